@@ -1,0 +1,244 @@
+//! The contract of a log, whatever engine keeps it.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::{ControlFlow, RangeInclusive};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use crate::event::{Body, Event, EventRef, Head, Knot};
+use crate::ids::{Nonce, ProcessId, Seq};
+
+/// An append-only log of events.
+///
+/// What every engine promises:
+///
+/// - **Durable before told.** [`enqueue`](Log::enqueue) returns at once; its [`Receipt`] resolves only after the
+///   events are synced to disk. Readers, [`Tail`] included, never see an event before that.
+/// - **One order.** Sequence numbers start at 0 and have no gaps; batches keep the order in which they were
+///   enqueued, and a batch is durable as a whole or not at all.
+/// - **No fork.** Each event names the nonce that it takes; any other than the next one of its process is refused
+///   with [`AppendError::UnexpectedNonce`], and so is a term that is not the log's own. An event enqueued behind
+///   one that is not durable yet counts on that one. Imported events may leave gaps, never go back.
+/// - **No guess after a failure.** After the first failed write or sync every append, also those already queued,
+///   is refused with [`AppendError::Failed`] until the store is opened again; reads go on.
+/// - **Checked on the way out.** An event whose checksum or form is wrong is [`ReadError::Corrupt`], never an answer.
+///
+/// Reading and enqueueing may block for a moment on the disk or on the appender: call them off the async executor
+/// where that matters.
+pub trait Log: Send + Sync + 'static {
+    /// Which store this is and in which term.
+    fn identity(&self) -> Identity;
+
+    /// Hands events to the appender, to become durable together, in this order.
+    ///
+    /// # Errors
+    /// Only when it is known at once that nothing will be written (failed, sealed); all else comes from the receipt.
+    fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError>;
+
+    /// Where a process stands; none when it is not in this log.
+    fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError>;
+
+    /// Visits the durable events of one process in order: the spawn without a nonce first when `unassigned`,
+    /// then those whose nonce is in `nonces`. The visitor ends it early by breaking.
+    fn range(
+        &self,
+        process: ProcessId,
+        unassigned: bool,
+        nonces: RangeInclusive<Nonce>,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError>;
+
+    /// Visits the durable events of the whole log in order, from a sequence number on.
+    fn scan(
+        &self,
+        from: Seq,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError>;
+
+    /// Visits processes and their heads in the order of their ids, after a given one.
+    fn heads(
+        &self,
+        after: Option<ProcessId>,
+        visit: &mut dyn FnMut(ProcessId, Head) -> ControlFlow<()>,
+    ) -> Result<(), ReadError>;
+
+    /// The durable end of the log, to ask or to wait on.
+    fn tail(&self) -> Tail;
+
+    /// Why the log takes no more appends, if it failed.
+    fn failure(&self) -> Option<Arc<str>>;
+
+    /// Takes no more appends, and returns when all that were enqueued are durable or have failed.
+    fn seal(&self);
+
+    /// One event, if it is there.
+    fn event(
+        &self,
+        process: ProcessId,
+        nonce: Option<Nonce>,
+    ) -> Result<Option<Event>, ReadError> {
+        let mut found = None;
+        // An empty range for the event without a nonce: only the unassigned spawn is visited.
+        let nonces = match nonce {
+            Some(nonce) => nonce..=nonce,
+            None => Nonce::MAX..=Nonce::ZERO,
+        };
+        self.range(process, nonce.is_none(), nonces, &mut |event| {
+            found = Some(event.to_owned());
+            ControlFlow::Break(())
+        })?;
+        Ok(found)
+    }
+}
+
+/// One event to append; the log gives it its sequence number.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// Whose event it is.
+    pub process: ProcessId,
+    /// What happened.
+    pub body: Body,
+    /// What the process's head becomes, the nonce that the event takes included; none for a process without
+    /// an assignment and for facts, whose nonce the log gives itself.
+    pub knot: Option<Knot>,
+    /// Whether it is taken over from another scheduler.
+    pub imported: bool,
+}
+
+/// Which store, in which term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The store.
+    pub store: StoreId,
+    /// The term.
+    pub term: Term,
+}
+
+/// The random id that a store has from its making.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StoreId(pub Uuid);
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// How often the right to write this log has passed on: raised by a promotion or a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Term(pub u64);
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Resolves to the sequence number of the batch's last event once all of it is on disk.
+#[derive(Debug)]
+#[must_use = "nothing is durable until the receipt resolves"]
+pub struct Receipt(oneshot::Receiver<Result<Seq, AppendError>>);
+
+impl Receipt {
+    /// A receipt and what resolves it.
+    pub fn new() -> (oneshot::Sender<Result<Seq, AppendError>>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, Self(receiver))
+    }
+
+    /// Waits on this thread.
+    pub fn wait(self) -> Result<Seq, AppendError> {
+        self.0.blocking_recv().unwrap_or(Err(AppendError::Sealed))
+    }
+}
+
+impl Future for Receipt {
+    type Output = Result<Seq, AppendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(context)
+            .map(|result| result.unwrap_or(Err(AppendError::Sealed)))
+    }
+}
+
+/// A handle on the durable end of the log.
+#[derive(Clone, Debug)]
+pub struct Tail(pub(crate) watch::Receiver<Option<Seq>>);
+
+impl Tail {
+    /// The newest durable event; none in an empty log.
+    pub fn last(&self) -> Option<Seq> {
+        *self.0.borrow()
+    }
+
+    /// Waits until the event with this number is durable; false when the log is closed before that.
+    pub async fn reached(&mut self, seq: Seq) -> bool {
+        self.0.wait_for(|last| last.is_some_and(|last| last >= seq)).await.is_ok()
+    }
+}
+
+/// Why nothing was appended. Every case but [`AppendError::UnexpectedNonce`] needs an operator or a restart.
+#[derive(Clone, Debug, Error)]
+pub enum AppendError {
+    /// The writer's idea of the process is wrong.
+    #[error("process {process} expects nonce {expected} next, not {given}")]
+    UnexpectedNonce {
+        /// The process.
+        process: ProcessId,
+        /// The nonce that comes next.
+        expected: Nonce,
+        /// The nonce that was given.
+        given: Nonce,
+    },
+    /// The body does not fit the place: a second spawn, a message to no process, a fact outside the node's stream.
+    #[error("this event cannot come next in process {process}: {reason}")]
+    Misplaced {
+        /// The process.
+        process: ProcessId,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Somebody else has the right to write by now.
+    #[error("the log is in term {current}, not {given}")]
+    WrongTerm {
+        /// The log's term.
+        current: Term,
+        /// The writer's term.
+        given: Term,
+    },
+    /// A write or sync failed; nothing is written any more until the store is opened again.
+    #[error("the log takes no more writes since one failed: {0}")]
+    Failed(Arc<str>),
+    /// The log was sealed or closed.
+    #[error("the log is sealed")]
+    Sealed,
+}
+
+/// Why an event could not be read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The stored bytes are not what was written.
+    #[error("the log is damaged at {place}: {reason}; run `quipu verify` on it")]
+    Corrupt {
+        /// Which event or key.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store did not answer.
+    #[error("the log cannot be read: {0}")]
+    Store(String),
+}
