@@ -1,1 +1,34 @@
-//! gateway
+//! The world around a scheduler unit: clients of Arweave gateways and upload nodes, the feed of
+//! block heights, and a gateway of our own for development.
+//!
+//! Everything that asks over the network has a timeout, a bound on the size of an answer and a
+//! bounded number of attempts. A 404 is an answer (`None`), never an error.
+
+mod endpoints;
+mod error;
+mod world;
+
+mod http;
+mod remote;
+mod uploader;
+
+mod files;
+mod heights;
+
+/// Names, labels and help texts of what this crate counts.
+pub mod metrics;
+
+/// The development gateway: what `quipu dev` runs in place of Arweave.
+pub mod dev;
+
+#[cfg(test)]
+mod testing;
+
+pub use endpoints::{EndpointError, Endpoints, parse_url, parse_url_list};
+pub use error::{Call, GatewayError, UploadError};
+pub use heights::{HEIGHT_MAX, HeightFeed, HeightOptions, KnownHeight};
+pub use http::{Http, HttpOptions};
+pub use remote::HttpGateway;
+pub use reqwest::Url;
+pub use uploader::Uploader;
+pub use world::{Confirmations, Gateway, Owner, Transaction};

@@ -1,0 +1,229 @@
+//! [`Gateway`] over HTTP.
+
+use ans104::Id;
+use async_trait::async_trait;
+use bytes::Bytes;
+use reqwest::{Method, StatusCode, Url};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{
+    Call, Confirmations, Endpoints, Gateway, GatewayError, HEIGHT_MAX, Http, Owner, Transaction,
+    endpoints::join,
+    error::{excerpt, shown},
+    http::{Answer, Question},
+};
+
+/// The gateways that the endpoints name. Every read is attempted a few times, see
+/// [`HttpOptions`](crate::HttpOptions).
+#[derive(Clone, Debug)]
+pub struct HttpGateway {
+    http: Http,
+    endpoints: Endpoints,
+}
+
+impl HttpGateway {
+    /// Asks `endpoints` through `http`.
+    #[must_use]
+    pub fn new(http: Http, endpoints: Endpoints) -> Self {
+        Self { http, endpoints }
+    }
+
+    /// A question with a short answer.
+    fn question(&self, call: Call, method: Method, url: Url) -> Question {
+        let timeout = self.http.options().request_timeout;
+        Question { call, method, url, body: None, timeout, bytes_max: SHORT_BYTES_MAX }
+    }
+
+    async fn ask(&self, question: &Question) -> Result<Answer, GatewayError> {
+        self.http.patiently(|| self.http.once(question)).await
+    }
+
+    /// Whether the first of the gateways that says so at all has `id`; a positive answer of any
+    /// counts, the last failure only when all failed.
+    async fn exists_anywhere(&self, questions: &[Question]) -> Result<bool, GatewayError> {
+        let mut outcome = Ok(false);
+        let mut answered = false;
+        for question in questions {
+            match self.http.once(question).await {
+                Ok(answer) if !answer.is_absent() => return Ok(true),
+                Ok(_) => answered = true,
+                Err(error) => outcome = Err(error),
+            }
+        }
+        if answered { Ok(false) } else { outcome }
+    }
+}
+
+#[async_trait]
+impl Gateway for HttpGateway {
+    async fn confirmations(&self, tx: Id) -> Result<Option<Confirmations>, GatewayError> {
+        #[derive(Deserialize)]
+        struct Status {
+            block_height: u64,
+            number_of_confirmations: u64,
+        }
+        let url = join(&self.endpoints.arweave, &["tx", &tx.to_string(), "status"]);
+        let question = self.question(Call::Confirmations, Method::GET, url);
+        let answer = self.ask(&question).await?;
+        if answer.is_absent() {
+            return Ok(None);
+        }
+        if answer.status == StatusCode::ACCEPTED {
+            return Ok(Some(Confirmations { block_height: None, number_of_confirmations: 0 }));
+        }
+        let status: Status = read(&question, &answer.body)?;
+        Ok(Some(Confirmations {
+            block_height: Some(status.block_height),
+            number_of_confirmations: status.number_of_confirmations,
+        }))
+    }
+
+    async fn transaction(&self, id: Id) -> Result<Option<Transaction>, GatewayError> {
+        let url = match self.endpoints.graphql.path().trim_end_matches('/').rsplit('/').next() {
+            Some("graphql") => self.endpoints.graphql.clone(),
+            _ => join(&self.endpoints.graphql, &["graphql"]),
+        };
+        let mut question = self.question(Call::Transaction, Method::POST, url);
+        // An id is plain text by its alphabet, so that it needs no variable; some gateways know none.
+        let query = format!(
+            r#"query {{ transactions(ids: ["{id}"]) {{ edges {{ node {{ id signature anchor owner {{ key address }} tags {{ name value }} recipient }} }} }} }}"#
+        );
+        let body = serde_json::json!({ "query": query }).to_string();
+        question.body = Some(("application/json", body.into()));
+        let answer = self.ask(&question).await?;
+        if answer.is_absent() {
+            // Not the transaction is missing here but GraphQL itself.
+            return Err(unexpected(&question, "404: there is no GraphQL at this address"));
+        }
+        let answer: GraphQl = read(&question, &answer.body)?;
+        let node = answer.node(&id.to_string()).map_err(|reason| unexpected(&question, &reason))?;
+        Ok(node.map(|node| node.into_transaction(id)))
+    }
+
+    async fn raw(&self, id: Id) -> Result<Option<Bytes>, GatewayError> {
+        let url = join(&self.endpoints.arweave, &["raw", &id.to_string()]);
+        let mut question = self.question(Call::Raw, Method::GET, url);
+        question.timeout = self.http.options().transfer_timeout;
+        question.bytes_max = self.http.options().raw_bytes_max;
+        let answer = self.ask(&question).await?;
+        Ok((!answer.is_absent()).then_some(answer.body))
+    }
+
+    async fn exists(&self, id: Id) -> Result<bool, GatewayError> {
+        let bases = match self.endpoints.heads.as_slice() {
+            [] => std::slice::from_ref(&self.endpoints.arweave),
+            heads => heads,
+        };
+        // What the list promises is that URL/ID answers, on nodes as on gateways.
+        let at = |base| self.question(Call::Exists, Method::HEAD, join(base, &[&id.to_string()]));
+        let questions: Vec<_> = bases.iter().map(at).collect();
+        self.http.patiently(|| self.exists_anywhere(&questions)).await
+    }
+
+    async fn network_height(&self) -> Result<u64, GatewayError> {
+        #[derive(Deserialize)]
+        struct Info {
+            height: u64,
+        }
+        let url = join(&self.endpoints.arweave, &["info"]);
+        let question = self.question(Call::Height, Method::GET, url);
+        let answer = self.ask(&question).await?;
+        if answer.is_absent() {
+            return Err(unexpected(&question, "404: there is no network info at this address"));
+        }
+        let Info { height } = read(&question, &answer.body)?;
+        if height > HEIGHT_MAX {
+            return Err(unexpected(&question, &format!("the height {height}, beyond {HEIGHT_MAX}")));
+        }
+        Ok(height)
+    }
+}
+
+/// Bound of the answers that are not data: an item's tags are a few kilobytes at most.
+const SHORT_BYTES_MAX: usize = 1024 * 1024;
+
+#[derive(Deserialize)]
+struct GraphQl {
+    data: Option<GraphQlData>,
+    #[serde(default)]
+    errors: Option<Vec<GraphQlError>>,
+}
+
+#[derive(Deserialize)]
+struct GraphQlError {
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct GraphQlData {
+    transactions: Edges,
+}
+
+#[derive(Deserialize)]
+struct Edges {
+    edges: Vec<Edge>,
+}
+
+#[derive(Deserialize)]
+struct Edge {
+    node: Node,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    signature: Option<String>,
+    anchor: Option<String>,
+    owner: NodeOwner,
+    tags: Vec<NodeTag>,
+    recipient: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct NodeOwner {
+    key: Option<String>,
+    address: String,
+}
+
+#[derive(Deserialize)]
+struct NodeTag {
+    name: String,
+    value: String,
+}
+
+impl GraphQl {
+    /// The transaction `id`, or what the gateway says is wrong.
+    fn node(self, id: &str) -> Result<Option<Node>, String> {
+        let complaint = self.errors.and_then(|errors| errors.into_iter().next());
+        match (self.data, complaint) {
+            (Some(data), None) => {
+                let mut nodes = data.transactions.edges.into_iter().map(|edge| edge.node);
+                Ok(nodes.find(|node| node.id == id))
+            }
+            (_, Some(error)) => Err(excerpt(error.message.as_bytes())),
+            (None, None) => Err("neither data nor errors".to_owned()),
+        }
+    }
+}
+
+impl Node {
+    fn into_transaction(self, id: Id) -> Transaction {
+        Transaction {
+            id,
+            signature: self.signature.unwrap_or_default(),
+            anchor: self.anchor.unwrap_or_default(),
+            owner: Owner { key: self.owner.key.unwrap_or_default(), address: self.owner.address },
+            tags: self.tags.into_iter().map(|tag| (tag.name, tag.value)).collect(),
+            recipient: self.recipient.unwrap_or_default(),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(question: &Question, body: &[u8]) -> Result<T, GatewayError> {
+    serde_json::from_slice(body)
+        .map_err(|error| unexpected(question, &format!("{error}, in: {}", excerpt(body))))
+}
+
+fn unexpected(question: &Question, reason: &str) -> GatewayError {
+    GatewayError::Body { call: question.call, url: shown(&question.url), reason: reason.to_owned() }
+}

@@ -1,0 +1,66 @@
+//! The seam between a scheduler unit and Arweave: what can be asked, and what comes back.
+
+use ans104::Id;
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::GatewayError;
+
+/// How deep a transaction is in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirmations {
+    /// The height of its block; `None` while it waits for one.
+    pub block_height: Option<u64>,
+    /// Blocks from its own to the newest, both counted; 0 while it waits for one.
+    pub number_of_confirmations: u64,
+}
+
+/// Who signed a transaction, as base64url text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The public key; empty where the gateway does not have it.
+    pub key: String,
+    /// The SHA-256 of the key.
+    pub address: String,
+}
+
+/// What a gateway says of a transaction or item. Nothing of it is verified: it is the gateway's
+/// word, in the gateway's text forms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// The id that was asked for.
+    pub id: Id,
+    /// base64url; empty where the gateway does not have it.
+    pub signature: String,
+    /// base64url; empty for none.
+    pub anchor: String,
+    /// Who signed it.
+    pub owner: Owner,
+    /// Names and values, in their order.
+    pub tags: Vec<(String, String)>,
+    /// The target, base64url; empty for none.
+    pub recipient: String,
+}
+
+/// What a scheduler unit asks of Arweave.
+///
+/// `None` is the answer "not known here". Every method returns in bounded time, and may be called
+/// again after any error, which is an error of the question and not of the thing asked for.
+#[async_trait]
+pub trait Gateway: Send + Sync {
+    /// How deep the base-layer transaction `tx` is; `None` for what is no base-layer transaction
+    /// known there.
+    async fn confirmations(&self, tx: Id) -> Result<Option<Confirmations>, GatewayError>;
+
+    /// What `id`, a transaction or an item in a bundle, says of itself.
+    async fn transaction(&self, id: Id) -> Result<Option<Transaction>, GatewayError>;
+
+    /// The data of `id`, whole.
+    async fn raw(&self, id: Id) -> Result<Option<Bytes>, GatewayError>;
+
+    /// Whether any of several gateways has `id`. An error only when none of them said either.
+    async fn exists(&self, id: Id) -> Result<bool, GatewayError>;
+
+    /// The height of the newest block, at most [`HEIGHT_MAX`](crate::HEIGHT_MAX).
+    async fn network_height(&self) -> Result<u64, GatewayError>;
+}
