@@ -1,1 +1,18 @@
-//! projections
+//! Projections: what is derived from the log, follows it by itself and can be rebuilt from it at any time.
+//!
+//! A [`Projection`] is a place to write to and a cursor that is committed together with what it covers. One
+//! [`Follower`] drives each of them along the log; a [`Position`] tells everybody else how far it has come.
+
+mod projection;
+mod follower;
+mod position;
+mod index;
+mod uploads;
+mod metrics;
+
+pub use follower::Follower;
+pub use index::{Index, IndexError, IndexWriter, Place};
+pub use metrics::describe;
+pub use position::{Behind, Position, ProjectionStatus};
+pub use projection::{BatchLimit, Projection, ProjectionError};
+pub use uploads::{Outlet, Uploads};

@@ -1,1 +1,31 @@
-//! scheduler
+//! The write path: what is admitted, in which order, and the one signature that binds it.
+//!
+//! A request is parsed and verified on a worker thread, then queued in the *lane* of its process. A lane is worked
+//! by one thread at a time: it checks for duplicates, takes the next nonce, chains, signs and hands over to the log.
+//! The *landing* waits until the log has it on disk and the index has it too, and only then answers. So a request
+//! whose client hangs up is either wholly scheduled or not at all.
+
+mod error;
+mod options;
+mod clock;
+mod content;
+mod admission;
+mod on_chain;
+mod assignment;
+mod order;
+mod lane;
+mod lanes;
+mod landing;
+mod desk;
+mod workers;
+mod scheduler;
+mod metrics;
+
+#[cfg(test)]
+mod simulation;
+
+pub use clock::{Clock, Heights, SystemClock};
+pub use error::{Code, ScheduleError};
+pub use metrics::describe;
+pub use options::Options;
+pub use scheduler::{AssignOrder, Parts, Scheduled, Scheduler};

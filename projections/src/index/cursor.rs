@@ -1,0 +1,65 @@
+//! The cursor of the index: which store it projects, how far, and the fingerprint of the last event it has.
+
+use std::ops::ControlFlow;
+
+use log::{EventRef, Log, ReadError, Seq, StoreId};
+use rocksdb::DB;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::keys;
+use super::store::IndexError;
+use crate::projection::ProjectionError;
+
+/// The version of the index's layout; another one is rebuilt.
+const LAYOUT: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cursor {
+    layout: u32,
+    store: Uuid,
+    pub(super) position: Seq,
+    /// The id of the last event's assignment (or of its item): the same position of another history has another.
+    fingerprint: String,
+}
+
+impl Cursor {
+    pub(super) fn new(store: StoreId, position: Seq, fingerprint: String) -> Self {
+        Self { layout: LAYOUT, store: store.0, position, fingerprint }
+    }
+
+    /// Whether the log has exactly this history up to the cursor.
+    fn belongs_to(&self, log: &dyn Log) -> Result<bool, ReadError> {
+        if self.layout != LAYOUT || self.store != log.identity().store.0 {
+            return Ok(false);
+        }
+        let mut same = false;
+        log.scan(self.position, &mut |event| {
+            same = event.seq == self.position && fingerprint(&event) == self.fingerprint;
+            ControlFlow::Break(())
+        })?;
+        Ok(same)
+    }
+}
+
+/// What tells an event from any other that could stand at its position.
+pub(super) fn fingerprint(event: &EventRef<'_>) -> String {
+    let id = event.assignment().or(event.item()).map(|item| item.id());
+    id.map_or_else(String::new, |id| id.to_string())
+}
+
+/// The cursor of a store; none while it is empty.
+pub(super) fn read(db: &DB) -> Result<Option<Cursor>, IndexError> {
+    let value = db.get_pinned(keys::CURSOR)?;
+    value.map(|value| serde_json::from_slice(&value).map_err(|_| IndexError::Damaged("the cursor"))).transpose()
+}
+
+/// Whether the store must be made anew for this log: it has another history, or nobody knows what it has.
+pub(super) fn is_foreign(db: &DB, log: &dyn Log) -> Result<bool, ProjectionError> {
+    match read(db) {
+        Ok(None) => Ok(false),
+        Ok(Some(cursor)) => Ok(!cursor.belongs_to(log)?),
+        Err(IndexError::Damaged(_)) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,85 @@
+//! The RocksDB store of the index: how it is opened, and its errors.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, ErrorKind, Options};
+use thiserror::Error;
+use tracing::warn;
+
+use crate::projection::ProjectionError;
+
+/// Why the index did not answer. It is derived: deleting its directory and starting again always mends it.
+#[derive(Debug, Error)]
+pub enum IndexError {
+    /// The store could not be opened.
+    #[error("the index at {path} cannot be opened: {reason}; it may be deleted, it is rebuilt from the log")]
+    Open {
+        /// Where it is.
+        path: PathBuf,
+        /// What RocksDB or the file system said.
+        reason: String,
+    },
+    /// The store could not be read or written.
+    #[error("the index cannot be used: {0}")]
+    Store(#[from] rocksdb::Error),
+    /// A value does not have the form that the index writes.
+    #[error("the index is damaged at {0}; delete its directory, it is rebuilt from the log")]
+    Damaged(&'static str),
+}
+
+impl From<IndexError> for ProjectionError {
+    fn from(error: IndexError) -> Self {
+        ProjectionError::Store { projection: super::lookup::NAME, reason: error.to_string() }
+    }
+}
+
+/// Small, so that little is applied again after a crash: about 60,000 events.
+const WRITE_BUFFER_BYTES: usize = 8 << 20;
+const BLOCK_CACHE_BYTES: usize = 32 << 20;
+
+pub(super) fn open(path: &Path) -> Result<DB, IndexError> {
+    let refused = |reason: String| IndexError::Open { path: path.to_owned(), reason };
+    fs::create_dir_all(path).map_err(|error| refused(error.to_string()))?;
+    match DB::open(&options(), path) {
+        Err(error) if error.kind() == ErrorKind::Corruption => {
+            warn!(path = %path.display(), %error, "the index is damaged; rebuilding it from the log");
+            destroy(path)?;
+            DB::open(&options(), path).map_err(|error| refused(error.to_string()))
+        }
+        opened => opened.map_err(|error| refused(error.to_string())),
+    }
+}
+
+/// Empties the index by deleting its files; the store must be closed.
+pub(super) fn destroy(path: &Path) -> Result<(), IndexError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(IndexError::Open { path: path.to_owned(), reason: error.to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn options() -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
+    // Nearly every look-up before a write is for an id that is not there.
+    table.set_bloom_filter(10.0, false);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    table.set_format_version(5);
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_block_based_table_factory(&table);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_max_write_buffer_number(3);
+    options.set_max_background_jobs(2);
+    options.set_max_open_files(256);
+    options.set_skip_stats_update_on_db_open(true);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1 << 20);
+    options
+}

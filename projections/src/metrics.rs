@@ -1,0 +1,24 @@
+//! The names of this crate's metrics, their labels and help texts.
+
+use std::time::Duration;
+
+use log::Seq;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+const EVENTS: &str = "quipu_projection_events_total";
+const POSITION: &str = "quipu_projection_position";
+const BATCH_SECONDS: &str = "quipu_projection_batch_seconds";
+const PROJECTION: &str = "projection";
+
+/// Registers the help texts of this crate's metrics.
+pub fn describe() {
+    describe_counter!(EVENTS, Unit::Count, "Events that a projection has applied since the start");
+    describe_gauge!(POSITION, Unit::Count, "Sequence number of the last event that a projection has");
+    describe_histogram!(BATCH_SECONDS, Unit::Seconds, "Time to read and commit one batch of a projection");
+}
+
+pub(crate) fn applied(projection: &'static str, events: usize, last: Seq, took: Duration) {
+    counter!(EVENTS, PROJECTION => projection).increment(events as u64);
+    gauge!(POSITION, PROJECTION => projection).set(last.get() as f64);
+    histogram!(BATCH_SECONDS, PROJECTION => projection).record(took);
+}

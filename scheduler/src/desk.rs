@@ -1,0 +1,205 @@
+//! The desk: takes one order of a lane and makes it an event, or says why not.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use ans104::{Id, Signer};
+use log::{Append, AppendError, Body, HashChain, Knot, Log, Nonce, Receipt, Timestamp};
+use projections::Index;
+use tracing::error;
+
+use crate::assignment::Assignment;
+use crate::clock::{Clock, Heights};
+use crate::error::ScheduleError;
+use crate::landing::{Flight, Outcome};
+use crate::lane::{Lane, Stand};
+use crate::metrics;
+use crate::order::{Intake, Order};
+use crate::scheduler::Scheduled;
+
+/// Everything that deciding needs. It has no threads of its own: workers, or a simulation, call it.
+pub(crate) struct Desk {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) index: Index,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) heights: Arc<dyn Heights>,
+    pub(crate) process_assignment: bool,
+    /// The first reason why nothing can be scheduled any more.
+    halted: OnceLock<Arc<str>>,
+}
+
+/// What became of an order at the desk.
+enum Decision {
+    /// It is signed and on its way to disk.
+    Enqueued { receipt: Receipt, scheduled: Scheduled },
+    /// It is on its way to disk already, or there: what it answers is known when it has landed.
+    Repeated,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        log: Arc<dyn Log>,
+        index: Index,
+        signer: Arc<dyn Signer>,
+        clock: Arc<dyn Clock>,
+        heights: Arc<dyn Heights>,
+        process_assignment: bool,
+    ) -> Self {
+        Self { log, index, signer, clock, heights, process_assignment, halted: OnceLock::new() }
+    }
+
+    /// Refuses when nothing can be scheduled any more.
+    pub(crate) fn check_running(&self) -> Result<(), ScheduleError> {
+        match self.halted.get() {
+            Some(reason) => Err(ScheduleError::Halted(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops scheduling for good. What the log was given may or may not be there: only a restart can tell.
+    pub(crate) fn halt(&self, reason: &str) {
+        if self.halted.set(reason.into()).is_ok() {
+            error!(reason, "scheduling stops; mend the cause and restart the node, nothing acknowledged is lost");
+        }
+    }
+
+    /// Works the next order of a lane; what is to land comes back.
+    pub(crate) fn work(&self, lane: &Arc<Lane>) -> Option<Flight> {
+        let (order, stand) = lane.pop()?;
+        metrics::waited(order.answer.since.elapsed());
+        match self.decide(lane, stand, &order.intake) {
+            Ok(decision) => Some(self.flight(lane, order, decision)),
+            Err(error) => {
+                order.answer.give(Err(error));
+                None
+            }
+        }
+    }
+
+    fn flight(&self, lane: &Arc<Lane>, order: Order, decision: Decision) -> Flight {
+        let id = message_id(lane, &order.intake);
+        let content = order.intake.deep_hash();
+        let outcome = match decision {
+            Decision::Enqueued { receipt, scheduled } => Outcome::Enqueued { receipt, scheduled },
+            Decision::Repeated if matches!(order.intake, Intake::Spawn { .. }) => Outcome::SpawnedAgain,
+            Decision::Repeated => Outcome::Duplicate,
+        };
+        Flight { lane: lane.clone(), id, content, outcome, answer: order.answer }
+    }
+
+    fn decide(&self, lane: &Lane, stand: Stand, intake: &Intake) -> Result<Decision, ScheduleError> {
+        self.check_running()?;
+        let stand = match stand {
+            Stand::Unknown => self.look_up(lane)?,
+            known => known,
+        };
+        let id = message_id(lane, intake);
+        let last = match (stand, intake) {
+            (Stand::Present(_), Intake::Spawn { .. }) => return Ok(Decision::Repeated),
+            (Stand::Present(last), _) => last,
+            (_, Intake::Spawn { .. }) => None,
+            _ => return Err(ScheduleError::UnknownProcess(lane.process)),
+        };
+        // What is flying is not in the index yet; what has landed is. Asked in the other order, a message that
+        // lands in between would be seen by neither.
+        if lane.is_flying(id) {
+            return Ok(Decision::Repeated);
+        }
+        self.refuse_duplicate(lane, id, intake)?;
+        self.bind(lane, id, last, intake)
+    }
+
+    fn look_up(&self, lane: &Lane) -> Result<Stand, ScheduleError> {
+        let stand = Stand::from(self.log.head(lane.process)?);
+        lane.stands(stand);
+        Ok(stand)
+    }
+
+    fn refuse_duplicate(&self, lane: &Lane, id: Id, intake: &Intake) -> Result<(), ScheduleError> {
+        let process = lane.process;
+        if let Some(hash) = intake.deep_hash()
+            && (lane.is_content_flying(&hash) || self.index.find_content(process, &hash)?.is_some())
+        {
+            return Err(ScheduleError::DuplicateContent { process, id });
+        }
+        match self.index.find(process, id)? {
+            Some(_) => Err(ScheduleError::Duplicate { process, id }),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the order its place, signs it and hands it to the log.
+    fn bind(
+        &self,
+        lane: &Lane,
+        id: Id,
+        last: Option<Knot>,
+        intake: &Intake,
+    ) -> Result<Decision, ScheduleError> {
+        let height = self.heights.current().ok_or(ScheduleError::NoHeight)?.height;
+        let timestamp = self.timestamp_after(last);
+        let place = self.place(lane, last, intake);
+        let (message, exclude) = match intake {
+            Intake::Spawn { .. } => (None, [].as_slice()),
+            Intake::Message { .. } => (Some(id), [].as_slice()),
+            Intake::Assign { exclude, .. } => (Some(id), exclude.as_slice()),
+        };
+        let assignment =
+            Assignment { process: lane.process, place, height, timestamp, message, exclude };
+        let started = Instant::now();
+        let (bytes, assignment) = assignment.sign(self.signer.as_ref())?;
+        metrics::signed(started.elapsed());
+        let knot = place.map(|(nonce, chain)| Knot { nonce, assignment, chain, timestamp });
+        let body = body_of(intake, bytes);
+        let append = Append { process: lane.process, body, knot, imported: false };
+        let receipt = self.enqueue(append)?;
+        lane.take_off(id, intake.deep_hash(), knot);
+        let id = if matches!(intake, Intake::Assign { .. }) { assignment.id() } else { id };
+        Ok(Decision::Enqueued { receipt, scheduled: Scheduled { id, timestamp } })
+    }
+
+    fn enqueue(&self, append: Append) -> Result<Receipt, ScheduleError> {
+        let term = self.log.identity().term;
+        self.log.enqueue(term, vec![append]).map_err(|error: AppendError| {
+            self.halt(&error.to_string());
+            error.into()
+        })
+    }
+
+    /// Strictly later than the last assignment's, however the clock jumps.
+    fn timestamp_after(&self, last: Option<Knot>) -> Timestamp {
+        let now = self.clock.now();
+        last.map_or(now, |knot| now.max(knot.timestamp.next()))
+    }
+
+    /// The next nonce and hash chain; none for a process that is spawned without an assignment.
+    fn place(&self, lane: &Lane, last: Option<Knot>, intake: &Intake) -> Option<(Nonce, HashChain)> {
+        if matches!(intake, Intake::Spawn { .. }) && !self.process_assignment {
+            return None;
+        }
+        Some(match last {
+            Some(knot) => (knot.nonce.next(), knot.chain.after(knot.assignment)),
+            None => (Nonce::ZERO, HashChain::seed(lane.process)),
+        })
+    }
+}
+
+/// What an order is known by within its process.
+fn message_id(lane: &Lane, intake: &Intake) -> Id {
+    match intake {
+        Intake::Spawn { .. } => lane.process.id(),
+        Intake::Message { id, .. } => *id,
+        Intake::Assign { transaction, .. } => *transaction,
+    }
+}
+
+fn body_of(intake: &Intake, assignment: Vec<u8>) -> Body {
+    match intake {
+        Intake::Spawn { item } => Body::Spawned { item: item.to_vec(), assignment: Some(assignment) },
+        Intake::Message { item, deep_hash, .. } => {
+            Body::Scheduled { item: item.to_vec(), assignment, deep_hash: *deep_hash }
+        }
+        Intake::Assign { deep_hash, .. } => Body::Assigned { assignment, deep_hash: *deep_hash },
+    }
+}

@@ -1,0 +1,88 @@
+//! The landing: waits until what was signed is on disk and in the index, and only then answers.
+
+use std::sync::Arc;
+
+use ans104::Id;
+use log::{DeepHash, Log, ProcessId, Receipt, Timestamp};
+use projections::Position;
+use tokio::sync::mpsc;
+
+use crate::desk::Desk;
+use crate::error::ScheduleError;
+use crate::lane::Lane;
+use crate::metrics;
+use crate::on_chain::first_event;
+use crate::order::Answer;
+use crate::scheduler::Scheduled;
+
+/// An order that has left its lane.
+pub(crate) struct Flight {
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) id: Id,
+    pub(crate) content: Option<DeepHash>,
+    pub(crate) outcome: Outcome,
+    pub(crate) answer: Answer,
+}
+
+/// How it left.
+pub(crate) enum Outcome {
+    /// Signed, and handed to the log.
+    Enqueued { receipt: Receipt, scheduled: Scheduled },
+    /// A message that is on its way already.
+    Duplicate,
+    /// A process that is there, or on its way.
+    SpawnedAgain,
+}
+
+/// Lands flights in the order in which they left, until no more can come.
+///
+/// A repeated message or spawn waits in this line behind the first one, so what it is told is true: the first is on
+/// disk, or nothing is.
+pub(crate) async fn land_all(
+    desk: Arc<Desk>,
+    mut indexed: Position,
+    mut flights: mpsc::UnboundedReceiver<Flight>,
+) {
+    while let Some(flight) = flights.recv().await {
+        let Flight { lane, id, content, outcome, answer } = flight;
+        let since = answer.since;
+        let result = match outcome {
+            Outcome::Enqueued { receipt, scheduled } => {
+                let landed = land(&desk, receipt, &mut indexed).await;
+                if landed.is_ok() {
+                    lane.land(id, content);
+                }
+                landed.map(|()| scheduled)
+            }
+            Outcome::Duplicate => desk
+                .check_running()
+                .and(Err(ScheduleError::Duplicate { process: lane.process, id })),
+            Outcome::SpawnedAgain => {
+                desk.check_running().and_then(|()| first_answer(desk.log.as_ref(), lane.process))
+            }
+        };
+        metrics::answered(since.elapsed(), &result);
+        answer.give(result);
+    }
+}
+
+async fn land(desk: &Desk, receipt: Receipt, indexed: &mut Position) -> Result<(), ScheduleError> {
+    let seq = receipt.await.inspect_err(|error| desk.halt(&error.to_string()))?;
+    // Until the index has it the message stays among the flying: were it to fail here, a repetition is still found.
+    indexed.applied(seq).await?;
+    Ok(())
+}
+
+/// What the spawn of a process was answered when it came first.
+fn first_answer(log: &dyn Log, process: ProcessId) -> Result<Scheduled, ScheduleError> {
+    let mut timestamp = None;
+    let found = first_event(log, process, &mut |event| {
+        let text = event.assignment().and_then(|assignment| assignment.tag("Timestamp"));
+        timestamp = text.and_then(|text| text.parse().ok()).map(Timestamp::new);
+    })?;
+    if !found {
+        return Err(ScheduleError::UnknownProcess(process));
+    }
+    let timestamp = timestamp.ok_or(ScheduleError::NoTimestamp(process))?;
+    Ok(Scheduled { id: process.id(), timestamp })
+}

@@ -1,0 +1,116 @@
+//! The lane of one process: what waits for it, where it stands, and what of it is on its way to disk.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ans104::Id;
+use log::{DeepHash, Head, Knot, ProcessId};
+
+use crate::order::Order;
+
+/// One process's lane. One thread works it at a time; the lock is held for moments only, never while signing.
+pub(crate) struct Lane {
+    pub(crate) process: ProcessId,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Order>,
+    /// Whether the lane is queued for a worker, or a worker has it.
+    active: bool,
+    stand: Stand,
+    /// Signed and handed to the log, but not in the index yet: the index does not know of these.
+    flying: HashSet<Id>,
+    flying_content: HashSet<DeepHash>,
+}
+
+/// Where a process stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Stand {
+    /// Nobody has looked yet.
+    #[default]
+    Unknown,
+    /// It is not scheduled here.
+    Absent,
+    /// It is scheduled here; its newest assignment, if it has any.
+    Present(Option<Knot>),
+}
+
+impl From<Option<Head>> for Stand {
+    fn from(head: Option<Head>) -> Self {
+        head.map_or(Self::Absent, |head| Self::Present(head.last))
+    }
+}
+
+impl Lane {
+    pub(crate) fn new(process: ProcessId) -> Self {
+        Self { process, state: Mutex::default() }
+    }
+
+    /// Queues an order; true when the lane must be given to a worker.
+    pub(crate) fn push(&self, order: Order) -> bool {
+        let mut state = self.lock();
+        state.waiting.push_back(order);
+        !std::mem::replace(&mut state.active, true)
+    }
+
+    /// The next order, and where the process stands. Only the worker that has the lane asks.
+    pub(crate) fn pop(&self) -> Option<(Order, Stand)> {
+        let mut state = self.lock();
+        let order = state.waiting.pop_front()?;
+        Some((order, state.stand))
+    }
+
+    /// Gives the lane back after an order; true when it must be queued again.
+    pub(crate) fn put_back(&self) -> bool {
+        let mut state = self.lock();
+        state.active = !state.waiting.is_empty();
+        state.active
+    }
+
+    pub(crate) fn stands(&self, stand: Stand) {
+        self.lock().stand = stand;
+    }
+
+    /// Whether it is known that the process is scheduled here, or on its way to be.
+    pub(crate) fn is_present(&self) -> bool {
+        matches!(self.lock().stand, Stand::Present(_))
+    }
+
+    pub(crate) fn is_flying(&self, id: Id) -> bool {
+        self.lock().flying.contains(&id)
+    }
+
+    pub(crate) fn is_content_flying(&self, hash: &DeepHash) -> bool {
+        self.lock().flying_content.contains(hash)
+    }
+
+    /// Notes what was handed to the log, and where the process stands with it.
+    pub(crate) fn take_off(&self, id: Id, content: Option<DeepHash>, knot: Option<Knot>) {
+        let mut state = self.lock();
+        state.stand = Stand::Present(knot);
+        state.flying.insert(id);
+        state.flying_content.extend(content);
+    }
+
+    /// Forgets what the index knows by now.
+    pub(crate) fn land(&self, id: Id, content: Option<DeepHash>) {
+        let mut state = self.lock();
+        state.flying.remove(&id);
+        if let Some(content) = content {
+            state.flying_content.remove(&content);
+        }
+    }
+
+    /// Whether everything about the lane can be read from the log and the index again.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        !state.active && state.waiting.is_empty() && state.flying.is_empty()
+    }
+
+    /// A thread that panicked while it had the lock left the state whole: every change above is one step.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

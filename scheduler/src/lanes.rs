@@ -1,0 +1,74 @@
+//! The lanes in memory: a bounded number of them, except for those at work.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use log::ProcessId;
+use lru::LruCache;
+
+use crate::lane::Lane;
+
+/// How many of the least used lanes are looked at for one that can go.
+const LOOKED_AT: usize = 4;
+
+pub(crate) struct Lanes {
+    lanes: Mutex<LruCache<ProcessId, Arc<Lane>>>,
+    capacity: usize,
+}
+
+impl Lanes {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { lanes: Mutex::new(LruCache::unbounded()), capacity: capacity.max(1) }
+    }
+
+    /// The lane of a process; the same one for all, as long as anybody holds it.
+    pub(crate) fn get(&self, process: ProcessId) -> Arc<Lane> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let lane = lanes.get_or_insert(process, || Arc::new(Lane::new(process))).clone();
+        if lanes.len() > self.capacity {
+            make_room(&mut lanes);
+        }
+        lane
+    }
+
+    /// The lane of a process, if it is in memory.
+    pub(crate) fn peek(&self, process: ProcessId) -> Option<Arc<Lane>> {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.peek(&process).cloned()
+    }
+}
+
+/// Lets the least used lane go that nobody holds; the busy ones on the way count as just used.
+fn make_room(lanes: &mut LruCache<ProcessId, Arc<Lane>>) {
+    for _ in 0..LOOKED_AT {
+        let Some((process, lane)) = lanes.pop_lru() else { return };
+        if Arc::strong_count(&lane) == 1 && lane.is_idle() {
+            return;
+        }
+        lanes.put(process, lane);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use ans104::Id;
+
+    use super::*;
+
+    fn process(number: u8) -> ProcessId {
+        Id::from_bytes([number; 32]).into()
+    }
+
+    #[test]
+    fn idle_lanes_make_room_and_held_ones_stay() {
+        let lanes = Lanes::new(2);
+        let held = lanes.get(process(1));
+        held.take_off(Id::from_bytes([9; 32]), None, None);
+        for number in 2..20 {
+            lanes.get(process(number));
+        }
+        assert!(lanes.lanes.lock().unwrap().len() <= 3, "the table stays bounded");
+        assert!(Arc::ptr_eq(&held, &lanes.get(process(1))), "a lane in use stays the one lane of its process");
+    }
+}

@@ -1,0 +1,50 @@
+//! The names of this crate's metrics, their labels and help texts.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+
+use crate::error::ScheduleError;
+use crate::scheduler::Scheduled;
+
+const VERIFY_SECONDS: &str = "quipu_scheduler_verify_seconds";
+const WAIT_SECONDS: &str = "quipu_scheduler_wait_seconds";
+const SIGN_SECONDS: &str = "quipu_scheduler_sign_seconds";
+const ANSWER_SECONDS: &str = "quipu_scheduler_answer_seconds";
+const SCHEDULED: &str = "quipu_scheduler_scheduled_total";
+const REFUSED: &str = "quipu_scheduler_refused_total";
+const CODE: &str = "code";
+
+/// Registers the help texts of this crate's metrics.
+pub fn describe() {
+    describe_histogram!(VERIFY_SECONDS, Unit::Seconds, "Time to parse and verify an item");
+    describe_histogram!(WAIT_SECONDS, Unit::Seconds, "Time from a request to its turn in the lane of its process");
+    describe_histogram!(SIGN_SECONDS, Unit::Seconds, "Time to sign an assignment");
+    describe_histogram!(ANSWER_SECONDS, Unit::Seconds, "Time from a request to its durable answer");
+    describe_counter!(SCHEDULED, Unit::Count, "Messages, processes and assignments that were acknowledged");
+    describe_counter!(REFUSED, Unit::Count, "Requests that were refused, by code");
+}
+
+pub(crate) fn verified(took: Duration) {
+    histogram!(VERIFY_SECONDS).record(took);
+}
+
+pub(crate) fn waited(took: Duration) {
+    histogram!(WAIT_SECONDS).record(took);
+}
+
+pub(crate) fn signed(took: Duration) {
+    histogram!(SIGN_SECONDS).record(took);
+}
+
+pub(crate) fn answered(took: Duration, result: &Result<Scheduled, ScheduleError>) {
+    histogram!(ANSWER_SECONDS).record(took);
+    match result {
+        Ok(_) => counter!(SCHEDULED).increment(1),
+        Err(error) => refused(error),
+    }
+}
+
+pub(crate) fn refused(error: &ScheduleError) {
+    counter!(REFUSED, CODE => error.code().as_str()).increment(1);
+}

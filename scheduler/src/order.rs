@@ -1,0 +1,62 @@
+//! An order: what waits to be scheduled, and who waits for it.
+
+use std::time::Instant;
+
+use ans104::Id;
+use bytes::Bytes;
+use log::{DeepHash, ProcessId};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::error::ScheduleError;
+use crate::scheduler::Scheduled;
+
+/// Something admitted, on its way through the lane of its process.
+pub(crate) struct Order {
+    pub(crate) process: ProcessId,
+    pub(crate) intake: Intake,
+    pub(crate) answer: Answer,
+}
+
+/// What is to be scheduled.
+#[derive(Debug)]
+pub(crate) enum Intake {
+    /// A process, whose id is that of its item.
+    Spawn { item: Bytes },
+    /// A message with its item.
+    Message { id: Id, item: Bytes, deep_hash: Option<DeepHash> },
+    /// Something that is on chain.
+    Assign { transaction: Id, exclude: Vec<String>, deep_hash: Option<DeepHash> },
+}
+
+impl Intake {
+    /// The content hash, when one was computed.
+    pub(crate) fn deep_hash(&self) -> Option<DeepHash> {
+        match self {
+            Self::Spawn { .. } => None,
+            Self::Message { deep_hash, .. } | Self::Assign { deep_hash, .. } => *deep_hash,
+        }
+    }
+}
+
+/// Who waits for an order. The permit keeps the node from shutting down, or from taking too much, before it is
+/// answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    sender: oneshot::Sender<Result<Scheduled, ScheduleError>>,
+    pub(crate) since: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Answer {
+    pub(crate) fn new(
+        permit: OwnedSemaphorePermit,
+    ) -> (Self, oneshot::Receiver<Result<Scheduled, ScheduleError>>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self { sender, since: Instant::now(), _permit: permit }, receiver)
+    }
+
+    pub(crate) fn give(self, result: Result<Scheduled, ScheduleError>) {
+        // A client that hung up does not hear it; what was scheduled stays scheduled.
+        let _ = self.sender.send(result);
+    }
+}

@@ -1,0 +1,274 @@
+//! The scheduler as the API sees it: requests in, durable answers out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ans104::{Address, Id, Signer};
+use bytes::Bytes;
+use gateway::{Gateway, KnownHeight};
+use log::{Log, ProcessId, Timestamp};
+use projections::{Index, Position};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::admission::{Admitted, Rules};
+use crate::clock::{Clock, Heights};
+use crate::desk::Desk;
+use crate::error::ScheduleError;
+use crate::landing::{Flight, land_all};
+use crate::lanes::Lanes;
+use crate::metrics;
+use crate::on_chain;
+use crate::options::Options;
+use crate::order::{Answer, Intake, Order};
+use crate::workers::{Work, Workers};
+
+/// A handle on the scheduler; clones share it.
+#[derive(Clone)]
+pub struct Scheduler {
+    inner: Arc<Inner>,
+}
+
+/// What a scheduler works with.
+pub struct Parts {
+    /// The truth.
+    pub log: Arc<dyn Log>,
+    /// Where ids are looked up.
+    pub index: Index,
+    /// How far the index has come: nothing is acknowledged before it can be read.
+    pub indexed: Position,
+    /// What is asked about things on chain.
+    pub gateway: Arc<dyn Gateway>,
+    /// The newest block height.
+    pub heights: Arc<dyn Heights>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// The scheduler's wallet.
+    pub signer: Arc<dyn Signer>,
+}
+
+/// The answer to what was scheduled: on disk, and to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The id of the item; of the assignment when something on chain was assigned.
+    pub id: Id,
+    /// The time of the assignment.
+    pub timestamp: Timestamp,
+}
+
+/// What is to be assigned that is on chain already.
+#[derive(Clone, Debug)]
+pub struct AssignOrder {
+    /// To which process.
+    pub process: ProcessId,
+    /// What.
+    pub transaction: Id,
+    /// Whether it is a transaction of its own, not an item in a bundle.
+    pub base_layer: bool,
+    /// What the compute unit shall leave out of it; one `Exclude` tag each.
+    pub exclude: Vec<String>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    permits: Arc<Semaphore>,
+    waiting_max: u32,
+    landing: JoinHandle<()>,
+    _workers: Workers,
+}
+
+/// What requests need, also after the one who asked has gone.
+struct Shared {
+    desk: Arc<Desk>,
+    work: Arc<Work>,
+    lanes: Lanes,
+    gateway: Arc<dyn Gateway>,
+    indexed: Position,
+    deep_hash_checks: bool,
+    runtime: Handle,
+}
+
+impl Scheduler {
+    /// Starts the worker threads and the landing, on the runtime that it is called in.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(parts: Parts, options: &Options) -> std::io::Result<Self> {
+        let Parts { log, index, indexed, gateway, heights, clock, signer } = parts;
+        let desk = Desk::new(log, index, signer, clock, heights, options.process_assignment);
+        let desk = Arc::new(desk);
+        let work = Arc::new(Work::default());
+        let (flights, landing) = mpsc::unbounded_channel::<Flight>();
+        let workers = Workers::start(options.workers, &desk, &work, &flights)?;
+        let landing = tokio::spawn(land_all(desk.clone(), indexed.clone(), landing));
+        let waiting_max = u32::try_from(options.waiting_max).unwrap_or(u32::MAX);
+        let shared = Arc::new(Shared {
+            desk,
+            work,
+            lanes: Lanes::new(options.processes_cached),
+            gateway,
+            indexed,
+            deep_hash_checks: options.deep_hash_checks,
+            runtime: Handle::current(),
+        });
+        let permits = Arc::new(Semaphore::new(waiting_max as usize));
+        Ok(Self { inner: Arc::new(Inner { shared, permits, waiting_max, landing, _workers: workers }) })
+    }
+
+    /// Schedules a data item: a process or a message.
+    ///
+    /// Dropping the returned future does not take the request back: it is scheduled wholly, or refused.
+    pub async fn schedule(&self, item: Bytes) -> Result<Scheduled, ScheduleError> {
+        let (answer, scheduled) = self.open()?;
+        let shared = self.inner.shared.clone();
+        self.inner.shared.work.push_check(Box::new(move || shared.check(item, answer)));
+        wait(scheduled).await
+    }
+
+    /// Assigns what is on chain already to a process.
+    pub async fn assign(&self, order: AssignOrder) -> Result<Scheduled, ScheduleError> {
+        let (answer, scheduled) = self.open()?;
+        let shared = self.inner.shared.clone();
+        // A task of its own: once asked, the gateway's answer is used even if the client has gone.
+        tokio::spawn(async move {
+            match shared.check_assign(&order).await {
+                Ok(intake) => shared.submit(Order { process: order.process, intake, answer }),
+                Err(error) => refuse(answer, error),
+            }
+        });
+        wait(scheduled).await
+    }
+
+    /// The address of the scheduler's wallet.
+    pub fn address(&self) -> Address {
+        self.inner.shared.desk.signer.address()
+    }
+
+    /// The time that an assignment would get now.
+    pub fn now(&self) -> Timestamp {
+        self.inner.shared.desk.clock.now()
+    }
+
+    /// The newest block height, if any was ever known.
+    pub fn height(&self) -> Option<KnownHeight> {
+        self.inner.shared.desk.heights.current()
+    }
+
+    /// Takes no more requests, and returns when all that were taken are answered.
+    pub async fn close(&self) {
+        let all = self.inner.permits.acquire_many(self.inner.waiting_max).await;
+        self.inner.permits.close();
+        drop(all);
+    }
+
+    fn open(&self) -> Result<(Answer, oneshot::Receiver<Result<Scheduled, ScheduleError>>), ScheduleError> {
+        let refused = |error| {
+            metrics::refused(&error);
+            error
+        };
+        self.inner.shared.check_open().map_err(refused)?;
+        let busy = match self.inner.permits.clone().try_acquire_owned() {
+            Ok(permit) => return Ok(Answer::new(permit)),
+            Err(tokio::sync::TryAcquireError::Closed) => "the node is shutting down",
+            Err(tokio::sync::TryAcquireError::NoPermits) => "too many requests are waiting",
+        };
+        Err(refused(ScheduleError::Busy(busy)))
+    }
+}
+
+impl Shared {
+    /// Refuses at the door what could not be acknowledged anyway.
+    fn check_open(&self) -> Result<(), ScheduleError> {
+        self.desk.check_running()?;
+        if let Some(reason) = self.desk.log.failure() {
+            return Err(ScheduleError::Halted(reason));
+        }
+        match self.indexed.error() {
+            Some(reason) => Err(ScheduleError::Halted(reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs on a worker: holds the item against the rules and queues it in its lane.
+    fn check(self: Arc<Self>, item: Bytes, answer: Answer) {
+        let started = Instant::now();
+        let rules = Rules {
+            deep_hash_checks: self.deep_hash_checks,
+            is_known: &|process| self.is_known(process),
+        };
+        let admitted = rules.admit(item);
+        metrics::verified(started.elapsed());
+        match admitted {
+            Ok(admitted) => self.after_admission(admitted, answer),
+            Err(error) => refuse(answer, error),
+        }
+    }
+
+    fn after_admission(self: Arc<Self>, admitted: Admitted, answer: Answer) {
+        let Admitted { process, intake, boots_from } = admitted;
+        let order = Order { process, intake, answer };
+        let Some(boots_from) = boots_from else { return self.submit(order) };
+        let runtime = self.runtime.clone();
+        runtime.spawn(async move {
+            // A process that is here was let in once; the gateway need not be asked again.
+            let allowed = match self.is_known(process) {
+                Ok(false) => on_chain::check_boot(self.gateway.as_ref(), boots_from).await,
+                known => known.map(drop),
+            };
+            match allowed {
+                Ok(()) => self.submit(order),
+                Err(error) => refuse(order.answer, error),
+            }
+        });
+    }
+
+    /// What must be known of a thing on chain before it is queued.
+    async fn check_assign(&self, order: &AssignOrder) -> Result<Intake, ScheduleError> {
+        let AssignOrder { process, transaction, base_layer, exclude } = order;
+        if !self.is_known(*process)? {
+            return Err(ScheduleError::UnknownProcess(*process));
+        }
+        let gateway = self.gateway.as_ref();
+        let deep_hash = if *base_layer {
+            let depth = on_chain::settlement_depth(self.desk.log.as_ref(), *process)?;
+            on_chain::check_depth(gateway, *transaction, depth).await?;
+            None
+        } else {
+            on_chain::content_hash(gateway, *transaction, self.deep_hash_checks).await?
+        };
+        Ok(Intake::Assign { transaction: *transaction, exclude: exclude.clone(), deep_hash })
+    }
+
+    fn is_known(&self, process: ProcessId) -> Result<bool, ScheduleError> {
+        if self.lanes.peek(process).is_some_and(|lane| lane.is_present()) {
+            return Ok(true);
+        }
+        Ok(self.desk.log.head(process)?.is_some())
+    }
+
+    fn submit(&self, order: Order) {
+        let lane = self.lanes.get(order.process);
+        if lane.push(order) {
+            self.work.push_lane(lane);
+        }
+    }
+}
+
+fn refuse(answer: Answer, error: ScheduleError) {
+    metrics::refused(&error);
+    answer.give(Err(error));
+}
+
+async fn wait(
+    scheduled: oneshot::Receiver<Result<Scheduled, ScheduleError>>,
+) -> Result<Scheduled, ScheduleError> {
+    scheduled.await.unwrap_or(Err(ScheduleError::Lost))
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The landing ends by itself with the last worker; this is for a scheduler dropped without being closed.
+        self.landing.abort();
+    }
+}

@@ -1,0 +1,159 @@
+//! The threads that verify and sign, and the work that waits for them.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::mpsc;
+
+use crate::desk::Desk;
+use crate::landing::Flight;
+use crate::lane::Lane;
+
+/// What waits for a worker: lanes first, for whoever is in one came before whoever is still to be verified.
+#[derive(Default)]
+pub(crate) struct Work {
+    queues: Mutex<Queues>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Queues {
+    lanes: VecDeque<Arc<Lane>>,
+    checks: VecDeque<Check>,
+    closed: bool,
+}
+
+/// An admission check; it carries with it whatever comes after.
+pub(crate) type Check = Box<dyn FnOnce() + Send>;
+
+/// One thing to do.
+pub(crate) enum Task {
+    /// The next order of a lane.
+    Lane(Arc<Lane>),
+    /// An admission check.
+    Check(Check),
+}
+
+impl Work {
+    /// Queues a lane that has an order.
+    pub(crate) fn push_lane(&self, lane: Arc<Lane>) {
+        self.lock().lanes.push_back(lane);
+        self.more.notify_one();
+    }
+
+    /// Queues a check.
+    pub(crate) fn push_check(&self, check: Check) {
+        self.lock().checks.push_back(check);
+        self.more.notify_one();
+    }
+
+    /// Waits for something to do; none when closed.
+    fn next(&self) -> Option<Task> {
+        let mut queues = self.lock();
+        loop {
+            if let Some(lane) = queues.lanes.pop_front() {
+                return Some(Task::Lane(lane));
+            }
+            if let Some(check) = queues.checks.pop_front() {
+                return Some(Task::Check(check));
+            }
+            if queues.closed {
+                return None;
+            }
+            queues = self.more.wait(queues).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes any of what waits, by number: a simulation chooses the order that threads would leave to chance.
+    #[cfg(test)]
+    pub(crate) fn take(&self, number: usize) -> Option<Task> {
+        let mut queues = self.lock();
+        let lanes = queues.lanes.len();
+        let number = number.checked_rem(lanes + queues.checks.len())?;
+        if number < lanes {
+            return queues.lanes.remove(number).map(Task::Lane);
+        }
+        queues.checks.remove(number - lanes).map(Task::Check)
+    }
+
+    /// Lets the workers end when nothing waits any more.
+    fn close(&self) {
+        self.lock().closed = true;
+        self.more.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Works one lane by one order and queues it again if it has more.
+pub(crate) fn work_lane(
+    desk: &Desk,
+    work: &Work,
+    landing: &mpsc::UnboundedSender<Flight>,
+    lane: Arc<Lane>,
+) {
+    let flight = catch_unwind(AssertUnwindSafe(|| desk.work(&lane))).unwrap_or_else(|_| {
+        // Nobody knows where the process stands now: only the log does, and a restart asks it.
+        desk.halt("a worker panicked while it scheduled a message");
+        None
+    });
+    if let Some(flight) = flight {
+        // The landing outlives the workers; should it be gone, the waiting request hears that it was lost.
+        let _ = landing.send(flight);
+    }
+    if lane.put_back() {
+        work.push_lane(lane);
+    }
+}
+
+/// The threads; they end when dropped, after all that waits is done.
+pub(crate) struct Workers {
+    work: Arc<Work>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    pub(crate) fn start(
+        count: usize,
+        desk: &Arc<Desk>,
+        work: &Arc<Work>,
+        landing: &mpsc::UnboundedSender<Flight>,
+    ) -> std::io::Result<Self> {
+        let mut workers = Self { work: work.clone(), threads: Vec::new() };
+        for number in 0..count.max(1) {
+            let (desk, work, landing) = (desk.clone(), work.clone(), landing.clone());
+            let thread = thread::Builder::new()
+                .name(format!("sign-{number}"))
+                .spawn(move || run(&desk, &work, &landing))?;
+            workers.threads.push(thread);
+        }
+        Ok(workers)
+    }
+}
+
+fn run(desk: &Desk, work: &Work, landing: &mpsc::UnboundedSender<Flight>) {
+    while let Some(task) = work.next() {
+        match task {
+            Task::Lane(lane) => work_lane(desk, work, landing, lane),
+            Task::Check(check) => {
+                // A check that panics drops its answer, which tells the request that it was lost.
+                let _ = catch_unwind(AssertUnwindSafe(check));
+            }
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.work.close();
+        let current = thread::current().id();
+        for thread in self.threads.drain(..).filter(|thread| thread.thread().id() != current) {
+            // A worker that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
