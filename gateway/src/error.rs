@@ -194,7 +194,9 @@ mod tests {
 
     #[test]
     fn only_what_may_pass_is_transient() {
-        for (status, transient) in [(500, true), (503, true), (429, true), (408, true), (400, false), (403, false)] {
+        for (status, transient) in
+            [(500, true), (503, true), (429, true), (408, true), (400, false), (403, false)]
+        {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(is_transient(status), transient, "{status}");
         }

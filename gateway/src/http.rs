@@ -1,7 +1,10 @@
 //! One way of asking over HTTP: with a time limit, a bound on the answer, redirects followed with
 //! the same method and body, and a few more attempts where the failure may pass.
 
-use std::{error::Error as _, time::{Duration, Instant}};
+use std::{
+    error::Error as _,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Method, Response, StatusCode, Url, header, redirect};
@@ -231,3 +234,6 @@ fn reason(error: reqwest::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram, Unit};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::{Call, GatewayError, UploadError};
 
@@ -28,11 +28,7 @@ pub fn describe() {
     );
     describe_counter!(UPLOADS, "Items sent to the upload node or the cache, by call and outcome.");
     describe_gauge!(HEIGHT, "The newest block height that the gateway told.");
-    describe_gauge!(
-        HEIGHT_TOLD,
-        Unit::Seconds,
-        "Unix time at which the gateway last told the block height."
-    );
+    describe_gauge!(HEIGHT_TOLD, Unit::Seconds, "Unix time at which the gateway last told the block height.");
 }
 
 /// One attempt has ended.

@@ -38,19 +38,23 @@ impl HttpGateway {
         self.http.patiently(|| self.http.once(question)).await
     }
 
-    /// Whether the first of the gateways that says so at all has `id`; a positive answer of any
-    /// counts, the last failure only when all failed.
+    /// Asks one after the other until one has it. A refusal (403, 451, ...) is an answer, which
+    /// says that it is not to be had there; the last failure counts only when all failed.
     async fn exists_anywhere(&self, questions: &[Question]) -> Result<bool, GatewayError> {
-        let mut outcome = Ok(false);
         let mut answered = false;
+        let mut failure = None;
         for question in questions {
             match self.http.once(question).await {
                 Ok(answer) if !answer.is_absent() => return Ok(true),
                 Ok(_) => answered = true,
-                Err(error) => outcome = Err(error),
+                Err(error @ GatewayError::Status { .. }) if !error.is_transient() => answered = true,
+                Err(error) => failure = Some(error),
             }
         }
-        if answered { Ok(false) } else { outcome }
+        match failure {
+            Some(error) if !answered => Err(error),
+            _ => Ok(false),
+        }
     }
 }
 
@@ -227,3 +231,6 @@ fn read<T: DeserializeOwned>(question: &Question, body: &[u8]) -> Result<T, Gate
 fn unexpected(question: &Question, reason: &str) -> GatewayError {
     GatewayError::Body { call: question.call, url: shown(&question.url), reason: reason.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

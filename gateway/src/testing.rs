@@ -1,0 +1,151 @@
+//! What the tests of this crate share: a server that misbehaves as told, and items.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use ans104::{Draft, Ed25519Wallet, Tag};
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{Endpoints, Http, HttpOptions, Url};
+
+/// What the server does with one call.
+#[derive(Clone, Copy, Debug)]
+pub enum Act {
+    /// A whole answer: status, further header lines, body.
+    Answer(u16, &'static str, &'static str),
+    /// No answer ever.
+    Hang,
+    /// The connection is closed without one.
+    Close,
+    /// Less than what was announced, and then closed.
+    Truncate,
+    /// The beginning of an answer, and then nothing more.
+    Stall,
+    /// A body without end.
+    Flood,
+}
+
+/// A server on a port of its own that does one act per call; the last one again and again.
+pub struct Stub {
+    pub url: Url,
+    calls: Arc<Mutex<Vec<String>>>,
+}
+
+impl Stub {
+    pub async fn start(acts: &'static [Act]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&calls);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(stream, acts, Arc::clone(&heard)));
+            }
+        });
+        Self { url, calls }
+    }
+
+    /// The calls so far, heads and bodies as they came.
+    pub fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+async fn serve(mut stream: TcpStream, acts: &[Act], calls: Arc<Mutex<Vec<String>>>) {
+    let Some(call) = read_call(&mut stream).await else { return };
+    let turn = {
+        let mut calls = calls.lock().unwrap();
+        calls.push(call);
+        calls.len() - 1
+    };
+    // The peer may go at any time: that is what some of the tests are about.
+    let _ = match acts[turn.min(acts.len() - 1)] {
+        Act::Answer(status, headers, body) => {
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            );
+            stream.write_all(answer.as_bytes()).await
+        }
+        Act::Hang => hang().await,
+        Act::Close => Ok(()),
+        Act::Truncate => stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\n{").await,
+        Act::Stall => {
+            let _ = stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\n{").await;
+            hang().await
+        }
+        Act::Flood => {
+            let _ = stream.write_all(b"HTTP/1.1 200 X\r\nconnection: close\r\n\r\n").await;
+            while stream.write_all(&[b' '; 4096]).await.is_ok() {}
+            Ok(())
+        }
+    };
+}
+
+async fn hang() -> std::io::Result<()> {
+    std::future::pending().await
+}
+
+async fn read_call(stream: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                return Some(text);
+            }
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// A client that repeats at once.
+pub fn http() -> Http {
+    http_with(Duration::from_secs(20))
+}
+
+/// A client that repeats at once and waits so long for each answer.
+pub fn http_with(timeout: Duration) -> Http {
+    let backoff = Duration::from_millis(1);
+    let options = HttpOptions {
+        request_timeout: timeout,
+        transfer_timeout: timeout,
+        backoff,
+        ..HttpOptions::default()
+    };
+    Http::new(options).unwrap()
+}
+
+/// Everything at one address.
+pub fn endpoints(url: &Url) -> Endpoints {
+    Endpoints { arweave: url.clone(), graphql: url.clone(), upload: Some(url.clone()), heads: vec![] }
+}
+
+/// The address of a port at which nobody listens.
+pub async fn nobody() -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
+}
+
+/// The wallet of all test items.
+pub fn wallet() -> Ed25519Wallet {
+    Ed25519Wallet::from_seed([7; 32])
+}
+
+/// A signed item.
+pub fn item(tags: &[(&str, &str)], data: &[u8]) -> Bytes {
+    let tags: Vec<_> = tags.iter().map(|(name, value)| Tag::new(name, value)).collect();
+    let draft = Draft { target: Some(&[1; 32]), anchor: Some(&[2; 32]), tags: &tags, data };
+    draft.sign(&wallet()).unwrap().into()
+}

@@ -77,3 +77,6 @@ fn judge(error: GatewayError) -> UploadError {
         error => UploadError::Transient(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

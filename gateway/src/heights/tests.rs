@@ -1,1 +1,241 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::{
+    fs,
+    io::Write,
+    sync::{Mutex, MutexGuard, atomic::AtomicUsize},
+};
+
+use ans104::Id;
+use async_trait::async_trait;
+use bytes::Bytes;
+use tempfile::TempDir;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::*;
+use crate::{Call, Confirmations, Transaction};
+
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Tells the heights of a script, one per question, the last again and again; `None` is no answer.
+struct Script {
+    heights: &'static [Option<u64>],
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Gateway for Script {
+    async fn confirmations(&self, _: Id) -> Result<Option<Confirmations>, GatewayError> {
+        unimplemented!("heights alone are asked")
+    }
+    async fn transaction(&self, _: Id) -> Result<Option<Transaction>, GatewayError> {
+        unimplemented!("heights alone are asked")
+    }
+    async fn raw(&self, _: Id) -> Result<Option<Bytes>, GatewayError> {
+        unimplemented!("heights alone are asked")
+    }
+    async fn exists(&self, _: Id) -> Result<bool, GatewayError> {
+        unimplemented!("heights alone are asked")
+    }
+    async fn network_height(&self) -> Result<u64, GatewayError> {
+        let turn = self.asked.fetch_add(1, Ordering::SeqCst).min(self.heights.len() - 1);
+        let silent =
+            GatewayError::TimedOut { call: Call::Height, url: "http://h/info".into(), after: INTERVAL };
+        self.heights[turn].ok_or(silent)
+    }
+}
+
+fn script(heights: &'static [Option<u64>]) -> Arc<Script> {
+    Arc::new(Script { heights, asked: AtomicUsize::new(0) })
+}
+
+fn start(heights: &'static [Option<u64>], folder: &TempDir) -> HeightFeed {
+    let file = Some(folder.path().join("height"));
+    HeightFeed::start(script(heights), HeightOptions { interval: INTERVAL, file })
+}
+
+/// Lets `n` intervals pass, to the middle of one.
+async fn pass(n: u32) {
+    tokio::time::sleep(INTERVAL * n).await;
+}
+
+fn height(feed: &HeightFeed) -> Option<u64> {
+    feed.current().map(|known| known.height)
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_follows_and_never_goes_backwards() {
+    let folder = TempDir::new().unwrap();
+    let feed = start(&[Some(10), Some(11), Some(9), None, Some(12)], &folder);
+    assert_eq!(feed.current(), None);
+    let known = feed.wait_known().await;
+    assert_eq!(known, KnownHeight { height: 10, age: Duration::ZERO });
+    tokio::time::sleep(INTERVAL / 2).await;
+    for (expected, age) in [(10, 0), (11, 0), (11, 0), (11, 1), (12, 0)] {
+        let known = feed.current().unwrap();
+        assert_eq!(known.height, expected);
+        assert_eq!(known.age, INTERVAL / 2 + INTERVAL * age, "at height {expected}");
+        pass(1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_ends_with_the_first_height_however_it_comes() {
+    let folder = TempDir::new().unwrap();
+    let feed = start(&[None, None, Some(7)], &folder);
+    assert_eq!(feed.wait_known().await.height, 7);
+
+    let feed = start(&[None], &TempDir::new().unwrap());
+    let waiting = tokio::spawn({
+        let feed = feed.clone();
+        async move { feed.wait_known().await }
+    });
+    pass(3).await;
+    assert!(!waiting.is_finished());
+    feed.seed(5);
+    assert_eq!(waiting.await.unwrap().height, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seed_is_a_lower_bound() {
+    let folder = TempDir::new().unwrap();
+    let feed = start(&[Some(10), None], &folder);
+    feed.seed(0);
+    assert_eq!(height(&feed), Some(0));
+    feed.wait_known().await;
+    pass(1).await;
+    let age = feed.current().unwrap().age;
+    feed.seed(9);
+    assert_eq!(height(&feed), Some(10));
+    feed.seed(20);
+    assert_eq!(feed.current(), Some(KnownHeight { height: 20, age }));
+    feed.seed(HEIGHT_MAX + 1);
+    assert_eq!(height(&feed), Some(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_height_is_kept_over_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let feed = start(&[Some(10), Some(11)], &folder);
+    feed.wait_known().await;
+    pass(2).await;
+    drop(feed);
+    assert_eq!(fs::read_to_string(folder.path().join("height")).unwrap(), "11\n");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
+
+    let feed = start(&[None], &folder);
+    assert_eq!(height(&feed), Some(11));
+    feed.seed(15);
+    pass(2).await;
+    drop(feed);
+    assert_eq!(height(&start(&[None], &folder)), Some(15));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_file_is_written_only_for_a_new_height() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("height");
+    let feed = start(&[Some(10), Some(10), Some(10), Some(11)], &folder);
+    feed.wait_known().await;
+    pass(1).await;
+    fs::remove_file(&path).unwrap();
+    pass(1).await;
+    assert!(!path.exists());
+    pass(2).await;
+    assert!(path.exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_file_is_reported_and_ignored() {
+    for text in ["", "ten", "-1", "1000000000000", "1\n2"] {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("height"), text).unwrap();
+        let lines = Lines::default();
+        let _guard = lines.listen();
+        let feed = start(&[Some(10)], &folder);
+        assert_eq!(feed.current(), None, "{text:?}");
+        assert_eq!(lines.all().len(), 1);
+        assert!(lines.all()[0].contains("WARN"), "{:?}", lines.all());
+        feed.wait_known().await;
+        pass(1).await;
+        assert_eq!(fs::read_to_string(folder.path().join("height")).unwrap(), "10\n");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_told_once_and_its_end_once() {
+    let folder = TempDir::new().unwrap();
+    let lines = Lines::default();
+    let _guard = lines.listen();
+    let feed = start(&[Some(10), None, None, None, Some(11), Some(12), None, None], &folder);
+    feed.wait_known().await;
+    pass(10).await;
+    let lines = lines.all();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].contains("WARN") && lines[0].contains("height=10"), "{lines:?}");
+    assert!(lines[0].contains("the last one known is used"), "{lines:?}");
+    assert!(lines[1].contains("INFO") && lines[1].contains("height=11"), "{lines:?}");
+    assert!(lines[2].contains("WARN") && lines[2].contains("height=12"), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_cannot_be_written_is_told_once() {
+    let folder = TempDir::new().unwrap();
+    let lines = Lines::default();
+    let _guard = lines.listen();
+    let file = Some(folder.path().join("missing").join("height"));
+    let feed =
+        HeightFeed::start(script(&[Some(1), Some(2), Some(3)]), HeightOptions { interval: INTERVAL, file });
+    pass(5).await;
+    assert_eq!(height(&feed), Some(3));
+    assert_eq!(lines.all().len(), 1, "{:?}", lines.all());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_task_ends_with_the_last_handle() {
+    let script = script(&[Some(1)]);
+    let feed = HeightFeed::start(script.clone(), HeightOptions::default());
+    let other = feed.clone();
+    drop(feed);
+    pass(3).await;
+    assert!(script.asked.load(Ordering::SeqCst) >= 3);
+    drop(other);
+    pass(1).await;
+    assert_eq!(Arc::strong_count(&script), 1);
+}
+
+/// The log at info and above, line by line.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(self.clone());
+        tracing::subscriber::set_default(log.finish())
+    }
+
+    fn all(&self) -> Vec<String> {
+        let text = String::from_utf8(self.lock().clone()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.lock().write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,124 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::testing::{Act, Stub, http, http_with, nobody};
+
+const BYTES_MAX: usize = 64 * 1024;
+
+fn question(http: &Http, url: Url) -> Question {
+    let timeout = http.options().request_timeout;
+    Question { call: Call::Height, method: Method::GET, url, body: None, timeout, bytes_max: BYTES_MAX }
+}
+
+/// Asks patiently; the outcome and how many calls the server saw.
+async fn ask(http: Http, acts: &'static [Act]) -> (Result<Answer, GatewayError>, usize) {
+    let stub = Stub::start(acts).await;
+    let question = question(&http, stub.url.clone());
+    let outcome = http.patiently(|| http.once(&question)).await;
+    (outcome, stub.calls().len())
+}
+
+#[tokio::test]
+async fn what_may_pass_is_asked_again() {
+    for acts in [
+        &[Act::Answer(500, "", "oops"), Act::Answer(200, "", "good")],
+        &[Act::Answer(429, "", "slower"), Act::Answer(200, "", "good")],
+        &[Act::Close, Act::Answer(200, "", "good")],
+        &[Act::Truncate, Act::Answer(200, "", "good")],
+    ] {
+        let (outcome, calls) = ask(http(), acts).await;
+        assert_eq!(outcome.unwrap().body, "good", "{acts:?}");
+        assert_eq!(calls, 2, "{acts:?}");
+    }
+}
+
+#[tokio::test]
+async fn attempts_are_bounded() {
+    let (outcome, calls) = ask(http(), &[Act::Answer(503, "", "busy\r\n\x1b")]).await;
+    let error = outcome.unwrap_err();
+    assert!(error.is_transient());
+    assert!(error.to_string().ends_with("answered 503 Service Unavailable: busy"), "{error}");
+    assert_eq!(calls, 3);
+
+    let (outcome, calls) = ask(http(), &[Act::Close]).await;
+    assert!(matches!(outcome, Err(GatewayError::Unreachable { .. })), "{outcome:?}");
+    assert_eq!(calls, 3);
+}
+
+#[tokio::test]
+async fn answers_and_refusals_are_final() {
+    let (outcome, calls) = ask(http(), &[Act::Answer(404, "", "nothing here")]).await;
+    assert!(outcome.unwrap().is_absent());
+    assert_eq!(calls, 1);
+
+    let (outcome, calls) = ask(http(), &[Act::Answer(400, "", "what?")]).await;
+    assert!(matches!(outcome, Err(GatewayError::Status { .. })), "{outcome:?}");
+    assert!(!outcome.unwrap_err().is_transient());
+    assert_eq!(calls, 1);
+}
+
+#[tokio::test]
+async fn silence_ends() {
+    for acts in [&[Act::Hang], &[Act::Stall]] {
+        let (outcome, calls) = ask(http_with(Duration::from_millis(100)), acts).await;
+        assert!(matches!(outcome, Err(GatewayError::TimedOut { .. })), "{outcome:?}");
+        assert_eq!(calls, 3, "{acts:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_are_bounded_while_they_come() {
+    let (outcome, calls) = ask(http(), &[Act::Flood]).await;
+    assert!(matches!(outcome, Err(GatewayError::TooLarge { bytes_max: BYTES_MAX, .. })), "{outcome:?}");
+    assert_eq!(calls, 1);
+}
+
+#[tokio::test]
+async fn nobody_is_unreachable_and_secrets_stay_here() {
+    let http = http();
+    let mut url = nobody().await;
+    url.set_username("user").unwrap();
+    url.set_password(Some("hush")).unwrap();
+    url.set_path("/tx/a");
+    url.set_query(Some("key=hush"));
+    let error = http.once(&question(&http, url)).await.unwrap_err();
+    assert!(matches!(error, GatewayError::Unreachable { .. }), "{error:?}");
+    let message = format!("{error} {error:?}");
+    assert!(message.contains("/tx/a"), "{message}");
+    assert!(!message.contains("hush") && !message.contains("user"), "{message}");
+}
+
+#[tokio::test]
+async fn redirects_keep_method_and_body() {
+    let http = http();
+    let stub = Stub::start(&[
+        Act::Answer(301, "location: /moved\r\n", ""),
+        Act::Answer(307, "location: again\r\n", ""),
+        Act::Answer(200, "", "good"),
+    ])
+    .await;
+    let mut question = question(&http, stub.url.clone());
+    question.method = Method::POST;
+    question.body = Some(("text/plain", "hello".into()));
+    assert_eq!(http.once(&question).await.unwrap().body, "good");
+    let calls = stub.calls();
+    for (call, begin) in calls.iter().zip(["POST / ", "POST /moved ", "POST /again "]) {
+        assert!(call.starts_with(begin), "{call}");
+        assert!(call.ends_with("\r\n\r\nhello"), "{call}");
+        assert!(call.contains("content-type: text/plain"), "{call}");
+    }
+    assert_eq!(calls.len(), 3);
+}
+
+#[tokio::test]
+async fn redirects_without_end_or_aim_are_errors() {
+    let (outcome, calls) = ask(http(), &[Act::Answer(302, "location: /round\r\n", "")]).await;
+    assert!(matches!(outcome, Err(GatewayError::Status { status: StatusCode::FOUND, .. })), "{outcome:?}");
+    assert_eq!(calls, 1 + REDIRECTS_MAX);
+
+    for acts in [&[Act::Answer(302, "", "")], &[Act::Answer(302, "location: ftp://h/\r\n", "")]] {
+        let (outcome, calls) = ask(http(), acts).await;
+        assert!(matches!(outcome, Err(GatewayError::Status { .. })), "{outcome:?}");
+        assert_eq!(calls, 1, "{acts:?}");
+    }
+}

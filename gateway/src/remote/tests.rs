@@ -1,0 +1,167 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    Uploader,
+    dev::{DevGateway, DevOptions},
+    testing::{Act, Stub, endpoints, http, item, nobody},
+};
+
+const NAME: &str = "DFdbUxgkH-Fjr1vcIUEpwQxsqj-JoolbpWCnn_vBzqI";
+
+fn id() -> Id {
+    NAME.parse().unwrap()
+}
+
+async fn stub(acts: &'static [Act]) -> (Stub, HttpGateway) {
+    let stub = Stub::start(acts).await;
+    let gateway = HttpGateway::new(http(), endpoints(&stub.url));
+    (stub, gateway)
+}
+
+#[tokio::test]
+async fn the_development_gateway_tells_all_of_an_item() {
+    let store = tempfile::tempdir().unwrap();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let block_every = Duration::from_secs(3600);
+    let options = DevOptions { listen, store: store.path().to_owned(), block_every };
+    let dev = DevGateway::start(options).await.unwrap();
+    let url = Url::parse(&format!("http://{}/", dev.addr())).unwrap();
+    let gateway = HttpGateway::new(http(), endpoints(&url));
+
+    let bytes = item(&[("Type", "Message"), ("Größe", "\"1\"")], b"hello");
+    let item = ans104::Item::parse(&bytes).unwrap();
+    assert_eq!(gateway.confirmations(item.id()).await.unwrap(), None);
+    assert_eq!(gateway.transaction(item.id()).await.unwrap(), None);
+    assert_eq!(gateway.raw(item.id()).await.unwrap(), None);
+    assert!(!gateway.exists(item.id()).await.unwrap());
+
+    Uploader::to_node(http(), &url).upload(bytes.clone()).await.unwrap();
+    Uploader::to_cache(http(), &url).upload(bytes.clone()).await.unwrap();
+    let height = gateway.network_height().await.unwrap();
+    let depth = Confirmations { block_height: Some(height), number_of_confirmations: 1 };
+    assert_eq!(gateway.confirmations(item.id()).await.unwrap(), Some(depth));
+    assert_eq!(gateway.raw(item.id()).await.unwrap().unwrap(), "hello");
+    assert!(gateway.exists(item.id()).await.unwrap());
+    let encode = ans104::base64url::encode;
+    let told = Transaction {
+        id: item.id(),
+        signature: encode(item.signature()),
+        anchor: encode(&[2; 32]),
+        owner: Owner { key: encode(item.owner()), address: item.address().to_string() },
+        tags: vec![("Type".into(), "Message".into()), ("Größe".into(), "\"1\"".into())],
+        recipient: encode(&[1; 32]),
+    };
+    assert_eq!(gateway.transaction(item.id()).await.unwrap(), Some(told));
+    dev.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pending_transaction_has_no_block() {
+    let (stub, gateway) = stub(&[Act::Answer(202, "", "Pending")]).await;
+    let pending = Confirmations { block_height: None, number_of_confirmations: 0 };
+    assert_eq!(gateway.confirmations(id()).await.unwrap(), Some(pending));
+    assert!(stub.calls()[0].starts_with(&format!("GET /tx/{NAME}/status ")));
+}
+
+#[tokio::test]
+async fn unexpected_answers_are_told() {
+    let check = async |acts, part: &str| {
+        let (stub, gateway) = stub(acts).await;
+        let error = gateway.network_height().await.unwrap_err();
+        assert!(matches!(error, GatewayError::Body { .. }), "{error:?}");
+        assert!(error.to_string().contains(part), "{error}");
+        assert_eq!(stub.calls().len(), 1, "asking again is of no use: {error}");
+    };
+    check(&[Act::Answer(200, "", "<html>hello")], "in: <html>hello").await;
+    check(&[Act::Answer(200, "", "{}")], "missing field `height`").await;
+    check(&[Act::Answer(200, "", r#"{"height": -1}"#)], "invalid value").await;
+    check(&[Act::Answer(200, "", r#"{"height": 1000000000000}"#)], "beyond 999999999999").await;
+    check(&[Act::Answer(404, "", "")], "no network info").await;
+}
+
+#[tokio::test]
+async fn the_largest_height_is_taken() {
+    let (_stub, gateway) = stub(&[Act::Answer(200, "", r#"{"height": 999999999999}"#)]).await;
+    assert_eq!(gateway.network_height().await.unwrap(), HEIGHT_MAX);
+}
+
+#[tokio::test]
+async fn the_query_has_the_id_in_its_text() {
+    let none = r#"{"data":{"transactions":{"edges":[]}}}"#;
+    let stub = Stub::start(&[Act::Answer(200, "", none)]).await;
+    for path in ["/", "/graphql", "/graphql/", "/p"] {
+        let mut places = endpoints(&stub.url);
+        places.graphql.set_path(path);
+        let gateway = HttpGateway::new(http(), places);
+        assert_eq!(gateway.transaction(id()).await.unwrap(), None);
+    }
+    let calls = stub.calls();
+    for (call, path) in calls.iter().zip(["/graphql", "/graphql", "/graphql/", "/p/graphql"]) {
+        assert!(call.starts_with(&format!("POST {path} ")), "{call}");
+        let (_, body) = call.split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert!(body["query"].as_str().unwrap().contains(&format!("\"{NAME}\"")));
+    }
+}
+
+#[tokio::test]
+async fn transactions_are_read_as_gateways_write_them() {
+    let sparse = r#"{"data":{"transactions":{"edges":[{"node":{
+        "id":"DFdbUxgkH-Fjr1vcIUEpwQxsqj-JoolbpWCnn_vBzqI","signature":null,"anchor":null,
+        "owner":{"key":null,"address":"a"},"tags":[],"recipient":null}}]}}}"#;
+    let (_stub, gateway) = stub(&[Act::Answer(200, "", sparse)]).await;
+    let transaction = gateway.transaction(id()).await.unwrap().unwrap();
+    assert_eq!(transaction.owner, Owner { key: String::new(), address: "a".into() });
+    assert_eq!((transaction.signature, transaction.anchor), (String::new(), String::new()));
+
+    let another = Id::from_bytes([9; 32]);
+    assert_eq!(gateway.transaction(another).await.unwrap(), None, "it is not what was asked for");
+}
+
+#[tokio::test]
+async fn graphql_complaints_are_errors() {
+    for (acts, part) in [
+        (&[Act::Answer(200, "", r#"{"errors":[{"message":"too\nmuch"}]}"#)], "too much"),
+        (&[Act::Answer(200, "", r#"{"data":null}"#)], "neither data nor errors"),
+        (&[Act::Answer(404, "", "")], "no GraphQL"),
+    ] {
+        let (_stub, gateway) = stub(acts).await;
+        let error = gateway.transaction(id()).await.unwrap_err();
+        assert!(matches!(error, GatewayError::Body { .. }), "{error:?}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn any_gateway_of_the_list_may_know() {
+    const YES: &[Act] = &[Act::Answer(200, "", "")];
+    const NO: &[Act] = &[Act::Answer(404, "", "")];
+    const FORBIDDEN: &[Act] = &[Act::Answer(403, "", "")];
+    const BROKEN: &[Act] = &[Act::Answer(500, "", "")];
+    let check = async |lists: &[&'static [Act]], expected: Option<bool>| {
+        let mut places = endpoints(&nobody().await);
+        places.heads = vec![nobody().await];
+        for acts in lists {
+            places.heads.push(Stub::start(acts).await.url);
+        }
+        let outcome = HttpGateway::new(http(), places).exists(id()).await;
+        assert_eq!(outcome.as_ref().ok(), expected.as_ref(), "{lists:?}: {outcome:?}");
+    };
+    check(&[YES], Some(true)).await;
+    check(&[NO, BROKEN, YES], Some(true)).await;
+    check(&[NO], Some(false)).await;
+    check(&[FORBIDDEN], Some(false)).await;
+    check(&[NO, BROKEN], Some(false)).await;
+    check(&[BROKEN], None).await;
+    check(&[], None).await;
+}
+
+#[tokio::test]
+async fn without_a_list_the_one_gateway_is_asked() {
+    let (stub, gateway) = stub(&[Act::Answer(500, "", ""), Act::Answer(200, "", "")]).await;
+    assert!(gateway.exists(id()).await.unwrap());
+    assert!(stub.calls()[1].starts_with(&format!("HEAD /{NAME} ")));
+}
