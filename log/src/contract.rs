@@ -61,7 +61,8 @@ pub trait Log: Send + Sync + 'static {
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError>;
 
-    /// Visits processes and their heads in the order of their ids, after a given one.
+    /// Visits processes and their heads in the order of their ids, after a given one; [`ProcessId::NODE`], which is
+    /// no process, is left out.
     fn heads(
         &self,
         after: Option<ProcessId>,
@@ -77,12 +78,13 @@ pub trait Log: Send + Sync + 'static {
     /// Takes no more appends, and returns when all that were enqueued are durable or have failed.
     fn seal(&self);
 
+    /// How many bytes the store takes on disk; none when it is not on one.
+    fn size_on_disk(&self) -> Option<u64> {
+        None
+    }
+
     /// One event, if it is there.
-    fn event(
-        &self,
-        process: ProcessId,
-        nonce: Option<Nonce>,
-    ) -> Result<Option<Event>, ReadError> {
+    fn event(&self, process: ProcessId, nonce: Option<Nonce>) -> Result<Option<Event>, ReadError> {
         let mut found = None;
         // An empty range for the event without a nonce: only the unassigned spawn is visited.
         let nonces = match nonce {
@@ -146,31 +148,29 @@ impl fmt::Display for Term {
     }
 }
 
-/// Resolves to the sequence number of the batch's last event once all of it is on disk.
+/// Resolves once what it stands for is on disk: for a batch, to the sequence number of its last event.
 #[derive(Debug)]
 #[must_use = "nothing is durable until the receipt resolves"]
-pub struct Receipt(oneshot::Receiver<Result<Seq, AppendError>>);
+pub struct Receipt<T = Seq>(oneshot::Receiver<Result<T, AppendError>>);
 
-impl Receipt {
+impl<T> Receipt<T> {
     /// A receipt and what resolves it.
-    pub fn new() -> (oneshot::Sender<Result<Seq, AppendError>>, Self) {
+    pub fn new() -> (oneshot::Sender<Result<T, AppendError>>, Self) {
         let (sender, receiver) = oneshot::channel();
         (sender, Self(receiver))
     }
 
-    /// Waits on this thread.
-    pub fn wait(self) -> Result<Seq, AppendError> {
+    /// Waits on this thread, which must not be one of an async executor's.
+    pub fn wait(self) -> Result<T, AppendError> {
         self.0.blocking_recv().unwrap_or(Err(AppendError::Sealed))
     }
 }
 
-impl Future for Receipt {
-    type Output = Result<Seq, AppendError>;
+impl<T> Future for Receipt<T> {
+    type Output = Result<T, AppendError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0)
-            .poll(context)
-            .map(|result| result.unwrap_or(Err(AppendError::Sealed)))
+        Pin::new(&mut self.0).poll(context).map(|result| result.unwrap_or(Err(AppendError::Sealed)))
     }
 }
 

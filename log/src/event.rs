@@ -133,9 +133,7 @@ impl<'a> EventRef<'a> {
     pub fn assignment(&self) -> Option<Item<'a>> {
         match self.body {
             BodyRef::Spawned { assignment, .. } => assignment,
-            BodyRef::Scheduled { assignment, .. } | BodyRef::Assigned { assignment, .. } => {
-                Some(assignment)
-            }
+            BodyRef::Scheduled { assignment, .. } | BodyRef::Assigned { assignment, .. } => Some(assignment),
             BodyRef::Fact(_) => None,
         }
     }
@@ -151,28 +149,20 @@ impl<'a> EventRef<'a> {
     /// The event with its own copy of everything.
     pub fn to_owned(&self) -> Event {
         let body = match self.body {
-            BodyRef::Spawned { item, assignment } => Body::Spawned {
-                item: item.to_vec(),
-                assignment: assignment.map(|a| a.to_vec()),
-            },
+            BodyRef::Spawned { item, assignment } => {
+                Body::Spawned { item: item.to_vec(), assignment: assignment.map(|a| a.to_vec()) }
+            }
             BodyRef::Scheduled { item, assignment, deep_hash } => Body::Scheduled {
                 item: item.to_vec(),
                 assignment: assignment.to_vec(),
                 deep_hash: deep_hash.copied(),
             },
-            BodyRef::Assigned { assignment, deep_hash } => Body::Assigned {
-                assignment: assignment.to_vec(),
-                deep_hash: deep_hash.copied(),
-            },
+            BodyRef::Assigned { assignment, deep_hash } => {
+                Body::Assigned { assignment: assignment.to_vec(), deep_hash: deep_hash.copied() }
+            }
             BodyRef::Fact(bytes) => Body::Fact(bytes.to_vec()),
         };
-        Event {
-            seq: self.seq,
-            process: self.process,
-            nonce: self.nonce,
-            imported: self.imported,
-            body,
-        }
+        Event { seq: self.seq, process: self.process, nonce: self.nonce, imported: self.imported, body }
     }
 }
 

@@ -72,6 +72,13 @@ impl ProcessId {
     pub const NODE: Self = Self(Id::from_bytes([0; 32]));
 }
 
+impl AssignmentId {
+    /// What stands for a fact in the chain of the node's stream: SHA-256 of its bytes.
+    pub(crate) fn of_fact(fact: &[u8]) -> Self {
+        Self(Id::from_bytes(sha256(&[fact])))
+    }
+}
+
 macro_rules! position {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -1,11 +1,31 @@
 //! The append-only event log: the one truth of a scheduler, of which everything else is a projection.
 //!
-//! Start with [`Log`]: its documentation is the contract that every engine keeps.
+//! Start with [`Log`]: its documentation is the contract that every engine keeps. [`LocalLog`] keeps it over an
+//! [`Engine`], of which there are two: [`Rocks`] on disk and [`Memory`].
 
-mod ids;
-mod event;
+mod appender;
+mod check;
 mod contract;
+mod engine;
+mod event;
+mod ids;
+mod keys;
+mod local;
+mod metrics;
+mod owners;
+mod queue;
+mod reader;
+mod record;
+mod request;
+mod staging;
+mod stored;
 
 pub use contract::{Append, AppendError, Identity, Log, ReadError, Receipt, StoreId, Tail, Term};
+pub use engine::{
+    Batch, Engine, EngineError, FailHow, Memory, MemoryDisk, Put, Rocks, RocksError, RocksOptions, Walk,
+};
 pub use event::{Body, BodyRef, DeepHash, Event, EventRef, Head, Kind, Knot};
 pub use ids::{AssignmentId, HashChain, MessageId, Nonce, ProcessId, Seq, Timestamp};
+pub use keys::{EventKey, Key, OwnerNumber, Table};
+pub use local::{LocalLog, OpenError, Stepper};
+pub use metrics::describe;

@@ -1,0 +1,142 @@
+//! The one writer of a log.
+//!
+//! It takes what waits, stages it as one batch, writes and syncs that, moves the tail, and only then answers. No
+//! request is delayed for the sake of a larger batch: batches grow with the load, because requests gather while the
+//! disk syncs.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+use tracing::{debug, error};
+
+use crate::contract::AppendError;
+use crate::engine::Engine;
+use crate::ids::Seq;
+use crate::local::Shared;
+use crate::request::{Done, Request, Waiter, Work};
+use crate::staging::{Known, StageError, Staging};
+
+/// How many requests go into one commit; their bytes are bounded by the queue.
+const COMMIT_REQUESTS_MAX: usize = 1024;
+
+pub(crate) struct Appender<E> {
+    shared: Arc<Shared<E>>,
+    known: Known,
+    /// None at the end, so that nobody waits for what will not come.
+    tail: Option<watch::Sender<Option<Seq>>>,
+}
+
+impl<E: Engine> Appender<E> {
+    pub(crate) fn new(shared: Arc<Shared<E>>, known: Known, tail: watch::Sender<Option<Seq>>) -> Self {
+        Self { shared, known, tail: Some(tail) }
+    }
+
+    /// Works until the queue is closed and empty, or a write fails.
+    pub(crate) fn run(mut self) {
+        loop {
+            let requests = self.shared.queue.wait_and_take(COMMIT_REQUESTS_MAX);
+            if requests.is_empty() {
+                break;
+            }
+            self.turn(requests);
+        }
+        if self.tail.is_some() {
+            self.shared.reader.engine().settle();
+        }
+        debug!("the appender has ended");
+    }
+
+    /// Handles up to this many waiting requests in one commit; how many it were.
+    pub(crate) fn step(&mut self, max: usize) -> usize {
+        let requests = self.shared.queue.take(max);
+        let count = requests.len();
+        if count > 0 {
+            self.turn(requests);
+        } else if self.shared.queue.is_closed() {
+            self.tail = None;
+        }
+        count
+    }
+
+    /// Ends as in a crash: nothing of what waits is written.
+    pub(crate) fn abandon(&mut self) {
+        self.tail = None;
+        for request in self.shared.queue.close_and_take() {
+            request.waiter.refused(AppendError::Sealed);
+        }
+    }
+
+    fn turn(&mut self, requests: Vec<Request>) {
+        let parts = requests.into_iter().map(|request| (request.work, request.waiter));
+        let (works, waiters): (Vec<Work>, Vec<Waiter>) = parts.unzip();
+        // Whatever goes wrong in here, those who wait get an answer.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.commit(works)));
+        match outcome.unwrap_or_else(|panic| Err(panic_text(panic.as_ref()))) {
+            Ok(verdicts) => self.answer(waiters, verdicts),
+            Err(reason) => self.fail(waiters, &reason),
+        }
+    }
+
+    /// Makes one batch of all works durable; what became of each.
+    fn commit(&mut self, works: Vec<Work>) -> Result<Vec<Result<Done, AppendError>>, String> {
+        let mut staging = Staging::new(&self.shared.reader, &mut self.known);
+        let mut verdicts = Vec::with_capacity(works.len());
+        for work in works {
+            verdicts.push(match staging.stage(work) {
+                Ok(done) => Ok(done),
+                Err(StageError::Refused(error)) => Err(error),
+                Err(StageError::Lost(error)) => return Err(error.to_string()),
+            });
+        }
+        let (batch, events) = staging.batch();
+        if batch.puts.is_empty() {
+            return Ok(verdicts);
+        }
+        let started = Instant::now();
+        self.shared.reader.engine().commit(batch).map_err(|error| error.to_string())?;
+        self.shared.metrics.committed(started.elapsed(), events);
+        let (tail, identity) = staging.committed();
+        self.shared.set_term(identity.term);
+        self.shared.metrics.tail(tail);
+        if let Some(sender) = &self.tail {
+            sender.send_replace(tail);
+        }
+        Ok(verdicts)
+    }
+
+    fn answer(&self, waiters: Vec<Waiter>, verdicts: Vec<Result<Done, AppendError>>) {
+        for (waiter, verdict) in waiters.into_iter().zip(verdicts) {
+            match verdict {
+                Ok(done) => {
+                    self.shared.metrics.appended(waiter.since.elapsed());
+                    waiter.done(done);
+                }
+                Err(error) => waiter.refused(error),
+            }
+        }
+    }
+
+    /// Ends all writing: what was handed in now and what waits is refused, with the reason.
+    fn fail(&mut self, waiters: Vec<Waiter>, reason: &str) {
+        error!(
+            reason,
+            "writing to the log failed, nothing is accepted any more: free disk space or check the disk, then restart"
+        );
+        self.tail = None;
+        let reason = self.shared.poison(reason);
+        self.shared.metrics.failed();
+        let queued = self.shared.queue.close_and_take();
+        for waiter in waiters.into_iter().chain(queued.into_iter().map(|request| request.waiter)) {
+            waiter.refused(AppendError::Failed(Arc::clone(&reason)));
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the appender panicked: {}", text.unwrap_or("it did not say why"))
+}

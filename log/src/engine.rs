@@ -1,0 +1,120 @@
+//! What a log needs of the store under it.
+
+mod memory;
+mod rocks;
+
+use std::ops::{ControlFlow, Deref};
+
+use thiserror::Error;
+
+use crate::contract::ReadError;
+use crate::ids::Seq;
+use crate::keys::{Key, Table};
+
+pub use memory::{FailHow, Memory, MemoryDisk};
+pub use rocks::{Rocks, RocksError, RocksOptions};
+
+/// An ordered key-value store with a few tables, which commits batches atomically.
+///
+/// The log above it is the same for every engine; that is where its promises are kept. What is asked of an engine:
+/// a commit is on disk, as a whole, when it returns, or else it fails; what failed is never visible before the store
+/// is opened again; keys sort by their bytes; bytes that it knows to be damaged are an error.
+pub trait Engine: Send + Sync + 'static {
+    /// The bytes of a value, wherever they are kept.
+    type Value<'a>: Deref<Target = [u8]>;
+
+    /// Writes and syncs a batch, as a whole.
+    ///
+    /// # Errors
+    /// When it cannot be known that all of it is on disk.
+    fn commit(&self, batch: &Batch) -> Result<(), EngineError>;
+
+    /// The value under a key.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Self::Value<'_>>, EngineError>;
+
+    /// Visits keys and values in order, as they were when the walk began.
+    ///
+    /// # Errors
+    /// When the store cannot go on.
+    fn walk(
+        &self,
+        walk: Walk<'_>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), EngineError>;
+
+    /// The last key of a table.
+    ///
+    /// # Errors
+    /// When the store cannot say.
+    fn last_key(&self, table: Table) -> Result<Option<Vec<u8>>, EngineError>;
+
+    /// A number up to which events are known to have been on disk, if anything but the tables remembers one.
+    fn acknowledged(&self) -> Option<Seq>;
+
+    /// Puts the store in order before it is closed, so that it opens quickly; what fails is logged.
+    fn settle(&self);
+
+    /// How many bytes the store takes on disk, if it is on one.
+    fn size_on_disk(&self) -> Option<u64>;
+}
+
+/// A part of a table to visit.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk<'a> {
+    /// The table.
+    pub table: Table,
+    /// The first key that may be visited.
+    pub from: &'a [u8],
+    /// The first key that may not, if there is an end.
+    pub until: Option<&'a [u8]>,
+    /// Whether what is read is likely to be read again soon.
+    pub keep_in_cache: bool,
+}
+
+/// What is written together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub(crate) puts: Vec<Put>,
+    /// The last event in it.
+    pub(crate) last: Option<Seq>,
+}
+
+/// A value to be written.
+#[derive(Debug)]
+pub struct Put {
+    pub(crate) table: Table,
+    pub(crate) key: Key,
+    pub(crate) value: Vec<u8>,
+}
+
+impl Batch {
+    pub(crate) fn put(&mut self, table: Table, key: Key, value: Vec<u8>) {
+        self.puts.push(Put { table, key, value });
+    }
+}
+
+/// Why the store did not do what it was asked for.
+#[derive(Clone, Debug, Error)]
+pub enum EngineError {
+    /// Bytes are not what was written.
+    #[error("damaged data: {0}")]
+    Corrupt(String),
+    /// The disk or the store failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl EngineError {
+    /// What a reader of this table is told.
+    pub(crate) fn reading(self, table: Table) -> ReadError {
+        match self {
+            Self::Corrupt(reason) => {
+                ReadError::Corrupt { place: format!("the table of {}", table.name()), reason }
+            }
+            Self::Failed(reason) => ReadError::Store(reason),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The store on disk: RocksDB.
+//!
+//! A batch goes to the write-ahead log in one record for all tables and is synced before it is visible, so a crash
+//! leaves all of it or nothing. Damage must be an error and never a shorter log; see `journal` and `acknowledged` for
+//! where RocksDB alone would let it pass.
+
+mod acknowledged;
+mod journal;
+mod options;
+
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rocksdb::{
+    ColumnFamily, DB, DBPinnableSlice, ErrorKind, FlushOptions, ReadOptions, WriteBatch, WriteOptions,
+};
+use thiserror::Error;
+use tracing::warn;
+
+use crate::ids::Seq;
+use crate::keys::Table;
+
+use super::{Batch, Engine, EngineError, Walk};
+
+use acknowledged::Acknowledged;
+pub use options::RocksOptions;
+
+/// Why a store on disk is not opened.
+#[derive(Debug, Error)]
+pub enum RocksError {
+    /// Another process has it open.
+    #[error("the store {} is in use by another process, which holds the lock on {}", .0.display(), .0.join("LOCK").display())]
+    Locked(PathBuf),
+    /// There is no store to read.
+    #[error("there is no store in {}", .0.display())]
+    Missing(PathBuf),
+    /// A file is not what was written.
+    #[error("the store is damaged, {} {reason}: restore it from a standby or a backup", .file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {error}", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        error: io::Error,
+    },
+    /// RocksDB refused.
+    #[error("the store {} cannot be opened: {reason}", .path.display())]
+    Store {
+        /// The store.
+        path: PathBuf,
+        /// What RocksDB says.
+        reason: String,
+    },
+}
+
+/// A store in a directory of this machine.
+pub struct Rocks {
+    db: DB,
+    path: PathBuf,
+    acknowledged: Acknowledged,
+    synced: WriteOptions,
+}
+
+impl Rocks {
+    /// Opens the store in a directory, which is made if need be.
+    ///
+    /// # Errors
+    /// When another process has it open, when it is damaged, or the disk does not do as it should.
+    pub fn open(path: impl AsRef<Path>, options: RocksOptions) -> Result<Self, RocksError> {
+        let path = path.as_ref();
+        fs::create_dir_all(path).map_err(|error| io_error(path, error))?;
+        journal::check(path)?;
+        let acknowledged = Acknowledged::open(path)?;
+        let db = DB::open_cf_descriptors(&options::database(), path, options::tables(&options));
+        Self::new(db, path, acknowledged)
+    }
+
+    /// Opens a store to read it, without changing anything in it; what is written meanwhile is not seen.
+    ///
+    /// # Errors
+    /// When there is none, or it is damaged.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, RocksError> {
+        let path = path.as_ref();
+        if !path.join("CURRENT").exists() {
+            return Err(RocksError::Missing(path.to_owned()));
+        }
+        journal::check(path)?;
+        let acknowledged = Acknowledged::read(path)?;
+        let tables = options::tables(&RocksOptions::default());
+        let db = DB::open_cf_descriptors_read_only(&options::reading(), path, tables, false);
+        Self::new(db, path, acknowledged)
+    }
+
+    /// Where the store is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn new(
+        db: Result<DB, rocksdb::Error>,
+        path: &Path,
+        acknowledged: Acknowledged,
+    ) -> Result<Self, RocksError> {
+        let db = db.map_err(|error| open_error(path, error))?;
+        let mut synced = WriteOptions::default();
+        synced.set_sync(true);
+        Ok(Self { db, path: path.to_owned(), acknowledged, synced })
+    }
+
+    fn table(&self, table: Table) -> Result<&ColumnFamily, EngineError> {
+        let missing = || EngineError::Failed(format!("the table of {} is missing", table.name()));
+        self.db.cf_handle(table.name()).ok_or_else(missing)
+    }
+
+    fn flush(&self) -> Result<(), EngineError> {
+        let tables = Table::ALL.iter().map(|table| self.table(*table)).collect::<Result<Vec<_>, _>>()?;
+        self.db.flush_cfs_opt(&tables, &FlushOptions::default()).map_err(engine_error)
+    }
+}
+
+impl Engine for Rocks {
+    type Value<'a> = DBPinnableSlice<'a>;
+
+    fn commit(&self, batch: &Batch) -> Result<(), EngineError> {
+        let mut writes = WriteBatch::default();
+        for put in &batch.puts {
+            writes.put_cf(self.table(put.table)?, put.key.as_ref(), &put.value);
+        }
+        self.db.write_opt(writes, &self.synced).map_err(engine_error)?;
+        if let Some(last) = batch.last {
+            self.acknowledged.set(last);
+        }
+        Ok(())
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, EngineError> {
+        self.db.get_pinned_cf(self.table(table)?, key).map_err(engine_error)
+    }
+
+    fn walk(
+        &self,
+        walk: Walk<'_>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
+        let mut options = ReadOptions::default();
+        options.fill_cache(walk.keep_in_cache);
+        if let Some(until) = walk.until {
+            options.set_iterate_upper_bound(until);
+        }
+        let mut iterator = self.db.raw_iterator_cf_opt(self.table(walk.table)?, options);
+        iterator.seek(walk.from);
+        while let Some((key, value)) = iterator.item() {
+            if visit(key, value).is_break() {
+                return Ok(());
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(engine_error)
+    }
+
+    fn last_key(&self, table: Table) -> Result<Option<Vec<u8>>, EngineError> {
+        let mut iterator = self.db.raw_iterator_cf(self.table(table)?);
+        iterator.seek_to_last();
+        iterator.status().map_err(engine_error)?;
+        Ok(iterator.key().map(<[u8]>::to_vec))
+    }
+
+    fn acknowledged(&self) -> Option<Seq> {
+        self.acknowledged.at_opening()
+    }
+
+    /// Moves what is in memory to its tables, so that the next opening has nothing to replay.
+    fn settle(&self) {
+        if let Err(error) = self.flush() {
+            warn!(path = %self.path.display(), %error, "the store is closed with its write-ahead log as it is");
+        }
+    }
+
+    /// What the files take, counted in blocks.
+    fn size_on_disk(&self) -> Option<u64> {
+        let files = fs::read_dir(&self.path).ok()?;
+        let sizes = files.flatten().filter_map(|file| file.metadata().ok());
+        Some(sizes.map(|metadata| metadata.blocks().saturating_mul(512)).fold(0, u64::saturating_add))
+    }
+}
+
+fn engine_error(error: rocksdb::Error) -> EngineError {
+    match error.kind() {
+        ErrorKind::Corruption => EngineError::Corrupt(error.into_string()),
+        _ => EngineError::Failed(error.into_string()),
+    }
+}
+
+fn open_error(path: &Path, error: rocksdb::Error) -> RocksError {
+    let reason = error.into_string();
+    // "While lock file" is said of another process's lock, "lock hold by current process" of our own.
+    if reason.contains("While lock file") || reason.contains("lock hold by") {
+        return RocksError::Locked(path.to_owned());
+    }
+    RocksError::Store { path: path.to_owned(), reason }
+}
+
+fn io_error(path: &Path, error: io::Error) -> RocksError {
+    RocksError::Io { path: path.to_owned(), error }
+}

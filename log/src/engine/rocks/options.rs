@@ -1,0 +1,118 @@
+//! How RocksDB is set up, and why.
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, LogLevel, Options,
+};
+
+use crate::keys::Table;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// What an operator may choose.
+#[derive(Clone, Copy, Debug)]
+pub struct RocksOptions {
+    /// Memory for blocks that were read, in bytes. It is taken as reading goes on, and holds indexes and filters as
+    /// well, so that memory does not grow with the store.
+    pub block_cache_bytes: usize,
+}
+
+impl Default for RocksOptions {
+    fn default() -> Self {
+        Self { block_cache_bytes: 64 * MIB }
+    }
+}
+
+/// The store as a whole, for writing.
+pub(super) fn database() -> Options {
+    let mut options = reading();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    // A closed write-ahead log that is gone or too short is an error.
+    options.set_track_and_verify_wals_in_manifest(true);
+    // All tables are flushed together: each write-ahead log can go at once, so little has to be replayed.
+    options.set_atomic_flush(true);
+    options.set_max_total_wal_size(32 * MIB as u64);
+    // One thread for flushing, one for compaction: signing must not wait for them on two cores.
+    options.set_max_background_jobs(2);
+    // Writes to disk are spread out, so that a sync of the write-ahead log does not queue behind a whole table.
+    options.set_bytes_per_sync(MIB as u64);
+    // Space that is set aside counts as used: the default is 4 MiB.
+    options.set_manifest_preallocation_size(64 * KIB);
+    options.set_max_manifest_file_size(4 * MIB);
+    options
+}
+
+/// The store as a whole, for reading.
+pub(super) fn reading() -> Options {
+    let mut options = Options::default();
+    options.set_paranoid_checks(true);
+    // A record cut short at the end of the write-ahead log was never acknowledged: it is dropped. Anything else that
+    // is wrong in there is an error; recovery to a point in time would silently end the log at it.
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_max_open_files(256);
+    options.set_skip_stats_update_on_db_open(true);
+    options.set_log_level(LogLevel::Warn);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(MIB);
+    // An idle store does nothing.
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options
+}
+
+/// The tables.
+pub(super) fn tables(chosen: &RocksOptions) -> Vec<ColumnFamilyDescriptor> {
+    let cache = Cache::new_lru_cache(chosen.block_cache_bytes);
+    let table = |table: Table| ColumnFamilyDescriptor::new(table.name(), options(table, &cache));
+    Table::ALL.map(table).into()
+}
+
+fn options(table: Table, cache: &Cache) -> Options {
+    let mut options = Options::default();
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    match table {
+        // Neighbours have much in common, their tags above all: larger blocks compress it away.
+        Table::Events => {
+            options.set_block_based_table_factory(&blocks(cache, 16 * KIB, true));
+            options.set_write_buffer_size(8 * MIB);
+            options.set_max_write_buffer_number(3);
+            large_values(&mut options);
+        }
+        // Walked, or asked for what is there: no filter would say no.
+        Table::Order => {
+            options.set_block_based_table_factory(&blocks(cache, 16 * KIB, false));
+            options.set_write_buffer_size(4 * MIB);
+        }
+        // Asked one by one, often for what is not there.
+        Table::Heads | Table::Owners | Table::Meta => {
+            options.set_block_based_table_factory(&blocks(cache, 4 * KIB, true));
+            options.set_write_buffer_size(4 * MIB);
+        }
+    }
+    options
+}
+
+/// Large items go to files of their own, which compactions leave alone. Checkpoints and secondary instances include
+/// those files, so they do not stand in the way of following the store from outside. Nothing is ever deleted: they
+/// need no garbage collection.
+fn large_values(options: &mut Options) {
+    options.set_enable_blob_files(true);
+    options.set_min_blob_size(16 * KIB as u64);
+    options.set_blob_file_size(64 * MIB as u64);
+    options.set_blob_compression_type(DBCompressionType::Lz4);
+}
+
+fn blocks(cache: &Cache, size: usize, filter: bool) -> BlockBasedOptions {
+    let mut options = BlockBasedOptions::default();
+    options.set_block_size(size);
+    options.set_block_cache(cache);
+    options.set_cache_index_and_filter_blocks(true);
+    options.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    options.set_format_version(6);
+    if filter {
+        options.set_bloom_filter(10.0, false);
+    }
+    options
+}

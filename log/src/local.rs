@@ -1,0 +1,272 @@
+//! A log over a store of this machine.
+
+use std::ops::{ControlFlow, RangeInclusive};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use thiserror::Error;
+use tokio::sync::watch;
+use tracing::info;
+use uuid::Uuid;
+
+use crate::appender::Appender;
+use crate::check::{check_end, check_new};
+use crate::contract::{Append, AppendError, Identity, Log, ReadError, Receipt, StoreId, Tail, Term};
+use crate::engine::{Batch, Engine};
+use crate::event::{EventRef, Head};
+use crate::ids::{Nonce, ProcessId, Seq};
+use crate::keys::{Key, Table};
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::reader::Reader;
+use crate::request::{Ready, Request, Waiter, Work};
+use crate::staging::Known;
+use crate::stored;
+
+/// Why a log is not opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The store cannot be read, or is damaged where the log ends.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store is new and could not be written to.
+    #[error("the new store cannot be written: {0}")]
+    Create(String),
+    /// The store is another one than was asked for.
+    #[error("this is the store {found}, not {expected}")]
+    OtherStore {
+        /// The store that is there.
+        found: StoreId,
+        /// The store that was asked for.
+        expected: StoreId,
+    },
+    /// The appender's thread could not be started.
+    #[error("cannot start the appender's thread: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The log over an engine.
+///
+/// Dropping it ends the appender, after everything that was enqueued is on disk, and closes the store.
+pub struct LocalLog<E: Engine> {
+    shared: Arc<Shared<E>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What enqueuers, readers and the appender share.
+pub(crate) struct Shared<E> {
+    pub(crate) reader: Reader<E>,
+    pub(crate) queue: Queue<Request>,
+    pub(crate) metrics: Metrics,
+    store: StoreId,
+    term: AtomicU64,
+    failure: OnceLock<Arc<str>>,
+    tail: watch::Receiver<Option<Seq>>,
+}
+
+impl<E: Engine> LocalLog<E> {
+    /// Opens the log in a store, with an appender on its own thread.
+    ///
+    /// A new store gets `identity`, or a random id and term 1; one that exists has its own, and another store than
+    /// that of `identity` is refused.
+    ///
+    /// # Errors
+    /// When the store is damaged, of another format or another store.
+    pub fn open(engine: E, identity: Option<Identity>) -> Result<Self, OpenError> {
+        let (shared, appender) = start(engine, identity, true)?;
+        let thread = thread::Builder::new().name("log-appender".to_owned());
+        let thread = thread.spawn(move || appender.run()).map_err(OpenError::Thread)?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Opens the log in a store, with an appender that is turned by hand: for a simulation, in which nothing blocks
+    /// and everything happens when it is told to.
+    ///
+    /// # Errors
+    /// As [`LocalLog::open`].
+    pub fn stepped(engine: E, identity: Option<Identity>) -> Result<(Self, Stepper<E>), OpenError> {
+        let (shared, appender) = start(engine, identity, false)?;
+        Ok((Self { shared, thread: Mutex::new(None) }, Stepper(appender)))
+    }
+
+    /// Raises the log's term, which refuses all writers of lower ones. Events that were enqueued before are appended
+    /// in the term that was theirs. Raising it to where it stands does nothing.
+    ///
+    /// # Errors
+    /// When the log is sealed or failed. The receipt refuses to lower the term.
+    pub fn raise_term(&self, to: Term) -> Result<Receipt<Term>, AppendError> {
+        let (waiter, receipt) = Waiter::for_term();
+        self.push(Request { work: Work::RaiseTerm(to), waiter })?;
+        Ok(receipt)
+    }
+
+    /// The engine under the log.
+    pub fn engine(&self) -> &E {
+        self.shared.reader.engine()
+    }
+
+    pub(crate) fn reader(&self) -> &Reader<E> {
+        &self.shared.reader
+    }
+
+    fn push(&self, request: Request) -> Result<(), AppendError> {
+        self.shared.queue.push(request).map_err(|_| self.shared.refusal())
+    }
+
+    fn join(&self) {
+        self.shared.queue.close();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // The appender answers for its own panics; there is nothing to add to one here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<E: Engine> Drop for LocalLog<E> {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+/// Turns the appender of a log that was opened with [`LocalLog::stepped`]. Dropping it is a crash: what waits is lost.
+pub struct Stepper<E: Engine>(Appender<E>);
+
+impl<E: Engine> Stepper<E> {
+    /// Handles up to `max_requests` waiting requests in one commit; returns how many it were.
+    pub fn turn(&mut self, max_requests: usize) -> usize {
+        self.0.step(max_requests)
+    }
+}
+
+impl<E: Engine> Drop for Stepper<E> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+impl<E: Engine> Log for LocalLog<E> {
+    fn identity(&self) -> Identity {
+        Identity { store: self.shared.store, term: Term(self.shared.term.load(Ordering::Acquire)) }
+    }
+
+    fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
+        if self.shared.queue.is_closed() {
+            return Err(self.shared.refusal());
+        }
+        let (waiter, receipt) = Waiter::for_append();
+        if batch.is_empty() {
+            waiter.refused(AppendError::Misplaced { process: ProcessId::NODE, reason: "the batch is empty" });
+            return Ok(receipt);
+        }
+        match batch.into_iter().map(Ready::new).collect() {
+            Ok(events) => self.push(Request { work: Work::Append { term, events }, waiter })?,
+            Err(error) => waiter.refused(error),
+        }
+        Ok(receipt)
+    }
+
+    fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {
+        self.shared.reader.head(process)
+    }
+
+    fn range(
+        &self,
+        process: ProcessId,
+        unassigned: bool,
+        nonces: RangeInclusive<Nonce>,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.shared.reader.range(process, unassigned, nonces, visit)
+    }
+
+    fn scan(
+        &self,
+        from: Seq,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let durable = *self.shared.tail.borrow();
+        self.shared.reader.scan(from, durable, visit)
+    }
+
+    fn heads(
+        &self,
+        after: Option<ProcessId>,
+        visit: &mut dyn FnMut(ProcessId, Head) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.shared.reader.heads(after, visit)
+    }
+
+    fn tail(&self) -> Tail {
+        Tail(self.shared.tail.clone())
+    }
+
+    fn failure(&self) -> Option<Arc<str>> {
+        self.shared.failure.get().cloned()
+    }
+
+    fn seal(&self) {
+        self.join();
+    }
+
+    fn size_on_disk(&self) -> Option<u64> {
+        self.shared.reader.engine().size_on_disk()
+    }
+}
+
+impl<E> Shared<E> {
+    /// Keeps the first reason.
+    pub(crate) fn poison(&self, reason: &str) -> Arc<str> {
+        Arc::clone(self.failure.get_or_init(|| reason.into()))
+    }
+
+    pub(crate) fn set_term(&self, term: Term) {
+        self.term.store(term.0, Ordering::Release);
+    }
+
+    fn refusal(&self) -> AppendError {
+        self.failure.get().map_or(AppendError::Sealed, |reason| AppendError::Failed(Arc::clone(reason)))
+    }
+}
+
+type Started<E> = (Arc<Shared<E>>, Appender<E>);
+
+fn start<E: Engine>(engine: E, wanted: Option<Identity>, bounded: bool) -> Result<Started<E>, OpenError> {
+    let reader = Reader::new(Arc::new(engine));
+    let identity = identify(&reader, wanted)?;
+    let tail = check_end(&reader)?;
+    let known = Known::new(&reader, identity)?;
+    let (sender, receiver) = watch::channel(tail);
+    let shared = Arc::new(Shared {
+        reader,
+        queue: Queue::new(bounded),
+        metrics: Metrics::new(tail),
+        store: identity.store,
+        term: AtomicU64::new(identity.term.0),
+        failure: OnceLock::new(),
+        tail: receiver,
+    });
+    let appender = Appender::new(Arc::clone(&shared), known, sender);
+    Ok((shared, appender))
+}
+
+/// Which store this is; a new one is given its identity.
+fn identify<E: Engine>(reader: &Reader<E>, wanted: Option<Identity>) -> Result<Identity, OpenError> {
+    if let Some(found) = reader.identity()? {
+        return match wanted {
+            Some(Identity { store: expected, .. }) if expected != found.store => {
+                Err(OpenError::OtherStore { found: found.store, expected })
+            }
+            _ => Ok(found),
+        };
+    }
+    check_new(reader)?;
+    let identity = wanted.unwrap_or_else(|| Identity { store: StoreId(Uuid::new_v4()), term: Term(1) });
+    let key = Key::identity();
+    let mut batch = Batch::default();
+    batch.put(Table::Meta, key, stored::seal(&key, stored::write_identity(&identity)));
+    reader.engine().commit(&batch).map_err(|error| OpenError::Create(error.to_string()))?;
+    info!(store = %identity.store, term = %identity.term, "made a new log");
+    Ok(identity)
+}

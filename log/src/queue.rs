@@ -1,0 +1,172 @@
+//! What waits for the appender: bounded, in order, and closed for good at the end.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// How much may wait before an enqueuer has to, in bytes of records.
+const QUEUED_BYTES_MAX: usize = 64 << 20;
+/// Where a commit stops taking more, in bytes of records: enough to make the sync's share small.
+const COMMIT_BYTES_MAX: usize = 4 << 20;
+
+/// Something that takes room in the queue.
+pub(crate) trait Weigh {
+    fn bytes(&self) -> usize;
+}
+
+pub(crate) struct Queue<T> {
+    state: Mutex<State<T>>,
+    /// Something waits, or nothing more will come.
+    filled: Condvar,
+    /// There is room again, or nothing more may come.
+    drained: Condvar,
+    bounded: bool,
+}
+
+struct State<T> {
+    waiting: VecDeque<T>,
+    bytes: usize,
+    closed: bool,
+}
+
+impl<T: Weigh> Queue<T> {
+    /// A queue whose full state makes enqueuers wait, unless it is to be unbounded.
+    pub(crate) fn new(bounded: bool) -> Self {
+        Self {
+            state: Mutex::new(State { waiting: VecDeque::new(), bytes: 0, closed: false }),
+            filled: Condvar::new(),
+            drained: Condvar::new(),
+            bounded,
+        }
+    }
+
+    /// Puts something at the end, waiting for room; gives it back when the queue is closed.
+    pub(crate) fn push(&self, request: T) -> Result<(), T> {
+        let mut state = self.lock();
+        while self.bounded && !state.closed && state.bytes >= QUEUED_BYTES_MAX {
+            state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed {
+            return Err(request);
+        }
+        state.bytes = state.bytes.saturating_add(request.bytes());
+        state.waiting.push_back(request);
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Takes what waits, up to the limits but one at least, without waiting for any.
+    pub(crate) fn take(&self, max: usize) -> Vec<T> {
+        self.lock().take(max, &self.drained)
+    }
+
+    /// Takes what waits, waiting for it; nothing when the queue is closed and empty.
+    pub(crate) fn wait_and_take(&self, max: usize) -> Vec<T> {
+        let mut state = self.lock();
+        while state.waiting.is_empty() && !state.closed {
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.take(max, &self.drained)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Lets nothing more in.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+        self.drained.notify_all();
+    }
+
+    /// Lets nothing more in, and takes all that waits.
+    pub(crate) fn close_and_take(&self) -> Vec<T> {
+        self.close();
+        let mut state = self.lock();
+        state.bytes = 0;
+        mem::take(&mut state.waiting).into()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // Nothing is done under the lock that could panic half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Weigh> State<T> {
+    fn take(&mut self, max: usize, drained: &Condvar) -> Vec<T> {
+        let mut bytes = 0_usize;
+        let fitting = self.waiting.iter().take(max).take_while(|request| {
+            let fits = bytes < COMMIT_BYTES_MAX;
+            bytes = bytes.saturating_add(request.bytes());
+            fits
+        });
+        let count = fitting.count();
+        let taken: Vec<T> = self.waiting.drain(..count).collect();
+        let bytes = taken.iter().map(Weigh::bytes).fold(0, usize::saturating_add);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        drained.notify_all();
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    impl Weigh for usize {
+        fn bytes(&self) -> usize {
+            *self
+        }
+    }
+
+    #[test]
+    fn takes_in_order_up_to_the_limits() {
+        let queue = Queue::new(true);
+        for bytes in [1, 2, COMMIT_BYTES_MAX, 3, COMMIT_BYTES_MAX + 1, 4] {
+            queue.push(bytes).unwrap();
+        }
+        assert_eq!(queue.take(1), [1]);
+        assert_eq!(queue.take(9), [2, COMMIT_BYTES_MAX]);
+        assert_eq!(queue.take(9), [3, COMMIT_BYTES_MAX + 1]);
+        assert_eq!(queue.take(9), [4]);
+        assert_eq!(queue.take(9), []);
+    }
+
+    #[test]
+    fn a_full_queue_makes_enqueuers_wait_until_there_is_room() {
+        let queue = Queue::new(true);
+        queue.push(QUEUED_BYTES_MAX).unwrap();
+        let (entered, gone_in) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                queue.push(1).unwrap();
+                entered.send(()).unwrap();
+            });
+            assert!(gone_in.try_recv().is_err());
+            assert_eq!(queue.take(1), [QUEUED_BYTES_MAX]);
+            gone_in.recv().unwrap();
+        });
+        assert_eq!(queue.take(9), [1]);
+    }
+
+    #[test]
+    fn closing_wakes_everybody() {
+        let queue = Queue::new(true);
+        queue.push(QUEUED_BYTES_MAX).unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| queue.push(1));
+            assert_eq!(queue.close_and_take(), [QUEUED_BYTES_MAX]);
+            assert_eq!(waiting.join().unwrap(), Err(1));
+            let taking = scope.spawn(|| queue.wait_and_take(9));
+            assert_eq!(taking.join().unwrap(), []);
+        });
+    }
+}

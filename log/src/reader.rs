@@ -1,0 +1,279 @@
+//! Reading: from bytes under keys to events, with every check on the way.
+
+use std::ops::{ControlFlow, RangeInclusive};
+use std::sync::Arc;
+
+use crate::contract::{Identity, ReadError};
+use crate::engine::{Engine, Walk};
+use crate::event::{EventRef, Head};
+use crate::ids::{Nonce, ProcessId, Seq};
+use crate::keys::{EventKey, Key, Table, parse_process, parse_seq, printable};
+use crate::owners::{Memo, Owners};
+use crate::record::Record;
+use crate::stored;
+
+/// Reads a store as a log.
+pub(crate) struct Reader<E> {
+    engine: Arc<E>,
+    owners: Owners,
+}
+
+impl<E: Engine> Reader<E> {
+    pub(crate) fn new(engine: Arc<E>) -> Self {
+        Self { engine, owners: Owners::new() }
+    }
+
+    pub(crate) fn engine(&self) -> &E {
+        &self.engine
+    }
+
+    /// Which store this is; none when it is new.
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, ReadError> {
+        let key = Key::identity();
+        let Some(bytes) = self.get(Table::Meta, &key)? else {
+            return Ok(None);
+        };
+        let identity = stored::read_identity(&key, &bytes);
+        let corrupt = |error: stored::StoredError| corrupt("the store's identity", error.to_string());
+        identity.map(Some).map_err(corrupt)
+    }
+
+    /// The newest event's place in the log.
+    pub(crate) fn last(&self) -> Result<Option<Seq>, ReadError> {
+        let key = self.engine.last_key(Table::Order).map_err(|error| error.reading(Table::Order))?;
+        let Some(key) = key else {
+            return Ok(None);
+        };
+        let seq = parse_seq(&key);
+        seq.map(Some).ok_or_else(|| corrupt(printable(&key), "it is no sequence number".to_owned()))
+    }
+
+    pub(crate) fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {
+        let key = Key::head(process);
+        let Some(bytes) = self.get(Table::Heads, &key)? else {
+            return Ok(None);
+        };
+        decode_head(process, &bytes).map(Some)
+    }
+
+    pub(crate) fn heads(
+        &self,
+        after: Option<ProcessId>,
+        visit: &mut dyn FnMut(ProcessId, Head) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let from = Key::head(after.unwrap_or(ProcessId::NODE)).successor();
+        self.walk(Table::Heads, &from, None, true, |key, bytes| {
+            let process =
+                parse_process(key).ok_or_else(|| corrupt(printable(key), "it is no process".to_owned()))?;
+            Ok(visit(process, decode_head(process, bytes)?))
+        })
+    }
+
+    /// The events of a process. One that is not imported follows the one with the nonce before its own: when that
+    /// was not there, or the head's own event is not, something was lost, and that is an error as well.
+    pub(crate) fn range(
+        &self,
+        process: ProcessId,
+        unassigned: bool,
+        nonces: RangeInclusive<Nonce>,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let Some(head) = self.head(process)? else {
+            return Ok(());
+        };
+        let (first, last) = nonces.into_inner();
+        // The walk begins at the spawn without a nonce when the nonces begin at 0, which saves asking for it alone.
+        let together = unassigned && first == Nonce::ZERO;
+        if unassigned && !together && self.unassigned(process, visit)?.is_break() {
+            return Ok(());
+        }
+        let place = |nonce| Key::event(EventKey { process, nonce });
+        let from = place(if together { None } else { Some(first) });
+        let until = place(if first <= last { Some(last) } else { None }).successor();
+        if from.as_ref() >= until.as_ref() {
+            return Ok(());
+        }
+        let mut expected = Expected { process, first, next: None, head: None };
+        if let Some(knot) = head.last
+            && (first..=last).contains(&knot.nonce)
+        {
+            expected.head = Some(knot.nonce);
+        }
+        let mut memos = Memos::new();
+        let mut broke = false;
+        self.walk(Table::Events, &from, Some(&until), true, |key, bytes| {
+            let event = self.decode(key, bytes, &mut memos)?;
+            expected.check(&event)?;
+            let flow = visit(event);
+            broke = flow.is_break();
+            Ok(flow)
+        })?;
+        if broke { Ok(()) } else { expected.ended() }
+    }
+
+    fn unassigned(
+        &self,
+        process: ProcessId,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ReadError> {
+        let place = EventKey { process, nonce: None };
+        let flow = self.with_event(place, visit)?;
+        Ok(flow.unwrap_or(ControlFlow::Continue(())))
+    }
+
+    /// Visits one event, if it is there.
+    pub(crate) fn with_event<T>(
+        &self,
+        place: EventKey,
+        visit: impl FnOnce(EventRef<'_>) -> T,
+    ) -> Result<Option<T>, ReadError> {
+        let key = Key::event(place);
+        let Some(bytes) = self.get(Table::Events, &key)? else {
+            return Ok(None);
+        };
+        let mut memos = Memos::new();
+        self.decode(key.as_ref(), &bytes, &mut memos).map(|event| Some(visit(event)))
+    }
+
+    /// All events from a sequence number on. `durable` is the end that was known when the scan began: nothing before
+    /// it may be missing.
+    pub(crate) fn scan(
+        &self,
+        from: Seq,
+        durable: Option<Seq>,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let mut next = from;
+        let mut broke = false;
+        let mut memos = Memos::new();
+        let missing = |seq: Seq| corrupt(format!("sequence number {seq}"), "it is missing".to_owned());
+        self.walk(Table::Order, &Key::order(from), None, true, |key, place| {
+            if parse_seq(key) != Some(next) {
+                return Err(missing(next));
+            }
+            let flow = self.ordered(next, place, &mut memos, visit)?;
+            next = next.next();
+            broke = flow.is_break();
+            Ok(flow)
+        })?;
+        match durable {
+            Some(durable) if !broke && next <= durable => Err(missing(next)),
+            _ => Ok(()),
+        }
+    }
+
+    fn ordered(
+        &self,
+        seq: Seq,
+        place: &[u8],
+        memos: &mut Memos,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ReadError> {
+        let lost = |reason: String| corrupt(format!("sequence number {seq}, {}", printable(place)), reason);
+        let bytes = self.engine.get(Table::Events, place).map_err(|error| error.reading(Table::Events))?;
+        let bytes = bytes.ok_or_else(|| lost("the event is missing".to_owned()))?;
+        let event = self.decode(place, &bytes, memos)?;
+        if event.seq != seq {
+            return Err(lost(format!("the event there says it is number {}", event.seq)));
+        }
+        Ok(visit(event))
+    }
+
+    /// The event that a key and a value are.
+    pub(crate) fn decode<'a>(
+        &self,
+        key: &[u8],
+        bytes: &'a [u8],
+        memos: &'a mut Memos,
+    ) -> Result<EventRef<'a>, ReadError> {
+        let broken = |reason: String| corrupt(printable(key), reason);
+        let place = EventKey::parse(key).ok_or_else(|| broken("it is no key of an event".to_owned()))?;
+        let record = Record::open(key, bytes).map_err(|error| broken(error.to_string()))?;
+        let item_owner = memos.items.get(&*self.engine, &self.owners, record.item_owner)?;
+        let assignment_owner = memos.assignments.get(&*self.engine, &self.owners, record.assignment_owner)?;
+        record.event(place, item_owner, assignment_owner).map_err(|error| broken(error.to_string()))
+    }
+
+    fn get(&self, table: Table, key: &Key) -> Result<Option<E::Value<'_>>, ReadError> {
+        self.engine.get(table, key.as_ref()).map_err(|error| error.reading(table))
+    }
+
+    /// Walks until the visitor breaks or fails.
+    pub(crate) fn walk(
+        &self,
+        table: Table,
+        from: &Key,
+        until: Option<&Key>,
+        keep_in_cache: bool,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, ReadError>,
+    ) -> Result<(), ReadError> {
+        let mut failed = None;
+        let walk = Walk { table, from: from.as_ref(), until: until.map(AsRef::as_ref), keep_in_cache };
+        let walked = self.engine.walk(walk, &mut |key, value| {
+            visit(key, value).unwrap_or_else(|error| {
+                failed = Some(error);
+                ControlFlow::Break(())
+            })
+        });
+        walked.map_err(|error| error.reading(table))?;
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// The public keys that one reader has at hand.
+pub(crate) struct Memos {
+    items: Memo<64>,
+    assignments: Memo<4>,
+}
+
+impl Memos {
+    pub(crate) fn new() -> Self {
+        Self { items: Memo::new(), assignments: Memo::new() }
+    }
+}
+
+/// What a range is going to meet.
+struct Expected {
+    process: ProcessId,
+    first: Nonce,
+    /// The nonce after that of the last event seen.
+    next: Option<Nonce>,
+    /// The head's nonce when it is in the range.
+    head: Option<Nonce>,
+}
+
+impl Expected {
+    fn check(&mut self, event: &EventRef<'_>) -> Result<(), ReadError> {
+        let Some(nonce) = event.nonce else {
+            return Ok(());
+        };
+        let expected = self.next.unwrap_or(self.first);
+        if nonce != expected && !event.imported {
+            return Err(self.missing(expected));
+        }
+        self.next = Some(nonce.next());
+        Ok(())
+    }
+
+    fn ended(&self) -> Result<(), ReadError> {
+        match self.head {
+            Some(head) if self.next.is_none_or(|next| next <= head) => Err(self.missing(head)),
+            _ => Ok(()),
+        }
+    }
+
+    fn missing(&self, nonce: Nonce) -> ReadError {
+        let place = EventKey { process: self.process, nonce: Some(nonce) };
+        corrupt(place.to_string(), "the event is missing".to_owned())
+    }
+}
+
+fn decode_head(process: ProcessId, bytes: &[u8]) -> Result<Head, ReadError> {
+    let key = Key::head(process);
+    let head = stored::open(key.as_ref(), bytes).and_then(stored::read_head);
+    head.map_err(|error| corrupt(format!("the head of process {process}"), error.to_string()))
+}
+
+pub(crate) fn corrupt(place: impl Into<String>, reason: String) -> ReadError {
+    ReadError::Corrupt { place: place.into(), reason }
+}

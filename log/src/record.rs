@@ -1,0 +1,237 @@
+//! The format of an event in the store.
+//!
+//! ```text
+//! 1 byte    format version: 1
+//! ...       MessagePack: an array of kind, imported, item, assignment, deep hash, fact
+//! 8 bytes   sequence number               big-endian, as all numbers
+//! 4 bytes   number of the item's owner    0: the item has its owner with it, or there is no item
+//! 4 bytes   number of the assignment's owner, likewise
+//! 4 bytes   CRC-32C of all of the above and then of the event's key
+//! ```
+//!
+//! The key is under the checksum, so that a record found under another key is found out. An item whose public key
+//! is in the dictionary of owners is stored without it. What only the appender knows stands at the end: all else,
+//! most of the checksum too, is made ready before an event reaches the appender.
+
+use std::num::NonZeroU32;
+
+use ans104::{Address, Item};
+use serde::{Deserialize, Serialize};
+use serde_bytes::{ByteArray, Bytes};
+use thiserror::Error;
+
+use crate::event::{Body, BodyRef, EventRef};
+use crate::ids::Seq;
+use crate::keys::{EventKey, Key, OwnerNumber};
+
+/// The one version that is written and read.
+pub(crate) const VERSION: u8 = 1;
+
+/// Public keys of this length on, in bytes, go to the dictionary: those of RSA and multi-signatures. An entry costs
+/// about 90 bytes besides the key.
+const OWNER_LEN_MIN: usize = 128;
+
+const TRAILER_LEN: usize = 16;
+
+/// Why bytes are no record.
+#[derive(Debug, Error)]
+pub(crate) enum RecordError {
+    #[error("the record ends early, after {0} bytes")]
+    Truncated(usize),
+    #[error("the record has format version {0}, this build reads version {VERSION}")]
+    UnknownVersion(u8),
+    #[error("the checksum is {computed:08x}, the record says {stored:08x}")]
+    Checksum { stored: u32, computed: u32 },
+    #[error("the record is not what its format asks for: {0}")]
+    Form(String),
+    #[error("kind {kind} does not go with the parts that are there")]
+    Parts { kind: u8 },
+    #[error("the {part} is no data item: {error}")]
+    Item { part: &'static str, error: ans104::ParseError },
+}
+
+/// The MessagePack part, in the order of the fields.
+#[derive(Serialize, Deserialize)]
+struct Form<'a> {
+    kind: u8,
+    imported: bool,
+    #[serde(borrow)]
+    item: Option<&'a Bytes>,
+    #[serde(borrow)]
+    assignment: Option<&'a Bytes>,
+    #[serde(borrow)]
+    deep_hash: Option<&'a ByteArray<48>>,
+    #[serde(borrow)]
+    fact: Option<&'a Bytes>,
+}
+
+const SPAWNED: u8 = 1;
+const SCHEDULED: u8 = 2;
+const ASSIGNED: u8 = 3;
+const FACT: u8 = 4;
+
+/// A long public key that a record leaves out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LongOwner {
+    pub(crate) address: Address,
+    pub(crate) key: Vec<u8>,
+}
+
+/// A record as far as it can be made without the appender.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    bytes: Vec<u8>,
+    crc: u32,
+    pub(crate) item_owner: Option<LongOwner>,
+    pub(crate) assignment_owner: Option<LongOwner>,
+}
+
+impl Draft {
+    pub(crate) fn new(body: &Body, imported: bool) -> Result<Self, RecordError> {
+        let (kind, item, assignment, deep_hash, fact) = match body {
+            Body::Spawned { item, assignment } => (SPAWNED, Some(item), assignment.as_ref(), None, None),
+            Body::Scheduled { item, assignment, deep_hash } => {
+                (SCHEDULED, Some(item), Some(assignment), deep_hash.as_ref(), None)
+            }
+            Body::Assigned { assignment, deep_hash } => {
+                (ASSIGNED, None, Some(assignment), deep_hash.as_ref(), None)
+            }
+            Body::Fact(fact) => (FACT, None, None, None, Some(fact)),
+        };
+        let item = item.map(|bytes| detach("item", bytes)).transpose()?;
+        let assignment = assignment.map(|bytes| detach("assignment", bytes)).transpose()?;
+        let deep_hash = deep_hash.map(|hash| ByteArray::new(*hash));
+        let form = Form {
+            kind,
+            imported,
+            item: item.as_ref().map(|(bytes, _)| Bytes::new(bytes)),
+            assignment: assignment.as_ref().map(|(bytes, _)| Bytes::new(bytes)),
+            deep_hash: deep_hash.as_ref(),
+            fact: fact.map(|bytes| Bytes::new(bytes)),
+        };
+        let mut bytes = vec![VERSION];
+        rmp_serde::encode::write(&mut bytes, &form).map_err(|error| RecordError::Form(error.to_string()))?;
+        let crc = crc32c::crc32c(&bytes);
+        Ok(Self {
+            bytes,
+            crc,
+            item_owner: item.and_then(|(_, owner)| owner),
+            assignment_owner: assignment.and_then(|(_, owner)| owner),
+        })
+    }
+
+    /// How many bytes the record will have.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len().saturating_add(TRAILER_LEN + 4)
+    }
+
+    /// The record, once its place and the numbers of the owners that it leaves out are known.
+    pub(crate) fn finish(
+        self,
+        place: &Key,
+        seq: Seq,
+        item_owner: Option<OwnerNumber>,
+        assignment_owner: Option<OwnerNumber>,
+    ) -> Vec<u8> {
+        let mut bytes = self.bytes;
+        let start = bytes.len();
+        bytes.reserve_exact(TRAILER_LEN + 4);
+        bytes.extend_from_slice(&seq.get().to_be_bytes());
+        for owner in [item_owner, assignment_owner] {
+            bytes.extend_from_slice(&owner.map_or(0, OwnerNumber::get).to_be_bytes());
+        }
+        let crc = crc32c::crc32c_append(self.crc, bytes.get(start..).unwrap_or_default());
+        let crc = crc32c::crc32c_append(crc, place.as_ref());
+        bytes.extend_from_slice(&crc.to_be_bytes());
+        bytes
+    }
+}
+
+/// An item as it is stored, and the owner that it is stored without.
+fn detach(part: &'static str, bytes: &[u8]) -> Result<(Vec<u8>, Option<LongOwner>), RecordError> {
+    let item = Item::split(bytes).map_err(|error| RecordError::Item { part, error })?;
+    if item.owner().len() < OWNER_LEN_MIN {
+        return Ok((bytes.to_vec(), None));
+    }
+    let mut detached = Vec::with_capacity(item.detached_len());
+    item.write_detached(&mut detached);
+    Ok((detached, Some(LongOwner { address: item.address(), key: item.owner().to_vec() })))
+}
+
+/// A record whose checksum is right.
+pub(crate) struct Record<'a> {
+    form: Form<'a>,
+    pub(crate) seq: Seq,
+    pub(crate) item_owner: Option<OwnerNumber>,
+    pub(crate) assignment_owner: Option<OwnerNumber>,
+}
+
+impl<'a> Record<'a> {
+    /// Checks and reads the record that was found under the bytes of a key.
+    pub(crate) fn open(key: &[u8], bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let version = *bytes.first().ok_or(RecordError::Truncated(0))?;
+        if version != VERSION {
+            return Err(RecordError::UnknownVersion(version));
+        }
+        let truncated = || RecordError::Truncated(bytes.len());
+        let (covered, crc) = bytes.split_last_chunk::<4>().ok_or_else(truncated)?;
+        let stored = u32::from_be_bytes(*crc);
+        let computed = crc32c::crc32c_append(crc32c::crc32c(covered), key);
+        if stored != computed {
+            return Err(RecordError::Checksum { stored, computed });
+        }
+        let (rest, assignment_owner) = covered.split_last_chunk::<4>().ok_or_else(truncated)?;
+        let (rest, item_owner) = rest.split_last_chunk::<4>().ok_or_else(truncated)?;
+        let (rest, seq) = rest.split_last_chunk::<8>().ok_or_else(truncated)?;
+        let form = rest.get(1..).ok_or_else(truncated)?;
+        let form = rmp_serde::from_slice(form).map_err(|error| RecordError::Form(error.to_string()))?;
+        let owner = |bytes: &[u8; 4]| NonZeroU32::new(u32::from_be_bytes(*bytes)).map(OwnerNumber);
+        Ok(Self {
+            form,
+            seq: Seq::new(u64::from_be_bytes(*seq)),
+            item_owner: owner(item_owner),
+            assignment_owner: owner(assignment_owner),
+        })
+    }
+
+    /// The event, given the owners that the record leaves out.
+    pub(crate) fn event(
+        &self,
+        place: EventKey,
+        item_owner: Option<&'a [u8]>,
+        assignment_owner: Option<&'a [u8]>,
+    ) -> Result<EventRef<'a>, RecordError> {
+        let form = &self.form;
+        let item = form.item.map(|bytes| attach("item", bytes, item_owner)).transpose()?;
+        let assignment =
+            form.assignment.map(|bytes| attach("assignment", bytes, assignment_owner)).transpose()?;
+        let deep_hash = form.deep_hash.map(|hash| &**hash);
+        let body = match (form.kind, item, assignment, form.fact) {
+            (SPAWNED, Some(item), assignment, None) => BodyRef::Spawned { item, assignment },
+            (SCHEDULED, Some(item), Some(assignment), None) => {
+                BodyRef::Scheduled { item, assignment, deep_hash }
+            }
+            (ASSIGNED, None, Some(assignment), None) => BodyRef::Assigned { assignment, deep_hash },
+            (FACT, None, None, Some(fact)) => BodyRef::Fact(fact),
+            (kind, ..) => return Err(RecordError::Parts { kind }),
+        };
+        Ok(EventRef {
+            seq: self.seq,
+            process: place.process,
+            nonce: place.nonce,
+            imported: form.imported,
+            body,
+        })
+    }
+}
+
+fn attach<'a>(part: &'static str, bytes: &'a [u8], owner: Option<&'a [u8]>) -> Result<Item<'a>, RecordError> {
+    let item = match owner {
+        Some(owner) => Item::split_detached(bytes, owner),
+        None => Item::split(bytes),
+    };
+    item.map_err(|error| RecordError::Item { part, error })
+}
+
+#[cfg(test)]
+mod tests;

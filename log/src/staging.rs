@@ -1,0 +1,252 @@
+//! One commit in the making: requests are staged in order, each as a whole or not at all.
+
+use std::collections::BTreeMap;
+
+use ans104::Address;
+use quick_cache::unsync::Cache;
+
+use crate::contract::{AppendError, Identity, ReadError, Term};
+use crate::engine::{Batch, Engine};
+use crate::event::{Head, Knot};
+use crate::ids::{HashChain, Nonce, ProcessId, Seq, Timestamp};
+use crate::keys::{EventKey, Key, OwnerNumber, Table, parse_owner_number};
+use crate::reader::{Reader, corrupt};
+use crate::record::LongOwner;
+use crate::request::{Done, Part, Ready, Work};
+use crate::stored;
+
+/// How many heads, and how many numbers of public keys, are remembered: 2 MB and 1 MB at most.
+const REMEMBERED: usize = 16_384;
+
+/// What the appender knows of the log: where it ends, and what it looked up lately.
+pub(crate) struct Known {
+    next_seq: Seq,
+    next_owner: Option<OwnerNumber>,
+    identity: Identity,
+    heads: Cache<ProcessId, Head>,
+    numbers: Cache<Address, OwnerNumber>,
+}
+
+impl Known {
+    pub(crate) fn new<E: Engine>(reader: &Reader<E>, identity: Identity) -> Result<Self, ReadError> {
+        let last = reader.engine().last_key(Table::Owners).map_err(|e| e.reading(Table::Owners))?;
+        let last = last.as_deref().and_then(parse_owner_number);
+        Ok(Self {
+            next_seq: reader.last()?.map_or(Seq::ZERO, Seq::next),
+            next_owner: last.map_or(Some(OwnerNumber::FIRST), OwnerNumber::next),
+            identity,
+            heads: Cache::new(REMEMBERED),
+            numbers: Cache::new(REMEMBERED),
+        })
+    }
+}
+
+/// A request is not staged.
+pub(crate) enum StageError {
+    /// It is refused; the others go on.
+    Refused(AppendError),
+    /// The log does not know where it stands: nothing can go on.
+    Lost(ReadError),
+}
+
+impl From<ReadError> for StageError {
+    fn from(error: ReadError) -> Self {
+        Self::Lost(error)
+    }
+}
+
+/// A commit in the making, on top of what is known.
+pub(crate) struct Staging<'a, E> {
+    reader: &'a Reader<E>,
+    known: &'a mut Known,
+    batch: Batch,
+    heads: BTreeMap<ProcessId, Head>,
+    numbers: BTreeMap<Address, OwnerNumber>,
+    next_seq: Seq,
+    next_owner: Option<OwnerNumber>,
+    identity: Identity,
+    undo: Vec<Undo>,
+}
+
+/// How to take back one step of a request.
+enum Undo {
+    Head(ProcessId, Option<Head>),
+    Number(Address),
+}
+
+impl<'a, E: Engine> Staging<'a, E> {
+    pub(crate) fn new(reader: &'a Reader<E>, known: &'a mut Known) -> Self {
+        Self {
+            reader,
+            batch: Batch::default(),
+            heads: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            next_seq: known.next_seq,
+            next_owner: known.next_owner,
+            identity: known.identity,
+            undo: Vec::new(),
+            known,
+        }
+    }
+
+    /// Stages a request, or leaves no trace of it.
+    pub(crate) fn stage(&mut self, work: Work) -> Result<Done, StageError> {
+        match work {
+            Work::Append { term, events } => self.append(term, events).map(Done::Appended),
+            Work::RaiseTerm(term) => self.raise_term(term).map(Done::Raised),
+        }
+    }
+
+    /// What is to be written, and how many events that are.
+    pub(crate) fn batch(&mut self) -> (&Batch, usize) {
+        for (process, head) in &self.heads {
+            let key = Key::head(*process);
+            self.batch.put(Table::Heads, key, stored::seal(&key, stored::write_head(head)));
+        }
+        self.batch.last = self.next_seq.prev();
+        let events = self.next_seq.get().saturating_sub(self.known.next_seq.get());
+        (&self.batch, usize::try_from(events).unwrap_or(usize::MAX))
+    }
+
+    /// Takes what was staged for known, once it is on disk; the new end of the log and its identity.
+    pub(crate) fn committed(self) -> (Option<Seq>, Identity) {
+        for (process, head) in self.heads {
+            self.known.heads.insert(process, head);
+        }
+        for (address, number) in self.numbers {
+            self.known.numbers.insert(address, number);
+        }
+        self.known.next_seq = self.next_seq;
+        self.known.next_owner = self.next_owner;
+        self.known.identity = self.identity;
+        (self.next_seq.prev(), self.identity)
+    }
+
+    fn raise_term(&mut self, given: Term) -> Result<Term, StageError> {
+        let current = self.identity.term;
+        if given < current {
+            return Err(StageError::Refused(AppendError::WrongTerm { current, given }));
+        }
+        if given == current {
+            return Ok(given);
+        }
+        self.identity.term = given;
+        let key = Key::identity();
+        self.batch.put(Table::Meta, key, stored::seal(&key, stored::write_identity(&self.identity)));
+        Ok(given)
+    }
+
+    fn append(&mut self, given: Term, events: Vec<Ready>) -> Result<Seq, StageError> {
+        let current = self.identity.term;
+        if given != current {
+            return Err(StageError::Refused(AppendError::WrongTerm { current, given }));
+        }
+        let (puts, seq, owner) = (self.batch.puts.len(), self.next_seq, self.next_owner);
+        self.undo.clear();
+        for event in events {
+            if let Err(error) = self.append_one(event) {
+                self.batch.puts.truncate(puts);
+                (self.next_seq, self.next_owner) = (seq, owner);
+                self.take_back();
+                return Err(error);
+            }
+        }
+        Ok(self.next_seq.prev().unwrap_or(Seq::ZERO))
+    }
+
+    fn append_one(&mut self, event: Ready) -> Result<(), StageError> {
+        let process = event.process;
+        let head = self.head(process)?;
+        let last = place(&event, head).map_err(StageError::Refused)?;
+        let item_owner = self.number(event.draft.item_owner.as_ref())?;
+        let assignment_owner = self.number(event.draft.assignment_owner.as_ref())?;
+        let seq = self.next_seq;
+        self.next_seq = seq.next();
+        let key = Key::event(EventKey { process, nonce: last.map(|knot| knot.nonce) });
+        self.batch.put(Table::Events, key, event.draft.finish(&key, seq, item_owner, assignment_owner));
+        self.batch.put(Table::Order, Key::order(seq), key.as_ref().to_vec());
+        let staged = self.heads.insert(process, Head { seq, last });
+        self.undo.push(Undo::Head(process, staged));
+        Ok(())
+    }
+
+    fn head(&mut self, process: ProcessId) -> Result<Option<Head>, StageError> {
+        if let Some(head) = self.heads.get(&process).or_else(|| self.known.heads.get(&process)) {
+            return Ok(Some(*head));
+        }
+        let head = self.reader.head(process)?;
+        if let Some(head) = head {
+            self.known.heads.insert(process, head);
+        }
+        Ok(head)
+    }
+
+    /// The number of a public key, which gets one when it is new.
+    fn number(&mut self, owner: Option<&LongOwner>) -> Result<Option<OwnerNumber>, StageError> {
+        let Some(owner) = owner else {
+            return Ok(None);
+        };
+        let address = &owner.address;
+        if let Some(number) = self.numbers.get(address).or_else(|| self.known.numbers.get(address)) {
+            return Ok(Some(*number));
+        }
+        let key = Key::address(address);
+        let stored = self.reader.engine().get(Table::Owners, key.as_ref());
+        if let Some(bytes) = stored.map_err(|error| error.reading(Table::Owners))? {
+            let number = stored::open(key.as_ref(), &bytes).and_then(stored::read_number);
+            let number = number.map_err(|error| corrupt("the number of a public key", error.to_string()))?;
+            self.known.numbers.insert(*address, number);
+            return Ok(Some(number));
+        }
+        let full = || corrupt("the dictionary of public keys", "all numbers are taken".to_owned());
+        let number = self.next_owner.ok_or_else(full)?;
+        self.next_owner = number.next();
+        let entry = Key::owner(number);
+        self.batch.put(Table::Owners, entry, stored::seal(&entry, owner.key.clone()));
+        self.batch.put(Table::Owners, key, stored::seal(&key, stored::write_number(number)));
+        self.numbers.insert(*address, number);
+        self.undo.push(Undo::Number(*address));
+        Ok(Some(number))
+    }
+
+    fn take_back(&mut self) {
+        for step in self.undo.drain(..).rev() {
+            match step {
+                Undo::Head(process, Some(head)) => {
+                    self.heads.insert(process, head);
+                }
+                Undo::Head(process, None) => {
+                    self.heads.remove(&process);
+                }
+                Undo::Number(address) => {
+                    self.numbers.remove(&address);
+                }
+            }
+        }
+    }
+}
+
+/// What the head's knot becomes with an event, if the event can come next.
+fn place(event: &Ready, head: Option<Head>) -> Result<Option<Knot>, AppendError> {
+    let process = event.process;
+    let misplaced = |reason| Err(AppendError::Misplaced { process, reason });
+    let expected = head.map_or(Nonce::ZERO, |head| head.next_nonce());
+    match (event.part, head) {
+        (Part::Unassigned | Part::Beginning(_), Some(_)) => misplaced("the process is there already"),
+        (Part::Next(_), None) => misplaced("there is no such process in this log"),
+        (Part::Unassigned, None) => Ok(None),
+        (Part::Beginning(knot), None) | (Part::Next(knot), Some(_)) => {
+            let given = knot.nonce;
+            if given == expected || (event.imported && given > expected) {
+                Ok(Some(knot))
+            } else {
+                Err(AppendError::UnexpectedNonce { process, expected, given })
+            }
+        }
+        (Part::Fact(assignment), head) => {
+            let last = head.and_then(|head| head.last);
+            let chain = last.map_or(HashChain::seed(process), |knot| knot.chain.after(knot.assignment));
+            Ok(Some(Knot { nonce: expected, assignment, chain, timestamp: Timestamp::ZERO }))
+        }
+    }
+}

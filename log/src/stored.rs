@@ -1,0 +1,171 @@
+//! The formats of what is stored besides events: heads, public keys, the store's identity.
+//!
+//! Each value ends in the CRC-32C of itself and of its key.
+//!
+//! ```text
+//! head       seq (8)                                                          a process without an assignment
+//!            seq (8) ‖ nonce (8) ‖ timestamp (8) ‖ assignment (32) ‖ chain (32)
+//! owner      the public key
+//! number     number of the public key (4)
+//! identity   format version (1) ‖ store id (16) ‖ term (8)
+//! ```
+
+use std::num::NonZeroU32;
+
+use ans104::Id;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::contract::{Identity, StoreId, Term};
+use crate::event::{Head, Knot};
+use crate::ids::{HashChain, Nonce, Seq, Timestamp};
+use crate::keys::{Key, OwnerNumber};
+
+/// The version of the store's format as a whole; that of events is in each record.
+pub(crate) const FORMAT: u8 = 1;
+
+/// Why bytes are not what was stored.
+#[derive(Debug, Error)]
+pub(crate) enum StoredError {
+    #[error("the checksum is wrong")]
+    Checksum,
+    #[error("it has {0} bytes, which is no length of it")]
+    Length(usize),
+    #[error("the store has format version {0}, this build reads version {FORMAT}")]
+    UnknownFormat(u8),
+}
+
+/// A value with its checksum.
+pub(crate) fn seal(key: &Key, mut value: Vec<u8>) -> Vec<u8> {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&value), key.as_ref());
+    value.extend_from_slice(&crc.to_be_bytes());
+    value
+}
+
+/// The value without its checksum, if that is right.
+pub(crate) fn open<'a>(key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], StoredError> {
+    let (value, crc) = bytes.split_last_chunk::<4>().ok_or(StoredError::Length(bytes.len()))?;
+    if crc32c::crc32c_append(crc32c::crc32c(value), key).to_be_bytes() != *crc {
+        return Err(StoredError::Checksum);
+    }
+    Ok(value)
+}
+
+pub(crate) fn write_head(head: &Head) -> Vec<u8> {
+    let mut value = Vec::with_capacity(92);
+    value.extend_from_slice(&head.seq.get().to_be_bytes());
+    if let Some(knot) = &head.last {
+        value.extend_from_slice(&knot.nonce.get().to_be_bytes());
+        value.extend_from_slice(&knot.timestamp.get().to_be_bytes());
+        value.extend_from_slice(knot.assignment.as_bytes());
+        value.extend_from_slice(knot.chain.as_bytes());
+    }
+    value
+}
+
+pub(crate) fn read_head(value: &[u8]) -> Result<Head, StoredError> {
+    let length = || StoredError::Length(value.len());
+    let (seq, rest) = value.split_first_chunk::<8>().ok_or_else(length)?;
+    let last = if rest.is_empty() { None } else { Some(read_knot(rest).ok_or_else(length)?) };
+    Ok(Head { seq: Seq::new(u64::from_be_bytes(*seq)), last })
+}
+
+fn read_knot(bytes: &[u8]) -> Option<Knot> {
+    let (nonce, rest) = bytes.split_first_chunk::<8>()?;
+    let (timestamp, rest) = rest.split_first_chunk::<8>()?;
+    let (assignment, chain) = rest.split_first_chunk::<32>()?;
+    Some(Knot {
+        nonce: Nonce::new(u64::from_be_bytes(*nonce)),
+        timestamp: Timestamp::new(u64::from_be_bytes(*timestamp)),
+        assignment: Id::from_bytes(*assignment).into(),
+        chain: HashChain::from_bytes(chain.try_into().ok()?),
+    })
+}
+
+pub(crate) fn write_number(number: OwnerNumber) -> Vec<u8> {
+    number.get().to_be_bytes().to_vec()
+}
+
+pub(crate) fn read_number(value: &[u8]) -> Result<OwnerNumber, StoredError> {
+    let length = || StoredError::Length(value.len());
+    let bytes = value.try_into().map_err(|_| length())?;
+    NonZeroU32::new(u32::from_be_bytes(bytes)).map(OwnerNumber).ok_or_else(length)
+}
+
+pub(crate) fn write_identity(identity: &Identity) -> Vec<u8> {
+    let mut value = vec![FORMAT];
+    value.extend_from_slice(identity.store.0.as_bytes());
+    value.extend_from_slice(&identity.term.0.to_be_bytes());
+    value
+}
+
+/// Reads an identity whose checksum is not checked yet: another format may have another one.
+pub(crate) fn read_identity(key: &Key, bytes: &[u8]) -> Result<Identity, StoredError> {
+    match bytes.first() {
+        Some(&FORMAT) => {}
+        Some(&other) => return Err(StoredError::UnknownFormat(other)),
+        None => return Err(StoredError::Length(0)),
+    }
+    let value = open(key.as_ref(), bytes)?;
+    let length = || StoredError::Length(value.len());
+    let (store, rest) = value.get(1..).and_then(|v| v.split_first_chunk::<16>()).ok_or_else(length)?;
+    let term = rest.try_into().map_err(|_| length())?;
+    Ok(Identity { store: StoreId(Uuid::from_bytes(*store)), term: Term(u64::from_be_bytes(term)) })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use proptest::prelude::*;
+
+    use crate::ids::ProcessId;
+
+    use super::*;
+
+    fn head() -> impl Strategy<Value = Head> {
+        let knot = (any::<(u64, u64, [u8; 32], [u8; 32])>()).prop_map(|(nonce, time, id, chain)| Knot {
+            nonce: Nonce::new(nonce),
+            timestamp: Timestamp::new(time),
+            assignment: Id::from_bytes(id).into(),
+            chain: HashChain::from_bytes(chain),
+        });
+        (any::<u64>(), proptest::option::of(knot)).prop_map(|(seq, last)| Head { seq: Seq::new(seq), last })
+    }
+
+    proptest! {
+        #[test]
+        fn heads_survive_and_any_flipped_bit_is_found(head in head(), at: prop::sample::Index, bit in 0..8_u8) {
+            let key = Key::head(ProcessId::NODE);
+            let mut bytes = seal(&key, write_head(&head));
+            prop_assert_eq!(read_head(open(key.as_ref(), &bytes).unwrap()).unwrap(), head);
+            *at.get_mut(&mut bytes) ^= 1 << bit;
+            prop_assert!(open(key.as_ref(), &bytes).is_err());
+        }
+
+        #[test]
+        fn identities_survive_and_any_flipped_bit_is_found(
+            store: [u8; 16], term: u64, at: prop::sample::Index, bit in 0..8_u8,
+        ) {
+            let key = Key::identity();
+            let identity = Identity { store: StoreId(Uuid::from_bytes(store)), term: Term(term) };
+            let mut bytes = seal(&key, write_identity(&identity));
+            prop_assert_eq!(read_identity(&key, &bytes).unwrap(), identity);
+            *at.get_mut(&mut bytes) ^= 1 << bit;
+            prop_assert!(read_identity(&key, &bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn a_value_under_another_key_is_found() {
+        let bytes = seal(&Key::order(Seq::new(1)), vec![1, 2, 3]);
+        assert!(open(Key::order(Seq::new(1)).as_ref(), &bytes).is_ok());
+        assert!(matches!(open(Key::order(Seq::new(2)).as_ref(), &bytes), Err(StoredError::Checksum)));
+    }
+
+    #[test]
+    fn another_format_is_named() {
+        let error = read_identity(&Key::identity(), &[9, 1, 2, 3]).unwrap_err();
+        assert_eq!(error.to_string(), "the store has format version 9, this build reads version 1");
+    }
+}
