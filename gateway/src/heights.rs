@@ -231,7 +231,7 @@ impl Follower {
         }
         let shown = path.display().to_string();
         let written = tokio::task::spawn_blocking(move || file::write(&path, known.height)).await;
-        match written.map_err(std::io::Error::other).flatten() {
+        match written.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
             Ok(()) => {
                 self.kept = Some(known.height);
                 self.is_unkept = false;

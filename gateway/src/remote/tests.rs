@@ -90,8 +90,8 @@ async fn the_largest_height_is_taken() {
 
 #[tokio::test]
 async fn the_query_has_the_id_in_its_text() {
-    let none = r#"{"data":{"transactions":{"edges":[]}}}"#;
-    let stub = Stub::start(&[Act::Answer(200, "", none)]).await;
+    const NONE: &str = r#"{"data":{"transactions":{"edges":[]}}}"#;
+    let stub = Stub::start(&[Act::Answer(200, "", NONE)]).await;
     for path in ["/", "/graphql", "/graphql/", "/p"] {
         let mut places = endpoints(&stub.url);
         places.graphql.set_path(path);
@@ -109,10 +109,10 @@ async fn the_query_has_the_id_in_its_text() {
 
 #[tokio::test]
 async fn transactions_are_read_as_gateways_write_them() {
-    let sparse = r#"{"data":{"transactions":{"edges":[{"node":{
+    const SPARSE: &str = r#"{"data":{"transactions":{"edges":[{"node":{
         "id":"DFdbUxgkH-Fjr1vcIUEpwQxsqj-JoolbpWCnn_vBzqI","signature":null,"anchor":null,
         "owner":{"key":null,"address":"a"},"tags":[],"recipient":null}}]}}}"#;
-    let (_stub, gateway) = stub(&[Act::Answer(200, "", sparse)]).await;
+    let (_stub, gateway) = stub(&[Act::Answer(200, "", SPARSE)]).await;
     let transaction = gateway.transaction(id()).await.unwrap().unwrap();
     assert_eq!(transaction.owner, Owner { key: String::new(), address: "a".into() });
     assert_eq!((transaction.signature, transaction.anchor), (String::new(), String::new()));
