@@ -10,6 +10,8 @@
 //! data            the rest
 //! ```
 
+use std::fmt;
+
 use crate::deep_hash::{DeepHash, deep_hash_list};
 use crate::id::{Address, Id};
 use crate::reader::{ParseError, Reader};
@@ -51,7 +53,7 @@ pub enum LimitError {
 ///
 /// Parsing is about structure alone: whether the signature is right is what
 /// [`Item::verify`] says, whether peers accept its size [`Item::check_limits`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Item<'a> {
     pub(crate) signature_type: SignatureType,
     pub(crate) signature: &'a [u8],
@@ -267,6 +269,18 @@ impl<'a> Item<'a> {
         out.extend_from_slice(&(self.raw_tags.len() as u64).to_le_bytes());
         out.extend_from_slice(self.raw_tags);
         out.extend_from_slice(self.data);
+    }
+}
+
+/// The item by its id: its fields are too long for a log line.
+impl fmt::Debug for Item<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Item")
+            .field("id", &self.id())
+            .field("signature_type", &self.signature_type)
+            .field("tags", &self.tag_count)
+            .field("data_len", &self.data.len())
+            .finish()
     }
 }
 

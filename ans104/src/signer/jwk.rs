@@ -89,8 +89,8 @@ impl Jwk {
         let [d, p, q] = ["d", "p", "q"].map(|name| required(&fields, name));
         let (d, p, q) = (d?, p?, q?);
         let [dp, dq, qi] = ["dp", "dq", "qi"].map(|name| optional(&fields, name));
-        let (dp, dq, qi) = match (dp?, dq?, qi?) {
-            (Some(dp), Some(dq), Some(qi)) => (dp, dq, qi),
+        let [dp, dq, qi] = match (dp?, dq?, qi?) {
+            (Some(dp), Some(dq), Some(qi)) => [dp, dq, qi],
             _ => remainders(&d, &p, &q)?,
         };
         Ok(Jwk { n, d, p, q, dp, dq, qi })
@@ -160,7 +160,7 @@ fn bits(number: &[u8]) -> usize {
 }
 
 /// d mod (p - 1), d mod (q - 1) and the inverse of q mod p.
-fn remainders(d: &[u8], p: &[u8], q: &[u8]) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>), WalletError> {
+fn remainders(d: &[u8], p: &[u8], q: &[u8]) -> Result<[Vec<u8>; 3], WalletError> {
     let mut context = BigNumContext::new_secure()?;
     let [d, p, q] = [d, p, q].map(BigNum::from_slice);
     let (d, p, q) = (d?, p?, q?);
@@ -174,5 +174,5 @@ fn remainders(d: &[u8], p: &[u8], q: &[u8]) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>
     let (dp, dq) = (exponent(&p)?, exponent(&q)?);
     let mut qi = BigNum::new()?;
     qi.mod_inverse(&q, &p, &mut context).map_err(|_| WalletError::Rejected)?;
-    Ok((dp, dq, qi.to_vec()))
+    Ok([dp, dq, qi.to_vec()])
 }

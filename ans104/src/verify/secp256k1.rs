@@ -35,7 +35,7 @@ pub(crate) fn personal_digest(message: &[u8]) -> [u8; 32] {
 }
 
 /// The address of a key: the end of the hash of its coordinates.
-fn address_of(key: &VerifyingKey) -> [u8; 20] {
+pub(super) fn address_of(key: &VerifyingKey) -> [u8; 20] {
     let point = key.to_sec1_point(false);
     let coordinates = point.as_bytes().get(1..).unwrap_or_default();
     let mut address = [0; 20];
@@ -47,7 +47,7 @@ fn address_of(key: &VerifyingKey) -> [u8; 20] {
 
 /// What EIP-712 signs of the structure that arbundles defines
 /// (`TypedEthereumSigner.ts`).
-fn typed_digest(address: &[u8; 20], message: &[u8]) -> [u8; 32] {
+pub(super) fn typed_digest(address: &[u8; 20], message: &[u8]) -> [u8; 32] {
     let domain = keccak(&[
         &keccak(&[b"EIP712Domain(string name,string version)"]),
         &keccak(&[b"Bundlr"]),
