@@ -1,1 +1,25 @@
-//! quipu
+//! The `quipu` command: the node itself, and clients good enough to try one, to script against and to measure.
+//!
+//! Every command is a clap `Args` struct beside its code, with a `run` that writes what was asked for to the
+//! output it is given and everything else to standard error.
+
+mod cli;
+mod failure;
+mod output;
+mod client;
+mod compose;
+mod wallet;
+mod spawn;
+mod send;
+mod read;
+mod status;
+mod completions;
+mod bench;
+mod node;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod commands_tests;
+
+pub use cli::Cli;
+pub use failure::Failure;

@@ -1,0 +1,141 @@
+//! The arguments of `quipu bench`, and what follows from them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use log::ProcessId;
+
+use crate::client::{NodeArgs, Scheduler};
+
+use super::acks::AckLog;
+use super::floor::Floor;
+use super::post::Posting;
+use super::read::Reading;
+use super::workload::{SignerKind, Workload};
+
+const DEFAULT_MESSAGES: u32 = 20_000;
+
+const EXAMPLES: &str = "\
+The workload is signed before anything is measured. Its keys are Ed25519 unless told otherwise: verifying one costs a
+node about as much as RSA does, and signing 20,000 messages takes a second instead of half a minute. The floor is how
+many RSA-4096 signatures this machine makes per second: a node on it cannot acknowledge more, since it signs one for
+each message. Client and node share the machine when both run on it; the report says what the client took.
+
+The exit code is 1 when a message was refused or lost, or a check failed.
+
+Examples:
+  quipu bench                                                     20,000 messages to 8 processes of a local node
+  quipu bench --url https://su.example --connections 16 --seconds 30
+  quipu bench --signer arweave --data-bytes 4096 --json
+  quipu bench --ack-log acks.txt --keep-going --skip-read --skip-check   while a node is killed and started again,
+  quipu bench --ack-log acks.txt --check-only                            then: is all there that was acknowledged?";
+
+/// Measure a node, and check everything that it gives back
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES, after_help = "Examples and what the figures mean: quipu bench --help")]
+pub struct BenchArgs {
+    #[command(flatten)]
+    pub(super) node: NodeArgs,
+    /// How many processes to spawn; the messages take turns among them
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    processes: u32,
+    /// How many connections post at a time, each waiting for its acknowledgement
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+    /// How many messages to post [default: 20000, or with --seconds as many as the floor lets expect]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    messages: Option<u32>,
+    /// Post for at most so long
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: Option<u32>,
+    /// How much data each message has
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    pub(super) data_bytes: usize,
+    /// The keys that sign the workload
+    #[arg(long, value_enum, default_value_t = SignerKind::Ed25519)]
+    pub(super) signer: SignerKind,
+    /// How long the floor is measured, on one core and then on all; 0 leaves it out
+    #[arg(long, default_value_t = 2, value_name = "S")]
+    floor_seconds: u32,
+    /// How many messages a page has when reading back
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    read_limit: u32,
+    /// How many connections read back at a time
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    read_connections: u32,
+    /// How long to read back
+    #[arg(long, default_value_t = 5, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
+    read_seconds: u32,
+    /// Leave out measuring reads
+    #[arg(long)]
+    pub(super) skip_read: bool,
+    /// Leave out checking what came back
+    #[arg(long)]
+    pub(super) skip_check: bool,
+    /// Append the ids of process and message to this file as each is acknowledged
+    #[arg(long, value_name = "FILE")]
+    pub(super) ack_log: Option<PathBuf>,
+    /// Post nothing; check that everything in the file of --ack-log is at the node, and is right
+    #[arg(long, requires = "ack_log", conflicts_with_all = ["skip_check", "keep_going"])]
+    pub(super) check_only: bool,
+    /// Go on when a connection breaks, and do not count that as failure
+    #[arg(long)]
+    pub(super) keep_going: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl BenchArgs {
+    pub(super) fn floor_seconds(&self) -> Option<Duration> {
+        (self.floor_seconds > 0).then(|| seconds(self.floor_seconds))
+    }
+
+    pub(super) fn processes(&self) -> usize {
+        self.processes as usize
+    }
+
+    /// How many messages to sign. For a span of time: a fifth more than a node on this machine could acknowledge.
+    pub(super) fn message_count(&self, floor: Option<&Floor>) -> usize {
+        let expected = || {
+            let per_second = floor?.all_cores_per_second;
+            Some((per_second * 1.2 * f64::from(self.seconds?)).ceil() as u32)
+        };
+        self.messages.or_else(expected).unwrap_or(DEFAULT_MESSAGES) as usize
+    }
+
+    pub(super) fn posting<'a>(
+        &self,
+        scheduler: &'a Scheduler,
+        workload: &'a Workload,
+        acks: Option<&'a AckLog>,
+    ) -> Posting<'a> {
+        Posting {
+            scheduler,
+            workload,
+            acks,
+            connections: self.connections as usize,
+            duration: self.seconds.map(seconds),
+            keep_going: self.keep_going,
+        }
+    }
+
+    pub(super) fn reading<'a>(
+        &self,
+        scheduler: &'a Scheduler,
+        newest: &'a [(ProcessId, u64)],
+    ) -> Reading<'a> {
+        Reading {
+            scheduler,
+            newest,
+            limit: self.read_limit,
+            connections: self.read_connections as usize,
+            duration: seconds(self.read_seconds),
+        }
+    }
+}
+
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count.into())
+}

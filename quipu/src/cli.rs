@@ -1,0 +1,116 @@
+//! The command line as a whole; each command's arguments are beside its code.
+
+use std::io::Write;
+
+use clap::{Parser, Subcommand};
+
+use crate::bench::BenchArgs;
+use crate::completions::CompletionsArgs;
+use crate::failure::Failure;
+use crate::node::{DevArgs, SuArgs, VerifyArgs};
+use crate::read::ReadArgs;
+use crate::send::SendArgs;
+use crate::spawn::SpawnArgs;
+use crate::status::StatusArgs;
+use crate::wallet::WalletArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  quipu dev                                    a node to develop against, all of it in ./quipu-dev
+  quipu wallet new                             a wallet to sign with
+  P=$(quipu spawn --tag Name=first)            a process
+  quipu send $P --action Eval --data '1 + 1'   a message to it
+  quipu read $P --follow                       its messages, and those to come
+  quipu bench                                  what the node can do, and whether it did it right
+
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage.";
+
+/// An ao scheduler unit: it orders the messages of processes, signs that order, and serves it.
+#[derive(Debug, Parser)]
+#[command(name = "quipu", version, about, after_help = EXAMPLES, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Su(SuArgs),
+    Dev(DevArgs),
+    Verify(VerifyArgs),
+    Status(StatusArgs),
+    Wallet(WalletArgs),
+    Spawn(SpawnArgs),
+    Send(SendArgs),
+    Read(ReadArgs),
+    Bench(Box<BenchArgs>),
+    Completions(CompletionsArgs),
+}
+
+impl Cli {
+    /// Runs the command; what it was asked for goes to `out`.
+    ///
+    /// # Errors
+    /// When the command failed; [`Failure::report`] tells the user.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        match self.command {
+            Command::Su(args) => args.run(out),
+            Command::Dev(args) => args.run(out),
+            Command::Verify(args) => args.run(out),
+            Command::Status(args) => args.run(out),
+            Command::Wallet(args) => args.run(out),
+            Command::Spawn(args) => args.run(out),
+            Command::Send(args) => args.run(out),
+            Command::Read(args) => args.run(out),
+            Command::Bench(args) => args.run(out),
+            Command::Completions(args) => args.run(out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_a_help_text_with_examples() {
+        for command in Cli::command().get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            assert!(command.get_about().is_some(), "{} says nothing of itself", command.get_name());
+            assert!(help.contains("Example"), "{} has no examples", command.get_name());
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for line in [
+            "",
+            "nonsense",
+            "spawn --tag NoEquals",
+            "spawn --tag =value",
+            "spawn --module short",
+            "send",
+            "send not-an-id",
+            "read not-an-id",
+            "read --json --raw AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "bench --check-only",
+            "bench --signer none",
+            "bench --processes 0",
+            "bench --connections 0",
+            "completions tcsh",
+            "wallet",
+        ] {
+            let words = std::iter::once("quipu").chain(line.split_whitespace());
+            assert!(Cli::try_parse_from(words).is_err(), "accepted: quipu {line}");
+        }
+    }
+}

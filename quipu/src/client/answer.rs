@@ -1,0 +1,106 @@
+//! What a scheduler answers, as it is on the wire.
+
+use log::Nonce;
+use serde::{Deserialize, Serialize};
+
+/// What a scheduler says of itself.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Info {
+    /// The address of the wallet that signs assignments.
+    pub address: String,
+}
+
+/// An item was scheduled.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Accepted {
+    /// The item's id.
+    pub id: String,
+    /// When, in milliseconds since 1970.
+    pub timestamp: u64,
+}
+
+/// A part of a process's history, oldest first; `E` is an [`Edge`] or JSON as it came.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Page<E> {
+    /// Whether there is more.
+    pub page_info: PageInfo,
+    /// What happened.
+    pub edges: Vec<E>,
+}
+
+/// Whether a page is the last one.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct PageInfo {
+    /// More remain in the range that was asked for.
+    pub has_next_page: bool,
+}
+
+/// One message of a page.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Edge {
+    /// The message and its assignment.
+    pub node: Pair,
+    /// Where the next page goes on: the nonce when asked for by nonce.
+    pub cursor: String,
+}
+
+/// A message and its assignment.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Pair {
+    /// What was sent; none when the assignment is of something that is on chain.
+    pub message: Option<ItemJson>,
+    /// What the scheduler signed; none for a process of old times.
+    pub assignment: Option<ItemJson>,
+}
+
+/// A data item as JSON.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ItemJson {
+    /// The id.
+    pub id: String,
+    /// Who signed it.
+    pub owner: Owner,
+    /// The tags in their order.
+    pub tags: Vec<TagJson>,
+    /// The signature, base64url.
+    pub signature: String,
+    /// The anchor, none where it is empty or not text.
+    pub anchor: Option<String>,
+    /// The target, empty or none where there is none.
+    pub target: Option<String>,
+    /// The data as text; assignments have none.
+    #[serde(default)]
+    pub data: Option<String>,
+}
+
+/// Who signed an item.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+pub struct Owner {
+    /// SHA-256 of the key, base64url.
+    pub address: String,
+    /// The public key, base64url.
+    pub key: String,
+}
+
+/// A tag of an item.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct TagJson {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: String,
+}
+
+impl ItemJson {
+    /// The value of the first tag of this name.
+    pub fn tag(&self, name: &str) -> Option<&str> {
+        self.tags.iter().find(|tag| tag.name == name).map(|tag| tag.value.as_str())
+    }
+}
+
+impl Edge {
+    /// The nonce that the cursor names; pages asked for by nonce have one.
+    pub fn cursor_nonce(&self) -> Option<Nonce> {
+        self.cursor.parse().ok().map(Nonce::new)
+    }
+}

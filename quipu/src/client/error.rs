@@ -1,0 +1,116 @@
+//! Why a scheduler could not be asked.
+
+use serde::Deserialize;
+
+/// Only so much of an answer that is not understood is shown.
+const SHOWN_CHARS: usize = 200;
+
+/// Why a scheduler could not be asked, or what it refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The URL is not that of a scheduler.
+    #[error("{url:?} is not the URL of a node: {reason}")]
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The HTTP client cannot be made.
+    #[error("cannot set up the HTTP client")]
+    Setup(#[source] reqwest::Error),
+    /// No connection, or it broke.
+    #[error("cannot reach {url}")]
+    Unreachable {
+        /// The node.
+        url: String,
+        /// Why.
+        #[source]
+        error: reqwest::Error,
+    },
+    /// The node answered that it will not do it.
+    #[error("the node answered {status}: {text}{}", code.as_deref().map(|code| format!(" (code {code})")).unwrap_or_default())]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The text for a person.
+        text: String,
+        /// The code for a program, if there is one.
+        code: Option<String>,
+    },
+    /// The answer is not what a scheduler answers.
+    #[error("{url} does not answer as a scheduler does")]
+    Answer {
+        /// The node.
+        url: String,
+        /// What is wrong.
+        #[source]
+        error: serde_json::Error,
+    },
+    /// The page does not say where the next one starts.
+    #[error("the cursor of a page is {0:?}, expected a nonce")]
+    Cursor(String),
+    /// A page promises more but holds nothing, so that there is no going on.
+    #[error("an empty page says that there are more")]
+    EmptyPage,
+}
+
+impl ClientError {
+    /// The error of an answer that is not 2xx.
+    pub fn refused(status: u16, body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Body {
+            error: String,
+            code: Option<String>,
+        }
+        match serde_json::from_slice::<Body>(body) {
+            Ok(Body { error, code }) => Self::Refused { status, text: error, code },
+            Err(_) => {
+                let text: String = String::from_utf8_lossy(body).chars().take(SHOWN_CHARS).collect();
+                let text = if text.trim().is_empty() { "nothing more".to_owned() } else { text };
+                Self::Refused { status, text, code: None }
+            }
+        }
+    }
+
+    /// A short name to count by: the node's code, else the status, else what broke.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Refused { code: Some(code), status, .. } => format!("{status} {code}"),
+            Self::Refused { status, .. } => status.to_string(),
+            Self::Unreachable { error, .. } if error.is_timeout() => "timeout".to_owned(),
+            Self::Unreachable { .. } => "connection".to_owned(),
+            _ => "answer not understood".to_owned(),
+        }
+    }
+
+    /// Whether the node was not reached, as against having refused.
+    pub fn is_connection(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn refusals_show_text_and_code() {
+        for (body, text, kind) in [
+            (
+                r#"{"error":"no such process","code":"unknown_process"}"#,
+                "the node answered 404: no such process (code unknown_process)",
+                "404 unknown_process",
+            ),
+            (r#"{"error":"no"}"#, "the node answered 404: no", "404"),
+            ("Not found", "the node answered 404: Not found", "404"),
+            ("", "the node answered 404: nothing more", "404"),
+        ] {
+            let error = ClientError::refused(404, body.as_bytes());
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.kind(), kind);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! A client of a scheduler: what `spawn`, `send`, `read` and `bench` have in common.
+
+mod answer;
+mod error;
+
+use std::time::Duration;
+
+use ans104::Id;
+use bytes::Bytes;
+use clap::Args;
+use log::{Nonce, ProcessId};
+use reqwest::{RequestBuilder, Response, Url};
+use serde::de::DeserializeOwned;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::failure::Failure;
+
+pub use answer::{Accepted, Edge, Info, ItemJson, Page, Pair};
+#[cfg(test)]
+pub use answer::{Owner, TagJson};
+pub use error::ClientError;
+
+/// Beyond this a node counts as unreachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A node that has said nothing for so long will not answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Which node to talk to.
+#[derive(Clone, Debug, Args)]
+pub struct NodeArgs {
+    /// Where the scheduler listens
+    #[arg(long, env = "QUIPU_URL", default_value = "http://127.0.0.1:9000")]
+    pub url: String,
+}
+
+/// Which part of a process's history a page is taken from, by nonce.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Range {
+    /// Only what comes after this nonce; everything, the process itself first, when absent.
+    pub after: Option<Nonce>,
+    /// Nothing beyond this nonce.
+    pub to: Option<Nonce>,
+    /// At most so many messages in one page.
+    pub limit: u32,
+    /// Whether anchors of assignments that are not text are given as base64url.
+    pub show_anchor: bool,
+}
+
+/// A scheduler that is reached by HTTP/1.1; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Scheduler {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Scheduler {
+    /// A client of the scheduler at this address; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When it is not the URL of a scheduler.
+    pub fn new(url: &str) -> Result<Self, ClientError> {
+        let bad = |reason: &str| ClientError::Url { url: url.to_owned(), reason: reason.to_owned() };
+        let parsed = Url::parse(url).map_err(|error| bad(&error.to_string()))?;
+        if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
+            return Err(bad("expected http://host:port or https://host"));
+        }
+        if parsed.query().is_some() || parsed.fragment().is_some() {
+            return Err(bad("expected no query and no fragment"));
+        }
+        let http = reqwest::Client::builder()
+            .http1_only()
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .pool_max_idle_per_host(usize::MAX)
+            .build()
+            .map_err(ClientError::Setup)?;
+        Ok(Self { http, base: parsed.as_str().trim_end_matches('/').to_owned() })
+    }
+
+    /// The address as it is used.
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// What the scheduler says of itself.
+    ///
+    /// # Errors
+    /// When it is not reached, refuses, or answers something else.
+    pub async fn info(&self) -> Result<Info, ClientError> {
+        self.json(self.http.get(format!("{}/", self.base))).await
+    }
+
+    /// Posts a signed item and waits until it is scheduled.
+    ///
+    /// # Errors
+    /// When it is not reached, refuses, or answers something else.
+    pub async fn post(&self, item: Bytes) -> Result<Accepted, ClientError> {
+        let request = self.http.post(format!("{}/", self.base));
+        self.json(request.header("content-type", "application/octet-stream").body(item)).await
+    }
+
+    /// One page of a process's history.
+    ///
+    /// # Errors
+    /// When it is not reached, refuses, or answers something else.
+    pub async fn page<E: DeserializeOwned>(
+        &self,
+        process: ProcessId,
+        range: Range,
+    ) -> Result<Page<E>, ClientError> {
+        self.json(self.http.get(self.page_url(process, range))).await
+    }
+
+    /// The length in bytes of one page, whose content is read and thrown away.
+    ///
+    /// # Errors
+    /// When it is not reached or refuses.
+    pub async fn page_len(&self, process: ProcessId, range: Range) -> Result<u64, ClientError> {
+        let mut response = self.send(self.http.get(self.page_url(process, range))).await?;
+        let mut length = 0_u64;
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+            length = length.saturating_add(chunk.len() as u64);
+        }
+        Ok(length)
+    }
+
+    /// One message with its assignment, by the id of either.
+    ///
+    /// # Errors
+    /// When it is not reached, refuses, or answers something else.
+    pub async fn message<N: DeserializeOwned>(&self, process: ProcessId, id: Id) -> Result<N, ClientError> {
+        self.json(self.http.get(format!("{}/{id}?process-id={process}", self.base))).await
+    }
+
+    /// What `GET` of this path gives, as JSON; with a bearer token if there is one.
+    ///
+    /// # Errors
+    /// When it is not reached, refuses, or answers something else.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, token: Option<&str>) -> Result<T, ClientError> {
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        self.json(request).await
+    }
+
+    fn page_url(&self, process: ProcessId, range: Range) -> String {
+        let after = range.after.map_or_else(|| "-1".to_owned(), |nonce| nonce.to_string());
+        let mut url =
+            format!("{}/{process}?process-id={process}&from-nonce={after}&limit={}", self.base, range.limit);
+        if let Some(to) = range.to {
+            url.push_str(&format!("&to-nonce={to}"));
+        }
+        if range.show_anchor {
+            url.push_str("&show-anchor=true");
+        }
+        url
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let body = self.send(request).await?.bytes().await.map_err(|error| self.unreachable(error))?;
+        serde_json::from_slice(&body).map_err(|error| ClientError::Answer { url: self.base.clone(), error })
+    }
+
+    /// The response when it is 2xx.
+    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        Err(ClientError::refused(status.as_u16(), &body))
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> ClientError {
+        ClientError::Unreachable { url: self.base.clone(), error: error.without_url() }
+    }
+}
+
+/// The runtime of a client: one thread, so that it takes as little as possible from a node beside it.
+///
+/// # Errors
+/// When the system gives it no resources.
+pub fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn urls_that_are_no_scheduler_are_refused() {
+        for url in ["", "localhost:9000", "ftp://host", "http://", "http://host/?x=1", "http://host/#x"] {
+            assert!(matches!(Scheduler::new(url), Err(ClientError::Url { .. })), "{url}");
+        }
+        assert_eq!(Scheduler::new("http://host:1/").unwrap().url(), "http://host:1");
+        assert_eq!(Scheduler::new("https://host/su").unwrap().url(), "https://host/su");
+    }
+
+    #[test]
+    fn pages_are_asked_for_by_nonce() {
+        let scheduler = Scheduler::new("http://h").unwrap();
+        let process = ProcessId::NODE;
+        let url = scheduler.page_url(process, Range { limit: 5, ..Range::default() });
+        assert_eq!(url, format!("http://h/{process}?process-id={process}&from-nonce=-1&limit=5"));
+        let range =
+            Range { after: Some(Nonce::new(3)), to: Some(Nonce::new(9)), limit: 1, show_anchor: true };
+        let url = scheduler.page_url(process, range);
+        assert!(url.ends_with("&from-nonce=3&limit=1&to-nonce=9&show-anchor=true"), "{url}");
+    }
+}

@@ -1,0 +1,102 @@
+//! Why a command failed, and how the user is told.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::io;
+use std::process::ExitCode;
+
+use crate::bench::BenchError;
+use crate::client::ClientError;
+use crate::compose::ComposeError;
+use crate::wallet::WalletFileError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The wallet cannot be read or written.
+    #[error(transparent)]
+    Wallet(#[from] WalletFileError),
+    /// The item to send cannot be made.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// The node cannot be asked, or refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The benchmark cannot be done, or found the node wrong.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    /// The node itself did not start or run.
+    #[error(transparent)]
+    Node(Box<dyn Error + Send + Sync>),
+    /// A node answers, but takes no more messages.
+    #[error("the node's log has failed: {0}")]
+    LogFailed(String),
+    /// The async runtime does not start.
+    #[error("cannot start the async runtime")]
+    Runtime(#[source] io::Error),
+    /// Nobody takes the output.
+    #[error("cannot write to standard output")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// Tells the user on standard error in one line, and gives the exit code. A reader that went away (a broken
+    /// pipe) is no failure.
+    pub fn report(&self) -> ExitCode {
+        if let Failure::Output(error) = self
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("quipu: {}", chain(self));
+        ExitCode::FAILURE
+    }
+}
+
+/// The error and its causes in one line. A cause that the text before it ends with is not said again.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            // Writing to a string does not fail.
+            let _ = write!(text, ": {said}");
+        }
+        source = cause.source();
+    }
+    text.replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Link {
+        text: &'static str,
+        source: Option<Box<Link>>,
+    }
+
+    #[test]
+    fn causes_are_told_once_and_in_one_line() {
+        let deep = Link { text: "refused\nby peer", source: None };
+        let middle = Link { text: "no connection", source: Some(Box::new(deep)) };
+        let top = Link { text: "cannot reach it", source: Some(Box::new(middle)) };
+        assert_eq!(chain(&top), "cannot reach it: no connection: refused by peer");
+        let inner = Link { text: "why", source: None };
+        let outer = Link { text: "that is why", source: Some(Box::new(inner)) };
+        assert_eq!(chain(&outer), "that is why");
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let gone = Failure::Output(io::ErrorKind::BrokenPipe.into());
+        assert_eq!(format!("{:?}", gone.report()), format!("{:?}", ExitCode::SUCCESS));
+        let full = Failure::Output(io::ErrorKind::StorageFull.into());
+        assert_eq!(format!("{:?}", full.report()), format!("{:?}", ExitCode::FAILURE));
+    }
+}

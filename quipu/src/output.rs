@@ -1,0 +1,128 @@
+//! How values look to a person: aligned tables, times, excerpts of data.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Rows of a name and a value under headings, the values aligned.
+#[derive(Debug, Default)]
+pub struct Table {
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+enum Row {
+    Heading(String),
+    Value(String, String),
+}
+
+impl Table {
+    /// Starts a group of rows.
+    pub fn heading(&mut self, text: impl Into<String>) {
+        self.rows.push(Row::Heading(text.into()));
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.rows.push(Row::Value(name.into(), value.into()));
+    }
+
+    /// The table as text, a line feed after each row.
+    pub fn render(&self) -> String {
+        let width = |row: &Row| match row {
+            Row::Heading(_) => 0,
+            Row::Value(name, _) => name.chars().count(),
+        };
+        let widest = self.rows.iter().map(width).max().unwrap_or(0);
+        let line = |row: &Row| match row {
+            Row::Heading(text) => format!("{text}\n"),
+            Row::Value(name, value) => format!("  {name:widest$}  {value}\n"),
+        };
+        self.rows.iter().map(line).collect()
+    }
+}
+
+/// Milliseconds since 1970 as RFC 3339 in UTC; as the bare number where that is beyond the year 9999.
+pub fn time(ms: u64) -> String {
+    const END_MS: u64 = 253_402_300_800_000;
+    if ms >= END_MS {
+        return ms.to_string();
+    }
+    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms)).to_string()
+}
+
+/// The first characters of a text in one line: control characters escaped, `…` where it was cut.
+pub fn excerpt(text: &str, max_chars: usize) -> String {
+    let mut shown = String::new();
+    let mut chars = text.chars();
+    for character in chars.by_ref().take(max_chars) {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    if chars.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// A whole number with its thousands apart.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn tables_are_aligned() {
+        let mut table = Table::default();
+        table.heading("first");
+        table.row("a", "1");
+        table.row("longer", "2");
+        assert_eq!(table.render(), "first\n  a       1\n  longer  2\n");
+        assert_eq!(Table::default().render(), "");
+    }
+
+    #[test]
+    fn times_are_utc_with_milliseconds() {
+        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(time(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+        assert_eq!(time(253_402_300_799_999), "9999-12-31T23:59:59.999Z");
+        assert_eq!(time(253_402_300_800_000), "253402300800000");
+        assert_eq!(time(u64::MAX), u64::MAX.to_string());
+    }
+
+    #[test]
+    fn excerpts_stay_in_one_line() {
+        for (text, max, expected) in [
+            ("", 3, ""),
+            ("abc", 3, "abc"),
+            ("abcd", 3, "abc…"),
+            ("a\nb\u{1b}[0m", 10, "a\\nb\\u{1b}[0m"),
+            ("äöü€", 3, "äöü…"),
+        ] {
+            assert_eq!(excerpt(text, max), expected);
+        }
+    }
+
+    #[test]
+    fn thousands_are_apart() {
+        for (number, expected) in
+            [(0, "0"), (999, "999"), (1000, "1,000"), (20_000, "20,000"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(thousands(number), expected);
+        }
+    }
+}

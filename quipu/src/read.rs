@@ -1,0 +1,168 @@
+//! `quipu read`: the messages of a process, as they were ordered.
+
+use std::io::Write;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ans104::{Id, IdError};
+use clap::Args;
+use log::{Nonce, ProcessId};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::client::{ClientError, Edge, NodeArgs, Page, Pair, Range, Scheduler, runtime};
+use crate::failure::Failure;
+use crate::output::{excerpt, time};
+
+/// As many as compute units ask for.
+const PAGE_LIMIT: u32 = 1000;
+/// How long `--follow` waits before it asks again.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
+const EXCERPT_CHARS: usize = 60;
+
+const EXAMPLES: &str = "\
+Each line: nonce, time, id, owner, action (or type), beginning of the data.
+
+Examples:
+  quipu read $P                             all messages
+  quipu read $P --from-nonce 41 --limit 1   the message with nonce 42
+  quipu read $P --follow --json | jq        one JSON object per line, and those to come
+  quipu read $P/$M --raw > data             the data of one message, as it is";
+
+/// Print the messages of a process, or one of them
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ReadArgs {
+    /// The process; with /ID the one message or assignment of that id
+    #[arg(value_name = "PROCESS[/ID]")]
+    target: Target,
+    #[command(flatten)]
+    node: NodeArgs,
+    /// Only what comes after this nonce
+    #[arg(long, value_name = "N")]
+    from_nonce: Option<u64>,
+    /// Nothing beyond this nonce
+    #[arg(long, value_name = "N")]
+    to_nonce: Option<u64>,
+    /// At most so many messages [default: all]
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Wait for more at the end
+    #[arg(long)]
+    follow: bool,
+    /// One JSON object per line, as the node gave it
+    #[arg(long, conflicts_with = "raw")]
+    json: bool,
+    /// Only the data: each followed by a line feed, or that of one message exactly
+    #[arg(long)]
+    raw: bool,
+}
+
+/// A process, or one message of it.
+#[derive(Clone, Debug)]
+struct Target {
+    process: ProcessId,
+    message: Option<Id>,
+}
+
+impl FromStr for Target {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text.split_once('/') {
+            None => Ok(Self { process: text.parse()?, message: None }),
+            Some((process, message)) => {
+                Ok(Self { process: process.parse()?, message: Some(message.parse()?) })
+            }
+        }
+    }
+}
+
+impl ReadArgs {
+    /// Writes the messages to `out`.
+    ///
+    /// # Errors
+    /// When the node is not reached or refuses, or nobody takes the output.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let scheduler = Scheduler::new(&self.node.url)?;
+        match self.target.message {
+            Some(id) => runtime()?.block_on(self.one(&scheduler, id, out)),
+            None => runtime()?.block_on(self.all(&scheduler, out)),
+        }
+    }
+
+    async fn one(&self, scheduler: &Scheduler, id: Id, out: &mut dyn Write) -> Result<(), Failure> {
+        let answer: Value = scheduler.message(self.target.process, id).await?;
+        if self.json {
+            return Ok(writeln!(out, "{answer}")?);
+        }
+        let pair = understood::<Pair>(scheduler, &answer)?;
+        if self.raw {
+            return Ok(out.write_all(data(&pair).as_bytes())?);
+        }
+        Ok(writeln!(out, "{}", line(&pair))?)
+    }
+
+    async fn all(&self, scheduler: &Scheduler, out: &mut dyn Write) -> Result<(), Failure> {
+        let mut left = self.limit.unwrap_or(u64::MAX);
+        let mut after = self.from_nonce.map(Nonce::new);
+        let to = self.to_nonce.map(Nonce::new);
+        while left > 0 {
+            let limit = u32::try_from(left).map_or(PAGE_LIMIT, |left| left.min(PAGE_LIMIT));
+            let range = Range { after, to, limit, show_anchor: false };
+            let page: Page<Value> = scheduler.page(self.target.process, range).await?;
+            for answer in &page.edges {
+                let edge = understood::<Edge>(scheduler, answer)?;
+                self.show(answer, &edge.node, out)?;
+                let next = edge.cursor_nonce();
+                after = Some(next.ok_or(ClientError::Cursor(edge.cursor))?);
+                left = left.saturating_sub(1);
+            }
+            match (page.page_info.has_next_page, page.edges.is_empty()) {
+                (true, true) => return Err(ClientError::EmptyPage.into()),
+                (true, false) => {}
+                (false, _) if self.follow && after < to.or(Some(Nonce::MAX)) => {
+                    tokio::time::sleep(FOLLOW_INTERVAL).await;
+                }
+                (false, _) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self, answer: &Value, pair: &Pair, out: &mut dyn Write) -> Result<(), Failure> {
+        if self.json {
+            writeln!(out, "{answer}")?;
+        } else if self.raw {
+            writeln!(out, "{}", data(pair))?;
+        } else {
+            writeln!(out, "{}", line(pair))?;
+        }
+        Ok(())
+    }
+}
+
+fn understood<'a, T: Deserialize<'a>>(scheduler: &Scheduler, answer: &'a Value) -> Result<T, ClientError> {
+    T::deserialize(answer).map_err(|error| ClientError::Answer { url: scheduler.url().to_owned(), error })
+}
+
+fn data(pair: &Pair) -> &str {
+    pair.message.as_ref().and_then(|message| message.data.as_deref()).unwrap_or_default()
+}
+
+/// The message in one line; `-` stands for what is absent.
+fn line(pair: &Pair) -> String {
+    let assigned = |name| pair.assignment.as_ref().and_then(|assignment| assignment.tag(name));
+    let nonce = assigned("Nonce").unwrap_or("-");
+    let at = assigned("Timestamp").and_then(|ms| ms.parse().ok()).map_or_else(|| "-".to_owned(), time);
+    let Some(message) = &pair.message else {
+        let id = assigned("Message").unwrap_or("-");
+        return format!("{nonce:>6}  {at:24}  {id:43}  {:43}  on chain", "-");
+    };
+    let action = message.tag("Action").or_else(|| message.tag("Type")).unwrap_or("-");
+    let action = excerpt(action, EXCERPT_CHARS);
+    let start = excerpt(data(pair), EXCERPT_CHARS);
+    let line =
+        format!("{nonce:>6}  {at:24}  {}  {}  {action:12}  {start}", message.id, message.owner.address);
+    line.trim_end().to_owned()
+}

@@ -1,0 +1,92 @@
+//! `quipu spawn`: posts a new process.
+
+use std::io::Write;
+use std::str::FromStr;
+
+use ans104::{Address, Id, IdError};
+use clap::Args;
+
+use crate::client::{NodeArgs, Scheduler, runtime};
+use crate::compose::{DataArg, TagArg, signed};
+use crate::failure::Failure;
+use crate::wallet::SignArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  P=$(quipu spawn)                                 a process to try the node with
+  quipu spawn --tag Name=shop --data @shop.lua     with a name and data
+  quipu spawn --module M --on-boot Data --data -   for a compute unit, booted from standard input";
+
+/// Post a new process; prints its id
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SpawnArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    sign: SignArgs,
+    /// The module that a compute unit evaluates it with; the default names none and is enough to try a scheduler
+    #[arg(long, value_name = "ID", default_value_t = Id::from_bytes([0; 32]))]
+    module: Id,
+    /// The scheduler of the process [default: the address that the node tells]
+    #[arg(long, value_name = "ADDRESS")]
+    scheduler: Option<Address>,
+    /// A tag, may be repeated; one of the protocol's names replaces what would stand there
+    #[arg(long, value_name = "NAME=VALUE")]
+    tag: Vec<TagArg>,
+    /// The data: text, @FILE for a file's content, - for standard input
+    #[arg(long, value_name = "TEXT|@FILE|-", default_value = "", allow_hyphen_values = true)]
+    data: DataArg,
+    /// What the process is booted from: its own data, or a transaction
+    #[arg(long, value_name = "Data|TX")]
+    on_boot: Option<OnBoot>,
+    /// Print the whole answer instead of the id
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a process is booted from.
+#[derive(Clone, Debug)]
+enum OnBoot {
+    Data,
+    Transaction(Id),
+}
+
+impl FromStr for OnBoot {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text == "Data" { Ok(Self::Data) } else { text.parse().map(Self::Transaction) }
+    }
+}
+
+impl SpawnArgs {
+    /// Posts the process; its id, or the whole answer, goes to `out`.
+    ///
+    /// # Errors
+    /// When there is no wallet, or the node is not reached or refuses.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let wallet = self.sign.load()?;
+        let data = self.data.read()?;
+        let scheduler = Scheduler::new(&self.node.url)?;
+        let accepted = runtime()?.block_on(async {
+            let address = match &self.scheduler {
+                Some(address) => address.to_string(),
+                None => scheduler.info().await?.address,
+            };
+            let module = self.module.to_string();
+            let mut own = vec![("Type", "Process"), ("Module", module.as_str()), ("Scheduler", &address)];
+            let boot = self.on_boot.as_ref().map(|boot| match boot {
+                OnBoot::Data => "Data".to_owned(),
+                OnBoot::Transaction(id) => id.to_string(),
+            });
+            own.extend(boot.as_deref().map(|boot| ("On-Boot", boot)));
+            let item = signed(&wallet, None, &own, &self.tag, &data)?;
+            Ok::<_, Failure>(scheduler.post(item.into()).await?)
+        })?;
+        if self.json {
+            return Ok(writeln!(out, "{}", serde_json::json!(accepted))?);
+        }
+        Ok(writeln!(out, "{}", accepted.id)?)
+    }
+}
