@@ -144,7 +144,7 @@ fn refusals_show_the_code() {
 fn the_status_of_a_failed_log_is_shown_and_fails() {
     let good = FakeNode::start(Misdeed::None);
     let shown = quipu(&["status", "--admin", &good.url]).unwrap();
-    assert_eq!(shown, "node\n  version  1\nlog\n  failure  -\n");
+    assert!(shown.contains("  version      1\n") && shown.contains("  log failure  -\n"), "{shown}");
     let json: Value =
         serde_json::from_str(&quipu(&["status", "--admin", &good.url, "--json"]).unwrap()).unwrap();
     assert_eq!(json["version"], "1");

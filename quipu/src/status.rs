@@ -9,9 +9,6 @@ use crate::client::{Scheduler, runtime};
 use crate::failure::Failure;
 use crate::output::{Table, thousands};
 
-/// Where a status tells why the log takes no more messages; null or absent while it does.
-const LOG_FAILURE: [&str; 2] = ["/log/failure", "/log/failed"];
-
 const EXAMPLES: &str = "\
 The exit code is 1 when the node is not reached or its log has failed.
 
@@ -48,19 +45,15 @@ impl StatusArgs {
             out.write_all(render(&status).as_bytes())?;
         }
         match log_failure(&status) {
-            Some(reason) => Err(Failure::LogFailed(reason)),
+            Some(reason) => Err(Failure::LogFailed(reason.to_owned())),
             None => Ok(()),
         }
     }
 }
 
 /// Why the log takes no more messages, if it does not.
-fn log_failure(status: &Value) -> Option<String> {
-    LOG_FAILURE.iter().find_map(|path| match status.pointer(path)? {
-        Value::Null | Value::Bool(false) => None,
-        Value::String(reason) => Some(reason.clone()),
-        other => Some(other.to_string()),
-    })
+fn log_failure(status: &Value) -> Option<&str> {
+    status.get("log_failure")?.as_str()
 }
 
 /// The values that stand at the top first, then a group for each object and list. Whatever a node tells is shown.
@@ -90,13 +83,18 @@ fn rows(table: &mut Table, prefix: &str, value: &Value) {
         }
         Value::Array(values) => {
             for (place, value) in values.iter().enumerate() {
-                // An element that has a name goes by it.
-                let name = value.get("name").and_then(Value::as_str).map_or(place.to_string(), str::to_owned);
-                rows(table, &named(&name), value);
+                element(table, &named, place, value.clone());
             }
         }
         scalar_value => table.row(prefix, scalar(scalar_value)),
     }
+}
+
+/// An element of a list goes by its name where it has one, else by its place.
+fn element(table: &mut Table, named: &dyn Fn(&str) -> String, place: usize, mut value: Value) {
+    let name = value.as_object_mut().and_then(|fields| fields.remove("name"));
+    let name = name.as_ref().and_then(Value::as_str).map_or_else(|| place.to_string(), str::to_owned);
+    rows(table, &named(&name), &value);
 }
 
 fn label(name: &str) -> String {
@@ -109,7 +107,12 @@ fn scalar(value: &Value) -> String {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::String(text) => text.clone(),
-        other => other.as_u64().map_or_else(|| other.to_string(), thousands),
+        Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+            (Some(whole), _) => thousands(whole),
+            (None, Some(fraction)) => format!("{fraction:.1}"),
+            (None, None) => number.to_string(),
+        },
+        nested => nested.to_string(),
     }
 }
 
@@ -125,33 +128,39 @@ mod tests {
     fn whatever_a_node_tells_is_shown() {
         let status = json!({
             "version": "0.1.0",
-            "log": {"events": 12345, "failure": null, "identity": {"term": 1}},
-            "projections": [{"name": "index", "lag": 0}, {"lag": 7}],
+            "uptime_seconds": 61.25,
+            "tail": 12345,
+            "log_failure": null,
+            "height": {"number": 1500000, "age_seconds": 0.5},
+            "projections": [{"name": "index", "lag_events": 0}, {"lag_events": 7}],
         });
         let shown = render(&status);
         for line in [
-            "node\n  version        0.1.0\n",
-            "log\n",
-            "  events         12,345\n",
-            "  failure        -\n",
-            "  identity term  1\n",
-            "  index lag      0\n",
-            "  1 lag          7\n",
+            "node\n",
+            "  version           0.1.0\n",
+            "  uptime seconds    61.2\n",
+            "  tail              12,345\n",
+            "  log failure       -\n",
+            "height\n",
+            "  number            1,500,000\n",
+            "projections\n",
+            "  index lag events  0\n",
+            "  1 lag events      7\n",
         ] {
             assert!(shown.contains(line), "{line:?} is not in\n{shown}");
         }
+        assert!(!shown.contains("name"), "{shown}");
+        assert_eq!(render(&json!("fine")), "\"fine\"\n");
     }
 
     #[test]
     fn only_a_failed_log_is_a_failure() {
         for (status, reason) in [
             (json!({}), None),
-            (json!({"log": {"failure": null}}), None),
-            (json!({"log": {"failed": false}}), None),
-            (json!({"log": {"failure": "disk full"}}), Some("disk full")),
-            (json!({"log": {"failed": true}}), Some("true")),
+            (json!({"log_failure": null}), None),
+            (json!({"log_failure": "disk full"}), Some("disk full")),
         ] {
-            assert_eq!(log_failure(&status).as_deref(), reason, "{status}");
+            assert_eq!(log_failure(&status), reason, "{status}");
         }
     }
 }

@@ -44,7 +44,7 @@ struct Tally {
 }
 
 impl Reading<'_> {
-    /// Walks the pages of all processes over and over. Bytes are counted, not looked at.
+    /// Walks the pages of all processes over and over. Pages are weighed, not parsed.
     ///
     /// # Errors
     /// When the node is not reached or refuses.
@@ -84,11 +84,12 @@ impl Reading<'_> {
                 }
                 let start = Instant::now();
                 let range = Range { after, limit: self.limit, ..Range::default() };
-                let bytes = self.scheduler.page_len(*process, range).await?;
+                let page = self.scheduler.weigh_page(*process, range).await?;
                 let first = after.map_or(0, |after: Nonce| after.next().get());
-                // The last of the page: its first nonce is on it too.
-                let last = (first + u64::from(self.limit) - 1).min(*newest);
-                tally.borrow_mut().add(bytes, last - first + 1, start.elapsed());
+                // A page may end before its limit, when it grows too long.
+                let full = first.saturating_add(u64::from(self.limit) - 1).min(*newest);
+                let last = page.last.map_or(full, Nonce::get).max(first);
+                tally.borrow_mut().add(page.bytes, last - first + 1, start.elapsed());
                 if last >= *newest {
                     break;
                 }
@@ -122,7 +123,7 @@ impl Reading<'_> {
         for _ in 0..DEPTH_SAMPLES {
             let start = Instant::now();
             let range = Range { after, limit: DEPTH_LIMIT, ..Range::default() };
-            self.scheduler.page_len(process, range).await?;
+            self.scheduler.weigh_page(process, range).await?;
             took.saturating_record(micros(start.elapsed()));
         }
         Ok(Latency::of(&took).p50_ms)

@@ -22,6 +22,8 @@ pub use error::ClientError;
 
 /// Beyond this a node counts as unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// So much of a page's end holds the last cursor.
+const END_BYTES: usize = 128;
 /// A node that has said nothing for so long will not answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -44,6 +46,15 @@ pub struct Range {
     pub limit: u32,
     /// Whether anchors of assignments that are not text are given as base64url.
     pub show_anchor: bool,
+}
+
+/// A page that was not parsed.
+#[derive(Clone, Copy, Debug)]
+pub struct Weighed {
+    /// How long it is.
+    pub bytes: u64,
+    /// The nonce of its last message, if the page ends as schedulers' pages do.
+    pub last: Option<Nonce>,
 }
 
 /// A scheduler that is reached by HTTP/1.1; clones share their connections.
@@ -112,17 +123,19 @@ impl Scheduler {
         self.json(self.http.get(self.page_url(process, range))).await
     }
 
-    /// The length in bytes of one page, whose content is read and thrown away.
+    /// One page, weighed and thrown away: only its end is looked at.
     ///
     /// # Errors
     /// When it is not reached or refuses.
-    pub async fn page_len(&self, process: ProcessId, range: Range) -> Result<u64, ClientError> {
+    pub async fn weigh_page(&self, process: ProcessId, range: Range) -> Result<Weighed, ClientError> {
         let mut response = self.send(self.http.get(self.page_url(process, range))).await?;
-        let mut length = 0_u64;
+        let (mut bytes, mut end) = (0_u64, Vec::with_capacity(2 * END_BYTES));
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
-            length = length.saturating_add(chunk.len() as u64);
+            bytes = bytes.saturating_add(chunk.len() as u64);
+            end.extend_from_slice(chunk.get(chunk.len().saturating_sub(END_BYTES)..).unwrap_or_default());
+            end.drain(..end.len().saturating_sub(END_BYTES));
         }
-        Ok(length)
+        Ok(Weighed { bytes, last: last_cursor(&String::from_utf8_lossy(&end)) })
     }
 
     /// One message with its assignment, by the id of either.
@@ -179,6 +192,14 @@ impl Scheduler {
     }
 }
 
+/// The last cursor of a page of which this is the end, when asked for by nonce.
+fn last_cursor(end: &str) -> Option<Nonce> {
+    let (_, after) = end.rsplit_once("\"cursor\"")?;
+    let digits = after.trim_start_matches([':', ' ', '"']);
+    let length = digits.find(|character: char| !character.is_ascii_digit())?;
+    digits.get(..length)?.parse().ok().map(Nonce::new)
+}
+
 /// The runtime of a client: one thread, so that it takes as little as possible from a node beside it.
 ///
 /// # Errors
@@ -200,6 +221,19 @@ mod tests {
         }
         assert_eq!(Scheduler::new("http://host:1/").unwrap().url(), "http://host:1");
         assert_eq!(Scheduler::new("https://host/su").unwrap().url(), "https://host/su");
+    }
+
+    #[test]
+    fn the_last_cursor_is_at_the_end_of_a_page() {
+        for (end, expected) in [
+            (r#"x"},"cursor":"41"},{"node":{},"cursor":"42"}]}"#, Some(42)),
+            (r#""cursor": "7" } ], "page_info": {"has_next_page": false}}"#, Some(7)),
+            (r#"{"page_info":{"has_next_page":false},"edges":[]}"#, None),
+            (r#""cursor":"1"#, None),
+            (r#""cursor":"x"}"#, None),
+        ] {
+            assert_eq!(last_cursor(end).map(Nonce::get), expected, "{end}");
+        }
     }
 
     #[test]
