@@ -60,7 +60,7 @@ fn each_wallet_has_its_own_text() {
     let hex = |message: &[u8]| -> Vec<u8> {
         message.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes()
     };
-    let aptos = |message: &[u8]| {
+    let aptos = move |message: &[u8]| {
         let text = String::from_utf8(hex(message)).unwrap();
         format!("APTOS\nmessage: {text}\nnonce: bundlr").into_bytes()
     };
