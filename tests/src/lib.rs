@@ -1,1 +1,32 @@
-//! tests
+//! What the tests share that start real nodes: processes that do not outlive their test, a gateway to run against,
+//! wallets and items, an HTTP client, load, and a check of whole histories that knows nothing of a node's code.
+
+mod answer;
+mod check;
+mod client;
+mod gateway;
+mod history;
+mod items;
+mod launch;
+mod ledger;
+mod load;
+mod node;
+mod paths;
+mod program;
+mod wait;
+mod wallet;
+
+pub use answer::{Answer, Edge, Entry, ItemJson, Owner, Page, Scheduled, TagJson};
+pub use check::{Expected, check};
+pub use client::Client;
+pub use gateway::{Gateway, free_port};
+pub use history::read_history;
+pub use items::{Signed, User};
+pub use launch::Launch;
+pub use ledger::{Account, Ledger};
+pub use load::{Load, Outcome};
+pub use node::Node;
+pub use paths::{conformance, quipu, vectors, workspace};
+pub use program::{Finished, Output, Program};
+pub use wait::{PATIENCE, until};
+pub use wallet::wallet_file;

@@ -1,0 +1,119 @@
+//! The development node, used as somebody with a shell would use it.
+
+use std::path::Path;
+
+use quipu_tests::{Finished, Launch, PATIENCE, Program, until};
+use serde_json::Value;
+
+use crate::folder;
+
+/// What the banner says.
+struct Banner {
+    scheduler: String,
+    admin: String,
+    gateway: String,
+}
+
+#[tokio::test]
+async fn a_shell_user_gets_along() {
+    let folder = folder();
+    let home = folder.path();
+    let dev = Launch::command(home, &["dev", "0"]).program();
+    let banner = Banner::read(&dev);
+    let wallet = home.join("quipu-dev/user-wallet.json");
+    assert!(wallet.is_file() && home.join("quipu-dev/wallet.json").is_file(), "{}", dev.stdout().text());
+
+    // As the banner has it: the wallet is found where the node has put it.
+    let user = said(shell(home, &["wallet", "address"]));
+    assert_eq!(user.len(), 43, "{user}");
+    let at = ["--url", banner.scheduler.as_str()];
+    let process = said(shell(home, &[&["spawn", "--tag", "Name=first"][..], &at].concat()));
+    let named = ["--wallet", wallet.to_str().unwrap()];
+    let message = said(shell(
+        home,
+        &[&["send", &process, "--action", "Eval", "--data", "1 + 1"][..], &at, &named].concat(),
+    ));
+    let second = shell(home, &[&["send", &process, "--data", "two", "--json"][..], &at].concat());
+    let second: Value = serde_json::from_str(&said(second)).unwrap();
+    assert_eq!(second["nonce"], 2, "{second}");
+
+    let read = said(shell(home, &[&["read", &process][..], &at].concat()));
+    let lines: Vec<_> = read.lines().collect();
+    assert_eq!(lines.len(), 3, "{read}");
+    for (line, parts) in
+        lines.iter().zip([[&process, "Process"], [&message, "Eval"], [second["id"].as_str().unwrap(), "two"]])
+    {
+        assert!(parts.iter().all(|part| line.contains(part)) && line.contains(&user), "{parts:?} in {line}");
+    }
+    let target = format!("{process}/{message}");
+    assert_eq!(said(shell(home, &[&["read", &target, "--raw"][..], &at].concat())), "1 + 1");
+
+    let status = said(shell(home, &["status", "--admin", &banner.admin]));
+    assert!(status.contains("tail") && status.contains("index"), "{status}");
+    let status = said(shell(home, &["status", "--admin", &banner.admin, "--json"]));
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!((&status["tail"], &status["log_failure"]), (&2.into(), &Value::Null), "{status}");
+
+    // What was scheduled is uploaded to the gateway beside the node, which tells it like Arweave's would.
+    let raw = quipu_tests::Client::new(&banner.gateway);
+    until("the message is at the gateway", async || {
+        let answer = raw.get(&format!("/raw/{message}")).await;
+        (answer.status == 200 && answer.text() == "1 + 1").then_some(())
+    })
+    .await;
+    dev.terminate();
+    assert_eq!(dev.finish().code, Some(0));
+
+    // Started again, it is all there, and no wallet is made.
+    let dev = Launch::command(home, &["dev", "0"]).program();
+    let banner = Banner::read(&dev);
+    assert!(!dev.stdout().text().contains("making"), "{}", dev.stdout().text());
+    assert_eq!(said(shell(home, &["read", &process, "--url", &banner.scheduler])), read);
+}
+
+#[test]
+fn what_goes_wrong_is_told_in_one_line() {
+    let folder = folder();
+    let nobody = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let node = Launch::su(folder.path()).start();
+    let url = node.url();
+    for words in [
+        &["spawn", "--url", &url][..],
+        &["read", nobody, "--url", &url],
+        &["read", nobody, "--url", "http://127.0.0.1:1"],
+        &["status", "--admin", "http://127.0.0.1:1"],
+        &["verify", "nowhere"],
+    ] {
+        let failed = shell(folder.path(), words);
+        assert_eq!(failed.code, Some(1), "{words:?}: {}", failed.stderr);
+        assert!(
+            failed.stderr.starts_with("quipu: ") && failed.stderr.lines().count() == 1,
+            "{}",
+            failed.stderr
+        );
+    }
+}
+
+impl Banner {
+    fn read(dev: &Program) -> Self {
+        let url = |name: &str| {
+            let found = dev.stdout().find(PATIENCE, |line| {
+                let words: Vec<_> = line.split_whitespace().collect();
+                let at = words.iter().position(|word| word.trim_end_matches(':') == name)?;
+                words.get(at + 1).filter(|word| word.starts_with("http://")).map(|word| (*word).to_owned())
+            });
+            found.unwrap_or_else(|| panic!("no {name}: {}{}", dev.stdout().text(), dev.stderr().text()))
+        };
+        Self { scheduler: url("scheduler"), admin: url("admin"), gateway: url("gateway") }
+    }
+}
+
+fn shell(home: &Path, words: &[&str]) -> Finished {
+    Launch::command(home, words).run()
+}
+
+/// What a command that went well wrote.
+fn said(finished: Finished) -> String {
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    finished.stdout.trim().to_owned()
+}

@@ -1,0 +1,78 @@
+//! Stopping in order, under load, with clients that hang on.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use quipu_tests::{Gateway, Launch, Ledger, Load, User, read_history, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::folder;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_is_answered_before_the_node_ends() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let ledger = Arc::new(Ledger::default());
+    let mut node = launch.start();
+    let processes = ledger.spawn(&node.client(), &User::new(200), 4).await;
+    for _ in 0..3 {
+        let load = Load::start(&ledger, &processes, 24);
+        load.aim(node.client());
+        until("messages are acknowledged", async || (load.acknowledged() > 50).then_some(())).await;
+        node.stop();
+        let outcome = load.stop().await;
+
+        node = launch.start();
+        ledger.check(&node.client(), 16).await;
+        // Requests may come too late to be accepted. One that is scheduled was accepted, and was owed an answer.
+        let mut scheduled = HashSet::new();
+        for process in &processes {
+            let history = read_history(&node.client(), *process, 500).await;
+            scheduled.extend(history.into_iter().filter_map(|edge| Some(edge.node.message?.id)));
+        }
+        let silent = outcome.unanswered.iter().filter(|(_, id)| scheduled.contains(&id.to_string()));
+        assert_eq!(silent.count(), 0, "scheduled without an answer; {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_client_does_not_keep_a_node_from_ending() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let node = launch.start();
+    // One has never said anything, one waits for nothing after its answer.
+    let _silent = TcpStream::connect(node.public()).await.unwrap();
+    let mut kept = TcpStream::connect(node.public()).await.unwrap();
+    kept.write_all(b"GET /health HTTP/1.1\r\nhost: node\r\n\r\n").await.unwrap();
+    assert!(kept.read(&mut [0; 1000]).await.unwrap() > 0);
+    let asked = std::time::Instant::now();
+    node.stop();
+    assert!(asked.elapsed().as_secs() < 15, "stopping took {:?}", asked.elapsed());
+}
+
+#[test]
+fn a_second_node_on_the_same_data_is_refused() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let node = launch.start();
+    let second = launch.run();
+    assert_eq!(second.code, Some(1), "{}", second.stderr);
+    let told = second.stderr.lines().last().unwrap_or_default();
+    assert!(told.contains("in use by another process") && told.contains("LOCK"), "{told}");
+    // The first one has not noticed, and its lock ends with it.
+    node.kill();
+    launch.start().stop();
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let (folder, taken) = (folder(), std::net::TcpListener::bind("0.0.0.0:0").unwrap());
+    let port = taken.local_addr().unwrap().port().to_string();
+    let launch = Launch::command(folder.path(), &["su", &port])
+        .set("SU_WALLET_PATH", quipu_tests::wallet_file())
+        .set("SU_DATA_DIR", folder.path().join("data"));
+    let refused = launch.run();
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&port), "{}", refused.stderr);
+}

@@ -1,0 +1,82 @@
+//! Items as users make them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ans104::{Draft, Ed25519Wallet, Id, Item, Signer, Tag};
+use bytes::Bytes;
+
+/// Somebody who signs items.
+pub struct User {
+    wallet: Ed25519Wallet,
+}
+
+/// A signed item.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// Its id.
+    pub id: Id,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+impl User {
+    /// The user of this number; always the same one.
+    pub fn new(number: u8) -> Self {
+        Self { wallet: Ed25519Wallet::from_seed([number; 32]) }
+    }
+
+    /// A process; no two are the same.
+    pub fn process(&self) -> Signed {
+        let nobody = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        self.item(None, &[("Type", "Process"), ("Module", nobody), ("Scheduler", nobody)], b"a process")
+    }
+
+    /// A message to a process; no two are the same.
+    pub fn message(&self, process: Id, data: &[u8]) -> Signed {
+        self.item(Some(process), &[("Type", "Message"), ("Action", "Test")], data)
+    }
+
+    /// A message as another process pushed it; it has the same content whenever the data is the same.
+    pub fn pushed(&self, process: Id, data: &[u8], pushed_for: &str) -> Signed {
+        let from = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA";
+        let tags = [("Type", "Message"), ("From-Process", from), ("Pushed-For", pushed_for)];
+        self.sign(Some(process), None, &tags, data)
+    }
+
+    /// An item with these tags and that of the protocol; no two are the same.
+    pub fn item(&self, target: Option<Id>, tags: &[(&str, &str)], data: &[u8]) -> Signed {
+        self.sign(target, Some(&next_anchor()), tags, data)
+    }
+
+    fn sign(
+        &self,
+        target: Option<Id>,
+        anchor: Option<&[u8; 32]>,
+        tags: &[(&str, &str)],
+        data: &[u8],
+    ) -> Signed {
+        let protocol = [("Data-Protocol", "ao"), ("Variant", "ao.TN.1")];
+        let tags: Vec<_> = protocol.iter().chain(tags).map(|(name, value)| Tag::new(name, value)).collect();
+        let draft = Draft { target: target.as_ref().map(Id::as_bytes), anchor, tags: &tags, data };
+        let bytes = draft.sign(&self.wallet as &dyn Signer).expect("a wallet signs");
+        Signed::read(bytes.into())
+    }
+}
+
+impl Signed {
+    /// An item that somebody signed.
+    ///
+    /// # Panics
+    /// When the bytes are none.
+    pub fn read(bytes: Bytes) -> Self {
+        let id = Item::parse(&bytes).expect("the bytes are an item").id();
+        Self { id, bytes }
+    }
+}
+
+/// Text, so that it is seen in what a node answers; unlike that of any other item of this test.
+fn next_anchor() -> [u8; 32] {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let text = format!("{:032}", NEXT.fetch_add(1, Ordering::Relaxed));
+    text.as_bytes().try_into().expect("it has 32 digits")
+}

@@ -1,0 +1,116 @@
+//! How a node is started: settings, and where it runs.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::node::Node;
+use crate::paths::quipu;
+use crate::program::{Finished, Program};
+use crate::wallet::wallet_file;
+
+/// How to start a node. It starts as often as one likes, each time on other ports.
+#[derive(Clone)]
+pub struct Launch {
+    prefix: Vec<OsString>,
+    words: Vec<OsString>,
+    settings: BTreeMap<String, OsString>,
+    folder: PathBuf,
+}
+
+impl Launch {
+    /// `quipu su` on free ports, with everything in this folder, which is its working directory as well. There is
+    /// no gateway unless [`Launch::gateway`] names one.
+    pub fn su(folder: &Path) -> Self {
+        Self::command(folder, &["su", "0"])
+            .set("SU_WALLET_PATH", wallet_file())
+            .set("SU_DATA_DIR", folder.join("data"))
+            .set("LOG_FORMAT", "json")
+            .gateway(NOWHERE)
+            .unset("UPLOAD_NODE_URL")
+    }
+
+    /// Any command of the binary. Of the test's own environment it sees nothing but the search path.
+    pub fn command(folder: &Path, words: &[&str]) -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self {
+            prefix: Vec::new(),
+            words: words.iter().map(OsString::from).collect(),
+            settings: BTreeMap::from([("PATH".to_owned(), path)]),
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// The same with a setting.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.settings.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same without a setting.
+    #[must_use]
+    pub fn unset(mut self, name: &str) -> Self {
+        self.settings.remove(name);
+        self
+    }
+
+    /// The same with all questions and uploads going to this gateway.
+    #[must_use]
+    pub fn gateway(self, url: &str) -> Self {
+        let names = ["ARWEAVE_URL", "GRAPHQL_URL", "UPLOAD_NODE_URL", "ARWEAVE_URL_LIST", "GATEWAY_URL"];
+        names.into_iter().fold(self, |launch, name| launch.set(name, url))
+    }
+
+    /// The same, started by another program that is given the node's command line.
+    #[must_use]
+    pub fn through(mut self, prefix: &[&str]) -> Self {
+        self.prefix = prefix.iter().map(OsString::from).collect();
+        self
+    }
+
+    /// Where the node's data is.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Starts a node and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn start(&self) -> Node {
+        Node::start(self)
+    }
+
+    /// Starts the program, whatever it does then.
+    pub fn program(&self) -> Program {
+        Program::start(self.to_command())
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self) -> Finished {
+        self.program().finish()
+    }
+
+    /// `quipu verify` of the node's data, run as the node is.
+    pub fn verify(&self, more: &[&str]) -> Finished {
+        let mut verify = Self::command(&self.folder, &["verify"]);
+        verify.words.push(self.data().into());
+        verify.words.extend(more.iter().map(OsString::from));
+        verify.prefix = self.prefix.clone();
+        verify.run()
+    }
+
+    fn to_command(&self) -> Command {
+        let mut line = self.prefix.clone();
+        line.push(quipu().into());
+        line.extend_from_slice(&self.words);
+        let mut command = Command::new(&line[0]);
+        command.args(&line[1..]).env_clear().envs(&self.settings).current_dir(&self.folder);
+        command
+    }
+}
+
+/// An address where nobody listens: connections are refused at once.
+const NOWHERE: &str = "http://127.0.0.1:1";

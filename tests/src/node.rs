@@ -1,0 +1,113 @@
+//! A node that runs.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::launch::Launch;
+use crate::program::{Finished, Output, Program};
+use crate::wait::PATIENCE;
+
+/// A node that serves. It is killed when this is dropped.
+pub struct Node {
+    program: Program,
+    public: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Node {
+    pub(crate) fn start(launch: &Launch) -> Self {
+        let program = launch.program();
+        let Some((public, admin)) = program.stderr().find(PATIENCE, ready) else {
+            panic!("the node does not start; it said:\n{}", program.stderr().text());
+        };
+        Self { program, public, admin }
+    }
+
+    /// Where clients find it.
+    pub fn public(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// The same as a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.public)
+    }
+
+    /// Where its operator finds it.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.admin)
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        Client::new(&self.url())
+    }
+
+    /// A client of its admin listener.
+    pub fn admin(&self) -> Client {
+        Client::new(&self.admin_url())
+    }
+
+    /// What it writes to its log.
+    pub fn log(&self) -> &Output {
+        self.program.stderr()
+    }
+
+    /// What it said in a line with this text.
+    ///
+    /// # Panics
+    /// When it does not say so in time.
+    pub fn said(&self, text: &str) -> String {
+        let found = self.log().find(PATIENCE, |line| line.contains(text).then(|| line.to_owned()));
+        found.unwrap_or_else(|| panic!("the node did not say {text:?} but:\n{}", self.log().text()))
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.program.id()
+    }
+
+    /// Kills it (SIGKILL) and waits until it is gone; what it had said.
+    pub fn kill(mut self) -> String {
+        self.program.kill();
+        self.log().text()
+    }
+
+    /// Asks it to stop (SIGTERM) without waiting.
+    pub fn terminate(&self) {
+        self.program.terminate();
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn finish(self) -> Finished {
+        self.program.finish()
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Panics
+    /// When it does not end with exit code 0.
+    pub fn stop(self) -> Finished {
+        self.terminate();
+        let finished = self.finish();
+        assert_eq!(finished.code, Some(0), "stopping failed; it said:\n{}", finished.stderr);
+        finished
+    }
+}
+
+/// The two addresses, from the line that says that the node serves.
+fn ready(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = &line["fields"];
+    fields["message"].as_str().filter(|message| message.starts_with("scheduling on"))?;
+    let address = |name: &str| {
+        let mut address: SocketAddr = fields[name].as_str()?.parse().ok()?;
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        Some(address)
+    };
+    Some((address("public")?, address("admin")?))
+}

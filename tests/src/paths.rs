@@ -1,0 +1,41 @@
+//! Where things are that are not part of this crate.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The binary: `QUIPU_BIN`, or the one that was built beside this test.
+///
+/// # Panics
+/// When there is none.
+pub fn quipu() -> PathBuf {
+    let built = || {
+        let test = env::current_exe().expect("a program knows its own path");
+        let profile = test.ancestors().nth(2).expect("tests are in `deps` of the profile's folder");
+        profile.join("quipu")
+    };
+    let path = env::var_os("QUIPU_BIN").map_or_else(built, PathBuf::from);
+    assert!(path.is_file(), "{} is missing: build it with `cargo build --release -p quipu`", path.display());
+    path
+}
+
+/// The root of the workspace.
+pub fn workspace() -> &'static Path {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_folder.parent().expect("the crate is in a folder of the workspace")
+}
+
+/// The scenario that is played against every scheduler unit, and the stand-in for a gateway.
+pub fn conformance() -> PathBuf {
+    shared("conformance")
+}
+
+/// The items that other implementations signed.
+pub fn vectors() -> PathBuf {
+    shared("vectors")
+}
+
+fn shared(name: &str) -> PathBuf {
+    let folder = workspace().join("../shared").join(name);
+    assert!(folder.is_dir(), "the test data is missing: there is no folder {}", folder.display());
+    folder
+}
