@@ -74,11 +74,11 @@ impl Uploads {
         let mut tail = self.log.tail();
         loop {
             let next = self.position.map_or(Seq::ZERO, Seq::next);
-            let on = tokio::select! {
-                more = tail.reached(next) => more && self.upload_batch(next, &stop).await,
+            let more = tokio::select! {
+                more = tail.reached(next) => more,
                 _ = stop.wait_for(|stop| *stop) => false,
             };
-            if !on {
+            if !more || !self.upload_batch(next, &stop).await {
                 return;
             }
         }
@@ -169,8 +169,8 @@ async fn upload_until_done(outlet: &dyn Outlet, item: Bytes) {
                 }
                 return;
             }
-            Err(UploadError::Refused { status, body }) => {
-                error!(%status, body, "the upload node refuses an item; it stays here only");
+            Err(error @ UploadError::Refused { .. }) => {
+                error!(%error, "an item is not uploaded; it stays here, and must be uploaded by hand");
                 return;
             }
             Err(error) => {

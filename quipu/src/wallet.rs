@@ -125,14 +125,18 @@ impl SignArgs {
     }
 }
 
-/// Makes a wallet file and gives its address. The file is claimed before the key is looked for, which takes long.
+/// Makes a wallet file and gives its address.
 fn create(path: &Path) -> Result<String, WalletFileError> {
+    // Finding a key takes long enough to be broken off: nothing is left behind then.
+    if path.exists() {
+        return Err(WalletFileError::Exists(path.to_owned()));
+    }
+    let wallet = Wallet::generate().map_err(WalletFileError::Generate)?;
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => WalletFileError::Exists(path.to_owned()),
         _ => WalletFileError::Write { path: path.to_owned(), error },
     };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    let wallet = Wallet::generate().map_err(WalletFileError::Generate)?;
     file.write_all(wallet.to_jwk().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     Ok(wallet.address().to_string())
 }

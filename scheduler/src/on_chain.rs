@@ -4,7 +4,7 @@
 use std::ops::{ControlFlow, RangeInclusive};
 
 use ans104::{Id, Tag, base64url};
-use gateway::{Gateway, GatewayError, Transaction};
+use gateway::{Gateway, Transaction};
 use log::{DeepHash, EventRef, Log, Nonce, ProcessId, ReadError};
 
 use crate::content::Content;

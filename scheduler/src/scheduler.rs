@@ -79,9 +79,9 @@ struct Inner {
 }
 
 /// What requests need, also after the one who asked has gone.
-struct Shared {
-    desk: Arc<Desk>,
-    work: Arc<Work>,
+pub(crate) struct Shared {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) work: Arc<Work>,
     lanes: Lanes,
     gateway: Arc<dyn Gateway>,
     indexed: Position,
@@ -95,23 +95,11 @@ impl Scheduler {
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(parts: Parts, options: &Options) -> std::io::Result<Self> {
-        let Parts { log, index, indexed, gateway, heights, clock, signer } = parts;
-        let desk = Desk::new(log, index, signer, clock, heights, options.process_assignment);
-        let desk = Arc::new(desk);
-        let work = Arc::new(Work::default());
+        let shared = Arc::new(Shared::new(parts, options, Handle::current()));
         let (flights, landing) = mpsc::unbounded_channel::<Flight>();
-        let workers = Workers::start(options.workers, &desk, &work, &flights)?;
-        let landing = tokio::spawn(land_all(desk.clone(), indexed.clone(), landing));
+        let workers = Workers::start(options.workers, &shared.desk, &shared.work, &flights)?;
+        let landing = tokio::spawn(land_all(shared.desk.clone(), shared.indexed.clone(), landing));
         let waiting_max = u32::try_from(options.waiting_max).unwrap_or(u32::MAX);
-        let shared = Arc::new(Shared {
-            desk,
-            work,
-            lanes: Lanes::new(options.processes_cached),
-            gateway,
-            indexed,
-            deep_hash_checks: options.deep_hash_checks,
-            runtime: Handle::current(),
-        });
         let permits = Arc::new(Semaphore::new(waiting_max as usize));
         Ok(Self { inner: Arc::new(Inner { shared, permits, waiting_max, landing, _workers: workers }) })
     }
@@ -178,8 +166,22 @@ impl Scheduler {
 }
 
 impl Shared {
+    pub(crate) fn new(parts: Parts, options: &Options, runtime: Handle) -> Self {
+        let Parts { log, index, indexed, gateway, heights, clock, signer } = parts;
+        let desk = Desk::new(log, index, signer, clock, heights, options.process_assignment);
+        Self {
+            desk: Arc::new(desk),
+            work: Arc::default(),
+            lanes: Lanes::new(options.processes_cached),
+            gateway,
+            indexed,
+            deep_hash_checks: options.deep_hash_checks,
+            runtime,
+        }
+    }
+
     /// Refuses at the door what could not be acknowledged anyway.
-    fn check_open(&self) -> Result<(), ScheduleError> {
+    pub(crate) fn check_open(&self) -> Result<(), ScheduleError> {
         self.desk.check_running()?;
         if let Some(reason) = self.desk.log.failure() {
             return Err(ScheduleError::Halted(reason));
@@ -191,7 +193,7 @@ impl Shared {
     }
 
     /// Runs on a worker: holds the item against the rules and queues it in its lane.
-    fn check(self: Arc<Self>, item: Bytes, answer: Answer) {
+    pub(crate) fn check(self: Arc<Self>, item: Bytes, answer: Answer) {
         let started = Instant::now();
         let rules = Rules {
             deep_hash_checks: self.deep_hash_checks,
@@ -247,7 +249,7 @@ impl Shared {
         Ok(self.desk.log.head(process)?.is_some())
     }
 
-    fn submit(&self, order: Order) {
+    pub(crate) fn submit(&self, order: Order) {
         let lane = self.lanes.get(order.process);
         if lane.push(order) {
             self.work.push_lane(lane);

@@ -111,7 +111,8 @@ impl Projection for IndexWriter {
         let cursor = serde_json::to_vec(&cursor)
             .map_err(|error| ProjectionError::Store { projection: NAME, reason: error.to_string() })?;
         self.staged.put(keys::CURSOR, cursor);
-        self.index.shared.db.write_opt(&self.staged, &self.write_options).map_err(IndexError::Store)?;
+        let batch = std::mem::take(&mut self.staged);
+        self.index.shared.db.write_opt(batch, &self.write_options).map_err(IndexError::Store)?;
         self.committed_next_number = self.next_number;
         for (process, number) in self.staged_numbers.drain() {
             self.index.shared.numbers.insert(process, number);

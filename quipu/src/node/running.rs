@@ -1,0 +1,222 @@
+//! A node from its start to its end, in the order in which things must come and go.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use api::{Limits, Node, Options as ApiOptions};
+use gateway::{Gateway, HeightFeed, HeightOptions, Http, HttpGateway, HttpOptions, Uploader};
+use log::Log;
+use poem::IntoEndpoint;
+use projections::{Position, Uploads};
+use scheduler::{Options as SchedulerOptions, Parts, Scheduler, SystemClock};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task;
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+use super::defaults;
+use super::settings::Settings;
+use super::store::{Store, failed, newest_height};
+use super::telemetry;
+use crate::failure::Failure;
+
+/// A node that serves.
+pub(super) struct Running {
+    log: Arc<dyn Log>,
+    scheduler: Scheduler,
+    public: SocketAddr,
+    admin: SocketAddr,
+    stop_serving: watch::Sender<bool>,
+    servers: Vec<task::JoinHandle<()>>,
+    stop_following: watch::Sender<bool>,
+    follower: JoinHandle<()>,
+    uploads: Option<task::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts everything; the node serves when this returns.
+    pub(super) async fn start(settings: Settings) -> Result<Self, Failure> {
+        let settings = Arc::new(settings);
+        // Both doors are taken before the log is opened: a port in use must not cost a catch-up first.
+        let public = listen(settings.listen).await?;
+        let admin = listen(settings.admin).await?;
+        let for_opening = settings.clone();
+        let store = task::spawn_blocking(move || Store::open(&for_opening)).await.map_err(failed)??;
+        let Store { log, index, follower } = store;
+        let http = Http::new(HttpOptions::default()).map_err(failed)?;
+        let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(http.clone(), settings.endpoints.clone()));
+        let heights = heights(&settings, gateway.clone(), log.as_ref())?;
+
+        let (stop_following, following) = watch::channel(false);
+        let indexed = follower.position();
+        let mut positions = vec![indexed.clone()];
+        let uploads = start_uploads(&settings, http, log.clone(), &following, &mut positions);
+        let runtime = Handle::current();
+        let follower = thread::Builder::new()
+            .name("index".to_owned())
+            .spawn(move || follower.run(&runtime, following))
+            .map_err(failed)?;
+
+        let parts = Parts {
+            log: log.clone(),
+            index: index.clone(),
+            indexed,
+            gateway,
+            heights: Arc::new(heights),
+            clock: Arc::new(SystemClock),
+            signer: settings.wallet.clone(),
+        };
+        let scheduler = Scheduler::start(parts, &scheduler_options(&settings)).map_err(failed)?;
+        let api_options = ApiOptions {
+            max_body: defaults::MAX_BODY,
+            max_read_memory: settings.tuning.max_read_memory,
+            metrics: settings.tuning.enable_metrics.then(telemetry::start).transpose().map_err(failed)?,
+        };
+        let node = Node::new(log.clone(), Arc::new(index), scheduler.clone(), positions, api_options);
+        let node = Arc::new(node);
+        let (stop_serving, stopping) = watch::channel(false);
+        let addresses =
+            (public.local_addr().map_err(failed)?, admin.local_addr().map_err(failed)?);
+        let servers = vec![
+            spawn_server(public, api::public(node.clone()), stopping.clone()),
+            spawn_server(admin, api::admin(node, settings.tuning.admin_token.clone()), stopping),
+        ];
+        info!(
+            address = %scheduler.address(),
+            public = %addresses.0,
+            admin = %addresses.1,
+            "scheduling on http://{}, admin listener on http://{}",
+            addresses.0,
+            addresses.1
+        );
+        Ok(Self {
+            log,
+            scheduler,
+            public: addresses.0,
+            admin: addresses.1,
+            stop_serving,
+            servers,
+            stop_following,
+            follower,
+            uploads,
+        })
+    }
+
+    /// Where clients find it.
+    pub(super) fn public(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Where its operator finds it.
+    pub(super) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Serves until SIGTERM or SIGINT, then ends in order: nothing new is accepted, what was accepted is answered,
+    /// the index gets what is left, the log is closed last.
+    pub(super) async fn until_stopped(self) -> Result<(), Failure> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("stopping: finishing what was accepted");
+        self.stop().await
+    }
+
+    async fn stop(self) -> Result<(), Failure> {
+        self.stop_serving.send_replace(true);
+        let answered = async {
+            self.scheduler.close().await;
+            for server in self.servers {
+                // A server that panicked has said so; the others still end in order.
+                let _ = server.await;
+            }
+        };
+        if timeout(defaults::SHUTDOWN, answered).await.is_err() {
+            warn!("some clients took too long; what they sent is scheduled or refused, they did not hear which");
+        }
+        self.stop_following.send_replace(true);
+        let (log, follower) = (self.log, self.follower);
+        let closed = task::spawn_blocking(move || {
+            let followed = follower.join();
+            log.seal();
+            followed
+        });
+        if closed.await.map_err(failed)?.is_err() {
+            warn!("the index ended with a panic; it catches up at the next start");
+        }
+        if let Some(uploads) = self.uploads {
+            let _ = uploads.await;
+        }
+        info!("stopped");
+        Ok(())
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|reason| {
+        Failure::Node(format!("cannot listen on {address}: {reason}; is another node running?").into())
+    })
+}
+
+fn heights(settings: &Settings, gateway: Arc<dyn Gateway>, log: &dyn Log) -> Result<HeightFeed, Failure> {
+    let options =
+        HeightOptions { file: Some(settings.data.join("height.json")), ..HeightOptions::default() };
+    std::fs::create_dir_all(&settings.data).map_err(failed)?;
+    let heights = HeightFeed::start(gateway, options);
+    if let Some(height) = newest_height(log).map_err(failed)? {
+        heights.seed(height);
+    }
+    match heights.current() {
+        Some(known) => info!(height = known.height, "starting from the last known block height"),
+        None => info!("no block height is known yet; scheduling begins when the gateway tells one"),
+    }
+    Ok(heights)
+}
+
+fn start_uploads(
+    settings: &Settings,
+    http: Http,
+    log: Arc<dyn Log>,
+    stop: &watch::Receiver<bool>,
+    positions: &mut Vec<Position>,
+) -> Option<task::JoinHandle<()>> {
+    let Some(node) = &settings.endpoints.upload else {
+        info!("UPLOAD_NODE_URL is not set: nothing is uploaded");
+        return None;
+    };
+    let uploads = Uploads::new(log, Arc::new(Uploader::to_node(http, node)), &settings.data);
+    positions.push(uploads.position());
+    Some(tokio::spawn(uploads.run(stop.clone())))
+}
+
+fn scheduler_options(settings: &Settings) -> SchedulerOptions {
+    SchedulerOptions {
+        process_assignment: settings.tuning.enable_process_assignment,
+        deep_hash_checks: settings.tuning.enable_deep_hash_checks,
+        processes_cached: settings.tuning.process_cache_size,
+        ..SchedulerOptions::default()
+    }
+}
+
+fn spawn_server<E>(listener: TcpListener, endpoint: E, mut stop: watch::Receiver<bool>) -> task::JoinHandle<()>
+where
+    E: IntoEndpoint + Send + 'static,
+    E::Endpoint: 'static,
+{
+    tokio::spawn(async move {
+        let stopped = async {
+            // An error means that the node is gone altogether, which is a reason to stop as well.
+            let _ = stop.wait_for(|stop| *stop).await;
+        };
+        if let Err(error) = api::serve(listener, endpoint, stopped, Limits::default()).await {
+            error!(%error, "a listener ended; restart the node");
+        }
+    })
+}

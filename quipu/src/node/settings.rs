@@ -1,0 +1,110 @@
+//! From arguments to settings that are known to be right.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ans104::{Signer, Wallet, WalletError};
+use gateway::{EndpointError, Endpoints, parse_url, parse_url_list};
+use thiserror::Error;
+
+use super::args::{SuArgs, Tuning};
+
+/// Everything that a node needs to know to start.
+pub(super) struct Settings {
+    pub(super) wallet: Arc<dyn Signer>,
+    pub(super) data: PathBuf,
+    pub(super) log: PathBuf,
+    pub(super) index: PathBuf,
+    pub(super) endpoints: Endpoints,
+    pub(super) listen: SocketAddr,
+    pub(super) admin: SocketAddr,
+    pub(super) tuning: Tuning,
+}
+
+/// A setting that a node cannot start with.
+#[derive(Debug, Error)]
+pub(super) enum SettingError {
+    #[error("SU_WALLET_PATH: cannot read {path}: {reason}; `quipu wallet new` makes a wallet")]
+    WalletFile { path: PathBuf, reason: std::io::Error },
+    #[error("SU_WALLET_PATH: {path} is no wallet: {reason}")]
+    Wallet { path: PathBuf, reason: WalletError },
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    #[error("ADMIN_LISTEN is {0}, not a loopback address: ADMIN_TOKEN must be set, to anything that is hard to guess")]
+    AdminToken(SocketAddr),
+    #[error("the port {0} has no next one for the admin listener; set ADMIN_LISTEN")]
+    NoAdminPort(u16),
+    #[error("MAX_READ_MEMORY is 0; it takes a number of bytes")]
+    NoReadMemory,
+    #[error("PROCESS_CACHE_SIZE is 0; it takes a number of processes")]
+    NoProcessCache,
+}
+
+impl Settings {
+    pub(super) fn from_su(args: SuArgs) -> Result<Self, SettingError> {
+        let gateway = parse_url("GATEWAY_URL", &args.gateway_url)?;
+        let url_or_gateway = |name: &str, text: Option<&String>| match text {
+            Some(text) => parse_url(name, text),
+            None => Ok(gateway.clone()),
+        };
+        let endpoints = Endpoints {
+            arweave: url_or_gateway("ARWEAVE_URL", args.arweave_url.as_ref())?,
+            graphql: url_or_gateway("GRAPHQL_URL", args.graphql_url.as_ref())?,
+            upload: args.upload_node_url.map(|url| parse_url("UPLOAD_NODE_URL", &url)).transpose()?,
+            heads: args
+                .arweave_url_list
+                .map_or(Ok(Vec::new()), |list| parse_url_list("ARWEAVE_URL_LIST", &list))?,
+        };
+        let settings = Self {
+            wallet: read_wallet(args.su_wallet_path)?,
+            log: args.su_file_db_dir.unwrap_or_else(|| args.su_data_dir.join("log")),
+            index: args.su_index_db_dir.unwrap_or_else(|| args.su_data_dir.join("index")),
+            data: args.su_data_dir,
+            endpoints,
+            listen: (Ipv4Addr::UNSPECIFIED, args.port).into(),
+            admin: admin_address(&args.tuning, args.port)?,
+            tuning: args.tuning,
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Refuses what no node can run with.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        if !self.admin.ip().is_loopback() && self.tuning.admin_token.as_deref().unwrap_or_default().is_empty() {
+            return Err(SettingError::AdminToken(self.admin));
+        }
+        if self.tuning.max_read_memory == 0 {
+            return Err(SettingError::NoReadMemory);
+        }
+        if self.tuning.process_cache_size == 0 {
+            return Err(SettingError::NoProcessCache);
+        }
+        Ok(())
+    }
+}
+
+/// Where the admin listener goes: where it was told, or to the port after the public one.
+pub(super) fn admin_address(tuning: &Tuning, port: u16) -> Result<SocketAddr, SettingError> {
+    if let Some(address) = tuning.admin_listen {
+        return Ok(address);
+    }
+    // Port 0 asks for any free one, for both.
+    let next = if port == 0 { Some(0) } else { port.checked_add(1) };
+    let next = next.ok_or(SettingError::NoAdminPort(port))?;
+    Ok((Ipv4Addr::LOCALHOST, next).into())
+}
+
+/// Reads the scheduler's wallet.
+pub(super) fn read_wallet(path: PathBuf) -> Result<Arc<dyn Signer>, SettingError> {
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(reason) => return Err(SettingError::WalletFile { path, reason }),
+    };
+    match Wallet::from_jwk(&text) {
+        Ok(wallet) => Ok(Arc::new(wallet)),
+        Err(reason) => Err(SettingError::Wallet { path, reason }),
+    }
+}

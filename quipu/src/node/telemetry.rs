@@ -1,0 +1,35 @@
+//! The recorder behind `/metrics`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::RenderMetrics;
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
+
+/// Upper bounds of the histograms, in seconds (and in events, for batch sizes): from a quarter of a millisecond up.
+const BUCKETS: &[f64] = &[
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0,
+    100.0, 250.0, 1000.0,
+];
+
+/// How often the exporter tidies what it has recorded.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Installs the recorder for the whole program and describes every metric.
+pub(super) fn start() -> Result<RenderMetrics, BuildError> {
+    let handle = PrometheusBuilder::new().set_buckets(BUCKETS)?.install_recorder()?;
+    log::describe();
+    gateway::metrics::describe();
+    projections::describe();
+    scheduler::describe();
+    api::describe();
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(UPKEEP);
+        loop {
+            ticks.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(Arc::new(move || handle.render()))
+}
