@@ -125,8 +125,11 @@ impl SignArgs {
     }
 }
 
-/// Makes a wallet file and gives its address.
-fn create(path: &Path) -> Result<String, WalletFileError> {
+/// Makes a wallet file, which only its owner may read, and gives its address.
+///
+/// # Errors
+/// When the file is there already or cannot be written.
+pub fn create(path: &Path) -> Result<String, WalletFileError> {
     // Finding a key takes long enough to be broken off: nothing is left behind then.
     if path.exists() {
         return Err(WalletFileError::Exists(path.to_owned()));
