@@ -54,7 +54,7 @@ fn start(heights: &'static [Option<u64>], folder: &TempDir) -> HeightFeed {
     HeightFeed::start(script(heights), HeightOptions { interval: INTERVAL, file })
 }
 
-/// Lets `n` intervals pass, to the middle of one.
+/// Lets `n` intervals pass.
 async fn pass(n: u32) {
     tokio::time::sleep(INTERVAL * n).await;
 }
@@ -85,7 +85,8 @@ async fn waiting_ends_with_the_first_height_however_it_comes() {
     let feed = start(&[None, None, Some(7)], &folder);
     assert_eq!(feed.wait_known().await.height, 7);
 
-    let feed = start(&[None], &TempDir::new().unwrap());
+    let other = TempDir::new().unwrap();
+    let feed = start(&[None], &other);
     let waiting = tokio::spawn({
         let feed = feed.clone();
         async move { feed.wait_known().await }

@@ -60,7 +60,7 @@ async fn answers_and_refusals_are_final() {
 #[tokio::test]
 async fn silence_ends() {
     for acts in [&[Act::Hang], &[Act::Stall]] {
-        let (outcome, calls) = ask(http_with(Duration::from_millis(100)), acts).await;
+        let (outcome, calls) = ask(http_with(Duration::from_millis(300)), acts).await;
         assert!(matches!(outcome, Err(GatewayError::TimedOut { .. })), "{outcome:?}");
         assert_eq!(calls, 3, "{acts:?}");
     }

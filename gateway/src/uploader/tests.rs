@@ -7,7 +7,11 @@ use crate::testing::{Act, Stub, http, http_with, nobody};
 
 async fn upload(acts: &'static [Act]) -> (Result<(), UploadError>, Vec<String>) {
     let stub = Stub::start(acts).await;
-    let uploader = Uploader::to_node(http_with(Duration::from_millis(500)), &stub.url);
+    let http = match acts {
+        [Act::Hang] => http_with(Duration::from_millis(200)),
+        _ => http(),
+    };
+    let uploader = Uploader::to_node(http, &stub.url);
     let outcome = uploader.upload(Bytes::from_static(b"item")).await;
     (outcome, stub.calls())
 }
