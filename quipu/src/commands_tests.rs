@@ -95,6 +95,9 @@ fn programs_read_json_or_the_data_alone() {
     let pair: Value = serde_json::from_str(&scene.run(&["read", &one, "--json"]).unwrap()).unwrap();
     assert_eq!(pair["message"]["id"], sent["id"]);
 
+    let own = format!("{0}/{0}", scene.process);
+    assert_eq!(scene.run(&["read", &own, "--raw"]).unwrap(), "-- boot");
+
     let spawned: Value = serde_json::from_str(&scene.run(&["spawn", "--json"]).unwrap()).unwrap();
     assert!(spawned["timestamp"].is_u64() && spawned["id"].is_string(), "{spawned}");
 }

@@ -92,7 +92,14 @@ impl ReadArgs {
     }
 
     async fn one(&self, scheduler: &Scheduler, id: Id, out: &mut dyn Write) -> Result<(), Failure> {
-        let answer: Value = scheduler.message(self.target.process, id).await?;
+        let process = self.target.process;
+        let answer: Value = if id == process.id() {
+            // Asked for by its own id, a process gives its messages, of which it is the first.
+            let page: Page<Edge> = scheduler.page(process, Range { limit: 1, ..Range::default() }).await?;
+            serde_json::json!(page.edges.first().map(|edge| &edge.node))
+        } else {
+            scheduler.message(process, id).await?
+        };
         if self.json {
             return Ok(writeln!(out, "{answer}")?);
         }

@@ -9,6 +9,7 @@ use aws_lc_rs::signature::{RSA_PSS_SHA256, RsaKeyPair};
 use serde::Serialize;
 
 use super::BenchError;
+use super::cpu::cpu_time;
 use super::progress::spinner;
 
 /// What this machine can sign.
@@ -20,6 +21,11 @@ pub struct Floor {
     pub one_core_per_second: f64,
     /// Signatures per second on all of them.
     pub all_cores_per_second: f64,
+    /// The processor time that one takes, in microseconds: also right when the machine is busy.
+    pub cpu_us_per_signature: f64,
+    /// Which part of all cores was free for it; well below 1 the machine was busy, and ratios to the floor mean
+    /// little.
+    pub free_share: f64,
 }
 
 /// Measures the floor for so long on one core, then for as long on all.
@@ -30,10 +36,17 @@ pub fn measure(duration: Duration) -> Result<Floor, BenchError> {
     let progress = spinner("measuring the floor of RSA-4096 signatures");
     let key = RsaKeyPair::generate(KeySize::Rsa4096).map_err(|_| BenchError::Floor)?;
     let cores = cores();
+    let one_core_per_second = rate(&key, 1, duration)?;
+    let cpu_before = cpu_time();
+    let all_cores_per_second = rate(&key, cores, duration)?;
+    let cpu_seconds = cpu_time().saturating_sub(cpu_before).as_secs_f64();
+    let seconds = duration.as_secs_f64();
     let floor = Floor {
         cores,
-        one_core_per_second: rate(&key, 1, duration)?,
-        all_cores_per_second: rate(&key, cores, duration)?,
+        one_core_per_second,
+        all_cores_per_second,
+        cpu_us_per_signature: cpu_seconds * 1e6 / (all_cores_per_second * seconds),
+        free_share: cpu_seconds / seconds / cores as f64,
     };
     progress.finish_and_clear();
     Ok(floor)

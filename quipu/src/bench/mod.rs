@@ -6,6 +6,7 @@
 mod acks;
 mod args;
 mod check;
+mod cpu;
 mod floor;
 mod history;
 mod post;

@@ -8,13 +8,13 @@ use ans104::Id;
 use futures_util::future::join_all;
 use hdrhistogram::{CreationError, Histogram};
 use indicatif::ProgressBar;
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::client::{Accepted, ClientError, Scheduler};
 use crate::failure::{Failure, chain};
 
 use super::BenchError;
 use super::acks::AckLog;
+use super::cpu::cpu_time;
 use super::floor::Floor;
 use super::progress::bar;
 use super::report::{Latency, PostReport};
@@ -206,10 +206,4 @@ pub fn latencies() -> Result<Histogram<u64>, CreationError> {
 /// Whole microseconds.
 pub fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The processor time that this process has used.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::try_from(time).unwrap_or_default()
 }

@@ -11,6 +11,9 @@ use super::floor::{Floor, cores};
 use super::history::Flaw;
 use super::workload::Description;
 
+/// With less of the cores free than this while the floor was measured, the report says so.
+const BUSY_BELOW: f64 = 0.9;
+
 /// All that was measured; what was left out is absent.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -169,6 +172,14 @@ fn floor_rows(table: &mut Table, floor: &Floor) {
     table.heading("floor: RSA-4096 signatures");
     table.row("one core", format!("{:.0}/s", floor.one_core_per_second));
     table.row(format!("{} cores", floor.cores), format!("{:.0}/s", floor.all_cores_per_second));
+    table.row("each takes", format!("{:.0} µs of a core", floor.cpu_us_per_signature));
+    if floor.free_share < BUSY_BELOW {
+        let free = floor.free_share * 100.0;
+        table.row(
+            "beware",
+            format!("the machine is busy: {free:.0} % of its cores were free, ratios mean little"),
+        );
+    }
 }
 
 fn post_rows(table: &mut Table, post: &PostReport, workload: Option<&Description>, cores: usize) {
@@ -268,9 +279,24 @@ mod tests {
     fn what_was_left_out_is_not_told() {
         let mut report = Report::new("http://h");
         assert_eq!(report.render().lines().count(), 1);
-        report.floor = Some(Floor { cores: 2, one_core_per_second: 800.4, all_cores_per_second: 1599.6 });
+        report.floor = Some(floor(1.0));
         let shown = report.render();
-        assert!(shown.contains("one core  800/s\n") && shown.contains("2 cores   1600/s\n"), "{shown}");
-        assert!(!shown.contains("check"));
+        assert!(
+            shown.contains("  one core    800/s\n") && shown.contains("  2 cores     1600/s\n"),
+            "{shown}"
+        );
+        assert!(!shown.contains("check") && !shown.contains("busy"));
+        report.floor = Some(floor(0.5));
+        assert!(report.render().contains("50 % of its cores were free"));
+    }
+
+    fn floor(free_share: f64) -> Floor {
+        Floor {
+            cores: 2,
+            one_core_per_second: 800.4,
+            all_cores_per_second: 1599.6,
+            cpu_us_per_signature: 1250.0,
+            free_share,
+        }
     }
 }
