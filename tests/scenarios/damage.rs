@@ -124,7 +124,7 @@ async fn check_served(written: &Written, damage: &str) {
         return;
     }
     drop(program);
-    let node = launch.start();
+    let node = launch.serve();
     let mut wrong = 0;
     for edge in &written.history {
         wrong += usize::from(!is_right(&node.client(), written.process, edge, damage).await);

@@ -75,7 +75,7 @@ async fn a_shell_user_gets_along() {
 fn what_goes_wrong_is_told_in_one_line() {
     let folder = folder();
     let nobody = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    let node = Launch::su(folder.path()).start();
+    let node = Launch::su(folder.path()).serve();
     let url = node.url();
     for words in [
         &["spawn", "--url", &url][..],

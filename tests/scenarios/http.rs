@@ -25,7 +25,7 @@ async fn http2_is_spoken_from_the_first_byte() {
 #[tokio::test]
 async fn a_connection_is_kept_for_more_than_one_request() {
     let folder = folder();
-    let node = Launch::su(folder.path()).start();
+    let node = Launch::su(folder.path()).serve();
     let mut socket = TcpStream::connect(node.public()).await.unwrap();
     for path in ["/", "/health", "/no/such/path", "/"] {
         socket.write_all(format!("GET {path} HTTP/1.1\r\nhost: node\r\n\r\n").as_bytes()).await.unwrap();
@@ -71,7 +71,7 @@ async fn any_page_of_any_origin_may_read_every_answer() {
 #[tokio::test]
 async fn a_preflight_allows_what_it_asks_for() {
     let folder = folder();
-    let node = Launch::su(folder.path()).start();
+    let node = Launch::su(folder.path()).serve();
     let client = node.client();
     let request = client.request(Method::OPTIONS, "/").header("origin", "https://example.org");
     let request = request.header("access-control-request-method", "POST");
@@ -106,7 +106,7 @@ async fn pages_are_compressed_for_those_who_ask() {
 #[tokio::test]
 async fn both_doors_describe_themselves() {
     let folder = folder();
-    let node = Launch::su(folder.path()).start();
+    let node = Launch::su(folder.path()).serve();
     for (client, path) in [(node.client(), "/processes/{process}"), (node.admin(), "/status")] {
         let description: Value = client.get("/openapi.json").await.json();
         assert!(description["openapi"].as_str().is_some_and(|version| version.starts_with("3.")));

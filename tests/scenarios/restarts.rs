@@ -33,7 +33,7 @@ async fn a_height_that_was_known_is_enough_without_a_gateway() {
 #[tokio::test]
 async fn a_fresh_node_waits_for_its_first_height_and_says_so() {
     let (folder, port, user) = (folder(), free_port(), User::new(1));
-    let node = Launch::su(folder.path()).gateway(&format!("http://127.0.0.1:{port}")).start();
+    let node = Launch::su(folder.path()).gateway(&format!("http://127.0.0.1:{port}")).serve();
     let client = node.client();
     let process = user.process();
     let answer = client.post(process.bytes.clone()).await;

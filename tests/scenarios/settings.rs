@@ -54,14 +54,14 @@ fn settings_are_read_from_the_file_beside_the_node() {
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("MAX_READ_MEMORY"), "{}", refused.stderr);
     // The environment goes before the file, and a flag before both.
-    Launch::su(folder.path()).set("MAX_READ_MEMORY", "1000000").start().stop();
+    Launch::su(folder.path()).set("MAX_READ_MEMORY", "1000000").serve().stop();
 }
 
 #[tokio::test]
 async fn an_admin_listener_with_a_token_asks_for_it() {
     let folder = folder();
     let token = "a token that is hard to guess";
-    let node = Launch::su(folder.path()).set("ADMIN_LISTEN", "0.0.0.0:0").set("ADMIN_TOKEN", token).start();
+    let node = Launch::su(folder.path()).set("ADMIN_LISTEN", "0.0.0.0:0").set("ADMIN_TOKEN", token).serve();
     let admin = node.admin();
     assert_eq!(admin.get("/status").await.refusal(401), "forbidden");
     assert_eq!(admin.get("/health").await.status, 200);

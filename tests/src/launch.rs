@@ -75,11 +75,21 @@ impl Launch {
         self.folder.join("data")
     }
 
-    /// Starts a node and waits until it serves.
+    /// Starts a node and waits until it schedules, which it does as soon as it knows the block height.
     ///
     /// # Panics
     /// When it does not.
     pub fn start(&self) -> Node {
+        let node = self.serve();
+        node.wait_for_height();
+        node
+    }
+
+    /// Starts a node and waits until it serves, be there a gateway or not.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn serve(&self) -> Node {
         Node::start(self)
     }
 

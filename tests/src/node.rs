@@ -1,6 +1,9 @@
 //! A node that runs.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -23,6 +26,28 @@ impl Node {
             panic!("the node does not start; it said:\n{}", program.stderr().text());
         };
         Self { program, public, admin }
+    }
+
+    /// Waits until it knows the block height. It asks the gateway in the background.
+    pub(crate) fn wait_for_height(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.knows_height().unwrap_or(false) {
+            let said = self.log().text();
+            assert!(
+                Instant::now() < deadline,
+                "the node does not get to know the block height; it said:\n{said}"
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn knows_height(&self) -> io::Result<bool> {
+        let mut socket = TcpStream::connect(self.public)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.write_all(b"GET /timestamp HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.1 200"))
     }
 
     /// Where clients find it.
