@@ -1,1 +1,30 @@
-//! api
+//! The HTTP API of a node.
+//!
+//! [`public`] is the wire protocol that clients speak, [`admin`] what operators ask for; [`serve`] runs either on a
+//! listener, with bounds on how long a client may take. Both are described by OpenAPI documents that are generated
+//! from the code and checked in under `openapi/`.
+
+mod admin;
+mod answer;
+mod body;
+mod compression;
+mod connection;
+mod cors;
+mod doors;
+mod error;
+mod metrics;
+mod model;
+mod node;
+mod observe;
+mod page;
+mod params;
+mod public;
+mod refusals;
+mod render;
+mod server;
+
+pub use doors::{admin, admin_openapi, public, public_openapi};
+pub use metrics::describe;
+pub use node::{Node, Options, RenderMetrics};
+pub use render::{Cursor, Renderer};
+pub use server::{Limits, serve};

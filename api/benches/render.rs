@@ -1,0 +1,72 @@
+//! What rendering costs: the bound on how fast pages can be read.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::hint::black_box;
+
+use ans104::{Item, SignatureType};
+use api::{Cursor, Renderer};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use log::{BodyRef, EventRef, Nonce, ProcessId, Seq};
+
+#[path = "../tests/http/samples.rs"]
+#[allow(dead_code)]
+mod samples;
+
+/// Messages per round, from as many senders.
+const ROUND: usize = 64;
+
+fn edges(criterion: &mut Criterion, name: &str, senders: u64, data: impl Fn(u64) -> Vec<u8>) {
+    let scheduler = samples::Scribble::new(SignatureType::Arweave, 1);
+    let process = ProcessId::from(ans104::Id::from_bytes([1; 32]));
+    let stored: Vec<(Vec<u8>, Vec<u8>)> = (0..ROUND as u64)
+        .map(|number| {
+            let sender = samples::Scribble::new(SignatureType::Arweave, 2 + number % senders);
+            let item = samples::item(&sender, Some(process), &data(number), number);
+            let id = Item::parse(&item).unwrap().id();
+            (samples::assignment(&scheduler, process, number, 1_760_000_000_000 + number, Some(id)), item)
+        })
+        .collect();
+    let render = |out: &mut Vec<u8>| {
+        let mut renderer = Renderer::new(process, false);
+        for (number, (assignment, item)) in stored.iter().enumerate() {
+            let (assignment, item) = (Item::split(assignment).unwrap(), Item::split(item).unwrap());
+            let event = EventRef {
+                seq: Seq::new(number as u64),
+                process,
+                nonce: Some(Nonce::new(number as u64)),
+                imported: false,
+                body: BodyRef::Scheduled { item, assignment, deep_hash: None },
+            };
+            renderer.edge(out, &event, Cursor::Time).unwrap();
+        }
+    };
+    let mut out = Vec::new();
+    render(&mut out);
+    let mut group = criterion.benchmark_group("render");
+    group.throughput(Throughput::Bytes(out.len() as u64));
+    group.bench_function(format!("{name} x{ROUND}, {} bytes each", out.len() / ROUND), |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            render(black_box(&mut out));
+        });
+    });
+    group.finish();
+}
+
+fn text(length: usize) -> impl Fn(u64) -> Vec<u8> {
+    move |number| format!("{number} plain words ").into_bytes().into_iter().cycle().take(length).collect()
+}
+
+fn all(criterion: &mut Criterion) {
+    edges(criterion, "text of 512", 1, text(512));
+    edges(criterion, "text of 512 from 64 senders", 64, text(512));
+    edges(criterion, "text of 100 KiB", 1, text(100 << 10));
+    edges(criterion, "JSON of 512", 1, |number| {
+        let json = format!(r#"{{"Number":{number},"Balance":"100000000","Action":"Transfer"}},"#);
+        json.into_bytes().into_iter().cycle().take(512).collect()
+    });
+    edges(criterion, "noise of 512", 1, |number| samples::noise(number, 512));
+}
+
+criterion_group!(benches, all);
+criterion_main!(benches);

@@ -1,0 +1,152 @@
+//! What a client is told when something is refused or went wrong: always JSON, `{"error", "code"}`.
+//!
+//! The HTTP status of every code is decided in [`of`] and nowhere else. Answers that no code of the protocol was made
+//! for (a wrong method, a missing token) keep their own status and take the nearest code.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use log::ReadError;
+use poem::error::ResponseError;
+use poem::http::{StatusCode, header};
+use poem::{Endpoint, IntoResponse, Request, Response};
+use projections::IndexError;
+use scheduler::{Code, ScheduleError};
+use tracing::error;
+
+/// Why a call was not answered.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    text: String,
+}
+
+/// The status and the name of a code.
+pub(crate) fn of(code: Code) -> (StatusCode, &'static str) {
+    match code {
+        Code::MalformedItem => (StatusCode::BAD_REQUEST, "malformed_item"),
+        Code::InvalidSignature => (StatusCode::BAD_REQUEST, "invalid_signature"),
+        Code::MissingTag => (StatusCode::BAD_REQUEST, "missing_tag"),
+        Code::InvalidTag => (StatusCode::BAD_REQUEST, "invalid_tag"),
+        Code::UnknownProcess => (StatusCode::BAD_REQUEST, "unknown_process"),
+        Code::InvalidParameter => (StatusCode::BAD_REQUEST, "invalid_parameter"),
+        Code::NotConfirmed => (StatusCode::BAD_REQUEST, "not_confirmed"),
+        Code::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+        Code::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+        Code::DuplicateMessage => (StatusCode::CONFLICT, "duplicate_message"),
+        Code::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+        Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        Code::GatewayError => (StatusCode::BAD_GATEWAY, "gateway_error"),
+        Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    }
+}
+
+impl Failure {
+    /// A failure of this code, with the status that goes with it.
+    pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
+        let (status, code) = of(code);
+        Self { status, code, text: text.into() }
+    }
+
+    /// Something that was asked for is not here.
+    pub(crate) fn not_found(text: impl Into<String>) -> Self {
+        Self::new(Code::NotFound, text)
+    }
+
+    /// Something that only an operator can repair; it is logged here, once.
+    pub(crate) fn internal(reason: impl fmt::Display) -> Self {
+        error!(%reason, "a call could not be answered");
+        Self::new(Code::Internal, format!("this node could not answer: {reason}"))
+    }
+
+    /// The same text and code with a status of its own.
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl ResponseError for Failure {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn as_response(&self) -> Response {
+        let body = serde_json::json!({ "error": self.text, "code": self.code });
+        Response::builder()
+            .status(self.status)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.to_string())
+    }
+}
+
+impl From<ScheduleError> for Failure {
+    fn from(error: ScheduleError) -> Self {
+        match error.code() {
+            Code::Internal => Self::internal(error),
+            code => Self::new(code, error.to_string()),
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<IndexError> for Failure {
+    fn from(error: IndexError) -> Self {
+        Self::internal(error)
+    }
+}
+
+/// Makes every error of the endpoint, poem's own included, the JSON that clients expect.
+pub(crate) fn catch<E: Endpoint>(
+    endpoint: Arc<E>,
+    request: Request,
+) -> impl Future<Output = poem::Result<Response>> + Send {
+    async move {
+        let called = format!("{} {}", request.method(), request.uri().path());
+        match endpoint.call(request).await {
+            Ok(answer) => Ok(answer.into_response()),
+            Err(error) if error.is::<Failure>() => Ok(error.into_response()),
+            Err(error) => Ok(foreign(&error, &called).as_response()),
+        }
+    }
+}
+
+/// What stands for an error that this crate did not make.
+fn foreign(error: &poem::Error, called: &str) -> Failure {
+    let status = error.status();
+    match status {
+        StatusCode::NOT_FOUND => Failure::not_found(format!("there is no call {called}")),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            Failure::not_found(format!("there is no call {called}: the path takes another method"))
+                .with_status(status)
+        }
+        _ if status.is_client_error() => {
+            let code =
+                if status == StatusCode::PAYLOAD_TOO_LARGE { Code::TooLarge } else { Code::InvalidParameter };
+            Failure::new(code, reason(error)).with_status(status)
+        }
+        _ => Failure::internal(error),
+    }
+}
+
+/// The text of an error. poem-openapi knows path parameters by their position only, so theirs goes without a name.
+fn reason(error: &poem::Error) -> String {
+    match error.downcast_ref::<poem_openapi::error::ParsePathError>() {
+        Some(path) => format!("the path is wrong: {}", path.reason),
+        None => error.to_string(),
+    }
+}

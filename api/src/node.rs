@@ -1,0 +1,116 @@
+//! What the API serves: a node's parts, and how much of them a client may use.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use log::Log;
+use projections::{Index, Position};
+use scheduler::Scheduler;
+use tokio::sync::Semaphore;
+use tokio::task::{self, JoinHandle};
+
+use crate::error::Failure;
+
+/// How many reads may be on their threads at once. More than there are cores, because a read can wait for the disk;
+/// not many more, because all others compete with the threads that sign.
+const READERS: usize = 32;
+
+/// A node as its API sees it.
+pub struct Node {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// Where ids and times are.
+    pub index: Index,
+    /// The write path.
+    pub scheduler: Scheduler,
+    /// All projections that follow the log, for the status.
+    pub projections: Vec<Position>,
+    /// What an operator can set.
+    pub options: Options,
+    started: Instant,
+    readers: Arc<Semaphore>,
+}
+
+/// Renders the metrics as Prometheus text.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What an operator can set about the API.
+#[derive(Clone)]
+pub struct Options {
+    /// The longest body that is taken, in bytes.
+    pub max_body: usize,
+    /// The longest page that is made, in bytes; it ends early and says that there is more. One message always fits.
+    pub max_read_memory: usize,
+    /// What `/metrics` shows; without it there is no such call.
+    pub metrics: Option<RenderMetrics>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { max_body: 10 << 20, max_read_memory: 1 << 30, metrics: None }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("max_body", &self.max_body)
+            .field("max_read_memory", &self.max_read_memory)
+            .field("metrics", &self.metrics.is_some())
+            .finish()
+    }
+}
+
+impl Node {
+    /// A node that started now.
+    pub fn new(
+        log: Arc<dyn Log>,
+        index: Index,
+        scheduler: Scheduler,
+        projections: Vec<Position>,
+        options: Options,
+    ) -> Self {
+        let readers = Arc::new(Semaphore::new(READERS));
+        Self { log, index, scheduler, projections, options, started: Instant::now(), readers }
+    }
+
+    /// Which version of the software this is.
+    pub fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    /// When it started.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Does a blocking read on a thread made for it, as soon as one is free.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Arc<Self>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let permit = self.readers.clone().acquire_owned().await.map_err(Failure::internal)?;
+        let node = self.clone();
+        let reading = task::spawn_blocking(move || {
+            let _permit = permit;
+            read(&node)
+        });
+        reading.await.map_err(Failure::internal)?
+    }
+
+    /// Begins a blocking read now if a thread is free for it; hands back what it was to do if none is.
+    pub(crate) fn read_ahead<S: Send + 'static, T: Send + 'static>(
+        &self,
+        state: S,
+        read: fn(S) -> T,
+    ) -> Result<JoinHandle<T>, S> {
+        match self.readers.clone().try_acquire_owned() {
+            Ok(permit) => Ok(task::spawn_blocking(move || {
+                let _permit = permit;
+                read(state)
+            })),
+            Err(_) => Err(state),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! A page of a schedule: which part of a process it is, and its JSON piece by piece.
+//!
+//! Each piece is one visit to the log that seeks to where the last one ended, so nothing is held open while a slow
+//! client reads, and a page far back costs what one at the start costs.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use log::{EventRef, Kind, Log, Nonce, ProcessId, ReadError, Timestamp};
+
+use crate::error::Failure;
+use crate::node::Node;
+use crate::render::{Cursor, Renderer};
+
+/// About how long a piece is, in bytes: long enough that handing it over costs little, short enough that two of them
+/// per client are nothing.
+const PIECE: usize = 256 << 10;
+/// What a usual message takes; only to have the room before it is needed.
+const USUAL_EDGE: usize = 6 << 10;
+
+/// Which part of a schedule was asked for: the start exclusive, the end inclusive. Without a start the process itself
+/// comes first, whatever the end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) by: Cursor,
+    pub(crate) from: Option<i64>,
+    pub(crate) to: Option<i64>,
+}
+
+/// A page while it is made.
+pub(crate) struct Page {
+    log: Arc<dyn Log>,
+    process: ProcessId,
+    by: Cursor,
+    /// What is left of the span; none when nothing is.
+    rest: Option<(Nonce, Nonce)>,
+    /// How many edges may still come.
+    left: u64,
+    /// How many bytes may still come.
+    room: usize,
+    /// The timestamp of the last edge, as text.
+    last_time: String,
+    begun: bool,
+    ended: bool,
+    renderer: Renderer,
+}
+
+/// Where a page goes on after one event.
+enum Then {
+    More,
+    NextPiece,
+    NextPage,
+}
+
+impl Page {
+    /// Finds where in the process the span is.
+    pub(crate) fn find(
+        node: &Node,
+        process: ProcessId,
+        span: Span,
+        limit: u64,
+        show_anchor: bool,
+    ) -> Result<Self, Failure> {
+        let (first, last) = match span.by {
+            Cursor::Nonce => (after(span.from), last_until(span.to)),
+            Cursor::Time => (
+                span.from.map_or(Ok(Some(Nonce::ZERO)), |from| first_after(node, process, from))?,
+                match span.to {
+                    Some(to) => first_after(node, process, to)?.map_or(Some(Nonce::MAX), Nonce::prev),
+                    None => Some(Nonce::MAX),
+                },
+            ),
+        };
+        // What would leave the process out although no start was given: it comes, alone.
+        let alone = span.from.is_none() && last.is_none() && spawned_at_zero(&*node.log, process)?;
+        let last = if alone { Some(Nonce::ZERO) } else { last };
+        Ok(Self {
+            log: node.log.clone(),
+            process,
+            by: span.by,
+            rest: first.zip(last).filter(|(first, last)| first <= last),
+            left: limit,
+            room: node.options.max_read_memory,
+            last_time: String::new(),
+            begun: false,
+            ended: false,
+            renderer: Renderer::new(process, show_anchor),
+        })
+    }
+
+    /// Whether the last piece was made.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The next piece of the page's JSON.
+    pub(crate) fn piece(&mut self) -> Result<Vec<u8>, ReadError> {
+        let usual = usize::try_from(self.left).map_or(PIECE, |left| left.saturating_mul(USUAL_EDGE));
+        let mut out = Vec::with_capacity(usual.min(PIECE) + USUAL_EDGE);
+        if !self.begun {
+            out.extend_from_slice(b"{\"edges\":[");
+        }
+        let mut then = Then::More;
+        if let Some((first, last)) = self.rest {
+            let log = self.log.clone();
+            let mut damage = None;
+            log.range(self.process, false, first..=last, &mut |event| {
+                match self.take(&event, &mut out) {
+                    Ok(Then::More) => return ControlFlow::Continue(()),
+                    Ok(stop) => then = stop,
+                    Err(error) => damage = Some(error),
+                }
+                ControlFlow::Break(())
+            })?;
+            if let Some(damage) = damage {
+                return Err(damage);
+            }
+        }
+        if !matches!(then, Then::NextPiece) {
+            self.ended = true;
+            let has_next_page = matches!(then, Then::NextPage);
+            out.extend_from_slice(
+                format!("],\"page_info\":{{\"has_next_page\":{has_next_page}}}}}").as_bytes(),
+            );
+        }
+        Ok(out)
+    }
+
+    /// Adds one event, or finds that it belongs to the next page.
+    fn take(&mut self, event: &EventRef<'_>, out: &mut Vec<u8>) -> Result<Then, ReadError> {
+        let may_end = self.begun && self.may_end_before(event);
+        if self.left == 0 && may_end {
+            return Ok(Then::NextPage);
+        }
+        let start = out.len();
+        if self.begun {
+            out.push(b',');
+        }
+        self.renderer.edge(out, event, self.by).map_err(|reason| damaged(event, &reason))?;
+        let length = out.len() - start;
+        if length > self.room && may_end {
+            out.truncate(start);
+            return Ok(Then::NextPage);
+        }
+        self.advance(event, length);
+        Ok(if out.len() >= PIECE && self.rest.is_some() { Then::NextPiece } else { Then::More })
+    }
+
+    fn advance(&mut self, event: &EventRef<'_>, length: usize) {
+        self.begun = true;
+        self.left = self.left.saturating_sub(1);
+        self.room = self.room.saturating_sub(length);
+        self.rest = match (event.nonce, self.rest) {
+            (Some(nonce), Some((_, last))) if nonce < last => Some((nonce.next(), last)),
+            _ => None,
+        };
+        if self.by == Cursor::Time {
+            self.last_time.clear();
+            self.last_time.push_str(time_of(event));
+        }
+    }
+
+    /// Whether the next page would start with this event. By time it would not when the event has the time of the
+    /// last edge, as can be in imported histories: a page goes on until the time changes, lest that event be lost.
+    fn may_end_before(&self, event: &EventRef<'_>) -> bool {
+        self.by == Cursor::Nonce || self.last_time != time_of(event)
+    }
+}
+
+/// The first nonce behind this one.
+fn after(nonce: Option<i64>) -> Option<Nonce> {
+    let nonce = nonce.and_then(|nonce| u64::try_from(nonce).ok());
+    Some(nonce.map_or(Nonce::ZERO, |nonce| Nonce::new(nonce).next()))
+}
+
+/// The last nonce up to this one.
+fn last_until(nonce: Option<i64>) -> Option<Nonce> {
+    nonce.map_or(Some(Nonce::MAX), |nonce| u64::try_from(nonce).ok().map(Nonce::new))
+}
+
+/// The first nonce that is later than this time.
+fn first_after(node: &Node, process: ProcessId, time: i64) -> Result<Option<Nonce>, Failure> {
+    match u64::try_from(time) {
+        Ok(time) => Ok(node.index.first_after(process, Timestamp::new(time))?),
+        Err(_) => Ok(Some(Nonce::ZERO)),
+    }
+}
+
+/// Whether the process is its own nonce 0.
+fn spawned_at_zero(log: &dyn Log, process: ProcessId) -> Result<bool, ReadError> {
+    let mut spawned = false;
+    log.range(process, false, Nonce::ZERO..=Nonce::ZERO, &mut |event| {
+        spawned = event.kind() == Kind::Spawned;
+        ControlFlow::Break(())
+    })?;
+    Ok(spawned)
+}
+
+fn time_of<'a>(event: &EventRef<'a>) -> &'a str {
+    event.assignment().and_then(|assignment| assignment.tag("Timestamp")).unwrap_or_default()
+}
+
+/// An event that has the right checksum and still cannot be shown.
+pub(crate) fn damaged(event: &EventRef<'_>, reason: &ans104::TagsError) -> ReadError {
+    let nonce = event.nonce.map_or("the spawn".into(), |nonce| format!("nonce {nonce}"));
+    ReadError::Corrupt {
+        place: format!("process {}, {nonce}", event.process),
+        reason: format!("the tags are malformed: {reason}"),
+    }
+}

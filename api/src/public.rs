@@ -1,0 +1,310 @@
+//! The public calls: the wire protocol of a scheduler unit, documented.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use ans104::Id;
+use log::{EventRef, Nonce, ProcessId};
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::{OpenApi, Tags};
+use scheduler::{AssignOrder, Code};
+
+use crate::answer::Rendered;
+use crate::body::ItemBody;
+use crate::error::Failure;
+use crate::model;
+use crate::node::Node;
+use crate::page::{Page, Span, damaged};
+use crate::params::{Flag, Given, Needed};
+use crate::refusals::{NoSuchCall, ReadRefusal, Unwell, WriteRefusal};
+use crate::render::{Cursor, Renderer};
+
+/// How many entries a page has when nobody says.
+const USUAL_LIMIT: u64 = 100;
+
+/// The calls; the node that answers them comes with each request.
+pub(crate) struct PublicApi;
+
+#[derive(Tags)]
+enum Group {
+    /// Scheduling.
+    Write,
+    /// Schedules, messages and processes.
+    Read,
+    /// The scheduler itself.
+    Node,
+}
+
+#[OpenApi]
+impl PublicApi {
+    /// Schedule an item, or assign what is on chain
+    ///
+    /// The body is a signed ANS-104 data item with the tags `Data-Protocol` and `Type`: `Process` spawns a process,
+    /// `Message` sends a message to the process that is its target. The answer comes when the assignment is on disk
+    /// and can be read. A spawn that is sent again is answered as the first time; a message is refused.
+    ///
+    /// With `assign` the body is empty, and the transaction of that id is scheduled for the process `process-id`.
+    #[oai(path = "/", method = "post", tag = "Group::Write", operation_id = "schedule")]
+    async fn schedule(
+        &self,
+        node: Data<&Arc<Node>>,
+        /// The process to assign to.
+        #[oai(name = "process-id")]
+        process: Query<Given<Id>>,
+        /// The transaction or message on chain to assign.
+        assign: Query<Given<Id>>,
+        /// The transaction is one of the base layer, and must have the confirmations that the process asks for.
+        #[oai(name = "base-layer")]
+        base_layer: Query<Flag>,
+        /// Fields that the assigned message leaves out, separated by commas.
+        exclude: Query<Given<String>>,
+        /// The data item.
+        item: ItemBody,
+    ) -> Result<Json<model::Scheduled>, WriteRefusal> {
+        let scheduler = &node.scheduler;
+        let scheduled = match (process.0.0, assign.0.0) {
+            (_, None) => scheduler.schedule(item.read(node.options.max_body).await?).await?,
+            (Some(process), Some(transaction)) => {
+                let exclude = exclude.0.0.iter().flat_map(|fields| fields.split(','));
+                let exclude = exclude.filter(|field| !field.is_empty()).map(str::to_owned).collect();
+                let process = process.into();
+                scheduler
+                    .assign(AssignOrder { process, transaction, base_layer: base_layer.0.0, exclude })
+                    .await?
+            }
+            (None, Some(_)) => {
+                let text = "assign needs process-id: the process to assign to";
+                return Err(Failure::new(Code::InvalidParameter, text).into());
+            }
+        };
+        let (id, timestamp) = (scheduled.id.to_string(), scheduled.timestamp.get());
+        Ok(Json(model::Scheduled { id, timestamp }))
+    }
+
+    /// Who this scheduler is
+    #[oai(path = "/", method = "get", tag = "Group::Node", operation_id = "scheduler")]
+    async fn scheduler(&self, node: Data<&Arc<Node>>) -> Json<model::Scheduler> {
+        let scheduler = &node.scheduler;
+        let timestamp = scheduler.now().to_string();
+        Json(model::Scheduler { timestamp, address: scheduler.address().to_string() })
+    }
+
+    /// Time and block height
+    #[oai(path = "/timestamp", method = "get", tag = "Group::Node", operation_id = "timestamp")]
+    async fn timestamp(
+        &self,
+        node: Data<&Arc<Node>>,
+        /// A process; the answer is the same for all.
+        #[oai(name = "process-id")]
+        _process: Query<Given<String>>,
+    ) -> Result<Json<model::Clock>, ReadRefusal> {
+        let scheduler = &node.scheduler;
+        let height = scheduler
+            .height()
+            .ok_or_else(|| Failure::new(Code::Unavailable, "the block height is not known yet"))?;
+        let block_height = format!("{:012}", height.height);
+        Ok(Json(model::Clock { timestamp: scheduler.now().to_string(), block_height }))
+    }
+
+    /// Whether the node is well
+    ///
+    /// An empty answer while it takes writes; reads go on also when it does not.
+    #[oai(path = "/health", method = "get", tag = "Group::Node", operation_id = "health")]
+    async fn health(&self, node: Data<&Arc<Node>>) -> Result<(), Unwell> {
+        health(&node)
+    }
+
+    /// Metrics for Prometheus
+    #[oai(path = "/metrics", method = "get", tag = "Group::Node", operation_id = "metrics")]
+    async fn metrics(&self, node: Data<&Arc<Node>>) -> Result<PlainText<String>, NoSuchCall> {
+        match &node.options.metrics {
+            Some(render) => Ok(PlainText(render())),
+            None => Err(Failure::not_found("metrics are not enabled here").into()),
+        }
+    }
+
+    /// A process
+    #[oai(path = "/processes/:process", method = "get", tag = "Group::Read", operation_id = "process")]
+    async fn process(
+        &self,
+        node: Data<&Arc<Node>>,
+        /// The process.
+        process: Path<Needed<Id>>,
+    ) -> Result<Rendered<model::Process>, ReadRefusal> {
+        let process = process.0.0.into();
+        Ok(Rendered::whole(node.read(move |node| show_process(node, process)).await?))
+    }
+
+    /// The newest message of a process
+    #[oai(path = "/:process/latest", method = "get", tag = "Group::Read", operation_id = "latest")]
+    async fn latest(
+        &self,
+        node: Data<&Arc<Node>>,
+        /// The process.
+        process: Path<Needed<Id>>,
+        /// Show the assignment's anchor as base64url where it is not text.
+        #[oai(name = "show-anchor")]
+        show_anchor: Query<Flag>,
+    ) -> Result<Rendered<model::Entry>, ReadRefusal> {
+        let (process, show_anchor) = (process.0.0.into(), show_anchor.0.0);
+        let read = move |node: &Arc<Node>| {
+            let last = head(node, process)?.last;
+            let nonce =
+                last.ok_or_else(|| Failure::not_found(format!("process {process} has no message yet")))?;
+            show_entry(node, process, Some(nonce.nonce), show_anchor)
+        };
+        Ok(Rendered::whole(node.read(read).await?))
+    }
+
+    /// A message, or the schedule of a process
+    ///
+    /// With the id of a process this is a page of its schedule, from the process itself on. Pages are counted by
+    /// time, or by nonce as soon as `from-nonce` or `to-nonce` is there. To read on, give the last cursor as `from`
+    /// (or `from-nonce`) while `has_next_page` is true.
+    ///
+    /// With the id of a message or of an assignment this is one entry.
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the call")]
+    #[oai(path = "/:id", method = "get", tag = "Group::Read", operation_id = "read")]
+    async fn read(
+        &self,
+        node: Data<&Arc<Node>>,
+        /// A process, a message or an assignment.
+        id: Path<Needed<Id>>,
+        /// The process to look in; without it all are.
+        #[oai(name = "process-id")]
+        process: Query<Given<Id>>,
+        /// Means the same as `process-id`.
+        #[oai(name = "proc-id")]
+        proc: Query<Given<Id>>,
+        /// Only what is later than this timestamp in milliseconds.
+        from: Query<Given<i64>>,
+        /// Only what is not later than this timestamp in milliseconds.
+        to: Query<Given<i64>>,
+        /// Only what has a greater nonce; -1 is the start.
+        #[oai(name = "from-nonce")]
+        from_nonce: Query<Given<i64>>,
+        /// Only what has no greater nonce.
+        #[oai(name = "to-nonce")]
+        to_nonce: Query<Given<i64>>,
+        /// How many entries at most; 100 when nobody says.
+        limit: Query<Given<NonZeroU64>>,
+        /// Show the assignment's anchor as base64url where it is not text.
+        #[oai(name = "show-anchor")]
+        show_anchor: Query<Flag>,
+    ) -> Result<Rendered<model::Read>, ReadRefusal> {
+        let (id, show_anchor) = (id.0.0, show_anchor.0.0);
+        let process = process.0.0.or(proc.0.0).map(ProcessId::from);
+        let limit = limit.0.0.map_or(USUAL_LIMIT, NonZeroU64::get);
+        let span = if from_nonce.0.0.is_some() || to_nonce.0.0.is_some() {
+            Span { by: Cursor::Nonce, from: from_nonce.0.0.filter(|from| *from >= 0), to: to_nonce.0.0 }
+        } else {
+            Span { by: Cursor::Time, from: from.0.0, to: to.0.0 }
+        };
+        let read = move |node: &Arc<Node>| match subject(node, id, process)? {
+            Subject::Entry(place) => Ok((show_entry(node, place.process, place.nonce, show_anchor)?, None)),
+            Subject::Process(process) => {
+                let mut page = Page::find(node, process, span, limit, show_anchor)?;
+                Ok((page.piece()?, Some(page)))
+            }
+        };
+        Ok(match node.read(read).await? {
+            (json, None) => Rendered::whole(json),
+            (first, Some(page)) => Rendered::page(node.clone(), page, first),
+        })
+    }
+}
+
+/// What an id stands for.
+enum Subject {
+    Process(ProcessId),
+    Entry(projections::Place),
+}
+
+fn subject(node: &Node, id: Id, process: Option<ProcessId>) -> Result<Subject, Failure> {
+    let Some(process) = process else {
+        let itself = ProcessId::from(id);
+        if is_here(node, itself)? {
+            return Ok(Subject::Process(itself));
+        }
+        let place = node.index.everywhere(id, 1)?.into_iter().next();
+        return place.map(Subject::Entry).ok_or_else(|| {
+            Failure::not_found(format!("no process, message or assignment {id} is scheduled here"))
+        });
+    };
+    head(node, process)?;
+    if process.id() == id {
+        return Ok(Subject::Process(process));
+    }
+    node.index
+        .find(process, id)?
+        .map(Subject::Entry)
+        .ok_or_else(|| Failure::not_found(format!("process {process} has no message or assignment {id}")))
+}
+
+/// Where a process stands. The node's own stream is nobody's to read here.
+fn head(node: &Node, process: ProcessId) -> Result<log::Head, Failure> {
+    let head = if process == ProcessId::NODE { None } else { node.log.head(process)? };
+    head.ok_or_else(|| Failure::not_found(format!("process {process} is not scheduled here")))
+}
+
+fn is_here(node: &Node, process: ProcessId) -> Result<bool, Failure> {
+    Ok(process != ProcessId::NODE && node.log.head(process)?.is_some())
+}
+
+fn show_entry(
+    node: &Node,
+    process: ProcessId,
+    nonce: Option<Nonce>,
+    show_anchor: bool,
+) -> Result<Vec<u8>, Failure> {
+    let mut renderer = Renderer::new(process, show_anchor);
+    let shown = visit(node, process, nonce, |event, out| renderer.node(out, event))?;
+    // The index knows of it, so the log has it.
+    shown.ok_or_else(|| Failure::internal(format!("process {process} lacks an event that the index has")))
+}
+
+fn show_process(node: &Node, process: ProcessId) -> Result<Vec<u8>, Failure> {
+    head(node, process)?;
+    let mut renderer = Renderer::new(process, false);
+    for nonce in [None, Some(Nonce::ZERO)] {
+        let shown = visit(node, process, nonce, |event, out| match event.body {
+            log::BodyRef::Spawned { item, assignment } => renderer.process(out, &item, assignment.as_ref()),
+            _ => Ok(()),
+        })?;
+        if let Some(json) = shown.filter(|json| !json.is_empty()) {
+            return Ok(json);
+        }
+    }
+    Err(Failure::not_found(format!("process {process} is here without the item that spawned it")))
+}
+
+/// What is made of one event; none when it is not there.
+fn visit(
+    node: &Node,
+    process: ProcessId,
+    nonce: Option<Nonce>,
+    mut show: impl FnMut(&EventRef<'_>, &mut Vec<u8>) -> Result<(), ans104::TagsError>,
+) -> Result<Option<Vec<u8>>, Failure> {
+    // An empty range for the event without a nonce: only the unassigned spawn is visited.
+    let nonces = nonce.map_or(Nonce::MAX..=Nonce::ZERO, |nonce| nonce..=nonce);
+    let mut shown = None;
+    node.log.range(process, nonce.is_none(), nonces, &mut |event| {
+        let mut out = Vec::new();
+        shown = Some(show(&event, &mut out).map(|()| out).map_err(|reason| damaged(&event, &reason)));
+        std::ops::ControlFlow::Break(())
+    })?;
+    Ok(shown.transpose()?)
+}
+
+/// Whether writes are taken.
+pub(crate) fn health(node: &Node) -> Result<(), Unwell> {
+    match node.log.failure() {
+        None => Ok(()),
+        Some(_) => {
+            let text = "this node takes no more writes since one failed; its status says why";
+            Err(Failure::new(Code::Unavailable, text).into())
+        }
+    }
+}

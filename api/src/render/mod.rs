@@ -1,0 +1,252 @@
+//! Events as the JSON that clients read, written by hand: a page is mostly base64 that need not pass through
+//! anything slower than a copy.
+
+mod json;
+mod owners;
+
+use std::io::Write;
+
+use ans104::{Id, Item, Tag, TagsError, base64url};
+use log::{BodyRef, EventRef, ProcessId};
+
+use owners::Owners;
+
+/// What a page counts by, and so what its cursors are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cursor {
+    /// The nonce.
+    Nonce,
+    /// The timestamp in milliseconds.
+    Time,
+}
+
+/// Renders events of one process.
+pub struct Renderer {
+    process: ProcessId,
+    show_anchor: bool,
+    owners: Owners,
+}
+
+/// What an assignment's tags say that the rest of the answer needs.
+#[derive(Clone, Copy, Default)]
+struct Marks<'a> {
+    message: Option<&'a str>,
+    timestamp: Option<&'a str>,
+    block: Option<&'a str>,
+}
+
+impl Renderer {
+    /// A renderer for events of this process. With `show_anchor` an assignment's anchor that is no text is shown as
+    /// base64url.
+    pub fn new(process: ProcessId, show_anchor: bool) -> Self {
+        Self { process, show_anchor, owners: Owners::default() }
+    }
+
+    /// Appends `{"node", "cursor"}`.
+    ///
+    /// # Errors
+    /// When the tags of the item or of the assignment cannot be read; what was appended by then is no JSON.
+    pub fn edge(&mut self, out: &mut Vec<u8>, event: &EventRef<'_>, cursor: Cursor) -> Result<(), TagsError> {
+        out.extend_from_slice(b"{\"node\":");
+        let marks = self.write_node(out, event)?;
+        out.extend_from_slice(b",\"cursor\":");
+        match cursor {
+            Cursor::Time => json::string(out, marks.timestamp.unwrap_or_default()),
+            Cursor::Nonce => {
+                out.push(b'"');
+                number(out, event.nonce.map_or(0, |nonce| nonce.get()));
+                out.push(b'"');
+            }
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
+    /// Appends `{"assignment", "message"}`: null is the assignment of a process that was spawned without one, and
+    /// the message of something that is on chain.
+    ///
+    /// # Errors
+    /// As [`Renderer::edge`].
+    pub fn node(&mut self, out: &mut Vec<u8>, event: &EventRef<'_>) -> Result<(), TagsError> {
+        self.write_node(out, event).map(|_| ())
+    }
+
+    /// Appends the process as `GET /processes/{id}` shows it. Its block and timestamp are zero when it was spawned
+    /// without an assignment: nobody wrote them down.
+    ///
+    /// # Errors
+    /// As [`Renderer::edge`].
+    pub fn process(
+        &mut self,
+        out: &mut Vec<u8>,
+        item: &Item<'_>,
+        assignment: Option<&Item<'_>>,
+    ) -> Result<(), TagsError> {
+        let mut marks = Marks::default();
+        for tag in assignment.iter().flat_map(|assignment| assignment.tags()) {
+            marks.note(&tag?);
+        }
+        out.extend_from_slice(b"{\"process_id\":\"");
+        base64url::encode_append(out, self.process.as_bytes());
+        out.extend_from_slice(b"\",\"block\":");
+        json::string(out, marks.block.unwrap_or("000000000000"));
+        out.extend_from_slice(b",\"timestamp\":");
+        number(out, marks.timestamp.and_then(|text| text.parse().ok()).unwrap_or(0));
+        out.extend_from_slice(b",\"data\":");
+        json::text_or_null(out, item.data());
+        self.rest(out, item, Absent::Null, false)
+    }
+
+    fn write_node<'a>(&mut self, out: &mut Vec<u8>, event: &EventRef<'a>) -> Result<Marks<'a>, TagsError> {
+        out.extend_from_slice(b"{\"assignment\":");
+        let marks = match event.assignment() {
+            Some(assignment) => self.assignment(out, &assignment)?,
+            None => {
+                out.extend_from_slice(b"null");
+                Marks::default()
+            }
+        };
+        out.extend_from_slice(b",\"message\":");
+        match event.body {
+            BodyRef::Spawned { item, .. } => {
+                let process = self.process;
+                let write_id = |out: &mut Vec<u8>| base64url::encode_append(out, process.as_bytes());
+                self.message(out, &item, Absent::Null, write_id)?;
+            }
+            BodyRef::Scheduled { item, .. } => {
+                self.message(out, &item, Absent::Empty, |out| message_id(out, &item, marks.message))?;
+            }
+            BodyRef::Assigned { .. } | BodyRef::Fact(_) => out.extend_from_slice(b"null"),
+        }
+        out.push(b'}');
+        Ok(marks)
+    }
+
+    fn assignment<'a>(&mut self, out: &mut Vec<u8>, item: &Item<'a>) -> Result<Marks<'a>, TagsError> {
+        out.extend_from_slice(b"{\"id\":\"");
+        base64url::encode_append(out, item.id().as_bytes());
+        out.push(b'"');
+        let mut marks = Marks::default();
+        self.tags(out, item, |tag| marks.note(tag))?;
+        self.signed(out, item, Absent::Empty, self.show_anchor);
+        Ok(marks)
+    }
+
+    fn message(
+        &mut self,
+        out: &mut Vec<u8>,
+        item: &Item<'_>,
+        no_target: Absent,
+        write_id: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), TagsError> {
+        out.extend_from_slice(b"{\"id\":\"");
+        write_id(out);
+        out.extend_from_slice(b"\",\"data\":");
+        json::lossy(out, item.data());
+        self.rest(out, item, no_target, false)
+    }
+
+    /// What all items end with, from the tags to the closing brace.
+    fn rest(
+        &mut self,
+        out: &mut Vec<u8>,
+        item: &Item<'_>,
+        no_target: Absent,
+        show_anchor: bool,
+    ) -> Result<(), TagsError> {
+        self.tags(out, item, |_| ())?;
+        self.signed(out, item, no_target, show_anchor);
+        Ok(())
+    }
+
+    fn tags<'a>(
+        &self,
+        out: &mut Vec<u8>,
+        item: &Item<'a>,
+        mut note: impl FnMut(&Tag<'a>),
+    ) -> Result<(), TagsError> {
+        out.extend_from_slice(b",\"tags\":[");
+        let mut before: &[u8] = b"{\"name\":";
+        for tag in item.tags() {
+            let tag = tag?;
+            note(&tag);
+            out.extend_from_slice(before);
+            json::string(out, tag.name);
+            out.extend_from_slice(b",\"value\":");
+            json::string(out, tag.value);
+            out.push(b'}');
+            before = b",{\"name\":";
+        }
+        out.push(b']');
+        Ok(())
+    }
+
+    /// Owner, signature, anchor, target, and the closing brace.
+    fn signed(&mut self, out: &mut Vec<u8>, item: &Item<'_>, no_target: Absent, show_anchor: bool) {
+        out.extend_from_slice(b",\"owner\":");
+        self.owners.write(out, item.owner());
+        out.extend_from_slice(b",\"signature\":\"");
+        base64url::encode_append(out, item.signature());
+        out.extend_from_slice(b"\",\"anchor\":");
+        anchor(out, item.anchor(), show_anchor);
+        out.extend_from_slice(b",\"target\":");
+        match (item.target(), no_target) {
+            (Some(target), _) => base64(out, target),
+            (None, Absent::Empty) => out.extend_from_slice(b"\"\""),
+            (None, Absent::Null) => out.extend_from_slice(b"null"),
+        }
+        out.push(b'}');
+    }
+}
+
+/// How a target that is not there is shown.
+#[derive(Clone, Copy)]
+enum Absent {
+    Empty,
+    Null,
+}
+
+impl<'a> Marks<'a> {
+    fn note(&mut self, tag: &Tag<'a>) {
+        let place = match tag.name {
+            "Message" => &mut self.message,
+            "Timestamp" => &mut self.timestamp,
+            "Block-Height" => &mut self.block,
+            _ => return,
+        };
+        *place = Some(tag.value);
+    }
+}
+
+/// The id of a message. Its assignment has the text already; an imported one may lack it, or have something else.
+fn message_id(out: &mut Vec<u8>, item: &Item<'_>, tag: Option<&str>) {
+    match tag.and_then(|text| <&[u8; Id::TEXT_LEN]>::try_from(text.as_bytes()).ok()) {
+        Some(text) if is_base64url(text) => out.extend_from_slice(text),
+        _ => base64url::encode_append(out, item.id().as_bytes()),
+    }
+}
+
+/// No branches, so that it becomes vector code.
+fn is_base64url(text: &[u8; Id::TEXT_LEN]) -> bool {
+    text.iter()
+        .fold(true, |all, &byte| all & (byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'_')))
+}
+
+fn anchor(out: &mut Vec<u8>, anchor: Option<&[u8; 32]>, show: bool) {
+    match anchor {
+        Some(bytes) if show && std::str::from_utf8(bytes).is_err() => base64(out, bytes),
+        Some(bytes) => json::text_or_null(out, bytes),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    base64url::encode_append(out, bytes);
+    out.push(b'"');
+}
+
+fn number(out: &mut Vec<u8>, number: u64) {
+    let written = write!(out, "{number}");
+    debug_assert!(written.is_ok(), "writing to memory does not fail");
+}

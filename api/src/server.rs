@@ -1,0 +1,107 @@
+//! The server below an endpoint: connections, how many and how long, and an orderly end.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::IntoEndpoint;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time;
+use tracing::{debug, warn};
+
+use crate::connection;
+
+/// How long to wait before the next accept when there was no room for a connection, mostly for want of descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What clients may take up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many connections there may be. Further ones wait until another ends.
+    pub connections: usize,
+    /// How long a connection may be without a request: the time for the head of one to come whole, too.
+    pub idle: Duration,
+    /// How long a connection with a request under way may be without a byte in either direction: longer than any
+    /// call takes to be answered.
+    pub quiet: Duration,
+    /// How long what was accepted may take to be answered after the shutdown.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8192,
+            idle: Duration::from_secs(60),
+            quiet: Duration::from_secs(120),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Serves HTTP/1.1 and clear-text HTTP/2 until `shutdown` resolves; then takes no more connections, lets what was
+/// accepted end within [`Limits::drain`], and breaks off the rest.
+///
+/// # Errors
+/// When the listener cannot say its own address.
+pub async fn serve<E>(
+    listener: TcpListener,
+    endpoint: E,
+    shutdown: impl Future<Output = ()>,
+    limits: Limits,
+) -> io::Result<()>
+where
+    E: IntoEndpoint,
+    E::Endpoint: 'static,
+{
+    let endpoint = Arc::new(endpoint.into_endpoint());
+    let local = listener.local_addr()?;
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let (stop, stopped) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &room) => accepted,
+            () = &mut shutdown => break,
+        };
+        let Some((socket, remote, permit)) = accepted else { continue };
+        while connections.try_join_next().is_some() {}
+        let connection = connection::serve(socket, local, remote, endpoint.clone(), stopped.clone(), limits);
+        connections.spawn(async move {
+            connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    drop(stop);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if time::timeout(limits.drain, ended).await.is_err() {
+        warn!(%local, connections = connections.len(), "breaking off connections that did not end in time");
+    }
+    Ok(())
+}
+
+type Accepted = (TcpStream, std::net::SocketAddr, tokio::sync::OwnedSemaphorePermit);
+
+/// The next connection, as soon as there is room for it; none when there was none in the end.
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<Accepted> {
+    let permit = room.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((socket, remote)) => {
+            if let Err(error) = socket.set_nodelay(true) {
+                debug!(%remote, %error, "the client was gone before it was served");
+            }
+            Some((socket, remote, permit))
+        }
+        Err(error) => {
+            warn!(%error, "a connection could not be accepted");
+            time::sleep(PAUSE).await;
+            None
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The OpenAPI descriptions that are checked in are those of the code.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+/// Set to write the files instead of comparing with them.
+const WRITE: &str = "QUIPU_WRITE_OPENAPI";
+
+fn check(file: &str, described: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi").join(file);
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(&path, described).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == described, "openapi/{file} is stale: run this test again with {WRITE}=1 and commit it");
+}
+
+#[test]
+fn the_public_description_is_fresh() {
+    check("openapi.json", &api::public_openapi());
+}
+
+#[test]
+fn the_operators_description_is_fresh() {
+    check("admin.json", &api::admin_openapi());
+}
+
+#[test]
+fn every_call_of_the_protocol_is_described_with_its_failures() {
+    let described: Value = serde_json::from_str(&api::public_openapi()).unwrap();
+    for (path, method, failures) in [
+        ("/", "get", &[][..]),
+        ("/", "post", &["400", "403", "404", "409", "413", "500", "502", "503"]),
+        ("/timestamp", "get", &["503"]),
+        ("/health", "get", &["503"]),
+        ("/metrics", "get", &["404"]),
+        ("/processes/{process}", "get", &["400", "404", "500"]),
+        ("/{process}/latest", "get", &["400", "404", "500"]),
+        ("/{id}", "get", &["400", "404", "500"]),
+    ] {
+        let call = &described["paths"][path][method];
+        assert!(call["summary"].is_string(), "{method} {path} is not described");
+        assert!(call["responses"]["200"].is_object(), "{method} {path} has no answer");
+        for status in failures {
+            let schema = &call["responses"][status]["content"]["application/json"]["schema"]["$ref"];
+            assert_eq!(schema, "#/components/schemas/Error", "{method} {path} {status}");
+        }
+        for parameter in call["parameters"].as_array().unwrap_or(&vec![]) {
+            assert!(parameter["description"].is_string(), "{method} {path}: {parameter}");
+        }
+    }
+    assert_eq!(described["components"]["schemas"]["Error"]["required"], serde_json::json!(["error", "code"]));
+}
+
+/// A page that needs the network would show nothing on a node without one.
+#[test]
+fn the_page_loads_nothing_from_elsewhere() {
+    let described: Value = serde_json::from_str(&api::public_openapi()).unwrap();
+    assert!(described["servers"].as_array().is_none_or(Vec::is_empty));
+}

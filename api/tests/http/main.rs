@@ -1,0 +1,16 @@
+//! The API over real HTTP on loopback, against a node with a log in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod node;
+mod plain;
+mod samples;
+
+mod description;
+mod doors;
+mod operators;
+mod pages;
+mod reads;
+mod rendering;
+mod streaming;
+mod traffic;
+mod writes;

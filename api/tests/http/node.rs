@@ -1,0 +1,267 @@
+//! A whole node in a process: log in memory, index in a folder, scheduler, both doors on loopback.
+
+use std::future::Future;
+use std::ops::{ControlFlow, RangeInclusive};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ans104::{Ed25519Wallet, Id};
+use api::{Limits, Node, Options};
+use async_trait::async_trait;
+use bytes::Bytes;
+use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
+use log::{
+    Append, AppendError, EventRef, Head, Identity, LocalLog, Log, Memory, MemoryDisk, Nonce, ProcessId,
+    ReadError, Receipt, Seq, Tail, Term,
+};
+use projections::{Follower, Index, Position};
+use scheduler::{Heights, Parts, Scheduler, SystemClock};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+pub const TOKEN: &str = "the token of the tests";
+
+pub struct TestNode {
+    pub node: Arc<Node>,
+    pub log: Arc<Watched>,
+    pub indexed: Position,
+    pub http: reqwest::Client,
+    pub public: Door,
+    pub admin: Door,
+    _following: Following,
+    _folder: TempDir,
+}
+
+/// The thread that follows the log for the index, which must be over before the process goes down.
+struct Following(Option<(watch::Sender<bool>, std::thread::JoinHandle<()>)>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        if let Some((stop, follower)) = self.0.take() {
+            drop(stop);
+            let _ = follower.join();
+        }
+    }
+}
+
+/// A listener that is served until this is dropped.
+pub struct Door {
+    pub url: String,
+    pub address: std::net::SocketAddr,
+    shutdown: oneshot::Sender<()>,
+    pub served: JoinHandle<std::io::Result<()>>,
+}
+
+impl TestNode {
+    pub async fn start() -> Self {
+        Self::start_with(Options::default(), Limits::default()).await
+    }
+
+    pub async fn start_with(options: Options, limits: Limits) -> Self {
+        let folder = TempDir::new().unwrap();
+        let local = LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap();
+        let log = Arc::new(Watched {
+            inner: local,
+            visited: AtomicU64::new(0),
+            damaged_from: AtomicU64::new(u64::MAX),
+        });
+        let (index, writer) = Index::open(folder.path(), &*log).unwrap();
+        let follower = Follower::new(writer, log.clone()).unwrap();
+        let indexed = follower.position();
+        let (following, stop) = watch::channel(false);
+        let runtime = tokio::runtime::Handle::current();
+        let following =
+            Following(Some((following, std::thread::spawn(move || follower.run(&runtime, stop)))));
+        let parts = Parts {
+            log: log.clone(),
+            index: index.clone(),
+            indexed: indexed.clone(),
+            gateway: Arc::new(World),
+            heights: Arc::new(World),
+            clock: Arc::new(SystemClock),
+            signer: Arc::new(Ed25519Wallet::from_seed([5; 32])),
+        };
+        let scheduler = Scheduler::start(parts, &scheduler::Options::default()).unwrap();
+        let node = Arc::new(Node::new(log.clone(), index, scheduler, vec![indexed.clone()], options));
+        let public = Door::open(api::public(node.clone()), limits).await;
+        let admin = Door::open(api::admin(node.clone(), Some(TOKEN.into())), limits).await;
+        let http = reqwest::Client::new();
+        Self { node, log, indexed, http, public, admin, _following: following, _folder: folder }
+    }
+
+    /// Another public door to the same node, with other options.
+    pub async fn open_with(&self, options: Options) -> Door {
+        let node = Node::new(
+            self.node.log.clone(),
+            self.node.index.clone(),
+            self.node.scheduler.clone(),
+            vec![],
+            options,
+        );
+        Door::open(api::public(Arc::new(node)), Limits::default()).await
+    }
+
+    /// Puts events straight into the log, past the scheduler.
+    pub async fn append(&self, appends: Vec<Append>) {
+        let mut last = None;
+        for batch in appends.chunks(1000) {
+            last = Some(self.log.enqueue(self.log.identity().term, batch.to_vec()).unwrap().await.unwrap());
+        }
+        self.indexed.clone().applied(last.unwrap()).await.unwrap();
+    }
+
+    /// The status and the JSON of an answer.
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        let answer = self.http.get(format!("{}{path}", self.public.url)).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap())
+    }
+
+    pub async fn post(&self, path: &str, body: Vec<u8>) -> (u16, Value) {
+        let answer = self.http.post(format!("{}{path}", self.public.url)).body(body).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap())
+    }
+}
+
+impl Door {
+    pub async fn open(endpoint: impl poem::Endpoint + 'static, limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shutdown, down) = oneshot::channel::<()>();
+        let down = async move { down.await.unwrap_or_default() };
+        let served = tokio::spawn(api::serve(listener, endpoint, down, limits));
+        Self { url: format!("http://{address}"), address, shutdown, served }
+    }
+
+    /// Begins the shutdown; the returned handle resolves when it is over.
+    pub fn close(self) -> JoinHandle<std::io::Result<()>> {
+        self.shutdown.send(()).unwrap();
+        self.served
+    }
+}
+
+/// A log that counts what is visited, and is damaged where it is told to be.
+pub struct Watched {
+    inner: LocalLog<Memory>,
+    pub visited: AtomicU64,
+    pub damaged_from: AtomicU64,
+}
+
+impl Log for Watched {
+    fn identity(&self) -> Identity {
+        self.inner.identity()
+    }
+
+    fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
+        self.inner.enqueue(term, batch)
+    }
+
+    fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {
+        self.inner.head(process)
+    }
+
+    fn range(
+        &self,
+        process: ProcessId,
+        unassigned: bool,
+        nonces: RangeInclusive<Nonce>,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let damaged_from = self.damaged_from.load(Ordering::SeqCst);
+        let mut damaged = false;
+        self.inner.range(process, unassigned, nonces, &mut |event| {
+            self.visited.fetch_add(1, Ordering::SeqCst);
+            damaged = event.nonce.is_some_and(|nonce| nonce.get() >= damaged_from);
+            if damaged { ControlFlow::Break(()) } else { visit(event) }
+        })?;
+        if damaged {
+            return Err(ReadError::Corrupt { place: "here".into(), reason: "the test wants it".into() });
+        }
+        Ok(())
+    }
+
+    fn scan(
+        &self,
+        from: Seq,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.inner.scan(from, visit)
+    }
+
+    fn heads(
+        &self,
+        after: Option<ProcessId>,
+        visit: &mut dyn FnMut(ProcessId, Head) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.inner.heads(after, visit)
+    }
+
+    fn tail(&self) -> Tail {
+        self.inner.tail()
+    }
+
+    fn failure(&self) -> Option<Arc<str>> {
+        self.inner.failure()
+    }
+
+    fn seal(&self) {
+        self.inner.seal();
+    }
+}
+
+/// What is on chain in the tests: one transaction.
+pub struct World;
+
+pub const ON_CHAIN: Id = Id::from_bytes([42; 32]);
+
+#[async_trait]
+impl Gateway for World {
+    async fn confirmations(&self, _: Id) -> Result<Option<Confirmations>, GatewayError> {
+        Ok(Some(Confirmations { block_height: Some(1), number_of_confirmations: 1 }))
+    }
+
+    async fn transaction(&self, id: Id) -> Result<Option<Transaction>, GatewayError> {
+        Ok((id == ON_CHAIN).then(|| Transaction {
+            id,
+            signature: String::new(),
+            anchor: String::new(),
+            owner: gateway::Owner::default(),
+            tags: vec![("Data-Protocol".into(), "ao".into()), ("Type".into(), "Message".into())],
+            recipient: String::new(),
+        }))
+    }
+
+    async fn raw(&self, _: Id) -> Result<Option<Bytes>, GatewayError> {
+        Ok(Some(Bytes::from_static(b"on chain")))
+    }
+
+    async fn exists(&self, _: Id) -> Result<bool, GatewayError> {
+        Ok(false)
+    }
+
+    async fn network_height(&self) -> Result<u64, GatewayError> {
+        Ok(1_650_000)
+    }
+}
+
+impl Heights for World {
+    fn current(&self) -> Option<KnownHeight> {
+        Some(KnownHeight { height: 1_650_000, age: Duration::from_secs(3) })
+    }
+}
+
+/// Waits until something is so; a bound far beyond what it takes makes the failure readable.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+    for _ in 0..2000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never: {what}");
+}

@@ -1,0 +1,50 @@
+//! The operator's door: what it shows, and to whom.
+
+use reqwest::{StatusCode, header};
+use serde_json::Value;
+
+use crate::node::{Door, TOKEN, TestNode};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_needs_the_token() {
+    let node = TestNode::start().await;
+    let url = format!("{}/status", node.admin.url);
+    for given in [None, Some("Bearer wrong"), Some(TOKEN), Some("Basic abc"), Some("Bearer"), Some("Bearer ")]
+    {
+        let request = node.http.get(&url);
+        let request = match given {
+            Some(given) => request.header(header::AUTHORIZATION, given),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{given:?}");
+        assert_eq!(answer.json::<Value>().await.unwrap()["code"], "forbidden", "{given:?}");
+    }
+    let answer = node.http.get(&url).bearer_auth(TOKEN).send().await.unwrap();
+    let status: Value = answer.error_for_status().unwrap().json().await.unwrap();
+    assert_eq!(status["store"].as_str().unwrap().len(), 36);
+    assert_eq!(status["height"]["number"], 1_650_000);
+    assert_eq!(status["projections"][0]["name"], "index");
+    assert!(status["log_failure"].is_null() && status["uptime_seconds"].as_f64().unwrap() > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_description_need_none() {
+    let node = TestNode::start().await;
+    for path in ["/health", "/openapi.json", "/docs"] {
+        let answer = node.http.get(format!("{}{path}", node.admin.url)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    }
+    let described = node.http.get(format!("{}/openapi.json", node.admin.url)).send().await.unwrap();
+    assert_eq!(described.text().await.unwrap().trim(), api::admin_openapi().trim());
+    // What operators call is not on the public door.
+    assert_eq!(node.get("/status").await.0, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_a_token_asks_for_none() {
+    let node = TestNode::start().await;
+    let open = Door::open(api::admin(node.node.clone(), None), api::Limits::default()).await;
+    let answer = node.http.get(format!("{}/status", open.url)).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+}
