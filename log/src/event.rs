@@ -27,7 +27,8 @@ pub enum Body {
     Spawned {
         /// The bytes of the process's data item.
         item: Vec<u8>,
-        /// The bytes of the signed assignment.
+        /// The bytes of the signed assignment. A spawn that takes no nonce has the signed record of its time and
+        /// height here, or, imported, nothing.
         assignment: Option<Vec<u8>>,
     },
     /// A message that came with its data item.

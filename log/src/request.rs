@@ -67,7 +67,8 @@ fn part(process: ProcessId, body: &Body, knot: Option<Knot>) -> Result<Part, &'s
     match (body, knot) {
         (Body::Fact(fact), None) => Ok(Part::Fact(AssignmentId::of_fact(fact))),
         (Body::Fact(_), Some(_)) => Err("a fact takes no nonce, the log gives it one"),
-        (Body::Spawned { assignment: None, .. }, None) => Ok(Part::Unassigned),
+        // What a spawn without a nonce has in the place of its assignment is the signed record of when it was.
+        (Body::Spawned { .. }, None) => Ok(Part::Unassigned),
         (Body::Spawned { assignment: None, .. }, Some(_)) => Err("without an assignment there is no nonce"),
         (_, None) => Err("an assignment takes a nonce, and none is given"),
         (Body::Spawned { assignment: Some(_), .. }, Some(knot)) => Ok(Part::Beginning(knot)),

@@ -8,6 +8,10 @@ use clap::Parser;
 use quipu::Cli;
 
 fn main() -> ExitCode {
+    // Before the arguments are read: a line of ./.env counts as an environment variable.
+    if let Err(failure) = quipu::read_env_file() {
+        return failure.report();
+    }
     match Cli::parse().run(&mut io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

@@ -78,7 +78,7 @@ pub enum BenchError {
     #[error("{0} of the messages were not acknowledged")]
     NotAcknowledged(u64),
     /// What came back is not what it must be.
-    #[error("the check found {0} flaws")]
+    #[error("the check found flaws: {0}")]
     Flawed(u64),
 }
 

@@ -21,7 +21,7 @@ use super::report::{Latency, PostReport};
 use super::workload::{Signed, Workload};
 
 /// How long a connection that broke waits before it goes on.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(200);
 /// Two minutes: the client waits for less.
 const LONGEST_US: u64 = 120_000_000;
 

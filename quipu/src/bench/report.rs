@@ -235,7 +235,7 @@ fn check_rows(table: &mut Table, check: &CheckReport) {
     table.row("signatures", format!("{verified} verified, {} not verifiable", thousands(not)));
     match check.flaw_count {
         0 => table.row("result", "all as it must be"),
-        count => table.row("result", format!("{} flaws", thousands(count))),
+        count => table.row("result", format!("flaws: {}", thousands(count))),
     }
     for flaw in &check.flaws {
         table.row("flaw", flaw.to_string());

@@ -14,3 +14,6 @@ pub(super) const SHUTDOWN: Duration = Duration::from_secs(30);
 
 /// The development gateway's chain grows as fast as Arweave's.
 pub(super) const DEV_BLOCK_EVERY: Duration = Duration::from_secs(120);
+
+/// How long a start waits for the gateway's first block height, when none is known from before.
+pub(super) const FIRST_HEIGHT: Duration = Duration::from_secs(2);

@@ -52,7 +52,8 @@ impl DevArgs {
     }
 
     fn settings(self, wallet: PathBuf, gateway: SocketAddr) -> Result<Settings, Failure> {
-        let url = gateway::parse_url("the development gateway", &format!("http://{gateway}")).map_err(failed)?;
+        let url =
+            gateway::parse_url("the development gateway", &format!("http://{gateway}")).map_err(failed)?;
         let data = self.dir.join("data");
         let settings = Settings {
             wallet: read_wallet(wallet).map_err(failed)?,

@@ -49,7 +49,7 @@ impl Running {
         let Store { log, index, follower } = store;
         let http = Http::new(HttpOptions::default()).map_err(failed)?;
         let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(http.clone(), settings.endpoints.clone()));
-        let heights = heights(&settings, gateway.clone(), log.as_ref())?;
+        let heights = heights(&settings, gateway.clone(), log.as_ref()).await?;
 
         let (stop_following, following) = watch::channel(false);
         let indexed = follower.position();
@@ -76,11 +76,10 @@ impl Running {
             max_read_memory: settings.tuning.max_read_memory,
             metrics: settings.tuning.enable_metrics.then(telemetry::start).transpose().map_err(failed)?,
         };
-        let node = Node::new(log.clone(), Arc::new(index), scheduler.clone(), positions, api_options);
+        let node = Node::new(log.clone(), index, scheduler.clone(), positions, api_options);
         let node = Arc::new(node);
         let (stop_serving, stopping) = watch::channel(false);
-        let addresses =
-            (public.local_addr().map_err(failed)?, admin.local_addr().map_err(failed)?);
+        let addresses = (public.local_addr().map_err(failed)?, admin.local_addr().map_err(failed)?);
         let servers = vec![
             spawn_server(public, api::public(node.clone()), stopping.clone()),
             spawn_server(admin, api::admin(node, settings.tuning.admin_token.clone()), stopping),
@@ -139,7 +138,9 @@ impl Running {
             }
         };
         if timeout(defaults::SHUTDOWN, answered).await.is_err() {
-            warn!("some clients took too long; what they sent is scheduled or refused, they did not hear which");
+            warn!(
+                "some clients took too long; what they sent is scheduled or refused, they did not hear which"
+            );
         }
         self.stop_following.send_replace(true);
         let (log, follower) = (self.log, self.follower);
@@ -165,17 +166,22 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-fn heights(settings: &Settings, gateway: Arc<dyn Gateway>, log: &dyn Log) -> Result<HeightFeed, Failure> {
-    let options =
-        HeightOptions { file: Some(settings.data.join("height.json")), ..HeightOptions::default() };
+async fn heights(
+    settings: &Settings,
+    gateway: Arc<dyn Gateway>,
+    log: &dyn Log,
+) -> Result<HeightFeed, Failure> {
+    let options = HeightOptions { file: Some(settings.data.join("height.json")), ..HeightOptions::default() };
     std::fs::create_dir_all(&settings.data).map_err(failed)?;
     let heights = HeightFeed::start(gateway, options);
     if let Some(height) = newest_height(log).map_err(failed)? {
         heights.seed(height);
     }
-    match heights.current() {
-        Some(known) => info!(height = known.height, "starting from the last known block height"),
-        None => info!("no block height is known yet; scheduling begins when the gateway tells one"),
+    // Mostly the gateway answers at once, and then the first message need not be refused.
+    if timeout(defaults::FIRST_HEIGHT, heights.wait_known()).await.is_err() {
+        warn!(
+            "no block height is known yet; reads are answered, scheduling begins when the gateway tells one"
+        );
     }
     Ok(heights)
 }
@@ -205,7 +211,11 @@ fn scheduler_options(settings: &Settings) -> SchedulerOptions {
     }
 }
 
-fn spawn_server<E>(listener: TcpListener, endpoint: E, mut stop: watch::Receiver<bool>) -> task::JoinHandle<()>
+fn spawn_server<E>(
+    listener: TcpListener,
+    endpoint: E,
+    mut stop: watch::Receiver<bool>,
+) -> task::JoinHandle<()>
 where
     E: IntoEndpoint + Send + 'static,
     E::Endpoint: 'static,

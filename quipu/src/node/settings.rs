@@ -32,7 +32,9 @@ pub(super) enum SettingError {
     Wallet { path: PathBuf, reason: WalletError },
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    #[error("ADMIN_LISTEN is {0}, not a loopback address: ADMIN_TOKEN must be set, to anything that is hard to guess")]
+    #[error(
+        "ADMIN_LISTEN is {0}, not a loopback address: ADMIN_TOKEN must be set, to anything that is hard to guess"
+    )]
     AdminToken(SocketAddr),
     #[error("the port {0} has no next one for the admin listener; set ADMIN_LISTEN")]
     NoAdminPort(u16),
@@ -73,7 +75,8 @@ impl Settings {
 
     /// Refuses what no node can run with.
     pub(super) fn check(&self) -> Result<(), SettingError> {
-        if !self.admin.ip().is_loopback() && self.tuning.admin_token.as_deref().unwrap_or_default().is_empty() {
+        if !self.admin.ip().is_loopback() && self.tuning.admin_token.as_deref().unwrap_or_default().is_empty()
+        {
             return Err(SettingError::AdminToken(self.admin));
         }
         if self.tuning.max_read_memory == 0 {

@@ -1,0 +1,42 @@
+# make run    builds Quipu and starts a node to develop against, with no other service
+# make test   builds everything and runs every test
+#
+# Both install what they need from Debian's packages first, when it is not there.
+
+CARGO ?= cargo
+# The one profile: RocksDB takes about ten minutes to compile, and is compiled once.
+PROFILE := --release
+# What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, JavaScript and Python for the
+# stand-in gateway and the conformance scenario.
+PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev nodejs python3 util-linux curl
+NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
+
+.PHONY: run test build lint setup openapi fuzz
+
+run: build
+	$(or $(CARGO_TARGET_DIR),target)/release/quipu dev
+
+test: build
+ifdef NEXTEST
+	$(CARGO) nextest run $(PROFILE) --workspace
+else
+	$(CARGO) test $(PROFILE) --workspace
+endif
+
+build: setup
+	$(CARGO) build $(PROFILE) --locked --bin quipu
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(PROFILE) --locked --workspace --all-targets -- -D warnings
+
+# Writes the checked-in descriptions of the API anew.
+openapi: setup
+	$(CARGO) run $(PROFILE) --package api --example openapi
+
+# Fuzzes each parser for a minute; needs cargo-fuzz.
+fuzz:
+	cd ans104 && for target in item tags bundle; do RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=60 || exit 1; done
+
+setup:
+	@sh .ci/packages $(PACKAGES)

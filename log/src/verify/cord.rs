@@ -1,0 +1,183 @@
+//! One process as verification goes along it.
+
+use std::str::FromStr;
+
+use ans104::{Id, Item, base64url};
+
+use crate::event::{BodyRef, EventRef, Head, Knot};
+use crate::ids::{AssignmentId, HashChain, Nonce, ProcessId, Seq, Timestamp};
+
+/// What is known of a process up to some event.
+pub(super) struct Cord {
+    pub(super) process: ProcessId,
+    newest: Option<Head>,
+    /// Whether what came last could not be read, so that nothing can be said about what follows it.
+    torn: bool,
+}
+
+impl Cord {
+    pub(super) fn new(process: ProcessId) -> Self {
+        Self { process, newest: None, torn: false }
+    }
+
+    /// What is wrong with the stored head, if anything is.
+    pub(super) fn difference(&self, stored: Option<Head>) -> Option<String> {
+        if self.torn { None } else { difference(stored, self.newest) }
+    }
+
+    /// Moves on past an event that cannot be read.
+    pub(super) fn tear(&mut self) {
+        self.torn = true;
+    }
+
+    /// Checks the next event and moves on to it.
+    pub(super) fn follow(&mut self, event: &EventRef<'_>, fault: &mut dyn FnMut(String)) {
+        self.check_place(event, fault);
+        let last = match event.body {
+            BodyRef::Fact(fact) => event.nonce.map(|nonce| self.fact(nonce, fact)),
+            _ => self.assignment(event, fault),
+        };
+        self.newest = Some(Head { seq: event.seq, last });
+        self.torn = false;
+    }
+
+    fn last(&self) -> Option<Knot> {
+        self.newest.and_then(|head| head.last)
+    }
+
+    fn check_place(&self, event: &EventRef<'_>, fault: &mut dyn FnMut(String)) {
+        let is_fact = matches!(event.body, BodyRef::Fact(_));
+        let is_spawn = matches!(event.body, BodyRef::Spawned { .. });
+        if is_fact != (self.process == ProcessId::NODE) {
+            fault("facts, and nothing else, belong to the node's own stream".to_owned());
+        } else if !is_fact && !self.torn && is_spawn != self.newest.is_none() {
+            fault(if is_spawn { "a second spawn" } else { "no spawn before it" }.to_owned());
+        }
+        if let Some(newest) = self.newest.filter(|newest| newest.seq >= event.seq) {
+            fault(format!("it comes after number {} in its process, but not in the log", newest.seq));
+        }
+        let expected = self.newest.map_or(Nonce::ZERO, |head| head.next_nonce());
+        if let Some(nonce) = event.nonce.filter(|nonce| *nonce != expected && !self.torn) {
+            fault(format!("nonce {nonce} where {expected} comes next"));
+        }
+        if is_spawn && let Some(item) = event.item() {
+            compare("id of the item", Some(item.id()), self.process.id(), fault);
+        }
+    }
+
+    fn fact(&self, nonce: Nonce, fact: &[u8]) -> Knot {
+        let assignment = AssignmentId::of_fact(fact);
+        Knot { nonce, assignment, chain: self.next_chain(), timestamp: Timestamp::ZERO }
+    }
+
+    fn next_chain(&self) -> HashChain {
+        self.last().map_or(HashChain::seed(self.process), |knot| knot.chain.after(knot.assignment))
+    }
+
+    /// Checks the event's assignment; what the head says when this event is the newest.
+    fn assignment(&self, event: &EventRef<'_>, fault: &mut dyn FnMut(String)) -> Option<Knot> {
+        check_tags("item", event.item(), fault);
+        let Some(assignment) = event.assignment() else {
+            if event.nonce.is_some() {
+                fault("a nonce, but no assignment".to_owned());
+            }
+            return None;
+        };
+        check_tags("assignment", Some(assignment), fault);
+        compare("assignment's Process", tag(&assignment, "Process"), self.process.id(), fault);
+        let Some(nonce) = event.nonce else {
+            // The signed record of a spawn without a nonce says when it was, and chains nothing.
+            if !matches!(event.body, BodyRef::Spawned { .. }) {
+                fault("an assignment, but no nonce".to_owned());
+            }
+            return None;
+        };
+        compare("assignment's Nonce", tag(&assignment, "Nonce"), nonce.get(), fault);
+        check_message(event, &assignment, fault);
+        let chain = self.check_chain(nonce, &assignment, fault);
+        let timestamp = self.check_time(&assignment, fault);
+        Some(Knot { nonce, assignment: assignment.id().into(), chain, timestamp })
+    }
+
+    /// The chain that the assignment has, so that one that is wrong is reported once.
+    fn check_chain(&self, nonce: Nonce, assignment: &Item<'_>, fault: &mut dyn FnMut(String)) -> HashChain {
+        let expected = self.next_chain();
+        let decode = |text| base64url::decode(text).ok()?.try_into().ok().map(HashChain::from_bytes);
+        let found = assignment.tag("Hash-Chain").and_then(decode);
+        // Behind a gap there is nothing to compare it with; the gap itself was reported.
+        let follows = !self.torn && self.newest.map_or(Nonce::ZERO, |head| head.next_nonce()) == nonce;
+        if follows || found.is_none() {
+            compare("assignment's Hash-Chain", found, expected, fault);
+        }
+        found.unwrap_or(expected)
+    }
+
+    fn check_time(&self, assignment: &Item<'_>, fault: &mut dyn FnMut(String)) -> Timestamp {
+        let last = self.last().map(|knot| knot.timestamp);
+        match tag(assignment, "Timestamp").map(Timestamp::new) {
+            None => {
+                fault("the assignment's Timestamp is no number".to_owned());
+                last.unwrap_or(Timestamp::ZERO)
+            }
+            Some(found) => {
+                if let Some(last) = last.filter(|last| *last >= found) {
+                    fault(format!("the assignment's Timestamp {found} does not come after {last}"));
+                }
+                found
+            }
+        }
+    }
+}
+
+/// What a head of stored bytes and one of events differ in, if they do.
+fn difference(stored: Option<Head>, expected: Option<Head>) -> Option<String> {
+    if stored == expected {
+        return None;
+    }
+    let seq = |head: Option<Head>| head.map(|head| head.seq);
+    let name = |seq: Option<Seq>| seq.map_or("nothing".to_owned(), |seq| format!("number {seq}"));
+    if seq(stored) != seq(expected) {
+        let (stored, expected) = (name(seq(stored)), name(seq(expected)));
+        return Some(format!("it points to {stored}, the newest event is {expected}"));
+    }
+    let last = |head: Option<Head>| head.and_then(|head| head.last);
+    Some(format!("it says {:?}, the newest event {:?}", last(stored), last(expected)))
+}
+
+fn check_tags(part: &str, item: Option<Item<'_>>, fault: &mut dyn FnMut(String)) {
+    if let Some(Err(error)) = item.and_then(|item| item.tags().find(Result::is_err)) {
+        fault(format!("the {part}'s tags cannot be read: {error}"));
+    }
+}
+
+fn check_message(event: &EventRef<'_>, assignment: &Item<'_>, fault: &mut dyn FnMut(String)) {
+    let found: Option<Id> = tag(assignment, "Message");
+    match event.body {
+        BodyRef::Scheduled { item, .. } => compare("assignment's Message", found, item.id(), fault),
+        BodyRef::Assigned { .. } if found.is_none() => {
+            fault("the assignment has no Message".to_owned());
+        }
+        // Schedulers differ in whether a process's own assignment names it; it must not name anything else.
+        BodyRef::Spawned { .. } if found.is_some() => {
+            compare("assignment's Message", found, event.process.id(), fault);
+        }
+        _ => {}
+    }
+}
+
+fn tag<T: FromStr>(item: &Item<'_>, name: &str) -> Option<T> {
+    item.tag(name)?.parse().ok()
+}
+
+fn compare<T: PartialEq + std::fmt::Display>(
+    what: &str,
+    found: Option<T>,
+    expected: T,
+    fault: &mut dyn FnMut(String),
+) {
+    match found {
+        Some(found) if found == expected => {}
+        Some(found) => fault(format!("the {what} is {found}, not {expected}")),
+        None => fault(format!("the {what} is missing or malformed, it should be {expected}")),
+    }
+}

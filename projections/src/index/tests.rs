@@ -1,0 +1,179 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
+use log::{Append, Body, HashChain, Knot, LocalLog, Log, Memory, MemoryDisk, Nonce, ProcessId, Timestamp};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::{Index, Place};
+use crate::follower::Follower;
+
+/// A log that grows by what a test wants, and what the index must know of it.
+struct History {
+    log: Arc<dyn Log>,
+    wallet: Ed25519Wallet,
+    last: BTreeMap<ProcessId, Option<Knot>>,
+    ids: Vec<(ProcessId, Id, Option<Nonce>)>,
+    times: Vec<(ProcessId, Timestamp, Nonce)>,
+    serial: u64,
+}
+
+impl History {
+    /// The seed tells the items of one history from those of another.
+    fn new(seed: u8) -> Self {
+        let log = Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap());
+        let wallet = Ed25519Wallet::from_seed([seed; 32]);
+        Self { log, wallet, last: BTreeMap::new(), ids: Vec::new(), times: Vec::new(), serial: 0 }
+    }
+
+    fn sign(&mut self, tags: &[(&str, String)]) -> (Vec<u8>, Id) {
+        self.serial += 1;
+        let data = self.serial.to_string();
+        let tags: Vec<_> = tags.iter().map(|(name, value)| Tag { name, value }).collect();
+        let draft = Draft { target: None, anchor: None, tags: &tags, data: data.as_bytes() };
+        let bytes = draft.sign(&self.wallet).unwrap();
+        let id = Item::parse(&bytes).unwrap().id();
+        (bytes, id)
+    }
+
+    fn assignment(&mut self, process: ProcessId, message: Option<Id>, later: u64) -> (Vec<u8>, Knot) {
+        let last = self.last.get(&process).copied().flatten();
+        let timestamp = Timestamp::new(last.map_or(1_000, |knot| knot.timestamp.get()) + later);
+        let mut tags = vec![("Timestamp", timestamp.to_string())];
+        tags.extend(message.map(|id| ("Message", id.to_string())));
+        let (bytes, id) = self.sign(&tags);
+        let nonce = last.map_or(Nonce::ZERO, |knot| knot.nonce.next());
+        (bytes, Knot { nonce, assignment: id.into(), chain: HashChain::seed(process), timestamp })
+    }
+
+    fn spawn(&mut self, assigned: bool) -> ProcessId {
+        let (item, id) = self.sign(&[]);
+        let process = ProcessId::from(id);
+        let (assignment, knot) = self.assignment(process, None, 0);
+        let knot = assigned.then_some(knot);
+        self.append(process, Body::Spawned { item, assignment: Some(assignment) }, knot, id);
+        process
+    }
+
+    fn message(&mut self, process: ProcessId, later: u64) {
+        let (item, id) = self.sign(&[]);
+        let (assignment, knot) = self.assignment(process, Some(id), later);
+        let deep_hash = Some([self.serial as u8; 48]);
+        self.append(process, Body::Scheduled { item, assignment, deep_hash }, Some(knot), id);
+    }
+
+    fn assign(&mut self, process: ProcessId, transaction: Id, later: u64) {
+        let (assignment, knot) = self.assignment(process, Some(transaction), later);
+        self.append(process, Body::Assigned { assignment, deep_hash: None }, Some(knot), transaction);
+    }
+
+    fn append(&mut self, process: ProcessId, body: Body, knot: Option<Knot>, id: Id) {
+        let append = Append { process, body, knot, imported: false };
+        let receipt = self.log.enqueue(self.log.identity().term, vec![append]).unwrap();
+        receipt.wait().unwrap();
+        self.last.insert(process, knot);
+        self.ids.push((process, id, knot.map(|knot| knot.nonce)));
+        if let Some(knot) = knot {
+            self.ids.push((process, knot.assignment.id(), Some(knot.nonce)));
+            self.times.push((process, knot.timestamp, knot.nonce));
+        }
+    }
+
+    /// Everything that the index answers must be what happened, and nothing else.
+    fn check(&self, index: &Index) {
+        let unknown = Id::from_bytes([250; 32]);
+        for (process, id, nonce) in &self.ids {
+            let place = Place { process: *process, nonce: *nonce };
+            assert_eq!(index.find(*process, *id).unwrap(), Some(place));
+            assert!(index.everywhere(*id, 100).unwrap().contains(&place));
+            let places = self.ids.iter().filter(|(_, other, _)| other == id).count();
+            assert_eq!(index.everywhere(*id, 100).unwrap().len(), places);
+            assert_eq!(index.find(*process, unknown).unwrap(), None);
+        }
+        for process in self.last.keys() {
+            let times: Vec<_> = self.times.iter().filter(|(of, _, _)| of == process).collect();
+            for time in (990..1_300).step_by(7).chain(times.iter().map(|(_, time, _)| time.get())) {
+                let first = times.iter().find(|(_, at, _)| at.get() > time).map(|(_, _, nonce)| *nonce);
+                assert_eq!(index.first_after(*process, Timestamp::new(time)).unwrap(), first, "after {time}");
+            }
+        }
+        assert_eq!(index.find(unknown.into(), unknown).unwrap(), None);
+        assert_eq!(index.first_after(unknown.into(), Timestamp::ZERO).unwrap(), None);
+        assert!(index.everywhere(unknown, 100).unwrap().is_empty());
+    }
+}
+
+fn follow(path: &Path, log: &Arc<dyn Log>) -> Index {
+    let (index, writer) = Index::open(path, log.as_ref()).unwrap();
+    Follower::new(writer, log.clone()).unwrap().catch_up(|_, _| {}).unwrap();
+    index
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn the_index_knows_what_happened_after_any_stop(steps in prop::collection::vec((0..10u8, 0..3usize, 1..9u64), 1..60)) {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("index");
+        let mut history = History::new(1);
+        let mut processes = vec![history.spawn(true)];
+        for (step, which, later) in steps {
+            let process = processes[which % processes.len()];
+            match step {
+                0 => processes.push(history.spawn(which != 0)),
+                1 => {
+                    let transaction = Id::from_bytes([later as u8; 32]);
+                    let known = history.ids.iter().any(|(of, id, _)| *of == process && *id == transaction);
+                    if !known {
+                        history.assign(process, transaction, later);
+                    }
+                }
+                2 => drop(follow(&path, &history.log)),
+                _ => history.message(process, later),
+            }
+        }
+        let index = follow(&path, &history.log);
+        history.check(&index);
+    }
+}
+
+#[test]
+fn an_index_of_another_history_is_made_anew() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("index");
+    let build = |messages: u64| {
+        let mut history = History::new(messages as u8);
+        let process = history.spawn(true);
+        (0..messages).for_each(|later| history.message(process, later + 1));
+        history
+    };
+    let first = build(5);
+    first.check(&follow(&path, &first.log));
+    // Another store, longer and shorter than the first.
+    for messages in [9, 1] {
+        let other = build(messages);
+        let index = follow(&path, &other.log);
+        other.check(&index);
+        for (process, id, _) in &first.ids {
+            assert_eq!(index.find(*process, *id).unwrap(), None, "nothing of the other history is left");
+        }
+    }
+}
+
+#[test]
+fn a_content_is_found_in_its_process_only() {
+    let folder = TempDir::new().unwrap();
+    let mut history = History::new(1);
+    let (one, other) = (history.spawn(true), history.spawn(true));
+    history.message(one, 5);
+    let hash = [history.serial as u8; 48];
+    let index = follow(&folder.path().join("index"), &history.log);
+    let found = index.find_content(one, &hash).unwrap();
+    assert_eq!(found, Some(Place { process: one, nonce: Some(Nonce::new(1)) }));
+    assert_eq!(index.find_content(other, &hash).unwrap(), None);
+}

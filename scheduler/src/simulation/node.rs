@@ -1,0 +1,143 @@
+//! A node without threads: each of its parts moves when it is told to.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use ans104::{Ed25519Wallet, Id};
+use async_trait::async_trait;
+use bytes::Bytes;
+use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
+use log::{LocalLog, Log, Memory, MemoryDisk, Stepper, Timestamp};
+use projections::{Follower, Index, IndexWriter};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::clock::{Clock, Heights};
+use crate::landing::{Flight, land_all};
+use crate::options::Options;
+use crate::scheduler::{Parts, Shared};
+use crate::workers::{Task, work_lane};
+
+pub(super) struct Node {
+    pub(super) shared: Arc<Shared>,
+    pub(super) stepper: Stepper<Memory>,
+    pub(super) log: Arc<dyn Log>,
+    follower: Follower<IndexWriter>,
+    flights: mpsc::UnboundedSender<Flight>,
+    landing: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Node {
+    pub(super) fn start(disk: &MemoryDisk, index: &Path, clock: Arc<JumpingClock>, runtime: Handle) -> Self {
+        let (log, stepper) = LocalLog::stepped(Memory::open(disk), None).expect("the log opens");
+        let log: Arc<dyn Log> = Arc::new(log);
+        let (index, writer) = Index::open(index, log.as_ref()).expect("the index opens");
+        let mut follower = Follower::new(writer, log.clone()).expect("the index resumes");
+        follower.catch_up(|_, _| {}).expect("the index catches up");
+        let parts = Parts {
+            log: log.clone(),
+            index,
+            indexed: follower.position(),
+            gateway: Arc::new(NoGateway),
+            heights: Arc::new(OneHeight),
+            clock,
+            signer: Arc::new(Ed25519Wallet::from_seed([77; 32])),
+        };
+        // A table of two lanes for three processes: lanes come and go all the time.
+        let options = Options { processes_cached: 2, ..Options::default() };
+        let shared = Arc::new(Shared::new(parts, &options, runtime));
+        let (flights, receiver) = mpsc::unbounded_channel();
+        let landing = Box::pin(land_all(shared.desk.clone(), follower.position(), receiver));
+        Self { shared, stepper, log, follower, flights, landing }
+    }
+
+    /// What a worker thread would do next, were it lucky enough to get the task of this number.
+    pub(super) fn work(&self, number: usize) -> bool {
+        match self.shared.work.take(number) {
+            Some(Task::Lane(lane)) => work_lane(&self.shared.desk, &self.shared.work, &self.flights, lane),
+            Some(Task::Check(check)) => check(),
+            None => return false,
+        }
+        true
+    }
+
+    pub(super) fn index(&mut self) -> bool {
+        self.follower.step().expect("the index can be written") > 0
+    }
+
+    pub(super) fn land(&mut self) {
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(self.landing.as_mut().poll(&mut context).is_pending(), "the landing never ends by itself");
+    }
+
+    /// Moves everything until nothing moves any more.
+    pub(super) fn settle(&mut self) {
+        loop {
+            let mut moved = false;
+            while self.work(0) {
+                moved = true;
+            }
+            moved |= self.stepper.turn(usize::MAX) > 0;
+            moved |= self.index();
+            self.land();
+            if !moved {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // Checks that wait hold on to the node's parts; a crash forgets them.
+        while self.shared.work.take(0).is_some() {}
+    }
+}
+
+/// A clock that its owner moves.
+pub(super) struct JumpingClock(pub(super) AtomicU64);
+
+impl Clock for JumpingClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::new(self.0.load(Ordering::Relaxed))
+    }
+}
+
+struct OneHeight;
+
+impl Heights for OneHeight {
+    fn current(&self) -> Option<KnownHeight> {
+        Some(KnownHeight { height: 1_500_000, age: Duration::ZERO })
+    }
+}
+
+/// Nothing in the simulation is on chain: what is assigned is handed in behind the questions to the gateway.
+struct NoGateway;
+
+#[async_trait]
+impl Gateway for NoGateway {
+    async fn confirmations(&self, _: Id) -> Result<Option<Confirmations>, GatewayError> {
+        Ok(None)
+    }
+
+    async fn transaction(&self, _: Id) -> Result<Option<Transaction>, GatewayError> {
+        Ok(None)
+    }
+
+    async fn raw(&self, _: Id) -> Result<Option<Bytes>, GatewayError> {
+        Ok(None)
+    }
+
+    async fn exists(&self, _: Id) -> Result<bool, GatewayError> {
+        Ok(false)
+    }
+
+    async fn network_height(&self) -> Result<u64, GatewayError> {
+        Ok(0)
+    }
+}
