@@ -39,11 +39,7 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store cannot go on.
-    fn walk(
-        &self,
-        walk: Walk<'_>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), EngineError>;
+    fn walk(&self, walk: Walk<'_>, visit: &mut Visit<'_>) -> Result<(), EngineError>;
 
     /// The last key of a table.
     ///
@@ -60,6 +56,9 @@ pub trait Engine: Send + Sync + 'static {
     /// How many bytes the store takes on disk, if it is on one.
     fn size_on_disk(&self) -> Option<u64>;
 }
+
+/// Is shown keys and values, and says when it has seen enough.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// A part of a table to visit.
 #[derive(Clone, Copy, Debug)]

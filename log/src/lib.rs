@@ -8,6 +8,9 @@ mod check;
 mod contract;
 mod engine;
 mod event;
+#[cfg(test)]
+extern crate self as log;
+
 mod ids;
 mod keys;
 mod local;
@@ -17,15 +20,22 @@ mod queue;
 mod reader;
 mod record;
 mod request;
+#[cfg(test)]
+mod samples;
 mod staging;
 mod stored;
+#[cfg(test)]
+mod suite;
+mod verify;
 
 pub use contract::{Append, AppendError, Identity, Log, ReadError, Receipt, StoreId, Tail, Term};
 pub use engine::{
-    Batch, Engine, EngineError, FailHow, Memory, MemoryDisk, Put, Rocks, RocksError, RocksOptions, Walk,
+    Batch, Engine, EngineError, FailHow, Memory, MemoryDisk, Put, Rocks, RocksError, RocksOptions, Visit,
+    Walk,
 };
 pub use event::{Body, BodyRef, DeepHash, Event, EventRef, Head, Kind, Knot};
 pub use ids::{AssignmentId, HashChain, MessageId, Nonce, ProcessId, Seq, Timestamp};
 pub use keys::{EventKey, Key, OwnerNumber, Table};
 pub use local::{LocalLog, OpenError, Stepper};
 pub use metrics::describe;
+pub use verify::{Fault, Notice, Place, Summary};

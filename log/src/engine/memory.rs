@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::ops::{Bound, ControlFlow, Deref};
+use std::ops::{Bound, Deref};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ids::Seq;
 use crate::keys::Table;
 
-use super::{Batch, Engine, EngineError, Walk};
+use super::{Batch, Engine, EngineError, Visit, Walk};
 
 /// How many entries a walk takes from the tables at a time.
 const CHUNK: usize = 64;
@@ -138,11 +138,7 @@ impl Engine for Memory {
     }
 
     /// Sees what is committed meanwhile, which an append-only log cannot tell from a walk that begins later.
-    fn walk(
-        &self,
-        walk: Walk<'_>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), EngineError> {
+    fn walk(&self, walk: Walk<'_>, visit: &mut Visit<'_>) -> Result<(), EngineError> {
         let mut chunk = self.disk.lock().chunk(&walk, Bound::Included(walk.from));
         // The visitor may use the log, so it is called without the lock.
         while let Some((last, _)) = chunk.last() {

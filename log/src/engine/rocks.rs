@@ -10,7 +10,6 @@ mod options;
 
 use std::fs;
 use std::io;
-use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +22,7 @@ use tracing::warn;
 use crate::ids::Seq;
 use crate::keys::Table;
 
-use super::{Batch, Engine, EngineError, Walk};
+use super::{Batch, Engine, EngineError, Visit, Walk};
 
 use acknowledged::Acknowledged;
 pub use options::RocksOptions;
@@ -82,7 +81,8 @@ impl Rocks {
         fs::create_dir_all(path).map_err(|error| io_error(path, error))?;
         journal::check(path)?;
         let acknowledged = Acknowledged::open(path)?;
-        let db = DB::open_cf_descriptors(&options::database(), path, options::tables(&options));
+        let db = options::database()
+            .and_then(|database| DB::open_cf_descriptors(&database, path, options::tables(&options)));
         Self::new(db, path, acknowledged)
     }
 
@@ -148,11 +148,7 @@ impl Engine for Rocks {
         self.db.get_pinned_cf(self.table(table)?, key).map_err(engine_error)
     }
 
-    fn walk(
-        &self,
-        walk: Walk<'_>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), EngineError> {
+    fn walk(&self, walk: Walk<'_>, visit: &mut Visit<'_>) -> Result<(), EngineError> {
         let mut options = ReadOptions::default();
         options.fill_cache(walk.keep_in_cache);
         if let Some(until) = walk.until {
@@ -214,3 +210,6 @@ fn open_error(path: &Path, error: rocksdb::Error) -> RocksError {
 fn io_error(path: &Path, error: io::Error) -> RocksError {
     RocksError::Io { path: path.to_owned(), error }
 }
+
+#[cfg(test)]
+mod tests;

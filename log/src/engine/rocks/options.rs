@@ -1,7 +1,8 @@
 //! How RocksDB is set up, and why.
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, LogLevel, Options,
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, Error, LogLevel,
+    Options,
 };
 
 use crate::keys::Table;
@@ -24,8 +25,9 @@ impl Default for RocksOptions {
 }
 
 /// The store as a whole, for writing.
-pub(super) fn database() -> Options {
-    let mut options = reading();
+pub(super) fn database() -> Result<Options, Error> {
+    // Space that is set aside for files to grow counts as used, and comes to more than a small store.
+    let mut options = reading().get_options_from_string("allow_fallocate=false")?;
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     // A closed write-ahead log that is gone or too short is an error.
@@ -37,10 +39,8 @@ pub(super) fn database() -> Options {
     options.set_max_background_jobs(2);
     // Writes to disk are spread out, so that a sync of the write-ahead log does not queue behind a whole table.
     options.set_bytes_per_sync(MIB as u64);
-    // Space that is set aside counts as used: the default is 4 MiB.
-    options.set_manifest_preallocation_size(64 * KIB);
     options.set_max_manifest_file_size(4 * MIB);
-    options
+    Ok(options)
 }
 
 /// The store as a whole, for reading.
@@ -78,6 +78,10 @@ fn options(table: Table, cache: &Cache) -> Options {
             options.set_block_based_table_factory(&blocks(cache, 16 * KIB, true));
             options.set_write_buffer_size(8 * MIB);
             options.set_max_write_buffer_number(3);
+            // Small enough that a compaction in progress does not double a small store; files grow with the levels.
+            options.set_max_bytes_for_level_base(32 * MIB as u64);
+            options.set_target_file_size_base(16 * MIB as u64);
+            options.set_target_file_size_multiplier(2);
             large_values(&mut options);
         }
         // Walked, or asked for what is there: no filter would say no.

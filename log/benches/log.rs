@@ -1,0 +1,142 @@
+//! What appending and reading cost, and what events take on disk.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+#[path = "../src/samples.rs"]
+#[allow(dead_code)]
+mod samples;
+
+use std::hint::black_box;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use log::{Append, Engine, LocalLog, Log, Memory, MemoryDisk, Nonce, Rocks, RocksOptions, Seq};
+use samples::Cord;
+use tempfile::TempDir;
+
+const USERS: u64 = 1_000;
+
+/// Without a disk under it, a sync costs nothing: this is what the path costs by itself.
+fn no_disk() -> TempDir {
+    TempDir::new_in("/dev/shm").unwrap()
+}
+
+fn rocks(path: &Path) -> LocalLog<Rocks> {
+    LocalLog::open(Rocks::open(path, RocksOptions::default()).unwrap(), None).unwrap()
+}
+
+fn append(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("append");
+    let (shm, disk) = (no_disk(), TempDir::new_in(".").unwrap());
+    append_to(&mut group, "memory", &LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap());
+    append_to(&mut group, "rocks without sync", &rocks(shm.path()));
+    append_to(&mut group, "rocks", &rocks(disk.path()));
+    group.finish();
+}
+
+/// One enqueuer that waits for each batch, so that a commit has exactly so many events.
+fn append_to<E: Engine>(
+    group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>,
+    name: &str,
+    log: &LocalLog<E>,
+) {
+    let term = log.identity().term;
+    for (seed, batch) in [1_usize, 16, 256].into_iter().enumerate() {
+        let mut cord = Cord::noisy(seed as u64, USERS);
+        log.enqueue(term, vec![cord.spawn()]).unwrap().wait().unwrap();
+        group.throughput(Throughput::Elements(batch as u64));
+        group.bench_function(format!("{name}/{batch}"), |bencher| {
+            bencher.iter_custom(|rounds| {
+                let mut took = Duration::ZERO;
+                for _ in 0..rounds {
+                    let events: Vec<Append> = cord.messages(batch);
+                    let start = Instant::now();
+                    log.enqueue(term, events).unwrap().wait().unwrap();
+                    took += start.elapsed();
+                }
+                took
+            });
+        });
+    }
+}
+
+fn read(criterion: &mut Criterion) {
+    let dir = no_disk();
+    let log = rocks(dir.path());
+    let term = log.identity().term;
+    let mut cord = Cord::noisy(0, USERS);
+    log.enqueue(term, vec![cord.spawn()]).unwrap().wait().unwrap();
+    for _ in 0..20 {
+        log.enqueue(term, cord.messages(1_000)).unwrap().wait().unwrap();
+    }
+    log.seal();
+    let mut group = criterion.benchmark_group("read");
+    group.throughput(Throughput::Elements(1_000));
+    for from in [1_u64, 10_001, 19_001] {
+        let nonces = Nonce::new(from)..=Nonce::new(from + 999);
+        group.bench_function(format!("range of 1000 from {from}"), |bencher| {
+            bencher.iter(|| {
+                let mut seen = 0;
+                let mut visit = |event: log::EventRef<'_>| {
+                    black_box(event.item().map(|item| item.data().len()));
+                    seen += 1;
+                    ControlFlow::Continue(())
+                };
+                log.range(cord.process, false, nonces.clone(), &mut visit).unwrap();
+                assert_eq!(seen, 1_000);
+            });
+        });
+    }
+    group.bench_function("scan of 1000", |bencher| {
+        bencher.iter(|| {
+            let mut seen = 0;
+            log.scan(Seq::new(5_000), &mut |event| {
+                black_box(event.seq);
+                seen += 1;
+                if seen == 1_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+            .unwrap();
+        });
+    });
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("one event", |bencher| {
+        bencher.iter(|| log.event(cord.process, Some(Nonce::new(7_777))).unwrap().unwrap());
+    });
+    group.bench_function("head", |bencher| bencher.iter(|| log.head(cord.process).unwrap().unwrap()));
+    group.finish();
+}
+
+/// Not timed: prints what 50,000 messages of the usual size take, in few processes and in many.
+fn size(_: &mut Criterion) {
+    for processes in [10, 5_000] {
+        let dir = no_disk();
+        let log = rocks(dir.path());
+        let term = log.identity().term;
+        let mut cords: Vec<_> = (0..processes).map(|seed| Cord::noisy(seed, USERS)).collect();
+        for cord in &mut cords {
+            log.enqueue(term, vec![cord.spawn()]).unwrap().wait().unwrap();
+        }
+        let start = log.size_on_disk().unwrap();
+        for round in 0..50_000 / 10 {
+            let events = (0..10).map(|n| cords[(round * 10 + n) % processes as usize].message()).collect();
+            log.enqueue(term, events).unwrap().wait().unwrap();
+        }
+        let open = log.size_on_disk().unwrap();
+        drop(log);
+        let opening = Instant::now();
+        let log = rocks(dir.path());
+        let opening = opening.elapsed();
+        let closed = log.size_on_disk().unwrap();
+        println!(
+            "50,000 messages in {processes} processes: {} bytes each while open ({} without the spawns), {} after \
+             closing; opening took {opening:?}",
+            open / 50_000,
+            (open - start) / 50_000,
+            closed / 50_000,
+        );
+    }
+}
+
+criterion_group!(benches, size, append, read);
+criterion_main!(benches);

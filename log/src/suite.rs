@@ -1,0 +1,167 @@
+//! The contract of [`Log`](crate::Log), sentence by sentence, for every engine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod failing;
+mod forking;
+mod model;
+mod ordering;
+mod reading;
+mod reopening;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::engine::{Engine, Memory, MemoryDisk, Rocks, RocksOptions};
+use crate::local::{LocalLog, Stepper};
+use crate::{Append, Event, Log, Nonce, ProcessId, Receipt, Seq};
+
+/// Runs tests that are generic over a [`Setup`] on both engines.
+macro_rules! on_both_engines {
+    ($($test:ident),+ $(,)?) => {
+        mod memory {
+            $(#[test] fn $test() { super::$test(&mut $crate::suite::OnMemory::default()); })+
+        }
+        mod rocks {
+            $(#[test] fn $test() { super::$test(&mut $crate::suite::OnRocks::default()); })+
+        }
+    };
+}
+use on_both_engines;
+
+/// A disk, as far as tests need one.
+pub(crate) trait Setup: Default {
+    type Engine: Engine;
+
+    /// Opens the store, whatever state its disk is in.
+    fn engine(&self) -> Self::Engine;
+
+    /// Makes the disk what it would be after a crash at this moment, whoever has it open.
+    fn crash(&mut self);
+
+    fn log(&self) -> LocalLog<Self::Engine> {
+        LocalLog::open(self.engine(), None).unwrap()
+    }
+
+    fn stepped(&self) -> (LocalLog<Self::Engine>, Stepper<Self::Engine>) {
+        LocalLog::stepped(self.engine(), None).unwrap()
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct OnMemory(pub(crate) MemoryDisk);
+
+impl Setup for OnMemory {
+    type Engine = Memory;
+
+    fn engine(&self) -> Memory {
+        Memory::open(&self.0)
+    }
+
+    fn crash(&mut self) {}
+}
+
+pub(crate) struct OnRocks {
+    dir: TempDir,
+    copies: u32,
+}
+
+impl Default for OnRocks {
+    fn default() -> Self {
+        Self { dir: TempDir::new().unwrap(), copies: 0 }
+    }
+}
+
+impl OnRocks {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join(self.copies.to_string())
+    }
+}
+
+impl Setup for OnRocks {
+    type Engine = Rocks;
+
+    fn engine(&self) -> Rocks {
+        Rocks::open(self.path(), RocksOptions::default()).unwrap()
+    }
+
+    /// The files as they are: what was synced is there, and no buffer of RocksDB's.
+    fn crash(&mut self) {
+        let from = self.path();
+        self.copies += 1;
+        fs::create_dir(self.path()).unwrap();
+        for file in fs::read_dir(from).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), self.path().join(file.file_name())).unwrap();
+        }
+    }
+}
+
+/// Enqueues in the log's own term.
+pub(crate) fn enqueue(log: &impl Log, batch: Vec<Append>) -> Receipt {
+    log.enqueue(log.identity().term, batch).unwrap()
+}
+
+/// Appends, and waits.
+pub(crate) fn append(log: &impl Log, batch: Vec<Append>) -> Seq {
+    enqueue(log, batch).wait().unwrap()
+}
+
+/// All events.
+pub(crate) fn all(log: &impl Log) -> Vec<Event> {
+    scan(log, 0)
+}
+
+pub(crate) fn scan(log: &impl Log, from: u64) -> Vec<Event> {
+    let mut events = Vec::new();
+    log.scan(Seq::new(from), &mut |event| {
+        events.push(event.to_owned());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    events
+}
+
+/// All events of a process.
+pub(crate) fn range(log: &impl Log, process: ProcessId) -> Vec<Event> {
+    let mut events = Vec::new();
+    log.range(process, true, Nonce::ZERO..=Nonce::MAX, &mut |event| {
+        events.push(event.to_owned());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    events
+}
+
+/// What events should be after these appends, in this order.
+pub(crate) fn events(appends: &[Append]) -> Vec<Event> {
+    let mut facts = 0;
+    let place = |(seq, append): (usize, &Append)| {
+        let mut nonce = append.knot.map(|knot| knot.nonce);
+        if append.process == ProcessId::NODE {
+            nonce = Some(Nonce::new(facts));
+            facts += 1;
+        }
+        let Append { process, body, imported, .. } = append.clone();
+        Event { seq: Seq::new(seq as u64), process, nonce, imported, body }
+    };
+    appends.iter().enumerate().map(place).collect()
+}
+
+/// What a future has to say right now.
+pub(crate) fn poll_once<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.poll(&mut context) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}
+
+impl<T> Receipt<T> {
+    /// What became of it, if anything did.
+    fn try_now(&mut self) -> Option<Result<T, crate::AppendError>> {
+        poll_once(std::pin::Pin::new(self))
+    }
+}

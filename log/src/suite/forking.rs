@@ -1,0 +1,141 @@
+//! No fork: what may come next, and what may not.
+
+use crate::samples::{Cord, fact};
+use crate::{Append, AppendError, Body, Knot, Log, Nonce, ProcessId, Seq, Term};
+
+use super::{Setup, all, append, enqueue, events, on_both_engines};
+
+on_both_engines!(
+    only_the_next_nonce_is_taken,
+    what_is_not_durable_yet_counts,
+    another_term_is_refused,
+    imports_leave_gaps_and_never_go_back,
+    what_does_not_fit_the_place_is_refused,
+);
+
+fn with_nonce(mut append: Append, nonce: u64) -> Append {
+    let knot = append.knot.unwrap();
+    append.knot = Some(Knot { nonce: Nonce::new(nonce), ..knot });
+    append
+}
+
+fn expected_nonce(log: &impl Log, append: Append) -> (u64, u64) {
+    match enqueue(log, vec![append]).wait() {
+        Err(AppendError::UnexpectedNonce { expected, given, .. }) => (expected.get(), given.get()),
+        other => panic!("unexpected: {other:?}"),
+    }
+}
+
+fn only_the_next_nonce_is_taken(setup: &mut impl Setup) {
+    let log = setup.log();
+    let mut cord = Cord::new(1);
+    assert_eq!(expected_nonce(&log, with_nonce(Cord::new(1).spawn(), 1)), (0, 1));
+    append(&log, vec![cord.spawn(), cord.message()]);
+    let message = cord.message();
+    for given in [0, 1, 3, u64::MAX] {
+        assert_eq!(expected_nonce(&log, with_nonce(message.clone(), given)), (2, given));
+    }
+    append(&log, vec![message]);
+    // A process that was spawned without an assignment begins with its first message.
+    let mut old = Cord::new(2);
+    append(&log, vec![old.spawn_unassigned()]);
+    let message = old.message();
+    assert_eq!(expected_nonce(&log, with_nonce(message.clone(), 1)), (0, 1));
+    append(&log, vec![message]);
+}
+
+fn what_is_not_durable_yet_counts(setup: &mut impl Setup) {
+    let (log, mut stepper) = setup.stepped();
+    let mut cord = Cord::new(1);
+    let appends = [cord.spawn(), cord.message(), cord.message()];
+    let receipts: Vec<_> = appends.iter().map(|one| enqueue(&log, vec![one.clone()])).collect();
+    let again = enqueue(&log, vec![appends[2].clone()]);
+    stepper.turn(9);
+    assert!(
+        matches!(again.wait(), Err(AppendError::UnexpectedNonce { expected, .. }) if expected.get() == 3)
+    );
+    for receipt in receipts {
+        receipt.wait().unwrap();
+    }
+    assert_eq!(all(&log), events(&appends));
+}
+
+fn another_term_is_refused(setup: &mut impl Setup) {
+    let (log, mut stepper) = setup.stepped();
+    let mut cord = Cord::new(1);
+    let spawn = cord.spawn();
+    assert_eq!(log.identity().term, Term(1));
+    let early = log.enqueue(Term(2), vec![spawn.clone()]).unwrap();
+    let good = log.enqueue(Term(1), vec![spawn]).unwrap();
+    let raised = log.raise_term(Term(5)).unwrap();
+    // Behind the raise the old term has no right any more, though nothing is durable yet.
+    let late = log.enqueue(Term(1), vec![cord.message()]).unwrap();
+    stepper.turn(9);
+    let wrong = |receipt: crate::Receipt| match receipt.wait() {
+        Err(AppendError::WrongTerm { current, given }) => (current.0, given.0),
+        other => panic!("unexpected: {other:?}"),
+    };
+    assert_eq!(wrong(early), (1, 2));
+    assert_eq!(good.wait().unwrap(), Seq::ZERO);
+    assert_eq!(raised.wait().unwrap(), Term(5));
+    assert_eq!(wrong(late), (5, 1));
+    assert_eq!(log.identity().term, Term(5));
+
+    let lowered = log.raise_term(Term(4)).unwrap();
+    let same = log.raise_term(Term(5)).unwrap();
+    stepper.turn(9);
+    assert!(matches!(lowered.wait(), Err(AppendError::WrongTerm { current: Term(5), given: Term(4) })));
+    assert_eq!(same.wait().unwrap(), Term(5));
+}
+
+fn imports_leave_gaps_and_never_go_back(setup: &mut impl Setup) {
+    let log = setup.log();
+    let mut cord = Cord::new(1);
+    cord.imported = true;
+    let spawn = with_nonce(cord.spawn(), 3);
+    let message = with_nonce(cord.message(), 7);
+    append(&log, vec![spawn.clone(), message.clone()]);
+    for back in [0, 3, 7] {
+        assert_eq!(expected_nonce(&log, with_nonce(message.clone(), back)), (8, back));
+    }
+    cord.imported = false;
+    let own = cord.message();
+    assert_eq!(expected_nonce(&log, with_nonce(own.clone(), 9)), (8, 9));
+    let own = with_nonce(own, 8);
+    append(&log, vec![own.clone()]);
+    assert_eq!(all(&log), events(&[spawn, message, own]));
+    let found = super::range(&log, cord.process);
+    assert_eq!(found.iter().map(|event| event.imported).collect::<Vec<_>>(), [true, true, false]);
+}
+
+fn what_does_not_fit_the_place_is_refused(setup: &mut impl Setup) {
+    let log = setup.log();
+    let mut cord = Cord::new(1);
+    let spawn = cord.spawn();
+    append(&log, vec![spawn.clone()]);
+    let mut stranger = Cord::new(2);
+    let unknown = (stranger.spawn(), stranger.message()).1;
+    let message = cord.message();
+    let knotless = Append { knot: None, ..message.clone() };
+    let in_node = Append { process: ProcessId::NODE, ..message.clone() };
+    let fact_elsewhere = Append { process: cord.process, ..fact("x") };
+    let knotted_fact = Append { knot: message.knot, ..fact("x") };
+    let knotted_spawn = Append { knot: unknown.knot, ..stranger.spawn_unassigned() };
+    let garbage = Body::Spawned { item: vec![1, 0, 3], assignment: None };
+    let garbage = Append { process: stranger.process, body: garbage, knot: None, imported: true };
+    for append in [
+        spawn,
+        cord.spawn_unassigned(),
+        unknown,
+        knotless,
+        in_node,
+        fact_elsewhere,
+        knotted_fact,
+        knotted_spawn,
+        garbage,
+    ] {
+        let refused = enqueue(&log, vec![append.clone()]).wait();
+        assert!(matches!(refused, Err(AppendError::Misplaced { .. })), "{append:?}: {refused:?}");
+    }
+    assert_eq!(all(&log).len(), 1);
+}

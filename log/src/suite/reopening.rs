@@ -1,0 +1,108 @@
+//! What is there after a crash or a clean end.
+
+use crate::samples::{Cord, fact};
+use crate::{AppendError, Identity, LocalLog, Log, OpenError, Seq, StoreId, Term};
+
+use super::{Setup, all, append, enqueue, events, on_both_engines, range};
+
+on_both_engines!(
+    what_was_acknowledged_is_there_after_a_crash,
+    a_store_keeps_its_identity,
+    a_new_store_can_be_given_an_identity,
+    sealing_finishes_what_was_enqueued,
+    closing_finishes_what_was_enqueued,
+    a_dropped_stepper_is_a_crash,
+);
+
+fn what_was_acknowledged_is_there_after_a_crash(setup: &mut impl Setup) {
+    let mut cords = [Cord::noisy(1, 2), Cord::noisy(2, 2), Cord::new(3)];
+    let mut appends = Vec::new();
+    for round in 0..4 {
+        let log = setup.log();
+        assert_eq!(all(&log), events(&appends), "round {round}");
+        for cord in &mut cords {
+            let mut batch = if round == 0 { vec![cord.spawn()] } else { Vec::new() };
+            batch.extend([cord.message(), fact("x"), cord.message()]);
+            append(&log, batch.clone());
+            appends.extend(batch);
+        }
+        for cord in &cords {
+            assert_eq!(log.head(cord.process).unwrap().unwrap().last, cord.last);
+        }
+        setup.crash();
+    }
+    let log = setup.log();
+    assert_eq!(all(&log), events(&appends));
+    assert_eq!(log.tail().last(), Some(Seq::new(appends.len() as u64 - 1)));
+    assert_eq!(range(&log, cords[0].process).len(), 9);
+}
+
+fn a_store_keeps_its_identity(setup: &mut impl Setup) {
+    let log = setup.log();
+    let made = log.identity();
+    assert_eq!(made.term, Term(1));
+    assert_eq!(log.raise_term(Term(3)).unwrap().wait().unwrap(), Term(3));
+    setup.crash();
+    drop(log);
+    let log = setup.log();
+    assert_eq!(log.identity(), Identity { term: Term(3), ..made });
+    let refused = log.enqueue(Term(1), vec![Cord::new(1).spawn()]).unwrap().wait();
+    assert!(matches!(refused, Err(AppendError::WrongTerm { current: Term(3), .. })));
+    drop(log);
+    let other = Identity { store: StoreId(uuid::Uuid::from_bytes([7; 16])), term: Term(1) };
+    let refused = LocalLog::open(setup.engine(), Some(other)).err();
+    assert!(matches!(refused, Some(OpenError::OtherStore { found, .. }) if found == made.store));
+}
+
+fn a_new_store_can_be_given_an_identity(setup: &mut impl Setup) {
+    let given = Identity { store: StoreId(uuid::Uuid::from_bytes([7; 16])), term: Term(4) };
+    let log = LocalLog::open(setup.engine(), Some(given)).unwrap();
+    assert_eq!(log.identity(), given);
+    drop(log);
+    assert_eq!(setup.log().identity(), given);
+}
+
+fn sealing_finishes_what_was_enqueued(setup: &mut impl Setup) {
+    let log = setup.log();
+    let mut cord = Cord::new(1);
+    let mut appends = vec![cord.spawn()];
+    appends.extend(cord.messages(20));
+    let receipts: Vec<_> = appends.iter().map(|one| enqueue(&log, vec![one.clone()])).collect();
+    log.seal();
+    assert_eq!(log.tail().last(), Some(Seq::new(20)));
+    for receipt in receipts {
+        receipt.wait().unwrap();
+    }
+    let refused = log.enqueue(log.identity().term, vec![cord.message()]);
+    assert!(matches!(refused, Err(AppendError::Sealed)));
+    assert!(matches!(log.raise_term(Term(9)), Err(AppendError::Sealed)));
+    assert_eq!(log.failure(), None);
+    // Reading goes on, and sealing again does nothing.
+    log.seal();
+    assert_eq!(all(&log), events(&appends));
+}
+
+fn closing_finishes_what_was_enqueued(setup: &mut impl Setup) {
+    let log = setup.log();
+    let mut cord = Cord::new(1);
+    let receipt = enqueue(&log, vec![cord.spawn(), cord.message()]);
+    drop(log);
+    assert_eq!(receipt.wait().unwrap(), Seq::new(1));
+    assert_eq!(all(&setup.log()).len(), 2);
+}
+
+fn a_dropped_stepper_is_a_crash(setup: &mut impl Setup) {
+    let (log, mut stepper) = setup.stepped();
+    let mut cord = Cord::new(1);
+    let spawn = cord.spawn();
+    let kept = enqueue(&log, vec![spawn.clone()]);
+    stepper.turn(1);
+    let lost = enqueue(&log, vec![cord.message()]);
+    setup.crash();
+    drop(stepper);
+    kept.wait().unwrap();
+    assert!(matches!(lost.wait(), Err(AppendError::Sealed)));
+    assert!(matches!(log.enqueue(Term(1), vec![fact("x")]), Err(AppendError::Sealed)));
+    drop(log);
+    assert_eq!(all(&setup.log()), events(&[spawn]));
+}

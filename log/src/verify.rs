@@ -1,0 +1,318 @@
+//! Walking a log to see whether it is what it should be, with bounded memory, and without giving up at what is not.
+//!
+//! First the events, process by process, each against the ones before it, its place in the order and its process's
+//! head; then the order, for gaps; then, only if the numbers do not match, whatever is in one table and not in the
+//! other.
+
+mod cord;
+mod fault;
+mod signatures;
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+
+use crate::contract::{Log, ReadError};
+use crate::engine::{Engine, Rocks};
+use crate::event::EventRef;
+use crate::ids::{ProcessId, Seq};
+use crate::keys::{EventKey, Key, Table, parse_process, parse_seq};
+use crate::local::LocalLog;
+use crate::reader::{Memos, Reader};
+
+use cord::Cord;
+pub use fault::{Fault, Notice, Place, Summary};
+use signatures::Signatures;
+
+/// How many entries lie between two notices of progress.
+const PROGRESS: u64 = 4096;
+
+impl<E: Engine> LocalLog<E> {
+    /// Verifies what is durable when the call begins, while the log goes on. Blocks until it is done; signatures are
+    /// verified only if threads are given for it.
+    pub fn verify(&self, signatures: Option<NonZeroUsize>, notice: &mut dyn FnMut(Notice)) -> Summary {
+        Verification::new(self.reader(), self.tail().last(), notice).run(signatures)
+    }
+}
+
+impl Rocks {
+    /// Verifies a store that no log is open on, see [`Rocks::open_read_only`].
+    pub fn verify(self, signatures: Option<NonZeroUsize>, notice: &mut dyn FnMut(Notice)) -> Summary {
+        let reader = Reader::new(self.into());
+        let last = reader.last();
+        let mut verification = Verification::new(&reader, None, notice);
+        match last {
+            Ok(last) => verification.limit = last,
+            Err(error) => verification.unreadable(Place::Store, &error),
+        }
+        verification.check_store();
+        verification.run(signatures)
+    }
+}
+
+struct Verification<'a, E> {
+    reader: &'a Reader<E>,
+    /// The newest event to look at; what comes later is not there yet.
+    limit: Option<Seq>,
+    notice: &'a mut dyn FnMut(Notice),
+    summary: Summary,
+    done: u64,
+    /// Entries under the keys of events, readable or not.
+    stored: u64,
+}
+
+impl<'a, E: Engine> Verification<'a, E> {
+    fn new(reader: &'a Reader<E>, limit: Option<Seq>, notice: &'a mut dyn FnMut(Notice)) -> Self {
+        let summary = Summary { complete: true, ..Summary::default() };
+        Self { reader, limit, notice, summary, done: 0, stored: 0 }
+    }
+
+    fn run(mut self, signatures: Option<NonZeroUsize>) -> Summary {
+        let mut signatures = signatures.map(Signatures::start);
+        self.check_events(&mut signatures);
+        let ordered = self.check_order();
+        if ordered != self.stored || !self.summary.complete {
+            self.check_orphans();
+        }
+        self.check_heads();
+        if let Some(signatures) = signatures {
+            let (found, count) = signatures.finish();
+            found.into_iter().for_each(|fault| self.fault(fault));
+            self.summary.signatures = count;
+        }
+        self.progress(true);
+        self.summary
+    }
+
+    /// The identity, and that the end is there.
+    fn check_store(&mut self) {
+        match self.reader.identity() {
+            Ok(Some(_)) => {}
+            Ok(None) => self.own(Place::Store, "it has no identity".to_owned()),
+            Err(error) => self.own(Place::Store, error.to_string()),
+        }
+        let acknowledged = self.reader.engine().acknowledged();
+        if let Some(acknowledged) = acknowledged.filter(|seq| self.limit.is_none_or(|last| last < *seq)) {
+            self.own(Place::Store, format!("number {acknowledged} was acknowledged, the log ends before it"));
+        }
+    }
+
+    fn check_events(&mut self, signatures: &mut Option<Signatures>) {
+        let mut memos = Memos::new();
+        let mut cord: Option<Cord> = None;
+        let mut last_key = Vec::new();
+        let from = Key::head(ProcessId::NODE);
+        let reader = self.reader;
+        let walked = reader.walk(Table::Events, &from, None, false, |key, bytes| {
+            key.clone_into(&mut last_key);
+            self.check_entry(key, bytes, &mut memos, &mut cord, signatures.as_mut());
+            Ok(ControlFlow::Continue(()))
+        });
+        self.end_process(cord);
+        if let Err(error) = walked {
+            self.unreadable(Place::Table { name: Table::Events.name(), key: last_key }, &error);
+        }
+    }
+
+    fn check_entry(
+        &mut self,
+        key: &[u8],
+        bytes: &[u8],
+        memos: &mut Memos,
+        cord: &mut Option<Cord>,
+        signatures: Option<&mut Signatures>,
+    ) {
+        let Some(place) = EventKey::parse(key) else {
+            self.stored = self.stored.saturating_add(1);
+            let place = Place::Table { name: Table::Events.name(), key: key.to_vec() };
+            return self.own(place, "it is no key of an event".to_owned());
+        };
+        let event = match self.reader.decode(key, bytes, memos) {
+            Ok(event) if self.limit.is_some_and(|limit| event.seq > limit) => return,
+            Ok(event) => Ok(event),
+            Err(error) => Err(reason(error)),
+        };
+        self.stored = self.stored.saturating_add(1);
+        if cord.as_ref().is_none_or(|cord| cord.process != place.process) {
+            self.end_process(cord.replace(Cord::new(place.process)));
+            self.summary.processes = self.summary.processes.saturating_add(1);
+        }
+        self.summary.events = self.summary.events.saturating_add(1);
+        match (event, cord) {
+            (Ok(event), Some(cord)) => self.check_event(place, &event, cord, signatures),
+            (Err(reason), Some(cord)) => {
+                cord.tear();
+                self.own(Place::Event { key: place, seq: None }, reason);
+            }
+            (_, None) => {}
+        }
+        self.step();
+    }
+
+    fn check_event(
+        &mut self,
+        key: EventKey,
+        event: &EventRef<'_>,
+        cord: &mut Cord,
+        signatures: Option<&mut Signatures>,
+    ) {
+        let place = Place::Event { key, seq: Some(event.seq) };
+        match self.reader.engine().get(Table::Order, Key::order(event.seq).as_ref()) {
+            Ok(Some(ordered)) if *ordered == *Key::event(key).as_ref() => {}
+            Ok(Some(_)) => self.own(place.clone(), "another event has its place in the order".to_owned()),
+            Ok(None) => self.own(place.clone(), "it has no place in the order".to_owned()),
+            Err(error) => self.own(place.clone(), error.to_string()),
+        }
+        cord.follow(event, &mut |what| {
+            self.fault(Fault { place: place.clone(), what, inherited: event.imported });
+        });
+        if let Some(signatures) = signatures {
+            signatures.add(event);
+            let found: Vec<Fault> = signatures.found().collect();
+            found.into_iter().for_each(|fault| self.fault(fault));
+        }
+    }
+
+    fn end_process(&mut self, cord: Option<Cord>) {
+        let Some(cord) = cord else {
+            return;
+        };
+        let place = Place::Head(cord.process);
+        match self.reader.head(cord.process) {
+            // It has moved on since.
+            Ok(Some(head)) if self.limit.is_some_and(|limit| head.seq > limit) => {}
+            Ok(stored) => {
+                if let Some(difference) = cord.difference(stored) {
+                    self.own(place, difference);
+                }
+            }
+            Err(error) => self.own(place, reason(error)),
+        }
+    }
+
+    /// How many entries the order has.
+    fn check_order(&mut self) -> u64 {
+        let mut ordered = 0_u64;
+        let mut next = Seq::ZERO;
+        let limit = self.limit;
+        let reader = self.reader;
+        let walked = reader.walk(Table::Order, &Key::order(next), None, false, |key, _| {
+            let Some(seq) = parse_seq(key) else {
+                let place = Place::Table { name: Table::Order.name(), key: key.to_vec() };
+                self.own(place, "it is no sequence number".to_owned());
+                return Ok(ControlFlow::Continue(()));
+            };
+            if limit.is_none_or(|limit| seq > limit) {
+                return Ok(ControlFlow::Break(()));
+            }
+            if seq != next {
+                let until = seq.prev().unwrap_or(seq);
+                self.own(Place::Order(next), format!("nothing from here to {until}"));
+            }
+            ordered = ordered.saturating_add(1);
+            next = seq.next();
+            self.step();
+            Ok(ControlFlow::Continue(()))
+        });
+        match (walked, limit) {
+            (Err(error), _) => self.unreadable(Place::Order(next), &error),
+            (Ok(()), Some(limit)) if next <= limit => {
+                self.own(Place::Order(next), format!("nothing from here to {limit}"));
+            }
+            (Ok(()), _) => {}
+        }
+        ordered
+    }
+
+    /// Looks for every event of the order.
+    fn check_orphans(&mut self) {
+        let limit = self.limit;
+        let reader = self.reader;
+        // What cannot be walked here was reported when it was walked first.
+        let _ = reader.walk(Table::Order, &Key::order(Seq::ZERO), None, false, |key, place| {
+            let Some(seq) = parse_seq(key).filter(|seq| limit.is_some_and(|limit| *seq <= limit)) else {
+                return Ok(ControlFlow::Break(()));
+            };
+            let Some(event) = EventKey::parse(place) else {
+                self.own(Place::Order(seq), "it does not point to an event".to_owned());
+                return Ok(ControlFlow::Continue(()));
+            };
+            let found = match self.reader.with_event(event, |found| found.seq) {
+                Ok(Some(found)) if found == seq => None,
+                Ok(Some(found)) => Some(format!("the event in its place says it is number {found}")),
+                Ok(None) => Some("the event is missing".to_owned()),
+                Err(error) => Some(reason(error)),
+            };
+            if let Some(what) = found {
+                self.own(Place::Event { key: event, seq: Some(seq) }, what);
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+    }
+
+    /// Looks for heads of processes that are not there.
+    fn check_heads(&mut self) {
+        let limit = self.limit;
+        let reader = self.reader;
+        let mut last_key = Vec::new();
+        let walked = reader.walk(Table::Heads, &Key::head(ProcessId::NODE), None, false, |key, _| {
+            key.clone_into(&mut last_key);
+            let Some(process) = parse_process(key) else {
+                let place = Place::Table { name: Table::Heads.name(), key: key.to_vec() };
+                self.own(place, "it is no process".to_owned());
+                return Ok(ControlFlow::Continue(()));
+            };
+            // A head that cannot be read was reported with its process, if there is one.
+            if let Ok(Some(head)) = self.reader.head(process)
+                && limit.is_some_and(|limit| head.seq <= limit)
+            {
+                let nonce = head.last.map(|knot| knot.nonce);
+                let event = Key::event(EventKey { process, nonce });
+                if let Ok(None) = self.reader.engine().get(Table::Events, event.as_ref()) {
+                    self.own(Place::Head(process), "the event that it points to is missing".to_owned());
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        if let Err(error) = walked {
+            self.unreadable(Place::Table { name: Table::Heads.name(), key: last_key }, &error);
+        }
+    }
+
+    fn unreadable(&mut self, place: Place, error: &ReadError) {
+        self.summary.complete = false;
+        self.own(place, format!("from here on it cannot be read: {error}"));
+    }
+
+    /// A fault that no other scheduler can be blamed for.
+    fn own(&mut self, place: Place, what: String) {
+        self.fault(Fault { place, what, inherited: false });
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        let count = if fault.inherited { &mut self.summary.inherited } else { &mut self.summary.faults };
+        *count = count.saturating_add(1);
+        (self.notice)(Notice::Fault(fault));
+    }
+
+    fn step(&mut self) {
+        self.done = self.done.saturating_add(1);
+        if self.done.is_multiple_of(PROGRESS) {
+            self.progress(false);
+        }
+    }
+
+    fn progress(&mut self, ended: bool) {
+        let events = self.limit.map_or(0, |limit| limit.next().get());
+        // Each event is met twice: under its key and in the order.
+        let total = if ended { self.done } else { events.saturating_mul(2).max(self.done) };
+        (self.notice)(Notice::Progress { done: self.done, total });
+    }
+}
+
+/// What is wrong, without the place, which the fault has.
+fn reason(error: ReadError) -> String {
+    match error {
+        ReadError::Corrupt { reason, .. } => reason,
+        ReadError::Store(reason) => reason,
+    }
+}
