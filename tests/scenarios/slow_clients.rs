@@ -1,13 +1,16 @@
 //! Clients that take all the time in the world, in great numbers.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quipu_tests::{Gateway, Launch, Ledger, Node, User, until};
+use rand::Rng;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::folder;
 
@@ -36,39 +39,58 @@ async fn slow_clients_stop_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn running_out_of_descriptors_is_no_end() {
+async fn clients_cannot_take_the_descriptors_that_the_log_needs() {
     let (folder, gateway) = (folder(), Gateway::start());
-    let limited = ["sh", "-c", "ulimit -n 300 && exec \"$0\" \"$@\""];
+    let limited = ["sh", "-c", "ulimit -n 600 && exec \"$0\" \"$@\""];
     let node = Launch::su(folder.path()).gateway(gateway.url()).through(&limited).start();
-    schedule_in_time(&node, 5).await;
-    let slow = connect_slowly(node.public(), CONNECTIONS).await;
-    node.said("could not be accepted");
+    let (client, ledger, user) = (node.client(), Ledger::default(), User::new(1));
+    // This client keeps its connection; the others want more than there can be.
+    let process = ledger.spawn(&client, &user, 1).await[0];
+    let slow = connect_slowly(node.public(), 700).await;
+    // So much that files are filled and others begun.
+    for _ in 0..10 {
+        let data: String = (0..2_000_000).map(|_| rand::rng().random_range('!'..='~')).collect();
+        let message = user.message(process, data.as_bytes());
+        ledger.schedule(&client, process, &message).await;
+    }
     drop(slow);
-    until("the node answers again", async || {
+    until("the node takes connections again", async || {
         let client = node.client();
         let answer = client.send(client.request(reqwest::Method::GET, "/health")).await;
         answer.is_ok_and(|answer| answer.status == 200).then_some(())
     })
     .await;
     schedule_in_time(&node, 20).await;
+    ledger.check(&node.client(), 1).await;
 }
 
-/// Opens so many connections of all slow kinds. They are closed when what is returned is dropped.
+/// Opens so many connections of all slow kinds, or as many as are taken. They are closed when what is returned is
+/// dropped.
 async fn connect_slowly(address: SocketAddr, count: usize) -> JoinSet<()> {
     let mut slow = JoinSet::new();
+    let settled = Arc::new(Semaphore::new(0));
     for number in 0..count {
-        let mut socket = TcpStream::connect(address).await.unwrap();
-        let beginning = BEGINNINGS[number % BEGINNINGS.len()];
-        socket.write_all(beginning.as_bytes()).await.unwrap();
-        let trickles = number % BEGINNINGS.len() == BEGINNINGS.len() - 1;
+        let settled = settled.clone();
         slow.spawn(async move {
-            // One that is cut off has no reason to go on.
-            while !trickles || socket.write_all(b"x").await.is_ok() {
-                sleep(Duration::from_secs(1)).await;
+            let connected = timeout(Duration::from_secs(2), TcpStream::connect(address)).await;
+            settled.add_permits(1);
+            if let Ok(Ok(socket)) = connected {
+                dawdle(socket, number % BEGINNINGS.len()).await;
             }
         });
     }
+    let _all = settled.acquire_many(count as u32).await.unwrap();
     slow
+}
+
+/// Sends a beginning, and if it is the last of them, one more byte each second. One that is cut off ends.
+async fn dawdle(mut socket: TcpStream, beginning: usize) {
+    let mut is_open = socket.write_all(BEGINNINGS[beginning].as_bytes()).await.is_ok();
+    let trickles = beginning == BEGINNINGS.len() - 1;
+    while is_open {
+        sleep(Duration::from_secs(1)).await;
+        is_open = !trickles || socket.write_all(b"x").await.is_ok();
+    }
 }
 
 /// Schedules messages one after the other, each of them within the bound, and reads them back.
