@@ -32,7 +32,7 @@ lint:
 
 # Writes the checked-in descriptions of the API anew.
 openapi: setup
-	$(CARGO) run $(PROFILE) --package api --example openapi
+	QUIPU_WRITE_OPENAPI=1 $(CARGO) test $(PROFILE) --package api --test http description
 
 # Fuzzes each parser for a minute; needs cargo-fuzz.
 fuzz:

@@ -169,8 +169,8 @@ async fn upload_until_done(outlet: &dyn Outlet, item: Bytes) {
                 }
                 return;
             }
-            Err(error @ UploadError::Refused { .. }) => {
-                error!(%error, "an item is not uploaded; it stays here, and must be uploaded by hand");
+            Err(UploadError::Refused { status, url, excerpt }) if is_about_item(status.as_u16()) => {
+                error!(%status, url, excerpt, "an item is refused for good; it stays here, and must be uploaded by hand");
                 return;
             }
             Err(error) => {
@@ -182,6 +182,12 @@ async fn upload_until_done(outlet: &dyn Outlet, item: Bytes) {
             }
         }
     }
+}
+
+/// Whether a refusal speaks of the item itself. Other refusals (a wrong address, an account without credit) are for
+/// the operator to mend, and the item is taken after that.
+fn is_about_item(status: u16) -> bool {
+    matches!(status, 400 | 413 | 422)
 }
 
 /// The file that tells how far uploading has come.

@@ -78,6 +78,8 @@ fn options() -> Options {
     options.set_max_write_buffer_number(3);
     options.set_max_background_jobs(2);
     options.set_max_open_files(256);
+    // Few files are opened at the start; threads for that cost more than they save.
+    options.set_max_file_opening_threads(1);
     options.set_skip_stats_update_on_db_open(true);
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(1 << 20);

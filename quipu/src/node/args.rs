@@ -119,7 +119,7 @@ pub(super) struct Tuning {
     pub(super) admin_token: Option<String>,
 
     /// What is logged: error, warn, info, debug, trace, or as `tracing` filters say it
-    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    #[arg(long, env = "RUST_LOG", default_value = "info,poem=warn")]
     pub(super) rust_log: String,
 
     /// How it is logged

@@ -66,7 +66,6 @@ impl Ledger {
         assert_eq!(Some(event.seq), walk.last.map_or(Some(Seq::ZERO), |last| Some(last.next())), "a gap in the log");
         walk.last = Some(event.seq);
         let assignment = event.assignment().expect("every event here has an assignment");
-        assignment.verify().expect("the assignment's signature is right");
         let text = |name: &str| assignment.tag(name).unwrap_or_else(|| panic!("no {name}")).to_owned();
         let nonce = event.nonce.expect("every event here has a nonce");
         let time = Timestamp::new(text("Timestamp").parse().unwrap());
@@ -94,7 +93,9 @@ impl Ledger {
         }
         let told = if event.item().is_some() { message } else { id.id() };
         walk.times.insert((process, told), time);
-        let seen = self.seen.insert((process, nonce), id);
-        assert!(seen.is_none_or(|seen| seen == id), "a fork: {process} {nonce}");
+        match self.seen.insert((process, nonce), id) {
+            Some(seen) => assert_eq!(seen, id, "a fork: {process} {nonce}"),
+            None => assignment.verify().expect("the assignment's signature is right"),
+        }
     }
 }
