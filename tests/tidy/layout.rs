@@ -16,6 +16,13 @@ fn no_file_is_too_long() {
 }
 
 #[test]
+fn nothing_that_was_built_is_checked_in() {
+    let built =
+        sources::all().into_iter().filter(|source| source.path.split('/').any(|folder| folder == "target"));
+    assert_none("What is built stays out of the repository:", built.map(|source| source.path));
+}
+
+#[test]
 fn no_function_is_too_long() {
     let long = sources::rust().into_iter().flat_map(|source| {
         let functions = functions(&source);
