@@ -1,7 +1,6 @@
 //! Compression, for those who ask for it. Poem has a middleware for this, which does not know the name of zstd and
 //! compresses for clients that refuse to have it.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use poem::http::{HeaderMap, HeaderValue, header};
@@ -13,28 +12,23 @@ const KNOWN: [(&str, CompressionAlgo); 3] =
     [("zstd", CompressionAlgo::ZSTD), ("br", CompressionAlgo::BR), ("gzip", CompressionAlgo::GZIP)];
 
 /// Compresses what the endpoint answers, as the request's `Accept-Encoding` has it.
-pub(crate) fn as_asked<E: Endpoint>(
-    endpoint: Arc<E>,
-    request: Request,
-) -> impl Future<Output = poem::Result<Response>> + Send {
-    async move {
-        let wanted = wanted(request.headers());
-        let mut answer = endpoint.call(request).await?.into_response();
-        let body = answer.take_body();
-        let is_empty = body.is_empty();
-        answer.set_body(body);
-        if is_empty {
-            return Ok(answer);
-        }
-        answer.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
-        // Pages are mostly base64 of random bytes: more effort would win nothing.
-        Ok(match wanted {
-            Some(algorithm) => {
-                Compress::new(answer, algorithm).with_quality(CompressionLevel::Fastest).into_response()
-            }
-            None => answer,
-        })
+pub(crate) async fn as_asked<E: Endpoint>(endpoint: Arc<E>, request: Request) -> poem::Result<Response> {
+    let wanted = wanted(request.headers());
+    let mut answer = endpoint.call(request).await?.into_response();
+    let body = answer.take_body();
+    let is_empty = body.is_empty();
+    answer.set_body(body);
+    if is_empty {
+        return Ok(answer);
     }
+    answer.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    // Pages are mostly base64 of random bytes: more effort would win nothing.
+    Ok(match wanted {
+        Some(algorithm) => {
+            Compress::new(answer, algorithm).with_quality(CompressionLevel::Fastest).into_response()
+        }
+        None => answer,
+    })
 }
 
 /// The encoding that the client likes best; none where it likes plain answers better than all that is known here.

@@ -15,13 +15,14 @@ use crate::{compression, cors, observe};
 
 /// The wire protocol of a scheduler unit: open to everybody.
 pub fn public(node: Arc<Node>) -> impl Endpoint<Output = Response> {
-    door(described_public()).with(AddData::new(node))
+    door(described_public()).with(AddData::new(node)).around(cors::allow_all).around(observe::calls)
 }
 
-/// The operator's calls. All but `/health` and the description need the token, if there is one.
+/// The operator's calls. All but `/health` and the description need the token, if there is one. Unlike the public
+/// ones they are not opened to other origins: a page in the operator's browser has no business here.
 pub fn admin(node: Arc<Node>, token: Option<String>) -> impl Endpoint<Output = Response> {
     let token = Token(token.map(Arc::from));
-    door(described_admin()).with(AddData::new(node)).with(AddData::new(token))
+    door(described_admin()).with(AddData::new(node)).with(AddData::new(token)).around(observe::calls)
 }
 
 /// The OpenAPI description of the public calls.
@@ -54,7 +55,7 @@ fn described<T: OpenApi>(api: T, title: &str, description: &str) -> OpenApiServi
         .license(LicenseObject::new("Apache-2.0"))
 }
 
-/// From the outside in: counted, open to any page, errors as JSON, panics as errors, compressed, routed.
+/// From the outside in: errors as JSON, panics as errors, compressed, routed.
 fn door<T: OpenApi + 'static>(service: OpenApiService<T, ()>) -> impl Endpoint<Output = Response> {
     Route::new()
         .at("/openapi.json", service.spec_endpoint())
@@ -63,8 +64,6 @@ fn door<T: OpenApi + 'static>(service: OpenApiService<T, ()>) -> impl Endpoint<O
         .around(compression::as_asked)
         .with(CatchPanic::new().with_handler(panicked))
         .around(error::catch)
-        .around(cors::allow_all)
-        .around(observe::calls)
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {

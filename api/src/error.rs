@@ -4,12 +4,11 @@
 //! for (a wrong method, a missing token) keep their own status and take the nearest code.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use log::ReadError;
 use poem::error::ResponseError;
-use poem::http::{StatusCode, header};
+use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use projections::IndexError;
 use scheduler::{Code, ScheduleError};
@@ -58,7 +57,7 @@ impl Failure {
     /// Something that only an operator can repair; it is logged here, once.
     pub(crate) fn internal(reason: impl fmt::Display) -> Self {
         error!(%reason, "a call could not be answered");
-        Self::new(Code::Internal, format!("this node could not answer: {reason}"))
+        Self::new(Code::Internal, "this node could not answer; its log says why")
     }
 
     /// The same text and code with a status of its own.
@@ -111,16 +110,19 @@ impl From<IndexError> for Failure {
 }
 
 /// Makes every error of the endpoint, poem's own included, the JSON that clients expect.
-pub(crate) fn catch<E: Endpoint>(
-    endpoint: Arc<E>,
-    request: Request,
-) -> impl Future<Output = poem::Result<Response>> + Send {
-    async move {
-        let called = format!("{} {}", request.method(), request.uri().path());
-        match endpoint.call(request).await {
-            Ok(answer) => Ok(answer.into_response()),
-            Err(error) if error.is::<Failure>() => Ok(error.into_response()),
-            Err(error) => Ok(foreign(&error, &called).as_response()),
+pub(crate) async fn catch<E: Endpoint>(endpoint: Arc<E>, request: Request) -> poem::Result<Response> {
+    let called = format!("{} {}", request.method(), request.uri().path());
+    match endpoint.call(request).await {
+        Ok(answer) => Ok(answer.into_response()),
+        Err(error) if error.is::<Failure>() => Ok(error.into_response()),
+        Err(error) => {
+            let mut answer = foreign(&error, &called).as_response();
+            if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+                let allowed =
+                    if called.ends_with(" /") { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
+                answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+            }
+            Ok(answer)
         }
     }
 }

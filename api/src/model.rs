@@ -167,6 +167,7 @@ pub(crate) struct Page {
 }
 
 /// An entry, or a page when the id was that of a process.
+#[expect(clippy::large_enum_variant, reason = "no value of it is ever built")]
 #[derive(Debug, Union)]
 pub(crate) enum Read {
     /// The id was that of a process.

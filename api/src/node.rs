@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use log::Log;
@@ -12,9 +13,9 @@ use tokio::task::{self, JoinHandle};
 
 use crate::error::Failure;
 
-/// How many reads may be on their threads at once. More than there are cores, because a read can wait for the disk;
-/// not many more, because all others compete with the threads that sign.
-const READERS: usize = 32;
+/// How many reads per core may be on their threads at once. More than one, because a read can wait for the disk; not
+/// many more, because all others compete with the threads that sign.
+const READERS_PER_CORE: usize = 4;
 
 /// A node as its API sees it.
 pub struct Node {
@@ -71,7 +72,8 @@ impl Node {
         projections: Vec<Position>,
         options: Options,
     ) -> Self {
-        let readers = Arc::new(Semaphore::new(READERS));
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let readers = Arc::new(Semaphore::new(cores * READERS_PER_CORE));
         Self { log, index, scheduler, projections, options, started: Instant::now(), readers }
     }
 

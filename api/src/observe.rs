@@ -1,6 +1,5 @@
 //! Every call is counted, and told at debug.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,16 +9,14 @@ use tracing::debug;
 use crate::metrics;
 
 /// Counts what the endpoint answers. An error has to be an answer by now.
-pub(crate) fn calls<E: Endpoint<Output = Response>>(
+pub(crate) async fn calls<E: Endpoint<Output = Response>>(
     endpoint: Arc<E>,
     request: Request,
-) -> impl Future<Output = poem::Result<Response>> + Send {
-    async move {
-        let (started, method, uri) = (Instant::now(), request.method().clone(), request.uri().clone());
-        let answer = endpoint.call(request).await?;
-        let (status, took) = (answer.status(), started.elapsed());
-        metrics::answered(metrics::route(uri.path()), &method, status, took);
-        debug!(%method, %uri, status = status.as_u16(), ?took, "answered");
-        Ok(answer)
-    }
+) -> poem::Result<Response> {
+    let (started, method, uri) = (Instant::now(), request.method().clone(), request.uri().clone());
+    let answer = endpoint.call(request).await?;
+    let (status, took) = (answer.status(), started.elapsed());
+    metrics::answered(metrics::route(uri.path()), &method, status, took);
+    debug!(%method, %uri, status = status.as_u16(), ?took, "answered");
+    Ok(answer)
 }

@@ -128,42 +128,40 @@ impl Page {
 
     /// Adds one event, or finds that it belongs to the next page.
     fn take(&mut self, event: &EventRef<'_>, out: &mut Vec<u8>) -> Result<Then, ReadError> {
-        let may_end = self.begun && self.may_end_before(event);
-        if self.left == 0 && may_end {
+        if self.left == 0 && self.may_end_before(event) {
             return Ok(Then::NextPage);
         }
         let start = out.len();
         if self.begun {
             out.push(b',');
         }
-        self.renderer.edge(out, event, self.by).map_err(|reason| damaged(event, &reason))?;
+        let time = self.renderer.edge(out, event, self.by).map_err(|reason| damaged(event, &reason))?;
         let length = out.len() - start;
-        if length > self.room && may_end {
+        if length > self.room && self.may_end_before(event) {
             out.truncate(start);
             return Ok(Then::NextPage);
         }
-        self.advance(event, length);
+        self.advance(event.nonce, time.unwrap_or_default(), length);
         Ok(if out.len() >= PIECE && self.rest.is_some() { Then::NextPiece } else { Then::More })
     }
 
-    fn advance(&mut self, event: &EventRef<'_>, length: usize) {
+    fn advance(&mut self, nonce: Option<Nonce>, time: &str, length: usize) {
         self.begun = true;
         self.left = self.left.saturating_sub(1);
         self.room = self.room.saturating_sub(length);
-        self.rest = match (event.nonce, self.rest) {
+        self.rest = match (nonce, self.rest) {
             (Some(nonce), Some((_, last))) if nonce < last => Some((nonce.next(), last)),
             _ => None,
         };
-        if self.by == Cursor::Time {
-            self.last_time.clear();
-            self.last_time.push_str(time_of(event));
-        }
+        self.last_time.clear();
+        self.last_time.push_str(time);
     }
 
-    /// Whether the next page would start with this event. By time it would not when the event has the time of the
-    /// last edge, as can be in imported histories: a page goes on until the time changes, lest that event be lost.
+    /// Whether the next page may start with this event. There is one at least on each. By time it must not have the
+    /// time of the last one, as can be in imported histories: a page goes on until the time changes, lest that event
+    /// be lost.
     fn may_end_before(&self, event: &EventRef<'_>) -> bool {
-        self.by == Cursor::Nonce || self.last_time != time_of(event)
+        self.begun && (self.by == Cursor::Nonce || self.last_time != time_of(event))
     }
 }
 

@@ -66,6 +66,34 @@ impl Parameter for String {
     }
 }
 
+/// How many fields may be left out of an assigned message, and how long their names may be together: each becomes a
+/// tag of an item that other services have to take.
+const EXCLUDED_MAX: usize = 32;
+const EXCLUDED_BYTES: usize = 1024;
+
+/// Names of fields, separated by commas.
+#[derive(Debug)]
+pub(crate) struct Fields(pub(crate) Vec<String>);
+
+impl Parameter for Fields {
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            example: Some(json!("data,tags")),
+            max_length: Some(EXCLUDED_BYTES),
+            ..MetaSchema::new("string")
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        let fields: Vec<_> =
+            text.split(',').filter(|field| !str::is_empty(field)).map(str::to_owned).collect();
+        if fields.len() > EXCLUDED_MAX || text.len() > EXCLUDED_BYTES {
+            return Err(format!("expected at most {EXCLUDED_MAX} fields in {EXCLUDED_BYTES} bytes"));
+        }
+        Ok(Self(fields))
+    }
+}
+
 /// A parameter that has to be there.
 #[derive(Debug)]
 pub(crate) struct Needed<T>(pub(crate) T);
@@ -161,6 +189,9 @@ mod tests {
         }
         for text in ["0", "-1", "x"] {
             assert!(Given::<NonZeroU64>::parse_from_parameter(text).is_err(), "{text}");
+        }
+        for text in ["data,".repeat(33), "x".repeat(1025)] {
+            assert!(Given::<Fields>::parse_from_parameter(&text).is_err(), "{text}");
         }
         for text in ["", "abc", "undefined", "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbs!"] {
             assert!(Needed::<Id>::parse_from_parameter(text).is_err(), "{text}");

@@ -17,7 +17,7 @@ use crate::error::Failure;
 use crate::model;
 use crate::node::Node;
 use crate::page::{Page, Span, damaged};
-use crate::params::{Flag, Given, Needed};
+use crate::params::{Fields, Flag, Given, Needed};
 use crate::refusals::{NoSuchCall, ReadRefusal, Unwell, WriteRefusal};
 use crate::render::{Cursor, Renderer};
 
@@ -46,6 +46,7 @@ impl PublicApi {
     /// and can be read. A spawn that is sent again is answered as the first time; a message is refused.
     ///
     /// With `assign` the body is empty, and the transaction of that id is scheduled for the process `process-id`.
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the call")]
     #[oai(path = "/", method = "post", tag = "Group::Write", operation_id = "schedule")]
     async fn schedule(
         &self,
@@ -59,7 +60,7 @@ impl PublicApi {
         #[oai(name = "base-layer")]
         base_layer: Query<Flag>,
         /// Fields that the assigned message leaves out, separated by commas.
-        exclude: Query<Given<String>>,
+        exclude: Query<Given<Fields>>,
         /// The data item.
         item: ItemBody,
     ) -> Result<Json<model::Scheduled>, WriteRefusal> {
@@ -67,8 +68,7 @@ impl PublicApi {
         let scheduled = match (process.0.0, assign.0.0) {
             (_, None) => scheduler.schedule(item.read(node.options.max_body).await?).await?,
             (Some(process), Some(transaction)) => {
-                let exclude = exclude.0.0.iter().flat_map(|fields| fields.split(','));
-                let exclude = exclude.filter(|field| !field.is_empty()).map(str::to_owned).collect();
+                let exclude = exclude.0.0.map_or(vec![], |fields| fields.0);
                 let process = process.into();
                 scheduler
                     .assign(AssignOrder { process, transaction, base_layer: base_layer.0.0, exclude })

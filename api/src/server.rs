@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use poem::IntoEndpoint;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, warn};
@@ -64,12 +65,25 @@ where
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    let mut is_short = false;
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &room) => accepted,
             () = &mut shutdown => break,
         };
-        let Some((socket, remote, permit)) = accepted else { continue };
+        let (socket, remote, permit) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Told once, not ten times a second, until it is over.
+                if !is_short {
+                    warn!(%local, %error, "no connections can be accepted");
+                }
+                is_short = true;
+                time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        is_short = false;
         while connections.try_join_next().is_some() {}
         let connection = connection::serve(socket, local, remote, endpoint.clone(), stopped.clone(), limits);
         connections.spawn(async move {
@@ -86,22 +100,14 @@ where
     Ok(())
 }
 
-type Accepted = (TcpStream, std::net::SocketAddr, tokio::sync::OwnedSemaphorePermit);
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 
-/// The next connection, as soon as there is room for it; none when there was none in the end.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<Accepted> {
-    let permit = room.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((socket, remote)) => {
-            if let Err(error) = socket.set_nodelay(true) {
-                debug!(%remote, %error, "the client was gone before it was served");
-            }
-            Some((socket, remote, permit))
-        }
-        Err(error) => {
-            warn!(%error, "a connection could not be accepted");
-            time::sleep(PAUSE).await;
-            None
-        }
+/// The next connection, as soon as there is room for it.
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
+    let permit = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (socket, remote) = listener.accept().await?;
+    if let Err(error) = socket.set_nodelay(true) {
+        debug!(%remote, %error, "the client was gone before it was served");
     }
+    Ok((socket, remote, permit))
 }

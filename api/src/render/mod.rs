@@ -27,7 +27,7 @@ pub struct Renderer {
     owners: Owners,
 }
 
-/// What an assignment's tags say that the rest of the answer needs.
+/// What an assignment's tags say that the rest of the answer needs: the first of each name.
 #[derive(Clone, Copy, Default)]
 struct Marks<'a> {
     message: Option<&'a str>,
@@ -42,11 +42,16 @@ impl Renderer {
         Self { process, show_anchor, owners: Owners::default() }
     }
 
-    /// Appends `{"node", "cursor"}`.
+    /// Appends `{"node", "cursor"}`, and tells the assignment's timestamp, if there is one.
     ///
     /// # Errors
     /// When the tags of the item or of the assignment cannot be read; what was appended by then is no JSON.
-    pub fn edge(&mut self, out: &mut Vec<u8>, event: &EventRef<'_>, cursor: Cursor) -> Result<(), TagsError> {
+    pub fn edge<'a>(
+        &mut self,
+        out: &mut Vec<u8>,
+        event: &EventRef<'a>,
+        cursor: Cursor,
+    ) -> Result<Option<&'a str>, TagsError> {
         out.extend_from_slice(b"{\"node\":");
         let marks = self.write_node(out, event)?;
         out.extend_from_slice(b",\"cursor\":");
@@ -59,7 +64,7 @@ impl Renderer {
             }
         }
         out.push(b'}');
-        Ok(())
+        Ok(marks.timestamp)
     }
 
     /// Appends `{"assignment", "message"}`: null is the assignment of a process that was spawned without one, and
@@ -214,7 +219,7 @@ impl<'a> Marks<'a> {
             "Block-Height" => &mut self.block,
             _ => return,
         };
-        *place = Some(tag.value);
+        place.get_or_insert(tag.value);
     }
 }
 

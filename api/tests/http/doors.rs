@@ -37,6 +37,11 @@ async fn every_answer_is_open_to_any_origin() {
         let answer = ask(&node, method.clone(), path).await;
         assert_eq!(answer.status().as_u16(), status, "{method} {path}");
         assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*", "{method} {path}");
+        assert_eq!(
+            answer.headers().contains_key(header::ALLOW),
+            [204, 405].contains(&status),
+            "{method} {path}"
+        );
         if status >= 400 {
             assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/json", "{method} {path}");
             let refusal: Value = answer.json().await.unwrap();

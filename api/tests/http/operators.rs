@@ -36,7 +36,9 @@ async fn health_and_description_need_none() {
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
     }
     let described = node.http.get(format!("{}/openapi.json", node.admin.url)).send().await.unwrap();
+    let described_headers = described.headers().clone();
     assert_eq!(described.text().await.unwrap().trim(), api::admin_openapi().trim());
+    assert!(described_headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).is_none());
     // What operators call is not on the public door.
     assert_eq!(node.get("/status").await.0, 400);
 }

@@ -120,7 +120,8 @@ proptest! {
                 (Cursor::Nonce, case.nonce.unwrap_or(0).to_string())
             };
             let expected = json!({ "node": plain::node(&event, show_anchor), "cursor": cursor });
-            prop_assert_eq!(parsed(|out| renderer.edge(out, &event, by).unwrap()), expected);
+            let edge = parsed(|out| assert_eq!(renderer.edge(out, &event, by).unwrap(), time));
+            prop_assert_eq!(edge, expected);
             prop_assert_eq!(
                 parsed(|out| renderer.node(out, &event).unwrap()),
                 plain::node(&event, show_anchor)
