@@ -17,6 +17,11 @@ use tempfile::TempDir;
 
 const USERS: u64 = 1_000;
 
+/// Where a disk is under it.
+fn on_disk() -> TempDir {
+    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
 /// Without a disk under it, a sync costs nothing: this is what the path costs by itself.
 fn no_disk() -> TempDir {
     TempDir::new_in("/dev/shm").unwrap()
@@ -28,7 +33,7 @@ fn rocks(path: &Path) -> LocalLog<Rocks> {
 
 fn append(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("append");
-    let (shm, disk) = (no_disk(), TempDir::new_in(".").unwrap());
+    let (shm, disk) = (no_disk(), on_disk());
     append_to(&mut group, "memory", &LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap());
     append_to(&mut group, "rocks without sync", &rocks(shm.path()));
     append_to(&mut group, "rocks", &rocks(disk.path()));
@@ -110,30 +115,29 @@ fn read(criterion: &mut Criterion) {
 /// Not timed: prints what 50,000 messages of the usual size take, in few processes and in many.
 fn size(_: &mut Criterion) {
     for processes in [10, 5_000] {
-        let dir = no_disk();
+        let dir = on_disk();
         let log = rocks(dir.path());
         let term = log.identity().term;
         let mut cords: Vec<_> = (0..processes).map(|seed| Cord::noisy(seed, USERS)).collect();
         for cord in &mut cords {
             log.enqueue(term, vec![cord.spawn()]).unwrap().wait().unwrap();
         }
-        let start = log.size_on_disk().unwrap();
-        for round in 0..50_000 / 10 {
-            let events = (0..10).map(|n| cords[(round * 10 + n) % processes as usize].message()).collect();
+        for round in 0..50_000 / 50 {
+            let events = (0..50).map(|n| cords[(round * 50 + n) % processes as usize].message()).collect();
             log.enqueue(term, events).unwrap().wait().unwrap();
         }
         let open = log.size_on_disk().unwrap();
+        log.seal();
+        let closed = log.size_on_disk().unwrap();
         drop(log);
         let opening = Instant::now();
-        let log = rocks(dir.path());
+        drop(rocks(dir.path()));
         let opening = opening.elapsed();
-        let closed = log.size_on_disk().unwrap();
         println!(
-            "50,000 messages in {processes} processes: {} bytes each while open ({} without the spawns), {} after \
-             closing; opening took {opening:?}",
-            open / 50_000,
-            (open - start) / 50_000,
-            closed / 50_000,
+            "50,000 messages in {processes} processes: {} bytes per event while open, {} after closing; opening \
+             took {opening:?}",
+            open / (50_000 + processes),
+            closed / (50_000 + processes),
         );
     }
 }

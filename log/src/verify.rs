@@ -316,3 +316,6 @@ fn reason(error: ReadError) -> String {
         ReadError::Store(reason) => reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,8 +60,8 @@ impl World {
         }
         let mut cord = Cord::new(number.into());
         let waiting = self.waiting.iter().flat_map(|(_, batch)| batch);
-        let before = self.durable.iter().chain(waiting).chain(together);
-        let last = before.filter(|append| append.process == cord.process).next_back();
+        let mut before = self.durable.iter().chain(waiting).chain(together);
+        let last = before.rfind(|append| append.process == cord.process);
         match last {
             None => cord.spawn(),
             Some(last) => {

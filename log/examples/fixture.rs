@@ -1,0 +1,37 @@
+//! Writes a small store of the present format, as it is kept under `tests/fixtures` for each format that was released.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+#[path = "../src/samples.rs"]
+#[allow(dead_code, reason = "not all of it is needed here")]
+mod samples;
+
+use std::{env, fs, mem};
+
+use log::{Engine, LocalLog, Log, Rocks, RocksOptions, Term};
+use samples::{Cord, fact};
+
+fn main() {
+    let path = env::args().nth(1).expect("usage: fixture DIRECTORY");
+    let rocks = Rocks::open(&path, RocksOptions::default()).unwrap();
+    let log = LocalLog::open(rocks, None).unwrap();
+    let append = |term, batch| log.enqueue(Term(term), batch).unwrap().wait().unwrap();
+    let (mut new, mut old, mut rsa) = (Cord::new(1), Cord::new(2), Cord::noisy(3, 1));
+    old.imported = true;
+    append(1, vec![new.spawn(), old.spawn_unassigned(), rsa.spawn(), fact("first")]);
+    append(1, vec![new.message(), old.message(), rsa.message(), new.assigned()]);
+    old.messages(2);
+    new.data_len = 20_000;
+    append(1, vec![old.message(), new.message()]);
+    log.raise_term(Term(2)).unwrap().wait().unwrap();
+    // What comes now stays in the write-ahead log: the store is left as a crash leaves it.
+    log.engine().settle();
+    append(2, vec![rsa.message(), fact("second")]);
+    mem::forget(log);
+    for file in fs::read_dir(&path).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        if ["LOG", "LOCK", "OPTIONS"].iter().any(|needless| name.starts_with(needless)) {
+            fs::remove_file(file.path()).unwrap();
+        }
+    }
+}

@@ -1,0 +1,282 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use ans104::Id;
+
+use crate::engine::{Batch, Memory};
+use crate::ids::{HashChain, Nonce, Timestamp};
+use crate::record::Draft;
+use crate::samples::{Cord, Noise, fact};
+use crate::suite::{OnMemory, Setup, append};
+use crate::{Append, Body, Knot, stored};
+
+use super::*;
+
+/// What verification says, signatures included.
+fn faults(log: &LocalLog<Memory>) -> (Summary, Vec<String>) {
+    let mut faults = Vec::new();
+    let summary = log.verify(NonZeroUsize::new(2), &mut |notice| {
+        if let Notice::Fault(fault) = notice {
+            faults.push(fault.to_string());
+        }
+    });
+    assert_eq!(summary.faults + summary.inherited, faults.len() as u64);
+    (summary, faults)
+}
+
+/// Exactly one fault, that begins and ends so.
+fn check_one(log: &LocalLog<Memory>, begin: &str, end: &str) {
+    let (summary, faults) = faults(log);
+    assert!(!summary.is_sound());
+    assert!(faults.len() == 1, "{faults:#?}");
+    assert!(faults[0].starts_with(begin) && faults[0].ends_with(end), "{faults:#?}");
+}
+
+fn sound_log() -> (LocalLog<Memory>, Cord) {
+    let log = OnMemory::default().log();
+    let (mut cord, mut old) = (Cord::new(1), Cord::new(2));
+    append(&log, vec![cord.spawn(), fact("a"), old.spawn_unassigned()]);
+    append(&log, vec![cord.message(), old.message(), cord.assigned(), fact("b"), cord.message()]);
+    (log, cord)
+}
+
+fn key(cord: &Cord, nonce: u64) -> EventKey {
+    EventKey { process: cord.process, nonce: Some(Nonce::new(nonce)) }
+}
+
+fn put(log: &LocalLog<Memory>, table: Table, key: Key, value: Vec<u8>) {
+    let mut batch = Batch::default();
+    batch.put(table, key, value);
+    log.engine().commit(&batch).unwrap();
+}
+
+fn get(log: &LocalLog<Memory>, table: Table, key: Key) -> Vec<u8> {
+    log.engine().get(table, key.as_ref()).unwrap().unwrap().to_vec()
+}
+
+#[test]
+fn a_sound_log_has_no_faults() {
+    let (log, _) = sound_log();
+    let mut last = None;
+    let summary = log.verify(NonZeroUsize::new(2), &mut |notice| last = Some(notice));
+    let expected =
+        Summary { events: 8, processes: 3, signatures: 10, faults: 0, inherited: 0, complete: true };
+    assert_eq!(summary, expected);
+    assert!(summary.is_sound());
+    assert_eq!(last, Some(Notice::Progress { done: 16, total: 16 }));
+}
+
+#[test]
+fn an_empty_log_is_sound() {
+    let (summary, faults) = faults(&OnMemory::default().log());
+    assert!(summary.is_sound() && faults.is_empty());
+}
+
+#[test]
+fn only_what_was_durable_at_the_beginning_is_looked_at() {
+    let (log, mut cord) = sound_log();
+    let mut no_fault = |notice| assert!(matches!(notice, Notice::Progress { .. }), "{notice:?}");
+    let mut verification = Verification::new(log.reader(), Some(Seq::new(3)), &mut no_fault);
+    append(&log, vec![cord.message()]);
+    verification.check_store();
+    let summary = verification.run(None);
+    assert!(summary.is_sound());
+    assert_eq!(summary.events, 4);
+}
+
+#[test]
+fn damage_is_found_where_it_is() {
+    let (log, cord) = sound_log();
+    let place = Key::event(key(&cord, 1));
+    let mut bytes = get(&log, Table::Events, place);
+    bytes[50] ^= 1;
+    put(&log, Table::Events, place, bytes);
+    check_one(&log, &format!("process {} nonce 1: the checksum is", cord.process), "");
+}
+
+#[test]
+fn what_is_in_one_table_only_is_found() {
+    let (log, cord) = sound_log();
+    put(&log, Table::Order, Key::order(Seq::new(3)), Key::event(key(&cord, 9)).as_ref().to_vec());
+    let (_, found) = faults(&log);
+    let event = format!(
+        "process {} nonce 1, sequence number 3: another event has its place in the order",
+        cord.process
+    );
+    assert_eq!(found, [event]);
+
+    let setup = OnMemory::default();
+    let log = setup.log();
+    append(&log, vec![fact("a"), fact("b"), fact("c")]);
+    let lost = Key::event(EventKey { process: ProcessId::NODE, nonce: Some(Nonce::new(1)) });
+    setup.0.edit(Table::Events, |events| drop(events.remove(lost.as_ref())));
+    setup.0.edit(Table::Order, |order| drop(order.remove(Key::order(Seq::ZERO).as_ref())));
+    let (_, found) = faults(&log);
+    let node = ProcessId::NODE;
+    let expected = [
+        format!("process {node} nonce 0, sequence number 0: it has no place in the order"),
+        format!("process {node} nonce 2, sequence number 2: nonce 2 where 1 comes next"),
+        "sequence number 0: nothing from here to 0".to_owned(),
+    ];
+    assert_eq!(found[..2], expected[..2]);
+    assert_eq!(found.last(), Some(&expected[2]));
+}
+
+#[test]
+fn the_order_speaks_of_what_is_missing() {
+    let setup = OnMemory::default();
+    let log = setup.log();
+    let mut cord = Cord::new(1);
+    append(&log, vec![cord.spawn(), cord.message()]);
+    let lost = Key::event(key(&cord, 1));
+    setup.0.edit(Table::Events, |events| drop(events.remove(lost.as_ref())));
+    let (_, found) = faults(&log);
+    let process = cord.process;
+    let expected = [
+        format!("head of process {process}: it points to number 1, the newest event is number 0"),
+        format!("process {process} nonce 1, sequence number 1: the event is missing"),
+        format!("head of process {process}: the event that it points to is missing"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn heads_are_compared() {
+    let (log, cord) = sound_log();
+    let place = Key::head(cord.process);
+    let mut head = log.head(cord.process).unwrap().unwrap();
+    let good = get(&log, Table::Heads, place);
+    head.last.as_mut().unwrap().chain = HashChain::from_bytes([0; 32]);
+    put(&log, Table::Heads, place, stored::seal(&place, stored::write_head(&head)));
+    check_one(&log, &format!("head of process {}: it says Some(Knot", cord.process), "");
+    put(&log, Table::Heads, place, vec![0; 5]);
+    check_one(&log, &format!("head of process {}: the checksum is wrong", cord.process), "");
+    put(&log, Table::Heads, place, good);
+    let stranger = Cord::new(99);
+    let place = Key::head(stranger.process);
+    put(&log, Table::Heads, place, stored::seal(&place, stored::write_head(&head)));
+    check_one(
+        &log,
+        &format!("head of process {}", stranger.process),
+        "the event that it points to is missing",
+    );
+}
+
+#[test]
+fn strange_keys_are_reported_and_passed() {
+    let (log, _) = sound_log();
+    let setup_key = Key::owner(crate::keys::OwnerNumber::FIRST);
+    put(&log, Table::Heads, setup_key, vec![1]);
+    check_one(&log, "table of heads, key 6e00000001", "it is no process");
+}
+
+/// A process whose third event has an assignment that is wrong in one way.
+fn flawed(imported: bool, flaw: impl FnOnce(&mut Cord, Knot, Id) -> (Vec<u8>, Knot)) -> LocalLog<Memory> {
+    let log = OnMemory::default().log();
+    let mut cord = Cord::new(1);
+    cord.imported = imported;
+    append(&log, vec![cord.spawn(), cord.message()]);
+    let Append { body, knot, process, .. } = cord.message();
+    let Body::Scheduled { item, .. } = body else { panic!("a message is scheduled") };
+    let message = ans104::Item::split(&item).unwrap().id();
+    let (assignment, knot) = flaw(&mut cord, knot.unwrap(), message);
+    let assignment_id = ans104::Item::split(&assignment).unwrap().id().into();
+    let body = Body::Scheduled { item, assignment, deep_hash: None };
+    let knot = Some(Knot { assignment: assignment_id, ..knot });
+    append(&log, vec![Append { process, body, knot, imported }]);
+    log
+}
+
+#[test]
+fn flaws_of_assignments_are_found_and_blamed_on_whom_they_belong_to() {
+    type Flaw = fn(&mut Cord, Knot, Id) -> (Vec<u8>, Knot);
+    let flaws: [(Flaw, &str); 6] = [
+        (
+            |cord, knot, message| {
+                let knot = Knot { chain: HashChain::from_bytes([9; 32]), ..knot };
+                (cord.sign_assignment(knot.nonce, knot.chain, knot.timestamp, Some(message)), knot)
+            },
+            "the assignment's Hash-Chain is CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk, not",
+        ),
+        (
+            |cord, knot, message| {
+                let knot = Knot { timestamp: Timestamp::new(1_700_000_000_013), ..knot };
+                (cord.sign_assignment(knot.nonce, knot.chain, knot.timestamp, Some(message)), knot)
+            },
+            "the assignment's Timestamp 1700000000013 does not come after 1700000000013",
+        ),
+        (
+            |cord, knot, message| {
+                let other = Nonce::new(7);
+                (cord.sign_assignment(other, knot.chain, knot.timestamp, Some(message)), knot)
+            },
+            "the assignment's Nonce is 7, not 2",
+        ),
+        (
+            |cord, knot, _| {
+                let other = Id::from_bytes([9; 32]);
+                (cord.sign_assignment(knot.nonce, knot.chain, knot.timestamp, Some(other)), knot)
+            },
+            "the assignment's Message is CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk, not",
+        ),
+        (
+            |cord, knot, _| (cord.sign_assignment(knot.nonce, knot.chain, knot.timestamp, None), knot),
+            "the assignment's Message is missing or malformed, it should be",
+        ),
+        (
+            |cord, knot, message| {
+                let mut bytes = cord.sign_assignment(knot.nonce, knot.chain, knot.timestamp, Some(message));
+                bytes[20] ^= 1;
+                (bytes, knot)
+            },
+            "the assignment's signature is wrong",
+        ),
+    ];
+    for (flaw, what) in flaws {
+        for imported in [false, true] {
+            let (summary, found) = faults(&flawed(imported, flaw));
+            assert!(found.len() == 1 && found[0].contains(what), "{what}: {found:#?}");
+            assert_eq!(found[0].ends_with(" (inherited)"), imported, "{found:#?}");
+            assert_eq!(summary.is_sound(), imported);
+        }
+    }
+}
+
+#[test]
+fn gaps_of_imports_are_inherited_and_told_once() {
+    let log = OnMemory::default().log();
+    let mut cord = Cord::new(1);
+    cord.imported = true;
+    let spawn = cord.spawn();
+    let _lost = cord.messages(3);
+    append(&log, vec![spawn, cord.message()]);
+    cord.imported = false;
+    append(&log, vec![cord.message()]);
+    let (summary, found) = faults(&log);
+    assert_eq!((summary.faults, summary.inherited), (0, 1), "{found:#?}");
+    assert!(found[0].contains("nonce 4 where 1 comes next"), "{found:#?}");
+}
+
+/// Whatever stands in the tables, verification comes to an end, and says that it is not sound.
+#[test]
+fn noise_does_not_stop_it() {
+    for seed in 0..200 {
+        let (log, cord) = sound_log();
+        let mut noise = Noise::new(seed);
+        let table = Table::ALL[seed as usize % 3];
+        let place = match table {
+            Table::Events => Key::event(key(&cord, noise.number() % 6)),
+            Table::Order => Key::order(Seq::new(noise.number() % 8)),
+            _ => Key::head(cord.process),
+        };
+        let len = noise.number() as usize % 100;
+        let mut value = noise.bytes(len);
+        if table == Table::Events && seed % 2 == 0 {
+            // A record that is right in itself and says something else.
+            let draft = Draft::new(&Body::Fact(value), false).unwrap();
+            value = draft.finish(&place, Seq::new(noise.number() % 8), None, None);
+        }
+        put(&log, table, place, value);
+        let (summary, found) = faults(&log);
+        assert!(!summary.is_sound() && !found.is_empty(), "seed {seed}");
+    }
+}
