@@ -3,24 +3,24 @@
 //! Every command is a clap `Args` struct beside its code, with a `run` that writes what was asked for to the
 //! output it is given and everything else to standard error.
 
-mod bench;
-mod cli;
-mod client;
-#[cfg(test)]
-mod commands_tests;
-mod completions;
-mod compose;
 mod env_file;
+mod cli;
 mod failure;
-mod node;
 mod output;
-mod read;
-mod send;
+mod client;
+mod compose;
+mod wallet;
 mod spawn;
+mod send;
+mod read;
 mod status;
+mod completions;
+mod bench;
+mod node;
 #[cfg(test)]
 mod testing;
-mod wallet;
+#[cfg(test)]
+mod commands_tests;
 
 pub use cli::Cli;
 pub use env_file::read_env_file;

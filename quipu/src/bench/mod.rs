@@ -3,18 +3,18 @@
 //! The phases follow each other, so that none disturbs another: the floor of RSA signatures, signing the workload,
 //! posting it, reading it back, checking all of it.
 
-mod acks;
 mod args;
-mod check;
+mod progress;
 mod cpu;
 mod floor;
-mod history;
+mod workload;
 mod post;
-mod progress;
+mod acks;
 mod read;
 mod rebuild;
+mod history;
+mod check;
 mod report;
-mod workload;
 
 use std::collections::HashMap;
 use std::io::{self, Write};

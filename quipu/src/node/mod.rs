@@ -2,13 +2,13 @@
 
 mod args;
 mod defaults;
-mod dev;
-mod logging;
-mod running;
 mod settings;
-mod store;
-mod su;
+mod logging;
 mod telemetry;
+mod store;
+mod running;
+mod su;
+mod dev;
 mod verify;
 
 pub use args::{DevArgs, SuArgs, VerifyArgs};
