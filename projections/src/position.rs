@@ -65,11 +65,8 @@ impl Position {
     pub async fn applied(&mut self, seq: Seq) -> Result<(), Behind> {
         let done = |state: &State| state.position.is_some_and(|position| position >= seq);
         let stopped = || Behind { name: self.name, reason: "it has stopped".into() };
-        let state = self
-            .state
-            .wait_for(|state| done(state) || state.error.is_some())
-            .await
-            .map_err(|_| stopped())?;
+        let state =
+            self.state.wait_for(|state| done(state) || state.error.is_some()).await.map_err(|_| stopped())?;
         match &state.error {
             Some(reason) if !done(&state) => Err(Behind { name: self.name, reason: reason.clone() }),
             _ => Ok(()),
@@ -86,7 +83,8 @@ impl Position {
         let state = self.state.borrow().clone();
         let ahead = |seq: Option<Seq>| seq.map_or(0, |seq| seq.next().get());
         let lag_events = ahead(tail).saturating_sub(ahead(state.position));
-        let lag = state.behind_since.filter(|_| lag_events > 0).map_or(Duration::ZERO, |since| since.elapsed());
+        let lag =
+            state.behind_since.filter(|_| lag_events > 0).map_or(Duration::ZERO, |since| since.elapsed());
         ProjectionStatus {
             name: self.name,
             position: state.position,

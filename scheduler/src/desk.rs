@@ -60,7 +60,10 @@ impl Desk {
     /// Stops scheduling for good. What the log was given may or may not be there: only a restart can tell.
     pub(crate) fn halt(&self, reason: &str) {
         if self.halted.set(reason.into()).is_ok() {
-            error!(reason, "scheduling stops; mend the cause and restart the node, nothing acknowledged is lost");
+            error!(
+                reason,
+                "scheduling stops; mend the cause and restart the node, nothing acknowledged is lost"
+            );
         }
     }
 
@@ -145,8 +148,7 @@ impl Desk {
             Intake::Message { .. } => (Some(id), [].as_slice()),
             Intake::Assign { exclude, .. } => (Some(id), exclude.as_slice()),
         };
-        let assignment =
-            Assignment { process: lane.process, place, height, timestamp, message, exclude };
+        let assignment = Assignment { process: lane.process, place, height, timestamp, message, exclude };
         let started = Instant::now();
         let (bytes, assignment) = assignment.sign(self.signer.as_ref())?;
         metrics::signed(started.elapsed());

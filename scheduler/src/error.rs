@@ -130,7 +130,9 @@ pub enum ScheduleError {
     #[error("the gateway could not be asked: {0}")]
     Gateway(#[from] GatewayError),
     /// No block height was ever known.
-    #[error("no block height is known yet: the Arweave gateway has not answered since this node first started")]
+    #[error(
+        "no block height is known yet: the Arweave gateway has not answered since this node first started"
+    )]
     NoHeight,
     /// The log takes no more writes.
     #[error("nothing can be scheduled: {0}")]
@@ -172,7 +174,9 @@ impl ScheduleError {
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::Gateway(_) | Self::BadTransaction { .. } => Code::GatewayError,
             Self::NoHeight | Self::Halted(_) | Self::Busy(_) | Self::Behind(_) => Code::Unavailable,
-            Self::Log(_) | Self::Index(_) | Self::Sign(_) | Self::NoTimestamp(_) | Self::Lost => Code::Internal,
+            Self::Log(_) | Self::Index(_) | Self::Sign(_) | Self::NoTimestamp(_) | Self::Lost => {
+                Code::Internal
+            }
         }
     }
 }

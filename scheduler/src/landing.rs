@@ -54,9 +54,9 @@ pub(crate) async fn land_all(
                 }
                 landed.map(|()| scheduled)
             }
-            Outcome::Duplicate => desk
-                .check_running()
-                .and(Err(ScheduleError::Duplicate { process: lane.process, id })),
+            Outcome::Duplicate => {
+                desk.check_running().and(Err(ScheduleError::Duplicate { process: lane.process, id }))
+            }
             Outcome::SpawnedAgain => {
                 desk.check_running().and_then(|()| first_answer(desk.log.as_ref(), lane.process))
             }

@@ -69,6 +69,9 @@ mod tests {
             lanes.get(process(number));
         }
         assert!(lanes.lanes.lock().unwrap().len() <= 3, "the table stays bounded");
-        assert!(Arc::ptr_eq(&held, &lanes.get(process(1))), "a lane in use stays the one lane of its process");
+        assert!(
+            Arc::ptr_eq(&held, &lanes.get(process(1))),
+            "a lane in use stays the one lane of its process"
+        );
     }
 }

@@ -18,7 +18,11 @@ const CODE: &str = "code";
 /// Registers the help texts of this crate's metrics.
 pub fn describe() {
     describe_histogram!(VERIFY_SECONDS, Unit::Seconds, "Time to parse and verify an item");
-    describe_histogram!(WAIT_SECONDS, Unit::Seconds, "Time from a request to its turn in the lane of its process");
+    describe_histogram!(
+        WAIT_SECONDS,
+        Unit::Seconds,
+        "Time from a request to its turn in the lane of its process"
+    );
     describe_histogram!(SIGN_SECONDS, Unit::Seconds, "Time to sign an assignment");
     describe_histogram!(ANSWER_SECONDS, Unit::Seconds, "Time from a request to its durable answer");
     describe_counter!(SCHEDULED, Unit::Count, "Messages, processes and assignments that were acknowledged");

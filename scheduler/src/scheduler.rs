@@ -195,10 +195,8 @@ impl Shared {
     /// Runs on a worker: holds the item against the rules and queues it in its lane.
     pub(crate) fn check(self: Arc<Self>, item: Bytes, answer: Answer) {
         let started = Instant::now();
-        let rules = Rules {
-            deep_hash_checks: self.deep_hash_checks,
-            is_known: &|process| self.is_known(process),
-        };
+        let rules =
+            Rules { deep_hash_checks: self.deep_hash_checks, is_known: &|process| self.is_known(process) };
         let admitted = rules.admit(item);
         metrics::verified(started.elapsed());
         match admitted {

@@ -90,12 +90,7 @@ impl Work {
 }
 
 /// Works one lane by one order and queues it again if it has more.
-pub(crate) fn work_lane(
-    desk: &Desk,
-    work: &Work,
-    landing: &mpsc::UnboundedSender<Flight>,
-    lane: Arc<Lane>,
-) {
+pub(crate) fn work_lane(desk: &Desk, work: &Work, landing: &mpsc::UnboundedSender<Flight>, lane: Arc<Lane>) {
     let flight = catch_unwind(AssertUnwindSafe(|| desk.work(&lane))).unwrap_or_else(|_| {
         // Nobody knows where the process stands now: only the log does, and a restart asks it.
         desk.halt("a worker panicked while it scheduled a message");

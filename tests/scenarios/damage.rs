@@ -115,12 +115,17 @@ async fn check_served(written: &Written, damage: &str) {
     let copy = folder();
     copy_folder(&written.launch.data(), &copy.path().join("data"));
     let launch = Launch::su(copy.path());
-    let mut program = launch.program();
+    let program = launch.program();
     let serves = |line: &str| line.contains("\"scheduling on").then_some(());
     if program.stderr().find(PATIENCE, serves).is_none() {
-        let told = program.stderr().text();
-        assert!(program.ended().is_some_and(|status| status.code() == Some(1)), "{damage}: {told}");
-        assert!(told.contains("quipu: ") && !told.contains("panicked"), "{damage}: {told}");
+        let refused = program.finish();
+        assert_eq!(refused.code, Some(1), "{damage}: {}", refused.stderr);
+        let told = refused.stderr.lines().last().unwrap_or_default();
+        assert!(
+            told.starts_with("quipu: ") && !refused.stderr.contains("panicked"),
+            "{damage}: {}",
+            refused.stderr
+        );
         return;
     }
     drop(program);

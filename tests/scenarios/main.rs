@@ -1,7 +1,9 @@
 //! Real nodes as processes on loopback: whether they keep what they promise when they are killed, starved, damaged,
 //! flooded and stopped. See `quipu_tests` for what the scenarios are made of.
 
+mod bench;
 mod bodies;
+mod checks;
 mod conformance;
 mod damage;
 mod dev;

@@ -68,6 +68,14 @@ async fn clients_without_a_request_do_not_keep_a_node_from_ending() {
 }
 
 #[test]
+fn a_node_can_be_stopped_as_soon_as_it_serves() {
+    let folder = folder();
+    for _ in 0..5 {
+        Launch::su(folder.path()).serve().stop();
+    }
+}
+
+#[test]
 fn a_second_node_on_the_same_data_is_refused() {
     let (folder, gateway) = (folder(), Gateway::start());
     let launch = Launch::su(folder.path()).gateway(gateway.url());

@@ -51,7 +51,9 @@ pub(super) fn fingerprint(event: &EventRef<'_>) -> String {
 /// The cursor of a store; none while it is empty.
 pub(super) fn read(db: &DB) -> Result<Option<Cursor>, IndexError> {
     let value = db.get_pinned(keys::CURSOR)?;
-    value.map(|value| serde_json::from_slice(&value).map_err(|_| IndexError::Damaged("the cursor"))).transpose()
+    value
+        .map(|value| serde_json::from_slice(&value).map_err(|_| IndexError::Damaged("the cursor")))
+        .transpose()
 }
 
 /// Whether the store must be made anew for this log: it has another history, or nobody knows what it has.

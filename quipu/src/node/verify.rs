@@ -77,7 +77,9 @@ fn report(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 fn damaged(path: &Path, what: String) -> Failure {
-    Failure::Node(format!("the log in {} is damaged: {what}; restore it from a backup", path.display()).into())
+    Failure::Node(
+        format!("the log in {} is damaged: {what}; restore it from a backup", path.display()).into(),
+    )
 }
 
 fn style() -> ProgressStyle {

@@ -63,7 +63,11 @@ impl Ledger {
 
     fn audit_event(&mut self, walk: &mut Walk, event: &EventRef<'_>) {
         let process = event.process;
-        assert_eq!(Some(event.seq), walk.last.map_or(Some(Seq::ZERO), |last| Some(last.next())), "a gap in the log");
+        assert_eq!(
+            Some(event.seq),
+            walk.last.map_or(Some(Seq::ZERO), |last| Some(last.next())),
+            "a gap in the log"
+        );
         walk.last = Some(event.seq);
         let assignment = event.assignment().expect("every event here has an assignment");
         let text = |name: &str| assignment.tag(name).unwrap_or_else(|| panic!("no {name}")).to_owned();

@@ -39,7 +39,9 @@ fn nothing_acknowledged_is_lost_and_no_nonce_is_skipped_or_given_twice() {
     }
     let threads = thread::available_parallelism().map_or(2, usize::from) as u64;
     let played: Vec<_> = (0..threads)
-        .map(|first| thread::spawn(move || (first..SEEDS).step_by(threads as usize).map(play).collect::<Vec<_>>()))
+        .map(|first| {
+            thread::spawn(move || (first..SEEDS).step_by(threads as usize).map(play).collect::<Vec<_>>())
+        })
         .collect();
     let mut total = world::Tally::default();
     for tally in played.into_iter().flat_map(|thread| thread.join().expect("a seed failed")) {

@@ -10,8 +10,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::sync::Semaphore;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::items::{ITEMS, PROCESSES};
 use super::ledger::Ledger;
