@@ -1,0 +1,34 @@
+//! The benchmark as a check: it posts, reads back, and finds a sound node sound.
+
+use std::fs;
+
+use quipu_tests::{Gateway, Launch};
+use serde_json::Value;
+
+use crate::folder;
+
+#[test]
+fn the_benchmark_finds_a_sound_node_sound_and_a_lost_message_missing() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let url = node.url();
+    let bench = |more: &[&str]| {
+        let words = ["bench", "--url", &url, "--floor-seconds", "0", "--ack-log", "acks.txt", "--json"];
+        Launch::command(folder.path(), &[&words[..], more].concat()).run()
+    };
+    let measured =
+        bench(&["--messages", "300", "--processes", "3", "--connections", "8", "--read-seconds", "1"]);
+    assert_eq!(measured.code, Some(0), "{}{}", measured.stdout, measured.stderr);
+    let report: Value = serde_json::from_str(&measured.stdout).unwrap();
+    assert_eq!(report["check"]["acknowledged_found"], 303, "{report}");
+    assert_eq!(report["check"]["flaw_count"], 0, "{report}");
+
+    assert_eq!(bench(&["--check-only"]).code, Some(0));
+    let acks = folder.path().join("acks.txt");
+    let mut lines = fs::read_to_string(&acks).unwrap();
+    let (process, _) = lines.lines().next().unwrap().split_once(' ').unwrap();
+    lines += &format!("{process} BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA\n");
+    fs::write(&acks, lines).unwrap();
+    let missing = bench(&["--check-only"]);
+    assert_eq!(missing.code, Some(1), "{}{}", missing.stdout, missing.stderr);
+}
