@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use api::{Limits, Options};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -73,6 +74,21 @@ async fn a_client_that_goes_away_stops_the_reading() {
     assert!(settled(&node).await < MESSAGES / 2 + 100);
     // Nothing of it stays behind that would keep others waiting.
     assert_eq!(node.get(&format!("/{process}/latest")).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_is_not_waited_for() {
+    let quiet = Duration::from_millis(500);
+    let limits = Limits { quiet, ..Limits::default() };
+    let node = TestNode::start_with(Options::default(), limits).await;
+    let process = long_process(&node).await;
+    let mut client = asked(node.public.address, process).await;
+    settled(&node).await;
+    tokio::time::sleep(3 * quiet).await;
+    let mut answer = Vec::new();
+    // The system may tell of it as an end or as an error, after what it still had.
+    let _ = client.read_to_end(&mut answer).await;
+    assert!(!answer.ends_with(b"\r\n0\r\n\r\n"), "the page was kept for a client that did not take it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
