@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 #[path = "../src/samples.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "not all of it is needed here")]
 mod samples;
 
 use std::hint::black_box;

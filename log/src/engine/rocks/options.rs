@@ -1,8 +1,8 @@
 //! How RocksDB is set up, and why.
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, Error, LogLevel,
-    Options,
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompactionStyle, DBCompressionType, DBRecoveryMode,
+    Error, LogLevel, Options,
 };
 
 use crate::keys::Table;
@@ -84,8 +84,10 @@ fn options(table: Table, cache: &Cache) -> Options {
             options.set_target_file_size_multiplier(2);
             large_values(&mut options);
         }
-        // Walked, or asked for what is there: no filter would say no.
+        // Walked, or asked for what is there: no filter would say no. It only ever grows at its end; levelled
+        // compaction would just move such files along, and leave one small file for every flush that ever was.
         Table::Order => {
+            options.set_compaction_style(DBCompactionStyle::Universal);
             options.set_block_based_table_factory(&blocks(cache, 16 * KIB, false));
             options.set_write_buffer_size(4 * MIB);
         }
