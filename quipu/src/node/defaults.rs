@@ -17,3 +17,6 @@ pub(super) const DEV_BLOCK_EVERY: Duration = Duration::from_secs(120);
 
 /// How long a start waits for the gateway's first block height, when none is known from before.
 pub(super) const FIRST_HEIGHT: Duration = Duration::from_secs(2);
+
+/// Operators are few.
+pub(super) const ADMIN_CONNECTIONS: usize = 64;

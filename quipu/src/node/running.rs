@@ -4,22 +4,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use api::{Limits, Node, Options as ApiOptions};
+use api::{Node, Options as ApiOptions};
 use gateway::{Gateway, HeightFeed, HeightOptions, Http, HttpGateway, HttpOptions, Uploader};
 use log::Log;
-use poem::IntoEndpoint;
-use projections::{Position, Uploads};
+use projections::{Follower, IndexWriter, Position, Uploads};
 use scheduler::{Options as SchedulerOptions, Parts, Scheduler, SystemClock};
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task;
 use tokio::time::timeout;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::defaults;
+use super::doors::Doors;
 use super::settings::Settings;
+use super::signals::Signals;
 use super::store::{Store, failed, newest_height};
 use super::telemetry;
 use crate::failure::Failure;
@@ -30,6 +29,7 @@ pub(super) struct Running {
     scheduler: Scheduler,
     public: SocketAddr,
     admin: SocketAddr,
+    signals: Signals,
     stop_serving: watch::Sender<bool>,
     servers: Vec<task::JoinHandle<()>>,
     stop_following: watch::Sender<bool>,
@@ -41,9 +41,12 @@ impl Running {
     /// Starts everything; the node serves when this returns.
     pub(super) async fn start(settings: Settings) -> Result<Self, Failure> {
         let settings = Arc::new(settings);
+        // From here on a signal ends the node in order, however early it comes.
+        let signals = Signals::listen().map_err(failed)?;
+        // Before anything that counts is made: what it counts with is taken when it is made.
+        let metrics = settings.tuning.enable_metrics.then(telemetry::start).transpose().map_err(failed)?;
         // Both doors are taken before the log is opened: a port in use must not cost a catch-up first.
-        let public = listen(settings.listen).await?;
-        let admin = listen(settings.admin).await?;
+        let doors = Doors::open(&settings).await?;
         let for_opening = settings.clone();
         let store = task::spawn_blocking(move || Store::open(&for_opening)).await.map_err(failed)??;
         let Store { log, index, follower } = store;
@@ -55,12 +58,7 @@ impl Running {
         let indexed = follower.position();
         let mut positions = vec![indexed.clone()];
         let uploads = start_uploads(&settings, http, log.clone(), &following, &mut positions);
-        let runtime = Handle::current();
-        let follower = thread::Builder::new()
-            .name("index".to_owned())
-            .spawn(move || follower.run(&runtime, following))
-            .map_err(failed)?;
-
+        let follower = start_following(follower, following)?;
         let parts = Parts {
             log: log.clone(),
             index: index.clone(),
@@ -74,29 +72,22 @@ impl Running {
         let api_options = ApiOptions {
             max_body: defaults::MAX_BODY,
             max_read_memory: settings.tuning.max_read_memory,
-            metrics: settings.tuning.enable_metrics.then(telemetry::start).transpose().map_err(failed)?,
+            metrics,
         };
-        let node = Node::new(log.clone(), index, scheduler.clone(), positions, api_options);
-        let node = Arc::new(node);
+        let node = Arc::new(Node::new(log.clone(), index, scheduler.clone(), positions, api_options));
+        let (public, admin) = doors.addresses().map_err(failed)?;
         let (stop_serving, stopping) = watch::channel(false);
-        let addresses = (public.local_addr().map_err(failed)?, admin.local_addr().map_err(failed)?);
-        let servers = vec![
-            spawn_server(public, api::public(node.clone()), stopping.clone()),
-            spawn_server(admin, api::admin(node, settings.tuning.admin_token.clone()), stopping),
-        ];
+        let servers = doors.serve(node, settings.tuning.admin_token.clone(), &stopping);
         info!(
-            address = %scheduler.address(),
-            public = %addresses.0,
-            admin = %addresses.1,
-            "scheduling on http://{}, admin listener on http://{}",
-            addresses.0,
-            addresses.1
+            address = %scheduler.address(), %public, %admin,
+            "scheduling on http://{public}, admin listener on http://{admin}",
         );
         Ok(Self {
             log,
             scheduler,
-            public: addresses.0,
-            admin: addresses.1,
+            public,
+            admin,
+            signals,
             stop_serving,
             servers,
             stop_following,
@@ -117,13 +108,8 @@ impl Running {
 
     /// Serves until SIGTERM or SIGINT, then ends in order: nothing new is accepted, what was accepted is answered,
     /// the index gets what is left, the log is closed last.
-    pub(super) async fn until_stopped(self) -> Result<(), Failure> {
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+    pub(super) async fn until_stopped(mut self) -> Result<(), Failure> {
+        self.signals.wait().await;
         info!("stopping: finishing what was accepted");
         self.stop().await
     }
@@ -158,12 +144,6 @@ impl Running {
         info!("stopped");
         Ok(())
     }
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|reason| {
-        Failure::Node(format!("cannot listen on {address}: {reason}; is another node running?").into())
-    })
 }
 
 async fn heights(
@@ -202,6 +182,15 @@ fn start_uploads(
     Some(tokio::spawn(uploads.run(stop.clone())))
 }
 
+fn start_following(
+    follower: Follower<IndexWriter>,
+    stop: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, Failure> {
+    let runtime = Handle::current();
+    let thread = thread::Builder::new().name("index".to_owned());
+    thread.spawn(move || follower.run(&runtime, stop)).map_err(failed)
+}
+
 fn scheduler_options(settings: &Settings) -> SchedulerOptions {
     SchedulerOptions {
         process_assignment: settings.tuning.enable_process_assignment,
@@ -209,24 +198,4 @@ fn scheduler_options(settings: &Settings) -> SchedulerOptions {
         processes_cached: settings.tuning.process_cache_size,
         ..SchedulerOptions::default()
     }
-}
-
-fn spawn_server<E>(
-    listener: TcpListener,
-    endpoint: E,
-    mut stop: watch::Receiver<bool>,
-) -> task::JoinHandle<()>
-where
-    E: IntoEndpoint + Send + 'static,
-    E::Endpoint: 'static,
-{
-    tokio::spawn(async move {
-        let stopped = async {
-            // An error means that the node is gone altogether, which is a reason to stop as well.
-            let _ = stop.wait_for(|stop| *stop).await;
-        };
-        if let Err(error) = api::serve(listener, endpoint, stopped, Limits::default()).await {
-            error!(%error, "a listener ended; restart the node");
-        }
-    })
 }
