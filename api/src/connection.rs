@@ -36,6 +36,8 @@ use crate::server::Limits;
 const BUFFER: usize = 128 << 10;
 /// How many requests a client may have under way on one HTTP/2 connection.
 const STREAMS: u32 = 100;
+/// How long a connection without a request is kept once the node stops.
+const LINGER: Duration = Duration::from_secs(1);
 /// How long the head of an HTTP/2 request may be, in bytes.
 const HEAD: u32 = 32 << 10;
 
@@ -68,11 +70,23 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
         ended = connection.as_mut() => ended,
         _ = stopped.changed() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection => ended,
+                () = idle(&traffic) => return,
+            }
         }
     };
     if let Err(error) = ended {
         debug!(%remote, error, "a connection broke");
+    }
+}
+
+/// Resolves when a stopping node need not wait for a connection: no request has been under way on it for a while, and
+/// what was answered has had the time to leave. Half a head is no request yet.
+async fn idle(traffic: &Traffic) {
+    time::sleep(LINGER).await;
+    while traffic.idle_since().is_none_or(|since| since.elapsed() < LINGER) {
+        time::sleep(LINGER / 10).await;
     }
 }
 

@@ -15,7 +15,6 @@ mod uploader;
 mod files;
 mod heights;
 
-/// Names, labels and help texts of what this crate counts.
 pub mod metrics;
 
 /// The development gateway: what `quipu dev` runs in place of Arweave.

@@ -1,3 +1,5 @@
+//! The names of this crate's metrics, their labels and help texts.
+
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
