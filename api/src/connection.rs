@@ -52,6 +52,7 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
 ) {
     let traffic = Arc::new(Traffic::new());
     let guarded = TokioIo::new(Guarded::new(socket, traffic.clone(), limits));
+    let watched = traffic.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let under_way = UnderWay::begin(&traffic);
         let endpoint = endpoint.clone();
@@ -72,7 +73,7 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection => ended,
-                () = idle(&traffic) => return,
+                () = idle(&watched) => return,
             }
         }
     };
