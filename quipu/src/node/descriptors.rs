@@ -12,7 +12,7 @@ const CONNECTIONS_MAX: u64 = 8192;
 pub(super) fn connections() -> io::Result<usize> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit.clone())?;
+    setrlimit(Resource::Nofile, limit)?;
     // No limit at all leaves room for as many as are of use.
     let room = limit.current.map_or(CONNECTIONS_MAX, |files| files / 2);
     Ok(usize::try_from(room.clamp(1, CONNECTIONS_MAX)).unwrap_or(1))
