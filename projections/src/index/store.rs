@@ -81,6 +81,9 @@ fn options() -> Options {
     // Few files are opened at the start; threads for that cost more than they save.
     options.set_max_file_opening_threads(1);
     options.set_skip_stats_update_on_db_open(true);
+    // An idle index does nothing.
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(1 << 20);
     options

@@ -23,9 +23,10 @@ use crate::scheduler::Scheduled;
 pub(super) struct World {
     chance: StdRng,
     disk: MemoryDisk,
-    folder: TempDir,
     clock: Arc<JumpingClock>,
     node: Option<Node>,
+    /// Dropped after the node: an index whose folder is gone waits a second for it when it is closed.
+    folder: TempDir,
     pending: Vec<Pending>,
     ledger: Ledger,
     tally: Tally,
