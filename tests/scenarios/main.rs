@@ -14,6 +14,7 @@ mod hang_ups;
 mod http;
 mod kill;
 mod namespace;
+mod old_way;
 mod pages;
 mod restarts;
 mod settings;

@@ -1,0 +1,35 @@
+//! Processes that are spawned the old way, without an assignment of their own.
+
+use quipu_tests::{Gateway, Launch, User};
+use serde_json::Value;
+
+use crate::folder;
+
+#[tokio::test]
+async fn the_first_message_of_a_process_without_an_assignment_is_nonce_0() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url()).set("ENABLE_PROCESS_ASSIGNMENT", "false");
+    let node = launch.start();
+    let (client, user) = (node.client(), User::new(1));
+    let process = user.process();
+    let spawned = client.schedule(&process).await;
+    assert!(client.page(process.id, "").await.edges.is_empty(), "the process is no message of its own");
+    client.get(&format!("/{}/latest", process.id)).await.refusal(404);
+    let shown: Value = client.get(&format!("/processes/{}", process.id)).await.json();
+    assert_eq!(shown["timestamp"], spawned.timestamp, "when it was spawned is known all the same");
+    assert_ne!(shown["block"], "000000000000");
+
+    for nonce in 0..3 {
+        client.schedule(&user.message(process.id, b"x")).await;
+        assert_eq!(client.newest(process.id).await, nonce);
+    }
+    let again = client.schedule(&process).await;
+    assert_eq!(again.timestamp, spawned.timestamp, "a second spawn gets the first answer");
+    let nonces: Vec<u64> =
+        client.page(process.id, "").await.edges.iter().map(|edge| edge.node.nonce()).collect();
+    assert_eq!(nonces, [0, 1, 2]);
+
+    node.stop();
+    let verified = launch.verify(&[]);
+    assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
+}
