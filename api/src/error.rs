@@ -22,31 +22,30 @@ pub(crate) struct Failure {
     text: String,
 }
 
-/// The status and the name of a code.
-pub(crate) fn of(code: Code) -> (StatusCode, &'static str) {
+/// The status of a code; its name is [`Code::as_str`].
+pub(crate) fn status_of(code: Code) -> StatusCode {
     match code {
-        Code::MalformedItem => (StatusCode::BAD_REQUEST, "malformed_item"),
-        Code::InvalidSignature => (StatusCode::BAD_REQUEST, "invalid_signature"),
-        Code::MissingTag => (StatusCode::BAD_REQUEST, "missing_tag"),
-        Code::InvalidTag => (StatusCode::BAD_REQUEST, "invalid_tag"),
-        Code::UnknownProcess => (StatusCode::BAD_REQUEST, "unknown_process"),
-        Code::InvalidParameter => (StatusCode::BAD_REQUEST, "invalid_parameter"),
-        Code::NotConfirmed => (StatusCode::BAD_REQUEST, "not_confirmed"),
-        Code::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
-        Code::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-        Code::DuplicateMessage => (StatusCode::CONFLICT, "duplicate_message"),
-        Code::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-        Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-        Code::GatewayError => (StatusCode::BAD_GATEWAY, "gateway_error"),
-        Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        Code::MalformedItem
+        | Code::InvalidSignature
+        | Code::MissingTag
+        | Code::InvalidTag
+        | Code::UnknownProcess
+        | Code::InvalidParameter
+        | Code::NotConfirmed => StatusCode::BAD_REQUEST,
+        Code::Forbidden => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::DuplicateMessage => StatusCode::CONFLICT,
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::GatewayError => StatusCode::BAD_GATEWAY,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
 impl Failure {
     /// A failure of this code, with the status that goes with it.
     pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
-        let (status, code) = of(code);
-        Self { status, code, text: text.into() }
+        Self { status: status_of(code), code: code.as_str(), text: text.into() }
     }
 
     /// Something that was asked for is not here.

@@ -86,7 +86,7 @@ mod tests {
     use scheduler::Code;
 
     use super::*;
-    use crate::error::of;
+    use crate::error::status_of;
 
     #[test]
     fn every_code_is_documented_under_its_status() {
@@ -108,7 +108,7 @@ mod tests {
             GatewayError,
             Internal,
         ] {
-            let (status, name) = of(code);
+            let (status, name) = (status_of(code), code.as_str());
             let answer = documented.iter().find(|answer| answer.status == Some(status.as_u16())).unwrap();
             assert!(answer.description.contains(&format!("`{name}`")), "{name} is not under {status}");
         }
