@@ -6,13 +6,17 @@
 mod projection;
 mod follower;
 mod position;
+mod replay;
 mod index;
+mod postgres;
 mod uploads;
 mod metrics;
 
 pub use follower::Follower;
 pub use index::{Index, IndexError, IndexWriter, Place};
 pub use metrics::describe;
-pub use position::{Behind, Position, ProjectionStatus};
+pub use position::{Behind, Position, ProjectionStatus, Standing};
+pub use postgres::PostgresOptions;
 pub use projection::{BatchLimit, Projection, ProjectionError};
+pub use replay::{Advance, Progress, Replay, ReplayScope};
 pub use uploads::{Outlet, Uploads};

@@ -8,12 +8,22 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 const EVENTS: &str = "quipu_projection_events_total";
 const POSITION: &str = "quipu_projection_position";
 const BATCH_SECONDS: &str = "quipu_projection_batch_seconds";
+const LAG_EVENTS: &str = "quipu_projection_lag_events";
+const LAG_SECONDS: &str = "quipu_projection_lag_seconds";
+const FAILING: &str = "quipu_projection_failing";
 const PROJECTION: &str = "projection";
 
 /// Registers the help texts of this crate's metrics.
 pub fn describe() {
     describe_counter!(EVENTS, Unit::Count, "Events that a projection has applied since the start");
     describe_gauge!(POSITION, Unit::Count, "Sequence number of the last event that a projection has");
+    describe_gauge!(LAG_EVENTS, Unit::Count, "Events that a projection lacks");
+    describe_gauge!(
+        LAG_SECONDS,
+        Unit::Seconds,
+        "Age of the first event that a projection lacks, 0 when it has all"
+    );
+    describe_gauge!(FAILING, Unit::Count, "1 while something keeps a projection from following the log");
     describe_histogram!(BATCH_SECONDS, Unit::Seconds, "Time to read and commit one batch of a projection");
 }
 
@@ -21,4 +31,10 @@ pub(crate) fn applied(projection: &'static str, events: usize, last: Seq, took: 
     counter!(EVENTS, PROJECTION => projection).increment(events as u64);
     gauge!(POSITION, PROJECTION => projection).set(last.get() as f64);
     histogram!(BATCH_SECONDS, PROJECTION => projection).record(took);
+}
+
+pub(crate) fn lag(projection: &'static str, events: u64, seconds: f64, failing: bool) {
+    gauge!(LAG_EVENTS, PROJECTION => projection).set(events as f64);
+    gauge!(LAG_SECONDS, PROJECTION => projection).set(seconds);
+    gauge!(FAILING, PROJECTION => projection).set(if failing { 1.0 } else { 0.0 });
 }

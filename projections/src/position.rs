@@ -1,12 +1,14 @@
 //! How far a projection has come: to ask, to wait on, to show.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use log::Seq;
+use log::{Seq, Timestamp};
 use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::watch;
+
+use crate::projection::ProjectionError;
 
 /// A handle on how far a projection has come.
 #[derive(Clone, Debug)]
@@ -19,8 +21,50 @@ pub struct Position {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) position: Option<Seq>,
-    pub(crate) behind_since: Option<Instant>,
+    /// When the first event was scheduled that the projection lacks; none while it has all, or nobody knows.
+    pub(crate) lacks_since: Option<Timestamp>,
+    pub(crate) standing: Standing,
     pub(crate) error: Option<Arc<str>>,
+}
+
+/// Whether a projection goes on, and if not, who has to do something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It follows the log.
+    #[default]
+    Following,
+    /// It tries again after a failure.
+    Failing,
+    /// Somebody else writes there, or has to do something first.
+    Waiting,
+    /// An operator has to ask for a rebuild.
+    NeedsRebuild,
+}
+
+impl Standing {
+    /// The same as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Following => "following",
+            Self::Failing => "failing",
+            Self::Waiting => "waiting",
+            Self::NeedsRebuild => "needs_rebuild",
+        }
+    }
+}
+
+impl From<&ProjectionError> for Standing {
+    fn from(error: &ProjectionError) -> Self {
+        match error {
+            ProjectionError::Waiting { .. } => Self::Waiting,
+            ProjectionError::NeedsRebuild { .. } => Self::NeedsRebuild,
+            ProjectionError::Log(_)
+            | ProjectionError::Store { .. }
+            | ProjectionError::Event { .. }
+            | ProjectionError::Cancelled => Self::Failing,
+        }
+    }
 }
 
 /// The projection stopped, or cannot be written, before it came to where it was awaited.
@@ -42,8 +86,10 @@ pub struct ProjectionStatus {
     pub position: Option<Seq>,
     /// How many events it lacks.
     pub lag_events: u64,
-    /// For how long it has lacked some, in seconds.
+    /// How long ago the first event was scheduled that it lacks, in seconds; 0 while it lacks none.
     pub lag_seconds: f64,
+    /// Whether it goes on.
+    pub standing: Standing,
     /// What keeps it from going on, if something does.
     pub error: Option<String>,
 }
@@ -51,6 +97,11 @@ pub struct ProjectionStatus {
 impl Position {
     pub(crate) fn new(name: &'static str, state: watch::Receiver<State>) -> Self {
         Self { name, state }
+    }
+
+    /// The name of the projection.
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The last event that the projection has.
@@ -81,16 +132,26 @@ impl Position {
     /// How the projection does, compared with the newest event of the log.
     pub fn status(&self, tail: Option<Seq>) -> ProjectionStatus {
         let state = self.state.borrow().clone();
-        let ahead = |seq: Option<Seq>| seq.map_or(0, |seq| seq.next().get());
-        let lag_events = ahead(tail).saturating_sub(ahead(state.position));
-        let lag =
-            state.behind_since.filter(|_| lag_events > 0).map_or(Duration::ZERO, |since| since.elapsed());
+        let lag_events = behind(tail, state.position);
         ProjectionStatus {
             name: self.name,
             position: state.position,
             lag_events,
-            lag_seconds: lag.as_secs_f64(),
+            lag_seconds: if lag_events > 0 { age_seconds(state.lacks_since) } else { 0.0 },
+            standing: state.standing,
             error: state.error.map(|reason| reason.to_string()),
         }
     }
+}
+
+/// How many events there are between a position and the newest one.
+pub(crate) fn behind(tail: Option<Seq>, position: Option<Seq>) -> u64 {
+    let count = |seq: Option<Seq>| seq.map_or(0, |seq| seq.next().get());
+    count(tail).saturating_sub(count(position))
+}
+
+/// How long ago that was, in seconds.
+pub(crate) fn age_seconds(time: Option<Timestamp>) -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    time.map_or(0.0, |time| (now - time.get() as f64 / 1000.0).max(0.0))
 }

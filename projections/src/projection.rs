@@ -15,12 +15,17 @@ pub trait Projection: Send {
     /// How much goes into one batch.
     fn batch_limit(&self) -> BatchLimit;
 
-    /// The last event that is committed here, after comparing with the log: a projection of another store, or of
-    /// a history that this log does not have, empties itself and starts over.
+    /// Opens what it writes to, anew after any failure, and tells the last event that is committed there. Before that
+    /// it is compared with the log: what is of another history is taken back to where both agree.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Waiting`] while somebody else writes there, [`ProjectionError::NeedsRebuild`] when more
+    /// would have to be taken back than is allowed. Whatever the error, it is called again after a while.
     fn resume(&mut self, log: &dyn Log) -> Result<Option<Seq>, ProjectionError>;
 
-    /// Starts a batch and forgets whatever was staged and not committed.
-    fn begin(&mut self);
+    /// Starts a batch and forgets whatever was staged and not committed. Between two batches is also the moment for
+    /// whatever must not happen within one.
+    fn begin(&mut self) -> Result<(), ProjectionError>;
 
     /// Adds one event to the batch.
     fn stage(&mut self, event: &EventRef<'_>) -> Result<(), ProjectionError>;
@@ -38,9 +43,28 @@ pub struct BatchLimit {
     pub bytes: usize,
 }
 
-/// Why a projection cannot go on for now; it is tried again.
+/// Why a projection cannot go on.
 #[derive(Debug, Error)]
 pub enum ProjectionError {
+    /// Somebody else does it, or has to do something first; it is looked after now and then.
+    #[error("{projection} waits: {reason}")]
+    Waiting {
+        /// Which projection.
+        projection: &'static str,
+        /// For what.
+        reason: String,
+    },
+    /// What it holds does not go with the log, and more of it than may be taken back without being asked.
+    #[error("{projection} needs a rebuild: {reason}; run `quipu replay {projection}`")]
+    NeedsRebuild {
+        /// Which projection.
+        projection: &'static str,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A replay was ended early, as somebody asked for.
+    #[error("the replay was cancelled")]
+    Cancelled,
     /// The log could not be read.
     #[error(transparent)]
     Log(#[from] ReadError),

@@ -70,7 +70,7 @@ impl TestNode {
             damaged_from: AtomicU64::new(u64::MAX),
         });
         let (index, writer) = Index::open(folder.path(), &*log).unwrap();
-        let follower = Follower::new(writer, log.clone()).unwrap();
+        let follower = Follower::new(writer, log.clone());
         let indexed = follower.position();
         let (following, stop) = watch::channel(false);
         let runtime = tokio::runtime::Handle::current();

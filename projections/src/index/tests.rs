@@ -109,7 +109,7 @@ impl History {
 
 fn follow(path: &Path, log: &Arc<dyn Log>) -> Index {
     let (index, writer) = Index::open(path, log.as_ref()).unwrap();
-    Follower::new(writer, log.clone()).unwrap().catch_up(|_, _| {}).unwrap();
+    Follower::new(writer, log.clone()).catch_up(|_, _| Ok(())).unwrap();
     index
 }
 

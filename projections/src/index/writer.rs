@@ -72,10 +72,11 @@ impl Projection for IndexWriter {
         Ok(cursor::read(&self.index.shared.db)?.map(|cursor| cursor.position))
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self) -> Result<(), ProjectionError> {
         self.staged.clear();
         self.staged_numbers.clear();
         self.next_number = self.committed_next_number;
+        Ok(())
     }
 
     fn stage(&mut self, event: &EventRef<'_>) -> Result<(), ProjectionError> {

@@ -37,7 +37,7 @@ impl Store {
             settings.log.display()
         );
         let (index, writer) = Index::open(&settings.index, log.as_ref()).map_err(failed)?;
-        let mut follower = Follower::new(writer, log.clone()).map_err(failed)?;
+        let mut follower = Follower::new(writer, log.clone());
         catch_up(&mut follower)?;
         Ok(Self { log, index, follower })
     }
@@ -51,6 +51,7 @@ fn catch_up(follower: &mut Follower<IndexWriter>) -> Result<(), Failure> {
                 told = Instant::now();
                 info!(done, total, "bringing the index up to the log");
             }
+            Ok(())
         })
         .map_err(failed)
 }

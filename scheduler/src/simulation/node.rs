@@ -37,8 +37,8 @@ impl Node {
         let (log, stepper) = LocalLog::stepped(Memory::open(disk), None).expect("the log opens");
         let log: Arc<dyn Log> = Arc::new(log);
         let (index, writer) = Index::open(index, log.as_ref()).expect("the index opens");
-        let mut follower = Follower::new(writer, log.clone()).expect("the index resumes");
-        follower.catch_up(|_, _| {}).expect("the index catches up");
+        let mut follower = Follower::new(writer, log.clone());
+        follower.catch_up(|_, _| Ok(())).expect("the index catches up");
         let parts = Parts {
             log: log.clone(),
             index,

@@ -1,0 +1,91 @@
+//! Doing it again: what a projection can be asked to project once more, and how it tells how far it is.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use log::{ProcessId, Seq};
+
+use crate::projection::ProjectionError;
+
+/// What is to be projected again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplayScope {
+    /// The first event; none is the beginning.
+    pub from: Option<Seq>,
+    /// The one process that is meant; none is all.
+    pub process: Option<ProcessId>,
+}
+
+impl ReplayScope {
+    /// Whether it is everything: then the projection is made anew beside the old one and takes its place at the end.
+    pub fn is_whole(&self) -> bool {
+        self.from.is_none() && self.process.is_none()
+    }
+}
+
+/// A projection that can project again what it has, while it follows the log and is read.
+pub trait Replay: Send + Sync {
+    /// The name of the projection.
+    fn name(&self) -> &'static str;
+
+    /// Does it, on this thread, which must not be one of an async executor's, and returns when all is done.
+    ///
+    /// A whole replay that was cancelled or killed goes on from where it was when it is asked for again; any other
+    /// one may do what it did once more. Nothing that is read is ever half done.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Cancelled`] soon after [`Progress::cancel`]; else why it could not be done.
+    fn replay(&self, scope: &ReplayScope, progress: &Progress) -> Result<(), ProjectionError>;
+}
+
+/// How far a replay is: written by who does it, read by who waits for it, who may also end it early.
+#[derive(Debug, Default)]
+pub struct Progress {
+    done: AtomicU64,
+    total: AtomicU64,
+    cancelled: AtomicBool,
+    phase: Mutex<&'static str>,
+}
+
+/// How far a replay is at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// Events that are done.
+    pub done: u64,
+    /// Events that there are to do; it grows while the log does.
+    pub total: u64,
+    /// What is being done, in a word or two.
+    pub phase: &'static str,
+}
+
+impl Progress {
+    /// How far it is.
+    pub fn now(&self) -> Advance {
+        let phase = *self.phase.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Advance { done: self.done.load(Ordering::Relaxed), total: self.total.load(Ordering::Relaxed), phase }
+    }
+
+    /// Asks for an early end.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells how many events are done, of how many.
+    pub fn tell(&self, done: u64, total: u64) {
+        self.done.store(done, Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    /// Tells what is being done from now on.
+    pub fn enter(&self, phase: &'static str) {
+        *self.phase.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = phase;
+    }
+
+    /// To be asked between batches.
+    ///
+    /// # Errors
+    /// When an early end was asked for.
+    pub fn go_on(&self) -> Result<(), ProjectionError> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(ProjectionError::Cancelled) } else { Ok(()) }
+    }
+}
