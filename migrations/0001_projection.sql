@@ -129,6 +129,9 @@ begin
             'create table %I.%I (like quipu.%I including defaults, constraint of_store check (store = %L))',
             home, name, name, of_store);
     end loop;
+    -- Rows of these two are added to, not only appended, so they need their indexes from the beginning.
+    execute format('create unique index owners_address on %I.owners (store, address)', home);
+    execute format('create unique index totals_process on %I.totals (store, process, hour)', home);
 end $$;
 
 create function make_indexes(home text) returns void language plpgsql as $$
@@ -151,8 +154,6 @@ begin
     create index if not exists tags_key on tags (store, key, sequence);
     create index if not exists tags_spawn on tags (store, key, sequence) where spawn;
     create index if not exists tags_sequence on tags using brin (sequence) with (pages_per_range = 8);
-    create unique index if not exists owners_address on owners (store, address);
-    create unique index if not exists totals_process on totals (store, process, hour);
 end $$;
 
 create function attach_tables(home text, of_store uuid) returns void language plpgsql as $$

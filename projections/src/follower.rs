@@ -40,6 +40,11 @@ impl<P: Projection> Follower<P> {
         Position::new(self.projection.name(), self.state.subscribe())
     }
 
+    /// What it drives, for what is done between two steps.
+    pub(crate) fn projection(&mut self) -> &mut P {
+        &mut self.projection
+    }
+
     /// Wakes it between two batches, also when there is nothing new, so that [`Projection::begin`] is called.
     pub fn wake(&self) -> Arc<Notify> {
         self.wake.clone()
@@ -117,6 +122,7 @@ impl<P: Projection> Follower<P> {
                         return;
                     }
                 }
+                Ok(_) if *stop.borrow() && !self.projection.finishes_at_stop() => return,
                 Ok(_) => trouble.is_over(self.projection.name()),
                 Err(error) => {
                     let retry = trouble.met(self.projection.name(), &error);

@@ -16,7 +16,7 @@ pub use follower::Follower;
 pub use index::{Index, IndexError, IndexWriter, Place};
 pub use metrics::describe;
 pub use position::{Behind, Position, ProjectionStatus, Standing};
-pub use postgres::{PostgresOptions, tag_key};
+pub use postgres::{PostgresOptions, PostgresReplay, PostgresWriter, tag_key};
 pub use projection::{BatchLimit, Projection, ProjectionError};
 pub use replay::{Advance, Progress, Replay, ReplayScope};
 pub use uploads::{Outlet, Uploads};

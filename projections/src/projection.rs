@@ -32,6 +32,11 @@ pub trait Projection: Send {
 
     /// Commits the batch, whose last event is at this position.
     fn commit(&mut self, position: Seq) -> Result<(), ProjectionError>;
+
+    /// Whether a node that stops waits until this has the whole log.
+    fn finishes_at_stop(&self) -> bool {
+        true
+    }
 }
 
 /// How much goes into one batch.

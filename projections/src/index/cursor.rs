@@ -43,7 +43,7 @@ impl Cursor {
 }
 
 /// What tells an event from any other that could stand at its position.
-pub(super) fn fingerprint(event: &EventRef<'_>) -> String {
+pub(crate) fn fingerprint(event: &EventRef<'_>) -> String {
     let id = event.assignment().or(event.item()).map(|item| item.id());
     id.map_or_else(String::new, |id| id.to_string())
 }

@@ -9,6 +9,7 @@ mod lookup;
 mod store;
 mod writer;
 
+pub(crate) use cursor::fingerprint;
 pub use lookup::{Index, Place};
 pub use store::IndexError;
 pub use writer::IndexWriter;

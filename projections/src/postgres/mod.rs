@@ -3,5 +3,22 @@
 mod options;
 mod tag_key;
 
+mod copy;
+mod rows;
+
+mod connect;
+mod cursor;
+mod apply;
+mod rewind;
+mod writer;
+mod rebuild;
+
 pub use options::PostgresOptions;
+pub use rebuild::PostgresReplay;
 pub use tag_key::tag_key;
+pub use writer::PostgresWriter;
+
+const NAME: &str = "postgres";
+
+/// The version of what the rows mean. Rows of an older one have to be rebuilt.
+const LAYOUT: i32 = 1;

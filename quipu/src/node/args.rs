@@ -110,6 +110,9 @@ pub(super) struct Tuning {
     #[arg(long, env, default_value_t = defaults::PROCESS_CACHE_SIZE)]
     pub(super) process_cache_size: usize,
 
+    #[command(flatten)]
+    pub(super) database: Database,
+
     /// Where the admin listener is [default: 127.0.0.1 on the next port]
     #[arg(long, env)]
     pub(super) admin_listen: Option<SocketAddr>,
@@ -125,6 +128,32 @@ pub(super) struct Tuning {
     /// How it is logged
     #[arg(long, env, default_value = "text")]
     pub(super) log_format: LogFormat,
+}
+
+/// The Postgres projection.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Database {
+    /// The Postgres database that the log is projected into (postgres://user:password@host/name); without it the
+    /// queries under /query and /graphql are not answered, and all else is
+    #[arg(long, env, hide_env_values = true)]
+    pub(super) database_url: Option<String>,
+
+    /// The database that queries go to, if it is not that one (a replica) [default: DATABASE_URL]
+    #[arg(long, env, hide_env_values = true)]
+    pub(super) database_read_url: Option<String>,
+
+    /// The most connections for writing to the database
+    #[arg(long, env, default_value_t = defaults::DB_WRITE_CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) db_write_connections: u32,
+
+    /// The most connections for queries to the database
+    #[arg(long, env, default_value_t = defaults::DB_READ_CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) db_read_connections: u32,
+
+    /// How many events a projection takes back by itself when the log turns out to have another history than it has
+    /// (a store restored from an older copy); beyond that it stops and asks for `quipu replay`
+    #[arg(long, env, default_value_t = defaults::REWIND_EVENTS_MAX)]
+    pub(super) projection_rewind_max: u64,
 }
 
 /// How the log of the program is written.

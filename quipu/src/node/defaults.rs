@@ -20,3 +20,12 @@ pub(super) const FIRST_HEIGHT: Duration = Duration::from_secs(2);
 
 /// Operators are few.
 pub(super) const ADMIN_CONNECTIONS: usize = 64;
+
+/// Few: one follows the log, the others serve rebuilds.
+pub(super) const DB_WRITE_CONNECTIONS: u32 = 4;
+/// Connections for queries.
+pub(super) const DB_READ_CONNECTIONS: u32 = 10;
+/// Events that a projection takes back without being asked.
+pub(super) const REWIND_EVENTS_MAX: u64 = 100_000;
+/// A database that hangs must not keep the node from stopping.
+pub(super) const POSTGRES_SHUTDOWN: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use super::args::DevArgs;
 use super::running::Running;
-use super::settings::{Settings, admin_address, read_wallet};
+use super::settings::{Settings, admin_address, postgres, read_wallet};
 use super::store::failed;
 use super::{defaults, logging};
 use crate::failure::Failure;
@@ -68,6 +68,7 @@ impl DevArgs {
             },
             listen: (Ipv4Addr::LOCALHOST, self.port).into(),
             admin: admin_address(&self.tuning, self.port).map_err(failed)?,
+            postgres: postgres(&self.tuning.database).map_err(failed)?,
             tuning: self.tuning,
         };
         settings.check().map_err(failed)?;

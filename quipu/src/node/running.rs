@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use api::{Node, Options as ApiOptions};
 use gateway::{Gateway, HeightFeed, HeightOptions, Http, HttpGateway, HttpOptions, Uploader};
 use log::Log;
-use projections::{Follower, IndexWriter, Position, Uploads};
+use projections::{Follower, Position, PostgresWriter, Projection, Uploads};
 use scheduler::{Options as SchedulerOptions, Parts, Scheduler, SystemClock};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -34,6 +34,7 @@ pub(super) struct Running {
     servers: Vec<task::JoinHandle<()>>,
     stop_following: watch::Sender<bool>,
     follower: JoinHandle<()>,
+    postgres: Option<JoinHandle<()>>,
     uploads: Option<task::JoinHandle<()>>,
 }
 
@@ -58,7 +59,8 @@ impl Running {
         let indexed = follower.position();
         let mut positions = vec![indexed.clone()];
         let uploads = start_uploads(&settings, http, log.clone(), &following, &mut positions);
-        let follower = start_following(follower, following)?;
+        let postgres = start_postgres(&settings, log.clone(), &following, &mut positions)?;
+        let follower = start_following("index", follower, following)?;
         let parts = Parts {
             log: log.clone(),
             index: index.clone(),
@@ -92,6 +94,7 @@ impl Running {
             servers,
             stop_following,
             follower,
+            postgres,
             uploads,
         })
     }
@@ -138,6 +141,17 @@ impl Running {
         if closed.await.map_err(failed)?.is_err() {
             warn!("the index ended with a panic; it catches up at the next start");
         }
+        if let Some(postgres) = self.postgres {
+            // Not on a thread of the executor, which could not end before it.
+            let ended = async {
+                while !postgres.is_finished() {
+                    tokio::time::sleep(defaults::POSTGRES_SHUTDOWN / 500).await;
+                }
+            };
+            if timeout(defaults::POSTGRES_SHUTDOWN, ended).await.is_err() {
+                warn!("Postgres does not answer; what it lacks it gets after the next start");
+            }
+        }
         if let Some(uploads) = self.uploads {
             let _ = uploads.await;
         }
@@ -182,12 +196,26 @@ fn start_uploads(
     Some(tokio::spawn(uploads.run(stop.clone())))
 }
 
-fn start_following(
-    follower: Follower<IndexWriter>,
+fn start_postgres(
+    settings: &Settings,
+    log: Arc<dyn Log>,
+    stop: &watch::Receiver<bool>,
+    positions: &mut Vec<Position>,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    let Some(options) = &settings.postgres else { return Ok(None) };
+    let writer = PostgresWriter::new(options.clone(), log.identity(), Handle::current());
+    let follower = Follower::new(writer, log);
+    positions.push(follower.position());
+    start_following("postgres", follower, stop.clone()).map(Some)
+}
+
+fn start_following<P: Projection + 'static>(
+    name: &str,
+    follower: Follower<P>,
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, Failure> {
     let runtime = Handle::current();
-    let thread = thread::Builder::new().name("index".to_owned());
+    let thread = thread::Builder::new().name(name.to_owned());
     thread.spawn(move || follower.run(&runtime, stop)).map_err(failed)
 }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use ans104::{Signer, Wallet, WalletError};
 use gateway::{EndpointError, Endpoints, parse_url, parse_url_list};
+use projections::PostgresOptions;
 use thiserror::Error;
 
-use super::args::{SuArgs, Tuning};
+use super::args::{Database, SuArgs, Tuning};
 
 /// Everything that a node needs to know to start.
 pub(super) struct Settings {
@@ -20,6 +21,7 @@ pub(super) struct Settings {
     pub(super) endpoints: Endpoints,
     pub(super) listen: SocketAddr,
     pub(super) admin: SocketAddr,
+    pub(super) postgres: Option<PostgresOptions>,
     pub(super) tuning: Tuning,
 }
 
@@ -40,6 +42,8 @@ pub(super) enum SettingError {
     NoAdminPort(u16),
     #[error("MAX_READ_MEMORY is 0; it takes a number of bytes")]
     NoReadMemory,
+    #[error("{0} is no address of a Postgres database; it takes postgres://user:password@host:port/name")]
+    Database(&'static str),
     #[error("PROCESS_CACHE_SIZE is 0; it takes a number of processes")]
     NoProcessCache,
 }
@@ -67,6 +71,7 @@ impl Settings {
             endpoints,
             listen: (Ipv4Addr::UNSPECIFIED, args.port).into(),
             admin: admin_address(&args.tuning, args.port)?,
+            postgres: postgres(&args.tuning.database)?,
             tuning: args.tuning,
         };
         settings.check()?;
@@ -98,6 +103,28 @@ pub(super) fn admin_address(tuning: &Tuning, port: u16) -> Result<SocketAddr, Se
     let next = if port == 0 { Some(0) } else { port.checked_add(1) };
     let next = next.ok_or(SettingError::NoAdminPort(port))?;
     Ok((Ipv4Addr::LOCALHOST, next).into())
+}
+
+/// The database to project into, if one is named.
+pub(super) fn postgres(database: &Database) -> Result<Option<PostgresOptions>, SettingError> {
+    let checked = |name: &'static str, url: &Option<String>| match url.as_deref() {
+        // A variable that is set to nothing is one that is not set.
+        None | Some("") => Ok(None),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(Some(url.to_owned()))
+        }
+        // Not shown: it may hold a password.
+        Some(_) => Err(SettingError::Database(name)),
+    };
+    let read_url = checked("DATABASE_READ_URL", &database.database_read_url)?;
+    let url = checked("DATABASE_URL", &database.database_url)?;
+    Ok(url.map(|url| PostgresOptions {
+        url,
+        read_url,
+        write_connections: database.db_write_connections,
+        read_connections: database.db_read_connections,
+        rewind_events_max: database.projection_rewind_max,
+    }))
 }
 
 /// Reads the scheduler's wallet.

@@ -1,0 +1,149 @@
+//! One batch into the tables, in the transaction of its cursor.
+
+use sqlx::{AssertSqlSafe, PgConnection, query};
+
+use super::connect::{failed, in_time};
+use super::copy::Rows;
+use super::rows::Staged;
+use crate::projection::ProjectionError;
+
+/// Sends all rows of a batch.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    home: &str,
+    store: &str,
+    staged: &mut Staged,
+) -> Result<(), ProjectionError> {
+    for rows in [&mut staged.messages, &mut staged.assignments, &mut staged.tags, &mut staged.processes] {
+        copy(connection, home, rows).await?;
+    }
+    owners(connection, home, store, staged).await?;
+    totals(connection, home, store, staged).await
+}
+
+async fn copy(connection: &mut PgConnection, home: &str, rows: &mut Rows) -> Result<(), ProjectionError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let statement = rows.statement(home);
+    in_time(async {
+        let mut copy = connection.copy_in_raw(&statement).await?;
+        copy.send(rows.message()).await?;
+        copy.finish().await
+    })
+    .await
+    .map(|_| ())
+}
+
+async fn owners(
+    connection: &mut PgConnection,
+    home: &str,
+    store: &str,
+    staged: &Staged,
+) -> Result<(), ProjectionError> {
+    if staged.owners.is_empty() {
+        return Ok(());
+    }
+    let mut owners: Vec<_> = staged.owners.iter().collect();
+    owners.sort_by_key(|(_, (sequence, _))| *sequence);
+    let addresses: Vec<&str> = owners.iter().map(|(address, _)| address.as_str()).collect();
+    let sequences: Vec<i64> = owners.iter().map(|(_, (sequence, _))| *sequence).collect();
+    let keys: Vec<&[u8]> = owners.iter().map(|(_, (_, key))| key.as_slice()).collect();
+    let insert = query(AssertSqlSafe(format!(
+        "insert into {home}.owners (store, address, sequence, key) \
+         select $1::uuid, * from unnest($2::text[], $3::bigint[], $4::bytea[]) on conflict do nothing"
+    )));
+    let insert = insert.bind(store).bind(addresses).bind(sequences).bind(keys);
+    in_time(insert.execute(connection)).await.map(|_| ())
+}
+
+async fn totals(
+    connection: &mut PgConnection,
+    home: &str,
+    store: &str,
+    staged: &Staged,
+) -> Result<(), ProjectionError> {
+    if staged.totals.is_empty() {
+        return Ok(());
+    }
+    let column =
+        |value: fn(&super::rows::Totals) -> i64| staged.totals.values().map(value).collect::<Vec<i64>>();
+    let processes: Vec<&str> = staged.totals.keys().map(|(process, _)| process.as_str()).collect();
+    let hours: Vec<i64> = staged.totals.keys().map(|(_, hour)| *hour).collect();
+    let upsert = query(AssertSqlSafe(format!(
+        "insert into {home}.totals as t (store, process, hour, spawned, scheduled, assigned, bytes) \
+         select $1::uuid, * from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \
+         on conflict (store, process, hour) do update set spawned = t.spawned + excluded.spawned, \
+         scheduled = t.scheduled + excluded.scheduled, assigned = t.assigned + excluded.assigned, \
+         bytes = t.bytes + excluded.bytes"
+    )));
+    let upsert = upsert.bind(store).bind(processes).bind(hours).bind(column(|t| t.spawned));
+    let upsert = upsert.bind(column(|t| t.scheduled)).bind(column(|t| t.assigned)).bind(column(|t| t.bytes));
+    in_time(upsert.execute(connection)).await.map(|_| ())
+}
+
+/// Which rows are taken out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span<'a> {
+    /// The first sequence number.
+    pub(super) from: i64,
+    /// The last one.
+    pub(super) to: i64,
+    /// Of this process alone.
+    pub(super) process: Option<&'a str>,
+}
+
+/// Takes rows out of every table but that of owners, and out of the counts; within a transaction. With `owners` also
+/// those keys that came with these rows first.
+pub(super) async fn delete(
+    connection: &mut PgConnection,
+    home: &str,
+    store: &str,
+    span: Span<'_>,
+    owners: bool,
+) -> Result<(), ProjectionError> {
+    let counted = AssertSqlSafe(format!(
+        "with gone as (
+             select process, coalesce(timestamp, 0) / 3600000 as hour, kind, coalesce(size, 0) as size
+             from {home}.messages
+             where store = $1::uuid and sequence between $2 and $3 and ($4::text is null or process = $4)
+         ), counted as (
+             select name, hour, count(*) filter (where kind = 0) as spawned,
+                 count(*) filter (where kind = 1) as scheduled, count(*) filter (where kind = 2) as assigned,
+                 sum(size) as bytes
+             from gone cross join lateral (values (gone.process), ('')) as names (name) group by name, hour
+         )
+         update {home}.totals t set spawned = t.spawned - c.spawned, scheduled = t.scheduled - c.scheduled,
+             assigned = t.assigned - c.assigned, bytes = t.bytes - c.bytes
+         from counted c where t.store = $1::uuid and t.process = c.name and t.hour = c.hour"
+    ));
+    let bind = |sql| query(sql).bind(store).bind(span.from).bind(span.to).bind(span.process);
+    bind(counted).execute(&mut *connection).await.map_err(failed)?;
+    let emptied = format!("delete from {home}.totals where spawned = 0 and scheduled = 0 and assigned = 0");
+    query(AssertSqlSafe(emptied)).execute(&mut *connection).await.map_err(failed)?;
+    let tags = format!(
+        "delete from {home}.tags where sequence between $2 and $3 and store = $1::uuid and ($4::text is null or \
+         sequence in (select sequence from {home}.messages where store = $1::uuid and sequence between $2 and $3 \
+         and process = $4))"
+    );
+    bind(AssertSqlSafe(tags)).execute(&mut *connection).await.map_err(failed)?;
+    for table in ["messages", "assignments", "processes"] {
+        let delete = format!(
+            "delete from {home}.{table} where store = $1::uuid and sequence between $2 and $3 \
+             and ($4::text is null or process = $4)"
+        );
+        bind(AssertSqlSafe(delete)).execute(&mut *connection).await.map_err(failed)?;
+    }
+    if owners {
+        let delete =
+            format!("delete from {home}.owners where store = $1::uuid and sequence between $2 and $3");
+        query(AssertSqlSafe(delete))
+            .bind(store)
+            .bind(span.from)
+            .bind(span.to)
+            .execute(connection)
+            .await
+            .map_err(failed)?;
+    }
+    Ok(())
+}

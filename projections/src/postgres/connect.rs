@@ -1,0 +1,87 @@
+//! Connections for writing: how they are made, the schema on them, and whose the tables of a store are.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use log::StoreId;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, query_scalar};
+use tokio::time::timeout;
+
+use super::{NAME, PostgresOptions};
+use crate::projection::ProjectionError;
+
+/// A server that does not answer for so long is as good as gone.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// A commit that the server loses in a crash takes its cursor with it, so it need not be waited for.
+const SESSION: &str = "set search_path = quipu, public; set synchronous_commit = off; set lock_timeout = '10s'; \
+                       set client_min_messages = warning";
+
+/// What went wrong with the database, as the follower understands it.
+pub(super) fn failed(error: impl std::fmt::Display) -> ProjectionError {
+    ProjectionError::Store { projection: NAME, reason: error.to_string() }
+}
+
+/// Runs a question to the database, which must answer in time.
+pub(super) async fn in_time<T, E: std::fmt::Display>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, ProjectionError> {
+    match timeout(ANSWER_WITHIN, work).await {
+        Ok(done) => done.map_err(failed),
+        Err(_) => Err(failed(format_args!("no answer within {} s", ANSWER_WITHIN.as_secs()))),
+    }
+}
+
+/// Connects for writing, and brings the schema up to date.
+pub(super) async fn connect(options: &PostgresOptions) -> Result<PgConnection, ProjectionError> {
+    let connect = PgConnectOptions::from_str(&options.url).map_err(failed)?;
+    let connect = connect.application_name("quipu").disable_statement_logging();
+    let connecting = timeout(CONNECT_WITHIN, PgConnection::connect_with(&connect));
+    let mut connection =
+        connecting.await.map_err(|_| failed("no connection within 10 s"))?.map_err(failed)?;
+    in_time(sqlx::raw_sql(SESSION).execute(&mut connection)).await?;
+    in_time(migrate(&mut connection)).await?;
+    Ok(connection)
+}
+
+async fn migrate(connection: &mut PgConnection) -> Result<(), String> {
+    let mut migrator: Migrator = sqlx::migrate!("../migrations");
+    migrator.create_schema("quipu");
+    migrator.dangerous_set_table_name("quipu._sqlx_migrations");
+    migrator.run_direct(None, connection, false).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => format!(
+            "the schema in the database has version {version}, which this version of quipu does not know; \
+             use the newer quipu that made it, or another database"
+        ),
+        error => error.to_string(),
+    })
+}
+
+/// Takes the right to write the tables of a store, until the connection ends.
+pub(super) async fn lock(
+    connection: &mut PgConnection,
+    store: StoreId,
+    what: &str,
+) -> Result<(), ProjectionError> {
+    let lock = query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))");
+    let taken: bool = in_time(lock.bind(format!("quipu {what} {store}")).fetch_one(connection)).await?;
+    if taken {
+        return Ok(());
+    }
+    let reason = format!("another connection does the {what} of store {store} in this database");
+    Err(ProjectionError::Waiting { projection: NAME, reason })
+}
+
+/// The schema in which the tables of a store are; those of a rebuild under way are in one of their own.
+pub(super) fn home(store: StoreId, live: bool) -> String {
+    let suffix = if live { "" } else { "_new" };
+    format!("quipu_{}{suffix}", store.0.simple())
+}
+
+/// Runs statements that have only names of ours in them.
+pub(super) async fn run(connection: &mut PgConnection, sql: String) -> Result<(), ProjectionError> {
+    in_time(sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection)).await.map(|_| ())
+}

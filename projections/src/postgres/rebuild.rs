@@ -1,0 +1,233 @@
+//! Projecting again: all of it into fresh tables that take the place of the old ones, or a part in place.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use log::{EventRef, Log, Nonce, Seq};
+use sqlx::{Connection, PgConnection};
+use tokio::runtime::Handle;
+use tracing::info;
+
+use super::apply::{self, Span};
+use super::connect::{connect, failed, home, in_time, lock, run};
+use super::rows::{Staged, process_text, signed};
+use super::writer::{PostgresWriter, Tables};
+use super::{NAME, PostgresOptions, cursor, rewind};
+use crate::follower::Follower;
+use crate::projection::ProjectionError;
+use crate::replay::{Progress, Replay, ReplayScope};
+
+/// Projects into Postgres again, on connections of its own.
+#[derive(Clone)]
+pub struct PostgresReplay {
+    options: PostgresOptions,
+    log: Arc<dyn Log>,
+    runtime: Handle,
+}
+
+/// How often taking the place of the old tables is tried: a long query of somebody holds it up.
+const SWITCH_ATTEMPTS: u32 = 60;
+const BATCH_EVENTS: usize = 2_000;
+const BATCH_BYTES: usize = 16 << 20;
+
+impl PostgresReplay {
+    /// Something that can replay this log into the database.
+    pub fn new(options: PostgresOptions, log: Arc<dyn Log>, runtime: Handle) -> Self {
+        Self { options, log, runtime }
+    }
+
+    /// Fills fresh tables up to the end of the log, makes their indexes, and puts them in the place of the old ones.
+    fn rebuild(&self, progress: &Progress) -> Result<(), ProjectionError> {
+        progress.enter("filling fresh tables");
+        self.runtime.block_on(self.discard_unusable())?;
+        let identity = self.log.identity();
+        let writer = PostgresWriter::of(self.options.clone(), identity, self.runtime.clone(), Tables::Fresh);
+        let mut follower = Follower::new(writer, self.log.clone());
+        let advance = |done: u64, total: u64| {
+            progress.tell(done, total);
+            progress.go_on()
+        };
+        follower.catch_up(advance)?;
+        progress.enter("making indexes");
+        let home = home(identity.store, false);
+        self.runtime.block_on(make_indexes(follower.projection().connection()?, &home))?;
+        progress.enter("taking the place of the old tables");
+        for _ in 0..SWITCH_ATTEMPTS {
+            progress.go_on()?;
+            follower.catch_up(|_, _| progress.go_on())?;
+            if self.runtime.block_on(switch(follower.projection(), self.log.as_ref()))? {
+                info!(store = %identity.store, "the rebuilt tables are in place");
+                return Ok(());
+            }
+        }
+        Err(failed(
+            "the old tables are in use all the time; their readers have to let go of them for a moment",
+        ))
+    }
+
+    /// Drops what an earlier rebuild left that this log or this program cannot go on with.
+    async fn discard_unusable(&self) -> Result<(), ProjectionError> {
+        let mut connection = connect(&self.options).await?;
+        let store = self.log.identity().store;
+        lock(&mut connection, store, "rebuild").await?;
+        if let Some(found) = cursor::read(&mut connection, store, false, false).await? {
+            let usable = cursor::check_layout(&found).is_ok() && rewind::is_known(self.log.as_ref(), &found)?;
+            if !usable {
+                discard(&mut connection, store).await?;
+            }
+        }
+        in_time(connection.close()).await
+    }
+
+    /// Replaces the rows of the events in scope, batch by batch, each in one transaction.
+    fn repair(&self, scope: &ReplayScope, progress: &Progress) -> Result<(), ProjectionError> {
+        progress.enter("replacing rows");
+        let store = self.log.identity().store;
+        let mut connection = self.runtime.block_on(connect(&self.options))?;
+        let live = self.runtime.block_on(cursor::read(&mut connection, store, true, false))?;
+        let Some(to) = live.and_then(|live| live.position) else { return Ok(()) };
+        let mut part =
+            Part { log: self.log.as_ref(), scope: *scope, to, next: scope.from.unwrap_or(Seq::ZERO) };
+        let first = part.next.get();
+        let mut staged = Staged::new(store);
+        loop {
+            progress.go_on()?;
+            staged.forget();
+            let from = part.next;
+            let Some(last) = part.stage(&mut staged)? else { break };
+            self.runtime.block_on(replace(
+                &mut connection,
+                self.log.as_ref(),
+                (from, last),
+                scope,
+                &mut staged,
+            ))?;
+            progress.tell(last.next().get().saturating_sub(first), to.next().get().saturating_sub(first));
+        }
+        progress.tell(to.next().get().saturating_sub(first), to.next().get().saturating_sub(first));
+        Ok(())
+    }
+}
+
+impl Replay for PostgresReplay {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn replay(&self, scope: &ReplayScope, progress: &Progress) -> Result<(), ProjectionError> {
+        if scope.is_whole() { self.rebuild(progress) } else { self.repair(scope, progress) }
+    }
+}
+
+/// The events of a scope that are still to be replaced.
+struct Part<'a> {
+    log: &'a dyn Log,
+    scope: ReplayScope,
+    /// The last event that the tables have.
+    to: Seq,
+    next: Seq,
+}
+
+impl Part<'_> {
+    /// Stages the next batch; the last event that it covers, none when there is nothing left.
+    fn stage(&mut self, staged: &mut Staged) -> Result<Option<Seq>, ProjectionError> {
+        if self.next > self.to {
+            return Ok(None);
+        }
+        let (from, to, mut last, mut bytes, mut events) = (self.next, self.to, None, 0, 0);
+        let mut take = |event: EventRef<'_>| {
+            if event.seq > to || events >= BATCH_EVENTS || bytes >= BATCH_BYTES {
+                return ControlFlow::Break(());
+            }
+            if event.seq >= from {
+                staged.add(&event);
+                bytes += event.item().map_or(0, |item| item.data().len());
+                events += 1;
+                last = Some(event.seq);
+            }
+            ControlFlow::Continue(())
+        };
+        match self.scope.process {
+            Some(process) => self.log.range(process, true, Nonce::ZERO..=Nonce::MAX, &mut take)?,
+            None => self.log.scan(from, &mut take)?,
+        }
+        // Rows that the log has no events for lie behind the last event too.
+        let covered = if events < BATCH_EVENTS && bytes < BATCH_BYTES { to } else { last.unwrap_or(to) };
+        self.next = covered.next();
+        Ok(Some(covered))
+    }
+}
+
+async fn replace(
+    connection: &mut PgConnection,
+    log: &dyn Log,
+    (from, last): (Seq, Seq),
+    scope: &ReplayScope,
+    staged: &mut Staged,
+) -> Result<(), ProjectionError> {
+    let store = log.identity().store;
+    let home = home(store, true);
+    let mut transaction = in_time(connection.begin()).await?;
+    cursor::read(&mut transaction, store, true, true).await?;
+    let process = scope.process.map(process_text);
+    let span = Span { from: signed(from.get()), to: signed(last.get()), process: process.as_deref() };
+    apply::delete(&mut transaction, &home, &store.to_string(), span, false).await?;
+    apply::insert(&mut transaction, &home, &store.to_string(), staged).await?;
+    in_time(transaction.commit()).await
+}
+
+async fn make_indexes(connection: &mut PgConnection, home: &str) -> Result<(), ProjectionError> {
+    let sql = format!(
+        "set maintenance_work_mem = '256MB'; select quipu.make_indexes('{home}'); analyze {home}.messages; \
+         analyze {home}.tags; analyze {home}.assignments; reset maintenance_work_mem; \
+         set search_path = quipu, public"
+    );
+    // It takes as long as it takes: a minute for each few million events.
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.map(|_| ()).map_err(failed)
+}
+
+/// Puts the fresh tables in the place of the live ones, in one transaction; false when the live ones are ahead, or
+/// somebody reads them for too long.
+async fn switch(fresh: &mut PostgresWriter, log: &dyn Log) -> Result<bool, ProjectionError> {
+    let identity = log.identity();
+    let (store, live, new) = (identity.store, home(identity.store, true), home(identity.store, false));
+    let (position, fingerprint) = fresh.committed();
+    let fingerprint = match (fingerprint, position) {
+        (None, Some(position)) => rewind::fingerprint_at(log, position)?,
+        (known, _) => known.map(str::to_owned),
+    };
+    let connection = fresh.connection()?;
+    let mut transaction = in_time(connection.begin()).await?;
+    let old = cursor::read(&mut transaction, store, true, true).await?;
+    if let Some(old) = &old
+        && old.position > position
+        && rewind::is_known(log, old)?
+    {
+        return Ok(false);
+    }
+    run(&mut transaction, "set local lock_timeout = '2s'".to_owned()).await?;
+    let drop_old = format!("select quipu.detach_tables('{live}'); alter schema {live} rename to {live}_old");
+    let attach = format!(
+        "alter schema {new} rename to {live}; select quipu.attach_tables('{live}', '{store}'); \
+         delete from quipu.cursors where store = '{store}'; \
+         insert into quipu.cursors (store, live, layout, term) values ('{store}', true, 0, 0)"
+    );
+    let sql = if old.is_some() { format!("{drop_old}; {attach}") } else { attach };
+    match in_time(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *transaction)).await {
+        Ok(_) => {}
+        Err(error) if error.to_string().contains("lock timeout") => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    cursor::write(&mut transaction, identity, true, position, fingerprint.as_deref()).await?;
+    run(&mut transaction, format!("drop schema if exists {live}_old cascade")).await?;
+    in_time(transaction.commit()).await?;
+    Ok(true)
+}
+
+async fn discard(connection: &mut PgConnection, store: log::StoreId) -> Result<(), ProjectionError> {
+    let mut transaction = in_time(connection.begin()).await?;
+    let home = home(store, false);
+    run(&mut transaction, format!("drop schema if exists {home} cascade")).await?;
+    run(&mut transaction, format!("delete from quipu.cursors where store = '{store}' and not live")).await?;
+    in_time(transaction.commit()).await
+}

@@ -1,0 +1,163 @@
+//! The projection itself: it takes events from the follower and commits them with the cursor.
+
+use log::{EventRef, Identity, Log, Seq};
+use sqlx::{Connection, PgConnection};
+use tokio::runtime::Handle;
+use tracing::info;
+
+use super::connect::{connect, failed, home, in_time, lock};
+use super::cursor::{self, Cursor};
+use super::rows::Staged;
+use super::{NAME, PostgresOptions, apply, rewind};
+use crate::index::fingerprint;
+use crate::projection::{BatchLimit, Projection, ProjectionError};
+
+/// Which tables are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tables {
+    /// Those that are read.
+    Live,
+    /// Those of a rebuild, which have no indexes yet.
+    Fresh,
+}
+
+/// Writes the tables of one store. It blocks the thread that it is driven on, which is never one of an executor's.
+pub struct PostgresWriter {
+    options: PostgresOptions,
+    runtime: Handle,
+    identity: Identity,
+    tables: Tables,
+    connection: Option<PgConnection>,
+    position: Option<Seq>,
+    fingerprint: Option<String>,
+    staged: Staged,
+}
+
+impl PostgresWriter {
+    /// A writer that connects when it is driven for the first time, and anew after each failure.
+    pub fn new(options: PostgresOptions, identity: Identity, runtime: Handle) -> Self {
+        Self::of(options, identity, runtime, Tables::Live)
+    }
+
+    pub(super) fn of(options: PostgresOptions, identity: Identity, runtime: Handle, tables: Tables) -> Self {
+        let staged = Staged::new(identity.store);
+        Self {
+            options,
+            runtime,
+            identity,
+            tables,
+            connection: None,
+            position: None,
+            fingerprint: None,
+            staged,
+        }
+    }
+
+    fn live(&self) -> bool {
+        self.tables == Tables::Live
+    }
+
+    async fn open(&mut self, log: &dyn Log) -> Result<Option<Seq>, ProjectionError> {
+        self.connection = None;
+        self.staged.forget();
+        self.identity = log.identity();
+        let mut connection = connect(&self.options).await?;
+        let what = if self.live() { "projection" } else { "rebuild" };
+        lock(&mut connection, self.identity.store, what).await?;
+        let found = self.tables_found(&mut connection).await?;
+        cursor::check_layout(&found)?;
+        self.position = match rewind::is_known(log, &found)? {
+            true => found.position,
+            false => {
+                rewind::run(&mut connection, log, &found, self.live(), self.options.rewind_events_max).await?
+            }
+        };
+        info!(
+            store = %self.identity.store,
+            position = self.position.map(|seq| seq.get()),
+            "connected to Postgres"
+        );
+        self.connection = Some(connection);
+        Ok(self.position)
+    }
+
+    /// The cursor of the tables, which are made if they are not there.
+    async fn tables_found(&self, connection: &mut PgConnection) -> Result<Cursor, ProjectionError> {
+        if let Some(found) = cursor::read(connection, self.identity.store, self.live(), false).await? {
+            return Ok(found);
+        }
+        let mut transaction = in_time(connection.begin()).await?;
+        cursor::make(&mut transaction, self.identity, self.live()).await?;
+        in_time(transaction.commit()).await?;
+        Ok(Cursor { layout: super::LAYOUT, ..Cursor::default() })
+    }
+
+    async fn write(&mut self, position: Seq) -> Result<(), ProjectionError> {
+        let live = self.live();
+        let store = self.identity.store;
+        let connection = self.connection.as_mut().ok_or_else(|| failed("there is no connection"))?;
+        let mut transaction = in_time(connection.begin()).await?;
+        let found = cursor::read(&mut transaction, store, live, true).await?;
+        if found.and_then(|found| found.position) != self.position {
+            // A rebuild has taken the place of these tables.
+            let reason = "its tables were replaced; reading where the new ones stand".to_owned();
+            return Err(ProjectionError::Waiting { projection: NAME, reason });
+        }
+        apply::insert(&mut transaction, &home(store, live), &store.to_string(), &mut self.staged).await?;
+        let fingerprint = self.fingerprint.as_deref();
+        cursor::write(&mut transaction, self.identity, live, Some(position), fingerprint).await?;
+        in_time(transaction.commit()).await?;
+        self.staged.committed();
+        self.position = Some(position);
+        Ok(())
+    }
+
+    /// The connection, for what else is done on it between batches.
+    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, ProjectionError> {
+        self.connection.as_mut().ok_or_else(|| failed("there is no connection"))
+    }
+
+    /// Where the tables stand.
+    pub(super) fn committed(&self) -> (Option<Seq>, Option<&str>) {
+        (self.position, self.fingerprint.as_deref())
+    }
+}
+
+/// Much, because each batch costs several turns to the server; little enough to fit in memory many times.
+const BATCH_EVENTS: usize = 5_000;
+const BATCH_BYTES: usize = 16 << 20;
+
+impl Projection for PostgresWriter {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn batch_limit(&self) -> BatchLimit {
+        BatchLimit { events: BATCH_EVENTS, bytes: BATCH_BYTES }
+    }
+
+    fn resume(&mut self, log: &dyn Log) -> Result<Option<Seq>, ProjectionError> {
+        let runtime = self.runtime.clone();
+        runtime.block_on(self.open(log))
+    }
+
+    fn begin(&mut self) -> Result<(), ProjectionError> {
+        self.staged.clear();
+        Ok(())
+    }
+
+    fn stage(&mut self, event: &EventRef<'_>) -> Result<(), ProjectionError> {
+        self.staged.add(event);
+        self.fingerprint = Some(fingerprint(event));
+        Ok(())
+    }
+
+    fn commit(&mut self, position: Seq) -> Result<(), ProjectionError> {
+        let runtime = self.runtime.clone();
+        runtime.block_on(self.write(position))
+    }
+
+    fn finishes_at_stop(&self) -> bool {
+        false
+    }
+}
