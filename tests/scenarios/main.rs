@@ -17,12 +17,17 @@ mod namespace;
 mod old_way;
 mod pages;
 mod restarts;
+mod rewind;
 mod settings;
 mod signatures;
 mod slow_clients;
 mod stop;
 mod uploads;
 mod vectors;
+
+#[path = "../../log/src/samples.rs"]
+#[allow(dead_code, reason = "benches use the rest")]
+mod samples;
 
 /// A folder that is gone with its test.
 fn folder() -> tempfile::TempDir {

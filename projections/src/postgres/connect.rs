@@ -7,7 +7,7 @@ use log::StoreId;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, query_scalar};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{NAME, PostgresOptions};
 use crate::projection::ProjectionError;
@@ -15,6 +15,8 @@ use crate::projection::ProjectionError;
 /// A server that does not answer for so long is as good as gone.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const LOCK_ATTEMPTS: usize = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// A commit that the server loses in a crash takes its cursor with it, so it need not be waited for.
 const SESSION: &str = "set search_path = quipu, public; set synchronous_commit = off; set lock_timeout = '10s'; \
@@ -60,16 +62,22 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), String> {
     })
 }
 
-/// Takes the right to write the tables of a store, until the connection ends.
+/// Takes the right to write the tables of a store, until the connection ends. Whoever had it and is gone may be a
+/// moment late in letting go.
 pub(super) async fn lock(
     connection: &mut PgConnection,
     store: StoreId,
     what: &str,
 ) -> Result<(), ProjectionError> {
-    let lock = query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))");
-    let taken: bool = in_time(lock.bind(format!("quipu {what} {store}")).fetch_one(connection)).await?;
-    if taken {
-        return Ok(());
+    for attempt in 0..LOCK_ATTEMPTS {
+        if attempt > 0 {
+            sleep(LOCK_PAUSE).await;
+        }
+        let lock = query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))");
+        let taken = lock.bind(format!("quipu {what} {store}")).fetch_one(&mut *connection);
+        if in_time::<bool, _>(taken).await? {
+            return Ok(());
+        }
     }
     let reason = format!("another connection does the {what} of store {store} in this database");
     Err(ProjectionError::Waiting { projection: NAME, reason })
