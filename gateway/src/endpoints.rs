@@ -11,6 +11,8 @@ pub struct Endpoints {
     pub graphql: Url,
     /// `UPLOAD_NODE_URL`: where items go on their way to Arweave; nothing is uploaded without it.
     pub upload: Option<Url>,
+    /// `CACHE_URL`: where a copy of everything that is uploaded goes; nothing is copied without it.
+    pub cache: Option<Url>,
     /// `ARWEAVE_URL_LIST`: the gateways of which any may know a transaction. With none here,
     /// `arweave` is asked instead.
     pub heads: Vec<Url>,

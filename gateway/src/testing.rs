@@ -129,7 +129,13 @@ pub fn http_with(timeout: Duration) -> Http {
 
 /// Everything at one address.
 pub fn endpoints(url: &Url) -> Endpoints {
-    Endpoints { arweave: url.clone(), graphql: url.clone(), upload: Some(url.clone()), heads: vec![] }
+    Endpoints {
+        arweave: url.clone(),
+        graphql: url.clone(),
+        upload: Some(url.clone()),
+        cache: None,
+        heads: vec![],
+    }
 }
 
 /// The address of a port at which nobody listens.

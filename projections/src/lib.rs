@@ -19,4 +19,4 @@ pub use position::{Behind, Position, ProjectionStatus, Standing};
 pub use postgres::{PostgresOptions, PostgresReplay, PostgresWriter, tag_key};
 pub use projection::{BatchLimit, Projection, ProjectionError};
 pub use replay::{Advance, Progress, Replay, ReplayScope};
-pub use uploads::{Outlet, Uploads};
+pub use uploads::{DeadLetter, Outlet, Outlets, Part, Retried, Uploads, UploadsHandle};

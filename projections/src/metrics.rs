@@ -11,6 +11,11 @@ const BATCH_SECONDS: &str = "quipu_projection_batch_seconds";
 const LAG_EVENTS: &str = "quipu_projection_lag_events";
 const LAG_SECONDS: &str = "quipu_projection_lag_seconds";
 const FAILING: &str = "quipu_projection_failing";
+const UPLOAD_BACKLOG: &str = "quipu_upload_backlog_events";
+const UPLOADS_CONFIRMED: &str = "quipu_uploads_confirmed_total";
+const UPLOAD_RETRIES: &str = "quipu_upload_retries_total";
+const DEAD_LETTERS: &str = "quipu_upload_dead_letters";
+const COPIES_FAILED: &str = "quipu_upload_copies_failed_total";
 const PROJECTION: &str = "projection";
 
 /// Registers the help texts of this crate's metrics.
@@ -25,6 +30,11 @@ pub fn describe() {
     );
     describe_gauge!(FAILING, Unit::Count, "1 while something keeps a projection from following the log");
     describe_histogram!(BATCH_SECONDS, Unit::Seconds, "Time to read and commit one batch of a projection");
+    describe_gauge!(UPLOAD_BACKLOG, Unit::Count, "Events that the upload node has not confirmed yet");
+    describe_counter!(UPLOADS_CONFIRMED, Unit::Count, "Items that the upload node confirmed since the start");
+    describe_counter!(UPLOAD_RETRIES, Unit::Count, "Uploads that failed and are tried again");
+    describe_gauge!(DEAD_LETTERS, Unit::Count, "Items that the upload node refused for good");
+    describe_counter!(COPIES_FAILED, Unit::Count, "Copies that the cache did not take");
 }
 
 pub(crate) fn applied(projection: &'static str, events: usize, last: Seq, took: Duration) {
@@ -37,4 +47,24 @@ pub(crate) fn lag(projection: &'static str, events: u64, seconds: f64, failing: 
     gauge!(LAG_EVENTS, PROJECTION => projection).set(events as f64);
     gauge!(LAG_SECONDS, PROJECTION => projection).set(seconds);
     gauge!(FAILING, PROJECTION => projection).set(if failing { 1.0 } else { 0.0 });
+}
+
+pub(crate) fn upload_backlog(events: u64) {
+    gauge!(UPLOAD_BACKLOG).set(events as f64);
+}
+
+pub(crate) fn upload_confirmed() {
+    counter!(UPLOADS_CONFIRMED).increment(1);
+}
+
+pub(crate) fn upload_retried() {
+    counter!(UPLOAD_RETRIES).increment(1);
+}
+
+pub(crate) fn dead_letters(count: u64) {
+    gauge!(DEAD_LETTERS).set(count as f64);
+}
+
+pub(crate) fn copy_failed() {
+    counter!(COPIES_FAILED).increment(1);
 }

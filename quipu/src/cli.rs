@@ -35,7 +35,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Su(SuArgs),
+    Su(Box<SuArgs>),
     Dev(DevArgs),
     Verify(VerifyArgs),
     Status(StatusArgs),

@@ -14,6 +14,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("ARWEAVE_URL", "ftp://example.org", "ftp"),
     ("GRAPHQL_URL", "", "empty"),
     ("UPLOAD_NODE_URL", "http://", "http(s)://"),
+    ("CACHE_URL", "cache.example", "http(s)://"),
     ("GATEWAY_URL", "http://example.org/?query", "query"),
     ("ARWEAVE_URL_LIST", "http://127.0.0.1:1,nonsense", "entry 2"),
     ("ADMIN_LISTEN", "0.0.0.0:0", "ADMIN_TOKEN"),

@@ -60,6 +60,10 @@ pub struct SuArgs {
     #[arg(long, env)]
     pub(super) upload_node_url: Option<String>,
 
+    /// A cache that gets a copy of everything that is uploaded, once, whether it takes it or not
+    #[arg(long, env)]
+    pub(super) cache_url: Option<String>,
+
     #[command(flatten)]
     pub(super) tuning: Tuning,
 }

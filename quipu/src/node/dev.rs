@@ -64,6 +64,7 @@ impl DevArgs {
                 arweave: url.clone(),
                 graphql: url.clone(),
                 upload: Some(url),
+                cache: None,
                 heads: Vec::new(),
             },
             listen: (Ipv4Addr::LOCALHOST, self.port).into(),

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use api::{Node, Options as ApiOptions};
 use gateway::{Gateway, HeightFeed, HeightOptions, Http, HttpGateway, HttpOptions, Uploader};
 use log::Log;
-use projections::{Follower, Position, PostgresWriter, Projection, Uploads};
+use projections::{Follower, Outlet, Outlets, Position, PostgresWriter, Projection, Uploads, UploadsHandle};
 use scheduler::{Options as SchedulerOptions, Parts, Scheduler, SystemClock};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -58,7 +58,8 @@ impl Running {
         let (stop_following, following) = watch::channel(false);
         let indexed = follower.position();
         let mut positions = vec![indexed.clone()];
-        let uploads = start_uploads(&settings, http, log.clone(), &following, &mut positions);
+        let (uploads, uploading) = start_uploads(&settings, http, log.clone(), &following).await?.unzip();
+        positions.extend(uploads.as_ref().map(UploadsHandle::position));
         let postgres = start_postgres(&settings, log.clone(), &following, &mut positions)?;
         let follower = start_following("index", follower, following)?;
         let parts = Parts {
@@ -76,7 +77,9 @@ impl Running {
             max_read_memory: settings.tuning.max_read_memory,
             metrics,
         };
-        let node = Arc::new(Node::new(log.clone(), index, scheduler.clone(), positions, api_options));
+        let mut node = Node::new(log.clone(), index, scheduler.clone(), positions, api_options);
+        node.uploads = uploads;
+        let node = Arc::new(node);
         let (public, admin) = doors.addresses().map_err(failed)?;
         let (stop_serving, stopping) = watch::channel(false);
         let servers = doors.serve(node, settings.tuning.admin_token.clone(), &stopping);
@@ -95,7 +98,7 @@ impl Running {
             stop_following,
             follower,
             postgres,
-            uploads,
+            uploads: uploading,
         })
     }
 
@@ -180,20 +183,24 @@ async fn heights(
     Ok(heights)
 }
 
-fn start_uploads(
+async fn start_uploads(
     settings: &Settings,
     http: Http,
     log: Arc<dyn Log>,
     stop: &watch::Receiver<bool>,
-    positions: &mut Vec<Position>,
-) -> Option<task::JoinHandle<()>> {
+) -> Result<Option<(UploadsHandle, task::JoinHandle<()>)>, Failure> {
     let Some(node) = &settings.endpoints.upload else {
         info!("UPLOAD_NODE_URL is not set: nothing is uploaded");
-        return None;
+        return Ok(None);
     };
-    let uploads = Uploads::new(log, Arc::new(Uploader::to_node(http, node)), &settings.data);
-    positions.push(uploads.position());
-    Some(tokio::spawn(uploads.run(stop.clone())))
+    let cache = settings.endpoints.cache.as_ref();
+    let cache = cache.map(|url| Arc::new(Uploader::to_cache(http.clone(), url)) as Arc<dyn Outlet>);
+    let outlets = Outlets { node: Arc::new(Uploader::to_node(http, node)), cache };
+    let data = settings.data.clone();
+    let rewind_max = settings.tuning.database.projection_rewind_max;
+    let open = move || Uploads::open(log, outlets, &data, rewind_max);
+    let (uploads, handle) = task::spawn_blocking(open).await.map_err(failed)?.map_err(failed)?;
+    Ok(Some((handle, tokio::spawn(uploads.run(stop.clone())))))
 }
 
 fn start_postgres(

@@ -59,6 +59,7 @@ impl Settings {
             arweave: url_or_gateway("ARWEAVE_URL", args.arweave_url.as_ref())?,
             graphql: url_or_gateway("GRAPHQL_URL", args.graphql_url.as_ref())?,
             upload: args.upload_node_url.map(|url| parse_url("UPLOAD_NODE_URL", &url)).transpose()?,
+            cache: args.cache_url.map(|url| parse_url("CACHE_URL", &url)).transpose()?,
             heads: args
                 .arweave_url_list
                 .map_or(Ok(Vec::new()), |list| parse_url_list("ARWEAVE_URL_LIST", &list))?,

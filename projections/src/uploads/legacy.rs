@@ -1,0 +1,53 @@
+//! The cursor file of earlier versions, `uploads.json`: taken over once, then deleted.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use log::{Log, Seq};
+use serde::Deserialize;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::NAME;
+use super::cursor::{Cursor, fingerprint_at};
+use super::store::UploadStore;
+use crate::projection::ProjectionError;
+
+#[derive(Deserialize)]
+struct CursorFile {
+    store: Uuid,
+    position: Seq,
+}
+
+/// Where the file was.
+pub(super) fn path(data: &Path) -> PathBuf {
+    data.join("uploads.json")
+}
+
+/// Takes the position over when the store has none yet and the file belongs to this log; deletes the file in any
+/// case, but only when what it said is safe.
+pub(super) fn take_over(store: &UploadStore, log: &dyn Log, path: &Path) -> Result<(), ProjectionError> {
+    let failed = |error: io::Error| ProjectionError::Store {
+        projection: NAME,
+        reason: format!("{}: {error}", path.display()),
+    };
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    if store.cursor()?.is_none() {
+        let identity = log.identity().store;
+        let file = serde_json::from_slice::<CursorFile>(&text).ok();
+        let position = file.filter(|file| file.store == identity.0).map(|file| file.position);
+        let fingerprint = position.map(|at| fingerprint_at(log, at)).transpose()?.flatten();
+        if let (Some(position), Some(fingerprint)) = (position, fingerprint) {
+            store.set_cursor_synced(&Cursor::new(identity, position, fingerprint))?;
+            info!(%position, "took over how far uploads had come from {}", path.display());
+        } else {
+            warn!("{} does not belong to this log; all of it is uploaded", path.display());
+        }
+    }
+    fs::remove_file(path).map_err(failed)
+}

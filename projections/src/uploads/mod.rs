@@ -1,0 +1,31 @@
+//! Uploads: every item, then its assignment, goes to the upload node, in the background.
+//!
+//! What is promised: each part is sent at least once, in the order of the log within its process; what the node has
+//! confirmed is not sent again after a kill; what it refuses for good is kept as a [`DeadLetter`] and the process
+//! goes on. A process that is stuck holds up no other until [`Window`](window::Window) is full. Where it stands is
+//! in a small RocksDB with a write-ahead log and without syncs: after a power cut some is sent again, which is
+//! harmless, for the upload node knows items by their ids.
+
+mod cache;
+mod cursor;
+mod handle;
+mod keys;
+mod legacy;
+mod outlet;
+mod piece;
+mod replay;
+mod runner;
+mod sender;
+mod store;
+mod window;
+
+pub use handle::{Retried, UploadsHandle};
+pub use outlet::{Outlet, Outlets};
+pub use piece::{DeadLetter, Part};
+pub use runner::Uploads;
+
+/// The name of the projection.
+const NAME: &str = "uploads";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! What is uploaded: the one or two data items of an event, and what is kept of those that were refused.
+
+use ans104::Id;
+use bytes::Bytes;
+use log::{EventRef, ProcessId, Seq, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Which data item of an event. They are sent in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The message or process.
+    Item,
+    /// The scheduler's assignment.
+    Assignment,
+}
+
+impl Part {
+    /// The same as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Item => "item",
+            Self::Assignment => "assignment",
+        }
+    }
+}
+
+/// A data item that the upload node refused for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The event that it belongs to.
+    pub seq: Seq,
+    /// The process of that event.
+    pub process: ProcessId,
+    /// The id of the refused data item.
+    pub id: Id,
+    /// Which of the event's data items it is.
+    pub part: Part,
+    /// The HTTP status of the refusal.
+    pub status: u16,
+    /// The beginning of what the upload node said.
+    pub reason: String,
+    /// When it was refused last.
+    pub time: Timestamp,
+}
+
+/// One data item to be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) part: Part,
+    pub(super) id: Id,
+    pub(super) bytes: Bytes,
+}
+
+/// What is to be sent of one event.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) seq: Seq,
+    pub(super) process: ProcessId,
+    pub(super) pieces: Vec<Piece>,
+}
+
+impl Job {
+    /// What of this event is wanted; that may be nothing.
+    pub(super) fn of(event: &EventRef<'_>, mut wanted: impl FnMut(Part, Id) -> bool) -> Self {
+        let mut pieces = Vec::new();
+        for (part, item) in [(Part::Item, event.item()), (Part::Assignment, event.assignment())] {
+            let Some(item) = item else { continue };
+            let id = item.id();
+            if wanted(part, id) {
+                pieces.push(Piece { part, id, bytes: Bytes::from(item.to_vec()) });
+            }
+        }
+        Self { seq: event.seq, process: event.process, pieces }
+    }
+
+    /// How much memory it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.bytes.len()).sum()
+    }
+}
+
+/// What tells an event from any other that could stand at its position; a fact has nothing of the kind.
+pub(super) fn fingerprint(event: &EventRef<'_>) -> Option<Id> {
+    event.assignment().or(event.item()).map(|item| item.id())
+}
+
+/// When an event was scheduled, as its assignment says.
+pub(super) fn time_of(event: &EventRef<'_>) -> Option<Timestamp> {
+    let text = event.assignment()?.tag("Timestamp")?;
+    text.parse().ok().map(Timestamp::new)
+}

@@ -1,0 +1,355 @@
+//! The loop that reads the log, sends what it finds and moves the cursor.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ans104::Id;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use log::{Log, ProcessId, Seq, Timestamp};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+use tracing::{error, info};
+
+use super::cursor::{Cursor, reconcile};
+use super::handle::UploadsHandle;
+use super::outlet::Outlets;
+use super::piece::{DeadLetter, Job, Piece, fingerprint, time_of};
+use super::sender::{LAST_RETRY, Sender, Verdict};
+use super::store::UploadStore;
+use super::window::Window;
+use super::{NAME, legacy};
+use crate::metrics;
+use crate::position::{Standing, State, age_seconds, behind};
+use crate::projection::ProjectionError;
+
+/// How often the metrics are told anew while nothing comes through.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+/// Follows the log and uploads what it finds, at least once, idempotent by id; a slow or broken upload node delays
+/// nothing else.
+pub struct Uploads {
+    shared: Arc<Shared>,
+    old_cursor: PathBuf,
+    rewind_events_max: u64,
+}
+
+/// What the loop, the handles and replays have in common.
+pub(super) struct Shared {
+    pub(super) log: Arc<dyn Log>,
+    pub(super) store: UploadStore,
+    pub(super) sender: Sender,
+    pub(super) state: watch::Sender<State>,
+    /// How many events beyond the cursor are settled.
+    pub(super) beyond: AtomicU64,
+    pub(super) rebuild: Rebuild,
+    /// Where the loop runs; none before that.
+    pub(super) runtime: OnceLock<Handle>,
+}
+
+/// An operator's wish to begin anew, for the loop to fulfil that stands still.
+#[derive(Default)]
+pub(super) struct Rebuild {
+    asked: AtomicBool,
+    changed: Notify,
+}
+
+impl Rebuild {
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+}
+
+impl Uploads {
+    /// Opens what is known of uploads in the folder `uploads` of this one. When the log turns out to have another
+    /// history, at most so many events are sent again without being asked.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub fn open(
+        log: Arc<dyn Log>,
+        outlets: Outlets,
+        data: &Path,
+        rewind_events_max: u64,
+    ) -> Result<(Self, UploadsHandle), ProjectionError> {
+        let store = UploadStore::open(&data.join(NAME))?;
+        let position = store.cursor()?.map(|cursor| cursor.position);
+        let (state, _) = watch::channel(State { position, ..State::default() });
+        let shared = Arc::new(Shared {
+            log,
+            store,
+            sender: Sender::new(outlets),
+            state,
+            beyond: AtomicU64::new(0),
+            rebuild: Rebuild::default(),
+            runtime: OnceLock::new(),
+        });
+        let handle = UploadsHandle { shared: shared.clone() };
+        Ok((Self { shared, old_cursor: legacy::path(data), rewind_events_max }, handle))
+    }
+
+    /// Uploads until `stop` is true; what is under way then is sent again at the next start.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        // It is only ever the same one.
+        let _ = self.shared.runtime.set(Handle::current());
+        tokio::select! {
+            () = self.follow() => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    async fn follow(&self) {
+        let mut said = None;
+        loop {
+            let followed = match self.resume().await {
+                Ok(position) => Following::new(self.shared.clone(), position).run().await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = followed else { return };
+            let news = Some(error.to_string());
+            if said != news {
+                error!(%error, "uploads have stopped");
+                said = news;
+            }
+            self.shared.publish(None, Some(&error));
+            self.wait(&error).await;
+        }
+    }
+
+    /// Waits until it may go better: an operator asks for a rebuild, or time has passed.
+    async fn wait(&self, error: &ProjectionError) {
+        let asked = self.shared.rebuild.changed.notified();
+        if Standing::from(error) == Standing::NeedsRebuild {
+            asked.await;
+        } else {
+            // Either way the next thing to do is to look.
+            let _ = timeout(LAST_RETRY, asked).await;
+        }
+    }
+
+    /// Compares with the log and tells where to go on.
+    async fn resume(&self) -> Result<Option<Seq>, ProjectionError> {
+        let (shared, old, max) = (self.shared.clone(), self.old_cursor.clone(), self.rewind_events_max);
+        let position = blocking(move || {
+            if shared.rebuild.asked.swap(false, Ordering::Relaxed) {
+                info!("beginning anew, as an operator asked for: all of the log is uploaded again");
+                shared.store.rewind(None)?;
+            }
+            legacy::take_over(&shared.store, shared.log.as_ref(), &old)?;
+            reconcile(&shared.store, shared.log.as_ref(), max)
+        })
+        .await?;
+        self.shared.state.send_modify(|state| state.position = position);
+        Ok(position)
+    }
+}
+
+impl Shared {
+    /// Sends what is left of an event, in order, and keeps each part's verdict at once: nothing comes between the
+    /// upload node's word and the store, not even a loop that is dropped.
+    pub(super) async fn send(&self, job: &Job) -> Result<(), ProjectionError> {
+        for (place, piece) in job.pieces.iter().enumerate() {
+            match self.sender.settle(piece).await {
+                Verdict::Taken => {
+                    self.store.confirm(job.seq, piece, place + 1 == job.pieces.len())?;
+                    metrics::upload_confirmed();
+                }
+                Verdict::Refused { status, reason } => self.bury(job, piece, status, reason)?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn bury(
+        &self,
+        job: &Job,
+        piece: &Piece,
+        status: u16,
+        reason: String,
+    ) -> Result<(), ProjectionError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        self.store.bury(&DeadLetter {
+            seq: job.seq,
+            process: job.process,
+            id: piece.id,
+            part: piece.part,
+            status,
+            reason,
+            time: Timestamp::new(u64::try_from(now).unwrap_or(u64::MAX)),
+        })
+    }
+
+    /// How many events are not settled.
+    pub(super) fn backlog(&self) -> u64 {
+        let position = self.state.borrow().position;
+        behind(self.log.tail().last(), position).saturating_sub(self.beyond.load(Ordering::Relaxed))
+    }
+
+    fn publish(&self, lacks_since: Option<Timestamp>, error: Option<&ProjectionError>) {
+        self.state.send_modify(|state| {
+            state.lacks_since = lacks_since;
+            state.standing = error.map_or(Standing::Following, Standing::from);
+            state.error = error.map(|error| error.to_string().into());
+        });
+        let lag_events = behind(self.log.tail().last(), self.state.borrow().position);
+        metrics::lag(NAME, lag_events, age_seconds(lacks_since), error.is_some());
+        metrics::upload_backlog(self.backlog());
+    }
+}
+
+/// One event as it was read.
+struct Read {
+    fingerprint: Option<Id>,
+    time: Option<Timestamp>,
+    job: Job,
+}
+
+/// The processes that are uploaded, from one position on.
+struct Following {
+    shared: Arc<Shared>,
+    window: Window,
+    /// What waits behind an event of the same process that is being sent.
+    waiting: HashMap<ProcessId, VecDeque<Job>>,
+    sending: FuturesUnordered<BoxFuture<'static, Result<Job, ProjectionError>>>,
+    /// Up to there parts may have been settled by an earlier run.
+    settled_until: Option<Seq>,
+}
+
+impl Following {
+    fn new(shared: Arc<Shared>, position: Option<Seq>) -> Self {
+        Self {
+            shared,
+            window: Window::after(position),
+            waiting: HashMap::new(),
+            sending: FuturesUnordered::new(),
+            settled_until: None,
+        }
+    }
+
+    /// Ends with an error, or when the log is closed and all that was read is settled.
+    async fn run(mut self) -> Result<(), ProjectionError> {
+        self.settled_until = self.shared.store.last_settled()?;
+        let mut tail = self.shared.log.tail();
+        let mut open = true;
+        self.publish();
+        while open || !self.sending.is_empty() {
+            let (room, next) = (self.window.room(), self.window.next());
+            tokio::select! {
+                Some(sent) = self.sending.next(), if !self.sending.is_empty() => {
+                    self.sent(sent?);
+                    // What else came through meanwhile moves the cursor in the same write.
+                    while let Some(Some(sent)) = self.sending.next().now_or_never() {
+                        self.sent(sent?);
+                    }
+                    self.advance()?;
+                }
+                more = tail.reached(next), if open && room.is_some() => {
+                    open = more;
+                    if let Some((events, bytes)) = room.filter(|_| more) {
+                        self.read(next, events, bytes).await?;
+                        self.advance()?;
+                    }
+                }
+                () = sleep(TELL_EVERY), if !self.sending.is_empty() => self.publish(),
+            }
+        }
+        Ok(())
+    }
+
+    fn sent(&mut self, job: Job) {
+        self.window.finish(job.seq);
+        let next = self.waiting.get_mut(&job.process).and_then(VecDeque::pop_front);
+        match next {
+            Some(next) => self.send(next),
+            None => drop(self.waiting.remove(&job.process)),
+        }
+    }
+
+    fn send(&mut self, job: Job) {
+        let shared = self.shared.clone();
+        self.sending.push(async move { shared.send(&job).await.map(|()| job) }.boxed());
+    }
+
+    async fn read(&mut self, from: Seq, events: usize, bytes: usize) -> Result<(), ProjectionError> {
+        let (shared, settled_until) = (self.shared.clone(), self.settled_until);
+        let read = blocking(move || read(&shared, from, events, bytes, settled_until)).await?;
+        for Read { fingerprint, time, job } in read {
+            let bytes = (!job.pieces.is_empty()).then(|| job.bytes());
+            self.window.push(fingerprint, time, bytes);
+            if bytes.is_none() {
+                continue;
+            }
+            // A queue is there, be it empty, as long as something of the process is being sent.
+            match self.waiting.get_mut(&job.process) {
+                Some(queue) => queue.push_back(job),
+                None => {
+                    self.waiting.insert(job.process, VecDeque::new());
+                    self.send(job);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<(), ProjectionError> {
+        if let Some(done) = self.window.take_done() {
+            let store = self.shared.log.identity().store;
+            let cursor = Cursor::new(store, done.position, done.fingerprint);
+            self.shared.store.advance(done.from, &cursor, &done.checkpoints)?;
+            self.shared.state.send_modify(|state| state.position = Some(done.position));
+        }
+        self.publish();
+        Ok(())
+    }
+
+    fn publish(&self) {
+        self.shared.beyond.store(self.window.done_beyond(), Ordering::Relaxed);
+        self.shared.publish(self.window.lacks_since(), None);
+    }
+}
+
+/// Reads what is to be sent of the next events: at least one, then no more than there is room for.
+fn read(
+    shared: &Shared,
+    from: Seq,
+    events: usize,
+    bytes: usize,
+    settled_until: Option<Seq>,
+) -> Result<Vec<Read>, ProjectionError> {
+    let (mut found, mut size, mut failed) = (Vec::new(), 0, None);
+    shared.log.scan(from, &mut |event| {
+        let again = settled_until.is_some_and(|until| event.seq <= until);
+        let job = Job::of(&event, |part, id| {
+            !again
+                || match shared.store.is_settled(event.seq, part, id) {
+                    Ok(settled) => !settled,
+                    Err(error) => {
+                        failed = Some(error);
+                        true
+                    }
+                }
+        });
+        size += job.bytes();
+        found.push(Read { fingerprint: fingerprint(&event), time: time_of(&event), job });
+        if failed.is_some() || found.len() >= events || size >= bytes {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })?;
+    failed.map_or(Ok(found), Err)
+}
+
+/// Does what may wait for the disk on a thread made for it.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ProjectionError> + Send + 'static,
+) -> Result<T, ProjectionError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(ProjectionError::Store { projection: NAME, reason: error.to_string() }))
+}

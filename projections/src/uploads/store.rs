@@ -1,0 +1,290 @@
+//! The RocksDB store of the uploads: what is settled, in a form that survives a kill.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use ans104::Id;
+use log::Seq;
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::NAME;
+use super::cursor::Cursor;
+use super::keys::{self, Table};
+use super::piece::{DeadLetter, Part, Piece};
+use crate::metrics;
+use crate::projection::ProjectionError;
+
+const WRITE_BUFFER_BYTES: usize = 2 << 20;
+const BLOCK_CACHE_BYTES: usize = 4 << 20;
+
+/// A checkpoint is written for each event whose number is a multiple of this.
+pub(super) const CHECKPOINT_EVERY: u64 = 1_000;
+
+/// What is settled. All of it may be called from any thread; a write is an append to a file that is not synced.
+pub(super) struct UploadStore {
+    db: DB,
+    /// How many dead letters there are; held while one is added or taken away.
+    dead: Mutex<u64>,
+}
+
+type Result<T> = std::result::Result<T, ProjectionError>;
+
+impl UploadStore {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let refused = |reason: String| ProjectionError::Store {
+            projection: NAME,
+            reason: format!(
+                "{} cannot be opened: {reason}; if it is deleted, all is uploaded again",
+                path.display()
+            ),
+        };
+        fs::create_dir_all(path).map_err(|error| refused(error.to_string()))?;
+        let db = DB::open(&options(), path).map_err(|error| refused(error.to_string()))?;
+        let store = Self { db, dead: Mutex::new(0) };
+        store.count_dead()?;
+        Ok(store)
+    }
+
+    pub(super) fn cursor(&self) -> Result<Option<Cursor>> {
+        self.read(keys::CURSOR, "the cursor")
+    }
+
+    pub(super) fn set_cursor(&self, cursor: &Cursor) -> Result<()> {
+        self.db.put(keys::CURSOR, json(cursor)?).map_err(failed)
+    }
+
+    /// The same, on disk when this returns.
+    pub(super) fn set_cursor_synced(&self, cursor: &Cursor) -> Result<()> {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        self.db.put_opt(keys::CURSOR, json(cursor)?, &options).map_err(failed)
+    }
+
+    /// How far a whole replay has come that was ended early.
+    pub(super) fn replayed(&self) -> Result<Option<Cursor>> {
+        self.read(keys::REPLAY, "the cursor of a replay")
+    }
+
+    /// Keeps how far a whole replay has come; none when it is done.
+    pub(super) fn set_replayed(&self, cursor: Option<&Cursor>) -> Result<()> {
+        match cursor {
+            Some(cursor) => self.db.put(keys::REPLAY, json(cursor)?).map_err(failed),
+            None => self.db.delete(keys::REPLAY).map_err(failed),
+        }
+    }
+
+    /// Moves the cursor on: what was confirmed one by one up to there is no longer kept.
+    pub(super) fn advance(
+        &self,
+        from: Seq,
+        cursor: &Cursor,
+        checkpoints: &[(Seq, Option<Id>)],
+    ) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        for number in from.get()..=cursor.position.get() {
+            for part in [Part::Item, Part::Assignment] {
+                batch.delete(keys::part(Table::Confirmed, Seq::new(number), part));
+            }
+        }
+        for (seq, fingerprint) in checkpoints {
+            batch.put(Table::Checkpoints.at(*seq), json(fingerprint)?);
+        }
+        batch.put(keys::CURSOR, json(cursor)?);
+        self.db.write(batch).map_err(failed)
+    }
+
+    /// Goes back to an earlier position, in one step; to the beginning without one.
+    pub(super) fn rewind(&self, target: Option<&Cursor>) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        let after = target.map_or(Seq::ZERO, |cursor| cursor.position.next());
+        for table in Table::ALL {
+            batch.delete_range(table.at(after).as_slice(), table.end().as_slice());
+        }
+        match target {
+            Some(cursor) => batch.put(keys::CURSOR, json(cursor)?),
+            None => batch.delete(keys::CURSOR),
+        }
+        batch.delete(keys::REPLAY);
+        self.db.write(batch).map_err(failed)?;
+        self.count_dead()
+    }
+
+    /// The upload node has this part of an event; `last` when the event has no further one.
+    pub(super) fn confirm(&self, seq: Seq, piece: &Piece, last: bool) -> Result<()> {
+        let mut value = piece.id.as_bytes().to_vec();
+        value.push(u8::from(last));
+        self.db.put(keys::part(Table::Confirmed, seq, piece.part), value).map_err(failed)
+    }
+
+    /// Whether this part of an event, if it has this id, was confirmed beyond the cursor or is a dead letter.
+    pub(super) fn is_settled(&self, seq: Seq, part: Part, id: Id) -> Result<bool> {
+        let confirmed = self.db.get_pinned(keys::part(Table::Confirmed, seq, part)).map_err(failed)?;
+        if confirmed.is_some_and(|value| value.get(..32) == Some(id.as_bytes().as_slice())) {
+            return Ok(true);
+        }
+        let dead: Option<DeadLetter> =
+            self.read(&keys::part(Table::DeadLetters, seq, part), "a dead letter")?;
+        Ok(dead.is_some_and(|dead| dead.id == id))
+    }
+
+    /// Whether all of an event beyond the cursor was confirmed, dead letters aside.
+    pub(super) fn is_confirmed(&self, seq: Seq) -> Result<bool> {
+        for part in [Part::Assignment, Part::Item] {
+            let value = self.db.get_pinned(keys::part(Table::Confirmed, seq, part)).map_err(failed)?;
+            if value.is_some_and(|value| value.last() == Some(&1)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The last event of which anything was settled beyond the cursor.
+    pub(super) fn last_settled(&self) -> Result<Option<Seq>> {
+        let confirmed = self.last_of(Table::Confirmed)?;
+        Ok(confirmed.max(self.last_of(Table::DeadLetters)?))
+    }
+
+    /// Every checkpoint, oldest first.
+    pub(super) fn checkpoints(&self) -> Result<Vec<(Seq, Option<Id>)>> {
+        let mut found = Vec::new();
+        self.walk(Table::Checkpoints, Seq::ZERO, |seq, value| {
+            found.push((seq, parsed(value, "a checkpoint")?));
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// Keeps a dead letter, in place of an earlier one of the same part.
+    pub(super) fn bury(&self, letter: &DeadLetter) -> Result<()> {
+        let key = keys::part(Table::DeadLetters, letter.seq, letter.part);
+        let mut count = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.db.get_pinned(key).map_err(failed)?.is_some();
+        self.db.put(key, json(letter)?).map_err(failed)?;
+        *count += u64::from(!known);
+        metrics::dead_letters(*count);
+        Ok(())
+    }
+
+    /// Takes a dead letter away, if it is one; tells whether it was.
+    pub(super) fn exhume(&self, seq: Seq, part: Part) -> Result<bool> {
+        let key = keys::part(Table::DeadLetters, seq, part);
+        let mut count = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.db.get_pinned(key).map_err(failed)?.is_none() {
+            return Ok(false);
+        }
+        self.db.delete(key).map_err(failed)?;
+        *count = count.saturating_sub(1);
+        metrics::dead_letters(*count);
+        Ok(true)
+    }
+
+    /// Whether any part of this event is a dead letter.
+    pub(super) fn is_dead(&self, seq: Seq) -> Result<bool> {
+        let mut dead = false;
+        self.walk(Table::DeadLetters, seq, |at, _| {
+            dead = at == seq;
+            Ok(false)
+        })?;
+        Ok(dead)
+    }
+
+    pub(super) fn dead_count(&self) -> u64 {
+        *self.dead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// About so many dead letters after an event: one more where the last event would be cut in two.
+    pub(super) fn dead_letters(&self, after: Option<Seq>, limit: usize) -> Result<Vec<DeadLetter>> {
+        let mut found: Vec<DeadLetter> = Vec::new();
+        self.walk(Table::DeadLetters, after.map_or(Seq::ZERO, Seq::next), |seq, value| {
+            if found.len() >= limit && found.last().is_none_or(|last| last.seq != seq) {
+                return Ok(false);
+            }
+            found.push(parsed(value, "a dead letter")?);
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    fn count_dead(&self) -> Result<()> {
+        let mut count = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        *count = 0;
+        self.walk(Table::DeadLetters, Seq::ZERO, |_, _| {
+            *count += 1;
+            Ok(true)
+        })?;
+        metrics::dead_letters(*count);
+        Ok(())
+    }
+
+    /// Visits the entries of a table from an event on, until the visitor has enough.
+    fn walk(&self, table: Table, from: Seq, mut visit: impl FnMut(Seq, &[u8]) -> Result<bool>) -> Result<()> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(table.end());
+        let from = table.at(from);
+        for entry in self.db.iterator_opt(IteratorMode::From(&from, Direction::Forward), options) {
+            let (key, value) = entry.map_err(failed)?;
+            let seq = keys::seq(&key).ok_or_else(|| damaged("a key"))?;
+            if !visit(seq, &value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn last_of(&self, table: Table) -> Result<Option<Seq>> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(table.at(Seq::ZERO));
+        options.set_iterate_upper_bound(table.end());
+        let entry = self.db.iterator_opt(IteratorMode::End, options).next().transpose().map_err(failed)?;
+        entry.map(|(key, _)| keys::seq(&key).ok_or_else(|| damaged("a key"))).transpose()
+    }
+
+    fn read<T: DeserializeOwned>(&self, key: &[u8], what: &'static str) -> Result<Option<T>> {
+        let value = self.db.get_pinned(key).map_err(failed)?;
+        value.map(|value| parsed(&value, what)).transpose()
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|error| ProjectionError::Store { projection: NAME, reason: error.to_string() })
+}
+
+fn parsed<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|_| damaged(what))
+}
+
+fn failed(error: rocksdb::Error) -> ProjectionError {
+    ProjectionError::Store { projection: NAME, reason: error.to_string() }
+}
+
+fn damaged(what: &str) -> ProjectionError {
+    let reason = format!("{what} is damaged; if its directory is deleted, all is uploaded again");
+    ProjectionError::Store { projection: NAME, reason }
+}
+
+fn options() -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
+    table.set_bloom_filter(10.0, false);
+    table.set_format_version(5);
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_block_based_table_factory(&table);
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_max_background_jobs(2);
+    options.set_max_open_files(64);
+    options.set_max_file_opening_threads(1);
+    options.set_skip_stats_update_on_db_open(true);
+    // An idle store does nothing.
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1 << 20);
+    options
+}

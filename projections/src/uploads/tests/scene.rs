@@ -1,0 +1,334 @@
+//! An upload node that does as it is told, histories to upload, and uploads that can be killed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
+use async_trait::async_trait;
+use bytes::Bytes;
+use gateway::UploadError;
+use log::{
+    Append, Body, HashChain, Knot, LocalLog, Log, Memory, MemoryDisk, Nonce, ProcessId, Seq, Timestamp,
+};
+use tempfile::TempDir;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use crate::projection::ProjectionError;
+use crate::replay::{Progress, Replay, ReplayScope};
+use crate::uploads::runner::Shared;
+use crate::uploads::{Outlet, Outlets, Uploads, UploadsHandle};
+
+/// What an upload node does with an item.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    Hang,
+    Refuse,
+    /// So many times.
+    Fail(u32),
+}
+
+/// An upload node that does as it is told.
+#[derive(Default)]
+pub struct Fake(Mutex<Told>);
+
+#[derive(Default)]
+struct Told {
+    answers: HashMap<Id, Answer>,
+    hang_after: Option<usize>,
+    taken: Vec<Id>,
+    attempts: Vec<Instant>,
+}
+
+impl Fake {
+    pub fn answer(&self, id: Id, answer: Answer) {
+        self.0.lock().unwrap().answers.insert(id, answer);
+    }
+
+    /// Takes no more than so many in all.
+    pub fn hang_after(&self, taken: usize) {
+        self.0.lock().unwrap().hang_after = Some(taken);
+    }
+
+    /// Takes everything from now on.
+    pub fn heal(&self) {
+        let mut told = self.0.lock().unwrap();
+        told.answers.clear();
+        told.hang_after = None;
+    }
+
+    pub fn taken(&self) -> Vec<Id> {
+        self.0.lock().unwrap().taken.clone()
+    }
+
+    pub fn taken_of(&self, ids: &[Id]) -> Vec<Id> {
+        self.taken().into_iter().filter(|id| ids.contains(id)).collect()
+    }
+
+    pub fn attempts(&self) -> usize {
+        self.0.lock().unwrap().attempts.len()
+    }
+
+    /// The times between attempts.
+    pub fn waits(&self) -> Vec<Duration> {
+        let told = self.0.lock().unwrap();
+        told.attempts.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    fn decide(&self, id: Id) -> Option<Answer> {
+        let mut told = self.0.lock().unwrap();
+        told.attempts.push(Instant::now());
+        if told.hang_after.is_some_and(|most| told.taken.len() >= most) {
+            return Some(Answer::Hang);
+        }
+        match told.answers.get_mut(&id) {
+            Some(Answer::Fail(0)) | None => {
+                told.taken.push(id);
+                None
+            }
+            Some(Answer::Fail(left)) => {
+                *left -= 1;
+                Some(Answer::Fail(*left))
+            }
+            Some(answer) => Some(*answer),
+        }
+    }
+}
+
+/// How long a real client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[async_trait]
+impl Outlet for Fake {
+    async fn upload(&self, item: Bytes) -> Result<(), UploadError> {
+        let decided = self.decide(Item::parse(&item).unwrap().id());
+        // Others get their turn.
+        tokio::task::yield_now().await;
+        match decided {
+            None => Ok(()),
+            Some(Answer::Refuse) => {
+                let (url, status, excerpt) = ("here".into(), "400".parse().unwrap(), "no".into());
+                Err(UploadError::Refused { url, status, excerpt })
+            }
+            Some(Answer::Fail(_)) => Err(unreachable()),
+            Some(Answer::Hang) => {
+                sleep(PATIENCE).await;
+                Err(unreachable())
+            }
+        }
+    }
+}
+
+/// The error of a client that reached nobody.
+fn unreachable() -> UploadError {
+    UploadError::Transient(gateway::GatewayError::TimedOut {
+        call: gateway::Call::Upload,
+        url: "here".into(),
+        after: PATIENCE,
+    })
+}
+
+struct Happened {
+    process: ProcessId,
+    ids: Vec<Id>,
+}
+
+/// A log, and what must be uploaded of it. The same steps make the same items, though in another store.
+pub struct History {
+    log: Arc<dyn Log>,
+    wallet: Ed25519Wallet,
+    last: HashMap<ProcessId, Knot>,
+    processes: Vec<ProcessId>,
+    happened: Vec<Happened>,
+    batch: Vec<Append>,
+    serial: u64,
+}
+
+impl History {
+    /// So many processes, and messages to each in turn.
+    pub async fn mixed(seed: u8, processes: u64, messages: u64) -> Self {
+        Self::forked(seed, processes, messages, 0).await
+    }
+
+    /// The same, and then messages that no other history has.
+    pub async fn forked(seed: u8, processes: u64, messages: u64, own: u64) -> Self {
+        let log: Arc<dyn Log> = Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap());
+        let mut history = Self {
+            log,
+            wallet: Ed25519Wallet::from_seed([seed; 32]),
+            last: HashMap::new(),
+            processes: Vec::new(),
+            happened: Vec::new(),
+            batch: Vec::new(),
+            serial: 0,
+        };
+        (0..processes).for_each(|_| history.spawn());
+        (0..messages).for_each(|turn| history.message(turn % processes));
+        history.serial += u64::from(own > 0) * 1_000_000;
+        (0..own).for_each(|turn| history.message(turn % processes));
+        history.write().await;
+        history
+    }
+
+    pub fn len(&self) -> u64 {
+        self.happened.len() as u64
+    }
+
+    pub fn store(&self) -> uuid::Uuid {
+        self.log.identity().store.0
+    }
+
+    pub fn processes(&self) -> Vec<ProcessId> {
+        self.processes.clone()
+    }
+
+    pub fn ids(&self) -> Vec<Id> {
+        self.happened.iter().flat_map(|happened| happened.ids.clone()).collect()
+    }
+
+    pub fn ids_at(&self, seq: u64) -> Vec<Id> {
+        self.happened[seq as usize].ids.clone()
+    }
+
+    pub fn ids_of(&self, process: ProcessId) -> Vec<Id> {
+        let of = self.happened.iter().filter(|happened| happened.process == process);
+        of.flat_map(|happened| happened.ids.clone()).collect()
+    }
+
+    pub fn is_of(&self, seq: u64, process: ProcessId) -> bool {
+        self.happened[seq as usize].process == process
+    }
+
+    pub fn last_of(&self, process: ProcessId) -> Seq {
+        let place = self.happened.iter().rposition(|happened| happened.process == process).unwrap();
+        Seq::new(place as u64)
+    }
+
+    fn sign(&mut self, tags: &[(&str, String)]) -> (Vec<u8>, Id) {
+        self.serial += 1;
+        let data = self.serial.to_string();
+        let tags: Vec<_> = tags.iter().map(|(name, value)| Tag { name, value }).collect();
+        let draft = Draft { target: None, anchor: None, tags: &tags, data: data.as_bytes() };
+        let bytes = draft.sign(&self.wallet).unwrap();
+        let id = Item::parse(&bytes).unwrap().id();
+        (bytes, id)
+    }
+
+    fn spawn(&mut self) {
+        let (item, id) = self.sign(&[]);
+        let process = ProcessId::from(id);
+        self.processes.push(process);
+        let (assignment, knot) = self.assignment(process);
+        let body = Body::Spawned { item, assignment: Some(assignment) };
+        self.append(process, body, knot, vec![id]);
+    }
+
+    fn message(&mut self, process: u64) {
+        let process = self.processes[process as usize];
+        if self.serial.is_multiple_of(7) {
+            // Something on chain: only the assignment is there to be uploaded.
+            let (assignment, knot) = self.assignment(process);
+            return self.append(process, Body::Assigned { assignment, deep_hash: None }, knot, vec![]);
+        }
+        let (item, id) = self.sign(&[]);
+        let (assignment, knot) = self.assignment(process);
+        self.append(process, Body::Scheduled { item, assignment, deep_hash: None }, knot, vec![id]);
+    }
+
+    fn assignment(&mut self, process: ProcessId) -> (Vec<u8>, Knot) {
+        let last = self.last.get(&process).copied();
+        let timestamp = Timestamp::new(last.map_or(1_000, |knot| knot.timestamp.get()) + 1);
+        let (bytes, id) = self.sign(&[("Timestamp", timestamp.to_string())]);
+        let nonce = last.map_or(Nonce::ZERO, |knot| knot.nonce.next());
+        (bytes, Knot { nonce, assignment: id.into(), chain: HashChain::seed(process), timestamp })
+    }
+
+    fn append(&mut self, process: ProcessId, body: Body, knot: Knot, mut ids: Vec<Id>) {
+        self.last.insert(process, knot);
+        ids.push(knot.assignment.id());
+        self.happened.push(Happened { process, ids });
+        self.batch.push(Append { process, body, knot: Some(knot), imported: false });
+    }
+
+    async fn write(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        self.log.enqueue(self.log.identity().term, batch).unwrap().await.unwrap();
+    }
+}
+
+/// A folder, and an upload node.
+pub struct Scene {
+    pub folder: TempDir,
+    pub node: Arc<Fake>,
+    pub outlets: Outlets,
+}
+
+/// Uploads that run.
+pub struct Running {
+    pub handle: UploadsHandle,
+    end: Option<Seq>,
+    task: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        let node = Arc::new(Fake::default());
+        let outlets = Outlets { node: node.clone(), cache: None };
+        Self { folder: TempDir::new().unwrap(), node, outlets }
+    }
+
+    pub async fn open(&self, history: &History, rewind_events_max: u64) -> Running {
+        let (log, data) = (history.log.clone(), self.folder.path());
+        let (uploads, handle) = Uploads::open(log, self.outlets.clone(), data, rewind_events_max).unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let task = tokio::spawn(uploads.run(stopping));
+        Running { handle, end: history.log.tail().last(), task, stop }
+    }
+}
+
+impl Running {
+    /// Waits until all is settled.
+    pub async fn finish(&self) {
+        self.handle.position().applied(self.end.unwrap()).await.unwrap();
+    }
+
+    pub async fn finish_and_kill(self) {
+        self.finish().await;
+        self.kill().await;
+    }
+
+    /// Waits until something is true.
+    pub async fn until(&self, mut probe: impl FnMut(&UploadsHandle) -> bool) {
+        while !probe(&self.handle) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Ends it wherever it is, and waits until its store is closed.
+    pub async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+        let store: Weak<Shared> = Arc::downgrade(&self.handle.shared);
+        drop((self.handle, self.stop));
+        while store.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Does a replay on a thread of its own.
+    pub async fn replay(&self, scope: ReplayScope, progress: &Arc<Progress>) -> Result<(), ProjectionError> {
+        let (handle, progress) = (self.handle.clone(), progress.clone());
+        let (done, waiting) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let replayed = handle.replay(&scope, &progress);
+            drop(handle);
+            done.send(replayed).unwrap();
+        });
+        let replayed = waiting.await.unwrap();
+        thread.join().unwrap();
+        replayed
+    }
+}
