@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use log::Log;
-use projections::{Index, Position};
+use projections::{Index, Jobs, Position};
 use scheduler::Scheduler;
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinHandle};
@@ -27,6 +27,8 @@ pub struct Node {
     pub scheduler: Scheduler,
     /// All projections that follow the log, for the status.
     pub projections: Vec<Position>,
+    /// Replays of them, where that can be asked for.
+    pub jobs: Option<Jobs>,
     /// What an operator can set.
     pub options: Options,
     started: Instant,
@@ -74,7 +76,13 @@ impl Node {
     ) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let readers = Arc::new(Semaphore::new(cores * READERS_PER_CORE));
-        Self { log, index, scheduler, projections, options, started: Instant::now(), readers }
+        Self { log, index, scheduler, projections, jobs: None, options, started: Instant::now(), readers }
+    }
+
+    /// The same with replays.
+    #[must_use]
+    pub fn with_jobs(self, jobs: Jobs) -> Self {
+        Self { jobs: Some(jobs), ..self }
     }
 
     /// Which version of the software this is.
