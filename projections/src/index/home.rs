@@ -11,7 +11,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -57,6 +57,8 @@ struct Places {
 pub(super) struct Home {
     path: PathBuf,
     places: Mutex<Places>,
+    /// Lives as long as the files of a place that is not in use any more.
+    leaving: Mutex<Weak<()>>,
 }
 
 impl Home {
@@ -78,7 +80,7 @@ impl Home {
             }
             Err(error) => return Err(refused(error)),
         };
-        let home = Self { path: path.to_owned(), places: Mutex::new(places) };
+        let home = Self { path: path.to_owned(), places: Mutex::new(places), leaving: Mutex::default() };
         if !places.building {
             destroy(&home.at(places.in_use.other()))?;
         }
@@ -111,6 +113,16 @@ impl Home {
         self.write(swapped)?;
         *places = swapped;
         Ok(())
+    }
+
+    /// Notes that a place goes when its last reader has let go of it, which is when the token is gone.
+    pub(super) fn leaves(&self, token: &Arc<()>) {
+        *self.leaving.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(token);
+    }
+
+    /// Whether the place that is to be built in is still that of an earlier index.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).strong_count() > 0
     }
 
     fn at(&self, spot: Spot) -> PathBuf {

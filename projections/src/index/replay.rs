@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use log::{EventRef, Kind, Log, Nonce, ProcessId, Seq};
@@ -39,6 +40,11 @@ impl IndexReplay {
     }
 
     fn whole(&self, progress: &Progress) -> Result<(), ProjectionError> {
+        progress.enter("waiting for readers");
+        while self.index.shared.home.is_leaving() {
+            progress.go_on()?;
+            thread::sleep(LOOK_EVERY / 10);
+        }
         progress.enter("building");
         let (fresh, follower) = self.build(progress)?;
         progress.enter("putting it to use");

@@ -38,6 +38,8 @@ pub(super) struct Db {
 struct Files {
     path: PathBuf,
     retired: AtomicBool,
+    /// Dropped after the files are deleted.
+    token: Arc<()>,
 }
 
 impl Drop for Files {
@@ -52,7 +54,7 @@ impl Drop for Files {
 
 impl Db {
     pub(super) fn new(store: DB, path: PathBuf) -> Self {
-        let files = Files { path, retired: AtomicBool::new(false) };
+        let files = Files { path, retired: AtomicBool::new(false), token: Arc::default() };
         Self { store, numbers: Cache::new(NUMBERS_CACHED), files }
     }
 }
@@ -80,6 +82,7 @@ impl Shared {
         let mut in_use = self.in_use.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *in_use, fresh);
         drop(in_use);
+        self.home.leaves(&old.files.token);
         old.files.retired.store(true, Ordering::Relaxed);
     }
 
