@@ -44,13 +44,6 @@ impl AdminApi {
 fn status(node: &Node) -> model::Status {
     let identity = node.log.identity();
     let tail = node.log.tail().last();
-    let projection = |status: projections::ProjectionStatus| model::Projection {
-        name: status.name.to_owned(),
-        position: status.position.map(|seq| seq.get()),
-        lag_events: status.lag_events,
-        lag_seconds: status.lag_seconds,
-        error: status.error,
-    };
     model::Status {
         version: node.version().to_owned(),
         uptime_seconds: node.started().elapsed().as_secs_f64(),
@@ -67,12 +60,24 @@ fn status(node: &Node) -> model::Status {
     }
 }
 
+/// How a projection does.
+pub(crate) fn projection(status: projections::ProjectionStatus) -> model::Projection {
+    model::Projection {
+        name: status.name.to_owned(),
+        position: status.position.map(|seq| seq.get()),
+        lag_events: status.lag_events,
+        lag_seconds: status.lag_seconds,
+        standing: status.standing.as_str().to_owned(),
+        error: status.error,
+    }
+}
+
 /// The token that operators need; without one everybody who reaches the listener is one.
 #[derive(Clone)]
 pub(crate) struct Token(pub(crate) Option<Arc<str>>);
 
 /// Somebody who has the token.
-struct Operator;
+pub(crate) struct Operator;
 
 const SCHEME: &str = "token";
 

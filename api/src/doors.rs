@@ -9,6 +9,7 @@ use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 
 use crate::admin::{AdminApi, Token};
 use crate::error::{self, Failure};
+use crate::jobs_admin::JobsApi;
 use crate::node::Node;
 use crate::public::PublicApi;
 use crate::{compression, cors, observe};
@@ -45,8 +46,8 @@ fn described_public() -> OpenApiService<PublicApi, ()> {
     )
 }
 
-fn described_admin() -> OpenApiService<AdminApi, ()> {
-    described(AdminApi, "Quipu, for operators", "What shows or changes the state of a node.")
+fn described_admin() -> OpenApiService<(AdminApi, JobsApi), ()> {
+    described((AdminApi, JobsApi), "Quipu, for operators", "What shows or changes the state of a node.")
 }
 
 fn described<T: OpenApi>(api: T, title: &str, description: &str) -> OpenApiService<T, ()> {

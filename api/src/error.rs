@@ -10,7 +10,7 @@ use log::ReadError;
 use poem::error::ResponseError;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
-use projections::IndexError;
+use projections::{IndexError, JobError};
 use scheduler::{Code, ScheduleError};
 use tracing::error;
 
@@ -105,6 +105,20 @@ impl From<ReadError> for Failure {
 impl From<IndexError> for Failure {
     fn from(error: IndexError) -> Self {
         Self::internal(error)
+    }
+}
+
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::UnknownProjection { .. } => Self::new(Code::InvalidParameter, error.to_string()),
+            JobError::NotFound(_) => Self::not_found(error.to_string()),
+            JobError::Busy { .. } | JobError::NotRunning { .. } | JobError::NotResumable { .. } => {
+                Self::new(Code::Unavailable, error.to_string()).with_status(StatusCode::CONFLICT)
+            }
+            JobError::Closing => Self::new(Code::Unavailable, error.to_string()),
+            JobError::Thread(_) => Self::internal(error),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod connection;
 mod cors;
 mod doors;
 mod error;
+mod jobs_admin;
 mod metrics;
 mod model;
 mod node;

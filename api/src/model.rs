@@ -242,6 +242,8 @@ pub(crate) struct Projection {
     pub(crate) lag_events: u64,
     /// For how long it has lacked some.
     pub(crate) lag_seconds: f64,
+    /// Whether it goes on: `following`, `failing` and trying again, `waiting` for somebody else, or `needs_rebuild`.
+    pub(crate) standing: String,
     /// What keeps it from going on; null if nothing does.
     pub(crate) error: Option<String>,
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use log::Log;
-use projections::{Index, Position, UploadsHandle};
+use projections::{Index, Jobs, Position, UploadsHandle};
 use scheduler::Scheduler;
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinHandle};
@@ -29,6 +29,8 @@ pub struct Node {
     pub projections: Vec<Position>,
     /// What is uploaded; none when nothing is.
     pub uploads: Option<UploadsHandle>,
+    /// Replays of them, where that can be asked for.
+    pub jobs: Option<Jobs>,
     /// What an operator can set.
     pub options: Options,
     started: Instant,
@@ -76,7 +78,23 @@ impl Node {
     ) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let readers = Arc::new(Semaphore::new(cores * READERS_PER_CORE));
-        Self { log, index, scheduler, projections, uploads: None, options, started: Instant::now(), readers }
+        Self {
+            log,
+            index,
+            scheduler,
+            projections,
+            uploads: None,
+            jobs: None,
+            options,
+            started: Instant::now(),
+            readers,
+        }
+    }
+
+    /// The same with replays.
+    #[must_use]
+    pub fn with_jobs(self, jobs: Jobs) -> Self {
+        Self { jobs: Some(jobs), ..self }
     }
 
     /// Which version of the software this is.

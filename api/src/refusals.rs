@@ -17,6 +17,7 @@ const DUPLICATE: &str = "The process has it already: `duplicate_message`.";
 const TOO_LARGE: &str = "The body is too long: `too_large`.";
 const INTERNAL: &str = "An operator has to look: `internal`.";
 const GATEWAY: &str = "A gateway did not say what had to be known: `gateway_error`.";
+const BUSY: &str = "Not in this state of the job or its projection: `unavailable`.";
 const UNAVAILABLE: &str = "Not at the moment, try again: `unavailable`.";
 
 macro_rules! refusal {
@@ -69,6 +70,12 @@ refusal! {
 refusal! {
     /// An operator's call was not answered.
     OperatorRefusal: 401 TOKEN, 500 INTERNAL
+}
+
+refusal! {
+    /// A replay was not started, found, cancelled or resumed.
+    JobRefusal:
+        400 WRONG, 401 TOKEN, 404 NOT_FOUND, 409 BUSY, 500 INTERNAL, 503 UNAVAILABLE
 }
 
 fn documented(status: u16, description: &'static str) -> MetaResponse {

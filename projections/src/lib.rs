@@ -7,13 +7,15 @@ mod projection;
 mod follower;
 mod position;
 mod replay;
+mod jobs;
 mod index;
 mod postgres;
 mod uploads;
 mod metrics;
 
 pub use follower::Follower;
-pub use index::{Index, IndexError, IndexWriter, Place};
+pub use index::{Index, IndexError, IndexReplay, IndexWriter, Place};
+pub use jobs::{Job, JobError, JobState, Jobs};
 pub use metrics::describe;
 pub use position::{Behind, Position, ProjectionStatus, Standing};
 pub use postgres::{PostgresOptions, PostgresReplay, PostgresWriter, tag_key};

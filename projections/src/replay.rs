@@ -4,11 +4,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use log::{ProcessId, Seq};
+use serde::{Deserialize, Serialize};
 
 use crate::projection::ProjectionError;
 
 /// What is to be projected again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplayScope {
     /// The first event; none is the beginning.
     pub from: Option<Seq>,
@@ -43,6 +44,8 @@ pub trait Replay: Send + Sync {
 pub struct Progress {
     done: AtomicU64,
     total: AtomicU64,
+    /// The number after the last event that is done; 0 while none is.
+    after: AtomicU64,
     cancelled: AtomicBool,
     phase: Mutex<&'static str>,
 }
@@ -74,6 +77,17 @@ impl Progress {
     pub fn tell(&self, done: u64, total: u64) {
         self.done.store(done, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
+    }
+
+    /// Tells that all events of the scope up to this one are done: a replay of a part goes on behind it when it is
+    /// taken up again.
+    pub fn reached(&self, seq: Seq) {
+        self.after.store(seq.next().get(), Ordering::Relaxed);
+    }
+
+    /// Up to which event all are done.
+    pub fn last(&self) -> Option<Seq> {
+        Seq::new(self.after.load(Ordering::Relaxed)).prev()
     }
 
     /// Tells what is being done from now on.

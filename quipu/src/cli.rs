@@ -8,7 +8,9 @@ use crate::bench::BenchArgs;
 use crate::completions::CompletionsArgs;
 use crate::failure::Failure;
 use crate::node::{DevArgs, SuArgs, VerifyArgs};
+use crate::projections::ProjectionsArgs;
 use crate::read::ReadArgs;
+use crate::replay::ReplayArgs;
 use crate::send::SendArgs;
 use crate::spawn::SpawnArgs;
 use crate::status::StatusArgs;
@@ -39,6 +41,8 @@ enum Command {
     Dev(DevArgs),
     Verify(VerifyArgs),
     Status(StatusArgs),
+    Projections(ProjectionsArgs),
+    Replay(ReplayArgs),
     Wallet(WalletArgs),
     Spawn(SpawnArgs),
     Send(SendArgs),
@@ -58,6 +62,8 @@ impl Cli {
             Command::Dev(args) => args.run(out),
             Command::Verify(args) => args.run(out),
             Command::Status(args) => args.run(out),
+            Command::Projections(args) => args.run(out),
+            Command::Replay(args) => args.run(out),
             Command::Wallet(args) => args.run(out),
             Command::Spawn(args) => args.run(out),
             Command::Send(args) => args.run(out),
@@ -107,6 +113,10 @@ mod tests {
             "bench --processes 0",
             "bench --connections 0",
             "completions tcsh",
+            "replay",
+            "replay index --from x",
+            "replay index --cancel --resume",
+            "replay index --offline --cancel",
             "wallet",
         ] {
             let words = std::iter::once("quipu").chain(line.split_whitespace());

@@ -14,6 +14,8 @@ mod spawn;
 mod send;
 mod read;
 mod status;
+mod projections;
+mod replay;
 mod completions;
 mod bench;
 mod node;

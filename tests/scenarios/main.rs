@@ -16,6 +16,7 @@ mod kill;
 mod namespace;
 mod old_way;
 mod pages;
+mod replay;
 mod restarts;
 mod rewind;
 mod settings;

@@ -15,7 +15,7 @@ use log::{
     Append, AppendError, EventRef, Head, Identity, LocalLog, Log, Memory, MemoryDisk, Nonce, ProcessId,
     ReadError, Receipt, Seq, Tail, Term,
 };
-use projections::{Follower, Index, Position};
+use projections::{Follower, Index, IndexReplay, Jobs, Position};
 use scheduler::{Heights, Parts, Scheduler, SystemClock};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -69,9 +69,11 @@ impl TestNode {
             visited: AtomicU64::new(0),
             damaged_from: AtomicU64::new(u64::MAX),
         });
-        let (index, writer) = Index::open(folder.path(), &*log).unwrap();
+        let (index, writer) = Index::open(&folder.path().join("index"), &*log).unwrap();
         let follower = Follower::new(writer, log.clone());
         let indexed = follower.position();
+        let replay = IndexReplay::new(index.clone(), log.clone(), follower.wake());
+        let jobs = Jobs::open(folder.path(), vec![Arc::new(replay)]);
         let (following, stop) = watch::channel(false);
         let runtime = tokio::runtime::Handle::current();
         let following =
@@ -86,7 +88,8 @@ impl TestNode {
             signer: Arc::new(Ed25519Wallet::from_seed([5; 32])),
         };
         let scheduler = Scheduler::start(parts, &scheduler::Options::default()).unwrap();
-        let node = Arc::new(Node::new(log.clone(), index, scheduler, vec![indexed.clone()], options));
+        let node = Node::new(log.clone(), index, scheduler, vec![indexed.clone()], options);
+        let node = Arc::new(node.with_jobs(jobs));
         let public = Door::open(api::public(node.clone()), limits).await;
         let admin = Door::open(api::admin(node.clone(), Some(TOKEN.into())), limits).await;
         let http = reqwest::Client::new();

@@ -5,30 +5,25 @@ use std::sync::Arc;
 
 use ans104::Id;
 use log::{DeepHash, Log, Nonce, ProcessId, Timestamp};
-use quick_cache::sync::Cache;
-use rocksdb::{DB, Direction, IteratorMode, ReadOptions};
+use rocksdb::{Direction, IteratorMode, ReadOptions};
 use tracing::warn;
 
 use super::cursor;
+use super::home::Home;
 use super::keys::{self, Number};
-use super::store::{self, IndexError};
+use super::shared::{Db, Shared};
+use super::store::{self, IndexError, Use};
 use super::writer::IndexWriter;
 use crate::projection::ProjectionError;
 
 pub(super) const NAME: &str = "index";
-
-/// How many processes' numbers are kept in memory.
-const NUMBERS_CACHED: usize = 10_000;
+/// The name of an index that is being built, so that metrics tell the two apart.
+const FRESH: &str = "index_rebuild";
 
 /// Answers where an id is and which nonce a time falls on. Each call takes microseconds and may touch the disk.
 #[derive(Clone)]
 pub struct Index {
     pub(super) shared: Arc<Shared>,
-}
-
-pub(super) struct Shared {
-    pub(super) db: DB,
-    pub(super) numbers: Cache<ProcessId, Number>,
 }
 
 /// Where something is scheduled.
@@ -43,51 +38,76 @@ pub struct Place {
 impl Index {
     /// Opens the index in this directory; makes it anew when it does not belong to this log.
     pub fn open(path: &Path, log: &dyn Log) -> Result<(Self, IndexWriter), ProjectionError> {
-        let mut db = store::open(path)?;
+        let home = Arc::new(Home::open(path)?);
+        let place = home.in_use();
+        Self::open_at(&home, &place, Use::Serving, log)
+    }
+
+    /// Opens the index that is being built beside the one in use, which goes on if it belongs to this log.
+    pub(super) fn open_fresh(
+        home: &Arc<Home>,
+        log: &dyn Log,
+    ) -> Result<(Self, IndexWriter), ProjectionError> {
+        let place = home.building()?;
+        Self::open_at(home, &place, Use::Building, log)
+    }
+
+    fn open_at(
+        home: &Arc<Home>,
+        place: &Path,
+        purpose: Use,
+        log: &dyn Log,
+    ) -> Result<(Self, IndexWriter), ProjectionError> {
+        let mut db = store::open(place, purpose)?;
         if cursor::is_foreign(&db, log)? {
-            warn!(path = %path.display(), "the index belongs to another history; rebuilding it from the log");
+            warn!(path = %place.display(), "the index belongs to another history; rebuilding it from the log");
             drop(db);
-            store::destroy(path)?;
-            db = store::open(path)?;
+            store::destroy(place)?;
+            db = store::open(place, purpose)?;
         }
-        let index = Self { shared: Arc::new(Shared { db, numbers: Cache::new(NUMBERS_CACHED) }) };
-        let writer = IndexWriter::new(index.clone(), log.identity().store)?;
+        let shared = Shared::new(Db::new(db, place.to_owned()), home.clone());
+        let index = Self { shared: Arc::new(shared) };
+        let name = if purpose == Use::Building { FRESH } else { NAME };
+        let writer = IndexWriter::new(name, index.clone(), log.identity().store)?;
         Ok((index, writer))
     }
 
     /// Where in this process the message or assignment with this id is.
     pub fn find(&self, process: ProcessId, id: Id) -> Result<Option<Place>, IndexError> {
-        let Some(number) = self.number(process)? else { return Ok(None) };
-        let value = self.shared.db.get_pinned(keys::id(id, number))?;
+        let db = self.shared.db();
+        let Some(number) = db.number(process)? else { return Ok(None) };
+        let value = db.store.get_pinned(keys::id(id, number))?;
         Ok(value.map(|value| Place { process, nonce: keys::trailing_nonce(&value) }))
     }
 
     /// Where in any process the message or assignment with this id is; the process that came last first.
     pub fn everywhere(&self, id: Id, limit: usize) -> Result<Vec<Place>, IndexError> {
+        let db = self.shared.db();
         let prefix = keys::id_prefix(id);
         let last = keys::id(id, Number(u32::MAX));
         let mut places = Vec::new();
         let mode = IteratorMode::From(last.as_ref(), Direction::Reverse);
-        for entry in self.shared.db.iterator(mode).take(limit) {
+        for entry in db.store.iterator(mode).take(limit) {
             let (key, value) = entry?;
             if !key.starts_with(prefix.as_ref()) {
                 break;
             }
             let number = keys::trailing_number(&key).ok_or(IndexError::Damaged("an id"))?;
-            places.push(Place { process: self.process(number)?, nonce: keys::trailing_nonce(&value) });
+            places.push(Place { process: db.process(number)?, nonce: keys::trailing_nonce(&value) });
         }
         Ok(places)
     }
 
     /// The first nonce of the process whose timestamp is later than this.
     pub fn first_after(&self, process: ProcessId, time: Timestamp) -> Result<Option<Nonce>, IndexError> {
-        let Some(number) = self.number(process)? else { return Ok(None) };
+        let db = self.shared.db();
+        let Some(number) = db.number(process)? else { return Ok(None) };
         let prefix = keys::time_prefix(number);
         let from = keys::time(number, time, Nonce::MAX);
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(keys::time_prefix(Number(number.0.saturating_add(1))).as_ref());
         let mode = IteratorMode::From(from.as_ref(), Direction::Forward);
-        match self.shared.db.iterator_opt(mode, options).next().transpose()? {
+        match db.store.iterator_opt(mode, options).next().transpose()? {
             Some((key, _)) if key.starts_with(prefix.as_ref()) => Ok(keys::trailing_nonce(&key)),
             _ => Ok(None),
         }
@@ -95,24 +115,27 @@ impl Index {
 
     /// Where in this process a message with this content is.
     pub fn find_content(&self, process: ProcessId, hash: &DeepHash) -> Result<Option<Place>, IndexError> {
-        let Some(number) = self.number(process)? else { return Ok(None) };
-        let value = self.shared.db.get_pinned(keys::deep_hash(number, hash))?;
+        let db = self.shared.db();
+        let Some(number) = db.number(process)? else { return Ok(None) };
+        let value = db.store.get_pinned(keys::deep_hash(number, hash))?;
         Ok(value.map(|value| Place { process, nonce: keys::trailing_nonce(&value) }))
     }
+}
 
+impl Db {
     pub(super) fn number(&self, process: ProcessId) -> Result<Option<Number>, IndexError> {
-        if let Some(number) = self.shared.numbers.get(&process) {
+        if let Some(number) = self.numbers.get(&process) {
             return Ok(Some(number));
         }
-        let Some(value) = self.shared.db.get_pinned(keys::process(process))? else { return Ok(None) };
+        let Some(value) = self.store.get_pinned(keys::process(process))? else { return Ok(None) };
         let number = keys::trailing_number(&value).ok_or(IndexError::Damaged("a process's number"))?;
-        self.shared.numbers.insert(process, number);
+        self.numbers.insert(process, number);
         Ok(Some(number))
     }
 
     fn process(&self, number: Number) -> Result<ProcessId, IndexError> {
         let damaged = IndexError::Damaged("a process's id");
-        let Some(value) = self.shared.db.get_pinned(keys::number(number))? else { return Err(damaged) };
+        let Some(value) = self.store.get_pinned(keys::number(number))? else { return Err(damaged) };
         let bytes = <[u8; 32]>::try_from(value.as_ref()).map_err(|_| damaged)?;
         Ok(Id::from_bytes(bytes).into())
     }

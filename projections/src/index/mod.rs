@@ -3,14 +3,19 @@
 //! It is kept without a write-ahead log of its own: after a crash it resumes from the cursor of what its store had
 //! flushed, and the follower applies the rest again from the log. It can be deleted at any time.
 
-mod cursor;
 mod keys;
-mod lookup;
+mod entries;
+mod cursor;
 mod store;
+mod home;
+mod shared;
+mod lookup;
 mod writer;
+mod replay;
 
 pub(crate) use cursor::fingerprint;
 pub use lookup::{Index, Place};
+pub use replay::IndexReplay;
 pub use store::IndexError;
 pub use writer::IndexWriter;
 

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod replays;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

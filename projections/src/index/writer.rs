@@ -2,18 +2,21 @@
 
 use std::collections::HashMap;
 
-use ans104::Id;
-use log::{EventRef, Kind, Log, ProcessId, Seq, StoreId, Timestamp};
+use log::{EventRef, Kind, Log, ProcessId, Seq, StoreId};
 use rocksdb::{DB, Direction, IteratorMode, WriteBatch, WriteOptions};
 
 use super::cursor::{self, Cursor, fingerprint};
+use super::entries;
 use super::keys::{self, Number};
-use super::lookup::{Index, NAME};
-use super::store::IndexError;
+use super::lookup::Index;
+use super::shared::Handover;
+use super::store::{self, IndexError};
+use crate::follower::Follower;
 use crate::projection::{BatchLimit, Projection, ProjectionError};
 
 /// The index as a projection: written by one follower, read through [`Index`].
 pub struct IndexWriter {
+    name: &'static str,
     index: Index,
     store: StoreId,
     /// The number that the next new process gets: with the batch, and without it.
@@ -27,11 +30,12 @@ pub struct IndexWriter {
 }
 
 impl IndexWriter {
-    pub(super) fn new(index: Index, store: StoreId) -> Result<Self, IndexError> {
-        let next_number = next_number(&index.shared.db)?;
+    pub(super) fn new(name: &'static str, index: Index, store: StoreId) -> Result<Self, IndexError> {
+        let next_number = next_number(&index.shared.db().store)?;
         let mut write_options = WriteOptions::default();
         write_options.disable_wal(true);
         Ok(Self {
+            name,
             index,
             store,
             next_number,
@@ -47,7 +51,7 @@ impl IndexWriter {
         if let Some(number) = self.staged_numbers.get(&process) {
             return Ok(*number);
         }
-        if let Some(number) = self.index.number(process)? {
+        if let Some(number) = self.index.shared.db().number(process)? {
             return Ok(number);
         }
         let number = Number(self.next_number);
@@ -57,11 +61,42 @@ impl IndexWriter {
         self.staged_numbers.insert(process, number);
         Ok(number)
     }
+
+    /// Puts a fresh index to use if one waits for it. Should that fail the old one goes on as if nothing had been.
+    fn take_over(&mut self) {
+        let Some(handover) = self.index.shared.handover().take() else { return };
+        let Handover { fresh, follower, done } = handover;
+        let result = self.put_to_use(&fresh, *follower);
+        // Whoever handed it over may have gone; then nobody needs to know.
+        let _ = done.send(result);
+    }
+
+    fn put_to_use(&mut self, fresh: &Index, mut follower: Follower<Self>) -> Result<(), ProjectionError> {
+        let own = cursor::read(&self.index.shared.db().store)?.map(|cursor| cursor.position);
+        // What is read by now must not vanish: the fresh one needs all that the old one has.
+        while follower.position().last() < own {
+            if follower.step()? == 0 {
+                return Err(self.store_error("the fresh index cannot get what the old one has".to_owned()));
+            }
+        }
+        let db = fresh.shared.db();
+        let next_number = next_number(&db.store)?;
+        store::serve(&db.store)?;
+        self.index.shared.home.put_to_use()?;
+        self.index.shared.replace(db);
+        self.next_number = next_number;
+        self.committed_next_number = next_number;
+        Ok(())
+    }
+
+    fn store_error(&self, reason: String) -> ProjectionError {
+        ProjectionError::Store { projection: self.name, reason }
+    }
 }
 
 impl Projection for IndexWriter {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
     }
 
     fn batch_limit(&self) -> BatchLimit {
@@ -69,10 +104,11 @@ impl Projection for IndexWriter {
     }
 
     fn resume(&mut self, _log: &dyn Log) -> Result<Option<Seq>, ProjectionError> {
-        Ok(cursor::read(&self.index.shared.db)?.map(|cursor| cursor.position))
+        Ok(cursor::read(&self.index.shared.db().store)?.map(|cursor| cursor.position))
     }
 
     fn begin(&mut self) -> Result<(), ProjectionError> {
+        self.take_over();
         self.staged.clear();
         self.staged_numbers.clear();
         self.next_number = self.committed_next_number;
@@ -84,39 +120,20 @@ impl Projection for IndexWriter {
         if event.kind() == Kind::Fact {
             return Ok(());
         }
-        let unusable = |reason: &str| ProjectionError::Event { seq: event.seq, reason: reason.to_owned() };
         let number = self.number(event.process)?;
-        let nonce = event.nonce.map(|nonce| nonce.get().to_be_bytes());
-        let place: &[u8] = nonce.as_ref().map_or(&[], |nonce| nonce);
-        if let Some(item) = event.item() {
-            self.staged.put(keys::id(item.id(), number), place);
-        }
-        if let Some(hash) = event.deep_hash() {
-            self.staged.put(keys::deep_hash(number, hash), place);
-        }
-        let (Some(assignment), Some(nonce)) = (event.assignment(), event.nonce) else { return Ok(()) };
-        if event.kind() == Kind::Assigned {
-            let message = assignment.tag("Message").and_then(|id| id.parse::<Id>().ok());
-            let message = message.ok_or_else(|| unusable("its assignment names no message"))?;
-            self.staged.put(keys::id(message, number), place);
-        }
-        let time = assignment.tag("Timestamp").and_then(|time| time.parse().ok()).map(Timestamp::new);
-        let time = time.ok_or_else(|| unusable("its assignment has no timestamp"))?;
-        self.staged.put(keys::id(assignment.id(), number), place);
-        self.staged.put(keys::time(number, time, nonce), []);
-        Ok(())
+        entries::put(&mut self.staged, event, number)
     }
 
     fn commit(&mut self, position: Seq) -> Result<(), ProjectionError> {
         let cursor = Cursor::new(self.store, position, std::mem::take(&mut self.fingerprint));
-        let cursor = serde_json::to_vec(&cursor)
-            .map_err(|error| ProjectionError::Store { projection: NAME, reason: error.to_string() })?;
+        let cursor = serde_json::to_vec(&cursor).map_err(|error| self.store_error(error.to_string()))?;
         self.staged.put(keys::CURSOR, cursor);
         let batch = std::mem::take(&mut self.staged);
-        self.index.shared.db.write_opt(batch, &self.write_options).map_err(IndexError::Store)?;
+        let db = self.index.shared.db();
+        db.store.write_opt(batch, &self.write_options).map_err(IndexError::Store)?;
         self.committed_next_number = self.next_number;
         for (process, number) in self.staged_numbers.drain() {
-            self.index.shared.numbers.insert(process, number);
+            db.numbers.insert(process, number);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! A client of a scheduler: what `spawn`, `send`, `read` and `bench` have in common.
 
+mod admin;
 mod answer;
 mod error;
 
@@ -15,6 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::failure::Failure;
 
+pub use admin::{AdminArgs, AdminClient};
 pub use answer::{Accepted, Edge, Info, ItemJson, Page, Pair};
 #[cfg(test)]
 pub use answer::{Owner, TagJson};
@@ -154,6 +156,26 @@ impl Scheduler {
         let mut request = self.http.get(format!("{}{path}", self.base));
         if let Some(token) = token {
             request = request.bearer_auth(token);
+        }
+        self.json(request).await
+    }
+
+    /// What `POST` of this path gives, as JSON; with a bearer token and a body if there are.
+    ///
+    /// # Errors
+    /// When it is not reached, refuses, or answers something else.
+    pub async fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        body: Option<serde_json::Value>,
+    ) -> Result<T, ClientError> {
+        let mut request = self.http.post(format!("{}{path}", self.base));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
         }
         self.json(request).await
     }

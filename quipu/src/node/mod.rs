@@ -1,4 +1,4 @@
-//! The commands that are the node: `su`, `dev` and `verify`.
+//! The commands that are the node: `su`, `dev` and `verify`, and replays without one.
 
 mod args;
 mod defaults;
@@ -9,9 +9,12 @@ mod signals;
 mod descriptors;
 mod doors;
 mod store;
+mod replays;
 mod running;
 mod su;
 mod dev;
 mod verify;
+mod offline;
 
 pub use args::{DevArgs, SuArgs, VerifyArgs};
+pub use offline::OfflineArgs;

@@ -7,7 +7,9 @@ use std::thread::{self, JoinHandle};
 use api::{Node, Options as ApiOptions};
 use gateway::{Gateway, HeightFeed, HeightOptions, Http, HttpGateway, HttpOptions, Uploader};
 use log::Log;
-use projections::{Follower, Outlet, Outlets, Position, PostgresWriter, Projection, Uploads, UploadsHandle};
+use projections::{
+    Follower, Jobs, Outlet, Outlets, Position, PostgresWriter, Projection, Uploads, UploadsHandle,
+};
 use scheduler::{Options as SchedulerOptions, Parts, Scheduler, SystemClock};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -17,6 +19,7 @@ use tracing::{info, warn};
 
 use super::defaults;
 use super::doors::Doors;
+use super::replays::{Replayable, replays};
 use super::settings::Settings;
 use super::signals::Signals;
 use super::store::{Store, failed, newest_height};
@@ -27,6 +30,7 @@ use crate::failure::Failure;
 pub(super) struct Running {
     log: Arc<dyn Log>,
     scheduler: Scheduler,
+    jobs: Jobs,
     public: SocketAddr,
     admin: SocketAddr,
     signals: Signals,
@@ -57,6 +61,8 @@ impl Running {
 
         let (stop_following, following) = watch::channel(false);
         let indexed = follower.position();
+        let replayable = Replayable { log: log.clone(), index: index.clone(), wake_index: follower.wake() };
+        let jobs = Jobs::open(&settings.data, replays(replayable));
         let mut positions = vec![indexed.clone()];
         let (uploads, uploading) = start_uploads(&settings, http, log.clone(), &following).await?.unzip();
         positions.extend(uploads.as_ref().map(UploadsHandle::position));
@@ -79,7 +85,7 @@ impl Running {
         };
         let mut node = Node::new(log.clone(), index, scheduler.clone(), positions, api_options);
         node.uploads = uploads;
-        let node = Arc::new(node);
+        let node = Arc::new(node.with_jobs(jobs.clone()));
         let (public, admin) = doors.addresses().map_err(failed)?;
         let (stop_serving, stopping) = watch::channel(false);
         let servers = doors.serve(node, settings.tuning.admin_token.clone(), &stopping);
@@ -90,6 +96,7 @@ impl Running {
         Ok(Self {
             log,
             scheduler,
+            jobs,
             public,
             admin,
             signals,
@@ -134,6 +141,9 @@ impl Running {
                 "some clients took too long; what they sent is scheduled or refused, they did not hear which"
             );
         }
+        // Before whatever puts to use what they made.
+        let jobs = self.jobs;
+        task::spawn_blocking(move || jobs.close()).await.map_err(failed)?;
         self.stop_following.send_replace(true);
         let (log, follower) = (self.log, self.follower);
         let closed = task::spawn_blocking(move || {

@@ -1,6 +1,7 @@
 //! Opening what a node keeps on disk: the log, then the index, brought up to it.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,8 +25,13 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 impl Store {
     /// Opens both; the index has all of the log when this returns.
     pub(super) fn open(settings: &Settings) -> Result<Self, Failure> {
+        Self::open_at(&settings.log, &settings.index)
+    }
+
+    /// The same for the log and the index in these folders.
+    pub(super) fn open_at(log_path: &Path, index_path: &Path) -> Result<Self, Failure> {
         let started = Instant::now();
-        let engine = Rocks::open(&settings.log, RocksOptions::default()).map_err(failed)?;
+        let engine = Rocks::open(log_path, RocksOptions::default()).map_err(failed)?;
         let log: Arc<dyn Log> = Arc::new(LocalLog::open(engine, None).map_err(failed)?);
         let identity = log.identity();
         info!(
@@ -34,9 +40,9 @@ impl Store {
             events = log.tail().last().map_or(0, |seq| seq.next().get()),
             milliseconds = started.elapsed().as_millis(),
             "opened the log at {}",
-            settings.log.display()
+            log_path.display()
         );
-        let (index, writer) = Index::open(&settings.index, log.as_ref()).map_err(failed)?;
+        let (index, writer) = Index::open(index_path, log.as_ref()).map_err(failed)?;
         let mut follower = Follower::new(writer, log.clone());
         catch_up(&mut follower)?;
         Ok(Self { log, index, follower })

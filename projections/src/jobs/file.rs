@@ -1,0 +1,55 @@
+//! The file that remembers jobs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::job::Job;
+
+pub(super) struct JobsFile {
+    path: PathBuf,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// The number of the next job.
+    pub(super) next: u64,
+    /// The oldest first.
+    pub(super) jobs: Vec<Job>,
+}
+
+impl JobsFile {
+    pub(super) fn new(directory: &Path) -> Self {
+        Self { path: directory.join("jobs.json") }
+    }
+
+    /// What it holds; nothing when it is not there or not understood, for no job is worth not starting.
+    pub(super) fn read(&self) -> Kept {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Kept::default(),
+            Err(error) => {
+                warn!(path = %self.path.display(), %error, "earlier jobs cannot be read");
+                return Kept::default();
+            }
+        };
+        serde_json::from_slice(&text).unwrap_or_else(|error| {
+            warn!(path = %self.path.display(), %error, "earlier jobs are forgotten: the file is damaged");
+            Kept::default()
+        })
+    }
+
+    pub(super) fn write(&self, next: u64, jobs: Vec<Job>) {
+        let write = || {
+            let fresh = self.path.with_extension("new");
+            fs::write(&fresh, serde_json::to_vec_pretty(&Kept { next, jobs })?)?;
+            fs::rename(fresh, &self.path)
+        };
+        if let Err(error) = write() {
+            warn!(path = %self.path.display(), %error, "jobs cannot be kept; after a restart they are forgotten");
+        }
+    }
+}

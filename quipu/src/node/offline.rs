@@ -1,0 +1,94 @@
+//! A replay without a node: this process opens the log itself.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use clap::Args;
+use log::RocksError;
+use projections::{Progress, ProjectionError, ReplayScope};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::replays::{Replayable, replays};
+use super::store::{Store, failed};
+use crate::failure::Failure;
+
+/// Where a node keeps what is replayed; the same settings as the node's.
+#[derive(Debug, Args)]
+pub struct OfflineArgs {
+    /// With --offline: where the node keeps everything
+    #[arg(long, env, default_value = "./data")]
+    su_data_dir: PathBuf,
+
+    /// With --offline: where the log is, if not in `log` of the data folder
+    #[arg(long, env)]
+    su_file_db_dir: Option<PathBuf>,
+
+    /// With --offline: where the index is, if not in `index` of the data folder
+    #[arg(long, env)]
+    su_index_db_dir: Option<PathBuf>,
+}
+
+impl OfflineArgs {
+    /// Replays on this thread, which must not be one of the executor's, and returns when all is done.
+    ///
+    /// # Errors
+    /// When the log cannot be had, nothing of this name can be replayed without a node, or the replay fails.
+    pub fn replay(
+        self,
+        name: &str,
+        scope: &ReplayScope,
+        runtime: &Handle,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let log = self.su_file_db_dir.unwrap_or_else(|| self.su_data_dir.join("log"));
+        let index = self.su_index_db_dir.unwrap_or_else(|| self.su_data_dir.join("index"));
+        if !log.join("CURRENT").is_file() {
+            return Err(failed(OfflineError::NoLog(log)));
+        }
+        let Store { log, index, follower } =
+            Store::open_at(&log, &index).map_err(|error| in_use(error, &log))?;
+        let parts = Replayable { log: log.clone(), index, wake_index: follower.wake() };
+        let replays = replays(parts);
+        let Some(replay) = replays.iter().find(|replay| replay.name() == name) else {
+            let known: Vec<_> = replays.iter().map(|replay| replay.name()).collect();
+            return Err(failed(OfflineError::Unknown { name: name.to_owned(), known: known.join(", ") }));
+        };
+        let (stop, stopped) = watch::channel(false);
+        let result = thread::scope(|threads| {
+            threads.spawn(|| follower.run(runtime, stopped));
+            let result = replay.replay(scope, progress);
+            stop.send_replace(true);
+            result
+        });
+        log.seal();
+        result.map_err(|error| match error {
+            ProjectionError::Cancelled => failed(OfflineError::Ended),
+            error => failed(error),
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum OfflineError {
+    #[error("there is no log in {}; expected SU_DATA_DIR (or SU_FILE_DB_DIR) to be that of a node", .0.display())]
+    NoLog(PathBuf),
+    #[error(
+        "a node is using the log in {}; stop it first, or leave out --offline to replay while it serves", .0.display()
+    )]
+    InUse(PathBuf),
+    #[error("there is no projection {name:?} to replay without a node; expected one of: {known}")]
+    Unknown { name: String, known: String },
+    #[error("ended early; a replay of the whole goes on where it was when it is asked for again")]
+    Ended,
+}
+
+/// A log that is locked is that of a node.
+fn in_use(error: Failure, log: &Path) -> Failure {
+    match &error {
+        Failure::Node(cause) if matches!(cause.downcast_ref(), Some(RocksError::Locked(_))) => {
+            failed(OfflineError::InUse(log.to_owned()))
+        }
+        _ => error,
+    }
+}

@@ -1,0 +1,264 @@
+//! `quipu replay`: makes a projection anew, in a node that serves or without one.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use log::{ProcessId, Seq};
+use projections::{Progress, ReplayScope};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::runtime::Builder;
+use tokio::time::sleep;
+
+use crate::client::{AdminArgs, AdminClient, runtime};
+use crate::failure::Failure;
+use crate::node::OfflineArgs;
+use crate::output::thousands;
+
+const EXAMPLES: &str = "\
+Without --from and --process the projection is made anew beside the one in use, which answers until the new one takes
+its place. Ctrl-C leaves the job running.
+
+Examples:
+  quipu replay index                          make the index of the node on this machine anew
+  quipu replay postgres --from 120000         project again what came since
+  quipu replay index --process $P             one process only
+  quipu replay index --cancel                 end the job that is running
+  quipu replay index --resume                 take up again the newest job that ended early
+  quipu replay index --offline --su-data-dir /var/lib/quipu     without a node";
+
+/// Make a projection anew from the log
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ReplayArgs {
+    /// Which projection: index, postgres or uploads (`quipu projections` lists those of a node)
+    projection: String,
+    /// Begin at this event, by its sequence number
+    #[arg(long, value_name = "SEQ", conflicts_with_all = ["cancel", "resume"])]
+    from: Option<u64>,
+    /// Only what belongs to this process
+    #[arg(long, conflicts_with_all = ["cancel", "resume"])]
+    process: Option<ProcessId>,
+    /// End the running job of the projection
+    #[arg(long, conflicts_with = "resume")]
+    cancel: bool,
+    /// Take up again the newest job of the projection, which ended early
+    #[arg(long)]
+    resume: bool,
+    /// Do it in this process, with the node's settings; the node must not run
+    #[arg(long, conflicts_with_all = ["cancel", "resume"])]
+    offline: bool,
+    #[command(flatten)]
+    node: AdminArgs,
+    #[command(flatten)]
+    settings: OfflineArgs,
+}
+
+/// A job as the node tells of it.
+#[derive(Debug, Deserialize)]
+struct Job {
+    id: u64,
+    projection: String,
+    state: String,
+    reason: Option<String>,
+    phase: String,
+    done: u64,
+    total: u64,
+    took_ms: u64,
+}
+
+/// Why a replay is not what was asked for.
+#[derive(Debug, thiserror::Error)]
+enum ReplayError {
+    #[error("job {id} failed: {reason}; `quipu replay {projection} --resume` takes it up again")]
+    Failed { id: u64, projection: String, reason: String },
+    #[error("job {id} is {state}; `quipu replay {projection} --resume` takes it up again")]
+    Ended { id: u64, projection: String, state: String },
+    #[error("there is no job of {projection} {what}")]
+    NoJob { projection: String, what: &'static str },
+}
+
+const ASK_EVERY: Duration = Duration::from_millis(250);
+const TELL_EVERY: Duration = Duration::from_secs(3);
+
+impl ReplayArgs {
+    /// Does it and waits for it; what became of it goes to `out`, progress to standard error.
+    ///
+    /// # Errors
+    /// When the node is not reached or refuses, or the replay fails.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        if self.offline {
+            return self.without_node(out);
+        }
+        runtime()?.block_on(self.in_node(out))
+    }
+
+    async fn in_node(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let node = self.node.connect()?;
+        if self.cancel {
+            let running = self.newest(&node, "that runs", |job| job.state == "running").await?;
+            let job: Job = node.post(&format!("/jobs/{}/cancel", running.id), None).await?;
+            writeln!(out, "job {} is asked to end", job.id)?;
+            return Ok(());
+        }
+        let job: Job = if self.resume {
+            let is_one = |job: &Job| !matches!(job.state.as_str(), "running" | "done");
+            let ended = self.newest(&node, "that ended early", is_one).await?;
+            node.post(&format!("/jobs/{}/resume", ended.id), None).await?
+        } else {
+            let process = self.process.map(|process| process.to_string());
+            let mut asked = json!({ "projection": self.projection });
+            if let Some(fields) = asked.as_object_mut() {
+                fields.extend(self.from.map(|from| ("from".to_owned(), from.into())));
+                fields.extend(process.map(|process| ("process".to_owned(), process.into())));
+            }
+            node.post("/jobs", Some(asked)).await?
+        };
+        tokio::select! {
+            done = watch(&node, job.id, out) => done,
+            _ = tokio::signal::ctrl_c() => {
+                let name = &self.projection;
+                writeln!(
+                    out,
+                    "job {} goes on in the node; `quipu replay {name} --cancel` ends it, `quipu replay {name} --resume` \
+                     takes it up again then",
+                    job.id
+                )?;
+                Ok(())
+            }
+        }
+    }
+
+    async fn newest(
+        &self,
+        node: &AdminClient,
+        what: &'static str,
+        is_one: impl Fn(&Job) -> bool,
+    ) -> Result<Job, Failure> {
+        let jobs: Vec<Job> = node.get("/jobs").await?;
+        let found = jobs.into_iter().find(|job| job.projection == self.projection && is_one(job));
+        found.ok_or_else(|| wrong(ReplayError::NoJob { projection: self.projection.clone(), what }))
+    }
+
+    fn without_node(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let scope = ReplayScope { from: self.from.map(Seq::new), process: self.process };
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(Failure::Runtime)?;
+        let (progress, over) = (Arc::new(Progress::default()), AtomicBool::new(false));
+        let on_signal = progress.clone();
+        runtime.spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                on_signal.cancel();
+            }
+        });
+        let started = Instant::now();
+        let handle = runtime.handle().clone();
+        let replayed = std::thread::scope(|threads| {
+            threads.spawn(|| {
+                let mut shown = Shown::new();
+                while !over.load(Ordering::Relaxed) {
+                    let now = progress.now();
+                    shown.show(now.phase, now.done, now.total, started.elapsed());
+                    std::thread::park_timeout(ASK_EVERY);
+                }
+                shown.clear();
+            });
+            let replayed = self.settings.replay(&self.projection, &scope, &handle, &progress);
+            over.store(true, Ordering::Relaxed);
+            replayed
+        });
+        replayed?;
+        let (done, took) = (progress.now().done, started.elapsed());
+        writeln!(out, "{}: {} events in {}", self.projection, thousands(done), seconds(took))?;
+        Ok(())
+    }
+}
+
+/// Shows a job until it ends.
+async fn watch(node: &AdminClient, id: u64, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut shown = Shown::new();
+    loop {
+        let job: Job = node.get(&format!("/jobs/{id}")).await?;
+        let took = Duration::from_millis(job.took_ms);
+        if job.state == "running" {
+            shown.show(&job.phase, job.done, job.total, took);
+            sleep(ASK_EVERY).await;
+            continue;
+        }
+        shown.clear();
+        let Job { id, projection, state, reason, done, .. } = job;
+        if state == "done" {
+            writeln!(out, "job {id} is done: {projection}, {} events in {}", thousands(done), seconds(took))?;
+            return Ok(());
+        }
+        return Err(wrong(match reason {
+            Some(reason) => ReplayError::Failed { id, projection, reason },
+            None => ReplayError::Ended { id, projection, state },
+        }));
+    }
+}
+
+/// How far it is: a bar on a terminal, else a line every few seconds.
+struct Shown {
+    bar: ProgressBar,
+    told: Option<Instant>,
+}
+
+impl Shown {
+    fn new() -> Self {
+        let template = "{msg} [{bar:40}] {human_pos}/{human_len}, {per_sec}, {eta} left";
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
+        Self { bar: ProgressBar::new(0).with_style(style), told: None }
+    }
+
+    fn show(&mut self, phase: &str, done: u64, total: u64, took: Duration) {
+        if std::io::stderr().is_terminal() {
+            self.bar.set_message(phase.to_owned());
+            self.bar.set_length(total.max(done));
+            self.bar.set_position(done);
+        } else if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            self.told = Some(Instant::now());
+            eprintln!("{}", line(phase, done, total, took));
+        }
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn line(phase: &str, done: u64, total: u64, took: Duration) -> String {
+    let rate = done as f64 / took.as_secs_f64().max(0.001);
+    let left = if rate > 0.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
+    let phase = if phase.is_empty() { "starting" } else { phase };
+    let (done, total, per_second) = (thousands(done), thousands(total), thousands(rate as u64));
+    format!("{phase}: {done} of {total} events, {per_second} a second, {left:.0} seconds left")
+}
+
+fn seconds(took: Duration) -> String {
+    format!("{:.1} seconds", took.as_secs_f64())
+}
+
+fn wrong(error: ReplayError) -> Failure {
+    Failure::Node(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn a_line_tells_rate_and_time_left() {
+        let told = line("building", 20_000, 50_000, Duration::from_secs(2));
+        assert_eq!(told, "building: 20,000 of 50,000 events, 10,000 a second, 3 seconds left");
+        let told = line("", 0, 0, Duration::ZERO);
+        assert_eq!(told, "starting: 0 of 0 events, 0 a second, 0 seconds left");
+    }
+}
