@@ -19,12 +19,13 @@ mod observe;
 mod page;
 mod params;
 mod public;
+mod query;
 mod refusals;
 mod render;
 mod server;
 
 pub use doors::{admin, admin_openapi, public, public_openapi};
 pub use metrics::describe;
-pub use node::{Node, Options, RenderMetrics};
+pub use node::{IsUploaded, Node, Options, RenderMetrics};
 pub use render::{Cursor, Renderer};
 pub use server::{Limits, serve};

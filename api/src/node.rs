@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use log::Log;
-use projections::{Index, Position};
+use log::{Log, Seq};
+use projections::{Index, Position, Queries};
 use scheduler::Scheduler;
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinHandle};
@@ -27,11 +27,18 @@ pub struct Node {
     pub scheduler: Scheduler,
     /// All projections that follow the log, for the status.
     pub projections: Vec<Position>,
+    /// What answers queries; none without Postgres.
+    pub queries: Option<Queries>,
+    /// Tells what is uploaded; none where nothing is.
+    pub uploaded: Option<IsUploaded>,
     /// What an operator can set.
     pub options: Options,
     started: Instant,
     readers: Arc<Semaphore>,
 }
+
+/// Whether the event is uploaded.
+pub type IsUploaded = Arc<dyn Fn(Seq) -> bool + Send + Sync>;
 
 /// Renders the metrics as Prometheus text.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -64,17 +71,19 @@ impl fmt::Debug for Options {
 }
 
 impl Node {
-    /// A node that started now.
+    /// A node that started now, of which nobody knows yet what it uploaded.
     pub fn new(
         log: Arc<dyn Log>,
         index: Index,
         scheduler: Scheduler,
         projections: Vec<Position>,
+        queries: Option<Queries>,
         options: Options,
     ) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let readers = Arc::new(Semaphore::new(cores * READERS_PER_CORE));
-        Self { log, index, scheduler, projections, options, started: Instant::now(), readers }
+        let started = Instant::now();
+        Self { log, index, scheduler, projections, queries, uploaded: None, options, started, readers }
     }
 
     /// Which version of the software this is.

@@ -9,6 +9,7 @@ mod description;
 mod doors;
 mod operators;
 mod pages;
+mod queries;
 mod reads;
 mod rendering;
 mod streaming;

@@ -86,7 +86,7 @@ impl TestNode {
             signer: Arc::new(Ed25519Wallet::from_seed([5; 32])),
         };
         let scheduler = Scheduler::start(parts, &scheduler::Options::default()).unwrap();
-        let node = Arc::new(Node::new(log.clone(), index, scheduler, vec![indexed.clone()], options));
+        let node = Arc::new(Node::new(log.clone(), index, scheduler, vec![indexed.clone()], None, options));
         let public = Door::open(api::public(node.clone()), limits).await;
         let admin = Door::open(api::admin(node.clone(), Some(TOKEN.into())), limits).await;
         let http = reqwest::Client::new();
@@ -100,6 +100,7 @@ impl TestNode {
             self.node.index.clone(),
             self.node.scheduler.clone(),
             vec![],
+            None,
             options,
         );
         Door::open(api::public(Arc::new(node)), Limits::default()).await

@@ -76,7 +76,7 @@ impl Running {
             max_read_memory: settings.tuning.max_read_memory,
             metrics,
         };
-        let node = Arc::new(Node::new(log.clone(), index, scheduler.clone(), positions, api_options));
+        let node = Arc::new(Node::new(log.clone(), index, scheduler.clone(), positions, None, api_options));
         let (public, admin) = doors.addresses().map_err(failed)?;
         let (stop_serving, stopping) = watch::channel(false);
         let servers = doors.serve(node, settings.tuning.admin_token.clone(), &stopping);
