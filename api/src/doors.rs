@@ -12,6 +12,7 @@ use crate::error::{self, Failure};
 use crate::jobs_admin::JobsApi;
 use crate::node::Node;
 use crate::public::PublicApi;
+use crate::query::QueryApi;
 use crate::{compression, cors, observe};
 
 /// The wire protocol of a scheduler unit: open to everybody.
@@ -36,9 +37,9 @@ pub fn admin_openapi() -> String {
     described_admin().spec() + "\n"
 }
 
-fn described_public() -> OpenApiService<PublicApi, ()> {
+fn described_public() -> OpenApiService<(PublicApi, QueryApi), ()> {
     described(
-        PublicApi,
+        (PublicApi, QueryApi),
         "Quipu",
         "A scheduler unit of ao: it decides the order of every process's messages, signs that order and serves it. \
          Ids, keys and signatures are base64url without padding; an id has 43 characters. A parameter that is the \

@@ -20,6 +20,7 @@ mod observe;
 mod page;
 mod params;
 mod public;
+mod query;
 mod refusals;
 mod render;
 mod server;

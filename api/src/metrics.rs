@@ -36,7 +36,8 @@ pub(crate) fn answered(route: &'static str, method: &Method, status: StatusCode,
 
 /// The pattern that a path falls under.
 pub(crate) fn route(path: &str) -> &'static str {
-    const FIXED: [&str; 7] = ["/", "/timestamp", "/health", "/metrics", "/openapi.json", "/docs", "/status"];
+    const FIXED: [&str; 8] =
+        ["/", "/timestamp", "/health", "/metrics", "/openapi.json", "/docs", "/status", "/graphql"];
     if let Some(fixed) = FIXED.into_iter().find(|fixed| *fixed == path) {
         return fixed;
     }
@@ -45,6 +46,13 @@ pub(crate) fn route(path: &str) -> &'static str {
         (Some(_), None, None) => "/{id}",
         (Some("processes"), Some(_), None) => "/processes/{id}",
         (Some(_), Some("latest"), None) => "/{id}/latest",
+        (Some("query"), Some("v1"), Some(query)) => match query {
+            "processes" => "/query/v1/processes",
+            "messages" => "/query/v1/messages",
+            "items" => "/query/v1/items/{id}",
+            "totals" => "/query/v1/totals",
+            _ => "other",
+        },
         (Some("docs"), _, _) => "/docs",
         _ => "other",
     }
@@ -77,6 +85,9 @@ mod tests {
             ("/N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI/latest", "/{id}/latest"),
             ("/processes/abc", "/processes/{id}"),
             ("/processes/abc/def", "other"),
+            ("/query/v1/messages", "/query/v1/messages"),
+            ("/query/v1/items/abc", "/query/v1/items/{id}"),
+            ("/query/v1/abc", "other"),
             ("/a/b", "other"),
             ("*", "other"),
             ("", "other"),

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use log::Log;
-use projections::{Index, Jobs, Position, UploadsHandle};
+use projections::{Index, Jobs, Position, Queries, UploadsHandle};
 use scheduler::Scheduler;
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinHandle};
@@ -31,6 +31,8 @@ pub struct Node {
     pub uploads: Option<UploadsHandle>,
     /// Replays of them, where that can be asked for.
     pub jobs: Option<Jobs>,
+    /// What answers queries; none without Postgres.
+    pub queries: Option<Queries>,
     /// What an operator can set.
     pub options: Options,
     started: Instant,
@@ -68,7 +70,7 @@ impl fmt::Debug for Options {
 }
 
 impl Node {
-    /// A node that started now.
+    /// A node that started now, with none of what it can do without.
     pub fn new(
         log: Arc<dyn Log>,
         index: Index,
@@ -85,16 +87,11 @@ impl Node {
             projections,
             uploads: None,
             jobs: None,
+            queries: None,
             options,
             started: Instant::now(),
             readers,
         }
-    }
-
-    /// The same with replays.
-    #[must_use]
-    pub fn with_jobs(self, jobs: Jobs) -> Self {
-        Self { jobs: Some(jobs), ..self }
     }
 
     /// Which version of the software this is.

@@ -45,6 +45,17 @@ impl Parameter for i64 {
     }
 }
 
+/// A sequence number.
+impl Parameter for u64 {
+    fn schema() -> MetaSchema {
+        MetaSchema { minimum: Some(0.0), ..MetaSchema::new_with_format("integer", "int64") }
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("expected a whole number from 0, found {text:?}"))
+    }
+}
+
 /// How many: 1 or more.
 impl Parameter for NonZeroU64 {
     fn schema() -> MetaSchema {
@@ -162,6 +173,8 @@ macro_rules! parameter_type {
         }
     };
 }
+
+pub(crate) use parameter_type;
 
 parameter_type!(Needed<T>, true, T::schema(), T);
 parameter_type!(Given<T>, false, T::schema(), T);

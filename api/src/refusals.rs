@@ -54,6 +54,10 @@ refusal! {
     ReadRefusal: 400 WRONG, 404 NOT_FOUND, 500 INTERNAL, 503 UNAVAILABLE
 }
 refusal! {
+    /// A query was not answered.
+    QueryRefusal: 400 WRONG, 500 INTERNAL, 503 UNAVAILABLE
+}
+refusal! {
     /// Something was not scheduled.
     WriteRefusal:
         400 WRONG, 403 FORBIDDEN, 404 NOT_FOUND, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 500 INTERNAL, 502 GATEWAY,

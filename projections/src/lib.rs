@@ -18,7 +18,11 @@ pub use index::{Index, IndexError, IndexReplay, IndexWriter, Place};
 pub use jobs::{Job, JobError, JobState, Jobs};
 pub use metrics::describe;
 pub use position::{Behind, Position, ProjectionStatus, Standing};
-pub use postgres::{PostgresOptions, PostgresReplay, PostgresWriter, tag_key};
+pub use postgres::{
+    Entry, EntryKind, EntryTag, ItemPlace, LIMIT_MAX, LIMIT_USUAL, List, MessageFilter, Order, Page,
+    PostgresOptions, PostgresReplay, PostgresWriter, ProcessFilter, Queries, QueryError, Signed, TagAnyOf,
+    TagIs, Totals, TransactionFilter, tag_key,
+};
 pub use projection::{BatchLimit, Projection, ProjectionError};
 pub use replay::{Advance, Progress, Replay, ReplayScope};
 pub use uploads::{DeadLetter, Outlet, Outlets, Part, Retried, Uploads, UploadsHandle};

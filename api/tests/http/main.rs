@@ -10,6 +10,7 @@ mod doors;
 mod jobs;
 mod operators;
 mod pages;
+mod queries;
 mod reads;
 mod rendering;
 mod streaming;

@@ -88,8 +88,9 @@ impl TestNode {
             signer: Arc::new(Ed25519Wallet::from_seed([5; 32])),
         };
         let scheduler = Scheduler::start(parts, &scheduler::Options::default()).unwrap();
-        let node = Node::new(log.clone(), index, scheduler, vec![indexed.clone()], options);
-        let node = Arc::new(node.with_jobs(jobs));
+        let mut node = Node::new(log.clone(), index, scheduler, vec![indexed.clone()], options);
+        node.jobs = Some(jobs);
+        let node = Arc::new(node);
         let public = Door::open(api::public(node.clone()), limits).await;
         let admin = Door::open(api::admin(node.clone(), Some(TOKEN.into())), limits).await;
         let http = reqwest::Client::new();

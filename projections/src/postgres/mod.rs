@@ -1,6 +1,7 @@
 //! The Postgres projection: the log as tables, for questions that the index does not answer.
 
 mod options;
+mod query;
 mod tag_key;
 
 mod copy;
@@ -14,6 +15,10 @@ mod writer;
 mod rebuild;
 
 pub use options::PostgresOptions;
+pub use query::{
+    Entry, EntryKind, EntryTag, ItemPlace, LIMIT_MAX, LIMIT_USUAL, List, MessageFilter, Order, Page,
+    ProcessFilter, Queries, QueryError, Signed, TagAnyOf, TagIs, Totals, TransactionFilter,
+};
 pub use rebuild::PostgresReplay;
 pub use tag_key::tag_key;
 pub use writer::PostgresWriter;

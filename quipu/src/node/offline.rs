@@ -9,7 +9,9 @@ use projections::{Progress, ProjectionError, ReplayScope};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::args::Database;
 use super::replays::{Replayable, replays};
+use super::settings::postgres;
 use super::store::{Store, failed};
 use crate::failure::Failure;
 
@@ -27,6 +29,9 @@ pub struct OfflineArgs {
     /// With --offline: where the index is, if not in `index` of the data folder
     #[arg(long, env)]
     su_index_db_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    database: Database,
 }
 
 impl OfflineArgs {
@@ -48,7 +53,15 @@ impl OfflineArgs {
         }
         let Store { log, index, follower } =
             Store::open_at(&log, &index).map_err(|error| in_use(error, &log))?;
-        let parts = Replayable { log: log.clone(), index, wake_index: follower.wake() };
+        let parts = Replayable {
+            log: log.clone(),
+            index,
+            wake_index: follower.wake(),
+            postgres: postgres(&self.database).map_err(failed)?,
+            // Sending needs a node's own connections to the world.
+            uploads: None,
+            runtime: runtime.clone(),
+        };
         let replays = replays(parts);
         let Some(replay) = replays.iter().find(|replay| replay.name() == name) else {
             let known: Vec<_> = replays.iter().map(|replay| replay.name()).collect();

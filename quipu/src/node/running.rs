@@ -8,7 +8,7 @@ use api::{Node, Options as ApiOptions};
 use gateway::{Gateway, HeightFeed, HeightOptions, Http, HttpGateway, HttpOptions, Uploader};
 use log::Log;
 use projections::{
-    Follower, Jobs, Outlet, Outlets, Position, PostgresWriter, Projection, Uploads, UploadsHandle,
+    Follower, Jobs, Outlet, Outlets, Position, PostgresWriter, Projection, Queries, Uploads, UploadsHandle,
 };
 use scheduler::{Options as SchedulerOptions, Parts, Scheduler, SystemClock};
 use tokio::runtime::Handle;
@@ -61,11 +61,19 @@ impl Running {
 
         let (stop_following, following) = watch::channel(false);
         let indexed = follower.position();
-        let replayable = Replayable { log: log.clone(), index: index.clone(), wake_index: follower.wake() };
-        let jobs = Jobs::open(&settings.data, replays(replayable));
+        let wake_index = follower.wake();
         let mut positions = vec![indexed.clone()];
         let (uploads, uploading) = start_uploads(&settings, http, log.clone(), &following).await?.unzip();
         positions.extend(uploads.as_ref().map(UploadsHandle::position));
+        let replayable = Replayable {
+            log: log.clone(),
+            index: index.clone(),
+            wake_index,
+            postgres: settings.postgres.clone(),
+            uploads: uploads.clone(),
+            runtime: Handle::current(),
+        };
+        let jobs = Jobs::open(&settings.data, replays(replayable));
         let postgres = start_postgres(&settings, log.clone(), &following, &mut positions)?;
         let follower = start_following("index", follower, following)?;
         let parts = Parts {
@@ -85,7 +93,9 @@ impl Running {
         };
         let mut node = Node::new(log.clone(), index, scheduler.clone(), positions, api_options);
         node.uploads = uploads;
-        let node = Arc::new(node.with_jobs(jobs.clone()));
+        node.jobs = Some(jobs.clone());
+        node.queries = queries(&settings, log.as_ref())?;
+        let node = Arc::new(node);
         let (public, admin) = doors.addresses().map_err(failed)?;
         let (stop_serving, stopping) = watch::channel(false);
         let servers = doors.serve(node, settings.tuning.admin_token.clone(), &stopping);
@@ -211,6 +221,11 @@ async fn start_uploads(
     let open = move || Uploads::open(log, outlets, &data, rewind_max);
     let (uploads, handle) = task::spawn_blocking(open).await.map_err(failed)?.map_err(failed)?;
     Ok(Some((handle, tokio::spawn(uploads.run(stop.clone())))))
+}
+
+fn queries(settings: &Settings, log: &dyn Log) -> Result<Option<Queries>, Failure> {
+    let options = settings.postgres.as_ref();
+    options.map(|options| Queries::new(options, log.identity().store)).transpose().map_err(failed)
 }
 
 fn start_postgres(

@@ -1,0 +1,76 @@
+//! What comes before every query: whether there is a database, and whether it is as far as the client needs it.
+
+use std::time::Duration;
+
+use log::Seq;
+use projections::{Queries, QueryError};
+use scheduler::Code;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::error::Failure;
+use crate::node::Node;
+
+/// The projection that the queries are answered from.
+const POSTGRES: &str = "postgres";
+/// How long a client may let the node wait for an event.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often the database is asked how far it is, where nobody tells: another node writes it, or it is a replica.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// What answers queries here.
+pub(crate) fn queries(node: &Node) -> Result<&Queries, Failure> {
+    node.queries
+        .as_ref()
+        .ok_or_else(|| Failure::new(Code::Unavailable, "queries need Postgres: set DATABASE_URL"))
+}
+
+/// The same, and the position of Postgres, as soon as it has what the client wants to see. What is found afterwards
+/// goes at least up to there.
+pub(super) async fn ready(node: &Node, wanted: Option<Seq>) -> Result<(&Queries, Option<Seq>), Failure> {
+    let queries = queries(node)?;
+    let mut position = queries.position().await?;
+    let Some(wanted) = wanted else { return Ok((queries, position)) };
+    let deadline = Instant::now() + PATIENCE;
+    if position < Some(wanted) {
+        let follower = node.projections.iter().find(|projection| projection.name() == POSTGRES);
+        if let Some(mut follower) = follower.cloned() {
+            let applied = timeout_at(deadline, follower.applied(wanted)).await;
+            applied
+                .map_err(|_| behind(wanted, position))?
+                .map_err(|behind| unavailable(behind.to_string()))?;
+        }
+    }
+    loop {
+        if position >= Some(wanted) {
+            return Ok((queries, position));
+        }
+        if Instant::now() >= deadline {
+            return Err(behind(wanted, position));
+        }
+        position = queries.position().await?;
+        if position < Some(wanted) {
+            sleep(ASK_AGAIN).await;
+        }
+    }
+}
+
+fn behind(wanted: Seq, position: Option<Seq>) -> Failure {
+    let position = position.map_or("is empty".to_owned(), |position| format!("is at {position}"));
+    unavailable(format!("Postgres {position} and did not come to {wanted} in 5 seconds; try again"))
+}
+
+fn unavailable(text: String) -> Failure {
+    Failure::new(Code::Unavailable, text)
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Unavailable { .. } | QueryError::TooLong => unavailable(error.to_string()),
+            QueryError::Cursor(_) | QueryError::Limit(_) => {
+                Self::new(Code::InvalidParameter, error.to_string())
+            }
+            QueryError::Url(_) | QueryError::Damaged(_) => Self::internal(error),
+        }
+    }
+}

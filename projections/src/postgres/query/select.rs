@@ -1,0 +1,239 @@
+//! How a list is found: the sequence numbers first, from indexes that hold them in order, the rows afterwards.
+//!
+//! Each condition that has an index of its own becomes a source of sequence numbers, and the page is what all sources
+//! have in common. Every source comes in the order of the log, so the database joins them as it goes and stops when
+//! the page is full: nothing is sorted but the page.
+
+use sqlx::{Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::entry::EntryKind;
+use super::filter::{MessageFilter, ProcessFilter, TransactionFilter};
+use super::page::Page;
+use crate::postgres::tag_key::tag_key;
+
+const ACTION: &str = "Action";
+
+/// Which part of which list.
+pub(super) struct Selection<'f> {
+    page: &'f Page,
+    sources: Vec<Source<'f>>,
+}
+
+/// What the sequence numbers come from: one of several tables or values, each in the order of the log.
+struct Source<'f> {
+    any_of: Vec<Rows<'f>>,
+}
+
+/// Rows of one table that meet all conditions.
+struct Rows<'f> {
+    table: &'static str,
+    conditions: Vec<Condition<'f>>,
+}
+
+#[derive(Clone)]
+enum Condition<'f> {
+    /// As it stands.
+    Fixed(&'static str),
+    Text(&'static str, &'f str),
+    AnyText(&'static str, &'f [String]),
+    Number(&'static str, i64),
+    Tag(&'f str, &'f str),
+    /// Nonces rise with the log, so that the bounds of one process's become those of its sequence numbers, for which
+    /// the index is in order: the process, and the first or last nonce.
+    FromNonce(&'f str, i64),
+    ToNonce(&'f str, i64),
+}
+
+impl<'f> Selection<'f> {
+    pub(super) fn processes(filter: &'f ProcessFilter, page: &'f Page) -> Self {
+        let tag = |name, value| Source::tag(vec![(name, value)], true);
+        let mut sources: Vec<_> = filter.tags.iter().map(|is| tag(&is.name, &is.value)).collect();
+        let mut conditions = Vec::new();
+        conditions.extend(filter.owner.as_deref().map(|owner| Condition::Text("owner =", owner)));
+        conditions.extend(filter.from.map(|from| Condition::Number("timestamp >=", from)));
+        conditions.extend(filter.to.map(|to| Condition::Number("timestamp <=", to)));
+        if !conditions.is_empty() || sources.is_empty() {
+            sources.push(Source::one("quipu.processes", conditions));
+        }
+        Self { page, sources }
+    }
+
+    pub(super) fn messages(filter: &'f MessageFilter, page: &'f Page) -> Self {
+        let spawn = filter.kind == Some(EntryKind::Spawned);
+        let tag = |name, value| Source::tag(vec![(name, value)], spawn);
+        let action = filter.action.as_deref().map(|action| tag(ACTION, action));
+        let mut sources: Vec<_> =
+            filter.tags.iter().map(|is| tag(&is.name, &is.value)).chain(action).collect();
+        let mut conditions = Vec::new();
+        let texts =
+            [("process =", &filter.process), ("owner =", &filter.owner), ("recipient =", &filter.recipient)];
+        conditions
+            .extend(texts.into_iter().filter_map(|(is, text)| Some(Condition::Text(is, text.as_deref()?))));
+        conditions.extend(filter.from.map(|from| Condition::Number("timestamp >=", from)));
+        conditions.extend(filter.to.map(|to| Condition::Number("timestamp <=", to)));
+        conditions.extend(nonces(filter));
+        conditions.extend(filter.kind.map(|kind| Condition::Fixed(kind.condition())));
+        if !conditions.is_empty() || sources.is_empty() {
+            sources.push(Source::one("quipu.messages", conditions));
+        }
+        Self { page, sources }
+    }
+
+    pub(super) fn transactions(filter: &'f TransactionFilter, page: &'f Page) -> Self {
+        let any_of = |is, texts: &'f [String]| {
+            let rows = |text: &'f String| Rows::new("quipu.messages", vec![Condition::Text(is, text)]);
+            (!texts.is_empty()).then(|| Source { any_of: texts.iter().map(rows).collect() })
+        };
+        let with_value = |tag: &'f super::TagAnyOf| {
+            Source::tag(tag.values.iter().map(|value| (tag.name.as_str(), value.as_str())).collect(), false)
+        };
+        let mut sources: Vec<_> = filter.tags.iter().map(with_value).collect();
+        sources.extend(any_of("owner =", &filter.owners));
+        sources.extend(any_of("recipient =", &filter.recipients));
+        if !filter.ids.is_empty() {
+            let ids = Condition::AnyText("id =", &filter.ids);
+            sources.push(Source::one("quipu.messages", vec![ids, Condition::Fixed(AN_ITEM)]));
+        }
+        if sources.is_empty() {
+            sources.push(Source::one("quipu.messages", vec![Condition::Fixed(AN_ITEM)]));
+        }
+        Self { page, sources }
+    }
+
+    /// Appends the sequence numbers of the page, and one more, as `page`.
+    pub(super) fn push(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid) {
+        let order = self.page.order;
+        let single = self.sources.len() == 1 && self.sources.iter().all(Source::names_each_once);
+        sql.push("with page as materialized (select ");
+        sql.push(if single { "" } else { "distinct " }).push("s0.sequence from ");
+        for (place, source) in self.sources.iter().enumerate() {
+            if place > 0 {
+                sql.push(" join ");
+            }
+            source.push(sql, store, self.page);
+            sql.push(format_args!(" s{place}"));
+            if place > 0 {
+                sql.push(format_args!(" on s{place}.sequence = s0.sequence"));
+            }
+        }
+        sql.push(format_args!(" order by s0.sequence {} limit {})", order.sql(), self.page.rows()));
+    }
+
+    /// The order of the page.
+    pub(super) fn order(&self) -> &'static str {
+        self.page.order.sql()
+    }
+}
+
+/// What is on chain and was only assigned here is no item of this scheduler.
+const AN_ITEM: &str = "kind <> 2";
+
+fn nonces(filter: &MessageFilter) -> Vec<Condition<'_>> {
+    let mut conditions = Vec::new();
+    match filter.process.as_deref() {
+        Some(process) => {
+            conditions.extend(filter.from_nonce.map(|from| Condition::FromNonce(process, from)));
+            conditions.extend(filter.to_nonce.map(|to| Condition::ToNonce(process, to)));
+        }
+        None => {
+            conditions.extend(filter.from_nonce.map(|from| Condition::Number("nonce >=", from)));
+            conditions.extend(filter.to_nonce.map(|to| Condition::Number("nonce <=", to)));
+        }
+    }
+    // A spawn without an assignment comes before all nonces, and is in no range of them.
+    if !conditions.is_empty() {
+        conditions.push(Condition::Fixed("nonce is not null"));
+    }
+    conditions
+}
+
+impl<'f> Source<'f> {
+    fn one(table: &'static str, conditions: Vec<Condition<'f>>) -> Self {
+        Self { any_of: vec![Rows::new(table, conditions)] }
+    }
+
+    fn tag(any_of: Vec<(&'f str, &'f str)>, spawn: bool) -> Self {
+        let rows = |(name, value)| {
+            let mut conditions = vec![Condition::Tag(name, value)];
+            conditions.extend(spawn.then_some(Condition::Fixed("spawn")));
+            Rows::new(TAGS, conditions)
+        };
+        let mut any_of: Vec<_> = any_of.into_iter().map(rows).collect();
+        if any_of.is_empty() {
+            // None of no values: nothing has that.
+            any_of.push(Rows::new(TAGS, vec![Condition::Fixed("false")]));
+        }
+        Self { any_of }
+    }
+
+    /// Whether no sequence number comes twice: an item may hold a tag twice.
+    fn names_each_once(&self) -> bool {
+        self.any_of.len() == 1 && self.any_of.iter().all(|rows| rows.table != TAGS)
+    }
+
+    fn push(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid, page: &Page) {
+        sql.push("(");
+        for (place, rows) in self.any_of.iter().enumerate() {
+            if place > 0 {
+                sql.push(" union all ");
+            }
+            sql.push(format_args!("select sequence from {} where store = ", rows.table)).push(of(store));
+            if let Some(after) = page.after {
+                sql.push(format_args!(" and sequence {} ", page.order.behind())).push_bind(after);
+            }
+            for condition in &rows.conditions {
+                condition.push(sql.push(" and "), store);
+            }
+        }
+        sql.push(")");
+    }
+}
+
+const TAGS: &str = "quipu.tags";
+
+impl<'f> Rows<'f> {
+    fn new(table: &'static str, conditions: Vec<Condition<'f>>) -> Self {
+        Self { table, conditions }
+    }
+}
+
+impl Condition<'_> {
+    fn push(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid) {
+        match *self {
+            Self::Fixed(fixed) => drop(sql.push(fixed)),
+            Self::Text(is, text) => drop(sql.push(is).push(" ").push_bind(text.to_owned())),
+            Self::AnyText(is, texts) => drop(sql.push(is).push(" any(").push_bind(texts.to_vec()).push(")")),
+            Self::Number(is, number) => drop(sql.push(is).push(" ").push_bind(number)),
+            Self::Tag(name, value) => push_tag(sql, name, value),
+            Self::FromNonce(process, nonce) => push_bound(sql, store, process, nonce, (">=", "asc")),
+            Self::ToNonce(process, nonce) => push_bound(sql, store, process, nonce, ("<=", "desc")),
+        }
+    }
+}
+
+/// Name and value follow from the key but for somebody's deliberate collisions. Within `coalesce` the database does
+/// not take them for further conditions that leave almost nothing, and so does not sort what it believes to be little.
+fn push_tag(sql: &mut QueryBuilder<Postgres>, name: &str, value: &str) {
+    let (name, value) = (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    sql.push("key = ").push_bind(tag_key(&name, &value));
+    sql.push(" and coalesce(name = ").push_bind(name).push(" and value = ").push_bind(value).push(", false)");
+}
+
+fn push_bound(
+    sql: &mut QueryBuilder<Postgres>,
+    store: Uuid,
+    process: &str,
+    nonce: i64,
+    (compared, order): (&str, &str),
+) {
+    sql.push(format_args!("sequence {compared} (select sequence from quipu.messages where store = "));
+    sql.push(of(store)).push(" and process = ").push_bind(process.to_owned());
+    sql.push(format_args!(" and nonce {compared} ")).push_bind(nonce);
+    sql.push(format_args!(" order by nonce {order} limit 1)"));
+}
+
+/// The store as it stands in a statement, so that the database knows the one partition before it plans.
+pub(super) fn of(store: Uuid) -> String {
+    format!("'{}'::uuid", store.hyphenated())
+}
