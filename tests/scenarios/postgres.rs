@@ -10,6 +10,8 @@ use sqlx::{PgPool, query_as, query_scalar};
 use crate::folder;
 use crate::tables::{assert_as_rebuilt, caught_up, rows, store_of};
 
+type Tags<'a> = &'a [(&'a str, &'a str)];
+
 /// What Postgres has of a message: the id, who signed it, its time, its data, its signature.
 type Row = (String, String, i64, Vec<u8>, Vec<u8>);
 
@@ -20,7 +22,7 @@ async fn everything_scheduled_arrives_as_it_was() {
     let node = launch.start();
     let (client, ledger, user) = (node.client(), Ledger::default(), User::new(1));
     let process = ledger.spawn(&client, &user, 1).await[0];
-    let kinds: [(&[(&str, &str)], &[u8]); 6] = [
+    let kinds: [(Tags<'_>, &[u8]); 6] = [
         (&[("Action", "Plain")], b"plain"),
         (&[("Action", "\"quoted\" \\ \u{1f9f6} \n\t\u{7f}")], "kn\u{f6}tchen".as_bytes()),
         (&[("Action", "Binary")], b"\0\xff\xfe\0binary"),
