@@ -16,12 +16,18 @@ fn the_benchmark_finds_a_sound_node_sound_and_a_lost_message_missing() {
         let words = ["bench", "--url", &url, "--floor-seconds", "0", "--ack-log", "acks.txt", "--json"];
         Launch::command(folder.path(), &[&words[..], more].concat()).run()
     };
-    let measured =
-        bench(&["--messages", "300", "--processes", "3", "--connections", "8", "--read-seconds", "1"]);
+    let admin = node.admin_url();
+    let lag = ["--projection-lag", "--admin", &admin];
+    let few = ["--messages", "300", "--processes", "3", "--connections", "8", "--read-seconds", "1"];
+    let measured = bench(&[&few[..], &lag].concat());
     assert_eq!(measured.code, Some(0), "{}{}", measured.stdout, measured.stderr);
     let report: Value = serde_json::from_str(&measured.stdout).unwrap();
     assert_eq!(report["check"]["acknowledged_found"], 303, "{report}");
     assert_eq!(report["check"]["flaw_count"], 0, "{report}");
+
+    let index = &report["projections"][0];
+    assert_eq!(index["name"], "index", "{report}");
+    assert!(index["caught_up_after_seconds"].is_number(), "{report}");
 
     assert_eq!(bench(&["--check-only"]).code, Some(0));
     let acks = folder.path().join("acks.txt");

@@ -8,7 +8,7 @@ use ans104::Id;
 use quipu_tests::{Client, Edge, Entry, Gateway, Launch, PATIENCE, User, read_history};
 use rand::Rng;
 
-use crate::folder;
+use crate::{copy_folder, folder};
 
 const MESSAGES: usize = 40;
 /// So long that they are kept in files of their own.
@@ -187,16 +187,4 @@ fn files(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
         paths.filter(is_one).filter(|path| fs::metadata(path).unwrap().len() > 0).collect();
     files.sort();
     files
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, target) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
-        if path.is_dir() {
-            copy_folder(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
 }

@@ -16,6 +16,9 @@ mod kill;
 mod namespace;
 mod old_way;
 mod pages;
+mod postgres;
+mod postgres_faults;
+mod postgres_load;
 mod replay;
 mod restarts;
 mod rewind;
@@ -23,6 +26,7 @@ mod settings;
 mod signatures;
 mod slow_clients;
 mod stop;
+mod tables;
 mod uploads;
 mod vectors;
 
@@ -33,4 +37,17 @@ mod samples;
 /// A folder that is gone with its test.
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("the folder for temporary files can be written to")
+}
+
+/// A copy of a folder and of all that is in it.
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, target) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
 }

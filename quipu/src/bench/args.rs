@@ -28,6 +28,7 @@ Examples:
   quipu bench                                                     20,000 messages to 8 processes of a local node
   quipu bench --url https://su.example --connections 16 --seconds 30
   quipu bench --signer arweave --data-bytes 4096 --json
+  quipu bench --projection-lag --admin http://su.example:9001     how far Postgres and uploads fall behind
   quipu bench --ack-log acks.txt --keep-going --skip-read --skip-check   while a node is killed and started again,
   quipu bench --ack-log acks.txt --check-only                            then: is all there that was acknowledged?";
 
@@ -67,6 +68,15 @@ pub struct BenchArgs {
     /// How long to read back
     #[arg(long, default_value_t = 5, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
     read_seconds: u32,
+    /// Tell how far the projections of the node fall behind meanwhile, and when they have caught up
+    #[arg(long, conflicts_with = "check_only")]
+    pub(super) projection_lag: bool,
+    /// Where the node's administration listens, which tells that
+    #[arg(long, value_name = "URL", env = "QUIPU_ADMIN_URL", default_value = "http://127.0.0.1:9001")]
+    pub(super) admin: String,
+    /// The token of the administration, needed where it does not listen on loopback
+    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
+    pub(super) token: Option<String>,
     /// Leave out measuring reads
     #[arg(long)]
     pub(super) skip_read: bool,

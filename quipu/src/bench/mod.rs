@@ -10,6 +10,7 @@ mod floor;
 mod workload;
 mod post;
 mod acks;
+mod lag;
 mod read;
 mod rebuild;
 mod history;
@@ -30,6 +31,7 @@ use crate::failure::Failure;
 use acks::AckLog;
 use check::Expected;
 use floor::Floor;
+use lag::Watch;
 use post::Posted;
 use report::Report;
 use workload::Workload;
@@ -128,6 +130,7 @@ impl BenchArgs {
         // Also finds out, before a minute of signing, that there is no node.
         let address = runtime.block_on(scheduler.info())?.address;
         let acks = self.ack_log.as_deref().map(AckLog::append).transpose()?;
+        let watched = self.projection_lag.then(|| Scheduler::new(&self.admin)).transpose()?;
 
         let mut report = Report::new(&self.node.url);
         report.floor = self.floor_seconds().map(floor::measure).transpose()?;
@@ -135,7 +138,15 @@ impl BenchArgs {
         report.workload = Some(workload.describe());
 
         let posting = self.posting(&scheduler, &workload, acks.as_ref());
-        let posted = runtime.block_on(posting.run())?;
+        let posted = match &watched {
+            None => runtime.block_on(posting.run())?,
+            Some(admin) => {
+                let watch = Watch { admin, token: self.token.as_deref() };
+                let (posted, lags) = runtime.block_on(watch.during(posting.run()))?;
+                report.projections = Some(lags);
+                posted
+            }
+        };
         report.post = Some(posted.summary(report.floor.as_ref()));
         if !self.skip_read {
             let newest = newest_nonces(&workload, &posted);

@@ -9,6 +9,7 @@ use crate::output::{Table, thousands};
 
 use super::floor::{Floor, cores};
 use super::history::Flaw;
+use super::lag::LagReport;
 use super::workload::Description;
 
 /// With less of the cores free than this while the floor was measured, the report says so.
@@ -27,6 +28,8 @@ pub struct Report {
     pub workload: Option<Description>,
     /// How that went.
     pub post: Option<PostReport>,
+    /// How far the projections fell behind meanwhile.
+    pub projections: Option<Vec<LagReport>>,
     /// How reading it back went.
     pub read: Option<ReadReport>,
     /// The cost of depth.
@@ -142,6 +145,7 @@ impl Report {
             floor: None,
             workload: None,
             post: None,
+            projections: None,
             read: None,
             depth: None,
             check: None,
@@ -157,6 +161,12 @@ impl Report {
         }
         if let Some(post) = &self.post {
             post_rows(&mut table, post, self.workload.as_ref(), self.cores);
+        }
+        if let Some(projections) = &self.projections {
+            table.heading("projections");
+            for lag in projections {
+                table.row(&lag.name, lag.text());
+            }
         }
         if let Some(read) = &self.read {
             read_rows(&mut table, read, self.depth.as_ref());
