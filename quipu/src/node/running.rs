@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use api::{Node, Options as ApiOptions};
+use api::{Node, Options as ApiOptions, RenderMetrics};
 use gateway::{Gateway, HeightFeed, HeightOptions, Http, HttpGateway, HttpOptions, Uploader};
 use log::Log;
 use projections::{
@@ -86,12 +86,8 @@ impl Running {
             signer: settings.wallet.clone(),
         };
         let scheduler = Scheduler::start(parts, &scheduler_options(&settings)).map_err(failed)?;
-        let api_options = ApiOptions {
-            max_body: defaults::MAX_BODY,
-            max_read_memory: settings.tuning.max_read_memory,
-            metrics,
-        };
-        let mut node = Node::new(log.clone(), index, scheduler.clone(), positions, api_options);
+        let options = api_options(&settings, metrics);
+        let mut node = Node::new(log.clone(), index, scheduler.clone(), positions, options);
         node.uploads = uploads;
         node.jobs = Some(jobs.clone());
         node.queries = queries(&settings, log.as_ref())?;
@@ -249,6 +245,10 @@ fn start_following<P: Projection + 'static>(
     let runtime = Handle::current();
     let thread = thread::Builder::new().name(name.to_owned());
     thread.spawn(move || follower.run(&runtime, stop)).map_err(failed)
+}
+
+fn api_options(settings: &Settings, metrics: Option<RenderMetrics>) -> ApiOptions {
+    ApiOptions { max_body: defaults::MAX_BODY, max_read_memory: settings.tuning.max_read_memory, metrics }
 }
 
 fn scheduler_options(settings: &Settings) -> SchedulerOptions {
