@@ -90,6 +90,7 @@ impl Running {
             max_body: defaults::MAX_BODY,
             max_read_memory: settings.tuning.max_read_memory,
             metrics,
+            data: Some(settings.data.clone()),
         };
         let mut node = Node::new(log.clone(), index, scheduler.clone(), positions, api_options);
         node.uploads = uploads;
@@ -98,6 +99,7 @@ impl Running {
         let node = Arc::new(node);
         let (public, admin) = doors.addresses().map_err(failed)?;
         let (stop_serving, stopping) = watch::channel(false);
+        tokio::spawn(api::watch_checks(node.clone(), stopping.clone()));
         let servers = doors.serve(node, settings.tuning.admin_token.clone(), &stopping);
         info!(
             address = %scheduler.address(), %public, %admin,
