@@ -8,6 +8,7 @@ use poem::{Endpoint, EndpointExt, Response, Route};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 
 use crate::admin::{AdminApi, Token};
+use crate::checks_admin::ChecksApi;
 use crate::error::{self, Failure};
 use crate::jobs_admin::JobsApi;
 use crate::node::Node;
@@ -47,8 +48,12 @@ fn described_public() -> OpenApiService<(PublicApi, QueryApi), ()> {
     )
 }
 
-fn described_admin() -> OpenApiService<(AdminApi, JobsApi), ()> {
-    described((AdminApi, JobsApi), "Quipu, for operators", "What shows or changes the state of a node.")
+fn described_admin() -> OpenApiService<(AdminApi, JobsApi, ChecksApi), ()> {
+    described(
+        (AdminApi, JobsApi, ChecksApi),
+        "Quipu, for operators",
+        "What shows or changes the state of a node.",
+    )
 }
 
 fn described<T: OpenApi>(api: T, title: &str, description: &str) -> OpenApiService<T, ()> {

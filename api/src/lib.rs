@@ -7,6 +7,8 @@
 mod admin;
 mod answer;
 mod body;
+mod checks;
+mod checks_admin;
 mod compression;
 mod connection;
 mod cors;
@@ -25,6 +27,7 @@ mod refusals;
 mod render;
 mod server;
 
+pub use checks::watch_checks;
 pub use doors::{admin, admin_openapi, public, public_openapi};
 pub use metrics::describe;
 pub use node::{Node, Options, RenderMetrics};

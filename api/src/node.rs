@@ -1,6 +1,7 @@
 //! What the API serves: a node's parts, and how much of them a client may use.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use scheduler::Scheduler;
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinHandle};
 
+use crate::checks::History;
 use crate::error::Failure;
 
 /// How many reads per core may be on their threads at once. More than one, because a read can wait for the disk; not
@@ -35,6 +37,7 @@ pub struct Node {
     pub queries: Option<Queries>,
     /// What an operator can set.
     pub options: Options,
+    pub(crate) checks: History,
     started: Instant,
     readers: Arc<Semaphore>,
 }
@@ -51,11 +54,13 @@ pub struct Options {
     pub max_read_memory: usize,
     /// What `/metrics` shows; without it there is no such call.
     pub metrics: Option<RenderMetrics>,
+    /// Where the node keeps its data, to see how much room there is.
+    pub data: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_body: 10 << 20, max_read_memory: 1 << 30, metrics: None }
+        Self { max_body: 10 << 20, max_read_memory: 1 << 30, metrics: None, data: None }
     }
 }
 
@@ -65,6 +70,7 @@ impl fmt::Debug for Options {
             .field("max_body", &self.max_body)
             .field("max_read_memory", &self.max_read_memory)
             .field("metrics", &self.metrics.is_some())
+            .field("data", &self.data)
             .finish()
     }
 }
@@ -89,6 +95,7 @@ impl Node {
             jobs: None,
             queries: None,
             options,
+            checks: History::default(),
             started: Instant::now(),
             readers,
         }

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use serde_json::Value;
 
-use crate::client::{Scheduler, runtime};
+use crate::client::{ClientError, Scheduler, runtime};
 use crate::failure::Failure;
 use crate::output::{Table, thousands};
 
@@ -38,7 +38,14 @@ impl StatusArgs {
     /// When the node is not reached or refuses, or its log has failed.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let node = Scheduler::new(&self.admin)?;
-        let status: Value = runtime()?.block_on(node.get("/status", self.token.as_deref()))?;
+        let status: Value = runtime()?.block_on(async {
+            let mut status: Value = node.get("/status", self.token.as_deref()).await?;
+            let checks = checks(&node, self.token.as_deref()).await?;
+            status
+                .as_object_mut()
+                .map(|fields| fields.extend(checks.map(|checks| ("checks".to_owned(), checks))));
+            Ok::<_, ClientError>(status)
+        })?;
         if self.json {
             writeln!(out, "{status}")?;
         } else {
@@ -48,6 +55,15 @@ impl StatusArgs {
             Some(reason) => Err(Failure::LogFailed(reason.to_owned())),
             None => Ok(()),
         }
+    }
+}
+
+/// What the node finds when it looks at itself; none from one that does not know how.
+async fn checks(node: &Scheduler, token: Option<&str>) -> Result<Option<Value>, ClientError> {
+    match node.get_any::<Value>("/checks", token).await {
+        Ok(mut answer) => Ok(answer.get_mut("checks").map(Value::take)),
+        Err(ClientError::Refused { status: 404, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -50,3 +50,24 @@ async fn a_node_without_a_token_asks_for_none() {
     let answer = node.http.get(format!("{}/status", open.url)).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_have_names_and_reasons() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let options = api::Options { data: Some(folder.path().to_owned()), ..api::Options::default() };
+    let node = TestNode::start_with(options, api::Limits::default()).await;
+    let url = format!("{}/checks", node.admin.url);
+    assert_eq!(node.http.get(&url).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let answer = node.http.get(&url).bearer_auth(TOKEN).send().await.unwrap();
+    let status = answer.status();
+    let checks: Value = answer.json().await.unwrap();
+    let names: Vec<_> =
+        checks["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["log", "disk", "gateway", "index"]);
+    // How full the disk of the tests is, is not theirs to say.
+    assert_eq!(status == StatusCode::SERVICE_UNAVAILABLE, checks["status"] == "fail", "{checks}");
+    for check in checks["checks"].as_array().unwrap().iter().filter(|check| check["name"] != "disk") {
+        assert_eq!(check["status"], "ok", "{check}");
+        assert!(check["age_seconds"].as_f64().is_some() && check["reason"].is_string(), "{check}");
+    }
+}

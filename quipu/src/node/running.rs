@@ -88,12 +88,12 @@ impl Running {
         let scheduler = Scheduler::start(parts, &scheduler_options(&settings)).map_err(failed)?;
         let options = api_options(&settings, metrics);
         let mut node = Node::new(log.clone(), index, scheduler.clone(), positions, options);
-        node.uploads = uploads;
-        node.jobs = Some(jobs.clone());
+        (node.uploads, node.jobs) = (uploads, Some(jobs.clone()));
         node.queries = queries(&settings, log.as_ref())?;
         let node = Arc::new(node);
         let (public, admin) = doors.addresses().map_err(failed)?;
         let (stop_serving, stopping) = watch::channel(false);
+        tokio::spawn(api::watch_checks(node.clone(), stopping.clone()));
         let servers = doors.serve(node, settings.tuning.admin_token.clone(), &stopping);
         info!(
             address = %scheduler.address(), %public, %admin,
@@ -248,7 +248,12 @@ fn start_following<P: Projection + 'static>(
 }
 
 fn api_options(settings: &Settings, metrics: Option<RenderMetrics>) -> ApiOptions {
-    ApiOptions { max_body: defaults::MAX_BODY, max_read_memory: settings.tuning.max_read_memory, metrics }
+    ApiOptions {
+        max_body: defaults::MAX_BODY,
+        max_read_memory: settings.tuning.max_read_memory,
+        metrics,
+        data: Some(settings.data.clone()),
+    }
 }
 
 fn scheduler_options(settings: &Settings) -> SchedulerOptions {

@@ -1,0 +1,94 @@
+//! The checks of a node's health, for operators and for what watches over nodes.
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
+
+use crate::admin::Operator;
+use crate::checks::{self, Finding, Level};
+use crate::node::Node;
+use crate::refusals::OperatorRefusal;
+
+/// The call; the node comes with each request.
+pub(crate) struct ChecksApi;
+
+#[OpenApi]
+impl ChecksApi {
+    /// Whether all of the node is well
+    ///
+    /// 503 when a check fails; a warning is no failure.
+    #[oai(path = "/checks", method = "get", operation_id = "checks")]
+    async fn checks(&self, node: Data<&Arc<Node>>, _operator: Operator) -> Result<Checked, OperatorRefusal> {
+        let found = node.read(|node| Ok(checks::all(node))).await?;
+        let worst = found.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
+        let checks = Checks { status: worst.into(), checks: found.into_iter().map(Check::from).collect() };
+        Ok(if worst == Level::Fail { Checked::Unwell(Json(checks)) } else { Checked::Well(Json(checks)) })
+    }
+}
+
+#[derive(ApiResponse)]
+enum Checked {
+    /// No check fails.
+    #[oai(status = 200)]
+    Well(Json<Checks>),
+    /// A check fails.
+    #[oai(status = 503)]
+    Unwell(Json<Checks>),
+}
+
+/// All checks.
+#[derive(Debug, Object)]
+struct Checks {
+    /// The worst of them.
+    status: CheckStatus,
+    /// Each of them.
+    checks: Vec<Check>,
+}
+
+/// One check.
+#[derive(Debug, Object)]
+struct Check {
+    /// What is checked: `log`, `disk`, `gateway`, or the name of a projection.
+    name: String,
+    /// What came out.
+    status: CheckStatus,
+    /// Why, for a person.
+    reason: String,
+    /// For how long it has had this status, in seconds.
+    age_seconds: f64,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, Enum)]
+#[oai(rename_all = "snake_case")]
+enum CheckStatus {
+    /// As it should be.
+    Ok,
+    /// It goes on, but somebody should look.
+    Warn,
+    /// Somebody has to do something.
+    Fail,
+}
+
+impl From<Level> for CheckStatus {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Ok => Self::Ok,
+            Level::Warn => Self::Warn,
+            Level::Fail => Self::Fail,
+        }
+    }
+}
+
+impl From<Finding> for Check {
+    fn from(finding: Finding) -> Self {
+        Self {
+            name: finding.name.to_owned(),
+            status: finding.level.into(),
+            reason: finding.reason,
+            age_seconds: finding.age.as_secs_f64(),
+        }
+    }
+}
