@@ -96,6 +96,22 @@ mod tests {
         }
     }
 
+    /// One id in 64 begins like a flag.
+    #[test]
+    fn an_id_may_begin_with_a_hyphen() {
+        let id = format!("-7{}", "A".repeat(41));
+        for line in [
+            format!("send {id} --action Eval --data 1"),
+            format!("send --action Eval {id}"),
+            format!("read --json {id}"),
+            format!("read {id}/{id} --raw"),
+            format!("replay index --process {id}"),
+        ] {
+            let words = std::iter::once("quipu").chain(line.split_whitespace());
+            assert!(Cli::try_parse_from(words).is_ok(), "refused: quipu {line}");
+        }
+    }
+
     #[test]
     fn wrong_usage_is_refused() {
         for line in [

@@ -34,7 +34,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct ReadArgs {
     /// The process; with /ID the one message or assignment of that id
-    #[arg(value_name = "PROCESS[/ID]")]
+    #[arg(value_name = "PROCESS[/ID]", allow_hyphen_values = true)]
     target: Target,
     #[command(flatten)]
     node: NodeArgs,

@@ -41,7 +41,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "SEQ", conflicts_with_all = ["cancel", "resume"])]
     from: Option<u64>,
     /// Only what belongs to this process
-    #[arg(long, conflicts_with_all = ["cancel", "resume"])]
+    #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["cancel", "resume"])]
     process: Option<ProcessId>,
     /// End the running job of the projection
     #[arg(long, conflicts_with = "resume")]

@@ -22,7 +22,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct SendArgs {
     /// The process
-    #[arg(value_name = "PROCESS")]
+    #[arg(value_name = "PROCESS", allow_hyphen_values = true)]
     process: ProcessId,
     #[command(flatten)]
     node: NodeArgs,
