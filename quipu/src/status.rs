@@ -41,9 +41,9 @@ impl StatusArgs {
         let status: Value = runtime()?.block_on(async {
             let mut status: Value = node.get("/status", self.token.as_deref()).await?;
             let checks = checks(&node, self.token.as_deref()).await?;
-            status
-                .as_object_mut()
-                .map(|fields| fields.extend(checks.map(|checks| ("checks".to_owned(), checks))));
+            if let Some(fields) = status.as_object_mut() {
+                fields.extend(checks.map(|checks| ("checks".to_owned(), checks)));
+            }
             Ok::<_, ClientError>(status)
         })?;
         if self.json {
