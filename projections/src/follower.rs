@@ -124,6 +124,7 @@ impl<P: Projection> Follower<P> {
                 }
                 Ok(_) if *stop.borrow() && !self.projection.finishes_at_stop() => return,
                 Ok(_) => trouble.is_over(self.projection.name()),
+                Err(ProjectionError::Cancelled) => return,
                 Err(error) => {
                     let retry = trouble.met(self.projection.name(), &error);
                     self.publish(None, Some(&error));

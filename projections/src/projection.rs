@@ -67,8 +67,8 @@ pub enum ProjectionError {
         /// What does not fit.
         reason: String,
     },
-    /// A replay was ended early, as somebody asked for.
-    #[error("the replay was cancelled")]
+    /// It was ended early, as somebody asked for.
+    #[error("it was cancelled")]
     Cancelled,
     /// The log could not be read.
     #[error(transparent)]

@@ -1,10 +1,11 @@
 //! Doing it again: what a projection can be asked to project once more, and how it tells how far it is.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use log::{ProcessId, Seq};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::projection::ProjectionError;
 
@@ -46,7 +47,7 @@ pub struct Progress {
     total: AtomicU64,
     /// The number after the last event that is done; 0 while none is.
     after: AtomicU64,
-    cancelled: AtomicBool,
+    cancelled: watch::Sender<bool>,
     phase: Mutex<&'static str>,
 }
 
@@ -70,7 +71,12 @@ impl Progress {
 
     /// Asks for an early end.
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+        self.cancelled.send_replace(true);
+    }
+
+    /// Becomes true when an early end is asked for: for what must not be waited for any longer then.
+    pub fn cancelled(&self) -> watch::Receiver<bool> {
+        self.cancelled.subscribe()
     }
 
     /// Tells how many events are done, of how many.
@@ -100,6 +106,6 @@ impl Progress {
     /// # Errors
     /// When an early end was asked for.
     pub fn go_on(&self) -> Result<(), ProjectionError> {
-        if self.cancelled.load(Ordering::Relaxed) { Err(ProjectionError::Cancelled) } else { Ok(()) }
+        if *self.cancelled.borrow() { Err(ProjectionError::Cancelled) } else { Ok(()) }
     }
 }

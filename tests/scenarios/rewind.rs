@@ -11,6 +11,7 @@ use projections::{
 };
 use quipu_tests::Postgres;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::folder;
@@ -178,7 +179,8 @@ fn options(url: &str, rewind_events_max: u64) -> PostgresOptions {
 
 /// Brings the tables up to the log, as a node does, and lets go of them.
 fn follow(options: &PostgresOptions, log: &Arc<dyn Log>, runtime: &Handle) -> Result<(), ProjectionError> {
-    let writer = PostgresWriter::new(options.clone(), log.identity(), runtime.clone());
+    let (_going_on, give_up) = watch::channel(false);
+    let writer = PostgresWriter::new(options.clone(), log.identity(), runtime.clone(), give_up);
     // Whoever held the tables before may be a moment late in letting go.
     let mut follower = Follower::new(writer, log.clone());
     loop {

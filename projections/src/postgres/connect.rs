@@ -7,6 +7,8 @@ use log::StoreId;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, query_scalar};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::{NAME, PostgresOptions};
@@ -21,12 +23,44 @@ const LOCK_ATTEMPTS: usize = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// A commit that the server loses in a crash takes its cursor with it, so it need not be waited for.
+/// A server that is new enough looks whether anybody is still there while it works for long: locks of a node that was
+/// killed would be kept until then.
 const SESSION: &str = "set search_path = quipu, public; set synchronous_commit = off; set lock_timeout = '10s'; \
-                       set client_min_messages = warning";
+                       set client_min_messages = warning; select set_config(name, '2s', false) from pg_settings \
+                       where name = 'client_connection_check_interval'";
 
 /// What went wrong with the database, as the follower understands it.
 pub(super) fn failed(error: impl std::fmt::Display) -> ProjectionError {
     ProjectionError::Store { projection: NAME, reason: error.to_string() }
+}
+
+/// What blocks a thread for the database's sake, until it is given up.
+#[derive(Clone, Debug)]
+pub(super) struct Blocking {
+    runtime: Handle,
+    give_up: watch::Receiver<bool>,
+}
+
+impl Blocking {
+    /// Blocks on the runtime until `give_up` is true or its sender is gone.
+    pub(super) fn new(runtime: Handle, give_up: watch::Receiver<bool>) -> Self {
+        Self { runtime, give_up }
+    }
+
+    /// Waits for what is asked of the database; a transaction that is given up within it never happened.
+    pub(super) fn on<T>(
+        &self,
+        work: impl Future<Output = Result<T, ProjectionError>>,
+    ) -> Result<T, ProjectionError> {
+        let mut give_up = self.give_up.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = give_up.wait_for(|give_up| *give_up) => Err(ProjectionError::Cancelled),
+                done = work => done,
+            }
+        })
+    }
 }
 
 /// Runs a question to the database, which must answer in time.

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tracing::info;
 
 use super::apply::{self, Span};
-use super::connect::{connect, failed, home, in_time, lock, run};
+use super::connect::{Blocking, connect, failed, home, in_time, lock, run};
 use super::rows::{Staged, process_text, signed};
 use super::writer::{PostgresWriter, Tables};
 use super::{NAME, PostgresOptions, cursor, rewind};
@@ -36,12 +36,18 @@ impl PostgresReplay {
         Self { options, log, runtime }
     }
 
+    /// Waits for the database until an early end is asked for.
+    fn blocking(&self, progress: &Progress) -> Blocking {
+        Blocking::new(self.runtime.clone(), progress.cancelled())
+    }
+
     /// Fills fresh tables up to the end of the log, makes their indexes, and puts them in the place of the old ones.
     fn rebuild(&self, progress: &Progress) -> Result<(), ProjectionError> {
         progress.enter("filling fresh tables");
-        self.runtime.block_on(self.discard_unusable())?;
+        let blocking = self.blocking(progress);
+        blocking.on(self.discard_unusable())?;
         let identity = self.log.identity();
-        let writer = PostgresWriter::of(self.options.clone(), identity, self.runtime.clone(), Tables::Fresh);
+        let writer = PostgresWriter::of(self.options.clone(), identity, blocking.clone(), Tables::Fresh);
         let mut follower = Follower::new(writer, self.log.clone());
         let advance = |done: u64, total: u64| {
             progress.tell(done, total);
@@ -50,12 +56,12 @@ impl PostgresReplay {
         follower.catch_up(advance)?;
         progress.enter("making indexes");
         let home = home(identity.store, false);
-        self.runtime.block_on(make_indexes(follower.projection().connection()?, &home))?;
+        blocking.on(make_indexes(follower.projection().connection()?, &home))?;
         progress.enter("taking the place of the old tables");
         for _ in 0..SWITCH_ATTEMPTS {
             progress.go_on()?;
             follower.catch_up(|_, _| progress.go_on())?;
-            if self.runtime.block_on(switch(follower.projection(), self.log.as_ref()))? {
+            if blocking.on(switch(follower.projection(), self.log.as_ref()))? {
                 info!(store = %identity.store, "the rebuilt tables are in place");
                 return Ok(());
             }
@@ -83,11 +89,17 @@ impl PostgresReplay {
     fn repair(&self, scope: &ReplayScope, progress: &Progress) -> Result<(), ProjectionError> {
         progress.enter("replacing rows");
         let store = self.log.identity().store;
-        let mut connection = self.runtime.block_on(connect(&self.options))?;
-        let live = self.runtime.block_on(cursor::read(&mut connection, store, true, false))?;
+        let blocking = self.blocking(progress);
+        let mut connection = blocking.on(connect(&self.options))?;
+        let live = blocking.on(cursor::read(&mut connection, store, true, false))?;
         let Some(to) = live.and_then(|live| live.position) else { return Ok(()) };
-        let mut part =
-            Part { log: self.log.as_ref(), scope: *scope, to, next: scope.from.unwrap_or(Seq::ZERO) };
+        let mut part = Part {
+            log: self.log.as_ref(),
+            scope: *scope,
+            to,
+            next: scope.from.unwrap_or(Seq::ZERO),
+            nonce: None,
+        };
         let first = part.next.get();
         let mut staged = Staged::new(store);
         loop {
@@ -95,13 +107,8 @@ impl PostgresReplay {
             staged.forget();
             let from = part.next;
             let Some(last) = part.stage(&mut staged)? else { break };
-            self.runtime.block_on(replace(
-                &mut connection,
-                self.log.as_ref(),
-                (from, last),
-                scope,
-                &mut staged,
-            ))?;
+            blocking.on(replace(&mut connection, self.log.as_ref(), (from, last), scope, &mut staged))?;
+            progress.reached(last);
             progress.tell(last.next().get().saturating_sub(first), to.next().get().saturating_sub(first));
         }
         progress.tell(to.next().get().saturating_sub(first), to.next().get().saturating_sub(first));
@@ -126,6 +133,8 @@ struct Part<'a> {
     /// The last event that the tables have.
     to: Seq,
     next: Seq,
+    /// The last nonce of the one process that was looked at.
+    nonce: Option<Nonce>,
 }
 
 impl Part<'_> {
@@ -135,10 +144,12 @@ impl Part<'_> {
             return Ok(None);
         }
         let (from, to, mut last, mut bytes, mut events) = (self.next, self.to, None, 0, 0);
+        let mut nonce = self.nonce;
         let mut take = |event: EventRef<'_>| {
             if event.seq > to || events >= BATCH_EVENTS || bytes >= BATCH_BYTES {
                 return ControlFlow::Break(());
             }
+            nonce = event.nonce;
             if event.seq >= from {
                 staged.add(&event);
                 bytes += event.item().map_or(0, |item| item.data().len());
@@ -148,9 +159,13 @@ impl Part<'_> {
             ControlFlow::Continue(())
         };
         match self.scope.process {
-            Some(process) => self.log.range(process, true, Nonce::ZERO..=Nonce::MAX, &mut take)?,
+            Some(process) => {
+                let first = self.nonce.map_or(Nonce::ZERO, Nonce::next);
+                self.log.range(process, self.nonce.is_none(), first..=Nonce::MAX, &mut take)?;
+            }
             None => self.log.scan(from, &mut take)?,
         }
+        self.nonce = nonce;
         // Rows that the log has no events for lie behind the last event too.
         let covered = if events < BATCH_EVENTS && bytes < BATCH_BYTES { to } else { last.unwrap_or(to) };
         self.next = covered.next();

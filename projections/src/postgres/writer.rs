@@ -3,9 +3,10 @@
 use log::{EventRef, Identity, Log, Seq};
 use sqlx::{Connection, PgConnection};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tracing::info;
 
-use super::connect::{connect, failed, home, in_time, lock};
+use super::connect::{Blocking, connect, failed, home, in_time, lock};
 use super::cursor::{self, Cursor};
 use super::rows::Staged;
 use super::{NAME, PostgresOptions, apply, rewind};
@@ -24,7 +25,7 @@ pub(super) enum Tables {
 /// Writes the tables of one store. It blocks the thread that it is driven on, which is never one of an executor's.
 pub struct PostgresWriter {
     options: PostgresOptions,
-    runtime: Handle,
+    blocking: Blocking,
     identity: Identity,
     tables: Tables,
     connection: Option<PgConnection>,
@@ -34,16 +35,27 @@ pub struct PostgresWriter {
 }
 
 impl PostgresWriter {
-    /// A writer that connects when it is driven for the first time, and anew after each failure.
-    pub fn new(options: PostgresOptions, identity: Identity, runtime: Handle) -> Self {
-        Self::of(options, identity, runtime, Tables::Live)
+    /// A writer that connects when it is driven for the first time, and anew after each failure. Once `give_up` is
+    /// true it waits no longer for a database that does not answer.
+    pub fn new(
+        options: PostgresOptions,
+        identity: Identity,
+        runtime: Handle,
+        give_up: watch::Receiver<bool>,
+    ) -> Self {
+        Self::of(options, identity, Blocking::new(runtime, give_up), Tables::Live)
     }
 
-    pub(super) fn of(options: PostgresOptions, identity: Identity, runtime: Handle, tables: Tables) -> Self {
+    pub(super) fn of(
+        options: PostgresOptions,
+        identity: Identity,
+        blocking: Blocking,
+        tables: Tables,
+    ) -> Self {
         let staged = Staged::new(identity.store);
         Self {
             options,
-            runtime,
+            blocking,
             identity,
             tables,
             connection: None,
@@ -137,8 +149,7 @@ impl Projection for PostgresWriter {
     }
 
     fn resume(&mut self, log: &dyn Log) -> Result<Option<Seq>, ProjectionError> {
-        let runtime = self.runtime.clone();
-        runtime.block_on(self.open(log))
+        self.blocking.clone().on(self.open(log))
     }
 
     fn begin(&mut self) -> Result<(), ProjectionError> {
@@ -153,8 +164,7 @@ impl Projection for PostgresWriter {
     }
 
     fn commit(&mut self, position: Seq) -> Result<(), ProjectionError> {
-        let runtime = self.runtime.clone();
-        runtime.block_on(self.write(position))
+        self.blocking.clone().on(self.write(position))
     }
 
     fn finishes_at_stop(&self) -> bool {

@@ -38,7 +38,7 @@ pub(super) struct Running {
     servers: Vec<task::JoinHandle<()>>,
     stop_following: watch::Sender<bool>,
     follower: JoinHandle<()>,
-    postgres: Option<JoinHandle<()>>,
+    postgres: Option<PostgresThread>,
     uploads: Option<task::JoinHandle<()>>,
 }
 
@@ -161,15 +161,7 @@ impl Running {
             warn!("the index ended with a panic; it catches up at the next start");
         }
         if let Some(postgres) = self.postgres {
-            // Not on a thread of the executor, which could not end before it.
-            let ended = async {
-                while !postgres.is_finished() {
-                    tokio::time::sleep(defaults::POSTGRES_SHUTDOWN / 500).await;
-                }
-            };
-            if timeout(defaults::POSTGRES_SHUTDOWN, ended).await.is_err() {
-                warn!("Postgres does not answer; what it lacks it gets after the next start");
-            }
+            postgres.end().await?;
         }
         if let Some(uploads) = self.uploads {
             let _ = uploads.await;
@@ -224,17 +216,44 @@ fn queries(settings: &Settings, log: &dyn Log) -> Result<Option<Queries>, Failur
     options.map(|options| Queries::new(options, log.identity().store)).transpose().map_err(failed)
 }
 
+/// What follows the log into Postgres.
+struct PostgresThread {
+    thread: JoinHandle<()>,
+    give_up: watch::Sender<bool>,
+}
+
+impl PostgresThread {
+    /// Waits for its end, which was asked for; not for ever for a database that says nothing.
+    async fn end(self) -> Result<(), Failure> {
+        let mut joined = task::spawn_blocking(move || self.thread.join());
+        let ended = match timeout(defaults::POSTGRES_SHUTDOWN, &mut joined).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                warn!("Postgres does not answer; what it lacks it gets after the next start");
+                self.give_up.send_replace(true);
+                joined.await
+            }
+        };
+        if ended.map_err(failed)?.is_err() {
+            warn!("what writes to Postgres ended with a panic; it catches up at the next start");
+        }
+        Ok(())
+    }
+}
+
 fn start_postgres(
     settings: &Settings,
     log: Arc<dyn Log>,
     stop: &watch::Receiver<bool>,
     positions: &mut Vec<Position>,
-) -> Result<Option<JoinHandle<()>>, Failure> {
+) -> Result<Option<PostgresThread>, Failure> {
     let Some(options) = &settings.postgres else { return Ok(None) };
-    let writer = PostgresWriter::new(options.clone(), log.identity(), Handle::current());
+    let (give_up, given_up) = watch::channel(false);
+    let writer = PostgresWriter::new(options.clone(), log.identity(), Handle::current(), given_up);
     let follower = Follower::new(writer, log);
     positions.push(follower.position());
-    start_following("postgres", follower, stop.clone()).map(Some)
+    let thread = start_following("postgres", follower, stop.clone())?;
+    Ok(Some(PostgresThread { thread, give_up }))
 }
 
 fn start_following<P: Projection + 'static>(
