@@ -12,13 +12,11 @@ use super::cursor;
 use super::home::Home;
 use super::keys::{self, Number};
 use super::shared::{Db, Shared};
-use super::store::{self, IndexError, Use};
-use super::writer::IndexWriter;
+use super::store::{self, IndexError};
+use super::writer::{IndexWriter, Use};
 use crate::projection::ProjectionError;
 
 pub(super) const NAME: &str = "index";
-/// The name of an index that is being built, so that metrics tell the two apart.
-const FRESH: &str = "index_rebuild";
 
 /// Answers where an id is and which nonce a time falls on. Each call takes microseconds and may touch the disk.
 #[derive(Clone)]
@@ -58,17 +56,16 @@ impl Index {
         purpose: Use,
         log: &dyn Log,
     ) -> Result<(Self, IndexWriter), ProjectionError> {
-        let mut db = store::open(place, purpose)?;
+        let mut db = store::open(place)?;
         if cursor::is_foreign(&db, log)? {
             warn!(path = %place.display(), "the index belongs to another history; rebuilding it from the log");
             drop(db);
             store::destroy(place)?;
-            db = store::open(place, purpose)?;
+            db = store::open(place)?;
         }
         let shared = Shared::new(Db::new(db, place.to_owned()), home.clone());
         let index = Self { shared: Arc::new(shared) };
-        let name = if purpose == Use::Building { FRESH } else { NAME };
-        let writer = IndexWriter::new(name, index.clone(), log.identity().store)?;
+        let writer = IndexWriter::new(purpose, index.clone(), log.identity().store)?;
         Ok((index, writer))
     }
 

@@ -4,6 +4,7 @@
 //! flushed, and the follower applies the rest again from the log. It can be deleted at any time.
 
 mod keys;
+mod run;
 mod entries;
 mod cursor;
 mod store;

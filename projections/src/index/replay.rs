@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::lookup::{Index, NAME};
 use super::shared::{Db, Handover};
-use super::store::{self, IndexError};
+use super::store::IndexError;
 use super::writer::IndexWriter;
 use super::{cursor, entries};
 use crate::follower::Follower;
@@ -76,7 +76,11 @@ impl IndexReplay {
         let (fresh, writer) = Index::open_fresh(&self.index.shared.home, self.log.as_ref())?;
         let mut follower = Follower::new(writer, self.log.clone());
         loop {
-            progress.go_on()?;
+            if let Err(cancelled) = progress.go_on() {
+                // What is resumed goes on from there.
+                follower.projection().settle()?;
+                return Err(cancelled);
+            }
             let events = follower.step()?;
             progress.tell(count(follower.position().last()), count(self.log.tail().last()));
             if events == 0 {
@@ -84,7 +88,7 @@ impl IndexReplay {
             }
         }
         // What is in memory only would have to be done again after a kill.
-        store::settle(&fresh.shared.db().store)?;
+        follower.projection().settle()?;
         Ok((fresh, follower))
     }
 

@@ -32,11 +32,11 @@ pub(super) struct Db {
     // Dropped in this order: the files go after the store is closed.
     pub(super) store: DB,
     pub(super) numbers: Cache<ProcessId, Number>,
-    files: Files,
+    pub(super) files: Files,
 }
 
-struct Files {
-    path: PathBuf,
+pub(super) struct Files {
+    pub(super) path: PathBuf,
     retired: AtomicBool,
     /// Dropped after the files are deleted.
     token: Arc<()>,

@@ -39,37 +39,14 @@ impl From<IndexError> for ProjectionError {
 const WRITE_BUFFER_BYTES: usize = 8 << 20;
 const BLOCK_CACHE_BYTES: usize = 32 << 20;
 
-/// What a store is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Use {
-    /// To be read, and to follow the log.
-    Serving,
-    /// To be built from the beginning as quickly as can be.
-    Building,
-}
-
-/// Larger, so that a fresh index is sorted in memory for the most part.
-const BUILDING_BUFFER_BYTES: usize = 64 << 20;
-
-/// From building to serving; what was built is on disk when this returns.
-pub(super) fn serve(db: &DB) -> Result<(), IndexError> {
-    settle(db)?;
-    Ok(db.set_options(&[("write_buffer_size", &WRITE_BUFFER_BYTES.to_string())])?)
-}
-
-/// Writes what is in memory to disk.
-pub(super) fn settle(db: &DB) -> Result<(), IndexError> {
-    Ok(db.flush()?)
-}
-
-pub(super) fn open(path: &Path, purpose: Use) -> Result<DB, IndexError> {
+pub(super) fn open(path: &Path) -> Result<DB, IndexError> {
     let refused = |reason: String| IndexError::Open { path: path.to_owned(), reason };
     fs::create_dir_all(path).map_err(|error| refused(error.to_string()))?;
-    match DB::open(&options(purpose), path) {
+    match DB::open(&options(), path) {
         Err(error) if error.kind() == ErrorKind::Corruption => {
             warn!(path = %path.display(), %error, "the index is damaged; rebuilding it from the log");
             destroy(path)?;
-            DB::open(&options(purpose), path).map_err(|error| refused(error.to_string()))
+            DB::open(&options(), path).map_err(|error| refused(error.to_string()))
         }
         opened => opened.map_err(|error| refused(error.to_string())),
     }
@@ -85,7 +62,8 @@ pub(super) fn destroy(path: &Path) -> Result<(), IndexError> {
     }
 }
 
-fn options(purpose: Use) -> Options {
+/// Also for files that are made to be taken into the store.
+pub(super) fn options() -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
     // Nearly every look-up before a write is for an id that is not there.
@@ -97,10 +75,7 @@ fn options(purpose: Use) -> Options {
     options.create_if_missing(true);
     options.set_block_based_table_factory(&table);
     options.set_compression_type(DBCompressionType::Lz4);
-    options.set_write_buffer_size(match purpose {
-        Use::Serving => WRITE_BUFFER_BYTES,
-        Use::Building => BUILDING_BUFFER_BYTES,
-    });
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
     options.set_max_write_buffer_number(3);
     options.set_max_background_jobs(2);
     options.set_max_open_files(256);

@@ -8,11 +8,24 @@ use rocksdb::{DB, Direction, IteratorMode, WriteBatch, WriteOptions};
 use super::cursor::{self, Cursor, fingerprint};
 use super::entries;
 use super::keys::{self, Number};
-use super::lookup::Index;
+use super::lookup::{Index, NAME};
+use super::run::{Put, Run, Staged};
 use super::shared::Handover;
-use super::store::{self, IndexError};
+use super::store::IndexError;
 use crate::follower::Follower;
 use crate::projection::{BatchLimit, Projection, ProjectionError};
+
+/// What an index is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// To be read while it follows the log.
+    Serving,
+    /// To be built from the beginning, as quickly as can be, before anybody reads it.
+    Building,
+}
+
+/// The name of an index that is being built, so that metrics tell the two apart.
+const BUILDING: &str = "index_rebuild";
 
 /// The index as a projection: written by one follower, read through [`Index`].
 pub struct IndexWriter {
@@ -22,16 +35,22 @@ pub struct IndexWriter {
     /// The number that the next new process gets: with the batch, and without it.
     next_number: u32,
     committed_next_number: u32,
-    /// Numbers given within the batch, which the store does not have yet.
+    /// Numbers given within the batch.
     staged_numbers: HashMap<ProcessId, Number>,
-    staged: WriteBatch,
+    /// Numbers given in complete batches that the store does not have yet.
+    unsettled_numbers: HashMap<ProcessId, Number>,
+    staged: Staged,
     fingerprint: String,
     write_options: WriteOptions,
 }
 
 impl IndexWriter {
-    pub(super) fn new(name: &'static str, index: Index, store: StoreId) -> Result<Self, IndexError> {
+    pub(super) fn new(purpose: Use, index: Index, store: StoreId) -> Result<Self, IndexError> {
         let next_number = next_number(&index.shared.db().store)?;
+        let (name, staged) = match purpose {
+            Use::Serving => (NAME, Staged::Batch(WriteBatch::default())),
+            Use::Building => (BUILDING, Staged::Run(Run::default())),
+        };
         let mut write_options = WriteOptions::default();
         write_options.disable_wal(true);
         Ok(Self {
@@ -41,14 +60,16 @@ impl IndexWriter {
             next_number,
             committed_next_number: next_number,
             staged_numbers: HashMap::new(),
-            staged: WriteBatch::default(),
+            unsettled_numbers: HashMap::new(),
+            staged,
             fingerprint: String::new(),
             write_options,
         })
     }
 
     fn number(&mut self, process: ProcessId) -> Result<Number, IndexError> {
-        if let Some(number) = self.staged_numbers.get(&process) {
+        let given = self.staged_numbers.get(&process).or_else(|| self.unsettled_numbers.get(&process));
+        if let Some(number) = given {
             return Ok(*number);
         }
         if let Some(number) = self.index.shared.db().number(process)? {
@@ -56,8 +77,8 @@ impl IndexWriter {
         }
         let number = Number(self.next_number);
         self.next_number = self.next_number.checked_add(1).ok_or(IndexError::Damaged("process numbers"))?;
-        self.staged.put(keys::process(process), number.0.to_be_bytes());
-        self.staged.put(keys::number(number), process.as_bytes());
+        self.staged.put_entry(keys::process(process).as_ref(), &number.0.to_be_bytes());
+        self.staged.put_entry(keys::number(number).as_ref(), process.as_bytes());
         self.staged_numbers.insert(process, number);
         Ok(number)
     }
@@ -79,13 +100,23 @@ impl IndexWriter {
                 return Err(self.store_error("the fresh index cannot get what the old one has".to_owned()));
             }
         }
+        follower.projection().settle()?;
         let db = fresh.shared.db();
         let next_number = next_number(&db.store)?;
-        store::serve(&db.store)?;
         self.index.shared.home.put_to_use()?;
         self.index.shared.replace(db);
         self.next_number = next_number;
         self.committed_next_number = next_number;
+        Ok(())
+    }
+
+    /// Puts into the store, and on disk, what an index that is being built still has in memory.
+    pub(super) fn settle(&mut self) -> Result<(), IndexError> {
+        if let Staged::Run(run) = &mut self.staged {
+            let db = self.index.shared.db();
+            run.settle(&db.store, &db.files.path)?;
+            self.unsettled_numbers.clear();
+        }
         Ok(())
     }
 
@@ -104,12 +135,20 @@ impl Projection for IndexWriter {
     }
 
     fn resume(&mut self, _log: &dyn Log) -> Result<Option<Seq>, ProjectionError> {
+        if let Staged::Run(run) = &mut self.staged {
+            run.forget();
+            self.unsettled_numbers.clear();
+            self.committed_next_number = next_number(&self.index.shared.db().store)?;
+        }
         Ok(cursor::read(&self.index.shared.db().store)?.map(|cursor| cursor.position))
     }
 
     fn begin(&mut self) -> Result<(), ProjectionError> {
         self.take_over();
-        self.staged.clear();
+        match &mut self.staged {
+            Staged::Batch(batch) => batch.clear(),
+            Staged::Run(run) => run.begin(),
+        }
         self.staged_numbers.clear();
         self.next_number = self.committed_next_number;
         Ok(())
@@ -127,14 +166,23 @@ impl Projection for IndexWriter {
     fn commit(&mut self, position: Seq) -> Result<(), ProjectionError> {
         let cursor = Cursor::new(self.store, position, std::mem::take(&mut self.fingerprint));
         let cursor = serde_json::to_vec(&cursor).map_err(|error| self.store_error(error.to_string()))?;
-        self.staged.put(keys::CURSOR, cursor);
-        let batch = std::mem::take(&mut self.staged);
-        let db = self.index.shared.db();
-        db.store.write_opt(batch, &self.write_options).map_err(IndexError::Store)?;
-        self.committed_next_number = self.next_number;
-        for (process, number) in self.staged_numbers.drain() {
-            db.numbers.insert(process, number);
+        self.staged.put_entry(keys::CURSOR, &cursor);
+        match &mut self.staged {
+            Staged::Batch(batch) => {
+                let db = self.index.shared.db();
+                db.store.write_opt(std::mem::take(batch), &self.write_options).map_err(IndexError::Store)?;
+                for (process, number) in self.staged_numbers.drain() {
+                    db.numbers.insert(process, number);
+                }
+            }
+            Staged::Run(run) => {
+                self.unsettled_numbers.extend(self.staged_numbers.drain());
+                if run.complete() {
+                    self.settle()?;
+                }
+            }
         }
+        self.committed_next_number = self.next_number;
         Ok(())
     }
 }

@@ -1,10 +1,13 @@
 //! One batch into the tables, in the transaction of its cursor.
 
+use std::collections::{BTreeMap, HashMap};
+
 use sqlx::{AssertSqlSafe, PgConnection, query};
 
 use super::connect::{failed, in_time};
 use super::copy::Rows;
-use super::rows::Staged;
+use super::lanes::Lanes;
+use super::rows::{Staged, Totals};
 use crate::projection::ProjectionError;
 
 /// Sends all rows of a batch.
@@ -17,11 +20,32 @@ pub(super) async fn insert(
     for rows in [&mut staged.messages, &mut staged.assignments, &mut staged.tags, &mut staged.processes] {
         copy(connection, home, rows).await?;
     }
-    owners(connection, home, store, staged).await?;
-    totals(connection, home, store, staged).await
+    owners(connection, home, store, &staged.owners).await?;
+    totals(connection, home, store, &staged.totals).await
 }
 
-async fn copy(connection: &mut PgConnection, home: &str, rows: &mut Rows) -> Result<(), ProjectionError> {
+/// The same for the tables of a rebuild, which the lanes fill while this connection fills the others.
+pub(super) async fn insert_side_by_side(
+    connection: &mut PgConnection,
+    lanes: &mut Lanes,
+    home: &str,
+    store: &str,
+    staged: &mut Staged,
+) -> Result<(), ProjectionError> {
+    let Staged { messages, assignments, tags, processes, owners: keys, totals: counts, .. } = staged;
+    let here = async {
+        copy(connection, home, messages).await?;
+        owners(connection, home, store, keys).await?;
+        totals(connection, home, store, counts).await
+    };
+    tokio::try_join!(lanes.fill(home, [assignments, tags, processes]), here).map(|_| ())
+}
+
+pub(super) async fn copy(
+    connection: &mut PgConnection,
+    home: &str,
+    rows: &mut Rows,
+) -> Result<(), ProjectionError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -39,12 +63,12 @@ async fn owners(
     connection: &mut PgConnection,
     home: &str,
     store: &str,
-    staged: &Staged,
+    owners: &HashMap<String, (i64, Vec<u8>)>,
 ) -> Result<(), ProjectionError> {
-    if staged.owners.is_empty() {
+    if owners.is_empty() {
         return Ok(());
     }
-    let mut owners: Vec<_> = staged.owners.iter().collect();
+    let mut owners: Vec<_> = owners.iter().collect();
     owners.sort_by_key(|(_, (sequence, _))| *sequence);
     let addresses: Vec<&str> = owners.iter().map(|(address, _)| address.as_str()).collect();
     let sequences: Vec<i64> = owners.iter().map(|(_, (sequence, _))| *sequence).collect();
@@ -61,15 +85,14 @@ async fn totals(
     connection: &mut PgConnection,
     home: &str,
     store: &str,
-    staged: &Staged,
+    totals: &BTreeMap<(String, i64), Totals>,
 ) -> Result<(), ProjectionError> {
-    if staged.totals.is_empty() {
+    if totals.is_empty() {
         return Ok(());
     }
-    let column =
-        |value: fn(&super::rows::Totals) -> i64| staged.totals.values().map(value).collect::<Vec<i64>>();
-    let processes: Vec<&str> = staged.totals.keys().map(|(process, _)| process.as_str()).collect();
-    let hours: Vec<i64> = staged.totals.keys().map(|(_, hour)| *hour).collect();
+    let column = |value: fn(&Totals) -> i64| totals.values().map(value).collect::<Vec<i64>>();
+    let processes: Vec<&str> = totals.keys().map(|(process, _)| process.as_str()).collect();
+    let hours: Vec<i64> = totals.keys().map(|(_, hour)| *hour).collect();
     let upsert = query(AssertSqlSafe(format!(
         "insert into {home}.totals as t (store, process, hour, spawned, scheduled, assigned, bytes) \
          select $1::uuid, * from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \

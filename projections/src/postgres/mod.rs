@@ -11,6 +11,7 @@ mod connect;
 mod cursor;
 mod apply;
 mod rewind;
+mod lanes;
 mod writer;
 mod rebuild;
 

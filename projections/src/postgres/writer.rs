@@ -8,6 +8,7 @@ use tracing::info;
 
 use super::connect::{Blocking, connect, failed, home, in_time, lock};
 use super::cursor::{self, Cursor};
+use super::lanes::Lanes;
 use super::rows::Staged;
 use super::{NAME, PostgresOptions, apply, rewind};
 use crate::index::fingerprint;
@@ -29,6 +30,8 @@ pub struct PostgresWriter {
     identity: Identity,
     tables: Tables,
     connection: Option<PgConnection>,
+    /// Those of a rebuild.
+    lanes: Option<Lanes>,
     position: Option<Seq>,
     fingerprint: Option<String>,
     staged: Staged,
@@ -59,6 +62,7 @@ impl PostgresWriter {
             identity,
             tables,
             connection: None,
+            lanes: None,
             position: None,
             fingerprint: None,
             staged,
@@ -70,7 +74,7 @@ impl PostgresWriter {
     }
 
     async fn open(&mut self, log: &dyn Log) -> Result<Option<Seq>, ProjectionError> {
-        self.connection = None;
+        (self.connection, self.lanes) = (None, None);
         self.staged.forget();
         self.identity = log.identity();
         let mut connection = connect(&self.options).await?;
@@ -84,6 +88,11 @@ impl PostgresWriter {
                 rewind::run(&mut connection, log, &found, self.live(), self.options.rewind_events_max).await?
             }
         };
+        if !self.live() {
+            let lanes =
+                Lanes::open(&self.options, self.identity.store, self.position, &mut connection).await?;
+            self.lanes = (!lanes.is_empty()).then_some(lanes);
+        }
         info!(
             store = %self.identity.store,
             position = self.position.map(|seq| seq.get()),
@@ -115,7 +124,13 @@ impl PostgresWriter {
             let reason = "its tables were replaced; reading where the new ones stand".to_owned();
             return Err(ProjectionError::Waiting { projection: NAME, reason });
         }
-        apply::insert(&mut transaction, &home(store, live), &store.to_string(), &mut self.staged).await?;
+        let (home, name) = (home(store, live), store.to_string());
+        match &mut self.lanes {
+            None => apply::insert(&mut transaction, &home, &name, &mut self.staged).await?,
+            Some(lanes) => {
+                apply::insert_side_by_side(&mut transaction, lanes, &home, &name, &mut self.staged).await?;
+            }
+        }
         let fingerprint = self.fingerprint.as_deref();
         cursor::write(&mut transaction, self.identity, live, Some(position), fingerprint).await?;
         in_time(transaction.commit()).await?;

@@ -1,0 +1,75 @@
+//! The further connections of a rebuild: several of the server's processes work at once then.
+//!
+//! Each lane fills tables of its own, and commits a batch before the cursor moves on. What a kill leaves in them
+//! beyond the cursor is taken out when the rebuild is taken up again.
+
+use futures_util::future::try_join_all;
+use log::{Seq, StoreId};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::connect::{connect, failed, home, in_time, lock};
+use super::copy::Rows;
+use super::rows::signed;
+use super::{PostgresOptions, apply};
+use crate::projection::ProjectionError;
+
+/// The tables of the lanes; more lanes than these would have nothing to do.
+const TABLES: [&str; 3] = ["assignments", "tags", "processes"];
+const LANES_MAX: u32 = 2;
+
+/// Connections without the cursor.
+pub(super) struct Lanes(Vec<PgConnection>);
+
+impl Lanes {
+    /// Opens as many as the options leave room for beside the connection with the cursor; the tables end at `position`
+    /// then.
+    pub(super) async fn open(
+        options: &PostgresOptions,
+        store: StoreId,
+        position: Option<Seq>,
+        main: &mut PgConnection,
+    ) -> Result<Self, ProjectionError> {
+        let mut lanes = Vec::new();
+        for lane in 0..LANES_MAX {
+            // One that was killed may still be about to commit.
+            let name = format!("rebuild in lane {lane}");
+            if lane < options.write_connections.saturating_sub(1) {
+                let mut connection = connect(options).await?;
+                lock(&mut connection, store, &name).await?;
+                lanes.push(connection);
+            } else {
+                lock(main, store, &name).await?;
+            }
+        }
+        let (home, after) = (home(store, false), position.map_or(-1, |seq| signed(seq.get())));
+        for table in TABLES {
+            let sql = format!("delete from {home}.{table} where sequence > {after}");
+            // No index helps here: it takes as long as it takes to read the table.
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *main).await.map_err(failed)?;
+        }
+        Ok(Self(lanes))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Puts the rows of [`TABLES`] in place, each lane those of some tables, and commits them.
+    pub(super) async fn fill(&mut self, home: &str, tables: [&mut Rows; 3]) -> Result<(), ProjectionError> {
+        let mut work: Vec<_> = self.0.iter_mut().map(|connection| (connection, Vec::new())).collect();
+        let lanes = work.len().max(1);
+        for (place, rows) in tables.into_iter().enumerate() {
+            if let Some((_, of_lane)) = work.get_mut(place % lanes) {
+                of_lane.push(rows);
+            }
+        }
+        let fill = async |(connection, tables): (&mut PgConnection, Vec<&mut Rows>)| {
+            let mut transaction = in_time(connection.begin()).await?;
+            for rows in tables {
+                apply::copy(&mut transaction, home, rows).await?;
+            }
+            in_time(transaction.commit()).await
+        };
+        try_join_all(work.into_iter().map(fill)).await.map(|_| ())
+    }
+}
