@@ -3,10 +3,12 @@
 //! A run is sorted in memory and becomes a whole file of the store. That takes a fraction of the time of putting the
 //! entries, which come in no order, into the store one by one.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
-use rocksdb::{DB, IngestExternalFileOptions, SstFileWriter, WriteBatch};
+use rocksdb::{IngestExternalFileOptions, SstFileWriter, WriteBatch};
 
+use super::shared::Db;
 use super::store::{self, IndexError};
 
 /// What takes entries.
@@ -40,16 +42,22 @@ impl Put for Staged {
 
 /// The name of the file on its way into the store.
 const FILE: &str = "run.sst";
-/// Bytes of keys and values of a file: some 300,000 events.
-const BYTES_MAX: usize = 48 << 20;
+/// Bytes of keys and values of a file: some 150,000 events.
+const BYTES_MAX: usize = 24 << 20;
 
-/// Entries of which none are in the store yet.
+/// Entries of which none are in the store yet, and those before them, which a thread of their own puts there.
 #[derive(Default)]
 pub(super) struct Run {
-    bytes: Vec<u8>,
-    entries: Vec<Entry>,
+    entries: Entries,
     /// How many bytes and entries are of batches that are complete.
     complete: (usize, usize),
+    writing: Option<JoinHandle<Result<(), IndexError>>>,
+}
+
+#[derive(Default)]
+struct Entries {
+    bytes: Vec<u8>,
+    places: Vec<Entry>,
 }
 
 /// Where an entry is in the bytes: the key, then the value.
@@ -69,45 +77,79 @@ impl Put for Run {
         // Keys have at most 64 bytes and values little more, and the run ends long before 4 GiB.
         let entry = Entry {
             first: u64::from_be_bytes(first),
-            start: u32::try_from(self.bytes.len()).unwrap_or(u32::MAX),
+            start: u32::try_from(self.entries.bytes.len()).unwrap_or(u32::MAX),
             key: u16::try_from(key.len()).unwrap_or(u16::MAX),
             value: u16::try_from(value.len()).unwrap_or(u16::MAX),
         };
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(value);
-        self.entries.push(entry);
+        self.entries.bytes.extend_from_slice(key);
+        self.entries.bytes.extend_from_slice(value);
+        self.entries.places.push(entry);
     }
 }
 
 impl Run {
     /// Forgets the entries of a batch that was not completed.
     pub(super) fn begin(&mut self) {
-        let (bytes, entries) = self.complete;
-        self.bytes.truncate(bytes);
-        self.entries.truncate(entries);
+        let (bytes, places) = self.complete;
+        self.entries.bytes.truncate(bytes);
+        self.entries.places.truncate(places);
     }
 
     /// The batch is complete; tells whether the run is long enough for a file.
     pub(super) fn complete(&mut self) -> bool {
-        self.complete = (self.bytes.len(), self.entries.len());
-        self.bytes.len() >= BYTES_MAX
+        self.complete = (self.entries.bytes.len(), self.entries.places.len());
+        self.entries.bytes.len() >= BYTES_MAX
     }
 
-    /// Puts all of it into the store, in one step that is on disk when this returns.
-    pub(super) fn settle(&mut self, db: &DB, place: &Path) -> Result<(), IndexError> {
-        if self.entries.is_empty() {
-            return Ok(());
+    /// Has all of it put into the store, as soon as what was handed over before is there.
+    ///
+    /// # Errors
+    /// When what was handed over before could not be put there.
+    pub(super) fn hand_over(&mut self, db: &Arc<Db>) -> Result<(), IndexError> {
+        self.wait()?;
+        self.complete = (0, 0);
+        let (entries, db) = (std::mem::take(&mut self.entries), db.clone());
+        if !entries.places.is_empty() {
+            self.writing = Some(thread::spawn(move || entries.write(&db)));
         }
-        let Self { bytes, entries, .. } = self;
+        Ok(())
+    }
+
+    /// Returns when what was handed over is in the store, and on disk.
+    pub(super) fn wait(&mut self) -> Result<(), IndexError> {
+        let panicked = |_| Err(IndexError::Damaged("a file of sorted entries"));
+        self.writing.take().map_or(Ok(()), |writing| writing.join().unwrap_or_else(panicked))
+    }
+
+    /// Forgets everything that is not in the store.
+    pub(super) fn forget(&mut self) {
+        // Whether it was written shows when the store is read.
+        let _ = self.wait();
+        self.entries = Entries::default();
+        self.complete = (0, 0);
+    }
+}
+
+impl Drop for Run {
+    /// The store is not closed before whoever writes to it has ended.
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+impl Entries {
+    /// Puts all of it into the store, in one step that is on disk when this returns.
+    fn write(mut self, db: &Db) -> Result<(), IndexError> {
+        let Self { bytes, places } = &mut self;
         let key = |entry: &Entry| key_of(bytes, entry);
-        entries.sort_unstable_by(|a, b| {
+        places.sort_unstable_by(|a, b| {
             a.first.cmp(&b.first).then_with(|| key(a).cmp(key(b))).then(a.start.cmp(&b.start))
         });
-        let path = place.join(FILE);
+        let path = db.files.path.join(FILE);
         let options = store::options();
         let mut file = SstFileWriter::create(&options);
         file.open(&path)?;
-        let mut rest = entries.iter().peekable();
+        let mut rest = places.iter().peekable();
         while let Some(entry) = rest.next() {
             // Of the same key the last one counts.
             if rest.peek().is_none_or(|next| key(next) != key(entry)) {
@@ -117,16 +159,7 @@ impl Run {
         file.finish()?;
         let mut ingest = IngestExternalFileOptions::default();
         ingest.set_move_files(true);
-        db.ingest_external_file_opts(&ingest, vec![path])?;
-        self.forget();
-        Ok(())
-    }
-
-    /// Forgets everything.
-    pub(super) fn forget(&mut self) {
-        self.bytes.clear();
-        self.entries.clear();
-        self.complete = (0, 0);
+        Ok(db.store.ingest_external_file_opts(&ingest, vec![path])?)
     }
 }
 
@@ -166,7 +199,7 @@ mod tests {
         #[test]
         fn the_store_has_the_last_entry_of_each_key(steps in steps()) {
             let folder = TempDir::new().unwrap();
-            let db = store::open(folder.path()).unwrap();
+            let db = Arc::new(Db::new(store::open(folder.path()).unwrap(), folder.path().to_owned()));
             let (mut run, mut expected) = (Run::default(), BTreeMap::new());
             for (entries, completed, settled) in steps {
                 run.begin();
@@ -177,11 +210,12 @@ mod tests {
                 }
                 run.begin();
                 if settled {
-                    run.settle(&db, folder.path()).unwrap();
+                    run.hand_over(&db).unwrap();
                 }
             }
-            run.settle(&db, folder.path()).unwrap();
-            let found = db.iterator(rocksdb::IteratorMode::Start).map(|entry| {
+            run.hand_over(&db).unwrap();
+            run.wait().unwrap();
+            let found = db.store.iterator(rocksdb::IteratorMode::Start).map(|entry| {
                 let (key, value) = entry.unwrap();
                 (key.to_vec(), value.to_vec())
             });

@@ -37,8 +37,9 @@ pub struct IndexWriter {
     committed_next_number: u32,
     /// Numbers given within the batch.
     staged_numbers: HashMap<ProcessId, Number>,
-    /// Numbers given in complete batches that the store does not have yet.
+    /// Numbers given in complete batches that the store does not have yet, and those that are on their way there.
     unsettled_numbers: HashMap<ProcessId, Number>,
+    numbers_handed_over: HashMap<ProcessId, Number>,
     staged: Staged,
     fingerprint: String,
     write_options: WriteOptions,
@@ -61,6 +62,7 @@ impl IndexWriter {
             committed_next_number: next_number,
             staged_numbers: HashMap::new(),
             unsettled_numbers: HashMap::new(),
+            numbers_handed_over: HashMap::new(),
             staged,
             fingerprint: String::new(),
             write_options,
@@ -68,7 +70,8 @@ impl IndexWriter {
     }
 
     fn number(&mut self, process: ProcessId) -> Result<Number, IndexError> {
-        let given = self.staged_numbers.get(&process).or_else(|| self.unsettled_numbers.get(&process));
+        let given = [&self.staged_numbers, &self.unsettled_numbers, &self.numbers_handed_over];
+        let given = given.into_iter().find_map(|numbers| numbers.get(&process));
         if let Some(number) = given {
             return Ok(*number);
         }
@@ -113,9 +116,10 @@ impl IndexWriter {
     /// Puts into the store, and on disk, what an index that is being built still has in memory.
     pub(super) fn settle(&mut self) -> Result<(), IndexError> {
         if let Staged::Run(run) = &mut self.staged {
-            let db = self.index.shared.db();
-            run.settle(&db.store, &db.files.path)?;
+            run.hand_over(&self.index.shared.db())?;
+            run.wait()?;
             self.unsettled_numbers.clear();
+            self.numbers_handed_over.clear();
         }
         Ok(())
     }
@@ -138,6 +142,7 @@ impl Projection for IndexWriter {
         if let Staged::Run(run) = &mut self.staged {
             run.forget();
             self.unsettled_numbers.clear();
+            self.numbers_handed_over.clear();
             self.committed_next_number = next_number(&self.index.shared.db().store)?;
         }
         Ok(cursor::read(&self.index.shared.db().store)?.map(|cursor| cursor.position))
@@ -178,7 +183,8 @@ impl Projection for IndexWriter {
             Staged::Run(run) => {
                 self.unsettled_numbers.extend(self.staged_numbers.drain());
                 if run.complete() {
-                    self.settle()?;
+                    run.hand_over(&self.index.shared.db())?;
+                    self.numbers_handed_over = std::mem::take(&mut self.unsettled_numbers);
                 }
             }
         }
