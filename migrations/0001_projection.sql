@@ -112,7 +112,10 @@ create table totals (
     scheduled bigint not null,
     assigned bigint not null,
     -- Of data.
-    bytes bigint not null
+    bytes bigint not null,
+    -- The first and the last event of it: what is asked for by time is looked for between these.
+    first bigint not null,
+    last bigint not null
 ) partition by list (store);
 
 create function table_names() returns text[] language sql immutable as

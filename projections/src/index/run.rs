@@ -110,7 +110,8 @@ impl Run {
         self.complete = (0, 0);
         let (entries, db) = (std::mem::take(&mut self.entries), db.clone());
         if !entries.places.is_empty() {
-            self.writing = Some(thread::spawn(move || entries.write(&db)));
+            let writer = thread::Builder::new().name("index run".to_owned());
+            self.writing = Some(writer.spawn(move || entries.write(&db)).map_err(IndexError::Thread)?);
         }
         Ok(())
     }

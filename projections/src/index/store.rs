@@ -24,6 +24,9 @@ pub enum IndexError {
     /// The store could not be read or written.
     #[error("the index cannot be used: {0}")]
     Store(#[from] rocksdb::Error),
+    /// The system gives no thread to write with.
+    #[error("a thread that writes the index cannot be started: {0}")]
+    Thread(io::Error),
     /// A value does not have the form that the index writes.
     #[error("the index is damaged at {0}; delete its directory, it is rebuilt from the log")]
     Damaged(&'static str),

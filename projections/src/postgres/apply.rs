@@ -94,14 +94,17 @@ async fn totals(
     let processes: Vec<&str> = totals.keys().map(|(process, _)| process.as_str()).collect();
     let hours: Vec<i64> = totals.keys().map(|(_, hour)| *hour).collect();
     let upsert = query(AssertSqlSafe(format!(
-        "insert into {home}.totals as t (store, process, hour, spawned, scheduled, assigned, bytes) \
-         select $1::uuid, * from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \
+        "insert into {home}.totals as t (store, process, hour, spawned, scheduled, assigned, bytes, first, last) \
+         select $1::uuid, * from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], \
+         $8::bigint[], $9::bigint[]) \
          on conflict (store, process, hour) do update set spawned = t.spawned + excluded.spawned, \
          scheduled = t.scheduled + excluded.scheduled, assigned = t.assigned + excluded.assigned, \
-         bytes = t.bytes + excluded.bytes"
+         bytes = t.bytes + excluded.bytes, first = least(t.first, excluded.first), \
+         last = greatest(t.last, excluded.last)"
     )));
     let upsert = upsert.bind(store).bind(processes).bind(hours).bind(column(|t| t.spawned));
     let upsert = upsert.bind(column(|t| t.scheduled)).bind(column(|t| t.assigned)).bind(column(|t| t.bytes));
+    let upsert = upsert.bind(column(|t| t.first)).bind(column(|t| t.last));
     in_time(upsert.execute(connection)).await.map(|_| ())
 }
 
@@ -116,14 +119,14 @@ pub(super) struct Span<'a> {
     pub(super) process: Option<&'a str>,
 }
 
-/// Takes rows out of every table but that of owners, and out of the counts; within a transaction. With `owners` also
-/// those keys that came with these rows first.
+/// Takes rows out of every table but that of owners, and out of the counts; within a transaction. When they go for good
+/// all rows to the end go, and the keys that came with them first.
 pub(super) async fn delete(
     connection: &mut PgConnection,
     home: &str,
     store: &str,
     span: Span<'_>,
-    owners: bool,
+    for_good: bool,
 ) -> Result<(), ProjectionError> {
     let counted = AssertSqlSafe(format!(
         "with gone as (
@@ -157,16 +160,38 @@ pub(super) async fn delete(
         );
         bind(AssertSqlSafe(delete)).execute(&mut *connection).await.map_err(failed)?;
     }
-    if owners {
-        let delete =
-            format!("delete from {home}.owners where store = $1::uuid and sequence between $2 and $3");
-        query(AssertSqlSafe(delete))
-            .bind(store)
-            .bind(span.from)
-            .bind(span.to)
-            .execute(connection)
-            .await
-            .map_err(failed)?;
+    if for_good {
+        trim(connection, home, store, span.from).await?;
+    }
+    Ok(())
+}
+
+/// What else follows from rows that will not come back, from an event to the end.
+async fn trim(
+    connection: &mut PgConnection,
+    home: &str,
+    store: &str,
+    from: i64,
+) -> Result<(), ProjectionError> {
+    let owners = format!("delete from {home}.owners where store = $1::uuid and sequence >= $2");
+    // Hours that ended before are as they were.
+    let spans = format!(
+        "with late as (
+             select hour from {home}.totals where store = $1::uuid and process = '' and last >= $2
+         ), kept as (
+             select process, coalesce(timestamp, 0) / 3600000 as hour, sequence from {home}.messages
+             where store = $1::uuid
+                 and (timestamp >= (select min(hour) * 3600000 from late) or timestamp is null)
+         ), spans as (
+             select name, hour, min(sequence) as first, max(sequence) as last
+             from kept cross join lateral (values (kept.process), ('')) as names (name) group by name, hour
+         )
+         update {home}.totals t set first = s.first, last = s.last from spans s
+         where t.store = $1::uuid and t.process = s.name and t.hour = s.hour and t.last >= $2"
+    );
+    for sql in [owners, spans] {
+        let trim = query(AssertSqlSafe(sql)).bind(store).bind(from);
+        trim.execute(&mut *connection).await.map_err(failed)?;
     }
     Ok(())
 }

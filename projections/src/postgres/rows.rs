@@ -25,12 +25,15 @@ pub(super) struct Staged {
 }
 
 /// Counts of one process in one hour.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Totals {
     pub(super) spawned: i64,
     pub(super) scheduled: i64,
     pub(super) assigned: i64,
     pub(super) bytes: i64,
+    /// The first event, and the last one.
+    pub(super) first: i64,
+    pub(super) last: i64,
 }
 
 /// How many owners are remembered as known; an unknown one costs one row that is thrown away.
@@ -207,7 +210,10 @@ impl Staged {
     fn count(&mut self, event: &EventRef<'_>, seen: &Seen) {
         let hour = seen.timestamp.unwrap_or(0) / HOUR_MS;
         for process in [seen.process.as_str(), ""] {
-            let totals = self.totals.entry((process.to_owned(), hour)).or_default();
+            let at = seen.sequence;
+            let none = Totals { spawned: 0, scheduled: 0, assigned: 0, bytes: 0, first: at, last: at };
+            let totals = self.totals.entry((process.to_owned(), hour)).or_insert(none);
+            totals.last = at;
             match event.kind() {
                 Kind::Spawned => totals.spawned += 1,
                 Kind::Scheduled => totals.scheduled += 1,

@@ -53,7 +53,8 @@ from filled.messages, json_array_elements(tags) with ordinality as tags (tag, pl
 
 insert into filled.totals
 select '$STORE', process, timestamp / 3600000, count(*) filter (where kind = 0), count(*) filter (where kind = 1), 0,
-    sum(size)
+    sum(size), min(sequence), max(sequence)
 from filled.messages group by process, timestamp / 3600000;
 insert into filled.totals
-select '$STORE', '', hour, sum(spawned), sum(scheduled), 0, sum(bytes) from filled.totals group by hour;
+select '$STORE', '', hour, sum(spawned), sum(scheduled), 0, sum(bytes), min(first), max(last)
+from filled.totals group by hour;

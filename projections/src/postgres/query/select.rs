@@ -17,12 +17,23 @@ const ACTION: &str = "Action";
 /// Which part of which list.
 pub(super) struct Selection<'f> {
     page: &'f Page,
+    span: Option<Span<'f>>,
+    /// What holds for each of the sources.
+    bounds: Vec<Condition<'f>>,
     sources: Vec<Source<'f>>,
 }
 
 /// What the sequence numbers come from: one of several tables or values, each in the order of the log.
 struct Source<'f> {
     any_of: Vec<Rows<'f>>,
+}
+
+/// Where in the log all of it is, as the counts by hour tell: nothing before and after that is looked at.
+struct Span<'f> {
+    /// The empty text for all.
+    process: &'f str,
+    from: Option<i64>,
+    to: Option<i64>,
 }
 
 /// Rows of one table that meet all conditions.
@@ -56,7 +67,7 @@ impl<'f> Selection<'f> {
         if !conditions.is_empty() || sources.is_empty() {
             sources.push(Source::one("quipu.processes", conditions));
         }
-        Self { page, sources }
+        Self { page, span: Span::of(None, filter.from, filter.to), bounds: Vec::new(), sources }
     }
 
     pub(super) fn messages(filter: &'f MessageFilter, page: &'f Page) -> Self {
@@ -72,12 +83,13 @@ impl<'f> Selection<'f> {
             .extend(texts.into_iter().filter_map(|(is, text)| Some(Condition::Text(is, text.as_deref()?))));
         conditions.extend(filter.from.map(|from| Condition::Number("timestamp >=", from)));
         conditions.extend(filter.to.map(|to| Condition::Number("timestamp <=", to)));
-        conditions.extend(nonces(filter));
+        let (bounds, nonces) = nonces(filter);
+        conditions.extend(nonces);
         conditions.extend(filter.kind.map(|kind| Condition::Fixed(kind.condition())));
         if !conditions.is_empty() || sources.is_empty() {
             sources.push(Source::one("quipu.messages", conditions));
         }
-        Self { page, sources }
+        Self { page, span: Span::of(filter.process.as_deref(), filter.from, filter.to), bounds, sources }
     }
 
     pub(super) fn transactions(filter: &'f TransactionFilter, page: &'f Page) -> Self {
@@ -98,20 +110,24 @@ impl<'f> Selection<'f> {
         if sources.is_empty() {
             sources.push(Source::one("quipu.messages", vec![Condition::Fixed(AN_ITEM)]));
         }
-        Self { page, sources }
+        Self { page, span: None, bounds: Vec::new(), sources }
     }
 
     /// Appends the sequence numbers of the page, and one more, as `page`.
     pub(super) fn push(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid) {
         let order = self.page.order;
         let single = self.sources.len() == 1 && self.sources.iter().all(Source::names_each_once);
-        sql.push("with page as materialized (select ");
+        sql.push("with ");
+        if let Some(span) = &self.span {
+            span.push(sql, store);
+        }
+        sql.push("page as materialized (select ");
         sql.push(if single { "" } else { "distinct " }).push("s0.sequence from ");
         for (place, source) in self.sources.iter().enumerate() {
             if place > 0 {
                 sql.push(" join ");
             }
-            source.push(sql, store, self.page);
+            source.push(sql, store, self);
             sql.push(format_args!(" s{place}"));
             if place > 0 {
                 sql.push(format_args!(" on s{place}.sequence = s0.sequence"));
@@ -129,12 +145,13 @@ impl<'f> Selection<'f> {
 /// What is on chain and was only assigned here is no item of this scheduler.
 const AN_ITEM: &str = "kind <> 2";
 
-fn nonces(filter: &MessageFilter) -> Vec<Condition<'_>> {
-    let mut conditions = Vec::new();
+/// What holds for all sources, and for the messages alone.
+fn nonces(filter: &MessageFilter) -> (Vec<Condition<'_>>, Vec<Condition<'_>>) {
+    let (mut bounds, mut conditions) = (Vec::new(), Vec::new());
     match filter.process.as_deref() {
         Some(process) => {
-            conditions.extend(filter.from_nonce.map(|from| Condition::FromNonce(process, from)));
-            conditions.extend(filter.to_nonce.map(|to| Condition::ToNonce(process, to)));
+            bounds.extend(filter.from_nonce.map(|from| Condition::FromNonce(process, from)));
+            bounds.extend(filter.to_nonce.map(|to| Condition::ToNonce(process, to)));
         }
         None => {
             conditions.extend(filter.from_nonce.map(|from| Condition::Number("nonce >=", from)));
@@ -142,10 +159,10 @@ fn nonces(filter: &MessageFilter) -> Vec<Condition<'_>> {
         }
     }
     // A spawn without an assignment comes before all nonces, and is in no range of them.
-    if !conditions.is_empty() {
+    if filter.from_nonce.is_some() || filter.to_nonce.is_some() {
         conditions.push(Condition::Fixed("nonce is not null"));
     }
-    conditions
+    (bounds, conditions)
 }
 
 impl<'f> Source<'f> {
@@ -172,7 +189,8 @@ impl<'f> Source<'f> {
         self.any_of.len() == 1 && self.any_of.iter().all(|rows| rows.table != TAGS)
     }
 
-    fn push(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid, page: &Page) {
+    fn push(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid, of_all: &Selection<'_>) {
+        let page = of_all.page;
         sql.push("(");
         for (place, rows) in self.any_of.iter().enumerate() {
             if place > 0 {
@@ -182,13 +200,36 @@ impl<'f> Source<'f> {
             if let Some(after) = page.after {
                 sql.push(format_args!(" and sequence {} ", page.order.behind())).push_bind(after);
             }
-            for condition in &rows.conditions {
+            sql.push(if of_all.span.is_some() { WITHIN_SPAN } else { "" });
+            for condition in of_all.bounds.iter().chain(&rows.conditions) {
                 condition.push(sql.push(" and "), store);
             }
         }
         sql.push(")");
     }
 }
+
+impl<'f> Span<'f> {
+    /// None where nothing is known but that it is anywhere.
+    fn of(process: Option<&'f str>, from: Option<i64>, to: Option<i64>) -> Option<Self> {
+        let known = process.is_some() || from.is_some() || to.is_some();
+        known.then_some(Self { process: process.unwrap_or_default(), from, to })
+    }
+
+    fn push(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid) {
+        sql.push("span as materialized (select min(first) as first, max(last) as last from quipu.totals where store = ");
+        sql.push(of(store)).push(" and process = ").push_bind(self.process.to_owned());
+        for (compared, time) in [(">=", self.from), ("<=", self.to)] {
+            if let Some(time) = time {
+                sql.push(format_args!(" and hour {compared} ")).push_bind(time.div_euclid(HOUR_MS));
+            }
+        }
+        sql.push("), ");
+    }
+}
+
+const HOUR_MS: i64 = 3_600_000;
+const WITHIN_SPAN: &str = " and sequence >= (select first from span) and sequence <= (select last from span)";
 
 const TAGS: &str = "quipu.tags";
 
