@@ -10,6 +10,7 @@ use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use crate::admin::{AdminApi, Token};
 use crate::checks_admin::ChecksApi;
 use crate::error::{self, Failure};
+use crate::graphql::GraphApi;
 use crate::jobs_admin::JobsApi;
 use crate::node::Node;
 use crate::public::PublicApi;
@@ -38,9 +39,9 @@ pub fn admin_openapi() -> String {
     described_admin().spec() + "\n"
 }
 
-fn described_public() -> OpenApiService<(PublicApi, QueryApi), ()> {
+fn described_public() -> OpenApiService<(PublicApi, QueryApi, GraphApi), ()> {
     described(
-        (PublicApi, QueryApi),
+        (PublicApi, QueryApi, GraphApi::default()),
         "Quipu",
         "A scheduler unit of ao: it decides the order of every process's messages, signs that order and serves it. \
          Ids, keys and signatures are base64url without padding; an id has 43 characters. A parameter that is the \

@@ -59,6 +59,11 @@ impl Failure {
         Self::new(Code::Internal, "this node could not answer; its log says why")
     }
 
+    /// What kind of failure it is: for a program.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The same text and code with a status of its own.
     pub(crate) fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
@@ -131,8 +136,8 @@ pub(crate) async fn catch<E: Endpoint>(endpoint: Arc<E>, request: Request) -> po
         Err(error) => {
             let mut answer = foreign(&error, &called).as_response();
             if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
-                let allowed =
-                    if called.ends_with(" /") { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
+                let takes_post = called.ends_with(" /") || called.ends_with(" /graphql");
+                let allowed = if takes_post { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
                 answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
             }
             Ok(answer)

@@ -14,6 +14,7 @@ mod connection;
 mod cors;
 mod doors;
 mod error;
+mod graphql;
 mod jobs_admin;
 mod metrics;
 mod model;

@@ -58,6 +58,10 @@ refusal! {
     QueryRefusal: 400 WRONG, 500 INTERNAL, 503 UNAVAILABLE
 }
 refusal! {
+    /// A question in GraphQL was not taken.
+    GraphRefusal: 400 WRONG, 408 SLOW, 413 TOO_LARGE, 500 INTERNAL, 503 UNAVAILABLE
+}
+refusal! {
     /// Something was not scheduled.
     WriteRefusal:
         400 WRONG, 403 FORBIDDEN, 404 NOT_FOUND, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 500 INTERNAL, 502 GATEWAY,

@@ -20,13 +20,15 @@ use crate::node::Node;
 use crate::params::{Given, Needed};
 use crate::refusals::{QueryRefusal, ReadRefusal};
 use params::{InOrder, OfKind, WithTags};
+pub(crate) use wait::queries;
 use wait::ready;
 
 /// The calls; the node that answers them comes with each request.
 pub(crate) struct QueryApi;
 
+/// Where the calls are in the description.
 #[derive(Tags)]
-enum Group {
+pub(crate) enum Group {
     /// Questions that need Postgres. Postgres follows the log; `position` is the last event that it had.
     Query,
 }

@@ -7,6 +7,7 @@ mod samples;
 
 mod description;
 mod doors;
+mod graphql;
 mod jobs;
 mod operators;
 mod pages;

@@ -12,7 +12,7 @@ use crate::node::{Door, TestNode};
 const SOME_ID: &str = "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI";
 
 /// A public door whose queries go to this database.
-async fn door(node: &TestNode, url: &str) -> Door {
+pub async fn door(node: &TestNode, url: &str) -> Door {
     let options = PostgresOptions {
         url: url.into(),
         read_url: None,

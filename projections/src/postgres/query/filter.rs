@@ -69,4 +69,8 @@ pub struct TransactionFilter {
     pub recipients: Vec<String>,
     /// With each of these tags.
     pub tags: Vec<TagAnyOf>,
+    /// Of this time or later, in milliseconds.
+    pub from: Option<i64>,
+    /// Of this time or earlier.
+    pub to: Option<i64>,
 }

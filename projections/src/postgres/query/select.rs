@@ -103,12 +103,13 @@ impl<'f> Selection<'f> {
         let mut sources: Vec<_> = filter.tags.iter().map(with_value).collect();
         sources.extend(any_of("owner =", &filter.owners));
         sources.extend(any_of("recipient =", &filter.recipients));
-        if !filter.ids.is_empty() {
-            let ids = Condition::AnyText("id =", &filter.ids);
-            sources.push(Source::one("quipu.messages", vec![ids, Condition::Fixed(AN_ITEM)]));
-        }
-        if sources.is_empty() {
-            sources.push(Source::one("quipu.messages", vec![Condition::Fixed(AN_ITEM)]));
+        let mut conditions = Vec::new();
+        conditions.extend((!filter.ids.is_empty()).then_some(Condition::AnyText("id =", &filter.ids)));
+        conditions.extend(filter.from.map(|from| Condition::Number("timestamp >=", from)));
+        conditions.extend(filter.to.map(|to| Condition::Number("timestamp <=", to)));
+        if !conditions.is_empty() || sources.is_empty() {
+            conditions.push(Condition::Fixed(AN_ITEM));
+            sources.push(Source::one("quipu.messages", conditions));
         }
         Self { page, span: None, bounds: Vec::new(), sources }
     }
@@ -243,8 +244,13 @@ impl Condition<'_> {
     fn push(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid) {
         match *self {
             Self::Fixed(fixed) => drop(sql.push(fixed)),
+            // Postgres takes no text with a NUL, so that nothing in it can be equal to one.
+            Self::Text(_, text) if text.contains('\0') => drop(sql.push("false")),
             Self::Text(is, text) => drop(sql.push(is).push(" ").push_bind(text.to_owned())),
-            Self::AnyText(is, texts) => drop(sql.push(is).push(" any(").push_bind(texts.to_vec()).push(")")),
+            Self::AnyText(is, texts) => {
+                let texts: Vec<_> = texts.iter().filter(|text| !text.contains('\0')).cloned().collect();
+                sql.push(is).push(" any(").push_bind(texts).push(")");
+            }
             Self::Number(is, number) => drop(sql.push(is).push(" ").push_bind(number)),
             Self::Tag(name, value) => push_tag(sql, name, value),
             Self::FromNonce(process, nonce) => push_bound(sql, store, process, nonce, (">=", "asc")),

@@ -1,0 +1,187 @@
+//! What can be asked: the part of the schema of Arweave's gateways that makes sense for a scheduler.
+
+use async_graphql::{
+    Context, EmptyMutation, EmptySubscription, Enum, Error, ErrorExtensions, ID, InputObject, Object, Result,
+    Schema,
+};
+use projections::{LIMIT_MAX, Order, Page, Queries, TagAnyOf, TransactionFilter};
+
+use super::transaction::{Transaction, TransactionConnection};
+use crate::error::Failure;
+
+pub(super) type Graph = Schema<Query, EmptyMutation, EmptySubscription>;
+
+/// What one request may cost: a whole page with all that can be asked for, or some dozens of single transactions.
+const COST_MAX: usize = 60_000;
+/// What a question to the database costs, whatever it finds; and each row that it may find.
+const COST_QUESTION: usize = 1000;
+const COST_ROW: usize = 10;
+
+/// As gateways have it when nobody says.
+const FIRST_USUAL: i32 = 10;
+/// Each value of a list is one more search.
+const SEARCHES_MAX: usize = 100;
+const IDS_MAX: usize = 1000;
+/// Each tag is one more list to compare with.
+const TAGS_MAX: usize = 16;
+
+pub(super) fn graph() -> Graph {
+    Schema::build(Query, EmptyMutation, EmptySubscription).limit_complexity(COST_MAX).finish()
+}
+
+pub(super) struct Query;
+
+#[Object]
+impl Query {
+    /// One item by its id; null when it is not scheduled here, or Postgres does not have it yet.
+    #[graphql(complexity = "COST_QUESTION + child_complexity")]
+    async fn transaction(&self, context: &Context<'_>, id: ID) -> Result<Option<Transaction>> {
+        let filter = TransactionFilter { ids: vec![id.0], ..TransactionFilter::default() };
+        let page = Page::new(1, Order::default(), None).map_err(told)?;
+        let list = context.data::<Queries>()?.transactions(&filter, &page).await.map_err(told)?;
+        Ok(list.items.into_iter().next().map(Transaction))
+    }
+
+    /// Items that meet all conditions; an empty list is no condition.
+    #[expect(clippy::too_many_arguments, reason = "they are the arguments of the query")]
+    #[graphql(complexity = "cost(first, child_complexity)")]
+    async fn transactions(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "With one of these ids.")] ids: Option<Vec<ID>>,
+        #[graphql(desc = "Signed by one of these addresses.")] owners: Option<Vec<String>>,
+        #[graphql(desc = "For one of these recipients.")] recipients: Option<Vec<String>>,
+        #[graphql(desc = "With each of these tags.")] tags: Option<Vec<TagFilter>>,
+        #[graphql(desc = "Not answered here: blocks and bundles come after scheduling.")] bundled_in: Option<
+            Vec<ID>,
+        >,
+        #[graphql(desc = "Not answered here: ask by ingested_at.")] block: Option<RangeFilter>,
+        #[graphql(name = "ingested_at", desc = "Scheduled in this time, in seconds.")] ingested_at: Option<
+            RangeFilter,
+        >,
+        #[graphql(desc = "How many at most, from 1 to 1000; 10 when nobody says.")] first: Option<i32>,
+        #[graphql(desc = "The cursor of the last edge of the page before.")] after: Option<String>,
+        #[graphql(desc = "HEIGHT_DESC, the newest first, when nobody says.")] sort: Option<SortOrder>,
+    ) -> Result<TransactionConnection> {
+        if bundled_in.is_some_and(|bundles| !bundles.is_empty()) {
+            return Err("bundledIn cannot be asked for here: a scheduler does not know of bundles".into());
+        }
+        if block.is_some_and(|block| block.min.is_some() || block.max.is_some()) {
+            return Err("block cannot be asked for here: a scheduler does not know of blocks; ask by \
+                        ingested_at: {min, max}, in seconds"
+                .into());
+        }
+        let ids = ids.unwrap_or_default().into_iter().map(|id| id.0).collect();
+        let tags = tags.unwrap_or_default().into_iter().map(TagFilter::read).collect::<Result<_>>()?;
+        let (from, to) = ingested_at.map_or((None, None), RangeFilter::milliseconds);
+        let (owners, recipients) = (owners.unwrap_or_default(), recipients.unwrap_or_default());
+        let filter = TransactionFilter { ids, owners, recipients, tags, from, to };
+        check_lengths(&filter)?;
+        let first = u64::try_from(first.unwrap_or(FIRST_USUAL))
+            .map_err(|_| format!("expected first from 1 to {LIMIT_MAX}, found a number below 0"))?
+            .min(LIMIT_MAX.into());
+        let after = after.as_deref().filter(|after| !after.is_empty());
+        let page = Page::new(first, sort.unwrap_or_default().order(), after).map_err(told)?;
+        let list = context.data::<Queries>()?.transactions(&filter, &page).await.map_err(told)?;
+        Ok(TransactionConnection::new(list, &page))
+    }
+}
+
+fn cost(first: Option<i32>, of_each: usize) -> usize {
+    let first = first.unwrap_or(FIRST_USUAL).clamp(0, LIMIT_MAX.cast_signed());
+    let rows = usize::try_from(first).unwrap_or_default();
+    rows.saturating_mul(of_each.saturating_add(COST_ROW)).saturating_add(COST_QUESTION)
+}
+
+fn check_lengths(filter: &TransactionFilter) -> Result<()> {
+    let values = filter.tags.iter().map(|tag| tag.values.len()).sum();
+    for (name, found, max) in [
+        ("ids", filter.ids.len(), IDS_MAX),
+        ("owners", filter.owners.len(), SEARCHES_MAX),
+        ("recipients", filter.recipients.len(), SEARCHES_MAX),
+        ("tags", filter.tags.len(), TAGS_MAX),
+        ("values of tags", values, SEARCHES_MAX),
+    ] {
+        if found > max {
+            return Err(format!("expected at most {max} {name}, found {found}").into());
+        }
+    }
+    Ok(())
+}
+
+/// What a failure is in GraphQL: its text, and its code among the extensions.
+pub(super) fn told(failure: impl Into<Failure>) -> Error {
+    let failure = failure.into();
+    Error::new(failure.to_string()).extend_with(|_, extensions| extensions.set("code", failure.code()))
+}
+
+/// The order of the list: that of the log, which all of these follow.
+#[derive(Clone, Copy, Default, Enum, PartialEq, Eq)]
+enum SortOrder {
+    /// The newest first.
+    #[default]
+    HeightDesc,
+    /// The oldest first.
+    HeightAsc,
+    /// The newest first.
+    IngestedAtDesc,
+    /// The oldest first.
+    IngestedAtAsc,
+}
+
+impl SortOrder {
+    fn order(self) -> Order {
+        match self {
+            Self::HeightDesc | Self::IngestedAtDesc => Order::Descending,
+            Self::HeightAsc | Self::IngestedAtAsc => Order::Ascending,
+        }
+    }
+}
+
+/// A tag that has to be there with one of the values.
+#[derive(InputObject)]
+struct TagFilter {
+    /// The name.
+    name: String,
+    /// The values; with none of them nothing is found.
+    values: Vec<String>,
+    /// EQ when nobody says; NEQ is not answered here.
+    op: Option<TagOperator>,
+}
+
+/// How values are compared.
+#[derive(Clone, Copy, Enum, PartialEq, Eq)]
+enum TagOperator {
+    /// One of the values is there.
+    Eq,
+    /// None of the values is there.
+    Neq,
+}
+
+/// A range, both ends of it included.
+#[derive(InputObject)]
+struct RangeFilter {
+    /// The least.
+    min: Option<i64>,
+    /// The greatest.
+    max: Option<i64>,
+}
+
+impl TagFilter {
+    fn read(self) -> Result<TagAnyOf> {
+        match self.op {
+            None | Some(TagOperator::Eq) => Ok(TagAnyOf { name: self.name, values: self.values }),
+            Some(TagOperator::Neq) => {
+                Err(format!("op NEQ of the tag {:?} is not answered here: only EQ is", self.name).into())
+            }
+        }
+    }
+}
+
+impl RangeFilter {
+    /// Of seconds, as milliseconds.
+    fn milliseconds(self) -> (Option<i64>, Option<i64>) {
+        let last = |second: i64| second.saturating_mul(1000).saturating_add(999);
+        (self.min.map(|second| second.saturating_mul(1000)), self.max.map(last))
+    }
+}

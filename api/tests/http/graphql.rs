@@ -1,0 +1,161 @@
+//! GraphQL as far as it goes without a database: how questions come, what is refused, and how.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::node::{Door, TestNode};
+use crate::queries;
+
+const ALL: &str = "{ transactions { edges { node { id } } } }";
+
+/// A door whose database is down, and its port.
+async fn door(node: &TestNode) -> (Door, u16) {
+    // A port that was free a moment ago refuses.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    (queries::door(node, &format!("postgres://nobody@127.0.0.1:{port}/none")).await, port)
+}
+
+async fn post(node: &TestNode, url: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
+    let request = node.http.post(format!("{url}/graphql")).header("content-type", "application/json");
+    let answer = request.body(body).send().await.unwrap();
+    assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    (answer.status(), answer.json().await.unwrap())
+}
+
+async fn ask(node: &TestNode, url: &str, query: &str) -> Value {
+    let (status, answer) = post(node, url, json!({ "query": query }).to_string()).await;
+    assert_eq!(status, 200, "{answer}");
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_database_it_says_what_it_needs() {
+    let node = TestNode::start().await;
+    let expected = json!({ "error": "queries need Postgres: set DATABASE_URL", "code": "unavailable" });
+    let url = &node.public.url;
+    let body = json!({ "query": ALL }).to_string();
+    assert_eq!(post(&node, url, body).await, (StatusCode::SERVICE_UNAVAILABLE, expected.clone()));
+    assert_eq!(node.get("/graphql?query={__typename}").await, (503, expected));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_question_is_refused() {
+    let node = TestNode::start().await;
+    let (door, _) = door(&node).await;
+    for body in
+        ["", "{}", "[]", "null", "{\"query\": \" \"}", "{\"query\": 1}", "query", "[{\"query\": \"{a}\"}]"]
+    {
+        let (status, refusal) = post(&node, &door.url, body).await;
+        assert_eq!(
+            (status.as_u16(), &refusal["code"]),
+            (400, &json!("invalid_parameter")),
+            "{body}: {refusal}"
+        );
+        assert!(refusal["error"].as_str().unwrap().contains("query, variables, operationName"), "{refusal}");
+    }
+    let long = json!({ "query": "a".repeat(300_000) }).to_string();
+    let (status, refusal) = post(&node, &door.url, long).await;
+    assert_eq!((status.as_u16(), &refusal["code"]), (413, &json!("too_large")));
+    for (query, status) in [("", 400), ("?query=", 400), ("?query={__typename}&variables=[1]", 400)] {
+        let answer = node.http.get(format!("{}/graphql{query}", door.url)).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{query}");
+    }
+    let answer = node.http.request(Method::DELETE, format!("{}/graphql", door.url)).send().await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["allow"]),
+        (405, &"GET, HEAD, POST, OPTIONS".parse().unwrap())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_a_question_say_what_was_expected() {
+    let node = TestNode::start().await;
+    let (door, port) = door(&node).await;
+    let many = |count: usize| vec!["\"a\""; count].join(", ");
+    let selects = "{ edges { node { id } } }";
+    for (query, expected) in [
+        ("{ transactions(first: -1) { count } }".to_owned(), "expected first from 1 to 1000"),
+        ("{ transactions(first: 0) { count } }".into(), "expected a limit from 1 to 1000, found 0"),
+        ("{ transactions(after: \"x\") { count } }".into(), "cursor"),
+        ("{ transactions(tags: [{name: \"a\", values: [\"b\"], op: NEQ}]) { count } }".into(), "only EQ"),
+        ("{ transactions(block: {min: 1}) { count } }".into(), "ingested_at"),
+        ("{ transactions(bundledIn: [\"a\"]) { count } }".into(), "bundles"),
+        (format!("{{ transactions(owners: [{}]) {{ count }} }}", many(101)), "at most 100 owners"),
+        (format!("{{ transactions(recipients: [{}]) {{ count }} }}", many(101)), "at most 100 recipients"),
+        ("{ transactions(sort: UP) { count } }".into(), "SortOrder"),
+        ("{ transactions(first: \"1\") { count } }".into(), "first"),
+        ("{ nothing }".into(), "nothing"),
+        ("{ transactions".into(), "expected"),
+        ("mutation { a }".into(), "mutation"),
+        ("subscription { a }".into(), "subscription"),
+        ("{ a { a } ".repeat(200), "braces"),
+        ("{ a { a { a ".repeat(6) + &"}".repeat(18), "too deep"),
+        (format!("{{ {} }}", "a ".repeat(2001)), "fields"),
+        (
+            format!(
+                "{{ {} }}",
+                (0..70).map(|n| format!("a{n}: transaction(id: \"a\") {{ id }} ")).collect::<String>()
+            ),
+            "complex",
+        ),
+        (
+            format!(
+                "{{ a: transactions(first: 1000) {selects} b: transactions(first: 1000) {selects} \
+                   c: transactions(first: 1000) {selects} d: transactions(first: 1000) {selects} \
+                   e: transactions(first: 1000) {selects} }}"
+            ),
+            "complex",
+        ),
+        // It could be answered, but for the database.
+        (ALL.into(), &format!("127.0.0.1:{port}")),
+        (format!("{{ transactions(ids: [{}], first: 2147483647) {{ count }} }}", many(1000)), "127.0.0.1"),
+    ] {
+        let answer = ask(&node, &door.url, &query).await;
+        assert!(answer["data"].is_null(), "{query}: {answer}");
+        let message = answer["errors"][0]["message"].as_str().unwrap();
+        assert!(message.to_lowercase().contains(&expected.to_lowercase()), "{query}: {answer}");
+    }
+    let answer = ask(&node, &door.url, ALL).await;
+    assert_eq!(answer["errors"][0]["extensions"], json!({ "code": "unavailable" }));
+    let answer = ask(&node, &door.url, "{ transaction(id: \"a\") { id } }").await;
+    assert_eq!(answer["errors"][0]["path"], json!(["transaction"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_are_told_the_schema() {
+    let node = TestNode::start().await;
+    let (door, _) = door(&node).await;
+    let answer = ask(&node, &door.url, INTROSPECTION).await;
+    assert!(answer["errors"].is_null(), "{answer}");
+    let types = answer["data"]["__schema"]["types"].as_array().unwrap();
+    let names: Vec<_> = types.iter().filter_map(|kind| kind["name"].as_str()).collect();
+    for name in ["Transaction", "TransactionConnection", "TagFilter", "SortOrder", "TagOperator"] {
+        assert!(names.contains(&name), "{name} is not among {names:?}");
+    }
+    // As a link, with variables and one of two operations.
+    let link = reqwest::Url::parse_with_params(
+        &format!("{}/graphql", door.url),
+        [
+            (
+                "query",
+                "query A { __typename } query B($no: Boolean!) { transaction(id: 1) @skip(if: $no) { id } a: __typename }",
+            ),
+            ("variables", "{\"no\": true}"),
+            ("operationName", "B"),
+        ],
+    );
+    let answer: Value = node.http.get(link.unwrap()).send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer, json!({ "data": { "a": "Query" } }));
+}
+
+/// What the usual tools ask for the schema.
+const INTROSPECTION: &str = "query IntrospectionQuery { __schema { queryType { name } mutationType { name } \
+    subscriptionType { name } types { ...FullType } directives { name description locations args { ...InputValue } } } } \
+    fragment FullType on __Type { kind name description fields(includeDeprecated: true) { name description \
+    args { ...InputValue } type { ...TypeRef } isDeprecated deprecationReason } inputFields { ...InputValue } \
+    interfaces { ...TypeRef } enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason } \
+    possibleTypes { ...TypeRef } } \
+    fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue } \
+    fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name \
+    ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } } }";
