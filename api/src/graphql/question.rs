@@ -82,7 +82,8 @@ pub(super) fn of_link(
     complete(request)
 }
 
-fn complete(request: Request) -> Result<Request, Failure> {
+fn complete(mut request: Request) -> Result<Request, Failure> {
+    request.operation_name = request.operation_name.filter(|name| !name.is_empty());
     if request.query.trim().is_empty() { Err(wrong(EXPECTED.to_owned())) } else { Ok(request) }
 }
 
