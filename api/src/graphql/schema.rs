@@ -22,8 +22,8 @@ const FIRST_USUAL: i32 = 10;
 /// Each value of a list is one more search.
 const SEARCHES_MAX: usize = 100;
 const IDS_MAX: usize = 1000;
-/// Each tag is one more list to compare with.
-const TAGS_MAX: usize = 16;
+/// Each tag is one more list to compare with, and the database takes long to plan more of them.
+const TAGS_MAX: usize = 8;
 
 pub(super) fn graph() -> Graph {
     Schema::build(Query, EmptyMutation, EmptySubscription).limit_complexity(COST_MAX).finish()

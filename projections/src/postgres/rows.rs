@@ -7,7 +7,7 @@ use log::{EventRef, Kind, ProcessId, StoreId};
 use serde::Serialize;
 
 use super::copy::{Row, Rows};
-use super::tag_key;
+use super::tag_key::{REPEATED_KEY, tag_key};
 
 /// The rows of a batch.
 #[derive(Debug)]
@@ -186,15 +186,15 @@ impl Staged {
             .optional(tags_json(assignment), |row, tags| row.bytes(&tags));
     }
 
+    /// A tag that an item has several times is found once: two such tags of one item, asked for together, would
+    /// otherwise be as many rows as the product of their numbers.
     fn tags(&mut self, seen: &Seen, item: &Item<'_>, spawn: bool) {
+        let mut found = HashSet::new();
         for (place, tag) in item.tags().map_while(Result::ok).enumerate() {
             let (name, value) = (tag.name.as_bytes(), tag.value.as_bytes());
+            let key = if found.insert((name, value)) { tag_key(name, value) } else { REPEATED_KEY };
             let row = self.tags.row().bytes(&self.store).int8(seen.sequence);
-            row.int2(i16::try_from(place).unwrap_or(i16::MAX))
-                .bool(spawn)
-                .int8(tag_key(name, value))
-                .bytes(name)
-                .bytes(value);
+            row.int2(i16::try_from(place).unwrap_or(i16::MAX)).bool(spawn).int8(key).bytes(name).bytes(value);
         }
     }
 

@@ -2,6 +2,9 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+/// The key of a tag that the item had before: nothing is found by it, as nobody knows a tag whose own key it is.
+pub const REPEATED_KEY: i64 = 0;
+
 /// The first 8 bytes, big-endian, of SHA-256(length of the name as 4 bytes, big-endian ‖ name ‖ value). Tags with the
 /// same key are still compared: somebody with much time can make two.
 pub fn tag_key(name: &[u8], value: &[u8]) -> i64 {

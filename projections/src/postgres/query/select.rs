@@ -4,6 +4,8 @@
 //! have in common. Every source comes in the order of the log, so the database joins them as it goes and stops when
 //! the page is full: nothing is sorted but the page.
 
+use std::collections::BTreeSet;
+
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
@@ -13,6 +15,9 @@ use super::page::Page;
 use crate::postgres::tag_key::tag_key;
 
 const ACTION: &str = "Action";
+/// How much the database may have to plan: its time grows about as the cube of the sources of each way. This is 1000
+/// values of one source, 37 ways to combine three, and one to combine ten.
+const PLANNED_MAX: usize = 1000;
 
 /// Which part of which list.
 pub(super) struct Selection<'f> {
@@ -23,7 +28,8 @@ pub(super) struct Selection<'f> {
     sources: Vec<Source<'f>>,
 }
 
-/// What the sequence numbers come from: one of several tables or values, each in the order of the log.
+/// What the sequence numbers come from: one of several values, each in the order of the log. None comes twice, or what
+/// several sources have in common would be as much as the product of their repetitions.
 struct Source<'f> {
     any_of: Vec<Rows<'f>>,
 }
@@ -94,11 +100,11 @@ impl<'f> Selection<'f> {
 
     pub(super) fn transactions(filter: &'f TransactionFilter, page: &'f Page) -> Self {
         let any_of = |is, texts: &'f [String]| {
-            let rows = |text: &'f String| Rows::new("quipu.messages", vec![Condition::Text(is, text)]);
-            (!texts.is_empty()).then(|| Source { any_of: texts.iter().map(rows).collect() })
+            let rows = |text| Rows::new("quipu.messages", vec![Condition::Text(is, text)]);
+            (!texts.is_empty()).then(|| Source { any_of: unique(texts).map(rows).collect() })
         };
         let with_value = |tag: &'f super::TagAnyOf| {
-            Source::tag(tag.values.iter().map(|value| (tag.name.as_str(), value.as_str())).collect(), false)
+            Source::tag(unique(&tag.values).map(|value| (tag.name.as_str(), value)).collect(), false)
         };
         let mut sources: Vec<_> = filter.tags.iter().map(with_value).collect();
         sources.extend(any_of("owner =", &filter.owners));
@@ -111,30 +117,63 @@ impl<'f> Selection<'f> {
             conditions.push(Condition::Fixed(AN_ITEM));
             sources.push(Source::one("quipu.messages", conditions));
         }
-        Self { page, span: None, bounds: Vec::new(), sources }
+        Self { page, span: Span::of(None, filter.from, filter.to), bounds: Vec::new(), sources }
     }
 
     /// Appends the sequence numbers of the page, and one more, as `page`.
     pub(super) fn push(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid) {
-        let order = self.page.order;
-        let single = self.sources.len() == 1 && self.sources.iter().all(Source::names_each_once);
         sql.push("with ");
         if let Some(span) = &self.span {
             span.push(sql, store);
         }
-        sql.push("page as materialized (select ");
-        sql.push(if single { "" } else { "distinct " }).push("s0.sequence from ");
-        for (place, source) in self.sources.iter().enumerate() {
+        sql.push("page as materialized (");
+        match self.ways().as_slice() {
+            [way] => self.push_way(sql, store, way),
+            ways => {
+                sql.push("select distinct sequence from (");
+                for (place, way) in ways.iter().enumerate() {
+                    sql.push(if place > 0 { " union all (" } else { "(" });
+                    self.push_way(sql, store, way);
+                    sql.push(")");
+                }
+                self.push_end(sql.push(") v"), "sequence");
+            }
+        }
+        sql.push(")");
+    }
+
+    /// The page is what is first of what each of these finds; each is a choice of one value for each source. The
+    /// database could not read several values together in the order of the log.
+    fn ways(&self) -> Vec<Vec<&[Rows<'f>]>> {
+        let joins = self.sources.len().pow(3);
+        let mut ways: Vec<Vec<&[Rows<'f>]>> = vec![Vec::new()];
+        for source in &self.sources {
+            let apart = joins.saturating_mul(ways.len() * source.any_of.len()) <= PLANNED_MAX;
+            let parts: Vec<&[Rows<'f>]> =
+                if apart { source.any_of.chunks(1).collect() } else { vec![&source.any_of] };
+            let with = |way: &Vec<_>, part| way.iter().copied().chain([part]).collect();
+            ways = ways.iter().flat_map(|way| parts.iter().map(move |part| with(way, *part))).collect();
+        }
+        ways
+    }
+
+    fn push_way(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid, way: &[&[Rows<'f>]]) {
+        sql.push("select s0.sequence from ");
+        for (place, rows) in way.iter().enumerate() {
             if place > 0 {
                 sql.push(" join ");
             }
-            source.push(sql, store, self);
+            push_any_of(sql, store, self, rows);
             sql.push(format_args!(" s{place}"));
             if place > 0 {
                 sql.push(format_args!(" on s{place}.sequence = s0.sequence"));
             }
         }
-        sql.push(format_args!(" order by s0.sequence {} limit {})", order.sql(), self.page.rows()));
+        self.push_end(sql, "s0.sequence");
+    }
+
+    fn push_end(&self, sql: &mut QueryBuilder<Postgres>, sequence: &str) {
+        sql.push(format_args!(" order by {sequence} {} limit {}", self.order(), self.page.rows()));
     }
 
     /// The order of the page.
@@ -184,30 +223,36 @@ impl<'f> Source<'f> {
         }
         Self { any_of }
     }
+}
 
-    /// Whether no sequence number comes twice: an item may hold a tag twice.
-    fn names_each_once(&self) -> bool {
-        self.any_of.len() == 1 && self.any_of.iter().all(|rows| rows.table != TAGS)
-    }
-
-    fn push(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid, of_all: &Selection<'_>) {
-        let page = of_all.page;
-        sql.push("(");
-        for (place, rows) in self.any_of.iter().enumerate() {
-            if place > 0 {
-                sql.push(" union all ");
-            }
-            sql.push(format_args!("select sequence from {} where store = ", rows.table)).push(of(store));
-            if let Some(after) = page.after {
-                sql.push(format_args!(" and sequence {} ", page.order.behind())).push_bind(after);
-            }
-            sql.push(if of_all.span.is_some() { WITHIN_SPAN } else { "" });
-            for condition in of_all.bounds.iter().chain(&rows.conditions) {
-                condition.push(sql.push(" and "), store);
-            }
+/// The rows of one source, or of one of its values.
+fn push_any_of(sql: &mut QueryBuilder<Postgres>, store: Uuid, of_all: &Selection<'_>, any_of: &[Rows<'_>]) {
+    // An item may have several of the values of a tag. It has one owner and one recipient.
+    let overlap = any_of.len() > 1 && any_of.iter().any(|rows| rows.table == TAGS);
+    let page = of_all.page;
+    sql.push(if overlap { "(select distinct sequence from (" } else { "(" });
+    for (place, rows) in any_of.iter().enumerate() {
+        if place > 0 {
+            sql.push(" union all ");
         }
-        sql.push(")");
+        sql.push(format_args!("select sequence from {} where store = ", rows.table)).push(of(store));
+        if let Some(after) = page.after {
+            sql.push(format_args!(" and sequence {} ", page.order.behind())).push_bind(after);
+        }
+        sql.push(if of_all.span.is_some() { WITHIN_SPAN } else { "" });
+        for condition in of_all.bounds.iter().chain(&rows.conditions) {
+            condition.push(sql.push(" and "), store);
+        }
     }
+    sql.push(")");
+    if overlap {
+        sql.push(format_args!(" v order by sequence {})", of_all.order()));
+    }
+}
+
+/// Each of them once.
+fn unique(texts: &[String]) -> impl Iterator<Item = &str> {
+    texts.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter()
 }
 
 impl<'f> Span<'f> {
