@@ -57,6 +57,10 @@ fn status(node: &Node) -> model::Status {
             .height()
             .map(|known| model::Height { number: known.height, age_seconds: known.age.as_secs_f64() }),
         projections: node.projections.iter().map(|position| projection(position.status(tail))).collect(),
+        uploads: node.uploads.as_ref().map(|uploads| model::Unsent {
+            backlog: uploads.backlog(),
+            dead_letters: uploads.dead_letter_count(),
+        }),
     }
 }
 

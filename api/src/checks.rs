@@ -74,7 +74,13 @@ pub(crate) fn all(node: &Node) -> Vec<Finding> {
     for position in &node.projections {
         let status = position.status(tail);
         let broken = node.checks.broken_for(status.name, status.standing);
-        found.push((status.name, projection(&status, broken)));
+        let checked = projection(&status, broken);
+        let uploads = node.uploads.as_ref().filter(|uploads| uploads.position().name() == status.name);
+        let checked = match uploads {
+            Some(handle) => uploads_check(checked, handle.backlog(), handle.dead_letter_count()),
+            None => checked,
+        };
+        found.push((status.name, checked));
     }
     let dated = found.into_iter().map(|(name, (level, reason))| {
         let age = node.checks.age(name, level);
@@ -164,6 +170,21 @@ fn projection(status: &ProjectionStatus, broken: Duration) -> Found {
     (level, reason)
 }
 
+/// Uploads have come past what was refused: that is a matter of its own.
+fn uploads_check((level, reason): Found, backlog: u64, dead: u64) -> Found {
+    let reason = format!("{reason}, {backlog} events to upload");
+    match dead {
+        0 => (level, reason),
+        dead => (
+            level.max(Level::Warn),
+            format!(
+                "{reason}; {dead} dead letters: `quipu dead-letters` shows them, `quipu dead-letters --retry` sends \
+                 them again"
+            ),
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -212,6 +233,18 @@ mod tests {
                 error: None,
             };
             assert_eq!(projection(&status, Duration::from_secs(broken)).0, level, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn dead_letters_are_worth_a_warning() {
+        for (found, dead, level) in
+            [(Level::Ok, 0, Level::Ok), (Level::Ok, 1, Level::Warn), (Level::Fail, 1, Level::Fail)]
+        {
+            let (told, reason) = uploads_check((found, "0 behind".to_owned()), 7, dead);
+            assert_eq!(told, level);
+            assert_eq!(reason.contains("quipu dead-letters --retry"), dead > 0, "{reason}");
+            assert!(reason.starts_with("0 behind, 7 events to upload"), "{reason}");
         }
     }
 

@@ -15,6 +15,7 @@ use crate::jobs_admin::JobsApi;
 use crate::node::Node;
 use crate::public::PublicApi;
 use crate::query::QueryApi;
+use crate::uploads_admin::UploadsApi;
 use crate::{compression, cors, observe};
 
 /// The wire protocol of a scheduler unit: open to everybody.
@@ -49,9 +50,9 @@ fn described_public() -> OpenApiService<(PublicApi, QueryApi, GraphApi), ()> {
     )
 }
 
-fn described_admin() -> OpenApiService<(AdminApi, JobsApi, ChecksApi), ()> {
+fn described_admin() -> OpenApiService<(AdminApi, JobsApi, UploadsApi, ChecksApi), ()> {
     described(
-        (AdminApi, JobsApi, ChecksApi),
+        (AdminApi, JobsApi, UploadsApi, ChecksApi),
         "Quipu, for operators",
         "What shows or changes the state of a node.",
     )

@@ -10,7 +10,7 @@ use log::ReadError;
 use poem::error::ResponseError;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
-use projections::{IndexError, JobError};
+use projections::{IndexError, JobError, ProjectionError};
 use scheduler::{Code, ScheduleError};
 use tracing::error;
 
@@ -109,6 +109,12 @@ impl From<ReadError> for Failure {
 
 impl From<IndexError> for Failure {
     fn from(error: IndexError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<ProjectionError> for Failure {
+    fn from(error: ProjectionError) -> Self {
         Self::internal(error)
     }
 }

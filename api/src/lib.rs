@@ -27,6 +27,7 @@ mod query;
 mod refusals;
 mod render;
 mod server;
+mod uploads_admin;
 
 pub use checks::watch_checks;
 pub use doors::{admin, admin_openapi, public, public_openapi};

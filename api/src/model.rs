@@ -220,6 +220,17 @@ pub(crate) struct Status {
     pub(crate) height: Option<Height>,
     /// What follows the log.
     pub(crate) projections: Vec<Projection>,
+    /// What is not uploaded; null where nothing is.
+    pub(crate) uploads: Option<Unsent>,
+}
+
+/// What is not uploaded.
+#[derive(Debug, Object)]
+pub(crate) struct Unsent {
+    /// Events that the upload node has neither taken nor refused.
+    pub(crate) backlog: u64,
+    /// Items and assignments that it refused for good.
+    pub(crate) dead_letters: u64,
 }
 
 /// The height of Arweave as last heard.

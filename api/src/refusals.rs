@@ -86,6 +86,11 @@ refusal! {
         400 WRONG, 401 TOKEN, 404 NOT_FOUND, 409 BUSY, 500 INTERNAL, 503 UNAVAILABLE
 }
 
+refusal! {
+    /// Uploads were not told of, or nothing is uploaded here.
+    UploadRefusal: 400 WRONG, 401 TOKEN, 404 NOT_FOUND, 500 INTERNAL
+}
+
 fn documented(status: u16, description: &'static str) -> MetaResponse {
     let content = vec![MetaMediaType {
         content_type: "application/json",

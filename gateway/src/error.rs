@@ -11,6 +11,8 @@ pub enum Call {
     Confirmations,
     /// What a transaction says of itself, over GraphQL.
     Transaction,
+    /// Which of many items GraphQL knows.
+    Known,
     /// The data of a transaction.
     Raw,
     /// Whether any gateway knows a transaction.
@@ -30,6 +32,7 @@ impl Call {
         match self {
             Self::Confirmations => "confirmations",
             Self::Transaction => "transaction",
+            Self::Known => "known",
             Self::Raw => "raw",
             Self::Exists => "exists",
             Self::Height => "height",

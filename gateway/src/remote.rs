@@ -1,5 +1,7 @@
 //! [`Gateway`] over HTTP.
 
+use std::collections::HashSet;
+
 use ans104::Id;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,6 +28,44 @@ impl HttpGateway {
     #[must_use]
     pub fn new(http: Http, endpoints: Endpoints) -> Self {
         Self { http, endpoints }
+    }
+
+    /// Those of these ids that GraphQL knows, asked for many at a time. One that is not named may all the same be
+    /// there: gateways are slow to index bundles.
+    ///
+    /// # Errors
+    /// When that is not told of all of them.
+    pub async fn known(&self, ids: &[Id]) -> Result<HashSet<Id>, GatewayError> {
+        let mut known = HashSet::new();
+        for ids in ids.chunks(IDS_MAX) {
+            let list: Vec<_> = ids.iter().map(|id| format!(r#""{id}""#)).collect();
+            let query = format!(
+                "query {{ transactions(ids: [{}], first: {IDS_MAX}) {{ edges {{ node {{ id }} }} }} }}",
+                list.join(", ")
+            );
+            let found: Vec<NodeId> = self.query(Call::Known, query).await?;
+            let asked = |id: &Id| ids.contains(id);
+            known.extend(found.into_iter().filter_map(|node| node.id.parse().ok()).filter(asked));
+        }
+        Ok(known)
+    }
+
+    /// The transactions that a query of GraphQL gives.
+    async fn query<N: DeserializeOwned>(&self, call: Call, query: String) -> Result<Vec<N>, GatewayError> {
+        let url = match self.endpoints.graphql.path().trim_end_matches('/').rsplit('/').next() {
+            Some("graphql") => self.endpoints.graphql.clone(),
+            _ => join(&self.endpoints.graphql, &["graphql"]),
+        };
+        let mut question = self.question(call, Method::POST, url);
+        let body = serde_json::json!({ "query": query }).to_string();
+        question.body = Some(("application/json", body.into()));
+        let answer = self.ask(&question).await?;
+        if answer.is_absent() {
+            // Not the transaction is missing here but GraphQL itself.
+            return Err(unexpected(&question, "404: there is no GraphQL at this address"));
+        }
+        let answer: GraphQl<N> = read(&question, &answer.body)?;
+        answer.nodes().map_err(|reason| unexpected(&question, &reason))
     }
 
     /// A question with a short answer.
@@ -83,24 +123,13 @@ impl Gateway for HttpGateway {
     }
 
     async fn transaction(&self, id: Id) -> Result<Option<Transaction>, GatewayError> {
-        let url = match self.endpoints.graphql.path().trim_end_matches('/').rsplit('/').next() {
-            Some("graphql") => self.endpoints.graphql.clone(),
-            _ => join(&self.endpoints.graphql, &["graphql"]),
-        };
-        let mut question = self.question(Call::Transaction, Method::POST, url);
         // An id is plain text by its alphabet, so that it needs no variable; some gateways know none.
         let query = format!(
             r#"query {{ transactions(ids: ["{id}"]) {{ edges {{ node {{ id signature anchor owner {{ key address }} tags {{ name value }} recipient }} }} }} }}"#
         );
-        let body = serde_json::json!({ "query": query }).to_string();
-        question.body = Some(("application/json", body.into()));
-        let answer = self.ask(&question).await?;
-        if answer.is_absent() {
-            // Not the transaction is missing here but GraphQL itself.
-            return Err(unexpected(&question, "404: there is no GraphQL at this address"));
-        }
-        let answer: GraphQl = read(&question, &answer.body)?;
-        let node = answer.node(&id.to_string()).map_err(|reason| unexpected(&question, &reason))?;
+        let nodes: Vec<Node> = self.query(Call::Transaction, query).await?;
+        let text = id.to_string();
+        let node = nodes.into_iter().find(|node| node.id == text);
         Ok(node.map(|node| node.into_transaction(id)))
     }
 
@@ -145,10 +174,13 @@ impl Gateway for HttpGateway {
 
 /// Bound of the answers that are not data: an item's tags are a few kilobytes at most.
 const SHORT_BYTES_MAX: usize = 1024 * 1024;
+/// How many ids are asked for at a time: no public gateway gives more transactions in one page.
+const IDS_MAX: usize = 100;
 
 #[derive(Deserialize)]
-struct GraphQl {
-    data: Option<GraphQlData>,
+#[serde(bound = "N: DeserializeOwned")]
+struct GraphQl<N> {
+    data: Option<GraphQlData<N>>,
     #[serde(default)]
     errors: Option<Vec<GraphQlError>>,
 }
@@ -159,18 +191,26 @@ struct GraphQlError {
 }
 
 #[derive(Deserialize)]
-struct GraphQlData {
-    transactions: Edges,
+#[serde(bound = "N: DeserializeOwned")]
+struct GraphQlData<N> {
+    transactions: Edges<N>,
 }
 
 #[derive(Deserialize)]
-struct Edges {
-    edges: Vec<Edge>,
+#[serde(bound = "N: DeserializeOwned")]
+struct Edges<N> {
+    edges: Vec<Edge<N>>,
 }
 
 #[derive(Deserialize)]
-struct Edge {
-    node: Node,
+#[serde(bound = "N: DeserializeOwned")]
+struct Edge<N> {
+    node: N,
+}
+
+#[derive(Deserialize)]
+struct NodeId {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -195,15 +235,12 @@ struct NodeTag {
     value: String,
 }
 
-impl GraphQl {
-    /// The transaction `id`, or what the gateway says is wrong.
-    fn node(self, id: &str) -> Result<Option<Node>, String> {
+impl<N> GraphQl<N> {
+    /// The transactions, or what the gateway says is wrong.
+    fn nodes(self) -> Result<Vec<N>, String> {
         let complaint = self.errors.and_then(|errors| errors.into_iter().next());
         match (self.data, complaint) {
-            (Some(data), None) => {
-                let mut nodes = data.transactions.edges.into_iter().map(|edge| edge.node);
-                Ok(nodes.find(|node| node.id == id))
-            }
+            (Some(data), None) => Ok(data.transactions.edges.into_iter().map(|edge| edge.node).collect()),
             (_, Some(error)) => Err(excerpt(error.message.as_bytes())),
             (None, None) => Err("neither data nor errors".to_owned()),
         }

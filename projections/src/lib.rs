@@ -25,4 +25,7 @@ pub use postgres::{
 };
 pub use projection::{BatchLimit, Projection, ProjectionError};
 pub use replay::{Advance, Progress, Replay, ReplayScope};
-pub use uploads::{DeadLetter, Outlet, Outlets, Part, Retried, Uploads, UploadsHandle};
+pub use uploads::{
+    Arrivals, DeadLetter, Missing, Outcome, Outlet, Outlets, Part, Retried, Search, Searched, Uploads,
+    UploadsHandle,
+};

@@ -16,4 +16,5 @@ mod reads;
 mod rendering;
 mod streaming;
 mod traffic;
+mod uploads;
 mod writes;

@@ -165,3 +165,27 @@ async fn without_a_list_the_one_gateway_is_asked() {
     assert!(gateway.exists(id()).await.unwrap());
     assert!(stub.calls()[1].starts_with(&format!("HEAD /{NAME} ")));
 }
+
+#[tokio::test]
+async fn many_are_asked_for_a_hundred_at_a_time() {
+    let (stub, gateway) = stub(&[Act::Answer(
+        200,
+        "",
+        r#"{"data":{"transactions":{"edges":[{"node":{"id":"DFdbUxgkH-Fjr1vcIUEpwQxsqj-JoolbpWCnn_vBzqI"}},
+        {"node":{"id":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}},{"node":{"id":"no id"}}]}}}"#,
+    )])
+    .await;
+    let mut ids: Vec<_> = (1..=150).map(|number| Id::from_bytes([number; 32])).collect();
+    ids[120] = id();
+    // Nobody asked for the others that are named.
+    assert_eq!(gateway.known(&ids).await.unwrap(), HashSet::from([id()]));
+    let calls = stub.calls();
+    let asked: Vec<_> = calls.iter().map(|call| call.matches(r#"\""#).count() / 2).collect();
+    assert_eq!(asked, [100, 50]);
+    assert!(calls[0].contains("first: 100") && calls[0].starts_with("POST /graphql "), "{}", calls[0]);
+    assert_eq!(gateway.known(&[]).await.unwrap(), HashSet::new());
+    assert_eq!(stub.calls().len(), 2);
+
+    let (_stub, blind) = self::stub(&[Act::Answer(200, "", r#"{"errors":[{"message":"no"}]}"#)]).await;
+    assert!(blind.known(&ids).await.is_err());
+}

@@ -2,13 +2,14 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use log::{Log, Seq};
-use serde::Serialize;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::NAME;
-use super::piece::{DeadLetter, Job};
+use super::piece::{DeadLetter, Job, Piece};
 use super::runner::{Shared, blocking};
 use super::sender::Verdict;
 use crate::position::Position;
@@ -16,6 +17,10 @@ use crate::projection::ProjectionError;
 
 /// How many dead letters are looked at together when all are sent again.
 const PAGE: usize = 1_000;
+/// After so long nothing more is begun for a call that somebody waits for.
+pub(super) const ENOUGH: Duration = Duration::from_secs(15);
+/// So long the upload node may take for one item while somebody waits.
+const ATTEMPT: Duration = Duration::from_secs(30);
 
 /// A handle on uploads; clones are cheap.
 #[derive(Clone)]
@@ -24,7 +29,7 @@ pub struct UploadsHandle {
 }
 
 /// What became of dead letters that were sent once more.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retried {
     /// Taken by the upload node: no dead letters any more.
     pub sent: u64,
@@ -32,6 +37,8 @@ pub struct Retried {
     pub refused: u64,
     /// Why the rest was not sent: the upload node said nothing about an item.
     pub ended: Option<String>,
+    /// There was not time for all: to be called again for what comes after this event.
+    pub next: Option<Seq>,
 }
 
 impl UploadsHandle {
@@ -74,19 +81,26 @@ impl UploadsHandle {
         })
     }
 
-    /// Sends all dead letters once more, in the order of the log, until the upload node fails to say anything about
-    /// one; what it takes is a dead letter no longer.
+    /// Sends dead letters of events after this one once more, in the order of the log: all of them, unless that takes
+    /// long or the upload node fails to say anything about one. What it takes is a dead letter no longer.
     ///
     /// # Errors
     /// When the store or the log cannot be read.
-    pub async fn retry_dead_letters(&self) -> Result<Retried, ProjectionError> {
-        let (mut retried, mut after) = (Retried::default(), None);
+    pub async fn retry_dead_letters(&self, mut after: Option<Seq>) -> Result<Retried, ProjectionError> {
+        let (mut retried, began) = (Retried::default(), Instant::now());
         loop {
             let shared = self.shared.clone();
             let page = blocking(move || shared.store.dead_letters(after, PAGE)).await?;
-            let Some(last) = page.last() else { return Ok(retried) };
-            after = Some(last.seq);
+            if page.is_empty() {
+                return Ok(retried);
+            }
             for letter in page {
+                // Those of one event are sent together, for one goes on behind an event.
+                if after.is_some_and(|after| after < letter.seq) && began.elapsed() >= ENOUGH {
+                    retried.next = after;
+                    return Ok(retried);
+                }
+                after = Some(letter.seq);
                 self.retry(letter, &mut retried).await?;
                 if retried.ended.is_some() {
                     return Ok(retried);
@@ -103,7 +117,7 @@ impl UploadsHandle {
             self.shared.store.exhume(seq, part)?;
             return Ok(());
         };
-        match self.shared.sender.attempt(&piece.bytes).await {
+        match self.once(piece).await {
             Ok(Verdict::Taken) => {
                 self.shared.store.exhume(seq, part)?;
                 retried.sent += 1;
@@ -112,9 +126,20 @@ impl UploadsHandle {
                 self.shared.bury(job, piece, status, reason)?;
                 retried.refused += 1;
             }
-            Err(error) => retried.ended = Some(error.to_string()),
+            Err(reason) => retried.ended = Some(reason),
         }
         Ok(())
+    }
+
+    /// Sends something once, for somebody who waits.
+    ///
+    /// # Errors
+    /// When the upload node says nothing about it: why.
+    pub(super) async fn once(&self, piece: &Piece) -> Result<Verdict, String> {
+        match timeout(ATTEMPT, self.shared.sender.attempt(&piece.bytes)).await {
+            Ok(told) => told.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("the upload node said nothing about {} within {ATTEMPT:?}", piece.id)),
+        }
     }
 }
 

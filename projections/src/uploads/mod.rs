@@ -11,6 +11,7 @@ mod cursor;
 mod handle;
 mod keys;
 mod legacy;
+mod missing;
 mod outlet;
 mod piece;
 mod replay;
@@ -20,7 +21,8 @@ mod store;
 mod window;
 
 pub use handle::{Retried, UploadsHandle};
-pub use outlet::{Outlet, Outlets};
+pub use missing::{Missing, Outcome, Search, Searched};
+pub use outlet::{Arrivals, Outlet, Outlets};
 pub use piece::{DeadLetter, Part};
 pub use runner::Uploads;
 

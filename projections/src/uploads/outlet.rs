@@ -1,10 +1,12 @@
 //! Where uploads go: the seam through which they are tested.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use ans104::Id;
 use async_trait::async_trait;
 use bytes::Bytes;
-use gateway::{UploadError, Uploader};
+use gateway::{GatewayError, HttpGateway, UploadError, Uploader};
 
 /// A service that takes data items.
 #[async_trait]
@@ -20,6 +22,20 @@ impl Outlet for Uploader {
     }
 }
 
+/// Where it is seen which data items have arrived.
+#[async_trait]
+pub trait Arrivals: Send + Sync {
+    /// Those of these ids that are known there.
+    async fn arrived(&self, ids: &[Id]) -> Result<HashSet<Id>, GatewayError>;
+}
+
+#[async_trait]
+impl Arrivals for HttpGateway {
+    async fn arrived(&self, ids: &[Id]) -> Result<HashSet<Id>, GatewayError> {
+        self.known(ids).await
+    }
+}
+
 /// All services that items go to.
 #[derive(Clone)]
 pub struct Outlets {
@@ -27,4 +43,6 @@ pub struct Outlets {
     pub node: Arc<dyn Outlet>,
     /// A cache that gets a copy of everything, once, whether it takes it or not.
     pub cache: Option<Arc<dyn Outlet>>,
+    /// Where it is looked up what has arrived, when an operator asks for that.
+    pub arrivals: Arc<dyn Arrivals>,
 }

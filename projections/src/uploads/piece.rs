@@ -2,7 +2,7 @@
 
 use ans104::Id;
 use bytes::Bytes;
-use log::{EventRef, ProcessId, Seq, Timestamp};
+use log::{EventRef, Nonce, ProcessId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Which data item of an event. They are sent in this order.
@@ -32,6 +32,9 @@ pub struct DeadLetter {
     pub seq: Seq,
     /// The process of that event.
     pub process: ProcessId,
+    /// Its nonce; none for a process that was spawned without an assignment.
+    #[serde(default)]
+    pub nonce: Option<Nonce>,
     /// The id of the refused data item.
     pub id: Id,
     /// Which of the event's data items it is.
@@ -57,6 +60,7 @@ pub(super) struct Piece {
 pub(super) struct Job {
     pub(super) seq: Seq,
     pub(super) process: ProcessId,
+    pub(super) nonce: Option<Nonce>,
     pub(super) pieces: Vec<Piece>,
 }
 
@@ -71,7 +75,7 @@ impl Job {
                 pieces.push(Piece { part, id, bytes: Bytes::from(item.to_vec()) });
             }
         }
-        Self { seq: event.seq, process: event.process, pieces }
+        Self { seq: event.seq, process: event.process, nonce: event.nonce, pieces }
     }
 
     /// How much memory it holds.

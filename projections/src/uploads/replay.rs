@@ -87,6 +87,8 @@ impl UploadsHandle {
             next = last.next();
             if scope.is_whole() {
                 self.remember(Some(last))?;
+            } else {
+                progress.reached(last);
             }
             progress.tell(total - behind(end, Some(last)), total);
         }
@@ -115,7 +117,11 @@ impl UploadsHandle {
             })?;
             let Some(last) = last else { return Ok(()) };
             done += batch.events as u64;
+            let reached = batch.last;
             self.send(batch, progress).await?;
+            if let Some(seq) = reached.filter(|seq| from.is_none_or(|from| *seq >= from)) {
+                progress.reached(seq);
+            }
             progress.tell(done, total.max(done));
             unassigned = false;
             next = last.map_or(Nonce::ZERO, Nonce::next);

@@ -19,7 +19,7 @@ use tracing::{error, info};
 
 use super::cursor::{Cursor, reconcile};
 use super::handle::UploadsHandle;
-use super::outlet::Outlets;
+use super::outlet::{Arrivals, Outlets};
 use super::piece::{DeadLetter, Job, Piece, fingerprint, time_of};
 use super::sender::{LAST_RETRY, Sender, Verdict};
 use super::store::UploadStore;
@@ -45,6 +45,7 @@ pub(super) struct Shared {
     pub(super) log: Arc<dyn Log>,
     pub(super) store: UploadStore,
     pub(super) sender: Sender,
+    pub(super) arrivals: Arc<dyn Arrivals>,
     pub(super) state: watch::Sender<State>,
     /// How many events beyond the cursor are settled.
     pub(super) beyond: AtomicU64,
@@ -85,6 +86,7 @@ impl Uploads {
         let shared = Arc::new(Shared {
             log,
             store,
+            arrivals: outlets.arrivals.clone(),
             sender: Sender::new(outlets),
             state,
             beyond: AtomicU64::new(0),
@@ -178,6 +180,7 @@ impl Shared {
         self.store.bury(&DeadLetter {
             seq: job.seq,
             process: job.process,
+            nonce: job.nonce,
             id: piece.id,
             part: piece.part,
             status,

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod asked;
 mod scene;
 
 use std::sync::Arc;
@@ -119,13 +120,15 @@ async fn what_is_refused_becomes_a_dead_letter_until_it_is_taken() {
     assert!(!handle.is_uploaded(first.seq));
     assert_eq!(handle.backlog(), 0);
 
-    let refused = Retried { sent: 0, refused: 2, ended: None };
-    assert_eq!(handle.retry_dead_letters().await.unwrap(), refused);
+    let refused = Retried { refused: 2, ..Retried::default() };
+    assert_eq!(handle.retry_dead_letters(None).await.unwrap(), refused);
     scene.node.answer(ids[3], Answer::Fail(1));
-    let ended = handle.retry_dead_letters().await.unwrap();
+    let ended = handle.retry_dead_letters(None).await.unwrap();
     assert!((ended.sent, ended.refused) == (0, 1) && ended.ended.is_some(), "{ended:?}");
     scene.node.heal();
-    assert_eq!(handle.retry_dead_letters().await.unwrap(), Retried { sent: 2, refused: 0, ended: None });
+    let (sent, none) = (|sent| Retried { sent, ..Retried::default() }, Some(second.seq));
+    assert_eq!(handle.retry_dead_letters(none).await.unwrap(), sent(0));
+    assert_eq!(handle.retry_dead_letters(None).await.unwrap(), sent(2));
     assert_eq!((handle.dead_letter_count(), handle.dead_letters(None, 10).unwrap()), (0, vec![]));
     assert!(handle.is_uploaded(first.seq) && handle.is_uploaded(second.seq));
 }
@@ -273,7 +276,7 @@ async fn a_cache_gets_one_copy_whether_it_takes_it_or_not() {
     let cache = Arc::new(Fake::default());
     cache.answer(history.ids()[3], Answer::Fail(u32::MAX));
     cache.answer(history.ids()[4], Answer::Hang);
-    scene.outlets = Outlets { node: scene.node.clone(), cache: Some(cache.clone()) };
+    scene.outlets = Outlets { cache: Some(cache.clone()), ..scene.outlets };
     scene.node.answer(history.ids()[5], Answer::Fail(3));
     let running = scene.open(&history, ANY).await;
     running.finish().await;

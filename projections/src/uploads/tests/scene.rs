@@ -1,13 +1,13 @@
 //! An upload node that does as it is told, histories to upload, and uploads that can be killed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
-use gateway::UploadError;
+use gateway::{GatewayError, UploadError};
 use log::{
     Append, Body, HashChain, Knot, LocalLog, Log, Memory, MemoryDisk, Nonce, ProcessId, Seq, Timestamp,
 };
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, Replay, ReplayScope};
 use crate::uploads::runner::Shared;
-use crate::uploads::{Outlet, Outlets, Uploads, UploadsHandle};
+use crate::uploads::{Arrivals, Outlet, Outlets, Uploads, UploadsHandle};
 
 /// What an upload node does with an item.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +38,10 @@ pub struct Fake(Mutex<Told>);
 struct Told {
     answers: HashMap<Id, Answer>,
     hang_after: Option<usize>,
+    blind: bool,
     taken: Vec<Id>,
     attempts: Vec<Instant>,
+    attempted: HashSet<Id>,
 }
 
 impl Fake {
@@ -50,6 +52,16 @@ impl Fake {
     /// Takes no more than so many in all.
     pub fn hang_after(&self, taken: usize) {
         self.0.lock().unwrap().hang_after = Some(taken);
+    }
+
+    /// Forgets what it took of these.
+    pub fn lose(&self, ids: &[Id]) {
+        self.0.lock().unwrap().taken.retain(|id| !ids.contains(id));
+    }
+
+    /// Whether nobody is told what arrived.
+    pub fn blind(&self, blind: bool) {
+        self.0.lock().unwrap().blind = blind;
     }
 
     /// Takes everything from now on.
@@ -71,6 +83,15 @@ impl Fake {
         self.0.lock().unwrap().attempts.len()
     }
 
+    /// Whether this was sent, taken or not, since the last [`Fake::forget_attempts`].
+    pub fn attempted(&self, id: Id) -> bool {
+        self.0.lock().unwrap().attempted.contains(&id)
+    }
+
+    pub fn forget_attempts(&self) {
+        self.0.lock().unwrap().attempted.clear();
+    }
+
     /// The times between attempts.
     pub fn waits(&self) -> Vec<Duration> {
         let told = self.0.lock().unwrap();
@@ -80,6 +101,7 @@ impl Fake {
     fn decide(&self, id: Id) -> Option<Answer> {
         let mut told = self.0.lock().unwrap();
         told.attempts.push(Instant::now());
+        told.attempted.insert(id);
         if told.hang_after.is_some_and(|most| told.taken.len() >= most) {
             return Some(Answer::Hang);
         }
@@ -121,13 +143,24 @@ impl Outlet for Fake {
     }
 }
 
+#[async_trait]
+impl Arrivals for Fake {
+    async fn arrived(&self, ids: &[Id]) -> Result<HashSet<Id>, GatewayError> {
+        let told = self.0.lock().unwrap();
+        if told.blind {
+            return Err(timed_out());
+        }
+        Ok(ids.iter().copied().filter(|id| told.taken.contains(id)).collect())
+    }
+}
+
 /// The error of a client that reached nobody.
 fn unreachable() -> UploadError {
-    UploadError::Transient(gateway::GatewayError::TimedOut {
-        call: gateway::Call::Upload,
-        url: "here".into(),
-        after: PATIENCE,
-    })
+    UploadError::Transient(timed_out())
+}
+
+fn timed_out() -> GatewayError {
+    GatewayError::TimedOut { call: gateway::Call::Upload, url: "here".into(), after: PATIENCE }
 }
 
 struct Happened {
@@ -276,7 +309,7 @@ pub struct Running {
 impl Scene {
     pub fn new() -> Self {
         let node = Arc::new(Fake::default());
-        let outlets = Outlets { node: node.clone(), cache: None };
+        let outlets = Outlets { node: node.clone(), cache: None, arrivals: node.clone() };
         Self { folder: TempDir::new().unwrap(), node, outlets }
     }
 
