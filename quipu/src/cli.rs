@@ -6,11 +6,13 @@ use clap::{Parser, Subcommand};
 
 use crate::bench::BenchArgs;
 use crate::completions::CompletionsArgs;
+use crate::dead_letters::DeadLettersArgs;
 use crate::failure::Failure;
 use crate::node::{DevArgs, SuArgs, VerifyArgs};
 use crate::projections::ProjectionsArgs;
 use crate::read::ReadArgs;
 use crate::replay::ReplayArgs;
+use crate::reupload::ReuploadArgs;
 use crate::send::SendArgs;
 use crate::spawn::SpawnArgs;
 use crate::status::StatusArgs;
@@ -43,6 +45,8 @@ enum Command {
     Status(StatusArgs),
     Projections(ProjectionsArgs),
     Replay(ReplayArgs),
+    DeadLetters(DeadLettersArgs),
+    Reupload(ReuploadArgs),
     Wallet(WalletArgs),
     Spawn(SpawnArgs),
     Send(SendArgs),
@@ -64,6 +68,8 @@ impl Cli {
             Command::Status(args) => args.run(out),
             Command::Projections(args) => args.run(out),
             Command::Replay(args) => args.run(out),
+            Command::DeadLetters(args) => args.run(out),
+            Command::Reupload(args) => args.run(out),
             Command::Wallet(args) => args.run(out),
             Command::Spawn(args) => args.run(out),
             Command::Send(args) => args.run(out),
@@ -106,6 +112,7 @@ mod tests {
             format!("read --json {id}"),
             format!("read {id}/{id} --raw"),
             format!("replay index --process {id}"),
+            format!("reupload --process {id},{id} --since 0"),
         ] {
             let words = std::iter::once("quipu").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_ok(), "refused: quipu {line}");
@@ -133,6 +140,10 @@ mod tests {
             "replay index --from x",
             "replay index --cancel --resume",
             "replay index --offline --cancel",
+            "reupload --since 0",
+            "reupload --process short --since 0",
+            "reupload --process AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "reupload --process AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA --since yesterday",
             "wallet",
         ] {
             let words = std::iter::once("quipu").chain(line.split_whitespace());

@@ -1,12 +1,11 @@
 //! `quipu replay`: makes a projection anew, in a node that serves or without one.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use log::{ProcessId, Seq};
 use projections::{Progress, ReplayScope};
 use serde::Deserialize;
@@ -18,6 +17,7 @@ use crate::client::{AdminArgs, AdminClient, runtime};
 use crate::failure::Failure;
 use crate::node::OfflineArgs;
 use crate::output::thousands;
+use crate::shown::Shown;
 
 const EXAMPLES: &str = "\
 Without --from and --process the projection is made anew beside the one in use, which answers until the new one takes
@@ -83,7 +83,6 @@ enum ReplayError {
 }
 
 const ASK_EVERY: Duration = Duration::from_millis(250);
-const TELL_EVERY: Duration = Duration::from_secs(3);
 
 impl ReplayArgs {
     /// Does it and waits for it; what became of it goes to `out`, progress to standard error.
@@ -202,63 +201,10 @@ async fn watch(node: &AdminClient, id: u64, out: &mut dyn Write) -> Result<(), F
     }
 }
 
-/// How far it is: a bar on a terminal, else a line every few seconds.
-struct Shown {
-    bar: ProgressBar,
-    told: Option<Instant>,
-}
-
-impl Shown {
-    fn new() -> Self {
-        let template = "{msg} [{bar:40}] {human_pos}/{human_len}, {per_sec}, {eta} left";
-        let style = ProgressStyle::with_template(template);
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
-        Self { bar: ProgressBar::new(0).with_style(style), told: None }
-    }
-
-    fn show(&mut self, phase: &str, done: u64, total: u64, took: Duration) {
-        if std::io::stderr().is_terminal() {
-            self.bar.set_message(phase.to_owned());
-            self.bar.set_length(total.max(done));
-            self.bar.set_position(done);
-        } else if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            self.told = Some(Instant::now());
-            eprintln!("{}", line(phase, done, total, took));
-        }
-    }
-
-    fn clear(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-fn line(phase: &str, done: u64, total: u64, took: Duration) -> String {
-    let rate = done as f64 / took.as_secs_f64().max(0.001);
-    let left = if rate > 0.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
-    let phase = if phase.is_empty() { "starting" } else { phase };
-    let (done, total, per_second) = (thousands(done), thousands(total), thousands(rate as u64));
-    format!("{phase}: {done} of {total} events, {per_second} a second, {left:.0} seconds left")
-}
-
 fn seconds(took: Duration) -> String {
     format!("{:.1} seconds", took.as_secs_f64())
 }
 
 fn wrong(error: ReplayError) -> Failure {
     Failure::Node(Box::new(error))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-    use super::*;
-
-    #[test]
-    fn a_line_tells_rate_and_time_left() {
-        let told = line("building", 20_000, 50_000, Duration::from_secs(2));
-        assert_eq!(told, "building: 20,000 of 50,000 events, 10,000 a second, 3 seconds left");
-        let told = line("", 0, 0, Duration::ZERO);
-        assert_eq!(told, "starting: 0 of 0 events, 0 a second, 0 seconds left");
-    }
 }

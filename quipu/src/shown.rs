@@ -1,0 +1,72 @@
+//! How far something is that a node does, on standard error.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output::thousands;
+
+const TELL_EVERY: Duration = Duration::from_secs(3);
+
+/// How far it is: a bar on a terminal, else a line every few seconds.
+#[derive(Debug)]
+pub struct Shown {
+    bar: ProgressBar,
+    told: Option<Instant>,
+}
+
+impl Shown {
+    /// Nothing is shown yet.
+    pub fn new() -> Self {
+        let template = "{msg} [{bar:40}] {human_pos}/{human_len}, {per_sec}, {eta} left";
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
+        Self { bar: ProgressBar::new(0).with_style(style), told: None }
+    }
+
+    /// Shows how far it is.
+    pub fn show(&mut self, phase: &str, done: u64, total: u64, took: Duration) {
+        if std::io::stderr().is_terminal() {
+            self.bar.set_message(phase.to_owned());
+            self.bar.set_length(total.max(done));
+            self.bar.set_position(done);
+        } else if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            self.told = Some(Instant::now());
+            eprintln!("{}", line(phase, done, total, took));
+        }
+    }
+
+    /// Writes something that stays, without the bar getting in its way.
+    pub fn beside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn line(phase: &str, done: u64, total: u64, took: Duration) -> String {
+    let rate = done as f64 / took.as_secs_f64().max(0.001);
+    let left = if rate > 0.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
+    let phase = if phase.is_empty() { "starting" } else { phase };
+    let (done, total, per_second) = (thousands(done), thousands(total), thousands(rate as u64));
+    format!("{phase}: {done} of {total} events, {per_second} a second, {left:.0} seconds left")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn a_line_tells_rate_and_time_left() {
+        let told = line("building", 20_000, 50_000, Duration::from_secs(2));
+        assert_eq!(told, "building: 20,000 of 50,000 events, 10,000 a second, 3 seconds left");
+        let told = line("", 0, 0, Duration::ZERO);
+        assert_eq!(told, "starting: 0 of 0 events, 0 a second, 0 seconds left");
+    }
+}
