@@ -2,7 +2,7 @@
 //!
 //! What is promised: each part is sent at least once, in the order of the log within its process; what the node has
 //! confirmed is not sent again after a kill; what it refuses for good is kept as a [`DeadLetter`] and the process
-//! goes on. A process that is stuck holds up no other until [`Window`](window::Window) is full. Where it stands is
+//! goes on. A process that is stuck holds up no other for some ten thousand events. Where it stands is
 //! in a small RocksDB with a write-ahead log and without syncs: after a power cut some is sent again, which is
 //! harmless, for the upload node knows items by their ids.
 
@@ -14,6 +14,7 @@ mod legacy;
 mod missing;
 mod outlet;
 mod piece;
+mod reading;
 mod replay;
 mod runner;
 mod sender;

@@ -1,13 +1,11 @@
 //! The loop that reads the log, sends what it finds and moves the cursor.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ans104::Id;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -20,10 +18,11 @@ use tracing::{error, info};
 use super::cursor::{Cursor, reconcile};
 use super::handle::UploadsHandle;
 use super::outlet::{Arrivals, Outlets};
-use super::piece::{DeadLetter, Job, Piece, fingerprint, time_of};
+use super::piece::{DeadLetter, Job, Piece};
+use super::reading::{Read, load, read};
 use super::sender::{LAST_RETRY, Sender, Verdict};
 use super::store::UploadStore;
-use super::window::Window;
+use super::window::{Pending, Room, Window};
 use super::{NAME, legacy};
 use crate::metrics;
 use crate::position::{Standing, State, age_seconds, behind};
@@ -207,20 +206,34 @@ impl Shared {
     }
 }
 
-/// One event as it was read.
-struct Read {
-    fingerprint: Option<Id>,
-    time: Option<Timestamp>,
-    job: Job,
+/// What waits behind an event of the same process that is being sent.
+#[derive(Default)]
+struct Queue {
+    turns: VecDeque<Turn>,
+    /// How many events of the process are held, that which is being sent among them.
+    held: usize,
+}
+
+enum Turn {
+    Held(Job),
+    Listed(Seq),
+}
+
+/// What came through.
+enum Through {
+    /// It is to be sent now.
+    Loaded(Job),
+    /// All of it is settled.
+    Sent(Job),
 }
 
 /// The processes that are uploaded, from one position on.
 struct Following {
     shared: Arc<Shared>,
     window: Window,
-    /// What waits behind an event of the same process that is being sent.
-    waiting: HashMap<ProcessId, VecDeque<Job>>,
-    sending: FuturesUnordered<BoxFuture<'static, Result<Job, ProjectionError>>>,
+    /// A queue is there, be it empty, as long as something of the process is being sent.
+    waiting: HashMap<ProcessId, Queue>,
+    sending: FuturesUnordered<BoxFuture<'static, Result<Through, ProjectionError>>>,
     /// Up to there parts may have been settled by an earlier run.
     settled_until: Option<Seq>,
 }
@@ -245,18 +258,18 @@ impl Following {
         while open || !self.sending.is_empty() {
             let (room, next) = (self.window.room(), self.window.next());
             tokio::select! {
-                Some(sent) = self.sending.next(), if !self.sending.is_empty() => {
-                    self.sent(sent?);
+                Some(through) = self.sending.next(), if !self.sending.is_empty() => {
+                    self.came_through(through?);
                     // What else came through meanwhile moves the cursor in the same write.
-                    while let Some(Some(sent)) = self.sending.next().now_or_never() {
-                        self.sent(sent?);
+                    while let Some(Some(through)) = self.sending.next().now_or_never() {
+                        self.came_through(through?);
                     }
                     self.advance()?;
                 }
                 more = tail.reached(next), if open && room.is_some() => {
                     open = more;
-                    if let Some((events, bytes)) = room.filter(|_| more) {
-                        self.read(next, events, bytes).await?;
+                    if let Some(room) = room.filter(|_| more) {
+                        self.read(next, room).await?;
                         self.advance()?;
                     }
                 }
@@ -266,35 +279,63 @@ impl Following {
         Ok(())
     }
 
-    fn sent(&mut self, job: Job) {
-        self.window.finish(job.seq);
-        let next = self.waiting.get_mut(&job.process).and_then(VecDeque::pop_front);
-        match next {
-            Some(next) => self.send(next),
-            None => drop(self.waiting.remove(&job.process)),
+    fn came_through(&mut self, through: Through) {
+        match through {
+            Through::Loaded(job) => {
+                self.window.load(job.seq, job.bytes());
+                self.waiting.entry(job.process).or_default().held += 1;
+                self.send(job);
+            }
+            Through::Sent(job) => {
+                self.window.finish(job.seq);
+                let Some(queue) = self.waiting.get_mut(&job.process) else { return };
+                queue.held = queue.held.saturating_sub(1);
+                match queue.turns.pop_front() {
+                    Some(turn) => self.begin(turn),
+                    None => drop(self.waiting.remove(&job.process)),
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, turn: Turn) {
+        match turn {
+            Turn::Held(job) => self.send(job),
+            Turn::Listed(seq) => {
+                let shared = self.shared.clone();
+                let load = blocking(move || load(shared.log.as_ref(), &shared.store, seq));
+                self.sending.push(async move { load.await.map(Through::Loaded) }.boxed());
+            }
         }
     }
 
     fn send(&mut self, job: Job) {
         let shared = self.shared.clone();
-        self.sending.push(async move { shared.send(&job).await.map(|()| job) }.boxed());
+        self.sending.push(async move { shared.send(&job).await.map(|()| Through::Sent(job)) }.boxed());
     }
 
-    async fn read(&mut self, from: Seq, events: usize, bytes: usize) -> Result<(), ProjectionError> {
+    async fn read(&mut self, from: Seq, room: Room) -> Result<(), ProjectionError> {
         let (shared, settled_until) = (self.shared.clone(), self.settled_until);
-        let read = blocking(move || read(&shared, from, events, bytes, settled_until)).await?;
-        for Read { fingerprint, time, job } in read {
-            let bytes = (!job.pieces.is_empty()).then(|| job.bytes());
-            self.window.push(fingerprint, time, bytes);
-            if bytes.is_none() {
-                continue;
-            }
-            // A queue is there, be it empty, as long as something of the process is being sent.
-            match self.waiting.get_mut(&job.process) {
-                Some(queue) => queue.push_back(job),
+        let held = self.waiting.iter().map(|(process, queue)| (*process, queue.held)).collect();
+        let read =
+            blocking(move || read(shared.log.as_ref(), &shared.store, from, room, settled_until, held));
+        let read = read.await?;
+        for Read { fingerprint, time, pending, job } in read {
+            self.window.push(fingerprint, time, pending);
+            let (process, held) = (job.process, usize::from(matches!(pending, Pending::Held(_))));
+            let turn = match pending {
+                Pending::Nothing => continue,
+                Pending::Listed => Turn::Listed(job.seq),
+                Pending::Held(_) => Turn::Held(job),
+            };
+            match self.waiting.get_mut(&process) {
+                Some(queue) => {
+                    queue.held += held;
+                    queue.turns.push_back(turn);
+                }
                 None => {
-                    self.waiting.insert(job.process, VecDeque::new());
-                    self.send(job);
+                    self.waiting.insert(process, Queue { turns: VecDeque::new(), held });
+                    self.begin(turn);
                 }
             }
         }
@@ -316,37 +357,6 @@ impl Following {
         self.shared.beyond.store(self.window.done_beyond(), Ordering::Relaxed);
         self.shared.publish(self.window.lacks_since(), None);
     }
-}
-
-/// Reads what is to be sent of the next events: at least one, then no more than there is room for.
-fn read(
-    shared: &Shared,
-    from: Seq,
-    events: usize,
-    bytes: usize,
-    settled_until: Option<Seq>,
-) -> Result<Vec<Read>, ProjectionError> {
-    let (mut found, mut size, mut failed) = (Vec::new(), 0, None);
-    shared.log.scan(from, &mut |event| {
-        let again = settled_until.is_some_and(|until| event.seq <= until);
-        let job = Job::of(&event, |part, id| {
-            !again
-                || match shared.store.is_settled(event.seq, part, id) {
-                    Ok(settled) => !settled,
-                    Err(error) => {
-                        failed = Some(error);
-                        true
-                    }
-                }
-        });
-        size += job.bytes();
-        found.push(Read { fingerprint: fingerprint(&event), time: time_of(&event), job });
-        if failed.is_some() || found.len() >= events || size >= bytes {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    })?;
-    failed.map_or(Ok(found), Err)
 }
 
 /// Does what may wait for the disk on a thread made for it.

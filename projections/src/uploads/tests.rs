@@ -69,6 +69,25 @@ async fn others_go_on_while_one_process_hangs_and_a_kill_sends_nothing_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_is_stuck_takes_no_room_from_others() {
+    // Far more than may be held.
+    let history = History::uneven(1, 6_000, 50).await;
+    let scene = Scene::new();
+    let (stuck, free) = (history.processes()[0], history.processes()[1]);
+    scene.node.answer(history.ids_of(stuck)[0], Answer::Fail(u32::MAX));
+    let running = scene.open(&history, ANY).await;
+    let last_free = history.last_of(free);
+    running.until(|handle| handle.is_uploaded(last_free)).await;
+    assert_eq!(scene.node.taken(), history.ids_of(free));
+    let left = (0..history.len()).filter(|seq| history.is_of(*seq, stuck)).count() as u64;
+    running.until(|handle| handle.backlog() == left).await;
+    scene.node.heal();
+    running.finish().await;
+    assert_eq!(scene.node.taken_of(&history.ids_of(stuck)), history.ids_of(stuck));
+    assert_eq!((running.handle.backlog(), scene.node.taken().len()), (0, history.ids().len()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn whenever_it_is_killed_nothing_confirmed_is_sent_again() {
     let history = History::mixed(3, 4, 120).await;
     let scene = Scene::new();

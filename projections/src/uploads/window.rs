@@ -8,24 +8,49 @@ use log::{Seq, Timestamp};
 use super::store::CHECKPOINT_EVERY;
 
 /// How much may be held in memory to be sent.
-const EVENTS_MAX: usize = 1_024;
+const EVENTS_MAX: usize = 4_096;
 const BYTES_MAX: usize = 32 << 20;
 /// How far beyond the cursor anything is sent: single confirmations are kept for so many events.
 const REACH_MAX: usize = 65_536;
+/// How many events are read at a time.
+const READ_MAX: usize = 1_024;
 
 /// The events after the cursor, in order.
 pub(super) struct Window {
     first: Seq,
     entries: VecDeque<Entry>,
-    events: usize,
+    /// Those that are not settled.
+    open: usize,
+    /// Those of them that are held in memory, and their bytes.
+    held: usize,
     bytes: usize,
 }
 
 struct Entry {
     fingerprint: Option<Id>,
     time: Option<Timestamp>,
-    bytes: usize,
-    done: bool,
+    state: Pending,
+}
+
+/// What is to be done about an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pending {
+    /// Nothing: it is settled.
+    Nothing,
+    /// It is held in memory, so many bytes, to be sent.
+    Held(usize),
+    /// It is read again when its turn comes.
+    Listed,
+}
+
+/// How much may be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Events in all.
+    pub(super) events: usize,
+    /// Events that are held, and their bytes.
+    pub(super) held: usize,
+    pub(super) bytes: usize,
 }
 
 /// How far the cursor may move.
@@ -39,7 +64,7 @@ pub(super) struct Done {
 impl Window {
     pub(super) fn after(position: Option<Seq>) -> Self {
         let first = position.map_or(Seq::ZERO, Seq::next);
-        Self { first, entries: VecDeque::new(), events: 0, bytes: 0 }
+        Self { first, entries: VecDeque::new(), open: 0, held: 0, bytes: 0 }
     }
 
     /// The next event to read.
@@ -47,39 +72,58 @@ impl Window {
         Seq::new(self.first.get().saturating_add(self.entries.len() as u64))
     }
 
-    /// How many events may be read, and of how many bytes; none while it is full.
-    pub(super) fn room(&self) -> Option<(usize, usize)> {
-        let events = EVENTS_MAX.saturating_sub(self.events);
-        let reach = REACH_MAX.saturating_sub(self.entries.len());
-        let (events, bytes) = (events.min(reach), BYTES_MAX.saturating_sub(self.bytes));
-        (events > 0 && bytes > 0).then_some((events, bytes))
+    /// How much may be read; none while it is full.
+    pub(super) fn room(&self) -> Option<Room> {
+        let events = REACH_MAX.saturating_sub(self.entries.len()).min(READ_MAX);
+        let (held, bytes) = (EVENTS_MAX.saturating_sub(self.held), BYTES_MAX.saturating_sub(self.bytes));
+        (events > 0 && held > 0 && bytes > 0).then_some(Room { events, held, bytes })
     }
 
-    /// Takes the next event; `bytes` are those to be sent, none when it is settled already.
-    pub(super) fn push(&mut self, fingerprint: Option<Id>, time: Option<Timestamp>, bytes: Option<usize>) {
-        self.events += usize::from(bytes.is_some());
-        self.bytes += bytes.unwrap_or_default();
-        let entry = Entry { fingerprint, time, bytes: bytes.unwrap_or_default(), done: bytes.is_none() };
-        self.entries.push_back(entry);
+    /// Takes the next event.
+    pub(super) fn push(&mut self, fingerprint: Option<Id>, time: Option<Timestamp>, state: Pending) {
+        self.open += usize::from(state != Pending::Nothing);
+        self.count(state);
+        self.entries.push_back(Entry { fingerprint, time, state });
+    }
+
+    /// The turn of an event has come that was only listed: now so many bytes of it are held, be there room or not.
+    pub(super) fn load(&mut self, seq: Seq, bytes: usize) {
+        if let Some(entry) = self.entry(seq)
+            && entry.state == Pending::Listed
+        {
+            entry.state = Pending::Held(bytes);
+            self.count(Pending::Held(bytes));
+        }
     }
 
     /// An event is settled.
     pub(super) fn finish(&mut self, seq: Seq) {
-        let place = seq.get().checked_sub(self.first.get()).and_then(|place| usize::try_from(place).ok());
-        if let Some(entry) = place.and_then(|place| self.entries.get_mut(place))
-            && !entry.done
-        {
-            entry.done = true;
-            self.events -= 1;
-            self.bytes -= entry.bytes;
+        let Some(entry) = self.entry(seq) else { return };
+        let before = std::mem::replace(&mut entry.state, Pending::Nothing);
+        self.open -= usize::from(before != Pending::Nothing);
+        if let Pending::Held(bytes) = before {
+            self.held -= 1;
+            self.bytes -= bytes;
         }
+    }
+
+    fn count(&mut self, state: Pending) {
+        if let Pending::Held(bytes) = state {
+            self.held += 1;
+            self.bytes += bytes;
+        }
+    }
+
+    fn entry(&mut self, seq: Seq) -> Option<&mut Entry> {
+        let place = seq.get().checked_sub(self.first.get())?;
+        self.entries.get_mut(usize::try_from(place).ok()?)
     }
 
     /// Takes out what is settled at the beginning; none when nothing is.
     pub(super) fn take_done(&mut self) -> Option<Done> {
         let from = self.first;
         let mut done: Option<Done> = None;
-        while let Some(entry) = self.entries.pop_front_if(|entry| entry.done) {
+        while let Some(entry) = self.entries.pop_front_if(|entry| entry.state == Pending::Nothing) {
             let (position, fingerprint) = (self.first, entry.fingerprint);
             let done = done.get_or_insert(Done { from, position, fingerprint, checkpoints: Vec::new() });
             (done.position, done.fingerprint) = (position, fingerprint);
@@ -93,7 +137,7 @@ impl Window {
 
     /// How many events beyond the cursor are settled.
     pub(super) fn done_beyond(&self) -> u64 {
-        self.entries.len().saturating_sub(self.events) as u64
+        self.entries.len().saturating_sub(self.open) as u64
     }
 
     /// When the first event was scheduled that is not settled.

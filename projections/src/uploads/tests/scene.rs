@@ -205,6 +205,15 @@ impl History {
         history
     }
 
+    /// Two processes: many messages to the first, then a few to the second.
+    pub async fn uneven(seed: u8, many: u64, few: u64) -> Self {
+        let mut history = Self::forked(seed, 2, 0, 0).await;
+        (0..many).for_each(|_| history.message(0));
+        (0..few).for_each(|_| history.message(1));
+        history.write().await;
+        history
+    }
+
     pub fn len(&self) -> u64 {
         self.happened.len() as u64
     }
