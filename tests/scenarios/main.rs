@@ -24,6 +24,7 @@ mod queries;
 mod queries_faults;
 mod queries_world;
 mod replay;
+mod reupload;
 mod restarts;
 mod rewind;
 mod settings;
@@ -31,6 +32,7 @@ mod signatures;
 mod slow_clients;
 mod stop;
 mod tables;
+mod upload_faults;
 mod uploads;
 mod vectors;
 

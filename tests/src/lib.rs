@@ -15,6 +15,7 @@ mod paths;
 mod postgres;
 mod postmaster;
 mod program;
+mod upload_node;
 mod wait;
 mod wallet;
 
@@ -31,5 +32,6 @@ pub use node::Node;
 pub use paths::{conformance, quipu, vectors, workspace};
 pub use postgres::Postgres;
 pub use program::{Finished, Output, Program};
+pub use upload_node::{Act, Taken, UploadNode};
 pub use wait::{PATIENCE, until};
 pub use wallet::wallet_file;
