@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ans104::Id;
 use log::{Log, Nonce, ProcessId, ReadError};
+use tokio::time::timeout;
 
 use super::handle::{ENOUGH, UploadsHandle};
 use super::piece::{Job, Part, Piece};
@@ -19,6 +20,8 @@ use crate::projection::ProjectionError;
 /// How much is read in one step.
 const STEP_EVENTS: usize = 100;
 const STEP_BYTES: usize = 16 << 20;
+/// How long it may take to be told what has arrived.
+const LOOKING: Duration = Duration::from_secs(20);
 
 /// What to look at in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,9 +94,13 @@ impl UploadsHandle {
         let Some(last) = jobs.last() else { return Ok(Searched { done: true, ..searched }) };
         let (last, full) = (last.nonce, is_full(&jobs));
         let ids: Vec<_> = jobs.iter().flat_map(|job| &job.pieces).map(|piece| piece.id).collect();
-        let arrived = match self.shared.arrivals.arrived(&ids).await {
-            Ok(arrived) => arrived,
-            Err(error) => return Ok(Searched { ended: Some(error.to_string()), ..searched }),
+        let arrived = match timeout(LOOKING, self.shared.arrivals.arrived(&ids)).await {
+            Ok(Ok(arrived)) => arrived,
+            Ok(Err(error)) => return Ok(Searched { ended: Some(error.to_string()), ..searched }),
+            Err(_) => {
+                let reason = format!("GraphQL did not tell within {LOOKING:?} what has arrived");
+                return Ok(Searched { ended: Some(reason), ..searched });
+            }
         };
         for job in jobs {
             if searched.events > 0 && began.elapsed() >= ENOUGH {

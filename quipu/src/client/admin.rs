@@ -30,7 +30,7 @@ impl AdminArgs {
     /// # Errors
     /// When it is no URL.
     pub fn connect(&self) -> Result<AdminClient, ClientError> {
-        Ok(AdminClient { node: Scheduler::new(&self.admin)?, token: self.token.clone() })
+        Ok(AdminClient { node: Scheduler::for_operators(&self.admin)?, token: self.token.clone() })
     }
 }
 

@@ -28,6 +28,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const END_BYTES: usize = 128;
 /// A node that has said nothing for so long will not answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// What operators ask for may wait for other services; a node gives up sooner than this.
+const ADMIN_READ_TIMEOUT: Duration = Duration::from_secs(115);
 
 /// Which node to talk to.
 #[derive(Clone, Debug, Args)]
@@ -72,6 +74,15 @@ impl Scheduler {
     /// # Errors
     /// When it is not the URL of a scheduler.
     pub fn new(url: &str) -> Result<Self, ClientError> {
+        Self::patient(url, READ_TIMEOUT)
+    }
+
+    /// The same, for an operator.
+    fn for_operators(url: &str) -> Result<Self, ClientError> {
+        Self::patient(url, ADMIN_READ_TIMEOUT)
+    }
+
+    fn patient(url: &str, read_timeout: Duration) -> Result<Self, ClientError> {
         let bad = |reason: &str| ClientError::Url { url: url.to_owned(), reason: reason.to_owned() };
         let parsed = Url::parse(url).map_err(|error| bad(&error.to_string()))?;
         if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
@@ -84,7 +95,7 @@ impl Scheduler {
             .http1_only()
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
+            .read_timeout(read_timeout)
             .pool_max_idle_per_host(usize::MAX)
             .build()
             .map_err(ClientError::Setup)?;
