@@ -150,10 +150,10 @@ impl ReuploadArgs {
                     let end = step.newest.map_or(1, |newest| newest + 1);
                     let total = *total.get_or_insert(end.saturating_sub(first));
                     shown.beside(|| self.count(process, &step, &mut summary, out))?;
-                    shown.show("looking", summary.events, total, began.elapsed());
                     if step.done {
                         break;
                     }
+                    shown.show("looking", summary.events, total, began.elapsed());
                     from = step.next.or(from);
                     failures = if step.events > 0 { 0 } else { failures };
                     step.ended

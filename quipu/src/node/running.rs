@@ -56,16 +56,14 @@ impl Running {
         let store = task::spawn_blocking(move || Store::open(&for_opening)).await.map_err(failed)??;
         let Store { log, index, follower } = store;
         let http = Http::new(HttpOptions::default()).map_err(failed)?;
-        let world = HttpGateway::new(http.clone(), settings.endpoints.clone());
-        let gateway: Arc<dyn Gateway> = Arc::new(world.clone());
+        let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(http.clone(), settings.endpoints.clone()));
         let heights = heights(&settings, gateway.clone(), log.as_ref()).await?;
 
         let (stop_following, following) = watch::channel(false);
         let indexed = follower.position();
         let wake_index = follower.wake();
         let mut positions = vec![indexed.clone()];
-        let uploading = start_uploads(&settings, http, world, log.clone(), &following).await?;
-        let (uploads, uploading) = uploading.unzip();
+        let (uploads, uploading) = start_uploads(&settings, http, log.clone(), &following).await?.unzip();
         positions.extend(uploads.as_ref().map(UploadsHandle::position));
         let replayable = Replayable {
             log: log.clone(),
@@ -196,7 +194,6 @@ async fn heights(
 async fn start_uploads(
     settings: &Settings,
     http: Http,
-    world: HttpGateway,
     log: Arc<dyn Log>,
     stop: &watch::Receiver<bool>,
 ) -> Result<Option<(UploadsHandle, task::JoinHandle<()>)>, Failure> {
@@ -206,8 +203,8 @@ async fn start_uploads(
     };
     let cache = settings.endpoints.cache.as_ref();
     let cache = cache.map(|url| Arc::new(Uploader::to_cache(http.clone(), url)) as Arc<dyn Outlet>);
-    let node = Arc::new(Uploader::to_node(http, node));
-    let outlets = Outlets { node, cache, arrivals: Arc::new(world) };
+    let arrivals = Arc::new(HttpGateway::new(http.clone(), settings.endpoints.clone()));
+    let outlets = Outlets { node: Arc::new(Uploader::to_node(http, node)), cache, arrivals };
     let data = settings.data.clone();
     let rewind_max = settings.tuning.database.projection_rewind_max;
     let open = move || Uploads::open(log, outlets, &data, rewind_max);
