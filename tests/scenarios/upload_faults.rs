@@ -277,3 +277,40 @@ async fn what_is_refused_is_a_dead_letter_until_it_is_taken() {
     assert_eq!((there, uploads.taken().len()), (ids.iter().copied().collect(), ids.len()));
     node.stop();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_that_is_sent_again_goes_on_where_it_was_cancelled() {
+    let (folder, gateway, uploads) = (folder(), Gateway::start(), UploadNode::start().await);
+    let (ledger, user) = (Ledger::default(), User::new(1));
+    let node = launch(&folder, &gateway, &uploads).start();
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    // In the second batch of what is sent again.
+    let (from, batch, stuck, end) = (10, 256, 290, 300);
+    ledger.send(&node.client(), &user, process, end).await;
+    settled(&node).await;
+    let ids = ids_of(&node.client(), process).await;
+    let hung = ids[2 * stuck];
+    uploads.decide(move |item| if item.id() == hung { Act::Hang } else { Act::Take });
+    let before = uploads.uploads();
+    let words = ["replay", "uploads", "--from", "10", "--admin", &node.admin_url()];
+    let replaying = Launch::command(folder.path(), &words).program();
+    let tried = before + 2 * (stuck - from) + 1;
+    until("it hangs", async || (uploads.uploads() >= tried).then_some(())).await;
+    assert_eq!(operate(&folder, &node, &["replay", "uploads", "--cancel"]).code, Some(0));
+    let ended = replaying.finish();
+    assert!(ended.code == Some(1) && ended.stderr.contains("is cancelled"), "{}", ended.stderr);
+    uploads.decide(|_| Act::Take);
+    let resumed = operate(&folder, &node, &["replay", "uploads", "--resume"]);
+    assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
+    let taken: Vec<_> = uploads.taken().iter().map(|taken| taken.id).collect();
+    let times = |id: &Id| taken.iter().filter(|taken| *taken == id).count();
+    for (place, id) in ids.iter().enumerate() {
+        let sent = match place / 2 {
+            event if event < from => 1,
+            event if event < from + batch || event >= stuck => 2,
+            _ => 3,
+        };
+        assert_eq!(times(id), sent, "event {}", place / 2);
+    }
+    node.stop();
+}
