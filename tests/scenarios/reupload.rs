@@ -1,5 +1,7 @@
 //! `quipu reupload`: what has not arrived is found and sent, from the node's own bytes and in order.
 
+use std::collections::HashSet;
+
 use ans104::Id;
 use quipu_tests::{Act, Gateway, Launch, Ledger, UploadNode, User, until};
 use serde_json::Value;
@@ -112,4 +114,31 @@ async fn a_node_that_uploads_nothing_says_so() {
         assert!(refused.stderr.contains("started without UPLOAD_NODE_URL"), "{}", refused.stderr);
     }
     node.stop();
+}
+
+#[tokio::test]
+async fn everything_is_uploaded_without_a_node() {
+    let (folder, gateway, uploads) = (folder(), Gateway::start(), UploadNode::start().await);
+    let start = Launch::su(folder.path()).gateway(gateway.url()).unset("UPLOAD_NODE_URL");
+    let node = start.start();
+    let (ledger, user) = (Ledger::default(), User::new(1));
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    ledger.send(&node.client(), &user, process, 30).await;
+    let all = ids_of(&node.client(), process).await;
+    node.stop();
+
+    let data = start.data();
+    let data = data.to_str().expect("it is text");
+    let offline = |words: &[&str]| {
+        let command = ["replay", "uploads", "--offline", "--su-data-dir", data];
+        Launch::command(folder.path(), &[&command[..], words].concat()).unset("UPLOAD_NODE_URL").run()
+    };
+    let refused = offline(&[]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    assert!(refused.stderr.contains("uploads need UPLOAD_NODE_URL"), "{}", refused.stderr);
+    let sent = offline(&["--upload-node-url", &uploads.url(), "--process", &process.to_string()]);
+    assert_eq!(sent.code, Some(0), "{}{}", sent.stdout, sent.stderr);
+    assert!(sent.stdout.contains("uploads: 31 events in"), "{}", sent.stdout);
+    let there: HashSet<_> = uploads.taken().iter().map(|taken| taken.id).collect();
+    assert_eq!(there, all.into_iter().collect());
 }

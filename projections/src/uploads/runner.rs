@@ -12,6 +12,7 @@ use futures_util::{FutureExt, StreamExt};
 use log::{Log, ProcessId, Seq, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{error, info};
 
@@ -96,14 +97,16 @@ impl Uploads {
         Ok((Self { shared, old_cursor: legacy::path(data), rewind_events_max }, handle))
     }
 
-    /// Uploads until `stop` is true; what is under way then is sent again at the next start.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    /// Starts a task that uploads until `stop` is true; what is under way then is sent again at the next start.
+    pub fn start(self, runtime: &Handle, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
         // It is only ever the same one.
-        let _ = self.shared.runtime.set(Handle::current());
-        tokio::select! {
-            () = self.follow() => {}
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
+        let _ = self.shared.runtime.set(runtime.clone());
+        runtime.spawn(async move {
+            tokio::select! {
+                () = self.follow() => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        })
     }
 
     async fn follow(&self) {

@@ -40,29 +40,8 @@ pub struct SuArgs {
     #[arg(long, env)]
     pub(super) su_index_db_dir: Option<PathBuf>,
 
-    /// The gateway to use where no other one is named
-    #[arg(long, env, default_value = "https://arweave.net")]
-    pub(super) gateway_url: String,
-
-    /// The gateway for block heights, transaction status and data [default: GATEWAY_URL]
-    #[arg(long, env)]
-    pub(super) arweave_url: Option<String>,
-
-    /// The gateway for GraphQL [default: GATEWAY_URL]
-    #[arg(long, env)]
-    pub(super) graphql_url: Option<String>,
-
-    /// Gateways, separated by commas, of which any may have what a process boots from [default: ARWEAVE_URL]
-    #[arg(long, env)]
-    pub(super) arweave_url_list: Option<String>,
-
-    /// Where items and assignments are uploaded to; without it nothing is uploaded
-    #[arg(long, env)]
-    pub(super) upload_node_url: Option<String>,
-
-    /// A cache that gets a copy of everything that is uploaded, once, whether it takes it or not
-    #[arg(long, env)]
-    pub(super) cache_url: Option<String>,
+    #[command(flatten)]
+    pub(super) services: Services,
 
     #[command(flatten)]
     pub(super) tuning: Tuning,
@@ -132,6 +111,34 @@ pub(super) struct Tuning {
     /// How it is logged
     #[arg(long, env, default_value = "text")]
     pub(super) log_format: LogFormat,
+}
+
+/// The services of the world.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Services {
+    /// The gateway to use where no other one is named
+    #[arg(long, env, default_value = "https://arweave.net")]
+    pub(super) gateway_url: String,
+
+    /// The gateway for block heights, transaction status and data [default: GATEWAY_URL]
+    #[arg(long, env)]
+    pub(super) arweave_url: Option<String>,
+
+    /// The gateway for GraphQL [default: GATEWAY_URL]
+    #[arg(long, env)]
+    pub(super) graphql_url: Option<String>,
+
+    /// Gateways, separated by commas, of which any may have what a process boots from [default: ARWEAVE_URL]
+    #[arg(long, env)]
+    pub(super) arweave_url_list: Option<String>,
+
+    /// Where items and assignments are uploaded to; without it nothing is uploaded
+    #[arg(long, env)]
+    pub(super) upload_node_url: Option<String>,
+
+    /// A cache that gets a copy of everything that is uploaded, once, whether it takes it or not
+    #[arg(long, env)]
+    pub(super) cache_url: Option<String>,
 }
 
 /// The Postgres projection.

@@ -9,6 +9,7 @@ mod signals;
 mod descriptors;
 mod doors;
 mod store;
+mod uploading;
 mod replays;
 mod running;
 mod su;

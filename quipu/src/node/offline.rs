@@ -9,26 +9,34 @@ use projections::{Progress, ProjectionError, ReplayScope};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::args::Database;
+use super::args::{Database, Services};
 use super::replays::{Replayable, replays};
-use super::settings::postgres;
+use super::settings::{endpoints, postgres};
 use super::store::{Store, failed};
+use super::uploading::Uploading;
 use crate::failure::Failure;
+
+/// The name of the projection that needs the world.
+const UPLOADS: &str = "uploads";
 
 /// Where a node keeps what is replayed; the same settings as the node's.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "With --offline")]
 pub struct OfflineArgs {
-    /// With --offline: where the node keeps everything
+    /// Where the node keeps everything
     #[arg(long, env, default_value = "./data")]
     su_data_dir: PathBuf,
 
-    /// With --offline: where the log is, if not in `log` of the data folder
+    /// Where the log is, if not in `log` of the data folder
     #[arg(long, env)]
     su_file_db_dir: Option<PathBuf>,
 
-    /// With --offline: where the index is, if not in `index` of the data folder
+    /// Where the index is, if not in `index` of the data folder
     #[arg(long, env)]
     su_index_db_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    services: Services,
 
     #[command(flatten)]
     database: Database,
@@ -53,13 +61,22 @@ impl OfflineArgs {
         }
         let Store { log, index, follower } =
             Store::open_at(&log, &index).map_err(|error| in_use(error, &log))?;
+        let (stop, stopped) = watch::channel(false);
+        // As in a node, they also follow the log.
+        let uploading = Uploading {
+            endpoints: endpoints(&self.services).map_err(failed)?,
+            log: log.clone(),
+            data: self.su_data_dir,
+            rewind_events_max: self.database.projection_rewind_max,
+        };
+        let uploading = if name == UPLOADS { uploading.start(runtime, stopped.clone())? } else { None };
+        let (uploads, uploading) = uploading.unzip();
         let parts = Replayable {
             log: log.clone(),
             index,
             wake_index: follower.wake(),
             postgres: postgres(&self.database).map_err(failed)?,
-            // Sending needs a node's own connections to the world.
-            uploads: None,
+            uploads,
             runtime: runtime.clone(),
         };
         let replays = replays(parts);
@@ -67,13 +84,16 @@ impl OfflineArgs {
             let known: Vec<_> = replays.iter().map(|replay| replay.name()).collect();
             return Err(failed(OfflineError::Unknown { name: name.to_owned(), known: known.join(", ") }));
         };
-        let (stop, stopped) = watch::channel(false);
         let result = thread::scope(|threads| {
             threads.spawn(|| follower.run(runtime, stopped));
             let result = replay.replay(scope, progress);
             stop.send_replace(true);
             result
         });
+        if let Some(uploading) = uploading {
+            // One that panicked has said so.
+            let _ = runtime.block_on(uploading);
+        }
         log.seal();
         result.map_err(|error| match error {
             ProjectionError::Cancelled => failed(OfflineError::Ended),
@@ -90,7 +110,10 @@ enum OfflineError {
         "a node is using the log in {}; stop it first, or leave out --offline to replay while it serves", .0.display()
     )]
     InUse(PathBuf),
-    #[error("there is no projection {name:?} to replay without a node; expected one of: {known}")]
+    #[error(
+        "there is no projection {name:?} to replay with these settings; expected one of: {known} (postgres needs \
+         DATABASE_URL, uploads need UPLOAD_NODE_URL)"
+    )]
     Unknown { name: String, known: String },
     #[error("ended early; a replay of the whole goes on where it was when it is asked for again")]
     Ended,

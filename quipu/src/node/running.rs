@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use api::{Node, Options as ApiOptions, RenderMetrics};
-use gateway::{Gateway, HeightFeed, HeightOptions, Http, HttpGateway, HttpOptions, Uploader};
+use gateway::{Gateway, HeightFeed, HeightOptions, Http, HttpGateway, HttpOptions};
 use log::Log;
-use projections::{
-    Follower, Jobs, Outlet, Outlets, Position, PostgresWriter, Projection, Queries, Uploads, UploadsHandle,
-};
+use projections::{Follower, Jobs, Position, PostgresWriter, Projection, Queries, UploadsHandle};
 use scheduler::{Options as SchedulerOptions, Parts, Scheduler, SystemClock};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -24,6 +22,7 @@ use super::settings::Settings;
 use super::signals::Signals;
 use super::store::{Store, failed, newest_height};
 use super::telemetry;
+use super::uploading::Uploading;
 use crate::failure::Failure;
 
 /// A node that serves.
@@ -56,14 +55,14 @@ impl Running {
         let store = task::spawn_blocking(move || Store::open(&for_opening)).await.map_err(failed)??;
         let Store { log, index, follower } = store;
         let http = Http::new(HttpOptions::default()).map_err(failed)?;
-        let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(http.clone(), settings.endpoints.clone()));
+        let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(http, settings.endpoints.clone()));
         let heights = heights(&settings, gateway.clone(), log.as_ref()).await?;
 
         let (stop_following, following) = watch::channel(false);
         let indexed = follower.position();
         let wake_index = follower.wake();
         let mut positions = vec![indexed.clone()];
-        let (uploads, uploading) = start_uploads(&settings, http, log.clone(), &following).await?.unzip();
+        let (uploads, uploading) = start_uploads(&settings, log.clone(), following.clone()).await?.unzip();
         positions.extend(uploads.as_ref().map(UploadsHandle::position));
         let replayable = Replayable {
             log: log.clone(),
@@ -193,23 +192,21 @@ async fn heights(
 
 async fn start_uploads(
     settings: &Settings,
-    http: Http,
     log: Arc<dyn Log>,
-    stop: &watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> Result<Option<(UploadsHandle, task::JoinHandle<()>)>, Failure> {
-    let Some(node) = &settings.endpoints.upload else {
-        info!("UPLOAD_NODE_URL is not set: nothing is uploaded");
-        return Ok(None);
+    let uploading = Uploading {
+        endpoints: settings.endpoints.clone(),
+        log,
+        data: settings.data.clone(),
+        rewind_events_max: settings.tuning.database.projection_rewind_max,
     };
-    let cache = settings.endpoints.cache.as_ref();
-    let cache = cache.map(|url| Arc::new(Uploader::to_cache(http.clone(), url)) as Arc<dyn Outlet>);
-    let arrivals = Arc::new(HttpGateway::new(http.clone(), settings.endpoints.clone()));
-    let outlets = Outlets { node: Arc::new(Uploader::to_node(http, node)), cache, arrivals };
-    let data = settings.data.clone();
-    let rewind_max = settings.tuning.database.projection_rewind_max;
-    let open = move || Uploads::open(log, outlets, &data, rewind_max);
-    let (uploads, handle) = task::spawn_blocking(open).await.map_err(failed)?.map_err(failed)?;
-    Ok(Some((handle, tokio::spawn(uploads.run(stop.clone())))))
+    let runtime = Handle::current();
+    let started = task::spawn_blocking(move || uploading.start(&runtime, stop)).await.map_err(failed)??;
+    if started.is_none() {
+        info!("UPLOAD_NODE_URL is not set: nothing is uploaded");
+    }
+    Ok(started)
 }
 
 fn queries(settings: &Settings, log: &dyn Log) -> Result<Option<Queries>, Failure> {

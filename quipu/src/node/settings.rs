@@ -10,7 +10,7 @@ use gateway::{EndpointError, Endpoints, parse_url, parse_url_list};
 use projections::PostgresOptions;
 use thiserror::Error;
 
-use super::args::{Database, SuArgs, Tuning};
+use super::args::{Database, Services, SuArgs, Tuning};
 
 /// Everything that a node needs to know to start.
 pub(super) struct Settings {
@@ -50,26 +50,12 @@ pub(super) enum SettingError {
 
 impl Settings {
     pub(super) fn from_su(args: SuArgs) -> Result<Self, SettingError> {
-        let gateway = parse_url("GATEWAY_URL", &args.gateway_url)?;
-        let url_or_gateway = |name: &str, text: Option<&String>| match text {
-            Some(text) => parse_url(name, text),
-            None => Ok(gateway.clone()),
-        };
-        let endpoints = Endpoints {
-            arweave: url_or_gateway("ARWEAVE_URL", args.arweave_url.as_ref())?,
-            graphql: url_or_gateway("GRAPHQL_URL", args.graphql_url.as_ref())?,
-            upload: args.upload_node_url.map(|url| parse_url("UPLOAD_NODE_URL", &url)).transpose()?,
-            cache: args.cache_url.map(|url| parse_url("CACHE_URL", &url)).transpose()?,
-            heads: args
-                .arweave_url_list
-                .map_or(Ok(Vec::new()), |list| parse_url_list("ARWEAVE_URL_LIST", &list))?,
-        };
         let settings = Self {
             wallet: read_wallet(args.su_wallet_path)?,
             log: args.su_file_db_dir.unwrap_or_else(|| args.su_data_dir.join("log")),
             index: args.su_index_db_dir.unwrap_or_else(|| args.su_data_dir.join("index")),
             data: args.su_data_dir,
-            endpoints,
+            endpoints: endpoints(&args.services)?,
             listen: (Ipv4Addr::UNSPECIFIED, args.port).into(),
             admin: admin_address(&args.tuning, args.port)?,
             postgres: postgres(&args.tuning.database)?,
@@ -104,6 +90,20 @@ pub(super) fn admin_address(tuning: &Tuning, port: u16) -> Result<SocketAddr, Se
     let next = if port == 0 { Some(0) } else { port.checked_add(1) };
     let next = next.ok_or(SettingError::NoAdminPort(port))?;
     Ok((Ipv4Addr::LOCALHOST, next).into())
+}
+
+/// Where the services of the world are.
+pub(super) fn endpoints(services: &Services) -> Result<Endpoints, SettingError> {
+    let gateway = parse_url("GATEWAY_URL", &services.gateway_url)?;
+    let url = |name: &str, text: &Option<String>| text.as_ref().map(|text| parse_url(name, text)).transpose();
+    let heads = services.arweave_url_list.as_ref();
+    Ok(Endpoints {
+        arweave: url("ARWEAVE_URL", &services.arweave_url)?.unwrap_or_else(|| gateway.clone()),
+        graphql: url("GRAPHQL_URL", &services.graphql_url)?.unwrap_or(gateway),
+        upload: url("UPLOAD_NODE_URL", &services.upload_node_url)?,
+        cache: url("CACHE_URL", &services.cache_url)?,
+        heads: heads.map_or(Ok(Vec::new()), |list| parse_url_list("ARWEAVE_URL_LIST", list))?,
+    })
 }
 
 /// The database to project into, if one is named.

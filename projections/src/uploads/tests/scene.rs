@@ -326,7 +326,7 @@ impl Scene {
         let (log, data) = (history.log.clone(), self.folder.path());
         let (uploads, handle) = Uploads::open(log, self.outlets.clone(), data, rewind_events_max).unwrap();
         let (stop, stopping) = watch::channel(false);
-        let task = tokio::spawn(uploads.run(stopping));
+        let task = uploads.start(&tokio::runtime::Handle::current(), stopping);
         Running { handle, end: history.log.tail().last(), task, stop }
     }
 }
