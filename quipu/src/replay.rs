@@ -20,8 +20,8 @@ use crate::output::thousands;
 use crate::shown::Shown;
 
 const EXAMPLES: &str = "\
-Without --from and --process the projection is made anew beside the one in use, which answers until the new one takes
-its place. Ctrl-C leaves the job running.
+Without --from and --process the projection is made anew beside the one in use, which answers until the
+new one takes its place. Ctrl-C leaves the job running.
 
 Examples:
   quipu replay index                          make the index of the node on this machine anew
