@@ -180,6 +180,11 @@ end $$;
 create function base64url(bytes bytea) returns text language sql immutable parallel safe as
 $$ select rtrim(translate(replace(encode(bytes, 'base64'), E'\n', ''), '+/', '-_'), '=') $$;
 
+-- The key of a tag, by which it is found: where key = quipu.tag_key('Action', 'Transfer').
+create function tag_key(name bytea, value bytea) returns bigint language sql immutable parallel safe as $$
+    select ('x' || encode(substr(sha256(int4send(octet_length(name)) || name || value), 1, 8), 'hex'))::bit(64)::bigint
+$$;
+
 -- The bytes as text; null where they are none, or hold a NUL.
 create function text_or_null(bytes bytea) returns text language plpgsql immutable parallel safe as $$
 begin

@@ -62,6 +62,12 @@ async fn everything_scheduled_arrives_as_it_was() {
         let chain: String = query_scalar(sql).bind(&assignment.id).fetch_one(&pool).await.unwrap();
         assert_eq!(Some(chain.as_str()), assignment.tag("Hash-Chain"));
     }
+    let keys: i64 = query_scalar("select count(*) from quipu.tags where key = quipu.tag_key(name, value)")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    let tags: i64 = query_scalar("select count(*) from quipu.tags").fetch_one(&pool).await.unwrap();
+    assert_eq!(keys, tags, "every tag is found by the key that the database makes of it");
     let store = store_of(&node).await;
     node.stop();
     assert_as_rebuilt(&launch, &postgres, &store).await;

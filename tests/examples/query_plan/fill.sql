@@ -11,11 +11,6 @@ from generate_series(0, $NUMBER - 1) i;
 create function pg_temp.id(kind text, number bigint) returns text language sql immutable as
 $$ select quipu.base64url(sha256(convert_to(kind || number, 'UTF8'))) $$;
 
-create function pg_temp.key(name text, value text) returns bigint language sql immutable as $$
-    select ('x' || encode(substr(sha256(int4send(octet_length(name)) || convert_to(name || value, 'UTF8')), 1, 8), 'hex'))
-        ::bit(64)::bigint
-$$;
-
 insert into filled.processes
 select '$STORE', pg_temp.id('process', process), sequence, 0, pg_temp.id('owner', owner), 1700000000000 + sequence * 100
 from synthetic where sequence < 1000;
@@ -47,7 +42,8 @@ select
 from filled.messages;
 
 insert into filled.tags
-select '$STORE', sequence, place - 1, kind = 0, pg_temp.key(tag->>'name', tag->>'value'),
+select '$STORE', sequence, place - 1, kind = 0,
+    quipu.tag_key(convert_to(tag->>'name', 'UTF8'), convert_to(tag->>'value', 'UTF8')),
     convert_to(tag->>'name', 'UTF8'), convert_to(tag->>'value', 'UTF8')
 from filled.messages, json_array_elements(tags) with ordinality as tags (tag, place);
 
