@@ -1,6 +1,7 @@
 //! Uploads, for operators: how they do, what the upload node refused, what has not arrived.
 
 use std::num::NonZeroU64;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use log::{Nonce, ProcessId, Seq, Timestamp};
@@ -300,9 +301,25 @@ fn search(node: &Node, asked: &Reupload) -> Result<(Option<Search>, Option<Nonce
     let search = match asked.since_ms {
         None => Some(search(asked.from.map(Nonce::new))),
         Some(0) => Some(search(None)),
-        Some(since) => node.index.first_after(process, Timestamp::new(since - 1))?.map(|at| search(Some(at))),
+        Some(since) => match node.index.first_after(process, Timestamp::new(since - 1))? {
+            Some(at) if at > Nonce::ZERO => Some(search(Some(at))),
+            _ if spawned_since(node, process, since)? => Some(search(None)),
+            at => at.map(|at| search(Some(at))),
+        },
     };
     Ok((search, newest))
+}
+
+/// Whether the process was spawned without a nonce, which times do not lead to, and not before this time.
+fn spawned_since(node: &Node, process: ProcessId, since: u64) -> Result<bool, Failure> {
+    let mut found = false;
+    // Of no nonces, so that only the spawn is left.
+    node.log.range(process, true, Nonce::MAX..=Nonce::ZERO, &mut |event| {
+        let time = event.assignment().and_then(|assignment| assignment.tag("Timestamp")?.parse::<u64>().ok());
+        found = event.nonce.is_none() && time.is_none_or(|time| time >= since);
+        ControlFlow::Break(())
+    })?;
+    Ok(found)
 }
 
 fn reuploaded(searched: Searched, newest: Option<Nonce>) -> Reuploaded {

@@ -85,19 +85,23 @@ impl<P: Projection> Follower<P> {
         Ok(events)
     }
 
-    /// Applies all that is durable by now; tells of its progress as (done, of how many) after each batch.
+    /// Applies all that is durable by now, though more may come meanwhile; tells of its progress as (done, of how many)
+    /// after each batch.
     pub fn catch_up(
         &mut self,
         mut progress: impl FnMut(u64, u64) -> Result<(), ProjectionError>,
     ) -> Result<(), ProjectionError> {
+        let end = self.log.tail().last();
         let mut done = 0;
         loop {
             let events = self.step()? as u64;
-            if events == 0 {
+            done += events;
+            if events > 0 {
+                progress(done, done + behind(self.log.tail().last(), self.position))?;
+            }
+            if events == 0 || self.position >= end {
                 return Ok(());
             }
-            done += events;
-            progress(done, done + behind(self.log.tail().last(), self.position))?;
         }
     }
 

@@ -66,10 +66,13 @@ struct Retried {
     next: Option<u64>,
 }
 
+/// After how many items in a row that the upload node said nothing about the rest is left.
+const SILENCES_MAX: u32 = 3;
+
 /// Why not all was taken.
 #[derive(Debug, thiserror::Error)]
 enum RetryError {
-    #[error("the rest was not sent: {0}")]
+    #[error("not all was sent: {0}")]
     Ended(String),
     #[error("{} refused again; `quipu dead-letters` shows why", thousands(*.0))]
     Refused(u64),
@@ -117,11 +120,16 @@ impl DeadLettersArgs {
 
     async fn send_again(&self, node: &AdminClient, out: &mut dyn Write) -> Result<(), Failure> {
         let (mut path, mut all) = ("/uploads/dead-letters/retry".to_owned(), Retried::default());
+        let mut silences = 0;
         loop {
             let some: Retried = node.post(&path, None).await?;
-            all = Retried { sent: all.sent + some.sent, refused: all.refused + some.refused, ..some };
-            match all.next {
-                Some(next) if all.ended.is_none() => {
+            silences = if some.ended.is_some() { silences + 1 } else { 0 };
+            all.sent += some.sent;
+            all.refused += some.refused;
+            all.ended = some.ended.or(all.ended);
+            match some.next {
+                // One item may be the matter; a few in a row are the upload node.
+                Some(next) if silences < SILENCES_MAX => {
                     path = format!("/uploads/dead-letters/retry?after={next}");
                 }
                 _ => break,

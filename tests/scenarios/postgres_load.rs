@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use quipu_tests::{Gateway, Launch, Ledger, Load, Node, Postgres, User};
 use rand::Rng;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::folder;
@@ -112,4 +113,36 @@ async fn rate(load: &Load) -> f64 {
     let (start, acknowledged) = (Instant::now(), load.acknowledged());
     sleep(Duration::from_secs(1)).await;
     (load.acknowledged() - acknowledged) as f64 / start.elapsed().as_secs_f64()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_are_rebuilt_while_messages_keep_coming_and_nodes_are_killed() {
+    let busy = Busy::new();
+    let node = busy.launch.start();
+    let load = busy.load(&node).await;
+    more(&load, 300).await;
+    let replay = |node: &Node| {
+        Launch::command(busy.folder.path(), &["replay", "postgres", "--admin", &node.admin_url()])
+    };
+    for _ in 0..3 {
+        let command = replay(&node);
+        let rebuilt = spawn_blocking(move || command.run()).await.unwrap();
+        assert_eq!(rebuilt.code, Some(0), "{}{}", rebuilt.stdout, rebuilt.stderr);
+    }
+    let mut node = node;
+    for connections in ["1", "4", "3"] {
+        let begun = replay(&node).program();
+        let delay_us = rand::rng().random_range(0..300_000);
+        // Any moment will do, and each run shall find others.
+        sleep(Duration::from_micros(delay_us)).await;
+        node.kill();
+        drop(begun);
+        node = busy.launch.clone().set("DB_WRITE_CONNECTIONS", connections).start();
+        load.aim(node.client());
+        let command = replay(&node);
+        let rebuilt = spawn_blocking(move || command.run()).await.unwrap();
+        assert_eq!(rebuilt.code, Some(0), "{}{}", rebuilt.stdout, rebuilt.stderr);
+    }
+    load.stop().await;
+    busy.check(node).await;
 }

@@ -142,3 +142,24 @@ async fn everything_is_uploaded_without_a_node() {
     let there: HashSet<_> = uploads.taken().iter().map(|taken| taken.id).collect();
     assert_eq!(there, all.into_iter().collect());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_without_a_nonce_is_looked_for_by_its_time() {
+    let (folder, gateway, uploads) = (folder(), Gateway::start(), UploadNode::start().await);
+    let node = launch(&folder, &gateway, &uploads).set("ENABLE_PROCESS_ASSIGNMENT", "false").start();
+    let (client, user) = (node.client(), User::new(1));
+    let (alone, process) = (user.process(), User::new(2).process());
+    client.schedule(&alone).await;
+    client.schedule(&process).await;
+    client.schedule(&user.message(process.id, b"after it")).await;
+    settled(&node).await;
+    for (lost, events) in [(alone.id, 1), (process.id, 2)] {
+        uploads.lose(&[lost]);
+        let words = ["reupload", "--process", &lost.to_string(), "--since", "1h"];
+        let found = operate(&folder, &node, &words);
+        assert_eq!(found.code, Some(0), "{}", found.stderr);
+        assert!(found.stdout.contains(&format!(": {events} events")), "{}", found.stdout);
+        assert!(found.stdout.contains("1 sent, 0 refused"), "{}", found.stdout);
+    }
+    node.stop();
+}

@@ -171,7 +171,7 @@ fn options(url: &str, rewind_events_max: u64) -> PostgresOptions {
     PostgresOptions {
         url: url.to_owned(),
         read_url: None,
-        write_connections: 2,
+        write_connections: 4,
         read_connections: 2,
         rewind_events_max,
     }

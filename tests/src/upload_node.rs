@@ -49,6 +49,8 @@ struct State {
     judge: Judge,
     uploads: usize,
     taken: Vec<Taken>,
+    /// What is wrong with what came.
+    wrong: Vec<String>,
     copies: Vec<Id>,
     arrived: HashSet<Id>,
 }
@@ -71,6 +73,7 @@ impl UploadNode {
             judge: Box::new(|_| Act::Take),
             uploads: 0,
             taken: Vec::new(),
+            wrong: Vec::new(),
             copies: Vec::new(),
             arrived: HashSet::new(),
         };
@@ -155,6 +158,10 @@ impl UploadNode {
 impl Drop for UploadNode {
     fn drop(&mut self) {
         self.kill();
+        if !std::thread::panicking() {
+            let wrong = std::mem::take(&mut self.lock().wrong);
+            assert!(wrong.is_empty(), "what was uploaded is not what was signed: {wrong:?}");
+        }
     }
 }
 
@@ -179,10 +186,17 @@ impl Shared {
 
     async fn upload(&self, body: Bytes) -> Option<(u16, String)> {
         let mut decided = self.decided.subscribe();
-        let taken = Taken::read(body.clone());
+        let read = Taken::read(body.clone());
         let act = {
             let mut state = self.lock();
             state.uploads += 1;
+            let taken = match read {
+                Ok(taken) => taken,
+                Err(reason) => {
+                    state.wrong.push(reason);
+                    return Some((400, "no item".to_owned()));
+                }
+            };
             let act = (state.judge)(&Item::parse(&body).ok()?);
             if matches!(act, Act::Take | Act::TakeInSilence) {
                 state.arrived.insert(taken.id);
@@ -212,17 +226,16 @@ impl Shared {
 }
 
 impl Taken {
-    /// # Panics
-    /// When the bytes are no item, or not as they were signed.
-    fn read(bytes: Bytes) -> Self {
-        let item = Item::parse(&bytes).expect("what is uploaded is an item");
-        item.verify().expect("what is uploaded is as it was signed");
+    /// The error when the bytes are no item, or not as they were signed.
+    fn read(bytes: Bytes) -> Result<Self, String> {
+        let item = Item::parse(&bytes).map_err(|error| format!("no item: {error}"))?;
+        item.verify().map_err(|error| format!("{} is not as it was signed: {error}", item.id()))?;
         let target = || item.target().map(|target| Id::from_bytes(*target));
         let process = match item.tag("Type") {
             Some("Assignment") => item.tag("Process").and_then(|process| process.parse().ok()),
             _ => target(),
         };
-        Self { id: item.id(), process: process.unwrap_or(item.id()), bytes: bytes.clone() }
+        Ok(Self { id: item.id(), process: process.unwrap_or(item.id()), bytes: bytes.clone() })
     }
 }
 

@@ -11,6 +11,9 @@ use async_graphql::{Request, Response};
 use poem::web::Data;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Query;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task;
 
 use crate::answer::Rendered;
 use crate::error::Failure;
@@ -24,11 +27,15 @@ use schema::{Graph, graph};
 /// The calls; the node that answers them comes with each request.
 pub(crate) struct GraphApi {
     graph: Graph,
+    turns: Arc<Semaphore>,
 }
+
+/// How many questions are answered at a time: each may take a hundred megabytes.
+const PARALLEL: usize = 4;
 
 impl Default for GraphApi {
     fn default() -> Self {
-        Self { graph: graph() }
+        Self { graph: graph(), turns: Arc::new(Semaphore::new(PARALLEL)) }
     }
 }
 
@@ -76,15 +83,21 @@ impl GraphApi {
         mut request: Request,
     ) -> Result<Rendered<GraphAnswer>, GraphRefusal> {
         let queries = queries(node)?.clone();
-        let response = match bounds::parse(&request.query) {
-            Ok(document) => {
-                request.set_parsed_query(document);
-                self.graph.execute(request.data(queries)).await
-            }
-            Err(error) => Response::from_errors(vec![error]),
-        };
-        // A page of signatures and keys is megabytes of JSON.
-        let render = move |_: &Arc<Node>| serde_json::to_vec(&response).map_err(Failure::internal);
-        Ok(Rendered::whole(node.read(render).await?))
+        let turn = self.turns.clone().acquire_owned().await.map_err(Failure::internal)?;
+        let (graph, runtime) = (self.graph.clone(), Handle::current());
+        // A page of signatures and keys is megabytes of JSON, which is put together at once: not on the executor.
+        let answered = task::spawn_blocking(move || {
+            let _turn = turn;
+            let response = match bounds::parse(&request.query) {
+                Ok(document) => {
+                    request.set_parsed_query(document);
+                    runtime.block_on(graph.execute(request.data(queries)))
+                }
+                Err(error) => Response::from_errors(vec![error]),
+            };
+            serde_json::to_vec(&response)
+        });
+        let text = answered.await.map_err(Failure::internal)?.map_err(Failure::internal)?;
+        Ok(Rendered::whole(text))
     }
 }

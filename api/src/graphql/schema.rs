@@ -12,9 +12,9 @@ use crate::error::Failure;
 pub(super) type Graph = Schema<Query, EmptyMutation, EmptySubscription>;
 
 /// What one request may cost: a whole page with all that can be asked for, or some dozens of single transactions.
-const COST_MAX: usize = 60_000;
+const COST_MAX: usize = 120_000;
 /// What a question to the database costs, whatever it finds; and each row that it may find.
-const COST_QUESTION: usize = 1000;
+const COST_QUESTION: usize = 2000;
 const COST_ROW: usize = 10;
 
 /// As gateways have it when nobody says.

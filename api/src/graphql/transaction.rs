@@ -89,6 +89,8 @@ impl Transaction {
     }
 
     /// The tags, in the order in which they were signed; what is not UTF-8 is U+FFFD.
+    // An item has up to 128 of them.
+    #[graphql(complexity = "1 + 32 * child_complexity")]
     async fn tags(&self) -> Vec<Tag<'_>> {
         self.known_tags().iter().map(|EntryTag { name, value }| Tag { name, value }).collect()
     }

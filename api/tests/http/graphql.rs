@@ -101,9 +101,16 @@ async fn errors_of_a_question_say_what_was_expected() {
         ),
         (
             format!(
-                "{{ a: transactions(first: 1000) {selects} b: transactions(first: 1000) {selects} \
-                   c: transactions(first: 1000) {selects} d: transactions(first: 1000) {selects} \
-                   e: transactions(first: 1000) {selects} }}"
+                "{{ {} }}",
+                (0..10).map(|n| format!("a{n}: transactions(first: 1000) {selects} ")).collect::<String>()
+            ),
+            "complex",
+        ),
+        (
+            // Of an item's tags there can be many.
+            format!(
+                "{{ transactions(first: 300) {{ edges {{ node {{ {} }} }} }} }}",
+                (0..15).map(|n| format!("t{n}: tags {{ name value }} ")).collect::<String>()
             ),
             "complex",
         ),

@@ -7,18 +7,26 @@ use super::keys::{self, Number};
 use super::run::Put;
 use crate::projection::ProjectionError;
 
-/// Adds all entries of an event, but for the number of its process. Facts have none.
-pub(super) fn put(to: &mut impl Put, event: &EventRef<'_>, number: Number) -> Result<(), ProjectionError> {
+/// Adds all entries of an event, but for the number of its process; facts have none. Returns the id that is the event's
+/// fingerprint, so that it need not be made twice.
+pub(super) fn put(
+    to: &mut impl Put,
+    event: &EventRef<'_>,
+    number: Number,
+) -> Result<Option<Id>, ProjectionError> {
     let unusable = |reason: &str| ProjectionError::Event { seq: event.seq, reason: reason.to_owned() };
     let nonce = event.nonce.map(|nonce| nonce.get().to_be_bytes());
     let place: &[u8] = nonce.as_ref().map_or(&[], |nonce| nonce);
-    if let Some(item) = event.item() {
-        to.put_entry(keys::id(item.id(), number).as_ref(), place);
+    let item = event.item().map(|item| item.id());
+    if let Some(item) = item {
+        to.put_entry(keys::id(item, number).as_ref(), place);
     }
     if let Some(hash) = event.deep_hash() {
         to.put_entry(keys::deep_hash(number, hash).as_ref(), place);
     }
-    let (Some(assignment), Some(nonce)) = (event.assignment(), event.nonce) else { return Ok(()) };
+    let Some(assignment) = event.assignment() else { return Ok(item) };
+    let id = assignment.id();
+    let Some(nonce) = event.nonce else { return Ok(Some(id)) };
     if event.kind() == Kind::Assigned {
         let message = assignment.tag("Message").and_then(|id| id.parse::<Id>().ok());
         let message = message.ok_or_else(|| unusable("its assignment names no message"))?;
@@ -26,7 +34,7 @@ pub(super) fn put(to: &mut impl Put, event: &EventRef<'_>, number: Number) -> Re
     }
     let time = assignment.tag("Timestamp").and_then(|time| time.parse().ok()).map(Timestamp::new);
     let time = time.ok_or_else(|| unusable("its assignment has no timestamp"))?;
-    to.put_entry(keys::id(assignment.id(), number).as_ref(), place);
+    to.put_entry(keys::id(id, number).as_ref(), place);
     to.put_entry(keys::time(number, time, nonce).as_ref(), &[]);
-    Ok(())
+    Ok(Some(id))
 }

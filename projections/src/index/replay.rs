@@ -134,9 +134,12 @@ impl IndexReplay {
         let (mut unassigned, mut next) = (true, Nonce::ZERO);
         loop {
             let mut again = Again::new(&self.index, last);
-            self.log.range(process, unassigned, next..=Nonce::MAX, &mut |event| {
-                if event.seq < from { ControlFlow::Continue(()) } else { again.take(&event) }
+            self.log.range(process, unassigned, next..=Nonce::MAX, &mut |event| match event.seq < from {
+                false => again.take(&event),
+                true if progress.go_on().is_err() => ControlFlow::Break(()),
+                true => ControlFlow::Continue(()),
             })?;
+            progress.go_on()?;
             unassigned = false;
             let (nonce, full) = (again.nonce, again.events >= BATCH_EVENTS);
             if let Some(done) = again.write()? {
@@ -209,7 +212,7 @@ impl Again {
         let number = self.db.number(event.process)?.ok_or_else(|| {
             store_error(&format!("it does not know process {}; replay it as a whole", event.process))
         })?;
-        entries::put(&mut self.batch, event, number)
+        entries::put(&mut self.batch, event, number).map(|_| ())
     }
 
     /// Writes it; the last event that it holds.

@@ -3,10 +3,13 @@
 //! A run is sorted in memory and becomes a whole file of the store. That takes a fraction of the time of putting the
 //! entries, which come in no order, into the store one by one.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use rocksdb::{IngestExternalFileOptions, SstFileWriter, WriteBatch};
+use rocksdb::{DB, IngestExternalFileOptions, SstFileWriter, WriteBatch};
 
 use super::shared::Db;
 use super::store::{self, IndexError};
@@ -42,6 +45,12 @@ impl Put for Staged {
 
 /// The name of the file on its way into the store.
 const FILE: &str = "run.sst";
+const FILES_AT_FIRST_LEVEL: &str = "rocksdb.num-files-at-level0";
+/// Few enough that RocksDB does not slow writes down, which it does from 20 on.
+const FILES_MAX: u64 = 12;
+const COMPACTION_LOOK_EVERY: Duration = Duration::from_millis(20);
+/// One that takes longer than this has failed, as the next write will tell.
+const COMPACTION_MAX: Duration = Duration::from_secs(60);
 /// Bytes of keys and values of a file: some 150,000 events.
 const BYTES_MAX: usize = 24 << 20;
 
@@ -147,6 +156,12 @@ impl Entries {
             a.first.cmp(&b.first).then_with(|| key(a).cmp(key(b))).then(a.start.cmp(&b.start))
         });
         let path = db.files.path.join(FILE);
+        // What a kill left may be a file of the store by now, under two names, and must not be written over.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(IndexError::File(path, error)),
+            _ => {}
+        }
+        wait_for_compaction(&db.store);
         let options = store::options();
         let mut file = SstFileWriter::create(&options);
         file.open(&path)?;
@@ -161,6 +176,17 @@ impl Entries {
         let mut ingest = IngestExternalFileOptions::default();
         ingest.set_move_files(true);
         Ok(db.store.ingest_external_file_opts(&ingest, vec![path])?)
+    }
+}
+
+/// A store with too many files at its first level takes no writes, which would hold up whoever follows the log with it
+/// afterwards.
+fn wait_for_compaction(db: &DB) {
+    let crowded =
+        || matches!(db.property_int_value(FILES_AT_FIRST_LEVEL), Ok(Some(files)) if files >= FILES_MAX);
+    let started = Instant::now();
+    while crowded() && started.elapsed() < COMPACTION_MAX {
+        thread::sleep(COMPACTION_LOOK_EVERY);
     }
 }
 

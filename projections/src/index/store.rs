@@ -24,6 +24,9 @@ pub enum IndexError {
     /// The store could not be read or written.
     #[error("the index cannot be used: {0}")]
     Store(#[from] rocksdb::Error),
+    /// A file could not be made ready.
+    #[error("{}: {}", .0.display(), .1)]
+    File(PathBuf, #[source] io::Error),
     /// The system gives no thread to write with.
     #[error("a thread that writes the index cannot be started: {0}")]
     Thread(io::Error),

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use ans104::Id;
 use log::{EventRef, Kind, Log, ProcessId, Seq, StoreId};
 use rocksdb::{DB, Direction, IteratorMode, WriteBatch, WriteOptions};
 
-use super::cursor::{self, Cursor, fingerprint};
+use super::cursor::{self, Cursor};
 use super::entries;
 use super::keys::{self, Number};
 use super::lookup::{Index, NAME};
@@ -41,7 +42,8 @@ pub struct IndexWriter {
     unsettled_numbers: HashMap<ProcessId, Number>,
     numbers_handed_over: HashMap<ProcessId, Number>,
     staged: Staged,
-    fingerprint: String,
+    /// Of the last event that was staged; none of a fact.
+    fingerprint: Option<Id>,
     write_options: WriteOptions,
 }
 
@@ -64,7 +66,7 @@ impl IndexWriter {
             unsettled_numbers: HashMap::new(),
             numbers_handed_over: HashMap::new(),
             staged,
-            fingerprint: String::new(),
+            fingerprint: None,
             write_options,
         })
     }
@@ -160,16 +162,17 @@ impl Projection for IndexWriter {
     }
 
     fn stage(&mut self, event: &EventRef<'_>) -> Result<(), ProjectionError> {
-        self.fingerprint = fingerprint(event);
-        if event.kind() == Kind::Fact {
-            return Ok(());
+        self.fingerprint = None;
+        if event.kind() != Kind::Fact {
+            let number = self.number(event.process)?;
+            self.fingerprint = entries::put(&mut self.staged, event, number)?;
         }
-        let number = self.number(event.process)?;
-        entries::put(&mut self.staged, event, number)
+        Ok(())
     }
 
     fn commit(&mut self, position: Seq) -> Result<(), ProjectionError> {
-        let cursor = Cursor::new(self.store, position, std::mem::take(&mut self.fingerprint));
+        let fingerprint = self.fingerprint.map_or_else(String::new, |id| id.to_string());
+        let cursor = Cursor::new(self.store, position, fingerprint);
         let cursor = serde_json::to_vec(&cursor).map_err(|error| self.store_error(error.to_string()))?;
         self.staged.put_entry(keys::CURSOR, &cursor);
         match &mut self.staged {

@@ -19,15 +19,17 @@ pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Where what all stores share is.
 const SCHEMA: &str = "quipu";
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-const LOCK_ATTEMPTS: usize = 20;
+/// How often a lock is tried by one that follows the log, which comes again; and by a rebuild, which would have failed.
+pub(super) const LOCK_ATTEMPTS: usize = 20;
+pub(super) const REBUILD_LOCK_ATTEMPTS: usize = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// A commit that the server loses in a crash takes its cursor with it, so it need not be waited for.
-/// A server that is new enough looks whether anybody is still there while it works for long: locks of a node that was
-/// killed would be kept until then.
 const SESSION: &str = "set search_path = quipu, public; set synchronous_commit = off; set lock_timeout = '10s'; \
-                       set client_min_messages = warning; select set_config(name, '2s', false) from pg_settings \
-                       where name = 'client_connection_check_interval'";
+                       set client_min_messages = warning";
+/// While it works for long the server looks whether anybody is still there: locks of a node that was killed would be kept
+/// until then. Older servers, and those on some systems, cannot do this.
+const LOOK_FOR_CLIENT: &str = "set client_connection_check_interval = '2s'";
 
 /// What went wrong with the database, as the follower understands it.
 pub(super) fn failed(error: impl std::fmt::Display) -> ProjectionError {
@@ -81,6 +83,7 @@ pub(super) async fn connect(options: &PostgresOptions) -> Result<PgConnection, P
     let mut connection =
         connecting.await.map_err(|_| failed("no connection within 10 s"))?.map_err(failed)?;
     in_time(sqlx::raw_sql(SESSION).execute(&mut connection)).await?;
+    let _ = in_time(sqlx::raw_sql(LOOK_FOR_CLIENT).execute(&mut connection)).await;
     in_time(migrate(&mut connection)).await?;
     Ok(connection)
 }
@@ -104,8 +107,9 @@ pub(super) async fn lock(
     connection: &mut PgConnection,
     store: StoreId,
     what: &str,
+    attempts: usize,
 ) -> Result<(), ProjectionError> {
-    for attempt in 0..LOCK_ATTEMPTS {
+    for attempt in 0..attempts {
         if attempt > 0 {
             sleep(LOCK_PAUSE).await;
         }

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use log::{Seq, StoreId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::connect::{connect, failed, home, in_time, lock};
+use super::connect::{REBUILD_LOCK_ATTEMPTS, connect, failed, home, in_time, lock};
 use super::copy::Rows;
 use super::rows::signed;
 use super::{PostgresOptions, apply};
@@ -21,8 +21,8 @@ const LANES_MAX: u32 = 2;
 pub(super) struct Lanes(Vec<PgConnection>);
 
 impl Lanes {
-    /// Opens as many as the options leave room for beside the connection with the cursor; the tables end at `position`
-    /// then.
+    /// Opens as many as the options leave room for beside the connection with the cursor and the one that follows the
+    /// log; the tables end at `position` then.
     pub(super) async fn open(
         options: &PostgresOptions,
         store: StoreId,
@@ -33,12 +33,12 @@ impl Lanes {
         for lane in 0..LANES_MAX {
             // One that was killed may still be about to commit.
             let name = format!("rebuild in lane {lane}");
-            if lane < options.write_connections.saturating_sub(1) {
+            if lane < options.write_connections.saturating_sub(2) {
                 let mut connection = connect(options).await?;
-                lock(&mut connection, store, &name).await?;
+                lock(&mut connection, store, &name, REBUILD_LOCK_ATTEMPTS).await?;
                 lanes.push(connection);
             } else {
-                lock(main, store, &name).await?;
+                lock(main, store, &name, REBUILD_LOCK_ATTEMPTS).await?;
             }
         }
         let (home, after) = (home(store, false), position.map_or(-1, |seq| signed(seq.get())));

@@ -2,14 +2,18 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use log::{EventRef, Log, Nonce, Seq};
+use log::{EventRef, Log, Nonce, Seq, StoreId};
 use sqlx::{Connection, PgConnection};
 use tokio::runtime::Handle;
+use tokio::time::{sleep, timeout};
 use tracing::info;
 
 use super::apply::{self, Span};
-use super::connect::{Blocking, connect, failed, home, in_time, lock, run};
+use super::connect::{
+    ANSWER_WITHIN, Blocking, REBUILD_LOCK_ATTEMPTS, connect, failed, home, in_time, lock, run,
+};
 use super::rows::{Staged, process_text, signed};
 use super::writer::{PostgresWriter, Tables};
 use super::{NAME, PostgresOptions, cursor, rewind};
@@ -27,6 +31,7 @@ pub struct PostgresReplay {
 
 /// How often taking the place of the old tables is tried: a long query of somebody holds it up.
 const SWITCH_ATTEMPTS: u32 = 60;
+const SWITCH_PAUSE: Duration = Duration::from_secs(2);
 const BATCH_EVENTS: usize = 2_000;
 const BATCH_BYTES: usize = 16 << 20;
 
@@ -56,26 +61,69 @@ impl PostgresReplay {
         follower.catch_up(advance)?;
         progress.enter("making indexes");
         let home = home(identity.store, false);
-        blocking.on(make_indexes(follower.projection().connection()?, &home))?;
+        let fresh = follower.projection();
+        fresh.close_lanes();
+        blocking.on(make_indexes(fresh.connection()?, &home))?;
         progress.enter("taking the place of the old tables");
+        let mut connection = blocking.on(connect(&self.options))?;
         for _ in 0..SWITCH_ATTEMPTS {
             progress.go_on()?;
             follower.catch_up(|_, _| progress.go_on())?;
-            if blocking.on(switch(follower.projection(), self.log.as_ref()))? {
+            if self.switch(&blocking, &mut connection, &mut follower)? {
                 info!(store = %identity.store, "the rebuilt tables are in place");
                 return Ok(());
             }
+            blocking.on(async {
+                sleep(SWITCH_PAUSE).await;
+                Ok(())
+            })?;
         }
         Err(failed(
             "the old tables are in use all the time; their readers have to let go of them for a moment",
         ))
     }
 
+    /// Puts the fresh tables in the place of the live ones, in one transaction; false when somebody reads them for too
+    /// long. The live ones stand still meanwhile, since their writer waits for their cursor.
+    fn switch(
+        &self,
+        blocking: &Blocking,
+        connection: &mut PgConnection,
+        follower: &mut Follower<PostgresWriter>,
+    ) -> Result<bool, ProjectionError> {
+        let log = self.log.as_ref();
+        let identity = log.identity();
+        let mut transaction = blocking.on(in_time(connection.begin()))?;
+        let old = blocking.on(cursor::read(&mut transaction, identity.store, true, true))?;
+        // What is read by now must not vanish.
+        follower.catch_up(|_, _| Ok(()))?;
+        let fresh = follower.projection();
+        let (position, fingerprint) = fresh.committed();
+        if let Some(old) = &old
+            && old.position > position
+            && rewind::is_known(log, old)?
+        {
+            return Err(failed("the fresh tables cannot get what the old ones have"));
+        }
+        let fingerprint = match (fingerprint, position) {
+            (None, Some(position)) => rewind::fingerprint_at(log, position)?,
+            (known, _) => known.map(str::to_owned),
+        };
+        blocking.on(async {
+            if !exchange(&mut transaction, identity.store, old.is_some()).await? {
+                return Ok(false);
+            }
+            cursor::write(&mut transaction, identity, true, position, fingerprint.as_deref()).await?;
+            in_time(transaction.commit()).await?;
+            Ok(true)
+        })
+    }
+
     /// Drops what an earlier rebuild left that this log or this program cannot go on with.
     async fn discard_unusable(&self) -> Result<(), ProjectionError> {
         let mut connection = connect(&self.options).await?;
         let store = self.log.identity().store;
-        lock(&mut connection, store, "rebuild").await?;
+        lock(&mut connection, store, "rebuild", REBUILD_LOCK_ATTEMPTS).await?;
         if let Some(found) = cursor::read(&mut connection, store, false, false).await? {
             let usable = cursor::check_layout(&found).is_ok() && rewind::is_known(self.log.as_ref(), &found)?;
             if !usable {
@@ -92,7 +140,14 @@ impl PostgresReplay {
         let blocking = self.blocking(progress);
         let mut connection = blocking.on(connect(&self.options))?;
         let live = blocking.on(cursor::read(&mut connection, store, true, false))?;
-        let Some(to) = live.and_then(|live| live.position) else { return Ok(()) };
+        let Some(live) = live else { return Ok(()) };
+        cursor::check_layout(&live)?;
+        if !rewind::is_known(self.log.as_ref(), &live)? {
+            let reason = "its tables are of another history than the log; they follow it again first, or are \
+                          rebuilt as a whole";
+            return Err(ProjectionError::Waiting { projection: NAME, reason: reason.to_owned() });
+        }
+        let Some(to) = live.position else { return Ok(()) };
         let mut part = Part {
             log: self.log.as_ref(),
             scope: *scope,
@@ -106,7 +161,7 @@ impl PostgresReplay {
             progress.go_on()?;
             staged.forget();
             let from = part.next;
-            let Some(last) = part.stage(&mut staged)? else { break };
+            let Some(last) = part.stage(&mut staged, progress)? else { break };
             blocking.on(replace(&mut connection, self.log.as_ref(), (from, last), scope, &mut staged))?;
             progress.reached(last);
             progress.tell(last.next().get().saturating_sub(first), to.next().get().saturating_sub(first));
@@ -139,7 +194,7 @@ struct Part<'a> {
 
 impl Part<'_> {
     /// Stages the next batch; the last event that it covers, none when there is nothing left.
-    fn stage(&mut self, staged: &mut Staged) -> Result<Option<Seq>, ProjectionError> {
+    fn stage(&mut self, staged: &mut Staged, progress: &Progress) -> Result<Option<Seq>, ProjectionError> {
         if self.next > self.to {
             return Ok(None);
         }
@@ -155,6 +210,8 @@ impl Part<'_> {
                 bytes += event.item().map_or(0, |item| item.data().len());
                 events += 1;
                 last = Some(event.seq);
+            } else if progress.go_on().is_err() {
+                return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
         };
@@ -166,6 +223,7 @@ impl Part<'_> {
             None => self.log.scan(from, &mut take)?,
         }
         self.nonce = nonce;
+        progress.go_on()?;
         // Rows that the log has no events for lie behind the last event too.
         let covered = if events < BATCH_EVENTS && bytes < BATCH_BYTES { to } else { last.unwrap_or(to) };
         self.next = covered.next();
@@ -183,7 +241,11 @@ async fn replace(
     let store = log.identity().store;
     let home = home(store, true);
     let mut transaction = in_time(connection.begin()).await?;
-    cursor::read(&mut transaction, store, true, true).await?;
+    let found = cursor::read(&mut transaction, store, true, true).await?;
+    if found.and_then(|found| found.position) < Some(last) {
+        let reason = "its tables went back meanwhile, with the log; start the replay again".to_owned();
+        return Err(ProjectionError::Waiting { projection: NAME, reason });
+    }
     let process = scope.process.map(process_text);
     let span = Span { from: signed(from.get()), to: signed(last.get()), process: process.as_deref() };
     apply::delete(&mut transaction, &home, &store.to_string(), span, false).await?;
@@ -201,45 +263,41 @@ async fn make_indexes(connection: &mut PgConnection, home: &str) -> Result<(), P
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.map(|_| ()).map_err(failed)
 }
 
-/// Puts the fresh tables in the place of the live ones, in one transaction; false when the live ones are ahead, or
-/// somebody reads them for too long.
-async fn switch(fresh: &mut PostgresWriter, log: &dyn Log) -> Result<bool, ProjectionError> {
-    let identity = log.identity();
-    let (store, live, new) = (identity.store, home(identity.store, true), home(identity.store, false));
-    let (position, fingerprint) = fresh.committed();
-    let fingerprint = match (fingerprint, position) {
-        (None, Some(position)) => rewind::fingerprint_at(log, position)?,
-        (known, _) => known.map(str::to_owned),
+/// Moves the fresh tables to where the live ones are, with a cursor that is still to be written; false when somebody
+/// reads the live ones for too long.
+async fn exchange(
+    transaction: &mut PgConnection,
+    store: StoreId,
+    is_there: bool,
+) -> Result<bool, ProjectionError> {
+    let (live, new) = (home(store, true), home(store, false));
+    let (detach, drop_old) = match is_there {
+        true => (
+            format!("select quipu.detach_tables('{live}'); alter schema {live} rename to {live}_old"),
+            format!("drop schema {live}_old cascade"),
+        ),
+        false => (String::new(), String::new()),
     };
-    let connection = fresh.connection()?;
-    let mut transaction = in_time(connection.begin()).await?;
-    let old = cursor::read(&mut transaction, store, true, true).await?;
-    if let Some(old) = &old
-        && old.position > position
-        && rewind::is_known(log, old)?
-    {
-        return Ok(false);
-    }
-    run(&mut transaction, "set local lock_timeout = '2s'".to_owned()).await?;
-    let drop_old = format!("select quipu.detach_tables('{live}'); alter schema {live} rename to {live}_old");
-    let attach = format!(
-        "alter schema {new} rename to {live}; select quipu.attach_tables('{live}', '{store}'); \
-         delete from quipu.cursors where store = '{store}'; \
-         insert into quipu.cursors (store, live, layout, term) values ('{store}', true, 0, 0)"
+    let sql = format!(
+        "set local lock_timeout = '2s'; {detach}; alter schema {new} rename to {live}; \
+         select quipu.attach_tables('{live}', '{store}'); delete from quipu.cursors where store = '{store}'; \
+         insert into quipu.cursors (store, live, layout, term) values ('{store}', true, 0, 0); {drop_old}"
     );
-    let sql = if old.is_some() { format!("{drop_old}; {attach}") } else { attach };
-    match in_time(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *transaction)).await {
-        Ok(_) => {}
-        Err(error) if error.to_string().contains("lock timeout") => return Ok(false),
-        Err(error) => return Err(error),
+    match timeout(ANSWER_WITHIN, sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(transaction)).await {
+        Ok(Ok(_)) => Ok(true),
+        Ok(Err(error)) if is_busy(&error) => Ok(false),
+        Ok(Err(error)) => Err(failed(error)),
+        Err(_) => Err(failed("no answer while the fresh tables take the place of the old ones")),
     }
-    cursor::write(&mut transaction, identity, true, position, fingerprint.as_deref()).await?;
-    run(&mut transaction, format!("drop schema if exists {live}_old cascade")).await?;
-    in_time(transaction.commit()).await?;
-    Ok(true)
 }
 
-async fn discard(connection: &mut PgConnection, store: log::StoreId) -> Result<(), ProjectionError> {
+/// Whether somebody else's lock was in the way: a lock that was not to be had in time, or a deadlock.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(code.as_ref(), "55P03" | "40P01"))
+}
+
+async fn discard(connection: &mut PgConnection, store: StoreId) -> Result<(), ProjectionError> {
     let mut transaction = in_time(connection.begin()).await?;
     let home = home(store, false);
     run(&mut transaction, format!("drop schema if exists {home} cascade")).await?;

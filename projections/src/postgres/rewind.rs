@@ -104,8 +104,9 @@ impl Comparison<'_> {
     /// The newest row of each process.
     async fn lasts(&mut self) -> Result<HashMap<ProcessId, Last>, ProjectionError> {
         let sql = format!(
-            "select distinct on (m.process) m.process, m.nonce, m.sequence, a.id from {home}.messages m \
-             left join {home}.assignments a using (store, sequence) order by m.process, m.sequence desc",
+            "select distinct on (m.store, m.process) m.process, m.nonce, m.sequence, a.id from {home}.messages m \
+             left join {home}.assignments a using (store, sequence) \
+             order by m.store, m.process, m.sequence desc",
             home = self.home
         );
         type Row = (String, Option<i64>, i64, Option<String>);

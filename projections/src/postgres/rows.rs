@@ -175,7 +175,7 @@ impl Staged {
         row.optional(seen.nonce, Row::int8)
             .optional(number("Epoch"), Row::int8)
             .optional(seen.timestamp, Row::int8)
-            .optional(number("Block-Height"), Row::int8)
+            .optional(number("Block-Height").filter(|height| *height >= 0), Row::int8)
             .text(assignment.id().to_string())
             .text(owner)
             .optional(chain, Row::text)

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::info;
 
-use super::connect::{Blocking, connect, failed, home, in_time, lock};
+use super::connect::{Blocking, LOCK_ATTEMPTS, REBUILD_LOCK_ATTEMPTS, connect, failed, home, in_time, lock};
 use super::cursor::{self, Cursor};
 use super::lanes::Lanes;
 use super::rows::Staged;
@@ -32,6 +32,8 @@ pub struct PostgresWriter {
     connection: Option<PgConnection>,
     /// Those of a rebuild.
     lanes: Option<Lanes>,
+    /// The tables that were found to need a rebuild, and why.
+    refused: Option<(Cursor, String)>,
     position: Option<Seq>,
     fingerprint: Option<String>,
     staged: Staged,
@@ -63,6 +65,7 @@ impl PostgresWriter {
             tables,
             connection: None,
             lanes: None,
+            refused: None,
             position: None,
             fingerprint: None,
             staged,
@@ -78,16 +81,14 @@ impl PostgresWriter {
         self.staged.forget();
         self.identity = log.identity();
         let mut connection = connect(&self.options).await?;
-        let what = if self.live() { "projection" } else { "rebuild" };
-        lock(&mut connection, self.identity.store, what).await?;
+        let (what, attempts) = match self.tables {
+            Tables::Live => ("projection", LOCK_ATTEMPTS),
+            Tables::Fresh => ("rebuild", REBUILD_LOCK_ATTEMPTS),
+        };
+        lock(&mut connection, self.identity.store, what, attempts).await?;
         let found = self.tables_found(&mut connection).await?;
         cursor::check_layout(&found)?;
-        self.position = match rewind::is_known(log, &found)? {
-            true => found.position,
-            false => {
-                rewind::run(&mut connection, log, &found, self.live(), self.options.rewind_events_max).await?
-            }
-        };
+        self.position = self.known_position(&mut connection, log, found).await?;
         if !self.live() {
             let lanes =
                 Lanes::open(&self.options, self.identity.store, self.position, &mut connection).await?;
@@ -100,6 +101,30 @@ impl PostgresWriter {
         );
         self.connection = Some(connection);
         Ok(self.position)
+    }
+
+    /// Where the tables stand, after what the log does not have was taken back.
+    async fn known_position(
+        &mut self,
+        connection: &mut PgConnection,
+        log: &dyn Log,
+        found: Cursor,
+    ) -> Result<Option<Seq>, ProjectionError> {
+        if rewind::is_known(log, &found)? {
+            return Ok(found.position);
+        }
+        // To find out costs the database much, and it does not get better by itself.
+        if let Some((refused, reason)) = &self.refused
+            && *refused == found
+        {
+            return Err(ProjectionError::NeedsRebuild { projection: NAME, reason: reason.clone() });
+        }
+        let max = self.options.rewind_events_max;
+        let taken_back = rewind::run(connection, log, &found, self.live(), max).await;
+        if let Err(ProjectionError::NeedsRebuild { reason, .. }) = &taken_back {
+            self.refused = Some((found, reason.clone()));
+        }
+        taken_back
     }
 
     /// The cursor of the tables, which are made if they are not there.
@@ -144,19 +169,29 @@ impl PostgresWriter {
         self.connection.as_mut().ok_or_else(|| failed("there is no connection"))
     }
 
+    /// Goes on with the one connection.
+    pub(super) fn close_lanes(&mut self) {
+        self.lanes = None;
+    }
+
     /// Where the tables stand.
     pub(super) fn committed(&self) -> (Option<Seq>, Option<&str>) {
         (self.position, self.fingerprint.as_deref())
     }
 }
 
+/// The name of what is being rebuilt, so that metrics tell the two apart.
+const REBUILD: &str = "postgres_rebuild";
 /// Much, because each batch costs several turns to the server; little enough to fit in memory many times.
 const BATCH_EVENTS: usize = 5_000;
 const BATCH_BYTES: usize = 16 << 20;
 
 impl Projection for PostgresWriter {
     fn name(&self) -> &'static str {
-        NAME
+        match self.tables {
+            Tables::Live => NAME,
+            Tables::Fresh => REBUILD,
+        }
     }
 
     fn batch_limit(&self) -> BatchLimit {

@@ -10,8 +10,9 @@ use tracing::debug;
 
 use super::NAME;
 use super::piece::{DeadLetter, Job, Piece};
-use super::runner::{Shared, blocking};
+use super::runner::blocking;
 use super::sender::Verdict;
+use super::shared::Shared;
 use crate::position::Position;
 use crate::projection::ProjectionError;
 
@@ -20,7 +21,7 @@ const PAGE: usize = 1_000;
 /// After so long nothing more is begun for a call that somebody waits for.
 pub(super) const ENOUGH: Duration = Duration::from_secs(15);
 /// So long the upload node may take for one item while somebody waits.
-const ATTEMPT: Duration = Duration::from_secs(30);
+const ATTEMPT: Duration = Duration::from_secs(65);
 
 /// A handle on uploads; clones are cheap.
 #[derive(Clone)]
@@ -103,6 +104,7 @@ impl UploadsHandle {
                 after = Some(letter.seq);
                 self.retry(letter, &mut retried).await?;
                 if retried.ended.is_some() {
+                    retried.next = after;
                     return Ok(retried);
                 }
             }
@@ -119,7 +121,7 @@ impl UploadsHandle {
         };
         match self.once(piece).await {
             Ok(Verdict::Taken) => {
-                self.shared.store.exhume(seq, part)?;
+                self.shared.taken(seq, piece)?;
                 retried.sent += 1;
             }
             Ok(Verdict::Refused { status, reason }) => {
@@ -137,7 +139,7 @@ impl UploadsHandle {
     /// When the upload node says nothing about it: why.
     pub(super) async fn once(&self, piece: &Piece) -> Result<Verdict, String> {
         match timeout(ATTEMPT, self.shared.sender.attempt(&piece.bytes)).await {
-            Ok(told) => told.map_err(|error| error.to_string()),
+            Ok(told) => told.map_err(|error| format!("{}: {error}", piece.id)),
             Err(_) => Err(format!("the upload node said nothing about {} within {ATTEMPT:?}", piece.id)),
         }
     }

@@ -145,7 +145,7 @@ impl UploadsHandle {
     async fn make_up(&self, job: &Job, piece: &Piece) -> Result<Result<Outcome, String>, ProjectionError> {
         Ok(match self.once(piece).await {
             Ok(Verdict::Taken) => {
-                self.shared.store.exhume(job.seq, piece.part)?;
+                self.shared.taken(job.seq, piece)?;
                 Ok(Outcome::Sent)
             }
             Ok(Verdict::Refused { status, reason }) => {

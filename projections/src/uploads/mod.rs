@@ -16,6 +16,7 @@ mod outlet;
 mod piece;
 mod reading;
 mod replay;
+mod shared;
 mod runner;
 mod sender;
 mod store;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use log::{Nonce, ProcessId, Seq};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::NAME;
 use super::cursor::{Cursor, fingerprint_at};
@@ -36,8 +36,12 @@ impl Replay for UploadsHandle {
             let reason = "uploads have not started".to_owned();
             return Err(ProjectionError::Waiting { projection: NAME, reason });
         };
-        let stands = self.shared.state.borrow().standing;
         runtime.block_on(async {
+            let mut compared = self.shared.compared.subscribe();
+            while timeout(LISTEN_EVERY, compared.wait_for(|compared| *compared)).await.is_err() {
+                progress.go_on()?;
+            }
+            let stands = self.shared.state.borrow().standing;
             match scope.process {
                 _ if scope.is_whole() && stands == Standing::NeedsRebuild => self.rebuild(progress).await,
                 Some(process) => self.process(process, scope.from, progress).await,
@@ -164,7 +168,7 @@ impl UploadsHandle {
         for piece in &job.pieces {
             match self.shared.sender.settle(piece).await {
                 Verdict::Taken => {
-                    self.shared.store.exhume(job.seq, piece.part)?;
+                    self.shared.taken(job.seq, piece)?;
                 }
                 Verdict::Refused { status, reason } => self.shared.bury(job, piece, status, reason)?,
             }

@@ -2,33 +2,35 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use log::{Log, ProcessId, Seq, Timestamp};
+use log::{Log, ProcessId, Seq};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{error, info};
 
 use super::cursor::{Cursor, reconcile};
 use super::handle::UploadsHandle;
-use super::outlet::{Arrivals, Outlets};
-use super::piece::{DeadLetter, Job, Piece};
+use super::outlet::Outlets;
+use super::piece::Job;
 use super::reading::{Read, load, read};
-use super::sender::{LAST_RETRY, Sender, Verdict};
+use super::sender::{LAST_RETRY, Sender};
+use super::shared::{Rebuild, Shared};
 use super::store::UploadStore;
 use super::window::{Pending, Room, Window};
 use super::{NAME, legacy};
-use crate::metrics;
-use crate::position::{Standing, State, age_seconds, behind};
+use crate::position::{Standing, State};
 use crate::projection::ProjectionError;
 
+/// How many events are read again at a time; of how many bytes each is shows only then.
+const LOADING_MAX: usize = 4;
 /// How often the metrics are told anew while nothing comes through.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
@@ -38,34 +40,6 @@ pub struct Uploads {
     shared: Arc<Shared>,
     old_cursor: PathBuf,
     rewind_events_max: u64,
-}
-
-/// What the loop, the handles and replays have in common.
-pub(super) struct Shared {
-    pub(super) log: Arc<dyn Log>,
-    pub(super) store: UploadStore,
-    pub(super) sender: Sender,
-    pub(super) arrivals: Arc<dyn Arrivals>,
-    pub(super) state: watch::Sender<State>,
-    /// How many events beyond the cursor are settled.
-    pub(super) beyond: AtomicU64,
-    pub(super) rebuild: Rebuild,
-    /// Where the loop runs; none before that.
-    pub(super) runtime: OnceLock<Handle>,
-}
-
-/// An operator's wish to begin anew, for the loop to fulfil that stands still.
-#[derive(Default)]
-pub(super) struct Rebuild {
-    asked: AtomicBool,
-    changed: Notify,
-}
-
-impl Rebuild {
-    pub(super) fn ask(&self) {
-        self.asked.store(true, Ordering::Relaxed);
-        self.changed.notify_one();
-    }
 }
 
 impl Uploads {
@@ -92,6 +66,7 @@ impl Uploads {
             beyond: AtomicU64::new(0),
             rebuild: Rebuild::default(),
             runtime: OnceLock::new(),
+            compared: watch::Sender::new(false),
         });
         let handle = UploadsHandle { shared: shared.clone() };
         Ok((Self { shared, old_cursor: legacy::path(data), rewind_events_max }, handle))
@@ -113,7 +88,10 @@ impl Uploads {
         let mut said = None;
         loop {
             let followed = match self.resume().await {
-                Ok(position) => Following::new(self.shared.clone(), position).run().await,
+                Ok(position) => {
+                    self.shared.compared.send_replace(true);
+                    Following::new(self.shared.clone(), position).run().await
+                }
                 Err(error) => Err(error),
             };
             let Err(error) = followed else { return };
@@ -123,6 +101,7 @@ impl Uploads {
                 said = news;
             }
             self.shared.publish(None, Some(&error));
+            self.shared.compared.send_replace(true);
             self.wait(&error).await;
         }
     }
@@ -155,60 +134,6 @@ impl Uploads {
     }
 }
 
-impl Shared {
-    /// Sends what is left of an event, in order, and keeps each part's verdict at once: nothing comes between the
-    /// upload node's word and the store, not even a loop that is dropped.
-    pub(super) async fn send(&self, job: &Job) -> Result<(), ProjectionError> {
-        for (place, piece) in job.pieces.iter().enumerate() {
-            match self.sender.settle(piece).await {
-                Verdict::Taken => {
-                    self.store.confirm(job.seq, piece, place + 1 == job.pieces.len())?;
-                    metrics::upload_confirmed();
-                }
-                Verdict::Refused { status, reason } => self.bury(job, piece, status, reason)?,
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn bury(
-        &self,
-        job: &Job,
-        piece: &Piece,
-        status: u16,
-        reason: String,
-    ) -> Result<(), ProjectionError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        self.store.bury(&DeadLetter {
-            seq: job.seq,
-            process: job.process,
-            nonce: job.nonce,
-            id: piece.id,
-            part: piece.part,
-            status,
-            reason,
-            time: Timestamp::new(u64::try_from(now).unwrap_or(u64::MAX)),
-        })
-    }
-
-    /// How many events are not settled.
-    pub(super) fn backlog(&self) -> u64 {
-        let position = self.state.borrow().position;
-        behind(self.log.tail().last(), position).saturating_sub(self.beyond.load(Ordering::Relaxed))
-    }
-
-    fn publish(&self, lacks_since: Option<Timestamp>, error: Option<&ProjectionError>) {
-        self.state.send_modify(|state| {
-            state.lacks_since = lacks_since;
-            state.standing = error.map_or(Standing::Following, Standing::from);
-            state.error = error.map(|error| error.to_string().into());
-        });
-        let lag_events = behind(self.log.tail().last(), self.state.borrow().position);
-        metrics::lag(NAME, lag_events, age_seconds(lacks_since), error.is_some());
-        metrics::upload_backlog(self.backlog());
-    }
-}
-
 /// What waits behind an event of the same process that is being sent.
 #[derive(Default)]
 struct Queue {
@@ -237,6 +162,9 @@ struct Following {
     /// A queue is there, be it empty, as long as something of the process is being sent.
     waiting: HashMap<ProcessId, Queue>,
     sending: FuturesUnordered<BoxFuture<'static, Result<Through, ProjectionError>>>,
+    /// Those whose turn has come and that are to be read again, as soon as more may be held; and how many are being read.
+    listed: VecDeque<Seq>,
+    loading: usize,
     /// Up to there parts may have been settled by an earlier run.
     settled_until: Option<Seq>,
 }
@@ -248,6 +176,8 @@ impl Following {
             window: Window::after(position),
             waiting: HashMap::new(),
             sending: FuturesUnordered::new(),
+            listed: VecDeque::new(),
+            loading: 0,
             settled_until: None,
         }
     }
@@ -285,30 +215,42 @@ impl Following {
     fn came_through(&mut self, through: Through) {
         match through {
             Through::Loaded(job) => {
+                self.loading = self.loading.saturating_sub(1);
                 self.window.load(job.seq, job.bytes());
                 self.waiting.entry(job.process).or_default().held += 1;
                 self.send(job);
             }
             Through::Sent(job) => {
                 self.window.finish(job.seq);
-                let Some(queue) = self.waiting.get_mut(&job.process) else { return };
-                queue.held = queue.held.saturating_sub(1);
-                match queue.turns.pop_front() {
-                    Some(turn) => self.begin(turn),
-                    None => drop(self.waiting.remove(&job.process)),
+                if let Some(queue) = self.waiting.get_mut(&job.process) {
+                    queue.held = queue.held.saturating_sub(1);
+                    match queue.turns.pop_front() {
+                        Some(turn) => self.begin(turn),
+                        None => drop(self.waiting.remove(&job.process)),
+                    }
                 }
             }
         }
+        self.load_listed();
     }
 
     fn begin(&mut self, turn: Turn) {
         match turn {
             Turn::Held(job) => self.send(job),
             Turn::Listed(seq) => {
-                let shared = self.shared.clone();
-                let load = blocking(move || load(shared.log.as_ref(), &shared.store, seq));
-                self.sending.push(async move { load.await.map(Through::Loaded) }.boxed());
+                self.listed.push_back(seq);
+                self.load_listed();
             }
+        }
+    }
+
+    fn load_listed(&mut self) {
+        while self.loading < LOADING_MAX && self.window.holds_more() {
+            let Some(seq) = self.listed.pop_front() else { return };
+            self.loading += 1;
+            let shared = self.shared.clone();
+            let load = blocking(move || load(shared.log.as_ref(), &shared.store, seq));
+            self.sending.push(async move { load.await.map(Through::Loaded) }.boxed());
         }
     }
 

@@ -79,6 +79,11 @@ impl Window {
         (events > 0 && held > 0 && bytes > 0).then_some(Room { events, held, bytes })
     }
 
+    /// Whether more may be held.
+    pub(super) fn holds_more(&self) -> bool {
+        self.held < EVENTS_MAX && self.bytes < BYTES_MAX
+    }
+
     /// Takes the next event.
     pub(super) fn push(&mut self, fingerprint: Option<Id>, time: Option<Timestamp>, state: Pending) {
         self.open += usize::from(state != Pending::Nothing);
@@ -86,7 +91,7 @@ impl Window {
         self.entries.push_back(Entry { fingerprint, time, state });
     }
 
-    /// The turn of an event has come that was only listed: now so many bytes of it are held, be there room or not.
+    /// The turn of an event has come that was only listed: now so many bytes of it are held.
     pub(super) fn load(&mut self, seq: Seq, bytes: usize) {
         if let Some(entry) = self.entry(seq)
             && entry.state == Pending::Listed

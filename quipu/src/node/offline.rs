@@ -60,7 +60,7 @@ impl OfflineArgs {
             return Err(failed(OfflineError::NoLog(log)));
         }
         let Store { log, index, follower } =
-            Store::open_at(&log, &index).map_err(|error| in_use(error, &log))?;
+            Store::open_at(&log, &index, progress).map_err(|error| in_use(error, &log))?;
         let (stop, stopped) = watch::channel(false);
         // As in a node, they also follow the log.
         let uploading = Uploading {
@@ -86,9 +86,9 @@ impl OfflineArgs {
         };
         let result = thread::scope(|threads| {
             threads.spawn(|| follower.run(runtime, stopped));
-            let result = replay.replay(scope, progress);
-            stop.send_replace(true);
-            result
+            // Also when it panics: the scope ends when the follower has.
+            let _stopped = Stopped(&stop);
+            replay.replay(scope, progress)
         });
         if let Some(uploading) = uploading {
             // One that panicked has said so.
@@ -99,6 +99,15 @@ impl OfflineArgs {
             ProjectionError::Cancelled => failed(OfflineError::Ended),
             error => failed(error),
         })
+    }
+}
+
+/// Ends what follows the log when it goes.
+struct Stopped<'a>(&'a watch::Sender<bool>);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::{LocalLog, Log, ReadError, Rocks, RocksOptions};
-use projections::{Follower, Index, IndexWriter};
+use projections::{Follower, Index, IndexWriter, Progress};
 use tracing::info;
 
 use super::settings::Settings;
@@ -25,11 +25,11 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 impl Store {
     /// Opens both; the index has all of the log when this returns.
     pub(super) fn open(settings: &Settings) -> Result<Self, Failure> {
-        Self::open_at(&settings.log, &settings.index)
+        Self::open_at(&settings.log, &settings.index, &Progress::default())
     }
 
-    /// The same for the log and the index in these folders.
-    pub(super) fn open_at(log_path: &Path, index_path: &Path) -> Result<Self, Failure> {
+    /// The same for the log and the index in these folders, unless that is cancelled.
+    pub(super) fn open_at(log_path: &Path, index_path: &Path, progress: &Progress) -> Result<Self, Failure> {
         let started = Instant::now();
         let engine = Rocks::open(log_path, RocksOptions::default()).map_err(failed)?;
         let log: Arc<dyn Log> = Arc::new(LocalLog::open(engine, None).map_err(failed)?);
@@ -44,12 +44,12 @@ impl Store {
         );
         let (index, writer) = Index::open(index_path, log.as_ref()).map_err(failed)?;
         let mut follower = Follower::new(writer, log.clone());
-        catch_up(&mut follower)?;
+        catch_up(&mut follower, progress)?;
         Ok(Self { log, index, follower })
     }
 }
 
-fn catch_up(follower: &mut Follower<IndexWriter>) -> Result<(), Failure> {
+fn catch_up(follower: &mut Follower<IndexWriter>, progress: &Progress) -> Result<(), Failure> {
     let mut told = Instant::now();
     follower
         .catch_up(|done, total| {
@@ -57,7 +57,7 @@ fn catch_up(follower: &mut Follower<IndexWriter>) -> Result<(), Failure> {
                 told = Instant::now();
                 info!(done, total, "bringing the index up to the log");
             }
-            Ok(())
+            progress.go_on()
         })
         .map_err(failed)
 }

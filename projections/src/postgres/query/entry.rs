@@ -110,13 +110,14 @@ const COLUMNS: &str = " select m.sequence, m.process, m.nonce, m.kind, m.id, m.o
      case when a.nonce is not null then a.hash_chain end as hash_chain, \
      case when a.nonce is not null then a.epoch end as epoch";
 
-/// The rows of a selection, in its order.
+/// The rows of a selection, in its order. Statements are not kept: there are many forms of them, and each would take
+/// memory of the database as long as its connection lives.
 pub(super) async fn read(
     pool: &PgPool,
     store: Uuid,
     selection: &Selection<'_>,
 ) -> Result<Vec<Entry>, sqlx::Error> {
-    let rows = statement("", store, selection, false).build().fetch_all(pool).await?;
+    let rows = statement("", store, selection, false).build().persistent(false).fetch_all(pool).await?;
     let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
     fill_tags(pool, store, entries.iter_mut().collect()).await?;
     Ok(entries)
@@ -128,7 +129,7 @@ pub(super) async fn read_signed(
     store: Uuid,
     selection: &Selection<'_>,
 ) -> Result<Vec<Signed>, sqlx::Error> {
-    let rows = statement("", store, selection, true).build().fetch_all(pool).await?;
+    let rows = statement("", store, selection, true).build().persistent(false).fetch_all(pool).await?;
     let mut signed = rows.iter().map(signed).collect::<Result<Vec<_>, _>>()?;
     fill_tags(pool, store, signed.iter_mut().map(|signed| &mut signed.entry).collect()).await?;
     Ok(signed)

@@ -146,9 +146,14 @@ impl<'f> Selection<'f> {
     /// database could not read several values together in the order of the log.
     fn ways(&self) -> Vec<Vec<&[Rows<'f>]>> {
         let joins = self.sources.len().pow(3);
+        let members: usize = self.sources.iter().map(|source| source.any_of.len()).sum();
         let mut ways: Vec<Vec<&[Rows<'f>]>> = vec![Vec::new()];
         for source in &self.sources {
-            let apart = joins.saturating_mul(ways.len() * source.any_of.len()) <= PLANNED_MAX;
+            let number = ways.len().saturating_mul(source.any_of.len());
+            // What is kept together stands in each of the ways.
+            let others = members.saturating_sub(source.any_of.len()).saturating_add(1);
+            let apart = joins.saturating_mul(number) <= PLANNED_MAX
+                && number.saturating_mul(others) <= PLANNED_MAX.saturating_add(members);
             let parts: Vec<&[Rows<'f>]> =
                 if apart { source.any_of.chunks(1).collect() } else { vec![&source.any_of] };
             let with = |way: &Vec<_>, part| way.iter().copied().chain([part]).collect();
@@ -267,7 +272,8 @@ impl<'f> Span<'f> {
         sql.push(of(store)).push(" and process = ").push_bind(self.process.to_owned());
         for (compared, time) in [(">=", self.from), ("<=", self.to)] {
             if let Some(time) = time {
-                sql.push(format_args!(" and hour {compared} ")).push_bind(time.div_euclid(HOUR_MS));
+                // Rounded as the hours of events are, also before 1970.
+                sql.push(format_args!(" and hour {compared} ")).push_bind(time / HOUR_MS);
             }
         }
         sql.push("), ");
@@ -328,4 +334,50 @@ fn push_bound(
 /// The store as it stands in a statement, so that the database knows the one partition before it plans.
 pub(super) fn of(store: Uuid) -> String {
     format!("'{}'::uuid", store.hyphenated())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::super::filter::TagAnyOf;
+    use super::*;
+
+    fn texts(number: usize) -> Vec<String> {
+        (0..number).map(|number| number.to_string()).collect()
+    }
+
+    #[test]
+    fn no_question_makes_the_database_plan_without_bounds() {
+        let page = Page::default();
+        for (values, owners, recipients) in [
+            (1, 1, 1),
+            (100, 0, 0),
+            (0, 100, 0),
+            (100, 100, 0),
+            (37, 100, 100),
+            (100, 100, 100),
+            (10, 10, 10),
+        ] {
+            let tags = vec![TagAnyOf { name: "Name".into(), values: texts(values) }];
+            let filter = TransactionFilter {
+                owners: texts(owners),
+                recipients: texts(recipients),
+                tags: if values > 0 { tags } else { Vec::new() },
+                ..TransactionFilter::default()
+            };
+            let selection = Selection::transactions(&filter, &page);
+            let ways = selection.ways();
+            let selects: usize = ways.iter().flatten().map(|rows| rows.len()).sum();
+            assert!(selects <= 2 * PLANNED_MAX, "{values}, {owners}, {recipients}: {selects}");
+            // Together they are all that was asked for.
+            let mut asked = ways.iter().flatten().map(|rows| rows.as_ptr_range()).collect::<Vec<_>>();
+            asked.sort_by_key(|range| range.start);
+            asked.dedup();
+            let members: usize = selection.sources.iter().map(|source| source.any_of.len()).sum();
+            let covered: usize =
+                asked.iter().map(|range| range.end as usize - range.start as usize).sum::<usize>();
+            assert_eq!(covered / size_of::<Rows<'_>>(), members);
+        }
+    }
 }

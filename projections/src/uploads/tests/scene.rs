@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, Replay, ReplayScope};
-use crate::uploads::runner::Shared;
+use crate::uploads::shared::Shared;
 use crate::uploads::{Arrivals, Outlet, Outlets, Uploads, UploadsHandle};
 
 /// What an upload node does with an item.
