@@ -32,6 +32,7 @@ mod signatures;
 mod slow_clients;
 mod stop;
 mod tables;
+mod times;
 mod upload_faults;
 mod uploads;
 mod vectors;

@@ -146,12 +146,12 @@ impl Forked {
     }
 }
 
-fn open(path: &Path) -> Arc<dyn Log> {
+pub fn open(path: &Path) -> Arc<dyn Log> {
     let engine = Rocks::open(path, RocksOptions::default()).unwrap();
     Arc::new(LocalLog::open(engine, None).unwrap())
 }
 
-fn append(log: &Arc<dyn Log>, batch: Vec<Append>) {
+pub fn append(log: &Arc<dyn Log>, batch: Vec<Append>) {
     log.enqueue(log.identity().term, batch).unwrap().wait().unwrap();
 }
 
@@ -167,7 +167,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn options(url: &str, rewind_events_max: u64) -> PostgresOptions {
+pub fn options(url: &str, rewind_events_max: u64) -> PostgresOptions {
     PostgresOptions {
         url: url.to_owned(),
         read_url: None,
@@ -178,7 +178,11 @@ fn options(url: &str, rewind_events_max: u64) -> PostgresOptions {
 }
 
 /// Brings the tables up to the log, as a node does, and lets go of them.
-fn follow(options: &PostgresOptions, log: &Arc<dyn Log>, runtime: &Handle) -> Result<(), ProjectionError> {
+pub fn follow(
+    options: &PostgresOptions,
+    log: &Arc<dyn Log>,
+    runtime: &Handle,
+) -> Result<(), ProjectionError> {
     let (_going_on, give_up) = watch::channel(false);
     let writer = PostgresWriter::new(options.clone(), log.identity(), runtime.clone(), give_up);
     // Whoever held the tables before may be a moment late in letting go.
