@@ -152,3 +152,35 @@ async fn view(pool: &PgPool, what: &'static str, process: Id, nonce: i64) -> Opt
     let found = query_scalar(sql).bind(process.to_string()).bind(nonce).fetch_one(pool).await;
     found.map(|json: Option<Json<Value>>| json.map(|json| json.0)).expect("the view has the row")
 }
+
+#[tokio::test]
+async fn queries_go_where_they_are_told_and_a_rebuild_needs_no_node() {
+    let (folder, gateway, postgres) = (folder(), Gateway::start(), Postgres::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url()).set("DATABASE_URL", postgres.url());
+    let elsewhere = postgres.create_database("elsewhere");
+    let node = launch.clone().set("DATABASE_READ_URL", elsewhere).start();
+    let (ledger, user) = (Ledger::default(), User::new(1));
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    ledger.send(&node.client(), &user, process, 20).await;
+    caught_up(&node).await;
+    let refused = node.client().get("/query/v1/totals").await;
+    assert_eq!(refused.refusal(503), "unavailable");
+    assert!(refused.text().contains("the tables are not there yet"), "{}", refused.text());
+    let store = store_of(&node).await;
+    node.stop();
+
+    let pool = postgres.pool().await;
+    let before = rows(&pool, &store).await;
+    sqlx::query("delete from quipu.messages where nonce = 7").execute(&pool).await.unwrap();
+    let data = launch.data();
+    let command = ["replay", "postgres", "--offline", "--su-data-dir", data.to_str().unwrap()];
+    let rebuilt = Launch::command(folder.path(), &command).set("DATABASE_URL", postgres.url()).run();
+    assert_eq!(rebuilt.code, Some(0), "{}{}", rebuilt.stdout, rebuilt.stderr);
+    assert!(rebuilt.stdout.contains("postgres: 21 events in"), "{}", rebuilt.stdout);
+    assert_eq!(rows(&pool, &store).await, before);
+
+    let node = launch.set("DATABASE_READ_URL", postgres.url()).start();
+    let totals: Value = node.client().get("/query/v1/totals").await.json();
+    assert_eq!((&totals["processes"], &totals["scheduled"]), (&1.into(), &20.into()));
+    node.stop();
+}
