@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
+use crate::marks::time_of;
 use crate::metrics;
 use crate::position::{Position, Standing, State, age_seconds, behind};
 use crate::projection::{BatchLimit, Projection, ProjectionError};
@@ -230,12 +231,6 @@ impl Batch {
             None => Ok((self.events, self.last, self.last_time)),
         }
     }
-}
-
-/// When an event was scheduled, as its assignment says.
-fn time_of(event: &EventRef<'_>) -> Option<Timestamp> {
-    let text = event.assignment()?.tag("Timestamp")?;
-    text.parse().ok().map(Timestamp::new)
 }
 
 /// About what keys, signatures and tags of an item and its assignment come to.

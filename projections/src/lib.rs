@@ -4,6 +4,8 @@
 //! [`Follower`] drives each of them along the log; a [`Position`] tells everybody else how far it has come.
 
 mod projection;
+mod marks;
+mod rocks;
 mod follower;
 mod position;
 mod replay;

@@ -141,8 +141,8 @@ impl DeadLettersArgs {
             writeln!(out, "{} taken, {} refused again", thousands(all.sent), thousands(all.refused))?;
         }
         match all {
-            Retried { ended: Some(reason), .. } => Err(failed(RetryError::Ended(reason))),
-            Retried { refused, .. } if refused > 0 => Err(failed(RetryError::Refused(refused))),
+            Retried { ended: Some(reason), .. } => Err(Failure::node(RetryError::Ended(reason))),
+            Retried { refused, .. } if refused > 0 => Err(Failure::node(RetryError::Refused(refused))),
             _ => Ok(()),
         }
     }
@@ -155,10 +155,6 @@ fn line(letter: &Letter) -> String {
     let Letter { sequence, process, part, id, status, reason, refused_ms, .. } = letter;
     let (refused, reason) = (time(*refused_ms), excerpt(reason, REASON_CHARS));
     format!("{sequence:>10}  {nonce:>10}  {part:<10}  {status:>6}  {refused:<24}  {process}  {id}  {reason}")
-}
-
-fn failed(error: RetryError) -> Failure {
-    Failure::Node(Box::new(error))
 }
 
 #[cfg(test)]

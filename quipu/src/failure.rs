@@ -40,6 +40,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What a node, or a command about one, ran into.
+    pub(crate) fn node(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Node(Box::new(error))
+    }
+
     /// Tells the user on standard error in one line, and gives the exit code. A reader that went away (a broken
     /// pipe) is no failure.
     pub fn report(&self) -> ExitCode {

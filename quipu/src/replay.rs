@@ -140,7 +140,7 @@ impl ReplayArgs {
     ) -> Result<Job, Failure> {
         let jobs: Vec<Job> = node.get("/jobs").await?;
         let found = jobs.into_iter().find(|job| job.projection == self.projection && is_one(job));
-        found.ok_or_else(|| wrong(ReplayError::NoJob { projection: self.projection.clone(), what }))
+        found.ok_or_else(|| Failure::node(ReplayError::NoJob { projection: self.projection.clone(), what }))
     }
 
     fn without_node(self, out: &mut dyn Write) -> Result<(), Failure> {
@@ -194,7 +194,7 @@ async fn watch(node: &AdminClient, id: u64, out: &mut dyn Write) -> Result<(), F
             writeln!(out, "job {id} is done: {projection}, {} events in {}", thousands(done), seconds(took))?;
             return Ok(());
         }
-        return Err(wrong(match reason {
+        return Err(Failure::node(match reason {
             Some(reason) => ReplayError::Failed { id, projection, reason },
             None => ReplayError::Ended { id, projection, state },
         }));
@@ -203,8 +203,4 @@ async fn watch(node: &AdminClient, id: u64, out: &mut dyn Write) -> Result<(), F
 
 fn seconds(took: Duration) -> String {
     format!("{:.1} seconds", took.as_secs_f64())
-}
-
-fn wrong(error: ReplayError) -> Failure {
-    Failure::Node(Box::new(error))
 }

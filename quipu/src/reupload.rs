@@ -129,9 +129,9 @@ impl ReuploadArgs {
             Ok::<_, Failure>(())
         })?;
         if incomplete > 0 {
-            return Err(failed(ReuploadError::Incomplete { processes: incomplete }));
+            return Err(Failure::node(ReuploadError::Incomplete { processes: incomplete }));
         }
-        if refused > 0 { Err(failed(ReuploadError::Refused { refused })) } else { Ok(()) }
+        if refused > 0 { Err(Failure::node(ReuploadError::Refused { refused })) } else { Ok(()) }
     }
 
     /// One process, step by step.
@@ -251,15 +251,11 @@ fn line(missing: &Missing) -> String {
 /// As JSON, with the process first.
 fn with_process(process: ProcessId, value: &impl Serialize) -> Result<Value, Failure> {
     let mut object = json!({ "process": process.to_string() });
-    let value = serde_json::to_value(value).map_err(|error| Failure::Node(Box::new(error)))?;
+    let value = serde_json::to_value(value).map_err(Failure::node)?;
     if let (Some(fields), Value::Object(more)) = (object.as_object_mut(), value) {
         fields.extend(more);
     }
     Ok(object)
-}
-
-fn failed(error: ReuploadError) -> Failure {
-    Failure::Node(Box::new(error))
 }
 
 #[cfg(test)]

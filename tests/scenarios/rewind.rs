@@ -1,7 +1,6 @@
 //! A database that outlives the log that it was filled from: what the new log has not is taken back, and in the end
 //! every row is as if the tables had been filled from nothing.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,10 +13,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use crate::folder;
 use crate::samples::Cord;
-
-const TABLES: [&str; 6] = ["processes", "messages", "assignments", "tags", "owners", "totals"];
+use crate::tables::TABLES;
+use crate::{copy_folder, folder};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_store_with_new_events_under_a_kept_database_equals_a_rebuild() {
@@ -124,7 +122,7 @@ impl Forked {
         }
         append(&log, vec![cords[0].assigned()]);
         drop(log);
-        copy(&first, &restored);
+        copy_folder(&first, &restored);
         let at_copy: Vec<_> = cords.iter().map(|cord| cord.last).collect();
 
         // Two processes go on, one stands still, and one comes.
@@ -153,18 +151,6 @@ pub fn open(path: &Path) -> Arc<dyn Log> {
 
 pub fn append(log: &Arc<dyn Log>, batch: Vec<Append>) {
     log.enqueue(log.identity().term, batch).unwrap().wait().unwrap();
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).unwrap()),
-        }
-    }
 }
 
 pub fn options(url: &str, rewind_events_max: u64) -> PostgresOptions {

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgPool, query_scalar};
 
 use crate::{copy_folder, folder};
 
-const TABLES: [&str; 6] = ["processes", "messages", "assignments", "tags", "owners", "totals"];
+pub const TABLES: [&str; 6] = ["processes", "messages", "assignments", "tags", "owners", "totals"];
 
 /// What a node says of its Postgres projection.
 pub async fn projection(node: &Node) -> Value {

@@ -2,13 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use log::{EventRef, Log, ReadError, Seq, StoreId};
+use log::{Log, ReadError, Seq, StoreId};
 use rocksdb::DB;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::keys;
 use super::store::IndexError;
+use crate::marks::{fingerprint, fingerprint_text};
 use crate::projection::ProjectionError;
 
 /// The version of the index's layout; another one is rebuilt.
@@ -35,17 +36,11 @@ impl Cursor {
         }
         let mut same = false;
         log.scan(self.position, &mut |event| {
-            same = event.seq == self.position && fingerprint(&event) == self.fingerprint;
+            same = event.seq == self.position && fingerprint_text(fingerprint(&event)) == self.fingerprint;
             ControlFlow::Break(())
         })?;
         Ok(same)
     }
-}
-
-/// What tells an event from any other that could stand at its position.
-pub(crate) fn fingerprint(event: &EventRef<'_>) -> String {
-    let id = event.assignment().or(event.item()).map(|item| item.id());
-    id.map_or_else(String::new, |id| id.to_string())
 }
 
 /// The cursor of a store; none while it is empty.

@@ -1,10 +1,11 @@
 //! What the index holds of one event.
 
 use ans104::Id;
-use log::{EventRef, Kind, Timestamp};
+use log::{EventRef, Kind};
 
 use super::keys::{self, Number};
 use super::run::Put;
+use crate::marks::time_of;
 use crate::projection::ProjectionError;
 
 /// Adds all entries of an event, but for the number of its process; facts have none. Returns the id that is the event's
@@ -32,8 +33,7 @@ pub(super) fn put(
         let message = message.ok_or_else(|| unusable("its assignment names no message"))?;
         to.put_entry(keys::id(message, number).as_ref(), place);
     }
-    let time = assignment.tag("Timestamp").and_then(|time| time.parse().ok()).map(Timestamp::new);
-    let time = time.ok_or_else(|| unusable("its assignment has no timestamp"))?;
+    let time = time_of(event).ok_or_else(|| unusable("its assignment has no timestamp"))?;
     to.put_entry(keys::id(id, number).as_ref(), place);
     to.put_entry(keys::time(number, time, nonce).as_ref(), &[]);
     Ok(Some(id))

@@ -14,7 +14,6 @@ mod lookup;
 mod writer;
 mod replay;
 
-pub(crate) use cursor::fingerprint;
 pub use lookup::{Index, Place};
 pub use replay::IndexReplay;
 pub use store::IndexError;

@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, ErrorKind, Options};
+use rocksdb::{DB, DBCompressionType, ErrorKind, Options};
 use thiserror::Error;
 use tracing::warn;
 
 use crate::projection::ProjectionError;
+use crate::rocks;
 
 /// Why the index did not answer. It is derived: deleting its directory and starting again always mends it.
 #[derive(Debug, Error)]
@@ -70,28 +71,11 @@ pub(super) fn destroy(path: &Path) -> Result<(), IndexError> {
 
 /// Also for files that are made to be taken into the store.
 pub(super) fn options() -> Options {
-    let mut table = BlockBasedOptions::default();
-    table.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
-    // Nearly every look-up before a write is for an id that is not there.
-    table.set_bloom_filter(10.0, false);
+    let mut table = rocks::table(BLOCK_CACHE_BYTES);
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    table.set_format_version(5);
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.set_block_based_table_factory(&table);
+    let mut options = rocks::options(&table, WRITE_BUFFER_BYTES, 256);
     options.set_compression_type(DBCompressionType::Lz4);
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
     options.set_max_write_buffer_number(3);
-    options.set_max_background_jobs(2);
-    options.set_max_open_files(256);
-    // Few files are opened at the start; threads for that cost more than they save.
-    options.set_max_file_opening_threads(1);
-    options.set_skip_stats_update_on_db_open(true);
-    // An idle index does nothing.
-    options.set_stats_dump_period_sec(0);
-    options.set_stats_persist_period_sec(0);
-    options.set_keep_log_file_num(2);
-    options.set_max_log_file_size(1 << 20);
     options
 }

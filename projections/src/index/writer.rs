@@ -14,6 +14,7 @@ use super::run::{Put, Run, Staged};
 use super::shared::Handover;
 use super::store::IndexError;
 use crate::follower::Follower;
+use crate::marks::fingerprint_text;
 use crate::projection::{BatchLimit, Projection, ProjectionError};
 
 /// What an index is written for.
@@ -171,8 +172,7 @@ impl Projection for IndexWriter {
     }
 
     fn commit(&mut self, position: Seq) -> Result<(), ProjectionError> {
-        let fingerprint = self.fingerprint.map_or_else(String::new, |id| id.to_string());
-        let cursor = Cursor::new(self.store, position, fingerprint);
+        let cursor = Cursor::new(self.store, position, fingerprint_text(self.fingerprint));
         let cursor = serde_json::to_vec(&cursor).map_err(|error| self.store_error(error.to_string()))?;
         self.staged.put_entry(keys::CURSOR, &cursor);
         match &mut self.staged {

@@ -26,5 +26,8 @@ pub use writer::PostgresWriter;
 
 const NAME: &str = "postgres";
 
+/// An hour, as totals are kept by, in milliseconds.
+const HOUR_MS: i64 = 3_600_000;
+
 /// The version of what the rows mean. Rows of an older one have to be rebuilt.
 const LAYOUT: i32 = 1;

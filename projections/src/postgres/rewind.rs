@@ -16,7 +16,7 @@ use super::apply::{self, Span};
 use super::connect::{failed, home, in_time, run as run_sql};
 use super::cursor::{self, Cursor};
 use super::rows::signed;
-use crate::index::fingerprint;
+use crate::marks::{fingerprint, fingerprint_text};
 use crate::position::behind;
 use crate::projection::ProjectionError;
 
@@ -31,7 +31,7 @@ pub(super) fn fingerprint_at(log: &dyn Log, position: Seq) -> Result<Option<Stri
     let mut found = None;
     log.scan(position, &mut |event| {
         if event.seq == position {
-            found = Some(fingerprint(&event));
+            found = Some(fingerprint_text(fingerprint(&event)));
         }
         ControlFlow::Break(())
     })?;

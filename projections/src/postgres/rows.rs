@@ -6,6 +6,7 @@ use ans104::Item;
 use log::{EventRef, Kind, ProcessId, StoreId};
 use serde::Serialize;
 
+use super::HOUR_MS;
 use super::copy::{Row, Rows};
 use super::tag_key::{REPEATED_KEY, tag_key};
 
@@ -38,7 +39,6 @@ pub(super) struct Totals {
 
 /// How many owners are remembered as known; an unknown one costs one row that is thrown away.
 const KNOWN_OWNERS_MAX: usize = 50_000;
-const HOUR_MS: i64 = 3_600_000;
 
 const PROCESSES: &[&str] = &["store", "process", "sequence", "nonce", "owner", "timestamp"];
 const MESSAGES: &[&str] = &[

@@ -11,7 +11,7 @@ use super::cursor::{self, Cursor};
 use super::lanes::Lanes;
 use super::rows::Staged;
 use super::{NAME, PostgresOptions, apply, rewind};
-use crate::index::fingerprint;
+use crate::marks::{fingerprint, fingerprint_text};
 use crate::projection::{BatchLimit, Projection, ProjectionError};
 
 /// Which tables are written.
@@ -209,7 +209,7 @@ impl Projection for PostgresWriter {
 
     fn stage(&mut self, event: &EventRef<'_>) -> Result<(), ProjectionError> {
         self.staged.add(event);
-        self.fingerprint = Some(fingerprint(event));
+        self.fingerprint = Some(fingerprint_text(fingerprint(event)));
         Ok(())
     }
 

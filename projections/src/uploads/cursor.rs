@@ -9,8 +9,8 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::NAME;
-use super::piece::fingerprint;
 use super::store::UploadStore;
+use crate::marks::fingerprint;
 use crate::projection::ProjectionError;
 
 /// Everything up to the position is settled: confirmed or a dead letter.

@@ -83,14 +83,3 @@ impl Job {
         self.pieces.iter().map(|piece| piece.bytes.len()).sum()
     }
 }
-
-/// What tells an event from any other that could stand at its position; a fact has nothing of the kind.
-pub(super) fn fingerprint(event: &EventRef<'_>) -> Option<Id> {
-    event.assignment().or(event.item()).map(|item| item.id())
-}
-
-/// When an event was scheduled, as its assignment says.
-pub(super) fn time_of(event: &EventRef<'_>) -> Option<Timestamp> {
-    let text = event.assignment()?.tag("Timestamp")?;
-    text.parse().ok().map(Timestamp::new)
-}

@@ -6,9 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ans104::Id;
 use log::Seq;
-use rocksdb::{
-    BlockBasedOptions, Cache, DB, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
-};
+use rocksdb::{DB, Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +16,7 @@ use super::keys::{self, Table};
 use super::piece::{DeadLetter, Part, Piece};
 use crate::metrics;
 use crate::projection::ProjectionError;
+use crate::rocks;
 
 const WRITE_BUFFER_BYTES: usize = 2 << 20;
 const BLOCK_CACHE_BYTES: usize = 4 << 20;
@@ -44,7 +43,8 @@ impl UploadStore {
             ),
         };
         fs::create_dir_all(path).map_err(|error| refused(error.to_string()))?;
-        let db = DB::open(&options(), path).map_err(|error| refused(error.to_string()))?;
+        let db = DB::open(&rocks::options(&rocks::table(BLOCK_CACHE_BYTES), WRITE_BUFFER_BYTES, 64), path)
+            .map_err(|error| refused(error.to_string()))?;
         let store = Self { db, dead: Mutex::new(0) };
         store.count_dead()?;
         Ok(store)
@@ -266,25 +266,4 @@ fn failed(error: rocksdb::Error) -> ProjectionError {
 fn damaged(what: &str) -> ProjectionError {
     let reason = format!("{what} is damaged; if its directory is deleted, all is uploaded again");
     ProjectionError::Store { projection: NAME, reason }
-}
-
-fn options() -> Options {
-    let mut table = BlockBasedOptions::default();
-    table.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
-    table.set_bloom_filter(10.0, false);
-    table.set_format_version(5);
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.set_block_based_table_factory(&table);
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
-    options.set_max_background_jobs(2);
-    options.set_max_open_files(64);
-    options.set_max_file_opening_threads(1);
-    options.set_skip_stats_update_on_db_open(true);
-    // An idle store does nothing.
-    options.set_stats_dump_period_sec(0);
-    options.set_stats_persist_period_sec(0);
-    options.set_keep_log_file_num(2);
-    options.set_max_log_file_size(1 << 20);
-    options
 }

@@ -75,5 +75,5 @@ pub(super) fn newest_height(log: &dyn Log) -> Result<Option<u64>, ReadError> {
 }
 
 pub(super) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Failure::Node(Box::new(error))
+    Failure::node(error)
 }

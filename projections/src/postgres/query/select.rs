@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::entry::EntryKind;
 use super::filter::{MessageFilter, ProcessFilter, TransactionFilter};
 use super::page::Page;
+use crate::postgres::HOUR_MS;
 use crate::postgres::tag_key::tag_key;
 
 const ACTION: &str = "Action";
@@ -280,7 +281,6 @@ impl<'f> Span<'f> {
     }
 }
 
-const HOUR_MS: i64 = 3_600_000;
 const WITHIN_SPAN: &str = " and sequence >= (select first from span) and sequence <= (select last from span)";
 
 const TAGS: &str = "quipu.tags";

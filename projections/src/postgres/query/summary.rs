@@ -7,6 +7,7 @@ use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
 use super::entry::{EntryKind, unsigned};
+use crate::postgres::HOUR_MS;
 
 const HOUR_SECONDS: f64 = 3600.0;
 
@@ -101,7 +102,7 @@ pub(super) async fn totals(pool: &PgPool, store: Uuid, process: Option<&str>) ->
         .await?;
     let count = |name: &str| unsigned(row.try_get(name)?);
     let begin = |name: &str| {
-        row.try_get::<Option<i64>, _>(name).map(|hour| hour.map(|hour| hour.saturating_mul(3_600_000)))
+        row.try_get::<Option<i64>, _>(name).map(|hour| hour.map(|hour| hour.saturating_mul(HOUR_MS)))
     };
     Ok(Totals {
         processes: count("spawned")?,
