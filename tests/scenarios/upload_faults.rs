@@ -55,6 +55,15 @@ async fn assert_uploaded(uploads: &UploadNode, client: &Client, ledger: &Ledger,
     }
 }
 
+const BACKLOG: &str = "quipu_upload_backlog_events";
+const LAG: &str = "quipu_projection_lag_events{projection=\"uploads\"}";
+
+/// A number among the node's metrics.
+async fn gauge(node: &Node, name: &str) -> Option<f64> {
+    let metrics = node.client().get("/metrics").await.text();
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
 pub async fn settled(node: &Node) {
     until("nothing is left to upload", async || {
         (node.admin().get("/uploads").await.json::<Value>()["backlog"] == 0).then_some(())
@@ -78,7 +87,7 @@ fn is_about(item: &Item<'_>, process: Id) -> bool {
 async fn whatever_the_upload_node_does_everything_arrives() {
     let (folder, gateway, mut uploads) = (folder(), Gateway::start(), UploadNode::start().await);
     let (ledger, user) = (Ledger::default(), User::new(1));
-    let node = launch(&folder, &gateway, &uploads).start();
+    let node = launch(&folder, &gateway, &uploads).set("ENABLE_METRICS", "true").start();
     let processes = ledger.spawn(&node.client(), &user, 3).await;
     let acts: [fn(u32) -> Act; 5] = [
         |turn| if turn.is_multiple_of(2) { Act::Answer(500) } else { Act::Answer(503) },
@@ -104,12 +113,19 @@ async fn whatever_the_upload_node_does_everything_arrives() {
     ledger.send(&node.client(), &user, processes[0], 4).await;
     until("the backlog is told", async || {
         let status: Value = node.admin().get("/status").await.json();
-        (status["uploads"]["backlog"].as_u64()? >= 4).then_some(())
+        let told =
+            [status["uploads"]["backlog"].as_f64()?, gauge(&node, BACKLOG).await?, gauge(&node, LAG).await?];
+        told.iter().all(|number| *number >= 4.0).then_some(())
     })
     .await;
     uploads.restart().await;
     assert_uploaded(&uploads, &node.client(), &ledger, &processes).await;
     settled(&node).await;
+    until("metrics tell that all is there", async || {
+        let told = [gauge(&node, BACKLOG).await?, gauge(&node, LAG).await?];
+        (told == [0.0, 0.0]).then_some(())
+    })
+    .await;
     let told: Value = node.admin().get("/uploads").await.json();
     assert_eq!(
         (&told["dead_letters"], &told["standing"]),
