@@ -1,6 +1,6 @@
 //! The tables of the Postgres projection: waiting for them, and holding them against those of a rebuild.
 
-use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use quipu_tests::{Launch, Load, Node, Postgres, until};
 use serde_json::Value;
@@ -72,8 +72,9 @@ pub async fn rows(pool: &PgPool, store: &str) -> Vec<String> {
 pub async fn assert_as_rebuilt(launch: &Launch, postgres: &Postgres, store: &str) {
     let copy = folder();
     copy_folder(&launch.data().join("log"), &copy.path().join("data/log"));
-    // A folder may be compared more than once.
-    let name = format!("rebuilt_{}", fs::metadata(copy.path()).map_or(0, |folder| inode(&folder)));
+    // One server may have tables of several to be compared.
+    static COMPARED: AtomicU32 = AtomicU32::new(0);
+    let name = format!("rebuilt_{}", COMPARED.fetch_add(1, Ordering::Relaxed));
     let node = Launch::su(copy.path()).set("DATABASE_URL", postgres.create_database(&name)).serve();
     caught_up(&node).await;
     node.stop();
@@ -83,8 +84,4 @@ pub async fn assert_as_rebuilt(launch: &Launch, postgres: &Postgres, store: &str
     assert_eq!(difference, None, "the tables are not what a rebuild makes");
     assert_eq!(live.len(), rebuilt.len(), "the tables have other rows than a rebuild makes");
     assert!(live.len() > TABLES.len());
-}
-
-fn inode(folder: &fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(folder)
 }
