@@ -8,6 +8,7 @@ mod check;
 mod contract;
 mod engine;
 mod event;
+mod folder;
 #[cfg(test)]
 extern crate self as log;
 
@@ -34,6 +35,7 @@ pub use engine::{
     Walk,
 };
 pub use event::{Body, BodyRef, DeepHash, Event, EventRef, Head, Kind, Knot};
+pub use folder::{FolderContents, FolderError, FolderOwner, folder_owner, mark_folder};
 pub use ids::{AssignmentId, HashChain, MessageId, Nonce, ProcessId, Seq, Timestamp};
 pub use keys::{EventKey, Key, OwnerNumber, Table};
 pub use local::{LocalLog, OpenError, Stepper};

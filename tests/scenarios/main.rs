@@ -13,6 +13,7 @@ mod failing_fsync;
 mod graphql;
 mod hang_ups;
 mod http;
+mod index_folder;
 mod kill;
 mod namespace;
 mod old_way;

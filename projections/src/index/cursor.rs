@@ -29,6 +29,11 @@ impl Cursor {
         Self { layout: LAYOUT, store: store.0, position, fingerprint }
     }
 
+    /// The store that is projected.
+    pub(super) fn store(&self) -> StoreId {
+        StoreId(self.store)
+    }
+
     /// Whether the log has exactly this history up to the cursor.
     fn belongs_to(&self, log: &dyn Log) -> Result<bool, ReadError> {
         if self.layout != LAYOUT || self.store != log.identity().store.0 {

@@ -1,22 +1,26 @@
 //! Where the index is on disk: two places side by side, of which one is in use while the other is built.
 //!
 //! ```text
+//! index/QUIPU          that the folder is ours, and of which store
 //! index/places.json    which place is in use, and which one is being built
 //! index/a, index/b     a RocksDB store each
 //! ```
 //!
 //! The file is replaced atomically, so one write both ends a building and puts it to use, whatever is killed when.
-//! RocksDB keeps the paths of its files: the places are never renamed.
+//! RocksDB keeps the paths of its files: the places are never renamed. The folder is used only if nothing is in it or
+//! if it is ours, and nothing is deleted in it but what was made here.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use log::{FolderOwner, StoreId, folder_owner, mark_folder};
 use serde::{Deserialize, Serialize};
-use tracing::warn;
 
-use super::store::{IndexError, destroy};
+use super::cursor;
+use super::lookup::NAME;
+use super::store::{IndexError, destroy, open_to_read};
 
 const FILE: &str = "places.json";
 
@@ -46,10 +50,17 @@ impl Spot {
 
 /// What the file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Places {
     in_use: Spot,
     /// Whether the other one is being built; else it is of no worth.
     building: bool,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { in_use: Spot::A, building: false }
+    }
 }
 
 /// The directory of the index.
@@ -63,24 +74,21 @@ pub(super) struct Home {
 
 impl Home {
     /// Opens the directory, which is made if need be, and clears away what a kill has left there.
-    pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
-        let refused = |error: io::Error| refused(path, &error);
-        fs::create_dir_all(path).map_err(refused)?;
-        let places = match fs::read(path.join(FILE)).map(|text| serde_json::from_slice(&text)) {
-            Ok(Ok(places)) => places,
-            Ok(Err(_)) => {
-                warn!(path = %path.display(), "it is not known which index was in use; rebuilding it from the log");
-                empty(path)?;
-                Places { in_use: Spot::A, building: false }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Whatever is here was in use before there were two places, or was never put to use.
-                empty(path)?;
-                Places { in_use: Spot::A, building: false }
-            }
-            Err(error) => return Err(refused(error)),
-        };
+    ///
+    /// # Errors
+    /// When the folder is not ours, before anything in it is changed.
+    pub(super) fn open(path: &Path, store: StoreId) -> Result<Self, IndexError> {
+        let marked = check_folder(path, Some(store))?;
+        let found = read(path)?;
+        if !marked {
+            mark_folder(path, NAME, store)?;
+        }
+        let places = found.unwrap_or_default();
         let home = Self { path: path.to_owned(), places: Mutex::new(places), leaving: Mutex::default() };
+        if found.is_none() {
+            // If there is anything, nobody knows whether it was in use.
+            destroy(&home.in_use())?;
+        }
         if !places.building {
             destroy(&home.at(places.in_use.other()))?;
         }
@@ -146,19 +154,41 @@ impl Home {
     }
 }
 
-fn empty(path: &Path) -> Result<(), IndexError> {
-    let empty = || {
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                fs::remove_dir_all(entry.path())?;
-            } else {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
+/// Refuses a folder that holds anything but an index, be it of this store or of any when none is named; whether it is
+/// marked. Nothing is written.
+pub(super) fn check_folder(path: &Path, store: Option<StoreId>) -> Result<bool, IndexError> {
+    let owner = folder_owner(path, NAME)?;
+    let marked = matches!(owner, FolderOwner::Store(_));
+    let found = match owner {
+        FolderOwner::Nobody => None,
+        FolderOwner::Store(found) => Some(found),
+        FolderOwner::Unknown(found) => match read(path)? {
+            Some(places) => unmarked_store(&path.join(places.in_use.folder())),
+            None => return Err(IndexError::NotOurs { path: path.to_owned(), found }),
+        },
     };
-    empty().map_err(|error| refused(path, &error))
+    match (found, store) {
+        (Some(found), Some(expected)) if found != expected => {
+            Err(IndexError::OtherStore { path: path.to_owned(), found, expected })
+        }
+        _ => Ok(marked),
+    }
+}
+
+/// Whose index a place has in a folder that was made before folders were marked; none when that cannot be told, and it
+/// is made anew then.
+fn unmarked_store(place: &Path) -> Option<StoreId> {
+    let db = open_to_read(place).ok()?;
+    cursor::read(&db).ok()?.map(|cursor| cursor.store())
+}
+
+/// What the file says; none when it is not there, or is none of ours.
+fn read(path: &Path) -> Result<Option<Places>, IndexError> {
+    match fs::read(path.join(FILE)) {
+        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(refused(path, &error)),
+    }
 }
 
 fn refused(path: &Path, error: &io::Error) -> IndexError {

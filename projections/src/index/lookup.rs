@@ -9,7 +9,7 @@ use rocksdb::{Direction, IteratorMode, ReadOptions};
 use tracing::warn;
 
 use super::cursor;
-use super::home::Home;
+use super::home::{self, Home};
 use super::keys::{self, Number};
 use super::shared::{Db, Shared};
 use super::store::{self, IndexError};
@@ -34,9 +34,21 @@ pub struct Place {
 }
 
 impl Index {
-    /// Opens the index in this directory; makes it anew when it does not belong to this log.
+    /// Looks whether an index may be kept in this folder, be it of whatever store; nothing is written. To be asked
+    /// before anything else is made.
+    ///
+    /// # Errors
+    /// When something else is in it.
+    pub fn check_folder(path: &Path) -> Result<(), IndexError> {
+        home::check_folder(path, None).map(|_| ())
+    }
+
+    /// Opens the index in this folder; makes it anew when it has another history than this log.
+    ///
+    /// # Errors
+    /// When the folder has something else in it, or the index of another store: nothing in it is changed then.
     pub fn open(path: &Path, log: &dyn Log) -> Result<(Self, IndexWriter), ProjectionError> {
-        let home = Arc::new(Home::open(path)?);
+        let home = Arc::new(Home::open(path, log.identity().store)?);
         let place = home.in_use();
         Self::open_at(&home, &place, Use::Serving, log)
     }

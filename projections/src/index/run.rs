@@ -3,8 +3,6 @@
 //! A run is sorted in memory and becomes a whole file of the store. That takes a fraction of the time of putting the
 //! entries, which come in no order, into the store one by one.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -12,7 +10,7 @@ use std::time::{Duration, Instant};
 use rocksdb::{DB, IngestExternalFileOptions, SstFileWriter, WriteBatch};
 
 use super::shared::Db;
-use super::store::{self, IndexError};
+use super::store::{self, IndexError, RUN_FILE};
 
 /// What takes entries.
 pub(super) trait Put {
@@ -43,8 +41,6 @@ impl Put for Staged {
     }
 }
 
-/// The name of the file on its way into the store.
-const FILE: &str = "run.sst";
 const FILES_AT_FIRST_LEVEL: &str = "rocksdb.num-files-at-level0";
 /// Few enough that RocksDB does not slow writes down, which it does from 20 on.
 const FILES_MAX: u64 = 12;
@@ -155,11 +151,10 @@ impl Entries {
         places.sort_unstable_by(|a, b| {
             a.first.cmp(&b.first).then_with(|| key(a).cmp(key(b))).then(a.start.cmp(&b.start))
         });
-        let path = db.files.path.join(FILE);
+        let path = db.files.path.join(RUN_FILE);
         // What a kill left may be a file of the store by now, under two names, and must not be written over.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(IndexError::File(path, error)),
-            _ => {}
+        if let Err(error) = store::remove_file(&path) {
+            return Err(IndexError::File(path, error));
         }
         wait_for_compaction(&db.store);
         let options = store::options();
@@ -247,7 +242,7 @@ mod tests {
                 (key.to_vec(), value.to_vec())
             });
             prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), expected);
-            prop_assert!(!folder.path().join(FILE).exists());
+            prop_assert!(!folder.path().join(RUN_FILE).exists());
         }
     }
 }

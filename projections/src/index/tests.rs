@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod folders;
 mod replays;
 
 use std::collections::BTreeMap;
@@ -7,12 +8,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
-use log::{Append, Body, HashChain, Knot, LocalLog, Log, Memory, MemoryDisk, Nonce, ProcessId, Timestamp};
+use log::{
+    Append, Body, HashChain, Identity, Knot, LocalLog, Log, Memory, MemoryDisk, Nonce, ProcessId, StoreId,
+    Term, Timestamp,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{Index, Place};
 use crate::follower::Follower;
+
+const STORE: StoreId = StoreId(uuid::Uuid::from_u128(1));
 
 /// A log that grows by what a test wants, and what the index must know of it.
 struct History {
@@ -27,7 +33,12 @@ struct History {
 impl History {
     /// The seed tells the items of one history from those of another.
     fn new(seed: u8) -> Self {
-        let log = Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap());
+        Self::of_store(seed, STORE)
+    }
+
+    fn of_store(seed: u8, store: StoreId) -> Self {
+        let identity = Some(Identity { store, term: Term(1) });
+        let log = Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), identity).unwrap());
         let wallet = Ed25519Wallet::from_seed([seed; 32]);
         Self { log, wallet, last: BTreeMap::new(), ids: Vec::new(), times: Vec::new(), serial: 0 }
     }
@@ -156,7 +167,7 @@ fn an_index_of_another_history_is_made_anew() {
     };
     let first = build(5);
     first.check(&follow(&path, &first.log));
-    // Another store, longer and shorter than the first.
+    // The same store, restored from an older copy and then gone on with: longer and shorter than the first.
     for messages in [9, 1] {
         let other = build(messages);
         let index = follow(&path, &other.log);

@@ -37,7 +37,13 @@ impl JobsFile {
             }
         };
         serde_json::from_slice(&text).unwrap_or_else(|error| {
-            warn!(path = %self.path.display(), %error, "earlier jobs are forgotten: the file is damaged");
+            // It may be somebody else's file of this name.
+            let aside = self.path.with_extension("json.unreadable");
+            let kept = !aside.exists() && fs::rename(&self.path, &aside).is_ok();
+            warn!(
+                path = %self.path.display(), aside = %aside.display(), kept, %error,
+                "earlier jobs are forgotten: the file is not understood, and moved aside"
+            );
             Kept::default()
         })
     }

@@ -153,4 +153,6 @@ fn only_the_last_are_kept_and_damage_forgets_them() {
     assert_eq!((ids.len(), ids[0], ids[KEPT - 1]), (KEPT, KEPT as u64 + 3, 4));
     std::fs::write(world.folder.path().join("jobs.json"), "{").unwrap();
     assert!(Jobs::open(world.folder.path(), vec![]).list().is_empty());
+    let aside = std::fs::read(world.folder.path().join("jobs.json.unreadable"));
+    assert_eq!(aside.unwrap(), b"{", "what may be somebody else's file is gone");
 }

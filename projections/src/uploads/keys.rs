@@ -57,6 +57,17 @@ pub(super) fn part(table: Table, seq: Seq, part: Part) -> [u8; 10] {
     key
 }
 
+/// Whether a key has the form of one of these.
+pub(super) fn is_ours(key: &[u8]) -> bool {
+    let Some((letter, rest)) = key.split_first() else { return false };
+    let table = Table::ALL.into_iter().find(|table| table.letter() == *letter);
+    match table {
+        None => key == CURSOR || key == REPLAY,
+        Some(Table::Checkpoints) => rest.len() == 8,
+        Some(Table::DeadLetters | Table::Confirmed) => rest.len() == 9,
+    }
+}
+
 /// The sequence number in a key of a table.
 pub(super) fn seq(key: &[u8]) -> Option<Seq> {
     let number = key.get(1..9)?.first_chunk()?;

@@ -1,4 +1,5 @@
-//! The cursor file of earlier versions, `uploads.json`: taken over once, then deleted.
+//! The cursor file of earlier versions, `uploads.json`: taken over once, then deleted. A file of that name that is none
+//! of ours is left alone.
 
 use std::fs;
 use std::io;
@@ -25,8 +26,8 @@ pub(super) fn path(data: &Path) -> PathBuf {
     data.join("uploads.json")
 }
 
-/// Takes the position over when the store has none yet and the file belongs to this log; deletes the file in any
-/// case, but only when what it said is safe.
+/// Takes the position over when the store has none yet and the file belongs to this log; then deletes the file, when
+/// what it said is safe.
 pub(super) fn take_over(store: &UploadStore, log: &dyn Log, path: &Path) -> Result<(), ProjectionError> {
     let failed = |error: io::Error| ProjectionError::Store {
         projection: NAME,
@@ -37,10 +38,10 @@ pub(super) fn take_over(store: &UploadStore, log: &dyn Log, path: &Path) -> Resu
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
+    let Ok(file) = serde_json::from_slice::<CursorFile>(&text) else { return Ok(()) };
     if store.cursor()?.is_none() {
         let identity = log.identity().store;
-        let file = serde_json::from_slice::<CursorFile>(&text).ok();
-        let position = file.filter(|file| file.store == identity.0).map(|file| file.position);
+        let position = (file.store == identity.0).then_some(file.position);
         let fingerprint = position.map(|at| fingerprint_at(log, at)).transpose()?.flatten();
         if let (Some(position), Some(fingerprint)) = (position, fingerprint) {
             store.set_cursor_synced(&Cursor::new(identity, position, fingerprint))?;

@@ -47,14 +47,14 @@ impl Uploads {
     /// history, at most so many events are sent again without being asked.
     ///
     /// # Errors
-    /// When the store cannot be opened.
+    /// When the store cannot be opened, or the folder has something else in it.
     pub fn open(
         log: Arc<dyn Log>,
         outlets: Outlets,
         data: &Path,
         rewind_events_max: u64,
     ) -> Result<(Self, UploadsHandle), ProjectionError> {
-        let store = UploadStore::open(&data.join(NAME))?;
+        let store = UploadStore::open(&data.join(NAME), log.identity().store)?;
         let position = store.cursor()?.map(|cursor| cursor.position);
         let (state, _) = watch::channel(State { position, ..State::default() });
         let shared = Arc::new(Shared {

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use ans104::Id;
-use log::Seq;
-use rocksdb::{DB, Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
+use log::{FolderOwner, Seq, StoreId, folder_owner, mark_folder};
+use rocksdb::{DB, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -34,7 +34,12 @@ pub(super) struct UploadStore {
 type Result<T> = std::result::Result<T, ProjectionError>;
 
 impl UploadStore {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// Opens the store in a folder, which is made if need be.
+    ///
+    /// # Errors
+    /// When the folder has something else in it: nothing in it is changed then.
+    pub(super) fn open(path: &Path, store: StoreId) -> Result<Self> {
+        claim(path, store)?;
         let refused = |reason: String| ProjectionError::Store {
             projection: NAME,
             reason: format!(
@@ -43,8 +48,7 @@ impl UploadStore {
             ),
         };
         fs::create_dir_all(path).map_err(|error| refused(error.to_string()))?;
-        let db = DB::open(&rocks::options(&rocks::table(BLOCK_CACHE_BYTES), WRITE_BUFFER_BYTES, 64), path)
-            .map_err(|error| refused(error.to_string()))?;
+        let db = DB::open(&options(), path).map_err(|error| refused(error.to_string()))?;
         let store = Self { db, dead: Mutex::new(0) };
         store.count_dead()?;
         Ok(store)
@@ -248,6 +252,33 @@ impl UploadStore {
         let value = self.db.get_pinned(key).map_err(failed)?;
         value.map(|value| parsed(&value, what)).transpose()
     }
+}
+
+/// Sees to it that the folder is ours, whichever store was uploaded from it: that is for the cursor to tell.
+fn claim(path: &Path, store: StoreId) -> Result<()> {
+    let failed = |reason: String| ProjectionError::Store { projection: NAME, reason };
+    match folder_owner(path, NAME).map_err(|error| failed(error.to_string()))? {
+        FolderOwner::Store(found) if found == store => return Ok(()),
+        FolderOwner::Unknown(found) if !is_unmarked_store(path) => {
+            return Err(failed(format!(
+                "what is uploaded cannot be kept in {}, which holds {found}; set SU_DATA_DIR to a folder without \
+                 one of that name",
+                path.display()
+            )));
+        }
+        FolderOwner::Nobody | FolderOwner::Store(_) | FolderOwner::Unknown(_) => {}
+    }
+    mark_folder(path, NAME, store).map_err(|error| failed(error.to_string()))
+}
+
+/// Whether a folder is one of ours that was made before folders were marked: every key has the form of one of ours.
+fn is_unmarked_store(path: &Path) -> bool {
+    let Ok(db) = DB::open_for_read_only(&options(), path, false) else { return false };
+    db.iterator(IteratorMode::Start).all(|entry| entry.is_ok_and(|(key, _)| keys::is_ours(&key)))
+}
+
+fn options() -> Options {
+    rocks::options(&rocks::table(BLOCK_CACHE_BYTES), WRITE_BUFFER_BYTES, 64)
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>> {

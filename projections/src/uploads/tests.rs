@@ -289,6 +289,34 @@ async fn the_cursor_file_of_earlier_versions_is_taken_over_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_somebody_else_keeps_in_the_folder_is_left_as_it_is() {
+    let history = History::mixed(1, 1, 5).await;
+    let scene = Scene::new();
+    let list = scene.folder.path().join("uploads.json");
+    std::fs::write(&list, "[\"cat.jpg\"]").unwrap();
+    scene.open(&history, ANY).await.finish_and_kill().await;
+    assert_eq!(std::fs::read(&list).unwrap(), b"[\"cat.jpg\"]");
+
+    // One of ours of before folders were marked goes on.
+    let folder = scene.folder.path().join("uploads");
+    std::fs::remove_file(folder.join("QUIPU")).unwrap();
+    let before = scene.node.taken().len();
+    scene.open(&history, ANY).await.finish_and_kill().await;
+    assert_eq!(scene.node.taken().len(), before);
+    std::fs::remove_file(folder.join("QUIPU")).unwrap();
+    rocksdb::DB::open_default(&folder).unwrap().put(b"theirs", b"").unwrap();
+    let pictures = Scene::new();
+    let picture = pictures.folder.path().join("uploads/cat.jpg");
+    std::fs::create_dir(picture.parent().unwrap()).unwrap();
+    std::fs::write(&picture, "a cat").unwrap();
+    for scene in [scene, pictures] {
+        let refused = scene.refusal(&history);
+        assert!(refused.contains("SU_DATA_DIR"), "{refused}");
+        assert!(!scene.folder.path().join("uploads/QUIPU").exists());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cache_gets_one_copy_whether_it_takes_it_or_not() {
     let history = History::mixed(1, 3, 100).await;
     let mut scene = Scene::new();

@@ -31,6 +31,8 @@ impl Store {
     /// The same for the log and the index in these folders, unless that is cancelled.
     pub(super) fn open_at(log_path: &Path, index_path: &Path, progress: &Progress) -> Result<Self, Failure> {
         let started = Instant::now();
+        // Before the log is made: what is refused leaves nothing behind.
+        Index::check_folder(index_path).map_err(failed)?;
         let engine = Rocks::open(log_path, RocksOptions::default()).map_err(failed)?;
         let log: Arc<dyn Log> = Arc::new(LocalLog::open(engine, None).map_err(failed)?);
         let identity = log.identity();

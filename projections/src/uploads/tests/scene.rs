@@ -322,6 +322,12 @@ impl Scene {
         Self { folder: TempDir::new().unwrap(), node, outlets }
     }
 
+    /// Why uploads cannot be opened in the folder.
+    pub fn refusal(&self, history: &History) -> String {
+        let opened = Uploads::open(history.log.clone(), self.outlets.clone(), self.folder.path(), 0);
+        opened.err().expect("it is refused").to_string()
+    }
+
     pub async fn open(&self, history: &History, rewind_events_max: u64) -> Running {
         let (log, data) = (history.log.clone(), self.folder.path());
         let (uploads, handle) = Uploads::open(log, self.outlets.clone(), data, rewind_events_max).unwrap();

@@ -1,0 +1,228 @@
+//! Whose a folder is, before anything is kept in it.
+//!
+//! A setting may name the folder of another program, or one with somebody's own files. So a folder is looked at before
+//! a byte is written to it, and used only if nothing is in it or if it has our mark: the file `QUIPU`, whose one line says
+//! what is kept there and of which store (`quipu index 1b4e28ba-2fa1-11d2-883f-0016d3cca427`).
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::contract::StoreId;
+
+const FILE: &str = "QUIPU";
+/// The mark on its way into place; alone in a folder it is what a kill has left of the first one.
+const FRESH: &str = "QUIPU.new";
+const PROGRAM: &str = "quipu";
+/// What an empty file system has in its root, on some systems.
+const LOST_AND_FOUND: &str = "lost+found";
+/// More names than these are not read: a folder with so many is not empty.
+const NAMES_MAX: usize = 10_000;
+/// No mark is longer.
+const MARK_BYTES_MAX: u64 = 256;
+/// How many names an error shows.
+const NAMES_SHOWN: usize = 3;
+
+/// Whose a folder is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FolderOwner {
+    /// Nobody's: it is missing or empty.
+    Nobody,
+    /// Ours, for what was asked, of this store.
+    Store(StoreId),
+    /// It has no mark, or one for something else.
+    Unknown(FolderContents),
+}
+
+/// What is in a folder that is not ours, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderContents {
+    names: Vec<OsString>,
+    /// What our own mark says is kept there.
+    marked_for: Option<String>,
+}
+
+/// Why a folder could not be looked at or marked.
+#[derive(Debug, Error)]
+#[error("{}: {error}", .path.display())]
+pub struct FolderError {
+    /// The folder or file.
+    pub path: PathBuf,
+    /// What the system says.
+    #[source]
+    pub error: io::Error,
+}
+
+/// What is kept in a folder, and of which store.
+struct Mark {
+    holds: String,
+    store: StoreId,
+}
+
+impl Mark {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let (program, holds, store) = (words.next()?, words.next()?, words.next()?);
+        let store = StoreId(Uuid::parse_str(store).ok()?);
+        (program == PROGRAM && words.next().is_none()).then(|| Self { holds: holds.to_owned(), store })
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{PROGRAM} {} {}", self.holds, self.store)
+    }
+}
+
+/// Looks whose a folder is in which `holds` shall be kept (a word, such as `index`). Nothing is written.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn folder_owner(folder: &Path, holds: &str) -> Result<FolderOwner, FolderError> {
+    let names = names(folder).map_err(|error| refused(folder, error))?;
+    if names.is_empty() || names == [FRESH] {
+        return Ok(FolderOwner::Nobody);
+    }
+    let path = folder.join(FILE);
+    let mark = if names.iter().any(|name| name == FILE) { read(&path) } else { Ok(None) };
+    Ok(match mark.map_err(|error| refused(&path, error))? {
+        Some(mark) if mark.holds == holds => FolderOwner::Store(mark.store),
+        mark => FolderOwner::Unknown(FolderContents { names, marked_for: mark.map(|mark| mark.holds) }),
+    })
+}
+
+/// Marks a folder as ours, which is made if it is missing; on disk when this returns.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn mark_folder(folder: &Path, holds: &str, store: StoreId) -> Result<(), FolderError> {
+    let mark = Mark { holds: holds.to_owned(), store };
+    let write = || {
+        fs::create_dir_all(folder)?;
+        let fresh = folder.join(FRESH);
+        let mut file = File::create(&fresh)?;
+        file.write_all(mark.to_string().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(fresh, folder.join(FILE))?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|error| refused(folder, error))
+}
+
+impl FolderContents {
+    /// Whether a file or folder of this name is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|found| found == name)
+    }
+}
+
+impl fmt::Display for FolderContents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(holds) = &self.marked_for {
+            return write!(f, "the {holds} of a node, by its file {FILE}");
+        }
+        if self.has("CURRENT")
+            && self.names.iter().any(|name| name.to_string_lossy().starts_with("MANIFEST-"))
+        {
+            return write!(f, "a RocksDB store without our mark, as the existing ao scheduler keeps them");
+        }
+        let shown: Vec<_> =
+            self.names.iter().take(NAMES_SHOWN).map(|name| name.to_string_lossy().into_owned()).collect();
+        let shown = shown.join(", ");
+        match self.names.len() {
+            1 => write!(f, "a file that is not ours: {shown}"),
+            count if count <= NAMES_SHOWN => write!(f, "{count} files that are not ours: {shown}"),
+            count if count >= NAMES_MAX => {
+                write!(f, "{NAMES_MAX} files or more that are not ours: {shown}, …")
+            }
+            count => write!(f, "{count} files that are not ours: {shown}, …"),
+        }
+    }
+}
+
+/// The mark in a file; none when it is another file of this name.
+fn read(path: &Path) -> io::Result<Option<Mark>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(MARK_BYTES_MAX).read_to_end(&mut text)?;
+    Ok(str::from_utf8(&text).ok().and_then(Mark::parse))
+}
+
+/// The names in a folder, in order; none when it is missing.
+fn names(folder: &Path) -> io::Result<Vec<OsString>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        if name != LOST_AND_FOUND {
+            names.push(name);
+        }
+        if names.len() >= NAMES_MAX {
+            break;
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn refused(path: &Path, error: io::Error) -> FolderError {
+    FolderError { path: path.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    const STORE: StoreId = StoreId(Uuid::from_u128(7));
+
+    #[test]
+    fn a_folder_is_ours_by_its_mark_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("deep/index");
+        assert_eq!(folder_owner(&folder, "index").unwrap(), FolderOwner::Nobody);
+        fs::create_dir_all(folder.join(LOST_AND_FOUND)).unwrap();
+        // What a kill leaves of the first mark.
+        fs::write(folder.join(FRESH), "quip").unwrap();
+        assert_eq!(folder_owner(&folder, "index").unwrap(), FolderOwner::Nobody);
+        mark_folder(&folder, "index", STORE).unwrap();
+        assert_eq!(folder_owner(&folder, "index").unwrap(), FolderOwner::Store(STORE));
+        fs::write(folder.join("more"), "").unwrap();
+        assert_eq!(folder_owner(&folder, "index").unwrap(), FolderOwner::Store(STORE));
+        let FolderOwner::Unknown(other) = folder_owner(&folder, "log").unwrap() else {
+            panic!("it is for the index")
+        };
+        assert_eq!(other.to_string(), "the index of a node, by its file QUIPU");
+        let file = folder.join("more");
+        assert_eq!(folder_owner(&file, "log").unwrap_err().path, file);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let found = |names: &[&str]| {
+            let folder = tempfile::tempdir_in(root.path()).unwrap();
+            names
+                .iter()
+                .for_each(|name| fs::write(folder.path().join(name), "quipu of another kind").unwrap());
+            match folder_owner(folder.path(), "index").unwrap() {
+                FolderOwner::Unknown(contents) => contents.to_string(),
+                owner => panic!("{owner:?}"),
+            }
+        };
+        assert_eq!(found(&["notes.txt"]), "a file that is not ours: notes.txt");
+        assert_eq!(found(&["b", "a"]), "2 files that are not ours: a, b");
+        assert_eq!(found(&["d", "c", "b", "a"]), "4 files that are not ours: a, b, c, …");
+        assert_eq!(found(&[FILE]), "a file that is not ours: QUIPU");
+        assert!(found(&["CURRENT", "MANIFEST-000005", "000004.log"]).contains("RocksDB"));
+    }
+}
