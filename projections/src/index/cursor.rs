@@ -7,8 +7,8 @@ use rocksdb::DB;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::error::IndexError;
 use super::keys;
-use super::store::IndexError;
 use crate::marks::{fingerprint, fingerprint_text};
 use crate::projection::ProjectionError;
 

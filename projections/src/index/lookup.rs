@@ -9,14 +9,13 @@ use rocksdb::{Direction, IteratorMode, ReadOptions};
 use tracing::warn;
 
 use super::cursor;
-use super::home::{self, Home};
+use super::db::{self, Db};
+use super::error::IndexError;
+use super::folder::{self, IndexFolder};
 use super::keys::{self, Number};
-use super::shared::{Db, Shared};
-use super::store::{self, IndexError};
+use super::shared::Shared;
 use super::writer::{IndexWriter, Use};
 use crate::projection::ProjectionError;
-
-pub(super) const NAME: &str = "index";
 
 /// Answers where an id is and which nonce a time falls on. Each call takes microseconds and may touch the disk.
 #[derive(Clone)]
@@ -40,7 +39,7 @@ impl Index {
     /// # Errors
     /// When something else is in it.
     pub fn check_folder(path: &Path) -> Result<(), IndexError> {
-        home::check_folder(path, None).map(|_| ())
+        folder::check_folder(path, None).map(|_| ())
     }
 
     /// Opens the index in this folder; makes it anew when it has another history than this log.
@@ -48,37 +47,36 @@ impl Index {
     /// # Errors
     /// When the folder has something else in it, or the index of another store: nothing in it is changed then.
     pub fn open(path: &Path, log: &dyn Log) -> Result<(Self, IndexWriter), ProjectionError> {
-        let home = Arc::new(Home::open(path, log.identity().store)?);
-        let place = home.in_use();
-        Self::open_at(&home, &place, Use::Serving, log)
+        let folder = Arc::new(IndexFolder::open(path, log.identity().store)?);
+        let place = folder.in_use();
+        Self::open_at(&folder, &place, Use::Serving, log)
     }
 
     /// Opens the index that is being built beside the one in use, which goes on if it belongs to this log.
     pub(super) fn open_fresh(
-        home: &Arc<Home>,
+        folder: &Arc<IndexFolder>,
         log: &dyn Log,
     ) -> Result<(Self, IndexWriter), ProjectionError> {
-        let place = home.building()?;
-        Self::open_at(home, &place, Use::Building, log)
+        let place = folder.building()?;
+        Self::open_at(folder, &place, Use::Building, log)
     }
 
     fn open_at(
-        home: &Arc<Home>,
+        folder: &Arc<IndexFolder>,
         place: &Path,
         purpose: Use,
         log: &dyn Log,
     ) -> Result<(Self, IndexWriter), ProjectionError> {
-        let mut db = store::open(place)?;
+        let mut db = db::open(place)?;
         if cursor::is_foreign(&db, log)? {
             warn!(path = %place.display(), "the index belongs to another history; rebuilding it from the log");
             drop(db);
-            store::destroy(place)?;
-            db = store::open(place)?;
+            db::destroy(place)?;
+            db = db::open(place)?;
         }
-        let shared = Shared::new(Db::new(db, place.to_owned()), home.clone());
-        let index = Self { shared: Arc::new(shared) };
-        let writer = IndexWriter::new(purpose, index.clone(), log.identity().store)?;
-        Ok((index, writer))
+        let shared = Arc::new(Shared::new(Db::new(db, place.to_owned()), folder.clone()));
+        let writer = IndexWriter::new(purpose, shared.clone(), log.identity().store)?;
+        Ok((Self { shared }, writer))
     }
 
     /// Where in this process the message or assignment with this id is.
@@ -128,24 +126,5 @@ impl Index {
         let Some(number) = db.number(process)? else { return Ok(None) };
         let value = db.store.get_pinned(keys::deep_hash(number, hash))?;
         Ok(value.map(|value| Place { process, nonce: keys::trailing_nonce(&value) }))
-    }
-}
-
-impl Db {
-    pub(super) fn number(&self, process: ProcessId) -> Result<Option<Number>, IndexError> {
-        if let Some(number) = self.numbers.get(&process) {
-            return Ok(Some(number));
-        }
-        let Some(value) = self.store.get_pinned(keys::process(process))? else { return Ok(None) };
-        let number = keys::trailing_number(&value).ok_or(IndexError::Damaged("a process's number"))?;
-        self.numbers.insert(process, number);
-        Ok(Some(number))
-    }
-
-    fn process(&self, number: Number) -> Result<ProcessId, IndexError> {
-        let damaged = IndexError::Damaged("a process's id");
-        let Some(value) = self.store.get_pinned(keys::number(number))? else { return Err(damaged) };
-        let bytes = <[u8; 32]>::try_from(value.as_ref()).map_err(|_| damaged)?;
-        Ok(Id::from_bytes(bytes).into())
     }
 }

@@ -10,11 +10,12 @@ use log::{EventRef, Kind, Log, Nonce, ProcessId, Seq};
 use rocksdb::{WriteBatch, WriteOptions};
 use tokio::sync::Notify;
 
-use super::lookup::{Index, NAME};
-use super::shared::{Db, Handover};
-use super::store::IndexError;
+use super::db::Db;
+use super::error::IndexError;
+use super::lookup::Index;
+use super::shared::{FreshIndex, Handover};
 use super::writer::IndexWriter;
-use super::{cursor, entries};
+use super::{NAME, cursor, entries};
 use crate::follower::Follower;
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, Replay, ReplayScope};
@@ -41,7 +42,7 @@ impl IndexReplay {
 
     fn whole(&self, progress: &Progress) -> Result<(), ProjectionError> {
         progress.enter("waiting for readers");
-        while self.index.shared.home.is_leaving() {
+        while self.index.shared.folder.is_leaving() {
             progress.go_on()?;
             thread::sleep(LOOK_EVERY / 10);
         }
@@ -49,7 +50,8 @@ impl IndexReplay {
         let (fresh, follower) = self.build(progress)?;
         progress.enter("putting it to use");
         let (done, handed_over) = mpsc::channel();
-        *self.index.shared.handover() = Some(Handover { fresh, follower: Box::new(follower), done });
+        let fresh = Box::new(Built { fresh, follower });
+        *self.index.shared.handover() = Some(Handover { fresh, done });
         self.wake.notify_one();
         loop {
             match handed_over.recv_timeout(LOOK_EVERY) {
@@ -73,7 +75,7 @@ impl IndexReplay {
         &self,
         progress: &Progress,
     ) -> Result<(Index, Follower<IndexWriter>), ProjectionError> {
-        let (fresh, writer) = Index::open_fresh(&self.index.shared.home, self.log.as_ref())?;
+        let (fresh, writer) = Index::open_fresh(&self.index.shared.folder, self.log.as_ref())?;
         let mut follower = Follower::new(writer, self.log.clone());
         loop {
             if let Err(cancelled) = progress.go_on() {
@@ -162,6 +164,24 @@ impl Replay for IndexReplay {
 
     fn replay(&self, scope: &ReplayScope, progress: &Progress) -> Result<(), ProjectionError> {
         if scope.is_whole() { self.whole(progress) } else { self.partial(scope, progress) }
+    }
+}
+
+/// An index that was built, and what brings it further.
+struct Built {
+    fresh: Index,
+    follower: Follower<IndexWriter>,
+}
+
+impl FreshIndex for Built {
+    fn catch_up(&mut self, position: Option<Seq>) -> Result<Arc<Db>, ProjectionError> {
+        while self.follower.position().last() < position {
+            if self.follower.step()? == 0 {
+                return Err(store_error("the fresh index cannot get what the old one has"));
+            }
+        }
+        self.follower.projection().settle()?;
+        Ok(self.fresh.shared.db())
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rocksdb::{DB, IngestExternalFileOptions, SstFileWriter, WriteBatch};
 
-use super::shared::Db;
-use super::store::{self, IndexError, RUN_FILE};
+use super::db::{self, Db, RUN_FILE};
+use super::error::IndexError;
 
 /// What takes entries.
 pub(super) trait Put {
@@ -153,11 +153,11 @@ impl Entries {
         });
         let path = db.files.path.join(RUN_FILE);
         // What a kill left may be a file of the store by now, under two names, and must not be written over.
-        if let Err(error) = store::remove_file(&path) {
+        if let Err(error) = db::remove_file(&path) {
             return Err(IndexError::File(path, error));
         }
         wait_for_compaction(&db.store);
-        let options = store::options();
+        let options = db::options();
         let mut file = SstFileWriter::create(&options);
         file.open(&path)?;
         let mut rest = places.iter().peekable();
@@ -221,7 +221,7 @@ mod tests {
         #[test]
         fn the_store_has_the_last_entry_of_each_key(steps in steps()) {
             let folder = TempDir::new().unwrap();
-            let db = Arc::new(Db::new(store::open(folder.path()).unwrap(), folder.path().to_owned()));
+            let db = Arc::new(Db::new(db::open(folder.path()).unwrap(), folder.path().to_owned()));
             let (mut run, mut expected) = (Run::default(), BTreeMap::new());
             for (entries, completed, settled) in steps {
                 run.begin();

@@ -1,19 +1,19 @@
 //! The side of the index that its follower writes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ans104::Id;
 use log::{EventRef, Kind, Log, ProcessId, Seq, StoreId};
 use rocksdb::{DB, Direction, IteratorMode, WriteBatch, WriteOptions};
 
+use super::NAME;
 use super::cursor::{self, Cursor};
 use super::entries;
+use super::error::IndexError;
 use super::keys::{self, Number};
-use super::lookup::{Index, NAME};
 use super::run::{Put, Run, Staged};
-use super::shared::Handover;
-use super::store::IndexError;
-use crate::follower::Follower;
+use super::shared::{FreshIndex, Handover, Shared};
 use crate::marks::fingerprint_text;
 use crate::projection::{BatchLimit, Projection, ProjectionError};
 
@@ -32,7 +32,7 @@ const BUILDING: &str = "index_rebuild";
 /// The index as a projection: written by one follower, read through [`Index`].
 pub struct IndexWriter {
     name: &'static str,
-    index: Index,
+    shared: Arc<Shared>,
     store: StoreId,
     /// The number that the next new process gets: with the batch, and without it.
     next_number: u32,
@@ -49,8 +49,8 @@ pub struct IndexWriter {
 }
 
 impl IndexWriter {
-    pub(super) fn new(purpose: Use, index: Index, store: StoreId) -> Result<Self, IndexError> {
-        let next_number = next_number(&index.shared.db().store)?;
+    pub(super) fn new(purpose: Use, shared: Arc<Shared>, store: StoreId) -> Result<Self, IndexError> {
+        let next_number = next_number(&shared.db().store)?;
         let (name, staged) = match purpose {
             Use::Serving => (NAME, Staged::Batch(WriteBatch::default())),
             Use::Building => (BUILDING, Staged::Run(Run::default())),
@@ -59,7 +59,7 @@ impl IndexWriter {
         write_options.disable_wal(true);
         Ok(Self {
             name,
-            index,
+            shared,
             store,
             next_number,
             committed_next_number: next_number,
@@ -78,7 +78,7 @@ impl IndexWriter {
         if let Some(number) = given {
             return Ok(*number);
         }
-        if let Some(number) = self.index.shared.db().number(process)? {
+        if let Some(number) = self.shared.db().number(process)? {
             return Ok(number);
         }
         let number = Number(self.next_number);
@@ -91,26 +91,20 @@ impl IndexWriter {
 
     /// Puts a fresh index to use if one waits for it. Should that fail the old one goes on as if nothing had been.
     fn take_over(&mut self) {
-        let Some(handover) = self.index.shared.handover().take() else { return };
-        let Handover { fresh, follower, done } = handover;
-        let result = self.put_to_use(&fresh, *follower);
+        let Some(handover) = self.shared.handover().take() else { return };
+        let Handover { fresh, done } = handover;
+        let result = self.put_to_use(fresh);
         // Whoever handed it over may have gone; then nobody needs to know.
         let _ = done.send(result);
     }
 
-    fn put_to_use(&mut self, fresh: &Index, mut follower: Follower<Self>) -> Result<(), ProjectionError> {
-        let own = cursor::read(&self.index.shared.db().store)?.map(|cursor| cursor.position);
+    fn put_to_use(&mut self, mut fresh: Box<dyn FreshIndex>) -> Result<(), ProjectionError> {
         // What is read by now must not vanish: the fresh one needs all that the old one has.
-        while follower.position().last() < own {
-            if follower.step()? == 0 {
-                return Err(self.store_error("the fresh index cannot get what the old one has".to_owned()));
-            }
-        }
-        follower.projection().settle()?;
-        let db = fresh.shared.db();
+        let own = cursor::read(&self.shared.db().store)?.map(|cursor| cursor.position);
+        let db = fresh.catch_up(own)?;
         let next_number = next_number(&db.store)?;
-        self.index.shared.home.put_to_use()?;
-        self.index.shared.replace(db);
+        self.shared.folder.put_to_use()?;
+        self.shared.replace(db);
         self.next_number = next_number;
         self.committed_next_number = next_number;
         Ok(())
@@ -119,7 +113,7 @@ impl IndexWriter {
     /// Puts into the store, and on disk, what an index that is being built still has in memory.
     pub(super) fn settle(&mut self) -> Result<(), IndexError> {
         if let Staged::Run(run) = &mut self.staged {
-            run.hand_over(&self.index.shared.db())?;
+            run.hand_over(&self.shared.db())?;
             run.wait()?;
             self.unsettled_numbers.clear();
             self.numbers_handed_over.clear();
@@ -146,9 +140,9 @@ impl Projection for IndexWriter {
             run.forget();
             self.unsettled_numbers.clear();
             self.numbers_handed_over.clear();
-            self.committed_next_number = next_number(&self.index.shared.db().store)?;
+            self.committed_next_number = next_number(&self.shared.db().store)?;
         }
-        Ok(cursor::read(&self.index.shared.db().store)?.map(|cursor| cursor.position))
+        Ok(cursor::read(&self.shared.db().store)?.map(|cursor| cursor.position))
     }
 
     fn begin(&mut self) -> Result<(), ProjectionError> {
@@ -177,7 +171,7 @@ impl Projection for IndexWriter {
         self.staged.put_entry(keys::CURSOR, &cursor);
         match &mut self.staged {
             Staged::Batch(batch) => {
-                let db = self.index.shared.db();
+                let db = self.shared.db();
                 db.store.write_opt(std::mem::take(batch), &self.write_options).map_err(IndexError::Store)?;
                 for (process, number) in self.staged_numbers.drain() {
                     db.numbers.insert(process, number);
@@ -186,7 +180,7 @@ impl Projection for IndexWriter {
             Staged::Run(run) => {
                 self.unsettled_numbers.extend(self.staged_numbers.drain());
                 if run.complete() {
-                    run.hand_over(&self.index.shared.db())?;
+                    run.hand_over(&self.shared.db())?;
                     self.numbers_handed_over = std::mem::take(&mut self.unsettled_numbers);
                 }
             }

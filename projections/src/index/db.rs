@@ -1,81 +1,88 @@
-//! The RocksDB store of the index: how it is opened, and its errors.
+//! The RocksDB store of the index: how it is opened and emptied, and the numbers of its processes.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use log::{FolderContents, FolderError, StoreId};
+use ans104::Id;
+use log::ProcessId;
+use quick_cache::sync::Cache;
 use rocksdb::{DB, DBCompressionType, ErrorKind, Options};
-use thiserror::Error;
 use tracing::warn;
 
-use crate::projection::ProjectionError;
+use super::error::IndexError;
+use super::keys::{self, Number};
 use crate::rocks;
 
-/// Why the index did not answer. It is derived: deleting its directory and starting again always mends it.
-#[derive(Debug, Error)]
-pub enum IndexError {
-    /// The store could not be opened.
-    #[error("the index at {path} cannot be opened: {reason}; it may be deleted, it is rebuilt from the log")]
-    Open {
-        /// Where it is.
-        path: PathBuf,
-        /// What RocksDB or the file system said.
-        reason: String,
-    },
-    /// The folder is not one that an index may be kept in; nothing in it was touched.
-    #[error(
-        "the index cannot be kept in {path}, which holds {found}; set SU_INDEX_DB_DIR to a folder that is empty or \
-         missing"
-    )]
-    NotOurs {
-        /// The folder.
-        path: PathBuf,
-        /// What is in it.
-        found: FolderContents,
-    },
-    /// The folder has the index of another log; nothing in it was touched.
-    #[error(
-        "the folder {path} has the index of store {found}, and this log is store {expected}; set SU_INDEX_DB_DIR to \
-         another folder, or delete this one if nobody needs it: the index is rebuilt from the log"
-    )]
-    OtherStore {
-        /// The folder.
-        path: PathBuf,
-        /// Whose index is there.
-        found: StoreId,
-        /// Whose it should be.
-        expected: StoreId,
-    },
-    /// The folder could not be looked at or marked.
-    #[error("the folder of the index cannot be used: {0}")]
-    Folder(#[from] FolderError),
-    /// The store could not be read or written.
-    #[error("the index cannot be used: {0}")]
-    Store(#[from] rocksdb::Error),
-    /// A file could not be made ready.
-    #[error("{}: {}", .0.display(), .1)]
-    File(PathBuf, #[source] io::Error),
-    /// The system gives no thread to write with.
-    #[error("a thread that writes the index cannot be started: {0}")]
-    Thread(io::Error),
-    /// A value does not have the form that the index writes.
-    #[error("the index is damaged at {0}; delete its directory, it is rebuilt from the log")]
-    Damaged(&'static str),
-}
-
-impl From<IndexError> for ProjectionError {
-    fn from(error: IndexError) -> Self {
-        ProjectionError::Store { projection: super::lookup::NAME, reason: error.to_string() }
-    }
-}
-
+/// How many processes' numbers are kept in memory.
+const NUMBERS_CACHED: usize = 10_000;
 /// The name of a file of sorted entries on its way into the store.
 pub(super) const RUN_FILE: &str = "run.sst";
 /// Small, so that little is applied again after a crash: about 60,000 events.
 const WRITE_BUFFER_BYTES: usize = 8 << 20;
 const BLOCK_CACHE_BYTES: usize = 32 << 20;
 
+/// A store with what is only true of it: its processes have numbers of their own.
+pub(super) struct Db {
+    // Dropped in this order: the files go after the store is closed.
+    pub(super) store: DB,
+    pub(super) numbers: Cache<ProcessId, Number>,
+    pub(super) files: Files,
+}
+
+/// The files of a store.
+pub(super) struct Files {
+    pub(super) path: PathBuf,
+    retired: AtomicBool,
+    /// Dropped after the files are deleted.
+    token: Arc<()>,
+}
+
+impl Files {
+    /// Has them deleted when the last reader of the store lets go of it. The token is gone after that.
+    pub(super) fn retire(&self) -> &Arc<()> {
+        self.retired.store(true, Ordering::Relaxed);
+        &self.token
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        if self.retired.load(Ordering::Relaxed)
+            && let Err(error) = destroy(&self.path)
+        {
+            warn!(%error, "the old index is not deleted; the next start does it");
+        }
+    }
+}
+
+impl Db {
+    pub(super) fn new(store: DB, path: PathBuf) -> Self {
+        let files = Files { path, retired: AtomicBool::new(false), token: Arc::default() };
+        Self { store, numbers: Cache::new(NUMBERS_CACHED), files }
+    }
+
+    pub(super) fn number(&self, process: ProcessId) -> Result<Option<Number>, IndexError> {
+        if let Some(number) = self.numbers.get(&process) {
+            return Ok(Some(number));
+        }
+        let Some(value) = self.store.get_pinned(keys::process(process))? else { return Ok(None) };
+        let number = keys::trailing_number(&value).ok_or(IndexError::Damaged("a process's number"))?;
+        self.numbers.insert(process, number);
+        Ok(Some(number))
+    }
+
+    pub(super) fn process(&self, number: Number) -> Result<ProcessId, IndexError> {
+        let damaged = IndexError::Damaged("a process's id");
+        let Some(value) = self.store.get_pinned(keys::number(number))? else { return Err(damaged) };
+        let bytes = <[u8; 32]>::try_from(value.as_ref()).map_err(|_| damaged)?;
+        Ok(Id::from_bytes(bytes).into())
+    }
+}
+
+/// Opens the store in a folder, which is made if need be; one that is damaged is made anew.
 pub(super) fn open(path: &Path) -> Result<DB, IndexError> {
     let refused = |reason: String| IndexError::Open { path: path.to_owned(), reason };
     fs::create_dir_all(path).map_err(|error| refused(error.to_string()))?;

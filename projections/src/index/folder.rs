@@ -18,9 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use log::{FolderOwner, StoreId, folder_owner, mark_folder};
 use serde::{Deserialize, Serialize};
 
-use super::cursor;
-use super::lookup::NAME;
-use super::store::{IndexError, destroy, open_to_read};
+use super::db::{destroy, open_to_read};
+use super::error::IndexError;
+use super::{NAME, cursor};
 
 const FILE: &str = "places.json";
 
@@ -65,14 +65,14 @@ impl Default for Places {
 
 /// The directory of the index.
 #[derive(Debug)]
-pub(super) struct Home {
+pub(super) struct IndexFolder {
     path: PathBuf,
     places: Mutex<Places>,
     /// Lives as long as the files of a place that is not in use any more.
     leaving: Mutex<Weak<()>>,
 }
 
-impl Home {
+impl IndexFolder {
     /// Opens the directory, which is made if need be, and clears away what a kill has left there.
     ///
     /// # Errors
@@ -84,16 +84,16 @@ impl Home {
             mark_folder(path, NAME, store)?;
         }
         let places = found.unwrap_or_default();
-        let home = Self { path: path.to_owned(), places: Mutex::new(places), leaving: Mutex::default() };
+        let folder = Self { path: path.to_owned(), places: Mutex::new(places), leaving: Mutex::default() };
         if found.is_none() {
             // If there is anything, nobody knows whether it was in use.
-            destroy(&home.in_use())?;
+            destroy(&folder.in_use())?;
         }
         if !places.building {
-            destroy(&home.at(places.in_use.other()))?;
+            destroy(&folder.at(places.in_use.other()))?;
         }
-        home.write(places)?;
-        Ok(home)
+        folder.write(places)?;
+        Ok(folder)
     }
 
     /// The place in use.
