@@ -223,7 +223,10 @@ impl Jobs {
         let thread = {
             let progress = progress.clone();
             let thread = thread::Builder::new().name(format!("job {id}"));
-            thread.spawn(move || running::run(&jobs, id, replay.as_ref(), &scope, &progress))
+            thread.spawn(move || {
+                let result = running::run(replay.as_ref(), &scope, &progress, || jobs.note());
+                jobs.ended(id, result);
+            })
         };
         let thread = thread.map_err(JobError::Thread)?;
         info!(job = id, projection = %job.projection, "replaying");

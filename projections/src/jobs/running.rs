@@ -1,23 +1,28 @@
-//! The thread of a job: it waits for another one, which does the work, and notes now and then how far that is.
+//! The thread of a job: it does the work, and another one notes now and then how far that is.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use super::Jobs;
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, Replay, ReplayScope};
 
 /// What is done again at most, when a part is resumed after a kill.
 const NOTE_EVERY: Duration = Duration::from_secs(2);
 
-pub(super) fn run(jobs: &Jobs, id: u64, replay: &dyn Replay, scope: &ReplayScope, progress: &Progress) {
+/// Replays on this thread, and returns when that has ended, however it has.
+pub(super) fn run(
+    replay: &dyn Replay,
+    scope: &ReplayScope,
+    progress: &Progress,
+    note: impl Fn() + Send,
+) -> Result<(), ProjectionError> {
     let (end, ended) = mpsc::channel::<()>();
     let result = thread::scope(|threads| {
         threads.spawn(move || {
             while ended.recv_timeout(NOTE_EVERY) == Err(RecvTimeoutError::Timeout) {
-                jobs.note();
+                note();
             }
         });
         // A replay that panics is a failed job, and nothing worse.
@@ -26,5 +31,5 @@ pub(super) fn run(jobs: &Jobs, id: u64, replay: &dyn Replay, scope: &ReplayScope
         result
     });
     let panicked = || ProjectionError::Store { projection: replay.name(), reason: "it panicked".to_owned() };
-    jobs.ended(id, result.unwrap_or_else(|_| Err(panicked())));
+    result.unwrap_or_else(|_| Err(panicked()))
 }

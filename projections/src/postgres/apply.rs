@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::{AssertSqlSafe, PgConnection, query};
 
 use super::connect::{failed, in_time};
-use super::copy::Rows;
+use super::copy::copy;
 use super::lanes::Lanes;
 use super::rows::{Staged, Totals};
 use crate::projection::ProjectionError;
@@ -39,24 +39,6 @@ pub(super) async fn insert_side_by_side(
         totals(connection, home, store, counts).await
     };
     tokio::try_join!(lanes.fill(home, [assignments, tags, processes]), here).map(|_| ())
-}
-
-pub(super) async fn copy(
-    connection: &mut PgConnection,
-    home: &str,
-    rows: &mut Rows,
-) -> Result<(), ProjectionError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let statement = rows.statement(home);
-    in_time(async {
-        let mut copy = connection.copy_in_raw(&statement).await?;
-        copy.send(rows.message()).await?;
-        copy.finish().await
-    })
-    .await
-    .map(|_| ())
 }
 
 async fn owners(

@@ -1,5 +1,10 @@
 //! The binary form of COPY, as Postgres documents it: the quickest way in.
 
+use sqlx::PgConnection;
+
+use super::connect::in_time;
+use crate::projection::ProjectionError;
+
 /// Rows of one table, ready to be sent.
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -91,4 +96,23 @@ impl Row<'_> {
             None => self.null(),
         }
     }
+}
+
+/// Sends all rows to their table in a schema.
+pub(super) async fn copy(
+    connection: &mut PgConnection,
+    home: &str,
+    rows: &mut Rows,
+) -> Result<(), ProjectionError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let statement = rows.statement(home);
+    in_time(async {
+        let mut copy = connection.copy_in_raw(&statement).await?;
+        copy.send(rows.message()).await?;
+        copy.finish().await
+    })
+    .await
+    .map(|_| ())
 }

@@ -7,10 +7,10 @@ use futures_util::future::try_join_all;
 use log::{Seq, StoreId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use super::PostgresOptions;
 use super::connect::{REBUILD_LOCK_ATTEMPTS, connect, failed, home, in_time, lock};
-use super::copy::Rows;
+use super::copy::{Rows, copy};
 use super::rows::signed;
-use super::{PostgresOptions, apply};
 use crate::projection::ProjectionError;
 
 /// The tables of the lanes; more lanes than these would have nothing to do.
@@ -66,7 +66,7 @@ impl Lanes {
         let fill = async |(connection, tables): (&mut PgConnection, Vec<&mut Rows>)| {
             let mut transaction = in_time(connection.begin()).await?;
             for rows in tables {
-                apply::copy(&mut transaction, home, rows).await?;
+                copy(&mut transaction, home, rows).await?;
             }
             in_time(transaction.commit()).await
         };

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::NAME;
+use super::blocking::blocking;
 use super::piece::{DeadLetter, Job, Piece};
-use super::runner::blocking;
 use super::sender::Verdict;
 use super::shared::Shared;
 use crate::position::Position;

@@ -11,9 +11,9 @@ use ans104::Id;
 use log::{Log, Nonce, ProcessId, ReadError};
 use tokio::time::timeout;
 
+use super::blocking::blocking;
 use super::handle::{ENOUGH, UploadsHandle};
 use super::piece::{Job, Part, Piece};
-use super::runner::blocking;
 use super::sender::Verdict;
 use crate::projection::ProjectionError;
 

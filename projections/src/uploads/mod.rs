@@ -6,21 +6,23 @@
 //! in a small RocksDB with a write-ahead log and without syncs: after a power cut some is sent again, which is
 //! harmless, for the upload node knows items by their ids.
 
-mod cache;
-mod cursor;
-mod handle;
-mod keys;
-mod legacy;
-mod missing;
+mod blocking;
 mod outlet;
 mod piece;
-mod reading;
-mod replay;
-mod shared;
-mod runner;
-mod sender;
+mod keys;
+mod cursor;
 mod store;
+mod legacy;
+mod reconcile;
+mod cache;
+mod sender;
+mod shared;
+mod handle;
+mod missing;
+mod replay;
 mod window;
+mod reading;
+mod runner;
 
 pub use handle::{Retried, UploadsHandle};
 pub use missing::{Missing, Outcome, Search, Searched};

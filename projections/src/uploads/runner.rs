@@ -16,11 +16,13 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{error, info};
 
-use super::cursor::{Cursor, reconcile};
+use super::blocking::blocking;
+use super::cursor::Cursor;
 use super::handle::UploadsHandle;
 use super::outlet::Outlets;
 use super::piece::Job;
 use super::reading::{Read, load, read};
+use super::reconcile::reconcile;
 use super::sender::{LAST_RETRY, Sender};
 use super::shared::{Rebuild, Shared};
 use super::store::UploadStore;
@@ -302,12 +304,4 @@ impl Following {
         self.shared.beyond.store(self.window.done_beyond(), Ordering::Relaxed);
         self.shared.publish(self.window.lacks_since(), None);
     }
-}
-
-/// Does what may wait for the disk on a thread made for it.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ProjectionError> + Send + 'static,
-) -> Result<T, ProjectionError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(ProjectionError::Store { projection: NAME, reason: error.to_string() }))
 }
