@@ -13,37 +13,37 @@ use crate::projection::ProjectionError;
 /// Sends all rows of a batch.
 pub(super) async fn insert(
     connection: &mut PgConnection,
-    home: &str,
+    schema: &str,
     store: &str,
     staged: &mut Staged,
 ) -> Result<(), ProjectionError> {
     for rows in [&mut staged.messages, &mut staged.assignments, &mut staged.tags, &mut staged.processes] {
-        copy(connection, home, rows).await?;
+        copy(connection, schema, rows).await?;
     }
-    owners(connection, home, store, &staged.owners).await?;
-    totals(connection, home, store, &staged.totals).await
+    owners(connection, schema, store, &staged.owners).await?;
+    totals(connection, schema, store, &staged.totals).await
 }
 
 /// The same for the tables of a rebuild, which the lanes fill while this connection fills the others.
 pub(super) async fn insert_side_by_side(
     connection: &mut PgConnection,
     lanes: &mut Lanes,
-    home: &str,
+    schema: &str,
     store: &str,
     staged: &mut Staged,
 ) -> Result<(), ProjectionError> {
     let Staged { messages, assignments, tags, processes, owners: keys, totals: counts, .. } = staged;
     let here = async {
-        copy(connection, home, messages).await?;
-        owners(connection, home, store, keys).await?;
-        totals(connection, home, store, counts).await
+        copy(connection, schema, messages).await?;
+        owners(connection, schema, store, keys).await?;
+        totals(connection, schema, store, counts).await
     };
-    tokio::try_join!(lanes.fill(home, [assignments, tags, processes]), here).map(|_| ())
+    tokio::try_join!(lanes.fill(schema, [assignments, tags, processes]), here).map(|_| ())
 }
 
 async fn owners(
     connection: &mut PgConnection,
-    home: &str,
+    schema: &str,
     store: &str,
     owners: &HashMap<String, (i64, Vec<u8>)>,
 ) -> Result<(), ProjectionError> {
@@ -56,7 +56,7 @@ async fn owners(
     let sequences: Vec<i64> = owners.iter().map(|(_, (sequence, _))| *sequence).collect();
     let keys: Vec<&[u8]> = owners.iter().map(|(_, (_, key))| key.as_slice()).collect();
     let insert = query(AssertSqlSafe(format!(
-        "insert into {home}.owners (store, address, sequence, key) \
+        "insert into {schema}.owners (store, address, sequence, key) \
          select $1::uuid, * from unnest($2::text[], $3::bigint[], $4::bytea[]) on conflict do nothing"
     )));
     let insert = insert.bind(store).bind(addresses).bind(sequences).bind(keys);
@@ -65,7 +65,7 @@ async fn owners(
 
 async fn totals(
     connection: &mut PgConnection,
-    home: &str,
+    schema: &str,
     store: &str,
     totals: &BTreeMap<(String, i64), Totals>,
 ) -> Result<(), ProjectionError> {
@@ -76,7 +76,7 @@ async fn totals(
     let processes: Vec<&str> = totals.keys().map(|(process, _)| process.as_str()).collect();
     let hours: Vec<i64> = totals.keys().map(|(_, hour)| *hour).collect();
     let upsert = query(AssertSqlSafe(format!(
-        "insert into {home}.totals as t (store, process, hour, spawned, scheduled, assigned, bytes, first, last) \
+        "insert into {schema}.totals as t (store, process, hour, spawned, scheduled, assigned, bytes, first, last) \
          select $1::uuid, * from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], \
          $8::bigint[], $9::bigint[]) \
          on conflict (store, process, hour) do update set spawned = t.spawned + excluded.spawned, \
@@ -105,7 +105,7 @@ pub(super) struct Span<'a> {
 /// all rows to the end go, and the keys that came with them first.
 pub(super) async fn delete(
     connection: &mut PgConnection,
-    home: &str,
+    schema: &str,
     store: &str,
     span: Span<'_>,
     for_good: bool,
@@ -113,7 +113,7 @@ pub(super) async fn delete(
     let counted = AssertSqlSafe(format!(
         "with gone as (
              select process, coalesce(timestamp, 0) / 3600000 as hour, kind, coalesce(size, 0) as size
-             from {home}.messages
+             from {schema}.messages
              where store = $1::uuid and sequence between $2 and $3 and ($4::text is null or process = $4)
          ), counted as (
              select name, hour, count(*) filter (where kind = 0) as spawned,
@@ -121,29 +121,29 @@ pub(super) async fn delete(
                  sum(size) as bytes
              from gone cross join lateral (values (gone.process), ('')) as names (name) group by name, hour
          )
-         update {home}.totals t set spawned = t.spawned - c.spawned, scheduled = t.scheduled - c.scheduled,
+         update {schema}.totals t set spawned = t.spawned - c.spawned, scheduled = t.scheduled - c.scheduled,
              assigned = t.assigned - c.assigned, bytes = t.bytes - c.bytes
          from counted c where t.store = $1::uuid and t.process = c.name and t.hour = c.hour"
     ));
     let bind = |sql| query(sql).bind(store).bind(span.from).bind(span.to).bind(span.process);
     bind(counted).execute(&mut *connection).await.map_err(failed)?;
-    let emptied = format!("delete from {home}.totals where spawned = 0 and scheduled = 0 and assigned = 0");
+    let emptied = format!("delete from {schema}.totals where spawned = 0 and scheduled = 0 and assigned = 0");
     query(AssertSqlSafe(emptied)).execute(&mut *connection).await.map_err(failed)?;
     let tags = format!(
-        "delete from {home}.tags where sequence between $2 and $3 and store = $1::uuid and ($4::text is null or \
-         sequence in (select sequence from {home}.messages where store = $1::uuid and sequence between $2 and $3 \
+        "delete from {schema}.tags where sequence between $2 and $3 and store = $1::uuid and ($4::text is null or \
+         sequence in (select sequence from {schema}.messages where store = $1::uuid and sequence between $2 and $3 \
          and process = $4))"
     );
     bind(AssertSqlSafe(tags)).execute(&mut *connection).await.map_err(failed)?;
     for table in ["messages", "assignments", "processes"] {
         let delete = format!(
-            "delete from {home}.{table} where store = $1::uuid and sequence between $2 and $3 \
+            "delete from {schema}.{table} where store = $1::uuid and sequence between $2 and $3 \
              and ($4::text is null or process = $4)"
         );
         bind(AssertSqlSafe(delete)).execute(&mut *connection).await.map_err(failed)?;
     }
     if for_good {
-        trim(connection, home, store, span.from).await?;
+        trim(connection, schema, store, span.from).await?;
     }
     Ok(())
 }
@@ -151,24 +151,24 @@ pub(super) async fn delete(
 /// What else follows from rows that will not come back, from an event to the end.
 async fn trim(
     connection: &mut PgConnection,
-    home: &str,
+    schema: &str,
     store: &str,
     from: i64,
 ) -> Result<(), ProjectionError> {
-    let owners = format!("delete from {home}.owners where store = $1::uuid and sequence >= $2");
+    let owners = format!("delete from {schema}.owners where store = $1::uuid and sequence >= $2");
     // Hours that ended before are as they were.
     let spans = format!(
         "with late as (
-             select hour from {home}.totals where store = $1::uuid and process = '' and last >= $2
+             select hour from {schema}.totals where store = $1::uuid and process = '' and last >= $2
          ), kept as (
-             select process, coalesce(timestamp, 0) / 3600000 as hour, sequence from {home}.messages
+             select process, coalesce(timestamp, 0) / 3600000 as hour, sequence from {schema}.messages
              where store = $1::uuid
                  and (timestamp >= (select min(hour) * 3600000 from late) or timestamp is null)
          ), spans as (
              select name, hour, min(sequence) as first, max(sequence) as last
              from kept cross join lateral (values (kept.process), ('')) as names (name) group by name, hour
          )
-         update {home}.totals t set first = s.first, last = s.last from spans s
+         update {schema}.totals t set first = s.first, last = s.last from spans s
          where t.store = $1::uuid and t.process = s.name and t.hour = s.hour and t.last >= $2"
     );
     for sql in [owners, spans] {

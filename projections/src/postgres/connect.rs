@@ -17,7 +17,7 @@ use crate::projection::ProjectionError;
 /// A server that does not answer for so long is as good as gone.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Where what all stores share is.
-const SCHEMA: &str = "quipu";
+const SHARED_SCHEMA: &str = "quipu";
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// How often a lock is tried by one that follows the log, which comes again; and by a rebuild, which would have failed.
 pub(super) const LOCK_ATTEMPTS: usize = 20;
@@ -90,7 +90,7 @@ pub(super) async fn connect(options: &PostgresOptions) -> Result<PgConnection, P
 
 async fn migrate(connection: &mut PgConnection) -> Result<(), String> {
     let mut migrator: Migrator = sqlx::migrate!("../migrations");
-    migrator.create_schema(SCHEMA);
+    migrator.create_schema(SHARED_SCHEMA);
     migrator.dangerous_set_table_name("quipu._sqlx_migrations");
     migrator.run_direct(None, connection, false).await.map_err(|error| match error {
         MigrateError::VersionMissing(version) => format!(
@@ -124,9 +124,9 @@ pub(super) async fn lock(
 }
 
 /// The schema in which the tables of a store are; those of a rebuild under way are in one of their own.
-pub(super) fn home(store: StoreId, live: bool) -> String {
+pub(super) fn schema(store: StoreId, live: bool) -> String {
     let suffix = if live { "" } else { "_new" };
-    format!("{SCHEMA}_{}{suffix}", store.0.simple())
+    format!("{SHARED_SCHEMA}_{}{suffix}", store.0.simple())
 }
 
 /// Runs statements that have only names of ours in them.

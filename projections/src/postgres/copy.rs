@@ -35,8 +35,8 @@ impl Rows {
     }
 
     /// The statement that takes the rows into the table of this name in a schema.
-    pub(super) fn statement(&self, home: &str) -> String {
-        format!("copy {home}.{} ({}) from stdin (format binary)", self.table, self.columns.join(", "))
+    pub(super) fn statement(&self, schema: &str) -> String {
+        format!("copy {schema}.{} ({}) from stdin (format binary)", self.table, self.columns.join(", "))
     }
 
     /// All of them with what stands around them; to be asked once before [`Rows::clear`].
@@ -101,13 +101,13 @@ impl Row<'_> {
 /// Sends all rows to their table in a schema.
 pub(super) async fn copy(
     connection: &mut PgConnection,
-    home: &str,
+    schema: &str,
     rows: &mut Rows,
 ) -> Result<(), ProjectionError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let statement = rows.statement(home);
+    let statement = rows.statement(schema);
     in_time(async {
         let mut copy = connection.copy_in_raw(&statement).await?;
         copy.send(rows.message()).await?;

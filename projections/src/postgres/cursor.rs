@@ -3,7 +3,7 @@
 use log::{Identity, Seq, StoreId};
 use sqlx::{PgConnection, query, query_as};
 
-use super::connect::{home, in_time, run};
+use super::connect::{in_time, run, schema};
 use super::rows::signed;
 use super::{LAYOUT, NAME};
 use crate::projection::ProjectionError;
@@ -65,13 +65,13 @@ pub(super) async fn make(
     identity: Identity,
     live: bool,
 ) -> Result<(), ProjectionError> {
-    let (store, home) = (identity.store, home(identity.store, live));
+    let (store, schema) = (identity.store, schema(identity.store, live));
     run(connection, format!("insert into quipu.stores (store) values ('{store}') on conflict do nothing"))
         .await?;
-    run(connection, format!("select quipu.make_tables('{home}', '{store}')")).await?;
+    run(connection, format!("select quipu.make_tables('{schema}', '{store}')")).await?;
     if live {
-        run(connection, format!("select quipu.make_indexes('{home}')")).await?;
-        run(connection, format!("select quipu.attach_tables('{home}', '{store}')")).await?;
+        run(connection, format!("select quipu.make_indexes('{schema}')")).await?;
+        run(connection, format!("select quipu.attach_tables('{schema}', '{store}')")).await?;
     }
     let cursor = query("insert into quipu.cursors (store, live, layout, term) values ($1::uuid, $2, $3, $4)");
     let cursor = cursor.bind(store.to_string()).bind(live).bind(LAYOUT).bind(signed(identity.term.0));

@@ -8,7 +8,7 @@ use log::{Seq, StoreId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::PostgresOptions;
-use super::connect::{REBUILD_LOCK_ATTEMPTS, connect, failed, home, in_time, lock};
+use super::connect::{REBUILD_LOCK_ATTEMPTS, connect, failed, in_time, lock, schema};
 use super::copy::{Rows, copy};
 use super::rows::signed;
 use crate::projection::ProjectionError;
@@ -41,9 +41,9 @@ impl Lanes {
                 lock(main, store, &name, REBUILD_LOCK_ATTEMPTS).await?;
             }
         }
-        let (home, after) = (home(store, false), position.map_or(-1, |seq| signed(seq.get())));
+        let (schema, after) = (schema(store, false), position.map_or(-1, |seq| signed(seq.get())));
         for table in TABLES {
-            let sql = format!("delete from {home}.{table} where sequence > {after}");
+            let sql = format!("delete from {schema}.{table} where sequence > {after}");
             // No index helps here: it takes as long as it takes to read the table.
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *main).await.map_err(failed)?;
         }
@@ -55,7 +55,7 @@ impl Lanes {
     }
 
     /// Puts the rows of [`TABLES`] in place, each lane those of some tables, and commits them.
-    pub(super) async fn fill(&mut self, home: &str, tables: [&mut Rows; 3]) -> Result<(), ProjectionError> {
+    pub(super) async fn fill(&mut self, schema: &str, tables: [&mut Rows; 3]) -> Result<(), ProjectionError> {
         let mut work: Vec<_> = self.0.iter_mut().map(|connection| (connection, Vec::new())).collect();
         let lanes = work.len().max(1);
         for (place, rows) in tables.into_iter().enumerate() {
@@ -66,7 +66,7 @@ impl Lanes {
         let fill = async |(connection, tables): (&mut PgConnection, Vec<&mut Rows>)| {
             let mut transaction = in_time(connection.begin()).await?;
             for rows in tables {
-                copy(&mut transaction, home, rows).await?;
+                copy(&mut transaction, schema, rows).await?;
             }
             in_time(transaction.commit()).await
         };

@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::apply::{self, Span};
 use super::connect::{
-    ANSWER_WITHIN, Blocking, REBUILD_LOCK_ATTEMPTS, connect, failed, home, in_time, lock, run,
+    ANSWER_WITHIN, Blocking, REBUILD_LOCK_ATTEMPTS, connect, failed, in_time, lock, run, schema,
 };
 use super::rows::{Staged, process_text, signed};
 use super::writer::{PostgresWriter, Tables};
@@ -60,10 +60,10 @@ impl PostgresReplay {
         };
         follower.catch_up(advance)?;
         progress.enter("making indexes");
-        let home = home(identity.store, false);
+        let schema = schema(identity.store, false);
         let fresh = follower.projection();
         fresh.close_lanes();
-        blocking.on(make_indexes(fresh.connection()?, &home))?;
+        blocking.on(make_indexes(fresh.connection()?, &schema))?;
         progress.enter("taking the place of the old tables");
         let mut connection = blocking.on(connect(&self.options))?;
         for _ in 0..SWITCH_ATTEMPTS {
@@ -239,7 +239,7 @@ async fn replace(
     staged: &mut Staged,
 ) -> Result<(), ProjectionError> {
     let store = log.identity().store;
-    let home = home(store, true);
+    let schema = schema(store, true);
     let mut transaction = in_time(connection.begin()).await?;
     let found = cursor::read(&mut transaction, store, true, true).await?;
     if found.and_then(|found| found.position) < Some(last) {
@@ -248,15 +248,15 @@ async fn replace(
     }
     let process = scope.process.map(process_text);
     let span = Span { from: signed(from.get()), to: signed(last.get()), process: process.as_deref() };
-    apply::delete(&mut transaction, &home, &store.to_string(), span, false).await?;
-    apply::insert(&mut transaction, &home, &store.to_string(), staged).await?;
+    apply::delete(&mut transaction, &schema, &store.to_string(), span, false).await?;
+    apply::insert(&mut transaction, &schema, &store.to_string(), staged).await?;
     in_time(transaction.commit()).await
 }
 
-async fn make_indexes(connection: &mut PgConnection, home: &str) -> Result<(), ProjectionError> {
+async fn make_indexes(connection: &mut PgConnection, schema: &str) -> Result<(), ProjectionError> {
     let sql = format!(
-        "set maintenance_work_mem = '256MB'; select quipu.make_indexes('{home}'); analyze {home}.messages; \
-         analyze {home}.tags; analyze {home}.assignments; reset maintenance_work_mem; \
+        "set maintenance_work_mem = '256MB'; select quipu.make_indexes('{schema}'); analyze {schema}.messages; \
+         analyze {schema}.tags; analyze {schema}.assignments; reset maintenance_work_mem; \
          set search_path = quipu, public"
     );
     // It takes as long as it takes: a minute for each few million events.
@@ -270,7 +270,7 @@ async fn exchange(
     store: StoreId,
     is_there: bool,
 ) -> Result<bool, ProjectionError> {
-    let (live, new) = (home(store, true), home(store, false));
+    let (live, new) = (schema(store, true), schema(store, false));
     let (detach, drop_old) = match is_there {
         true => (
             format!("select quipu.detach_tables('{live}'); alter schema {live} rename to {live}_old"),
@@ -299,8 +299,8 @@ fn is_busy(error: &sqlx::Error) -> bool {
 
 async fn discard(connection: &mut PgConnection, store: StoreId) -> Result<(), ProjectionError> {
     let mut transaction = in_time(connection.begin()).await?;
-    let home = home(store, false);
-    run(&mut transaction, format!("drop schema if exists {home} cascade")).await?;
+    let schema = schema(store, false);
+    run(&mut transaction, format!("drop schema if exists {schema} cascade")).await?;
     run(&mut transaction, format!("delete from quipu.cursors where store = '{store}' and not live")).await?;
     in_time(transaction.commit()).await
 }

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::NAME;
 use super::apply::{self, Span};
-use super::connect::{failed, home, in_time, run as run_sql};
+use super::connect::{failed, in_time, run as run_sql, schema};
 use super::cursor::{self, Cursor};
 use super::rows::signed;
 use crate::marks::{fingerprint, fingerprint_text};
@@ -47,8 +47,8 @@ pub(super) async fn run(
     events_max: u64,
 ) -> Result<Option<Seq>, ProjectionError> {
     let store = log.identity().store;
-    let home = home(store, live);
-    let common = Comparison { connection, log, home: &home }.common(cursor.position).await?;
+    let schema = schema(store, live);
+    let common = Comparison { connection, log, schema: &schema }.common(cursor.position).await?;
     let depth = behind(cursor.position, common);
     if depth > events_max {
         let reason = format!(
@@ -62,7 +62,7 @@ pub(super) async fn run(
     let from = common.map_or(0, |seq| signed(seq.next().get()));
     let span = Span { from, to: i64::MAX, process: None };
     run_sql(&mut transaction, "set local lock_timeout = 0".to_owned()).await?;
-    apply::delete(&mut transaction, &home, &store.to_string(), span, true).await?;
+    apply::delete(&mut transaction, &schema, &store.to_string(), span, true).await?;
     cursor::write(&mut transaction, log.identity(), live, common, fingerprint.as_deref()).await?;
     in_time(transaction.commit()).await?;
     warn!(
@@ -83,7 +83,7 @@ struct Last {
 struct Comparison<'a> {
     connection: &'a mut PgConnection,
     log: &'a dyn Log,
-    home: &'a str,
+    schema: &'a str,
 }
 
 impl Comparison<'_> {
@@ -104,10 +104,10 @@ impl Comparison<'_> {
     /// The newest row of each process.
     async fn lasts(&mut self) -> Result<HashMap<ProcessId, Last>, ProjectionError> {
         let sql = format!(
-            "select distinct on (m.store, m.process) m.process, m.nonce, m.sequence, a.id from {home}.messages m \
-             left join {home}.assignments a using (store, sequence) \
+            "select distinct on (m.store, m.process) m.process, m.nonce, m.sequence, a.id from {schema}.messages m \
+             left join {schema}.assignments a using (store, sequence) \
              order by m.store, m.process, m.sequence desc",
-            home = self.home
+            schema = self.schema
         );
         type Row = (String, Option<i64>, i64, Option<String>);
         let rows: Vec<Row> =
@@ -206,9 +206,9 @@ impl Comparison<'_> {
         nonce: u64,
     ) -> Result<Option<(Seq, String)>, ProjectionError> {
         let sql = format!(
-            "select m.sequence, a.id from {home}.messages m join {home}.assignments a using (store, sequence) \
+            "select m.sequence, a.id from {schema}.messages m join {schema}.assignments a using (store, sequence) \
              where m.store = $1::uuid and m.process = $2 and m.nonce = $3",
-            home = self.home
+            schema = self.schema
         );
         let store = self.log.identity().store.to_string();
         let found = query_as(AssertSqlSafe(sql)).bind(store).bind(process.to_string()).bind(signed(nonce));
@@ -228,7 +228,7 @@ impl Comparison<'_> {
     }
 
     fn damaged(&self, what: &str) -> ProjectionError {
-        let reason = format!("{}.messages holds {what} that is none", self.home);
+        let reason = format!("{}.messages holds {what} that is none", self.schema);
         ProjectionError::NeedsRebuild { projection: NAME, reason }
     }
 }

@@ -6,7 +6,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::info;
 
-use super::connect::{Blocking, LOCK_ATTEMPTS, REBUILD_LOCK_ATTEMPTS, connect, failed, home, in_time, lock};
+use super::connect::{
+    Blocking, LOCK_ATTEMPTS, REBUILD_LOCK_ATTEMPTS, connect, failed, in_time, lock, schema,
+};
 use super::cursor::{self, Cursor};
 use super::lanes::Lanes;
 use super::rows::Staged;
@@ -149,11 +151,11 @@ impl PostgresWriter {
             let reason = "its tables were replaced; reading where the new ones stand".to_owned();
             return Err(ProjectionError::Waiting { projection: NAME, reason });
         }
-        let (home, name) = (home(store, live), store.to_string());
+        let (schema, name) = (schema(store, live), store.to_string());
         match &mut self.lanes {
-            None => apply::insert(&mut transaction, &home, &name, &mut self.staged).await?,
+            None => apply::insert(&mut transaction, &schema, &name, &mut self.staged).await?,
             Some(lanes) => {
-                apply::insert_side_by_side(&mut transaction, lanes, &home, &name, &mut self.staged).await?;
+                apply::insert_side_by_side(&mut transaction, lanes, &schema, &name, &mut self.staged).await?;
             }
         }
         let fingerprint = self.fingerprint.as_deref();
