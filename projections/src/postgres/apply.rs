@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::{AssertSqlSafe, PgConnection, query};
 
 use super::connect::{failed, in_time};
+use super::connections::RebuildConnections;
 use super::copy::copy;
-use super::lanes::Lanes;
 use super::rows::{Staged, Totals};
 use crate::projection::ProjectionError;
 
@@ -24,10 +24,10 @@ pub(super) async fn insert(
     totals(connection, schema, store, &staged.totals).await
 }
 
-/// The same for the tables of a rebuild, which the lanes fill while this connection fills the others.
+/// The same for the tables of a rebuild, which the further fill while this connection fills the others.
 pub(super) async fn insert_side_by_side(
     connection: &mut PgConnection,
-    lanes: &mut Lanes,
+    further: &mut RebuildConnections,
     schema: &str,
     store: &str,
     staged: &mut Staged,
@@ -38,7 +38,7 @@ pub(super) async fn insert_side_by_side(
         owners(connection, schema, store, keys).await?;
         totals(connection, schema, store, counts).await
     };
-    tokio::try_join!(lanes.fill(schema, [assignments, tags, processes]), here).map(|_| ())
+    tokio::try_join!(further.fill(schema, [assignments, tags, processes]), here).map(|_| ())
 }
 
 async fn owners(

@@ -11,7 +11,7 @@ mod connect;
 mod cursor;
 mod apply;
 mod rewind;
-mod lanes;
+mod connections;
 mod writer;
 mod rebuild;
 

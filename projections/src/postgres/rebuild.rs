@@ -62,7 +62,7 @@ impl PostgresReplay {
         progress.enter("making indexes");
         let schema = schema(identity.store, false);
         let fresh = follower.projection();
-        fresh.close_lanes();
+        fresh.close_further_connections();
         blocking.on(make_indexes(fresh.connection()?, &schema))?;
         progress.enter("taking the place of the old tables");
         let mut connection = blocking.on(connect(&self.options))?;

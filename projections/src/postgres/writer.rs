@@ -9,8 +9,8 @@ use tracing::info;
 use super::connect::{
     Blocking, LOCK_ATTEMPTS, REBUILD_LOCK_ATTEMPTS, connect, failed, in_time, lock, schema,
 };
+use super::connections::RebuildConnections;
 use super::cursor::{self, Cursor};
-use super::lanes::Lanes;
 use super::rows::Staged;
 use super::{NAME, PostgresOptions, apply, rewind};
 use crate::marks::{fingerprint, fingerprint_text};
@@ -33,7 +33,7 @@ pub struct PostgresWriter {
     tables: Tables,
     connection: Option<PgConnection>,
     /// Those of a rebuild.
-    lanes: Option<Lanes>,
+    further: Option<RebuildConnections>,
     /// The tables that were found to need a rebuild, and why.
     refused: Option<(Cursor, String)>,
     position: Option<Seq>,
@@ -66,7 +66,7 @@ impl PostgresWriter {
             identity,
             tables,
             connection: None,
-            lanes: None,
+            further: None,
             refused: None,
             position: None,
             fingerprint: None,
@@ -79,7 +79,7 @@ impl PostgresWriter {
     }
 
     async fn open(&mut self, log: &dyn Log) -> Result<Option<Seq>, ProjectionError> {
-        (self.connection, self.lanes) = (None, None);
+        (self.connection, self.further) = (None, None);
         self.staged.forget();
         self.identity = log.identity();
         let mut connection = connect(&self.options).await?;
@@ -92,9 +92,10 @@ impl PostgresWriter {
         cursor::check_layout(&found)?;
         self.position = self.known_position(&mut connection, log, found).await?;
         if !self.live() {
-            let lanes =
-                Lanes::open(&self.options, self.identity.store, self.position, &mut connection).await?;
-            self.lanes = (!lanes.is_empty()).then_some(lanes);
+            let further =
+                RebuildConnections::open(&self.options, self.identity.store, self.position, &mut connection)
+                    .await?;
+            self.further = (!further.is_empty()).then_some(further);
         }
         info!(
             store = %self.identity.store,
@@ -152,10 +153,11 @@ impl PostgresWriter {
             return Err(ProjectionError::Waiting { projection: NAME, reason });
         }
         let (schema, name) = (schema(store, live), store.to_string());
-        match &mut self.lanes {
+        match &mut self.further {
             None => apply::insert(&mut transaction, &schema, &name, &mut self.staged).await?,
-            Some(lanes) => {
-                apply::insert_side_by_side(&mut transaction, lanes, &schema, &name, &mut self.staged).await?;
+            Some(further) => {
+                apply::insert_side_by_side(&mut transaction, further, &schema, &name, &mut self.staged)
+                    .await?;
             }
         }
         let fingerprint = self.fingerprint.as_deref();
@@ -172,8 +174,8 @@ impl PostgresWriter {
     }
 
     /// Goes on with the one connection.
-    pub(super) fn close_lanes(&mut self) {
-        self.lanes = None;
+    pub(super) fn close_further_connections(&mut self) {
+        self.further = None;
     }
 
     /// Where the tables stand.

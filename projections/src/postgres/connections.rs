@@ -1,6 +1,6 @@
 //! The further connections of a rebuild: several of the server's processes work at once then.
 //!
-//! Each lane fills tables of its own, and commits a batch before the cursor moves on. What a kill leaves in them
+//! Each of them fills tables of its own, and commits a batch before the cursor moves on. What a kill leaves in them
 //! beyond the cursor is taken out when the rebuild is taken up again.
 
 use futures_util::future::try_join_all;
@@ -13,14 +13,15 @@ use super::copy::{Rows, copy};
 use super::rows::signed;
 use crate::projection::ProjectionError;
 
-/// The tables of the lanes; more lanes than these would have nothing to do.
+/// The tables that they fill.
 const TABLES: [&str; 3] = ["assignments", "tags", "processes"];
-const LANES_MAX: u32 = 2;
+/// More would have nothing to do.
+const CONNECTIONS_MAX: u32 = 2;
 
 /// Connections without the cursor.
-pub(super) struct Lanes(Vec<PgConnection>);
+pub(super) struct RebuildConnections(Vec<PgConnection>);
 
-impl Lanes {
+impl RebuildConnections {
     /// Opens as many as the options leave room for beside the connection with the cursor and the one that follows the
     /// log; the tables end at `position` then.
     pub(super) async fn open(
@@ -29,14 +30,14 @@ impl Lanes {
         position: Option<Seq>,
         main: &mut PgConnection,
     ) -> Result<Self, ProjectionError> {
-        let mut lanes = Vec::new();
-        for lane in 0..LANES_MAX {
+        let mut connections = Vec::new();
+        for number in 0..CONNECTIONS_MAX {
             // One that was killed may still be about to commit.
-            let name = format!("rebuild in lane {lane}");
-            if lane < options.write_connections.saturating_sub(2) {
+            let name = format!("rebuild on connection {number}");
+            if number < options.write_connections.saturating_sub(2) {
                 let mut connection = connect(options).await?;
                 lock(&mut connection, store, &name, REBUILD_LOCK_ATTEMPTS).await?;
-                lanes.push(connection);
+                connections.push(connection);
             } else {
                 lock(main, store, &name, REBUILD_LOCK_ATTEMPTS).await?;
             }
@@ -47,20 +48,20 @@ impl Lanes {
             // No index helps here: it takes as long as it takes to read the table.
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *main).await.map_err(failed)?;
         }
-        Ok(Self(lanes))
+        Ok(Self(connections))
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Puts the rows of [`TABLES`] in place, each lane those of some tables, and commits them.
+    /// Puts the rows of [`TABLES`] in place, each connection those of some tables, and commits them.
     pub(super) async fn fill(&mut self, schema: &str, tables: [&mut Rows; 3]) -> Result<(), ProjectionError> {
         let mut work: Vec<_> = self.0.iter_mut().map(|connection| (connection, Vec::new())).collect();
-        let lanes = work.len().max(1);
+        let connections = work.len().max(1);
         for (place, rows) in tables.into_iter().enumerate() {
-            if let Some((_, of_lane)) = work.get_mut(place % lanes) {
-                of_lane.push(rows);
+            if let Some((_, of_connection)) = work.get_mut(place % connections) {
+                of_connection.push(rows);
             }
         }
         let fill = async |(connection, tables): (&mut PgConnection, Vec<&mut Rows>)| {
