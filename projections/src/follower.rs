@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
-use crate::marks::time_of;
+use crate::fingerprint::time_of;
 use crate::metrics;
 use crate::position::{Position, Standing, State, age_seconds, behind};
 use crate::projection::{BatchLimit, Projection, ProjectionError};

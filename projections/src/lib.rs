@@ -4,7 +4,7 @@
 //! [`Follower`] drives each of them along the log; a [`Position`] tells everybody else how far it has come.
 
 mod projection;
-mod marks;
+mod fingerprint;
 mod rocks;
 mod follower;
 mod position;

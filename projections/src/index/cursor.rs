@@ -1,7 +1,5 @@
 //! The cursor of the index: which store it projects, how far, and the fingerprint of the last event it has.
 
-use std::ops::ControlFlow;
-
 use log::{Log, ReadError, Seq, StoreId};
 use rocksdb::DB;
 use serde::{Deserialize, Serialize};
@@ -9,7 +7,7 @@ use uuid::Uuid;
 
 use super::error::IndexError;
 use super::keys;
-use crate::marks::{fingerprint, fingerprint_text};
+use crate::fingerprint::{fingerprint_at, fingerprint_text};
 use crate::projection::ProjectionError;
 
 /// The version of the index's layout; another one is rebuilt.
@@ -39,12 +37,8 @@ impl Cursor {
         if self.layout != LAYOUT || self.store != log.identity().store.0 {
             return Ok(false);
         }
-        let mut same = false;
-        log.scan(self.position, &mut |event| {
-            same = event.seq == self.position && fingerprint_text(fingerprint(&event)) == self.fingerprint;
-            ControlFlow::Break(())
-        })?;
-        Ok(same)
+        let found = fingerprint_at(log, self.position)?;
+        Ok(found.is_some_and(|found| fingerprint_text(found) == self.fingerprint))
     }
 }
 

@@ -5,7 +5,7 @@ use log::{EventRef, Kind};
 
 use super::keys::{self, Number};
 use super::run::Put;
-use crate::marks::time_of;
+use crate::fingerprint::time_of;
 use crate::projection::ProjectionError;
 
 /// Adds all entries of an event, but for the number of its process; facts have none. Returns the id that is the event's

@@ -14,7 +14,7 @@ use super::error::IndexError;
 use super::keys::{self, Number};
 use super::run::{Put, Run, Staged};
 use super::shared::{FreshIndex, Handover, Shared};
-use crate::marks::fingerprint_text;
+use crate::fingerprint::fingerprint_text;
 use crate::projection::{BatchLimit, Projection, ProjectionError};
 
 /// What an index is written for.

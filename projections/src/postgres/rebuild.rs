@@ -106,7 +106,7 @@ impl PostgresReplay {
             return Err(failed("the fresh tables cannot get what the old ones have"));
         }
         let fingerprint = match (fingerprint, position) {
-            (None, Some(position)) => rewind::fingerprint_at(log, position)?,
+            (None, Some(position)) => rewind::fingerprint_of(log, position)?,
             (known, _) => known.map(str::to_owned),
         };
         blocking.on(async {

@@ -16,26 +16,19 @@ use super::apply::{self, Span};
 use super::connect::{failed, in_time, run as run_sql, schema};
 use super::cursor::{self, Cursor};
 use super::rows::signed;
-use crate::marks::{fingerprint, fingerprint_text};
+use crate::fingerprint::{fingerprint_at, fingerprint_text};
 use crate::position::behind;
 use crate::projection::ProjectionError;
 
 /// Whether the log has exactly the event at which the tables stand.
 pub(super) fn is_known(log: &dyn Log, cursor: &Cursor) -> Result<bool, ProjectionError> {
     let Some(position) = cursor.position else { return Ok(true) };
-    Ok(fingerprint_at(log, position)? == cursor.fingerprint)
+    Ok(fingerprint_of(log, position)? == cursor.fingerprint)
 }
 
-/// The fingerprint of the event at a position; none when the log does not reach so far.
-pub(super) fn fingerprint_at(log: &dyn Log, position: Seq) -> Result<Option<String>, ProjectionError> {
-    let mut found = None;
-    log.scan(position, &mut |event| {
-        if event.seq == position {
-            found = Some(fingerprint_text(fingerprint(&event)));
-        }
-        ControlFlow::Break(())
-    })?;
-    Ok(found)
+/// The fingerprint of the event at a position, as the cursor has it; none when the log does not reach so far.
+pub(super) fn fingerprint_of(log: &dyn Log, position: Seq) -> Result<Option<String>, ProjectionError> {
+    Ok(fingerprint_at(log, position)?.map(fingerprint_text))
 }
 
 /// Takes the tables back to where they and the log agree; where that is.
@@ -57,7 +50,7 @@ pub(super) async fn run(
         );
         return Err(ProjectionError::NeedsRebuild { projection: NAME, reason });
     }
-    let fingerprint = common.map(|seq| fingerprint_at(log, seq)).transpose()?.flatten();
+    let fingerprint = common.map(|seq| fingerprint_of(log, seq)).transpose()?.flatten();
     let mut transaction = in_time(connection.begin()).await?;
     let from = common.map_or(0, |seq| signed(seq.next().get()));
     let span = Span { from, to: i64::MAX, process: None };

@@ -13,7 +13,7 @@ use super::connections::RebuildConnections;
 use super::cursor::{self, Cursor};
 use super::rows::Staged;
 use super::{NAME, PostgresOptions, apply, rewind};
-use crate::marks::{fingerprint, fingerprint_text};
+use crate::fingerprint::{fingerprint, fingerprint_text};
 use crate::projection::{BatchLimit, Projection, ProjectionError};
 
 /// Which tables are written.

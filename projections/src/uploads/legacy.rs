@@ -11,8 +11,9 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::NAME;
-use super::cursor::{Cursor, fingerprint_at};
+use super::cursor::Cursor;
 use super::store::UploadStore;
+use crate::fingerprint::fingerprint_at;
 use crate::projection::ProjectionError;
 
 #[derive(Deserialize)]

@@ -9,7 +9,7 @@ use log::{Log, ProcessId, Seq, Timestamp};
 use super::piece::Job;
 use super::store::UploadStore;
 use super::window::{Pending, Room};
-use crate::marks::{fingerprint, time_of};
+use crate::fingerprint::{fingerprint, time_of};
 use crate::projection::ProjectionError;
 
 /// So many events of one process are held in memory; those beyond are only listed and read again when their turn

@@ -4,8 +4,9 @@ use log::{Log, Seq};
 use tracing::warn;
 
 use super::NAME;
-use super::cursor::{Cursor, fingerprint_at};
+use super::cursor::Cursor;
 use super::store::UploadStore;
+use crate::fingerprint::fingerprint_at;
 use crate::projection::ProjectionError;
 
 /// Brings the store in line with the log and tells where uploading goes on.

@@ -10,10 +10,11 @@ use log::{Nonce, ProcessId, Seq};
 use tokio::time::{sleep, timeout};
 
 use super::NAME;
-use super::cursor::{Cursor, fingerprint_at};
+use super::cursor::Cursor;
 use super::handle::UploadsHandle;
 use super::piece::Job;
 use super::sender::Verdict;
+use crate::fingerprint::fingerprint_at;
 use crate::position::{Standing, behind};
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, Replay, ReplayScope};

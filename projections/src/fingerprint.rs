@@ -1,11 +1,23 @@
-//! What every projection reads of an event beside its contents.
+//! The fingerprint of an event, by which a projection finds that the log has another history than it has; and its time.
+
+use std::ops::ControlFlow;
 
 use ans104::Id;
-use log::{EventRef, Timestamp};
+use log::{EventRef, Log, ReadError, Seq, Timestamp};
 
 /// What tells an event from any other that could stand at its position; a fact has nothing of the kind.
 pub(crate) fn fingerprint(event: &EventRef<'_>) -> Option<Id> {
     event.assignment().or(event.item()).map(|item| item.id())
+}
+
+/// The fingerprint of the event at a position; none when the log does not reach so far.
+pub(crate) fn fingerprint_at(log: &dyn Log, position: Seq) -> Result<Option<Option<Id>>, ReadError> {
+    let mut found = None;
+    log.scan(position, &mut |event| {
+        found = (event.seq == position).then(|| fingerprint(&event));
+        ControlFlow::Break(())
+    })?;
+    Ok(found)
 }
 
 /// The fingerprint as cursors keep it.
