@@ -28,6 +28,6 @@ pub use postgres::{
 pub use projection::{BatchLimit, Projection, ProjectionError};
 pub use replay::{Advance, Progress, Replay, ReplayScope};
 pub use uploads::{
-    Arrivals, DeadLetter, Missing, Outcome, Outlet, Outlets, Part, Retried, Search, Searched, Uploads,
-    UploadsHandle,
+    Arrivals, DeadLetter, Missing, Outcome, Part, Retried, Search, Searched, UploadTarget, UploadTargets,
+    Uploads, UploadsHandle,
 };

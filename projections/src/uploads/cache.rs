@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tracing::debug;
 
-use super::outlet::Outlet;
+use super::target::UploadTarget;
 use crate::metrics;
 
 /// How many copies are under way at a time.
@@ -16,15 +16,15 @@ const WAITING_KIB: usize = 32 << 10;
 
 /// Sends copies in the background.
 pub(super) struct Copies {
-    outlet: Arc<dyn Outlet>,
+    target: Arc<dyn UploadTarget>,
     turns: Arc<Semaphore>,
     room: Arc<Semaphore>,
 }
 
 impl Copies {
-    pub(super) fn new(outlet: Arc<dyn Outlet>) -> Self {
+    pub(super) fn new(target: Arc<dyn UploadTarget>) -> Self {
         let (turns, room) = (Semaphore::new(PARALLEL), Semaphore::new(WAITING_KIB));
-        Self { outlet, turns: Arc::new(turns), room: Arc::new(room) }
+        Self { target, turns: Arc::new(turns), room: Arc::new(room) }
     }
 
     /// Sends a copy when its turn comes. What becomes of it nobody waits to hear.
@@ -35,11 +35,11 @@ impl Copies {
             metrics::copy_failed();
             return;
         };
-        let (outlet, turns) = (self.outlet.clone(), self.turns.clone());
+        let (target, turns) = (self.target.clone(), self.turns.clone());
         tokio::spawn(async move {
             let _room = room;
             let Ok(_turn) = turns.acquire().await else { return };
-            if let Err(error) = outlet.upload(item).await {
+            if let Err(error) = target.upload(item).await {
                 debug!(%error, "the cache did not take a copy");
                 metrics::copy_failed();
             }

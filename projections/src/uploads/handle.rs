@@ -116,7 +116,7 @@ impl UploadsHandle {
         let job = blocking(move || Ok(job_at(shared.log.as_ref(), &letter)?)).await?;
         let Some((job, piece)) = job.as_ref().and_then(|job| Some((job, job.pieces.first()?))) else {
             // The log does not have it any more: it was of another history.
-            self.shared.store.exhume(seq, part)?;
+            self.shared.store.remove_dead_letter(seq, part)?;
             return Ok(());
         };
         match self.once(piece).await {
@@ -125,7 +125,7 @@ impl UploadsHandle {
                 retried.sent += 1;
             }
             Ok(Verdict::Refused { status, reason }) => {
-                self.shared.bury(job, piece, status, reason)?;
+                self.shared.refused(job, piece, status, reason)?;
                 retried.refused += 1;
             }
             Err(reason) => retried.ended = Some(reason),

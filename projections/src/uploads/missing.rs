@@ -149,7 +149,7 @@ impl UploadsHandle {
                 Ok(Outcome::Sent)
             }
             Ok(Verdict::Refused { status, reason }) => {
-                self.shared.bury(job, piece, status, reason.clone())?;
+                self.shared.refused(job, piece, status, reason.clone())?;
                 Ok(Outcome::Refused { status, reason })
             }
             Err(reason) => Err(reason),

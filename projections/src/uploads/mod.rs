@@ -7,7 +7,7 @@
 //! harmless, for the upload node knows items by their ids.
 
 mod blocking;
-mod outlet;
+mod target;
 mod piece;
 mod keys;
 mod cursor;
@@ -26,9 +26,9 @@ mod runner;
 
 pub use handle::{Retried, UploadsHandle};
 pub use missing::{Missing, Outcome, Search, Searched};
-pub use outlet::{Arrivals, Outlet, Outlets};
 pub use piece::{DeadLetter, Part};
 pub use runner::Uploads;
+pub use target::{Arrivals, UploadTarget, UploadTargets};
 
 /// The name of the projection.
 const NAME: &str = "uploads";

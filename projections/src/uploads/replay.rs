@@ -171,7 +171,7 @@ impl UploadsHandle {
                 Verdict::Taken => {
                     self.shared.taken(job.seq, piece)?;
                 }
-                Verdict::Refused { status, reason } => self.shared.bury(job, piece, status, reason)?,
+                Verdict::Refused { status, reason } => self.shared.refused(job, piece, status, reason)?,
             }
         }
         Ok(())

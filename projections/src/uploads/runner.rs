@@ -19,13 +19,13 @@ use tracing::{error, info};
 use super::blocking::blocking;
 use super::cursor::Cursor;
 use super::handle::UploadsHandle;
-use super::outlet::Outlets;
 use super::piece::Job;
 use super::reading::{Read, load, read};
 use super::reconcile::reconcile;
 use super::sender::{LAST_RETRY, Sender};
 use super::shared::{Rebuild, Shared};
 use super::store::UploadStore;
+use super::target::UploadTargets;
 use super::window::{Pending, Room, Window};
 use super::{NAME, legacy};
 use crate::position::{Standing, State};
@@ -52,7 +52,7 @@ impl Uploads {
     /// When the store cannot be opened, or the folder has something else in it.
     pub fn open(
         log: Arc<dyn Log>,
-        outlets: Outlets,
+        targets: UploadTargets,
         data: &Path,
         rewind_events_max: u64,
     ) -> Result<(Self, UploadsHandle), ProjectionError> {
@@ -62,8 +62,8 @@ impl Uploads {
         let shared = Arc::new(Shared {
             log,
             store,
-            arrivals: outlets.arrivals.clone(),
-            sender: Sender::new(outlets),
+            arrivals: targets.arrivals.clone(),
+            sender: Sender::new(targets),
             state,
             beyond: AtomicU64::new(0),
             rebuild: Rebuild::default(),

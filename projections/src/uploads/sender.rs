@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
 use super::cache::Copies;
-use super::outlet::Outlets;
 use super::piece::Piece;
+use super::target::UploadTargets;
 use crate::metrics;
 
 /// How many attempts are under way at a time. One that waits to try again is not.
@@ -29,7 +29,7 @@ pub(super) enum Verdict {
 
 /// The way to the upload node, shared by everything that is sent.
 pub(super) struct Sender {
-    outlets: Outlets,
+    targets: UploadTargets,
     copies: Option<Copies>,
     turns: Semaphore,
     /// Whether it was told that attempts fail: it is said once, not for each item.
@@ -37,9 +37,9 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(outlets: Outlets) -> Self {
-        let copies = outlets.cache.clone().map(Copies::new);
-        Self { outlets, copies, turns: Semaphore::new(PARALLEL), failing: AtomicBool::new(false) }
+    pub(super) fn new(targets: UploadTargets) -> Self {
+        let copies = targets.cache.clone().map(Copies::new);
+        Self { targets, copies, turns: Semaphore::new(PARALLEL), failing: AtomicBool::new(false) }
     }
 
     /// Sends a copy to the cache, and the item to the upload node until that has said its last word.
@@ -75,7 +75,7 @@ impl Sender {
     /// When nothing is said about the item itself.
     pub(super) async fn attempt(&self, item: &Bytes) -> Result<Verdict, UploadError> {
         let _turn = self.turns.acquire().await;
-        match self.outlets.node.upload(item.clone()).await {
+        match self.targets.node.upload(item.clone()).await {
             Ok(()) => Ok(Verdict::Taken),
             Err(UploadError::Refused { status, url, excerpt }) if is_about_item(status.as_u16()) => {
                 error!(%status, url, excerpt, "an item is refused for good; it is kept as a dead letter");

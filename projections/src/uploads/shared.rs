@@ -9,10 +9,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use super::NAME;
-use super::outlet::Arrivals;
 use super::piece::{DeadLetter, Job, Part, Piece};
 use super::sender::{Sender, Verdict};
 use super::store::UploadStore;
+use super::target::Arrivals;
 use crate::metrics;
 use crate::position::{Standing, State, age_seconds, behind};
 use crate::projection::ProjectionError;
@@ -56,10 +56,10 @@ impl Shared {
                 Verdict::Taken => {
                     self.store.confirm(job.seq, piece, place + 1 == job.pieces.len())?;
                     // It may have become one meanwhile, as somebody asked for it to be sent.
-                    self.store.exhume(job.seq, piece.part)?;
+                    self.store.remove_dead_letter(job.seq, piece.part)?;
                     metrics::upload_confirmed();
                 }
-                Verdict::Refused { status, reason } => self.bury(job, piece, status, reason)?,
+                Verdict::Refused { status, reason } => self.refused(job, piece, status, reason)?,
             }
         }
         Ok(())
@@ -72,10 +72,10 @@ impl Shared {
         if !passed {
             self.store.confirm(seq, piece, piece.part == Part::Assignment)?;
         }
-        self.store.exhume(seq, piece.part).map(|_| ())
+        self.store.remove_dead_letter(seq, piece.part).map(|_| ())
     }
 
-    pub(super) fn bury(
+    pub(super) fn refused(
         &self,
         job: &Job,
         piece: &Piece,
@@ -83,7 +83,7 @@ impl Shared {
         reason: String,
     ) -> Result<(), ProjectionError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        self.store.bury(&DeadLetter {
+        self.store.add_dead_letter(&DeadLetter {
             seq: job.seq,
             process: job.process,
             nonce: job.nonce,

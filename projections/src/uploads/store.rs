@@ -164,7 +164,7 @@ impl UploadStore {
     }
 
     /// Keeps a dead letter, in place of an earlier one of the same part.
-    pub(super) fn bury(&self, letter: &DeadLetter) -> Result<()> {
+    pub(super) fn add_dead_letter(&self, letter: &DeadLetter) -> Result<()> {
         let key = keys::part(Table::DeadLetters, letter.seq, letter.part);
         let mut count = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.db.get_pinned(key).map_err(failed)?.is_some();
@@ -175,7 +175,7 @@ impl UploadStore {
     }
 
     /// Takes a dead letter away, if it is one; tells whether it was.
-    pub(super) fn exhume(&self, seq: Seq, part: Part) -> Result<bool> {
+    pub(super) fn remove_dead_letter(&self, seq: Seq, part: Part) -> Result<bool> {
         let key = keys::part(Table::DeadLetters, seq, part);
         let mut count = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
         if self.db.get_pinned(key).map_err(failed)?.is_none() {

@@ -10,7 +10,7 @@ use log::Seq;
 
 use self::scene::{Answer, Fake, History, Scene};
 use super::store::CHECKPOINT_EVERY;
-use super::{Outlets, Part, Retried};
+use super::{Part, Retried, UploadTargets};
 use crate::position::Standing;
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, ReplayScope};
@@ -323,7 +323,7 @@ async fn a_cache_gets_one_copy_whether_it_takes_it_or_not() {
     let cache = Arc::new(Fake::default());
     cache.answer(history.ids()[3], Answer::Fail(u32::MAX));
     cache.answer(history.ids()[4], Answer::Hang);
-    scene.outlets = Outlets { cache: Some(cache.clone()), ..scene.outlets };
+    scene.targets = UploadTargets { cache: Some(cache.clone()), ..scene.targets };
     scene.node.answer(history.ids()[5], Answer::Fail(3));
     let running = scene.open(&history, ANY).await;
     running.finish().await;

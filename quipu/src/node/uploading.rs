@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gateway::{Endpoints, Http, HttpGateway, HttpOptions, Uploader};
 use log::Log;
-use projections::{Outlet, Outlets, Uploads, UploadsHandle};
+use projections::{UploadTarget, UploadTargets, Uploads, UploadsHandle};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -33,12 +33,12 @@ impl Uploading {
         let Some(node) = &self.endpoints.upload else { return Ok(None) };
         let http = Http::new(HttpOptions::default()).map_err(failed)?;
         let cache = self.endpoints.cache.as_ref();
-        let cache = cache.map(|url| Arc::new(Uploader::to_cache(http.clone(), url)) as Arc<dyn Outlet>);
+        let cache = cache.map(|url| Arc::new(Uploader::to_cache(http.clone(), url)) as Arc<dyn UploadTarget>);
         let node = Arc::new(Uploader::to_node(http.clone(), node));
         let arrivals = Arc::new(HttpGateway::new(http, self.endpoints.clone()));
-        let outlets = Outlets { node, cache, arrivals };
+        let targets = UploadTargets { node, cache, arrivals };
         let (uploads, handle) =
-            Uploads::open(self.log, outlets, &self.data, self.rewind_events_max).map_err(failed)?;
+            Uploads::open(self.log, targets, &self.data, self.rewind_events_max).map_err(failed)?;
         Ok(Some((handle, uploads.start(runtime, stop))))
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, Replay, ReplayScope};
 use crate::uploads::shared::Shared;
-use crate::uploads::{Arrivals, Outlet, Outlets, Uploads, UploadsHandle};
+use crate::uploads::{Arrivals, UploadTarget, UploadTargets, Uploads, UploadsHandle};
 
 /// What an upload node does with an item.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +123,7 @@ impl Fake {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[async_trait]
-impl Outlet for Fake {
+impl UploadTarget for Fake {
     async fn upload(&self, item: Bytes) -> Result<(), UploadError> {
         let decided = self.decide(Item::parse(&item).unwrap().id());
         // Others get their turn.
@@ -304,7 +304,7 @@ impl History {
 pub struct Scene {
     pub folder: TempDir,
     pub node: Arc<Fake>,
-    pub outlets: Outlets,
+    pub targets: UploadTargets,
 }
 
 /// Uploads that run.
@@ -318,19 +318,19 @@ pub struct Running {
 impl Scene {
     pub fn new() -> Self {
         let node = Arc::new(Fake::default());
-        let outlets = Outlets { node: node.clone(), cache: None, arrivals: node.clone() };
-        Self { folder: TempDir::new().unwrap(), node, outlets }
+        let targets = UploadTargets { node: node.clone(), cache: None, arrivals: node.clone() };
+        Self { folder: TempDir::new().unwrap(), node, targets }
     }
 
     /// Why uploads cannot be opened in the folder.
     pub fn refusal(&self, history: &History) -> String {
-        let opened = Uploads::open(history.log.clone(), self.outlets.clone(), self.folder.path(), 0);
+        let opened = Uploads::open(history.log.clone(), self.targets.clone(), self.folder.path(), 0);
         opened.err().expect("it is refused").to_string()
     }
 
     pub async fn open(&self, history: &History, rewind_events_max: u64) -> Running {
         let (log, data) = (history.log.clone(), self.folder.path());
-        let (uploads, handle) = Uploads::open(log, self.outlets.clone(), data, rewind_events_max).unwrap();
+        let (uploads, handle) = Uploads::open(log, self.targets.clone(), data, rewind_events_max).unwrap();
         let (stop, stopping) = watch::channel(false);
         let task = uploads.start(&tokio::runtime::Handle::current(), stopping);
         Running { handle, end: history.log.tail().last(), task, stop }

@@ -10,13 +10,13 @@ use gateway::{GatewayError, HttpGateway, UploadError, Uploader};
 
 /// A service that takes data items.
 #[async_trait]
-pub trait Outlet: Send + Sync {
+pub trait UploadTarget: Send + Sync {
     /// Hands one data item over; done when the other side has confirmed it.
     async fn upload(&self, item: Bytes) -> Result<(), UploadError>;
 }
 
 #[async_trait]
-impl Outlet for Uploader {
+impl UploadTarget for Uploader {
     async fn upload(&self, item: Bytes) -> Result<(), UploadError> {
         Uploader::upload(self, item).await
     }
@@ -38,11 +38,11 @@ impl Arrivals for HttpGateway {
 
 /// All services that items go to.
 #[derive(Clone)]
-pub struct Outlets {
+pub struct UploadTargets {
     /// The upload node: what counts is what this one confirms.
-    pub node: Arc<dyn Outlet>,
+    pub node: Arc<dyn UploadTarget>,
     /// A cache that gets a copy of everything, once, whether it takes it or not.
-    pub cache: Option<Arc<dyn Outlet>>,
+    pub cache: Option<Arc<dyn UploadTarget>>,
     /// Where it is looked up what has arrived, when an operator asks for that.
     pub arrivals: Arc<dyn Arrivals>,
 }
