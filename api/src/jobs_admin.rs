@@ -169,8 +169,8 @@ enum JobState {
     Interrupted,
 }
 
-impl From<projections::Job> for Job {
-    fn from(job: projections::Job) -> Self {
+impl From<projections::ReplayJob> for Job {
+    fn from(job: projections::ReplayJob) -> Self {
         Self {
             id: job.id,
             projection: job.projection,

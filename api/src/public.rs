@@ -219,7 +219,7 @@ impl PublicApi {
 /// What an id stands for.
 enum Subject {
     Process(ProcessId),
-    Entry(projections::Place),
+    Entry(projections::IndexPlace),
 }
 
 fn subject(node: &Node, id: Id, process: Option<ProcessId>) -> Result<Subject, Failure> {

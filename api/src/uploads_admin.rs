@@ -9,7 +9,9 @@ use poem::web::Data;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
-use projections::{DeadLetter, Missing, Outcome, Part, Retried, Search, Searched, UploadsHandle};
+use projections::{
+    DeadLetter, MissingUpload, RetryReport, Search, SearchOutcome, Searched, UploadPart, UploadsHandle,
+};
 use scheduler::Code;
 
 use crate::admin::{Operator, projection};
@@ -229,11 +231,11 @@ enum MissingOutcome {
     Refused,
 }
 
-impl From<Part> for LetterPart {
-    fn from(part: Part) -> Self {
+impl From<UploadPart> for LetterPart {
+    fn from(part: UploadPart) -> Self {
         match part {
-            Part::Item => Self::Item,
-            Part::Assignment => Self::Assignment,
+            UploadPart::Item => Self::Item,
+            UploadPart::Assignment => Self::Assignment,
         }
     }
 }
@@ -253,19 +255,21 @@ impl From<DeadLetter> for Letter {
     }
 }
 
-impl From<Retried> for RetriedLetters {
-    fn from(retried: Retried) -> Self {
-        let Retried { sent, refused, ended, next } = retried;
+impl From<RetryReport> for RetriedLetters {
+    fn from(retried: RetryReport) -> Self {
+        let RetryReport { sent, refused, ended, next } = retried;
         Self { sent, refused, ended, next: next.map(Seq::get) }
     }
 }
 
-impl From<Missing> for MissingItem {
-    fn from(missing: Missing) -> Self {
+impl From<MissingUpload> for MissingItem {
+    fn from(missing: MissingUpload) -> Self {
         let (outcome, status, reason) = match missing.outcome {
-            Outcome::Told => (MissingOutcome::Missing, None, None),
-            Outcome::Sent => (MissingOutcome::Sent, None, None),
-            Outcome::Refused { status, reason } => (MissingOutcome::Refused, Some(status), Some(reason)),
+            SearchOutcome::Told => (MissingOutcome::Missing, None, None),
+            SearchOutcome::Sent => (MissingOutcome::Sent, None, None),
+            SearchOutcome::Refused { status, reason } => {
+                (MissingOutcome::Refused, Some(status), Some(reason))
+            }
         };
         let (nonce, part, id) = (missing.nonce.map(Nonce::get), missing.part.into(), missing.id.to_string());
         Self { nonce, part, id, outcome, status, reason }

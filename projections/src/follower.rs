@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::fingerprint::time_of;
 use crate::metrics;
-use crate::position::{Position, Standing, State, age_seconds, behind};
+use crate::position::{Position, PositionState, Standing, age_seconds, behind};
 use crate::projection::{BatchLimit, Projection, ProjectionError};
 
 /// The waits between attempts after a failure: doubled from the first to the last.
@@ -25,14 +25,14 @@ pub struct Follower<P> {
     /// Whether the projection is open; it is not before the start and after a failure.
     open: bool,
     position: Option<Seq>,
-    state: watch::Sender<State>,
+    state: watch::Sender<PositionState>,
     wake: Arc<Notify>,
 }
 
 impl<P: Projection> Follower<P> {
     /// A follower that opens its projection when it is driven for the first time.
     pub fn new(projection: P, log: Arc<dyn Log>) -> Self {
-        let (state, _) = watch::channel(State::default());
+        let (state, _) = watch::channel(PositionState::default());
         Self { projection, log, open: false, position: None, state, wake: Arc::default() }
     }
 
@@ -71,7 +71,7 @@ impl<P: Projection> Follower<P> {
             return Ok(0);
         }
         let started = Instant::now();
-        let mut batch = Batch::new(self.projection.batch_limit());
+        let mut batch = FollowedBatch::new(self.projection.batch_limit());
         self.log.scan(from, &mut |event| batch.take(&mut self.projection, &event))?;
         if let Some(first) = batch.first_time {
             self.state.send_modify(|state| state.lacks_since = Some(first));
@@ -192,7 +192,7 @@ impl Trouble {
 }
 
 /// What one batch has taken so far.
-struct Batch {
+struct FollowedBatch {
     limit: BatchLimit,
     events: usize,
     bytes: usize,
@@ -202,7 +202,7 @@ struct Batch {
     error: Option<ProjectionError>,
 }
 
-impl Batch {
+impl FollowedBatch {
     fn new(limit: BatchLimit) -> Self {
         Self { limit, events: 0, bytes: 0, first_time: None, last_time: None, last: None, error: None }
     }

@@ -16,18 +16,18 @@ mod uploads;
 mod metrics;
 
 pub use follower::Follower;
-pub use index::{Index, IndexError, IndexReplay, IndexWriter, Place};
-pub use jobs::{Job, JobError, JobState, Jobs};
+pub use index::{Index, IndexError, IndexPlace, IndexReplay, IndexWriter};
+pub use jobs::{JobError, JobState, Jobs, ReplayJob};
 pub use metrics::describe;
 pub use position::{Behind, Position, ProjectionStatus, Standing};
 pub use postgres::{
-    Entry, EntryKind, EntryTag, ItemPlace, LIMIT_MAX, LIMIT_USUAL, List, MessageFilter, Order, Page,
-    PostgresOptions, PostgresReplay, PostgresWriter, ProcessFilter, Queries, QueryError, Signed, TagAnyOf,
-    TagIs, Totals, TransactionFilter, tag_key,
+    EntryKind, EntryTag, ItemPlace, LIMIT_MAX, LIMIT_USUAL, ListOrder, ListPage, MessageFilter,
+    PostgresOptions, PostgresReplay, PostgresWriter, ProcessFilter, Queries, QueryEntry, QueryError,
+    QueryList, SignedEntry, StoreTotals, TagAnyOf, TagIs, TransactionFilter, tag_key,
 };
 pub use projection::{BatchLimit, Projection, ProjectionError};
 pub use replay::{Advance, Progress, Replay, ReplayScope};
 pub use uploads::{
-    Arrivals, DeadLetter, Missing, Outcome, Part, Retried, Search, Searched, UploadTarget, UploadTargets,
-    Uploads, UploadsHandle,
+    Arrivals, DeadLetter, MissingUpload, RetryReport, Search, SearchOutcome, Searched, UploadPart,
+    UploadRunner, UploadTarget, UploadTargets, UploadsHandle,
 };

@@ -14,12 +14,12 @@ use crate::projection::ProjectionError;
 #[derive(Clone, Debug)]
 pub struct Position {
     name: &'static str,
-    state: watch::Receiver<State>,
+    state: watch::Receiver<PositionState>,
 }
 
 /// What the follower last said of itself.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct PositionState {
     pub(crate) position: Option<Seq>,
     /// When the first event was scheduled that the projection lacks; none while it has all, or nobody knows.
     pub(crate) lacks_since: Option<Timestamp>,
@@ -95,7 +95,7 @@ pub struct ProjectionStatus {
 }
 
 impl Position {
-    pub(crate) fn new(name: &'static str, state: watch::Receiver<State>) -> Self {
+    pub(crate) fn new(name: &'static str, state: watch::Receiver<PositionState>) -> Self {
         Self { name, state }
     }
 
@@ -114,7 +114,7 @@ impl Position {
     /// # Errors
     /// When it cannot be written, or has stopped: it will have the event later, but nobody knows when.
     pub async fn applied(&mut self, seq: Seq) -> Result<(), Behind> {
-        let done = |state: &State| state.position.is_some_and(|position| position >= seq);
+        let done = |state: &PositionState| state.position.is_some_and(|position| position >= seq);
         let stopped = || Behind { name: self.name, reason: "it has stopped".into() };
         let state =
             self.state.wait_for(|state| done(state) || state.error.is_some()).await.map_err(|_| stopped())?;

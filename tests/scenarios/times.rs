@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use log::{Log, ProcessId, Seq, Timestamp};
-use projections::{MessageFilter, Order, Page, ProcessFilter, Queries};
+use projections::{ListOrder, ListPage, MessageFilter, ProcessFilter, Queries};
 use quipu_tests::Postgres;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -52,7 +52,7 @@ async fn lists_by_time_are_exact_at_the_edges_of_hours() {
             let found = messages(&queries, &filter).await;
             assert_eq!(found, sequences(known.iter().filter(expected), from, to), "{filter:?}");
         }
-        let page = Page::new(1000, Order::Ascending, None).unwrap();
+        let page = ListPage::new(1000, ListOrder::Ascending, None).unwrap();
         let found =
             queries.processes(&ProcessFilter { from, to, ..Default::default() }, &page).await.unwrap();
         let found: Vec<_> = found.items.iter().map(|entry| entry.sequence).collect();
@@ -107,10 +107,10 @@ fn sequences<'k>(known: impl Iterator<Item = &'k Known>, from: Option<i64>, to: 
 /// All of a list, in pages of five and in both orders, which have to agree.
 async fn messages(queries: &Queries, filter: &MessageFilter) -> Vec<u64> {
     let mut both = Vec::new();
-    for order in [Order::Ascending, Order::Descending] {
+    for order in [ListOrder::Ascending, ListOrder::Descending] {
         let (mut found, mut cursor) = (Vec::new(), None);
         loop {
-            let page = Page::new(5, order, cursor.as_deref()).unwrap();
+            let page = ListPage::new(5, order, cursor.as_deref()).unwrap();
             let list = queries.messages(filter, &page).await.unwrap();
             found.extend(list.items.iter().map(|entry| entry.sequence));
             cursor = list.next;

@@ -4,7 +4,7 @@ use async_graphql::{
     Context, EmptyMutation, EmptySubscription, Enum, Error, ErrorExtensions, ID, InputObject, Object, Result,
     Schema,
 };
-use projections::{LIMIT_MAX, Order, Page, Queries, TagAnyOf, TransactionFilter};
+use projections::{LIMIT_MAX, ListOrder, ListPage, Queries, TagAnyOf, TransactionFilter};
 
 use super::transaction::{Transaction, TransactionConnection};
 use crate::error::Failure;
@@ -37,7 +37,7 @@ impl Query {
     #[graphql(complexity = "COST_QUESTION + child_complexity")]
     async fn transaction(&self, context: &Context<'_>, id: ID) -> Result<Option<Transaction>> {
         let filter = TransactionFilter { ids: vec![id.0], ..TransactionFilter::default() };
-        let page = Page::new(1, Order::default(), None).map_err(told)?;
+        let page = ListPage::new(1, ListOrder::default(), None).map_err(told)?;
         let list = context.data::<Queries>()?.transactions(&filter, &page).await.map_err(told)?;
         Ok(list.items.into_iter().next().map(Transaction))
     }
@@ -81,7 +81,7 @@ impl Query {
             .map_err(|_| format!("expected first from 1 to {LIMIT_MAX}, found a number below 0"))?
             .min(LIMIT_MAX.into());
         let after = after.as_deref().filter(|after| !after.is_empty());
-        let page = Page::new(first, sort.unwrap_or_default().order(), after).map_err(told)?;
+        let page = ListPage::new(first, sort.unwrap_or_default().order(), after).map_err(told)?;
         let list = context.data::<Queries>()?.transactions(&filter, &page).await.map_err(told)?;
         Ok(TransactionConnection::new(list, &page))
     }
@@ -130,10 +130,10 @@ enum SortOrder {
 }
 
 impl SortOrder {
-    fn order(self) -> Order {
+    fn order(self) -> ListOrder {
         match self {
-            Self::HeightDesc | Self::IngestedAtDesc => Order::Descending,
-            Self::HeightAsc | Self::IngestedAtAsc => Order::Ascending,
+            Self::HeightDesc | Self::IngestedAtDesc => ListOrder::Descending,
+            Self::HeightAsc | Self::IngestedAtAsc => ListOrder::Ascending,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use ans104::base64url;
 use async_graphql::{ID, Object, SimpleObject};
-use projections::{EntryTag, List, Page, Signed};
+use projections::{EntryTag, ListPage, QueryList, SignedEntry};
 
 /// A part of a list of items.
 #[derive(SimpleObject)]
@@ -32,8 +32,8 @@ struct TransactionEdge {
 }
 
 impl TransactionConnection {
-    pub(super) fn new(list: List<Signed>, page: &Page) -> Self {
-        let edge = |signed: Signed| TransactionEdge {
+    pub(super) fn new(list: QueryList<SignedEntry>, page: &ListPage) -> Self {
+        let edge = |signed: SignedEntry| TransactionEdge {
             cursor: page.cursor(signed.entry.sequence),
             node: Transaction(signed),
         };
@@ -43,7 +43,7 @@ impl TransactionConnection {
 }
 
 /// An item: a process or a message.
-pub(super) struct Transaction(pub(super) Signed);
+pub(super) struct Transaction(pub(super) SignedEntry);
 
 #[Object]
 impl Transaction {

@@ -13,7 +13,7 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, Tags};
-use projections::{LIMIT_USUAL, MessageFilter, Order, Page, ProcessFilter};
+use projections::{LIMIT_USUAL, ListOrder, ListPage, MessageFilter, ProcessFilter};
 
 use crate::error::Failure;
 use crate::node::Node;
@@ -174,7 +174,11 @@ impl QueryApi {
     }
 }
 
-fn page(limit: Option<NonZeroU64>, order: Option<InOrder>, cursor: Option<&str>) -> Result<Page, Failure> {
+fn page(
+    limit: Option<NonZeroU64>,
+    order: Option<InOrder>,
+    cursor: Option<&str>,
+) -> Result<ListPage, Failure> {
     let limit = limit.map_or(u64::from(LIMIT_USUAL), NonZeroU64::get);
-    Ok(Page::new(limit, order.map_or_else(Order::default, |order| order.0), cursor)?)
+    Ok(ListPage::new(limit, order.map_or_else(ListOrder::default, |order| order.0), cursor)?)
 }

@@ -2,7 +2,7 @@
 
 use log::Seq;
 use poem_openapi::Object;
-use projections::{EntryTag, ItemPlace, List};
+use projections::{EntryTag, ItemPlace, QueryList};
 
 /// A message, or the spawn of a process.
 #[derive(Debug, Object)]
@@ -118,14 +118,14 @@ pub(super) struct Totals {
 }
 
 impl Entries {
-    pub(super) fn new(list: List<projections::Entry>, position: Option<Seq>) -> Self {
+    pub(super) fn new(list: QueryList<projections::QueryEntry>, position: Option<Seq>) -> Self {
         let items = list.items.into_iter().map(Entry::from).collect();
         Self { items, next: list.next, position: position.map(Seq::get) }
     }
 }
 
-impl From<projections::Entry> for Entry {
-    fn from(entry: projections::Entry) -> Self {
+impl From<projections::QueryEntry> for Entry {
+    fn from(entry: projections::QueryEntry) -> Self {
         let tag = |EntryTag { name, value }| Tag { name, value };
         Self {
             sequence: entry.sequence,
@@ -167,7 +167,7 @@ impl Places {
 }
 
 impl Totals {
-    pub(super) fn new(totals: &projections::Totals, position: Option<Seq>) -> Self {
+    pub(super) fn new(totals: &projections::StoreTotals, position: Option<Seq>) -> Self {
         Self {
             processes: totals.processes,
             scheduled: totals.scheduled,

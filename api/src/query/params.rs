@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
-use projections::{EntryKind, Order, TagIs};
+use projections::{EntryKind, ListOrder, TagIs};
 use serde_json::json;
 
 use crate::params::{Given, Parameter, parameter_type};
@@ -18,7 +18,7 @@ pub(super) struct WithTags(pub(super) Vec<TagIs>);
 
 /// The order of a list.
 #[derive(Debug)]
-pub(super) struct InOrder(pub(super) Order);
+pub(super) struct InOrder(pub(super) ListOrder);
 
 /// What happened.
 #[derive(Debug)]
@@ -94,8 +94,8 @@ impl Parameter for InOrder {
 
     fn read(text: &str) -> Result<Self, String> {
         match text {
-            "asc" => Ok(Self(Order::Ascending)),
-            "desc" => Ok(Self(Order::Descending)),
+            "asc" => Ok(Self(ListOrder::Ascending)),
+            "desc" => Ok(Self(ListOrder::Descending)),
             _ => Err(format!("expected asc or desc, found {text:?}")),
         }
     }

@@ -14,7 +14,7 @@ use crate::projection::ProjectionError;
 const LAYOUT: u32 = 1;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Cursor {
+pub(super) struct IndexCursor {
     layout: u32,
     store: Uuid,
     pub(super) position: Seq,
@@ -22,7 +22,7 @@ pub(super) struct Cursor {
     fingerprint: String,
 }
 
-impl Cursor {
+impl IndexCursor {
     pub(super) fn new(store: StoreId, position: Seq, fingerprint: String) -> Self {
         Self { layout: LAYOUT, store: store.0, position, fingerprint }
     }
@@ -43,7 +43,7 @@ impl Cursor {
 }
 
 /// The cursor of a store; none while it is empty.
-pub(super) fn read(db: &DB) -> Result<Option<Cursor>, IndexError> {
+pub(super) fn read(db: &DB) -> Result<Option<IndexCursor>, IndexError> {
     let value = db.get_pinned(keys::CURSOR)?;
     value
         .map(|value| serde_json::from_slice(&value).map_err(|_| IndexError::Damaged("the cursor")))

@@ -13,7 +13,7 @@ use rocksdb::{DB, DBCompressionType, ErrorKind, Options};
 use tracing::warn;
 
 use super::error::IndexError;
-use super::keys::{self, Number};
+use super::keys::{self, ProcessNumber};
 use crate::rocks;
 
 /// How many processes' numbers are kept in memory.
@@ -25,22 +25,22 @@ const WRITE_BUFFER_BYTES: usize = 8 << 20;
 const BLOCK_CACHE_BYTES: usize = 32 << 20;
 
 /// A store with what is only true of it: its processes have numbers of their own.
-pub(super) struct Db {
+pub(super) struct IndexDb {
     // Dropped in this order: the files go after the store is closed.
     pub(super) store: DB,
-    pub(super) numbers: Cache<ProcessId, Number>,
-    pub(super) files: Files,
+    pub(super) numbers: Cache<ProcessId, ProcessNumber>,
+    pub(super) files: IndexFiles,
 }
 
 /// The files of a store.
-pub(super) struct Files {
+pub(super) struct IndexFiles {
     pub(super) path: PathBuf,
     retired: AtomicBool,
     /// Dropped after the files are deleted.
     token: Arc<()>,
 }
 
-impl Files {
+impl IndexFiles {
     /// Has them deleted when the last reader of the store lets go of it. The token is gone after that.
     pub(super) fn retire(&self) -> &Arc<()> {
         self.retired.store(true, Ordering::Relaxed);
@@ -48,7 +48,7 @@ impl Files {
     }
 }
 
-impl Drop for Files {
+impl Drop for IndexFiles {
     fn drop(&mut self) {
         if self.retired.load(Ordering::Relaxed)
             && let Err(error) = destroy(&self.path)
@@ -58,13 +58,13 @@ impl Drop for Files {
     }
 }
 
-impl Db {
+impl IndexDb {
     pub(super) fn new(store: DB, path: PathBuf) -> Self {
-        let files = Files { path, retired: AtomicBool::new(false), token: Arc::default() };
+        let files = IndexFiles { path, retired: AtomicBool::new(false), token: Arc::default() };
         Self { store, numbers: Cache::new(NUMBERS_CACHED), files }
     }
 
-    pub(super) fn number(&self, process: ProcessId) -> Result<Option<Number>, IndexError> {
+    pub(super) fn number(&self, process: ProcessId) -> Result<Option<ProcessNumber>, IndexError> {
         if let Some(number) = self.numbers.get(&process) {
             return Ok(Some(number));
         }
@@ -74,7 +74,7 @@ impl Db {
         Ok(Some(number))
     }
 
-    pub(super) fn process(&self, number: Number) -> Result<ProcessId, IndexError> {
+    pub(super) fn process(&self, number: ProcessNumber) -> Result<ProcessId, IndexError> {
         let damaged = IndexError::Damaged("a process's id");
         let Some(value) = self.store.get_pinned(keys::number(number))? else { return Err(damaged) };
         let bytes = <[u8; 32]>::try_from(value.as_ref()).map_err(|_| damaged)?;

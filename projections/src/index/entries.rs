@@ -3,17 +3,17 @@
 use ans104::Id;
 use log::{EventRef, Kind};
 
-use super::keys::{self, Number};
-use super::run::Put;
+use super::keys::{self, ProcessNumber};
+use super::run::EntrySink;
 use crate::fingerprint::time_of;
 use crate::projection::ProjectionError;
 
 /// Adds all entries of an event, but for the number of its process; facts have none. Returns the id that is the event's
 /// fingerprint, so that it need not be made twice.
 pub(super) fn put(
-    to: &mut impl Put,
+    to: &mut impl EntrySink,
     event: &EventRef<'_>,
-    number: Number,
+    number: ProcessNumber,
 ) -> Result<Option<Id>, ProjectionError> {
     let unusable = |reason: &str| ProjectionError::Event { seq: event.seq, reason: reason.to_owned() };
     let nonce = event.nonce.map(|nonce| nonce.get().to_be_bytes());

@@ -51,13 +51,13 @@ impl Spot {
 /// What the file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Places {
+struct IndexPlaces {
     in_use: Spot,
     /// Whether the other one is being built; else it is of no worth.
     building: bool,
 }
 
-impl Default for Places {
+impl Default for IndexPlaces {
     fn default() -> Self {
         Self { in_use: Spot::A, building: false }
     }
@@ -67,7 +67,7 @@ impl Default for Places {
 #[derive(Debug)]
 pub(super) struct IndexFolder {
     path: PathBuf,
-    places: Mutex<Places>,
+    places: Mutex<IndexPlaces>,
     /// Lives as long as the files of a place that is not in use any more.
     leaving: Mutex<Weak<()>>,
 }
@@ -107,7 +107,7 @@ impl IndexFolder {
         let building = self.at(places.in_use.other());
         if !places.building {
             destroy(&building)?;
-            let begun = Places { building: true, ..*places };
+            let begun = IndexPlaces { building: true, ..*places };
             self.write(begun)?;
             *places = begun;
         }
@@ -117,7 +117,7 @@ impl IndexFolder {
     /// Puts to use what was built. From the moment that this returns the next start opens it.
     pub(super) fn put_to_use(&self) -> Result<(), IndexError> {
         let mut places = self.places();
-        let swapped = Places { in_use: places.in_use.other(), building: false };
+        let swapped = IndexPlaces { in_use: places.in_use.other(), building: false };
         self.write(swapped)?;
         *places = swapped;
         Ok(())
@@ -137,7 +137,7 @@ impl IndexFolder {
         self.path.join(spot.folder())
     }
 
-    fn write(&self, places: Places) -> Result<(), IndexError> {
+    fn write(&self, places: IndexPlaces) -> Result<(), IndexError> {
         let write = || {
             let fresh = self.path.join("places.new");
             let mut file = File::create(&fresh)?;
@@ -149,7 +149,7 @@ impl IndexFolder {
         write().map_err(|error| refused(&self.path, &error))
     }
 
-    fn places(&self) -> MutexGuard<'_, Places> {
+    fn places(&self) -> MutexGuard<'_, IndexPlaces> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -183,7 +183,7 @@ fn unmarked_store(place: &Path) -> Option<StoreId> {
 }
 
 /// What the file says; none when it is not there, or is none of ours.
-fn read(path: &Path) -> Result<Option<Places>, IndexError> {
+fn read(path: &Path) -> Result<Option<IndexPlaces>, IndexError> {
     match fs::read(path.join(FILE)) {
         Ok(text) => Ok(serde_json::from_slice(&text).ok()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

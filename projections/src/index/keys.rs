@@ -18,19 +18,19 @@ use log::{DeepHash, Nonce, ProcessId, Timestamp};
 
 /// A process's number in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Number(pub(super) u32);
+pub(super) struct ProcessNumber(pub(super) u32);
 
 pub(super) const CURSOR: &[u8] = b"c";
 pub(super) const FIRST_NUMBER: &[u8] = b"n";
 pub(super) const AFTER_NUMBERS: &[u8] = b"o";
 
 /// A key of at most 64 bytes, built on the stack.
-pub(super) struct Key {
+pub(super) struct IndexKey {
     bytes: [u8; 64],
     len: usize,
 }
 
-impl Key {
+impl IndexKey {
     fn new(kind: u8) -> Self {
         Self { bytes: [0; 64], len: 0 }.then(&[kind])
     }
@@ -45,7 +45,7 @@ impl Key {
     }
 }
 
-impl AsRef<[u8]> for Key {
+impl AsRef<[u8]> for IndexKey {
     fn as_ref(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
@@ -53,37 +53,37 @@ impl AsRef<[u8]> for Key {
 
 const _: () = assert!(1 + 4 + size_of::<DeepHash>() <= 64, "the longest key fits");
 
-pub(super) fn process(process: ProcessId) -> Key {
-    Key::new(b'p').then(process.as_bytes())
+pub(super) fn process(process: ProcessId) -> IndexKey {
+    IndexKey::new(b'p').then(process.as_bytes())
 }
 
-pub(super) fn number(number: Number) -> Key {
-    Key::new(b'n').then(&number.0.to_be_bytes())
+pub(super) fn number(number: ProcessNumber) -> IndexKey {
+    IndexKey::new(b'n').then(&number.0.to_be_bytes())
 }
 
-pub(super) fn id(id: Id, number: Number) -> Key {
+pub(super) fn id(id: Id, number: ProcessNumber) -> IndexKey {
     id_prefix(id).then(&number.0.to_be_bytes())
 }
 
-pub(super) fn id_prefix(id: Id) -> Key {
-    Key::new(b'i').then(id.as_bytes())
+pub(super) fn id_prefix(id: Id) -> IndexKey {
+    IndexKey::new(b'i').then(id.as_bytes())
 }
 
-pub(super) fn time(number: Number, time: Timestamp, nonce: Nonce) -> Key {
+pub(super) fn time(number: ProcessNumber, time: Timestamp, nonce: Nonce) -> IndexKey {
     time_prefix(number).then(&time.get().to_be_bytes()).then(&nonce.get().to_be_bytes())
 }
 
-pub(super) fn time_prefix(number: Number) -> Key {
-    Key::new(b't').then(&number.0.to_be_bytes())
+pub(super) fn time_prefix(number: ProcessNumber) -> IndexKey {
+    IndexKey::new(b't').then(&number.0.to_be_bytes())
 }
 
-pub(super) fn deep_hash(number: Number, hash: &DeepHash) -> Key {
-    Key::new(b'd').then(&number.0.to_be_bytes()).then(hash)
+pub(super) fn deep_hash(number: ProcessNumber, hash: &DeepHash) -> IndexKey {
+    IndexKey::new(b'd').then(&number.0.to_be_bytes()).then(hash)
 }
 
 /// The number at the end of a key that ends in one.
-pub(super) fn trailing_number(key: &[u8]) -> Option<Number> {
-    key.last_chunk().map(|bytes| Number(u32::from_be_bytes(*bytes)))
+pub(super) fn trailing_number(key: &[u8]) -> Option<ProcessNumber> {
+    key.last_chunk().map(|bytes| ProcessNumber(u32::from_be_bytes(*bytes)))
 }
 
 /// The nonce at the end of a key or in a value.

@@ -9,23 +9,23 @@ use rocksdb::{Direction, IteratorMode, ReadOptions};
 use tracing::warn;
 
 use super::cursor;
-use super::db::{self, Db};
+use super::db::{self, IndexDb};
 use super::error::IndexError;
 use super::folder::{self, IndexFolder};
-use super::keys::{self, Number};
-use super::shared::Shared;
-use super::writer::{IndexWriter, Use};
+use super::keys::{self, ProcessNumber};
+use super::shared::IndexShared;
+use super::writer::{IndexPurpose, IndexWriter};
 use crate::projection::ProjectionError;
 
 /// Answers where an id is and which nonce a time falls on. Each call takes microseconds and may touch the disk.
 #[derive(Clone)]
 pub struct Index {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<IndexShared>,
 }
 
 /// Where something is scheduled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct IndexPlace {
     /// The process.
     pub process: ProcessId,
     /// The nonce; none for a process that was spawned without an assignment.
@@ -49,7 +49,7 @@ impl Index {
     pub fn open(path: &Path, log: &dyn Log) -> Result<(Self, IndexWriter), ProjectionError> {
         let folder = Arc::new(IndexFolder::open(path, log.identity().store)?);
         let place = folder.in_use();
-        Self::open_at(&folder, &place, Use::Serving, log)
+        Self::open_at(&folder, &place, IndexPurpose::Serving, log)
     }
 
     /// Opens the index that is being built beside the one in use, which goes on if it belongs to this log.
@@ -58,13 +58,13 @@ impl Index {
         log: &dyn Log,
     ) -> Result<(Self, IndexWriter), ProjectionError> {
         let place = folder.building()?;
-        Self::open_at(folder, &place, Use::Building, log)
+        Self::open_at(folder, &place, IndexPurpose::Building, log)
     }
 
     fn open_at(
         folder: &Arc<IndexFolder>,
         place: &Path,
-        purpose: Use,
+        purpose: IndexPurpose,
         log: &dyn Log,
     ) -> Result<(Self, IndexWriter), ProjectionError> {
         let mut db = db::open(place)?;
@@ -74,24 +74,24 @@ impl Index {
             db::destroy(place)?;
             db = db::open(place)?;
         }
-        let shared = Arc::new(Shared::new(Db::new(db, place.to_owned()), folder.clone()));
+        let shared = Arc::new(IndexShared::new(IndexDb::new(db, place.to_owned()), folder.clone()));
         let writer = IndexWriter::new(purpose, shared.clone(), log.identity().store)?;
         Ok((Self { shared }, writer))
     }
 
     /// Where in this process the message or assignment with this id is.
-    pub fn find(&self, process: ProcessId, id: Id) -> Result<Option<Place>, IndexError> {
+    pub fn find(&self, process: ProcessId, id: Id) -> Result<Option<IndexPlace>, IndexError> {
         let db = self.shared.db();
         let Some(number) = db.number(process)? else { return Ok(None) };
         let value = db.store.get_pinned(keys::id(id, number))?;
-        Ok(value.map(|value| Place { process, nonce: keys::trailing_nonce(&value) }))
+        Ok(value.map(|value| IndexPlace { process, nonce: keys::trailing_nonce(&value) }))
     }
 
     /// Where in any process the message or assignment with this id is; the process that came last first.
-    pub fn everywhere(&self, id: Id, limit: usize) -> Result<Vec<Place>, IndexError> {
+    pub fn everywhere(&self, id: Id, limit: usize) -> Result<Vec<IndexPlace>, IndexError> {
         let db = self.shared.db();
         let prefix = keys::id_prefix(id);
-        let last = keys::id(id, Number(u32::MAX));
+        let last = keys::id(id, ProcessNumber(u32::MAX));
         let mut places = Vec::new();
         let mode = IteratorMode::From(last.as_ref(), Direction::Reverse);
         for entry in db.store.iterator(mode).take(limit) {
@@ -100,7 +100,7 @@ impl Index {
                 break;
             }
             let number = keys::trailing_number(&key).ok_or(IndexError::Damaged("an id"))?;
-            places.push(Place { process: db.process(number)?, nonce: keys::trailing_nonce(&value) });
+            places.push(IndexPlace { process: db.process(number)?, nonce: keys::trailing_nonce(&value) });
         }
         Ok(places)
     }
@@ -112,7 +112,8 @@ impl Index {
         let prefix = keys::time_prefix(number);
         let from = keys::time(number, time, Nonce::MAX);
         let mut options = ReadOptions::default();
-        options.set_iterate_upper_bound(keys::time_prefix(Number(number.0.saturating_add(1))).as_ref());
+        options
+            .set_iterate_upper_bound(keys::time_prefix(ProcessNumber(number.0.saturating_add(1))).as_ref());
         let mode = IteratorMode::From(from.as_ref(), Direction::Forward);
         match db.store.iterator_opt(mode, options).next().transpose()? {
             Some((key, _)) if key.starts_with(prefix.as_ref()) => Ok(keys::trailing_nonce(&key)),
@@ -121,10 +122,14 @@ impl Index {
     }
 
     /// Where in this process a message with this content is.
-    pub fn find_content(&self, process: ProcessId, hash: &DeepHash) -> Result<Option<Place>, IndexError> {
+    pub fn find_content(
+        &self,
+        process: ProcessId,
+        hash: &DeepHash,
+    ) -> Result<Option<IndexPlace>, IndexError> {
         let db = self.shared.db();
         let Some(number) = db.number(process)? else { return Ok(None) };
         let value = db.store.get_pinned(keys::deep_hash(number, hash))?;
-        Ok(value.map(|value| Place { process, nonce: keys::trailing_nonce(&value) }))
+        Ok(value.map(|value| IndexPlace { process, nonce: keys::trailing_nonce(&value) }))
     }
 }

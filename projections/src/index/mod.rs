@@ -16,7 +16,7 @@ mod lookup;
 mod replay;
 
 pub use error::IndexError;
-pub use lookup::{Index, Place};
+pub use lookup::{Index, IndexPlace};
 pub use replay::IndexReplay;
 pub use writer::IndexWriter;
 

@@ -10,10 +10,10 @@ use log::{EventRef, Kind, Log, Nonce, ProcessId, Seq};
 use rocksdb::{WriteBatch, WriteOptions};
 use tokio::sync::Notify;
 
-use super::db::Db;
+use super::db::IndexDb;
 use super::error::IndexError;
 use super::lookup::Index;
-use super::shared::{FreshIndex, Handover};
+use super::shared::{FreshIndex, IndexHandover};
 use super::writer::IndexWriter;
 use super::{NAME, cursor, entries};
 use crate::follower::Follower;
@@ -50,8 +50,8 @@ impl IndexReplay {
         let (fresh, follower) = self.build(progress)?;
         progress.enter("putting it to use");
         let (done, handed_over) = mpsc::channel();
-        let fresh = Box::new(Built { fresh, follower });
-        *self.index.shared.handover() = Some(Handover { fresh, done });
+        let fresh = Box::new(BuiltIndex { fresh, follower });
+        *self.index.shared.handover() = Some(IndexHandover { fresh, done });
         self.wake.notify_one();
         loop {
             match handed_over.recv_timeout(LOOK_EVERY) {
@@ -110,7 +110,7 @@ impl IndexReplay {
     fn rest(&self, from: Seq, last: Seq, progress: &Progress) -> Result<(), ProjectionError> {
         let mut next = from;
         while next <= last {
-            let mut again = Again::new(&self.index, last);
+            let mut again = RepeatedBatch::new(&self.index, last);
             self.log.scan(next, &mut |event| again.take(&event))?;
             let Some(done) = again.write()? else { break };
             next = done.next();
@@ -135,7 +135,7 @@ impl IndexReplay {
         let total = head.last.map_or(1, |knot| knot.nonce.next().get());
         let (mut unassigned, mut next) = (true, Nonce::ZERO);
         loop {
-            let mut again = Again::new(&self.index, last);
+            let mut again = RepeatedBatch::new(&self.index, last);
             self.log.range(process, unassigned, next..=Nonce::MAX, &mut |event| match event.seq < from {
                 false => again.take(&event),
                 true if progress.go_on().is_err() => ControlFlow::Break(()),
@@ -168,13 +168,13 @@ impl Replay for IndexReplay {
 }
 
 /// An index that was built, and what brings it further.
-struct Built {
+struct BuiltIndex {
     fresh: Index,
     follower: Follower<IndexWriter>,
 }
 
-impl FreshIndex for Built {
-    fn catch_up(&mut self, position: Option<Seq>) -> Result<Arc<Db>, ProjectionError> {
+impl FreshIndex for BuiltIndex {
+    fn catch_up(&mut self, position: Option<Seq>) -> Result<Arc<IndexDb>, ProjectionError> {
         while self.follower.position().last() < position {
             if self.follower.step()? == 0 {
                 return Err(store_error("the fresh index cannot get what the old one has"));
@@ -186,9 +186,9 @@ impl FreshIndex for Built {
 }
 
 /// One batch of entries that are put again.
-struct Again {
+struct RepeatedBatch {
     /// One store for numbers and entries, whichever is in use by the end.
-    db: Arc<Db>,
+    db: Arc<IndexDb>,
     last: Seq,
     batch: WriteBatch,
     events: usize,
@@ -197,7 +197,7 @@ struct Again {
     error: Option<ProjectionError>,
 }
 
-impl Again {
+impl RepeatedBatch {
     fn new(index: &Index, last: Seq) -> Self {
         Self {
             db: index.shared.db(),

@@ -9,34 +9,34 @@ use std::time::{Duration, Instant};
 
 use rocksdb::{DB, IngestExternalFileOptions, SstFileWriter, WriteBatch};
 
-use super::db::{self, Db, RUN_FILE};
+use super::db::{self, IndexDb, RUN_FILE};
 use super::error::IndexError;
 
 /// What takes entries.
-pub(super) trait Put {
+pub(super) trait EntrySink {
     /// Takes one; a later one of the same key replaces it.
     fn put_entry(&mut self, key: &[u8], value: &[u8]);
 }
 
-impl Put for WriteBatch {
+impl EntrySink for WriteBatch {
     fn put_entry(&mut self, key: &[u8], value: &[u8]) {
         self.put(key, value);
     }
 }
 
 /// Entries that are gathered, in the form that suits what they are for.
-pub(super) enum Staged {
+pub(super) enum StagedEntries {
     /// To be put into a store that is read.
     Batch(WriteBatch),
     /// To become a file of a store that is built.
-    Run(Run),
+    SortedRun(SortedRun),
 }
 
-impl Put for Staged {
+impl EntrySink for StagedEntries {
     fn put_entry(&mut self, key: &[u8], value: &[u8]) {
         match self {
             Self::Batch(batch) => batch.put_entry(key, value),
-            Self::Run(run) => run.put_entry(key, value),
+            Self::SortedRun(run) => run.put_entry(key, value),
         }
     }
 }
@@ -52,22 +52,22 @@ const BYTES_MAX: usize = 24 << 20;
 
 /// Entries of which none are in the store yet, and those before them, which a thread of their own puts there.
 #[derive(Default)]
-pub(super) struct Run {
-    entries: Entries,
+pub(super) struct SortedRun {
+    entries: RunEntries,
     /// How many bytes and entries are of batches that are complete.
     complete: (usize, usize),
     writing: Option<JoinHandle<Result<(), IndexError>>>,
 }
 
 #[derive(Default)]
-struct Entries {
+struct RunEntries {
     bytes: Vec<u8>,
-    places: Vec<Entry>,
+    places: Vec<RunEntry>,
 }
 
 /// Where an entry is in the bytes: the key, then the value.
 #[derive(Clone, Copy)]
-struct Entry {
+struct RunEntry {
     /// The first bytes of the key, which mostly tell two apart.
     first: u64,
     start: u32,
@@ -75,12 +75,12 @@ struct Entry {
     value: u16,
 }
 
-impl Put for Run {
+impl EntrySink for SortedRun {
     fn put_entry(&mut self, key: &[u8], value: &[u8]) {
         let mut first = [0; 8];
         first.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
         // Keys have at most 64 bytes and values little more, and the run ends long before 4 GiB.
-        let entry = Entry {
+        let entry = RunEntry {
             first: u64::from_be_bytes(first),
             start: u32::try_from(self.entries.bytes.len()).unwrap_or(u32::MAX),
             key: u16::try_from(key.len()).unwrap_or(u16::MAX),
@@ -92,7 +92,7 @@ impl Put for Run {
     }
 }
 
-impl Run {
+impl SortedRun {
     /// Forgets the entries of a batch that was not completed.
     pub(super) fn begin(&mut self) {
         let (bytes, places) = self.complete;
@@ -110,7 +110,7 @@ impl Run {
     ///
     /// # Errors
     /// When what was handed over before could not be put there.
-    pub(super) fn hand_over(&mut self, db: &Arc<Db>) -> Result<(), IndexError> {
+    pub(super) fn hand_over(&mut self, db: &Arc<IndexDb>) -> Result<(), IndexError> {
         self.wait()?;
         self.complete = (0, 0);
         let (entries, db) = (std::mem::take(&mut self.entries), db.clone());
@@ -131,23 +131,23 @@ impl Run {
     pub(super) fn forget(&mut self) {
         // Whether it was written shows when the store is read.
         let _ = self.wait();
-        self.entries = Entries::default();
+        self.entries = RunEntries::default();
         self.complete = (0, 0);
     }
 }
 
-impl Drop for Run {
+impl Drop for SortedRun {
     /// The store is not closed before whoever writes to it has ended.
     fn drop(&mut self) {
         self.forget();
     }
 }
 
-impl Entries {
+impl RunEntries {
     /// Puts all of it into the store, in one step that is on disk when this returns.
-    fn write(mut self, db: &Db) -> Result<(), IndexError> {
+    fn write(mut self, db: &IndexDb) -> Result<(), IndexError> {
         let Self { bytes, places } = &mut self;
-        let key = |entry: &Entry| key_of(bytes, entry);
+        let key = |entry: &RunEntry| key_of(bytes, entry);
         places.sort_unstable_by(|a, b| {
             a.first.cmp(&b.first).then_with(|| key(a).cmp(key(b))).then(a.start.cmp(&b.start))
         });
@@ -185,12 +185,12 @@ fn wait_for_compaction(db: &DB) {
     }
 }
 
-fn key_of<'a>(bytes: &'a [u8], entry: &Entry) -> &'a [u8] {
+fn key_of<'a>(bytes: &'a [u8], entry: &RunEntry) -> &'a [u8] {
     let start = entry.start as usize;
     bytes.get(start..start + usize::from(entry.key)).unwrap_or_default()
 }
 
-fn value_of<'a>(bytes: &'a [u8], entry: &Entry) -> &'a [u8] {
+fn value_of<'a>(bytes: &'a [u8], entry: &RunEntry) -> &'a [u8] {
     let start = entry.start as usize + usize::from(entry.key);
     bytes.get(start..start + usize::from(entry.value)).unwrap_or_default()
 }
@@ -221,8 +221,8 @@ mod tests {
         #[test]
         fn the_store_has_the_last_entry_of_each_key(steps in steps()) {
             let folder = TempDir::new().unwrap();
-            let db = Arc::new(Db::new(db::open(folder.path()).unwrap(), folder.path().to_owned()));
-            let (mut run, mut expected) = (Run::default(), BTreeMap::new());
+            let db = Arc::new(IndexDb::new(db::open(folder.path()).unwrap(), folder.path().to_owned()));
+            let (mut run, mut expected) = (SortedRun::default(), BTreeMap::new());
             for (entries, completed, settled) in steps {
                 run.begin();
                 entries.iter().for_each(|(key, value)| run.put_entry(key, value));

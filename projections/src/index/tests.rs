@@ -15,7 +15,7 @@ use log::{
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Index, Place};
+use super::{Index, IndexPlace};
 use crate::follower::Follower;
 
 const STORE: StoreId = StoreId(uuid::Uuid::from_u128(1));
@@ -100,7 +100,7 @@ impl History {
     fn check(&self, index: &Index) {
         let unknown = Id::from_bytes([250; 32]);
         for (process, id, nonce) in &self.ids {
-            let place = Place { process: *process, nonce: *nonce };
+            let place = IndexPlace { process: *process, nonce: *nonce };
             assert_eq!(index.find(*process, *id).unwrap(), Some(place));
             assert!(index.everywhere(*id, 100).unwrap().contains(&place));
             let places = self.ids.iter().filter(|(_, other, _)| other == id).count();
@@ -187,6 +187,6 @@ fn a_content_is_found_in_its_process_only() {
     let hash = [history.serial as u8; 48];
     let index = follow(&folder.path().join("index"), &history.log);
     let found = index.find_content(one, &hash).unwrap();
-    assert_eq!(found, Some(Place { process: one, nonce: Some(Nonce::new(1)) }));
+    assert_eq!(found, Some(IndexPlace { process: one, nonce: Some(Nonce::new(1)) }));
     assert_eq!(index.find_content(other, &hash).unwrap(), None);
 }

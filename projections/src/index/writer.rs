@@ -8,18 +8,18 @@ use log::{EventRef, Kind, Log, ProcessId, Seq, StoreId};
 use rocksdb::{DB, Direction, IteratorMode, WriteBatch, WriteOptions};
 
 use super::NAME;
-use super::cursor::{self, Cursor};
+use super::cursor::{self, IndexCursor};
 use super::entries;
 use super::error::IndexError;
-use super::keys::{self, Number};
-use super::run::{Put, Run, Staged};
-use super::shared::{FreshIndex, Handover, Shared};
+use super::keys::{self, ProcessNumber};
+use super::run::{EntrySink, SortedRun, StagedEntries};
+use super::shared::{FreshIndex, IndexHandover, IndexShared};
 use crate::fingerprint::fingerprint_text;
 use crate::projection::{BatchLimit, Projection, ProjectionError};
 
 /// What an index is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Use {
+pub(super) enum IndexPurpose {
     /// To be read while it follows the log.
     Serving,
     /// To be built from the beginning, as quickly as can be, before anybody reads it.
@@ -32,28 +32,32 @@ const BUILDING: &str = "index_rebuild";
 /// The index as a projection: written by one follower, read through [`Index`].
 pub struct IndexWriter {
     name: &'static str,
-    shared: Arc<Shared>,
+    shared: Arc<IndexShared>,
     store: StoreId,
     /// The number that the next new process gets: with the batch, and without it.
     next_number: u32,
     committed_next_number: u32,
     /// Numbers given within the batch.
-    staged_numbers: HashMap<ProcessId, Number>,
+    staged_numbers: HashMap<ProcessId, ProcessNumber>,
     /// Numbers given in complete batches that the store does not have yet, and those that are on their way there.
-    unsettled_numbers: HashMap<ProcessId, Number>,
-    numbers_handed_over: HashMap<ProcessId, Number>,
-    staged: Staged,
+    unsettled_numbers: HashMap<ProcessId, ProcessNumber>,
+    numbers_handed_over: HashMap<ProcessId, ProcessNumber>,
+    staged: StagedEntries,
     /// Of the last event that was staged; none of a fact.
     fingerprint: Option<Id>,
     write_options: WriteOptions,
 }
 
 impl IndexWriter {
-    pub(super) fn new(purpose: Use, shared: Arc<Shared>, store: StoreId) -> Result<Self, IndexError> {
+    pub(super) fn new(
+        purpose: IndexPurpose,
+        shared: Arc<IndexShared>,
+        store: StoreId,
+    ) -> Result<Self, IndexError> {
         let next_number = next_number(&shared.db().store)?;
         let (name, staged) = match purpose {
-            Use::Serving => (NAME, Staged::Batch(WriteBatch::default())),
-            Use::Building => (BUILDING, Staged::Run(Run::default())),
+            IndexPurpose::Serving => (NAME, StagedEntries::Batch(WriteBatch::default())),
+            IndexPurpose::Building => (BUILDING, StagedEntries::SortedRun(SortedRun::default())),
         };
         let mut write_options = WriteOptions::default();
         write_options.disable_wal(true);
@@ -72,7 +76,7 @@ impl IndexWriter {
         })
     }
 
-    fn number(&mut self, process: ProcessId) -> Result<Number, IndexError> {
+    fn number(&mut self, process: ProcessId) -> Result<ProcessNumber, IndexError> {
         let given = [&self.staged_numbers, &self.unsettled_numbers, &self.numbers_handed_over];
         let given = given.into_iter().find_map(|numbers| numbers.get(&process));
         if let Some(number) = given {
@@ -81,7 +85,7 @@ impl IndexWriter {
         if let Some(number) = self.shared.db().number(process)? {
             return Ok(number);
         }
-        let number = Number(self.next_number);
+        let number = ProcessNumber(self.next_number);
         self.next_number = self.next_number.checked_add(1).ok_or(IndexError::Damaged("process numbers"))?;
         self.staged.put_entry(keys::process(process).as_ref(), &number.0.to_be_bytes());
         self.staged.put_entry(keys::number(number).as_ref(), process.as_bytes());
@@ -92,7 +96,7 @@ impl IndexWriter {
     /// Puts a fresh index to use if one waits for it. Should that fail the old one goes on as if nothing had been.
     fn take_over(&mut self) {
         let Some(handover) = self.shared.handover().take() else { return };
-        let Handover { fresh, done } = handover;
+        let IndexHandover { fresh, done } = handover;
         let result = self.put_to_use(fresh);
         // Whoever handed it over may have gone; then nobody needs to know.
         let _ = done.send(result);
@@ -112,7 +116,7 @@ impl IndexWriter {
 
     /// Puts into the store, and on disk, what an index that is being built still has in memory.
     pub(super) fn settle(&mut self) -> Result<(), IndexError> {
-        if let Staged::Run(run) = &mut self.staged {
+        if let StagedEntries::SortedRun(run) = &mut self.staged {
             run.hand_over(&self.shared.db())?;
             run.wait()?;
             self.unsettled_numbers.clear();
@@ -136,7 +140,7 @@ impl Projection for IndexWriter {
     }
 
     fn resume(&mut self, _log: &dyn Log) -> Result<Option<Seq>, ProjectionError> {
-        if let Staged::Run(run) = &mut self.staged {
+        if let StagedEntries::SortedRun(run) = &mut self.staged {
             run.forget();
             self.unsettled_numbers.clear();
             self.numbers_handed_over.clear();
@@ -148,8 +152,8 @@ impl Projection for IndexWriter {
     fn begin(&mut self) -> Result<(), ProjectionError> {
         self.take_over();
         match &mut self.staged {
-            Staged::Batch(batch) => batch.clear(),
-            Staged::Run(run) => run.begin(),
+            StagedEntries::Batch(batch) => batch.clear(),
+            StagedEntries::SortedRun(run) => run.begin(),
         }
         self.staged_numbers.clear();
         self.next_number = self.committed_next_number;
@@ -166,18 +170,18 @@ impl Projection for IndexWriter {
     }
 
     fn commit(&mut self, position: Seq) -> Result<(), ProjectionError> {
-        let cursor = Cursor::new(self.store, position, fingerprint_text(self.fingerprint));
+        let cursor = IndexCursor::new(self.store, position, fingerprint_text(self.fingerprint));
         let cursor = serde_json::to_vec(&cursor).map_err(|error| self.store_error(error.to_string()))?;
         self.staged.put_entry(keys::CURSOR, &cursor);
         match &mut self.staged {
-            Staged::Batch(batch) => {
+            StagedEntries::Batch(batch) => {
                 let db = self.shared.db();
                 db.store.write_opt(std::mem::take(batch), &self.write_options).map_err(IndexError::Store)?;
                 for (process, number) in self.staged_numbers.drain() {
                     db.numbers.insert(process, number);
                 }
             }
-            Staged::Run(run) => {
+            StagedEntries::SortedRun(run) => {
                 self.unsettled_numbers.extend(self.staged_numbers.drain());
                 if run.complete() {
                     run.hand_over(&self.shared.db())?;

@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::job::Job;
+use super::job::ReplayJob;
 
 pub(super) struct JobsFile {
     path: PathBuf,
 }
 
 #[derive(Default, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct KeptJobs {
     /// The number of the next job.
     pub(super) next: u64,
     /// The oldest first.
-    pub(super) jobs: Vec<Job>,
+    pub(super) jobs: Vec<ReplayJob>,
 }
 
 impl JobsFile {
@@ -27,13 +27,13 @@ impl JobsFile {
     }
 
     /// What it holds; nothing when it is not there or not understood, for no job is worth not starting.
-    pub(super) fn read(&self) -> Kept {
+    pub(super) fn read(&self) -> KeptJobs {
         let text = match fs::read(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Kept::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return KeptJobs::default(),
             Err(error) => {
                 warn!(path = %self.path.display(), %error, "earlier jobs cannot be read");
-                return Kept::default();
+                return KeptJobs::default();
             }
         };
         serde_json::from_slice(&text).unwrap_or_else(|error| {
@@ -44,14 +44,14 @@ impl JobsFile {
                 path = %self.path.display(), aside = %aside.display(), kept, %error,
                 "earlier jobs are forgotten: the file is not understood, and moved aside"
             );
-            Kept::default()
+            KeptJobs::default()
         })
     }
 
-    pub(super) fn write(&self, next: u64, jobs: Vec<Job>) {
+    pub(super) fn write(&self, next: u64, jobs: Vec<ReplayJob>) {
         let write = || {
             let fresh = self.path.with_extension("new");
-            fs::write(&fresh, serde_json::to_vec_pretty(&Kept { next, jobs })?)?;
+            fs::write(&fresh, serde_json::to_vec_pretty(&KeptJobs { next, jobs })?)?;
             fs::rename(fresh, &self.path)
         };
         if let Err(error) = write() {

@@ -9,7 +9,7 @@ use crate::replay::{Advance, ReplayScope};
 
 /// One replay: what it was asked for and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Job {
+pub struct ReplayJob {
     /// Its number, from 1.
     pub id: u64,
     /// Which projection.
@@ -63,7 +63,7 @@ impl JobState {
     }
 }
 
-impl Job {
+impl ReplayJob {
     pub(super) fn new(id: u64, projection: &str, scope: ReplayScope) -> Self {
         Self {
             id,

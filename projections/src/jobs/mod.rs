@@ -22,29 +22,29 @@ use crate::replay::{Progress, Replay, ReplayScope};
 
 use file::JobsFile;
 use job::now_ms;
-pub use job::{Job, JobState};
+pub use job::{JobState, ReplayJob};
 
 /// How many jobs are remembered.
 const KEPT: usize = 50;
 
 /// The jobs of a node; clones are handles on the same ones.
 #[derive(Clone)]
-pub struct Jobs(Arc<Inner>);
+pub struct Jobs(Arc<JobsInner>);
 
-struct Inner {
+struct JobsInner {
     replays: Vec<Arc<dyn Replay>>,
     file: JobsFile,
-    state: Mutex<State>,
+    state: Mutex<JobsState>,
 }
 
-struct State {
-    jobs: Vec<Entry>,
+struct JobsState {
+    jobs: Vec<JobEntry>,
     next: u64,
     closing: bool,
 }
 
-struct Entry {
-    job: Job,
+struct JobEntry {
+    job: ReplayJob,
     /// While it runs.
     progress: Option<Arc<Progress>>,
     thread: Option<JoinHandle<()>>,
@@ -101,15 +101,15 @@ impl Jobs {
     pub fn open(directory: &Path, replays: Vec<Arc<dyn Replay>>) -> Self {
         let file = JobsFile::new(directory);
         let kept = file.read();
-        let entry = |mut job: Job| {
+        let entry = |mut job: ReplayJob| {
             if job.state == JobState::Running {
                 job.end(JobState::Interrupted, None);
             }
-            Entry { job, progress: None, thread: None }
+            JobEntry { job, progress: None, thread: None }
         };
         let next = kept.next.max(1);
-        let state = State { jobs: kept.jobs.into_iter().map(entry).collect(), next, closing: false };
-        Self(Arc::new(Inner { replays, file, state: Mutex::new(state) }))
+        let state = JobsState { jobs: kept.jobs.into_iter().map(entry).collect(), next, closing: false };
+        Self(Arc::new(JobsInner { replays, file, state: Mutex::new(state) }))
     }
 
     /// The names of the projections that can be replayed.
@@ -121,11 +121,11 @@ impl Jobs {
     ///
     /// # Errors
     /// When there is no such projection, or it is being replayed.
-    pub fn start(&self, projection: &str, scope: ReplayScope) -> Result<Job, JobError> {
+    pub fn start(&self, projection: &str, scope: ReplayScope) -> Result<ReplayJob, JobError> {
         let replay = self.replay(projection)?;
         let mut state = self.lock();
         state.admits(projection)?;
-        let job = Job::new(state.next, replay.name(), scope);
+        let job = ReplayJob::new(state.next, replay.name(), scope);
         let job = self.run(&mut state, job, replay, scope)?;
         state.next += 1;
         self.keep(&mut state);
@@ -133,29 +133,29 @@ impl Jobs {
     }
 
     /// All jobs, the newest first.
-    pub fn list(&self) -> Vec<Job> {
-        self.lock().jobs.iter().rev().map(Entry::now).collect()
+    pub fn list(&self) -> Vec<ReplayJob> {
+        self.lock().jobs.iter().rev().map(JobEntry::now).collect()
     }
 
     /// One job.
     ///
     /// # Errors
     /// When there is none of this number.
-    pub fn get(&self, id: u64) -> Result<Job, JobError> {
+    pub fn get(&self, id: u64) -> Result<ReplayJob, JobError> {
         self.lock().find(id).map(|entry| entry.now())
     }
 
     /// The job that is replaying this projection.
-    pub fn under_way(&self, projection: &str) -> Option<Job> {
+    pub fn under_way(&self, projection: &str) -> Option<ReplayJob> {
         let state = self.lock();
-        state.running(projection).map(Entry::now)
+        state.running(projection).map(JobEntry::now)
     }
 
     /// Asks a running job to end early. It does so soon, and is `cancelled` then.
     ///
     /// # Errors
     /// When there is none of this number, or it does not run.
-    pub fn cancel(&self, id: u64) -> Result<Job, JobError> {
+    pub fn cancel(&self, id: u64) -> Result<ReplayJob, JobError> {
         let mut state = self.lock();
         let entry = state.find(id)?;
         match &entry.progress {
@@ -170,7 +170,7 @@ impl Jobs {
     ///
     /// # Errors
     /// When there is none of this number, it did not end early, or its projection is being replayed.
-    pub fn resume(&self, id: u64) -> Result<Job, JobError> {
+    pub fn resume(&self, id: u64) -> Result<ReplayJob, JobError> {
         let mut state = self.lock();
         let job = state.find(id)?.job.clone();
         if matches!(job.state, JobState::Running | JobState::Done) {
@@ -214,11 +214,11 @@ impl Jobs {
 
     fn run(
         &self,
-        state: &mut State,
-        job: Job,
+        state: &mut JobsState,
+        job: ReplayJob,
         replay: Arc<dyn Replay>,
         scope: ReplayScope,
-    ) -> Result<Job, JobError> {
+    ) -> Result<ReplayJob, JobError> {
         let (id, progress, jobs) = (job.id, Arc::new(Progress::default()), self.clone());
         let thread = {
             let progress = progress.clone();
@@ -230,7 +230,7 @@ impl Jobs {
         };
         let thread = thread.map_err(JobError::Thread)?;
         info!(job = id, projection = %job.projection, "replaying");
-        let entry = Entry { job, progress: Some(progress), thread: Some(thread) };
+        let entry = JobEntry { job, progress: Some(progress), thread: Some(thread) };
         let now = entry.now();
         state.jobs.push(entry);
         Ok(now)
@@ -263,25 +263,25 @@ impl Jobs {
     }
 
     /// Writes the file, and forgets the oldest.
-    fn keep(&self, state: &mut State) {
+    fn keep(&self, state: &mut JobsState) {
         while state.jobs.len() > KEPT {
             let Some(oldest) = state.jobs.iter().position(|entry| entry.progress.is_none()) else { break };
             state.jobs.remove(oldest);
         }
-        self.0.file.write(state.next, state.jobs.iter().map(Entry::now).collect());
+        self.0.file.write(state.next, state.jobs.iter().map(JobEntry::now).collect());
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, JobsState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn find(&mut self, id: u64) -> Result<&mut Entry, JobError> {
+impl JobsState {
+    fn find(&mut self, id: u64) -> Result<&mut JobEntry, JobError> {
         self.jobs.iter_mut().find(|entry| entry.job.id == id).ok_or(JobError::NotFound(id))
     }
 
-    fn running(&self, projection: &str) -> Option<&Entry> {
+    fn running(&self, projection: &str) -> Option<&JobEntry> {
         self.jobs.iter().find(|entry| entry.progress.is_some() && entry.job.projection == projection)
     }
 
@@ -296,9 +296,9 @@ impl State {
     }
 }
 
-impl Entry {
+impl JobEntry {
     /// The job as it is at this moment.
-    fn now(&self) -> Job {
+    fn now(&self) -> ReplayJob {
         let mut job = self.job.clone();
         if let Some(progress) = &self.progress {
             job.advance(progress.now(), progress.last(), now_ms());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use log::Seq;
 use tempfile::TempDir;
 
-use super::{Job, JobError, JobState, Jobs, KEPT};
+use super::{JobError, JobState, Jobs, KEPT, ReplayJob};
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, Replay, ReplayScope};
 
@@ -59,7 +59,7 @@ impl World {
         Self { folder, told, jobs, tell }
     }
 
-    fn until(&self, id: u64, is_so: impl Fn(&Job) -> bool) -> Job {
+    fn until(&self, id: u64, is_so: impl Fn(&ReplayJob) -> bool) -> ReplayJob {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let job = self.jobs.get(id).unwrap();

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection, query};
 use super::connect::{failed, in_time};
 use super::connections::RebuildConnections;
 use super::copy::copy;
-use super::rows::{Staged, Totals};
+use super::rows::{HourTotals, StagedRows};
 use crate::projection::ProjectionError;
 
 /// Sends all rows of a batch.
@@ -15,7 +15,7 @@ pub(super) async fn insert(
     connection: &mut PgConnection,
     schema: &str,
     store: &str,
-    staged: &mut Staged,
+    staged: &mut StagedRows,
 ) -> Result<(), ProjectionError> {
     for rows in [&mut staged.messages, &mut staged.assignments, &mut staged.tags, &mut staged.processes] {
         copy(connection, schema, rows).await?;
@@ -30,9 +30,9 @@ pub(super) async fn insert_side_by_side(
     further: &mut RebuildConnections,
     schema: &str,
     store: &str,
-    staged: &mut Staged,
+    staged: &mut StagedRows,
 ) -> Result<(), ProjectionError> {
-    let Staged { messages, assignments, tags, processes, owners: keys, totals: counts, .. } = staged;
+    let StagedRows { messages, assignments, tags, processes, owners: keys, totals: counts, .. } = staged;
     let here = async {
         copy(connection, schema, messages).await?;
         owners(connection, schema, store, keys).await?;
@@ -67,12 +67,12 @@ async fn totals(
     connection: &mut PgConnection,
     schema: &str,
     store: &str,
-    totals: &BTreeMap<(String, i64), Totals>,
+    totals: &BTreeMap<(String, i64), HourTotals>,
 ) -> Result<(), ProjectionError> {
     if totals.is_empty() {
         return Ok(());
     }
-    let column = |value: fn(&Totals) -> i64| totals.values().map(value).collect::<Vec<i64>>();
+    let column = |value: fn(&HourTotals) -> i64| totals.values().map(value).collect::<Vec<i64>>();
     let processes: Vec<&str> = totals.keys().map(|(process, _)| process.as_str()).collect();
     let hours: Vec<i64> = totals.keys().map(|(_, hour)| *hour).collect();
     let upsert = query(AssertSqlSafe(format!(
@@ -92,7 +92,7 @@ async fn totals(
 
 /// Which rows are taken out.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span<'a> {
+pub(super) struct RowSpan<'a> {
     /// The first sequence number.
     pub(super) from: i64,
     /// The last one.
@@ -107,7 +107,7 @@ pub(super) async fn delete(
     connection: &mut PgConnection,
     schema: &str,
     store: &str,
-    span: Span<'_>,
+    span: RowSpan<'_>,
     for_good: bool,
 ) -> Result<(), ProjectionError> {
     let counted = AssertSqlSafe(format!(

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::PostgresOptions;
 use super::connect::{REBUILD_LOCK_ATTEMPTS, connect, failed, in_time, lock, schema};
-use super::copy::{Rows, copy};
+use super::copy::{CopyRows, copy};
 use super::rows::signed;
 use crate::projection::ProjectionError;
 
@@ -56,7 +56,11 @@ impl RebuildConnections {
     }
 
     /// Puts the rows of [`TABLES`] in place, each connection those of some tables, and commits them.
-    pub(super) async fn fill(&mut self, schema: &str, tables: [&mut Rows; 3]) -> Result<(), ProjectionError> {
+    pub(super) async fn fill(
+        &mut self,
+        schema: &str,
+        tables: [&mut CopyRows; 3],
+    ) -> Result<(), ProjectionError> {
         let mut work: Vec<_> = self.0.iter_mut().map(|connection| (connection, Vec::new())).collect();
         let connections = work.len().max(1);
         for (place, rows) in tables.into_iter().enumerate() {
@@ -64,7 +68,7 @@ impl RebuildConnections {
                 of_connection.push(rows);
             }
         }
-        let fill = async |(connection, tables): (&mut PgConnection, Vec<&mut Rows>)| {
+        let fill = async |(connection, tables): (&mut PgConnection, Vec<&mut CopyRows>)| {
             let mut transaction = in_time(connection.begin()).await?;
             for rows in tables {
                 copy(&mut transaction, schema, rows).await?;

@@ -7,7 +7,7 @@ use crate::projection::ProjectionError;
 
 /// Rows of one table, ready to be sent.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(super) struct CopyRows {
     table: &'static str,
     columns: &'static [&'static str],
     bytes: Vec<u8>,
@@ -19,7 +19,7 @@ const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 /// Memory that a batch of large items needed once is not kept for ever.
 const KEPT_BYTES_MAX: usize = 32 << 20;
 
-impl Rows {
+impl CopyRows {
     pub(super) fn new(table: &'static str, columns: &'static [&'static str]) -> Self {
         Self { table, columns, bytes: HEADER.to_vec(), count: 0 }
     }
@@ -39,27 +39,27 @@ impl Rows {
         format!("copy {schema}.{} ({}) from stdin (format binary)", self.table, self.columns.join(", "))
     }
 
-    /// All of them with what stands around them; to be asked once before [`Rows::clear`].
+    /// All of them with what stands around them; to be asked once before [`CopyRows::clear`].
     pub(super) fn message(&mut self) -> &[u8] {
         self.bytes.extend_from_slice(&TRAILER);
         &self.bytes
     }
 
     /// Begins a row, which must get as many values as there are columns, in their order.
-    pub(super) fn row(&mut self) -> Row<'_> {
+    pub(super) fn row(&mut self) -> CopyRow<'_> {
         self.count += 1;
         let columns = i16::try_from(self.columns.len()).unwrap_or(i16::MAX);
         self.bytes.extend_from_slice(&columns.to_be_bytes());
-        Row { bytes: &mut self.bytes }
+        CopyRow { bytes: &mut self.bytes }
     }
 }
 
 /// One row, value by value.
-pub(super) struct Row<'a> {
+pub(super) struct CopyRow<'a> {
     bytes: &'a mut Vec<u8>,
 }
 
-impl Row<'_> {
+impl CopyRow<'_> {
     /// Text, bytea, json, uuid: what is sent as it is.
     pub(super) fn bytes(self, value: &[u8]) -> Self {
         // An item has at most 10 MiB; the API and the log see to that.
@@ -102,7 +102,7 @@ impl Row<'_> {
 pub(super) async fn copy(
     connection: &mut PgConnection,
     schema: &str,
-    rows: &mut Rows,
+    rows: &mut CopyRows,
 ) -> Result<(), ProjectionError> {
     if rows.is_empty() {
         return Ok(());

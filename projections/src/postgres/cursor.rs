@@ -10,7 +10,7 @@ use crate::projection::ProjectionError;
 
 /// How far the tables are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Cursor {
+pub(super) struct TablesCursor {
     pub(super) layout: i32,
     pub(super) position: Option<Seq>,
     pub(super) fingerprint: Option<String>,
@@ -22,7 +22,7 @@ pub(super) async fn read(
     store: StoreId,
     live: bool,
     lock: bool,
-) -> Result<Option<Cursor>, ProjectionError> {
+) -> Result<Option<TablesCursor>, ProjectionError> {
     let sql = match lock {
         true => {
             "select layout, position, fingerprint from quipu.cursors where store = $1::uuid and live = $2 for update"
@@ -34,7 +34,7 @@ pub(super) async fn read(
     type Found = (i32, Option<i64>, Option<String>);
     let found: Option<Found> =
         in_time(query_as(sql).bind(store.to_string()).bind(live).fetch_optional(connection)).await?;
-    Ok(found.map(|(layout, position, fingerprint)| Cursor {
+    Ok(found.map(|(layout, position, fingerprint)| TablesCursor {
         layout,
         position: position.and_then(|position| u64::try_from(position).ok()).map(Seq::new),
         fingerprint,
@@ -79,7 +79,7 @@ pub(super) async fn make(
 }
 
 /// Refuses rows that mean something else than this program knows.
-pub(super) fn check_layout(cursor: &Cursor) -> Result<(), ProjectionError> {
+pub(super) fn check_layout(cursor: &TablesCursor) -> Result<(), ProjectionError> {
     let reason = match cursor.layout.cmp(&LAYOUT) {
         std::cmp::Ordering::Equal => return Ok(()),
         std::cmp::Ordering::Less => {

@@ -17,8 +17,9 @@ mod rebuild;
 
 pub use options::PostgresOptions;
 pub use query::{
-    Entry, EntryKind, EntryTag, ItemPlace, LIMIT_MAX, LIMIT_USUAL, List, MessageFilter, Order, Page,
-    ProcessFilter, Queries, QueryError, Signed, TagAnyOf, TagIs, Totals, TransactionFilter,
+    EntryKind, EntryTag, ItemPlace, LIMIT_MAX, LIMIT_USUAL, ListOrder, ListPage, MessageFilter,
+    ProcessFilter, Queries, QueryEntry, QueryError, QueryList, SignedEntry, StoreTotals, TagAnyOf, TagIs,
+    TransactionFilter,
 };
 pub use rebuild::PostgresReplay;
 pub use tag_key::tag_key;

@@ -10,11 +10,11 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 use tracing::info;
 
-use super::apply::{self, Span};
+use super::apply::{self, RowSpan};
 use super::connect::{
     ANSWER_WITHIN, Blocking, REBUILD_LOCK_ATTEMPTS, connect, failed, in_time, lock, run, schema,
 };
-use super::rows::{Staged, process_text, signed};
+use super::rows::{StagedRows, process_text, signed};
 use super::writer::{PostgresWriter, Tables};
 use super::{NAME, PostgresOptions, cursor, rewind};
 use crate::follower::Follower;
@@ -148,7 +148,7 @@ impl PostgresReplay {
             return Err(ProjectionError::Waiting { projection: NAME, reason: reason.to_owned() });
         }
         let Some(to) = live.position else { return Ok(()) };
-        let mut part = Part {
+        let mut part = RepairPart {
             log: self.log.as_ref(),
             scope: *scope,
             to,
@@ -156,7 +156,7 @@ impl PostgresReplay {
             nonce: None,
         };
         let first = part.next.get();
-        let mut staged = Staged::new(store);
+        let mut staged = StagedRows::new(store);
         loop {
             progress.go_on()?;
             staged.forget();
@@ -182,7 +182,7 @@ impl Replay for PostgresReplay {
 }
 
 /// The events of a scope that are still to be replaced.
-struct Part<'a> {
+struct RepairPart<'a> {
     log: &'a dyn Log,
     scope: ReplayScope,
     /// The last event that the tables have.
@@ -192,9 +192,13 @@ struct Part<'a> {
     nonce: Option<Nonce>,
 }
 
-impl Part<'_> {
+impl RepairPart<'_> {
     /// Stages the next batch; the last event that it covers, none when there is nothing left.
-    fn stage(&mut self, staged: &mut Staged, progress: &Progress) -> Result<Option<Seq>, ProjectionError> {
+    fn stage(
+        &mut self,
+        staged: &mut StagedRows,
+        progress: &Progress,
+    ) -> Result<Option<Seq>, ProjectionError> {
         if self.next > self.to {
             return Ok(None);
         }
@@ -236,7 +240,7 @@ async fn replace(
     log: &dyn Log,
     (from, last): (Seq, Seq),
     scope: &ReplayScope,
-    staged: &mut Staged,
+    staged: &mut StagedRows,
 ) -> Result<(), ProjectionError> {
     let store = log.identity().store;
     let schema = schema(store, true);
@@ -247,7 +251,7 @@ async fn replace(
         return Err(ProjectionError::Waiting { projection: NAME, reason });
     }
     let process = scope.process.map(process_text);
-    let span = Span { from: signed(from.get()), to: signed(last.get()), process: process.as_deref() };
+    let span = RowSpan { from: signed(from.get()), to: signed(last.get()), process: process.as_deref() };
     apply::delete(&mut transaction, &schema, &store.to_string(), span, false).await?;
     apply::insert(&mut transaction, &schema, &store.to_string(), staged).await?;
     in_time(transaction.commit()).await

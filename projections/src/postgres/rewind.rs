@@ -12,16 +12,16 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, query_as};
 use tracing::warn;
 
 use super::NAME;
-use super::apply::{self, Span};
+use super::apply::{self, RowSpan};
 use super::connect::{failed, in_time, run as run_sql, schema};
-use super::cursor::{self, Cursor};
+use super::cursor::{self, TablesCursor};
 use super::rows::signed;
 use crate::fingerprint::{fingerprint_at, fingerprint_text};
 use crate::position::behind;
 use crate::projection::ProjectionError;
 
 /// Whether the log has exactly the event at which the tables stand.
-pub(super) fn is_known(log: &dyn Log, cursor: &Cursor) -> Result<bool, ProjectionError> {
+pub(super) fn is_known(log: &dyn Log, cursor: &TablesCursor) -> Result<bool, ProjectionError> {
     let Some(position) = cursor.position else { return Ok(true) };
     Ok(fingerprint_of(log, position)? == cursor.fingerprint)
 }
@@ -35,7 +35,7 @@ pub(super) fn fingerprint_of(log: &dyn Log, position: Seq) -> Result<Option<Stri
 pub(super) async fn run(
     connection: &mut PgConnection,
     log: &dyn Log,
-    cursor: &Cursor,
+    cursor: &TablesCursor,
     live: bool,
     events_max: u64,
 ) -> Result<Option<Seq>, ProjectionError> {
@@ -53,7 +53,7 @@ pub(super) async fn run(
     let fingerprint = common.map(|seq| fingerprint_of(log, seq)).transpose()?.flatten();
     let mut transaction = in_time(connection.begin()).await?;
     let from = common.map_or(0, |seq| signed(seq.next().get()));
-    let span = Span { from, to: i64::MAX, process: None };
+    let span = RowSpan { from, to: i64::MAX, process: None };
     run_sql(&mut transaction, "set local lock_timeout = 0".to_owned()).await?;
     apply::delete(&mut transaction, &schema, &store.to_string(), span, true).await?;
     cursor::write(&mut transaction, log.identity(), live, common, fingerprint.as_deref()).await?;
@@ -67,7 +67,7 @@ pub(super) async fn run(
 }
 
 /// The last row of a process in the tables.
-struct Last {
+struct LastRow {
     nonce: Option<Nonce>,
     seq: Seq,
     assignment: Option<String>,
@@ -95,21 +95,21 @@ impl Comparison<'_> {
     }
 
     /// The newest row of each process.
-    async fn lasts(&mut self) -> Result<HashMap<ProcessId, Last>, ProjectionError> {
+    async fn lasts(&mut self) -> Result<HashMap<ProcessId, LastRow>, ProjectionError> {
         let sql = format!(
             "select distinct on (m.store, m.process) m.process, m.nonce, m.sequence, a.id from {schema}.messages m \
              left join {schema}.assignments a using (store, sequence) \
              order by m.store, m.process, m.sequence desc",
             schema = self.schema
         );
-        type Row = (String, Option<i64>, i64, Option<String>);
-        let rows: Vec<Row> =
+        type CopyRow = (String, Option<i64>, i64, Option<String>);
+        let rows: Vec<CopyRow> =
             query_as(AssertSqlSafe(sql)).fetch_all(&mut *self.connection).await.map_err(failed)?;
         let mut lasts = HashMap::with_capacity(rows.len());
         for (process, nonce, sequence, assignment) in rows {
             let process = process.parse().map_err(|_| self.damaged("a process id"))?;
             let nonce = nonce.map(|nonce| Nonce::new(nonce.unsigned_abs()));
-            lasts.insert(process, Last { nonce, seq: Seq::new(sequence.unsigned_abs()), assignment });
+            lasts.insert(process, LastRow { nonce, seq: Seq::new(sequence.unsigned_abs()), assignment });
         }
         Ok(lasts)
     }
@@ -118,7 +118,7 @@ impl Comparison<'_> {
     async fn first_difference(
         &mut self,
         process: ProcessId,
-        last: &Last,
+        last: &LastRow,
     ) -> Result<Option<Seq>, ProjectionError> {
         let there = self.assignment_of(process, last.nonce)?;
         if let Some((seq, id)) = &there
@@ -154,7 +154,7 @@ impl Comparison<'_> {
     }
 
     /// The first event of the log that the tables lack although they have all rows before it of its process.
-    fn first_missing(&self, lasts: &HashMap<ProcessId, Last>) -> Result<Seq, ProjectionError> {
+    fn first_missing(&self, lasts: &HashMap<ProcessId, LastRow>) -> Result<Seq, ProjectionError> {
         let mut heads = Vec::new();
         self.log.heads(None, &mut |process, head| {
             if lasts.get(&process).is_none_or(|last| head.seq > last.seq) {
@@ -165,8 +165,8 @@ impl Comparison<'_> {
         let mut first = Seq::MAX;
         for process in heads {
             let (unassigned, from) = match lasts.get(&process) {
-                Some(Last { nonce: Some(nonce), .. }) => (false, nonce.next()),
-                Some(Last { nonce: None, .. }) => (false, Nonce::ZERO),
+                Some(LastRow { nonce: Some(nonce), .. }) => (false, nonce.next()),
+                Some(LastRow { nonce: None, .. }) => (false, Nonce::ZERO),
                 None => (true, Nonce::ZERO),
             };
             self.log.range(process, unassigned, from..=Nonce::MAX, &mut |event| {

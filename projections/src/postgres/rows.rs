@@ -7,27 +7,27 @@ use log::{EventRef, Kind, ProcessId, StoreId};
 use serde::Serialize;
 
 use super::HOUR_MS;
-use super::copy::{Row, Rows};
+use super::copy::{CopyRow, CopyRows};
 use super::tag_key::{REPEATED_KEY, tag_key};
 
 /// The rows of a batch.
 #[derive(Debug)]
-pub(super) struct Staged {
+pub(super) struct StagedRows {
     store: [u8; 16],
-    pub(super) processes: Rows,
-    pub(super) messages: Rows,
-    pub(super) assignments: Rows,
-    pub(super) tags: Rows,
+    pub(super) processes: CopyRows,
+    pub(super) messages: CopyRows,
+    pub(super) assignments: CopyRows,
+    pub(super) tags: CopyRows,
     pub(super) owners: HashMap<String, (i64, Vec<u8>)>,
     /// By process (all together under the empty text) and hour.
-    pub(super) totals: BTreeMap<(String, i64), Totals>,
+    pub(super) totals: BTreeMap<(String, i64), HourTotals>,
     /// Owners that the database has for certain.
     known_owners: HashSet<String>,
 }
 
 /// Counts of one process in one hour.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Totals {
+pub(super) struct HourTotals {
     pub(super) spawned: i64,
     pub(super) scheduled: i64,
     pub(super) assigned: i64,
@@ -77,14 +77,14 @@ const ASSIGNMENTS: &[&str] = &[
 ];
 const TAGS: &[&str] = &["store", "sequence", "place", "spawn", "key", "name", "value"];
 
-impl Staged {
+impl StagedRows {
     pub(super) fn new(store: StoreId) -> Self {
         Self {
             store: *store.0.as_bytes(),
-            processes: Rows::new("processes", PROCESSES),
-            messages: Rows::new("messages", MESSAGES),
-            assignments: Rows::new("assignments", ASSIGNMENTS),
-            tags: Rows::new("tags", TAGS),
+            processes: CopyRows::new("processes", PROCESSES),
+            messages: CopyRows::new("messages", MESSAGES),
+            assignments: CopyRows::new("assignments", ASSIGNMENTS),
+            tags: CopyRows::new("tags", TAGS),
             owners: HashMap::new(),
             totals: BTreeMap::new(),
             known_owners: HashSet::new(),
@@ -119,7 +119,7 @@ impl Staged {
         if event.kind() == Kind::Fact {
             return;
         }
-        let seen = Seen::of(event);
+        let seen = SeenEvent::of(event);
         if event.kind() == Kind::Spawned {
             self.process(event, &seen);
         }
@@ -133,7 +133,7 @@ impl Staged {
         self.count(event, &seen);
     }
 
-    fn process(&mut self, event: &EventRef<'_>, seen: &Seen) {
+    fn process(&mut self, event: &EventRef<'_>, seen: &SeenEvent) {
         let Some(item) = event.item() else { return };
         let owner = item.address().to_string();
         self.processes
@@ -141,12 +141,12 @@ impl Staged {
             .bytes(&self.store)
             .text(&seen.process)
             .int8(seen.sequence)
-            .optional(seen.nonce, Row::int8)
+            .optional(seen.nonce, CopyRow::int8)
             .text(&owner)
-            .optional(seen.timestamp, Row::int8);
+            .optional(seen.timestamp, CopyRow::int8);
     }
 
-    fn message(&mut self, event: &EventRef<'_>, seen: &Seen) {
+    fn message(&mut self, event: &EventRef<'_>, seen: &SeenEvent) {
         let item = event.item();
         let kind: i16 = match event.kind() {
             Kind::Spawned => 0,
@@ -155,9 +155,9 @@ impl Staged {
         };
         let owner = item.map(|item| self.owner(seen, &item));
         let row = self.messages.row().bytes(&self.store).int8(seen.sequence).text(&seen.process);
-        let row = row.optional(seen.nonce, Row::int8).int2(kind).optional(seen.timestamp, Row::int8);
+        let row = row.optional(seen.nonce, CopyRow::int8).int2(kind).optional(seen.timestamp, CopyRow::int8);
         row.text(&seen.message)
-            .optional(owner, Row::text)
+            .optional(owner, CopyRow::text)
             .optional(item.and_then(|item| item.target()), |row, id| row.text(ans104::base64url::encode(id)))
             .optional(item, |row, item| row.int2(signature_type(&item)))
             .optional(item, |row, item| row.int8(signed(item.data().len() as u64)))
@@ -167,18 +167,18 @@ impl Staged {
             .optional(item, |row, item| row.bytes(item.data()));
     }
 
-    fn assignment(&mut self, event: &EventRef<'_>, seen: &Seen, assignment: &Item<'_>) {
+    fn assignment(&mut self, event: &EventRef<'_>, seen: &SeenEvent, assignment: &Item<'_>) {
         let owner = self.owner(seen, assignment);
         let number = |name: &str| assignment.tag(name).and_then(|text| text.parse::<i64>().ok());
         let chain = assignment.tag("Hash-Chain").filter(|text| !text.contains('\0'));
         let row = self.assignments.row().bytes(&self.store).int8(seen.sequence).text(&seen.process);
-        row.optional(seen.nonce, Row::int8)
-            .optional(number("Epoch"), Row::int8)
-            .optional(seen.timestamp, Row::int8)
-            .optional(number("Block-Height").filter(|height| *height >= 0), Row::int8)
+        row.optional(seen.nonce, CopyRow::int8)
+            .optional(number("Epoch"), CopyRow::int8)
+            .optional(seen.timestamp, CopyRow::int8)
+            .optional(number("Block-Height").filter(|height| *height >= 0), CopyRow::int8)
             .text(assignment.id().to_string())
             .text(owner)
-            .optional(chain, Row::text)
+            .optional(chain, CopyRow::text)
             .bool(event.imported)
             .int2(signature_type(assignment))
             .optional(assignment.anchor(), |row, anchor| row.bytes(anchor))
@@ -188,7 +188,7 @@ impl Staged {
 
     /// A tag that an item has several times is found once: two such tags of one item, asked for together, would
     /// otherwise be as many rows as the product of their numbers.
-    fn tags(&mut self, seen: &Seen, item: &Item<'_>, spawn: bool) {
+    fn tags(&mut self, seen: &SeenEvent, item: &Item<'_>, spawn: bool) {
         let mut found = HashSet::new();
         for (place, tag) in item.tags().map_while(Result::ok).enumerate() {
             let (name, value) = (tag.name.as_bytes(), tag.value.as_bytes());
@@ -199,7 +199,7 @@ impl Staged {
     }
 
     /// The address of who signed the item, whose key goes to the table of owners if it is not there.
-    fn owner(&mut self, seen: &Seen, item: &Item<'_>) -> String {
+    fn owner(&mut self, seen: &SeenEvent, item: &Item<'_>) -> String {
         let address = item.address().to_string();
         if !self.known_owners.contains(&address) && !self.owners.contains_key(&address) {
             self.owners.insert(address.clone(), (seen.sequence, item.owner().to_vec()));
@@ -207,11 +207,11 @@ impl Staged {
         address
     }
 
-    fn count(&mut self, event: &EventRef<'_>, seen: &Seen) {
+    fn count(&mut self, event: &EventRef<'_>, seen: &SeenEvent) {
         let hour = seen.timestamp.unwrap_or(0) / HOUR_MS;
         for process in [seen.process.as_str(), ""] {
             let at = seen.sequence;
-            let none = Totals { spawned: 0, scheduled: 0, assigned: 0, bytes: 0, first: at, last: at };
+            let none = HourTotals { spawned: 0, scheduled: 0, assigned: 0, bytes: 0, first: at, last: at };
             let totals = self.totals.entry((process.to_owned(), hour)).or_insert(none);
             totals.last = at;
             match event.kind() {
@@ -226,7 +226,7 @@ impl Staged {
 }
 
 /// What several tables have of an event.
-struct Seen {
+struct SeenEvent {
     sequence: i64,
     process: String,
     nonce: Option<i64>,
@@ -234,7 +234,7 @@ struct Seen {
     message: String,
 }
 
-impl Seen {
+impl SeenEvent {
     fn of(event: &EventRef<'_>) -> Self {
         let assignment = event.assignment();
         let tag = |name: &str| assignment.and_then(|assignment| assignment.tag(name));
@@ -266,7 +266,7 @@ fn signature_type(item: &Item<'_>) -> i16 {
 }
 
 #[derive(Serialize)]
-struct TagJson<'a> {
+struct RowTag<'a> {
     name: &'a str,
     value: &'a str,
 }
@@ -276,7 +276,7 @@ fn tags_json(item: &Item<'_>) -> Option<Vec<u8>> {
     let mut tags = Vec::new();
     for tag in item.tags() {
         let tag = tag.ok().filter(|tag| !tag.name.contains('\0') && !tag.value.contains('\0'))?;
-        tags.push(TagJson { name: tag.name, value: tag.value });
+        tags.push(RowTag { name: tag.name, value: tag.value });
     }
     serde_json::to_vec(&tags).ok()
 }

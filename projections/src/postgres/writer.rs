@@ -10,8 +10,8 @@ use super::connect::{
     Blocking, LOCK_ATTEMPTS, REBUILD_LOCK_ATTEMPTS, connect, failed, in_time, lock, schema,
 };
 use super::connections::RebuildConnections;
-use super::cursor::{self, Cursor};
-use super::rows::Staged;
+use super::cursor::{self, TablesCursor};
+use super::rows::StagedRows;
 use super::{NAME, PostgresOptions, apply, rewind};
 use crate::fingerprint::{fingerprint, fingerprint_text};
 use crate::projection::{BatchLimit, Projection, ProjectionError};
@@ -35,10 +35,10 @@ pub struct PostgresWriter {
     /// Those of a rebuild.
     further: Option<RebuildConnections>,
     /// The tables that were found to need a rebuild, and why.
-    refused: Option<(Cursor, String)>,
+    refused: Option<(TablesCursor, String)>,
     position: Option<Seq>,
     fingerprint: Option<String>,
-    staged: Staged,
+    staged: StagedRows,
 }
 
 impl PostgresWriter {
@@ -59,7 +59,7 @@ impl PostgresWriter {
         blocking: Blocking,
         tables: Tables,
     ) -> Self {
-        let staged = Staged::new(identity.store);
+        let staged = StagedRows::new(identity.store);
         Self {
             options,
             blocking,
@@ -111,7 +111,7 @@ impl PostgresWriter {
         &mut self,
         connection: &mut PgConnection,
         log: &dyn Log,
-        found: Cursor,
+        found: TablesCursor,
     ) -> Result<Option<Seq>, ProjectionError> {
         if rewind::is_known(log, &found)? {
             return Ok(found.position);
@@ -131,14 +131,14 @@ impl PostgresWriter {
     }
 
     /// The cursor of the tables, which are made if they are not there.
-    async fn tables_found(&self, connection: &mut PgConnection) -> Result<Cursor, ProjectionError> {
+    async fn tables_found(&self, connection: &mut PgConnection) -> Result<TablesCursor, ProjectionError> {
         if let Some(found) = cursor::read(connection, self.identity.store, self.live(), false).await? {
             return Ok(found);
         }
         let mut transaction = in_time(connection.begin()).await?;
         cursor::make(&mut transaction, self.identity, self.live()).await?;
         in_time(transaction.commit()).await?;
-        Ok(Cursor { layout: super::LAYOUT, ..Cursor::default() })
+        Ok(TablesCursor { layout: super::LAYOUT, ..TablesCursor::default() })
     }
 
     async fn write(&mut self, position: Seq) -> Result<(), ProjectionError> {

@@ -10,9 +10,9 @@ use tracing::debug;
 
 use super::NAME;
 use super::blocking::blocking;
-use super::piece::{DeadLetter, Job, Piece};
+use super::piece::{DeadLetter, Piece, UploadJob};
 use super::sender::Verdict;
-use super::shared::Shared;
+use super::shared::UploadsShared;
 use crate::position::Position;
 use crate::projection::ProjectionError;
 
@@ -26,12 +26,12 @@ const ATTEMPT: Duration = Duration::from_secs(65);
 /// A handle on uploads; clones are cheap.
 #[derive(Clone)]
 pub struct UploadsHandle {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<UploadsShared>,
 }
 
 /// What became of dead letters that were sent once more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Retried {
+pub struct RetryReport {
     /// Taken by the upload node: no dead letters any more.
     pub sent: u64,
     /// Refused again.
@@ -87,8 +87,8 @@ impl UploadsHandle {
     ///
     /// # Errors
     /// When the store or the log cannot be read.
-    pub async fn retry_dead_letters(&self, mut after: Option<Seq>) -> Result<Retried, ProjectionError> {
-        let (mut retried, began) = (Retried::default(), Instant::now());
+    pub async fn retry_dead_letters(&self, mut after: Option<Seq>) -> Result<RetryReport, ProjectionError> {
+        let (mut retried, began) = (RetryReport::default(), Instant::now());
         loop {
             let shared = self.shared.clone();
             let page = blocking(move || shared.store.dead_letters(after, PAGE)).await?;
@@ -111,7 +111,7 @@ impl UploadsHandle {
         }
     }
 
-    async fn retry(&self, letter: DeadLetter, retried: &mut Retried) -> Result<(), ProjectionError> {
+    async fn retry(&self, letter: DeadLetter, retried: &mut RetryReport) -> Result<(), ProjectionError> {
         let (shared, seq, part) = (self.shared.clone(), letter.seq, letter.part);
         let job = blocking(move || Ok(job_at(shared.log.as_ref(), &letter)?)).await?;
         let Some((job, piece)) = job.as_ref().and_then(|job| Some((job, job.pieces.first()?))) else {
@@ -146,11 +146,11 @@ impl UploadsHandle {
 }
 
 /// The one part of an event that a dead letter is about.
-fn job_at(log: &dyn Log, letter: &DeadLetter) -> Result<Option<Job>, log::ReadError> {
+fn job_at(log: &dyn Log, letter: &DeadLetter) -> Result<Option<UploadJob>, log::ReadError> {
     let mut job = None;
     log.scan(letter.seq, &mut |event| {
         if event.seq == letter.seq {
-            job = Some(Job::of(&event, |part, id| part == letter.part && id == letter.id));
+            job = Some(UploadJob::of(&event, |part, id| part == letter.part && id == letter.id));
         }
         ControlFlow::Break(())
     })?;

@@ -12,20 +12,20 @@
 
 use log::Seq;
 
-use super::piece::Part;
+use super::piece::UploadPart;
 
 pub(super) const CURSOR: &[u8] = b"c";
 pub(super) const REPLAY: &[u8] = b"r";
 
 /// The tables whose keys begin with a sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Table {
+pub(super) enum UploadTable {
     DeadLetters = b'd' as isize,
     Checkpoints = b'k' as isize,
     Confirmed = b'o' as isize,
 }
 
-impl Table {
+impl UploadTable {
     pub(super) const ALL: [Self; 3] = [Self::DeadLetters, Self::Checkpoints, Self::Confirmed];
 
     /// The letter that all keys of the table begin with.
@@ -49,7 +49,7 @@ impl Table {
 }
 
 /// The key of one part of an event.
-pub(super) fn part(table: Table, seq: Seq, part: Part) -> [u8; 10] {
+pub(super) fn part(table: UploadTable, seq: Seq, part: UploadPart) -> [u8; 10] {
     let mut key = [part as u8; 10];
     if let Some(place) = key.first_chunk_mut::<9>() {
         *place = table.at(seq);
@@ -60,11 +60,11 @@ pub(super) fn part(table: Table, seq: Seq, part: Part) -> [u8; 10] {
 /// Whether a key has the form of one of these.
 pub(super) fn is_ours(key: &[u8]) -> bool {
     let Some((letter, rest)) = key.split_first() else { return false };
-    let table = Table::ALL.into_iter().find(|table| table.letter() == *letter);
+    let table = UploadTable::ALL.into_iter().find(|table| table.letter() == *letter);
     match table {
         None => key == CURSOR || key == REPLAY,
-        Some(Table::Checkpoints) => rest.len() == 8,
-        Some(Table::DeadLetters | Table::Confirmed) => rest.len() == 9,
+        Some(UploadTable::Checkpoints) => rest.len() == 8,
+        Some(UploadTable::DeadLetters | UploadTable::Confirmed) => rest.len() == 9,
     }
 }
 

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::NAME;
-use super::cursor::Cursor;
+use super::cursor::UploadCursor;
 use super::store::UploadStore;
 use crate::fingerprint::fingerprint_at;
 use crate::projection::ProjectionError;
@@ -45,7 +45,7 @@ pub(super) fn take_over(store: &UploadStore, log: &dyn Log, path: &Path) -> Resu
         let position = (file.store == identity.0).then_some(file.position);
         let fingerprint = position.map(|at| fingerprint_at(log, at)).transpose()?.flatten();
         if let (Some(position), Some(fingerprint)) = (position, fingerprint) {
-            store.set_cursor_synced(&Cursor::new(identity, position, fingerprint))?;
+            store.set_cursor_synced(&UploadCursor::new(identity, position, fingerprint))?;
             info!(%position, "took over how far uploads had come from {}", path.display());
         } else {
             warn!("{} does not belong to this log; all of it is uploaded", path.display());

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::blocking::blocking;
 use super::handle::{ENOUGH, UploadsHandle};
-use super::piece::{Job, Part, Piece};
+use super::piece::{Piece, UploadJob, UploadPart};
 use super::sender::Verdict;
 use crate::projection::ProjectionError;
 
@@ -42,7 +42,7 @@ pub struct Searched {
     /// Their data items that have arrived.
     pub arrived: u64,
     /// Those that have not, in order.
-    pub missing: Vec<Missing>,
+    pub missing: Vec<MissingUpload>,
     /// Where the next step goes on; the very beginning without a nonce. Of no meaning when all is done.
     pub next: Option<Nonce>,
     /// Whether there is nothing more to look at.
@@ -54,20 +54,20 @@ pub struct Searched {
 
 /// A data item that has not arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
+pub struct MissingUpload {
     /// The nonce of its event; none for a process that was spawned without an assignment.
     pub nonce: Option<Nonce>,
     /// Which of the event's data items it is.
-    pub part: Part,
+    pub part: UploadPart,
     /// Its id.
     pub id: Id,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: SearchOutcome,
 }
 
 /// What became of a data item that was missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SearchOutcome {
     /// It was only to be told.
     Told,
     /// The upload node has taken it.
@@ -121,7 +121,7 @@ impl UploadsHandle {
     /// One event. The inner error tells why the upload node has not said its word.
     async fn event(
         &self,
-        job: &Job,
+        job: &UploadJob,
         arrived: &HashSet<Id>,
         send: bool,
         searched: &mut Searched,
@@ -131,10 +131,10 @@ impl UploadsHandle {
                 searched.arrived += 1;
                 continue;
             }
-            let outcome = if send { self.make_up(job, piece).await? } else { Ok(Outcome::Told) };
+            let outcome = if send { self.make_up(job, piece).await? } else { Ok(SearchOutcome::Told) };
             let Piece { part, id, .. } = *piece;
             match outcome {
-                Ok(outcome) => searched.missing.push(Missing { nonce: job.nonce, part, id, outcome }),
+                Ok(outcome) => searched.missing.push(MissingUpload { nonce: job.nonce, part, id, outcome }),
                 Err(reason) => return Ok(Err(reason)),
             }
         }
@@ -142,15 +142,19 @@ impl UploadsHandle {
     }
 
     /// Sends what is missing; the dead letters follow what becomes of it.
-    async fn make_up(&self, job: &Job, piece: &Piece) -> Result<Result<Outcome, String>, ProjectionError> {
+    async fn make_up(
+        &self,
+        job: &UploadJob,
+        piece: &Piece,
+    ) -> Result<Result<SearchOutcome, String>, ProjectionError> {
         Ok(match self.once(piece).await {
             Ok(Verdict::Taken) => {
                 self.shared.taken(job.seq, piece)?;
-                Ok(Outcome::Sent)
+                Ok(SearchOutcome::Sent)
             }
             Ok(Verdict::Refused { status, reason }) => {
                 self.shared.refused(job, piece, status, reason.clone())?;
-                Ok(Outcome::Refused { status, reason })
+                Ok(SearchOutcome::Refused { status, reason })
             }
             Err(reason) => Err(reason),
         })
@@ -158,16 +162,16 @@ impl UploadsHandle {
 }
 
 /// The next events of the process, as many as go into one step.
-fn read(log: &dyn Log, search: &Search) -> Result<Vec<Job>, ReadError> {
+fn read(log: &dyn Log, search: &Search) -> Result<Vec<UploadJob>, ReadError> {
     let mut jobs = Vec::new();
     let nonces = search.from.unwrap_or(Nonce::ZERO)..=Nonce::MAX;
     log.range(search.process, search.from.is_none(), nonces, &mut |event| {
-        jobs.push(Job::of(&event, |_, _| true));
+        jobs.push(UploadJob::of(&event, |_, _| true));
         if is_full(&jobs) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     Ok(jobs)
 }
 
-fn is_full(jobs: &[Job]) -> bool {
-    jobs.len() >= STEP_EVENTS || jobs.iter().map(Job::bytes).sum::<usize>() >= STEP_BYTES
+fn is_full(jobs: &[UploadJob]) -> bool {
+    jobs.len() >= STEP_EVENTS || jobs.iter().map(UploadJob::bytes).sum::<usize>() >= STEP_BYTES
 }

@@ -24,10 +24,10 @@ mod window;
 mod reading;
 mod runner;
 
-pub use handle::{Retried, UploadsHandle};
-pub use missing::{Missing, Outcome, Search, Searched};
-pub use piece::{DeadLetter, Part};
-pub use runner::Uploads;
+pub use handle::{RetryReport, UploadsHandle};
+pub use missing::{MissingUpload, Search, SearchOutcome, Searched};
+pub use piece::{DeadLetter, UploadPart};
+pub use runner::UploadRunner;
 pub use target::{Arrivals, UploadTarget, UploadTargets};
 
 /// The name of the projection.

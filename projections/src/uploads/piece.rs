@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 /// Which data item of an event. They are sent in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+pub enum UploadPart {
     /// The message or process.
     Item,
     /// The scheduler's assignment.
     Assignment,
 }
 
-impl Part {
+impl UploadPart {
     /// The same as a word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ pub struct DeadLetter {
     /// The id of the refused data item.
     pub id: Id,
     /// Which of the event's data items it is.
-    pub part: Part,
+    pub part: UploadPart,
     /// The HTTP status of the refusal.
     pub status: u16,
     /// The beginning of what the upload node said.
@@ -50,25 +50,25 @@ pub struct DeadLetter {
 /// One data item to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct Piece {
-    pub(super) part: Part,
+    pub(super) part: UploadPart,
     pub(super) id: Id,
     pub(super) bytes: Bytes,
 }
 
 /// What is to be sent of one event.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct UploadJob {
     pub(super) seq: Seq,
     pub(super) process: ProcessId,
     pub(super) nonce: Option<Nonce>,
     pub(super) pieces: Vec<Piece>,
 }
 
-impl Job {
+impl UploadJob {
     /// What of this event is wanted; that may be nothing.
-    pub(super) fn of(event: &EventRef<'_>, mut wanted: impl FnMut(Part, Id) -> bool) -> Self {
+    pub(super) fn of(event: &EventRef<'_>, mut wanted: impl FnMut(UploadPart, Id) -> bool) -> Self {
         let mut pieces = Vec::new();
-        for (part, item) in [(Part::Item, event.item()), (Part::Assignment, event.assignment())] {
+        for (part, item) in [(UploadPart::Item, event.item()), (UploadPart::Assignment, event.assignment())] {
             let Some(item) = item else { continue };
             let id = item.id();
             if wanted(part, id) {

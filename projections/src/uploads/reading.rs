@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use ans104::Id;
 use log::{Log, ProcessId, Seq, Timestamp};
 
-use super::piece::Job;
+use super::piece::UploadJob;
 use super::store::UploadStore;
-use super::window::{Pending, Room};
+use super::window::{PendingEvent, Room};
 use crate::fingerprint::{fingerprint, time_of};
 use crate::projection::ProjectionError;
 
@@ -16,11 +16,11 @@ use crate::projection::ProjectionError;
 /// comes, so that a process that is stuck takes no room from others.
 const HELD_OF_PROCESS: usize = 32;
 /// One event as it was read.
-pub(super) struct Read {
+pub(super) struct ReadEvent {
     pub(super) fingerprint: Option<Id>,
     pub(super) time: Option<Timestamp>,
-    pub(super) pending: Pending,
-    pub(super) job: Job,
+    pub(super) pending: PendingEvent,
+    pub(super) job: UploadJob,
 }
 
 /// Reads what is to be sent of the next events: at least one, then no more than there is room for. `held` tells how
@@ -32,13 +32,13 @@ pub(super) fn read(
     room: Room,
     settled_until: Option<Seq>,
     mut held: HashMap<ProcessId, usize>,
-) -> Result<Vec<Read>, ProjectionError> {
+) -> Result<Vec<ReadEvent>, ProjectionError> {
     let (mut found, mut count, mut bytes, mut failed) = (Vec::new(), 0, 0, None);
     log.scan(from, &mut |event| {
         let again = settled_until.is_some_and(|until| event.seq <= until);
         let of_process = held.entry(event.process).or_default();
         let (listed, mut open) = (*of_process >= HELD_OF_PROCESS, false);
-        let job = Job::of(&event, |part, id| {
+        let job = UploadJob::of(&event, |part, id| {
             let settled = again
                 && store.is_settled(event.seq, part, id).unwrap_or_else(|error| {
                     failed = Some(error);
@@ -48,16 +48,16 @@ pub(super) fn read(
             !settled && !listed
         });
         let pending = match (open, listed) {
-            (false, _) => Pending::Nothing,
-            (true, true) => Pending::Listed,
-            (true, false) => Pending::Held(job.bytes()),
+            (false, _) => PendingEvent::Nothing,
+            (true, true) => PendingEvent::Listed,
+            (true, false) => PendingEvent::Held(job.bytes()),
         };
-        if let Pending::Held(more) = pending {
+        if let PendingEvent::Held(more) = pending {
             *of_process += 1;
             count += 1;
             bytes += more;
         }
-        found.push(Read { fingerprint: fingerprint(&event), time: time_of(&event), pending, job });
+        found.push(ReadEvent { fingerprint: fingerprint(&event), time: time_of(&event), pending, job });
         let full = found.len() >= room.events || count >= room.held || bytes >= room.bytes;
         if full || failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
@@ -65,11 +65,11 @@ pub(super) fn read(
 }
 
 /// Reads what is left to be sent of an event that was only listed.
-pub(super) fn load(log: &dyn Log, store: &UploadStore, seq: Seq) -> Result<Job, ProjectionError> {
+pub(super) fn load(log: &dyn Log, store: &UploadStore, seq: Seq) -> Result<UploadJob, ProjectionError> {
     let (mut found, mut failed) = (None, None);
     log.scan(seq, &mut |event| {
         if event.seq == seq {
-            found = Some(Job::of(&event, |part, id| {
+            found = Some(UploadJob::of(&event, |part, id| {
                 !store.is_settled(seq, part, id).unwrap_or_else(|error| {
                     failed = Some(error);
                     false

@@ -4,7 +4,7 @@ use log::{Log, Seq};
 use tracing::warn;
 
 use super::NAME;
-use super::cursor::Cursor;
+use super::cursor::UploadCursor;
 use super::store::UploadStore;
 use crate::fingerprint::fingerprint_at;
 use crate::projection::ProjectionError;
@@ -24,7 +24,7 @@ pub(super) fn reconcile(
     if same {
         if !cursor.is_of(identity) {
             // The same history in another store, as after a restore.
-            store.set_cursor(&Cursor::new(identity, cursor.position, cursor.fingerprint))?;
+            store.set_cursor(&UploadCursor::new(identity, cursor.position, cursor.fingerprint))?;
         }
         return Ok(Some(cursor.position));
     }
@@ -47,7 +47,7 @@ pub(super) fn reconcile(
 }
 
 /// The last checkpoint that the log has exactly. What is in common is a beginning, so it is found by halving.
-fn last_in_common(store: &UploadStore, log: &dyn Log) -> Result<Option<Cursor>, ProjectionError> {
+fn last_in_common(store: &UploadStore, log: &dyn Log) -> Result<Option<UploadCursor>, ProjectionError> {
     let checkpoints = store.checkpoints()?;
     let (mut common, mut foreign) = (0, checkpoints.len());
     while common < foreign {
@@ -60,5 +60,5 @@ fn last_in_common(store: &UploadStore, log: &dyn Log) -> Result<Option<Cursor>, 
         }
     }
     let last = common.checked_sub(1).and_then(|last| checkpoints.get(last));
-    Ok(last.map(|(seq, id)| Cursor::new(log.identity().store, *seq, *id)))
+    Ok(last.map(|(seq, id)| UploadCursor::new(log.identity().store, *seq, *id)))
 }

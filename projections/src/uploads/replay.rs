@@ -10,9 +10,9 @@ use log::{Nonce, ProcessId, Seq};
 use tokio::time::{sleep, timeout};
 
 use super::NAME;
-use super::cursor::Cursor;
+use super::cursor::UploadCursor;
 use super::handle::UploadsHandle;
-use super::piece::Job;
+use super::piece::UploadJob;
 use super::sender::Verdict;
 use crate::fingerprint::fingerprint_at;
 use crate::position::{Standing, behind};
@@ -85,8 +85,8 @@ impl UploadsHandle {
         let total = behind(end, next.prev());
         while end.is_some_and(|end| next <= end) {
             let log = self.shared.log.clone();
-            let mut batch = Batch::default();
-            log.scan(next, &mut |event| batch.take(Job::of(&event, |_, _| true), end))?;
+            let mut batch = ResendBatch::default();
+            log.scan(next, &mut |event| batch.take(UploadJob::of(&event, |_, _| true), end))?;
             let Some(last) = batch.last else { break };
             self.send(batch, progress).await?;
             next = last.next();
@@ -113,12 +113,12 @@ impl UploadsHandle {
         let (mut next, mut unassigned, mut done) = (Nonce::ZERO, true, 0);
         loop {
             let log = self.shared.log.clone();
-            let mut batch = Batch::default();
+            let mut batch = ResendBatch::default();
             let mut last = None;
             log.range(process, unassigned, next..=Nonce::MAX, &mut |event| {
                 last = Some(event.nonce);
                 let wanted = from.is_none_or(|from| event.seq >= from);
-                batch.take(Job::of(&event, |_, _| wanted), None)
+                batch.take(UploadJob::of(&event, |_, _| wanted), None)
             })?;
             let Some(last) = last else { return Ok(()) };
             done += batch.events as u64;
@@ -137,7 +137,7 @@ impl UploadsHandle {
     }
 
     /// Sends a batch; soon ends when that is asked for, also in the middle of an item.
-    async fn send(&self, batch: Batch, progress: &Progress) -> Result<(), ProjectionError> {
+    async fn send(&self, batch: ResendBatch, progress: &Progress) -> Result<(), ProjectionError> {
         let failed = std::sync::Mutex::new(None);
         let sending =
             stream::iter(batch.by_process.into_values()).for_each_concurrent(PARALLEL, async |jobs| {
@@ -165,7 +165,7 @@ impl UploadsHandle {
     }
 
     /// Sends what an event has once more; the dead letters follow what becomes of it now.
-    async fn again(&self, job: &Job) -> Result<(), ProjectionError> {
+    async fn again(&self, job: &UploadJob) -> Result<(), ProjectionError> {
         for piece in &job.pieces {
             match self.shared.sender.settle(piece).await {
                 Verdict::Taken => {
@@ -190,21 +190,21 @@ impl UploadsHandle {
         let log = self.shared.log.as_ref();
         let Some(last) = last else { return self.shared.store.set_replayed(None) };
         let fingerprint = fingerprint_at(log, last)?.flatten();
-        self.shared.store.set_replayed(Some(&Cursor::new(log.identity().store, last, fingerprint)))
+        self.shared.store.set_replayed(Some(&UploadCursor::new(log.identity().store, last, fingerprint)))
     }
 }
 
 /// What is sent together: the processes side by side, each in order.
 #[derive(Default)]
-struct Batch {
-    by_process: HashMap<ProcessId, Vec<Job>>,
+struct ResendBatch {
+    by_process: HashMap<ProcessId, Vec<UploadJob>>,
     events: usize,
     bytes: usize,
     last: Option<Seq>,
 }
 
-impl Batch {
-    fn take(&mut self, job: Job, end: Option<Seq>) -> ControlFlow<()> {
+impl ResendBatch {
+    fn take(&mut self, job: UploadJob, end: Option<Seq>) -> ControlFlow<()> {
         self.events += 1;
         self.bytes += job.bytes();
         let seq = job.seq;

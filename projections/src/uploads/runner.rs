@@ -17,18 +17,18 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, info};
 
 use super::blocking::blocking;
-use super::cursor::Cursor;
+use super::cursor::UploadCursor;
 use super::handle::UploadsHandle;
-use super::piece::Job;
-use super::reading::{Read, load, read};
+use super::piece::UploadJob;
+use super::reading::{ReadEvent, load, read};
 use super::reconcile::reconcile;
 use super::sender::{LAST_RETRY, Sender};
-use super::shared::{Rebuild, Shared};
+use super::shared::{Rebuild, UploadsShared};
 use super::store::UploadStore;
 use super::target::UploadTargets;
-use super::window::{Pending, Room, Window};
+use super::window::{PendingEvent, Room, Window};
 use super::{NAME, legacy};
-use crate::position::{Standing, State};
+use crate::position::{PositionState, Standing};
 use crate::projection::ProjectionError;
 
 /// How many events are read again at a time; of how many bytes each is shows only then.
@@ -38,13 +38,13 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Follows the log and uploads what it finds, at least once, idempotent by id; a slow or broken upload node delays
 /// nothing else.
-pub struct Uploads {
-    shared: Arc<Shared>,
+pub struct UploadRunner {
+    shared: Arc<UploadsShared>,
     old_cursor: PathBuf,
     rewind_events_max: u64,
 }
 
-impl Uploads {
+impl UploadRunner {
     /// Opens what is known of uploads in the folder `uploads` of this one. When the log turns out to have another
     /// history, at most so many events are sent again without being asked.
     ///
@@ -58,8 +58,8 @@ impl Uploads {
     ) -> Result<(Self, UploadsHandle), ProjectionError> {
         let store = UploadStore::open(&data.join(NAME), log.identity().store)?;
         let position = store.cursor()?.map(|cursor| cursor.position);
-        let (state, _) = watch::channel(State { position, ..State::default() });
-        let shared = Arc::new(Shared {
+        let (state, _) = watch::channel(PositionState { position, ..PositionState::default() });
+        let shared = Arc::new(UploadsShared {
             log,
             store,
             arrivals: targets.arrivals.clone(),
@@ -92,7 +92,7 @@ impl Uploads {
             let followed = match self.resume().await {
                 Ok(position) => {
                     self.shared.compared.send_replace(true);
-                    Following::new(self.shared.clone(), position).run().await
+                    Uploading::new(self.shared.clone(), position).run().await
                 }
                 Err(error) => Err(error),
             };
@@ -138,31 +138,31 @@ impl Uploads {
 
 /// What waits behind an event of the same process that is being sent.
 #[derive(Default)]
-struct Queue {
+struct ProcessQueue {
     turns: VecDeque<Turn>,
     /// How many events of the process are held, that which is being sent among them.
     held: usize,
 }
 
 enum Turn {
-    Held(Job),
+    Held(UploadJob),
     Listed(Seq),
 }
 
 /// What came through.
 enum Through {
     /// It is to be sent now.
-    Loaded(Job),
+    Loaded(UploadJob),
     /// All of it is settled.
-    Sent(Job),
+    Sent(UploadJob),
 }
 
 /// The processes that are uploaded, from one position on.
-struct Following {
-    shared: Arc<Shared>,
+struct Uploading {
+    shared: Arc<UploadsShared>,
     window: Window,
     /// A queue is there, be it empty, as long as something of the process is being sent.
-    waiting: HashMap<ProcessId, Queue>,
+    waiting: HashMap<ProcessId, ProcessQueue>,
     sending: FuturesUnordered<BoxFuture<'static, Result<Through, ProjectionError>>>,
     /// Those whose turn has come and that are to be read again, as soon as more may be held; and how many are being read.
     listed: VecDeque<Seq>,
@@ -171,8 +171,8 @@ struct Following {
     settled_until: Option<Seq>,
 }
 
-impl Following {
-    fn new(shared: Arc<Shared>, position: Option<Seq>) -> Self {
+impl Uploading {
+    fn new(shared: Arc<UploadsShared>, position: Option<Seq>) -> Self {
         Self {
             shared,
             window: Window::after(position),
@@ -256,7 +256,7 @@ impl Following {
         }
     }
 
-    fn send(&mut self, job: Job) {
+    fn send(&mut self, job: UploadJob) {
         let shared = self.shared.clone();
         self.sending.push(async move { shared.send(&job).await.map(|()| Through::Sent(job)) }.boxed());
     }
@@ -267,13 +267,13 @@ impl Following {
         let read =
             blocking(move || read(shared.log.as_ref(), &shared.store, from, room, settled_until, held));
         let read = read.await?;
-        for Read { fingerprint, time, pending, job } in read {
+        for ReadEvent { fingerprint, time, pending, job } in read {
             self.window.push(fingerprint, time, pending);
-            let (process, held) = (job.process, usize::from(matches!(pending, Pending::Held(_))));
+            let (process, held) = (job.process, usize::from(matches!(pending, PendingEvent::Held(_))));
             let turn = match pending {
-                Pending::Nothing => continue,
-                Pending::Listed => Turn::Listed(job.seq),
-                Pending::Held(_) => Turn::Held(job),
+                PendingEvent::Nothing => continue,
+                PendingEvent::Listed => Turn::Listed(job.seq),
+                PendingEvent::Held(_) => Turn::Held(job),
             };
             match self.waiting.get_mut(&process) {
                 Some(queue) => {
@@ -281,7 +281,7 @@ impl Following {
                     queue.turns.push_back(turn);
                 }
                 None => {
-                    self.waiting.insert(process, Queue { turns: VecDeque::new(), held });
+                    self.waiting.insert(process, ProcessQueue { turns: VecDeque::new(), held });
                     self.begin(turn);
                 }
             }
@@ -292,7 +292,7 @@ impl Following {
     fn advance(&mut self) -> Result<(), ProjectionError> {
         if let Some(done) = self.window.take_done() {
             let store = self.shared.log.identity().store;
-            let cursor = Cursor::new(store, done.position, done.fingerprint);
+            let cursor = UploadCursor::new(store, done.position, done.fingerprint);
             self.shared.store.advance(done.from, &cursor, &done.checkpoints)?;
             self.shared.state.send_modify(|state| state.position = Some(done.position));
         }

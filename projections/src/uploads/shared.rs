@@ -9,21 +9,21 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use super::NAME;
-use super::piece::{DeadLetter, Job, Part, Piece};
+use super::piece::{DeadLetter, Piece, UploadJob, UploadPart};
 use super::sender::{Sender, Verdict};
 use super::store::UploadStore;
 use super::target::Arrivals;
 use crate::metrics;
-use crate::position::{Standing, State, age_seconds, behind};
+use crate::position::{PositionState, Standing, age_seconds, behind};
 use crate::projection::ProjectionError;
 
 /// What the loop, the handles and replays have in common.
-pub(super) struct Shared {
+pub(super) struct UploadsShared {
     pub(super) log: Arc<dyn Log>,
     pub(super) store: UploadStore,
     pub(super) sender: Sender,
     pub(super) arrivals: Arc<dyn Arrivals>,
-    pub(super) state: watch::Sender<State>,
+    pub(super) state: watch::Sender<PositionState>,
     /// How many events beyond the cursor are settled.
     pub(super) beyond: AtomicU64,
     pub(super) rebuild: Rebuild,
@@ -47,10 +47,10 @@ impl Rebuild {
     }
 }
 
-impl Shared {
+impl UploadsShared {
     /// Sends what is left of an event, in order, and keeps each part's verdict at once: nothing comes between the
     /// upload node's word and the store, not even a loop that is dropped.
-    pub(super) async fn send(&self, job: &Job) -> Result<(), ProjectionError> {
+    pub(super) async fn send(&self, job: &UploadJob) -> Result<(), ProjectionError> {
         for (place, piece) in job.pieces.iter().enumerate() {
             match self.sender.settle(piece).await {
                 Verdict::Taken => {
@@ -70,14 +70,14 @@ impl Shared {
     pub(super) fn taken(&self, seq: Seq, piece: &Piece) -> Result<(), ProjectionError> {
         let passed = self.state.borrow().position.is_some_and(|position| seq <= position);
         if !passed {
-            self.store.confirm(seq, piece, piece.part == Part::Assignment)?;
+            self.store.confirm(seq, piece, piece.part == UploadPart::Assignment)?;
         }
         self.store.remove_dead_letter(seq, piece.part).map(|_| ())
     }
 
     pub(super) fn refused(
         &self,
-        job: &Job,
+        job: &UploadJob,
         piece: &Piece,
         status: u16,
         reason: String,
@@ -104,7 +104,7 @@ impl Shared {
     pub(super) fn publish(&self, lacks_since: Option<Timestamp>, error: Option<&ProjectionError>) {
         self.state.send_modify(|state| {
             state.lacks_since = lacks_since;
-            state.standing = error.map_or(Standing::Following, Standing::from);
+            state.standing = error.map_or(Standing::Uploading, Standing::from);
             state.error = error.map(|error| error.to_string().into());
         });
         let lag_events = behind(self.log.tail().last(), self.state.borrow().position);

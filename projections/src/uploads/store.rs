@@ -11,9 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::NAME;
-use super::cursor::Cursor;
-use super::keys::{self, Table};
-use super::piece::{DeadLetter, Part, Piece};
+use super::cursor::UploadCursor;
+use super::keys::{self, UploadTable};
+use super::piece::{DeadLetter, Piece, UploadPart};
 use crate::metrics;
 use crate::projection::ProjectionError;
 use crate::rocks;
@@ -54,28 +54,28 @@ impl UploadStore {
         Ok(store)
     }
 
-    pub(super) fn cursor(&self) -> Result<Option<Cursor>> {
+    pub(super) fn cursor(&self) -> Result<Option<UploadCursor>> {
         self.read(keys::CURSOR, "the cursor")
     }
 
-    pub(super) fn set_cursor(&self, cursor: &Cursor) -> Result<()> {
+    pub(super) fn set_cursor(&self, cursor: &UploadCursor) -> Result<()> {
         self.db.put(keys::CURSOR, json(cursor)?).map_err(failed)
     }
 
     /// The same, on disk when this returns.
-    pub(super) fn set_cursor_synced(&self, cursor: &Cursor) -> Result<()> {
+    pub(super) fn set_cursor_synced(&self, cursor: &UploadCursor) -> Result<()> {
         let mut options = WriteOptions::default();
         options.set_sync(true);
         self.db.put_opt(keys::CURSOR, json(cursor)?, &options).map_err(failed)
     }
 
     /// How far a whole replay has come that was ended early.
-    pub(super) fn replayed(&self) -> Result<Option<Cursor>> {
+    pub(super) fn replayed(&self) -> Result<Option<UploadCursor>> {
         self.read(keys::REPLAY, "the cursor of a replay")
     }
 
     /// Keeps how far a whole replay has come; none when it is done.
-    pub(super) fn set_replayed(&self, cursor: Option<&Cursor>) -> Result<()> {
+    pub(super) fn set_replayed(&self, cursor: Option<&UploadCursor>) -> Result<()> {
         match cursor {
             Some(cursor) => self.db.put(keys::REPLAY, json(cursor)?).map_err(failed),
             None => self.db.delete(keys::REPLAY).map_err(failed),
@@ -86,27 +86,27 @@ impl UploadStore {
     pub(super) fn advance(
         &self,
         from: Seq,
-        cursor: &Cursor,
+        cursor: &UploadCursor,
         checkpoints: &[(Seq, Option<Id>)],
     ) -> Result<()> {
         let mut batch = WriteBatch::default();
         for number in from.get()..=cursor.position.get() {
-            for part in [Part::Item, Part::Assignment] {
-                batch.delete(keys::part(Table::Confirmed, Seq::new(number), part));
+            for part in [UploadPart::Item, UploadPart::Assignment] {
+                batch.delete(keys::part(UploadTable::Confirmed, Seq::new(number), part));
             }
         }
         for (seq, fingerprint) in checkpoints {
-            batch.put(Table::Checkpoints.at(*seq), json(fingerprint)?);
+            batch.put(UploadTable::Checkpoints.at(*seq), json(fingerprint)?);
         }
         batch.put(keys::CURSOR, json(cursor)?);
         self.db.write(batch).map_err(failed)
     }
 
     /// Goes back to an earlier position, in one step; to the beginning without one.
-    pub(super) fn rewind(&self, target: Option<&Cursor>) -> Result<()> {
+    pub(super) fn rewind(&self, target: Option<&UploadCursor>) -> Result<()> {
         let mut batch = WriteBatch::default();
         let after = target.map_or(Seq::ZERO, |cursor| cursor.position.next());
-        for table in Table::ALL {
+        for table in UploadTable::ALL {
             batch.delete_range(table.at(after).as_slice(), table.end().as_slice());
         }
         match target {
@@ -122,24 +122,24 @@ impl UploadStore {
     pub(super) fn confirm(&self, seq: Seq, piece: &Piece, last: bool) -> Result<()> {
         let mut value = piece.id.as_bytes().to_vec();
         value.push(u8::from(last));
-        self.db.put(keys::part(Table::Confirmed, seq, piece.part), value).map_err(failed)
+        self.db.put(keys::part(UploadTable::Confirmed, seq, piece.part), value).map_err(failed)
     }
 
     /// Whether this part of an event, if it has this id, was confirmed beyond the cursor or is a dead letter.
-    pub(super) fn is_settled(&self, seq: Seq, part: Part, id: Id) -> Result<bool> {
-        let confirmed = self.db.get_pinned(keys::part(Table::Confirmed, seq, part)).map_err(failed)?;
+    pub(super) fn is_settled(&self, seq: Seq, part: UploadPart, id: Id) -> Result<bool> {
+        let confirmed = self.db.get_pinned(keys::part(UploadTable::Confirmed, seq, part)).map_err(failed)?;
         if confirmed.is_some_and(|value| value.get(..32) == Some(id.as_bytes().as_slice())) {
             return Ok(true);
         }
         let dead: Option<DeadLetter> =
-            self.read(&keys::part(Table::DeadLetters, seq, part), "a dead letter")?;
+            self.read(&keys::part(UploadTable::DeadLetters, seq, part), "a dead letter")?;
         Ok(dead.is_some_and(|dead| dead.id == id))
     }
 
     /// Whether all of an event beyond the cursor was confirmed, dead letters aside.
     pub(super) fn is_confirmed(&self, seq: Seq) -> Result<bool> {
-        for part in [Part::Assignment, Part::Item] {
-            let value = self.db.get_pinned(keys::part(Table::Confirmed, seq, part)).map_err(failed)?;
+        for part in [UploadPart::Assignment, UploadPart::Item] {
+            let value = self.db.get_pinned(keys::part(UploadTable::Confirmed, seq, part)).map_err(failed)?;
             if value.is_some_and(|value| value.last() == Some(&1)) {
                 return Ok(true);
             }
@@ -149,14 +149,14 @@ impl UploadStore {
 
     /// The last event of which anything was settled beyond the cursor.
     pub(super) fn last_settled(&self) -> Result<Option<Seq>> {
-        let confirmed = self.last_of(Table::Confirmed)?;
-        Ok(confirmed.max(self.last_of(Table::DeadLetters)?))
+        let confirmed = self.last_of(UploadTable::Confirmed)?;
+        Ok(confirmed.max(self.last_of(UploadTable::DeadLetters)?))
     }
 
     /// Every checkpoint, oldest first.
     pub(super) fn checkpoints(&self) -> Result<Vec<(Seq, Option<Id>)>> {
         let mut found = Vec::new();
-        self.walk(Table::Checkpoints, Seq::ZERO, |seq, value| {
+        self.walk(UploadTable::Checkpoints, Seq::ZERO, |seq, value| {
             found.push((seq, parsed(value, "a checkpoint")?));
             Ok(true)
         })?;
@@ -165,7 +165,7 @@ impl UploadStore {
 
     /// Keeps a dead letter, in place of an earlier one of the same part.
     pub(super) fn add_dead_letter(&self, letter: &DeadLetter) -> Result<()> {
-        let key = keys::part(Table::DeadLetters, letter.seq, letter.part);
+        let key = keys::part(UploadTable::DeadLetters, letter.seq, letter.part);
         let mut count = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.db.get_pinned(key).map_err(failed)?.is_some();
         self.db.put(key, json(letter)?).map_err(failed)?;
@@ -175,8 +175,8 @@ impl UploadStore {
     }
 
     /// Takes a dead letter away, if it is one; tells whether it was.
-    pub(super) fn remove_dead_letter(&self, seq: Seq, part: Part) -> Result<bool> {
-        let key = keys::part(Table::DeadLetters, seq, part);
+    pub(super) fn remove_dead_letter(&self, seq: Seq, part: UploadPart) -> Result<bool> {
+        let key = keys::part(UploadTable::DeadLetters, seq, part);
         let mut count = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
         if self.db.get_pinned(key).map_err(failed)?.is_none() {
             return Ok(false);
@@ -190,7 +190,7 @@ impl UploadStore {
     /// Whether any part of this event is a dead letter.
     pub(super) fn is_dead(&self, seq: Seq) -> Result<bool> {
         let mut dead = false;
-        self.walk(Table::DeadLetters, seq, |at, _| {
+        self.walk(UploadTable::DeadLetters, seq, |at, _| {
             dead = at == seq;
             Ok(false)
         })?;
@@ -204,7 +204,7 @@ impl UploadStore {
     /// About so many dead letters after an event: one more where the last event would be cut in two.
     pub(super) fn dead_letters(&self, after: Option<Seq>, limit: usize) -> Result<Vec<DeadLetter>> {
         let mut found: Vec<DeadLetter> = Vec::new();
-        self.walk(Table::DeadLetters, after.map_or(Seq::ZERO, Seq::next), |seq, value| {
+        self.walk(UploadTable::DeadLetters, after.map_or(Seq::ZERO, Seq::next), |seq, value| {
             if found.len() >= limit && found.last().is_none_or(|last| last.seq != seq) {
                 return Ok(false);
             }
@@ -217,7 +217,7 @@ impl UploadStore {
     fn count_dead(&self) -> Result<()> {
         let mut count = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
         *count = 0;
-        self.walk(Table::DeadLetters, Seq::ZERO, |_, _| {
+        self.walk(UploadTable::DeadLetters, Seq::ZERO, |_, _| {
             *count += 1;
             Ok(true)
         })?;
@@ -226,7 +226,12 @@ impl UploadStore {
     }
 
     /// Visits the entries of a table from an event on, until the visitor has enough.
-    fn walk(&self, table: Table, from: Seq, mut visit: impl FnMut(Seq, &[u8]) -> Result<bool>) -> Result<()> {
+    fn walk(
+        &self,
+        table: UploadTable,
+        from: Seq,
+        mut visit: impl FnMut(Seq, &[u8]) -> Result<bool>,
+    ) -> Result<()> {
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(table.end());
         let from = table.at(from);
@@ -240,7 +245,7 @@ impl UploadStore {
         Ok(())
     }
 
-    fn last_of(&self, table: Table) -> Result<Option<Seq>> {
+    fn last_of(&self, table: UploadTable) -> Result<Option<Seq>> {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(table.at(Seq::ZERO));
         options.set_iterate_upper_bound(table.end());

@@ -10,7 +10,7 @@ use log::Seq;
 
 use self::scene::{Answer, Fake, History, Scene};
 use super::store::CHECKPOINT_EVERY;
-use super::{Part, Retried, UploadTargets};
+use super::{RetryReport, UploadPart, UploadTargets};
 use crate::position::Standing;
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, ReplayScope};
@@ -131,7 +131,7 @@ async fn what_is_refused_becomes_a_dead_letter_until_it_is_taken() {
     let letters = handle.dead_letters(None, 10).unwrap();
     assert_eq!(letters.iter().map(|letter| letter.id).collect::<Vec<_>>(), [ids[0], ids[3]]);
     let (first, second) = (&letters[0], &letters[1]);
-    assert_eq!((first.part, second.part), (Part::Item, Part::Assignment));
+    assert_eq!((first.part, second.part), (UploadPart::Item, UploadPart::Assignment));
     assert_eq!((first.process, first.status, first.reason.as_str()), (process, 400, "no"));
     assert!(first.time.get() > 1_600_000_000_000);
     assert_eq!(handle.dead_letters(None, 1).unwrap(), std::slice::from_ref(first));
@@ -139,13 +139,13 @@ async fn what_is_refused_becomes_a_dead_letter_until_it_is_taken() {
     assert!(!handle.is_uploaded(first.seq));
     assert_eq!(handle.backlog(), 0);
 
-    let refused = Retried { refused: 2, ..Retried::default() };
+    let refused = RetryReport { refused: 2, ..RetryReport::default() };
     assert_eq!(handle.retry_dead_letters(None).await.unwrap(), refused);
     scene.node.answer(ids[3], Answer::Fail(1));
     let ended = handle.retry_dead_letters(None).await.unwrap();
     assert!((ended.sent, ended.refused) == (0, 1) && ended.ended.is_some(), "{ended:?}");
     scene.node.heal();
-    let (sent, none) = (|sent| Retried { sent, ..Retried::default() }, Some(second.seq));
+    let (sent, none) = (|sent| RetryReport { sent, ..RetryReport::default() }, Some(second.seq));
     assert_eq!(handle.retry_dead_letters(none).await.unwrap(), sent(0));
     assert_eq!(handle.retry_dead_letters(None).await.unwrap(), sent(2));
     assert_eq!((handle.dead_letter_count(), handle.dead_letters(None, 10).unwrap()), (0, vec![]));

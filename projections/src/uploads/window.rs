@@ -18,7 +18,7 @@ const READ_MAX: usize = 1_024;
 /// The events after the cursor, in order.
 pub(super) struct Window {
     first: Seq,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<WindowEntry>,
     /// Those that are not settled.
     open: usize,
     /// Those of them that are held in memory, and their bytes.
@@ -26,15 +26,15 @@ pub(super) struct Window {
     bytes: usize,
 }
 
-struct Entry {
+struct WindowEntry {
     fingerprint: Option<Id>,
     time: Option<Timestamp>,
-    state: Pending,
+    state: PendingEvent,
 }
 
 /// What is to be done about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pending {
+pub(super) enum PendingEvent {
     /// Nothing: it is settled.
     Nothing,
     /// It is held in memory, so many bytes, to be sent.
@@ -85,41 +85,41 @@ impl Window {
     }
 
     /// Takes the next event.
-    pub(super) fn push(&mut self, fingerprint: Option<Id>, time: Option<Timestamp>, state: Pending) {
-        self.open += usize::from(state != Pending::Nothing);
+    pub(super) fn push(&mut self, fingerprint: Option<Id>, time: Option<Timestamp>, state: PendingEvent) {
+        self.open += usize::from(state != PendingEvent::Nothing);
         self.count(state);
-        self.entries.push_back(Entry { fingerprint, time, state });
+        self.entries.push_back(WindowEntry { fingerprint, time, state });
     }
 
     /// The turn of an event has come that was only listed: now so many bytes of it are held.
     pub(super) fn load(&mut self, seq: Seq, bytes: usize) {
         if let Some(entry) = self.entry(seq)
-            && entry.state == Pending::Listed
+            && entry.state == PendingEvent::Listed
         {
-            entry.state = Pending::Held(bytes);
-            self.count(Pending::Held(bytes));
+            entry.state = PendingEvent::Held(bytes);
+            self.count(PendingEvent::Held(bytes));
         }
     }
 
     /// An event is settled.
     pub(super) fn finish(&mut self, seq: Seq) {
         let Some(entry) = self.entry(seq) else { return };
-        let before = std::mem::replace(&mut entry.state, Pending::Nothing);
-        self.open -= usize::from(before != Pending::Nothing);
-        if let Pending::Held(bytes) = before {
+        let before = std::mem::replace(&mut entry.state, PendingEvent::Nothing);
+        self.open -= usize::from(before != PendingEvent::Nothing);
+        if let PendingEvent::Held(bytes) = before {
             self.held -= 1;
             self.bytes -= bytes;
         }
     }
 
-    fn count(&mut self, state: Pending) {
-        if let Pending::Held(bytes) = state {
+    fn count(&mut self, state: PendingEvent) {
+        if let PendingEvent::Held(bytes) = state {
             self.held += 1;
             self.bytes += bytes;
         }
     }
 
-    fn entry(&mut self, seq: Seq) -> Option<&mut Entry> {
+    fn entry(&mut self, seq: Seq) -> Option<&mut WindowEntry> {
         let place = seq.get().checked_sub(self.first.get())?;
         self.entries.get_mut(usize::try_from(place).ok()?)
     }
@@ -128,7 +128,7 @@ impl Window {
     pub(super) fn take_done(&mut self) -> Option<Done> {
         let from = self.first;
         let mut done: Option<Done> = None;
-        while let Some(entry) = self.entries.pop_front_if(|entry| entry.state == Pending::Nothing) {
+        while let Some(entry) = self.entries.pop_front_if(|entry| entry.state == PendingEvent::Nothing) {
             let (position, fingerprint) = (self.first, entry.fingerprint);
             let done = done.get_or_insert(Done { from, position, fingerprint, checkpoints: Vec::new() });
             (done.position, done.fingerprint) = (position, fingerprint);

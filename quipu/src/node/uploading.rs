@@ -1,11 +1,11 @@
-//! Uploads, as a node and a replay without one start them.
+//! UploadRunner, as a node and a replay without one start them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway::{Endpoints, Http, HttpGateway, HttpOptions, Uploader};
 use log::Log;
-use projections::{UploadTarget, UploadTargets, Uploads, UploadsHandle};
+use projections::{UploadRunner, UploadTarget, UploadTargets, UploadsHandle};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,7 +38,7 @@ impl Uploading {
         let arrivals = Arc::new(HttpGateway::new(http, self.endpoints.clone()));
         let targets = UploadTargets { node, cache, arrivals };
         let (uploads, handle) =
-            Uploads::open(self.log, targets, &self.data, self.rewind_events_max).map_err(failed)?;
+            UploadRunner::open(self.log, targets, &self.data, self.rewind_events_max).map_err(failed)?;
         Ok(Some((handle, uploads.start(runtime, stop))))
     }
 }

@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use log::StoreId;
-use projections::{MessageFilter, Order, Page, PostgresOptions, Queries, TagIs};
+use projections::{ListOrder, ListPage, MessageFilter, PostgresOptions, Queries, TagIs};
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -156,12 +156,12 @@ fn cases() -> Vec<(&'static str, Filter)> {
 
 async fn measure(queries: &Queries, name: &str, samples: &[Sample], filter: Filter) -> Outcome<()> {
     let mut took = Vec::new();
-    let mut slowest = (std::time::Duration::ZERO, MessageFilter::default(), Page::default());
+    let mut slowest = (std::time::Duration::ZERO, MessageFilter::default(), ListPage::default());
     let mut found = 0;
     for (round, sample) in samples.iter().enumerate() {
         let filter = filter(round, sample);
-        let order = if round % 2 == 0 { Order::Descending } else { Order::Ascending };
-        let page = Page::new(100, order, None)?;
+        let order = if round % 2 == 0 { ListOrder::Descending } else { ListOrder::Ascending };
+        let page = ListPage::new(100, order, None)?;
         let started = Instant::now();
         found += queries.messages(&filter, &page).await?.items.len();
         let elapsed = started.elapsed();

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use super::{History, Index, Place, follow};
+use super::{History, Index, IndexPlace, follow};
 use crate::follower::Follower;
 use crate::index::{IndexReplay, keys};
 use crate::position::Position;
@@ -93,7 +93,7 @@ fn an_index_made_anew_under_writes_is_that_of_the_log() {
         followed.applied(&history.log);
         // What was told to be there is there, and so is what was before, whichever index answers.
         for (process, id, nonce) in [*history.ids.last().unwrap(), history.ids[history.ids.len() / 2]] {
-            let place = Place { process, nonce };
+            let place = IndexPlace { process, nonce };
             assert_eq!(followed.index.find(process, id).unwrap(), Some(place));
         }
     }

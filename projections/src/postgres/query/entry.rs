@@ -31,7 +31,7 @@ pub struct EntryTag {
 
 /// A message, or the spawn of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct QueryEntry {
     /// Its place in the log.
     pub sequence: u64,
     /// The process.
@@ -64,9 +64,9 @@ pub struct Entry {
 
 /// An item with what its signer wrote.
 #[derive(Clone, Debug)]
-pub struct Signed {
+pub struct SignedEntry {
     /// The item.
-    pub entry: Entry,
+    pub entry: QueryEntry,
     /// The anchor; empty where there is none.
     pub anchor: Vec<u8>,
     /// The signature.
@@ -116,7 +116,7 @@ pub(super) async fn read(
     pool: &PgPool,
     store: Uuid,
     selection: &Selection<'_>,
-) -> Result<Vec<Entry>, sqlx::Error> {
+) -> Result<Vec<QueryEntry>, sqlx::Error> {
     let rows = statement("", store, selection, false).build().persistent(false).fetch_all(pool).await?;
     let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
     fill_tags(pool, store, entries.iter_mut().collect()).await?;
@@ -128,7 +128,7 @@ pub(super) async fn read_signed(
     pool: &PgPool,
     store: Uuid,
     selection: &Selection<'_>,
-) -> Result<Vec<Signed>, sqlx::Error> {
+) -> Result<Vec<SignedEntry>, sqlx::Error> {
     let rows = statement("", store, selection, true).build().persistent(false).fetch_all(pool).await?;
     let mut signed = rows.iter().map(signed).collect::<Result<Vec<_>, _>>()?;
     fill_tags(pool, store, signed.iter_mut().map(|signed| &mut signed.entry).collect()).await?;
@@ -159,10 +159,10 @@ fn statement(prefix: &str, store: Uuid, selection: &Selection<'_>, signed: bool)
     sql
 }
 
-fn entry(row: &PgRow) -> Result<Entry, sqlx::Error> {
+fn entry(row: &PgRow) -> Result<QueryEntry, sqlx::Error> {
     let tags: Option<String> = row.try_get("tags")?;
     let tags = tags.map(|json| serde_json::from_str(&json).map_err(undecodable)).transpose()?;
-    Ok(Entry {
+    Ok(QueryEntry {
         sequence: unsigned(row.try_get("sequence")?)?,
         process: row.try_get("process")?,
         nonce: row.try_get::<Option<i64>, _>("nonce")?.map(unsigned).transpose()?,
@@ -180,9 +180,9 @@ fn entry(row: &PgRow) -> Result<Entry, sqlx::Error> {
     })
 }
 
-fn signed(row: &PgRow) -> Result<Signed, sqlx::Error> {
+fn signed(row: &PgRow) -> Result<SignedEntry, sqlx::Error> {
     let bytes = |name: &str| row.try_get::<Option<Vec<u8>>, _>(name).map(Option::unwrap_or_default);
-    Ok(Signed {
+    Ok(SignedEntry {
         entry: entry(row)?,
         anchor: bytes("anchor")?,
         signature: bytes("signature")?,
@@ -191,7 +191,7 @@ fn signed(row: &PgRow) -> Result<Signed, sqlx::Error> {
 }
 
 /// Tags that hold a NUL are in their own table only.
-async fn fill_tags(pool: &PgPool, store: Uuid, mut entries: Vec<&mut Entry>) -> Result<(), sqlx::Error> {
+async fn fill_tags(pool: &PgPool, store: Uuid, mut entries: Vec<&mut QueryEntry>) -> Result<(), sqlx::Error> {
     entries.retain(|entry| entry.tags.is_none() && entry.owner.is_some());
     if entries.is_empty() {
         return Ok(());

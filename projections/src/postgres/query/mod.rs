@@ -21,11 +21,11 @@ use sqlx::{ConnectOptions, Executor, PgPool};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-pub use entry::{Entry, EntryKind, EntryTag, Signed};
+pub use entry::{EntryKind, EntryTag, QueryEntry, SignedEntry};
 pub use error::QueryError;
 pub use filter::{MessageFilter, ProcessFilter, TagAnyOf, TagIs, TransactionFilter};
-pub use page::{LIMIT_MAX, LIMIT_USUAL, List, Order, Page};
-pub use summary::{ItemPlace, Totals};
+pub use page::{LIMIT_MAX, LIMIT_USUAL, ListOrder, ListPage, QueryList};
+pub use summary::{ItemPlace, StoreTotals};
 
 use super::options::PostgresOptions;
 use select::Selection;
@@ -73,7 +73,11 @@ impl Queries {
     ///
     /// # Errors
     /// See [`QueryError`].
-    pub async fn processes(&self, filter: &ProcessFilter, page: &Page) -> Result<List<Entry>, QueryError> {
+    pub async fn processes(
+        &self,
+        filter: &ProcessFilter,
+        page: &ListPage,
+    ) -> Result<QueryList<QueryEntry>, QueryError> {
         let selection = Selection::processes(filter, page);
         let entries = self.within(entry::read(&self.pool, self.store, &selection)).await?;
         Ok(page.list(entries, |entry| entry.sequence))
@@ -83,7 +87,11 @@ impl Queries {
     ///
     /// # Errors
     /// See [`QueryError`].
-    pub async fn messages(&self, filter: &MessageFilter, page: &Page) -> Result<List<Entry>, QueryError> {
+    pub async fn messages(
+        &self,
+        filter: &MessageFilter,
+        page: &ListPage,
+    ) -> Result<QueryList<QueryEntry>, QueryError> {
         let selection = Selection::messages(filter, page);
         let entries = self.within(entry::read(&self.pool, self.store, &selection)).await?;
         Ok(page.list(entries, |entry| entry.sequence))
@@ -96,8 +104,8 @@ impl Queries {
     pub async fn transactions(
         &self,
         filter: &TransactionFilter,
-        page: &Page,
-    ) -> Result<List<Signed>, QueryError> {
+        page: &ListPage,
+    ) -> Result<QueryList<SignedEntry>, QueryError> {
         let selection = Selection::transactions(filter, page);
         let entries = self.within(entry::read_signed(&self.pool, self.store, &selection)).await?;
         Ok(page.list(entries, |signed| signed.entry.sequence))
@@ -116,7 +124,7 @@ impl Queries {
     ///
     /// # Errors
     /// See [`QueryError`].
-    pub async fn totals(&self, process: Option<&str>) -> Result<Totals, QueryError> {
+    pub async fn totals(&self, process: Option<&str>) -> Result<StoreTotals, QueryError> {
         self.within(summary::totals(&self.pool, self.store, process)).await
     }
 
@@ -132,7 +140,7 @@ impl Queries {
     ///
     /// # Errors
     /// See [`QueryError`].
-    pub async fn explain(&self, filter: &MessageFilter, page: &Page) -> Result<String, QueryError> {
+    pub async fn explain(&self, filter: &MessageFilter, page: &ListPage) -> Result<String, QueryError> {
         let selection = Selection::messages(filter, page);
         self.within(entry::explain(&self.pool, self.store, &selection)).await
     }

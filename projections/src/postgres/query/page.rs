@@ -14,7 +14,7 @@ const VERSION: u8 = 1;
 
 /// In which order of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
+pub enum ListOrder {
     /// The oldest first.
     Ascending,
     /// The newest first.
@@ -24,34 +24,34 @@ pub enum Order {
 
 /// Which part of a list is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct ListPage {
     pub(super) limit: u32,
-    pub(super) order: Order,
+    pub(super) order: ListOrder,
     /// What was last seen; the page begins behind it.
     pub(super) after: Option<i64>,
 }
 
 /// A part of a list, and where it goes on.
 #[derive(Clone, Debug)]
-pub struct List<T> {
+pub struct QueryList<T> {
     /// The entries.
     pub items: Vec<T>,
     /// The cursor of the next page; none at the end.
     pub next: Option<String>,
 }
 
-impl Default for Page {
+impl Default for ListPage {
     fn default() -> Self {
-        Self { limit: LIMIT_USUAL, order: Order::default(), after: None }
+        Self { limit: LIMIT_USUAL, order: ListOrder::default(), after: None }
     }
 }
 
-impl Page {
+impl ListPage {
     /// A page of so many entries behind the cursor.
     ///
     /// # Errors
     /// When the limit is not from 1 to [`LIMIT_MAX`], or the cursor not one of a list in this order.
-    pub fn new(limit: u64, order: Order, cursor: Option<&str>) -> Result<Self, QueryError> {
+    pub fn new(limit: u64, order: ListOrder, cursor: Option<&str>) -> Result<Self, QueryError> {
         let fits = u32::try_from(limit).ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
         let limit = fits.ok_or(QueryError::Limit(limit))?;
         let after = cursor.map(|cursor| read(cursor, order)).transpose()?;
@@ -70,16 +70,16 @@ impl Page {
         i64::from(self.limit) + 1
     }
 
-    pub(super) fn list<T>(&self, mut items: Vec<T>, sequence: impl Fn(&T) -> u64) -> List<T> {
+    pub(super) fn list<T>(&self, mut items: Vec<T>, sequence: impl Fn(&T) -> u64) -> QueryList<T> {
         let limit = self.limit as usize;
         let more = items.len() > limit;
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(|last| self.cursor(sequence(last)));
-        List { items, next }
+        QueryList { items, next }
     }
 }
 
-impl Order {
+impl ListOrder {
     fn byte(self) -> u8 {
         match self {
             Self::Ascending => 0,
@@ -103,7 +103,7 @@ impl Order {
     }
 }
 
-fn read(cursor: &str, expected: Order) -> Result<i64, QueryError> {
+fn read(cursor: &str, expected: ListOrder) -> Result<i64, QueryError> {
     let foreign = QueryError::Cursor("it is not one of this software");
     let Ok(bytes) = base64url::decode(cursor) else { return Err(foreign) };
     let [version, order, sequence @ ..] = bytes.as_slice() else { return Err(foreign) };
@@ -127,8 +127,9 @@ mod tests {
 
     #[test]
     fn foreign_cursors_are_told_apart() {
-        let page = |cursor: &str| Page::new(10, Order::Descending, Some(cursor)).unwrap_err().to_string();
-        let other = Page::new(10, Order::Ascending, None).unwrap().cursor(7);
+        let page =
+            |cursor: &str| ListPage::new(10, ListOrder::Descending, Some(cursor)).unwrap_err().to_string();
+        let other = ListPage::new(10, ListOrder::Ascending, None).unwrap().cursor(7);
         assert!(page(&other).contains("other order"));
         let mut bytes = base64url::decode(&other).unwrap();
         bytes[0] = 9;
@@ -141,7 +142,7 @@ mod tests {
     #[test]
     fn limits_are_bounded() {
         for limit in [0, 1001, u64::MAX] {
-            let refused = Page::new(limit, Order::Ascending, None).unwrap_err().to_string();
+            let refused = ListPage::new(limit, ListOrder::Ascending, None).unwrap_err().to_string();
             assert_eq!(refused, format!("expected a limit from 1 to 1000, found {limit}"));
         }
     }
@@ -149,15 +150,15 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_says_where_it_was_made(sequence in 0..i64::MAX as u64, ascending: bool) {
-            let order = if ascending { Order::Ascending } else { Order::Descending };
-            let cursor = Page::new(1, order, None).unwrap().cursor(sequence);
-            let page = Page::new(1, order, Some(&cursor)).unwrap();
+            let order = if ascending { ListOrder::Ascending } else { ListOrder::Descending };
+            let cursor = ListPage::new(1, order, None).unwrap().cursor(sequence);
+            let page = ListPage::new(1, order, Some(&cursor)).unwrap();
             prop_assert_eq!(page.after, Some(sequence as i64));
         }
 
         #[test]
         fn no_text_makes_a_cursor_panic(text: String) {
-            let _ = Page::new(1, Order::Ascending, Some(&text));
+            let _ = ListPage::new(1, ListOrder::Ascending, Some(&text));
         }
     }
 }

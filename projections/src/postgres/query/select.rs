@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::entry::EntryKind;
 use super::filter::{MessageFilter, ProcessFilter, TransactionFilter};
-use super::page::Page;
+use super::page::ListPage;
 use crate::postgres::HOUR_MS;
 use crate::postgres::tag_key::tag_key;
 
@@ -22,21 +22,21 @@ const PLANNED_MAX: usize = 1000;
 
 /// Which part of which list.
 pub(super) struct Selection<'f> {
-    page: &'f Page,
-    span: Option<Span<'f>>,
+    page: &'f ListPage,
+    span: Option<HourSpan<'f>>,
     /// What holds for each of the sources.
     bounds: Vec<Condition<'f>>,
-    sources: Vec<Source<'f>>,
+    sources: Vec<SequenceSource<'f>>,
 }
 
 /// What the sequence numbers come from: one of several values, each in the order of the log. None comes twice, or what
 /// several sources have in common would be as much as the product of their repetitions.
-struct Source<'f> {
-    any_of: Vec<Rows<'f>>,
+struct SequenceSource<'f> {
+    any_of: Vec<SourceRows<'f>>,
 }
 
 /// Where in the log all of it is, as the counts by hour tell: nothing before and after that is looked at.
-struct Span<'f> {
+struct HourSpan<'f> {
     /// The empty text for all.
     process: &'f str,
     from: Option<i64>,
@@ -44,7 +44,7 @@ struct Span<'f> {
 }
 
 /// Rows of one table that meet all conditions.
-struct Rows<'f> {
+struct SourceRows<'f> {
     table: &'static str,
     conditions: Vec<Condition<'f>>,
 }
@@ -64,22 +64,22 @@ enum Condition<'f> {
 }
 
 impl<'f> Selection<'f> {
-    pub(super) fn processes(filter: &'f ProcessFilter, page: &'f Page) -> Self {
-        let tag = |name, value| Source::tag(vec![(name, value)], true);
+    pub(super) fn processes(filter: &'f ProcessFilter, page: &'f ListPage) -> Self {
+        let tag = |name, value| SequenceSource::tag(vec![(name, value)], true);
         let mut sources: Vec<_> = filter.tags.iter().map(|is| tag(&is.name, &is.value)).collect();
         let mut conditions = Vec::new();
         conditions.extend(filter.owner.as_deref().map(|owner| Condition::Text("owner =", owner)));
         conditions.extend(filter.from.map(|from| Condition::Number("timestamp >=", from)));
         conditions.extend(filter.to.map(|to| Condition::Number("timestamp <=", to)));
         if !conditions.is_empty() || sources.is_empty() {
-            sources.push(Source::one("quipu.processes", conditions));
+            sources.push(SequenceSource::one("quipu.processes", conditions));
         }
-        Self { page, span: Span::of(None, filter.from, filter.to), bounds: Vec::new(), sources }
+        Self { page, span: HourSpan::of(None, filter.from, filter.to), bounds: Vec::new(), sources }
     }
 
-    pub(super) fn messages(filter: &'f MessageFilter, page: &'f Page) -> Self {
+    pub(super) fn messages(filter: &'f MessageFilter, page: &'f ListPage) -> Self {
         let spawn = filter.kind == Some(EntryKind::Spawned);
-        let tag = |name, value| Source::tag(vec![(name, value)], spawn);
+        let tag = |name, value| SequenceSource::tag(vec![(name, value)], spawn);
         let action = filter.action.as_deref().map(|action| tag(ACTION, action));
         let mut sources: Vec<_> =
             filter.tags.iter().map(|is| tag(&is.name, &is.value)).chain(action).collect();
@@ -94,18 +94,18 @@ impl<'f> Selection<'f> {
         conditions.extend(nonces);
         conditions.extend(filter.kind.map(|kind| Condition::Fixed(kind.condition())));
         if !conditions.is_empty() || sources.is_empty() {
-            sources.push(Source::one("quipu.messages", conditions));
+            sources.push(SequenceSource::one("quipu.messages", conditions));
         }
-        Self { page, span: Span::of(filter.process.as_deref(), filter.from, filter.to), bounds, sources }
+        Self { page, span: HourSpan::of(filter.process.as_deref(), filter.from, filter.to), bounds, sources }
     }
 
-    pub(super) fn transactions(filter: &'f TransactionFilter, page: &'f Page) -> Self {
+    pub(super) fn transactions(filter: &'f TransactionFilter, page: &'f ListPage) -> Self {
         let any_of = |is, texts: &'f [String]| {
-            let rows = |text| Rows::new("quipu.messages", vec![Condition::Text(is, text)]);
-            (!texts.is_empty()).then(|| Source { any_of: unique(texts).map(rows).collect() })
+            let rows = |text| SourceRows::new("quipu.messages", vec![Condition::Text(is, text)]);
+            (!texts.is_empty()).then(|| SequenceSource { any_of: unique(texts).map(rows).collect() })
         };
         let with_value = |tag: &'f super::TagAnyOf| {
-            Source::tag(unique(&tag.values).map(|value| (tag.name.as_str(), value)).collect(), false)
+            SequenceSource::tag(unique(&tag.values).map(|value| (tag.name.as_str(), value)).collect(), false)
         };
         let mut sources: Vec<_> = filter.tags.iter().map(with_value).collect();
         sources.extend(any_of("owner =", &filter.owners));
@@ -116,9 +116,9 @@ impl<'f> Selection<'f> {
         conditions.extend(filter.to.map(|to| Condition::Number("timestamp <=", to)));
         if !conditions.is_empty() || sources.is_empty() {
             conditions.push(Condition::Fixed(AN_ITEM));
-            sources.push(Source::one("quipu.messages", conditions));
+            sources.push(SequenceSource::one("quipu.messages", conditions));
         }
-        Self { page, span: Span::of(None, filter.from, filter.to), bounds: Vec::new(), sources }
+        Self { page, span: HourSpan::of(None, filter.from, filter.to), bounds: Vec::new(), sources }
     }
 
     /// Appends the sequence numbers of the page, and one more, as `page`.
@@ -145,17 +145,17 @@ impl<'f> Selection<'f> {
 
     /// The page is what is first of what each of these finds; each is a choice of one value for each source. The
     /// database could not read several values together in the order of the log.
-    fn ways(&self) -> Vec<Vec<&[Rows<'f>]>> {
+    fn ways(&self) -> Vec<Vec<&[SourceRows<'f>]>> {
         let joins = self.sources.len().pow(3);
         let members: usize = self.sources.iter().map(|source| source.any_of.len()).sum();
-        let mut ways: Vec<Vec<&[Rows<'f>]>> = vec![Vec::new()];
+        let mut ways: Vec<Vec<&[SourceRows<'f>]>> = vec![Vec::new()];
         for source in &self.sources {
             let number = ways.len().saturating_mul(source.any_of.len());
             // What is kept together stands in each of the ways.
             let others = members.saturating_sub(source.any_of.len()).saturating_add(1);
             let apart = joins.saturating_mul(number) <= PLANNED_MAX
                 && number.saturating_mul(others) <= PLANNED_MAX.saturating_add(members);
-            let parts: Vec<&[Rows<'f>]> =
+            let parts: Vec<&[SourceRows<'f>]> =
                 if apart { source.any_of.chunks(1).collect() } else { vec![&source.any_of] };
             let with = |way: &Vec<_>, part| way.iter().copied().chain([part]).collect();
             ways = ways.iter().flat_map(|way| parts.iter().map(move |part| with(way, *part))).collect();
@@ -163,7 +163,7 @@ impl<'f> Selection<'f> {
         ways
     }
 
-    fn push_way(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid, way: &[&[Rows<'f>]]) {
+    fn push_way(&self, sql: &mut QueryBuilder<Postgres>, store: Uuid, way: &[&[SourceRows<'f>]]) {
         sql.push("select s0.sequence from ");
         for (place, rows) in way.iter().enumerate() {
             if place > 0 {
@@ -211,28 +211,33 @@ fn nonces(filter: &MessageFilter) -> (Vec<Condition<'_>>, Vec<Condition<'_>>) {
     (bounds, conditions)
 }
 
-impl<'f> Source<'f> {
+impl<'f> SequenceSource<'f> {
     fn one(table: &'static str, conditions: Vec<Condition<'f>>) -> Self {
-        Self { any_of: vec![Rows::new(table, conditions)] }
+        Self { any_of: vec![SourceRows::new(table, conditions)] }
     }
 
     fn tag(any_of: Vec<(&'f str, &'f str)>, spawn: bool) -> Self {
         let rows = |(name, value)| {
             let mut conditions = vec![Condition::Tag(name, value)];
             conditions.extend(spawn.then_some(Condition::Fixed("spawn")));
-            Rows::new(TAGS, conditions)
+            SourceRows::new(TAGS, conditions)
         };
         let mut any_of: Vec<_> = any_of.into_iter().map(rows).collect();
         if any_of.is_empty() {
             // None of no values: nothing has that.
-            any_of.push(Rows::new(TAGS, vec![Condition::Fixed("false")]));
+            any_of.push(SourceRows::new(TAGS, vec![Condition::Fixed("false")]));
         }
         Self { any_of }
     }
 }
 
 /// The rows of one source, or of one of its values.
-fn push_any_of(sql: &mut QueryBuilder<Postgres>, store: Uuid, of_all: &Selection<'_>, any_of: &[Rows<'_>]) {
+fn push_any_of(
+    sql: &mut QueryBuilder<Postgres>,
+    store: Uuid,
+    of_all: &Selection<'_>,
+    any_of: &[SourceRows<'_>],
+) {
     // An item may have several of the values of a tag. It has one owner and one recipient.
     let overlap = any_of.len() > 1 && any_of.iter().any(|rows| rows.table == TAGS);
     let page = of_all.page;
@@ -261,7 +266,7 @@ fn unique(texts: &[String]) -> impl Iterator<Item = &str> {
     texts.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter()
 }
 
-impl<'f> Span<'f> {
+impl<'f> HourSpan<'f> {
     /// None where nothing is known but that it is anywhere.
     fn of(process: Option<&'f str>, from: Option<i64>, to: Option<i64>) -> Option<Self> {
         let known = process.is_some() || from.is_some() || to.is_some();
@@ -285,7 +290,7 @@ const WITHIN_SPAN: &str = " and sequence >= (select first from span) and sequenc
 
 const TAGS: &str = "quipu.tags";
 
-impl<'f> Rows<'f> {
+impl<'f> SourceRows<'f> {
     fn new(table: &'static str, conditions: Vec<Condition<'f>>) -> Self {
         Self { table, conditions }
     }
@@ -349,7 +354,7 @@ mod tests {
 
     #[test]
     fn no_question_makes_the_database_plan_without_bounds() {
-        let page = Page::default();
+        let page = ListPage::default();
         for (values, owners, recipients) in [
             (1, 1, 1),
             (100, 0, 0),
@@ -377,7 +382,7 @@ mod tests {
             let members: usize = selection.sources.iter().map(|source| source.any_of.len()).sum();
             let covered: usize =
                 asked.iter().map(|range| range.end as usize - range.start as usize).sum::<usize>();
-            assert_eq!(covered / size_of::<Rows<'_>>(), members);
+            assert_eq!(covered / size_of::<SourceRows<'_>>(), members);
         }
     }
 }

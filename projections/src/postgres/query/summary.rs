@@ -32,7 +32,7 @@ pub struct ItemPlace {
 
 /// Counts of a process or of all.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Totals {
+pub struct StoreTotals {
     /// Processes; 1 or 0 for one process.
     pub processes: u64,
     /// Messages that were scheduled.
@@ -90,7 +90,11 @@ pub(super) async fn places(pool: &PgPool, store: Uuid, id: &str) -> Result<Vec<I
     rows.iter().map(place).collect()
 }
 
-pub(super) async fn totals(pool: &PgPool, store: Uuid, process: Option<&str>) -> Result<Totals, sqlx::Error> {
+pub(super) async fn totals(
+    pool: &PgPool,
+    store: Uuid,
+    process: Option<&str>,
+) -> Result<StoreTotals, sqlx::Error> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let hours = now / HOUR_SECONDS;
     let row = sqlx::query(TOTALS)
@@ -104,7 +108,7 @@ pub(super) async fn totals(pool: &PgPool, store: Uuid, process: Option<&str>) ->
     let begin = |name: &str| {
         row.try_get::<Option<i64>, _>(name).map(|hour| hour.map(|hour| hour.saturating_mul(HOUR_MS)))
     };
-    Ok(Totals {
+    Ok(StoreTotals {
         processes: count("spawned")?,
         scheduled: count("scheduled")?,
         assigned: count("assigned")?,

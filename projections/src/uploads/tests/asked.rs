@@ -8,7 +8,7 @@ use super::ANY;
 use super::scene::{Answer, History, Running, Scene};
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, ReplayScope};
-use crate::uploads::{Outcome, Search, Searched};
+use crate::uploads::{Search, SearchOutcome, Searched};
 
 #[tokio::test(start_paused = true)]
 async fn a_replay_of_a_part_tells_behind_which_event_it_goes_on() {
@@ -73,7 +73,7 @@ async fn what_has_not_arrived_is_told_or_sent() {
 
     let told = Search { process, from: None, send: false };
     let sent = Search { send: true, ..told };
-    for (search_for, outcome) in [(told, Outcome::Told), (sent, Outcome::Sent)] {
+    for (search_for, outcome) in [(told, SearchOutcome::Told), (sent, SearchOutcome::Sent)] {
         let steps = search(&running, search_for).await;
         assert!(steps.len() > 1);
         assert_eq!(steps.iter().map(|step| step.events).sum::<u64>(), 301);
@@ -115,8 +115,8 @@ async fn a_search_that_cannot_go_on_tells_where_to() {
     assert!(step.ended.as_ref().is_some_and(|reason| reason.contains(&hung.to_string())), "{step:?}");
     assert_eq!((step.events, step.next, step.done), (20, Some(Nonce::new(20)), false));
     let outcomes: Vec<_> = step.missing.iter().map(|missing| missing.outcome.clone()).collect();
-    let refusal = Outcome::Refused { status: 400, reason: "no".into() };
-    assert_eq!(outcomes, [Outcome::Sent, refusal]);
+    let refusal = SearchOutcome::Refused { status: 400, reason: "no".into() };
+    assert_eq!(outcomes, [SearchOutcome::Sent, refusal]);
     assert_eq!(running.handle.dead_letter_count(), 1);
 
     scene.node.heal();

@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, Replay, ReplayScope};
-use crate::uploads::shared::Shared;
-use crate::uploads::{Arrivals, UploadTarget, UploadTargets, Uploads, UploadsHandle};
+use crate::uploads::shared::UploadsShared;
+use crate::uploads::{Arrivals, UploadRunner, UploadTarget, UploadTargets, UploadsHandle};
 
 /// What an upload node does with an item.
 #[derive(Clone, Copy, Debug)]
@@ -324,13 +324,14 @@ impl Scene {
 
     /// Why uploads cannot be opened in the folder.
     pub fn refusal(&self, history: &History) -> String {
-        let opened = Uploads::open(history.log.clone(), self.targets.clone(), self.folder.path(), 0);
+        let opened = UploadRunner::open(history.log.clone(), self.targets.clone(), self.folder.path(), 0);
         opened.err().expect("it is refused").to_string()
     }
 
     pub async fn open(&self, history: &History, rewind_events_max: u64) -> Running {
         let (log, data) = (history.log.clone(), self.folder.path());
-        let (uploads, handle) = Uploads::open(log, self.targets.clone(), data, rewind_events_max).unwrap();
+        let (uploads, handle) =
+            UploadRunner::open(log, self.targets.clone(), data, rewind_events_max).unwrap();
         let (stop, stopping) = watch::channel(false);
         let task = uploads.start(&tokio::runtime::Handle::current(), stopping);
         Running { handle, end: history.log.tail().last(), task, stop }
@@ -359,7 +360,7 @@ impl Running {
     pub async fn kill(self) {
         self.task.abort();
         let _ = self.task.await;
-        let store: Weak<Shared> = Arc::downgrade(&self.handle.shared);
+        let store: Weak<UploadsShared> = Arc::downgrade(&self.handle.shared);
         drop((self.handle, self.stop));
         while store.strong_count() > 0 {
             tokio::task::yield_now().await;
