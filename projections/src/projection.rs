@@ -1,5 +1,7 @@
 //! What a projection is.
 
+use std::error::Error;
+
 use log::{EventRef, Log, ReadError, Seq};
 use thiserror::Error;
 
@@ -48,6 +50,9 @@ pub struct BatchLimit {
     pub bytes: usize,
 }
 
+/// Any error, with what caused it.
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
 /// Why a projection cannot go on.
 #[derive(Debug, Error)]
 pub enum ProjectionError {
@@ -74,12 +79,13 @@ pub enum ProjectionError {
     #[error(transparent)]
     Log(#[from] ReadError),
     /// The projection's own store did not do what it was asked.
-    #[error("{projection} cannot be written: {reason}")]
+    #[error("{projection} cannot be written: {cause}")]
     Store {
         /// Which projection.
         projection: &'static str,
         /// What its store said.
-        reason: String,
+        #[source]
+        cause: BoxError,
     },
     /// An event of the log does not have the form that this projection needs.
     #[error("event {seq} cannot be projected: {reason}")]
@@ -89,4 +95,11 @@ pub enum ProjectionError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl ProjectionError {
+    /// The store of a projection did not do what it was asked: for this cause, or as this text says.
+    pub fn store(projection: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Store { projection, cause: cause.into() }
+    }
 }

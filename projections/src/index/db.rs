@@ -84,15 +84,15 @@ impl IndexDb {
 
 /// Opens the store in a folder, which is made if need be; one that is damaged is made anew.
 pub(super) fn open(path: &Path) -> Result<DB, IndexError> {
-    let refused = |reason: String| IndexError::Open { path: path.to_owned(), reason };
-    fs::create_dir_all(path).map_err(|error| refused(error.to_string()))?;
+    let refused = |error| IndexError::Open { path: path.to_owned(), error };
+    fs::create_dir_all(path).map_err(|error| IndexError::File(path.to_owned(), error))?;
     match DB::open(&options(), path) {
         Err(error) if error.kind() == ErrorKind::Corruption => {
             warn!(path = %path.display(), %error, "the index is damaged; rebuilding it from the log");
             destroy(path)?;
-            DB::open(&options(), path).map_err(|error| refused(error.to_string()))
+            DB::open(&options(), path).map_err(refused)
         }
-        opened => opened.map_err(|error| refused(error.to_string())),
+        opened => opened.map_err(refused),
     }
 }
 
@@ -104,15 +104,15 @@ pub(super) fn open_to_read(path: &Path) -> Result<DB, IndexError> {
 /// Empties the index: what RocksDB has written in this folder is deleted by name, and nothing else that may be there.
 /// The store must be closed.
 pub(super) fn destroy(path: &Path) -> Result<(), IndexError> {
-    let refused = |reason: String| IndexError::Open { path: path.to_owned(), reason };
+    let refused = |error| IndexError::File(path.to_owned(), error);
     if !path.is_dir() {
         return Ok(());
     }
-    remove_file(&path.join(RUN_FILE)).map_err(|error| refused(error.to_string()))?;
-    DB::destroy(&options(), path).map_err(|error| refused(error.to_string()))?;
+    remove_file(&path.join(RUN_FILE)).map_err(refused)?;
+    DB::destroy(&options(), path).map_err(|error| IndexError::Open { path: path.to_owned(), error })?;
     match fs::remove_dir(path) {
         Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
-            Err(refused(error.to_string()))
+            Err(refused(error))
         }
         _ => Ok(()),
     }

@@ -13,12 +13,13 @@ use crate::projection::ProjectionError;
 #[derive(Debug, Error)]
 pub enum IndexError {
     /// The store could not be opened.
-    #[error("the index at {path} cannot be opened: {reason}; it may be deleted, it is rebuilt from the log")]
+    #[error("the index at {path} cannot be opened (it may be deleted, it is rebuilt from the log): {error}")]
     Open {
         /// Where it is.
         path: PathBuf,
-        /// What RocksDB or the file system said.
-        reason: String,
+        /// What RocksDB said.
+        #[source]
+        error: rocksdb::Error,
     },
     /// The folder is not one that an index may be kept in; nothing in it was touched.
     #[error(
@@ -50,12 +51,12 @@ pub enum IndexError {
     /// The store could not be read or written.
     #[error("the index cannot be used: {0}")]
     Store(#[from] rocksdb::Error),
-    /// A file could not be made ready.
+    /// A file or folder of the index could not be read or written.
     #[error("{}: {}", .0.display(), .1)]
     File(PathBuf, #[source] io::Error),
     /// The system gives no thread to write with.
     #[error("a thread that writes the index cannot be started: {0}")]
-    Thread(io::Error),
+    Thread(#[source] io::Error),
     /// A value does not have the form that the index writes.
     #[error("the index is damaged at {0}; delete its directory, it is rebuilt from the log")]
     Damaged(&'static str),
@@ -63,6 +64,6 @@ pub enum IndexError {
 
 impl From<IndexError> for ProjectionError {
     fn from(error: IndexError) -> Self {
-        ProjectionError::Store { projection: NAME, reason: error.to_string() }
+        ProjectionError::store(NAME, error)
     }
 }

@@ -146,7 +146,7 @@ impl IndexFolder {
             fs::rename(fresh, self.path.join(FILE))?;
             File::open(&self.path)?.sync_all()
         };
-        write().map_err(|error| refused(&self.path, &error))
+        write().map_err(|error| refused(&self.path, error))
     }
 
     fn places(&self) -> MutexGuard<'_, IndexPlaces> {
@@ -187,10 +187,10 @@ fn read(path: &Path) -> Result<Option<IndexPlaces>, IndexError> {
     match fs::read(path.join(FILE)) {
         Ok(text) => Ok(serde_json::from_slice(&text).ok()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(refused(path, &error)),
+        Err(error) => Err(refused(path, error)),
     }
 }
 
-fn refused(path: &Path, error: &io::Error) -> IndexError {
-    IndexError::Open { path: path.to_owned(), reason: error.to_string() }
+fn refused(path: &Path, error: io::Error) -> IndexError {
+    IndexError::File(path.to_owned(), error)
 }

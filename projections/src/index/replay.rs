@@ -17,7 +17,7 @@ use super::shared::{FreshIndex, IndexHandover};
 use super::writer::IndexWriter;
 use super::{NAME, cursor, entries};
 use crate::follower::Follower;
-use crate::projection::ProjectionError;
+use crate::projection::{BoxError, ProjectionError};
 use crate::replay::{Progress, Replay, ReplayScope};
 
 /// How often the wait for the hand-over looks whether it was cancelled.
@@ -130,7 +130,7 @@ impl IndexReplay {
         progress: &Progress,
     ) -> Result<(), ProjectionError> {
         let Some(head) = self.log.head(process)? else {
-            return Err(store_error(&format!("process {process} is not in the log")));
+            return Err(store_error(format!("process {process} is not in the log")));
         };
         let total = head.last.map_or(1, |knot| knot.nonce.next().get());
         let (mut unassigned, mut next) = (true, Nonce::ZERO);
@@ -230,7 +230,7 @@ impl RepeatedBatch {
         }
         // Only the follower gives numbers: two that did would give the same one twice.
         let number = self.db.number(event.process)?.ok_or_else(|| {
-            store_error(&format!("it does not know process {}; replay it as a whole", event.process))
+            store_error(format!("it does not know process {}; replay it as a whole", event.process))
         })?;
         entries::put(&mut self.batch, event, number).map(|_| ())
     }
@@ -252,6 +252,6 @@ fn count(last: Option<Seq>) -> u64 {
     last.map_or(0, |last| last.next().get())
 }
 
-fn store_error(reason: &str) -> ProjectionError {
-    ProjectionError::Store { projection: NAME, reason: reason.to_owned() }
+fn store_error(reason: impl Into<BoxError>) -> ProjectionError {
+    ProjectionError::store(NAME, reason)
 }

@@ -124,10 +124,6 @@ impl IndexWriter {
         }
         Ok(())
     }
-
-    fn store_error(&self, reason: String) -> ProjectionError {
-        ProjectionError::Store { projection: self.name, reason }
-    }
 }
 
 impl Projection for IndexWriter {
@@ -171,7 +167,7 @@ impl Projection for IndexWriter {
 
     fn commit(&mut self, position: Seq) -> Result<(), ProjectionError> {
         let cursor = IndexCursor::new(self.store, position, fingerprint_text(self.fingerprint));
-        let cursor = serde_json::to_vec(&cursor).map_err(|error| self.store_error(error.to_string()))?;
+        let cursor = serde_json::to_vec(&cursor).map_err(|error| ProjectionError::store(self.name, error))?;
         self.staged.put_entry(keys::CURSOR, &cursor);
         match &mut self.staged {
             StagedEntries::Batch(batch) => {

@@ -93,7 +93,7 @@ pub enum JobError {
     Closing,
     /// The system gives no thread.
     #[error("a thread for the job cannot be started: {0}")]
-    Thread(io::Error),
+    Thread(#[source] io::Error),
 }
 
 impl Jobs {

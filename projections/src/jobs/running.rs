@@ -30,6 +30,5 @@ pub(super) fn run(
         drop(end);
         result
     });
-    let panicked = || ProjectionError::Store { projection: replay.name(), reason: "it panicked".to_owned() };
-    result.unwrap_or_else(|_| Err(panicked()))
+    result.unwrap_or_else(|_| Err(ProjectionError::store(replay.name(), "it panicked")))
 }

@@ -35,7 +35,7 @@ impl Replay for Told {
                     progress.tell(seq, 100);
                 }
                 Ok(None) => {
-                    return Err(ProjectionError::Store { projection: "told", reason: "no disk".to_owned() });
+                    return Err(ProjectionError::store("told", "no disk"));
                 }
                 Err(_) => {}
             }

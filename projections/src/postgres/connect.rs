@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::{NAME, PostgresOptions};
-use crate::projection::ProjectionError;
+use crate::projection::{BoxError, ProjectionError};
 
 /// A server that does not answer for so long is as good as gone.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -32,8 +32,8 @@ const SESSION: &str = "set search_path = quipu, public; set synchronous_commit =
 const LOOK_FOR_CLIENT: &str = "set client_connection_check_interval = '2s'";
 
 /// What went wrong with the database, as the follower understands it.
-pub(super) fn failed(error: impl std::fmt::Display) -> ProjectionError {
-    ProjectionError::Store { projection: NAME, reason: error.to_string() }
+pub(super) fn failed(cause: impl Into<BoxError>) -> ProjectionError {
+    ProjectionError::store(NAME, cause)
 }
 
 /// What blocks a thread for the database's sake, until it is given up.
@@ -66,12 +66,12 @@ impl Blocking {
 }
 
 /// Runs a question to the database, which must answer in time.
-pub(super) async fn in_time<T, E: std::fmt::Display>(
+pub(super) async fn in_time<T, E: Into<BoxError>>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, ProjectionError> {
     match timeout(ANSWER_WITHIN, work).await {
         Ok(done) => done.map_err(failed),
-        Err(_) => Err(failed(format_args!("no answer within {} s", ANSWER_WITHIN.as_secs()))),
+        Err(_) => Err(failed(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))),
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn connect(options: &PostgresOptions) -> Result<PgConnection, P
     Ok(connection)
 }
 
-async fn migrate(connection: &mut PgConnection) -> Result<(), String> {
+async fn migrate(connection: &mut PgConnection) -> Result<(), BoxError> {
     let mut migrator: Migrator = sqlx::migrate!("../migrations");
     migrator.create_schema(SHARED_SCHEMA);
     migrator.dangerous_set_table_name("quipu._sqlx_migrations");
@@ -96,8 +96,9 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), String> {
         MigrateError::VersionMissing(version) => format!(
             "the schema in the database has version {version}, which this version of quipu does not know; \
              use the newer quipu that made it, or another database"
-        ),
-        error => error.to_string(),
+        )
+        .into(),
+        error => error.into(),
     })
 }
 

@@ -3,7 +3,7 @@
 use log::{Identity, Seq, StoreId};
 use sqlx::{PgConnection, query, query_as};
 
-use super::connect::{in_time, run, schema};
+use super::connect::{failed, in_time, run, schema};
 use super::rows::signed;
 use super::{LAYOUT, NAME};
 use crate::projection::ProjectionError;
@@ -90,7 +90,7 @@ pub(super) fn check_layout(cursor: &TablesCursor) -> Result<(), ProjectionError>
                 "its rows have layout {}, this version of quipu knows only {LAYOUT}: use the newer one",
                 cursor.layout
             );
-            return Err(ProjectionError::Store { projection: NAME, reason });
+            return Err(failed(reason));
         }
     };
     Err(ProjectionError::NeedsRebuild { projection: NAME, reason })

@@ -8,5 +8,5 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ProjectionError> + Send + 'static,
 ) -> Result<T, ProjectionError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(ProjectionError::Store { projection: NAME, reason: error.to_string() }))
+    done.unwrap_or_else(|error| Err(ProjectionError::store(NAME, error)))
 }

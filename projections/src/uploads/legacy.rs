@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use log::{Log, Seq};
+use log::{FolderError, Log, Seq};
 use serde::Deserialize;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -30,10 +30,7 @@ pub(super) fn path(data: &Path) -> PathBuf {
 /// Takes the position over when the store has none yet and the file belongs to this log; then deletes the file, when
 /// what it said is safe.
 pub(super) fn take_over(store: &UploadStore, log: &dyn Log, path: &Path) -> Result<(), ProjectionError> {
-    let failed = |error: io::Error| ProjectionError::Store {
-        projection: NAME,
-        reason: format!("{}: {error}", path.display()),
-    };
+    let failed = |error| ProjectionError::store(NAME, FolderError { path: path.to_owned(), error });
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -1,21 +1,22 @@
 //! The RocksDB store of the uploads: what is settled, in a form that survives a kill.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ans104::Id;
-use log::{FolderOwner, Seq, StoreId, folder_owner, mark_folder};
+use log::{FolderContents, FolderOwner, Seq, StoreId, folder_owner, mark_folder};
 use rocksdb::{DB, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use thiserror::Error;
 
 use super::NAME;
 use super::cursor::UploadCursor;
 use super::keys::{self, UploadTable};
 use super::piece::{DeadLetter, Piece, UploadPart};
 use crate::metrics;
-use crate::projection::ProjectionError;
+use crate::projection::{BoxError, ProjectionError};
 use crate::rocks;
 
 const WRITE_BUFFER_BYTES: usize = 2 << 20;
@@ -31,6 +32,25 @@ pub(super) struct UploadStore {
     dead: Mutex<u64>,
 }
 
+/// Why the store cannot be used.
+#[derive(Debug, Error)]
+enum UploadStoreError {
+    #[error("{} cannot be opened (if it is deleted, all is uploaded again): {cause}", .path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        cause: BoxError,
+    },
+    #[error(
+        "what is uploaded cannot be kept in {}, which holds {found}; set SU_DATA_DIR to a folder without one of that \
+         name",
+        .path.display()
+    )]
+    NotOurs { path: PathBuf, found: FolderContents },
+    #[error("{0} is damaged; if its directory is deleted, all is uploaded again")]
+    Damaged(&'static str),
+}
+
 type Result<T> = std::result::Result<T, ProjectionError>;
 
 impl UploadStore {
@@ -40,15 +60,9 @@ impl UploadStore {
     /// When the folder has something else in it: nothing in it is changed then.
     pub(super) fn open(path: &Path, store: StoreId) -> Result<Self> {
         claim(path, store)?;
-        let refused = |reason: String| ProjectionError::Store {
-            projection: NAME,
-            reason: format!(
-                "{} cannot be opened: {reason}; if it is deleted, all is uploaded again",
-                path.display()
-            ),
-        };
-        fs::create_dir_all(path).map_err(|error| refused(error.to_string()))?;
-        let db = DB::open(&options(), path).map_err(|error| refused(error.to_string()))?;
+        let refused = |cause: BoxError| failed(UploadStoreError::Open { path: path.to_owned(), cause });
+        fs::create_dir_all(path).map_err(|error| refused(error.into()))?;
+        let db = DB::open(&options(), path).map_err(|error| refused(error.into()))?;
         let store = Self { db, dead: Mutex::new(0) };
         store.count_dead()?;
         Ok(store)
@@ -261,19 +275,14 @@ impl UploadStore {
 
 /// Sees to it that the folder is ours, whichever store was uploaded from it: that is for the cursor to tell.
 fn claim(path: &Path, store: StoreId) -> Result<()> {
-    let failed = |reason: String| ProjectionError::Store { projection: NAME, reason };
-    match folder_owner(path, NAME).map_err(|error| failed(error.to_string()))? {
+    match folder_owner(path, NAME).map_err(failed)? {
         FolderOwner::Store(found) if found == store => return Ok(()),
         FolderOwner::Unknown(found) if !is_unmarked_store(path) => {
-            return Err(failed(format!(
-                "what is uploaded cannot be kept in {}, which holds {found}; set SU_DATA_DIR to a folder without \
-                 one of that name",
-                path.display()
-            )));
+            return Err(failed(UploadStoreError::NotOurs { path: path.to_owned(), found }));
         }
         FolderOwner::Nobody | FolderOwner::Store(_) | FolderOwner::Unknown(_) => {}
     }
-    mark_folder(path, NAME, store).map_err(|error| failed(error.to_string()))
+    mark_folder(path, NAME, store).map_err(failed)
 }
 
 /// Whether a folder is one of ours that was made before folders were marked: every key has the form of one of ours.
@@ -287,19 +296,17 @@ fn options() -> Options {
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value)
-        .map_err(|error| ProjectionError::Store { projection: NAME, reason: error.to_string() })
+    serde_json::to_vec(value).map_err(failed)
 }
 
 fn parsed<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|_| damaged(what))
 }
 
-fn failed(error: rocksdb::Error) -> ProjectionError {
-    ProjectionError::Store { projection: NAME, reason: error.to_string() }
+fn failed(cause: impl Into<BoxError>) -> ProjectionError {
+    ProjectionError::store(NAME, cause)
 }
 
-fn damaged(what: &str) -> ProjectionError {
-    let reason = format!("{what} is damaged; if its directory is deleted, all is uploaded again");
-    ProjectionError::Store { projection: NAME, reason }
+fn damaged(what: &'static str) -> ProjectionError {
+    failed(UploadStoreError::Damaged(what))
 }

@@ -75,6 +75,23 @@ fn what_somebody_else_keeps_in_a_folder_is_left_as_it_is() {
 }
 
 #[test]
+fn an_error_keeps_its_cause() {
+    let root = TempDir::new().unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, "").unwrap();
+    let Err(error) = Index::open(&file, history(1, 1).log.as_ref()) else { panic!("a file is no folder") };
+    let mut causes = Vec::new();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(found) = cause {
+        causes.push(found);
+        cause = found.source();
+    }
+    assert!(causes[0].is::<crate::IndexError>(), "{causes:?}");
+    let io = causes.iter().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    assert_eq!(io.map(std::io::Error::kind), Some(std::io::ErrorKind::NotADirectory), "{causes:?}");
+}
+
+#[test]
 fn the_index_of_another_store_is_left_as_it_is() {
     let root = TempDir::new().unwrap();
     let path = root.path().join("index");
