@@ -1,22 +1,23 @@
-//! The one loop that drives every projection along the log.
+//! The loop that drives what commits in the order of the log: the index, Postgres, and rebuilds of both.
+//!
+//! Uploads have a loop of their own (`uploads/runner.rs`). There every process goes its own way across the network,
+//! and what the upload node has taken is kept at once and in no order, so that a batch with one commit at its end would
+//! wait for the slowest of all. How far either kind is, everybody is told by one [`Publisher`].
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::{EventRef, Log, Seq, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
-use tracing::{info, warn};
 
 use crate::fingerprint::time_of;
 use crate::metrics;
-use crate::position::{Position, PositionState, Standing, age_seconds, behind};
+use crate::position::{Position, behind};
 use crate::projection::{BatchLimit, Projection, ProjectionError};
-
-/// The waits between attempts after a failure: doubled from the first to the last.
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(5);
+use crate::publisher::Publisher;
+use crate::trouble::Trouble;
 
 /// Drives one projection along the log.
 pub struct Follower<P> {
@@ -25,20 +26,20 @@ pub struct Follower<P> {
     /// Whether the projection is open; it is not before the start and after a failure.
     open: bool,
     position: Option<Seq>,
-    state: watch::Sender<PositionState>,
+    publisher: Publisher,
     wake: Arc<Notify>,
 }
 
 impl<P: Projection> Follower<P> {
     /// A follower that opens its projection when it is driven for the first time.
     pub fn new(projection: P, log: Arc<dyn Log>) -> Self {
-        let (state, _) = watch::channel(PositionState::default());
-        Self { projection, log, open: false, position: None, state, wake: Arc::default() }
+        let publisher = Publisher::new(projection.name(), log.tail());
+        Self { projection, log, open: false, position: None, publisher, wake: Arc::default() }
     }
 
     /// A handle on how far it has come.
     pub fn position(&self) -> Position {
-        Position::new(self.projection.name(), self.state.subscribe())
+        self.publisher.position()
     }
 
     /// What it drives, for what is done between two steps.
@@ -56,7 +57,7 @@ impl<P: Projection> Follower<P> {
         if !self.open {
             self.position = self.projection.resume(self.log.as_ref())?;
             self.open = true;
-            self.publish(None, None);
+            self.publisher.publish(self.position, None, None);
         }
         let stepped = self.apply();
         // What a failure left behind nobody knows: it is opened anew, and asked where it stands.
@@ -74,14 +75,14 @@ impl<P: Projection> Follower<P> {
         let mut batch = FollowedBatch::new(self.projection.batch_limit());
         self.log.scan(from, &mut |event| batch.take(&mut self.projection, &event))?;
         if let Some(first) = batch.first_time {
-            self.state.send_modify(|state| state.lacks_since = Some(first));
+            self.publisher.lacks_since(first);
         }
         let (events, last, last_time) = batch.finish()?;
         if let Some(last) = last {
             self.projection.commit(last)?;
             self.position = Some(last);
             metrics::applied(self.projection.name(), events, last, started.elapsed());
-            self.publish(last_time, None);
+            self.publisher.publish(self.position, last_time, None);
         }
         Ok(events)
     }
@@ -109,12 +110,12 @@ impl<P: Projection> Follower<P> {
     /// Follows the log on this thread until `stop` is true or its sender is gone, then applies what is left.
     pub fn run(mut self, runtime: &Handle, mut stop: watch::Receiver<bool>) {
         let mut tail = self.log.tail();
-        let mut trouble = Trouble::default();
+        let mut trouble = Trouble::new(self.projection.name());
         let wake = self.wake.clone();
         loop {
             match self.step() {
                 Ok(0) => {
-                    trouble.is_over(self.projection.name());
+                    trouble.is_over();
                     let next = self.position.map_or(Seq::ZERO, Seq::next);
                     let go_on = runtime.block_on(async {
                         tokio::select! {
@@ -128,11 +129,11 @@ impl<P: Projection> Follower<P> {
                     }
                 }
                 Ok(_) if *stop.borrow() && !self.projection.finishes_at_stop() => return,
-                Ok(_) => trouble.is_over(self.projection.name()),
+                Ok(_) => trouble.is_over(),
                 Err(ProjectionError::Cancelled) => return,
                 Err(error) => {
-                    let retry = trouble.met(self.projection.name(), &error);
-                    self.publish(None, Some(&error));
+                    let retry = trouble.met(&error);
+                    self.publisher.publish(self.position, None, Some(&error));
                     let pause =
                         async { tokio::time::timeout(retry, stop.wait_for(|stop| *stop)).await.is_ok() };
                     if runtime.block_on(pause) {
@@ -141,53 +142,6 @@ impl<P: Projection> Follower<P> {
                 }
             }
         }
-    }
-
-    /// Tells how far it is; `time` is that of the newest event that was applied, when one was.
-    fn publish(&self, time: Option<Timestamp>, error: Option<&ProjectionError>) {
-        let lag_events = behind(self.log.tail().last(), self.position);
-        let name = self.projection.name();
-        self.state.send_modify(|state| {
-            state.position = self.position;
-            state.lacks_since = if lag_events > 0 { time.or(state.lacks_since) } else { None };
-            state.standing = error.map_or(Standing::Following, Standing::from);
-            state.error = error.map(|error| error.to_string().into());
-            metrics::lag(name, lag_events, age_seconds(state.lacks_since), error.is_some());
-        });
-    }
-}
-
-/// What keeps a follower from going on: told once, and waited out longer and longer.
-#[derive(Default)]
-struct Trouble {
-    retry: Option<Duration>,
-    said: Option<(Standing, String)>,
-}
-
-impl Trouble {
-    fn met(&mut self, projection: &'static str, error: &ProjectionError) -> Duration {
-        let news = (Standing::from(error), error.to_string());
-        let again = self.said.as_ref().is_some_and(|said| said.0 == news.0);
-        if !again {
-            match news.0 {
-                Standing::Waiting => info!(projection, %error, "does not follow the log for now"),
-                Standing::NeedsRebuild => tracing::error!(projection, %error, "stopped following the log"),
-                Standing::Following | Standing::Failing => {
-                    warn!(projection, %error, "cannot follow the log; trying again until it can");
-                }
-            }
-        }
-        self.said = Some(news);
-        let retry = self.retry.map_or(FIRST_RETRY, |retry| (retry * 2).min(LAST_RETRY));
-        self.retry = Some(retry);
-        retry
-    }
-
-    fn is_over(&mut self, projection: &'static str) {
-        if self.said.take().is_some() {
-            info!(projection, "follows the log again");
-        }
-        self.retry = None;
     }
 }
 

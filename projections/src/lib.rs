@@ -1,13 +1,16 @@
 //! Projections: what is derived from the log, follows it by itself and can be rebuilt from it at any time.
 //!
-//! A [`Projection`] is a place to write to and a cursor that is committed together with what it covers. One
-//! [`Follower`] drives each of them along the log; a [`Position`] tells everybody else how far it has come.
+//! A [`Projection`] is a place to write to and a cursor that is committed together with what it covers. A
+//! [`Follower`] drives each of them along the log. Uploads, which settle in no order, have a loop of their own. All of
+//! them tell how far they have come through a [`Publisher`], and everybody else reads it from a [`Position`].
 
 mod projection;
 mod fingerprint;
 mod rocks;
-mod follower;
 mod position;
+mod publisher;
+mod trouble;
+mod follower;
 mod replay;
 mod jobs;
 mod index;
@@ -26,6 +29,7 @@ pub use postgres::{
     QueryList, SignedEntry, StoreTotals, TagAnyOf, TagIs, TransactionFilter, tag_key,
 };
 pub use projection::{BatchLimit, Projection, ProjectionError};
+pub use publisher::Publisher;
 pub use replay::{Advance, Progress, Replay, ReplayScope};
 pub use uploads::{
     Arrivals, DeadLetter, MissingUpload, RetryReport, Search, SearchOutcome, Searched, UploadPart,

@@ -17,7 +17,7 @@ pub struct Position {
     state: watch::Receiver<PositionState>,
 }
 
-/// What the follower last said of itself.
+/// What was told last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PositionState {
     pub(crate) position: Option<Seq>,

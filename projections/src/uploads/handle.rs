@@ -8,7 +8,6 @@ use log::{Log, Seq};
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::NAME;
 use super::blocking::blocking;
 use super::piece::{DeadLetter, Piece, UploadJob};
 use super::sender::Verdict;
@@ -45,7 +44,7 @@ pub struct RetryReport {
 impl UploadsHandle {
     /// How far uploading has come: everything up to there is confirmed or a dead letter.
     pub fn position(&self) -> Position {
-        Position::new(NAME, self.shared.state.subscribe())
+        self.shared.publisher.position()
     }
 
     /// How many events are neither confirmed nor dead letters yet.
@@ -73,7 +72,7 @@ impl UploadsHandle {
             if self.shared.store.is_dead(seq)? {
                 return Ok(false);
             }
-            let position = self.shared.state.borrow().position;
+            let position = self.shared.publisher.last();
             Ok(position.is_some_and(|position| seq <= position) || self.shared.store.is_confirmed(seq)?)
         };
         told().unwrap_or_else(|error| {

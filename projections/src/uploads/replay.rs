@@ -42,7 +42,7 @@ impl Replay for UploadsHandle {
             while timeout(LISTEN_EVERY, compared.wait_for(|compared| *compared)).await.is_err() {
                 progress.go_on()?;
             }
-            let stands = self.shared.state.borrow().standing;
+            let stands = self.shared.publisher.standing();
             match scope.process {
                 _ if scope.is_whole() && stands == Standing::NeedsRebuild => self.rebuild(progress).await,
                 Some(process) => self.process(process, scope.from, progress).await,
@@ -62,11 +62,8 @@ impl UploadsHandle {
         let total = behind(end, None);
         loop {
             progress.go_on()?;
-            let (standing, position) = {
-                let state = self.shared.state.borrow();
-                (state.standing, state.position)
-            };
-            if standing != Standing::NeedsRebuild {
+            let position = self.shared.publisher.last();
+            if self.shared.publisher.standing() != Standing::NeedsRebuild {
                 progress.tell(total.saturating_sub(behind(end, position)), total);
                 if position >= end {
                     return Ok(());

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tracing::{error, info};
+use tracing::info;
 
 use super::blocking::blocking;
 use super::cursor::UploadCursor;
@@ -28,8 +28,10 @@ use super::store::UploadStore;
 use super::target::UploadTargets;
 use super::window::{PendingEvent, Room, Window};
 use super::{NAME, legacy};
-use crate::position::{PositionState, Standing};
+use crate::position::Standing;
 use crate::projection::ProjectionError;
+use crate::publisher::Publisher;
+use crate::trouble::Trouble;
 
 /// How many events are read again at a time; of how many bytes each is shows only then.
 const LOADING_MAX: usize = 4;
@@ -58,13 +60,14 @@ impl UploadRunner {
     ) -> Result<(Self, UploadsHandle), ProjectionError> {
         let store = UploadStore::open(&data.join(NAME), log.identity().store)?;
         let position = store.cursor()?.map(|cursor| cursor.position);
-        let (state, _) = watch::channel(PositionState { position, ..PositionState::default() });
+        let publisher = Publisher::new(NAME, log.tail());
+        publisher.publish(position, None, None);
         let shared = Arc::new(UploadsShared {
             log,
             store,
             arrivals: targets.arrivals.clone(),
             sender: Sender::new(targets),
-            state,
+            publisher,
             beyond: AtomicU64::new(0),
             rebuild: Rebuild::default(),
             runtime: OnceLock::new(),
@@ -87,7 +90,7 @@ impl UploadRunner {
     }
 
     async fn follow(&self) {
-        let mut said = None;
+        let mut trouble = Trouble::new(NAME);
         loop {
             let followed = match self.resume().await {
                 Ok(position) => {
@@ -97,12 +100,8 @@ impl UploadRunner {
                 Err(error) => Err(error),
             };
             let Err(error) = followed else { return };
-            let news = Some(error.to_string());
-            if said != news {
-                error!(%error, "uploads have stopped");
-                said = news;
-            }
-            self.shared.publish(None, Some(&error));
+            trouble.met(&error);
+            self.shared.publish(self.shared.publisher.last(), None, Some(&error));
             self.shared.compared.send_replace(true);
             self.wait(&error).await;
         }
@@ -131,7 +130,7 @@ impl UploadRunner {
             reconcile(&shared.store, shared.log.as_ref(), max)
         })
         .await?;
-        self.shared.state.send_modify(|state| state.position = position);
+        self.shared.publish(position, None, None);
         Ok(position)
     }
 }
@@ -160,6 +159,7 @@ enum Through {
 /// The processes that are uploaded, from one position on.
 struct Uploading {
     shared: Arc<UploadsShared>,
+    position: Option<Seq>,
     window: Window,
     /// A queue is there, be it empty, as long as something of the process is being sent.
     waiting: HashMap<ProcessId, ProcessQueue>,
@@ -175,6 +175,7 @@ impl Uploading {
     fn new(shared: Arc<UploadsShared>, position: Option<Seq>) -> Self {
         Self {
             shared,
+            position,
             window: Window::after(position),
             waiting: HashMap::new(),
             sending: FuturesUnordered::new(),
@@ -294,7 +295,7 @@ impl Uploading {
             let store = self.shared.log.identity().store;
             let cursor = UploadCursor::new(store, done.position, done.fingerprint);
             self.shared.store.advance(done.from, &cursor, &done.checkpoints)?;
-            self.shared.state.send_modify(|state| state.position = Some(done.position));
+            self.position = Some(done.position);
         }
         self.publish();
         Ok(())
@@ -302,6 +303,6 @@ impl Uploading {
 
     fn publish(&self) {
         self.shared.beyond.store(self.window.done_beyond(), Ordering::Relaxed);
-        self.shared.publish(self.window.lacks_since(), None);
+        self.shared.publish(self.position, self.window.lacks_since(), None);
     }
 }

@@ -8,14 +8,13 @@ use log::{Log, Seq, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
-use super::NAME;
 use super::piece::{DeadLetter, Piece, UploadJob, UploadPart};
 use super::sender::{Sender, Verdict};
 use super::store::UploadStore;
 use super::target::Arrivals;
 use crate::metrics;
-use crate::position::{PositionState, Standing, age_seconds, behind};
 use crate::projection::ProjectionError;
+use crate::publisher::Publisher;
 
 /// What the loop, the handles and replays have in common.
 pub(super) struct UploadsShared {
@@ -23,7 +22,7 @@ pub(super) struct UploadsShared {
     pub(super) store: UploadStore,
     pub(super) sender: Sender,
     pub(super) arrivals: Arc<dyn Arrivals>,
-    pub(super) state: watch::Sender<PositionState>,
+    pub(super) publisher: Publisher,
     /// How many events beyond the cursor are settled.
     pub(super) beyond: AtomicU64,
     pub(super) rebuild: Rebuild,
@@ -68,7 +67,7 @@ impl UploadsShared {
     /// Keeps that something was taken that was sent because somebody asked for it. The dead letter may have been all
     /// that told that it is settled, so it goes last.
     pub(super) fn taken(&self, seq: Seq, piece: &Piece) -> Result<(), ProjectionError> {
-        let passed = self.state.borrow().position.is_some_and(|position| seq <= position);
+        let passed = self.publisher.last().is_some_and(|position| seq <= position);
         if !passed {
             self.store.confirm(seq, piece, piece.part == UploadPart::Assignment)?;
         }
@@ -97,18 +96,17 @@ impl UploadsShared {
 
     /// How many events are not settled.
     pub(super) fn backlog(&self) -> u64 {
-        let position = self.state.borrow().position;
-        behind(self.log.tail().last(), position).saturating_sub(self.beyond.load(Ordering::Relaxed))
+        self.publisher.lag_events().saturating_sub(self.beyond.load(Ordering::Relaxed))
     }
 
-    pub(super) fn publish(&self, lacks_since: Option<Timestamp>, error: Option<&ProjectionError>) {
-        self.state.send_modify(|state| {
-            state.lacks_since = lacks_since;
-            state.standing = error.map_or(Standing::Uploading, Standing::from);
-            state.error = error.map(|error| error.to_string().into());
-        });
-        let lag_events = behind(self.log.tail().last(), self.state.borrow().position);
-        metrics::lag(NAME, lag_events, age_seconds(lacks_since), error.is_some());
+    /// Tells how far uploading is, when the first event was scheduled that is not settled, and what is wrong.
+    pub(super) fn publish(
+        &self,
+        position: Option<Seq>,
+        lacks_since: Option<Timestamp>,
+        trouble: Option<&ProjectionError>,
+    ) {
+        self.publisher.publish(position, lacks_since, trouble);
         metrics::upload_backlog(self.backlog());
     }
 }
