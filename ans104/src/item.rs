@@ -16,38 +16,18 @@ use crate::deep_hash::{DeepHash, deep_hash_list};
 use crate::id::{Address, Id};
 use crate::reader::{ParseError, Reader};
 use crate::signature_type::SignatureType;
-use crate::tags::{Tag, Tags, TagsError};
+use crate::tags::{Tag, Tags};
 use crate::verify::{self, VerifyError};
 
-/// Tag bytes that peers accept: arbundles refuses more (`MAX_TAG_BYTES` in
-/// `src/DataItem.ts`).
+/// Tag bytes that peers accept: arbundles neither makes nor verifies items with more (`MAX_TAG_BYTES` in
+/// `src/DataItem.ts`), and gateways do as it does. Their number and the lengths of names and values, which ANS-104
+/// bounds in section 2.1, nobody looks at.
 pub const MAX_TAG_BYTES: usize = 4096;
-/// Tags that peers accept (ANS-104, section 2.1).
-pub const MAX_TAGS: u64 = 128;
-/// Length of a tag's name that peers accept, in bytes (ANS-104, section 2.1).
-pub const MAX_TAG_NAME_LEN: usize = 1024;
-/// Length of a tag's value that peers accept, in bytes (ANS-104, section 2.1).
-pub const MAX_TAG_VALUE_LEN: usize = 3072;
 
-/// An item is well formed, but has more tags or longer ones than peers accept.
+/// An item is well formed, but has more bytes of tags than peers accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LimitError {
-    /// Too many tag bytes.
-    #[error("{0} bytes of tags, at most {MAX_TAG_BYTES} are accepted")]
-    TagBytes(usize),
-    /// Too many tags.
-    #[error("{0} tags, at most {MAX_TAGS} are accepted")]
-    Tags(u64),
-    /// A name that is too long.
-    #[error("a tag name of {0} bytes, at most {MAX_TAG_NAME_LEN} are accepted")]
-    NameLength(usize),
-    /// A value that is too long.
-    #[error("a tag value of {0} bytes, at most {MAX_TAG_VALUE_LEN} are accepted")]
-    ValueLength(usize),
-    /// The tags cannot be read at all, which [`Item::parse`] would have said.
-    #[error("the tags are malformed: {0}")]
-    Malformed(#[from] TagsError),
-}
+#[error("{0} bytes of tags, at most {MAX_TAG_BYTES} are accepted")]
+pub struct LimitError(pub usize);
 
 /// A data item. Its fields point into the bytes that it was parsed from.
 ///
@@ -229,30 +209,17 @@ impl<'a> Item<'a> {
         verify::verify(self)
     }
 
-    /// Checks what peers enforce on top of the structure, and what therefore has to
-    /// hold for an item that is to travel on: the limits above. Structure is not
-    /// bounded by them, so histories that hold larger items can be read. Empty names
-    /// and values pass: ANS-104 forbids them, arbundles and its users do not.
+    /// Checks what peers enforce on top of the structure, and what therefore has to hold for an item that is to travel
+    /// on: [`MAX_TAG_BYTES`]. Structure is not bounded by it, so histories that hold larger items can be read. Empty
+    /// names and values, which section 2.1 forbids, are in use and pass.
     ///
     /// # Errors
-    /// The first limit that is exceeded.
+    /// When there are more bytes of tags.
     pub fn check_limits(&self) -> Result<(), LimitError> {
-        if self.raw_tags.len() > MAX_TAG_BYTES {
-            return Err(LimitError::TagBytes(self.raw_tags.len()));
+        match self.raw_tags.len() {
+            0..=MAX_TAG_BYTES => Ok(()),
+            len => Err(LimitError(len)),
         }
-        if self.tag_count > MAX_TAGS {
-            return Err(LimitError::Tags(self.tag_count));
-        }
-        for tag in self.tags() {
-            let tag = tag?;
-            if tag.name.len() > MAX_TAG_NAME_LEN {
-                return Err(LimitError::NameLength(tag.name.len()));
-            }
-            if tag.value.len() > MAX_TAG_VALUE_LEN {
-                return Err(LimitError::ValueLength(tag.value.len()));
-            }
-        }
-        Ok(())
     }
 
     fn write_signed(&self, out: &mut Vec<u8>) {

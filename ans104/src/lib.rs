@@ -19,7 +19,7 @@ mod verify;
 pub use bundle::{Bundle, BundleError, BundledItem, write_bundle};
 pub use deep_hash::{DeepHash, Element, MAX_DEPTH, TooDeep, deep_hash, deep_hash_list};
 pub use id::{Address, Id, IdError};
-pub use item::{Item, LimitError, MAX_TAG_BYTES, MAX_TAG_NAME_LEN, MAX_TAG_VALUE_LEN, MAX_TAGS};
+pub use item::{Item, LimitError, MAX_TAG_BYTES};
 pub use reader::ParseError;
 pub use signature_type::SignatureType;
 pub use signer::{Draft, Ed25519Wallet, EthereumWallet, SignError, Signer, Wallet, WalletError};

@@ -10,14 +10,19 @@
 //!
 //! Zero tags are zero bytes, as arbundles writes them (`src/tags.ts`); an empty
 //! Avro array, one zero byte, is read as well. Where arbundles forgives (a missing
-//! end of the array, bytes behind it, a block size that is wrong) this is strict.
+//! end of the array, bytes behind it, a block size that is wrong) this is strict:
+//! HyperBEAM takes the first byte of the data for a missing end, and the existing
+//! scheduler refuses such an item, so it would not be the same for all.
 
 /// The tag bytes of an item are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TagsError {
-    /// The bytes end inside a number or string, or before the end of the array.
+    /// The bytes end inside a number or string, or in the middle of a block.
     #[error("they end too early")]
     Truncated,
+    /// The bytes end behind a block, where another one or a 0 has to follow.
+    #[error("they end without the 0 that ends an Avro array")]
+    Unterminated,
     /// A varint has more than 64 bits.
     #[error("a number has more than 64 bits")]
     Number,
@@ -126,6 +131,9 @@ impl<'a> Tags<'a> {
 
     /// Reads the head of a block; false at the end of the array.
     fn next_block(&mut self) -> Result<bool, TagsError> {
+        if self.rest.is_empty() {
+            return Err(TagsError::Unterminated);
+        }
         let count = self.number()?;
         if count < 0 {
             let size = usize::try_from(self.number()?).map_err(|_| TagsError::BlockSize)?;

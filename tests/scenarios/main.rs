@@ -10,6 +10,7 @@ mod dev;
 mod disk_full;
 mod duplicates;
 mod failing_fsync;
+mod field;
 mod graphql;
 mod hang_ups;
 mod http;

@@ -29,7 +29,7 @@ pub use launch::Launch;
 pub use ledger::{Account, Ledger};
 pub use load::{Load, Outcome};
 pub use node::Node;
-pub use paths::{conformance, quipu, vectors, workspace};
+pub use paths::{conformance, data, quipu, vectors, workspace};
 pub use postgres::Postgres;
 pub use program::{Finished, Output, Program};
 pub use upload_node::{Act, Taken, UploadNode};

@@ -29,6 +29,11 @@ pub fn conformance() -> PathBuf {
     shared("conformance")
 }
 
+/// Data of the tests themselves.
+pub fn data(name: &str) -> PathBuf {
+    workspace().join("tests/data").join(name)
+}
+
 /// The items that other implementations signed.
 pub fn vectors() -> PathBuf {
     shared("vectors")

@@ -59,7 +59,7 @@ pub struct Draft<'a> {
     pub target: Option<&'a [u8; 32]>,
     /// What makes it differ from equal items.
     pub anchor: Option<&'a [u8; 32]>,
-    /// Its tags, in order. How many peers accept is for the caller to mind, see
+    /// Its tags, in order. How many bytes of them peers accept is for the caller to mind, see
     /// [`Item::check_limits`].
     pub tags: &'a [Tag<'a>],
     /// Its data.

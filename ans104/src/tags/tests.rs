@@ -48,8 +48,14 @@ fn says_what_is_wrong() {
 
     let ten = [0x80; 9];
     let cases: &[(&str, Vec<u8>, u64, TagsError)] = &[
-        ("no array", vec![], 1, TagsError::Truncated),
-        ("no end of the array", tag.to_vec(), 1, TagsError::Truncated),
+        ("no array", vec![], 1, TagsError::Unterminated),
+        ("no end of the array", tag.to_vec(), 1, TagsError::Unterminated),
+        (
+            "no end after two tags",
+            [vec![4], records(&[one("n"), one("n")])].concat(),
+            2,
+            TagsError::Unterminated,
+        ),
         ("no value", vec![2, 2, b'n'], 1, TagsError::Truncated),
         ("string past the end", vec![2, 20, b'n', 0, 0], 1, TagsError::Truncated),
         ("string of 2^62 bytes", [vec![2], number(1 << 62), vec![0]].concat(), 1, TagsError::Truncated),

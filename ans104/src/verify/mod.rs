@@ -23,6 +23,18 @@ pub enum VerifyError {
     /// The signature is not the owner's, or not over this item.
     #[error("the {0:?} signature does not match the item and its owner")]
     Signature(SignatureType),
+    /// The last byte of an Ethereum signature, which tells the key to recover, is written in another way than the one
+    /// that is taken: two ways would give one item two ids.
+    #[error(
+        "the {signature_type:?} signature ends in the byte {found}, expected 27 or 28; a client whose wallet ends \
+         signatures in 0 or 1 adds 27 to that byte before it makes the item"
+    )]
+    RecoveryByte {
+        /// Which kind of signature.
+        signature_type: SignatureType,
+        /// The byte.
+        found: u8,
+    },
     /// The cryptographic library failed: nothing is known about the signature.
     #[error("the cryptographic library failed: {0}")]
     Library(String),

@@ -12,7 +12,7 @@ use crate::signature_type::SignatureType;
 pub(super) fn verify_personal(owner: &[u8], message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
     let signature_type = SignatureType::Ethereum;
     let key = VerifyingKey::from_sec1_bytes(owner).map_err(|_| VerifyError::Owner(signature_type))?;
-    match recover(&personal_digest(message), signature) {
+    match recover(signature_type, &personal_digest(message), signature)? {
         Some(recovered) if recovered == key => Ok(()),
         _ => Err(VerifyError::Signature(signature_type)),
     }
@@ -22,7 +22,7 @@ pub(super) fn verify_personal(owner: &[u8], message: &[u8], signature: &[u8]) ->
 pub(super) fn verify_typed(owner: &[u8], message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
     let signature_type = SignatureType::TypedEthereum;
     let address = parse_address(owner).ok_or(VerifyError::Owner(signature_type))?;
-    match recover(&typed_digest(&address, message), signature) {
+    match recover(signature_type, &typed_digest(&address, message), signature)? {
         Some(recovered) if address_of(&recovered) == address => Ok(()),
         _ => Err(VerifyError::Signature(signature_type)),
     }
@@ -62,19 +62,22 @@ pub(super) fn typed_digest(address: &[u8; 20], message: &[u8]) -> [u8; 32] {
     keccak(&[b"\x19\x01", &domain, &content])
 }
 
-fn recover(digest: &[u8; 32], signature: &[u8]) -> Option<VerifyingKey> {
-    let (signature, last) = signature.split_first_chunk::<64>()?;
+/// The key that made a signature, if it can be one's at all.
+fn recover(
+    signature_type: SignatureType,
+    digest: &[u8; 32],
+    signature: &[u8],
+) -> Result<Option<VerifyingKey>, VerifyError> {
+    let Some((signature, last)) = signature.split_first_chunk::<64>() else { return Ok(None) };
     let parity = match last {
         [27] => 0,
         [28] => 1,
-        _ => return None,
+        [found] => return Err(VerifyError::RecoveryByte { signature_type, found: *found }),
+        _ => return Ok(None),
     };
-    let signature = Signature::from_slice(signature).ok()?;
-    if signature != signature.normalize_s() {
-        return None;
-    }
-    let id = RecoveryId::from_byte(parity)?;
-    VerifyingKey::recover_from_prehash(digest, &signature, id).ok()
+    let signature = Signature::from_slice(signature).ok().filter(|given| *given == given.normalize_s());
+    let recovered = signature.zip(RecoveryId::from_byte(parity));
+    Ok(recovered.and_then(|(signature, id)| VerifyingKey::recover_from_prehash(digest, &signature, id).ok()))
 }
 
 fn parse_address(text: &[u8]) -> Option<[u8; 20]> {

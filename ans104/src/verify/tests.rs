@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use std::cell::Cell;
+
 use ed25519_dalek::{Signer as _, SigningKey};
 
 use super::*;
@@ -147,8 +149,16 @@ fn an_ethereum_signature_has_one_form() {
     };
     let wrong = Err(VerifyError::Signature(SignatureType::Ethereum));
     assert_eq!(check_with(&|_| {}), Ok(()));
-    assert_eq!(check_with(&|signature| signature[64] -= 27), wrong, "0 or 1 for 27 or 28");
-    assert_eq!(check_with(&|signature| signature[64] += 8), wrong, "35 or 36");
+    let signature_type = SignatureType::Ethereum;
+    let ending_in = |found| Err(VerifyError::RecoveryByte { signature_type, found });
+    for (change, name) in [(-27, "0 or 1 for 27 or 28"), (8, "35 or 36"), (-128, "155 or 156")] {
+        let found = Cell::new(0);
+        let result = check_with(&|signature| {
+            signature[64] = signature[64].wrapping_add_signed(change);
+            found.set(signature[64]);
+        });
+        assert_eq!(result, ending_in(found.get()), "{name}");
+    }
     assert_eq!(check_with(&|signature| signature[64] ^= 7), wrong, "28 for 27");
     assert_eq!(check_with(&|signature| signature[..64].fill(0)), wrong);
     assert_eq!(check_with(&|signature| signature[..64].fill(0xff)), wrong);
