@@ -36,7 +36,7 @@ openapi: setup
 
 # Fuzzes each parser for a minute; needs cargo-fuzz.
 fuzz:
-	cd ans104 && for target in item tags bundle; do RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=60 || exit 1; done
+	cd ans104 && for target in item tags bundle wallet; do RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 setup:
 	@sh .ci/packages $(PACKAGES)

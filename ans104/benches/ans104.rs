@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use ans104::{
-    Draft, Ed25519Wallet, Element, EthereumWallet, Item, Signer, Tag, Wallet, base64url, deep_hash,
+    ArweaveWallet, Draft, Ed25519Wallet, Element, EthereumWallet, Item, Signer, Tag, base64url, deep_hash,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -59,7 +59,7 @@ fn hashing(c: &mut Criterion, bytes: &[u8]) {
 }
 
 fn keys(c: &mut Criterion) {
-    let wallet = Wallet::generate().unwrap();
+    let wallet = ArweaveWallet::generate().unwrap();
     let ed25519 = Ed25519Wallet::from_seed([1; 32]);
     let ethereum = EthereumWallet::from_bytes([1; 32]).unwrap();
     let signers: [(&str, &dyn Signer); 3] =

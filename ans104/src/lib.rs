@@ -22,6 +22,9 @@ pub use id::{Address, Id, IdError};
 pub use item::{Item, LimitError, MAX_TAG_BYTES};
 pub use reader::ParseError;
 pub use signature_type::SignatureType;
-pub use signer::{Draft, Ed25519Wallet, EthereumWallet, SignError, Signer, Wallet, WalletError};
+pub use signer::{
+    ArweaveWallet, Draft, Ed25519Wallet, EthereumWallet, KeyType, KeyTypeError, SignError, Signer, Wallet,
+    WalletError,
+};
 pub use tags::{Tag, Tags, TagsError, encode_tags};
 pub use verify::VerifyError;

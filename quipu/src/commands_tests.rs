@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use ans104::Wallet;
+use ans104::{KeyType, Wallet};
 use serde_json::Value;
 
 use crate::client::ClientError;
@@ -22,7 +22,8 @@ impl Scene {
     fn new() -> Self {
         let node = FakeNode::start(Misdeed::None);
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("w.json"), Wallet::generate().unwrap().to_jwk()).unwrap();
+        let wallet = Wallet::generate(KeyType::Rsa).unwrap();
+        std::fs::write(folder.path().join("w.json"), wallet.to_jwk().as_bytes()).unwrap();
         let mut scene = Self { node, folder, process: String::new() };
         let spawned = scene.run(&["spawn", "--tag", "Name=first", "--data", "-- boot", "--on-boot", "Data"]);
         scene.process = spawned.unwrap().trim_end().to_owned();

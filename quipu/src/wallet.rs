@@ -1,25 +1,38 @@
 //! `quipu wallet`: making wallets and telling their addresses; finding the wallet that other commands sign with.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use ans104::{Signer, Wallet, WalletError};
+use ans104::{KeyType, Signer, Wallet, WalletError};
 use clap::{Args, Subcommand};
+use tracing::warn;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::output::Table;
 
 /// Where the development node keeps a wallet for its user.
 const DEV_WALLET: &str = "quipu-dev/user-wallet.json";
 /// Where `quipu wallet new` puts one.
 const OWN_WALLET: &str = "quipu-wallet.json";
 
+/// No wallet is longer, in bytes: an RSA key with all its numbers and white space takes 4,000.
+const FILE_LEN_MAX: usize = 64 << 10;
+/// The rights of a file that let others than its owner read or change it.
+const OTHERS: u32 = 0o066;
+
 const EXAMPLES: &str = "\
+The wallet of a scheduler signs every assignment: with RSA one takes a millisecond or more of a core, with secp256k1 or
+Ed25519 a twentieth of that or less. Clients verify all three.
+
 Examples:
-  quipu wallet new                      makes ./quipu-wallet.json, prints its address
-  quipu wallet new --out su.json        makes su.json
-  quipu wallet address su.json          prints the address of su.json";
+  quipu wallet new                             makes ./quipu-wallet.json, prints its address
+  quipu wallet new --out su.json               makes su.json
+  quipu wallet new --type ed25519 --out su.json
+  quipu wallet address su.json                 prints the address of su.json
+  quipu wallet show su.json                    prints what kind of wallet it is, too";
 
 /// Make a wallet, or tell a wallet's address
 #[derive(Debug, Args)]
@@ -31,14 +44,23 @@ pub struct WalletArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make a wallet (RSA-4096, a JSON web key that only its owner may read) and print its address
+    /// Make a wallet (a JSON web key that only its owner may read) and print its address
     New {
         /// The file to make; one that exists is never overwritten
         #[arg(long, value_name = "FILE", default_value = OWN_WALLET)]
         out: PathBuf,
+        /// The kind of key: rsa (RSA-4096, as all wallets of Arweave), secp256k1 (as those of Ethereum) or ed25519
+        #[arg(long = "type", value_name = "TYPE", default_value = KeyType::Rsa.as_str())]
+        key_type: KeyType,
     },
     /// Print the address of a wallet
     Address {
+        /// The wallet [default: as for `quipu send`]
+        #[arg(value_name = "FILE", env = "QUIPU_WALLET")]
+        file: Option<PathBuf>,
+    },
+    /// Print the address of a wallet and what kind of key it is
+    Show {
         /// The wallet [default: as for `quipu send`]
         #[arg(value_name = "FILE", env = "QUIPU_WALLET")]
         file: Option<PathBuf>,
@@ -63,7 +85,7 @@ pub enum WalletFileError {
     )]
     None,
     /// The file cannot be read.
-    #[error("cannot read the wallet {path}")]
+    #[error("cannot read the wallet {path}; `quipu wallet new` makes one")]
     Read {
         /// The file.
         path: PathBuf,
@@ -80,6 +102,9 @@ pub enum WalletFileError {
         #[source]
         error: WalletError,
     },
+    /// The file is far longer than a wallet.
+    #[error("{0} is not a wallet: it is longer than {FILE_LEN_MAX} bytes")]
+    TooLong(PathBuf),
     /// A wallet would be overwritten.
     #[error("{0} exists already; a wallet is never overwritten")]
     Exists(PathBuf),
@@ -103,11 +128,12 @@ impl WalletArgs {
     /// # Errors
     /// When the file is there already, or is no wallet.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let address = match self.action {
-            Action::New { out: path } => create(&path)?,
-            Action::Address { file } => SignArgs { wallet: file }.load()?.address().to_string(),
-        };
-        Ok(writeln!(out, "{address}")?)
+        match self.action {
+            Action::New { out: path, key_type } => writeln!(out, "{}", create(&path, key_type)?)?,
+            Action::Address { file } => writeln!(out, "{}", SignArgs { wallet: file }.load()?.address())?,
+            Action::Show { file } => out.write_all(show(&SignArgs { wallet: file }.load()?).as_bytes())?,
+        }
+        Ok(())
     }
 }
 
@@ -119,22 +145,53 @@ impl SignArgs {
     pub fn load(&self) -> Result<Wallet, WalletFileError> {
         let found = || [DEV_WALLET, OWN_WALLET].iter().map(PathBuf::from).find(|path| path.exists());
         let path = self.wallet.clone().or_else(found).ok_or(WalletFileError::None)?;
-        let read = fs::read_to_string(&path);
-        let text = read.map_err(|error| WalletFileError::Read { path: path.clone(), error })?;
-        Wallet::from_jwk(&text).map_err(|error| WalletFileError::Key { path, error })
+        read(&path)
     }
+}
+
+/// Reads a wallet. That others than the file's owner may read or change it is logged: who mounts secrets cannot always
+/// choose.
+///
+/// # Errors
+/// When the file cannot be read or is no wallet.
+pub fn read(path: &Path) -> Result<Wallet, WalletFileError> {
+    let failed = |error: io::Error| WalletFileError::Read { path: path.to_owned(), error };
+    let file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
+    if mode & OTHERS != 0 {
+        let path = path.display();
+        warn!(%path, mode = %format_args!("{mode:04o}"), "the wallet is open to others than its owner: chmod 600 {path}");
+    }
+    // Room for all of it: text that outgrows its place leaves a copy of the key behind.
+    let mut text = Zeroizing::new(String::with_capacity(FILE_LEN_MAX + 1));
+    file.take(FILE_LEN_MAX as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() > FILE_LEN_MAX {
+        return Err(WalletFileError::TooLong(path.to_owned()));
+    }
+    Wallet::from_jwk(&text).map_err(|error| WalletFileError::Key { path: path.to_owned(), error })
+}
+
+fn show(wallet: &Wallet) -> String {
+    let mut table = Table::default();
+    table.row("address", wallet.address().to_string());
+    table.row("type", wallet.key_type().as_str());
+    table.row("key", format!("{}, {} bytes", wallet.key_type(), wallet.owner().len()));
+    let signature_type = wallet.signature_type();
+    let (code, len) = (signature_type.code(), signature_type.signature_len());
+    table.row("signatures", format!("type {code} of ANS-104, {len} bytes"));
+    table.render()
 }
 
 /// Makes a wallet file, which only its owner may read, and gives its address.
 ///
 /// # Errors
 /// When the file is there already or cannot be written.
-pub fn create(path: &Path) -> Result<String, WalletFileError> {
+pub fn create(path: &Path, key_type: KeyType) -> Result<String, WalletFileError> {
     // Finding a key takes long enough to be broken off: nothing is left behind then.
     if path.exists() {
         return Err(WalletFileError::Exists(path.to_owned()));
     }
-    let wallet = Wallet::generate().map_err(WalletFileError::Generate)?;
+    let wallet = Wallet::generate(key_type).map_err(WalletFileError::Generate)?;
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => WalletFileError::Exists(path.to_owned()),
         _ => WalletFileError::Write { path: path.to_owned(), error },
@@ -148,33 +205,52 @@ pub fn create(path: &Path) -> Result<String, WalletFileError> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs;
 
     use super::*;
     use crate::testing::quipu;
 
     #[test]
     fn a_new_wallet_is_private_and_never_overwritten() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("w.json");
-        let text = path.to_str().unwrap();
-        let address = quipu(&["wallet", "new", "--out", text]).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(quipu(&["wallet", "address", text]).unwrap(), address);
-        assert_eq!(address.trim_end().len(), 43);
+        for (more, kind) in [
+            (&[][..], KeyType::Rsa),
+            (&["--type", "rsa"], KeyType::Rsa),
+            (&["--type", "secp256k1"], KeyType::Secp256k1),
+            (&["--type", "ed25519"], KeyType::Ed25519),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("w.json");
+            let text = path.to_str().unwrap();
+            let new = [&["wallet", "new", "--out", text], more].concat();
+            let address = quipu(&new).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(quipu(&["wallet", "address", text]).unwrap(), address);
+            assert_eq!(address.trim_end().len(), 43);
+            let shown = quipu(&["wallet", "show", text]).unwrap();
+            assert!(shown.contains(address.trim_end()) && shown.contains(kind.as_str()), "{shown}");
+            assert_eq!(read(&path).unwrap().key_type(), kind);
 
-        let before = fs::read(&path).unwrap();
-        let again = quipu(&["wallet", "new", "--out", text]);
-        assert!(matches!(again, Err(Failure::Wallet(WalletFileError::Exists(_)))));
-        assert_eq!(fs::read(&path).unwrap(), before);
+            let before = fs::read(&path).unwrap();
+            let again = quipu(&new);
+            assert!(matches!(again, Err(Failure::Wallet(WalletFileError::Exists(_)))));
+            assert_eq!(fs::read(&path).unwrap(), before);
+        }
     }
 
     #[test]
     fn what_is_no_wallet_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "{}").unwrap();
-        let bad = SignArgs { wallet: Some(file.path().to_owned()) };
-        assert!(matches!(bad.load(), Err(WalletFileError::Key { .. })));
+        let load = |content: &[u8]| {
+            fs::write(file.path(), content).unwrap();
+            SignArgs { wallet: Some(file.path().to_owned()) }.load()
+        };
+        assert!(matches!(load(b"{}"), Err(WalletFileError::Key { .. })));
+        assert!(matches!(load(b"\xff"), Err(WalletFileError::Read { .. })));
+        let mut long = Wallet::generate(KeyType::Ed25519).unwrap().to_jwk().as_bytes().to_vec();
+        long.resize(FILE_LEN_MAX, b' ');
+        assert!(load(&long).is_ok());
+        long.push(b' ');
+        assert!(matches!(load(&long), Err(WalletFileError::TooLong(_))));
         let absent = SignArgs { wallet: Some("/no/such/wallet".into()) };
         assert!(matches!(absent.load(), Err(WalletFileError::Read { .. })));
     }

@@ -115,7 +115,13 @@ fn check_signer(assignment: &ItemJson, expected: &Expected<'_>, verify: bool, at
     let id = Id::of_signature(&decode(&assignment.signature, at)).to_string();
     assert_eq!(assignment.id, id, "{at}: the assignment's id is not that of its signature");
     if verify {
-        let bytes = rebuild(assignment, SignatureType::Arweave, at);
+        let signature_type = match decode(&assignment.owner.key, at).len() {
+            512 => SignatureType::Arweave,
+            65 => SignatureType::Ethereum,
+            32 => SignatureType::Ed25519,
+            len => panic!("{at}: no scheduler has a key of {len} bytes"),
+        };
+        let bytes = rebuild(assignment, signature_type, at);
         let item = Item::parse(&bytes).unwrap_or_else(|error| panic!("{at}: {error}"));
         item.verify().unwrap_or_else(|error| panic!("{at}: the assignment: {error}"));
     }

@@ -5,10 +5,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ans104::KeyType;
+
 use crate::node::Node;
 use crate::paths::quipu;
 use crate::program::{Finished, Program};
-use crate::wallet::wallet_file;
+use crate::wallet::wallet_file_of;
 
 /// How to start a node. It starts as often as one likes, each time on other ports.
 #[derive(Clone)]
@@ -24,7 +26,7 @@ impl Launch {
     /// no gateway unless [`Launch::gateway`] names one.
     pub fn su(folder: &Path) -> Self {
         Self::command(folder, &["su", "0"])
-            .set("SU_WALLET_PATH", wallet_file())
+            .wallet(KeyType::Rsa)
             .set("SU_DATA_DIR", folder.join("data"))
             .set("LOG_FORMAT", "json")
             .gateway(NOWHERE)
@@ -54,6 +56,12 @@ impl Launch {
     pub fn unset(mut self, name: &str) -> Self {
         self.settings.remove(name);
         self
+    }
+
+    /// The same with a wallet of this kind; without, it is RSA.
+    #[must_use]
+    pub fn wallet(self, key_type: KeyType) -> Self {
+        self.set("SU_WALLET_PATH", wallet_file_of(key_type))
     }
 
     /// The same with all questions and uploads going to this gateway.

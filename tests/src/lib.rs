@@ -34,4 +34,4 @@ pub use postgres::Postgres;
 pub use program::{Finished, Output, Program};
 pub use upload_node::{Act, Taken, UploadNode};
 pub use wait::{PATIENCE, until};
-pub use wallet::wallet_file;
+pub use wallet::{wallet_file, wallet_file_of};

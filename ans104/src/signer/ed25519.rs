@@ -2,11 +2,17 @@
 
 use std::fmt;
 
+use aws_lc_rs::rand;
 use ed25519_dalek::{Signer as _, SigningKey};
+use zeroize::Zeroizing;
 
+use super::jwk::{Fields, Secret, WalletError, write};
 use super::{SignError, Signer};
 use crate::id::Address;
 use crate::signature_type::SignatureType;
+
+/// The curve's name in key files.
+const CURVE: &str = "Ed25519";
 
 /// An Ed25519 key.
 pub struct Ed25519Wallet {
@@ -18,10 +24,45 @@ pub struct Ed25519Wallet {
 impl Ed25519Wallet {
     /// The key that grows from this seed. Any 32 bytes are one.
     pub fn from_seed(seed: [u8; 32]) -> Ed25519Wallet {
+        let seed = Zeroizing::new(seed);
         let key = SigningKey::from_bytes(&seed);
         let owner = key.verifying_key().to_bytes();
         Ed25519Wallet { key, owner, address: Address::of_owner(&owner) }
     }
+
+    /// A new key.
+    ///
+    /// # Errors
+    /// When there is no randomness to be had.
+    pub fn generate() -> Result<Ed25519Wallet, WalletError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        rand::fill(seed.as_mut()).map_err(|error| WalletError::Library(error.to_string()))?;
+        Ok(Ed25519Wallet::from_seed(*seed))
+    }
+
+    pub(super) fn read(fields: &Fields) -> Result<Ed25519Wallet, WalletError> {
+        fields.check_curve(CURVE)?;
+        let seed = fields.bytes("d")?.ok_or(WalletError::MissingField("d"))?;
+        let seed = Zeroizing::new(of_32("d", &seed)?);
+        let wallet = Ed25519Wallet::from_seed(*seed);
+        match fields.bytes("x")? {
+            Some(owner) if *owner != wallet.owner => Err(WalletError::Rejected),
+            _ => Ok(wallet),
+        }
+    }
+
+    pub(super) fn to_jwk(&self) -> Zeroizing<String> {
+        let seed = Zeroizing::new(self.key.to_bytes());
+        write(
+            &[("kty", "OKP"), ("alg", "EdDSA"), ("crv", CURVE)],
+            &[("x", &self.owner), ("d", seed.as_slice())],
+        )
+    }
+}
+
+fn of_32(field: &'static str, bytes: &Secret) -> Result<[u8; 32], WalletError> {
+    let wrong = WalletError::FieldLength { field, expected: 32, found: bytes.len() };
+    bytes.as_slice().try_into().map_err(|_| wrong)
 }
 
 impl Signer for Ed25519Wallet {

@@ -1,15 +1,13 @@
-//! JSON web keys of RSA (RFC 7517 and 7518), the form of Arweave's key files.
+//! JSON web keys (RFC 7517 and 7518, RFC 8037), the form of Arweave's key files and of HyperBEAM's: reading their
+//! fields, writing them, and what can be wrong with them.
+//!
+//! What holds a part of a private key is overwritten when it is dropped.
 
-use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
-use openssl::bn::{BigNum, BigNumContext, BigNumRef};
 use openssl::error::ErrorStack;
-use openssl::rsa::Rsa;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::base64url;
-
-const BITS: usize = 4096;
-const EXPONENT: [u8; 3] = [1, 0, 1];
 
 /// A wallet could not be read or made. No variant holds a part of the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,19 +21,35 @@ pub enum WalletError {
         column: usize,
     },
     /// The text is JSON, but not an object.
-    #[error("the wallet is not a JSON object with the fields of an RSA key")]
+    #[error("the wallet is not a JSON object with the fields of a key")]
     NotObject,
-    /// The key is of another kind.
-    #[error("the wallet's `kty` is not RSA: Arweave wallets are RSA keys")]
-    NotRsa,
+    /// The key is of a kind that signs no items here.
+    #[error("the wallet's `kty` is none of RSA, EC (secp256k1) and OKP (Ed25519)")]
+    NoKeyType,
+    /// The key is on another curve.
+    #[error("the wallet's `crv` is not {expected}, the one curve that is taken with its `kty`")]
+    Curve {
+        /// The curve that goes with the key's `kty`.
+        expected: &'static str,
+    },
     /// A field is absent.
     #[error("the wallet has no field `{0}`")]
     MissingField(&'static str),
     /// A field is not base64url.
     #[error("the wallet's field `{0}` is not a number in base64url without padding")]
     MalformedField(&'static str),
+    /// A field has another length than its kind of key has.
+    #[error("the wallet's field `{field}` has {found} bytes, expected {expected}")]
+    FieldLength {
+        /// Which one.
+        field: &'static str,
+        /// Length in bytes that it must have.
+        expected: usize,
+        /// Length in bytes that it has.
+        found: usize,
+    },
     /// The modulus is too short or long.
-    #[error("the wallet's key has {0} bits, expected {BITS}")]
+    #[error("the wallet's key has {0} bits, expected 4096")]
     KeySize(usize),
     /// The public exponent is not the one that items are verified with.
     #[error("the wallet's public exponent `e` is not 65537")]
@@ -54,125 +68,122 @@ impl From<ErrorStack> for WalletError {
     }
 }
 
-/// The numbers of a private key, big-endian without leading zeros.
-pub(super) struct Jwk {
-    pub(super) n: Vec<u8>,
-    d: Vec<u8>,
-    p: Vec<u8>,
-    q: Vec<u8>,
-    dp: Vec<u8>,
-    dq: Vec<u8>,
-    qi: Vec<u8>,
-}
+/// A part of a key, in bytes.
+pub(super) type Secret = Zeroizing<Vec<u8>>;
 
-impl Jwk {
-    pub(super) fn parse(text: &str) -> Result<Jwk, WalletError> {
+/// The fields of a key file.
+pub(super) struct Fields(Map<String, Value>);
+
+impl Fields {
+    pub(super) fn parse(text: &str) -> Result<Fields, WalletError> {
         // Read as a value first: the errors of a typed reader quote what they found.
         let value = serde_json::from_str(text)
             .map_err(|error| WalletError::NotJson { line: error.line(), column: error.column() })?;
-        let Value::Object(fields) = value else {
-            return Err(WalletError::NotObject);
+        match value {
+            Value::Object(fields) => Ok(Fields(fields)),
+            _ => Err(WalletError::NotObject),
+        }
+    }
+
+    /// A field that is a word; none when it is something else.
+    pub(super) fn word(&self, name: &'static str) -> Result<Option<&str>, WalletError> {
+        self.0.get(name).map(Value::as_str).ok_or(WalletError::MissingField(name))
+    }
+
+    /// Refuses a key on another curve than this.
+    pub(super) fn check_curve(&self, expected: &'static str) -> Result<(), WalletError> {
+        match self.word("crv")? {
+            Some(found) if found == expected => Ok(()),
+            _ => Err(WalletError::Curve { expected }),
+        }
+    }
+
+    /// A field's bytes, if it is there.
+    pub(super) fn bytes(&self, name: &'static str) -> Result<Option<Secret>, WalletError> {
+        let Some(value) = self.0.get(name) else {
+            return Ok(None);
         };
-        match fields.get("kty").map(Value::as_str) {
-            Some(Some("RSA")) => {}
-            Some(_) => return Err(WalletError::NotRsa),
-            None => return Err(WalletError::MissingField("kty")),
-        }
-        let n = required(&fields, "n")?;
-        let bits = bits(&n);
-        if bits != BITS {
-            return Err(WalletError::KeySize(bits));
-        }
-        if required(&fields, "e")? != EXPONENT {
-            return Err(WalletError::Exponent);
-        }
-        let [d, p, q] = ["d", "p", "q"].map(|name| required(&fields, name));
-        let (d, p, q) = (d?, p?, q?);
-        let [dp, dq, qi] = ["dp", "dq", "qi"].map(|name| optional(&fields, name));
-        let [dp, dq, qi] = match (dp?, dq?, qi?) {
-            (Some(dp), Some(dq), Some(qi)) => [dp, dq, qi],
-            _ => remainders(&d, &p, &q)?,
-        };
-        Ok(Jwk { n, d, p, q, dp, dq, qi })
+        let bytes = value.as_str().and_then(|text| base64url::decode(text).ok());
+        bytes.map(Secret::new).map(Some).ok_or(WalletError::MalformedField(name))
     }
 
-    pub(super) fn generate() -> Result<Jwk, WalletError> {
-        let key = Rsa::generate(BITS as u32)?;
-        let present = |number: Option<&BigNumRef>| number.map(BigNumRef::to_vec).ok_or(WalletError::Rejected);
-        Ok(Jwk {
-            n: key.n().to_vec(),
-            d: key.d().to_vec(),
-            p: present(key.p())?,
-            q: present(key.q())?,
-            dp: present(key.dmp1())?,
-            dq: present(key.dmq1())?,
-            qi: present(key.iqmp())?,
-        })
+    /// A field's number, big-endian without leading zeros, if it is there.
+    pub(super) fn number(&self, name: &'static str) -> Result<Option<Secret>, WalletError> {
+        Ok(self.bytes(name)?.map(|bytes| {
+            let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+            Secret::new(bytes.get(zeros..).unwrap_or_default().to_vec())
+        }))
     }
 
-    pub(super) fn to_text(&self) -> String {
-        let text = |number: &[u8]| base64url::encode(number);
-        json!({
-            "kty": "RSA",
-            "n": text(&self.n),
-            "e": text(&EXPONENT),
-            "d": text(&self.d),
-            "p": text(&self.p),
-            "q": text(&self.q),
-            "dp": text(&self.dp),
-            "dq": text(&self.dq),
-            "qi": text(&self.qi),
-        })
-        .to_string()
+    /// A number that has to be there.
+    pub(super) fn required(&self, name: &'static str) -> Result<Secret, WalletError> {
+        self.number(name)?.ok_or(WalletError::MissingField(name))
     }
+}
 
-    pub(super) fn components(&self) -> KeyPairComponents<&[u8]> {
-        KeyPairComponents {
-            public_key: PublicKeyComponents { n: &self.n, e: &EXPONENT },
-            d: &self.d,
-            p: &self.p,
-            q: &self.q,
-            dP: &self.dp,
-            dQ: &self.dq,
-            qInv: &self.qi,
+impl Drop for Fields {
+    fn drop(&mut self) {
+        for value in self.0.values_mut() {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
         }
     }
 }
 
-fn required(fields: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, WalletError> {
-    optional(fields, name)?.ok_or(WalletError::MissingField(name))
+/// The text of a key file: fields that are words, of which there is one at least, then fields that are bytes.
+pub(super) fn write(words: &[(&str, &str)], numbers: &[(&str, &[u8])]) -> Zeroizing<String> {
+    let words_len = words.iter().map(|(name, word)| name.len() + word.len() + PUNCTUATION).sum::<usize>();
+    let number_len = |(name, bytes): &(&str, &[u8])| name.len() + bytes.len().div_ceil(3) * 4 + PUNCTUATION;
+    // Room for all of it: text that outgrows its place leaves a copy behind.
+    let len = words_len + numbers.iter().map(number_len).sum::<usize>() + PUNCTUATION;
+    let mut text = Zeroizing::new(String::with_capacity(len));
+    for (name, word) in words {
+        begin(&mut text, name);
+        text.push_str(word);
+        text.push('"');
+    }
+    for (name, bytes) in numbers {
+        begin(&mut text, name);
+        base64url::encode_append(&mut *text, bytes);
+        text.push('"');
+    }
+    text.push('}');
+    text
 }
 
-fn optional(fields: &Map<String, Value>, name: &'static str) -> Result<Option<Vec<u8>>, WalletError> {
-    let Some(value) = fields.get(name) else {
-        return Ok(None);
-    };
-    let bytes = value
-        .as_str()
-        .and_then(|text| base64url::decode(text).ok())
-        .ok_or(WalletError::MalformedField(name))?;
-    Ok(Some(bytes.into_iter().skip_while(|&byte| byte == 0).collect()))
+/// What stands around a name and its value, in characters.
+const PUNCTUATION: usize = 6;
+
+fn begin(text: &mut String, name: &str) {
+    text.push_str(if text.is_empty() { "{\"" } else { ",\"" });
+    text.push_str(name);
+    text.push_str("\":\"");
 }
 
-fn bits(number: &[u8]) -> usize {
-    let unused = number.first().map_or(0, |byte| byte.leading_zeros() as usize);
-    number.len() * 8 - unused
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-/// d mod (p - 1), d mod (q - 1) and the inverse of q mod p.
-fn remainders(d: &[u8], p: &[u8], q: &[u8]) -> Result<[Vec<u8>; 3], WalletError> {
-    let mut context = BigNumContext::new_secure()?;
-    let [d, p, q] = [d, p, q].map(BigNum::from_slice);
-    let (d, p, q) = (d?, p?, q?);
-    let mut exponent = |prime: &BigNum| -> Result<Vec<u8>, WalletError> {
-        let mut below = BigNum::from_slice(&prime.to_vec())?;
-        below.sub_word(1)?;
-        let mut rest = BigNum::new()?;
-        rest.nnmod(&d, &below, &mut context).map_err(|_| WalletError::Rejected)?;
-        Ok(rest.to_vec())
-    };
-    let (dp, dq) = (exponent(&p)?, exponent(&q)?);
-    let mut qi = BigNum::new()?;
-    qi.mod_inverse(&q, &p, &mut context).map_err(|_| WalletError::Rejected)?;
-    Ok([dp, dq, qi.to_vec()])
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let text = write(&[("kty", "OKP"), ("crv", "Ed25519")], &[("x", &[0, 1, 2]), ("d", &[0; 32])]);
+        assert!(text.len() <= text.capacity());
+        let fields = Fields::parse(&text).unwrap();
+        assert_eq!(fields.word("kty"), Ok(Some("OKP")));
+        assert_eq!(fields.check_curve("Ed25519"), Ok(()));
+        assert_eq!(fields.bytes("x").unwrap().unwrap().as_slice(), [0, 1, 2]);
+        assert_eq!(fields.required("x").unwrap().as_slice(), [1, 2]);
+        assert!(fields.required("d").unwrap().is_empty());
+        assert_eq!(fields.bytes("y"), Ok(None));
+    }
+
+    #[test]
+    fn a_key_is_written_without_growing() {
+        let long = [0xab; 512];
+        let text = write(&[("kty", "RSA")], &[("n", &long), ("d", &long), ("e", &[1, 0, 1])]);
+        assert_eq!(text.capacity(), 3 + 3 + 6 + 2 * (1 + 684 + 6) + 1 + 4 + 6 + 6, "as was reserved");
+    }
 }

@@ -1,14 +1,17 @@
 //! Signing: keys, and drafts that a key makes into items.
 
-mod ed25519;
-mod ethereum;
 mod jwk;
+mod rsa_numbers;
+mod arweave;
+mod ethereum;
+mod ed25519;
 mod wallet;
 
+pub use arweave::ArweaveWallet;
 pub use ed25519::Ed25519Wallet;
 pub use ethereum::EthereumWallet;
 pub use jwk::WalletError;
-pub use wallet::Wallet;
+pub use wallet::{KeyType, KeyTypeError, Wallet};
 
 use crate::id::Address;
 use crate::item::Item;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::thread;
 
-use ans104::{Draft, Ed25519Wallet, Id, Item, Signer, Tag, Wallet, base64url};
+use ans104::{ArweaveWallet, Draft, Ed25519Wallet, Id, Item, Signer, Tag, base64url};
 use bytes::Bytes;
 use clap::ValueEnum;
 use indicatif::ProgressBar;
@@ -111,7 +111,7 @@ fn users(kind: SignerKind) -> Result<Vec<Box<dyn Signer>>, BenchError> {
     let user = || -> Result<Box<dyn Signer>, BenchError> {
         Ok(match kind {
             SignerKind::Ed25519 => Box::new(Ed25519Wallet::from_seed(rand::random())),
-            SignerKind::Arweave => Box::new(Wallet::generate()?),
+            SignerKind::Arweave => Box::new(ArweaveWallet::generate()?),
         })
     };
     thread::scope(|scope| {

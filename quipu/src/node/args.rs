@@ -24,7 +24,7 @@ pub struct SuArgs {
     #[arg(default_value_t = defaults::PORT)]
     pub(super) port: u16,
 
-    /// The scheduler's wallet: an RSA-4096 key as a JWK file (`quipu wallet new` makes one)
+    /// The scheduler's wallet: an RSA-4096, secp256k1 or Ed25519 key as a JWK file (`quipu wallet new` makes one)
     #[arg(long, env)]
     pub(super) su_wallet_path: PathBuf,
 

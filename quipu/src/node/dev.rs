@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use ans104::KeyType;
 use gateway::Endpoints;
 use gateway::dev::{DevGateway, DevOptions};
 use tokio::runtime::Runtime;
@@ -56,7 +57,7 @@ impl DevArgs {
             gateway::parse_url("the development gateway", &format!("http://{gateway}")).map_err(failed)?;
         let data = self.dir.join("data");
         let settings = Settings {
-            wallet: read_wallet(wallet).map_err(failed)?,
+            wallet: read_wallet(&wallet).map_err(failed)?,
             log: data.join("log"),
             index: data.join("index"),
             data,
@@ -82,7 +83,7 @@ fn made_wallet(dir: &Path, name: &str, out: &mut dyn Write) -> Result<PathBuf, F
     let path = dir.join(name);
     if !path.exists() {
         writeln!(out, "making {}; an RSA-4096 key takes a few seconds", path.display())?;
-        wallet::create(&path)?;
+        wallet::create(&path, KeyType::Rsa)?;
     }
     Ok(path)
 }

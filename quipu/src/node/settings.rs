@@ -1,16 +1,16 @@
 //! From arguments to settings that are known to be right.
 
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ans104::{Signer, Wallet, WalletError};
+use ans104::Signer;
 use gateway::{EndpointError, Endpoints, parse_url, parse_url_list};
 use projections::PostgresOptions;
 use thiserror::Error;
 
 use super::args::{Database, Services, SuArgs, Tuning};
+use crate::wallet::{self, WalletFileError};
 
 /// Everything that a node needs to know to start.
 pub(super) struct Settings {
@@ -28,10 +28,8 @@ pub(super) struct Settings {
 /// A setting that a node cannot start with.
 #[derive(Debug, Error)]
 pub(super) enum SettingError {
-    #[error("SU_WALLET_PATH: cannot read {path}: {reason}; `quipu wallet new` makes a wallet")]
-    WalletFile { path: PathBuf, reason: std::io::Error },
-    #[error("SU_WALLET_PATH: {path} is no wallet: {reason}")]
-    Wallet { path: PathBuf, reason: WalletError },
+    #[error("SU_WALLET_PATH")]
+    Wallet(#[from] WalletFileError),
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     #[error(
@@ -51,7 +49,7 @@ pub(super) enum SettingError {
 impl Settings {
     pub(super) fn from_su(args: SuArgs) -> Result<Self, SettingError> {
         let settings = Self {
-            wallet: read_wallet(args.su_wallet_path)?,
+            wallet: read_wallet(&args.su_wallet_path)?,
             log: args.su_file_db_dir.unwrap_or_else(|| args.su_data_dir.join("log")),
             index: args.su_index_db_dir.unwrap_or_else(|| args.su_data_dir.join("index")),
             data: args.su_data_dir,
@@ -129,13 +127,6 @@ pub(super) fn postgres(database: &Database) -> Result<Option<PostgresOptions>, S
 }
 
 /// Reads the scheduler's wallet.
-pub(super) fn read_wallet(path: PathBuf) -> Result<Arc<dyn Signer>, SettingError> {
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(reason) => return Err(SettingError::WalletFile { path, reason }),
-    };
-    match Wallet::from_jwk(&text) {
-        Ok(wallet) => Ok(Arc::new(wallet)),
-        Err(reason) => Err(SettingError::Wallet { path, reason }),
-    }
+pub(super) fn read_wallet(path: &Path) -> Result<Arc<dyn Signer>, SettingError> {
+    Ok(Arc::new(wallet::read(path)?))
 }
