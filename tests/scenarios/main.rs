@@ -38,6 +38,7 @@ mod times;
 mod upload_faults;
 mod uploads;
 mod vectors;
+mod wallets;
 
 #[path = "../../log/src/samples.rs"]
 #[allow(dead_code, reason = "benches use the rest")]

@@ -19,8 +19,8 @@ const DEFAULT_MESSAGES: u32 = 20_000;
 const EXAMPLES: &str = "\
 The workload is signed before anything is measured. Its keys are Ed25519 unless told otherwise: verifying one costs a
 node about as much as RSA does, and signing 20,000 messages takes a second instead of half a minute. The floor is how
-many RSA-4096 signatures this machine makes per second: a node on it cannot acknowledge more, since it signs one for
-each message. Client and node share the machine when both run on it; the report says what the client took.
+many signatures this machine makes per second with a key of the kind that the node's wallet is (RSA-4096, secp256k1 or
+Ed25519): a node on it cannot acknowledge more, since it signs one for each message. Client and node share the machine when both run on it; the report says what the client took.
 
 The exit code is 1 when a message was refused or lost, or a check failed.
 

@@ -1,20 +1,25 @@
-//! The floor: RSA-4096 signatures per second, of which a scheduler makes one for each message.
+//! The floor: signatures per second, of which a scheduler makes one for each message, with a key of its kind.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{RSA_PSS_SHA256, RsaKeyPair};
+use ans104::{Ed25519Wallet, KeyType, Signer, Wallet, base64url};
+use bytes::Bytes;
+use log::ProcessId;
 use serde::Serialize;
 
 use super::BenchError;
 use super::cpu::cpu_time;
 use super::progress::spinner;
+use crate::client::{Accepted, ClientError, Edge, Page, Range, Scheduler};
+use crate::compose;
+use crate::failure::Failure;
 
 /// What this machine can sign.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Floor {
+    /// The kind of key that signs.
+    pub key_type: KeyType,
     /// How many cores there are.
     pub cores: usize,
     /// Signatures per second on one of them.
@@ -28,20 +33,46 @@ pub struct Floor {
     pub free_share: f64,
 }
 
+/// What kind of key a scheduler signs with. Only an assignment tells: a process is spawned and sent a message.
+///
+/// # Errors
+/// When the scheduler is not reached, refuses, or signs with a key of another kind than schedulers have.
+pub async fn key_type_of(scheduler: &Scheduler, address: &str) -> Result<KeyType, Failure> {
+    let user = Ed25519Wallet::generate().map_err(BenchError::Wallet)?;
+    let module = "A".repeat(43);
+    let own = [("Type", "Process"), ("Module", &module), ("Scheduler", address), ("Name", "quipu-bench")];
+    let process = post(scheduler, compose::signed(&user, None, &own, &[], &[])?).await?;
+    let target = process.id.parse::<ProcessId>().map_err(|_| BenchError::KeyType)?;
+    let message = compose::signed(&user, Some(target.id()), &[("Type", "Message")], &[], &[])?;
+    post(scheduler, message).await?;
+    let range = Range { limit: 2, ..Range::default() };
+    let page: Page<Edge> = scheduler.page(target, range).await?;
+    let assignments = page.edges.iter().filter_map(|edge| edge.node.assignment.as_ref());
+    let owner = assignments.last().and_then(|assignment| base64url::decode(&assignment.owner.key).ok());
+    let fits =
+        |key_type: &KeyType| owner.as_ref().map(Vec::len) == Some(key_type.signature_type().owner_len());
+    Ok(KeyType::ALL.into_iter().find(fits).ok_or(BenchError::KeyType)?)
+}
+
+async fn post(scheduler: &Scheduler, item: Vec<u8>) -> Result<Accepted, ClientError> {
+    scheduler.post(Bytes::from(item)).await
+}
+
 /// Measures the floor for so long on one core, then for as long on all.
 ///
 /// # Errors
 /// When the cryptographic library fails.
-pub fn measure(duration: Duration) -> Result<Floor, BenchError> {
-    let progress = spinner("measuring the floor of RSA-4096 signatures");
-    let key = RsaKeyPair::generate(KeySize::Rsa4096).map_err(|_| BenchError::Floor)?;
+pub fn measure(key_type: KeyType, duration: Duration) -> Result<Floor, BenchError> {
+    let progress = spinner("measuring the floor of signatures");
+    let wallet = Wallet::generate(key_type)?;
     let cores = cores();
-    let one_core_per_second = rate(&key, 1, duration)?;
+    let one_core_per_second = rate(&wallet, 1, duration)?;
     let cpu_before = cpu_time();
-    let all_cores_per_second = rate(&key, cores, duration)?;
+    let all_cores_per_second = rate(&wallet, cores, duration)?;
     let cpu_seconds = cpu_time().saturating_sub(cpu_before).as_secs_f64();
     let seconds = duration.as_secs_f64();
     let floor = Floor {
+        key_type,
         cores,
         one_core_per_second,
         all_cores_per_second,
@@ -58,22 +89,20 @@ pub fn cores() -> usize {
 }
 
 /// Signatures per second, summed over threads of which each divides by its own time.
-fn rate(key: &RsaKeyPair, threads: usize, duration: Duration) -> Result<f64, BenchError> {
+fn rate(wallet: &Wallet, threads: usize, duration: Duration) -> Result<f64, BenchError> {
     thread::scope(|scope| {
-        let signing: Vec<_> = (0..threads).map(|_| scope.spawn(|| sign_for(key, duration))).collect();
+        let signing: Vec<_> = (0..threads).map(|_| scope.spawn(|| sign_for(wallet, duration))).collect();
         signing.into_iter().map(|thread| thread.join().map_err(|_| BenchError::Panicked)?).sum()
     })
 }
 
-fn sign_for(key: &RsaKeyPair, duration: Duration) -> Result<f64, BenchError> {
-    let random = SystemRandom::new();
-    let mut signature = vec![0; key.public_modulus_len()];
+fn sign_for(wallet: &Wallet, duration: Duration) -> Result<f64, BenchError> {
     let mut count = 0_u32;
     let start = Instant::now();
     while start.elapsed() < duration {
         // As long as the deep hash that a scheduler signs.
         let message = [count.to_le_bytes(); 12].concat();
-        key.sign(&RSA_PSS_SHA256, &random, &message, &mut signature).map_err(|_| BenchError::Floor)?;
+        wallet.sign(&message)?;
         count = count.wrapping_add(1);
     }
     Ok(f64::from(count) / start.elapsed().as_secs_f64())

@@ -1,7 +1,7 @@
 //! `quipu bench`: what a node can do, and whether it did it right.
 //!
-//! The phases follow each other, so that none disturbs another: the floor of RSA signatures, signing the workload,
-//! posting it, reading it back, checking all of it.
+//! The phases follow each other, so that none disturbs another: the floor of signatures, signing the workload, posting
+//! it, reading it back, checking all of it.
 
 mod args;
 mod progress;
@@ -41,14 +41,16 @@ pub use args::BenchArgs;
 /// Why the benchmark cannot be done, or what it found.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The key for the floor cannot be made or used.
-    #[error("cannot measure RSA signatures: the cryptographic library failed")]
-    Floor,
-    /// A wallet for the workload cannot be made.
-    #[error("cannot make a wallet for the workload")]
+    /// What the scheduler signs with is nothing that a floor is known of.
+    #[error(
+        "cannot measure the floor: the node's assignments tell no kind of key; --floor-seconds 0 leaves it out"
+    )]
+    KeyType,
+    /// A wallet for the workload or the floor cannot be made.
+    #[error("cannot make a wallet to sign with")]
     Wallet(#[from] WalletError),
-    /// The workload cannot be signed.
-    #[error("cannot sign the workload")]
+    /// The workload cannot be signed, or a signature for the floor.
+    #[error("cannot sign")]
     Sign(#[from] SignError),
     /// An item of the workload is none.
     #[error("an item of the workload cannot be read back")]
@@ -133,7 +135,10 @@ impl BenchArgs {
         let watched = self.projection_lag.then(|| Scheduler::new(&self.admin)).transpose()?;
 
         let mut report = Report::new(&self.node.url);
-        report.floor = self.floor_seconds().map(floor::measure).transpose()?;
+        if let Some(duration) = self.floor_seconds() {
+            let key_type = runtime.block_on(floor::key_type_of(&scheduler, &address))?;
+            report.floor = Some(floor::measure(key_type, duration)?);
+        }
         let workload = Workload::sign(&self.plan(report.floor.as_ref(), address))?;
         report.workload = Some(workload.describe());
 

@@ -179,7 +179,7 @@ impl Report {
 }
 
 fn floor_rows(table: &mut Table, floor: &Floor) {
-    table.heading("floor: RSA-4096 signatures");
+    table.heading(format!("floor: {} signatures", floor.key_type));
     table.row("one core", format!("{:.0}/s", floor.one_core_per_second));
     table.row(format!("{} cores", floor.cores), format!("{:.0}/s", floor.all_cores_per_second));
     table.row("each takes", format!("{:.0} µs of a core", floor.cpu_us_per_signature));
@@ -263,6 +263,8 @@ impl Latency {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use ans104::KeyType;
+
     use super::*;
     use crate::bench::post::latencies;
 
@@ -291,6 +293,7 @@ mod tests {
         assert_eq!(report.render().lines().count(), 1);
         report.floor = Some(floor(1.0));
         let shown = report.render();
+        assert!(shown.contains("floor: RSA-4096 signatures\n"), "{shown}");
         assert!(
             shown.contains("  one core    800/s\n") && shown.contains("  2 cores     1600/s\n"),
             "{shown}"
@@ -302,6 +305,7 @@ mod tests {
 
     fn floor(free_share: f64) -> Floor {
         Floor {
+            key_type: KeyType::Rsa,
             cores: 2,
             one_core_per_second: 800.4,
             all_cores_per_second: 1599.6,

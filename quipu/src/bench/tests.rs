@@ -32,7 +32,8 @@ fn the_floor_is_measured_and_rsa_keys_sign_when_told() {
     let node = FakeNode::start(Misdeed::None);
     let words = ["bench", "--floor-seconds", "1", "--messages", "8", "--processes", "1", "--skip-read"];
     let shown = quipu(&[&words, ["--signer", "arweave", "--url", &node.url].as_slice()].concat()).unwrap();
-    for text in ["of the floor", "arweave keys", "all as it must be", "9 of 9 found"] {
+    let kind = "floor: Ed25519 signatures";
+    for text in [kind, "of the floor", "arweave keys", "all as it must be", "9 of 9 found"] {
         assert!(shown.contains(text), "{text:?} is not in\n{shown}");
     }
 }
