@@ -11,7 +11,7 @@ use openssl::sha::sha256;
 use serde_json::Value;
 
 fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/data/vectors")
 }
 
 fn manifest() -> Vec<Value> {

@@ -26,7 +26,9 @@ pub fn workspace() -> &'static Path {
 
 /// The scenario that is played against every scheduler unit, and the stand-in for a gateway.
 pub fn conformance() -> PathBuf {
-    shared("conformance")
+    let folder = workspace().join("../shared/conformance");
+    assert!(folder.is_dir(), "the test data is missing: there is no folder {}", folder.display());
+    folder
 }
 
 /// Data of the tests themselves.
@@ -36,11 +38,5 @@ pub fn data(name: &str) -> PathBuf {
 
 /// The items that other implementations signed.
 pub fn vectors() -> PathBuf {
-    shared("vectors")
-}
-
-fn shared(name: &str) -> PathBuf {
-    let folder = workspace().join("../shared").join(name);
-    assert!(folder.is_dir(), "the test data is missing: there is no folder {}", folder.display());
-    folder
+    workspace().join("tests/data/vectors")
 }

@@ -114,7 +114,7 @@ mod tests {
     /// Items that another implementation signed, of every type.
     #[test]
     fn foreign_items_are_rebuilt_byte_for_byte_or_known_as_lost() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/vectors");
         let manifest = fs::read(folder.join("manifest.json")).unwrap();
         let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
         let (mut rebuilt, mut lost) = (0, 0);
