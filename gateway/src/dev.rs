@@ -20,13 +20,17 @@ mod chain;
 mod entry;
 mod store;
 
+mod control;
 mod routes;
 mod schema;
 
 #[cfg(test)]
 mod tests;
 
+use control::ControlState;
 use store::Store;
+
+pub use control::{DevAsked, DevControl};
 
 /// How the development gateway runs.
 #[derive(Clone, Debug)]
@@ -70,6 +74,7 @@ pub enum DevError {
 #[derive(Debug)]
 pub struct DevGateway {
     addr: SocketAddr,
+    control: DevControl,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
 }
@@ -84,25 +89,33 @@ impl DevGateway {
         let DevOptions { listen, store, block_every } = options;
         let store = tokio::task::spawn_blocking(move || Store::open(store, block_every)).await;
         let store = Arc::new(store.map_err(stopped)??);
+        let control = DevControl { store, state: Arc::new(ControlState::default()) };
         let (acceptor, addr) = bind(listen).map_err(|source| DevError::Listen { listen, source })?;
-        tracing::info!(%addr, items = store.len(), "the development gateway listens");
+        tracing::info!(%addr, items = control.items().len(), "the development gateway listens");
 
         let (stop, stopping) = oneshot::channel::<()>();
+        let answers = routes::all(&control);
         let server = tokio::spawn(async move {
             let until = async move {
                 // A dropped sender means the same as a message.
                 let _ = stopping.await;
             };
             let server = Server::new_with_acceptor(acceptor).name("development gateway");
-            server.run_with_graceful_shutdown(routes::all(store), until, Some(LINGER)).await
+            server.run_with_graceful_shutdown(answers, until, Some(LINGER)).await
         });
-        Ok(Self { addr, stop, server })
+        Ok(Self { addr, control, stop, server })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// A handle on it: what it was asked, and what it does.
+    #[must_use]
+    pub fn control(&self) -> &DevControl {
+        &self.control
     }
 
     /// Takes no more calls, answers those that have begun, and returns when it is done, after two

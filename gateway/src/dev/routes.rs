@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     chain::{block_id, unix_ms},
+    control::{ControlState, DevControl},
     schema::{Graph, graph},
     store::{Refusal, Store},
 };
@@ -26,20 +27,22 @@ const ITEM_BYTES_MAX: usize = 16 * 1024 * 1024;
 const QUERY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Everything that the gateway answers.
-pub(super) fn all(store: Arc<Store>) -> impl Endpoint<Output = Response> + 'static {
+pub(super) fn all(control: &DevControl) -> impl Endpoint<Output = Response> + use<> {
+    let DevControl { store, state } = control.clone();
     Route::new()
         .at("/", get(get_about))
         .at("/info", get(get_info))
         .at("/graphql", post(post_query))
         .at("/tx", post(post_item))
         .at("/tx/arweave", post(post_item))
-        .at("/id", post(post_item))
+        .at("/id", post(post_copy))
         .at("/tx/:id/status", get(get_status))
         .at("/tx/:id", get(get_data))
         .at("/raw/:id", get(get_data))
         .at("/:id", get(get_data))
         .data(graph(Arc::clone(&store)))
         .data(store)
+        .data(state)
         .around(open_to_all)
 }
 
@@ -54,7 +57,8 @@ fn get_about(store: Data<&Arc<Store>>) -> Response {
 }
 
 #[handler]
-fn get_info(store: Data<&Arc<Store>>) -> Response {
+fn get_info(store: Data<&Arc<Store>>, state: Data<&Arc<ControlState>>) -> Response {
+    state.count(|asked| asked.heights += 1);
     let height = store.height();
     let info = json!({
         "network": "ao.dev",
@@ -71,7 +75,8 @@ fn get_info(store: Data<&Arc<Store>>) -> Response {
 }
 
 #[handler]
-fn get_status(store: Data<&Arc<Store>>, Path(id): Path<String>) -> Response {
+fn get_status(store: Data<&Arc<Store>>, state: Data<&Arc<ControlState>>, Path(id): Path<String>) -> Response {
+    state.count(|asked| asked.statuses += 1);
     let Some(entry) = id.parse::<Id>().ok().and_then(|id| store.get(&id)) else { return absent() };
     let block_height = entry.arrival.height;
     // As Arweave counts: what is in the newest block has one confirmation.
@@ -85,7 +90,16 @@ fn get_status(store: Data<&Arc<Store>>, Path(id): Path<String>) -> Response {
 }
 
 #[handler]
-async fn get_data(store: Data<&Arc<Store>>, Path(id): Path<String>) -> Response {
+async fn get_data(
+    method: Method,
+    store: Data<&Arc<Store>>,
+    state: Data<&Arc<ControlState>>,
+    Path(id): Path<String>,
+) -> Response {
+    state.count(|asked| match method {
+        Method::HEAD => asked.heads += 1,
+        _ => asked.data += 1,
+    });
     let Some(entry) = id.parse::<Id>().ok().and_then(|id| store.get(&id)) else { return absent() };
     let store = Arc::clone(store.0);
     let id = entry.id;
@@ -100,12 +114,25 @@ async fn get_data(store: Data<&Arc<Store>>, Path(id): Path<String>) -> Response 
 }
 
 #[handler]
-async fn post_item(store: Data<&Arc<Store>>, body: Body) -> Response {
+async fn post_item(store: Data<&Arc<Store>>, state: Data<&Arc<ControlState>>, body: Body) -> Response {
+    if !state.takes_upload() {
+        return complaint(StatusCode::SERVICE_UNAVAILABLE, "uploads are refused for now");
+    }
+    take(Arc::clone(store.0), body).await
+}
+
+#[handler]
+async fn post_copy(store: Data<&Arc<Store>>, state: Data<&Arc<ControlState>>, body: Body) -> Response {
+    state.count(|asked| asked.copies += 1);
+    take(Arc::clone(store.0), body).await
+}
+
+/// Keeps an item, and gives the receipt of an upload node.
+async fn take(store: Arc<Store>, body: Body) -> Response {
     let bytes = match read(body, ITEM_BYTES_MAX).await {
         Ok(bytes) => bytes,
         Err(refusal) => return refusal,
     };
-    let store = Arc::clone(store.0);
     match tokio::task::spawn_blocking(move || store.admit(&bytes)).await {
         Ok(Ok(entry)) => {
             tracing::debug!(id = %entry.id, height = entry.arrival.height, "an item is here");
@@ -125,7 +152,8 @@ async fn post_item(store: Data<&Arc<Store>>, body: Body) -> Response {
 }
 
 #[handler]
-async fn post_query(graph: Data<&Graph>, body: Body) -> Response {
+async fn post_query(graph: Data<&Graph>, state: Data<&Arc<ControlState>>, body: Body) -> Response {
+    state.count(|asked| asked.queries += 1);
     let bytes = match read(body, QUERY_BYTES_MAX).await {
         Ok(bytes) => bytes,
         Err(refusal) => return refusal,

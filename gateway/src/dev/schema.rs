@@ -46,15 +46,17 @@ impl Query {
             Some(cursor) => Some(cursor.parse().map_err(|_| "after must be a cursor of this gateway")?),
         };
         let newest_first = sort.unwrap_or(SortOrder::HeightDesc).is_newest_first();
-        let ids = ids.map(|ids| ids.into_iter().map(|id| id.0).collect());
+        // What is no id is nobody's.
+        let ids = ids.filter(|ids| !ids.is_empty());
+        let ids: Option<Vec<_>> = ids.map(|ids| ids.iter().filter_map(|id| id.parse().ok()).collect());
         let filter = Filter {
-            ids: ids.unwrap_or_default(),
             owners: owners.unwrap_or_default(),
             recipients: recipients.unwrap_or_default(),
             tags: tags.unwrap_or_default(),
         };
         // One more than asked for tells whether there is another page.
-        let mut found = store.select(newest_first, after, first + 1, |entry| filter.takes(entry));
+        let mut found =
+            store.select(newest_first, after, first + 1, ids.as_deref(), |entry| filter.takes(entry));
         let has_next_page = found.len() > first;
         found.truncate(first);
         let edges = found.into_iter().map(TransactionEdge::new).collect();
@@ -86,7 +88,6 @@ struct TagFilter {
 }
 
 struct Filter {
-    ids: Vec<String>,
     owners: Vec<String>,
     recipients: Vec<String>,
     tags: Vec<TagFilter>,
@@ -99,8 +100,7 @@ impl Filter {
             let mut named = entry.tags.iter().filter(|(name, _)| *name == filter.name);
             named.any(|(_, value)| filter.values.contains(value))
         };
-        (self.ids.is_empty() || meets(&self.ids, &entry.id.to_string()))
-            && meets(&self.owners, &entry.owner_address)
+        meets(&self.owners, &entry.owner_address)
             && meets(&self.recipients, &entry.recipient)
             && self.tags.iter().all(has)
     }

@@ -76,13 +76,24 @@ impl Store {
         self.read(|index| index.by_id.get(id).cloned())
     }
 
+    /// The ids of all items, in the order of their arrival.
+    pub fn ids(&self) -> Vec<Id> {
+        self.read(|index| index.entries.iter().map(|entry| entry.id).collect())
+    }
+
+    /// Tells from now on that an item is in this block; false when it is not here.
+    pub fn put_into_block(&self, id: &Id, height: u64) -> bool {
+        self.index.write().unwrap_or_else(PoisonError::into_inner).put_into_block(id, height)
+    }
+
     /// The entries after the one of sequence `after`, in order of arrival or against it, as far
-    /// as `wanted` says; at most `limit`.
+    /// as `wanted` says; at most `limit`. With `ids`, nothing else is looked at.
     pub fn select(
         &self,
         newest_first: bool,
         after: Option<u64>,
         limit: usize,
+        ids: Option<&[Id]>,
         wanted: impl Fn(&Entry) -> bool,
     ) -> Vec<Arc<Entry>> {
         let is_after = |entry: &&Arc<Entry>| match (after, newest_first) {
@@ -91,9 +102,13 @@ impl Store {
             (Some(after), false) => entry.arrival.sequence > after,
         };
         let is_wanted = |entry: &&Arc<Entry>| is_after(entry) && wanted(entry);
-        self.read(|index| match newest_first {
-            true => index.entries.iter().rev().filter(is_wanted).take(limit).cloned().collect(),
-            false => index.entries.iter().filter(is_wanted).take(limit).cloned().collect(),
+        self.read(|index| {
+            let named = ids.map(|ids| index.named(ids));
+            let entries = named.as_ref().unwrap_or(&index.entries).iter();
+            match newest_first {
+                true => entries.rev().filter(is_wanted).take(limit).cloned().collect(),
+                false => entries.filter(is_wanted).take(limit).cloned().collect(),
+            }
         })
     }
 
@@ -161,6 +176,26 @@ impl Index {
             index.push(Arc::new(entry));
         }
         Ok(index)
+    }
+
+    /// The entries of these ids that are here, in the order of their arrival, each once.
+    fn named(&self, ids: &[Id]) -> Vec<Arc<Entry>> {
+        let mut named: Vec<_> = ids.iter().filter_map(|id| self.by_id.get(id).cloned()).collect();
+        named.sort_by_key(|entry| entry.arrival.sequence);
+        named.dedup_by_key(|entry| entry.arrival.sequence);
+        named
+    }
+
+    fn put_into_block(&mut self, id: &Id, height: u64) -> bool {
+        let Some(entry) = self.by_id.get_mut(id) else { return false };
+        let sequence = entry.arrival.sequence;
+        let moved = Entry { arrival: Arrival { height, ..entry.arrival }, ..Entry::clone(entry) };
+        *entry = Arc::new(moved);
+        let place = self.entries.binary_search_by_key(&sequence, |entry| entry.arrival.sequence);
+        if let Some(listed) = place.ok().and_then(|place| self.entries.get_mut(place)) {
+            listed.clone_from(entry);
+        }
+        true
     }
 
     fn push(&mut self, entry: Arc<Entry>) {

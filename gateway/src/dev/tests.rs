@@ -13,6 +13,8 @@ use super::{
 };
 use crate::testing::{item, wallet};
 
+mod control;
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 struct World {
@@ -121,7 +123,7 @@ async fn what_is_not_there_is_a_404_for_any_origin() {
 
 #[tokio::test]
 async fn every_signed_vector_is_taken_and_every_flawed_one_refused() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/vectors");
     let manifest: Value = serde_json::from_slice(&fs::read(folder.join("manifest.json")).unwrap()).unwrap();
     let store = TempDir::new().unwrap();
     let world = World::start(store.path()).await;
@@ -250,6 +252,10 @@ async fn transactions_are_found_by_every_condition() {
         ("first: 0".to_owned(), vec![]),
         ("ids: []".to_owned(), vec!["4", "3", "2", "1"]),
         (format!("ids: [{:?}, {:?}]", ids[0], ids[2]), vec!["3", "1"]),
+        (format!("sort: HEIGHT_ASC, ids: [{0:?}, {1:?}, {0:?}]", ids[2], ids[0]), vec!["1", "3"]),
+        (format!("first: 1, ids: [{:?}, \"other\", {:?}]", ids[2], ids[0]), vec!["3"]),
+        (format!("ids: [{:?}], tags: {{name: \"Kind\", values: \"b\"}}", ids[0]), vec![]),
+        ("ids: [\"other\"]".to_owned(), vec![]),
         (format!("owners: [{:?}]", owner.to_string()), vec!["4", "3", "2", "1"]),
         ("owners: [\"other\"]".to_owned(), vec![]),
         (format!("recipients: [{recipient:?}]"), vec!["4", "3", "2", "1"]),
