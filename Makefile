@@ -6,9 +6,9 @@
 CARGO ?= cargo
 # The one profile: RocksDB takes about ten minutes to compile, and is compiled once.
 PROFILE := --release
-# What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, JavaScript and Python for the
-# stand-in gateway and the conformance scenario, and Postgres, of which the tests start servers of their own.
-PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev nodejs python3 util-linux curl postgresql
+# What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, and Postgres, of which the tests
+# start servers of their own.
+PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev util-linux curl postgresql
 NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 
 .PHONY: run test build lint setup openapi fuzz

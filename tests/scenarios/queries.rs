@@ -196,13 +196,13 @@ async fn items_are_found_by_every_id(world: &World) {
         assert!(answer.text().contains("43 characters"), "{}", answer.text());
     }
 
-    world.gateway.fail_uploads(1_000_000).await;
+    world.gateway.control().refuse_uploads(1_000_000);
     let message = world.users[0].message(world.processes()[1], b"not uploaded");
     world.client.schedule(&message).await;
     let tail = status(&world.node).await["tail"].clone();
     let shown: Value = place(format!("{}?min-position={tail}", message.id)).await.json();
     assert_eq!(shown["items"][0]["uploaded"], false, "{shown}");
-    world.gateway.fail_uploads(0).await;
+    world.gateway.control().refuse_uploads(0);
 }
 
 async fn totals_are_counts(world: &World) {

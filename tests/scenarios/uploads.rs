@@ -24,16 +24,16 @@ async fn uploads_that_fail_are_made_up_for_after_a_kill() {
     let process = ledger.spawn(&node.client(), &user, 1).await[0];
     assert_uploaded(&gateway, &node.client(), process).await;
 
-    gateway.fail_uploads(1_000_000).await;
+    gateway.control().refuse_uploads(1_000_000);
     ledger.send(&node.client(), &user, process, 20).await;
-    until("uploads fail", async || (gateway.stats().await["failed"].as_u64()? > 0).then_some(())).await;
-    let before = gateway.items().await.len();
+    until("uploads fail", async || (gateway.control().asked().refused > 0).then_some(())).await;
+    let before = gateway.control().items().len();
     node.kill();
     let node = launch.start();
     // Scheduling does not wait for uploads, and they do not give up.
     ledger.send(&node.client(), &user, process, 5).await;
-    assert_eq!(gateway.items().await.len(), before, "an upload was taken that should have failed");
-    gateway.fail_uploads(0).await;
+    assert_eq!(gateway.control().items().len(), before, "an upload was taken that should have failed");
+    gateway.control().refuse_uploads(0);
     assert_uploaded(&gateway, &node.client(), process).await;
 }
 
@@ -43,7 +43,7 @@ async fn a_node_without_upload_node_uploads_nothing() {
     let node = Launch::su(folder.path()).gateway(gateway.url()).unset("UPLOAD_NODE_URL").start();
     node.client().schedule(&User::new(1).process()).await;
     node.stop();
-    assert_eq!(gateway.stats().await["uploads"], 0);
+    assert_eq!(gateway.control().asked().uploads, 0);
 }
 
 /// Waits until all of a process is at the upload node.
@@ -54,9 +54,5 @@ async fn assert_uploaded(gateway: &Gateway, client: &Client, process: Id) {
         ids.extend(edge.node.assignment.map(|assignment| assignment.id));
     }
     assert!(ids.len() > 1);
-    until("all is uploaded", async || {
-        let items = gateway.items().await;
-        ids.iter().all(|id| items.contains(id)).then_some(())
-    })
-    .await;
+    until("all is uploaded", async || gateway.has_all(&ids).then_some(())).await;
 }

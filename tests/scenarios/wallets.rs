@@ -87,11 +87,7 @@ async fn assert_followed(
     assert_eq!(found, (key_type.signature_type().owner_len() as i64, 32, 1));
     let assignments = read_history(&client, process, 100).await.into_iter();
     let ids: Vec<_> = assignments.map(|edge| edge.node.assignment.unwrap().id).collect();
-    until("the assignments are uploaded", async || {
-        let items = gateway.items().await;
-        ids.iter().all(|id| items.contains(id)).then_some(())
-    })
-    .await;
+    until("the assignments are uploaded", async || gateway.has_all(&ids).then_some(())).await;
 }
 
 /// The benchmark finds nothing wrong, and takes the right kind of signature for its floor.

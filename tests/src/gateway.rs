@@ -1,22 +1,27 @@
-//! The stand-in for an Arweave gateway and an upload node.
+//! The stand-in for an Arweave gateway and an upload node: the development gateway, on a thread of its own.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, TcpListener};
-use std::process::Command;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use ans104::Id;
+use gateway::dev::{DevControl, DevGateway, DevOptions};
 use rand::Rng;
-use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 
-use crate::client::Client;
-use crate::paths::conformance;
-use crate::program::Program;
-use crate::wait::PATIENCE;
+/// As on Arweave: the height hardly changes within a test.
+const BLOCK_EVERY: Duration = Duration::from_secs(120);
 
-/// A gateway that runs. It is killed when this is dropped.
+/// A gateway that runs. When this is dropped it ends with all its connections, and what it kept is gone.
 pub struct Gateway {
-    _program: Program,
-    client: Client,
+    control: DevControl,
     url: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Gateway {
@@ -25,9 +30,7 @@ impl Gateway {
     /// # Panics
     /// When it does not start.
     pub fn start() -> Self {
-        // Between being found free and being used, the port may be taken by somebody else.
-        let started = (0..5).find_map(|_| Self::try_start(free_port()).ok());
-        started.expect("the gateway starts on one of five free ports")
+        Self::start_on(0)
     }
 
     /// Starts one on this port.
@@ -35,20 +38,12 @@ impl Gateway {
     /// # Panics
     /// When it does not start.
     pub fn start_on(port: u16) -> Self {
-        Self::try_start(port).unwrap_or_else(|said| panic!("the gateway does not start; it said:\n{said}"))
-    }
-
-    fn try_start(port: u16) -> Result<Self, String> {
-        let mut command = Command::new("node");
-        command.arg(conformance().join("gateway.mjs")).arg(port.to_string());
-        let program = Program::start(command);
-        match program.stdout().find(PATIENCE, |line| line.starts_with("gateway on").then_some(())) {
-            Some(()) => {
-                let url = format!("http://127.0.0.1:{port}");
-                Ok(Self { _program: program, client: Client::new(&url), url })
-            }
-            None => Err(program.stderr().text()),
-        }
+        let (tell, told) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        // Tests that are themselves asynchronous wait for nothing but the thread's first words.
+        let thread = thread::spawn(move || serve(port, &tell, stopped));
+        let (addr, control) = told.recv().expect("the gateway starts");
+        Self { control, url: format!("http://{addr}"), stop: Some(stop), thread: Some(thread) }
     }
 
     /// Where it listens.
@@ -56,24 +51,38 @@ impl Gateway {
         &self.url
     }
 
-    /// The ids of all that was uploaded to it.
-    pub async fn items(&self) -> HashSet<String> {
-        self.ask("/_items").await
+    /// What it was asked, what it has, and what it shall do.
+    pub fn control(&self) -> &DevControl {
+        &self.control
     }
 
-    /// How often it was asked for what.
-    pub async fn stats(&self) -> Value {
-        self.ask("/_stats").await
+    /// Whether all items of these ids were uploaded to it.
+    pub fn has_all(&self, ids: &[String]) -> bool {
+        let items: HashSet<_> = self.control.items().iter().map(Id::to_string).collect();
+        ids.iter().all(|id| items.contains(id))
     }
+}
 
-    /// Refuses the next so many uploads with 503.
-    pub async fn fail_uploads(&self, count: u32) {
-        let _: Value = self.ask(&format!("/_fail?n={count}")).await;
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // Were it to panic, its test has failed for want of answers.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
+}
 
-    async fn ask<T: serde::de::DeserializeOwned>(&self, path: &str) -> T {
-        self.client.get(path).await.json()
-    }
+/// Runs a gateway until it is to stop; says where it is and how it is told what to do.
+fn serve(port: u16, tell: &mpsc::Sender<(SocketAddr, DevControl)>, stopped: oneshot::Receiver<()>) {
+    let store = TempDir::new().expect("the folder for temporary files can be written to");
+    let runtime = Builder::new_current_thread().enable_all().build().expect("the system has descriptors");
+    runtime.block_on(async {
+        let listen = (Ipv4Addr::LOCALHOST, port).into();
+        let options = DevOptions { listen, store: store.path().to_owned(), block_every: BLOCK_EVERY };
+        let gateway = DevGateway::start(options).await.unwrap_or_else(|error| panic!("{error}"));
+        // Nobody listens when the test has ended meanwhile.
+        let _ = tell.send((gateway.addr(), gateway.control().clone()));
+        let _ = stopped.await;
+    });
 }
 
 /// A port on which nobody listens, and which the system gives to nobody who asks for any.

@@ -24,11 +24,9 @@ pub fn workspace() -> &'static Path {
     crate_folder.parent().expect("the crate is in a folder of the workspace")
 }
 
-/// The scenario that is played against every scheduler unit, and the stand-in for a gateway.
-pub fn conformance() -> PathBuf {
-    let folder = workspace().join("../shared/conformance");
-    assert!(folder.is_dir(), "the test data is missing: there is no folder {}", folder.display());
-    folder
+/// The recording of a scenario that was played against the reference scheduler.
+pub(crate) fn conformance() -> PathBuf {
+    data("conformance")
 }
 
 /// Data of the tests themselves.
@@ -38,5 +36,5 @@ pub fn data(name: &str) -> PathBuf {
 
 /// The items that other implementations signed.
 pub fn vectors() -> PathBuf {
-    workspace().join("tests/data/vectors")
+    data("vectors")
 }
