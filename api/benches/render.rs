@@ -6,7 +6,8 @@ use std::hint::black_box;
 use ans104::{Item, SignatureType};
 use api::{Cursor, Renderer};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use log::{BodyRef, EventRef, Nonce, ProcessId, Seq};
+use log::{BodyRef, EventRef, Seq};
+use protocol::{Nonce, ProcessId};
 
 #[path = "../tests/http/samples.rs"]
 #[allow(dead_code)]

@@ -6,7 +6,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use log::{EventRef, Kind, Log, Nonce, ProcessId, ReadError, Timestamp};
+use log::{EventRef, Kind, Log, ReadError};
+use protocol::{Nonce, ProcessId, Timestamp};
 
 use crate::error::Failure;
 use crate::node::Node;

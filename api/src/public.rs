@@ -4,11 +4,12 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use ans104::Id;
-use log::{EventRef, Nonce, ProcessId};
+use log::EventRef;
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
+use protocol::{Nonce, ProcessId};
 use scheduler::{AssignOrder, Code};
 
 use crate::answer::Rendered;

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use log::{Nonce, ProcessId, Seq, Timestamp};
+use log::Seq;
 use poem::web::Data;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
@@ -12,6 +12,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 use projections::{
     DeadLetter, MissingUpload, RetryReport, Search, SearchOutcome, Searched, UploadPart, UploadsHandle,
 };
+use protocol::{Nonce, ProcessId, Timestamp};
 use scheduler::Code;
 
 use crate::admin::{Operator, projection};

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use log::{Append, Engine, LocalLog, Log, Memory, MemoryDisk, Nonce, Rocks, RocksOptions, Seq};
+use log::{Append, Engine, LocalLog, Log, Memory, MemoryDisk, Rocks, RocksOptions, Seq};
+use protocol::Nonce;
 use samples::Cord;
 use tempfile::TempDir;
 

@@ -7,12 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use protocol::{Nonce, ProcessId};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use crate::event::{Body, Event, EventRef, Head, Knot};
-use crate::ids::{Nonce, ProcessId, Seq};
+use crate::ids::Seq;
 
 /// An append-only log of events.
 ///

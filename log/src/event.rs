@@ -1,8 +1,9 @@
 //! Events: what was scheduled, as it happened.
 
 use ans104::Item;
+use protocol::{AssignmentId, HashChain, Nonce, ProcessId, Timestamp};
 
-use crate::ids::{AssignmentId, HashChain, Nonce, ProcessId, Seq, Timestamp};
+use crate::ids::Seq;
 
 /// The content hash by which pushed messages are told apart (SHA-384).
 pub type DeepHash = [u8; 48];

@@ -15,8 +15,9 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 use ans104::{Address, Id, base64url};
+use protocol::{Nonce, ProcessId};
 
-use crate::ids::{Nonce, ProcessId, Seq};
+use crate::ids::Seq;
 
 const ID_LEN: usize = 32;
 const NUMBER_LEN: usize = 8;

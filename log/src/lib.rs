@@ -36,7 +36,7 @@ pub use engine::{
 };
 pub use event::{Body, BodyRef, DeepHash, Event, EventRef, Head, Kind, Knot};
 pub use folder::{FolderContents, FolderError, FolderOwner, folder_owner, mark_folder};
-pub use ids::{AssignmentId, HashChain, MessageId, Nonce, ProcessId, Seq, Timestamp};
+pub use ids::Seq;
 pub use keys::{EventKey, Key, OwnerNumber, Table};
 pub use local::{LocalLog, OpenError, Stepper};
 pub use metrics::describe;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use protocol::{Nonce, ProcessId};
 use thiserror::Error;
 use tokio::sync::watch;
 use tracing::info;
@@ -15,7 +16,7 @@ use crate::check::{check_end, check_new};
 use crate::contract::{Append, AppendError, Identity, Log, ReadError, Receipt, StoreId, Tail, Term};
 use crate::engine::{Batch, Engine};
 use crate::event::{EventRef, Head};
-use crate::ids::{Nonce, ProcessId, Seq};
+use crate::ids::Seq;
 use crate::keys::{Key, Table};
 use crate::metrics::Metrics;
 use crate::queue::Queue;

@@ -3,10 +3,12 @@
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
+use protocol::{Nonce, ProcessId};
+
 use crate::contract::{Identity, ReadError};
 use crate::engine::{Engine, Walk};
 use crate::event::{EventRef, Head};
-use crate::ids::{Nonce, ProcessId, Seq};
+use crate::ids::Seq;
 use crate::keys::{EventKey, Key, Table, parse_process, parse_seq, printable};
 use crate::owners::{Memo, Owners};
 use crate::record::Record;

@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
+use protocol::{AssignmentId, ProcessId};
 use tokio::sync::oneshot;
 use tracing::debug;
 
 use crate::contract::{Append, AppendError, Receipt, Term};
 use crate::event::{Body, Knot};
-use crate::ids::{AssignmentId, ProcessId, Seq};
+use crate::ids::Seq;
 use crate::queue::Weigh;
 use crate::record::Draft;
 

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use ans104::{Address, Draft, Ed25519Wallet, Id, Item, SignError, SignatureType, Signer, Tag};
-use log::{Append, AssignmentId, Body, HashChain, Knot, Nonce, ProcessId, Timestamp};
+use log::{Append, Body, Knot};
+use protocol::{AssignmentId, HashChain, Nonce, ProcessId, Timestamp};
 
 /// Numbers that look random and are the same each time.
 #[derive(Clone, Debug)]

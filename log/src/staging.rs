@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use ans104::Address;
+use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 use quick_cache::unsync::Cache;
 
 use crate::contract::{AppendError, Identity, ReadError, Term};
 use crate::engine::{Batch, Engine};
 use crate::event::{Head, Knot};
-use crate::ids::{HashChain, Nonce, ProcessId, Seq, Timestamp};
+use crate::ids::Seq;
 use crate::keys::{EventKey, Key, OwnerNumber, Table, parse_owner_number};
 use crate::reader::{Reader, corrupt};
 use crate::record::LongOwner;

@@ -13,12 +13,13 @@
 use std::num::NonZeroU32;
 
 use ans104::Id;
+use protocol::{HashChain, Nonce, Timestamp};
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::contract::{Identity, StoreId, Term};
 use crate::event::{Head, Knot};
-use crate::ids::{HashChain, Nonce, Seq, Timestamp};
+use crate::ids::Seq;
 use crate::keys::{Key, OwnerNumber};
 
 /// The version of the store's format as a whole; that of events is in each record.
@@ -118,8 +119,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
     use proptest::prelude::*;
-
-    use crate::ids::ProcessId;
+    use protocol::ProcessId;
 
     use super::*;
 

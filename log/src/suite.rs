@@ -12,11 +12,12 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use protocol::{Nonce, ProcessId};
 use tempfile::TempDir;
 
 use crate::engine::{Engine, Memory, MemoryDisk, Rocks, RocksOptions};
 use crate::local::{LocalLog, Stepper};
-use crate::{Append, Event, Log, Nonce, ProcessId, Receipt, Seq};
+use crate::{Append, Event, Log, Receipt, Seq};
 
 /// Runs tests that are generic over a [`Setup`] on both engines.
 macro_rules! on_both_engines {

@@ -11,10 +11,12 @@ mod signatures;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
+use protocol::ProcessId;
+
 use crate::contract::{Log, ReadError};
 use crate::engine::{Engine, Rocks};
 use crate::event::EventRef;
-use crate::ids::{ProcessId, Seq};
+use crate::ids::Seq;
 use crate::keys::{EventKey, Key, Table, parse_process, parse_seq};
 use crate::local::LocalLog;
 use crate::reader::{Memos, Reader};

@@ -5,7 +5,8 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use log::{Append, Body, LocalLog, Log, Nonce, Notice, ProcessId, Rocks, RocksOptions, Seq, Term};
+use log::{Append, Body, LocalLog, Log, Notice, Rocks, RocksOptions, Seq, Term};
+use protocol::{Nonce, ProcessId};
 use tempfile::TempDir;
 
 /// A copy of a fixture, which `cargo run --example fixture` wrote in its time.

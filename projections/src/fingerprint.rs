@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use ans104::Id;
-use log::{EventRef, Log, ReadError, Seq, Timestamp};
+use log::{EventRef, Log, ReadError, Seq};
+use protocol::Timestamp;
 
 /// What tells an event from any other that could stand at its position; a fact has nothing of the kind.
 pub(crate) fn fingerprint(event: &EventRef<'_>) -> Option<Id> {

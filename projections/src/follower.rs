@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use log::{EventRef, Log, Seq, Timestamp};
+use log::{EventRef, Log, Seq};
+use protocol::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 

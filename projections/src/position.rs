@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use log::{Seq, Timestamp};
+use log::Seq;
+use protocol::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::watch;

@@ -3,7 +3,8 @@
 //! Whatever follows a log tells it here and in no other way, so that a position, a lag and a standing mean the same
 //! for all of them.
 
-use log::{Seq, Tail, Timestamp};
+use log::{Seq, Tail};
+use protocol::Timestamp;
 use tokio::sync::watch;
 
 use crate::metrics;

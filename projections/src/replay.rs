@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use log::{ProcessId, Seq};
+use log::Seq;
+use protocol::ProcessId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 

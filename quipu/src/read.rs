@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ans104::{Id, IdError};
 use clap::Args;
-use log::{Nonce, ProcessId};
+use protocol::{Nonce, ProcessId};
 use serde::Deserialize;
 use serde_json::Value;
 

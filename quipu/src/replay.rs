@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use log::{ProcessId, Seq};
+use log::Seq;
 use projections::{Progress, ReplayScope};
+use protocol::ProcessId;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::runtime::Builder;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
-use log::ProcessId;
+use protocol::ProcessId;
 
 use crate::client::{NodeArgs, Pair, Scheduler, runtime};
 use crate::compose::{DataArg, TagArg, signed};

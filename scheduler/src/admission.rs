@@ -4,7 +4,8 @@
 
 use ans104::{Id, Item};
 use bytes::Bytes;
-use log::{DeepHash, ProcessId};
+use log::DeepHash;
+use protocol::ProcessId;
 
 use crate::content::{Content, FROM_PROCESS};
 use crate::error::ScheduleError;

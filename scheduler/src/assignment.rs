@@ -2,7 +2,7 @@
 
 use ans104::{Draft, Id, Item, SignError, Signer, Tag};
 use aws_lc_rs::rand;
-use log::{AssignmentId, HashChain, Nonce, ProcessId, Timestamp};
+use protocol::{AssignmentId, HashChain, Nonce, ProcessId, Timestamp};
 
 /// Everything that an assignment says.
 pub(crate) struct Assignment<'a> {

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gateway::{HeightFeed, KnownHeight};
-use log::Timestamp;
+use protocol::Timestamp;
 
 /// Tells the time of day. It may jump in both directions; whoever uses it must not count on more.
 pub trait Clock: Send + Sync {

@@ -4,8 +4,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use ans104::{Id, Signer};
-use log::{Append, AppendError, Body, HashChain, Knot, Log, Nonce, Receipt, Timestamp};
+use log::{Append, AppendError, Body, Knot, Log, Receipt};
 use projections::Index;
+use protocol::{HashChain, Nonce, Timestamp};
 use tracing::error;
 
 use crate::assignment::Assignment;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use ans104::{Id, LimitError, ParseError, SignError, VerifyError};
 use gateway::GatewayError;
-use log::{AppendError, ProcessId, ReadError};
+use log::{AppendError, ReadError};
 use projections::{Behind, IndexError};
+use protocol::ProcessId;
 use thiserror::Error;
 
 /// What a client is told that it can act on; the API turns each into one HTTP status.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use ans104::Id;
-use log::{DeepHash, Log, ProcessId, Receipt, Timestamp};
+use log::{DeepHash, Log, Receipt};
 use projections::Position;
+use protocol::{ProcessId, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::desk::Desk;

@@ -4,7 +4,8 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ans104::Id;
-use log::{DeepHash, Head, Knot, ProcessId};
+use log::{DeepHash, Head, Knot};
+use protocol::ProcessId;
 
 use crate::order::Order;
 

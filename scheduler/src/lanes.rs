@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use log::ProcessId;
 use lru::LruCache;
+use protocol::ProcessId;
 
 use crate::lane::Lane;
 

@@ -5,7 +5,8 @@ use std::ops::{ControlFlow, RangeInclusive};
 
 use ans104::{Id, Tag, base64url};
 use gateway::{Gateway, Transaction};
-use log::{DeepHash, EventRef, Log, Nonce, ProcessId, ReadError};
+use log::{DeepHash, EventRef, Log, ReadError};
+use protocol::{Nonce, ProcessId};
 
 use crate::content::Content;
 use crate::error::ScheduleError;

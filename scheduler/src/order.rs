@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use ans104::Id;
 use bytes::Bytes;
-use log::{DeepHash, ProcessId};
+use log::DeepHash;
+use protocol::ProcessId;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::error::ScheduleError;

@@ -7,9 +7,8 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
-use log::{
-    Append, Body, HashChain, Knot, LocalLog, Log, Nonce, ProcessId, Receipt, Rocks, RocksOptions, Timestamp,
-};
+use log::{Append, Body, Knot, LocalLog, Log, Receipt, Rocks, RocksOptions};
+use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 
 const BATCH: usize = 500;
 const FIRST_TIME: u64 = 1_700_000_000_000;

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use log::{Log, ProcessId, Seq, Timestamp};
+use log::{Log, Seq};
 use projections::{ListOrder, ListPage, MessageFilter, ProcessFilter, Queries};
+use protocol::{ProcessId, Timestamp};
 use quipu_tests::Postgres;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;

@@ -7,7 +7,8 @@ mod owners;
 use std::io::Write;
 
 use ans104::{Id, Item, Tag, TagsError, base64url};
-use log::{BodyRef, EventRef, ProcessId};
+use log::{BodyRef, EventRef};
+use protocol::ProcessId;
 
 use owners::Owners;
 

@@ -12,10 +12,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
 use log::{
-    Append, AppendError, EventRef, Head, Identity, LocalLog, Log, Memory, MemoryDisk, Nonce, ProcessId,
-    ReadError, Receipt, Seq, Tail, Term,
+    Append, AppendError, EventRef, Head, Identity, LocalLog, Log, Memory, MemoryDisk, ReadError, Receipt,
+    Seq, Tail, Term,
 };
 use projections::{Follower, Index, IndexReplay, Jobs, Position};
+use protocol::{Nonce, ProcessId};
 use scheduler::{Heights, Parts, Scheduler, SystemClock};
 use serde_json::Value;
 use tempfile::TempDir;

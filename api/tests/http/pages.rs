@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use api::Options;
-use log::ProcessId;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use protocol::ProcessId;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

@@ -132,14 +132,14 @@ async fn the_scheduler_tells_of_itself() {
 async fn the_nodes_own_stream_is_not_public() {
     let node = TestNode::start().await;
     let fact = log::Append {
-        process: log::ProcessId::NODE,
+        process: protocol::ProcessId::NODE,
         body: log::Body::Fact(item(&Scribble::new(ans104::SignatureType::Ed25519, 1), None, b"", 1)),
         knot: None,
         imported: false,
     };
     let seq = node.node.log.enqueue(node.node.log.identity().term, vec![fact]).unwrap().await.unwrap();
     node.indexed.clone().applied(seq).await.unwrap();
-    let own = log::ProcessId::NODE;
+    let own = protocol::ProcessId::NODE;
     for path in [
         format!("/{own}"),
         format!("/{own}/latest"),

@@ -2,10 +2,11 @@
 
 use ans104::{Draft, Id, Item, SignatureType, Tag};
 use api::{Cursor, Renderer};
-use log::{BodyRef, EventRef, Nonce, ProcessId, Seq};
+use log::{BodyRef, EventRef, Seq};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use protocol::{Nonce, ProcessId};
 use serde_json::{Value, json};
 
 use crate::plain;

@@ -1,7 +1,8 @@
 //! Items that look like real ones and cost nothing to sign: whether a signature is right is none of the API's business.
 
 use ans104::{Address, Draft, Id, Item, SignError, SignatureType, Signer, Tag};
-use log::{Append, Body, HashChain, Knot, Nonce, ProcessId, Timestamp};
+use log::{Append, Body, Knot};
+use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 
 /// Signs anything with bytes that only look like a signature.
 pub struct Scribble {

@@ -16,7 +16,7 @@ use crate::samples::{History, noise};
 const MESSAGES: u64 = 2_000;
 const TEXT: usize = 20_000;
 
-async fn long_process(node: &TestNode) -> log::ProcessId {
+async fn long_process(node: &TestNode) -> protocol::ProcessId {
     let mut history = History::spawn(1, Some(1_000));
     let text: String = noise(1, TEXT).iter().map(|byte| char::from(b'a' + byte % 26)).collect();
     for nonce in 1..=MESSAGES {
@@ -28,7 +28,7 @@ async fn long_process(node: &TestNode) -> log::ProcessId {
 }
 
 /// A client with a small window, which has asked for the whole schedule.
-async fn asked(address: SocketAddr, process: log::ProcessId) -> TcpStream {
+async fn asked(address: SocketAddr, process: protocol::ProcessId) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
     let mut client = socket.connect(address).await.unwrap();

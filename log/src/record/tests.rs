@@ -2,8 +2,8 @@
 
 use ans104::Id;
 use proptest::prelude::*;
+use protocol::{Nonce, ProcessId};
 
-use crate::ids::{Nonce, ProcessId};
 use crate::samples::Noise;
 
 use super::*;

@@ -1,7 +1,9 @@
 //! No fork: what may come next, and what may not.
 
+use protocol::{Nonce, ProcessId};
+
 use crate::samples::{Cord, fact};
-use crate::{Append, AppendError, Body, Knot, Log, Nonce, ProcessId, Seq, Term};
+use crate::{Append, AppendError, Body, Knot, Log, Seq, Term};
 
 use super::{Setup, all, append, enqueue, events, on_both_engines};
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::thread;
 
+use protocol::ProcessId;
+
 use crate::samples::{Cord, fact};
 use crate::{AppendError, Event, Log, Seq};
 
@@ -128,10 +130,10 @@ fn enqueuers_on_many_threads_give_one_order(setup: &mut impl Setup) {
 fn facts_are_numbered_by_the_log(setup: &mut impl Setup) {
     let log = setup.log();
     append(&log, vec![fact("one"), fact("two")]);
-    let first = log.head(crate::ProcessId::NODE).unwrap().unwrap();
+    let first = log.head(ProcessId::NODE).unwrap().unwrap();
     append(&log, vec![fact("three")]);
-    let second = log.head(crate::ProcessId::NODE).unwrap().unwrap();
-    let nonces: Vec<_> = range(&log, crate::ProcessId::NODE).iter().map(|e| e.nonce.unwrap().get()).collect();
+    let second = log.head(ProcessId::NODE).unwrap().unwrap();
+    let nonces: Vec<_> = range(&log, ProcessId::NODE).iter().map(|e| e.nonce.unwrap().get()).collect();
     assert_eq!(nonces, [0, 1, 2]);
     // The stream has a fingerprint as well.
     let (first, second) = (first.last.unwrap(), second.last.unwrap());

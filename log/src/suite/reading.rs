@@ -2,10 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use protocol::{Nonce, ProcessId};
+
 use crate::engine::{Batch, Engine};
 use crate::keys::{EventKey, Key, Table};
 use crate::samples::{Cord, fact};
-use crate::{Log, Nonce, ProcessId, ReadError, Seq};
+use crate::{Log, ReadError, Seq};
 
 use super::{Setup, all, append, enqueue, events, on_both_engines, range, scan};
 

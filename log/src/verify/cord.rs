@@ -3,9 +3,10 @@
 use std::str::FromStr;
 
 use ans104::{Id, Item, base64url};
+use protocol::{AssignmentId, HashChain, Nonce, ProcessId, Timestamp};
 
 use crate::event::{BodyRef, EventRef, Head, Knot};
-use crate::ids::{AssignmentId, HashChain, Nonce, ProcessId, Seq, Timestamp};
+use crate::ids::Seq;
 
 /// What is known of a process up to some event.
 pub(super) struct Cord {

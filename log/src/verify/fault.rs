@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::ids::{ProcessId, Seq};
+use protocol::ProcessId;
+
+use crate::ids::Seq;
 use crate::keys::EventKey;
 
 /// Something is not as it should be.

@@ -1,9 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use ans104::Id;
+use protocol::{HashChain, Nonce, Timestamp};
 
 use crate::engine::{Batch, Memory};
-use crate::ids::{HashChain, Nonce, Timestamp};
 use crate::record::Draft;
 use crate::samples::{Cord, Noise, fact};
 use crate::suite::{OnMemory, Setup, append};

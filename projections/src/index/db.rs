@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ans104::Id;
-use log::ProcessId;
+use protocol::ProcessId;
 use quick_cache::sync::Cache;
 use rocksdb::{DB, DBCompressionType, ErrorKind, Options};
 use tracing::warn;

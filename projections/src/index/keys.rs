@@ -14,7 +14,8 @@
 //! All numbers are big-endian. A place is the nonce(8), or nothing for a process without an assignment.
 
 use ans104::Id;
-use log::{DeepHash, Nonce, ProcessId, Timestamp};
+use log::DeepHash;
+use protocol::{Nonce, ProcessId, Timestamp};
 
 /// A process's number in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

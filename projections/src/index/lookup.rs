@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ans104::Id;
-use log::{DeepHash, Log, Nonce, ProcessId, Timestamp};
+use log::{DeepHash, Log};
+use protocol::{Nonce, ProcessId, Timestamp};
 use rocksdb::{Direction, IteratorMode, ReadOptions};
 use tracing::warn;
 

@@ -6,7 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use log::{EventRef, Kind, Log, Nonce, ProcessId, Seq};
+use log::{EventRef, Kind, Log, Seq};
+use protocol::{Nonce, ProcessId};
 use rocksdb::{WriteBatch, WriteOptions};
 use tokio::sync::Notify;
 

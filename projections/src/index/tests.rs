@@ -8,11 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
-use log::{
-    Append, Body, HashChain, Identity, Knot, LocalLog, Log, Memory, MemoryDisk, Nonce, ProcessId, StoreId,
-    Term, Timestamp,
-};
+use log::{Append, Body, Identity, Knot, LocalLog, Log, Memory, MemoryDisk, StoreId, Term};
 use proptest::prelude::*;
+use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 use tempfile::TempDir;
 
 use super::{Index, IndexPlace};

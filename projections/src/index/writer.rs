@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ans104::Id;
-use log::{EventRef, Kind, Log, ProcessId, Seq, StoreId};
+use log::{EventRef, Kind, Log, Seq, StoreId};
+use protocol::ProcessId;
 use rocksdb::{DB, Direction, IteratorMode, WriteBatch, WriteOptions};
 
 use super::NAME;

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{EventRef, Log, Nonce, Seq, StoreId};
+use log::{EventRef, Log, Seq, StoreId};
+use protocol::Nonce;
 use sqlx::{Connection, PgConnection};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};

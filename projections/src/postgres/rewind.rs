@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use log::{Log, Nonce, ProcessId, Seq};
+use log::{Log, Seq};
+use protocol::{Nonce, ProcessId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, query_as};
 use tracing::warn;
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ans104::Item;
-use log::{EventRef, Kind, ProcessId, StoreId};
+use log::{EventRef, Kind, StoreId};
+use protocol::ProcessId;
 use serde::Serialize;
 
 use super::HOUR_MS;

@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use ans104::Id;
-use log::{Log, Nonce, ProcessId, ReadError};
+use log::{Log, ReadError};
+use protocol::{Nonce, ProcessId};
 use tokio::time::timeout;
 
 use super::blocking::blocking;

@@ -2,7 +2,8 @@
 
 use ans104::Id;
 use bytes::Bytes;
-use log::{EventRef, Nonce, ProcessId, Seq, Timestamp};
+use log::{EventRef, Seq};
+use protocol::{Nonce, ProcessId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Which data item of an event. They are sent in this order.

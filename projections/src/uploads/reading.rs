@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use ans104::Id;
-use log::{Log, ProcessId, Seq, Timestamp};
+use log::{Log, Seq};
+use protocol::{ProcessId, Timestamp};
 
 use super::piece::UploadJob;
 use super::store::UploadStore;

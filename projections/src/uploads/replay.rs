@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use log::{Nonce, ProcessId, Seq};
+use log::Seq;
+use protocol::{Nonce, ProcessId};
 use tokio::time::{sleep, timeout};
 
 use super::NAME;

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use log::{Log, Seq, Timestamp};
+use log::{Log, Seq};
+use protocol::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 

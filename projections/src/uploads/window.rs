@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use ans104::Id;
-use log::{Seq, Timestamp};
+use log::Seq;
+use protocol::Timestamp;
 
 use super::store::CHECKPOINT_EVERY;
 

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ans104::Id;
-use log::ProcessId;
+use protocol::ProcessId;
 
 use super::BenchError;
 use super::check::Expected;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use log::ProcessId;
+use protocol::ProcessId;
 
 use crate::client::{NodeArgs, Scheduler};
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use indicatif::ProgressBar;
-use log::{MessageId, ProcessId};
+use protocol::{MessageId, ProcessId};
 use tokio::runtime::Builder;
 
 use crate::client::{ClientError, Edge, Page, Range, Scheduler};

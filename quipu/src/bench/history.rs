@@ -6,7 +6,7 @@ use std::fmt;
 
 use ans104::Id;
 use bytes::Bytes;
-use log::{AssignmentId, HashChain, MessageId, Nonce, ProcessId, Timestamp};
+use protocol::{AssignmentId, HashChain, MessageId, Nonce, ProcessId, Timestamp};
 use serde::{Serialize, Serializer};
 
 use crate::client::{Edge, ItemJson};

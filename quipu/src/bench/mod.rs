@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 use ans104::{ParseError, SignError, WalletError};
 use bytes::Bytes;
-use log::MessageId;
+use protocol::MessageId;
 
 use crate::client::{Scheduler, runtime};
 use crate::failure::Failure;
@@ -180,7 +180,7 @@ impl BenchArgs {
 }
 
 /// Where each process must stand: the process itself is nonce 0.
-fn newest_nonces(workload: &Workload, posted: &Posted) -> Vec<(log::ProcessId, u64)> {
+fn newest_nonces(workload: &Workload, posted: &Posted) -> Vec<(protocol::ProcessId, u64)> {
     let mut newest: Vec<_> = workload.processes.iter().map(|process| (process.id.into(), 0)).collect();
     for message in posted.acknowledged(workload) {
         if let Some((_, nonce)) = newest.get_mut(message.process) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use hdrhistogram::Histogram;
-use log::{Nonce, ProcessId};
+use protocol::{Nonce, ProcessId};
 
 use crate::client::{ClientError, Range, Scheduler};
 use crate::failure::Failure;

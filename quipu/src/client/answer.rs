@@ -1,6 +1,6 @@
 //! What a scheduler answers, as it is on the wire.
 
-use log::Nonce;
+use protocol::Nonce;
 use serde::{Deserialize, Serialize};
 
 /// What a scheduler says of itself.

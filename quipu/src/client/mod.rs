@@ -9,7 +9,7 @@ use std::time::Duration;
 use ans104::Id;
 use bytes::Bytes;
 use clap::Args;
-use log::{Nonce, ProcessId};
+use protocol::{Nonce, ProcessId};
 use reqwest::{RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Runtime};

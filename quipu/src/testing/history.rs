@@ -1,7 +1,7 @@
 //! Histories as a scheduler writes them.
 
 use ans104::{Draft, Ed25519Wallet, Item, Tag, base64url};
-use log::{AssignmentId, HashChain, ProcessId};
+use protocol::{AssignmentId, HashChain, ProcessId};
 
 use crate::client::{Edge, ItemJson, Owner, Pair, TagJson};
 

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
 use bytes::Bytes;
-use log::ProcessId;
+use protocol::ProcessId;
 
 /// How many processes there are, and how many messages may be sent to each.
 pub(super) const PROCESSES: usize = 3;

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use ans104::Id;
-use log::{AssignmentId, DeepHash, EventRef, HashChain, Log, Nonce, ProcessId, Seq, Timestamp};
+use log::{DeepHash, EventRef, Log, Seq};
+use protocol::{AssignmentId, HashChain, Nonce, ProcessId, Timestamp};
 
 use crate::scheduler::Scheduled;
 

@@ -12,8 +12,9 @@ use ans104::{Ed25519Wallet, Id};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
-use log::{LocalLog, Log, Memory, MemoryDisk, Stepper, Timestamp};
+use log::{LocalLog, Log, Memory, MemoryDisk, Stepper};
 use projections::{Follower, Index, IndexWriter};
+use protocol::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ans104::Id;
-use log::{FailHow, MemoryDisk, ProcessId};
+use log::{FailHow, MemoryDisk};
+use protocol::ProcessId;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;

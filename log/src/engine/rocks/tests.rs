@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use protocol::Nonce;
 use tempfile::TempDir;
 
 use crate::samples::{Cord, fact};
@@ -83,7 +84,7 @@ fn read_store(files: &Files, expected: &[Event]) -> Found {
     for process in expected.iter().map(|event| event.process) {
         let expected: Vec<_> = expected.iter().filter(|event| event.process == process).cloned().collect();
         let mut events = Vec::new();
-        let all = crate::Nonce::ZERO..=crate::Nonce::MAX;
+        let all = Nonce::ZERO..=Nonce::MAX;
         let ranged = log.range(process, true, all, &mut |event| {
             events.push(event.to_owned());
             ControlFlow::Continue(())

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use log::{Log, ProcessId, Seq};
+use log::{Log, Seq};
+use protocol::ProcessId;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -65,7 +66,7 @@ fn history(messages: u64) -> (History, Vec<ProcessId>) {
 }
 
 /// Takes an id away, as damage would.
-fn forget(index: &Index, (process, id, _): (ProcessId, ans104::Id, Option<log::Nonce>)) {
+fn forget(index: &Index, (process, id, _): (ProcessId, ans104::Id, Option<protocol::Nonce>)) {
     let db = index.shared.db();
     let number = db.number(process).unwrap().unwrap();
     let mut options = rocksdb::WriteOptions::default();

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use log::{Nonce, Seq};
+use log::Seq;
+use protocol::Nonce;
 
 use super::ANY;
 use super::scene::{Answer, History, Running, Scene};

@@ -8,9 +8,8 @@ use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway::{GatewayError, UploadError};
-use log::{
-    Append, Body, HashChain, Knot, LocalLog, Log, Memory, MemoryDisk, Nonce, ProcessId, Seq, Timestamp,
-};
+use log::{Append, Body, Knot, LocalLog, Log, Memory, MemoryDisk, Seq};
+use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
