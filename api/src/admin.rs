@@ -9,7 +9,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, OpenApi};
-use scheduler::Code;
+use protocol::Code;
 
 use crate::error::Failure;
 use crate::model;

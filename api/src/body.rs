@@ -10,7 +10,7 @@ use poem::{Body, Request, RequestBody};
 use poem_openapi::payload::{Binary, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaRequest};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
-use scheduler::Code;
+use protocol::Code;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::Failure;

@@ -1,7 +1,7 @@
 //! What a client is told when something is refused or went wrong: always JSON, `{"error", "code"}`.
 //!
-//! The HTTP status of every code is decided in [`of`] and nowhere else. Answers that no code of the protocol was made
-//! for (a wrong method, a missing token) keep their own status and take the nearest code.
+//! [`Code`] decides the HTTP status. Answers that no code of the protocol was made for (a wrong method, a missing token)
+//! keep their own status and take the nearest code.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use poem::error::ResponseError;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use projections::{IndexError, JobError, ProjectionError};
-use scheduler::{Code, ScheduleError};
+use protocol::Code;
+use scheduler::ScheduleError;
 use tracing::error;
 
 /// Why a call was not answered.
@@ -22,30 +23,11 @@ pub(crate) struct Failure {
     text: String,
 }
 
-/// The status of a code; its name is [`Code::as_str`].
-pub(crate) fn status_of(code: Code) -> StatusCode {
-    match code {
-        Code::MalformedItem
-        | Code::InvalidSignature
-        | Code::MissingTag
-        | Code::InvalidTag
-        | Code::UnknownProcess
-        | Code::InvalidParameter
-        | Code::NotConfirmed => StatusCode::BAD_REQUEST,
-        Code::Forbidden => StatusCode::FORBIDDEN,
-        Code::NotFound => StatusCode::NOT_FOUND,
-        Code::DuplicateMessage => StatusCode::CONFLICT,
-        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::GatewayError => StatusCode::BAD_GATEWAY,
-        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-    }
-}
-
 impl Failure {
     /// A failure of this code, with the status that goes with it.
     pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { status: status_of(code), code: code.as_str(), text: text.into() }
+        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, code: code.as_str(), text: text.into() }
     }
 
     /// Something that was asked for is not here.

@@ -8,7 +8,7 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 use projections::{JobState as State, Jobs, ReplayScope};
-use scheduler::Code;
+use protocol::Code;
 
 use crate::admin::{Operator, projection};
 use crate::error::Failure;

@@ -9,8 +9,8 @@ use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
-use protocol::{Nonce, ProcessId};
-use scheduler::{AssignOrder, Code};
+use protocol::{Code, Nonce, ProcessId};
+use scheduler::AssignOrder;
 
 use crate::answer::Rendered;
 use crate::body::ItemBody;

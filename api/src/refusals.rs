@@ -103,10 +103,9 @@ fn documented(status: u16, description: &'static str) -> MetaResponse {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-    use scheduler::Code;
+    use protocol::Code;
 
     use super::*;
-    use crate::error::status_of;
 
     #[test]
     fn every_code_is_documented_under_its_status() {
@@ -128,8 +127,8 @@ mod tests {
             GatewayError,
             Internal,
         ] {
-            let (status, name) = (status_of(code), code.as_str());
-            let answer = documented.iter().find(|answer| answer.status == Some(status.as_u16())).unwrap();
+            let (status, name) = (code.status(), code.as_str());
+            let answer = documented.iter().find(|answer| answer.status == Some(status)).unwrap();
             assert!(answer.description.contains(&format!("`{name}`")), "{name} is not under {status}");
         }
     }

@@ -12,8 +12,7 @@ use poem_openapi::{Enum, Object, OpenApi};
 use projections::{
     DeadLetter, MissingUpload, RetryReport, Search, SearchOutcome, Searched, UploadPart, UploadsHandle,
 };
-use protocol::{Nonce, ProcessId, Timestamp};
-use scheduler::Code;
+use protocol::{Code, Nonce, ProcessId, Timestamp};
 
 use crate::admin::{Operator, projection};
 use crate::error::Failure;

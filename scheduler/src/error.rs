@@ -6,50 +6,8 @@ use ans104::{Id, LimitError, ParseError, SignError, VerifyError};
 use gateway::GatewayError;
 use log::{AppendError, ReadError};
 use projections::{Behind, IndexError};
-use protocol::ProcessId;
+use protocol::{Code, ProcessId};
 use thiserror::Error;
-
-/// What a client is told that it can act on; the API turns each into one HTTP status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are those of the protocol")]
-pub enum Code {
-    MalformedItem,
-    InvalidSignature,
-    MissingTag,
-    InvalidTag,
-    UnknownProcess,
-    DuplicateMessage,
-    InvalidParameter,
-    NotFound,
-    TooLarge,
-    Forbidden,
-    NotConfirmed,
-    Unavailable,
-    GatewayError,
-    Internal,
-}
-
-impl Code {
-    /// The code as the protocol spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MalformedItem => "malformed_item",
-            Self::InvalidSignature => "invalid_signature",
-            Self::MissingTag => "missing_tag",
-            Self::InvalidTag => "invalid_tag",
-            Self::UnknownProcess => "unknown_process",
-            Self::DuplicateMessage => "duplicate_message",
-            Self::InvalidParameter => "invalid_parameter",
-            Self::NotFound => "not_found",
-            Self::TooLarge => "too_large",
-            Self::Forbidden => "forbidden",
-            Self::NotConfirmed => "not_confirmed",
-            Self::Unavailable => "unavailable",
-            Self::GatewayError => "gateway_error",
-            Self::Internal => "internal",
-        }
-    }
-}
 
 /// Why something was not scheduled. None of these took a nonce, save [`ScheduleError::Behind`], which says so.
 #[derive(Debug, Error)]

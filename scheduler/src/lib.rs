@@ -25,7 +25,7 @@ mod metrics;
 mod simulation;
 
 pub use clock::{Clock, Heights, SystemClock};
-pub use error::{Code, ScheduleError};
+pub use error::ScheduleError;
 pub use metrics::describe;
 pub use options::Options;
 pub use scheduler::{AssignOrder, Parts, Scheduled, Scheduler};

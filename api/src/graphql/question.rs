@@ -8,7 +8,7 @@ use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::{Any, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Object};
-use scheduler::Code;
+use protocol::Code;
 use serde_json::Value;
 
 use crate::body::ItemBody;

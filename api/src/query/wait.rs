@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use log::Seq;
 use projections::{Queries, QueryError};
-use scheduler::Code;
+use protocol::Code;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::Failure;
