@@ -9,6 +9,7 @@ PROFILE := --release
 # What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, and Postgres, of which the tests
 # start servers of their own.
 PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev util-linux curl postgresql
+FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run
 NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 
 .PHONY: run test build lint setup openapi fuzz
@@ -36,7 +37,8 @@ openapi: setup
 
 # Fuzzes each parser for a minute; needs cargo-fuzz.
 fuzz:
-	cd ans104 && for target in item tags bundle wallet; do RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=60 || exit 1; done
+	cd ans104 && for target in item tags bundle wallet; do $(FUZZ) $$target -- -max_total_time=60 || exit 1; done
+	cd protocol && $(FUZZ) reading -- -max_total_time=60
 
 setup:
 	@sh .ci/packages $(PACKAGES)

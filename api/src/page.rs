@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use log::{EventRef, Kind, Log, ReadError};
-use protocol::{Nonce, ProcessId, Timestamp};
+use protocol::{AssignmentTags, Nonce, ProcessId, Timestamp};
 
 use crate::error::Failure;
 use crate::node::Node;
@@ -196,7 +196,8 @@ fn spawned_at_zero(log: &dyn Log, process: ProcessId) -> Result<bool, ReadError>
 }
 
 fn time_of<'a>(event: &EventRef<'a>) -> &'a str {
-    event.assignment().and_then(|assignment| assignment.tag("Timestamp")).unwrap_or_default()
+    let text = event.assignment().and_then(|assignment| AssignmentTags::of(&assignment).timestamp_text());
+    text.unwrap_or_default()
 }
 
 /// An event that has the right checksum and still cannot be shown.

@@ -319,8 +319,7 @@ fn spawned_since(node: &Node, process: ProcessId, since: u64) -> Result<bool, Fa
     let mut found = false;
     // Of no nonces, so that only the spawn is left.
     node.log.range(process, true, Nonce::MAX..=Nonce::ZERO, &mut |event| {
-        let time = event.assignment().and_then(|assignment| assignment.tag("Timestamp")?.parse::<u64>().ok());
-        found = event.nonce.is_none() && time.is_none_or(|time| time >= since);
+        found = event.nonce.is_none() && event.timestamp().is_none_or(|time| time.get() >= since);
         ControlFlow::Break(())
     })?;
     Ok(found)

@@ -1,7 +1,7 @@
 //! Events: what was scheduled, as it happened.
 
 use ans104::Item;
-use protocol::{AssignmentId, HashChain, Nonce, ProcessId, Timestamp};
+use protocol::{AssignmentId, AssignmentTags, HashChain, Nonce, ProcessId, Timestamp};
 
 use crate::ids::Seq;
 
@@ -138,6 +138,11 @@ impl<'a> EventRef<'a> {
             BodyRef::Scheduled { assignment, .. } | BodyRef::Assigned { assignment, .. } => Some(assignment),
             BodyRef::Fact(_) => None,
         }
+    }
+
+    /// When it was scheduled, as its assignment says.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        AssignmentTags::of(&self.assignment()?).timestamp()
     }
 
     /// The content hash, when one was computed.

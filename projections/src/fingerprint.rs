@@ -1,10 +1,9 @@
-//! The fingerprint of an event, by which a projection finds that the log has another history than it has; and its time.
+//! The fingerprint of an event, by which a projection finds that the log has another history than it has.
 
 use std::ops::ControlFlow;
 
 use ans104::Id;
 use log::{EventRef, Log, ReadError, Seq};
-use protocol::Timestamp;
 
 /// What tells an event from any other that could stand at its position; a fact has nothing of the kind.
 pub(crate) fn fingerprint(event: &EventRef<'_>) -> Option<Id> {
@@ -24,10 +23,4 @@ pub(crate) fn fingerprint_at(log: &dyn Log, position: Seq) -> Result<Option<Opti
 /// The fingerprint as cursors keep it.
 pub(crate) fn fingerprint_text(fingerprint: Option<Id>) -> String {
     fingerprint.map_or_else(String::new, |id| id.to_string())
-}
-
-/// When an event was scheduled, as its assignment says.
-pub(crate) fn time_of(event: &EventRef<'_>) -> Option<Timestamp> {
-    let text = event.assignment()?.tag("Timestamp")?;
-    text.parse().ok().map(Timestamp::new)
 }

@@ -13,7 +13,6 @@ use protocol::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
-use crate::fingerprint::time_of;
 use crate::metrics;
 use crate::position::{Position, behind};
 use crate::projection::{BatchLimit, Projection, ProjectionError};
@@ -164,7 +163,7 @@ impl FollowedBatch {
 
     fn take(&mut self, projection: &mut impl Projection, event: &EventRef<'_>) -> ControlFlow<()> {
         if self.events == 0 {
-            self.first_time = time_of(event);
+            self.first_time = event.timestamp();
         }
         if let Err(error) = projection.stage(event) {
             self.error = Some(error);
@@ -174,7 +173,7 @@ impl FollowedBatch {
         self.bytes += event.item().map_or(0, |item| item.data().len()) + BYTES_BESIDE_DATA;
         self.last = Some(event.seq);
         if self.events >= self.limit.events || self.bytes >= self.limit.bytes {
-            self.last_time = time_of(event);
+            self.last_time = event.timestamp();
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())

@@ -172,6 +172,14 @@ impl HashChain {
     }
 }
 
+impl FromStr for HashChain {
+    type Err = <Id as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(|bytes: Id| Self(*bytes.as_bytes()))
+    }
+}
+
 impl fmt::Display for HashChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&ans104::base64url::encode(&self.0))

@@ -1,7 +1,14 @@
-//! What the ao data protocol says of data items, for every room that speaks it.
+//! What the ao data protocol says, for every room that speaks it: the ids of the field, the tags of items, what clients
+//! post and what schedulers sign, and the codes by which something is refused.
 
-mod code;
 mod ids;
+pub mod tags;
+pub mod values;
+mod submission;
+mod assignment;
+mod code;
 
+pub use assignment::{Assignment, AssignmentTags, excludes};
 pub use code::Code;
 pub use ids::{AssignmentId, HashChain, MessageId, Nonce, ProcessId, Timestamp};
+pub use submission::{Submission, SubmissionError};

@@ -7,9 +7,7 @@ use std::str::FromStr;
 use std::{fs, iter};
 
 use ans104::{Draft, Id, SignError, Signer, Tag, base64url};
-
-/// The version of the protocol that the items are written in.
-const VARIANT: &str = "ao.TN.1";
+use protocol::{tags, values};
 
 /// Why an item cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -110,9 +108,9 @@ pub fn signed(
     data: &[u8],
 ) -> Result<Vec<u8>, ComposeError> {
     let given = |name: &str| user.iter().any(|tag| tag.name == name);
-    let tags: Vec<Tag<'_>> = iter::once(&("Data-Protocol", "ao"))
+    let tags: Vec<Tag<'_>> = iter::once(&(tags::DATA_PROTOCOL, values::AO))
         .chain(own)
-        .chain(iter::once(&("Variant", VARIANT)))
+        .chain(iter::once(&(tags::VARIANT, values::AO_TN_1)))
         .filter(|(name, _)| !given(name))
         .map(|(name, value)| Tag::new(name, value))
         .chain(user.iter().map(|tag| Tag::new(&tag.name, &tag.value)))

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use ans104::{Id, IdError};
 use clap::Args;
-use protocol::{Nonce, ProcessId};
+use protocol::{Nonce, ProcessId, tags};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client::{ClientError, Edge, NodeArgs, Page, Pair, Range, Scheduler, runtime};
+use crate::client::{ClientError, Edge, ItemJson, NodeArgs, Page, Pair, Range, Scheduler, runtime};
 use crate::failure::Failure;
 use crate::output::{excerpt, time};
 
@@ -159,14 +159,14 @@ fn data(pair: &Pair) -> &str {
 
 /// The message in one line; `-` stands for what is absent.
 fn line(pair: &Pair) -> String {
-    let assigned = |name| pair.assignment.as_ref().and_then(|assignment| assignment.tag(name));
-    let nonce = assigned("Nonce").unwrap_or("-");
-    let at = assigned("Timestamp").and_then(|ms| ms.parse().ok()).map_or_else(|| "-".to_owned(), time);
+    let says = pair.assignment.as_ref().map(ItemJson::assignment_tags).unwrap_or_default();
+    let nonce = says.nonce().map_or_else(|| "-".to_owned(), |nonce| nonce.to_string());
+    let at = says.timestamp().map_or_else(|| "-".to_owned(), |at| time(at.get()));
     let Some(message) = &pair.message else {
-        let id = assigned("Message").unwrap_or("-");
+        let id = says.message_text().unwrap_or("-");
         return format!("{nonce:>6}  {at:24}  {id:43}  {:43}  on chain", "-");
     };
-    let action = message.tag("Action").or_else(|| message.tag("Type")).unwrap_or("-");
+    let action = message.tag("Action").or_else(|| message.tag(tags::TYPE)).unwrap_or("-");
     let action = excerpt(action, EXCERPT_CHARS);
     let start = excerpt(data(pair), EXCERPT_CHARS);
     let line =

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
-use protocol::ProcessId;
+use protocol::{Nonce, ProcessId, tags, values};
 
 use crate::client::{NodeArgs, Pair, Scheduler, runtime};
 use crate::compose::{DataArg, TagArg, signed};
@@ -51,7 +51,7 @@ impl SendArgs {
         let wallet = self.sign.load()?;
         let data = self.data.read()?;
         let scheduler = Scheduler::new(&self.node.url)?;
-        let mut own = vec![("Type", "Message")];
+        let mut own = vec![(tags::TYPE, values::MESSAGE)];
         own.extend(self.action.as_deref().map(|action| ("Action", action)));
         let item = signed(&wallet, Some(self.process.id()), &own, &self.tag, &data)?;
 
@@ -62,7 +62,7 @@ impl SendArgs {
             accepted.id.parse().ok().and_then(|id| {
                 runtime.block_on(scheduler.message::<Pair>(self.process, id)).ok()?.assignment
             });
-        let nonce = told.and_then(|assignment| assignment.tag("Nonce")?.parse::<u64>().ok());
+        let nonce = told.and_then(|assignment| assignment.assignment_tags().nonce()).map(Nonce::get);
         if self.json {
             let (id, timestamp) = (&accepted.id, accepted.timestamp);
             return Ok(writeln!(

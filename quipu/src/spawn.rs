@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use ans104::{Address, Id, IdError};
 use clap::Args;
+use protocol::{tags, values};
 
 use crate::client::{NodeArgs, Scheduler, runtime};
 use crate::compose::{DataArg, TagArg, signed};
@@ -56,7 +57,7 @@ impl FromStr for OnBoot {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        if text == "Data" { Ok(Self::Data) } else { text.parse().map(Self::Transaction) }
+        if text == values::BOOT_DATA { Ok(Self::Data) } else { text.parse().map(Self::Transaction) }
     }
 }
 
@@ -75,12 +76,16 @@ impl SpawnArgs {
                 None => scheduler.info().await?.address,
             };
             let module = self.module.to_string();
-            let mut own = vec![("Type", "Process"), ("Module", module.as_str()), ("Scheduler", &address)];
+            let mut own = vec![
+                (tags::TYPE, values::PROCESS),
+                (tags::MODULE, module.as_str()),
+                (tags::SCHEDULER, &address),
+            ];
             let boot = self.on_boot.as_ref().map(|boot| match boot {
-                OnBoot::Data => "Data".to_owned(),
+                OnBoot::Data => values::BOOT_DATA.to_owned(),
                 OnBoot::Transaction(id) => id.to_string(),
             });
-            own.extend(boot.as_deref().map(|boot| ("On-Boot", boot)));
+            own.extend(boot.as_deref().map(|boot| (tags::ON_BOOT, boot)));
             let item = signed(&wallet, None, &own, &self.tag, &data)?;
             Ok::<_, Failure>(scheduler.post(item.into()).await?)
         })?;

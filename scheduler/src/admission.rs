@@ -5,9 +5,9 @@
 use ans104::{Id, Item};
 use bytes::Bytes;
 use log::DeepHash;
-use protocol::ProcessId;
+use protocol::{ProcessId, Submission, tags, values};
 
-use crate::content::{Content, FROM_PROCESS};
+use crate::content::Content;
 use crate::error::ScheduleError;
 use crate::order::Intake;
 
@@ -32,30 +32,25 @@ impl Rules<'_> {
     pub(crate) fn admit(&self, bytes: Bytes) -> Result<Admitted, ScheduleError> {
         let item = Item::parse(&bytes)?;
         let id = item.id();
-        let kind = first_of(&item, ["Type", "type"]).ok_or_else(|| missing("Type", EVERY_ITEM))?;
-        first_of(&item, ["Data-Protocol", "data-protocol"])
-            .ok_or_else(|| missing("Data-Protocol", EVERY_ITEM))?;
+        let submission = Submission::of(&item)?;
         refuse_links(&item)?;
         item.check_limits()?;
-        let (process, boots_from) = match kind {
-            "Process" => (ProcessId::from(id), check_process(&item)?),
-            "Message" => (self.check_target(&item)?, None),
-            other => return Err(invalid("Type", format!("expected Process or Message, not {other:?}"))),
+        let boots_from = match submission {
+            Submission::Process(_) => check_process(&item)?,
+            Submission::Message(process) => self.check_known(process).map(|()| None)?,
         };
         item.verify().map_err(|reason| ScheduleError::InvalidSignature { id, reason })?;
         let deep_hash = self.content_hash(&item);
-        let intake = match kind {
-            "Process" => Intake::Spawn { item: bytes },
-            _ => Intake::Message { id, item: bytes, deep_hash },
+        let intake = match submission {
+            Submission::Process(_) => Intake::Spawn { item: bytes },
+            Submission::Message(_) => Intake::Message { id, item: bytes, deep_hash },
         };
-        Ok(Admitted { process, intake, boots_from })
+        Ok(Admitted { process: submission.process(), intake, boots_from })
     }
 
-    fn check_target(&self, item: &Item<'_>) -> Result<ProcessId, ScheduleError> {
-        let target = item.target().ok_or(ScheduleError::NoTarget)?;
-        let process = ProcessId::from(Id::from_bytes(*target));
+    fn check_known(&self, process: ProcessId) -> Result<(), ScheduleError> {
         match (self.is_known)(process)? {
-            true => Ok(process),
+            true => Ok(()),
             false => Err(ScheduleError::UnknownProcess(process)),
         }
     }
@@ -65,7 +60,7 @@ impl Rules<'_> {
         if !self.deep_hash_checks {
             return None;
         }
-        item.tag(FROM_PROCESS)?;
+        item.tag(tags::FROM_PROCESS)?;
         let content = Content {
             target: item.target().map_or(&[], |target| target),
             anchor: item.anchor().map_or(&[], |anchor| anchor),
@@ -76,39 +71,28 @@ impl Rules<'_> {
     }
 }
 
-const EVERY_ITEM: &str = "every process and every message has one";
-
 fn check_process(item: &Item<'_>) -> Result<Option<Id>, ScheduleError> {
-    for name in ["Module", "Scheduler"] {
-        item.tag(name).ok_or_else(|| missing(name, "every process names its module and its scheduler"))?;
+    for name in [tags::MODULE, tags::SCHEDULER] {
+        let why = "every process names its module and its scheduler";
+        item.tag(name).ok_or(ScheduleError::MissingTag { name, why })?;
     }
-    match item.tag("On-Boot") {
-        None | Some("Data") => Ok(None),
+    match item.tag(tags::ON_BOOT) {
+        None | Some(values::BOOT_DATA) => Ok(None),
         Some(text) => text.parse().map(Some).map_err(|_| {
-            invalid("On-Boot", format!("expected Data or the id of a transaction, not {text:?}"))
+            invalid(tags::ON_BOOT, format!("expected Data or the id of a transaction, not {text:?}"))
         }),
     }
 }
 
 /// Links are of another variant of the protocol: what they stand for is not in the item, so nothing binds it.
 fn refuse_links(item: &Item<'_>) -> Result<(), ScheduleError> {
-    const LINK: &str = "+link";
     for tag in item.tags() {
         let tag = tag.map_err(|error| ScheduleError::Malformed(error.into()))?;
-        if tag.name.ends_with(LINK) || tag.value.ends_with(LINK) {
+        if tag.name.ends_with(values::LINK_SUFFIX) || tag.value.ends_with(values::LINK_SUFFIX) {
             return Err(invalid(tag.name, "expected a plain name and value, not a link (+link)".to_owned()));
         }
     }
     Ok(())
-}
-
-fn first_of<'a>(item: &Item<'a>, names: [&str; 2]) -> Option<&'a str> {
-    let mut tags = item.tags().filter_map(Result::ok);
-    tags.find(|tag| names.contains(&tag.name)).map(|tag| tag.value)
-}
-
-fn missing(name: &'static str, why: &'static str) -> ScheduleError {
-    ScheduleError::MissingTag { name, why }
 }
 
 fn invalid(name: &str, reason: String) -> ScheduleError {

@@ -5,6 +5,7 @@
 
 use ans104::{Tag, encode_tags};
 use log::DeepHash;
+use protocol::tags;
 
 /// What the hash covers: a data item without signature and owner.
 pub(crate) struct Content<'a> {
@@ -14,13 +15,9 @@ pub(crate) struct Content<'a> {
     pub(crate) data: &'a [u8],
 }
 
-/// The tag that marks a message as pushed by another process.
-pub(crate) const FROM_PROCESS: &str = "From-Process";
-const PUSHED_FOR: &str = "Pushed-For";
-
 impl Content<'_> {
     pub(crate) fn hash(mut self) -> DeepHash {
-        self.tags.retain(|tag| tag.name != PUSHED_FOR);
+        self.tags.retain(|tag| tag.name != tags::PUSHED_FOR);
         self.tags.sort_by_key(|tag| (tag.name, tag.value));
         let tags = encode_tags(&self.tags);
         ans104::deep_hash_list(&[b"dataitem", b"1", b"1", b"", self.target, self.anchor, &tags, self.data])

@@ -3,13 +3,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use ans104::{Id, Signer};
+use ans104::{Id, SignError, Signer};
+use aws_lc_rs::rand;
 use log::{Append, AppendError, Body, Knot, Log, Receipt};
 use projections::Index;
-use protocol::{HashChain, Nonce, Timestamp};
+use protocol::{Assignment, AssignmentId, HashChain, MessageId, Nonce, Timestamp};
 use tracing::error;
 
-use crate::assignment::Assignment;
 use crate::clock::{Clock, Heights};
 use crate::error::ScheduleError;
 use crate::landing::{Flight, Outcome};
@@ -146,13 +146,11 @@ impl Desk {
         let place = self.place(lane, last, intake);
         let (message, exclude) = match intake {
             Intake::Spawn { .. } => (None, [].as_slice()),
-            Intake::Message { .. } => (Some(id), [].as_slice()),
-            Intake::Assign { exclude, .. } => (Some(id), exclude.as_slice()),
+            Intake::Message { .. } => (Some(MessageId::from(id)), [].as_slice()),
+            Intake::Assign { exclude, .. } => (Some(MessageId::from(id)), exclude.as_slice()),
         };
         let assignment = Assignment { process: lane.process, place, height, timestamp, message, exclude };
-        let started = Instant::now();
-        let (bytes, assignment) = assignment.sign(self.signer.as_ref())?;
-        metrics::signed(started.elapsed());
+        let (bytes, assignment) = self.sign(&assignment)?;
         let knot = place.map(|(nonce, chain)| Knot { nonce, assignment, chain, timestamp });
         let body = body_of(intake, bytes);
         let append = Append { process: lane.process, body, knot, imported: false };
@@ -160,6 +158,15 @@ impl Desk {
         lane.take_off(id, intake.deep_hash(), knot);
         let id = if matches!(intake, Intake::Assign { .. }) { assignment.id() } else { id };
         Ok(Decision::Enqueued { receipt, scheduled: Scheduled { id, timestamp } })
+    }
+
+    fn sign(&self, assignment: &Assignment<'_>) -> Result<(Vec<u8>, AssignmentId), SignError> {
+        let started = Instant::now();
+        let mut anchor = [0; 32];
+        rand::fill(&mut anchor).map_err(|_| SignError::Key(self.signer.signature_type()))?;
+        let signed = assignment.sign(&anchor, self.signer.as_ref())?;
+        metrics::signed(started.elapsed());
+        Ok(signed)
     }
 
     fn enqueue(&self, append: Append) -> Result<Receipt, ScheduleError> {

@@ -6,7 +6,7 @@ use ans104::{Id, LimitError, ParseError, SignError, VerifyError};
 use gateway::GatewayError;
 use log::{AppendError, ReadError};
 use projections::{Behind, IndexError};
-use protocol::{Code, ProcessId};
+use protocol::{Code, ProcessId, SubmissionError};
 use thiserror::Error;
 
 /// Why something was not scheduled. None of these took a nonce, save [`ScheduleError::Behind`], which says so.
@@ -15,6 +15,9 @@ pub enum ScheduleError {
     /// The body is no data item.
     #[error("the body is not an ANS-104 data item: {0}")]
     Malformed(#[from] ParseError),
+    /// The item is nothing that is posted to a scheduler.
+    #[error(transparent)]
+    Submission(#[from] SubmissionError),
     /// The signature is not its owner's.
     #[error("the signature of item {id} does not verify: {reason}")]
     InvalidSignature {
@@ -45,9 +48,6 @@ pub enum ScheduleError {
     /// The process is not scheduled here.
     #[error("the process {0} is not scheduled here; spawn it here, or ask the scheduler that has it")]
     UnknownProcess(ProcessId),
-    /// A message without a process.
-    #[error("the message has no target; expected the id of the process that it is for")]
-    NoTarget,
     /// The process has this message already.
     #[error("the process {process} has {id} already")]
     Duplicate {
@@ -123,7 +123,8 @@ impl ScheduleError {
     /// What the client is told that it can act on.
     pub fn code(&self) -> Code {
         match self {
-            Self::Malformed(_) | Self::NoTarget => Code::MalformedItem,
+            Self::Malformed(_) => Code::MalformedItem,
+            Self::Submission(error) => error.code(),
             Self::InvalidSignature { .. } => Code::InvalidSignature,
             Self::MissingTag { .. } => Code::MissingTag,
             Self::InvalidTag { .. } | Self::Limits(_) => Code::InvalidTag,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ans104::Id;
 use log::{DeepHash, Log, Receipt};
 use projections::Position;
-use protocol::{ProcessId, Timestamp};
+use protocol::ProcessId;
 use tokio::sync::mpsc;
 
 use crate::desk::Desk;
@@ -78,8 +78,7 @@ async fn land(desk: &Desk, receipt: Receipt, indexed: &mut Position) -> Result<(
 fn first_answer(log: &dyn Log, process: ProcessId) -> Result<Scheduled, ScheduleError> {
     let mut timestamp = None;
     let found = first_event(log, process, &mut |event| {
-        let text = event.assignment().and_then(|assignment| assignment.tag("Timestamp"));
-        timestamp = text.and_then(|text| text.parse().ok()).map(Timestamp::new);
+        timestamp = event.timestamp();
     })?;
     if !found {
         return Err(ScheduleError::UnknownProcess(process));

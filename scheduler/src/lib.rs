@@ -11,7 +11,6 @@ mod clock;
 mod content;
 mod admission;
 mod on_chain;
-mod assignment;
 mod order;
 mod lane;
 mod lanes;

@@ -6,7 +6,7 @@ use std::ops::{ControlFlow, RangeInclusive};
 use ans104::{Id, Tag, base64url};
 use gateway::{Gateway, Transaction};
 use log::{DeepHash, EventRef, Log, ReadError};
-use protocol::{Nonce, ProcessId};
+use protocol::{Nonce, ProcessId, tags};
 
 use crate::content::Content;
 use crate::error::ScheduleError;
@@ -20,7 +20,7 @@ pub(crate) async fn check_boot(gateway: &dyn Gateway, boots_from: Id) -> Result<
         return Ok(());
     }
     Err(ScheduleError::InvalidTag {
-        name: "On-Boot".to_owned(),
+        name: tags::ON_BOOT.to_owned(),
         reason: format!("expected Data or a transaction that a gateway has; none has {boots_from}"),
     })
 }
@@ -63,11 +63,11 @@ fn hash(transaction: &Transaction, data: &[u8]) -> Result<DeepHash, ScheduleErro
 pub(crate) fn settlement_depth(log: &dyn Log, process: ProcessId) -> Result<u64, ScheduleError> {
     let mut depth = None;
     first_event(log, process, &mut |event| {
-        depth = event.item().and_then(|item| item.tag("Settlement-Depth")).map(str::to_owned);
+        depth = event.item().and_then(|item| item.tag(tags::SETTLEMENT_DEPTH)).map(str::to_owned);
     })?;
     let Some(text) = depth else { return Ok(SETTLEMENT_DEPTH) };
     text.parse().map_err(|_| ScheduleError::InvalidTag {
-        name: "Settlement-Depth".to_owned(),
+        name: tags::SETTLEMENT_DEPTH.to_owned(),
         reason: format!("the process says {text:?}, expected a number of confirmations"),
     })
 }

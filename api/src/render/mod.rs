@@ -8,7 +8,7 @@ use std::io::Write;
 
 use ans104::{Id, Item, Tag, TagsError, base64url};
 use log::{BodyRef, EventRef};
-use protocol::ProcessId;
+use protocol::{AssignmentTags, ProcessId, Timestamp};
 
 use owners::Owners;
 
@@ -26,14 +26,6 @@ pub struct Renderer {
     process: ProcessId,
     show_anchor: bool,
     owners: Owners,
-}
-
-/// What an assignment's tags say that the rest of the answer needs: the first of each name.
-#[derive(Clone, Copy, Default)]
-struct Marks<'a> {
-    message: Option<&'a str>,
-    timestamp: Option<&'a str>,
-    block: Option<&'a str>,
 }
 
 impl Renderer {
@@ -54,10 +46,10 @@ impl Renderer {
         cursor: Cursor,
     ) -> Result<Option<&'a str>, TagsError> {
         out.extend_from_slice(b"{\"node\":");
-        let marks = self.write_node(out, event)?;
+        let says = self.write_node(out, event)?;
         out.extend_from_slice(b",\"cursor\":");
         match cursor {
-            Cursor::Time => json::string(out, marks.timestamp.unwrap_or_default()),
+            Cursor::Time => json::string(out, says.timestamp_text().unwrap_or_default()),
             Cursor::Nonce => {
                 out.push(b'"');
                 number(out, event.nonce.map_or(0, |nonce| nonce.get()));
@@ -65,7 +57,7 @@ impl Renderer {
             }
         }
         out.push(b'}');
-        Ok(marks.timestamp)
+        Ok(says.timestamp_text())
     }
 
     /// Appends `{"assignment", "message"}`: null is the assignment of a process that was spawned without one, and
@@ -88,28 +80,32 @@ impl Renderer {
         item: &Item<'_>,
         assignment: Option<&Item<'_>>,
     ) -> Result<(), TagsError> {
-        let mut marks = Marks::default();
+        let mut says = AssignmentTags::default();
         for tag in assignment.iter().flat_map(|assignment| assignment.tags()) {
-            marks.note(&tag?);
+            says.note(&tag?);
         }
         out.extend_from_slice(b"{\"process_id\":\"");
         base64url::encode_append(out, self.process.as_bytes());
         out.extend_from_slice(b"\",\"block\":");
-        json::string(out, marks.block.unwrap_or("000000000000"));
+        json::string(out, says.height_text().unwrap_or("000000000000"));
         out.extend_from_slice(b",\"timestamp\":");
-        number(out, marks.timestamp.and_then(|text| text.parse().ok()).unwrap_or(0));
+        number(out, says.timestamp().map_or(0, Timestamp::get));
         out.extend_from_slice(b",\"data\":");
         json::text_or_null(out, item.data());
         self.rest(out, item, Absent::Null, false)
     }
 
-    fn write_node<'a>(&mut self, out: &mut Vec<u8>, event: &EventRef<'a>) -> Result<Marks<'a>, TagsError> {
+    fn write_node<'a>(
+        &mut self,
+        out: &mut Vec<u8>,
+        event: &EventRef<'a>,
+    ) -> Result<AssignmentTags<'a>, TagsError> {
         out.extend_from_slice(b"{\"assignment\":");
-        let marks = match event.assignment() {
+        let says = match event.assignment() {
             Some(assignment) => self.assignment(out, &assignment)?,
             None => {
                 out.extend_from_slice(b"null");
-                Marks::default()
+                AssignmentTags::default()
             }
         };
         out.extend_from_slice(b",\"message\":");
@@ -120,22 +116,26 @@ impl Renderer {
                 self.message(out, &item, Absent::Null, write_id)?;
             }
             BodyRef::Scheduled { item, .. } => {
-                self.message(out, &item, Absent::Empty, |out| message_id(out, &item, marks.message))?;
+                self.message(out, &item, Absent::Empty, |out| message_id(out, &item, says.message_text()))?;
             }
             BodyRef::Assigned { .. } | BodyRef::Fact(_) => out.extend_from_slice(b"null"),
         }
         out.push(b'}');
-        Ok(marks)
+        Ok(says)
     }
 
-    fn assignment<'a>(&mut self, out: &mut Vec<u8>, item: &Item<'a>) -> Result<Marks<'a>, TagsError> {
+    fn assignment<'a>(
+        &mut self,
+        out: &mut Vec<u8>,
+        item: &Item<'a>,
+    ) -> Result<AssignmentTags<'a>, TagsError> {
         out.extend_from_slice(b"{\"id\":\"");
         base64url::encode_append(out, item.id().as_bytes());
         out.push(b'"');
-        let mut marks = Marks::default();
-        self.tags(out, item, |tag| marks.note(tag))?;
+        let mut says = AssignmentTags::default();
+        self.tags(out, item, |tag| says.note(tag))?;
         self.signed(out, item, Absent::Empty, self.show_anchor);
-        Ok(marks)
+        Ok(says)
     }
 
     fn message(
@@ -210,18 +210,6 @@ impl Renderer {
 enum Absent {
     Empty,
     Null,
-}
-
-impl<'a> Marks<'a> {
-    fn note(&mut self, tag: &Tag<'a>) {
-        let place = match tag.name {
-            "Message" => &mut self.message,
-            "Timestamp" => &mut self.timestamp,
-            "Block-Height" => &mut self.block,
-            _ => return,
-        };
-        place.get_or_insert(tag.value);
-    }
 }
 
 /// The id of a message. Its assignment has the text already; an imported one may lack it, or have something else.

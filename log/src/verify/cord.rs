@@ -1,9 +1,7 @@
 //! One process as verification goes along it.
 
-use std::str::FromStr;
-
-use ans104::{Id, Item, base64url};
-use protocol::{AssignmentId, HashChain, Nonce, ProcessId, Timestamp};
+use ans104::Item;
+use protocol::{AssignmentId, AssignmentTags, HashChain, MessageId, Nonce, ProcessId, Timestamp};
 
 use crate::event::{BodyRef, EventRef, Head, Knot};
 use crate::ids::Seq;
@@ -85,7 +83,8 @@ impl Cord {
             return None;
         };
         check_tags("assignment", Some(assignment), fault);
-        compare("assignment's Process", tag(&assignment, "Process"), self.process.id(), fault);
+        let says = AssignmentTags::of(&assignment);
+        compare("assignment's Process", says.process(), self.process, fault);
         let Some(nonce) = event.nonce else {
             // The signed record of a spawn without a nonce says when it was, and chains nothing.
             if !matches!(event.body, BodyRef::Spawned { .. }) {
@@ -93,18 +92,21 @@ impl Cord {
             }
             return None;
         };
-        compare("assignment's Nonce", tag(&assignment, "Nonce"), nonce.get(), fault);
-        check_message(event, &assignment, fault);
-        let chain = self.check_chain(nonce, &assignment, fault);
-        let timestamp = self.check_time(&assignment, fault);
+        compare("assignment's Nonce", says.nonce(), nonce, fault);
+        check_message(event, says.message(), fault);
+        let chain = self.check_chain(nonce, says.hash_chain(), fault);
+        let timestamp = self.check_time(says.timestamp(), fault);
         Some(Knot { nonce, assignment: assignment.id().into(), chain, timestamp })
     }
 
     /// The chain that the assignment has, so that one that is wrong is reported once.
-    fn check_chain(&self, nonce: Nonce, assignment: &Item<'_>, fault: &mut dyn FnMut(String)) -> HashChain {
+    fn check_chain(
+        &self,
+        nonce: Nonce,
+        found: Option<HashChain>,
+        fault: &mut dyn FnMut(String),
+    ) -> HashChain {
         let expected = self.next_chain();
-        let decode = |text| base64url::decode(text).ok()?.try_into().ok().map(HashChain::from_bytes);
-        let found = assignment.tag("Hash-Chain").and_then(decode);
         // Behind a gap there is nothing to compare it with; the gap itself was reported.
         let follows = !self.torn && self.newest.map_or(Nonce::ZERO, |head| head.next_nonce()) == nonce;
         if follows || found.is_none() {
@@ -113,9 +115,9 @@ impl Cord {
         found.unwrap_or(expected)
     }
 
-    fn check_time(&self, assignment: &Item<'_>, fault: &mut dyn FnMut(String)) -> Timestamp {
+    fn check_time(&self, found: Option<Timestamp>, fault: &mut dyn FnMut(String)) -> Timestamp {
         let last = self.last().map(|knot| knot.timestamp);
-        match tag(assignment, "Timestamp").map(Timestamp::new) {
+        match found {
             None => {
                 fault("the assignment's Timestamp is no number".to_owned());
                 last.unwrap_or(Timestamp::ZERO)
@@ -151,23 +153,18 @@ fn check_tags(part: &str, item: Option<Item<'_>>, fault: &mut dyn FnMut(String))
     }
 }
 
-fn check_message(event: &EventRef<'_>, assignment: &Item<'_>, fault: &mut dyn FnMut(String)) {
-    let found: Option<Id> = tag(assignment, "Message");
+fn check_message(event: &EventRef<'_>, found: Option<MessageId>, fault: &mut dyn FnMut(String)) {
     match event.body {
-        BodyRef::Scheduled { item, .. } => compare("assignment's Message", found, item.id(), fault),
+        BodyRef::Scheduled { item, .. } => compare("assignment's Message", found, item.id().into(), fault),
         BodyRef::Assigned { .. } if found.is_none() => {
             fault("the assignment has no Message".to_owned());
         }
         // Schedulers differ in whether a process's own assignment names it; it must not name anything else.
         BodyRef::Spawned { .. } if found.is_some() => {
-            compare("assignment's Message", found, event.process.id(), fault);
+            compare("assignment's Message", found, event.process.id().into(), fault);
         }
         _ => {}
     }
-}
-
-fn tag<T: FromStr>(item: &Item<'_>, name: &str) -> Option<T> {
-    item.tag(name)?.parse().ok()
 }
 
 fn compare<T: PartialEq + std::fmt::Display>(

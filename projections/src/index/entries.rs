@@ -2,10 +2,10 @@
 
 use ans104::Id;
 use log::{EventRef, Kind};
+use protocol::AssignmentTags;
 
 use super::keys::{self, ProcessNumber};
 use super::run::EntrySink;
-use crate::fingerprint::time_of;
 use crate::projection::ProjectionError;
 
 /// Adds all entries of an event, but for the number of its process; facts have none. Returns the id that is the event's
@@ -28,12 +28,12 @@ pub(super) fn put(
     let Some(assignment) = event.assignment() else { return Ok(item) };
     let id = assignment.id();
     let Some(nonce) = event.nonce else { return Ok(Some(id)) };
+    let says = AssignmentTags::of(&assignment);
     if event.kind() == Kind::Assigned {
-        let message = assignment.tag("Message").and_then(|id| id.parse::<Id>().ok());
-        let message = message.ok_or_else(|| unusable("its assignment names no message"))?;
-        to.put_entry(keys::id(message, number).as_ref(), place);
+        let message = says.message().ok_or_else(|| unusable("its assignment names no message"))?;
+        to.put_entry(keys::id(message.id(), number).as_ref(), place);
     }
-    let time = time_of(event).ok_or_else(|| unusable("its assignment has no timestamp"))?;
+    let time = says.timestamp().ok_or_else(|| unusable("its assignment has no timestamp"))?;
     to.put_entry(keys::id(id, number).as_ref(), place);
     to.put_entry(keys::time(number, time, nonce).as_ref(), &[]);
     Ok(Some(id))

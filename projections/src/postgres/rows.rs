@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ans104::Item;
 use log::{EventRef, Kind, StoreId};
-use protocol::ProcessId;
+use protocol::{AssignmentTags, ProcessId};
 use serde::Serialize;
 
 use super::HOUR_MS;
@@ -170,16 +170,16 @@ impl StagedRows {
 
     fn assignment(&mut self, event: &EventRef<'_>, seen: &SeenEvent, assignment: &Item<'_>) {
         let owner = self.owner(seen, assignment);
-        let number = |name: &str| assignment.tag(name).and_then(|text| text.parse::<i64>().ok());
-        let chain = assignment.tag("Hash-Chain").filter(|text| !text.contains('\0'));
+        let says = AssignmentTags::of(assignment);
+        let number = |number: u64| i64::try_from(number).ok();
         let row = self.assignments.row().bytes(&self.store).int8(seen.sequence).text(&seen.process);
         row.optional(seen.nonce, CopyRow::int8)
-            .optional(number("Epoch"), CopyRow::int8)
+            .optional(says.epoch().and_then(number), CopyRow::int8)
             .optional(seen.timestamp, CopyRow::int8)
-            .optional(number("Block-Height").filter(|height| *height >= 0), CopyRow::int8)
+            .optional(says.height().and_then(number), CopyRow::int8)
             .text(assignment.id().to_string())
             .text(owner)
-            .optional(chain, CopyRow::text)
+            .optional(says.hash_chain(), |row, chain| row.text(chain.to_string()))
             .bool(event.imported)
             .int2(signature_type(assignment))
             .optional(assignment.anchor(), |row, anchor| row.bytes(anchor))
@@ -237,17 +237,16 @@ struct SeenEvent {
 
 impl SeenEvent {
     fn of(event: &EventRef<'_>) -> Self {
-        let assignment = event.assignment();
-        let tag = |name: &str| assignment.and_then(|assignment| assignment.tag(name));
+        let says = event.assignment().map(|item| AssignmentTags::of(&item)).unwrap_or_default();
         let message = match event.item() {
             Some(item) => item.id().to_string(),
-            None => tag("Message").filter(|text| !text.contains('\0')).unwrap_or_default().to_owned(),
+            None => says.message().map_or_else(String::new, |message| message.to_string()),
         };
         Self {
             sequence: signed(event.seq.get()),
             process: process_text(event.process),
             nonce: event.nonce.map(|nonce| signed(nonce.get())),
-            timestamp: tag("Timestamp").and_then(|text| text.parse().ok()),
+            timestamp: says.timestamp().and_then(|time| i64::try_from(time.get()).ok()),
             message,
         }
     }

@@ -10,7 +10,7 @@ use protocol::{ProcessId, Timestamp};
 use super::piece::UploadJob;
 use super::store::UploadStore;
 use super::window::{PendingEvent, Room};
-use crate::fingerprint::{fingerprint, time_of};
+use crate::fingerprint::fingerprint;
 use crate::projection::ProjectionError;
 
 /// So many events of one process are held in memory; those beyond are only listed and read again when their turn
@@ -58,7 +58,7 @@ pub(super) fn read(
             count += 1;
             bytes += more;
         }
-        found.push(ReadEvent { fingerprint: fingerprint(&event), time: time_of(&event), pending, job });
+        found.push(ReadEvent { fingerprint: fingerprint(&event), time: event.timestamp(), pending, job });
         let full = found.len() >= room.events || count >= room.held || bytes >= room.bytes;
         if full || failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;

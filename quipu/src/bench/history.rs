@@ -4,9 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use ans104::Id;
 use bytes::Bytes;
-use protocol::{AssignmentId, HashChain, MessageId, Nonce, ProcessId, Timestamp};
+use protocol::{AssignmentId, AssignmentTags, HashChain, MessageId, Nonce, ProcessId, Timestamp, tags};
 use serde::{Serialize, Serializer};
 
 use crate::client::{Edge, ItemJson};
@@ -147,12 +146,13 @@ impl<'a> History<'a> {
             }
             return self.message(None, message, message.map(|message| message.id.as_str()));
         };
-        let nonce = number(assignment, "Nonce").map(Nonce::new);
-        self.assignment(nonce, assignment);
+        let says = assignment.assignment_tags();
+        let nonce = says.nonce();
+        self.assignment(assignment, &says);
         if nonce.is_some() && edge.cursor_nonce() != nonce {
             self.flaw(nonce, Wrong::Cursor);
         }
-        self.message(nonce, message, assignment.tag("Message"));
+        self.message(nonce, message, says.message_text());
     }
 
     /// Ends the history: all that was acknowledged must have been in it.
@@ -172,16 +172,17 @@ impl<'a> History<'a> {
         self.findings.flaws.push(Flaw { process: self.process, nonce, wrong });
     }
 
-    fn assignment(&mut self, nonce: Option<Nonce>, assignment: &ItemJson) {
-        if assignment.tag("Process") != Some(&self.process.to_string()) {
+    fn assignment(&mut self, assignment: &ItemJson, says: &AssignmentTags<'_>) {
+        let nonce = says.nonce();
+        if says.process() != Some(self.process) {
             self.flaw(nonce, Wrong::Process);
         }
         match nonce {
-            None => self.flaw(None, Wrong::Tag("Nonce")),
-            Some(found) => self.order(found, assignment),
+            None => self.flaw(None, Wrong::Tag(tags::NONCE)),
+            Some(found) => self.order(found, &assignment.id, says.hash_chain()),
         }
-        match number(assignment, "Timestamp").map(Timestamp::new) {
-            None => self.flaw(nonce, Wrong::Tag("Timestamp")),
+        match says.timestamp() {
+            None => self.flaw(nonce, Wrong::Tag(tags::TIMESTAMP)),
             Some(time) => {
                 if self.time.replace(time).is_some_and(|before| time <= before) {
                     self.flaw(nonce, Wrong::Time);
@@ -199,20 +200,18 @@ impl<'a> History<'a> {
 
     /// Nonce and hash chain follow from the assignment before. What was found is taken as given from there on, so
     /// that one flaw is told once; after a gap nothing is known of the chain.
-    fn order(&mut self, found: Nonce, assignment: &ItemJson) {
+    fn order(&mut self, found: Nonce, id: &str, chain: Option<HashChain>) {
         let seed = || HashChain::seed(self.process);
         let expected = self.knot.map_or_else(seed, |(assignment, chain)| chain.after(assignment));
-        let chain = assignment.tag("Hash-Chain").and_then(|text| text.parse::<Id>().ok());
-        let chain = chain.map(|bytes| HashChain::from_bytes(*bytes.as_bytes()));
         if found != self.next {
             self.flaw(Some(found), Wrong::Nonce(self.next));
         } else if chain.is_none() {
-            self.flaw(Some(found), Wrong::Tag("Hash-Chain"));
+            self.flaw(Some(found), Wrong::Tag(tags::HASH_CHAIN));
         } else if chain != Some(expected) {
             self.flaw(Some(found), Wrong::Chain);
         }
         self.next = found.next();
-        self.knot = assignment.id.parse().ok().zip(chain);
+        self.knot = id.parse().ok().zip(chain);
     }
 
     fn message(&mut self, nonce: Option<Nonce>, message: Option<&ItemJson>, named: Option<&str>) {
@@ -223,7 +222,7 @@ impl<'a> History<'a> {
             self.flaw(nonce, Wrong::OtherMessage);
         }
         let Some(id) = text.and_then(|text| text.parse::<MessageId>().ok()) else {
-            return self.flaw(nonce, Wrong::Tag("Message"));
+            return self.flaw(nonce, Wrong::Tag(tags::MESSAGE));
         };
         if !self.seen.insert(id) {
             self.flaw(nonce, Wrong::Duplicate(id));
@@ -255,10 +254,6 @@ impl<'a> History<'a> {
             Err(problem) => Err(problem),
         }
     }
-}
-
-fn number(item: &ItemJson, name: &str) -> Option<u64> {
-    item.tag(name)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use ans104::{ArweaveWallet, Draft, Ed25519Wallet, Id, Item, Signer, Tag, base64u
 use bytes::Bytes;
 use clap::ValueEnum;
 use indicatif::ProgressBar;
+use protocol::{tags, values};
 use serde::Serialize;
 
 use super::BenchError;
@@ -132,11 +133,11 @@ impl Author<'_> {
     fn processes(&self) -> Result<Vec<Signed>, BenchError> {
         let module = Id::from_bytes([0; 32]).to_string();
         let tags = [
-            Tag::new("Data-Protocol", "ao"),
-            Tag::new("Type", "Process"),
-            Tag::new("Variant", "ao.TN.1"),
-            Tag::new("Module", &module),
-            Tag::new("Scheduler", &self.plan.scheduler),
+            Tag::new(tags::DATA_PROTOCOL, values::AO),
+            Tag::new(tags::TYPE, values::PROCESS),
+            Tag::new(tags::VARIANT, values::AO_TN_1),
+            Tag::new(tags::MODULE, &module),
+            Tag::new(tags::SCHEDULER, &self.plan.scheduler),
             Tag::new("Name", "quipu-bench"),
         ];
         let process = |(place, user): (usize, &dyn Signer)| {
@@ -167,9 +168,9 @@ impl Author<'_> {
 
     fn share(&self, places: Range<usize>, processes: &[Signed]) -> Result<Vec<Signed>, BenchError> {
         let tags = [
-            Tag::new("Data-Protocol", "ao"),
-            Tag::new("Type", "Message"),
-            Tag::new("Variant", "ao.TN.1"),
+            Tag::new(tags::DATA_PROTOCOL, values::AO),
+            Tag::new(tags::TYPE, values::MESSAGE),
+            Tag::new(tags::VARIANT, values::AO_TN_1),
             Tag::new("Action", "Bench"),
         ];
         // The messages take turns among the processes and among the users.

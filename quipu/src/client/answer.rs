@@ -1,6 +1,7 @@
 //! What a scheduler answers, as it is on the wire.
 
-use protocol::Nonce;
+use ans104::Tag;
+use protocol::{AssignmentTags, Nonce};
 use serde::{Deserialize, Serialize};
 
 /// What a scheduler says of itself.
@@ -95,6 +96,11 @@ impl ItemJson {
     /// The value of the first tag of this name.
     pub fn tag(&self, name: &str) -> Option<&str> {
         self.tags.iter().find(|tag| tag.name == name).map(|tag| tag.value.as_str())
+    }
+
+    /// What the tags say, when it is an assignment.
+    pub fn assignment_tags(&self) -> AssignmentTags<'_> {
+        self.tags.iter().map(|tag| Tag::new(&tag.name, &tag.value)).collect()
     }
 }
 

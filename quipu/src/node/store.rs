@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use log::{LocalLog, Log, ReadError, Rocks, RocksOptions};
 use projections::{Follower, Index, IndexWriter, Progress};
+use protocol::AssignmentTags;
 use tracing::info;
 
 use super::settings::Settings;
@@ -69,8 +70,7 @@ pub(super) fn newest_height(log: &dyn Log) -> Result<Option<u64>, ReadError> {
     let Some(last) = log.tail().last() else { return Ok(None) };
     let mut height = None;
     log.scan(last, &mut |event| {
-        let text = event.assignment().and_then(|assignment| assignment.tag("Block-Height"));
-        height = text.and_then(|text| text.parse().ok());
+        height = event.assignment().and_then(|assignment| AssignmentTags::of(&assignment).height());
         ControlFlow::Break(())
     })?;
     Ok(height)
