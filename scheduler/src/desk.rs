@@ -12,11 +12,10 @@ use tracing::error;
 
 use crate::clock::{Clock, Heights};
 use crate::error::ScheduleError;
-use crate::landing::{Flight, Outcome};
+use crate::flight::{Flight, Outcome};
 use crate::lane::{Lane, Stand};
 use crate::metrics;
-use crate::order::{Intake, Order};
-use crate::scheduler::Scheduled;
+use crate::order::{Intake, Order, Scheduled};
 
 /// Everything that deciding needs. It has no threads of its own: workers, or a simulation, call it.
 pub(crate) struct Desk {

@@ -2,38 +2,17 @@
 
 use std::sync::Arc;
 
-use ans104::Id;
-use log::{DeepHash, Log, Receipt};
+use log::{Log, Receipt};
 use projections::Position;
 use protocol::ProcessId;
 use tokio::sync::mpsc;
 
 use crate::desk::Desk;
 use crate::error::ScheduleError;
-use crate::lane::Lane;
+use crate::flight::{Flight, Outcome};
 use crate::metrics;
 use crate::on_chain::first_event;
-use crate::order::Answer;
-use crate::scheduler::Scheduled;
-
-/// An order that has left its lane.
-pub(crate) struct Flight {
-    pub(crate) lane: Arc<Lane>,
-    pub(crate) id: Id,
-    pub(crate) content: Option<DeepHash>,
-    pub(crate) outcome: Outcome,
-    pub(crate) answer: Answer,
-}
-
-/// How it left.
-pub(crate) enum Outcome {
-    /// Signed, and handed to the log.
-    Enqueued { receipt: Receipt, scheduled: Scheduled },
-    /// A message that is on its way already.
-    Duplicate,
-    /// A process that is there, or on its way.
-    SpawnedAgain,
-}
+use crate::order::Scheduled;
 
 /// Lands flights in the order in which they left, until no more can come.
 ///

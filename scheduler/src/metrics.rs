@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 
 use crate::error::ScheduleError;
-use crate::scheduler::Scheduled;
+use crate::order::Scheduled;
 
 const VERIFY_SECONDS: &str = "quipu_scheduler_verify_seconds";
 const WAIT_SECONDS: &str = "quipu_scheduler_wait_seconds";

@@ -1,15 +1,36 @@
-//! An order: what waits to be scheduled, and who waits for it.
+//! An order: what is to be scheduled, who waits for it, and what is answered.
 
 use std::time::Instant;
 
 use ans104::Id;
 use bytes::Bytes;
 use log::DeepHash;
-use protocol::ProcessId;
+use protocol::{ProcessId, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::error::ScheduleError;
-use crate::scheduler::Scheduled;
+
+/// The answer to what was scheduled: on disk, and to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The id of the item; of the assignment when something on chain was assigned.
+    pub id: Id,
+    /// The time of the assignment.
+    pub timestamp: Timestamp,
+}
+
+/// What is to be assigned that is on chain already.
+#[derive(Clone, Debug)]
+pub struct AssignOrder {
+    /// To which process.
+    pub process: ProcessId,
+    /// What.
+    pub transaction: Id,
+    /// Whether it is a transaction of its own, not an item in a bundle.
+    pub base_layer: bool,
+    /// What the compute unit shall leave out of it; one `Exclude` tag each.
+    pub exclude: Vec<String>,
+}
 
 /// Something admitted, on its way through the lane of its process.
 pub(crate) struct Order {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ans104::{Address, Id, Signer};
+use ans104::{Address, Signer};
 use bytes::Bytes;
 use gateway::{Gateway, KnownHeight};
 use log::Log;
@@ -17,12 +17,13 @@ use crate::admission::{Admitted, Rules};
 use crate::clock::{Clock, Heights};
 use crate::desk::Desk;
 use crate::error::ScheduleError;
-use crate::landing::{Flight, land_all};
+use crate::flight::Flight;
+use crate::landing::land_all;
 use crate::lanes::Lanes;
 use crate::metrics;
 use crate::on_chain;
 use crate::options::Options;
-use crate::order::{Answer, Intake, Order};
+use crate::order::{Answer, AssignOrder, Intake, Order, Scheduled};
 use crate::workers::{Work, Workers};
 
 /// A handle on the scheduler; clones share it.
@@ -47,28 +48,6 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The scheduler's wallet.
     pub signer: Arc<dyn Signer>,
-}
-
-/// The answer to what was scheduled: on disk, and to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scheduled {
-    /// The id of the item; of the assignment when something on chain was assigned.
-    pub id: Id,
-    /// The time of the assignment.
-    pub timestamp: Timestamp,
-}
-
-/// What is to be assigned that is on chain already.
-#[derive(Clone, Debug)]
-pub struct AssignOrder {
-    /// To which process.
-    pub process: ProcessId,
-    /// What.
-    pub transaction: Id,
-    /// Whether it is a transaction of its own, not an item in a bundle.
-    pub base_layer: bool,
-    /// What the compute unit shall leave out of it; one `Exclude` tag each.
-    pub exclude: Vec<String>,
 }
 
 struct Inner {

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc;
 
 use crate::desk::Desk;
-use crate::landing::Flight;
+use crate::flight::Flight;
 use crate::lane::Lane;
 
 /// What waits for a worker: lanes first, for whoever is in one came before whoever is still to be verified.

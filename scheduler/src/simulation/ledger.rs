@@ -7,7 +7,7 @@ use ans104::Id;
 use log::{DeepHash, EventRef, Log, Seq};
 use protocol::{AssignmentId, HashChain, Nonce, ProcessId, Timestamp};
 
-use crate::scheduler::Scheduled;
+use crate::order::Scheduled;
 
 #[derive(Default)]
 pub(super) struct Ledger {

@@ -19,7 +19,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Heights};
-use crate::landing::{Flight, land_all};
+use crate::flight::Flight;
+use crate::landing::land_all;
 use crate::options::Options;
 use crate::scheduler::{Parts, Shared};
 use crate::workers::{Task, work_lane};

@@ -18,8 +18,7 @@ use super::items::{ITEMS, PROCESSES};
 use super::ledger::Ledger;
 use super::node::{JumpingClock, Node};
 use crate::error::ScheduleError;
-use crate::order::{Answer, Intake, Order};
-use crate::scheduler::Scheduled;
+use crate::order::{Answer, Intake, Order, Scheduled};
 
 pub(super) struct World {
     chance: StdRng,

@@ -1,0 +1,28 @@
+//! A flight: what has left its lane and is not answered yet.
+
+use std::sync::Arc;
+
+use ans104::Id;
+use log::{DeepHash, Receipt};
+
+use crate::lane::Lane;
+use crate::order::{Answer, Scheduled};
+
+/// An order that has left its lane.
+pub(crate) struct Flight {
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) id: Id,
+    pub(crate) content: Option<DeepHash>,
+    pub(crate) outcome: Outcome,
+    pub(crate) answer: Answer,
+}
+
+/// How it left.
+pub(crate) enum Outcome {
+    /// Signed, and handed to the log.
+    Enqueued { receipt: Receipt, scheduled: Scheduled },
+    /// A message that is on its way already.
+    Duplicate,
+    /// A process that is there, or on its way.
+    SpawnedAgain,
+}
