@@ -7,19 +7,19 @@ use projections::Position;
 use protocol::ProcessId;
 use tokio::sync::mpsc;
 
-use crate::desk::Desk;
 use crate::error::ScheduleError;
 use crate::flight::{Flight, Outcome};
 use crate::metrics;
 use crate::on_chain::first_event;
 use crate::order::Scheduled;
+use crate::sequencer::Sequencer;
 
 /// Lands flights in the order in which they left, until no more can come.
 ///
 /// A repeated message or spawn waits in this line behind the first one, so what it is told is true: the first is on
 /// disk, or nothing is.
 pub(crate) async fn land_all(
-    desk: Arc<Desk>,
+    sequencer: Arc<Sequencer>,
     mut indexed: Position,
     mut flights: mpsc::UnboundedReceiver<Flight>,
 ) {
@@ -28,17 +28,17 @@ pub(crate) async fn land_all(
         let since = answer.since;
         let result = match outcome {
             Outcome::Enqueued { receipt, scheduled } => {
-                let landed = land(&desk, receipt, &mut indexed).await;
+                let landed = land(&sequencer, receipt, &mut indexed).await;
                 if landed.is_ok() {
                     lane.land(id, content);
                 }
                 landed.map(|()| scheduled)
             }
             Outcome::Duplicate => {
-                desk.check_running().and(Err(ScheduleError::Duplicate { process: lane.process, id }))
+                sequencer.check_running().and(Err(ScheduleError::Duplicate { process: lane.process, id }))
             }
             Outcome::SpawnedAgain => {
-                desk.check_running().and_then(|()| first_answer(desk.log.as_ref(), lane.process))
+                sequencer.check_running().and_then(|()| first_answer(sequencer.log.as_ref(), lane.process))
             }
         };
         metrics::answered(since.elapsed(), &result);
@@ -46,8 +46,8 @@ pub(crate) async fn land_all(
     }
 }
 
-async fn land(desk: &Desk, receipt: Receipt, indexed: &mut Position) -> Result<(), ScheduleError> {
-    let seq = receipt.await.inspect_err(|error| desk.halt(&error.to_string()))?;
+async fn land(sequencer: &Sequencer, receipt: Receipt, indexed: &mut Position) -> Result<(), ScheduleError> {
+    let seq = receipt.await.inspect_err(|error| sequencer.halt(&error.to_string()))?;
     // Until the index has it the message stays among the flying: were it to fail here, a repetition is still found.
     indexed.applied(seq).await?;
     Ok(())

@@ -16,7 +16,7 @@ mod flight;
 mod lane;
 mod lanes;
 mod landing;
-mod desk;
+mod sequencer;
 mod workers;
 mod scheduler;
 mod metrics;

@@ -15,7 +15,6 @@ use tokio::task::JoinHandle;
 
 use crate::admission::{Admitted, Rules};
 use crate::clock::{Clock, Heights};
-use crate::desk::Desk;
 use crate::error::ScheduleError;
 use crate::flight::Flight;
 use crate::landing::land_all;
@@ -24,6 +23,7 @@ use crate::metrics;
 use crate::on_chain;
 use crate::options::Options;
 use crate::order::{Answer, AssignOrder, Intake, Order, Scheduled};
+use crate::sequencer::Sequencer;
 use crate::workers::{Work, Workers};
 
 /// A handle on the scheduler; clones share it.
@@ -60,7 +60,7 @@ struct Inner {
 
 /// What requests need, also after the one who asked has gone.
 pub(crate) struct Shared {
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) sequencer: Arc<Sequencer>,
     pub(crate) work: Arc<Work>,
     lanes: Lanes,
     gateway: Arc<dyn Gateway>,
@@ -77,8 +77,8 @@ impl Scheduler {
     pub fn start(parts: Parts, options: &Options) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::new(parts, options, Handle::current()));
         let (flights, landing) = mpsc::unbounded_channel::<Flight>();
-        let workers = Workers::start(options.workers, &shared.desk, &shared.work, &flights)?;
-        let landing = tokio::spawn(land_all(shared.desk.clone(), shared.indexed.clone(), landing));
+        let workers = Workers::start(options.workers, &shared.sequencer, &shared.work, &flights)?;
+        let landing = tokio::spawn(land_all(shared.sequencer.clone(), shared.indexed.clone(), landing));
         let waiting_max = u32::try_from(options.waiting_max).unwrap_or(u32::MAX);
         let permits = Arc::new(Semaphore::new(waiting_max as usize));
         Ok(Self { inner: Arc::new(Inner { shared, permits, waiting_max, landing, _workers: workers }) })
@@ -110,17 +110,17 @@ impl Scheduler {
 
     /// The address of the scheduler's wallet.
     pub fn address(&self) -> Address {
-        self.inner.shared.desk.signer.address()
+        self.inner.shared.sequencer.signer.address()
     }
 
     /// The time that an assignment would get now.
     pub fn now(&self) -> Timestamp {
-        self.inner.shared.desk.clock.now()
+        self.inner.shared.sequencer.clock.now()
     }
 
     /// The newest block height, if any was ever known.
     pub fn height(&self) -> Option<KnownHeight> {
-        self.inner.shared.desk.heights.current()
+        self.inner.shared.sequencer.heights.current()
     }
 
     /// Takes no more requests, and returns when all that were taken are answered.
@@ -148,9 +148,9 @@ impl Scheduler {
 impl Shared {
     pub(crate) fn new(parts: Parts, options: &Options, runtime: Handle) -> Self {
         let Parts { log, index, indexed, gateway, heights, clock, signer } = parts;
-        let desk = Desk::new(log, index, signer, clock, heights, options.process_assignment);
+        let sequencer = Sequencer::new(log, index, signer, clock, heights, options.process_assignment);
         Self {
-            desk: Arc::new(desk),
+            sequencer: Arc::new(sequencer),
             work: Arc::default(),
             lanes: Lanes::new(options.processes_cached),
             gateway,
@@ -162,8 +162,8 @@ impl Shared {
 
     /// Refuses at the door what could not be acknowledged anyway.
     pub(crate) fn check_open(&self) -> Result<(), ScheduleError> {
-        self.desk.check_running()?;
-        if let Some(reason) = self.desk.log.failure() {
+        self.sequencer.check_running()?;
+        if let Some(reason) = self.sequencer.log.failure() {
             return Err(ScheduleError::Halted(reason));
         }
         match self.indexed.error() {
@@ -211,7 +211,7 @@ impl Shared {
         }
         let gateway = self.gateway.as_ref();
         let deep_hash = if *base_layer {
-            let depth = on_chain::settlement_depth(self.desk.log.as_ref(), *process)?;
+            let depth = on_chain::settlement_depth(self.sequencer.log.as_ref(), *process)?;
             on_chain::check_depth(gateway, *transaction, depth).await?;
             None
         } else {
@@ -224,7 +224,7 @@ impl Shared {
         if self.lanes.peek(process).is_some_and(|lane| lane.is_present()) {
             return Ok(true);
         }
-        Ok(self.desk.log.head(process)?.is_some())
+        Ok(self.sequencer.log.head(process)?.is_some())
     }
 
     pub(crate) fn submit(&self, order: Order) {

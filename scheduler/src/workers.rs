@@ -7,9 +7,9 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
 
-use crate::desk::Desk;
 use crate::flight::Flight;
 use crate::lane::Lane;
+use crate::sequencer::Sequencer;
 
 /// What waits for a worker: lanes first, for whoever is in one came before whoever is still to be verified.
 #[derive(Default)]
@@ -90,10 +90,15 @@ impl Work {
 }
 
 /// Works one lane by one order and queues it again if it has more.
-pub(crate) fn work_lane(desk: &Desk, work: &Work, landing: &mpsc::UnboundedSender<Flight>, lane: Arc<Lane>) {
-    let flight = catch_unwind(AssertUnwindSafe(|| desk.work(&lane))).unwrap_or_else(|_| {
+pub(crate) fn work_lane(
+    sequencer: &Sequencer,
+    work: &Work,
+    landing: &mpsc::UnboundedSender<Flight>,
+    lane: Arc<Lane>,
+) {
+    let flight = catch_unwind(AssertUnwindSafe(|| sequencer.work(&lane))).unwrap_or_else(|_| {
         // Nobody knows where the process stands now: only the log does, and a restart asks it.
-        desk.halt("a worker panicked while it scheduled a message");
+        sequencer.halt("a worker panicked while it scheduled a message");
         None
     });
     if let Some(flight) = flight {
@@ -114,26 +119,26 @@ pub(crate) struct Workers {
 impl Workers {
     pub(crate) fn start(
         count: usize,
-        desk: &Arc<Desk>,
+        sequencer: &Arc<Sequencer>,
         work: &Arc<Work>,
         landing: &mpsc::UnboundedSender<Flight>,
     ) -> std::io::Result<Self> {
         let mut workers = Self { work: work.clone(), threads: Vec::new() };
         for number in 0..count.max(1) {
-            let (desk, work, landing) = (desk.clone(), work.clone(), landing.clone());
+            let (sequencer, work, landing) = (sequencer.clone(), work.clone(), landing.clone());
             let thread = thread::Builder::new()
                 .name(format!("sign-{number}"))
-                .spawn(move || run(&desk, &work, &landing))?;
+                .spawn(move || run(&sequencer, &work, &landing))?;
             workers.threads.push(thread);
         }
         Ok(workers)
     }
 }
 
-fn run(desk: &Desk, work: &Work, landing: &mpsc::UnboundedSender<Flight>) {
+fn run(sequencer: &Sequencer, work: &Work, landing: &mpsc::UnboundedSender<Flight>) {
     while let Some(task) = work.next() {
         match task {
-            Task::Lane(lane) => work_lane(desk, work, landing, lane),
+            Task::Lane(lane) => work_lane(sequencer, work, landing, lane),
             Task::Check(check) => {
                 // A check that panics drops its answer, which tells the request that it was lost.
                 let _ = catch_unwind(AssertUnwindSafe(check));

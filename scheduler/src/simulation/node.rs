@@ -54,14 +54,16 @@ impl Node {
         let options = Options { processes_cached: 2, ..Options::default() };
         let shared = Arc::new(Shared::new(parts, &options, runtime));
         let (flights, receiver) = mpsc::unbounded_channel();
-        let landing = Box::pin(land_all(shared.desk.clone(), follower.position(), receiver));
+        let landing = Box::pin(land_all(shared.sequencer.clone(), follower.position(), receiver));
         Self { shared, stepper, log, follower, flights, landing }
     }
 
     /// What a worker thread would do next, were it lucky enough to get the task of this number.
     pub(super) fn work(&self, number: usize) -> bool {
         match self.shared.work.take(number) {
-            Some(Task::Lane(lane)) => work_lane(&self.shared.desk, &self.shared.work, &self.flights, lane),
+            Some(Task::Lane(lane)) => {
+                work_lane(&self.shared.sequencer, &self.shared.work, &self.flights, lane)
+            }
             Some(Task::Check(check)) => check(),
             None => return false,
         }

@@ -1,4 +1,4 @@
-//! The desk: takes one order of a lane and makes it an event, or says why not.
+//! The sequencer: gives the next order of a lane its place and signs it, or says why not.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -17,8 +17,8 @@ use crate::lane::{Lane, Stand};
 use crate::metrics;
 use crate::order::{Intake, Order, Scheduled};
 
-/// Everything that deciding needs. It has no threads of its own: workers, or a simulation, call it.
-pub(crate) struct Desk {
+/// Everything that the decision about an order needs. It has no threads of its own: workers, or a simulation, call it.
+pub(crate) struct Sequencer {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) index: Index,
     pub(crate) signer: Arc<dyn Signer>,
@@ -29,7 +29,7 @@ pub(crate) struct Desk {
     halted: OnceLock<Arc<str>>,
 }
 
-/// What became of an order at the desk.
+/// What the sequencer made of an order.
 enum Decision {
     /// It is signed and on its way to disk.
     Enqueued { receipt: Receipt, scheduled: Scheduled },
@@ -37,7 +37,7 @@ enum Decision {
     Repeated,
 }
 
-impl Desk {
+impl Sequencer {
     pub(crate) fn new(
         log: Arc<dyn Log>,
         index: Index,
