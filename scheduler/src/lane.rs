@@ -96,7 +96,7 @@ impl Lane {
     }
 
     /// Forgets what the index knows by now.
-    pub(crate) fn land(&self, id: Id, content: Option<DeepHash>) {
+    pub(crate) fn complete(&self, id: Id, content: Option<DeepHash>) {
         let mut state = self.lock();
         state.flying.remove(&id);
         if let Some(content) = content {

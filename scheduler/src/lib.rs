@@ -2,7 +2,7 @@
 //!
 //! A request is parsed and verified on a worker thread, then queued in the *lane* of its process. A lane is worked
 //! by one thread at a time: it checks for duplicates, takes the next nonce, chains, signs and hands over to the log.
-//! The *landing* waits until the log has it on disk and the index has it too, and only then answers. So a request
+//! The *completion* waits until the log has it on disk and the index has it too, and only then answers. So a request
 //! whose client hangs up is either wholly scheduled or not at all.
 
 mod error;
@@ -15,7 +15,7 @@ mod order;
 mod flight;
 mod lane;
 mod lanes;
-mod landing;
+mod completion;
 mod sequencer;
 mod workers;
 mod scheduler;

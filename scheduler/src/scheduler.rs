@@ -15,9 +15,9 @@ use tokio::task::JoinHandle;
 
 use crate::admission::{Admitted, Rules};
 use crate::clock::{Clock, Heights};
+use crate::completion::complete_all;
 use crate::error::ScheduleError;
 use crate::flight::Flight;
-use crate::landing::land_all;
 use crate::lanes::Lanes;
 use crate::metrics;
 use crate::on_chain;
@@ -54,7 +54,7 @@ struct Inner {
     shared: Arc<Shared>,
     permits: Arc<Semaphore>,
     waiting_max: u32,
-    landing: JoinHandle<()>,
+    completion: JoinHandle<()>,
     _workers: Workers,
 }
 
@@ -70,18 +70,19 @@ pub(crate) struct Shared {
 }
 
 impl Scheduler {
-    /// Starts the worker threads and the landing, on the runtime that it is called in.
+    /// Starts the worker threads and the completion task, on the runtime that it is called in.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(parts: Parts, options: &Options) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::new(parts, options, Handle::current()));
-        let (flights, landing) = mpsc::unbounded_channel::<Flight>();
+        let (flights, completion) = mpsc::unbounded_channel::<Flight>();
         let workers = Workers::start(options.workers, &shared.sequencer, &shared.work, &flights)?;
-        let landing = tokio::spawn(land_all(shared.sequencer.clone(), shared.indexed.clone(), landing));
+        let completion =
+            tokio::spawn(complete_all(shared.sequencer.clone(), shared.indexed.clone(), completion));
         let waiting_max = u32::try_from(options.waiting_max).unwrap_or(u32::MAX);
         let permits = Arc::new(Semaphore::new(waiting_max as usize));
-        Ok(Self { inner: Arc::new(Inner { shared, permits, waiting_max, landing, _workers: workers }) })
+        Ok(Self { inner: Arc::new(Inner { shared, permits, waiting_max, completion, _workers: workers }) })
     }
 
     /// Schedules a data item: a process or a message.
@@ -248,7 +249,7 @@ async fn wait(
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The landing ends by itself with the last worker; this is for a scheduler dropped without being closed.
-        self.landing.abort();
+        // Completion ends by itself with the last worker; this is for a scheduler dropped without being closed.
+        self.completion.abort();
     }
 }

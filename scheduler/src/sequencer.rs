@@ -33,7 +33,7 @@ pub(crate) struct Sequencer {
 enum Decision {
     /// It is signed and on its way to disk.
     Enqueued { receipt: Receipt, scheduled: Scheduled },
-    /// It is on its way to disk already, or there: what it answers is known when it has landed.
+    /// It is on its way to disk already, or there: what it answers is known when it has completed.
     Repeated,
 }
 
@@ -104,7 +104,7 @@ impl Sequencer {
             (_, Intake::Spawn { .. }) => None,
             _ => return Err(ScheduleError::UnknownProcess(lane.process)),
         };
-        // What is flying is not in the index yet; what has landed is. Asked in the other order, a message that
+        // What is flying is not in the index yet; what has completed is. Asked in the other order, a message that
         // lands in between would be seen by neither.
         if lane.is_flying(id) {
             return Ok(Decision::Repeated);

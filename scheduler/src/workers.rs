@@ -93,7 +93,7 @@ impl Work {
 pub(crate) fn work_lane(
     sequencer: &Sequencer,
     work: &Work,
-    landing: &mpsc::UnboundedSender<Flight>,
+    completion: &mpsc::UnboundedSender<Flight>,
     lane: Arc<Lane>,
 ) {
     let flight = catch_unwind(AssertUnwindSafe(|| sequencer.work(&lane))).unwrap_or_else(|_| {
@@ -102,8 +102,8 @@ pub(crate) fn work_lane(
         None
     });
     if let Some(flight) = flight {
-        // The landing outlives the workers; should it be gone, the waiting request hears that it was lost.
-        let _ = landing.send(flight);
+        // Completion outlives the workers; should it be gone, the waiting request hears that it was lost.
+        let _ = completion.send(flight);
     }
     if lane.put_back() {
         work.push_lane(lane);
@@ -121,24 +121,24 @@ impl Workers {
         count: usize,
         sequencer: &Arc<Sequencer>,
         work: &Arc<Work>,
-        landing: &mpsc::UnboundedSender<Flight>,
+        completion: &mpsc::UnboundedSender<Flight>,
     ) -> std::io::Result<Self> {
         let mut workers = Self { work: work.clone(), threads: Vec::new() };
         for number in 0..count.max(1) {
-            let (sequencer, work, landing) = (sequencer.clone(), work.clone(), landing.clone());
+            let (sequencer, work, completion) = (sequencer.clone(), work.clone(), completion.clone());
             let thread = thread::Builder::new()
                 .name(format!("sign-{number}"))
-                .spawn(move || run(&sequencer, &work, &landing))?;
+                .spawn(move || run(&sequencer, &work, &completion))?;
             workers.threads.push(thread);
         }
         Ok(workers)
     }
 }
 
-fn run(sequencer: &Sequencer, work: &Work, landing: &mpsc::UnboundedSender<Flight>) {
+fn run(sequencer: &Sequencer, work: &Work, completion: &mpsc::UnboundedSender<Flight>) {
     while let Some(task) = work.next() {
         match task {
-            Task::Lane(lane) => work_lane(sequencer, work, landing, lane),
+            Task::Lane(lane) => work_lane(sequencer, work, completion, lane),
             Task::Check(check) => {
                 // A check that panics drops its answer, which tells the request that it was lost.
                 let _ = catch_unwind(AssertUnwindSafe(check));

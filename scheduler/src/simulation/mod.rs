@@ -1,7 +1,7 @@
 //! A seeded, single-threaded simulation of the write path over the memory engine.
 //!
 //! Every thread of the real thing is a step here, and the seed chooses which comes next: submitting, verifying,
-//! signing, appending, indexing, landing, a client that hangs up, a clock that jumps, a write that fails, a crash.
+//! signing, appending, indexing, completion, a client that hangs up, a clock that jumps, a write that fails, a crash.
 //! After each crash and at the end the whole log is held against what was acknowledged.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]

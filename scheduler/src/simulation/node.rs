@@ -19,8 +19,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Heights};
+use crate::completion::complete_all;
 use crate::flight::Flight;
-use crate::landing::land_all;
 use crate::options::Options;
 use crate::scheduler::{Parts, Shared};
 use crate::workers::{Task, work_lane};
@@ -31,7 +31,7 @@ pub(super) struct Node {
     pub(super) log: Arc<dyn Log>,
     follower: Follower<IndexWriter>,
     flights: mpsc::UnboundedSender<Flight>,
-    landing: Pin<Box<dyn Future<Output = ()> + Send>>,
+    completion: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Node {
@@ -54,8 +54,8 @@ impl Node {
         let options = Options { processes_cached: 2, ..Options::default() };
         let shared = Arc::new(Shared::new(parts, &options, runtime));
         let (flights, receiver) = mpsc::unbounded_channel();
-        let landing = Box::pin(land_all(shared.sequencer.clone(), follower.position(), receiver));
-        Self { shared, stepper, log, follower, flights, landing }
+        let completion = Box::pin(complete_all(shared.sequencer.clone(), follower.position(), receiver));
+        Self { shared, stepper, log, follower, flights, completion }
     }
 
     /// What a worker thread would do next, were it lucky enough to get the task of this number.
@@ -74,9 +74,12 @@ impl Node {
         self.follower.step().expect("the index can be written") > 0
     }
 
-    pub(super) fn land(&mut self) {
+    pub(super) fn complete(&mut self) {
         let mut context = Context::from_waker(Waker::noop());
-        assert!(self.landing.as_mut().poll(&mut context).is_pending(), "the landing never ends by itself");
+        assert!(
+            self.completion.as_mut().poll(&mut context).is_pending(),
+            "the completion never ends by itself"
+        );
     }
 
     /// Moves everything until nothing moves any more.
@@ -88,7 +91,7 @@ impl Node {
             }
             moved |= self.stepper.turn(usize::MAX) > 0;
             moved |= self.index();
-            self.land();
+            self.complete();
             if !moved {
                 return;
             }

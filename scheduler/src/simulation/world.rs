@@ -118,7 +118,7 @@ impl World {
                 self.node().index();
             }
             780..930 => {
-                self.node().land();
+                self.node().complete();
                 self.collect();
             }
             930..960 => self.hang_up(),

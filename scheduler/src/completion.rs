@@ -1,4 +1,4 @@
-//! The landing: waits until what was signed is on disk and in the index, and only then answers.
+//! Completion: waits until what was signed is on disk and in the index, and only then answers.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::sequencer::Sequencer;
 ///
 /// A repeated message or spawn waits in this line behind the first one, so what it is told is true: the first is on
 /// disk, or nothing is.
-pub(crate) async fn land_all(
+pub(crate) async fn complete_all(
     sequencer: Arc<Sequencer>,
     mut indexed: Position,
     mut flights: mpsc::UnboundedReceiver<Flight>,
@@ -28,11 +28,11 @@ pub(crate) async fn land_all(
         let since = answer.since;
         let result = match outcome {
             Outcome::Enqueued { receipt, scheduled } => {
-                let landed = land(&sequencer, receipt, &mut indexed).await;
-                if landed.is_ok() {
-                    lane.land(id, content);
+                let completed = complete(&sequencer, receipt, &mut indexed).await;
+                if completed.is_ok() {
+                    lane.complete(id, content);
                 }
-                landed.map(|()| scheduled)
+                completed.map(|()| scheduled)
             }
             Outcome::Duplicate => {
                 sequencer.check_running().and(Err(ScheduleError::Duplicate { process: lane.process, id }))
@@ -46,7 +46,11 @@ pub(crate) async fn land_all(
     }
 }
 
-async fn land(sequencer: &Sequencer, receipt: Receipt, indexed: &mut Position) -> Result<(), ScheduleError> {
+async fn complete(
+    sequencer: &Sequencer,
+    receipt: Receipt,
+    indexed: &mut Position,
+) -> Result<(), ScheduleError> {
     let seq = receipt.await.inspect_err(|error| sequencer.halt(&error.to_string()))?;
     // Until the index has it the message stays among the flying: were it to fail here, a repetition is still found.
     indexed.applied(seq).await?;
