@@ -8,23 +8,22 @@ use protocol::ProcessId;
 use tokio::sync::mpsc;
 
 use crate::error::ScheduleError;
-use crate::flight::{Flight, Outcome};
+use crate::in_flight::{InFlight, Outcome};
 use crate::metrics;
 use crate::on_chain::first_event;
 use crate::order::Scheduled;
 use crate::sequencer::Sequencer;
 
-/// Lands flights in the order in which they left, until no more can come.
+/// Answers orders in the order in which they left their lanes, until no more can come.
 ///
-/// A repeated message or spawn waits in this line behind the first one, so what it is told is true: the first is on
+/// A repeated message or spawn waits in this queue behind the first one, so what it is told is true: the first is on
 /// disk, or nothing is.
 pub(crate) async fn complete_all(
     sequencer: Arc<Sequencer>,
     mut indexed: Position,
-    mut flights: mpsc::UnboundedReceiver<Flight>,
+    mut in_flight: mpsc::UnboundedReceiver<InFlight>,
 ) {
-    while let Some(flight) = flights.recv().await {
-        let Flight { lane, id, content, outcome, answer } = flight;
+    while let Some(InFlight { lane, id, content, outcome, answer }) = in_flight.recv().await {
         let since = answer.since;
         let result = match outcome {
             Outcome::Enqueued { receipt, scheduled } => {
@@ -52,7 +51,7 @@ async fn complete(
     indexed: &mut Position,
 ) -> Result<(), ScheduleError> {
     let seq = receipt.await.inspect_err(|error| sequencer.halt(&error.to_string()))?;
-    // Until the index has it the message stays among the flying: were it to fail here, a repetition is still found.
+    // Until the index has it the message counts as in flight: were reading it to fail here, a repetition is still found.
     indexed.applied(seq).await?;
     Ok(())
 }

@@ -22,8 +22,8 @@ struct State {
     active: bool,
     stand: Stand,
     /// Signed and handed to the log, but not in the index yet: the index does not know of these.
-    flying: HashSet<Id>,
-    flying_content: HashSet<DeepHash>,
+    in_flight: HashSet<Id>,
+    content_in_flight: HashSet<DeepHash>,
 }
 
 /// Where a process stands.
@@ -79,35 +79,35 @@ impl Lane {
         matches!(self.lock().stand, Stand::Present(_))
     }
 
-    pub(crate) fn is_flying(&self, id: Id) -> bool {
-        self.lock().flying.contains(&id)
+    pub(crate) fn is_in_flight(&self, id: Id) -> bool {
+        self.lock().in_flight.contains(&id)
     }
 
-    pub(crate) fn is_content_flying(&self, hash: &DeepHash) -> bool {
-        self.lock().flying_content.contains(hash)
+    pub(crate) fn is_content_in_flight(&self, hash: &DeepHash) -> bool {
+        self.lock().content_in_flight.contains(hash)
     }
 
     /// Notes what was handed to the log, and where the process stands with it.
-    pub(crate) fn take_off(&self, id: Id, content: Option<DeepHash>, knot: Option<Knot>) {
+    pub(crate) fn enqueued(&self, id: Id, content: Option<DeepHash>, knot: Option<Knot>) {
         let mut state = self.lock();
         state.stand = Stand::Present(knot);
-        state.flying.insert(id);
-        state.flying_content.extend(content);
+        state.in_flight.insert(id);
+        state.content_in_flight.extend(content);
     }
 
     /// Forgets what the index knows by now.
     pub(crate) fn complete(&self, id: Id, content: Option<DeepHash>) {
         let mut state = self.lock();
-        state.flying.remove(&id);
+        state.in_flight.remove(&id);
         if let Some(content) = content {
-            state.flying_content.remove(&content);
+            state.content_in_flight.remove(&content);
         }
     }
 
     /// Whether everything about the lane can be read from the log and the index again.
     pub(crate) fn is_idle(&self) -> bool {
         let state = self.lock();
-        !state.active && state.waiting.is_empty() && state.flying.is_empty()
+        !state.active && state.waiting.is_empty() && state.in_flight.is_empty()
     }
 
     /// A thread that panicked while it had the lock left the state whole: every change above is one step.

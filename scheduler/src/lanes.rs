@@ -64,7 +64,7 @@ mod tests {
     fn idle_lanes_make_room_and_held_ones_stay() {
         let lanes = Lanes::new(2);
         let held = lanes.get(process(1));
-        held.take_off(Id::from_bytes([9; 32]), None, None);
+        held.enqueued(Id::from_bytes([9; 32]), None, None);
         for number in 2..20 {
             lanes.get(process(number));
         }

@@ -12,7 +12,7 @@ mod content;
 mod admission;
 mod on_chain;
 mod order;
-mod flight;
+mod in_flight;
 mod lane;
 mod lanes;
 mod completion;

@@ -17,7 +17,6 @@ use crate::admission::{Admitted, Rules};
 use crate::clock::{Clock, Heights};
 use crate::completion::complete_all;
 use crate::error::ScheduleError;
-use crate::flight::Flight;
 use crate::lanes::Lanes;
 use crate::metrics;
 use crate::on_chain;
@@ -76,10 +75,10 @@ impl Scheduler {
     /// When a thread cannot be started.
     pub fn start(parts: Parts, options: &Options) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::new(parts, options, Handle::current()));
-        let (flights, completion) = mpsc::unbounded_channel::<Flight>();
-        let workers = Workers::start(options.workers, &shared.sequencer, &shared.work, &flights)?;
+        let (completion, in_flight) = mpsc::unbounded_channel();
+        let workers = Workers::start(options.workers, &shared.sequencer, &shared.work, &completion)?;
         let completion =
-            tokio::spawn(complete_all(shared.sequencer.clone(), shared.indexed.clone(), completion));
+            tokio::spawn(complete_all(shared.sequencer.clone(), shared.indexed.clone(), in_flight));
         let waiting_max = u32::try_from(options.waiting_max).unwrap_or(u32::MAX);
         let permits = Arc::new(Semaphore::new(waiting_max as usize));
         Ok(Self { inner: Arc::new(Inner { shared, permits, waiting_max, completion, _workers: workers }) })

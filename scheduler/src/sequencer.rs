@@ -12,7 +12,7 @@ use tracing::error;
 
 use crate::clock::{Clock, Heights};
 use crate::error::ScheduleError;
-use crate::flight::{Flight, Outcome};
+use crate::in_flight::{InFlight, Outcome};
 use crate::lane::{Lane, Stand};
 use crate::metrics;
 use crate::order::{Intake, Order, Scheduled};
@@ -33,7 +33,7 @@ pub(crate) struct Sequencer {
 enum Decision {
     /// It is signed and on its way to disk.
     Enqueued { receipt: Receipt, scheduled: Scheduled },
-    /// It is on its way to disk already, or there: what it answers is known when it has completed.
+    /// It is on its way to disk already, or there: what is answered is known when that is complete.
     Repeated,
 }
 
@@ -67,12 +67,12 @@ impl Sequencer {
         }
     }
 
-    /// Works the next order of a lane; what is to land comes back.
-    pub(crate) fn work(&self, lane: &Arc<Lane>) -> Option<Flight> {
+    /// Works the next order of a lane and gives back what is in flight then, if anything is.
+    pub(crate) fn work(&self, lane: &Arc<Lane>) -> Option<InFlight> {
         let (order, stand) = lane.pop()?;
         metrics::waited(order.answer.since.elapsed());
         match self.decide(lane, stand, &order.intake) {
-            Ok(decision) => Some(self.flight(lane, order, decision)),
+            Ok(decision) => Some(self.in_flight(lane, order, decision)),
             Err(error) => {
                 order.answer.give(Err(error));
                 None
@@ -80,7 +80,7 @@ impl Sequencer {
         }
     }
 
-    fn flight(&self, lane: &Arc<Lane>, order: Order, decision: Decision) -> Flight {
+    fn in_flight(&self, lane: &Arc<Lane>, order: Order, decision: Decision) -> InFlight {
         let id = message_id(lane, &order.intake);
         let content = order.intake.deep_hash();
         let outcome = match decision {
@@ -88,7 +88,7 @@ impl Sequencer {
             Decision::Repeated if matches!(order.intake, Intake::Spawn { .. }) => Outcome::SpawnedAgain,
             Decision::Repeated => Outcome::Duplicate,
         };
-        Flight { lane: lane.clone(), id, content, outcome, answer: order.answer }
+        InFlight { lane: lane.clone(), id, content, outcome, answer: order.answer }
     }
 
     fn decide(&self, lane: &Lane, stand: Stand, intake: &Intake) -> Result<Decision, ScheduleError> {
@@ -104,9 +104,9 @@ impl Sequencer {
             (_, Intake::Spawn { .. }) => None,
             _ => return Err(ScheduleError::UnknownProcess(lane.process)),
         };
-        // What is flying is not in the index yet; what has completed is. Asked in the other order, a message that
-        // lands in between would be seen by neither.
-        if lane.is_flying(id) {
+        // What is in flight is not in the index yet; what is complete is. Asked in the other order, a message that
+        // completes in between would be seen by neither.
+        if lane.is_in_flight(id) {
             return Ok(Decision::Repeated);
         }
         self.refuse_duplicate(lane, id, intake)?;
@@ -122,7 +122,7 @@ impl Sequencer {
     fn refuse_duplicate(&self, lane: &Lane, id: Id, intake: &Intake) -> Result<(), ScheduleError> {
         let process = lane.process;
         if let Some(hash) = intake.deep_hash()
-            && (lane.is_content_flying(&hash) || self.index.find_content(process, &hash)?.is_some())
+            && (lane.is_content_in_flight(&hash) || self.index.find_content(process, &hash)?.is_some())
         {
             return Err(ScheduleError::DuplicateContent { process, id });
         }
@@ -154,7 +154,7 @@ impl Sequencer {
         let body = body_of(intake, bytes);
         let append = Append { process: lane.process, body, knot, imported: false };
         let receipt = self.enqueue(append)?;
-        lane.take_off(id, intake.deep_hash(), knot);
+        lane.enqueued(id, intake.deep_hash(), knot);
         let id = if matches!(intake, Intake::Assign { .. }) { assignment.id() } else { id };
         Ok(Decision::Enqueued { receipt, scheduled: Scheduled { id, timestamp } })
     }

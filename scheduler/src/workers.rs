@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
 
-use crate::flight::Flight;
+use crate::in_flight::InFlight;
 use crate::lane::Lane;
 use crate::sequencer::Sequencer;
 
@@ -93,17 +93,17 @@ impl Work {
 pub(crate) fn work_lane(
     sequencer: &Sequencer,
     work: &Work,
-    completion: &mpsc::UnboundedSender<Flight>,
+    completion: &mpsc::UnboundedSender<InFlight>,
     lane: Arc<Lane>,
 ) {
-    let flight = catch_unwind(AssertUnwindSafe(|| sequencer.work(&lane))).unwrap_or_else(|_| {
+    let in_flight = catch_unwind(AssertUnwindSafe(|| sequencer.work(&lane))).unwrap_or_else(|_| {
         // Nobody knows where the process stands now: only the log does, and a restart asks it.
         sequencer.halt("a worker panicked while it scheduled a message");
         None
     });
-    if let Some(flight) = flight {
+    if let Some(in_flight) = in_flight {
         // Completion outlives the workers; should it be gone, the waiting request hears that it was lost.
-        let _ = completion.send(flight);
+        let _ = completion.send(in_flight);
     }
     if lane.put_back() {
         work.push_lane(lane);
@@ -121,7 +121,7 @@ impl Workers {
         count: usize,
         sequencer: &Arc<Sequencer>,
         work: &Arc<Work>,
-        completion: &mpsc::UnboundedSender<Flight>,
+        completion: &mpsc::UnboundedSender<InFlight>,
     ) -> std::io::Result<Self> {
         let mut workers = Self { work: work.clone(), threads: Vec::new() };
         for number in 0..count.max(1) {
@@ -135,7 +135,7 @@ impl Workers {
     }
 }
 
-fn run(sequencer: &Sequencer, work: &Work, completion: &mpsc::UnboundedSender<Flight>) {
+fn run(sequencer: &Sequencer, work: &Work, completion: &mpsc::UnboundedSender<InFlight>) {
     while let Some(task) = work.next() {
         match task {
             Task::Lane(lane) => work_lane(sequencer, work, completion, lane),

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::{Clock, Heights};
 use crate::completion::complete_all;
-use crate::flight::Flight;
+use crate::in_flight::InFlight;
 use crate::options::Options;
 use crate::scheduler::{Parts, Shared};
 use crate::workers::{Task, work_lane};
@@ -30,7 +30,7 @@ pub(super) struct Node {
     pub(super) stepper: Stepper<Memory>,
     pub(super) log: Arc<dyn Log>,
     follower: Follower<IndexWriter>,
-    flights: mpsc::UnboundedSender<Flight>,
+    in_flight: mpsc::UnboundedSender<InFlight>,
     completion: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -53,16 +53,16 @@ impl Node {
         // A table of two lanes for three processes: lanes come and go all the time.
         let options = Options { processes_cached: 2, ..Options::default() };
         let shared = Arc::new(Shared::new(parts, &options, runtime));
-        let (flights, receiver) = mpsc::unbounded_channel();
+        let (in_flight, receiver) = mpsc::unbounded_channel();
         let completion = Box::pin(complete_all(shared.sequencer.clone(), follower.position(), receiver));
-        Self { shared, stepper, log, follower, flights, completion }
+        Self { shared, stepper, log, follower, in_flight, completion }
     }
 
     /// What a worker thread would do next, were it lucky enough to get the task of this number.
     pub(super) fn work(&self, number: usize) -> bool {
         match self.shared.work.take(number) {
             Some(Task::Lane(lane)) => {
-                work_lane(&self.shared.sequencer, &self.shared.work, &self.flights, lane)
+                work_lane(&self.shared.sequencer, &self.shared.work, &self.in_flight, lane)
             }
             Some(Task::Check(check)) => check(),
             None => return false,

@@ -1,4 +1,4 @@
-//! A flight: what has left its lane and is not answered yet.
+//! Orders in flight: they have left their lane and are not answered yet.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::lane::Lane;
 use crate::order::{Answer, Scheduled};
 
 /// An order that has left its lane.
-pub(crate) struct Flight {
+pub(crate) struct InFlight {
     pub(crate) lane: Arc<Lane>,
     pub(crate) id: Id,
     pub(crate) content: Option<DeepHash>,
