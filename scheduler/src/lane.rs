@@ -1,4 +1,4 @@
-//! The lane of one process: what waits for it, where it stands, and what of it is on its way to disk.
+//! The lane of one process: what waits for it, the state of the process, and what of it is on its way to disk.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,23 +12,23 @@ use crate::order::Order;
 /// One process's lane. One thread works it at a time; the lock is held for moments only, never while signing.
 pub(crate) struct Lane {
     pub(crate) process: ProcessId,
-    state: Mutex<State>,
+    state: Mutex<LaneState>,
 }
 
 #[derive(Default)]
-struct State {
+struct LaneState {
     waiting: VecDeque<Order>,
     /// Whether the lane is queued for a worker, or a worker has it.
     active: bool,
-    stand: Stand,
+    process_state: ProcessState,
     /// Signed and handed to the log, but not in the index yet: the index does not know of these.
     in_flight: HashSet<Id>,
     content_in_flight: HashSet<DeepHash>,
 }
 
-/// Where a process stands.
+/// The state of a process.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum Stand {
+pub(crate) enum ProcessState {
     /// Nobody has looked yet.
     #[default]
     Unknown,
@@ -38,7 +38,7 @@ pub(crate) enum Stand {
     Present(Option<Knot>),
 }
 
-impl From<Option<Head>> for Stand {
+impl From<Option<Head>> for ProcessState {
     fn from(head: Option<Head>) -> Self {
         head.map_or(Self::Absent, |head| Self::Present(head.last))
     }
@@ -56,11 +56,11 @@ impl Lane {
         !std::mem::replace(&mut state.active, true)
     }
 
-    /// The next order, and where the process stands. Only the worker that has the lane asks.
-    pub(crate) fn pop(&self) -> Option<(Order, Stand)> {
+    /// The next order, and the state of the process. Only the worker that has the lane asks.
+    pub(crate) fn pop(&self) -> Option<(Order, ProcessState)> {
         let mut state = self.lock();
         let order = state.waiting.pop_front()?;
-        Some((order, state.stand))
+        Some((order, state.process_state))
     }
 
     /// Gives the lane back after an order; true when it must be queued again.
@@ -70,13 +70,13 @@ impl Lane {
         state.active
     }
 
-    pub(crate) fn stands(&self, stand: Stand) {
-        self.lock().stand = stand;
+    pub(crate) fn set_process_state(&self, process_state: ProcessState) {
+        self.lock().process_state = process_state;
     }
 
     /// Whether it is known that the process is scheduled here, or on its way to be.
     pub(crate) fn is_present(&self) -> bool {
-        matches!(self.lock().stand, Stand::Present(_))
+        matches!(self.lock().process_state, ProcessState::Present(_))
     }
 
     pub(crate) fn is_in_flight(&self, id: Id) -> bool {
@@ -87,10 +87,10 @@ impl Lane {
         self.lock().content_in_flight.contains(hash)
     }
 
-    /// Notes what was handed to the log, and where the process stands with it.
+    /// Notes what was handed to the log, and its link as the newest of the process.
     pub(crate) fn enqueued(&self, id: Id, content: Option<DeepHash>, knot: Option<Knot>) {
         let mut state = self.lock();
-        state.stand = Stand::Present(knot);
+        state.process_state = ProcessState::Present(knot);
         state.in_flight.insert(id);
         state.content_in_flight.extend(content);
     }
@@ -111,7 +111,7 @@ impl Lane {
     }
 
     /// A thread that panicked while it had the lock left the state whole: every change above is one step.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,7 +13,7 @@ use tracing::error;
 use crate::clock::{Clock, Heights};
 use crate::error::ScheduleError;
 use crate::in_flight::{InFlight, Outcome};
-use crate::lane::{Lane, Stand};
+use crate::lane::{Lane, ProcessState};
 use crate::metrics;
 use crate::order::{Intake, Order, Scheduled};
 
@@ -69,9 +69,9 @@ impl Sequencer {
 
     /// Works the next order of a lane and gives back what is in flight then, if anything is.
     pub(crate) fn work(&self, lane: &Arc<Lane>) -> Option<InFlight> {
-        let (order, stand) = lane.pop()?;
+        let (order, state) = lane.pop()?;
         metrics::waited(order.answer.since.elapsed());
-        match self.decide(lane, stand, &order.intake) {
+        match self.decide(lane, state, &order.intake) {
             Ok(decision) => Some(self.in_flight(lane, order, decision)),
             Err(error) => {
                 order.answer.give(Err(error));
@@ -91,16 +91,16 @@ impl Sequencer {
         InFlight { lane: lane.clone(), id, content, outcome, answer: order.answer }
     }
 
-    fn decide(&self, lane: &Lane, stand: Stand, intake: &Intake) -> Result<Decision, ScheduleError> {
+    fn decide(&self, lane: &Lane, state: ProcessState, intake: &Intake) -> Result<Decision, ScheduleError> {
         self.check_running()?;
-        let stand = match stand {
-            Stand::Unknown => self.look_up(lane)?,
+        let state = match state {
+            ProcessState::Unknown => self.look_up(lane)?,
             known => known,
         };
         let id = message_id(lane, intake);
-        let last = match (stand, intake) {
-            (Stand::Present(_), Intake::Spawn { .. }) => return Ok(Decision::Repeated),
-            (Stand::Present(last), _) => last,
+        let last = match (state, intake) {
+            (ProcessState::Present(_), Intake::Spawn { .. }) => return Ok(Decision::Repeated),
+            (ProcessState::Present(last), _) => last,
             (_, Intake::Spawn { .. }) => None,
             _ => return Err(ScheduleError::UnknownProcess(lane.process)),
         };
@@ -113,10 +113,10 @@ impl Sequencer {
         self.bind(lane, id, last, intake)
     }
 
-    fn look_up(&self, lane: &Lane) -> Result<Stand, ScheduleError> {
-        let stand = Stand::from(self.log.head(lane.process)?);
-        lane.stands(stand);
-        Ok(stand)
+    fn look_up(&self, lane: &Lane) -> Result<ProcessState, ScheduleError> {
+        let state = ProcessState::from(self.log.head(lane.process)?);
+        lane.set_process_state(state);
+        Ok(state)
     }
 
     fn refuse_duplicate(&self, lane: &Lane, id: Id, intake: &Intake) -> Result<(), ScheduleError> {

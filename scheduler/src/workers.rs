@@ -97,7 +97,7 @@ pub(crate) fn work_lane(
     lane: Arc<Lane>,
 ) {
     let in_flight = catch_unwind(AssertUnwindSafe(|| sequencer.work(&lane))).unwrap_or_else(|_| {
-        // Nobody knows where the process stands now: only the log does, and a restart asks it.
+        // Nobody knows the state of the process now but the log, which a restart asks.
         sequencer.halt("a worker panicked while it scheduled a message");
         None
     });
