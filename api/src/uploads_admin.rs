@@ -300,7 +300,7 @@ fn search(node: &Node, asked: &Reupload) -> Result<(Option<Search>, Option<Nonce
     }
     let head = node.log.head(process)?;
     let head = head.ok_or_else(|| Failure::not_found(format!("the process {process} is not here")))?;
-    let newest = head.last.map(|knot| knot.nonce);
+    let newest = head.last.map(|link| link.nonce);
     let search = |from| Search { process, from, send: false };
     let search = match asked.since_ms {
         None => Some(search(asked.from.map(Nonce::new))),

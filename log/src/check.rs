@@ -70,7 +70,7 @@ fn check_last<E: Engine>(reader: &Reader<E>, last: Seq) -> Result<(), ReadError>
         ControlFlow::Break(())
     })?;
     if let Some(place) = place {
-        known = reader.head(place.process)?.map(|head| (head.seq, head.last.map(|knot| knot.nonce)));
+        known = reader.head(place.process)?.map(|head| (head.seq, head.last.map(|link| link.nonce)));
     }
     let found = place.map(|place| (last, place.nonce));
     if known != found {

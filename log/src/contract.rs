@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use crate::event::{Body, Event, EventRef, Head, Knot};
+use crate::event::{Body, ChainLink, Event, EventRef, Head};
 use crate::ids::Seq;
 
 /// An append-only log of events.
@@ -107,9 +107,9 @@ pub struct Append {
     pub process: ProcessId,
     /// What happened.
     pub body: Body,
-    /// What the process's head becomes, the nonce that the event takes included; none for a process without
-    /// an assignment and for facts, whose nonce the log gives itself.
-    pub knot: Option<Knot>,
+    /// The link that the event adds to the hash chain of its process, the nonce that it takes included; none for a
+    /// process without an assignment and for facts, whose nonce the log gives itself.
+    pub link: Option<ChainLink>,
     /// Whether it is taken over from another scheduler.
     pub imported: bool,
 }

@@ -179,12 +179,12 @@ pub struct Head {
     /// The newest event of the process.
     pub seq: Seq,
     /// The newest nonce and what goes with it; none while the process has no assignment.
-    pub last: Option<Knot>,
+    pub last: Option<ChainLink>,
 }
 
-/// The newest assignment of a process.
+/// One link of the hash chain of a process: an assignment, and what the one after it needs to know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Knot {
+pub struct ChainLink {
     /// Its nonce.
     pub nonce: Nonce,
     /// Its id.
@@ -198,6 +198,6 @@ pub struct Knot {
 impl Head {
     /// The nonce that the next assignment gets.
     pub fn next_nonce(&self) -> Nonce {
-        self.last.map_or(Nonce::ZERO, |knot| knot.nonce.next())
+        self.last.map_or(Nonce::ZERO, |link| link.nonce.next())
     }
 }

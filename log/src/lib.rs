@@ -34,7 +34,7 @@ pub use engine::{
     Batch, Engine, EngineError, FailHow, Memory, MemoryDisk, Put, Rocks, RocksError, RocksOptions, Visit,
     Walk,
 };
-pub use event::{Body, BodyRef, DeepHash, Event, EventRef, Head, Kind, Knot};
+pub use event::{Body, BodyRef, ChainLink, DeepHash, Event, EventRef, Head, Kind};
 pub use folder::{FolderContents, FolderError, FolderOwner, folder_owner, mark_folder};
 pub use ids::Seq;
 pub use keys::{EventKey, Key, OwnerNumber, Table};

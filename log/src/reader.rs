@@ -96,10 +96,10 @@ impl<E: Engine> Reader<E> {
             return Ok(());
         }
         let mut expected = Expected { process, first, next: None, head: None };
-        if let Some(knot) = head.last
-            && (first..=last).contains(&knot.nonce)
+        if let Some(link) = head.last
+            && (first..=last).contains(&link.nonce)
         {
-            expected.head = Some(knot.nonce);
+            expected.head = Some(link.nonce);
         }
         let mut memos = Memos::new();
         let mut broke = false;

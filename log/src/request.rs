@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tracing::debug;
 
 use crate::contract::{Append, AppendError, Receipt, Term};
-use crate::event::{Body, Knot};
+use crate::event::{Body, ChainLink};
 use crate::ids::Seq;
 use crate::queue::Weigh;
 use crate::record::Draft;
@@ -39,9 +39,9 @@ pub(crate) enum Part {
     /// The beginning, without an assignment.
     Unassigned,
     /// The beginning, with an assignment.
-    Beginning(Knot),
+    Beginning(ChainLink),
     /// Something that comes later.
-    Next(Knot),
+    Next(ChainLink),
     /// A fact, which goes by this id in the chain of facts.
     Fact(AssignmentId),
 }
@@ -49,9 +49,9 @@ pub(crate) enum Part {
 impl Ready {
     /// Makes an event ready, on the enqueuer's thread.
     pub(crate) fn new(append: Append) -> Result<Self, AppendError> {
-        let Append { process, body, knot, imported } = append;
+        let Append { process, body, link, imported } = append;
         let misplaced = |reason| AppendError::Misplaced { process, reason };
-        let part = part(process, &body, knot).map_err(misplaced)?;
+        let part = part(process, &body, link).map_err(misplaced)?;
         let draft = Draft::new(&body, imported).map_err(|error| {
             debug!(%process, %error, "refused what is no data item");
             misplaced("the item or the assignment is no data item")
@@ -60,20 +60,20 @@ impl Ready {
     }
 }
 
-fn part(process: ProcessId, body: &Body, knot: Option<Knot>) -> Result<Part, &'static str> {
+fn part(process: ProcessId, body: &Body, link: Option<ChainLink>) -> Result<Part, &'static str> {
     let is_fact = matches!(body, Body::Fact(_));
     if is_fact != (process == ProcessId::NODE) {
         return Err("facts, and nothing else, belong to the node's own stream");
     }
-    match (body, knot) {
+    match (body, link) {
         (Body::Fact(fact), None) => Ok(Part::Fact(AssignmentId::of_fact(fact))),
         (Body::Fact(_), Some(_)) => Err("a fact takes no nonce, the log gives it one"),
         // What a spawn without a nonce has in the place of its assignment is the signed record of when it was.
         (Body::Spawned { .. }, None) => Ok(Part::Unassigned),
         (Body::Spawned { assignment: None, .. }, Some(_)) => Err("without an assignment there is no nonce"),
         (_, None) => Err("an assignment takes a nonce, and none is given"),
-        (Body::Spawned { assignment: Some(_), .. }, Some(knot)) => Ok(Part::Beginning(knot)),
-        (Body::Scheduled { .. } | Body::Assigned { .. }, Some(knot)) => Ok(Part::Next(knot)),
+        (Body::Spawned { assignment: Some(_), .. }, Some(link)) => Ok(Part::Beginning(link)),
+        (Body::Scheduled { .. } | Body::Assigned { .. }, Some(link)) => Ok(Part::Next(link)),
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use ans104::{Address, Draft, Ed25519Wallet, Id, Item, SignError, SignatureType, Signer, Tag};
-use log::{Append, Body, Knot};
+use log::{Append, Body, ChainLink};
 use protocol::{AssignmentId, HashChain, Nonce, ProcessId, Timestamp};
 
 /// Numbers that look random and are the same each time.
@@ -79,7 +79,7 @@ pub struct Cord {
     /// Its id.
     pub process: ProcessId,
     /// Its newest assignment.
-    pub last: Option<Knot>,
+    pub last: Option<ChainLink>,
     /// Whether its events are marked as imported.
     pub imported: bool,
     /// How much data its messages carry, in bytes.
@@ -122,9 +122,9 @@ impl Cord {
 
     /// Its spawn, with nonce 0.
     pub fn spawn(&mut self) -> Append {
-        let (assignment, knot) = self.assign(None);
+        let (assignment, link) = self.assign(None);
         let item = self.spawn.clone();
-        self.append(Body::Spawned { item, assignment: Some(assignment) }, Some(knot))
+        self.append(Body::Spawned { item, assignment: Some(assignment) }, Some(link))
     }
 
     /// Its spawn, as before assignments of processes.
@@ -151,15 +151,15 @@ impl Cord {
         };
         let item = draft.sign(&*self.user).unwrap();
         let message = Item::split(&item).unwrap().id();
-        let (assignment, knot) = self.assign(Some(message));
-        self.append(Body::Scheduled { item, assignment, deep_hash: None }, Some(knot))
+        let (assignment, link) = self.assign(Some(message));
+        self.append(Body::Scheduled { item, assignment, deep_hash: None }, Some(link))
     }
 
     /// The next assignment, of something on chain.
     pub fn assigned(&mut self) -> Append {
         let message = Id::from_bytes(self.noise.id());
-        let (assignment, knot) = self.assign(Some(message));
-        self.append(Body::Assigned { assignment, deep_hash: Some([7; 48]) }, Some(knot))
+        let (assignment, link) = self.assign(Some(message));
+        self.append(Body::Assigned { assignment, deep_hash: Some([7; 48]) }, Some(link))
     }
 
     /// Its next messages, after its spawn.
@@ -167,22 +167,22 @@ impl Cord {
         (0..count).map(|_| self.message()).collect()
     }
 
-    fn append(&self, body: Body, knot: Option<Knot>) -> Append {
-        Append { process: self.process, body, knot, imported: self.imported }
+    fn append(&self, body: Body, link: Option<ChainLink>) -> Append {
+        Append { process: self.process, body, link, imported: self.imported }
     }
 
     /// Signs the next assignment, and moves on.
-    fn assign(&mut self, message: Option<Id>) -> (Vec<u8>, Knot) {
-        let nonce = self.last.map_or(Nonce::ZERO, |knot| knot.nonce.next());
+    fn assign(&mut self, message: Option<Id>) -> (Vec<u8>, ChainLink) {
+        let nonce = self.last.map_or(Nonce::ZERO, |link| link.nonce.next());
         let seed = HashChain::seed(self.process);
-        let chain = self.last.map_or(seed, |knot| knot.chain.after(knot.assignment));
-        let now = self.last.map_or(1_700_000_000_000, |knot| knot.timestamp.get() + 13);
+        let chain = self.last.map_or(seed, |link| link.chain.after(link.assignment));
+        let now = self.last.map_or(1_700_000_000_000, |link| link.timestamp.get() + 13);
         let timestamp = Timestamp::new(now);
         let bytes = self.sign_assignment(nonce, chain, timestamp, message);
         let assignment: AssignmentId = Item::split(&bytes).unwrap().id().into();
-        let knot = Knot { nonce, assignment, chain, timestamp };
-        self.last = Some(knot);
-        (bytes, knot)
+        let link = ChainLink { nonce, assignment, chain, timestamp };
+        self.last = Some(link);
+        (bytes, link)
     }
 
     /// An assignment as protocols have it.
@@ -217,5 +217,5 @@ impl Cord {
 /// A fact.
 pub fn fact(text: &str) -> Append {
     let body = Body::Fact(text.as_bytes().to_vec());
-    Append { process: ProcessId::NODE, body, knot: None, imported: false }
+    Append { process: ProcessId::NODE, body, link: None, imported: false }
 }

@@ -8,7 +8,7 @@ use quick_cache::unsync::Cache;
 
 use crate::contract::{AppendError, Identity, ReadError, Term};
 use crate::engine::{Batch, Engine};
-use crate::event::{Head, Knot};
+use crate::event::{ChainLink, Head};
 use crate::ids::Seq;
 use crate::keys::{EventKey, Key, OwnerNumber, Table, parse_owner_number};
 use crate::reader::{Reader, corrupt};
@@ -163,7 +163,7 @@ impl<'a, E: Engine> Staging<'a, E> {
         let assignment_owner = self.number(event.draft.assignment_owner.as_ref())?;
         let seq = self.next_seq;
         self.next_seq = seq.next();
-        let key = Key::event(EventKey { process, nonce: last.map(|knot| knot.nonce) });
+        let key = Key::event(EventKey { process, nonce: last.map(|link| link.nonce) });
         self.batch.put(Table::Events, key, event.draft.finish(&key, seq, item_owner, assignment_owner));
         self.batch.put(Table::Order, Key::order(seq), key.as_ref().to_vec());
         let staged = self.heads.insert(process, Head { seq, last });
@@ -227,8 +227,8 @@ impl<'a, E: Engine> Staging<'a, E> {
     }
 }
 
-/// What the head's knot becomes with an event, if the event can come next.
-fn place(event: &Ready, head: Option<Head>) -> Result<Option<Knot>, AppendError> {
+/// The newest link of the process with this event, if the event can come next.
+fn place(event: &Ready, head: Option<Head>) -> Result<Option<ChainLink>, AppendError> {
     let process = event.process;
     let misplaced = |reason| Err(AppendError::Misplaced { process, reason });
     let expected = head.map_or(Nonce::ZERO, |head| head.next_nonce());
@@ -236,18 +236,18 @@ fn place(event: &Ready, head: Option<Head>) -> Result<Option<Knot>, AppendError>
         (Part::Unassigned | Part::Beginning(_), Some(_)) => misplaced("the process is there already"),
         (Part::Next(_), None) => misplaced("there is no such process in this log"),
         (Part::Unassigned, None) => Ok(None),
-        (Part::Beginning(knot), None) | (Part::Next(knot), Some(_)) => {
-            let given = knot.nonce;
+        (Part::Beginning(link), None) | (Part::Next(link), Some(_)) => {
+            let given = link.nonce;
             if given == expected || (event.imported && given > expected) {
-                Ok(Some(knot))
+                Ok(Some(link))
             } else {
                 Err(AppendError::UnexpectedNonce { process, expected, given })
             }
         }
         (Part::Fact(assignment), head) => {
             let last = head.and_then(|head| head.last);
-            let chain = last.map_or(HashChain::seed(process), |knot| knot.chain.after(knot.assignment));
-            Ok(Some(Knot { nonce: expected, assignment, chain, timestamp: Timestamp::ZERO }))
+            let chain = last.map_or(HashChain::seed(process), |link| link.chain.after(link.assignment));
+            Ok(Some(ChainLink { nonce: expected, assignment, chain, timestamp: Timestamp::ZERO }))
         }
     }
 }

@@ -18,7 +18,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::contract::{Identity, StoreId, Term};
-use crate::event::{Head, Knot};
+use crate::event::{ChainLink, Head};
 use crate::ids::Seq;
 use crate::keys::{Key, OwnerNumber};
 
@@ -55,11 +55,11 @@ pub(crate) fn open<'a>(key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], StoredEr
 pub(crate) fn write_head(head: &Head) -> Vec<u8> {
     let mut value = Vec::with_capacity(92);
     value.extend_from_slice(&head.seq.get().to_be_bytes());
-    if let Some(knot) = &head.last {
-        value.extend_from_slice(&knot.nonce.get().to_be_bytes());
-        value.extend_from_slice(&knot.timestamp.get().to_be_bytes());
-        value.extend_from_slice(knot.assignment.as_bytes());
-        value.extend_from_slice(knot.chain.as_bytes());
+    if let Some(link) = &head.last {
+        value.extend_from_slice(&link.nonce.get().to_be_bytes());
+        value.extend_from_slice(&link.timestamp.get().to_be_bytes());
+        value.extend_from_slice(link.assignment.as_bytes());
+        value.extend_from_slice(link.chain.as_bytes());
     }
     value
 }
@@ -67,15 +67,15 @@ pub(crate) fn write_head(head: &Head) -> Vec<u8> {
 pub(crate) fn read_head(value: &[u8]) -> Result<Head, StoredError> {
     let length = || StoredError::Length(value.len());
     let (seq, rest) = value.split_first_chunk::<8>().ok_or_else(length)?;
-    let last = if rest.is_empty() { None } else { Some(read_knot(rest).ok_or_else(length)?) };
+    let last = if rest.is_empty() { None } else { Some(read_link(rest).ok_or_else(length)?) };
     Ok(Head { seq: Seq::new(u64::from_be_bytes(*seq)), last })
 }
 
-fn read_knot(bytes: &[u8]) -> Option<Knot> {
+fn read_link(bytes: &[u8]) -> Option<ChainLink> {
     let (nonce, rest) = bytes.split_first_chunk::<8>()?;
     let (timestamp, rest) = rest.split_first_chunk::<8>()?;
     let (assignment, chain) = rest.split_first_chunk::<32>()?;
-    Some(Knot {
+    Some(ChainLink {
         nonce: Nonce::new(u64::from_be_bytes(*nonce)),
         timestamp: Timestamp::new(u64::from_be_bytes(*timestamp)),
         assignment: Id::from_bytes(*assignment).into(),
@@ -124,13 +124,13 @@ mod tests {
     use super::*;
 
     fn head() -> impl Strategy<Value = Head> {
-        let knot = (any::<(u64, u64, [u8; 32], [u8; 32])>()).prop_map(|(nonce, time, id, chain)| Knot {
+        let link = (any::<(u64, u64, [u8; 32], [u8; 32])>()).prop_map(|(nonce, time, id, chain)| ChainLink {
             nonce: Nonce::new(nonce),
             timestamp: Timestamp::new(time),
             assignment: Id::from_bytes(id).into(),
             chain: HashChain::from_bytes(chain),
         });
-        (any::<u64>(), proptest::option::of(knot)).prop_map(|(seq, last)| Head { seq: Seq::new(seq), last })
+        (any::<u64>(), proptest::option::of(link)).prop_map(|(seq, last)| Head { seq: Seq::new(seq), last })
     }
 
     proptest! {

@@ -140,7 +140,7 @@ pub(crate) fn range(log: &impl Log, process: ProcessId) -> Vec<Event> {
 pub(crate) fn events(appends: &[Append]) -> Vec<Event> {
     let mut facts = 0;
     let place = |(seq, append): (usize, &Append)| {
-        let mut nonce = append.knot.map(|knot| knot.nonce);
+        let mut nonce = append.link.map(|link| link.nonce);
         if append.process == ProcessId::NODE {
             nonce = Some(Nonce::new(facts));
             facts += 1;

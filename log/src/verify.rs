@@ -267,7 +267,7 @@ impl<'a, E: Engine> Verification<'a, E> {
             if let Ok(Some(head)) = self.reader.head(process)
                 && limit.is_some_and(|limit| head.seq <= limit)
             {
-                let nonce = head.last.map(|knot| knot.nonce);
+                let nonce = head.last.map(|link| link.nonce);
                 let event = Key::event(EventKey { process, nonce });
                 if let Ok(None) = self.reader.engine().get(Table::Events, event.as_ref()) {
                     self.own(Place::Head(process), "the event that it points to is missing".to_owned());

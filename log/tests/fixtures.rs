@@ -80,6 +80,6 @@ fn version_1() {
     assert_eq!(chain.to_string(), "85JI_GM9Pl7iMX-Jul8l-t2z8Pn-x5PZSAtjNd7Jmx4");
 
     let fact =
-        Append { process: ProcessId::NODE, body: Body::Fact(b"third".to_vec()), knot: None, imported: false };
+        Append { process: ProcessId::NODE, body: Body::Fact(b"third".to_vec()), link: None, imported: false };
     assert_eq!(log.enqueue(Term(2), vec![fact]).unwrap().wait().unwrap(), Seq::new(12));
 }

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ans104::Id;
-use log::{DeepHash, Head, Knot};
+use log::{ChainLink, DeepHash, Head};
 use protocol::ProcessId;
 
 use crate::order::Order;
@@ -35,7 +35,7 @@ pub(crate) enum ProcessState {
     /// It is not scheduled here.
     Absent,
     /// It is scheduled here; its newest assignment, if it has any.
-    Present(Option<Knot>),
+    Present(Option<ChainLink>),
 }
 
 impl From<Option<Head>> for ProcessState {
@@ -88,9 +88,9 @@ impl Lane {
     }
 
     /// Notes what was handed to the log, and its link as the newest of the process.
-    pub(crate) fn enqueued(&self, id: Id, content: Option<DeepHash>, knot: Option<Knot>) {
+    pub(crate) fn enqueued(&self, id: Id, content: Option<DeepHash>, link: Option<ChainLink>) {
         let mut state = self.lock();
-        state.process_state = ProcessState::Present(knot);
+        state.process_state = ProcessState::Present(link);
         state.in_flight.insert(id);
         state.content_in_flight.extend(content);
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ans104::{Id, SignError, Signer};
 use aws_lc_rs::rand;
-use log::{Append, AppendError, Body, Knot, Log, Receipt};
+use log::{Append, AppendError, Body, ChainLink, Log, Receipt};
 use projections::Index;
 use protocol::{Assignment, AssignmentId, HashChain, MessageId, Nonce, Timestamp};
 use tracing::error;
@@ -137,7 +137,7 @@ impl Sequencer {
         &self,
         lane: &Lane,
         id: Id,
-        last: Option<Knot>,
+        last: Option<ChainLink>,
         intake: &Intake,
     ) -> Result<Decision, ScheduleError> {
         let height = self.heights.current().ok_or(ScheduleError::NoHeight)?.height;
@@ -150,11 +150,11 @@ impl Sequencer {
         };
         let assignment = Assignment { process: lane.process, place, height, timestamp, message, exclude };
         let (bytes, assignment) = self.sign(&assignment)?;
-        let knot = place.map(|(nonce, chain)| Knot { nonce, assignment, chain, timestamp });
+        let link = place.map(|(nonce, chain)| ChainLink { nonce, assignment, chain, timestamp });
         let body = body_of(intake, bytes);
-        let append = Append { process: lane.process, body, knot, imported: false };
+        let append = Append { process: lane.process, body, link, imported: false };
         let receipt = self.enqueue(append)?;
-        lane.enqueued(id, intake.deep_hash(), knot);
+        lane.enqueued(id, intake.deep_hash(), link);
         let id = if matches!(intake, Intake::Assign { .. }) { assignment.id() } else { id };
         Ok(Decision::Enqueued { receipt, scheduled: Scheduled { id, timestamp } })
     }
@@ -177,18 +177,18 @@ impl Sequencer {
     }
 
     /// Strictly later than the last assignment's, however the clock jumps.
-    fn timestamp_after(&self, last: Option<Knot>) -> Timestamp {
+    fn timestamp_after(&self, last: Option<ChainLink>) -> Timestamp {
         let now = self.clock.now();
-        last.map_or(now, |knot| now.max(knot.timestamp.next()))
+        last.map_or(now, |link| now.max(link.timestamp.next()))
     }
 
     /// The next nonce and hash chain; none for a process that is spawned without an assignment.
-    fn place(&self, lane: &Lane, last: Option<Knot>, intake: &Intake) -> Option<(Nonce, HashChain)> {
+    fn place(&self, lane: &Lane, last: Option<ChainLink>, intake: &Intake) -> Option<(Nonce, HashChain)> {
         if matches!(intake, Intake::Spawn { .. }) && !self.process_assignment {
             return None;
         }
         Some(match last {
-            Some(knot) => (knot.nonce.next(), knot.chain.after(knot.assignment)),
+            Some(link) => (link.nonce.next(), link.chain.after(link.assignment)),
             None => (Nonce::ZERO, HashChain::seed(lane.process)),
         })
     }

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
-use log::{Append, Body, Knot, LocalLog, Log, Receipt, Rocks, RocksOptions};
+use log::{Append, Body, ChainLink, LocalLog, Log, Receipt, Rocks, RocksOptions};
 use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 
 const BATCH: usize = 500;
@@ -64,20 +64,20 @@ impl Filler {
         Ok(())
     }
 
-    fn spawn(&self) -> Result<(Append, (ProcessId, Knot)), Box<dyn Error>> {
+    fn spawn(&self) -> Result<(Append, (ProcessId, ChainLink)), Box<dyn Error>> {
         let (item, id) = self.item(None)?;
         let process = ProcessId::from(id);
-        let (assignment, knot) = self.assign(process, None, None)?;
+        let (assignment, link) = self.assign(process, None, None)?;
         let body = Body::Spawned { item, assignment: Some(assignment) };
-        Ok((Append { process, body, knot: Some(knot), imported: false }, (process, knot)))
+        Ok((Append { process, body, link: Some(link), imported: false }, (process, link)))
     }
 
-    fn message(&self, cord: &mut (ProcessId, Knot)) -> Result<Append, Box<dyn Error>> {
+    fn message(&self, cord: &mut (ProcessId, ChainLink)) -> Result<Append, Box<dyn Error>> {
         let (item, id) = self.item(Some(cord.0))?;
-        let (assignment, knot) = self.assign(cord.0, Some(cord.1), Some(id))?;
-        cord.1 = knot;
+        let (assignment, link) = self.assign(cord.0, Some(cord.1), Some(id))?;
+        cord.1 = link;
         let body = Body::Scheduled { item, assignment, deep_hash: None };
-        Ok(Append { process: cord.0, body, knot: Some(knot), imported: false })
+        Ok(Append { process: cord.0, body, link: Some(link), imported: false })
     }
 
     fn item(&self, target: Option<ProcessId>) -> Result<(Vec<u8>, Id), Box<dyn Error>> {
@@ -97,11 +97,11 @@ impl Filler {
     fn assign(
         &self,
         process: ProcessId,
-        last: Option<Knot>,
+        last: Option<ChainLink>,
         message: Option<Id>,
-    ) -> Result<(Vec<u8>, Knot), Box<dyn Error>> {
-        let nonce = last.map_or(Nonce::ZERO, |knot| knot.nonce.next());
-        let chain = last.map_or(HashChain::seed(process), |knot| knot.chain.after(knot.assignment));
+    ) -> Result<(Vec<u8>, ChainLink), Box<dyn Error>> {
+        let nonce = last.map_or(Nonce::ZERO, |link| link.nonce.next());
+        let chain = last.map_or(HashChain::seed(process), |link| link.chain.after(link.assignment));
         let timestamp = Timestamp::new(FIRST_TIME + self.written);
         let texts = [
             ("Process", process.to_string()),
@@ -119,6 +119,6 @@ impl Filler {
         let tags: Vec<_> = texts.iter().take(count).map(|(name, value)| Tag { name, value }).collect();
         let bytes = Draft { target: None, anchor: None, tags: &tags, data: &[] }.sign(&self.wallet)?;
         let assignment = Item::parse(&bytes)?.id().into();
-        Ok((bytes, Knot { nonce, assignment, chain, timestamp }))
+        Ok((bytes, ChainLink { nonce, assignment, chain, timestamp }))
     }
 }

@@ -134,7 +134,7 @@ async fn the_nodes_own_stream_is_not_public() {
     let fact = log::Append {
         process: protocol::ProcessId::NODE,
         body: log::Body::Fact(item(&Scribble::new(ans104::SignatureType::Ed25519, 1), None, b"", 1)),
-        knot: None,
+        link: None,
         imported: false,
     };
     let seq = node.node.log.enqueue(node.node.log.identity().term, vec![fact]).unwrap().await.unwrap();

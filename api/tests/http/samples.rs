@@ -1,7 +1,7 @@
 //! Items that look like real ones and cost nothing to sign: whether a signature is right is none of the API's business.
 
 use ans104::{Address, Draft, Id, Item, SignError, SignatureType, Signer, Tag};
-use log::{Append, Body, Knot};
+use log::{Append, Body, ChainLink};
 use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 
 /// Signs anything with bytes that only look like a signature.
@@ -107,9 +107,9 @@ impl History {
         let scheduler = Scribble::new(SignatureType::Arweave, 1);
         let mut history = Self { process, appends: vec![], scheduler, sender };
         let assigned = spawned_at.map(|time| (time, assignment(&history.scheduler, process, 0, time, None)));
-        let knot = assigned.as_ref().map(|(time, bytes)| knot(0, *time, bytes));
+        let link = assigned.as_ref().map(|(time, bytes)| link(0, *time, bytes));
         let body = Body::Spawned { item: spawn, assignment: assigned.map(|(_, bytes)| bytes) };
-        history.appends.push(Append { process, body, knot, imported: knot.is_none() });
+        history.appends.push(Append { process, body, link, imported: link.is_none() });
         history
     }
 
@@ -118,15 +118,15 @@ impl History {
         let item = item(&self.sender, Some(self.process), data, nonce);
         let id = Item::parse(&item).unwrap().id();
         let assignment = assignment(&self.scheduler, self.process, nonce, time, Some(id));
-        let knot = Some(knot(nonce, time, &assignment));
+        let link = Some(link(nonce, time, &assignment));
         let body = Body::Scheduled { item, assignment, deep_hash: None };
-        self.appends.push(Append { process: self.process, body, knot, imported });
+        self.appends.push(Append { process: self.process, body, link, imported });
         id
     }
 }
 
-fn knot(nonce: u64, time: u64, assignment: &[u8]) -> Knot {
-    Knot {
+fn link(nonce: u64, time: u64, assignment: &[u8]) -> ChainLink {
+    ChainLink {
         nonce: Nonce::new(nonce),
         assignment: Item::parse(assignment).unwrap().id().into(),
         chain: HashChain::from_bytes([7; 32]),

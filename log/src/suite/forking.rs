@@ -3,7 +3,7 @@
 use protocol::{Nonce, ProcessId};
 
 use crate::samples::{Cord, fact};
-use crate::{Append, AppendError, Body, Knot, Log, Seq, Term};
+use crate::{Append, AppendError, Body, ChainLink, Log, Seq, Term};
 
 use super::{Setup, all, append, enqueue, events, on_both_engines};
 
@@ -16,8 +16,8 @@ on_both_engines!(
 );
 
 fn with_nonce(mut append: Append, nonce: u64) -> Append {
-    let knot = append.knot.unwrap();
-    append.knot = Some(Knot { nonce: Nonce::new(nonce), ..knot });
+    let link = append.link.unwrap();
+    append.link = Some(ChainLink { nonce: Nonce::new(nonce), ..link });
     append
 }
 
@@ -118,22 +118,22 @@ fn what_does_not_fit_the_place_is_refused(setup: &mut impl Setup) {
     let mut stranger = Cord::new(2);
     let unknown = (stranger.spawn(), stranger.message()).1;
     let message = cord.message();
-    let knotless = Append { knot: None, ..message.clone() };
+    let unlinked = Append { link: None, ..message.clone() };
     let in_node = Append { process: ProcessId::NODE, ..message.clone() };
     let fact_elsewhere = Append { process: cord.process, ..fact("x") };
-    let knotted_fact = Append { knot: message.knot, ..fact("x") };
-    let knotted_spawn = Append { knot: unknown.knot, ..stranger.spawn_unassigned() };
+    let linked_fact = Append { link: message.link, ..fact("x") };
+    let linked_spawn = Append { link: unknown.link, ..stranger.spawn_unassigned() };
     let garbage = Body::Spawned { item: vec![1, 0, 3], assignment: None };
-    let garbage = Append { process: stranger.process, body: garbage, knot: None, imported: true };
+    let garbage = Append { process: stranger.process, body: garbage, link: None, imported: true };
     for append in [
         spawn,
         cord.spawn_unassigned(),
         unknown,
-        knotless,
+        unlinked,
         in_node,
         fact_elsewhere,
-        knotted_fact,
-        knotted_spawn,
+        linked_fact,
+        linked_spawn,
         garbage,
     ] {
         let refused = enqueue(&log, vec![append.clone()]).wait();

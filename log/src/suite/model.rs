@@ -65,7 +65,7 @@ impl World {
         match last {
             None => cord.spawn(),
             Some(last) => {
-                cord.last = last.knot;
+                cord.last = last.link;
                 cord.message()
             }
         }
@@ -78,9 +78,9 @@ impl World {
         }
         if wrong {
             // The same event again cannot come next.
-            batch.extend(batch.last().filter(|append| append.knot.is_some()).cloned());
+            batch.extend(batch.last().filter(|append| append.link.is_some()).cloned());
         }
-        let refused = wrong && batch.last().is_some_and(|append| append.knot.is_some());
+        let refused = wrong && batch.last().is_some_and(|append| append.link.is_some());
         let receipt = enqueue(&self.log, batch.clone());
         self.waiting.push((receipt, if refused { Vec::new() } else { batch }));
     }

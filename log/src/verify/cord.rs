@@ -3,7 +3,7 @@
 use ans104::Item;
 use protocol::{AssignmentId, AssignmentTags, HashChain, MessageId, Nonce, ProcessId, Timestamp};
 
-use crate::event::{BodyRef, EventRef, Head, Knot};
+use crate::event::{BodyRef, ChainLink, EventRef, Head};
 use crate::ids::Seq;
 
 /// What is known of a process up to some event.
@@ -40,7 +40,7 @@ impl Cord {
         self.torn = false;
     }
 
-    fn last(&self) -> Option<Knot> {
+    fn last(&self) -> Option<ChainLink> {
         self.newest.and_then(|head| head.last)
     }
 
@@ -64,17 +64,17 @@ impl Cord {
         }
     }
 
-    fn fact(&self, nonce: Nonce, fact: &[u8]) -> Knot {
+    fn fact(&self, nonce: Nonce, fact: &[u8]) -> ChainLink {
         let assignment = AssignmentId::of_fact(fact);
-        Knot { nonce, assignment, chain: self.next_chain(), timestamp: Timestamp::ZERO }
+        ChainLink { nonce, assignment, chain: self.next_chain(), timestamp: Timestamp::ZERO }
     }
 
     fn next_chain(&self) -> HashChain {
-        self.last().map_or(HashChain::seed(self.process), |knot| knot.chain.after(knot.assignment))
+        self.last().map_or(HashChain::seed(self.process), |link| link.chain.after(link.assignment))
     }
 
     /// Checks the event's assignment; what the head says when this event is the newest.
-    fn assignment(&self, event: &EventRef<'_>, fault: &mut dyn FnMut(String)) -> Option<Knot> {
+    fn assignment(&self, event: &EventRef<'_>, fault: &mut dyn FnMut(String)) -> Option<ChainLink> {
         check_tags("item", event.item(), fault);
         let Some(assignment) = event.assignment() else {
             if event.nonce.is_some() {
@@ -96,7 +96,7 @@ impl Cord {
         check_message(event, says.message(), fault);
         let chain = self.check_chain(nonce, says.hash_chain(), fault);
         let timestamp = self.check_time(says.timestamp(), fault);
-        Some(Knot { nonce, assignment: assignment.id().into(), chain, timestamp })
+        Some(ChainLink { nonce, assignment: assignment.id().into(), chain, timestamp })
     }
 
     /// The chain that the assignment has, so that one that is wrong is reported once.
@@ -116,7 +116,7 @@ impl Cord {
     }
 
     fn check_time(&self, found: Option<Timestamp>, fault: &mut dyn FnMut(String)) -> Timestamp {
-        let last = self.last().map(|knot| knot.timestamp);
+        let last = self.last().map(|link| link.timestamp);
         match found {
             None => {
                 fault("the assignment's Timestamp is no number".to_owned());

@@ -7,7 +7,7 @@ use crate::engine::{Batch, Memory};
 use crate::record::Draft;
 use crate::samples::{Cord, Noise, fact};
 use crate::suite::{OnMemory, Setup, append};
-use crate::{Append, Body, Knot, stored};
+use crate::{Append, Body, ChainLink, stored};
 
 use super::*;
 
@@ -147,7 +147,7 @@ fn heads_are_compared() {
     let good = get(&log, Table::Heads, place);
     head.last.as_mut().unwrap().chain = HashChain::from_bytes([0; 32]);
     put(&log, Table::Heads, place, stored::seal(&place, stored::write_head(&head)));
-    check_one(&log, &format!("head of process {}: it says Some(Knot", cord.process), "");
+    check_one(&log, &format!("head of process {}: it says Some(ChainLink", cord.process), "");
     put(&log, Table::Heads, place, vec![0; 5]);
     check_one(&log, &format!("head of process {}: the checksum is wrong", cord.process), "");
     put(&log, Table::Heads, place, good);
@@ -170,63 +170,66 @@ fn strange_keys_are_reported_and_passed() {
 }
 
 /// A process whose third event has an assignment that is wrong in one way.
-fn flawed(imported: bool, flaw: impl FnOnce(&mut Cord, Knot, Id) -> (Vec<u8>, Knot)) -> LocalLog<Memory> {
+fn flawed(
+    imported: bool,
+    flaw: impl FnOnce(&mut Cord, ChainLink, Id) -> (Vec<u8>, ChainLink),
+) -> LocalLog<Memory> {
     let log = OnMemory::default().log();
     let mut cord = Cord::new(1);
     cord.imported = imported;
     append(&log, vec![cord.spawn(), cord.message()]);
-    let Append { body, knot, process, .. } = cord.message();
+    let Append { body, link, process, .. } = cord.message();
     let Body::Scheduled { item, .. } = body else { panic!("a message is scheduled") };
     let message = ans104::Item::split(&item).unwrap().id();
-    let (assignment, knot) = flaw(&mut cord, knot.unwrap(), message);
+    let (assignment, link) = flaw(&mut cord, link.unwrap(), message);
     let assignment_id = ans104::Item::split(&assignment).unwrap().id().into();
     let body = Body::Scheduled { item, assignment, deep_hash: None };
-    let knot = Some(Knot { assignment: assignment_id, ..knot });
-    append(&log, vec![Append { process, body, knot, imported }]);
+    let link = Some(ChainLink { assignment: assignment_id, ..link });
+    append(&log, vec![Append { process, body, link, imported }]);
     log
 }
 
 #[test]
 fn flaws_of_assignments_are_found_and_blamed_on_whom_they_belong_to() {
-    type Flaw = fn(&mut Cord, Knot, Id) -> (Vec<u8>, Knot);
+    type Flaw = fn(&mut Cord, ChainLink, Id) -> (Vec<u8>, ChainLink);
     let flaws: [(Flaw, &str); 6] = [
         (
-            |cord, knot, message| {
-                let knot = Knot { chain: HashChain::from_bytes([9; 32]), ..knot };
-                (cord.sign_assignment(knot.nonce, knot.chain, knot.timestamp, Some(message)), knot)
+            |cord, link, message| {
+                let link = ChainLink { chain: HashChain::from_bytes([9; 32]), ..link };
+                (cord.sign_assignment(link.nonce, link.chain, link.timestamp, Some(message)), link)
             },
             "the assignment's Hash-Chain is CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk, not",
         ),
         (
-            |cord, knot, message| {
-                let knot = Knot { timestamp: Timestamp::new(1_700_000_000_013), ..knot };
-                (cord.sign_assignment(knot.nonce, knot.chain, knot.timestamp, Some(message)), knot)
+            |cord, link, message| {
+                let link = ChainLink { timestamp: Timestamp::new(1_700_000_000_013), ..link };
+                (cord.sign_assignment(link.nonce, link.chain, link.timestamp, Some(message)), link)
             },
             "the assignment's Timestamp 1700000000013 does not come after 1700000000013",
         ),
         (
-            |cord, knot, message| {
+            |cord, link, message| {
                 let other = Nonce::new(7);
-                (cord.sign_assignment(other, knot.chain, knot.timestamp, Some(message)), knot)
+                (cord.sign_assignment(other, link.chain, link.timestamp, Some(message)), link)
             },
             "the assignment's Nonce is 7, not 2",
         ),
         (
-            |cord, knot, _| {
+            |cord, link, _| {
                 let other = Id::from_bytes([9; 32]);
-                (cord.sign_assignment(knot.nonce, knot.chain, knot.timestamp, Some(other)), knot)
+                (cord.sign_assignment(link.nonce, link.chain, link.timestamp, Some(other)), link)
             },
             "the assignment's Message is CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk, not",
         ),
         (
-            |cord, knot, _| (cord.sign_assignment(knot.nonce, knot.chain, knot.timestamp, None), knot),
+            |cord, link, _| (cord.sign_assignment(link.nonce, link.chain, link.timestamp, None), link),
             "the assignment's Message is missing or malformed, it should be",
         ),
         (
-            |cord, knot, message| {
-                let mut bytes = cord.sign_assignment(knot.nonce, knot.chain, knot.timestamp, Some(message));
+            |cord, link, message| {
+                let mut bytes = cord.sign_assignment(link.nonce, link.chain, link.timestamp, Some(message));
                 bytes[20] ^= 1;
-                (bytes, knot)
+                (bytes, link)
             },
             "the assignment's signature is wrong",
         ),

@@ -133,7 +133,7 @@ impl IndexReplay {
         let Some(head) = self.log.head(process)? else {
             return Err(store_error(format!("process {process} is not in the log")));
         };
-        let total = head.last.map_or(1, |knot| knot.nonce.next().get());
+        let total = head.last.map_or(1, |link| link.nonce.next().get());
         let (mut unassigned, mut next) = (true, Nonce::ZERO);
         loop {
             let mut again = RepeatedBatch::new(&self.index, last);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
-use log::{Append, Body, Identity, Knot, LocalLog, Log, Memory, MemoryDisk, StoreId, Term};
+use log::{Append, Body, ChainLink, Identity, LocalLog, Log, Memory, MemoryDisk, StoreId, Term};
 use proptest::prelude::*;
 use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ const STORE: StoreId = StoreId(uuid::Uuid::from_u128(1));
 struct History {
     log: Arc<dyn Log>,
     wallet: Ed25519Wallet,
-    last: BTreeMap<ProcessId, Option<Knot>>,
+    last: BTreeMap<ProcessId, Option<ChainLink>>,
     ids: Vec<(ProcessId, Id, Option<Nonce>)>,
     times: Vec<(ProcessId, Timestamp, Nonce)>,
     serial: u64,
@@ -51,46 +51,46 @@ impl History {
         (bytes, id)
     }
 
-    fn assignment(&mut self, process: ProcessId, message: Option<Id>, later: u64) -> (Vec<u8>, Knot) {
+    fn assignment(&mut self, process: ProcessId, message: Option<Id>, later: u64) -> (Vec<u8>, ChainLink) {
         let last = self.last.get(&process).copied().flatten();
-        let timestamp = Timestamp::new(last.map_or(1_000, |knot| knot.timestamp.get()) + later);
+        let timestamp = Timestamp::new(last.map_or(1_000, |link| link.timestamp.get()) + later);
         let mut tags = vec![("Timestamp", timestamp.to_string())];
         tags.extend(message.map(|id| ("Message", id.to_string())));
         let (bytes, id) = self.sign(&tags);
-        let nonce = last.map_or(Nonce::ZERO, |knot| knot.nonce.next());
-        (bytes, Knot { nonce, assignment: id.into(), chain: HashChain::seed(process), timestamp })
+        let nonce = last.map_or(Nonce::ZERO, |link| link.nonce.next());
+        (bytes, ChainLink { nonce, assignment: id.into(), chain: HashChain::seed(process), timestamp })
     }
 
     fn spawn(&mut self, assigned: bool) -> ProcessId {
         let (item, id) = self.sign(&[]);
         let process = ProcessId::from(id);
-        let (assignment, knot) = self.assignment(process, None, 0);
-        let knot = assigned.then_some(knot);
-        self.append(process, Body::Spawned { item, assignment: Some(assignment) }, knot, id);
+        let (assignment, link) = self.assignment(process, None, 0);
+        let link = assigned.then_some(link);
+        self.append(process, Body::Spawned { item, assignment: Some(assignment) }, link, id);
         process
     }
 
     fn message(&mut self, process: ProcessId, later: u64) {
         let (item, id) = self.sign(&[]);
-        let (assignment, knot) = self.assignment(process, Some(id), later);
+        let (assignment, link) = self.assignment(process, Some(id), later);
         let deep_hash = Some([self.serial as u8; 48]);
-        self.append(process, Body::Scheduled { item, assignment, deep_hash }, Some(knot), id);
+        self.append(process, Body::Scheduled { item, assignment, deep_hash }, Some(link), id);
     }
 
     fn assign(&mut self, process: ProcessId, transaction: Id, later: u64) {
-        let (assignment, knot) = self.assignment(process, Some(transaction), later);
-        self.append(process, Body::Assigned { assignment, deep_hash: None }, Some(knot), transaction);
+        let (assignment, link) = self.assignment(process, Some(transaction), later);
+        self.append(process, Body::Assigned { assignment, deep_hash: None }, Some(link), transaction);
     }
 
-    fn append(&mut self, process: ProcessId, body: Body, knot: Option<Knot>, id: Id) {
-        let append = Append { process, body, knot, imported: false };
+    fn append(&mut self, process: ProcessId, body: Body, link: Option<ChainLink>, id: Id) {
+        let append = Append { process, body, link, imported: false };
         let receipt = self.log.enqueue(self.log.identity().term, vec![append]).unwrap();
         receipt.wait().unwrap();
-        self.last.insert(process, knot);
-        self.ids.push((process, id, knot.map(|knot| knot.nonce)));
-        if let Some(knot) = knot {
-            self.ids.push((process, knot.assignment.id(), Some(knot.nonce)));
-            self.times.push((process, knot.timestamp, knot.nonce));
+        self.last.insert(process, link);
+        self.ids.push((process, id, link.map(|link| link.nonce)));
+        if let Some(link) = link {
+            self.ids.push((process, link.assignment.id(), Some(link.nonce)));
+            self.times.push((process, link.timestamp, link.nonce));
         }
     }
 

@@ -128,7 +128,7 @@ impl UploadsHandle {
             progress.tell(done, total.max(done));
             unassigned = false;
             next = last.map_or(Nonce::ZERO, Nonce::next);
-            if head.and_then(|head| head.last).is_none_or(|knot| last >= Some(knot.nonce)) {
+            if head.and_then(|head| head.last).is_none_or(|link| last >= Some(link.nonce)) {
                 return Ok(());
             }
         }

@@ -113,7 +113,7 @@ pub struct History<'a> {
     process: ProcessId,
     posted: Option<&'a HashMap<MessageId, Bytes>>,
     next: Nonce,
-    knot: Option<(AssignmentId, HashChain)>,
+    link: Option<(AssignmentId, HashChain)>,
     time: Option<Timestamp>,
     scheduler: Option<String>,
     seen: HashSet<MessageId>,
@@ -127,7 +127,7 @@ impl<'a> History<'a> {
             process,
             posted,
             next: Nonce::ZERO,
-            knot: None,
+            link: None,
             time: None,
             scheduler: None,
             seen: HashSet::new(),
@@ -202,7 +202,7 @@ impl<'a> History<'a> {
     /// that one flaw is told once; after a gap nothing is known of the chain.
     fn order(&mut self, found: Nonce, id: &str, chain: Option<HashChain>) {
         let seed = || HashChain::seed(self.process);
-        let expected = self.knot.map_or_else(seed, |(assignment, chain)| chain.after(assignment));
+        let expected = self.link.map_or_else(seed, |(assignment, chain)| chain.after(assignment));
         if found != self.next {
             self.flaw(Some(found), Wrong::Nonce(self.next));
         } else if chain.is_none() {
@@ -211,7 +211,7 @@ impl<'a> History<'a> {
             self.flaw(Some(found), Wrong::Chain);
         }
         self.next = found.next();
-        self.knot = id.parse().ok().zip(chain);
+        self.link = id.parse().ok().zip(chain);
     }
 
     fn message(&mut self, nonce: Option<Nonce>, message: Option<&ItemJson>, named: Option<&str>) {

@@ -9,7 +9,7 @@ use crate::client::{Edge, ItemJson, Owner, Pair, TagJson};
 pub struct Scribe {
     process: ProcessId,
     wallet: Ed25519Wallet,
-    knot: Option<(AssignmentId, HashChain)>,
+    link: Option<(AssignmentId, HashChain)>,
     /// What is said to come next.
     pub nonce: u64,
     /// The next timestamp.
@@ -22,7 +22,7 @@ impl Scribe {
     /// A scribe who has written nothing yet.
     pub fn new(process: ProcessId) -> Self {
         let wallet = Ed25519Wallet::from_seed([9; 32]);
-        Self { process, wallet, knot: None, nonce: 0, time: 1_700_000_000_000, named_process: process }
+        Self { process, wallet, link: None, nonce: 0, time: 1_700_000_000_000, named_process: process }
     }
 
     /// Signs from now on with another key.
@@ -32,13 +32,13 @@ impl Scribe {
 
     /// Forgets what was before, so that the chain starts anew.
     pub fn forget(&mut self) {
-        self.knot = None;
+        self.link = None;
     }
 
     /// Assigns an item, given as its bytes.
     pub fn assign(&mut self, item: &[u8]) -> Edge {
         let message = item_json(item);
-        let chain = match self.knot {
+        let chain = match self.link {
             None => HashChain::seed(self.process),
             Some((id, chain)) => chain.after(id),
         };
@@ -62,7 +62,7 @@ impl Scribe {
         let draft = Draft { anchor: Some(&anchor), tags: &tags, ..Draft::default() };
         let bytes = draft.sign(&self.wallet).unwrap();
         let assignment = ItemJson { data: None, ..item_json(&bytes) };
-        self.knot = Some((assignment.id.parse().unwrap(), chain));
+        self.link = Some((assignment.id.parse().unwrap(), chain));
         self.nonce += 1;
         self.time += 1;
         Edge { node: Pair { message: Some(message), assignment: Some(assignment) }, cursor: nonce }

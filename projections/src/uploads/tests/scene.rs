@@ -8,7 +8,7 @@ use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway::{GatewayError, UploadError};
-use log::{Append, Body, Knot, LocalLog, Log, Memory, MemoryDisk, Seq};
+use log::{Append, Body, ChainLink, LocalLog, Log, Memory, MemoryDisk, Seq};
 use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
@@ -171,7 +171,7 @@ struct Happened {
 pub struct History {
     log: Arc<dyn Log>,
     wallet: Ed25519Wallet,
-    last: HashMap<ProcessId, Knot>,
+    last: HashMap<ProcessId, ChainLink>,
     processes: Vec<ProcessId>,
     happened: Vec<Happened>,
     batch: Vec<Append>,
@@ -261,36 +261,36 @@ impl History {
         let (item, id) = self.sign(&[]);
         let process = ProcessId::from(id);
         self.processes.push(process);
-        let (assignment, knot) = self.assignment(process);
+        let (assignment, link) = self.assignment(process);
         let body = Body::Spawned { item, assignment: Some(assignment) };
-        self.append(process, body, knot, vec![id]);
+        self.append(process, body, link, vec![id]);
     }
 
     fn message(&mut self, process: u64) {
         let process = self.processes[process as usize];
         if self.serial.is_multiple_of(7) {
             // Something on chain: only the assignment is there to be uploaded.
-            let (assignment, knot) = self.assignment(process);
-            return self.append(process, Body::Assigned { assignment, deep_hash: None }, knot, vec![]);
+            let (assignment, link) = self.assignment(process);
+            return self.append(process, Body::Assigned { assignment, deep_hash: None }, link, vec![]);
         }
         let (item, id) = self.sign(&[]);
-        let (assignment, knot) = self.assignment(process);
-        self.append(process, Body::Scheduled { item, assignment, deep_hash: None }, knot, vec![id]);
+        let (assignment, link) = self.assignment(process);
+        self.append(process, Body::Scheduled { item, assignment, deep_hash: None }, link, vec![id]);
     }
 
-    fn assignment(&mut self, process: ProcessId) -> (Vec<u8>, Knot) {
+    fn assignment(&mut self, process: ProcessId) -> (Vec<u8>, ChainLink) {
         let last = self.last.get(&process).copied();
-        let timestamp = Timestamp::new(last.map_or(1_000, |knot| knot.timestamp.get()) + 1);
+        let timestamp = Timestamp::new(last.map_or(1_000, |link| link.timestamp.get()) + 1);
         let (bytes, id) = self.sign(&[("Timestamp", timestamp.to_string())]);
-        let nonce = last.map_or(Nonce::ZERO, |knot| knot.nonce.next());
-        (bytes, Knot { nonce, assignment: id.into(), chain: HashChain::seed(process), timestamp })
+        let nonce = last.map_or(Nonce::ZERO, |link| link.nonce.next());
+        (bytes, ChainLink { nonce, assignment: id.into(), chain: HashChain::seed(process), timestamp })
     }
 
-    fn append(&mut self, process: ProcessId, body: Body, knot: Knot, mut ids: Vec<Id>) {
-        self.last.insert(process, knot);
-        ids.push(knot.assignment.id());
+    fn append(&mut self, process: ProcessId, body: Body, link: ChainLink, mut ids: Vec<Id>) {
+        self.last.insert(process, link);
+        ids.push(link.assignment.id());
         self.happened.push(Happened { process, ids });
-        self.batch.push(Append { process, body, knot: Some(knot), imported: false });
+        self.batch.push(Append { process, body, link: Some(link), imported: false });
     }
 
     async fn write(&mut self) {
