@@ -29,6 +29,20 @@ pub(crate) struct Sequencer {
     halted: OnceLock<Arc<str>>,
 }
 
+/// An order that was taken from its lane, and what is known of it before the index is asked.
+pub(crate) struct Begun {
+    order: Order,
+    found: Result<Found, ScheduleError>,
+}
+
+/// What was found of an order in its lane.
+enum Found {
+    /// The same message in flight, or the process that is to be spawned.
+    Repeated,
+    /// Nothing, in a process of which this is the newest link.
+    Nothing { last: Option<ChainLink> },
+}
+
 /// What the sequencer made of an order.
 enum Decision {
     /// It is signed and on its way to disk.
@@ -69,9 +83,32 @@ impl Sequencer {
 
     /// Works the next order of a lane and gives back what is in flight then, if anything is.
     pub(crate) fn work(&self, lane: &Arc<Lane>) -> Option<InFlight> {
+        let begun = self.begin(lane)?;
+        self.finish(lane, begun)
+    }
+
+    /// Takes the next order of a lane and looks for it among what is in flight.
+    ///
+    /// What is in flight is not in the index yet; what is complete is. Were the index asked first, a message that
+    /// completes between the two questions would be seen by neither.
+    pub(crate) fn begin(&self, lane: &Lane) -> Option<Begun> {
         let (order, state) = lane.pop()?;
         metrics::waited(order.answer.since.elapsed());
-        match self.decide(lane, state, &order.intake) {
+        let found = self.look_into(lane, state, &order.intake);
+        Some(Begun { order, found })
+    }
+
+    /// Decides about an order that is not in flight: looks for it in the index, and binds it when it is new.
+    pub(crate) fn finish(&self, lane: &Arc<Lane>, begun: Begun) -> Option<InFlight> {
+        let Begun { order, found } = begun;
+        let decision = found.and_then(|found| match found {
+            Found::Repeated => Ok(Decision::Repeated),
+            Found::Nothing { last } => {
+                self.ask_index(lane, &order.intake)?;
+                self.bind(lane, last, &order.intake)
+            }
+        });
+        match decision {
             Ok(decision) => Some(self.in_flight(lane, order, decision)),
             Err(error) => {
                 order.answer.give(Err(error));
@@ -91,7 +128,7 @@ impl Sequencer {
         InFlight { lane: lane.clone(), id, content, outcome, answer: order.answer }
     }
 
-    fn decide(&self, lane: &Lane, state: ProcessState, intake: &Intake) -> Result<Decision, ScheduleError> {
+    fn look_into(&self, lane: &Lane, state: ProcessState, intake: &Intake) -> Result<Found, ScheduleError> {
         self.check_running()?;
         let state = match state {
             ProcessState::Unknown => self.look_up(lane)?,
@@ -99,18 +136,18 @@ impl Sequencer {
         };
         let id = message_id(lane, intake);
         let last = match (state, intake) {
-            (ProcessState::Present(_), Intake::Spawn { .. }) => return Ok(Decision::Repeated),
+            (ProcessState::Present(_), Intake::Spawn { .. }) => return Ok(Found::Repeated),
             (ProcessState::Present(last), _) => last,
             (_, Intake::Spawn { .. }) => None,
             _ => return Err(ScheduleError::UnknownProcess(lane.process)),
         };
-        // What is in flight is not in the index yet; what is complete is. Asked in the other order, a message that
-        // completes in between would be seen by neither.
         if lane.is_in_flight(id) {
-            return Ok(Decision::Repeated);
+            return Ok(Found::Repeated);
         }
-        self.refuse_duplicate(lane, id, intake)?;
-        self.bind(lane, id, last, intake)
+        if intake.deep_hash().is_some_and(|hash| lane.is_content_in_flight(&hash)) {
+            return Err(ScheduleError::DuplicateContent { process: lane.process, id });
+        }
+        Ok(Found::Nothing { last })
     }
 
     fn look_up(&self, lane: &Lane) -> Result<ProcessState, ScheduleError> {
@@ -119,10 +156,11 @@ impl Sequencer {
         Ok(state)
     }
 
-    fn refuse_duplicate(&self, lane: &Lane, id: Id, intake: &Intake) -> Result<(), ScheduleError> {
-        let process = lane.process;
+    /// Refuses what the index has already.
+    fn ask_index(&self, lane: &Lane, intake: &Intake) -> Result<(), ScheduleError> {
+        let (process, id) = (lane.process, message_id(lane, intake));
         if let Some(hash) = intake.deep_hash()
-            && (lane.is_content_in_flight(&hash) || self.index.find_content(process, &hash)?.is_some())
+            && self.index.find_content(process, &hash)?.is_some()
         {
             return Err(ScheduleError::DuplicateContent { process, id });
         }
@@ -133,13 +171,8 @@ impl Sequencer {
     }
 
     /// Gives the order its place, signs it and hands it to the log.
-    fn bind(
-        &self,
-        lane: &Lane,
-        id: Id,
-        last: Option<ChainLink>,
-        intake: &Intake,
-    ) -> Result<Decision, ScheduleError> {
+    fn bind(&self, lane: &Lane, last: Option<ChainLink>, intake: &Intake) -> Result<Decision, ScheduleError> {
+        let id = message_id(lane, intake);
         let height = self.heights.current().ok_or(ScheduleError::NoHeight)?.height;
         let timestamp = self.timestamp_after(last);
         let place = self.place(lane, last, intake);

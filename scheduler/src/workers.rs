@@ -101,6 +101,16 @@ pub(crate) fn work_lane(
         sequencer.halt("a worker panicked while it scheduled a message");
         None
     });
+    leave_lane(work, completion, lane, in_flight);
+}
+
+/// Passes on what became of an order of a lane, and queues the lane again if it has more.
+pub(crate) fn leave_lane(
+    work: &Work,
+    completion: &mpsc::UnboundedSender<InFlight>,
+    lane: Arc<Lane>,
+    in_flight: Option<InFlight>,
+) {
     if let Some(in_flight) = in_flight {
         // Completion outlives the workers; should it be gone, the waiting request hears that it was lost.
         let _ = completion.send(in_flight);

@@ -1,7 +1,8 @@
 //! A seeded, single-threaded simulation of the write path over the memory engine.
 //!
-//! Every thread of the real thing is a step here, and the seed chooses which comes next: submitting, verifying,
-//! signing, appending, indexing, completion, a client that hangs up, a clock that jumps, a write that fails, a crash.
+//! Every thread of the real thing is a step here, and the seed chooses which comes next: submitting, verifying, looking
+//! for a message among what is in flight, looking for it in the index and signing, appending, indexing, completing, a
+//! client that hangs up, a clock that jumps, a write that fails, a crash.
 //! After each crash and at the end the whole log is held against what was acknowledged.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]

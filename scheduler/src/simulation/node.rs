@@ -21,15 +21,19 @@ use tokio::sync::mpsc;
 use crate::clock::{Clock, Heights};
 use crate::completion::complete_all;
 use crate::in_flight::InFlight;
+use crate::lane::Lane;
 use crate::options::Options;
 use crate::scheduler::{Parts, Shared};
-use crate::workers::{Task, work_lane};
+use crate::sequencer::Begun;
+use crate::workers::{Task, leave_lane};
 
 pub(super) struct Node {
     pub(super) shared: Arc<Shared>,
     pub(super) stepper: Stepper<Memory>,
     pub(super) log: Arc<dyn Log>,
     follower: Follower<IndexWriter>,
+    /// What workers have begun with, each in its lane.
+    begun: Vec<(Arc<Lane>, Begun)>,
     in_flight: mpsc::UnboundedSender<InFlight>,
     completion: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -55,18 +59,29 @@ impl Node {
         let shared = Arc::new(Shared::new(parts, &options, runtime));
         let (in_flight, receiver) = mpsc::unbounded_channel();
         let completion = Box::pin(complete_all(shared.sequencer.clone(), follower.position(), receiver));
-        Self { shared, stepper, log, follower, in_flight, completion }
+        Self { shared, stepper, log, follower, begun: Vec::new(), in_flight, completion }
     }
 
     /// What a worker thread would do next, were it lucky enough to get the task of this number.
-    pub(super) fn work(&self, number: usize) -> bool {
+    pub(super) fn work(&mut self, number: usize) -> bool {
         match self.shared.work.take(number) {
-            Some(Task::Lane(lane)) => {
-                work_lane(&self.shared.sequencer, &self.shared.work, &self.in_flight, lane)
-            }
+            Some(Task::Lane(lane)) => match self.shared.sequencer.begin(&lane) {
+                Some(begun) => self.begun.push((lane, begun)),
+                None => leave_lane(&self.shared.work, &self.in_flight, lane, None),
+            },
             Some(Task::Check(check)) => check(),
             None => return false,
         }
+        true
+    }
+
+    /// The rest of what the worker of this number does with the order that it has begun with: a worker may be slow,
+    /// and anything may happen meanwhile.
+    pub(super) fn finish(&mut self, number: usize) -> bool {
+        let Some(number) = number.checked_rem(self.begun.len()) else { return false };
+        let (lane, begun) = self.begun.swap_remove(number);
+        let in_flight = self.shared.sequencer.finish(&lane, begun);
+        leave_lane(&self.shared.work, &self.in_flight, lane, in_flight);
         true
     }
 
@@ -86,7 +101,7 @@ impl Node {
     pub(super) fn settle(&mut self) {
         loop {
             let mut moved = false;
-            while self.work(0) {
+            while self.work(0) || self.finish(0) {
                 moved = true;
             }
             moved |= self.stepper.turn(usize::MAX) > 0;

@@ -106,9 +106,13 @@ impl World {
     fn step(&mut self) {
         match self.chance.random_range(0..1000) {
             0..220 => self.send(),
-            220..500 => {
+            220..400 => {
                 let number = self.chance.random_range(0..8);
                 self.node().work(number);
+            }
+            400..500 => {
+                let number = self.chance.random_range(0..8);
+                self.node().finish(number);
             }
             500..640 => {
                 let most = self.chance.random_range(1..5);
