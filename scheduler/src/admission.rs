@@ -10,6 +10,7 @@ use protocol::{ProcessId, Submission, tags, values};
 use crate::content::Content;
 use crate::error::ScheduleError;
 use crate::order::Intake;
+use crate::settlement::settlement_depth_of;
 
 /// An item that may be queued.
 #[derive(Debug)]
@@ -76,6 +77,7 @@ fn check_process(item: &Item<'_>) -> Result<Option<Id>, ScheduleError> {
         let why = "every process names its module and its scheduler";
         item.tag(name).ok_or(ScheduleError::MissingTag { name, why })?;
     }
+    settlement_depth_of(item)?;
     match item.tag(tags::ON_BOOT) {
         None | Some(values::BOOT_DATA) => Ok(None),
         Some(text) => text.parse().map(Some).map_err(|_| {

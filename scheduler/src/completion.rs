@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use crate::error::ScheduleError;
 use crate::in_flight::{InFlight, Outcome};
 use crate::metrics;
-use crate::on_chain::first_event;
 use crate::order::Scheduled;
+use crate::process::first_event;
 use crate::sequencer::Sequencer;
 
 /// Answers orders in the order in which they left their lanes, until no more can come.

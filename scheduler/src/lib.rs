@@ -10,6 +10,8 @@ mod options;
 mod clock;
 mod content;
 mod admission;
+mod process;
+mod settlement;
 mod on_chain;
 mod order;
 mod in_flight;
@@ -23,6 +25,10 @@ mod metrics;
 
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use clock::{Clock, Heights, SystemClock};
 pub use error::ScheduleError;

@@ -23,6 +23,7 @@ use crate::on_chain;
 use crate::options::Options;
 use crate::order::{Answer, AssignOrder, Intake, Order, Scheduled};
 use crate::sequencer::Sequencer;
+use crate::settlement::{check_depth, settlement_depth};
 use crate::workers::{Work, Workers};
 
 /// A handle on the scheduler; clones share it.
@@ -211,8 +212,8 @@ impl Shared {
         }
         let gateway = self.gateway.as_ref();
         let deep_hash = if *base_layer {
-            let depth = on_chain::settlement_depth(self.sequencer.log.as_ref(), *process)?;
-            on_chain::check_depth(gateway, *transaction, depth).await?;
+            let depth = settlement_depth(self.sequencer.log.as_ref(), *process)?;
+            check_depth(gateway, *transaction, depth).await?;
             None
         } else {
             on_chain::content_hash(gateway, *transaction, self.deep_hash_checks).await?

@@ -6,25 +6,22 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
-use std::time::Duration;
 
-use ans104::{Ed25519Wallet, Id};
-use async_trait::async_trait;
-use bytes::Bytes;
-use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
+use ans104::Ed25519Wallet;
 use log::{LocalLog, Log, Memory, MemoryDisk, Stepper};
 use projections::{Follower, Index, IndexWriter};
 use protocol::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::clock::{Clock, Heights};
+use crate::clock::Clock;
 use crate::completion::complete_all;
 use crate::in_flight::InFlight;
 use crate::lane::Lane;
 use crate::options::Options;
 use crate::scheduler::{Parts, Shared};
 use crate::sequencer::Begun;
+use crate::testing::{OneHeight, World};
 use crate::workers::{Task, leave_lane};
 
 pub(super) struct Node {
@@ -49,7 +46,8 @@ impl Node {
             log: log.clone(),
             index,
             indexed: follower.position(),
-            gateway: Arc::new(NoGateway),
+            // Nothing here is on chain: what is assigned is handed in behind the questions to the gateway.
+            gateway: Arc::<World>::default(),
             heights: Arc::new(OneHeight),
             clock,
             signer: Arc::new(Ed25519Wallet::from_seed([77; 32])),
@@ -127,39 +125,5 @@ pub(super) struct JumpingClock(pub(super) AtomicU64);
 impl Clock for JumpingClock {
     fn now(&self) -> Timestamp {
         Timestamp::new(self.0.load(Ordering::Relaxed))
-    }
-}
-
-struct OneHeight;
-
-impl Heights for OneHeight {
-    fn current(&self) -> Option<KnownHeight> {
-        Some(KnownHeight { height: 1_500_000, age: Duration::ZERO })
-    }
-}
-
-/// Nothing in the simulation is on chain: what is assigned is handed in behind the questions to the gateway.
-struct NoGateway;
-
-#[async_trait]
-impl Gateway for NoGateway {
-    async fn confirmations(&self, _: Id) -> Result<Option<Confirmations>, GatewayError> {
-        Ok(None)
-    }
-
-    async fn transaction(&self, _: Id) -> Result<Option<Transaction>, GatewayError> {
-        Ok(None)
-    }
-
-    async fn raw(&self, _: Id) -> Result<Option<Bytes>, GatewayError> {
-        Ok(None)
-    }
-
-    async fn exists(&self, _: Id) -> Result<bool, GatewayError> {
-        Ok(false)
-    }
-
-    async fn network_height(&self) -> Result<u64, GatewayError> {
-        Ok(0)
     }
 }

@@ -1,0 +1,43 @@
+//! How deep in the chain a base-layer transaction has to be before it is assigned: as deep as the process asks for.
+
+use ans104::{Id, Item};
+use gateway::Gateway;
+use log::Log;
+use protocol::{ProcessId, tags};
+
+use crate::error::ScheduleError;
+use crate::process::first_event;
+
+/// How many confirmations a process wants to see that does not say (protocol: `Settlement-Depth`).
+const SETTLEMENT_DEPTH: u64 = 20;
+
+/// Refuses a base-layer transaction that is not as deep in the chain as the process wants.
+pub(crate) async fn check_depth(gateway: &dyn Gateway, id: Id, needed: u64) -> Result<(), ScheduleError> {
+    let found = gateway.confirmations(id).await?.ok_or(ScheduleError::NoTransaction(id))?;
+    let confirmations = found.number_of_confirmations;
+    match found.block_height {
+        Some(_) if confirmations >= needed => Ok(()),
+        _ => Err(ScheduleError::NotConfirmed { id, confirmations, needed }),
+    }
+}
+
+/// How many confirmations a process wants to see of what is assigned to it.
+pub(crate) fn settlement_depth(log: &dyn Log, process: ProcessId) -> Result<u64, ScheduleError> {
+    let mut depth = Ok(SETTLEMENT_DEPTH);
+    first_event(log, process, &mut |event| {
+        if let Some(item) = event.item() {
+            depth = settlement_depth_of(&item);
+        }
+    })?;
+    depth
+}
+
+/// How many confirmations a process wants to see, as its item says. Admission asks too, so that only a process of an
+/// older or another scheduler can say what is no number.
+pub(crate) fn settlement_depth_of(process: &Item<'_>) -> Result<u64, ScheduleError> {
+    let Some(text) = process.tag(tags::SETTLEMENT_DEPTH) else { return Ok(SETTLEMENT_DEPTH) };
+    text.parse().map_err(|_| ScheduleError::InvalidTag {
+        name: tags::SETTLEMENT_DEPTH.to_owned(),
+        reason: format!("expected a number of confirmations, not {text:?}"),
+    })
+}

@@ -1,0 +1,107 @@
+//! A scheduler that runs as in a node: with its threads, a log in memory, and an index that follows it.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use ans104::{Ed25519Wallet, Id};
+use bytes::Bytes;
+use log::{Event, LocalLog, Log, Memory, MemoryDisk};
+use projections::{Follower, Index};
+use protocol::{Nonce, ProcessId};
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::author::{Author, id_of};
+use super::world::{OneHeight, World};
+use crate::clock::SystemClock;
+use crate::error::ScheduleError;
+use crate::options::Options;
+use crate::order::{AssignOrder, Scheduled};
+use crate::scheduler::{Parts, Scheduler};
+
+pub(crate) struct Scene {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) world: Arc<World>,
+    pub(crate) user: Author,
+    log: Arc<dyn Log>,
+    following: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+    _folder: TempDir,
+}
+
+impl Scene {
+    pub(crate) fn start(options: &Options) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let log: Arc<dyn Log> =
+            Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).expect("the log opens"));
+        let (index, writer) =
+            Index::open(&folder.path().join("index"), log.as_ref()).expect("the index opens");
+        let follower = Follower::new(writer, log.clone());
+        let indexed = follower.position();
+        let (stop, stopped) = watch::channel(false);
+        let runtime = Handle::current();
+        let following = thread::spawn(move || follower.run(&runtime, stopped));
+        let world = Arc::<World>::default();
+        let parts = Parts {
+            log: log.clone(),
+            index,
+            indexed,
+            gateway: world.clone(),
+            heights: Arc::new(OneHeight),
+            clock: Arc::new(SystemClock),
+            signer: Arc::new(Ed25519Wallet::from_seed([77; 32])),
+        };
+        let scheduler = Scheduler::start(parts, options).expect("the threads start");
+        let (user, following) = (Author::new(1), Some((stop, following)));
+        Self { scheduler, world, user, log, following, _folder: folder }
+    }
+
+    /// Spawns a process with these tags beside those that it needs.
+    pub(crate) async fn spawn(&self, more: &[(&str, &str)]) -> ProcessId {
+        self.scheduler.schedule(self.user.process(more, "")).await.expect("it may be spawned").id.into()
+    }
+
+    pub(crate) async fn post(&self, item: Bytes) -> Result<Scheduled, ScheduleError> {
+        self.scheduler.schedule(item).await
+    }
+
+    pub(crate) async fn assign(
+        &self,
+        process: ProcessId,
+        transaction: Id,
+        base_layer: bool,
+    ) -> Result<Scheduled, ScheduleError> {
+        self.scheduler.assign(AssignOrder { process, transaction, base_layer, exclude: Vec::new() }).await
+    }
+
+    /// All events of a process.
+    pub(crate) fn events(&self, process: ProcessId) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.log
+            .range(process, true, Nonce::ZERO..=Nonce::MAX, &mut |event| {
+                events.push(event.to_owned());
+                ControlFlow::Continue(())
+            })
+            .expect("the log can be read");
+        events
+    }
+
+    /// Holds that a good message gets this nonce, so nothing that came before took it.
+    pub(crate) async fn check_next_nonce(&self, process: ProcessId, nonce: u64) {
+        let message = self.user.message(process, &[], &format!("the one with nonce {nonce}"));
+        let scheduled = self.post(message.clone()).await.expect("a good message is scheduled");
+        assert_eq!(scheduled.id, id_of(&message));
+        let newest = self.log.head(process).expect("the log can be read").and_then(|head| head.last);
+        assert_eq!(newest.map(|link| link.nonce), Some(Nonce::new(nonce)), "a nonce was taken");
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if let Some((stop, following)) = self.following.take() {
+            drop(stop);
+            let _ = following.join();
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What a scheduler with all its threads admits, refuses and signs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod assigning;
+mod rules;
+mod spawning;
+mod waiting;

@@ -1,0 +1,81 @@
+//! How many requests may wait, and that nothing waits for those that were refused.
+
+use std::time::Duration;
+
+use ans104::Id;
+use bytes::Bytes;
+use protocol::{Code, ProcessId};
+use tokio::time::timeout;
+
+use crate::error::ScheduleError;
+use crate::options::Options;
+use crate::testing::Scene;
+
+const WAITING_MAX: usize = 4;
+/// Long enough for everything that ends at all.
+const SOON: Duration = Duration::from_secs(20);
+
+fn few() -> Options {
+    Options { waiting_max: WAITING_MAX, ..Options::default() }
+}
+
+async fn check_closes(scene: &Scene, process: ProcessId) {
+    timeout(SOON, scene.scheduler.close()).await.expect("a stop waits for nothing that was refused");
+    let error = scene.post(scene.user.message(process, &[], "late")).await.expect_err("it is closed");
+    assert_eq!(error.to_string(), "the node is shutting down; try again");
+}
+
+#[tokio::test]
+async fn what_is_refused_waits_no_longer() {
+    let scene = Scene::start(&few());
+    let process = scene.spawn(&[]).await;
+    let (nobody, nowhere) = (ProcessId::from(Id::from_bytes([9; 32])), Id::from_bytes([8; 32]));
+    let there = scene.user.message(process, &[], "there");
+    scene.post(there.clone()).await.unwrap();
+    let push =
+        |by: &str| scene.user.message(process, &[("From-Process", "other"), ("Pushed-For", by)], "pushed");
+    scene.post(push("a")).await.unwrap();
+    let boots_from_nowhere = scene.user.process(&[("On-Boot", &nowhere.to_string())], "");
+    for _ in 0..2 * WAITING_MAX {
+        for (item, code) in [
+            (Bytes::from_static(b"no item"), Code::MalformedItem),
+            (scene.user.message(nobody, &[], ""), Code::UnknownProcess),
+            (boots_from_nowhere.clone(), Code::InvalidTag),
+            (there.clone(), Code::DuplicateMessage),
+            (push("b"), Code::DuplicateMessage),
+        ] {
+            let error = scene.post(item).await.expect_err("it is refused");
+            assert_eq!(error.code(), code, "{error}");
+        }
+        for (process, code) in [(nobody, Code::UnknownProcess), (process, Code::NotFound)] {
+            let error = scene.assign(process, nowhere, true).await.expect_err("it is refused");
+            assert_eq!(error.code(), code, "{error}");
+        }
+    }
+    scene.check_next_nonce(process, 3).await;
+    check_closes(&scene, process).await;
+}
+
+#[tokio::test]
+async fn a_stop_after_one_refusal_is_quick() {
+    let scene = Scene::start(&Options::default());
+    let process = scene.spawn(&[]).await;
+    scene.post(Bytes::from_static(b"no item")).await.expect_err("it is refused");
+    check_closes(&scene, process).await;
+}
+
+#[tokio::test]
+async fn no_more_wait_than_may() {
+    let scene = Scene::start(&Options { waiting_max: 0, ..Options::default() });
+    let (process, transaction) = (ProcessId::from(Id::from_bytes([1; 32])), Id::from_bytes([2; 32]));
+    for refused in
+        [scene.post(scene.user.process(&[], "")).await, scene.assign(process, transaction, true).await]
+    {
+        let error = refused.expect_err("nothing may wait");
+        assert!(matches!(error, ScheduleError::Busy(_)), "{error}");
+        assert_eq!(
+            (error.code(), error.to_string().as_str()),
+            (Code::Unavailable, "too many requests are waiting; try again")
+        );
+    }
+}
