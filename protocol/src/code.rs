@@ -1,4 +1,4 @@
-//! What a client is told that it can act on when it is refused.
+//! The codes by which clients tell errors apart.
 
 /// The kind of an error, as the protocol spells it; each has one HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

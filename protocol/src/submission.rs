@@ -19,14 +19,14 @@ pub enum Submission {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmissionError {
     /// A tag is not there that every item has.
-    #[error("the item has no tag {0}; every process and every message has one")]
+    #[error("the item has no {0} tag; every process and message must have one")]
     MissingTag(&'static str),
     /// It is something else.
-    #[error("the tag {type_tag} cannot be taken: expected {process} or {message}, not {0:?}",
+    #[error("invalid {type_tag} tag: expected {process} or {message}, not {0:?}",
         type_tag = tags::TYPE, process = values::PROCESS, message = values::MESSAGE)]
     OtherType(String),
     /// A message without a process.
-    #[error("the message has no target; expected the id of the process that it is for")]
+    #[error("the message has no target; expected the id of the process it is for")]
     NoTarget,
 }
 
@@ -57,7 +57,7 @@ impl Submission {
 }
 
 impl SubmissionError {
-    /// What the client is told that it can act on.
+    /// The code that tells the client what it can do about it.
     pub fn code(&self) -> Code {
         match self {
             Self::MissingTag(_) => Code::MissingTag,

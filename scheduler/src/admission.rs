@@ -74,7 +74,7 @@ impl Rules<'_> {
 
 fn check_process(item: &Item<'_>) -> Result<Option<Id>, ScheduleError> {
     for name in [tags::MODULE, tags::SCHEDULER] {
-        let why = "every process names its module and its scheduler";
+        let why = "every process must name its module and its scheduler";
         item.tag(name).ok_or(ScheduleError::MissingTag { name, why })?;
     }
     settlement_depth_of(item)?;

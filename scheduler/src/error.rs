@@ -24,21 +24,22 @@ pub enum ScheduleError {
         /// The item.
         id: Id,
         /// What the verifier said.
+        #[source]
         reason: VerifyError,
     },
-    /// More or longer tags than the peers take that the item goes on to.
-    #[error("the tags cannot be taken: {0}")]
+    /// More or longer tags than the peers accept that the item is passed on to.
+    #[error("the tags exceed what peers accept: {0}")]
     Limits(#[from] LimitError),
     /// A tag that must be there is not.
-    #[error("the item has no tag {name}; {why}")]
+    #[error("the item has no {name} tag; {why}")]
     MissingTag {
         /// Which one.
         name: &'static str,
         /// What needs it.
         why: &'static str,
     },
-    /// A tag has a value that cannot be taken.
-    #[error("the tag {name} cannot be taken: {reason}")]
+    /// A tag has a value that is not accepted.
+    #[error("invalid {name} tag: {reason}")]
     InvalidTag {
         /// Which one.
         name: String,
@@ -46,10 +47,10 @@ pub enum ScheduleError {
         reason: String,
     },
     /// The process is not scheduled here.
-    #[error("the process {0} is not scheduled here; spawn it here, or ask the scheduler that has it")]
+    #[error("process {0} is not scheduled here; spawn it here first, or post to the scheduler that has it")]
     UnknownProcess(ProcessId),
     /// The process has this message already.
-    #[error("the process {process} has {id} already")]
+    #[error("process {process} already has {id}")]
     Duplicate {
         /// The process.
         process: ProcessId,
@@ -57,7 +58,7 @@ pub enum ScheduleError {
         id: Id,
     },
     /// The process has a pushed message of the same content already.
-    #[error("the process {process} has a message with the content of {id} already")]
+    #[error("process {process} already has a message with the same content as {id}")]
     DuplicateContent {
         /// The process.
         process: ProcessId,
@@ -65,10 +66,10 @@ pub enum ScheduleError {
         id: Id,
     },
     /// The transaction to assign is not there.
-    #[error("no gateway knows the transaction {0}")]
+    #[error("no gateway knows transaction {0}")]
     NoTransaction(Id),
     /// What the gateway says of the transaction cannot be understood.
-    #[error("the gateway gives the transaction {id} a {field} that is no base64url")]
+    #[error("the gateway returned transaction {id} with a {field} that is not base64url")]
     BadTransaction {
         /// The transaction.
         id: Id,
@@ -76,7 +77,7 @@ pub enum ScheduleError {
         field: &'static str,
     },
     /// The transaction to assign is too young.
-    #[error("the transaction {id} has {confirmations} confirmations, the process asks for {needed}")]
+    #[error("transaction {id} has {confirmations} confirmations; the process requires {needed}")]
     NotConfirmed {
         /// The transaction.
         id: Id,
@@ -86,7 +87,7 @@ pub enum ScheduleError {
         needed: u64,
     },
     /// A gateway did not say what had to be known.
-    #[error("the gateway could not be asked: {0}")]
+    #[error("the gateway gave no usable answer: {0}")]
     Gateway(#[from] GatewayError),
     /// No block height was ever known.
     #[error(
@@ -100,7 +101,7 @@ pub enum ScheduleError {
     #[error("{0}; try again")]
     Busy(&'static str),
     /// The message is scheduled and on disk, but cannot be read back yet.
-    #[error("scheduled, but not to be read yet: {0}")]
+    #[error("scheduled, but not readable yet: {0}")]
     Behind(#[from] Behind),
     /// The log could not be read.
     #[error(transparent)]
@@ -109,10 +110,12 @@ pub enum ScheduleError {
     #[error(transparent)]
     Index(#[from] IndexError),
     /// An event of the log lacks what every event of its kind has.
-    #[error("the process {0} has a first event without a timestamp; run `quipu verify` on the log")]
+    #[error("the first event of process {0} has no timestamp; run `quipu verify` on the log")]
     NoTimestamp(ProcessId),
     /// A request was dropped by a worker that failed; it may or may not be scheduled.
-    #[error("the request was lost inside the node; see its log")]
+    #[error(
+        "the request was lost inside the node and may or may not have been scheduled; see the node's log"
+    )]
     Lost,
     /// The wallet did not sign.
     #[error("the assignment could not be signed: {0}")]
@@ -120,7 +123,7 @@ pub enum ScheduleError {
 }
 
 impl ScheduleError {
-    /// What the client is told that it can act on.
+    /// The code that tells the client what it can do about it.
     pub fn code(&self) -> Code {
         match self {
             Self::Malformed(_) => Code::MalformedItem,

@@ -33,6 +33,6 @@ mod tests;
 pub use clock::{Clock, Heights, SystemClock};
 pub use error::ScheduleError;
 pub use metrics::describe;
-pub use options::Options;
+pub use options::SchedulerOptions;
 pub use order::{AssignOrder, Scheduled};
-pub use scheduler::{Parts, Scheduler};
+pub use scheduler::{Scheduler, SchedulerParts};

@@ -21,12 +21,16 @@ pub fn describe() {
     describe_histogram!(
         WAIT_SECONDS,
         Unit::Seconds,
-        "Time from a request to its turn in the lane of its process"
+        "Time that requests wait for their turn in their process"
     );
     describe_histogram!(SIGN_SECONDS, Unit::Seconds, "Time to sign an assignment");
-    describe_histogram!(ANSWER_SECONDS, Unit::Seconds, "Time from a request to its durable answer");
-    describe_counter!(SCHEDULED, Unit::Count, "Messages, processes and assignments that were acknowledged");
-    describe_counter!(REFUSED, Unit::Count, "Requests that were refused, by code");
+    describe_histogram!(
+        ANSWER_SECONDS,
+        Unit::Seconds,
+        "Time from the arrival of a request to its durable answer"
+    );
+    describe_counter!(SCHEDULED, Unit::Count, "Processes, messages and assignments acknowledged");
+    describe_counter!(REFUSED, Unit::Count, "Requests refused, by code");
 }
 
 pub(crate) fn verified(took: Duration) {

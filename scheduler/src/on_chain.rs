@@ -16,7 +16,7 @@ pub(crate) async fn check_boot(gateway: &dyn Gateway, boots_from: Id) -> Result<
     }
     Err(ScheduleError::InvalidTag {
         name: tags::ON_BOOT.to_owned(),
-        reason: format!("expected Data or a transaction that a gateway has; none has {boots_from}"),
+        reason: format!("expected Data or a transaction known to a gateway; none knows {boots_from}"),
     })
 }
 

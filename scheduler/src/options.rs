@@ -2,7 +2,7 @@
 
 /// What an operator can set about scheduling.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct SchedulerOptions {
     /// Whether a process is its own nonce 0 (AOP-6). False spawns the old way, without an assignment.
     pub process_assignment: bool,
     /// Whether pushed messages are told apart by content.
@@ -15,7 +15,7 @@ pub struct Options {
     pub waiting_max: usize,
 }
 
-impl Default for Options {
+impl Default for SchedulerOptions {
     fn default() -> Self {
         Self {
             process_assignment: true,

@@ -20,7 +20,7 @@ use crate::error::ScheduleError;
 use crate::lanes::Lanes;
 use crate::metrics;
 use crate::on_chain;
-use crate::options::Options;
+use crate::options::SchedulerOptions;
 use crate::order::{Answer, AssignOrder, Intake, Order, Scheduled};
 use crate::sequencer::Sequencer;
 use crate::settlement::{check_depth, settlement_depth};
@@ -33,7 +33,7 @@ pub struct Scheduler {
 }
 
 /// What a scheduler works with.
-pub struct Parts {
+pub struct SchedulerParts {
     /// The truth.
     pub log: Arc<dyn Log>,
     /// Where ids are looked up.
@@ -74,7 +74,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn start(parts: Parts, options: &Options) -> std::io::Result<Self> {
+    pub fn start(parts: SchedulerParts, options: &SchedulerOptions) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::new(parts, options, Handle::current()));
         let (completion, in_flight) = mpsc::unbounded_channel();
         let workers = Workers::start(options.workers, &shared.sequencer, &shared.work, &completion)?;
@@ -147,8 +147,8 @@ impl Scheduler {
 }
 
 impl Shared {
-    pub(crate) fn new(parts: Parts, options: &Options, runtime: Handle) -> Self {
-        let Parts { log, index, indexed, gateway, heights, clock, signer } = parts;
+    pub(crate) fn new(parts: SchedulerParts, options: &SchedulerOptions, runtime: Handle) -> Self {
+        let SchedulerParts { log, index, indexed, gateway, heights, clock, signer } = parts;
         let sequencer = Sequencer::new(log, index, signer, clock, heights, options.process_assignment);
         Self {
             sequencer: Arc::new(sequencer),

@@ -17,7 +17,7 @@ use log::{
 };
 use projections::{Follower, Index, IndexReplay, Jobs, Position};
 use protocol::{Nonce, ProcessId};
-use scheduler::{Heights, Parts, Scheduler, SystemClock};
+use scheduler::{Heights, Scheduler, SchedulerOptions, SchedulerParts, SystemClock};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -79,7 +79,7 @@ impl TestNode {
         let runtime = tokio::runtime::Handle::current();
         let following =
             Following(Some((following, std::thread::spawn(move || follower.run(&runtime, stop)))));
-        let parts = Parts {
+        let parts = SchedulerParts {
             log: log.clone(),
             index: index.clone(),
             indexed: indexed.clone(),
@@ -88,7 +88,7 @@ impl TestNode {
             clock: Arc::new(SystemClock),
             signer: Arc::new(Ed25519Wallet::from_seed([5; 32])),
         };
-        let scheduler = Scheduler::start(parts, &scheduler::Options::default()).unwrap();
+        let scheduler = Scheduler::start(parts, &SchedulerOptions::default()).unwrap();
         let mut node = Node::new(log.clone(), index, scheduler, vec![indexed.clone()], options);
         node.jobs = Some(jobs);
         let node = Arc::new(node);

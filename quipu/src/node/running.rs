@@ -8,7 +8,7 @@ use api::{Node, Options as ApiOptions, RenderMetrics};
 use gateway::{Gateway, HeightFeed, HeightOptions, Http, HttpGateway, HttpOptions};
 use log::Log;
 use projections::{Follower, Jobs, Position, PostgresWriter, Projection, Queries, UploadsHandle};
-use scheduler::{Options as SchedulerOptions, Parts, Scheduler, SystemClock};
+use scheduler::{Scheduler, SchedulerOptions, SchedulerParts, SystemClock};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task;
@@ -75,7 +75,7 @@ impl Running {
         let jobs = Jobs::open(&settings.data, replays(replayable));
         let postgres = start_postgres(&settings, log.clone(), &following, &mut positions)?;
         let follower = start_following("index", follower, following)?;
-        let parts = Parts {
+        let parts = SchedulerParts {
             log: log.clone(),
             index: index.clone(),
             indexed,

@@ -18,8 +18,8 @@ use crate::clock::Clock;
 use crate::completion::complete_all;
 use crate::in_flight::InFlight;
 use crate::lane::Lane;
-use crate::options::Options;
-use crate::scheduler::{Parts, Shared};
+use crate::options::SchedulerOptions;
+use crate::scheduler::{SchedulerParts, Shared};
 use crate::sequencer::Begun;
 use crate::testing::{OneHeight, World};
 use crate::workers::{Task, leave_lane};
@@ -42,7 +42,7 @@ impl Node {
         let (index, writer) = Index::open(index, log.as_ref()).expect("the index opens");
         let mut follower = Follower::new(writer, log.clone());
         follower.catch_up(|_, _| Ok(())).expect("the index catches up");
-        let parts = Parts {
+        let parts = SchedulerParts {
             log: log.clone(),
             index,
             indexed: follower.position(),
@@ -53,7 +53,7 @@ impl Node {
             signer: Arc::new(Ed25519Wallet::from_seed([77; 32])),
         };
         // A table of two lanes for three processes: lanes come and go all the time.
-        let options = Options { processes_cached: 2, ..Options::default() };
+        let options = SchedulerOptions { processes_cached: 2, ..SchedulerOptions::default() };
         let shared = Arc::new(Shared::new(parts, &options, runtime));
         let (in_flight, receiver) = mpsc::unbounded_channel();
         let completion = Box::pin(complete_all(shared.sequencer.clone(), follower.position(), receiver));

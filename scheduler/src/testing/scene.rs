@@ -17,9 +17,9 @@ use super::author::{Author, id_of};
 use super::world::{OneHeight, World};
 use crate::clock::SystemClock;
 use crate::error::ScheduleError;
-use crate::options::Options;
+use crate::options::SchedulerOptions;
 use crate::order::{AssignOrder, Scheduled};
-use crate::scheduler::{Parts, Scheduler};
+use crate::scheduler::{Scheduler, SchedulerParts};
 
 pub(crate) struct Scene {
     pub(crate) scheduler: Scheduler,
@@ -31,7 +31,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) fn start(options: &Options) -> Self {
+    pub(crate) fn start(options: &SchedulerOptions) -> Self {
         let folder = TempDir::new().expect("a folder");
         let log: Arc<dyn Log> =
             Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).expect("the log opens"));
@@ -43,7 +43,7 @@ impl Scene {
         let runtime = Handle::current();
         let following = thread::spawn(move || follower.run(&runtime, stopped));
         let world = Arc::<World>::default();
-        let parts = Parts {
+        let parts = SchedulerParts {
             log: log.clone(),
             index,
             indexed,

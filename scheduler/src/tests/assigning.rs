@@ -5,7 +5,7 @@ use log::Body;
 use protocol::{AssignmentTags, Code, Nonce, ProcessId, excludes};
 
 use crate::error::ScheduleError;
-use crate::options::Options;
+use crate::options::SchedulerOptions;
 use crate::order::AssignOrder;
 use crate::testing::{OneHeight, Scene};
 
@@ -15,7 +15,7 @@ fn transaction(number: u8) -> Id {
 
 #[tokio::test]
 async fn a_transaction_is_as_deep_as_its_process_asks() {
-    let scene = Scene::start(&Options::default());
+    let scene = Scene::start(&SchedulerOptions::default());
     scene.world.confirm(transaction(19), 19);
     scene.world.confirm(transaction(20), 20);
     scene.world.announce(transaction(1));
@@ -42,7 +42,7 @@ async fn a_transaction_is_as_deep_as_its_process_asks() {
 
 #[tokio::test]
 async fn what_nobody_has_is_not_assigned() {
-    let scene = Scene::start(&Options::default());
+    let scene = Scene::start(&SchedulerOptions::default());
     let process = scene.spawn(&[]).await;
     for base_layer in [true, false] {
         let error = scene.assign(process, transaction(1), base_layer).await.expect_err("nobody has it");
@@ -60,7 +60,7 @@ async fn what_nobody_has_is_not_assigned() {
 
 #[tokio::test]
 async fn a_transaction_is_assigned_once() {
-    let scene = Scene::start(&Options::default());
+    let scene = Scene::start(&SchedulerOptions::default());
     let process = scene.spawn(&[]).await;
     scene.world.confirm(transaction(1), 20);
     let first = scene.assign(process, transaction(1), true).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_transaction_is_assigned_once() {
 
 #[tokio::test]
 async fn a_pushed_content_is_scheduled_once_however_it_comes() {
-    let scene = Scene::start(&Options::default());
+    let scene = Scene::start(&SchedulerOptions::default());
     let process = scene.spawn(&[]).await;
     let push = |pushed_for: &str, data: &str| {
         scene.user.message(process, &[("From-Process", "other"), ("Pushed-For", pushed_for)], data)
@@ -101,7 +101,7 @@ async fn a_pushed_content_is_scheduled_once_however_it_comes() {
 
 #[tokio::test]
 async fn contents_are_not_compared_when_that_is_switched_off() {
-    let scene = Scene::start(&Options { deep_hash_checks: false, ..Options::default() });
+    let scene = Scene::start(&SchedulerOptions { deep_hash_checks: false, ..SchedulerOptions::default() });
     let process = scene.spawn(&[]).await;
     for pushed_for in ["a", "b"] {
         let tags = [("From-Process", "other"), ("Pushed-For", pushed_for)];
@@ -115,7 +115,7 @@ async fn contents_are_not_compared_when_that_is_switched_off() {
 
 #[tokio::test]
 async fn an_assignment_says_what_the_protocol_wants_in_its_order() {
-    let scene = Scene::start(&Options::default());
+    let scene = Scene::start(&SchedulerOptions::default());
     let process = scene.spawn(&[]).await;
     scene.world.confirm(transaction(1), 20);
     let exclude = vec!["data".to_owned(), "anchor".to_owned()];

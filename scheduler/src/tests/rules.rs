@@ -5,7 +5,7 @@ use bytes::Bytes;
 use protocol::{Code, ProcessId};
 
 use crate::error::ScheduleError;
-use crate::options::Options;
+use crate::options::SchedulerOptions;
 use crate::testing::{Author, Scene};
 
 const AO: (&str, &str) = ("Data-Protocol", "ao");
@@ -14,7 +14,7 @@ const MESSAGE: (&str, &str) = ("Type", "Message");
 
 /// A scene with a process in it, of which the next nonce is 1.
 async fn scene() -> (Scene, ProcessId) {
-    let scene = Scene::start(&Options::default());
+    let scene = Scene::start(&SchedulerOptions::default());
     let process = scene.spawn(&[]).await;
     (scene, process)
 }
@@ -29,9 +29,9 @@ async fn check(scene: &Scene, item: Bytes, code: Code, reason: &str) {
 async fn an_item_says_what_it_is() {
     let (scene, process) = scene().await;
     let user = Author::new(2);
-    let type_missing = "the item has no tag Type; every process and every message has one";
-    let protocol_missing = "the item has no tag Data-Protocol; every process and every message has one";
-    let other_type = "the tag Type cannot be taken: expected Process or Message, not \"Assignment\"";
+    let type_missing = "the item has no Type tag; every process and message must have one";
+    let protocol_missing = "the item has no Data-Protocol tag; every process and message must have one";
+    let other_type = "invalid Type tag: expected Process or Message, not \"Assignment\"";
     for (tags, code, reason) in [
         (&[AO][..], Code::MissingTag, type_missing),
         (&[AO, ("TYPE", "Message")], Code::MissingTag, type_missing),
@@ -52,7 +52,7 @@ async fn a_process_names_its_module_and_its_scheduler() {
     for (tag, missing) in [(("Scheduler", "s"), "Module"), (("Module", "m"), "Scheduler")] {
         let item = scene.user.item(None, &[AO, PROCESS, tag], "");
         let reason =
-            format!("the item has no tag {missing}; every process names its module and its scheduler");
+            format!("the item has no {missing} tag; every process must name its module and its scheduler");
         check(&scene, item, Code::MissingTag, &reason).await;
     }
     scene.check_next_nonce(process, 1).await;
@@ -63,11 +63,9 @@ async fn what_a_process_boots_from_is_its_data_or_on_chain() {
     let (scene, process) = scene().await;
     let (there, lost) = (Id::from_bytes([1; 32]), Id::from_bytes([2; 32]).to_string());
     scene.world.gain(there);
-    let none_has = format!(
-        "the tag On-Boot cannot be taken: expected Data or a transaction that a gateway has; none has {lost}"
-    );
-    let no_id =
-        "the tag On-Boot cannot be taken: expected Data or the id of a transaction, not \"data\"".to_owned();
+    let none_has =
+        format!("invalid On-Boot tag: expected Data or a transaction known to a gateway; none knows {lost}");
+    let no_id = "invalid On-Boot tag: expected Data or the id of a transaction, not \"data\"".to_owned();
     for (boot, reason) in [("data", no_id), (&lost, none_has)] {
         check(&scene, scene.user.process(&[("On-Boot", boot)], ""), Code::InvalidTag, &reason).await;
     }
@@ -81,9 +79,8 @@ async fn what_a_process_boots_from_is_its_data_or_on_chain() {
 async fn a_settlement_depth_is_a_number() {
     let (scene, process) = scene().await;
     for depth in ["", "deep", "-1", "1.5", "18446744073709551616"] {
-        let reason = format!(
-            "the tag Settlement-Depth cannot be taken: expected a number of confirmations, not {depth:?}"
-        );
+        let reason =
+            format!("invalid Settlement-Depth tag: expected a number of confirmations, not {depth:?}");
         let item = scene.user.process(&[("Settlement-Depth", depth)], "");
         check(&scene, item, Code::InvalidTag, &reason).await;
     }
@@ -95,8 +92,7 @@ async fn a_settlement_depth_is_a_number() {
 async fn links_are_refused() {
     let (scene, process) = scene().await;
     for (tag, named) in [(("Data+link", "x"), "Data+link"), (("Data", "x+link"), "Data")] {
-        let reason =
-            format!("the tag {named} cannot be taken: expected a plain name and value, not a link (+link)");
+        let reason = format!("invalid {named} tag: expected a plain name and value, not a link (+link)");
         for item in [scene.user.process(&[tag], ""), scene.user.message(process, &[tag], "")] {
             check(&scene, item, Code::InvalidTag, &reason).await;
         }
@@ -110,10 +106,10 @@ async fn a_message_is_for_a_process_that_is_scheduled_here() {
     let (scene, process) = scene().await;
     let nobody = ProcessId::from(Id::from_bytes([9; 32]));
     let unknown = format!(
-        "the process {nobody} is not scheduled here; spawn it here, or ask the scheduler that has it"
+        "process {nobody} is not scheduled here; spawn it here first, or post to the scheduler that has it"
     );
     check(&scene, scene.user.message(nobody, &[], ""), Code::UnknownProcess, &unknown).await;
-    let no_target = "the message has no target; expected the id of the process that it is for";
+    let no_target = "the message has no target; expected the id of the process it is for";
     check(&scene, scene.user.item(None, &[AO, MESSAGE], ""), Code::MalformedItem, no_target).await;
     scene.check_next_nonce(process, 1).await;
 }

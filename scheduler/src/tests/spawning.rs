@@ -3,12 +3,12 @@
 use ans104::Id;
 use protocol::Code;
 
-use crate::options::Options;
+use crate::options::SchedulerOptions;
 use crate::testing::Scene;
 
 #[tokio::test]
 async fn a_spawn_sent_again_gets_the_first_answer() {
-    let scene = Scene::start(&Options::default());
+    let scene = Scene::start(&SchedulerOptions::default());
     let spawn = scene.user.process(&[("On-Boot", "Data")], "");
     let first = scene.post(spawn.clone()).await.unwrap();
     scene.check_next_nonce(first.id.into(), 1).await;
@@ -18,7 +18,7 @@ async fn a_spawn_sent_again_gets_the_first_answer() {
 
 #[tokio::test]
 async fn a_process_that_is_here_needs_no_gateway_to_be_spawned_again() {
-    let scene = Scene::start(&Options::default());
+    let scene = Scene::start(&SchedulerOptions::default());
     let boot = Id::from_bytes([1; 32]);
     scene.world.gain(boot);
     let spawn = scene.user.process(&[("On-Boot", &boot.to_string())], "");
@@ -39,7 +39,7 @@ async fn a_process_that_is_here_needs_no_gateway_to_be_spawned_again() {
 
 #[tokio::test]
 async fn a_process_without_an_assignment_of_its_own_leaves_nonce_0_to_its_first_message() {
-    let scene = Scene::start(&Options { process_assignment: false, ..Options::default() });
+    let scene = Scene::start(&SchedulerOptions { process_assignment: false, ..SchedulerOptions::default() });
     let spawn = scene.user.process(&[], "");
     let first = scene.post(spawn.clone()).await.unwrap();
     assert_eq!(scene.post(spawn.clone()).await.unwrap(), first);

@@ -8,15 +8,15 @@ use protocol::{Code, ProcessId};
 use tokio::time::timeout;
 
 use crate::error::ScheduleError;
-use crate::options::Options;
+use crate::options::SchedulerOptions;
 use crate::testing::Scene;
 
 const WAITING_MAX: usize = 4;
 /// Long enough for everything that ends at all.
 const SOON: Duration = Duration::from_secs(20);
 
-fn few() -> Options {
-    Options { waiting_max: WAITING_MAX, ..Options::default() }
+fn few() -> SchedulerOptions {
+    SchedulerOptions { waiting_max: WAITING_MAX, ..SchedulerOptions::default() }
 }
 
 async fn check_closes(scene: &Scene, process: ProcessId) {
@@ -58,7 +58,7 @@ async fn what_is_refused_waits_no_longer() {
 
 #[tokio::test]
 async fn a_stop_after_one_refusal_is_quick() {
-    let scene = Scene::start(&Options::default());
+    let scene = Scene::start(&SchedulerOptions::default());
     let process = scene.spawn(&[]).await;
     scene.post(Bytes::from_static(b"no item")).await.expect_err("it is refused");
     check_closes(&scene, process).await;
@@ -66,7 +66,7 @@ async fn a_stop_after_one_refusal_is_quick() {
 
 #[tokio::test]
 async fn no_more_wait_than_may() {
-    let scene = Scene::start(&Options { waiting_max: 0, ..Options::default() });
+    let scene = Scene::start(&SchedulerOptions { waiting_max: 0, ..SchedulerOptions::default() });
     let (process, transaction) = (ProcessId::from(Id::from_bytes([1; 32])), Id::from_bytes([2; 32]));
     for refused in
         [scene.post(scene.user.process(&[], "")).await, scene.assign(process, transaction, true).await]
