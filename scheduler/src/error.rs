@@ -27,7 +27,7 @@ pub enum ScheduleError {
         #[source]
         reason: VerifyError,
     },
-    /// More or longer tags than the peers accept that the item is passed on to.
+    /// More bytes of tags than the peers accept that the item is passed on to.
     #[error("the tags exceed what peers accept: {0}")]
     Limits(#[from] LimitError),
     /// A tag that must be there is not.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ans104::{Ed25519Wallet, KeyType, Signer, Wallet, base64url};
 use bytes::Bytes;
-use log::ProcessId;
+use protocol::{ProcessId, tags, values};
 use serde::Serialize;
 
 use super::BenchError;
@@ -40,10 +40,15 @@ pub struct Floor {
 pub async fn key_type_of(scheduler: &Scheduler, address: &str) -> Result<KeyType, Failure> {
     let user = Ed25519Wallet::generate().map_err(BenchError::Wallet)?;
     let module = "A".repeat(43);
-    let own = [("Type", "Process"), ("Module", &module), ("Scheduler", address), ("Name", "quipu-bench")];
+    let own = [
+        (tags::TYPE, values::PROCESS),
+        (tags::MODULE, &module),
+        (tags::SCHEDULER, address),
+        ("Name", "quipu-bench"),
+    ];
     let process = post(scheduler, compose::signed(&user, None, &own, &[], &[])?).await?;
     let target = process.id.parse::<ProcessId>().map_err(|_| BenchError::KeyType)?;
-    let message = compose::signed(&user, Some(target.id()), &[("Type", "Message")], &[], &[])?;
+    let message = compose::signed(&user, Some(target.id()), &[(tags::TYPE, values::MESSAGE)], &[], &[])?;
     post(scheduler, message).await?;
     let range = Range { limit: 2, ..Range::default() };
     let page: Page<Edge> = scheduler.page(target, range).await?;
