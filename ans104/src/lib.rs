@@ -17,7 +17,10 @@ mod tags;
 mod verify;
 
 pub use bundle::{Bundle, BundleError, BundledItem, write_bundle};
-pub use deep_hash::{DeepHash, Element, MAX_DEPTH, TooDeep, deep_hash, deep_hash_list};
+pub use deep_hash::{
+    BlobHasher, DeepHash, Element, MAX_DEPTH, TooDeep, deep_hash, deep_hash_blob, deep_hash_list,
+    deep_hash_of_hashes,
+};
 pub use id::{Address, Id, IdError};
 pub use item::{Item, LimitError, MAX_TAG_BYTES};
 pub use reader::ParseError;

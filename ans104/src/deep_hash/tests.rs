@@ -83,4 +83,19 @@ proptest! {
         let elements: Vec<_> = slices.iter().map(|blob| Element::Blob(blob)).collect();
         prop_assert_eq!(deep_hash_list(&slices), deep_hash(&Element::List(&elements)).unwrap());
     }
+
+    #[test]
+    fn a_blob_in_pieces_is_the_same_blob(pieces: Vec<Vec<u8>>) {
+        let mut hasher = BlobHasher::new();
+        pieces.iter().for_each(|piece| hasher.update(piece));
+        let whole = hasher.finish();
+        prop_assert_eq!(whole.to_vec(), naive(&Tree::Blob(pieces.concat())));
+        prop_assert_eq!(whole, deep_hash_blob(&pieces.concat()));
+    }
+
+    #[test]
+    fn a_list_of_hashes_is_the_list_of_what_they_are_of(trees in prop::collection::vec(tree(), 0..4)) {
+        let hashes: Vec<DeepHash> = trees.iter().map(|tree| hashed(tree).unwrap()).collect();
+        prop_assert_eq!(deep_hash_of_hashes(&hashes).to_vec(), naive(&Tree::List(trees)));
+    }
 }
