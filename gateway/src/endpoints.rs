@@ -1,5 +1,7 @@
 //! Where the services around a scheduler unit are, and how their addresses are read.
 
+use std::str::FromStr;
+
 use reqwest::Url;
 
 /// The addresses of the services that a scheduler unit asks.
@@ -29,12 +31,13 @@ pub enum EndpointError {
         variable: String,
     },
     /// The text does not parse as a URL.
-    #[error("{variable} is not a URL ({reason}); expected http(s)://host[:port][/path]")]
+    #[error("{variable} is not a URL ({cause}); expected http(s)://host[:port][/path]")]
     NotUrl {
         /// The setting's name, with the entry's number for a list.
         variable: String,
         /// What the parser says.
-        reason: String,
+        #[source]
+        cause: <Url as FromStr>::Err,
     },
     /// A URL, though not one to ask over HTTP.
     #[error("{variable} has the scheme {scheme:?}; expected http(s)://host[:port][/path]")]
@@ -43,6 +46,12 @@ pub enum EndpointError {
         variable: String,
         /// The scheme found.
         scheme: String,
+    },
+    /// Not the name or address of a host.
+    #[error("{variable} is not a host; expected names or addresses of hosts, without scheme, port and path")]
+    Host {
+        /// The setting's name, with the entry's number.
+        variable: String,
     },
     /// A query or a fragment, which would end up in the middle of the addresses built from it.
     #[error("{variable} has a query or a fragment; expected http(s)://host[:port][/path]")]
@@ -65,10 +74,7 @@ pub fn parse_url(variable: &str, text: &str) -> Result<Url, EndpointError> {
     }
     let url = match Url::parse(text) {
         Ok(url) => url,
-        Err(error) => {
-            let reason = error.to_string();
-            return Err(EndpointError::NotUrl { variable, reason });
-        }
+        Err(cause) => return Err(EndpointError::NotUrl { variable, cause }),
     };
     if !matches!(url.scheme(), "http" | "https") {
         let scheme = url.scheme().to_owned();
@@ -91,6 +97,27 @@ pub fn parse_url_list(variable: &str, text: &str) -> Result<Vec<Url>, EndpointEr
     entries
         .filter(|(_, entry)| !entry.trim().is_empty())
         .map(|(index, entry)| parse_url(&format!("{variable}, entry {}", index + 1), entry))
+        .collect()
+}
+
+/// Reads a list of hosts separated by commas; empty entries are skipped, an empty text is an empty
+/// list.
+///
+/// # Errors
+///
+/// When an entry is more than the name or address of a host; the error names it by its number,
+/// counted from 1.
+pub fn parse_host_list(variable: &str, text: &str) -> Result<Vec<String>, EndpointError> {
+    let entries = text.split(',').map(str::trim).enumerate().filter(|(_, entry)| !entry.is_empty());
+    entries
+        .map(|(index, entry)| {
+            let error = || EndpointError::Host { variable: format!("{variable}, entry {}", index + 1) };
+            let url = Url::parse(&format!("http://{entry}/")).map_err(|_| error())?;
+            // An address of IPv6 has colons of its own.
+            let has_more = entry.contains(['/', '@', '?', '#', '\\'])
+                || entry.rsplit(']').next().is_some_and(|end| end.contains(':'));
+            url.host_str().filter(|_| !has_more).map(str::to_owned).ok_or_else(error)
+        })
         .collect()
 }
 
@@ -145,6 +172,20 @@ mod tests {
         assert_eq!(hosts, ["a.example", "b.example"]);
         let message = list("https://a.example,b").unwrap_err().to_string();
         assert!(message.starts_with("ARWEAVE_URL_LIST, entry 2 is not"), "{message}");
+    }
+
+    #[test]
+    fn hosts_are_names_and_addresses_alone() {
+        let list = |text| parse_host_list("GATEWAY_REDIRECT_HOSTS", text);
+        assert_eq!(list("").unwrap(), [""; 0]);
+        assert_eq!(
+            list("Gateway.internal, 10.0.0.7,[fd00::1],").unwrap(),
+            ["gateway.internal", "10.0.0.7", "[fd00::1]"]
+        );
+        for wrong in ["http://a", "a:80", "[fd00::1]:80", "a/b", "u@a", "a?b", "a b", "fd00::1", "a,b:1"] {
+            let message = list(wrong).unwrap_err().to_string();
+            assert!(message.starts_with("GATEWAY_REDIRECT_HOSTS, entry "), "{wrong}: {message}");
+        }
     }
 
     #[test]

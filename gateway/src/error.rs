@@ -1,11 +1,14 @@
 //! What can go wrong between us and the world, told so that it is clear who may act.
 
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
+use ans104::Id;
 use reqwest::{StatusCode, Url};
 
+use crate::{HEIGHT_MAX, RedirectError};
+
 /// What was asked of a service; also the `call` label of the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
     /// How deep a transaction is in the chain.
     Confirmations,
@@ -40,6 +43,11 @@ impl Call {
             Self::Cache => "cache",
         }
     }
+
+    /// Whether something is handed over, not asked.
+    pub(crate) fn is_upload(self) -> bool {
+        matches!(self, Self::Upload | Self::Cache)
+    }
 }
 
 impl fmt::Display for Call {
@@ -55,20 +63,22 @@ impl fmt::Display for Call {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The HTTP client cannot be set up on this machine.
-    #[error("cannot set up the HTTP client: {reason}")]
+    #[error("cannot set up the HTTP client: {}", Chain(cause))]
     Client {
         /// What the library says.
-        reason: String,
+        #[source]
+        cause: Arc<reqwest::Error>,
     },
     /// No connection, or one that broke before the answer was complete.
-    #[error("{call}: {url} cannot be reached: {reason}")]
+    #[error("{call}: {url} cannot be reached: {}", Chain(cause))]
     Unreachable {
         /// What was asked.
         call: Call,
         /// Whom.
         url: String,
         /// What the network says.
-        reason: String,
+        #[source]
+        cause: Arc<reqwest::Error>,
     },
     /// The answer was not complete in time.
     #[error("{call}: {url} did not answer within {after:?}")]
@@ -79,6 +89,18 @@ pub enum GatewayError {
         url: String,
         /// How long was waited.
         after: Duration,
+    },
+    /// Nobody was asked: the service has failed too often, or asked for a pause.
+    #[error("{call}: {url} is left alone for another {wait:?}, since it failed: {failure}")]
+    LeftAlone {
+        /// What would have been asked.
+        call: Call,
+        /// Whom.
+        url: String,
+        /// When to ask again.
+        wait: Duration,
+        /// What it failed with.
+        failure: String,
     },
     /// An answer, of a status that this call has no use for.
     #[error("{call}: {url} answered {status}: {excerpt}")]
@@ -91,16 +113,30 @@ pub enum GatewayError {
         status: StatusCode,
         /// The beginning of the answer's body, made printable.
         excerpt: String,
+        /// The pause that the service asks for.
+        retry_after: Option<Duration>,
+    },
+    /// An answer that leads to where nobody must be asked.
+    #[error("{call}: {url} is not followed: {cause}")]
+    Redirect {
+        /// What was asked.
+        call: Call,
+        /// Whom.
+        url: String,
+        /// Why it is not followed.
+        #[source]
+        cause: RedirectError,
     },
     /// An answer that is not what this call's answer looks like.
-    #[error("{call}: {url} answered something unexpected: {reason}")]
+    #[error("{call}: {url} answered something unexpected: {cause}")]
     Body {
         /// What was asked.
         call: Call,
         /// Whom.
         url: String,
         /// What was wrong with it.
-        reason: String,
+        #[source]
+        cause: AnswerError,
     },
     /// An answer beyond the size that is accepted.
     #[error("{call}: {url} answered with more than {bytes_max} bytes")]
@@ -119,11 +155,51 @@ impl GatewayError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::LeftAlone { .. } => true,
             Self::Status { status, .. } => is_transient(*status),
-            Self::Client { .. } | Self::Body { .. } | Self::TooLarge { .. } => false,
+            Self::Client { .. } | Self::Redirect { .. } | Self::Body { .. } | Self::TooLarge { .. } => false,
         }
     }
+
+    /// How long the service wants to be left alone, if it said so; at most
+    /// [`RETRY_AFTER_MAX`](crate::RETRY_AFTER_MAX).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::LeftAlone { wait, .. } => Some(*wait),
+            _ => None,
+        }
+    }
+}
+
+/// What is wrong with an answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// It is not the JSON that was expected.
+    #[error("{cause}, in: {excerpt}")]
+    Json {
+        /// The beginning of the answer, made printable.
+        excerpt: String,
+        /// What the parser says.
+        #[source]
+        cause: Arc<serde_json::Error>,
+    },
+    /// Nobody asked for that encoding, and nothing is unpacked here.
+    #[error("it is encoded as {0}, expected plain bytes")]
+    Encoded(String),
+    /// A height that no assignment has the digits for.
+    #[error("the height {0}, beyond {HEIGHT_MAX}")]
+    Height(u64),
+    /// The service of that kind is not there at all.
+    #[error("404: there is no {0} at this address")]
+    NoService(&'static str),
+    /// GraphQL found something wrong with the question.
+    #[error("{0}")]
+    Complaint(String),
+    /// GraphQL said nothing.
+    #[error("neither data nor errors")]
+    Nothing,
 }
 
 /// Why an item did not arrive.
@@ -139,9 +215,48 @@ pub enum UploadError {
         /// The beginning of the answer's body, made printable.
         excerpt: String,
     },
+    /// The service took something, and not this item.
+    #[error(
+        "{url} was sent the item {sent} and gave a receipt for {received:?}; it does not count as uploaded"
+    )]
+    OtherReceipt {
+        /// Who took it.
+        url: String,
+        /// The item that was sent.
+        sent: Id,
+        /// The id in the receipt, made printable.
+        received: String,
+    },
     /// Nothing is said about the item: it is to be sent again later.
     #[error(transparent)]
     Transient(GatewayError),
+}
+
+impl UploadError {
+    /// How long the service wants to be left alone, if it said so; at most
+    /// [`RETRY_AFTER_MAX`](crate::RETRY_AFTER_MAX).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Transient(error) => error.retry_after(),
+            Self::Refused { .. } | Self::OtherReceipt { .. } => None,
+        }
+    }
+}
+
+/// An error with all its causes, as libraries leave those out of their own texts.
+struct Chain<'a, E>(&'a E);
+
+impl<E: Error> fmt::Display for Chain<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(inner) = cause {
+            write!(f, ": {inner}")?;
+            cause = inner.source();
+        }
+        Ok(())
+    }
 }
 
 /// Statuses that speak of the moment and not of the question.

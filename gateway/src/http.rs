@@ -1,19 +1,39 @@
-//! One way of asking over HTTP: with a time limit, a bound on the answer, redirects followed with
-//! the same method and body, and a few more attempts where the failure may pass.
+//! One way of asking over HTTP: with time limits, bounds on answers and sockets, redirects followed
+//! with the same method and body where that is safe, and a few more attempts where a failure may
+//! pass. A service that keeps failing is left alone for a while.
 
 use std::{
-    error::Error as _,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
-use reqwest::{Client, Method, Response, StatusCode, Url, header, redirect};
+use ans104::DeepHash;
+use bytes::Bytes;
+use reqwest::{Client, Method, Response, StatusCode, Url, dns::Resolve, header, redirect};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use crate::{
-    Call, GatewayError,
+    AnswerError, Call, GatewayError,
     error::{excerpt, shown},
     metrics,
 };
+
+mod addresses;
+mod body;
+mod breaker;
+mod redirects;
+mod resolver;
+mod retry_after;
+
+pub use redirects::RedirectError;
+pub use retry_after::RETRY_AFTER_MAX;
+
+use breaker::Breakers;
+use redirects::{Hop, Redirects};
+use resolver::{CheckedResolver, SystemResolver};
 
 /// How patiently and how much is asked.
 #[derive(Clone, Debug)]
@@ -22,15 +42,22 @@ pub struct HttpOptions {
     pub connect_timeout: Duration,
     /// For one attempt at a short answer, from connecting to its last byte.
     pub request_timeout: Duration,
+    /// For the head of an answer that carries data: a gateway may have to fetch it first.
+    pub head_timeout: Duration,
     /// For one attempt at moving a whole item, in either direction.
     pub transfer_timeout: Duration,
+    /// The longest pause between two pieces of data.
+    pub silence_timeout: Duration,
     /// How often a read is attempted in all; at least once.
     pub attempts: u32,
     /// The first pause between attempts. It doubles with each, and each is cut short by a random
     /// share of up to a half, so that nodes that failed together do not return together.
     pub backoff: Duration,
-    /// The largest data read of a transaction, in bytes.
-    pub raw_bytes_max: usize,
+    /// How many exchanges run at a time, each on a socket. What comes on top waits within its own
+    /// time limit.
+    pub exchanges_max: usize,
+    /// Hosts that answers may redirect to although they are private, or lead from https to http.
+    pub redirect_hosts: Vec<String>,
 }
 
 impl Default for HttpOptions {
@@ -38,19 +65,47 @@ impl Default for HttpOptions {
         Self {
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(30),
             transfer_timeout: Duration::from_secs(60),
+            silence_timeout: Duration::from_secs(15),
             attempts: 3,
             backoff: Duration::from_millis(250),
-            raw_bytes_max: 16 * 1024 * 1024,
+            exchanges_max: 80,
+            redirect_hosts: Vec::new(),
         }
+    }
+}
+
+/// Connections that are kept open to each service while nothing is asked.
+const IDLE_SOCKETS_MAX: usize = 4;
+
+impl HttpOptions {
+    /// How many sockets a client with these options has open at most, asking so many services.
+    #[must_use]
+    pub fn sockets_max(&self, services: usize) -> usize {
+        // While one connects, IPv6 and IPv4 are tried side by side.
+        let exchanging = self.exchanges_max.saturating_mul(2);
+        exchanging.saturating_add(services.saturating_mul(IDLE_SOCKETS_MAX))
     }
 }
 
 /// The one HTTP client, with its connections. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Http {
-    client: Client,
+    inner: Arc<HttpInner>,
+}
+
+#[derive(Debug)]
+struct HttpInner {
     options: HttpOptions,
+    /// For the services that the operator named.
+    direct: Client,
+    /// For where their answers redirect to: it connects to public addresses alone, and keeps no
+    /// connections, since every item may be at a host of its own.
+    redirected: Client,
+    redirects: Redirects,
+    breakers: Breakers,
+    exchanges: Arc<Semaphore>,
 }
 
 impl Http {
@@ -60,19 +115,36 @@ impl Http {
     ///
     /// [`GatewayError::Client`] when the machine's certificates or resolver cannot be used.
     pub fn new(options: HttpOptions) -> Result<Self, GatewayError> {
-        let client = Client::builder()
-            .user_agent(concat!("quipu/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(options.connect_timeout)
-            // Followed here: the client would turn a redirected POST into a GET, and an upload
-            // would seem to have arrived.
-            .redirect(redirect::Policy::none())
-            .build()
-            .map_err(|error| GatewayError::Client { reason: reason(error) })?;
-        Ok(Self { client, options })
+        Self::with_resolver(options, Arc::new(SystemResolver))
+    }
+
+    /// The same, with names looked up by this resolver.
+    fn with_resolver(options: HttpOptions, resolver: Arc<dyn Resolve>) -> Result<Self, GatewayError> {
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("quipu/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(options.connect_timeout)
+                // Followed here: the client would turn a redirected POST into a GET, and an upload
+                // would seem to have arrived.
+                .redirect(redirect::Policy::none())
+        };
+        let refused = |error| GatewayError::Client { cause: Arc::new(error) };
+        let direct = builder().pool_max_idle_per_host(IDLE_SOCKETS_MAX).dns_resolver(resolver.clone());
+        let redirected =
+            builder().pool_max_idle_per_host(0).dns_resolver(Arc::new(CheckedResolver::new(resolver)));
+        let inner = HttpInner {
+            direct: direct.build().map_err(refused)?,
+            redirected: redirected.build().map_err(refused)?,
+            redirects: Redirects::new(&options.redirect_hosts),
+            breakers: Breakers::default(),
+            exchanges: Arc::new(Semaphore::new(options.exchanges_max)),
+            options,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     pub(crate) fn options(&self) -> &HttpOptions {
-        &self.options
+        &self.inner.options
     }
 
     /// Repeats `attempt` after transient failures, as often and with such pauses as the options
@@ -81,66 +153,116 @@ impl Http {
     where
         F: Future<Output = Result<T, GatewayError>>,
     {
-        let mut pause = self.options.backoff;
-        for _ in 1..self.options.attempts {
-            match attempt().await {
-                Err(error) if error.is_transient() => {
-                    tracing::debug!(%error, "asking again");
-                    tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
-                    pause = pause.saturating_mul(2);
-                }
+        let mut pause = self.options().backoff;
+        let mut failed = None;
+        for _ in 1..self.options().attempts {
+            let error = match attempt().await {
+                Err(error) if error.is_transient() => error,
                 settled => return settled,
+            };
+            // Nobody was asked: what was the matter before says more.
+            if let GatewayError::LeftAlone { .. } = error {
+                return Err(failed.unwrap_or(error));
             }
+            tracing::debug!(%error, "asking again");
+            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+            pause = pause.saturating_mul(2);
+            failed = Some(error);
         }
-        attempt().await
+        match (attempt().await, failed) {
+            (Err(GatewayError::LeftAlone { .. }), Some(failed)) => Err(failed),
+            (settled, _) => settled,
+        }
     }
 
     /// Asks once. An answer is a 2xx with its body, or a 404 without one.
     pub(crate) async fn once(&self, question: &Question) -> Result<Answer, GatewayError> {
         let begun = Instant::now();
-        let outcome = match tokio::time::timeout(question.timeout, self.exchange(question)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(GatewayError::TimedOut {
-                call: question.call,
-                url: shown(&question.url),
-                after: question.timeout,
-            }),
+        let exchange = async {
+            let head = self.head(question).await?;
+            let status = head.status();
+            let body = head.whole(question).await?;
+            Ok(Answer { status, body })
         };
-        metrics::answered(question.call, begun.elapsed(), &outcome);
+        let outcome = self.judged(question, question.timeout, exchange).await;
+        let was_absent = outcome.as_ref().map(Answer::is_absent);
+        metrics::answered(question.call, begun.elapsed(), was_absent);
         outcome
     }
 
-    async fn exchange(&self, question: &Question) -> Result<Answer, GatewayError> {
-        let mut url = question.url.clone();
-        let mut response = self.send(question, &url).await?;
-        for _ in 0..REDIRECTS_MAX {
-            let Some(next) = redirection(&response, &url) else { break };
-            url = next;
-            response = self.send(question, &url).await?;
-        }
-        let status = response.status();
-        if status == StatusCode::NOT_FOUND {
-            return Ok(Answer { status, body: Bytes::new() });
-        }
-        if !status.is_success() {
-            let body = beginning(response).await;
-            return Err(GatewayError::Status {
-                call: question.call,
-                url: shown(&url),
-                status,
-                excerpt: excerpt(&body),
-            });
-        }
-        let body = whole(question, &url, response).await?;
-        Ok(Answer { status, body })
+    /// Asks once, and hashes the data that comes; none where a 404 says that there is none. However
+    /// long the data is, it is never held.
+    pub(crate) async fn hash(&self, question: &Question) -> Result<Option<DeepHash>, GatewayError> {
+        let begun = Instant::now();
+        let outcome = self.hash_unmeasured(question).await;
+        let was_absent = outcome.as_ref().map(Option::is_none);
+        metrics::answered(question.call, begun.elapsed(), was_absent);
+        outcome
     }
 
-    async fn send(&self, question: &Question, url: &Url) -> Result<Response, GatewayError> {
-        let mut request = self.client.request(question.method.clone(), url.clone());
+    async fn hash_unmeasured(&self, question: &Question) -> Result<Option<DeepHash>, GatewayError> {
+        let options = self.options();
+        // A service is judged by the heads of its answers: how long the data takes is up to who
+        // chose it.
+        let head = self.judged(question, options.head_timeout, self.head(question)).await?;
+        let hashed = head.hashed(question, options.silence_timeout);
+        timeout(question.timeout, hashed).await.unwrap_or_else(|_| Err(question.late(question.timeout)))
+    }
+
+    /// Waits so long for `exchange`, unless the service is being left alone; how it ends tells
+    /// whether it will be.
+    async fn judged<T>(
+        &self,
+        question: &Question,
+        patience: Duration,
+        exchange: impl Future<Output = Result<T, GatewayError>>,
+    ) -> Result<T, GatewayError> {
+        let trial = self.inner.breakers.admit(question)?;
+        let outcome = timeout(patience, exchange).await.unwrap_or_else(|_| Err(question.late(patience)));
+        trial.settle(outcome.as_ref().err());
+        outcome
+    }
+
+    /// Asks, follows redirects, and reads the head of what comes in the end.
+    async fn head(&self, question: &Question) -> Result<Head, GatewayError> {
+        // It is never closed.
+        let socket = self.inner.exchanges.clone().acquire_owned().await.ok();
+        let mut hop = Hop { url: question.url.clone(), is_trusted: true };
+        let mut response = self.send(question, &hop).await?;
+        for _ in 0..REDIRECTS_MAX {
+            let next = self.inner.redirects.next(&response, &hop.url, &question.url);
+            let next = next.map_err(|cause| question.misled(&hop.url, cause))?;
+            let Some(next) = next else { break };
+            // Its connection is not held while the next one is made.
+            drop(response);
+            hop = next;
+            response = self.send(question, &hop).await?;
+        }
+        let status = response.status();
+        if status.is_success() || status == StatusCode::NOT_FOUND {
+            return Ok(Head { response, url: hop.url, _socket: socket });
+        }
+        let retry_after = retry_after::read(response.headers());
+        let body = body::beginning(response).await;
+        Err(GatewayError::Status {
+            call: question.call,
+            url: shown(&hop.url),
+            status,
+            excerpt: excerpt(&body),
+            retry_after,
+        })
+    }
+
+    async fn send(&self, question: &Question, hop: &Hop) -> Result<Response, GatewayError> {
+        let client = if hop.is_trusted { &self.inner.direct } else { &self.inner.redirected };
+        let mut request = client.request(question.method.clone(), hop.url.clone());
         if let Some((kind, body)) = &question.body {
             request = request.header(header::CONTENT_TYPE, *kind).body(body.clone());
         }
-        request.send().await.map_err(|error| unreachable(question.call, url, error))
+        request.send().await.map_err(|error| match resolver::refusal(&error) {
+            Some(cause) => question.misled(&hop.url, cause),
+            None => question.unreachable(&hop.url, error),
+        })
     }
 }
 
@@ -158,6 +280,25 @@ pub(crate) struct Question {
     pub bytes_max: usize,
 }
 
+impl Question {
+    fn late(&self, after: Duration) -> GatewayError {
+        GatewayError::TimedOut { call: self.call, url: shown(&self.url), after }
+    }
+
+    pub(crate) fn unexpected(&self, cause: AnswerError) -> GatewayError {
+        GatewayError::Body { call: self.call, url: shown(&self.url), cause }
+    }
+
+    fn misled(&self, url: &Url, cause: RedirectError) -> GatewayError {
+        GatewayError::Redirect { call: self.call, url: shown(url), cause }
+    }
+
+    fn unreachable(&self, url: &Url, error: reqwest::Error) -> GatewayError {
+        // The address may hold a password.
+        GatewayError::Unreachable { call: self.call, url: shown(url), cause: Arc::new(error.without_url()) }
+    }
+}
+
 /// What came back: a 2xx, or a 404 with an empty body.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -171,69 +312,15 @@ impl Answer {
     }
 }
 
+/// An answer whose body is still to come: a 2xx or a 404.
+struct Head {
+    response: Response,
+    url: Url,
+    _socket: Option<OwnedSemaphorePermit>,
+}
+
 /// Gateways send readers to another host once, perhaps twice.
 const REDIRECTS_MAX: usize = 5;
-
-/// How much of a bad answer is read, in bytes.
-const BEGINNING_BYTES: usize = 1024;
-
-/// Where an answer sends us, if it does so and says where. A 303 is left out: it asks for another
-/// method.
-fn redirection(response: &Response, from: &Url) -> Option<Url> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 307 | 308) {
-        return None;
-    }
-    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
-    let url = from.join(location).ok()?;
-    matches!(url.scheme(), "http" | "https").then_some(url)
-}
-
-/// The body, as long as it stays within bounds. Its announced length is not looked at.
-async fn whole(question: &Question, url: &Url, mut response: Response) -> Result<Bytes, GatewayError> {
-    let mut body = BytesMut::new();
-    let broken = |error| unreachable(question.call, url, error);
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
-        if chunk.len() > question.bytes_max.saturating_sub(body.len()) {
-            return Err(GatewayError::TooLarge {
-                call: question.call,
-                url: shown(url),
-                bytes_max: question.bytes_max,
-            });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
-}
-
-/// Enough of a bad answer's body to show; what breaks off is as good as what is there.
-async fn beginning(mut response: Response) -> BytesMut {
-    let mut body = BytesMut::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() >= BEGINNING_BYTES {
-            body.truncate(BEGINNING_BYTES);
-            break;
-        }
-    }
-    body
-}
-
-fn unreachable(call: Call, url: &Url, error: reqwest::Error) -> GatewayError {
-    GatewayError::Unreachable { call, url: shown(url), reason: reason(error) }
-}
-
-/// The error with its causes, without the address, which may hold a password.
-fn reason(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}
 
 #[cfg(test)]
 mod tests;

@@ -23,11 +23,11 @@ pub mod dev;
 #[cfg(test)]
 mod testing;
 
-pub use endpoints::{EndpointError, Endpoints, parse_url, parse_url_list};
-pub use error::{Call, GatewayError, UploadError};
+pub use endpoints::{EndpointError, Endpoints, parse_host_list, parse_url, parse_url_list};
+pub use error::{AnswerError, Call, GatewayError, UploadError};
 pub use heights::{HEIGHT_MAX, HeightFeed, HeightOptions, KnownHeight};
-pub use http::{Http, HttpOptions};
+pub use http::{Http, HttpOptions, RETRY_AFTER_MAX, RedirectError};
 pub use remote::HttpGateway;
 pub use reqwest::Url;
 pub use uploader::Uploader;
-pub use world::{Confirmations, Gateway, Owner, Transaction};
+pub use world::{Confirmations, Gateway, Transaction, TransactionOwner};

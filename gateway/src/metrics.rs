@@ -18,7 +18,8 @@ pub const HEIGHT_TOLD: &str = "quipu_gateway_height_told_timestamp_seconds";
 /// Label: what was asked, one of [`Call::name`].
 pub const CALL: &str = "call";
 /// Label: how it ended. For [`REQUEST_SECONDS`] `ok`, `absent` (a 404), `unreachable`, `timeout`,
-/// `status`, `body` or `too_large`; for [`UPLOADS`] `ok`, `refused` or `transient`.
+/// `left_alone` (nobody was asked), `status`, `redirect`, `body` or `too_large`; for [`UPLOADS`]
+/// `ok`, `refused`, `other_receipt` or `transient`.
 pub const OUTCOME: &str = "outcome";
 
 /// Gives the recorder the help texts; once, after it is installed.
@@ -34,11 +35,13 @@ pub fn describe() {
 }
 
 /// One attempt has ended.
-pub(crate) fn answered(call: Call, took: Duration, outcome: &Result<crate::http::Answer, GatewayError>) {
-    let outcome = match outcome {
-        Ok(answer) if answer.is_absent() => "absent",
-        Ok(_) => "ok",
+pub(crate) fn answered(call: Call, took: Duration, was_absent: Result<bool, &GatewayError>) {
+    let outcome = match was_absent {
+        Ok(true) => "absent",
+        Ok(false) => "ok",
         Err(GatewayError::Client { .. } | GatewayError::Unreachable { .. }) => "unreachable",
+        Err(GatewayError::LeftAlone { .. }) => "left_alone",
+        Err(GatewayError::Redirect { .. }) => "redirect",
         Err(GatewayError::TimedOut { .. }) => "timeout",
         Err(GatewayError::Status { .. }) => "status",
         Err(GatewayError::Body { .. }) => "body",
@@ -52,6 +55,7 @@ pub(crate) fn uploaded(call: Call, outcome: &Result<(), UploadError>) {
     let outcome = match outcome {
         Ok(()) => "ok",
         Err(UploadError::Refused { .. }) => "refused",
+        Err(UploadError::OtherReceipt { .. }) => "other_receipt",
         Err(UploadError::Transient(_)) => "transient",
     };
     counter!(UPLOADS, CALL => call.name(), OUTCOME => outcome).increment(1);

@@ -1,33 +1,54 @@
 //! [`Gateway`] over HTTP.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
-use ans104::Id;
+use ans104::{DeepHash, Id};
 use async_trait::async_trait;
-use bytes::Bytes;
+use futures_util::future::join_all;
 use reqwest::{Method, StatusCode, Url};
-use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    Call, Confirmations, Endpoints, Gateway, GatewayError, HEIGHT_MAX, Http, Owner, Transaction,
+    AnswerError, Call, Confirmations, Endpoints, Gateway, GatewayError, Http, Transaction,
     endpoints::join,
-    error::{excerpt, shown},
     http::{Answer, Question},
 };
 
+mod answers;
+mod flights;
+
+use flights::Flights;
+
 /// The gateways that the endpoints name. Every read is attempted a few times, see
-/// [`HttpOptions`](crate::HttpOptions).
+/// [`HttpOptions`](crate::HttpOptions); the same question asked twice at a time is asked once.
+/// Clones share all of it.
 #[derive(Clone, Debug)]
 pub struct HttpGateway {
     http: Http,
-    endpoints: Endpoints,
+    endpoints: Arc<Endpoints>,
+    asked: Arc<Asked>,
+}
+
+/// What is being asked, and what was answered a moment ago.
+#[derive(Debug)]
+struct Asked {
+    confirmations: Flights<Confirmations>,
+    transactions: Flights<Arc<Transaction>>,
+    hashes: Flights<DeepHash>,
+    existing: Flights<()>,
 }
 
 impl HttpGateway {
     /// Asks `endpoints` through `http`.
     #[must_use]
     pub fn new(http: Http, endpoints: Endpoints) -> Self {
-        Self { http, endpoints }
+        let asked = Asked {
+            confirmations: Flights::remembering(),
+            // A transaction may be large, and those who ask for one go on to its data.
+            transactions: Flights::forgetful(),
+            hashes: Flights::remembering(),
+            existing: Flights::remembering(),
+        };
+        Self { http, endpoints: Arc::new(endpoints), asked: Arc::new(asked) }
     }
 
     /// Those of these ids that GraphQL knows, asked for many at a time. One that is not named may all the same be
@@ -43,39 +64,50 @@ impl HttpGateway {
                 "query {{ transactions(ids: [{}], first: {IDS_MAX}) {{ edges {{ node {{ id }} }} }} }}",
                 list.join(", ")
             );
-            let found: Vec<NodeId> = self.query(Call::Known, query).await?;
-            let asked = |id: &Id| ids.contains(id);
-            known.extend(found.into_iter().filter_map(|node| node.id.parse().ok()).filter(asked));
+            known.extend(self.query(Call::Known, query, |body| answers::known(body, ids)).await?);
         }
         Ok(known)
     }
 
-    /// The transactions that a query of GraphQL gives.
-    async fn query<N: DeserializeOwned>(&self, call: Call, query: String) -> Result<Vec<N>, GatewayError> {
-        let url = match self.endpoints.graphql.path().trim_end_matches('/').rsplit('/').next() {
-            Some("graphql") => self.endpoints.graphql.clone(),
-            _ => join(&self.endpoints.graphql, &["graphql"]),
-        };
-        let mut question = self.question(call, Method::POST, url);
-        let body = serde_json::json!({ "query": query }).to_string();
-        question.body = Some(("application/json", body.into()));
+    async fn ask_confirmations(self, tx: Id) -> Result<Option<Confirmations>, GatewayError> {
+        let url = join(&self.endpoints.arweave, &["tx", &tx.to_string(), "status"]);
+        let question = self.question(Call::Confirmations, Method::GET, url);
         let answer = self.ask(&question).await?;
         if answer.is_absent() {
-            // Not the transaction is missing here but GraphQL itself.
-            return Err(unexpected(&question, "404: there is no GraphQL at this address"));
+            return Ok(None);
         }
-        let answer: GraphQl<N> = read(&question, &answer.body)?;
-        answer.nodes().map_err(|reason| unexpected(&question, &reason))
+        if answer.status == StatusCode::ACCEPTED {
+            return Ok(Some(Confirmations { block_height: None, number_of_confirmations: 0 }));
+        }
+        answers::confirmations(&answer.body).map(Some).map_err(|cause| question.unexpected(cause))
     }
 
-    /// A question with a short answer.
-    fn question(&self, call: Call, method: Method, url: Url) -> Question {
-        let timeout = self.http.options().request_timeout;
-        Question { call, method, url, body: None, timeout, bytes_max: SHORT_BYTES_MAX }
+    async fn ask_transaction(self, id: Id) -> Result<Option<Arc<Transaction>>, GatewayError> {
+        // An id is plain text by its alphabet, so that it needs no variable; some gateways know none.
+        let query = format!(
+            r#"query {{ transactions(ids: ["{id}"]) {{ edges {{ node {{ id signature anchor owner {{ key address }} tags {{ name value }} recipient }} }} }} }}"#
+        );
+        let found = self.query(Call::Transaction, query, |body| answers::transaction(body, id)).await?;
+        Ok(found.map(Arc::new))
     }
 
-    async fn ask(&self, question: &Question) -> Result<Answer, GatewayError> {
-        self.http.patiently(|| self.http.once(question)).await
+    async fn ask_data_hash(self, id: Id) -> Result<Option<DeepHash>, GatewayError> {
+        let url = join(&self.endpoints.arweave, &["raw", &id.to_string()]);
+        let mut question = self.question(Call::Raw, Method::GET, url);
+        question.timeout = self.http.options().transfer_timeout;
+        self.http.patiently(|| self.http.hash(&question)).await
+    }
+
+    async fn ask_exists(self, id: Id) -> Result<Option<()>, GatewayError> {
+        let bases = match self.endpoints.heads.as_slice() {
+            [] => std::slice::from_ref(&self.endpoints.arweave),
+            heads => heads,
+        };
+        // What the list promises is that URL/ID answers, on nodes as on gateways.
+        let at = |base| self.question(Call::Exists, Method::HEAD, join(base, &[&id.to_string()]));
+        let questions: Vec<_> = bases.iter().map(at).collect();
+        let exists = self.http.patiently(|| self.exists_anywhere(&questions)).await?;
+        Ok(exists.then_some(()))
     }
 
     /// Asks one after the other until one has it. A refusal (403, 451, ...) is an answer, which
@@ -96,79 +128,80 @@ impl HttpGateway {
             _ => Ok(false),
         }
     }
+
+    async fn height_at(&self, base: &Url) -> Result<u64, GatewayError> {
+        let question = self.question(Call::Height, Method::GET, join(base, &["info"]));
+        let answer = self.ask(&question).await?;
+        if answer.is_absent() {
+            return Err(question.unexpected(AnswerError::NoService("network info")));
+        }
+        answers::height(&answer.body).map_err(|cause| question.unexpected(cause))
+    }
+
+    /// What a query of GraphQL gives.
+    async fn query<T>(
+        &self,
+        call: Call,
+        query: String,
+        read: impl Fn(&[u8]) -> Result<T, AnswerError>,
+    ) -> Result<T, GatewayError> {
+        let url = match self.endpoints.graphql.path().trim_end_matches('/').rsplit('/').next() {
+            Some("graphql") => self.endpoints.graphql.clone(),
+            _ => join(&self.endpoints.graphql, &["graphql"]),
+        };
+        let mut question = self.question(call, Method::POST, url);
+        let body = serde_json::json!({ "query": query }).to_string();
+        question.body = Some(("application/json", body.into()));
+        let answer = self.ask(&question).await?;
+        if answer.is_absent() {
+            // Not the transaction is missing here but GraphQL itself.
+            return Err(question.unexpected(AnswerError::NoService("GraphQL")));
+        }
+        read(&answer.body).map_err(|cause| question.unexpected(cause))
+    }
+
+    /// A question with a short answer.
+    fn question(&self, call: Call, method: Method, url: Url) -> Question {
+        let timeout = self.http.options().request_timeout;
+        Question { call, method, url, body: None, timeout, bytes_max: SHORT_BYTES_MAX }
+    }
+
+    async fn ask(&self, question: &Question) -> Result<Answer, GatewayError> {
+        self.http.patiently(|| self.http.once(question)).await
+    }
 }
 
 #[async_trait]
 impl Gateway for HttpGateway {
     async fn confirmations(&self, tx: Id) -> Result<Option<Confirmations>, GatewayError> {
-        #[derive(Deserialize)]
-        struct Status {
-            block_height: u64,
-            number_of_confirmations: u64,
-        }
-        let url = join(&self.endpoints.arweave, &["tx", &tx.to_string(), "status"]);
-        let question = self.question(Call::Confirmations, Method::GET, url);
-        let answer = self.ask(&question).await?;
-        if answer.is_absent() {
-            return Ok(None);
-        }
-        if answer.status == StatusCode::ACCEPTED {
-            return Ok(Some(Confirmations { block_height: None, number_of_confirmations: 0 }));
-        }
-        let status: Status = read(&question, &answer.body)?;
-        Ok(Some(Confirmations {
-            block_height: Some(status.block_height),
-            number_of_confirmations: status.number_of_confirmations,
-        }))
+        self.asked.confirmations.ask(tx, self.clone().ask_confirmations(tx)).await
     }
 
-    async fn transaction(&self, id: Id) -> Result<Option<Transaction>, GatewayError> {
-        // An id is plain text by its alphabet, so that it needs no variable; some gateways know none.
-        let query = format!(
-            r#"query {{ transactions(ids: ["{id}"]) {{ edges {{ node {{ id signature anchor owner {{ key address }} tags {{ name value }} recipient }} }} }} }}"#
-        );
-        let nodes: Vec<Node> = self.query(Call::Transaction, query).await?;
-        let text = id.to_string();
-        let node = nodes.into_iter().find(|node| node.id == text);
-        Ok(node.map(|node| node.into_transaction(id)))
+    async fn transaction(&self, id: Id) -> Result<Option<Arc<Transaction>>, GatewayError> {
+        self.asked.transactions.ask(id, self.clone().ask_transaction(id)).await
     }
 
-    async fn raw(&self, id: Id) -> Result<Option<Bytes>, GatewayError> {
-        let url = join(&self.endpoints.arweave, &["raw", &id.to_string()]);
-        let mut question = self.question(Call::Raw, Method::GET, url);
-        question.timeout = self.http.options().transfer_timeout;
-        question.bytes_max = self.http.options().raw_bytes_max;
-        let answer = self.ask(&question).await?;
-        Ok((!answer.is_absent()).then_some(answer.body))
+    async fn data_hash(&self, id: Id) -> Result<Option<DeepHash>, GatewayError> {
+        self.asked.hashes.ask(id, self.clone().ask_data_hash(id)).await
     }
 
     async fn exists(&self, id: Id) -> Result<bool, GatewayError> {
-        let bases = match self.endpoints.heads.as_slice() {
-            [] => std::slice::from_ref(&self.endpoints.arweave),
-            heads => heads,
-        };
-        // What the list promises is that URL/ID answers, on nodes as on gateways.
-        let at = |base| self.question(Call::Exists, Method::HEAD, join(base, &[&id.to_string()]));
-        let questions: Vec<_> = bases.iter().map(at).collect();
-        self.http.patiently(|| self.exists_anywhere(&questions)).await
+        let found = self.asked.existing.ask(id, self.clone().ask_exists(id)).await?;
+        Ok(found.is_some())
     }
 
     async fn network_height(&self) -> Result<u64, GatewayError> {
-        #[derive(Deserialize)]
-        struct Info {
-            height: u64,
-        }
-        let url = join(&self.endpoints.arweave, &["info"]);
-        let question = self.question(Call::Height, Method::GET, url);
-        let answer = self.ask(&question).await?;
-        if answer.is_absent() {
-            return Err(unexpected(&question, "404: there is no network info at this address"));
-        }
-        let Info { height } = read(&question, &answer.body)?;
-        if height > HEIGHT_MAX {
-            return Err(unexpected(&question, &format!("the height {height}, beyond {HEIGHT_MAX}")));
-        }
-        Ok(height)
+        self.height_at(&self.endpoints.arweave).await
+    }
+
+    async fn heights_elsewhere(&self) -> Vec<u64> {
+        let asked = self.endpoints.arweave.origin();
+        let others = self.endpoints.heads.iter().filter(|head| head.origin() != asked);
+        let told = join_all(others.map(|head| self.height_at(head))).await;
+        let told = told.into_iter().filter_map(|told| {
+            told.inspect_err(|error| tracing::debug!(%error, "another gateway tells no block height")).ok()
+        });
+        told.collect()
     }
 }
 
@@ -176,98 +209,6 @@ impl Gateway for HttpGateway {
 const SHORT_BYTES_MAX: usize = 1024 * 1024;
 /// How many ids are asked for at a time: no public gateway gives more transactions in one page.
 const IDS_MAX: usize = 100;
-
-#[derive(Deserialize)]
-#[serde(bound = "N: DeserializeOwned")]
-struct GraphQl<N> {
-    data: Option<GraphQlData<N>>,
-    #[serde(default)]
-    errors: Option<Vec<GraphQlError>>,
-}
-
-#[derive(Deserialize)]
-struct GraphQlError {
-    message: String,
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "N: DeserializeOwned")]
-struct GraphQlData<N> {
-    transactions: Edges<N>,
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "N: DeserializeOwned")]
-struct Edges<N> {
-    edges: Vec<Edge<N>>,
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "N: DeserializeOwned")]
-struct Edge<N> {
-    node: N,
-}
-
-#[derive(Deserialize)]
-struct NodeId {
-    id: String,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    signature: Option<String>,
-    anchor: Option<String>,
-    owner: NodeOwner,
-    tags: Vec<NodeTag>,
-    recipient: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct NodeOwner {
-    key: Option<String>,
-    address: String,
-}
-
-#[derive(Deserialize)]
-struct NodeTag {
-    name: String,
-    value: String,
-}
-
-impl<N> GraphQl<N> {
-    /// The transactions, or what the gateway says is wrong.
-    fn nodes(self) -> Result<Vec<N>, String> {
-        let complaint = self.errors.and_then(|errors| errors.into_iter().next());
-        match (self.data, complaint) {
-            (Some(data), None) => Ok(data.transactions.edges.into_iter().map(|edge| edge.node).collect()),
-            (_, Some(error)) => Err(excerpt(error.message.as_bytes())),
-            (None, None) => Err("neither data nor errors".to_owned()),
-        }
-    }
-}
-
-impl Node {
-    fn into_transaction(self, id: Id) -> Transaction {
-        Transaction {
-            id,
-            signature: self.signature.unwrap_or_default(),
-            anchor: self.anchor.unwrap_or_default(),
-            owner: Owner { key: self.owner.key.unwrap_or_default(), address: self.owner.address },
-            tags: self.tags.into_iter().map(|tag| (tag.name, tag.value)).collect(),
-            recipient: self.recipient.unwrap_or_default(),
-        }
-    }
-}
-
-fn read<T: DeserializeOwned>(question: &Question, body: &[u8]) -> Result<T, GatewayError> {
-    serde_json::from_slice(body)
-        .map_err(|error| unexpected(question, &format!("{error}, in: {}", excerpt(body))))
-}
-
-fn unexpected(question: &Question, reason: &str) -> GatewayError {
-    GatewayError::Body { call: question.call, url: shown(&question.url), reason: reason.to_owned() }
-}
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,44 +33,71 @@ pub enum Act {
     Stall,
     /// A body without end.
     Flood,
+    /// A body without end, a byte at a time.
+    Drip,
+    /// A whole answer that takes a moment: status and body.
+    Slow(u16, &'static str),
+    /// An answer of so many zeros.
+    Zeros(usize),
 }
 
 /// A server on a port of its own that does one act per call; the last one again and again.
 pub struct Stub {
     pub url: Url,
-    calls: Arc<Mutex<Vec<String>>>,
+    heard: Arc<Heard>,
+}
+
+/// What came.
+#[derive(Default)]
+struct Heard {
+    calls: Mutex<Vec<String>>,
+    /// Calls that are being answered, and how many that were at most.
+    open: AtomicUsize,
+    open_max: AtomicUsize,
 }
 
 impl Stub {
     pub async fn start(acts: &'static [Act]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let calls = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&calls);
+        let heard = Arc::new(Heard::default());
+        let hearing = Arc::clone(&heard);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(stream, acts, Arc::clone(&heard)));
+                tokio::spawn(serve(stream, acts, Arc::clone(&hearing)));
             }
         });
-        Self { url, calls }
+        Self { url, heard }
     }
 
     /// The calls so far, heads and bodies as they came.
     pub fn calls(&self) -> Vec<String> {
-        self.calls.lock().unwrap().clone()
+        self.heard.calls.lock().unwrap().clone()
+    }
+
+    /// How many calls were being answered at a time, at most.
+    pub fn open_max(&self) -> usize {
+        self.heard.open_max.load(Ordering::SeqCst)
     }
 }
 
-async fn serve(mut stream: TcpStream, acts: &[Act], calls: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, acts: &[Act], heard: Arc<Heard>) {
     let Some(call) = read_call(&mut stream).await else { return };
     let turn = {
-        let mut calls = calls.lock().unwrap();
+        let mut calls = heard.calls.lock().unwrap();
         calls.push(call);
         calls.len() - 1
     };
+    let open = heard.open.fetch_add(1, Ordering::SeqCst) + 1;
+    heard.open_max.fetch_max(open, Ordering::SeqCst);
+    perform(&mut stream, acts[turn.min(acts.len() - 1)]).await;
+    heard.open.fetch_sub(1, Ordering::SeqCst);
+}
+
+async fn perform(stream: &mut TcpStream, act: Act) {
     // The peer may go at any time: that is what some of the tests are about.
-    let _ = match acts[turn.min(acts.len() - 1)] {
+    let _ = match act {
         Act::Answer(status, headers, body) => {
             let length = body.len();
             let answer = format!(
@@ -81,6 +111,24 @@ async fn serve(mut stream: TcpStream, acts: &[Act], calls: Arc<Mutex<Vec<String>
         Act::Stall => {
             let _ = stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\n{").await;
             hang().await
+        }
+        Act::Slow(status, body) => {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let length = body.len();
+            let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n{body}");
+            stream.write_all(answer.as_bytes()).await
+        }
+        Act::Zeros(length) => {
+            let head = format!("HTTP/1.1 200 X\r\ncontent-length: {length}\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes()).await;
+            tokio::io::copy(&mut tokio::io::repeat(0).take(length as u64), stream).await.map(drop)
+        }
+        Act::Drip => {
+            let _ = stream.write_all(b"HTTP/1.1 200 X\r\nconnection: close\r\n\r\n").await;
+            while stream.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Ok(())
         }
         Act::Flood => {
             let _ = stream.write_all(b"HTTP/1.1 200 X\r\nconnection: close\r\n\r\n").await;

@@ -1,8 +1,9 @@
 //! The seam between a scheduler unit and Arweave: what can be asked, and what comes back.
 
-use ans104::Id;
+use std::sync::Arc;
+
+use ans104::{DeepHash, Id};
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use crate::GatewayError;
 
@@ -17,7 +18,7 @@ pub struct Confirmations {
 
 /// Who signed a transaction, as base64url text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Owner {
+pub struct TransactionOwner {
     /// The public key; empty where the gateway does not have it.
     pub key: String,
     /// The SHA-256 of the key.
@@ -35,7 +36,7 @@ pub struct Transaction {
     /// base64url; empty for none.
     pub anchor: String,
     /// Who signed it.
-    pub owner: Owner,
+    pub owner: TransactionOwner,
     /// Names and values, in their order.
     pub tags: Vec<(String, String)>,
     /// The target, base64url; empty for none.
@@ -53,14 +54,19 @@ pub trait Gateway: Send + Sync {
     async fn confirmations(&self, tx: Id) -> Result<Option<Confirmations>, GatewayError>;
 
     /// What `id`, a transaction or an item in a bundle, says of itself.
-    async fn transaction(&self, id: Id) -> Result<Option<Transaction>, GatewayError>;
+    async fn transaction(&self, id: Id) -> Result<Option<Arc<Transaction>>, GatewayError>;
 
-    /// The data of `id`, whole.
-    async fn raw(&self, id: Id) -> Result<Option<Bytes>, GatewayError>;
+    /// The deep hash of the data of `id`, however long the data is.
+    async fn data_hash(&self, id: Id) -> Result<Option<DeepHash>, GatewayError>;
 
     /// Whether any of several gateways has `id`. An error only when none of them said either.
     async fn exists(&self, id: Id) -> Result<bool, GatewayError>;
 
     /// The height of the newest block, at most [`HEIGHT_MAX`](crate::HEIGHT_MAX).
     async fn network_height(&self) -> Result<u64, GatewayError>;
+
+    /// The same height as gateways of other places tell it; those that do not are left out.
+    async fn heights_elsewhere(&self) -> Vec<u64> {
+        Vec::new()
+    }
 }

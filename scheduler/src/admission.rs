@@ -2,7 +2,7 @@
 //!
 //! The cheap rules come first and the signature last, so that what breaks a rule costs little.
 
-use ans104::{Id, Item};
+use ans104::{Id, Item, deep_hash_blob};
 use bytes::Bytes;
 use log::DeepHash;
 use protocol::{ProcessId, Submission, tags, values};
@@ -66,7 +66,7 @@ impl Rules<'_> {
             target: item.target().map_or(&[], |target| target),
             anchor: item.anchor().map_or(&[], |anchor| anchor),
             tags: item.tags().filter_map(Result::ok).collect(),
-            data: item.data(),
+            data: deep_hash_blob(item.data()),
         };
         Some(content.hash())
     }

@@ -3,7 +3,7 @@
 //! Two pushes of one message differ in signature and in the tag `Pushed-For`; what is left after taking both out,
 //! with the tags in one order, is the same.
 
-use ans104::{Tag, encode_tags};
+use ans104::{Tag, deep_hash_blob, deep_hash_of_hashes, encode_tags};
 use log::DeepHash;
 use protocol::tags;
 
@@ -12,7 +12,8 @@ pub(crate) struct Content<'a> {
     pub(crate) target: &'a [u8],
     pub(crate) anchor: &'a [u8],
     pub(crate) tags: Vec<Tag<'a>>,
-    pub(crate) data: &'a [u8],
+    /// The deep hash of the data, which may be longer than what is held at a time.
+    pub(crate) data: DeepHash,
 }
 
 impl Content<'_> {
@@ -20,6 +21,8 @@ impl Content<'_> {
         self.tags.retain(|tag| tag.name != tags::PUSHED_FOR);
         self.tags.sort_by_key(|tag| (tag.name, tag.value));
         let tags = encode_tags(&self.tags);
-        ans104::deep_hash_list(&[b"dataitem", b"1", b"1", b"", self.target, self.anchor, &tags, self.data])
+        let fields: [&[u8]; 7] = [b"dataitem", b"1", b"1", b"", self.target, self.anchor, &tags];
+        let [format, version, kind, owner, target, anchor, tags] = fields.map(deep_hash_blob);
+        deep_hash_of_hashes(&[format, version, kind, owner, target, anchor, tags, self.data])
     }
 }

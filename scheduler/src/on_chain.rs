@@ -30,11 +30,11 @@ pub(crate) async fn content_hash(
     if !deep_hash_checks {
         return Ok(None);
     }
-    let data = gateway.raw(id).await?.ok_or(ScheduleError::NoTransaction(id))?;
-    hash(&transaction, &data).map(Some)
+    let data = gateway.data_hash(id).await?.ok_or(ScheduleError::NoTransaction(id))?;
+    hash(&transaction, data).map(Some)
 }
 
-fn hash(transaction: &Transaction, data: &[u8]) -> Result<DeepHash, ScheduleError> {
+fn hash(transaction: &Transaction, data: DeepHash) -> Result<DeepHash, ScheduleError> {
     let decode = |text: &str, field: &'static str| {
         base64url::decode(text).map_err(|_| ScheduleError::BadTransaction { id: transaction.id, field })
     };

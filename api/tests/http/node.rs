@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ans104::{Ed25519Wallet, Id};
+use ans104::{DeepHash, Ed25519Wallet, Id};
 use api::{Limits, Node, Options};
 use async_trait::async_trait;
-use bytes::Bytes;
 use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
 use log::{
     Append, AppendError, EventRef, Head, Identity, LocalLog, Log, Memory, MemoryDisk, ReadError, Receipt,
@@ -230,19 +229,20 @@ impl Gateway for World {
         Ok(Some(Confirmations { block_height: Some(1), number_of_confirmations: 1 }))
     }
 
-    async fn transaction(&self, id: Id) -> Result<Option<Transaction>, GatewayError> {
-        Ok((id == ON_CHAIN).then(|| Transaction {
+    async fn transaction(&self, id: Id) -> Result<Option<Arc<Transaction>>, GatewayError> {
+        let transaction = || Transaction {
             id,
             signature: String::new(),
             anchor: String::new(),
-            owner: gateway::Owner::default(),
+            owner: gateway::TransactionOwner::default(),
             tags: vec![("Data-Protocol".into(), "ao".into()), ("Type".into(), "Message".into())],
             recipient: String::new(),
-        }))
+        };
+        Ok((id == ON_CHAIN).then(|| Arc::new(transaction())))
     }
 
-    async fn raw(&self, _: Id) -> Result<Option<Bytes>, GatewayError> {
-        Ok(Some(Bytes::from_static(b"on chain")))
+    async fn data_hash(&self, _: Id) -> Result<Option<DeepHash>, GatewayError> {
+        Ok(Some(ans104::deep_hash_blob(b"on chain")))
     }
 
     async fn exists(&self, _: Id) -> Result<bool, GatewayError> {

@@ -6,9 +6,8 @@ use std::{
     sync::{Mutex, MutexGuard, atomic::AtomicUsize},
 };
 
-use ans104::Id;
+use ans104::{DeepHash, Id};
 use async_trait::async_trait;
-use bytes::Bytes;
 use tempfile::TempDir;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -28,10 +27,10 @@ impl Gateway for Script {
     async fn confirmations(&self, _: Id) -> Result<Option<Confirmations>, GatewayError> {
         panic!("heights alone are asked")
     }
-    async fn transaction(&self, _: Id) -> Result<Option<Transaction>, GatewayError> {
+    async fn transaction(&self, _: Id) -> Result<Option<Arc<Transaction>>, GatewayError> {
         panic!("heights alone are asked")
     }
-    async fn raw(&self, _: Id) -> Result<Option<Bytes>, GatewayError> {
+    async fn data_hash(&self, _: Id) -> Result<Option<DeepHash>, GatewayError> {
         panic!("heights alone are asked")
     }
     async fn exists(&self, _: Id) -> Result<bool, GatewayError> {

@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use super::*;
+
+mod redirected;
+
 use crate::testing::{Act, Stub, http, http_with, nobody};
 
 const BYTES_MAX: usize = 64 * 1024;
@@ -71,6 +74,98 @@ async fn answers_are_bounded_while_they_come() {
     let (outcome, calls) = ask(http(), &[Act::Flood]).await;
     assert!(matches!(outcome, Err(GatewayError::TooLarge { bytes_max: BYTES_MAX, .. })), "{outcome:?}");
     assert_eq!(calls, 1);
+}
+
+#[tokio::test]
+async fn bytes_one_by_one_without_end_end() {
+    let (outcome, _) = ask(http_with(Duration::from_millis(300)), &[Act::Drip]).await;
+    assert!(matches!(outcome, Err(GatewayError::TimedOut { .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn data_must_keep_coming() {
+    let quick = Duration::from_millis(200);
+    for (acts, silence_timeout, transfer_timeout, after) in [
+        (&[Act::Stall], quick, Duration::from_secs(60), quick),
+        (&[Act::Drip], Duration::from_secs(60), quick, quick),
+        (&[Act::Flood], Duration::from_secs(60), quick, quick),
+    ] {
+        let http = Http::new(HttpOptions { silence_timeout, ..HttpOptions::default() }).unwrap();
+        let stub = Stub::start(acts).await;
+        let question = Question { timeout: transfer_timeout, ..question(&http, stub.url.clone()) };
+        let outcome = http.hash(&question).await;
+        assert!(
+            matches!(outcome, Err(GatewayError::TimedOut { after: waited, .. }) if waited == after),
+            "{acts:?}: {outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_fails_is_not_asked_any_more() {
+    let http = http();
+    let stub = Stub::start(&[Act::Answer(500, "", "broken")]).await;
+    let question = question(&http, stub.url.clone());
+    for _ in 0..50 {
+        http.once(&question).await.unwrap_err();
+    }
+    let error = http.once(&question).await.unwrap_err();
+    assert!(matches!(error, GatewayError::LeftAlone { .. }), "{error:?}");
+    assert!(error.to_string().contains("answered 500 Internal Server Error: broken"), "{error}");
+    assert_eq!(stub.calls().len(), 8);
+}
+
+#[tokio::test]
+async fn who_is_asked_for_a_pause_is_told_what_for() {
+    let (outcome, calls) = ask(http(), &[Act::Answer(429, "retry-after: 100\r\n", "slower")]).await;
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, GatewayError::Status { .. }), "{error:?}");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(100)));
+    assert_eq!(calls, 1, "the pause is kept");
+}
+
+#[tokio::test]
+async fn no_more_is_asked_at_a_time_than_there_are_sockets_for() {
+    let http = Http::new(HttpOptions { exchanges_max: 3, ..HttpOptions::default() }).unwrap();
+    let stub = Stub::start(&[Act::Slow(200, "good")]).await;
+    let question = question(&http, stub.url.clone());
+    let all = (0..12).map(|_| http.once(&question));
+    for outcome in futures_util::future::join_all(all).await {
+        assert_eq!(outcome.unwrap().body, "good");
+    }
+    assert_eq!((stub.calls().len(), stub.open_max()), (12, 3));
+}
+
+#[tokio::test]
+async fn nothing_is_unpacked() {
+    for headers in
+        ["content-encoding: gzip\r\n", "content-encoding: br\r\n", "content-encoding: zstd, gzip\r\n"]
+    {
+        let http = http();
+        let acts: &'static [Act] = Box::leak(Box::new([Act::Answer(200, headers, "\u{1f}\u{8b} packed")]));
+        let stub = Stub::start(acts).await;
+        let question = question(&http, stub.url.clone());
+        for error in [http.once(&question).await.unwrap_err(), http.hash(&question).await.unwrap_err()] {
+            assert!(matches!(error, GatewayError::Body { cause: AnswerError::Encoded(_), .. }), "{error:?}");
+        }
+        for call in stub.calls() {
+            assert!(!call.contains("accept-encoding"), "{call}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_keep_their_causes() {
+    let http = http();
+    let error = http.once(&question(&http, nobody().await)).await.unwrap_err();
+    let mut causes = Vec::new();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        causes.push(inner.to_string());
+        cause = inner.source();
+    }
+    assert!(causes.len() > 2 && causes.last().unwrap().contains("refused"), "{causes:?}");
+    assert!(error.to_string().contains(causes.last().unwrap()), "{error}");
 }
 
 #[tokio::test]

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use ans104::deep_hash_blob;
+
 use super::*;
 use crate::{
-    Uploader,
+    HEIGHT_MAX, TransactionOwner, Uploader,
     dev::{DevGateway, DevOptions},
     testing::{Act, Stub, endpoints, http, item, nobody},
 };
@@ -35,26 +37,28 @@ async fn the_development_gateway_tells_all_of_an_item() {
     let item = ans104::Item::parse(&bytes).unwrap();
     assert_eq!(gateway.confirmations(item.id()).await.unwrap(), None);
     assert_eq!(gateway.transaction(item.id()).await.unwrap(), None);
-    assert_eq!(gateway.raw(item.id()).await.unwrap(), None);
+    assert_eq!(gateway.data_hash(item.id()).await.unwrap(), None);
     assert!(!gateway.exists(item.id()).await.unwrap());
 
+    // What was not there a moment ago is asked for by somebody who does not remember.
+    let gateway = HttpGateway::new(http(), endpoints(&url));
     Uploader::to_node(http(), &url).upload(bytes.clone()).await.unwrap();
     Uploader::to_cache(http(), &url).upload(bytes.clone()).await.unwrap();
     let height = gateway.network_height().await.unwrap();
     let depth = Confirmations { block_height: Some(height), number_of_confirmations: 1 };
     assert_eq!(gateway.confirmations(item.id()).await.unwrap(), Some(depth));
-    assert_eq!(gateway.raw(item.id()).await.unwrap().unwrap(), "hello");
+    assert_eq!(gateway.data_hash(item.id()).await.unwrap(), Some(deep_hash_blob(b"hello")));
     assert!(gateway.exists(item.id()).await.unwrap());
     let encode = ans104::base64url::encode;
     let told = Transaction {
         id: item.id(),
         signature: encode(item.signature()),
         anchor: encode(&[2; 32]),
-        owner: Owner { key: encode(item.owner()), address: item.address().to_string() },
+        owner: TransactionOwner { key: encode(item.owner()), address: item.address().to_string() },
         tags: vec![("Type".into(), "Message".into()), ("Größe".into(), "\"1\"".into())],
         recipient: encode(&[1; 32]),
     };
-    assert_eq!(gateway.transaction(item.id()).await.unwrap(), Some(told));
+    assert_eq!(gateway.transaction(item.id()).await.unwrap().as_deref(), Some(&told));
     dev.shutdown().await.unwrap();
 }
 
@@ -114,8 +118,8 @@ async fn transactions_are_read_as_gateways_write_them() {
         "owner":{"key":null,"address":"a"},"tags":[],"recipient":null}}]}}}"#;
     let (_stub, gateway) = stub(&[Act::Answer(200, "", SPARSE)]).await;
     let transaction = gateway.transaction(id()).await.unwrap().unwrap();
-    assert_eq!(transaction.owner, Owner { key: String::new(), address: "a".into() });
-    assert_eq!((transaction.signature, transaction.anchor), (String::new(), String::new()));
+    assert_eq!(transaction.owner, TransactionOwner { key: String::new(), address: "a".into() });
+    assert_eq!((transaction.signature.as_str(), transaction.anchor.as_str()), ("", ""));
 
     let another = Id::from_bytes([9; 32]);
     assert_eq!(gateway.transaction(another).await.unwrap(), None, "it is not what was asked for");
@@ -188,4 +192,49 @@ async fn many_are_asked_for_a_hundred_at_a_time() {
 
     let (_stub, blind) = self::stub(&[Act::Answer(200, "", r#"{"errors":[{"message":"no"}]}"#)]).await;
     assert!(blind.known(&ids).await.is_err());
+}
+
+#[tokio::test]
+async fn one_question_is_asked_for_all_who_ask_it_at_a_time() {
+    const HEAD: &[Act] = &[Act::Slow(200, "hello")];
+    let (stub, gateway) = stub(HEAD).await;
+    let asked: Vec<_> = (0..40).map(|_| gateway.data_hash(id())).collect();
+    for hash in join_all(asked).await {
+        assert_eq!(hash.unwrap(), Some(deep_hash_blob(b"hello")));
+    }
+    assert_eq!(gateway.data_hash(id()).await.unwrap(), Some(deep_hash_blob(b"hello")), "remembered");
+    assert_eq!(stub.calls().len(), 1);
+    assert!(stub.calls()[0].starts_with(&format!("GET /raw/{NAME} ")), "{}", stub.calls()[0]);
+}
+
+#[tokio::test]
+async fn data_of_any_length_is_hashed_as_it_comes() {
+    const LENGTH: usize = 40 * 1024 * 1024;
+    let (stub, gateway) = stub(&[Act::Zeros(LENGTH)]).await;
+    let hash = gateway.data_hash(id()).await.unwrap();
+    assert_eq!(hash, Some(deep_hash_blob(&vec![0; LENGTH])));
+    assert_eq!(stub.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn data_that_breaks_off_is_no_data() {
+    for acts in [&[Act::Truncate], &[Act::Close]] {
+        let (stub, gateway) = stub(acts).await;
+        let error = gateway.data_hash(id()).await.unwrap_err();
+        assert!(matches!(error, GatewayError::Unreachable { .. }), "{error:?}");
+        assert_eq!(stub.calls().len(), 3, "it is asked for again: {acts:?}");
+    }
+}
+
+#[tokio::test]
+async fn other_gateways_are_asked_for_heights_and_the_same_one_is_not() {
+    let main = Stub::start(&[Act::Answer(200, "", r#"{"height":7}"#)]).await;
+    let mut places = endpoints(&main.url);
+    places.heads = vec![main.url.clone(), nobody().await];
+    for acts in [&[Act::Answer(200, "", r#"{"height":8}"#)], &[Act::Answer(200, "", "no")]] {
+        places.heads.push(Stub::start(acts).await.url);
+    }
+    let gateway = HttpGateway::new(http(), places);
+    assert_eq!(gateway.heights_elsewhere().await, [8]);
+    assert_eq!(main.calls().len(), 0);
 }

@@ -49,7 +49,7 @@ impl Sender {
         }
         let mut retry = FIRST_RETRY;
         loop {
-            match self.attempt(&piece.bytes).await {
+            let wait = match self.attempt(&piece.bytes).await {
                 Ok(verdict) => {
                     if retry > FIRST_RETRY && self.failing.swap(false, Ordering::Relaxed) {
                         info!("uploads go on again");
@@ -62,9 +62,11 @@ impl Sender {
                     }
                     debug!(id = %piece.id, %error, ?retry, "an upload failed");
                     metrics::upload_retried();
+                    // The upload node may ask for more patience than we have by ourselves.
+                    error.retry_after().unwrap_or_default().max(retry)
                 }
-            }
-            sleep(retry).await;
+            };
+            sleep(wait).await;
             retry = (retry * 2).min(LAST_RETRY);
         }
     }

@@ -115,6 +115,18 @@ async fn a_failure_is_waited_out_longer_and_longer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_that_the_upload_node_asks_for_is_kept() {
+    for (asked, kept) in [(100, 100_000), (0, 250)] {
+        let history = History::mixed(1, 1, 1).await;
+        let scene = Scene::new();
+        scene.node.answer(history.ids()[0], Answer::Busy(Duration::from_secs(asked)));
+        let running = scene.open(&history, ANY).await;
+        running.finish().await;
+        assert_eq!(scene.node.waits()[0].as_millis(), kept);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_refused_becomes_a_dead_letter_until_it_is_taken() {
     let history = History::mixed(1, 2, 30).await;
     let scene = Scene::new();

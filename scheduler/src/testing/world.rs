@@ -1,13 +1,12 @@
 //! The world around a scheduler, which knows what a test tells it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use ans104::{Id, Item, base64url};
+use ans104::{DeepHash, Id, Item, base64url, deep_hash_blob};
 use async_trait::async_trait;
-use bytes::Bytes;
-use gateway::{Call, Confirmations, Gateway, GatewayError, KnownHeight, Owner, Transaction};
+use gateway::{Call, Confirmations, Gateway, GatewayError, KnownHeight, Transaction, TransactionOwner};
 
 use crate::clock::Heights;
 
@@ -21,7 +20,7 @@ pub(crate) struct World {
 struct Known {
     unreachable: bool,
     confirmations: HashMap<Id, Confirmations>,
-    items: HashMap<Id, (Transaction, Bytes)>,
+    items: HashMap<Id, (Arc<Transaction>, DeepHash)>,
     transactions: HashSet<Id>,
 }
 
@@ -47,12 +46,15 @@ impl World {
             id: item.id(),
             signature: base64url::encode(item.signature()),
             anchor: text(item.anchor()),
-            owner: Owner { key: base64url::encode(item.owner()), address: item.address().to_string() },
+            owner: TransactionOwner {
+                key: base64url::encode(item.owner()),
+                address: item.address().to_string(),
+            },
             tags: item.tags().map(|tagged| tag(tagged.expect("parsed"))).collect(),
             recipient: text(item.target()),
         };
-        let data = Bytes::copy_from_slice(item.data());
-        self.known().items.insert(item.id(), (transaction, data));
+        let data = deep_hash_blob(item.data());
+        self.known().items.insert(item.id(), (Arc::new(transaction), data));
         item.id()
     }
 
@@ -78,8 +80,8 @@ impl World {
     fn ask(&self, call: Call) -> Result<MutexGuard<'_, Known>, GatewayError> {
         let known = self.known();
         if known.unreachable {
-            let (url, reason) = ("http://gateway".to_owned(), "the cable is cut".to_owned());
-            return Err(GatewayError::Unreachable { call, url, reason });
+            let (url, after) = ("http://gateway".to_owned(), Duration::from_secs(10));
+            return Err(GatewayError::TimedOut { call, url, after });
         }
         Ok(known)
     }
@@ -91,12 +93,12 @@ impl Gateway for World {
         Ok(self.ask(Call::Confirmations)?.confirmations.get(&id).copied())
     }
 
-    async fn transaction(&self, id: Id) -> Result<Option<Transaction>, GatewayError> {
+    async fn transaction(&self, id: Id) -> Result<Option<Arc<Transaction>>, GatewayError> {
         Ok(self.ask(Call::Transaction)?.items.get(&id).map(|(transaction, _)| transaction.clone()))
     }
 
-    async fn raw(&self, id: Id) -> Result<Option<Bytes>, GatewayError> {
-        Ok(self.ask(Call::Raw)?.items.get(&id).map(|(_, data)| data.clone()))
+    async fn data_hash(&self, id: Id) -> Result<Option<DeepHash>, GatewayError> {
+        Ok(self.ask(Call::Raw)?.items.get(&id).map(|(_, data)| *data))
     }
 
     async fn exists(&self, id: Id) -> Result<bool, GatewayError> {

@@ -27,6 +27,8 @@ pub enum Answer {
     Refuse,
     /// So many times.
     Fail(u32),
+    /// Once, asking to be left alone for so long.
+    Busy(Duration),
 }
 
 /// An upload node that does as it is told.
@@ -113,6 +115,7 @@ impl Fake {
                 *left -= 1;
                 Some(Answer::Fail(*left))
             }
+            Some(Answer::Busy(_)) => told.answers.insert(id, Answer::Fail(0)),
             Some(answer) => Some(*answer),
         }
     }
@@ -134,6 +137,13 @@ impl UploadTarget for Fake {
                 Err(UploadError::Refused { url, status, excerpt })
             }
             Some(Answer::Fail(_)) => Err(unreachable()),
+            Some(Answer::Busy(wait)) => Err(UploadError::Transient(GatewayError::Status {
+                call: gateway::Call::Upload,
+                url: "here".into(),
+                status: "429".parse().unwrap(),
+                excerpt: "slower".into(),
+                retry_after: Some(wait),
+            })),
             Some(Answer::Hang) => {
                 sleep(PATIENCE).await;
                 Err(unreachable())

@@ -1,0 +1,135 @@
+//! What gateways answer, read: nothing that they may send does more than give an error.
+
+use std::{collections::HashSet, sync::Arc};
+
+use ans104::Id;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{AnswerError, Confirmations, HEIGHT_MAX, Transaction, TransactionOwner, error::excerpt};
+
+/// The height in the answer to `/info`.
+pub(super) fn height(body: &[u8]) -> Result<u64, AnswerError> {
+    #[derive(Deserialize)]
+    struct Info {
+        height: u64,
+    }
+    let Info { height } = json(body)?;
+    if height > HEIGHT_MAX { Err(AnswerError::Height(height)) } else { Ok(height) }
+}
+
+/// The answer to `/tx/{id}/status` for a transaction that is in a block.
+pub(super) fn confirmations(body: &[u8]) -> Result<Confirmations, AnswerError> {
+    #[derive(Deserialize)]
+    struct Status {
+        block_height: u64,
+        number_of_confirmations: u64,
+    }
+    let status: Status = json(body)?;
+    Ok(Confirmations {
+        block_height: Some(status.block_height),
+        number_of_confirmations: status.number_of_confirmations,
+    })
+}
+
+/// The transaction of this id among those that GraphQL answers.
+pub(super) fn transaction(body: &[u8], id: Id) -> Result<Option<Transaction>, AnswerError> {
+    let text = id.to_string();
+    let node = nodes::<Node>(body)?.into_iter().find(|node| node.id == text);
+    Ok(node.map(|node| node.into_transaction(id)))
+}
+
+/// Those of the ids asked for that GraphQL answers.
+pub(super) fn known(body: &[u8], asked: &[Id]) -> Result<HashSet<Id>, AnswerError> {
+    let found = nodes::<NodeId>(body)?.into_iter().filter_map(|node| node.id.parse().ok());
+    Ok(found.filter(|id| asked.contains(id)).collect())
+}
+
+/// The transactions that GraphQL answers, or what it says is wrong.
+fn nodes<N: DeserializeOwned>(body: &[u8]) -> Result<Vec<N>, AnswerError> {
+    let GraphQl::<N> { data, errors } = json(body)?;
+    match (data, errors.and_then(|errors| errors.into_iter().next())) {
+        (Some(data), None) => Ok(data.transactions.edges.into_iter().map(|edge| edge.node).collect()),
+        (_, Some(error)) => Err(AnswerError::Complaint(excerpt(error.message.as_bytes()))),
+        (None, None) => Err(AnswerError::Nothing),
+    }
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, AnswerError> {
+    serde_json::from_slice(body)
+        .map_err(|cause| AnswerError::Json { excerpt: excerpt(body), cause: Arc::new(cause) })
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "N: DeserializeOwned")]
+struct GraphQl<N> {
+    data: Option<GraphQlData<N>>,
+    #[serde(default)]
+    errors: Option<Vec<GraphQlError>>,
+}
+
+#[derive(Deserialize)]
+struct GraphQlError {
+    message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "N: DeserializeOwned")]
+struct GraphQlData<N> {
+    transactions: Edges<N>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "N: DeserializeOwned")]
+struct Edges<N> {
+    edges: Vec<Edge<N>>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "N: DeserializeOwned")]
+struct Edge<N> {
+    node: N,
+}
+
+#[derive(Deserialize)]
+struct NodeId {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    signature: Option<String>,
+    anchor: Option<String>,
+    owner: NodeOwner,
+    tags: Vec<NodeTag>,
+    recipient: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct NodeOwner {
+    key: Option<String>,
+    address: String,
+}
+
+#[derive(Deserialize)]
+struct NodeTag {
+    name: String,
+    value: String,
+}
+
+impl Node {
+    fn into_transaction(self, id: Id) -> Transaction {
+        let owner = TransactionOwner { key: self.owner.key.unwrap_or_default(), address: self.owner.address };
+        Transaction {
+            id,
+            signature: self.signature.unwrap_or_default(),
+            anchor: self.anchor.unwrap_or_default(),
+            owner,
+            tags: self.tags.into_iter().map(|tag| (tag.name, tag.value)).collect(),
+            recipient: self.recipient.unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
