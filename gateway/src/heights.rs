@@ -1,24 +1,26 @@
 //! The network's block height, always at hand: asked in the background, kept while the gateway is
-//! down, and through restarts in a file.
+//! down, and through restarts in a file. A height that the chain cannot have reached is not used.
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use tokio::{
-    sync::Notify,
-    task::AbortHandle,
-    time::{Instant, MissedTickBehavior},
-};
+use tokio::task::AbortHandle;
 
-use crate::{Gateway, GatewayError, metrics};
+use crate::Gateway;
 
 mod file;
+mod follower;
+mod growth;
+mod known;
+mod start;
+
+pub use growth::HeightDoubt;
+
+use follower::Follower;
+use known::Known;
 
 /// The largest height there can be: an assignment's `Block-Height` has 12 digits.
 pub const HEIGHT_MAX: u64 = 999_999_999_999;
@@ -30,11 +32,13 @@ pub struct HeightOptions {
     pub interval: Duration,
     /// Where the newest height is kept over restarts, if it is. The folder must exist.
     pub file: Option<PathBuf>,
+    /// The height in the newest assignment, if there is one: the chain was at least there.
+    pub signed: Option<KnownHeight>,
 }
 
 impl Default for HeightOptions {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(5), file: None }
+        Self { interval: Duration::from_secs(5), file: None, signed: None }
     }
 }
 
@@ -60,20 +64,9 @@ impl HeightFeed {
     /// is reported and ignored. Must be called within a Tokio runtime.
     #[must_use]
     pub fn start(gateway: Arc<dyn Gateway>, options: HeightOptions) -> Self {
-        let known = Arc::new(Known::new());
-        let kept = options.file.as_deref().and_then(file::read);
-        if let Some(kept) = kept {
-            known.raise(kept.height);
-            known.told_before(kept.age);
-        }
-        let follower = Follower {
-            known: Arc::clone(&known),
-            gateway,
-            kept: kept.map(|kept| kept.height),
-            options,
-            is_silent: false,
-            is_unkept: false,
-        };
+        let begun = start::begin(&options);
+        let known = Arc::new(Known::new(begun.known));
+        let follower = Follower::new(Arc::clone(&known), gateway, options, begun.kept);
         let task = tokio::spawn(follower.run()).abort_handle();
         Self { inner: Arc::new(Inner { known, task }) }
     }
@@ -97,12 +90,22 @@ impl HeightFeed {
         }
     }
 
-    /// Offers a height that is known from elsewhere, as from the newest assignment: used as a
-    /// lower bound, and ignored beyond [`HEIGHT_MAX`]. It does not make the height any younger.
+    /// Offers the height of the newest assignment: the chain was at least there. Ignored beyond what
+    /// the chain can have reached.
     pub fn seed(&self, height: u64) {
-        if height <= HEIGHT_MAX {
+        let highest = match self.current() {
+            Some(known) => known.height.saturating_add(growth::growth_in(known.age)),
+            None => growth::highest_at(SystemTime::now()),
+        };
+        if height <= highest {
             self.inner.known.raise(height);
         }
+    }
+
+    /// Why what the gateway tells is not used, if it is not.
+    #[must_use]
+    pub fn doubt(&self) -> Option<HeightDoubt> {
+        self.inner.known.doubt()
     }
 }
 
@@ -115,136 +118,6 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-#[derive(Debug)]
-struct Known {
-    started: Instant,
-    /// One more than the height; 0 for none.
-    next: AtomicU64,
-    /// When the gateway last told it, in milliseconds after `started`; negative for before.
-    told_ms: AtomicI64,
-    raised: Notify,
-}
-
-impl Known {
-    fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            next: AtomicU64::new(0),
-            told_ms: AtomicI64::new(0),
-            raised: Notify::new(),
-        }
-    }
-
-    fn current(&self) -> Option<KnownHeight> {
-        let height = self.next.load(Ordering::Acquire).checked_sub(1)?;
-        let age_ms = self.now_ms().saturating_sub(self.told_ms.load(Ordering::Acquire));
-        let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
-        Some(KnownHeight { height, age })
-    }
-
-    fn raise(&self, height: u64) {
-        let next = height.saturating_add(1);
-        if self.next.fetch_max(next, Ordering::AcqRel) < next {
-            self.raised.notify_waiters();
-        }
-    }
-
-    /// The gateway told `height` now. A lower one than is known still says that it is alive.
-    fn told(&self, height: u64) {
-        self.told_ms.store(self.now_ms(), Ordering::Release);
-        self.raise(height);
-    }
-
-    fn told_before(&self, age: Duration) {
-        let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        self.told_ms.store(self.now_ms().saturating_sub(age_ms), Ordering::Release);
-    }
-
-    fn now_ms(&self) -> i64 {
-        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
-    }
-}
-
-/// The background task.
-struct Follower {
-    known: Arc<Known>,
-    gateway: Arc<dyn Gateway>,
-    options: HeightOptions,
-    /// What the file holds.
-    kept: Option<u64>,
-    /// The gateway did not answer the last time, and that was said.
-    is_silent: bool,
-    /// The file could not be written the last time, and that was said.
-    is_unkept: bool,
-}
-
-impl Follower {
-    async fn run(mut self) {
-        let mut ticks = tokio::time::interval(self.options.interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            match self.gateway.network_height().await {
-                Ok(height) => self.hear(height),
-                Err(error) => self.miss(&error),
-            }
-            self.keep().await;
-        }
-    }
-
-    fn hear(&mut self, height: u64) {
-        self.known.told(height);
-        if self.is_silent {
-            tracing::info!(height, "the gateway tells the block height again");
-            self.is_silent = false;
-        }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        metrics::height_told(self.known.current().map_or(height, |known| known.height), now.as_secs());
-    }
-
-    fn miss(&mut self, error: &GatewayError) {
-        if self.is_silent {
-            tracing::debug!(%error, "the gateway still does not tell the block height");
-            return;
-        }
-        self.is_silent = true;
-        match self.known.current() {
-            Some(KnownHeight { height, .. }) => tracing::warn!(
-                %error, height,
-                "the gateway does not tell the block height: the last one known is used until it does"
-            ),
-            None => tracing::warn!(
-                %error,
-                "the gateway does not tell the block height, and none is known yet: asking on"
-            ),
-        }
-    }
-
-    /// Brings the file up to date, if the height has changed.
-    async fn keep(&mut self) {
-        let (Some(path), Some(known)) = (self.options.file.clone(), self.known.current()) else { return };
-        if self.kept == Some(known.height) {
-            return;
-        }
-        let shown = path.display().to_string();
-        let written = tokio::task::spawn_blocking(move || file::write(&path, known.height)).await;
-        match written.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
-            Ok(()) => {
-                self.kept = Some(known.height);
-                self.is_unkept = false;
-            }
-            Err(error) if !self.is_unkept => {
-                tracing::warn!(
-                    %error, path = shown,
-                    "the block height cannot be kept: a restart without gateway will not know it"
-                );
-                self.is_unkept = true;
-            }
-            Err(error) => tracing::debug!(%error, path = shown, "the block height still cannot be kept"),
-        }
     }
 }
 

@@ -14,6 +14,8 @@ pub const UPLOADS: &str = "quipu_gateway_uploads_total";
 pub const HEIGHT: &str = "quipu_gateway_height";
 /// Gauge, Unix time in seconds: when the gateway last told the height. The reader computes the age.
 pub const HEIGHT_TOLD: &str = "quipu_gateway_height_told_timestamp_seconds";
+/// Counter: heights told by the gateway that were not used, since the chain cannot be there.
+pub const HEIGHTS_REFUSED: &str = "quipu_gateway_heights_refused_total";
 
 /// Label: what was asked, one of [`Call::name`].
 pub const CALL: &str = "call";
@@ -31,6 +33,10 @@ pub fn describe() {
     );
     describe_counter!(UPLOADS, "Items sent to the upload node or the cache, by call and outcome.");
     describe_gauge!(HEIGHT, "The newest block height that the gateway told.");
+    describe_counter!(
+        HEIGHTS_REFUSED,
+        "Block heights that the gateway told and that were not used, since the chain cannot be there."
+    );
     describe_gauge!(HEIGHT_TOLD, Unit::Seconds, "Unix time at which the gateway last told the block height.");
 }
 
@@ -66,4 +72,9 @@ pub(crate) fn uploaded(call: Call, outcome: &Result<(), UploadError>) {
 pub(crate) fn height_told(height: u64, unix_seconds: u64) {
     gauge!(HEIGHT).set(height as f64);
     gauge!(HEIGHT_TOLD).set(unix_seconds as f64);
+}
+
+/// The gateway told a height that is not used.
+pub(crate) fn height_refused() {
+    counter!(HEIGHTS_REFUSED).increment(1);
 }

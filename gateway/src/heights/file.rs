@@ -1,21 +1,13 @@
 //! The file that keeps the height: its decimal digits and a line end.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{fs, io, path::Path};
 
-use super::HEIGHT_MAX;
+use super::{HEIGHT_MAX, KnownHeight};
 use crate::files;
 
-/// What the file told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Kept {
-    pub height: u64,
-    /// Since it was written.
-    pub age: Duration,
-}
-
-/// Reads the file. That there is none is normal; whatever else is wrong with it is reported, and
-/// then there is none.
-pub(super) fn read(path: &Path) -> Option<Kept> {
+/// Reads the file; the height is as old as that is. That there is none is normal; whatever else is
+/// wrong with it is reported, and then there is none.
+pub(super) fn read(path: &Path) -> Option<KnownHeight> {
     match try_read(path) {
         Ok(kept) => Some(kept),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -34,7 +26,7 @@ pub(super) fn write(path: &Path, height: u64) -> io::Result<()> {
     files::replace_durably(path, &[format!("{height}\n").as_bytes()])
 }
 
-fn try_read(path: &Path) -> io::Result<Kept> {
+fn try_read(path: &Path) -> io::Result<KnownHeight> {
     let text = fs::read_to_string(path)?;
     let height = text.trim().parse().ok().filter(|height| *height <= HEIGHT_MAX);
     let height = height.ok_or_else(|| {
@@ -42,5 +34,5 @@ fn try_read(path: &Path) -> io::Result<Kept> {
     })?;
     // A clock set back since makes the file as good as new.
     let age = fs::metadata(path)?.modified()?.elapsed().unwrap_or_default();
-    Ok(Kept { height, age })
+    Ok(KnownHeight { height, age })
 }

@@ -3,7 +3,10 @@
 use std::{
     fs,
     io::Write,
-    sync::{Mutex, MutexGuard, atomic::AtomicUsize},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use ans104::{DeepHash, Id};
@@ -12,13 +15,17 @@ use tempfile::TempDir;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
-use crate::{Call, Confirmations, Transaction};
+use crate::{Call, Confirmations, GatewayError, Transaction};
+
+mod doubts;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Tells the heights of a script, one per question, the last again and again; `None` is no answer.
 struct Script {
     heights: &'static [Option<u64>],
+    /// What other gateways tell.
+    elsewhere: &'static [u64],
     asked: AtomicUsize,
 }
 
@@ -42,15 +49,24 @@ impl Gateway for Script {
             GatewayError::TimedOut { call: Call::Height, url: "http://h/info".into(), after: INTERVAL };
         self.heights[turn].ok_or(silent)
     }
+    async fn heights_elsewhere(&self) -> Vec<u64> {
+        self.elsewhere.to_vec()
+    }
 }
 
 fn script(heights: &'static [Option<u64>]) -> Arc<Script> {
-    Arc::new(Script { heights, asked: AtomicUsize::new(0) })
+    Arc::new(Script { heights, elsewhere: &[], asked: AtomicUsize::new(0) })
 }
 
 fn start(heights: &'static [Option<u64>], folder: &TempDir) -> HeightFeed {
+    start_signed(heights, folder, None)
+}
+
+/// The same where the newest assignment has this height.
+fn start_signed(heights: &'static [Option<u64>], folder: &TempDir, signed: Option<u64>) -> HeightFeed {
     let file = Some(folder.path().join("height"));
-    HeightFeed::start(script(heights), HeightOptions { interval: INTERVAL, file })
+    let signed = signed.map(|height| KnownHeight { height, age: Duration::ZERO });
+    HeightFeed::start(script(heights), HeightOptions { interval: INTERVAL, file, signed })
 }
 
 /// Lets `n` intervals pass.
@@ -85,32 +101,21 @@ async fn waiting_ends_with_the_first_height_however_it_comes() {
     assert_eq!(feed.wait_known().await.height, 7);
 
     let other = TempDir::new().unwrap();
-    let feed = start(&[None], &other);
-    let waiting = tokio::spawn({
-        let feed = feed.clone();
-        async move { feed.wait_known().await }
-    });
-    pass(3).await;
-    assert!(!waiting.is_finished());
-    feed.seed(5);
-    assert_eq!(waiting.await.unwrap().height, 5);
+    assert_eq!(start_signed(&[None], &other, Some(5)).wait_known().await.height, 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_seed_is_a_lower_bound() {
+async fn what_was_signed_is_a_lower_bound() {
     let folder = TempDir::new().unwrap();
-    let feed = start(&[Some(10), None], &folder);
-    feed.seed(0);
-    assert_eq!(height(&feed), Some(0));
-    feed.wait_known().await;
-    pass(1).await;
-    let age = feed.current().unwrap().age;
-    feed.seed(9);
-    assert_eq!(height(&feed), Some(10));
-    feed.seed(20);
-    assert_eq!(feed.current(), Some(KnownHeight { height: 20, age }));
-    feed.seed(HEIGHT_MAX + 1);
+    let feed = start_signed(&[None, Some(10), Some(21)], &folder, Some(20));
     assert_eq!(height(&feed), Some(20));
+    pass(2).await;
+    assert_eq!(height(&feed), Some(20));
+    pass(1).await;
+    assert_eq!(height(&feed), Some(21));
+    drop(feed);
+    assert_eq!(height(&start_signed(&[None], &folder, Some(9))), Some(21));
+    assert_eq!(height(&start_signed(&[None], &folder, Some(25))), Some(25));
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,9 +128,8 @@ async fn the_newest_height_is_kept_over_a_restart() {
     assert_eq!(fs::read_to_string(folder.path().join("height")).unwrap(), "11\n");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
 
-    let feed = start(&[None], &folder);
-    assert_eq!(height(&feed), Some(11));
-    feed.seed(15);
+    let feed = start_signed(&[None], &folder, Some(15));
+    assert_eq!(height(&feed), Some(15));
     pass(2).await;
     drop(feed);
     assert_eq!(height(&start(&[None], &folder)), Some(15));
@@ -184,8 +188,10 @@ async fn a_file_that_cannot_be_written_is_told_once() {
     let lines = Lines::default();
     let _guard = lines.listen();
     let file = Some(folder.path().join("missing").join("height"));
-    let feed =
-        HeightFeed::start(script(&[Some(1), Some(2), Some(3)]), HeightOptions { interval: INTERVAL, file });
+    let feed = HeightFeed::start(
+        script(&[Some(1), Some(2), Some(3)]),
+        HeightOptions { interval: INTERVAL, file, signed: None },
+    );
     pass(5).await;
     assert_eq!(height(&feed), Some(3));
     assert_eq!(lines.all().len(), 1, "{:?}", lines.all());

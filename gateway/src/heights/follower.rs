@@ -1,0 +1,164 @@
+//! The background task: asks, weighs what it hears, and keeps it in the file.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::{
+    HeightDoubt, HeightOptions, KnownHeight, file,
+    growth::{Allowance, highest_at, is_far_below},
+    known::Known,
+};
+use crate::{Gateway, GatewayError, metrics};
+
+pub(super) struct Follower {
+    known: Arc<Known>,
+    gateway: Arc<dyn Gateway>,
+    options: HeightOptions,
+    allowance: Allowance,
+    /// Up to when the allowance has been given.
+    allowed_at: Instant,
+    /// What the file holds.
+    kept: Option<u64>,
+    /// The gateway did not answer the last time, and that was said.
+    is_silent: bool,
+    /// The file could not be written the last time, and that was said.
+    is_unkept: bool,
+}
+
+impl Follower {
+    pub(super) fn new(
+        known: Arc<Known>,
+        gateway: Arc<dyn Gateway>,
+        options: HeightOptions,
+        kept: Option<u64>,
+    ) -> Self {
+        let silence = known.current().map_or(Duration::ZERO, |known| known.age);
+        Self {
+            known,
+            gateway,
+            options,
+            allowance: Allowance::after(silence),
+            allowed_at: Instant::now(),
+            kept,
+            is_silent: false,
+            is_unkept: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut ticks = tokio::time::interval(self.options.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match self.gateway.network_height().await {
+                Ok(height) => self.hear(height).await,
+                Err(error) => self.miss(&error),
+            }
+            self.keep().await;
+        }
+    }
+
+    async fn hear(&mut self, height: u64) {
+        let known = self.known.current().map(|known| known.height);
+        self.allowance.pass(self.allowed_at.elapsed());
+        self.allowed_at = Instant::now();
+        let most = known.map_or_else(
+            || highest_at(SystemTime::now()),
+            |known| known.saturating_add(self.allowance.blocks()),
+        );
+        match known {
+            Some(known) if is_far_below(height, known) => {
+                return self.doubt(HeightDoubt::Behind { told: height, known });
+            }
+            _ if height > most => return self.hear_jump(height, most).await,
+            Some(known) => self.allowance.spend(height.saturating_sub(known)),
+            None => {}
+        }
+        self.believe(height);
+    }
+
+    /// A height that the chain can hardly have reached needs a second gateway that says so.
+    async fn hear_jump(&mut self, told: u64, most: u64) {
+        let others = self.gateway.heights_elsewhere().await;
+        // Two have told at least that.
+        let Some(confirmed) = others.iter().map(|other| told.min(*other)).max() else {
+            return self.doubt(HeightDoubt::Jump { told, most });
+        };
+        if is_far_below(confirmed, told) {
+            self.known.raise(confirmed);
+            return self.doubt(HeightDoubt::Jump { told, most });
+        }
+        tracing::info!(
+            height = confirmed,
+            most,
+            "a jump of the block height is confirmed by another gateway"
+        );
+        self.believe(confirmed);
+    }
+
+    fn believe(&mut self, height: u64) {
+        self.known.told(height);
+        let is_doubted = !self.known.set_doubt(None);
+        if self.is_silent || is_doubted {
+            tracing::info!(height, "the gateway tells the block height again");
+            self.is_silent = false;
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        metrics::height_told(self.known.current().map_or(height, |known| known.height), now.as_secs());
+    }
+
+    fn doubt(&mut self, doubt: HeightDoubt) {
+        metrics::height_refused();
+        if self.known.set_doubt(Some(doubt)) {
+            tracing::warn!("{doubt}");
+        } else {
+            tracing::debug!("{doubt}");
+        }
+    }
+
+    fn miss(&mut self, error: &GatewayError) {
+        if self.is_silent {
+            tracing::debug!(%error, "the gateway still does not tell the block height");
+            return;
+        }
+        self.is_silent = true;
+        match self.known.current() {
+            Some(KnownHeight { height, .. }) => tracing::warn!(
+                %error, height,
+                "the gateway does not tell the block height: the last one known is used until it does"
+            ),
+            None => tracing::warn!(
+                %error,
+                "the gateway does not tell the block height, and none is known yet: asking on"
+            ),
+        }
+    }
+
+    /// Brings the file up to date, if the height has changed.
+    async fn keep(&mut self) {
+        let (Some(path), Some(known)) = (self.options.file.clone(), self.known.current()) else { return };
+        if self.kept == Some(known.height) {
+            return;
+        }
+        let shown = path.display().to_string();
+        let written = tokio::task::spawn_blocking(move || file::write(&path, known.height)).await;
+        match written.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+            Ok(()) => {
+                self.kept = Some(known.height);
+                self.is_unkept = false;
+            }
+            Err(error) if !self.is_unkept => {
+                tracing::warn!(
+                    %error, path = shown,
+                    "the block height cannot be kept: a restart without gateway will not know it"
+                );
+                self.is_unkept = true;
+            }
+            Err(error) => tracing::debug!(%error, path = shown, "the block height still cannot be kept"),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! How fast the chain can have grown. What a gateway tells beyond that is not believed on its word
+//! alone: a height that was once signed cannot be taken back.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use super::HEIGHT_MAX;
+
+/// Arweave's blocks are about two minutes apart. Over any longer time they were never four times as
+/// quick.
+const BLOCK_TIME_MIN: Duration = Duration::from_secs(30);
+
+/// So many blocks may come at once, as after a gateway that lagged.
+const BURST: u32 = 50;
+
+/// Arweave's first day, 2018-06-08, as Unix time.
+const GENESIS: Duration = Duration::from_secs(1_528_416_000);
+
+/// Why a height that a gateway tells is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeightDoubt {
+    /// The chain cannot have grown so far since the last height, and no other gateway says so too.
+    Jump {
+        /// What the gateway tells.
+        told: u64,
+        /// Where the chain can be by now at most.
+        most: u64,
+    },
+    /// It is far below the height that is known. One of the two is wrong.
+    Behind {
+        /// What the gateway tells.
+        told: u64,
+        /// What is known, and used.
+        known: u64,
+    },
+}
+
+impl fmt::Display for HeightDoubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jump { told, most } => write!(
+                f,
+                "the gateway tells the block height {told}, but the chain cannot be beyond {most} yet: it is \
+                 not used unless another gateway of ARWEAVE_URL_LIST confirms it"
+            ),
+            Self::Behind { told, known } => write!(
+                f,
+                "the gateway tells the block height {told}, far below {known}, which this node knows and \
+                 uses: if the gateway is right, stop the node, write the right height into height.json in \
+                 the data folder, and start it again"
+            ),
+        }
+    }
+}
+
+/// The height of the chain on a planet where every block took the least time: no height is beyond.
+pub(super) fn highest_at(now: SystemTime) -> u64 {
+    match now.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|now| now.checked_sub(GENESIS)) {
+        Some(age) => blocks_in(age),
+        // This clock tells nothing.
+        None => HEIGHT_MAX,
+    }
+}
+
+/// How many blocks fit in this time at most, the burst included that may come at any moment.
+pub(super) fn growth_in(time: Duration) -> u64 {
+    blocks_in(time.max(BLOCK_TIME_MIN * BURST))
+}
+
+/// Whether `lower` is so far below `higher` that no lag explains it.
+pub(super) fn is_far_below(lower: u64, higher: u64) -> bool {
+    lower.saturating_add(u64::from(BURST)) < higher
+}
+
+fn blocks_in(time: Duration) -> u64 {
+    time.as_secs() / BLOCK_TIME_MIN.as_secs()
+}
+
+/// The time in which the chain may still grow: it passes, and each block takes some of it. So a
+/// gateway that lies a little each time gets no further than one that lies once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    time: Duration,
+}
+
+impl Allowance {
+    /// What has gathered when nothing was heard for so long.
+    pub(super) fn after(silence: Duration) -> Self {
+        Self { time: silence.max(BLOCK_TIME_MIN * BURST) }
+    }
+
+    /// So much time has passed. What has gathered in a longer silence is kept for as long as that was,
+    /// since a gateway may need a while to be up to date again.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let most = time.max(BLOCK_TIME_MIN * BURST);
+        self.time = match self.time.checked_sub(most) {
+            Some(_) => self.time.saturating_sub(time).max(most),
+            None => self.time.saturating_add(time).min(most),
+        };
+    }
+
+    /// How many blocks there may be.
+    pub(super) fn blocks(&self) -> u64 {
+        blocks_in(self.time)
+    }
+
+    /// There were so many.
+    pub(super) fn spend(&mut self, blocks: u64) {
+        let blocks = u32::try_from(blocks).unwrap_or(u32::MAX);
+        self.time = self.time.saturating_sub(BLOCK_TIME_MIN.saturating_mul(blocks));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn no_height_is_beyond_the_age_of_the_chain() {
+        let at = |seconds| highest_at(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        // The first day of 2025, when the chain was at about 1,580,000.
+        let then = at(1_735_689_600);
+        assert!((3_160_000..=6_909_120).contains(&then), "{then}");
+        assert_eq!(at(0), HEIGHT_MAX, "a clock that was never set bounds nothing");
+    }
+
+    proptest! {
+        #[test]
+        fn small_lies_get_no_further_than_a_large_one(pauses in prop::collection::vec(0u64..600, 1..200)) {
+            let mut allowance = Allowance::after(Duration::ZERO);
+            let mut height = 0;
+            for pause in &pauses {
+                allowance.pass(Duration::from_secs(*pause));
+                height += allowance.blocks();
+                allowance.spend(allowance.blocks());
+            }
+            prop_assert!(height <= u64::from(BURST) + pauses.iter().sum::<u64>() / 30);
+        }
+
+        #[test]
+        fn a_chain_that_grows_as_arweave_does_is_always_believed(
+            blocks in prop::collection::vec(1u64..600, 1..200), asleep in 0u64..1_000_000,
+        ) {
+            let mut allowance = Allowance::after(Duration::ZERO);
+            for (number, seconds) in blocks.iter().enumerate() {
+                // Four of five are seconds apart, and then there is a long one.
+                let seconds = if number % 5 == 4 { 600 } else { *seconds % 20 };
+                allowance.pass(Duration::from_secs(seconds));
+                prop_assert!(allowance.blocks() >= 1);
+                allowance.spend(1);
+            }
+            allowance.pass(Duration::from_secs(asleep));
+            prop_assert!(allowance.blocks() >= asleep / 120);
+            // Heard again, it is behind for a while.
+            allowance.pass(Duration::from_secs(asleep / 2));
+            prop_assert!(allowance.blocks() >= asleep / 120);
+            allowance.pass(Duration::from_secs(asleep));
+            allowance.pass(Duration::from_secs(5));
+            prop_assert!(allowance.blocks() <= u64::from(BURST).max(asleep / 30));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::time::SystemTime;
+
+use super::*;
+
+const NOW: u64 = 1_800_000;
+const LIE: u64 = 5_000_000;
+
+/// A gateway of these heights, and what other gateways tell.
+fn start_beside(heights: &'static [Option<u64>], elsewhere: &'static [u64], folder: &TempDir) -> HeightFeed {
+    let gateway = Arc::new(Script { heights, elsewhere, asked: AtomicUsize::new(0) });
+    let file = Some(folder.path().join("height"));
+    HeightFeed::start(gateway, HeightOptions { interval: INTERVAL, file, signed: None })
+}
+
+fn kept(folder: &TempDir) -> String {
+    fs::read_to_string(folder.path().join("height")).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_lie_pins_nothing() {
+    let folder = TempDir::new().unwrap();
+    let lines = Lines::default();
+    let _guard = lines.listen();
+    let feed = start(&[Some(NOW), Some(HEIGHT_MAX), Some(HEIGHT_MAX), Some(NOW + 1)], &folder);
+    assert_eq!(feed.wait_known().await.height, NOW);
+    tokio::time::sleep(INTERVAL / 2).await;
+    pass(1).await;
+    assert_eq!(height(&feed), Some(NOW));
+    assert_eq!(kept(&folder), format!("{NOW}\n"));
+    let doubt = feed.doubt().unwrap();
+    assert_eq!(doubt, HeightDoubt::Jump { told: HEIGHT_MAX, most: NOW + 50 });
+    pass(1).await;
+    assert_eq!(feed.current().unwrap().age, INTERVAL * 2 + INTERVAL / 2, "a lie makes nothing younger");
+    pass(1).await;
+    assert_eq!((height(&feed), feed.doubt()), (Some(NOW + 1), None));
+    let lines = lines.all();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("WARN") && lines[0].contains(&HEIGHT_MAX.to_string()), "{lines:?}");
+    assert!(lines[0].contains("ARWEAVE_URL_LIST"), "{lines:?}");
+    assert!(lines[1].contains("INFO"), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_height_beyond_the_age_of_the_chain_is_not_believed() {
+    let folder = TempDir::new().unwrap();
+    let feed = start(&[Some(HEIGHT_MAX), Some(HEIGHT_MAX), Some(NOW)], &folder);
+    tokio::time::sleep(INTERVAL / 2).await;
+    assert_eq!(height(&feed), None);
+    assert!(matches!(feed.doubt(), Some(HeightDoubt::Jump { told: HEIGHT_MAX, .. })), "{:?}", feed.doubt());
+    pass(2).await;
+    assert_eq!(height(&feed), Some(NOW));
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_small_lies_get_no_further_than_time() {
+    static RISING: [Option<u64>; 400] = {
+        let mut heights = [None; 400];
+        let mut turn = 0;
+        while turn < 400 {
+            heights[turn] = Some(NOW + 40 * turn as u64);
+            turn += 1;
+        }
+        heights
+    };
+    let folder = TempDir::new().unwrap();
+    let feed = start(&RISING, &folder);
+    pass(350).await;
+    let grown = height(&feed).unwrap() - NOW;
+    let seconds = 350 * INTERVAL.as_secs();
+    assert!(grown <= 50 + seconds / 30, "{grown} blocks in {seconds} seconds");
+    assert!(matches!(feed.doubt(), Some(HeightDoubt::Jump { .. })), "{:?}", feed.doubt());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_jump_counts_when_two_tell_it() {
+    for (elsewhere, expected, doubted) in [
+        (&[LIE - 1, NOW].as_slice(), LIE - 1, false),
+        (&[LIE + 1].as_slice(), LIE, false),
+        (&[NOW + 7].as_slice(), NOW + 7, true),
+        (&[NOW - 7].as_slice(), NOW, true),
+        (&[].as_slice(), NOW, true),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let feed = start_beside(&[Some(NOW), Some(LIE)], elsewhere, &folder);
+        feed.wait_known().await;
+        pass(2).await;
+        assert_eq!(height(&feed), Some(expected), "{elsewhere:?}");
+        assert_eq!(feed.doubt().is_some(), doubted, "{elsewhere:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_chain_grows_while_nobody_tells() {
+    const HOURS: u32 = 24;
+    const LATER: u64 = NOW + HOURS as u64 * 30;
+    let folder = TempDir::new().unwrap();
+    let feed = start(&[Some(NOW), None], &folder);
+    feed.wait_known().await;
+    pass(1).await;
+    drop(feed);
+
+    // A day's silence of a gateway, and a day's rest of the node.
+    const SILENT: [Option<u64>; (HOURS * 720 + 1) as usize] = {
+        let mut heights = [None; (HOURS * 720 + 1) as usize];
+        heights[(HOURS * 720) as usize] = Some(LATER);
+        heights
+    };
+    static TOLD: [Option<u64>; (HOURS * 720 + 1) as usize] = SILENT;
+    let feed = start(&TOLD, &folder);
+    pass(HOURS * 720 + 1).await;
+    assert_eq!(height(&feed), Some(LATER));
+    drop(feed);
+
+    let path = folder.path().join("height");
+    fs::write(&path, format!("{NOW}\n")).unwrap();
+    let yesterday = SystemTime::now() - Duration::from_secs(u64::from(HOURS) * 3600);
+    fs::File::options().write(true).open(&path).unwrap().set_modified(yesterday).unwrap();
+    let feed = start(&[Some(LATER)], &folder);
+    pass(1).await;
+    assert_eq!(height(&feed), Some(LATER));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_height_far_above_what_the_gateway_tells_is_said_with_the_way_out() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("height"), format!("{LIE}\n")).unwrap();
+    let lines = Lines::default();
+    let _guard = lines.listen();
+    let feed = start(&[Some(NOW)], &folder);
+    pass(3).await;
+    assert_eq!(height(&feed), Some(LIE), "it never goes backwards by itself");
+    assert_eq!(feed.doubt(), Some(HeightDoubt::Behind { told: NOW, known: LIE }));
+    assert!(feed.current().unwrap().age >= INTERVAL * 3, "{:?}", feed.current());
+    assert_eq!(lines.all().len(), 1, "{:?}", lines.all());
+    assert!(lines.all()[0].contains("height.json"), "{:?}", lines.all());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_with_an_impossible_height_gets_the_right_one() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("height"), format!("{HEIGHT_MAX}\n")).unwrap();
+    let lines = Lines::default();
+    let _guard = lines.listen();
+    let feed = start_signed(&[Some(NOW)], &folder, Some(HEIGHT_MAX));
+    assert_eq!(feed.current(), None);
+    assert_eq!(lines.all().len(), 2, "the file and the assignment are told: {:?}", lines.all());
+    pass(1).await;
+    assert_eq!(height(&feed), Some(NOW));
+    assert_eq!(kept(&folder), format!("{NOW}\n"));
+    drop(feed);
+    // The newest assignment is still the same at the next start.
+    assert_eq!(height(&start_signed(&[None], &folder, Some(HEIGHT_MAX))), Some(NOW));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_corrects_the_height_in_the_file() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("height"), format!("{NOW}\n")).unwrap();
+    let feed = start_signed(&[None], &folder, Some(LIE));
+    pass(1).await;
+    assert_eq!(height(&feed), Some(NOW));
+}
