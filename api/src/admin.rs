@@ -10,8 +10,8 @@ use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, OpenApi};
 use protocol::Code;
+use web::HttpError;
 
-use crate::error::Failure;
 use crate::model;
 use crate::node::Node;
 use crate::public::health;
@@ -120,7 +120,7 @@ impl<'a> ApiExtractor<'a> for Operator {
             return Ok(Self);
         }
         let text = "this call needs the header Authorization: Bearer, with the node's admin token";
-        Err(Failure::new(Code::Forbidden, text).with_status(StatusCode::UNAUTHORIZED).into())
+        Err(HttpError::new(Code::Forbidden, text).with_status(StatusCode::UNAUTHORIZED).into())
     }
 }
 

@@ -15,7 +15,7 @@ use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSch
 use poem_openapi::types::Type;
 use tokio::task::JoinHandle;
 
-use crate::error::Failure;
+use crate::error::CallError;
 use crate::node::Node;
 use crate::page::Page;
 
@@ -63,10 +63,10 @@ type Made = (Box<Page>, Result<Vec<u8>, ReadError>);
 
 impl Stage {
     /// The next piece, and what comes after it.
-    async fn next(self, node: &Arc<Node>) -> Result<(Bytes, Option<Stage>), Failure> {
+    async fn next(self, node: &Arc<Node>) -> Result<(Bytes, Option<Stage>), CallError> {
         let (piece, page) = match self {
             Stage::Made(piece, page) => (piece, page),
-            Stage::Making(making) => received(making.await.map_err(Failure::internal)?)?,
+            Stage::Making(making) => received(making.await?)?,
             Stage::Waiting(page) => received(node.read(move |_| Ok(make(page))).await?)?,
         };
         let next = if page.ended() {
@@ -83,7 +83,7 @@ fn make(mut page: Box<Page>) -> Made {
     (page, piece)
 }
 
-fn received((page, piece): Made) -> Result<(Bytes, Box<Page>), Failure> {
+fn received((page, piece): Made) -> Result<(Bytes, Box<Page>), CallError> {
     Ok((piece?.into(), page))
 }
 

@@ -6,28 +6,27 @@ use std::sync::Arc;
 use poem::middleware::{AddData, CatchPanic};
 use poem::{Endpoint, EndpointExt, Response, Route};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
+use web::HttpError;
 
 use crate::admin::{AdminApi, Token};
 use crate::checks_admin::ChecksApi;
-use crate::error::{self, Failure};
 use crate::graphql::GraphApi;
 use crate::jobs_admin::JobsApi;
 use crate::node::Node;
 use crate::public::PublicApi;
 use crate::query::QueryApi;
 use crate::uploads_admin::UploadsApi;
-use crate::{compression, cors, observe};
 
 /// The wire protocol of a scheduler unit: open to everybody.
 pub fn public(node: Arc<Node>) -> impl Endpoint<Output = Response> {
-    door(described_public()).with(AddData::new(node)).around(cors::allow_all).around(observe::calls)
+    door(described_public()).with(AddData::new(node)).around(web::allow_all).around(web::count)
 }
 
 /// The operator's calls. All but `/health` and the description need the token, if there is one. Unlike the public
 /// ones they are not opened to other origins: a page in the operator's browser has no business here.
 pub fn admin(node: Arc<Node>, token: Option<String>) -> impl Endpoint<Output = Response> {
     let token = Token(token.map(Arc::from));
-    door(described_admin()).with(AddData::new(node)).with(AddData::new(token)).around(observe::calls)
+    door(described_admin()).with(AddData::new(node)).with(AddData::new(token)).around(web::count)
 }
 
 /// The OpenAPI description of the public calls.
@@ -70,13 +69,13 @@ fn door<T: OpenApi + 'static>(service: OpenApiService<T, ()>) -> impl Endpoint<O
         .at("/openapi.json", service.spec_endpoint())
         .nest("/docs", service.swagger_ui())
         .nest("/", service)
-        .around(compression::as_asked)
+        .around(web::compress)
         .with(CatchPanic::new().with_handler(panicked))
-        .around(error::catch)
+        .around(web::catch)
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let reason = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
-    poem::error::ResponseError::as_response(&Failure::internal(reason))
+    poem::error::ResponseError::as_response(&HttpError::internal(reason))
 }

@@ -1,160 +1,91 @@
-//! What a client is told when something is refused or went wrong: always JSON, `{"error", "code"}`.
-//!
-//! [`Code`] decides the HTTP status. Answers that no code of the protocol was made for (a wrong method, a missing token)
-//! keep their own status and take the nearest code.
-
-use std::fmt;
-use std::sync::Arc;
+//! Why a call was not answered, and what the client is told: each error of the rooms below becomes an answer here.
 
 use log::ReadError;
-use poem::error::ResponseError;
-use poem::http::{HeaderValue, StatusCode, header};
-use poem::{Endpoint, IntoResponse, Request, Response};
-use projections::{IndexError, JobError, ProjectionError};
+use poem::http::StatusCode;
+use projections::{IndexError, JobError, ProjectionError, QueryError};
 use protocol::Code;
 use scheduler::ScheduleError;
-use tracing::error;
+use thiserror::Error;
+use tokio::task::JoinError;
+use web::HttpError;
 
 /// Why a call was not answered.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    status: StatusCode,
-    code: &'static str,
-    text: String,
+#[derive(Debug, Error)]
+pub(crate) enum CallError {
+    /// The call itself is refused.
+    #[error(transparent)]
+    Refused(#[from] HttpError),
+    /// Something was not scheduled.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// The log could not be read.
+    #[error(transparent)]
+    Log(#[from] ReadError),
+    /// The index could not be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A projection could not do what was asked.
+    #[error(transparent)]
+    Projection(#[from] ProjectionError),
+    /// A replay was not started, found or ended.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// Postgres did not answer.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The thread that did the work is gone.
+    #[error(transparent)]
+    Thread(#[from] JoinError),
 }
 
-impl Failure {
-    /// A failure of this code, with the status that goes with it.
-    pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
-        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code: code.as_str(), text: text.into() }
-    }
-
-    /// Something that was asked for is not here.
-    pub(crate) fn not_found(text: impl Into<String>) -> Self {
-        Self::new(Code::NotFound, text)
-    }
-
-    /// Something that only an operator can repair; it is logged here, once.
-    pub(crate) fn internal(reason: impl fmt::Display) -> Self {
-        error!(%reason, "a call could not be answered");
-        Self::new(Code::Internal, "this node could not answer; its log says why")
-    }
-
-    /// What kind of failure it is: for a program.
-    pub(crate) fn code(&self) -> &'static str {
-        self.code
-    }
-
-    /// The same text and code with a status of its own.
-    pub(crate) fn with_status(self, status: StatusCode) -> Self {
-        Self { status, ..self }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl ResponseError for Failure {
-    fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    fn as_response(&self) -> Response {
-        let body = serde_json::json!({ "error": self.text, "code": self.code });
-        Response::builder()
-            .status(self.status)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body.to_string())
-    }
-}
-
-impl From<ScheduleError> for Failure {
-    fn from(error: ScheduleError) -> Self {
-        match error.code() {
-            Code::Internal => Self::internal(error),
-            code => Self::new(code, error.to_string()),
-        }
-    }
-}
-
-impl From<ReadError> for Failure {
-    fn from(error: ReadError) -> Self {
-        Self::internal(error)
-    }
-}
-
-impl From<IndexError> for Failure {
-    fn from(error: IndexError) -> Self {
-        Self::internal(error)
-    }
-}
-
-impl From<ProjectionError> for Failure {
-    fn from(error: ProjectionError) -> Self {
-        Self::internal(error)
-    }
-}
-
-impl From<JobError> for Failure {
-    fn from(error: JobError) -> Self {
+impl From<CallError> for HttpError {
+    fn from(error: CallError) -> Self {
         match error {
-            JobError::UnknownProjection { .. } => Self::new(Code::InvalidParameter, error.to_string()),
-            JobError::NotFound(_) => Self::not_found(error.to_string()),
-            JobError::Busy { .. } | JobError::NotRunning { .. } | JobError::NotResumable { .. } => {
-                Self::new(Code::Unavailable, error.to_string()).with_status(StatusCode::CONFLICT)
-            }
-            JobError::Closing => Self::new(Code::Unavailable, error.to_string()),
-            JobError::Thread(_) => Self::internal(error),
+            CallError::Refused(error) => error,
+            CallError::Schedule(error) => scheduling(error),
+            CallError::Job(error) => replaying(error),
+            CallError::Query(error) => querying(error),
+            error @ (CallError::Log(_)
+            | CallError::Index(_)
+            | CallError::Projection(_)
+            | CallError::Thread(_)) => Self::internal(error),
         }
     }
 }
 
-/// Makes every error of the endpoint, poem's own included, the JSON that clients expect.
-pub(crate) async fn catch<E: Endpoint>(endpoint: Arc<E>, request: Request) -> poem::Result<Response> {
-    let called = format!("{} {}", request.method(), request.uri().path());
-    match endpoint.call(request).await {
-        Ok(answer) => Ok(answer.into_response()),
-        Err(error) if error.is::<Failure>() => Ok(error.into_response()),
-        Err(error) => {
-            let mut answer = foreign(&error, &called).as_response();
-            if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
-                let takes_post = called.ends_with(" /") || called.ends_with(" /graphql");
-                let allowed = if takes_post { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
-                answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
-            }
-            Ok(answer)
-        }
+impl From<CallError> for poem::Error {
+    fn from(error: CallError) -> Self {
+        HttpError::from(error).into()
     }
 }
 
-/// What stands for an error that this crate did not make.
-fn foreign(error: &poem::Error, called: &str) -> Failure {
-    let status = error.status();
-    match status {
-        StatusCode::NOT_FOUND => Failure::not_found(format!("there is no call {called}")),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            Failure::not_found(format!("there is no call {called}: the path takes another method"))
-                .with_status(status)
-        }
-        _ if status.is_client_error() => {
-            let code =
-                if status == StatusCode::PAYLOAD_TOO_LARGE { Code::TooLarge } else { Code::InvalidParameter };
-            Failure::new(code, reason(error)).with_status(status)
-        }
-        _ => Failure::internal(error),
+fn scheduling(error: ScheduleError) -> HttpError {
+    match error.code() {
+        Code::Internal => HttpError::internal(error),
+        code => HttpError::new(code, error.to_string()),
     }
 }
 
-/// The text of an error. poem-openapi knows path parameters by their position only, so theirs goes without a name.
-fn reason(error: &poem::Error) -> String {
-    match error.downcast_ref::<poem_openapi::error::ParsePathError>() {
-        Some(path) => format!("the path is wrong: {}", path.reason),
-        None => error.to_string(),
+fn replaying(error: JobError) -> HttpError {
+    match error {
+        JobError::UnknownProjection { .. } => HttpError::new(Code::InvalidParameter, error.to_string()),
+        JobError::NotFound(_) => HttpError::not_found(error.to_string()),
+        JobError::Busy { .. } | JobError::NotRunning { .. } | JobError::NotResumable { .. } => {
+            HttpError::new(Code::Unavailable, error.to_string()).with_status(StatusCode::CONFLICT)
+        }
+        JobError::Closing => HttpError::new(Code::Unavailable, error.to_string()),
+        JobError::Thread(_) => HttpError::internal(error),
+    }
+}
+
+fn querying(error: QueryError) -> HttpError {
+    match error {
+        QueryError::Unavailable { .. } | QueryError::TooLong => {
+            HttpError::new(Code::Unavailable, error.to_string())
+        }
+        QueryError::Cursor(_) | QueryError::Limit(_) => {
+            HttpError::new(Code::InvalidParameter, error.to_string())
+        }
+        QueryError::Url(_) | QueryError::Damaged(_) => HttpError::internal(error),
     }
 }

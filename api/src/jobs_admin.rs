@@ -9,9 +9,9 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 use projections::{JobState as State, Jobs, ReplayScope};
 use protocol::Code;
+use web::HttpError;
 
 use crate::admin::{Operator, projection};
-use crate::error::Failure;
 use crate::model;
 use crate::node::Node;
 use crate::refusals::{JobRefusal, OperatorRefusal};
@@ -193,12 +193,12 @@ impl From<projections::ReplayJob> for Job {
     }
 }
 
-fn jobs(node: &Node) -> Result<&Jobs, Failure> {
-    node.jobs.as_ref().ok_or_else(|| Failure::not_found("nothing can be replayed here"))
+fn jobs(node: &Node) -> Result<&Jobs, HttpError> {
+    node.jobs.as_ref().ok_or_else(|| HttpError::not_found("nothing can be replayed here"))
 }
 
-fn wrong(process: &str, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(Code::InvalidParameter, format!("the process {process:?} is no id: {error}"))
+fn wrong(process: &str, error: &dyn std::fmt::Display) -> HttpError {
+    HttpError::new(Code::InvalidParameter, format!("the process {process:?} is no id: {error}"))
 }
 
 fn followed(node: &Node) -> Vec<Followed> {

@@ -11,9 +11,10 @@ use projections::{Index, Jobs, Position, Queries, UploadsHandle};
 use scheduler::Scheduler;
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinHandle};
+use web::HttpError;
 
 use crate::checks::History;
-use crate::error::Failure;
+use crate::error::CallError;
 
 /// How many reads per core may be on their threads at once. More than one, because a read can wait for the disk; not
 /// many more, because all others compete with the threads that sign.
@@ -114,15 +115,15 @@ impl Node {
     /// Does a blocking read on a thread made for it, as soon as one is free.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        read: impl FnOnce(&Arc<Self>) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Failure> {
-        let permit = self.readers.clone().acquire_owned().await.map_err(Failure::internal)?;
+        read: impl FnOnce(&Arc<Self>) -> Result<T, CallError> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let permit = self.readers.clone().acquire_owned().await.map_err(HttpError::internal)?;
         let node = self.clone();
         let reading = task::spawn_blocking(move || {
             let _permit = permit;
             read(&node)
         });
-        reading.await.map_err(Failure::internal)?
+        reading.await?
     }
 
     /// Begins a blocking read now if a thread is free for it; hands back what it was to do if none is.

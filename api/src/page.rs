@@ -9,7 +9,7 @@ use std::sync::Arc;
 use log::{EventRef, Kind, Log, ReadError};
 use protocol::{AssignmentTags, Nonce, ProcessId, Timestamp};
 
-use crate::error::Failure;
+use crate::error::CallError;
 use crate::node::Node;
 use crate::render::{Cursor, Renderer};
 
@@ -61,7 +61,7 @@ impl Page {
         span: Span,
         limit: u64,
         show_anchor: bool,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CallError> {
         let (first, last) = match span.by {
             Cursor::Nonce => (after(span.from), last_until(span.to)),
             Cursor::Time => (
@@ -178,7 +178,7 @@ fn last_until(nonce: Option<i64>) -> Option<Nonce> {
 }
 
 /// The first nonce that is later than this time.
-fn first_after(node: &Node, process: ProcessId, time: i64) -> Result<Option<Nonce>, Failure> {
+fn first_after(node: &Node, process: ProcessId, time: i64) -> Result<Option<Nonce>, CallError> {
     match u64::try_from(time) {
         Ok(time) => Ok(node.index.first_after(process, Timestamp::new(time))?),
         Err(_) => Ok(Some(Nonce::ZERO)),

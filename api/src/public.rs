@@ -11,14 +11,13 @@ use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
 use protocol::{Code, Nonce, ProcessId};
 use scheduler::AssignOrder;
+use web::{Fields, Flag, Given, HttpError, ItemBody, Needed};
 
 use crate::answer::Rendered;
-use crate::body::ItemBody;
-use crate::error::Failure;
+use crate::error::CallError;
 use crate::model;
 use crate::node::Node;
 use crate::page::{Page, Span, damaged};
-use crate::params::{Fields, Flag, Given, Needed};
 use crate::refusals::{NoSuchCall, ReadRefusal, Unwell, WriteRefusal};
 use crate::render::{Cursor, Renderer};
 
@@ -77,7 +76,7 @@ impl PublicApi {
             }
             (None, Some(_)) => {
                 let text = "assign needs process-id: the process to assign to";
-                return Err(Failure::new(Code::InvalidParameter, text).into());
+                return Err(HttpError::new(Code::InvalidParameter, text).into());
             }
         };
         let (id, timestamp) = (scheduled.id.to_string(), scheduled.timestamp.get());
@@ -104,7 +103,7 @@ impl PublicApi {
         let scheduler = &node.scheduler;
         let height = scheduler
             .height()
-            .ok_or_else(|| Failure::new(Code::Unavailable, "the block height is not known yet"))?;
+            .ok_or_else(|| HttpError::new(Code::Unavailable, "the block height is not known yet"))?;
         let block_height = format!("{:012}", height.height);
         Ok(Json(model::Clock { timestamp: scheduler.now().to_string(), block_height }))
     }
@@ -122,7 +121,7 @@ impl PublicApi {
     async fn metrics(&self, node: Data<&Arc<Node>>) -> Result<PlainText<String>, NoSuchCall> {
         match &node.options.metrics {
             Some(render) => Ok(PlainText(render())),
-            None => Err(Failure::not_found("metrics are not enabled here").into()),
+            None => Err(HttpError::not_found("metrics are not enabled here").into()),
         }
     }
 
@@ -153,7 +152,7 @@ impl PublicApi {
         let read = move |node: &Arc<Node>| {
             let last = head(node, process)?.last;
             let nonce =
-                last.ok_or_else(|| Failure::not_found(format!("process {process} has no message yet")))?;
+                last.ok_or_else(|| HttpError::not_found(format!("process {process} has no message yet")))?;
             show_entry(node, process, Some(nonce.nonce), show_anchor)
         };
         Ok(Rendered::whole(node.read(read).await?))
@@ -223,34 +222,33 @@ enum Subject {
     Entry(projections::IndexPlace),
 }
 
-fn subject(node: &Node, id: Id, process: Option<ProcessId>) -> Result<Subject, Failure> {
+fn subject(node: &Node, id: Id, process: Option<ProcessId>) -> Result<Subject, CallError> {
     let Some(process) = process else {
         let itself = ProcessId::from(id);
         if is_here(node, itself)? {
             return Ok(Subject::Process(itself));
         }
         let place = node.index.everywhere(id, 1)?.into_iter().next();
-        return place.map(Subject::Entry).ok_or_else(|| {
-            Failure::not_found(format!("no process, message or assignment {id} is scheduled here"))
-        });
+        let missing = || format!("no process, message or assignment {id} is scheduled here");
+        return Ok(place.map(Subject::Entry).ok_or_else(|| HttpError::not_found(missing()))?);
     };
     head(node, process)?;
     if process.id() == id {
         return Ok(Subject::Process(process));
     }
-    node.index
-        .find(process, id)?
-        .map(Subject::Entry)
-        .ok_or_else(|| Failure::not_found(format!("process {process} has no message or assignment {id}")))
+    let missing = || format!("process {process} has no message or assignment {id}");
+    let place = node.index.find(process, id)?;
+    Ok(place.map(Subject::Entry).ok_or_else(|| HttpError::not_found(missing()))?)
 }
 
 /// Where a process stands. The node's own stream is nobody's to read here.
-fn head(node: &Node, process: ProcessId) -> Result<log::Head, Failure> {
+fn head(node: &Node, process: ProcessId) -> Result<log::Head, CallError> {
     let head = if process == ProcessId::NODE { None } else { node.log.head(process)? };
-    head.ok_or_else(|| Failure::not_found(format!("process {process} is not scheduled here")))
+    let missing = || format!("process {process} is not scheduled here");
+    Ok(head.ok_or_else(|| HttpError::not_found(missing()))?)
 }
 
-fn is_here(node: &Node, process: ProcessId) -> Result<bool, Failure> {
+fn is_here(node: &Node, process: ProcessId) -> Result<bool, CallError> {
     Ok(process != ProcessId::NODE && node.log.head(process)?.is_some())
 }
 
@@ -259,14 +257,15 @@ fn show_entry(
     process: ProcessId,
     nonce: Option<Nonce>,
     show_anchor: bool,
-) -> Result<Vec<u8>, Failure> {
+) -> Result<Vec<u8>, CallError> {
     let mut renderer = Renderer::new(process, show_anchor);
     let shown = visit(node, process, nonce, |event, out| renderer.node(out, event))?;
     // The index knows of it, so the log has it.
-    shown.ok_or_else(|| Failure::internal(format!("process {process} lacks an event that the index has")))
+    let missing = || format!("process {process} lacks an event that the index has");
+    Ok(shown.ok_or_else(|| HttpError::internal(missing()))?)
 }
 
-fn show_process(node: &Node, process: ProcessId) -> Result<Vec<u8>, Failure> {
+fn show_process(node: &Node, process: ProcessId) -> Result<Vec<u8>, CallError> {
     head(node, process)?;
     let mut renderer = Renderer::new(process, false);
     for nonce in [None, Some(Nonce::ZERO)] {
@@ -278,7 +277,7 @@ fn show_process(node: &Node, process: ProcessId) -> Result<Vec<u8>, Failure> {
             return Ok(json);
         }
     }
-    Err(Failure::not_found(format!("process {process} is here without the item that spawned it")))
+    Err(HttpError::not_found(format!("process {process} is here without the item that spawned it")).into())
 }
 
 /// What is made of one event; none when it is not there.
@@ -287,7 +286,7 @@ fn visit(
     process: ProcessId,
     nonce: Option<Nonce>,
     mut show: impl FnMut(&EventRef<'_>, &mut Vec<u8>) -> Result<(), ans104::TagsError>,
-) -> Result<Option<Vec<u8>>, Failure> {
+) -> Result<Option<Vec<u8>>, CallError> {
     // An empty range for the event without a nonce: only the unassigned spawn is visited.
     let nonces = nonce.map_or(Nonce::MAX..=Nonce::ZERO, |nonce| nonce..=nonce);
     let mut shown = None;
@@ -305,7 +304,7 @@ pub(crate) fn health(node: &Node) -> Result<(), Unwell> {
         None => Ok(()),
         Some(_) => {
             let text = "this node takes no more writes since one failed; its status says why";
-            Err(Failure::new(Code::Unavailable, text).into())
+            Err(HttpError::new(Code::Unavailable, text).into())
         }
     }
 }

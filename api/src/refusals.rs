@@ -4,7 +4,7 @@ use poem_openapi::ApiResponse;
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 
-use crate::error::Failure;
+use crate::error::CallError;
 use crate::model;
 
 const WRONG: &str = "The call or its item is wrong: `malformed_item`, `invalid_signature`, `missing_tag`, \
@@ -23,11 +23,11 @@ const UNAVAILABLE: &str = "Not at the moment, try again: `unavailable`.";
 macro_rules! refusal {
     ($(#[$doc:meta])* $name:ident: $($status:literal $text:ident),+) => {
         $(#[$doc])*
-        pub(crate) struct $name(Failure);
+        pub(crate) struct $name(CallError);
 
-        impl<F: Into<Failure>> From<F> for $name {
-            fn from(failure: F) -> Self {
-                Self(failure.into())
+        impl<E: Into<CallError>> From<E> for $name {
+            fn from(error: E) -> Self {
+                Self(error.into())
             }
         }
 

@@ -13,12 +13,12 @@ use projections::{
     DeadLetter, MissingUpload, RetryReport, Search, SearchOutcome, Searched, UploadPart, UploadsHandle,
 };
 use protocol::{Code, Nonce, ProcessId, Timestamp};
+use web::{Given, HttpError};
 
 use crate::admin::{Operator, projection};
-use crate::error::Failure;
+use crate::error::CallError;
 use crate::model;
 use crate::node::Node;
-use crate::params::Given;
 use crate::refusals::UploadRefusal;
 
 /// How many dead letters are in a page, unless another number is asked for.
@@ -78,7 +78,7 @@ impl UploadsApi {
         _operator: Operator,
     ) -> Result<Json<RetriedLetters>, UploadRefusal> {
         let retried = uploads(&node)?.retry_dead_letters(after.0.0.map(Seq::new)).await;
-        Ok(Json(retried.map_err(Failure::from)?.into()))
+        Ok(Json(retried?.into()))
     }
 
     /// Look for what has not arrived of a process, and send it
@@ -97,7 +97,7 @@ impl UploadsApi {
         let send = !asked.dry_run;
         let (search, newest) = node.read(move |node| search(node, &asked)).await?;
         let searched = match search {
-            Some(from) => handle.search(Search { send, ..from }).await.map_err(Failure::from)?,
+            Some(from) => handle.search(Search { send, ..from }).await?,
             None => Searched { done: true, ..Searched::default() },
         };
         Ok(Json(reuploaded(searched, newest)))
@@ -276,12 +276,12 @@ impl From<MissingUpload> for MissingItem {
     }
 }
 
-fn uploads(node: &Node) -> Result<&UploadsHandle, Failure> {
+fn uploads(node: &Node) -> Result<&UploadsHandle, HttpError> {
     let hint = "nothing is uploaded here: this node was started without UPLOAD_NODE_URL";
-    node.uploads.as_ref().ok_or_else(|| Failure::not_found(hint))
+    node.uploads.as_ref().ok_or_else(|| HttpError::not_found(hint))
 }
 
-fn page(uploads: &UploadsHandle, after: Option<Seq>, limit: u64) -> Result<DeadLetters, Failure> {
+fn page(uploads: &UploadsHandle, after: Option<Seq>, limit: u64) -> Result<DeadLetters, CallError> {
     let letters = uploads.dead_letters(after, usize::try_from(limit).unwrap_or(usize::MAX))?;
     let last = letters.last().map(|letter| letter.seq);
     let more = last.map(|last| uploads.dead_letters(Some(last), 1)).transpose()?;
@@ -290,16 +290,16 @@ fn page(uploads: &UploadsHandle, after: Option<Seq>, limit: u64) -> Result<DeadL
 }
 
 /// Where to begin, if there is anything, and the newest nonce.
-fn search(node: &Node, asked: &Reupload) -> Result<(Option<Search>, Option<Nonce>), Failure> {
-    let wrong = |text: String| Failure::new(Code::InvalidParameter, text);
+fn search(node: &Node, asked: &Reupload) -> Result<(Option<Search>, Option<Nonce>), CallError> {
+    let wrong = |text: String| HttpError::new(Code::InvalidParameter, text);
     let id = &asked.process;
     let process = id.parse::<ProcessId>();
     let process = process.map_err(|error| wrong(format!("the process {id:?} is no id: {error}")))?;
     if asked.from.is_some() && asked.since_ms.is_some() {
-        return Err(wrong("expected one of from and since_ms, found both".to_owned()));
+        return Err(wrong("expected one of from and since_ms, found both".to_owned()).into());
     }
     let head = node.log.head(process)?;
-    let head = head.ok_or_else(|| Failure::not_found(format!("the process {process} is not here")))?;
+    let head = head.ok_or_else(|| HttpError::not_found(format!("the process {process} is not here")))?;
     let newest = head.last.map(|link| link.nonce);
     let search = |from| Search { process, from, send: false };
     let search = match asked.since_ms {
@@ -315,7 +315,7 @@ fn search(node: &Node, asked: &Reupload) -> Result<(Option<Search>, Option<Nonce
 }
 
 /// Whether the process was spawned without a nonce, which times do not lead to, and not before this time.
-fn spawned_since(node: &Node, process: ProcessId, since: u64) -> Result<bool, Failure> {
+fn spawned_since(node: &Node, process: ProcessId, since: u64) -> Result<bool, CallError> {
     let mut found = false;
     // Of no nonces, so that only the spawn is left.
     node.log.range(process, true, Nonce::MAX..=Nonce::ZERO, &mut |event| {

@@ -14,11 +14,10 @@ use poem_openapi::param::Query;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task;
+use web::{Given, HttpError, Needed};
 
 use crate::answer::Rendered;
-use crate::error::Failure;
 use crate::node::Node;
-use crate::params::{Given, Needed};
 use crate::query::{Group, queries};
 use crate::refusals::GraphRefusal;
 use question::{GraphAnswer, QuestionBody};
@@ -83,7 +82,7 @@ impl GraphApi {
         mut request: Request,
     ) -> Result<Rendered<GraphAnswer>, GraphRefusal> {
         let queries = queries(node)?.clone();
-        let turn = self.turns.clone().acquire_owned().await.map_err(Failure::internal)?;
+        let turn = self.turns.clone().acquire_owned().await.map_err(HttpError::internal)?;
         let (graph, runtime) = (self.graph.clone(), Handle::current());
         // A page of signatures and keys is megabytes of JSON, which is put together at once: not on the executor.
         let answered = task::spawn_blocking(move || {
@@ -97,7 +96,7 @@ impl GraphApi {
             };
             serde_json::to_vec(&response)
         });
-        let text = answered.await.map_err(Failure::internal)?.map_err(Failure::internal)?;
+        let text = answered.await?.map_err(HttpError::internal)?;
         Ok(Rendered::whole(text))
     }
 }

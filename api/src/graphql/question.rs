@@ -10,9 +10,7 @@ use poem_openapi::types::{Any, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Object};
 use protocol::Code;
 use serde_json::Value;
-
-use crate::body::ItemBody;
-use crate::error::Failure;
+use web::{HttpError, ItemBody};
 
 /// The longest body that is taken. A thousand ids are a fifth of it.
 const BODY_BYTES_MAX: usize = 256 << 10;
@@ -56,7 +54,7 @@ pub(super) struct GraphError {
 pub(super) struct QuestionBody(ItemBody);
 
 impl QuestionBody {
-    pub(super) async fn read(self, max_body: usize) -> Result<Request, Failure> {
+    pub(super) async fn read(self, max_body: usize) -> Result<Request, HttpError> {
         let body = self.0.read(BODY_BYTES_MAX.min(max_body)).await?;
         let request: Request =
             serde_json::from_slice(&body).map_err(|error| wrong(format!("{EXPECTED}: {error}")))?;
@@ -69,7 +67,7 @@ pub(super) fn of_link(
     query: String,
     variables: Option<&str>,
     operation_name: Option<String>,
-) -> Result<Request, Failure> {
+) -> Result<Request, HttpError> {
     let mut request = Request::new(query);
     request.operation_name = operation_name;
     if let Some(variables) = variables {
@@ -82,13 +80,13 @@ pub(super) fn of_link(
     complete(request)
 }
 
-fn complete(mut request: Request) -> Result<Request, Failure> {
+fn complete(mut request: Request) -> Result<Request, HttpError> {
     request.operation_name = request.operation_name.filter(|name| !name.is_empty());
     if request.query.trim().is_empty() { Err(wrong(EXPECTED.to_owned())) } else { Ok(request) }
 }
 
-fn wrong(text: String) -> Failure {
-    Failure::new(Code::InvalidParameter, text)
+fn wrong(text: String) -> HttpError {
+    HttpError::new(Code::InvalidParameter, text)
 }
 
 impl<'a> ApiExtractor<'a> for QuestionBody {

@@ -5,9 +5,10 @@ use async_graphql::{
     Schema,
 };
 use projections::{LIMIT_MAX, ListOrder, ListPage, Queries, TagAnyOf, TransactionFilter};
+use web::HttpError;
 
 use super::transaction::{Transaction, TransactionConnection};
-use crate::error::Failure;
+use crate::error::CallError;
 
 pub(super) type Graph = Schema<Query, EmptyMutation, EmptySubscription>;
 
@@ -110,9 +111,9 @@ fn check_lengths(filter: &TransactionFilter) -> Result<()> {
 }
 
 /// What a failure is in GraphQL: its text, and its code among the extensions.
-pub(super) fn told(failure: impl Into<Failure>) -> Error {
-    let failure = failure.into();
-    Error::new(failure.to_string()).extend_with(|_, extensions| extensions.set("code", failure.code()))
+fn told(error: impl Into<CallError>) -> Error {
+    let error = HttpError::from(error.into());
+    Error::new(error.to_string()).extend_with(|_, extensions| extensions.set("code", error.code().as_str()))
 }
 
 /// The order of the list: that of the log, which all of these follow.

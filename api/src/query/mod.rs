@@ -14,10 +14,10 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, Tags};
 use projections::{LIMIT_USUAL, ListOrder, ListPage, MessageFilter, ProcessFilter};
+use web::{Given, HttpError, Needed};
 
-use crate::error::Failure;
+use crate::error::CallError;
 use crate::node::Node;
-use crate::params::{Given, Needed};
 use crate::refusals::{QueryRefusal, ReadRefusal};
 use params::{InOrder, OfKind, WithTags};
 pub(crate) use wait::queries;
@@ -64,7 +64,7 @@ impl QueryApi {
         let filter = ProcessFilter { owner: owner.0.0, tags: tag.0.0, from: from.0.0, to: to.0.0 };
         let page = page(limit.0.0, order.0.0, cursor.0.0.as_deref())?;
         let (queries, position) = ready(&node, min_position.0.0.map(Seq::new)).await?;
-        let list = queries.processes(&filter, &page).await.map_err(Failure::from)?;
+        let list = queries.processes(&filter, &page).await?;
         Ok(Json(model::Entries::new(list, position)))
     }
 
@@ -124,7 +124,7 @@ impl QueryApi {
         };
         let page = page(limit.0.0, order.0.0, cursor.0.0.as_deref())?;
         let (queries, position) = ready(&node, min_position.0.0.map(Seq::new)).await?;
-        let list = queries.messages(&filter, &page).await.map_err(Failure::from)?;
+        let list = queries.messages(&filter, &page).await?;
         Ok(Json(model::Entries::new(list, position)))
     }
 
@@ -143,11 +143,11 @@ impl QueryApi {
     ) -> Result<Json<model::Places>, ReadRefusal> {
         let id = id.0.0.to_string();
         let (queries, position) = ready(&node, min_position.0.0.map(Seq::new)).await?;
-        let places = queries.item(&id).await.map_err(Failure::from)?;
+        let places = queries.item(&id).await?;
         if places.is_empty() {
             let reaches = position.map_or("is empty".to_owned(), |position| format!("goes up to {position}"));
             let text = format!("no message or assignment {id} is in Postgres, which {reaches}");
-            return Err(Failure::not_found(text).into());
+            return Err(HttpError::not_found(text).into());
         }
         let uploaded =
             |sequence| node.uploads.as_ref().map(|uploads| uploads.is_uploaded(Seq::new(sequence)));
@@ -169,7 +169,7 @@ impl QueryApi {
     ) -> Result<Json<model::Totals>, QueryRefusal> {
         let process = process.0.0.map(|process| process.to_string());
         let (queries, position) = ready(&node, min_position.0.0.map(Seq::new)).await?;
-        let totals = queries.totals(process.as_deref()).await.map_err(Failure::from)?;
+        let totals = queries.totals(process.as_deref()).await?;
         Ok(Json(model::Totals::new(&totals, position)))
     }
 }
@@ -178,7 +178,7 @@ fn page(
     limit: Option<NonZeroU64>,
     order: Option<InOrder>,
     cursor: Option<&str>,
-) -> Result<ListPage, Failure> {
+) -> Result<ListPage, CallError> {
     let limit = limit.map_or(u64::from(LIMIT_USUAL), NonZeroU64::get);
     Ok(ListPage::new(limit, order.map_or_else(ListOrder::default, |order| order.0), cursor)?)
 }

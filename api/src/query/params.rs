@@ -6,8 +6,7 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 use projections::{EntryKind, ListOrder, TagIs};
 use serde_json::json;
-
-use crate::params::{Given, Parameter, parameter_type};
+use web::{Given, Parameter};
 
 /// Each tag is one more list to compare with, and the database takes long to plan more of them.
 const TAGS_MAX: usize = 8;
@@ -101,7 +100,7 @@ impl Parameter for InOrder {
     }
 }
 
-parameter_type!(WithTags, false, WithTags::schema());
+web::parameter_type!(WithTags, false, WithTags::schema());
 
 #[cfg(test)]
 mod tests {

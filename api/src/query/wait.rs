@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use log::Seq;
-use projections::{Queries, QueryError};
+use projections::Queries;
 use protocol::Code;
 use tokio::time::{Instant, sleep, timeout_at};
+use web::HttpError;
 
-use crate::error::Failure;
+use crate::error::CallError;
 use crate::node::Node;
 
 /// The projection that the queries are answered from.
@@ -18,15 +19,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What answers queries here.
-pub(crate) fn queries(node: &Node) -> Result<&Queries, Failure> {
+pub(crate) fn queries(node: &Node) -> Result<&Queries, HttpError> {
     node.queries
         .as_ref()
-        .ok_or_else(|| Failure::new(Code::Unavailable, "queries need Postgres: set DATABASE_URL"))
+        .ok_or_else(|| HttpError::new(Code::Unavailable, "queries need Postgres: set DATABASE_URL"))
 }
 
 /// The same, and the position of Postgres, as soon as it has what the client wants to see. What is found afterwards
 /// goes at least up to there.
-pub(super) async fn ready(node: &Node, wanted: Option<Seq>) -> Result<(&Queries, Option<Seq>), Failure> {
+pub(super) async fn ready(node: &Node, wanted: Option<Seq>) -> Result<(&Queries, Option<Seq>), CallError> {
     let queries = queries(node)?;
     let mut position = queries.position().await?;
     let Some(wanted) = wanted else { return Ok((queries, position)) };
@@ -45,7 +46,7 @@ pub(super) async fn ready(node: &Node, wanted: Option<Seq>) -> Result<(&Queries,
             return Ok((queries, position));
         }
         if Instant::now() >= deadline {
-            return Err(behind(wanted, position));
+            return Err(behind(wanted, position).into());
         }
         position = queries.position().await?;
         if position < Some(wanted) {
@@ -54,23 +55,11 @@ pub(super) async fn ready(node: &Node, wanted: Option<Seq>) -> Result<(&Queries,
     }
 }
 
-fn behind(wanted: Seq, position: Option<Seq>) -> Failure {
+fn behind(wanted: Seq, position: Option<Seq>) -> HttpError {
     let position = position.map_or("is empty".to_owned(), |position| format!("is at {position}"));
     unavailable(format!("Postgres {position} and did not come to {wanted} in 5 seconds; try again"))
 }
 
-fn unavailable(text: String) -> Failure {
-    Failure::new(Code::Unavailable, text)
-}
-
-impl From<QueryError> for Failure {
-    fn from(error: QueryError) -> Self {
-        match error {
-            QueryError::Unavailable { .. } | QueryError::TooLong => unavailable(error.to_string()),
-            QueryError::Cursor(_) | QueryError::Limit(_) => {
-                Self::new(Code::InvalidParameter, error.to_string())
-            }
-            QueryError::Url(_) | QueryError::Damaged(_) => Self::internal(error),
-        }
-    }
+fn unavailable(text: String) -> HttpError {
+    HttpError::new(Code::Unavailable, text)
 }

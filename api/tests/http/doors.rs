@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use api::{Limits, Options};
+use api::Options;
 use reqwest::{Method, header};
 use serde_json::Value;
+use web::Limits;
 
 use crate::node::TestNode;
 use crate::samples::History;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ans104::{DeepHash, Ed25519Wallet, Id};
-use api::{Limits, Node, Options};
+use api::{Node, Options};
 use async_trait::async_trait;
 use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
 use log::{
@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use web::Limits;
 
 pub const TOKEN: &str = "the token of the tests";
 
@@ -138,7 +139,7 @@ impl Door {
         let address = listener.local_addr().unwrap();
         let (shutdown, down) = oneshot::channel::<()>();
         let down = async move { down.await.unwrap_or_default() };
-        let served = tokio::spawn(api::serve(listener, endpoint, down, limits));
+        let served = tokio::spawn(web::serve(listener, endpoint, down, limits));
         Self { url: format!("http://{address}"), address, shutdown, served }
     }
 

@@ -46,7 +46,7 @@ async fn health_and_description_need_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_a_token_asks_for_none() {
     let node = TestNode::start().await;
-    let open = Door::open(api::admin(node.node.clone(), None), api::Limits::default()).await;
+    let open = Door::open(api::admin(node.node.clone(), None), web::Limits::default()).await;
     let answer = node.http.get(format!("{}/status", open.url)).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
 }
@@ -55,7 +55,7 @@ async fn a_node_without_a_token_asks_for_none() {
 async fn checks_have_names_and_reasons() {
     let folder = tempfile::TempDir::new().unwrap();
     let options = api::Options { data: Some(folder.path().to_owned()), ..api::Options::default() };
-    let node = TestNode::start_with(options, api::Limits::default()).await;
+    let node = TestNode::start_with(options, web::Limits::default()).await;
     let url = format!("{}/checks", node.admin.url);
     assert_eq!(node.http.get(&url).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
     let answer = node.http.get(&url).bearer_auth(TOKEN).send().await.unwrap();

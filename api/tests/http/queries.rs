@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use api::{Limits, Node, Options};
+use api::{Node, Options};
 use log::Log;
 use projections::{PostgresOptions, Queries};
 use serde_json::{Value, json};
+use web::Limits;
 
 use crate::node::{Door, TestNode};
 

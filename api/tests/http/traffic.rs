@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use api::{Limits, Options};
+use api::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+use web::Limits;
 
 use crate::node::TestNode;
 

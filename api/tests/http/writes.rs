@@ -1,10 +1,11 @@
 //! Scheduling over HTTP: what is taken, what is refused and how, and that it can be read at once.
 
 use ans104::{Draft, Ed25519Wallet, Tag};
-use api::{Limits, Options};
+use api::Options;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use web::Limits;
 
 use crate::node::{ON_CHAIN, TestNode};
 

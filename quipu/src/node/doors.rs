@@ -4,12 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use api::{Limits, Node};
+use api::Node;
 use poem::IntoEndpoint;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{self, JoinHandle};
 use tracing::error;
+use web::Limits;
 
 use super::settings::Settings;
 use super::store::failed;
@@ -75,7 +76,7 @@ where
             // An error means that the node is gone altogether, which is a reason to stop as well.
             let _ = stop.wait_for(|stop| *stop).await;
         };
-        if let Err(error) = api::serve(listener, endpoint, stopped, limits).await {
+        if let Err(error) = web::serve(listener, endpoint, stopped, limits).await {
             error!(%error, "a listener ended; restart the node");
         }
     })

@@ -22,7 +22,7 @@ pub(super) fn start() -> Result<RenderMetrics, BuildError> {
     gateway::metrics::describe();
     projections::describe();
     scheduler::describe();
-    api::describe();
+    web::describe();
     let upkeep = handle.clone();
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(UPKEEP);

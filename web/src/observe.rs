@@ -9,7 +9,7 @@ use tracing::debug;
 use crate::metrics;
 
 /// Counts what the endpoint answers. An error has to be an answer by now.
-pub(crate) async fn calls<E: Endpoint<Output = Response>>(
+pub async fn count<E: Endpoint<Output = Response>>(
     endpoint: Arc<E>,
     request: Request,
 ) -> poem::Result<Response> {

@@ -15,34 +15,10 @@ use tokio::time;
 use tracing::{debug, warn};
 
 use crate::connection;
+use crate::limits::Limits;
 
 /// How long to wait before the next accept when there was no room for a connection, mostly for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// What clients may take up.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// How many connections there may be. Further ones wait until another ends.
-    pub connections: usize,
-    /// How long a connection may be without a request: the time for the head of one to come whole, too.
-    pub idle: Duration,
-    /// How long a connection with a request under way may be without a byte in either direction: longer than any
-    /// call takes to be answered.
-    pub quiet: Duration,
-    /// How long what was accepted may take to be answered after the shutdown.
-    pub drain: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 8192,
-            idle: Duration::from_secs(60),
-            quiet: Duration::from_secs(120),
-            drain: Duration::from_secs(20),
-        }
-    }
-}
 
 /// Serves HTTP/1.1 and clear-text HTTP/2 until `shutdown` resolves; then takes no more connections, lets what was
 /// accepted end within [`Limits::drain`], and breaks off the rest.

@@ -11,7 +11,7 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS"
 const REMEMBERED: HeaderValue = HeaderValue::from_static("86400");
 
 /// Answers preflights itself, and opens every other answer.
-pub(crate) async fn allow_all<E: Endpoint<Output = Response>>(
+pub async fn allow_all<E: Endpoint<Output = Response>>(
     endpoint: Arc<E>,
     request: Request,
 ) -> poem::Result<Response> {

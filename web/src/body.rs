@@ -13,7 +13,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use protocol::Code;
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::Failure;
+use crate::error::HttpError;
 
 /// How long a body may take to come, whatever its length.
 const GRACE: Duration = Duration::from_secs(20);
@@ -27,7 +27,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 const DRAIN_BYTES: usize = 64 << 20;
 
 /// The body of a request, not read yet. Any content type will do, and none: clients send all kinds.
-pub(crate) struct ItemBody {
+pub struct ItemBody {
     body: Body,
     /// The length that the client announced.
     length: Option<usize>,
@@ -37,7 +37,7 @@ pub(crate) struct ItemBody {
 
 impl ItemBody {
     /// Reads it. A body that comes in one piece is handed on as it came, without a copy.
-    pub(crate) async fn read(self, limit: usize) -> Result<Bytes, Failure> {
+    pub async fn read(self, limit: usize) -> Result<Bytes, HttpError> {
         let mut pieces = Box::pin(self.body.into_bytes_stream());
         if self.length.is_some_and(|length| length > limit) {
             if !self.waits {
@@ -102,17 +102,17 @@ async fn drain(mut pieces: impl Stream<Item = io::Result<Bytes>> + Unpin) {
     }
 }
 
-fn too_large(limit: usize) -> Failure {
-    Failure::new(Code::TooLarge, format!("the body is too long; at most {limit} bytes are taken"))
+fn too_large(limit: usize) -> HttpError {
+    HttpError::new(Code::TooLarge, format!("the body is too long; at most {limit} bytes are taken"))
 }
 
-fn slow() -> Failure {
-    Failure::new(Code::MalformedItem, "the body did not come in time")
+fn slow() -> HttpError {
+    HttpError::new(Code::MalformedItem, "the body did not come in time")
         .with_status(StatusCode::REQUEST_TIMEOUT)
 }
 
-fn broken(error: &io::Error) -> Failure {
-    Failure::new(Code::MalformedItem, format!("the body did not come whole: {error}"))
+fn broken(error: &io::Error) -> HttpError {
+    HttpError::new(Code::MalformedItem, format!("the body did not come whole: {error}"))
 }
 
 impl<'a> ApiExtractor<'a> for ItemBody {

@@ -12,7 +12,7 @@ use serde_json::json;
 const UNDEFINED: &str = "undefined";
 
 /// Something that a parameter can hold.
-pub(crate) trait Parameter: Sized + Send + Sync {
+pub trait Parameter: Sized + Send + Sync {
     /// How it is documented.
     fn schema() -> MetaSchema;
 
@@ -84,7 +84,7 @@ const EXCLUDED_BYTES: usize = 1024;
 
 /// Names of fields, separated by commas.
 #[derive(Debug)]
-pub(crate) struct Fields(pub(crate) Vec<String>);
+pub struct Fields(pub Vec<String>);
 
 impl Parameter for Fields {
     fn schema() -> MetaSchema {
@@ -107,15 +107,15 @@ impl Parameter for Fields {
 
 /// A parameter that has to be there.
 #[derive(Debug)]
-pub(crate) struct Needed<T>(pub(crate) T);
+pub struct Needed<T>(pub T);
 
 /// A parameter that may be left out, empty or `undefined`.
 #[derive(Debug)]
-pub(crate) struct Given<T>(pub(crate) Option<T>);
+pub struct Given<T>(pub Option<T>);
 
 /// A parameter that says something by being there, with or without a value; `false` takes it back.
 #[derive(Debug)]
-pub(crate) struct Flag(pub(crate) bool);
+pub struct Flag(pub bool);
 
 impl<T: Parameter> ParseFromParameter for Needed<T> {
     fn parse_from_parameter(text: &str) -> ParseResult<Self> {
@@ -147,6 +147,7 @@ impl ParseFromParameter for Flag {
 }
 
 /// What poem-openapi asks of a type that is only ever read from a parameter.
+#[macro_export]
 macro_rules! parameter_type {
     ($type:ty, $required:literal, $schema:expr $(, $bound:ident)?) => {
         impl$(<$bound: Parameter>)? Type for $type {
@@ -173,8 +174,6 @@ macro_rules! parameter_type {
         }
     };
 }
-
-pub(crate) use parameter_type;
 
 parameter_type!(Needed<T>, true, T::schema(), T);
 parameter_type!(Given<T>, false, T::schema(), T);

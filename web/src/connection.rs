@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use tokio::time::{self, Instant, Sleep};
 use tracing::debug;
 
-use crate::server::Limits;
+use crate::limits::Limits;
 
 /// How much hyper buffers of what comes in and goes out: less than a piece of a page, so that it takes the next one
 /// only when the last one is gone.
