@@ -13,7 +13,7 @@ use protocol::Code;
 use web::HttpError;
 
 use crate::model;
-use crate::node::Node;
+use crate::node::ApiNode;
 use crate::public::health;
 use crate::refusals::{OperatorRefusal, Unwell};
 
@@ -26,7 +26,7 @@ impl AdminApi {
     #[oai(path = "/status", method = "get", operation_id = "status")]
     async fn status(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         _operator: Operator,
     ) -> Result<Json<model::Status>, OperatorRefusal> {
         Ok(Json(node.read(|node| Ok(status(node))).await?))
@@ -36,28 +36,34 @@ impl AdminApi {
     ///
     /// An empty answer while it takes writes. Needs no token.
     #[oai(path = "/health", method = "get", operation_id = "health")]
-    async fn health(&self, node: Data<&Arc<Node>>) -> Result<(), Unwell> {
+    async fn health(&self, node: Data<&Arc<ApiNode>>) -> Result<(), Unwell> {
         health(&node)
     }
 }
 
-fn status(node: &Node) -> model::Status {
-    let identity = node.log.identity();
-    let tail = node.log.tail().last();
+fn status(node: &ApiNode) -> model::Status {
+    let identity = node.parts.log.identity();
+    let tail = node.parts.log.tail().last();
     model::Status {
         version: node.version().to_owned(),
         uptime_seconds: node.started().elapsed().as_secs_f64(),
-        address: node.scheduler.address().to_string(),
+        address: node.parts.address.to_string(),
         store: identity.store.to_string(),
         term: identity.term.0,
         tail: tail.map(|seq| seq.get()),
-        log_failure: node.log.failure().map(|reason| reason.to_string()),
+        log_failure: node.parts.log.failure().map(|reason| reason.to_string()),
         height: node
-            .scheduler
-            .height()
+            .parts
+            .heights
+            .current()
             .map(|known| model::Height { number: known.height, age_seconds: known.age.as_secs_f64() }),
-        projections: node.projections.iter().map(|position| projection(position.status(tail))).collect(),
-        uploads: node.uploads.as_ref().map(|uploads| model::Unsent {
+        projections: node
+            .parts
+            .projections
+            .iter()
+            .map(|position| projection(position.status(tail)))
+            .collect(),
+        uploads: node.parts.uploads.as_ref().map(|uploads| model::Unsent {
             backlog: uploads.backlog(),
             dead_letters: uploads.dead_letter_count(),
         }),

@@ -16,7 +16,7 @@ use poem_openapi::types::Type;
 use tokio::task::JoinHandle;
 
 use crate::error::CallError;
-use crate::node::Node;
+use crate::node::ApiNode;
 use crate::page::Page;
 
 const JSON: &str = "application/json";
@@ -35,7 +35,7 @@ impl<T> Rendered<T> {
 
     /// A page, of which the first piece is there. An error further on breaks the connection: a page that ends
     /// properly is whole.
-    pub(crate) fn page(node: Arc<Node>, page: Page, first: Vec<u8>) -> Self {
+    pub(crate) fn page(node: Arc<ApiNode>, page: Page, first: Vec<u8>) -> Self {
         if page.ended() {
             return Self::whole(first);
         }
@@ -63,7 +63,7 @@ type Made = (Box<Page>, Result<Vec<u8>, ReadError>);
 
 impl Stage {
     /// The next piece, and what comes after it.
-    async fn next(self, node: &Arc<Node>) -> Result<(Bytes, Option<Stage>), CallError> {
+    async fn next(self, node: &Arc<ApiNode>) -> Result<(Bytes, Option<Stage>), CallError> {
         let (piece, page) = match self {
             Stage::Made(piece, page) => (piece, page),
             Stage::Making(making) => received(making.await?)?,

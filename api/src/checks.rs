@@ -9,7 +9,8 @@ use projections::{ProjectionStatus, Standing};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::node::Node;
+use crate::node::ApiNode;
+use crate::write_side::WriteSide;
 
 /// How often the checks are made when nobody asks, so that it is known since when something is so.
 const EVERY: Duration = Duration::from_secs(15);
@@ -53,7 +54,7 @@ pub(crate) struct History {
 }
 
 /// Makes the checks now and then until `stop` is true.
-pub async fn watch_checks(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
+pub async fn watch_checks(node: Arc<ApiNode>, mut stop: watch::Receiver<bool>) {
     loop {
         // A check that cannot be made now is made the next time.
         let _ = node.read(|node| Ok(all(node))).await;
@@ -64,18 +65,18 @@ pub async fn watch_checks(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
 }
 
 /// All checks, made now.
-pub(crate) fn all(node: &Node) -> Vec<Finding> {
-    let tail = node.log.tail().last();
-    let mut found = vec![("log", log_check(node.log.failure().as_deref()))];
-    if let Some(data) = &node.options.data {
+pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
+    let tail = node.parts.log.tail().last();
+    let mut found = vec![("log", log_check(node.parts.log.failure().as_deref(), &node.parts.writes))];
+    if let Some(data) = &node.parts.options.data {
         found.push(("disk", disk(data)));
     }
-    found.push(("gateway", gateway(node.scheduler.height().map(|known| known.age))));
-    for position in &node.projections {
+    found.push(("gateway", gateway(node.parts.heights.current().map(|known| known.age))));
+    for position in &node.parts.projections {
         let status = position.status(tail);
         let broken = node.checks.broken_for(status.name, status.standing);
         let checked = projection(&status, broken);
-        let uploads = node.uploads.as_ref().filter(|uploads| uploads.position().name() == status.name);
+        let uploads = node.parts.uploads.as_ref().filter(|uploads| uploads.position().name() == status.name);
         let checked = match uploads {
             Some(handle) => uploads_check(checked, handle.backlog(), handle.dead_letter_count()),
             None => checked,
@@ -115,10 +116,11 @@ impl History {
 
 type Found = (Level, String);
 
-fn log_check(failure: Option<&str>) -> Found {
-    match failure {
-        None => (Level::Ok, "it takes writes".to_owned()),
-        Some(reason) => (Level::Fail, format!("it takes no more writes: {reason}")),
+fn log_check(failure: Option<&str>, writes: &WriteSide) -> Found {
+    match (failure, writes) {
+        (Some(reason), _) => (Level::Fail, format!("it takes no more writes: {reason}")),
+        (None, WriteSide::Open(_)) => (Level::Ok, "it takes writes".to_owned()),
+        (None, WriteSide::Closed(reason)) => (Level::Ok, format!("this node takes no writes: {reason}")),
     }
 }
 

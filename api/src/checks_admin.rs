@@ -8,7 +8,7 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
 use crate::admin::Operator;
 use crate::checks::{self, Finding, Level};
-use crate::node::Node;
+use crate::node::ApiNode;
 use crate::refusals::OperatorRefusal;
 
 /// The call; the node comes with each request.
@@ -20,7 +20,11 @@ impl ChecksApi {
     ///
     /// 503 when a check fails; a warning is no failure.
     #[oai(path = "/checks", method = "get", operation_id = "checks")]
-    async fn checks(&self, node: Data<&Arc<Node>>, _operator: Operator) -> Result<Checked, OperatorRefusal> {
+    async fn checks(
+        &self,
+        node: Data<&Arc<ApiNode>>,
+        _operator: Operator,
+    ) -> Result<Checked, OperatorRefusal> {
         let found = node.read(|node| Ok(checks::all(node))).await?;
         let worst = found.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
         let checks = Checks { status: worst.into(), checks: found.into_iter().map(Check::from).collect() };

@@ -12,19 +12,19 @@ use crate::admin::{AdminApi, Token};
 use crate::checks_admin::ChecksApi;
 use crate::graphql::GraphApi;
 use crate::jobs_admin::JobsApi;
-use crate::node::Node;
+use crate::node::ApiNode;
 use crate::public::PublicApi;
 use crate::query::QueryApi;
 use crate::uploads_admin::UploadsApi;
 
 /// The wire protocol of a scheduler unit: open to everybody.
-pub fn public(node: Arc<Node>) -> impl Endpoint<Output = Response> {
+pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
     door(described_public()).with(AddData::new(node)).around(web::allow_all).around(web::count)
 }
 
 /// The operator's calls. All but `/health` and the description need the token, if there is one. Unlike the public
 /// ones they are not opened to other origins: a page in the operator's browser has no business here.
-pub fn admin(node: Arc<Node>, token: Option<String>) -> impl Endpoint<Output = Response> {
+pub fn admin(node: Arc<ApiNode>, token: Option<String>) -> impl Endpoint<Output = Response> {
     let token = Token(token.map(Arc::from));
     door(described_admin()).with(AddData::new(node)).with(AddData::new(token)).around(web::count)
 }

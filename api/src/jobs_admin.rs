@@ -13,7 +13,7 @@ use web::HttpError;
 
 use crate::admin::{Operator, projection};
 use crate::model;
-use crate::node::Node;
+use crate::node::ApiNode;
 use crate::refusals::{JobRefusal, OperatorRefusal};
 
 /// The calls; the node comes with each request.
@@ -25,7 +25,7 @@ impl JobsApi {
     #[oai(path = "/projections", method = "get", operation_id = "projections")]
     async fn projections(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         _operator: Operator,
     ) -> Result<Json<Vec<Followed>>, OperatorRefusal> {
         Ok(Json(node.read(|node| Ok(followed(node))).await?))
@@ -37,10 +37,10 @@ impl JobsApi {
     #[oai(path = "/jobs", method = "get", operation_id = "jobs")]
     async fn jobs(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         _operator: Operator,
     ) -> Result<Json<Vec<Job>>, OperatorRefusal> {
-        let list = |node: &Arc<Node>| Ok(node.jobs.as_ref().map(Jobs::list).unwrap_or_default());
+        let list = |node: &Arc<ApiNode>| Ok(node.parts.jobs.as_ref().map(Jobs::list).unwrap_or_default());
         Ok(Json(node.read(list).await?.into_iter().map(Job::from).collect()))
     }
 
@@ -48,7 +48,7 @@ impl JobsApi {
     #[oai(path = "/jobs/:id", method = "get", operation_id = "job")]
     async fn job(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// The number of the job.
         id: Path<u64>,
         _operator: Operator,
@@ -63,7 +63,7 @@ impl JobsApi {
     #[oai(path = "/jobs", method = "post", operation_id = "start_job")]
     async fn start(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         asked: Json<Asked>,
         _operator: Operator,
     ) -> Result<Json<Job>, JobRefusal> {
@@ -80,7 +80,7 @@ impl JobsApi {
     #[oai(path = "/jobs/:id/cancel", method = "post", operation_id = "cancel_job")]
     async fn cancel(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// The number of the job.
         id: Path<u64>,
         _operator: Operator,
@@ -93,7 +93,7 @@ impl JobsApi {
     #[oai(path = "/jobs/:id/resume", method = "post", operation_id = "resume_job")]
     async fn resume(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// The number of the job.
         id: Path<u64>,
         _operator: Operator,
@@ -193,19 +193,19 @@ impl From<projections::ReplayJob> for Job {
     }
 }
 
-fn jobs(node: &Node) -> Result<&Jobs, HttpError> {
-    node.jobs.as_ref().ok_or_else(|| HttpError::not_found("nothing can be replayed here"))
+fn jobs(node: &ApiNode) -> Result<&Jobs, HttpError> {
+    node.parts.jobs.as_ref().ok_or_else(|| HttpError::not_found("nothing can be replayed here"))
 }
 
 fn wrong(process: &str, error: &dyn std::fmt::Display) -> HttpError {
     HttpError::new(Code::InvalidParameter, format!("the process {process:?} is no id: {error}"))
 }
 
-fn followed(node: &Node) -> Vec<Followed> {
-    let tail = node.log.tail().last();
-    let replayable = node.jobs.as_ref().map(Jobs::projections).unwrap_or_default();
-    let followed = node.projections.iter().map(|position| {
-        let job = node.jobs.as_ref().and_then(|jobs| jobs.under_way(position.name()));
+fn followed(node: &ApiNode) -> Vec<Followed> {
+    let tail = node.parts.log.tail().last();
+    let replayable = node.parts.jobs.as_ref().map(Jobs::projections).unwrap_or_default();
+    let followed = node.parts.projections.iter().map(|position| {
+        let job = node.parts.jobs.as_ref().and_then(|jobs| jobs.under_way(position.name()));
         Followed {
             projection: projection(position.status(tail)),
             can_replay: replayable.contains(&position.name()),

@@ -20,8 +20,10 @@ mod query;
 mod refusals;
 mod render;
 mod uploads_admin;
+mod write_side;
 
 pub use checks::watch_checks;
 pub use doors::{admin, admin_openapi, public, public_openapi};
-pub use node::{Node, Options, RenderMetrics};
+pub use node::{ApiNode, ApiOptions, ApiParts, RenderMetrics};
 pub use render::{Cursor, Renderer};
+pub use write_side::WriteSide;

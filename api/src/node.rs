@@ -1,4 +1,4 @@
-//! What the API serves: a node's parts, and how much of them a client may use.
+//! What the API serves: a node's parts, with or without a scheduler, and how much of them a client may use.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,41 +6,48 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use ans104::Address;
 use log::Log;
 use projections::{Index, Jobs, Position, Queries, UploadsHandle};
-use scheduler::Scheduler;
+use scheduler::{Clock, Heights};
 use tokio::sync::Semaphore;
 use tokio::task::{self, JoinHandle};
 use web::HttpError;
 
 use crate::checks::History;
 use crate::error::CallError;
+use crate::write_side::WriteSide;
 
 /// How many reads per core may be on their threads at once. More than one, because a read can wait for the disk; not
 /// many more, because all others compete with the threads that sign.
 const READERS_PER_CORE: usize = 4;
 
-/// A node as its API sees it.
-pub struct Node {
+/// What the API of a node is made of. Whatever is absent is refused with a reason; reads need the log and the index
+/// alone.
+#[derive(Clone)]
+pub struct ApiParts {
     /// The log.
     pub log: Arc<dyn Log>,
-    /// Where ids and times are.
+    /// Where ids and times are looked up.
     pub index: Index,
-    /// The write path.
-    pub scheduler: Scheduler,
+    /// Where writes go.
+    pub writes: WriteSide,
+    /// The address of the wallet that signs the assignments.
+    pub address: Address,
+    /// The newest block height.
+    pub heights: Arc<dyn Heights>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
     /// All projections that follow the log, for the status.
     pub projections: Vec<Position>,
     /// What is uploaded; none when nothing is.
     pub uploads: Option<UploadsHandle>,
-    /// Replays of them, where that can be asked for.
+    /// Replays of projections, where they can be asked for.
     pub jobs: Option<Jobs>,
     /// What answers queries; none without Postgres.
     pub queries: Option<Queries>,
     /// What an operator can set.
-    pub options: Options,
-    pub(crate) checks: History,
-    started: Instant,
-    readers: Arc<Semaphore>,
+    pub options: ApiOptions,
 }
 
 /// Renders the metrics as Prometheus text.
@@ -48,7 +55,7 @@ pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// What an operator can set about the API.
 #[derive(Clone)]
-pub struct Options {
+pub struct ApiOptions {
     /// The longest body that is taken, in bytes.
     pub max_body: usize,
     /// The longest page that is made, in bytes; it ends early and says that there is more. One message always fits.
@@ -59,15 +66,15 @@ pub struct Options {
     pub data: Option<PathBuf>,
 }
 
-impl Default for Options {
+impl Default for ApiOptions {
     fn default() -> Self {
         Self { max_body: 10 << 20, max_read_memory: 1 << 30, metrics: None, data: None }
     }
 }
 
-impl fmt::Debug for Options {
+impl fmt::Debug for ApiOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
+        f.debug_struct("ApiOptions")
             .field("max_body", &self.max_body)
             .field("max_read_memory", &self.max_read_memory)
             .field("metrics", &self.metrics.is_some())
@@ -76,39 +83,30 @@ impl fmt::Debug for Options {
     }
 }
 
-impl Node {
-    /// A node that started now, with none of what it can do without.
-    pub fn new(
-        log: Arc<dyn Log>,
-        index: Index,
-        scheduler: Scheduler,
-        projections: Vec<Position>,
-        options: Options,
-    ) -> Self {
+/// A node as its API sees it.
+pub struct ApiNode {
+    /// What it is made of.
+    pub parts: ApiParts,
+    pub(crate) checks: History,
+    started: Instant,
+    readers: Arc<Semaphore>,
+}
+
+impl ApiNode {
+    /// A node that started now.
+    pub fn new(parts: ApiParts) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let readers = Arc::new(Semaphore::new(cores * READERS_PER_CORE));
-        Self {
-            log,
-            index,
-            scheduler,
-            projections,
-            uploads: None,
-            jobs: None,
-            queries: None,
-            options,
-            checks: History::default(),
-            started: Instant::now(),
-            readers,
-        }
+        Self { parts, checks: History::default(), started: Instant::now(), readers }
     }
 
     /// Which version of the software this is.
-    pub fn version(&self) -> &'static str {
+    pub(crate) fn version(&self) -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
 
     /// When it started.
-    pub fn started(&self) -> Instant {
+    pub(crate) fn started(&self) -> Instant {
         self.started
     }
 

@@ -10,7 +10,7 @@ use log::{EventRef, Kind, Log, ReadError};
 use protocol::{AssignmentTags, Nonce, ProcessId, Timestamp};
 
 use crate::error::CallError;
-use crate::node::Node;
+use crate::node::ApiNode;
 use crate::render::{Cursor, Renderer};
 
 /// About how long a piece is, in bytes: long enough that handing it over costs little, short enough that two of them
@@ -56,7 +56,7 @@ enum Then {
 impl Page {
     /// Finds where in the process the span is.
     pub(crate) fn find(
-        node: &Node,
+        node: &ApiNode,
         process: ProcessId,
         span: Span,
         limit: u64,
@@ -73,15 +73,15 @@ impl Page {
             ),
         };
         // What would leave the process out although no start was given: it comes, alone.
-        let alone = span.from.is_none() && last.is_none() && spawned_at_zero(&*node.log, process)?;
+        let alone = span.from.is_none() && last.is_none() && spawned_at_zero(&*node.parts.log, process)?;
         let last = if alone { Some(Nonce::ZERO) } else { last };
         Ok(Self {
-            log: node.log.clone(),
+            log: node.parts.log.clone(),
             process,
             by: span.by,
             rest: first.zip(last).filter(|(first, last)| first <= last),
             left: limit,
-            room: node.options.max_read_memory,
+            room: node.parts.options.max_read_memory,
             last_time: String::new(),
             begun: false,
             ended: false,
@@ -178,9 +178,9 @@ fn last_until(nonce: Option<i64>) -> Option<Nonce> {
 }
 
 /// The first nonce that is later than this time.
-fn first_after(node: &Node, process: ProcessId, time: i64) -> Result<Option<Nonce>, CallError> {
+fn first_after(node: &ApiNode, process: ProcessId, time: i64) -> Result<Option<Nonce>, CallError> {
     match u64::try_from(time) {
-        Ok(time) => Ok(node.index.first_after(process, Timestamp::new(time))?),
+        Ok(time) => Ok(node.parts.index.first_after(process, Timestamp::new(time))?),
         Err(_) => Ok(Some(Nonce::ZERO)),
     }
 }

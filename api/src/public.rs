@@ -16,7 +16,7 @@ use web::{Fields, Flag, Given, HttpError, ItemBody, Needed};
 use crate::answer::Rendered;
 use crate::error::CallError;
 use crate::model;
-use crate::node::Node;
+use crate::node::ApiNode;
 use crate::page::{Page, Span, damaged};
 use crate::refusals::{NoSuchCall, ReadRefusal, Unwell, WriteRefusal};
 use crate::render::{Cursor, Renderer};
@@ -50,7 +50,7 @@ impl PublicApi {
     #[oai(path = "/", method = "post", tag = "Group::Write", operation_id = "schedule")]
     async fn schedule(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// The process to assign to.
         #[oai(name = "process-id")]
         process: Query<Given<Id>>,
@@ -64,9 +64,15 @@ impl PublicApi {
         /// The data item.
         item: ItemBody,
     ) -> Result<Json<model::Scheduled>, WriteRefusal> {
-        let scheduler = &node.scheduler;
+        let scheduler = match node.parts.writes.scheduler() {
+            Ok(scheduler) => scheduler,
+            Err(refusal) => {
+                item.discard();
+                return Err(refusal.into());
+            }
+        };
         let scheduled = match (process.0.0, assign.0.0) {
-            (_, None) => scheduler.schedule(item.read(node.options.max_body).await?).await?,
+            (_, None) => scheduler.schedule(item.read(node.parts.options.max_body).await?).await?,
             (Some(process), Some(transaction)) => {
                 let exclude = exclude.0.0.map_or(vec![], |fields| fields.0);
                 let process = process.into();
@@ -85,41 +91,39 @@ impl PublicApi {
 
     /// Who this scheduler is
     #[oai(path = "/", method = "get", tag = "Group::Node", operation_id = "scheduler")]
-    async fn scheduler(&self, node: Data<&Arc<Node>>) -> Json<model::Scheduler> {
-        let scheduler = &node.scheduler;
-        let timestamp = scheduler.now().to_string();
-        Json(model::Scheduler { timestamp, address: scheduler.address().to_string() })
+    async fn scheduler(&self, node: Data<&Arc<ApiNode>>) -> Json<model::Scheduler> {
+        let timestamp = node.parts.clock.now().to_string();
+        Json(model::Scheduler { timestamp, address: node.parts.address.to_string() })
     }
 
     /// Time and block height
     #[oai(path = "/timestamp", method = "get", tag = "Group::Node", operation_id = "timestamp")]
     async fn timestamp(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// A process; the answer is the same for all.
         #[oai(name = "process-id")]
         _process: Query<Given<String>>,
     ) -> Result<Json<model::Clock>, ReadRefusal> {
-        let scheduler = &node.scheduler;
-        let height = scheduler
-            .height()
-            .ok_or_else(|| HttpError::new(Code::Unavailable, "the block height is not known yet"))?;
+        let height = node.parts.heights.current();
+        let height =
+            height.ok_or_else(|| HttpError::new(Code::Unavailable, "the block height is not known yet"))?;
         let block_height = format!("{:012}", height.height);
-        Ok(Json(model::Clock { timestamp: scheduler.now().to_string(), block_height }))
+        Ok(Json(model::Clock { timestamp: node.parts.clock.now().to_string(), block_height }))
     }
 
     /// Whether the node is well
     ///
     /// An empty answer while it takes writes; reads go on also when it does not.
     #[oai(path = "/health", method = "get", tag = "Group::Node", operation_id = "health")]
-    async fn health(&self, node: Data<&Arc<Node>>) -> Result<(), Unwell> {
+    async fn health(&self, node: Data<&Arc<ApiNode>>) -> Result<(), Unwell> {
         health(&node)
     }
 
     /// Metrics for Prometheus
     #[oai(path = "/metrics", method = "get", tag = "Group::Node", operation_id = "metrics")]
-    async fn metrics(&self, node: Data<&Arc<Node>>) -> Result<PlainText<String>, NoSuchCall> {
-        match &node.options.metrics {
+    async fn metrics(&self, node: Data<&Arc<ApiNode>>) -> Result<PlainText<String>, NoSuchCall> {
+        match &node.parts.options.metrics {
             Some(render) => Ok(PlainText(render())),
             None => Err(HttpError::not_found("metrics are not enabled here").into()),
         }
@@ -129,7 +133,7 @@ impl PublicApi {
     #[oai(path = "/processes/:process", method = "get", tag = "Group::Read", operation_id = "process")]
     async fn process(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// The process.
         process: Path<Needed<Id>>,
     ) -> Result<Rendered<model::Process>, ReadRefusal> {
@@ -141,7 +145,7 @@ impl PublicApi {
     #[oai(path = "/:process/latest", method = "get", tag = "Group::Read", operation_id = "latest")]
     async fn latest(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// The process.
         process: Path<Needed<Id>>,
         /// Show the assignment's anchor as base64url where it is not text.
@@ -149,7 +153,7 @@ impl PublicApi {
         show_anchor: Query<Flag>,
     ) -> Result<Rendered<model::Entry>, ReadRefusal> {
         let (process, show_anchor) = (process.0.0.into(), show_anchor.0.0);
-        let read = move |node: &Arc<Node>| {
+        let read = move |node: &Arc<ApiNode>| {
             let last = head(node, process)?.last;
             let nonce =
                 last.ok_or_else(|| HttpError::not_found(format!("process {process} has no message yet")))?;
@@ -169,7 +173,7 @@ impl PublicApi {
     #[oai(path = "/:id", method = "get", tag = "Group::Read", operation_id = "read")]
     async fn read(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// A process, a message or an assignment.
         id: Path<Needed<Id>>,
         /// The process to look in; without it all are.
@@ -202,7 +206,7 @@ impl PublicApi {
         } else {
             Span { by: Cursor::Time, from: from.0.0, to: to.0.0 }
         };
-        let read = move |node: &Arc<Node>| match subject(node, id, process)? {
+        let read = move |node: &Arc<ApiNode>| match subject(node, id, process)? {
             Subject::Entry(place) => Ok((show_entry(node, place.process, place.nonce, show_anchor)?, None)),
             Subject::Process(process) => {
                 let mut page = Page::find(node, process, span, limit, show_anchor)?;
@@ -222,13 +226,13 @@ enum Subject {
     Entry(projections::IndexPlace),
 }
 
-fn subject(node: &Node, id: Id, process: Option<ProcessId>) -> Result<Subject, CallError> {
+fn subject(node: &ApiNode, id: Id, process: Option<ProcessId>) -> Result<Subject, CallError> {
     let Some(process) = process else {
         let itself = ProcessId::from(id);
         if is_here(node, itself)? {
             return Ok(Subject::Process(itself));
         }
-        let place = node.index.everywhere(id, 1)?.into_iter().next();
+        let place = node.parts.index.everywhere(id, 1)?.into_iter().next();
         let missing = || format!("no process, message or assignment {id} is scheduled here");
         return Ok(place.map(Subject::Entry).ok_or_else(|| HttpError::not_found(missing()))?);
     };
@@ -237,23 +241,23 @@ fn subject(node: &Node, id: Id, process: Option<ProcessId>) -> Result<Subject, C
         return Ok(Subject::Process(process));
     }
     let missing = || format!("process {process} has no message or assignment {id}");
-    let place = node.index.find(process, id)?;
+    let place = node.parts.index.find(process, id)?;
     Ok(place.map(Subject::Entry).ok_or_else(|| HttpError::not_found(missing()))?)
 }
 
 /// Where a process stands. The node's own stream is nobody's to read here.
-fn head(node: &Node, process: ProcessId) -> Result<log::Head, CallError> {
-    let head = if process == ProcessId::NODE { None } else { node.log.head(process)? };
+fn head(node: &ApiNode, process: ProcessId) -> Result<log::Head, CallError> {
+    let head = if process == ProcessId::NODE { None } else { node.parts.log.head(process)? };
     let missing = || format!("process {process} is not scheduled here");
     Ok(head.ok_or_else(|| HttpError::not_found(missing()))?)
 }
 
-fn is_here(node: &Node, process: ProcessId) -> Result<bool, CallError> {
-    Ok(process != ProcessId::NODE && node.log.head(process)?.is_some())
+fn is_here(node: &ApiNode, process: ProcessId) -> Result<bool, CallError> {
+    Ok(process != ProcessId::NODE && node.parts.log.head(process)?.is_some())
 }
 
 fn show_entry(
-    node: &Node,
+    node: &ApiNode,
     process: ProcessId,
     nonce: Option<Nonce>,
     show_anchor: bool,
@@ -265,7 +269,7 @@ fn show_entry(
     Ok(shown.ok_or_else(|| HttpError::internal(missing()))?)
 }
 
-fn show_process(node: &Node, process: ProcessId) -> Result<Vec<u8>, CallError> {
+fn show_process(node: &ApiNode, process: ProcessId) -> Result<Vec<u8>, CallError> {
     head(node, process)?;
     let mut renderer = Renderer::new(process, false);
     for nonce in [None, Some(Nonce::ZERO)] {
@@ -282,7 +286,7 @@ fn show_process(node: &Node, process: ProcessId) -> Result<Vec<u8>, CallError> {
 
 /// What is made of one event; none when it is not there.
 fn visit(
-    node: &Node,
+    node: &ApiNode,
     process: ProcessId,
     nonce: Option<Nonce>,
     mut show: impl FnMut(&EventRef<'_>, &mut Vec<u8>) -> Result<(), ans104::TagsError>,
@@ -290,7 +294,7 @@ fn visit(
     // An empty range for the event without a nonce: only the unassigned spawn is visited.
     let nonces = nonce.map_or(Nonce::MAX..=Nonce::ZERO, |nonce| nonce..=nonce);
     let mut shown = None;
-    node.log.range(process, nonce.is_none(), nonces, &mut |event| {
+    node.parts.log.range(process, nonce.is_none(), nonces, &mut |event| {
         let mut out = Vec::new();
         shown = Some(show(&event, &mut out).map(|()| out).map_err(|reason| damaged(&event, &reason)));
         std::ops::ControlFlow::Break(())
@@ -299,8 +303,9 @@ fn visit(
 }
 
 /// Whether writes are taken.
-pub(crate) fn health(node: &Node) -> Result<(), Unwell> {
-    match node.log.failure() {
+pub(crate) fn health(node: &ApiNode) -> Result<(), Unwell> {
+    node.parts.writes.scheduler()?;
+    match node.parts.log.failure() {
         None => Ok(()),
         Some(_) => {
             let text = "this node takes no more writes since one failed; its status says why";

@@ -18,7 +18,7 @@ use web::{Given, HttpError};
 use crate::admin::{Operator, projection};
 use crate::error::CallError;
 use crate::model;
-use crate::node::Node;
+use crate::node::ApiNode;
 use crate::refusals::UploadRefusal;
 
 /// How many dead letters are in a page, unless another number is asked for.
@@ -34,12 +34,12 @@ impl UploadsApi {
     #[oai(path = "/uploads", method = "get", operation_id = "uploads")]
     async fn uploads(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         _operator: Operator,
     ) -> Result<Json<Uploads>, UploadRefusal> {
         let state = node.read(|node| {
             let handle = uploads(node)?;
-            let status = handle.position().status(node.log.tail().last());
+            let status = handle.position().status(node.parts.log.tail().last());
             let (backlog, dead_letters) = (handle.backlog(), handle.dead_letter_count());
             Ok(Uploads { projection: projection(status), backlog, dead_letters })
         });
@@ -52,7 +52,7 @@ impl UploadsApi {
     #[oai(path = "/uploads/dead-letters", method = "get", operation_id = "dead_letters")]
     async fn dead_letters(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// Only what comes after this event: `next` of the page before.
         after: Query<Given<u64>>,
         /// About how many, at most 1000; 100 if it is left out. Those of one event are not parted.
@@ -72,7 +72,7 @@ impl UploadsApi {
     #[oai(path = "/uploads/dead-letters/retry", method = "post", operation_id = "retry_dead_letters")]
     async fn retry(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// Only what comes after this event: `next` of the call before.
         after: Query<Given<u64>>,
         _operator: Operator,
@@ -89,7 +89,7 @@ impl UploadsApi {
     #[oai(path = "/uploads/reupload", method = "post", operation_id = "reupload")]
     async fn reupload(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         asked: Json<Reupload>,
         _operator: Operator,
     ) -> Result<Json<Reuploaded>, UploadRefusal> {
@@ -276,9 +276,9 @@ impl From<MissingUpload> for MissingItem {
     }
 }
 
-fn uploads(node: &Node) -> Result<&UploadsHandle, HttpError> {
+fn uploads(node: &ApiNode) -> Result<&UploadsHandle, HttpError> {
     let hint = "nothing is uploaded here: this node was started without UPLOAD_NODE_URL";
-    node.uploads.as_ref().ok_or_else(|| HttpError::not_found(hint))
+    node.parts.uploads.as_ref().ok_or_else(|| HttpError::not_found(hint))
 }
 
 fn page(uploads: &UploadsHandle, after: Option<Seq>, limit: u64) -> Result<DeadLetters, CallError> {
@@ -290,7 +290,7 @@ fn page(uploads: &UploadsHandle, after: Option<Seq>, limit: u64) -> Result<DeadL
 }
 
 /// Where to begin, if there is anything, and the newest nonce.
-fn search(node: &Node, asked: &Reupload) -> Result<(Option<Search>, Option<Nonce>), CallError> {
+fn search(node: &ApiNode, asked: &Reupload) -> Result<(Option<Search>, Option<Nonce>), CallError> {
     let wrong = |text: String| HttpError::new(Code::InvalidParameter, text);
     let id = &asked.process;
     let process = id.parse::<ProcessId>();
@@ -298,14 +298,14 @@ fn search(node: &Node, asked: &Reupload) -> Result<(Option<Search>, Option<Nonce
     if asked.from.is_some() && asked.since_ms.is_some() {
         return Err(wrong("expected one of from and since_ms, found both".to_owned()).into());
     }
-    let head = node.log.head(process)?;
+    let head = node.parts.log.head(process)?;
     let head = head.ok_or_else(|| HttpError::not_found(format!("the process {process} is not here")))?;
     let newest = head.last.map(|link| link.nonce);
     let search = |from| Search { process, from, send: false };
     let search = match asked.since_ms {
         None => Some(search(asked.from.map(Nonce::new))),
         Some(0) => Some(search(None)),
-        Some(since) => match node.index.first_after(process, Timestamp::new(since - 1))? {
+        Some(since) => match node.parts.index.first_after(process, Timestamp::new(since - 1))? {
             Some(at) if at > Nonce::ZERO => Some(search(Some(at))),
             _ if spawned_since(node, process, since)? => Some(search(None)),
             at => at.map(|at| search(Some(at))),
@@ -315,10 +315,10 @@ fn search(node: &Node, asked: &Reupload) -> Result<(Option<Search>, Option<Nonce
 }
 
 /// Whether the process was spawned without a nonce, which times do not lead to, and not before this time.
-fn spawned_since(node: &Node, process: ProcessId, since: u64) -> Result<bool, CallError> {
+fn spawned_since(node: &ApiNode, process: ProcessId, since: u64) -> Result<bool, CallError> {
     let mut found = false;
     // Of no nonces, so that only the spawn is left.
-    node.log.range(process, true, Nonce::MAX..=Nonce::ZERO, &mut |event| {
+    node.parts.log.range(process, true, Nonce::MAX..=Nonce::ZERO, &mut |event| {
         found = event.nonce.is_none() && event.timestamp().is_none_or(|time| time.get() >= since);
         ControlFlow::Break(())
     })?;

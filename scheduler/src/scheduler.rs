@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ans104::{Address, Signer};
 use bytes::Bytes;
-use gateway::{Gateway, KnownHeight};
+use gateway::Gateway;
 use log::Log;
 use projections::{Index, Position};
 use protocol::{ProcessId, Timestamp};
@@ -112,16 +112,6 @@ impl Scheduler {
     /// The address of the scheduler's wallet.
     pub fn address(&self) -> Address {
         self.inner.shared.sequencer.signer.address()
-    }
-
-    /// The time that an assignment would get now.
-    pub fn now(&self) -> Timestamp {
-        self.inner.shared.sequencer.clock.now()
-    }
-
-    /// The newest block height, if any was ever known.
-    pub fn height(&self) -> Option<KnownHeight> {
-        self.inner.shared.sequencer.heights.current()
     }
 
     /// Takes no more requests, and returns when all that were taken are answered.

@@ -59,6 +59,14 @@ impl ItemBody {
             gathered.add(piece);
         }
     }
+
+    /// For a request that is refused whatever it says. What the client sends is still taken for a while, so that it gets
+    /// to see the answer.
+    pub fn discard(self) {
+        if !self.waits {
+            tokio::spawn(drain(Box::pin(self.body.into_bytes_stream())));
+        }
+    }
 }
 
 /// The pieces of a body, joined only when there is more than one.

@@ -17,7 +17,7 @@ use tokio::task;
 use web::{Given, HttpError, Needed};
 
 use crate::answer::Rendered;
-use crate::node::Node;
+use crate::node::ApiNode;
 use crate::query::{Group, queries};
 use crate::refusals::GraphRefusal;
 use question::{GraphAnswer, QuestionBody};
@@ -49,11 +49,11 @@ impl GraphApi {
     #[oai(path = "/graphql", method = "post", operation_id = "graphql")]
     async fn post(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// The question.
         question: QuestionBody,
     ) -> Result<Rendered<GraphAnswer>, GraphRefusal> {
-        let request = question.read(node.options.max_body).await?;
+        let request = question.read(node.parts.options.max_body).await?;
         self.answer(&node, request).await
     }
 
@@ -61,7 +61,7 @@ impl GraphApi {
     #[oai(path = "/graphql", method = "get", operation_id = "graphqlGet")]
     async fn get(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// The query.
         query: Query<Needed<String>>,
         /// The values of its variables, as JSON.
@@ -78,7 +78,7 @@ impl GraphApi {
 impl GraphApi {
     async fn answer(
         &self,
-        node: &Arc<Node>,
+        node: &Arc<ApiNode>,
         mut request: Request,
     ) -> Result<Rendered<GraphAnswer>, GraphRefusal> {
         let queries = queries(node)?.clone();

@@ -17,7 +17,7 @@ use projections::{LIMIT_USUAL, ListOrder, ListPage, MessageFilter, ProcessFilter
 use web::{Given, HttpError, Needed};
 
 use crate::error::CallError;
-use crate::node::Node;
+use crate::node::ApiNode;
 use crate::refusals::{QueryRefusal, ReadRefusal};
 use params::{InOrder, OfKind, WithTags};
 pub(crate) use wait::queries;
@@ -42,7 +42,7 @@ impl QueryApi {
     #[oai(path = "/processes", method = "get", operation_id = "queryProcesses")]
     async fn processes(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// The address that spawned them.
         owner: Query<Given<String>>,
         /// A tag as `Name:Value`, divided at the first colon. It can be given several times: all have to be there.
@@ -77,7 +77,7 @@ impl QueryApi {
     #[oai(path = "/messages", method = "get", operation_id = "queryMessages")]
     async fn messages(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// The process.
         process: Query<Given<Id>>,
         /// The address that signed them.
@@ -134,7 +134,7 @@ impl QueryApi {
     #[oai(path = "/items/:id", method = "get", operation_id = "queryItem")]
     async fn item(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// A message, a process or an assignment.
         id: Path<Needed<Id>>,
         /// Wait, at most 5 seconds, until Postgres has the event of this sequence number.
@@ -150,7 +150,7 @@ impl QueryApi {
             return Err(HttpError::not_found(text).into());
         }
         let uploaded =
-            |sequence| node.uploads.as_ref().map(|uploads| uploads.is_uploaded(Seq::new(sequence)));
+            |sequence| node.parts.uploads.as_ref().map(|uploads| uploads.is_uploaded(Seq::new(sequence)));
         Ok(Json(model::Places::new(places, uploaded, position)))
     }
 
@@ -160,7 +160,7 @@ impl QueryApi {
     #[oai(path = "/totals", method = "get", operation_id = "queryTotals")]
     async fn totals(
         &self,
-        node: Data<&Arc<Node>>,
+        node: Data<&Arc<ApiNode>>,
         /// The process; without it all are counted.
         process: Query<Given<Id>>,
         /// Wait, at most 5 seconds, until Postgres has the event of this sequence number.

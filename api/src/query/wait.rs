@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use web::HttpError;
 
 use crate::error::CallError;
-use crate::node::Node;
+use crate::node::ApiNode;
 
 /// The projection that the queries are answered from.
 const POSTGRES: &str = "postgres";
@@ -19,21 +19,22 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What answers queries here.
-pub(crate) fn queries(node: &Node) -> Result<&Queries, HttpError> {
-    node.queries
+pub(crate) fn queries(node: &ApiNode) -> Result<&Queries, HttpError> {
+    node.parts
+        .queries
         .as_ref()
         .ok_or_else(|| HttpError::new(Code::Unavailable, "queries need Postgres: set DATABASE_URL"))
 }
 
 /// The same, and the position of Postgres, as soon as it has what the client wants to see. What is found afterwards
 /// goes at least up to there.
-pub(super) async fn ready(node: &Node, wanted: Option<Seq>) -> Result<(&Queries, Option<Seq>), CallError> {
+pub(super) async fn ready(node: &ApiNode, wanted: Option<Seq>) -> Result<(&Queries, Option<Seq>), CallError> {
     let queries = queries(node)?;
     let mut position = queries.position().await?;
     let Some(wanted) = wanted else { return Ok((queries, position)) };
     let deadline = Instant::now() + PATIENCE;
     if position < Some(wanted) {
-        let follower = node.projections.iter().find(|projection| projection.name() == POSTGRES);
+        let follower = node.parts.projections.iter().find(|projection| projection.name() == POSTGRES);
         if let Some(mut follower) = follower.cloned() {
             let applied = timeout_at(deadline, follower.applied(wanted)).await;
             applied

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::Options;
+use api::ApiOptions;
 use reqwest::{Method, header};
 use serde_json::Value;
 use web::Limits;
@@ -85,7 +85,7 @@ async fn the_description_and_its_page_are_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_shown_where_they_are_kept() {
     let metrics = Some(Arc::new(|| "quipu_up 1\n".to_owned()) as api::RenderMetrics);
-    let node = TestNode::start_with(Options { metrics, ..Options::default() }, Limits::default()).await;
+    let node = TestNode::start_with(ApiOptions { metrics, ..ApiOptions::default() }, Limits::default()).await;
     let answer = ask(&node, Method::GET, "/metrics").await;
     assert!(answer.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/plain"));
     assert_eq!(answer.text().await.unwrap(), "quipu_up 1\n");

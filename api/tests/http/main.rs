@@ -5,6 +5,7 @@ mod node;
 mod plain;
 mod samples;
 
+mod closed;
 mod description;
 mod doors;
 mod graphql;

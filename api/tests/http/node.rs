@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ans104::{DeepHash, Ed25519Wallet, Id};
-use api::{Node, Options};
+use api::{ApiNode, ApiOptions, ApiParts, WriteSide};
 use async_trait::async_trait;
 use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
 use log::{
@@ -27,7 +27,7 @@ use web::Limits;
 pub const TOKEN: &str = "the token of the tests";
 
 pub struct TestNode {
-    pub node: Arc<Node>,
+    pub node: Arc<ApiNode>,
     pub log: Arc<Watched>,
     pub indexed: Position,
     pub http: reqwest::Client,
@@ -59,10 +59,10 @@ pub struct Door {
 
 impl TestNode {
     pub async fn start() -> Self {
-        Self::start_with(Options::default(), Limits::default()).await
+        Self::start_with(ApiOptions::default(), Limits::default()).await
     }
 
-    pub async fn start_with(options: Options, limits: Limits) -> Self {
+    pub async fn start_with(options: ApiOptions, limits: Limits) -> Self {
         let folder = TempDir::new().unwrap();
         let local = LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap();
         let log = Arc::new(Watched {
@@ -89,25 +89,30 @@ impl TestNode {
             signer: Arc::new(Ed25519Wallet::from_seed([5; 32])),
         };
         let scheduler = Scheduler::start(parts, &SchedulerOptions::default()).unwrap();
-        let mut node = Node::new(log.clone(), index, scheduler, vec![indexed.clone()], options);
-        node.jobs = Some(jobs);
-        let node = Arc::new(node);
+        let node = Arc::new(ApiNode::new(ApiParts {
+            log: log.clone(),
+            index,
+            address: scheduler.address(),
+            writes: WriteSide::Open(scheduler),
+            heights: Arc::new(World),
+            clock: Arc::new(SystemClock),
+            projections: vec![indexed.clone()],
+            uploads: None,
+            jobs: Some(jobs),
+            queries: None,
+            options,
+        }));
         let public = Door::open(api::public(node.clone()), limits).await;
         let admin = Door::open(api::admin(node.clone(), Some(TOKEN.into())), limits).await;
         let http = reqwest::Client::new();
         Self { node, log, indexed, http, public, admin, _following: following, _folder: folder }
     }
 
-    /// Another public door to the same node, with other options.
-    pub async fn open_with(&self, options: Options) -> Door {
-        let node = Node::new(
-            self.node.log.clone(),
-            self.node.index.clone(),
-            self.node.scheduler.clone(),
-            vec![],
-            options,
-        );
-        Door::open(api::public(Arc::new(node)), Limits::default()).await
+    /// Another public door to the same parts, but for those that are changed.
+    pub async fn open_with(&self, change: impl FnOnce(&mut ApiParts)) -> Door {
+        let mut parts = self.node.parts.clone();
+        change(&mut parts);
+        Door::open(api::public(Arc::new(ApiNode::new(parts))), Limits::default()).await
     }
 
     /// Puts events straight into the log, past the scheduler.

@@ -54,7 +54,7 @@ async fn a_node_without_a_token_asks_for_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn checks_have_names_and_reasons() {
     let folder = tempfile::TempDir::new().unwrap();
-    let options = api::Options { data: Some(folder.path().to_owned()), ..api::Options::default() };
+    let options = api::ApiOptions { data: Some(folder.path().to_owned()), ..api::ApiOptions::default() };
     let node = TestNode::start_with(options, web::Limits::default()).await;
     let url = format!("{}/checks", node.admin.url);
     assert_eq!(node.http.get(&url).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);

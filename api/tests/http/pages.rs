@@ -2,7 +2,6 @@
 
 use std::sync::OnceLock;
 
-use api::Options;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use protocol::ProcessId;
@@ -27,7 +26,7 @@ fn world() -> &'static World {
         let runtime = Runtime::new().unwrap();
         let (node, cramped, processes) = runtime.block_on(async {
             let node = TestNode::start().await;
-            let cramped = node.open_with(Options { max_read_memory: 20_000, ..Options::default() }).await;
+            let cramped = node.open_with(|parts| parts.options.max_read_memory = 20_000).await;
             let mut processes = vec![];
             for (mut history, nonces) in histories() {
                 for (nonce, time) in nonces.iter().filter(|(nonce, time)| (*nonce, *time) != (0, 1_000)) {
@@ -200,8 +199,7 @@ fn the_process_comes_first_whatever_the_end() {
 fn a_page_of_too_many_bytes_ends_early_with_one_at_least() {
     let world = world();
     let process = world.processes[0].0;
-    let tiny =
-        world.runtime.block_on(world.node.open_with(Options { max_read_memory: 1, ..Options::default() }));
+    let tiny = world.runtime.block_on(world.node.open_with(|parts| parts.options.max_read_memory = 1));
     let page = world.runtime.block_on(async {
         let answer = world.node.http.get(format!("{}/{process}?limit=50", tiny.url)).send().await.unwrap();
         answer.json::<Value>().await.unwrap()

@@ -1,12 +1,8 @@
 //! Queries as far as they go without a database: where they are, what they take, what they say when there is none.
 
-use std::sync::Arc;
-
-use api::{Node, Options};
 use log::Log;
 use projections::{PostgresOptions, Queries};
 use serde_json::{Value, json};
-use web::Limits;
 
 use crate::node::{Door, TestNode};
 
@@ -22,15 +18,7 @@ pub async fn door(node: &TestNode, url: &str) -> Door {
         rewind_events_max: 0,
     };
     let queries = Queries::new(&options, node.log.identity().store).unwrap();
-    let mut node = Node::new(
-        node.node.log.clone(),
-        node.node.index.clone(),
-        node.node.scheduler.clone(),
-        vec![],
-        Options::default(),
-    );
-    node.queries = Some(queries);
-    Door::open(api::public(Arc::new(node)), Limits::default()).await
+    node.open_with(|parts| parts.queries = Some(queries)).await
 }
 
 fn calls() -> [String; 4] {

@@ -137,7 +137,8 @@ async fn the_nodes_own_stream_is_not_public() {
         link: None,
         imported: false,
     };
-    let seq = node.node.log.enqueue(node.node.log.identity().term, vec![fact]).unwrap().await.unwrap();
+    let seq =
+        node.node.parts.log.enqueue(node.node.parts.log.identity().term, vec![fact]).unwrap().await.unwrap();
     node.indexed.clone().applied(seq).await.unwrap();
     let own = protocol::ProcessId::NODE;
     for path in [

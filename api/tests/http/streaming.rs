@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use api::Options;
+use api::ApiOptions;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -81,7 +81,7 @@ async fn a_client_that_goes_away_stops_the_reading() {
 async fn a_client_that_takes_nothing_is_not_waited_for() {
     let quiet = Duration::from_millis(500);
     let limits = Limits { quiet, ..Limits::default() };
-    let node = TestNode::start_with(Options::default(), limits).await;
+    let node = TestNode::start_with(ApiOptions::default(), limits).await;
     let process = long_process(&node).await;
     let mut client = asked(node.public.address, process).await;
     settled(&node).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::Options;
+use api::ApiOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -15,7 +15,7 @@ const IDLE: Duration = Duration::from_millis(800);
 
 async fn node() -> TestNode {
     let limits = Limits { idle: IDLE, quiet: 4 * IDLE, ..Limits::default() };
-    TestNode::start_with(Options::default(), limits).await
+    TestNode::start_with(ApiOptions::default(), limits).await
 }
 
 /// How long the node keeps a connection on which `begin` is sent and then `trickle`, byte by byte.
@@ -87,7 +87,7 @@ async fn many_that_take_their_time_stop_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_bound_wait_for_others_to_end() {
     let limits = Limits { connections: 2, idle: IDLE, ..Limits::default() };
-    let node = TestNode::start_with(Options::default(), limits).await;
+    let node = TestNode::start_with(ApiOptions::default(), limits).await;
     let holders = [
         TcpStream::connect(node.public.address).await.unwrap(),
         TcpStream::connect(node.public.address).await.unwrap(),

@@ -1,7 +1,7 @@
 //! Scheduling over HTTP: what is taken, what is refused and how, and that it can be read at once.
 
 use ans104::{Draft, Ed25519Wallet, Tag};
-use api::Options;
+use api::ApiOptions;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -99,7 +99,8 @@ async fn something_on_chain_is_assigned_with_its_exclusions() {
 async fn a_body_is_taken_up_to_the_limit_and_refused_beyond() {
     let limit = 100_000;
     let node =
-        TestNode::start_with(Options { max_body: limit, ..Options::default() }, Limits::default()).await;
+        TestNode::start_with(ApiOptions { max_body: limit, ..ApiOptions::default() }, Limits::default())
+            .await;
     let (_, target) = spawned(&node).await;
     let empty = signed("Message", Some(&target), b"").len();
     let fits = signed("Message", Some(&target), &vec![b'x'; limit - empty]);
@@ -139,7 +140,8 @@ async fn a_length_beyond_the_limit_is_refused_before_the_body() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_of_unknown_length_is_cut_at_the_limit() {
     let node =
-        TestNode::start_with(Options { max_body: 1_000, ..Options::default() }, Limits::default()).await;
+        TestNode::start_with(ApiOptions { max_body: 1_000, ..ApiOptions::default() }, Limits::default())
+            .await;
     let mut request = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..3 {
         request.extend_from_slice(format!("190\r\n{}\r\n", "x".repeat(400)).as_bytes());

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use api::Node;
+use api::ApiNode;
 use poem::IntoEndpoint;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -42,7 +42,7 @@ impl Doors {
     /// Serves both until `stop` is true.
     pub(super) fn serve(
         self,
-        node: Arc<Node>,
+        node: Arc<ApiNode>,
         token: Option<String>,
         stop: &watch::Receiver<bool>,
     ) -> Vec<JoinHandle<()>> {

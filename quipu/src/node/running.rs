@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use api::{Node, Options as ApiOptions, RenderMetrics};
+use api::{ApiNode, ApiOptions, ApiParts, RenderMetrics, WriteSide};
 use gateway::{Gateway, HeightFeed, HeightOptions, Http, HttpGateway, HttpOptions};
 use log::Log;
 use projections::{Follower, Jobs, Position, PostgresWriter, Projection, Queries, UploadsHandle};
-use scheduler::{Scheduler, SchedulerOptions, SchedulerParts, SystemClock};
+use scheduler::{Clock, Heights, Scheduler, SchedulerOptions, SchedulerParts, SystemClock};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task;
@@ -56,7 +56,8 @@ impl Running {
         let Store { log, index, follower } = store;
         let http = Http::new(HttpOptions::default()).map_err(failed)?;
         let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(http, settings.endpoints.clone()));
-        let heights = heights(&settings, gateway.clone(), log.as_ref()).await?;
+        let heights: Arc<dyn Heights> = Arc::new(heights(&settings, gateway.clone(), log.as_ref()).await?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
         let (stop_following, following) = watch::channel(false);
         let indexed = follower.position();
@@ -80,16 +81,24 @@ impl Running {
             index: index.clone(),
             indexed,
             gateway,
-            heights: Arc::new(heights),
-            clock: Arc::new(SystemClock),
+            heights: heights.clone(),
+            clock: clock.clone(),
             signer: settings.wallet.clone(),
         };
         let scheduler = Scheduler::start(parts, &scheduler_options(&settings)).map_err(failed)?;
-        let options = api_options(&settings, metrics);
-        let mut node = Node::new(log.clone(), index, scheduler.clone(), positions, options);
-        (node.uploads, node.jobs) = (uploads, Some(jobs.clone()));
-        node.queries = queries(&settings, log.as_ref())?;
-        let node = Arc::new(node);
+        let node = Arc::new(ApiNode::new(ApiParts {
+            log: log.clone(),
+            index,
+            writes: WriteSide::Open(scheduler.clone()),
+            address: scheduler.address(),
+            heights,
+            clock,
+            projections: positions,
+            uploads,
+            jobs: Some(jobs.clone()),
+            queries: queries(&settings, log.as_ref())?,
+            options: api_options(&settings, metrics),
+        }));
         let (public, admin) = doors.addresses().map_err(failed)?;
         let (stop_serving, stopping) = watch::channel(false);
         tokio::spawn(api::watch_checks(node.clone(), stopping.clone()));

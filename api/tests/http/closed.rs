@@ -1,0 +1,90 @@
+//! A node without a scheduler, as one that only follows: it answers every read and refuses every write with a reason.
+
+use std::sync::Arc;
+
+use api::{ApiNode, WriteSide};
+use serde_json::{Value, json};
+use web::Limits;
+
+use crate::node::{Door, TOKEN, TestNode};
+use crate::samples::History;
+
+const REASON: &str = "this node follows another one; schedule at https://leader.example";
+
+struct Closed {
+    node: TestNode,
+    door: Door,
+    process: String,
+    message: String,
+}
+
+/// A node with a process of two messages, and a listener of it that has no scheduler behind it.
+async fn closed() -> Closed {
+    let node = TestNode::start().await;
+    let mut history = History::spawn(1, Some(1_000));
+    let message = history.message(1, 1_001, b"one", false).to_string();
+    history.message(2, 1_002, b"two", false);
+    let process = history.process.to_string();
+    node.append(history.appends).await;
+    let door = node.open_with(|parts| parts.writes = WriteSide::Closed(REASON.into())).await;
+    Closed { node, door, process, message }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_a_scheduler_answers_every_read() {
+    let Closed { node, door, process, message } = closed().await;
+    for path in [
+        "/".to_owned(),
+        "/timestamp".to_owned(),
+        format!("/processes/{process}"),
+        format!("/{process}"),
+        format!("/{process}?from-nonce=0&limit=1"),
+        format!("/{process}/latest"),
+        format!("/{message}"),
+        format!("/{message}?process-id={process}"),
+    ] {
+        let answer = node.http.get(format!("{}{path}", door.url)).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+        let mut told: Value = answer.json().await.unwrap();
+        let mut expected = node.get(&path).await.1;
+        // The time of day goes on between the two.
+        if told["timestamp"].is_string() {
+            assert!(told["timestamp"].as_str() <= expected["timestamp"].as_str(), "{path}: {told}");
+            (told["timestamp"], expected["timestamp"]) = (Value::Null, Value::Null);
+        }
+        assert_eq!(told, expected, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_a_scheduler_refuses_writes_with_its_reason() {
+    let Closed { node, door, process, message } = closed().await;
+    let refusal = json!({ "error": REASON, "code": "unavailable" });
+    for path in ["/".to_owned(), format!("/?process-id={process}&assign={message}")] {
+        let request = node.http.post(format!("{}{path}", door.url)).body(vec![7; 5_000_000]);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 503, "{path}");
+        assert_eq!(answer.json::<Value>().await.unwrap(), refusal, "{path}");
+    }
+    let health = node.http.get(format!("{}/health", door.url)).send().await.unwrap();
+    assert_eq!((health.status().as_u16(), health.json::<Value>().await.unwrap()), (503, refusal));
+    let page = node.get(&format!("/{process}")).await.1;
+    assert_eq!(page["edges"].as_array().unwrap().len(), 3, "nothing was scheduled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_a_node_without_a_scheduler() {
+    let Closed { node, .. } = closed().await;
+    let mut parts = node.node.parts.clone();
+    parts.writes = WriteSide::Closed(REASON.into());
+    let admin = api::admin(Arc::new(ApiNode::new(parts)), Some(TOKEN.into()));
+    let admin = Door::open(admin, Limits::default()).await;
+    for path in ["/status", "/checks", "/projections", "/jobs"] {
+        let answer = node.http.get(format!("{}{path}", admin.url)).bearer_auth(TOKEN).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+        let told: Value = answer.json().await.unwrap();
+        if path == "/checks" {
+            assert!(told["checks"][0]["reason"].as_str().unwrap().contains(REASON), "{told}");
+        }
+    }
+}
