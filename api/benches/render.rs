@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use ans104::{Item, SignatureType};
-use api::{Cursor, Renderer};
+use api::{PageBy, Renderer};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use log::{BodyRef, EventRef, Seq};
 use protocol::{Nonce, ProcessId};
@@ -38,7 +38,7 @@ fn edges(criterion: &mut Criterion, name: &str, senders: u64, data: impl Fn(u64)
                 imported: false,
                 body: BodyRef::Scheduled { item, assignment, deep_hash: None },
             };
-            renderer.edge(out, &event, Cursor::Time).unwrap();
+            renderer.edge(out, &event, PageBy::Time).unwrap();
         }
     };
     let mut out = Vec::new();

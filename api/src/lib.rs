@@ -5,25 +5,20 @@
 //! `openapi/`.
 
 mod admin;
-mod answer;
 mod checks;
-mod checks_admin;
-mod doors;
 mod error;
 mod graphql;
-mod jobs_admin;
-mod model;
+mod health;
+mod listeners;
 mod node;
-mod page;
 mod public;
 mod query;
 mod refusals;
 mod render;
-mod uploads_admin;
 mod write_side;
 
 pub use checks::watch_checks;
-pub use doors::{admin, admin_openapi, public, public_openapi};
+pub use listeners::{admin, admin_openapi, public, public_openapi};
 pub use node::{ApiNode, ApiOptions, ApiParts, RenderMetrics};
-pub use render::{Cursor, Renderer};
+pub use render::{PageBy, Renderer};
 pub use write_side::WriteSide;

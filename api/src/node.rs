@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{self, JoinHandle};
 use web::HttpError;
 
-use crate::checks::History;
+use crate::checks::CheckHistory;
 use crate::error::CallError;
 use crate::write_side::WriteSide;
 
@@ -87,7 +87,7 @@ impl fmt::Debug for ApiOptions {
 pub struct ApiNode {
     /// What it is made of.
     pub parts: ApiParts,
-    pub(crate) checks: History,
+    pub(crate) checks: CheckHistory,
     started: Instant,
     readers: Arc<Semaphore>,
 }
@@ -97,7 +97,7 @@ impl ApiNode {
     pub fn new(parts: ApiParts) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let readers = Arc::new(Semaphore::new(cores * READERS_PER_CORE));
-        Self { parts, checks: History::default(), started: Instant::now(), readers }
+        Self { parts, checks: CheckHistory::default(), started: Instant::now(), readers }
     }
 
     /// Which version of the software this is.

@@ -3,9 +3,9 @@
 use poem_openapi::ApiResponse;
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+use web::ErrorForm;
 
 use crate::error::CallError;
-use crate::model;
 
 const WRONG: &str = "The call or its item is wrong: `malformed_item`, `invalid_signature`, `missing_tag`, \
                      `invalid_tag`, `unknown_process`, `invalid_parameter`, `not_confirmed`.";
@@ -43,7 +43,7 @@ macro_rules! refusal {
             }
 
             fn register(registry: &mut Registry) {
-                <Json<model::Error> as Payload>::register(registry);
+                <Json<ErrorForm> as Payload>::register(registry);
             }
         }
     };
@@ -94,7 +94,7 @@ refusal! {
 fn documented(status: u16, description: &'static str) -> MetaResponse {
     let content = vec![MetaMediaType {
         content_type: "application/json",
-        schema: <Json<model::Error> as Payload>::schema_ref(),
+        schema: <Json<ErrorForm> as Payload>::schema_ref(),
     }];
     MetaResponse { description, status: Some(status), status_range: None, content, headers: vec![] }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gateway::Gateway;
 use log::Log;
 use projections::{Index, Position};
-use protocol::{ProcessId, Timestamp};
+use protocol::ProcessId;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;

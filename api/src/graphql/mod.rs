@@ -16,11 +16,11 @@ use tokio::sync::Semaphore;
 use tokio::task;
 use web::{Given, HttpError, Needed};
 
-use crate::answer::Rendered;
 use crate::node::ApiNode;
 use crate::query::{Group, queries};
 use crate::refusals::GraphRefusal;
-use question::{GraphAnswer, QuestionBody};
+use crate::render::Rendered;
+use question::{GraphAnswerForm, QuestionBody};
 use schema::{Graph, graph};
 
 /// The calls; the node that answers them comes with each request.
@@ -52,7 +52,7 @@ impl GraphApi {
         node: Data<&Arc<ApiNode>>,
         /// The question.
         question: QuestionBody,
-    ) -> Result<Rendered<GraphAnswer>, GraphRefusal> {
+    ) -> Result<Rendered<GraphAnswerForm>, GraphRefusal> {
         let request = question.read(node.parts.options.max_body).await?;
         self.answer(&node, request).await
     }
@@ -69,7 +69,7 @@ impl GraphApi {
         /// Which of several operations of the query.
         #[oai(name = "operationName")]
         operation_name: Query<Given<String>>,
-    ) -> Result<Rendered<GraphAnswer>, GraphRefusal> {
+    ) -> Result<Rendered<GraphAnswerForm>, GraphRefusal> {
         let request = question::of_link(query.0.0, variables.0.0.as_deref(), operation_name.0.0)?;
         self.answer(&node, request).await
     }
@@ -80,7 +80,7 @@ impl GraphApi {
         &self,
         node: &Arc<ApiNode>,
         mut request: Request,
-    ) -> Result<Rendered<GraphAnswer>, GraphRefusal> {
+    ) -> Result<Rendered<GraphAnswerForm>, GraphRefusal> {
         let queries = queries(node)?.clone();
         let turn = self.turns.clone().acquire_owned().await.map_err(HttpError::internal)?;
         let (graph, runtime) = (self.graph.clone(), Handle::current());

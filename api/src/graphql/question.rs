@@ -18,7 +18,8 @@ const EXPECTED: &str = "expected a query as JSON {query, variables, operationNam
 
 /// A question in GraphQL.
 #[derive(Debug, Object)]
-pub(super) struct GraphQuestion {
+#[oai(rename = "GraphQuestion")]
+pub(super) struct GraphQuestionForm {
     /// The query.
     query: String,
     /// The values of its variables.
@@ -30,16 +31,18 @@ pub(super) struct GraphQuestion {
 
 /// The answer to a question in GraphQL.
 #[derive(Debug, Object)]
-pub(super) struct GraphAnswer {
+#[oai(rename = "GraphAnswer")]
+pub(super) struct GraphAnswerForm {
     /// What was asked for; null where that failed.
     data: Option<Any<Value>>,
     /// What failed; not there when nothing did.
-    errors: Option<Vec<GraphError>>,
+    errors: Option<Vec<GraphErrorForm>>,
 }
 
 /// What failed of a question.
 #[derive(Debug, Object)]
-pub(super) struct GraphError {
+#[oai(rename = "GraphError")]
+pub(super) struct GraphErrorForm {
     /// What was wrong, and what was expected.
     message: String,
     /// Where in the query.
@@ -96,12 +99,12 @@ impl<'a> ApiExtractor<'a> for QuestionBody {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        <Json<GraphQuestion> as Payload>::register(registry);
+        <Json<GraphQuestionForm> as Payload>::register(registry);
     }
 
     fn request_meta() -> Option<MetaRequest> {
         let content =
-            vec![MetaMediaType { content_type: "application/json", schema: GraphQuestion::schema_ref() }];
+            vec![MetaMediaType { content_type: "application/json", schema: GraphQuestionForm::schema_ref() }];
         Some(MetaRequest { description: None, content, required: true })
     }
 

@@ -60,12 +60,12 @@ impl QueryApi {
         /// Wait, at most 5 seconds, until Postgres has the event of this sequence number.
         #[oai(name = "min-position")]
         min_position: Query<Given<u64>>,
-    ) -> Result<Json<model::Entries>, QueryRefusal> {
+    ) -> Result<Json<model::QueryEntriesForm>, QueryRefusal> {
         let filter = ProcessFilter { owner: owner.0.0, tags: tag.0.0, from: from.0.0, to: to.0.0 };
         let page = page(limit.0.0, order.0.0, cursor.0.0.as_deref())?;
         let (queries, position) = ready(&node, min_position.0.0.map(Seq::new)).await?;
         let list = queries.processes(&filter, &page).await?;
-        Ok(Json(model::Entries::new(list, position)))
+        Ok(Json(model::QueryEntriesForm::new(list, position)))
     }
 
     /// Messages by process, signer, recipient, tags, time and nonce
@@ -109,7 +109,7 @@ impl QueryApi {
         /// Wait, at most 5 seconds, until Postgres has the event of this sequence number.
         #[oai(name = "min-position")]
         min_position: Query<Given<u64>>,
-    ) -> Result<Json<model::Entries>, QueryRefusal> {
+    ) -> Result<Json<model::QueryEntriesForm>, QueryRefusal> {
         let filter = MessageFilter {
             process: process.0.0.map(|process| process.to_string()),
             owner: owner.0.0,
@@ -125,7 +125,7 @@ impl QueryApi {
         let page = page(limit.0.0, order.0.0, cursor.0.0.as_deref())?;
         let (queries, position) = ready(&node, min_position.0.0.map(Seq::new)).await?;
         let list = queries.messages(&filter, &page).await?;
-        Ok(Json(model::Entries::new(list, position)))
+        Ok(Json(model::QueryEntriesForm::new(list, position)))
     }
 
     /// Where an item is
@@ -140,7 +140,7 @@ impl QueryApi {
         /// Wait, at most 5 seconds, until Postgres has the event of this sequence number.
         #[oai(name = "min-position")]
         min_position: Query<Given<u64>>,
-    ) -> Result<Json<model::Places>, ReadRefusal> {
+    ) -> Result<Json<model::QueryPlacesForm>, ReadRefusal> {
         let id = id.0.0.to_string();
         let (queries, position) = ready(&node, min_position.0.0.map(Seq::new)).await?;
         let places = queries.item(&id).await?;
@@ -151,7 +151,7 @@ impl QueryApi {
         }
         let uploaded =
             |sequence| node.parts.uploads.as_ref().map(|uploads| uploads.is_uploaded(Seq::new(sequence)));
-        Ok(Json(model::Places::new(places, uploaded, position)))
+        Ok(Json(model::QueryPlacesForm::new(places, uploaded, position)))
     }
 
     /// How many there are
@@ -166,11 +166,11 @@ impl QueryApi {
         /// Wait, at most 5 seconds, until Postgres has the event of this sequence number.
         #[oai(name = "min-position")]
         min_position: Query<Given<u64>>,
-    ) -> Result<Json<model::Totals>, QueryRefusal> {
+    ) -> Result<Json<model::QueryTotalsForm>, QueryRefusal> {
         let process = process.0.0.map(|process| process.to_string());
         let (queries, position) = ready(&node, min_position.0.0.map(Seq::new)).await?;
         let totals = queries.totals(process.as_deref()).await?;
-        Ok(Json(model::Totals::new(&totals, position)))
+        Ok(Json(model::QueryTotalsForm::new(&totals, position)))
     }
 }
 

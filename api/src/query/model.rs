@@ -7,7 +7,7 @@ use projections::{EntryTag, ItemPlace, QueryList};
 /// A message, or the spawn of a process.
 #[derive(Debug, Object)]
 #[oai(rename = "QueryEntry")]
-pub(super) struct Entry {
+pub(super) struct QueryEntryForm {
     /// Its place in the log of this scheduler.
     sequence: u64,
     /// The process.
@@ -25,7 +25,7 @@ pub(super) struct Entry {
     /// Of the data, in bytes.
     size: Option<u64>,
     /// The tags, in the order in which they were signed; what is not UTF-8 is U+FFFD.
-    tags: Option<Vec<Tag>>,
+    tags: Option<Vec<QueryTagForm>>,
     /// The id of the assignment.
     assignment: Option<String>,
     /// The timestamp of the assignment in milliseconds.
@@ -41,7 +41,7 @@ pub(super) struct Entry {
 /// A tag of an item.
 #[derive(Debug, Object)]
 #[oai(rename = "QueryTag")]
-pub(super) struct Tag {
+pub(super) struct QueryTagForm {
     /// The name.
     name: String,
     /// The value.
@@ -51,9 +51,9 @@ pub(super) struct Tag {
 /// A part of a list.
 #[derive(Debug, Object)]
 #[oai(rename = "QueryEntries")]
-pub(super) struct Entries {
+pub(super) struct QueryEntriesForm {
     /// The entries.
-    items: Vec<Entry>,
+    items: Vec<QueryEntryForm>,
     /// What to give as `cursor` to read on; null at the end.
     next: Option<String>,
     /// The last event that Postgres had for certain; null while it has none.
@@ -63,7 +63,7 @@ pub(super) struct Entries {
 /// One place where an id is scheduled.
 #[derive(Debug, Object)]
 #[oai(rename = "QueryPlace")]
-pub(super) struct Place {
+pub(super) struct QueryPlaceForm {
     /// Its place in the log of this scheduler.
     sequence: u64,
     /// The process.
@@ -85,9 +85,9 @@ pub(super) struct Place {
 /// All places where an id is scheduled.
 #[derive(Debug, Object)]
 #[oai(rename = "QueryPlaces")]
-pub(super) struct Places {
+pub(super) struct QueryPlacesForm {
     /// The places, in the order of the log.
-    items: Vec<Place>,
+    items: Vec<QueryPlaceForm>,
     /// The last event that Postgres had for certain.
     position: Option<u64>,
 }
@@ -95,7 +95,7 @@ pub(super) struct Places {
 /// Counts of a process or of all.
 #[derive(Debug, Object)]
 #[oai(rename = "QueryTotals")]
-pub(super) struct Totals {
+pub(super) struct QueryTotalsForm {
     /// Processes; 1 or 0 for one process.
     processes: u64,
     /// Messages that were scheduled.
@@ -117,16 +117,16 @@ pub(super) struct Totals {
     position: Option<u64>,
 }
 
-impl Entries {
+impl QueryEntriesForm {
     pub(super) fn new(list: QueryList<projections::QueryEntry>, position: Option<Seq>) -> Self {
-        let items = list.items.into_iter().map(Entry::from).collect();
+        let items = list.items.into_iter().map(QueryEntryForm::from).collect();
         Self { items, next: list.next, position: position.map(Seq::get) }
     }
 }
 
-impl From<projections::QueryEntry> for Entry {
+impl From<projections::QueryEntry> for QueryEntryForm {
     fn from(entry: projections::QueryEntry) -> Self {
-        let tag = |EntryTag { name, value }| Tag { name, value };
+        let tag = |EntryTag { name, value }| QueryTagForm { name, value };
         Self {
             sequence: entry.sequence,
             process: entry.process,
@@ -146,13 +146,13 @@ impl From<projections::QueryEntry> for Entry {
     }
 }
 
-impl Places {
+impl QueryPlacesForm {
     pub(super) fn new(
         places: Vec<ItemPlace>,
         uploaded: impl Fn(u64) -> Option<bool>,
         position: Option<Seq>,
     ) -> Self {
-        let place = |place: ItemPlace| Place {
+        let place = |place: ItemPlace| QueryPlaceForm {
             uploaded: uploaded(place.sequence),
             sequence: place.sequence,
             process: place.process,
@@ -166,7 +166,7 @@ impl Places {
     }
 }
 
-impl Totals {
+impl QueryTotalsForm {
     pub(super) fn new(totals: &projections::StoreTotals, position: Option<Seq>) -> Self {
         Self {
             processes: totals.processes,

@@ -1,6 +1,7 @@
 //! Events as the JSON that clients read, written by hand: a page is mostly base64 that need not pass through
 //! anything slower than a copy.
 
+mod answer;
 mod json;
 mod owners;
 
@@ -10,11 +11,12 @@ use ans104::{Id, Item, Tag, TagsError, base64url};
 use log::{BodyRef, EventRef};
 use protocol::{AssignmentTags, ProcessId, Timestamp};
 
+pub(crate) use answer::Rendered;
 use owners::Owners;
 
 /// What a page counts by, and so what its cursors are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cursor {
+pub enum PageBy {
     /// The nonce.
     Nonce,
     /// The timestamp in milliseconds.
@@ -43,14 +45,14 @@ impl Renderer {
         &mut self,
         out: &mut Vec<u8>,
         event: &EventRef<'a>,
-        cursor: Cursor,
+        by: PageBy,
     ) -> Result<Option<&'a str>, TagsError> {
         out.extend_from_slice(b"{\"node\":");
         let says = self.write_node(out, event)?;
         out.extend_from_slice(b",\"cursor\":");
-        match cursor {
-            Cursor::Time => json::string(out, says.timestamp_text().unwrap_or_default()),
-            Cursor::Nonce => {
+        match by {
+            PageBy::Time => json::string(out, says.timestamp_text().unwrap_or_default()),
+            PageBy::Nonce => {
                 out.push(b'"');
                 number(out, event.nonce.map_or(0, |nonce| nonce.get()));
                 out.push(b'"');

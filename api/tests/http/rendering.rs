@@ -1,7 +1,7 @@
 //! The fast renderer says what plain JSON would.
 
 use ans104::{Draft, Id, Item, SignatureType, Tag};
-use api::{Cursor, Renderer};
+use api::{PageBy, Renderer};
 use log::{BodyRef, EventRef, Seq};
 use proptest::collection::vec;
 use proptest::option;
@@ -116,9 +116,9 @@ proptest! {
             let event = EventRef { seq: Seq::ZERO, process, nonce, imported: false, body };
             let time = event.assignment().and_then(|assignment| assignment.tag("Timestamp"));
             let (by, cursor) = if by_time {
-                (Cursor::Time, time.unwrap_or_default().to_owned())
+                (PageBy::Time, time.unwrap_or_default().to_owned())
             } else {
-                (Cursor::Nonce, case.nonce.unwrap_or(0).to_string())
+                (PageBy::Nonce, case.nonce.unwrap_or(0).to_string())
             };
             let expected = json!({ "node": plain::node(&event, show_anchor), "cursor": cursor });
             let edge = parsed(|out| assert_eq!(renderer.edge(out, &event, by).unwrap(), time));

@@ -1,4 +1,4 @@
-//! The two doors of a node as endpoints: the calls, their description, the page to read and try them.
+//! The two listeners of a node as endpoints: the calls, their description, the page to read and try them.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -8,25 +8,22 @@ use poem::{Endpoint, EndpointExt, Response, Route};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use web::HttpError;
 
-use crate::admin::{AdminApi, Token};
-use crate::checks_admin::ChecksApi;
+use crate::admin::{ChecksApi, JobsApi, StatusApi, Token, UploadsApi};
 use crate::graphql::GraphApi;
-use crate::jobs_admin::JobsApi;
 use crate::node::ApiNode;
 use crate::public::PublicApi;
 use crate::query::QueryApi;
-use crate::uploads_admin::UploadsApi;
 
 /// The wire protocol of a scheduler unit: open to everybody.
 pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
-    door(described_public()).with(AddData::new(node)).around(web::allow_all).around(web::count)
+    listener(described_public()).with(AddData::new(node)).around(web::allow_all).around(web::count)
 }
 
 /// The operator's calls. All but `/health` and the description need the token, if there is one. Unlike the public
 /// ones they are not opened to other origins: a page in the operator's browser has no business here.
 pub fn admin(node: Arc<ApiNode>, token: Option<String>) -> impl Endpoint<Output = Response> {
     let token = Token(token.map(Arc::from));
-    door(described_admin()).with(AddData::new(node)).with(AddData::new(token)).around(web::count)
+    listener(described_admin()).with(AddData::new(node)).with(AddData::new(token)).around(web::count)
 }
 
 /// The OpenAPI description of the public calls.
@@ -49,9 +46,9 @@ fn described_public() -> OpenApiService<(PublicApi, QueryApi, GraphApi), ()> {
     )
 }
 
-fn described_admin() -> OpenApiService<(AdminApi, JobsApi, UploadsApi, ChecksApi), ()> {
+fn described_admin() -> OpenApiService<(StatusApi, JobsApi, UploadsApi, ChecksApi), ()> {
     described(
-        (AdminApi, JobsApi, UploadsApi, ChecksApi),
+        (StatusApi, JobsApi, UploadsApi, ChecksApi),
         "Quipu, for operators",
         "What shows or changes the state of a node.",
     )
@@ -64,7 +61,7 @@ fn described<T: OpenApi>(api: T, title: &str, description: &str) -> OpenApiServi
 }
 
 /// From the outside in: errors as JSON, panics as errors, compressed, routed.
-fn door<T: OpenApi + 'static>(service: OpenApiService<T, ()>) -> impl Endpoint<Output = Response> {
+fn listener<T: OpenApi + 'static>(service: OpenApiService<T, ()>) -> impl Endpoint<Output = Response> {
     Route::new()
         .at("/openapi.json", service.spec_endpoint())
         .nest("/docs", service.swagger_ui())

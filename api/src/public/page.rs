@@ -11,7 +11,7 @@ use protocol::{AssignmentTags, Nonce, ProcessId, Timestamp};
 
 use crate::error::CallError;
 use crate::node::ApiNode;
-use crate::render::{Cursor, Renderer};
+use crate::render::{PageBy, Renderer};
 
 /// About how long a piece is, in bytes: long enough that handing it over costs little, short enough that two of them
 /// per client are nothing.
@@ -22,17 +22,17 @@ const USUAL_EDGE: usize = 6 << 10;
 /// Which part of a schedule was asked for: the start exclusive, the end inclusive. Without a start the process itself
 /// comes first, whatever the end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Span {
-    pub(crate) by: Cursor,
-    pub(crate) from: Option<i64>,
-    pub(crate) to: Option<i64>,
+pub(super) struct Span {
+    pub(super) by: PageBy,
+    pub(super) from: Option<i64>,
+    pub(super) to: Option<i64>,
 }
 
 /// A page while it is made.
-pub(crate) struct Page {
+pub(super) struct SchedulePage {
     log: Arc<dyn Log>,
     process: ProcessId,
-    by: Cursor,
+    by: PageBy,
     /// What is left of the span; none when nothing is.
     rest: Option<(Nonce, Nonce)>,
     /// How many edges may still come.
@@ -53,9 +53,9 @@ enum Then {
     NextPage,
 }
 
-impl Page {
+impl SchedulePage {
     /// Finds where in the process the span is.
-    pub(crate) fn find(
+    pub(super) fn find(
         node: &ApiNode,
         process: ProcessId,
         span: Span,
@@ -63,8 +63,8 @@ impl Page {
         show_anchor: bool,
     ) -> Result<Self, CallError> {
         let (first, last) = match span.by {
-            Cursor::Nonce => (after(span.from), last_until(span.to)),
-            Cursor::Time => (
+            PageBy::Nonce => (after(span.from), last_until(span.to)),
+            PageBy::Time => (
                 span.from.map_or(Ok(Some(Nonce::ZERO)), |from| first_after(node, process, from))?,
                 match span.to {
                     Some(to) => first_after(node, process, to)?.map_or(Some(Nonce::MAX), Nonce::prev),
@@ -90,12 +90,12 @@ impl Page {
     }
 
     /// Whether the last piece was made.
-    pub(crate) fn ended(&self) -> bool {
+    pub(super) fn ended(&self) -> bool {
         self.ended
     }
 
     /// The next piece of the page's JSON.
-    pub(crate) fn piece(&mut self) -> Result<Vec<u8>, ReadError> {
+    pub(super) fn piece(&mut self) -> Result<Vec<u8>, ReadError> {
         let usual = usize::try_from(self.left).map_or(PIECE, |left| left.saturating_mul(USUAL_EDGE));
         let mut out = Vec::with_capacity(usual.min(PIECE) + USUAL_EDGE);
         if !self.begun {
@@ -162,7 +162,7 @@ impl Page {
     /// time of the last one, as can be in imported histories: a page goes on until the time changes, lest that event
     /// be lost.
     fn may_end_before(&self, event: &EventRef<'_>) -> bool {
-        self.begun && (self.by == Cursor::Nonce || self.last_time != time_of(event))
+        self.begun && (self.by == PageBy::Nonce || self.last_time != time_of(event))
     }
 }
 
@@ -201,7 +201,7 @@ fn time_of<'a>(event: &EventRef<'a>) -> &'a str {
 }
 
 /// An event that has the right checksum and still cannot be shown.
-pub(crate) fn damaged(event: &EventRef<'_>, reason: &ans104::TagsError) -> ReadError {
+pub(super) fn damaged(event: &EventRef<'_>, reason: &ans104::TagsError) -> ReadError {
     let nonce = event.nonce.map_or("the spawn".into(), |nonce| format!("nonce {nonce}"));
     ReadError::Corrupt {
         place: format!("process {}, {nonce}", event.process),

@@ -6,8 +6,8 @@ use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
-use crate::admin::Operator;
-use crate::checks::{self, Finding, Level};
+use super::Operator;
+use crate::checks::{self, CheckLevel, Finding};
 use crate::node::ApiNode;
 use crate::refusals::OperatorRefusal;
 
@@ -26,9 +26,14 @@ impl ChecksApi {
         _operator: Operator,
     ) -> Result<Checked, OperatorRefusal> {
         let found = node.read(|node| Ok(checks::all(node))).await?;
-        let worst = found.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
-        let checks = Checks { status: worst.into(), checks: found.into_iter().map(Check::from).collect() };
-        Ok(if worst == Level::Fail { Checked::Unwell(Json(checks)) } else { Checked::Well(Json(checks)) })
+        let worst = found.iter().map(|finding| finding.level).max().unwrap_or(CheckLevel::Ok);
+        let checks =
+            ChecksForm { status: worst.into(), checks: found.into_iter().map(CheckForm::from).collect() };
+        Ok(if worst == CheckLevel::Fail {
+            Checked::Unwell(Json(checks))
+        } else {
+            Checked::Well(Json(checks))
+        })
     }
 }
 
@@ -36,28 +41,30 @@ impl ChecksApi {
 enum Checked {
     /// No check fails.
     #[oai(status = 200)]
-    Well(Json<Checks>),
+    Well(Json<ChecksForm>),
     /// A check fails.
     #[oai(status = 503)]
-    Unwell(Json<Checks>),
+    Unwell(Json<ChecksForm>),
 }
 
 /// All checks.
 #[derive(Debug, Object)]
-struct Checks {
+#[oai(rename = "Checks")]
+struct ChecksForm {
     /// The worst of them.
-    status: CheckStatus,
+    status: CheckStatusForm,
     /// Each of them.
-    checks: Vec<Check>,
+    checks: Vec<CheckForm>,
 }
 
 /// One check.
 #[derive(Debug, Object)]
-struct Check {
+#[oai(rename = "Check")]
+struct CheckForm {
     /// What is checked: `log`, `disk`, `gateway`, or the name of a projection.
     name: String,
     /// What came out.
-    status: CheckStatus,
+    status: CheckStatusForm,
     /// Why, for a person.
     reason: String,
     /// For how long it has had this status, in seconds.
@@ -66,8 +73,8 @@ struct Check {
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, Enum)]
-#[oai(rename_all = "snake_case")]
-enum CheckStatus {
+#[oai(rename = "CheckStatus", rename_all = "snake_case")]
+enum CheckStatusForm {
     /// As it should be.
     Ok,
     /// It goes on, but somebody should look.
@@ -76,17 +83,17 @@ enum CheckStatus {
     Fail,
 }
 
-impl From<Level> for CheckStatus {
-    fn from(level: Level) -> Self {
+impl From<CheckLevel> for CheckStatusForm {
+    fn from(level: CheckLevel) -> Self {
         match level {
-            Level::Ok => Self::Ok,
-            Level::Warn => Self::Warn,
-            Level::Fail => Self::Fail,
+            CheckLevel::Ok => Self::Ok,
+            CheckLevel::Warn => Self::Warn,
+            CheckLevel::Fail => Self::Fail,
         }
     }
 }
 
-impl From<Finding> for Check {
+impl From<Finding> for CheckForm {
     fn from(finding: Finding) -> Self {
         Self {
             name: finding.name.to_owned(),

@@ -1,5 +1,10 @@
 //! The operator's calls, on a listener of their own.
 
+mod checks;
+mod jobs;
+mod model;
+mod uploads;
+
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -12,23 +17,25 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, OpenApi}
 use protocol::Code;
 use web::HttpError;
 
-use crate::model;
+use crate::health::health;
 use crate::node::ApiNode;
-use crate::public::health;
 use crate::refusals::{OperatorRefusal, Unwell};
+pub(crate) use checks::ChecksApi;
+pub(crate) use jobs::JobsApi;
+pub(crate) use uploads::UploadsApi;
 
 /// The calls; the node and the token come with each request.
-pub(crate) struct AdminApi;
+pub(crate) struct StatusApi;
 
 #[OpenApi]
-impl AdminApi {
+impl StatusApi {
     /// How the node does
     #[oai(path = "/status", method = "get", operation_id = "status")]
     async fn status(
         &self,
         node: Data<&Arc<ApiNode>>,
         _operator: Operator,
-    ) -> Result<Json<model::Status>, OperatorRefusal> {
+    ) -> Result<Json<model::StatusForm>, OperatorRefusal> {
         Ok(Json(node.read(|node| Ok(status(node))).await?))
     }
 
@@ -41,10 +48,10 @@ impl AdminApi {
     }
 }
 
-fn status(node: &ApiNode) -> model::Status {
+fn status(node: &ApiNode) -> model::StatusForm {
     let identity = node.parts.log.identity();
     let tail = node.parts.log.tail().last();
-    model::Status {
+    model::StatusForm {
         version: node.version().to_owned(),
         uptime_seconds: node.started().elapsed().as_secs_f64(),
         address: node.parts.address.to_string(),
@@ -56,14 +63,14 @@ fn status(node: &ApiNode) -> model::Status {
             .parts
             .heights
             .current()
-            .map(|known| model::Height { number: known.height, age_seconds: known.age.as_secs_f64() }),
+            .map(|known| model::HeightForm { number: known.height, age_seconds: known.age.as_secs_f64() }),
         projections: node
             .parts
             .projections
             .iter()
             .map(|position| projection(position.status(tail)))
             .collect(),
-        uploads: node.parts.uploads.as_ref().map(|uploads| model::Unsent {
+        uploads: node.parts.uploads.as_ref().map(|uploads| model::UnsentForm {
             backlog: uploads.backlog(),
             dead_letters: uploads.dead_letter_count(),
         }),
@@ -71,8 +78,8 @@ fn status(node: &ApiNode) -> model::Status {
 }
 
 /// How a projection does.
-pub(crate) fn projection(status: projections::ProjectionStatus) -> model::Projection {
-    model::Projection {
+fn projection(status: projections::ProjectionStatus) -> model::ProjectionForm {
+    model::ProjectionForm {
         name: status.name.to_owned(),
         position: status.position.map(|seq| seq.get()),
         lag_events: status.lag_events,
@@ -87,7 +94,7 @@ pub(crate) fn projection(status: projections::ProjectionStatus) -> model::Projec
 pub(crate) struct Token(pub(crate) Option<Arc<str>>);
 
 /// Somebody who has the token.
-pub(crate) struct Operator;
+struct Operator;
 
 const SCHEME: &str = "token";
 

@@ -7,12 +7,11 @@ use poem::web::Data;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
-use projections::{JobState as State, Jobs, ReplayScope};
+use projections::{JobState, Jobs, ReplayJob, ReplayScope};
 use protocol::Code;
 use web::HttpError;
 
-use crate::admin::{Operator, projection};
-use crate::model;
+use super::{Operator, model, projection};
 use crate::node::ApiNode;
 use crate::refusals::{JobRefusal, OperatorRefusal};
 
@@ -27,7 +26,7 @@ impl JobsApi {
         &self,
         node: Data<&Arc<ApiNode>>,
         _operator: Operator,
-    ) -> Result<Json<Vec<Followed>>, OperatorRefusal> {
+    ) -> Result<Json<Vec<FollowedForm>>, OperatorRefusal> {
         Ok(Json(node.read(|node| Ok(followed(node))).await?))
     }
 
@@ -39,9 +38,9 @@ impl JobsApi {
         &self,
         node: Data<&Arc<ApiNode>>,
         _operator: Operator,
-    ) -> Result<Json<Vec<Job>>, OperatorRefusal> {
+    ) -> Result<Json<Vec<JobForm>>, OperatorRefusal> {
         let list = |node: &Arc<ApiNode>| Ok(node.parts.jobs.as_ref().map(Jobs::list).unwrap_or_default());
-        Ok(Json(node.read(list).await?.into_iter().map(Job::from).collect()))
+        Ok(Json(node.read(list).await?.into_iter().map(JobForm::from).collect()))
     }
 
     /// One replay
@@ -52,7 +51,7 @@ impl JobsApi {
         /// The number of the job.
         id: Path<u64>,
         _operator: Operator,
-    ) -> Result<Json<Job>, JobRefusal> {
+    ) -> Result<Json<JobForm>, JobRefusal> {
         let job = node.read(move |node| Ok(jobs(node)?.get(id.0)?)).await?;
         Ok(Json(job.into()))
     }
@@ -64,10 +63,10 @@ impl JobsApi {
     async fn start(
         &self,
         node: Data<&Arc<ApiNode>>,
-        asked: Json<Asked>,
+        asked: Json<ReplayForm>,
         _operator: Operator,
-    ) -> Result<Json<Job>, JobRefusal> {
-        let Asked { projection, from, process } = asked.0;
+    ) -> Result<Json<JobForm>, JobRefusal> {
+        let ReplayForm { projection, from, process } = asked.0;
         let process = process.map(|process| process.parse().map_err(|error| wrong(&process, &error)));
         let scope = ReplayScope { from: from.map(Seq::new), process: process.transpose()? };
         let job = node.read(move |node| Ok(jobs(node)?.start(&projection, scope)?)).await?;
@@ -84,7 +83,7 @@ impl JobsApi {
         /// The number of the job.
         id: Path<u64>,
         _operator: Operator,
-    ) -> Result<Json<Job>, JobRefusal> {
+    ) -> Result<Json<JobForm>, JobRefusal> {
         let job = node.read(move |node| Ok(jobs(node)?.cancel(id.0)?)).await?;
         Ok(Json(job.into()))
     }
@@ -97,7 +96,7 @@ impl JobsApi {
         /// The number of the job.
         id: Path<u64>,
         _operator: Operator,
-    ) -> Result<Json<Job>, JobRefusal> {
+    ) -> Result<Json<JobForm>, JobRefusal> {
         let job = node.read(move |node| Ok(jobs(node)?.resume(id.0)?)).await?;
         Ok(Json(job.into()))
     }
@@ -105,7 +104,8 @@ impl JobsApi {
 
 /// What to replay.
 #[derive(Debug, Object)]
-struct Asked {
+#[oai(rename = "Asked")]
+struct ReplayForm {
     /// The name of the projection.
     projection: String,
     /// The sequence number of the first event; the beginning if it is left out.
@@ -116,10 +116,11 @@ struct Asked {
 
 /// A projection, and what can be done about it.
 #[derive(Debug, Object)]
-struct Followed {
+#[oai(rename = "Followed")]
+struct FollowedForm {
     /// How it does.
     #[oai(flatten)]
-    projection: model::Projection,
+    projection: model::ProjectionForm,
     /// Whether it can be replayed.
     can_replay: bool,
     /// The number of the job that replays it; null if none does.
@@ -128,7 +129,8 @@ struct Followed {
 
 /// A replay.
 #[derive(Debug, Object)]
-struct Job {
+#[oai(rename = "Job")]
+struct JobForm {
     /// Its number.
     id: u64,
     /// What is replayed.
@@ -138,7 +140,7 @@ struct Job {
     /// The process that was asked for; null for all.
     process: Option<String>,
     /// Whether it runs, or how it ended.
-    state: JobState,
+    state: JobStateForm,
     /// Why it failed.
     reason: Option<String>,
     /// What is being done, in a word or two.
@@ -155,8 +157,8 @@ struct Job {
 
 /// Whether a replay runs, or how it ended.
 #[derive(Clone, Copy, Debug, Enum)]
-#[oai(rename_all = "snake_case")]
-enum JobState {
+#[oai(rename = "JobState", rename_all = "snake_case")]
+enum JobStateForm {
     /// It runs.
     Running,
     /// All is done.
@@ -169,19 +171,19 @@ enum JobState {
     Interrupted,
 }
 
-impl From<projections::ReplayJob> for Job {
-    fn from(job: projections::ReplayJob) -> Self {
+impl From<ReplayJob> for JobForm {
+    fn from(job: ReplayJob) -> Self {
         Self {
             id: job.id,
             projection: job.projection,
             from: job.scope.from.map(Seq::get),
             process: job.scope.process.map(|process| process.to_string()),
             state: match job.state {
-                State::Running => JobState::Running,
-                State::Done => JobState::Done,
-                State::Cancelled => JobState::Cancelled,
-                State::Failed => JobState::Failed,
-                State::Interrupted => JobState::Interrupted,
+                JobState::Running => JobStateForm::Running,
+                JobState::Done => JobStateForm::Done,
+                JobState::Cancelled => JobStateForm::Cancelled,
+                JobState::Failed => JobStateForm::Failed,
+                JobState::Interrupted => JobStateForm::Interrupted,
             },
             reason: job.reason,
             phase: job.phase,
@@ -201,12 +203,12 @@ fn wrong(process: &str, error: &dyn std::fmt::Display) -> HttpError {
     HttpError::new(Code::InvalidParameter, format!("the process {process:?} is no id: {error}"))
 }
 
-fn followed(node: &ApiNode) -> Vec<Followed> {
+fn followed(node: &ApiNode) -> Vec<FollowedForm> {
     let tail = node.parts.log.tail().last();
     let replayable = node.parts.jobs.as_ref().map(Jobs::projections).unwrap_or_default();
     let followed = node.parts.projections.iter().map(|position| {
         let job = node.parts.jobs.as_ref().and_then(|jobs| jobs.under_way(position.name()));
-        Followed {
+        FollowedForm {
             projection: projection(position.status(tail)),
             can_replay: replayable.contains(&position.name()),
             job: job.map(|job| job.id),

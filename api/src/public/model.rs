@@ -1,45 +1,24 @@
-//! The forms of answers, for the description. Those that are rendered by hand (see [`crate::render`]) are never
-//! built from here; the tests parse what was rendered back into these.
+//! The forms of the public answers, for the description. Those that are rendered by hand (see [`crate::render`]) are
+//! never built from here.
 
 use poem_openapi::types::Example;
 use poem_openapi::{Object, Union};
 
-const ID: &str = "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI";
 const MESSAGE: &str = "qOFoTUVkm4_f5pzBG3PoihGZbnbohjdUKhF3d6Lknxc";
 const ADDRESS: &str = "WBoyG3Apqrysk957KEjaNDopjg29waZKG85HHVAhprQ";
 const MILLISECONDS: u64 = 1_760_000_000_000;
 
-/// Something was refused or went wrong.
-#[derive(Debug, Object)]
-#[oai(example)]
-pub(crate) struct Error {
-    /// What was wrong, and what was expected: for a person.
-    error: String,
-    /// What kind of failure it is: for a program.
-    #[oai(validator(pattern = "^[a-z_]+$"))]
-    code: String,
-}
-
-impl Example for Error {
-    fn example() -> Self {
-        Self {
-            error: format!("process {ID} has no message or assignment {MESSAGE}"),
-            code: "not_found".into(),
-        }
-    }
-}
-
 /// What was scheduled, and when.
 #[derive(Debug, Object)]
-#[oai(example)]
-pub(crate) struct Scheduled {
+#[oai(example, rename = "Scheduled")]
+pub(super) struct ScheduledForm {
     /// The id of the item; of the assignment when something on chain was assigned.
-    pub(crate) id: String,
+    pub(super) id: String,
     /// The timestamp of the assignment in milliseconds.
-    pub(crate) timestamp: u64,
+    pub(super) timestamp: u64,
 }
 
-impl Example for Scheduled {
+impl Example for ScheduledForm {
     fn example() -> Self {
         Self { id: MESSAGE.into(), timestamp: MILLISECONDS }
     }
@@ -47,15 +26,15 @@ impl Example for Scheduled {
 
 /// Who this scheduler is, and its time.
 #[derive(Debug, Object)]
-#[oai(example)]
-pub(crate) struct Scheduler {
+#[oai(example, rename = "Scheduler")]
+pub(super) struct SchedulerForm {
     /// Now, in milliseconds, as text.
-    pub(crate) timestamp: String,
+    pub(super) timestamp: String,
     /// The address of the wallet that signs the assignments.
-    pub(crate) address: String,
+    pub(super) address: String,
 }
 
-impl Example for Scheduler {
+impl Example for SchedulerForm {
     fn example() -> Self {
         Self { timestamp: MILLISECONDS.to_string(), address: ADDRESS.into() }
     }
@@ -63,15 +42,15 @@ impl Example for Scheduler {
 
 /// Time and block height as the next assignment would have them.
 #[derive(Debug, Object)]
-#[oai(example)]
-pub(crate) struct Clock {
+#[oai(example, rename = "Clock")]
+pub(super) struct ClockForm {
     /// Now, in milliseconds, as text.
-    pub(crate) timestamp: String,
+    pub(super) timestamp: String,
     /// The height of Arweave, in 12 digits.
-    pub(crate) block_height: String,
+    pub(super) block_height: String,
 }
 
-impl Example for Clock {
+impl Example for ClockForm {
     fn example() -> Self {
         Self { timestamp: MILLISECONDS.to_string(), block_height: "000001650000".into() }
     }
@@ -79,7 +58,8 @@ impl Example for Clock {
 
 /// Who signed.
 #[derive(Debug, Object)]
-pub(crate) struct Owner {
+#[oai(rename = "Owner")]
+pub(super) struct OwnerForm {
     /// SHA-256 of the public key.
     address: String,
     /// The public key.
@@ -88,7 +68,8 @@ pub(crate) struct Owner {
 
 /// A tag of an item.
 #[derive(Debug, Object)]
-pub(crate) struct Tag {
+#[oai(rename = "Tag")]
+pub(super) struct TagForm {
     /// The name.
     name: String,
     /// The value.
@@ -97,15 +78,16 @@ pub(crate) struct Tag {
 
 /// A message or process, as it was sent.
 #[derive(Debug, Object)]
-pub(crate) struct Message {
+#[oai(rename = "Message")]
+pub(super) struct MessageForm {
     /// The id.
     id: String,
     /// Who signed it.
-    owner: Owner,
+    owner: OwnerForm,
     /// The data as text; bytes that are not UTF-8 are U+FFFD.
     data: String,
     /// The tags, in the order in which they were signed.
-    tags: Vec<Tag>,
+    tags: Vec<TagForm>,
     /// The signature.
     signature: String,
     /// The anchor; null where there is none, or where it is not UTF-8.
@@ -116,14 +98,15 @@ pub(crate) struct Message {
 
 /// What the scheduler signed about a message: its place in the process.
 #[derive(Debug, Object)]
-pub(crate) struct Assignment {
+#[oai(rename = "Assignment")]
+pub(super) struct AssignmentForm {
     /// The id.
     id: String,
     /// The scheduler.
-    owner: Owner,
+    owner: OwnerForm,
     /// `Process`, `Epoch`, `Nonce`, `Hash-Chain`, `Block-Height`, `Timestamp`, `Data-Protocol`, `Type`, `Variant`,
     /// `Message` (not for the process itself) and an `Exclude` for each field that an assigned message leaves out.
-    tags: Vec<Tag>,
+    tags: Vec<TagForm>,
     /// The signature.
     signature: String,
     /// The anchor as text; random bytes are hardly ever text, and null then. See `show-anchor`.
@@ -134,59 +117,65 @@ pub(crate) struct Assignment {
 
 /// One entry of a schedule.
 #[derive(Debug, Object)]
-pub(crate) struct Entry {
+#[oai(rename = "Entry")]
+pub(super) struct EntryForm {
     /// The message; null when something was assigned that is on chain.
-    message: Option<Message>,
+    message: Option<MessageForm>,
     /// Its assignment; null for a process that was spawned before processes got one.
-    assignment: Option<Assignment>,
+    assignment: Option<AssignmentForm>,
 }
 
 /// One entry of a page.
 #[derive(Debug, Object)]
-pub(crate) struct Edge {
+#[oai(rename = "Edge")]
+pub(super) struct EdgeForm {
     /// The entry.
-    node: Entry,
+    node: EntryForm,
     /// What to give as `from` (or `from-nonce`) to read on behind this entry.
     cursor: String,
 }
 
 /// Whether there is more.
 #[derive(Debug, Object)]
-pub(crate) struct PageInfo {
+#[oai(rename = "PageInfo")]
+pub(super) struct PageInfoForm {
     /// Whether more entries remain in the range.
     has_next_page: bool,
 }
 
 /// A part of a schedule.
 #[derive(Debug, Object)]
-pub(crate) struct Page {
+#[oai(rename = "Page")]
+pub(super) struct PageForm {
     /// Whether there is more.
-    page_info: PageInfo,
+    page_info: PageInfoForm,
     /// The entries, in order.
-    edges: Vec<Edge>,
+    edges: Vec<EdgeForm>,
 }
 
 /// An entry, or a page when the id was that of a process.
 #[expect(clippy::large_enum_variant, reason = "no value of it is ever built")]
 #[derive(Debug, Union)]
-pub(crate) enum Read {
+#[oai(rename = "Read")]
+pub(super) enum ReadForm {
     /// The id was that of a process.
-    Page(Page),
+    Page(PageForm),
     /// The id was that of a message or an assignment.
-    Entry(Entry),
+    Entry(EntryForm),
 }
 
 /// A process.
 #[derive(Debug, Object)]
-pub(crate) struct Process {
+#[oai(rename = "Process")]
+pub(super) struct ProcessForm {
     /// The id.
     process_id: String,
     /// The block height at which it was spawned, in 12 digits; zeros if it has no assignment.
     block: String,
     /// Who spawned it.
-    owner: Owner,
+    owner: OwnerForm,
     /// The tags.
-    tags: Vec<Tag>,
+    tags: Vec<TagForm>,
     /// When it was spawned, in milliseconds; 0 if it has no assignment.
     timestamp: u64,
     /// The data; null if it is not UTF-8.
@@ -197,64 +186,4 @@ pub(crate) struct Process {
     signature: String,
     /// The target, which a process hardly has.
     target: Option<String>,
-}
-
-/// How a node does.
-#[derive(Debug, Object)]
-pub(crate) struct Status {
-    /// Which version of the software it is.
-    pub(crate) version: String,
-    /// For how long it has been running.
-    pub(crate) uptime_seconds: f64,
-    /// The address of the wallet that signs.
-    pub(crate) address: String,
-    /// Which store it writes.
-    pub(crate) store: String,
-    /// In which term.
-    pub(crate) term: u64,
-    /// The newest durable event; null while there is none.
-    pub(crate) tail: Option<u64>,
-    /// Why the log takes no more writes; null while it does.
-    pub(crate) log_failure: Option<String>,
-    /// The block height; null while none is known.
-    pub(crate) height: Option<Height>,
-    /// What follows the log.
-    pub(crate) projections: Vec<Projection>,
-    /// What is not uploaded; null where nothing is.
-    pub(crate) uploads: Option<Unsent>,
-}
-
-/// What is not uploaded.
-#[derive(Debug, Object)]
-pub(crate) struct Unsent {
-    /// Events that the upload node has neither taken nor refused.
-    pub(crate) backlog: u64,
-    /// Items and assignments that it refused for good.
-    pub(crate) dead_letters: u64,
-}
-
-/// The height of Arweave as last heard.
-#[derive(Debug, Object)]
-pub(crate) struct Height {
-    /// The height.
-    pub(crate) number: u64,
-    /// How long ago it was heard.
-    pub(crate) age_seconds: f64,
-}
-
-/// How a projection does.
-#[derive(Debug, Object)]
-pub(crate) struct Projection {
-    /// Which one.
-    pub(crate) name: String,
-    /// The last event that it has; null while it is empty.
-    pub(crate) position: Option<u64>,
-    /// How many events it lacks.
-    pub(crate) lag_events: u64,
-    /// For how long it has lacked some.
-    pub(crate) lag_seconds: f64,
-    /// Whether it goes on: `following`, `failing` and trying again, `waiting` for somebody else, or `needs_rebuild`.
-    pub(crate) standing: String,
-    /// What keeps it from going on; null if nothing does.
-    pub(crate) error: Option<String>,
 }

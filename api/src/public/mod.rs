@@ -1,25 +1,28 @@
 //! The public calls: the wire protocol of a scheduler unit, documented.
 
+mod entry;
+mod model;
+mod page;
+mod stream;
+
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use ans104::Id;
-use log::EventRef;
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
-use protocol::{Code, Nonce, ProcessId};
+use protocol::{Code, ProcessId};
 use scheduler::AssignOrder;
 use web::{Fields, Flag, Given, HttpError, ItemBody, Needed};
 
-use crate::answer::Rendered;
-use crate::error::CallError;
-use crate::model;
+use crate::health::health;
 use crate::node::ApiNode;
-use crate::page::{Page, Span, damaged};
 use crate::refusals::{NoSuchCall, ReadRefusal, Unwell, WriteRefusal};
-use crate::render::{Cursor, Renderer};
+use crate::render::{PageBy, Rendered};
+use entry::{Subject, head, show_entry, show_process, subject};
+use page::{SchedulePage, Span};
 
 /// How many entries a page has when nobody says.
 const USUAL_LIMIT: u64 = 100;
@@ -63,7 +66,7 @@ impl PublicApi {
         exclude: Query<Given<Fields>>,
         /// The data item.
         item: ItemBody,
-    ) -> Result<Json<model::Scheduled>, WriteRefusal> {
+    ) -> Result<Json<model::ScheduledForm>, WriteRefusal> {
         let scheduler = match node.parts.writes.scheduler() {
             Ok(scheduler) => scheduler,
             Err(refusal) => {
@@ -86,14 +89,14 @@ impl PublicApi {
             }
         };
         let (id, timestamp) = (scheduled.id.to_string(), scheduled.timestamp.get());
-        Ok(Json(model::Scheduled { id, timestamp }))
+        Ok(Json(model::ScheduledForm { id, timestamp }))
     }
 
     /// Who this scheduler is
     #[oai(path = "/", method = "get", tag = "Group::Node", operation_id = "scheduler")]
-    async fn scheduler(&self, node: Data<&Arc<ApiNode>>) -> Json<model::Scheduler> {
+    async fn scheduler(&self, node: Data<&Arc<ApiNode>>) -> Json<model::SchedulerForm> {
         let timestamp = node.parts.clock.now().to_string();
-        Json(model::Scheduler { timestamp, address: node.parts.address.to_string() })
+        Json(model::SchedulerForm { timestamp, address: node.parts.address.to_string() })
     }
 
     /// Time and block height
@@ -104,12 +107,12 @@ impl PublicApi {
         /// A process; the answer is the same for all.
         #[oai(name = "process-id")]
         _process: Query<Given<String>>,
-    ) -> Result<Json<model::Clock>, ReadRefusal> {
+    ) -> Result<Json<model::ClockForm>, ReadRefusal> {
         let height = node.parts.heights.current();
         let height =
             height.ok_or_else(|| HttpError::new(Code::Unavailable, "the block height is not known yet"))?;
         let block_height = format!("{:012}", height.height);
-        Ok(Json(model::Clock { timestamp: node.parts.clock.now().to_string(), block_height }))
+        Ok(Json(model::ClockForm { timestamp: node.parts.clock.now().to_string(), block_height }))
     }
 
     /// Whether the node is well
@@ -136,7 +139,7 @@ impl PublicApi {
         node: Data<&Arc<ApiNode>>,
         /// The process.
         process: Path<Needed<Id>>,
-    ) -> Result<Rendered<model::Process>, ReadRefusal> {
+    ) -> Result<Rendered<model::ProcessForm>, ReadRefusal> {
         let process = process.0.0.into();
         Ok(Rendered::whole(node.read(move |node| show_process(node, process)).await?))
     }
@@ -151,7 +154,7 @@ impl PublicApi {
         /// Show the assignment's anchor as base64url where it is not text.
         #[oai(name = "show-anchor")]
         show_anchor: Query<Flag>,
-    ) -> Result<Rendered<model::Entry>, ReadRefusal> {
+    ) -> Result<Rendered<model::EntryForm>, ReadRefusal> {
         let (process, show_anchor) = (process.0.0.into(), show_anchor.0.0);
         let read = move |node: &Arc<ApiNode>| {
             let last = head(node, process)?.last;
@@ -197,119 +200,26 @@ impl PublicApi {
         /// Show the assignment's anchor as base64url where it is not text.
         #[oai(name = "show-anchor")]
         show_anchor: Query<Flag>,
-    ) -> Result<Rendered<model::Read>, ReadRefusal> {
+    ) -> Result<Rendered<model::ReadForm>, ReadRefusal> {
         let (id, show_anchor) = (id.0.0, show_anchor.0.0);
         let process = process.0.0.or(proc.0.0).map(ProcessId::from);
         let limit = limit.0.0.map_or(USUAL_LIMIT, NonZeroU64::get);
         let span = if from_nonce.0.0.is_some() || to_nonce.0.0.is_some() {
-            Span { by: Cursor::Nonce, from: from_nonce.0.0.filter(|from| *from >= 0), to: to_nonce.0.0 }
+            Span { by: PageBy::Nonce, from: from_nonce.0.0.filter(|from| *from >= 0), to: to_nonce.0.0 }
         } else {
-            Span { by: Cursor::Time, from: from.0.0, to: to.0.0 }
+            Span { by: PageBy::Time, from: from.0.0, to: to.0.0 }
         };
         let read = move |node: &Arc<ApiNode>| match subject(node, id, process)? {
             Subject::Entry(place) => Ok((show_entry(node, place.process, place.nonce, show_anchor)?, None)),
             Subject::Process(process) => {
-                let mut page = Page::find(node, process, span, limit, show_anchor)?;
+                let mut page = SchedulePage::find(node, process, span, limit, show_anchor)?;
                 Ok((page.piece()?, Some(page)))
             }
         };
         Ok(match node.read(read).await? {
             (json, None) => Rendered::whole(json),
-            (first, Some(page)) => Rendered::page(node.clone(), page, first),
+            (first, Some(page)) if page.ended() => Rendered::whole(first),
+            (first, Some(page)) => Rendered::stream(stream::pieces(node.clone(), page, first)),
         })
-    }
-}
-
-/// What an id stands for.
-enum Subject {
-    Process(ProcessId),
-    Entry(projections::IndexPlace),
-}
-
-fn subject(node: &ApiNode, id: Id, process: Option<ProcessId>) -> Result<Subject, CallError> {
-    let Some(process) = process else {
-        let itself = ProcessId::from(id);
-        if is_here(node, itself)? {
-            return Ok(Subject::Process(itself));
-        }
-        let place = node.parts.index.everywhere(id, 1)?.into_iter().next();
-        let missing = || format!("no process, message or assignment {id} is scheduled here");
-        return Ok(place.map(Subject::Entry).ok_or_else(|| HttpError::not_found(missing()))?);
-    };
-    head(node, process)?;
-    if process.id() == id {
-        return Ok(Subject::Process(process));
-    }
-    let missing = || format!("process {process} has no message or assignment {id}");
-    let place = node.parts.index.find(process, id)?;
-    Ok(place.map(Subject::Entry).ok_or_else(|| HttpError::not_found(missing()))?)
-}
-
-/// Where a process stands. The node's own stream is nobody's to read here.
-fn head(node: &ApiNode, process: ProcessId) -> Result<log::Head, CallError> {
-    let head = if process == ProcessId::NODE { None } else { node.parts.log.head(process)? };
-    let missing = || format!("process {process} is not scheduled here");
-    Ok(head.ok_or_else(|| HttpError::not_found(missing()))?)
-}
-
-fn is_here(node: &ApiNode, process: ProcessId) -> Result<bool, CallError> {
-    Ok(process != ProcessId::NODE && node.parts.log.head(process)?.is_some())
-}
-
-fn show_entry(
-    node: &ApiNode,
-    process: ProcessId,
-    nonce: Option<Nonce>,
-    show_anchor: bool,
-) -> Result<Vec<u8>, CallError> {
-    let mut renderer = Renderer::new(process, show_anchor);
-    let shown = visit(node, process, nonce, |event, out| renderer.node(out, event))?;
-    // The index knows of it, so the log has it.
-    let missing = || format!("process {process} lacks an event that the index has");
-    Ok(shown.ok_or_else(|| HttpError::internal(missing()))?)
-}
-
-fn show_process(node: &ApiNode, process: ProcessId) -> Result<Vec<u8>, CallError> {
-    head(node, process)?;
-    let mut renderer = Renderer::new(process, false);
-    for nonce in [None, Some(Nonce::ZERO)] {
-        let shown = visit(node, process, nonce, |event, out| match event.body {
-            log::BodyRef::Spawned { item, assignment } => renderer.process(out, &item, assignment.as_ref()),
-            _ => Ok(()),
-        })?;
-        if let Some(json) = shown.filter(|json| !json.is_empty()) {
-            return Ok(json);
-        }
-    }
-    Err(HttpError::not_found(format!("process {process} is here without the item that spawned it")).into())
-}
-
-/// What is made of one event; none when it is not there.
-fn visit(
-    node: &ApiNode,
-    process: ProcessId,
-    nonce: Option<Nonce>,
-    mut show: impl FnMut(&EventRef<'_>, &mut Vec<u8>) -> Result<(), ans104::TagsError>,
-) -> Result<Option<Vec<u8>>, CallError> {
-    // An empty range for the event without a nonce: only the unassigned spawn is visited.
-    let nonces = nonce.map_or(Nonce::MAX..=Nonce::ZERO, |nonce| nonce..=nonce);
-    let mut shown = None;
-    node.parts.log.range(process, nonce.is_none(), nonces, &mut |event| {
-        let mut out = Vec::new();
-        shown = Some(show(&event, &mut out).map(|()| out).map_err(|reason| damaged(&event, &reason)));
-        std::ops::ControlFlow::Break(())
-    })?;
-    Ok(shown.transpose()?)
-}
-
-/// Whether writes are taken.
-pub(crate) fn health(node: &ApiNode) -> Result<(), Unwell> {
-    node.parts.writes.scheduler()?;
-    match node.parts.log.failure() {
-        None => Ok(()),
-        Some(_) => {
-            let text = "this node takes no more writes since one failed; its status says why";
-            Err(HttpError::new(Code::Unavailable, text).into())
-        }
     }
 }

@@ -1,0 +1,69 @@
+//! How bad what a check finds is, and for how long it has been so.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use projections::Standing;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CheckLevel {
+    /// As it should be.
+    Ok,
+    /// It goes on, but somebody should look.
+    Warn,
+    /// Somebody has to do something.
+    Fail,
+}
+
+/// Since when each check has had its level, and each projection been broken.
+#[derive(Debug, Default)]
+pub(crate) struct CheckHistory {
+    levels: Mutex<HashMap<&'static str, (CheckLevel, Instant)>>,
+    broken: Mutex<HashMap<&'static str, Instant>>,
+}
+
+impl CheckHistory {
+    pub(super) fn age(&self, name: &'static str, level: CheckLevel) -> Duration {
+        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = levels.entry(name).or_insert_with(|| (level, Instant::now()));
+        if known.0 != level {
+            *known = (level, Instant::now());
+        }
+        known.1.elapsed()
+    }
+
+    pub(super) fn broken_for(&self, name: &'static str, standing: Standing) -> Duration {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        match standing {
+            Standing::Failing | Standing::NeedsRebuild => {
+                broken.entry(name).or_insert_with(Instant::now).elapsed()
+            }
+            Standing::Following | Standing::Waiting => {
+                broken.remove(name);
+                Duration::ZERO
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn a_level_has_an_age() {
+        let history = CheckHistory::default();
+        assert!(history.age("log", CheckLevel::Ok) < Duration::from_secs(5));
+        history
+            .levels
+            .lock()
+            .unwrap()
+            .insert("log", (CheckLevel::Ok, Instant::now() - Duration::from_secs(60)));
+        assert!(history.age("log", CheckLevel::Ok) >= Duration::from_secs(60));
+        assert!(history.age("log", CheckLevel::Warn) < Duration::from_secs(5));
+    }
+}

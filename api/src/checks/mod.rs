@@ -1,0 +1,64 @@
+//! Named checks of a node's health: each is ok, a warning or a failure, says why, and since when it has been so.
+
+mod history;
+mod rules;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::node::ApiNode;
+pub(crate) use history::{CheckHistory, CheckLevel};
+
+/// How often the checks are made when nobody asks, so that it is known since when something is so.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// What one check found.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) name: &'static str,
+    pub(crate) level: CheckLevel,
+    /// Why it is not ok; what was found when it is.
+    pub(crate) reason: String,
+    /// For how long it has been so.
+    pub(crate) age: Duration,
+}
+
+/// Makes the checks now and then until `stop` is true.
+pub async fn watch_checks(node: Arc<ApiNode>, mut stop: watch::Receiver<bool>) {
+    loop {
+        // A check that cannot be made now is made the next time.
+        let _ = node.read(|node| Ok(all(node))).await;
+        if timeout(EVERY, stop.wait_for(|stop| *stop)).await.is_ok() {
+            return;
+        }
+    }
+}
+
+/// All checks, made now.
+pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
+    let tail = node.parts.log.tail().last();
+    let mut found = vec![("log", rules::log(node.parts.log.failure().as_deref(), &node.parts.writes))];
+    if let Some(data) = &node.parts.options.data {
+        found.push(("disk", rules::disk(data)));
+    }
+    found.push(("gateway", rules::gateway(node.parts.heights.current().map(|known| known.age))));
+    for position in &node.parts.projections {
+        let status = position.status(tail);
+        let broken = node.checks.broken_for(status.name, status.standing);
+        let checked = rules::projection(&status, broken);
+        let uploads = node.parts.uploads.as_ref().filter(|uploads| uploads.position().name() == status.name);
+        let checked = match uploads {
+            Some(handle) => rules::uploads(checked, handle.backlog(), handle.dead_letter_count()),
+            None => checked,
+        };
+        found.push((status.name, checked));
+    }
+    let dated = found.into_iter().map(|(name, (level, reason))| {
+        let age = node.checks.age(name, level);
+        Finding { name, level, reason, age }
+    });
+    dated.collect()
+}

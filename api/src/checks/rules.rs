@@ -1,0 +1,161 @@
+//! From when on something is a warning or a failure.
+
+use std::path::Path;
+use std::time::Duration;
+
+use projections::{ProjectionStatus, Standing};
+
+use super::history::CheckLevel;
+use crate::write_side::WriteSide;
+
+const MEBIBYTE: u64 = 1 << 20;
+const GIBIBYTE: u64 = 1 << 30;
+const HEIGHT_WARN: Duration = Duration::from_secs(5 * 60);
+const HEIGHT_FAIL: Duration = Duration::from_secs(60 * 60);
+const LAG_WARN_SECONDS: f64 = 60.0;
+const LAG_FAIL_SECONDS: f64 = 3600.0;
+/// How long a projection may be broken before that is a failure.
+const BROKEN_FAIL: Duration = Duration::from_secs(5 * 60);
+
+/// How bad it is, and why.
+pub(super) type Found = (CheckLevel, String);
+
+pub(super) fn log(failure: Option<&str>, writes: &WriteSide) -> Found {
+    match (failure, writes) {
+        (Some(reason), _) => (CheckLevel::Fail, format!("it takes no more writes: {reason}")),
+        (None, WriteSide::Open(_)) => (CheckLevel::Ok, "it takes writes".to_owned()),
+        (None, WriteSide::Closed(reason)) => (CheckLevel::Ok, format!("this node takes no writes: {reason}")),
+    }
+}
+
+pub(super) fn disk(data: &Path) -> Found {
+    match rustix::fs::statvfs(data) {
+        Ok(found) => {
+            room(found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize))
+        }
+        Err(error) => (CheckLevel::Warn, format!("the room in {} is not known: {error}", data.display())),
+    }
+}
+
+fn room(free: u64, size: u64) -> Found {
+    let percent = free.saturating_mul(100) / size.max(1);
+    let level = if percent < 1 || free < 512 * MEBIBYTE {
+        CheckLevel::Fail
+    } else if percent < 10 || free < 5 * GIBIBYTE {
+        CheckLevel::Warn
+    } else {
+        CheckLevel::Ok
+    };
+    (level, format!("{} MiB free, {percent} %", free / MEBIBYTE))
+}
+
+pub(super) fn gateway(age: Option<Duration>) -> Found {
+    let Some(age) = age else { return (CheckLevel::Fail, "no block height is known".to_owned()) };
+    let level = match age {
+        age if age > HEIGHT_FAIL => CheckLevel::Fail,
+        age if age > HEIGHT_WARN => CheckLevel::Warn,
+        _ => CheckLevel::Ok,
+    };
+    (level, format!("the block height was heard {} seconds ago", age.as_secs()))
+}
+
+pub(super) fn projection(status: &ProjectionStatus, broken: Duration) -> Found {
+    let lag = status.lag_seconds;
+    let level = if lag > LAG_FAIL_SECONDS || broken > BROKEN_FAIL {
+        CheckLevel::Fail
+    } else if lag > LAG_WARN_SECONDS || status.standing != Standing::Following {
+        CheckLevel::Warn
+    } else {
+        CheckLevel::Ok
+    };
+    let behind = format!("{} events and {lag:.0} seconds behind", status.lag_events);
+    let reason = match &status.error {
+        Some(error) => format!("{}, {behind}: {error}", status.standing.as_str()),
+        None => behind,
+    };
+    (level, reason)
+}
+
+/// Uploads have come past what was refused: that is a matter of its own.
+pub(super) fn uploads((level, reason): Found, backlog: u64, dead: u64) -> Found {
+    let reason = format!("{reason}, {backlog} events to upload");
+    match dead {
+        0 => (level, reason),
+        dead => (
+            level.max(CheckLevel::Warn),
+            format!(
+                "{reason}; {dead} dead letters: `quipu dead-letters` shows them, `quipu dead-letters --retry` sends \
+                 them again"
+            ),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn the_room_on_the_disk_has_two_bounds() {
+        for (free, size, level) in [
+            (50 * GIBIBYTE, 100 * GIBIBYTE, CheckLevel::Ok),
+            (9 * GIBIBYTE, 100 * GIBIBYTE, CheckLevel::Warn),
+            (4 * GIBIBYTE, 10 * GIBIBYTE, CheckLevel::Warn),
+            (9 * GIBIBYTE, 1000 * GIBIBYTE, CheckLevel::Fail),
+            (511 * MEBIBYTE, GIBIBYTE, CheckLevel::Fail),
+            (0, 0, CheckLevel::Fail),
+        ] {
+            assert_eq!(room(free, size).0, level, "{free} of {size}");
+        }
+    }
+
+    #[test]
+    fn a_height_grows_old() {
+        for (seconds, level) in [
+            (Some(299), CheckLevel::Ok),
+            (Some(301), CheckLevel::Warn),
+            (Some(3601), CheckLevel::Fail),
+            (None, CheckLevel::Fail),
+        ] {
+            assert_eq!(gateway(seconds.map(Duration::from_secs)).0, level, "{seconds:?}");
+        }
+    }
+
+    #[test]
+    fn a_projection_may_be_late_for_a_while() {
+        for (lag_seconds, standing, broken, level) in [
+            (0.0, Standing::Following, 0, CheckLevel::Ok),
+            (61.0, Standing::Following, 0, CheckLevel::Warn),
+            (3601.0, Standing::Following, 0, CheckLevel::Fail),
+            (0.0, Standing::Waiting, 0, CheckLevel::Warn),
+            (0.0, Standing::Failing, 10, CheckLevel::Warn),
+            (0.0, Standing::NeedsRebuild, 301, CheckLevel::Fail),
+        ] {
+            let status = ProjectionStatus {
+                name: "index",
+                position: None,
+                lag_events: 1,
+                lag_seconds,
+                standing,
+                error: None,
+            };
+            assert_eq!(projection(&status, Duration::from_secs(broken)).0, level, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn dead_letters_are_worth_a_warning() {
+        for (found, dead, level) in [
+            (CheckLevel::Ok, 0, CheckLevel::Ok),
+            (CheckLevel::Ok, 1, CheckLevel::Warn),
+            (CheckLevel::Fail, 1, CheckLevel::Fail),
+        ] {
+            let (told, reason) = uploads((found, "0 behind".to_owned()), 7, dead);
+            assert_eq!(told, level);
+            assert_eq!(reason.contains("quipu dead-letters --retry"), dead > 0, "{reason}");
+            assert!(reason.starts_with("0 behind, 7 events to upload"), "{reason}");
+        }
+    }
+}

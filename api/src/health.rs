@@ -1,0 +1,19 @@
+//! Whether a node takes writes: what `/health` tells on both listeners.
+
+use protocol::Code;
+use web::HttpError;
+
+use crate::node::ApiNode;
+use crate::refusals::Unwell;
+
+/// Whether writes are taken.
+pub(crate) fn health(node: &ApiNode) -> Result<(), Unwell> {
+    node.parts.writes.scheduler()?;
+    match node.parts.log.failure() {
+        None => Ok(()),
+        Some(_) => {
+            let text = "this node takes no more writes since one failed; its status says why";
+            Err(HttpError::new(Code::Unavailable, text).into())
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Answers that are JSON already when they leave the reader, documented as what they are.
+
+use std::io;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use poem::http::header;
+use poem::{Body, IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::payload::Payload;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::types::Type;
+
+const JSON: &str = "application/json";
+
+/// A body of JSON that has the form of `T`.
+pub(crate) struct Rendered<T> {
+    body: Body,
+    form: PhantomData<fn() -> T>,
+}
+
+impl<T> Rendered<T> {
+    /// JSON in one piece.
+    pub(crate) fn whole(json: Vec<u8>) -> Self {
+        Self { body: Body::from(json), form: PhantomData }
+    }
+
+    /// JSON in pieces. An error breaks the connection: an answer that ends properly is whole.
+    pub(crate) fn stream(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
+        Self { body: Body::from_bytes_stream(pieces), form: PhantomData }
+    }
+}
+
+impl<T> IntoResponse for Rendered<T> {
+    fn into_response(self) -> Response {
+        Response::builder().header(header::CONTENT_TYPE, JSON).body(self.body)
+    }
+}
+
+impl<T: Type> Payload for Rendered<T> {
+    const CONTENT_TYPE: &'static str = JSON;
+
+    fn schema_ref() -> MetaSchemaRef {
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: Type> ApiResponse for Rendered<T> {
+    fn meta() -> MetaResponses {
+        let content = vec![MetaMediaType { content_type: JSON, schema: T::schema_ref() }];
+        let answer =
+            MetaResponse { description: "", status: Some(200), status_range: None, content, headers: vec![] };
+        MetaResponses { responses: vec![answer] }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
