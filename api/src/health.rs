@@ -12,7 +12,7 @@ pub(crate) fn health(node: &ApiNode) -> Result<(), Unwell> {
     match node.parts.log.failure() {
         None => Ok(()),
         Some(_) => {
-            let text = "this node takes no more writes since one failed; its status says why";
+            let text = "this node takes no more writes because one has failed; its status says why";
             Err(HttpError::new(Code::Unavailable, text).into())
         }
     }

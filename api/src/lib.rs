@@ -9,6 +9,7 @@ mod checks;
 mod error;
 mod graphql;
 mod health;
+mod limit;
 mod listeners;
 mod node;
 mod public;

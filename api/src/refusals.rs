@@ -1,24 +1,25 @@
 //! Which failures each kind of call documents.
 
 use poem_openapi::ApiResponse;
-use poem_openapi::payload::{Json, Payload};
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
-use web::ErrorForm;
+use poem_openapi::registry::{MetaResponses, Registry};
+use poem_openapi::types::Type;
+use web::{ErrorForm, documented};
 
 use crate::error::CallError;
 
-const WRONG: &str = "The call or its item is wrong: `malformed_item`, `invalid_signature`, `missing_tag`, \
-                     `invalid_tag`, `unknown_process`, `invalid_parameter`, `not_confirmed`.";
-const TOKEN: &str = "The token is missing or wrong: `forbidden`.";
+const WRONG: &str = "The request is wrong: `invalid_parameter`.";
+const WRONG_ITEM: &str = "The request or its item is wrong: `malformed_item`, `invalid_signature`, `missing_tag`, \
+                          `invalid_tag`, `unknown_process`, `invalid_parameter` or `not_confirmed`.";
 const FORBIDDEN: &str = "Not allowed: `forbidden`.";
-const NOT_FOUND: &str = "Not here: `not_found`.";
-const SLOW: &str = "The body did not come in time: `malformed_item`.";
-const DUPLICATE: &str = "The process has it already: `duplicate_message`.";
+const NOT_FOUND: &str = "Not found: `not_found`.";
+const SLOW: &str = "The body took too long to arrive, or did not arrive whole: `malformed_item`.";
+const DUPLICATE: &str = "The process has this message already: `duplicate_message`.";
+const STATE: &str = "The job or its projection is in a state that does not allow this: `unavailable`.";
 const TOO_LARGE: &str = "The body is too long: `too_large`.";
-const INTERNAL: &str = "An operator has to look: `internal`.";
-const GATEWAY: &str = "A gateway did not say what had to be known: `gateway_error`.";
-const BUSY: &str = "Not in this state of the job or its projection: `unavailable`.";
-const UNAVAILABLE: &str = "Not at the moment, try again: `unavailable`.";
+const NOT_JSON: &str = "The header `Content-Type` is not `application/json`: `invalid_parameter`.";
+const INTERNAL: &str = "The node failed, and its log says why: `internal`.";
+const GATEWAY: &str = "A gateway did not give the answer that was needed: `gateway_error`.";
+const UNAVAILABLE: &str = "Not possible at the moment; try again later: `unavailable`.";
 
 macro_rules! refusal {
     ($(#[$doc:meta])* $name:ident: $($status:literal $text:ident),+) => {
@@ -43,7 +44,7 @@ macro_rules! refusal {
             }
 
             fn register(registry: &mut Registry) {
-                <Json<ErrorForm> as Payload>::register(registry);
+                ErrorForm::register(registry);
             }
         }
     };
@@ -53,50 +54,63 @@ refusal! {
     /// A read was not answered.
     ReadRefusal: 400 WRONG, 404 NOT_FOUND, 500 INTERNAL, 503 UNAVAILABLE
 }
+
 refusal! {
     /// A query was not answered.
     QueryRefusal: 400 WRONG, 500 INTERNAL, 503 UNAVAILABLE
 }
+
 refusal! {
     /// A question in GraphQL was not taken.
     GraphRefusal: 400 WRONG, 408 SLOW, 413 TOO_LARGE, 500 INTERNAL, 503 UNAVAILABLE
 }
+
 refusal! {
     /// Something was not scheduled.
     WriteRefusal:
-        400 WRONG, 403 FORBIDDEN, 404 NOT_FOUND, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 500 INTERNAL, 502 GATEWAY,
+        400 WRONG_ITEM, 403 FORBIDDEN, 404 NOT_FOUND, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 500 INTERNAL, 502 GATEWAY,
         503 UNAVAILABLE
 }
+
 refusal! {
     /// The node is asked for what it does not have.
     NoSuchCall: 404 NOT_FOUND
 }
+
 refusal! {
-    /// The node is not well.
+    /// The node is not in a state to say or do it.
     Unwell: 503 UNAVAILABLE
 }
+
 refusal! {
     /// An operator's call was not answered.
-    OperatorRefusal: 401 TOKEN, 500 INTERNAL
+    OperatorRefusal: 500 INTERNAL
 }
 
 refusal! {
-    /// A replay was not started, found, cancelled or resumed.
-    JobRefusal:
-        400 WRONG, 401 TOKEN, 404 NOT_FOUND, 409 BUSY, 500 INTERNAL, 503 UNAVAILABLE
+    /// A replay was not shown.
+    JobRefusal: 400 WRONG, 404 NOT_FOUND, 500 INTERNAL
 }
 
 refusal! {
-    /// Uploads were not told of, or nothing is uploaded here.
-    UploadRefusal: 400 WRONG, 401 TOKEN, 404 NOT_FOUND, 500 INTERNAL
+    /// A replay was not cancelled or resumed.
+    JobChangeRefusal: 400 WRONG, 404 NOT_FOUND, 409 STATE, 500 INTERNAL, 503 UNAVAILABLE
 }
 
-fn documented(status: u16, description: &'static str) -> MetaResponse {
-    let content = vec![MetaMediaType {
-        content_type: "application/json",
-        schema: <Json<ErrorForm> as Payload>::schema_ref(),
-    }];
-    MetaResponse { description, status: Some(status), status_range: None, content, headers: vec![] }
+refusal! {
+    /// A replay was not started.
+    ReplayRefusal:
+        400 WRONG, 404 NOT_FOUND, 408 SLOW, 409 STATE, 413 TOO_LARGE, 415 NOT_JSON, 500 INTERNAL, 503 UNAVAILABLE
+}
+
+refusal! {
+    /// Uploads were not shown or sent again, or nothing is uploaded here.
+    UploadRefusal: 400 WRONG, 404 NOT_FOUND, 500 INTERNAL
+}
+
+refusal! {
+    /// What has not arrived was not looked for.
+    ReuploadRefusal: 400 WRONG, 404 NOT_FOUND, 408 SLOW, 413 TOO_LARGE, 415 NOT_JSON, 500 INTERNAL
 }
 
 #[cfg(test)]

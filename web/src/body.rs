@@ -1,4 +1,4 @@
-//! The body of a write: read only as far as it is allowed to be long, and only as slowly as is fair.
+//! The body of a request: read only as far as it is allowed to be long, and only as slowly as is fair.
 
 use std::io;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 const DRAIN_BYTES: usize = 64 << 20;
 
 /// The body of a request, not read yet. Any content type will do, and none: clients send all kinds.
-pub struct ItemBody {
+pub struct RawBody {
     body: Body,
     /// The length that the client announced.
     length: Option<usize>,
@@ -35,7 +35,7 @@ pub struct ItemBody {
     waits: bool,
 }
 
-impl ItemBody {
+impl RawBody {
     /// Reads it. A body that comes in one piece is handed on as it came, without a copy.
     pub async fn read(self, limit: usize) -> Result<Bytes, HttpError> {
         let mut pieces = Box::pin(self.body.into_bytes_stream());
@@ -111,19 +111,19 @@ async fn drain(mut pieces: impl Stream<Item = io::Result<Bytes>> + Unpin) {
 }
 
 fn too_large(limit: usize) -> HttpError {
-    HttpError::new(Code::TooLarge, format!("the body is too long; at most {limit} bytes are taken"))
+    HttpError::new(Code::TooLarge, format!("the body is too long: at most {limit} bytes are taken"))
 }
 
 fn slow() -> HttpError {
-    HttpError::new(Code::MalformedItem, "the body did not come in time")
+    HttpError::new(Code::MalformedItem, "the body took too long to arrive")
         .with_status(StatusCode::REQUEST_TIMEOUT)
 }
 
 fn broken(error: &io::Error) -> HttpError {
-    HttpError::new(Code::MalformedItem, format!("the body did not come whole: {error}"))
+    HttpError::new(Code::MalformedItem, format!("the body did not arrive whole: {error}"))
 }
 
-impl<'a> ApiExtractor<'a> for ItemBody {
+impl<'a> ApiExtractor<'a> for RawBody {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
 
     type ParamType = ();
@@ -159,15 +159,15 @@ mod tests {
     use super::*;
 
     /// A body of so many pieces, one after each pause.
-    fn paced(pieces: usize, piece: &'static [u8], pause: Duration) -> ItemBody {
+    fn paced(pieces: usize, piece: &'static [u8], pause: Duration) -> RawBody {
         let pieces = stream::iter(0..pieces).then(move |_| async move {
             sleep(pause).await;
             Ok::<_, io::Error>(Bytes::from_static(piece))
         });
-        ItemBody { body: Body::from_bytes_stream(pieces), length: None, waits: false }
+        RawBody { body: Body::from_bytes_stream(pieces), length: None, waits: false }
     }
 
-    async fn status(body: ItemBody, limit: usize) -> Result<usize, u16> {
+    async fn status(body: RawBody, limit: usize) -> Result<usize, u16> {
         body.read(limit).await.map(|body| body.len()).map_err(|failure| failure.status().as_u16())
     }
 
@@ -200,7 +200,7 @@ mod tests {
                 "{pieces} pieces, {limit}"
             );
         }
-        let announced = ItemBody { length: Some(11), ..paced(0, b"", now) };
+        let announced = RawBody { length: Some(11), ..paced(0, b"", now) };
         assert_eq!(status(announced, 10).await, Err(413));
     }
 
@@ -208,7 +208,7 @@ mod tests {
     async fn one_piece_is_not_copied() {
         let whole = Bytes::from(vec![7; 100]);
         let place = whole.as_ptr();
-        let body = ItemBody { body: Body::from_bytes(whole), length: Some(100), waits: false };
+        let body = RawBody { body: Body::from_bytes(whole), length: Some(100), waits: false };
         assert_eq!(body.read(100).await.unwrap().as_ptr(), place);
     }
 }

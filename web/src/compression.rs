@@ -12,7 +12,7 @@ const KNOWN: [(&str, CompressionAlgo); 3] =
     [("zstd", CompressionAlgo::ZSTD), ("br", CompressionAlgo::BR), ("gzip", CompressionAlgo::GZIP)];
 
 /// Compresses what the endpoint answers, as the request's `Accept-Encoding` has it.
-pub async fn compress<E: Endpoint>(endpoint: Arc<E>, request: Request) -> poem::Result<Response> {
+pub(crate) async fn as_asked<E: Endpoint>(endpoint: Arc<E>, request: Request) -> poem::Result<Response> {
     let wanted = wanted(request.headers());
     let mut answer = endpoint.call(request).await?.into_response();
     let body = answer.take_body();

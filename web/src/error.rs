@@ -4,11 +4,10 @@
 //! keep their own status and take the nearest code.
 
 use std::fmt;
-use std::sync::Arc;
 
+use poem::Response;
 use poem::error::ResponseError;
-use poem::http::{HeaderValue, StatusCode, header};
-use poem::{Endpoint, IntoResponse, Request, Response};
+use poem::http::{StatusCode, header};
 use protocol::Code;
 use tracing::error;
 
@@ -69,49 +68,5 @@ impl ResponseError for HttpError {
             .status(self.status)
             .header(header::CONTENT_TYPE, "application/json")
             .body(body.to_string())
-    }
-}
-
-/// Makes every error of the endpoint, poem's own included, the JSON that clients expect.
-pub async fn catch<E: Endpoint>(endpoint: Arc<E>, request: Request) -> poem::Result<Response> {
-    let called = format!("{} {}", request.method(), request.uri().path());
-    match endpoint.call(request).await {
-        Ok(answer) => Ok(answer.into_response()),
-        Err(error) if error.is::<HttpError>() => Ok(error.into_response()),
-        Err(error) => {
-            let mut answer = foreign(&error, &called).as_response();
-            if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
-                let takes_post = called.ends_with(" /") || called.ends_with(" /graphql");
-                let allowed = if takes_post { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
-                answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
-            }
-            Ok(answer)
-        }
-    }
-}
-
-/// What stands for an error that was not made here.
-fn foreign(error: &poem::Error, called: &str) -> HttpError {
-    let status = error.status();
-    match status {
-        StatusCode::NOT_FOUND => HttpError::not_found(format!("there is no call {called}")),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            HttpError::not_found(format!("there is no call {called}: the path takes another method"))
-                .with_status(status)
-        }
-        _ if status.is_client_error() => {
-            let code =
-                if status == StatusCode::PAYLOAD_TOO_LARGE { Code::TooLarge } else { Code::InvalidParameter };
-            HttpError::new(code, reason(error)).with_status(status)
-        }
-        _ => HttpError::internal(error),
-    }
-}
-
-/// The text of an error. poem-openapi knows path parameters by their position only, so theirs goes without a name.
-fn reason(error: &poem::Error) -> String {
-    match error.downcast_ref::<poem_openapi::error::ParsePathError>() {
-        Some(path) => format!("the path is wrong: {}", path.reason),
-        None => error.to_string(),
     }
 }

@@ -1,28 +1,39 @@
 //! HTTP as every listener of Quipu speaks it, whatever is behind it.
 //!
-//! [`serve`] runs an endpoint on a listener, with bounds on how many clients there may be and how long each may take.
-//! [`HttpError`] is what a client is told when something is refused; [`catch`] makes every other error one. The rest
-//! is what calls are put together from: bodies, parameters, compression, CORS and metrics.
+//! [`endpoint`] makes calls that are written with poem-openapi the endpoint of a listener, with their description,
+//! compression, CORS, errors as JSON and metrics; [`serve`] runs it, with bounds on how many clients there may be and how
+//! long each may take. Calls are put together from bodies and parameters that say in plain words what was wrong with
+//! them.
 
 mod body;
+mod catch;
 mod compression;
 mod connection;
 mod cors;
+mod described;
 mod error;
 mod error_form;
+mod guarded;
+mod json_body;
 mod limits;
 mod metrics;
+mod nullable;
 mod observe;
+mod parameter;
 mod params;
+mod routes;
 mod server;
+mod site;
 
-pub use body::ItemBody;
-pub use compression::compress;
-pub use cors::allow_all;
-pub use error::{HttpError, catch};
-pub use error_form::ErrorForm;
+pub use body::RawBody;
+pub use error::HttpError;
+pub use error_form::{ErrorForm, documented};
+pub use guarded::Guarded;
+pub use json_body::{JsonBody, JsonForm, read_field};
 pub use limits::Limits;
 pub use metrics::describe;
-pub use observe::count;
-pub use params::{Fields, Flag, Given, Needed, Parameter};
+pub use nullable::Nullable;
+pub use parameter::{Parameter, expected};
+pub use params::{Flag, Given, Needed, Path, Repeated};
 pub use server::serve;
+pub use site::{About, Origins, endpoint, openapi};

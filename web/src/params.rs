@@ -1,183 +1,170 @@
-//! The parameters of calls, as text in a path or query, with the schema that documents them.
+//! The parameters of calls: where each is taken from, and what a client is told when it is wrong.
+//!
+//! A query parameter that is empty or the text `undefined` counts as absent.
 
-use std::borrow::Cow;
-use std::num::NonZeroU64;
+use std::fmt;
 
-use ans104::Id;
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
-use serde_json::json;
+use poem::error::ResponseError;
+use poem::http::StatusCode;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use crate::parameter::Parameter;
 
 /// aoconnect writes this for a parameter that it was not given.
 const UNDEFINED: &str = "undefined";
 
-/// Something that a parameter can hold.
-pub trait Parameter: Sized + Send + Sync {
-    /// How it is documented.
-    fn schema() -> MetaSchema;
-
-    /// What the text means, or what was expected.
-    fn read(text: &str) -> Result<Self, String>;
-}
-
-impl Parameter for Id {
-    fn schema() -> MetaSchema {
-        MetaSchema {
-            pattern: Some("^[A-Za-z0-9_-]{43}$".into()),
-            example: Some(json!("N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI")),
-            ..MetaSchema::new("string")
-        }
-    }
-
-    fn read(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error| format!("{error}"))
-    }
-}
-
-/// A whole number, negative ones included.
-impl Parameter for i64 {
-    fn schema() -> MetaSchema {
-        MetaSchema::new_with_format("integer", "int64")
-    }
-
-    fn read(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("expected a whole number, found {text:?}"))
-    }
-}
-
-/// A sequence number.
-impl Parameter for u64 {
-    fn schema() -> MetaSchema {
-        MetaSchema { minimum: Some(0.0), ..MetaSchema::new_with_format("integer", "int64") }
-    }
-
-    fn read(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("expected a whole number from 0, found {text:?}"))
-    }
-}
-
-/// How many: 1 or more.
-impl Parameter for NonZeroU64 {
-    fn schema() -> MetaSchema {
-        MetaSchema { minimum: Some(1.0), ..MetaSchema::new_with_format("integer", "int64") }
-    }
-
-    fn read(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("expected a whole number from 1, found {text:?}"))
-    }
-}
-
-impl Parameter for String {
-    fn schema() -> MetaSchema {
-        MetaSchema::new("string")
-    }
-
-    fn read(text: &str) -> Result<Self, String> {
-        Ok(text.to_owned())
-    }
-}
-
-/// How many fields may be left out of an assigned message, and how long their names may be together: each becomes a
-/// tag of an item that other services have to take.
-const EXCLUDED_MAX: usize = 32;
-const EXCLUDED_BYTES: usize = 1024;
-
-/// Names of fields, separated by commas.
+/// A part of the path.
 #[derive(Debug)]
-pub struct Fields(pub Vec<String>);
+pub struct Path<T>(pub T);
 
-impl Parameter for Fields {
-    fn schema() -> MetaSchema {
-        MetaSchema {
-            example: Some(json!("data,tags")),
-            max_length: Some(EXCLUDED_BYTES),
-            ..MetaSchema::new("string")
-        }
-    }
-
-    fn read(text: &str) -> Result<Self, String> {
-        let fields: Vec<_> =
-            text.split(',').filter(|field| !str::is_empty(field)).map(str::to_owned).collect();
-        if fields.len() > EXCLUDED_MAX || text.len() > EXCLUDED_BYTES {
-            return Err(format!("expected at most {EXCLUDED_MAX} fields in {EXCLUDED_BYTES} bytes"));
-        }
-        Ok(Self(fields))
-    }
-}
-
-/// A parameter that has to be there.
+/// A query parameter that has to be there.
 #[derive(Debug)]
 pub struct Needed<T>(pub T);
 
-/// A parameter that may be left out, empty or `undefined`.
+/// A query parameter that may be left out. Of several the first one counts.
 #[derive(Debug)]
 pub struct Given<T>(pub Option<T>);
 
-/// A parameter that says something by being there, with or without a value; `false` takes it back.
+/// A query parameter that may be given several times, up to `MAX`.
+#[derive(Debug)]
+pub struct Repeated<T, const MAX: usize>(pub Vec<T>);
+
+/// A query parameter that says something by being there, with or without a value; `false` takes it back.
 #[derive(Debug)]
 pub struct Flag(pub bool);
 
-impl<T: Parameter> ParseFromParameter for Needed<T> {
-    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        T::read(text).map(Self).map_err(ParseError::custom)
+/// A parameter that cannot be taken.
+#[derive(Debug)]
+pub(crate) struct WrongParameter {
+    /// As the description has it; of one in the path `param` and its place from 0, since no more is known of it here.
+    name: &'static str,
+    in_path: bool,
+    /// What was expected, and what was found.
+    reason: String,
+}
+
+impl WrongParameter {
+    /// The whole of it as a sentence, with the names of parameters in the path.
+    pub(crate) fn told<'a>(&'a self, name_at: impl FnOnce(usize) -> Option<&'a str>) -> String {
+        let place = || self.name.strip_prefix("param")?.parse().ok();
+        let name = if self.in_path { place().and_then(name_at).unwrap_or("in the path") } else { self.name };
+        format!("the parameter {name} is wrong: {}", self.reason)
     }
 }
 
-impl<T: Parameter> ParseFromParameter for Given<T> {
-    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        match text {
-            "" | UNDEFINED => Ok(Self(None)),
-            text => T::read(text).map(|value| Self(Some(value))).map_err(ParseError::custom),
+impl fmt::Display for WrongParameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told(|_| None))
+    }
+}
+
+impl std::error::Error for WrongParameter {}
+
+impl ResponseError for WrongParameter {
+    fn status(&self) -> StatusCode {
+        StatusCode::BAD_REQUEST
+    }
+}
+
+/// A kind of query parameter.
+trait FromQuery: Sized {
+    /// Reads all values that were given for the name.
+    fn read<'a>(values: impl Iterator<Item = &'a str>) -> Result<Self, String>;
+}
+
+impl<T: Parameter> FromQuery for Needed<T> {
+    fn read<'a>(values: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        let value = Given::read(values)?.0;
+        value.map(Self).ok_or_else(|| "expected a value, found none".to_owned())
+    }
+}
+
+impl<T: Parameter> FromQuery for Given<T> {
+    fn read<'a>(mut values: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        let value = values.next().filter(|value| is_given(value));
+        value.map(T::read).transpose().map(Self)
+    }
+}
+
+impl<T: Parameter, const MAX: usize> FromQuery for Repeated<T, MAX> {
+    fn read<'a>(values: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        let values: Vec<_> = values.filter(|value| is_given(value)).collect();
+        if values.len() > MAX {
+            return Err(format!("expected at most {MAX} of them, found {}", values.len()));
         }
-    }
-
-    fn parse_from_parameters<I: IntoIterator<Item = A>, A: AsRef<str>>(values: I) -> ParseResult<Self> {
-        values.into_iter().next().map_or(Ok(Self(None)), |text| Self::parse_from_parameter(text.as_ref()))
+        values.into_iter().map(T::read).collect::<Result<_, _>>().map(Self)
     }
 }
 
-impl ParseFromParameter for Flag {
-    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        Ok(Self(!matches!(text, "false" | UNDEFINED)))
-    }
-
-    fn parse_from_parameters<I: IntoIterator<Item = A>, A: AsRef<str>>(values: I) -> ParseResult<Self> {
-        values.into_iter().next().map_or(Ok(Self(false)), |text| Self::parse_from_parameter(text.as_ref()))
+impl FromQuery for Flag {
+    fn read<'a>(mut values: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        Ok(Self(values.next().is_some_and(|value| !matches!(value, "false" | UNDEFINED))))
     }
 }
 
-/// What poem-openapi asks of a type that is only ever read from a parameter.
-#[macro_export]
-macro_rules! parameter_type {
-    ($type:ty, $required:literal, $schema:expr $(, $bound:ident)?) => {
-        impl$(<$bound: Parameter>)? Type for $type {
-            const IS_REQUIRED: bool = $required;
+fn is_given(value: &str) -> bool {
+    !matches!(value, "" | UNDEFINED)
+}
 
-            type RawValueType = Self;
-            type RawElementValueType = Self;
+/// What poem-openapi asks of a parameter. It has these for types of its own, whose errors name neither the parameter nor
+/// what was expected.
+macro_rules! extractor {
+    ([$($generics:tt)*] $type:ty, in $place:ident by $read:ident, $is_needed:literal, $schema:expr) => {
+        impl<'a, $($generics)*> ApiExtractor<'a> for $type {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+            const PARAM_IS_REQUIRED: bool = $is_needed;
 
-            fn name() -> Cow<'static, str> {
-                "parameter".into()
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn param_in() -> Option<MetaParamIn> {
+                Some(MetaParamIn::$place)
             }
 
-            fn schema_ref() -> MetaSchemaRef {
-                MetaSchemaRef::Inline(Box::new($schema))
+            fn param_schema_ref() -> Option<MetaSchemaRef> {
+                Some(MetaSchemaRef::Inline(Box::new($schema)))
             }
 
-            fn as_raw_value(&self) -> Option<&Self> {
-                Some(self)
-            }
-
-            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-                Box::new(std::iter::empty())
+            async fn from_request(
+                request: &'a Request,
+                _: &mut RequestBody,
+                options: ExtractParamOptions<()>,
+            ) -> poem::Result<Self> {
+                Ok($read(request, options.name)?)
             }
         }
     };
 }
 
-parameter_type!(Needed<T>, true, T::schema(), T);
-parameter_type!(Given<T>, false, T::schema(), T);
-parameter_type!(Flag, false, MetaSchema::new("string"));
+extractor!([T: Parameter] Path<T>, in Path by of_path, true, T::schema());
+extractor!([T: Parameter] Needed<T>, in Query by of_query, true, T::schema());
+extractor!([T: Parameter] Given<T>, in Query by of_query, false, T::schema());
+extractor!([] Flag, in Query by of_query, false, MetaSchema::new("string"));
+extractor!([T: Parameter, const MAX: usize] Repeated<T, MAX>, in Query by of_query, false, list::<T>(MAX));
+
+fn of_path<T: Parameter>(request: &Request, name: &'static str) -> Result<Path<T>, WrongParameter> {
+    let value = request.raw_path_param(name).unwrap_or_default();
+    T::read(value).map(Path).map_err(|reason| WrongParameter { name, in_path: true, reason })
+}
+
+fn of_query<T: FromQuery>(request: &Request, name: &'static str) -> Result<T, WrongParameter> {
+    let query = request.uri().query().unwrap_or_default();
+    let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name).collect();
+    let values = pairs.iter().map(|(_, value)| &**value);
+    T::read(values).map_err(|reason| WrongParameter { name, in_path: false, reason })
+}
+
+fn list<T: Parameter>(max: usize) -> MetaSchema {
+    let one = T::schema();
+    MetaSchema {
+        description: one.description,
+        items: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema { description: None, ..one })))),
+        max_items: Some(max),
+        ..MetaSchema::new("array")
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -185,42 +172,54 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn absent_undefined_and_empty_are_one() {
-        for values in [&[][..], &["undefined"], &[""]] {
-            assert!(Given::<i64>::parse_from_parameters(values).unwrap().0.is_none(), "{values:?}");
-        }
-        assert_eq!(Given::<i64>::parse_from_parameters(["-1"]).unwrap().0, Some(-1));
-        assert_eq!(Given::<i64>::parse_from_parameters(["7", "8"]).unwrap().0, Some(7));
+    fn read<T: FromQuery>(query: &str) -> Result<T, String> {
+        let request = Request::builder().uri_str(format!("/path?{query}")).finish();
+        of_query(&request, "name").map_err(|wrong| wrong.told(|_| None))
     }
 
     #[test]
-    fn garbage_is_refused() {
-        for text in ["x", "1.5", "99999999999999999999", " 1", "null"] {
-            assert!(Given::<i64>::parse_from_parameter(text).is_err(), "{text}");
+    fn absent_undefined_and_empty_are_one() {
+        for query in ["", "other=1", "name=undefined", "name=", "name"] {
+            assert!(read::<Given<i64>>(query).unwrap().0.is_none(), "{query}");
+            assert!(read::<Repeated<i64, 2>>(query).unwrap().0.is_empty(), "{query}");
+            let refusal = read::<Needed<i64>>(query).unwrap_err();
+            assert_eq!(refusal, "the parameter name is wrong: expected a value, found none", "{query}");
         }
-        for text in ["0", "-1", "x"] {
-            assert!(Given::<NonZeroU64>::parse_from_parameter(text).is_err(), "{text}");
-        }
-        for text in ["data,".repeat(33), "x".repeat(1025)] {
-            assert!(Given::<Fields>::parse_from_parameter(&text).is_err(), "{text}");
-        }
-        for text in ["", "abc", "undefined", "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbs!"] {
-            assert!(Needed::<Id>::parse_from_parameter(text).is_err(), "{text}");
-        }
+        assert_eq!(read::<Given<i64>>("name=-1").unwrap().0, Some(-1));
+        assert_eq!(read::<Given<i64>>("other=9&name=7&name=8").unwrap().0, Some(7));
+        assert_eq!(read::<Given<String>>("name=a%20b%2Bc+d").unwrap().0.unwrap(), "a b+c d");
+    }
+
+    #[test]
+    fn a_wrong_one_is_named_with_what_was_expected() {
+        let refusal = read::<Given<i64>>("name=x").unwrap_err();
+        assert_eq!(refusal, "the parameter name is wrong: expected a whole number, found \"x\"");
+        let wrong = |name| WrongParameter { name, in_path: true, reason: "expected an id".into() };
+        let told = |name| wrong(name).told(|place| ["kind", "id"].get(place).copied());
+        assert_eq!(told("param1"), "the parameter id is wrong: expected an id");
+        assert_eq!(told("param2"), "the parameter in the path is wrong: expected an id");
+    }
+
+    #[test]
+    fn some_may_be_given_several_times_up_to_a_bound() {
+        assert_eq!(read::<Repeated<i64, 2>>("name=1&name=&name=2").unwrap().0, [1, 2]);
+        let refusal = read::<Repeated<i64, 2>>("name=1&name=2&name=3").unwrap_err();
+        assert!(refusal.ends_with("expected at most 2 of them, found 3"), "{refusal}");
+        assert!(read::<Repeated<i64, 2>>("name=1&name=x").is_err());
     }
 
     #[test]
     fn a_flag_is_set_by_being_there() {
-        for (values, set) in [
-            (&[][..], false),
-            (&[""], true),
-            (&["true"], true),
-            (&["anything"], true),
-            (&["false"], false),
-            (&["undefined"], false),
+        for (query, set) in [
+            ("", false),
+            ("name", true),
+            ("name=", true),
+            ("name=true", true),
+            ("name=anything", true),
+            ("name=false", false),
+            ("name=undefined", false),
         ] {
-            assert_eq!(Flag::parse_from_parameters(values).unwrap().0, set, "{values:?}");
+            assert_eq!(read::<Flag>(query).unwrap().0, set, "{query}");
         }
     }
 }

@@ -2,38 +2,28 @@
 
 use std::sync::Arc;
 
-use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi};
 
-use super::Operator;
 use crate::checks::{self, CheckLevel, Finding};
 use crate::node::ApiNode;
 use crate::refusals::OperatorRefusal;
 
-/// The call; the node comes with each request.
-pub(crate) struct ChecksApi;
+/// The call, and the node that answers it.
+pub(crate) struct ChecksApi(pub(crate) Arc<ApiNode>);
 
 #[OpenApi]
 impl ChecksApi {
-    /// Whether all of the node is well
+    /// Check everything that keeps the node healthy
     ///
-    /// 503 when a check fails; a warning is no failure.
+    /// The status is 503 if a check fails. A warning is not a failure.
     #[oai(path = "/checks", method = "get", operation_id = "checks")]
-    async fn checks(
-        &self,
-        node: Data<&Arc<ApiNode>>,
-        _operator: Operator,
-    ) -> Result<Checked, OperatorRefusal> {
-        let found = node.read(|node| Ok(checks::all(node))).await?;
+    async fn checks(&self) -> Result<Checked, OperatorRefusal> {
+        let found = self.0.read(|node| Ok(checks::all(node))).await?;
         let worst = found.iter().map(|finding| finding.level).max().unwrap_or(CheckLevel::Ok);
-        let checks =
-            ChecksForm { status: worst.into(), checks: found.into_iter().map(CheckForm::from).collect() };
-        Ok(if worst == CheckLevel::Fail {
-            Checked::Unwell(Json(checks))
-        } else {
-            Checked::Well(Json(checks))
-        })
+        let checks = found.into_iter().map(CheckForm::from).collect();
+        let form = Json(ChecksForm { status: worst.into(), checks });
+        Ok(if worst == CheckLevel::Fail { Checked::Unwell(form) } else { Checked::Well(form) })
     }
 }
 
@@ -51,9 +41,9 @@ enum Checked {
 #[derive(Debug, Object)]
 #[oai(rename = "Checks")]
 struct ChecksForm {
-    /// The worst of them.
+    /// The worst status among them.
     status: CheckStatusForm,
-    /// Each of them.
+    /// The checks.
     checks: Vec<CheckForm>,
 }
 
@@ -63,23 +53,23 @@ struct ChecksForm {
 struct CheckForm {
     /// What is checked: `log`, `disk`, `gateway`, or the name of a projection.
     name: String,
-    /// What came out.
+    /// The result.
     status: CheckStatusForm,
-    /// Why, for a person.
+    /// The reason, for a person to read.
     reason: String,
-    /// For how long it has had this status, in seconds.
+    /// How long it has had this status, in seconds.
     age_seconds: f64,
 }
 
-/// How bad it is.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, Enum)]
 #[oai(rename = "CheckStatus", rename_all = "snake_case")]
 enum CheckStatusForm {
-    /// As it should be.
+    /// All is well.
     Ok,
-    /// It goes on, but somebody should look.
+    /// The node goes on, but somebody should have a look.
     Warn,
-    /// Somebody has to do something.
+    /// Somebody has to act.
     Fail,
 }
 

@@ -22,9 +22,9 @@ pub(super) type Found = (CheckLevel, String);
 
 pub(super) fn log(failure: Option<&str>, writes: &WriteSide) -> Found {
     match (failure, writes) {
-        (Some(reason), _) => (CheckLevel::Fail, format!("it takes no more writes: {reason}")),
-        (None, WriteSide::Open(_)) => (CheckLevel::Ok, "it takes writes".to_owned()),
-        (None, WriteSide::Closed(reason)) => (CheckLevel::Ok, format!("this node takes no writes: {reason}")),
+        (Some(reason), _) => (CheckLevel::Fail, format!("the log takes no more writes: {reason}")),
+        (None, WriteSide::Open(_)) => (CheckLevel::Ok, "the log takes writes".to_owned()),
+        (None, WriteSide::Closed(reason)) => (CheckLevel::Ok, format!("the log is read only: {reason}")),
     }
 }
 
@@ -33,7 +33,7 @@ pub(super) fn disk(data: &Path) -> Found {
         Ok(found) => {
             room(found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize))
         }
-        Err(error) => (CheckLevel::Warn, format!("the room in {} is not known: {error}", data.display())),
+        Err(error) => (CheckLevel::Warn, format!("the free space in {} is unknown: {error}", data.display())),
     }
 }
 
@@ -50,13 +50,13 @@ fn room(free: u64, size: u64) -> Found {
 }
 
 pub(super) fn gateway(age: Option<Duration>) -> Found {
-    let Some(age) = age else { return (CheckLevel::Fail, "no block height is known".to_owned()) };
+    let Some(age) = age else { return (CheckLevel::Fail, "the block height is not known".to_owned()) };
     let level = match age {
         age if age > HEIGHT_FAIL => CheckLevel::Fail,
         age if age > HEIGHT_WARN => CheckLevel::Warn,
         _ => CheckLevel::Ok,
     };
-    (level, format!("the block height was heard {} seconds ago", age.as_secs()))
+    (level, format!("the block height is {} seconds old", age.as_secs()))
 }
 
 pub(super) fn projection(status: &ProjectionStatus, broken: Duration) -> Found {
@@ -84,8 +84,8 @@ pub(super) fn uploads((level, reason): Found, backlog: u64, dead: u64) -> Found 
         dead => (
             level.max(CheckLevel::Warn),
             format!(
-                "{reason}; {dead} dead letters: `quipu dead-letters` shows them, `quipu dead-letters --retry` sends \
-                 them again"
+                "{reason}; {dead} dead letters: `quipu dead-letters` shows them, and `quipu dead-letters --retry` \
+                 sends them again"
             ),
         ),
     }

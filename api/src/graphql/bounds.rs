@@ -25,19 +25,19 @@ pub(super) fn parse(text: &str) -> Result<ExecutableDocument, ServerError> {
     let opened = text.bytes().filter(|byte| matches!(byte, b'{' | b'[' | b'(')).count();
     if opened > OPENED_MAX {
         return Err(refuse(format!(
-            "the query opens {opened} braces, brackets and parentheses; at most {OPENED_MAX} are taken: give long lists \
-             as variables"
+            "the query has {opened} opening braces, brackets and parentheses, and at most {OPENED_MAX} are allowed: pass \
+             long lists as variables"
         )));
     }
     let document = parse_query(text)?;
     let size = Measure { document: &document, known: HashMap::new() }.operations();
-    for (what, found, max) in [
-        ("asks for more fields than are answered at once", size.fields, FIELDS_MAX),
-        ("is nested too deep", size.depth as u64, DEPTH_MAX as u64),
-        ("asks for the schema in too roundabout a way", size.listings as u64, LISTINGS_MAX as u64),
+    for (what, found, max, unit) in [
+        ("asks for more fields than are answered at once", size.fields, FIELDS_MAX, "fields"),
+        ("is nested too deep", size.depth as u64, DEPTH_MAX as u64, "levels"),
+        ("nests the fields of the schema too deep", size.listings as u64, LISTINGS_MAX as u64, "level"),
     ] {
         if found > max {
-            return Err(refuse(format!("the query {what}: expected at most {max}")));
+            return Err(refuse(format!("the query {what}; the limit is {max} {unit}")));
         }
     }
     Ok(document)

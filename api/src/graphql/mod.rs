@@ -8,80 +8,72 @@ mod transaction;
 use std::sync::Arc;
 
 use async_graphql::{Request, Response};
-use poem::web::Data;
 use poem_openapi::OpenApi;
-use poem_openapi::param::Query;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task;
 use web::{Given, HttpError, Needed};
 
+use crate::error::CallError;
 use crate::node::ApiNode;
 use crate::query::{Group, queries};
-use crate::refusals::GraphRefusal;
+use crate::refusals::{GraphRefusal, QueryRefusal};
 use crate::render::Rendered;
 use question::{GraphAnswerForm, QuestionBody};
 use schema::{Graph, graph};
 
-/// The calls; the node that answers them comes with each request.
+/// How many questions are answered at a time: each may take a hundred megabytes.
+const PARALLEL: usize = 4;
+
+/// The calls, and the node that answers them.
 pub(crate) struct GraphApi {
+    node: Arc<ApiNode>,
     graph: Graph,
     turns: Arc<Semaphore>,
 }
 
-/// How many questions are answered at a time: each may take a hundred megabytes.
-const PARALLEL: usize = 4;
-
-impl Default for GraphApi {
-    fn default() -> Self {
-        Self { graph: graph(), turns: Arc::new(Semaphore::new(PARALLEL)) }
-    }
-}
-
 #[OpenApi(tag = "Group::Query")]
 impl GraphApi {
-    /// Items as Arweave gateways list them
+    /// Items in the form of an Arweave gateway
     ///
-    /// GraphQL: `transactions(ids, owners, recipients, tags, ingested_at, first, after, sort)` and `transaction(id)`,
-    /// with the names and forms of Arweave's gateways. What is listed are the items that are scheduled here,
-    /// processes and messages, from the moment Postgres has them. Failures of a question are in `errors` of an
-    /// answer with status 200, as GraphQL has it.
+    /// This is GraphQL: `transactions(ids, owners, recipients, tags, ingested_at, first, after, sort)` and
+    /// `transaction(id)`, named and shaped as on Arweave's gateways. They list the items that are scheduled here,
+    /// processes and messages, as soon as Postgres has them. As usual in GraphQL, an answer with status 200 may have
+    /// `errors`.
     #[oai(path = "/graphql", method = "post", operation_id = "graphql")]
     async fn post(
         &self,
-        node: Data<&Arc<ApiNode>>,
         /// The question.
         question: QuestionBody,
     ) -> Result<Rendered<GraphAnswerForm>, GraphRefusal> {
-        let request = question.read(node.parts.options.max_body).await?;
-        self.answer(&node, request).await
+        let request = question.read(self.node.parts.options.max_body).await?;
+        Ok(self.answer(request).await?)
     }
 
-    /// The same as a link
+    /// Items in the form of an Arweave gateway, asked with a link
     #[oai(path = "/graphql", method = "get", operation_id = "graphqlGet")]
     async fn get(
         &self,
-        node: Data<&Arc<ApiNode>>,
         /// The query.
-        query: Query<Needed<String>>,
-        /// The values of its variables, as JSON.
-        variables: Query<Given<String>>,
-        /// Which of several operations of the query.
+        query: Needed<String>,
+        /// The values of its variables, as a JSON object.
+        variables: Given<String>,
+        /// Which operation to run if the query has several.
         #[oai(name = "operationName")]
-        operation_name: Query<Given<String>>,
-    ) -> Result<Rendered<GraphAnswerForm>, GraphRefusal> {
-        let request = question::of_link(query.0.0, variables.0.0.as_deref(), operation_name.0.0)?;
-        self.answer(&node, request).await
+        operation_name: Given<String>,
+    ) -> Result<Rendered<GraphAnswerForm>, QueryRefusal> {
+        let request = question::of_link(query.0, variables.0.as_deref(), operation_name.0)?;
+        Ok(self.answer(request).await?)
     }
 }
 
 impl GraphApi {
-    async fn answer(
-        &self,
-        node: &Arc<ApiNode>,
-        mut request: Request,
-    ) -> Result<Rendered<GraphAnswerForm>, GraphRefusal> {
-        let queries = queries(node)?.clone();
+    pub(crate) fn new(node: Arc<ApiNode>) -> Self {
+        Self { node, graph: graph(), turns: Arc::new(Semaphore::new(PARALLEL)) }
+    }
+
+    async fn answer(&self, mut request: Request) -> Result<Rendered<GraphAnswerForm>, CallError> {
+        let queries = queries(&self.node)?.clone();
         let turn = self.turns.clone().acquire_owned().await.map_err(HttpError::internal)?;
         let (graph, runtime) = (self.graph.clone(), Handle::current());
         // A page of signatures and keys is megabytes of JSON, which is put together at once: not on the executor.

@@ -10,7 +10,7 @@ use poem_openapi::types::{Any, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Object};
 use protocol::Code;
 use serde_json::Value;
-use web::{HttpError, ItemBody};
+use web::{HttpError, Nullable, RawBody, expected};
 
 /// The longest body that is taken. A thousand ids are a fifth of it.
 const BODY_BYTES_MAX: usize = 256 << 10;
@@ -23,9 +23,10 @@ pub(super) struct GraphQuestionForm {
     /// The query.
     query: String,
     /// The values of its variables.
+    #[oai(nullable)]
     variables: Option<BTreeMap<String, Any<Value>>>,
-    /// Which of several operations of the query.
-    #[oai(rename = "operationName")]
+    /// Which operation to run if the query has several.
+    #[oai(nullable, rename = "operationName")]
     operation_name: Option<String>,
 }
 
@@ -33,34 +34,34 @@ pub(super) struct GraphQuestionForm {
 #[derive(Debug, Object)]
 #[oai(rename = "GraphAnswer")]
 pub(super) struct GraphAnswerForm {
-    /// What was asked for; null where that failed.
-    data: Option<Any<Value>>,
-    /// What failed; not there when nothing did.
+    /// What was asked for; null if that failed.
+    data: Nullable<Any<Value>>,
+    /// What failed; absent if nothing did.
     errors: Option<Vec<GraphErrorForm>>,
 }
 
-/// What failed of a question.
+/// What failed.
 #[derive(Debug, Object)]
 #[oai(rename = "GraphError")]
 pub(super) struct GraphErrorForm {
     /// What was wrong, and what was expected.
     message: String,
-    /// Where in the query.
+    /// Where in the query; absent if that is not known.
     locations: Option<Vec<Any<Value>>>,
-    /// Where in the answer.
+    /// Where in the answer; absent if that is not known.
     path: Option<Vec<Any<Value>>>,
-    /// With the `code` of the failure, where it is one that other calls have as well.
+    /// Has the `code` of the error if it is one that other calls have too.
     extensions: Option<BTreeMap<String, Any<Value>>>,
 }
 
 /// A question in the body of a request, not read yet.
-pub(super) struct QuestionBody(ItemBody);
+pub(super) struct QuestionBody(RawBody);
 
 impl QuestionBody {
     pub(super) async fn read(self, max_body: usize) -> Result<Request, HttpError> {
         let body = self.0.read(BODY_BYTES_MAX.min(max_body)).await?;
-        let request: Request =
-            serde_json::from_slice(&body).map_err(|error| wrong(format!("{EXPECTED}: {error}")))?;
+        let request: Request = serde_json::from_slice(&body)
+            .map_err(|error| wrong(format!("the body is wrong: {error}; {EXPECTED}")))?;
         complete(request)
     }
 }
@@ -77,7 +78,8 @@ pub(super) fn of_link(
         let read: Value = serde_json::from_str(variables)
             .ok()
             .filter(Value::is_object)
-            .ok_or_else(|| wrong(format!("expected variables as a JSON object, found {variables:?}")))?;
+            .ok_or_else(|| expected("a JSON object", variables))
+            .map_err(|reason| wrong(format!("the parameter variables is wrong: {reason}")))?;
         request = request.variables(Variables::from_json(read));
     }
     complete(request)
@@ -85,7 +87,11 @@ pub(super) fn of_link(
 
 fn complete(mut request: Request) -> Result<Request, HttpError> {
     request.operation_name = request.operation_name.filter(|name| !name.is_empty());
-    if request.query.trim().is_empty() { Err(wrong(EXPECTED.to_owned())) } else { Ok(request) }
+    if request.query.trim().is_empty() {
+        Err(wrong(format!("the query is empty: {EXPECTED}")))
+    } else {
+        Ok(request)
+    }
 }
 
 fn wrong(text: String) -> HttpError {
@@ -113,6 +119,6 @@ impl<'a> ApiExtractor<'a> for QuestionBody {
         body: &mut RequestBody,
         options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        ItemBody::from_request(request, body, options).await.map(Self)
+        RawBody::from_request(request, body, options).await.map(Self)
     }
 }

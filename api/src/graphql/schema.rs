@@ -18,7 +18,7 @@ const COST_MAX: usize = 120_000;
 const COST_QUESTION: usize = 2000;
 const COST_ROW: usize = 10;
 
-/// As gateways have it when nobody says.
+/// As on gateways, when the client gives no number.
 const FIRST_USUAL: i32 = 10;
 /// Each value of a list is one more search.
 const SEARCHES_MAX: usize = 100;
@@ -34,7 +34,7 @@ pub(super) struct Query;
 
 #[Object]
 impl Query {
-    /// One item by its id; null when it is not scheduled here, or Postgres does not have it yet.
+    /// The item with this id; null if it is not scheduled here, or if Postgres does not have it yet.
     #[graphql(complexity = "COST_QUESTION + child_complexity")]
     async fn transaction(&self, context: &Context<'_>, id: ID) -> Result<Option<Transaction>> {
         let filter = TransactionFilter { ids: vec![id.0], ..TransactionFilter::default() };
@@ -43,32 +43,34 @@ impl Query {
         Ok(list.items.into_iter().next().map(Transaction))
     }
 
-    /// Items that meet all conditions; an empty list is no condition.
+    /// The items that meet all conditions. An empty list is no condition.
     #[expect(clippy::too_many_arguments, reason = "they are the arguments of the query")]
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn transactions(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "With one of these ids.")] ids: Option<Vec<ID>>,
-        #[graphql(desc = "Signed by one of these addresses.")] owners: Option<Vec<String>>,
-        #[graphql(desc = "For one of these recipients.")] recipients: Option<Vec<String>>,
-        #[graphql(desc = "With each of these tags.")] tags: Option<Vec<TagFilter>>,
-        #[graphql(desc = "Not answered here: blocks and bundles come after scheduling.")] bundled_in: Option<
+        #[graphql(desc = "Only items with one of these ids.")] ids: Option<Vec<ID>>,
+        #[graphql(desc = "Only items signed by one of these addresses.")] owners: Option<Vec<String>>,
+        #[graphql(desc = "Only items for one of these recipients.")] recipients: Option<Vec<String>>,
+        #[graphql(desc = "Only items that have all of these tags.")] tags: Option<Vec<TagFilter>>,
+        #[graphql(desc = "Not supported: a scheduler does not know about bundles.")] bundled_in: Option<
             Vec<ID>,
         >,
-        #[graphql(desc = "Not answered here: ask by ingested_at.")] block: Option<RangeFilter>,
-        #[graphql(name = "ingested_at", desc = "Scheduled in this time, in seconds.")] ingested_at: Option<
-            RangeFilter,
-        >,
-        #[graphql(desc = "How many at most, from 1 to 1000; 10 when nobody says.")] first: Option<i32>,
+        #[graphql(desc = "Not supported: a scheduler does not know about blocks. Use ingested_at.")]
+        block: Option<RangeFilter>,
+        #[graphql(name = "ingested_at", desc = "Only items scheduled in this range, in seconds since 1970.")]
+        ingested_at: Option<RangeFilter>,
+        #[graphql(desc = "How many items at most, from 1 to 1000. The default is 10.")] first: Option<i32>,
         #[graphql(desc = "The cursor of the last edge of the page before.")] after: Option<String>,
-        #[graphql(desc = "HEIGHT_DESC, the newest first, when nobody says.")] sort: Option<SortOrder>,
+        #[graphql(desc = "The default is HEIGHT_DESC, the newest first.")] sort: Option<SortOrder>,
     ) -> Result<TransactionConnection> {
         if bundled_in.is_some_and(|bundles| !bundles.is_empty()) {
-            return Err("bundledIn cannot be asked for here: a scheduler does not know of bundles".into());
+            return Err(
+                "the argument bundledIn is not supported: a scheduler does not know about bundles".into()
+            );
         }
         if block.is_some_and(|block| block.min.is_some() || block.max.is_some()) {
-            return Err("block cannot be asked for here: a scheduler does not know of blocks; ask by \
+            return Err("the argument block is not supported: a scheduler does not know about blocks; use \
                         ingested_at: {min, max}, in seconds"
                 .into());
         }
@@ -79,7 +81,7 @@ impl Query {
         let filter = TransactionFilter { ids, owners, recipients, tags, from, to };
         check_lengths(&filter)?;
         let first = u64::try_from(first.unwrap_or(FIRST_USUAL))
-            .map_err(|_| format!("expected first from 1 to {LIMIT_MAX}, found a number below 0"))?
+            .map_err(|_| format!("the argument first is wrong: expected first from 1 to {LIMIT_MAX}, found a negative number"))?
             .min(LIMIT_MAX.into());
         let after = after.as_deref().filter(|after| !after.is_empty());
         let page = ListPage::new(first, sort.unwrap_or_default().order(), after).map_err(told)?;
@@ -116,7 +118,7 @@ fn told(error: impl Into<CallError>) -> Error {
     Error::new(error.to_string()).extend_with(|_, extensions| extensions.set("code", error.code().as_str()))
 }
 
-/// The order of the list: that of the log, which all of these follow.
+/// The order of the list. All of these follow the order of the log.
 #[derive(Clone, Copy, Default, Enum, PartialEq, Eq)]
 enum SortOrder {
     /// The newest first.
@@ -139,32 +141,32 @@ impl SortOrder {
     }
 }
 
-/// A tag that has to be there with one of the values.
+/// A tag that an item must have, with one of these values.
 #[derive(InputObject)]
 struct TagFilter {
     /// The name.
     name: String,
-    /// The values; with none of them nothing is found.
+    /// The values. Without any, nothing is found.
     values: Vec<String>,
-    /// EQ when nobody says; NEQ is not answered here.
+    /// The default is EQ. NEQ is not supported.
     op: Option<TagOperator>,
 }
 
 /// How values are compared.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
 enum TagOperator {
-    /// One of the values is there.
+    /// The tag has one of the values.
     Eq,
-    /// None of the values is there.
+    /// The tag has none of the values.
     Neq,
 }
 
-/// A range, both ends of it included.
+/// A range that includes both ends.
 #[derive(InputObject)]
 struct RangeFilter {
-    /// The least.
+    /// The lower end.
     min: Option<i64>,
-    /// The greatest.
+    /// The upper end.
     max: Option<i64>,
 }
 
@@ -173,7 +175,7 @@ impl TagFilter {
         match self.op {
             None | Some(TagOperator::Eq) => Ok(TagAnyOf { name: self.name, values: self.values }),
             Some(TagOperator::Neq) => {
-                Err(format!("op NEQ of the tag {:?} is not answered here: only EQ is", self.name).into())
+                Err(format!("op NEQ of the tag {:?} is not supported: only EQ is", self.name).into())
             }
         }
     }

@@ -4,28 +4,28 @@ use ans104::base64url;
 use async_graphql::{ID, Object, SimpleObject};
 use projections::{EntryTag, ListPage, QueryList, SignedEntry};
 
-/// A part of a list of items.
+/// A page of a list of items.
 #[derive(SimpleObject)]
 pub(super) struct TransactionConnection {
-    /// Whether there is more.
+    /// Whether there is more to read.
     page_info: PageInfo,
     /// The items.
     edges: Vec<TransactionEdge>,
-    /// Always null: what is found is not counted.
+    /// Always null: the items that are found are not counted.
     count: Option<String>,
 }
 
-/// Whether there is more.
+/// Whether there is more to read.
 #[derive(SimpleObject)]
 struct PageInfo {
-    /// Whether the list goes on behind the last edge.
+    /// Whether there are more items after the last edge.
     has_next_page: bool,
 }
 
 /// An item in a list.
 #[derive(SimpleObject)]
 struct TransactionEdge {
-    /// What to give as `after` to read on behind this item, in the same order.
+    /// The value of `after` that reads on after this item, in the same order.
     cursor: String,
     /// The item.
     node: Transaction,
@@ -52,7 +52,7 @@ impl Transaction {
         ID(self.0.entry.id.clone())
     }
 
-    /// The anchor as base64url; empty where there is none.
+    /// The anchor as base64url; empty if there is none.
     async fn anchor(&self) -> String {
         base64url::encode(&self.0.anchor)
     }
@@ -62,7 +62,7 @@ impl Transaction {
         base64url::encode(&self.0.signature)
     }
 
-    /// Whom it is for; empty where nobody is named.
+    /// The recipient; empty if there is none.
     async fn recipient(&self) -> &str {
         self.0.entry.recipient.as_deref().unwrap_or_default()
     }
@@ -73,47 +73,47 @@ impl Transaction {
         Owner { address, key: base64url::encode(&self.0.key) }
     }
 
-    /// What was paid: nothing, as items are not paid one by one.
+    /// The fee: always nothing, since items are not paid for one by one.
     async fn fee(&self) -> Amount {
         Amount::NOTHING
     }
 
-    /// What was transferred: nothing, as items transfer none.
+    /// The amount transferred: always nothing, since items transfer none.
     async fn quantity(&self) -> Amount {
         Amount::NOTHING
     }
 
-    /// Size and type of the data.
+    /// The size and the type of the data.
     async fn data(&self) -> MetaData<'_> {
         MetaData { size: self.0.entry.size.unwrap_or_default().to_string(), kind: self.content_type() }
     }
 
-    /// The tags, in the order in which they were signed; what is not UTF-8 is U+FFFD.
+    /// The tags, in the order in which they were signed. Bytes that are not UTF-8 are replaced by U+FFFD.
     // An item has up to 128 of them.
     #[graphql(complexity = "1 + 32 * child_complexity")]
     async fn tags(&self) -> Vec<Tag<'_>> {
         self.known_tags().iter().map(|EntryTag { name, value }| Tag { name, value }).collect()
     }
 
-    /// Height and time of the assignment. In which block the item comes to be is not known here.
+    /// The block height and the time of the assignment. Which block the item ends up in is not known here.
     async fn block(&self) -> Option<Block> {
         let entry = &self.0.entry;
         let (height, timestamp) = (entry.block_height?, seconds(entry.timestamp?));
         Some(Block { id: ID(String::new()), height, timestamp, previous: ID(String::new()) })
     }
 
-    /// When it was scheduled, in seconds.
+    /// When it was scheduled, in seconds since 1970.
     #[graphql(name = "ingested_at")]
     async fn ingested_at(&self) -> Option<i64> {
         self.0.entry.timestamp.map(seconds)
     }
 
-    /// Always null: a scheduler does not know of bundles.
+    /// Always null: a scheduler does not know about bundles.
     async fn bundled_in(&self) -> Option<Bundle> {
         None
     }
 
-    /// Always null, as `bundledIn`.
+    /// Always null, like `bundledIn`.
     #[graphql(deprecation = "Use `bundledIn`")]
     async fn parent(&self) -> Option<Parent> {
         None
@@ -166,26 +166,26 @@ struct Tag<'a> {
     value: &'a str,
 }
 
-/// What is known of data.
+/// What is known about the data.
 #[derive(SimpleObject)]
 struct MetaData<'a> {
-    /// In bytes.
+    /// The size in bytes.
     size: String,
-    /// What the tag `Content-Type` says; null where it is not there.
+    /// The value of the tag `Content-Type`; null without that tag.
     #[graphql(name = "type")]
     kind: Option<&'a str>,
 }
 
-/// Where the chain was when an item was scheduled.
+/// The state of Arweave when an item was scheduled.
 #[derive(SimpleObject)]
 struct Block {
     /// Always empty: the id of the block is not known here.
     id: ID,
-    /// The height of Arweave then.
+    /// The block height at that time.
     height: u64,
-    /// When it was scheduled, in seconds.
+    /// When the item was scheduled, in seconds since 1970.
     timestamp: i64,
-    /// Always empty, as the id.
+    /// Always empty, like the id.
     previous: ID,
 }
 
@@ -196,7 +196,7 @@ struct Bundle {
     id: ID,
 }
 
-/// What gateways once called the bundle.
+/// What gateways used to call the bundle.
 #[derive(SimpleObject)]
 struct Parent {
     /// Its id.

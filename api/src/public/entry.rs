@@ -33,7 +33,7 @@ pub(super) fn subject(node: &ApiNode, id: Id, process: Option<ProcessId>) -> Res
     if process.id() == id {
         return Ok(Subject::Process(process));
     }
-    let missing = || format!("process {process} has no message or assignment {id}");
+    let missing = || format!("the process {process} has no message or assignment {id}");
     let place = node.parts.index.find(process, id)?;
     Ok(place.map(Subject::Entry).ok_or_else(|| HttpError::not_found(missing()))?)
 }
@@ -41,7 +41,7 @@ pub(super) fn subject(node: &ApiNode, id: Id, process: Option<ProcessId>) -> Res
 /// Where a process stands. The node's own stream is nobody's to read here.
 pub(super) fn head(node: &ApiNode, process: ProcessId) -> Result<Head, CallError> {
     let head = if process == ProcessId::NODE { None } else { node.parts.log.head(process)? };
-    let missing = || format!("process {process} is not scheduled here");
+    let missing = || format!("the process {process} is not scheduled here");
     Ok(head.ok_or_else(|| HttpError::not_found(missing()))?)
 }
 
@@ -58,7 +58,7 @@ pub(super) fn show_entry(
     let mut renderer = Renderer::new(process, show_anchor);
     let shown = visit(node, process, nonce, |event, out| renderer.node(out, event))?;
     // The index knows of it, so the log has it.
-    let missing = || format!("process {process} lacks an event that the index has");
+    let missing = || format!("the log has no event of process {process} that the index has");
     Ok(shown.ok_or_else(|| HttpError::internal(missing()))?)
 }
 
@@ -74,7 +74,7 @@ pub(super) fn show_process(node: &ApiNode, process: ProcessId) -> Result<Vec<u8>
             return Ok(json);
         }
     }
-    Err(HttpError::not_found(format!("process {process} is here without the item that spawned it")).into())
+    Err(HttpError::not_found(format!("the item that spawned the process {process} is not here")).into())
 }
 
 /// What is made of one event; none when it is not there.

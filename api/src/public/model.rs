@@ -3,6 +3,7 @@
 
 use poem_openapi::types::Example;
 use poem_openapi::{Object, Union};
+use web::Nullable;
 
 const MESSAGE: &str = "qOFoTUVkm4_f5pzBG3PoihGZbnbohjdUKhF3d6Lknxc";
 const ADDRESS: &str = "WBoyG3Apqrysk957KEjaNDopjg29waZKG85HHVAhprQ";
@@ -12,9 +13,9 @@ const MILLISECONDS: u64 = 1_760_000_000_000;
 #[derive(Debug, Object)]
 #[oai(example, rename = "Scheduled")]
 pub(super) struct ScheduledForm {
-    /// The id of the item; of the assignment when something on chain was assigned.
+    /// The id of the item; when a transaction was assigned, the id of the assignment.
     pub(super) id: String,
-    /// The timestamp of the assignment in milliseconds.
+    /// The timestamp of the assignment, in milliseconds since 1970.
     pub(super) timestamp: u64,
 }
 
@@ -24,11 +25,11 @@ impl Example for ScheduledForm {
     }
 }
 
-/// Who this scheduler is, and its time.
+/// The scheduler's address and time.
 #[derive(Debug, Object)]
 #[oai(example, rename = "Scheduler")]
 pub(super) struct SchedulerForm {
-    /// Now, in milliseconds, as text.
+    /// The current time in milliseconds since 1970, as text.
     pub(super) timestamp: String,
     /// The address of the wallet that signs the assignments.
     pub(super) address: String,
@@ -40,13 +41,13 @@ impl Example for SchedulerForm {
     }
 }
 
-/// Time and block height as the next assignment would have them.
+/// The time and the block height that an assignment would get now.
 #[derive(Debug, Object)]
 #[oai(example, rename = "Clock")]
 pub(super) struct ClockForm {
-    /// Now, in milliseconds, as text.
+    /// The current time in milliseconds since 1970, as text.
     pub(super) timestamp: String,
-    /// The height of Arweave, in 12 digits.
+    /// The block height of Arweave, in 12 digits.
     pub(super) block_height: String,
 }
 
@@ -56,11 +57,11 @@ impl Example for ClockForm {
     }
 }
 
-/// Who signed.
+/// Who signed an item.
 #[derive(Debug, Object)]
 #[oai(rename = "Owner")]
 pub(super) struct OwnerForm {
-    /// SHA-256 of the public key.
+    /// The SHA-256 of the public key.
     address: String,
     /// The public key.
     key: String,
@@ -76,7 +77,7 @@ pub(super) struct TagForm {
     value: String,
 }
 
-/// A message or process, as it was sent.
+/// A message or process as it was sent.
 #[derive(Debug, Object)]
 #[oai(rename = "Message")]
 pub(super) struct MessageForm {
@@ -84,16 +85,16 @@ pub(super) struct MessageForm {
     id: String,
     /// Who signed it.
     owner: OwnerForm,
-    /// The data as text; bytes that are not UTF-8 are U+FFFD.
+    /// The data as text. Bytes that are not UTF-8 are replaced by U+FFFD.
     data: String,
     /// The tags, in the order in which they were signed.
     tags: Vec<TagForm>,
     /// The signature.
     signature: String,
-    /// The anchor; null where there is none, or where it is not UTF-8.
-    anchor: Option<String>,
-    /// The process that it is for. Empty for a message without one; null for a process.
-    target: Option<String>,
+    /// The anchor as text; null if there is none, or if it is not UTF-8.
+    anchor: Nullable<String>,
+    /// The process that it is for. Empty for a message without a target; null for a process.
+    target: Nullable<String>,
 }
 
 /// What the scheduler signed about a message: its place in the process.
@@ -102,16 +103,16 @@ pub(super) struct MessageForm {
 pub(super) struct AssignmentForm {
     /// The id.
     id: String,
-    /// The scheduler.
+    /// The scheduler that signed it.
     owner: OwnerForm,
     /// `Process`, `Epoch`, `Nonce`, `Hash-Chain`, `Block-Height`, `Timestamp`, `Data-Protocol`, `Type`, `Variant`,
-    /// `Message` (not for the process itself) and an `Exclude` for each field that an assigned message leaves out.
+    /// `Message` (except for the process itself), and one `Exclude` for each field that an assigned message leaves out.
     tags: Vec<TagForm>,
     /// The signature.
     signature: String,
-    /// The anchor as text; random bytes are hardly ever text, and null then. See `show-anchor`.
-    anchor: Option<String>,
-    /// Empty.
+    /// The anchor as text; null if it is not UTF-8, as random bytes rarely are. See `show-anchor`.
+    anchor: Nullable<String>,
+    /// Always empty.
     target: String,
 }
 
@@ -119,10 +120,10 @@ pub(super) struct AssignmentForm {
 #[derive(Debug, Object)]
 #[oai(rename = "Entry")]
 pub(super) struct EntryForm {
-    /// The message; null when something was assigned that is on chain.
-    message: Option<MessageForm>,
-    /// Its assignment; null for a process that was spawned before processes got one.
-    assignment: Option<AssignmentForm>,
+    /// The message; null if a transaction on Arweave was assigned.
+    message: Nullable<MessageForm>,
+    /// Its assignment; null for a process that was spawned without one.
+    assignment: Nullable<AssignmentForm>,
 }
 
 /// One entry of a page.
@@ -131,36 +132,36 @@ pub(super) struct EntryForm {
 pub(super) struct EdgeForm {
     /// The entry.
     node: EntryForm,
-    /// What to give as `from` (or `from-nonce`) to read on behind this entry.
+    /// The value of `from` (or `from-nonce`) that reads on after this entry.
     cursor: String,
 }
 
-/// Whether there is more.
+/// Whether there is more to read.
 #[derive(Debug, Object)]
 #[oai(rename = "PageInfo")]
 pub(super) struct PageInfoForm {
-    /// Whether more entries remain in the range.
+    /// Whether there are more entries in the range.
     has_next_page: bool,
 }
 
-/// A part of a schedule.
+/// A page of a schedule.
 #[derive(Debug, Object)]
 #[oai(rename = "Page")]
 pub(super) struct PageForm {
-    /// Whether there is more.
+    /// Whether there is more to read.
     page_info: PageInfoForm,
     /// The entries, in order.
     edges: Vec<EdgeForm>,
 }
 
-/// An entry, or a page when the id was that of a process.
+/// A page if the id is that of a process, else one entry.
 #[expect(clippy::large_enum_variant, reason = "no value of it is ever built")]
 #[derive(Debug, Union)]
 #[oai(rename = "Read")]
 pub(super) enum ReadForm {
-    /// The id was that of a process.
+    /// The id is that of a process.
     Page(PageForm),
-    /// The id was that of a message or an assignment.
+    /// The id is that of a message or an assignment.
     Entry(EntryForm),
 }
 
@@ -170,20 +171,20 @@ pub(super) enum ReadForm {
 pub(super) struct ProcessForm {
     /// The id.
     process_id: String,
-    /// The block height at which it was spawned, in 12 digits; zeros if it has no assignment.
+    /// The block height at which it was spawned, in 12 digits; all zeros if it has no assignment.
     block: String,
     /// Who spawned it.
     owner: OwnerForm,
-    /// The tags.
+    /// The tags, in the order in which they were signed.
     tags: Vec<TagForm>,
-    /// When it was spawned, in milliseconds; 0 if it has no assignment.
+    /// When it was spawned, in milliseconds since 1970; 0 if it has no assignment.
     timestamp: u64,
-    /// The data; null if it is not UTF-8.
-    data: Option<String>,
-    /// The anchor; null where there is none, or where it is not UTF-8.
-    anchor: Option<String>,
+    /// The data as text; null if it is not UTF-8.
+    data: Nullable<String>,
+    /// The anchor as text; null if there is none, or if it is not UTF-8.
+    anchor: Nullable<String>,
     /// The signature.
     signature: String,
-    /// The target, which a process hardly has.
-    target: Option<String>,
+    /// The target; null for nearly every process.
+    target: Nullable<String>,
 }

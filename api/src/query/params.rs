@@ -1,19 +1,26 @@
 //! Parameters that only queries have.
 
-use std::borrow::Cow;
-
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
-use projections::{EntryKind, ListOrder, TagIs};
+use log::Seq;
+use poem_openapi::registry::MetaSchema;
+use projections::{EntryKind, LIMIT_MAX, ListOrder, TagIs};
 use serde_json::json;
-use web::{Given, Parameter};
+use web::{Given, Parameter, Repeated, expected};
+
+use crate::limit::PageLimit;
 
 /// Each tag is one more list to compare with, and the database takes long to plan more of them.
 const TAGS_MAX: usize = 8;
+const KINDS: [EntryKind; 3] = [EntryKind::Spawned, EntryKind::Scheduled, EntryKind::Assigned];
+
+/// How many entries a list has at most.
+pub(super) type QueryLimit = Given<PageLimit<{ LIMIT_MAX as u64 }>>;
 
 /// Tags that all have to be there.
+pub(super) type WithTags = Repeated<TagText, TAGS_MAX>;
+
+/// One tag as text.
 #[derive(Debug)]
-pub(super) struct WithTags(pub(super) Vec<TagIs>);
+pub(super) struct TagText(pub(super) TagIs);
 
 /// The order of a list.
 #[derive(Debug)]
@@ -23,84 +30,86 @@ pub(super) struct InOrder(pub(super) ListOrder);
 #[derive(Debug)]
 pub(super) struct OfKind(pub(super) EntryKind);
 
-impl WithTags {
-    fn schema() -> MetaSchema {
-        let tag = MetaSchema { example: Some(json!("Action:Transfer")), ..MetaSchema::new("string") };
-        MetaSchema {
-            items: Some(Box::new(MetaSchemaRef::Inline(Box::new(tag)))),
-            max_items: Some(TAGS_MAX),
-            ..MetaSchema::new("array")
-        }
-    }
-}
+/// Where a list goes on.
+#[derive(Debug)]
+pub(super) struct AfterCursor(pub(super) String);
 
-impl ParseFromParameter for WithTags {
-    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        Self::parse_from_parameters([text])
-    }
-
-    fn parse_from_parameters<I: IntoIterator<Item = A>, A: AsRef<str>>(values: I) -> ParseResult<Self> {
-        let mut tags = Vec::new();
-        for text in values {
-            if let Given(Some(TagText(tag))) = Given::parse_from_parameter(text.as_ref()).map_err(again)? {
-                tags.push(tag);
-            }
-        }
-        if tags.len() > TAGS_MAX {
-            return Err(ParseError::custom(format!("expected at most {TAGS_MAX} tags")));
-        }
-        Ok(Self(tags))
-    }
-}
-
-/// One tag as text.
-struct TagText(TagIs);
+/// The event that has to be in Postgres before the query is answered.
+#[derive(Debug)]
+pub(super) struct MinPosition(pub(super) Seq);
 
 impl Parameter for TagText {
     fn schema() -> MetaSchema {
-        MetaSchema::new("string")
+        MetaSchema {
+            description: Some(
+                "A tag as `Name:Value`, split at the first colon. May be repeated; an item must have all of the tags.",
+            ),
+            example: Some(json!("Action:Transfer")),
+            ..MetaSchema::new("string")
+        }
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        let (name, value) =
-            text.split_once(':').ok_or_else(|| format!("expected Name:Value, found {text:?}"))?;
+        let (name, value) = text.split_once(':').ok_or_else(|| expected("Name:Value", text))?;
         Ok(Self(TagIs { name: name.to_owned(), value: value.to_owned() }))
     }
 }
 
-fn again(error: ParseError<Given<TagText>>) -> ParseError<WithTags> {
-    error.propagate()
-}
-
 impl Parameter for OfKind {
     fn schema() -> MetaSchema {
-        let kinds = [EntryKind::Spawned, EntryKind::Scheduled, EntryKind::Assigned];
-        let enum_items = kinds.iter().map(|kind| json!(kind.as_str())).collect();
+        let enum_items = KINDS.iter().map(|kind| json!(kind.as_str())).collect();
         MetaSchema { enum_items, ..MetaSchema::new("string") }
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        let kinds = [EntryKind::Spawned, EntryKind::Scheduled, EntryKind::Assigned];
-        let kind = kinds.into_iter().find(|kind| kind.as_str() == text);
-        kind.map(Self).ok_or_else(|| format!("expected spawned, scheduled or assigned, found {text:?}"))
+        let kind = KINDS.into_iter().find(|kind| kind.as_str() == text);
+        kind.map(Self).ok_or_else(|| expected("spawned, scheduled or assigned", text))
     }
 }
 
 impl Parameter for InOrder {
     fn schema() -> MetaSchema {
-        MetaSchema { enum_items: vec![json!("asc"), json!("desc")], ..MetaSchema::new("string") }
+        MetaSchema {
+            description: Some("`desc` lists the newest first, `asc` the oldest."),
+            enum_items: vec![json!("asc"), json!("desc")],
+            default: Some(json!("desc")),
+            ..MetaSchema::new("string")
+        }
     }
 
     fn read(text: &str) -> Result<Self, String> {
         match text {
             "asc" => Ok(Self(ListOrder::Ascending)),
             "desc" => Ok(Self(ListOrder::Descending)),
-            _ => Err(format!("expected asc or desc, found {text:?}")),
+            _ => Err(expected("asc or desc", text)),
         }
     }
 }
 
-web::parameter_type!(WithTags, false, WithTags::schema());
+impl Parameter for AfterCursor {
+    fn schema() -> MetaSchema {
+        MetaSchema { description: Some("The `next` of the page before."), ..String::schema() }
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        String::read(text).map(Self)
+    }
+}
+
+impl Parameter for MinPosition {
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            description: Some(
+                "Wait until Postgres has the event with this sequence number, for 5 seconds at most.",
+            ),
+            ..u64::schema()
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        u64::read(text).map(Seq::new).map(Self)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -109,19 +118,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_is_divided_at_the_first_colon() {
-        let tags =
-            WithTags::parse_from_parameters(["Action:Transfer", "", "URL:ar://x:1", ":", "A:"]).unwrap();
-        let tags: Vec<_> = tags.0.iter().map(|tag| (tag.name.as_str(), tag.value.as_str())).collect();
-        assert_eq!(tags, [("Action", "Transfer"), ("URL", "ar://x:1"), ("", ""), ("A", "")]);
+    fn a_tag_is_split_at_the_first_colon() {
+        for (text, name, value) in [
+            ("Action:Transfer", "Action", "Transfer"),
+            ("URL:ar://x:1", "URL", "ar://x:1"),
+            (":", "", ""),
+            ("A:", "A", ""),
+        ] {
+            let TagText(tag) = TagText::read(text).unwrap();
+            assert_eq!((tag.name.as_str(), tag.value.as_str()), (name, value));
+        }
     }
 
     #[test]
     fn garbage_is_refused_with_what_was_expected() {
-        let tag = WithTags::parse_from_parameters(["Action"]).unwrap_err().into_message();
-        assert!(tag.contains("Name:Value"), "{tag}");
-        assert!(WithTags::parse_from_parameters(vec!["a:b"; 9]).is_err());
+        assert!(TagText::read("Action").unwrap_err().contains("Name:Value"));
         assert!(OfKind::read("spawn").unwrap_err().contains("spawned, scheduled or assigned"));
         assert!(InOrder::read("up").unwrap_err().contains("asc or desc"));
+        assert!(MinPosition::read("-1").unwrap_err().contains("0 or more"));
     }
 }

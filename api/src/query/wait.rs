@@ -8,6 +8,7 @@ use protocol::Code;
 use tokio::time::{Instant, sleep, timeout_at};
 use web::HttpError;
 
+use super::params::MinPosition;
 use crate::error::CallError;
 use crate::node::ApiNode;
 
@@ -28,10 +29,13 @@ pub(crate) fn queries(node: &ApiNode) -> Result<&Queries, HttpError> {
 
 /// The same, and the position of Postgres, as soon as it has what the client wants to see. What is found afterwards
 /// goes at least up to there.
-pub(super) async fn ready(node: &ApiNode, wanted: Option<Seq>) -> Result<(&Queries, Option<Seq>), CallError> {
+pub(super) async fn ready(
+    node: &ApiNode,
+    wanted: Option<MinPosition>,
+) -> Result<(&Queries, Option<Seq>), CallError> {
     let queries = queries(node)?;
     let mut position = queries.position().await?;
-    let Some(wanted) = wanted else { return Ok((queries, position)) };
+    let Some(MinPosition(wanted)) = wanted else { return Ok((queries, position)) };
     let deadline = Instant::now() + PATIENCE;
     if position < Some(wanted) {
         let follower = node.parts.projections.iter().find(|projection| projection.name() == POSTGRES);
@@ -58,7 +62,7 @@ pub(super) async fn ready(node: &ApiNode, wanted: Option<Seq>) -> Result<(&Queri
 
 fn behind(wanted: Seq, position: Option<Seq>) -> HttpError {
     let position = position.map_or("is empty".to_owned(), |position| format!("is at {position}"));
-    unavailable(format!("Postgres {position} and did not come to {wanted} in 5 seconds; try again"))
+    unavailable(format!("Postgres {position} and did not reach {wanted} within 5 seconds; try again"))
 }
 
 fn unavailable(text: String) -> HttpError {

@@ -6,14 +6,14 @@ use api::{ApiNode, WriteSide};
 use serde_json::{Value, json};
 use web::Limits;
 
-use crate::node::{Door, TOKEN, TestNode};
+use crate::node::{TOKEN, TestListener, TestNode};
 use crate::samples::History;
 
 const REASON: &str = "this node follows another one; schedule at https://leader.example";
 
 struct Closed {
     node: TestNode,
-    door: Door,
+    listener: TestListener,
     process: String,
     message: String,
 }
@@ -26,13 +26,13 @@ async fn closed() -> Closed {
     history.message(2, 1_002, b"two", false);
     let process = history.process.to_string();
     node.append(history.appends).await;
-    let door = node.open_with(|parts| parts.writes = WriteSide::Closed(REASON.into())).await;
-    Closed { node, door, process, message }
+    let listener = node.open_with(|parts| parts.writes = WriteSide::Closed(REASON.into())).await;
+    Closed { node, listener, process, message }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_a_scheduler_answers_every_read() {
-    let Closed { node, door, process, message } = closed().await;
+    let Closed { node, listener, process, message } = closed().await;
     for path in [
         "/".to_owned(),
         "/timestamp".to_owned(),
@@ -43,7 +43,7 @@ async fn a_node_without_a_scheduler_answers_every_read() {
         format!("/{message}"),
         format!("/{message}?process-id={process}"),
     ] {
-        let answer = node.http.get(format!("{}{path}", door.url)).send().await.unwrap();
+        let answer = node.http.get(format!("{}{path}", listener.url)).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 200, "{path}");
         let mut told: Value = answer.json().await.unwrap();
         let mut expected = node.get(&path).await.1;
@@ -58,15 +58,15 @@ async fn a_node_without_a_scheduler_answers_every_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_a_scheduler_refuses_writes_with_its_reason() {
-    let Closed { node, door, process, message } = closed().await;
+    let Closed { node, listener, process, message } = closed().await;
     let refusal = json!({ "error": REASON, "code": "unavailable" });
     for path in ["/".to_owned(), format!("/?process-id={process}&assign={message}")] {
-        let request = node.http.post(format!("{}{path}", door.url)).body(vec![7; 5_000_000]);
+        let request = node.http.post(format!("{}{path}", listener.url)).body(vec![7; 5_000_000]);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 503, "{path}");
         assert_eq!(answer.json::<Value>().await.unwrap(), refusal, "{path}");
     }
-    let health = node.http.get(format!("{}/health", door.url)).send().await.unwrap();
+    let health = node.http.get(format!("{}/health", listener.url)).send().await.unwrap();
     assert_eq!((health.status().as_u16(), health.json::<Value>().await.unwrap()), (503, refusal));
     let page = node.get(&format!("/{process}")).await.1;
     assert_eq!(page["edges"].as_array().unwrap().len(), 3, "nothing was scheduled");
@@ -78,7 +78,7 @@ async fn operators_see_a_node_without_a_scheduler() {
     let mut parts = node.node.parts.clone();
     parts.writes = WriteSide::Closed(REASON.into());
     let admin = api::admin(Arc::new(ApiNode::new(parts)), Some(TOKEN.into()));
-    let admin = Door::open(admin, Limits::default()).await;
+    let admin = TestListener::open(admin, Limits::default()).await;
     for path in ["/status", "/checks", "/projections", "/jobs"] {
         let answer = node.http.get(format!("{}{path}", admin.url)).bearer_auth(TOKEN).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 200, "{path}");

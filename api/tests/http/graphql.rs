@@ -3,16 +3,16 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::node::{Door, TestNode};
+use crate::node::{TestListener, TestNode};
 use crate::queries;
 
 const ALL: &str = "{ transactions { edges { node { id } } } }";
 
-/// A door whose database is down, and its port.
-async fn door(node: &TestNode) -> (Door, u16) {
+/// A listener whose database is down, and its port.
+async fn listener(node: &TestNode) -> (TestListener, u16) {
     // A port that was free a moment ago refuses.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    (queries::door(node, &format!("postgres://nobody@127.0.0.1:{port}/none")).await, port)
+    (queries::listener(node, &format!("postgres://nobody@127.0.0.1:{port}/none")).await, port)
 }
 
 async fn post(node: &TestNode, url: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
@@ -42,11 +42,11 @@ async fn without_a_database_it_says_what_it_needs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_question_is_refused() {
     let node = TestNode::start().await;
-    let (door, _) = door(&node).await;
+    let (listener, _) = listener(&node).await;
     for body in
         ["", "{}", "[]", "null", "{\"query\": \" \"}", "{\"query\": 1}", "query", "[{\"query\": \"{a}\"}]"]
     {
-        let (status, refusal) = post(&node, &door.url, body).await;
+        let (status, refusal) = post(&node, &listener.url, body).await;
         assert_eq!(
             (status.as_u16(), &refusal["code"]),
             (400, &json!("invalid_parameter")),
@@ -55,13 +55,13 @@ async fn what_is_no_question_is_refused() {
         assert!(refusal["error"].as_str().unwrap().contains("query, variables, operationName"), "{refusal}");
     }
     let long = json!({ "query": "a".repeat(300_000) }).to_string();
-    let (status, refusal) = post(&node, &door.url, long).await;
+    let (status, refusal) = post(&node, &listener.url, long).await;
     assert_eq!((status.as_u16(), &refusal["code"]), (413, &json!("too_large")));
     for (query, status) in [("", 400), ("?query=", 400), ("?query={__typename}&variables=[1]", 400)] {
-        let answer = node.http.get(format!("{}/graphql{query}", door.url)).send().await.unwrap();
+        let answer = node.http.get(format!("{}/graphql{query}", listener.url)).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), status, "{query}");
     }
-    let answer = node.http.request(Method::DELETE, format!("{}/graphql", door.url)).send().await.unwrap();
+    let answer = node.http.request(Method::DELETE, format!("{}/graphql", listener.url)).send().await.unwrap();
     assert_eq!(
         (answer.status().as_u16(), &answer.headers()["allow"]),
         (405, &"GET, HEAD, POST, OPTIONS".parse().unwrap())
@@ -71,7 +71,7 @@ async fn what_is_no_question_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_of_a_question_say_what_was_expected() {
     let node = TestNode::start().await;
-    let (door, port) = door(&node).await;
+    let (listener, port) = listener(&node).await;
     let many = |count: usize| vec!["\"a\""; count].join(", ");
     let selects = "{ edges { node { id } } }";
     for (query, expected) in [
@@ -118,22 +118,22 @@ async fn errors_of_a_question_say_what_was_expected() {
         (ALL.into(), &format!("127.0.0.1:{port}")),
         (format!("{{ transactions(ids: [{}], first: 2147483647) {{ count }} }}", many(1000)), "127.0.0.1"),
     ] {
-        let answer = ask(&node, &door.url, &query).await;
+        let answer = ask(&node, &listener.url, &query).await;
         assert!(answer["data"].is_null(), "{query}: {answer}");
         let message = answer["errors"][0]["message"].as_str().unwrap();
         assert!(message.to_lowercase().contains(&expected.to_lowercase()), "{query}: {answer}");
     }
-    let answer = ask(&node, &door.url, ALL).await;
+    let answer = ask(&node, &listener.url, ALL).await;
     assert_eq!(answer["errors"][0]["extensions"], json!({ "code": "unavailable" }));
-    let answer = ask(&node, &door.url, "{ transaction(id: \"a\") { id } }").await;
+    let answer = ask(&node, &listener.url, "{ transaction(id: \"a\") { id } }").await;
     assert_eq!(answer["errors"][0]["path"], json!(["transaction"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tools_are_told_the_schema() {
     let node = TestNode::start().await;
-    let (door, _) = door(&node).await;
-    let answer = ask(&node, &door.url, INTROSPECTION).await;
+    let (listener, _) = listener(&node).await;
+    let answer = ask(&node, &listener.url, INTROSPECTION).await;
     assert!(answer["errors"].is_null(), "{answer}");
     let types = answer["data"]["__schema"]["types"].as_array().unwrap();
     let names: Vec<_> = types.iter().filter_map(|kind| kind["name"].as_str()).collect();
@@ -142,7 +142,7 @@ async fn tools_are_told_the_schema() {
     }
     // As a link, with variables and one of two operations.
     let link = reqwest::Url::parse_with_params(
-        &format!("{}/graphql", door.url),
+        &format!("{}/graphql", listener.url),
         [
             (
                 "query",

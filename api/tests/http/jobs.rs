@@ -1,4 +1,4 @@
-//! Replays, asked for at the operator's door.
+//! Replays, asked for at the operator's listener.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -7,14 +7,16 @@ mod samples;
 
 mod closed;
 mod description;
-mod doors;
+mod listeners;
 mod graphql;
 mod jobs;
 mod operators;
 mod pages;
 mod queries;
 mod reads;
+mod refusals;
 mod rendering;
+mod routes;
 mod streaming;
 mod traffic;
 mod uploads;

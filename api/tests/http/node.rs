@@ -1,4 +1,4 @@
-//! A whole node in a process: log in memory, index in a folder, scheduler, both doors on loopback.
+//! A whole node in a process: log in memory, index in a folder, scheduler, both listeners on loopback.
 
 use std::future::Future;
 use std::ops::{ControlFlow, RangeInclusive};
@@ -31,8 +31,8 @@ pub struct TestNode {
     pub log: Arc<Watched>,
     pub indexed: Position,
     pub http: reqwest::Client,
-    pub public: Door,
-    pub admin: Door,
+    pub public: TestListener,
+    pub admin: TestListener,
     _following: Following,
     _folder: TempDir,
 }
@@ -50,7 +50,7 @@ impl Drop for Following {
 }
 
 /// A listener that is served until this is dropped.
-pub struct Door {
+pub struct TestListener {
     pub url: String,
     pub address: std::net::SocketAddr,
     shutdown: oneshot::Sender<()>,
@@ -102,17 +102,17 @@ impl TestNode {
             queries: None,
             options,
         }));
-        let public = Door::open(api::public(node.clone()), limits).await;
-        let admin = Door::open(api::admin(node.clone(), Some(TOKEN.into())), limits).await;
+        let public = TestListener::open(api::public(node.clone()), limits).await;
+        let admin = TestListener::open(api::admin(node.clone(), Some(TOKEN.into())), limits).await;
         let http = reqwest::Client::new();
         Self { node, log, indexed, http, public, admin, _following: following, _folder: folder }
     }
 
-    /// Another public door to the same parts, but for those that are changed.
-    pub async fn open_with(&self, change: impl FnOnce(&mut ApiParts)) -> Door {
+    /// Another public listener to the same parts, but for those that are changed.
+    pub async fn open_with(&self, change: impl FnOnce(&mut ApiParts)) -> TestListener {
         let mut parts = self.node.parts.clone();
         change(&mut parts);
-        Door::open(api::public(Arc::new(ApiNode::new(parts))), Limits::default()).await
+        TestListener::open(api::public(Arc::new(ApiNode::new(parts))), Limits::default()).await
     }
 
     /// Puts events straight into the log, past the scheduler.
@@ -138,7 +138,7 @@ impl TestNode {
     }
 }
 
-impl Door {
+impl TestListener {
     pub async fn open(endpoint: impl poem::Endpoint + 'static, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,9 +1,9 @@
-//! The operator's door: what it shows, and to whom.
+//! The operator's listener: what it shows, and to whom.
 
 use reqwest::{StatusCode, header};
 use serde_json::Value;
 
-use crate::node::{Door, TOKEN, TestNode};
+use crate::node::{TOKEN, TestListener, TestNode};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_needs_the_token() {
@@ -39,14 +39,14 @@ async fn health_and_description_need_none() {
     let described_headers = described.headers().clone();
     assert_eq!(described.text().await.unwrap().trim(), api::admin_openapi().trim());
     assert!(described_headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).is_none());
-    // What operators call is not on the public door.
+    // What operators call is not on the public listener.
     assert_eq!(node.get("/status").await.0, 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_a_token_asks_for_none() {
     let node = TestNode::start().await;
-    let open = Door::open(api::admin(node.node.clone(), None), web::Limits::default()).await;
+    let open = TestListener::open(api::admin(node.node.clone(), None), web::Limits::default()).await;
     let answer = node.http.get(format!("{}/status", open.url)).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
 }

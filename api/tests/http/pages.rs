@@ -8,15 +8,15 @@ use protocol::ProcessId;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::node::{Door, TestNode};
+use crate::node::{TestListener, TestNode};
 use crate::samples::History;
 
 /// A node with processes of every kind, and what each of them has.
 struct World {
     runtime: Runtime,
     node: TestNode,
-    /// A door that ends pages after a few kilobytes.
-    cramped: Door,
+    /// A listener that ends pages after a few kilobytes.
+    cramped: TestListener,
     processes: Vec<(ProcessId, Vec<(u64, u64)>)>,
 }
 
@@ -107,7 +107,7 @@ fn expected(walk: &Walk, nonces: &[(u64, u64)]) -> Vec<u64> {
 
 async fn walked(world: &World, walk: &Walk) -> Vec<u64> {
     let (process, _) = &world.processes[walk.process];
-    let door = if walk.cramped { &world.cramped } else { &world.node.public };
+    let listener = if walk.cramped { &world.cramped } else { &world.node.public };
     let (from_name, to_name) = if walk.by_nonce { ("from-nonce", "to-nonce") } else { ("from", "to") };
     let bound =
         |name: &str, value: Option<i64>| value.map_or(String::new(), |value| format!("&{name}={value}"));
@@ -116,7 +116,7 @@ async fn walked(world: &World, walk: &Walk) -> Vec<u64> {
     let mut seen = vec![];
     loop {
         let (from_part, to_part) = (bound(from_name, from), bound(to_name, walk.to));
-        let url = format!("{}/{process}?limit={}{from_part}{to_part}", door.url, walk.limit);
+        let url = format!("{}/{process}?limit={}{from_part}{to_part}", listener.url, walk.limit);
         let page: Value = world.node.http.get(&url).send().await.unwrap().json().await.unwrap();
         let edges = page["edges"].as_array().unwrap_or_else(|| panic!("{url}: {page}"));
         seen.extend(edges.iter().map(nonce));

@@ -4,12 +4,12 @@ use log::Log;
 use projections::{PostgresOptions, Queries};
 use serde_json::{Value, json};
 
-use crate::node::{Door, TestNode};
+use crate::node::{TestListener, TestNode};
 
 const SOME_ID: &str = "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI";
 
-/// A public door whose queries go to this database.
-pub async fn door(node: &TestNode, url: &str) -> Door {
+/// A public listener whose queries go to this database.
+pub async fn listener(node: &TestNode, url: &str) -> TestListener {
     let options = PostgresOptions {
         url: url.into(),
         read_url: None,
@@ -46,8 +46,8 @@ async fn a_database_that_is_down_is_not_waited_for() {
     let node = TestNode::start().await;
     // A port that was free a moment ago refuses.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let door = door(&node, &format!("postgres://nobody@127.0.0.1:{port}/none")).await;
-    let asked = calls().map(|path| node.http.get(format!("{}{path}", door.url)).send());
+    let listener = listener(&node, &format!("postgres://nobody@127.0.0.1:{port}/none")).await;
+    let asked = calls().map(|path| node.http.get(format!("{}{path}", listener.url)).send());
     for answer in futures_util::future::join_all(asked).await {
         let answer = answer.unwrap();
         assert_eq!(answer.status().as_u16(), 503);
@@ -72,7 +72,7 @@ async fn wrong_parameters_are_told_with_what_was_expected() {
         ("messages?from=yesterday", "a whole number"),
         ("messages?cursor=abc", "cursor"),
         (&format!("messages?cursor={foreign}"), "the other order"),
-        ("messages?min-position=-1", "a whole number from 0"),
+        ("messages?min-position=-1", "a whole number of 0 or more"),
         ("processes?cursor=abc", "cursor"),
         ("items/abc", "43 characters"),
         ("totals?process=abc", "43 characters"),

@@ -1,115 +1,99 @@
-//! Uploads, for operators: how they do, what the upload node refused, what has not arrived.
+//! Uploads, for operators: how far they are, what the upload node rejected, what has not arrived.
 
 mod model;
 mod search;
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use log::Seq;
-use poem::web::Data;
 use poem_openapi::OpenApi;
-use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use projections::{Search, Searched, UploadsHandle};
-use protocol::Nonce;
-use web::{Given, HttpError};
+use web::{Given, HttpError, JsonBody};
 
-use super::{Operator, projection};
 use crate::error::CallError;
+use crate::limit::PageLimit;
 use crate::node::ApiNode;
-use crate::refusals::UploadRefusal;
-use model::{
-    DeadLettersForm, LetterForm, MissingItemForm, RetriedLettersForm, ReuploadForm, ReuploadedForm,
-    UploadsForm,
-};
+use crate::refusals::{ReuploadRefusal, UploadRefusal};
+use model::{DeadLettersForm, LetterForm, RetriedLettersForm, ReuploadForm, ReuploadedForm, UploadsForm};
 use search::search;
 
-/// How many dead letters are in a page, unless another number is asked for.
-const PAGE_USUAL: u64 = 100;
-const PAGE_MAX: u64 = 1_000;
+/// The most dead letters that are asked for at once; a greater limit counts as this one.
+const LETTERS_MAX: u64 = 1_000;
 
-/// The calls; the node comes with each request.
-pub(crate) struct UploadsApi;
+/// The calls, and the node that answers them.
+pub(crate) struct UploadsApi(pub(crate) Arc<ApiNode>);
 
 #[OpenApi]
 impl UploadsApi {
-    /// How uploads do
+    /// How far uploads are
     #[oai(path = "/uploads", method = "get", operation_id = "uploads")]
-    async fn uploads(
-        &self,
-        node: Data<&Arc<ApiNode>>,
-        _operator: Operator,
-    ) -> Result<Json<UploadsForm>, UploadRefusal> {
-        let state = node.read(|node| {
+    async fn uploads(&self) -> Result<Json<UploadsForm>, UploadRefusal> {
+        let state = self.0.read(|node| {
             let handle = uploads(node)?;
             let status = handle.position().status(node.parts.log.tail().last());
             let (backlog, dead_letters) = (handle.backlog(), handle.dead_letter_count());
-            Ok(UploadsForm { projection: projection(status), backlog, dead_letters })
+            Ok(UploadsForm { projection: status.into(), backlog, dead_letters })
         });
         Ok(Json(state.await?))
     }
 
-    /// What the upload node refused for good
+    /// What the upload node rejected for good
     ///
-    /// In the order of the log.
+    /// The dead letters are in the order of the log.
     #[oai(path = "/uploads/dead-letters", method = "get", operation_id = "dead_letters")]
     async fn dead_letters(
         &self,
-        node: Data<&Arc<ApiNode>>,
-        /// Only what comes after this event: `next` of the page before.
-        after: Query<Given<u64>>,
-        /// About how many, at most 1000; 100 if it is left out. Those of one event are not parted.
-        limit: Query<Given<NonZeroU64>>,
-        _operator: Operator,
+        /// Only dead letters after the event with this sequence number: the `next` of the page before.
+        after: Given<u64>,
+        /// About how many dead letters at most; more than 1000 counts as 1000. The dead letters of one event are always
+        /// on the same page.
+        limit: Given<PageLimit>,
     ) -> Result<Json<DeadLettersForm>, UploadRefusal> {
-        let after = after.0.0.map(Seq::new);
-        let limit = limit.0.0.map_or(PAGE_USUAL, |limit| limit.get().min(PAGE_MAX));
-        let page = node.read(move |node| page(uploads(node)?, after, limit));
+        let after = after.0.map(Seq::new);
+        let limit = limit.0.unwrap_or_default().0.min(LETTERS_MAX);
+        let page = self.0.read(move |node| page(uploads(node)?, after, limit));
         Ok(Json(page.await?))
     }
 
     /// Send dead letters again
     ///
-    /// Each one once, in the order of the log. What the upload node takes is a dead letter no longer. The call ends
-    /// after some seconds, or when the upload node says nothing about an item.
+    /// Each one is sent once, in the order of the log; what the upload node accepts is no longer a dead letter. The call
+    /// ends after a few seconds, or when the upload node does not answer; `next` says where to go on.
     #[oai(path = "/uploads/dead-letters/retry", method = "post", operation_id = "retry_dead_letters")]
     async fn retry(
         &self,
-        node: Data<&Arc<ApiNode>>,
-        /// Only what comes after this event: `next` of the call before.
-        after: Query<Given<u64>>,
-        _operator: Operator,
+        /// Only dead letters after the event with this sequence number: the `next` of the call before.
+        after: Given<u64>,
     ) -> Result<Json<RetriedLettersForm>, UploadRefusal> {
-        let retried = uploads(&node)?.retry_dead_letters(after.0.0.map(Seq::new)).await;
+        let retried = uploads(&self.0)?.retry_dead_letters(after.0.map(Seq::new)).await;
         Ok(Json(retried?.into()))
     }
 
-    /// Look for what has not arrived of a process, and send it
+    /// Find what has not arrived of a process, and send it
     ///
-    /// GraphQL is asked what has arrived of the next events, about 100; what is missing is sent from the log, item
-    /// before assignment, each once. The call ends after some seconds at most; `next` tells where another one goes on.
-    /// Sending something twice does no harm.
+    /// The gateway is asked over GraphQL what has arrived of the next events, about 100 of them. What is missing is sent
+    /// from the log, each item before its assignment. The call ends after a few seconds at most; `next` says where to go
+    /// on. Sending something twice does no harm.
     #[oai(path = "/uploads/reupload", method = "post", operation_id = "reupload")]
     async fn reupload(
         &self,
-        node: Data<&Arc<ApiNode>>,
-        asked: Json<ReuploadForm>,
-        _operator: Operator,
-    ) -> Result<Json<ReuploadedForm>, UploadRefusal> {
-        let (handle, asked) = (uploads(&node)?.clone(), asked.0);
+        /// What to look for.
+        reupload: JsonBody<ReuploadForm>,
+    ) -> Result<Json<ReuploadedForm>, ReuploadRefusal> {
+        let (handle, asked) = (uploads(&self.0)?.clone(), reupload.0);
         let send = !asked.dry_run;
-        let (search, newest) = node.read(move |node| search(node, &asked)).await?;
+        let (search, newest) = self.0.read(move |node| search(node, &asked)).await?;
         let searched = match search {
             Some(from) => handle.search(Search { send, ..from }).await?,
             None => Searched { done: true, ..Searched::default() },
         };
-        Ok(Json(reuploaded(searched, newest)))
+        Ok(Json(ReuploadedForm::new(searched, newest)))
     }
 }
 
 fn uploads(node: &ApiNode) -> Result<&UploadsHandle, HttpError> {
-    let hint = "nothing is uploaded here: this node was started without UPLOAD_NODE_URL";
+    let hint = "this node does not upload: it was started without UPLOAD_NODE_URL";
     node.parts.uploads.as_ref().ok_or_else(|| HttpError::not_found(hint))
 }
 
@@ -118,17 +102,6 @@ fn page(uploads: &UploadsHandle, after: Option<Seq>, limit: u64) -> Result<DeadL
     let last = letters.last().map(|letter| letter.seq);
     let more = last.map(|last| uploads.dead_letters(Some(last), 1)).transpose()?;
     let next = last.filter(|_| more.is_some_and(|more| !more.is_empty())).map(Seq::get);
-    Ok(DeadLettersForm { dead_letters: letters.into_iter().map(LetterForm::from).collect(), next })
-}
-
-fn reuploaded(searched: Searched, newest: Option<Nonce>) -> ReuploadedForm {
-    ReuploadedForm {
-        events: searched.events,
-        arrived: searched.arrived,
-        missing: searched.missing.into_iter().map(MissingItemForm::from).collect(),
-        next: searched.next.map(Nonce::get),
-        done: searched.done,
-        ended: searched.ended,
-        newest: newest.map(Nonce::get),
-    }
+    let dead_letters = letters.into_iter().map(LetterForm::from).collect();
+    Ok(DeadLettersForm { dead_letters, next: next.into() })
 }

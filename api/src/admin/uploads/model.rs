@@ -2,93 +2,101 @@
 
 use log::Seq;
 use poem_openapi::{Enum, Object};
-use projections::{DeadLetter, MissingUpload, RetryReport, SearchOutcome, UploadPart};
+use projections::{DeadLetter, MissingUpload, RetryReport, SearchOutcome, Searched, UploadPart};
 use protocol::Nonce;
+use serde::Deserialize;
+use web::{JsonForm, Nullable};
 
 use crate::admin::model::ProjectionForm;
 
-/// How uploads do.
+/// How far uploads are.
 #[derive(Debug, Object)]
 #[oai(rename = "Uploads")]
 pub(super) struct UploadsForm {
-    /// As a projection.
     #[oai(flatten)]
     pub(super) projection: ProjectionForm,
-    /// Events that the upload node has neither taken nor refused.
+    /// Events that the upload node has neither accepted nor rejected yet.
     pub(super) backlog: u64,
-    /// Items and assignments that it refused for good.
+    /// Items and assignments that the upload node has rejected for good.
     pub(super) dead_letters: u64,
 }
 
-/// Dead letters.
+/// A page of dead letters.
 #[derive(Debug, Object)]
 #[oai(rename = "DeadLetters")]
 pub(super) struct DeadLettersForm {
-    /// The first of them in the order of the log.
+    /// The dead letters, in the order of the log.
     pub(super) dead_letters: Vec<LetterForm>,
-    /// What to give as `after` to read on; null when there are no more.
-    pub(super) next: Option<u64>,
+    /// The value of `after` that reads on; null when there are no more.
+    pub(super) next: Nullable<u64>,
 }
 
-/// What the upload node refused for good.
+/// Something that the upload node rejected for good.
 #[derive(Debug, Object)]
 #[oai(rename = "Letter")]
 pub(super) struct LetterForm {
     /// The sequence number of its event.
-    pub(super) sequence: u64,
+    sequence: u64,
     /// The process of its event.
-    pub(super) process: String,
+    process: String,
     /// The nonce of its event; null for a process that was spawned without an assignment.
-    pub(super) nonce: Option<u64>,
+    nonce: Nullable<u64>,
     /// Whether it is the item or its assignment.
-    pub(super) part: LetterPartForm,
-    /// Its id.
-    pub(super) id: String,
-    /// The HTTP status of the refusal.
-    pub(super) status: u16,
-    /// The beginning of what the upload node said.
-    pub(super) reason: String,
-    /// When it was refused last, in milliseconds since 1970.
-    pub(super) refused_ms: u64,
+    part: LetterPartForm,
+    /// The id.
+    id: String,
+    /// The HTTP status with which it was rejected.
+    status: u16,
+    /// The beginning of what the upload node answered.
+    reason: String,
+    /// When it was last rejected, in milliseconds since 1970.
+    refused_ms: u64,
 }
 
-/// One of the two that are uploaded of an event.
+/// Which of the two uploads of an event.
 #[derive(Clone, Copy, Debug, Enum)]
 #[oai(rename = "LetterPart", rename_all = "snake_case")]
-pub(super) enum LetterPartForm {
+enum LetterPartForm {
     /// The message or process.
     Item,
     /// What the scheduler signed about it.
     Assignment,
 }
 
-/// What became of dead letters.
+/// What became of dead letters that were sent again.
 #[derive(Debug, Object)]
 #[oai(rename = "RetriedLetters")]
 pub(super) struct RetriedLettersForm {
-    /// How many the upload node took.
-    pub(super) sent: u64,
-    /// How many it refused again.
-    pub(super) refused: u64,
-    /// Why the rest was not sent; null if nothing kept it.
-    pub(super) ended: Option<String>,
-    /// What to give as `after` to go on; null when all were sent.
-    pub(super) next: Option<u64>,
+    /// How many the upload node accepted.
+    sent: u64,
+    /// How many it rejected again.
+    refused: u64,
+    /// Why the rest was not sent; null if all were.
+    ended: Nullable<String>,
+    /// The value of `after` that goes on; null when all were sent.
+    next: Nullable<u64>,
 }
 
 /// What to look for.
-#[derive(Debug, Object)]
+#[derive(Debug, Deserialize, Object)]
 #[oai(rename = "Reupload")]
 pub(super) struct ReuploadForm {
-    /// The process.
+    /// The id of the process.
     pub(super) process: String,
-    /// The first nonce; the process itself if it is left out.
+    /// The first nonce; without it, the process itself is the first.
+    #[oai(nullable)]
     pub(super) from: Option<u64>,
-    /// Only what was scheduled at this time or later, in milliseconds since 1970. Not together with `from`.
+    /// Only what was scheduled at this time or later, in milliseconds since 1970. Cannot be combined with `from`.
+    #[oai(nullable)]
     pub(super) since_ms: Option<u64>,
-    /// Whether what is missing is only told, and not sent.
+    /// Only report what is missing, without sending it.
     #[oai(default)]
+    #[serde(default)]
     pub(super) dry_run: bool,
+}
+
+impl JsonForm for ReuploadForm {
+    const EXAMPLE: &'static str = r#"{"process": "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI", "from": 0}"#;
 }
 
 /// What was found and sent.
@@ -96,48 +104,48 @@ pub(super) struct ReuploadForm {
 #[oai(rename = "Reuploaded")]
 pub(super) struct ReuploadedForm {
     /// How many events were looked at.
-    pub(super) events: u64,
+    events: u64,
     /// How many of their items and assignments have arrived.
-    pub(super) arrived: u64,
-    /// The others, in order.
-    pub(super) missing: Vec<MissingItemForm>,
-    /// What to give as `from` to go on; null for the process itself.
-    pub(super) next: Option<u64>,
-    /// Whether there is nothing more to look at.
-    pub(super) done: bool,
-    /// Why it ended before its time; null if nothing kept it.
-    pub(super) ended: Option<String>,
+    arrived: u64,
+    /// Those that have not, in order.
+    missing: Vec<MissingItemForm>,
+    /// The value of `from` that goes on; null for the process itself.
+    next: Nullable<u64>,
+    /// Whether there is nothing left to look at.
+    done: bool,
+    /// Why the call ended early; null if it did not.
+    ended: Nullable<String>,
     /// The newest nonce of the process; null while it has none.
-    pub(super) newest: Option<u64>,
+    newest: Nullable<u64>,
 }
 
 /// An item or assignment that has not arrived.
 #[derive(Debug, Object)]
 #[oai(rename = "MissingItem")]
-pub(super) struct MissingItemForm {
+struct MissingItemForm {
     /// The nonce of its event; null for a process that was spawned without an assignment.
-    pub(super) nonce: Option<u64>,
+    nonce: Nullable<u64>,
     /// Whether it is the item or its assignment.
-    pub(super) part: LetterPartForm,
-    /// Its id.
-    pub(super) id: String,
-    /// Whether it was sent.
-    pub(super) outcome: MissingOutcomeForm,
-    /// The HTTP status of the refusal; null if it was not refused.
-    pub(super) status: Option<u16>,
-    /// The beginning of what the upload node said to refuse it; null if it was not refused.
-    pub(super) reason: Option<String>,
+    part: LetterPartForm,
+    /// The id.
+    id: String,
+    /// What became of it.
+    outcome: MissingOutcomeForm,
+    /// The HTTP status with which it was rejected; null if it was not.
+    status: Nullable<u16>,
+    /// The beginning of what the upload node answered when it rejected it; null if it did not.
+    reason: Nullable<String>,
 }
 
 /// What became of something that was missing.
 #[derive(Clone, Copy, Debug, Enum)]
 #[oai(rename = "MissingOutcome", rename_all = "snake_case")]
-pub(super) enum MissingOutcomeForm {
-    /// Nothing: it was only to be told.
+enum MissingOutcomeForm {
+    /// It was only reported.
     Missing,
-    /// The upload node took it.
+    /// The upload node accepted it.
     Sent,
-    /// The upload node refused it; it is a dead letter.
+    /// The upload node rejected it; it is a dead letter now.
     Refused,
 }
 
@@ -155,7 +163,7 @@ impl From<DeadLetter> for LetterForm {
         Self {
             sequence: letter.seq.get(),
             process: letter.process.to_string(),
-            nonce: letter.nonce.map(Nonce::get),
+            nonce: letter.nonce.map(Nonce::get).into(),
             part: letter.part.into(),
             id: letter.id.to_string(),
             status: letter.status,
@@ -168,7 +176,21 @@ impl From<DeadLetter> for LetterForm {
 impl From<RetryReport> for RetriedLettersForm {
     fn from(retried: RetryReport) -> Self {
         let RetryReport { sent, refused, ended, next } = retried;
-        Self { sent, refused, ended, next: next.map(Seq::get) }
+        Self { sent, refused, ended: ended.into(), next: next.map(Seq::get).into() }
+    }
+}
+
+impl ReuploadedForm {
+    pub(super) fn new(searched: Searched, newest: Option<Nonce>) -> Self {
+        Self {
+            events: searched.events,
+            arrived: searched.arrived,
+            missing: searched.missing.into_iter().map(MissingItemForm::from).collect(),
+            next: searched.next.map(Nonce::get).into(),
+            done: searched.done,
+            ended: searched.ended.into(),
+            newest: newest.map(Nonce::get).into(),
+        }
     }
 }
 
@@ -181,7 +203,13 @@ impl From<MissingUpload> for MissingItemForm {
                 (MissingOutcomeForm::Refused, Some(status), Some(reason))
             }
         };
-        let (nonce, part, id) = (missing.nonce.map(Nonce::get), missing.part.into(), missing.id.to_string());
-        Self { nonce, part, id, outcome, status, reason }
+        Self {
+            nonce: missing.nonce.map(Nonce::get).into(),
+            part: missing.part.into(),
+            id: missing.id.to_string(),
+            outcome,
+            status: status.into(),
+            reason: reason.into(),
+        }
     }
 }

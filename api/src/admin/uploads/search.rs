@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use ans104::Id;
 use projections::Search;
 use protocol::{Code, Nonce, ProcessId, Timestamp};
-use web::HttpError;
+use web::{HttpError, read_field};
 
 use super::model::ReuploadForm;
 use crate::error::CallError;
@@ -15,15 +16,14 @@ pub(super) fn search(
     node: &ApiNode,
     asked: &ReuploadForm,
 ) -> Result<(Option<Search>, Option<Nonce>), CallError> {
-    let wrong = |text: String| HttpError::new(Code::InvalidParameter, text);
-    let id = &asked.process;
-    let process = id.parse::<ProcessId>();
-    let process = process.map_err(|error| wrong(format!("the process {id:?} is no id: {error}")))?;
+    let process = ProcessId::from(read_field::<Id>("process", &asked.process)?);
     if asked.from.is_some() && asked.since_ms.is_some() {
-        return Err(wrong("expected one of from and since_ms, found both".to_owned()).into());
+        let text = "the fields from and since_ms are both given: expected one of them";
+        return Err(HttpError::new(Code::InvalidParameter, text).into());
     }
     let head = node.parts.log.head(process)?;
-    let head = head.ok_or_else(|| HttpError::not_found(format!("the process {process} is not here")))?;
+    let missing = || HttpError::not_found(format!("the process {process} is not scheduled here"));
+    let head = head.ok_or_else(missing)?;
     let newest = head.last.map(|link| link.nonce);
     let search = |from| Search { process, from, send: false };
     let search = match asked.since_ms {

@@ -1,0 +1,62 @@
+//! The state of a node, and whether it takes writes.
+
+use std::sync::Arc;
+
+use poem_openapi::OpenApi;
+use poem_openapi::payload::Json;
+
+use super::model::{HeightForm, ProjectionForm, StatusForm, UnsentForm};
+use crate::health::health;
+use crate::node::ApiNode;
+use crate::refusals::{OperatorRefusal, Unwell};
+
+/// The calls that need no token.
+pub(crate) struct HealthApi(pub(crate) Arc<ApiNode>);
+
+/// The calls, and the node that answers them.
+pub(crate) struct StatusApi(pub(crate) Arc<ApiNode>);
+
+#[OpenApi]
+impl HealthApi {
+    /// Whether the node takes writes
+    ///
+    /// The answer is empty while it does. This call needs no token.
+    #[oai(path = "/health", method = "get", operation_id = "health")]
+    async fn health(&self) -> Result<(), Unwell> {
+        health(&self.0)
+    }
+}
+
+#[OpenApi]
+impl StatusApi {
+    /// The state of the node
+    #[oai(path = "/status", method = "get", operation_id = "status")]
+    async fn status(&self) -> Result<Json<StatusForm>, OperatorRefusal> {
+        Ok(Json(self.0.read(|node| Ok(status(node))).await?))
+    }
+}
+
+fn status(node: &ApiNode) -> StatusForm {
+    let parts = &node.parts;
+    let (identity, tail) = (parts.log.identity(), parts.log.tail().last());
+    let height = parts.heights.current();
+    let projections = parts.projections.iter().map(|position| ProjectionForm::from(position.status(tail)));
+    let unsent = parts
+        .uploads
+        .as_ref()
+        .map(|uploads| UnsentForm { backlog: uploads.backlog(), dead_letters: uploads.dead_letter_count() });
+    StatusForm {
+        version: node.version().to_owned(),
+        uptime_seconds: node.started().elapsed().as_secs_f64(),
+        address: parts.address.to_string(),
+        store: identity.store.to_string(),
+        term: identity.term.0,
+        tail: tail.map(|seq| seq.get()).into(),
+        log_failure: parts.log.failure().map(|reason| reason.to_string()).into(),
+        height: height
+            .map(|known| HeightForm { number: known.height, age_seconds: known.age.as_secs_f64() })
+            .into(),
+        projections: projections.collect(),
+        uploads: unsent.into(),
+    }
+}

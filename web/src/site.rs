@@ -1,0 +1,67 @@
+//! Calls as the endpoint of a listener, with their OpenAPI description and a page to read and try them.
+
+use std::sync::Arc;
+
+use poem::endpoint::BoxEndpoint;
+use poem::middleware::CatchPanic;
+use poem::{Endpoint, EndpointExt, Response, Route, get};
+use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
+
+use crate::described::Described;
+use crate::routes::{DESCRIPTION, DOCS, Routes};
+use crate::{catch, compression, cors, observe};
+
+/// What a listener says of itself in its description.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// What it is called.
+    pub title: &'static str,
+    /// What it is for.
+    pub description: &'static str,
+    /// The version of the software.
+    pub version: &'static str,
+}
+
+/// Whose pages may call a listener from a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Everybody's.
+    Any,
+    /// Nobody's but its own.
+    Own,
+}
+
+/// The OpenAPI description of some calls, as JSON.
+pub fn openapi<A: OpenApi>(about: &About) -> String {
+    service(Described::<A>::default(), about).spec() + "\n"
+}
+
+/// The calls as an endpoint. From the outside in: counted, opened to other origins, errors as JSON, panics as errors,
+/// compressed, routed.
+pub fn endpoint<A: OpenApi + 'static>(
+    calls: A,
+    about: &About,
+    origins: Origins,
+) -> impl Endpoint<Output = Response> + use<A> {
+    let routes = Arc::new(Routes::of::<A>());
+    let described = service(Described::<A>::default(), about);
+    let (for_errors, for_counting) = (routes.clone(), routes);
+    let answered = Route::new()
+        .at(DESCRIPTION, get(described.spec_endpoint()))
+        .nest(DOCS, get(described.swagger_ui()))
+        .nest("/", service(calls, about))
+        .around(compression::as_asked)
+        .with(CatchPanic::new().with_handler(catch::panicked))
+        .around(move |endpoint, request| catch::errors(endpoint, request, for_errors.clone()));
+    let opened: BoxEndpoint<'static, Response> = match origins {
+        Origins::Any => answered.around(cors::allow_all).boxed(),
+        Origins::Own => answered.boxed(),
+    };
+    opened.around(move |endpoint, request| observe::calls(endpoint, request, for_counting.clone()))
+}
+
+fn service<A: OpenApi>(calls: A, about: &About) -> OpenApiService<A, ()> {
+    OpenApiService::new(calls, about.title, about.version)
+        .description(about.description)
+        .license(LicenseObject::new("Apache-2.0"))
+}
