@@ -15,47 +15,47 @@ use tracing::{debug, error};
 use crate::contract::AppendError;
 use crate::engine::Engine;
 use crate::ids::Seq;
-use crate::local::Shared;
 use crate::request::{Done, Request, Waiter, Work};
 use crate::staging::{Known, StageError, Staging};
+use crate::state::LogState;
 
 /// How many requests go into one commit; their bytes are bounded by the queue.
 const COMMIT_REQUESTS_MAX: usize = 1024;
 
 pub(crate) struct Appender<E> {
-    shared: Arc<Shared<E>>,
+    state: Arc<LogState<E>>,
     known: Known,
     /// None at the end, so that nobody waits for what will not come.
     tail: Option<watch::Sender<Option<Seq>>>,
 }
 
 impl<E: Engine> Appender<E> {
-    pub(crate) fn new(shared: Arc<Shared<E>>, known: Known, tail: watch::Sender<Option<Seq>>) -> Self {
-        Self { shared, known, tail: Some(tail) }
+    pub(crate) fn new(state: Arc<LogState<E>>, known: Known, tail: watch::Sender<Option<Seq>>) -> Self {
+        Self { state, known, tail: Some(tail) }
     }
 
     /// Works until the queue is closed and empty, or a write fails.
     pub(crate) fn run(mut self) {
         loop {
-            let requests = self.shared.queue.wait_and_take(COMMIT_REQUESTS_MAX);
+            let requests = self.state.queue.wait_and_take(COMMIT_REQUESTS_MAX);
             if requests.is_empty() {
                 break;
             }
             self.turn(requests);
         }
         if self.tail.is_some() {
-            self.shared.reader.engine().settle();
+            self.state.reader.engine().settle();
         }
         debug!("the appender has ended");
     }
 
     /// Handles up to this many waiting requests in one commit; how many it were.
     pub(crate) fn step(&mut self, max: usize) -> usize {
-        let requests = self.shared.queue.take(max);
+        let requests = self.state.queue.take(max);
         let count = requests.len();
         if count > 0 {
             self.turn(requests);
-        } else if self.shared.queue.is_closed() {
+        } else if self.state.queue.is_closed() {
             self.tail = None;
         }
         count
@@ -64,7 +64,7 @@ impl<E: Engine> Appender<E> {
     /// Ends as in a crash: nothing of what waits is written.
     pub(crate) fn abandon(&mut self) {
         self.tail = None;
-        for request in self.shared.queue.close_and_take() {
+        for request in self.state.queue.close_and_take() {
             request.waiter.refused(AppendError::Sealed);
         }
     }
@@ -82,7 +82,7 @@ impl<E: Engine> Appender<E> {
 
     /// Makes one batch of all works durable; what became of each.
     fn commit(&mut self, works: Vec<Work>) -> Result<Vec<Result<Done, AppendError>>, String> {
-        let mut staging = Staging::new(&self.shared.reader, &mut self.known);
+        let mut staging = Staging::new(&self.state.reader, &mut self.known);
         let mut verdicts = Vec::with_capacity(works.len());
         for work in works {
             verdicts.push(match staging.stage(work) {
@@ -96,11 +96,11 @@ impl<E: Engine> Appender<E> {
             return Ok(verdicts);
         }
         let started = Instant::now();
-        self.shared.reader.engine().commit(batch).map_err(|error| error.to_string())?;
-        self.shared.metrics.committed(started.elapsed(), events);
+        self.state.reader.engine().commit(batch).map_err(|error| error.to_string())?;
+        self.state.metrics.committed(started.elapsed(), events);
         let (tail, identity) = staging.committed();
-        self.shared.set_term(identity.term);
-        self.shared.metrics.tail(tail);
+        self.state.set_term(identity.term);
+        self.state.metrics.tail(tail);
         if let Some(sender) = &self.tail {
             sender.send_replace(tail);
         }
@@ -111,7 +111,7 @@ impl<E: Engine> Appender<E> {
         for (waiter, verdict) in waiters.into_iter().zip(verdicts) {
             match verdict {
                 Ok(done) => {
-                    self.shared.metrics.appended(waiter.since.elapsed());
+                    self.state.metrics.appended(waiter.since.elapsed());
                     waiter.done(done);
                 }
                 Err(error) => waiter.refused(error),
@@ -126,9 +126,9 @@ impl<E: Engine> Appender<E> {
             "writing to the log failed, nothing is accepted any more: free disk space or check the disk, then restart"
         );
         self.tail = None;
-        let reason = self.shared.poison(reason);
-        self.shared.metrics.failed();
-        let queued = self.shared.queue.close_and_take();
+        let reason = self.state.poison(reason);
+        self.state.metrics.failed();
+        let queued = self.state.queue.close_and_take();
         for waiter in waiters.into_iter().chain(queued.into_iter().map(|request| request.waiter)) {
             waiter.refused(AppendError::Failed(Arc::clone(&reason)));
         }

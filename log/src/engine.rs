@@ -1,8 +1,5 @@
 //! What a log needs of the store under it.
 
-mod memory;
-mod rocks;
-
 use std::ops::{ControlFlow, Deref};
 
 use thiserror::Error;
@@ -10,9 +7,6 @@ use thiserror::Error;
 use crate::contract::ReadError;
 use crate::ids::Seq;
 use crate::keys::{Key, Table};
-
-pub use memory::{FailHow, Memory, MemoryDisk};
-pub use rocks::{Rocks, RocksError, RocksOptions};
 
 /// An ordered key-value store with a few tables, which commits batches atomically.
 ///

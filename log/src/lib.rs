@@ -15,29 +15,31 @@ extern crate self as log;
 mod ids;
 mod keys;
 mod local;
+mod memory;
 mod metrics;
 mod owners;
 mod queue;
 mod reader;
 mod record;
 mod request;
+mod rocks;
 #[cfg(test)]
 mod samples;
 mod staging;
+mod state;
 mod stored;
 #[cfg(test)]
 mod suite;
 mod verify;
 
 pub use contract::{Append, AppendError, Identity, Log, ReadError, Receipt, StoreId, Tail, Term};
-pub use engine::{
-    Batch, Engine, EngineError, FailHow, Memory, MemoryDisk, Put, Rocks, RocksError, RocksOptions, Visit,
-    Walk,
-};
+pub use engine::{Batch, Engine, EngineError, Put, Visit, Walk};
 pub use event::{Body, BodyRef, ChainLink, DeepHash, Event, EventRef, Head, Kind};
 pub use folder::{FolderContents, FolderError, FolderOwner, folder_owner, mark_folder};
 pub use ids::Seq;
 pub use keys::{EventKey, Key, OwnerNumber, Table};
 pub use local::{LocalLog, OpenError, Stepper};
+pub use memory::{FailHow, Memory, MemoryDisk};
 pub use metrics::describe;
+pub use rocks::{Rocks, RocksError, RocksOptions};
 pub use verify::{Fault, Notice, Place, Summary};

@@ -1,8 +1,7 @@
 //! A log over a store of this machine.
 
 use std::ops::{ControlFlow, RangeInclusive};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use protocol::{Nonce, ProcessId};
@@ -18,11 +17,10 @@ use crate::engine::{Batch, Engine};
 use crate::event::{EventRef, Head};
 use crate::ids::Seq;
 use crate::keys::{Key, Table};
-use crate::metrics::Metrics;
-use crate::queue::Queue;
 use crate::reader::Reader;
 use crate::request::{Ready, Request, Waiter, Work};
 use crate::staging::Known;
+use crate::state::LogState;
 use crate::stored;
 
 /// Why a log is not opened.
@@ -51,19 +49,8 @@ pub enum OpenError {
 ///
 /// Dropping it ends the appender, after everything that was enqueued is on disk, and closes the store.
 pub struct LocalLog<E: Engine> {
-    shared: Arc<Shared<E>>,
+    state: Arc<LogState<E>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What enqueuers, readers and the appender share.
-pub(crate) struct Shared<E> {
-    pub(crate) reader: Reader<E>,
-    pub(crate) queue: Queue<Request>,
-    pub(crate) metrics: Metrics,
-    store: StoreId,
-    term: AtomicU64,
-    failure: OnceLock<Arc<str>>,
-    tail: watch::Receiver<Option<Seq>>,
 }
 
 impl<E: Engine> LocalLog<E> {
@@ -75,10 +62,10 @@ impl<E: Engine> LocalLog<E> {
     /// # Errors
     /// When the store is damaged, of another format or another store.
     pub fn open(engine: E, identity: Option<Identity>) -> Result<Self, OpenError> {
-        let (shared, appender) = start(engine, identity, true)?;
+        let (state, appender) = start(engine, identity, true)?;
         let thread = thread::Builder::new().name("log-appender".to_owned());
         let thread = thread.spawn(move || appender.run()).map_err(OpenError::Thread)?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { state, thread: Mutex::new(Some(thread)) })
     }
 
     /// Opens the log in a store, with an appender that is turned by hand: for a simulation, in which nothing blocks
@@ -87,8 +74,8 @@ impl<E: Engine> LocalLog<E> {
     /// # Errors
     /// As [`LocalLog::open`].
     pub fn stepped(engine: E, identity: Option<Identity>) -> Result<(Self, Stepper<E>), OpenError> {
-        let (shared, appender) = start(engine, identity, false)?;
-        Ok((Self { shared, thread: Mutex::new(None) }, Stepper(appender)))
+        let (state, appender) = start(engine, identity, false)?;
+        Ok((Self { state, thread: Mutex::new(None) }, Stepper(appender)))
     }
 
     /// Raises the log's term, which refuses all writers of lower ones. Events that were enqueued before are appended
@@ -104,19 +91,19 @@ impl<E: Engine> LocalLog<E> {
 
     /// The engine under the log.
     pub fn engine(&self) -> &E {
-        self.shared.reader.engine()
+        self.state.reader.engine()
     }
 
     pub(crate) fn reader(&self) -> &Reader<E> {
-        &self.shared.reader
+        &self.state.reader
     }
 
     fn push(&self, request: Request) -> Result<(), AppendError> {
-        self.shared.queue.push(request).map_err(|_| self.shared.refusal())
+        self.state.queue.push(request).map_err(|_| self.state.refusal())
     }
 
     fn join(&self) {
-        self.shared.queue.close();
+        self.state.queue.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // The appender answers for its own panics; there is nothing to add to one here.
@@ -149,12 +136,12 @@ impl<E: Engine> Drop for Stepper<E> {
 
 impl<E: Engine> Log for LocalLog<E> {
     fn identity(&self) -> Identity {
-        Identity { store: self.shared.store, term: Term(self.shared.term.load(Ordering::Acquire)) }
+        self.state.identity()
     }
 
     fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
-        if self.shared.queue.is_closed() {
-            return Err(self.shared.refusal());
+        if self.state.queue.is_closed() {
+            return Err(self.state.refusal());
         }
         let (waiter, receipt) = Waiter::for_append();
         if batch.is_empty() {
@@ -169,7 +156,7 @@ impl<E: Engine> Log for LocalLog<E> {
     }
 
     fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {
-        self.shared.reader.head(process)
+        self.state.reader.head(process)
     }
 
     fn range(
@@ -179,7 +166,7 @@ impl<E: Engine> Log for LocalLog<E> {
         nonces: RangeInclusive<Nonce>,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        self.shared.reader.range(process, unassigned, nonces, visit)
+        self.state.reader.range(process, unassigned, nonces, visit)
     }
 
     fn scan(
@@ -187,8 +174,8 @@ impl<E: Engine> Log for LocalLog<E> {
         from: Seq,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        let durable = *self.shared.tail.borrow();
-        self.shared.reader.scan(from, durable, visit)
+        let durable = *self.state.tail.borrow();
+        self.state.reader.scan(from, durable, visit)
     }
 
     fn heads(
@@ -196,15 +183,15 @@ impl<E: Engine> Log for LocalLog<E> {
         after: Option<ProcessId>,
         visit: &mut dyn FnMut(ProcessId, Head) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        self.shared.reader.heads(after, visit)
+        self.state.reader.heads(after, visit)
     }
 
     fn tail(&self) -> Tail {
-        Tail(self.shared.tail.clone())
+        Tail(self.state.tail.clone())
     }
 
     fn failure(&self) -> Option<Arc<str>> {
-        self.shared.failure.get().cloned()
+        self.state.failure.get().cloned()
     }
 
     fn seal(&self) {
@@ -212,26 +199,11 @@ impl<E: Engine> Log for LocalLog<E> {
     }
 
     fn size_on_disk(&self) -> Option<u64> {
-        self.shared.reader.engine().size_on_disk()
+        self.state.reader.engine().size_on_disk()
     }
 }
 
-impl<E> Shared<E> {
-    /// Keeps the first reason.
-    pub(crate) fn poison(&self, reason: &str) -> Arc<str> {
-        Arc::clone(self.failure.get_or_init(|| reason.into()))
-    }
-
-    pub(crate) fn set_term(&self, term: Term) {
-        self.term.store(term.0, Ordering::Release);
-    }
-
-    fn refusal(&self) -> AppendError {
-        self.failure.get().map_or(AppendError::Sealed, |reason| AppendError::Failed(Arc::clone(reason)))
-    }
-}
-
-type Started<E> = (Arc<Shared<E>>, Appender<E>);
+type Started<E> = (Arc<LogState<E>>, Appender<E>);
 
 fn start<E: Engine>(engine: E, wanted: Option<Identity>, bounded: bool) -> Result<Started<E>, OpenError> {
     let reader = Reader::new(Arc::new(engine));
@@ -239,17 +211,9 @@ fn start<E: Engine>(engine: E, wanted: Option<Identity>, bounded: bool) -> Resul
     let tail = check_end(&reader)?;
     let known = Known::new(&reader, identity)?;
     let (sender, receiver) = watch::channel(tail);
-    let shared = Arc::new(Shared {
-        reader,
-        queue: Queue::new(bounded),
-        metrics: Metrics::new(tail),
-        store: identity.store,
-        term: AtomicU64::new(identity.term.0),
-        failure: OnceLock::new(),
-        tail: receiver,
-    });
-    let appender = Appender::new(Arc::clone(&shared), known, sender);
-    Ok((shared, appender))
+    let state = Arc::new(LogState::new(reader, identity, bounded, tail, receiver));
+    let appender = Appender::new(Arc::clone(&state), known, sender);
+    Ok((state, appender))
 }
 
 /// Which store this is; a new one is given its identity.

@@ -15,8 +15,10 @@ use std::path::PathBuf;
 use protocol::{Nonce, ProcessId};
 use tempfile::TempDir;
 
-use crate::engine::{Engine, Memory, MemoryDisk, Rocks, RocksOptions};
+use crate::engine::Engine;
 use crate::local::{LocalLog, Stepper};
+use crate::memory::{Memory, MemoryDisk};
+use crate::rocks::{Rocks, RocksOptions};
 use crate::{Append, Event, Log, Receipt, Seq};
 
 /// Runs tests that are generic over a [`Setup`] on both engines.

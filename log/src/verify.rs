@@ -14,12 +14,13 @@ use std::ops::ControlFlow;
 use protocol::ProcessId;
 
 use crate::contract::{Log, ReadError};
-use crate::engine::{Engine, Rocks};
+use crate::engine::Engine;
 use crate::event::EventRef;
 use crate::ids::Seq;
 use crate::keys::{EventKey, Key, Table, parse_process, parse_seq};
 use crate::local::LocalLog;
 use crate::reader::{Memos, Reader};
+use crate::rocks::Rocks;
 
 use cord::Cord;
 pub use fault::{Fault, Notice, Place, Summary};

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::contract::AppendError;
-use crate::engine::{Batch, Engine, EngineError, FailHow, Memory, Visit, Walk};
+use crate::engine::{Batch, Engine, EngineError, Visit, Walk};
 use crate::keys::Table;
+use crate::memory::{FailHow, Memory};
 use crate::samples::Cord;
 use crate::{LocalLog, Log, Seq, Term};
 

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::engine::{FailHow, Memory};
 use crate::local::{LocalLog, Stepper};
+use crate::memory::{FailHow, Memory};
 use crate::samples::{Cord, fact};
 use crate::{Append, Log, Receipt};
 

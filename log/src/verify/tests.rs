@@ -3,7 +3,8 @@
 use ans104::Id;
 use protocol::{HashChain, Nonce, Timestamp};
 
-use crate::engine::{Batch, Memory};
+use crate::engine::Batch;
+use crate::memory::Memory;
 use crate::record::Draft;
 use crate::samples::{Cord, Noise, fact};
 use crate::suite::{OnMemory, Setup, append};

@@ -20,7 +20,7 @@ use tracing::warn;
 
 use crate::ids::Seq;
 
-use super::{RocksError, io_error};
+use super::error::{RocksError, io_error};
 
 const NAME: &str = "acknowledged";
 const LEN: usize = 12;

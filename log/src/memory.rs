@@ -5,10 +5,9 @@ use std::mem;
 use std::ops::{Bound, Deref};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::engine::{Batch, Engine, EngineError, Visit, Walk};
 use crate::ids::Seq;
 use crate::keys::Table;
-
-use super::{Batch, Engine, EngineError, Visit, Walk};
 
 /// How many entries a walk takes from the tables at a time.
 const CHUNK: usize = 64;
@@ -107,7 +106,7 @@ impl Disk {
 }
 
 impl Engine for Memory {
-    type Value<'a> = Shared;
+    type Value<'a> = MemoryValue;
 
     fn commit(&self, batch: &Batch) -> Result<(), EngineError> {
         let mut disk = self.disk.lock();
@@ -132,9 +131,9 @@ impl Engine for Memory {
         Ok(())
     }
 
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Shared>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<MemoryValue>, EngineError> {
         let disk = self.disk.lock();
-        Ok(disk.tables.get(&table).and_then(|table| table.get(key)).cloned().map(Shared))
+        Ok(disk.tables.get(&table).and_then(|table| table.get(key)).cloned().map(MemoryValue))
     }
 
     /// Sees what is committed meanwhile, which an append-only log cannot tell from a walk that begins later.
@@ -171,9 +170,9 @@ impl Engine for Memory {
 
 /// A value shared with the tables.
 #[derive(Clone, Debug)]
-pub struct Shared(Arc<[u8]>);
+pub struct MemoryValue(Arc<[u8]>);
 
-impl Deref for Shared {
+impl Deref for MemoryValue {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {

@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{RocksError, io_error};
+use super::error::{RocksError, io_error};
 
 const BLOCK_LEN: u64 = 32 << 10;
 const HEADER_LEN: usize = 7;

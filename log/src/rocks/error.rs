@@ -1,0 +1,65 @@
+//! What goes wrong with a store on disk, and what RocksDB says about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rocksdb::ErrorKind;
+use thiserror::Error;
+
+use crate::engine::EngineError;
+
+/// Why a store on disk is not opened.
+#[derive(Debug, Error)]
+pub enum RocksError {
+    /// Another process has it open.
+    #[error("the store {} is in use by another process, which holds the lock on {}", .0.display(), .0.join("LOCK").display())]
+    Locked(PathBuf),
+    /// There is no store to read.
+    #[error("there is no store in {}", .0.display())]
+    Missing(PathBuf),
+    /// A file is not what was written.
+    #[error("the store is damaged, {} {reason}: restore it from a standby or a backup", .file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {error}", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        error: io::Error,
+    },
+    /// RocksDB refused.
+    #[error("the store {} cannot be opened: {reason}", .path.display())]
+    Store {
+        /// The store.
+        path: PathBuf,
+        /// What RocksDB says.
+        reason: String,
+    },
+}
+
+pub(super) fn engine_error(error: rocksdb::Error) -> EngineError {
+    match error.kind() {
+        ErrorKind::Corruption => EngineError::Corrupt(error.into_string()),
+        _ => EngineError::Failed(error.into_string()),
+    }
+}
+
+pub(super) fn open_error(path: &Path, error: rocksdb::Error) -> RocksError {
+    let reason = error.into_string();
+    // "While lock file" is said of another process's lock, "lock hold by current process" of our own.
+    if reason.contains("While lock file") || reason.contains("lock hold by") {
+        return RocksError::Locked(path.to_owned());
+    }
+    RocksError::Store { path: path.to_owned(), reason }
+}
+
+pub(super) fn io_error(path: &Path, error: io::Error) -> RocksError {
+    RocksError::Io { path: path.to_owned(), error }
+}

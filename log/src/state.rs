@@ -1,0 +1,65 @@
+//! What enqueuers, readers and the appender of a log share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::watch;
+
+use crate::contract::{AppendError, Identity, StoreId, Term};
+use crate::engine::Engine;
+use crate::ids::Seq;
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::reader::Reader;
+use crate::request::Request;
+
+/// A log that is open, whoever uses it.
+pub(crate) struct LogState<E> {
+    pub(crate) reader: Reader<E>,
+    pub(crate) queue: Queue<Request>,
+    pub(crate) metrics: Metrics,
+    store: StoreId,
+    term: AtomicU64,
+    pub(crate) failure: OnceLock<Arc<str>>,
+    pub(crate) tail: watch::Receiver<Option<Seq>>,
+}
+
+impl<E: Engine> LogState<E> {
+    /// The state of a log that ends with `last`; the receiver is told when it goes on.
+    pub(crate) fn new(
+        reader: Reader<E>,
+        identity: Identity,
+        bounded: bool,
+        last: Option<Seq>,
+        tail: watch::Receiver<Option<Seq>>,
+    ) -> Self {
+        Self {
+            reader,
+            queue: Queue::new(bounded),
+            metrics: Metrics::new(last),
+            store: identity.store,
+            term: AtomicU64::new(identity.term.0),
+            failure: OnceLock::new(),
+            tail,
+        }
+    }
+}
+
+impl<E> LogState<E> {
+    pub(crate) fn identity(&self) -> Identity {
+        Identity { store: self.store, term: Term(self.term.load(Ordering::Acquire)) }
+    }
+
+    /// Keeps the first reason.
+    pub(crate) fn poison(&self, reason: &str) -> Arc<str> {
+        Arc::clone(self.failure.get_or_init(|| reason.into()))
+    }
+
+    pub(crate) fn set_term(&self, term: Term) {
+        self.term.store(term.0, Ordering::Release);
+    }
+
+    pub(crate) fn refusal(&self) -> AppendError {
+        self.failure.get().map_or(AppendError::Sealed, |reason| AppendError::Failed(Arc::clone(reason)))
+    }
+}
