@@ -4,7 +4,7 @@
 //! head; then the order, for gaps; then, only if the numbers do not match, whatever is in one table and not in the
 //! other.
 
-mod cord;
+mod process_check;
 mod fault;
 mod signatures;
 
@@ -22,8 +22,8 @@ use crate::local::LocalLog;
 use crate::reader::{Memos, Reader};
 use crate::rocks::Rocks;
 
-use cord::Cord;
 pub use fault::{Fault, Notice, Place, Summary};
+use process_check::ProcessCheck;
 use signatures::Signatures;
 
 /// How many entries lie between two notices of progress.
@@ -101,16 +101,16 @@ impl<'a, E: Engine> Verification<'a, E> {
 
     fn check_events(&mut self, signatures: &mut Option<Signatures>) {
         let mut memos = Memos::new();
-        let mut cord: Option<Cord> = None;
+        let mut process: Option<ProcessCheck> = None;
         let mut last_key = Vec::new();
         let from = Key::head(ProcessId::NODE);
         let reader = self.reader;
         let walked = reader.walk(Table::Events, &from, None, false, |key, bytes| {
             key.clone_into(&mut last_key);
-            self.check_entry(key, bytes, &mut memos, &mut cord, signatures.as_mut());
+            self.check_entry(key, bytes, &mut memos, &mut process, signatures.as_mut());
             Ok(ControlFlow::Continue(()))
         });
-        self.end_process(cord);
+        self.end_process(process);
         if let Err(error) = walked {
             self.unreadable(Place::Table { name: Table::Events.name(), key: last_key }, &error);
         }
@@ -121,7 +121,7 @@ impl<'a, E: Engine> Verification<'a, E> {
         key: &[u8],
         bytes: &[u8],
         memos: &mut Memos,
-        cord: &mut Option<Cord>,
+        process: &mut Option<ProcessCheck>,
         signatures: Option<&mut Signatures>,
     ) {
         let Some(place) = EventKey::parse(key) else {
@@ -135,15 +135,15 @@ impl<'a, E: Engine> Verification<'a, E> {
             Err(error) => Err(reason(error)),
         };
         self.stored = self.stored.saturating_add(1);
-        if cord.as_ref().is_none_or(|cord| cord.process != place.process) {
-            self.end_process(cord.replace(Cord::new(place.process)));
+        if process.as_ref().is_none_or(|check| check.id != place.process) {
+            self.end_process(process.replace(ProcessCheck::new(place.process)));
             self.summary.processes = self.summary.processes.saturating_add(1);
         }
         self.summary.events = self.summary.events.saturating_add(1);
-        match (event, cord) {
-            (Ok(event), Some(cord)) => self.check_event(place, &event, cord, signatures),
-            (Err(reason), Some(cord)) => {
-                cord.tear();
+        match (event, process) {
+            (Ok(event), Some(process)) => self.check_event(place, &event, process, signatures),
+            (Err(reason), Some(process)) => {
+                process.tear();
                 self.own(Place::Event { key: place, seq: None }, reason);
             }
             (_, None) => {}
@@ -155,7 +155,7 @@ impl<'a, E: Engine> Verification<'a, E> {
         &mut self,
         key: EventKey,
         event: &EventRef<'_>,
-        cord: &mut Cord,
+        process: &mut ProcessCheck,
         signatures: Option<&mut Signatures>,
     ) {
         let place = Place::Event { key, seq: Some(event.seq) };
@@ -165,7 +165,7 @@ impl<'a, E: Engine> Verification<'a, E> {
             Ok(None) => self.own(place.clone(), "it has no place in the order".to_owned()),
             Err(error) => self.own(place.clone(), error.to_string()),
         }
-        cord.follow(event, &mut |what| {
+        process.follow(event, &mut |what| {
             self.fault(Fault { place: place.clone(), what, inherited: event.imported });
         });
         if let Some(signatures) = signatures {
@@ -175,16 +175,16 @@ impl<'a, E: Engine> Verification<'a, E> {
         }
     }
 
-    fn end_process(&mut self, cord: Option<Cord>) {
-        let Some(cord) = cord else {
+    fn end_process(&mut self, process: Option<ProcessCheck>) {
+        let Some(process) = process else {
             return;
         };
-        let place = Place::Head(cord.process);
-        match self.reader.head(cord.process) {
+        let place = Place::Head(process.id);
+        match self.reader.head(process.id) {
             // It has moved on since.
             Ok(Some(head)) if self.limit.is_some_and(|limit| head.seq > limit) => {}
             Ok(stored) => {
-                if let Some(difference) = cord.difference(stored) {
+                if let Some(difference) = process.difference(stored) {
                     self.own(place, difference);
                 }
             }

@@ -7,16 +7,16 @@ use crate::event::{BodyRef, ChainLink, EventRef, Head};
 use crate::ids::Seq;
 
 /// What is known of a process up to some event.
-pub(super) struct Cord {
-    pub(super) process: ProcessId,
+pub(super) struct ProcessCheck {
+    pub(super) id: ProcessId,
     newest: Option<Head>,
     /// Whether what came last could not be read, so that nothing can be said about what follows it.
     torn: bool,
 }
 
-impl Cord {
-    pub(super) fn new(process: ProcessId) -> Self {
-        Self { process, newest: None, torn: false }
+impl ProcessCheck {
+    pub(super) fn new(id: ProcessId) -> Self {
+        Self { id, newest: None, torn: false }
     }
 
     /// What is wrong with the stored head, if anything is.
@@ -47,7 +47,7 @@ impl Cord {
     fn check_place(&self, event: &EventRef<'_>, fault: &mut dyn FnMut(String)) {
         let is_fact = matches!(event.body, BodyRef::Fact(_));
         let is_spawn = matches!(event.body, BodyRef::Spawned { .. });
-        if is_fact != (self.process == ProcessId::NODE) {
+        if is_fact != (self.id == ProcessId::NODE) {
             fault("facts, and nothing else, belong to the node's own stream".to_owned());
         } else if !is_fact && !self.torn && is_spawn != self.newest.is_none() {
             fault(if is_spawn { "a second spawn" } else { "no spawn before it" }.to_owned());
@@ -60,7 +60,7 @@ impl Cord {
             fault(format!("nonce {nonce} where {expected} comes next"));
         }
         if is_spawn && let Some(item) = event.item() {
-            compare("id of the item", Some(item.id()), self.process.id(), fault);
+            compare("id of the item", Some(item.id()), self.id.id(), fault);
         }
     }
 
@@ -70,7 +70,7 @@ impl Cord {
     }
 
     fn next_chain(&self) -> HashChain {
-        self.last().map_or(HashChain::seed(self.process), |link| link.chain.after(link.assignment))
+        self.last().map_or(HashChain::seed(self.id), |link| link.chain.after(link.assignment))
     }
 
     /// Checks the event's assignment; what the head says when this event is the newest.
@@ -84,7 +84,7 @@ impl Cord {
         };
         check_tags("assignment", Some(assignment), fault);
         let says = AssignmentTags::of(&assignment);
-        compare("assignment's Process", says.process(), self.process, fault);
+        compare("assignment's Process", says.process(), self.id, fault);
         let Some(nonce) = event.nonce else {
             // The signed record of a spawn without a nonce says when it was, and chains nothing.
             if !matches!(event.body, BodyRef::Spawned { .. }) {
