@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use log::{Append, Engine, LocalLog, Log, Memory, MemoryDisk, Rocks, RocksOptions, Seq};
 use protocol::Nonce;
-use samples::Cord;
+use samples::SampleProcess;
 use tempfile::TempDir;
 
 const USERS: u64 = 1_000;
@@ -49,14 +49,14 @@ fn append_to<E: Engine>(
 ) {
     let term = log.identity().term;
     for (seed, batch) in [1_usize, 16, 256].into_iter().enumerate() {
-        let mut cord = Cord::noisy(seed as u64, USERS);
-        log.enqueue(term, vec![cord.spawn()]).unwrap().wait().unwrap();
+        let mut sample = SampleProcess::noisy(seed as u64, USERS);
+        log.enqueue(term, vec![sample.spawn()]).unwrap().wait().unwrap();
         group.throughput(Throughput::Elements(batch as u64));
         group.bench_function(format!("{name}/{batch}"), |bencher| {
             bencher.iter_custom(|rounds| {
                 let mut took = Duration::ZERO;
                 for _ in 0..rounds {
-                    let events: Vec<Append> = cord.messages(batch);
+                    let events: Vec<Append> = sample.messages(batch);
                     let start = Instant::now();
                     log.enqueue(term, events).unwrap().wait().unwrap();
                     took += start.elapsed();
@@ -71,10 +71,10 @@ fn read(criterion: &mut Criterion) {
     let dir = no_disk();
     let log = rocks(dir.path());
     let term = log.identity().term;
-    let mut cord = Cord::noisy(0, USERS);
-    log.enqueue(term, vec![cord.spawn()]).unwrap().wait().unwrap();
+    let mut sample = SampleProcess::noisy(0, USERS);
+    log.enqueue(term, vec![sample.spawn()]).unwrap().wait().unwrap();
     for _ in 0..20 {
-        log.enqueue(term, cord.messages(1_000)).unwrap().wait().unwrap();
+        log.enqueue(term, sample.messages(1_000)).unwrap().wait().unwrap();
     }
     log.seal();
     let mut group = criterion.benchmark_group("read");
@@ -89,7 +89,7 @@ fn read(criterion: &mut Criterion) {
                     seen += 1;
                     ControlFlow::Continue(())
                 };
-                log.range(cord.process, false, nonces.clone(), &mut visit).unwrap();
+                log.range(sample.process, false, nonces.clone(), &mut visit).unwrap();
                 assert_eq!(seen, 1_000);
             });
         });
@@ -107,9 +107,9 @@ fn read(criterion: &mut Criterion) {
     });
     group.throughput(Throughput::Elements(1));
     group.bench_function("one event", |bencher| {
-        bencher.iter(|| log.event(cord.process, Some(Nonce::new(7_777))).unwrap().unwrap());
+        bencher.iter(|| log.event(sample.process, Some(Nonce::new(7_777))).unwrap().unwrap());
     });
-    group.bench_function("head", |bencher| bencher.iter(|| log.head(cord.process).unwrap().unwrap()));
+    group.bench_function("head", |bencher| bencher.iter(|| log.head(sample.process).unwrap().unwrap()));
     group.finish();
 }
 
@@ -119,12 +119,12 @@ fn size(_: &mut Criterion) {
         let dir = on_disk();
         let log = rocks(dir.path());
         let term = log.identity().term;
-        let mut cords: Vec<_> = (0..processes).map(|seed| Cord::noisy(seed, USERS)).collect();
-        for cord in &mut cords {
-            log.enqueue(term, vec![cord.spawn()]).unwrap().wait().unwrap();
+        let mut samples: Vec<_> = (0..processes).map(|seed| SampleProcess::noisy(seed, USERS)).collect();
+        for sample in &mut samples {
+            log.enqueue(term, vec![sample.spawn()]).unwrap().wait().unwrap();
         }
         for round in 0..50_000 / 50 {
-            let events = (0..50).map(|n| cords[(round * 50 + n) % processes as usize].message()).collect();
+            let events = (0..50).map(|n| samples[(round * 50 + n) % processes as usize].message()).collect();
             log.enqueue(term, events).unwrap().wait().unwrap();
         }
         let open = log.size_on_disk().unwrap();

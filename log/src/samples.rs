@@ -75,7 +75,7 @@ impl Signer for NoisyRsa {
 }
 
 /// One process, and what its next event has to say of its past.
-pub struct Cord {
+pub struct SampleProcess {
     /// Its id.
     pub process: ProcessId,
     /// Its newest assignment.
@@ -90,7 +90,7 @@ pub struct Cord {
     spawn: Vec<u8>,
 }
 
-impl Cord {
+impl SampleProcess {
     /// A process whose signatures are right.
     pub fn new(seed: u64) -> Self {
         let user = Ed25519Wallet::from_seed([1; 32]);

@@ -35,18 +35,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 impl Filler {
     fn fill(&mut self, log: &dyn Log, events: u64, processes: u64) -> Result<(), Box<dyn Error>> {
-        let mut cords = Vec::new();
+        let mut spawned = Vec::new();
         let (mut batch, mut last): (Vec<Append>, Option<Receipt>) = (Vec::new(), None);
         let mut told = Instant::now();
         while self.written < events {
-            let append = if (cords.len() as u64) < processes {
-                let (append, cord) = self.spawn()?;
-                cords.push(cord);
+            let append = if (spawned.len() as u64) < processes {
+                let (append, process) = self.spawn()?;
+                spawned.push(process);
                 append
             } else {
                 let turn = usize::try_from(self.written % processes)?;
-                let cord = cords.get_mut(turn).ok_or("no process")?;
-                self.message(cord)?
+                let process = spawned.get_mut(turn).ok_or("no process")?;
+                self.message(process)?
             };
             batch.push(append);
             self.written += 1;
@@ -72,12 +72,12 @@ impl Filler {
         Ok((Append { process, body, link: Some(link), imported: false }, (process, link)))
     }
 
-    fn message(&self, cord: &mut (ProcessId, ChainLink)) -> Result<Append, Box<dyn Error>> {
-        let (item, id) = self.item(Some(cord.0))?;
-        let (assignment, link) = self.assign(cord.0, Some(cord.1), Some(id))?;
-        cord.1 = link;
+    fn message(&self, process: &mut (ProcessId, ChainLink)) -> Result<Append, Box<dyn Error>> {
+        let (item, id) = self.item(Some(process.0))?;
+        let (assignment, link) = self.assign(process.0, Some(process.1), Some(id))?;
+        process.1 = link;
         let body = Body::Scheduled { item, assignment, deep_hash: None };
-        Ok(Append { process: cord.0, body, link: Some(link), imported: false })
+        Ok(Append { process: process.0, body, link: Some(link), imported: false })
     }
 
     fn item(&self, target: Option<ProcessId>) -> Result<(Vec<u8>, Id), Box<dyn Error>> {

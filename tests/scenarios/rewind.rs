@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use crate::samples::Cord;
+use crate::samples::SampleProcess;
 use crate::tables::TABLES;
 use crate::{copy_folder, folder};
 
@@ -74,7 +74,7 @@ async fn a_replay_mends_what_was_damaged_and_nothing_else() {
         follow(&kept, &log, &runtime).unwrap();
         let whole = rows(&postgres, "kept");
         let replay = PostgresReplay::new(kept.clone(), log.clone(), runtime.clone());
-        let head = |place: usize| forked.cords[place].process;
+        let head = |place: usize| forked.processes[place].process;
         let scopes = [
             ReplayScope { from: Some(log::Seq::new(20)), process: None },
             ReplayScope { from: None, process: Some(head(1)) },
@@ -105,7 +105,7 @@ async fn a_replay_mends_what_was_damaged_and_nothing_else() {
 /// Two logs with the same id that were one up to some event.
 struct Forked {
     _folder: tempfile::TempDir,
-    cords: Vec<Cord>,
+    processes: Vec<SampleProcess>,
     first: Arc<dyn Log>,
     restored: Arc<dyn Log>,
 }
@@ -114,33 +114,33 @@ impl Forked {
     fn new() -> Self {
         let folder = folder();
         let (first, restored) = (folder.path().join("first"), folder.path().join("restored"));
-        let mut cords: Vec<_> = (0..4).map(Cord::new).collect();
+        let mut processes: Vec<_> = (0..4).map(SampleProcess::new).collect();
         let log = open(&first);
-        append(&log, cords.iter_mut().map(Cord::spawn).collect());
+        append(&log, processes.iter_mut().map(SampleProcess::spawn).collect());
         for _ in 0..10 {
-            append(&log, cords.iter_mut().map(Cord::message).collect());
+            append(&log, processes.iter_mut().map(SampleProcess::message).collect());
         }
-        append(&log, vec![cords[0].assigned()]);
+        append(&log, vec![processes[0].assigned()]);
         drop(log);
         copy_folder(&first, &restored);
-        let at_copy: Vec<_> = cords.iter().map(|cord| cord.last).collect();
+        let at_copy: Vec<_> = processes.iter().map(|process| process.last).collect();
 
         // Two processes go on, one stands still, and one comes.
         let log = open(&first);
-        let mut lost = Cord::new(90);
+        let mut lost = SampleProcess::new(90);
         append(&log, vec![lost.spawn()]);
         for place in [0, 1, 1, 0, 1, 2] {
-            append(&log, vec![cords[place].message(), lost.message(), cords[place].assigned()]);
+            append(&log, vec![processes[place].message(), lost.message(), processes[place].assigned()]);
         }
         // What is scheduled after the restore is not what was scheduled before it.
-        cords.iter_mut().zip(at_copy).for_each(|(cord, last)| cord.last = last);
+        processes.iter_mut().zip(at_copy).for_each(|(process, last)| process.last = last);
         let other = open(&restored);
-        let mut newcomer = Cord::new(91);
+        let mut newcomer = SampleProcess::new(91);
         for place in [1, 3, 1] {
-            append(&other, vec![cords[place].message(), cords[place].assigned()]);
+            append(&other, vec![processes[place].message(), processes[place].assigned()]);
         }
         append(&other, vec![newcomer.spawn(), newcomer.message()]);
-        Self { _folder: folder, cords, first: log, restored: other }
+        Self { _folder: folder, processes, first: log, restored: other }
     }
 }
 

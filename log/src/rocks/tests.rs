@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use protocol::Nonce;
 use tempfile::TempDir;
 
-use crate::samples::{Cord, fact};
+use crate::samples::{SampleProcess, fact};
 use crate::suite::{self, OnRocks, Setup};
 use crate::{Event, LocalLog, Log, Notice, OpenError};
 
@@ -35,7 +35,7 @@ fn write_files(files: &Files) -> TempDir {
 fn store(crashed: bool) -> (Files, Vec<Event>) {
     let mut setup = OnRocks::default();
     let log = setup.log();
-    let (mut one, mut two) = (Cord::noisy(1, 2), Cord::new(2));
+    let (mut one, mut two) = (SampleProcess::noisy(1, 2), SampleProcess::new(2));
     suite::append(&log, vec![one.spawn(), two.spawn(), fact("a")]);
     // More than a block of the write-ahead log, and not all of it flushed.
     suite::append(&log, one.messages(30));
@@ -273,9 +273,9 @@ fn says_what_it_takes_on_disk() {
     let setup = OnRocks::default();
     let log = setup.log();
     let before = log.size_on_disk().unwrap();
-    let mut cord = Cord::new(1);
-    cord.data_len = 1 << 20;
-    suite::append(&log, vec![cord.spawn(), cord.message()]);
+    let mut sample = SampleProcess::new(1);
+    sample.data_len = 1 << 20;
+    suite::append(&log, vec![sample.spawn(), sample.message()]);
     let after = log.size_on_disk().unwrap();
     assert!(after >= before + (1 << 20), "{before} {after}");
 }

@@ -6,7 +6,7 @@ use crate::contract::AppendError;
 use crate::engine::{Batch, Engine, EngineError, Visit, Walk};
 use crate::keys::Table;
 use crate::memory::{FailHow, Memory};
-use crate::samples::Cord;
+use crate::samples::SampleProcess;
 use crate::{LocalLog, Log, Seq, Term};
 
 use super::{OnMemory, Setup, all, append, enqueue, events, on_both_engines};
@@ -74,17 +74,17 @@ fn a_panic_is_a_failure(setup: &mut impl Setup) {
 
 fn check_failure(setup: &mut impl Setup, fault: u8, reason: &str) {
     let log = Faulty::log(setup.engine());
-    let mut cord = Cord::new(1);
-    let spawn = cord.spawn();
+    let mut sample = SampleProcess::new(1);
+    let spawn = sample.spawn();
     append(&log, vec![spawn.clone()]);
     log.engine().next.store(fault, Ordering::SeqCst);
-    let receipts: Vec<_> = (0..20).map(|_| log.enqueue(Term(1), vec![cord.message()])).collect();
+    let receipts: Vec<_> = (0..20).map(|_| log.enqueue(Term(1), vec![sample.message()])).collect();
     for receipt in receipts {
         // Each was either refused in the queue, or came too late for it.
         let refused = receipt.and_then(crate::Receipt::wait);
         assert!(matches!(refused, Err(AppendError::Failed(why)) if &*why == reason));
     }
-    assert!(matches!(log.enqueue(Term(1), vec![cord.message()]), Err(AppendError::Failed(_))));
+    assert!(matches!(log.enqueue(Term(1), vec![sample.message()]), Err(AppendError::Failed(_))));
     assert!(matches!(log.raise_term(Term(2)), Err(AppendError::Failed(_))));
     assert_eq!(log.failure().as_deref(), Some(reason));
     // Reading goes on, and whoever waits for more is not left waiting.
@@ -96,8 +96,8 @@ fn check_failure(setup: &mut impl Setup, fault: u8, reason: &str) {
     log.seal();
     drop(log);
     // Opened again, it goes on where it was.
-    let mut cord = Cord::new(1);
-    let appends = [cord.spawn(), cord.message()];
+    let mut sample = SampleProcess::new(1);
+    let appends = [sample.spawn(), sample.message()];
     let log = setup.log();
     append(&log, appends[1..].to_vec());
     assert_eq!(all(&log), events(&appends));
@@ -113,12 +113,12 @@ fn what_a_failed_sync_wrote_is_not_seen_before_the_store_is_opened_again() {
     ] {
         let setup = OnMemory::default();
         let (log, mut stepper) = setup.stepped();
-        let mut cord = Cord::new(1);
-        let _kept = enqueue(&log, vec![cord.spawn()]);
+        let mut sample = SampleProcess::new(1);
+        let _kept = enqueue(&log, vec![sample.spawn()]);
         stepper.turn(1);
         setup.0.fail_next_commit(how);
-        let failed = enqueue(&log, vec![cord.message()]);
-        let behind = enqueue(&log, vec![cord.message()]);
+        let failed = enqueue(&log, vec![sample.message()]);
+        let behind = enqueue(&log, vec![sample.message()]);
         assert_eq!(stepper.turn(1), 1);
         assert!(matches!(failed.wait(), Err(AppendError::Failed(_))), "{how:?}");
         assert!(matches!(behind.wait(), Err(AppendError::Failed(_))), "{how:?}");
@@ -134,20 +134,20 @@ fn what_a_failed_sync_wrote_is_not_seen_before_the_store_is_opened_again() {
 fn only_the_newest_store_on_a_simulated_disk_writes() {
     let setup = OnMemory::default();
     let (old, new) = (setup.log(), setup.log());
-    let refused = enqueue(&old, vec![Cord::new(1).spawn()]).wait();
+    let refused = enqueue(&old, vec![SampleProcess::new(1).spawn()]).wait();
     assert!(matches!(refused, Err(AppendError::Failed(_))));
-    append(&new, vec![Cord::new(1).spawn()]);
+    append(&new, vec![SampleProcess::new(1).spawn()]);
 }
 
 #[test]
 fn a_log_that_cannot_read_where_it_stands_fails() {
     let setup = OnMemory::default();
     let log = setup.log();
-    let mut cord = Cord::new(1);
-    append(&log, vec![cord.spawn()]);
+    let mut sample = SampleProcess::new(1);
+    append(&log, vec![sample.spawn()]);
     setup.0.edit(Table::Heads, |heads| heads.values_mut().for_each(|head| *head = [0; 12].as_slice().into()));
     // Its head is remembered; that of another process is looked up.
-    append(&log, vec![cord.message()]);
+    append(&log, vec![sample.message()]);
     drop(log);
     setup.0.edit(Table::Heads, |heads| heads.values_mut().for_each(|head| *head = [0; 12].as_slice().into()));
     let reopened = LocalLog::open(Memory::open(&setup.0), None);

@@ -2,7 +2,7 @@
 
 use protocol::{Nonce, ProcessId};
 
-use crate::samples::{Cord, fact};
+use crate::samples::{SampleProcess, fact};
 use crate::{Append, AppendError, Body, ChainLink, Log, Seq, Term};
 
 use super::{Setup, all, append, enqueue, events, on_both_engines};
@@ -30,16 +30,16 @@ fn expected_nonce(log: &impl Log, append: Append) -> (u64, u64) {
 
 fn only_the_next_nonce_is_taken(setup: &mut impl Setup) {
     let log = setup.log();
-    let mut cord = Cord::new(1);
-    assert_eq!(expected_nonce(&log, with_nonce(Cord::new(1).spawn(), 1)), (0, 1));
-    append(&log, vec![cord.spawn(), cord.message()]);
-    let message = cord.message();
+    let mut sample = SampleProcess::new(1);
+    assert_eq!(expected_nonce(&log, with_nonce(SampleProcess::new(1).spawn(), 1)), (0, 1));
+    append(&log, vec![sample.spawn(), sample.message()]);
+    let message = sample.message();
     for given in [0, 1, 3, u64::MAX] {
         assert_eq!(expected_nonce(&log, with_nonce(message.clone(), given)), (2, given));
     }
     append(&log, vec![message]);
     // A process that was spawned without an assignment begins with its first message.
-    let mut old = Cord::new(2);
+    let mut old = SampleProcess::new(2);
     append(&log, vec![old.spawn_unassigned()]);
     let message = old.message();
     assert_eq!(expected_nonce(&log, with_nonce(message.clone(), 1)), (0, 1));
@@ -48,8 +48,8 @@ fn only_the_next_nonce_is_taken(setup: &mut impl Setup) {
 
 fn what_is_not_durable_yet_counts(setup: &mut impl Setup) {
     let (log, mut stepper) = setup.stepped();
-    let mut cord = Cord::new(1);
-    let appends = [cord.spawn(), cord.message(), cord.message()];
+    let mut sample = SampleProcess::new(1);
+    let appends = [sample.spawn(), sample.message(), sample.message()];
     let receipts: Vec<_> = appends.iter().map(|one| enqueue(&log, vec![one.clone()])).collect();
     let again = enqueue(&log, vec![appends[2].clone()]);
     stepper.turn(9);
@@ -64,14 +64,14 @@ fn what_is_not_durable_yet_counts(setup: &mut impl Setup) {
 
 fn another_term_is_refused(setup: &mut impl Setup) {
     let (log, mut stepper) = setup.stepped();
-    let mut cord = Cord::new(1);
-    let spawn = cord.spawn();
+    let mut sample = SampleProcess::new(1);
+    let spawn = sample.spawn();
     assert_eq!(log.identity().term, Term(1));
     let early = log.enqueue(Term(2), vec![spawn.clone()]).unwrap();
     let good = log.enqueue(Term(1), vec![spawn]).unwrap();
     let raised = log.raise_term(Term(5)).unwrap();
     // Behind the raise the old term has no right any more, though nothing is durable yet.
-    let late = log.enqueue(Term(1), vec![cord.message()]).unwrap();
+    let late = log.enqueue(Term(1), vec![sample.message()]).unwrap();
     stepper.turn(9);
     let wrong = |receipt: crate::Receipt| match receipt.wait() {
         Err(AppendError::WrongTerm { current, given }) => (current.0, given.0),
@@ -92,42 +92,42 @@ fn another_term_is_refused(setup: &mut impl Setup) {
 
 fn imports_leave_gaps_and_never_go_back(setup: &mut impl Setup) {
     let log = setup.log();
-    let mut cord = Cord::new(1);
-    cord.imported = true;
-    let spawn = with_nonce(cord.spawn(), 3);
-    let message = with_nonce(cord.message(), 7);
+    let mut sample = SampleProcess::new(1);
+    sample.imported = true;
+    let spawn = with_nonce(sample.spawn(), 3);
+    let message = with_nonce(sample.message(), 7);
     append(&log, vec![spawn.clone(), message.clone()]);
     for back in [0, 3, 7] {
         assert_eq!(expected_nonce(&log, with_nonce(message.clone(), back)), (8, back));
     }
-    cord.imported = false;
-    let own = cord.message();
+    sample.imported = false;
+    let own = sample.message();
     assert_eq!(expected_nonce(&log, with_nonce(own.clone(), 9)), (8, 9));
     let own = with_nonce(own, 8);
     append(&log, vec![own.clone()]);
     assert_eq!(all(&log), events(&[spawn, message, own]));
-    let found = super::range(&log, cord.process);
+    let found = super::range(&log, sample.process);
     assert_eq!(found.iter().map(|event| event.imported).collect::<Vec<_>>(), [true, true, false]);
 }
 
 fn what_does_not_fit_the_place_is_refused(setup: &mut impl Setup) {
     let log = setup.log();
-    let mut cord = Cord::new(1);
-    let spawn = cord.spawn();
+    let mut sample = SampleProcess::new(1);
+    let spawn = sample.spawn();
     append(&log, vec![spawn.clone()]);
-    let mut stranger = Cord::new(2);
+    let mut stranger = SampleProcess::new(2);
     let unknown = (stranger.spawn(), stranger.message()).1;
-    let message = cord.message();
+    let message = sample.message();
     let unlinked = Append { link: None, ..message.clone() };
     let in_node = Append { process: ProcessId::NODE, ..message.clone() };
-    let fact_elsewhere = Append { process: cord.process, ..fact("x") };
+    let fact_elsewhere = Append { process: sample.process, ..fact("x") };
     let linked_fact = Append { link: message.link, ..fact("x") };
     let linked_spawn = Append { link: unknown.link, ..stranger.spawn_unassigned() };
     let garbage = Body::Spawned { item: vec![1, 0, 3], assignment: None };
     let garbage = Append { process: stranger.process, body: garbage, link: None, imported: true };
     for append in [
         spawn,
-        cord.spawn_unassigned(),
+        sample.spawn_unassigned(),
         unknown,
         unlinked,
         in_node,

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::local::{LocalLog, Stepper};
 use crate::memory::{FailHow, Memory};
-use crate::samples::{Cord, fact};
+use crate::samples::{SampleProcess, fact};
 use crate::{Append, Log, Receipt};
 
 use super::{OnMemory, Setup, all, enqueue, events};
@@ -13,7 +13,7 @@ use super::{OnMemory, Setup, all, enqueue, events};
 enum Step {
     /// Enqueue messages of these processes together, the last one with a wrong nonce or not.
     Enqueue {
-        cords: Vec<u8>,
+        samples: Vec<u8>,
         wrong: bool,
     },
     Turn(usize),
@@ -28,7 +28,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         8 => (prop::collection::vec(0..4_u8, 1..4), prop::bool::weighted(0.2))
-            .prop_map(|(cords, wrong)| Step::Enqueue { cords, wrong }),
+            .prop_map(|(samples, wrong)| Step::Enqueue { samples, wrong }),
         4 => (1..4_usize).prop_map(Step::Turn),
         1 => how.prop_map(Step::Fail),
         1 => Just(Step::Crash),
@@ -58,22 +58,22 @@ impl World {
         if number == 0 {
             return fact("a fact");
         }
-        let mut cord = Cord::new(number.into());
+        let mut sample = SampleProcess::new(number.into());
         let waiting = self.waiting.iter().flat_map(|(_, batch)| batch);
         let mut before = self.durable.iter().chain(waiting).chain(together);
-        let last = before.rfind(|append| append.process == cord.process);
+        let last = before.rfind(|append| append.process == sample.process);
         match last {
-            None => cord.spawn(),
+            None => sample.spawn(),
             Some(last) => {
-                cord.last = last.link;
-                cord.message()
+                sample.last = last.link;
+                sample.message()
             }
         }
     }
 
-    fn enqueue(&mut self, cords: &[u8], wrong: bool) {
+    fn enqueue(&mut self, samples: &[u8], wrong: bool) {
         let mut batch: Vec<Append> = Vec::new();
-        for number in cords {
+        for number in samples {
             batch.push(self.next(*number, &batch));
         }
         if wrong {
@@ -124,7 +124,7 @@ proptest! {
         let mut world = World::new();
         for step in steps {
             match step {
-                Step::Enqueue { cords, wrong } => world.enqueue(&cords, wrong),
+                Step::Enqueue { samples, wrong } => world.enqueue(&samples, wrong),
                 Step::Turn(max) => world.turn(max),
                 Step::Fail(how) => world.setup.0.fail_next_commit(how),
                 Step::Crash => world.reopen(&[]),

@@ -5,7 +5,7 @@ use std::thread;
 
 use protocol::ProcessId;
 
-use crate::samples::{Cord, fact};
+use crate::samples::{SampleProcess, fact};
 use crate::{AppendError, Event, Log, Seq};
 
 use super::{Setup, all, append, enqueue, events, on_both_engines, range};
@@ -22,25 +22,25 @@ on_both_engines!(
 
 fn nothing_is_seen_before_it_is_durable(setup: &mut impl Setup) {
     let (log, mut stepper) = setup.stepped();
-    let mut cord = Cord::new(1);
-    let mut receipt = enqueue(&log, vec![cord.spawn()]);
+    let mut sample = SampleProcess::new(1);
+    let mut receipt = enqueue(&log, vec![sample.spawn()]);
     assert_eq!(log.tail().last(), None);
-    assert_eq!(log.head(cord.process).unwrap(), None);
+    assert_eq!(log.head(sample.process).unwrap(), None);
     assert_eq!(all(&log), []);
-    assert_eq!(range(&log, cord.process), []);
+    assert_eq!(range(&log, sample.process), []);
     assert!(receipt.try_now().is_none());
 
     assert_eq!(stepper.turn(9), 1);
     assert_eq!(log.tail().last(), Some(Seq::ZERO));
-    assert_eq!(log.head(cord.process).unwrap().unwrap().seq, Seq::ZERO);
+    assert_eq!(log.head(sample.process).unwrap().unwrap().seq, Seq::ZERO);
     assert_eq!(all(&log).len(), 1);
-    assert_eq!(range(&log, cord.process).len(), 1);
+    assert_eq!(range(&log, sample.process).len(), 1);
     assert_eq!(receipt.try_now().unwrap().unwrap(), Seq::ZERO);
 }
 
 fn numbers_have_no_gaps_and_batches_keep_their_order(setup: &mut impl Setup) {
     let log = setup.log();
-    let (mut one, mut two) = (Cord::noisy(1, 3), Cord::new(2));
+    let (mut one, mut two) = (SampleProcess::noisy(1, 3), SampleProcess::new(2));
     let batches = [
         vec![one.spawn()],
         vec![two.spawn(), one.message(), two.message(), two.assigned()],
@@ -55,7 +55,7 @@ fn numbers_have_no_gaps_and_batches_keep_their_order(setup: &mut impl Setup) {
 
 fn a_refused_batch_leaves_no_trace(setup: &mut impl Setup) {
     let (log, mut stepper) = setup.stepped();
-    let (mut kept, mut refused) = (Cord::noisy(1, 1), Cord::noisy(2, 2));
+    let (mut kept, mut refused) = (SampleProcess::noisy(1, 1), SampleProcess::noisy(2, 2));
     let spawn = kept.spawn();
     let good = enqueue(&log, vec![spawn.clone()]);
     // Its last event is wrong: neither its spawn nor its new public key may stay.
@@ -71,7 +71,7 @@ fn a_refused_batch_leaves_no_trace(setup: &mut impl Setup) {
     assert_eq!(all(&log), events(&[spawn, message]));
     assert_eq!(log.head(refused.process).unwrap(), None);
     // The same user can still be stored, with the number that was free again.
-    let mut again = Cord::noisy(2, 2);
+    let mut again = SampleProcess::noisy(2, 2);
     let receipt = enqueue(&log, vec![again.spawn()]);
     stepper.turn(9);
     assert_eq!(receipt.wait().unwrap(), Seq::new(2));
@@ -86,9 +86,9 @@ fn an_empty_batch_is_refused(setup: &mut impl Setup) {
 fn a_turn_takes_so_many_requests(setup: &mut impl Setup) {
     let (log, mut stepper) = setup.stepped();
     assert_eq!(stepper.turn(9), 0);
-    let mut cord = Cord::new(1);
-    let _first = enqueue(&log, vec![cord.spawn(), cord.message()]);
-    let _second = enqueue(&log, vec![cord.message()]);
+    let mut sample = SampleProcess::new(1);
+    let _first = enqueue(&log, vec![sample.spawn(), sample.message()]);
+    let _second = enqueue(&log, vec![sample.message()]);
     assert_eq!(stepper.turn(1), 1);
     assert_eq!(log.tail().last(), Some(Seq::new(1)));
     assert_eq!(stepper.turn(9), 1);
@@ -104,14 +104,14 @@ fn enqueuers_on_many_threads_give_one_order(setup: &mut impl Setup) {
         let run = |seed| {
             let log = &log;
             scope.spawn(move || {
-                let mut cord = Cord::noisy(seed, 2);
-                let mut appends = vec![cord.spawn()];
-                appends.extend(cord.messages(MESSAGES));
+                let mut sample = SampleProcess::noisy(seed, 2);
+                let mut appends = vec![sample.spawn()];
+                appends.extend(sample.messages(MESSAGES));
                 // Each counts on the one before, which may not be durable yet.
                 let receipts: Vec<_> = appends.iter().map(|one| enqueue(log, vec![one.clone()])).collect();
                 let seqs = receipts.into_iter().map(|receipt| receipt.wait().unwrap());
                 let placed = events(&appends).into_iter().zip(seqs);
-                (cord.process, placed.map(|(event, seq)| Event { seq, ..event }).collect())
+                (sample.process, placed.map(|(event, seq)| Event { seq, ..event }).collect())
             })
         };
         let threads: Vec<_> = (0..THREADS).map(run).collect();

@@ -6,7 +6,7 @@ use protocol::{Nonce, ProcessId};
 
 use crate::engine::{Batch, Engine};
 use crate::keys::{EventKey, Key, Table};
-use crate::samples::{Cord, fact};
+use crate::samples::{SampleProcess, fact};
 use crate::{Log, ReadError, Seq};
 
 use super::{Setup, all, append, enqueue, events, on_both_engines, range, scan};
@@ -36,7 +36,7 @@ fn nonces(log: &impl Log, process: ProcessId, unassigned: bool, range: (u64, u64
 
 fn ranges_are_what_was_asked_for(setup: &mut impl Setup) {
     let log = setup.log();
-    let (mut before, mut old, mut after) = (Cord::new(1), Cord::new(2), Cord::new(3));
+    let (mut before, mut old, mut after) = (SampleProcess::new(1), SampleProcess::new(2), SampleProcess::new(3));
     // The neighbours of the process must not show up, whichever way their ids sort.
     append(&log, vec![before.spawn(), after.spawn(), old.spawn_unassigned()]);
     append(&log, vec![old.message(), before.message(), old.message(), old.message(), after.message()]);
@@ -55,13 +55,13 @@ fn ranges_are_what_was_asked_for(setup: &mut impl Setup) {
     check(true, (u64::MAX, 0), &[None]);
     check(false, (u64::MAX, u64::MAX), &[]);
     assert_eq!(nonces(&log, before.process, true, (0, 9)), [Some(0), Some(1)]);
-    assert_eq!(nonces(&log, Cord::new(4).process, true, (0, 9)), []);
+    assert_eq!(nonces(&log, SampleProcess::new(4).process, true, (0, 9)), []);
 }
 
 fn scans_begin_anywhere(setup: &mut impl Setup) {
     let log = setup.log();
-    let mut cord = Cord::new(1);
-    let appends = [vec![cord.spawn()], cord.messages(4), vec![fact("x")]].concat();
+    let mut sample = SampleProcess::new(1);
+    let appends = [vec![sample.spawn()], sample.messages(4), vec![fact("x")]].concat();
     append(&log, appends.clone());
     let expected = events(&appends);
     for from in 0..expected.len() {
@@ -73,21 +73,21 @@ fn scans_begin_anywhere(setup: &mut impl Setup) {
 
 fn visitors_end_it_early(setup: &mut impl Setup) {
     let log = setup.log();
-    let mut cord = Cord::new(1);
-    append(&log, vec![cord.spawn_unassigned(), cord.message(), cord.message()]);
+    let mut sample = SampleProcess::new(1);
+    append(&log, vec![sample.spawn_unassigned(), sample.message(), sample.message()]);
     for stop in 1..=3 {
         let mut ranged = 0;
         let flow = |seen: &mut i32| {
             *seen += 1;
             if *seen == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        log.range(cord.process, true, Nonce::ZERO..=Nonce::MAX, &mut |_| flow(&mut ranged)).unwrap();
+        log.range(sample.process, true, Nonce::ZERO..=Nonce::MAX, &mut |_| flow(&mut ranged)).unwrap();
         let mut scanned = 0;
         log.scan(Seq::ZERO, &mut |_| flow(&mut scanned)).unwrap();
         assert_eq!((ranged, scanned), (stop, stop));
     }
     let mut seen = 0;
-    log.range(cord.process, true, Nonce::new(1)..=Nonce::MAX, &mut |_| {
+    log.range(sample.process, true, Nonce::new(1)..=Nonce::MAX, &mut |_| {
         seen += 1;
         ControlFlow::Break(())
     })
@@ -97,12 +97,12 @@ fn visitors_end_it_early(setup: &mut impl Setup) {
 
 fn heads_come_in_order(setup: &mut impl Setup) {
     let log = setup.log();
-    let mut cords: Vec<_> = (0..5).map(Cord::new).collect();
+    let mut samples: Vec<_> = (0..5).map(SampleProcess::new).collect();
     append(&log, vec![fact("not a process")]);
-    for cord in &mut cords {
-        append(&log, vec![cord.spawn(), cord.message()]);
+    for sample in &mut samples {
+        append(&log, vec![sample.spawn(), sample.message()]);
     }
-    append(&log, vec![Cord::new(9).spawn_unassigned()]);
+    append(&log, vec![SampleProcess::new(9).spawn_unassigned()]);
     let mut heads = Vec::new();
     log.heads(None, &mut |process, head| {
         heads.push((process, head));
@@ -111,11 +111,11 @@ fn heads_come_in_order(setup: &mut impl Setup) {
     .unwrap();
     assert_eq!(heads.len(), 6);
     assert!(heads.is_sorted_by_key(|(process, _)| *process));
-    for cord in &cords {
-        let head = log.head(cord.process).unwrap().unwrap();
-        assert_eq!(head.last, cord.last);
+    for sample in &samples {
+        let head = log.head(sample.process).unwrap().unwrap();
+        assert_eq!(head.last, sample.last);
         assert_eq!(head.next_nonce(), Nonce::new(2));
-        assert!(heads.contains(&(cord.process, head)));
+        assert!(heads.contains(&(sample.process, head)));
     }
     let mut next = None;
     log.heads(Some(heads[2].0), &mut |process, head| {
@@ -128,23 +128,23 @@ fn heads_come_in_order(setup: &mut impl Setup) {
 
 fn single_events(setup: &mut impl Setup) {
     let log = setup.log();
-    let mut cord = Cord::noisy(1, 1);
-    let appends = [cord.spawn_unassigned(), cord.message(), cord.assigned()];
+    let mut sample = SampleProcess::noisy(1, 1);
+    let appends = [sample.spawn_unassigned(), sample.message(), sample.assigned()];
     append(&log, appends.to_vec());
     let expected = events(&appends);
     for event in &expected {
-        assert_eq!(log.event(cord.process, event.nonce).unwrap().as_ref(), Some(event));
+        assert_eq!(log.event(sample.process, event.nonce).unwrap().as_ref(), Some(event));
     }
-    assert_eq!(log.event(cord.process, Some(Nonce::new(2))).unwrap(), None);
-    assert_eq!(log.event(Cord::new(2).process, None).unwrap(), None);
+    assert_eq!(log.event(sample.process, Some(Nonce::new(2))).unwrap(), None);
+    assert_eq!(log.event(SampleProcess::new(2).process, None).unwrap(), None);
 }
 
 fn the_tail_can_be_waited_for(setup: &mut impl Setup) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (log, mut stepper) = setup.stepped();
     let mut tail = log.tail();
-    let mut cord = Cord::new(1);
-    let receipt = enqueue(&log, vec![cord.spawn(), cord.message()]);
+    let mut sample = SampleProcess::new(1);
+    let receipt = enqueue(&log, vec![sample.spawn(), sample.message()]);
     runtime.block_on(async {
         let mut waiting = Box::pin(tail.reached(Seq::new(1)));
         assert!(crate::suite::poll_once(waiting.as_mut()).is_none());
@@ -169,9 +169,9 @@ fn overwrite(log: &crate::LocalLog<impl Engine>, table: Table, key: Key, value: 
 
 fn damaged_events_are_errors(setup: &mut impl Setup) {
     let log = setup.log();
-    let mut cord = Cord::new(1);
-    append(&log, vec![cord.spawn(), cord.message(), cord.message()]);
-    let key = |nonce| Key::event(EventKey { process: cord.process, nonce: Some(Nonce::new(nonce)) });
+    let mut sample = SampleProcess::new(1);
+    append(&log, vec![sample.spawn(), sample.message(), sample.message()]);
+    let key = |nonce| Key::event(EventKey { process: sample.process, nonce: Some(Nonce::new(nonce)) });
     let good = log.engine().get(Table::Events, key(1).as_ref()).unwrap().unwrap().to_vec();
     let mut flipped = good.clone();
     flipped[100] ^= 4;
@@ -182,28 +182,28 @@ fn damaged_events_are_errors(setup: &mut impl Setup) {
         let corrupt =
             |result: Result<(), ReadError>| assert!(matches!(result, Err(ReadError::Corrupt { .. })));
         let go_on = &mut |_: crate::EventRef<'_>| ControlFlow::Continue(());
-        corrupt(log.range(cord.process, false, Nonce::new(1)..=Nonce::new(1), go_on));
+        corrupt(log.range(sample.process, false, Nonce::new(1)..=Nonce::new(1), go_on));
         corrupt(log.scan(Seq::ZERO, go_on));
-        corrupt(log.event(cord.process, Some(Nonce::new(1))).map(drop));
+        corrupt(log.event(sample.process, Some(Nonce::new(1))).map(drop));
         // The others can still be read.
-        log.range(cord.process, false, Nonce::new(2)..=Nonce::new(2), go_on).unwrap();
+        log.range(sample.process, false, Nonce::new(2)..=Nonce::new(2), go_on).unwrap();
         log.scan(Seq::new(2), go_on).unwrap();
     }
     overwrite(&log, Table::Events, key(1), good);
     assert_eq!(all(&log).len(), 3);
-    overwrite(&log, Table::Heads, Key::head(cord.process), vec![0; 92]);
-    assert!(matches!(log.head(cord.process), Err(ReadError::Corrupt { .. })));
+    overwrite(&log, Table::Heads, Key::head(sample.process), vec![0; 92]);
+    assert!(matches!(log.head(sample.process), Err(ReadError::Corrupt { .. })));
 }
 
 fn lost_events_are_errors<S: Setup>(setup: &mut S) {
     let log = setup.log();
-    let mut lost = Cord::new(1);
+    let mut lost = SampleProcess::new(1);
     append(&log, vec![lost.spawn(), lost.message(), lost.message()]);
     let head = log.engine().get(Table::Heads, Key::head(lost.process).as_ref()).unwrap().unwrap().to_vec();
     // A store that has only part of it: what the head and the order speak of is missing.
     let other_setup = S::default();
     let other_log = other_setup.log();
-    let (mut lost, mut kept) = (Cord::new(1), Cord::new(2));
+    let (mut lost, mut kept) = (SampleProcess::new(1), SampleProcess::new(2));
     append(&other_log, vec![lost.spawn(), kept.spawn()]);
     overwrite(&other_log, Table::Heads, Key::head(lost.process), head);
     overwrite(&other_log, Table::Order, Key::order(Seq::new(9)), vec![0; 40]);
@@ -217,15 +217,15 @@ fn lost_events_are_errors<S: Setup>(setup: &mut S) {
 
 fn large_items_survive(setup: &mut impl Setup) {
     let log = setup.log();
-    let mut cord = Cord::new(1);
-    let mut appends = vec![cord.spawn()];
+    let mut sample = SampleProcess::new(1);
+    let mut appends = vec![sample.spawn()];
     for len in [0, 16 << 10, 1 << 20, 10 << 20] {
-        cord.data_len = len;
-        appends.push(cord.message());
+        sample.data_len = len;
+        appends.push(sample.message());
     }
     append(&log, appends.clone());
     assert!(all(&log) == events(&appends));
     drop(log);
     let log = setup.log();
-    assert!(range(&log, cord.process) == events(&appends));
+    assert!(range(&log, sample.process) == events(&appends));
 }

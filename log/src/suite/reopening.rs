@@ -1,6 +1,6 @@
 //! What is there after a crash or a clean end.
 
-use crate::samples::{Cord, fact};
+use crate::samples::{SampleProcess, fact};
 use crate::{AppendError, Identity, LocalLog, Log, OpenError, Seq, StoreId, Term};
 
 use super::{Setup, all, append, enqueue, events, on_both_engines, range};
@@ -15,26 +15,26 @@ on_both_engines!(
 );
 
 fn what_was_acknowledged_is_there_after_a_crash(setup: &mut impl Setup) {
-    let mut cords = [Cord::noisy(1, 2), Cord::noisy(2, 2), Cord::new(3)];
+    let mut samples = [SampleProcess::noisy(1, 2), SampleProcess::noisy(2, 2), SampleProcess::new(3)];
     let mut appends = Vec::new();
     for round in 0..4 {
         let log = setup.log();
         assert_eq!(all(&log), events(&appends), "round {round}");
-        for cord in &mut cords {
-            let mut batch = if round == 0 { vec![cord.spawn()] } else { Vec::new() };
-            batch.extend([cord.message(), fact("x"), cord.message()]);
+        for sample in &mut samples {
+            let mut batch = if round == 0 { vec![sample.spawn()] } else { Vec::new() };
+            batch.extend([sample.message(), fact("x"), sample.message()]);
             append(&log, batch.clone());
             appends.extend(batch);
         }
-        for cord in &cords {
-            assert_eq!(log.head(cord.process).unwrap().unwrap().last, cord.last);
+        for sample in &samples {
+            assert_eq!(log.head(sample.process).unwrap().unwrap().last, sample.last);
         }
         setup.crash();
     }
     let log = setup.log();
     assert_eq!(all(&log), events(&appends));
     assert_eq!(log.tail().last(), Some(Seq::new(appends.len() as u64 - 1)));
-    assert_eq!(range(&log, cords[0].process).len(), 9);
+    assert_eq!(range(&log, samples[0].process).len(), 9);
 }
 
 fn a_store_keeps_its_identity(setup: &mut impl Setup) {
@@ -46,7 +46,7 @@ fn a_store_keeps_its_identity(setup: &mut impl Setup) {
     drop(log);
     let log = setup.log();
     assert_eq!(log.identity(), Identity { term: Term(3), ..made });
-    let refused = log.enqueue(Term(1), vec![Cord::new(1).spawn()]).unwrap().wait();
+    let refused = log.enqueue(Term(1), vec![SampleProcess::new(1).spawn()]).unwrap().wait();
     assert!(matches!(refused, Err(AppendError::WrongTerm { current: Term(3), .. })));
     drop(log);
     let other = Identity { store: StoreId(uuid::Uuid::from_bytes([7; 16])), term: Term(1) };
@@ -64,16 +64,16 @@ fn a_new_store_can_be_given_an_identity(setup: &mut impl Setup) {
 
 fn sealing_finishes_what_was_enqueued(setup: &mut impl Setup) {
     let log = setup.log();
-    let mut cord = Cord::new(1);
-    let mut appends = vec![cord.spawn()];
-    appends.extend(cord.messages(20));
+    let mut sample = SampleProcess::new(1);
+    let mut appends = vec![sample.spawn()];
+    appends.extend(sample.messages(20));
     let receipts: Vec<_> = appends.iter().map(|one| enqueue(&log, vec![one.clone()])).collect();
     log.seal();
     assert_eq!(log.tail().last(), Some(Seq::new(20)));
     for receipt in receipts {
         receipt.wait().unwrap();
     }
-    let refused = log.enqueue(log.identity().term, vec![cord.message()]);
+    let refused = log.enqueue(log.identity().term, vec![sample.message()]);
     assert!(matches!(refused, Err(AppendError::Sealed)));
     assert!(matches!(log.raise_term(Term(9)), Err(AppendError::Sealed)));
     assert_eq!(log.failure(), None);
@@ -84,8 +84,8 @@ fn sealing_finishes_what_was_enqueued(setup: &mut impl Setup) {
 
 fn closing_finishes_what_was_enqueued(setup: &mut impl Setup) {
     let log = setup.log();
-    let mut cord = Cord::new(1);
-    let receipt = enqueue(&log, vec![cord.spawn(), cord.message()]);
+    let mut sample = SampleProcess::new(1);
+    let receipt = enqueue(&log, vec![sample.spawn(), sample.message()]);
     drop(log);
     assert_eq!(receipt.wait().unwrap(), Seq::new(1));
     assert_eq!(all(&setup.log()).len(), 2);
@@ -93,11 +93,11 @@ fn closing_finishes_what_was_enqueued(setup: &mut impl Setup) {
 
 fn a_dropped_stepper_is_a_crash(setup: &mut impl Setup) {
     let (log, mut stepper) = setup.stepped();
-    let mut cord = Cord::new(1);
-    let spawn = cord.spawn();
+    let mut sample = SampleProcess::new(1);
+    let spawn = sample.spawn();
     let kept = enqueue(&log, vec![spawn.clone()]);
     stepper.turn(1);
-    let lost = enqueue(&log, vec![cord.message()]);
+    let lost = enqueue(&log, vec![sample.message()]);
     setup.crash();
     drop(stepper);
     kept.wait().unwrap();

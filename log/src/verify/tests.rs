@@ -6,7 +6,7 @@ use protocol::{HashChain, Nonce, Timestamp};
 use crate::engine::Batch;
 use crate::memory::Memory;
 use crate::record::Draft;
-use crate::samples::{Cord, Noise, fact};
+use crate::samples::{SampleProcess, Noise, fact};
 use crate::suite::{OnMemory, Setup, append};
 use crate::{Append, Body, ChainLink, stored};
 
@@ -32,16 +32,16 @@ fn check_one(log: &LocalLog<Memory>, begin: &str, end: &str) {
     assert!(faults[0].starts_with(begin) && faults[0].ends_with(end), "{faults:#?}");
 }
 
-fn sound_log() -> (LocalLog<Memory>, Cord) {
+fn sound_log() -> (LocalLog<Memory>, SampleProcess) {
     let log = OnMemory::default().log();
-    let (mut cord, mut old) = (Cord::new(1), Cord::new(2));
-    append(&log, vec![cord.spawn(), fact("a"), old.spawn_unassigned()]);
-    append(&log, vec![cord.message(), old.message(), cord.assigned(), fact("b"), cord.message()]);
-    (log, cord)
+    let (mut sample, mut old) = (SampleProcess::new(1), SampleProcess::new(2));
+    append(&log, vec![sample.spawn(), fact("a"), old.spawn_unassigned()]);
+    append(&log, vec![sample.message(), old.message(), sample.assigned(), fact("b"), sample.message()]);
+    (log, sample)
 }
 
-fn key(cord: &Cord, nonce: u64) -> EventKey {
-    EventKey { process: cord.process, nonce: Some(Nonce::new(nonce)) }
+fn key(sample: &SampleProcess, nonce: u64) -> EventKey {
+    EventKey { process: sample.process, nonce: Some(Nonce::new(nonce)) }
 }
 
 fn put(log: &LocalLog<Memory>, table: Table, key: Key, value: Vec<u8>) {
@@ -74,10 +74,10 @@ fn an_empty_log_is_sound() {
 
 #[test]
 fn only_what_was_durable_at_the_beginning_is_looked_at() {
-    let (log, mut cord) = sound_log();
+    let (log, mut sample) = sound_log();
     let mut no_fault = |notice| assert!(matches!(notice, Notice::Progress { .. }), "{notice:?}");
     let mut verification = Verification::new(log.reader(), Some(Seq::new(3)), &mut no_fault);
-    append(&log, vec![cord.message()]);
+    append(&log, vec![sample.message()]);
     verification.check_store();
     let summary = verification.run(None);
     assert!(summary.is_sound());
@@ -86,22 +86,22 @@ fn only_what_was_durable_at_the_beginning_is_looked_at() {
 
 #[test]
 fn damage_is_found_where_it_is() {
-    let (log, cord) = sound_log();
-    let place = Key::event(key(&cord, 1));
+    let (log, sample) = sound_log();
+    let place = Key::event(key(&sample, 1));
     let mut bytes = get(&log, Table::Events, place);
     bytes[50] ^= 1;
     put(&log, Table::Events, place, bytes);
-    check_one(&log, &format!("process {} nonce 1: the checksum is", cord.process), "");
+    check_one(&log, &format!("process {} nonce 1: the checksum is", sample.process), "");
 }
 
 #[test]
 fn what_is_in_one_table_only_is_found() {
-    let (log, cord) = sound_log();
-    put(&log, Table::Order, Key::order(Seq::new(3)), Key::event(key(&cord, 9)).as_ref().to_vec());
+    let (log, sample) = sound_log();
+    put(&log, Table::Order, Key::order(Seq::new(3)), Key::event(key(&sample, 9)).as_ref().to_vec());
     let (_, found) = faults(&log);
     let event = format!(
         "process {} nonce 1, sequence number 3: another event has its place in the order",
-        cord.process
+        sample.process
     );
     assert_eq!(found, [event]);
 
@@ -126,12 +126,12 @@ fn what_is_in_one_table_only_is_found() {
 fn the_order_speaks_of_what_is_missing() {
     let setup = OnMemory::default();
     let log = setup.log();
-    let mut cord = Cord::new(1);
-    append(&log, vec![cord.spawn(), cord.message()]);
-    let lost = Key::event(key(&cord, 1));
+    let mut sample = SampleProcess::new(1);
+    append(&log, vec![sample.spawn(), sample.message()]);
+    let lost = Key::event(key(&sample, 1));
     setup.0.edit(Table::Events, |events| drop(events.remove(lost.as_ref())));
     let (_, found) = faults(&log);
-    let process = cord.process;
+    let process = sample.process;
     let expected = [
         format!("head of process {process}: it points to number 1, the newest event is number 0"),
         format!("process {process} nonce 1, sequence number 1: the event is missing"),
@@ -142,17 +142,17 @@ fn the_order_speaks_of_what_is_missing() {
 
 #[test]
 fn heads_are_compared() {
-    let (log, cord) = sound_log();
-    let place = Key::head(cord.process);
-    let mut head = log.head(cord.process).unwrap().unwrap();
+    let (log, sample) = sound_log();
+    let place = Key::head(sample.process);
+    let mut head = log.head(sample.process).unwrap().unwrap();
     let good = get(&log, Table::Heads, place);
     head.last.as_mut().unwrap().chain = HashChain::from_bytes([0; 32]);
     put(&log, Table::Heads, place, stored::seal(&place, stored::write_head(&head)));
-    check_one(&log, &format!("head of process {}: it says Some(ChainLink", cord.process), "");
+    check_one(&log, &format!("head of process {}: it says Some(ChainLink", sample.process), "");
     put(&log, Table::Heads, place, vec![0; 5]);
-    check_one(&log, &format!("head of process {}: the checksum is wrong", cord.process), "");
+    check_one(&log, &format!("head of process {}: the checksum is wrong", sample.process), "");
     put(&log, Table::Heads, place, good);
-    let stranger = Cord::new(99);
+    let stranger = SampleProcess::new(99);
     let place = Key::head(stranger.process);
     put(&log, Table::Heads, place, stored::seal(&place, stored::write_head(&head)));
     check_one(
@@ -173,16 +173,16 @@ fn strange_keys_are_reported_and_passed() {
 /// A process whose third event has an assignment that is wrong in one way.
 fn flawed(
     imported: bool,
-    flaw: impl FnOnce(&mut Cord, ChainLink, Id) -> (Vec<u8>, ChainLink),
+    flaw: impl FnOnce(&mut SampleProcess, ChainLink, Id) -> (Vec<u8>, ChainLink),
 ) -> LocalLog<Memory> {
     let log = OnMemory::default().log();
-    let mut cord = Cord::new(1);
-    cord.imported = imported;
-    append(&log, vec![cord.spawn(), cord.message()]);
-    let Append { body, link, process, .. } = cord.message();
+    let mut sample = SampleProcess::new(1);
+    sample.imported = imported;
+    append(&log, vec![sample.spawn(), sample.message()]);
+    let Append { body, link, process, .. } = sample.message();
     let Body::Scheduled { item, .. } = body else { panic!("a message is scheduled") };
     let message = ans104::Item::split(&item).unwrap().id();
-    let (assignment, link) = flaw(&mut cord, link.unwrap(), message);
+    let (assignment, link) = flaw(&mut sample, link.unwrap(), message);
     let assignment_id = ans104::Item::split(&assignment).unwrap().id().into();
     let body = Body::Scheduled { item, assignment, deep_hash: None };
     let link = Some(ChainLink { assignment: assignment_id, ..link });
@@ -192,43 +192,43 @@ fn flawed(
 
 #[test]
 fn flaws_of_assignments_are_found_and_blamed_on_whom_they_belong_to() {
-    type Flaw = fn(&mut Cord, ChainLink, Id) -> (Vec<u8>, ChainLink);
+    type Flaw = fn(&mut SampleProcess, ChainLink, Id) -> (Vec<u8>, ChainLink);
     let flaws: [(Flaw, &str); 6] = [
         (
-            |cord, link, message| {
+            |sample, link, message| {
                 let link = ChainLink { chain: HashChain::from_bytes([9; 32]), ..link };
-                (cord.sign_assignment(link.nonce, link.chain, link.timestamp, Some(message)), link)
+                (sample.sign_assignment(link.nonce, link.chain, link.timestamp, Some(message)), link)
             },
             "the assignment's Hash-Chain is CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk, not",
         ),
         (
-            |cord, link, message| {
+            |sample, link, message| {
                 let link = ChainLink { timestamp: Timestamp::new(1_700_000_000_013), ..link };
-                (cord.sign_assignment(link.nonce, link.chain, link.timestamp, Some(message)), link)
+                (sample.sign_assignment(link.nonce, link.chain, link.timestamp, Some(message)), link)
             },
             "the assignment's Timestamp 1700000000013 does not come after 1700000000013",
         ),
         (
-            |cord, link, message| {
+            |sample, link, message| {
                 let other = Nonce::new(7);
-                (cord.sign_assignment(other, link.chain, link.timestamp, Some(message)), link)
+                (sample.sign_assignment(other, link.chain, link.timestamp, Some(message)), link)
             },
             "the assignment's Nonce is 7, not 2",
         ),
         (
-            |cord, link, _| {
+            |sample, link, _| {
                 let other = Id::from_bytes([9; 32]);
-                (cord.sign_assignment(link.nonce, link.chain, link.timestamp, Some(other)), link)
+                (sample.sign_assignment(link.nonce, link.chain, link.timestamp, Some(other)), link)
             },
             "the assignment's Message is CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk, not",
         ),
         (
-            |cord, link, _| (cord.sign_assignment(link.nonce, link.chain, link.timestamp, None), link),
+            |sample, link, _| (sample.sign_assignment(link.nonce, link.chain, link.timestamp, None), link),
             "the assignment's Message is missing or malformed, it should be",
         ),
         (
-            |cord, link, message| {
-                let mut bytes = cord.sign_assignment(link.nonce, link.chain, link.timestamp, Some(message));
+            |sample, link, message| {
+                let mut bytes = sample.sign_assignment(link.nonce, link.chain, link.timestamp, Some(message));
                 bytes[20] ^= 1;
                 (bytes, link)
             },
@@ -248,13 +248,13 @@ fn flaws_of_assignments_are_found_and_blamed_on_whom_they_belong_to() {
 #[test]
 fn gaps_of_imports_are_inherited_and_told_once() {
     let log = OnMemory::default().log();
-    let mut cord = Cord::new(1);
-    cord.imported = true;
-    let spawn = cord.spawn();
-    let _lost = cord.messages(3);
-    append(&log, vec![spawn, cord.message()]);
-    cord.imported = false;
-    append(&log, vec![cord.message()]);
+    let mut sample = SampleProcess::new(1);
+    sample.imported = true;
+    let spawn = sample.spawn();
+    let _lost = sample.messages(3);
+    append(&log, vec![spawn, sample.message()]);
+    sample.imported = false;
+    append(&log, vec![sample.message()]);
     let (summary, found) = faults(&log);
     assert_eq!((summary.faults, summary.inherited), (0, 1), "{found:#?}");
     assert!(found[0].contains("nonce 4 where 1 comes next"), "{found:#?}");
@@ -264,13 +264,13 @@ fn gaps_of_imports_are_inherited_and_told_once() {
 #[test]
 fn noise_does_not_stop_it() {
     for seed in 0..200 {
-        let (log, cord) = sound_log();
+        let (log, sample) = sound_log();
         let mut noise = Noise::new(seed);
         let table = Table::ALL[seed as usize % 3];
         let place = match table {
-            Table::Events => Key::event(key(&cord, noise.number() % 6)),
+            Table::Events => Key::event(key(&sample, noise.number() % 6)),
             Table::Order => Key::order(Seq::new(noise.number() % 8)),
-            _ => Key::head(cord.process),
+            _ => Key::head(sample.process),
         };
         let len = noise.number() as usize % 100;
         let mut value = noise.bytes(len);
