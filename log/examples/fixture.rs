@@ -15,7 +15,8 @@ fn main() {
     let rocks = Rocks::open(&path, RocksOptions::default()).unwrap();
     let log = LocalLog::open(rocks, None).unwrap();
     let append = |term, batch| log.enqueue(Term(term), batch).unwrap().wait().unwrap();
-    let (mut new, mut old, mut rsa) = (SampleProcess::new(1), SampleProcess::new(2), SampleProcess::noisy(3, 1));
+    let (mut new, mut old, mut rsa) =
+        (SampleProcess::new(1), SampleProcess::new(2), SampleProcess::noisy(3, 1));
     old.imported = true;
     append(1, vec![new.spawn(), old.spawn_unassigned(), rsa.spawn(), fact("first")]);
     append(1, vec![new.message(), old.message(), rsa.message(), new.assigned()]);

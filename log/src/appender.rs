@@ -15,8 +15,8 @@ use tracing::{debug, error};
 use crate::contract::AppendError;
 use crate::engine::Engine;
 use crate::ids::Seq;
-use crate::request::{Done, Request, Waiter, Work};
-use crate::staging::{Known, StageError, Staging};
+use crate::request::{Request, RequestDone, RequestWaiter, RequestWork};
+use crate::staging::{KnownLog, StageError, Staging};
 use crate::state::LogState;
 
 /// How many requests go into one commit; their bytes are bounded by the queue.
@@ -24,13 +24,13 @@ const COMMIT_REQUESTS_MAX: usize = 1024;
 
 pub(crate) struct Appender<E> {
     state: Arc<LogState<E>>,
-    known: Known,
+    known: KnownLog,
     /// None at the end, so that nobody waits for what will not come.
     tail: Option<watch::Sender<Option<Seq>>>,
 }
 
 impl<E: Engine> Appender<E> {
-    pub(crate) fn new(state: Arc<LogState<E>>, known: Known, tail: watch::Sender<Option<Seq>>) -> Self {
+    pub(crate) fn new(state: Arc<LogState<E>>, known: KnownLog, tail: watch::Sender<Option<Seq>>) -> Self {
         Self { state, known, tail: Some(tail) }
     }
 
@@ -71,7 +71,7 @@ impl<E: Engine> Appender<E> {
 
     fn turn(&mut self, requests: Vec<Request>) {
         let parts = requests.into_iter().map(|request| (request.work, request.waiter));
-        let (works, waiters): (Vec<Work>, Vec<Waiter>) = parts.unzip();
+        let (works, waiters): (Vec<RequestWork>, Vec<RequestWaiter>) = parts.unzip();
         // Whatever goes wrong in here, those who wait get an answer.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.commit(works)));
         match outcome.unwrap_or_else(|panic| Err(panic_text(panic.as_ref()))) {
@@ -81,7 +81,7 @@ impl<E: Engine> Appender<E> {
     }
 
     /// Makes one batch of all works durable; what became of each.
-    fn commit(&mut self, works: Vec<Work>) -> Result<Vec<Result<Done, AppendError>>, String> {
+    fn commit(&mut self, works: Vec<RequestWork>) -> Result<Vec<Result<RequestDone, AppendError>>, String> {
         let mut staging = Staging::new(&self.state.reader, &mut self.known);
         let mut verdicts = Vec::with_capacity(works.len());
         for work in works {
@@ -107,7 +107,7 @@ impl<E: Engine> Appender<E> {
         Ok(verdicts)
     }
 
-    fn answer(&self, waiters: Vec<Waiter>, verdicts: Vec<Result<Done, AppendError>>) {
+    fn answer(&self, waiters: Vec<RequestWaiter>, verdicts: Vec<Result<RequestDone, AppendError>>) {
         for (waiter, verdict) in waiters.into_iter().zip(verdicts) {
             match verdict {
                 Ok(done) => {
@@ -120,7 +120,7 @@ impl<E: Engine> Appender<E> {
     }
 
     /// Ends all writing: what was handed in now and what waits is refused, with the reason.
-    fn fail(&mut self, waiters: Vec<Waiter>, reason: &str) {
+    fn fail(&mut self, waiters: Vec<RequestWaiter>, reason: &str) {
         error!(
             reason,
             "writing to the log failed, nothing is accepted any more: free disk space or check the disk, then restart"

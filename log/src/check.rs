@@ -5,20 +5,20 @@ use std::ops::ControlFlow;
 use crate::contract::ReadError;
 use crate::engine::Engine;
 use crate::ids::Seq;
-use crate::keys::{EventKey, Key, Table, parse_seq, printable};
-use crate::reader::{Reader, corrupt};
+use crate::keys::{EventKey, StoreKey, StoreTable, parse_seq, printable};
+use crate::reader::{LogReader, corrupt};
 
 /// How many of the newest sequence numbers are looked at. What is replayed at opening, and could have lost something
 /// in between, is fewer events than that, as long as they have 1 KB each.
 const CHECKED: u64 = 32_768;
 
 /// A store without an identity must be empty.
-pub(crate) fn check_new<E: Engine>(reader: &Reader<E>) -> Result<(), ReadError> {
-    check_empty(reader, &Table::ALL)
+pub(crate) fn check_new<E: Engine>(reader: &LogReader<E>) -> Result<(), ReadError> {
+    check_empty(reader, &StoreTable::ALL)
 }
 
 /// The end of the log, if everything there goes together.
-pub(crate) fn check_end<E: Engine>(reader: &Reader<E>) -> Result<Option<Seq>, ReadError> {
+pub(crate) fn check_end<E: Engine>(reader: &LogReader<E>) -> Result<Option<Seq>, ReadError> {
     let last = reader.last()?;
     let acknowledged = reader.engine().acknowledged();
     if last < acknowledged {
@@ -32,14 +32,14 @@ pub(crate) fn check_end<E: Engine>(reader: &Reader<E>) -> Result<Option<Seq>, Re
         return Err(corrupt("the end of the log", reason));
     }
     let Some(last) = last else {
-        return check_empty(reader, &[Table::Events, Table::Heads]).map(|()| None);
+        return check_empty(reader, &[StoreTable::Events, StoreTable::Heads]).map(|()| None);
     };
     check_gaps(reader, last)?;
     check_last(reader, last)?;
     Ok(Some(last))
 }
 
-fn check_empty<E: Engine>(reader: &Reader<E>, tables: &[Table]) -> Result<(), ReadError> {
+fn check_empty<E: Engine>(reader: &LogReader<E>, tables: &[StoreTable]) -> Result<(), ReadError> {
     for &table in tables {
         let key = reader.engine().last_key(table).map_err(|error| error.reading(table))?;
         if let Some(key) = key {
@@ -50,9 +50,9 @@ fn check_empty<E: Engine>(reader: &Reader<E>, tables: &[Table]) -> Result<(), Re
     Ok(())
 }
 
-fn check_gaps<E: Engine>(reader: &Reader<E>, last: Seq) -> Result<(), ReadError> {
+fn check_gaps<E: Engine>(reader: &LogReader<E>, last: Seq) -> Result<(), ReadError> {
     let mut expected = Seq::new(last.get().saturating_sub(CHECKED));
-    reader.walk(Table::Order, &Key::order(expected), None, true, |key, _| {
+    reader.walk(StoreTable::Order, &StoreKey::order(expected), None, true, |key, _| {
         if parse_seq(key) != Some(expected) {
             return Err(corrupt(format!("sequence number {expected}"), "it is missing".to_owned()));
         }
@@ -62,7 +62,7 @@ fn check_gaps<E: Engine>(reader: &Reader<E>, last: Seq) -> Result<(), ReadError>
 }
 
 /// The newest event is there, and is the newest of its process.
-fn check_last<E: Engine>(reader: &Reader<E>, last: Seq) -> Result<(), ReadError> {
+fn check_last<E: Engine>(reader: &LogReader<E>, last: Seq) -> Result<(), ReadError> {
     let mut place = None;
     let mut known = None;
     reader.scan(last, Some(last), &mut |event| {

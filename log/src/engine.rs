@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::contract::ReadError;
 use crate::ids::Seq;
-use crate::keys::{Key, Table};
+use crate::keys::{StoreKey, StoreTable};
 
 /// An ordered key-value store with a few tables, which commits batches atomically.
 ///
@@ -21,25 +21,25 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// # Errors
     /// When it cannot be known that all of it is on disk.
-    fn commit(&self, batch: &Batch) -> Result<(), EngineError>;
+    fn commit(&self, batch: &StoreBatch) -> Result<(), EngineError>;
 
     /// The value under a key.
     ///
     /// # Errors
     /// When the store cannot say.
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Self::Value<'_>>, EngineError>;
+    fn get(&self, table: StoreTable, key: &[u8]) -> Result<Option<Self::Value<'_>>, EngineError>;
 
     /// Visits keys and values in order, as they were when the walk began.
     ///
     /// # Errors
     /// When the store cannot go on.
-    fn walk(&self, walk: Walk<'_>, visit: &mut Visit<'_>) -> Result<(), EngineError>;
+    fn walk(&self, walk: StoreWalk<'_>, visit: &mut StoreVisit<'_>) -> Result<(), EngineError>;
 
     /// The last key of a table.
     ///
     /// # Errors
     /// When the store cannot say.
-    fn last_key(&self, table: Table) -> Result<Option<Vec<u8>>, EngineError>;
+    fn last_key(&self, table: StoreTable) -> Result<Option<Vec<u8>>, EngineError>;
 
     /// A number up to which events are known to have been on disk, if anything but the tables remembers one.
     fn acknowledged(&self) -> Option<Seq>;
@@ -52,13 +52,13 @@ pub trait Engine: Send + Sync + 'static {
 }
 
 /// Is shown keys and values, and says when it has seen enough.
-pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+pub type StoreVisit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// A part of a table to visit.
 #[derive(Clone, Copy, Debug)]
-pub struct Walk<'a> {
+pub struct StoreWalk<'a> {
     /// The table.
-    pub table: Table,
+    pub table: StoreTable,
     /// The first key that may be visited.
     pub from: &'a [u8],
     /// The first key that may not, if there is an end.
@@ -69,23 +69,23 @@ pub struct Walk<'a> {
 
 /// What is written together.
 #[derive(Debug, Default)]
-pub struct Batch {
-    pub(crate) puts: Vec<Put>,
+pub struct StoreBatch {
+    pub(crate) puts: Vec<StorePut>,
     /// The last event in it.
     pub(crate) last: Option<Seq>,
 }
 
 /// A value to be written.
 #[derive(Debug)]
-pub struct Put {
-    pub(crate) table: Table,
-    pub(crate) key: Key,
+pub struct StorePut {
+    pub(crate) table: StoreTable,
+    pub(crate) key: StoreKey,
     pub(crate) value: Vec<u8>,
 }
 
-impl Batch {
-    pub(crate) fn put(&mut self, table: Table, key: Key, value: Vec<u8>) {
-        self.puts.push(Put { table, key, value });
+impl StoreBatch {
+    pub(crate) fn put(&mut self, table: StoreTable, key: StoreKey, value: Vec<u8>) {
+        self.puts.push(StorePut { table, key, value });
     }
 }
 
@@ -102,7 +102,7 @@ pub enum EngineError {
 
 impl EngineError {
     /// What a reader of this table is told.
-    pub(crate) fn reading(self, table: Table) -> ReadError {
+    pub(crate) fn reading(self, table: StoreTable) -> ReadError {
         match self {
             Self::Corrupt(reason) => {
                 ReadError::Corrupt { place: format!("the table of {}", table.name()), reason }

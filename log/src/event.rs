@@ -1,12 +1,10 @@
 //! Events: what was scheduled, as it happened.
 
+pub use ans104::DeepHash;
 use ans104::Item;
 use protocol::{AssignmentId, AssignmentTags, HashChain, Nonce, ProcessId, Timestamp};
 
 use crate::ids::Seq;
-
-/// The content hash by which pushed messages are told apart (SHA-384).
-pub type DeepHash = [u8; 48];
 
 /// What kind of thing an event records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -29,11 +29,11 @@ const _: () = assert!(size_of::<Address>() == ID_LEN);
 const _: () = assert!(size_of::<Nonce>() == NUMBER_LEN);
 const _: () = assert!(size_of::<Seq>() == NUMBER_LEN);
 const _: () = assert!(size_of::<OwnerNumber>() == 4);
-const _: () = assert!(EVENT_LEN < Key::CAPACITY);
+const _: () = assert!(EVENT_LEN < StoreKey::CAPACITY);
 
 /// A table of the store; each is a column family in RocksDB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Table {
+pub enum StoreTable {
     /// The events, those of a process in one contiguous range.
     Events,
     /// The order of all events.
@@ -46,7 +46,7 @@ pub enum Table {
     Meta,
 }
 
-impl Table {
+impl StoreTable {
     /// Every table.
     pub const ALL: [Self; 5] = [Self::Events, Self::Order, Self::Heads, Self::Owners, Self::Meta];
 
@@ -109,12 +109,12 @@ impl fmt::Display for EventKey {
 
 /// A key of any table, kept in place.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Key {
+pub struct StoreKey {
     len: u8,
     bytes: [u8; Self::CAPACITY],
 }
 
-impl Key {
+impl StoreKey {
     const CAPACITY: usize = 48;
 
     pub(crate) fn event(key: EventKey) -> Self {
@@ -159,13 +159,13 @@ impl Key {
     }
 }
 
-impl AsRef<[u8]> for Key {
+impl AsRef<[u8]> for StoreKey {
     fn as_ref(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for StoreKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&printable(self.as_ref()))
     }
@@ -214,23 +214,23 @@ mod tests {
     proptest! {
         #[test]
         fn event_keys_survive_and_sort_as_their_bytes(a in event_key(), b in event_key()) {
-            let (left, right) = (Key::event(a), Key::event(b));
+            let (left, right) = (StoreKey::event(a), StoreKey::event(b));
             prop_assert_eq!(EventKey::parse(left.as_ref()), Some(a));
             prop_assert_eq!(a.cmp(&b), left.as_ref().cmp(right.as_ref()));
         }
 
         #[test]
         fn numbers_survive_and_sort_as_their_bytes(a: u64, b: u64) {
-            let (left, right) = (Key::order(Seq::new(a)), Key::order(Seq::new(b)));
+            let (left, right) = (StoreKey::order(Seq::new(a)), StoreKey::order(Seq::new(b)));
             prop_assert_eq!(parse_seq(left.as_ref()), Some(Seq::new(a)));
             prop_assert_eq!(a.cmp(&b), left.as_ref().cmp(right.as_ref()));
         }
 
         #[test]
         fn owner_numbers_survive_and_come_after_all_addresses(number: NonZeroU32, address: [u8; 32]) {
-            let key = Key::owner(OwnerNumber(number));
+            let key = StoreKey::owner(OwnerNumber(number));
             prop_assert_eq!(parse_owner_number(key.as_ref()), Some(OwnerNumber(number)));
-            let address = Key::address(&Address::from_bytes(address));
+            let address = StoreKey::address(&Address::from_bytes(address));
             prop_assert!(address.as_ref() < key.as_ref());
             prop_assert_eq!(parse_owner_number(address.as_ref()), None);
         }
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn the_successor_is_the_next_key() {
         let last = EventKey { process: ProcessId::NODE, nonce: Some(Nonce::MAX) };
-        let key = Key::event(last);
+        let key = StoreKey::event(last);
         let mut expected = key.as_ref().to_vec();
         expected.push(0);
         assert_eq!(key.successor().as_ref(), expected);
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn refuses_other_lengths() {
-        let key = Key::event(EventKey { process: ProcessId::NODE, nonce: Some(Nonce::ZERO) });
+        let key = StoreKey::event(EventKey { process: ProcessId::NODE, nonce: Some(Nonce::ZERO) });
         for len in (0..32).chain(33..40) {
             assert_eq!(EventKey::parse(&key.as_ref()[..len]), None, "{len} bytes");
         }

@@ -33,13 +33,13 @@ mod suite;
 mod verify;
 
 pub use contract::{Append, AppendError, Identity, Log, ReadError, Receipt, StoreId, Tail, Term};
-pub use engine::{Batch, Engine, EngineError, Put, Visit, Walk};
+pub use engine::{Engine, EngineError, StoreBatch, StorePut, StoreVisit, StoreWalk};
 pub use event::{Body, BodyRef, ChainLink, DeepHash, Event, EventRef, Head, Kind};
 pub use folder::{FolderContents, FolderError, FolderOwner, folder_owner, mark_folder};
 pub use ids::Seq;
-pub use keys::{EventKey, Key, OwnerNumber, Table};
+pub use keys::{EventKey, OwnerNumber, StoreKey, StoreTable};
 pub use local::{LocalLog, OpenError, Stepper};
 pub use memory::{FailHow, Memory, MemoryDisk};
 pub use metrics::describe;
 pub use rocks::{Rocks, RocksError, RocksOptions};
-pub use verify::{Fault, Notice, Place, Summary};
+pub use verify::{Fault, FaultPlace, Notice, VerifySummary};

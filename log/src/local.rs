@@ -13,13 +13,13 @@ use uuid::Uuid;
 use crate::appender::Appender;
 use crate::check::{check_end, check_new};
 use crate::contract::{Append, AppendError, Identity, Log, ReadError, Receipt, StoreId, Tail, Term};
-use crate::engine::{Batch, Engine};
+use crate::engine::{Engine, StoreBatch};
 use crate::event::{EventRef, Head};
 use crate::ids::Seq;
-use crate::keys::{Key, Table};
-use crate::reader::Reader;
-use crate::request::{Ready, Request, Waiter, Work};
-use crate::staging::Known;
+use crate::keys::{StoreKey, StoreTable};
+use crate::reader::LogReader;
+use crate::request::{Ready, Request, RequestWaiter, RequestWork};
+use crate::staging::KnownLog;
 use crate::state::LogState;
 use crate::stored;
 
@@ -84,8 +84,8 @@ impl<E: Engine> LocalLog<E> {
     /// # Errors
     /// When the log is sealed or failed. The receipt refuses to lower the term.
     pub fn raise_term(&self, to: Term) -> Result<Receipt<Term>, AppendError> {
-        let (waiter, receipt) = Waiter::for_term();
-        self.push(Request { work: Work::RaiseTerm(to), waiter })?;
+        let (waiter, receipt) = RequestWaiter::for_term();
+        self.push(Request { work: RequestWork::RaiseTerm(to), waiter })?;
         Ok(receipt)
     }
 
@@ -94,7 +94,7 @@ impl<E: Engine> LocalLog<E> {
         self.state.reader.engine()
     }
 
-    pub(crate) fn reader(&self) -> &Reader<E> {
+    pub(crate) fn reader(&self) -> &LogReader<E> {
         &self.state.reader
     }
 
@@ -143,13 +143,13 @@ impl<E: Engine> Log for LocalLog<E> {
         if self.state.queue.is_closed() {
             return Err(self.state.refusal());
         }
-        let (waiter, receipt) = Waiter::for_append();
+        let (waiter, receipt) = RequestWaiter::for_append();
         if batch.is_empty() {
             waiter.refused(AppendError::Misplaced { process: ProcessId::NODE, reason: "the batch is empty" });
             return Ok(receipt);
         }
         match batch.into_iter().map(Ready::new).collect() {
-            Ok(events) => self.push(Request { work: Work::Append { term, events }, waiter })?,
+            Ok(events) => self.push(Request { work: RequestWork::Append { term, events }, waiter })?,
             Err(error) => waiter.refused(error),
         }
         Ok(receipt)
@@ -206,10 +206,10 @@ impl<E: Engine> Log for LocalLog<E> {
 type Started<E> = (Arc<LogState<E>>, Appender<E>);
 
 fn start<E: Engine>(engine: E, wanted: Option<Identity>, bounded: bool) -> Result<Started<E>, OpenError> {
-    let reader = Reader::new(Arc::new(engine));
+    let reader = LogReader::new(Arc::new(engine));
     let identity = identify(&reader, wanted)?;
     let tail = check_end(&reader)?;
-    let known = Known::new(&reader, identity)?;
+    let known = KnownLog::new(&reader, identity)?;
     let (sender, receiver) = watch::channel(tail);
     let state = Arc::new(LogState::new(reader, identity, bounded, tail, receiver));
     let appender = Appender::new(Arc::clone(&state), known, sender);
@@ -217,7 +217,7 @@ fn start<E: Engine>(engine: E, wanted: Option<Identity>, bounded: bool) -> Resul
 }
 
 /// Which store this is; a new one is given its identity.
-fn identify<E: Engine>(reader: &Reader<E>, wanted: Option<Identity>) -> Result<Identity, OpenError> {
+fn identify<E: Engine>(reader: &LogReader<E>, wanted: Option<Identity>) -> Result<Identity, OpenError> {
     if let Some(found) = reader.identity()? {
         return match wanted {
             Some(Identity { store: expected, .. }) if expected != found.store => {
@@ -228,9 +228,9 @@ fn identify<E: Engine>(reader: &Reader<E>, wanted: Option<Identity>) -> Result<I
     }
     check_new(reader)?;
     let identity = wanted.unwrap_or_else(|| Identity { store: StoreId(Uuid::new_v4()), term: Term(1) });
-    let key = Key::identity();
-    let mut batch = Batch::default();
-    batch.put(Table::Meta, key, stored::seal(&key, stored::write_identity(&identity)));
+    let key = StoreKey::identity();
+    let mut batch = StoreBatch::default();
+    batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_identity(&identity)));
     reader.engine().commit(&batch).map_err(|error| OpenError::Create(error.to_string()))?;
     info!(store = %identity.store, term = %identity.term, "made a new log");
     Ok(identity)

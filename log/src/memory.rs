@@ -5,9 +5,9 @@ use std::mem;
 use std::ops::{Bound, Deref};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::engine::{Batch, Engine, EngineError, Visit, Walk};
+use crate::engine::{Engine, EngineError, StoreBatch, StoreVisit, StoreWalk};
 use crate::ids::Seq;
-use crate::keys::Table;
+use crate::keys::StoreTable;
 
 /// How many entries a walk takes from the tables at a time.
 const CHUNK: usize = 64;
@@ -18,15 +18,15 @@ pub struct MemoryDisk(Arc<Mutex<Disk>>);
 
 #[derive(Debug, Default)]
 struct Disk {
-    tables: BTreeMap<Table, BTreeMap<Vec<u8>, Arc<[u8]>>>,
+    tables: BTreeMap<StoreTable, BTreeMap<Vec<u8>, Arc<[u8]>>>,
     /// Counts the openings: only the newest store writes.
     openings: u64,
     fault: Option<FailHow>,
     /// A batch whose sync failed but that reached the disk all the same.
-    unsynced: Vec<Entry>,
+    unsynced: Vec<MemoryEntry>,
 }
 
-type Entry = (Table, Vec<u8>, Arc<[u8]>);
+type MemoryEntry = (StoreTable, Vec<u8>, Arc<[u8]>);
 
 /// How a commit fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl MemoryDisk {
     }
 
     #[cfg(test)]
-    pub(crate) fn edit(&self, table: Table, edit: impl FnOnce(&mut BTreeMap<Vec<u8>, Arc<[u8]>>)) {
+    pub(crate) fn edit(&self, table: StoreTable, edit: impl FnOnce(&mut BTreeMap<Vec<u8>, Arc<[u8]>>)) {
         edit(self.lock().tables.entry(table).or_default());
     }
 }
@@ -83,13 +83,13 @@ impl Memory {
 }
 
 impl Disk {
-    fn write(&mut self, entries: Vec<Entry>) {
+    fn write(&mut self, entries: Vec<MemoryEntry>) {
         for (table, key, value) in entries {
             self.tables.entry(table).or_default().insert(key, value);
         }
     }
 
-    fn chunk(&self, walk: &Walk<'_>, from: Bound<&[u8]>) -> Vec<(Vec<u8>, Arc<[u8]>)> {
+    fn chunk(&self, walk: &StoreWalk<'_>, from: Bound<&[u8]>) -> Vec<(Vec<u8>, Arc<[u8]>)> {
         let until = walk.until.map_or(Bound::Unbounded, Bound::Excluded);
         if let (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(until)) = (from, until)
             && from >= until
@@ -108,7 +108,7 @@ impl Disk {
 impl Engine for Memory {
     type Value<'a> = MemoryValue;
 
-    fn commit(&self, batch: &Batch) -> Result<(), EngineError> {
+    fn commit(&self, batch: &StoreBatch) -> Result<(), EngineError> {
         let mut disk = self.disk.lock();
         if disk.openings != self.opening {
             return Err(EngineError::Failed("the disk was opened by another store since".to_owned()));
@@ -131,13 +131,13 @@ impl Engine for Memory {
         Ok(())
     }
 
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<MemoryValue>, EngineError> {
+    fn get(&self, table: StoreTable, key: &[u8]) -> Result<Option<MemoryValue>, EngineError> {
         let disk = self.disk.lock();
         Ok(disk.tables.get(&table).and_then(|table| table.get(key)).cloned().map(MemoryValue))
     }
 
     /// Sees what is committed meanwhile, which an append-only log cannot tell from a walk that begins later.
-    fn walk(&self, walk: Walk<'_>, visit: &mut Visit<'_>) -> Result<(), EngineError> {
+    fn walk(&self, walk: StoreWalk<'_>, visit: &mut StoreVisit<'_>) -> Result<(), EngineError> {
         let mut chunk = self.disk.lock().chunk(&walk, Bound::Included(walk.from));
         // The visitor may use the log, so it is called without the lock.
         while let Some((last, _)) = chunk.last() {
@@ -152,7 +152,7 @@ impl Engine for Memory {
         Ok(())
     }
 
-    fn last_key(&self, table: Table) -> Result<Option<Vec<u8>>, EngineError> {
+    fn last_key(&self, table: StoreTable) -> Result<Option<Vec<u8>>, EngineError> {
         let disk = self.disk.lock();
         Ok(disk.tables.get(&table).and_then(|table| table.keys().next_back().cloned()))
     }

@@ -7,16 +7,16 @@ use quick_cache::sync::Cache;
 
 use crate::contract::ReadError;
 use crate::engine::Engine;
-use crate::keys::{Key, OwnerNumber, Table};
+use crate::keys::{OwnerNumber, StoreKey, StoreTable};
 use crate::stored;
 
 /// How many keys are kept in memory: 9 MB of RSA-4096.
 const CACHED: usize = 16_384;
 
 /// The keys used lately, for all readers.
-pub(crate) struct Owners(Cache<OwnerNumber, Arc<[u8]>>);
+pub(crate) struct OwnerCache(Cache<OwnerNumber, Arc<[u8]>>);
 
-impl Owners {
+impl OwnerCache {
     pub(crate) fn new() -> Self {
         Self(Cache::new(CACHED))
     }
@@ -35,17 +35,18 @@ impl Owners {
 fn load(engine: &impl Engine, number: OwnerNumber) -> Result<Vec<u8>, ReadError> {
     let corrupt =
         |reason: String| ReadError::Corrupt { place: format!("public key number {}", number.get()), reason };
-    let key = Key::owner(number);
-    let stored = engine.get(Table::Owners, key.as_ref()).map_err(|error| error.reading(Table::Owners))?;
+    let key = StoreKey::owner(number);
+    let stored =
+        engine.get(StoreTable::Owners, key.as_ref()).map_err(|error| error.reading(StoreTable::Owners))?;
     let stored = stored.ok_or_else(|| corrupt("it is missing".to_owned()))?;
     let owner = stored::open(key.as_ref(), &stored).map_err(|error| corrupt(error.to_string()))?;
     Ok(owner.to_vec())
 }
 
 /// A reader's own few keys, found without a lock: neighbours in a process mostly share theirs.
-pub(crate) struct Memo<const N: usize>([Option<(OwnerNumber, Arc<[u8]>)>; N]);
+pub(crate) struct OwnerMemo<const N: usize>([Option<(OwnerNumber, Arc<[u8]>)>; N]);
 
-impl<const N: usize> Memo<N> {
+impl<const N: usize> OwnerMemo<N> {
     pub(crate) fn new() -> Self {
         Self(array::from_fn(|_| None))
     }
@@ -54,7 +55,7 @@ impl<const N: usize> Memo<N> {
     pub(crate) fn get(
         &mut self,
         engine: &impl Engine,
-        owners: &Owners,
+        owners: &OwnerCache,
         number: Option<OwnerNumber>,
     ) -> Result<Option<&[u8]>, ReadError> {
         let Some(number) = number else {

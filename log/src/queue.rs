@@ -14,8 +14,8 @@ pub(crate) trait Weigh {
     fn bytes(&self) -> usize;
 }
 
-pub(crate) struct Queue<T> {
-    state: Mutex<State<T>>,
+pub(crate) struct AppendQueue<T> {
+    state: Mutex<Waiting<T>>,
     /// Something waits, or nothing more will come.
     filled: Condvar,
     /// There is room again, or nothing more may come.
@@ -23,17 +23,17 @@ pub(crate) struct Queue<T> {
     bounded: bool,
 }
 
-struct State<T> {
+struct Waiting<T> {
     waiting: VecDeque<T>,
     bytes: usize,
     closed: bool,
 }
 
-impl<T: Weigh> Queue<T> {
+impl<T: Weigh> AppendQueue<T> {
     /// A queue whose full state makes enqueuers wait, unless it is to be unbounded.
     pub(crate) fn new(bounded: bool) -> Self {
         Self {
-            state: Mutex::new(State { waiting: VecDeque::new(), bytes: 0, closed: false }),
+            state: Mutex::new(Waiting { waiting: VecDeque::new(), bytes: 0, closed: false }),
             filled: Condvar::new(),
             drained: Condvar::new(),
             bounded,
@@ -89,13 +89,13 @@ impl<T: Weigh> Queue<T> {
         mem::take(&mut state.waiting).into()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
         // Nothing is done under the lock that could panic half-way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T: Weigh> State<T> {
+impl<T: Weigh> Waiting<T> {
     fn take(&mut self, max: usize, drained: &Condvar) -> Vec<T> {
         let mut bytes = 0_usize;
         let fitting = self.waiting.iter().take(max).take_while(|request| {
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn takes_in_order_up_to_the_limits() {
-        let queue = Queue::new(true);
+        let queue = AppendQueue::new(true);
         for bytes in [1, 2, COMMIT_BYTES_MAX, 3, COMMIT_BYTES_MAX + 1, 4] {
             queue.push(bytes).unwrap();
         }
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_makes_enqueuers_wait_until_there_is_room() {
-        let queue = Queue::new(true);
+        let queue = AppendQueue::new(true);
         queue.push(QUEUED_BYTES_MAX).unwrap();
         let (entered, gone_in) = mpsc::channel();
         thread::scope(|scope| {
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn closing_wakes_everybody() {
-        let queue = Queue::new(true);
+        let queue = AppendQueue::new(true);
         queue.push(QUEUED_BYTES_MAX).unwrap();
         thread::scope(|scope| {
             let waiting = scope.spawn(|| queue.push(1));

@@ -6,23 +6,23 @@ use std::sync::Arc;
 use protocol::{Nonce, ProcessId};
 
 use crate::contract::{Identity, ReadError};
-use crate::engine::{Engine, Walk};
+use crate::engine::{Engine, StoreWalk};
 use crate::event::{EventRef, Head};
 use crate::ids::Seq;
-use crate::keys::{EventKey, Key, Table, parse_process, parse_seq, printable};
-use crate::owners::{Memo, Owners};
+use crate::keys::{EventKey, StoreKey, StoreTable, parse_process, parse_seq, printable};
+use crate::owners::{OwnerCache, OwnerMemo};
 use crate::record::Record;
 use crate::stored;
 
 /// Reads a store as a log.
-pub(crate) struct Reader<E> {
+pub(crate) struct LogReader<E> {
     engine: Arc<E>,
-    owners: Owners,
+    owners: OwnerCache,
 }
 
-impl<E: Engine> Reader<E> {
+impl<E: Engine> LogReader<E> {
     pub(crate) fn new(engine: Arc<E>) -> Self {
-        Self { engine, owners: Owners::new() }
+        Self { engine, owners: OwnerCache::new() }
     }
 
     pub(crate) fn engine(&self) -> &E {
@@ -31,8 +31,8 @@ impl<E: Engine> Reader<E> {
 
     /// Which store this is; none when it is new.
     pub(crate) fn identity(&self) -> Result<Option<Identity>, ReadError> {
-        let key = Key::identity();
-        let Some(bytes) = self.get(Table::Meta, &key)? else {
+        let key = StoreKey::identity();
+        let Some(bytes) = self.get(StoreTable::Meta, &key)? else {
             return Ok(None);
         };
         let identity = stored::read_identity(&key, &bytes);
@@ -42,7 +42,8 @@ impl<E: Engine> Reader<E> {
 
     /// The newest event's place in the log.
     pub(crate) fn last(&self) -> Result<Option<Seq>, ReadError> {
-        let key = self.engine.last_key(Table::Order).map_err(|error| error.reading(Table::Order))?;
+        let key =
+            self.engine.last_key(StoreTable::Order).map_err(|error| error.reading(StoreTable::Order))?;
         let Some(key) = key else {
             return Ok(None);
         };
@@ -51,8 +52,8 @@ impl<E: Engine> Reader<E> {
     }
 
     pub(crate) fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {
-        let key = Key::head(process);
-        let Some(bytes) = self.get(Table::Heads, &key)? else {
+        let key = StoreKey::head(process);
+        let Some(bytes) = self.get(StoreTable::Heads, &key)? else {
             return Ok(None);
         };
         decode_head(process, &bytes).map(Some)
@@ -63,8 +64,8 @@ impl<E: Engine> Reader<E> {
         after: Option<ProcessId>,
         visit: &mut dyn FnMut(ProcessId, Head) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        let from = Key::head(after.unwrap_or(ProcessId::NODE)).successor();
-        self.walk(Table::Heads, &from, None, true, |key, bytes| {
+        let from = StoreKey::head(after.unwrap_or(ProcessId::NODE)).successor();
+        self.walk(StoreTable::Heads, &from, None, true, |key, bytes| {
             let process =
                 parse_process(key).ok_or_else(|| corrupt(printable(key), "it is no process".to_owned()))?;
             Ok(visit(process, decode_head(process, bytes)?))
@@ -89,21 +90,21 @@ impl<E: Engine> Reader<E> {
         if unassigned && !together && self.unassigned(process, visit)?.is_break() {
             return Ok(());
         }
-        let place = |nonce| Key::event(EventKey { process, nonce });
+        let place = |nonce| StoreKey::event(EventKey { process, nonce });
         let from = place(if together { None } else { Some(first) });
         let until = place(if first <= last { Some(last) } else { None }).successor();
         if from.as_ref() >= until.as_ref() {
             return Ok(());
         }
-        let mut expected = Expected { process, first, next: None, head: None };
+        let mut expected = RangeCheck { process, first, next: None, head: None };
         if let Some(link) = head.last
             && (first..=last).contains(&link.nonce)
         {
             expected.head = Some(link.nonce);
         }
-        let mut memos = Memos::new();
+        let mut memos = OwnerMemos::new();
         let mut broke = false;
-        self.walk(Table::Events, &from, Some(&until), true, |key, bytes| {
+        self.walk(StoreTable::Events, &from, Some(&until), true, |key, bytes| {
             let event = self.decode(key, bytes, &mut memos)?;
             expected.check(&event)?;
             let flow = visit(event);
@@ -129,11 +130,11 @@ impl<E: Engine> Reader<E> {
         place: EventKey,
         visit: impl FnOnce(EventRef<'_>) -> T,
     ) -> Result<Option<T>, ReadError> {
-        let key = Key::event(place);
-        let Some(bytes) = self.get(Table::Events, &key)? else {
+        let key = StoreKey::event(place);
+        let Some(bytes) = self.get(StoreTable::Events, &key)? else {
             return Ok(None);
         };
-        let mut memos = Memos::new();
+        let mut memos = OwnerMemos::new();
         self.decode(key.as_ref(), &bytes, &mut memos).map(|event| Some(visit(event)))
     }
 
@@ -147,9 +148,9 @@ impl<E: Engine> Reader<E> {
     ) -> Result<(), ReadError> {
         let mut next = from;
         let mut broke = false;
-        let mut memos = Memos::new();
+        let mut memos = OwnerMemos::new();
         let missing = |seq: Seq| corrupt(format!("sequence number {seq}"), "it is missing".to_owned());
-        self.walk(Table::Order, &Key::order(from), None, true, |key, place| {
+        self.walk(StoreTable::Order, &StoreKey::order(from), None, true, |key, place| {
             if parse_seq(key) != Some(next) {
                 return Err(missing(next));
             }
@@ -168,11 +169,12 @@ impl<E: Engine> Reader<E> {
         &self,
         seq: Seq,
         place: &[u8],
-        memos: &mut Memos,
+        memos: &mut OwnerMemos,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, ReadError> {
         let lost = |reason: String| corrupt(format!("sequence number {seq}, {}", printable(place)), reason);
-        let bytes = self.engine.get(Table::Events, place).map_err(|error| error.reading(Table::Events))?;
+        let bytes =
+            self.engine.get(StoreTable::Events, place).map_err(|error| error.reading(StoreTable::Events))?;
         let bytes = bytes.ok_or_else(|| lost("the event is missing".to_owned()))?;
         let event = self.decode(place, &bytes, memos)?;
         if event.seq != seq {
@@ -186,7 +188,7 @@ impl<E: Engine> Reader<E> {
         &self,
         key: &[u8],
         bytes: &'a [u8],
-        memos: &'a mut Memos,
+        memos: &'a mut OwnerMemos,
     ) -> Result<EventRef<'a>, ReadError> {
         let broken = |reason: String| corrupt(printable(key), reason);
         let place = EventKey::parse(key).ok_or_else(|| broken("it is no key of an event".to_owned()))?;
@@ -196,21 +198,21 @@ impl<E: Engine> Reader<E> {
         record.event(place, item_owner, assignment_owner).map_err(|error| broken(error.to_string()))
     }
 
-    fn get(&self, table: Table, key: &Key) -> Result<Option<E::Value<'_>>, ReadError> {
+    fn get(&self, table: StoreTable, key: &StoreKey) -> Result<Option<E::Value<'_>>, ReadError> {
         self.engine.get(table, key.as_ref()).map_err(|error| error.reading(table))
     }
 
     /// Walks until the visitor breaks or fails.
     pub(crate) fn walk(
         &self,
-        table: Table,
-        from: &Key,
-        until: Option<&Key>,
+        table: StoreTable,
+        from: &StoreKey,
+        until: Option<&StoreKey>,
         keep_in_cache: bool,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, ReadError>,
     ) -> Result<(), ReadError> {
         let mut failed = None;
-        let walk = Walk { table, from: from.as_ref(), until: until.map(AsRef::as_ref), keep_in_cache };
+        let walk = StoreWalk { table, from: from.as_ref(), until: until.map(AsRef::as_ref), keep_in_cache };
         let walked = self.engine.walk(walk, &mut |key, value| {
             visit(key, value).unwrap_or_else(|error| {
                 failed = Some(error);
@@ -223,19 +225,19 @@ impl<E: Engine> Reader<E> {
 }
 
 /// The public keys that one reader has at hand.
-pub(crate) struct Memos {
-    items: Memo<64>,
-    assignments: Memo<4>,
+pub(crate) struct OwnerMemos {
+    items: OwnerMemo<64>,
+    assignments: OwnerMemo<4>,
 }
 
-impl Memos {
+impl OwnerMemos {
     pub(crate) fn new() -> Self {
-        Self { items: Memo::new(), assignments: Memo::new() }
+        Self { items: OwnerMemo::new(), assignments: OwnerMemo::new() }
     }
 }
 
 /// What a range is going to meet.
-struct Expected {
+struct RangeCheck {
     process: ProcessId,
     first: Nonce,
     /// The nonce after that of the last event seen.
@@ -244,7 +246,7 @@ struct Expected {
     head: Option<Nonce>,
 }
 
-impl Expected {
+impl RangeCheck {
     fn check(&mut self, event: &EventRef<'_>) -> Result<(), ReadError> {
         let Some(nonce) = event.nonce else {
             return Ok(());
@@ -271,7 +273,7 @@ impl Expected {
 }
 
 fn decode_head(process: ProcessId, bytes: &[u8]) -> Result<Head, ReadError> {
-    let key = Key::head(process);
+    let key = StoreKey::head(process);
     let head = stored::open(key.as_ref(), bytes).and_then(stored::read_head);
     head.map_err(|error| corrupt(format!("the head of process {process}"), error.to_string()))
 }

@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use crate::event::{Body, BodyRef, EventRef};
 use crate::ids::Seq;
-use crate::keys::{EventKey, Key, OwnerNumber};
+use crate::keys::{EventKey, OwnerNumber, StoreKey};
 
 /// The one version that is written and read.
 pub(crate) const VERSION: u8 = 1;
@@ -79,14 +79,14 @@ pub(crate) struct LongOwner {
 
 /// A record as far as it can be made without the appender.
 #[derive(Clone, Debug)]
-pub(crate) struct Draft {
+pub(crate) struct RecordDraft {
     bytes: Vec<u8>,
     crc: u32,
     pub(crate) item_owner: Option<LongOwner>,
     pub(crate) assignment_owner: Option<LongOwner>,
 }
 
-impl Draft {
+impl RecordDraft {
     pub(crate) fn new(body: &Body, imported: bool) -> Result<Self, RecordError> {
         let (kind, item, assignment, deep_hash, fact) = match body {
             Body::Spawned { item, assignment } => (SPAWNED, Some(item), assignment.as_ref(), None, None),
@@ -128,7 +128,7 @@ impl Draft {
     /// The record, once its place and the numbers of the owners that it leaves out are known.
     pub(crate) fn finish(
         self,
-        place: &Key,
+        place: &StoreKey,
         seq: Seq,
         item_owner: Option<OwnerNumber>,
         assignment_owner: Option<OwnerNumber>,

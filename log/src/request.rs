@@ -10,15 +10,15 @@ use crate::contract::{Append, AppendError, Receipt, Term};
 use crate::event::{Body, ChainLink};
 use crate::ids::Seq;
 use crate::queue::Weigh;
-use crate::record::Draft;
+use crate::record::RecordDraft;
 
 /// Something for the appender to do, and who waits for it.
 pub(crate) struct Request {
-    pub(crate) work: Work,
-    pub(crate) waiter: Waiter,
+    pub(crate) work: RequestWork,
+    pub(crate) waiter: RequestWaiter,
 }
 
-pub(crate) enum Work {
+pub(crate) enum RequestWork {
     /// Append events together, on behalf of a term.
     Append { term: Term, events: Vec<Ready> },
     /// Raise the log's term to this one.
@@ -28,14 +28,14 @@ pub(crate) enum Work {
 /// An event that is ready to be given its place.
 pub(crate) struct Ready {
     pub(crate) process: ProcessId,
-    pub(crate) part: Part,
+    pub(crate) part: EventPart,
     pub(crate) imported: bool,
-    pub(crate) draft: Draft,
+    pub(crate) draft: RecordDraft,
 }
 
 /// Which part an event plays in its process; what goes with it was checked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Part {
+pub(crate) enum EventPart {
     /// The beginning, without an assignment.
     Unassigned,
     /// The beginning, with an assignment.
@@ -52,7 +52,7 @@ impl Ready {
         let Append { process, body, link, imported } = append;
         let misplaced = |reason| AppendError::Misplaced { process, reason };
         let part = part(process, &body, link).map_err(misplaced)?;
-        let draft = Draft::new(&body, imported).map_err(|error| {
+        let draft = RecordDraft::new(&body, imported).map_err(|error| {
             debug!(%process, %error, "refused what is no data item");
             misplaced("the item or the assignment is no data item")
         })?;
@@ -60,83 +60,84 @@ impl Ready {
     }
 }
 
-fn part(process: ProcessId, body: &Body, link: Option<ChainLink>) -> Result<Part, &'static str> {
+fn part(process: ProcessId, body: &Body, link: Option<ChainLink>) -> Result<EventPart, &'static str> {
     let is_fact = matches!(body, Body::Fact(_));
     if is_fact != (process == ProcessId::NODE) {
         return Err("facts, and nothing else, belong to the node's own stream");
     }
     match (body, link) {
-        (Body::Fact(fact), None) => Ok(Part::Fact(AssignmentId::of_fact(fact))),
+        (Body::Fact(fact), None) => Ok(EventPart::Fact(AssignmentId::of_fact(fact))),
         (Body::Fact(_), Some(_)) => Err("a fact takes no nonce, the log gives it one"),
         // What a spawn without a nonce has in the place of its assignment is the signed record of when it was.
-        (Body::Spawned { .. }, None) => Ok(Part::Unassigned),
+        (Body::Spawned { .. }, None) => Ok(EventPart::Unassigned),
         (Body::Spawned { assignment: None, .. }, Some(_)) => Err("without an assignment there is no nonce"),
         (_, None) => Err("an assignment takes a nonce, and none is given"),
-        (Body::Spawned { assignment: Some(_), .. }, Some(link)) => Ok(Part::Beginning(link)),
-        (Body::Scheduled { .. } | Body::Assigned { .. }, Some(link)) => Ok(Part::Next(link)),
+        (Body::Spawned { assignment: Some(_), .. }, Some(link)) => Ok(EventPart::Beginning(link)),
+        (Body::Scheduled { .. } | Body::Assigned { .. }, Some(link)) => Ok(EventPart::Next(link)),
     }
 }
 
 impl Weigh for Request {
     fn bytes(&self) -> usize {
         match &self.work {
-            Work::Append { events, .. } => {
+            RequestWork::Append { events, .. } => {
                 events.iter().map(|event| event.draft.len()).fold(0, usize::saturating_add)
             }
-            Work::RaiseTerm(_) => 0,
+            RequestWork::RaiseTerm(_) => 0,
         }
     }
 }
 
 /// Who waits, and since when.
-pub(crate) struct Waiter {
+pub(crate) struct RequestWaiter {
     pub(crate) since: Instant,
-    reply: Reply,
+    reply: RequestReply,
 }
 
-enum Reply {
+enum RequestReply {
     Appended(oneshot::Sender<Result<Seq, AppendError>>),
     Raised(oneshot::Sender<Result<Term, AppendError>>),
 }
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Done {
+pub(crate) enum RequestDone {
     Appended(Seq),
     Raised(Term),
 }
 
-impl Waiter {
+impl RequestWaiter {
     pub(crate) fn for_append() -> (Self, Receipt) {
         let (sender, receipt) = Receipt::new();
-        (Self { since: Instant::now(), reply: Reply::Appended(sender) }, receipt)
+        (Self { since: Instant::now(), reply: RequestReply::Appended(sender) }, receipt)
     }
 
     pub(crate) fn for_term() -> (Self, Receipt<Term>) {
         let (sender, receipt) = Receipt::new();
-        (Self { since: Instant::now(), reply: Reply::Raised(sender) }, receipt)
+        (Self { since: Instant::now(), reply: RequestReply::Raised(sender) }, receipt)
     }
 
     /// Answers; whoever waits no longer is left alone.
-    pub(crate) fn done(self, done: Done) {
+    pub(crate) fn done(self, done: RequestDone) {
         match (self.reply, done) {
-            (Reply::Appended(sender), Done::Appended(seq)) => {
+            (RequestReply::Appended(sender), RequestDone::Appended(seq)) => {
                 let _ = sender.send(Ok(seq));
             }
-            (Reply::Raised(sender), Done::Raised(term)) => {
+            (RequestReply::Raised(sender), RequestDone::Raised(term)) => {
                 let _ = sender.send(Ok(term));
             }
             // The appender answers each request in its kind.
-            (Reply::Appended(_), Done::Raised(_)) | (Reply::Raised(_), Done::Appended(_)) => {}
+            (RequestReply::Appended(_), RequestDone::Raised(_))
+            | (RequestReply::Raised(_), RequestDone::Appended(_)) => {}
         }
     }
 
     pub(crate) fn refused(self, error: AppendError) {
         match self.reply {
-            Reply::Appended(sender) => {
+            RequestReply::Appended(sender) => {
                 let _ = sender.send(Err(error));
             }
-            Reply::Raised(sender) => {
+            RequestReply::Raised(sender) => {
                 let _ = sender.send(Err(error));
             }
         }

@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use rocksdb::{ColumnFamily, DB, DBPinnableSlice, FlushOptions, ReadOptions, WriteBatch, WriteOptions};
 use tracing::warn;
 
-use crate::engine::{Batch, Engine, EngineError, Visit, Walk};
+use crate::engine::{Engine, EngineError, StoreBatch, StoreVisit, StoreWalk};
 use crate::ids::Seq;
-use crate::keys::Table;
+use crate::keys::StoreTable;
 
 use acknowledged::Acknowledged;
 pub use error::RocksError;
@@ -80,13 +80,13 @@ impl Rocks {
         Ok(Self { db, path: path.to_owned(), acknowledged, synced })
     }
 
-    fn table(&self, table: Table) -> Result<&ColumnFamily, EngineError> {
+    fn table(&self, table: StoreTable) -> Result<&ColumnFamily, EngineError> {
         let missing = || EngineError::Failed(format!("the table of {} is missing", table.name()));
         self.db.cf_handle(table.name()).ok_or_else(missing)
     }
 
     fn flush(&self) -> Result<(), EngineError> {
-        let tables = Table::ALL.iter().map(|table| self.table(*table)).collect::<Result<Vec<_>, _>>()?;
+        let tables = StoreTable::ALL.iter().map(|table| self.table(*table)).collect::<Result<Vec<_>, _>>()?;
         self.db.flush_cfs_opt(&tables, &FlushOptions::default()).map_err(engine_error)
     }
 }
@@ -94,7 +94,7 @@ impl Rocks {
 impl Engine for Rocks {
     type Value<'a> = DBPinnableSlice<'a>;
 
-    fn commit(&self, batch: &Batch) -> Result<(), EngineError> {
+    fn commit(&self, batch: &StoreBatch) -> Result<(), EngineError> {
         let mut writes = WriteBatch::default();
         for put in &batch.puts {
             writes.put_cf(self.table(put.table)?, put.key.as_ref(), &put.value);
@@ -106,11 +106,11 @@ impl Engine for Rocks {
         Ok(())
     }
 
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, EngineError> {
+    fn get(&self, table: StoreTable, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, EngineError> {
         self.db.get_pinned_cf(self.table(table)?, key).map_err(engine_error)
     }
 
-    fn walk(&self, walk: Walk<'_>, visit: &mut Visit<'_>) -> Result<(), EngineError> {
+    fn walk(&self, walk: StoreWalk<'_>, visit: &mut StoreVisit<'_>) -> Result<(), EngineError> {
         let mut options = ReadOptions::default();
         options.fill_cache(walk.keep_in_cache);
         if let Some(until) = walk.until {
@@ -127,7 +127,7 @@ impl Engine for Rocks {
         iterator.status().map_err(engine_error)
     }
 
-    fn last_key(&self, table: Table) -> Result<Option<Vec<u8>>, EngineError> {
+    fn last_key(&self, table: StoreTable) -> Result<Option<Vec<u8>>, EngineError> {
         let mut iterator = self.db.raw_iterator_cf(self.table(table)?);
         iterator.seek_to_last();
         iterator.status().map_err(engine_error)?;

@@ -7,20 +7,20 @@ use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 use quick_cache::unsync::Cache;
 
 use crate::contract::{AppendError, Identity, ReadError, Term};
-use crate::engine::{Batch, Engine};
+use crate::engine::{Engine, StoreBatch};
 use crate::event::{ChainLink, Head};
 use crate::ids::Seq;
-use crate::keys::{EventKey, Key, OwnerNumber, Table, parse_owner_number};
-use crate::reader::{Reader, corrupt};
+use crate::keys::{EventKey, OwnerNumber, StoreKey, StoreTable, parse_owner_number};
+use crate::reader::{LogReader, corrupt};
 use crate::record::LongOwner;
-use crate::request::{Done, Part, Ready, Work};
+use crate::request::{EventPart, Ready, RequestDone, RequestWork};
 use crate::stored;
 
 /// How many heads, and how many numbers of public keys, are remembered: 2 MB and 1 MB at most.
 const REMEMBERED: usize = 16_384;
 
 /// What the appender knows of the log: where it ends, and what it looked up lately.
-pub(crate) struct Known {
+pub(crate) struct KnownLog {
     next_seq: Seq,
     next_owner: Option<OwnerNumber>,
     identity: Identity,
@@ -28,9 +28,9 @@ pub(crate) struct Known {
     numbers: Cache<Address, OwnerNumber>,
 }
 
-impl Known {
-    pub(crate) fn new<E: Engine>(reader: &Reader<E>, identity: Identity) -> Result<Self, ReadError> {
-        let last = reader.engine().last_key(Table::Owners).map_err(|e| e.reading(Table::Owners))?;
+impl KnownLog {
+    pub(crate) fn new<E: Engine>(reader: &LogReader<E>, identity: Identity) -> Result<Self, ReadError> {
+        let last = reader.engine().last_key(StoreTable::Owners).map_err(|e| e.reading(StoreTable::Owners))?;
         let last = last.as_deref().and_then(parse_owner_number);
         Ok(Self {
             next_seq: reader.last()?.map_or(Seq::ZERO, Seq::next),
@@ -58,9 +58,9 @@ impl From<ReadError> for StageError {
 
 /// A commit in the making, on top of what is known.
 pub(crate) struct Staging<'a, E> {
-    reader: &'a Reader<E>,
-    known: &'a mut Known,
-    batch: Batch,
+    reader: &'a LogReader<E>,
+    known: &'a mut KnownLog,
+    batch: StoreBatch,
     heads: BTreeMap<ProcessId, Head>,
     numbers: BTreeMap<Address, OwnerNumber>,
     next_seq: Seq,
@@ -76,10 +76,10 @@ enum Undo {
 }
 
 impl<'a, E: Engine> Staging<'a, E> {
-    pub(crate) fn new(reader: &'a Reader<E>, known: &'a mut Known) -> Self {
+    pub(crate) fn new(reader: &'a LogReader<E>, known: &'a mut KnownLog) -> Self {
         Self {
             reader,
-            batch: Batch::default(),
+            batch: StoreBatch::default(),
             heads: BTreeMap::new(),
             numbers: BTreeMap::new(),
             next_seq: known.next_seq,
@@ -91,18 +91,18 @@ impl<'a, E: Engine> Staging<'a, E> {
     }
 
     /// Stages a request, or leaves no trace of it.
-    pub(crate) fn stage(&mut self, work: Work) -> Result<Done, StageError> {
+    pub(crate) fn stage(&mut self, work: RequestWork) -> Result<RequestDone, StageError> {
         match work {
-            Work::Append { term, events } => self.append(term, events).map(Done::Appended),
-            Work::RaiseTerm(term) => self.raise_term(term).map(Done::Raised),
+            RequestWork::Append { term, events } => self.append(term, events).map(RequestDone::Appended),
+            RequestWork::RaiseTerm(term) => self.raise_term(term).map(RequestDone::Raised),
         }
     }
 
     /// What is to be written, and how many events that are.
-    pub(crate) fn batch(&mut self) -> (&Batch, usize) {
+    pub(crate) fn batch(&mut self) -> (&StoreBatch, usize) {
         for (process, head) in &self.heads {
-            let key = Key::head(*process);
-            self.batch.put(Table::Heads, key, stored::seal(&key, stored::write_head(head)));
+            let key = StoreKey::head(*process);
+            self.batch.put(StoreTable::Heads, key, stored::seal(&key, stored::write_head(head)));
         }
         self.batch.last = self.next_seq.prev();
         let events = self.next_seq.get().saturating_sub(self.known.next_seq.get());
@@ -132,8 +132,8 @@ impl<'a, E: Engine> Staging<'a, E> {
             return Ok(given);
         }
         self.identity.term = given;
-        let key = Key::identity();
-        self.batch.put(Table::Meta, key, stored::seal(&key, stored::write_identity(&self.identity)));
+        let key = StoreKey::identity();
+        self.batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_identity(&self.identity)));
         Ok(given)
     }
 
@@ -163,9 +163,9 @@ impl<'a, E: Engine> Staging<'a, E> {
         let assignment_owner = self.number(event.draft.assignment_owner.as_ref())?;
         let seq = self.next_seq;
         self.next_seq = seq.next();
-        let key = Key::event(EventKey { process, nonce: last.map(|link| link.nonce) });
-        self.batch.put(Table::Events, key, event.draft.finish(&key, seq, item_owner, assignment_owner));
-        self.batch.put(Table::Order, Key::order(seq), key.as_ref().to_vec());
+        let key = StoreKey::event(EventKey { process, nonce: last.map(|link| link.nonce) });
+        self.batch.put(StoreTable::Events, key, event.draft.finish(&key, seq, item_owner, assignment_owner));
+        self.batch.put(StoreTable::Order, StoreKey::order(seq), key.as_ref().to_vec());
         let staged = self.heads.insert(process, Head { seq, last });
         self.undo.push(Undo::Head(process, staged));
         Ok(())
@@ -191,9 +191,9 @@ impl<'a, E: Engine> Staging<'a, E> {
         if let Some(number) = self.numbers.get(address).or_else(|| self.known.numbers.get(address)) {
             return Ok(Some(*number));
         }
-        let key = Key::address(address);
-        let stored = self.reader.engine().get(Table::Owners, key.as_ref());
-        if let Some(bytes) = stored.map_err(|error| error.reading(Table::Owners))? {
+        let key = StoreKey::address(address);
+        let stored = self.reader.engine().get(StoreTable::Owners, key.as_ref());
+        if let Some(bytes) = stored.map_err(|error| error.reading(StoreTable::Owners))? {
             let number = stored::open(key.as_ref(), &bytes).and_then(stored::read_number);
             let number = number.map_err(|error| corrupt("the number of a public key", error.to_string()))?;
             self.known.numbers.insert(*address, number);
@@ -202,9 +202,9 @@ impl<'a, E: Engine> Staging<'a, E> {
         let full = || corrupt("the dictionary of public keys", "all numbers are taken".to_owned());
         let number = self.next_owner.ok_or_else(full)?;
         self.next_owner = number.next();
-        let entry = Key::owner(number);
-        self.batch.put(Table::Owners, entry, stored::seal(&entry, owner.key.clone()));
-        self.batch.put(Table::Owners, key, stored::seal(&key, stored::write_number(number)));
+        let entry = StoreKey::owner(number);
+        self.batch.put(StoreTable::Owners, entry, stored::seal(&entry, owner.key.clone()));
+        self.batch.put(StoreTable::Owners, key, stored::seal(&key, stored::write_number(number)));
         self.numbers.insert(*address, number);
         self.undo.push(Undo::Number(*address));
         Ok(Some(number))
@@ -233,10 +233,12 @@ fn place(event: &Ready, head: Option<Head>) -> Result<Option<ChainLink>, AppendE
     let misplaced = |reason| Err(AppendError::Misplaced { process, reason });
     let expected = head.map_or(Nonce::ZERO, |head| head.next_nonce());
     match (event.part, head) {
-        (Part::Unassigned | Part::Beginning(_), Some(_)) => misplaced("the process is there already"),
-        (Part::Next(_), None) => misplaced("there is no such process in this log"),
-        (Part::Unassigned, None) => Ok(None),
-        (Part::Beginning(link), None) | (Part::Next(link), Some(_)) => {
+        (EventPart::Unassigned | EventPart::Beginning(_), Some(_)) => {
+            misplaced("the process is there already")
+        }
+        (EventPart::Next(_), None) => misplaced("there is no such process in this log"),
+        (EventPart::Unassigned, None) => Ok(None),
+        (EventPart::Beginning(link), None) | (EventPart::Next(link), Some(_)) => {
             let given = link.nonce;
             if given == expected || (event.imported && given > expected) {
                 Ok(Some(link))
@@ -244,7 +246,7 @@ fn place(event: &Ready, head: Option<Head>) -> Result<Option<ChainLink>, AppendE
                 Err(AppendError::UnexpectedNonce { process, expected, given })
             }
         }
-        (Part::Fact(assignment), head) => {
+        (EventPart::Fact(assignment), head) => {
             let last = head.and_then(|head| head.last);
             let chain = last.map_or(HashChain::seed(process), |link| link.chain.after(link.assignment));
             Ok(Some(ChainLink { nonce: expected, assignment, chain, timestamp: Timestamp::ZERO }))

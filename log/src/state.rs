@@ -9,14 +9,14 @@ use crate::contract::{AppendError, Identity, StoreId, Term};
 use crate::engine::Engine;
 use crate::ids::Seq;
 use crate::metrics::Metrics;
-use crate::queue::Queue;
-use crate::reader::Reader;
+use crate::queue::AppendQueue;
+use crate::reader::LogReader;
 use crate::request::Request;
 
 /// A log that is open, whoever uses it.
 pub(crate) struct LogState<E> {
-    pub(crate) reader: Reader<E>,
-    pub(crate) queue: Queue<Request>,
+    pub(crate) reader: LogReader<E>,
+    pub(crate) queue: AppendQueue<Request>,
     pub(crate) metrics: Metrics,
     store: StoreId,
     term: AtomicU64,
@@ -27,7 +27,7 @@ pub(crate) struct LogState<E> {
 impl<E: Engine> LogState<E> {
     /// The state of a log that ends with `last`; the receiver is told when it goes on.
     pub(crate) fn new(
-        reader: Reader<E>,
+        reader: LogReader<E>,
         identity: Identity,
         bounded: bool,
         last: Option<Seq>,
@@ -35,7 +35,7 @@ impl<E: Engine> LogState<E> {
     ) -> Self {
         Self {
             reader,
-            queue: Queue::new(bounded),
+            queue: AppendQueue::new(bounded),
             metrics: Metrics::new(last),
             store: identity.store,
             term: AtomicU64::new(identity.term.0),

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::contract::{Identity, StoreId, Term};
 use crate::event::{ChainLink, Head};
 use crate::ids::Seq;
-use crate::keys::{Key, OwnerNumber};
+use crate::keys::{OwnerNumber, StoreKey};
 
 /// The version of the store's format as a whole; that of events is in each record.
 pub(crate) const FORMAT: u8 = 1;
@@ -37,7 +37,7 @@ pub(crate) enum StoredError {
 }
 
 /// A value with its checksum.
-pub(crate) fn seal(key: &Key, mut value: Vec<u8>) -> Vec<u8> {
+pub(crate) fn seal(key: &StoreKey, mut value: Vec<u8>) -> Vec<u8> {
     let crc = crc32c::crc32c_append(crc32c::crc32c(&value), key.as_ref());
     value.extend_from_slice(&crc.to_be_bytes());
     value
@@ -101,7 +101,7 @@ pub(crate) fn write_identity(identity: &Identity) -> Vec<u8> {
 }
 
 /// Reads an identity whose checksum is not checked yet: another format may have another one.
-pub(crate) fn read_identity(key: &Key, bytes: &[u8]) -> Result<Identity, StoredError> {
+pub(crate) fn read_identity(key: &StoreKey, bytes: &[u8]) -> Result<Identity, StoredError> {
     match bytes.first() {
         Some(&FORMAT) => {}
         Some(&other) => return Err(StoredError::UnknownFormat(other)),
@@ -136,7 +136,7 @@ mod tests {
     proptest! {
         #[test]
         fn heads_survive_and_any_flipped_bit_is_found(head in head(), at: prop::sample::Index, bit in 0..8_u8) {
-            let key = Key::head(ProcessId::NODE);
+            let key = StoreKey::head(ProcessId::NODE);
             let mut bytes = seal(&key, write_head(&head));
             prop_assert_eq!(read_head(open(key.as_ref(), &bytes).unwrap()).unwrap(), head);
             *at.get_mut(&mut bytes) ^= 1 << bit;
@@ -147,7 +147,7 @@ mod tests {
         fn identities_survive_and_any_flipped_bit_is_found(
             store: [u8; 16], term: u64, at: prop::sample::Index, bit in 0..8_u8,
         ) {
-            let key = Key::identity();
+            let key = StoreKey::identity();
             let identity = Identity { store: StoreId(Uuid::from_bytes(store)), term: Term(term) };
             let mut bytes = seal(&key, write_identity(&identity));
             prop_assert_eq!(read_identity(&key, &bytes).unwrap(), identity);
@@ -158,14 +158,14 @@ mod tests {
 
     #[test]
     fn a_value_under_another_key_is_found() {
-        let bytes = seal(&Key::order(Seq::new(1)), vec![1, 2, 3]);
-        assert!(open(Key::order(Seq::new(1)).as_ref(), &bytes).is_ok());
-        assert!(matches!(open(Key::order(Seq::new(2)).as_ref(), &bytes), Err(StoredError::Checksum)));
+        let bytes = seal(&StoreKey::order(Seq::new(1)), vec![1, 2, 3]);
+        assert!(open(StoreKey::order(Seq::new(1)).as_ref(), &bytes).is_ok());
+        assert!(matches!(open(StoreKey::order(Seq::new(2)).as_ref(), &bytes), Err(StoredError::Checksum)));
     }
 
     #[test]
     fn another_format_is_named() {
-        let error = read_identity(&Key::identity(), &[9, 1, 2, 3]).unwrap_err();
+        let error = read_identity(&StoreKey::identity(), &[9, 1, 2, 3]).unwrap_err();
         assert_eq!(error.to_string(), "the store has format version 9, this build reads version 1");
     }
 }

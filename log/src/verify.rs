@@ -17,12 +17,12 @@ use crate::contract::{Log, ReadError};
 use crate::engine::Engine;
 use crate::event::EventRef;
 use crate::ids::Seq;
-use crate::keys::{EventKey, Key, Table, parse_process, parse_seq};
+use crate::keys::{EventKey, StoreKey, StoreTable, parse_process, parse_seq};
 use crate::local::LocalLog;
-use crate::reader::{Memos, Reader};
+use crate::reader::{LogReader, OwnerMemos};
 use crate::rocks::Rocks;
 
-pub use fault::{Fault, Notice, Place, Summary};
+pub use fault::{Fault, FaultPlace, Notice, VerifySummary};
 use process_check::ProcessCheck;
 use signatures::Signatures;
 
@@ -32,20 +32,20 @@ const PROGRESS: u64 = 4096;
 impl<E: Engine> LocalLog<E> {
     /// Verifies what is durable when the call begins, while the log goes on. Blocks until it is done; signatures are
     /// verified only if threads are given for it.
-    pub fn verify(&self, signatures: Option<NonZeroUsize>, notice: &mut dyn FnMut(Notice)) -> Summary {
+    pub fn verify(&self, signatures: Option<NonZeroUsize>, notice: &mut dyn FnMut(Notice)) -> VerifySummary {
         Verification::new(self.reader(), self.tail().last(), notice).run(signatures)
     }
 }
 
 impl Rocks {
     /// Verifies a store that no log is open on, see [`Rocks::open_read_only`].
-    pub fn verify(self, signatures: Option<NonZeroUsize>, notice: &mut dyn FnMut(Notice)) -> Summary {
-        let reader = Reader::new(self.into());
+    pub fn verify(self, signatures: Option<NonZeroUsize>, notice: &mut dyn FnMut(Notice)) -> VerifySummary {
+        let reader = LogReader::new(self.into());
         let last = reader.last();
         let mut verification = Verification::new(&reader, None, notice);
         match last {
             Ok(last) => verification.limit = last,
-            Err(error) => verification.unreadable(Place::Store, &error),
+            Err(error) => verification.unreadable(FaultPlace::Store, &error),
         }
         verification.check_store();
         verification.run(signatures)
@@ -53,23 +53,23 @@ impl Rocks {
 }
 
 struct Verification<'a, E> {
-    reader: &'a Reader<E>,
+    reader: &'a LogReader<E>,
     /// The newest event to look at; what comes later is not there yet.
     limit: Option<Seq>,
     notice: &'a mut dyn FnMut(Notice),
-    summary: Summary,
+    summary: VerifySummary,
     done: u64,
     /// Entries under the keys of events, readable or not.
     stored: u64,
 }
 
 impl<'a, E: Engine> Verification<'a, E> {
-    fn new(reader: &'a Reader<E>, limit: Option<Seq>, notice: &'a mut dyn FnMut(Notice)) -> Self {
-        let summary = Summary { complete: true, ..Summary::default() };
+    fn new(reader: &'a LogReader<E>, limit: Option<Seq>, notice: &'a mut dyn FnMut(Notice)) -> Self {
+        let summary = VerifySummary { complete: true, ..VerifySummary::default() };
         Self { reader, limit, notice, summary, done: 0, stored: 0 }
     }
 
-    fn run(mut self, signatures: Option<NonZeroUsize>) -> Summary {
+    fn run(mut self, signatures: Option<NonZeroUsize>) -> VerifySummary {
         let mut signatures = signatures.map(Signatures::start);
         self.check_events(&mut signatures);
         let ordered = self.check_order();
@@ -90,29 +90,32 @@ impl<'a, E: Engine> Verification<'a, E> {
     fn check_store(&mut self) {
         match self.reader.identity() {
             Ok(Some(_)) => {}
-            Ok(None) => self.own(Place::Store, "it has no identity".to_owned()),
-            Err(error) => self.own(Place::Store, error.to_string()),
+            Ok(None) => self.own(FaultPlace::Store, "it has no identity".to_owned()),
+            Err(error) => self.own(FaultPlace::Store, error.to_string()),
         }
         let acknowledged = self.reader.engine().acknowledged();
         if let Some(acknowledged) = acknowledged.filter(|seq| self.limit.is_none_or(|last| last < *seq)) {
-            self.own(Place::Store, format!("number {acknowledged} was acknowledged, the log ends before it"));
+            self.own(
+                FaultPlace::Store,
+                format!("number {acknowledged} was acknowledged, the log ends before it"),
+            );
         }
     }
 
     fn check_events(&mut self, signatures: &mut Option<Signatures>) {
-        let mut memos = Memos::new();
+        let mut memos = OwnerMemos::new();
         let mut process: Option<ProcessCheck> = None;
         let mut last_key = Vec::new();
-        let from = Key::head(ProcessId::NODE);
+        let from = StoreKey::head(ProcessId::NODE);
         let reader = self.reader;
-        let walked = reader.walk(Table::Events, &from, None, false, |key, bytes| {
+        let walked = reader.walk(StoreTable::Events, &from, None, false, |key, bytes| {
             key.clone_into(&mut last_key);
             self.check_entry(key, bytes, &mut memos, &mut process, signatures.as_mut());
             Ok(ControlFlow::Continue(()))
         });
         self.end_process(process);
         if let Err(error) = walked {
-            self.unreadable(Place::Table { name: Table::Events.name(), key: last_key }, &error);
+            self.unreadable(FaultPlace::Table { name: StoreTable::Events.name(), key: last_key }, &error);
         }
     }
 
@@ -120,13 +123,13 @@ impl<'a, E: Engine> Verification<'a, E> {
         &mut self,
         key: &[u8],
         bytes: &[u8],
-        memos: &mut Memos,
+        memos: &mut OwnerMemos,
         process: &mut Option<ProcessCheck>,
         signatures: Option<&mut Signatures>,
     ) {
         let Some(place) = EventKey::parse(key) else {
             self.stored = self.stored.saturating_add(1);
-            let place = Place::Table { name: Table::Events.name(), key: key.to_vec() };
+            let place = FaultPlace::Table { name: StoreTable::Events.name(), key: key.to_vec() };
             return self.own(place, "it is no key of an event".to_owned());
         };
         let event = match self.reader.decode(key, bytes, memos) {
@@ -144,7 +147,7 @@ impl<'a, E: Engine> Verification<'a, E> {
             (Ok(event), Some(process)) => self.check_event(place, &event, process, signatures),
             (Err(reason), Some(process)) => {
                 process.tear();
-                self.own(Place::Event { key: place, seq: None }, reason);
+                self.own(FaultPlace::Event { key: place, seq: None }, reason);
             }
             (_, None) => {}
         }
@@ -158,9 +161,9 @@ impl<'a, E: Engine> Verification<'a, E> {
         process: &mut ProcessCheck,
         signatures: Option<&mut Signatures>,
     ) {
-        let place = Place::Event { key, seq: Some(event.seq) };
-        match self.reader.engine().get(Table::Order, Key::order(event.seq).as_ref()) {
-            Ok(Some(ordered)) if *ordered == *Key::event(key).as_ref() => {}
+        let place = FaultPlace::Event { key, seq: Some(event.seq) };
+        match self.reader.engine().get(StoreTable::Order, StoreKey::order(event.seq).as_ref()) {
+            Ok(Some(ordered)) if *ordered == *StoreKey::event(key).as_ref() => {}
             Ok(Some(_)) => self.own(place.clone(), "another event has its place in the order".to_owned()),
             Ok(None) => self.own(place.clone(), "it has no place in the order".to_owned()),
             Err(error) => self.own(place.clone(), error.to_string()),
@@ -179,7 +182,7 @@ impl<'a, E: Engine> Verification<'a, E> {
         let Some(process) = process else {
             return;
         };
-        let place = Place::Head(process.id);
+        let place = FaultPlace::Head(process.id);
         match self.reader.head(process.id) {
             // It has moved on since.
             Ok(Some(head)) if self.limit.is_some_and(|limit| head.seq > limit) => {}
@@ -198,9 +201,9 @@ impl<'a, E: Engine> Verification<'a, E> {
         let mut next = Seq::ZERO;
         let limit = self.limit;
         let reader = self.reader;
-        let walked = reader.walk(Table::Order, &Key::order(next), None, false, |key, _| {
+        let walked = reader.walk(StoreTable::Order, &StoreKey::order(next), None, false, |key, _| {
             let Some(seq) = parse_seq(key) else {
-                let place = Place::Table { name: Table::Order.name(), key: key.to_vec() };
+                let place = FaultPlace::Table { name: StoreTable::Order.name(), key: key.to_vec() };
                 self.own(place, "it is no sequence number".to_owned());
                 return Ok(ControlFlow::Continue(()));
             };
@@ -209,7 +212,7 @@ impl<'a, E: Engine> Verification<'a, E> {
             }
             if seq != next {
                 let until = seq.prev().unwrap_or(seq);
-                self.own(Place::Order(next), format!("nothing from here to {until}"));
+                self.own(FaultPlace::Order(next), format!("nothing from here to {until}"));
             }
             ordered = ordered.saturating_add(1);
             next = seq.next();
@@ -217,9 +220,9 @@ impl<'a, E: Engine> Verification<'a, E> {
             Ok(ControlFlow::Continue(()))
         });
         match (walked, limit) {
-            (Err(error), _) => self.unreadable(Place::Order(next), &error),
+            (Err(error), _) => self.unreadable(FaultPlace::Order(next), &error),
             (Ok(()), Some(limit)) if next <= limit => {
-                self.own(Place::Order(next), format!("nothing from here to {limit}"));
+                self.own(FaultPlace::Order(next), format!("nothing from here to {limit}"));
             }
             (Ok(()), _) => {}
         }
@@ -231,12 +234,12 @@ impl<'a, E: Engine> Verification<'a, E> {
         let limit = self.limit;
         let reader = self.reader;
         // What cannot be walked here was reported when it was walked first.
-        let _ = reader.walk(Table::Order, &Key::order(Seq::ZERO), None, false, |key, place| {
+        let _ = reader.walk(StoreTable::Order, &StoreKey::order(Seq::ZERO), None, false, |key, place| {
             let Some(seq) = parse_seq(key).filter(|seq| limit.is_some_and(|limit| *seq <= limit)) else {
                 return Ok(ControlFlow::Break(()));
             };
             let Some(event) = EventKey::parse(place) else {
-                self.own(Place::Order(seq), "it does not point to an event".to_owned());
+                self.own(FaultPlace::Order(seq), "it does not point to an event".to_owned());
                 return Ok(ControlFlow::Continue(()));
             };
             let found = match self.reader.with_event(event, |found| found.seq) {
@@ -246,7 +249,7 @@ impl<'a, E: Engine> Verification<'a, E> {
                 Err(error) => Some(reason(error)),
             };
             if let Some(what) = found {
-                self.own(Place::Event { key: event, seq: Some(seq) }, what);
+                self.own(FaultPlace::Event { key: event, seq: Some(seq) }, what);
             }
             Ok(ControlFlow::Continue(()))
         });
@@ -257,37 +260,41 @@ impl<'a, E: Engine> Verification<'a, E> {
         let limit = self.limit;
         let reader = self.reader;
         let mut last_key = Vec::new();
-        let walked = reader.walk(Table::Heads, &Key::head(ProcessId::NODE), None, false, |key, _| {
-            key.clone_into(&mut last_key);
-            let Some(process) = parse_process(key) else {
-                let place = Place::Table { name: Table::Heads.name(), key: key.to_vec() };
-                self.own(place, "it is no process".to_owned());
-                return Ok(ControlFlow::Continue(()));
-            };
-            // A head that cannot be read was reported with its process, if there is one.
-            if let Ok(Some(head)) = self.reader.head(process)
-                && limit.is_some_and(|limit| head.seq <= limit)
-            {
-                let nonce = head.last.map(|link| link.nonce);
-                let event = Key::event(EventKey { process, nonce });
-                if let Ok(None) = self.reader.engine().get(Table::Events, event.as_ref()) {
-                    self.own(Place::Head(process), "the event that it points to is missing".to_owned());
+        let walked =
+            reader.walk(StoreTable::Heads, &StoreKey::head(ProcessId::NODE), None, false, |key, _| {
+                key.clone_into(&mut last_key);
+                let Some(process) = parse_process(key) else {
+                    let place = FaultPlace::Table { name: StoreTable::Heads.name(), key: key.to_vec() };
+                    self.own(place, "it is no process".to_owned());
+                    return Ok(ControlFlow::Continue(()));
+                };
+                // A head that cannot be read was reported with its process, if there is one.
+                if let Ok(Some(head)) = self.reader.head(process)
+                    && limit.is_some_and(|limit| head.seq <= limit)
+                {
+                    let nonce = head.last.map(|link| link.nonce);
+                    let event = StoreKey::event(EventKey { process, nonce });
+                    if let Ok(None) = self.reader.engine().get(StoreTable::Events, event.as_ref()) {
+                        self.own(
+                            FaultPlace::Head(process),
+                            "the event that it points to is missing".to_owned(),
+                        );
+                    }
                 }
-            }
-            Ok(ControlFlow::Continue(()))
-        });
+                Ok(ControlFlow::Continue(()))
+            });
         if let Err(error) = walked {
-            self.unreadable(Place::Table { name: Table::Heads.name(), key: last_key }, &error);
+            self.unreadable(FaultPlace::Table { name: StoreTable::Heads.name(), key: last_key }, &error);
         }
     }
 
-    fn unreadable(&mut self, place: Place, error: &ReadError) {
+    fn unreadable(&mut self, place: FaultPlace, error: &ReadError) {
         self.summary.complete = false;
         self.own(place, format!("from here on it cannot be read: {error}"));
     }
 
     /// A fault that no other scheduler can be blamed for.
-    fn own(&mut self, place: Place, what: String) {
+    fn own(&mut self, place: FaultPlace, what: String) {
         self.fault(Fault { place, what, inherited: false });
     }
 

@@ -55,13 +55,13 @@ fn place() -> impl Strategy<Value = EventKey> {
 
 /// A record, and the owners that it leaves out.
 fn write(body: &Body, imported: bool, place: EventKey, seq: u64) -> (Vec<u8>, [Option<LongOwner>; 2]) {
-    let draft = Draft::new(body, imported).unwrap();
+    let draft = RecordDraft::new(body, imported).unwrap();
     let owners = [draft.item_owner.clone(), draft.assignment_owner.clone()];
     let numbers = [1_u32, 70_000].map(|number| Some(OwnerNumber(NonZeroU32::new(number).unwrap())));
     let item = draft.item_owner.as_ref().and(numbers[0]);
     let assignment = draft.assignment_owner.as_ref().and(numbers[1]);
     let len = draft.len();
-    let bytes = draft.finish(&Key::event(place), Seq::new(seq), item, assignment);
+    let bytes = draft.finish(&StoreKey::event(place), Seq::new(seq), item, assignment);
     assert_eq!(bytes.len(), len);
     (bytes, owners)
 }
@@ -70,7 +70,7 @@ proptest! {
     #[test]
     fn events_survive(body in body(), imported: bool, place in place(), seq: u64) {
         let (bytes, owners) = write(&body, imported, place, seq);
-        let key = Key::event(place);
+        let key = StoreKey::event(place);
         let record = Record::open(key.as_ref(), &bytes).unwrap();
         let [item, assignment] = owners.each_ref().map(|owner| owner.as_ref().map(|owner| owner.key.as_slice()));
         let event = record.event(place, item, assignment).unwrap().to_owned();
@@ -85,24 +85,24 @@ proptest! {
     fn any_flipped_bit_is_found(body in body(), place in place(), at: prop::sample::Index, bit in 0..8_u8) {
         let (mut bytes, _) = write(&body, false, place, 1);
         *at.get_mut(&mut bytes) ^= 1 << bit;
-        prop_assert!(Record::open(Key::event(place).as_ref(), &bytes).is_err());
+        prop_assert!(Record::open(StoreKey::event(place).as_ref(), &bytes).is_err());
     }
 
     #[test]
     fn another_place_is_found(body in body(), place in place(), other in place()) {
         let (bytes, _) = write(&body, false, place, 1);
-        prop_assert_eq!(Record::open(Key::event(other).as_ref(), &bytes).is_ok(), place == other);
+        prop_assert_eq!(Record::open(StoreKey::event(other).as_ref(), &bytes).is_ok(), place == other);
     }
 
     #[test]
     fn any_cut_is_found(body in body(), place in place(), at: prop::sample::Index) {
         let (bytes, _) = write(&body, false, place, 1);
-        prop_assert!(Record::open(Key::event(place).as_ref(), &bytes[..at.index(bytes.len())]).is_err());
+        prop_assert!(Record::open(StoreKey::event(place).as_ref(), &bytes[..at.index(bytes.len())]).is_err());
     }
 
     #[test]
     fn noise_with_a_right_checksum_does_not_panic(noise: Vec<u8>, place in place()) {
-        let key = Key::event(place);
+        let key = StoreKey::event(place);
         let mut bytes = vec![VERSION];
         bytes.extend(noise);
         bytes.extend([0; 16]);

@@ -5,7 +5,7 @@ use rocksdb::{
     Error, LogLevel, Options,
 };
 
-use crate::keys::Table;
+use crate::keys::StoreTable;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -64,17 +64,17 @@ pub(super) fn reading() -> Options {
 /// The tables.
 pub(super) fn tables(chosen: &RocksOptions) -> Vec<ColumnFamilyDescriptor> {
     let cache = Cache::new_lru_cache(chosen.block_cache_bytes);
-    let table = |table: Table| ColumnFamilyDescriptor::new(table.name(), options(table, &cache));
-    Table::ALL.map(table).into()
+    let table = |table: StoreTable| ColumnFamilyDescriptor::new(table.name(), options(table, &cache));
+    StoreTable::ALL.map(table).into()
 }
 
-fn options(table: Table, cache: &Cache) -> Options {
+fn options(table: StoreTable, cache: &Cache) -> Options {
     let mut options = Options::default();
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_level_compaction_dynamic_level_bytes(true);
     match table {
         // Neighbours have much in common, their tags above all: larger blocks compress it away.
-        Table::Events => {
+        StoreTable::Events => {
             options.set_block_based_table_factory(&blocks(cache, 16 * KIB, true));
             options.set_write_buffer_size(8 * MIB);
             options.set_max_write_buffer_number(3);
@@ -86,13 +86,13 @@ fn options(table: Table, cache: &Cache) -> Options {
         }
         // Walked, or asked for what is there: no filter would say no. It only ever grows at its end; levelled
         // compaction would just move such files along, and leave one small file for every flush that ever was.
-        Table::Order => {
+        StoreTable::Order => {
             options.set_compaction_style(DBCompactionStyle::Universal);
             options.set_block_based_table_factory(&blocks(cache, 16 * KIB, false));
             options.set_write_buffer_size(4 * MIB);
         }
         // Asked one by one, often for what is not there.
-        Table::Heads | Table::Owners | Table::Meta => {
+        StoreTable::Heads | StoreTable::Owners | StoreTable::Meta => {
             options.set_block_based_table_factory(&blocks(cache, 4 * KIB, true));
             options.set_write_buffer_size(4 * MIB);
         }

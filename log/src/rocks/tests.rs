@@ -260,8 +260,8 @@ fn another_format_is_refused_by_name() {
     let setup = OnRocks::default();
     drop(setup.log());
     let engine = setup.engine();
-    let mut batch = Batch::default();
-    batch.put(Table::Meta, crate::keys::Key::identity(), vec![2, 1, 2, 3]);
+    let mut batch = StoreBatch::default();
+    batch.put(StoreTable::Meta, crate::keys::StoreKey::identity(), vec![2, 1, 2, 3]);
     engine.commit(&batch).unwrap();
     let error = LocalLog::open(engine, None).err().unwrap();
     assert!(matches!(error, OpenError::Read(_)));

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::contract::AppendError;
-use crate::engine::{Batch, Engine, EngineError, Visit, Walk};
-use crate::keys::Table;
+use crate::engine::{Engine, EngineError, StoreBatch, StoreVisit, StoreWalk};
+use crate::keys::StoreTable;
 use crate::memory::{FailHow, Memory};
 use crate::samples::SampleProcess;
 use crate::{LocalLog, Log, Seq, Term};
@@ -31,7 +31,7 @@ impl<E: Engine> Faulty<E> {
 impl<E: Engine> Engine for Faulty<E> {
     type Value<'a> = E::Value<'a>;
 
-    fn commit(&self, batch: &Batch) -> Result<(), EngineError> {
+    fn commit(&self, batch: &StoreBatch) -> Result<(), EngineError> {
         match self.next.swap(0, Ordering::SeqCst) {
             REFUSE => Err(EngineError::Failed("no space".to_owned())),
             PANIC => panic!("as told"),
@@ -39,15 +39,15 @@ impl<E: Engine> Engine for Faulty<E> {
         }
     }
 
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Self::Value<'_>>, EngineError> {
+    fn get(&self, table: StoreTable, key: &[u8]) -> Result<Option<Self::Value<'_>>, EngineError> {
         self.engine.get(table, key)
     }
 
-    fn walk(&self, walk: Walk<'_>, visit: &mut Visit<'_>) -> Result<(), EngineError> {
+    fn walk(&self, walk: StoreWalk<'_>, visit: &mut StoreVisit<'_>) -> Result<(), EngineError> {
         self.engine.walk(walk, visit)
     }
 
-    fn last_key(&self, table: Table) -> Result<Option<Vec<u8>>, EngineError> {
+    fn last_key(&self, table: StoreTable) -> Result<Option<Vec<u8>>, EngineError> {
         self.engine.last_key(table)
     }
 
@@ -145,11 +145,15 @@ fn a_log_that_cannot_read_where_it_stands_fails() {
     let log = setup.log();
     let mut sample = SampleProcess::new(1);
     append(&log, vec![sample.spawn()]);
-    setup.0.edit(Table::Heads, |heads| heads.values_mut().for_each(|head| *head = [0; 12].as_slice().into()));
+    setup.0.edit(StoreTable::Heads, |heads| {
+        heads.values_mut().for_each(|head| *head = [0; 12].as_slice().into())
+    });
     // Its head is remembered; that of another process is looked up.
     append(&log, vec![sample.message()]);
     drop(log);
-    setup.0.edit(Table::Heads, |heads| heads.values_mut().for_each(|head| *head = [0; 12].as_slice().into()));
+    setup.0.edit(StoreTable::Heads, |heads| {
+        heads.values_mut().for_each(|head| *head = [0; 12].as_slice().into())
+    });
     let reopened = LocalLog::open(Memory::open(&setup.0), None);
     assert!(reopened.is_err());
 }

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use protocol::{Nonce, ProcessId};
 
-use crate::engine::{Batch, Engine};
-use crate::keys::{EventKey, Key, Table};
+use crate::engine::{Engine, StoreBatch};
+use crate::keys::{EventKey, StoreKey, StoreTable};
 use crate::samples::{SampleProcess, fact};
 use crate::{Log, ReadError, Seq};
 
@@ -36,7 +36,8 @@ fn nonces(log: &impl Log, process: ProcessId, unassigned: bool, range: (u64, u64
 
 fn ranges_are_what_was_asked_for(setup: &mut impl Setup) {
     let log = setup.log();
-    let (mut before, mut old, mut after) = (SampleProcess::new(1), SampleProcess::new(2), SampleProcess::new(3));
+    let (mut before, mut old, mut after) =
+        (SampleProcess::new(1), SampleProcess::new(2), SampleProcess::new(3));
     // The neighbours of the process must not show up, whichever way their ids sort.
     append(&log, vec![before.spawn(), after.spawn(), old.spawn_unassigned()]);
     append(&log, vec![old.message(), before.message(), old.message(), old.message(), after.message()]);
@@ -161,8 +162,8 @@ fn the_tail_can_be_waited_for(setup: &mut impl Setup) {
 }
 
 /// Replaces what is stored, past the log.
-fn overwrite(log: &crate::LocalLog<impl Engine>, table: Table, key: Key, value: Vec<u8>) {
-    let mut batch = Batch::default();
+fn overwrite(log: &crate::LocalLog<impl Engine>, table: StoreTable, key: StoreKey, value: Vec<u8>) {
+    let mut batch = StoreBatch::default();
     batch.put(table, key, value);
     log.engine().commit(&batch).unwrap();
 }
@@ -171,14 +172,14 @@ fn damaged_events_are_errors(setup: &mut impl Setup) {
     let log = setup.log();
     let mut sample = SampleProcess::new(1);
     append(&log, vec![sample.spawn(), sample.message(), sample.message()]);
-    let key = |nonce| Key::event(EventKey { process: sample.process, nonce: Some(Nonce::new(nonce)) });
-    let good = log.engine().get(Table::Events, key(1).as_ref()).unwrap().unwrap().to_vec();
+    let key = |nonce| StoreKey::event(EventKey { process: sample.process, nonce: Some(Nonce::new(nonce)) });
+    let good = log.engine().get(StoreTable::Events, key(1).as_ref()).unwrap().unwrap().to_vec();
     let mut flipped = good.clone();
     flipped[100] ^= 4;
     // A record that is right in itself, but not in its place, is no better.
-    let moved = log.engine().get(Table::Events, key(2).as_ref()).unwrap().unwrap().to_vec();
+    let moved = log.engine().get(StoreTable::Events, key(2).as_ref()).unwrap().unwrap().to_vec();
     for bad in [flipped, moved, Vec::new(), vec![1; 9]] {
-        overwrite(&log, Table::Events, key(1), bad);
+        overwrite(&log, StoreTable::Events, key(1), bad);
         let corrupt =
             |result: Result<(), ReadError>| assert!(matches!(result, Err(ReadError::Corrupt { .. })));
         let go_on = &mut |_: crate::EventRef<'_>| ControlFlow::Continue(());
@@ -189,9 +190,9 @@ fn damaged_events_are_errors(setup: &mut impl Setup) {
         log.range(sample.process, false, Nonce::new(2)..=Nonce::new(2), go_on).unwrap();
         log.scan(Seq::new(2), go_on).unwrap();
     }
-    overwrite(&log, Table::Events, key(1), good);
+    overwrite(&log, StoreTable::Events, key(1), good);
     assert_eq!(all(&log).len(), 3);
-    overwrite(&log, Table::Heads, Key::head(sample.process), vec![0; 92]);
+    overwrite(&log, StoreTable::Heads, StoreKey::head(sample.process), vec![0; 92]);
     assert!(matches!(log.head(sample.process), Err(ReadError::Corrupt { .. })));
 }
 
@@ -199,14 +200,15 @@ fn lost_events_are_errors<S: Setup>(setup: &mut S) {
     let log = setup.log();
     let mut lost = SampleProcess::new(1);
     append(&log, vec![lost.spawn(), lost.message(), lost.message()]);
-    let head = log.engine().get(Table::Heads, Key::head(lost.process).as_ref()).unwrap().unwrap().to_vec();
+    let head =
+        log.engine().get(StoreTable::Heads, StoreKey::head(lost.process).as_ref()).unwrap().unwrap().to_vec();
     // A store that has only part of it: what the head and the order speak of is missing.
     let other_setup = S::default();
     let other_log = other_setup.log();
     let (mut lost, mut kept) = (SampleProcess::new(1), SampleProcess::new(2));
     append(&other_log, vec![lost.spawn(), kept.spawn()]);
-    overwrite(&other_log, Table::Heads, Key::head(lost.process), head);
-    overwrite(&other_log, Table::Order, Key::order(Seq::new(9)), vec![0; 40]);
+    overwrite(&other_log, StoreTable::Heads, StoreKey::head(lost.process), head);
+    overwrite(&other_log, StoreTable::Order, StoreKey::order(Seq::new(9)), vec![0; 40]);
     let go_on = &mut |_: crate::EventRef<'_>| ControlFlow::Continue(());
     let ranged = other_log.range(lost.process, false, Nonce::ZERO..=Nonce::MAX, go_on);
     assert!(matches!(ranged, Err(ReadError::Corrupt { .. })), "{ranged:?}");

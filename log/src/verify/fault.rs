@@ -11,7 +11,7 @@ use crate::keys::EventKey;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Where.
-    pub place: Place,
+    pub place: FaultPlace,
     /// What is wrong there.
     pub what: String,
     /// Whether it came with an imported history, and is kept as it was there.
@@ -26,7 +26,7 @@ impl fmt::Display for Fault {
 
 /// Where something is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum FaultPlace {
     /// In an event.
     Event {
         /// Its process and nonce.
@@ -49,7 +49,7 @@ pub enum Place {
     Store,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FaultPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Event { key, seq: Some(seq) } => write!(f, "{key}, sequence number {seq}"),
@@ -81,7 +81,7 @@ pub enum Notice {
 
 /// What was looked at, and how much of it was wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct VerifySummary {
     /// Events.
     pub events: u64,
     /// Processes, the node's own stream included.
@@ -96,7 +96,7 @@ pub struct Summary {
     pub complete: bool,
 }
 
-impl Summary {
+impl VerifySummary {
     /// Whether the log is what it should be, inherited flaws aside.
     pub fn is_sound(&self) -> bool {
         self.complete && self.faults == 0

@@ -11,7 +11,7 @@ use ans104::Item;
 use crate::event::{Body, Event, EventRef};
 use crate::keys::EventKey;
 
-use super::fault::{Fault, Place};
+use super::fault::{Fault, FaultPlace};
 
 /// When a parcel of events is handed over.
 const PARCEL_EVENTS: usize = 64;
@@ -66,7 +66,7 @@ impl Signatures {
         for thread in self.threads {
             if thread.join().is_err() {
                 let what = "a signature made its verification panic".to_owned();
-                found.push(Fault { place: Place::Store, what, inherited: false });
+                found.push(Fault { place: FaultPlace::Store, what, inherited: false });
             }
         }
         (found, self.count)
@@ -109,7 +109,7 @@ fn check(event: &Event, report: &Sender<Fault>) {
             .and_then(|item| item.verify().map_err(|error| error.to_string()));
         if let Err(error) = verified {
             let key = EventKey { process: event.process, nonce: event.nonce };
-            let place = Place::Event { key, seq: Some(event.seq) };
+            let place = FaultPlace::Event { key, seq: Some(event.seq) };
             let what = format!("the {part}'s signature is wrong: {error}");
             // Nobody listens any more only when the walk is over.
             let _ = report.send(Fault { place, what, inherited: event.imported });

@@ -3,17 +3,17 @@
 use ans104::Id;
 use protocol::{HashChain, Nonce, Timestamp};
 
-use crate::engine::Batch;
+use crate::engine::StoreBatch;
 use crate::memory::Memory;
-use crate::record::Draft;
-use crate::samples::{SampleProcess, Noise, fact};
+use crate::record::RecordDraft;
+use crate::samples::{Noise, SampleProcess, fact};
 use crate::suite::{OnMemory, Setup, append};
 use crate::{Append, Body, ChainLink, stored};
 
 use super::*;
 
 /// What verification says, signatures included.
-fn faults(log: &LocalLog<Memory>) -> (Summary, Vec<String>) {
+fn faults(log: &LocalLog<Memory>) -> (VerifySummary, Vec<String>) {
     let mut faults = Vec::new();
     let summary = log.verify(NonZeroUsize::new(2), &mut |notice| {
         if let Notice::Fault(fault) = notice {
@@ -44,13 +44,13 @@ fn key(sample: &SampleProcess, nonce: u64) -> EventKey {
     EventKey { process: sample.process, nonce: Some(Nonce::new(nonce)) }
 }
 
-fn put(log: &LocalLog<Memory>, table: Table, key: Key, value: Vec<u8>) {
-    let mut batch = Batch::default();
+fn put(log: &LocalLog<Memory>, table: StoreTable, key: StoreKey, value: Vec<u8>) {
+    let mut batch = StoreBatch::default();
     batch.put(table, key, value);
     log.engine().commit(&batch).unwrap();
 }
 
-fn get(log: &LocalLog<Memory>, table: Table, key: Key) -> Vec<u8> {
+fn get(log: &LocalLog<Memory>, table: StoreTable, key: StoreKey) -> Vec<u8> {
     log.engine().get(table, key.as_ref()).unwrap().unwrap().to_vec()
 }
 
@@ -60,7 +60,7 @@ fn a_sound_log_has_no_faults() {
     let mut last = None;
     let summary = log.verify(NonZeroUsize::new(2), &mut |notice| last = Some(notice));
     let expected =
-        Summary { events: 8, processes: 3, signatures: 10, faults: 0, inherited: 0, complete: true };
+        VerifySummary { events: 8, processes: 3, signatures: 10, faults: 0, inherited: 0, complete: true };
     assert_eq!(summary, expected);
     assert!(summary.is_sound());
     assert_eq!(last, Some(Notice::Progress { done: 16, total: 16 }));
@@ -87,17 +87,22 @@ fn only_what_was_durable_at_the_beginning_is_looked_at() {
 #[test]
 fn damage_is_found_where_it_is() {
     let (log, sample) = sound_log();
-    let place = Key::event(key(&sample, 1));
-    let mut bytes = get(&log, Table::Events, place);
+    let place = StoreKey::event(key(&sample, 1));
+    let mut bytes = get(&log, StoreTable::Events, place);
     bytes[50] ^= 1;
-    put(&log, Table::Events, place, bytes);
+    put(&log, StoreTable::Events, place, bytes);
     check_one(&log, &format!("process {} nonce 1: the checksum is", sample.process), "");
 }
 
 #[test]
 fn what_is_in_one_table_only_is_found() {
     let (log, sample) = sound_log();
-    put(&log, Table::Order, Key::order(Seq::new(3)), Key::event(key(&sample, 9)).as_ref().to_vec());
+    put(
+        &log,
+        StoreTable::Order,
+        StoreKey::order(Seq::new(3)),
+        StoreKey::event(key(&sample, 9)).as_ref().to_vec(),
+    );
     let (_, found) = faults(&log);
     let event = format!(
         "process {} nonce 1, sequence number 3: another event has its place in the order",
@@ -108,9 +113,9 @@ fn what_is_in_one_table_only_is_found() {
     let setup = OnMemory::default();
     let log = setup.log();
     append(&log, vec![fact("a"), fact("b"), fact("c")]);
-    let lost = Key::event(EventKey { process: ProcessId::NODE, nonce: Some(Nonce::new(1)) });
-    setup.0.edit(Table::Events, |events| drop(events.remove(lost.as_ref())));
-    setup.0.edit(Table::Order, |order| drop(order.remove(Key::order(Seq::ZERO).as_ref())));
+    let lost = StoreKey::event(EventKey { process: ProcessId::NODE, nonce: Some(Nonce::new(1)) });
+    setup.0.edit(StoreTable::Events, |events| drop(events.remove(lost.as_ref())));
+    setup.0.edit(StoreTable::Order, |order| drop(order.remove(StoreKey::order(Seq::ZERO).as_ref())));
     let (_, found) = faults(&log);
     let node = ProcessId::NODE;
     let expected = [
@@ -128,8 +133,8 @@ fn the_order_speaks_of_what_is_missing() {
     let log = setup.log();
     let mut sample = SampleProcess::new(1);
     append(&log, vec![sample.spawn(), sample.message()]);
-    let lost = Key::event(key(&sample, 1));
-    setup.0.edit(Table::Events, |events| drop(events.remove(lost.as_ref())));
+    let lost = StoreKey::event(key(&sample, 1));
+    setup.0.edit(StoreTable::Events, |events| drop(events.remove(lost.as_ref())));
     let (_, found) = faults(&log);
     let process = sample.process;
     let expected = [
@@ -143,18 +148,18 @@ fn the_order_speaks_of_what_is_missing() {
 #[test]
 fn heads_are_compared() {
     let (log, sample) = sound_log();
-    let place = Key::head(sample.process);
+    let place = StoreKey::head(sample.process);
     let mut head = log.head(sample.process).unwrap().unwrap();
-    let good = get(&log, Table::Heads, place);
+    let good = get(&log, StoreTable::Heads, place);
     head.last.as_mut().unwrap().chain = HashChain::from_bytes([0; 32]);
-    put(&log, Table::Heads, place, stored::seal(&place, stored::write_head(&head)));
+    put(&log, StoreTable::Heads, place, stored::seal(&place, stored::write_head(&head)));
     check_one(&log, &format!("head of process {}: it says Some(ChainLink", sample.process), "");
-    put(&log, Table::Heads, place, vec![0; 5]);
+    put(&log, StoreTable::Heads, place, vec![0; 5]);
     check_one(&log, &format!("head of process {}: the checksum is wrong", sample.process), "");
-    put(&log, Table::Heads, place, good);
+    put(&log, StoreTable::Heads, place, good);
     let stranger = SampleProcess::new(99);
-    let place = Key::head(stranger.process);
-    put(&log, Table::Heads, place, stored::seal(&place, stored::write_head(&head)));
+    let place = StoreKey::head(stranger.process);
+    put(&log, StoreTable::Heads, place, stored::seal(&place, stored::write_head(&head)));
     check_one(
         &log,
         &format!("head of process {}", stranger.process),
@@ -165,8 +170,8 @@ fn heads_are_compared() {
 #[test]
 fn strange_keys_are_reported_and_passed() {
     let (log, _) = sound_log();
-    let setup_key = Key::owner(crate::keys::OwnerNumber::FIRST);
-    put(&log, Table::Heads, setup_key, vec![1]);
+    let setup_key = StoreKey::owner(crate::keys::OwnerNumber::FIRST);
+    put(&log, StoreTable::Heads, setup_key, vec![1]);
     check_one(&log, "table of heads, key 6e00000001", "it is no process");
 }
 
@@ -266,17 +271,17 @@ fn noise_does_not_stop_it() {
     for seed in 0..200 {
         let (log, sample) = sound_log();
         let mut noise = Noise::new(seed);
-        let table = Table::ALL[seed as usize % 3];
+        let table = StoreTable::ALL[seed as usize % 3];
         let place = match table {
-            Table::Events => Key::event(key(&sample, noise.number() % 6)),
-            Table::Order => Key::order(Seq::new(noise.number() % 8)),
-            _ => Key::head(sample.process),
+            StoreTable::Events => StoreKey::event(key(&sample, noise.number() % 6)),
+            StoreTable::Order => StoreKey::order(Seq::new(noise.number() % 8)),
+            _ => StoreKey::head(sample.process),
         };
         let len = noise.number() as usize % 100;
         let mut value = noise.bytes(len);
-        if table == Table::Events && seed % 2 == 0 {
+        if table == StoreTable::Events && seed % 2 == 0 {
             // A record that is right in itself and says something else.
-            let draft = Draft::new(&Body::Fact(value), false).unwrap();
+            let draft = RecordDraft::new(&Body::Fact(value), false).unwrap();
             value = draft.finish(&place, Seq::new(noise.number() % 8), None, None);
         }
         put(&log, table, place, value);

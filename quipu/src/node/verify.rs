@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use log::{Fault, Notice, Rocks, Summary};
+use log::{Fault, Notice, Rocks, VerifySummary};
 
 use super::args::VerifyArgs;
 use super::store::failed;
@@ -44,7 +44,11 @@ fn log_folder(dir: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-fn verify(log: Rocks, signatures: Option<NonZeroUsize>, out: &mut dyn Write) -> Result<Summary, Failure> {
+fn verify(
+    log: Rocks,
+    signatures: Option<NonZeroUsize>,
+    out: &mut dyn Write,
+) -> Result<VerifySummary, Failure> {
     let bar = ProgressBar::new(0).with_style(style());
     let mut written = Ok(());
     let summary = log.verify(signatures, &mut |notice| match notice {
@@ -66,8 +70,8 @@ fn print(fault: &Fault, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{fault}")
 }
 
-fn report(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
-    let Summary { events, processes, signatures, faults, inherited, .. } = summary;
+fn report(summary: &VerifySummary, out: &mut dyn Write) -> Result<(), Failure> {
+    let VerifySummary { events, processes, signatures, faults, inherited, .. } = summary;
     writeln!(
         out,
         "{events} events of {processes} processes, {signatures} signatures verified: \
