@@ -12,8 +12,8 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tracing::{debug, error};
 
-use crate::contract::AppendError;
 use crate::engine::Engine;
+use crate::error::{AppendError, LogFailure};
 use crate::ids::Seq;
 use crate::request::{Request, RequestDone, RequestWaiter, RequestWork};
 use crate::staging::{KnownLog, StageError, Staging};
@@ -74,21 +74,24 @@ impl<E: Engine> Appender<E> {
         let (works, waiters): (Vec<RequestWork>, Vec<RequestWaiter>) = parts.unzip();
         // Whatever goes wrong in here, those who wait get an answer.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.commit(works)));
-        match outcome.unwrap_or_else(|panic| Err(panic_text(panic.as_ref()))) {
+        match outcome.unwrap_or_else(|panic| Err(LogFailure::Panic(panic_text(panic.as_ref())))) {
             Ok(verdicts) => self.answer(waiters, verdicts),
-            Err(reason) => self.fail(waiters, &reason),
+            Err(reason) => self.fail(waiters, reason),
         }
     }
 
     /// Makes one batch of all works durable; what became of each.
-    fn commit(&mut self, works: Vec<RequestWork>) -> Result<Vec<Result<RequestDone, AppendError>>, String> {
+    fn commit(
+        &mut self,
+        works: Vec<RequestWork>,
+    ) -> Result<Vec<Result<RequestDone, AppendError>>, LogFailure> {
         let mut staging = Staging::new(&self.state.reader, &mut self.known);
         let mut verdicts = Vec::with_capacity(works.len());
         for work in works {
             verdicts.push(match staging.stage(work) {
                 Ok(done) => Ok(done),
                 Err(StageError::Refused(error)) => Err(error),
-                Err(StageError::Lost(error)) => return Err(error.to_string()),
+                Err(StageError::Lost(error)) => return Err(error.into()),
             });
         }
         let (batch, events) = staging.batch();
@@ -96,7 +99,7 @@ impl<E: Engine> Appender<E> {
             return Ok(verdicts);
         }
         let started = Instant::now();
-        self.state.reader.engine().commit(batch).map_err(|error| error.to_string())?;
+        self.state.reader.engine().commit(batch)?;
         self.state.metrics.committed(started.elapsed(), events);
         let (tail, identity) = staging.committed();
         self.state.set_term(identity.term);
@@ -120,9 +123,9 @@ impl<E: Engine> Appender<E> {
     }
 
     /// Ends all writing: what was handed in now and what waits is refused, with the reason.
-    fn fail(&mut self, waiters: Vec<RequestWaiter>, reason: &str) {
+    fn fail(&mut self, waiters: Vec<RequestWaiter>, reason: LogFailure) {
         error!(
-            reason,
+            %reason,
             "writing to the log failed, nothing is accepted any more: free disk space or check the disk, then restart"
         );
         self.tail = None;
@@ -130,7 +133,7 @@ impl<E: Engine> Appender<E> {
         self.state.metrics.failed();
         let queued = self.state.queue.close_and_take();
         for waiter in waiters.into_iter().chain(queued.into_iter().map(|request| request.waiter)) {
-            waiter.refused(AppendError::Failed(Arc::clone(&reason)));
+            waiter.refused(AppendError::Failed(reason.clone()));
         }
     }
 }
@@ -138,5 +141,5 @@ impl<E: Engine> Appender<E> {
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("the appender panicked: {}", text.unwrap_or("it did not say why"))
+    text.unwrap_or("it did not say why").to_owned()
 }

@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use crate::contract::ReadError;
 use crate::engine::Engine;
+use crate::error::ReadError;
 use crate::ids::Seq;
 use crate::keys::{EventKey, StoreKey, StoreTable, parse_seq, printable};
-use crate::reader::{LogReader, corrupt};
+use crate::reader::LogReader;
 
 /// How many of the newest sequence numbers are looked at. What is replayed at opening, and could have lost something
 /// in between, is fewer events than that, as long as they have 1 KB each.
@@ -29,7 +29,7 @@ pub(crate) fn check_end<E: Engine>(reader: &LogReader<E>) -> Result<Option<Seq>,
             name(last),
             name(acknowledged)
         );
-        return Err(corrupt("the end of the log", reason));
+        return Err(ReadError::corrupt("the end of the log", reason));
     }
     let Some(last) = last else {
         return check_empty(reader, &[StoreTable::Events, StoreTable::Heads]).map(|()| None);
@@ -44,7 +44,7 @@ fn check_empty<E: Engine>(reader: &LogReader<E>, tables: &[StoreTable]) -> Resul
         let key = reader.engine().last_key(table).map_err(|error| error.reading(table))?;
         if let Some(key) = key {
             let reason = format!("nothing leads to {}, the store is not complete", printable(&key));
-            return Err(corrupt(format!("the table of {}", table.name()), reason));
+            return Err(ReadError::corrupt(format!("the table of {}", table.name()), reason));
         }
     }
     Ok(())
@@ -54,7 +54,7 @@ fn check_gaps<E: Engine>(reader: &LogReader<E>, last: Seq) -> Result<(), ReadErr
     let mut expected = Seq::new(last.get().saturating_sub(CHECKED));
     reader.walk(StoreTable::Order, &StoreKey::order(expected), None, true, |key, _| {
         if parse_seq(key) != Some(expected) {
-            return Err(corrupt(format!("sequence number {expected}"), "it is missing".to_owned()));
+            return Err(ReadError::corrupt(format!("sequence number {expected}"), "it is missing"));
         }
         expected = expected.next();
         Ok(ControlFlow::Continue(()))
@@ -77,7 +77,7 @@ fn check_last<E: Engine>(reader: &LogReader<E>, last: Seq) -> Result<(), ReadErr
         let place = place.map_or(String::new(), |place| place.to_string());
         let reason =
             format!("the head of its process does not agree with it: {known:?} instead of {found:?}");
-        return Err(corrupt(format!("the newest event, {place}"), reason));
+        return Err(ReadError::corrupt(format!("the newest event, {place}"), reason));
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! The contract of a log, whatever engine keeps it.
 
-use std::fmt;
 use std::future::Future;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::pin::Pin;
@@ -8,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use protocol::{Nonce, ProcessId};
-use thiserror::Error;
 use tokio::sync::{oneshot, watch};
-use uuid::Uuid;
 
+use crate::error::{AppendError, ReadError};
 use crate::event::{Body, ChainLink, Event, EventRef, Head};
+use crate::identity::{Identity, Term};
 use crate::ids::Seq;
 
 /// An append-only log of events.
@@ -114,41 +113,6 @@ pub struct Append {
     pub imported: bool,
 }
 
-/// Which store, in which term.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The store.
-    pub store: StoreId,
-    /// The term.
-    pub term: Term,
-}
-
-/// The random id that a store has from its making.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct StoreId(pub Uuid);
-
-impl fmt::Display for StoreId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
-
-impl fmt::Debug for StoreId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
-
-/// How often the right to write this log has passed on: raised by a promotion or a restore.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Term(pub u64);
-
-impl fmt::Display for Term {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// Resolves once what it stands for is on disk: for a batch, to the sequence number of its last event.
 #[derive(Debug)]
 #[must_use = "nothing is durable until the receipt resolves"]
@@ -189,57 +153,4 @@ impl Tail {
     pub async fn reached(&mut self, seq: Seq) -> bool {
         self.0.wait_for(|last| last.is_some_and(|last| last >= seq)).await.is_ok()
     }
-}
-
-/// Why nothing was appended. Every case but [`AppendError::UnexpectedNonce`] needs an operator or a restart.
-#[derive(Clone, Debug, Error)]
-pub enum AppendError {
-    /// The writer's idea of the process is wrong.
-    #[error("process {process} expects nonce {expected} next, not {given}")]
-    UnexpectedNonce {
-        /// The process.
-        process: ProcessId,
-        /// The nonce that comes next.
-        expected: Nonce,
-        /// The nonce that was given.
-        given: Nonce,
-    },
-    /// The body does not fit the place: a second spawn, a message to no process, a fact outside the node's stream.
-    #[error("this event cannot come next in process {process}: {reason}")]
-    Misplaced {
-        /// The process.
-        process: ProcessId,
-        /// What is wrong.
-        reason: &'static str,
-    },
-    /// Somebody else has the right to write by now.
-    #[error("the log is in term {current}, not {given}")]
-    WrongTerm {
-        /// The log's term.
-        current: Term,
-        /// The writer's term.
-        given: Term,
-    },
-    /// A write or sync failed; nothing is written any more until the store is opened again.
-    #[error("the log takes no more writes since one failed: {0}")]
-    Failed(Arc<str>),
-    /// The log was sealed or closed.
-    #[error("the log is sealed")]
-    Sealed,
-}
-
-/// Why an event could not be read.
-#[derive(Debug, Error)]
-pub enum ReadError {
-    /// The stored bytes are not what was written.
-    #[error("the log is damaged at {place}: {reason}; run `quipu verify` on it")]
-    Corrupt {
-        /// Which event or key.
-        place: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The store did not answer.
-    #[error("the log cannot be read: {0}")]
-    Store(String),
 }

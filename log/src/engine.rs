@@ -2,9 +2,7 @@
 
 use std::ops::{ControlFlow, Deref};
 
-use thiserror::Error;
-
-use crate::contract::ReadError;
+use crate::error::EngineError;
 use crate::ids::Seq;
 use crate::keys::{StoreKey, StoreTable};
 
@@ -86,28 +84,5 @@ pub struct StorePut {
 impl StoreBatch {
     pub(crate) fn put(&mut self, table: StoreTable, key: StoreKey, value: Vec<u8>) {
         self.puts.push(StorePut { table, key, value });
-    }
-}
-
-/// Why the store did not do what it was asked for.
-#[derive(Clone, Debug, Error)]
-pub enum EngineError {
-    /// Bytes are not what was written.
-    #[error("damaged data: {0}")]
-    Corrupt(String),
-    /// The disk or the store failed.
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl EngineError {
-    /// What a reader of this table is told.
-    pub(crate) fn reading(self, table: StoreTable) -> ReadError {
-        match self {
-            Self::Corrupt(reason) => {
-                ReadError::Corrupt { place: format!("the table of {}", table.name()), reason }
-            }
-            Self::Failed(reason) => ReadError::Store(reason),
-        }
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::contract::StoreId;
+use crate::identity::StoreId;
 
 const FILE: &str = "QUIPU";
 /// The mark on its way into place; alone in a folder it is what a kill has left of the first one.

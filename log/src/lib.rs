@@ -7,11 +7,13 @@ mod appender;
 mod check;
 mod contract;
 mod engine;
+mod error;
 mod event;
 mod folder;
 #[cfg(test)]
 extern crate self as log;
 
+mod identity;
 mod ids;
 mod keys;
 mod local;
@@ -32,10 +34,12 @@ mod stored;
 mod suite;
 mod verify;
 
-pub use contract::{Append, AppendError, Identity, Log, ReadError, Receipt, StoreId, Tail, Term};
-pub use engine::{Engine, EngineError, StoreBatch, StorePut, StoreVisit, StoreWalk};
+pub use contract::{Append, Log, Receipt, Tail};
+pub use engine::{Engine, StoreBatch, StorePut, StoreVisit, StoreWalk};
+pub use error::{AppendError, Cause, EngineError, LogFailure, ReadError};
 pub use event::{Body, BodyRef, ChainLink, DeepHash, Event, EventRef, Head, Kind};
 pub use folder::{FolderContents, FolderError, FolderOwner, folder_owner, mark_folder};
+pub use identity::{Identity, StoreId, Term};
 pub use ids::Seq;
 pub use keys::{EventKey, OwnerNumber, StoreKey, StoreTable};
 pub use local::{LocalLog, OpenError, Stepper};

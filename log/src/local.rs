@@ -12,9 +12,11 @@ use uuid::Uuid;
 
 use crate::appender::Appender;
 use crate::check::{check_end, check_new};
-use crate::contract::{Append, AppendError, Identity, Log, ReadError, Receipt, StoreId, Tail, Term};
+use crate::contract::{Append, Log, Receipt, Tail};
 use crate::engine::{Engine, StoreBatch};
+use crate::error::{AppendError, EngineError, ReadError};
 use crate::event::{EventRef, Head};
+use crate::identity::{Identity, StoreId, Term};
 use crate::ids::Seq;
 use crate::keys::{StoreKey, StoreTable};
 use crate::reader::LogReader;
@@ -31,7 +33,7 @@ pub enum OpenError {
     Read(#[from] ReadError),
     /// The store is new and could not be written to.
     #[error("the new store cannot be written: {0}")]
-    Create(String),
+    Create(#[source] EngineError),
     /// The store is another one than was asked for.
     #[error("this is the store {found}, not {expected}")]
     OtherStore {
@@ -191,7 +193,7 @@ impl<E: Engine> Log for LocalLog<E> {
     }
 
     fn failure(&self) -> Option<Arc<str>> {
-        self.state.failure.get().cloned()
+        self.state.failure.get().map(|reason| reason.to_string().into())
     }
 
     fn seal(&self) {
@@ -231,7 +233,7 @@ fn identify<E: Engine>(reader: &LogReader<E>, wanted: Option<Identity>) -> Resul
     let key = StoreKey::identity();
     let mut batch = StoreBatch::default();
     batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_identity(&identity)));
-    reader.engine().commit(&batch).map_err(|error| OpenError::Create(error.to_string()))?;
+    reader.engine().commit(&batch).map_err(OpenError::Create)?;
     info!(store = %identity.store, term = %identity.term, "made a new log");
     Ok(identity)
 }

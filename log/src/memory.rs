@@ -5,7 +5,8 @@ use std::mem;
 use std::ops::{Bound, Deref};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::engine::{Engine, EngineError, StoreBatch, StoreVisit, StoreWalk};
+use crate::engine::{Engine, StoreBatch, StoreVisit, StoreWalk};
+use crate::error::EngineError;
 use crate::ids::Seq;
 use crate::keys::StoreTable;
 
@@ -111,7 +112,7 @@ impl Engine for Memory {
     fn commit(&self, batch: &StoreBatch) -> Result<(), EngineError> {
         let mut disk = self.disk.lock();
         if disk.openings != self.opening {
-            return Err(EngineError::Failed("the disk was opened by another store since".to_owned()));
+            return Err(EngineError::failed("the disk was opened by another store since"));
         }
         let entries = batch.puts.iter();
         let entries = entries.map(|put| (put.table, put.key.as_ref().to_vec(), put.value.clone().into()));
@@ -119,13 +120,13 @@ impl Engine for Memory {
         match disk.fault.take() {
             None => disk.write(entries),
             Some(FailHow::BeforeWrite) => {
-                return Err(EngineError::Failed("the simulated disk refused to write".to_owned()));
+                return Err(EngineError::failed("the simulated disk refused to write"));
             }
             Some(FailHow::AfterWrite { survives }) => {
                 if survives {
                     disk.unsynced = entries;
                 }
-                return Err(EngineError::Failed("the simulated disk failed to sync".to_owned()));
+                return Err(EngineError::failed("the simulated disk failed to sync"));
             }
         }
         Ok(())

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 
-use crate::contract::ReadError;
 use crate::engine::Engine;
+use crate::error::ReadError;
 use crate::keys::{OwnerNumber, StoreKey, StoreTable};
 use crate::stored;
 
@@ -33,13 +33,12 @@ impl OwnerCache {
 }
 
 fn load(engine: &impl Engine, number: OwnerNumber) -> Result<Vec<u8>, ReadError> {
-    let corrupt =
-        |reason: String| ReadError::Corrupt { place: format!("public key number {}", number.get()), reason };
+    let place = || format!("public key number {}", number.get());
     let key = StoreKey::owner(number);
     let stored =
         engine.get(StoreTable::Owners, key.as_ref()).map_err(|error| error.reading(StoreTable::Owners))?;
-    let stored = stored.ok_or_else(|| corrupt("it is missing".to_owned()))?;
-    let owner = stored::open(key.as_ref(), &stored).map_err(|error| corrupt(error.to_string()))?;
+    let stored = stored.ok_or_else(|| ReadError::corrupt(place(), "it is missing"))?;
+    let owner = stored::open(key.as_ref(), &stored).map_err(|error| ReadError::corrupt(place(), error))?;
     Ok(owner.to_vec())
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use protocol::{Nonce, ProcessId};
 
-use crate::contract::{Identity, ReadError};
 use crate::engine::{Engine, StoreWalk};
+use crate::error::ReadError;
 use crate::event::{EventRef, Head};
+use crate::identity::Identity;
 use crate::ids::Seq;
 use crate::keys::{EventKey, StoreKey, StoreTable, parse_process, parse_seq, printable};
 use crate::owners::{OwnerCache, OwnerMemo};
-use crate::record::Record;
+use crate::record::{Record, RecordError};
 use crate::stored;
 
 /// Reads a store as a log.
@@ -36,7 +37,7 @@ impl<E: Engine> LogReader<E> {
             return Ok(None);
         };
         let identity = stored::read_identity(&key, &bytes);
-        let corrupt = |error: stored::StoredError| corrupt("the store's identity", error.to_string());
+        let corrupt = |error: stored::StoredError| ReadError::corrupt("the store's identity", error);
         identity.map(Some).map_err(corrupt)
     }
 
@@ -48,7 +49,7 @@ impl<E: Engine> LogReader<E> {
             return Ok(None);
         };
         let seq = parse_seq(&key);
-        seq.map(Some).ok_or_else(|| corrupt(printable(&key), "it is no sequence number".to_owned()))
+        seq.map(Some).ok_or_else(|| ReadError::corrupt(printable(&key), "it is no sequence number"))
     }
 
     pub(crate) fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {
@@ -67,7 +68,7 @@ impl<E: Engine> LogReader<E> {
         let from = StoreKey::head(after.unwrap_or(ProcessId::NODE)).successor();
         self.walk(StoreTable::Heads, &from, None, true, |key, bytes| {
             let process =
-                parse_process(key).ok_or_else(|| corrupt(printable(key), "it is no process".to_owned()))?;
+                parse_process(key).ok_or_else(|| ReadError::corrupt(printable(key), "it is no process"))?;
             Ok(visit(process, decode_head(process, bytes)?))
         })
     }
@@ -149,7 +150,7 @@ impl<E: Engine> LogReader<E> {
         let mut next = from;
         let mut broke = false;
         let mut memos = OwnerMemos::new();
-        let missing = |seq: Seq| corrupt(format!("sequence number {seq}"), "it is missing".to_owned());
+        let missing = |seq: Seq| ReadError::corrupt(format!("sequence number {seq}"), "it is missing");
         self.walk(StoreTable::Order, &StoreKey::order(from), None, true, |key, place| {
             if parse_seq(key) != Some(next) {
                 return Err(missing(next));
@@ -172,13 +173,14 @@ impl<E: Engine> LogReader<E> {
         memos: &mut OwnerMemos,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, ReadError> {
-        let lost = |reason: String| corrupt(format!("sequence number {seq}, {}", printable(place)), reason);
+        let place_name = || format!("sequence number {seq}, {}", printable(place));
         let bytes =
             self.engine.get(StoreTable::Events, place).map_err(|error| error.reading(StoreTable::Events))?;
-        let bytes = bytes.ok_or_else(|| lost("the event is missing".to_owned()))?;
+        let bytes = bytes.ok_or_else(|| ReadError::corrupt(place_name(), "the event is missing"))?;
         let event = self.decode(place, &bytes, memos)?;
         if event.seq != seq {
-            return Err(lost(format!("the event there says it is number {}", event.seq)));
+            let reason = format!("the event there says it is number {}", event.seq);
+            return Err(ReadError::corrupt(place_name(), reason));
         }
         Ok(visit(event))
     }
@@ -190,12 +192,13 @@ impl<E: Engine> LogReader<E> {
         bytes: &'a [u8],
         memos: &'a mut OwnerMemos,
     ) -> Result<EventRef<'a>, ReadError> {
-        let broken = |reason: String| corrupt(printable(key), reason);
-        let place = EventKey::parse(key).ok_or_else(|| broken("it is no key of an event".to_owned()))?;
-        let record = Record::open(key, bytes).map_err(|error| broken(error.to_string()))?;
+        let broken = |error: RecordError| ReadError::corrupt(printable(key), error);
+        let place = EventKey::parse(key);
+        let place = place.ok_or_else(|| ReadError::corrupt(printable(key), "it is no key of an event"))?;
+        let record = Record::open(key, bytes).map_err(broken)?;
         let item_owner = memos.items.get(&*self.engine, &self.owners, record.item_owner)?;
         let assignment_owner = memos.assignments.get(&*self.engine, &self.owners, record.assignment_owner)?;
-        record.event(place, item_owner, assignment_owner).map_err(|error| broken(error.to_string()))
+        record.event(place, item_owner, assignment_owner).map_err(broken)
     }
 
     fn get(&self, table: StoreTable, key: &StoreKey) -> Result<Option<E::Value<'_>>, ReadError> {
@@ -268,16 +271,12 @@ impl RangeCheck {
 
     fn missing(&self, nonce: Nonce) -> ReadError {
         let place = EventKey { process: self.process, nonce: Some(nonce) };
-        corrupt(place.to_string(), "the event is missing".to_owned())
+        ReadError::corrupt(place.to_string(), "the event is missing")
     }
 }
 
 fn decode_head(process: ProcessId, bytes: &[u8]) -> Result<Head, ReadError> {
     let key = StoreKey::head(process);
     let head = stored::open(key.as_ref(), bytes).and_then(stored::read_head);
-    head.map_err(|error| corrupt(format!("the head of process {process}"), error.to_string()))
-}
-
-pub(crate) fn corrupt(place: impl Into<String>, reason: String) -> ReadError {
-    ReadError::Corrupt { place: place.into(), reason }
+    head.map_err(|error| ReadError::corrupt(format!("the head of process {process}"), error))
 }

@@ -43,11 +43,17 @@ pub(crate) enum RecordError {
     #[error("the checksum is {computed:08x}, the record says {stored:08x}")]
     Checksum { stored: u32, computed: u32 },
     #[error("the record is not what its format asks for: {0}")]
-    Form(String),
+    Form(#[source] rmp_serde::decode::Error),
+    #[error("the record cannot be written: {0}")]
+    Write(#[source] rmp_serde::encode::Error),
     #[error("kind {kind} does not go with the parts that are there")]
     Parts { kind: u8 },
     #[error("the {part} is no data item: {error}")]
-    Item { part: &'static str, error: ans104::ParseError },
+    Item {
+        part: &'static str,
+        #[source]
+        error: ans104::ParseError,
+    },
 }
 
 /// The MessagePack part, in the order of the fields.
@@ -110,7 +116,7 @@ impl RecordDraft {
             fact: fact.map(|bytes| Bytes::new(bytes)),
         };
         let mut bytes = vec![VERSION];
-        rmp_serde::encode::write(&mut bytes, &form).map_err(|error| RecordError::Form(error.to_string()))?;
+        rmp_serde::encode::write(&mut bytes, &form).map_err(RecordError::Write)?;
         let crc = crc32c::crc32c(&bytes);
         Ok(Self {
             bytes,
@@ -184,7 +190,7 @@ impl<'a> Record<'a> {
         let (rest, item_owner) = rest.split_last_chunk::<4>().ok_or_else(truncated)?;
         let (rest, seq) = rest.split_last_chunk::<8>().ok_or_else(truncated)?;
         let form = rest.get(1..).ok_or_else(truncated)?;
-        let form = rmp_serde::from_slice(form).map_err(|error| RecordError::Form(error.to_string()))?;
+        let form = rmp_serde::from_slice(form).map_err(RecordError::Form)?;
         let owner = |bytes: &[u8; 4]| NonZeroU32::new(u32::from_be_bytes(*bytes)).map(OwnerNumber);
         Ok(Self {
             form,

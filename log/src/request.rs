@@ -6,8 +6,10 @@ use protocol::{AssignmentId, ProcessId};
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use crate::contract::{Append, AppendError, Receipt, Term};
+use crate::contract::{Append, Receipt};
+use crate::error::AppendError;
 use crate::event::{Body, ChainLink};
+use crate::identity::Term;
 use crate::ids::Seq;
 use crate::queue::Weigh;
 use crate::record::RecordDraft;

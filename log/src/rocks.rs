@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use rocksdb::{ColumnFamily, DB, DBPinnableSlice, FlushOptions, ReadOptions, WriteBatch, WriteOptions};
 use tracing::warn;
 
-use crate::engine::{Engine, EngineError, StoreBatch, StoreVisit, StoreWalk};
+use crate::engine::{Engine, StoreBatch, StoreVisit, StoreWalk};
+use crate::error::EngineError;
 use crate::ids::Seq;
 use crate::keys::StoreTable;
 
@@ -81,7 +82,7 @@ impl Rocks {
     }
 
     fn table(&self, table: StoreTable) -> Result<&ColumnFamily, EngineError> {
-        let missing = || EngineError::Failed(format!("the table of {} is missing", table.name()));
+        let missing = || EngineError::failed(format!("the table of {} is missing", table.name()));
         self.db.cf_handle(table.name()).ok_or_else(missing)
     }
 

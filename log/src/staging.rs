@@ -6,12 +6,13 @@ use ans104::Address;
 use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 use quick_cache::unsync::Cache;
 
-use crate::contract::{AppendError, Identity, ReadError, Term};
 use crate::engine::{Engine, StoreBatch};
+use crate::error::{AppendError, ReadError};
 use crate::event::{ChainLink, Head};
+use crate::identity::{Identity, Term};
 use crate::ids::Seq;
 use crate::keys::{EventKey, OwnerNumber, StoreKey, StoreTable, parse_owner_number};
-use crate::reader::{LogReader, corrupt};
+use crate::reader::LogReader;
 use crate::record::LongOwner;
 use crate::request::{EventPart, Ready, RequestDone, RequestWork};
 use crate::stored;
@@ -195,11 +196,11 @@ impl<'a, E: Engine> Staging<'a, E> {
         let stored = self.reader.engine().get(StoreTable::Owners, key.as_ref());
         if let Some(bytes) = stored.map_err(|error| error.reading(StoreTable::Owners))? {
             let number = stored::open(key.as_ref(), &bytes).and_then(stored::read_number);
-            let number = number.map_err(|error| corrupt("the number of a public key", error.to_string()))?;
+            let number = number.map_err(|error| ReadError::corrupt("the number of a public key", error))?;
             self.known.numbers.insert(*address, number);
             return Ok(Some(number));
         }
-        let full = || corrupt("the dictionary of public keys", "all numbers are taken".to_owned());
+        let full = || ReadError::corrupt("the dictionary of public keys", "all numbers are taken");
         let number = self.next_owner.ok_or_else(full)?;
         self.next_owner = number.next();
         let entry = StoreKey::owner(number);

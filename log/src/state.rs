@@ -1,12 +1,13 @@
 //! What enqueuers, readers and the appender of a log share.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
-use crate::contract::{AppendError, Identity, StoreId, Term};
 use crate::engine::Engine;
+use crate::error::{AppendError, LogFailure};
+use crate::identity::{Identity, StoreId, Term};
 use crate::ids::Seq;
 use crate::metrics::Metrics;
 use crate::queue::AppendQueue;
@@ -20,7 +21,7 @@ pub(crate) struct LogState<E> {
     pub(crate) metrics: Metrics,
     store: StoreId,
     term: AtomicU64,
-    pub(crate) failure: OnceLock<Arc<str>>,
+    pub(crate) failure: OnceLock<LogFailure>,
     pub(crate) tail: watch::Receiver<Option<Seq>>,
 }
 
@@ -51,8 +52,8 @@ impl<E> LogState<E> {
     }
 
     /// Keeps the first reason.
-    pub(crate) fn poison(&self, reason: &str) -> Arc<str> {
-        Arc::clone(self.failure.get_or_init(|| reason.into()))
+    pub(crate) fn poison(&self, reason: LogFailure) -> LogFailure {
+        self.failure.get_or_init(|| reason).clone()
     }
 
     pub(crate) fn set_term(&self, term: Term) {
@@ -60,6 +61,6 @@ impl<E> LogState<E> {
     }
 
     pub(crate) fn refusal(&self) -> AppendError {
-        self.failure.get().map_or(AppendError::Sealed, |reason| AppendError::Failed(Arc::clone(reason)))
+        self.failure.get().map_or(AppendError::Sealed, |reason| AppendError::Failed(reason.clone()))
     }
 }

@@ -17,8 +17,8 @@ use protocol::{HashChain, Nonce, Timestamp};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::contract::{Identity, StoreId, Term};
 use crate::event::{ChainLink, Head};
+use crate::identity::{Identity, StoreId, Term};
 use crate::ids::Seq;
 use crate::keys::{OwnerNumber, StoreKey};
 

@@ -13,8 +13,9 @@ use std::ops::ControlFlow;
 
 use protocol::ProcessId;
 
-use crate::contract::{Log, ReadError};
+use crate::contract::Log;
 use crate::engine::Engine;
+use crate::error::ReadError;
 use crate::event::EventRef;
 use crate::ids::Seq;
 use crate::keys::{EventKey, StoreKey, StoreTable, parse_process, parse_seq};
@@ -322,8 +323,8 @@ impl<'a, E: Engine> Verification<'a, E> {
 /// What is wrong, without the place, which the fault has.
 fn reason(error: ReadError) -> String {
     match error {
-        ReadError::Corrupt { reason, .. } => reason,
-        ReadError::Store(reason) => reason,
+        ReadError::Corrupt { reason, .. } => reason.to_string(),
+        ReadError::Store(error) => error.to_string(),
     }
 }
 

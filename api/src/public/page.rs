@@ -203,8 +203,6 @@ fn time_of<'a>(event: &EventRef<'a>) -> &'a str {
 /// An event that has the right checksum and still cannot be shown.
 pub(super) fn damaged(event: &EventRef<'_>, reason: &ans104::TagsError) -> ReadError {
     let nonce = event.nonce.map_or("the spawn".into(), |nonce| format!("nonce {nonce}"));
-    ReadError::Corrupt {
-        place: format!("process {}, {nonce}", event.process),
-        reason: format!("the tags are malformed: {reason}"),
-    }
+    let place = format!("process {}, {nonce}", event.process);
+    ReadError::corrupt(place, format!("the tags are malformed: {reason}"))
 }

@@ -190,7 +190,7 @@ impl Log for Watched {
             if damaged { ControlFlow::Break(()) } else { visit(event) }
         })?;
         if damaged {
-            return Err(ReadError::Corrupt { place: "here".into(), reason: "the test wants it".into() });
+            return Err(ReadError::corrupt("here", "the test wants it"));
         }
         Ok(())
     }

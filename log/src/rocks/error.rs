@@ -2,11 +2,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rocksdb::ErrorKind;
 use thiserror::Error;
 
-use crate::engine::EngineError;
+use crate::error::EngineError;
 
 /// Why a store on disk is not opened.
 #[derive(Debug, Error)]
@@ -35,29 +36,30 @@ pub enum RocksError {
         error: io::Error,
     },
     /// RocksDB refused.
-    #[error("the store {} cannot be opened: {reason}", .path.display())]
+    #[error("the store {} cannot be opened: {error}", .path.display())]
     Store {
         /// The store.
         path: PathBuf,
         /// What RocksDB says.
-        reason: String,
+        #[source]
+        error: rocksdb::Error,
     },
 }
 
 pub(super) fn engine_error(error: rocksdb::Error) -> EngineError {
     match error.kind() {
-        ErrorKind::Corruption => EngineError::Corrupt(error.into_string()),
-        _ => EngineError::Failed(error.into_string()),
+        ErrorKind::Corruption => EngineError::Corrupt(Arc::new(error)),
+        _ => EngineError::Failed(Arc::new(error)),
     }
 }
 
 pub(super) fn open_error(path: &Path, error: rocksdb::Error) -> RocksError {
-    let reason = error.into_string();
+    let reason = error.as_ref();
     // "While lock file" is said of another process's lock, "lock hold by current process" of our own.
     if reason.contains("While lock file") || reason.contains("lock hold by") {
         return RocksError::Locked(path.to_owned());
     }
-    RocksError::Store { path: path.to_owned(), reason }
+    RocksError::Store { path: path.to_owned(), error }
 }
 
 pub(super) fn io_error(path: &Path, error: io::Error) -> RocksError {

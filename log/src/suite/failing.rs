@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::contract::AppendError;
-use crate::engine::{Engine, EngineError, StoreBatch, StoreVisit, StoreWalk};
+use crate::engine::{Engine, StoreBatch, StoreVisit, StoreWalk};
+use crate::error::{AppendError, EngineError};
 use crate::keys::StoreTable;
 use crate::memory::{FailHow, Memory};
 use crate::samples::SampleProcess;
@@ -33,7 +33,7 @@ impl<E: Engine> Engine for Faulty<E> {
 
     fn commit(&self, batch: &StoreBatch) -> Result<(), EngineError> {
         match self.next.swap(0, Ordering::SeqCst) {
-            REFUSE => Err(EngineError::Failed("no space".to_owned())),
+            REFUSE => Err(EngineError::failed("no space")),
             PANIC => panic!("as told"),
             _ => self.engine.commit(batch),
         }
@@ -82,7 +82,7 @@ fn check_failure(setup: &mut impl Setup, fault: u8, reason: &str) {
     for receipt in receipts {
         // Each was either refused in the queue, or came too late for it.
         let refused = receipt.and_then(crate::Receipt::wait);
-        assert!(matches!(refused, Err(AppendError::Failed(why)) if &*why == reason));
+        assert!(matches!(refused, Err(AppendError::Failed(why)) if why.to_string() == reason));
     }
     assert!(matches!(log.enqueue(Term(1), vec![sample.message()]), Err(AppendError::Failed(_))));
     assert!(matches!(log.raise_term(Term(2)), Err(AppendError::Failed(_))));
