@@ -9,12 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::watch;
 use tracing::{debug, error};
 
+use crate::contract::TailPublisher;
 use crate::engine::Engine;
 use crate::error::{AppendError, LogFailure};
-use crate::ids::Seq;
 use crate::request::{Request, RequestDone, RequestWaiter, RequestWork};
 use crate::staging::{KnownLog, StageError, Staging};
 use crate::state::LogState;
@@ -26,11 +25,11 @@ pub(crate) struct Appender<E> {
     state: Arc<LogState<E>>,
     known: KnownLog,
     /// None at the end, so that nobody waits for what will not come.
-    tail: Option<watch::Sender<Option<Seq>>>,
+    tail: Option<TailPublisher>,
 }
 
 impl<E: Engine> Appender<E> {
-    pub(crate) fn new(state: Arc<LogState<E>>, known: KnownLog, tail: watch::Sender<Option<Seq>>) -> Self {
+    pub(crate) fn new(state: Arc<LogState<E>>, known: KnownLog, tail: TailPublisher) -> Self {
         Self { state, known, tail: Some(tail) }
     }
 
@@ -104,8 +103,8 @@ impl<E: Engine> Appender<E> {
         let (tail, identity) = staging.committed();
         self.state.set_term(identity.term);
         self.state.metrics.tail(tail);
-        if let Some(sender) = &self.tail {
-            sender.send_replace(tail);
+        if let Some(publisher) = &self.tail {
+            publisher.publish(tail);
         }
         Ok(verdicts)
     }

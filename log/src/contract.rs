@@ -10,7 +10,8 @@ use protocol::{Nonce, ProcessId};
 use tokio::sync::{oneshot, watch};
 
 use crate::error::{AppendError, ReadError};
-use crate::event::{Body, ChainLink, Event, EventRef, Head};
+use crate::event::{Body, Event, EventRef};
+use crate::head::{ChainLink, Head};
 use crate::identity::{Identity, Term};
 use crate::ids::Seq;
 
@@ -39,7 +40,16 @@ pub trait Log: Send + Sync + 'static {
     ///
     /// # Errors
     /// Only when it is known at once that nothing will be written (failed, sealed); all else comes from the receipt.
-    fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError>;
+    fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
+        self.enqueue_at(term, None, batch)
+    }
+
+    /// The same for one who knows the place in the whole log of the first of them, as one who follows another log
+    /// does: any other than the next one is refused.
+    ///
+    /// # Errors
+    /// As [`Log::enqueue`].
+    fn enqueue_at(&self, term: Term, first: Option<Seq>, batch: Vec<Append>) -> Result<Receipt, AppendError>;
 
     /// Where a process stands; none when it is not in this log.
     fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError>;
@@ -113,6 +123,17 @@ pub struct Append {
     pub imported: bool,
 }
 
+impl Append {
+    /// The append that makes an event which was read the next one of another log. `before` is the newest link of its
+    /// process there.
+    pub fn copy_of(event: &EventRef<'_>, before: Option<ChainLink>) -> Self {
+        let Event { process, imported, body, .. } = event.to_owned();
+        // The log gives facts their nonce itself, the same again.
+        let link = if matches!(body, Body::Fact(_)) { None } else { event.link(before) };
+        Self { process, body, link, imported }
+    }
+}
+
 /// Resolves once what it stands for is on disk: for a batch, to the sequence number of its last event.
 #[derive(Debug)]
 #[must_use = "nothing is durable until the receipt resolves"]
@@ -141,9 +162,26 @@ impl<T> Future for Receipt<T> {
 
 /// A handle on the durable end of the log.
 #[derive(Clone, Debug)]
-pub struct Tail(pub(crate) watch::Receiver<Option<Seq>>);
+pub struct Tail(watch::Receiver<Option<Seq>>);
+
+/// Moves a [`Tail`]. Once it is dropped nobody waits for more.
+#[derive(Debug)]
+pub struct TailPublisher(watch::Sender<Option<Seq>>);
+
+impl TailPublisher {
+    /// Tells that the log ends with this event now.
+    pub fn publish(&self, last: Option<Seq>) {
+        self.0.send_replace(last);
+    }
+}
 
 impl Tail {
+    /// A tail that stands at this event, and what moves it.
+    pub fn new(last: Option<Seq>) -> (TailPublisher, Self) {
+        let (sender, receiver) = watch::channel(last);
+        (TailPublisher(sender), Self(receiver))
+    }
+
     /// The newest durable event; none in an empty log.
     pub fn last(&self) -> Option<Seq> {
         *self.0.borrow()

@@ -7,6 +7,7 @@ use protocol::{Nonce, ProcessId};
 use thiserror::Error;
 
 use crate::identity::Term;
+use crate::ids::Seq;
 use crate::keys::StoreTable;
 
 /// What is behind an error; shared, since everybody who waited for a write is told of its failure.
@@ -78,7 +79,7 @@ pub enum LogFailure {
     Panic(String),
 }
 
-/// Why nothing was appended. Every case but [`AppendError::UnexpectedNonce`] needs an operator or a restart.
+/// Why nothing was appended. Every case but [`AppendError::UnexpectedNonce`] and [`AppendError::UnexpectedSeq`] needs an operator or a restart.
 #[derive(Clone, Debug, Error)]
 pub enum AppendError {
     /// The writer's idea of the process is wrong.
@@ -90,6 +91,14 @@ pub enum AppendError {
         expected: Nonce,
         /// The nonce that was given.
         given: Nonce,
+    },
+    /// The writer's idea of the whole log is wrong: it skipped an event, or repeats one.
+    #[error("the log expects number {expected} next, not {given}")]
+    UnexpectedSeq {
+        /// The sequence number that comes next.
+        expected: Seq,
+        /// The one that was given.
+        given: Seq,
     },
     /// The body does not fit the place: a second spawn, a message to no process, a fact outside the node's stream.
     #[error("this event cannot come next in process {process}: {reason}")]

@@ -2,7 +2,7 @@
 
 pub use ans104::DeepHash;
 use ans104::Item;
-use protocol::{AssignmentId, AssignmentTags, HashChain, Nonce, ProcessId, Timestamp};
+use protocol::{AssignmentTags, Nonce, ProcessId, Timestamp};
 
 use crate::ids::Seq;
 
@@ -168,34 +168,5 @@ impl<'a> EventRef<'a> {
             BodyRef::Fact(bytes) => Body::Fact(bytes.to_vec()),
         };
         Event { seq: self.seq, process: self.process, nonce: self.nonce, imported: self.imported, body }
-    }
-}
-
-/// Where a process stands: all that its next assignment needs to know of the past.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// The newest event of the process.
-    pub seq: Seq,
-    /// The newest nonce and what goes with it; none while the process has no assignment.
-    pub last: Option<ChainLink>,
-}
-
-/// One link of the hash chain of a process: an assignment, and what the one after it needs to know of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChainLink {
-    /// Its nonce.
-    pub nonce: Nonce,
-    /// Its id.
-    pub assignment: AssignmentId,
-    /// Its hash chain: the fingerprint of the process so far.
-    pub chain: HashChain,
-    /// When it was scheduled.
-    pub timestamp: Timestamp,
-}
-
-impl Head {
-    /// The nonce that the next assignment gets.
-    pub fn next_nonce(&self) -> Nonce {
-        self.last.map_or(Nonce::ZERO, |link| link.nonce.next())
     }
 }

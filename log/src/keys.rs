@@ -147,6 +147,11 @@ impl StoreKey {
         Self::new(&[self.as_ref(), &[0]])
     }
 
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> u8 {
+        self.len
+    }
+
     /// Parts that are longer than any key together are cut off, which the size asserts above rule out.
     fn new(parts: &[&[u8]]) -> Self {
         let mut bytes = [0; Self::CAPACITY];

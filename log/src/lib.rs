@@ -4,7 +4,10 @@
 //! [`Engine`], of which there are two: [`Rocks`] on disk and [`Memory`].
 
 mod appender;
+#[cfg(test)]
+mod arbitrary;
 mod check;
+mod codec;
 mod contract;
 mod engine;
 mod error;
@@ -12,7 +15,7 @@ mod event;
 mod folder;
 #[cfg(test)]
 extern crate self as log;
-
+mod head;
 mod identity;
 mod ids;
 mod keys;
@@ -34,16 +37,18 @@ mod stored;
 mod suite;
 mod verify;
 
-pub use contract::{Append, Log, Receipt, Tail};
+pub use contract::{Append, Log, Receipt, Tail, TailPublisher};
 pub use engine::{Engine, StoreBatch, StorePut, StoreVisit, StoreWalk};
 pub use error::{AppendError, Cause, EngineError, LogFailure, ReadError};
-pub use event::{Body, BodyRef, ChainLink, DeepHash, Event, EventRef, Head, Kind};
 pub use folder::{FolderContents, FolderError, FolderOwner, folder_owner, mark_folder};
+pub use event::{Body, BodyRef, DeepHash, Event, EventRef, Kind};
+pub use head::{ChainLink, Head};
 pub use identity::{Identity, StoreId, Term};
 pub use ids::Seq;
 pub use keys::{EventKey, OwnerNumber, StoreKey, StoreTable};
 pub use local::{LocalLog, OpenError, Stepper};
 pub use memory::{FailHow, Memory, MemoryDisk};
 pub use metrics::describe;
+pub use record::RecordError;
 pub use rocks::{Rocks, RocksError, RocksOptions};
 pub use verify::{Fault, FaultPlace, Notice, VerifySummary};

@@ -6,7 +6,6 @@ use std::thread::{self, JoinHandle};
 
 use protocol::{Nonce, ProcessId};
 use thiserror::Error;
-use tokio::sync::watch;
 use tracing::info;
 use uuid::Uuid;
 
@@ -15,7 +14,8 @@ use crate::check::{check_end, check_new};
 use crate::contract::{Append, Log, Receipt, Tail};
 use crate::engine::{Engine, StoreBatch};
 use crate::error::{AppendError, EngineError, ReadError};
-use crate::event::{EventRef, Head};
+use crate::event::EventRef;
+use crate::head::Head;
 use crate::identity::{Identity, StoreId, Term};
 use crate::ids::Seq;
 use crate::keys::{StoreKey, StoreTable};
@@ -141,7 +141,7 @@ impl<E: Engine> Log for LocalLog<E> {
         self.state.identity()
     }
 
-    fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
+    fn enqueue_at(&self, term: Term, first: Option<Seq>, batch: Vec<Append>) -> Result<Receipt, AppendError> {
         if self.state.queue.is_closed() {
             return Err(self.state.refusal());
         }
@@ -151,7 +151,7 @@ impl<E: Engine> Log for LocalLog<E> {
             return Ok(receipt);
         }
         match batch.into_iter().map(Ready::new).collect() {
-            Ok(events) => self.push(Request { work: RequestWork::Append { term, events }, waiter })?,
+            Ok(events) => self.push(Request { work: RequestWork::Append { term, first, events }, waiter })?,
             Err(error) => waiter.refused(error),
         }
         Ok(receipt)
@@ -176,8 +176,7 @@ impl<E: Engine> Log for LocalLog<E> {
         from: Seq,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        let durable = *self.state.tail.borrow();
-        self.state.reader.scan(from, durable, visit)
+        self.state.reader.scan(from, self.state.tail.last(), visit)
     }
 
     fn heads(
@@ -189,7 +188,7 @@ impl<E: Engine> Log for LocalLog<E> {
     }
 
     fn tail(&self) -> Tail {
-        Tail(self.state.tail.clone())
+        self.state.tail.clone()
     }
 
     fn failure(&self) -> Option<Arc<str>> {
@@ -210,11 +209,11 @@ type Started<E> = (Arc<LogState<E>>, Appender<E>);
 fn start<E: Engine>(engine: E, wanted: Option<Identity>, bounded: bool) -> Result<Started<E>, OpenError> {
     let reader = LogReader::new(Arc::new(engine));
     let identity = identify(&reader, wanted)?;
-    let tail = check_end(&reader)?;
+    let last = check_end(&reader)?;
     let known = KnownLog::new(&reader, identity)?;
-    let (sender, receiver) = watch::channel(tail);
-    let state = Arc::new(LogState::new(reader, identity, bounded, tail, receiver));
-    let appender = Appender::new(Arc::clone(&state), known, sender);
+    let (publisher, tail) = Tail::new(last);
+    let state = Arc::new(LogState::new(reader, identity, bounded, tail));
+    let appender = Appender::new(Arc::clone(&state), known, publisher);
     Ok((state, appender))
 }
 

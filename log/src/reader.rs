@@ -7,7 +7,8 @@ use protocol::{Nonce, ProcessId};
 
 use crate::engine::{Engine, StoreWalk};
 use crate::error::ReadError;
-use crate::event::{EventRef, Head};
+use crate::event::EventRef;
+use crate::head::Head;
 use crate::identity::Identity;
 use crate::ids::Seq;
 use crate::keys::{EventKey, StoreKey, StoreTable, parse_process, parse_seq, printable};
@@ -139,19 +140,23 @@ impl<E: Engine> LogReader<E> {
         self.decode(key.as_ref(), &bytes, &mut memos).map(|event| Some(visit(event)))
     }
 
-    /// All events from a sequence number on. `durable` is the end that was known when the scan began: nothing before
-    /// it may be missing.
+    /// All events from a sequence number on, up to the end that was known when the scan began: nothing before it may
+    /// be missing, and what came later is not there yet.
     pub(crate) fn scan(
         &self,
         from: Seq,
-        durable: Option<Seq>,
+        end: Option<Seq>,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
+        let Some(end) = end.filter(|end| from <= *end) else {
+            return Ok(());
+        };
         let mut next = from;
         let mut broke = false;
         let mut memos = OwnerMemos::new();
         let missing = |seq: Seq| ReadError::corrupt(format!("sequence number {seq}"), "it is missing");
-        self.walk(StoreTable::Order, &StoreKey::order(from), None, true, |key, place| {
+        let until = StoreKey::order(end).successor();
+        self.walk(StoreTable::Order, &StoreKey::order(from), Some(&until), true, |key, place| {
             if parse_seq(key) != Some(next) {
                 return Err(missing(next));
             }
@@ -160,10 +165,7 @@ impl<E: Engine> LogReader<E> {
             broke = flow.is_break();
             Ok(flow)
         })?;
-        match durable {
-            Some(durable) if !broke && next <= durable => Err(missing(next)),
-            _ => Ok(()),
-        }
+        if broke || next > end { Ok(()) } else { Err(missing(next)) }
     }
 
     fn ordered(

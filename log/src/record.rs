@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, Bytes};
 use thiserror::Error;
 
-use crate::event::{Body, BodyRef, EventRef};
+use crate::event::{Body, BodyRef, DeepHash, EventRef};
 use crate::ids::Seq;
 use crate::keys::{EventKey, OwnerNumber, StoreKey};
 
@@ -33,24 +33,47 @@ const OWNER_LEN_MIN: usize = 128;
 
 const TRAILER_LEN: usize = 16;
 
-/// Why bytes are no record.
+/// Why bytes are no record, or no event in its public form.
 #[derive(Debug, Error)]
-pub(crate) enum RecordError {
+pub enum RecordError {
+    /// They end early.
     #[error("the record ends early, after {0} bytes")]
     Truncated(usize),
+    /// They do not begin with the key of an event.
+    #[error("a key of {0} bytes is no key of an event: that has 32 or 40")]
+    Key(usize),
+    /// They were written by a newer version of this program.
     #[error("the record has format version {0}, this build reads version {VERSION}")]
     UnknownVersion(u8),
+    /// They are damaged, or belong elsewhere.
     #[error("the checksum is {computed:08x}, the record says {stored:08x}")]
-    Checksum { stored: u32, computed: u32 },
+    Checksum {
+        /// The checksum that is there.
+        stored: u32,
+        /// The checksum of what is there.
+        computed: u32,
+    },
+    /// They have the right checksum, but another form.
     #[error("the record is not what its format asks for: {0}")]
     Form(#[source] rmp_serde::decode::Error),
+    /// An event could not be written.
     #[error("the record cannot be written: {0}")]
     Write(#[source] rmp_serde::encode::Error),
+    /// Something is there that an event of this kind does not have, or the other way round.
     #[error("kind {kind} does not go with the parts that are there")]
-    Parts { kind: u8 },
+    Parts {
+        /// The number of the kind.
+        kind: u8,
+    },
+    /// A public key is in the dictionary of a store, and not here.
+    #[error("the record leaves out a public key, which it must not have outside of a store")]
+    LacksOwner,
+    /// A part is no data item.
     #[error("the {part} is no data item: {error}")]
     Item {
+        /// Which part.
         part: &'static str,
+        /// What is wrong with it.
         #[source]
         error: ans104::ParseError,
     },
@@ -75,6 +98,16 @@ const SPAWNED: u8 = 1;
 const SCHEDULED: u8 = 2;
 const ASSIGNED: u8 = 3;
 const FACT: u8 = 4;
+
+/// What a record is made of, as it will be in it.
+struct Parts<'a> {
+    kind: u8,
+    imported: bool,
+    item: Option<Vec<u8>>,
+    assignment: Option<Vec<u8>>,
+    deep_hash: Option<DeepHash>,
+    fact: Option<&'a [u8]>,
+}
 
 /// A long public key that a record leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,24 +139,48 @@ impl RecordDraft {
         };
         let item = item.map(|bytes| detach("item", bytes)).transpose()?;
         let assignment = assignment.map(|bytes| detach("assignment", bytes)).transpose()?;
-        let deep_hash = deep_hash.map(|hash| ByteArray::new(*hash));
-        let form = Form {
+        let (item, item_owner) = item.unzip();
+        let (assignment, assignment_owner) = assignment.unzip();
+        let parts = Parts {
             kind,
             imported,
-            item: item.as_ref().map(|(bytes, _)| Bytes::new(bytes)),
-            assignment: assignment.as_ref().map(|(bytes, _)| Bytes::new(bytes)),
+            item,
+            assignment,
+            deep_hash: deep_hash.copied(),
+            fact: fact.map(Vec::as_slice),
+        };
+        let draft = Self::write(&parts)?;
+        Ok(Self { item_owner: item_owner.flatten(), assignment_owner: assignment_owner.flatten(), ..draft })
+    }
+
+    /// The record of an event with all public keys in their places.
+    pub(crate) fn whole(event: &EventRef<'_>) -> Result<Self, RecordError> {
+        let (kind, fact) = match event.body {
+            BodyRef::Spawned { .. } => (SPAWNED, None),
+            BodyRef::Scheduled { .. } => (SCHEDULED, None),
+            BodyRef::Assigned { .. } => (ASSIGNED, None),
+            BodyRef::Fact(fact) => (FACT, Some(fact)),
+        };
+        let item = event.item().map(|item| item.to_vec());
+        let assignment = event.assignment().map(|assignment| assignment.to_vec());
+        let deep_hash = event.deep_hash().copied();
+        Self::write(&Parts { kind, imported: event.imported, item, assignment, deep_hash, fact })
+    }
+
+    fn write(parts: &Parts<'_>) -> Result<Self, RecordError> {
+        let deep_hash = parts.deep_hash.map(ByteArray::new);
+        let form = Form {
+            kind: parts.kind,
+            imported: parts.imported,
+            item: parts.item.as_deref().map(Bytes::new),
+            assignment: parts.assignment.as_deref().map(Bytes::new),
             deep_hash: deep_hash.as_ref(),
-            fact: fact.map(|bytes| Bytes::new(bytes)),
+            fact: parts.fact.map(Bytes::new),
         };
         let mut bytes = vec![VERSION];
         rmp_serde::encode::write(&mut bytes, &form).map_err(RecordError::Write)?;
         let crc = crc32c::crc32c(&bytes);
-        Ok(Self {
-            bytes,
-            crc,
-            item_owner: item.and_then(|(_, owner)| owner),
-            assignment_owner: assignment.and_then(|(_, owner)| owner),
-        })
+        Ok(Self { bytes, crc, item_owner: None, assignment_owner: None })
     }
 
     /// How many bytes the record will have.

@@ -8,7 +8,8 @@ use tracing::debug;
 
 use crate::contract::{Append, Receipt};
 use crate::error::AppendError;
-use crate::event::{Body, ChainLink};
+use crate::event::Body;
+use crate::head::ChainLink;
 use crate::identity::Term;
 use crate::ids::Seq;
 use crate::queue::Weigh;
@@ -21,8 +22,8 @@ pub(crate) struct Request {
 }
 
 pub(crate) enum RequestWork {
-    /// Append events together, on behalf of a term.
-    Append { term: Term, events: Vec<Ready> },
+    /// Append events together, on behalf of a term, from this place on if it is named.
+    Append { term: Term, first: Option<Seq>, events: Vec<Ready> },
     /// Raise the log's term to this one.
     RaiseTerm(Term),
 }

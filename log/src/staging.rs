@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use ans104::Address;
-use protocol::{HashChain, Nonce, ProcessId, Timestamp};
+use protocol::{Nonce, ProcessId};
 use quick_cache::unsync::Cache;
 
 use crate::engine::{Engine, StoreBatch};
 use crate::error::{AppendError, ReadError};
-use crate::event::{ChainLink, Head};
+use crate::head::{ChainLink, Head};
 use crate::identity::{Identity, Term};
 use crate::ids::Seq;
 use crate::keys::{EventKey, OwnerNumber, StoreKey, StoreTable, parse_owner_number};
@@ -94,7 +94,9 @@ impl<'a, E: Engine> Staging<'a, E> {
     /// Stages a request, or leaves no trace of it.
     pub(crate) fn stage(&mut self, work: RequestWork) -> Result<RequestDone, StageError> {
         match work {
-            RequestWork::Append { term, events } => self.append(term, events).map(RequestDone::Appended),
+            RequestWork::Append { term, first, events } => {
+                self.append(term, first, events).map(RequestDone::Appended)
+            }
             RequestWork::RaiseTerm(term) => self.raise_term(term).map(RequestDone::Raised),
         }
     }
@@ -138,10 +140,13 @@ impl<'a, E: Engine> Staging<'a, E> {
         Ok(given)
     }
 
-    fn append(&mut self, given: Term, events: Vec<Ready>) -> Result<Seq, StageError> {
+    fn append(&mut self, given: Term, first: Option<Seq>, events: Vec<Ready>) -> Result<Seq, StageError> {
         let current = self.identity.term;
         if given != current {
             return Err(StageError::Refused(AppendError::WrongTerm { current, given }));
+        }
+        if let Some(given) = first.filter(|first| *first != self.next_seq) {
+            return Err(StageError::Refused(AppendError::UnexpectedSeq { expected: self.next_seq, given }));
         }
         let (puts, seq, owner) = (self.batch.puts.len(), self.next_seq, self.next_owner);
         self.undo.clear();
@@ -249,8 +254,7 @@ fn place(event: &Ready, head: Option<Head>) -> Result<Option<ChainLink>, AppendE
         }
         (EventPart::Fact(assignment), head) => {
             let last = head.and_then(|head| head.last);
-            let chain = last.map_or(HashChain::seed(process), |link| link.chain.after(link.assignment));
-            Ok(Some(ChainLink { nonce: expected, assignment, chain, timestamp: Timestamp::ZERO }))
+            Ok(Some(ChainLink::of_fact(assignment, expected, last)))
         }
     }
 }

@@ -3,12 +3,10 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::watch;
-
+use crate::contract::Tail;
 use crate::engine::Engine;
 use crate::error::{AppendError, LogFailure};
 use crate::identity::{Identity, StoreId, Term};
-use crate::ids::Seq;
 use crate::metrics::Metrics;
 use crate::queue::AppendQueue;
 use crate::reader::LogReader;
@@ -22,22 +20,16 @@ pub(crate) struct LogState<E> {
     store: StoreId,
     term: AtomicU64,
     pub(crate) failure: OnceLock<LogFailure>,
-    pub(crate) tail: watch::Receiver<Option<Seq>>,
+    pub(crate) tail: Tail,
 }
 
 impl<E: Engine> LogState<E> {
-    /// The state of a log that ends with `last`; the receiver is told when it goes on.
-    pub(crate) fn new(
-        reader: LogReader<E>,
-        identity: Identity,
-        bounded: bool,
-        last: Option<Seq>,
-        tail: watch::Receiver<Option<Seq>>,
-    ) -> Self {
+    /// The state of a log that ends where its tail stands.
+    pub(crate) fn new(reader: LogReader<E>, identity: Identity, bounded: bool, tail: Tail) -> Self {
         Self {
             reader,
             queue: AppendQueue::new(bounded),
-            metrics: Metrics::new(last),
+            metrics: Metrics::new(tail.last()),
             store: identity.store,
             term: AtomicU64::new(identity.term.0),
             failure: OnceLock::new(),

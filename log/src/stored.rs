@@ -17,7 +17,7 @@ use protocol::{HashChain, Nonce, Timestamp};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::event::{ChainLink, Head};
+use crate::head::{ChainLink, Head};
 use crate::identity::{Identity, StoreId, Term};
 use crate::ids::Seq;
 use crate::keys::{OwnerNumber, StoreKey};

@@ -1,9 +1,10 @@
 //! One process as verification goes along it.
 
 use ans104::Item;
-use protocol::{AssignmentId, AssignmentTags, HashChain, MessageId, Nonce, ProcessId, Timestamp};
+use protocol::{AssignmentTags, HashChain, MessageId, Nonce, ProcessId, Timestamp};
 
-use crate::event::{BodyRef, ChainLink, EventRef, Head};
+use crate::event::{BodyRef, EventRef};
+use crate::head::{ChainLink, Head};
 use crate::ids::Seq;
 
 /// What is known of a process up to some event.
@@ -32,11 +33,8 @@ impl ProcessCheck {
     /// Checks the next event and moves on to it.
     pub(super) fn follow(&mut self, event: &EventRef<'_>, fault: &mut dyn FnMut(String)) {
         self.check_place(event, fault);
-        let last = match event.body {
-            BodyRef::Fact(fact) => event.nonce.map(|nonce| self.fact(nonce, fact)),
-            _ => self.assignment(event, fault),
-        };
-        self.newest = Some(Head { seq: event.seq, last });
+        self.check_assignment(event, fault);
+        self.newest = Some(Head { seq: event.seq, last: event.link(self.last()) });
         self.torn = false;
     }
 
@@ -64,23 +62,13 @@ impl ProcessCheck {
         }
     }
 
-    fn fact(&self, nonce: Nonce, fact: &[u8]) -> ChainLink {
-        let assignment = AssignmentId::of_fact(fact);
-        ChainLink { nonce, assignment, chain: self.next_chain(), timestamp: Timestamp::ZERO }
-    }
-
-    fn next_chain(&self) -> HashChain {
-        self.last().map_or(HashChain::seed(self.id), |link| link.chain.after(link.assignment))
-    }
-
-    /// Checks the event's assignment; what the head says when this event is the newest.
-    fn assignment(&self, event: &EventRef<'_>, fault: &mut dyn FnMut(String)) -> Option<ChainLink> {
+    fn check_assignment(&self, event: &EventRef<'_>, fault: &mut dyn FnMut(String)) {
         check_tags("item", event.item(), fault);
         let Some(assignment) = event.assignment() else {
-            if event.nonce.is_some() {
+            if event.nonce.is_some() && event.item().is_some() {
                 fault("a nonce, but no assignment".to_owned());
             }
-            return None;
+            return;
         };
         check_tags("assignment", Some(assignment), fault);
         let says = AssignmentTags::of(&assignment);
@@ -90,44 +78,30 @@ impl ProcessCheck {
             if !matches!(event.body, BodyRef::Spawned { .. }) {
                 fault("an assignment, but no nonce".to_owned());
             }
-            return None;
+            return;
         };
         compare("assignment's Nonce", says.nonce(), nonce, fault);
         check_message(event, says.message(), fault);
-        let chain = self.check_chain(nonce, says.hash_chain(), fault);
-        let timestamp = self.check_time(says.timestamp(), fault);
-        Some(ChainLink { nonce, assignment: assignment.id().into(), chain, timestamp })
+        self.check_chain(nonce, says.hash_chain(), fault);
+        self.check_time(says.timestamp(), fault);
     }
 
-    /// The chain that the assignment has, so that one that is wrong is reported once.
-    fn check_chain(
-        &self,
-        nonce: Nonce,
-        found: Option<HashChain>,
-        fault: &mut dyn FnMut(String),
-    ) -> HashChain {
-        let expected = self.next_chain();
+    fn check_chain(&self, nonce: Nonce, found: Option<HashChain>, fault: &mut dyn FnMut(String)) {
         // Behind a gap there is nothing to compare it with; the gap itself was reported.
         let follows = !self.torn && self.newest.map_or(Nonce::ZERO, |head| head.next_nonce()) == nonce;
         if follows || found.is_none() {
-            compare("assignment's Hash-Chain", found, expected, fault);
+            compare("assignment's Hash-Chain", found, ChainLink::next_chain(self.last(), self.id), fault);
         }
-        found.unwrap_or(expected)
     }
 
-    fn check_time(&self, found: Option<Timestamp>, fault: &mut dyn FnMut(String)) -> Timestamp {
+    fn check_time(&self, found: Option<Timestamp>, fault: &mut dyn FnMut(String)) {
         let last = self.last().map(|link| link.timestamp);
-        match found {
-            None => {
-                fault("the assignment's Timestamp is no number".to_owned());
-                last.unwrap_or(Timestamp::ZERO)
+        match (found, last) {
+            (None, _) => fault("the assignment's Timestamp is no number".to_owned()),
+            (Some(found), Some(last)) if last >= found => {
+                fault(format!("the assignment's Timestamp {found} does not come after {last}"));
             }
-            Some(found) => {
-                if let Some(last) = last.filter(|last| *last >= found) {
-                    fault(format!("the assignment's Timestamp {found} does not come after {last}"));
-                }
-                found
-            }
+            _ => {}
         }
     }
 }
