@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::folder;
 
+/// Each has one message in flight.
+const CONNECTIONS: usize = 16;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_sync_stops_writes_for_good_and_loses_nothing() {
     let (folder, gateway) = (folder(), Gateway::start());
@@ -25,11 +28,15 @@ async fn a_failed_sync_stops_writes_for_good_and_loses_nothing() {
     ledger.send(&client, &user, processes[0], 10).await;
 
     // It fails under load: all who wait at that moment must be told.
-    let load = Load::start(&ledger, &processes, 16);
+    let load = Load::start(&ledger, &processes, CONNECTIONS);
     load.aim(client.clone());
     until("messages are acknowledged", async || (load.acknowledged() > 30).then_some(())).await;
     fs::write(&trigger, "").unwrap();
+    let synced = load.acknowledged();
     until("the node notices", async || (client.get("/health").await.status == 503).then_some(())).await;
+    // What was in flight on each connection may have been synced before; nothing that came later was.
+    let late = load.acknowledged() - synced;
+    assert!(late <= CONNECTIONS, "{late} messages were acknowledged after the last sync");
     let outcome = load.stop().await;
     assert!(outcome.unavailable > 0 && outcome.unanswered.is_empty(), "{outcome:?}");
 

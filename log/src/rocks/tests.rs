@@ -166,6 +166,36 @@ fn every_bit_of_a_record_header_counts() {
     }
 }
 
+/// Nobody but the check before RocksDB names the place.
+#[test]
+fn damage_in_the_write_ahead_log_is_named() {
+    let (files, _) = store(true);
+    let name = newest_log(&files);
+    let starts = records(&files[&name]);
+    for start in [starts[0], starts[starts.len() - 1]] {
+        let mut files = files.clone();
+        files.get_mut(&name).unwrap()[start + 20] ^= 4;
+        let dir = write_files(&files);
+        let expected = format!("{name} has a record at byte {start} that does not match its checksum");
+        for refused in [Rocks::open(dir.path(), RocksOptions::default()), Rocks::open_read_only(dir.path())] {
+            let error = refused.err().unwrap();
+            assert!(matches!(error, RocksError::Damaged { .. }), "{error}");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
+}
+
+/// RocksDB would take such a record for the end of the log, or never come to an end.
+#[test]
+fn a_record_that_says_it_is_of_a_recycled_file_is_damage() {
+    let (mut files, _) = store(true);
+    let name = newest_log(&files);
+    let last = *records(&files[&name]).last().unwrap();
+    files.get_mut(&name).unwrap()[last + 6] ^= 4;
+    let error = journal::check(write_files(&files).path()).unwrap_err().to_string();
+    assert!(error.contains(&format!("byte {last} that has the type 5, which is not in use")), "{error}");
+}
+
 #[test]
 fn a_torn_end_is_dropped_if_it_was_not_acknowledged() {
     let (files, expected) = store(true);

@@ -55,7 +55,7 @@ fn numbers_have_no_gaps_and_batches_keep_their_order(setup: &mut impl Setup) {
 
 fn a_refused_batch_leaves_no_trace(setup: &mut impl Setup) {
     let (log, mut stepper) = setup.stepped();
-    let (mut kept, mut refused) = (SampleProcess::noisy(1, 1), SampleProcess::noisy(2, 2));
+    let (mut kept, mut refused) = (SampleProcess::noisy(1, 1), SampleProcess::noisy(3, 2));
     let spawn = kept.spawn();
     let good = enqueue(&log, vec![spawn.clone()]);
     // Its last event is wrong: neither its spawn nor its new public key may stay.
@@ -70,8 +70,8 @@ fn a_refused_batch_leaves_no_trace(setup: &mut impl Setup) {
     assert_eq!(behind.wait().unwrap(), Seq::new(1));
     assert_eq!(all(&log), events(&[spawn, message]));
     assert_eq!(log.head(refused.process).unwrap(), None);
-    // The same user can still be stored, with the number that was free again.
-    let mut again = SampleProcess::noisy(2, 2);
+    // The same user, who has a key of his own, can still be stored, with the number that was free again.
+    let mut again = SampleProcess::noisy(3, 2);
     let receipt = enqueue(&log, vec![again.spawn()]);
     stepper.turn(9);
     assert_eq!(receipt.wait().unwrap(), Seq::new(2));

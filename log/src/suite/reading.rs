@@ -208,7 +208,7 @@ fn lost_events_are_errors<S: Setup>(setup: &mut S) {
     let (mut lost, mut kept) = (SampleProcess::new(1), SampleProcess::new(2));
     append(&other_log, vec![lost.spawn(), kept.spawn()]);
     overwrite(&other_log, StoreTable::Heads, StoreKey::head(lost.process), head);
-    overwrite(&other_log, StoreTable::Order, StoreKey::order(Seq::new(9)), vec![0; 40]);
+    overwrite(&other_log, StoreTable::Order, StoreKey::order(Seq::new(1)), vec![0; 40]);
     let go_on = &mut |_: crate::EventRef<'_>| ControlFlow::Continue(());
     let ranged = other_log.range(lost.process, false, Nonce::ZERO..=Nonce::MAX, go_on);
     assert!(matches!(ranged, Err(ReadError::Corrupt { .. })), "{ranged:?}");

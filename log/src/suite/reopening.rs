@@ -1,9 +1,10 @@
 //! What is there after a crash or a clean end.
 
 use crate::samples::{SampleProcess, fact};
+use crate::keys::{StoreKey, StoreTable};
 use crate::{AppendError, Identity, LocalLog, Log, OpenError, Seq, StoreId, Term};
 
-use super::{Setup, all, append, enqueue, events, on_both_engines, range};
+use super::{OnMemory, Setup, all, append, enqueue, events, on_both_engines, range};
 
 on_both_engines!(
     what_was_acknowledged_is_there_after_a_crash,
@@ -105,4 +106,22 @@ fn a_dropped_stepper_is_a_crash(setup: &mut impl Setup) {
     assert!(matches!(log.enqueue(Term(1), vec![fact("x")]), Err(AppendError::Sealed)));
     drop(log);
     assert_eq!(all(&setup.log()), events(&[spawn]));
+}
+
+/// What the order lacks, nobody who reads by process would miss.
+#[test]
+fn a_gap_in_the_order_is_found_when_the_store_is_opened() {
+    for lost in [0, 3, 7] {
+        let setup = OnMemory::default();
+        let log = setup.log();
+        let mut sample = SampleProcess::new(1);
+        append(&log, vec![sample.spawn()]);
+        append(&log, sample.messages(8));
+        drop(log);
+        setup.0.edit(StoreTable::Order, |order| {
+            order.remove(StoreKey::order(Seq::new(lost)).as_ref()).expect("it is there");
+        });
+        let refused = LocalLog::open(setup.engine(), None).err().expect("it is refused").to_string();
+        assert!(refused.contains(&format!("sequence number {lost}: it is missing")), "{refused}");
+    }
 }
