@@ -26,6 +26,7 @@ mod owners;
 mod queue;
 mod reader;
 mod record;
+mod repair;
 mod request;
 mod rocks;
 #[cfg(test)]
@@ -50,5 +51,6 @@ pub use local::{LocalLog, OpenError, Stepper};
 pub use memory::{FailHow, Memory, MemoryDisk};
 pub use metrics::describe;
 pub use record::RecordError;
+pub use repair::{RepairError, TornEnd, TornStore, examine_store};
 pub use rocks::{Rocks, RocksError, RocksOptions};
 pub use verify::{Fault, FaultPlace, Notice, VerifySummary};

@@ -24,6 +24,7 @@ use crate::keys::StoreTable;
 use acknowledged::Acknowledged;
 pub use error::RocksError;
 use error::{engine_error, io_error, open_error};
+pub(crate) use journal::{JournalDamage, journals, manifest, scan};
 pub use options::RocksOptions;
 
 /// A store in a directory of this machine.
@@ -63,6 +64,17 @@ impl Rocks {
         let tables = options::tables(&RocksOptions::default());
         let db = DB::open_cf_descriptors_read_only(&options::reading(), path, tables, false);
         Self::new(db, path, acknowledged)
+    }
+
+    /// Whether a store has all tables of a log: it has not while it is being made.
+    pub(crate) fn has_tables(path: &Path) -> bool {
+        let found = DB::list_cf(&options::reading(), path).unwrap_or_default();
+        StoreTable::ALL.iter().all(|table| found.iter().any(|name| name == table.name()))
+    }
+
+    /// The newest event that is noted as acknowledged.
+    pub(crate) fn acknowledged_in(path: &Path) -> Result<Option<Seq>, RocksError> {
+        Ok(Acknowledged::read(path)?.at_opening())
     }
 
     /// Where the store is.

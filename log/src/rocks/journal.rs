@@ -3,12 +3,14 @@
 //! RocksDB tells records of recycled files by their type, before it looks at their checksum. One flipped bit in a
 //! type turns a record into such a one, and RocksDB then takes it for the end of the log, or, further on in a file,
 //! reads it again and again without end. Files are never recycled here, so every whole record must have a type of
-//! ours and the right checksum. One that is cut short at the end of the file is left to RocksDB.
+//! ours and the right checksum. One that is cut short at the end of the file, and empty space there, is left to
+//! RocksDB, which drops it.
 //!
 //! ```text
 //! file     blocks of 32 KiB, the last one shorter
 //! block    records; less than 7 bytes at the end are filler
 //! record   masked CRC-32C of all that follows the length (4) ‖ length (2) ‖ type (1) ‖ payload    little-endian
+//! entry    what was written together: one record, or a first, middle and last ones
 //! ```
 
 use std::fs::{self, File};
@@ -20,82 +22,240 @@ use super::error::{RocksError, io_error};
 const BLOCK_LEN: u64 = 32 << 10;
 const HEADER_LEN: usize = 7;
 
-/// Whole records and their first, middle and last parts; the three kinds that say something about the file.
-const TYPES: [u8; 7] = [1, 2, 3, 4, 9, 10, 130];
+const WHOLE: u8 = 1;
+const FIRST: u8 = 2;
+const MIDDLE: u8 = 3;
+const LAST: u8 = 4;
+/// Three kinds that say something about the file.
+const ABOUT_FILE: [u8; 3] = [9, 10, 130];
 
 /// Checks the journals of a store.
 pub(super) fn check(store: &Path) -> Result<(), RocksError> {
-    for file in journals(store).map_err(|error| io_error(store, error))? {
-        let damage = check_file(&file).map_err(|error| io_error(&file, error))?;
-        if let Some(reason) = damage {
-            return Err(RocksError::Damaged { file, reason });
+    for journal in journals(store)? {
+        if let Some(damage) = scan(&journal)? {
+            let reason = format!("has a record at byte {} that {}", damage.at, damage.reason);
+            return Err(RocksError::Damaged { file: journal, reason });
         }
     }
     Ok(())
 }
 
-fn journals(store: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut journals = Vec::new();
-    for entry in fs::read_dir(store)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            journals.push(path);
-        }
-    }
-    // What `CURRENT` names is the manifest; without it the store is new, or RocksDB says what is wrong.
-    if let Ok(current) = fs::read_to_string(store.join("CURRENT")) {
-        let manifest = store.join(current.trim_end());
-        if manifest.is_file() {
-            journals.push(manifest);
-        }
-    }
-    Ok(journals)
+/// The first thing that is wrong in a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JournalDamage {
+    /// Where all is well up to: the end of the last whole entry before it.
+    pub(crate) sound: u64,
+    /// Where it is.
+    pub(crate) at: u64,
+    /// What it is, of a record that...
+    pub(crate) reason: String,
+    /// Whether another entry begins behind it: then it was not the last one that was written.
+    pub(crate) followed: bool,
 }
 
-/// What is wrong with a file, if anything is.
-fn check_file(path: &Path) -> io::Result<Option<String>> {
-    let mut file = BufReader::new(File::open(path)?);
-    let mut block = Vec::new();
-    let mut offset = 0_u64;
-    loop {
-        block.clear();
-        file.by_ref().take(BLOCK_LEN).read_to_end(&mut block)?;
-        let is_last = (block.len() as u64) < BLOCK_LEN;
-        if let Err((at, reason)) = check_block(&block, is_last) {
-            let at = offset.saturating_add(at as u64);
-            return Ok(Some(format!("has a record at byte {at} that {reason}")));
+/// The write-ahead logs in the order of their writing, then the manifest.
+pub(crate) fn journals(store: &Path) -> Result<Vec<PathBuf>, RocksError> {
+    let list = || -> io::Result<Vec<PathBuf>> {
+        let mut journals = Vec::new();
+        for entry in fs::read_dir(store)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "log") {
+                journals.push(path);
+            }
         }
-        if is_last {
-            return Ok(None);
-        }
-        offset = offset.saturating_add(BLOCK_LEN);
-    }
+        // Their names are numbers with leading zeros, which grow longer only after a million of files.
+        journals.sort_unstable_by_key(|path| (path.as_os_str().len(), path.clone()));
+        journals.extend(manifest(store));
+        Ok(journals)
+    };
+    list().map_err(|error| io_error(store, error))
 }
 
-/// The damage in a block: where, and what.
-fn check_block(block: &[u8], is_last: bool) -> Result<(), (usize, String)> {
-    let mut rest = block;
-    while let Some((header, after)) = rest.split_first_chunk::<HEADER_LEN>() {
-        let at = block.len().saturating_sub(rest.len());
-        let [crc @ .., low, high, kind] = *header;
-        let len = usize::from(u16::from_le_bytes([low, high]));
-        if *header == [0; HEADER_LEN] {
-            // Space that was set aside and not written to.
-            return Ok(());
+/// What `CURRENT` names; without it the store is new, or RocksDB says what is wrong.
+pub(crate) fn manifest(store: &Path) -> Option<PathBuf> {
+    let current = fs::read_to_string(store.join("CURRENT")).ok()?;
+    let manifest = store.join(current.trim_end());
+    manifest.is_file().then_some(manifest)
+}
+
+/// What is wrong with a journal, if anything is.
+pub(crate) fn scan(journal: &Path) -> Result<Option<JournalDamage>, RocksError> {
+    let read = || -> io::Result<Option<JournalDamage>> {
+        let mut file = BufReader::new(File::open(journal)?);
+        let mut block = Vec::new();
+        let mut scan = Scan::default();
+        loop {
+            block.clear();
+            file.by_ref().take(BLOCK_LEN).read_to_end(&mut block)?;
+            let is_last = (block.len() as u64) < BLOCK_LEN;
+            scan.block(&block, is_last);
+            if is_last {
+                return Ok(scan.damage);
+            }
         }
-        if !TYPES.contains(&kind) {
-            return Err((at, format!("has the type {kind}, which is not in use")));
-        }
-        let Some((payload, next)) = after.split_at_checked(len) else {
-            return if is_last { Ok(()) } else { Err((at, format!("claims to have {len} bytes"))) };
+    };
+    read().map_err(|error| io_error(journal, error))
+}
+
+/// A walk along a journal.
+#[derive(Default)]
+struct Scan {
+    /// Where the block is.
+    offset: u64,
+    /// The end of the last whole entry.
+    sound: u64,
+    /// Whether an entry has begun and not ended.
+    within: bool,
+    /// Where empty space began that has not ended yet.
+    empty_from: Option<u64>,
+    damage: Option<JournalDamage>,
+}
+
+/// Where in a block something is wrong, what, and from where on the block can be trusted again.
+struct Wrong {
+    at: usize,
+    reason: String,
+    resume: usize,
+}
+
+impl Scan {
+    fn block(&mut self, block: &[u8], is_last: bool) {
+        let resume = if self.damage.is_some() {
+            Some(0)
+        } else {
+            self.records(block, is_last).err().map(|wrong| {
+                let at = self.empty_from.unwrap_or_else(|| self.offset.saturating_add(wrong.at as u64));
+                self.damage =
+                    Some(JournalDamage { sound: self.sound, at, reason: wrong.reason, followed: false });
+                wrong.resume
+            })
         };
-        let computed = crc32c::crc32c_append(crc32c::crc32c(&[kind]), payload);
-        if masked(computed) != u32::from_le_bytes(crc) {
-            return Err((at, "does not match its checksum".to_owned()));
+        if let (Some(resume), Some(damage)) = (resume, &mut self.damage) {
+            damage.followed |= begins_entry(block.get(resume..).unwrap_or_default());
         }
-        rest = next;
+        self.offset = self.offset.saturating_add(block.len() as u64);
     }
-    Ok(())
+
+    fn records(&mut self, block: &[u8], is_last: bool) -> Result<(), Wrong> {
+        let mut rest = block;
+        while let Some((header, after)) = rest.split_first_chunk::<HEADER_LEN>() {
+            let at = block.len().saturating_sub(rest.len());
+            if *header == [0; HEADER_LEN] {
+                return self.empty(rest, at);
+            }
+            let record = Header::read(header);
+            if self.empty_from.is_some() {
+                return Err(Wrong { at, reason: "is empty, with others behind it".to_owned(), resume: at });
+            }
+            if !record.is_of_ours() {
+                let reason = format!("has the type {}, which is not in use", record.kind);
+                return Err(Wrong { at, reason, resume: at.saturating_add(1) });
+            }
+            let Some((payload, next)) = after.split_at_checked(record.len) else {
+                // The end of a file that was cut short.
+                let reason = format!("claims to have {} bytes", record.len);
+                return if is_last {
+                    Ok(())
+                } else {
+                    Err(Wrong { at, reason, resume: at.saturating_add(1) })
+                };
+            };
+            let end = block.len().saturating_sub(next.len());
+            if !record.matches(payload) {
+                // A length that leads to where something else begins is right; any other may have hidden a record.
+                let resume = if is_border(next) { end } else { at.saturating_add(1) };
+                return Err(Wrong { at, reason: "does not match its checksum".to_owned(), resume });
+            }
+            self.record(record.kind, at, end)?;
+            rest = next;
+        }
+        Ok(())
+    }
+
+    /// Moves on past a record that is right in itself.
+    fn record(&mut self, kind: u8, at: usize, end: usize) -> Result<(), Wrong> {
+        let goes_on = matches!(kind, MIDDLE | LAST);
+        if goes_on != self.within && !ABOUT_FILE.contains(&kind) {
+            let reason =
+                if goes_on { "continues one that is not there" } else { "comes before the last one's end" };
+            return Err(Wrong { at, reason: reason.to_owned(), resume: at });
+        }
+        match kind {
+            FIRST => self.within = true,
+            MIDDLE => {}
+            _ => {
+                self.within = false;
+                self.sound = self.offset.saturating_add(end as u64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Space that was set aside, or that a crash of the machine left empty: nothing may come behind it, and no entry
+    /// may have begun before it.
+    fn empty(&mut self, rest: &[u8], at: usize) -> Result<(), Wrong> {
+        if self.within {
+            return Err(Wrong { at, reason: "is empty, in the middle of an entry".to_owned(), resume: at });
+        }
+        let from = self.offset.saturating_add(at as u64);
+        self.empty_from.get_or_insert(from);
+        match rest.iter().position(|byte| *byte != 0) {
+            Some(place) => {
+                let resume = at.saturating_add(place).saturating_sub(HEADER_LEN);
+                Err(Wrong { at, reason: "is empty, with others behind it".to_owned(), resume })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+struct Header {
+    crc: u32,
+    len: usize,
+    kind: u8,
+}
+
+impl Header {
+    fn read(header: &[u8; HEADER_LEN]) -> Self {
+        let [crc @ .., low, high, kind] = *header;
+        Self { crc: u32::from_le_bytes(crc), len: usize::from(u16::from_le_bytes([low, high])), kind }
+    }
+
+    fn is_of_ours(&self) -> bool {
+        matches!(self.kind, WHOLE | FIRST | MIDDLE | LAST) || ABOUT_FILE.contains(&self.kind)
+    }
+
+    fn matches(&self, payload: &[u8]) -> bool {
+        masked(crc32c::crc32c_append(crc32c::crc32c(&[self.kind]), payload)) == self.crc
+    }
+}
+
+/// Whether a record may have ended before this part of a block.
+fn is_border(part: &[u8]) -> bool {
+    part.iter().all(|byte| *byte == 0) || starts_record(part).is_some()
+}
+
+/// The record at the start of a part of a block, if one that is right in itself is there.
+fn starts_record(part: &[u8]) -> Option<Header> {
+    let (header, after) = part.split_first_chunk::<HEADER_LEN>()?;
+    let record = Header::read(header);
+    let payload = after.get(..record.len)?;
+    (record.is_of_ours() && record.matches(payload)).then_some(record)
+}
+
+/// Whether an entry begins anywhere in a part of a block whose records cannot be told apart any more.
+fn begins_entry(part: &[u8]) -> bool {
+    let mut rest = part;
+    while !rest.is_empty() {
+        let step = match starts_record(rest) {
+            Some(Header { kind: WHOLE | FIRST, .. }) => return true,
+            // What is inside of a record that is right in itself is data, whatever it looks like.
+            Some(record) => HEADER_LEN.saturating_add(record.len),
+            None => 1,
+        };
+        rest = rest.get(step..).unwrap_or_default();
+    }
+    false
 }
 
 /// A checksum as RocksDB stores it, so that one of data with checksums in it is not weakened.

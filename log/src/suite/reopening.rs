@@ -1,7 +1,7 @@
 //! What is there after a crash or a clean end.
 
-use crate::samples::{SampleProcess, fact};
 use crate::keys::{StoreKey, StoreTable};
+use crate::samples::{SampleProcess, fact};
 use crate::{AppendError, Identity, LocalLog, Log, OpenError, Seq, StoreId, Term};
 
 use super::{OnMemory, Setup, all, append, enqueue, events, on_both_engines, range};

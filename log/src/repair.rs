@@ -1,0 +1,231 @@
+//! Mending a store whose last write was interrupted in a way that RocksDB does not take for one.
+//!
+//! What was being written when the power went may be there in part and in any order: the head of a record and none of
+//! its payload, for one. To RocksDB that is damage, and the store stays closed. Nobody was told that such a write is on
+//! disk, so it may be cut off; but damage of what was acknowledged looks the same. So it is first tried on a copy what
+//! the log would be without it: it must be whole, and go as far as is known to have been acknowledged.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, fcntl_lock};
+use tempfile::TempDir;
+use thiserror::Error;
+
+use crate::check::check_end;
+use crate::error::ReadError;
+use crate::ids::Seq;
+use crate::reader::LogReader;
+use crate::rocks::{JournalDamage, Rocks, RocksError, journals, manifest, scan};
+
+/// How much of a manifest may go: more than the changes of all tables that are made known together.
+const MANIFEST_CUT_MAX: u64 = 64 << 10;
+/// How many cut ends of one file may be kept beside it.
+const KEPT_MAX: u32 = 100;
+
+/// Why a store is not mended.
+#[derive(Debug, Error)]
+pub enum RepairError {
+    /// The store cannot be read at all.
+    #[error(transparent)]
+    Store(#[from] RocksError),
+    /// Somebody uses it.
+    #[error("the store {} is in use by another process: stop that first", .0.display())]
+    InUse(PathBuf),
+    /// What is damaged is not what was written last.
+    #[error(
+        "{} is damaged at byte {at}, where a record {reason}, and it is not the end of what was written: nothing is \
+         cut off, restore the store from a standby or a backup", .file.display()
+    )]
+    NotTheEnd {
+        /// The file.
+        file: PathBuf,
+        /// Where in it.
+        at: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// It would not help.
+    #[error("nothing is cut off, since the log would not be whole without it: {0}")]
+    NotWhole(#[source] ReadError),
+    /// A file could not be read or written.
+    #[error("{}: {error}", .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// Ends of files that were not wholly written, and what the log is without them. The store is locked meanwhile.
+#[derive(Debug)]
+pub struct TornStore {
+    /// What is to be cut off.
+    pub ends: Vec<TornEnd>,
+    /// The newest event that stays.
+    pub last: Option<Seq>,
+    /// The newest event that is known to have been acknowledged: by a note that is right after a crash of the program,
+    /// and some seconds old at most after one of the machine.
+    pub acknowledged: Option<Seq>,
+    _lock: File,
+}
+
+/// The end of a file that was not wholly written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornEnd {
+    /// The file.
+    pub file: PathBuf,
+    /// Where it is cut off.
+    pub at: u64,
+    /// How many bytes go.
+    pub len: u64,
+    /// What is wrong with the record there, as in "a record that...".
+    pub reason: String,
+}
+
+/// Looks what of a store would have to be cut off for it to open; none when nothing keeps it from being read. Nothing is
+/// changed.
+///
+/// # Errors
+/// When it is in use, or what is damaged is not the end of what was written.
+pub fn examine_store(store: &Path) -> Result<Option<TornStore>, RepairError> {
+    if !store.join("CURRENT").exists() {
+        return Err(RocksError::Missing(store.to_owned()).into());
+    }
+    let lock = lock(store)?;
+    let ends = torn_ends(store)?;
+    if ends.is_empty() {
+        return Ok(None);
+    }
+    let preview = preview(store, &ends)?;
+    let acknowledged = Rocks::acknowledged_in(store)?;
+    // A store that is still being made when the power goes has no tables yet, and nothing in it.
+    let last = if acknowledged.is_none() && !Rocks::has_tables(preview.path()) {
+        None
+    } else {
+        let reader = LogReader::new(Arc::new(Rocks::open_read_only(preview.path())?));
+        check_end(&reader).map_err(RepairError::NotWhole)?
+    };
+    Ok(Some(TornStore { ends, last, acknowledged, _lock: lock }))
+}
+
+impl TornStore {
+    /// Cuts the ends off; each is kept in a file beside the one that it was in. Those files are returned.
+    ///
+    /// # Errors
+    /// When the disk does not do as it should; what was not kept is not cut off.
+    pub fn cut(self) -> Result<Vec<PathBuf>, RepairError> {
+        self.ends.iter().map(TornEnd::cut).collect()
+    }
+}
+
+impl TornEnd {
+    fn cut(&self) -> Result<PathBuf, RepairError> {
+        let cut = || -> io::Result<PathBuf> {
+            let mut file = OpenOptions::new().read(true).write(true).open(&self.file)?;
+            file.seek(SeekFrom::Start(self.at))?;
+            let (kept, mut copy) = create_beside(&self.file)?;
+            io::copy(&mut file, &mut copy)?;
+            copy.sync_all()?;
+            if let Some(folder) = self.file.parent() {
+                File::open(folder)?.sync_all()?;
+            }
+            file.set_len(self.at)?;
+            file.sync_all()?;
+            Ok(kept)
+        };
+        cut().map_err(|error| io_error(&self.file, error))
+    }
+}
+
+/// A new file that says by its name what it is a part of.
+fn create_beside(file: &Path) -> io::Result<(PathBuf, File)> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let mut number = 1;
+    loop {
+        let path = file.with_file_name(format!("{name}.cut-{number}"));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(created) => return Ok((path, created)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < KEPT_MAX => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The lock that RocksDB takes on a store that is written to.
+fn lock(store: &Path) -> Result<File, RepairError> {
+    let path = store.join("LOCK");
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(|error| io_error(&path, error))?;
+    match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
+            Err(RepairError::InUse(store.to_owned()))
+        }
+        Err(error) => Err(io_error(&path, error.into())),
+    }
+}
+
+fn torn_ends(store: &Path) -> Result<Vec<TornEnd>, RepairError> {
+    let journals = journals(store)?;
+    let manifest = manifest(store);
+    let is_manifest = |file: &PathBuf| Some(file) == manifest.as_ref();
+    // Writes go to the newest write-ahead log; one that nothing was written to yet may be there already.
+    let newest = journals.iter().rfind(|file| !is_manifest(file) && len(file).is_ok_and(|len| len > 0));
+    let mut ends = Vec::new();
+    for file in &journals {
+        let Some(damage) = scan(file)? else {
+            continue;
+        };
+        let JournalDamage { sound, at, reason, followed } = damage;
+        let len = len(file).map_err(|error| io_error(file, error))?.saturating_sub(sound);
+        let is_end =
+            if is_manifest(file) { len <= MANIFEST_CUT_MAX } else { Some(file) == newest && !followed };
+        if !is_end {
+            return Err(RepairError::NotTheEnd { file: file.clone(), at, reason });
+        }
+        ends.push(TornEnd { file: file.clone(), at: sound, len, reason });
+    }
+    Ok(ends)
+}
+
+/// The store without these ends, in a folder of its own: its files by links, and copies of those that are cut.
+fn preview(store: &Path, ends: &[TornEnd]) -> Result<TempDir, RepairError> {
+    let folder = tempfile::tempdir().map_err(|error| io_error(&std::env::temp_dir(), error))?;
+    let store = store.canonicalize().map_err(|error| io_error(store, error))?;
+    let entries = fs::read_dir(&store).map_err(|error| io_error(&store, error))?;
+    for entry in entries {
+        let path = entry.map_err(|error| io_error(&store, error))?.path();
+        let name = path.file_name().unwrap_or_default();
+        let link = folder.path().join(name);
+        let end = ends.iter().find(|end| end.file.file_name() == Some(name));
+        let made = match end {
+            Some(end) => copy_until(&path, &link, end.at),
+            // RocksDB's diary and lock are of the place where they are.
+            None if name.to_string_lossy().starts_with("LO") => Ok(()),
+            None => symlink(&path, &link),
+        };
+        made.map_err(|error| io_error(&path, error))?;
+    }
+    Ok(folder)
+}
+
+fn copy_until(from: &Path, to: &Path, len: u64) -> io::Result<()> {
+    io::copy(&mut File::open(from)?.take(len), &mut File::create(to)?).map(drop)
+}
+
+fn len(file: &Path) -> io::Result<u64> {
+    Ok(fs::metadata(file)?.len())
+}
+
+fn io_error(path: &Path, error: io::Error) -> RepairError {
+    RepairError::Io { path: path.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests;
