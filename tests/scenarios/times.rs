@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use crate::folder;
 use crate::rewind::{append, follow, open, options};
-use crate::samples::Cord;
+use crate::samples::SampleProcess;
 
 const HOUR_MS: u64 = 3_600_000;
 /// The first full hour after the time at which the samples spawn.
@@ -36,9 +36,9 @@ async fn lists_by_time_are_exact_at_the_edges_of_hours() {
     let (times_of_each, database) = (edges.clone(), options.clone());
     let filled = spawn_blocking(move || {
         let log = open(&path);
-        let cords = fill(&log, &times_of_each);
+        let processes = fill(&log, &times_of_each);
         follow(&database, &log, &runtime).unwrap();
-        (log, cords.into_iter().map(|cord| cord.process).collect::<Vec<_>>())
+        (log, processes.into_iter().map(|process| process.process).collect::<Vec<_>>())
     });
     let (log, processes) = filled.await.unwrap();
 
@@ -64,20 +64,20 @@ async fn lists_by_time_are_exact_at_the_edges_of_hours() {
 }
 
 /// A few processes that come to the same times one after the other, each hours behind the one before it.
-fn fill(log: &Arc<dyn Log>, edges: &[u64]) -> Vec<Cord> {
-    let mut cords: Vec<_> = (0..3).map(Cord::new).collect();
-    append(log, cords.iter_mut().map(Cord::spawn).collect());
-    append(log, vec![Cord::new(9).spawn_unassigned()]);
+fn fill(log: &Arc<dyn Log>, edges: &[u64]) -> Vec<SampleProcess> {
+    let mut processes: Vec<_> = (0..3).map(SampleProcess::new).collect();
+    append(log, processes.iter_mut().map(SampleProcess::spawn).collect());
+    append(log, vec![SampleProcess::new(9).spawn_unassigned()]);
     for step in 0..edges.len() + 2 * LATER {
-        for (place, cord) in cords.iter_mut().enumerate() {
+        for (place, process) in processes.iter_mut().enumerate() {
             let edge = step.checked_sub(place * LATER).and_then(|step| edges.get(step));
-            let (Some(edge), Some(last)) = (edge, &mut cord.last) else { continue };
+            let (Some(edge), Some(last)) = (edge, &mut process.last) else { continue };
             // The next one comes 13 ms after this.
             last.timestamp = Timestamp::new(edge - 13);
-            append(log, vec![cord.message()]);
+            append(log, vec![process.message()]);
         }
     }
-    cords
+    processes
 }
 
 /// By how many of the times a process is behind the one before it.
