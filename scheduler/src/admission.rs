@@ -2,7 +2,7 @@
 //!
 //! The cheap rules come first and the signature last, so that what breaks a rule costs little.
 
-use ans104::{Id, Item, deep_hash_blob};
+use ans104::{Id, Item};
 use bytes::Bytes;
 use log::DeepHash;
 use protocol::{ProcessId, Submission, tags, values};
@@ -62,13 +62,7 @@ impl Rules<'_> {
             return None;
         }
         item.tag(tags::FROM_PROCESS)?;
-        let content = Content {
-            target: item.target().map_or(&[], |target| target),
-            anchor: item.anchor().map_or(&[], |anchor| anchor),
-            tags: item.tags().filter_map(Result::ok).collect(),
-            data: deep_hash_blob(item.data()),
-        };
-        Some(content.hash())
+        Some(Content::of(item).hash())
     }
 }
 

@@ -3,7 +3,7 @@
 //! Two pushes of one message differ in signature and in the tag `Pushed-For`; what is left after taking both out,
 //! with the tags in one order, is the same.
 
-use ans104::{Tag, deep_hash_blob, deep_hash_of_hashes, encode_tags};
+use ans104::{Item, Tag, deep_hash_blob, deep_hash_of_hashes, encode_tags};
 use log::DeepHash;
 use protocol::tags;
 
@@ -16,7 +16,17 @@ pub(crate) struct Content<'a> {
     pub(crate) data: DeepHash,
 }
 
-impl Content<'_> {
+impl<'a> Content<'a> {
+    /// The content of a message.
+    pub(crate) fn of(item: &Item<'a>) -> Self {
+        Self {
+            target: item.target().map_or(&[], |target| target),
+            anchor: item.anchor().map_or(&[], |anchor| anchor),
+            tags: item.tags().filter_map(Result::ok).collect(),
+            data: deep_hash_blob(item.data()),
+        }
+    }
+
     pub(crate) fn hash(mut self) -> DeepHash {
         self.tags.retain(|tag| tag.name != tags::PUSHED_FOR);
         self.tags.sort_by_key(|tag| (tag.name, tag.value));

@@ -1,6 +1,7 @@
 //! Why something was not scheduled.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ans104::{Id, LimitError, ParseError, SignError, VerifyError};
 use gateway::GatewayError;
@@ -89,6 +90,9 @@ pub enum ScheduleError {
     /// A gateway did not say what had to be known.
     #[error("the gateway gave no usable answer: {0}")]
     Gateway(#[from] GatewayError),
+    /// The gateways did not say in time what had to be known.
+    #[error("the gateways did not answer within {0:?}")]
+    GatewayTooSlow(Duration),
     /// No block height was ever known.
     #[error(
         "no block height is known yet: the Arweave gateway has not answered since this node first started"
@@ -135,7 +139,7 @@ impl ScheduleError {
             Self::Duplicate { .. } | Self::DuplicateContent { .. } => Code::DuplicateMessage,
             Self::NoTransaction(_) => Code::NotFound,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
-            Self::Gateway(_) | Self::BadTransaction { .. } => Code::GatewayError,
+            Self::Gateway(_) | Self::GatewayTooSlow(_) | Self::BadTransaction { .. } => Code::GatewayError,
             Self::NoHeight | Self::Halted(_) | Self::Busy(_) | Self::Behind(_) => Code::Unavailable,
             Self::Log(_) | Self::Index(_) | Self::Sign(_) | Self::NoTimestamp(_) | Self::Lost => {
                 Code::Internal

@@ -13,6 +13,7 @@ mod admission;
 mod process;
 mod settlement;
 mod on_chain;
+mod gateways;
 mod order;
 mod in_flight;
 mod lane;
@@ -21,6 +22,7 @@ mod completion;
 mod sequencer;
 mod workers;
 mod scheduler;
+mod assigning;
 mod metrics;
 
 #[cfg(test)]
@@ -32,6 +34,7 @@ mod tests;
 
 pub use clock::{Clock, Heights, SystemClock};
 pub use error::ScheduleError;
+pub use gateways::GATEWAY_DEADLINE;
 pub use metrics::describe;
 pub use options::SchedulerOptions;
 pub use order::{AssignOrder, Scheduled};

@@ -1,7 +1,7 @@
 //! The scheduler as the API sees it: requests in, durable answers out.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ans104::{Address, Signer};
 use bytes::Bytes;
@@ -10,20 +10,20 @@ use log::Log;
 use projections::{Index, Position};
 use protocol::ProcessId;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::admission::{Admitted, Rules};
 use crate::clock::{Clock, Heights};
 use crate::completion::complete_all;
 use crate::error::ScheduleError;
+use crate::gateways::Gateways;
 use crate::lanes::Lanes;
 use crate::metrics;
 use crate::on_chain;
 use crate::options::SchedulerOptions;
-use crate::order::{Answer, AssignOrder, Intake, Order, Scheduled};
+use crate::order::{Answer, AssignOrder, Order, Scheduled};
 use crate::sequencer::Sequencer;
-use crate::settlement::{check_depth, settlement_depth};
 use crate::workers::{Work, Workers};
 
 /// A handle on the scheduler; clones share it.
@@ -63,10 +63,10 @@ pub(crate) struct Shared {
     pub(crate) sequencer: Arc<Sequencer>,
     pub(crate) work: Arc<Work>,
     lanes: Lanes,
-    gateway: Arc<dyn Gateway>,
+    pub(crate) gateways: Gateways,
     indexed: Position,
-    deep_hash_checks: bool,
-    runtime: Handle,
+    pub(crate) deep_hash_checks: bool,
+    pub(crate) runtime: Handle,
 }
 
 impl Scheduler {
@@ -96,16 +96,17 @@ impl Scheduler {
     }
 
     /// Assigns what is on chain already to a process.
+    ///
+    /// Dropping the returned future while gateways are asked takes the request back; after that it is scheduled
+    /// wholly, or refused.
     pub async fn assign(&self, order: AssignOrder) -> Result<Scheduled, ScheduleError> {
+        // What would be refused is refused before anybody is asked. While gateways are asked no permit is held:
+        // messages need none of them.
+        drop(self.permit()?);
+        let shared = &self.inner.shared;
+        let intake = shared.check_assign(&order).await.inspect_err(metrics::refused)?;
         let (answer, scheduled) = self.open()?;
-        let shared = self.inner.shared.clone();
-        // A task of its own: once asked, the gateway's answer is used even if the client has gone.
-        tokio::spawn(async move {
-            match shared.check_assign(&order).await {
-                Ok(intake) => shared.submit(Order { process: order.process, intake, answer }),
-                Err(error) => refuse(answer, error),
-            }
-        });
+        shared.submit(Order { process: order.process, intake, answer });
         wait(scheduled).await
     }
 
@@ -116,23 +117,23 @@ impl Scheduler {
 
     /// Takes no more requests, and returns when all that were taken are answered.
     pub async fn close(&self) {
+        self.inner.shared.gateways.close();
         let all = self.inner.permits.acquire_many(self.inner.waiting_max).await;
         self.inner.permits.close();
         drop(all);
     }
 
     fn open(&self) -> Result<(Answer, oneshot::Receiver<Result<Scheduled, ScheduleError>>), ScheduleError> {
-        let refused = |error| {
-            metrics::refused(&error);
-            error
-        };
-        self.inner.shared.check_open().map_err(refused)?;
-        let busy = match self.inner.permits.clone().try_acquire_owned() {
-            Ok(permit) => return Ok(Answer::new(permit)),
-            Err(tokio::sync::TryAcquireError::Closed) => "the node is shutting down",
-            Err(tokio::sync::TryAcquireError::NoPermits) => "too many requests are waiting",
-        };
-        Err(refused(ScheduleError::Busy(busy)))
+        Ok(Answer::new(self.permit()?))
+    }
+
+    fn permit(&self) -> Result<OwnedSemaphorePermit, ScheduleError> {
+        self.inner.shared.check_open().inspect_err(metrics::refused)?;
+        let permit = self.inner.permits.clone().try_acquire_owned().map_err(|error| match error {
+            TryAcquireError::Closed => ScheduleError::Busy("the node is shutting down"),
+            TryAcquireError::NoPermits => ScheduleError::Busy("too many requests are waiting"),
+        });
+        permit.inspect_err(metrics::refused)
     }
 }
 
@@ -144,7 +145,7 @@ impl Shared {
             sequencer: Arc::new(sequencer),
             work: Arc::default(),
             lanes: Lanes::new(options.processes_cached),
-            gateway,
+            gateways: Gateways::new(gateway),
             indexed,
             deep_hash_checks: options.deep_hash_checks,
             runtime,
@@ -184,7 +185,11 @@ impl Shared {
         runtime.spawn(async move {
             // A process that is here was let in once; the gateway need not be asked again.
             let allowed = match self.is_known(process) {
-                Ok(false) => on_chain::check_boot(self.gateway.as_ref(), boots_from).await,
+                Ok(false) => {
+                    let asked = on_chain::check_boot(self.gateways.gateway(), boots_from);
+                    // It has its permit already: it takes a turn that is free, or none.
+                    self.gateways.ask(Duration::ZERO, asked).await
+                }
                 known => known.map(drop),
             };
             match allowed {
@@ -194,24 +199,7 @@ impl Shared {
         });
     }
 
-    /// What must be known of a thing on chain before it is queued.
-    async fn check_assign(&self, order: &AssignOrder) -> Result<Intake, ScheduleError> {
-        let AssignOrder { process, transaction, base_layer, exclude } = order;
-        if !self.is_known(*process)? {
-            return Err(ScheduleError::UnknownProcess(*process));
-        }
-        let gateway = self.gateway.as_ref();
-        let deep_hash = if *base_layer {
-            let depth = settlement_depth(self.sequencer.log.as_ref(), *process)?;
-            check_depth(gateway, *transaction, depth).await?;
-            None
-        } else {
-            on_chain::content_hash(gateway, *transaction, self.deep_hash_checks).await?
-        };
-        Ok(Intake::Assign { transaction: *transaction, exclude: exclude.clone(), deep_hash })
-    }
-
-    fn is_known(&self, process: ProcessId) -> Result<bool, ScheduleError> {
+    pub(crate) fn is_known(&self, process: ProcessId) -> Result<bool, ScheduleError> {
         if self.lanes.peek(process).is_some_and(|lane| lane.is_present()) {
             return Ok(true);
         }

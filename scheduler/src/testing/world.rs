@@ -1,12 +1,14 @@
 //! The world around a scheduler, which knows what a test tells it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use ans104::{DeepHash, Id, Item, base64url, deep_hash_blob};
 use async_trait::async_trait;
 use gateway::{Call, Confirmations, Gateway, GatewayError, KnownHeight, Transaction, TransactionOwner};
+use tokio::sync::watch;
 
 use crate::clock::Heights;
 
@@ -14,6 +16,8 @@ use crate::clock::Heights;
 #[derive(Default)]
 pub(crate) struct World {
     known: Mutex<Known>,
+    hangs: watch::Sender<bool>,
+    asked: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -73,40 +77,53 @@ impl World {
         self.known().unreachable = !reachable;
     }
 
+    /// Whether whoever asks waits for an answer until this is over.
+    pub(crate) fn set_hanging(&self, hangs: bool) {
+        self.hangs.send_replace(hangs);
+    }
+
+    /// How often anything was asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().expect("nobody panics with it")
     }
 
-    fn ask(&self, call: Call) -> Result<MutexGuard<'_, Known>, GatewayError> {
+    async fn ask<T>(&self, call: Call, look: impl Fn(&Known) -> T) -> Result<T, GatewayError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        // The sender is in this very struct, so that it does not end before.
+        let _ = self.hangs.subscribe().wait_for(|hangs| !hangs).await;
         let known = self.known();
         if known.unreachable {
             let (url, after) = ("http://gateway".to_owned(), Duration::from_secs(10));
             return Err(GatewayError::TimedOut { call, url, after });
         }
-        Ok(known)
+        Ok(look(&known))
     }
 }
 
 #[async_trait]
 impl Gateway for World {
     async fn confirmations(&self, id: Id) -> Result<Option<Confirmations>, GatewayError> {
-        Ok(self.ask(Call::Confirmations)?.confirmations.get(&id).copied())
+        self.ask(Call::Confirmations, |known| known.confirmations.get(&id).copied()).await
     }
 
     async fn transaction(&self, id: Id) -> Result<Option<Arc<Transaction>>, GatewayError> {
-        Ok(self.ask(Call::Transaction)?.items.get(&id).map(|(transaction, _)| transaction.clone()))
+        self.ask(Call::Transaction, |known| Some(known.items.get(&id)?.0.clone())).await
     }
 
     async fn data_hash(&self, id: Id) -> Result<Option<DeepHash>, GatewayError> {
-        Ok(self.ask(Call::Raw)?.items.get(&id).map(|(_, data)| *data))
+        self.ask(Call::Raw, |known| Some(known.items.get(&id)?.1)).await
     }
 
     async fn exists(&self, id: Id) -> Result<bool, GatewayError> {
-        Ok(self.ask(Call::Exists)?.transactions.contains(&id))
+        self.ask(Call::Exists, |known| known.transactions.contains(&id)).await
     }
 
     async fn network_height(&self) -> Result<u64, GatewayError> {
-        self.ask(Call::Height).map(|_| OneHeight::HEIGHT)
+        self.ask(Call::Height, |_| OneHeight::HEIGHT).await
     }
 }
 

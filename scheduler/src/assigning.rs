@@ -1,0 +1,100 @@
+//! What must be known of a thing on chain before it is assigned. What this node knows by itself it asks nobody for:
+//! that the process has it already, and what a message is that is scheduled here.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use ans104::Id;
+use log::DeepHash;
+use projections::IndexPlace;
+use protocol::ProcessId;
+
+use crate::content::Content;
+use crate::error::ScheduleError;
+use crate::gateways::TURN_TIMEOUT;
+use crate::on_chain;
+use crate::order::{AssignOrder, Intake};
+use crate::scheduler::Shared;
+use crate::settlement::{check_depth, settlement_depth};
+
+/// In how many processes a message is looked for; it is in one, and may have been assigned to others.
+const PLACES_MAX: usize = 64;
+
+/// What this node knows of what is to be assigned.
+enum Known {
+    /// It is a message that is scheduled here; its content hash, when contents are compared.
+    Message(Option<DeepHash>),
+    /// It is a message that gateways may know.
+    Elsewhere,
+    /// It is a base-layer transaction that must be so deep in the chain.
+    BaseLayer { depth: u64 },
+}
+
+impl Shared {
+    /// Refuses what cannot be assigned; asks gateways for what this node does not know.
+    pub(crate) async fn check_assign(self: &Arc<Self>, order: &AssignOrder) -> Result<Intake, ScheduleError> {
+        let transaction = order.transaction;
+        let gateway = self.gateways.gateway();
+        let deep_hash = match self.look_up(order).await? {
+            Known::Message(deep_hash) => deep_hash,
+            Known::Elsewhere => {
+                let asked = on_chain::content_hash(gateway, transaction, self.deep_hash_checks);
+                self.gateways.ask(TURN_TIMEOUT, asked).await?
+            }
+            Known::BaseLayer { depth } => {
+                self.gateways.ask(TURN_TIMEOUT, check_depth(gateway, transaction, depth)).await?;
+                None
+            }
+        };
+        Ok(Intake::Assign { transaction, exclude: order.exclude.clone(), deep_hash })
+    }
+
+    /// Reads the index and the log, on a thread that may block.
+    async fn look_up(self: &Arc<Self>, order: &AssignOrder) -> Result<Known, ScheduleError> {
+        let (shared, process) = (self.clone(), order.process);
+        let (transaction, base_layer) = (order.transaction, order.base_layer);
+        let looked_up =
+            self.runtime.spawn_blocking(move || shared.look_up_blocking(process, transaction, base_layer));
+        looked_up.await.unwrap_or(Err(ScheduleError::Lost))
+    }
+
+    fn look_up_blocking(
+        &self,
+        process: ProcessId,
+        transaction: Id,
+        base_layer: bool,
+    ) -> Result<Known, ScheduleError> {
+        if !self.is_known(process)? {
+            return Err(ScheduleError::UnknownProcess(process));
+        }
+        // What the index has is on disk. What is in flight is found in the lane.
+        if self.sequencer.index.find(process, transaction)?.is_some() {
+            return Err(ScheduleError::Duplicate { process, id: transaction });
+        }
+        if base_layer {
+            let depth = settlement_depth(self.sequencer.log.as_ref(), process)?;
+            return Ok(Known::BaseLayer { depth });
+        }
+        Ok(self.own_message(transaction)?.unwrap_or(Known::Elsewhere))
+    }
+
+    /// The message of this id, if it is scheduled here.
+    fn own_message(&self, id: Id) -> Result<Option<Known>, ScheduleError> {
+        let mut found = None;
+        for IndexPlace { process, nonce } in self.sequencer.index.everywhere(id, PLACES_MAX)? {
+            let Some(nonce) = nonce else { continue };
+            self.sequencer.log.range(process, false, nonce..=nonce, &mut |event| {
+                // Where it was assigned, or where it is an assignment itself, its item is not there.
+                if let Some(item) = event.item().filter(|item| item.id() == id) {
+                    let deep_hash = self.deep_hash_checks.then(|| Content::of(&item).hash());
+                    found = Some(Known::Message(deep_hash));
+                }
+                ControlFlow::Break(())
+            })?;
+            if found.is_some() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
