@@ -71,9 +71,11 @@ const SILENCES_MAX: u32 = 3;
 
 /// Why not all was taken.
 #[derive(Debug, thiserror::Error)]
-enum RetryError {
+pub enum RetryError {
+    /// The upload node said nothing about one.
     #[error("not all was sent: {0}")]
     Ended(String),
+    /// The upload node refused some.
     #[error("{} refused again; `quipu dead-letters` shows why", thousands(*.0))]
     Refused(u64),
 }
@@ -141,8 +143,8 @@ impl DeadLettersArgs {
             writeln!(out, "{} taken, {} refused again", thousands(all.sent), thousands(all.refused))?;
         }
         match all {
-            Retried { ended: Some(reason), .. } => Err(Failure::node(RetryError::Ended(reason))),
-            Retried { refused, .. } if refused > 0 => Err(Failure::node(RetryError::Refused(refused))),
+            Retried { ended: Some(reason), .. } => Err(RetryError::Ended(reason).into()),
+            Retried { refused, .. } if refused > 0 => Err(RetryError::Refused(refused).into()),
             _ => Ok(()),
         }
     }

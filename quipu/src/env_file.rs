@@ -13,5 +13,5 @@ pub fn read_env_file() -> Result<(), Failure> {
         Err(dotenvy::Error::LineParse(_, column)) => format!("a line breaks off at its character {column}"),
         Err(error) => error.to_string(),
     };
-    Err(Failure::Node(format!(".env cannot be read: {reason}; expected lines of NAME=value").into()))
+    Err(Failure::EnvFile(reason))
 }

@@ -3,11 +3,19 @@
 use std::error::Error;
 use std::fmt::Write;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use gateway::dev::DevError;
+use node::{NodeError, OfflineError};
 
 use crate::bench::BenchError;
 use crate::client::ClientError;
 use crate::compose::ComposeError;
+use crate::dead_letters::RetryError;
+use crate::node::{FilterError, SettingError, VerifyError};
+use crate::replay::ReplayError;
+use crate::reupload::ReuploadError;
 use crate::wallet::WalletFileError;
 
 /// Why a command failed.
@@ -25,9 +33,51 @@ pub enum Failure {
     /// The benchmark cannot be done, or found the node wrong.
     #[error(transparent)]
     Bench(#[from] BenchError),
-    /// The node itself did not start or run.
+    /// A setting is wrong.
     #[error(transparent)]
-    Node(Box<dyn Error + Send + Sync>),
+    Setting(#[from] SettingError),
+    /// The filter of what is logged is wrong.
+    #[error(transparent)]
+    LogFilter(#[from] FilterError),
+    /// The file of settings cannot be understood. Its text is not in the reason: it may be secret.
+    #[error(".env cannot be read: {0}; expected lines of NAME=value")]
+    EnvFile(String),
+    /// The node did not start.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The development gateway did not start, or did not end in order.
+    #[error(transparent)]
+    DevGateway(#[from] DevError),
+    /// The folder of the development node cannot be made.
+    #[error("cannot make the folder {path}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// A part of the node ended by itself.
+    #[error("the node has stopped, because its part {0:?} ended; its log says why")]
+    PartEnded(&'static str),
+    /// Signals cannot be waited for.
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
+    /// A log cannot be verified, or is damaged.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// A replay is not what was asked for.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// A replay without a node was not done.
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
+    /// Not everything was uploaded again.
+    #[error(transparent)]
+    Reupload(#[from] ReuploadError),
+    /// Not every dead letter was sent.
+    #[error(transparent)]
+    Retry(#[from] RetryError),
     /// A node answers, but takes no more messages.
     #[error("the node's log has failed: {0}")]
     LogFailed(String),
@@ -40,11 +90,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What a node, or a command about one, ran into.
-    pub(crate) fn node(error: impl Error + Send + Sync + 'static) -> Self {
-        Self::Node(Box::new(error))
-    }
-
     /// Tells the user on standard error in one line, and gives the exit code. A reader that went away (a broken
     /// pipe) is no failure.
     pub fn report(&self) -> ExitCode {

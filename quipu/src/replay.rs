@@ -1,18 +1,19 @@
 //! `quipu replay`: makes a projection anew, in a node that serves or without one.
 
+use std::convert::Infallible;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use futures_util::FutureExt;
 use log::Seq;
 use projections::{Progress, ReplayScope};
 use protocol::ProcessId;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::runtime::Builder;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::client::{AdminArgs, AdminClient, runtime};
 use crate::failure::Failure;
@@ -74,13 +75,35 @@ struct Job {
 
 /// Why a replay is not what was asked for.
 #[derive(Debug, thiserror::Error)]
-enum ReplayError {
+pub enum ReplayError {
+    /// The job failed.
     #[error("job {id} failed: {reason}; `quipu replay {projection} --resume` takes it up again")]
-    Failed { id: u64, projection: String, reason: String },
+    Failed {
+        /// Its number.
+        id: u64,
+        /// What it replays.
+        projection: String,
+        /// Why it failed.
+        reason: String,
+    },
+    /// The job ended early.
     #[error("job {id} is {state}; `quipu replay {projection} --resume` takes it up again")]
-    Ended { id: u64, projection: String, state: String },
+    Ended {
+        /// Its number.
+        id: u64,
+        /// What it replays.
+        projection: String,
+        /// What it is now.
+        state: String,
+    },
+    /// There is nothing to end or to take up again.
     #[error("there is no job of {projection} {what}")]
-    NoJob { projection: String, what: &'static str },
+    NoJob {
+        /// What was to be replayed.
+        projection: String,
+        /// What was looked for.
+        what: &'static str,
+    },
 }
 
 const ASK_EVERY: Duration = Duration::from_millis(250);
@@ -141,40 +164,38 @@ impl ReplayArgs {
     ) -> Result<Job, Failure> {
         let jobs: Vec<Job> = node.get("/jobs").await?;
         let found = jobs.into_iter().find(|job| job.projection == self.projection && is_one(job));
-        found.ok_or_else(|| Failure::node(ReplayError::NoJob { projection: self.projection.clone(), what }))
+        found.ok_or_else(|| ReplayError::NoJob { projection: self.projection.clone(), what }.into())
     }
 
     fn without_node(self, out: &mut dyn Write) -> Result<(), Failure> {
         let scope = ReplayScope { from: self.from.map(Seq::new), process: self.process };
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(Failure::Runtime)?;
-        let (progress, over) = (Arc::new(Progress::default()), AtomicBool::new(false));
-        let on_signal = progress.clone();
-        runtime.spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                on_signal.cancel();
+        let (progress, started) = (Arc::new(Progress::default()), Instant::now());
+        let mut shown = Shown::new();
+        let replayed = runtime.block_on(async {
+            tokio::select! {
+                replayed = self.settings.replay(&self.projection, scope, &progress) => replayed,
+                never = attend(&progress, &mut shown, started) => match never {},
             }
         });
-        let started = Instant::now();
-        let handle = runtime.handle().clone();
-        let replayed = std::thread::scope(|threads| {
-            threads.spawn(|| {
-                let mut shown = Shown::new();
-                while !over.load(Ordering::Relaxed) {
-                    let now = progress.now();
-                    shown.show(now.phase, now.done, now.total, started.elapsed());
-                    std::thread::park_timeout(ASK_EVERY);
-                }
-                shown.clear();
-            });
-            let replayed = self.settings.replay(&self.projection, &scope, &handle, &progress);
-            over.store(true, Ordering::Relaxed);
-            replayed
-        });
+        shown.clear();
         replayed?;
         let (done, took) = (progress.now().done, started.elapsed());
         writeln!(out, "{}: {} events in {}", self.projection, thousands(done), seconds(took))?;
         Ok(())
+    }
+}
+
+/// Shows how far a replay in this process is, and ends it early at Ctrl-C.
+async fn attend(progress: &Progress, shown: &mut Shown, started: Instant) -> Infallible {
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c().fuse());
+    loop {
+        let now = progress.now();
+        shown.show(now.phase, now.done, now.total, started.elapsed());
+        if timeout(ASK_EVERY, &mut interrupted).await.is_ok() {
+            progress.cancel();
+        }
     }
 }
 
@@ -195,10 +216,11 @@ async fn watch(node: &AdminClient, id: u64, out: &mut dyn Write) -> Result<(), F
             writeln!(out, "job {id} is done: {projection}, {} events in {}", thousands(done), seconds(took))?;
             return Ok(());
         }
-        return Err(Failure::node(match reason {
+        return Err(match reason {
             Some(reason) => ReplayError::Failed { id, projection, reason },
             None => ReplayError::Ended { id, projection, state },
-        }));
+        }
+        .into());
     }
 }
 

@@ -98,11 +98,22 @@ struct Summary {
 
 /// Why not all is as it was asked for.
 #[derive(Debug, thiserror::Error)]
-enum ReuploadError {
+pub enum ReuploadError {
+    /// The node could not tell what of some processes has arrived.
     #[error("{processes} of the processes could not be looked through to the end")]
-    Incomplete { processes: usize },
+    Incomplete {
+        /// How many processes.
+        processes: usize,
+    },
+    /// The upload node refused some.
     #[error("{refused} refused; `quipu dead-letters` shows why")]
-    Refused { refused: u64 },
+    Refused {
+        /// How many items and assignments.
+        refused: u64,
+    },
+    /// What was found cannot be shown as JSON.
+    #[error("cannot be shown as JSON")]
+    Json(#[from] serde_json::Error),
 }
 
 /// How often something is tried without getting on, and the waits between, doubled each time.
@@ -129,9 +140,9 @@ impl ReuploadArgs {
             Ok::<_, Failure>(())
         })?;
         if incomplete > 0 {
-            return Err(Failure::node(ReuploadError::Incomplete { processes: incomplete }));
+            return Err(ReuploadError::Incomplete { processes: incomplete }.into());
         }
-        if refused > 0 { Err(Failure::node(ReuploadError::Refused { refused })) } else { Ok(()) }
+        if refused > 0 { Err(ReuploadError::Refused { refused }.into()) } else { Ok(()) }
     }
 
     /// One process, step by step.
@@ -251,7 +262,7 @@ fn line(missing: &Missing) -> String {
 /// As JSON, with the process first.
 fn with_process(process: ProcessId, value: &impl Serialize) -> Result<Value, Failure> {
     let mut object = json!({ "process": process.to_string() });
-    let value = serde_json::to_value(value).map_err(Failure::node)?;
+    let value = serde_json::to_value(value).map_err(ReuploadError::from)?;
     if let (Some(fields), Value::Object(more)) = (object.as_object_mut(), value) {
         fields.extend(more);
     }

@@ -5,15 +5,14 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use ans104::KeyType;
 use gateway::Endpoints;
 use gateway::dev::{DevGateway, DevOptions};
+use node::{RunningNode, StorePaths};
 use tokio::runtime::Runtime;
 
 use super::args::DevArgs;
-use super::running::Running;
-use super::settings::{Settings, admin_address, postgres, read_wallet};
-use super::store::failed;
+use super::settings::{SettingError, Settings, read_wallet};
+use super::signals::Signals;
 use super::{defaults, logging};
 use crate::failure::Failure;
 use crate::wallet;
@@ -24,8 +23,8 @@ impl DevArgs {
     /// # Errors
     /// When the folder or the ports cannot be had.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        logging::start(&self.tuning).map_err(failed)?;
-        fs::create_dir_all(&self.dir).map_err(failed)?;
+        logging::start(&self.tuning)?;
+        fs::create_dir_all(&self.dir).map_err(|error| Failure::Folder { path: self.dir.clone(), error })?;
         let scheduler_wallet = made_wallet(&self.dir, "wallet.json", out)?;
         made_wallet(&self.dir, "user-wallet.json", out)?;
         let runtime = Runtime::new().map_err(Failure::Runtime)?;
@@ -33,17 +32,35 @@ impl DevArgs {
     }
 
     async fn serve(self, wallet: PathBuf, out: &mut dyn Write) -> Result<(), Failure> {
+        let signals = Signals::listen().map_err(Failure::Signals)?;
         let gateway = DevGateway::start(DevOptions {
             listen: self.gateway_address(),
             store: self.dir.join("gateway"),
             block_every: defaults::DEV_BLOCK_EVERY,
         });
-        let gateway = gateway.await.map_err(failed)?;
+        let gateway = gateway.await?;
+        let served = self.serve_beside(gateway.addr(), wallet, signals, out).await;
+        gateway.shutdown().await?;
+        served
+    }
+
+    /// The node, while the gateway at this address runs.
+    async fn serve_beside(
+        self,
+        gateway: SocketAddr,
+        wallet: PathBuf,
+        mut signals: Signals,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let dir = self.dir.clone();
-        let running = Running::start(self.settings(wallet, gateway.addr())?).await?;
-        banner(&running, gateway.addr(), &dir, out)?;
-        running.until_stopped().await?;
-        gateway.shutdown().await.map_err(failed)
+        let settings = self.settings(wallet, gateway)?;
+        let start = async |progress: &_| node::leader(settings.node, settings.writing, progress).await;
+        let Some(node) = signals.start(start).await? else { return Ok(()) };
+        if let Err(failure) = banner(&node, gateway, &dir, out) {
+            node.stop().await;
+            return Err(failure);
+        }
+        signals.serve(node).await
     }
 
     /// The gateway's port is the one after the admin listener's.
@@ -53,28 +70,19 @@ impl DevArgs {
     }
 
     fn settings(self, wallet: PathBuf, gateway: SocketAddr) -> Result<Settings, Failure> {
-        let url =
-            gateway::parse_url("the development gateway", &format!("http://{gateway}")).map_err(failed)?;
-        let data = self.dir.join("data");
-        let settings = Settings {
-            wallet: read_wallet(&wallet).map_err(failed)?,
-            log: data.join("log"),
-            index: data.join("index"),
-            data,
-            endpoints: Endpoints {
-                arweave: url.clone(),
-                graphql: url.clone(),
-                upload: Some(url),
-                cache: None,
-                heads: Vec::new(),
-            },
-            listen: (Ipv4Addr::LOCALHOST, self.port).into(),
-            admin: admin_address(&self.tuning, self.port).map_err(failed)?,
-            postgres: postgres(&self.tuning.database).map_err(failed)?,
-            tuning: self.tuning,
+        let url = gateway::parse_url("the development gateway", &format!("http://{gateway}"))
+            .map_err(SettingError::from)?;
+        let endpoints = Endpoints {
+            arweave: url.clone(),
+            graphql: url.clone(),
+            upload: Some(url),
+            cache: None,
+            heads: Vec::new(),
         };
-        settings.check().map_err(failed)?;
-        Ok(settings)
+        let data = self.dir.join("data");
+        let store = StorePaths { log: data.join("log"), index: data.join("index") };
+        let public = (Ipv4Addr::LOCALHOST, self.port).into();
+        Ok(Settings::of(read_wallet(wallet)?, data, store, endpoints, public, self.tuning)?)
     }
 }
 
@@ -83,13 +91,13 @@ fn made_wallet(dir: &Path, name: &str, out: &mut dyn Write) -> Result<PathBuf, F
     let path = dir.join(name);
     if !path.exists() {
         writeln!(out, "making {}; an RSA-4096 key takes a few seconds", path.display())?;
-        wallet::create(&path, KeyType::Rsa)?;
+        wallet::create(&path)?;
     }
     Ok(path)
 }
 
-fn banner(running: &Running, gateway: SocketAddr, dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-    let (public, admin, dir) = (running.public(), running.admin(), dir.display());
+fn banner(node: &RunningNode, gateway: SocketAddr, dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    let (public, admin, dir) = (node.public(), node.admin(), dir.display());
     writeln!(
         out,
         "

@@ -9,8 +9,8 @@ use super::args::{LogFormat, Tuning};
 
 /// The filter is not one.
 #[derive(Debug, Error)]
-#[error("RUST_LOG cannot be understood ({0}); it takes error, warn, info, debug, trace, or target=level,…")]
-pub(super) struct FilterError(tracing_subscriber::filter::ParseError);
+#[error("RUST_LOG cannot be understood; it takes error, warn, info, debug, trace, or target=level,…")]
+pub struct FilterError(#[source] tracing_subscriber::filter::ParseError);
 
 /// Starts logging as the operator wants it. Another subscriber that is there already (a test's) stays.
 pub(super) fn start(tuning: &Tuning) -> Result<(), FilterError> {

@@ -1,35 +1,46 @@
 //! From arguments to settings that are known to be right.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use ans104::Signer;
+use ans104::{Signer, Wallet, WalletError};
 use gateway::{EndpointError, Endpoints, parse_url, parse_url_list};
+use node::{ListenOptions, NodeOptions, StorePaths, UploadOptions, WriteOptions};
 use projections::PostgresOptions;
 use thiserror::Error;
+use tracing::info;
 
 use super::args::{Database, Services, SuArgs, Tuning};
-use crate::wallet::{self, WalletFileError};
 
 /// Everything that a node needs to know to start.
 pub(super) struct Settings {
-    pub(super) wallet: Arc<dyn Signer>,
-    pub(super) data: PathBuf,
-    pub(super) log: PathBuf,
-    pub(super) index: PathBuf,
-    pub(super) endpoints: Endpoints,
-    pub(super) listen: SocketAddr,
-    pub(super) admin: SocketAddr,
-    pub(super) postgres: Option<PostgresOptions>,
-    pub(super) tuning: Tuning,
+    pub(super) node: NodeOptions,
+    pub(super) writing: WriteOptions,
 }
 
 /// A setting that a node cannot start with.
 #[derive(Debug, Error)]
-pub(super) enum SettingError {
-    #[error("SU_WALLET_PATH")]
-    Wallet(#[from] WalletFileError),
+pub enum SettingError {
+    /// The scheduler's wallet cannot be read.
+    #[error("SU_WALLET_PATH: cannot read {path}; `quipu wallet new` makes a wallet")]
+    WalletFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// It is no wallet.
+    #[error("SU_WALLET_PATH: {path} is not a wallet")]
+    Wallet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: WalletError,
+    },
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     #[error(
@@ -48,39 +59,66 @@ pub(super) enum SettingError {
 
 impl Settings {
     pub(super) fn from_su(args: SuArgs) -> Result<Self, SettingError> {
-        let settings = Self {
-            wallet: read_wallet(&args.su_wallet_path)?,
+        let signer = read_wallet(args.su_wallet_path)?;
+        let store = StorePaths {
             log: args.su_file_db_dir.unwrap_or_else(|| args.su_data_dir.join("log")),
             index: args.su_index_db_dir.unwrap_or_else(|| args.su_data_dir.join("index")),
-            data: args.su_data_dir,
-            endpoints: endpoints(&args.services)?,
-            listen: (Ipv4Addr::UNSPECIFIED, args.port).into(),
-            admin: admin_address(&args.tuning, args.port)?,
-            postgres: postgres(&args.tuning.database)?,
-            tuning: args.tuning,
         };
-        settings.check()?;
-        Ok(settings)
+        let endpoints = endpoints(&args.services)?;
+        let public = (Ipv4Addr::UNSPECIFIED, args.port).into();
+        Self::of(signer, args.su_data_dir, store, endpoints, public, args.tuning)
     }
 
-    /// Refuses what no node can run with.
-    pub(super) fn check(&self) -> Result<(), SettingError> {
-        if !self.admin.ip().is_loopback() && self.tuning.admin_token.as_deref().unwrap_or_default().is_empty()
-        {
-            return Err(SettingError::AdminToken(self.admin));
+    pub(super) fn of(
+        signer: Arc<dyn Signer>,
+        data: PathBuf,
+        store: StorePaths,
+        endpoints: Endpoints,
+        public: SocketAddr,
+        tuning: Tuning,
+    ) -> Result<Self, SettingError> {
+        check(&tuning)?;
+        let admin = admin_address(&tuning, public.port())?;
+        let token = tuning.admin_token;
+        if !admin.ip().is_loopback() && token.as_deref().unwrap_or_default().is_empty() {
+            return Err(SettingError::AdminToken(admin));
         }
-        if self.tuning.max_read_memory == 0 {
-            return Err(SettingError::NoReadMemory);
+        let node = NodeOptions {
+            data,
+            store,
+            listen: ListenOptions { public, admin, admin_token: token },
+            max_read_memory: tuning.max_read_memory,
+            metrics: tuning.enable_metrics,
+            postgres: postgres(&tuning.database)?,
+        };
+        let scheduling = scheduler::Options {
+            process_assignment: tuning.enable_process_assignment,
+            deep_hash_checks: tuning.enable_deep_hash_checks,
+            processes_cached: tuning.process_cache_size,
+            ..scheduler::Options::default()
+        };
+        let rewind_events_max = tuning.database.projection_rewind_max;
+        let uploads = UploadOptions { endpoints, rewind_events_max };
+        if uploads.endpoints.upload.is_none() {
+            info!("UPLOAD_NODE_URL is not set: nothing is uploaded");
         }
-        if self.tuning.process_cache_size == 0 {
-            return Err(SettingError::NoProcessCache);
-        }
-        Ok(())
+        Ok(Self { node, writing: WriteOptions { signer, scheduling, uploads } })
     }
 }
 
+/// Refuses what no node can run with.
+fn check(tuning: &Tuning) -> Result<(), SettingError> {
+    if tuning.max_read_memory == 0 {
+        return Err(SettingError::NoReadMemory);
+    }
+    if tuning.process_cache_size == 0 {
+        return Err(SettingError::NoProcessCache);
+    }
+    Ok(())
+}
+
 /// Where the admin listener goes: where it was told, or to the port after the public one.
-pub(super) fn admin_address(tuning: &Tuning, port: u16) -> Result<SocketAddr, SettingError> {
+fn admin_address(tuning: &Tuning, port: u16) -> Result<SocketAddr, SettingError> {
     if let Some(address) = tuning.admin_listen {
         return Ok(address);
     }
@@ -127,6 +165,13 @@ pub(super) fn postgres(database: &Database) -> Result<Option<PostgresOptions>, S
 }
 
 /// Reads the scheduler's wallet.
-pub(super) fn read_wallet(path: &Path) -> Result<Arc<dyn Signer>, SettingError> {
-    Ok(Arc::new(wallet::read(path)?))
+pub(super) fn read_wallet(path: PathBuf) -> Result<Arc<dyn Signer>, SettingError> {
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => return Err(SettingError::WalletFile { path, error }),
+    };
+    match Wallet::from_jwk(&text) {
+        Ok(wallet) => Ok(Arc::new(wallet)),
+        Err(error) => Err(SettingError::Wallet { path, error }),
+    }
 }

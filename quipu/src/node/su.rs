@@ -6,9 +6,8 @@ use tokio::runtime::Runtime;
 
 use super::args::SuArgs;
 use super::logging;
-use super::running::Running;
 use super::settings::Settings;
-use super::store::failed;
+use super::signals::Signals;
 use crate::failure::Failure;
 
 impl SuArgs {
@@ -17,9 +16,17 @@ impl SuArgs {
     /// # Errors
     /// When a setting is wrong, or what the node needs (ports, folders, the log) cannot be had.
     pub fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
-        logging::start(&self.tuning).map_err(failed)?;
-        let settings = Settings::from_su(self).map_err(failed)?;
+        logging::start(&self.tuning)?;
+        let settings = Settings::from_su(self)?;
         let runtime = Runtime::new().map_err(Failure::Runtime)?;
-        runtime.block_on(async { Running::start(settings).await?.until_stopped().await })
+        runtime.block_on(async {
+            // From here on a signal ends the node in order, however early it comes.
+            let mut signals = Signals::listen().map_err(Failure::Signals)?;
+            let start = async |progress: &_| node::leader(settings.node, settings.writing, progress).await;
+            match signals.start(start).await? {
+                Some(node) => signals.serve(node).await,
+                None => Ok(()),
+            }
+        })
     }
 }

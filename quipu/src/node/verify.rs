@@ -6,11 +6,43 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use log::{Fault, Notice, Rocks, VerifySummary};
+use log::{Fault, Notice, Rocks, RocksError, VerifySummary};
 
 use super::args::VerifyArgs;
-use super::store::failed;
 use crate::failure::Failure;
+
+/// Why a log cannot be verified, or what was found.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// There is none.
+    #[error(
+        "there is no log in {}; expected the data folder of a node, or the folder that its SU_FILE_DB_DIR names",
+        .0.display()
+    )]
+    NoLog(PathBuf),
+    /// Its store cannot be opened.
+    #[error(transparent)]
+    Open(RocksError),
+    /// It is not what it should be.
+    #[error("the log in {} is damaged: {faults} faults; restore it from a backup", .path.display())]
+    Damaged {
+        /// The folder of the log.
+        path: PathBuf,
+        /// How many faults were found.
+        faults: u64,
+    },
+    /// It is not what it should be, and not all of it was seen.
+    #[error(
+        "the log in {} is damaged: {faults} faults, and parts cannot be read; restore it from a backup",
+        .path.display()
+    )]
+    Unreadable {
+        /// The folder of the log.
+        path: PathBuf,
+        /// How many faults were found.
+        faults: u64,
+    },
+}
 
 impl VerifyArgs {
     /// Verifies the log; faults and the summary go to `out`, progress to standard error.
@@ -19,29 +51,24 @@ impl VerifyArgs {
     /// When the log cannot be opened, or is not what it should be.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let path = log_folder(&self.dir)?;
-        let log = Rocks::open_read_only(&path).map_err(failed)?;
+        let log = Rocks::open_read_only(&path).map_err(VerifyError::Open)?;
         let threads = if self.signatures { thread::available_parallelism().ok() } else { None };
         let summary = verify(log, threads, out)?;
         report(&summary, out)?;
-        match summary.is_sound() {
-            true => Ok(()),
-            false if summary.complete => Err(damaged(&path, format!("{} faults", summary.faults))),
-            false => Err(damaged(&path, format!("{} faults, and parts cannot be read", summary.faults))),
+        let VerifySummary { faults, complete, .. } = summary;
+        match (summary.is_sound(), complete) {
+            (true, _) => Ok(()),
+            (false, true) => Err(VerifyError::Damaged { path, faults }.into()),
+            (false, false) => Err(VerifyError::Unreadable { path, faults }.into()),
         }
     }
 }
 
 /// The folder of the log: the one that was named, or `log` in it when it is a node's data folder.
-fn log_folder(dir: &Path) -> Result<PathBuf, Failure> {
+fn log_folder(dir: &Path) -> Result<PathBuf, VerifyError> {
     let candidates = [dir.join("log"), dir.to_owned()];
     let found = candidates.into_iter().find(|folder| folder.join("CURRENT").is_file());
-    found.ok_or_else(|| {
-        let text = format!(
-            "there is no log in {}; expected the data folder of a node, or the folder that its SU_FILE_DB_DIR names",
-            dir.display()
-        );
-        Failure::Node(text.into())
-    })
+    found.ok_or_else(|| VerifyError::NoLog(dir.to_owned()))
 }
 
 fn verify(
@@ -78,12 +105,6 @@ fn report(summary: &VerifySummary, out: &mut dyn Write) -> Result<(), Failure> {
          {faults} faults, {inherited} more that were inherited"
     )?;
     Ok(())
-}
-
-fn damaged(path: &Path, what: String) -> Failure {
-    Failure::Node(
-        format!("the log in {} is damaged: {what}; restore it from a backup", path.display()).into(),
-    )
 }
 
 fn style() -> ProgressStyle {

@@ -9,7 +9,7 @@ const CONNECTIONS_MAX: u64 = 8192;
 
 /// Raises the limit of open files as far as the system lets it, and tells how many connections that leaves room for:
 /// half of it, for a log without descriptors takes no more messages.
-pub(super) fn connections() -> io::Result<usize> {
+pub(crate) fn connections() -> io::Result<usize> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit)?;

@@ -1,0 +1,71 @@
+//! Why a node did not start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use gateway::GatewayError;
+use log::{OpenError, ReadError, RocksError};
+use metrics_exporter_prometheus::BuildError;
+use projections::{ProjectionError, QueryError};
+use thiserror::Error;
+use tokio::task::JoinError;
+
+/// Why a node did not start. The parts that had started before have ended again.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// A listener cannot have its address.
+    #[error("cannot listen on {address}; is another node running?")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The limit of open files cannot be raised.
+    #[error("cannot raise the limit of open files")]
+    Descriptors(#[source] io::Error),
+    /// The recorder of metrics cannot be installed.
+    #[error("cannot record metrics")]
+    Metrics(#[from] BuildError),
+    /// The data folder cannot be made.
+    #[error("cannot make the data folder {path}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The store of the log cannot be opened.
+    #[error(transparent)]
+    Store(#[from] RocksError),
+    /// What is in the store is no log that can be used.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A projection cannot be opened.
+    #[error(transparent)]
+    Projection(#[from] ProjectionError),
+    /// Queries cannot be answered with these settings.
+    #[error(transparent)]
+    Queries(#[from] QueryError),
+    /// The HTTP client cannot be set up.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// The system gives no thread.
+    #[error("cannot start the thread of {part}")]
+    Thread {
+        /// Whose thread.
+        part: &'static str,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// Something that was started for this panicked.
+    #[error("a task of the start ended early")]
+    Task(#[from] JoinError),
+}

@@ -1,0 +1,34 @@
+//! A node: parts that start one after the other and end in the reverse order, and roles, which are lists of parts.
+//!
+//! A [`NodePart`] is anything that runs: the store, what follows the log, the scheduler, the listeners. A role is a
+//! function that starts its parts in order and gives a [`RunningNode`]: [`leader`] orders messages. What a role needs
+//! to know is in plain options; the command line is none of this crate's business. [`replay_offline`] is a role
+//! without listeners.
+//!
+//! Another role is another list of the same parts, in `roles.rs`; another part is a file beside these, with a function
+//! that starts it, pushes it and returns the handle that later parts need.
+
+mod error;
+mod options;
+mod part;
+mod telemetry;
+mod descriptors;
+mod listeners;
+mod store;
+mod heights;
+mod following;
+mod index;
+mod postgres;
+mod uploads;
+mod jobs;
+mod scheduling;
+mod roles;
+mod running;
+mod offline;
+
+pub use error::NodeError;
+pub use offline::{OfflineError, OfflineOptions, replay_offline};
+pub use options::{ListenOptions, NodeOptions, StorePaths, UploadOptions, WriteOptions};
+pub use part::{NodePart, NodeParts};
+pub use roles::leader;
+pub use running::RunningNode;

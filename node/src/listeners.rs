@@ -1,0 +1,129 @@
+//! The two listeners of a node, the public one and that of its operator: taken first, served last.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::ApiNode;
+use async_trait::async_trait;
+use futures_util::future::{join_all, select_all};
+use poem::IntoEndpoint;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::{error, warn};
+use web::Limits;
+
+use crate::descriptors;
+use crate::error::NodeError;
+use crate::options::ListenOptions;
+use crate::part::{NodePart, NodeParts};
+
+/// Operators are few.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// How long what was accepted may take to be answered once the node stops: longer than [`Limits::drain`].
+const ANSWERED: Duration = Duration::from_secs(30);
+
+/// Both listeners, taken but not served yet. Dropping them gives the ports back.
+pub(crate) struct Listeners {
+    public: TcpListener,
+    admin: TcpListener,
+    connections: usize,
+    addresses: Addresses,
+}
+
+/// Where a node listens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addresses {
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+/// Both listeners, being served, and the checks that they tell about.
+struct Serving {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Listeners {
+    /// Takes both ports. To be called before the log is opened: a port in use must not cost a catch-up first.
+    pub(crate) async fn bind(options: &ListenOptions) -> Result<Self, NodeError> {
+        let (public, public_address) = listen(options.public).await?;
+        let (admin, admin_address) = listen(options.admin).await?;
+        let connections = descriptors::connections().map_err(NodeError::Descriptors)?;
+        let addresses = Addresses { public: public_address, admin: admin_address };
+        Ok(Self { public, admin, connections, addresses })
+    }
+
+    /// Where they are.
+    pub(crate) fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Serves both, and makes the checks now and then.
+    pub(crate) fn serve(self, parts: &mut NodeParts, node: Arc<ApiNode>, token: Option<String>) {
+        let public = Limits { connections: self.connections, ..Limits::default() };
+        let admin = Limits { connections: ADMIN_CONNECTIONS, ..Limits::default() };
+        let (stop, stopping) = watch::channel(false);
+        let tasks = vec![
+            tokio::spawn(api::watch_checks(node.clone(), stopping.clone())),
+            spawn_server(self.public, api::public(node.clone()), public, stopping.clone()),
+            spawn_server(self.admin, api::admin(node, token), admin, stopping),
+        ];
+        parts.push(Serving { stop, tasks });
+    }
+}
+
+#[async_trait]
+impl NodePart for Serving {
+    fn name(&self) -> &'static str {
+        "listeners"
+    }
+
+    async fn ended(&mut self) {
+        if self.tasks.iter().all(|task| !task.is_finished()) {
+            let _ = select_all(&mut self.tasks).await;
+        }
+    }
+
+    async fn stop(self: Box<Self>) {
+        self.stop.send_replace(true);
+        // One that panicked has said so; the others still end in order.
+        let running = self.tasks.into_iter().filter(|task| !task.is_finished());
+        if timeout(ANSWERED, join_all(running)).await.is_err() {
+            warn!(
+                "some clients took too long; what they sent is scheduled or refused, they did not hear which"
+            );
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
+    let failed = |error| NodeError::Listen { address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+fn spawn_server<E>(
+    listener: TcpListener,
+    endpoint: E,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) -> JoinHandle<()>
+where
+    E: IntoEndpoint + Send + 'static,
+    E::Endpoint: 'static,
+{
+    tokio::spawn(async move {
+        let stopped = async {
+            // An error means that the node is gone altogether, which is a reason to stop as well.
+            let _ = stop.wait_for(|stop| *stop).await;
+        };
+        if let Err(error) = web::serve(listener, endpoint, stopped, limits).await {
+            error!(%error, "a listener ended; restart the node");
+        }
+    })
+}

@@ -1,0 +1,121 @@
+//! What a node keeps on disk: the log, then the index, brought up to it. It is opened first and closed last.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use log::{LocalLog, Log, ReadError, Rocks, RocksOptions};
+use projections::{Follower, Index, IndexWriter, Progress};
+use protocol::AssignmentTags;
+use tokio::task::spawn_blocking;
+use tracing::{info, warn};
+
+use crate::error::NodeError;
+use crate::options::DataPaths;
+use crate::part::{NodePart, NodeParts};
+
+/// How often a long catch-up says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+/// How long to wait until nobody else has a hand on the log, and how often to look: a connection that was broken off
+/// may still be reading.
+const RELEASED: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// The log and its index, in step.
+pub(crate) struct Store {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) index: Index,
+    pub(crate) follower: Follower<IndexWriter>,
+}
+
+/// Holds the store open, and closes it.
+struct Open {
+    log: Arc<dyn Log>,
+    index: Index,
+}
+
+impl Store {
+    /// Opens both; the index has all of the log when this returns, unless `progress` is cancelled.
+    pub(crate) async fn open(
+        parts: &mut NodeParts,
+        paths: &DataPaths,
+        progress: &Arc<Progress>,
+    ) -> Result<Self, NodeError> {
+        let (paths, progress) = (paths.clone(), progress.clone());
+        let store = spawn_blocking(move || Self::open_blocking(&paths, &progress)).await??;
+        parts.push(Open { log: store.log.clone(), index: store.index.clone() });
+        Ok(store)
+    }
+
+    fn open_blocking(paths: &DataPaths, progress: &Progress) -> Result<Self, NodeError> {
+        let started = Instant::now();
+        // Before the log is made: what is refused leaves nothing behind.
+        Index::check_folder(&paths.index)?;
+        let engine = Rocks::open(&paths.log, RocksOptions::default())?;
+        let log: Arc<dyn Log> = Arc::new(LocalLog::open(engine, None)?);
+        let identity = log.identity();
+        info!(
+            store = %identity.store,
+            term = %identity.term,
+            events = log.tail().last().map_or(0, |seq| seq.next().get()),
+            milliseconds = started.elapsed().as_millis(),
+            "opened the log at {}",
+            paths.log.display()
+        );
+        let (index, writer) = Index::open(&paths.index, log.as_ref())?;
+        let mut follower = Follower::new(writer, log.clone());
+        catch_up(&mut follower, progress)?;
+        Ok(Self { log, index, follower })
+    }
+
+    /// The block height of the newest assignment: the chain was at least there.
+    pub(crate) fn newest_height(&self) -> Result<Option<u64>, ReadError> {
+        let Some(last) = self.log.tail().last() else { return Ok(None) };
+        let mut height = None;
+        self.log.scan(last, &mut |event| {
+            height = event.assignment().and_then(|assignment| AssignmentTags::of(&assignment).height());
+            ControlFlow::Break(())
+        })?;
+        Ok(height)
+    }
+}
+
+#[async_trait]
+impl NodePart for Open {
+    fn name(&self) -> &'static str {
+        "store"
+    }
+
+    async fn stop(self: Box<Self>) {
+        let Self { log, index } = *self;
+        let closed = spawn_blocking(move || {
+            log.seal();
+            let since = Instant::now();
+            while Arc::strong_count(&log) > 1 && since.elapsed() < RELEASED {
+                std::thread::sleep(LOOK_EVERY);
+            }
+            if Arc::strong_count(&log) > 1 {
+                warn!("the log is still being read, though the node has stopped; it closes when that ends");
+            }
+            // Here the files are closed, and their locks are given back.
+            drop((index, log));
+        });
+        if closed.await.is_err() {
+            warn!("closing the log ended with a panic; what was acknowledged is on disk");
+        }
+    }
+}
+
+fn catch_up(follower: &mut Follower<IndexWriter>, progress: &Progress) -> Result<(), NodeError> {
+    let mut told = Instant::now();
+    follower.catch_up(|done, total| {
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            info!(done, total, "bringing the index up to the log");
+        }
+        progress.go_on()
+    })?;
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! The recorder behind `/metrics`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::RenderMetrics;
+use async_trait::async_trait;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::task::JoinHandle;
+use tokio::time::interval;
+
+use crate::error::NodeError;
+use crate::part::{NodePart, NodeParts};
+
+/// Upper bounds of the histograms, in seconds (and in events, for batch sizes): from a quarter of a millisecond up.
+const BUCKETS: &[f64] = &[
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0,
+    50.0, 100.0, 250.0, 1000.0,
+];
+
+/// How often the exporter tidies what it has recorded.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Tidies what was recorded. The recorder itself is the program's, and stays.
+struct Upkeep(JoinHandle<()>);
+
+/// Installs the recorder for the whole program and describes every metric. To be called before anything that counts
+/// is made: what it counts with is taken when it is made.
+pub(crate) fn start(parts: &mut NodeParts) -> Result<RenderMetrics, NodeError> {
+    let handle = PrometheusBuilder::new().set_buckets(BUCKETS)?.install_recorder()?;
+    log::describe();
+    gateway::metrics::describe();
+    projections::describe();
+    scheduler::describe();
+    web::describe();
+    let upkeep = handle.clone();
+    parts.push(Upkeep(tokio::spawn(async move {
+        let mut ticks = interval(UPKEEP);
+        loop {
+            ticks.tick().await;
+            upkeep.run_upkeep();
+        }
+    })));
+    Ok(Arc::new(move || handle.render()))
+}
+
+#[async_trait]
+impl NodePart for Upkeep {
+    fn name(&self) -> &'static str {
+        "metrics"
+    }
+
+    async fn stop(self: Box<Self>) {
+        self.0.abort();
+        // It ends by being aborted, which is no error here.
+        let _ = self.0.await;
+    }
+}

@@ -1,0 +1,76 @@
+//! Everything goes to the upload node.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gateway::{Http, HttpGateway, HttpOptions, Uploader};
+use log::Log;
+use projections::{Position, UploadRunner, UploadTarget, UploadTargets, UploadsHandle};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tracing::warn;
+
+use crate::error::NodeError;
+use crate::options::UploadOptions;
+use crate::part::{NodePart, NodeParts};
+
+/// The task that uploads.
+struct Uploading {
+    position: Position,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// Lets uploads follow the log, if there is an upload node. What is known of them is in this data folder.
+pub(crate) async fn start(
+    parts: &mut NodeParts,
+    options: &UploadOptions,
+    log: &Arc<dyn Log>,
+    data: &Path,
+) -> Result<Option<UploadsHandle>, NodeError> {
+    let Some(targets) = targets(options)? else { return Ok(None) };
+    let (log, data, rewind_events_max) = (log.clone(), data.to_owned(), options.rewind_events_max);
+    let opened = spawn_blocking(move || UploadRunner::open(log, targets, &data, rewind_events_max));
+    let (uploads, handle) = opened.await??;
+    let (stop, stopped) = watch::channel(false);
+    let task = uploads.start(&Handle::current(), stopped);
+    parts.push(Uploading { position: handle.position(), stop, task });
+    Ok(Some(handle))
+}
+
+fn targets(options: &UploadOptions) -> Result<Option<UploadTargets>, NodeError> {
+    let endpoints = &options.endpoints;
+    let Some(node) = &endpoints.upload else { return Ok(None) };
+    let http = Http::new(HttpOptions::default())?;
+    let cache = endpoints.cache.as_ref();
+    let cache = cache.map(|url| Arc::new(Uploader::to_cache(http.clone(), url)) as Arc<dyn UploadTarget>);
+    let node = Arc::new(Uploader::to_node(http.clone(), node));
+    let arrivals = Arc::new(HttpGateway::new(http, endpoints.clone()));
+    Ok(Some(UploadTargets { node, cache, arrivals }))
+}
+
+#[async_trait]
+impl NodePart for Uploading {
+    fn name(&self) -> &'static str {
+        self.position.name()
+    }
+
+    fn position(&self) -> Option<Position> {
+        Some(self.position.clone())
+    }
+
+    async fn ended(&mut self) {
+        if !self.task.is_finished() {
+            let _ = (&mut self.task).await;
+        }
+    }
+
+    async fn stop(self: Box<Self>) {
+        self.stop.send_replace(true);
+        if !self.task.is_finished() && self.task.await.is_err() {
+            warn!("uploads ended with a panic; they go on where they were at the next start");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Nodes in this process: what a role starts, what is left of it when it has ended, and when it did not start.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+
+use ans104::{Draft, Ed25519Wallet, Tag};
+use gateway::{Endpoints, parse_url};
+use log::{LocalLog, Log, Rocks, RocksOptions};
+use node::{
+    ListenOptions, NodeError, NodeOptions, RunningNode, StorePaths, UploadOptions, WriteOptions, leader,
+};
+use projections::{PostgresOptions, Progress, ProjectionError};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a node in this folder is told; it listens on any free ports.
+fn options(folder: &Path) -> NodeOptions {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    NodeOptions {
+        data: folder.join("data"),
+        store: StorePaths { log: folder.join("log"), index: folder.join("index") },
+        listen: ListenOptions { public: any, admin: any, admin_token: None },
+        max_read_memory: 1 << 20,
+        metrics: false,
+        postgres: None,
+    }
+}
+
+/// There is no gateway, but a height from before; uploads go nowhere.
+fn writing(folder: &Path) -> WriteOptions {
+    fs::create_dir_all(folder.join("data")).unwrap();
+    fs::write(folder.join("data/height.json"), "1500000").unwrap();
+    let nowhere = parse_url("nowhere", "http://127.0.0.1:1").unwrap();
+    let endpoints = Endpoints {
+        arweave: nowhere.clone(),
+        graphql: nowhere.clone(),
+        upload: Some(nowhere),
+        cache: None,
+        heads: vec![],
+    };
+    WriteOptions {
+        signer: Arc::new(Ed25519Wallet::from_seed([1; 32])),
+        scheduling: scheduler::SchedulerOptions { workers: 1, ..scheduler::SchedulerOptions::default() },
+        uploads: UploadOptions { endpoints, rewind_events_max: 100 },
+    }
+}
+
+async fn start(options: NodeOptions, folder: &Path) -> Result<RunningNode, NodeError> {
+    leader(options, writing(folder), &Arc::new(Progress::default())).await
+}
+
+fn spawn_item() -> Vec<u8> {
+    let tags = [
+        Tag::new("Data-Protocol", "ao"),
+        Tag::new("Type", "Process"),
+        Tag::new("Module", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        Tag::new("Scheduler", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+    ];
+    Draft { tags: &tags, ..Draft::default() }.sign(&Ed25519Wallet::from_seed([2; 32])).unwrap()
+}
+
+/// Spawns a process; its id.
+async fn spawn(node: &RunningNode) -> String {
+    let url = format!("http://{}/", node.public());
+    let answer = reqwest::Client::new().post(url).body(spawn_item()).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    answer["id"].as_str().unwrap().to_owned()
+}
+
+/// Nobody has a hand on the store or on an address.
+fn assert_nothing_is_left(folder: &Path, addresses: &[SocketAddr]) {
+    let log =
+        LocalLog::open(Rocks::open(folder.join("log"), RocksOptions::default()).unwrap(), None).unwrap();
+    log.seal();
+    for address in addresses {
+        drop(TcpListener::bind(address).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_starts_and_ends_as_often_as_one_likes() {
+    let folder = TempDir::new().unwrap();
+    let mut process = None;
+    for _ in 0..3 {
+        let node = start(options(folder.path()), folder.path()).await.unwrap();
+        let spawned = spawn(&node).await;
+        assert_eq!(*process.get_or_insert_with(|| spawned.clone()), spawned, "a spawn sent again");
+        let names: Vec<_> = node.positions().iter().map(|position| position.name()).collect();
+        assert_eq!(names, ["index", "uploads"]);
+        let addresses = [node.public(), node.admin()];
+        node.stop().await;
+        assert_nothing_is_left(folder.path(), &addresses);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_fails_leaves_nothing_running() {
+    type Spoil = fn(&Path, &mut NodeOptions);
+    type IsIt = fn(&NodeError) -> bool;
+    let spoilt: [(&str, Spoil, IsIt); 4] = [
+        (
+            "the folder of uploads is a file",
+            |folder, _| fs::write(folder.join("data/uploads"), "").unwrap(),
+            |error| matches!(error, NodeError::Projection(ProjectionError::Store { .. })),
+        ),
+        (
+            "the database is none",
+            |_, options| options.postgres = Some(database("postgres://nowhere:no-port/")),
+            |error| matches!(error, NodeError::Queries(_)),
+        ),
+        (
+            "the data folder cannot be made",
+            |folder, options| {
+                fs::write(folder.join("file"), "").unwrap();
+                options.data = folder.join("file/data");
+            },
+            |error| matches!(error, NodeError::Folder { .. }),
+        ),
+        (
+            "the folder of the index is a file",
+            |folder, _| fs::write(folder.join("index"), "").unwrap(),
+            |error| matches!(error, NodeError::Projection(_)),
+        ),
+    ];
+    for (what, spoil, is_it) in spoilt {
+        let folder = TempDir::new().unwrap();
+        let (public, admin) = two_addresses(0);
+        let mut options = options(folder.path());
+        (options.listen.public, options.listen.admin) = (public, admin);
+        drop(writing(folder.path()));
+        spoil(folder.path(), &mut options);
+        let error = start(options, folder.path()).await.err().unwrap();
+        assert!(is_it(&error), "{what}: {error:?}");
+        assert_nothing_is_left(folder.path(), &[public, admin]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_in_use_is_found_before_the_log_is_touched() {
+    let folder = TempDir::new().unwrap();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (public, _) = two_addresses(1);
+    let mut options = options(folder.path());
+    (options.listen.public, options.listen.admin) = (public, taken.local_addr().unwrap());
+    let error = start(options, folder.path()).await.err().unwrap();
+    let NodeError::Listen { address, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(*address, taken.local_addr().unwrap());
+    assert!(!folder.path().join("log").exists(), "the log was opened");
+    assert_nothing_is_left(folder.path(), &[public]);
+}
+
+fn database(url: &str) -> PostgresOptions {
+    PostgresOptions {
+        url: url.to_owned(),
+        read_url: None,
+        write_connections: 1,
+        read_connections: 1,
+        rewind_events_max: 0,
+    }
+}
+
+/// Two addresses that nobody else takes: of this process alone, and below the ports that the system gives out.
+fn two_addresses(test: u16) -> (SocketAddr, SocketAddr) {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let address = |port| SocketAddr::from((Ipv4Addr::new(127, 77, high, low), port));
+    (address(20_000 + 2 * test), address(20_001 + 2 * test))
+}
