@@ -28,7 +28,7 @@ mod offline;
 
 pub use error::NodeError;
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
-pub use options::{ListenOptions, NodeOptions, StorePaths, UploadOptions, WriteOptions};
+pub use options::{DataPaths, ListenOptions, NodeOptions, UploadOptions, WriteOptions};
 pub use part::{NodePart, NodeParts};
 pub use roles::leader;
 pub use running::RunningNode;

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 
 use crate::error::NodeError;
 use crate::jobs::{Replayable, replays};
-use crate::options::{StorePaths, UploadOptions};
+use crate::options::{DataPaths, UploadOptions};
 use crate::part::NodeParts;
 use crate::store::Store;
 use crate::{index, uploads};
@@ -21,10 +21,8 @@ const UPLOADS: &str = "uploads";
 /// Where a node keeps what is replayed.
 #[derive(Clone, Debug)]
 pub struct OfflineOptions {
-    /// The data folder of the node.
-    pub data: PathBuf,
-    /// Where its log and its index are.
-    pub store: StorePaths,
+    /// Where the node keeps its data.
+    pub data: DataPaths,
     /// The database that the log is projected into, if there is one.
     pub postgres: Option<PostgresOptions>,
     /// Where uploads go.
@@ -71,10 +69,10 @@ pub async fn replay_offline(
     scope: ReplayScope,
     progress: &Arc<Progress>,
 ) -> Result<(), OfflineError> {
-    if !options.store.log.join("CURRENT").is_file() {
-        return Err(OfflineError::NoLog(options.store.log));
+    if !options.data.log.join("CURRENT").is_file() {
+        return Err(OfflineError::NoLog(options.data.log));
     }
-    let log = options.store.log.clone();
+    let log = options.data.log.clone();
     let mut parts = NodeParts::default();
     let replayed = replay(&mut parts, options, name, scope, progress).await;
     parts.stop().await;
@@ -92,12 +90,12 @@ async fn replay(
     scope: ReplayScope,
     progress: &Arc<Progress>,
 ) -> Result<(), OfflineError> {
-    let store = Store::open(parts, &options.store, progress).await?;
+    let store = Store::open(parts, &options.data, progress).await?;
     let (log, index) = (store.log.clone(), store.index.clone());
     // As in a node, both also follow the log.
     let indexed = index::start(parts, store.follower)?;
     let uploads = match name {
-        UPLOADS => uploads::start(parts, &options.uploads, &log, &options.data).await?,
+        UPLOADS => uploads::start(parts, &options.uploads, &log, &options.data.folder).await?,
         _ => None,
     };
     let wake_index = indexed.wake;

@@ -12,23 +12,19 @@ use projections::PostgresOptions;
 /// What every node that serves is told, whatever its role.
 #[derive(Clone, Debug)]
 pub struct NodeOptions {
-    /// The data folder: the block height, the jobs and what is known of uploads are in it.
-    pub data: PathBuf,
-    /// Where the log and the index are.
-    pub store: StorePaths,
-    /// Where it listens.
+    /// Where its data is.
+    pub data: DataPaths,
+    /// Where it listens, and what it serves.
     pub listen: ListenOptions,
-    /// The longest page that is made, in bytes; it ends early and says that there is more.
-    pub max_read_memory: usize,
-    /// Whether `/metrics` is answered.
-    pub metrics: bool,
     /// The database that the log is projected into, if there is one.
     pub postgres: Option<PostgresOptions>,
 }
 
-/// Where the log and the index are. Neither is in the other.
+/// Where a node keeps its data. The log and the index are in folders of their own.
 #[derive(Clone, Debug)]
-pub struct StorePaths {
+pub struct DataPaths {
+    /// The data folder: the block height, the jobs and what is known of uploads are in it.
+    pub folder: PathBuf,
     /// The folder of the log.
     pub log: PathBuf,
     /// The folder of the index.
@@ -44,6 +40,10 @@ pub struct ListenOptions {
     pub admin: SocketAddr,
     /// The token that operators need; without one everybody who reaches the admin listener is one.
     pub admin_token: Option<String>,
+    /// Whether `/metrics` is answered.
+    pub metrics: bool,
+    /// The longest page that is made, in bytes; it ends early and says that there is more.
+    pub max_read_memory: usize,
 }
 
 /// What a node is told besides when it orders messages.
@@ -66,13 +66,20 @@ pub struct UploadOptions {
     pub rewind_events_max: u64,
 }
 
+impl DataPaths {
+    /// Everything in one folder: the log in `log`, the index in `index`.
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self { log: folder.join("log"), index: folder.join("index"), folder }
+    }
+}
+
 impl NodeOptions {
     /// What of it the API needs to know.
     pub(crate) fn api(&self, metrics: Option<RenderMetrics>) -> api::ApiOptions {
         api::ApiOptions {
-            max_read_memory: self.max_read_memory,
+            max_read_memory: self.listen.max_read_memory,
             metrics,
-            data: Some(self.data.clone()),
+            data: Some(self.data.folder.clone()),
             ..api::ApiOptions::default()
         }
     }

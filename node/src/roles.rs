@@ -39,17 +39,17 @@ async fn start_leader(
     writing: WriteOptions,
     progress: &Arc<Progress>,
 ) -> Result<Addresses, NodeError> {
-    let metrics = if options.metrics { Some(telemetry::start(parts)?) } else { None };
+    let metrics = if options.listen.metrics { Some(telemetry::start(parts)?) } else { None };
     let listeners = Listeners::bind(&options.listen).await?;
-    let store = Store::open(parts, &options.store, progress).await?;
+    let store = Store::open(parts, &options.data, progress).await?;
     let (log, index) = (store.log.clone(), store.index.clone());
-    fs::create_dir_all(&options.data)
-        .map_err(|error| NodeError::Folder { path: options.data.clone(), error })?;
+    fs::create_dir_all(&options.data.folder)
+        .map_err(|error| NodeError::Folder { path: options.data.folder.clone(), error })?;
     let endpoints = writing.uploads.endpoints.clone();
     let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(Http::new(HttpOptions::default())?, endpoints));
-    let heights: Arc<dyn Heights> = Arc::new(heights::start(parts, gateway.clone(), &options.data, store.newest_height()?).await);
+    let heights: Arc<dyn Heights> = Arc::new(heights::start(parts, gateway.clone(), &options.data.folder, store.newest_height()?).await);
     let indexed = index::start(parts, store.follower)?;
-    let uploads = uploads::start(parts, &writing.uploads, &log, &options.data).await?;
+    let uploads = uploads::start(parts, &writing.uploads, &log, &options.data.folder).await?;
     let queries = postgres::start(parts, options.postgres.as_ref(), &log)?;
     let replayable = Replayable {
         log: log.clone(),
@@ -58,7 +58,7 @@ async fn start_leader(
         postgres: options.postgres.clone(),
         uploads: uploads.clone(),
     };
-    let jobs = jobs::start(parts, &options.data, replayable);
+    let jobs = jobs::start(parts, &options.data.folder, replayable);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let scheduler_parts = SchedulerParts {
         log: log.clone(),

@@ -11,7 +11,7 @@ use ans104::{Draft, Ed25519Wallet, Tag};
 use gateway::{Endpoints, parse_url};
 use log::{LocalLog, Log, Rocks, RocksOptions};
 use node::{
-    ListenOptions, NodeError, NodeOptions, RunningNode, StorePaths, UploadOptions, WriteOptions, leader,
+    DataPaths, ListenOptions, NodeError, NodeOptions, RunningNode, UploadOptions, WriteOptions, leader,
 };
 use projections::{PostgresOptions, Progress, ProjectionError};
 use serde_json::Value;
@@ -21,11 +21,14 @@ use tempfile::TempDir;
 fn options(folder: &Path) -> NodeOptions {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     NodeOptions {
-        data: folder.join("data"),
-        store: StorePaths { log: folder.join("log"), index: folder.join("index") },
-        listen: ListenOptions { public: any, admin: any, admin_token: None },
-        max_read_memory: 1 << 20,
-        metrics: false,
+        data: DataPaths { folder: folder.join("data"), log: folder.join("log"), index: folder.join("index") },
+        listen: ListenOptions {
+            public: any,
+            admin: any,
+            admin_token: None,
+            metrics: false,
+            max_read_memory: 1 << 20,
+        },
         postgres: None,
     }
 }
@@ -117,7 +120,7 @@ async fn a_start_that_fails_leaves_nothing_running() {
             "the data folder cannot be made",
             |folder, options| {
                 fs::write(folder.join("file"), "").unwrap();
-                options.data = folder.join("file/data");
+                options.data.folder = folder.join("file/data");
             },
             |error| matches!(error, NodeError::Folder { .. }),
         ),

@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::bench::BenchArgs;
 use crate::completions::CompletionsArgs;
 use crate::dead_letters::DeadLettersArgs;
+use crate::environment::{check, without_empty};
 use crate::failure::Failure;
 use crate::node::{DevArgs, SuArgs, VerifyArgs};
 use crate::projections::ProjectionsArgs;
@@ -20,14 +21,14 @@ use crate::wallet::WalletArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  quipu dev                                    a node to develop against, all of it in ./quipu-dev
-  quipu wallet new                             a wallet to sign with
-  P=$(quipu spawn --tag Name=first)            a process
-  quipu send $P --action Eval --data '1 + 1'   a message to it
-  quipu read $P --follow                       its messages, and those to come
-  quipu bench                                  what the node can do, and whether it did it right
+  quipu dev                                    run a node to develop against, all of it in ./quipu-dev
+  quipu wallet new                             make a wallet to sign with
+  P=$(quipu spawn --tag Name=first)            spawn a process
+  quipu send $P --action Eval --data '1 + 1'   send it a message
+  quipu read $P --follow                       print its messages, and new ones as they come
+  quipu bench                                  measure a node, and check what it does
 
-Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage.";
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage, 130 a node stopped by a second signal.";
 
 /// An ao scheduler unit: it orders the messages of processes, signs that order, and serves it.
 #[derive(Debug, Parser)]
@@ -56,6 +57,17 @@ enum Command {
 }
 
 impl Cli {
+    /// What this program was started with. Wrong usage, and asking for help, end it here.
+    ///
+    /// # Errors
+    /// When a variable begins or ends with white space.
+    pub fn read() -> Result<Self, Failure> {
+        let command = without_empty(Self::command());
+        let matches = command.clone().get_matches();
+        check(&command, &matches)?;
+        Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    }
+
     /// Runs the command; what it was asked for goes to `out`.
     ///
     /// # Errors
@@ -83,8 +95,6 @@ impl Cli {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-    use clap::CommandFactory;
 
     use super::*;
 

@@ -13,9 +13,10 @@ use crate::bench::BenchError;
 use crate::client::ClientError;
 use crate::compose::ComposeError;
 use crate::dead_letters::RetryError;
-use crate::node::{FilterError, SettingError, VerifyError};
+use crate::node::LogVerifyError;
 use crate::replay::ReplayError;
 use crate::reupload::ReuploadError;
+use crate::settings::SettingError;
 use crate::wallet::WalletFileError;
 
 /// Why a command failed.
@@ -36,12 +37,12 @@ pub enum Failure {
     /// A setting is wrong.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// The filter of what is logged is wrong.
-    #[error(transparent)]
-    LogFilter(#[from] FilterError),
     /// The file of settings cannot be understood. Its text is not in the reason: it may be secret.
     #[error(".env cannot be read: {0}; expected lines of NAME=value")]
     EnvFile(String),
+    /// A variable begins or ends with white space. Its value is not shown: it may be secret.
+    #[error("{0} begins or ends with white space; leave it out")]
+    OuterSpace(String),
     /// The node did not start.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -65,7 +66,7 @@ pub enum Failure {
     Signals(#[source] io::Error),
     /// A log cannot be verified, or is damaged.
     #[error(transparent)]
-    Verify(#[from] VerifyError),
+    Verify(#[from] LogVerifyError),
     /// A replay is not what was asked for.
     #[error(transparent)]
     Replay(#[from] ReplayError),

@@ -3,7 +3,7 @@
 //! Every command is a clap `Args` struct beside its code, with a `run` that writes what was asked for to the
 //! output it is given and everything else to standard error.
 
-mod env_file;
+mod environment;
 mod cli;
 mod failure;
 mod output;
@@ -21,6 +21,7 @@ mod dead_letters;
 mod reupload;
 mod completions;
 mod bench;
+mod settings;
 mod node;
 #[cfg(test)]
 mod testing;
@@ -28,5 +29,5 @@ mod testing;
 mod commands_tests;
 
 pub use cli::Cli;
-pub use env_file::read_env_file;
+pub use environment::read_env_file;
 pub use failure::Failure;

@@ -3,8 +3,6 @@
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use quipu::Cli;
 
 fn main() -> ExitCode {
@@ -12,7 +10,7 @@ fn main() -> ExitCode {
     if let Err(failure) = quipu::read_env_file() {
         return failure.report();
     }
-    match Cli::parse().run(&mut io::stdout()) {
+    match Cli::read().and_then(|command| command.run(&mut io::stdout())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

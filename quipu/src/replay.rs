@@ -22,36 +22,38 @@ use crate::output::thousands;
 use crate::shown::Shown;
 
 const EXAMPLES: &str = "\
-Without --from and --process the projection is made anew beside the one in use, which answers until the
-new one takes its place. Ctrl-C leaves the job running.
+Without --from and --process a new copy of the projection is built; the old one is used until the new one replaces it.
+Ctrl-C leaves the job running in the node; with --offline it ends it.
 
 Examples:
-  quipu replay index                          make the index of the node on this machine anew
-  quipu replay postgres --from 120000         project again what came since
+  quipu replay index                          rebuild the index of the node on this machine
+  quipu replay postgres --from 120000         project again everything from event 120000 on
   quipu replay index --process $P             one process only
-  quipu replay index --cancel                 end the job that is running
-  quipu replay index --resume                 take up again the newest job that ended early
-  quipu replay index --offline --su-data-dir /var/lib/quipu     without a node";
+  quipu replay index --cancel                 cancel the running job
+  quipu replay index --resume                 resume the newest job that ended early
+  quipu replay index --offline --su-data-dir /var/lib/quipu     without a node
 
-/// Make a projection anew from the log
+Exit codes: 0 done, 1 failed or ended early (one line on standard error says why), 2 wrong usage.";
+
+/// Rebuild a projection from the log, or a part of it
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReplayArgs {
-    /// Which projection: index, postgres or uploads (`quipu projections` lists those of a node)
+    /// The projection: index, postgres or uploads (`quipu projections` lists those of a node)
     projection: String,
-    /// Begin at this event, by its sequence number
+    /// Begin at the event with this sequence number
     #[arg(long, value_name = "SEQ", conflicts_with_all = ["cancel", "resume"])]
     from: Option<u64>,
-    /// Only what belongs to this process
+    /// Only the events of this process
     #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["cancel", "resume"])]
     process: Option<ProcessId>,
-    /// End the running job of the projection
+    /// Cancel the projection's running job
     #[arg(long, conflicts_with = "resume")]
     cancel: bool,
-    /// Take up again the newest job of the projection, which ended early
+    /// Resume the projection's newest job that ended early
     #[arg(long)]
     resume: bool,
-    /// Do it in this process, with the node's settings; the node must not run
+    /// Replay without a node, with the settings of the node, which must be stopped
     #[arg(long, conflicts_with_all = ["cancel", "resume"])]
     offline: bool,
     #[command(flatten)]
@@ -77,7 +79,7 @@ struct Job {
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The job failed.
-    #[error("job {id} failed: {reason}; `quipu replay {projection} --resume` takes it up again")]
+    #[error("job {id} failed: {reason}; `quipu replay {projection} --resume` resumes it")]
     Failed {
         /// Its number.
         id: u64,
@@ -87,7 +89,7 @@ pub enum ReplayError {
         reason: String,
     },
     /// The job ended early.
-    #[error("job {id} is {state}; `quipu replay {projection} --resume` takes it up again")]
+    #[error("job {id} is {state}; `quipu replay {projection} --resume` resumes it")]
     Ended {
         /// Its number.
         id: u64,
@@ -125,7 +127,7 @@ impl ReplayArgs {
         if self.cancel {
             let running = self.newest(&node, "that runs", |job| job.state == "running").await?;
             let job: Job = node.post(&format!("/jobs/{}/cancel", running.id), None).await?;
-            writeln!(out, "job {} is asked to end", job.id)?;
+            writeln!(out, "job {} is being cancelled", job.id)?;
             return Ok(());
         }
         let job: Job = if self.resume {
@@ -147,8 +149,8 @@ impl ReplayArgs {
                 let name = &self.projection;
                 writeln!(
                     out,
-                    "job {} goes on in the node; `quipu replay {name} --cancel` ends it, `quipu replay {name} --resume` \
-                     takes it up again then",
+                    "job {} goes on in the node; `quipu replay {name} --cancel` cancels it, and `quipu replay {name} \
+                     --resume` resumes it after that",
                     job.id
                 )?;
                 Ok(())

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use quipu_tests::Launch;
+use quipu_tests::{Launch, workspace};
 
 use crate::folder;
 
@@ -12,7 +12,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("SU_WALLET_PATH", "garbage.json", "garbage.json"),
     ("ARWEAVE_URL", "not a url", "http(s)://"),
     ("ARWEAVE_URL", "ftp://example.org", "ftp"),
-    ("GRAPHQL_URL", "", "empty"),
+    ("GRAPHQL_URL", "http://", "http(s)://"),
     ("UPLOAD_NODE_URL", "http://", "http(s)://"),
     ("CACHE_URL", "cache.example", "http(s)://"),
     ("GATEWAY_URL", "http://example.org/?query", "query"),
@@ -21,14 +21,42 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("ADMIN_LISTEN", "somewhere", "somewhere"),
     ("ENABLE_METRICS", "maybe", "maybe"),
     ("ENABLE_PROCESS_ASSIGNMENT", "yes", "yes"),
-    ("ENABLE_DEEP_HASH_CHECKS", "", "true"),
+    ("ENABLE_DEEP_HASH_CHECKS", "no", "true"),
     ("MAX_READ_MEMORY", "0", "bytes"),
     ("MAX_READ_MEMORY", "-1", "-1"),
     ("PROCESS_CACHE_SIZE", "0", "processes"),
     ("PROCESS_CACHE_SIZE", "many", "many"),
     ("RUST_LOG", "scheduler=loud", "trace"),
     ("LOG_FORMAT", "xml", "json"),
+    ("DATABASE_URL", "mysql://host/name", "postgres://"),
+    ("DATABASE_READ_URL", "postgres://host/name", "DATABASE_URL"),
+    ("ADMIN_TOKEN", "guess-me-not\n", "white space"),
+    ("ADMIN_TOKEN", " ", "white space"),
+    ("SU_DATA_DIR", " data", "white space"),
+    ("GATEWAY_URL", "http://127.0.0.1:1 ", "white space"),
+    // Variables of the existing scheduler that restrict or redirect.
+    ("MODE", "router", "router"),
+    ("IP_WHITELIST_URL", "http://127.0.0.1:1/list", "listed addresses"),
+    ("PROCESS_WHITELIST_URL", "http://127.0.0.1:1/list", "listed processes"),
+    ("ENABLE_MESSAGE_MAX_SIZE", "true", "size"),
+    ("ENABLE_ROUTER_CHECK", "true", "router"),
+    ("MULTI_TENANT_BASE_CONN", "postgres://user:secret@host", "tenants"),
 ];
+
+/// Variables of the existing scheduler that have no effect here.
+const UNUSED: [(&str, &str); 4] = [
+    ("USE_DISK", "true"),
+    ("USE_LOCAL_STORE", "false"),
+    ("MIGRATION_BATCH_SIZE", "10"),
+    ("WARMUP_DELAY", "30"),
+];
+
+/// Every setting of a node.
+fn settings() -> Vec<String> {
+    let text = fs::read_to_string(workspace().join(".env.example")).unwrap();
+    let name = |line: &str| Some(line.trim_start_matches('#').split_once('=')?.0.to_owned());
+    text.lines().filter_map(name).collect()
+}
 
 #[test]
 fn a_wrong_setting_is_named_at_start_up() {
@@ -42,8 +70,40 @@ fn a_wrong_setting_is_named_at_start_up() {
         let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
         assert!(told.contains(name) || told.contains(&flag), "{name}={value} is not named: {told}");
         assert!(told.contains(also), "{name}={value}: {also:?} is not said: {told}");
+        assert!(!told.contains("secret") && !told.contains("guess-me"), "{name} is told in whole: {told}");
         assert!(!told.contains("panicked"), "{name}={value}: {told}");
         assert!(!folder.path().join("data").exists(), "{name}={value} left something behind");
+    }
+}
+
+/// As compose files and `.env.example` give them.
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let folder = folder();
+    let names = settings();
+    assert!(names.len() > 20, "{names:?}");
+    let launch = Launch::su(folder.path()).unset("SU_DATA_DIR");
+    let launch = names.iter().filter(|name| *name != "SU_WALLET_PATH" && *name != "LOG_FORMAT").fold(
+        launch,
+        // A gateway on the network must not be asked.
+        |launch, name| if name == "GATEWAY_URL" { launch } else { launch.set(name, "") },
+    );
+    let node = launch.set("IP_WHITELIST_URL", "").serve();
+    assert!(folder.path().join("data/log").is_dir(), "the data is where it is by default");
+    assert_eq!(node.admin_url().split(':').count(), 3, "the admin listener is open on loopback");
+    node.stop();
+    let refused = Launch::su(folder.path()).set("SU_WALLET_PATH", "").run();
+    assert!(refused.stderr.contains("--su-wallet-path"), "{}", refused.stderr);
+}
+
+#[test]
+fn variables_without_effect_are_told_once() {
+    let folder = folder();
+    let launch =
+        UNUSED.iter().fold(Launch::su(folder.path()), |launch, (name, value)| launch.set(name, *value));
+    let told = launch.serve().stop().stderr;
+    for (name, _) in UNUSED {
+        assert_eq!(told.matches(&format!("{name} has no effect here")).count(), 1, "{name}: {told}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quipu_tests::{Gateway, Launch, Ledger, Load, User, read_history, until};
+use quipu_tests::{Gateway, Launch, Ledger, Load, PATIENCE, User, read_history, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -73,6 +73,48 @@ fn a_node_can_be_stopped_as_soon_as_it_serves() {
     for _ in 0..5 {
         Launch::su(folder.path()).serve().stop();
     }
+}
+
+/// A start without a gateway waits a moment for the first block height.
+#[test]
+fn a_node_can_be_stopped_while_it_starts() {
+    let folder = folder();
+    let launch = Launch::su(folder.path());
+    let starting = launch.program();
+    let opened = starting.stderr().find(PATIENCE, |line| line.contains("opened the log").then_some(()));
+    assert!(opened.is_some(), "{}", starting.stderr().text());
+    starting.terminate();
+    let finished = starting.finish();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(finished.stderr.contains("stopping before the node has started"), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("scheduling on"), "{}", finished.stderr);
+    // What had started has ended in order.
+    launch.serve().stop();
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_node_at_once() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let node = launch.start();
+    let spawned = node.client().schedule(&User::new(201).process()).await;
+    // This request is waited for, and never comes whole.
+    let mut socket = TcpStream::connect(node.public()).await.unwrap();
+    socket.write_all(b"POST / HTTP/1.1\r\nhost: node\r\ncontent-length: 9\r\n\r\n").await.unwrap();
+    node.client().get("/health").await;
+    node.terminate();
+    node.said("stopping: finishing what was accepted");
+    let asked = Instant::now();
+    node.terminate();
+    let finished = node.finish();
+    assert_eq!(finished.code, Some(130), "{}", finished.stderr);
+    assert!(asked.elapsed() < STOP_MAX, "it took {:?}", asked.elapsed());
+    assert!(finished.stderr.contains("second signal"), "{}", finished.stderr);
+    drop(socket);
+    // Nothing that was acknowledged is lost.
+    let node = launch.start();
+    assert_eq!(node.client().get(&format!("/{}", spawned.id)).await.status, 200);
+    node.stop();
 }
 
 #[test]

@@ -4,18 +4,55 @@ use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use clap::Args;
 use gateway::Endpoints;
 use gateway::dev::{DevGateway, DevOptions};
-use node::{RunningNode, StorePaths};
+use node::{DataPaths, NodeOptions, RunningNode, WriteOptions};
 use tokio::runtime::Runtime;
 
-use super::args::DevArgs;
-use super::settings::{SettingError, Settings, read_wallet};
 use super::signals::Signals;
-use super::{defaults, logging};
 use crate::failure::Failure;
+use crate::settings::{
+    ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulingArgs, SettingError, read_wallet,
+};
 use crate::wallet;
+
+/// The development gateway's chain grows as fast as Arweave's.
+const BLOCK_EVERY: Duration = Duration::from_secs(120);
+
+const EXAMPLES: &str = "\
+Examples:
+  quipu dev            on port 9000
+  quipu dev 9100       on another one
+
+To start over, delete ./quipu-dev.";
+
+/// Run a node to develop against, with wallets, a gateway and data of its own in ./quipu-dev
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DevArgs {
+    /// The port to listen on, on 127.0.0.1; the admin listener and the development gateway take the next two
+    #[arg(default_value_t = PORT)]
+    port: u16,
+
+    /// The folder in which everything is kept
+    #[arg(long, default_value = "./quipu-dev")]
+    dir: PathBuf,
+
+    #[command(flatten, next_help_heading = "Projections")]
+    projections: ProjectionArgs,
+
+    #[command(flatten, next_help_heading = "Scheduling")]
+    scheduling: SchedulingArgs,
+
+    #[command(flatten, next_help_heading = "Listeners")]
+    listeners: ListenerArgs,
+
+    #[command(flatten, next_help_heading = "Logging")]
+    logging: LoggingArgs,
+}
 
 impl DevArgs {
     /// Runs the node until it is told to stop.
@@ -23,7 +60,7 @@ impl DevArgs {
     /// # Errors
     /// When the folder or the ports cannot be had.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        logging::start(&self.tuning)?;
+        self.logging.start().map_err(SettingError::from)?;
         fs::create_dir_all(&self.dir).map_err(|error| Failure::Folder { path: self.dir.clone(), error })?;
         let scheduler_wallet = made_wallet(&self.dir, "wallet.json", out)?;
         made_wallet(&self.dir, "user-wallet.json", out)?;
@@ -36,7 +73,7 @@ impl DevArgs {
         let gateway = DevGateway::start(DevOptions {
             listen: self.gateway_address(),
             store: self.dir.join("gateway"),
-            block_every: defaults::DEV_BLOCK_EVERY,
+            block_every: BLOCK_EVERY,
         });
         let gateway = gateway.await?;
         let served = self.serve_beside(gateway.addr(), wallet, signals, out).await;
@@ -53,8 +90,8 @@ impl DevArgs {
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         let dir = self.dir.clone();
-        let settings = self.settings(wallet, gateway)?;
-        let start = async |progress: &_| node::leader(settings.node, settings.writing, progress).await;
+        let (options, writing) = self.options(wallet, gateway)?;
+        let start = async |progress: &_| node::leader(options, writing, progress).await;
         let Some(node) = signals.start(start).await? else { return Ok(()) };
         if let Err(failure) = banner(&node, gateway, &dir, out) {
             node.stop().await;
@@ -69,9 +106,12 @@ impl DevArgs {
         (Ipv4Addr::LOCALHOST, port).into()
     }
 
-    fn settings(self, wallet: PathBuf, gateway: SocketAddr) -> Result<Settings, Failure> {
-        let url = gateway::parse_url("the development gateway", &format!("http://{gateway}"))
-            .map_err(SettingError::from)?;
+    fn options(
+        self,
+        wallet: PathBuf,
+        gateway: SocketAddr,
+    ) -> Result<(NodeOptions, WriteOptions), SettingError> {
+        let url = gateway::parse_url("the development gateway", &format!("http://{gateway}"))?;
         let endpoints = Endpoints {
             arweave: url.clone(),
             graphql: url.clone(),
@@ -79,10 +119,17 @@ impl DevArgs {
             cache: None,
             heads: Vec::new(),
         };
-        let data = self.dir.join("data");
-        let store = StorePaths { log: data.join("log"), index: data.join("index") };
-        let public = (Ipv4Addr::LOCALHOST, self.port).into();
-        Ok(Settings::of(read_wallet(wallet)?, data, store, endpoints, public, self.tuning)?)
+        let writing = WriteOptions {
+            signer: read_wallet(&wallet)?,
+            scheduling: self.scheduling.options()?,
+            uploads: self.projections.uploads(endpoints),
+        };
+        let options = NodeOptions {
+            data: DataPaths::in_folder(self.dir.join("data")),
+            listen: self.listeners.options(Ipv4Addr::LOCALHOST.into(), self.port)?,
+            postgres: self.projections.postgres()?,
+        };
+        Ok((options, writing))
     }
 }
 

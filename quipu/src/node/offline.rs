@@ -1,37 +1,25 @@
-//! A replay without a node: where the node keeps what is replayed.
+//! A replay without a node, with the settings of the node.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use node::{OfflineOptions, StorePaths, UploadOptions, replay_offline};
+use node::{OfflineOptions, replay_offline};
 use projections::{Progress, ReplayScope};
 
-use super::args::{Database, Services};
-use super::settings::{endpoints, postgres};
 use crate::failure::Failure;
+use crate::settings::{DataArgs, ProjectionArgs, ServiceArgs, SettingError};
 
-/// Where a node keeps what is replayed; the same settings as the node's.
+/// Where a node keeps what is replayed.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "With --offline")]
 pub struct OfflineArgs {
-    /// Where the node keeps everything
-    #[arg(long, env, default_value = "./data")]
-    su_data_dir: PathBuf,
+    #[command(flatten, next_help_heading = "With --offline")]
+    data: DataArgs,
 
-    /// Where the log is, if not in `log` of the data folder
-    #[arg(long, env)]
-    su_file_db_dir: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "With --offline")]
+    services: ServiceArgs,
 
-    /// Where the index is, if not in `index` of the data folder
-    #[arg(long, env)]
-    su_index_db_dir: Option<PathBuf>,
-
-    #[command(flatten)]
-    services: Services,
-
-    #[command(flatten)]
-    database: Database,
+    #[command(flatten, next_help_heading = "With --offline")]
+    projections: ProjectionArgs,
 }
 
 impl OfflineArgs {
@@ -45,16 +33,14 @@ impl OfflineArgs {
         scope: ReplayScope,
         progress: &Arc<Progress>,
     ) -> Result<(), Failure> {
-        let store = StorePaths {
-            log: self.su_file_db_dir.unwrap_or_else(|| self.su_data_dir.join("log")),
-            index: self.su_index_db_dir.unwrap_or_else(|| self.su_data_dir.join("index")),
-        };
-        let uploads = UploadOptions {
-            endpoints: endpoints(&self.services)?,
-            rewind_events_max: self.database.projection_rewind_max,
-        };
-        let postgres = postgres(&self.database)?;
-        let options = OfflineOptions { data: self.su_data_dir, store, postgres, uploads };
-        Ok(replay_offline(options, name, scope, progress).await?)
+        Ok(replay_offline(self.options()?, name, scope, progress).await?)
+    }
+
+    fn options(self) -> Result<OfflineOptions, SettingError> {
+        Ok(OfflineOptions {
+            postgres: self.projections.postgres()?,
+            uploads: self.projections.uploads(self.services.endpoints()?),
+            data: self.data.paths(),
+        })
     }
 }

@@ -1,14 +1,61 @@
 //! `quipu su`: a scheduler unit for production.
 
+use std::env;
 use std::io::Write;
+use std::net::Ipv4Addr;
 
+use clap::Args;
+use node::{NodeOptions, WriteOptions};
 use tokio::runtime::Runtime;
+use tracing::info;
 
-use super::args::SuArgs;
-use super::logging;
-use super::settings::Settings;
 use super::signals::Signals;
 use crate::failure::Failure;
+use crate::settings::{
+    DataArgs, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulerWalletArgs, SchedulingArgs,
+    ServiceArgs, SettingError, UnusedVariable, unused,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  SU_WALLET_PATH=wallet.json quipu su     with the defaults: data in ./data, port 9000
+  quipu su 9000 --su-wallet-path wallet.json --su-data-dir /var/lib/quipu --enable-metrics true
+  RUST_LOG=debug quipu su                 logging more
+
+Every option can also be set as an environment variable, or on a line of ./.env. SIGTERM or Ctrl-C stops the node once
+it has answered everything it accepted; a second one stops it at once, which loses nothing that was acknowledged.
+
+Exit codes: 0 stopped as told, 1 failed (the last line on standard error says why), 2 wrong usage, 130 stopped at once.";
+
+/// Run a scheduler unit
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SuArgs {
+    /// The port to listen on, on all addresses
+    #[arg(default_value_t = PORT)]
+    port: u16,
+
+    #[command(flatten)]
+    wallet: SchedulerWalletArgs,
+
+    #[command(flatten, next_help_heading = "Data")]
+    data: DataArgs,
+
+    #[command(flatten, next_help_heading = "Services")]
+    services: ServiceArgs,
+
+    #[command(flatten, next_help_heading = "Projections")]
+    projections: ProjectionArgs,
+
+    #[command(flatten, next_help_heading = "Scheduling")]
+    scheduling: SchedulingArgs,
+
+    #[command(flatten, next_help_heading = "Listeners")]
+    listeners: ListenerArgs,
+
+    #[command(flatten, next_help_heading = "Logging")]
+    logging: LoggingArgs,
+}
 
 impl SuArgs {
     /// Runs the node until it is told to stop.
@@ -16,17 +63,57 @@ impl SuArgs {
     /// # Errors
     /// When a setting is wrong, or what the node needs (ports, folders, the log) cannot be had.
     pub fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
-        logging::start(&self.tuning)?;
-        let settings = Settings::from_su(self)?;
-        let runtime = Runtime::new().map_err(Failure::Runtime)?;
-        runtime.block_on(async {
+        self.logging.start().map_err(SettingError::from)?;
+        for UnusedVariable { name, reason } in unused(|name| env::var_os(name)).map_err(SettingError::from)? {
+            info!("{name} has no effect here: {reason}");
+        }
+        let (options, writing) = self.options()?;
+        if writing.uploads.endpoints.upload.is_none() {
+            info!("UPLOAD_NODE_URL is not set: nothing is uploaded");
+        }
+        Runtime::new().map_err(Failure::Runtime)?.block_on(async {
             // From here on a signal ends the node in order, however early it comes.
             let mut signals = Signals::listen().map_err(Failure::Signals)?;
-            let start = async |progress: &_| node::leader(settings.node, settings.writing, progress).await;
-            match signals.start(start).await? {
+            match signals.start(async |progress| node::leader(options, writing, progress).await).await? {
                 Some(node) => signals.serve(node).await,
                 None => Ok(()),
             }
         })
+    }
+
+    fn options(self) -> Result<(NodeOptions, WriteOptions), SettingError> {
+        let writing = WriteOptions {
+            signer: self.wallet.signer()?,
+            scheduling: self.scheduling.options()?,
+            uploads: self.projections.uploads(self.services.endpoints()?),
+        };
+        let options = NodeOptions {
+            data: self.data.paths(),
+            listen: self.listeners.options(Ipv4Addr::UNSPECIFIED.into(), self.port)?,
+            postgres: self.projections.postgres()?,
+        };
+        Ok((options, writing))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::collections::BTreeSet;
+
+    use clap::Command;
+
+    use super::*;
+
+    #[test]
+    fn the_example_of_a_settings_file_has_every_setting() {
+        let command = SuArgs::augment_args(Command::new("su"));
+        let settings: BTreeSet<_> =
+            command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+        let example = include_str!("../../../.env.example");
+        let example =
+            example.lines().filter_map(|line| Some(line.trim_start_matches('#').split_once('=')?.0));
+        assert_eq!(example.collect::<BTreeSet<_>>(), settings);
     }
 }

@@ -5,15 +5,34 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use clap::{ArgAction, Args};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::{Fault, Notice, Rocks, RocksError, VerifySummary};
 
-use super::args::VerifyArgs;
 use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  quipu verify ./data                     the data folder of a node that is stopped
+  quipu verify ./data --signatures false  checksums, order and hash chains only: much quicker
+
+Each fault is a line that says where it is. Exit codes: 0 sound, 1 damaged or not readable, 2 wrong usage.";
+
+/// Check a log from its first event to its last
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct VerifyArgs {
+    /// The data folder of a node, or the folder of its log
+    dir: PathBuf,
+
+    /// Whether signatures are verified too
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
+    signatures: bool,
+}
 
 /// Why a log cannot be verified, or what was found.
 #[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
+pub enum LogVerifyError {
     /// There is none.
     #[error(
         "there is no log in {}; expected the data folder of a node, or the folder that its SU_FILE_DB_DIR names",
@@ -51,24 +70,24 @@ impl VerifyArgs {
     /// When the log cannot be opened, or is not what it should be.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let path = log_folder(&self.dir)?;
-        let log = Rocks::open_read_only(&path).map_err(VerifyError::Open)?;
+        let log = Rocks::open_read_only(&path).map_err(LogVerifyError::Open)?;
         let threads = if self.signatures { thread::available_parallelism().ok() } else { None };
         let summary = verify(log, threads, out)?;
         report(&summary, out)?;
         let VerifySummary { faults, complete, .. } = summary;
         match (summary.is_sound(), complete) {
             (true, _) => Ok(()),
-            (false, true) => Err(VerifyError::Damaged { path, faults }.into()),
-            (false, false) => Err(VerifyError::Unreadable { path, faults }.into()),
+            (false, true) => Err(LogVerifyError::Damaged { path, faults }.into()),
+            (false, false) => Err(LogVerifyError::Unreadable { path, faults }.into()),
         }
     }
 }
 
 /// The folder of the log: the one that was named, or `log` in it when it is a node's data folder.
-fn log_folder(dir: &Path) -> Result<PathBuf, VerifyError> {
+fn log_folder(dir: &Path) -> Result<PathBuf, LogVerifyError> {
     let candidates = [dir.join("log"), dir.to_owned()];
     let found = candidates.into_iter().find(|folder| folder.join("CURRENT").is_file());
-    found.ok_or_else(|| VerifyError::NoLog(dir.to_owned()))
+    found.ok_or_else(|| LogVerifyError::NoLog(dir.to_owned()))
 }
 
 fn verify(

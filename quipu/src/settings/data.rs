@@ -1,0 +1,34 @@
+//! Where a node keeps its data.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use node::DataPaths;
+
+/// Where a node keeps its data.
+#[derive(Clone, Debug, Args)]
+pub struct DataArgs {
+    /// The folder in which the node keeps its data
+    #[arg(long, env, value_name = "DIR", default_value = "./data")]
+    su_data_dir: PathBuf,
+
+    /// The folder of the log [default: `log` in the data folder]
+    #[arg(long, env, value_name = "DIR")]
+    su_file_db_dir: Option<PathBuf>,
+
+    /// The folder of the index [default: `index` in the data folder]
+    #[arg(long, env, value_name = "DIR")]
+    su_index_db_dir: Option<PathBuf>,
+}
+
+impl DataArgs {
+    /// All folders.
+    pub fn paths(self) -> DataPaths {
+        let usual = DataPaths::in_folder(self.su_data_dir);
+        DataPaths {
+            log: self.su_file_db_dir.unwrap_or(usual.log),
+            index: self.su_index_db_dir.unwrap_or(usual.index),
+            folder: usual.folder,
+        }
+    }
+}

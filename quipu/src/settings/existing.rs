@@ -1,0 +1,176 @@
+//! Variables of the existing scheduler that mean nothing here. A deployment keeps its environment, so one that would
+//! restrict who may write, or send messages elsewhere, refuses the start: a node that ignored it would be open. The
+//! others are told once.
+
+use std::ffi::OsString;
+
+use thiserror::Error;
+
+use Meaning::{NoEffect, Restricts, RestrictsUnless, RestrictsWhenTrue};
+
+/// What a variable means to the existing scheduler.
+enum Meaning {
+    /// It restricts or redirects, whatever its value.
+    Restricts(&'static str),
+    /// It does so when it is `true`; everything else is false there.
+    RestrictsWhenTrue(&'static str),
+    /// It does so unless it has this value.
+    RestrictsUnless(&'static str, &'static str),
+    /// Nothing that would be missed here; why.
+    NoEffect(&'static str),
+}
+
+const SIZE_LIMIT: &str = "it only matters with ENABLE_MESSAGE_MAX_SIZE";
+const ROUTER_CHECK: &str = "it only matters with ENABLE_ROUTER_CHECK";
+const TENANTS: &str = "serve several tenants from one node";
+
+/// All variables of the existing scheduler that are no settings of a node here.
+const VARIABLES: [(&str, Meaning); 25] = [
+    ("MODE", RestrictsUnless("su", "make this a router")),
+    ("IP_WHITELIST_URL", Restricts("accept messages from listed addresses only")),
+    ("PROCESS_WHITELIST_URL", Restricts("accept messages for listed processes only")),
+    ("ENABLE_MESSAGE_MAX_SIZE", RestrictsWhenTrue("limit the size of messages")),
+    (
+        "ENABLE_ROUTER_CHECK",
+        RestrictsWhenTrue("accept only processes that a router has assigned to this node"),
+    ),
+    ("MULTI_TENANT_BASE_CONN", Restricts(TENANTS)),
+    ("MULTI_TENANT_BASE_READ_CONN", Restricts(TENANTS)),
+    ("MULTI_TENANT_BASE_DATA_DIR", Restricts(TENANTS)),
+    ("MAX_MESSAGE_SIZE_BYTES", NoEffect(SIZE_LIMIT)),
+    ("MAX_SIZE_OWNER_WHITELIST", NoEffect(SIZE_LIMIT)),
+    ("MAX_SIZE_FROM_OWNER_WHITELIST", NoEffect(SIZE_LIMIT)),
+    ("MAX_SIZE_FROM_WHITELIST", NoEffect(SIZE_LIMIT)),
+    ("ROUTER_URL", NoEffect(ROUTER_CHECK)),
+    ("ASSIGNMENT", NoEffect(ROUTER_CHECK)),
+    ("URL", NoEffect("it only matters with PROCESS_WHITELIST_URL")),
+    ("SCHEDULER_LIST_PATH", NoEffect("it only matters to a router")),
+    ("USE_DISK", NoEffect("the log is always on disk")),
+    ("USE_LOCAL_STORE", NoEffect("the log is always on the local disk")),
+    ("MIGRATION_BATCH_SIZE", NoEffect("nothing is migrated")),
+    ("SU_FILE_SYNC_DB_DIR", NoEffect("a running node does not copy its data")),
+    ("SU_INDEX_SYNC_DB_DIR", NoEffect("a running node does not copy its data")),
+    ("CURRENT_DEEPHASH_VERSION", NoEffect("content hashes have one version")),
+    ("DEEPHASH_RECALC_LIMIT", NoEffect("content hashes have one version")),
+    ("WARMUP_DELAY", NoEffect("a node is ready as soon as it serves")),
+    ("TIMESTAMP_SORT_PROCESSES", NoEffect("pages by time are right for every process")),
+];
+
+/// A variable that restricts or redirects in the existing scheduler. Its value is not shown: it may be secret.
+#[derive(Debug, Error)]
+#[error(
+    "{name} is set: it would {effect}, which this node cannot do yet; it does not start, since without that it would \
+     accept more than you intend. Unset {name} if you do not need it"
+)]
+pub struct RestrictingVariableError {
+    name: &'static str,
+    effect: &'static str,
+}
+
+/// A variable that has no effect, and why that does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnusedVariable {
+    /// Its name.
+    pub name: &'static str,
+    /// Why it is not missed.
+    pub reason: &'static str,
+}
+
+/// The variables of the existing scheduler that are set and have no effect here.
+///
+/// # Errors
+/// When one is set that would restrict or redirect.
+pub fn unused(
+    value_of: impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<UnusedVariable>, RestrictingVariableError> {
+    let mut unused = Vec::new();
+    for (name, meaning) in VARIABLES {
+        // As everywhere: one that is set to nothing is not set.
+        let Some(value) = value_of(name).filter(|value| !value.is_empty()) else { continue };
+        match meaning {
+            Restricts(effect) => return Err(RestrictingVariableError { name, effect }),
+            RestrictsWhenTrue(effect) if value == "true" => {
+                return Err(RestrictingVariableError { name, effect });
+            }
+            RestrictsUnless(harmless, effect) if value != harmless => {
+                return Err(RestrictingVariableError { name, effect });
+            }
+            // It says what is so anyway.
+            RestrictsWhenTrue(_) | RestrictsUnless(..) => {}
+            NoEffect(reason) => unused.push(UnusedVariable { name, reason }),
+        }
+    }
+    Ok(unused)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    /// What comes of an environment with this variable alone.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Outcome {
+        Refused,
+        Told,
+        Quiet,
+    }
+
+    fn outcome(name: &str, value: &str) -> Outcome {
+        match unused(|asked| (asked == name).then(|| value.into())) {
+            Err(error) => {
+                assert!(error.to_string().contains(name), "{error}");
+                assert!(value.len() < 5 || !error.to_string().contains(value), "{error} shows the value");
+                Outcome::Refused
+            }
+            Ok(told) if told.is_empty() => Outcome::Quiet,
+            Ok(told) => {
+                assert_eq!(told.iter().map(|unused| unused.name).collect::<Vec<_>>(), [name]);
+                Outcome::Told
+            }
+        }
+    }
+
+    #[test]
+    fn every_variable_of_the_existing_scheduler_is_heeded() {
+        let usual = [
+            ("MODE", "router", Outcome::Refused),
+            ("MODE", "su", Outcome::Quiet),
+            ("IP_WHITELIST_URL", "http://list.example", Outcome::Refused),
+            ("PROCESS_WHITELIST_URL", "http://list.example", Outcome::Refused),
+            ("ENABLE_MESSAGE_MAX_SIZE", "true", Outcome::Refused),
+            ("ENABLE_MESSAGE_MAX_SIZE", "false", Outcome::Quiet),
+            ("ENABLE_ROUTER_CHECK", "true", Outcome::Refused),
+            ("ENABLE_ROUTER_CHECK", "false", Outcome::Quiet),
+            ("MULTI_TENANT_BASE_CONN", "postgres://user:secret@host", Outcome::Refused),
+            ("MULTI_TENANT_BASE_READ_CONN", "postgres://user:secret@host", Outcome::Refused),
+            ("MULTI_TENANT_BASE_DATA_DIR", "/tenants", Outcome::Refused),
+            ("MAX_MESSAGE_SIZE_BYTES", "102400", Outcome::Told),
+            ("MAX_SIZE_OWNER_WHITELIST", "a,b", Outcome::Told),
+            ("MAX_SIZE_FROM_OWNER_WHITELIST", "a,b", Outcome::Told),
+            ("MAX_SIZE_FROM_WHITELIST", "a,b", Outcome::Told),
+            ("ROUTER_URL", "https://router.example", Outcome::Told),
+            ("ASSIGNMENT", "7", Outcome::Told),
+            ("URL", "https://su7.example", Outcome::Told),
+            ("SCHEDULER_LIST_PATH", "schedulers.json", Outcome::Told),
+            ("USE_DISK", "true", Outcome::Told),
+            ("USE_LOCAL_STORE", "true", Outcome::Told),
+            ("MIGRATION_BATCH_SIZE", "1000", Outcome::Told),
+            ("SU_FILE_SYNC_DB_DIR", "sync", Outcome::Told),
+            ("SU_INDEX_SYNC_DB_DIR", "sync", Outcome::Told),
+            ("CURRENT_DEEPHASH_VERSION", "1.0", Outcome::Told),
+            ("DEEPHASH_RECALC_LIMIT", "400", Outcome::Told),
+            ("WARMUP_DELAY", "30", Outcome::Told),
+            ("TIMESTAMP_SORT_PROCESSES", "a", Outcome::Told),
+            ("SOMETHING_ELSE", "true", Outcome::Quiet),
+        ];
+        for (name, value, expected) in &usual {
+            assert_eq!(outcome(name, value), *expected, "{name}={value}");
+            assert_eq!(outcome(name, ""), Outcome::Quiet, "{name} is set to nothing");
+        }
+        for (name, _) in VARIABLES {
+            assert!(usual.iter().any(|(tried, ..)| *tried == name), "{name} is not tried");
+        }
+    }
+}

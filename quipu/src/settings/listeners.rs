@@ -1,0 +1,80 @@
+//! Where a node listens, and what it serves there.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use clap::{ArgAction, Args};
+use node::ListenOptions;
+use thiserror::Error;
+
+/// The port of the public listener where none is named.
+pub const PORT: u16 = 9000;
+
+/// Where a node listens besides its public port, and what it serves.
+#[derive(Clone, Debug, Args)]
+pub struct ListenerArgs {
+    /// The address of the admin listener [default: 127.0.0.1 and the next port]
+    #[arg(long, env, value_name = "ADDRESS")]
+    admin_listen: Option<SocketAddr>,
+
+    /// The bearer token that the admin listener asks for; required unless it listens on a loopback address
+    #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
+    admin_token: Option<String>,
+
+    /// Whether /metrics answers, with Prometheus text
+    #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
+    enable_metrics: bool,
+
+    /// The most bytes in one page of messages; a page that reaches it ends early and says that there is more
+    #[arg(long, env, value_name = "BYTES", default_value_t = 1 << 30)]
+    max_read_memory: usize,
+}
+
+/// A setting of the listeners that cannot be used.
+#[derive(Debug, Error)]
+pub enum ListenerSettingError {
+    /// Everybody could administrate the node.
+    #[error(
+        "ADMIN_LISTEN is {0}, which is not a loopback address: ADMIN_TOKEN must be set, to something hard to guess"
+    )]
+    NoAdminToken(SocketAddr),
+    /// The public port is the last one that there is.
+    #[error("the port {0} has no next one for the admin listener; set ADMIN_LISTEN")]
+    NoAdminPort(u16),
+    /// No page would have room.
+    #[error("MAX_READ_MEMORY is 0; it takes a number of bytes, 1 or more")]
+    NoReadMemory,
+}
+
+impl ListenerArgs {
+    /// The listeners of a node whose public one is on this port; port 0 takes any free ones.
+    ///
+    /// # Errors
+    /// When the admin listener would be open to everybody, or has no port.
+    pub fn options(self, public: IpAddr, port: u16) -> Result<ListenOptions, ListenerSettingError> {
+        if self.max_read_memory == 0 {
+            return Err(ListenerSettingError::NoReadMemory);
+        }
+        let admin = match self.admin_listen {
+            Some(address) => address,
+            None => (Ipv4Addr::LOCALHOST, next(port)?).into(),
+        };
+        let admin_token = self.admin_token.filter(|token| !token.is_empty());
+        if !admin.ip().is_loopback() && admin_token.is_none() {
+            return Err(ListenerSettingError::NoAdminToken(admin));
+        }
+        Ok(ListenOptions {
+            public: (public, port).into(),
+            admin,
+            admin_token,
+            metrics: self.enable_metrics,
+            max_read_memory: self.max_read_memory,
+        })
+    }
+}
+
+fn next(port: u16) -> Result<u16, ListenerSettingError> {
+    if port == 0 {
+        return Ok(0);
+    }
+    port.checked_add(1).ok_or(ListenerSettingError::NoAdminPort(port))
+}

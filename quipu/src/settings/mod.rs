@@ -1,0 +1,50 @@
+//! The settings of a node, a file for each subject. Each holds one struct of arguments with everything about them:
+//! name and environment variable, default, help, check, and the conversion into plain options. The names are those of
+//! existing deployments.
+
+mod data;
+mod existing;
+mod listeners;
+mod logging;
+mod projections;
+mod scheduling;
+mod services;
+mod wallet;
+
+use gateway::EndpointError;
+use thiserror::Error;
+
+pub use data::DataArgs;
+pub use existing::{RestrictingVariableError, UnusedVariable, unused};
+pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
+pub use logging::{LogFilterError, LoggingArgs};
+pub use projections::{DatabaseSettingError, ProjectionArgs};
+pub use scheduling::{SchedulingArgs, SchedulingSettingError};
+pub use services::ServiceArgs;
+pub use wallet::{SchedulerWalletArgs, WalletSettingError, read_wallet};
+
+/// A setting that a node cannot start with; the text names its variable and what it takes.
+#[derive(Debug, Error)]
+pub enum SettingError {
+    /// A variable of the existing scheduler that must not be ignored.
+    #[error(transparent)]
+    Restricting(#[from] RestrictingVariableError),
+    /// The wallet.
+    #[error(transparent)]
+    Wallet(#[from] WalletSettingError),
+    /// The URL of a service.
+    #[error(transparent)]
+    Service(#[from] EndpointError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseSettingError),
+    /// How messages are scheduled.
+    #[error(transparent)]
+    Scheduling(#[from] SchedulingSettingError),
+    /// Where the node listens.
+    #[error(transparent)]
+    Listeners(#[from] ListenerSettingError),
+    /// What is logged.
+    #[error(transparent)]
+    LogFilter(#[from] LogFilterError),
+}

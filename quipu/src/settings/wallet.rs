@@ -1,0 +1,41 @@
+//! The wallet that a node signs with.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ans104::Signer;
+use clap::Args;
+use thiserror::Error;
+
+use crate::wallet::{self, WalletFileError};
+
+/// The wallet that a node signs with.
+#[derive(Clone, Debug, Args)]
+pub struct SchedulerWalletArgs {
+    /// The scheduler's wallet: an RSA-4096, secp256k1 or Ed25519 key in a JWK file (`quipu wallet new` makes one)
+    #[arg(long, env, value_name = "FILE")]
+    su_wallet_path: PathBuf,
+}
+
+/// A wallet that a node cannot sign with.
+#[derive(Debug, Error)]
+#[error("SU_WALLET_PATH")]
+pub struct WalletSettingError(#[from] WalletFileError);
+
+impl SchedulerWalletArgs {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no wallet.
+    pub fn signer(&self) -> Result<Arc<dyn Signer>, WalletSettingError> {
+        read_wallet(&self.su_wallet_path)
+    }
+}
+
+/// Reads the wallet in this file for a node.
+///
+/// # Errors
+/// When it cannot be read, or is no wallet.
+pub fn read_wallet(path: &Path) -> Result<Arc<dyn Signer>, WalletSettingError> {
+    Ok(Arc::new(wallet::read(path)?))
+}
