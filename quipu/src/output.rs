@@ -1,10 +1,10 @@
-//! How values look to a person: aligned tables, times, excerpts of data.
+//! How values look to a person: aligned tables, times, durations, excerpts of data.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Rows of a name and a value under headings, the values aligned.
 #[derive(Debug, Default)]
-pub struct Table {
+pub struct TextTable {
     rows: Vec<Row>,
 }
 
@@ -14,7 +14,7 @@ enum Row {
     Value(String, String),
 }
 
-impl Table {
+impl TextTable {
     /// Starts a group of rows.
     pub fn heading(&mut self, text: impl Into<String>) {
         self.rows.push(Row::Heading(text.into()));
@@ -37,6 +37,67 @@ impl Table {
             Row::Value(name, value) => format!("  {name:widest$}  {value}\n"),
         };
         self.rows.iter().map(line).collect()
+    }
+}
+
+/// Rows of cells below a heading for each column, all columns aligned.
+#[derive(Debug)]
+pub struct Columns {
+    aligned: Vec<Align>,
+    rows: Vec<Vec<String>>,
+}
+
+/// On which side the cells of a column stand in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+impl Columns {
+    /// Columns with these headings.
+    pub fn new(headings: impl IntoIterator<Item = (impl Into<String>, Align)>) -> Self {
+        let (headings, aligned) = headings.into_iter().map(|(text, align)| (text.into(), align)).unzip();
+        Self { aligned, rows: vec![headings] }
+    }
+
+    /// Adds a row, with a cell for each column.
+    pub fn row(&mut self, cells: impl Into<Vec<String>>) {
+        self.rows.push(cells.into());
+    }
+
+    /// Each line of the table, the headings first; none ends with a space.
+    pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        let mut widths = vec![0_usize; self.aligned.len()];
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        self.rows.iter().map(move |row| {
+            let cells =
+                row.iter().zip(&widths).zip(&self.aligned).map(|((cell, width), align)| match align {
+                    Align::Left => format!("{cell:<width$}"),
+                    Align::Right => format!("{cell:>width$}"),
+                });
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        })
+    }
+}
+
+/// How long something takes or took, in its two largest units.
+pub fn duration(seconds: f64) -> String {
+    // Times of a node are neither negative nor beyond what fits.
+    let whole = seconds.max(0.0) as u64;
+    let (days, hours, minutes) = (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60);
+    match whole {
+        0..10 => format!("{:.1} s", seconds.max(0.0)),
+        10..60 => format!("{whole} s"),
+        60..3_600 => format!("{minutes} min {} s", whole % 60),
+        3_600..86_400 => format!("{hours} h {minutes} min"),
+        _ => format!("{} d {hours} h", thousands(days)),
     }
 }
 
@@ -87,12 +148,37 @@ mod tests {
 
     #[test]
     fn tables_are_aligned() {
-        let mut table = Table::default();
+        let mut table = TextTable::default();
         table.heading("first");
         table.row("a", "1");
         table.row("longer", "2");
         assert_eq!(table.render(), "first\n  a       1\n  longer  2\n");
-        assert_eq!(Table::default().render(), "");
+        assert_eq!(TextTable::default().render(), "");
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let mut columns = Columns::new([("NAME", Align::Left), ("LAG", Align::Right), ("WHY", Align::Left)]);
+        columns.row(["index".to_owned(), "1,000".to_owned(), "-".to_owned()]);
+        columns.row(["ü".to_owned(), "0".to_owned(), String::new()]);
+        let lines: Vec<_> = columns.lines().collect();
+        assert_eq!(lines, ["NAME     LAG  WHY", "index  1,000  -", "ü          0"]);
+    }
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        for (seconds, expected) in [
+            (-1.0, "0.0 s"),
+            (0.25, "0.2 s"),
+            (9.96, "10.0 s"),
+            (59.9, "59 s"),
+            (61.25, "1 min 1 s"),
+            (7_265.0, "2 h 1 min"),
+            (86_400.0, "1 d 0 h"),
+            (1_000.0 * 86_400.0 + 3_600.0, "1,000 d 1 h"),
+        ] {
+            assert_eq!(duration(seconds), expected, "{seconds}");
+        }
     }
 
     #[test]

@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use crate::client::{AdminArgs, ClientError, runtime};
 use crate::failure::Failure;
-use crate::output::thousands;
+use crate::output::{Align, Columns, thousands};
 
 const EXAMPLES: &str = "\
 Examples:
   quipu projections
   quipu projections --admin http://10.0.0.5:9001 --token $TOKEN --json
 
-`quipu replay` makes one of them anew.";
+`quipu replay` rebuilds one of them. Exit codes: 0 done, 1 the node is not reached or refuses, 2 wrong usage.";
 
-/// Show what follows a node's log
+/// List the projections of a node's log, and how far each is
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ProjectionsArgs {
@@ -59,28 +59,19 @@ impl ProjectionsArgs {
     }
 }
 
-const HEAD: [&str; 7] = ["NAME", "STANDING", "POSITION", "LAG", "SECONDS", "REPLAY", "ERROR"];
-
-/// A line for each, in columns; numbers end where their columns do.
+/// A line for each.
 fn render(all: &[Followed]) -> String {
-    let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(all.iter().map(row));
-    let mut widths = [0_usize; 7];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| match column {
-            2..=4 => format!("{cell:>width$}"),
-            _ => format!("{cell:<width$}"),
-        });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+    let mut columns = Columns::new([
+        ("NAME", Align::Left),
+        ("STANDING", Align::Left),
+        ("POSITION", Align::Right),
+        ("LAG", Align::Right),
+        ("SECONDS", Align::Right),
+        ("REPLAY", Align::Left),
+        ("ERROR", Align::Left),
+    ]);
+    all.iter().for_each(|one| columns.row(row(one)));
+    columns.lines().map(|line| line + "\n").collect()
 }
 
 fn row(one: &Followed) -> [String; 7] {

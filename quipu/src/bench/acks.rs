@@ -9,7 +9,7 @@ use ans104::Id;
 use protocol::ProcessId;
 
 use super::BenchError;
-use super::check::Expected;
+use super::check::ExpectedHistory;
 
 /// A file that acknowledgements are appended to as they come.
 #[derive(Debug)]
@@ -44,17 +44,18 @@ impl AckLog {
 ///
 /// # Errors
 /// When the file cannot be read or holds something else.
-pub fn read(path: &Path) -> Result<Vec<Expected>, BenchError> {
+pub fn read(path: &Path) -> Result<Vec<ExpectedHistory>, BenchError> {
     let read = fs::read_to_string(path);
     let text = read.map_err(|error| BenchError::AckFile { path: path.to_owned(), error })?;
-    let mut expected: HashMap<ProcessId, Expected> = HashMap::new();
+    let mut expected: HashMap<ProcessId, ExpectedHistory> = HashMap::new();
     for (place, line) in text.split_inclusive('\n').filter(|line| line.ends_with('\n')).enumerate() {
         let ids = line.trim_end().split_once(' ');
         let ids = ids.and_then(|(process, message)| Some((process.parse().ok()?, message.parse().ok()?)));
         let (process, message) =
             ids.ok_or_else(|| BenchError::AckLine { path: path.to_owned(), line: place + 1 })?;
         let entry = expected.entry(process);
-        let entry = entry.or_insert_with(|| Expected { process, acknowledged: [].into(), posted: None });
+        let entry =
+            entry.or_insert_with(|| ExpectedHistory { process, acknowledged: [].into(), posted: None });
         entry.acknowledged.insert(message);
     }
     Ok(expected.into_values().collect())

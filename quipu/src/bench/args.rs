@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use protocol::ProcessId;
 
-use crate::client::{NodeArgs, Scheduler};
+use crate::client::{AdminArgs, NodeArgs, SchedulerClient};
 
 use super::acks::AckLog;
 use super::floor::Floor;
@@ -17,79 +17,76 @@ use super::workload::{SignerKind, Workload};
 const DEFAULT_MESSAGES: u32 = 20_000;
 
 const EXAMPLES: &str = "\
-The workload is signed before anything is measured. Its keys are Ed25519 unless told otherwise: verifying one costs a
-node about as much as RSA does, and signing 20,000 messages takes a second instead of half a minute. The floor is how
-many signatures this machine makes per second with a key of the kind that the node's wallet is (RSA-4096, secp256k1 or
-Ed25519): a node on it cannot acknowledge more, since it signs one for each message. Client and node share the machine when both run on it; the report says what the client took.
-
-The exit code is 1 when a message was refused or lost, or a check failed.
+The workload is signed before anything is measured, by default with Ed25519 keys: verifying such a signature costs a node
+about as much as an RSA one, and signing 20,000 messages takes a second instead of half a minute. The floor is how many
+signatures this machine makes per second with a key of the same type as the node's wallet (RSA-4096, secp256k1 or
+Ed25519); a node on it cannot acknowledge more messages than that, since it signs an assignment for each. When client
+and node run on the same machine they share it; the report says how much of it the client took.
 
 Examples:
   quipu bench                                                     20,000 messages to 8 processes of a local node
   quipu bench --url https://su.example --connections 16 --seconds 30
   quipu bench --signer arweave --data-bytes 4096 --json
-  quipu bench --projection-lag --admin http://su.example:9001     how far Postgres and uploads fall behind
+  quipu bench --projection-lag --admin http://su.example:9001     also how far Postgres and uploads fall behind
   quipu bench --ack-log acks.txt --keep-going --skip-read --skip-check   while a node is killed and started again,
-  quipu bench --ack-log acks.txt --check-only                            then: is all there that was acknowledged?";
+  quipu bench --ack-log acks.txt --check-only                            then: is everything acknowledged still there?
 
-/// Measure a node, and check everything that it gives back
+Exit codes: 0 all is right, 1 failed, a message was refused or lost, or a check found a flaw, 2 wrong usage.";
+
+/// Measure a node, and check everything it returns
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES, after_help = "Examples and what the figures mean: quipu bench --help")]
 pub struct BenchArgs {
     #[command(flatten)]
     pub(super) node: NodeArgs,
-    /// How many processes to spawn; the messages take turns among them
+    /// How many processes to spawn; messages go to each in turn
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     processes: u32,
-    /// How many connections post at a time, each waiting for its acknowledgement
+    /// How many connections post at once, each waiting for its acknowledgement
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
-    /// How many messages to post [default: 20000, or with --seconds as many as the floor lets expect]
+    /// How many messages to post [default: 20000; with --seconds, as many as the floor allows]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     messages: Option<u32>,
-    /// Post for at most so long
+    /// The longest time to post, in seconds
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
     seconds: Option<u32>,
-    /// How much data each message has
+    /// The bytes of data in each message
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub(super) data_bytes: usize,
-    /// The keys that sign the workload
+    /// The type of the keys that sign the workload
     #[arg(long, value_enum, default_value_t = SignerKind::Ed25519)]
     pub(super) signer: SignerKind,
-    /// How long the floor is measured, on one core and then on all; 0 leaves it out
+    /// The seconds to measure the floor for, on one core and then on all of them; 0 skips it
     #[arg(long, default_value_t = 2, value_name = "S")]
     floor_seconds: u32,
-    /// How many messages a page has when reading back
+    /// How many messages to read in one page
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     read_limit: u32,
-    /// How many connections read back at a time
+    /// How many connections read at once
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     read_connections: u32,
-    /// How long to read back
+    /// The seconds to read for
     #[arg(long, default_value_t = 5, value_name = "S", value_parser = clap::value_parser!(u32).range(1..))]
     read_seconds: u32,
-    /// Tell how far the projections of the node fall behind meanwhile, and when they have caught up
+    /// Report how far the node's projections fall behind, and when they have caught up
     #[arg(long, conflicts_with = "check_only")]
     pub(super) projection_lag: bool,
-    /// Where the node's administration listens, which tells that
-    #[arg(long, value_name = "URL", env = "QUIPU_ADMIN_URL", default_value = "http://127.0.0.1:9001")]
-    pub(super) admin: String,
-    /// The token of the administration, needed where it does not listen on loopback
-    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
-    pub(super) token: Option<String>,
-    /// Leave out measuring reads
+    #[command(flatten)]
+    pub(super) admin: AdminArgs,
+    /// Do not measure reads
     #[arg(long)]
     pub(super) skip_read: bool,
-    /// Leave out checking what came back
+    /// Do not check what the node returns
     #[arg(long)]
     pub(super) skip_check: bool,
-    /// Append the ids of process and message to this file as each is acknowledged
+    /// Append the process id and message id of each acknowledged message to this file
     #[arg(long, value_name = "FILE")]
     pub(super) ack_log: Option<PathBuf>,
-    /// Post nothing; check that everything in the file of --ack-log is at the node, and is right
+    /// Post nothing; check that the node has everything in the file of --ack-log, and has it right
     #[arg(long, requires = "ack_log", conflicts_with_all = ["skip_check", "keep_going"])]
     pub(super) check_only: bool,
-    /// Go on when a connection breaks, and do not count that as failure
+    /// Go on when a connection breaks, and do not count that as a failure
     #[arg(long)]
     pub(super) keep_going: bool,
     /// Print the report as JSON
@@ -117,7 +114,7 @@ impl BenchArgs {
 
     pub(super) fn posting<'a>(
         &self,
-        scheduler: &'a Scheduler,
+        scheduler: &'a SchedulerClient,
         workload: &'a Workload,
         acks: Option<&'a AckLog>,
     ) -> Posting<'a> {
@@ -133,7 +130,7 @@ impl BenchArgs {
 
     pub(super) fn reading<'a>(
         &self,
-        scheduler: &'a Scheduler,
+        scheduler: &'a SchedulerClient,
         newest: &'a [(ProcessId, u64)],
     ) -> Reading<'a> {
         Reading {

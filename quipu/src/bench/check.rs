@@ -8,12 +8,12 @@ use indicatif::ProgressBar;
 use protocol::{MessageId, ProcessId};
 use tokio::runtime::Builder;
 
-use crate::client::{ClientError, Edge, Page, Range, Scheduler};
+use crate::client::{ClientEdge, ClientError, ClientPage, Range, SchedulerClient};
 use crate::failure::{Failure, chain};
 
 use super::BenchError;
 use super::floor::cores;
-use super::history::{Findings, History, Wrong};
+use super::history::{Findings, HistoryCheck, Wrong};
 use super::progress::bar;
 use super::report::CheckReport;
 
@@ -24,7 +24,7 @@ const TOLD_FLAWS: usize = 20;
 
 /// What must be found of one process.
 #[derive(Debug)]
-pub struct Expected {
+pub struct ExpectedHistory {
     /// The process.
     pub process: ProcessId,
     /// What was acknowledged: must be there.
@@ -37,12 +37,12 @@ pub struct Expected {
 ///
 /// # Errors
 /// When the node is not reached. What is wrong with its answers is in the report.
-pub fn check_all(url: &str, expected: Vec<Expected>) -> Result<CheckReport, Failure> {
+pub fn check_all(url: &str, expected: Vec<ExpectedHistory>) -> Result<CheckReport, Failure> {
     let acknowledged = expected.iter().map(|expected| expected.acknowledged.len() as u64).sum();
     let progress = bar("checking", acknowledged);
     let processes = expected.len();
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
-    let scheduler = Scheduler::new(url)?;
+    let scheduler = SchedulerClient::new(url)?;
     let findings = runtime.block_on(async {
         let checks = expected
             .into_iter()
@@ -68,11 +68,11 @@ fn add(report: &mut CheckReport, found: Findings) {
 }
 
 async fn check_one(
-    scheduler: Scheduler,
-    expected: Expected,
+    scheduler: SchedulerClient,
+    expected: ExpectedHistory,
     progress: ProgressBar,
 ) -> Result<Findings, ClientError> {
-    let mut history = History::new(expected.process, expected.posted.as_ref());
+    let mut history = HistoryCheck::new(expected.process, expected.posted.as_ref());
     match walk(&scheduler, expected.process, &mut history, &progress).await {
         Ok(()) => {}
         Err(error) if error.is_connection() => return Err(error),
@@ -83,14 +83,14 @@ async fn check_one(
 }
 
 async fn walk(
-    scheduler: &Scheduler,
+    scheduler: &SchedulerClient,
     process: ProcessId,
-    history: &mut History<'_>,
+    history: &mut HistoryCheck<'_>,
     progress: &ProgressBar,
 ) -> Result<(), ClientError> {
     let mut range = Range { limit: PAGE_LIMIT, show_anchor: true, ..Range::default() };
     loop {
-        let page: Page<Edge> = scheduler.page(process, range).await?;
+        let page: ClientPage<ClientEdge> = scheduler.page(process, range).await?;
         for edge in &page.edges {
             history.push(edge);
         }

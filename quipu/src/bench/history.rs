@@ -8,7 +8,7 @@ use bytes::Bytes;
 use protocol::{AssignmentId, AssignmentTags, HashChain, MessageId, Nonce, ProcessId, Timestamp, tags};
 use serde::{Serialize, Serializer};
 
-use crate::client::{Edge, ItemJson};
+use crate::client::{ClientEdge, ClientItem};
 
 use super::rebuild::{Problem, verified};
 
@@ -49,7 +49,7 @@ pub enum Wrong {
     Time,
     /// Another key signed than before.
     #[error("the assignment is signed by another key than the ones before")]
-    Scheduler,
+    SchedulerClient,
     /// The assignment does not verify.
     #[error("the assignment: {0}")]
     Assignment(Problem),
@@ -109,7 +109,7 @@ pub struct Findings {
 
 /// The history of one process, as far as it was read.
 #[derive(Debug)]
-pub struct History<'a> {
+pub struct HistoryCheck<'a> {
     process: ProcessId,
     posted: Option<&'a HashMap<MessageId, Bytes>>,
     next: Nonce,
@@ -120,7 +120,7 @@ pub struct History<'a> {
     findings: Findings,
 }
 
-impl<'a> History<'a> {
+impl<'a> HistoryCheck<'a> {
     /// A history of which nothing was read yet. Where it is known what was posted, there must be nothing else.
     pub fn new(process: ProcessId, posted: Option<&'a HashMap<MessageId, Bytes>>) -> Self {
         Self {
@@ -136,7 +136,7 @@ impl<'a> History<'a> {
     }
 
     /// Checks the next message.
-    pub fn push(&mut self, edge: &Edge) {
+    pub fn push(&mut self, edge: &ClientEdge) {
         self.findings.messages += 1;
         let message = edge.node.message.as_ref();
         let Some(assignment) = &edge.node.assignment else {
@@ -172,7 +172,7 @@ impl<'a> History<'a> {
         self.findings.flaws.push(Flaw { process: self.process, nonce, wrong });
     }
 
-    fn assignment(&mut self, assignment: &ItemJson, says: &AssignmentTags<'_>) {
+    fn assignment(&mut self, assignment: &ClientItem, says: &AssignmentTags<'_>) {
         let nonce = says.nonce();
         if says.process() != Some(self.process) {
             self.flaw(nonce, Wrong::Process);
@@ -191,7 +191,7 @@ impl<'a> History<'a> {
         }
         let scheduler = self.scheduler.get_or_insert_with(|| assignment.owner.key.clone());
         if *scheduler != assignment.owner.key {
-            self.flaw(nonce, Wrong::Scheduler);
+            self.flaw(nonce, Wrong::SchedulerClient);
         }
         if let Err(problem) = self.verified(assignment) {
             self.flaw(nonce, Wrong::Assignment(problem));
@@ -214,7 +214,7 @@ impl<'a> History<'a> {
         self.link = id.parse().ok().zip(chain);
     }
 
-    fn message(&mut self, nonce: Option<Nonce>, message: Option<&ItemJson>, named: Option<&str>) {
+    fn message(&mut self, nonce: Option<Nonce>, message: Option<&ClientItem>, named: Option<&str>) {
         // Something on chain comes without itself; the assignment of the process names nothing.
         let own = self.process.to_string();
         let text = message.map(|message| message.id.as_str()).or(named);
@@ -241,7 +241,7 @@ impl<'a> History<'a> {
     }
 
     /// The bytes of an item that verifies; none where JSON does not show all of it.
-    fn verified(&mut self, item: &ItemJson) -> Result<Option<Vec<u8>>, Problem> {
+    fn verified(&mut self, item: &ClientItem) -> Result<Option<Vec<u8>>, Problem> {
         match verified(item) {
             Ok(bytes) => {
                 self.findings.signatures += 1;

@@ -1,11 +1,11 @@
-//! How far the projections of a node fall behind while messages are posted, as its administration tells.
+//! How far the projections of a node fall behind while messages are posted, as its admin listener tells.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::{ClientError, Scheduler};
+use crate::client::{AdminClient, ClientError};
 use crate::failure::Failure;
 
 /// How often it is looked.
@@ -16,10 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Whose projections are watched.
 #[derive(Debug)]
 pub struct Watch<'a> {
-    /// Where the node's administration listens.
-    pub admin: &'a Scheduler,
-    /// Its token.
-    pub token: Option<&'a str>,
+    /// The admin listener of the node.
+    pub admin: &'a AdminClient,
 }
 
 /// How far a projection was behind.
@@ -59,7 +57,7 @@ impl Watch<'_> {
     /// Does the work, looks at the projections meanwhile, and waits until they have caught up.
     ///
     /// # Errors
-    /// When the administration does not tell, or the work fails.
+    /// When the admin listener does not tell, or the work fails.
     pub async fn during<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,
@@ -93,7 +91,7 @@ impl Watch<'_> {
     }
 
     async fn look(&self) -> Result<Status, ClientError> {
-        self.admin.get("/status", self.token).await
+        self.admin.get("/status").await
     }
 }
 

@@ -25,11 +25,11 @@ use ans104::{ParseError, SignError, WalletError};
 use bytes::Bytes;
 use protocol::MessageId;
 
-use crate::client::{Scheduler, runtime};
+use crate::client::{SchedulerClient, runtime};
 use crate::failure::Failure;
 
 use acks::AckLog;
-use check::Expected;
+use check::ExpectedHistory;
 use floor::Floor;
 use lag::Watch;
 use post::Posted;
@@ -128,11 +128,11 @@ impl BenchArgs {
 
     fn measure(&self) -> Result<Report, Failure> {
         let runtime = runtime()?;
-        let scheduler = Scheduler::new(&self.node.url)?;
+        let scheduler = SchedulerClient::new(&self.node.url)?;
         // Also finds out, before a minute of signing, that there is no node.
         let address = runtime.block_on(scheduler.info())?.address;
         let acks = self.ack_log.as_deref().map(AckLog::append).transpose()?;
-        let watched = self.projection_lag.then(|| Scheduler::new(&self.admin)).transpose()?;
+        let watched = self.projection_lag.then(|| self.admin.connect()).transpose()?;
 
         let mut report = Report::new(&self.node.url);
         if let Some(duration) = self.floor_seconds() {
@@ -146,8 +146,7 @@ impl BenchArgs {
         let posted = match &watched {
             None => runtime.block_on(posting.run())?,
             Some(admin) => {
-                let watch = Watch { admin, token: self.token.as_deref() };
-                let (posted, lags) = runtime.block_on(watch.during(posting.run()))?;
+                let (posted, lags) = runtime.block_on(Watch { admin }.during(posting.run()))?;
                 report.projections = Some(lags);
                 posted
             }
@@ -191,13 +190,13 @@ fn newest_nonces(workload: &Workload, posted: &Posted) -> Vec<(protocol::Process
 }
 
 /// What must be found at the node: all that was acknowledged, and nothing that was not posted.
-fn expected(workload: &Workload, posted: &Posted) -> Vec<Expected> {
+fn expected(workload: &Workload, posted: &Posted) -> Vec<ExpectedHistory> {
     let mut expected: Vec<_> = workload
         .processes
         .iter()
         .map(|process| {
             let own = MessageId::from(process.id);
-            Expected {
+            ExpectedHistory {
                 process: process.id.into(),
                 acknowledged: [own].into(),
                 posted: Some(HashMap::from([(own, process.bytes.clone())])),

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use hdrhistogram::{CreationError, Histogram};
 use indicatif::ProgressBar;
 
-use crate::client::{Accepted, ClientError, Scheduler};
+use crate::client::{Accepted, ClientError, SchedulerClient};
 use crate::failure::{Failure, chain};
 
 use super::BenchError;
@@ -18,7 +18,7 @@ use super::cpu::cpu_time;
 use super::floor::Floor;
 use super::progress::bar;
 use super::report::{Latency, PostReport};
-use super::workload::{Signed, Workload};
+use super::workload::{Workload, WorkloadItem};
 
 /// How long a connection that broke waits before it goes on.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -29,7 +29,7 @@ const LONGEST_US: u64 = 120_000_000;
 #[derive(Debug)]
 pub struct Posting<'a> {
     /// To whom.
-    pub scheduler: &'a Scheduler,
+    pub scheduler: &'a SchedulerClient,
     /// What.
     pub workload: &'a Workload,
     /// Where acknowledgements are noted.
@@ -106,7 +106,7 @@ impl Posting<'_> {
         }
     }
 
-    fn acknowledge(&self, state: &State, place: usize, message: &Signed, accepted: &Accepted) {
+    fn acknowledge(&self, state: &State, place: usize, message: &WorkloadItem, accepted: &Accepted) {
         if accepted.id.parse() != Ok(message.id) {
             return state.count("wrong id", || format!("{} was acknowledged as {}", message.id, accepted.id));
         }
@@ -173,7 +173,7 @@ impl State {
 
 impl Posted {
     /// The messages that were acknowledged.
-    pub fn acknowledged<'a>(&'a self, workload: &'a Workload) -> impl Iterator<Item = &'a Signed> {
+    pub fn acknowledged<'a>(&'a self, workload: &'a Workload) -> impl Iterator<Item = &'a WorkloadItem> {
         self.acknowledged.iter().filter_map(|place| workload.messages.get(*place))
     }
 

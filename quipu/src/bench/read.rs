@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use hdrhistogram::Histogram;
 use protocol::{Nonce, ProcessId};
 
-use crate::client::{ClientError, Range, Scheduler};
+use crate::client::{ClientError, Range, SchedulerClient};
 use crate::failure::Failure;
 
 use super::BenchError;
@@ -24,7 +24,7 @@ const DEPTH_SAMPLES: usize = 51;
 #[derive(Debug)]
 pub struct Reading<'a> {
     /// From whom.
-    pub scheduler: &'a Scheduler,
+    pub scheduler: &'a SchedulerClient,
     /// The processes and the nonce of the newest message of each.
     pub newest: &'a [(ProcessId, u64)],
     /// How many messages a page has.

@@ -2,7 +2,7 @@
 
 use ans104::{Address, Draft, Id, Item, SignError, SignatureType, Signer, Tag, base64url};
 
-use crate::client::ItemJson;
+use crate::client::ClientItem;
 
 /// Stands in JSON for bytes that are not text.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
@@ -31,7 +31,7 @@ pub enum Problem {
 ///
 /// # Errors
 /// When it does not verify, or that cannot be told.
-pub fn verified(json: &ItemJson) -> Result<Vec<u8>, Problem> {
+pub fn verified(json: &ClientItem) -> Result<Vec<u8>, Problem> {
     let signature = base64url::decode(&json.signature).map_err(|_| Problem::Malformed("signature"))?;
     let id = json.id.parse::<Id>().map_err(|_| Problem::Malformed("id"))?;
     if id != Id::of_signature(&signature) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::output::{Table, thousands};
+use crate::output::{TextTable, thousands};
 
 use super::floor::{Floor, cores};
 use super::history::Flaw;
@@ -154,7 +154,7 @@ impl Report {
 
     /// The report as a table.
     pub fn render(&self) -> String {
-        let mut table = Table::default();
+        let mut table = TextTable::default();
         table.heading(format!("{} from {} cores", self.url, self.cores));
         if let Some(floor) = &self.floor {
             floor_rows(&mut table, floor);
@@ -178,7 +178,7 @@ impl Report {
     }
 }
 
-fn floor_rows(table: &mut Table, floor: &Floor) {
+fn floor_rows(table: &mut TextTable, floor: &Floor) {
     table.heading(format!("floor: {} signatures", floor.key_type));
     table.row("one core", format!("{:.0}/s", floor.one_core_per_second));
     table.row(format!("{} cores", floor.cores), format!("{:.0}/s", floor.all_cores_per_second));
@@ -192,7 +192,7 @@ fn floor_rows(table: &mut Table, floor: &Floor) {
     }
 }
 
-fn post_rows(table: &mut Table, post: &PostReport, workload: Option<&Description>, cores: usize) {
+fn post_rows(table: &mut TextTable, post: &PostReport, workload: Option<&Description>, cores: usize) {
     table.heading("post");
     if let Some(workload) = workload {
         let Description { processes, messages, data_bytes, total_bytes, .. } = workload;
@@ -221,7 +221,7 @@ fn post_rows(table: &mut Table, post: &PostReport, workload: Option<&Description
     }
 }
 
-fn read_rows(table: &mut Table, read: &ReadReport, depth: Option<&DepthReport>) {
+fn read_rows(table: &mut TextTable, read: &ReadReport, depth: Option<&DepthReport>) {
     table.heading("read");
     let (pages, messages) = (thousands(read.pages), thousands(read.messages));
     table.row("pages", format!("{pages} with {messages} messages in {:.2} s", read.seconds));
@@ -235,7 +235,7 @@ fn read_rows(table: &mut Table, read: &ReadReport, depth: Option<&DepthReport>) 
     }
 }
 
-fn check_rows(table: &mut Table, check: &CheckReport) {
+fn check_rows(table: &mut TextTable, check: &CheckReport) {
     table.heading("check");
     let (messages, processes) = (thousands(check.messages), check.processes);
     table.row("read", format!("{messages} messages of {processes} processes, these included"));

@@ -46,15 +46,15 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Workload {
     /// The processes.
-    pub processes: Vec<Signed>,
+    pub processes: Vec<WorkloadItem>,
     /// The messages, in the order in which they are posted.
-    pub messages: Vec<Signed>,
+    pub messages: Vec<WorkloadItem>,
     description: Description,
 }
 
 /// A signed item.
 #[derive(Clone, Debug)]
-pub struct Signed {
+pub struct WorkloadItem {
     /// Its id.
     pub id: Id,
     /// Its bytes.
@@ -130,7 +130,7 @@ struct Author<'a> {
 }
 
 impl Author<'_> {
-    fn processes(&self) -> Result<Vec<Signed>, BenchError> {
+    fn processes(&self) -> Result<Vec<WorkloadItem>, BenchError> {
         let module = Id::from_bytes([0; 32]).to_string();
         let tags = [
             Tag::new(tags::DATA_PROTOCOL, values::AO),
@@ -143,13 +143,13 @@ impl Author<'_> {
         let process = |(place, user): (usize, &dyn Signer)| {
             let anchor = self.anchor('p', place);
             let bytes = Draft { anchor: Some(&anchor), tags: &tags, ..Draft::default() }.sign(user)?;
-            Ok(Signed { id: id(&bytes)?, bytes: bytes.into(), process: place })
+            Ok(WorkloadItem { id: id(&bytes)?, bytes: bytes.into(), process: place })
         };
         (0..self.plan.processes).zip(self.turns()).map(process).collect()
     }
 
     /// All messages; each core signs an equal share.
-    fn messages(&self, processes: &[Signed]) -> Result<Vec<Signed>, BenchError> {
+    fn messages(&self, processes: &[WorkloadItem]) -> Result<Vec<WorkloadItem>, BenchError> {
         let cores = cores();
         let share = self.plan.messages.div_ceil(cores).max(1);
         thread::scope(|scope| {
@@ -166,7 +166,11 @@ impl Author<'_> {
         })
     }
 
-    fn share(&self, places: Range<usize>, processes: &[Signed]) -> Result<Vec<Signed>, BenchError> {
+    fn share(
+        &self,
+        places: Range<usize>,
+        processes: &[WorkloadItem],
+    ) -> Result<Vec<WorkloadItem>, BenchError> {
         let tags = [
             Tag::new(tags::DATA_PROTOCOL, values::AO),
             Tag::new(tags::TYPE, values::MESSAGE),
@@ -183,7 +187,7 @@ impl Author<'_> {
             let anchor = self.anchor('m', place);
             let bytes = Draft { target, anchor: Some(&anchor), tags: &tags, data: &data }.sign(user)?;
             self.progress.inc(1);
-            Ok(Signed { id: id(&bytes)?, bytes: bytes.into(), process })
+            Ok(WorkloadItem { id: id(&bytes)?, bytes: bytes.into(), process })
         };
         turns.map(message).collect()
     }

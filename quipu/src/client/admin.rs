@@ -4,15 +4,15 @@ use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{ClientError, Scheduler};
+use super::{ClientError, SchedulerClient};
 
 /// Which admin listener to talk to.
 #[derive(Clone, Debug, Args)]
 pub struct AdminArgs {
-    /// Where the node's administration listens
+    /// The URL of the node's admin listener
     #[arg(long, value_name = "URL", env = "QUIPU_ADMIN_URL", default_value = "http://127.0.0.1:9001")]
     admin: String,
-    /// The token of the administration, needed where it does not listen on loopback
+    /// The token of the admin listener, needed unless it listens on a loopback address
     #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
@@ -20,7 +20,7 @@ pub struct AdminArgs {
 /// An admin listener with the token that it asks for.
 #[derive(Clone, Debug)]
 pub struct AdminClient {
-    node: Scheduler,
+    node: SchedulerClient,
     token: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl AdminArgs {
     /// # Errors
     /// When it is no URL.
     pub fn connect(&self) -> Result<AdminClient, ClientError> {
-        Ok(AdminClient { node: Scheduler::for_operators(&self.admin)?, token: self.token.clone() })
+        Ok(AdminClient { node: SchedulerClient::for_operators(&self.admin)?, token: self.token.clone() })
     }
 }
 
@@ -46,6 +46,14 @@ impl AdminClient {
     /// When it is not reached, refuses, or answers something else.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.node.get(path, self.token.as_deref()).await
+    }
+
+    /// What `GET` of this path gives, also with a status of 503, as the checks of a node that is not well do.
+    ///
+    /// # Errors
+    /// When it is not reached, refuses, or answers something else.
+    pub async fn get_any<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.node.get_any(path, self.token.as_deref()).await
     }
 
     /// What `POST` of this to this path gives.

@@ -39,7 +39,7 @@ impl Story {
     }
 
     /// The whole history; `before` may do something to the scribe before it writes about an item.
-    fn told(&mut self, before: impl Fn(usize, &mut Scribe)) -> Vec<Edge> {
+    fn told(&mut self, before: impl Fn(usize, &mut Scribe)) -> Vec<ClientEdge> {
         let mut edges = Vec::new();
         for (place, item) in self.items.iter().enumerate() {
             before(place, &mut self.scribe);
@@ -48,27 +48,27 @@ impl Story {
         edges
     }
 
-    fn findings(&self, edges: &[Edge]) -> Findings {
-        let mut history = History::new(self.process, Some(&self.posted));
+    fn findings(&self, edges: &[ClientEdge]) -> Findings {
+        let mut history = HistoryCheck::new(self.process, Some(&self.posted));
         edges.iter().for_each(|edge| history.push(edge));
         history.finish(&self.posted.keys().copied().collect())
     }
 
-    fn wrongs(&self, edges: &[Edge]) -> Told {
+    fn wrongs(&self, edges: &[ClientEdge]) -> Told {
         let told = |flaw: Flaw| (flaw.nonce.map(Nonce::get), flaw.wrong);
         self.findings(edges).flaws.into_iter().map(told).collect()
     }
 }
 
-fn assignment(edge: &mut Edge) -> &mut ItemJson {
+fn assignment(edge: &mut ClientEdge) -> &mut ClientItem {
     edge.node.assignment.as_mut().unwrap()
 }
 
-fn message(edge: &mut Edge) -> &mut ItemJson {
+fn message(edge: &mut ClientEdge) -> &mut ClientItem {
     edge.node.message.as_mut().unwrap()
 }
 
-fn set_tag(item: &mut ItemJson, name: &str, value: &str) {
+fn set_tag(item: &mut ClientItem, name: &str, value: &str) {
     item.tags.iter_mut().find(|tag| tag.name == name).unwrap().value = value.to_owned();
 }
 
@@ -114,7 +114,7 @@ fn wrong_orders_are_found() {
                     scribe.change_key();
                 }
             },
-            vec![(Some(5), Wrong::Scheduler)],
+            vec![(Some(5), Wrong::SchedulerClient)],
         ),
         (
             "names another process",
@@ -136,7 +136,7 @@ fn wrong_orders_are_found() {
 /// What may be lost, come twice or be altered after it was written.
 #[test]
 fn wrong_answers_are_found() {
-    type Deed = fn(&mut Vec<Edge>);
+    type Deed = fn(&mut Vec<ClientEdge>);
     let story = Story::new();
     let gap = Wrong::Nonce(Nonce::new(3));
     let cases: [(&str, Deed, Told); 12] = [
@@ -209,7 +209,7 @@ fn what_nobody_posted_is_found() {
     assert_eq!(story.wrongs(&edges), [(Some(4), Wrong::Foreign(foreign))]);
 
     // When it is not known what was posted, only what was acknowledged counts.
-    let mut history = History::new(story.process, None);
+    let mut history = HistoryCheck::new(story.process, None);
     edges.iter().for_each(|edge| history.push(edge));
     let findings = history.finish(&[story.id(1)].into());
     assert_eq!((findings.flaws, findings.acknowledged_found), (vec![], 1));
@@ -224,7 +224,7 @@ fn old_processes_and_things_on_chain_are_no_flaws() {
     own.node.assignment = None;
     let mut on_chain = scribe.assign(&story.items[1]);
     on_chain.node.message = None;
-    let mut history = History::new(story.process, None);
+    let mut history = HistoryCheck::new(story.process, None);
     history.push(&own);
     history.push(&on_chain);
     let findings = history.finish(&[story.id(0), story.id(1)].into());
