@@ -12,9 +12,11 @@ const EXAMPLES: &str = "\
 Examples:
   source <(quipu completions bash)
   quipu completions zsh > ~/.zfunc/_quipu
-  quipu completions fish > ~/.config/fish/completions/quipu.fish";
+  quipu completions fish > ~/.config/fish/completions/quipu.fish
 
-/// Print the script that completes this command line in a shell
+Exit codes: 0 done, 2 wrong usage.";
+
+/// Print a script that completes quipu's commands in your shell
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct CompletionsArgs {

@@ -11,28 +11,30 @@ use crate::failure::Failure;
 use crate::output::{excerpt, thousands, time};
 
 const EXAMPLES: &str = "\
-An upload node refuses an item for good with status 400, 413 or 422; uploads go on behind it. The exit code is 1 when
-after --retry something is refused still, or could not be sent.
+An item or assignment that the upload node refuses for good (status 400, 413 or 422) becomes a dead letter, and uploads
+go on without it.
 
 Examples:
   quipu dead-letters
   quipu dead-letters --json | jq -r .id
   quipu dead-letters --retry
-  quipu dead-letters --admin http://10.0.0.5:9001 --token $TOKEN";
+  quipu dead-letters --admin http://10.0.0.5:9001 --token $TOKEN
+
+Exit codes: 0 done, 1 failed, or --retry could not send all of them, 2 wrong usage.";
 
 /// How much of a refusal is shown in a line.
 const REASON_CHARS: usize = 80;
 
-/// Show what the upload node refused for good, or send it again
+/// List what the upload node refused for good, or send it again
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DeadLettersArgs {
     #[command(flatten)]
     node: AdminArgs,
-    /// Send all of them once more, in the order of the log
+    /// Send all dead letters again, in the order of the log
     #[arg(long)]
     retry: bool,
-    /// Print JSON: a line for each dead letter, or what became of them
+    /// Print JSON: a line for each dead letter, or with --retry a summary
     #[arg(long)]
     json: bool,
 }

@@ -10,7 +10,7 @@ use protocol::{Nonce, ProcessId, tags};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client::{ClientError, Edge, ItemJson, NodeArgs, Page, Pair, Range, Scheduler, runtime};
+use crate::client::{ClientEdge, ClientError, ClientItem, ClientPage, NodeArgs, Pair, Range, SchedulerClient, runtime};
 use crate::failure::Failure;
 use crate::output::{excerpt, time};
 
@@ -21,39 +21,41 @@ const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 const EXCERPT_CHARS: usize = 60;
 
 const EXAMPLES: &str = "\
-Each line: nonce, time, id, owner, action (or type), beginning of the data.
+Each line shows nonce, time, id, owner, action (or else type), and the beginning of the data.
 
 Examples:
   quipu read $P                             all messages
   quipu read $P --from-nonce 41 --limit 1   the message with nonce 42
-  quipu read $P --follow --json | jq        one JSON object per line, and those to come
-  quipu read $P/$M --raw > data             the data of one message, as it is";
+  quipu read $P --follow --json | jq        one JSON object per line, and new messages as they come
+  quipu read $P/$M --raw > data             exactly the data of one message
+
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage.";
 
 /// Print the messages of a process, or one of them
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReadArgs {
-    /// The process; with /ID the one message or assignment of that id
+    /// The process; with /ID, only the message or assignment with that id
     #[arg(value_name = "PROCESS[/ID]", allow_hyphen_values = true)]
     target: Target,
     #[command(flatten)]
     node: NodeArgs,
-    /// Only what comes after this nonce
+    /// Only messages after this nonce
     #[arg(long, value_name = "N")]
     from_nonce: Option<u64>,
-    /// Nothing beyond this nonce
+    /// Only messages up to this nonce, that one included
     #[arg(long, value_name = "N")]
     to_nonce: Option<u64>,
-    /// At most so many messages [default: all]
+    /// The most messages to print [default: all]
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Wait for more at the end
+    /// Wait for new messages at the end
     #[arg(long)]
     follow: bool,
-    /// One JSON object per line, as the node gave it
+    /// Print one JSON object per line, as the node sent it
     #[arg(long, conflicts_with = "raw")]
     json: bool,
-    /// Only the data: each followed by a line feed, or that of one message exactly
+    /// Print only the data: each followed by a line feed, or exactly that of one message
     #[arg(long)]
     raw: bool,
 }
@@ -84,18 +86,19 @@ impl ReadArgs {
     /// # Errors
     /// When the node is not reached or refuses, or nobody takes the output.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let scheduler = Scheduler::new(&self.node.url)?;
+        let scheduler = SchedulerClient::new(&self.node.url)?;
         match self.target.message {
             Some(id) => runtime()?.block_on(self.one(&scheduler, id, out)),
             None => runtime()?.block_on(self.all(&scheduler, out)),
         }
     }
 
-    async fn one(&self, scheduler: &Scheduler, id: Id, out: &mut dyn Write) -> Result<(), Failure> {
+    async fn one(&self, scheduler: &SchedulerClient, id: Id, out: &mut dyn Write) -> Result<(), Failure> {
         let process = self.target.process;
         let answer: Value = if id == process.id() {
             // Asked for by its own id, a process gives its messages, of which it is the first.
-            let page: Page<Edge> = scheduler.page(process, Range { limit: 1, ..Range::default() }).await?;
+            let page: ClientPage<ClientEdge> =
+                scheduler.page(process, Range { limit: 1, ..Range::default() }).await?;
             serde_json::json!(page.edges.first().map(|edge| &edge.node))
         } else {
             scheduler.message(process, id).await?
@@ -110,16 +113,16 @@ impl ReadArgs {
         Ok(writeln!(out, "{}", line(&pair))?)
     }
 
-    async fn all(&self, scheduler: &Scheduler, out: &mut dyn Write) -> Result<(), Failure> {
+    async fn all(&self, scheduler: &SchedulerClient, out: &mut dyn Write) -> Result<(), Failure> {
         let mut left = self.limit.unwrap_or(u64::MAX);
         let mut after = self.from_nonce.map(Nonce::new);
         let to = self.to_nonce.map(Nonce::new);
         while left > 0 {
             let limit = u32::try_from(left).map_or(PAGE_LIMIT, |left| left.min(PAGE_LIMIT));
             let range = Range { after, to, limit, show_anchor: false };
-            let page: Page<Value> = scheduler.page(self.target.process, range).await?;
+            let page: ClientPage<Value> = scheduler.page(self.target.process, range).await?;
             for answer in &page.edges {
-                let edge = understood::<Edge>(scheduler, answer)?;
+                let edge = understood::<ClientEdge>(scheduler, answer)?;
                 self.show(answer, &edge.node, out)?;
                 let next = edge.cursor_nonce();
                 after = Some(next.ok_or(ClientError::Cursor(edge.cursor))?);
@@ -149,7 +152,10 @@ impl ReadArgs {
     }
 }
 
-fn understood<'a, T: Deserialize<'a>>(scheduler: &Scheduler, answer: &'a Value) -> Result<T, ClientError> {
+fn understood<'a, T: Deserialize<'a>>(
+    scheduler: &SchedulerClient,
+    answer: &'a Value,
+) -> Result<T, ClientError> {
     T::deserialize(answer).map_err(|error| ClientError::Answer { url: scheduler.url().to_owned(), error })
 }
 

@@ -23,32 +23,34 @@ use since::Since;
 
 const EXAMPLES: &str = "\
 The node, which must run with UPLOAD_NODE_URL, asks its GRAPHQL_URL which items and assignments have arrived, and sends
-the others to its upload node from its log: item before assignment, in order. Sending something twice does no harm, and
-what was uploaded moments ago may not be indexed yet. Of what is on chain and was only assigned there is only an
-assignment. The exit code is 1 when something was refused, or could not be looked up or sent after some attempts.
+the missing ones to its upload node from its log, in order, each item before its assignment. Sending something twice does
+no harm; what was uploaded moments ago may not be indexed yet. Where something on chain was assigned, only the assignment
+is uploaded.
 
---since is
-  a nonce                        if it is a whole number below 1000000000000 (0 is the process itself)
-  milliseconds since 1970        if it is a whole number from there on
-  a time in UTC                  as 2026-11-20, 2026-11-20T10:00:00Z or '2026-11-20 10:00:00'
-  so long ago                    as 90s, 15m, 2h, 3days or '1day 12h'
+--since takes
+  a nonce                        a whole number below 1000000000000; 0 is the process itself
+  milliseconds since 1970        a whole number from 1000000000000 on
+  a time in UTC                  2026-11-20, 2026-11-20T10:00:00Z or '2026-11-20 10:00:00'
+  a time ago                     90s, 15m, 2h, 3days or '1day 12h'
 
 Examples:
-  quipu reupload --process $P --since 0 --dry-run     what has not arrived of a process
+  quipu reupload --process $P --since 0 --dry-run     list what is missing of a process
   quipu reupload --process $P,$Q --since 2h           send what is missing of the last two hours
-  quipu reupload --process $P --since 120000 --json   JSON: a line for each missing item, then one for the process";
+  quipu reupload --process $P --since 120000 --json   a JSON line for each missing item, then one for the process
 
-/// Send what has not arrived of some processes to the upload node
+Exit codes: 0 done, 1 failed, or something was refused or could not be looked up or sent, 2 wrong usage.";
+
+/// Upload again what has not arrived of some processes
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ReuploadArgs {
     /// The processes, separated by commas
     #[arg(long, value_name = "P[,P...]", value_delimiter = ',', required = true, allow_hyphen_values = true)]
     process: Vec<ProcessId>,
-    /// Where to begin: a nonce or a time
+    /// Where to begin: a nonce, or a time
     #[arg(long, value_name = "NONCE|TIME")]
     since: Since,
-    /// Only list what is missing
+    /// Only list what is missing, without sending it
     #[arg(long)]
     dry_run: bool,
     /// Print JSON lines

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use protocol::{Nonce, ProcessId, tags, values};
 
-use crate::client::{NodeArgs, Pair, Scheduler, runtime};
+use crate::client::{NodeArgs, Pair, SchedulerClient, runtime};
 use crate::compose::{DataArg, TagArg, signed};
 use crate::failure::Failure;
 use crate::output::time;
@@ -15,29 +15,31 @@ const EXAMPLES: &str = "\
 Examples:
   quipu send $P --action Eval --data '1 + 1'
   quipu send $P --action Transfer --tag Recipient=R --tag Quantity=5
-  M=$(quipu send $P --data @picture.png) && quipu read $P/$M";
+  M=$(quipu send $P --data @picture.png) && quipu read $P/$M
 
-/// Post a message to a process; prints the message's id, and on standard error its nonce and time
+Exit codes: 0 scheduled, 1 failed (one line on standard error says why), 2 wrong usage.";
+
+/// Send a message to a process and print the message's id; its nonce and time go to standard error
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SendArgs {
-    /// The process
+    /// The process to send to
     #[arg(value_name = "PROCESS", allow_hyphen_values = true)]
     process: ProcessId,
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
     sign: SignArgs,
-    /// The tag `Action`
+    /// The value of the `Action` tag
     #[arg(long)]
     action: Option<String>,
-    /// A tag, may be repeated; one of the protocol's names replaces what would stand there
+    /// A tag; can be given several times. A tag of the protocol replaces the usual one
     #[arg(long, value_name = "NAME=VALUE")]
     tag: Vec<TagArg>,
-    /// The data: text, @FILE for a file's content, - for standard input
+    /// The data: text, @FILE for the content of a file, or - for standard input
     #[arg(long, value_name = "TEXT|@FILE|-", default_value = "", allow_hyphen_values = true)]
     data: DataArg,
-    /// Print id, nonce and timestamp as JSON instead of the id
+    /// Print id, nonce and timestamp as JSON instead of the id alone
     #[arg(long)]
     json: bool,
 }
@@ -50,7 +52,7 @@ impl SendArgs {
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let wallet = self.sign.load()?;
         let data = self.data.read()?;
-        let scheduler = Scheduler::new(&self.node.url)?;
+        let scheduler = SchedulerClient::new(&self.node.url)?;
         let mut own = vec![(tags::TYPE, values::MESSAGE)];
         own.extend(self.action.as_deref().map(|action| ("Action", action)));
         let item = signed(&wallet, Some(self.process.id()), &own, &self.tag, &data)?;

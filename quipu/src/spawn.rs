@@ -7,7 +7,7 @@ use ans104::{Address, Id, IdError};
 use clap::Args;
 use protocol::{tags, values};
 
-use crate::client::{NodeArgs, Scheduler, runtime};
+use crate::client::{NodeArgs, SchedulerClient, runtime};
 use crate::compose::{DataArg, TagArg, signed};
 use crate::failure::Failure;
 use crate::wallet::SignArgs;
@@ -16,9 +16,11 @@ const EXAMPLES: &str = "\
 Examples:
   P=$(quipu spawn)                                 a process to try the node with
   quipu spawn --tag Name=shop --data @shop.lua     with a name and data
-  quipu spawn --module M --on-boot Data --data -   for a compute unit, booted from standard input";
+  quipu spawn --module M --on-boot Data --data -   for a compute unit, booted from standard input
 
-/// Post a new process; prints its id
+Exit codes: 0 scheduled, 1 failed (one line on standard error says why), 2 wrong usage.";
+
+/// Spawn a process and print its id
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SpawnArgs {
@@ -26,22 +28,23 @@ pub struct SpawnArgs {
     node: NodeArgs,
     #[command(flatten)]
     sign: SignArgs,
-    /// The module that a compute unit evaluates it with; the default names none and is enough to try a scheduler
+    /// The module that compute units run for the process; the default is no real module, which is enough to try a
+    /// scheduler
     #[arg(long, value_name = "ID", default_value_t = Id::from_bytes([0; 32]))]
     module: Id,
-    /// The scheduler of the process [default: the address that the node tells]
+    /// The address of the process's scheduler [default: that of the node]
     #[arg(long, value_name = "ADDRESS")]
     scheduler: Option<Address>,
-    /// A tag, may be repeated; one of the protocol's names replaces what would stand there
+    /// A tag; can be given several times. A tag of the protocol replaces the usual one
     #[arg(long, value_name = "NAME=VALUE")]
     tag: Vec<TagArg>,
-    /// The data: text, @FILE for a file's content, - for standard input
+    /// The data: text, @FILE for the content of a file, or - for standard input
     #[arg(long, value_name = "TEXT|@FILE|-", default_value = "", allow_hyphen_values = true)]
     data: DataArg,
-    /// What the process is booted from: its own data, or a transaction
+    /// What compute units boot the process from: its own data, or a transaction
     #[arg(long, value_name = "Data|TX")]
     on_boot: Option<OnBoot>,
-    /// Print the whole answer instead of the id
+    /// Print the whole answer as JSON instead of the id
     #[arg(long)]
     json: bool,
 }
@@ -69,7 +72,7 @@ impl SpawnArgs {
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let wallet = self.sign.load()?;
         let data = self.data.read()?;
-        let scheduler = Scheduler::new(&self.node.url)?;
+        let scheduler = SchedulerClient::new(&self.node.url)?;
         let accepted = runtime()?.block_on(async {
             let address = match &self.scheduler {
                 Some(address) => address.to_string(),

@@ -11,7 +11,7 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::output::Table;
+use crate::output::TextTable;
 
 /// Where the development node keeps a wallet for its user.
 const DEV_WALLET: &str = "quipu-dev/user-wallet.json";
@@ -24,17 +24,19 @@ const FILE_LEN_MAX: usize = 64 << 10;
 const OTHERS: u32 = 0o066;
 
 const EXAMPLES: &str = "\
-The wallet of a scheduler signs every assignment: with RSA one takes a millisecond or more of a core, with secp256k1 or
-Ed25519 a twentieth of that or less. Clients verify all three.
+A scheduler's wallet signs every assignment. With RSA a signature takes a millisecond or more of a core, with secp256k1
+or Ed25519 at most a twentieth of that. Clients verify all three.
 
 Examples:
-  quipu wallet new                             makes ./quipu-wallet.json, prints its address
-  quipu wallet new --out su.json               makes su.json
+  quipu wallet new                             make ./quipu-wallet.json and print its address
+  quipu wallet new --out su.json               make su.json
   quipu wallet new --type ed25519 --out su.json
-  quipu wallet address su.json                 prints the address of su.json
-  quipu wallet show su.json                    prints what kind of wallet it is, too";
+  quipu wallet address su.json                 print the address of su.json
+  quipu wallet show su.json                    print its address and what kind of key it is
 
-/// Make a wallet, or tell a wallet's address
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage.";
+
+/// Make a wallet, or print a wallet's address
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct WalletArgs {
@@ -44,24 +46,24 @@ pub struct WalletArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make a wallet (a JSON web key that only its owner may read) and print its address
+    /// Make a wallet (a JSON web key in a file that only you can read) and print its address
     New {
-        /// The file to make; one that exists is never overwritten
+        /// The file to make; an existing file is never overwritten
         #[arg(long, value_name = "FILE", default_value = OWN_WALLET)]
         out: PathBuf,
-        /// The kind of key: rsa (RSA-4096, as all wallets of Arweave), secp256k1 (as those of Ethereum) or ed25519
+        /// The type of the key: rsa (RSA-4096, like every Arweave wallet), secp256k1 (like an Ethereum wallet) or ed25519
         #[arg(long = "type", value_name = "TYPE", default_value = KeyType::Rsa.as_str())]
         key_type: KeyType,
     },
     /// Print the address of a wallet
     Address {
-        /// The wallet [default: as for `quipu send`]
+        /// The wallet [default: the one that `quipu send` signs with]
         #[arg(value_name = "FILE", env = "QUIPU_WALLET")]
         file: Option<PathBuf>,
     },
     /// Print the address of a wallet and what kind of key it is
     Show {
-        /// The wallet [default: as for `quipu send`]
+        /// The wallet [default: the one that `quipu send` signs with]
         #[arg(value_name = "FILE", env = "QUIPU_WALLET")]
         file: Option<PathBuf>,
     },
@@ -70,7 +72,7 @@ enum Action {
 /// Which wallet to sign with.
 #[derive(Clone, Debug, Args)]
 pub struct SignArgs {
-    /// The wallet to sign with [default: ./quipu-dev/user-wallet.json if there, else ./quipu-wallet.json]
+    /// The wallet to sign with [default: ./quipu-dev/user-wallet.json if it exists, else ./quipu-wallet.json]
     #[arg(long, value_name = "FILE", env = "QUIPU_WALLET")]
     pub wallet: Option<PathBuf>,
 }
@@ -172,7 +174,7 @@ pub fn read(path: &Path) -> Result<Wallet, WalletFileError> {
 }
 
 fn show(wallet: &Wallet) -> String {
-    let mut table = Table::default();
+    let mut table = TextTable::default();
     table.row("address", wallet.address().to_string());
     table.row("type", wallet.key_type().as_str());
     table.row("key", format!("{}, {} bytes", wallet.key_type(), wallet.owner().len()));

@@ -20,25 +20,25 @@ pub struct Accepted {
     pub timestamp: u64,
 }
 
-/// A part of a process's history, oldest first; `E` is an [`Edge`] or JSON as it came.
+/// A part of a process's history, oldest first; `E` is a [`ClientEdge`] or JSON as it came.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Page<E> {
+pub struct ClientPage<E> {
     /// Whether there is more.
-    pub page_info: PageInfo,
+    pub page_info: ClientPageInfo,
     /// What happened.
     pub edges: Vec<E>,
 }
 
 /// Whether a page is the last one.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub struct PageInfo {
+pub struct ClientPageInfo {
     /// More remain in the range that was asked for.
     pub has_next_page: bool,
 }
 
 /// One message of a page.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Edge {
+pub struct ClientEdge {
     /// The message and its assignment.
     pub node: Pair,
     /// Where the next page goes on: the nonce when asked for by nonce.
@@ -49,20 +49,20 @@ pub struct Edge {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Pair {
     /// What was sent; none when the assignment is of something that is on chain.
-    pub message: Option<ItemJson>,
+    pub message: Option<ClientItem>,
     /// What the scheduler signed; none for a process of old times.
-    pub assignment: Option<ItemJson>,
+    pub assignment: Option<ClientItem>,
 }
 
 /// A data item as JSON.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct ItemJson {
+pub struct ClientItem {
     /// The id.
     pub id: String,
     /// Who signed it.
-    pub owner: Owner,
+    pub owner: ClientOwner,
     /// The tags in their order.
-    pub tags: Vec<TagJson>,
+    pub tags: Vec<ClientTag>,
     /// The signature, base64url.
     pub signature: String,
     /// The anchor, none where it is empty or not text.
@@ -76,7 +76,7 @@ pub struct ItemJson {
 
 /// Who signed an item.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
-pub struct Owner {
+pub struct ClientOwner {
     /// SHA-256 of the key, base64url.
     pub address: String,
     /// The public key, base64url.
@@ -85,14 +85,14 @@ pub struct Owner {
 
 /// A tag of an item.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct TagJson {
+pub struct ClientTag {
     /// The name.
     pub name: String,
     /// The value.
     pub value: String,
 }
 
-impl ItemJson {
+impl ClientItem {
     /// The value of the first tag of this name.
     pub fn tag(&self, name: &str) -> Option<&str> {
         self.tags.iter().find(|tag| tag.name == name).map(|tag| tag.value.as_str())
@@ -104,7 +104,7 @@ impl ItemJson {
     }
 }
 
-impl Edge {
+impl ClientEdge {
     /// The nonce that the cursor names; pages asked for by nonce have one.
     pub fn cursor_nonce(&self) -> Option<Nonce> {
         self.cursor.parse().ok().map(Nonce::new)

@@ -17,9 +17,9 @@ use tokio::runtime::{Builder, Runtime};
 use crate::failure::Failure;
 
 pub use admin::{AdminArgs, AdminClient};
-pub use answer::{Accepted, Edge, Info, ItemJson, Page, Pair};
+pub use answer::{Accepted, ClientEdge, ClientItem, ClientPage, Info, Pair};
 #[cfg(test)]
-pub use answer::{Owner, TagJson};
+pub use answer::{ClientOwner, ClientTag};
 pub use error::ClientError;
 
 /// Beyond this a node counts as unreachable.
@@ -34,7 +34,7 @@ const ADMIN_READ_TIMEOUT: Duration = Duration::from_secs(115);
 /// Which node to talk to.
 #[derive(Clone, Debug, Args)]
 pub struct NodeArgs {
-    /// Where the scheduler listens
+    /// The URL of the node
     #[arg(long, env = "QUIPU_URL", default_value = "http://127.0.0.1:9000")]
     pub url: String,
 }
@@ -63,12 +63,12 @@ pub struct Weighed {
 
 /// A scheduler that is reached by HTTP/1.1; clones share their connections.
 #[derive(Clone, Debug)]
-pub struct Scheduler {
+pub struct SchedulerClient {
     http: reqwest::Client,
     base: String,
 }
 
-impl Scheduler {
+impl SchedulerClient {
     /// A client of the scheduler at this address; nothing is sent yet.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl Scheduler {
         &self,
         process: ProcessId,
         range: Range,
-    ) -> Result<Page<E>, ClientError> {
+    ) -> Result<ClientPage<E>, ClientError> {
         self.json(self.http.get(self.page_url(process, range))).await
     }
 
@@ -171,7 +171,7 @@ impl Scheduler {
         self.json(request).await
     }
 
-    /// The same as [`Scheduler::get`], whatever the status, as long as it has this form: some answers tell with a status of
+    /// The same as [`SchedulerClient::get`], whatever the status, as long as it has this form: some answers tell with a status of
     /// 5xx what they would tell else.
     ///
     /// # Errors
@@ -272,10 +272,10 @@ mod tests {
     #[test]
     fn urls_that_are_no_scheduler_are_refused() {
         for url in ["", "localhost:9000", "ftp://host", "http://", "http://host/?x=1", "http://host/#x"] {
-            assert!(matches!(Scheduler::new(url), Err(ClientError::Url { .. })), "{url}");
+            assert!(matches!(SchedulerClient::new(url), Err(ClientError::Url { .. })), "{url}");
         }
-        assert_eq!(Scheduler::new("http://host:1/").unwrap().url(), "http://host:1");
-        assert_eq!(Scheduler::new("https://host/su").unwrap().url(), "https://host/su");
+        assert_eq!(SchedulerClient::new("http://host:1/").unwrap().url(), "http://host:1");
+        assert_eq!(SchedulerClient::new("https://host/su").unwrap().url(), "https://host/su");
     }
 
     #[test]
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn pages_are_asked_for_by_nonce() {
-        let scheduler = Scheduler::new("http://h").unwrap();
+        let scheduler = SchedulerClient::new("http://h").unwrap();
         let process = ProcessId::NODE;
         let url = scheduler.page_url(process, Range { limit: 5, ..Range::default() });
         assert_eq!(url, format!("http://h/{process}?process-id={process}&from-nonce=-1&limit=5"));

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ans104::KeyType;
 use clap::Args;
 use gateway::Endpoints;
 use gateway::dev::{DevGateway, DevOptions};
@@ -138,7 +139,7 @@ fn made_wallet(dir: &Path, name: &str, out: &mut dyn Write) -> Result<PathBuf, F
     let path = dir.join(name);
     if !path.exists() {
         writeln!(out, "making {}; an RSA-4096 key takes a few seconds", path.display())?;
-        wallet::create(&path)?;
+        wallet::create(&path, KeyType::Rsa)?;
     }
     Ok(path)
 }

@@ -3,7 +3,7 @@
 use ans104::{Draft, Ed25519Wallet, Item, Tag, base64url};
 use protocol::{AssignmentId, HashChain, ProcessId};
 
-use crate::client::{Edge, ItemJson, Owner, Pair, TagJson};
+use crate::client::{ClientEdge, ClientItem, ClientOwner, ClientTag, Pair};
 
 /// Writes the history of one process.
 pub struct Scribe {
@@ -36,7 +36,7 @@ impl Scribe {
     }
 
     /// Assigns an item, given as its bytes.
-    pub fn assign(&mut self, item: &[u8]) -> Edge {
+    pub fn assign(&mut self, item: &[u8]) -> ClientEdge {
         let message = item_json(item);
         let chain = match self.link {
             None => HashChain::seed(self.process),
@@ -61,25 +61,25 @@ impl Scribe {
         let anchor = rand::random::<[u8; 32]>();
         let draft = Draft { anchor: Some(&anchor), tags: &tags, ..Draft::default() };
         let bytes = draft.sign(&self.wallet).unwrap();
-        let assignment = ItemJson { data: None, ..item_json(&bytes) };
+        let assignment = ClientItem { data: None, ..item_json(&bytes) };
         self.link = Some((assignment.id.parse().unwrap(), chain));
         self.nonce += 1;
         self.time += 1;
-        Edge { node: Pair { message: Some(message), assignment: Some(assignment) }, cursor: nonce }
+        ClientEdge { node: Pair { message: Some(message), assignment: Some(assignment) }, cursor: nonce }
     }
 }
 
 /// An item as a scheduler shows it; an anchor that is not text is shown as base64url.
-pub fn item_json(bytes: &[u8]) -> ItemJson {
+pub fn item_json(bytes: &[u8]) -> ClientItem {
     let item = Item::parse(bytes).unwrap();
-    let tag = |tag: Tag<'_>| TagJson { name: tag.name.to_owned(), value: tag.value.to_owned() };
+    let tag = |tag: Tag<'_>| ClientTag { name: tag.name.to_owned(), value: tag.value.to_owned() };
     let anchor = |anchor: &[u8; 32]| match std::str::from_utf8(anchor) {
         Ok(text) => text.to_owned(),
         Err(_) => base64url::encode(anchor),
     };
-    ItemJson {
+    ClientItem {
         id: item.id().to_string(),
-        owner: Owner { address: item.address().to_string(), key: base64url::encode(item.owner()) },
+        owner: ClientOwner { address: item.address().to_string(), key: base64url::encode(item.owner()) },
         tags: item.tags().map(|found| tag(found.unwrap())).collect(),
         signature: base64url::encode(item.signature()),
         anchor: item.anchor().map(anchor),

@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use super::Scribe;
-use crate::client::Edge;
+use crate::client::ClientEdge;
 
 /// What the scheduler does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Misdeed {
 
 struct State {
     misdeed: Misdeed,
-    processes: HashMap<String, (Scribe, Vec<Edge>, u64)>,
+    processes: HashMap<String, (Scribe, Vec<ClientEdge>, u64)>,
 }
 
 type Shared = Arc<Mutex<State>>;
@@ -153,7 +153,7 @@ fn read(state: Data<&Shared>, Path(id): Path<String>, Query(asked): Query<Asked>
     }
     let from = asked.from_nonce.unwrap_or(-1);
     let to = asked.to_nonce.unwrap_or(i64::MAX);
-    let in_range = |edge: &&Edge| (from + 1..=to).contains(&edge.cursor.parse().unwrap());
+    let in_range = |edge: &&ClientEdge| (from + 1..=to).contains(&edge.cursor.parse().unwrap());
     let found: Vec<_> = edges.iter().filter(in_range).collect();
     let limit = asked.limit.unwrap_or(100);
     let page: Vec<_> = found.iter().take(limit).collect();
