@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use gateway::GatewayError;
 use log::{OpenError, ReadError, RocksError};
 use metrics_exporter_prometheus::BuildError;
-use projections::{ProjectionError, QueryError};
+use projections::{IndexError, ProjectionError, QueryError};
 use thiserror::Error;
 use tokio::task::JoinError;
 
@@ -47,6 +47,9 @@ pub enum NodeError {
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The folder of the index cannot be used.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// A projection cannot be opened.
     #[error(transparent)]
     Projection(#[from] ProjectionError),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::BenchError;
 use super::cpu::cpu_time;
 use super::progress::spinner;
-use crate::client::{Accepted, ClientError, Edge, Page, Range, Scheduler};
+use crate::client::{Accepted, ClientEdge, ClientError, ClientPage, Range, SchedulerClient};
 use crate::compose;
 use crate::failure::Failure;
 
@@ -37,7 +37,7 @@ pub struct Floor {
 ///
 /// # Errors
 /// When the scheduler is not reached, refuses, or signs with a key of another kind than schedulers have.
-pub async fn key_type_of(scheduler: &Scheduler, address: &str) -> Result<KeyType, Failure> {
+pub async fn key_type_of(scheduler: &SchedulerClient, address: &str) -> Result<KeyType, Failure> {
     let user = Ed25519Wallet::generate().map_err(BenchError::Wallet)?;
     let module = "A".repeat(43);
     let own = [
@@ -51,7 +51,7 @@ pub async fn key_type_of(scheduler: &Scheduler, address: &str) -> Result<KeyType
     let message = compose::signed(&user, Some(target.id()), &[(tags::TYPE, values::MESSAGE)], &[], &[])?;
     post(scheduler, message).await?;
     let range = Range { limit: 2, ..Range::default() };
-    let page: Page<Edge> = scheduler.page(target, range).await?;
+    let page: ClientPage<ClientEdge> = scheduler.page(target, range).await?;
     let assignments = page.edges.iter().filter_map(|edge| edge.node.assignment.as_ref());
     let owner = assignments.last().and_then(|assignment| base64url::decode(&assignment.owner.key).ok());
     let fits =
@@ -59,7 +59,7 @@ pub async fn key_type_of(scheduler: &Scheduler, address: &str) -> Result<KeyType
     Ok(KeyType::ALL.into_iter().find(fits).ok_or(BenchError::KeyType)?)
 }
 
-async fn post(scheduler: &Scheduler, item: Vec<u8>) -> Result<Accepted, ClientError> {
+async fn post(scheduler: &SchedulerClient, item: Vec<u8>) -> Result<Accepted, ClientError> {
     scheduler.post(Bytes::from(item)).await
 }
 
