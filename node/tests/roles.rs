@@ -127,7 +127,7 @@ async fn a_start_that_fails_leaves_nothing_running() {
         (
             "the folder of the index is a file",
             |folder, _| fs::write(folder.join("index"), "").unwrap(),
-            |error| matches!(error, NodeError::Projection(_)),
+            |error| matches!(error, NodeError::Index(_)),
         ),
     ];
     for (what, spoil, is_it) in spoilt {
