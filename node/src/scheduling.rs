@@ -18,7 +18,11 @@ const FINISHED: Duration = Duration::from_secs(30);
 struct Scheduling(Scheduler);
 
 /// Takes messages from here on.
-pub(crate) fn start(parts: &mut NodeParts, from: SchedulerParts, options: &SchedulerOptions) -> Result<Scheduler, NodeError> {
+pub(crate) fn start(
+    parts: &mut NodeParts,
+    from: SchedulerParts,
+    options: &SchedulerOptions,
+) -> Result<Scheduler, NodeError> {
     let started = Scheduler::start(from, options);
     let scheduler = started.map_err(|error| NodeError::Thread { part: "scheduler", error })?;
     parts.push(Scheduling(scheduler.clone()));

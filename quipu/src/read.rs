@@ -10,7 +10,9 @@ use protocol::{Nonce, ProcessId, tags};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client::{ClientEdge, ClientError, ClientItem, ClientPage, NodeArgs, Pair, Range, SchedulerClient, runtime};
+use crate::client::{
+    ClientEdge, ClientError, ClientItem, ClientPage, NodeArgs, Pair, Range, SchedulerClient, runtime,
+};
 use crate::failure::Failure;
 use crate::output::{excerpt, time};
 
@@ -165,7 +167,7 @@ fn data(pair: &Pair) -> &str {
 
 /// The message in one line; `-` stands for what is absent.
 fn line(pair: &Pair) -> String {
-    let says = pair.assignment.as_ref().map(ItemJson::assignment_tags).unwrap_or_default();
+    let says = pair.assignment.as_ref().map(ClientItem::assignment_tags).unwrap_or_default();
     let nonce = says.nonce().map_or_else(|| "-".to_owned(), |nonce| nonce.to_string());
     let at = says.timestamp().map_or_else(|| "-".to_owned(), |at| time(at.get()));
     let Some(message) = &pair.message else {
