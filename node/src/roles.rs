@@ -47,7 +47,8 @@ async fn start_leader(
         .map_err(|error| NodeError::Folder { path: options.data.folder.clone(), error })?;
     let endpoints = writing.uploads.endpoints.clone();
     let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(Http::new(HttpOptions::default())?, endpoints));
-    let heights: Arc<dyn Heights> = Arc::new(heights::start(parts, gateway.clone(), &options.data.folder, store.newest_height()?).await);
+    let heights: Arc<dyn Heights> =
+        Arc::new(heights::start(parts, gateway.clone(), &options.data.folder, store.newest_height()?).await);
     let indexed = index::start(parts, store.follower)?;
     let uploads = uploads::start(parts, &writing.uploads, &log, &options.data.folder).await?;
     let queries = postgres::start(parts, options.postgres.as_ref(), &log)?;
