@@ -14,6 +14,7 @@ const FAILING: &str = "quipu_projection_failing";
 const UPLOAD_BACKLOG: &str = "quipu_upload_backlog_events";
 const UPLOADS_CONFIRMED: &str = "quipu_uploads_confirmed_total";
 const UPLOAD_RETRIES: &str = "quipu_upload_retries_total";
+const UPLOADS_STUCK: &str = "quipu_upload_stuck_events";
 const DEAD_LETTERS: &str = "quipu_upload_dead_letters";
 const COPIES_FAILED: &str = "quipu_upload_copies_failed_total";
 const PROJECTION: &str = "projection";
@@ -33,6 +34,11 @@ pub fn describe() {
     describe_gauge!(UPLOAD_BACKLOG, Unit::Count, "Events that the upload node has not confirmed yet");
     describe_counter!(UPLOADS_CONFIRMED, Unit::Count, "Items that the upload node confirmed since the start");
     describe_counter!(UPLOAD_RETRIES, Unit::Count, "Uploads that failed and are tried again");
+    describe_gauge!(
+        UPLOADS_STUCK,
+        Unit::Count,
+        "Events that were put aside because the upload node does not take them for now"
+    );
     describe_gauge!(DEAD_LETTERS, Unit::Count, "Items that the upload node refused for good");
     describe_counter!(COPIES_FAILED, Unit::Count, "Copies that the cache did not take");
 }
@@ -59,6 +65,10 @@ pub(crate) fn upload_confirmed() {
 
 pub(crate) fn upload_retried() {
     counter!(UPLOAD_RETRIES).increment(1);
+}
+
+pub(crate) fn uploads_stuck(events: u64) {
+    gauge!(UPLOADS_STUCK).set(events as f64);
 }
 
 pub(crate) fn dead_letters(count: u64) {

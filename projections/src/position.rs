@@ -62,6 +62,7 @@ impl From<&ProjectionError> for Standing {
             ProjectionError::NeedsRebuild { .. } => Self::NeedsRebuild,
             ProjectionError::Log(_)
             | ProjectionError::Store { .. }
+            | ProjectionError::NotTaken { .. }
             | ProjectionError::Event { .. }
             | ProjectionError::Cancelled => Self::Failing,
         }

@@ -87,6 +87,13 @@ pub enum ProjectionError {
         #[source]
         cause: BoxError,
     },
+    /// The other side does not take everything for now; what it does not take is tried again.
+    #[error("trying again until everything is taken: {cause}")]
+    NotTaken {
+        /// What the other side said last.
+        #[source]
+        cause: BoxError,
+    },
     /// An event of the log does not have the form that this projection needs.
     #[error("event {seq} cannot be projected: {reason}")]
     Event {

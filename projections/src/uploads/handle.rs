@@ -68,14 +68,7 @@ impl UploadsHandle {
 
     /// Whether all of an event is confirmed by the upload node; false also when nobody can tell.
     pub fn is_uploaded(&self, seq: Seq) -> bool {
-        let told = || -> Result<bool, ProjectionError> {
-            if self.shared.store.is_dead(seq)? {
-                return Ok(false);
-            }
-            let position = self.shared.publisher.last();
-            Ok(position.is_some_and(|position| seq <= position) || self.shared.store.is_confirmed(seq)?)
-        };
-        told().unwrap_or_else(|error| {
+        self.shared.is_uploaded(seq).unwrap_or_else(|error| {
             debug!(%seq, %error, "cannot tell whether an event is uploaded");
             false
         })

@@ -5,12 +5,16 @@
 //! 'r'                   -> cursor            how far a whole replay has come that was ended early
 //! 'd' seq(8) part(1)    -> dead letter
 //! 'k' seq(8)            -> fingerprint       a checkpoint: this event is behind the cursor
-//! 'o' seq(8) part(1)    -> id(32) last(1)    confirmed though the cursor is not there yet
+//! 'o' seq(8) part(1)    -> id(32) last(1)    confirmed though the event is not settled as a whole, or is beyond the cursor
+//! 'p' process(32) seq(8)                     the same as below, by process
+//! 's' seq(8)            -> process(32) time(8)    stuck: not settled, though the cursor may be past it
 //! ```
 //!
 //! All numbers are big-endian.
 
+use ans104::Id;
 use log::Seq;
+use protocol::ProcessId;
 
 use super::piece::UploadPart;
 
@@ -23,10 +27,11 @@ pub(super) enum UploadTable {
     DeadLetters = b'd' as isize,
     Checkpoints = b'k' as isize,
     Confirmed = b'o' as isize,
+    Stuck = b's' as isize,
 }
 
 impl UploadTable {
-    pub(super) const ALL: [Self; 3] = [Self::DeadLetters, Self::Checkpoints, Self::Confirmed];
+    pub(super) const ALL: [Self; 4] = [Self::DeadLetters, Self::Checkpoints, Self::Confirmed, Self::Stuck];
 
     /// The letter that all keys of the table begin with.
     pub(super) fn letter(self) -> u8 {
@@ -57,13 +62,37 @@ pub(super) fn part(table: UploadTable, seq: Seq, part: UploadPart) -> [u8; 10] {
     key
 }
 
+/// The letter of the stuck events by process, and the first key after them.
+const BY_PROCESS: u8 = b'p';
+pub(super) const AFTER_BY_PROCESS: &[u8] = b"q";
+
+/// The key of a stuck event by its process.
+pub(super) fn by_process(process: ProcessId, seq: Seq) -> [u8; 41] {
+    let mut key = [BY_PROCESS; 41];
+    if let Some(part) = key.get_mut(1..33) {
+        part.copy_from_slice(process.as_bytes());
+    }
+    if let Some(part) = key.last_chunk_mut::<8>() {
+        *part = seq.get().to_be_bytes();
+    }
+    key
+}
+
+/// What a key of [`by_process`] says.
+pub(super) fn stuck_of(key: &[u8]) -> Option<(ProcessId, Seq)> {
+    let (letter, rest) = key.split_first()?;
+    let (process, seq) = rest.split_first_chunk::<32>()?;
+    let seq = Seq::new(u64::from_be_bytes(seq.try_into().ok()?));
+    (*letter == BY_PROCESS).then(|| (Id::from_bytes(*process).into(), seq))
+}
+
 /// Whether a key has the form of one of these.
 pub(super) fn is_ours(key: &[u8]) -> bool {
     let Some((letter, rest)) = key.split_first() else { return false };
     let table = UploadTable::ALL.into_iter().find(|table| table.letter() == *letter);
     match table {
-        None => key == CURSOR || key == REPLAY,
-        Some(UploadTable::Checkpoints) => rest.len() == 8,
+        None => key == CURSOR || key == REPLAY || stuck_of(key).is_some(),
+        Some(UploadTable::Checkpoints | UploadTable::Stuck) => rest.len() == 8,
         Some(UploadTable::DeadLetters | UploadTable::Confirmed) => rest.len() == 9,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What is promised: each part is sent at least once, in the order of the log within its process; what the node has
 //! confirmed is not sent again after a kill; what it refuses for good is kept as a [`DeadLetter`] and the process
-//! goes on. A process that is stuck holds up no other for some ten thousand events. Where it stands is
+//! goes on. A process that is stuck holds up no other, however long that lasts. Where it stands is
 //! in a small RocksDB with a write-ahead log and without syncs: after a power cut some is sent again, which is
 //! harmless, for the upload node knows items by their ids.
 
@@ -12,6 +12,7 @@ mod piece;
 mod keys;
 mod cursor;
 mod store;
+mod stuck;
 mod legacy;
 mod reconcile;
 mod cache;
@@ -22,6 +23,11 @@ mod missing;
 mod replay;
 mod window;
 mod reading;
+mod waits;
+mod queue;
+mod rounds;
+mod failing;
+mod following;
 mod runner;
 
 pub use handle::{RetryReport, UploadsHandle};

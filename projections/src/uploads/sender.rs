@@ -42,11 +42,16 @@ impl Sender {
         Self { targets, copies, turns: Semaphore::new(PARALLEL), failing: AtomicBool::new(false) }
     }
 
-    /// Sends a copy to the cache, and the item to the upload node until that has said its last word.
-    pub(super) async fn settle(&self, piece: &Piece) -> Verdict {
+    /// Sends a copy to the cache, if there is one.
+    pub(super) fn copy(&self, piece: &Piece) {
         if let Some(copies) = &self.copies {
             copies.send(piece.bytes.clone());
         }
+    }
+
+    /// Sends a copy to the cache, and the item to the upload node until that has said its last word.
+    pub(super) async fn settle(&self, piece: &Piece) -> Verdict {
+        self.copy(piece);
         let mut retry = FIRST_RETRY;
         loop {
             let wait = match self.attempt(&piece.bytes).await {

@@ -27,9 +27,26 @@ pub(super) const CHECKPOINT_EVERY: u64 = 1_000;
 
 /// What is settled. All of it may be called from any thread; a write is an append to a file that is not synced.
 pub(super) struct UploadStore {
-    db: DB,
+    pub(super) db: DB,
     /// How many dead letters there are; held while one is added or taken away.
     dead: Mutex<u64>,
+    /// What is known of stuck events; held while one is put aside or settled.
+    pub(super) stuck: Mutex<StuckTally>,
+}
+
+/// How many events are stuck, and from where on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StuckTally {
+    pub(super) count: u64,
+    /// None is before this one. What was deleted lies in the store for a while, and is not looked through again and
+    /// again.
+    pub(super) from: Seq,
+}
+
+impl Default for StuckTally {
+    fn default() -> Self {
+        Self { count: 0, from: Seq::ZERO }
+    }
 }
 
 /// Why the store cannot be used.
@@ -51,7 +68,7 @@ enum UploadStoreError {
     Damaged(&'static str),
 }
 
-type Result<T> = std::result::Result<T, ProjectionError>;
+pub(super) type Result<T> = std::result::Result<T, ProjectionError>;
 
 impl UploadStore {
     /// Opens the store in a folder, which is made if need be.
@@ -63,8 +80,9 @@ impl UploadStore {
         let refused = |cause: BoxError| failed(UploadStoreError::Open { path: path.to_owned(), cause });
         fs::create_dir_all(path).map_err(|error| refused(error.into()))?;
         let db = DB::open(&options(), path).map_err(|error| refused(error.into()))?;
-        let store = Self { db, dead: Mutex::new(0) };
+        let store = Self { db, dead: Mutex::new(0), stuck: Mutex::default() };
         store.count_dead()?;
+        store.count_stuck()?;
         Ok(store)
     }
 
@@ -96,7 +114,7 @@ impl UploadStore {
         }
     }
 
-    /// Moves the cursor on: what was confirmed one by one up to there is no longer kept.
+    /// Moves the cursor on: what was confirmed one by one up to there is no longer kept, but for what is stuck.
     pub(super) fn advance(
         &self,
         from: Seq,
@@ -104,10 +122,9 @@ impl UploadStore {
         checkpoints: &[(Seq, Option<Id>)],
     ) -> Result<()> {
         let mut batch = WriteBatch::default();
-        for number in from.get()..=cursor.position.get() {
-            for part in [UploadPart::Item, UploadPart::Assignment] {
-                batch.delete(keys::part(UploadTable::Confirmed, Seq::new(number), part));
-            }
+        let stuck = self.stuck_between(from, cursor.position)?;
+        for seq in (from.get()..=cursor.position.get()).map(Seq::new).filter(|seq| !stuck.contains(seq)) {
+            forget_confirmed(&mut batch, seq);
         }
         for (seq, fingerprint) in checkpoints {
             batch.put(UploadTable::Checkpoints.at(*seq), json(fingerprint)?);
@@ -120,6 +137,7 @@ impl UploadStore {
     pub(super) fn rewind(&self, target: Option<&UploadCursor>) -> Result<()> {
         let mut batch = WriteBatch::default();
         let after = target.map_or(Seq::ZERO, |cursor| cursor.position.next());
+        self.forget_stuck(&mut batch, after)?;
         for table in UploadTable::ALL {
             batch.delete_range(table.at(after).as_slice(), table.end().as_slice());
         }
@@ -129,6 +147,7 @@ impl UploadStore {
         }
         batch.delete(keys::REPLAY);
         self.db.write(batch).map_err(failed)?;
+        self.count_stuck()?;
         self.count_dead()
     }
 
@@ -240,7 +259,7 @@ impl UploadStore {
     }
 
     /// Visits the entries of a table from an event on, until the visitor has enough.
-    fn walk(
+    pub(super) fn walk(
         &self,
         table: UploadTable,
         from: Seq,
@@ -295,6 +314,13 @@ fn options() -> Options {
     rocks::options(&rocks::table(BLOCK_CACHE_BYTES), WRITE_BUFFER_BYTES, 64)
 }
 
+/// Keeps no longer which parts of an event were confirmed.
+pub(super) fn forget_confirmed(batch: &mut WriteBatch, seq: Seq) {
+    for part in [UploadPart::Item, UploadPart::Assignment] {
+        batch.delete(keys::part(UploadTable::Confirmed, seq, part));
+    }
+}
+
 fn json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(failed)
 }
@@ -303,10 +329,10 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|_| damaged(what))
 }
 
-fn failed(cause: impl Into<BoxError>) -> ProjectionError {
+pub(super) fn failed(cause: impl Into<BoxError>) -> ProjectionError {
     ProjectionError::store(NAME, cause)
 }
 
-fn damaged(what: &'static str) -> ProjectionError {
+pub(super) fn damaged(what: &'static str) -> ProjectionError {
     failed(UploadStoreError::Damaged(what))
 }

@@ -2,6 +2,7 @@
 
 mod asked;
 mod scene;
+mod stuck;
 
 use std::sync::Arc;
 use std::time::Duration;

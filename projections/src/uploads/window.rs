@@ -8,16 +8,27 @@ use protocol::Timestamp;
 
 use super::store::CHECKPOINT_EVERY;
 
-/// How much may be held in memory to be sent.
-const EVENTS_MAX: usize = 4_096;
-const BYTES_MAX: usize = 32 << 20;
-/// How far beyond the cursor anything is sent: single confirmations are kept for so many events.
-const REACH_MAX: usize = 65_536;
-/// How many events are read at a time.
-const READ_MAX: usize = 1_024;
+/// How much of the log uploads have in hand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WindowLimits {
+    /// The most events that are held in memory to be sent, and their bytes.
+    pub(super) held: usize,
+    pub(super) bytes: usize,
+    /// How far beyond the cursor anything is sent: single confirmations are kept for so many events.
+    pub(super) reach: usize,
+    /// How many events are read at a time.
+    pub(super) read: usize,
+}
+
+impl Default for WindowLimits {
+    fn default() -> Self {
+        Self { held: 4_096, bytes: 32 << 20, reach: 65_536, read: 1_024 }
+    }
+}
 
 /// The events after the cursor, in order.
 pub(super) struct Window {
+    limits: WindowLimits,
     first: Seq,
     entries: VecDeque<WindowEntry>,
     /// Those that are not settled.
@@ -42,6 +53,15 @@ pub(super) enum PendingEvent {
     Held(usize),
     /// It is read again when its turn comes.
     Listed,
+    /// It is stuck, and looked after elsewhere.
+    Aside,
+}
+
+impl PendingEvent {
+    /// Whether the cursor waits for it.
+    fn is_open(self) -> bool {
+        matches!(self, Self::Held(_) | Self::Listed)
+    }
 }
 
 /// How much may be read.
@@ -63,9 +83,9 @@ pub(super) struct Done {
 }
 
 impl Window {
-    pub(super) fn after(position: Option<Seq>) -> Self {
+    pub(super) fn after(position: Option<Seq>, limits: WindowLimits) -> Self {
         let first = position.map_or(Seq::ZERO, Seq::next);
-        Self { first, entries: VecDeque::new(), open: 0, held: 0, bytes: 0 }
+        Self { limits, first, entries: VecDeque::new(), open: 0, held: 0, bytes: 0 }
     }
 
     /// The next event to read.
@@ -75,19 +95,20 @@ impl Window {
 
     /// How much may be read; none while it is full.
     pub(super) fn room(&self) -> Option<Room> {
-        let events = REACH_MAX.saturating_sub(self.entries.len()).min(READ_MAX);
-        let (held, bytes) = (EVENTS_MAX.saturating_sub(self.held), BYTES_MAX.saturating_sub(self.bytes));
+        let limits = &self.limits;
+        let events = limits.reach.saturating_sub(self.entries.len()).min(limits.read);
+        let (held, bytes) = (limits.held.saturating_sub(self.held), limits.bytes.saturating_sub(self.bytes));
         (events > 0 && held > 0 && bytes > 0).then_some(Room { events, held, bytes })
     }
 
     /// Whether more may be held.
     pub(super) fn holds_more(&self) -> bool {
-        self.held < EVENTS_MAX && self.bytes < BYTES_MAX
+        self.held < self.limits.held && self.bytes < self.limits.bytes
     }
 
     /// Takes the next event.
     pub(super) fn push(&mut self, fingerprint: Option<Id>, time: Option<Timestamp>, state: PendingEvent) {
-        self.open += usize::from(state != PendingEvent::Nothing);
+        self.open += usize::from(state.is_open());
         self.count(state);
         self.entries.push_back(WindowEntry { fingerprint, time, state });
     }
@@ -104,9 +125,19 @@ impl Window {
 
     /// An event is settled.
     pub(super) fn finish(&mut self, seq: Seq) {
+        self.close(seq, PendingEvent::Nothing);
+    }
+
+    /// An event is put aside; when it was scheduled.
+    pub(super) fn put_aside(&mut self, seq: Seq) -> Option<Timestamp> {
+        self.close(seq, PendingEvent::Aside);
+        self.entry(seq).and_then(|entry| entry.time)
+    }
+
+    fn close(&mut self, seq: Seq, state: PendingEvent) {
         let Some(entry) = self.entry(seq) else { return };
-        let before = std::mem::replace(&mut entry.state, PendingEvent::Nothing);
-        self.open -= usize::from(before != PendingEvent::Nothing);
+        let before = std::mem::replace(&mut entry.state, state);
+        self.open -= usize::from(before.is_open());
         if let PendingEvent::Held(bytes) = before {
             self.held -= 1;
             self.bytes -= bytes;
@@ -125,11 +156,11 @@ impl Window {
         self.entries.get_mut(usize::try_from(place).ok()?)
     }
 
-    /// Takes out what is settled at the beginning; none when nothing is.
+    /// Takes out what is settled or put aside at the beginning; none when nothing is.
     pub(super) fn take_done(&mut self) -> Option<Done> {
         let from = self.first;
         let mut done: Option<Done> = None;
-        while let Some(entry) = self.entries.pop_front_if(|entry| entry.state == PendingEvent::Nothing) {
+        while let Some(entry) = self.entries.pop_front_if(|entry| !entry.state.is_open()) {
             let (position, fingerprint) = (self.first, entry.fingerprint);
             let done = done.get_or_insert(Done { from, position, fingerprint, checkpoints: Vec::new() });
             (done.position, done.fingerprint) = (position, fingerprint);
@@ -141,9 +172,9 @@ impl Window {
         done
     }
 
-    /// How many events beyond the cursor are settled.
-    pub(super) fn done_beyond(&self) -> u64 {
-        self.entries.len().saturating_sub(self.open) as u64
+    /// How many events are waited for.
+    pub(super) fn open(&self) -> u64 {
+        self.open as u64
     }
 
     /// When the first event was scheduled that is not settled.

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, Replay, ReplayScope};
 use crate::uploads::shared::UploadsShared;
+use crate::uploads::window::WindowLimits;
 use crate::uploads::{Arrivals, UploadRunner, UploadTarget, UploadTargets, UploadsHandle};
 
 /// What an upload node does with an item.
@@ -25,6 +26,8 @@ use crate::uploads::{Arrivals, UploadRunner, UploadTarget, UploadTargets, Upload
 pub enum Answer {
     Hang,
     Refuse,
+    /// With this status, again and again.
+    Status(u16),
     /// So many times.
     Fail(u32),
     /// Once, asking to be left alone for so long.
@@ -132,10 +135,8 @@ impl UploadTarget for Fake {
         tokio::task::yield_now().await;
         match decided {
             None => Ok(()),
-            Some(Answer::Refuse) => {
-                let (url, status, excerpt) = ("here".into(), "400".parse().unwrap(), "no".into());
-                Err(UploadError::Refused { url, status, excerpt })
-            }
+            Some(Answer::Refuse) => Err(refusal(400)),
+            Some(Answer::Status(status)) => Err(refusal(status)),
             Some(Answer::Fail(_)) => Err(unreachable()),
             Some(Answer::Busy(wait)) => Err(UploadError::Transient(GatewayError::Status {
                 call: gateway::Call::Upload,
@@ -161,6 +162,13 @@ impl Arrivals for Fake {
         }
         Ok(ids.iter().copied().filter(|id| told.taken.contains(id)).collect())
     }
+}
+
+/// What a client says of a status, as the real one does.
+fn refusal(status: u16) -> UploadError {
+    let (url, excerpt) = ("here".into(), "no".into());
+    let status = status.to_string().parse().unwrap();
+    UploadError::Refused { url, status, excerpt }
 }
 
 /// The error of a client that reached nobody.
@@ -221,6 +229,13 @@ impl History {
         (0..few).for_each(|_| history.message(1));
         history.write().await;
         history
+    }
+
+    /// Messages to each process in turn, and so many in all.
+    pub async fn more(&mut self, messages: u64) {
+        let processes = self.processes.len() as u64;
+        (0..messages).for_each(|turn| self.message(turn % processes));
+        self.write().await;
     }
 
     pub fn len(&self) -> u64 {
@@ -338,9 +353,20 @@ impl Scene {
     }
 
     pub async fn open(&self, history: &History, rewind_events_max: u64) -> Running {
+        self.open_within(history, rewind_events_max, WindowLimits::default()).await
+    }
+
+    /// With only so much of the log in hand.
+    pub async fn open_within(
+        &self,
+        history: &History,
+        rewind_events_max: u64,
+        limits: WindowLimits,
+    ) -> Running {
         let (log, data) = (history.log.clone(), self.folder.path());
-        let (uploads, handle) =
+        let (mut uploads, handle) =
             UploadRunner::open(log, self.targets.clone(), data, rewind_events_max).unwrap();
+        uploads.limits = limits;
         let (stop, stopping) = watch::channel(false);
         let task = uploads.start(&tokio::runtime::Handle::current(), stopping);
         Running { handle, end: history.log.tail().last(), task, stop }
@@ -350,7 +376,7 @@ impl Scene {
 impl Running {
     /// Waits until all is settled.
     pub async fn finish(&self) {
-        self.handle.position().applied(self.end.unwrap()).await.unwrap();
+        self.until(|handle| handle.position().last() >= self.end).await;
     }
 
     pub async fn finish_and_kill(self) {
