@@ -1,14 +1,26 @@
 //! The time of day and the height of the chain, as things that can be put in another's place.
 
+mod guarded;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use gateway::{HeightFeed, KnownHeight};
+use gateway::{HeightDoubt, HeightFeed, KnownHeight};
 use protocol::Timestamp;
+
+pub use guarded::{ClockError, ClockJump, GuardedClock};
 
 /// Tells the time of day. It may jump in both directions; whoever uses it must not count on more.
 pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
+
+    /// The time now, to be signed: what is signed with a wrong one cannot be taken back.
+    ///
+    /// # Errors
+    /// When there is reason to believe that the clock is wrong.
+    fn reliable_now(&self) -> Result<Timestamp, ClockError> {
+        Ok(self.now())
+    }
 }
 
 /// The clock of the machine.
@@ -26,10 +38,19 @@ impl Clock for SystemClock {
 pub trait Heights: Send + Sync {
     /// The newest height and how old the knowledge is; none when none was ever known.
     fn current(&self) -> Option<KnownHeight>;
+
+    /// Why what the gateway tells is not used, if it is not.
+    fn doubt(&self) -> Option<HeightDoubt> {
+        None
+    }
 }
 
 impl Heights for HeightFeed {
     fn current(&self) -> Option<KnownHeight> {
         HeightFeed::current(self)
+    }
+
+    fn doubt(&self) -> Option<HeightDoubt> {
+        HeightFeed::doubt(self)
     }
 }

@@ -10,6 +10,8 @@ use projections::{Behind, IndexError};
 use protocol::{Code, ProcessId, SubmissionError};
 use thiserror::Error;
 
+use crate::clock::ClockError;
+
 /// Why something was not scheduled. None of these took a nonce, save [`ScheduleError::Behind`], which says so.
 #[derive(Debug, Error)]
 pub enum ScheduleError {
@@ -93,6 +95,9 @@ pub enum ScheduleError {
     /// The gateways did not say in time what had to be known.
     #[error("the gateways did not answer within {0:?}")]
     GatewayTooSlow(Duration),
+    /// The clock of this machine is not to be relied on.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     /// No block height was ever known.
     #[error(
         "no block height is known yet: the Arweave gateway has not answered since this node first started"
@@ -140,7 +145,9 @@ impl ScheduleError {
             Self::NoTransaction(_) => Code::NotFound,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::Gateway(_) | Self::GatewayTooSlow(_) | Self::BadTransaction { .. } => Code::GatewayError,
-            Self::NoHeight | Self::Halted(_) | Self::Busy(_) | Self::Behind(_) => Code::Unavailable,
+            Self::NoHeight | Self::Clock(_) | Self::Halted(_) | Self::Busy(_) | Self::Behind(_) => {
+                Code::Unavailable
+            }
             Self::Log(_) | Self::Index(_) | Self::Sign(_) | Self::NoTimestamp(_) | Self::Lost => {
                 Code::Internal
             }

@@ -32,7 +32,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use clock::{Clock, Heights, SystemClock};
+pub use clock::{Clock, ClockError, ClockJump, GuardedClock, Heights, SystemClock};
 pub use error::ScheduleError;
 pub use gateways::GATEWAY_DEADLINE;
 pub use metrics::describe;

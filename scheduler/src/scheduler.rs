@@ -155,6 +155,7 @@ impl Shared {
     /// Refuses at the door what could not be acknowledged anyway.
     pub(crate) fn check_open(&self) -> Result<(), ScheduleError> {
         self.sequencer.check_running()?;
+        self.sequencer.clock.reliable_now()?;
         if let Some(reason) = self.sequencer.log.failure() {
             return Err(ScheduleError::Halted(reason));
         }

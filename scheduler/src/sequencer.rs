@@ -10,7 +10,7 @@ use projections::Index;
 use protocol::{Assignment, AssignmentId, HashChain, MessageId, Nonce, Timestamp};
 use tracing::error;
 
-use crate::clock::{Clock, Heights};
+use crate::clock::{Clock, ClockError, Heights};
 use crate::error::ScheduleError;
 use crate::in_flight::{InFlight, Outcome};
 use crate::lane::{Lane, ProcessState};
@@ -174,7 +174,7 @@ impl Sequencer {
     fn bind(&self, lane: &Lane, last: Option<ChainLink>, intake: &Intake) -> Result<Decision, ScheduleError> {
         let id = message_id(lane, intake);
         let height = self.heights.current().ok_or(ScheduleError::NoHeight)?.height;
-        let timestamp = self.timestamp_after(last);
+        let timestamp = self.timestamp_after(last)?;
         let place = self.place(lane, last, intake);
         let (message, exclude) = match intake {
             Intake::Spawn { .. } => (None, [].as_slice()),
@@ -210,9 +210,9 @@ impl Sequencer {
     }
 
     /// Strictly later than the last assignment's, however the clock jumps.
-    fn timestamp_after(&self, last: Option<ChainLink>) -> Timestamp {
-        let now = self.clock.now();
-        last.map_or(now, |link| now.max(link.timestamp.next()))
+    fn timestamp_after(&self, last: Option<ChainLink>) -> Result<Timestamp, ClockError> {
+        let now = self.clock.reliable_now()?;
+        Ok(last.map_or(now, |link| now.max(link.timestamp.next())))
     }
 
     /// The next nonce and hash chain; none for a process that is spawned without an assignment.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::author::{Author, id_of};
 use super::world::{OneHeight, World};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::error::ScheduleError;
 use crate::options::SchedulerOptions;
 use crate::order::{AssignOrder, Scheduled};
@@ -32,6 +32,11 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn start(options: &SchedulerOptions) -> Self {
+        Self::start_with(options, Arc::new(SystemClock))
+    }
+
+    /// The same with another clock.
+    pub(crate) fn start_with(options: &SchedulerOptions, clock: Arc<dyn Clock>) -> Self {
         let folder = TempDir::new().expect("a folder");
         let log: Arc<dyn Log> =
             Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).expect("the log opens"));
@@ -49,7 +54,7 @@ impl Scene {
             indexed,
             gateway: world.clone(),
             heights: Arc::new(OneHeight),
-            clock: Arc::new(SystemClock),
+            clock,
             signer: Arc::new(Ed25519Wallet::from_seed([77; 32])),
         };
         let scheduler = Scheduler::start(parts, options).expect("the threads start");
