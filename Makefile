@@ -4,18 +4,19 @@
 # Both install what they need from Debian's packages first, when it is not there.
 
 CARGO ?= cargo
-# The one profile: RocksDB takes about ten minutes to compile, and is compiled once.
+# The one profile: RocksDB takes long to compile, and is compiled once.
 PROFILE := --release
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 # What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, and Postgres, of which the tests
 # start servers of their own.
 PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev util-linux curl postgresql
 FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run
 NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 
-.PHONY: run test build lint setup openapi fuzz
+.PHONY: run test build lint first-build setup openapi fuzz
 
 run: build
-	$(or $(CARGO_TARGET_DIR),target)/release/quipu dev
+	$(TARGET)/release/quipu dev
 
 test: build
 ifdef NEXTEST
@@ -24,21 +25,25 @@ else
 	$(CARGO) test $(PROFILE) --workspace
 endif
 
-build: setup
+build: first-build setup
 	$(CARGO) build $(PROFILE) --locked --bin quipu
 
-lint:
+lint: first-build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(PROFILE) --locked --workspace --all-targets -- -D warnings
 
 # Writes the checked-in descriptions of the API anew.
-openapi: setup
+openapi: first-build setup
 	QUIPU_WRITE_OPENAPI=1 $(CARGO) test $(PROFILE) --package api --test http description
 
 # Fuzzes each parser for a minute; needs cargo-fuzz.
 fuzz:
 	cd ans104 && for target in item tags bundle wallet; do $(FUZZ) $$target -- -max_total_time=60 || exit 1; done
 	cd protocol && $(FUZZ) reading -- -max_total_time=60
+
+# Says what the silence of the first build is about, before it begins.
+first-build:
+	@sh .ci/first_build "$(TARGET)"
 
 setup:
 	@sh .ci/packages $(PACKAGES)

@@ -1,5 +1,6 @@
 //! The rules of the house that neither the compiler nor clippy knows. Each names file and line of what breaks it.
 
+mod first_build;
 mod layout;
 mod paths;
 mod rooms;
