@@ -47,21 +47,27 @@ fn rooms() -> Vec<String> {
 
 /// Each crate's folder, and the folders of the crates that it depends on.
 fn crates() -> Vec<(String, Vec<String>)> {
-    let mut metadata = Command::new(env!("CARGO"));
-    metadata.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(workspace());
-    let metadata = metadata.output().expect("cargo is there");
-    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
-    let metadata: Value = serde_json::from_slice(&metadata.stdout).expect("cargo writes JSON");
     let folder = |path: &Value| {
         let path = Path::new(path.as_str()?).strip_prefix(workspace()).ok()?;
         Some(path.components().next()?.as_os_str().to_string_lossy().into_owned())
     };
-    let packages = metadata["packages"].as_array().expect("packages are a list");
     let known = |package: &Value| {
         let dependencies = package["dependencies"].as_array().expect("dependencies are a list");
         dependencies.iter().filter_map(|dependency| folder(&dependency["path"])).collect()
     };
+    let packages = packages();
     let crates =
         packages.iter().filter_map(|package| Some((folder(&package["manifest_path"])?, known(package))));
     crates.collect()
+}
+
+/// What cargo says of each package of the workspace.
+pub fn packages() -> Vec<Value> {
+    let mut metadata = Command::new(env!("CARGO"));
+    metadata.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(workspace());
+    let metadata = metadata.output().expect("cargo is there");
+    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
+    let mut metadata: Value = serde_json::from_slice(&metadata.stdout).expect("cargo writes JSON");
+    let packages = metadata["packages"].as_array_mut().expect("packages are a list");
+    std::mem::take(packages)
 }
