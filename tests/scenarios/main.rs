@@ -18,6 +18,7 @@ mod index_folder;
 mod kill;
 mod namespace;
 mod old_way;
+mod oracle;
 mod pages;
 mod postgres;
 mod postgres_faults;

@@ -128,7 +128,10 @@ fn check_signer(assignment: &ItemJson, expected: &Expected<'_>, verify: bool, at
 }
 
 /// The bytes of an item whose fields were shown, all of them text where that is possible.
-fn rebuild(item: &ItemJson, signature_type: SignatureType, at: &str) -> Vec<u8> {
+///
+/// # Panics
+/// When a field is not what it must be; `at` says where it was shown.
+pub fn rebuild(item: &ItemJson, signature_type: SignatureType, at: &str) -> Vec<u8> {
     let owner = decode(&item.owner.key, at);
     assert_eq!(
         item.owner.address,

@@ -21,7 +21,7 @@ mod wait;
 mod wallet;
 
 pub use answer::{Answer, Edge, Entry, ItemJson, Owner, Page, Scheduled, TagJson};
-pub use check::{Expected, check};
+pub use check::{Expected, check, rebuild};
 pub use client::Client;
 pub use conformance::{Played, PlayedAnswer, Recording, Step, play};
 pub use gateway::{Gateway, free_port};

@@ -31,6 +31,24 @@ fn a_room_knows_only_those_before_it() {
     assert_none("A room knows only those before it:", broken);
 }
 
+#[test]
+fn the_oracle_is_in_no_shipped_binary() {
+    let oracle = |dependency: &&Value| dependency["name"] == "arweave-rs";
+    let mut broken = Vec::new();
+    let mut used = 0;
+    for package in packages() {
+        let dependencies = package["dependencies"].as_array().expect("dependencies are a list");
+        for dependency in dependencies.iter().filter(oracle) {
+            used += 1;
+            if package["name"] != "quipu-tests" || dependency["kind"] != "dev" {
+                broken.push(package["manifest_path"].clone());
+            }
+        }
+    }
+    assert_eq!(used, 1, "tests/ needs arweave-rs");
+    assert_none("arweave-rs is for the tests of tests/ alone:", broken);
+}
+
 /// The folders in the first column of the table, in its order.
 fn rooms() -> Vec<String> {
     let path = workspace().join("ARCHITECTURE.md");
