@@ -1,7 +1,7 @@
 //! Walks through a schedule, page by page.
 
 use ans104::Id;
-use quipu_tests::{Client, Gateway, Launch, Ledger, User, read_history};
+use quipu_tests::{Client, Gateway, Launch, Ledger, Page, User, read_history};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -10,6 +10,8 @@ use crate::folder;
 const MESSAGES: usize = 150;
 const WALKS: usize = 60;
 const QUERIES: usize = 300;
+/// A few messages as they are shown, in bytes.
+const MEMORY: usize = 20_000;
 
 /// A schedule as it should be: the timestamp of each nonce.
 struct Schedule {
@@ -103,6 +105,33 @@ async fn a_walk_while_messages_come_misses_none() {
         assert!(!writer.is_finished() || next > 0);
     }
     writer.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_is_cut_where_the_memory_for_reading_ends() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let (ledger, user) = (Ledger::default(), User::new(1));
+    let node = launch.clone().set("MAX_READ_MEMORY", MEMORY.to_string()).start();
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    ledger.send(&node.client(), &user, process, 30).await;
+    let path = format!("/{process}?process-id={process}&limit=31");
+    let cut = node.client().get(&path).await;
+    let page: Page = cut.json();
+    assert!(page.page_info.has_next_page, "{}", cut.text());
+    // It ends after the edge with which the bound is reached, or before.
+    let edge = cut.body.len() / page.edges.len();
+    assert!(page.edges.len() > 1 && cut.body.len() < MEMORY + 2 * edge, "{}", cut.text());
+    let all = read_history(&node.client(), process, 31).await;
+    assert!(all.iter().map(|edge| edge.node.nonce()).eq(0..=30));
+    node.stop();
+
+    let page: Page = launch.start().client().get(&path).await.json();
+    assert_eq!(
+        (page.edges.len(), page.page_info.has_next_page),
+        (31, false),
+        "without the bound it is whole"
+    );
 }
 
 impl Schedule {
