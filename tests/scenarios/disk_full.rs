@@ -41,8 +41,7 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
     ledger.check(&client, 8).await;
     node.stop();
 
-    let remount = format!("mount -o remount,size={}m \"$1\"", MEGABYTES * 4);
-    namespace.run(&["sh", "-c", &remount, "sh", launch.data().to_str().unwrap()]);
+    namespace.resize(&launch.data(), MEGABYTES * 4);
     let node = launch.start();
     ledger.check(&node.client(), 8).await;
     ledger.schedule(&node.client(), process, &again).await;

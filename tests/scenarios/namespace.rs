@@ -11,6 +11,7 @@ use quipu_tests::{PATIENCE, Program};
 pub struct Namespace {
     keeper: Program,
     enter: Vec<String>,
+    is_root: bool,
 }
 
 impl Namespace {
@@ -36,12 +37,31 @@ impl Namespace {
             enter.extend(["--user", "--preserve-credentials"]);
         }
         let enter = enter.into_iter().map(str::to_owned).collect();
-        Self { keeper, enter }
+        Self { keeper, enter, is_root }
     }
 
     /// What to put before a command for it to run inside.
     pub fn enter(&self) -> Vec<&str> {
         self.enter.iter().map(String::as_str).collect()
+    }
+
+    /// The same for what refuses to run as root: whoever is not root seems to be it inside, and no longer after this.
+    pub fn enter_as_user(&self) -> Vec<&str> {
+        let as_user = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"];
+        let as_user = as_user.into_iter().filter(|_| !self.is_root);
+        self.enter().into_iter().chain(as_user).collect()
+    }
+
+    /// Whether this is a machine's root, who can give things to other users.
+    pub fn is_root(&self) -> bool {
+        self.is_root
+    }
+
+    /// Gives the file system on this folder another size.
+    pub fn resize(&self, folder: &Path, megabytes: u32) {
+        let size = format!("remount,size={megabytes}m");
+        // With its type and a source, or `mount` repeats the owner as it is outside, whom there is not inside.
+        self.run(&["mount", "-t", "tmpfs", "-o", &size, "tmpfs", folder.to_str().expect("a path of text")]);
     }
 
     /// Runs a command inside.
