@@ -6,6 +6,7 @@ mod bodies;
 mod checks;
 mod conformance;
 mod damage;
+mod described;
 mod dev;
 mod disk_full;
 mod duplicates;

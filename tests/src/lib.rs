@@ -5,6 +5,7 @@ mod answer;
 mod check;
 mod client;
 mod conformance;
+mod description;
 mod gateway;
 mod history;
 mod items;
@@ -24,6 +25,7 @@ pub use answer::{Answer, Edge, Entry, ItemJson, Owner, Page, Scheduled, TagJson}
 pub use check::{Expected, check, rebuild};
 pub use client::Client;
 pub use conformance::{Played, PlayedAnswer, Recording, Step, play};
+pub use description::Description;
 pub use gateway::{Gateway, free_port};
 pub use history::read_history;
 pub use items::{Signed, User};
