@@ -15,9 +15,12 @@ pub struct Endpoints {
     pub upload: Option<Url>,
     /// `CACHE_URL`: where a copy of everything that is uploaded goes; nothing is copied without it.
     pub cache: Option<Url>,
-    /// `ARWEAVE_URL_LIST`: the gateways of which any may know a transaction. With none here,
-    /// `arweave` is asked instead.
+    /// `ARWEAVE_URL_LIST`: the gateways of which any may know a transaction, and that are asked for
+    /// the height when it jumps. With none here, `arweave` is asked for transactions instead.
     pub heads: Vec<Url>,
+    /// `GATEWAY_REDIRECT_HOSTS`: hosts that their answers may lead to although these are private, or
+    /// lead from https to http.
+    pub redirect_hosts: Vec<String>,
 }
 
 /// Why the text of a setting is not the address of a service. The text itself is not in the

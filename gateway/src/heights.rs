@@ -1,11 +1,7 @@
 //! The network's block height, always at hand: asked in the background, kept while the gateway is
 //! down, and through restarts in a file. A height that the chain cannot have reached is not used.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::task::AbortHandle;
 
@@ -47,8 +43,8 @@ impl Default for HeightOptions {
 pub struct KnownHeight {
     /// The newest height known.
     pub height: u64,
-    /// Since the gateway last told the height. Before it first does: since the file was written,
-    /// or since the start without one.
+    /// Since the gateway last told the height. Before it first does: since the file was written, or
+    /// the newest assignment signed.
     pub age: Duration,
 }
 
@@ -87,18 +83,6 @@ impl HeightFeed {
                 return known;
             }
             raised.await;
-        }
-    }
-
-    /// Offers the height of the newest assignment: the chain was at least there. Ignored beyond what
-    /// the chain can have reached.
-    pub fn seed(&self, height: u64) {
-        let highest = match self.current() {
-            Some(known) => known.height.saturating_add(growth::growth_in(known.age)),
-            None => growth::highest_at(SystemTime::now()),
-        };
-        if height <= highest {
-            self.inner.known.raise(height);
         }
     }
 

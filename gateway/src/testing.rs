@@ -183,6 +183,7 @@ pub fn endpoints(url: &Url) -> Endpoints {
         upload: Some(url.clone()),
         cache: None,
         heads: vec![],
+        redirect_hosts: vec![],
     }
 }
 

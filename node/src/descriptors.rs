@@ -7,13 +7,38 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 /// More connections than this are of no use to anybody.
 const CONNECTIONS_MAX: u64 = 8192;
 
-/// Raises the limit of open files as far as the system lets it, and tells how many connections that leaves room for:
-/// half of it, for a log without descriptors takes no more messages.
-pub(crate) fn connections() -> io::Result<usize> {
+/// Raises the limit of open files as far as the system lets it, and tells how many connections that leaves room for
+/// beside so many sockets of the node's own.
+pub(crate) fn connections(sockets: usize) -> io::Result<usize> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit)?;
-    // No limit at all leaves room for as many as are of use.
-    let room = limit.current.map_or(CONNECTIONS_MAX, |files| files / 2);
-    Ok(usize::try_from(room.clamp(1, CONNECTIONS_MAX)).unwrap_or(1))
+    Ok(room(limit.current, sockets))
+}
+
+/// Half of what the node's own sockets leave: a log without descriptors takes no more messages. No limit at all leaves
+/// room for as many as are of use.
+fn room(files: Option<u64>, sockets: usize) -> usize {
+    let sockets = u64::try_from(sockets).unwrap_or(u64::MAX);
+    let room = files.map_or(CONNECTIONS_MAX, |files| files.saturating_sub(sockets) / 2);
+    usize::try_from(room.clamp(1, CONNECTIONS_MAX)).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_get_half_of_what_the_node_does_not_need_itself() {
+        for (files, sockets, connections) in [
+            (Some(1024), 0, 512),
+            (Some(1024), 200, 412),
+            (Some(1024), 1000, 12),
+            (Some(100), 200, 1),
+            (Some(1_048_576), 200, 8192),
+            (None, 200, 8192),
+        ] {
+            assert_eq!(room(files, sockets), connections, "{files:?} files, {sockets} sockets");
+        }
+    }
 }

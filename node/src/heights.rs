@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gateway::{Gateway, HeightFeed, HeightOptions};
+use gateway::{Gateway, HeightFeed, HeightOptions, KnownHeight};
+use protocol::Timestamp;
+use scheduler::{Clock, SystemClock};
 use tokio::time::timeout;
 use tracing::warn;
 
 use crate::part::{NodePart, NodeParts};
+use crate::store::Newest;
 
 /// How long a start waits for the gateway's first block height, when none is known from before.
 const FIRST_HEIGHT: Duration = Duration::from_secs(2);
@@ -17,19 +20,17 @@ const FIRST_HEIGHT: Duration = Duration::from_secs(2);
 /// The name of the file in the data folder that keeps the height over restarts.
 const FILE: &str = "height.json";
 
-/// Asks for the height from here on. It is at least `known`, which the newest assignment has.
+/// Asks for the height from here on. It is at least that of the newest assignment, if that can be right.
 pub(crate) async fn start(
     parts: &mut NodeParts,
     gateway: Arc<dyn Gateway>,
     data: &Path,
-    known: Option<u64>,
+    newest: Option<Newest>,
 ) -> HeightFeed {
-    let options = HeightOptions { file: Some(data.join(FILE)), ..HeightOptions::default() };
+    let signed = newest.map(|newest| KnownHeight { height: newest.height, age: age_of(newest.timestamp) });
+    let options = HeightOptions { file: Some(data.join(FILE)), signed, ..HeightOptions::default() };
     let heights = HeightFeed::start(gateway, options);
     parts.push(Asking(heights.clone()));
-    if let Some(height) = known {
-        heights.seed(height);
-    }
     // Mostly the gateway answers at once, and then the first message need not be refused.
     if timeout(FIRST_HEIGHT, heights.wait_known()).await.is_err() {
         warn!(
@@ -37,6 +38,11 @@ pub(crate) async fn start(
         );
     }
     heights
+}
+
+/// How long ago that was; no time, where the clock has been set back since.
+fn age_of(time: Timestamp) -> Duration {
+    Duration::from_millis(SystemClock.now().get().saturating_sub(time.get()))
 }
 
 /// Keeps asking. The task behind it ends with the last handle.

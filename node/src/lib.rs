@@ -14,6 +14,7 @@ mod part;
 mod telemetry;
 mod descriptors;
 mod listeners;
+mod services;
 mod store;
 mod heights;
 mod following;

@@ -48,11 +48,12 @@ struct Serving {
 }
 
 impl Listeners {
-    /// Takes both ports. To be called before the log is opened: a port in use must not cost a catch-up first.
-    pub(crate) async fn bind(options: &ListenOptions) -> Result<Self, NodeError> {
+    /// Takes both ports, for as many connections as there are descriptors beside so many sockets of the node's own. To
+    /// be called before the log is opened: a port in use must not cost a catch-up first.
+    pub(crate) async fn bind(options: &ListenOptions, sockets: usize) -> Result<Self, NodeError> {
         let (public, public_address) = listen(options.public).await?;
         let (admin, admin_address) = listen(options.admin).await?;
-        let connections = descriptors::connections().map_err(NodeError::Descriptors)?;
+        let connections = descriptors::connections(sockets).map_err(NodeError::Descriptors)?;
         let addresses = Addresses { public: public_address, admin: admin_address };
         Ok(Self { public, admin, connections, addresses })
     }

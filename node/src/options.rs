@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ans104::Signer;
 use api::RenderMetrics;
@@ -53,6 +54,8 @@ pub struct WriteOptions {
     pub signer: Arc<dyn Signer>,
     /// How messages are scheduled.
     pub scheduling: scheduler::SchedulerOptions,
+    /// How far the clock may jump, or be behind the newest assignment, before nothing is signed with it.
+    pub clock_jump_max: Duration,
     /// Where uploads go, and what is asked about things on chain.
     pub uploads: UploadOptions,
 }

@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::Arc;
 
 use api::{ApiNode, ApiParts, WriteSide};
-use gateway::{Gateway, Http, HttpGateway, HttpOptions};
+use gateway::{Gateway, HttpGateway};
 use projections::Progress;
-use scheduler::{Clock, Heights, SchedulerParts, SystemClock};
+use scheduler::{Clock, GuardedClock, Heights, SchedulerParts};
 use tracing::info;
 
 use crate::error::NodeError;
@@ -16,7 +16,7 @@ use crate::options::{NodeOptions, WriteOptions};
 use crate::part::NodeParts;
 use crate::running::RunningNode;
 use crate::store::Store;
-use crate::{heights, index, jobs, postgres, scheduling, telemetry, uploads};
+use crate::{heights, index, jobs, postgres, scheduling, services, telemetry, uploads};
 
 /// Starts a node that orders messages; it serves when this returns. Cancelling `progress` ends a start that has to
 /// bring the index up to the log first.
@@ -40,15 +40,16 @@ async fn start_leader(
     progress: &Arc<Progress>,
 ) -> Result<Addresses, NodeError> {
     let metrics = if options.listen.metrics { Some(telemetry::start(parts)?) } else { None };
-    let listeners = Listeners::bind(&options.listen).await?;
+    let endpoints = writing.uploads.endpoints.clone();
+    let listeners = Listeners::bind(&options.listen, services::sockets_max(&endpoints)).await?;
     let store = Store::open(parts, &options.data, progress).await?;
     let (log, index) = (store.log.clone(), store.index.clone());
     fs::create_dir_all(&options.data.folder)
         .map_err(|error| NodeError::Folder { path: options.data.folder.clone(), error })?;
-    let endpoints = writing.uploads.endpoints.clone();
-    let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(Http::new(HttpOptions::default())?, endpoints));
+    let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(services::asking(&endpoints)?, endpoints));
+    let newest = store.newest()?;
     let heights: Arc<dyn Heights> =
-        Arc::new(heights::start(parts, gateway.clone(), &options.data.folder, store.newest_height()?).await);
+        Arc::new(heights::start(parts, gateway.clone(), &options.data.folder, newest).await);
     let indexed = index::start(parts, store.follower)?;
     let uploads = uploads::start(parts, &writing.uploads, &log, &options.data.folder).await?;
     let queries = postgres::start(parts, options.postgres.as_ref(), &log)?;
@@ -60,7 +61,8 @@ async fn start_leader(
         uploads: uploads.clone(),
     };
     let jobs = jobs::start(parts, &options.data.folder, replayable);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> =
+        Arc::new(GuardedClock::new(newest.map(|newest| newest.timestamp), writing.clock_jump_max));
     let scheduler_parts = SchedulerParts {
         log: log.clone(),
         index: index.clone(),

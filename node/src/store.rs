@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use log::{LocalLog, Log, ReadError, Rocks, RocksOptions};
+use log::{LocalLog, Log, ReadError, Rocks, RocksOptions, Seq};
 use projections::{Follower, Index, IndexWriter, Progress};
-use protocol::AssignmentTags;
+use protocol::{AssignmentTags, Timestamp};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
@@ -23,11 +23,21 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 const RELEASED: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
+/// How many of the last events are searched for an assignment.
+const NEWEST_AMONG: u64 = 64;
+
 /// The log and its index, in step.
 pub(crate) struct Store {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) index: Index,
     pub(crate) follower: Follower<IndexWriter>,
+}
+
+/// What the newest assignment tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newest {
+    pub(crate) height: u64,
+    pub(crate) timestamp: Timestamp,
 }
 
 /// Holds the store open, and closes it.
@@ -70,15 +80,20 @@ impl Store {
         Ok(Self { log, index, follower })
     }
 
-    /// The block height of the newest assignment: the chain was at least there.
-    pub(crate) fn newest_height(&self) -> Result<Option<u64>, ReadError> {
+    /// What the newest assignment tells of chain and clock: they were at least there.
+    pub(crate) fn newest(&self) -> Result<Option<Newest>, ReadError> {
         let Some(last) = self.log.tail().last() else { return Ok(None) };
-        let mut height = None;
-        self.log.scan(last, &mut |event| {
-            height = event.assignment().and_then(|assignment| AssignmentTags::of(&assignment).height());
-            ControlFlow::Break(())
+        let mut newest = None;
+        // Not each event is an assignment.
+        self.log.scan(Seq::new(last.get().saturating_sub(NEWEST_AMONG)), &mut |event| {
+            if let Some(assignment) = event.assignment() {
+                let tags = AssignmentTags::of(&assignment);
+                let told = tags.height().zip(tags.timestamp());
+                newest = told.map(|(height, timestamp)| Newest { height, timestamp }).or(newest);
+            }
+            ControlFlow::Continue(())
         })?;
-        Ok(height)
+        Ok(newest)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gateway::{Http, HttpGateway, HttpOptions, Uploader};
+use gateway::{HttpGateway, Uploader};
 use log::Log;
 use projections::{Position, UploadRunner, UploadTarget, UploadTargets, UploadsHandle};
 use tokio::runtime::Handle;
@@ -15,6 +15,7 @@ use tracing::warn;
 use crate::error::NodeError;
 use crate::options::UploadOptions;
 use crate::part::{NodePart, NodeParts};
+use crate::services;
 
 /// The task that uploads.
 struct Uploading {
@@ -43,7 +44,7 @@ pub(crate) async fn start(
 fn targets(options: &UploadOptions) -> Result<Option<UploadTargets>, NodeError> {
     let endpoints = &options.endpoints;
     let Some(node) = &endpoints.upload else { return Ok(None) };
-    let http = Http::new(HttpOptions::default())?;
+    let http = services::uploading(endpoints)?;
     let cache = endpoints.cache.as_ref();
     let cache = cache.map(|url| Arc::new(Uploader::to_cache(http.clone(), url)) as Arc<dyn UploadTarget>);
     let node = Arc::new(Uploader::to_node(http.clone(), node));

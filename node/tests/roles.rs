@@ -6,6 +6,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ans104::{Draft, Ed25519Wallet, Tag};
 use gateway::{Endpoints, parse_url};
@@ -44,10 +45,12 @@ fn writing(folder: &Path) -> WriteOptions {
         upload: Some(nowhere),
         cache: None,
         heads: vec![],
+        redirect_hosts: vec![],
     };
     WriteOptions {
         signer: Arc::new(Ed25519Wallet::from_seed([1; 32])),
         scheduling: scheduler::SchedulerOptions { workers: 1, ..scheduler::SchedulerOptions::default() },
+        clock_jump_max: Duration::from_secs(300),
         uploads: UploadOptions { endpoints, rewind_events_max: 100 },
     }
 }

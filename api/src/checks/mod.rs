@@ -44,7 +44,10 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     if let Some(data) = &node.parts.options.data {
         found.push(("disk", rules::disk(data)));
     }
-    found.push(("gateway", rules::gateway(node.parts.heights.current().map(|known| known.age))));
+    let heights = &node.parts.heights;
+    let doubt = heights.doubt().map(|doubt| doubt.to_string());
+    found.push(("gateway", rules::gateway(heights.current().map(|known| known.age), doubt.as_deref())));
+    found.push(("clock", rules::clock(node.parts.clock.reliable_now())));
     for position in &node.parts.projections {
         let status = position.status(tail);
         let broken = node.checks.broken_for(status.name, status.standing);

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use projections::{ProjectionStatus, Standing};
+use protocol::Timestamp;
+use scheduler::ClockError;
 
 use super::history::CheckLevel;
 use crate::write_side::WriteSide;
@@ -49,7 +51,15 @@ fn room(free: u64, size: u64) -> Found {
     (level, format!("{} MiB free, {percent} %", free / MEBIBYTE))
 }
 
-pub(super) fn gateway(age: Option<Duration>) -> Found {
+pub(super) fn gateway(age: Option<Duration>, doubt: Option<&str>) -> Found {
+    let (level, reason) = height(age);
+    match doubt {
+        None => (level, reason),
+        Some(doubt) => (level.max(CheckLevel::Warn), format!("{reason}; {doubt}")),
+    }
+}
+
+fn height(age: Option<Duration>) -> Found {
     let Some(age) = age else { return (CheckLevel::Fail, "the block height is not known".to_owned()) };
     let level = match age {
         age if age > HEIGHT_FAIL => CheckLevel::Fail,
@@ -57,6 +67,13 @@ pub(super) fn gateway(age: Option<Duration>) -> Found {
         _ => CheckLevel::Ok,
     };
     (level, format!("the block height is {} seconds old", age.as_secs()))
+}
+
+pub(super) fn clock(now: Result<Timestamp, ClockError>) -> Found {
+    match now {
+        Ok(_) => (CheckLevel::Ok, "the clock goes as time passes".to_owned()),
+        Err(error) => (CheckLevel::Fail, error.to_string()),
+    }
 }
 
 pub(super) fn projection(status: &ProjectionStatus, broken: Duration) -> Found {
@@ -119,8 +136,26 @@ mod tests {
             (Some(3601), CheckLevel::Fail),
             (None, CheckLevel::Fail),
         ] {
-            assert_eq!(gateway(seconds.map(Duration::from_secs)).0, level, "{seconds:?}");
+            assert_eq!(gateway(seconds.map(Duration::from_secs), None).0, level, "{seconds:?}");
         }
+    }
+
+    #[test]
+    fn a_height_that_is_doubted_is_worth_a_warning() {
+        let doubt = "the gateway tells another";
+        for (seconds, level) in [(Some(1), CheckLevel::Warn), (None, CheckLevel::Fail)] {
+            let (found, reason) = gateway(seconds.map(Duration::from_secs), Some(doubt));
+            assert_eq!(found, level);
+            assert!(reason.ends_with(doubt), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_jumped_is_a_failure() {
+        assert_eq!(clock(Ok(Timestamp::new(1))).0, CheckLevel::Ok);
+        let (level, reason) = clock(Err(ClockError::BehindLog { by: Duration::from_secs(3600) }));
+        assert_eq!(level, CheckLevel::Fail);
+        assert!(reason.contains("3600s behind"), "{reason}");
     }
 
     #[test]

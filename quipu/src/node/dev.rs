@@ -119,10 +119,12 @@ impl DevArgs {
             upload: Some(url),
             cache: None,
             heads: Vec::new(),
+            redirect_hosts: Vec::new(),
         };
         let writing = WriteOptions {
             signer: read_wallet(&wallet)?,
             scheduling: self.scheduling.options()?,
+            clock_jump_max: self.scheduling.clock_jump_max(),
             uploads: self.projections.uploads(endpoints),
         };
         let options = NodeOptions {

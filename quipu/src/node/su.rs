@@ -85,6 +85,7 @@ impl SuArgs {
         let writing = WriteOptions {
             signer: self.wallet.signer()?,
             scheduling: self.scheduling.options()?,
+            clock_jump_max: self.scheduling.clock_jump_max(),
             uploads: self.projections.uploads(self.services.endpoints()?),
         };
         let options = NodeOptions {

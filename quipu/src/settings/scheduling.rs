@@ -1,5 +1,7 @@
 //! How a node schedules messages.
 
+use std::time::Duration;
+
 use clap::{ArgAction, Args};
 use thiserror::Error;
 
@@ -17,6 +19,11 @@ pub struct SchedulingArgs {
     /// How many processes are kept in memory, at about half a kilobyte each
     #[arg(long, env, value_name = "PROCESSES", default_value_t = 20_000)]
     process_cache_size: usize,
+
+    /// How far the clock of the machine may jump while the node runs, or be behind the newest assignment when it
+    /// starts; beyond that nothing is signed until the clock is right
+    #[arg(long, env, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    clock_jump_max_seconds: u64,
 }
 
 /// A setting of scheduling that cannot be used.
@@ -28,6 +35,11 @@ pub enum SchedulingSettingError {
 }
 
 impl SchedulingArgs {
+    /// How far the clock may be off.
+    pub fn clock_jump_max(&self) -> Duration {
+        Duration::from_secs(self.clock_jump_max_seconds)
+    }
+
     /// The options of the scheduler.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The services that a node needs: gateways, an upload node.
 
 use clap::Args;
-use gateway::{EndpointError, Endpoints, parse_url, parse_url_list};
+use gateway::{EndpointError, Endpoints, parse_host_list, parse_url, parse_url_list};
 
 /// The services that a node needs.
 #[derive(Clone, Debug, Args)]
@@ -19,9 +19,15 @@ pub struct ServiceArgs {
     graphql_url: Option<String>,
 
     /// Gateways, separated by commas, that are asked for the transaction a process boots from; one of them must have
-    /// it [default: ARWEAVE_URL]
+    /// it [default: ARWEAVE_URL]. A block height that jumps counts only when one of them, at another address than
+    /// ARWEAVE_URL, tells it too
     #[arg(long, env, value_name = "URLS")]
     arweave_url_list: Option<String>,
+
+    /// Hosts, separated by commas, that gateways may redirect to although these have private addresses, or from https
+    /// to http [default: none]
+    #[arg(long, env, value_name = "HOSTS")]
+    gateway_redirect_hosts: Option<String>,
 
     /// Where items and assignments are uploaded; nothing is uploaded unless this is set
     #[arg(long, env, value_name = "URL")]
@@ -42,12 +48,15 @@ impl ServiceArgs {
         let url =
             |name: &str, text: &Option<String>| text.as_ref().map(|text| parse_url(name, text)).transpose();
         let heads = self.arweave_url_list.as_ref();
+        let hosts = self.gateway_redirect_hosts.as_ref();
         Ok(Endpoints {
             arweave: url("ARWEAVE_URL", &self.arweave_url)?.unwrap_or_else(|| gateway.clone()),
             graphql: url("GRAPHQL_URL", &self.graphql_url)?.unwrap_or(gateway),
             upload: url("UPLOAD_NODE_URL", &self.upload_node_url)?,
             cache: url("CACHE_URL", &self.cache_url)?,
             heads: heads.map_or(Ok(Vec::new()), |list| parse_url_list("ARWEAVE_URL_LIST", list))?,
+            redirect_hosts: hosts
+                .map_or(Ok(Vec::new()), |list| parse_host_list("GATEWAY_REDIRECT_HOSTS", list))?,
         })
     }
 }
