@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gateway::{Gateway, HeightFeed, HeightOptions, KnownHeight};
+use projections::Progress;
 use protocol::Timestamp;
 use scheduler::{Clock, SystemClock};
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tracing::warn;
 
+use crate::error::NodeError;
 use crate::part::{NodePart, NodeParts};
 use crate::store::Newest;
 
@@ -21,23 +23,31 @@ const FIRST_HEIGHT: Duration = Duration::from_secs(2);
 const FILE: &str = "height.json";
 
 /// Asks for the height from here on. It is at least that of the newest assignment, if that can be right.
+///
+/// # Errors
+/// When the start is cancelled meanwhile.
 pub(crate) async fn start(
     parts: &mut NodeParts,
     gateway: Arc<dyn Gateway>,
     data: &Path,
     newest: Option<Newest>,
-) -> HeightFeed {
+    progress: &Progress,
+) -> Result<HeightFeed, NodeError> {
     let signed = newest.map(|newest| KnownHeight { height: newest.height, age: age_of(newest.timestamp) });
     let options = HeightOptions { file: Some(data.join(FILE)), signed, ..HeightOptions::default() };
     let heights = HeightFeed::start(gateway, options);
     parts.push(Asking(heights.clone()));
     // Mostly the gateway answers at once, and then the first message need not be refused.
-    if timeout(FIRST_HEIGHT, heights.wait_known()).await.is_err() {
-        warn!(
+    let mut cancelled = progress.cancelled();
+    tokio::select! {
+        _ = heights.wait_known() => {}
+        _ = cancelled.wait_for(|cancelled| *cancelled) => {}
+        () = sleep(FIRST_HEIGHT) => warn!(
             "no block height is known yet; reads are answered, scheduling begins when the gateway tells one"
-        );
+        ),
     }
-    heights
+    progress.go_on()?;
+    Ok(heights)
 }
 
 /// How long ago that was; no time, where the clock has been set back since.

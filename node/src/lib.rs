@@ -1,9 +1,9 @@
 //! A node: parts that start one after the other and end in the reverse order, and roles, which are lists of parts.
 //!
 //! A [`NodePart`] is anything that runs: the store, what follows the log, the scheduler, the listeners. A role is a
-//! function that starts its parts in order and gives a [`RunningNode`]: [`leader`] orders messages. What a role needs
-//! to know is in plain options; the command line is none of this crate's business. [`replay_offline`] is a role
-//! without listeners.
+//! function that starts its parts in order and gives a [`RunningNode`]: [`leader`] orders messages, [`reader`] only
+//! answers reads, and [`replay_offline`] has no listeners. What a role needs to know is in plain options; the command
+//! line is none of this crate's business.
 //!
 //! Another role is another list of the same parts, in `roles.rs`; another part is a file beside these, with a function
 //! that starts it, pushes it and returns the handle that later parts need.
@@ -23,13 +23,14 @@ mod postgres;
 mod uploads;
 mod jobs;
 mod scheduling;
+mod base;
 mod roles;
 mod running;
 mod offline;
 
 pub use error::NodeError;
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
-pub use options::{DataPaths, ListenOptions, NodeOptions, UploadOptions, WriteOptions};
+pub use options::{DataPaths, ListenOptions, NodeOptions, ReadOptions, WriteOptions};
 pub use part::{NodePart, NodeParts};
-pub use roles::leader;
+pub use roles::{leader, reader};
 pub use running::RunningNode;

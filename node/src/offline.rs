@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gateway::Endpoints;
 use log::RocksError;
 use projections::{PostgresOptions, Progress, ProjectionError, ReplayScope};
 use thiserror::Error;
@@ -10,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use crate::error::NodeError;
 use crate::jobs::{Replayable, replays};
-use crate::options::{DataPaths, UploadOptions};
+use crate::options::DataPaths;
 use crate::part::NodeParts;
 use crate::store::Store;
 use crate::{index, uploads};
@@ -26,7 +27,9 @@ pub struct OfflineOptions {
     /// The database that the log is projected into, if there is one.
     pub postgres: Option<PostgresOptions>,
     /// Where uploads go.
-    pub uploads: UploadOptions,
+    pub endpoints: Endpoints,
+    /// How many events are uploaded again without being asked when the log turns out to have another history.
+    pub uploads_rewind_max: u64,
 }
 
 /// Why nothing was replayed, or not all.
@@ -95,7 +98,10 @@ async fn replay(
     // As in a node, both also follow the log.
     let indexed = index::start(parts, store.follower)?;
     let uploads = match name {
-        UPLOADS => uploads::start(parts, &options.uploads, &log, &options.data.folder).await?,
+        UPLOADS => {
+            let (rewind_max, data) = (options.uploads_rewind_max, &options.data.folder);
+            uploads::start(parts, &options.endpoints, rewind_max, &log, data).await?
+        }
         _ => None,
     };
     let wake_index = indexed.wake;

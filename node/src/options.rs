@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ans104::Signer;
+use ans104::{Address, Signer};
 use api::RenderMetrics;
 use gateway::Endpoints;
 use projections::PostgresOptions;
@@ -17,6 +17,10 @@ pub struct NodeOptions {
     pub data: DataPaths,
     /// Where it listens, and what it serves.
     pub listen: ListenOptions,
+    /// The services that it asks and uploads to.
+    pub endpoints: Endpoints,
+    /// How far the clock may jump, or be behind the newest assignment, before nothing is signed with it.
+    pub clock_jump_max: Duration,
     /// The database that the log is projected into, if there is one.
     pub postgres: Option<PostgresOptions>,
 }
@@ -54,19 +58,17 @@ pub struct WriteOptions {
     pub signer: Arc<dyn Signer>,
     /// How messages are scheduled.
     pub scheduling: scheduler::SchedulerOptions,
-    /// How far the clock may jump, or be behind the newest assignment, before nothing is signed with it.
-    pub clock_jump_max: Duration,
-    /// Where uploads go, and what is asked about things on chain.
-    pub uploads: UploadOptions,
+    /// How many events are uploaded again without being asked when the log turns out to have another history.
+    pub uploads_rewind_max: u64,
 }
 
-/// Where the services of the world are, and how much is uploaded again unasked.
+/// What a node is told besides when it only answers reads.
 #[derive(Clone, Debug)]
-pub struct UploadOptions {
-    /// The services; without an upload node nothing is uploaded.
-    pub endpoints: Endpoints,
-    /// How many events are sent again without being asked when the log turns out to have another history.
-    pub rewind_events_max: u64,
+pub struct ReadOptions {
+    /// The address of the wallet that signed what it serves.
+    pub address: Address,
+    /// Why it takes no writes: a sentence for the client, that says where else it may turn.
+    pub refusal: String,
 }
 
 impl DataPaths {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gateway::{HttpGateway, Uploader};
+use gateway::{Endpoints, HttpGateway, Uploader};
 use log::Log;
 use projections::{Position, UploadRunner, UploadTarget, UploadTargets, UploadsHandle};
 use tokio::runtime::Handle;
@@ -13,7 +13,6 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::warn;
 
 use crate::error::NodeError;
-use crate::options::UploadOptions;
 use crate::part::{NodePart, NodeParts};
 use crate::services;
 
@@ -24,16 +23,18 @@ struct Uploading {
     task: JoinHandle<()>,
 }
 
-/// Lets uploads follow the log, if there is an upload node. What is known of them is in this data folder.
+/// Lets uploads follow the log, if there is an upload node. What is known of them is in this data folder. At most
+/// `rewind_max` events are sent again without being asked.
 pub(crate) async fn start(
     parts: &mut NodeParts,
-    options: &UploadOptions,
+    endpoints: &Endpoints,
+    rewind_max: u64,
     log: &Arc<dyn Log>,
     data: &Path,
 ) -> Result<Option<UploadsHandle>, NodeError> {
-    let Some(targets) = targets(options)? else { return Ok(None) };
-    let (log, data, rewind_events_max) = (log.clone(), data.to_owned(), options.rewind_events_max);
-    let opened = spawn_blocking(move || UploadRunner::open(log, targets, &data, rewind_events_max));
+    let Some(targets) = targets(endpoints)? else { return Ok(None) };
+    let (log, data) = (log.clone(), data.to_owned());
+    let opened = spawn_blocking(move || UploadRunner::open(log, targets, &data, rewind_max));
     let (uploads, handle) = opened.await??;
     let (stop, stopped) = watch::channel(false);
     let task = uploads.start(&Handle::current(), stopped);
@@ -41,8 +42,7 @@ pub(crate) async fn start(
     Ok(Some(handle))
 }
 
-fn targets(options: &UploadOptions) -> Result<Option<UploadTargets>, NodeError> {
-    let endpoints = &options.endpoints;
+fn targets(endpoints: &Endpoints) -> Result<Option<UploadTargets>, NodeError> {
     let Some(node) = &endpoints.upload else { return Ok(None) };
     let http = services::uploading(endpoints)?;
     let cache = endpoints.cache.as_ref();

@@ -12,7 +12,7 @@ use ans104::{Draft, Ed25519Wallet, Tag};
 use gateway::{Endpoints, parse_url};
 use log::{LocalLog, Log, Rocks, RocksOptions};
 use node::{
-    DataPaths, ListenOptions, NodeError, NodeOptions, RunningNode, UploadOptions, WriteOptions, leader,
+    DataPaths, ListenOptions, NodeError, NodeOptions, ReadOptions, RunningNode, WriteOptions, leader, reader,
 };
 use projections::{PostgresOptions, Progress, ProjectionError};
 use serde_json::Value;
@@ -30,28 +30,33 @@ fn options(folder: &Path) -> NodeOptions {
             metrics: false,
             max_read_memory: 1 << 20,
         },
+        endpoints: nowhere(),
+        clock_jump_max: Duration::from_secs(300),
         postgres: None,
     }
 }
 
-/// There is no gateway, but a height from before; uploads go nowhere.
-fn writing(folder: &Path) -> WriteOptions {
-    fs::create_dir_all(folder.join("data")).unwrap();
-    fs::write(folder.join("data/height.json"), "1500000").unwrap();
+/// There is no gateway, and uploads go nowhere.
+fn nowhere() -> Endpoints {
     let nowhere = parse_url("nowhere", "http://127.0.0.1:1").unwrap();
-    let endpoints = Endpoints {
+    Endpoints {
         arweave: nowhere.clone(),
         graphql: nowhere.clone(),
         upload: Some(nowhere),
         cache: None,
         heads: vec![],
         redirect_hosts: vec![],
-    };
+    }
+}
+
+/// The block height is known from before.
+fn writing(folder: &Path) -> WriteOptions {
+    fs::create_dir_all(folder.join("data")).unwrap();
+    fs::write(folder.join("data/height.json"), "1500000").unwrap();
     WriteOptions {
         signer: Arc::new(Ed25519Wallet::from_seed([1; 32])),
         scheduling: scheduler::SchedulerOptions { workers: 1, ..scheduler::SchedulerOptions::default() },
-        clock_jump_max: Duration::from_secs(300),
-        uploads: UploadOptions { endpoints, rewind_events_max: 100 },
+        uploads_rewind_max: 100,
     }
 }
 
@@ -69,12 +74,25 @@ fn spawn_item() -> Vec<u8> {
     Draft { tags: &tags, ..Draft::default() }.sign(&Ed25519Wallet::from_seed([2; 32])).unwrap()
 }
 
+/// The status and the JSON of an answer.
+async fn ask(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null))
+}
+
+async fn get(address: SocketAddr, path: &str) -> (u16, Value) {
+    ask(reqwest::Client::new().get(format!("http://{address}{path}"))).await
+}
+
+async fn post(address: SocketAddr, path: &str, body: Vec<u8>) -> (u16, Value) {
+    ask(reqwest::Client::new().post(format!("http://{address}{path}")).body(body)).await
+}
+
 /// Spawns a process; its id.
 async fn spawn(node: &RunningNode) -> String {
-    let url = format!("http://{}/", node.public());
-    let answer = reqwest::Client::new().post(url).body(spawn_item()).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    let (status, answer) = post(node.public(), "/", spawn_item()).await;
+    assert_eq!(status, 200, "{answer}");
     answer["id"].as_str().unwrap().to_owned()
 }
 
@@ -102,6 +120,51 @@ async fn a_leader_starts_and_ends_as_often_as_one_likes() {
         node.stop().await;
         assert_nothing_is_left(folder.path(), &addresses);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_serves_what_a_leader_wrote_and_takes_no_writes() {
+    let folder = TempDir::new().unwrap();
+    let leading = start(options(folder.path()), folder.path()).await.unwrap();
+    let process = spawn(&leading).await;
+    let (_, written) = get(leading.public(), &format!("/{process}")).await;
+    let (_, told) = get(leading.public(), "/").await;
+    leading.stop().await;
+
+    let refusal = "this node only answers reads; its leader is at http://leader.example";
+    let reading =
+        ReadOptions { address: writing(folder.path()).signer.address(), refusal: refusal.to_owned() };
+    let node = reader(options(folder.path()), reading, &Arc::new(Progress::default())).await.unwrap();
+    let names: Vec<_> = node.positions().iter().map(|position| position.name()).collect();
+    assert_eq!(names, ["index"], "nothing is uploaded");
+    let (status, read) = get(node.public(), &format!("/{process}")).await;
+    assert_eq!((status, &read), (200, &written));
+    assert_eq!(read["edges"].as_array().unwrap().len(), 1);
+    assert_eq!(get(node.public(), &format!("/{process}/latest")).await.0, 200);
+    assert_eq!(get(node.public(), "/").await.1["address"], told["address"]);
+
+    let assign = format!("/?process-id={process}&assign={}", "A".repeat(43));
+    for (path, body) in [("/", spawn_item()), ("/", b"nonsense".to_vec()), (assign.as_str(), vec![])] {
+        let (status, answer) = post(node.public(), path, body).await;
+        assert_eq!((status, &answer["code"]), (503, &"unavailable".into()), "{path}: {answer}");
+        assert_eq!(answer["error"], refusal, "{path}");
+    }
+    let (status, answer) = get(node.admin(), "/status").await;
+    assert_eq!((status, &answer["tail"]), (200, &0.into()), "nothing was written: {answer}");
+    let addresses = [node.public(), node.admin()];
+    node.stop().await;
+    assert_nothing_is_left(folder.path(), &addresses);
+    start(options(folder.path()), folder.path()).await.unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_can_be_cancelled() {
+    let folder = TempDir::new().unwrap();
+    let progress = Arc::new(Progress::default());
+    progress.cancel();
+    let error = leader(options(folder.path()), writing(folder.path()), &progress).await.err().unwrap();
+    assert!(matches!(error, NodeError::Projection(ProjectionError::Cancelled)), "{error:?}");
+    assert_nothing_is_left(folder.path(), &[]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

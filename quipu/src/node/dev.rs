@@ -124,12 +124,13 @@ impl DevArgs {
         let writing = WriteOptions {
             signer: read_wallet(&wallet)?,
             scheduling: self.scheduling.options()?,
-            clock_jump_max: self.scheduling.clock_jump_max(),
-            uploads: self.projections.uploads(endpoints),
+            uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         let options = NodeOptions {
             data: DataPaths::in_folder(self.dir.join("data")),
             listen: self.listeners.options(Ipv4Addr::LOCALHOST.into(), self.port)?,
+            endpoints,
+            clock_jump_max: self.scheduling.clock_jump_max(),
             postgres: self.projections.postgres()?,
         };
         Ok((options, writing))

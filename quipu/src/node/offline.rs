@@ -39,7 +39,8 @@ impl OfflineArgs {
     fn options(self) -> Result<OfflineOptions, SettingError> {
         Ok(OfflineOptions {
             postgres: self.projections.postgres()?,
-            uploads: self.projections.uploads(self.services.endpoints()?),
+            endpoints: self.services.endpoints()?,
+            uploads_rewind_max: self.projections.uploads_rewind_max(),
             data: self.data.paths(),
         })
     }

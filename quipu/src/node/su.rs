@@ -68,7 +68,7 @@ impl SuArgs {
             info!("{name} has no effect here: {reason}");
         }
         let (options, writing) = self.options()?;
-        if writing.uploads.endpoints.upload.is_none() {
+        if options.endpoints.upload.is_none() {
             info!("UPLOAD_NODE_URL is not set: nothing is uploaded");
         }
         Runtime::new().map_err(Failure::Runtime)?.block_on(async {
@@ -85,12 +85,13 @@ impl SuArgs {
         let writing = WriteOptions {
             signer: self.wallet.signer()?,
             scheduling: self.scheduling.options()?,
-            clock_jump_max: self.scheduling.clock_jump_max(),
-            uploads: self.projections.uploads(self.services.endpoints()?),
+            uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         let options = NodeOptions {
             data: self.data.paths(),
             listen: self.listeners.options(Ipv4Addr::UNSPECIFIED.into(), self.port)?,
+            endpoints: self.services.endpoints()?,
+            clock_jump_max: self.scheduling.clock_jump_max(),
             postgres: self.projections.postgres()?,
         };
         Ok((options, writing))

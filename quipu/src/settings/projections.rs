@@ -1,8 +1,6 @@
 //! What follows the log of a node.
 
 use clap::Args;
-use gateway::Endpoints;
-use node::UploadOptions;
 use projections::PostgresOptions;
 use thiserror::Error;
 
@@ -66,9 +64,9 @@ impl ProjectionArgs {
         }))
     }
 
-    /// Uploads to these services.
-    pub fn uploads(&self, endpoints: Endpoints) -> UploadOptions {
-        UploadOptions { endpoints, rewind_events_max: self.projection_rewind_max }
+    /// How many events uploads may take back by themselves.
+    pub fn uploads_rewind_max(&self) -> u64 {
+        self.projection_rewind_max
     }
 }
 

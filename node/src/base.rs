@@ -1,0 +1,123 @@
+//! What every role that serves is built on: the store, the index that follows it, the chain's height, the listeners.
+
+use std::fs;
+use std::sync::Arc;
+
+use ans104::{Address, Signer};
+use api::{ApiNode, ApiParts, RenderMetrics, WriteSide};
+use gateway::{Gateway, HttpGateway};
+use log::Log;
+use projections::{Index, Jobs, Progress, Queries, UploadsHandle};
+use scheduler::{Clock, GuardedClock, Heights, SchedulerParts};
+
+use crate::error::NodeError;
+use crate::index::IndexFollowing;
+use crate::jobs::Replayable;
+use crate::listeners::{Addresses, Listeners};
+use crate::options::NodeOptions;
+use crate::part::NodeParts;
+use crate::store::Store;
+use crate::{heights, index, jobs, postgres, services, telemetry};
+
+/// What a role goes on from; it is in use, but nothing is served yet.
+pub(crate) struct Base {
+    options: NodeOptions,
+    metrics: Option<RenderMetrics>,
+    listeners: Listeners,
+    pub(crate) log: Arc<dyn Log>,
+    index: Index,
+    indexed: IndexFollowing,
+    gateway: Arc<dyn Gateway>,
+    heights: Arc<dyn Heights>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What is derived from the log besides the index, and what replays it.
+pub(crate) struct Derived {
+    uploads: Option<UploadsHandle>,
+    queries: Option<Queries>,
+    jobs: Jobs,
+}
+
+impl Base {
+    /// Starts it.
+    pub(crate) async fn start(
+        parts: &mut NodeParts,
+        options: NodeOptions,
+        progress: &Arc<Progress>,
+    ) -> Result<Self, NodeError> {
+        let metrics = if options.listen.metrics { Some(telemetry::start(parts)?) } else { None };
+        let listeners = Listeners::bind(&options.listen, services::sockets_max(&options.endpoints)).await?;
+        let store = Store::open(parts, &options.data, progress).await?;
+        let (log, index) = (store.log.clone(), store.index.clone());
+        let data = &options.data.folder;
+        fs::create_dir_all(data).map_err(|error| NodeError::Folder { path: data.clone(), error })?;
+        let asking = services::asking(&options.endpoints)?;
+        let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(asking, options.endpoints.clone()));
+        let newest = store.newest()?;
+        let heights = Arc::new(heights::start(parts, gateway.clone(), data, newest, progress).await?);
+        let indexed = index::start(parts, store.follower)?;
+        let newest_time = newest.map(|newest| newest.timestamp);
+        let clock = Arc::new(GuardedClock::new(newest_time, options.clock_jump_max));
+        Ok(Self { options, metrics, listeners, log, index, indexed, gateway, heights, clock })
+    }
+
+    /// Lets Postgres follow the log, if there is one, and opens the jobs, which replay it, the index and uploads.
+    pub(crate) fn derive(
+        &self,
+        parts: &mut NodeParts,
+        uploads: Option<UploadsHandle>,
+    ) -> Result<Derived, NodeError> {
+        let postgres = self.options.postgres.clone();
+        let queries = postgres::start(parts, postgres.as_ref(), &self.log)?;
+        let replayable = Replayable {
+            log: self.log.clone(),
+            index: self.index.clone(),
+            wake_index: self.indexed.wake.clone(),
+            postgres,
+            uploads: uploads.clone(),
+        };
+        let jobs = jobs::start(parts, &self.options.data.folder, replayable);
+        Ok(Derived { uploads, queries, jobs })
+    }
+
+    /// What a scheduler works with that signs with this wallet.
+    pub(crate) fn scheduler_parts(&self, signer: Arc<dyn Signer>) -> SchedulerParts {
+        SchedulerParts {
+            log: self.log.clone(),
+            index: self.index.clone(),
+            indexed: self.indexed.position.clone(),
+            gateway: self.gateway.clone(),
+            heights: self.heights.clone(),
+            clock: self.clock.clone(),
+            signer,
+        }
+    }
+
+    /// Serves all of it: the last part of a node. `address` is that of the wallet whose assignments are served.
+    pub(crate) fn serve(
+        self,
+        parts: &mut NodeParts,
+        derived: Derived,
+        writes: WriteSide,
+        address: Address,
+    ) -> Addresses {
+        let Derived { uploads, queries, jobs } = derived;
+        let node = ApiNode::new(ApiParts {
+            options: self.options.api(self.metrics),
+            log: self.log,
+            index: self.index,
+            writes,
+            address,
+            heights: self.heights,
+            clock: self.clock,
+            projections: parts.positions(),
+            uploads,
+            jobs: Some(jobs),
+            queries,
+        });
+        let addresses = self.listeners.addresses();
+        self.listeners.serve(parts, Arc::new(node), self.options.listen.admin_token);
+        addresses
+    }
+}
