@@ -107,24 +107,29 @@ impl<P: Projection> Follower<P> {
         }
     }
 
-    /// Follows the log on this thread until `stop` is true or its sender is gone, then applies what is left.
+    /// Follows the log on this thread until `stop` is true or its sender is gone, then applies what is left. A log that
+    /// has failed or is closed does not end it: what it has is there to be read, and to be replayed.
     pub fn run(mut self, runtime: &Handle, mut stop: watch::Receiver<bool>) {
         let mut tail = self.log.tail();
         let mut trouble = Trouble::new(self.projection.name());
         let wake = self.wake.clone();
+        let mut grows = true;
         loop {
             match self.step() {
                 Ok(0) => {
                     trouble.is_over();
                     let next = self.position.map_or(Seq::ZERO, Seq::next);
-                    let go_on = runtime.block_on(async {
+                    let stopped = runtime.block_on(async {
                         tokio::select! {
-                            more = tail.reached(next) => more,
-                            () = wake.notified() => true,
-                            _ = stop.wait_for(|stop| *stop) => false,
+                            more = tail.reached(next), if grows => {
+                                grows = more;
+                                false
+                            }
+                            () = wake.notified() => false,
+                            _ = stop.wait_for(|stop| *stop) => true,
                         }
                     });
-                    if !go_on && self.log.tail().last() == self.position {
+                    if stopped && self.log.tail().last() == self.position {
                         return;
                     }
                 }

@@ -1,5 +1,6 @@
 //! Uploads as a whole: opened, started, compared with the log, and begun again after a failure.
 
+use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -73,8 +74,13 @@ impl UploadRunner {
         // It is only ever the same one.
         let _ = self.shared.runtime.set(runtime.clone());
         runtime.spawn(async move {
+            // A log that failed or is closed ends nothing: dead letters can still be looked at and sent again.
+            let following = async {
+                self.follow().await;
+                pending().await
+            };
             tokio::select! {
-                () = self.follow() => {}
+                () = following => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         })
