@@ -30,8 +30,6 @@ pub(super) fn database() -> Result<Options, Error> {
     let mut options = reading().get_options_from_string("allow_fallocate=false")?;
     options.create_if_missing(true);
     options.create_missing_column_families(true);
-    // A closed write-ahead log that is gone or too short is an error.
-    options.set_track_and_verify_wals_in_manifest(true);
     // All tables are flushed together: each write-ahead log can go at once, so little has to be replayed.
     options.set_atomic_flush(true);
     options.set_max_total_wal_size(32 * MIB as u64);
@@ -47,6 +45,9 @@ pub(super) fn database() -> Result<Options, Error> {
 pub(super) fn reading() -> Options {
     let mut options = Options::default();
     options.set_paranoid_checks(true);
+    // A closed write-ahead log that is gone or too short is an error. Without this, reading alone of a store that has
+    // one makes RocksDB crash: it wants to forget what was tracked, and has nowhere to write that to.
+    options.set_track_and_verify_wals_in_manifest(true);
     // A record cut short at the end of the write-ahead log was never acknowledged: it is dropped. Anything else that
     // is wrong in there is an error; recovery to a point in time would silently end the log at it.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
