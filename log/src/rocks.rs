@@ -9,7 +9,8 @@ mod error;
 mod journal;
 mod options;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,7 @@ impl Rocks {
     /// When another process has it open, when it is damaged, or the disk does not do as it should.
     pub fn open(path: impl AsRef<Path>, options: RocksOptions) -> Result<Self, RocksError> {
         let path = path.as_ref();
-        fs::create_dir_all(path).map_err(|error| io_error(path, error))?;
+        make_folder(path).map_err(|error| io_error(path, error))?;
         journal::check(path)?;
         let acknowledged = Acknowledged::open(path)?;
         let db = options::database()
@@ -164,6 +165,23 @@ impl Engine for Rocks {
         let sizes = files.flatten().filter_map(|file| file.metadata().ok());
         Some(sizes.map(|metadata| metadata.blocks().saturating_mul(512)).fold(0, u64::saturating_add))
     }
+}
+
+/// Makes a folder and those above it, so that a power cut does not take it away with what is in it.
+fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = match path.parent() {
+        Some(above) if above != Path::new("") => above,
+        _ => Path::new("."),
+    };
+    make_folder(above)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made?,
+    }
+    File::open(above)?.sync_all()
 }
 
 #[cfg(test)]
