@@ -3,6 +3,7 @@
 use std::ops::{ControlFlow, Deref};
 
 use crate::error::EngineError;
+use crate::identity::StoreId;
 use crate::ids::Seq;
 use crate::keys::{StoreKey, StoreTable};
 
@@ -41,6 +42,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// A number up to which events are known to have been on disk, if anything but the tables remembers one.
     fn acknowledged(&self) -> Option<Seq>;
+
+    /// Which store the place where it is kept is marked as, if it is marked.
+    fn marked(&self) -> Option<StoreId>;
+
+    /// Marks the place as that of a store.
+    ///
+    /// # Errors
+    /// When it cannot be known that the mark is on disk.
+    fn mark(&self, store: StoreId) -> Result<(), EngineError>;
 
     /// Puts the store in order before it is closed, so that it opens quickly; what fails is logged.
     fn settle(&self);

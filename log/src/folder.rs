@@ -103,7 +103,7 @@ pub fn folder_owner(folder: &Path, holds: &str) -> Result<FolderOwner, FolderErr
 pub fn mark_folder(folder: &Path, holds: &str, store: StoreId) -> Result<(), FolderError> {
     let mark = Mark { holds: holds.to_owned(), store };
     let write = || {
-        fs::create_dir_all(folder)?;
+        make_folder(folder)?;
         let fresh = folder.join(FRESH);
         let mut file = File::create(&fresh)?;
         file.write_all(mark.to_string().as_bytes())?;
@@ -112,6 +112,23 @@ pub fn mark_folder(folder: &Path, holds: &str, store: StoreId) -> Result<(), Fol
         File::open(folder)?.sync_all()
     };
     write().map_err(|error| refused(folder, error))
+}
+
+/// Makes a folder and those above it, so that a power cut does not take it away with what is in it.
+fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = match path.parent() {
+        Some(above) if above != Path::new("") => above,
+        _ => Path::new("."),
+    };
+    make_folder(above)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made?,
+    }
+    File::open(above)?.sync_all()
 }
 
 impl FolderContents {

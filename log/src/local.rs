@@ -7,7 +7,6 @@ use std::thread::{self, JoinHandle};
 use protocol::{Nonce, ProcessId};
 use thiserror::Error;
 use tracing::info;
-use uuid::Uuid;
 
 use crate::appender::Appender;
 use crate::check::{check_end, check_new};
@@ -41,6 +40,17 @@ pub enum OpenError {
         found: StoreId,
         /// The store that was asked for.
         expected: StoreId,
+    },
+    /// The folder is marked as that of another store than the one that is in it.
+    #[error(
+        "the folder is marked as that of the store {marked} by its file QUIPU, but the store {found} is in it; if it was \
+         put there on purpose, delete that file"
+    )]
+    OtherMark {
+        /// The store that is there.
+        found: StoreId,
+        /// The store that the mark names.
+        marked: StoreId,
     },
     /// The appender's thread could not be started.
     #[error("cannot start the appender's thread: {0}")]
@@ -219,16 +229,26 @@ fn start<E: Engine>(engine: E, wanted: Option<Identity>, bounded: bool) -> Resul
 
 /// Which store this is; a new one is given its identity.
 fn identify<E: Engine>(reader: &LogReader<E>, wanted: Option<Identity>) -> Result<Identity, OpenError> {
-    if let Some(found) = reader.identity()? {
-        return match wanted {
-            Some(Identity { store: expected, .. }) if expected != found.store => {
-                Err(OpenError::OtherStore { found: found.store, expected })
-            }
-            _ => Ok(found),
-        };
+    let marked = reader.engine().marked();
+    let mark = |store| reader.engine().mark(store).map_err(OpenError::Create);
+    if let Some(identity) = reader.identity()? {
+        let found = identity.store;
+        if let Some(expected) = wanted.map(|wanted| wanted.store).filter(|store| *store != found) {
+            return Err(OpenError::OtherStore { found, expected });
+        }
+        match marked {
+            Some(marked) if marked != found => return Err(OpenError::OtherMark { found, marked }),
+            Some(_) => {}
+            None => mark(found)?,
+        }
+        return Ok(identity);
     }
     check_new(reader)?;
-    let identity = wanted.unwrap_or_else(|| Identity { store: StoreId(Uuid::new_v4()), term: Term(1) });
+    let store = || marked.unwrap_or_else(StoreId::new);
+    let identity = wanted.unwrap_or_else(|| Identity { store: store(), term: Term(1) });
+    if marked != Some(identity.store) {
+        mark(identity.store)?;
+    }
     let key = StoreKey::identity();
     let mut batch = StoreBatch::default();
     batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_identity(&identity)));

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::{Engine, StoreBatch, StoreVisit, StoreWalk};
 use crate::error::EngineError;
+use crate::identity::StoreId;
 use crate::ids::Seq;
 use crate::keys::StoreTable;
 
@@ -160,6 +161,14 @@ impl Engine for Memory {
 
     fn acknowledged(&self) -> Option<Seq> {
         None
+    }
+
+    fn marked(&self) -> Option<StoreId> {
+        None
+    }
+
+    fn mark(&self, _: StoreId) -> Result<(), EngineError> {
+        Ok(())
     }
 
     fn settle(&self) {}

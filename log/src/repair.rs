@@ -94,9 +94,7 @@ pub struct TornEnd {
 /// # Errors
 /// When it is in use, or what is damaged is not the end of what was written.
 pub fn examine_store(store: &Path) -> Result<Option<TornStore>, RepairError> {
-    if !store.join("CURRENT").exists() {
-        return Err(RocksError::Missing(store.to_owned()).into());
-    }
+    Rocks::find(store)?;
     let lock = lock(store)?;
     let ends = torn_ends(store)?;
     if ends.is_empty() {

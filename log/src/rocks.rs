@@ -8,9 +8,9 @@ mod acknowledged;
 mod error;
 mod journal;
 mod options;
+mod owner;
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -19,58 +19,77 @@ use tracing::warn;
 
 use crate::engine::{Engine, StoreBatch, StoreVisit, StoreWalk};
 use crate::error::EngineError;
+use crate::folder::mark_folder;
+use crate::identity::StoreId;
 use crate::ids::Seq;
 use crate::keys::StoreTable;
 
 use acknowledged::Acknowledged;
 pub use error::RocksError;
-use error::{engine_error, io_error, open_error};
+use error::{engine_error, open_error};
 pub(crate) use journal::{JournalDamage, journals, manifest, scan};
 pub use options::RocksOptions;
+use owner::Claim;
 
 /// A store in a directory of this machine.
 pub struct Rocks {
     db: DB,
     path: PathBuf,
     acknowledged: Acknowledged,
+    marked: Option<StoreId>,
     synced: WriteOptions,
 }
 
 impl Rocks {
-    /// Opens the store in a directory, which is made if need be.
+    /// Opens the store in a directory, which is made if need be. One that is not ours is left as it is.
     ///
     /// # Errors
-    /// When another process has it open, when it is damaged, or the disk does not do as it should.
+    /// When it is not ours, another process has it open, it is damaged, or the disk does not do as it should.
     pub fn open(path: impl AsRef<Path>, options: RocksOptions) -> Result<Self, RocksError> {
         let path = path.as_ref();
-        make_folder(path).map_err(|error| io_error(path, error))?;
+        let marked = match owner::claim(path)? {
+            Claim::Marked(store) => Some(store),
+            Claim::Unmarked => None,
+            Claim::New => {
+                let store = StoreId::new();
+                mark_folder(path, owner::HOLDS, store)?;
+                Some(store)
+            }
+        };
         journal::check(path)?;
         let acknowledged = Acknowledged::open(path)?;
         let db = options::database()
             .and_then(|database| DB::open_cf_descriptors(&database, path, options::tables(&options)));
-        Self::new(db, path, acknowledged)
+        Self::new(db, path, acknowledged, marked)
     }
 
     /// Opens a store to read it, without changing anything in it; what is written meanwhile is not seen.
     ///
     /// # Errors
-    /// When there is none, or it is damaged.
+    /// When there is none, it is not ours, or it is damaged.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, RocksError> {
         let path = path.as_ref();
-        if !path.join("CURRENT").exists() {
-            return Err(RocksError::Missing(path.to_owned()));
-        }
+        let marked = Self::find(path)?;
         journal::check(path)?;
         let acknowledged = Acknowledged::read(path)?;
         let tables = options::tables(&RocksOptions::default());
         let db = DB::open_cf_descriptors_read_only(&options::reading(), path, tables, false);
-        Self::new(db, path, acknowledged)
+        Self::new(db, path, acknowledged, marked)
+    }
+
+    /// Looks for a store that is ours; which one its folder is marked as, if it is marked. Nothing is written.
+    pub(crate) fn find(path: &Path) -> Result<Option<StoreId>, RocksError> {
+        let marked = match owner::claim(path)? {
+            Claim::New => return Err(RocksError::Missing(path.to_owned())),
+            Claim::Marked(store) => Some(store),
+            Claim::Unmarked => None,
+        };
+        if path.join("CURRENT").exists() { Ok(marked) } else { Err(RocksError::Missing(path.to_owned())) }
     }
 
     /// Whether a store has all tables of a log: it has not while it is being made.
     pub(crate) fn has_tables(path: &Path) -> bool {
-        let found = DB::list_cf(&options::reading(), path).unwrap_or_default();
-        StoreTable::ALL.iter().all(|table| found.iter().any(|name| name == table.name()))
+        owner::has_all(&DB::list_cf(&options::reading(), path).unwrap_or_default())
     }
 
     /// The newest event that is noted as acknowledged.
@@ -87,11 +106,12 @@ impl Rocks {
         db: Result<DB, rocksdb::Error>,
         path: &Path,
         acknowledged: Acknowledged,
+        marked: Option<StoreId>,
     ) -> Result<Self, RocksError> {
         let db = db.map_err(|error| open_error(path, error))?;
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
-        Ok(Self { db, path: path.to_owned(), acknowledged, synced })
+        Ok(Self { db, path: path.to_owned(), acknowledged, marked, synced })
     }
 
     fn table(&self, table: StoreTable) -> Result<&ColumnFamily, EngineError> {
@@ -152,6 +172,14 @@ impl Engine for Rocks {
         self.acknowledged.at_opening()
     }
 
+    fn marked(&self) -> Option<StoreId> {
+        self.marked
+    }
+
+    fn mark(&self, store: StoreId) -> Result<(), EngineError> {
+        mark_folder(&self.path, owner::HOLDS, store).map_err(EngineError::failed)
+    }
+
     /// Moves what is in memory to its tables, so that the next opening has nothing to replay.
     fn settle(&self) {
         if let Err(error) = self.flush() {
@@ -165,23 +193,6 @@ impl Engine for Rocks {
         let sizes = files.flatten().filter_map(|file| file.metadata().ok());
         Some(sizes.map(|metadata| metadata.blocks().saturating_mul(512)).fold(0, u64::saturating_add))
     }
-}
-
-/// Makes a folder and those above it, so that a power cut does not take it away with what is in it.
-fn make_folder(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let above = match path.parent() {
-        Some(above) if above != Path::new("") => above,
-        _ => Path::new("."),
-    };
-    make_folder(above)?;
-    match fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-        made => made?,
-    }
-    File::open(above)?.sync_all()
 }
 
 #[cfg(test)]

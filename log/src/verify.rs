@@ -90,7 +90,12 @@ impl<'a, E: Engine> Verification<'a, E> {
     /// The identity, and that the end is there.
     fn check_store(&mut self) {
         match self.reader.identity() {
-            Ok(Some(_)) => {}
+            Ok(Some(identity)) => {
+                if let Some(marked) = self.reader.engine().marked().filter(|store| *store != identity.store) {
+                    let what = format!("it is {}, its folder is marked as that of {marked}", identity.store);
+                    self.own(FaultPlace::Store, what);
+                }
+            }
             Ok(None) => self.own(FaultPlace::Store, "it has no identity".to_owned()),
             Err(error) => self.own(FaultPlace::Store, error.to_string()),
         }

@@ -46,6 +46,7 @@ const VERSION_1: [Row; 12] = [
 #[test]
 fn version_1() {
     let dir = fixture("v1");
+    assert!(!dir.path().join("QUIPU").exists(), "it is from before folders were marked");
     let mut faults = Vec::new();
     let summary = Rocks::open_read_only(dir.path()).unwrap().verify(None, &mut |notice| {
         if let Notice::Fault(fault) = notice {
@@ -58,6 +59,8 @@ fn version_1() {
     let log = LocalLog::open(Rocks::open(dir.path(), RocksOptions::default()).unwrap(), None).unwrap();
     assert_eq!(log.identity().store.to_string(), "798c4be3-6347-4d5d-b587-6cc9fd2dd482");
     assert_eq!(log.identity().term, Term(2));
+    let mark = fs::read_to_string(dir.path().join("QUIPU")).unwrap();
+    assert_eq!(mark, "quipu log 798c4be3-6347-4d5d-b587-6cc9fd2dd482\n");
     let mut rows = Vec::new();
     log.scan(Seq::ZERO, &mut |event| {
         let len = |item: Option<ans104::Item<'_>>| item.map_or(0, |item| item.len());

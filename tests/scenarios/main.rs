@@ -15,7 +15,7 @@ mod field;
 mod graphql;
 mod hang_ups;
 mod http;
-mod index_folder;
+mod folders;
 mod kill;
 mod namespace;
 mod old_way;

@@ -8,6 +8,7 @@ use rocksdb::ErrorKind;
 use thiserror::Error;
 
 use crate::error::EngineError;
+use crate::folder::FolderError;
 
 /// Why a store on disk is not opened.
 #[derive(Debug, Error)]
@@ -15,6 +16,20 @@ pub enum RocksError {
     /// Another process has it open.
     #[error("the store {} is in use by another process, which holds the lock on {}", .0.display(), .0.join("LOCK").display())]
     Locked(PathBuf),
+    /// The folder has something else in it.
+    #[error(
+        "{} is not used for the log, since there is {found}; SU_FILE_DB_DIR names a folder that is empty or missing, or \
+         that of a log", .path.display()
+    )]
+    NotOurs {
+        /// The folder.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// The folder could not be looked at or marked as ours.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// There is no store to read.
     #[error("there is no store in {}", .0.display())]
     Missing(PathBuf),

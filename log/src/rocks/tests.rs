@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod folders;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -280,9 +282,8 @@ fn no_store_is_no_empty_store() {
     assert!(!path.exists());
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(
-        matches!(Rocks::open(&file, RocksOptions::default()), Err(RocksError::Io { path, .. }) if path == file)
-    );
+    let refused = Rocks::open(&file, RocksOptions::default()).map(drop).unwrap_err();
+    assert!(matches!(&refused, RocksError::Folder(error) if error.path == file), "{refused}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::error::{AppendError, EngineError};
 use crate::keys::StoreTable;
 use crate::memory::{FailHow, Memory};
 use crate::samples::SampleProcess;
-use crate::{LocalLog, Log, Seq, Term};
+use crate::{LocalLog, Log, Seq, StoreId, Term};
 
 use super::{OnMemory, Setup, all, append, enqueue, events, on_both_engines};
 
@@ -53,6 +53,14 @@ impl<E: Engine> Engine for Faulty<E> {
 
     fn acknowledged(&self) -> Option<Seq> {
         self.engine.acknowledged()
+    }
+
+    fn marked(&self) -> Option<StoreId> {
+        self.engine.marked()
+    }
+
+    fn mark(&self, store: StoreId) -> Result<(), EngineError> {
+        self.engine.mark(store)
     }
 
     fn settle(&self) {

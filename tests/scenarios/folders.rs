@@ -1,8 +1,8 @@
-//! A folder that SU_INDEX_DB_DIR names and that is not the index's is refused, and nothing in it is touched.
+//! A folder that a setting names and that is not ours is refused, and nothing in it is touched.
 
 use std::fs;
 
-use quipu_tests::Launch;
+use quipu_tests::{Launch, data};
 
 use crate::folder;
 
@@ -28,4 +28,25 @@ fn a_folder_with_other_things_in_it_is_refused_and_left_alone() {
     fs::create_dir(&own).unwrap();
     let launch = launch.set("SU_INDEX_DB_DIR", own);
     (0..2).for_each(|_| drop(launch.serve().stop()));
+}
+
+#[test]
+fn a_store_of_the_existing_scheduler_is_refused_and_left_alone() {
+    let (folder, theirs) = (folder(), folder());
+    let kept = fs::read_dir(data("existing_scheduler/file_store")).unwrap().map(|file| file.unwrap().path());
+    let kept: Vec<_> = kept.collect();
+    for file in &kept {
+        fs::copy(file, theirs.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let launch = Launch::su(folder.path()).set("SU_FILE_DB_DIR", theirs.path());
+    let refused = launch.run();
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    for told in ["SU_FILE_DB_DIR", "a store of the existing ao scheduler", theirs.path().to_str().unwrap()] {
+        assert!(refused.stderr.contains(told), "{told} is not said: {}", refused.stderr);
+    }
+    assert_eq!(fs::read_dir(theirs.path()).unwrap().count(), kept.len(), "something was added or deleted");
+    for file in kept {
+        let now = fs::read(theirs.path().join(file.file_name().unwrap())).unwrap();
+        assert!(fs::read(&file).unwrap() == now, "{} has changed", file.display());
+    }
 }

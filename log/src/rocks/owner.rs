@@ -1,0 +1,87 @@
+//! Whether a folder may be used for a log, before a byte is written to it.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use rocksdb::DB;
+
+use crate::folder::{FolderOwner, folder_owner};
+use crate::identity::StoreId;
+use crate::keys::StoreTable;
+
+use super::acknowledged::Acknowledged;
+use super::error::{RocksError, io_error};
+use super::options;
+
+/// What folders are marked for.
+pub(super) const HOLDS: &str = "log";
+
+/// How much of a write-ahead log is searched for keys that tell whose it is.
+const SEARCHED: u64 = 64 << 10;
+/// How the keys of the existing scheduler's stores of files begin.
+const THEIR_KEYS: [&[u8]; 4] =
+    [b"message_assignment:", b"process_assignment:", b"message___", b"deephash___"];
+/// A table that the existing scheduler's index has.
+const THEIR_TABLE: &str = "message_ordering";
+
+/// Whose a folder is that a log may be kept in.
+pub(super) enum Claim {
+    /// Nobody's yet.
+    New,
+    /// Ours, and of this store.
+    Marked(StoreId),
+    /// Ours, from before folders were marked.
+    Unmarked,
+}
+
+/// Looks whose a folder is. Nothing is written.
+pub(super) fn claim(folder: &Path) -> Result<Claim, RocksError> {
+    let contents = match folder_owner(folder, HOLDS)? {
+        FolderOwner::Nobody => return Ok(Claim::New),
+        FolderOwner::Store(store) => return Ok(Claim::Marked(store)),
+        FolderOwner::Unknown(contents) => contents,
+    };
+    let found = if contents.has("CURRENT") {
+        let tables = DB::list_cf(&options::reading(), folder).unwrap_or_default();
+        if has_all(&tables) || (tables.is_empty() && Acknowledged::read(folder)?.at_opening().is_some()) {
+            return Ok(Claim::Unmarked);
+        }
+        describe(folder, &tables).map_err(|error| io_error(folder, error))?
+    } else {
+        contents.to_string()
+    };
+    Err(RocksError::NotOurs { path: folder.to_owned(), found })
+}
+
+/// Whether these are the tables of a log, and maybe more.
+pub(super) fn has_all(tables: &[String]) -> bool {
+    StoreTable::ALL.iter().all(|table| tables.iter().any(|name| name == table.name()))
+}
+
+/// What a RocksDB store is that is not ours.
+fn describe(folder: &Path, tables: &[String]) -> io::Result<String> {
+    if tables.iter().any(|name| name == THEIR_TABLE) || has_their_keys(folder)? {
+        return Ok(
+            "a store of the existing ao scheduler, which `quipu import`, to come, will take over".to_owned()
+        );
+    }
+    Ok(format!("a RocksDB store of another program, with the tables {}", tables.join(", ")))
+}
+
+/// Whether the manifest, which has some keys of every file of a table, or a write-ahead log speaks of their keys.
+fn has_their_keys(folder: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_manifest = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("MANIFEST"));
+        if !is_manifest && path.extension().is_none_or(|extension| extension != "log") {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?.take(SEARCHED).read_to_end(&mut bytes)?;
+        if THEIR_KEYS.iter().any(|key| bytes.windows(key.len()).any(|window| window == *key)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
