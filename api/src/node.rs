@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{self, JoinHandle};
 use web::HttpError;
 
-use crate::checks::CheckHistory;
+use crate::checks::history::CheckHistory;
 use crate::error::CallError;
 use crate::write_side::WriteSide;
 

@@ -123,24 +123,8 @@ mod tests {
 
     #[test]
     fn every_code_is_documented_under_its_status() {
-        use Code::*;
         let documented = WriteRefusal::meta().responses;
-        for code in [
-            MalformedItem,
-            InvalidSignature,
-            MissingTag,
-            InvalidTag,
-            UnknownProcess,
-            DuplicateMessage,
-            InvalidParameter,
-            NotFound,
-            TooLarge,
-            Forbidden,
-            NotConfirmed,
-            Unavailable,
-            GatewayError,
-            Internal,
-        ] {
+        for code in Code::ALL {
             let (status, name) = (code.status(), code.as_str());
             let answer = documented.iter().find(|answer| answer.status == Some(status)).unwrap();
             assert!(answer.description.contains(&format!("`{name}`")), "{name} is not under {status}");

@@ -21,6 +21,24 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::MalformedItem,
+        Self::InvalidSignature,
+        Self::MissingTag,
+        Self::InvalidTag,
+        Self::UnknownProcess,
+        Self::DuplicateMessage,
+        Self::InvalidParameter,
+        Self::NotFound,
+        Self::TooLarge,
+        Self::Forbidden,
+        Self::NotConfirmed,
+        Self::Unavailable,
+        Self::GatewayError,
+        Self::Internal,
+    ];
+
     /// The code as the protocol spells it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ans104::Id;
 use quipu_tests::{
-    Act, Answer, Client, Description, Gateway, Launch, Node, Postgres, UploadNode, User, until,
+    Act, Answer, Client, Gateway, Launch, Node, OpenApiDescription, Postgres, UploadNode, User, until,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// A listener whose answers are held against its description.
 struct Listener {
     client: Client,
-    description: Description,
+    description: OpenApiDescription,
     token: Option<&'static str>,
     /// The calls that were answered with success.
     answered: BTreeSet<String>,
@@ -27,7 +27,7 @@ struct Listener {
 
 impl Listener {
     async fn of(client: Client, token: Option<&'static str>) -> Self {
-        let description = Description::of(&client).await;
+        let description = OpenApiDescription::of(&client).await;
         Self { client, description, token, answered: BTreeSet::new() }
     }
 

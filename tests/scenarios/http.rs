@@ -104,7 +104,7 @@ async fn pages_are_compressed_for_those_who_ask() {
 }
 
 #[tokio::test]
-async fn both_doors_describe_themselves() {
+async fn both_listeners_describe_themselves() {
     let folder = folder();
     let node = Launch::su(folder.path()).serve();
     for (client, path) in [(node.client(), "/processes/{process}"), (node.admin(), "/status")] {

@@ -9,9 +9,9 @@ use crate::client::Client;
 
 /// What a listener says of its calls.
 #[derive(Clone, Debug)]
-pub struct Description(Value);
+pub struct OpenApiDescription(Value);
 
-impl Description {
+impl OpenApiDescription {
     /// The description that a listener gives of itself.
     ///
     /// # Panics
@@ -157,9 +157,9 @@ mod tests {
 
     use super::*;
 
-    fn description() -> Description {
+    fn description() -> OpenApiDescription {
         let content = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Thing" } } });
-        Description(json!({
+        OpenApiDescription(json!({
             "paths": { "/things": { "get": { "responses": {
                 "200": { "content": content },
                 "204": {},

@@ -1,6 +1,6 @@
 //! Named checks of a node's health: each is ok, a warning or a failure, says why, and since when it has been so.
 
-mod history;
+pub(crate) mod history;
 mod rules;
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::node::ApiNode;
-pub(crate) use history::{CheckHistory, CheckLevel};
+pub(crate) use history::CheckLevel;
 
 /// How often the checks are made when nobody asks, so that it is known since when something is so.
 const EVERY: Duration = Duration::from_secs(15);

@@ -20,7 +20,7 @@ use crate::query::{Group, queries};
 use crate::refusals::{GraphRefusal, QueryRefusal};
 use crate::render::Rendered;
 use question::{GraphAnswerForm, QuestionBody};
-use schema::{Graph, graph};
+use schema::{ItemSchema, graph};
 
 /// How many questions are answered at a time: each may take a hundred megabytes.
 const PARALLEL: usize = 4;
@@ -28,7 +28,7 @@ const PARALLEL: usize = 4;
 /// The calls, and the node that answers them.
 pub(crate) struct GraphApi {
     node: Arc<ApiNode>,
-    graph: Graph,
+    graph: ItemSchema,
     turns: Arc<Semaphore>,
 }
 

@@ -7,10 +7,10 @@ use async_graphql::{
 use projections::{LIMIT_MAX, ListOrder, ListPage, Queries, TagAnyOf, TransactionFilter};
 use web::HttpError;
 
-use super::transaction::{Transaction, TransactionConnection};
+use super::transaction::{ItemTransaction, TransactionConnection};
 use crate::error::CallError;
 
-pub(super) type Graph = Schema<Query, EmptyMutation, EmptySubscription>;
+pub(super) type ItemSchema = Schema<ItemQuery, EmptyMutation, EmptySubscription>;
 
 /// What one request may cost: a whole page with all that can be asked for, or some dozens of single transactions.
 const COST_MAX: usize = 120_000;
@@ -26,21 +26,21 @@ const IDS_MAX: usize = 1000;
 /// Each tag is one more list to compare with, and the database takes long to plan more of them.
 const TAGS_MAX: usize = 8;
 
-pub(super) fn graph() -> Graph {
-    Schema::build(Query, EmptyMutation, EmptySubscription).limit_complexity(COST_MAX).finish()
+pub(super) fn graph() -> ItemSchema {
+    Schema::build(ItemQuery, EmptyMutation, EmptySubscription).limit_complexity(COST_MAX).finish()
 }
 
-pub(super) struct Query;
+pub(super) struct ItemQuery;
 
-#[Object]
-impl Query {
+#[Object(name = "Query")]
+impl ItemQuery {
     /// The item with this id; null if it is not scheduled here, or if Postgres does not have it yet.
     #[graphql(complexity = "COST_QUESTION + child_complexity")]
-    async fn transaction(&self, context: &Context<'_>, id: ID) -> Result<Option<Transaction>> {
+    async fn transaction(&self, context: &Context<'_>, id: ID) -> Result<Option<ItemTransaction>> {
         let filter = TransactionFilter { ids: vec![id.0], ..TransactionFilter::default() };
         let page = ListPage::new(1, ListOrder::default(), None).map_err(told)?;
         let list = context.data::<Queries>()?.transactions(&filter, &page).await.map_err(told)?;
-        Ok(list.items.into_iter().next().map(Transaction))
+        Ok(list.items.into_iter().next().map(ItemTransaction))
     }
 
     /// The items that meet all conditions. An empty list is no condition.

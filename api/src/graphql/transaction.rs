@@ -28,14 +28,14 @@ struct TransactionEdge {
     /// The value of `after` that reads on after this item, in the same order.
     cursor: String,
     /// The item.
-    node: Transaction,
+    node: ItemTransaction,
 }
 
 impl TransactionConnection {
     pub(super) fn new(list: QueryList<SignedEntry>, page: &ListPage) -> Self {
         let edge = |signed: SignedEntry| TransactionEdge {
             cursor: page.cursor(signed.entry.sequence),
-            node: Transaction(signed),
+            node: ItemTransaction(signed),
         };
         let page_info = PageInfo { has_next_page: list.next.is_some() };
         Self { page_info, edges: list.items.into_iter().map(edge).collect(), count: None }
@@ -43,10 +43,10 @@ impl TransactionConnection {
 }
 
 /// An item: a process or a message.
-pub(super) struct Transaction(pub(super) SignedEntry);
+pub(super) struct ItemTransaction(pub(super) SignedEntry);
 
-#[Object]
-impl Transaction {
+#[Object(name = "Transaction")]
+impl ItemTransaction {
     /// The id.
     async fn id(&self) -> ID {
         ID(self.0.entry.id.clone())
@@ -120,7 +120,7 @@ impl Transaction {
     }
 }
 
-impl Transaction {
+impl ItemTransaction {
     fn known_tags(&self) -> &[EntryTag] {
         self.0.entry.tags.as_deref().unwrap_or_default()
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use web::Limits;
 
 use crate::node::{TOKEN, TestListener, TestNode};
-use crate::samples::History;
+use crate::samples::SampleHistory;
 
 const REASON: &str = "this node follows another one; schedule at https://leader.example";
 
@@ -21,7 +21,7 @@ struct Closed {
 /// A node with a process of two messages, and a listener of it that has no scheduler behind it.
 async fn closed() -> Closed {
     let node = TestNode::start().await;
-    let mut history = History::spawn(1, Some(1_000));
+    let mut history = SampleHistory::spawn(1, Some(1_000));
     let message = history.message(1, 1_001, b"one", false).to_string();
     history.message(2, 1_002, b"two", false);
     let process = history.process.to_string();

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::node::{TOKEN, TestNode, eventually};
-use crate::samples::History;
+use crate::samples::SampleHistory;
 
 async fn ask(node: &TestNode, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
     let request = node.http.request(method, format!("{}{path}", node.admin.url)).bearer_auth(TOKEN);
@@ -16,7 +16,7 @@ async fn ask(node: &TestNode, method: Method, path: &str, body: Option<Value>) -
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_is_started_watched_and_listed() {
     let node = TestNode::start().await;
-    let mut history = History::spawn(1, Some(1_000));
+    let mut history = SampleHistory::spawn(1, Some(1_000));
     for nonce in 1..20 {
         history.message(nonce, 1_000 + nonce, b"data", false);
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use web::Limits;
 
 use crate::node::TestNode;
-use crate::samples::History;
+use crate::samples::SampleHistory;
 
 async fn ask(node: &TestNode, method: Method, path: &str) -> reqwest::Response {
     node.http.request(method, format!("{}{path}", node.public.url)).send().await.unwrap()
@@ -94,7 +94,7 @@ async fn metrics_are_shown_where_they_are_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_compressed_when_asked_and_only_then() {
     let node = TestNode::start().await;
-    let mut history = History::spawn(1, Some(1_000));
+    let mut history = SampleHistory::spawn(1, Some(1_000));
     for nonce in 1..200 {
         history.message(nonce, 1_000 + nonce, b"message", false);
     }

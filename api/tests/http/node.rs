@@ -83,8 +83,8 @@ impl TestNode {
             log: log.clone(),
             index: index.clone(),
             indexed: indexed.clone(),
-            gateway: Arc::new(World),
-            heights: Arc::new(World),
+            gateway: Arc::new(StubGateway),
+            heights: Arc::new(StubGateway),
             clock: Arc::new(SystemClock),
             signer: Arc::new(Ed25519Wallet::from_seed([5; 32])),
         };
@@ -94,7 +94,7 @@ impl TestNode {
             index,
             address: scheduler.address(),
             writes: WriteSide::Open(scheduler),
-            heights: Arc::new(World),
+            heights: Arc::new(StubGateway),
             clock: Arc::new(SystemClock),
             projections: vec![indexed.clone()],
             uploads: None,
@@ -225,12 +225,12 @@ impl Log for Watched {
 }
 
 /// What is on chain in the tests: one transaction.
-pub struct World;
+pub struct StubGateway;
 
 pub const ON_CHAIN: Id = Id::from_bytes([42; 32]);
 
 #[async_trait]
-impl Gateway for World {
+impl Gateway for StubGateway {
     async fn confirmations(&self, _: Id) -> Result<Option<Confirmations>, GatewayError> {
         Ok(Some(Confirmations { block_height: Some(1), number_of_confirmations: 1 }))
     }
@@ -260,7 +260,7 @@ impl Gateway for World {
     }
 }
 
-impl Heights for World {
+impl Heights for StubGateway {
     fn current(&self) -> Option<KnownHeight> {
         Some(KnownHeight { height: 1_650_000, age: Duration::from_secs(3) })
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::node::{TestListener, TestNode};
-use crate::samples::History;
+use crate::samples::SampleHistory;
 
 /// A node with processes of every kind, and what each of them has.
 struct World {
@@ -47,15 +47,15 @@ fn world() -> &'static World {
 }
 
 /// A process with an assignment, one without, and imported ones with gaps and ties.
-fn histories() -> Vec<(History, Vec<(u64, u64)>)> {
+fn histories() -> Vec<(SampleHistory, Vec<(u64, u64)>)> {
     let assigned: Vec<_> = (0..150).map(|nonce| (nonce, 1_000 + nonce * 3)).collect();
     let unassigned: Vec<_> = (0..60).map(|nonce| (nonce, 1_001 + nonce * 2)).collect();
     let flawed: Vec<_> = (0..120).map(|nonce| (nonce + nonce / 7 * 5, 1_001 + nonce / 4 * 10)).collect();
     vec![
-        (History::spawn(1, Some(1_000)), assigned),
-        (History::spawn(2, None), unassigned),
-        (History::spawn(3, None), flawed),
-        (History::spawn(4, Some(1_000)), vec![(0, 1_000)]),
+        (SampleHistory::spawn(1, Some(1_000)), assigned),
+        (SampleHistory::spawn(2, None), unassigned),
+        (SampleHistory::spawn(3, None), flawed),
+        (SampleHistory::spawn(4, Some(1_000)), vec![(0, 1_000)]),
     ]
 }
 

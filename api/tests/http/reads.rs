@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::node::TestNode;
-use crate::samples::{History, Scribble, item};
+use crate::samples::{SampleHistory, Scribble, item};
 
 fn nonce(entry: &Value) -> &str {
     let tags = entry["assignment"]["tags"].as_array().unwrap();
@@ -13,9 +13,9 @@ fn nonce(entry: &Value) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_is_a_process_a_message_or_an_assignment() {
     let node = TestNode::start().await;
-    let mut history = History::spawn(1, Some(1_000));
+    let mut history = SampleHistory::spawn(1, Some(1_000));
     let message = history.message(1, 1_001, b"one", false);
-    let other = History::spawn(2, Some(1_000));
+    let other = SampleHistory::spawn(2, Some(1_000));
     let (process, elsewhere) = (history.process, other.process);
     node.append([history.appends, other.appends].concat()).await;
 
@@ -59,7 +59,7 @@ async fn an_id_is_a_process_a_message_or_an_assignment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_is_the_process_until_a_message_comes() {
     let node = TestNode::start().await;
-    let mut assigned = History::spawn(1, Some(1_000));
+    let mut assigned = SampleHistory::spawn(1, Some(1_000));
     let process = assigned.process;
     node.append(std::mem::take(&mut assigned.appends)).await;
     let (status, latest) = node.get(&format!("/{process}/latest")).await;
@@ -69,7 +69,7 @@ async fn the_newest_is_the_process_until_a_message_comes() {
     node.append(std::mem::take(&mut assigned.appends)).await;
     assert_eq!(nonce(&node.get(&format!("/{process}/latest")).await.1), "1");
 
-    let mut unassigned = History::spawn(2, None);
+    let mut unassigned = SampleHistory::spawn(2, None);
     let process = unassigned.process;
     node.append(std::mem::take(&mut unassigned.appends)).await;
     assert_eq!(node.get(&format!("/{process}/latest")).await.0, 404);
@@ -82,8 +82,8 @@ async fn the_newest_is_the_process_until_a_message_comes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_is_shown_with_or_without_an_assignment() {
     let node = TestNode::start().await;
-    let (assigned, unassigned) = (History::spawn(1, Some(1_000)), History::spawn(2, None));
-    let mut messages = History::spawn(3, None);
+    let (assigned, unassigned) = (SampleHistory::spawn(1, Some(1_000)), SampleHistory::spawn(2, None));
+    let mut messages = SampleHistory::spawn(3, None);
     messages.message(0, 1_001, b"one", true);
     let processes = [assigned.process, unassigned.process, messages.process];
     node.append([assigned.appends, unassigned.appends, messages.appends].concat()).await;
@@ -100,7 +100,7 @@ async fn a_process_is_shown_with_or_without_an_assignment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn anchors_are_shown_when_asked_for() {
     let node = TestNode::start().await;
-    let history = History::spawn(1, Some(1_000));
+    let history = SampleHistory::spawn(1, Some(1_000));
     let process = history.process;
     node.append(history.appends).await;
     for path in [format!("/{process}?"), format!("/{process}/latest?")] {

@@ -91,14 +91,14 @@ pub fn assignment(
 }
 
 /// A process and what was sent to it, as appends.
-pub struct History {
+pub struct SampleHistory {
     pub process: ProcessId,
     pub appends: Vec<Append>,
     scheduler: Scribble,
     sender: Scribble,
 }
 
-impl History {
+impl SampleHistory {
     /// A process spawned at this time; without one it is spawned without an assignment, as it was done before.
     pub fn spawn(seed: u64, spawned_at: Option<u64>) -> Self {
         let sender = Scribble::new(SignatureType::Arweave, seed);
