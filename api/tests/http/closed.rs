@@ -61,7 +61,7 @@ async fn a_node_without_a_scheduler_refuses_writes_with_its_reason() {
     let Closed { node, listener, process, message } = closed().await;
     let refusal = json!({ "error": REASON, "code": "unavailable" });
     for path in ["/".to_owned(), format!("/?process-id={process}&assign={message}")] {
-        let request = node.http.post(format!("{}{path}", listener.url)).body(vec![7; 5_000_000]);
+        let request = node.http.post(format!("{}{path}", listener.url)).body(vec![7; 30_000_000]);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 503, "{path}");
         assert_eq!(answer.json::<Value>().await.unwrap(), refusal, "{path}");
