@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use api::{ApiNode, WriteSide};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use web::Limits;
 
 use crate::node::{TOKEN, TestListener, TestNode};
@@ -61,7 +63,7 @@ async fn a_node_without_a_scheduler_refuses_writes_with_its_reason() {
     let Closed { node, listener, process, message } = closed().await;
     let refusal = json!({ "error": REASON, "code": "unavailable" });
     for path in ["/".to_owned(), format!("/?process-id={process}&assign={message}")] {
-        let request = node.http.post(format!("{}{path}", listener.url)).body(vec![7; 30_000_000]);
+        let request = node.http.post(format!("{}{path}", listener.url)).body(vec![7; 1_000]);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 503, "{path}");
         assert_eq!(answer.json::<Value>().await.unwrap(), refusal, "{path}");
@@ -70,6 +72,20 @@ async fn a_node_without_a_scheduler_refuses_writes_with_its_reason() {
     assert_eq!((health.status().as_u16(), health.json::<Value>().await.unwrap()), (503, refusal));
     let page = node.get(&format!("/{process}")).await.1;
     assert_eq!(page["edges"].as_array().unwrap().len(), 3, "nothing was scheduled");
+}
+
+/// A client that is cut off while it sends does not get to see why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_may_send_all_of_what_is_refused() {
+    let Closed { listener, .. } = closed().await;
+    let mut client = TcpStream::connect(listener.address).await.unwrap();
+    let body = vec![7; 30_000_000];
+    let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    client.write_all(head.as_bytes()).await.unwrap();
+    client.write_all(&body).await.unwrap();
+    let mut answer = vec![0; 12];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(String::from_utf8(answer).unwrap(), "HTTP/1.1 503");
 }
 
 #[tokio::test(flavor = "multi_thread")]
