@@ -42,11 +42,10 @@ impl HttpGateway {
     #[must_use]
     pub fn new(http: Http, endpoints: Endpoints) -> Self {
         let asked = Asked {
-            confirmations: Flights::remembering(),
-            // A transaction may be large, and those who ask for one go on to its data.
-            transactions: Flights::forgetful(),
-            hashes: Flights::remembering(),
-            existing: Flights::remembering(),
+            confirmations: Flights::new(|_| true),
+            transactions: Flights::new(|transaction| transaction.bytes() <= REMEMBERED_BYTES_MAX),
+            hashes: Flights::new(|_| true),
+            existing: Flights::new(|()| true),
         };
         Self { http, endpoints: Arc::new(endpoints), asked: Arc::new(asked) }
     }
@@ -207,6 +206,8 @@ impl Gateway for HttpGateway {
 
 /// Bound of the answers that are not data: an item's tags are a few kilobytes at most.
 const SHORT_BYTES_MAX: usize = 1024 * 1024;
+/// A larger transaction is not remembered. What clients sign has tags of 4 KiB, and a key of half of one.
+const REMEMBERED_BYTES_MAX: usize = 8 * 1024;
 /// How many ids are asked for at a time: no public gateway gives more transactions in one page.
 const IDS_MAX: usize = 100;
 

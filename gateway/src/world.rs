@@ -43,6 +43,15 @@ pub struct Transaction {
     pub recipient: String,
 }
 
+impl Transaction {
+    /// How many bytes of text it has.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { signature, anchor, owner, tags, recipient, .. } = self;
+        let tags: usize = tags.iter().map(|(name, value)| name.len() + value.len()).sum();
+        signature.len() + anchor.len() + owner.key.len() + owner.address.len() + recipient.len() + tags
+    }
+}
+
 /// What a scheduler unit asks of Arweave.
 ///
 /// `None` is the answer "not known here". Every method returns in bounded time, and may be called

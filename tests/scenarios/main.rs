@@ -12,6 +12,7 @@ mod disk_full;
 mod duplicates;
 mod failing_fsync;
 mod field;
+mod gateways;
 mod graphql;
 mod hang_ups;
 mod http;

@@ -21,15 +21,15 @@ use crate::GatewayError;
 pub(super) const REMEMBERED: Duration = Duration::from_secs(5);
 
 /// How many answers are remembered at a time; with this many, none is added.
-const REMEMBERED_MAX: usize = 4096;
+const REMEMBERED_MAX: usize = 1024;
 
 type Outcome<T> = Result<Option<T>, GatewayError>;
 
 /// The questions of one kind, each about one id. Clones share them.
 pub(super) struct Flights<T> {
     inner: Arc<Mutex<Inner<T>>>,
-    /// Whether what was found is remembered, or only that nothing was.
-    remembers_found: bool,
+    /// Whether what was found is small enough to be remembered.
+    is_small: fn(&T) -> bool,
 }
 
 struct Inner<T> {
@@ -38,19 +38,10 @@ struct Inner<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
-    /// Remembers what was found, which must be small, as well as that nothing was.
-    pub(super) fn remembering() -> Self {
-        Self::new(true)
-    }
-
-    /// Remembers only that nothing was found.
-    pub(super) fn forgetful() -> Self {
-        Self::new(false)
-    }
-
-    fn new(remembers_found: bool) -> Self {
+    /// Remembers that nothing was found, and what was found where `is_small` says that it may be held.
+    pub(super) fn new(is_small: fn(&T) -> bool) -> Self {
         let inner = Inner { asking: HashMap::new(), remembered: HashMap::new() };
-        Self { inner: Arc::new(Mutex::new(inner)), remembers_found }
+        Self { inner: Arc::new(Mutex::new(inner)), is_small }
     }
 
     /// The answer to a question about `id`: remembered, waited for with those who asked before, or
@@ -77,13 +68,13 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         if let Some(asking) = inner.asking.get(&id).and_then(WeakShared::upgrade) {
             return Joined::Asking(asking);
         }
-        let (shared, remembers_found) = (self.inner.clone(), self.remembers_found);
+        let (shared, is_small) = (self.inner.clone(), self.is_small);
         let asking = async move {
             let outcome = question.await;
             let mut inner = lock(&shared);
             inner.asking.remove(&id);
             if let Ok(answer) = &outcome
-                && (remembers_found || answer.is_none())
+                && answer.as_ref().is_none_or(is_small)
             {
                 inner.remember(id, answer.clone());
             }
@@ -121,7 +112,7 @@ fn lock<T>(inner: &Mutex<Inner<T>>) -> MutexGuard<'_, Inner<T>> {
 
 impl<T> fmt::Debug for Flights<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flights").field("remembers_found", &self.remembers_found).finish_non_exhaustive()
+        f.debug_struct("Flights").finish_non_exhaustive()
     }
 }
 

@@ -238,3 +238,20 @@ async fn other_gateways_are_asked_for_heights_and_the_same_one_is_not() {
     assert_eq!(gateway.heights_elsewhere().await, [8]);
     assert_eq!(main.calls().len(), 0);
 }
+
+#[tokio::test]
+async fn small_transactions_are_remembered_and_large_ones_are_not() {
+    for (tag_bytes, asked) in [(4096, 1), (100_000, 2)] {
+        let node = serde_json::json!({
+            "id": NAME, "signature": null, "anchor": null, "owner": { "key": null, "address": "a" },
+            "tags": [{ "name": "n", "value": "v".repeat(tag_bytes) }], "recipient": null,
+        });
+        let answer = serde_json::json!({ "data": { "transactions": { "edges": [{ "node": node }] } } });
+        let answer: &'static str = Box::leak(answer.to_string().into_boxed_str());
+        let (stub, gateway) = stub(Box::leak(Box::new([Act::Answer(200, "", answer)]))).await;
+        for _ in 0..2 {
+            assert!(gateway.transaction(id()).await.unwrap().is_some());
+        }
+        assert_eq!(stub.calls().len(), asked, "{tag_bytes}");
+    }
+}
