@@ -7,9 +7,9 @@ CARGO ?= cargo
 # The one profile: RocksDB takes long to compile, and is compiled once.
 PROFILE := --release
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, and Postgres, of which the tests
-# start servers of their own.
-PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev util-linux curl postgresql
+# What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, and Postgres with PgBouncer, of
+# which the tests start servers of their own.
+PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev util-linux curl postgresql pgbouncer
 FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run
 NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 

@@ -83,9 +83,9 @@ fn querying(error: QueryError) -> HttpError {
         QueryError::Unavailable { .. } | QueryError::TooLong => {
             HttpError::new(Code::Unavailable, error.to_string())
         }
-        QueryError::Cursor(_) | QueryError::Limit(_) => {
+        QueryError::Cursor(_) | QueryError::Limit { .. } => {
             HttpError::new(Code::InvalidParameter, error.to_string())
         }
-        QueryError::Url(_) | QueryError::Damaged(_) => HttpError::internal(error),
+        QueryError::Damaged(_) => HttpError::internal(error),
     }
 }

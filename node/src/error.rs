@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use gateway::GatewayError;
 use log::{OpenError, ReadError, RocksError};
 use metrics_exporter_prometheus::BuildError;
-use projections::{IndexError, ProjectionError, QueryError};
+use projections::{IndexError, ProjectionError};
 use thiserror::Error;
 use tokio::task::JoinError;
 
@@ -53,9 +53,6 @@ pub enum NodeError {
     /// A projection cannot be opened.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
-    /// Queries cannot be answered with these settings.
-    #[error(transparent)]
-    Queries(#[from] QueryError),
     /// The HTTP client cannot be set up.
     #[error(transparent)]
     Gateway(#[from] GatewayError),

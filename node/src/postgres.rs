@@ -22,7 +22,7 @@ pub(crate) fn start(
     log: &Arc<dyn Log>,
 ) -> Result<Option<Queries>, NodeError> {
     let Some(options) = options else { return Ok(None) };
-    let queries = Queries::new(options, log.identity().store)?;
+    let queries = Queries::new(options, log.identity().store);
     let (give_up, given_up) = watch::channel(false);
     let writer = PostgresWriter::new(options.clone(), log.identity(), Handle::current(), given_up);
     let patience = Patience { limit: SHUTDOWN, give_up };

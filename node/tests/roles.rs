@@ -14,7 +14,7 @@ use log::{LocalLog, Log, Rocks, RocksOptions};
 use node::{
     DataPaths, ListenOptions, NodeError, NodeOptions, ReadOptions, RunningNode, WriteOptions, leader, reader,
 };
-use projections::{PostgresOptions, Progress, ProjectionError};
+use projections::{Progress, ProjectionError};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -171,16 +171,11 @@ async fn a_start_can_be_cancelled() {
 async fn a_start_that_fails_leaves_nothing_running() {
     type Spoil = fn(&Path, &mut NodeOptions);
     type IsIt = fn(&NodeError) -> bool;
-    let spoilt: [(&str, Spoil, IsIt); 4] = [
+    let spoilt: [(&str, Spoil, IsIt); 3] = [
         (
             "the folder of uploads is a file",
             |folder, _| fs::write(folder.join("data/uploads"), "").unwrap(),
             |error| matches!(error, NodeError::Projection(ProjectionError::Store { .. })),
-        ),
-        (
-            "the database is none",
-            |_, options| options.postgres = Some(database("postgres://nowhere:no-port/")),
-            |error| matches!(error, NodeError::Queries(_)),
         ),
         (
             "the data folder cannot be made",
@@ -221,16 +216,6 @@ async fn a_port_in_use_is_found_before_the_log_is_touched() {
     assert_eq!(*address, taken.local_addr().unwrap());
     assert!(!folder.path().join("log").exists(), "the log was opened");
     assert_nothing_is_left(folder.path(), &[public]);
-}
-
-fn database(url: &str) -> PostgresOptions {
-    PostgresOptions {
-        url: url.to_owned(),
-        read_url: None,
-        write_connections: 1,
-        read_connections: 1,
-        rewind_events_max: 0,
-    }
 }
 
 /// Two addresses that nobody else takes: of this process alone, and below the ports that the system gives out.

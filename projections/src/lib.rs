@@ -24,9 +24,9 @@ pub use jobs::{JobError, JobState, Jobs, ReplayJob};
 pub use metrics::describe;
 pub use position::{Behind, Position, ProjectionStatus, Standing};
 pub use postgres::{
-    EntryKind, EntryTag, ItemPlace, LIMIT_MAX, LIMIT_USUAL, ListOrder, ListPage, MessageFilter,
-    PostgresOptions, PostgresReplay, PostgresWriter, ProcessFilter, Queries, QueryEntry, QueryError,
-    QueryList, SignedEntry, StoreTotals, TagAnyOf, TagIs, TransactionFilter, tag_key,
+    DatabaseUrl, DatabaseUrlError, EntryKind, EntryTag, ItemPlace, LIMIT_MAX, LIMIT_USUAL, ListOrder,
+    ListPage, MessageFilter, PostgresOptions, PostgresReplay, PostgresWriter, ProcessFilter, Queries,
+    QueryEntry, QueryError, QueryList, SignedEntry, StoreTotals, TagAnyOf, TagIs, TransactionFilter, tag_key,
 };
 pub use projection::{BatchLimit, Projection, ProjectionError};
 pub use publisher::Publisher;

@@ -25,6 +25,7 @@ mod pages;
 mod postgres;
 mod postgres_faults;
 mod postgres_load;
+mod postgres_network;
 mod queries;
 mod queries_faults;
 mod queries_world;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::folder;
-use crate::tables::caught_up;
+use crate::tables::{caught_up, trouble};
 
 const NOBODY: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA";
 const LIST: &str = "{ transactions(first: 1000) { edges { node { id } } } }";
@@ -56,6 +56,9 @@ async fn a_database_that_goes_away_takes_only_the_queries_with_it() {
             } else {
                 assert_eq!(answer.refusal(503), "unavailable");
                 assert!(answer.text().contains("database"), "{}", answer.text());
+                // Where it is, and what it or its driver says, is for the operator alone.
+                let hidden = ["127.0.0.1".to_owned(), postgres.port().to_string(), "os error".to_owned()];
+                assert!(hidden.iter().all(|hidden| !answer.text().contains(hidden)), "{}", answer.text());
             }
         }
         assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
@@ -77,6 +80,30 @@ async fn a_database_that_goes_away_takes_only_the_queries_with_it() {
     let places: Value = client.get(&format!("/query/v1/items/{process}")).await.json();
     assert_eq!(places["items"][0]["uploaded"], Value::Null);
     assert_eq!(places["items"][0]["kind"], "spawned");
+    let said = node.stop().stderr;
+    let told = format!("127.0.0.1:{}", postgres.port());
+    let line = said.lines().find(|line| line.contains("queries cannot be answered"));
+    assert!(line.is_some_and(|line| line.contains(&told)), "the operator is not told where it is: {said}");
+    assert!(said.contains("queries are answered again"), "{said}");
+}
+
+#[tokio::test]
+async fn what_keeps_the_tables_back_is_not_told_to_everybody() {
+    let (folder, gateway, postgres) = (folder(), Gateway::start(), Postgres::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let node = launch.clone().set("DATABASE_URL", postgres.url()).start();
+    node.client().schedule(&User::new(1).process()).await;
+    caught_up(&node).await;
+    node.stop();
+    // What writes cannot log in; what reads can.
+    let wrong = launch.set("DATABASE_URL", postgres.url_with("wrong", "quipu"));
+    let node = wrong.set("DATABASE_READ_URL", postgres.url()).start();
+    trouble(&node, "password authentication failed").await;
+    let behind = node.client().get("/query/v1/totals?min-position=1000").await;
+    assert_eq!(behind.refusal(503), "unavailable");
+    assert!(behind.text().contains("Postgres does not follow the log for now"), "{}", behind.text());
+    assert!(!behind.text().contains("password"), "{}", behind.text());
+    node.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

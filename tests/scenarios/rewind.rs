@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use log::{Append, LocalLog, Log, Rocks, RocksOptions};
 use projections::{
-    Follower, PostgresOptions, PostgresReplay, PostgresWriter, Progress, ProjectionError, Replay, ReplayScope,
+    DatabaseUrl, Follower, PostgresOptions, PostgresReplay, PostgresWriter, Progress, ProjectionError,
+    Replay, ReplayScope,
 };
 use quipu_tests::Postgres;
 use tokio::runtime::Handle;
@@ -154,13 +155,9 @@ pub fn append(log: &Arc<dyn Log>, batch: Vec<Append>) {
 }
 
 pub fn options(url: &str, rewind_events_max: u64) -> PostgresOptions {
-    PostgresOptions {
-        url: url.to_owned(),
-        read_url: None,
-        write_connections: 4,
-        read_connections: 2,
-        rewind_events_max,
-    }
+    let mut options = PostgresOptions::new(DatabaseUrl::parse("DATABASE_URL", url).unwrap());
+    options.rewind_events_max = rewind_events_max;
+    options
 }
 
 /// Brings the tables up to the log, as a node does, and lets go of them.
@@ -190,7 +187,7 @@ fn rows(postgres: &Postgres, database: &str) -> Vec<String> {
     all.concat()
 }
 
-fn assert_same(postgres: &Postgres, kept: &str, fresh: &str) {
+pub fn assert_same(postgres: &Postgres, kept: &str, fresh: &str) {
     let (kept, fresh) = (rows(postgres, kept), rows(postgres, fresh));
     let more: Vec<_> = kept.iter().filter(|row| !fresh.contains(row)).take(3).collect();
     let less: Vec<_> = fresh.iter().filter(|row| !kept.contains(row)).take(3).collect();

@@ -43,7 +43,7 @@ async fn lists_by_time_are_exact_at_the_edges_of_hours() {
     let (log, processes) = filled.await.unwrap();
 
     let known = known(&log);
-    let queries = Queries::new(&options, log.identity().store).unwrap();
+    let queries = Queries::new(&options, log.identity().store);
     let times = || std::iter::once(None).chain(edges.iter().map(|edge| Some(edge.cast_signed())));
     for (from, to) in times().flat_map(|from| times().map(move |to| (from, to))) {
         for process in [None, Some(processes[1])] {

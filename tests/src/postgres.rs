@@ -101,6 +101,11 @@ impl Postgres {
         format!("postgres://quipu:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// Where the database `quipu` is by way of another port of this machine.
+    pub fn url_on(&self, port: u16) -> String {
+        format!("postgres://quipu:{}@127.0.0.1:{port}/quipu", Self::PASSWORD)
+    }
+
     /// The port on loopback.
     pub fn port(&self) -> u16 {
         self.port
@@ -233,7 +238,7 @@ impl Drop for Postgres {
 
 /// A command that runs as the user of the server, who must not be root, and is asked to end when the thread does
 /// that starts it.
-fn as_server(prefix: &[String]) -> Command {
+pub(crate) fn as_server(prefix: &[String]) -> Command {
     let words = prefix.iter().map(String::as_str).chain(["setpriv", "--pdeathsig", "QUIT"]);
     let user: &[&str] =
         if is_root() { &["--reuid=postgres", "--regid=postgres", "--init-groups"] } else { &[] };
@@ -244,7 +249,7 @@ fn as_server(prefix: &[String]) -> Command {
     command
 }
 
-fn give_to_server(folder: &Path) {
+pub(crate) fn give_to_server(folder: &Path) {
     if is_root() {
         let mut chown = Command::new("chown");
         chown.arg("postgres:").arg(folder);

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the database is asked how far it is, where nobody tells: another node writes it, or it is a replica.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
+/// What clients are told of a projection that does not go on; why that is, the status tells the operator.
+const STANDS_STILL: &str = "Postgres does not follow the log for now; try again later";
+
 /// What answers queries here.
 pub(crate) fn queries(node: &ApiNode) -> Result<&Queries, HttpError> {
     node.parts
@@ -43,7 +46,7 @@ pub(super) async fn ready(
             let applied = timeout_at(deadline, follower.applied(wanted)).await;
             applied
                 .map_err(|_| behind(wanted, position))?
-                .map_err(|behind| unavailable(behind.to_string()))?;
+                .map_err(|_| unavailable(STANDS_STILL.to_owned()))?;
         }
     }
     loop {

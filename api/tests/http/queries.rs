@@ -1,7 +1,7 @@
 //! Queries as far as they go without a database: where they are, what they take, what they say when there is none.
 
 use log::Log;
-use projections::{PostgresOptions, Queries};
+use projections::{DatabaseUrl, PostgresOptions, Queries};
 use serde_json::{Value, json};
 
 use crate::node::{TestListener, TestNode};
@@ -10,14 +10,9 @@ const SOME_ID: &str = "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI";
 
 /// A public listener whose queries go to this database.
 pub async fn listener(node: &TestNode, url: &str) -> TestListener {
-    let options = PostgresOptions {
-        url: url.into(),
-        read_url: None,
-        write_connections: 1,
-        read_connections: 2,
-        rewind_events_max: 0,
-    };
-    let queries = Queries::new(&options, node.log.identity().store).unwrap();
+    let mut options = PostgresOptions::new(DatabaseUrl::parse("DATABASE_URL", url).unwrap());
+    options.read_connections = 2;
+    let queries = Queries::new(&options, node.log.identity().store);
     node.open_with(|parts| parts.queries = Some(queries)).await
 }
 

@@ -2,31 +2,30 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sqlx::{AssertSqlSafe, PgConnection, query};
+use sqlx::{AssertSqlSafe, query};
 
-use super::connect::{failed, in_time};
 use super::connections::RebuildConnections;
-use super::copy::copy;
 use super::rows::{HourTotals, StagedRows};
+use super::session::Session;
 use crate::projection::ProjectionError;
 
 /// Sends all rows of a batch.
 pub(super) async fn insert(
-    connection: &mut PgConnection,
+    session: &mut Session,
     schema: &str,
     store: &str,
     staged: &mut StagedRows,
 ) -> Result<(), ProjectionError> {
     for rows in [&mut staged.messages, &mut staged.assignments, &mut staged.tags, &mut staged.processes] {
-        copy(connection, schema, rows).await?;
+        session.copy(schema, rows).await?;
     }
-    owners(connection, schema, store, &staged.owners).await?;
-    totals(connection, schema, store, &staged.totals).await
+    owners(session, schema, store, &staged.owners).await?;
+    totals(session, schema, store, &staged.totals).await
 }
 
-/// The same for the tables of a rebuild, which the further fill while this connection fills the others.
+/// The same for the tables of a rebuild, some of which further connections fill while this one fills the others.
 pub(super) async fn insert_side_by_side(
-    connection: &mut PgConnection,
+    session: &mut Session,
     further: &mut RebuildConnections,
     schema: &str,
     store: &str,
@@ -34,15 +33,15 @@ pub(super) async fn insert_side_by_side(
 ) -> Result<(), ProjectionError> {
     let StagedRows { messages, assignments, tags, processes, owners: keys, totals: counts, .. } = staged;
     let here = async {
-        copy(connection, schema, messages).await?;
-        owners(connection, schema, store, keys).await?;
-        totals(connection, schema, store, counts).await
+        session.copy(schema, messages).await?;
+        owners(session, schema, store, keys).await?;
+        totals(session, schema, store, counts).await
     };
     tokio::try_join!(further.fill(schema, [assignments, tags, processes]), here).map(|_| ())
 }
 
 async fn owners(
-    connection: &mut PgConnection,
+    session: &mut Session,
     schema: &str,
     store: &str,
     owners: &HashMap<String, (i64, Vec<u8>)>,
@@ -60,11 +59,11 @@ async fn owners(
          select $1::uuid, * from unnest($2::text[], $3::bigint[], $4::bytea[]) on conflict do nothing"
     )));
     let insert = insert.bind(store).bind(addresses).bind(sequences).bind(keys);
-    in_time(insert.execute(connection)).await.map(|_| ())
+    session.execute(insert).await
 }
 
 async fn totals(
-    connection: &mut PgConnection,
+    session: &mut Session,
     schema: &str,
     store: &str,
     totals: &BTreeMap<(String, i64), HourTotals>,
@@ -87,7 +86,7 @@ async fn totals(
     let upsert = upsert.bind(store).bind(processes).bind(hours).bind(column(|t| t.spawned));
     let upsert = upsert.bind(column(|t| t.scheduled)).bind(column(|t| t.assigned)).bind(column(|t| t.bytes));
     let upsert = upsert.bind(column(|t| t.first)).bind(column(|t| t.last));
-    in_time(upsert.execute(connection)).await.map(|_| ())
+    session.execute(upsert).await
 }
 
 /// Which rows are taken out.
@@ -104,7 +103,7 @@ pub(super) struct RowSpan<'a> {
 /// Takes rows out of every table but that of owners, and out of the counts; within a transaction. When they go for good
 /// all rows to the end go, and the keys that came with them first.
 pub(super) async fn delete(
-    connection: &mut PgConnection,
+    session: &mut Session,
     schema: &str,
     store: &str,
     span: RowSpan<'_>,
@@ -126,35 +125,30 @@ pub(super) async fn delete(
          from counted c where t.store = $1::uuid and t.process = c.name and t.hour = c.hour"
     ));
     let bind = |sql| query(sql).bind(store).bind(span.from).bind(span.to).bind(span.process);
-    bind(counted).execute(&mut *connection).await.map_err(failed)?;
+    session.execute_patiently(bind(counted)).await?;
     let emptied = format!("delete from {schema}.totals where spawned = 0 and scheduled = 0 and assigned = 0");
-    query(AssertSqlSafe(emptied)).execute(&mut *connection).await.map_err(failed)?;
+    session.run_patiently(emptied).await?;
     let tags = format!(
         "delete from {schema}.tags where sequence between $2 and $3 and store = $1::uuid and ($4::text is null or \
          sequence in (select sequence from {schema}.messages where store = $1::uuid and sequence between $2 and $3 \
          and process = $4))"
     );
-    bind(AssertSqlSafe(tags)).execute(&mut *connection).await.map_err(failed)?;
+    session.execute_patiently(bind(AssertSqlSafe(tags))).await?;
     for table in ["messages", "assignments", "processes"] {
         let delete = format!(
             "delete from {schema}.{table} where store = $1::uuid and sequence between $2 and $3 \
              and ($4::text is null or process = $4)"
         );
-        bind(AssertSqlSafe(delete)).execute(&mut *connection).await.map_err(failed)?;
+        session.execute_patiently(bind(AssertSqlSafe(delete))).await?;
     }
     if for_good {
-        trim(connection, schema, store, span.from).await?;
+        trim(session, schema, store, span.from).await?;
     }
     Ok(())
 }
 
 /// What else follows from rows that will not come back, from an event to the end.
-async fn trim(
-    connection: &mut PgConnection,
-    schema: &str,
-    store: &str,
-    from: i64,
-) -> Result<(), ProjectionError> {
+async fn trim(session: &mut Session, schema: &str, store: &str, from: i64) -> Result<(), ProjectionError> {
     let owners = format!("delete from {schema}.owners where store = $1::uuid and sequence >= $2");
     // Hours that ended before are as they were.
     let spans = format!(
@@ -172,8 +166,7 @@ async fn trim(
          where t.store = $1::uuid and t.process = s.name and t.hour = s.hour and t.last >= $2"
     );
     for sql in [owners, spans] {
-        let trim = query(AssertSqlSafe(sql)).bind(store).bind(from);
-        trim.execute(&mut *connection).await.map_err(failed)?;
+        session.execute_patiently(query(AssertSqlSafe(sql)).bind(store).bind(from)).await?;
     }
     Ok(())
 }

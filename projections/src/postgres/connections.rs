@@ -5,12 +5,13 @@
 
 use futures_util::future::try_join_all;
 use log::{Seq, StoreId};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::PostgresOptions;
-use super::connect::{REBUILD_LOCK_ATTEMPTS, connect, failed, in_time, lock, schema};
-use super::copy::{CopyRows, copy};
+use super::connect::{connect, schema};
+use super::copy::CopyRows;
+use super::lock::{REBUILD_LOCK_ATTEMPTS, lock};
 use super::rows::signed;
+use super::session::Session;
 use crate::projection::ProjectionError;
 
 /// The tables that they fill.
@@ -19,7 +20,7 @@ const TABLES: [&str; 3] = ["assignments", "tags", "processes"];
 const CONNECTIONS_MAX: u32 = 2;
 
 /// Connections without the cursor.
-pub(super) struct RebuildConnections(Vec<PgConnection>);
+pub(super) struct RebuildConnections(Vec<Session>);
 
 impl RebuildConnections {
     /// Opens as many as the options leave room for beside the connection with the cursor and the one that follows the
@@ -28,25 +29,24 @@ impl RebuildConnections {
         options: &PostgresOptions,
         store: StoreId,
         position: Option<Seq>,
-        main: &mut PgConnection,
+        main: &mut Session,
     ) -> Result<Self, ProjectionError> {
-        let mut connections = Vec::new();
+        let (mut connections, own) = (Vec::new(), options.writer_name());
         for number in 0..CONNECTIONS_MAX {
             // One that was killed may still be about to commit.
             let name = format!("rebuild on connection {number}");
             if number < options.write_connections.saturating_sub(2) {
                 let mut connection = connect(options).await?;
-                lock(&mut connection, store, &name, REBUILD_LOCK_ATTEMPTS).await?;
+                lock(&mut connection, store, &name, own, REBUILD_LOCK_ATTEMPTS).await?;
                 connections.push(connection);
             } else {
-                lock(main, store, &name, REBUILD_LOCK_ATTEMPTS).await?;
+                lock(main, store, &name, own, REBUILD_LOCK_ATTEMPTS).await?;
             }
         }
         let (schema, after) = (schema(store, false), position.map_or(-1, |seq| signed(seq.get())));
         for table in TABLES {
-            let sql = format!("delete from {schema}.{table} where sequence > {after}");
             // No index helps here: it takes as long as it takes to read the table.
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *main).await.map_err(failed)?;
+            main.run_patiently(format!("delete from {schema}.{table} where sequence > {after}")).await?;
         }
         Ok(Self(connections))
     }
@@ -68,12 +68,12 @@ impl RebuildConnections {
                 of_connection.push(rows);
             }
         }
-        let fill = async |(connection, tables): (&mut PgConnection, Vec<&mut CopyRows>)| {
-            let mut transaction = in_time(connection.begin()).await?;
+        let fill = async |(session, tables): (&mut Session, Vec<&mut CopyRows>)| {
+            session.begin().await?;
             for rows in tables {
-                copy(&mut transaction, schema, rows).await?;
+                session.copy(schema, rows).await?;
             }
-            in_time(transaction.commit()).await
+            session.commit().await
         };
         try_join_all(work.into_iter().map(fill)).await.map(|_| ())
     }

@@ -1,10 +1,5 @@
 //! The binary form of COPY, as Postgres documents it: the quickest way in.
 
-use sqlx::PgConnection;
-
-use super::connect::in_time;
-use crate::projection::ProjectionError;
-
 /// Rows of one table, ready to be sent.
 #[derive(Debug)]
 pub(super) struct CopyRows {
@@ -96,23 +91,4 @@ impl CopyRow<'_> {
             None => self.null(),
         }
     }
-}
-
-/// Sends all rows to their table in a schema.
-pub(super) async fn copy(
-    connection: &mut PgConnection,
-    schema: &str,
-    rows: &mut CopyRows,
-) -> Result<(), ProjectionError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let statement = rows.statement(schema);
-    in_time(async {
-        let mut copy = connection.copy_in_raw(&statement).await?;
-        copy.send(rows.message()).await?;
-        copy.finish().await
-    })
-    .await
-    .map(|_| ())
 }

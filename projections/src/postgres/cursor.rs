@@ -1,10 +1,11 @@
 //! The row that tells how far the tables of a store are.
 
 use log::{Identity, Seq, StoreId};
-use sqlx::{PgConnection, query, query_as};
+use sqlx::{query, query_as};
 
-use super::connect::{failed, in_time, run, schema};
+use super::connect::schema;
 use super::rows::signed;
+use super::session::{Session, failed};
 use super::{LAYOUT, NAME};
 use crate::projection::ProjectionError;
 
@@ -18,7 +19,7 @@ pub(super) struct TablesCursor {
 
 /// The cursor of the live tables or of those of a rebuild; none when there are no such tables.
 pub(super) async fn read(
-    connection: &mut PgConnection,
+    session: &mut Session,
     store: StoreId,
     live: bool,
     lock: bool,
@@ -32,8 +33,7 @@ pub(super) async fn read(
         }
     };
     type Found = (i32, Option<i64>, Option<String>);
-    let found: Option<Found> =
-        in_time(query_as(sql).bind(store.to_string()).bind(live).fetch_optional(connection)).await?;
+    let found: Option<Found> = session.optional(query_as(sql).bind(store.to_string()).bind(live)).await?;
     Ok(found.map(|(layout, position, fingerprint)| TablesCursor {
         layout,
         position: position.and_then(|position| u64::try_from(position).ok()).map(Seq::new),
@@ -43,7 +43,7 @@ pub(super) async fn read(
 
 /// Moves the cursor, in the transaction that moved the rows.
 pub(super) async fn write(
-    connection: &mut PgConnection,
+    session: &mut Session,
     identity: Identity,
     live: bool,
     position: Option<Seq>,
@@ -56,26 +56,46 @@ pub(super) async fn write(
     let update =
         update.bind(identity.store.to_string()).bind(live).bind(LAYOUT).bind(signed(identity.term.0));
     let update = update.bind(position.map(|seq| signed(seq.get()))).bind(fingerprint);
-    in_time(update.execute(connection)).await.map(|_| ())
+    session.execute(update).await
 }
 
-/// Makes the tables of a store, empty, with their cursor; within a transaction.
+/// Whether all tables of a store are there, as its cursor says: somebody may have dropped some.
+pub(super) async fn has_tables(
+    session: &mut Session,
+    store: StoreId,
+    live: bool,
+) -> Result<bool, ProjectionError> {
+    let sql = "select count(*) = cardinality(quipu.table_names()) from pg_class c \
+               where c.relnamespace = to_regnamespace($1) and c.relname = any(quipu.table_names()) \
+               and c.relkind = 'r' and c.relispartition = $2";
+    let all = query_as::<_, (bool,)>(sql).bind(schema(store, live)).bind(live);
+    session.one(all).await.map(|(all,)| all)
+}
+
+/// Makes the tables of a store, empty, with their cursor; within a transaction. What is left of earlier ones goes.
 pub(super) async fn make(
-    connection: &mut PgConnection,
+    session: &mut Session,
     identity: Identity,
     live: bool,
 ) -> Result<(), ProjectionError> {
     let (store, schema) = (identity.store, schema(identity.store, live));
-    run(connection, format!("insert into quipu.stores (store) values ('{store}') on conflict do nothing"))
+    session
+        .run(format!(
+            "delete from quipu.cursors where store = '{store}' and live = {live}; \
+             insert into quipu.stores (store) values ('{store}') on conflict do nothing; \
+             select quipu.make_tables('{schema}', '{store}')"
+        ))
         .await?;
-    run(connection, format!("select quipu.make_tables('{schema}', '{store}')")).await?;
     if live {
-        run(connection, format!("select quipu.make_indexes('{schema}')")).await?;
-        run(connection, format!("select quipu.attach_tables('{schema}', '{store}')")).await?;
+        session
+            .run(format!(
+                "select quipu.make_indexes('{schema}'); select quipu.attach_tables('{schema}', '{store}')"
+            ))
+            .await?;
     }
     let cursor = query("insert into quipu.cursors (store, live, layout, term) values ($1::uuid, $2, $3, $4)");
     let cursor = cursor.bind(store.to_string()).bind(live).bind(LAYOUT).bind(signed(identity.term.0));
-    in_time(cursor.execute(connection)).await.map(|_| ())
+    session.execute(cursor).await
 }
 
 /// Refuses rows that mean something else than this program knows.

@@ -1,5 +1,6 @@
 //! The Postgres projection: the log as tables, for questions that the index does not answer.
 
+mod database_url;
 mod options;
 mod query;
 mod tag_key;
@@ -7,14 +8,20 @@ mod tag_key;
 mod copy;
 mod rows;
 
+mod blocking;
+mod session;
+mod pooler;
 mod connect;
+mod lock;
+mod pace;
 mod cursor;
+mod connections;
 mod apply;
 mod rewind;
-mod connections;
 mod writer;
 mod rebuild;
 
+pub use database_url::{DatabaseUrl, DatabaseUrlError};
 pub use options::PostgresOptions;
 pub use query::{
     EntryKind, EntryTag, ItemPlace, LIMIT_MAX, LIMIT_USUAL, ListOrder, ListPage, MessageFilter,

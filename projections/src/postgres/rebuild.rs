@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use log::{EventRef, Log, Seq, StoreId};
 use protocol::Nonce;
-use sqlx::{Connection, PgConnection};
 use tokio::runtime::Handle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::info;
 
 use super::apply::{self, RowSpan};
-use super::connect::{
-    ANSWER_WITHIN, Blocking, REBUILD_LOCK_ATTEMPTS, connect, failed, in_time, lock, run, schema,
-};
+use super::blocking::Blocking;
+use super::connect::{connect, schema};
+use super::lock::{REBUILD_LOCK_ATTEMPTS, lock};
 use super::rows::{StagedRows, process_text, signed};
+use super::session::{Session, failed, is_silence};
 use super::writer::{PostgresWriter, Tables};
 use super::{NAME, PostgresOptions, cursor, rewind};
 use crate::follower::Follower;
@@ -33,6 +33,8 @@ pub struct PostgresReplay {
 /// How often taking the place of the old tables is tried: a long query of somebody holds it up.
 const SWITCH_ATTEMPTS: u32 = 60;
 const SWITCH_PAUSE: Duration = Duration::from_secs(2);
+/// How often a rebuild goes on after the database has said nothing: until batches are as small as they get, and longer.
+const SILENCES_MAX: u32 = 20;
 const BATCH_EVENTS: usize = 2_000;
 const BATCH_BYTES: usize = 16 << 20;
 
@@ -55,22 +57,18 @@ impl PostgresReplay {
         let identity = self.log.identity();
         let writer = PostgresWriter::of(self.options.clone(), identity, blocking.clone(), Tables::Fresh);
         let mut follower = Follower::new(writer, self.log.clone());
-        let advance = |done: u64, total: u64| {
-            progress.tell(done, total);
-            progress.go_on()
-        };
-        follower.catch_up(advance)?;
+        fill(&mut follower, progress)?;
         progress.enter("making indexes");
         let schema = schema(identity.store, false);
         let fresh = follower.projection();
         fresh.close_further_connections();
-        blocking.on(make_indexes(fresh.connection()?, &schema))?;
+        blocking.on(make_indexes(fresh.session()?, &schema))?;
         progress.enter("taking the place of the old tables");
-        let mut connection = blocking.on(connect(&self.options))?;
+        let mut session = blocking.on(connect(&self.options))?;
         for _ in 0..SWITCH_ATTEMPTS {
             progress.go_on()?;
             follower.catch_up(|_, _| progress.go_on())?;
-            if self.switch(&blocking, &mut connection, &mut follower)? {
+            if self.switch(&blocking, &mut session, &mut follower)? {
                 info!(store = %identity.store, "the rebuilt tables are in place");
                 return Ok(());
             }
@@ -89,13 +87,13 @@ impl PostgresReplay {
     fn switch(
         &self,
         blocking: &Blocking,
-        connection: &mut PgConnection,
+        session: &mut Session,
         follower: &mut Follower<PostgresWriter>,
     ) -> Result<bool, ProjectionError> {
         let log = self.log.as_ref();
         let identity = log.identity();
-        let mut transaction = blocking.on(in_time(connection.begin()))?;
-        let old = blocking.on(cursor::read(&mut transaction, identity.store, true, true))?;
+        blocking.on(session.begin())?;
+        let old = blocking.on(cursor::read(session, identity.store, true, true))?;
         // What is read by now must not vanish.
         follower.catch_up(|_, _| Ok(()))?;
         let fresh = follower.projection();
@@ -111,27 +109,28 @@ impl PostgresReplay {
             (known, _) => known.map(str::to_owned),
         };
         blocking.on(async {
-            if !exchange(&mut transaction, identity.store, old.is_some()).await? {
+            if !exchange(session, identity.store, old.is_some()).await? {
+                session.rollback().await?;
                 return Ok(false);
             }
-            cursor::write(&mut transaction, identity, true, position, fingerprint.as_deref()).await?;
-            in_time(transaction.commit()).await?;
+            cursor::write(session, identity, true, position, fingerprint.as_deref()).await?;
+            session.commit().await?;
             Ok(true)
         })
     }
 
     /// Drops what an earlier rebuild left that this log or this program cannot go on with.
     async fn discard_unusable(&self) -> Result<(), ProjectionError> {
-        let mut connection = connect(&self.options).await?;
+        let mut session = connect(&self.options).await?;
         let store = self.log.identity().store;
-        lock(&mut connection, store, "rebuild", REBUILD_LOCK_ATTEMPTS).await?;
-        if let Some(found) = cursor::read(&mut connection, store, false, false).await? {
+        lock(&mut session, store, "rebuild", self.options.writer_name(), REBUILD_LOCK_ATTEMPTS).await?;
+        if let Some(found) = cursor::read(&mut session, store, false, false).await? {
             let usable = cursor::check_layout(&found).is_ok() && rewind::is_known(self.log.as_ref(), &found)?;
             if !usable {
-                discard(&mut connection, store).await?;
+                discard(&mut session, store).await?;
             }
         }
-        in_time(connection.close()).await
+        session.close().await
     }
 
     /// Replaces the rows of the events in scope, batch by batch, each in one transaction.
@@ -139,8 +138,8 @@ impl PostgresReplay {
         progress.enter("replacing rows");
         let store = self.log.identity().store;
         let blocking = self.blocking(progress);
-        let mut connection = blocking.on(connect(&self.options))?;
-        let live = blocking.on(cursor::read(&mut connection, store, true, false))?;
+        let mut session = blocking.on(connect(&self.options))?;
+        let live = blocking.on(cursor::read(&mut session, store, true, false))?;
         let Some(live) = live else { return Ok(()) };
         cursor::check_layout(&live)?;
         if !rewind::is_known(self.log.as_ref(), &live)? {
@@ -163,7 +162,7 @@ impl PostgresReplay {
             staged.forget();
             let from = part.next;
             let Some(last) = part.stage(&mut staged, progress)? else { break };
-            blocking.on(replace(&mut connection, self.log.as_ref(), (from, last), scope, &mut staged))?;
+            blocking.on(replace(&mut session, self.log.as_ref(), (from, last), scope, &mut staged))?;
             progress.reached(last);
             progress.tell(last.next().get().saturating_sub(first), to.next().get().saturating_sub(first));
         }
@@ -237,7 +236,7 @@ impl RepairPart<'_> {
 }
 
 async fn replace(
-    connection: &mut PgConnection,
+    session: &mut Session,
     log: &dyn Log,
     (from, last): (Seq, Seq),
     scope: &ReplayScope,
@@ -245,36 +244,48 @@ async fn replace(
 ) -> Result<(), ProjectionError> {
     let store = log.identity().store;
     let schema = schema(store, true);
-    let mut transaction = in_time(connection.begin()).await?;
-    let found = cursor::read(&mut transaction, store, true, true).await?;
+    session.begin().await?;
+    let found = cursor::read(session, store, true, true).await?;
     if found.and_then(|found| found.position) < Some(last) {
         let reason = "its tables went back meanwhile, with the log; start the replay again".to_owned();
         return Err(ProjectionError::Waiting { projection: NAME, reason });
     }
     let process = scope.process.map(process_text);
     let span = RowSpan { from: signed(from.get()), to: signed(last.get()), process: process.as_deref() };
-    apply::delete(&mut transaction, &schema, &store.to_string(), span, false).await?;
-    apply::insert(&mut transaction, &schema, &store.to_string(), staged).await?;
-    in_time(transaction.commit()).await
+    apply::delete(session, &schema, &store.to_string(), span, false).await?;
+    apply::insert(session, &schema, &store.to_string(), staged).await?;
+    session.commit().await
 }
 
-async fn make_indexes(connection: &mut PgConnection, schema: &str) -> Result<(), ProjectionError> {
-    let sql = format!(
-        "set maintenance_work_mem = '256MB'; select quipu.make_indexes('{schema}'); analyze {schema}.messages; \
-         analyze {schema}.tags; analyze {schema}.assignments; reset maintenance_work_mem; \
-         set search_path = quipu, public"
-    );
+/// Fills the fresh tables with all that is durable by now. A database that is too slow for a batch gets smaller ones.
+fn fill(follower: &mut Follower<PostgresWriter>, progress: &Progress) -> Result<(), ProjectionError> {
+    for _ in 0..SILENCES_MAX {
+        let filled = follower.catch_up(|done, total| {
+            progress.tell(done, total);
+            progress.go_on()
+        });
+        match filled {
+            Err(error) if is_silence(&error) => info!(%error, "going on with smaller batches"),
+            filled => return filled,
+        }
+    }
+    follower.catch_up(|_, _| progress.go_on())
+}
+
+async fn make_indexes(session: &mut Session, schema: &str) -> Result<(), ProjectionError> {
     // It takes as long as it takes: a minute for each few million events.
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.map(|_| ()).map_err(failed)
+    session
+        .run_patiently(format!(
+            "set maintenance_work_mem = '256MB'; select quipu.make_indexes('{schema}'); \
+             analyze {schema}.messages; analyze {schema}.tags; analyze {schema}.assignments; \
+             reset maintenance_work_mem; set search_path = quipu, public"
+        ))
+        .await
 }
 
 /// Moves the fresh tables to where the live ones are, with a cursor that is still to be written; false when somebody
 /// reads the live ones for too long.
-async fn exchange(
-    transaction: &mut PgConnection,
-    store: StoreId,
-    is_there: bool,
-) -> Result<bool, ProjectionError> {
+async fn exchange(session: &mut Session, store: StoreId, is_there: bool) -> Result<bool, ProjectionError> {
     let (live, new) = (schema(store, true), schema(store, false));
     let (detach, drop_old) = match is_there {
         true => (
@@ -283,29 +294,32 @@ async fn exchange(
         ),
         false => (String::new(), String::new()),
     };
-    let sql = format!(
-        "set local lock_timeout = '2s'; {detach}; alter schema {new} rename to {live}; \
-         select quipu.attach_tables('{live}', '{store}'); delete from quipu.cursors where store = '{store}'; \
-         insert into quipu.cursors (store, live, layout, term) values ('{store}', true, 0, 0); {drop_old}"
-    );
-    match timeout(ANSWER_WITHIN, sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(transaction)).await {
-        Ok(Ok(_)) => Ok(true),
-        Ok(Err(error)) if is_busy(&error) => Ok(false),
-        Ok(Err(error)) => Err(failed(error)),
-        Err(_) => Err(failed("no answer while the fresh tables take the place of the old ones")),
+    let exchanged = session
+        .run(format!(
+            "set local lock_timeout = '2s'; {detach}; alter schema {new} rename to {live}; \
+             select quipu.attach_tables('{live}', '{store}'); delete from quipu.cursors where store = '{store}'; \
+             insert into quipu.cursors (store, live, layout, term) values ('{store}', true, 0, 0); {drop_old}"
+        ))
+        .await;
+    match exchanged {
+        Ok(()) => Ok(true),
+        Err(error) if is_busy(&error) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
 /// Whether somebody else's lock was in the way: a lock that was not to be had in time, or a deadlock.
-fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+fn is_busy(error: &ProjectionError) -> bool {
+    let ProjectionError::Store { cause, .. } = error else { return false };
+    let database = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    let code = database.and_then(|error| error.code());
     code.is_some_and(|code| matches!(code.as_ref(), "55P03" | "40P01"))
 }
 
-async fn discard(connection: &mut PgConnection, store: StoreId) -> Result<(), ProjectionError> {
-    let mut transaction = in_time(connection.begin()).await?;
+async fn discard(session: &mut Session, store: StoreId) -> Result<(), ProjectionError> {
     let schema = schema(store, false);
-    run(&mut transaction, format!("drop schema if exists {schema} cascade")).await?;
-    run(&mut transaction, format!("delete from quipu.cursors where store = '{store}' and not live")).await?;
-    in_time(transaction.commit()).await
+    session.begin().await?;
+    session.run(format!("drop schema if exists {schema} cascade")).await?;
+    session.run(format!("delete from quipu.cursors where store = '{store}' and not live")).await?;
+    session.commit().await
 }

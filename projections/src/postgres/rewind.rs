@@ -9,14 +9,15 @@ use std::ops::ControlFlow;
 
 use log::{Log, Seq};
 use protocol::{Nonce, ProcessId};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, query_as};
+use sqlx::{AssertSqlSafe, query_as};
 use tracing::warn;
 
 use super::NAME;
 use super::apply::{self, RowSpan};
-use super::connect::{failed, in_time, run as run_sql, schema};
+use super::connect::schema;
 use super::cursor::{self, TablesCursor};
 use super::rows::signed;
+use super::session::Session;
 use crate::fingerprint::{fingerprint_at, fingerprint_text};
 use crate::position::behind;
 use crate::projection::ProjectionError;
@@ -34,7 +35,7 @@ pub(super) fn fingerprint_of(log: &dyn Log, position: Seq) -> Result<Option<Stri
 
 /// Takes the tables back to where they and the log agree; where that is.
 pub(super) async fn run(
-    connection: &mut PgConnection,
+    session: &mut Session,
     log: &dyn Log,
     cursor: &TablesCursor,
     live: bool,
@@ -42,7 +43,7 @@ pub(super) async fn run(
 ) -> Result<Option<Seq>, ProjectionError> {
     let store = log.identity().store;
     let schema = schema(store, live);
-    let common = Comparison { connection, log, schema: &schema }.common(cursor.position).await?;
+    let common = Comparison { session, log, schema: &schema }.common(cursor.position).await?;
     let depth = behind(cursor.position, common);
     if depth > events_max {
         let reason = format!(
@@ -52,13 +53,13 @@ pub(super) async fn run(
         return Err(ProjectionError::NeedsRebuild { projection: NAME, reason });
     }
     let fingerprint = common.map(|seq| fingerprint_of(log, seq)).transpose()?.flatten();
-    let mut transaction = in_time(connection.begin()).await?;
+    session.begin().await?;
     let from = common.map_or(0, |seq| signed(seq.next().get()));
     let span = RowSpan { from, to: i64::MAX, process: None };
-    run_sql(&mut transaction, "set local lock_timeout = 0".to_owned()).await?;
-    apply::delete(&mut transaction, &schema, &store.to_string(), span, true).await?;
-    cursor::write(&mut transaction, log.identity(), live, common, fingerprint.as_deref()).await?;
-    in_time(transaction.commit()).await?;
+    session.run("set local lock_timeout = 0".to_owned()).await?;
+    apply::delete(session, &schema, &store.to_string(), span, true).await?;
+    cursor::write(session, log.identity(), live, common, fingerprint.as_deref()).await?;
+    session.commit().await?;
     warn!(
         events = depth,
         position = common.map(|seq| seq.get()),
@@ -75,7 +76,7 @@ struct LastRow {
 }
 
 struct Comparison<'a> {
-    connection: &'a mut PgConnection,
+    session: &'a mut Session,
     log: &'a dyn Log,
     schema: &'a str,
 }
@@ -103,9 +104,8 @@ impl Comparison<'_> {
              order by m.store, m.process, m.sequence desc",
             schema = self.schema
         );
-        type CopyRow = (String, Option<i64>, i64, Option<String>);
-        let rows: Vec<CopyRow> =
-            query_as(AssertSqlSafe(sql)).fetch_all(&mut *self.connection).await.map_err(failed)?;
+        type Row = (String, Option<i64>, i64, Option<String>);
+        let rows: Vec<Row> = self.session.all_patiently(query_as(AssertSqlSafe(sql))).await?;
         let mut lasts = HashMap::with_capacity(rows.len());
         for (process, nonce, sequence, assignment) in rows {
             let process = process.parse().map_err(|_| self.damaged("a process id"))?;
@@ -206,7 +206,7 @@ impl Comparison<'_> {
         );
         let store = self.log.identity().store.to_string();
         let found = query_as(AssertSqlSafe(sql)).bind(store).bind(process.to_string()).bind(signed(nonce));
-        let found: Option<(i64, String)> = in_time(found.fetch_optional(&mut *self.connection)).await?;
+        let found: Option<(i64, String)> = self.session.optional(found).await?;
         Ok(found.map(|(sequence, id)| (Seq::new(sequence.unsigned_abs()), id)))
     }
 

@@ -1,17 +1,20 @@
 //! The projection itself: it takes events from the follower and commits them with the cursor.
 
+use std::time::Instant;
+
 use log::{EventRef, Identity, Log, Seq};
-use sqlx::{Connection, PgConnection};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
-use super::connect::{
-    Blocking, LOCK_ATTEMPTS, REBUILD_LOCK_ATTEMPTS, connect, failed, in_time, lock, schema,
-};
+use super::blocking::Blocking;
+use super::connect::{connect, schema};
 use super::connections::RebuildConnections;
 use super::cursor::{self, TablesCursor};
+use super::lock::{LOCK_ATTEMPTS, REBUILD_LOCK_ATTEMPTS, lock};
+use super::pace::Pace;
 use super::rows::StagedRows;
+use super::session::{Session, failed, is_silence};
 use super::{NAME, PostgresOptions, apply, rewind};
 use crate::fingerprint::{fingerprint, fingerprint_text};
 use crate::projection::{BatchLimit, Projection, ProjectionError};
@@ -31,7 +34,8 @@ pub struct PostgresWriter {
     blocking: Blocking,
     identity: Identity,
     tables: Tables,
-    connection: Option<PgConnection>,
+    session: Option<Session>,
+    pace: Pace,
     /// Those of a rebuild.
     further: Option<RebuildConnections>,
     /// The tables that were found to need a rebuild, and why.
@@ -39,6 +43,7 @@ pub struct PostgresWriter {
     position: Option<Seq>,
     fingerprint: Option<String>,
     staged: StagedRows,
+    staged_events: usize,
 }
 
 impl PostgresWriter {
@@ -60,17 +65,20 @@ impl PostgresWriter {
         tables: Tables,
     ) -> Self {
         let staged = StagedRows::new(identity.store);
+        let pace = Pace::new(FULL_BATCH, options.answer_within);
         Self {
             options,
             blocking,
             identity,
             tables,
-            connection: None,
+            session: None,
+            pace,
             further: None,
             refused: None,
             position: None,
             fingerprint: None,
             staged,
+            staged_events: 0,
         }
     }
 
@@ -79,21 +87,21 @@ impl PostgresWriter {
     }
 
     async fn open(&mut self, log: &dyn Log) -> Result<Option<Seq>, ProjectionError> {
-        (self.connection, self.further) = (None, None);
+        (self.session, self.further) = (None, None);
         self.staged.forget();
         self.identity = log.identity();
-        let mut connection = connect(&self.options).await?;
+        let mut session = connect(&self.options).await?;
         let (what, attempts) = match self.tables {
             Tables::Live => ("projection", LOCK_ATTEMPTS),
             Tables::Fresh => ("rebuild", REBUILD_LOCK_ATTEMPTS),
         };
-        lock(&mut connection, self.identity.store, what, attempts).await?;
-        let found = self.tables_found(&mut connection).await?;
+        lock(&mut session, self.identity.store, what, self.options.writer_name(), attempts).await?;
+        let found = self.tables_found(&mut session).await?;
         cursor::check_layout(&found)?;
-        self.position = self.known_position(&mut connection, log, found).await?;
+        self.position = self.known_position(&mut session, log, found).await?;
         if !self.live() {
             let further =
-                RebuildConnections::open(&self.options, self.identity.store, self.position, &mut connection)
+                RebuildConnections::open(&self.options, self.identity.store, self.position, &mut session)
                     .await?;
             self.further = (!further.is_empty()).then_some(further);
         }
@@ -102,14 +110,14 @@ impl PostgresWriter {
             position = self.position.map(|seq| seq.get()),
             "connected to Postgres"
         );
-        self.connection = Some(connection);
+        self.session = Some(session);
         Ok(self.position)
     }
 
     /// Where the tables stand, after what the log does not have was taken back.
     async fn known_position(
         &mut self,
-        connection: &mut PgConnection,
+        session: &mut Session,
         log: &dyn Log,
         found: TablesCursor,
     ) -> Result<Option<Seq>, ProjectionError> {
@@ -123,30 +131,35 @@ impl PostgresWriter {
             return Err(ProjectionError::NeedsRebuild { projection: NAME, reason: reason.clone() });
         }
         let max = self.options.rewind_events_max;
-        let taken_back = rewind::run(connection, log, &found, self.live(), max).await;
+        let taken_back = rewind::run(session, log, &found, self.live(), max).await;
         if let Err(ProjectionError::NeedsRebuild { reason, .. }) = &taken_back {
             self.refused = Some((found, reason.clone()));
         }
         taken_back
     }
 
-    /// The cursor of the tables, which are made if they are not there.
-    async fn tables_found(&self, connection: &mut PgConnection) -> Result<TablesCursor, ProjectionError> {
-        if let Some(found) = cursor::read(connection, self.identity.store, self.live(), false).await? {
-            return Ok(found);
+    /// The cursor of the tables, which are made if they are not there: at first, or after somebody dropped them.
+    async fn tables_found(&self, session: &mut Session) -> Result<TablesCursor, ProjectionError> {
+        let store = self.identity.store;
+        if let Some(found) = cursor::read(session, store, self.live(), false).await? {
+            if cursor::has_tables(session, store, self.live()).await? {
+                return Ok(found);
+            }
+            warn!(%store, "the tables in Postgres are gone; they are made and filled again");
         }
-        let mut transaction = in_time(connection.begin()).await?;
-        cursor::make(&mut transaction, self.identity, self.live()).await?;
-        in_time(transaction.commit()).await?;
+        session.begin().await?;
+        cursor::make(session, self.identity, self.live()).await?;
+        session.commit().await?;
         Ok(TablesCursor { layout: super::LAYOUT, ..TablesCursor::default() })
     }
 
     async fn write(&mut self, position: Seq) -> Result<(), ProjectionError> {
         let live = self.live();
         let store = self.identity.store;
-        let connection = self.connection.as_mut().ok_or_else(|| failed("there is no connection"))?;
-        let mut transaction = in_time(connection.begin()).await?;
-        let found = cursor::read(&mut transaction, store, live, true).await?;
+        let session = self.session.as_mut().ok_or_else(|| failed(NO_CONNECTION))?;
+        session.wait_within(self.pace.within());
+        session.begin().await?;
+        let found = cursor::read(session, store, live, true).await?;
         if found.and_then(|found| found.position) != self.position {
             // A rebuild has taken the place of these tables.
             let reason = "its tables were replaced; reading where the new ones stand".to_owned();
@@ -154,23 +167,22 @@ impl PostgresWriter {
         }
         let (schema, name) = (schema(store, live), store.to_string());
         match &mut self.further {
-            None => apply::insert(&mut transaction, &schema, &name, &mut self.staged).await?,
+            None => apply::insert(session, &schema, &name, &mut self.staged).await?,
             Some(further) => {
-                apply::insert_side_by_side(&mut transaction, further, &schema, &name, &mut self.staged)
-                    .await?;
+                apply::insert_side_by_side(session, further, &schema, &name, &mut self.staged).await?;
             }
         }
         let fingerprint = self.fingerprint.as_deref();
-        cursor::write(&mut transaction, self.identity, live, Some(position), fingerprint).await?;
-        in_time(transaction.commit()).await?;
+        cursor::write(session, self.identity, live, Some(position), fingerprint).await?;
+        session.commit().await?;
         self.staged.committed();
         self.position = Some(position);
         Ok(())
     }
 
     /// The connection, for what else is done on it between batches.
-    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, ProjectionError> {
-        self.connection.as_mut().ok_or_else(|| failed("there is no connection"))
+    pub(super) fn session(&mut self) -> Result<&mut Session, ProjectionError> {
+        self.session.as_mut().ok_or_else(|| failed(NO_CONNECTION))
     }
 
     /// Goes on with the one connection.
@@ -187,8 +199,8 @@ impl PostgresWriter {
 /// The name of what is being rebuilt, so that metrics tell the two apart.
 const REBUILD: &str = "postgres_rebuild";
 /// Much, because each batch costs several turns to the server; little enough to fit in memory many times.
-const BATCH_EVENTS: usize = 5_000;
-const BATCH_BYTES: usize = 16 << 20;
+const FULL_BATCH: BatchLimit = BatchLimit { events: 5_000, bytes: 16 << 20 };
+const NO_CONNECTION: &str = "there is no connection";
 
 impl Projection for PostgresWriter {
     fn name(&self) -> &'static str {
@@ -199,7 +211,7 @@ impl Projection for PostgresWriter {
     }
 
     fn batch_limit(&self) -> BatchLimit {
-        BatchLimit { events: BATCH_EVENTS, bytes: BATCH_BYTES }
+        self.pace.limit()
     }
 
     fn resume(&mut self, log: &dyn Log) -> Result<Option<Seq>, ProjectionError> {
@@ -208,17 +220,26 @@ impl Projection for PostgresWriter {
 
     fn begin(&mut self) -> Result<(), ProjectionError> {
         self.staged.clear();
+        self.staged_events = 0;
         Ok(())
     }
 
     fn stage(&mut self, event: &EventRef<'_>) -> Result<(), ProjectionError> {
         self.staged.add(event);
+        self.staged_events += 1;
         self.fingerprint = Some(fingerprint_text(fingerprint(event)));
         Ok(())
     }
 
     fn commit(&mut self, position: Seq) -> Result<(), ProjectionError> {
-        self.blocking.clone().on(self.write(position))
+        let began = Instant::now();
+        let written = self.blocking.clone().on(self.write(position));
+        match &written {
+            Ok(()) => self.pace.wrote(began.elapsed()),
+            Err(error) if is_silence(error) => self.pace.met_silence(self.staged_events),
+            Err(_) => {}
+        }
+        written
     }
 
     fn finishes_at_stop(&self) -> bool {

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod asked;
+mod fake;
 mod scene;
 mod stuck;
 
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use log::Seq;
 
-use self::scene::{Answer, Fake, History, Scene};
+use self::fake::{Answer, Fake};
+use self::scene::{History, Scene};
 use super::store::CHECKPOINT_EVERY;
 use super::{RetryReport, UploadPart, UploadTargets};
 use crate::position::Standing;

@@ -1,7 +1,7 @@
 //! What follows the log of a node.
 
 use clap::Args;
-use projections::PostgresOptions;
+use projections::{DatabaseUrl, DatabaseUrlError, PostgresOptions};
 use thiserror::Error;
 
 /// What follows the log of a node.
@@ -33,9 +33,9 @@ pub struct ProjectionArgs {
 /// A setting of the database that cannot be used. The URLs are not shown: they may hold passwords.
 #[derive(Debug, Error)]
 pub enum DatabaseSettingError {
-    /// It is no URL of Postgres.
-    #[error("{0} is not the URL of a Postgres database; it takes postgres://user:password@host:port/name")]
-    Url(&'static str),
+    /// It is no URL of Postgres, or asks for what is not supported.
+    #[error(transparent)]
+    Url(#[from] DatabaseUrlError),
     /// Queries have a database, but nothing is written to it.
     #[error(
         "DATABASE_READ_URL is set without DATABASE_URL, so nothing would ever be written there; set both"
@@ -49,32 +49,25 @@ impl ProjectionArgs {
     /// # Errors
     /// When a URL cannot be one of Postgres.
     pub fn postgres(&self) -> Result<Option<PostgresOptions>, DatabaseSettingError> {
-        let read_url = checked("DATABASE_READ_URL", self.database_read_url.as_ref())?;
-        let url = match checked("DATABASE_URL", self.database_url.as_ref())? {
+        let parse = |variable, url: &Option<String>| {
+            url.as_ref().map(|url| DatabaseUrl::parse(variable, url)).transpose()
+        };
+        let read_url = parse("DATABASE_READ_URL", &self.database_read_url)?;
+        let url = match parse("DATABASE_URL", &self.database_url)? {
             Some(url) => url,
             None if read_url.is_some() => return Err(DatabaseSettingError::ReadAlone),
             None => return Ok(None),
         };
-        Ok(Some(PostgresOptions {
-            url,
-            read_url,
-            write_connections: self.db_write_connections,
-            read_connections: self.db_read_connections,
-            rewind_events_max: self.projection_rewind_max,
-        }))
+        let mut options = PostgresOptions::new(url);
+        options.read_url = read_url;
+        options.write_connections = self.db_write_connections;
+        options.read_connections = self.db_read_connections;
+        options.rewind_events_max = self.projection_rewind_max;
+        Ok(Some(options))
     }
 
     /// How many events uploads may take back by themselves.
     pub fn uploads_rewind_max(&self) -> u64 {
         self.projection_rewind_max
-    }
-}
-
-fn checked(name: &'static str, url: Option<&String>) -> Result<Option<String>, DatabaseSettingError> {
-    let is_postgres = |url: &&String| url.starts_with("postgres://") || url.starts_with("postgresql://");
-    match url {
-        None => Ok(None),
-        Some(url) if is_postgres(&url) => Ok(Some(url.clone())),
-        Some(_) => Err(DatabaseSettingError::Url(name)),
     }
 }

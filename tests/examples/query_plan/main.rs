@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use log::StoreId;
-use projections::{ListOrder, ListPage, MessageFilter, PostgresOptions, Queries, TagIs};
+use projections::{DatabaseUrl, ListOrder, ListPage, MessageFilter, PostgresOptions, Queries, TagIs};
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -22,14 +22,8 @@ async fn main() -> Outcome<()> {
     let number = std::env::args().nth(1).map_or(Ok(1_000_000), |text| text.parse::<u64>())?;
     let pool = PgPool::connect(&url).await?;
     fill(&pool, number).await?;
-    let options = PostgresOptions {
-        url,
-        read_url: None,
-        write_connections: 1,
-        read_connections: 4,
-        rewind_events_max: 0,
-    };
-    let queries = Queries::new(&options, StoreId(STORE.parse()?))?;
+    let options = PostgresOptions::new(DatabaseUrl::parse("DATABASE_URL", &url)?);
+    let queries = Queries::new(&options, StoreId(STORE.parse()?));
     let samples = samples(&pool).await?;
     for (name, filter) in cases() {
         measure(&queries, name, &samples, filter).await?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Postgres, QueryBuilder, Row};
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use uuid::Uuid;
 
 use super::select::{Selection, of};
@@ -113,36 +113,36 @@ const COLUMNS: &str = " select m.sequence, m.process, m.nonce, m.kind, m.id, m.o
 /// The rows of a selection, in its order. Statements are not kept: there are many forms of them, and each would take
 /// memory of the database as long as its connection lives.
 pub(super) async fn read(
-    pool: &PgPool,
+    on: &mut PgConnection,
     store: Uuid,
     selection: &Selection<'_>,
 ) -> Result<Vec<QueryEntry>, sqlx::Error> {
-    let rows = statement("", store, selection, false).build().persistent(false).fetch_all(pool).await?;
+    let rows = statement("", store, selection, false).build().persistent(false).fetch_all(&mut *on).await?;
     let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-    fill_tags(pool, store, entries.iter_mut().collect()).await?;
+    fill_tags(on, store, entries.iter_mut().collect()).await?;
     Ok(entries)
 }
 
 /// The same with signatures.
 pub(super) async fn read_signed(
-    pool: &PgPool,
+    on: &mut PgConnection,
     store: Uuid,
     selection: &Selection<'_>,
 ) -> Result<Vec<SignedEntry>, sqlx::Error> {
-    let rows = statement("", store, selection, true).build().persistent(false).fetch_all(pool).await?;
+    let rows = statement("", store, selection, true).build().persistent(false).fetch_all(&mut *on).await?;
     let mut signed = rows.iter().map(signed).collect::<Result<Vec<_>, _>>()?;
-    fill_tags(pool, store, signed.iter_mut().map(|signed| &mut signed.entry).collect()).await?;
+    fill_tags(on, store, signed.iter_mut().map(|signed| &mut signed.entry).collect()).await?;
     Ok(signed)
 }
 
 /// What the database does for a selection.
 pub(super) async fn explain(
-    pool: &PgPool,
+    on: &mut PgConnection,
     store: Uuid,
     selection: &Selection<'_>,
 ) -> Result<String, sqlx::Error> {
     let mut statement = statement("explain (analyze, buffers) ", store, selection, false);
-    let lines: Vec<String> = statement.build_query_scalar().fetch_all(pool).await?;
+    let lines: Vec<String> = statement.build_query_scalar().persistent(false).fetch_all(&mut *on).await?;
     Ok(lines.join("\n"))
 }
 
@@ -191,7 +191,11 @@ fn signed(row: &PgRow) -> Result<SignedEntry, sqlx::Error> {
 }
 
 /// Tags that hold a NUL are in their own table only.
-async fn fill_tags(pool: &PgPool, store: Uuid, mut entries: Vec<&mut QueryEntry>) -> Result<(), sqlx::Error> {
+async fn fill_tags(
+    on: &mut PgConnection,
+    store: Uuid,
+    mut entries: Vec<&mut QueryEntry>,
+) -> Result<(), sqlx::Error> {
     entries.retain(|entry| entry.tags.is_none() && entry.owner.is_some());
     if entries.is_empty() {
         return Ok(());
@@ -203,7 +207,8 @@ async fn fill_tags(pool: &PgPool, store: Uuid, mut entries: Vec<&mut QueryEntry>
     )
     .bind(store.to_string())
     .bind(lacking)
-    .fetch_all(pool)
+    .persistent(false)
+    .fetch_all(&mut *on)
     .await?;
     let mut tags: HashMap<u64, Vec<EntryTag>> = HashMap::new();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -10,15 +10,15 @@ mod page;
 mod select;
 mod summary;
 
-use std::future::Future;
-use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use log::{Seq, StoreId};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor, PgPool};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgConnection, PgPool};
 use tokio::time::timeout;
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 pub use entry::{EntryKind, EntryTag, QueryEntry, SignedEntry};
@@ -34,39 +34,34 @@ use select::Selection;
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// How long is waited for an answer in all: beyond the database's own bound, for one that does not answer at all.
 const ANSWER: Duration = Duration::from_secs(16);
-/// What every connection is told first. Each query is planned for what is asked, because a rare tag and a frequent
-/// one need different plans; compiling a plan would take longer than running it.
-const SETTINGS: &str = "set statement_timeout = '10s'; set default_transaction_read_only = on; \
-                        set plan_cache_mode = force_custom_plan; set jit = off";
+/// A connection that nobody uses for so long is closed, before a network in between forgets it.
+const IDLE: Duration = Duration::from_secs(60);
+/// How every question begins. Settings are those of one transaction and no statement outlives it, so that a pooler may
+/// be in the way. Each query is planned for what is asked, because a rare tag and a frequent one need different plans;
+/// compiling a plan would take longer than running it.
+const BEGIN: &str = "begin read only; set local statement_timeout = '10s'; \
+                     set local plan_cache_mode = force_custom_plan; set local jit = off";
 
 /// Asks the tables of one store.
 #[derive(Clone, Debug)]
 pub struct Queries {
     pool: PgPool,
     store: Uuid,
-    asked: Arc<str>,
+    database: Arc<str>,
+    /// Whether it was told that the database cannot be asked.
+    failing: Arc<AtomicBool>,
 }
 
 impl Queries {
     /// Nothing is connected before the first question. To be called within the async runtime.
-    ///
-    /// # Errors
-    /// When the URL is none of Postgres.
-    pub fn new(options: &PostgresOptions, store: StoreId) -> Result<Self, QueryError> {
+    pub fn new(options: &PostgresOptions, store: StoreId) -> Self {
         let url = options.read_url.as_ref().unwrap_or(&options.url);
-        let connect = PgConnectOptions::from_str(url)
-            .map_err(|reason| QueryError::Url(reason.to_string()))?
-            .application_name("quipu queries")
-            .disable_statement_logging();
-        let asked = format!("{}:{}", connect.get_host(), connect.get_port()).into();
         let pool = PgPoolOptions::new()
             .max_connections(options.read_connections.max(1))
             .acquire_timeout(ACQUIRE)
-            .after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(SETTINGS).await.map(drop) })
-            })
-            .connect_lazy_with(connect);
-        Ok(Self { pool, store: store.0, asked })
+            .idle_timeout(IDLE)
+            .connect_lazy_with(url.connect_as("quipu queries"));
+        Self { pool, store: store.0, database: url.place().into(), failing: Arc::default() }
     }
 
     /// The processes that meet all conditions.
@@ -79,7 +74,7 @@ impl Queries {
         page: &ListPage,
     ) -> Result<QueryList<QueryEntry>, QueryError> {
         let selection = Selection::processes(filter, page);
-        let entries = self.within(entry::read(&self.pool, self.store, &selection)).await?;
+        let entries = self.ask(async |on| entry::read(on, self.store, &selection).await).await?;
         Ok(page.list(entries, |entry| entry.sequence))
     }
 
@@ -93,7 +88,7 @@ impl Queries {
         page: &ListPage,
     ) -> Result<QueryList<QueryEntry>, QueryError> {
         let selection = Selection::messages(filter, page);
-        let entries = self.within(entry::read(&self.pool, self.store, &selection)).await?;
+        let entries = self.ask(async |on| entry::read(on, self.store, &selection).await).await?;
         Ok(page.list(entries, |entry| entry.sequence))
     }
 
@@ -107,7 +102,7 @@ impl Queries {
         page: &ListPage,
     ) -> Result<QueryList<SignedEntry>, QueryError> {
         let selection = Selection::transactions(filter, page);
-        let entries = self.within(entry::read_signed(&self.pool, self.store, &selection)).await?;
+        let entries = self.ask(async |on| entry::read_signed(on, self.store, &selection).await).await?;
         Ok(page.list(entries, |signed| signed.entry.sequence))
     }
 
@@ -117,7 +112,7 @@ impl Queries {
     /// # Errors
     /// See [`QueryError`].
     pub async fn item(&self, id: &str) -> Result<Vec<ItemPlace>, QueryError> {
-        self.within(summary::places(&self.pool, self.store, id)).await
+        self.ask(async |on| summary::places(on, self.store, id).await).await
     }
 
     /// Counts, of one process or of all.
@@ -125,7 +120,7 @@ impl Queries {
     /// # Errors
     /// See [`QueryError`].
     pub async fn totals(&self, process: Option<&str>) -> Result<StoreTotals, QueryError> {
-        self.within(summary::totals(&self.pool, self.store, process)).await
+        self.ask(async |on| summary::totals(on, self.store, process).await).await
     }
 
     /// The last event of the store that the tables have; none while they have none.
@@ -133,7 +128,7 @@ impl Queries {
     /// # Errors
     /// See [`QueryError`].
     pub async fn position(&self) -> Result<Option<Seq>, QueryError> {
-        self.within(summary::position(&self.pool, self.store)).await
+        self.ask(async |on| summary::position(on, self.store).await).await
     }
 
     /// What the database would do for such a list, as it says itself: to measure with.
@@ -142,13 +137,44 @@ impl Queries {
     /// See [`QueryError`].
     pub async fn explain(&self, filter: &MessageFilter, page: &ListPage) -> Result<String, QueryError> {
         let selection = Selection::messages(filter, page);
-        self.within(entry::explain(&self.pool, self.store, &selection)).await
+        self.ask(async |on| entry::explain(on, self.store, &selection).await).await
     }
 
-    async fn within<T>(&self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, QueryError> {
-        match timeout(ANSWER, answer).await {
-            Ok(answer) => answer.map_err(|reason| QueryError::of(&self.asked, &reason)),
-            Err(_) => Err(QueryError::silent(&self.asked)),
+    /// Asks within a transaction of its own.
+    async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, QueryError> {
+        let asked = timeout(ANSWER, async {
+            let mut transaction = self.pool.begin_with(BEGIN).await?;
+            let answer = question(&mut transaction).await?;
+            transaction.commit().await?;
+            Ok(answer)
+        });
+        let answer = match asked.await {
+            Ok(answer) => answer.map_err(QueryError::of),
+            Err(_) => Err(QueryError::silent()),
+        };
+        self.note(answer.as_ref().err());
+        answer
+    }
+
+    /// Tells the operator once, and in full, what clients are told of in general.
+    fn note(&self, error: Option<&QueryError>) {
+        let database = self.database.as_ref();
+        match error {
+            None if self.failing.swap(false, Ordering::Relaxed) => {
+                info!(database, "queries are answered again")
+            }
+            Some(error @ (QueryError::Unavailable { .. } | QueryError::Damaged(_))) => {
+                let error = error.told_in_full();
+                if self.failing.swap(true, Ordering::Relaxed) {
+                    debug!(database, error, "a query cannot be answered");
+                } else {
+                    warn!(database, error, "queries cannot be answered");
+                }
+            }
+            _ => {}
         }
     }
 }

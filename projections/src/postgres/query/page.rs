@@ -53,7 +53,7 @@ impl ListPage {
     /// When the limit is not from 1 to [`LIMIT_MAX`], or the cursor not one of a list in this order.
     pub fn new(limit: u64, order: ListOrder, cursor: Option<&str>) -> Result<Self, QueryError> {
         let fits = u32::try_from(limit).ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-        let limit = fits.ok_or(QueryError::Limit(limit))?;
+        let limit = fits.ok_or(QueryError::Limit { found: limit, max: LIMIT_MAX })?;
         let after = cursor.map(|cursor| read(cursor, order)).transpose()?;
         Ok(Self { limit, order, after })
     }

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::Seq;
-use sqlx::{PgPool, Row};
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::entry::{EntryKind, unsigned};
@@ -74,8 +74,12 @@ const TOTALS: &str = "\
             filter (where hour >= $3 - 24), 0)::float8 as in_day
     from quipu.totals where store = $1::uuid and process = $2";
 
-pub(super) async fn places(pool: &PgPool, store: Uuid, id: &str) -> Result<Vec<ItemPlace>, sqlx::Error> {
-    let rows = sqlx::query(PLACES).bind(store.to_string()).bind(id).fetch_all(pool).await?;
+pub(super) async fn places(
+    on: &mut PgConnection,
+    store: Uuid,
+    id: &str,
+) -> Result<Vec<ItemPlace>, sqlx::Error> {
+    let rows = sqlx::query(PLACES).bind(store.to_string()).bind(id).persistent(false).fetch_all(on).await?;
     let place = |row: &sqlx::postgres::PgRow| {
         Ok(ItemPlace {
             sequence: unsigned(row.try_get("sequence")?)?,
@@ -91,7 +95,7 @@ pub(super) async fn places(pool: &PgPool, store: Uuid, id: &str) -> Result<Vec<I
 }
 
 pub(super) async fn totals(
-    pool: &PgPool,
+    on: &mut PgConnection,
     store: Uuid,
     process: Option<&str>,
 ) -> Result<StoreTotals, sqlx::Error> {
@@ -102,7 +106,8 @@ pub(super) async fn totals(
         .bind(process.unwrap_or_default())
         .bind(hours as i64)
         .bind(1.0 - hours.fract())
-        .fetch_one(pool)
+        .persistent(false)
+        .fetch_one(on)
         .await?;
     let count = |name: &str| unsigned(row.try_get(name)?);
     let begin = |name: &str| {
@@ -120,9 +125,9 @@ pub(super) async fn totals(
     })
 }
 
-pub(super) async fn position(pool: &PgPool, store: Uuid) -> Result<Option<Seq>, sqlx::Error> {
+pub(super) async fn position(on: &mut PgConnection, store: Uuid) -> Result<Option<Seq>, sqlx::Error> {
     let sql = "select position from quipu.cursors where store = $1::uuid and live";
     let position: Option<Option<i64>> =
-        sqlx::query_scalar(sql).bind(store.to_string()).fetch_optional(pool).await?;
+        sqlx::query_scalar(sql).bind(store.to_string()).persistent(false).fetch_optional(on).await?;
     position.flatten().map(|position| unsigned(position).map(Seq::new)).transpose()
 }

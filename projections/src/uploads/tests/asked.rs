@@ -6,7 +6,8 @@ use log::Seq;
 use protocol::Nonce;
 
 use super::ANY;
-use super::scene::{Answer, History, Running, Scene};
+use super::fake::Answer;
+use super::scene::{History, Running, Scene};
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, ReplayScope};
 use crate::uploads::{Search, SearchOutcome, Searched};

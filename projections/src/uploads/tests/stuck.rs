@@ -6,7 +6,8 @@ use log::Seq;
 use tokio::time::Instant;
 
 use super::ANY;
-use super::scene::{Answer, History, Running, Scene};
+use super::fake::Answer;
+use super::scene::{History, Running, Scene};
 use crate::position::Standing;
 use crate::uploads::window::WindowLimits;
 
