@@ -3,6 +3,8 @@
 //! A blob is H(H("blob" + length) + H(blob)). A list folds its elements into
 //! H("list" + number of elements): acc = H(acc + deep hash of the element).
 
+use std::sync::LazyLock;
+
 use aws_lc_rs::digest;
 
 /// A deep hash: 48 bytes of SHA-384.
@@ -35,11 +37,37 @@ pub fn deep_hash(element: &Element<'_>) -> Result<DeepHash, TooDeep> {
 
 /// The deep hash of a list of blobs, the shape of a data item.
 pub fn deep_hash_list(blobs: &[&[u8]]) -> DeepHash {
-    blobs.iter().fold(list_head(blobs.len()), |acc, blob| hash_pair(&acc, &deep_hash_blob(blob)))
+    blobs.iter().fold(ListHash::new(blobs.len()), |list, blob| list.with(blob)).finish()
+}
+
+/// The deep hash of a list of blobs in the making. Lists that begin alike share it up to there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListHash(DeepHash);
+
+impl ListHash {
+    /// The beginning of a list that will have so many elements.
+    pub(crate) fn new(elements: usize) -> ListHash {
+        ListHash(list_head(elements))
+    }
+
+    /// The same with one more blob at its end.
+    pub(crate) fn with(self, blob: &[u8]) -> ListHash {
+        ListHash(hash_pair(&self.0, &deep_hash_blob(blob)))
+    }
+
+    /// The hash, once all elements are in.
+    pub(crate) fn finish(self) -> DeepHash {
+        self.0
+    }
 }
 
 /// The deep hash of a blob.
 pub fn deep_hash_blob(blob: &[u8]) -> DeepHash {
+    // Two of the eight fields of most assignments and messages are empty.
+    static EMPTY: LazyLock<DeepHash> = LazyLock::new(|| finish_blob(0, &sha384(&[])));
+    if blob.is_empty() {
+        return *EMPTY;
+    }
     finish_blob(blob.len() as u64, &sha384(blob))
 }
 
@@ -96,7 +124,17 @@ fn list_head(elements: usize) -> DeepHash {
 }
 
 fn finish_blob(length: u64, bytes: &DeepHash) -> DeepHash {
-    hash_pair(&sha384(format!("blob{length}").as_bytes()), bytes)
+    // Most fields are short, and the hash of its length is half of what a short one costs.
+    static HEADS: LazyLock<Vec<DeepHash>> = LazyLock::new(|| (0..HEADS_KEPT).map(blob_head).collect());
+    let kept = usize::try_from(length).ok().and_then(|length| HEADS.get(length));
+    hash_pair(&kept.copied().unwrap_or_else(|| blob_head(length)), bytes)
+}
+
+/// For blobs shorter than this, in bytes, the hash of the length is made once: 48 KB.
+const HEADS_KEPT: u64 = 1024;
+
+fn blob_head(length: u64) -> DeepHash {
+    sha384(format!("blob{length}").as_bytes())
 }
 
 fn hash_pair(left: &DeepHash, right: &DeepHash) -> DeepHash {

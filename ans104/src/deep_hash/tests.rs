@@ -99,3 +99,11 @@ proptest! {
         prop_assert_eq!(deep_hash_of_hashes(&hashes).to_vec(), naive(&Tree::List(trees)));
     }
 }
+
+#[test]
+fn blobs_of_every_length_are_hashed_by_the_definition() {
+    for len in [0, 1, 1022, 1023, 1024, 1025, 70_000] {
+        let blob = vec![7; len];
+        assert_eq!(deep_hash_blob(&blob).to_vec(), naive(&Tree::Blob(blob)), "{len} bytes");
+    }
+}

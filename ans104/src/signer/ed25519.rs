@@ -3,7 +3,8 @@
 use std::fmt;
 
 use aws_lc_rs::rand;
-use ed25519_dalek::{Signer as _, SigningKey};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use ed25519_dalek::SigningKey;
 use zeroize::Zeroizing;
 
 use super::jwk::{Fields, Secret, WalletError, write};
@@ -16,7 +17,9 @@ const CURVE: &str = "Ed25519";
 
 /// An Ed25519 key.
 pub struct Ed25519Wallet {
-    key: SigningKey,
+    /// Signs in half of the time that the library needs which verifies; none if it should refuse the seed.
+    key: Option<Ed25519KeyPair>,
+    seed: Zeroizing<[u8; 32]>,
     owner: [u8; 32],
     address: Address,
 }
@@ -25,9 +28,9 @@ impl Ed25519Wallet {
     /// The key that grows from this seed. Any 32 bytes are one.
     pub fn from_seed(seed: [u8; 32]) -> Ed25519Wallet {
         let seed = Zeroizing::new(seed);
-        let key = SigningKey::from_bytes(&seed);
-        let owner = key.verifying_key().to_bytes();
-        Ed25519Wallet { key, owner, address: Address::of_owner(&owner) }
+        let owner = SigningKey::from_bytes(&seed).verifying_key().to_bytes();
+        let key = Ed25519KeyPair::from_seed_and_public_key(seed.as_slice(), &owner).ok();
+        Ed25519Wallet { key, seed, owner, address: Address::of_owner(&owner) }
     }
 
     /// A new key.
@@ -52,10 +55,9 @@ impl Ed25519Wallet {
     }
 
     pub(super) fn to_jwk(&self) -> Zeroizing<String> {
-        let seed = Zeroizing::new(self.key.to_bytes());
         write(
             &[("kty", "OKP"), ("alg", "EdDSA"), ("crv", CURVE)],
-            &[("x", &self.owner), ("d", seed.as_slice())],
+            &[("x", &self.owner), ("d", self.seed.as_slice())],
         )
     }
 }
@@ -79,7 +81,8 @@ impl Signer for Ed25519Wallet {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
-        Ok(self.key.sign(message).to_bytes().to_vec())
+        let key = self.key.as_ref().ok_or(SignError::Key(self.signature_type()))?;
+        Ok(key.sign(message).as_ref().to_vec())
     }
 }
 
