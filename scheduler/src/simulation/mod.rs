@@ -21,7 +21,7 @@ use self::world::World;
 /// How many seeds a run of the tests plays.
 const SEEDS: u64 = 3_000;
 /// How many steps each takes.
-const STEPS: usize = 250;
+const STEPS: usize = 280;
 
 /// Plays one seed; the seed is in the failure.
 fn play(seed: u64) -> world::Tally {

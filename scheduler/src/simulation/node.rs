@@ -60,10 +60,12 @@ impl Node {
         Self { shared, stepper, log, follower, begun: Vec::new(), in_flight, completion }
     }
 
-    /// What a worker thread would do next, were it lucky enough to get the task of this number.
-    pub(super) fn work(&mut self, number: usize) -> bool {
+    /// What a worker thread would do next, were it lucky enough to get the task of this number. A quick one also
+    /// finishes at once what it begins with.
+    pub(super) fn work(&mut self, number: usize, quick: bool) -> bool {
         match self.shared.work.take(number) {
             Some(Task::Lane(lane)) => match self.shared.sequencer.begin(&lane) {
+                Some(begun) if quick => self.decide(lane, begun),
                 Some(begun) => self.begun.push((lane, begun)),
                 None => leave_lane(&self.shared.work, &self.in_flight, lane, None),
             },
@@ -78,9 +80,13 @@ impl Node {
     pub(super) fn finish(&mut self, number: usize) -> bool {
         let Some(number) = number.checked_rem(self.begun.len()) else { return false };
         let (lane, begun) = self.begun.swap_remove(number);
+        self.decide(lane, begun);
+        true
+    }
+
+    fn decide(&self, lane: Arc<Lane>, begun: Begun) {
         let in_flight = self.shared.sequencer.finish(&lane, begun);
         leave_lane(&self.shared.work, &self.in_flight, lane, in_flight);
-        true
     }
 
     pub(super) fn index(&mut self) -> bool {
@@ -99,7 +105,7 @@ impl Node {
     pub(super) fn settle(&mut self) {
         loop {
             let mut moved = false;
-            while self.work(0) || self.finish(0) {
+            while self.work(0, true) || self.finish(0) {
                 moved = true;
             }
             moved |= self.stepper.turn(usize::MAX) > 0;

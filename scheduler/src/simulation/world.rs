@@ -106,11 +106,11 @@ impl World {
     fn step(&mut self) {
         match self.chance.random_range(0..1000) {
             0..220 => self.send(),
-            220..400 => {
-                let number = self.chance.random_range(0..8);
-                self.node().work(number);
+            220..450 => {
+                let (number, quick) = (self.chance.random_range(0..8), self.chance.random_bool(0.6));
+                self.node().work(number, quick);
             }
-            400..500 => {
+            450..500 => {
                 let number = self.chance.random_range(0..8);
                 self.node().finish(number);
             }

@@ -118,7 +118,7 @@ async fn a_message_is_for_a_process_that_is_scheduled_here() {
 async fn more_bytes_of_tags_than_peers_take_are_refused() {
     let (scene, process) = scene().await;
     // What a message has and the tag's own lengths leave this many for the value.
-    let fits = "v".repeat(4053);
+    let fits = "v".repeat(4060);
     let over = "v".repeat(fits.len() + 1);
     scene.post(scene.user.message(process, &[("n", &fits)], "")).await.unwrap();
     let reason = "the tags exceed what peers accept: 4097 bytes of tags, at most 4096 are accepted";
