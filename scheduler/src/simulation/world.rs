@@ -222,6 +222,9 @@ impl World {
         match result {
             Ok(scheduled) => {
                 self.tally.acknowledged += 1;
+                let index = &self.node().shared.sequencer.index;
+                let found = index.find(process, scheduled.id).expect("the index can be read");
+                assert!(found.is_some(), "acknowledged, and not to be read: {process} {}", scheduled.id);
                 self.ledger.acknowledge(process, scheduled);
             }
             Err(ScheduleError::Duplicate { process, id }) => {

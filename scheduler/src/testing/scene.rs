@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use ans104::{Ed25519Wallet, Id};
+use ans104::{Ed25519Wallet, Id, Signer};
 use bytes::Bytes;
 use log::{Event, LocalLog, Log, Memory, MemoryDisk};
 use projections::{Follower, Index};
@@ -37,6 +37,15 @@ impl Scene {
 
     /// The same with another clock.
     pub(crate) fn start_with(options: &SchedulerOptions, clock: Arc<dyn Clock>) -> Self {
+        Self::start_of(options, clock, Arc::new(Ed25519Wallet::from_seed([77; 32])))
+    }
+
+    /// The same with another wallet.
+    pub(crate) fn start_signing(options: &SchedulerOptions, signer: Arc<dyn Signer>) -> Self {
+        Self::start_of(options, Arc::new(SystemClock), signer)
+    }
+
+    fn start_of(options: &SchedulerOptions, clock: Arc<dyn Clock>, signer: Arc<dyn Signer>) -> Self {
         let folder = TempDir::new().expect("a folder");
         let log: Arc<dyn Log> =
             Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).expect("the log opens"));
@@ -55,7 +64,7 @@ impl Scene {
             gateway: world.clone(),
             heights: Arc::new(OneHeight),
             clock,
-            signer: Arc::new(Ed25519Wallet::from_seed([77; 32])),
+            signer,
         };
         let scheduler = Scheduler::start(parts, options).expect("the threads start");
         let (user, following) = (Author::new(1), Some((stop, following)));

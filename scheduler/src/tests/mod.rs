@@ -5,6 +5,7 @@
 mod assigning;
 mod clock;
 mod gateways;
+mod losing;
 mod rules;
 mod spawning;
 mod waiting;
