@@ -61,14 +61,16 @@ mod tests {
     }
 
     #[test]
-    fn idle_lanes_make_room_and_held_ones_stay() {
-        let lanes = Lanes::new(2);
+    fn idle_lanes_make_room_and_those_in_use_stay() {
+        let (lanes, message) = (Lanes::new(3), Id::from_bytes([9; 32]));
         let held = lanes.get(process(1));
-        held.enqueued(Id::from_bytes([9; 32]), None, None);
-        for number in 2..20 {
+        // Nobody holds it, as after a failure of the index, and still only it knows of the message.
+        lanes.get(process(2)).enqueued(message, None, None);
+        for number in 3..20 {
             lanes.get(process(number));
         }
-        assert!(lanes.lanes.lock().unwrap().len() <= 3, "the table stays bounded");
+        assert!(lanes.lanes.lock().unwrap().len() <= 4, "the table stays bounded");
+        assert!(lanes.get(process(2)).is_in_flight(message), "what is in flight was forgotten");
         assert!(
             Arc::ptr_eq(&held, &lanes.get(process(1))),
             "a lane in use stays the one lane of its process"

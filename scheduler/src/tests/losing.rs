@@ -62,10 +62,12 @@ impl Signer for Brittle {
 async fn a_worker_that_fails_stops_scheduling() {
     let brittle = Brittle(Ed25519Wallet::from_seed([1; 32]));
     let scene = Scene::start_signing(&SchedulerOptions::default(), Arc::new(brittle));
-    let error = scene.post(scene.user.process(&[], "")).await.expect_err("nothing is signed");
+    let spawn = scene.user.process(&[], "");
+    let error = scene.post(spawn.clone()).await.expect_err("nothing is signed");
     assert!(matches!(error, ScheduleError::Lost), "{error}");
     assert_eq!(error.code(), Code::Internal);
-    let error = scene.post(scene.user.process(&[], "another")).await.expect_err("it has stopped");
+    // The lane of the process is not worked again before scheduling has stopped.
+    let error = scene.post(spawn).await.expect_err("it has stopped");
     assert!(matches!(error, ScheduleError::Halted(_)), "{error}");
     assert_eq!(error.to_string(), "nothing can be scheduled: a worker panicked while it scheduled a message");
 }
