@@ -28,7 +28,7 @@ mod schema;
 mod tests;
 
 use control::ControlState;
-use store::Store;
+use store::DevStore;
 
 pub use control::{DevAsked, DevControl};
 
@@ -87,7 +87,7 @@ impl DevGateway {
     /// [`DevError`], when it cannot listen or use its folder.
     pub async fn start(options: DevOptions) -> Result<Self, DevError> {
         let DevOptions { listen, store, block_every } = options;
-        let store = tokio::task::spawn_blocking(move || Store::open(store, block_every)).await;
+        let store = tokio::task::spawn_blocking(move || DevStore::open(store, block_every)).await;
         let store = Arc::new(store.map_err(stopped)??);
         let control = DevControl { store, state: Arc::new(ControlState::default()) };
         let (acceptor, addr) = bind(listen).map_err(|source| DevError::Listen { listen, source })?;

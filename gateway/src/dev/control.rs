@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ans104::Id;
 
-use super::store::Store;
+use super::store::DevStore;
 
 /// A handle on a running gateway. Clones are handles on the same one.
 #[derive(Clone, Debug)]
 pub struct DevControl {
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<DevStore>,
     pub(super) state: Arc<ControlState>,
 }
 

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use super::{
     chain::{block_id, unix_ms},
     control::{ControlState, DevControl},
-    schema::{Graph, graph},
-    store::{Refusal, Store},
+    schema::{DevGraph, graph},
+    store::{DevStore, Refusal},
 };
 
 /// An item may be this large, in bytes.
@@ -47,7 +47,7 @@ pub(super) fn all(control: &DevControl) -> impl Endpoint<Output = Response> + us
 }
 
 #[handler]
-fn get_about(store: Data<&Arc<Store>>) -> Response {
+fn get_about(store: Data<&Arc<DevStore>>) -> Response {
     let about = json!({
         "name": "Quipu development gateway",
         "items": store.len(),
@@ -57,7 +57,7 @@ fn get_about(store: Data<&Arc<Store>>) -> Response {
 }
 
 #[handler]
-fn get_info(store: Data<&Arc<Store>>, state: Data<&Arc<ControlState>>) -> Response {
+fn get_info(store: Data<&Arc<DevStore>>, state: Data<&Arc<ControlState>>) -> Response {
     state.count(|asked| asked.heights += 1);
     let height = store.height();
     let info = json!({
@@ -75,7 +75,11 @@ fn get_info(store: Data<&Arc<Store>>, state: Data<&Arc<ControlState>>) -> Respon
 }
 
 #[handler]
-fn get_status(store: Data<&Arc<Store>>, state: Data<&Arc<ControlState>>, Path(id): Path<String>) -> Response {
+fn get_status(
+    store: Data<&Arc<DevStore>>,
+    state: Data<&Arc<ControlState>>,
+    Path(id): Path<String>,
+) -> Response {
     state.count(|asked| asked.statuses += 1);
     let Some(entry) = id.parse::<Id>().ok().and_then(|id| store.get(&id)) else { return absent() };
     let block_height = entry.arrival.height;
@@ -92,7 +96,7 @@ fn get_status(store: Data<&Arc<Store>>, state: Data<&Arc<ControlState>>, Path(id
 #[handler]
 async fn get_data(
     method: Method,
-    store: Data<&Arc<Store>>,
+    store: Data<&Arc<DevStore>>,
     state: Data<&Arc<ControlState>>,
     Path(id): Path<String>,
 ) -> Response {
@@ -114,7 +118,7 @@ async fn get_data(
 }
 
 #[handler]
-async fn post_item(store: Data<&Arc<Store>>, state: Data<&Arc<ControlState>>, body: Body) -> Response {
+async fn post_item(store: Data<&Arc<DevStore>>, state: Data<&Arc<ControlState>>, body: Body) -> Response {
     if !state.takes_upload() {
         return complaint(StatusCode::SERVICE_UNAVAILABLE, "uploads are refused for now");
     }
@@ -122,13 +126,13 @@ async fn post_item(store: Data<&Arc<Store>>, state: Data<&Arc<ControlState>>, bo
 }
 
 #[handler]
-async fn post_copy(store: Data<&Arc<Store>>, state: Data<&Arc<ControlState>>, body: Body) -> Response {
+async fn post_copy(store: Data<&Arc<DevStore>>, state: Data<&Arc<ControlState>>, body: Body) -> Response {
     state.count(|asked| asked.copies += 1);
     take(Arc::clone(store.0), body).await
 }
 
 /// Keeps an item, and gives the receipt of an upload node.
-async fn take(store: Arc<Store>, body: Body) -> Response {
+async fn take(store: Arc<DevStore>, body: Body) -> Response {
     let bytes = match read(body, ITEM_BYTES_MAX).await {
         Ok(bytes) => bytes,
         Err(refusal) => return refusal,
@@ -152,7 +156,7 @@ async fn take(store: Arc<Store>, body: Body) -> Response {
 }
 
 #[handler]
-async fn post_query(graph: Data<&Graph>, state: Data<&Arc<ControlState>>, body: Body) -> Response {
+async fn post_query(graph: Data<&DevGraph>, state: Data<&Arc<ControlState>>, body: Body) -> Response {
     state.count(|asked| asked.queries += 1);
     let bytes = match read(body, QUERY_BYTES_MAX).await {
         Ok(bytes) => bytes,

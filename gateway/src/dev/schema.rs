@@ -6,21 +6,21 @@ use async_graphql::{
     Context, EmptyMutation, EmptySubscription, Enum, ID, InputObject, Object, Result, Schema, SimpleObject,
 };
 
-use super::{chain::block_id, entry::Entry, store::Store};
+use super::{chain::block_id, entry::Entry, store::DevStore};
 
-pub(super) type Graph = Schema<Query, EmptyMutation, EmptySubscription>;
+pub(super) type DevGraph = Schema<DevQuery, EmptyMutation, EmptySubscription>;
 
-pub(super) fn graph(store: Arc<Store>) -> Graph {
-    Schema::build(Query, EmptyMutation, EmptySubscription).data(store).finish()
+pub(super) fn graph(store: Arc<DevStore>) -> DevGraph {
+    Schema::build(DevQuery, EmptyMutation, EmptySubscription).data(store).finish()
 }
 
-pub(super) struct Query;
+pub(super) struct DevQuery;
 
-#[Object]
-impl Query {
+#[Object(name = "Query")]
+impl DevQuery {
     /// One transaction by its id.
     async fn transaction(&self, context: &Context<'_>, id: ID) -> Result<Option<Transaction>> {
-        let store = context.data::<Arc<Store>>()?;
+        let store = context.data::<Arc<DevStore>>()?;
         Ok(id.parse().ok().and_then(|id| store.get(&id)).map(Transaction))
     }
 
@@ -37,7 +37,7 @@ impl Query {
         after: Option<String>,
         sort: Option<SortOrder>,
     ) -> Result<TransactionConnection> {
-        let store = context.data::<Arc<Store>>()?;
+        let store = context.data::<Arc<DevStore>>()?;
         let first =
             usize::try_from(first.unwrap_or(FIRST_DEFAULT)).map_err(|_| "first must not be negative")?;
         let first = first.min(FIRST_MAX);

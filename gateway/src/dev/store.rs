@@ -34,7 +34,7 @@ pub(super) enum Refusal {
 /// The items and the chain they are in. All of it blocks; call it off the executor where it
 /// touches files.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(super) struct DevStore {
     items: PathBuf,
     chain: Chain,
     index: RwLock<Index>,
@@ -49,7 +49,7 @@ struct Index {
     by_id: HashMap<Id, Arc<Entry>>,
 }
 
-impl Store {
+impl DevStore {
     /// Opens `folder`, made if need be, and reads what is there. Files that are no items are
     /// reported and left alone.
     pub fn open(folder: PathBuf, block_every: Duration) -> Result<Self, DevError> {
