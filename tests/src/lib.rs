@@ -27,7 +27,7 @@ mod wallet;
 pub use answer::{Answer, Edge, Entry, ItemJson, Owner, Page, Scheduled, TagJson};
 pub use check::{Expected, check, rebuild};
 pub use client::Client;
-pub use conformance::{Played, PlayedAnswer, Recording, Step, play};
+pub use conformance::{Difference, Played, PlayedAnswer, Recording, Step, play};
 pub use description::OpenApiDescription;
 pub use gateway::{Gateway, free_port};
 pub use history::read_history;

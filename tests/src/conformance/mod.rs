@@ -4,5 +4,5 @@ mod normal;
 mod play;
 mod recording;
 
-pub use play::{Played, PlayedAnswer, play};
+pub use play::{Difference, Played, PlayedAnswer, play};
 pub use recording::{Recording, Step};

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use ans104::{Id, base64url};
 use serde_json::{Map, Value, json};
 
-/// Bring answers into their normal form.
+/// Brings answers into their normal form.
 pub(super) struct Normal<'a> {
     /// The address of the node's wallet.
     pub scheduler: &'a str,

@@ -1,6 +1,7 @@
 //! Playing the scenario.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use ans104::{Id, Item};
 use bytes::Bytes;
@@ -98,25 +99,32 @@ impl Played {
     }
 
     /// The steps that were answered otherwise than they must be.
-    pub fn differing(&self, recording: &Recording) -> Vec<&str> {
-        let answers =
-            self.answers.iter().filter(|answer| self.normal(answer) != *recording.expected(&answer.step));
-        answers.map(|answer| answer.step.as_str()).collect()
-    }
-
-    /// Tells for each step that was answered otherwise what was expected and what came.
-    pub fn report(&self, recording: &Recording) -> String {
-        let differing = self.differing(recording);
-        let tell = |answer: &PlayedAnswer| {
-            let shown = |value: &Value| value.to_string().chars().take(3000).collect::<String>();
-            let (expected, got) = (shown(recording.expected(&answer.step)), shown(&self.normal(answer)));
-            format!("{}\n  expected {expected}\n  got      {got}\n", answer.step)
+    pub fn differences(&self, recording: &Recording) -> Vec<Difference> {
+        let normal = Normal { scheduler: &self.scheduler, names: &self.names };
+        let difference = |answer: &PlayedAnswer| {
+            let (expected, got) = (recording.expected(&answer.step), normal.of(answer.status, &answer.body));
+            let differs = got != *expected;
+            differs.then(|| Difference { step: answer.step.clone(), expected: expected.clone(), got })
         };
-        self.answers.iter().filter(|answer| differing.contains(&answer.step.as_str())).map(tell).collect()
+        self.answers.iter().filter_map(difference).collect()
     }
+}
 
-    fn normal(&self, answer: &PlayedAnswer) -> Value {
-        Normal { scheduler: &self.scheduler, names: &self.names }.of(answer.status, &answer.body)
+/// A step that was answered otherwise than it must be.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// The step's name.
+    pub step: String,
+    /// What was recorded, in its normal form.
+    pub expected: Value,
+    /// What came, in its normal form.
+    pub got: Value,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Value| value.to_string().chars().take(3000).collect::<String>();
+        write!(f, "{}\n  expected {}\n  got      {}", self.step, shown(&self.expected), shown(&self.got))
     }
 }
 
