@@ -49,7 +49,7 @@ pub enum Wrong {
     Time,
     /// Another key signed than before.
     #[error("the assignment is signed by another key than the ones before")]
-    SchedulerClient,
+    Scheduler,
     /// The assignment does not verify.
     #[error("the assignment: {0}")]
     Assignment(Problem),
@@ -191,7 +191,7 @@ impl<'a> HistoryCheck<'a> {
         }
         let scheduler = self.scheduler.get_or_insert_with(|| assignment.owner.key.clone());
         if *scheduler != assignment.owner.key {
-            self.flaw(nonce, Wrong::SchedulerClient);
+            self.flaw(nonce, Wrong::Scheduler);
         }
         if let Err(problem) = self.verified(assignment) {
             self.flaw(nonce, Wrong::Assignment(problem));

@@ -114,7 +114,7 @@ fn wrong_orders_are_found() {
                     scribe.change_key();
                 }
             },
-            vec![(Some(5), Wrong::SchedulerClient)],
+            vec![(Some(5), Wrong::Scheduler)],
         ),
         (
             "names another process",
