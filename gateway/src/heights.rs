@@ -15,7 +15,7 @@ mod start;
 
 pub use growth::HeightDoubt;
 
-use follower::Follower;
+use follower::HeightFollower;
 use known::Known;
 
 /// The largest height there can be: an assignment's `Block-Height` has 12 digits.
@@ -62,7 +62,7 @@ impl HeightFeed {
     pub fn start(gateway: Arc<dyn Gateway>, options: HeightOptions) -> Self {
         let begun = start::begin(&options);
         let known = Arc::new(Known::new(begun.known));
-        let follower = Follower::new(Arc::clone(&known), gateway, options, begun.kept);
+        let follower = HeightFollower::new(Arc::clone(&known), gateway, options, begun.kept);
         let task = tokio::spawn(follower.run()).abort_handle();
         Self { inner: Arc::new(Inner { known, task }) }
     }

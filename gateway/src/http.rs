@@ -176,16 +176,16 @@ impl Http {
     }
 
     /// Asks once. An answer is a 2xx with its body, or a 404 without one.
-    pub(crate) async fn once(&self, question: &Question) -> Result<Answer, GatewayError> {
+    pub(crate) async fn once(&self, question: &Question) -> Result<HttpAnswer, GatewayError> {
         let begun = Instant::now();
         let exchange = async {
             let head = self.head(question).await?;
             let status = head.status();
             let body = head.whole(question).await?;
-            Ok(Answer { status, body })
+            Ok(HttpAnswer { status, body })
         };
         let outcome = self.judged(question, question.timeout, exchange).await;
-        let was_absent = outcome.as_ref().map(Answer::is_absent);
+        let was_absent = outcome.as_ref().map(HttpAnswer::is_absent);
         metrics::answered(question.call, begun.elapsed(), was_absent);
         outcome
     }
@@ -301,12 +301,12 @@ impl Question {
 
 /// What came back: a 2xx, or a 404 with an empty body.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub status: StatusCode,
     pub body: Bytes,
 }
 
-impl Answer {
+impl HttpAnswer {
     pub fn is_absent(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
     }

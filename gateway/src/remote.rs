@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode, Url};
 use crate::{
     AnswerError, Call, Confirmations, Endpoints, Gateway, GatewayError, Http, Transaction,
     endpoints::join,
-    http::{Answer, Question},
+    http::{HttpAnswer, Question},
 };
 
 mod answers;
@@ -165,7 +165,7 @@ impl HttpGateway {
         Question { call, method, url, body: None, timeout, bytes_max: SHORT_BYTES_MAX }
     }
 
-    async fn ask(&self, question: &Question) -> Result<Answer, GatewayError> {
+    async fn ask(&self, question: &Question) -> Result<HttpAnswer, GatewayError> {
         self.http.patiently(|| self.http.once(question)).await
     }
 }

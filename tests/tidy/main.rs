@@ -2,6 +2,7 @@
 
 mod first_build;
 mod layout;
+mod names;
 mod one_build;
 mod paths;
 mod rooms;

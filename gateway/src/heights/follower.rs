@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{Gateway, GatewayError, metrics};
 
-pub(super) struct Follower {
+pub(super) struct HeightFollower {
     known: Arc<Known>,
     gateway: Arc<dyn Gateway>,
     options: HeightOptions,
@@ -29,7 +29,7 @@ pub(super) struct Follower {
     is_unkept: bool,
 }
 
-impl Follower {
+impl HeightFollower {
     pub(super) fn new(
         known: Arc<Known>,
         gateway: Arc<dyn Gateway>,

@@ -9,7 +9,7 @@ use super::{
 
 /// What a feed begins with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Begun {
+pub(super) struct FirstHeight {
     pub(super) known: Option<KnownHeight>,
     /// What the file holds.
     pub(super) kept: Option<u64>,
@@ -18,7 +18,7 @@ pub(super) struct Begun {
 /// Chooses between what was kept and what was signed. Neither may be beyond what the chain can have
 /// reached. Where they are further apart than it can have grown, the file is right: that is where an
 /// operator corrects a height.
-pub(super) fn begin(options: &HeightOptions) -> Begun {
+pub(super) fn begin(options: &HeightOptions) -> FirstHeight {
     let highest = highest_at(SystemTime::now());
     let kept = options.file.as_deref().and_then(file::read);
     let known = kept.filter(|kept| {
@@ -57,5 +57,5 @@ pub(super) fn begin(options: &HeightOptions) -> Begun {
         }
         (known, signed) => known.or(signed),
     };
-    Begun { known, kept: kept.map(|kept| kept.height) }
+    FirstHeight { known, kept: kept.map(|kept| kept.height) }
 }

@@ -14,7 +14,7 @@ fn question(http: &Http, url: Url) -> Question {
 }
 
 /// Asks patiently; the outcome and how many calls the server saw.
-async fn ask(http: Http, acts: &'static [Act]) -> (Result<Answer, GatewayError>, usize) {
+async fn ask(http: Http, acts: &'static [Act]) -> (Result<HttpAnswer, GatewayError>, usize) {
     let stub = Stub::start(acts).await;
     let question = question(&http, stub.url.clone());
     let outcome = http.patiently(|| http.once(&question)).await;

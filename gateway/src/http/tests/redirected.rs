@@ -39,7 +39,7 @@ async fn ask_redirected(
     host: &str,
     names: &Names,
     allowed: &[&str],
-) -> (Result<Answer, GatewayError>, usize) {
+) -> (Result<HttpAnswer, GatewayError>, usize) {
     let target = Stub::start(&[Act::Answer(200, "", "secret")]).await;
     let location = format!("location: http://{host}:{}/x\r\n", target.url.port().unwrap());
     let act = Act::Answer(302, Box::leak(location.into_boxed_str()), "");
@@ -56,7 +56,7 @@ async fn ask_redirected(
     (outcome, target.calls().len())
 }
 
-fn assert_refused(outcome: Result<Answer, GatewayError>, host: &str) {
+fn assert_refused(outcome: Result<HttpAnswer, GatewayError>, host: &str) {
     let error = outcome.unwrap_err();
     assert!(
         matches!(error, GatewayError::Redirect { cause: RedirectError::Private { .. }, .. }),
