@@ -99,7 +99,11 @@ async fn what_cannot_be_sent_is_tried_again_and_told() {
 
     let nowhere = "A".repeat(43);
     let unknown = operate(&folder, &node, &["reupload", "--process", &nowhere, "--since", "0"]);
-    assert!(unknown.code == Some(1) && unknown.stderr.contains("is not scheduled here"), "{}", unknown.stderr);
+    assert!(
+        unknown.code == Some(1) && unknown.stderr.contains("is not scheduled here"),
+        "{}",
+        unknown.stderr
+    );
     node.stop();
 }
 
