@@ -7,7 +7,8 @@ use ans104::{Item, SignatureType};
 use api::{PageBy, Renderer};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use log::{BodyRef, EventRef, Seq};
-use protocol::{Nonce, ProcessId};
+use protocol::{Nonce, Timestamp};
+use testing::{NoiseSigner, SampleProcess, id_of};
 
 #[path = "../tests/http/samples.rs"]
 #[allow(dead_code)]
@@ -17,14 +18,16 @@ mod samples;
 const ROUND: usize = 64;
 
 fn edges(criterion: &mut Criterion, name: &str, senders: u64, data: impl Fn(u64) -> Vec<u8>) {
-    let scheduler = samples::Scribble::new(SignatureType::Arweave, 1);
-    let process = ProcessId::from(ans104::Id::from_bytes([1; 32]));
+    let scheduler = NoiseSigner::new(SignatureType::Arweave, 1);
+    let spawn = samples::item(&samples::user(0), None, b"", 0);
+    let mut sample = SampleProcess::of(spawn, samples::user(0), Box::new(scheduler));
+    let process = sample.process;
     let stored: Vec<(Vec<u8>, Vec<u8>)> = (0..ROUND as u64)
         .map(|number| {
-            let sender = samples::Scribble::new(SignatureType::Arweave, 2 + number % senders);
-            let item = samples::item(&sender, Some(process), &data(number), number);
-            let id = Item::parse(&item).unwrap().id();
-            (samples::assignment(&scheduler, process, number, 1_760_000_000_000 + number, Some(id)), item)
+            let sender = samples::user(2 + number % senders);
+            let item = samples::item(&sender, Some(process), &data(number), number).to_vec();
+            sample.place_at(Nonce::new(number), Timestamp::new(1_760_000_000_000 + number));
+            (sample.assign(Some(id_of(&item))).0, item)
         })
         .collect();
     let render = |out: &mut Vec<u8>| {

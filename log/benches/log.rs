@@ -1,8 +1,8 @@
 //! What appending and reading cost, and what events take on disk.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-#[path = "../src/samples.rs"]
-#[allow(dead_code, reason = "not all of it is needed here")]
+#[path = "../../testing/src/samples/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "not all of it is needed here")]
 mod samples;
 
 use std::hint::black_box;

@@ -1,8 +1,8 @@
 //! Writes a small store of the present format, as it is kept under `tests/fixtures` for each format that was released.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-#[path = "../src/samples.rs"]
-#[allow(dead_code, reason = "not all of it is needed here")]
+#[path = "../../testing/src/samples/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "not all of it is needed here")]
 mod samples;
 
 use std::{env, fs, mem};

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ans104::{Draft, Ed25519Wallet, Tag};
+use ans104::Ed25519Wallet;
 use gateway::{Endpoints, parse_url};
 use log::{LocalLog, Log, Rocks, RocksOptions};
 use node::{
@@ -17,6 +17,7 @@ use node::{
 use projections::{Progress, ProjectionError};
 use serde_json::Value;
 use tempfile::TempDir;
+use testing::SampleUser;
 
 /// What a node in this folder is told; it listens on any free ports.
 fn options(folder: &Path) -> NodeOptions {
@@ -65,13 +66,7 @@ async fn start(options: NodeOptions, folder: &Path) -> Result<RunningNode, NodeE
 }
 
 fn spawn_item() -> Vec<u8> {
-    let tags = [
-        Tag::new("Data-Protocol", "ao"),
-        Tag::new("Type", "Process"),
-        Tag::new("Module", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
-        Tag::new("Scheduler", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
-    ];
-    Draft { tags: &tags, ..Draft::default() }.sign(&Ed25519Wallet::from_seed([2; 32])).unwrap()
+    SampleUser::new(2).process(&[], "").to_vec()
 }
 
 /// The status and the JSON of an answer.

@@ -44,10 +44,6 @@ mod uploads;
 mod vectors;
 mod wallets;
 
-#[path = "../../log/src/samples.rs"]
-#[allow(dead_code, reason = "benches use the rest")]
-mod samples;
-
 /// A folder that is gone with its test.
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("the folder for temporary files can be written to")

@@ -14,9 +14,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use crate::samples::SampleProcess;
 use crate::tables::TABLES;
 use crate::{copy_folder, folder};
+use testing::SampleProcess;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_store_with_new_events_under_a_kept_database_equals_a_rebuild() {

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use crate::folder;
 use crate::rewind::{append, follow, open, options};
-use crate::samples::SampleProcess;
+use testing::SampleProcess;
 
 const HOUR_MS: u64 = 3_600_000;
 /// The first full hour after the time at which the samples spawn.

@@ -2,13 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ans104::{Draft, Ed25519Wallet, Id, Item, Signer, Tag};
+use ans104::{Id, Item};
 use bytes::Bytes;
+use testing::SampleUser;
 
 /// Somebody who signs items.
-pub struct User {
-    wallet: Ed25519Wallet,
-}
+pub struct User(SampleUser);
 
 /// A signed item.
 #[derive(Clone, Debug)]
@@ -22,7 +21,7 @@ pub struct Signed {
 impl User {
     /// The user of this number; always the same one.
     pub fn new(number: u8) -> Self {
-        Self { wallet: Ed25519Wallet::from_seed([number; 32]) }
+        Self(SampleUser::new(number))
     }
 
     /// A process; no two are the same.
@@ -56,10 +55,7 @@ impl User {
         data: &[u8],
     ) -> Signed {
         let protocol = [("Data-Protocol", "ao"), ("Variant", "ao.TN.1")];
-        let tags: Vec<_> = protocol.iter().chain(tags).map(|(name, value)| Tag::new(name, value)).collect();
-        let draft = Draft { target: target.as_ref().map(Id::as_bytes), anchor, tags: &tags, data };
-        let bytes = draft.sign(&self.wallet as &dyn Signer).expect("a wallet signs");
-        Signed::read(bytes.into())
+        Signed::read(self.0.anchored(anchor, target.map(Into::into), &[&protocol, tags].concat(), data))
     }
 }
 

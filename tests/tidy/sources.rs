@@ -106,9 +106,10 @@ fn is_below(path: &str, module: &str) -> bool {
     path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
 }
 
-/// The crate `tests`, and the folders of other crates that cargo takes tests, benchmarks and examples from.
+/// The crates `tests` and `testing`, and the folders of other crates that cargo takes tests, benchmarks and examples from.
 fn is_test_folder(path: &str) -> bool {
     let mut folders = path.split('/');
     let is_one = |folder: &str| matches!(folder, "tests" | "benches" | "examples" | "fuzz");
-    folders.next().is_some_and(|room| room == "tests") || folders.next().is_some_and(is_one)
+    folders.next().is_some_and(|room| matches!(room, "tests" | "testing"))
+        || folders.next().is_some_and(is_one)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::node::TestNode;
-use crate::samples::{SampleHistory, Scribble, item};
+use crate::samples::{SampleHistory, item, user};
 
 fn nonce(entry: &Value) -> &str {
     let tags = entry["assignment"]["tags"].as_array().unwrap();
@@ -133,7 +133,7 @@ async fn the_nodes_own_stream_is_not_public() {
     let node = TestNode::start().await;
     let fact = log::Append {
         process: protocol::ProcessId::NODE,
-        body: log::Body::Fact(item(&Scribble::new(ans104::SignatureType::Ed25519, 1), None, b"", 1)),
+        body: log::Body::Fact(item(&user(1), None, b"", 1).to_vec()),
         link: None,
         imported: false,
     };

@@ -8,9 +8,10 @@ use proptest::option;
 use proptest::prelude::*;
 use protocol::{Nonce, ProcessId};
 use serde_json::{Value, json};
+use testing::NoiseSigner;
 
 use crate::plain;
-use crate::samples::{Scribble, noise};
+use crate::samples::noise;
 
 #[derive(Clone, Debug)]
 struct Drawn {
@@ -31,7 +32,7 @@ impl Drawn {
             tags: &tags,
             data: &self.data,
         };
-        draft.sign(&Scribble::new(self.kind, self.owner)).unwrap()
+        draft.sign(&NoiseSigner::new(self.kind, self.owner)).unwrap()
     }
 }
 

@@ -1,15 +1,14 @@
-//! Histories as a scheduler writes them.
+//! Histories as a node shows them.
 
-use ans104::{Draft, Ed25519Wallet, Item, Tag, base64url};
-use protocol::{AssignmentId, HashChain, ProcessId};
+use ans104::{Ed25519Wallet, Item, Tag, base64url};
+use protocol::{Nonce, ProcessId, Timestamp};
+use testing::{SampleProcess, SampleUser, id_of};
 
 use crate::client::{ClientEdge, ClientItem, ClientOwner, ClientTag, Pair};
 
-/// Writes the history of one process.
+/// Assigns the items of one process, rightly or wrongly, and shows the assignments as a node would.
 pub struct Scribe {
-    process: ProcessId,
-    wallet: Ed25519Wallet,
-    link: Option<(AssignmentId, HashChain)>,
+    sample: SampleProcess,
     /// What is said to come next.
     pub nonce: u64,
     /// The next timestamp.
@@ -19,53 +18,35 @@ pub struct Scribe {
 }
 
 impl Scribe {
-    /// A scribe who has written nothing yet.
-    pub fn new(process: ProcessId) -> Self {
-        let wallet = Ed25519Wallet::from_seed([9; 32]);
-        Self { process, wallet, link: None, nonce: 0, time: 1_700_000_000_000, named_process: process }
+    /// A scribe for the process that this item spawns, who has written nothing yet.
+    pub fn new(spawn: &[u8]) -> Self {
+        let scheduler = Box::new(Ed25519Wallet::from_seed([9; 32]));
+        let sample = SampleProcess::of(spawn.to_vec().into(), SampleUser::new(1), scheduler);
+        let named_process = sample.process;
+        Self { sample, nonce: 0, time: 1_700_000_000_000, named_process }
     }
 
     /// Signs from now on with another key.
     pub fn change_key(&mut self) {
-        self.wallet = Ed25519Wallet::from_seed([8; 32]);
+        self.sample.scheduler = Box::new(Ed25519Wallet::from_seed([8; 32]));
     }
 
     /// Forgets what was before, so that the chain starts anew.
     pub fn forget(&mut self) {
-        self.link = None;
+        self.sample.last = None;
     }
 
     /// Assigns an item, given as its bytes.
     pub fn assign(&mut self, item: &[u8]) -> ClientEdge {
-        let message = item_json(item);
-        let chain = match self.link {
-            None => HashChain::seed(self.process),
-            Some((id, chain)) => chain.after(id),
-        };
-        let (nonce, time) = (self.nonce.to_string(), self.time.to_string());
-        let (process, chain_text) = (self.named_process.to_string(), chain.to_string());
-        let mut tags = vec![
-            Tag::new("Process", &process),
-            Tag::new("Epoch", "0"),
-            Tag::new("Nonce", &nonce),
-            Tag::new("Hash-Chain", &chain_text),
-            Tag::new("Block-Height", "000000000001"),
-            Tag::new("Timestamp", &time),
-            Tag::new("Data-Protocol", "ao"),
-            Tag::new("Type", "Assignment"),
-            Tag::new("Variant", "ao.TN.1"),
-        ];
-        if message.id != self.process.to_string() {
-            tags.push(Tag::new("Message", &message.id));
-        }
-        let anchor = rand::random::<[u8; 32]>();
-        let draft = Draft { anchor: Some(&anchor), tags: &tags, ..Draft::default() };
-        let bytes = draft.sign(&self.wallet).unwrap();
-        let assignment = ClientItem { data: None, ..item_json(&bytes) };
-        self.link = Some((assignment.id.parse().unwrap(), chain));
+        let id = id_of(item);
+        self.sample.named = self.named_process;
+        self.sample.place_at(Nonce::new(self.nonce), Timestamp::new(self.time));
+        let (assignment, _) = self.sample.assign((id != self.sample.process.id()).then_some(id));
+        let cursor = self.nonce.to_string();
         self.nonce += 1;
         self.time += 1;
-        ClientEdge { node: Pair { message: Some(message), assignment: Some(assignment) }, cursor: nonce }
+        let assignment = ClientItem { data: None, ..item_json(&assignment) };
+        ClientEdge { node: Pair { message: Some(item_json(item)), assignment: Some(assignment) }, cursor }
     }
 }
 

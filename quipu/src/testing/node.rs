@@ -108,7 +108,7 @@ fn schedule(state: Data<&Shared>, body: Vec<u8>) -> Response {
     let misdeed = state.misdeed;
     let process = match item.tag("Type") {
         Some("Process") => {
-            let scribe = Scribe::new(item.id().into());
+            let scribe = Scribe::new(&body);
             state.processes.insert(id.clone(), (scribe, Vec::new(), 0));
             id.clone()
         }

@@ -6,7 +6,7 @@ use ans104::Id;
 use bytes::Bytes;
 use protocol::ProcessId;
 
-use crate::testing::{Author, id_of};
+use testing::{SampleUser, id_of};
 
 /// How many processes there are, and how many messages may be sent to each.
 pub(super) const PROCESSES: usize = 3;
@@ -21,7 +21,7 @@ pub(super) struct Sent {
 pub(super) static ITEMS: LazyLock<Vec<Sent>> = LazyLock::new(|| (0..PROCESSES).map(sent).collect());
 
 fn sent(number: usize) -> Sent {
-    let user = Author::new(number as u8 + 1);
+    let user = SampleUser::new(number as u8 + 1);
     let spawn = user.process(&[], &format!("data {number}"));
     let process = id_of(&spawn).into();
     let message = |number: usize| {

@@ -10,10 +10,10 @@ use log::{Event, LocalLog, Log, Memory, MemoryDisk};
 use projections::{Follower, Index};
 use protocol::{Nonce, ProcessId};
 use tempfile::TempDir;
+use testing::{SampleUser, id_of};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::author::{Author, id_of};
 use super::world::{OneHeight, World};
 use crate::clock::{Clock, SystemClock};
 use crate::error::ScheduleError;
@@ -24,7 +24,7 @@ use crate::scheduler::{Scheduler, SchedulerParts};
 pub(crate) struct Scene {
     pub(crate) scheduler: Scheduler,
     pub(crate) world: Arc<World>,
-    pub(crate) user: Author,
+    pub(crate) user: SampleUser,
     log: Arc<dyn Log>,
     following: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     _folder: TempDir,
@@ -67,7 +67,7 @@ impl Scene {
             signer,
         };
         let scheduler = Scheduler::start(parts, options).expect("the threads start");
-        let (user, following) = (Author::new(1), Some((stop, following)));
+        let (user, following) = (SampleUser::new(1), Some((stop, following)));
         Self { scheduler, world, user, log, following, _folder: folder }
     }
 

@@ -11,7 +11,9 @@ use tokio::time::{sleep, timeout};
 use crate::error::ScheduleError;
 use crate::gateways::ASKING_MAX;
 use crate::options::SchedulerOptions;
-use crate::testing::{Scene, id_of};
+use testing::id_of;
+
+use crate::testing::Scene;
 
 /// Long enough for everything that ends at all.
 const SOON: Duration = Duration::from_secs(20);

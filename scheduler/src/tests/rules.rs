@@ -6,7 +6,9 @@ use protocol::{Code, ProcessId};
 
 use crate::error::ScheduleError;
 use crate::options::SchedulerOptions;
-use crate::testing::{Author, Scene};
+use testing::SampleUser;
+
+use crate::testing::Scene;
 
 const AO: (&str, &str) = ("Data-Protocol", "ao");
 const PROCESS: (&str, &str) = ("Type", "Process");
@@ -28,7 +30,7 @@ async fn check(scene: &Scene, item: Bytes, code: Code, reason: &str) {
 #[tokio::test]
 async fn an_item_says_what_it_is() {
     let (scene, process) = scene().await;
-    let user = Author::new(2);
+    let user = SampleUser::new(2);
     let type_missing = "the item has no Type tag; every process and message must have one";
     let protocol_missing = "the item has no Data-Protocol tag; every process and message must have one";
     let other_type = "invalid Type tag: expected Process or Message, not \"Assignment\"";

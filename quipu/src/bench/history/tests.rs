@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use ans104::{Draft, Ed25519Wallet, Item, Tag};
+use testing::{SampleUser, id_of};
 
 use super::*;
 use crate::testing::Scribe;
@@ -18,24 +18,20 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        let wallet = Ed25519Wallet::from_seed([1; 32]);
-        let sign = |anchor: &[u8; 32], target: Option<&[u8; 32]>, data: &str| {
-            let tags = [Tag::new("Data-Protocol", "ao"), Tag::new("Action", "Tell")];
-            Draft { target, anchor: Some(anchor), tags: &tags, data: data.as_bytes() }.sign(&wallet).unwrap()
+        let user = SampleUser::new(1);
+        let tags = [("Data-Protocol", "ao"), ("Action", "Tell")];
+        let own = user.anchored(Some(&[b'p'; 32]), None, &tags, "the process");
+        let process = id_of(&own).into();
+        let message = |place: u8| {
+            user.anchored(Some(&[b'0' + place; 32]), Some(process), &tags, format!("message {place}"))
         };
-        let own = sign(&[b'p'; 32], None, "the process");
-        let process = Item::parse(&own).unwrap().id();
-        let message =
-            |place: u8| sign(&[b'0' + place; 32], Some(process.as_bytes()), &format!("message {place}"));
-        let items: Vec<Bytes> =
-            std::iter::once(own.clone()).chain((1..=5).map(message)).map(Bytes::from).collect();
-        let id = |item: &Bytes| Item::parse(item).unwrap().id().into();
-        let posted = items.iter().map(|item| (id(item), item.clone())).collect();
-        Self { process: process.into(), posted, items, scribe: Scribe::new(process.into()) }
+        let items: Vec<Bytes> = std::iter::once(own.clone()).chain((1..=5).map(message)).collect();
+        let posted = items.iter().map(|item| (id_of(item).into(), item.clone())).collect();
+        Self { process, posted, items, scribe: Scribe::new(&own) }
     }
 
     fn id(&self, place: usize) -> MessageId {
-        Item::parse(&self.items[place]).unwrap().id().into()
+        id_of(&self.items[place]).into()
     }
 
     /// The whole history; `before` may do something to the scribe before it writes about an item.
@@ -218,9 +214,9 @@ fn what_nobody_posted_is_found() {
 #[test]
 fn old_processes_and_things_on_chain_are_no_flaws() {
     let story = Story::new();
-    let mut scribe = Scribe::new(story.process);
+    let mut scribe = Scribe::new(&story.items[0]);
     // The process is listed without an assignment; the first message has nonce 0 and comes without itself.
-    let mut own = Scribe::new(story.process).assign(&story.items[0]);
+    let mut own = Scribe::new(&story.items[0]).assign(&story.items[0]);
     own.node.assignment = None;
     let mut on_chain = scribe.assign(&story.items[1]);
     on_chain.node.message = None;
