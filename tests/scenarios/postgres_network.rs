@@ -9,13 +9,13 @@ use projections::{
     Progress, Queries, QueryError, Replay, ReplayScope,
 };
 use quipu_tests::{Link, PgBouncer, PoolMode, Postgres};
+use testing::SampleProcess;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::folder;
 use crate::rewind::{append, assert_same, follow, open, options};
-use crate::samples::SampleProcess;
 
 /// A log with a process and its messages.
 struct History {

@@ -6,7 +6,7 @@
 mod disk;
 mod load;
 mod recording;
-#[path = "../../src/samples.rs"]
+#[path = "../../../testing/src/samples/mod.rs"]
 #[allow(dead_code, reason = "not all of it is needed here")]
 mod samples;
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use ans104::{Address, Ed25519Wallet, Id, SignError, SignatureType, Signer};
 use protocol::{Code, ProcessId};
+use testing::id_of;
 
 use crate::error::ScheduleError;
 use crate::options::SchedulerOptions;
 use crate::order::Scheduled;
-use crate::testing::{Scene, id_of};
+use crate::testing::Scene;
 
 /// Sends a request and hangs up before the answer can be there.
 async fn hang_up(request: impl Future<Output = Result<Scheduled, ScheduleError>>) {
