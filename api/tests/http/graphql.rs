@@ -115,13 +115,17 @@ async fn errors_of_a_question_say_what_was_expected() {
             "complex",
         ),
         // It could be answered, but for the database.
-        (ALL.into(), &format!("127.0.0.1:{port}")),
-        (format!("{{ transactions(ids: [{}], first: 2147483647) {{ count }} }}", many(1000)), "127.0.0.1"),
+        (ALL.into(), "no connection was free"),
+        (
+            format!("{{ transactions(ids: [{}], first: 2147483647) {{ count }} }}", many(1000)),
+            "no connection was free",
+        ),
     ] {
         let answer = ask(&node, &listener.url, &query).await;
         assert!(answer["data"].is_null(), "{query}: {answer}");
         let message = answer["errors"][0]["message"].as_str().unwrap();
         assert!(message.to_lowercase().contains(&expected.to_lowercase()), "{query}: {answer}");
+        assert!(!message.contains("127.0.0.1") && !message.contains(&port.to_string()), "{query}: {answer}");
     }
     let answer = ask(&node, &listener.url, ALL).await;
     assert_eq!(answer["errors"][0]["extensions"], json!({ "code": "unavailable" }));

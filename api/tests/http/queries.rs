@@ -48,7 +48,10 @@ async fn a_database_that_is_down_is_not_waited_for() {
         assert_eq!(answer.status().as_u16(), 503);
         let refusal: Value = answer.json().await.unwrap();
         assert_eq!(refusal["code"], "unavailable");
-        assert!(refusal["error"].as_str().unwrap().contains(&format!("127.0.0.1:{port}")), "{refusal}");
+        let error = refusal["error"].as_str().unwrap();
+        assert!(error.contains("no connection was free or could be made"), "{refusal}");
+        // Where the database is, is nothing that clients need.
+        assert!(!error.contains("127.0.0.1") && !error.contains(&port.to_string()), "{refusal}");
     }
 }
 
