@@ -7,9 +7,10 @@ CARGO ?= cargo
 # The one profile: RocksDB takes long to compile, and is compiled once.
 PROFILE := --release
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, and Postgres with PgBouncer, of
-# which the tests start servers of their own.
-PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev util-linux curl postgresql pgbouncer
+# What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, Postgres with PgBouncer, of which
+# the tests start servers of their own, and the tools with which they list files, mount and send signals. curl is for
+# the README.
+PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev git util-linux mount procps curl postgresql pgbouncer
 FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run
 NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 
@@ -28,7 +29,7 @@ endif
 build: first-build setup
 	$(CARGO) build $(PROFILE) --locked --bin quipu
 
-lint: first-build
+lint: first-build setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(PROFILE) --locked --workspace --all-targets -- -D warnings
 

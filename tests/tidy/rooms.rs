@@ -10,12 +10,12 @@ use serde_json::Value;
 use crate::assert_none;
 
 #[test]
-fn the_rooms_are_there_as_the_plan_says() {
+fn the_rooms_are_there_as_the_table_says() {
     let rooms = rooms();
     let missing = rooms.iter().filter(|room| !workspace().join(room).is_dir());
     assert_none("ARCHITECTURE.md has a room that is not there:", missing);
-    let unplanned = crates().into_iter().filter(|(room, _)| !rooms.contains(room));
-    assert_none("A crate is not in the table of ARCHITECTURE.md:", unplanned.map(|(room, _)| room));
+    let unlisted = crates().into_iter().filter(|(room, _)| !rooms.contains(room));
+    assert_none("A crate is not in the table of ARCHITECTURE.md:", unlisted.map(|(room, _)| room));
 }
 
 #[test]
