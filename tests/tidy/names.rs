@@ -33,7 +33,9 @@ fn public_type(line: &str) -> Option<&str> {
     let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
     let rest = kinds.iter().find_map(|kind| declared.strip_prefix(kind))?;
     let end = rest.find(|character: char| !character.is_alphanumeric() && character != '_');
-    Some(&rest[..end.unwrap_or(rest.len())])
+    let name = &rest[..end.unwrap_or(rest.len())];
+    // A macro names the type where it is used.
+    (!name.is_empty()).then_some(name)
 }
 
 #[test]
@@ -48,6 +50,7 @@ fn the_rule_sees_public_types() {
         ("    pub(super) enum Kind {", Some("Kind")),
         ("public struct Page {", None),
         ("struct Page;", None),
+        ("        pub struct $name(Id);", None),
         ("pub fn structure() {", None),
         ("    type Output = Response;", None),
     ] {

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use sqlx::query_as;
+use sqlx::{Row, raw_sql};
 
-use super::session::{Session, is_silence};
+use super::session::{Session, in_time, is_silence};
 use crate::projection::ProjectionError;
 
 /// How long an answer may take that only waits when a pooler has no other connection left.
@@ -48,7 +48,9 @@ pub(super) async fn is_served_by_one(
     Ok(true)
 }
 
+/// Asked in one message: a pooler may part what comes in several, and the second is then told of no first one.
 async fn process_of(session: &mut Session) -> Result<i32, ProjectionError> {
-    let (process,) = session.one(query_as::<_, (i32,)>("select pg_backend_pid()").persistent(false)).await?;
-    Ok(process)
+    let (connection, within) = session.parts();
+    let row = in_time(within, raw_sql("select pg_backend_pid()").fetch_one(connection)).await?;
+    row.try_get(0).map_err(failed)
 }
