@@ -31,7 +31,7 @@ mod request;
 mod rocks;
 #[cfg(test)]
 #[path = "../../testing/src/samples/mod.rs"]
-#[allow(dead_code, reason = "other crates use the rest")]
+#[expect(dead_code, reason = "other crates use the rest")]
 mod samples;
 mod staging;
 mod state;

@@ -64,21 +64,28 @@ impl HeightFollower {
 
     async fn hear(&mut self, height: u64) {
         let known = self.known.current().map(|known| known.height);
-        self.allowance.pass(self.allowed_at.elapsed());
-        self.allowed_at = Instant::now();
-        let most = known.map_or_else(
-            || highest_at(SystemTime::now()),
-            |known| known.saturating_add(self.allowance.blocks()),
-        );
+        // Counted from the last height that was higher: a gateway that stood still for hours may go on.
+        let mut allowance = self.allowance;
+        allowance.pass(self.allowed_at.elapsed());
+        let most = known
+            .map_or_else(|| highest_at(SystemTime::now()), |known| known.saturating_add(allowance.blocks()));
         match known {
             Some(known) if is_far_below(height, known) => {
                 return self.doubt(HeightDoubt::Behind { told: height, known });
             }
             _ if height > most => return self.hear_jump(height, most).await,
-            Some(known) => self.allowance.spend(height.saturating_sub(known)),
+            Some(known) if height > known => allowance.spend(height.saturating_sub(known)),
+            Some(_) => return self.believe(height),
             None => {}
         }
+        self.grown(allowance);
         self.believe(height);
+    }
+
+    /// From now on the time counts in which the chain may grow again.
+    fn grown(&mut self, allowance: Allowance) {
+        self.allowance = allowance;
+        self.allowed_at = Instant::now();
     }
 
     /// A height that the chain can hardly have reached needs a second gateway that says so.
@@ -97,6 +104,7 @@ impl HeightFollower {
             most,
             "a jump of the block height is confirmed by another gateway"
         );
+        self.grown(Allowance::after(Duration::ZERO));
         self.believe(confirmed);
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::{Row, raw_sql};
 
-use super::session::{Session, in_time, is_silence};
+use super::session::{Session, failed, in_time, is_silence};
 use crate::projection::ProjectionError;
 
 /// How long an answer may take that only waits when a pooler has no other connection left.

@@ -231,6 +231,8 @@ impl Uploading {
     fn advance(&mut self) -> Result<(), ProjectionError> {
         if self.troubled > 0 && self.window.room().is_none() {
             self.put_aside()?;
+            // There is room again for those whose turn has come.
+            self.load_listed();
         }
         if let Some(done) = self.window.take_done() {
             let store = self.shared.log.identity().store;

@@ -162,3 +162,28 @@ async fn an_operator_corrects_the_height_in_the_file() {
     pass(1).await;
     assert_eq!(height(&feed), Some(NOW));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_stood_still_goes_on() {
+    const STILL: usize = 3 * 720;
+    static TOLD: [Option<u64>; STILL + 1] = {
+        let mut heights = [Some(NOW); STILL + 1];
+        heights[STILL] = Some(NOW + 90);
+        heights
+    };
+    let folder = TempDir::new().unwrap();
+    let feed = start(&TOLD, &folder);
+    pass(u32::try_from(STILL).unwrap() + 1).await;
+    assert_eq!(height(&feed), Some(NOW + 90), "three hours have room for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_doubted_counts_when_the_chain_can_have_got_there() {
+    let folder = TempDir::new().unwrap();
+    // Told again and again: 100 blocks take 50 minutes at the least.
+    let feed = start(&[Some(NOW), Some(NOW + 100)], &folder);
+    pass(2).await;
+    assert_eq!(height(&feed), Some(NOW));
+    pass(720).await;
+    assert_eq!(height(&feed), Some(NOW + 100));
+}
