@@ -45,7 +45,7 @@ enum Command {
     Verify(VerifyArgs),
     Status(StatusArgs),
     Projections(ProjectionsArgs),
-    Replay(ReplayArgs),
+    Replay(Box<ReplayArgs>),
     DeadLetters(DeadLettersArgs),
     Reupload(ReuploadArgs),
     Wallet(WalletArgs),

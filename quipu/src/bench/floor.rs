@@ -52,8 +52,8 @@ pub async fn key_type_of(scheduler: &SchedulerClient, address: &str) -> Result<K
     post(scheduler, message).await?;
     let range = Range { limit: 2, ..Range::default() };
     let page: ClientPage<ClientEdge> = scheduler.page(target, range).await?;
-    let assignments = page.edges.iter().filter_map(|edge| edge.node.assignment.as_ref());
-    let owner = assignments.last().and_then(|assignment| base64url::decode(&assignment.owner.key).ok());
+    let mut assignments = page.edges.iter().filter_map(|edge| edge.node.assignment.as_ref());
+    let owner = assignments.next_back().and_then(|assignment| base64url::decode(&assignment.owner.key).ok());
     let fits =
         |key_type: &KeyType| owner.as_ref().map(Vec::len) == Some(key_type.signature_type().owner_len());
     Ok(KeyType::ALL.into_iter().find(fits).ok_or(BenchError::KeyType)?)

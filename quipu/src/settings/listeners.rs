@@ -36,13 +36,13 @@ pub enum ListenerSettingError {
     #[error(
         "ADMIN_LISTEN is {0}, which is not a loopback address: ADMIN_TOKEN must be set, to something hard to guess"
     )]
-    NoAdminToken(SocketAddr),
+    AdminUnguarded(SocketAddr),
     /// The public port is the last one that there is.
     #[error("the port {0} has no next one for the admin listener; set ADMIN_LISTEN")]
-    NoAdminPort(u16),
+    LastPort(u16),
     /// No page would have room.
     #[error("MAX_READ_MEMORY is 0; it takes a number of bytes, 1 or more")]
-    NoReadMemory,
+    ReadMemory,
 }
 
 impl ListenerArgs {
@@ -52,7 +52,7 @@ impl ListenerArgs {
     /// When the admin listener would be open to everybody, or has no port.
     pub fn options(self, public: IpAddr, port: u16) -> Result<ListenOptions, ListenerSettingError> {
         if self.max_read_memory == 0 {
-            return Err(ListenerSettingError::NoReadMemory);
+            return Err(ListenerSettingError::ReadMemory);
         }
         let admin = match self.admin_listen {
             Some(address) => address,
@@ -60,7 +60,7 @@ impl ListenerArgs {
         };
         let admin_token = self.admin_token.filter(|token| !token.is_empty());
         if !admin.ip().is_loopback() && admin_token.is_none() {
-            return Err(ListenerSettingError::NoAdminToken(admin));
+            return Err(ListenerSettingError::AdminUnguarded(admin));
         }
         Ok(ListenOptions {
             public: (public, port).into(),
@@ -76,5 +76,5 @@ fn next(port: u16) -> Result<u16, ListenerSettingError> {
     if port == 0 {
         return Ok(0);
     }
-    port.checked_add(1).ok_or(ListenerSettingError::NoAdminPort(port))
+    port.checked_add(1).ok_or(ListenerSettingError::LastPort(port))
 }

@@ -69,7 +69,7 @@ fn columns<'a>(objects: &[&'a Map<String, Value>]) -> Vec<&'a String> {
     let rank = |name: &str| {
         let first = FIRST.iter().position(|first| *first == name);
         let last = LAST.iter().position(|last| *last == name);
-        first.map_or_else(|| last.map_or(FIRST.len(), |last| FIRST.len() + 1 + last), |first| first)
+        first.unwrap_or_else(|| last.map_or(FIRST.len(), |last| FIRST.len() + 1 + last))
     };
     names.sort_by_key(|name| (rank(name), name.as_str()));
     names.dedup();

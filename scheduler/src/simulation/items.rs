@@ -22,7 +22,7 @@ pub(super) static ITEMS: LazyLock<Vec<Sent>> = LazyLock::new(|| (0..PROCESSES).m
 
 fn sent(number: usize) -> Sent {
     let user = SampleUser::new(number as u8 + 1);
-    let spawn = user.process(&[], &format!("data {number}"));
+    let spawn = user.process(&[], format!("data {number}"));
     let process = id_of(&spawn).into();
     let message = |number: usize| {
         // Every third is a push, and every sixth a push of the same content as the one three before it.
@@ -30,7 +30,7 @@ fn sent(number: usize) -> Sent {
         let twin = if number % 6 == 3 { number - 3 } else { number };
         let pushed_for = number.to_string();
         let push = [("From-Process", "other"), ("Pushed-For", pushed_for.as_str())];
-        let bytes = user.message(process, if pushed { &push } else { &[] }, &format!("data {twin}"));
+        let bytes = user.message(process, if pushed { &push } else { &[] }, format!("data {twin}"));
         (id_of(&bytes), bytes)
     };
     Sent { process, spawn, messages: (0..MESSAGES).map(message).collect() }

@@ -103,7 +103,7 @@ impl Scene {
 
     /// Holds that a good message gets this nonce, so nothing that came before took it.
     pub(crate) async fn check_next_nonce(&self, process: ProcessId, nonce: u64) {
-        let message = self.user.message(process, &[], &format!("the one with nonce {nonce}"));
+        let message = self.user.message(process, &[], format!("the one with nonce {nonce}"));
         let scheduled = self.post(message.clone()).await.expect("a good message is scheduled");
         assert_eq!(scheduled.id, id_of(&message));
         let newest = self.log.head(process).expect("the log can be read").and_then(|head| head.last);

@@ -102,12 +102,11 @@ async fn the_chain_grows_while_nobody_tells() {
     drop(feed);
 
     // A day's silence of a gateway, and a day's rest of the node.
-    const SILENT: [Option<u64>; (HOURS * 720 + 1) as usize] = {
+    static TOLD: [Option<u64>; (HOURS * 720 + 1) as usize] = {
         let mut heights = [None; (HOURS * 720 + 1) as usize];
         heights[(HOURS * 720) as usize] = Some(LATER);
         heights
     };
-    static TOLD: [Option<u64>; (HOURS * 720 + 1) as usize] = SILENT;
     let feed = start(&TOLD, &folder);
     pass(HOURS * 720 + 1).await;
     assert_eq!(height(&feed), Some(LATER));

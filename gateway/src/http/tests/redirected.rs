@@ -12,7 +12,10 @@ use super::*;
 
 /// Knows the addresses of these names, in the order in which they are told.
 #[derive(Clone, Default)]
-struct Names(Arc<Mutex<HashMap<&'static str, Vec<Vec<&'static str>>>>>);
+struct Names(Arc<Mutex<HashMap<&'static str, Answers>>>);
+
+/// What a name resolves to, each time that it is asked.
+type Answers = Vec<Vec<&'static str>>;
 
 impl Names {
     fn new(names: &[(&'static str, &[&[&'static str]])]) -> Self {
