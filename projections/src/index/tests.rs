@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
-use log::{Append, Body, ChainLink, Identity, LocalLog, Log, Memory, MemoryDisk, StoreId, Term};
+use ans104::{Ed25519Wallet, Id};
+use bytes::Bytes;
+use log::{Append, Body, Identity, LocalLog, Log, Memory, MemoryDisk, StoreId, Term};
 use proptest::prelude::*;
-use protocol::{HashChain, Nonce, ProcessId, Timestamp};
+use protocol::{Nonce, ProcessId, Timestamp};
 use tempfile::TempDir;
+use testing::{SampleProcess, SampleUser, id_of};
 
 use super::{Index, IndexPlace};
 use crate::follower::Follower;
@@ -21,8 +23,8 @@ const STORE: StoreId = StoreId(uuid::Uuid::from_u128(1));
 /// A log that grows by what a test wants, and what the index must know of it.
 struct History {
     log: Arc<dyn Log>,
-    wallet: Ed25519Wallet,
-    last: BTreeMap<ProcessId, Option<ChainLink>>,
+    seed: u8,
+    processes: BTreeMap<ProcessId, SampleProcess>,
     ids: Vec<(ProcessId, Id, Option<Nonce>)>,
     times: Vec<(ProcessId, Timestamp, Nonce)>,
     serial: u64,
@@ -37,56 +39,56 @@ impl History {
     fn of_store(seed: u8, store: StoreId) -> Self {
         let identity = Some(Identity { store, term: Term(1) });
         let log = Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), identity).unwrap());
-        let wallet = Ed25519Wallet::from_seed([seed; 32]);
-        Self { log, wallet, last: BTreeMap::new(), ids: Vec::new(), times: Vec::new(), serial: 0 }
+        Self { log, seed, processes: BTreeMap::new(), ids: Vec::new(), times: Vec::new(), serial: 0 }
     }
 
-    fn sign(&mut self, tags: &[(&str, String)]) -> (Vec<u8>, Id) {
+    fn item(&mut self, target: Option<ProcessId>) -> Bytes {
         self.serial += 1;
-        let data = self.serial.to_string();
-        let tags: Vec<_> = tags.iter().map(|(name, value)| Tag { name, value }).collect();
-        let draft = Draft { target: None, anchor: None, tags: &tags, data: data.as_bytes() };
-        let bytes = draft.sign(&self.wallet).unwrap();
-        let id = Item::parse(&bytes).unwrap().id();
-        (bytes, id)
+        SampleUser::new(self.seed).item(target, &[], self.serial.to_string().as_bytes())
     }
 
-    fn assignment(&mut self, process: ProcessId, message: Option<Id>, later: u64) -> (Vec<u8>, ChainLink) {
-        let last = self.last.get(&process).copied().flatten();
-        let timestamp = Timestamp::new(last.map_or(1_000, |link| link.timestamp.get()) + later);
-        let mut tags = vec![("Timestamp", timestamp.to_string())];
-        tags.extend(message.map(|id| ("Message", id.to_string())));
-        let (bytes, id) = self.sign(&tags);
-        let nonce = last.map_or(Nonce::ZERO, |link| link.nonce.next());
-        (bytes, ChainLink { nonce, assignment: id.into(), chain: HashChain::seed(process), timestamp })
+    /// The process, whose next assignment is so much later than its last one.
+    fn later(&mut self, process: ProcessId, later: u64) -> &mut SampleProcess {
+        let process = self.processes.get_mut(&process).unwrap();
+        let nonce = process.last.map_or(Nonce::ZERO, |link| link.nonce.next());
+        let last = process.last.map_or(1_000, |link| link.timestamp.get());
+        process.place_at(nonce, Timestamp::new(last + later));
+        process
     }
 
     fn spawn(&mut self, assigned: bool) -> ProcessId {
-        let (item, id) = self.sign(&[]);
-        let process = ProcessId::from(id);
-        let (assignment, link) = self.assignment(process, None, 0);
-        let link = assigned.then_some(link);
-        self.append(process, Body::Spawned { item, assignment: Some(assignment) }, link, id);
+        let item = self.item(None);
+        let scheduler = Ed25519Wallet::from_seed([self.seed; 32]);
+        let sample = SampleProcess::of(item, SampleUser::new(self.seed), Box::new(scheduler));
+        let process = sample.process;
+        self.processes.insert(process, sample);
+        let append = match assigned {
+            true => self.later(process, 0).spawn(),
+            false => self.processes[&process].spawn_unassigned(),
+        };
+        self.append(append, process.id());
         process
     }
 
     fn message(&mut self, process: ProcessId, later: u64) {
-        let (item, id) = self.sign(&[]);
-        let (assignment, link) = self.assignment(process, Some(id), later);
-        let deep_hash = Some([self.serial as u8; 48]);
-        self.append(process, Body::Scheduled { item, assignment, deep_hash }, Some(link), id);
+        let item = self.item(Some(process));
+        let mut append = self.later(process, later).scheduled(&item);
+        if let Body::Scheduled { deep_hash, .. } = &mut append.body {
+            *deep_hash = Some([self.serial as u8; 48]);
+        }
+        self.append(append, id_of(&item));
     }
 
     fn assign(&mut self, process: ProcessId, transaction: Id, later: u64) {
-        let (assignment, link) = self.assignment(process, Some(transaction), later);
-        self.append(process, Body::Assigned { assignment, deep_hash: None }, Some(link), transaction);
+        let (assignment, link) = self.later(process, later).assign(Some(transaction));
+        let body = Body::Assigned { assignment, deep_hash: None };
+        self.append(Append { process, body, link: Some(link), imported: false }, transaction);
     }
 
-    fn append(&mut self, process: ProcessId, body: Body, link: Option<ChainLink>, id: Id) {
-        let append = Append { process, body, link, imported: false };
+    fn append(&mut self, append: Append, id: Id) {
+        let (process, link) = (append.process, append.link);
         let receipt = self.log.enqueue(self.log.identity().term, vec![append]).unwrap();
         receipt.wait().unwrap();
-        self.last.insert(process, link);
         self.ids.push((process, id, link.map(|link| link.nonce)));
         if let Some(link) = link {
             self.ids.push((process, link.assignment.id(), Some(link.nonce)));
@@ -105,7 +107,7 @@ impl History {
             assert_eq!(index.everywhere(*id, 100).unwrap().len(), places);
             assert_eq!(index.find(*process, unknown).unwrap(), None);
         }
-        for process in self.last.keys() {
+        for process in self.processes.keys() {
             let times: Vec<_> = self.times.iter().filter(|(of, _, _)| of == process).collect();
             for time in (990..1_300).step_by(7).chain(times.iter().map(|(_, time, _)| time.get())) {
                 let first = times.iter().find(|(_, at, _)| at.get() > time).map(|(_, _, nonce)| *nonce);

@@ -1,13 +1,14 @@
 //! Histories to upload, and uploads that can be killed.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use ans104::{Draft, Ed25519Wallet, Id, Item, Tag};
-use log::{Append, Body, ChainLink, LocalLog, Log, Memory, MemoryDisk, Seq};
-use protocol::{HashChain, Nonce, ProcessId, Timestamp};
+use ans104::{Ed25519Wallet, Id};
+use bytes::Bytes;
+use log::{Append, Body, LocalLog, Log, Memory, MemoryDisk, Seq};
+use protocol::ProcessId;
 use tempfile::TempDir;
+use testing::{SampleProcess, SampleUser, id_of};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -27,9 +28,8 @@ struct Happened {
 /// A log, and what must be uploaded of it. The same steps make the same items, though in another store.
 pub struct History {
     log: Arc<dyn Log>,
-    wallet: Ed25519Wallet,
-    last: HashMap<ProcessId, ChainLink>,
-    processes: Vec<ProcessId>,
+    seed: u8,
+    processes: Vec<SampleProcess>,
     happened: Vec<Happened>,
     batch: Vec<Append>,
     serial: u64,
@@ -44,15 +44,8 @@ impl History {
     /// The same, and then messages that no other history has.
     pub async fn forked(seed: u8, processes: u64, messages: u64, own: u64) -> Self {
         let log: Arc<dyn Log> = Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap());
-        let mut history = Self {
-            log,
-            wallet: Ed25519Wallet::from_seed([seed; 32]),
-            last: HashMap::new(),
-            processes: Vec::new(),
-            happened: Vec::new(),
-            batch: Vec::new(),
-            serial: 0,
-        };
+        let mut history =
+            Self { log, seed, processes: Vec::new(), happened: Vec::new(), batch: Vec::new(), serial: 0 };
         (0..processes).for_each(|_| history.spawn());
         (0..messages).for_each(|turn| history.message(turn % processes));
         history.serial += u64::from(own > 0) * 1_000_000;
@@ -86,7 +79,7 @@ impl History {
     }
 
     pub fn processes(&self) -> Vec<ProcessId> {
-        self.processes.clone()
+        self.processes.iter().map(|process| process.process).collect()
     }
 
     pub fn ids(&self) -> Vec<Id> {
@@ -111,50 +104,42 @@ impl History {
         Seq::new(place as u64)
     }
 
-    fn sign(&mut self, tags: &[(&str, String)]) -> (Vec<u8>, Id) {
+    fn item(&mut self, target: Option<ProcessId>) -> Bytes {
         self.serial += 1;
-        let data = self.serial.to_string();
-        let tags: Vec<_> = tags.iter().map(|(name, value)| Tag { name, value }).collect();
-        let draft = Draft { target: None, anchor: None, tags: &tags, data: data.as_bytes() };
-        let bytes = draft.sign(&self.wallet).unwrap();
-        let id = Item::parse(&bytes).unwrap().id();
-        (bytes, id)
+        SampleUser::new(self.seed).item(target, &[], self.serial.to_string().as_bytes())
     }
 
     fn spawn(&mut self) {
-        let (item, id) = self.sign(&[]);
-        let process = ProcessId::from(id);
+        let item = self.item(None);
+        let scheduler = Ed25519Wallet::from_seed([self.seed; 32]);
+        let mut process = SampleProcess::of(item, SampleUser::new(self.seed), Box::new(scheduler));
+        let append = process.spawn();
+        let id = process.process.id();
         self.processes.push(process);
-        let (assignment, link) = self.assignment(process);
-        let body = Body::Spawned { item, assignment: Some(assignment) };
-        self.append(process, body, link, vec![id]);
+        self.append(append, vec![id]);
     }
 
-    fn message(&mut self, process: u64) {
-        let process = self.processes[process as usize];
+    fn message(&mut self, number: u64) {
+        let number = number as usize;
+        let target = self.processes[number].process;
         if self.serial.is_multiple_of(7) {
             // Something on chain: only the assignment is there to be uploaded.
-            let (assignment, link) = self.assignment(process);
-            return self.append(process, Body::Assigned { assignment, deep_hash: None }, link, vec![]);
+            self.serial += 1;
+            let mut transaction = [0; 32];
+            transaction[..8].copy_from_slice(&self.serial.to_be_bytes());
+            let (assignment, link) = self.processes[number].assign(Some(Id::from_bytes(transaction)));
+            let body = Body::Assigned { assignment, deep_hash: None };
+            return self.append(Append { process: target, body, link: Some(link), imported: false }, vec![]);
         }
-        let (item, id) = self.sign(&[]);
-        let (assignment, link) = self.assignment(process);
-        self.append(process, Body::Scheduled { item, assignment, deep_hash: None }, link, vec![id]);
+        let item = self.item(Some(target));
+        let append = self.processes[number].scheduled(&item);
+        self.append(append, vec![id_of(&item)]);
     }
 
-    fn assignment(&mut self, process: ProcessId) -> (Vec<u8>, ChainLink) {
-        let last = self.last.get(&process).copied();
-        let timestamp = Timestamp::new(last.map_or(1_000, |link| link.timestamp.get()) + 1);
-        let (bytes, id) = self.sign(&[("Timestamp", timestamp.to_string())]);
-        let nonce = last.map_or(Nonce::ZERO, |link| link.nonce.next());
-        (bytes, ChainLink { nonce, assignment: id.into(), chain: HashChain::seed(process), timestamp })
-    }
-
-    fn append(&mut self, process: ProcessId, body: Body, link: ChainLink, mut ids: Vec<Id>) {
-        self.last.insert(process, link);
-        ids.push(link.assignment.id());
-        self.happened.push(Happened { process, ids });
-        self.batch.push(Append { process, body, link: Some(link), imported: false });
+    fn append(&mut self, append: Append, mut ids: Vec<Id>) {
+        ids.extend(append.link.map(|link| link.assignment.id()));
+        self.happened.push(Happened { process: append.process, ids });
+        self.batch.push(append);
     }
 
     async fn write(&mut self) {
