@@ -5,7 +5,7 @@ use serde_json::json;
 use web::{Parameter, expected};
 
 /// How many entries a page has when the client asks for no number.
-const USUAL: u64 = 100;
+const USUAL: u64 = projections::LIMIT_USUAL as u64;
 
 /// How many entries a page has at most: from 1 to `MAX`.
 #[derive(Clone, Copy, Debug)]
