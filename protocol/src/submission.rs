@@ -28,6 +28,9 @@ pub enum SubmissionError {
     /// A message without a process.
     #[error("the message has no target; expected the id of the process it is for")]
     NoTarget,
+    /// It is for the id that no process has.
+    #[error("32 zero bytes are the id of no process; expected the id of the process it is for")]
+    ZeroProcess,
 }
 
 impl Submission {
@@ -38,14 +41,16 @@ impl Submission {
     pub fn of(item: &Item<'_>) -> Result<Self, SubmissionError> {
         let kind = either_case(item, [tags::TYPE, "type"])?;
         either_case(item, [tags::DATA_PROTOCOL, "data-protocol"])?;
-        match kind {
-            values::PROCESS => Ok(Self::Process(item.id().into())),
+        let submission = match kind {
+            values::PROCESS => Self::Process(item.id().into()),
             values::MESSAGE => {
                 let target = item.target().ok_or(SubmissionError::NoTarget)?;
-                Ok(Self::Message(Id::from_bytes(*target).into()))
+                Self::Message(Id::from_bytes(*target).into())
             }
-            other => Err(SubmissionError::OtherType(other.to_owned())),
-        }
+            other => return Err(SubmissionError::OtherType(other.to_owned())),
+        };
+        SubmissionError::check_process(submission.process())?;
+        Ok(submission)
     }
 
     /// The process that it is for.
@@ -57,12 +62,21 @@ impl Submission {
 }
 
 impl SubmissionError {
+    /// Refuses the id that no process has: the facts of a node are kept under it.
+    ///
+    /// # Errors
+    /// When it is that one.
+    pub fn check_process(process: ProcessId) -> Result<(), Self> {
+        if process == ProcessId::NODE { Err(Self::ZeroProcess) } else { Ok(()) }
+    }
+
     /// The code that tells the client what it can do about it.
     pub fn code(&self) -> Code {
         match self {
             Self::MissingTag(_) => Code::MissingTag,
             Self::OtherType(_) => Code::InvalidTag,
             Self::NoTarget => Code::MalformedItem,
+            Self::ZeroProcess => Code::UnknownProcess,
         }
     }
 }
@@ -113,12 +127,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_an_item_is_named() {
-        use SubmissionError::{MissingTag, NoTarget, OtherType};
+        use SubmissionError::{MissingTag, NoTarget, OtherType, ZeroProcess};
         check(&[], None, Err(MissingTag("Type")));
         check(&[PROTOCOL, ("TYPE", "Message")], None, Err(MissingTag("Type")));
         check(&[("Type", "Message")], Some(&[7; 32]), Err(MissingTag("Data-Protocol")));
         check(&[("Type", "Assignment"), PROTOCOL], None, Err(OtherType("Assignment".to_owned())));
         check(&[("Type", "message"), PROTOCOL], Some(&[7; 32]), Err(OtherType("message".to_owned())));
         check(&[("Type", "Message"), PROTOCOL], None, Err(NoTarget));
+        check(&[("Type", "Message"), PROTOCOL], Some(&[0; 32]), Err(ZeroProcess));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ans104::Id;
 use log::DeepHash;
 use projections::IndexPlace;
-use protocol::ProcessId;
+use protocol::{ProcessId, SubmissionError};
 
 use crate::content::Content;
 use crate::error::ScheduleError;
@@ -33,6 +33,7 @@ enum Known {
 impl Shared {
     /// Refuses what cannot be assigned; asks gateways for what this node does not know.
     pub(crate) async fn check_assign(self: &Arc<Self>, order: &AssignOrder) -> Result<Intake, ScheduleError> {
+        SubmissionError::check_process(order.process)?;
         let transaction = order.transaction;
         let gateway = self.gateways.gateway();
         let deep_hash = match self.look_up(order).await? {

@@ -25,7 +25,7 @@ pub(crate) struct Scene {
     pub(crate) scheduler: Scheduler,
     pub(crate) world: Arc<World>,
     pub(crate) user: SampleUser,
-    log: Arc<dyn Log>,
+    pub(crate) log: Arc<LocalLog<Memory>>,
     following: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     _folder: TempDir,
 }
@@ -47,8 +47,8 @@ impl Scene {
 
     fn start_of(options: &SchedulerOptions, clock: Arc<dyn Clock>, signer: Arc<dyn Signer>) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let log: Arc<dyn Log> =
-            Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).expect("the log opens"));
+        let log = LocalLog::open(Memory::open(&MemoryDisk::new()), None).expect("the log opens");
+        let log = Arc::new(log);
         let (index, writer) =
             Index::open(&folder.path().join("index"), log.as_ref()).expect("the index opens");
         let follower = Follower::new(writer, log.clone());

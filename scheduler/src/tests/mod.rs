@@ -8,4 +8,5 @@ mod gateways;
 mod losing;
 mod rules;
 mod spawning;
+mod stopping;
 mod waiting;
