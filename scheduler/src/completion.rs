@@ -16,7 +16,7 @@ use crate::sequencer::Sequencer;
 
 /// Answers orders in the order in which they left their lanes, until no more can come.
 ///
-/// A repeated message or spawn waits in this queue behind the first one, so what it is told is true: the first is on
+/// A repeated message, content or spawn waits in this queue behind the first one, so what it is told is true: the first is on
 /// disk, or nothing is.
 pub(crate) async fn complete_all(
     sequencer: Arc<Sequencer>,
@@ -25,6 +25,7 @@ pub(crate) async fn complete_all(
 ) {
     while let Some(InFlight { lane, id, content, outcome, answer }) = in_flight.recv().await {
         let since = answer.since;
+        let process = lane.process;
         let result = match outcome {
             Outcome::Enqueued { receipt, scheduled } => {
                 let completed = complete(&sequencer, receipt, &mut indexed).await;
@@ -34,10 +35,13 @@ pub(crate) async fn complete_all(
                 completed.map(|()| scheduled)
             }
             Outcome::Duplicate => {
-                sequencer.check_running().and(Err(ScheduleError::Duplicate { process: lane.process, id }))
+                sequencer.check_running().and(Err(ScheduleError::Duplicate { process, id }))
+            }
+            Outcome::DuplicateContent => {
+                sequencer.check_running().and(Err(ScheduleError::DuplicateContent { process, id }))
             }
             Outcome::SpawnedAgain => {
-                sequencer.check_running().and_then(|()| first_answer(sequencer.log.as_ref(), lane.process))
+                sequencer.check_running().and_then(|()| first_answer(sequencer.log.as_ref(), process))
             }
         };
         metrics::answered(since.elapsed(), &result);

@@ -23,6 +23,8 @@ pub(crate) enum Outcome {
     Enqueued { receipt: Receipt, scheduled: Scheduled },
     /// A message that is on its way already.
     Duplicate,
+    /// A message of whose content one is on its way already.
+    DuplicateContent,
     /// A process that is there, or on its way.
     SpawnedAgain,
 }

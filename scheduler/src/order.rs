@@ -9,6 +9,7 @@ use protocol::{ProcessId, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::error::ScheduleError;
+use crate::metrics;
 
 /// The answer to what was scheduled: on disk, and to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +76,12 @@ impl Answer {
     ) -> (Self, oneshot::Receiver<Result<Scheduled, ScheduleError>>) {
         let (sender, receiver) = oneshot::channel();
         (Self { sender, since: Instant::now(), _permit: permit }, receiver)
+    }
+
+    /// Answers what was refused before it left its lane.
+    pub(crate) fn refuse(self, error: ScheduleError) {
+        metrics::refused(&error);
+        self.give(Err(error));
     }
 
     pub(crate) fn give(self, result: Result<Scheduled, ScheduleError>) {

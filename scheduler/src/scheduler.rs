@@ -174,7 +174,7 @@ impl Shared {
         metrics::verified(started.elapsed());
         match admitted {
             Ok(admitted) => self.after_admission(admitted, answer),
-            Err(error) => refuse(answer, error),
+            Err(error) => answer.refuse(error),
         }
     }
 
@@ -195,7 +195,7 @@ impl Shared {
             };
             match allowed {
                 Ok(()) => self.submit(order),
-                Err(error) => refuse(order.answer, error),
+                Err(error) => order.answer.refuse(error),
             }
         });
     }
@@ -215,15 +215,13 @@ impl Shared {
     }
 }
 
-fn refuse(answer: Answer, error: ScheduleError) {
-    metrics::refused(&error);
-    answer.give(Err(error));
-}
-
 async fn wait(
     scheduled: oneshot::Receiver<Result<Scheduled, ScheduleError>>,
 ) -> Result<Scheduled, ScheduleError> {
-    scheduled.await.unwrap_or(Err(ScheduleError::Lost))
+    match scheduled.await {
+        Ok(result) => result,
+        Err(_) => Err(ScheduleError::Lost).inspect_err(metrics::refused),
+    }
 }
 
 impl Drop for Inner {

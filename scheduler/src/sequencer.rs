@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ans104::{Id, SignError, Signer};
 use aws_lc_rs::rand;
-use log::{Append, AppendError, Body, ChainLink, Log, Receipt};
+use log::{Append, AppendError, Body, ChainLink, Log, Receipt, Term};
 use projections::Index;
 use protocol::{Assignment, AssignmentId, HashChain, MessageId, Nonce, Timestamp};
 use tracing::error;
@@ -25,6 +25,8 @@ pub(crate) struct Sequencer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) heights: Arc<dyn Heights>,
     pub(crate) process_assignment: bool,
+    /// The term of the log when this began to write. Whoever raises it since has the right to write, and this has not.
+    term: Term,
     /// The first reason why nothing can be scheduled any more.
     halted: OnceLock<Arc<str>>,
 }
@@ -39,6 +41,8 @@ pub(crate) struct Begun {
 enum Found {
     /// The same message in flight, or the process that is to be spawned.
     Repeated,
+    /// A message of the same content in flight.
+    SameContent,
     /// Nothing, in a process of which this is the newest link.
     Nothing { last: Option<ChainLink> },
 }
@@ -49,6 +53,8 @@ enum Decision {
     Enqueued { receipt: Receipt, scheduled: Scheduled },
     /// It is on its way to disk already, or there: what is answered is known when that is complete.
     Repeated,
+    /// So is a message of its content.
+    SameContent,
 }
 
 impl Sequencer {
@@ -60,7 +66,8 @@ impl Sequencer {
         heights: Arc<dyn Heights>,
         process_assignment: bool,
     ) -> Self {
-        Self { log, index, signer, clock, heights, process_assignment, halted: OnceLock::new() }
+        let term = log.identity().term;
+        Self { log, index, signer, clock, heights, process_assignment, term, halted: OnceLock::new() }
     }
 
     /// Refuses when nothing can be scheduled any more.
@@ -103,6 +110,7 @@ impl Sequencer {
         let Begun { order, found } = begun;
         let decision = found.and_then(|found| match found {
             Found::Repeated => Ok(Decision::Repeated),
+            Found::SameContent => Ok(Decision::SameContent),
             Found::Nothing { last } => {
                 self.ask_index(lane, &order.intake)?;
                 self.bind(lane, last, &order.intake)
@@ -111,7 +119,7 @@ impl Sequencer {
         match decision {
             Ok(decision) => Some(self.in_flight(lane, order, decision)),
             Err(error) => {
-                order.answer.give(Err(error));
+                order.answer.refuse(error);
                 None
             }
         }
@@ -124,6 +132,7 @@ impl Sequencer {
             Decision::Enqueued { receipt, scheduled } => Outcome::Enqueued { receipt, scheduled },
             Decision::Repeated if matches!(order.intake, Intake::Spawn { .. }) => Outcome::SpawnedAgain,
             Decision::Repeated => Outcome::Duplicate,
+            Decision::SameContent => Outcome::DuplicateContent,
         };
         InFlight { lane: lane.clone(), id, content, outcome, answer: order.answer }
     }
@@ -145,7 +154,7 @@ impl Sequencer {
             return Ok(Found::Repeated);
         }
         if intake.deep_hash().is_some_and(|hash| lane.is_content_in_flight(&hash)) {
-            return Err(ScheduleError::DuplicateContent { process: lane.process, id });
+            return Ok(Found::SameContent);
         }
         Ok(Found::Nothing { last })
     }
@@ -202,8 +211,7 @@ impl Sequencer {
     }
 
     fn enqueue(&self, append: Append) -> Result<Receipt, ScheduleError> {
-        let term = self.log.identity().term;
-        self.log.enqueue(term, vec![append]).map_err(|error: AppendError| {
+        self.log.enqueue(self.term, vec![append]).map_err(|error: AppendError| {
             self.halt(&error.to_string());
             error.into()
         })

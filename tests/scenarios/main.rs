@@ -30,6 +30,7 @@ mod queries;
 mod queries_faults;
 mod queries_world;
 mod replay;
+mod refusals;
 mod reupload;
 mod restarts;
 mod rewind;

@@ -1,12 +1,16 @@
 //! The items that clients of the simulation send, signed once for all seeds.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use ans104::Id;
 use bytes::Bytes;
 use protocol::ProcessId;
 
 use testing::{SampleUser, id_of};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::error::ScheduleError;
+use crate::order::{Answer, Scheduled};
 
 /// How many processes there are, and how many messages may be sent to each.
 pub(super) const PROCESSES: usize = 3;
@@ -19,6 +23,11 @@ pub(super) struct Sent {
 }
 
 pub(super) static ITEMS: LazyLock<Vec<Sent>> = LazyLock::new(|| (0..PROCESSES).map(sent).collect());
+
+/// Where a client waits, and what answers it.
+pub(super) fn answer() -> (Answer, oneshot::Receiver<Result<Scheduled, ScheduleError>>) {
+    Answer::new(Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one permit"))
+}
 
 fn sent(number: usize) -> Sent {
     let user = SampleUser::new(number as u8 + 1);

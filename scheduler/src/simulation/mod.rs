@@ -10,6 +10,7 @@
 mod items;
 mod ledger;
 mod node;
+mod repeating;
 mod world;
 
 use std::env;

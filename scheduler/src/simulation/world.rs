@@ -11,10 +11,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::items::{ITEMS, PROCESSES};
+use super::items::{ITEMS, PROCESSES, answer};
 use super::ledger::Ledger;
 use super::node::{JumpingClock, Node};
 use crate::error::ScheduleError;
@@ -138,8 +137,7 @@ impl World {
 
     fn send(&mut self) {
         let sent = &ITEMS[self.chance.random_range(0..PROCESSES)];
-        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one permit");
-        let (answer, receiver) = Answer::new(permit);
+        let (answer, receiver) = answer();
         let shared = self.node().shared.clone();
         if shared.check_open().is_err() {
             return;
