@@ -3,11 +3,11 @@
 use protocol::Code;
 use web::HttpError;
 
+use crate::error::CallError;
 use crate::node::ApiNode;
-use crate::refusals::Unwell;
 
 /// Whether writes are taken.
-pub(crate) fn health(node: &ApiNode) -> Result<(), Unwell> {
+pub(crate) fn health(node: &ApiNode) -> Result<(), CallError> {
     node.parts.writes.scheduler()?;
     match node.parts.log.failure() {
         None => Ok(()),

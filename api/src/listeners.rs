@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poem::{Endpoint, Response};
-use web::{About, Guarded, Origins};
+use web::{About, Guarded, OperatorToken, Visitors};
 
 use crate::admin::{ChecksApi, HealthApi, JobsApi, StatusApi, UploadsApi};
 use crate::graphql::GraphApi;
@@ -24,23 +24,25 @@ const PUBLIC: About = About {
 
 const ADMIN: About = About {
     title: "Quipu administration",
-    description: "Shows and changes the state of a node.",
+    description: "Shows and changes the state of a node. Calls that change something need the admin token; where \
+                  `ADMIN_TOKEN` is set all but `/health` do. Where it is not, calls without the token have to name this \
+                  machine as `localhost` or by a loopback address in the header `Host`. Pages of other origins are refused.",
     version: env!("CARGO_PKG_VERSION"),
 };
 
 /// The wire protocol of a scheduler unit, and queries: open to everybody.
 pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
     let calls: Public = (PublicApi(node.clone()), QueryApi(node.clone()), GraphApi::new(node));
-    web::endpoint(calls, &PUBLIC, Origins::Any)
+    web::endpoint(calls, &PUBLIC, Visitors::All)
 }
 
-/// The operator's calls. All but `/health` and the description need the token, if there is one. Unlike the public
-/// ones they are not opened to other origins: a page in the operator's browser has no business here.
-pub fn admin(node: Arc<ApiNode>, token: Option<String>) -> impl Endpoint<Output = Response> {
+/// The operator's calls. `/health` and the description never need the token. Unlike the public calls they are not opened
+/// to other origins: a page in the operator's browser has no business here.
+pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output = Response> {
     let guarded =
         (StatusApi(node.clone()), JobsApi(node.clone()), UploadsApi(node.clone()), ChecksApi(node.clone()));
-    let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.map(Arc::from)));
-    web::endpoint(calls, &ADMIN, Origins::Own)
+    let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()));
+    web::endpoint(calls, &ADMIN, Visitors::Operators(token))
 }
 
 /// The OpenAPI description of the public calls.

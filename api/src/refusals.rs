@@ -83,6 +83,11 @@ refusal! {
 }
 
 refusal! {
+    /// The node is not in a state to do it, or whoever asks its operators' listener may not.
+    AdminUnwell: 403 FORBIDDEN, 503 UNAVAILABLE
+}
+
+refusal! {
     /// An operator's call was not answered.
     OperatorRefusal: 500 INTERNAL
 }

@@ -9,7 +9,9 @@ use gateway::{Gateway, HttpGateway};
 use log::Log;
 use projections::{Index, Jobs, Progress, Queries, UploadsHandle};
 use scheduler::{Clock, GuardedClock, Heights, SchedulerParts};
+use web::OperatorToken;
 
+use crate::admin_token::keep_admin_token;
 use crate::error::NodeError;
 use crate::index::IndexFollowing;
 use crate::jobs::Replayable;
@@ -24,6 +26,7 @@ pub(crate) struct Base {
     options: NodeOptions,
     metrics: Option<RenderMetrics>,
     listeners: Listeners,
+    token: OperatorToken,
     pub(crate) log: Arc<dyn Log>,
     index: Index,
     indexed: IndexFollowing,
@@ -52,6 +55,10 @@ impl Base {
         let (log, index) = (store.log.clone(), store.index.clone());
         let data = &options.data.folder;
         fs::create_dir_all(data).map_err(|error| NodeError::Folder { path: data.clone(), error })?;
+        let token = match &options.listen.admin_token {
+            Some(token) => OperatorToken::ForAll(token.as_str().into()),
+            None => OperatorToken::ForChanges(keep_admin_token(data)?.into()),
+        };
         let asking = services::asking(&options.endpoints)?;
         let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(asking, options.endpoints.clone()));
         let newest = store.newest()?;
@@ -59,7 +66,7 @@ impl Base {
         let indexed = index::start(parts, store.follower)?;
         let newest_time = newest.map(|newest| newest.timestamp);
         let clock = Arc::new(GuardedClock::new(newest_time, options.clock_jump_max));
-        Ok(Self { options, metrics, listeners, log, index, indexed, gateway, heights, clock })
+        Ok(Self { options, metrics, listeners, token, log, index, indexed, gateway, heights, clock })
     }
 
     /// Lets Postgres follow the log, if there is one, and opens the jobs, which replay it, the index and uploads.
@@ -117,7 +124,7 @@ impl Base {
             queries,
         });
         let addresses = self.listeners.addresses();
-        self.listeners.serve(parts, Arc::new(node), self.options.listen.admin_token);
+        self.listeners.serve(parts, Arc::new(node), self.token);
         addresses
     }
 }

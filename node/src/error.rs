@@ -11,6 +11,8 @@ use projections::{IndexError, ProjectionError};
 use thiserror::Error;
 use tokio::task::JoinError;
 
+use crate::admin_token::AdminTokenError;
+
 /// Why a node did not start. The parts that had started before have ended again.
 #[derive(Debug, Error)]
 pub enum NodeError {
@@ -38,6 +40,9 @@ pub enum NodeError {
         #[source]
         error: io::Error,
     },
+    /// There is no token to ask operators for.
+    #[error(transparent)]
+    AdminToken(#[from] AdminTokenError),
     /// The store of the log cannot be opened.
     #[error(transparent)]
     Store(#[from] RocksError),

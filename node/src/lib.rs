@@ -8,6 +8,7 @@
 //! Another role is another list of the same parts, in `roles.rs`; another part is a file beside these, with a function
 //! that starts it, pushes it and returns the handle that later parts need.
 
+mod admin_token;
 mod error;
 mod options;
 mod part;
@@ -28,6 +29,7 @@ mod roles;
 mod running;
 mod offline;
 
+pub use admin_token::{AdminTokenError, read_admin_token};
 pub use error::NodeError;
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
 pub use options::{DataPaths, ListenOptions, NodeOptions, ReadOptions, WriteOptions};

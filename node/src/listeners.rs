@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{error, warn};
-use web::Limits;
+use web::{Limits, OperatorToken};
 
 use crate::descriptors;
 use crate::error::NodeError;
@@ -64,7 +64,7 @@ impl Listeners {
     }
 
     /// Serves both, and makes the checks now and then.
-    pub(crate) fn serve(self, parts: &mut NodeParts, node: Arc<ApiNode>, token: Option<String>) {
+    pub(crate) fn serve(self, parts: &mut NodeParts, node: Arc<ApiNode>, token: OperatorToken) {
         let public = Limits { connections: self.connections, ..Limits::default() };
         let admin = Limits { connections: ADMIN_CONNECTIONS, ..Limits::default() };
         let (stop, stopping) = watch::channel(false);

@@ -43,7 +43,8 @@ pub struct ListenOptions {
     pub public: SocketAddr,
     /// Where operators are served.
     pub admin: SocketAddr,
-    /// The token that operators need; without one everybody who reaches the admin listener is one.
+    /// The token that operators need for every call. Without one they need that which is made and kept in the data
+    /// folder, for calls that change something.
     pub admin_token: Option<String>,
     /// Whether `/metrics` is answered.
     pub metrics: bool,

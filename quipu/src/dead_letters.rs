@@ -6,7 +6,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
+use crate::client::{AdminClient, ClientError, OperatorArgs, runtime};
 use crate::failure::Failure;
 use crate::output::{excerpt, thousands, time};
 
@@ -30,7 +30,7 @@ const REASON_CHARS: usize = 80;
 #[command(after_help = EXAMPLES)]
 pub struct DeadLettersArgs {
     #[command(flatten)]
-    node: AdminArgs,
+    node: OperatorArgs,
     /// Send all dead letters again, in the order of the log
     #[arg(long)]
     retry: bool,

@@ -123,7 +123,7 @@ impl ReplayArgs {
     }
 
     async fn in_node(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let node = self.node.connect()?;
+        let node = self.node.connect_to_change(self.settings.data())?;
         if self.cancel {
             let running = self.newest(&node, "that runs", |job| job.state == "running").await?;
             let job: Job = node.post(&format!("/jobs/{}/cancel", running.id), None).await?;

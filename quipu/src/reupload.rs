@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
+use crate::client::{AdminClient, ClientError, OperatorArgs, runtime};
 use crate::failure::Failure;
 use crate::output::thousands;
 use crate::shown::Shown;
@@ -57,7 +57,7 @@ pub struct ReuploadArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    node: AdminArgs,
+    node: OperatorArgs,
 }
 
 /// What a step of the node found and did.

@@ -20,6 +20,7 @@ mod folders;
 mod kill;
 mod namespace;
 mod old_way;
+mod operators;
 mod oracle;
 mod pages;
 mod postgres;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ans104::Id;
 use bytes::Bytes;
 use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 
 use crate::answer::{Answer, Page, Scheduled};
 use crate::items::Signed;
@@ -28,6 +29,16 @@ impl Client {
     /// A client that speaks HTTP/2 from the first byte.
     pub fn http2(url: &str) -> Self {
         Self::with(url, reqwest::Client::builder().http2_prior_knowledge())
+    }
+
+    /// A client that gives this token with each request.
+    ///
+    /// # Panics
+    /// When the token cannot be in a header.
+    pub fn operator(url: &str, token: &str) -> Self {
+        let value = format!("Bearer {token}").parse().expect("a token is plain text");
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+        Self::with(url, reqwest::Client::builder().default_headers(headers))
     }
 
     fn with(url: &str, builder: reqwest::ClientBuilder) -> Self {

@@ -1,7 +1,9 @@
 //! A node that runs.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,8 @@ pub struct Node {
     program: Program,
     public: SocketAddr,
     admin: SocketAddr,
+    /// Where the token is that it makes for its admin listener.
+    token: PathBuf,
 }
 
 impl Node {
@@ -25,7 +29,7 @@ impl Node {
         let Some((public, admin)) = program.stderr().find(PATIENCE, ready) else {
             panic!("the node does not start; it said:\n{}", program.stderr().text());
         };
-        Self { program, public, admin }
+        Self { program, public, admin, token: launch.data().join("admin-token") }
     }
 
     /// Waits until it knows the block height. It asks the gateway in the background.
@@ -70,9 +74,12 @@ impl Node {
         Client::new(&self.url())
     }
 
-    /// A client of its admin listener.
+    /// A client of its admin listener, with the token that the node has made, if it has.
     pub fn admin(&self) -> Client {
-        Client::new(&self.admin_url())
+        match fs::read_to_string(&self.token) {
+            Ok(token) => Client::operator(&self.admin_url(), token.trim_end()),
+            Err(_) => Client::new(&self.admin_url()),
+        }
     }
 
     /// What it writes to its log.

@@ -1,32 +1,32 @@
-//! Calls that need a token, whatever they are: it is asked for before anything else of a request is looked at.
+//! Calls of operators, whatever they are: the token is asked for before anything else of a request is looked at.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use poem::endpoint::BoxEndpoint;
-use poem::http::{Method, StatusCode, header};
+use poem::http::Method;
 use poem::{Endpoint, EndpointExt, Request};
 use poem_openapi::OpenApi;
 use poem_openapi::registry::{MetaApi, MetaSecurityScheme, Registry};
 use poem_openapi::types::Type;
-use protocol::Code;
 
-use crate::error::HttpError;
 use crate::error_form::{ErrorForm, documented};
+use crate::operators::OperatorToken;
 
 /// The name of the scheme in the description.
 const SCHEME: &str = "token";
+const FORBIDDEN: &str = "Asked by a page of another origin or, without the token, by a name of the node other than \
+                         `localhost` or a loopback address: `forbidden`.";
 
-/// Calls that are answered to whoever has the token; without one, to everybody.
+/// Calls that are answered to whoever has the token, where it is needed.
 pub struct Guarded<A> {
     calls: A,
-    token: Option<Arc<str>>,
+    token: OperatorToken,
 }
 
 impl<A> Guarded<A> {
     /// Puts the calls behind the token.
-    pub fn new(calls: A, token: Option<Arc<str>>) -> Self {
+    pub fn new(calls: A, token: OperatorToken) -> Self {
         Self { calls, token }
     }
 }
@@ -37,7 +37,12 @@ impl<A: OpenApi> OpenApi for Guarded<A> {
         for path in calls.iter_mut().flat_map(|api| &mut api.paths) {
             for call in &mut path.operations {
                 call.security.push(HashMap::from([(SCHEME, vec![])]));
+                if call.method == Method::GET {
+                    // It may be called without.
+                    call.security.push(HashMap::new());
+                }
                 let answers = &mut call.responses.responses;
+                answers.push(documented(403, FORBIDDEN));
                 answers.push(documented(401, "The token is missing or wrong: `forbidden`."));
                 answers.sort_by_key(|answer| answer.status);
             }
@@ -48,7 +53,10 @@ impl<A: OpenApi> OpenApi for Guarded<A> {
     fn register(registry: &mut Registry) {
         let scheme = MetaSecurityScheme {
             ty: "http",
-            description: Some("The admin token of the node. A node without a token asks for none."),
+            description: Some(
+                "The admin token of the node: its `ADMIN_TOKEN`, which all calls need, or where that is not set what is in \
+                 the file `admin-token` of its data folder, which only calls that change something need.",
+            ),
             name: None,
             key_in: None,
             scheme: Some("bearer"),
@@ -77,23 +85,8 @@ impl<A: OpenApi> OpenApi for Guarded<A> {
 async fn checked<E: Endpoint>(
     call: Arc<E>,
     request: Request,
-    token: Option<Arc<str>>,
+    token: OperatorToken,
 ) -> poem::Result<E::Output> {
-    let given = request.header(header::AUTHORIZATION).and_then(bearer);
-    if token.is_none_or(|token| given.is_some_and(|given| equal(given, &token))) {
-        return call.call(request).await;
-    }
-    let text = "this call needs the header Authorization: Bearer TOKEN, with the admin token of the node";
-    Err(HttpError::new(Code::Forbidden, text).with_status(StatusCode::UNAUTHORIZED).into())
-}
-
-/// The token in a header; the scheme's name has no case.
-fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// Takes the same time wherever the two differ, so that a token cannot be guessed piece by piece.
-fn equal(given: &str, token: &str) -> bool {
-    verify_slices_are_equal(given.as_bytes(), token.as_bytes()).is_ok()
+    token.check_call(&request)?;
+    call.call(request).await
 }

@@ -8,8 +8,9 @@ use poem::{Endpoint, EndpointExt, Response, Route, get};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 
 use crate::described::Described;
+use crate::operators::OperatorToken;
 use crate::routes::{DESCRIPTION, DOCS, Routes};
-use crate::{catch, compression, cors, observe};
+use crate::{catch, compression, cors, observe, operators};
 
 /// What a listener says of itself in its description.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +23,13 @@ pub struct About {
     pub version: &'static str,
 }
 
-/// Whose pages may call a listener from a browser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origins {
-    /// Everybody's.
-    Any,
-    /// Nobody's but its own.
-    Own,
+/// Whom a listener is for.
+#[derive(Clone, Debug)]
+pub enum Visitors {
+    /// Everybody, and everybody's pages.
+    All,
+    /// Operators, who have this token, and no pages but its own.
+    Operators(OperatorToken),
 }
 
 /// The OpenAPI description of some calls, as JSON.
@@ -36,12 +37,12 @@ pub fn openapi<A: OpenApi>(about: &About) -> String {
     service(Described::<A>::default(), about).spec() + "\n"
 }
 
-/// The calls as an endpoint. From the outside in: counted, opened to other origins, errors as JSON, panics as errors,
+/// The calls as an endpoint. From the outside in: counted, opened to other origins or to operators alone, errors as JSON, panics as errors,
 /// compressed, routed.
 pub fn endpoint<A: OpenApi + 'static>(
     calls: A,
     about: &About,
-    origins: Origins,
+    visitors: Visitors,
 ) -> impl Endpoint<Output = Response> + use<A> {
     let routes = Arc::new(Routes::of::<A>());
     let described = service(Described::<A>::default(), about);
@@ -53,9 +54,11 @@ pub fn endpoint<A: OpenApi + 'static>(
         .around(compression::as_asked)
         .with(CatchPanic::new().with_handler(catch::panicked))
         .around(move |endpoint, request| catch::errors(endpoint, request, for_errors.clone()));
-    let opened: BoxEndpoint<'static, Response> = match origins {
-        Origins::Any => answered.around(cors::allow_all).boxed(),
-        Origins::Own => answered.boxed(),
+    let opened: BoxEndpoint<'static, Response> = match visitors {
+        Visitors::All => answered.around(cors::allow_all).boxed(),
+        Visitors::Operators(token) => answered
+            .around(move |endpoint, request| operators::let_in(endpoint, request, token.clone()))
+            .boxed(),
     };
     opened.around(move |endpoint, request| observe::calls(endpoint, request, for_counting.clone()))
 }

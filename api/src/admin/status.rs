@@ -8,7 +8,7 @@ use poem_openapi::payload::Json;
 use super::model::{HeightForm, ProjectionForm, StatusForm, UnsentForm};
 use crate::health::health;
 use crate::node::ApiNode;
-use crate::refusals::{OperatorRefusal, Unwell};
+use crate::refusals::{AdminUnwell, OperatorRefusal};
 
 /// The calls that need no token.
 pub(crate) struct HealthApi(pub(crate) Arc<ApiNode>);
@@ -22,8 +22,8 @@ impl HealthApi {
     ///
     /// The answer is empty while it does. This call needs no token.
     #[oai(path = "/health", method = "get", operation_id = "health")]
-    async fn health(&self) -> Result<(), Unwell> {
-        health(&self.0)
+    async fn health(&self) -> Result<(), AdminUnwell> {
+        Ok(health(&self.0)?)
     }
 }
 

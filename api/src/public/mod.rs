@@ -117,7 +117,7 @@ impl PublicApi {
     /// The answer is empty while it does. Reads may be answered even when it does not.
     #[oai(path = "/health", method = "get", tag = "Group::Node", operation_id = "health")]
     async fn health(&self) -> Result<(), Unwell> {
-        health(&self.0)
+        Ok(health(&self.0)?)
     }
 
     /// Metrics for Prometheus

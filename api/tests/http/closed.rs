@@ -93,7 +93,7 @@ async fn operators_see_a_node_without_a_scheduler() {
     let Closed { node, .. } = closed().await;
     let mut parts = node.node.parts.clone();
     parts.writes = WriteSide::Closed(REASON.into());
-    let admin = api::admin(Arc::new(ApiNode::new(parts)), Some(TOKEN.into()));
+    let admin = api::admin(Arc::new(ApiNode::new(parts)), web::OperatorToken::ForAll(TOKEN.into()));
     let admin = TestListener::open(admin, Limits::default()).await;
     for path in ["/status", "/checks", "/projections", "/jobs"] {
         let answer = node.http.get(format!("{}{path}", admin.url)).bearer_auth(TOKEN).send().await.unwrap();

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use web::Limits;
+use web::{Limits, OperatorToken};
 
 pub const TOKEN: &str = "the token of the tests";
 
@@ -103,7 +103,8 @@ impl TestNode {
             options,
         }));
         let public = TestListener::open(api::public(node.clone()), limits).await;
-        let admin = TestListener::open(api::admin(node.clone(), Some(TOKEN.into())), limits).await;
+        let admin =
+            TestListener::open(api::admin(node.clone(), OperatorToken::ForAll(TOKEN.into())), limits).await;
         let http = reqwest::Client::new();
         Self { node, log, indexed, http, public, admin, _following: following, _folder: folder }
     }

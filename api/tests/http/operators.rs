@@ -1,7 +1,8 @@
 //! The operator's listener: what it shows, and to whom.
 
-use reqwest::{StatusCode, header};
-use serde_json::Value;
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
+use web::OperatorToken;
 
 use crate::node::{TOKEN, TestListener, TestNode};
 
@@ -43,12 +44,105 @@ async fn health_and_description_need_none() {
     assert_eq!(node.get("/status").await.0, 400);
 }
 
+/// Starts a replay, and changes nothing where it is refused.
+const CHANGE: (Method, &str) = (Method::POST, "/jobs");
+
+async fn ask(
+    listener: &TestListener,
+    (method, path): (Method, &str),
+    headers: &[(&str, &str)],
+) -> (u16, String) {
+    let http = reqwest::Client::new();
+    let mut request = http.request(method.clone(), format!("{}{path}", listener.url));
+    if method == Method::POST {
+        request = request.json(&json!({ "projection": "index" }));
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_without_a_token_asks_for_none() {
+async fn without_a_token_set_only_changes_need_one() {
     let node = TestNode::start().await;
-    let open = TestListener::open(api::admin(node.node.clone(), None), web::Limits::default()).await;
-    let answer = node.http.get(format!("{}/status", open.url)).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
+    let token = OperatorToken::ForChanges("made".into());
+    let open = TestListener::open(api::admin(node.node.clone(), token), web::Limits::default()).await;
+    let read = (Method::GET, "/status");
+    assert_eq!(ask(&open, read.clone(), &[]).await.0, 200);
+    for path in
+        ["/jobs", "/jobs/1/cancel", "/jobs/1/resume", "/uploads/dead-letters/retry", "/uploads/reupload"]
+    {
+        for headers in [&[][..], &[("authorization", "Bearer other")], &[("authorization", "Bearer ")]] {
+            let (status, told) = ask(&open, (Method::POST, path), headers).await;
+            assert_eq!(status, 401, "{path} {headers:?}: {told}");
+            assert!(told.contains("admin-token"), "{told}");
+        }
+    }
+    let given = ("authorization", "Bearer made");
+    // By another name than this machine's own only whoever has the token is heard.
+    for host in ["rebound.example:9001", "10.0.0.1"] {
+        for path in ["/status", "/health", "/jobs", "/docs", "/openapi.json", "/nothing"] {
+            let (status, told) = ask(&open, (Method::GET, path), &[("host", host)]).await;
+            assert_eq!(status, 403, "{host} {path}: {told}");
+            assert!(told.contains("Host") && told.contains("forbidden"), "{told}");
+        }
+        assert_eq!(ask(&open, CHANGE, &[("host", host)]).await.0, 403);
+        assert_eq!(ask(&open, read.clone(), &[("host", host), given]).await.0, 200);
+    }
+    for host in ["localhost", "localhost:80", "127.0.0.1", "[::1]:9001"] {
+        assert_eq!(ask(&open, read.clone(), &[("host", host)]).await.0, 200, "{host}");
+    }
+    assert_eq!(ask(&open, CHANGE, &[given]).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_others_are_refused_also_with_the_token() {
+    let node = TestNode::start().await;
+    let token = OperatorToken::ForChanges(TOKEN.into());
+    let open = TestListener::open(api::admin(node.node.clone(), token), web::Limits::default()).await;
+    let bearer = format!("Bearer {TOKEN}");
+    let given = ("authorization", &*bearer);
+    for listener in [&open, &node.admin] {
+        let own = listener.url.clone();
+        for foreign in [
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("origin", "http://localhost:1"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+        ] {
+            for call in [(Method::GET, "/status"), (Method::GET, "/health"), (Method::GET, "/docs"), CHANGE] {
+                for headers in [&[foreign][..], &[foreign, given]] {
+                    let (status, told) = ask(listener, call.clone(), headers).await;
+                    assert_eq!(status, 403, "{call:?} {headers:?}: {told}");
+                    assert!(told.contains("own pages"), "{told}");
+                }
+            }
+        }
+        for own in [("origin", &*own), ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none")] {
+            assert_eq!(ask(listener, (Method::GET, "/status"), &[own, given]).await.0, 200, "{own:?}");
+        }
+    }
+}
+
+/// HTTP/2 has the name in `:authority`, and no `Host`.
+#[tokio::test(flavor = "multi_thread")]
+async fn http2_clients_are_known_by_their_authority() {
+    let node = TestNode::start().await;
+    let token = OperatorToken::ForChanges("made".into());
+    let open = TestListener::open(api::admin(node.node.clone(), token), web::Limits::default()).await;
+    let rebound = reqwest::Client::builder().http2_prior_knowledge().resolve("rebound.example", open.address);
+    let rebound = rebound.build().unwrap();
+    let port = open.address.port();
+    let answer = rebound.get(format!("http://rebound.example:{port}/status")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.version()), (403, reqwest::Version::HTTP_2));
+    let own = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let url = format!("{}/status", open.url);
+    assert_eq!(own.get(&url).send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(own.get(&url).header("origin", &open.url).send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(own.get(&url).header("origin", "http://evil.example").send().await.unwrap().status(), 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]

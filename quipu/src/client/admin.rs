@@ -1,10 +1,16 @@
 //! A client of a node's admin listener.
 
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
 use clap::Args;
+use node::read_admin_token;
+use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ClientError, SchedulerClient};
+use crate::settings::{DATA_DIR, DEV_DIR};
 
 /// Which admin listener to talk to.
 #[derive(Clone, Debug, Args)]
@@ -12,9 +18,19 @@ pub struct AdminArgs {
     /// The URL of the node's admin listener
     #[arg(long, value_name = "URL", env = "QUIPU_ADMIN_URL", default_value = "http://127.0.0.1:9001")]
     admin: String,
-    /// The token of the admin listener, needed unless it listens on a loopback address
+    /// The token of the admin listener, if the node has an ADMIN_TOKEN
     #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
     token: Option<String>,
+}
+
+/// Which admin listener to ask for changes.
+#[derive(Clone, Debug, Args)]
+pub struct OperatorArgs {
+    #[command(flatten)]
+    listener: AdminArgs,
+    /// The node's data folder, for the token that a node on this machine without an ADMIN_TOKEN has made
+    #[arg(long, env, value_name = "DIR", default_value = DATA_DIR)]
+    su_data_dir: PathBuf,
 }
 
 /// An admin listener with the token that it asks for.
@@ -22,16 +38,54 @@ pub struct AdminArgs {
 pub struct AdminClient {
     node: SchedulerClient,
     token: Option<String>,
+    /// Where the token may be that the node has made, if it is on this machine.
+    folders: Vec<PathBuf>,
 }
 
 impl AdminArgs {
-    /// A client of it; nothing is sent yet.
+    /// A client of it, to be asked for what changes nothing; nothing is sent yet.
     ///
     /// # Errors
     /// When it is no URL.
     pub fn connect(&self) -> Result<AdminClient, ClientError> {
-        Ok(AdminClient { node: SchedulerClient::for_operators(&self.admin)?, token: self.token.clone() })
+        let node = SchedulerClient::for_operators(&self.admin)?;
+        Ok(AdminClient { node, token: self.token.clone(), folders: Vec::new() })
     }
+
+    /// A client of it that may also be asked for changes, with this data folder of the node.
+    ///
+    /// # Errors
+    /// When it is no URL.
+    pub fn connect_to_change(&self, data: &Path) -> Result<AdminClient, ClientError> {
+        let mut client = self.connect()?;
+        // The token is nobody else's business.
+        if is_local(client.url()) {
+            client.folders.push(data.to_owned());
+            if data == Path::new(DATA_DIR) {
+                client.folders.push(PathBuf::from(DEV_DIR).join("data"));
+            }
+        }
+        Ok(client)
+    }
+}
+
+impl OperatorArgs {
+    /// A client of it that may also be asked for changes; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When it is no URL.
+    pub fn connect(&self) -> Result<AdminClient, ClientError> {
+        self.listener.connect_to_change(&self.su_data_dir)
+    }
+}
+
+/// Whether a URL leads to this machine.
+fn is_local(url: &str) -> bool {
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    host.is_some_and(|host| {
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        address.map_or(host == "localhost", |address| address.is_loopback())
+    })
 }
 
 impl AdminClient {
@@ -61,6 +115,43 @@ impl AdminClient {
     /// # Errors
     /// When it is not reached, refuses, or answers something else.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: Option<Value>) -> Result<T, ClientError> {
-        self.node.post_json(path, self.token.as_deref(), body).await
+        let token = self.token.clone().map_or_else(|| self.made_token(), |token| Ok(Some(token)))?;
+        self.node.post_json(path, token.as_deref(), body).await
+    }
+
+    /// The token that the node has made, if it can be found.
+    fn made_token(&self) -> Result<Option<String>, ClientError> {
+        let mut found = None;
+        for folder in &self.folders {
+            found = read_admin_token(folder)?;
+            if found.is_some() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn a_made_token_is_sent_to_this_machine_alone() {
+        for (url, local) in [
+            ("http://127.0.0.1:9001", true),
+            ("http://localhost:9001", true),
+            ("http://[::1]:9001", true),
+            ("http://10.0.0.5:9001", false),
+            ("https://localhost.example", false),
+            ("http://127.0.0.1.example:9001", false),
+            ("http://[2001:db8::1]:9001", false),
+        ] {
+            let args = AdminArgs { admin: url.to_owned(), token: None };
+            let client = args.connect_to_change(Path::new("/somewhere")).unwrap();
+            assert_eq!(!client.folders.is_empty(), local, "{url}");
+        }
     }
 }

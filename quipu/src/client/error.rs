@@ -1,5 +1,6 @@
 //! Why a scheduler could not be asked.
 
+use node::AdminTokenError;
 use serde::Deserialize;
 
 /// Only so much of an answer that is not understood is shown.
@@ -19,6 +20,9 @@ pub enum ClientError {
     /// The HTTP client cannot be made.
     #[error("cannot set up the HTTP client")]
     Setup(#[source] reqwest::Error),
+    /// The token that the node has made cannot be used.
+    #[error(transparent)]
+    Token(#[from] AdminTokenError),
     /// No connection, or it broke.
     #[error("cannot reach {url}")]
     Unreachable {

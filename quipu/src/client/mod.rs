@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::failure::Failure;
 
-pub use admin::{AdminArgs, AdminClient};
+pub use admin::{AdminArgs, AdminClient, OperatorArgs};
 pub use answer::{Accepted, ClientEdge, ClientItem, ClientPage, Info, Pair};
 #[cfg(test)]
 pub use answer::{ClientOwner, ClientTag};

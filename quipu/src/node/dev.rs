@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use super::signals::Signals;
 use crate::failure::Failure;
 use crate::settings::{
-    ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulingArgs, SettingError, read_wallet,
+    DEV_DIR, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulingArgs, SettingError, read_wallet,
 };
 use crate::wallet;
 
@@ -39,7 +39,7 @@ pub struct DevArgs {
     port: u16,
 
     /// The folder in which everything is kept
-    #[arg(long, default_value = "./quipu-dev")]
+    #[arg(long, default_value = DEV_DIR)]
     dir: PathBuf,
 
     #[command(flatten, next_help_heading = "Projections")]

@@ -1,5 +1,6 @@
 //! A replay without a node, with the settings of the node.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -23,6 +24,11 @@ pub struct OfflineArgs {
 }
 
 impl OfflineArgs {
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        self.data.folder()
+    }
+
     /// Replays, and returns when all is done.
     ///
     /// # Errors

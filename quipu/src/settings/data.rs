@@ -1,15 +1,20 @@
 //! Where a node keeps its data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use node::DataPaths;
+
+/// The data folder where none is named.
+pub const DATA_DIR: &str = "./data";
+/// The folder of a development node where none is named; its data folder is `data` in it.
+pub const DEV_DIR: &str = "./quipu-dev";
 
 /// Where a node keeps its data.
 #[derive(Clone, Debug, Args)]
 pub struct DataArgs {
     /// The folder in which the node keeps its data
-    #[arg(long, env, value_name = "DIR", default_value = "./data")]
+    #[arg(long, env, value_name = "DIR", default_value = DATA_DIR)]
     su_data_dir: PathBuf,
 
     /// The folder of the log [default: `log` in the data folder]
@@ -22,6 +27,11 @@ pub struct DataArgs {
 }
 
 impl DataArgs {
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        &self.su_data_dir
+    }
+
     /// All folders.
     pub fn paths(self) -> DataPaths {
         let usual = DataPaths::in_folder(self.su_data_dir);

@@ -16,7 +16,8 @@ pub struct ListenerArgs {
     #[arg(long, env, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
 
-    /// The bearer token that the admin listener asks for; required unless it listens on a loopback address
+    /// The bearer token that every call of the admin listener needs; required unless that is on a loopback address
+    /// [default: made at the first start, and needed for changes alone]
     #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
 

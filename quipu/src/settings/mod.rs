@@ -14,7 +14,7 @@ mod wallet;
 use gateway::EndpointError;
 use thiserror::Error;
 
-pub use data::DataArgs;
+pub use data::{DATA_DIR, DEV_DIR, DataArgs};
 pub use existing::{RestrictingVariableError, UnusedVariable, unused};
 pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
 pub use logging::{LogFilterError, LoggingArgs};
