@@ -2,6 +2,7 @@
 //! wallets and items, an HTTP client, load, and a check of whole histories that knows nothing of a node's code.
 
 mod answer;
+mod attack;
 mod check;
 mod client;
 mod conformance;
@@ -25,6 +26,7 @@ mod wait;
 mod wallet;
 
 pub use answer::{Answer, Edge, Entry, ItemJson, Owner, Page, Scheduled, TagJson};
+pub use attack::{Attackers, post_bomb};
 pub use check::{Expected, check, rebuild};
 pub use client::Client;
 pub use conformance::{Difference, Played, PlayedAnswer, Recording, Step, play};

@@ -69,6 +69,11 @@ impl Node {
         format!("http://{}", self.admin)
     }
 
+    /// The same as an address.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// A client of it.
     pub fn client(&self) -> Client {
         Client::new(&self.url())
@@ -99,6 +104,16 @@ impl Node {
     /// The number of its process.
     pub fn id(&self) -> u32 {
         self.program.id()
+    }
+
+    /// The most memory that it ever had in use, in bytes.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn peak_memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the node runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak.and_then(|kilobytes| kilobytes.parse::<usize>().ok()).expect("Linux tells it") * 1024
     }
 
     /// Kills it (SIGKILL) and waits until it is gone; what it had said.

@@ -1,0 +1,177 @@
+//! Attackers beside ordinary load: they get no more of the node's memory than there is for all, and whoever behaves
+//! hardly notices them.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ans104::Id;
+use quipu_tests::{Attackers, Client, Gateway, Launch, Ledger, Load, Node, User, post_bomb};
+use reqwest::Method;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::folder;
+
+const MIB: usize = 1 << 20;
+/// The longest body that is taken.
+const BODY_MAX: usize = 10 * MIB;
+/// No more memory than this may be in use at any time, in bytes.
+const MEMORY_MAX: usize = 700_000_000;
+/// How much of the rate without attackers must be left.
+const RATE_LEFT: f64 = 0.7;
+const CLIENTS: usize = 16;
+const PROCESSES: usize = 4;
+/// How long a rate is measured.
+const MEASURED: Duration = Duration::from_secs(4);
+/// How often clients that were told to come back do so.
+const COME_BACK: Duration = Duration::from_millis(200);
+const TOKEN: &str = "the operator's";
+
+/// A node with clients that behave.
+struct Besieged {
+    node: Node,
+    ledger: Arc<Ledger>,
+    load: Load,
+    processes: Vec<Id>,
+    gateway: Gateway,
+    _folder: TempDir,
+}
+
+impl Besieged {
+    async fn start() -> Self {
+        let (folder, gateway) = (folder(), Gateway::start());
+        let launch = Launch::su(folder.path()).gateway(gateway.url()).unset("UPLOAD_NODE_URL");
+        let node = launch.set("ADMIN_TOKEN", TOKEN).start();
+        let ledger = Arc::new(Ledger::default());
+        let processes = ledger.spawn(&node.client(), &User::new(200), PROCESSES).await;
+        let load = Load::start(&ledger, &processes, CLIENTS);
+        load.aim(node.client());
+        Self { node, ledger, load, processes, gateway, _folder: folder }
+    }
+
+    /// Measures without attackers, with them, and after them, and holds what was measured against the bounds. What the
+    /// attack gives is kept as long as it lasts.
+    async fn withstand<T>(self, attack: impl AsyncFnOnce(&Self) -> T, judge: impl FnOnce(T)) {
+        let ((), calm) = self.rate_during(sleep(MEASURED)).await;
+        let before = self.node.peak_memory();
+        let attack = async {
+            let attackers = attack(&self).await;
+            sleep(MEASURED).await;
+            attackers
+        };
+        let (attackers, under_attack) = self.rate_during(attack).await;
+        let after = self.node.peak_memory();
+        judge(attackers);
+        // Whatever else the machine has to do meanwhile slows both.
+        let ((), again) = self.rate_during(sleep(MEASURED)).await;
+        let calm = calm.min(again);
+        let measured = format!(
+            "{calm:.0} messages a second without attackers, {under_attack:.0} with; \
+             at most {} MB in use without, {} MB with",
+            before / 1_000_000,
+            after / 1_000_000
+        );
+        // For whoever reads what a test says that passes.
+        println!("{measured}");
+        assert_eq!(self.node.client().get("/health").await.status, 200, "{measured}");
+        let outcome = self.load.stop().await;
+        assert!(outcome.unanswered.is_empty(), "{outcome:?}");
+        self.ledger.check(&self.node.client(), 64).await;
+        self.node.stop();
+        assert!(after <= MEMORY_MAX, "{measured}");
+        assert!(under_attack >= RATE_LEFT * calm, "{measured}");
+    }
+
+    /// How many messages are acknowledged in a second as long as something goes on.
+    async fn rate_during<T>(&self, something: impl Future<Output = T>) -> (T, f64) {
+        let (started, before) = (Instant::now(), self.load.acknowledged());
+        let mut something = pin!(something);
+        let done = loop {
+            match timeout(COME_BACK, something.as_mut()).await {
+                Ok(done) => break done,
+                Err(_) => self.load.aim(self.node.client()),
+            }
+        };
+        (done, (self.load.acknowledged() - before) as f64 / started.elapsed().as_secs_f64())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_do_not_end() {
+    let besieged = Besieged::start().await;
+    let address = besieged.node.public();
+    besieged.withstand(async |_| Attackers::with_slow_bodies(address, 150, BODY_MAX).await, drop).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_do_not_end() {
+    let besieged = Besieged::start().await;
+    let url = besieged.node.url();
+    besieged.withstand(async |_| Attackers::with_slow_streams(&url, 100, BODY_MAX).await, drop).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_read_nothing() {
+    let besieged = Besieged::start().await;
+    let (address, path) = (besieged.node.public(), besieged.large_message().await);
+    besieged.withstand(async |_| Attackers::reading_nothing(address, 30, &path).await, drop).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_are_not_read() {
+    let besieged = Besieged::start().await;
+    let (url, path) = (besieged.node.url(), besieged.large_message().await);
+    besieged.withstand(async |_| Attackers::reading_no_stream(&url, 40, &path).await, drop).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_without_end_from_somebody_without_the_token() {
+    let besieged = Besieged::start().await;
+    let admin = besieged.node.admin_address();
+    let attack = async |_: &Besieged| post_bomb(admin, "/jobs", 1024 * MIB).await;
+    besieged.withstand(attack, |status| assert_eq!(status, 401)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_large_transaction_assigned_again_and_again() {
+    let besieged = Besieged::start().await;
+    let on_chain = User::new(9).message(besieged.processes[0], &vec![b'x'; 16 * MIB - 4096]);
+    let arweave = Client::new(besieged.gateway.url());
+    let sent = arweave.request(Method::POST, "/tx").body(on_chain.bytes.clone());
+    assert_eq!(arweave.send(sent).await.unwrap().status, 200);
+    // A process of its own, lest the clients' accounts lack what is assigned.
+    let process = User::new(9).process();
+    let client = besieged.node.client();
+    client.schedule(&process).await;
+    let assign = format!("/?process-id={}&assign={}", process.id, on_chain.id);
+    let attack = async |_: &Besieged| {
+        let mut assigns = JoinSet::new();
+        for _ in 0..40 {
+            let (client, assign) = (client.clone(), assign.clone());
+            assigns.spawn(
+                async move { client.send(client.request(Method::POST, &assign)).await.unwrap().status },
+            );
+        }
+        assigns.join_all().await
+    };
+    let judge = |statuses: Vec<u16>| {
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+        assert!(statuses.iter().all(|status| [200, 409, 503].contains(status)), "{statuses:?}");
+    };
+    besieged.withstand(attack, judge).await;
+}
+
+impl Besieged {
+    /// Schedules the message that is longest when it is shown; where it is.
+    async fn large_message(&self) -> String {
+        let (client, user) = (self.node.client(), User::new(9));
+        let process = user.process();
+        client.schedule(&process).await;
+        let around = user.message(process.id, b"").bytes.len();
+        let zeros = user.message(process.id, &vec![0; BODY_MAX - around]);
+        client.schedule(&zeros).await;
+        format!("/{}?process-id={}", zeros.id, process.id)
+    }
+}
