@@ -7,7 +7,7 @@ use protocol::Code;
 use scheduler::ScheduleError;
 use thiserror::Error;
 use tokio::task::JoinError;
-use web::HttpError;
+use web::{HttpError, Spent};
 
 /// Why a call was not answered.
 #[derive(Debug, Error)]
@@ -33,6 +33,9 @@ pub(crate) enum CallError {
     /// Postgres did not answer.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// There is no memory for it.
+    #[error(transparent)]
+    Spent(#[from] Spent),
     /// The thread that did the work is gone.
     #[error(transparent)]
     Thread(#[from] JoinError),
@@ -45,6 +48,7 @@ impl From<CallError> for HttpError {
             CallError::Schedule(error) => scheduling(error),
             CallError::Job(error) => replaying(error),
             CallError::Query(error) => querying(error),
+            CallError::Spent(spent) => spent.into(),
             error @ (CallError::Log(_)
             | CallError::Index(_)
             | CallError::Projection(_)

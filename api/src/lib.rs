@@ -14,8 +14,10 @@ mod listeners;
 mod node;
 mod public;
 mod query;
+mod recent;
 mod refusals;
 mod render;
+mod rendering;
 mod write_side;
 
 pub use checks::watch_checks;

@@ -11,16 +11,19 @@ use log::Log;
 use projections::{Index, Jobs, Position, Queries, UploadsHandle};
 use scheduler::{Clock, Heights};
 use tokio::sync::Semaphore;
-use tokio::task::{self, JoinHandle};
-use web::HttpError;
+use tokio::task;
+use web::{Budget, HttpError};
 
 use crate::checks::history::CheckHistory;
 use crate::error::CallError;
+use crate::recent::RecentData;
 use crate::write_side::WriteSide;
 
 /// How many reads per core may be on their threads at once. More than one, because a read can wait for the disk; not
 /// many more, because all others compete with the threads that sign.
 const READERS_PER_CORE: usize = 4;
+/// How many there may be at once however many cores there are: each may have a record of the longest length in hand.
+const READERS_MAX: usize = 16;
 
 /// What the API of a node is made of. Whatever is absent is refused with a reason; reads need the log and the index
 /// alone.
@@ -60,6 +63,8 @@ pub struct ApiOptions {
     pub max_body: usize,
     /// The longest page that is made, in bytes; it ends early and says that there is more. One message always fits.
     pub max_read_memory: usize,
+    /// The memory for what is made to be sent. The listener counts requests in the same.
+    pub budget: Budget,
     /// What `/metrics` shows; without it there is no such call.
     pub metrics: Option<RenderMetrics>,
     /// Where the node keeps its data, to see how much room there is.
@@ -68,7 +73,8 @@ pub struct ApiOptions {
 
 impl Default for ApiOptions {
     fn default() -> Self {
-        Self { max_body: 10 << 20, max_read_memory: 1 << 30, metrics: None, data: None }
+        let budget = Budget::default();
+        Self { max_body: 10 << 20, max_read_memory: 1 << 30, budget, metrics: None, data: None }
     }
 }
 
@@ -77,6 +83,7 @@ impl fmt::Debug for ApiOptions {
         f.debug_struct("ApiOptions")
             .field("max_body", &self.max_body)
             .field("max_read_memory", &self.max_read_memory)
+            .field("budget", &self.budget)
             .field("metrics", &self.metrics.is_some())
             .field("data", &self.data)
             .finish()
@@ -89,15 +96,17 @@ pub struct ApiNode {
     pub parts: ApiParts,
     pub(crate) checks: CheckHistory,
     started: Instant,
-    readers: Arc<Semaphore>,
+    pub(crate) recent: RecentData,
+    pub(crate) readers: Arc<Semaphore>,
 }
 
 impl ApiNode {
     /// A node that started now.
     pub fn new(parts: ApiParts) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let readers = Arc::new(Semaphore::new(cores * READERS_PER_CORE));
-        Self { parts, checks: CheckHistory::default(), started: Instant::now(), readers }
+        let readers = Arc::new(Semaphore::new((cores * READERS_PER_CORE).min(READERS_MAX)));
+        let recent = RecentData::new(&parts.options.budget);
+        Self { parts, checks: CheckHistory::default(), started: Instant::now(), recent, readers }
     }
 
     /// Which version of the software this is.
@@ -122,20 +131,5 @@ impl ApiNode {
             read(&node)
         });
         reading.await?
-    }
-
-    /// Begins a blocking read now if a thread is free for it; hands back what it was to do if none is.
-    pub(crate) fn read_ahead<S: Send + 'static, T: Send + 'static>(
-        &self,
-        state: S,
-        read: fn(S) -> T,
-    ) -> Result<JoinHandle<T>, S> {
-        match self.readers.clone().try_acquire_owned() {
-            Ok(permit) => Ok(task::spawn_blocking(move || {
-                let _permit = permit;
-                read(state)
-            })),
-            Err(_) => Err(state),
-        }
     }
 }

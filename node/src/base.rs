@@ -111,7 +111,7 @@ impl Base {
     ) -> Addresses {
         let Derived { uploads, queries, jobs } = derived;
         let node = ApiNode::new(ApiParts {
-            options: self.options.api(self.metrics),
+            options: self.options.api(self.listeners.budget(), self.metrics),
             log: self.log,
             index: self.index,
             writes,

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{error, warn};
-use web::{Limits, OperatorToken};
+use web::{Budget, Limits, OperatorToken};
 
 use crate::descriptors;
 use crate::error::NodeError;
@@ -23,6 +23,9 @@ use crate::part::{NodePart, NodeParts};
 /// Operators are few.
 const ADMIN_CONNECTIONS: usize = 64;
 
+/// Which part of the memory for clients is kept for operators: one of so many.
+const ADMIN_PART: usize = 8;
+
 /// How long what was accepted may take to be answered once the node stops: longer than [`Limits::drain`].
 const ANSWERED: Duration = Duration::from_secs(30);
 
@@ -31,6 +34,8 @@ pub(crate) struct Listeners {
     public: TcpListener,
     admin: TcpListener,
     connections: usize,
+    budget: Budget,
+    admin_budget: Budget,
     addresses: Addresses,
 }
 
@@ -48,14 +53,22 @@ struct Serving {
 }
 
 impl Listeners {
-    /// Takes both ports, for as many connections as there are descriptors beside so many sockets of the node's own. To
-    /// be called before the log is opened: a port in use must not cost a catch-up first.
+    /// Takes both ports, for as many connections as there are descriptors beside so many sockets of the node's own, and
+    /// no more than there is memory for twice over: what they take themselves is not counted in it. To be called before the log is opened: a port in use must not cost a catch-up first.
     pub(crate) async fn bind(options: &ListenOptions, sockets: usize) -> Result<Self, NodeError> {
         let (public, public_address) = listen(options.public).await?;
         let (admin, admin_address) = listen(options.admin).await?;
         let connections = descriptors::connections(sockets).map_err(NodeError::Descriptors)?;
         let addresses = Addresses { public: public_address, admin: admin_address };
-        Ok(Self { public, admin, connections, addresses })
+        let for_admin = options.max_client_memory / ADMIN_PART;
+        let budget = Budget::new(options.max_client_memory - for_admin);
+        let connections = connections.min(options.max_client_memory / web::CONNECTION_BYTES);
+        Ok(Self { public, admin, connections, budget, admin_budget: Budget::new(for_admin), addresses })
+    }
+
+    /// The memory for the clients of the public one.
+    pub(crate) fn budget(&self) -> Budget {
+        self.budget.clone()
     }
 
     /// Where they are.
@@ -65,8 +78,8 @@ impl Listeners {
 
     /// Serves both, and makes the checks now and then.
     pub(crate) fn serve(self, parts: &mut NodeParts, node: Arc<ApiNode>, token: OperatorToken) {
-        let public = Limits { connections: self.connections, ..Limits::default() };
-        let admin = Limits { connections: ADMIN_CONNECTIONS, ..Limits::default() };
+        let public = Limits { connections: self.connections, budget: self.budget, ..Limits::default() };
+        let admin = Limits { connections: ADMIN_CONNECTIONS, budget: self.admin_budget, ..Limits::default() };
         let (stop, stopping) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(api::watch_checks(node.clone(), stopping.clone())),

@@ -9,6 +9,7 @@ use ans104::{Address, Signer};
 use api::RenderMetrics;
 use gateway::Endpoints;
 use projections::PostgresOptions;
+use web::Budget;
 
 /// What every node that serves is told, whatever its role.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub struct ListenOptions {
     pub metrics: bool,
     /// The longest page that is made, in bytes; it ends early and says that there is more.
     pub max_read_memory: usize,
+    /// How much memory all clients together may take up, in bytes.
+    pub max_client_memory: usize,
 }
 
 /// What a node is told besides when it orders messages.
@@ -81,9 +84,10 @@ impl DataPaths {
 
 impl NodeOptions {
     /// What of it the API needs to know.
-    pub(crate) fn api(&self, metrics: Option<RenderMetrics>) -> api::ApiOptions {
+    pub(crate) fn api(&self, budget: Budget, metrics: Option<RenderMetrics>) -> api::ApiOptions {
         api::ApiOptions {
             max_read_memory: self.listen.max_read_memory,
+            budget,
             metrics,
             data: Some(self.data.folder.clone()),
             ..api::ApiOptions::default()

@@ -30,6 +30,7 @@ fn options(folder: &Path) -> NodeOptions {
             admin_token: None,
             metrics: false,
             max_read_memory: 1 << 20,
+            max_client_memory: 64 << 20,
         },
         endpoints: nowhere(),
         clock_jump_max: Duration::from_secs(300),

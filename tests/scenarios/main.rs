@@ -19,6 +19,7 @@ mod hang_ups;
 mod http;
 mod folders;
 mod kill;
+mod long_lists;
 mod namespace;
 mod old_way;
 mod operators;

@@ -25,6 +25,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("ENABLE_DEEP_HASH_CHECKS", "no", "true"),
     ("MAX_READ_MEMORY", "0", "bytes"),
     ("MAX_READ_MEMORY", "-1", "-1"),
+    ("MAX_CLIENT_MEMORY", "67108863", "67108864"),
     ("PROCESS_CACHE_SIZE", "0", "processes"),
     ("PROCESS_CACHE_SIZE", "many", "many"),
     ("CLOCK_JUMP_MAX_SECONDS", "0", "1.."),

@@ -1,9 +1,11 @@
-//! The body of a request: read only as far as it is allowed to be long, and only as slowly as is fair.
+//! The body of a request: read only as far as it is allowed to be long, only as slowly as is fair, and only into memory
+//! that was claimed for it.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use poem::http::{StatusCode, header};
 use poem::{Body, Request, RequestBody};
@@ -11,16 +13,22 @@ use poem_openapi::payload::{Binary, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaRequest};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use protocol::Code;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use crate::budget::{Budget, MemoryClaim, Share, Spent};
 use crate::error::HttpError;
 
 /// How long a body may take to come, whatever its length.
 const GRACE: Duration = Duration::from_secs(20);
 /// How many bytes earn one more second.
 const BYTES_PER_SECOND: usize = 16 << 10;
-/// How much room is made at once for a body that comes in pieces: what it says of its length is only a promise.
-const FIRST_ROOM: usize = 256 << 10;
+/// The same while others need the memory: what takes longer, or pauses for longer, gives way to them.
+const GRACE_IN_NEED: Duration = Duration::from_secs(1);
+const BYTES_PER_SECOND_IN_NEED: usize = 64 << 10;
+const PAUSE_IN_NEED: Duration = Duration::from_secs(2);
+/// How much of a body is claimed from the share that is for small ones.
+const SMALL: usize = 32 << 10;
 /// How long a refused body is still read, and how much of it: a client that is cut off while it sends does not get to
 /// see why.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -33,31 +41,51 @@ pub struct RawBody {
     length: Option<usize>,
     /// Whether the client waits for a sign before it sends.
     waits: bool,
+    budget: Budget,
+}
+
+/// Why a body was not read.
+enum Unread {
+    /// The rest of it may still come.
+    Refused(HttpError),
+    /// There is no rest.
+    Broken(HttpError),
+}
+
+impl From<Spent> for Unread {
+    fn from(spent: Spent) -> Self {
+        Self::Refused(spent.into())
+    }
 }
 
 impl RawBody {
-    /// Reads it. A body that comes in one piece is handed on as it came, without a copy.
+    /// The body of this request, which has none afterwards.
+    pub(crate) fn of(request: &Request, body: Body) -> Self {
+        let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let waits = request.header(header::EXPECT).is_some();
+        Self { body, length, waits, budget: Budget::of(request) }
+    }
+
+    /// Reads it. What it takes up of the memory is given back with the last clone of what this returns.
     pub async fn read(self, limit: usize) -> Result<Bytes, HttpError> {
-        let mut pieces = Box::pin(self.body.into_bytes_stream());
         if self.length.is_some_and(|length| length > limit) {
-            if !self.waits {
-                tokio::spawn(drain(pieces));
-            }
+            self.discard();
             return Err(too_large(limit));
         }
-        let started = Instant::now();
-        let mut gathered = Gathered::default();
-        loop {
-            let earned = Duration::from_secs((gathered.len() / BYTES_PER_SECOND) as u64);
-            let next = timeout_at(started + GRACE + earned, pieces.next()).await.map_err(|_| slow())?;
-            let Some(piece) = next else { return Ok(gathered.finish()) };
-            let piece = piece.map_err(|error| broken(&error))?;
-            if piece.len() > limit - gathered.len() {
+        let mut pieces = Box::pin(self.body.into_bytes_stream());
+        let cut = Arc::new(Notify::new());
+        let read = tokio::select! {
+            biased;
+            () = cut.notified() => Err(Spent.into()),
+            read = gather(&mut pieces, self.length, limit, &self.budget, &cut) => read,
+        };
+        read.map_err(|unread| match unread {
+            Unread::Refused(error) => {
                 tokio::spawn(drain(pieces));
-                return Err(too_large(limit));
+                error
             }
-            gathered.add(piece);
-        }
+            Unread::Broken(error) => error,
+        })
     }
 
     /// For a request that is refused whatever it says. What the client sends is still taken for a while, so that it gets
@@ -69,33 +97,67 @@ impl RawBody {
     }
 }
 
-/// The pieces of a body, joined only when there is more than one.
-#[derive(Default)]
+/// Reads a body to its end. Once it is too slow for others that need the memory, `cut` may be told.
+async fn gather(
+    pieces: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
+    length: Option<usize>,
+    limit: usize,
+    budget: &Budget,
+    cut: &Arc<Notify>,
+) -> Result<Bytes, Unread> {
+    let started = Instant::now();
+    let mut tenure = budget.tenure(started + GRACE_IN_NEED, cut.clone());
+    let mut gathered = Gathered::new(budget, length.unwrap_or(limit));
+    loop {
+        let deadline = started + GRACE + earned(gathered.bytes.len(), BYTES_PER_SECOND);
+        let next = timeout_at(deadline, pieces.next()).await.map_err(|_| Unread::Broken(slow()))?;
+        let Some(piece) = next else { return Ok(gathered.finish()) };
+        let piece = piece.map_err(|error| Unread::Broken(broken(&error)))?;
+        if piece.len() > limit - gathered.bytes.len() {
+            return Err(Unread::Refused(too_large(limit)));
+        }
+        gathered.add(&piece).await?;
+        let in_time = started + GRACE_IN_NEED + earned(gathered.bytes.len(), BYTES_PER_SECOND_IN_NEED);
+        tenure.put_off(in_time.min(Instant::now() + PAUSE_IN_NEED));
+    }
+}
+
+fn earned(bytes: usize, per_second: usize) -> Duration {
+    Duration::from_secs((bytes / per_second) as u64)
+}
+
+/// What there is of a body. It is copied out of the connection's buffers, which are larger than most bodies and would
+/// be held on to by each.
 struct Gathered {
-    first: Bytes,
-    joined: Option<BytesMut>,
+    bytes: Vec<u8>,
+    /// Of all the room that there is, be it filled or not.
+    claim: MemoryClaim,
+    /// How long it can get.
+    most: usize,
 }
 
 impl Gathered {
-    fn len(&self) -> usize {
-        self.joined.as_ref().map_or(self.first.len(), BytesMut::len)
+    fn new(budget: &Budget, most: usize) -> Self {
+        Self { bytes: Vec::new(), claim: budget.nothing(), most }
     }
 
-    fn add(&mut self, piece: Bytes) {
-        if self.joined.is_none() && self.first.is_empty() {
-            self.first = piece;
-            return;
+    async fn add(&mut self, piece: &[u8]) -> Result<(), Spent> {
+        let (length, room) = (self.bytes.len(), self.bytes.capacity());
+        let needed = length + piece.len();
+        if needed > room {
+            // What comes in one piece gets what it needs, anything else goes on by doubling.
+            let wanted = needed.max((2 * room).min(self.most));
+            let small = wanted.min(SMALL) - room.min(SMALL);
+            self.claim.grow(Share::Small, small).await?;
+            self.claim.grow(Share::Large, wanted - room - small).await?;
+            self.bytes.reserve_exact(wanted - length);
         }
-        let joined = self.joined.get_or_insert_with(|| {
-            let mut joined = BytesMut::with_capacity(FIRST_ROOM.max(self.first.len()));
-            joined.extend_from_slice(&self.first);
-            joined
-        });
-        joined.extend_from_slice(&piece);
+        self.bytes.extend_from_slice(piece);
+        Ok(())
     }
 
     fn finish(self) -> Bytes {
-        self.joined.map_or(self.first, BytesMut::freeze)
+        self.claim.over(self.bytes)
     }
 }
 
@@ -142,9 +204,7 @@ impl<'a> ApiExtractor<'a> for RawBody {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        let waits = request.header(header::EXPECT).is_some();
-        Ok(Self { body: body.take()?, length, waits })
+        Ok(Self::of(request, body.take()?))
     }
 }
 
@@ -154,17 +214,24 @@ mod tests {
 
     use futures_util::stream;
     use poem::error::ResponseError;
-    use tokio::time::sleep;
+    use tokio::time::{advance, sleep};
 
     use super::*;
 
+    const MIB: usize = 1 << 20;
+
     /// A body of so many pieces, one after each pause.
     fn paced(pieces: usize, piece: &'static [u8], pause: Duration) -> RawBody {
+        within(&Budget::default(), pieces, piece, pause)
+    }
+
+    fn within(budget: &Budget, pieces: usize, piece: &'static [u8], pause: Duration) -> RawBody {
         let pieces = stream::iter(0..pieces).then(move |_| async move {
             sleep(pause).await;
             Ok::<_, io::Error>(Bytes::from_static(piece))
         });
-        RawBody { body: Body::from_bytes_stream(pieces), length: None, waits: false }
+        let body = Body::from_bytes_stream(pieces);
+        RawBody { body, length: None, waits: false, budget: budget.clone() }
     }
 
     async fn status(body: RawBody, limit: usize) -> Result<usize, u16> {
@@ -204,11 +271,66 @@ mod tests {
         assert_eq!(status(announced, 10).await, Err(413));
     }
 
-    #[tokio::test]
-    async fn one_piece_is_not_copied() {
-        let whole = Bytes::from(vec![7; 100]);
-        let place = whole.as_ptr();
-        let body = RawBody { body: Body::from_bytes(whole), length: Some(100), waits: false };
-        assert_eq!(body.read(100).await.unwrap().as_ptr(), place);
+    #[tokio::test(start_paused = true)]
+    async fn a_body_holds_its_memory_until_the_last_clone_is_gone() {
+        let budget = Budget::new(16 * MIB);
+        let all = budget.share(Share::Large);
+        let body = within(&budget, 100, &[0; 64 << 10], Duration::ZERO).read(10 * MIB).await;
+        // As large as the next one would be, there is no more room for it.
+        assert_eq!(body.unwrap_err().status().as_u16(), 503);
+        assert!(budget.try_claim(Share::Large, all).is_some(), "what was refused holds nothing");
+        let body = within(&budget, 50, &[0; 64 << 10], Duration::ZERO).read(10 * MIB).await.unwrap();
+        assert!(budget.try_claim(Share::Large, all - body.len() + SMALL + 1).is_none());
+        let part = body.slice(..1);
+        drop(body);
+        assert!(budget.try_claim(Share::Large, all).is_none());
+        drop(part);
+        assert!(budget.try_claim(Share::Large, all).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_bodies_are_taken_while_slow_ones_hold_all_there_is() {
+        let budget = Budget::new(16 * MIB);
+        let small = budget.share(Share::Small) / SMALL;
+        // Each is about to become larger than small, and none ever ends.
+        let slow: Vec<_> = (0..2 * small)
+            .map(|_| {
+                let piece = Ok::<_, io::Error>(Bytes::from_static(&[0; SMALL]));
+                let body = Body::from_bytes_stream(stream::iter([piece]).chain(stream::pending()));
+                tokio::spawn(status(
+                    RawBody { body, length: None, waits: false, budget: budget.clone() },
+                    10 * MIB,
+                ))
+            })
+            .collect();
+        let posted = || status(within(&budget, 2, &[0; 2000], Duration::ZERO), 10 * MIB);
+        while budget.try_claim(Share::Small, 1).is_some() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(posted().await, Err(503), "those that hold it have only just begun");
+        advance(2 * GRACE_IN_NEED).await;
+        for _ in 0..3 * small {
+            assert_eq!(posted().await, Ok(4000));
+        }
+        // No more of them had to give way than were in it.
+        assert!(slow.iter().filter(|slow| !slow.is_finished()).count() >= small - 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_bodies_leave_room_for_small_ones_and_give_way_when_they_are_slow() {
+        let budget = Budget::new(64 * MIB);
+        let large = || within(&budget, 160, &[0; 64 << 10], Duration::from_millis(10));
+        let now = Instant::now();
+        let first: Vec<_> = (0..2).map(|_| tokio::spawn(status(large(), 10 * MIB))).collect();
+        let stuck = within(&budget, 2, &[0; MIB], Duration::from_secs(15));
+        let stuck = tokio::spawn(status(stuck, 10 * MIB));
+        for first in first {
+            assert_eq!(first.await.unwrap(), Ok(10 * MIB), "{:?}", now.elapsed());
+        }
+        let held: Vec<_> = (0..2).map(|_| budget.try_claim(Share::Large, 12 * MIB).unwrap()).collect();
+        assert_eq!(status(within(&budget, 1, &[0; SMALL], Duration::ZERO), 10 * MIB).await, Ok(SMALL));
+        assert_eq!(status(large(), 10 * MIB).await, Err(503));
+        drop(held);
+        assert_eq!(stuck.await.unwrap(), Err(503), "it gave way");
     }
 }

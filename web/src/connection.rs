@@ -2,8 +2,10 @@
 //!
 //! Two bounds hold for either version of HTTP. Without a request under way a connection ends at a fixed time, whatever
 //! trickles in: so a head that comes too slowly, or half of one, cannot keep it. With a request under way it ends when
-//! no byte has moved for a while: so an answer that nobody fetches cannot keep it either. The body of a request has a
-//! bound of its own, see [`crate::body`].
+//! no byte has moved for a while, or a piece of an answer has not been fetched for as long: so an answer that nobody
+//! fetches cannot keep it either. The body of a request has a bound of its own, see [`crate::body`].
+//!
+//! What a connection holds by itself is bounded here: [`CONNECTION_BYTES`]. Requests and answers are counted.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -11,29 +13,39 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body::{Body, Frame, SizeHint};
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use poem::http::Method;
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Addr, Endpoint};
+use poem::{Addr, Endpoint, Request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{self, Instant, Sleep};
 use tracing::debug;
 
+use crate::budget::{Budget, Share};
 use crate::limits::Limits;
+use crate::traffic::{Held, Traffic, UnderWay};
 
-/// How much hyper buffers of what comes in and goes out: less than a piece of a page, so that it takes the next one
-/// only when the last one is gone.
-const BUFFER: usize = 128 << 10;
+/// How much hyper buffers of what comes in and goes out. A head must fit; a piece of a page is longer, so that the next
+/// one is taken only when the last one is gone.
+const BUFFER: usize = 32 << 10;
+/// How much a client may send on an HTTP/2 connection that nobody has read yet: what the protocol begins with.
+const WINDOW: u32 = (64 << 10) - 1;
+/// What a connection takes at most besides its requests and answers: what it buffers, and the state of HTTP/2.
+pub const CONNECTION_BYTES: usize = 128 << 10;
+/// What a request takes as such until its answer is sent: its tasks, and what poem and hyper know of it.
+const REQUEST_BYTES: usize = 8 << 10;
+/// What a header takes besides its name and its value.
+const HEADER_BYTES: usize = 128;
 /// How many requests a client may have under way on one HTTP/2 connection.
 const STREAMS: u32 = 100;
 /// How long a connection without a request is kept once the node stops.
@@ -50,29 +62,31 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
     mut stopped: watch::Receiver<()>,
     limits: Limits,
 ) {
-    let traffic = Arc::new(Traffic::new());
-    let guarded = TokioIo::new(Guarded::new(socket, traffic.clone(), limits));
+    let traffic = Arc::new(Traffic::new(limits.unfetched));
+    let guarded = TokioIo::new(Guarded::new(socket, traffic.clone(), &limits));
     let watched = traffic.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let under_way = UnderWay::begin(&traffic);
-        let endpoint = endpoint.clone();
+        let (endpoint, budget) = (endpoint.clone(), limits.budget.clone());
         let addresses = (LocalAddr(Addr::SocketAddr(local)), RemoteAddr(Addr::SocketAddr(remote)));
         async move {
             let request = (request, addresses.0, addresses.1, Scheme::HTTP).into();
-            let answer = hyper::Response::from(endpoint.get_response(request).await);
-            Ok::<_, Infallible>(answer.map(|body| Held { body, _under_way: under_way }))
+            Ok::<_, Infallible>(answer(&*endpoint, request, under_way, &budget).await)
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().max_buf_size(BUFFER);
-    builder.http2().max_concurrent_streams(STREAMS).max_header_list_size(HEAD);
+    builder.http2().max_concurrent_streams(STREAMS).max_header_list_size(HEAD).max_send_buf_size(BUFFER);
+    builder.http2().initial_connection_window_size(WINDOW).initial_stream_window_size(WINDOW);
     let mut connection = pin!(builder.serve_connection(guarded, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = watched.cut_off() => return cut(remote),
         _ = stopped.changed() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection => ended,
+                () = watched.cut_off() => return cut(remote),
                 () = idle(&watched) => return,
             }
         }
@@ -80,6 +94,43 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
     if let Err(error) = ended {
         debug!(%remote, error, "a connection broke");
     }
+}
+
+/// Answers a request that is counted from here on; one that there is no memory for is told so.
+async fn answer<E: Endpoint>(
+    endpoint: &E,
+    mut request: Request,
+    under_way: UnderWay,
+    budget: &Budget,
+) -> hyper::Response<Held<impl http_body::Body<Data = Bytes, Error = io::Error> + Unpin + use<E>>> {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        // Nobody will read it.
+        drop(request.take_body());
+    }
+    request.set_data(budget.clone());
+    let claim = match budget.claim(Share::Small, weight(&request)).await {
+        Ok(claim) => Some(claim),
+        Err(spent) => {
+            request.set_data(spent);
+            None
+        }
+    };
+    let answer = hyper::Response::from(endpoint.get_response(request).await);
+    answer.map(|body| Held::new(body, under_way, budget, claim))
+}
+
+/// How much memory a request takes up as such.
+fn weight(request: &Request) -> usize {
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| HEADER_BYTES + name.as_str().len() + value.len());
+    REQUEST_BYTES
+        + request.uri().path().len()
+        + request.uri().query().map_or(0, str::len)
+        + headers.sum::<usize>()
+}
+
+fn cut(remote: SocketAddr) {
+    debug!(%remote, "a connection was cut off: it fetched nothing, and others need the memory");
 }
 
 /// Resolves when a stopping node need not wait for a connection: no request has been under way on it for a while, and
@@ -91,93 +142,30 @@ async fn idle(traffic: &Traffic) {
     }
 }
 
-/// What goes on on a connection.
-struct Traffic {
-    /// What the times below count from.
-    opened: Instant,
-    /// How many requests are under way.
-    under_way: AtomicUsize,
-    /// When the last one ended, in milliseconds.
-    idle_since: AtomicU64,
-}
-
-impl Traffic {
-    fn new() -> Self {
-        Self { opened: Instant::now(), under_way: AtomicUsize::new(0), idle_since: AtomicU64::new(0) }
-    }
-
-    /// Since when no request has been under way; none while one is.
-    fn idle_since(&self) -> Option<Instant> {
-        let idle_since = Duration::from_millis(self.idle_since.load(Ordering::Acquire));
-        (self.under_way.load(Ordering::Acquire) == 0).then(|| self.opened + idle_since)
-    }
-}
-
-/// A request from its head to the end of its answer.
-struct UnderWay(Arc<Traffic>);
-
-impl UnderWay {
-    fn begin(traffic: &Arc<Traffic>) -> Self {
-        traffic.under_way.fetch_add(1, Ordering::AcqRel);
-        Self(traffic.clone())
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let now = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.idle_since.store(now, Ordering::Release);
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// The body of an answer, which keeps its request under way.
-struct Held<B> {
-    body: B,
-    _under_way: UnderWay,
-}
-
-impl<B: Body + Unpin> Body for Held<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 /// A socket that fails when its time is over.
 struct Guarded<T> {
     socket: T,
     traffic: Arc<Traffic>,
-    limits: Limits,
+    idle: Duration,
+    quiet: Duration,
     last_byte: Instant,
     /// Fires every now and then while something is waited for.
     watch: Pin<Box<Sleep>>,
 }
 
 impl<T> Guarded<T> {
-    fn new(socket: T, traffic: Arc<Traffic>, limits: Limits) -> Self {
-        let watch = Box::pin(time::sleep(interval(limits)));
-        Self { socket, traffic, limits, last_byte: Instant::now(), watch }
+    fn new(socket: T, traffic: Arc<Traffic>, limits: &Limits) -> Self {
+        let (idle, quiet) = (limits.idle, limits.quiet);
+        let watch = Box::pin(time::sleep(interval(idle, quiet)));
+        Self { socket, traffic, idle, quiet, last_byte: Instant::now(), watch }
     }
 
     fn deadline(&self) -> Instant {
-        match self.traffic.idle_since() {
-            Some(since) => since + self.limits.idle,
-            None => self.last_byte + self.limits.quiet,
+        if let Some(since) = self.traffic.idle_since() {
+            return since + self.idle;
         }
+        let unfetched = self.traffic.unfetched_since();
+        unfetched.map_or(self.last_byte, |since| since.min(self.last_byte)) + self.quiet
     }
 
     /// Passes on what the socket said, and looks at the clock when it said nothing.
@@ -191,15 +179,16 @@ impl<T> Guarded<T> {
             if now >= self.deadline() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            self.watch.as_mut().reset(now + interval(self.limits));
+            let next = now + interval(self.idle, self.quiet);
+            self.watch.as_mut().reset(next);
         }
         Poll::Pending
     }
 }
 
 /// How often the clock is looked at.
-fn interval(limits: Limits) -> Duration {
-    limits.idle.min(limits.quiet) / 8
+fn interval(idle: Duration, quiet: Duration) -> Duration {
+    idle.min(quiet) / 8
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {

@@ -17,6 +17,7 @@ pub struct HttpError {
     status: StatusCode,
     code: Code,
     text: String,
+    retry_after: Option<u32>,
 }
 
 impl HttpError {
@@ -24,7 +25,7 @@ impl HttpError {
     /// expected.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code, text: text.into() }
+        Self { status, code, text: text.into(), retry_after: None }
     }
 
     /// Something that was asked for is not here.
@@ -47,6 +48,11 @@ impl HttpError {
     pub fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
+
+    /// The same with the number of seconds after which the client may try again.
+    pub(crate) fn with_retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
 }
 
 impl fmt::Display for HttpError {
@@ -64,9 +70,11 @@ impl ResponseError for HttpError {
 
     fn as_response(&self) -> Response {
         let body = serde_json::json!({ "error": self.text, "code": self.code.as_str() });
-        Response::builder()
-            .status(self.status)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body.to_string())
+        let answer = Response::builder().status(self.status).header(header::CONTENT_TYPE, "application/json");
+        let answer = match self.retry_after {
+            Some(seconds) => answer.header(header::RETRY_AFTER, seconds),
+            None => answer,
+        };
+        answer.body(body.to_string())
     }
 }

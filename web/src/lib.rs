@@ -6,10 +6,12 @@
 //! them.
 
 mod body;
+mod budget;
 mod catch;
 mod compression;
 mod connection;
 mod cors;
+mod counted;
 mod described;
 mod error;
 mod error_form;
@@ -25,9 +27,13 @@ mod params;
 mod routes;
 mod server;
 mod site;
+mod traffic;
 mod visitor;
 
 pub use body::RawBody;
+pub use budget::{Budget, MemoryClaim, Share, Spent};
+pub use connection::CONNECTION_BYTES;
+pub use counted::IsCounted;
 pub use error::HttpError;
 pub use error_form::{ErrorForm, documented};
 pub use guarded::Guarded;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::budget::Budget;
+
 /// What clients may take up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// How many connections there may be. Further ones wait until another ends.
     pub connections: usize,
@@ -12,17 +14,23 @@ pub struct Limits {
     /// How long a connection with a request under way may be without a byte in either direction: longer than any
     /// call takes to be answered.
     pub quiet: Duration,
+    /// How long a piece of an answer may wait to be fetched while others need the memory.
+    pub unfetched: Duration,
     /// How long what was accepted may take to be answered after the shutdown.
     pub drain: Duration,
+    /// The memory for their requests and the answers to them.
+    pub budget: Budget,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 8192,
+            connections: 2048,
             idle: Duration::from_secs(60),
             quiet: Duration::from_secs(120),
+            unfetched: Duration::from_secs(10),
             drain: Duration::from_secs(20),
+            budget: Budget::default(),
         }
     }
 }

@@ -61,7 +61,8 @@ where
         };
         is_short = false;
         while connections.try_join_next().is_some() {}
-        let connection = connection::serve(socket, local, remote, endpoint.clone(), stopped.clone(), limits);
+        let (endpoint, stopped) = (endpoint.clone(), stopped.clone());
+        let connection = connection::serve(socket, local, remote, endpoint, stopped, limits.clone());
         connections.spawn(async move {
             connection.await;
             drop(permit);

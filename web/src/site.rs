@@ -10,7 +10,7 @@ use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use crate::described::Described;
 use crate::operators::OperatorToken;
 use crate::routes::{DESCRIPTION, DOCS, Routes};
-use crate::{catch, compression, cors, observe, operators};
+use crate::{catch, compression, cors, counted, observe, operators};
 
 /// What a listener says of itself in its description.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +37,8 @@ pub fn openapi<A: OpenApi>(about: &About) -> String {
     service(Described::<A>::default(), about).spec() + "\n"
 }
 
-/// The calls as an endpoint. From the outside in: counted, opened to other origins or to operators alone, errors as JSON, panics as errors,
-/// compressed, routed.
+/// The calls as an endpoint. From the outside in: counted, opened to other origins or to operators alone, errors as
+/// JSON, panics as errors, compressed, held to the memory there is, routed.
 pub fn endpoint<A: OpenApi + 'static>(
     calls: A,
     about: &About,
@@ -51,6 +51,7 @@ pub fn endpoint<A: OpenApi + 'static>(
         .at(DESCRIPTION, get(described.spec_endpoint()))
         .nest(DOCS, get(described.swagger_ui()))
         .nest("/", service(calls, about))
+        .around(counted::answers)
         .around(compression::as_asked)
         .with(CatchPanic::new().with_handler(catch::panicked))
         .around(move |endpoint, request| catch::errors(endpoint, request, for_errors.clone()));

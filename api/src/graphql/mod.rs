@@ -12,7 +12,7 @@ use poem_openapi::OpenApi;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task;
-use web::{Given, HttpError, Needed};
+use web::{Given, HttpError, Needed, Share};
 
 use crate::error::CallError;
 use crate::node::ApiNode;
@@ -22,8 +22,10 @@ use crate::render::Rendered;
 use question::{GraphAnswerForm, QuestionBody};
 use schema::{ItemSchema, graph};
 
-/// How many questions are answered at a time: each may take a hundred megabytes.
-const PARALLEL: usize = 4;
+/// How many questions are answered at a time.
+const PARALLEL: usize = 2;
+/// What each of them is counted as while it is answered: a part of so many of the memory for answers.
+const PART: usize = 3;
 
 /// The calls, and the node that answers them.
 pub(crate) struct GraphApi {
@@ -46,8 +48,10 @@ impl GraphApi {
         /// The question.
         question: QuestionBody,
     ) -> Result<Rendered<GraphAnswerForm>, GraphRefusal> {
-        let request = question.read(self.node.parts.options.max_body).await?;
-        Ok(self.answer(request).await?)
+        let (request, counted) = question.read(self.node.parts.options.max_body).await?;
+        let answer = self.answer(request).await?;
+        drop(counted);
+        Ok(answer)
     }
 
     /// Items in the form of an Arweave gateway, asked with a link
@@ -75,6 +79,8 @@ impl GraphApi {
     async fn answer(&self, mut request: Request) -> Result<Rendered<GraphAnswerForm>, CallError> {
         let queries = queries(&self.node)?.clone();
         let turn = self.turns.clone().acquire_owned().await.map_err(HttpError::internal)?;
+        let budget = &self.node.parts.options.budget;
+        let mut claim = budget.claim(Share::Answers, budget.share(Share::Answers) / PART).await?;
         let (graph, runtime) = (self.graph.clone(), Handle::current());
         // A page of signatures and keys is megabytes of JSON, which is put together at once: not on the executor.
         let answered = task::spawn_blocking(move || {
@@ -86,7 +92,10 @@ impl GraphApi {
                 }
                 Err(error) => Response::from_errors(vec![error]),
             };
-            serde_json::to_vec(&response)
+            serde_json::to_vec(&response).map(|text| {
+                claim.correct(Share::Answers, text.capacity());
+                claim.over(text)
+            })
         });
         let text = answered.await?.map_err(HttpError::internal)?;
         Ok(Rendered::whole(text))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_graphql::{Request, Variables};
+use bytes::Bytes;
 use poem::RequestBody;
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
@@ -58,11 +59,12 @@ pub(super) struct GraphErrorForm {
 pub(super) struct QuestionBody(RawBody);
 
 impl QuestionBody {
-    pub(super) async fn read(self, max_body: usize) -> Result<Request, HttpError> {
+    /// Reads it. The bytes that come with it count its memory, as long as they are there.
+    pub(super) async fn read(self, max_body: usize) -> Result<(Request, Bytes), HttpError> {
         let body = self.0.read(BODY_BYTES_MAX.min(max_body)).await?;
         let request: Request = serde_json::from_slice(&body)
             .map_err(|error| wrong(format!("the body is wrong: {error}; {EXPECTED}")))?;
-        complete(request)
+        Ok((complete(request)?, body))
     }
 }
 

@@ -1,17 +1,21 @@
 //! What an id stands for, and its JSON: one entry of a schedule, or a process.
 
-use std::ops::ControlFlow;
-
-use ans104::{Id, TagsError};
-use log::{BodyRef, EventRef, Head};
+use ans104::Id;
+use log::{EventKey, Head};
 use projections::IndexPlace;
 use protocol::{Nonce, ProcessId};
 use web::HttpError;
 
-use super::page::damaged;
+use super::large::{DATA_MAX, Unfinished, show, visit};
+use super::stream::Pieces;
 use crate::error::CallError;
 use crate::node::ApiNode;
+use crate::recent::LargeForm;
 use crate::render::Renderer;
+use crate::rendering::{Fresh, PIECE, PIECE_MORE};
+
+/// What a usual entry takes; only to have the room before it is needed.
+const USUAL: usize = 8 << 10;
 
 /// What an id stands for.
 pub(super) enum Subject {
@@ -49,48 +53,64 @@ fn is_here(node: &ApiNode, process: ProcessId) -> Result<bool, CallError> {
     Ok(process != ProcessId::NODE && node.parts.log.head(process)?.is_some())
 }
 
+/// One event, shown alone.
+pub(super) struct ShownEntry(Option<Unfinished>);
+
+impl Pieces for ShownEntry {
+    fn piece(&mut self, node: &ApiNode) -> Result<Vec<u8>, CallError> {
+        let mut out = Vec::with_capacity(PIECE + PIECE_MORE);
+        if let Some(left) = self.0.take() {
+            self.0 = left.append(node, &mut out, PIECE)?;
+        }
+        Ok(out)
+    }
+
+    fn ended(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// An entry of a schedule: its JSON, or the beginning of it.
 pub(super) fn show_entry(
     node: &ApiNode,
     process: ProcessId,
     nonce: Option<Nonce>,
     show_anchor: bool,
-) -> Result<Vec<u8>, CallError> {
-    let mut renderer = Renderer::new(process, show_anchor);
-    let shown = visit(node, process, nonce, |event, out| renderer.node(out, event))?;
+) -> Fresh<ShownEntry> {
+    let place = EventKey { process, nonce };
+    let shown = begin(node, Renderer::new(process, show_anchor), place, LargeForm::Node)?;
     // The index knows of it, so the log has it.
     let missing = || format!("the log has no event of process {process} that the index has");
     Ok(shown.ok_or_else(|| HttpError::internal(missing()))?)
 }
 
-pub(super) fn show_process(node: &ApiNode, process: ProcessId) -> Result<Vec<u8>, CallError> {
+/// A process: its JSON, or the beginning of it.
+pub(super) fn show_process(node: &ApiNode, process: ProcessId) -> Fresh<ShownEntry> {
     head(node, process)?;
-    let mut renderer = Renderer::new(process, false);
     for nonce in [None, Some(Nonce::ZERO)] {
-        let shown = visit(node, process, nonce, |event, out| match event.body {
-            BodyRef::Spawned { item, assignment } => renderer.process(out, &item, assignment.as_ref()),
-            _ => Ok(()),
-        })?;
-        if let Some(json) = shown.filter(|json| !json.is_empty()) {
-            return Ok(json);
+        let place = EventKey { process, nonce };
+        let shown = begin(node, Renderer::new(process, false), place, LargeForm::Process)?;
+        if let Some(shown) = shown.filter(|(json, _)| !json.is_empty()) {
+            return Ok(shown);
         }
     }
     Err(HttpError::not_found(format!("the item that spawned the process {process} is not here")).into())
 }
 
 /// What is made of one event; none when it is not there.
-fn visit(
+fn begin(
     node: &ApiNode,
-    process: ProcessId,
-    nonce: Option<Nonce>,
-    mut show: impl FnMut(&EventRef<'_>, &mut Vec<u8>) -> Result<(), TagsError>,
-) -> Result<Option<Vec<u8>>, CallError> {
-    // An empty range for the event without a nonce: only the unassigned spawn is visited.
-    let nonces = nonce.map_or(Nonce::MAX..=Nonce::ZERO, |nonce| nonce..=nonce);
+    renderer: Renderer,
+    place: EventKey,
+    form: LargeForm,
+) -> Result<Option<(Vec<u8>, ShownEntry)>, CallError> {
+    let mut renderer = renderer.leaving_out(DATA_MAX);
     let mut shown = None;
-    node.parts.log.range(process, nonce.is_none(), nonces, &mut |event| {
-        let mut out = Vec::new();
-        shown = Some(show(&event, &mut out).map(|()| out).map_err(|reason| damaged(&event, &reason)));
-        ControlFlow::Break(())
+    visit(node, place, |event| {
+        let mut out = Vec::with_capacity(USUAL);
+        let data = show(&mut renderer, &mut out, event, form)?;
+        shown = Some((out, data.map(|data| Unfinished::new(node, event, form, data))));
+        Ok(())
     })?;
-    Ok(shown.transpose()?)
+    Ok(shown.map(|(out, left)| (out, ShownEntry(left))))
 }

@@ -2,6 +2,7 @@
 
 mod entry;
 mod fields;
+mod large;
 mod model;
 mod page;
 mod stream;
@@ -20,10 +21,12 @@ use crate::limit::PageLimit;
 use crate::node::ApiNode;
 use crate::refusals::{NoSuchCall, ReadRefusal, Unwell, WriteRefusal};
 use crate::render::{PageBy, Rendered};
-use entry::{Subject, head, show_entry, show_process, subject};
+use crate::rendering::Fresh;
+use entry::{ShownEntry, Subject, head, show_entry, show_process, subject};
 use fields::ExcludedFields;
 use model::{ClockForm, EntryForm, ProcessForm, ReadForm, ScheduledForm, SchedulerForm};
 use page::{SchedulePage, Span};
+use stream::{Pieces, Rest};
 
 /// The calls, and the node that answers them.
 pub(crate) struct PublicApi(pub(crate) Arc<ApiNode>);
@@ -75,6 +78,7 @@ impl PublicApi {
         let scheduled = match (process.0, assign.0) {
             (_, None) => scheduler.schedule(item.read(self.0.parts.options.max_body).await?).await?,
             (Some(process), Some(transaction)) => {
+                item.discard();
                 let exclude = exclude.0.map_or(vec![], |fields| fields.0);
                 let process = process.into();
                 scheduler
@@ -137,7 +141,7 @@ impl PublicApi {
         process: Path<Id>,
     ) -> Result<Rendered<ProcessForm>, ReadRefusal> {
         let process = process.0.into();
-        Ok(Rendered::whole(self.0.read(move |node| show_process(node, process)).await?))
+        self.show(move |node| show_process(node, process)).await
     }
 
     /// The newest message of a process
@@ -156,7 +160,7 @@ impl PublicApi {
             let missing = || HttpError::not_found(format!("the process {process} has no message yet"));
             show_entry(node, process, Some(last.ok_or_else(missing)?.nonce), show_anchor)
         };
-        Ok(Rendered::whole(self.0.read(read).await?))
+        self.show(read).await
     }
 
     /// A message, or the schedule of a process
@@ -202,17 +206,27 @@ impl PublicApi {
             Span { by: PageBy::Time, from: from.0, to: to.0 }
         };
         let read = move |node: &Arc<ApiNode>| match subject(node, id, process)? {
-            Subject::Entry(place) => Ok((show_entry(node, place.process, place.nonce, show_anchor)?, None)),
+            Subject::Entry(place) => {
+                let (json, rest) = show_entry(node, place.process, place.nonce, show_anchor)?;
+                Ok((json, Box::new(rest) as Rest))
+            }
             Subject::Process(process) => {
                 let mut page = SchedulePage::find(node, process, span, limit, show_anchor)?;
-                Ok((page.piece()?, Some(page)))
+                Ok((page.piece(node)?, Box::new(page) as Rest))
             }
         };
-        Ok(match self.0.read(read).await? {
-            (first, Some(page)) if !page.ended() => {
-                Rendered::stream(stream::pieces(self.0.clone(), page, first))
-            }
-            (json, _) => Rendered::whole(json),
-        })
+        let (first, rest) = self.0.render(read).await?;
+        Ok(stream::answer(&self.0, first, rest))
+    }
+}
+
+impl PublicApi {
+    /// Answers with one entry.
+    async fn show<T>(
+        &self,
+        begin: impl FnOnce(&Arc<ApiNode>) -> Fresh<ShownEntry> + Send + 'static,
+    ) -> Result<Rendered<T>, ReadRefusal> {
+        let (first, rest) = self.0.render(begin).await?;
+        Ok(stream::answer(&self.0, first, Box::new(rest)))
     }
 }

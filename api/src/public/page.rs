@@ -4,18 +4,18 @@
 //! client reads, and a page far back costs what one at the start costs.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use log::{EventRef, Kind, Log, ReadError};
 use protocol::{AssignmentTags, Nonce, ProcessId, Timestamp};
 
+use super::large::{DATA_MAX, Unfinished, show};
+use super::stream::Pieces;
 use crate::error::CallError;
 use crate::node::ApiNode;
-use crate::render::{PageBy, Renderer};
+use crate::recent::LargeForm;
+use crate::render::{LargeData, PageBy, Renderer};
+use crate::rendering::{PIECE, PIECE_MORE};
 
-/// About how long a piece is, in bytes: long enough that handing it over costs little, short enough that two of them
-/// per client are nothing.
-const PIECE: usize = 256 << 10;
 /// What a usual message takes; only to have the room before it is needed.
 const USUAL_EDGE: usize = 6 << 10;
 
@@ -30,7 +30,6 @@ pub(super) struct Span {
 
 /// A page while it is made.
 pub(super) struct SchedulePage {
-    log: Arc<dyn Log>,
     process: ProcessId,
     by: PageBy,
     /// What is left of the span; none when nothing is.
@@ -41,6 +40,8 @@ pub(super) struct SchedulePage {
     room: usize,
     /// The timestamp of the last edge, as text.
     last_time: String,
+    /// What is left of the last edge.
+    unfinished: Option<Unfinished>,
     begun: bool,
     ended: bool,
     renderer: Renderer,
@@ -76,59 +77,43 @@ impl SchedulePage {
         let alone = span.from.is_none() && last.is_none() && spawned_at_zero(&*node.parts.log, process)?;
         let last = if alone { Some(Nonce::ZERO) } else { last };
         Ok(Self {
-            log: node.parts.log.clone(),
             process,
             by: span.by,
             rest: first.zip(last).filter(|(first, last)| first <= last),
             left: limit,
             room: node.parts.options.max_read_memory,
             last_time: String::new(),
+            unfinished: None,
             begun: false,
             ended: false,
-            renderer: Renderer::new(process, show_anchor),
+            renderer: Renderer::new(process, show_anchor).leaving_out(DATA_MAX),
         })
     }
 
-    /// Whether the last piece was made.
-    pub(super) fn ended(&self) -> bool {
-        self.ended
-    }
-
-    /// The next piece of the page's JSON.
-    pub(super) fn piece(&mut self) -> Result<Vec<u8>, ReadError> {
-        let usual = usize::try_from(self.left).map_or(PIECE, |left| left.saturating_mul(USUAL_EDGE));
-        let mut out = Vec::with_capacity(usual.min(PIECE) + USUAL_EDGE);
-        if !self.begun {
-            out.extend_from_slice(b"{\"edges\":[");
-        }
-        let mut then = Then::More;
-        if let Some((first, last)) = self.rest {
-            let log = self.log.clone();
-            let mut damage = None;
-            log.range(self.process, false, first..=last, &mut |event| {
-                match self.take(&event, &mut out) {
-                    Ok(Then::More) => return ControlFlow::Continue(()),
-                    Ok(stop) => then = stop,
-                    Err(error) => damage = Some(error),
-                }
-                ControlFlow::Break(())
+    /// Adds edges until the piece is long enough.
+    fn edges(&mut self, node: &ApiNode, out: &mut Vec<u8>) -> Result<Then, CallError> {
+        loop {
+            if let Some(left) = self.unfinished.take() {
+                self.unfinished = left.append(node, out, PIECE)?;
+            }
+            if self.unfinished.is_some() || out.len() >= PIECE && self.rest.is_some() {
+                return Ok(Then::NextPiece);
+            }
+            let Some((first, last)) = self.rest else { return Ok(Then::More) };
+            let mut then = Ok(Then::More);
+            node.parts.log.range(self.process, false, first..=last, &mut |event| {
+                then = self.take(node, &event, out);
+                if let Ok(Then::More) = then { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
-            if let Some(damage) = damage {
-                return Err(damage);
+            match then? {
+                Then::NextPiece if self.unfinished.is_some() => {}
+                then => return Ok(then),
             }
         }
-        if !matches!(then, Then::NextPiece) {
-            self.ended = true;
-            let has_next_page = matches!(then, Then::NextPage);
-            out.extend_from_slice(
-                format!("],\"page_info\":{{\"has_next_page\":{has_next_page}}}}}").as_bytes(),
-            );
-        }
-        Ok(out)
     }
 
     /// Adds one event, or finds that it belongs to the next page.
-    fn take(&mut self, event: &EventRef<'_>, out: &mut Vec<u8>) -> Result<Then, ReadError> {
+    fn take(&mut self, node: &ApiNode, event: &EventRef<'_>, out: &mut Vec<u8>) -> Result<Then, ReadError> {
         if self.left == 0 && self.may_end_before(event) {
             return Ok(Then::NextPage);
         }
@@ -136,14 +121,17 @@ impl SchedulePage {
         if self.begun {
             out.push(b',');
         }
-        let time = self.renderer.edge(out, event, self.by).map_err(|reason| damaged(event, &reason))?;
-        let length = out.len() - start;
+        let form = LargeForm::Edge(self.by);
+        let data = show(&mut self.renderer, out, event, form).map_err(|reason| damaged(event, &reason))?;
+        let length = out.len() - start + data.as_ref().map_or(0, LargeData::shown_len);
         if length > self.room && self.may_end_before(event) {
             out.truncate(start);
             return Ok(Then::NextPage);
         }
-        self.advance(event.nonce, time.unwrap_or_default(), length);
-        Ok(if out.len() >= PIECE && self.rest.is_some() { Then::NextPiece } else { Then::More })
+        self.unfinished = data.map(|data| Unfinished::new(node, event, form, data));
+        self.advance(event.nonce, time_of(event), length);
+        let is_long = self.unfinished.is_some() || out.len() >= PIECE && self.rest.is_some();
+        Ok(if is_long { Then::NextPiece } else { Then::More })
     }
 
     fn advance(&mut self, nonce: Option<Nonce>, time: &str, length: usize) {
@@ -163,6 +151,30 @@ impl SchedulePage {
     /// be lost.
     fn may_end_before(&self, event: &EventRef<'_>) -> bool {
         self.begun && (self.by == PageBy::Nonce || self.last_time != time_of(event))
+    }
+}
+
+impl Pieces for SchedulePage {
+    fn piece(&mut self, node: &ApiNode) -> Result<Vec<u8>, CallError> {
+        let usual = usize::try_from(self.left).map_or(PIECE, |left| left.saturating_mul(USUAL_EDGE));
+        let usual = if self.unfinished.is_some() { PIECE } else { usual.min(PIECE) };
+        let mut out = Vec::with_capacity(if usual < PIECE { usual + USUAL_EDGE } else { PIECE + PIECE_MORE });
+        if !self.begun {
+            out.extend_from_slice(b"{\"edges\":[");
+        }
+        let then = self.edges(node, &mut out)?;
+        if !matches!(then, Then::NextPiece) {
+            self.ended = true;
+            let has_next_page = matches!(then, Then::NextPage);
+            out.extend_from_slice(
+                format!("],\"page_info\":{{\"has_next_page\":{has_next_page}}}}}").as_bytes(),
+            );
+        }
+        Ok(out)
+    }
+
+    fn ended(&self) -> bool {
+        self.ended
     }
 }
 

@@ -1,24 +1,37 @@
-//! A page on its way to a client: the next piece is made while the client takes the one before, and no more than that.
+//! An answer on its way to a client: the next piece is made while the client takes the one before, and no more than
+//! that.
 
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use log::ReadError;
 use tokio::task::JoinHandle;
 
-use super::page::SchedulePage;
 use crate::error::CallError;
 use crate::node::ApiNode;
+use crate::render::Rendered;
+use crate::rendering::{Fresh, Made};
 
-/// The pieces of a page, of which the first is there already.
-pub(super) fn pieces(
-    node: Arc<ApiNode>,
-    page: SchedulePage,
-    first: Vec<u8>,
-) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let state = Some((Stage::Made(first.into(), Box::new(page)), node));
+/// JSON that is made a piece at a time.
+pub(super) trait Pieces: Send {
+    /// The next piece.
+    fn piece(&mut self, node: &ApiNode) -> Result<Vec<u8>, CallError>;
+
+    /// Whether the last piece was made.
+    fn ended(&self) -> bool;
+}
+
+/// What the next piece is made of.
+pub(super) type Rest = Box<dyn Pieces>;
+
+/// An answer of which the first piece is there.
+pub(super) fn answer<T>(node: &Arc<ApiNode>, first: Bytes, rest: Rest) -> Rendered<T> {
+    if rest.ended() { Rendered::whole(first) } else { Rendered::stream(pieces(node.clone(), rest, first)) }
+}
+
+fn pieces(node: Arc<ApiNode>, rest: Rest, first: Bytes) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let state = Some((Stage::Made(first, rest), node));
     stream::unfold(state, |state| async {
         let (stage, node) = state?;
         match stage.next(&node).await {
@@ -28,38 +41,31 @@ pub(super) fn pieces(
     })
 }
 
-/// A page between two pieces.
+/// An answer between two pieces.
 enum Stage {
-    Made(Bytes, Box<SchedulePage>),
-    Making(JoinHandle<Made>),
-    Waiting(Box<SchedulePage>),
+    Made(Bytes, Rest),
+    Making(JoinHandle<Made<Rest>>),
+    Waiting(Rest),
 }
-
-/// A page that has made a piece, or failed to.
-type Made = (Box<SchedulePage>, Result<Vec<u8>, ReadError>);
 
 impl Stage {
     /// The next piece, and what comes after it.
     async fn next(self, node: &Arc<ApiNode>) -> Result<(Bytes, Option<Stage>), CallError> {
-        let (piece, page) = match self {
-            Stage::Made(piece, page) => (piece, page),
-            Stage::Making(making) => received(making.await?)?,
-            Stage::Waiting(page) => received(node.read(move |_| Ok(make(page))).await?)?,
+        let (piece, rest) = match self {
+            Stage::Made(piece, rest) => (piece, rest),
+            Stage::Making(making) => making.await??,
+            Stage::Waiting(rest) => node.render_on(move |node| make(node, rest)).await?,
         };
-        let next = if page.ended() {
+        let next = if rest.ended() {
             None
         } else {
-            Some(node.read_ahead(page, make).map_or_else(Stage::Waiting, Stage::Making))
+            Some(node.render_ahead(rest, make).map_or_else(Stage::Waiting, Stage::Making))
         };
         Ok((piece, next))
     }
 }
 
-fn make(mut page: Box<SchedulePage>) -> Made {
-    let piece = page.piece();
-    (page, piece)
-}
-
-fn received((page, piece): Made) -> Result<(Bytes, Box<SchedulePage>), CallError> {
-    Ok((piece?.into(), page))
+fn make(node: &Arc<ApiNode>, mut rest: Rest) -> Fresh<Rest> {
+    let piece = rest.piece(node)?;
+    Ok((piece, rest))
 }

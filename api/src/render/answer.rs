@@ -11,6 +11,7 @@ use poem_openapi::ApiResponse;
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
+use web::IsCounted;
 
 const JSON: &str = "application/json";
 
@@ -21,12 +22,12 @@ pub(crate) struct Rendered<T> {
 }
 
 impl<T> Rendered<T> {
-    /// JSON in one piece.
-    pub(crate) fn whole(json: Vec<u8>) -> Self {
+    /// JSON in one piece, which has its claim of the memory.
+    pub(crate) fn whole(json: Bytes) -> Self {
         Self { body: Body::from(json), form: PhantomData }
     }
 
-    /// JSON in pieces. An error breaks the connection: an answer that ends properly is whole.
+    /// JSON in pieces, which have their claims. An error breaks the connection: an answer that ends properly is whole.
     pub(crate) fn stream(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
         Self { body: Body::from_bytes_stream(pieces), form: PhantomData }
     }
@@ -34,7 +35,7 @@ impl<T> Rendered<T> {
 
 impl<T> IntoResponse for Rendered<T> {
     fn into_response(self) -> Response {
-        Response::builder().header(header::CONTENT_TYPE, JSON).body(self.body)
+        Response::builder().header(header::CONTENT_TYPE, JSON).extension(IsCounted).body(self.body)
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn text_or_null(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Appends the inside of a string: what needs no escape is copied in blocks.
-fn contents(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn contents(out: &mut Vec<u8>, bytes: &[u8]) {
     if is_plain(bytes) {
         out.extend_from_slice(bytes);
         return;
@@ -47,6 +47,16 @@ fn contents(out: &mut Vec<u8>, bytes: &[u8]) {
         }
     }
     each(out, rest);
+}
+
+/// How long the inside of a string is.
+pub(super) fn contents_len(bytes: &[u8]) -> usize {
+    let length = |byte: &u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    bytes.iter().map(length).sum()
 }
 
 fn each(out: &mut Vec<u8>, bytes: &[u8]) {

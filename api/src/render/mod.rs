@@ -3,6 +3,7 @@
 
 mod answer;
 mod json;
+mod large;
 mod owners;
 
 use std::io::Write;
@@ -12,10 +13,11 @@ use log::{BodyRef, EventRef};
 use protocol::{AssignmentTags, ProcessId, Timestamp};
 
 pub(crate) use answer::Rendered;
+pub(crate) use large::{LargeData, ShownPart};
 use owners::Owners;
 
 /// What a page counts by, and so what its cursors are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PageBy {
     /// The nonce.
     Nonce,
@@ -28,13 +30,29 @@ pub struct Renderer {
     process: ProcessId,
     show_anchor: bool,
     owners: Owners,
+    /// Longer data is left out.
+    data_max: usize,
+    /// Where data was left out of what was appended last.
+    gap: Option<usize>,
 }
 
 impl Renderer {
     /// A renderer for events of this process. With `show_anchor` an assignment's anchor that is no text is shown as
     /// base64url.
     pub fn new(process: ProcessId, show_anchor: bool) -> Self {
-        Self { process, show_anchor, owners: Owners::default() }
+        Self { process, show_anchor, owners: Owners::default(), data_max: usize::MAX, gap: None }
+    }
+
+    /// The same renderer, but data of more bytes than these is left out, for [`Renderer::cut`].
+    pub(crate) fn leaving_out(self, data_max: usize) -> Self {
+        Self { data_max, ..self }
+    }
+
+    /// If the data of the event that was appended last was left out, cuts off what comes behind it; both are to be
+    /// appended a part at a time.
+    pub(crate) fn cut(&mut self, out: &mut Vec<u8>, event: &EventRef<'_>) -> Option<LargeData> {
+        let gap = self.gap.take()?;
+        Some(LargeData::new(event.item()?.data(), out.split_off(gap)))
     }
 
     /// Appends `{"node", "cursor"}`, and tells the assignment's timestamp, if there is one.
@@ -93,7 +111,12 @@ impl Renderer {
         out.extend_from_slice(b",\"timestamp\":");
         number(out, says.timestamp().map_or(0, Timestamp::get));
         out.extend_from_slice(b",\"data\":");
-        json::text_or_null(out, item.data());
+        // Whatever is long and no text is null, and left out nowhere.
+        if item.data().len() <= self.data_max || simdutf8::basic::from_utf8(item.data()).is_err() {
+            json::text_or_null(out, item.data());
+        } else {
+            self.leave_out(out);
+        }
         self.rest(out, item, Absent::Null, false)
     }
 
@@ -150,8 +173,19 @@ impl Renderer {
         out.extend_from_slice(b"{\"id\":\"");
         write_id(out);
         out.extend_from_slice(b"\",\"data\":");
-        json::lossy(out, item.data());
+        if item.data().len() <= self.data_max {
+            json::lossy(out, item.data());
+        } else {
+            self.leave_out(out);
+        }
         self.rest(out, item, no_target, false)
+    }
+
+    /// Appends a string without what is in it.
+    fn leave_out(&mut self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        self.gap = Some(out.len());
+        out.push(b'"');
     }
 
     /// What all items end with, from the tags to the closing brace.

@@ -10,6 +10,7 @@ mod description;
 mod listeners;
 mod graphql;
 mod jobs;
+mod large;
 mod operators;
 mod pages;
 mod queries;

@@ -102,7 +102,7 @@ impl TestNode {
             queries: None,
             options,
         }));
-        let public = TestListener::open(api::public(node.clone()), limits).await;
+        let public = TestListener::open(api::public(node.clone()), limits.clone()).await;
         let admin =
             TestListener::open(api::admin(node.clone(), OperatorToken::ForAll(TOKEN.into())), limits).await;
         let http = reqwest::Client::new();

@@ -41,8 +41,13 @@ pub struct SampleHistory {
 impl SampleHistory {
     /// A process spawned at this time; without one it is spawned without an assignment, as it was done before.
     pub fn spawn(seed: u64, spawned_at: Option<u64>) -> Self {
+        Self::spawn_with(seed, spawned_at, b"print('a process')")
+    }
+
+    /// The same with other data.
+    pub fn spawn_with(seed: u64, spawned_at: Option<u64>, data: &[u8]) -> Self {
         let sender = user(seed);
-        let spawn = item(&sender, None, b"print('a process')", seed);
+        let spawn = item(&sender, None, data, seed);
         let scheduler = NoiseSigner::new(SignatureType::Arweave, 1);
         let mut sample = SampleProcess::of(spawn, sender, Box::new(scheduler));
         sample.height = 1_650_000;

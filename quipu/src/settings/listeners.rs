@@ -28,7 +28,15 @@ pub struct ListenerArgs {
     /// The most bytes in one page of messages; a page that reaches it ends early and says that there is more
     #[arg(long, env, value_name = "BYTES", default_value_t = 1 << 30)]
     max_read_memory: usize,
+
+    /// The most bytes that requests and answers of all clients together take up in memory; beyond that clients are told
+    /// to come again
+    #[arg(long, env, value_name = "BYTES", default_value_t = 256 << 20)]
+    max_client_memory: usize,
 }
+
+/// With less there would be no room for a single body of the longest length.
+const CLIENT_MEMORY_MIN: usize = 64 << 20;
 
 /// A setting of the listeners that cannot be used.
 #[derive(Debug, Error)]
@@ -44,6 +52,9 @@ pub enum ListenerSettingError {
     /// No page would have room.
     #[error("MAX_READ_MEMORY is 0; it takes a number of bytes, 1 or more")]
     ReadMemory,
+    /// The longest message would have no room.
+    #[error("MAX_CLIENT_MEMORY is {0}; it takes a number of bytes, {CLIENT_MEMORY_MIN} (64 MiB) or more")]
+    ClientMemory(usize),
 }
 
 impl ListenerArgs {
@@ -54,6 +65,9 @@ impl ListenerArgs {
     pub fn options(self, public: IpAddr, port: u16) -> Result<ListenOptions, ListenerSettingError> {
         if self.max_read_memory == 0 {
             return Err(ListenerSettingError::ReadMemory);
+        }
+        if self.max_client_memory < CLIENT_MEMORY_MIN {
+            return Err(ListenerSettingError::ClientMemory(self.max_client_memory));
         }
         let admin = match self.admin_listen {
             Some(address) => address,
@@ -69,6 +83,7 @@ impl ListenerArgs {
             admin_token,
             metrics: self.enable_metrics,
             max_read_memory: self.max_read_memory,
+            max_client_memory: self.max_client_memory,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::{Stream, TryStreamExt};
 use serde::Deserialize;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
@@ -75,6 +76,13 @@ pub struct SignedEntry {
     pub key: Vec<u8>,
 }
 
+impl QueryEntry {
+    /// Whether its tags are elsewhere.
+    fn lacks_tags(&self) -> bool {
+        self.tags.is_none() && self.owner.is_some()
+    }
+}
+
 impl EntryKind {
     /// The same as a word.
     pub fn as_str(self) -> &'static str {
@@ -110,17 +118,24 @@ const COLUMNS: &str = " select m.sequence, m.process, m.nonce, m.kind, m.id, m.o
      case when a.nonce is not null then a.hash_chain end as hash_chain, \
      case when a.nonce is not null then a.epoch end as epoch";
 
-/// The rows of a selection, in its order. Statements are not kept: there are many forms of them, and each would take
+/// How much memory the tags of a list may take up; it ends early with the entry that reaches it. What a usual entry has
+/// comes to some thousandths of that, and an item of nothing but tags to a hundredth.
+const TAGS_BYTES_MAX: usize = 4 << 20;
+/// What tags that are not known yet are taken for: as many as fit into an item.
+const TAGS_BYTES_UNKNOWN: usize = 64 << 10;
+
+/// The rows of a selection, in its order, up to as many as there is room for. Statements are not kept: there are many forms of them, and each would take
 /// memory of the database as long as its connection lives.
 pub(super) async fn read(
     on: &mut PgConnection,
     store: Uuid,
     selection: &Selection<'_>,
-) -> Result<Vec<QueryEntry>, sqlx::Error> {
-    let rows = statement("", store, selection, false).build().persistent(false).fetch_all(&mut *on).await?;
-    let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-    fill_tags(on, store, entries.iter_mut().collect()).await?;
-    Ok(entries)
+) -> Result<Gathered<QueryEntry>, sqlx::Error> {
+    let mut statement = statement("", store, selection, false);
+    let rows = statement.build().persistent(false).fetch(&mut *on);
+    let mut gathered = gather(rows, entry, |entry| entry).await?;
+    fill_tags(on, store, gathered.entries.iter_mut().collect()).await?;
+    Ok(gathered)
 }
 
 /// The same with signatures.
@@ -128,11 +143,44 @@ pub(super) async fn read_signed(
     on: &mut PgConnection,
     store: Uuid,
     selection: &Selection<'_>,
-) -> Result<Vec<SignedEntry>, sqlx::Error> {
-    let rows = statement("", store, selection, true).build().persistent(false).fetch_all(&mut *on).await?;
-    let mut signed = rows.iter().map(signed).collect::<Result<Vec<_>, _>>()?;
-    fill_tags(on, store, signed.iter_mut().map(|signed| &mut signed.entry).collect()).await?;
-    Ok(signed)
+) -> Result<Gathered<SignedEntry>, sqlx::Error> {
+    let mut statement = statement("", store, selection, true);
+    let rows = statement.build().persistent(false).fetch(&mut *on);
+    let mut gathered = gather(rows, signed, |signed| &signed.entry).await?;
+    let entries = gathered.entries.iter_mut().map(|signed| &mut signed.entry).collect();
+    fill_tags(on, store, entries).await?;
+    Ok(gathered)
+}
+
+/// The entries of a list, or those of them that there was room for.
+pub(super) struct Gathered<T> {
+    pub(super) entries: Vec<T>,
+    pub(super) is_cut: bool,
+}
+
+/// Takes rows as long as there is room for their tags.
+async fn gather<T>(
+    mut rows: impl Stream<Item = Result<PgRow, sqlx::Error>> + Unpin,
+    read: impl Fn(&PgRow) -> Result<T, sqlx::Error>,
+    entry: impl Fn(&T) -> &QueryEntry,
+) -> Result<Gathered<T>, sqlx::Error> {
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    while bytes < TAGS_BYTES_MAX
+        && let Some(row) = rows.try_next().await?
+    {
+        let read = read(&row)?;
+        bytes += tags_bytes(entry(&read));
+        entries.push(read);
+    }
+    Ok(Gathered { entries, is_cut: bytes >= TAGS_BYTES_MAX })
+}
+
+fn tags_bytes(entry: &QueryEntry) -> usize {
+    if entry.lacks_tags() {
+        return TAGS_BYTES_UNKNOWN;
+    }
+    let tags = entry.tags.iter().flatten();
+    tags.map(|tag| size_of::<EntryTag>() + tag.name.len() + tag.value.len()).sum()
 }
 
 /// What the database does for a selection.
@@ -196,7 +244,7 @@ async fn fill_tags(
     store: Uuid,
     mut entries: Vec<&mut QueryEntry>,
 ) -> Result<(), sqlx::Error> {
-    entries.retain(|entry| entry.tags.is_none() && entry.owner.is_some());
+    entries.retain(|entry| entry.lacks_tags());
     if entries.is_empty() {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use ans104::base64url;
 
+use super::entry::Gathered;
 use super::error::QueryError;
 
 /// The most entries of a page.
@@ -70,9 +71,10 @@ impl ListPage {
         i64::from(self.limit) + 1
     }
 
-    pub(super) fn list<T>(&self, mut items: Vec<T>, sequence: impl Fn(&T) -> u64) -> QueryList<T> {
+    pub(super) fn list<T>(&self, gathered: Gathered<T>, sequence: impl Fn(&T) -> u64) -> QueryList<T> {
+        let Gathered { entries: mut items, is_cut } = gathered;
         let limit = self.limit as usize;
-        let more = items.len() > limit;
+        let more = is_cut || items.len() > limit;
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(|last| self.cursor(sequence(last)));
         QueryList { items, next }

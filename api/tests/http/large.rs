@@ -1,0 +1,173 @@
+//! Events with long data: shown like all others, a part at a time, to whoever takes it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use api::ApiOptions;
+use protocol::ProcessId;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use web::{Budget, Limits, Share};
+
+use crate::node::{TestNode, eventually};
+use crate::samples::{SampleHistory, noise};
+
+const MIB: usize = 1 << 20;
+/// Up to here data is shown at once.
+const SHORT: usize = 16 << 10;
+
+fn various() -> Vec<Vec<u8>> {
+    let escaped = r#"a "quoted" \\ text, and ümlauts"#.repeat(10_000).into_bytes();
+    let mut cut_off = "Ω".repeat(100_000).into_bytes();
+    cut_off.pop();
+    vec![
+        b"short".to_vec(),
+        vec![0; 300 << 10],
+        vec![b'x'; SHORT],
+        vec![b'"'; SHORT + 1],
+        noise(1, 200 << 10),
+        escaped,
+        cut_off,
+        b"short again".to_vec(),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_data_is_shown_as_short_data_is() {
+    let node = TestNode::start().await;
+    let mut history = SampleHistory::spawn(1, Some(1_000));
+    let ids: Vec<_> = (1..)
+        .zip(various())
+        .map(|(nonce, data)| (history.message(nonce, 1_000 + nonce, &data, false), data))
+        .collect();
+    let process = history.process;
+    node.append(history.appends).await;
+    let (_, page) = node.get(&format!("/{process}")).await;
+    let (_, by_nonce) = node.get(&format!("/{process}?from-nonce=-1")).await;
+    assert_eq!(page["edges"].as_array().unwrap().len(), ids.len() + 1);
+    assert_eq!(page["page_info"]["has_next_page"], false);
+    for (place, (id, data)) in ids.iter().enumerate() {
+        let edge = &page["edges"][place + 1];
+        assert_eq!(edge["cursor"], (1_001 + place).to_string());
+        assert_eq!(edge["node"]["message"]["data"], String::from_utf8_lossy(data).as_ref());
+        assert_eq!(edge["node"]["message"]["tags"].as_array().unwrap().len(), 5);
+        assert_eq!(by_nonce["edges"][place + 1]["cursor"], (1 + place).to_string());
+        assert_eq!(by_nonce["edges"][place + 1]["node"], edge["node"]);
+        for path in [format!("/{id}?process-id={process}"), format!("/{id}")] {
+            assert_eq!(node.get(&path).await, (200, edge["node"].clone()), "{path}");
+        }
+    }
+    let last = &page["edges"][ids.len()]["node"];
+    assert_eq!(&node.get(&format!("/{process}/latest")).await.1, last);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_with_long_data_is_shown_where_it_is_text() {
+    let node = TestNode::start().await;
+    for (seed, data) in (10..).zip(various()) {
+        for spawned_at in [Some(1_000), None] {
+            let history = SampleHistory::spawn_with(seed + 100 * spawned_at.unwrap_or(0), spawned_at, &data);
+            node.append(history.appends).await;
+            let (status, shown) = node.get(&format!("/processes/{}", history.process)).await;
+            let text = std::str::from_utf8(&data).ok().map_or(Value::Null, Value::from);
+            assert_eq!((status, &shown["data"]), (200, &text));
+            assert_eq!(shown["tags"].as_array().unwrap().len(), 5);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_ends_before_what_it_has_no_room_for() {
+    let node = TestNode::start().await;
+    let mut history = SampleHistory::spawn(1, Some(1_000));
+    for nonce in 1..=4 {
+        history.message(nonce, 1_000 + nonce, &[0; 100 << 10], false);
+    }
+    let process = history.process;
+    node.append(history.appends).await;
+    // Each zero is shown with six characters, and there is one message at least on each page.
+    for (room, edges) in [(1, 1), (300_000, 1), (650_000, 2), (1_300_000, 3), (10_000_000, 5)] {
+        let cramped = node.open_with(|parts| parts.options.max_read_memory = room).await;
+        let page = node.http.get(format!("{}/{process}", cramped.url)).send().await.unwrap();
+        let page: Value = page.json().await.unwrap();
+        assert_eq!(page["edges"].as_array().unwrap().len(), edges, "{room}");
+        assert_eq!(page["page_info"]["has_next_page"], edges < 5, "{room}");
+    }
+}
+
+/// A node with a message of zeros that is shown with six times its length, and a budget for all clients.
+async fn with_large_message(budget: &Budget, limits: Limits) -> (TestNode, ProcessId) {
+    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
+    let node = TestNode::start_with(options, Limits { budget: budget.clone(), ..limits }).await;
+    let mut history = SampleHistory::spawn(1, Some(1_000));
+    history.message(1, 1_001, &vec![0; 5 * MIB], false);
+    node.append(history.appends).await;
+    (node, history.process)
+}
+
+/// A client with a small window, which has asked for the message.
+async fn asked(address: SocketAddr, process: ProcessId) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    let mut client = socket.connect(address).await.unwrap();
+    let request = format!("GET /{process}/latest HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+    client.readable().await.unwrap();
+    client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_holds_little() {
+    const CLIENTS: usize = 20;
+    let budget = Budget::new(64 * MIB);
+    let (node, process) = with_large_message(&budget, Limits::default()).await;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(asked(node.public.address, process).await);
+    }
+    // A piece that is sent and one that comes next, and the record that they are all made of.
+    let held = CLIENTS * 2 * (450 << 10) + 6 * MIB;
+    let rest = budget.share(Share::Answers) - held;
+    eventually("there is memory left", || async { budget.try_claim(Share::Answers, rest).is_some() }).await;
+    let mut answer = Vec::new();
+    clients[0].read_to_end(&mut answer).await.unwrap();
+    assert!(answer.len() > 30 * MIB && answer.ends_with(b"\r\n0\r\n\r\n"));
+    drop(clients);
+    let rest = budget.share(Share::Answers) - 6 * MIB;
+    eventually("it is given back", || async { budget.try_claim(Share::Answers, rest).is_some() }).await;
+    let requests = budget.share(Share::Small);
+    eventually("requests are over", || async { budget.try_claim(Share::Small, requests).is_some() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_gives_way_to_others() {
+    let budget = Budget::new(16 * MIB);
+    let limits = Limits { unfetched: Duration::from_millis(300), ..Limits::default() };
+    let (node, process) = with_large_message(&budget, limits).await;
+    let path = format!("/{process}/latest");
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        // Refused or not, it holds what it gets.
+        held.push(http2.get(format!("{}{path}", node.public.url)).send().await.unwrap());
+    }
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(asked(node.public.address, process).await);
+    }
+    let url = format!("{}{path}", node.public.url);
+    eventually("others are answered", || async {
+        let answer = node.http.get(&url).send().await.unwrap();
+        let (status, again) = (answer.status().as_u16(), answer.headers().get("retry-after").cloned());
+        if status == 200 {
+            return answer.bytes().await.unwrap().len() > 30 * MIB;
+        }
+        assert_eq!((status, again.unwrap().to_str().unwrap()), (503, "1"));
+        assert_eq!(answer.json::<Value>().await.unwrap()["code"], "unavailable");
+        false
+    })
+    .await;
+    // Requests as such are not what there was too little room for.
+    assert_eq!(node.get("/").await.0, 200);
+}
