@@ -6,6 +6,8 @@ use protocol::Code;
 use scheduler::Scheduler;
 use web::HttpError;
 
+use crate::error::CallError;
+
 /// Where writes go.
 #[derive(Clone)]
 pub enum WriteSide {
@@ -23,5 +25,10 @@ impl WriteSide {
             Self::Open(scheduler) => Ok(scheduler),
             Self::Closed(reason) => Err(HttpError::new(Code::Unavailable, &**reason)),
         }
+    }
+
+    /// Refuses while nothing is taken, with the reason.
+    pub(crate) fn check_open(&self) -> Result<(), CallError> {
+        Ok(self.scheduler()?.check_open()?)
     }
 }

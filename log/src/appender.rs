@@ -71,8 +71,10 @@ impl<E: Engine> Appender<E> {
     fn turn(&mut self, requests: Vec<Request>) {
         let parts = requests.into_iter().map(|request| (request.work, request.waiter));
         let (works, waiters): (Vec<RequestWork>, Vec<RequestWaiter>) = parts.unzip();
+        self.state.note_writing(waiters.iter().map(|waiter| waiter.since).min());
         // Whatever goes wrong in here, those who wait get an answer.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.commit(works)));
+        self.state.note_writing(None);
         match outcome.unwrap_or_else(|panic| Err(LogFailure::Panic(panic_text(panic.as_ref())))) {
             Ok(verdicts) => self.answer(waiters, verdicts),
             Err(reason) => self.fail(waiters, reason),

@@ -5,6 +5,7 @@ use std::ops::{ControlFlow, RangeInclusive};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use protocol::{Nonce, ProcessId};
 use tokio::sync::{oneshot, watch};
@@ -84,6 +85,10 @@ pub trait Log: Send + Sync + 'static {
 
     /// Why the log takes no more appends, if it failed.
     fn failure(&self) -> Option<Arc<str>>;
+
+    /// For how long the oldest append that is not durable yet has been waiting for that; none when there is none. A disk
+    /// that does not answer makes no append fail, but this grow.
+    fn unsynced_for(&self) -> Option<Duration>;
 
     /// Takes no more appends, and returns when all that were enqueued are durable or have failed.
     fn seal(&self);

@@ -3,6 +3,7 @@
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use protocol::{Nonce, ProcessId};
 use thiserror::Error;
@@ -203,6 +204,10 @@ impl<E: Engine> Log for LocalLog<E> {
 
     fn failure(&self) -> Option<Arc<str>> {
         self.state.failure.get().map(|reason| reason.to_string().into())
+    }
+
+    fn unsynced_for(&self) -> Option<Duration> {
+        self.state.unsynced_for()
     }
 
     fn seal(&self) {

@@ -70,6 +70,11 @@ impl<T: Weigh> AppendQueue<T> {
         state.take(max, &self.drained)
     }
 
+    /// What it tells of the one that has waited longest.
+    pub(crate) fn oldest<R>(&self, tell: impl FnOnce(&T) -> R) -> Option<R> {
+        self.lock().waiting.front().map(tell)
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
     }

@@ -1,7 +1,8 @@
 //! What enqueuers, readers and the appender of a log share.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::contract::Tail;
 use crate::engine::Engine;
@@ -20,6 +21,8 @@ pub(crate) struct LogState<E> {
     store: StoreId,
     term: AtomicU64,
     pub(crate) failure: OnceLock<LogFailure>,
+    /// Since when the oldest of what is being written has been waiting.
+    writing_since: Mutex<Option<Instant>>,
     pub(crate) tail: Tail,
 }
 
@@ -33,6 +36,7 @@ impl<E: Engine> LogState<E> {
             store: identity.store,
             term: AtomicU64::new(identity.term.0),
             failure: OnceLock::new(),
+            writing_since: Mutex::new(None),
             tail,
         }
     }
@@ -41,6 +45,17 @@ impl<E: Engine> LogState<E> {
 impl<E> LogState<E> {
     pub(crate) fn identity(&self) -> Identity {
         Identity { store: self.store, term: Term(self.term.load(Ordering::Acquire)) }
+    }
+
+    /// Notes what the appender has in its hands: since when the oldest of it has been waiting, or nothing.
+    pub(crate) fn note_writing(&self, since: Option<Instant>) {
+        *self.writing_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    pub(crate) fn unsynced_for(&self) -> Option<Duration> {
+        let writing = *self.writing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = writing.or_else(|| self.queue.oldest(|request| request.waiter.since));
+        since.map(|since| since.elapsed())
     }
 
     /// Keeps the first reason.

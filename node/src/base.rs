@@ -15,9 +15,10 @@ use crate::admin_token::keep_admin_token;
 use crate::error::NodeError;
 use crate::index::IndexFollowing;
 use crate::jobs::Replayable;
-use crate::listeners::{Addresses, Listeners};
+use crate::listeners::Listeners;
 use crate::options::NodeOptions;
 use crate::part::NodeParts;
+use crate::running::Served;
 use crate::store::Store;
 use crate::{heights, index, jobs, postgres, services, telemetry};
 
@@ -108,8 +109,9 @@ impl Base {
         derived: Derived,
         writes: WriteSide,
         address: Address,
-    ) -> Addresses {
+    ) -> Served {
         let Derived { uploads, queries, jobs } = derived;
+        let log = Arc::downgrade(&self.log);
         let node = ApiNode::new(ApiParts {
             options: self.options.api(self.listeners.budget(), self.metrics),
             log: self.log,
@@ -123,8 +125,8 @@ impl Base {
             jobs: Some(jobs),
             queries,
         });
-        let addresses = self.listeners.addresses();
+        let served = Served { addresses: self.listeners.addresses(), log };
         self.listeners.serve(parts, Arc::new(node), self.token);
-        addresses
+        served
     }
 }

@@ -35,4 +35,4 @@ pub use offline::{OfflineError, OfflineOptions, replay_offline};
 pub use options::{DataPaths, ListenOptions, NodeOptions, ReadOptions, WriteOptions};
 pub use part::{NodePart, NodeParts};
 pub use roles::{leader, reader};
-pub use running::RunningNode;
+pub use running::{RunningNode, StopError};

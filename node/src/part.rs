@@ -34,6 +34,8 @@ pub trait NodePart: Send + 'static {
 #[derive(Default)]
 pub struct NodeParts {
     started: Vec<Box<dyn NodePart>>,
+    /// The one that is being ended.
+    stopping: Option<&'static str>,
 }
 
 impl NodeParts {
@@ -62,10 +64,16 @@ impl NodeParts {
         select_all(ended).await.0
     }
 
+    /// The part that is being ended, or was ended last.
+    pub(crate) fn stopping(&self) -> &'static str {
+        self.stopping.unwrap_or("none")
+    }
+
     /// Ends all of them, the last one first.
-    pub async fn stop(mut self) {
+    pub async fn stop(&mut self) {
         while let Some(part) = self.started.pop() {
             let name = part.name();
+            self.stopping = Some(name);
             part.stop().await;
             debug!(part = name, "stopped");
         }

@@ -11,7 +11,7 @@ use crate::error::NodeError;
 use crate::listeners::Addresses;
 use crate::options::{NodeOptions, ReadOptions, WriteOptions};
 use crate::part::NodeParts;
-use crate::running::RunningNode;
+use crate::running::{RunningNode, Served};
 use crate::{scheduling, uploads};
 
 /// Starts a node that orders messages; it serves when this returns. Cancelling `progress` ends the start.
@@ -48,17 +48,17 @@ async fn start_leader(
     options: NodeOptions,
     writing: WriteOptions,
     progress: &Arc<Progress>,
-) -> Result<Addresses, NodeError> {
+) -> Result<Served, NodeError> {
     let (endpoints, data) = (options.endpoints.clone(), options.data.folder.clone());
     let base = Base::start(parts, options, progress).await?;
     let uploads = uploads::start(parts, &endpoints, writing.uploads_rewind_max, &base.log, &data).await?;
     let derived = base.derive(parts, uploads)?;
     let scheduler = scheduling::start(parts, base.scheduler_parts(writing.signer), &writing.scheduling)?;
     let address = scheduler.address();
-    let addresses = base.serve(parts, derived, WriteSide::Open(scheduler), address);
-    let Addresses { public, admin } = addresses;
+    let served = base.serve(parts, derived, WriteSide::Open(scheduler), address);
+    let Addresses { public, admin } = served.addresses;
     info!(%address, %public, %admin, "scheduling on http://{public}, admin listener on http://{admin}");
-    Ok(addresses)
+    Ok(served)
 }
 
 async fn start_reader(
@@ -66,12 +66,12 @@ async fn start_reader(
     options: NodeOptions,
     reading: ReadOptions,
     progress: &Arc<Progress>,
-) -> Result<Addresses, NodeError> {
+) -> Result<Served, NodeError> {
     let base = Base::start(parts, options, progress).await?;
     let derived = base.derive(parts, None)?;
     let writes = WriteSide::Closed(reading.refusal.into());
-    let addresses = base.serve(parts, derived, writes, reading.address);
-    let Addresses { public, admin } = addresses;
+    let served = base.serve(parts, derived, writes, reading.address);
+    let Addresses { public, admin } = served.addresses;
     info!(%public, %admin, "serving reads on http://{public}, admin listener on http://{admin}");
-    Ok(addresses)
+    Ok(served)
 }

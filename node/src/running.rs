@@ -1,28 +1,62 @@
 //! A node that runs.
 
 use std::net::SocketAddr;
+use std::sync::Weak;
+use std::time::Duration;
 
+use log::Log;
 use projections::Position;
+use thiserror::Error;
+use tokio::time::sleep;
 use tracing::info;
 
 use crate::error::NodeError;
 use crate::listeners::Addresses;
 use crate::part::NodeParts;
 
+/// How long a node may take to stop; its parts have shorter limits of their own.
+const STOP_MAX: Duration = Duration::from_secs(75);
+/// How long a node that stops waits for a disk that does not answer: until those who wait have been told so.
+const UNSYNCED_MAX: Duration = Duration::from_secs(25);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
 /// A node that serves.
 pub struct RunningNode {
     parts: NodeParts,
     addresses: Addresses,
+    log: Weak<dyn Log>,
+}
+
+/// What a node that is up tells of itself.
+pub(crate) struct Served {
+    pub(crate) addresses: Addresses,
+    pub(crate) log: Weak<dyn Log>,
+}
+
+/// Why a node did not come to its end.
+#[derive(Debug, Error)]
+pub enum StopError {
+    /// What was written is not known to be on disk, and nothing more can be waited for.
+    #[error("the disk has not confirmed a write for {} seconds", .0.as_secs())]
+    Disk(Duration),
+    /// A part did not end.
+    #[error("its part {part:?} has not ended, {} seconds after the node was to stop", .waited.as_secs())]
+    Part {
+        /// Which one.
+        part: &'static str,
+        /// How long the node has been stopping.
+        waited: Duration,
+    },
 }
 
 impl RunningNode {
     /// The node, if all its parts have started; else those that have end again.
     pub(crate) async fn of(
-        parts: NodeParts,
-        started: Result<Addresses, NodeError>,
+        mut parts: NodeParts,
+        started: Result<Served, NodeError>,
     ) -> Result<Self, NodeError> {
         match started {
-            Ok(addresses) => Ok(Self { parts, addresses }),
+            Ok(Served { addresses, log }) => Ok(Self { parts, addresses, log }),
             Err(error) => {
                 parts.stop().await;
                 Err(error)
@@ -52,9 +86,31 @@ impl RunningNode {
 
     /// Ends it in order: nothing new is accepted, what was accepted is answered, what follows the log gets what is
     /// left, the log is closed last.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// When it does not come to its end, as with a disk that does not answer. Threads of it are left then.
+    pub async fn stop(mut self) -> Result<(), StopError> {
         info!("stopping: finishing what was accepted");
-        self.parts.stop().await;
+        let log = self.log;
+        tokio::select! {
+            () = self.parts.stop() => {}
+            disk = unsynced(&log) => return Err(StopError::Disk(disk)),
+            () = sleep(STOP_MAX) => {
+                return Err(StopError::Part { part: self.parts.stopping(), waited: STOP_MAX });
+            }
+        }
         info!("stopped");
+        Ok(())
+    }
+}
+
+/// Resolves when the disk has not confirmed a write for so long that a node which stops waits for it no longer.
+async fn unsynced(log: &Weak<dyn Log>) -> Duration {
+    loop {
+        let waited = log.upgrade().and_then(|log| log.unsynced_for());
+        if let Some(waited) = waited.filter(|waited| *waited >= UNSYNCED_MAX) {
+            return waited;
+        }
+        sleep(LOOK_EVERY).await;
     }
 }

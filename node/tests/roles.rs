@@ -113,7 +113,7 @@ async fn a_leader_starts_and_ends_as_often_as_one_likes() {
         let names: Vec<_> = node.positions().iter().map(|position| position.name()).collect();
         assert_eq!(names, ["index", "uploads"]);
         let addresses = [node.public(), node.admin()];
-        node.stop().await;
+        node.stop().await.unwrap();
         assert_nothing_is_left(folder.path(), &addresses);
     }
 }
@@ -125,7 +125,7 @@ async fn a_reader_serves_what_a_leader_wrote_and_takes_no_writes() {
     let process = spawn(&leading).await;
     let (_, written) = get(leading.public(), &format!("/{process}")).await;
     let (_, told) = get(leading.public(), "/").await;
-    leading.stop().await;
+    leading.stop().await.unwrap();
 
     let refusal = "this node only answers reads; its leader is at http://leader.example";
     let reading =
@@ -148,9 +148,9 @@ async fn a_reader_serves_what_a_leader_wrote_and_takes_no_writes() {
     let (status, answer) = get(node.admin(), "/status").await;
     assert_eq!((status, &answer["tail"]), (200, &0.into()), "nothing was written: {answer}");
     let addresses = [node.public(), node.admin()];
-    node.stop().await;
+    node.stop().await.unwrap();
     assert_nothing_is_left(folder.path(), &addresses);
-    start(options(folder.path()), folder.path()).await.unwrap().stop().await;
+    start(options(folder.path()), folder.path()).await.unwrap().stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

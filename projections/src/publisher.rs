@@ -19,6 +19,15 @@ pub struct Publisher {
     state: watch::Sender<PositionState>,
 }
 
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.state.send_modify(|state| {
+            state.standing = Standing::Failing;
+            state.error.get_or_insert_with(|| "it has stopped".into());
+        });
+    }
+}
+
 impl Publisher {
     /// For what follows the log with this end under this name; it has nothing yet.
     pub fn new(name: &'static str, tail: Tail) -> Self {

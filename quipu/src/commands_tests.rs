@@ -145,14 +145,14 @@ fn refusals_show_the_code() {
 }
 
 #[test]
-fn the_status_of_a_failed_log_is_shown_and_fails() {
+fn the_status_of_a_node_that_takes_nothing_is_shown_and_fails() {
     let good = FakeNode::start(Misdeed::None);
     let shown = quipu(&["status", "--admin", &good.url]).unwrap();
-    assert!(shown.contains("  version      1\n") && shown.contains("  log failure  -\n"), "{shown}");
+    assert!(shown.contains("  version         1\n") && shown.contains("  writes refused  -\n"), "{shown}");
     let json: Value =
         serde_json::from_str(&quipu(&["status", "--admin", &good.url, "--json"]).unwrap()).unwrap();
     assert_eq!(json["version"], "1");
     let bad = FakeNode::start(Misdeed::Refuse);
     let failure = quipu(&["status", "--admin", &bad.url]);
-    assert!(matches!(&failure, Err(Failure::LogFailed(reason)) if reason == "disk full"), "{failure:?}");
+    assert!(matches!(&failure, Err(Failure::WritesRefused(reason)) if reason == "disk full"), "{failure:?}");
 }

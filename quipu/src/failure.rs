@@ -80,8 +80,8 @@ pub enum Failure {
     #[error(transparent)]
     Retry(#[from] RetryError),
     /// A node answers, but takes no more messages.
-    #[error("the node's log has failed: {0}")]
-    LogFailed(String),
+    #[error("the node takes no messages: {0}")]
+    WritesRefused(String),
     /// The async runtime does not start.
     #[error("cannot start the async runtime")]
     Runtime(#[source] io::Error),

@@ -15,7 +15,7 @@ Examples:
   quipu status
   quipu status --admin http://10.0.0.5:9001 --token $TOKEN --json
 
-Exit codes: 0 the node takes messages, 1 it is not reached or its log has failed, 2 wrong usage.";
+Exit codes: 0 the node takes messages, 1 it is not reached or takes none, 2 wrong usage.";
 
 /// Show how a node is doing
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ impl StatusArgs {
     /// Writes the status to `out`.
     ///
     /// # Errors
-    /// When the node is not reached or refuses, or its log has failed.
+    /// When the node is not reached or refuses, or takes no messages.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let node = self.node.connect()?;
         let status: Value = runtime()?.block_on(async {
@@ -48,8 +48,8 @@ impl StatusArgs {
         } else {
             out.write_all(layout::render(&status).as_bytes())?;
         }
-        match log_failure(&status) {
-            Some(reason) => Err(Failure::LogFailed(reason.to_owned())),
+        match writes_refused(&status) {
+            Some(reason) => Err(Failure::WritesRefused(reason.to_owned())),
             None => Ok(()),
         }
     }
@@ -64,9 +64,9 @@ async fn checks(node: &AdminClient) -> Result<Option<Value>, ClientError> {
     }
 }
 
-/// Why the log takes no more messages, if it does not.
-fn log_failure(status: &Value) -> Option<&str> {
-    status.get("log_failure")?.as_str()
+/// Why the node takes no messages, if it does not.
+fn writes_refused(status: &Value) -> Option<&str> {
+    status.get("writes_refused")?.as_str()
 }
 
 #[cfg(test)]
@@ -78,13 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_failed_log_is_a_failure() {
+    fn only_a_node_that_takes_nothing_is_a_failure() {
         for (status, reason) in [
             (json!({}), None),
-            (json!({"log_failure": null}), None),
-            (json!({"log_failure": "disk full"}), Some("disk full")),
+            (json!({"writes_refused": null}), None),
+            (json!({"writes_refused": "disk full"}), Some("disk full")),
         ] {
-            assert_eq!(log_failure(&status), reason, "{status}");
+            assert_eq!(writes_refused(&status), reason, "{status}");
         }
     }
 }

@@ -106,6 +106,23 @@ pub enum ScheduleError {
     /// The log takes no more writes.
     #[error("nothing can be scheduled: {0}")]
     Halted(Arc<str>),
+    /// The disk does not answer.
+    #[error("nothing can be scheduled: the disk has not confirmed a write for {} seconds", .0.as_secs())]
+    NotSynced(Duration),
+    /// The index does not follow the log.
+    #[error("nothing can be scheduled: the index does not follow the log: {0}")]
+    NotIndexed(Arc<str>),
+    /// A request was not answered in time; it may or may not be scheduled.
+    #[error(
+        "no answer within {} seconds: {reason}. It is not known whether this is scheduled; send it again, a repetition is \
+         recognised", .waited.as_secs()
+    )]
+    Unanswered {
+        /// How long it took.
+        waited: Duration,
+        /// What keeps the node.
+        reason: String,
+    },
     /// The node is shutting down or has too much to do.
     #[error("{0}; try again")]
     Busy(&'static str),
@@ -145,9 +162,14 @@ impl ScheduleError {
             Self::NoTransaction(_) => Code::NotFound,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::Gateway(_) | Self::GatewayTooSlow(_) | Self::BadTransaction { .. } => Code::GatewayError,
-            Self::NoHeight | Self::Clock(_) | Self::Halted(_) | Self::Busy(_) | Self::Behind(_) => {
-                Code::Unavailable
-            }
+            Self::NoHeight
+            | Self::Clock(_)
+            | Self::Halted(_)
+            | Self::NotSynced(_)
+            | Self::NotIndexed(_)
+            | Self::Unanswered { .. }
+            | Self::Busy(_)
+            | Self::Behind(_) => Code::Unavailable,
             Self::Log(_) | Self::Index(_) | Self::Sign(_) | Self::NoTimestamp(_) | Self::Lost => {
                 Code::Internal
             }

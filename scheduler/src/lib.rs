@@ -22,6 +22,7 @@ mod completion;
 mod sequencer;
 mod workers;
 mod scheduler;
+mod readiness;
 mod assigning;
 mod metrics;
 
@@ -38,4 +39,5 @@ pub use gateways::GATEWAY_DEADLINE;
 pub use metrics::describe;
 pub use options::SchedulerOptions;
 pub use order::{AssignOrder, Scheduled};
+pub use readiness::{SYNC_MAX, check_log};
 pub use scheduler::{Scheduler, SchedulerParts};

@@ -12,6 +12,7 @@ use protocol::ProcessId;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::admission::{Admitted, Rules};
 use crate::clock::{Clock, Heights};
@@ -23,8 +24,19 @@ use crate::metrics;
 use crate::on_chain;
 use crate::options::SchedulerOptions;
 use crate::order::{Answer, AssignOrder, Order, Scheduled};
+use crate::readiness::check_log;
 use crate::sequencer::Sequencer;
 use crate::workers::{Work, Workers};
+
+/// How long a request waits before it is looked whether the disk answers at all, and how often after that.
+const UNSYNCED_WAIT: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long any request waits: longer than gateways may take, and less than the 120 seconds after which the listener
+/// cuts a connection that is silent.
+const ANSWER_MAX: Duration = Duration::from_secs(110);
+
+/// An answer that is waited for.
+type Waiting = oneshot::Receiver<Result<Scheduled, ScheduleError>>;
 
 /// A handle on the scheduler; clones share it.
 #[derive(Clone)]
@@ -64,7 +76,7 @@ pub(crate) struct Shared {
     pub(crate) work: Arc<Work>,
     lanes: Lanes,
     pub(crate) gateways: Gateways,
-    indexed: Position,
+    pub(crate) indexed: Position,
     pub(crate) deep_hash_checks: bool,
     pub(crate) runtime: Handle,
 }
@@ -92,7 +104,7 @@ impl Scheduler {
         let (answer, scheduled) = self.open()?;
         let shared = self.inner.shared.clone();
         self.inner.shared.work.push_check(Box::new(move || shared.check(item, answer)));
-        wait(scheduled).await
+        self.wait(scheduled).await
     }
 
     /// Assigns what is on chain already to a process.
@@ -107,7 +119,7 @@ impl Scheduler {
         let intake = shared.check_assign(&order).await.inspect_err(metrics::refused)?;
         let (answer, scheduled) = self.open()?;
         shared.submit(Order { process: order.process, intake, answer });
-        wait(scheduled).await
+        self.wait(scheduled).await
     }
 
     /// The address of the scheduler's wallet.
@@ -123,7 +135,32 @@ impl Scheduler {
         drop(all);
     }
 
-    fn open(&self) -> Result<(Answer, oneshot::Receiver<Result<Scheduled, ScheduleError>>), ScheduleError> {
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
+    /// Waits for the answer. While the disk does not answer that may be never, and then the client is told so.
+    async fn wait(&self, scheduled: Waiting) -> Result<Scheduled, ScheduleError> {
+        let (mut scheduled, since) = (scheduled, Instant::now());
+        let mut pause = UNSYNCED_WAIT;
+        loop {
+            if let Ok(answer) = timeout(pause, &mut scheduled).await {
+                return answer.unwrap_or(Err(ScheduleError::Lost));
+            }
+            let waited = since.elapsed();
+            let reason = match check_log(self.shared().sequencer.log.as_ref()) {
+                Err(reason) => reason.to_string(),
+                Ok(()) if waited >= ANSWER_MAX => "the node has too much to do".to_owned(),
+                Ok(()) => {
+                    pause = LOOK_EVERY;
+                    continue;
+                }
+            };
+            return Err(ScheduleError::Unanswered { waited, reason }).inspect_err(metrics::refused);
+        }
+    }
+
+    fn open(&self) -> Result<(Answer, Waiting), ScheduleError> {
         Ok(Answer::new(self.permit()?))
     }
 
@@ -149,19 +186,6 @@ impl Shared {
             indexed,
             deep_hash_checks: options.deep_hash_checks,
             runtime,
-        }
-    }
-
-    /// Refuses at the door what could not be acknowledged anyway.
-    pub(crate) fn check_open(&self) -> Result<(), ScheduleError> {
-        self.sequencer.check_running()?;
-        self.sequencer.clock.reliable_now()?;
-        if let Some(reason) = self.sequencer.log.failure() {
-            return Err(ScheduleError::Halted(reason));
-        }
-        match self.indexed.error() {
-            Some(reason) => Err(ScheduleError::Halted(reason)),
-            None => Ok(()),
         }
     }
 
@@ -212,15 +236,6 @@ impl Shared {
         if lane.push(order) {
             self.work.push_lane(lane);
         }
-    }
-}
-
-async fn wait(
-    scheduled: oneshot::Receiver<Result<Scheduled, ScheduleError>>,
-) -> Result<Scheduled, ScheduleError> {
-    match scheduled.await {
-        Ok(result) => result,
-        Err(_) => Err(ScheduleError::Lost).inspect_err(metrics::refused),
     }
 }
 

@@ -324,7 +324,7 @@ async fn answers_of_a_node_that_lacks_much_are_as_they_are_described() {
     admin.ask("POST /uploads/reupload", "/uploads/reupload", Some(json!({ "process": NOBODY })), 404).await;
     admin.token = None;
     for call in admin.description.calls() {
-        let status = if call == "GET /health" { 200 } else { 401 };
+        let status = if call == "GET /health" { 503 } else { 401 };
         let path = call.split_once(' ').unwrap().1.replace("{id}", "1");
         admin.ask(&call, &path, None, status).await;
     }

@@ -63,7 +63,7 @@ async fn a_failed_sync_stops_writes_for_good_and_loses_nothing() {
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
 }
 
-fn compile_shim(folder: &Path) -> std::path::PathBuf {
+pub(crate) fn compile_shim(folder: &Path) -> std::path::PathBuf {
     let shim = folder.join("failing_sync.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/shim/failing_sync.c");
     let mut compile = Command::new("cc");

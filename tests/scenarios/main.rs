@@ -16,6 +16,7 @@ mod field;
 mod gateways;
 mod graphql;
 mod hang_ups;
+mod hanging_fsync;
 mod http;
 mod folders;
 mod kill;

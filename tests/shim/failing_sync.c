@@ -1,13 +1,21 @@
-/* Preloaded into a node: syncing a file to disk fails as long as the file FAIL_SYNC_WHILE is there. */
+/* Preloaded into a node: syncing a file to disk fails as long as the file FAIL_SYNC_WHILE is there, and does not return
+   as long as the file HANG_SYNC_WHILE is. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static int is_there(const char *variable) {
+    const char *trigger = getenv(variable);
+    return trigger != NULL && access(trigger, F_OK) == 0;
+}
+
 static int sync_unless_failing(long call, int fd) {
-    const char *trigger = getenv("FAIL_SYNC_WHILE");
-    if (trigger != NULL && access(trigger, F_OK) == 0) {
+    while (is_there("HANG_SYNC_WHILE")) {
+        usleep(10000);
+    }
+    if (is_there("FAIL_SYNC_WHILE")) {
         errno = EIO;
         return -1;
     }

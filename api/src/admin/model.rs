@@ -20,6 +20,8 @@ pub(super) struct StatusForm {
     pub(super) term: u64,
     /// The sequence number of the newest event on disk; null while there is none.
     pub(super) tail: Nullable<u64>,
+    /// Why the node takes no messages; null while it does.
+    pub(super) writes_refused: Nullable<String>,
     /// Why the log takes no more writes; null while it does.
     pub(super) log_failure: Nullable<String>,
     /// The block height; null while it is not known.

@@ -52,6 +52,7 @@ fn status(node: &ApiNode) -> StatusForm {
         store: identity.store.to_string(),
         term: identity.term.0,
         tail: tail.map(|seq| seq.get()).into(),
+        writes_refused: parts.writes.check_open().err().map(|refusal| refusal.to_string()).into(),
         log_failure: parts.log.failure().map(|reason| reason.to_string()).into(),
         height: height
             .map(|known| HeightForm { number: known.height, age_seconds: known.age.as_secs_f64() })

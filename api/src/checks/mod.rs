@@ -40,7 +40,8 @@ pub async fn watch_checks(node: Arc<ApiNode>, mut stop: watch::Receiver<bool>) {
 /// All checks, made now.
 pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     let tail = node.parts.log.tail().last();
-    let mut found = vec![("log", rules::log(node.parts.log.failure().as_deref(), &node.parts.writes))];
+    let mut found =
+        vec![("writes", rules::writes(&node.parts.writes)), ("log", rules::log(node.parts.log.as_ref()))];
     if let Some(data) = &node.parts.options.data {
         found.push(("disk", rules::disk(data)));
     }

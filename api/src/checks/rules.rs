@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use log::Log;
 use projections::{ProjectionStatus, Standing};
 use protocol::Timestamp;
-use scheduler::ClockError;
+use scheduler::{ClockError, check_log};
 
 use super::history::CheckLevel;
 use crate::write_side::WriteSide;
@@ -22,11 +23,20 @@ const BROKEN_FAIL: Duration = Duration::from_secs(5 * 60);
 /// How bad it is, and why.
 pub(super) type Found = (CheckLevel, String);
 
-pub(super) fn log(failure: Option<&str>, writes: &WriteSide) -> Found {
-    match (failure, writes) {
-        (Some(reason), _) => (CheckLevel::Fail, format!("the log takes no more writes: {reason}")),
-        (None, WriteSide::Open(_)) => (CheckLevel::Ok, "the log takes writes".to_owned()),
-        (None, WriteSide::Closed(reason)) => (CheckLevel::Ok, format!("the log is read only: {reason}")),
+pub(super) fn writes(writes: &WriteSide) -> Found {
+    if let WriteSide::Closed(reason) = writes {
+        return (CheckLevel::Ok, format!("nothing is to be scheduled here: {reason}"));
+    }
+    match writes.check_open() {
+        Ok(()) => (CheckLevel::Ok, "messages are taken".to_owned()),
+        Err(refusal) => (CheckLevel::Fail, format!("no messages are taken: {refusal}")),
+    }
+}
+
+pub(super) fn log(log: &dyn Log) -> Found {
+    match check_log(log) {
+        Ok(()) => (CheckLevel::Ok, "what is written is on disk in time".to_owned()),
+        Err(reason) => (CheckLevel::Fail, reason.to_string()),
     }
 }
 

@@ -220,6 +220,10 @@ impl Log for Watched {
         self.inner.failure()
     }
 
+    fn unsynced_for(&self) -> Option<Duration> {
+        self.inner.unsynced_for()
+    }
+
     fn seal(&self) {
         self.inner.seal();
     }

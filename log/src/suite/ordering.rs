@@ -23,7 +23,9 @@ on_both_engines!(
 fn nothing_is_seen_before_it_is_durable(setup: &mut impl Setup) {
     let (log, mut stepper) = setup.stepped();
     let mut sample = SampleProcess::new(1);
+    assert_eq!(log.unsynced_for(), None);
     let mut receipt = enqueue(&log, vec![sample.spawn()]);
+    assert!(log.unsynced_for().is_some());
     assert_eq!(log.tail().last(), None);
     assert_eq!(log.head(sample.process).unwrap(), None);
     assert_eq!(all(&log), []);
@@ -31,6 +33,7 @@ fn nothing_is_seen_before_it_is_durable(setup: &mut impl Setup) {
     assert!(receipt.try_now().is_none());
 
     assert_eq!(stepper.turn(9), 1);
+    assert_eq!(log.unsynced_for(), None);
     assert_eq!(log.tail().last(), Some(Seq::ZERO));
     assert_eq!(log.head(sample.process).unwrap().unwrap().seq, Seq::ZERO);
     assert_eq!(all(&log).len(), 1);

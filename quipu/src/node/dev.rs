@@ -11,9 +11,8 @@ use clap::Args;
 use gateway::Endpoints;
 use gateway::dev::{DevGateway, DevOptions};
 use node::{DataPaths, NodeOptions, RunningNode, WriteOptions};
-use tokio::runtime::Runtime;
 
-use super::signals::Signals;
+use super::signals::{Signals, end, run_to_end};
 use crate::failure::Failure;
 use crate::settings::{
     DEV_DIR, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulingArgs, SettingError, read_wallet,
@@ -65,8 +64,7 @@ impl DevArgs {
         fs::create_dir_all(&self.dir).map_err(|error| Failure::Folder { path: self.dir.clone(), error })?;
         let scheduler_wallet = made_wallet(&self.dir, "wallet.json", out)?;
         made_wallet(&self.dir, "user-wallet.json", out)?;
-        let runtime = Runtime::new().map_err(Failure::Runtime)?;
-        runtime.block_on(self.serve(scheduler_wallet, out))
+        run_to_end(self.serve(scheduler_wallet, out))
     }
 
     async fn serve(self, wallet: PathBuf, out: &mut dyn Write) -> Result<(), Failure> {
@@ -95,7 +93,7 @@ impl DevArgs {
         let start = async |progress: &_| node::leader(options, writing, progress).await;
         let Some(node) = signals.start(start).await? else { return Ok(()) };
         if let Err(failure) = banner(&node, gateway, &dir, out) {
-            node.stop().await;
+            end(node).await;
             return Err(failure);
         }
         signals.serve(node).await

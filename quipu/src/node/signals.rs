@@ -3,21 +3,29 @@
 use std::io;
 use std::process;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use node::{NodeError, RunningNode};
 use projections::Progress;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{self, SignalKind, signal};
+use tracing::{error, info, warn};
 
 use crate::failure::Failure;
 
 /// What a shell says of a program that SIGINT ended.
 const EXIT_AT_ONCE: i32 = 130;
+/// The exit code of a node that could not be ended in order.
+const EXIT_NOT_ENDED: i32 = 1;
+/// How long the end of the program itself may take.
+const EXIT_MAX: Duration = Duration::from_secs(2);
 
 /// The signals that end a node in order: SIGTERM, and SIGINT (Ctrl-C). The second one ends it at once.
 pub(super) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
 }
 
 impl Signals {
@@ -50,7 +58,7 @@ impl Signals {
         self.or_at_once(async {
             // Why it did not come to serve is of no interest any more.
             if let Ok(node) = starting.await {
-                node.stop().await;
+                end(node).await;
             }
         })
         .await;
@@ -66,7 +74,7 @@ impl Signals {
             () = self.wait() => None,
             part = node.ended() => Some(part),
         };
-        self.or_at_once(node.stop()).await;
+        self.or_at_once(end(node)).await;
         died.map_or(Ok(()), |part| Err(Failure::PartEnded(part)))
     }
 
@@ -76,8 +84,34 @@ impl Signals {
             () = ending => {}
             () = self.wait() => {
                 warn!("stopped at once, by a second signal; what was acknowledged is on disk");
-                process::exit(EXIT_AT_ONCE);
+                exit(EXIT_AT_ONCE);
             }
         }
     }
+}
+
+/// Runs a node to its end. What its threads still do then is not waited for: they may wait for the disk.
+pub(super) fn run_to_end(node: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = Runtime::new().map_err(Failure::Runtime)?;
+    let ended = runtime.block_on(node);
+    runtime.shutdown_timeout(EXIT_MAX);
+    ended
+}
+
+/// Ends a node in order; ends the program when that does not come to its end.
+pub(super) async fn end(node: RunningNode) {
+    if let Err(error) = node.stop().await {
+        error!(%error, "the node does not come to its end and is stopped at once; what was acknowledged is on disk");
+        exit(EXIT_NOT_ENDED);
+    }
+}
+
+/// Ends the program, also when a thread of it cannot be ended.
+fn exit(code: i32) -> ! {
+    thread::spawn(|| {
+        thread::sleep(EXIT_MAX);
+        // The end of a program waits for threads of its libraries, and these may wait for the disk.
+        let _ = kill_process(getpid(), Signal::KILL);
+    });
+    process::exit(code)
 }

@@ -6,10 +6,9 @@ use std::net::Ipv4Addr;
 
 use clap::Args;
 use node::{NodeOptions, WriteOptions};
-use tokio::runtime::Runtime;
 use tracing::info;
 
-use super::signals::Signals;
+use super::signals::{Signals, run_to_end};
 use crate::failure::Failure;
 use crate::settings::{
     DataArgs, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulerWalletArgs, SchedulingArgs,
@@ -71,7 +70,7 @@ impl SuArgs {
         if options.endpoints.upload.is_none() {
             info!("UPLOAD_NODE_URL is not set: nothing is uploaded");
         }
-        Runtime::new().map_err(Failure::Runtime)?.block_on(async {
+        run_to_end(async {
             // From here on a signal ends the node in order, however early it comes.
             let mut signals = Signals::listen().map_err(Failure::Signals)?;
             match signals.start(async |progress| node::leader(options, writing, progress).await).await? {

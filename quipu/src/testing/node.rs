@@ -96,7 +96,7 @@ fn info() -> Response {
 #[handler]
 fn state_of_affairs(state: Data<&Shared>) -> Response {
     let failed = (state.lock().unwrap().misdeed == Misdeed::Refuse).then_some("disk full");
-    answer(StatusCode::OK, &json!({"version": "1", "log_failure": failed}))
+    answer(StatusCode::OK, &json!({"version": "1", "writes_refused": failed}))
 }
 
 #[handler]
