@@ -46,7 +46,7 @@ pub enum Body {
         /// The content hash, when one was computed.
         deep_hash: Option<DeepHash>,
     },
-    /// A fact about the node, in a form that its writer knows.
+    /// A fact about the node, see [`Fact`](crate::Fact).
     Fact(Vec<u8>),
 }
 

@@ -7,6 +7,7 @@
 mod process_check;
 mod fault;
 mod signatures;
+mod wallets;
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -26,6 +27,7 @@ use crate::rocks::Rocks;
 pub use fault::{Fault, FaultPlace, Notice, VerifySummary};
 use process_check::ProcessCheck;
 use signatures::Signatures;
+use wallets::Wallets;
 
 /// How many entries lie between two notices of progress.
 const PROGRESS: u64 = 4096;
@@ -62,12 +64,13 @@ struct Verification<'a, E> {
     done: u64,
     /// Entries under the keys of events, readable or not.
     stored: u64,
+    wallets: Wallets,
 }
 
 impl<'a, E: Engine> Verification<'a, E> {
     fn new(reader: &'a LogReader<E>, limit: Option<Seq>, notice: &'a mut dyn FnMut(Notice)) -> Self {
         let summary = VerifySummary { complete: true, ..VerifySummary::default() };
-        Self { reader, limit, notice, summary, done: 0, stored: 0 }
+        Self { reader, limit, notice, summary, done: 0, stored: 0, wallets: Wallets::default() }
     }
 
     fn run(mut self, signatures: Option<NonZeroUsize>) -> VerifySummary {
@@ -177,6 +180,10 @@ impl<'a, E: Engine> Verification<'a, E> {
         process.follow(event, &mut |what| {
             self.fault(Fault { place: place.clone(), what, inherited: event.imported });
         });
+        self.wallets.note(event);
+        if let Some(what) = self.wallets.difference(event) {
+            self.own(place, what);
+        }
         if let Some(signatures) = signatures {
             signatures.add(event);
             let found: Vec<Fault> = signatures.found().collect();

@@ -4,8 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ans104::Address;
 use gateway::GatewayError;
-use log::{OpenError, ReadError, RocksError};
+use log::{AppendError, OpenError, ReadError, RocksError};
 use metrics_exporter_prometheus::BuildError;
 use projections::{IndexError, ProjectionError};
 use thiserror::Error;
@@ -52,6 +53,32 @@ pub enum NodeError {
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Another wallet signed what is in the log.
+    #[error(
+        "the assignments of this log are signed by the wallet {remembered}, and SU_WALLET_PATH is the wallet {given}; \
+         start with the wallet {remembered}, or, if {given} is to sign from now on, say so once with \
+         SU_WALLET_CHANGE_TO={given}"
+    )]
+    OtherWallet {
+        /// The wallet that signed so far.
+        remembered: Address,
+        /// The wallet that is to sign.
+        given: Address,
+    },
+    /// The change that was announced is another one.
+    #[error(
+        "SU_WALLET_CHANGE_TO names the wallet {named}, and SU_WALLET_PATH is the wallet {given}; expected the address \
+         of the wallet that is to sign from now on, or nothing"
+    )]
+    OtherChange {
+        /// The wallet that was named.
+        named: Address,
+        /// The wallet that is to sign.
+        given: Address,
+    },
+    /// The log does not take the wallet's address.
+    #[error("the wallet's address cannot be recorded in the log")]
+    Record(#[from] AppendError),
     /// The folder of the index cannot be used.
     #[error(transparent)]
     Index(#[from] IndexError),

@@ -24,6 +24,7 @@ mod postgres;
 mod uploads;
 mod jobs;
 mod scheduling;
+mod wallet;
 mod base;
 mod roles;
 mod running;

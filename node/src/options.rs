@@ -60,6 +60,8 @@ pub struct ListenOptions {
 pub struct WriteOptions {
     /// The scheduler's wallet.
     pub signer: Arc<dyn Signer>,
+    /// The address of this wallet, when it takes the place of the one that signed before.
+    pub wallet_change_to: Option<Address>,
     /// How messages are scheduled.
     pub scheduling: scheduler::SchedulerOptions,
     /// How many events are uploaded again without being asked when the log turns out to have another history.

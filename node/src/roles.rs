@@ -12,7 +12,7 @@ use crate::listeners::Addresses;
 use crate::options::{NodeOptions, ReadOptions, WriteOptions};
 use crate::part::NodeParts;
 use crate::running::{RunningNode, Served};
-use crate::{scheduling, uploads};
+use crate::{scheduling, uploads, wallet};
 
 /// Starts a node that orders messages; it serves when this returns. Cancelling `progress` ends the start.
 ///
@@ -51,6 +51,7 @@ async fn start_leader(
 ) -> Result<Served, NodeError> {
     let (endpoints, data) = (options.endpoints.clone(), options.data.folder.clone());
     let base = Base::start(parts, options, progress).await?;
+    wallet::hold(&base.log, writing.signer.address(), writing.wallet_change_to).await?;
     let uploads = uploads::start(parts, &endpoints, writing.uploads_rewind_max, &base.log, &data).await?;
     let derived = base.derive(parts, uploads)?;
     let scheduler = scheduling::start(parts, base.scheduler_parts(writing.signer), &writing.scheduling)?;

@@ -1,11 +1,10 @@
 //! What a node keeps on disk: the log, then the index, brought up to it. It is opened first and closed last.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use log::{LocalLog, Log, ReadError, Rocks, RocksOptions, Seq};
+use log::{LocalLog, Log, ReadError, Rocks, RocksOptions};
 use projections::{Follower, Index, IndexWriter, Progress};
 use protocol::{AssignmentTags, Timestamp};
 use tokio::task::spawn_blocking;
@@ -22,9 +21,6 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 /// may still be reading.
 const RELEASED: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-
-/// How many of the last events are searched for an assignment.
-const NEWEST_AMONG: u64 = 64;
 
 /// The log and its index, in step.
 pub(crate) struct Store {
@@ -82,18 +78,13 @@ impl Store {
 
     /// What the newest assignment tells of chain and clock: they were at least there.
     pub(crate) fn newest(&self) -> Result<Option<Newest>, ReadError> {
-        let Some(last) = self.log.tail().last() else { return Ok(None) };
-        let mut newest = None;
-        // Not each event is an assignment.
-        self.log.scan(Seq::new(last.get().saturating_sub(NEWEST_AMONG)), &mut |event| {
-            if let Some(assignment) = event.assignment() {
-                let tags = AssignmentTags::of(&assignment);
-                let told = tags.height().zip(tags.timestamp());
-                newest = told.map(|(height, timestamp)| Newest { height, timestamp }).or(newest);
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(newest)
+        // Not each event is an assignment, nor does each imported one tell both.
+        log::newest(self.log.as_ref(), |event| {
+            let assignment = event.assignment()?;
+            let tags = AssignmentTags::of(&assignment);
+            let (height, timestamp) = tags.height().zip(tags.timestamp())?;
+            Some(Newest { height, timestamp })
+        })
     }
 }
 

@@ -57,6 +57,7 @@ fn writing(folder: &Path) -> WriteOptions {
     fs::write(folder.join("data/height.json"), "1500000").unwrap();
     WriteOptions {
         signer: Arc::new(Ed25519Wallet::from_seed([1; 32])),
+        wallet_change_to: None,
         scheduling: scheduler::SchedulerOptions { workers: 1, ..scheduler::SchedulerOptions::default() },
         uploads_rewind_max: 100,
     }
@@ -146,7 +147,7 @@ async fn a_reader_serves_what_a_leader_wrote_and_takes_no_writes() {
         assert_eq!(answer["error"], refusal, "{path}");
     }
     let (status, answer) = get(node.admin(), "/status").await;
-    assert_eq!((status, &answer["tail"]), (200, &0.into()), "nothing was written: {answer}");
+    assert_eq!((status, &answer["tail"]), (200, &1.into()), "nothing was written: {answer}");
     let addresses = [node.public(), node.admin()];
     node.stop().await.unwrap();
     assert_nothing_is_left(folder.path(), &addresses);

@@ -52,7 +52,7 @@ async fn a_shell_user_gets_along() {
     assert!(status.contains("tail") && status.contains("index"), "{status}");
     let status = said(shell(home, &["status", "--admin", &banner.admin, "--json"]));
     let status: Value = serde_json::from_str(&status).unwrap();
-    assert_eq!((&status["tail"], &status["log_failure"]), (&2.into(), &Value::Null), "{status}");
+    assert_eq!((&status["tail"], &status["log_failure"]), (&3.into(), &Value::Null), "{status}");
 
     // What was scheduled is uploaded to the gateway beside the node, which tells it like Arweave's would.
     let raw = quipu_tests::Client::new(&banner.gateway);

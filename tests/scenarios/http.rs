@@ -141,7 +141,7 @@ async fn metrics_are_there_when_enabled() {
         assert!(text.lines().any(|line| line.starts_with(name)), "no {name}… in\n{text}");
     }
     let tail = text.lines().find(|line| line.starts_with("quipu_log_tail_seq"));
-    assert_eq!(tail, Some("quipu_log_tail_seq 0"), "one event was appended");
+    assert_eq!(tail, Some("quipu_log_tail_seq 1"), "the wallet and the process were appended");
     assert!(!text.contains(&process.id.to_string()), "a label per process never ends");
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let value = line.rsplit(' ').next().unwrap();

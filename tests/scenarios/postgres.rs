@@ -176,7 +176,7 @@ async fn queries_go_where_they_are_told_and_a_rebuild_needs_no_node() {
     let command = ["replay", "postgres", "--offline", "--su-data-dir", data.to_str().unwrap()];
     let rebuilt = Launch::command(folder.path(), &command).set("DATABASE_URL", postgres.url()).run();
     assert_eq!(rebuilt.code, Some(0), "{}{}", rebuilt.stdout, rebuilt.stderr);
-    assert!(rebuilt.stdout.contains("postgres: 21 events in"), "{}", rebuilt.stdout);
+    assert!(rebuilt.stdout.contains("postgres: 22 events in"), "{}", rebuilt.stdout);
     assert_eq!(rows(&pool, &store).await, before);
 
     let node = launch.set("DATABASE_READ_URL", postgres.url()).start();

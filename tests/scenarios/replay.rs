@@ -92,7 +92,7 @@ async fn an_index_is_made_anew_without_a_node() {
     assert!(unknown.stderr.contains("expected one of: index"), "{}", unknown.stderr);
     node.stop();
 
-    assert_done(&offline(), "index: 22 events in");
+    assert_done(&offline(), "index: 23 events in");
     let node = launch.start();
     ledger.check(&node.client(), 1).await;
     assert_refused(&node.client(), &user, process, "second").await;

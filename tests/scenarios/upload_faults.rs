@@ -308,7 +308,8 @@ async fn a_part_that_is_sent_again_goes_on_where_it_was_cancelled() {
     let hung = ids[2 * stuck];
     uploads.decide(move |item| if item.id() == hung { Act::Hang } else { Act::Take });
     let before = uploads.uploads();
-    let words = ["replay", "uploads", "--from", "10", "--admin", &node.admin_url()];
+    // The wallet is recorded before everything else.
+    let words = ["replay", "uploads", "--from", "11", "--admin", &node.admin_url()];
     let replaying = Launch::command(folder.path(), &words).program();
     let tried = before + 2 * (stuck - from) + 1;
     until("it hangs", async || (uploads.uploads() >= tried).then_some(())).await;

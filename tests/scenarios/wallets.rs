@@ -103,6 +103,48 @@ fn assert_measured(node: &Node, folder: &std::path::Path, key_type: KeyType) {
 }
 
 #[tokio::test]
+async fn a_store_goes_on_with_its_own_wallet_alone_unless_it_is_told() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let [first, second] =
+        [KeyType::Ed25519, KeyType::Secp256k1].map(|key_type| launch.clone().wallet(key_type));
+    let (ledger, user) = (Ledger::default(), User::new(1));
+    let node = first.start();
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    ledger.send(&node.client(), &user, process, 3).await;
+    let one = node.client().address().await;
+    node.stop();
+
+    // Refused in words: both addresses, and what to do.
+    let refused = second.run();
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    let two =
+        refused.stderr.split("SU_WALLET_CHANGE_TO=").nth(1).expect("it says what to do")[..43].to_owned();
+    for address in [&one, &two] {
+        assert!(refused.stderr.contains(&**address), "{}", refused.stderr);
+    }
+    assert_ne!(one, two);
+    // A change to any other wallet than that is none.
+    let refused = second.clone().set("SU_WALLET_CHANGE_TO", &one).run();
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+
+    let node = second.clone().set("SU_WALLET_CHANGE_TO", &two).start();
+    assert_eq!(node.client().address().await, two);
+    ledger.send(&node.client(), &user, process, 2).await;
+    node.kill();
+    // Said once, it is known.
+    let node = second.start();
+    ledger.send(&node.client(), &user, process, 1).await;
+    let history = read_history(&node.client(), process, 100).await.into_iter();
+    let signers: Vec<_> = history.map(|edge| edge.node.assignment.unwrap().owner.address).collect();
+    assert_eq!(signers, [vec![one; 4], vec![two; 3]].concat());
+    node.stop();
+    assert_eq!(first.run().code, Some(1), "the wallet before signs on");
+    let verified = launch.verify(&[]);
+    assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
+}
+
+#[tokio::test]
 async fn a_wallet_that_others_can_read_is_named_with_its_mode_and_never_shown() {
     let folder = folder();
     let path = folder.path().join("su.json");

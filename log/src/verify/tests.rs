@@ -95,6 +95,43 @@ fn damage_is_found_where_it_is() {
 }
 
 #[test]
+fn whoever_signs_must_be_the_wallet_in_force() {
+    use ans104::{Ed25519Wallet, Signer};
+
+    use crate::Fact;
+    use crate::samples::SampleUser;
+
+    let wallet = |number| Ed25519Wallet::from_seed([number; 32]);
+    let process = |seed, number| SampleProcess::signed_by(seed, SampleUser::new(1), Box::new(wallet(number)));
+    let log = OnMemory::default().log();
+    let (mut one, mut two) = (process(1, 11), process(2, 12));
+    // Of what was signed before the first wallet was recorded, and elsewhere, nothing is known.
+    append(&log, vec![process(3, 13).spawn(), one.spawn()]);
+    append(&log, vec![Fact::Wallet(wallet(11).address()).append(), one.message()]);
+    let mut elsewhere = process(4, 14);
+    elsewhere.imported = true;
+    append(&log, vec![elsewhere.spawn()]);
+    let (summary, found) = faults(&log);
+    assert!(summary.is_sound(), "{found:#?}");
+
+    // A store that was started with another wallet.
+    append(&log, vec![two.spawn()]);
+    let (one_address, two_address) = (wallet(11).address(), wallet(12).address());
+    let begin = format!("process {} nonce 0, sequence number 5: ", two.process);
+    let end = format!("the assignment is signed by the wallet {two_address}, and {one_address} is in force");
+    check_one(&log, &begin, &end);
+
+    // One that was told of it; the other must not go on then.
+    append(&log, vec![Fact::Wallet(two_address).append(), two.message(), one.message()]);
+    let (_, found) = faults(&log);
+    let [before, after] = &found[..] else { panic!("{found:#?}") };
+    let late = format!("process {} nonce 2, sequence number 8: ", one.process);
+    let mut both = [before, after];
+    both.sort_by_key(|fault| fault.contains(&late));
+    assert!(both[0].starts_with(&begin) && both[1].starts_with(&late), "{found:#?}");
+}
+
+#[test]
 fn what_is_in_one_table_only_is_found() {
     let (log, sample) = sound_log();
     put(

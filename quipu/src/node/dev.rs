@@ -15,7 +15,8 @@ use node::{DataPaths, NodeOptions, RunningNode, WriteOptions};
 use super::signals::{Signals, end, run_to_end};
 use crate::failure::Failure;
 use crate::settings::{
-    DEV_DIR, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulingArgs, SettingError, read_wallet,
+    DEV_DIR, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulingArgs, SettingError,
+    WalletChangeArgs, read_wallet,
 };
 use crate::wallet;
 
@@ -40,6 +41,9 @@ pub struct DevArgs {
     /// The folder in which everything is kept
     #[arg(long, default_value = DEV_DIR)]
     dir: PathBuf,
+
+    #[command(flatten)]
+    wallet: WalletChangeArgs,
 
     #[command(flatten, next_help_heading = "Projections")]
     projections: ProjectionArgs,
@@ -121,6 +125,7 @@ impl DevArgs {
         };
         let writing = WriteOptions {
             signer: read_wallet(&wallet)?,
+            wallet_change_to: self.wallet.change_to(),
             scheduling: self.scheduling.options()?,
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };

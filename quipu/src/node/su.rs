@@ -83,6 +83,7 @@ impl SuArgs {
     fn options(self) -> Result<(NodeOptions, WriteOptions), SettingError> {
         let writing = WriteOptions {
             signer: self.wallet.signer()?,
+            wallet_change_to: self.wallet.change_to(),
             scheduling: self.scheduling.options()?,
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };

@@ -21,7 +21,7 @@ pub use logging::{LogFilterError, LoggingArgs};
 pub use projections::{DatabaseSettingError, ProjectionArgs};
 pub use scheduling::{SchedulingArgs, SchedulingSettingError};
 pub use services::ServiceArgs;
-pub use wallet::{SchedulerWalletArgs, WalletSettingError, read_wallet};
+pub use wallet::{SchedulerWalletArgs, WalletChangeArgs, WalletSettingError, read_wallet};
 
 /// A setting that a node cannot start with; the text names its variable and what it takes.
 #[derive(Debug, Error)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ans104::Signer;
+use ans104::{Address, Signer};
 use clap::Args;
 use thiserror::Error;
 
@@ -15,6 +15,25 @@ pub struct SchedulerWalletArgs {
     /// The scheduler's wallet: an RSA-4096, secp256k1 or Ed25519 key in a JWK file (`quipu wallet new` makes one)
     #[arg(long, env, value_name = "FILE")]
     su_wallet_path: PathBuf,
+
+    #[command(flatten)]
+    change: WalletChangeArgs,
+}
+
+/// That the wallet is another one than before.
+#[derive(Clone, Debug, Args)]
+pub struct WalletChangeArgs {
+    /// The address of the wallet, when it is to sign from now on in the place of another: a node refuses to start with
+    /// another wallet than the one that signed what is in its log. It is recorded in the log and needs to be said once
+    #[arg(long, env, value_name = "ADDRESS", allow_hyphen_values = true)]
+    su_wallet_change_to: Option<Address>,
+}
+
+impl WalletChangeArgs {
+    /// The address of the wallet that is to sign from now on, if it is another one than before.
+    pub fn change_to(&self) -> Option<Address> {
+        self.su_wallet_change_to
+    }
 }
 
 /// A wallet that a node cannot sign with.
@@ -29,6 +48,11 @@ impl SchedulerWalletArgs {
     /// When it cannot be read, or is no wallet.
     pub fn signer(&self) -> Result<Arc<dyn Signer>, WalletSettingError> {
         read_wallet(&self.su_wallet_path)
+    }
+
+    /// The address of the wallet that is to sign from now on, if it is another one than before.
+    pub fn change_to(&self) -> Option<Address> {
+        self.change.change_to()
     }
 }
 

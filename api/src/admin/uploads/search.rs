@@ -21,7 +21,8 @@ pub(super) fn search(
         let text = "the fields from and since_ms are both given: expected one of them";
         return Err(HttpError::new(Code::InvalidParameter, text).into());
     }
-    let head = node.parts.log.head(process)?;
+    // The facts of the node are no process.
+    let head = if process == ProcessId::NODE { None } else { node.parts.log.head(process)? };
     let missing = || HttpError::not_found(format!("the process {process} is not scheduled here"));
     let head = head.ok_or_else(missing)?;
     let newest = head.last.map(|link| link.nonce);
