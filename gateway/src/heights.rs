@@ -12,6 +12,7 @@ mod follower;
 mod growth;
 mod known;
 mod start;
+mod stopwatch;
 
 pub use growth::HeightDoubt;
 

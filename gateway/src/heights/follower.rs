@@ -5,12 +5,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 use super::{
     HeightDoubt, HeightOptions, KnownHeight, file,
     growth::{Allowance, highest_at, is_far_below},
     known::Known,
+    stopwatch::Stopwatch,
 };
 use crate::{Gateway, GatewayError, metrics};
 
@@ -19,8 +20,8 @@ pub(super) struct HeightFollower {
     gateway: Arc<dyn Gateway>,
     options: HeightOptions,
     allowance: Allowance,
-    /// Up to when the allowance has been given.
-    allowed_at: Instant,
+    /// Since when the allowance has not been given yet.
+    allowed_at: Stopwatch,
     /// What the file holds.
     kept: Option<u64>,
     /// The gateway did not answer the last time, and that was said.
@@ -42,7 +43,7 @@ impl HeightFollower {
             gateway,
             options,
             allowance: Allowance::after(silence),
-            allowed_at: Instant::now(),
+            allowed_at: Stopwatch::start(),
             kept,
             is_silent: false,
             is_unkept: false,
@@ -85,7 +86,7 @@ impl HeightFollower {
     /// From now on the time counts in which the chain may grow again.
     fn grown(&mut self, allowance: Allowance) {
         self.allowance = allowance;
-        self.allowed_at = Instant::now();
+        self.allowed_at = Stopwatch::start();
     }
 
     /// A height that the chain can hardly have reached needs a second gateway that says so.

@@ -8,14 +8,14 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::Notify;
 
-use super::{HeightDoubt, KnownHeight};
+use super::{HeightDoubt, KnownHeight, stopwatch::Stopwatch};
 
 /// The newest height, read without waiting.
 #[derive(Debug)]
 pub(super) struct Known {
-    started: Instant,
+    started: Stopwatch,
     /// One more than the height; 0 for none.
     next: AtomicU64,
     /// When the gateway last told it, in milliseconds after `started`; negative for before.
@@ -28,7 +28,7 @@ impl Known {
     pub(super) fn new(known: Option<KnownHeight>) -> Self {
         let age = known.map_or(Duration::ZERO, |known| known.age);
         Self {
-            started: Instant::now(),
+            started: Stopwatch::start(),
             next: AtomicU64::new(known.map_or(0, |known| known.height.saturating_add(1))),
             told_ms: AtomicI64::new(0i64.saturating_sub(millis(age))),
             doubt: Mutex::default(),
