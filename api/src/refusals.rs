@@ -19,7 +19,7 @@ const TOO_LARGE: &str = "The body is too long: `too_large`.";
 const NOT_JSON: &str = "The header `Content-Type` is not `application/json`: `invalid_parameter`.";
 const INTERNAL: &str = "The node failed, and its log says why: `internal`.";
 const GATEWAY: &str = "A gateway did not give the answer that was needed: `gateway_error`.";
-const UNAVAILABLE: &str = "Not possible at the moment; try again later: `unavailable`.";
+const UNAVAILABLE: &str = "Not possible at the moment; the header `Retry-After` says in how many seconds to try again: `unavailable`.";
 
 macro_rules! refusal {
     ($(#[$doc:meta])* $name:ident: $($status:literal $text:ident),+) => {

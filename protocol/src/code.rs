@@ -59,6 +59,11 @@ impl Code {
         }
     }
 
+    /// In how many seconds a client that is told this may try again, for those that are over by themselves soon.
+    pub fn retry_after_seconds(self) -> Option<u32> {
+        if self == Self::Unavailable { Some(1) } else { None }
+    }
+
     /// The HTTP status that an answer with this code has.
     pub fn status(self) -> u16 {
         match self {

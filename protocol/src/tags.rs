@@ -16,6 +16,8 @@ pub const SCHEDULER: &str = "Scheduler";
 pub const ON_BOOT: &str = "On-Boot";
 /// Of a process: how many confirmations it wants to see of a base-layer transaction that is assigned to it.
 pub const SETTLEMENT_DEPTH: &str = "Settlement-Depth";
+/// Of a process: the address of a wallet whose messages it trusts; any number of them.
+pub const AUTHORITY: &str = "Authority";
 
 /// Of a message: the process that it was pushed for.
 pub const FROM_PROCESS: &str = "From-Process";

@@ -71,7 +71,10 @@ impl ResponseError for HttpError {
     fn as_response(&self) -> Response {
         let body = serde_json::json!({ "error": self.text, "code": self.code.as_str() });
         let answer = Response::builder().status(self.status).header(header::CONTENT_TYPE, "application/json");
-        let answer = match self.retry_after {
+        // Whoever takes the code for an answer of another kind does not mean that.
+        let usual =
+            || self.code.retry_after_seconds().filter(|_| self.status == StatusCode::SERVICE_UNAVAILABLE);
+        let answer = match self.retry_after.or_else(usual) {
             Some(seconds) => answer.header(header::RETRY_AFTER, seconds),
             None => answer,
         };

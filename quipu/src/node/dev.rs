@@ -15,8 +15,8 @@ use node::{DataPaths, NodeOptions, RunningNode, WriteOptions};
 use super::signals::{Signals, end, run_to_end};
 use crate::failure::Failure;
 use crate::settings::{
-    DEV_DIR, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulingArgs, SettingError,
-    WalletChangeArgs, read_wallet,
+    DEV_DIR, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulingArgs, SettingError, WalletChangeArgs,
+    read_wallet,
 };
 use crate::wallet;
 
