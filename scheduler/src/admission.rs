@@ -4,9 +4,9 @@
 
 use ans104::{Id, Item};
 use bytes::Bytes;
-use log::DeepHash;
 use protocol::{ProcessId, Submission, tags, values};
 
+use crate::classes::Pushed;
 use crate::content::Content;
 use crate::error::ScheduleError;
 use crate::order::Intake;
@@ -24,8 +24,8 @@ pub(crate) struct Admitted {
 /// What the rules need to know beside the item.
 pub(crate) struct Rules<'a> {
     pub(crate) deep_hash_checks: bool,
-    /// Whether a process is scheduled here.
-    pub(crate) is_known: &'a dyn Fn(ProcessId) -> Result<bool, ScheduleError>,
+    /// Refuses a message to a process that is not scheduled here, or has no room for it.
+    pub(crate) check_process: &'a dyn Fn(ProcessId) -> Result<(), ScheduleError>,
 }
 
 impl Rules<'_> {
@@ -38,31 +38,24 @@ impl Rules<'_> {
         item.check_limits()?;
         let boots_from = match submission {
             Submission::Process(_) => check_process(&item)?,
-            Submission::Message(process) => self.check_known(process).map(|()| None)?,
+            Submission::Message(process) => (self.check_process)(process).map(|()| None)?,
         };
         item.verify().map_err(|reason| ScheduleError::InvalidSignature { id, reason })?;
-        let deep_hash = self.content_hash(&item);
+        let pushed = self.pushed(&item);
         let intake = match submission {
             Submission::Process(_) => Intake::Spawn { item: bytes },
-            Submission::Message(_) => Intake::Message { id, item: bytes, deep_hash },
+            Submission::Message(_) => Intake::Message { id, item: bytes, pushed },
         };
         Ok(Admitted { process: submission.process(), intake, boots_from })
     }
 
-    fn check_known(&self, process: ProcessId) -> Result<(), ScheduleError> {
-        match (self.is_known)(process)? {
-            true => Ok(()),
-            false => Err(ScheduleError::UnknownProcess(process)),
-        }
-    }
-
-    /// The content hash of a pushed message, when pushed messages are told apart by it.
-    fn content_hash(&self, item: &Item<'_>) -> Option<DeepHash> {
+    /// What a pushed message is told apart by, when that is its content.
+    fn pushed(&self, item: &Item<'_>) -> Option<Pushed> {
         if !self.deep_hash_checks {
             return None;
         }
         item.tag(tags::FROM_PROCESS)?;
-        Some(Content::of(item).hash())
+        Some(Pushed { hash: Content::of(item).hash(), signer: item.address() })
     }
 }
 

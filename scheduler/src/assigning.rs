@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ans104::Id;
-use log::DeepHash;
 use projections::IndexPlace;
 use protocol::{ProcessId, SubmissionError};
 
+use crate::classes::Pushed;
 use crate::content::Content;
 use crate::error::ScheduleError;
-use crate::gateways::TURN_TIMEOUT;
+use crate::gateways::Purpose;
 use crate::on_chain;
 use crate::order::{AssignOrder, Intake};
 use crate::scheduler::Shared;
@@ -22,8 +22,8 @@ const PLACES_MAX: usize = 64;
 
 /// What this node knows of what is to be assigned.
 enum Known {
-    /// It is a message that is scheduled here; its content hash, when contents are compared.
-    Message(Option<DeepHash>),
+    /// It is a message that is scheduled here; what it is told apart by, when contents are compared.
+    Message(Option<Pushed>),
     /// It is a message that gateways may know.
     Elsewhere,
     /// It is a base-layer transaction that must be so deep in the chain.
@@ -36,18 +36,18 @@ impl Shared {
         SubmissionError::check_process(order.process)?;
         let transaction = order.transaction;
         let gateway = self.gateways.gateway();
-        let deep_hash = match self.look_up(order).await? {
-            Known::Message(deep_hash) => deep_hash,
+        let pushed = match self.look_up(order).await? {
+            Known::Message(pushed) => pushed,
             Known::Elsewhere => {
-                let asked = on_chain::content_hash(gateway, transaction, self.deep_hash_checks);
-                self.gateways.ask(TURN_TIMEOUT, asked).await?
+                let asked = on_chain::pushed(gateway, transaction, self.deep_hash_checks);
+                self.gateways.ask(Purpose::Assign, asked).await?
             }
             Known::BaseLayer { depth } => {
-                self.gateways.ask(TURN_TIMEOUT, check_depth(gateway, transaction, depth)).await?;
+                self.gateways.ask(Purpose::Assign, check_depth(gateway, transaction, depth)).await?;
                 None
             }
         };
-        Ok(Intake::Assign { transaction, exclude: order.exclude.clone(), deep_hash })
+        Ok(Intake::Assign { transaction, exclude: order.exclude.clone(), pushed })
     }
 
     /// Reads the index and the log, on a thread that may block.
@@ -87,8 +87,8 @@ impl Shared {
             self.sequencer.log.range(process, false, nonce..=nonce, &mut |event| {
                 // Where it was assigned, or where it is an assignment itself, its item is not there.
                 if let Some(item) = event.item().filter(|item| item.id() == id) {
-                    let deep_hash = self.deep_hash_checks.then(|| Content::of(&item).hash());
-                    found = Some(Known::Message(deep_hash));
+                    let pushed = || Pushed { hash: Content::of(&item).hash(), signer: item.address() };
+                    found = Some(Known::Message(self.deep_hash_checks.then(pushed)));
                 }
                 ControlFlow::Break(())
             })?;

@@ -23,11 +23,11 @@ pub(crate) async fn complete_all(
     mut indexed: Position,
     mut in_flight: mpsc::UnboundedReceiver<InFlight>,
 ) {
-    while let Some(InFlight { lane, id, content, outcome, answer }) = in_flight.recv().await {
+    while let Some(InFlight { lane, id, outcome, answer }) = in_flight.recv().await {
         let since = answer.since;
         let process = lane.process;
         let result = match outcome {
-            Outcome::Enqueued { receipt, scheduled } => {
+            Outcome::Enqueued { receipt, scheduled, content } => {
                 let completed = complete(&sequencer, receipt, &mut indexed).await;
                 if completed.is_ok() {
                     lane.complete(id, content);

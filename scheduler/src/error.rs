@@ -123,6 +123,9 @@ pub enum ScheduleError {
         /// What keeps the node.
         reason: String,
     },
+    /// What waits already is as much as can be done in time.
+    #[error("more requests are waiting than this node can schedule in a second; try again")]
+    Overloaded,
     /// The node is shutting down or has too much to do.
     #[error("{0}; try again")]
     Busy(&'static str),
@@ -168,6 +171,7 @@ impl ScheduleError {
             | Self::NotSynced(_)
             | Self::NotIndexed(_)
             | Self::Unanswered { .. }
+            | Self::Overloaded
             | Self::Busy(_)
             | Self::Behind(_) => Code::Unavailable,
             Self::Log(_) | Self::Index(_) | Self::Sign(_) | Self::NoTimestamp(_) | Self::Lost => {

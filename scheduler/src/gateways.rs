@@ -1,4 +1,4 @@
-//! Asking gateways: few requests at a time, each within one deadline, and none of them with a permit of the scheduler
+//! Asking gateways: few requests at a time, for each purpose, each within one deadline, and none of them with a permit of the scheduler
 //! that a message could have. A gateway that hangs delays nothing but what needs it.
 
 use std::future::Future;
@@ -11,40 +11,57 @@ use tokio::time::timeout;
 
 use crate::error::ScheduleError;
 
-/// How many requests ask gateways at a time.
-pub(crate) const ASKING_MAX: usize = 64;
+/// How many assignments ask gateways at a time, and how many processes that are to be spawned. Neither takes the turns
+/// of the other.
+pub(crate) const ASSIGNS_MAX: usize = 64;
+pub(crate) const BOOTS_MAX: usize = 16;
 
 /// How long an assignment waits for its turn to ask.
-pub(crate) const TURN_TIMEOUT: Duration = Duration::from_secs(5);
+const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a request waits for gateways, all questions together: less than the 120 seconds after which the listener
 /// cuts a connection that is silent.
 pub const GATEWAY_DEADLINE: Duration = Duration::from_secs(90);
 
+/// What a gateway is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// An assignment, which waits a while for a turn.
+    Assign,
+    /// What a process boots from. It has its permit already: it takes a turn that is free, or none.
+    Boot,
+}
+
 /// The gateways, and how many may ask them.
 pub(crate) struct Gateways {
     gateway: Arc<dyn Gateway>,
-    turns: Semaphore,
+    assigns: Semaphore,
+    boots: Semaphore,
     closing: watch::Sender<bool>,
 }
 
 impl Gateways {
     pub(crate) fn new(gateway: Arc<dyn Gateway>) -> Self {
-        Self { gateway, turns: Semaphore::new(ASKING_MAX), closing: watch::Sender::new(false) }
+        let (assigns, boots) = (Semaphore::new(ASSIGNS_MAX), Semaphore::new(BOOTS_MAX));
+        Self { gateway, assigns, boots, closing: watch::Sender::new(false) }
     }
 
     pub(crate) fn gateway(&self) -> &dyn Gateway {
         self.gateway.as_ref()
     }
 
-    /// Waits so long for a turn, and asks then.
+    /// Waits for a turn, as long as the purpose allows, and asks then.
     pub(crate) async fn ask<T>(
         &self,
-        wait: Duration,
+        purpose: Purpose,
         question: impl Future<Output = Result<T, ScheduleError>>,
     ) -> Result<T, ScheduleError> {
+        let (turns, wait) = match purpose {
+            Purpose::Assign => (&self.assigns, TURN_TIMEOUT),
+            Purpose::Boot => (&self.boots, Duration::ZERO),
+        };
         let asked = async {
-            let Ok(Ok(_turn)) = timeout(wait, self.turns.acquire()).await else {
+            let Ok(Ok(_turn)) = timeout(wait, turns.acquire()).await else {
                 return Err(ScheduleError::Busy("too many requests are waiting for a gateway"));
             };
             question.await
@@ -79,12 +96,14 @@ mod tests {
 
     /// Has as many ask as may, and be answered never.
     async fn exhaust(gateways: &Arc<Gateways>) -> Vec<tokio::task::JoinHandle<Result<(), ScheduleError>>> {
-        let asking = (0..ASKING_MAX).map(|_| {
+        let purposes = [(Purpose::Assign, ASSIGNS_MAX), (Purpose::Boot, BOOTS_MAX)];
+        let purposes = purposes.into_iter().flat_map(|(purpose, max)| std::iter::repeat_n(purpose, max));
+        let asking = purposes.map(|purpose| {
             let gateways = gateways.clone();
-            tokio::spawn(async move { gateways.ask(Duration::ZERO, pending()).await })
+            tokio::spawn(async move { gateways.ask(purpose, pending()).await })
         });
         let asking = asking.collect();
-        while gateways.turns.available_permits() > 0 {
+        while gateways.assigns.available_permits() + gateways.boots.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
         asking
@@ -95,14 +114,15 @@ mod tests {
         let gateways = gateways();
         let asking = exhaust(&gateways).await;
         let started = tokio::time::Instant::now();
-        for (wait, waited) in [(Duration::ZERO, Duration::from_millis(1)), (TURN_TIMEOUT, TURN_TIMEOUT)] {
-            let error = gateways.ask(wait, ready(Ok(()))).await.expect_err("nobody is done");
+        for (purpose, waited) in [(Purpose::Boot, Duration::from_millis(1)), (Purpose::Assign, TURN_TIMEOUT)]
+        {
+            let error = gateways.ask(purpose, ready(Ok(()))).await.expect_err("nobody is done");
             assert!(matches!(error, ScheduleError::Busy(_)), "{error}");
             assert!(started.elapsed() <= waited + Duration::from_millis(2), "{:?}", started.elapsed());
         }
         // Who asked and has gone leaves the turn to others.
         asking[0].abort();
-        gateways.ask(TURN_TIMEOUT, ready(Ok(()))).await.unwrap();
+        gateways.ask(Purpose::Assign, ready(Ok(()))).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -115,7 +135,7 @@ mod tests {
             }
             Ok(())
         };
-        let error = gateways.ask(TURN_TIMEOUT, questions).await.expect_err("it takes too long");
+        let error = gateways.ask(Purpose::Assign, questions).await.expect_err("it takes too long");
         assert!(matches!(error, ScheduleError::GatewayTooSlow(_)), "{error}");
         assert!(started.elapsed() <= GATEWAY_DEADLINE + Duration::from_millis(2), "{:?}", started.elapsed());
         assert!(GATEWAY_DEADLINE < Duration::from_secs(120), "the listener cuts the connection first");

@@ -12,7 +12,6 @@ use crate::order::{Answer, Scheduled};
 pub(crate) struct InFlight {
     pub(crate) lane: Arc<Lane>,
     pub(crate) id: Id,
-    pub(crate) content: Option<DeepHash>,
     pub(crate) outcome: Outcome,
     pub(crate) answer: Answer,
 }
@@ -20,7 +19,7 @@ pub(crate) struct InFlight {
 /// How it left.
 pub(crate) enum Outcome {
     /// Signed, and handed to the log.
-    Enqueued { receipt: Receipt, scheduled: Scheduled },
+    Enqueued { receipt: Receipt, scheduled: Scheduled, content: Option<DeepHash> },
     /// A message that is on its way already.
     Duplicate,
     /// A message of whose content one is on its way already.

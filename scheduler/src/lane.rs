@@ -7,6 +7,7 @@ use ans104::Id;
 use log::{ChainLink, DeepHash, Head};
 use protocol::ProcessId;
 
+use crate::classes::Classes;
 use crate::order::Order;
 
 /// One process's lane. One thread works it at a time; the lock is held for moments only, never while signing.
@@ -21,6 +22,8 @@ struct LaneState {
     /// Whether the lane is queued for a worker, or a worker has it.
     active: bool,
     process_state: ProcessState,
+    /// In which classes the process tells contents apart, once anybody has looked.
+    classes: Option<Classes>,
     /// Signed and handed to the log, but not in the index yet: the index does not know of these.
     in_flight: HashSet<Id>,
     content_in_flight: HashSet<DeepHash>,
@@ -56,6 +59,11 @@ impl Lane {
         !std::mem::replace(&mut state.active, true)
     }
 
+    /// How many orders wait in it.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// The next order, and the state of the process. Only the worker that has the lane asks.
     pub(crate) fn pop(&self) -> Option<(Order, ProcessState)> {
         let mut state = self.lock();
@@ -72,6 +80,15 @@ impl Lane {
 
     pub(crate) fn set_process_state(&self, process_state: ProcessState) {
         self.lock().process_state = process_state;
+    }
+
+    /// In which classes the process tells contents apart, if anybody has looked.
+    pub(crate) fn classes(&self) -> Option<Classes> {
+        self.lock().classes.clone()
+    }
+
+    pub(crate) fn set_classes(&self, classes: Classes) {
+        self.lock().classes = Some(classes);
     }
 
     /// Whether it is known that the process is scheduled here, or on its way to be.

@@ -13,6 +13,7 @@ const SIGN_SECONDS: &str = "quipu_scheduler_sign_seconds";
 const ANSWER_SECONDS: &str = "quipu_scheduler_answer_seconds";
 const SCHEDULED: &str = "quipu_scheduler_scheduled_total";
 const REFUSED: &str = "quipu_scheduler_refused_total";
+const ABANDONED: &str = "quipu_scheduler_abandoned_total";
 const CODE: &str = "code";
 
 /// Registers the help texts of this crate's metrics.
@@ -31,6 +32,11 @@ pub fn describe() {
     );
     describe_counter!(SCHEDULED, Unit::Count, "Processes, messages and assignments acknowledged");
     describe_counter!(REFUSED, Unit::Count, "Requests refused, by code");
+    describe_counter!(
+        ABANDONED,
+        Unit::Count,
+        "Requests dropped because their clients were gone before their turn"
+    );
 }
 
 pub(crate) fn verified(took: Duration) {
@@ -51,6 +57,10 @@ pub(crate) fn answered(took: Duration, result: &Result<Scheduled, ScheduleError>
         Ok(_) => counter!(SCHEDULED).increment(1),
         Err(error) => refused(error),
     }
+}
+
+pub(crate) fn abandoned() {
+    counter!(ABANDONED).increment(1);
 }
 
 pub(crate) fn refused(error: &ScheduleError) {

@@ -6,6 +6,7 @@ use gateway::{Gateway, Transaction};
 use log::DeepHash;
 use protocol::tags;
 
+use crate::classes::Pushed;
 use crate::content::Content;
 use crate::error::ScheduleError;
 
@@ -20,18 +21,20 @@ pub(crate) async fn check_boot(gateway: &dyn Gateway, boots_from: Id) -> Result<
     })
 }
 
-/// The content hash of a message that is in a bundle on chain; refuses what no gateway knows.
-pub(crate) async fn content_hash(
+/// What a message that is in a bundle on chain is told apart by; refuses what no gateway knows.
+pub(crate) async fn pushed(
     gateway: &dyn Gateway,
     id: Id,
     deep_hash_checks: bool,
-) -> Result<Option<DeepHash>, ScheduleError> {
+) -> Result<Option<Pushed>, ScheduleError> {
     let transaction = gateway.transaction(id).await?.ok_or(ScheduleError::NoTransaction(id))?;
     if !deep_hash_checks {
         return Ok(None);
     }
     let data = gateway.data_hash(id).await?.ok_or(ScheduleError::NoTransaction(id))?;
-    hash(&transaction, data).map(Some)
+    let signer = transaction.owner.address.parse();
+    let signer = signer.map_err(|_| ScheduleError::BadTransaction { id, field: "owner's address" })?;
+    Ok(Some(Pushed { hash: hash(&transaction, data)?, signer }))
 }
 
 fn hash(transaction: &Transaction, data: DeepHash) -> Result<DeepHash, ScheduleError> {

@@ -1,13 +1,15 @@
 //! An order: what is to be scheduled, who waits for it, and what is answered.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use ans104::Id;
 use bytes::Bytes;
-use log::DeepHash;
 use protocol::{ProcessId, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use crate::backlog::{Backlog, BacklogPlace, Stage};
+use crate::classes::Pushed;
 use crate::error::ScheduleError;
 use crate::metrics;
 
@@ -46,17 +48,17 @@ pub(crate) enum Intake {
     /// A process, whose id is that of its item.
     Spawn { item: Bytes },
     /// A message with its item.
-    Message { id: Id, item: Bytes, deep_hash: Option<DeepHash> },
+    Message { id: Id, item: Bytes, pushed: Option<Pushed> },
     /// Something that is on chain.
-    Assign { transaction: Id, exclude: Vec<String>, deep_hash: Option<DeepHash> },
+    Assign { transaction: Id, exclude: Vec<String>, pushed: Option<Pushed> },
 }
 
 impl Intake {
-    /// The content hash, when one was computed.
-    pub(crate) fn deep_hash(&self) -> Option<DeepHash> {
+    /// What it is told apart by, if it is by its content.
+    pub(crate) fn pushed(&self) -> Option<Pushed> {
         match self {
             Self::Spawn { .. } => None,
-            Self::Message { deep_hash, .. } | Self::Assign { deep_hash, .. } => *deep_hash,
+            Self::Message { pushed, .. } | Self::Assign { pushed, .. } => *pushed,
         }
     }
 }
@@ -67,15 +69,32 @@ impl Intake {
 pub(crate) struct Answer {
     sender: oneshot::Sender<Result<Scheduled, ScheduleError>>,
     pub(crate) since: Instant,
+    place: BacklogPlace,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Answer {
     pub(crate) fn new(
         permit: OwnedSemaphorePermit,
+        backlog: &Arc<Backlog>,
     ) -> (Self, oneshot::Receiver<Result<Scheduled, ScheduleError>>) {
         let (sender, receiver) = oneshot::channel();
-        (Self { sender, since: Instant::now(), _permit: permit }, receiver)
+        let place = backlog.enter();
+        (Self { sender, since: Instant::now(), place, _permit: permit }, receiver)
+    }
+
+    /// From now on it waits for this.
+    pub(crate) fn wait_for(&mut self, stage: Stage) {
+        self.place.wait_for(stage);
+    }
+
+    /// Gives itself back, unless nobody waits for it any more.
+    pub(crate) fn still_wanted(self) -> Option<Self> {
+        if self.sender.is_closed() {
+            metrics::abandoned();
+            return None;
+        }
+        Some(self)
     }
 
     /// Answers what was refused before it left its lane.

@@ -15,10 +15,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::admission::{Admitted, Rules};
+use crate::backlog::Stage;
 use crate::clock::{Clock, Heights};
 use crate::completion::complete_all;
 use crate::error::ScheduleError;
-use crate::gateways::Gateways;
+use crate::gateways::{Gateways, Purpose};
 use crate::lanes::Lanes;
 use crate::metrics;
 use crate::on_chain;
@@ -99,18 +100,18 @@ impl Scheduler {
 
     /// Schedules a data item: a process or a message.
     ///
-    /// Dropping the returned future does not take the request back: it is scheduled wholly, or refused.
+    /// Dropping the returned future takes the request back as long as its turn has not come; after that it is scheduled
+    /// wholly, or refused.
     pub async fn schedule(&self, item: Bytes) -> Result<Scheduled, ScheduleError> {
         let (answer, scheduled) = self.open()?;
-        let shared = self.inner.shared.clone();
-        self.inner.shared.work.push_check(Box::new(move || shared.check(item, answer)));
+        self.inner.shared.queue_check(item, answer);
         self.wait(scheduled).await
     }
 
     /// Assigns what is on chain already to a process.
     ///
-    /// Dropping the returned future while gateways are asked takes the request back; after that it is scheduled
-    /// wholly, or refused.
+    /// Dropping the returned future takes the request back as long as gateways are asked and its turn has not come;
+    /// after that it is scheduled wholly, or refused.
     pub async fn assign(&self, order: AssignOrder) -> Result<Scheduled, ScheduleError> {
         // What would be refused is refused before anybody is asked. While gateways are asked no permit is held:
         // messages need none of them.
@@ -145,7 +146,7 @@ impl Scheduler {
         let mut pause = UNSYNCED_WAIT;
         loop {
             if let Ok(answer) = timeout(pause, &mut scheduled).await {
-                return answer.unwrap_or(Err(ScheduleError::Lost));
+                return answer.unwrap_or_else(|_| Err(ScheduleError::Lost).inspect_err(metrics::refused));
             }
             let waited = since.elapsed();
             let reason = match check_log(self.shared().sequencer.log.as_ref()) {
@@ -161,11 +162,11 @@ impl Scheduler {
     }
 
     fn open(&self) -> Result<(Answer, Waiting), ScheduleError> {
-        Ok(Answer::new(self.permit()?))
+        Ok(Answer::new(self.permit()?, &self.inner.shared.sequencer.backlog))
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, ScheduleError> {
-        self.inner.shared.check_open().inspect_err(metrics::refused)?;
+        self.inner.shared.check_door().inspect_err(metrics::refused)?;
         let permit = self.inner.permits.clone().try_acquire_owned().map_err(|error| match error {
             TryAcquireError::Closed => ScheduleError::Busy("the node is shutting down"),
             TryAcquireError::NoPermits => ScheduleError::Busy("too many requests are waiting"),
@@ -177,7 +178,7 @@ impl Scheduler {
 impl Shared {
     pub(crate) fn new(parts: SchedulerParts, options: &SchedulerOptions, runtime: Handle) -> Self {
         let SchedulerParts { log, index, indexed, gateway, heights, clock, signer } = parts;
-        let sequencer = Sequencer::new(log, index, signer, clock, heights, options.process_assignment);
+        let sequencer = Sequencer::new(log, index, signer, clock, heights, options);
         Self {
             sequencer: Arc::new(sequencer),
             work: Arc::default(),
@@ -189,13 +190,29 @@ impl Shared {
         }
     }
 
+    /// Refuses at the door what could not be acknowledged anyway, or not in time.
+    pub(crate) fn check_door(&self) -> Result<(), ScheduleError> {
+        self.check_open()?;
+        self.sequencer.backlog.check_room()
+    }
+
+    /// Queues an item to be checked.
+    pub(crate) fn queue_check(self: &Arc<Self>, item: Bytes, mut answer: Answer) {
+        answer.wait_for(Stage::Check);
+        let shared = self.clone();
+        self.work.push_check(Box::new(move || shared.check(item, answer)));
+    }
+
     /// Runs on a worker: holds the item against the rules and queues it in its lane.
-    pub(crate) fn check(self: Arc<Self>, item: Bytes, answer: Answer) {
+    fn check(self: Arc<Self>, item: Bytes, answer: Answer) {
+        let Some(mut answer) = answer.still_wanted() else { return };
         let started = Instant::now();
-        let rules =
-            Rules { deep_hash_checks: self.deep_hash_checks, is_known: &|process| self.is_known(process) };
+        let deep_hash_checks = self.deep_hash_checks;
+        let rules = Rules { deep_hash_checks, check_process: &|process| self.check_process(process) };
         let admitted = rules.admit(item);
+        answer.wait_for(Stage::Elsewhere);
         metrics::verified(started.elapsed());
+        self.sequencer.backlog.checked(started.elapsed());
         match admitted {
             Ok(admitted) => self.after_admission(admitted, answer),
             Err(error) => answer.refuse(error),
@@ -212,8 +229,7 @@ impl Shared {
             let allowed = match self.is_known(process) {
                 Ok(false) => {
                     let asked = on_chain::check_boot(self.gateways.gateway(), boots_from);
-                    // It has its permit already: it takes a turn that is free, or none.
-                    self.gateways.ask(Duration::ZERO, asked).await
+                    self.gateways.ask(Purpose::Boot, asked).await
                 }
                 known => known.map(drop),
             };
@@ -231,7 +247,16 @@ impl Shared {
         Ok(self.sequencer.log.head(process)?.is_some())
     }
 
-    pub(crate) fn submit(&self, order: Order) {
+    fn check_process(&self, process: ProcessId) -> Result<(), ScheduleError> {
+        if !self.is_known(process)? {
+            return Err(ScheduleError::UnknownProcess(process));
+        }
+        let waiting = self.lanes.peek(process).map_or(0, |lane| lane.waiting());
+        self.sequencer.backlog.check_lane(waiting)
+    }
+
+    pub(crate) fn submit(&self, mut order: Order) {
+        order.answer.wait_for(Stage::Order);
         let lane = self.lanes.get(order.process);
         if lane.push(order) {
             self.work.push_lane(lane);

@@ -3,19 +3,24 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use ans104::{Id, SignError, Signer};
+use ans104::{Id, Item, SignError, Signer};
 use aws_lc_rs::rand;
-use log::{Append, AppendError, Body, ChainLink, Log, Receipt, Term};
+use log::{Append, AppendError, Body, ChainLink, DeepHash, Log, Receipt, Term};
 use projections::Index;
 use protocol::{Assignment, AssignmentId, HashChain, MessageId, Nonce, Timestamp};
 use tracing::error;
 
+use crate::backlog::{Backlog, Stage};
+use crate::classes::Classes;
 use crate::clock::{Clock, ClockError, Heights};
 use crate::error::ScheduleError;
 use crate::in_flight::{InFlight, Outcome};
+use crate::known::{KnownContent, refuse_known};
 use crate::lane::{Lane, ProcessState};
 use crate::metrics;
+use crate::options::SchedulerOptions;
 use crate::order::{Intake, Order, Scheduled};
+use crate::process::first_event;
 
 /// Everything that the decision about an order needs. It has no threads of its own: workers, or a simulation, call it.
 pub(crate) struct Sequencer {
@@ -25,6 +30,7 @@ pub(crate) struct Sequencer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) heights: Arc<dyn Heights>,
     pub(crate) process_assignment: bool,
+    pub(crate) backlog: Arc<Backlog>,
     /// The term of the log when this began to write. Whoever raises it since has the right to write, and this has not.
     term: Term,
     /// The first reason why nothing can be scheduled any more.
@@ -44,13 +50,13 @@ enum Found {
     /// A message of the same content in flight.
     SameContent,
     /// Nothing, in a process of which this is the newest link.
-    Nothing { last: Option<ChainLink> },
+    Nothing { last: Option<ChainLink>, content: Option<Box<KnownContent>> },
 }
 
 /// What the sequencer made of an order.
 enum Decision {
     /// It is signed and on its way to disk.
-    Enqueued { receipt: Receipt, scheduled: Scheduled },
+    Enqueued { receipt: Receipt, scheduled: Scheduled, content: Option<DeepHash> },
     /// It is on its way to disk already, or there: what is answered is known when that is complete.
     Repeated,
     /// So is a message of its content.
@@ -64,10 +70,21 @@ impl Sequencer {
         signer: Arc<dyn Signer>,
         clock: Arc<dyn Clock>,
         heights: Arc<dyn Heights>,
-        process_assignment: bool,
+        options: &SchedulerOptions,
     ) -> Self {
-        let term = log.identity().term;
-        Self { log, index, signer, clock, heights, process_assignment, term, halted: OnceLock::new() }
+        let (term, process_assignment) = (log.identity().term, options.process_assignment);
+        let backlog = Arc::new(Backlog::new(options.workers));
+        Self {
+            log,
+            index,
+            signer,
+            clock,
+            heights,
+            process_assignment,
+            backlog,
+            term,
+            halted: OnceLock::new(),
+        }
     }
 
     /// Refuses when nothing can be scheduled any more.
@@ -90,16 +107,21 @@ impl Sequencer {
 
     /// Works the next order of a lane and gives back what is in flight then, if anything is.
     pub(crate) fn work(&self, lane: &Arc<Lane>) -> Option<InFlight> {
+        let started = Instant::now();
         let begun = self.begin(lane)?;
-        self.finish(lane, begun)
+        let in_flight = self.finish(lane, begun);
+        self.backlog.ordered(started.elapsed());
+        in_flight
     }
 
-    /// Takes the next order of a lane and looks for it among what is in flight.
+    /// Takes the next order of a lane and looks for it among what is in flight. From here on it is scheduled wholly, or
+    /// refused; what nobody waited for any more is dropped before.
     ///
     /// What is in flight is not in the index yet; what is complete is. Were the index asked first, a message that
     /// completes between the two questions would be seen by neither.
     pub(crate) fn begin(&self, lane: &Lane) -> Option<Begun> {
-        let (order, state) = lane.pop()?;
+        let (mut order, state) = next_wanted(lane)?;
+        order.answer.wait_for(Stage::Elsewhere);
         metrics::waited(order.answer.since.elapsed());
         let found = self.look_into(lane, state, &order.intake);
         Some(Begun { order, found })
@@ -111,9 +133,10 @@ impl Sequencer {
         let decision = found.and_then(|found| match found {
             Found::Repeated => Ok(Decision::Repeated),
             Found::SameContent => Ok(Decision::SameContent),
-            Found::Nothing { last } => {
-                self.ask_index(lane, &order.intake)?;
-                self.bind(lane, last, &order.intake)
+            Found::Nothing { last, content } => {
+                let (process, id) = (lane.process, message_id(lane, &order.intake));
+                refuse_known(self.log.as_ref(), &self.index, process, id, content.as_deref())?;
+                self.bind(lane, last, content.map(|content| content.key), &order.intake)
             }
         });
         match decision {
@@ -127,14 +150,15 @@ impl Sequencer {
 
     fn in_flight(&self, lane: &Arc<Lane>, order: Order, decision: Decision) -> InFlight {
         let id = message_id(lane, &order.intake);
-        let content = order.intake.deep_hash();
         let outcome = match decision {
-            Decision::Enqueued { receipt, scheduled } => Outcome::Enqueued { receipt, scheduled },
+            Decision::Enqueued { receipt, scheduled, content } => {
+                Outcome::Enqueued { receipt, scheduled, content }
+            }
             Decision::Repeated if matches!(order.intake, Intake::Spawn { .. }) => Outcome::SpawnedAgain,
             Decision::Repeated => Outcome::Duplicate,
             Decision::SameContent => Outcome::DuplicateContent,
         };
-        InFlight { lane: lane.clone(), id, content, outcome, answer: order.answer }
+        InFlight { lane: lane.clone(), id, outcome, answer: order.answer }
     }
 
     fn look_into(&self, lane: &Lane, state: ProcessState, intake: &Intake) -> Result<Found, ScheduleError> {
@@ -153,10 +177,11 @@ impl Sequencer {
         if lane.is_in_flight(id) {
             return Ok(Found::Repeated);
         }
-        if intake.deep_hash().is_some_and(|hash| lane.is_content_in_flight(&hash)) {
+        let content = self.content(lane, intake)?;
+        if content.as_ref().is_some_and(|content| lane.is_content_in_flight(&content.key)) {
             return Ok(Found::SameContent);
         }
-        Ok(Found::Nothing { last })
+        Ok(Found::Nothing { last, content })
     }
 
     fn look_up(&self, lane: &Lane) -> Result<ProcessState, ScheduleError> {
@@ -165,22 +190,36 @@ impl Sequencer {
         Ok(state)
     }
 
-    /// Refuses what the index has already.
-    fn ask_index(&self, lane: &Lane, intake: &Intake) -> Result<(), ScheduleError> {
-        let (process, id) = (lane.process, message_id(lane, intake));
-        if let Some(hash) = intake.deep_hash()
-            && self.index.find_content(process, &hash)?.is_some()
-        {
-            return Err(ScheduleError::DuplicateContent { process, id });
-        }
-        match self.index.find(process, id)? {
-            Some(_) => Err(ScheduleError::Duplicate { process, id }),
-            None => Ok(()),
-        }
+    /// The content that the process knows a message by, if it is told apart by its content.
+    fn content(&self, lane: &Lane, intake: &Intake) -> Result<Option<Box<KnownContent>>, ScheduleError> {
+        let Some(pushed) = intake.pushed() else { return Ok(None) };
+        let classes = match lane.classes() {
+            Some(classes) => classes,
+            None => self.look_up_classes(lane)?,
+        };
+        let key = classes.key(&pushed);
+        Ok(Some(Box::new(KnownContent { pushed, classes, key })))
+    }
+
+    /// Reads the process's item. Whoever spawns a process in this lane notes its classes: it is on disk otherwise.
+    fn look_up_classes(&self, lane: &Lane) -> Result<Classes, ScheduleError> {
+        let mut classes = None;
+        first_event(self.log.as_ref(), lane.process, &mut |event| {
+            classes = event.item().map(|item| Classes::of(&item));
+        })?;
+        let classes = classes.ok_or(ScheduleError::UnknownProcess(lane.process))?;
+        lane.set_classes(classes.clone());
+        Ok(classes)
     }
 
     /// Gives the order its place, signs it and hands it to the log.
-    fn bind(&self, lane: &Lane, last: Option<ChainLink>, intake: &Intake) -> Result<Decision, ScheduleError> {
+    fn bind(
+        &self,
+        lane: &Lane,
+        last: Option<ChainLink>,
+        content: Option<DeepHash>,
+        intake: &Intake,
+    ) -> Result<Decision, ScheduleError> {
         let id = message_id(lane, intake);
         let height = self.heights.current().ok_or(ScheduleError::NoHeight)?.height;
         let timestamp = self.timestamp_after(last)?;
@@ -193,12 +232,13 @@ impl Sequencer {
         let assignment = Assignment { process: lane.process, place, height, timestamp, message, exclude };
         let (bytes, assignment) = self.sign(&assignment)?;
         let link = place.map(|(nonce, chain)| ChainLink { nonce, assignment, chain, timestamp });
-        let body = body_of(intake, bytes);
+        let body = body_of(intake, bytes, content);
         let append = Append { process: lane.process, body, link, imported: false };
         let receipt = self.enqueue(append)?;
-        lane.enqueued(id, intake.deep_hash(), link);
+        note_classes(lane, intake);
+        lane.enqueued(id, content, link);
         let id = if matches!(intake, Intake::Assign { .. }) { assignment.id() } else { id };
-        Ok(Decision::Enqueued { receipt, scheduled: Scheduled { id, timestamp } })
+        Ok(Decision::Enqueued { receipt, scheduled: Scheduled { id, timestamp }, content })
     }
 
     fn sign(&self, assignment: &Assignment<'_>) -> Result<(Vec<u8>, AssignmentId), SignError> {
@@ -235,6 +275,16 @@ impl Sequencer {
     }
 }
 
+/// The next order whose client still waits, and the state of the process.
+fn next_wanted(lane: &Lane) -> Option<(Order, ProcessState)> {
+    loop {
+        let (Order { process, intake, answer }, state) = lane.pop()?;
+        if let Some(answer) = answer.still_wanted() {
+            return Some((Order { process, intake, answer }, state));
+        }
+    }
+}
+
 /// What an order is known by within its process.
 fn message_id(lane: &Lane, intake: &Intake) -> Id {
     match intake {
@@ -244,12 +294,19 @@ fn message_id(lane: &Lane, intake: &Intake) -> Id {
     }
 }
 
-fn body_of(intake: &Intake, assignment: Vec<u8>) -> Body {
+/// What a process that was just spawned says cannot be read from the log yet.
+fn note_classes(lane: &Lane, intake: &Intake) {
+    if let Intake::Spawn { item } = intake
+        && let Ok(process) = Item::split(item)
+    {
+        lane.set_classes(Classes::of(&process));
+    }
+}
+
+fn body_of(intake: &Intake, assignment: Vec<u8>, deep_hash: Option<DeepHash>) -> Body {
     match intake {
         Intake::Spawn { item } => Body::Spawned { item: item.to_vec(), assignment: Some(assignment) },
-        Intake::Message { item, deep_hash, .. } => {
-            Body::Scheduled { item: item.to_vec(), assignment, deep_hash: *deep_hash }
-        }
-        Intake::Assign { deep_hash, .. } => Body::Assigned { assignment, deep_hash: *deep_hash },
+        Intake::Message { item, .. } => Body::Scheduled { item: item.to_vec(), assignment, deep_hash },
+        Intake::Assign { .. } => Body::Assigned { assignment, deep_hash },
     }
 }

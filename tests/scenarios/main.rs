@@ -25,6 +25,7 @@ mod namespace;
 mod old_way;
 mod operators;
 mod oracle;
+mod overload;
 mod pages;
 mod postgres;
 mod postgres_faults;

@@ -2,45 +2,81 @@
 
 use std::sync::{Arc, LazyLock};
 
-use ans104::Id;
+use ans104::{Address, Id, Item};
 use bytes::Bytes;
+use log::DeepHash;
 use protocol::ProcessId;
 
 use testing::{SampleUser, id_of};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::backlog::Backlog;
+use crate::classes::{Classes, Pushed};
+use crate::content::Content;
 use crate::error::ScheduleError;
 use crate::order::{Answer, Scheduled};
 
 /// How many processes there are, and how many messages may be sent to each.
 pub(super) const PROCESSES: usize = 3;
-const MESSAGES: usize = 24;
+const MESSAGES: usize = 16;
 
 pub(super) struct Sent {
     pub(super) process: ProcessId,
     pub(super) spawn: Bytes,
-    pub(super) messages: Vec<(Id, Bytes)>,
+    pub(super) classes: Classes,
+    pub(super) messages: Vec<Message>,
 }
+
+pub(super) struct Message {
+    pub(super) id: Id,
+    pub(super) item: Bytes,
+    /// What it is known by in its process, if it is pushed.
+    pub(super) content: Option<DeepHash>,
+}
+
+/// Those who push: the first two are the authorities of all processes but the first, which has none.
+pub(super) static PUSHERS: LazyLock<Vec<SampleUser>> =
+    LazyLock::new(|| (11..15).map(SampleUser::new).collect());
 
 pub(super) static ITEMS: LazyLock<Vec<Sent>> = LazyLock::new(|| (0..PROCESSES).map(sent).collect());
 
 /// Where a client waits, and what answers it.
-pub(super) fn answer() -> (Answer, oneshot::Receiver<Result<Scheduled, ScheduleError>>) {
-    Answer::new(Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one permit"))
+pub(super) fn answer(
+    backlog: &Arc<Backlog>,
+) -> (Answer, oneshot::Receiver<Result<Scheduled, ScheduleError>>) {
+    Answer::new(Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one permit"), backlog)
 }
 
 fn sent(number: usize) -> Sent {
     let user = SampleUser::new(number as u8 + 1);
-    let spawn = user.process(&[], format!("data {number}"));
+    let authorities: Vec<_> =
+        PUSHERS[..2].iter().map(|pusher| pusher.signer().address().to_string()).collect();
+    let authorities = authorities.iter().map(|address| ("Authority", address.as_str()));
+    let tags: Vec<_> = authorities.filter(|_| number > 0).collect();
+    let spawn = user.process(&tags, format!("data {number}"));
     let process = id_of(&spawn).into();
+    let classes = Classes::of(&Item::split(&spawn).unwrap());
     let message = |number: usize| {
-        // Every third is a push, and every sixth a push of the same content as the one three before it.
-        let pushed = number.is_multiple_of(3);
-        let twin = if number % 6 == 3 { number - 3 } else { number };
-        let pushed_for = number.to_string();
-        let push = [("From-Process", "other"), ("Pushed-For", pushed_for.as_str())];
-        let bytes = user.message(process, if pushed { &push } else { &[] }, format!("data {twin}"));
-        (id_of(&bytes), bytes)
+        let item = if number.is_multiple_of(2) {
+            // All pushers push the same few contents.
+            let (pusher, content) = (number / 2 % PUSHERS.len(), number / 2 / PUSHERS.len());
+            let pushed_for = number.to_string();
+            let push = [("From-Process", "other"), ("Pushed-For", pushed_for.as_str())];
+            PUSHERS[pusher].message(process, &push, format!("content {content}"))
+        } else {
+            user.message(process, &[], format!("data {number}"))
+        };
+        let content = number.is_multiple_of(2).then(|| {
+            let item = Item::split(&item).unwrap();
+            classes.key(&Pushed { hash: Content::of(&item).hash(), signer: item.address() })
+        });
+        Message { id: id_of(&item), item, content }
     };
-    Sent { process, spawn, messages: (0..MESSAGES).map(message).collect() }
+    let messages = (0..MESSAGES).map(message).collect();
+    Sent { process, spawn, classes, messages }
+}
+
+/// Who pushes what is assigned.
+pub(super) fn pusher(number: usize) -> Address {
+    PUSHERS[number % PUSHERS.len()].signer().address()
 }

@@ -15,6 +15,10 @@ pub(super) struct Ledger {
     acknowledged: HashMap<(ProcessId, Id), Timestamp>,
     /// What was told to be there already.
     said_duplicate: HashSet<(ProcessId, Id)>,
+    /// Contents that were told to be there already.
+    said_content: HashSet<(ProcessId, DeepHash)>,
+    /// What was let in at least once; the door was shut to everything else.
+    let_in: HashSet<(ProcessId, Id)>,
     /// What was read once is there for ever.
     seen: HashMap<(ProcessId, Nonce), AssignmentId>,
 }
@@ -42,6 +46,14 @@ impl Ledger {
         self.said_duplicate.insert((process, id));
     }
 
+    pub(super) fn same_content(&mut self, process: ProcessId, content: DeepHash) {
+        self.said_content.insert((process, content));
+    }
+
+    pub(super) fn let_in(&mut self, process: ProcessId, id: Id) {
+        self.let_in.insert((process, id));
+    }
+
     /// Walks the whole log and checks every promise.
     pub(super) fn audit(&mut self, log: &dyn Log) {
         let mut walk = Walk::default();
@@ -56,6 +68,12 @@ impl Ledger {
         }
         for key in &self.said_duplicate {
             assert!(walk.messages.contains(key), "called a duplicate, and not in the log: {key:?}");
+        }
+        for key in &self.said_content {
+            assert!(walk.contents.contains(key), "a content called a duplicate, and not in the log: {key:?}");
+        }
+        for key in &walk.messages {
+            assert!(self.let_in.contains(key), "in the log, and never let in: {key:?}");
         }
         for (process, nonce) in self.seen.keys() {
             assert!(walk.next[process].0 > *nonce, "read once, and gone: {process} {nonce}");

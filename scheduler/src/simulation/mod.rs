@@ -2,7 +2,7 @@
 //!
 //! Every thread of the real thing is a step here, and the seed chooses which comes next: submitting, verifying, looking
 //! for a message among what is in flight, looking for it in the index and signing, appending, indexing, completing, a
-//! client that hangs up, a clock that jumps, a write that fails, a crash.
+//! client that hangs up, a clock that jumps, a wallet that becomes slow, a write that fails, a crash.
 //! After each crash and at the end the whole log is held against what was acknowledged.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -10,6 +10,7 @@
 mod items;
 mod ledger;
 mod node;
+mod hanging_up;
 mod repeating;
 mod world;
 
@@ -55,4 +56,6 @@ fn nothing_acknowledged_is_lost_and_no_nonce_is_skipped_or_given_twice() {
     assert!(total.halted > SEEDS / 4, "{total:?}");
     assert!(total.crashes > SEEDS / 2, "{total:?}");
     assert!(total.hung_up > SEEDS, "{total:?}");
+    assert!(total.same_content > SEEDS / 4, "{total:?}");
+    assert!(total.shed > SEEDS / 4, "{total:?}");
 }

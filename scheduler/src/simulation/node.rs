@@ -8,21 +8,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
 use ans104::Ed25519Wallet;
+use bytes::Bytes;
 use log::{LocalLog, Log, Memory, MemoryDisk, Stepper};
 use projections::{Follower, Index, IndexWriter};
 use protocol::Timestamp;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{mpsc, oneshot};
 
+use super::items::answer;
 use crate::clock::Clock;
 use crate::completion::complete_all;
+use crate::error::ScheduleError;
 use crate::in_flight::InFlight;
 use crate::lane::Lane;
 use crate::options::SchedulerOptions;
+use crate::order::Scheduled;
 use crate::scheduler::{SchedulerParts, Shared};
 use crate::sequencer::Begun;
 use crate::testing::{OneHeight, World};
 use crate::workers::{Task, leave_lane};
+
+/// Where a client waits for its answer.
+pub(super) type Told = oneshot::Receiver<Result<Scheduled, ScheduleError>>;
 
 pub(super) struct Node {
     pub(super) shared: Arc<Shared>,
@@ -58,6 +65,13 @@ impl Node {
         let (in_flight, receiver) = mpsc::unbounded_channel();
         let completion = Box::pin(complete_all(shared.sequencer.clone(), follower.position(), receiver));
         Self { shared, stepper, log, follower, begun: Vec::new(), in_flight, completion }
+    }
+
+    /// Sends an item, whatever the door says.
+    pub(super) fn post(&self, item: Bytes) -> Told {
+        let (answer, told) = answer(&self.shared.sequencer.backlog);
+        self.shared.queue_check(item, answer);
+        told
     }
 
     /// What a worker thread would do next, were it lucky enough to get the task of this number. A quick one also
@@ -123,6 +137,13 @@ impl Drop for Node {
         // Checks that wait hold on to the node's parts; a crash forgets them.
         while self.shared.work.take(0).is_some() {}
     }
+}
+
+/// A node over this disk, with an index in this folder, and the runtime that it needs.
+pub(super) fn start_over(disk: &MemoryDisk, folder: &Path) -> (Node, Runtime) {
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    let clock = Arc::new(JumpingClock(AtomicU64::new(1_700_000_000_000)));
+    (Node::start(disk, &folder.join("index"), clock, runtime.handle().clone()), runtime)
 }
 
 /// A clock that its owner moves.

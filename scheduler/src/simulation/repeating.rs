@@ -1,21 +1,13 @@
 //! What is told of a repetition whose first is still on its way to disk.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-
-use bytes::Bytes;
 use log::{FailHow, MemoryDisk};
 use tempfile::TempDir;
 use testing::SampleUser;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::sync::oneshot::error::TryRecvError;
 
-use super::items::answer;
-use super::node::{JumpingClock, Node};
+use super::node::{Node, Told, start_over};
 use crate::error::ScheduleError;
-use crate::order::Scheduled;
-
-type Told = oneshot::Receiver<Result<Scheduled, ScheduleError>>;
 
 /// A node whose disk is held still, and what its clients wait for.
 struct Held {
@@ -31,26 +23,17 @@ struct Held {
 impl Held {
     fn with_two_of_one_content() -> Self {
         let (disk, folder, user) = (MemoryDisk::new(), TempDir::new().unwrap(), SampleUser::new(1));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let clock = Arc::new(JumpingClock(AtomicU64::new(1_700_000_000_000)));
-        let mut node = Node::start(&disk, &folder.path().join("index"), clock, runtime.handle().clone());
-        let mut spawned = post(&node, user.process(&[], ""));
+        let (mut node, runtime) = start_over(&disk, folder.path());
+        let mut spawned = node.post(user.process(&[], ""));
         node.settle();
         let process = spawned.try_recv().unwrap().unwrap().id.into();
         let push =
             |by: &str| user.message(process, &[("From-Process", "other"), ("Pushed-For", by)], "content");
-        let (first, again) = (post(&node, push("a")), post(&node, push("b")));
+        let (first, again) = (node.post(push("a")), node.post(push("b")));
         while node.work(0, true) {}
         node.complete();
         Self { node, disk, first, again, _folder: folder, _runtime: runtime }
     }
-}
-
-fn post(node: &Node, item: Bytes) -> Told {
-    let (answer, told) = answer();
-    let shared = node.shared.clone();
-    node.shared.work.push_check(Box::new(move || shared.check(item, answer)));
-    told
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use ans104::Id;
-use log::{FailHow, MemoryDisk};
+use log::{DeepHash, FailHow, MemoryDisk};
 use protocol::ProcessId;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -13,9 +14,10 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::items::{ITEMS, PROCESSES, answer};
+use super::items::{ITEMS, PROCESSES, Sent, answer, pusher};
 use super::ledger::Ledger;
 use super::node::{JumpingClock, Node};
+use crate::classes::Pushed;
 use crate::error::ScheduleError;
 use crate::order::{Answer, Intake, Order, Scheduled};
 
@@ -35,6 +37,8 @@ pub(super) struct World {
 /// A client that waits for its answer.
 struct Pending {
     process: ProcessId,
+    /// What was sent is known by in the process, if it is told apart by its content.
+    content: Option<DeepHash>,
     answer: oneshot::Receiver<Result<Scheduled, ScheduleError>>,
 }
 
@@ -43,6 +47,8 @@ struct Pending {
 pub(super) struct Tally {
     pub(super) acknowledged: u64,
     pub(super) duplicates: u64,
+    pub(super) same_content: u64,
+    pub(super) shed: u64,
     pub(super) halted: u64,
     pub(super) crashes: u64,
     pub(super) hung_up: u64,
@@ -52,6 +58,8 @@ impl Tally {
     pub(super) fn add(&mut self, other: Tally) {
         self.acknowledged += other.acknowledged;
         self.duplicates += other.duplicates;
+        self.same_content += other.same_content;
+        self.shed += other.shed;
         self.halted += other.halted;
         self.crashes += other.crashes;
         self.hung_up += other.hung_up;
@@ -125,7 +133,8 @@ impl World {
                 self.collect();
             }
             930..960 => self.hang_up(),
-            960..985 => self.jump(),
+            960..980 => self.jump(),
+            980..985 => self.change_pace(),
             985..992 => self.fail_next_commit(),
             _ => self.crash(),
         }
@@ -137,30 +146,48 @@ impl World {
 
     fn send(&mut self) {
         let sent = &ITEMS[self.chance.random_range(0..PROCESSES)];
-        let (answer, receiver) = answer();
         let shared = self.node().shared.clone();
-        if shared.check_open().is_err() {
-            return;
+        match shared.check_door() {
+            Ok(()) => {}
+            // The door is shut to it, so it must not be in the log if it never comes again.
+            Err(ScheduleError::Overloaded) => return self.tally.shed += 1,
+            Err(_) => return,
         }
-        self.pending.push(Pending { process: sent.process, answer: receiver });
-        let item = match self.chance.random_range(0..10) {
-            0 => sent.spawn.clone(),
-            1 => return self.assign(sent.process, answer),
+        let (answer, receiver) = answer(&shared.sequencer.backlog);
+        let mut pending = Pending { process: sent.process, content: None, answer: receiver };
+        let (id, item) = match self.chance.random_range(0..10) {
+            0 => (sent.process.id(), sent.spawn.clone()),
+            1 => return self.assign(sent, pending, answer),
             _ => {
-                let number = self.chance.random_range(0..sent.messages.len());
-                sent.messages[number].1.clone()
+                let message = &sent.messages[self.chance.random_range(0..sent.messages.len())];
+                pending.content = message.content;
+                (message.id, message.item.clone())
             }
         };
-        let check = shared.clone();
-        shared.work.push_check(Box::new(move || check.check(item, answer)));
+        self.ledger.let_in(sent.process, id);
+        self.pending.push(pending);
+        shared.queue_check(item, answer);
     }
 
-    fn assign(&mut self, process: ProcessId, answer: Answer) {
+    fn assign(&mut self, sent: &Sent, mut pending: Pending, answer: Answer) {
         let transaction = Id::from_bytes([self.chance.random_range(1..6); 32]);
-        let deep_hash = self.chance.random_bool(0.3).then(|| [self.chance.random_range(1..4); 48]);
-        let exclude = vec!["data".to_owned()];
-        let intake = Intake::Assign { transaction, exclude, deep_hash };
-        self.node().shared.submit(Order { process, intake, answer });
+        let pushed = self.chance.random_bool(0.3).then(|| {
+            let hash = [self.chance.random_range(1..4); 48];
+            Pushed { hash, signer: pusher(self.chance.random_range(0..9)) }
+        });
+        pending.content = pushed.map(|pushed| sent.classes.key(&pushed));
+        self.ledger.let_in(sent.process, transaction);
+        self.pending.push(pending);
+        let intake = Intake::Assign { transaction, exclude: vec!["data".to_owned()], pushed };
+        self.node().shared.submit(Order { process: sent.process, intake, answer });
+    }
+
+    /// The wallet becomes so slow that hardly anything may wait, or quick again.
+    fn change_pace(&mut self) {
+        let took = Duration::from_millis(if self.chance.random_bool(0.3) { 400 } else { 1 });
+        for _ in 0..500 {
+            self.node().shared.sequencer.backlog.ordered(took);
+        }
     }
 
     fn hang_up(&mut self) {
@@ -211,12 +238,17 @@ impl World {
             match client.answer.try_recv() {
                 Err(TryRecvError::Empty) => self.pending.push(client),
                 Err(TryRecvError::Closed) => panic!("an answer was dropped"),
-                Ok(result) => self.hear(client.process, result),
+                Ok(result) => self.hear(client.process, client.content, result),
             }
         }
     }
 
-    fn hear(&mut self, process: ProcessId, result: Result<Scheduled, ScheduleError>) {
+    fn hear(
+        &mut self,
+        process: ProcessId,
+        content: Option<DeepHash>,
+        result: Result<Scheduled, ScheduleError>,
+    ) {
         match result {
             Ok(scheduled) => {
                 self.tally.acknowledged += 1;
@@ -230,7 +262,12 @@ impl World {
                 self.ledger.duplicate(process, id);
             }
             Err(ScheduleError::Halted(_)) => self.tally.halted += 1,
-            Err(ScheduleError::DuplicateContent { .. } | ScheduleError::UnknownProcess(_)) => {}
+            Err(ScheduleError::DuplicateContent { process, .. }) => {
+                self.tally.same_content += 1;
+                self.ledger.same_content(process, content.expect("it is told apart by its content"));
+            }
+            Err(ScheduleError::Overloaded) => self.tally.shed += 1,
+            Err(ScheduleError::UnknownProcess(_)) => {}
             Err(other) => panic!("nobody should be told this: {other}"),
         }
     }

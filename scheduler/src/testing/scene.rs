@@ -37,21 +37,33 @@ impl Scene {
 
     /// The same with another clock.
     pub(crate) fn start_with(options: &SchedulerOptions, clock: Arc<dyn Clock>) -> Self {
-        Self::start_of(options, clock, Arc::new(Ed25519Wallet::from_seed([77; 32])))
+        Self::start_of(&MemoryDisk::new(), options, clock, Arc::new(Ed25519Wallet::from_seed([77; 32])))
     }
 
     /// The same with another wallet.
     pub(crate) fn start_signing(options: &SchedulerOptions, signer: Arc<dyn Signer>) -> Self {
-        Self::start_of(options, Arc::new(SystemClock), signer)
+        Self::start_of(&MemoryDisk::new(), options, Arc::new(SystemClock), signer)
     }
 
-    fn start_of(options: &SchedulerOptions, clock: Arc<dyn Clock>, signer: Arc<dyn Signer>) -> Self {
+    /// The same over what is on a disk, with an index that is made anew.
+    pub(crate) fn start_on(disk: &MemoryDisk) -> Self {
+        let signer = Arc::new(Ed25519Wallet::from_seed([77; 32]));
+        Self::start_of(disk, &SchedulerOptions::default(), Arc::new(SystemClock), signer)
+    }
+
+    fn start_of(
+        disk: &MemoryDisk,
+        options: &SchedulerOptions,
+        clock: Arc<dyn Clock>,
+        signer: Arc<dyn Signer>,
+    ) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let log = LocalLog::open(Memory::open(&MemoryDisk::new()), None).expect("the log opens");
+        let log = LocalLog::open(Memory::open(disk), None).expect("the log opens");
         let log = Arc::new(log);
         let (index, writer) =
             Index::open(&folder.path().join("index"), log.as_ref()).expect("the index opens");
-        let follower = Follower::new(writer, log.clone());
+        let mut follower = Follower::new(writer, log.clone());
+        follower.catch_up(|_, _| Ok(())).expect("the index catches up");
         let indexed = follower.position();
         let (stop, stopped) = watch::channel(false);
         let runtime = Handle::current();

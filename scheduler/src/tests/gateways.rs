@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::error::ScheduleError;
-use crate::gateways::ASKING_MAX;
+use crate::gateways::{ASSIGNS_MAX, BOOTS_MAX};
 use crate::options::SchedulerOptions;
+use crate::order::Scheduled;
 use testing::id_of;
 
 use crate::testing::Scene;
@@ -79,28 +80,37 @@ async fn a_message_that_is_scheduled_here_is_assigned_without_a_gateway() {
     assert_eq!(error.code(), Code::GatewayError, "{error}");
 }
 
-/// Waits until as many ask as may.
-async fn all_turns_are_taken(scene: &Scene) {
-    while scene.world.asked() < ASKING_MAX {
+/// Waits until so many ask.
+async fn are_asking(scene: &Scene, many: usize) {
+    while scene.world.asked() < many {
         sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// Holds that nobody but those who ask waits, not even the node when it stops.
-async fn check_free(scene: &Scene, process: ProcessId) {
+/// Holds that nobody but those who ask waits, not even the node when it stops: of those, each hears that then.
+async fn check_free(scene: &Scene, process: ProcessId, waiting: JoinSet<Result<Scheduled, ScheduleError>>) {
+    let asking = scene.world.asked();
+    timeout(SOON, scene.check_next_nonce(process, 1)).await.expect("messages need no gateway");
+    assert_eq!(scene.world.asked(), asking, "more were asked than may");
+    timeout(SOON, scene.scheduler.close()).await.expect("a stop waits for no gateway");
+    for refused in waiting.join_all().await {
+        let error = refused.expect_err("the gateway hangs");
+        assert_eq!(error.code(), Code::Unavailable, "{error}");
+    }
+}
+
+/// Holds that there is no turn for another process that boots from a gateway.
+async fn check_no_boot(scene: &Scene) {
     for number in 0..20 {
         let boots = [("On-Boot", &*transaction(number).to_string())];
         let late = scene.user.process(&boots, "late");
         let error = timeout(SOON, scene.post(late)).await.expect("it waits").expect_err("there is no turn");
         assert!(matches!(error, ScheduleError::Busy(_)), "{error}");
     }
-    timeout(SOON, scene.check_next_nonce(process, 1)).await.expect("messages need no gateway");
-    assert_eq!(scene.world.asked(), ASKING_MAX, "more were asked than may");
-    timeout(SOON, scene.scheduler.close()).await.expect("a stop waits for no gateway");
 }
 
 /// A few more than those who ask.
-const WAITING_MAX: usize = ASKING_MAX + 8;
+const WAITING_MAX: usize = ASSIGNS_MAX + BOOTS_MAX + 8;
 
 #[tokio::test]
 async fn a_gateway_that_hangs_takes_no_permits() {
@@ -113,12 +123,13 @@ async fn a_gateway_that_hangs_takes_no_permits() {
         let scene = scene.clone();
         waiting.spawn(async move { scene.assign(process, transaction(number), number % 2 == 0).await });
     }
-    all_turns_are_taken(&scene).await;
-    check_free(&scene, process).await;
-    for refused in waiting.join_all().await {
-        let error = refused.expect_err("the gateway hangs");
-        assert_eq!(error.code(), Code::Unavailable, "{error}");
-    }
+    are_asking(&scene, ASSIGNS_MAX).await;
+    // Processes have turns of their own, also when every assignment waits.
+    let boots = scene.user.process(&[("On-Boot", &transaction(0).to_string())], "");
+    let spawning = scene.clone();
+    waiting.spawn(async move { spawning.post(boots).await });
+    are_asking(&scene, ASSIGNS_MAX + 1).await;
+    check_free(&scene, process, waiting).await;
 }
 
 #[tokio::test]
@@ -128,17 +139,14 @@ async fn processes_that_boot_from_a_gateway_that_hangs_take_few_permits() {
     let process = scene.spawn(&[]).await;
     scene.world.set_hanging(true);
     let mut waiting = JoinSet::new();
-    for number in 0..ASKING_MAX as u64 {
+    for number in 0..BOOTS_MAX as u64 {
         let scene = scene.clone();
         let boots = scene.user.process(&[("On-Boot", &transaction(number).to_string())], "");
         waiting.spawn(async move { scene.post(boots).await });
     }
-    all_turns_are_taken(&scene).await;
-    check_free(&scene, process).await;
-    for refused in waiting.join_all().await {
-        let error = refused.expect_err("the gateway hangs");
-        assert_eq!(error.code(), Code::Unavailable, "{error}");
-    }
+    are_asking(&scene, BOOTS_MAX).await;
+    check_no_boot(&scene).await;
+    check_free(&scene, process, waiting).await;
 }
 
 #[tokio::test]

@@ -1,46 +1,83 @@
 //! A client that hangs up, and a worker that fails.
 
-use std::future;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 
-use ans104::{Address, Ed25519Wallet, Id, SignError, SignatureType, Signer};
-use protocol::{Code, ProcessId};
-use testing::id_of;
+use ans104::{Address, Ed25519Wallet, SignError, SignatureType, Signer};
+use protocol::Code;
 
 use crate::error::ScheduleError;
 use crate::options::SchedulerOptions;
-use crate::order::Scheduled;
 use crate::testing::Scene;
 
-/// Sends a request and hangs up before the answer can be there.
-async fn hang_up(request: impl Future<Output = Result<Scheduled, ScheduleError>>) {
-    tokio::select! {
-        biased;
-        answer = request => panic!("{answer:?} came at once"),
-        () = future::ready(()) => {}
+/// A wallet that signs nothing while it is held.
+struct Held {
+    wallet: Ed25519Wallet,
+    is_held: Mutex<bool>,
+    released: Condvar,
+    signing: AtomicUsize,
+}
+
+impl Held {
+    fn hold(&self, is_held: bool) {
+        *self.is_held.lock().unwrap() = is_held;
+        self.released.notify_all();
+    }
+
+    /// Waits until it was asked to sign so often.
+    async fn asked(&self, times: usize) {
+        while self.signing.load(Ordering::SeqCst) < times {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Signer for Held {
+    fn signature_type(&self) -> SignatureType {
+        self.wallet.signature_type()
+    }
+
+    fn owner(&self) -> &[u8] {
+        self.wallet.owner()
+    }
+
+    fn address(&self) -> Address {
+        self.wallet.address()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.signing.fetch_add(1, Ordering::SeqCst);
+        drop(self.released.wait_while(self.is_held.lock().unwrap(), |is_held| *is_held).unwrap());
+        self.wallet.sign(message)
     }
 }
 
 #[tokio::test]
-async fn what_a_client_hung_up_on_is_scheduled() {
-    let scene = Scene::start(&SchedulerOptions::default());
+async fn what_a_client_hung_up_on_is_scheduled_wholly_or_not_at_all() {
+    let wallet = Ed25519Wallet::from_seed([1; 32]);
+    let (is_held, released, signing) = (Mutex::new(false), Condvar::new(), AtomicUsize::new(0));
+    let held = Arc::new(Held { wallet, is_held, released, signing });
+    let options = SchedulerOptions { workers: 1, ..SchedulerOptions::default() };
+    let scene = Arc::new(Scene::start_signing(&options, held.clone()));
     let process = scene.spawn(&[]).await;
-    let (transaction, boot) = (Id::from_bytes([1; 32]), Id::from_bytes([2; 32]));
-    scene.world.confirm(transaction, 20);
-    scene.world.gain(boot);
-    let spawn = scene.user.process(&[("On-Boot", &boot.to_string())], "");
-    let spawned = ProcessId::from(id_of(&spawn));
-    hang_up(scene.post(spawn)).await;
-    // A node that is told to stop does not wait for gateways any more.
-    while scene.events(spawned).is_empty() {
-        tokio::task::yield_now().await;
+    held.hold(true);
+    let post = |data: &str| {
+        let (scene, message) = (scene.clone(), scene.user.message(process, &[], data));
+        tokio::spawn(async move { scene.post(message).await })
+    };
+    let at_its_turn = post("at its turn");
+    held.asked(2).await;
+    let behind = post("behind");
+    tokio::task::yield_now().await;
+    for client in [at_its_turn, behind] {
+        client.abort();
+        assert!(client.await.unwrap_err().is_cancelled());
     }
-    hang_up(scene.post(scene.user.message(process, &[], ""))).await;
-    // What only a gateway could say something of is not there at all.
-    hang_up(scene.assign(process, transaction, true)).await;
+    held.hold(false);
     // Which waits for all that was taken.
     scene.scheduler.close().await;
-    assert_eq!((scene.events(process).len(), scene.events(spawned).len()), (2, 1));
+    assert_eq!(scene.events(process).len(), 2, "the process, and what was being signed");
+    assert_eq!(held.signing.load(Ordering::SeqCst), 2, "what nobody waited for was signed");
 }
 
 /// A wallet that breaks down when it is to sign.

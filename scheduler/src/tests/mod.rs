@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod assigning;
+mod classes;
 mod clock;
 mod gateways;
 mod losing;

@@ -1,0 +1,207 @@
+//! How much waits for the workers, and how long that will take them, from how long they took lately: the wallet, the
+//! items and the machine decide how many requests a second is worth. What would wait too long is refused at once,
+//! before anything is done for it, so that what is taken is answered soon however much comes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::error::ScheduleError;
+
+/// How long a request may have to wait for the workers when it is taken.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How many of the latest count for what a check and an order take.
+const LATEST: u64 = 32;
+
+/// What a check and an order are taken for before any was measured: about what an RSA wallet needs.
+const FIRST_CHECK: Duration = Duration::from_micros(200);
+const FIRST_ORDER: Duration = Duration::from_micros(1500);
+
+/// What waits for the workers.
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    workers: u64,
+    checks: AtomicU64,
+    orders: AtomicU64,
+    check_cost: Cost,
+    order_cost: Cost,
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// To be checked; it becomes an order then.
+    Check,
+    /// To be scheduled, in the lane of its process.
+    Order,
+    /// For anything but a worker.
+    Elsewhere,
+}
+
+/// What a request has in the backlog, as long as it waits.
+#[derive(Debug)]
+pub(crate) struct BacklogPlace {
+    backlog: Arc<Backlog>,
+    stage: Stage,
+}
+
+impl Backlog {
+    /// Nothing waits for so many workers.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            workers: u64::try_from(workers).unwrap_or(u64::MAX).max(1),
+            checks: AtomicU64::default(),
+            orders: AtomicU64::default(),
+            check_cost: Cost::new(FIRST_CHECK),
+            order_cost: Cost::new(FIRST_ORDER),
+        }
+    }
+
+    /// Refuses at the door when the workers have too much to do.
+    pub(crate) fn check_room(&self) -> Result<(), ScheduleError> {
+        let (checks, orders) = (self.checks.load(Ordering::Relaxed), self.orders.load(Ordering::Relaxed));
+        let checking = self.check_cost.of(checks);
+        let ordering = self.order_cost.of(checks.saturating_add(orders));
+        refuse_beyond(checking.saturating_add(ordering) / self.workers)
+    }
+
+    /// Refuses what would have so many orders before it in its lane, which one worker at a time works.
+    pub(crate) fn check_lane(&self, orders: usize) -> Result<(), ScheduleError> {
+        refuse_beyond(self.order_cost.of(u64::try_from(orders).unwrap_or(u64::MAX)))
+    }
+
+    /// Notes how long a worker took to check a request.
+    pub(crate) fn checked(&self, took: Duration) {
+        self.check_cost.note(took);
+    }
+
+    /// Notes how long a worker took with an order.
+    pub(crate) fn ordered(&self, took: Duration) {
+        self.order_cost.note(took);
+    }
+
+    /// A place for a request, which waits for nothing yet.
+    pub(crate) fn enter(self: &Arc<Self>) -> BacklogPlace {
+        BacklogPlace { backlog: self.clone(), stage: Stage::Elsewhere }
+    }
+
+    fn count(&self, stage: Stage) -> Option<&AtomicU64> {
+        match stage {
+            Stage::Check => Some(&self.checks),
+            Stage::Order => Some(&self.orders),
+            Stage::Elsewhere => None,
+        }
+    }
+}
+
+fn refuse_beyond(nanos: u64) -> Result<(), ScheduleError> {
+    if Duration::from_nanos(nanos) <= WAIT_MAX { Ok(()) } else { Err(ScheduleError::Overloaded) }
+}
+
+impl BacklogPlace {
+    /// From now on the request waits for this.
+    pub(crate) fn wait_for(&mut self, stage: Stage) {
+        if let Some(count) = self.backlog.count(stage) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(count) = self.backlog.count(std::mem::replace(&mut self.stage, stage)) {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for BacklogPlace {
+    fn drop(&mut self) {
+        self.wait_for(Stage::Elsewhere);
+    }
+}
+
+/// What one of a kind takes lately, in nanoseconds. Workers note it without a lock: what two note at once may count as
+/// one.
+#[derive(Debug)]
+struct Cost(AtomicU64);
+
+impl Cost {
+    fn new(first: Duration) -> Self {
+        Self(AtomicU64::new(nanos(first)))
+    }
+
+    fn note(&self, took: Duration) {
+        let before = self.0.load(Ordering::Relaxed);
+        let sum = before.saturating_mul(LATEST - 1).saturating_add(nanos(took));
+        self.0.store(sum / LATEST, Ordering::Relaxed);
+    }
+
+    /// What so many take.
+    fn of(&self, count: u64) -> u64 {
+        self.0.load(Ordering::Relaxed).saturating_mul(count)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    /// A backlog whose workers took so long lately, in microseconds.
+    fn backlog(workers: usize, check: u64, order: u64) -> Arc<Backlog> {
+        let backlog = Arc::new(Backlog::new(workers));
+        for _ in 0..20 * LATEST {
+            backlog.checked(Duration::from_micros(check));
+            backlog.ordered(Duration::from_micros(order));
+        }
+        backlog
+    }
+
+    /// How many requests are taken before one is refused.
+    fn room(backlog: &Arc<Backlog>, stage: Stage) -> Vec<BacklogPlace> {
+        let mut places = Vec::new();
+        while backlog.check_room().is_ok() {
+            let mut place = backlog.enter();
+            place.wait_for(stage);
+            places.push(place);
+        }
+        places
+    }
+
+    #[test]
+    fn as_many_wait_as_the_workers_do_in_a_second() {
+        for (workers, check, order, most) in [
+            (2, 100, 1500, 1250), // RSA
+            (16, 100, 1500, 10_000),
+            (2, 100, 100, 10_000), // Ed25519
+            (2, 900, 100, 2000),   // long items
+            (1, 10, 2_000_000, 1),
+        ] {
+            let taken = room(&backlog(workers, check, order), Stage::Check).len() as u64;
+            assert!(taken.abs_diff(most) <= 1 + most / 50, "{taken} instead of {most}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_or_refused_makes_room() {
+        let backlog = backlog(1, 1000, 9000);
+        let mut taken = room(&backlog, Stage::Check);
+        // Half of each is done: a tenth of the work.
+        taken.iter_mut().for_each(|place| place.wait_for(Stage::Order));
+        assert!(backlog.check_room().is_ok());
+        taken.iter_mut().for_each(|place| place.wait_for(Stage::Elsewhere));
+        let orders = room(&backlog, Stage::Order).len() as u64;
+        assert!(orders.abs_diff(112) <= 3, "{orders}");
+        drop(taken);
+        assert_eq!([&backlog.checks, &backlog.orders].map(|count| count.load(Ordering::Relaxed)), [0, 0]);
+    }
+
+    #[test]
+    fn a_lane_is_worked_by_one_worker_however_many_there_are() {
+        let backlog = backlog(16, 100, 1500);
+        assert!(backlog.check_lane(600).is_ok());
+        assert!(matches!(backlog.check_lane(700), Err(ScheduleError::Overloaded)));
+    }
+}
