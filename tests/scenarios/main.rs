@@ -31,6 +31,7 @@ mod postgres;
 mod postgres_faults;
 mod postgres_load;
 mod postgres_network;
+mod postgres_patience;
 mod queries;
 mod queries_faults;
 mod queries_world;

@@ -18,14 +18,14 @@ use crate::folder;
 use crate::rewind::{append, assert_same, follow, open, options};
 
 /// A log with a process and its messages.
-struct History {
+pub struct History {
     _folder: tempfile::TempDir,
-    log: Arc<dyn Log>,
+    pub log: Arc<dyn Log>,
     process: SampleProcess,
 }
 
 impl History {
-    fn new(messages: usize) -> Self {
+    pub fn new(messages: usize) -> Self {
         let folder = folder();
         let log = open(&folder.path().join("log"));
         let mut history = Self { _folder: folder, log, process: SampleProcess::new(1) };
@@ -39,7 +39,7 @@ impl History {
         self.log.tail().last().map_or(0, |last| last.get() + 1)
     }
 
-    fn more(&mut self, messages: usize) {
+    pub fn more(&mut self, messages: usize) {
         let batch: Vec<_> = (0..messages).map(|_| self.process.message()).collect();
         if !batch.is_empty() {
             append(&self.log, batch);
@@ -48,7 +48,7 @@ impl History {
 }
 
 /// Drives a follower until it has everything, through whatever failures that its database has; how many those were.
-fn persist(follower: &mut Follower<PostgresWriter>, patience: Duration) -> u32 {
+pub fn persist(follower: &mut Follower<PostgresWriter>, patience: Duration) -> u32 {
     let (deadline, mut failures) = (Instant::now() + patience, 0);
     while let Err(error) = follower.catch_up(|_, _| Ok(())) {
         failures += 1;
@@ -57,7 +57,7 @@ fn persist(follower: &mut Follower<PostgresWriter>, patience: Duration) -> u32 {
     failures
 }
 
-fn follower(
+pub fn follower(
     options: &PostgresOptions,
     log: &Arc<dyn Log>,
     runtime: &Handle,

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 pub struct Link {
     port: u16,
     cut: Arc<watch::Sender<u32>>,
+    silent: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -24,14 +26,18 @@ impl Link {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
         let own = listener.local_addr().expect("it is bound").port();
         let cut = Arc::new(watch::Sender::new(0));
-        let cuts = cut.clone();
+        let (cuts, silent) = (cut.clone(), Arc::new(AtomicBool::new(false)));
+        let is_silent = silent.clone();
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let cut = cuts.subscribe();
-                tokio::spawn(forward(near, (Ipv4Addr::LOCALHOST, port).into(), cut));
+                let (cut, to) = (cuts.subscribe(), (Ipv4Addr::LOCALHOST, port).into());
+                let is_silent = is_silent.load(Ordering::SeqCst);
+                tokio::spawn(async move {
+                    if is_silent { keep(near, cut).await } else { forward(near, to, cut).await }
+                });
             }
         });
-        Self { port: own, cut, task }
+        Self { port: own, cut, silent, task }
     }
 
     /// The port of this end.
@@ -42,6 +48,12 @@ impl Link {
     /// Cuts all connections that there are: both ends stay open and hear nothing more. New ones are forwarded.
     pub fn cut(&self) {
         self.cut.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Cuts all connections, and forwards no new ones either: they are taken, and nobody answers.
+    pub fn fall_silent(&self) {
+        self.silent.store(true, Ordering::SeqCst);
+        self.cut();
     }
 }
 
@@ -57,6 +69,12 @@ async fn forward(mut near: TcpStream, to: SocketAddr, mut cut: watch::Receiver<u
         _ = copy_bidirectional(&mut near, &mut far) => return,
         changed = cut.changed() => drop(changed),
     }
-    // What was under way is lost. Both ends stay open for as long as the link is there.
+    // What was under way is lost.
+    keep((near, far), cut).await;
+}
+
+/// Keeps both ends open for as long as the link is there.
+async fn keep<E>(ends: E, mut cut: watch::Receiver<u32>) {
     while cut.changed().await.is_ok() {}
+    drop(ends);
 }

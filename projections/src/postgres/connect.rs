@@ -8,6 +8,7 @@ use sqlx::{Connection, PgConnection, query_as};
 use thiserror::Error;
 
 use super::options::PostgresOptions;
+use super::patience::Backend;
 use super::pooler;
 use super::session::{Session, failed, in_time};
 use crate::projection::{BoxError, ProjectionError};
@@ -72,6 +73,8 @@ pub(super) async fn connect(options: &PostgresOptions) -> Result<Session, Projec
     }
     let (connection, within) = session.parts();
     in_time(within, migrate(connection)).await?;
+    let backend = Backend::of(&mut session, options).await?;
+    session.watch(backend);
     Ok(session)
 }
 

@@ -10,6 +10,7 @@ mod rows;
 
 mod blocking;
 mod session;
+mod patience;
 mod pooler;
 mod connect;
 mod lock;

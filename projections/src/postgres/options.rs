@@ -16,7 +16,7 @@ pub struct PostgresOptions {
     /// The same for queries, where they go to a replica.
     pub read_url: Option<DatabaseUrl>,
     /// The most connections for writing: one follows the log, the others serve rebuilds. One more is opened for a moment
-    /// when it is found out whether a pooler is in the way.
+    /// when it is found out whether a pooler is in the way, and again and again while something takes long.
     pub write_connections: u32,
     /// The most connections for queries.
     pub read_connections: u32,

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::NAME;
 use super::copy::CopyRows;
+use super::patience::Backend;
 use crate::projection::{BoxError, ProjectionError};
 
 /// How much of a copy is sent at a time: each piece has to be taken in time, not all of it.
@@ -44,10 +45,26 @@ pub(super) async fn in_time<T, E: Into<BoxError>>(
     }
 }
 
+/// Waits for an answer for as long as the server works on it.
+async fn patiently<T>(
+    backend: Option<&Backend>,
+    within: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, ProjectionError> {
+    let Some(backend) = backend else { return in_time(within, work).await };
+    tokio::select! {
+        biased;
+        done = work => done.map_err(failed),
+        lost = backend.lost() => Err(failed(lost)),
+    }
+}
+
 /// A connection for writing. After an error it is only good for being dropped, which ends its transaction, unless
 /// [`Session::rollback`] does.
 pub(super) struct Session {
     connection: PgConnection,
+    /// What is asked about whether it still works; nothing is waited for patiently before that is known.
+    backend: Option<Backend>,
     usual: Duration,
     within: Duration,
 }
@@ -55,7 +72,12 @@ pub(super) struct Session {
 impl Session {
     /// A server that does not answer for so long is as good as gone.
     pub(super) fn new(connection: PgConnection, within: Duration) -> Self {
-        Self { connection, usual: within, within }
+        Self { connection, backend: None, usual: within, within }
+    }
+
+    /// From now on it can be asked whether the server still works for this connection.
+    pub(super) fn watch(&mut self, backend: Backend) {
+        self.backend = Some(backend);
     }
 
     /// Waits for so long from now on.
@@ -91,10 +113,10 @@ impl Session {
         in_time(self.within, work).await.map(|_| ())
     }
 
-    /// The same for what takes as long as it takes.
+    /// The same for what takes as long as it takes, while the server works on it.
     pub(super) async fn run_patiently(&mut self, sql: String) -> Result<(), ProjectionError> {
         let work = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection);
-        work.await.map(|_| ()).map_err(failed)
+        patiently(self.backend.as_ref(), self.within, work).await.map(|_| ())
     }
 
     pub(super) async fn execute(
@@ -104,12 +126,13 @@ impl Session {
         in_time(self.within, query.execute(&mut self.connection)).await.map(|_| ())
     }
 
-    /// The same for what takes as long as it takes.
+    /// The same for what takes as long as it takes, while the server works on it.
     pub(super) async fn execute_patiently(
         &mut self,
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<(), ProjectionError> {
-        query.execute(&mut self.connection).await.map(|_| ()).map_err(failed)
+        let work = query.execute(&mut self.connection);
+        patiently(self.backend.as_ref(), self.within, work).await.map(|_| ())
     }
 
     pub(super) async fn one<T>(
@@ -132,7 +155,7 @@ impl Session {
         in_time(self.within, query.fetch_optional(&mut self.connection)).await
     }
 
-    /// All rows, which take as long as they take.
+    /// All rows, which take as long as they take, while the server works on them.
     pub(super) async fn all_patiently<T>(
         &mut self,
         query: QueryAs<'_, Postgres, T, PgArguments>,
@@ -140,7 +163,7 @@ impl Session {
     where
         T: Send + Unpin + for<'r> FromRow<'r, PgRow>,
     {
-        query.fetch_all(&mut self.connection).await.map_err(failed)
+        patiently(self.backend.as_ref(), self.within, query.fetch_all(&mut self.connection)).await
     }
 
     /// Sends all rows to their table in a schema. What counts is that it goes on, not how long all of it takes.
