@@ -40,6 +40,7 @@ mod refusals;
 mod reupload;
 mod restarts;
 mod rewind;
+mod rewind_faults;
 mod settings;
 mod signatures;
 mod slow_clients;

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 use quipu_tests::{Gateway, Launch, Ledger, Node, Postgres, User, free_port};
 use sqlx::{Executor, query_scalar};
@@ -10,6 +11,9 @@ use sqlx::{Executor, query_scalar};
 use crate::namespace::Namespace;
 use crate::tables::{assert_as_rebuilt, caught_up, store_of, trouble};
 use crate::{copy_folder, folder};
+
+/// How long a node waits for an answer of its database.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_database_that_comes_later_gets_everything() {
@@ -169,7 +173,9 @@ async fn a_node_stops_while_its_database_is_silent_or_away() {
     caught_up(&node).await;
     postgres.stop_answering();
     schedule(&node, 5).await;
+    let stopping = Instant::now();
     node.stop();
+    assert!(stopping.elapsed() < ANSWER_WITHIN, "it waited for the database: {:?}", stopping.elapsed());
     // Nobody is there to ask either: a free port is one where nobody listens.
     let nowhere = format!("postgres://quipu@127.0.0.1:{}/quipu", free_port());
     let node = launch.clone().set("DATABASE_URL", nowhere).start();

@@ -104,15 +104,15 @@ async fn a_replay_mends_what_was_damaged_and_nothing_else() {
 }
 
 /// Two logs with the same id that were one up to some event.
-struct Forked {
+pub struct Forked {
     _folder: tempfile::TempDir,
-    processes: Vec<SampleProcess>,
-    first: Arc<dyn Log>,
-    restored: Arc<dyn Log>,
+    pub processes: Vec<SampleProcess>,
+    pub first: Arc<dyn Log>,
+    pub restored: Arc<dyn Log>,
 }
 
 impl Forked {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = folder();
         let (first, restored) = (folder.path().join("first"), folder.path().join("restored"));
         let mut processes: Vec<_> = (0..4).map(SampleProcess::new).collect();
@@ -179,7 +179,7 @@ pub fn follow(
 }
 
 /// All rows of all tables, in an order of their own.
-fn rows(postgres: &Postgres, database: &str) -> Vec<String> {
+pub fn rows(postgres: &Postgres, database: &str) -> Vec<String> {
     let all = TABLES.map(|table| {
         let sql = format!("select '{table} ' || t::text from quipu.{table} t order by 1");
         postgres.sql(database, &sql).lines().map(str::to_owned).collect::<Vec<_>>()
