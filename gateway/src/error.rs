@@ -1,11 +1,9 @@
 //! What can go wrong between us and the world, told so that it is clear who may act.
 
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::{error::Error, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use ans104::Id;
 use reqwest::{StatusCode, Url};
-
-use crate::{HEIGHT_MAX, RedirectError};
 
 /// What was asked of a service; also the `call` label of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -173,6 +171,31 @@ impl GatewayError {
     }
 }
 
+/// A redirect that is not followed. An operator allows a host by naming it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RedirectError {
+    /// The answer leads to a private, link-local or otherwise special address.
+    #[error(
+        "it redirects to {host}, which has the private address {address}; GATEWAY_REDIRECT_HOSTS names hosts \
+         that this is right for"
+    )]
+    Private {
+        /// The host that was named.
+        host: String,
+        /// The address that it has.
+        address: IpAddr,
+    },
+    /// The answer leads from https to http.
+    #[error(
+        "it redirects from https to http, to the host {host}; GATEWAY_REDIRECT_HOSTS names hosts that this \
+         is right for"
+    )]
+    Downgrade {
+        /// The host that was named.
+        host: String,
+    },
+}
+
 /// What is wrong with an answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AnswerError {
@@ -189,8 +212,13 @@ pub enum AnswerError {
     #[error("it is encoded as {0}, expected plain bytes")]
     Encoded(String),
     /// A height that no assignment has the digits for.
-    #[error("the height {0}, beyond {HEIGHT_MAX}")]
-    Height(u64),
+    #[error("the height {height}, beyond {max}")]
+    Height {
+        /// What was told.
+        height: u64,
+        /// The largest that there can be.
+        max: u64,
+    },
     /// The service of that kind is not there at all.
     #[error("404: there is no {0} at this address")]
     NoService(&'static str),

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    AnswerError, Call, GatewayError,
+    AnswerError, Call, GatewayError, RedirectError,
     error::{excerpt, shown},
     metrics,
 };
@@ -28,7 +28,6 @@ mod redirects;
 mod resolver;
 mod retry_after;
 
-pub use redirects::RedirectError;
 pub use retry_after::RETRY_AFTER_MAX;
 
 use breaker::Breakers;

@@ -6,31 +6,7 @@ use std::{collections::HashSet, net::IpAddr};
 use reqwest::{Response, Url, header};
 
 use super::addresses::is_public;
-
-/// A redirect that is not followed. An operator allows a host by naming it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RedirectError {
-    /// The answer leads to a private, link-local or otherwise special address.
-    #[error(
-        "it redirects to {host}, which has the private address {address}; GATEWAY_REDIRECT_HOSTS names hosts \
-         that this is right for"
-    )]
-    Private {
-        /// The host that was named.
-        host: String,
-        /// The address that it has.
-        address: IpAddr,
-    },
-    /// The answer leads from https to http.
-    #[error(
-        "it redirects from https to http, to the host {host}; GATEWAY_REDIRECT_HOSTS names hosts that this \
-         is right for"
-    )]
-    Downgrade {
-        /// The host that was named.
-        host: String,
-    },
-}
+use crate::RedirectError;
 
 /// The next address to ask.
 pub(super) struct Hop {

@@ -5,7 +5,8 @@ use std::{error::Error, fmt, net::SocketAddr, sync::Arc};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::{addresses::is_public, redirects::RedirectError};
+use super::addresses::is_public;
+use crate::RedirectError;
 
 /// The machine's own resolver.
 pub(super) struct SystemResolver;

@@ -14,7 +14,7 @@ pub(super) fn height(body: &[u8]) -> Result<u64, AnswerError> {
         height: u64,
     }
     let Info { height } = json(body)?;
-    if height > HEIGHT_MAX { Err(AnswerError::Height(height)) } else { Ok(height) }
+    if height > HEIGHT_MAX { Err(AnswerError::Height { height, max: HEIGHT_MAX }) } else { Ok(height) }
 }
 
 /// The answer to `/tx/{id}/status` for a transaction that is in a block.
