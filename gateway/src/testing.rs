@@ -33,6 +33,8 @@ pub enum Act {
     Stall,
     /// A body without end.
     Flood,
+    /// A refusal with a body without end.
+    FloodingRefusal,
     /// A body without end, a byte at a time.
     Drip,
     /// A whole answer that takes a moment: status and body.
@@ -130,12 +132,16 @@ async fn perform(stream: &mut TcpStream, act: Act) {
             }
             Ok(())
         }
-        Act::Flood => {
-            let _ = stream.write_all(b"HTTP/1.1 200 X\r\nconnection: close\r\n\r\n").await;
-            while stream.write_all(&[b' '; 4096]).await.is_ok() {}
-            Ok(())
-        }
+        Act::Flood => flood(stream, 200).await,
+        Act::FloodingRefusal => flood(stream, 403).await,
     };
+}
+
+async fn flood(stream: &mut TcpStream, status: u16) -> std::io::Result<()> {
+    stream.write_all(format!("HTTP/1.1 {status} X\r\nconnection: close\r\n\r\n").as_bytes()).await?;
+    loop {
+        stream.write_all(&[b'.'; 4096]).await?;
+    }
 }
 
 async fn hang() -> std::io::Result<()> {

@@ -44,10 +44,13 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// How many bytes of text it has.
+    /// How many bytes it takes in memory, about: those of its text, and what each tag takes beside its own.
     pub(crate) fn bytes(&self) -> usize {
         let Self { signature, anchor, owner, tags, recipient, .. } = self;
-        let tags: usize = tags.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let of_tag = |(name, value): &(String, String)| {
+            size_of_val(name) + size_of_val(value) + name.len() + value.len()
+        };
+        let tags: usize = tags.iter().map(of_tag).sum();
         signature.len() + anchor.len() + owner.key.len() + owner.address.len() + recipient.len() + tags
     }
 }

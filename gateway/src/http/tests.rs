@@ -77,6 +77,14 @@ async fn answers_are_bounded_while_they_come() {
 }
 
 #[tokio::test]
+async fn of_a_refusal_without_end_the_beginning_is_read() {
+    let (outcome, calls) = ask(http(), &[Act::FloodingRefusal]).await;
+    let Err(GatewayError::Status { excerpt, .. }) = outcome else { panic!("{outcome:?}") };
+    assert!(excerpt.len() <= 200 && excerpt.contains("..."), "{excerpt}");
+    assert_eq!(calls, 1);
+}
+
+#[tokio::test]
 async fn bytes_one_by_one_without_end_end() {
     let (outcome, _) = ask(http_with(Duration::from_millis(300)), &[Act::Drip]).await;
     assert!(matches!(outcome, Err(GatewayError::TimedOut { .. })), "{outcome:?}");

@@ -241,10 +241,12 @@ async fn other_gateways_are_asked_for_heights_and_the_same_one_is_not() {
 
 #[tokio::test]
 async fn small_transactions_are_remembered_and_large_ones_are_not() {
-    for (tag_bytes, asked) in [(4096, 1), (100_000, 2)] {
+    // Tags take room also where they have no text.
+    for (tags, tag_bytes, asked) in [(1, 4096, 1), (1, 100_000, 2), (10_000, 0, 2)] {
+        let tag = serde_json::json!({ "name": "", "value": "v".repeat(tag_bytes) });
         let node = serde_json::json!({
             "id": NAME, "signature": null, "anchor": null, "owner": { "key": null, "address": "a" },
-            "tags": [{ "name": "n", "value": "v".repeat(tag_bytes) }], "recipient": null,
+            "tags": vec![tag; tags], "recipient": null,
         });
         let answer = serde_json::json!({ "data": { "transactions": { "edges": [{ "node": node }] } } });
         let answer: &'static str = Box::leak(answer.to_string().into_boxed_str());
@@ -252,6 +254,6 @@ async fn small_transactions_are_remembered_and_large_ones_are_not() {
         for _ in 0..2 {
             assert!(gateway.transaction(id()).await.unwrap().is_some());
         }
-        assert_eq!(stub.calls().len(), asked, "{tag_bytes}");
+        assert_eq!(stub.calls().len(), asked, "{tags} tags of {tag_bytes} bytes");
     }
 }

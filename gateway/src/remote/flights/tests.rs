@@ -122,4 +122,16 @@ async fn what_is_remembered_is_bounded() {
     }
     assert_eq!(lock(&flights.inner).remembered.len(), REMEMBERED_MAX);
     assert!(lock(&flights.inner).asking.is_empty());
+    let newer = ids(10_000_000).next().unwrap();
+    assert!(lock(&flights.inner).remembered.contains_key(&newer), "what is over keeps its place");
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_that_nobody_waits_for_take_no_room() {
+    let flights = Flights::<u8>::new(|_| true);
+    for number in 0..100 {
+        let asking = flights.ask(id(number), std::future::pending());
+        assert!(tokio::time::timeout(SLOW, asking).await.is_err(), "it is never answered");
+    }
+    assert_eq!(lock(&flights.inner).asking.len(), 1, "all but the last are forgotten");
 }
