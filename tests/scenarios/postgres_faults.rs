@@ -12,8 +12,8 @@ use crate::namespace::Namespace;
 use crate::tables::{assert_as_rebuilt, caught_up, store_of, trouble};
 use crate::{copy_folder, folder};
 
-/// How long a node waits for an answer of its database.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// What a stop takes at most: the database is given 5 seconds, where any other answer may take 30.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_database_that_comes_later_gets_everything() {
@@ -175,7 +175,7 @@ async fn a_node_stops_while_its_database_is_silent_or_away() {
     schedule(&node, 5).await;
     let stopping = Instant::now();
     node.stop();
-    assert!(stopping.elapsed() < ANSWER_WITHIN, "it waited for the database: {:?}", stopping.elapsed());
+    assert!(stopping.elapsed() < STOP_WITHIN, "it waited for the database: {:?}", stopping.elapsed());
     // Nobody is there to ask either: a free port is one where nobody listens.
     let nowhere = format!("postgres://quipu@127.0.0.1:{}/quipu", free_port());
     let node = launch.clone().set("DATABASE_URL", nowhere).start();

@@ -240,14 +240,18 @@ async fn settings(client: &sqlx::PgPool) -> String {
 async fn a_pooler_in_session_mode_is_written_through() {
     let postgres = Postgres::start();
     let fresh = options(&postgres.create_database("fresh"), 10);
-    let pooler = PgBouncer::start(&postgres, PoolMode::Session, 8, "");
-    let through = options(&postgres.url_on(pooler.port()), 10);
+    // One that has a single connection has none left to be found out with.
+    let poolers = [8, 1].map(|pool_size| PgBouncer::start(&postgres, PoolMode::Session, pool_size, ""));
     let runtime = Handle::current();
     spawn_blocking(move || {
-        let history = History::new(50);
-        follow(&through, &history.log, &runtime).unwrap();
-        follow(&fresh, &history.log, &runtime).unwrap();
-        assert_same(&postgres, "quipu", "fresh");
+        let mut history = History::new(50);
+        for pooler in poolers {
+            let through = options(&postgres.url_on(pooler.port()), 10);
+            history.more(5);
+            follow(&through, &history.log, &runtime).unwrap();
+            follow(&fresh, &history.log, &runtime).unwrap();
+            assert_same(&postgres, "quipu", "fresh");
+        }
     })
     .await
     .unwrap();
