@@ -1,11 +1,20 @@
-//! Compression, for those who ask for it. Poem has a middleware for this, which does not know the name of zstd and
-//! compresses for clients that refuse to have it.
+//! Compression, for those who ask for it. Poem has a middleware for this, which does not know the name of zstd,
+//! compresses for clients that refuse to have it, and all at once what is there at once.
 
+use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use poem::http::{HeaderMap, HeaderValue, header};
 use poem::web::{Compress, CompressionAlgo, CompressionLevel};
-use poem::{Endpoint, IntoResponse, Request, Response};
+use poem::{Body, Endpoint, IntoResponse, Request, Response};
+use tokio::task::yield_now;
+
+use crate::budget::{Budget, Share, keep_with};
+
+/// How much is compressed before others have their turn, in bytes.
+const PIECE: usize = 64 << 10;
 
 /// In the order in which they are preferred among those that the client likes equally.
 const KNOWN: [(&str, CompressionAlgo); 3] =
@@ -13,21 +22,52 @@ const KNOWN: [(&str, CompressionAlgo); 3] =
 
 /// Compresses what the endpoint answers, as the request's `Accept-Encoding` has it.
 pub(crate) async fn as_asked<E: Endpoint>(endpoint: Arc<E>, request: Request) -> poem::Result<Response> {
-    let wanted = wanted(request.headers());
+    let (wanted, budget) = (wanted(request.headers()), Budget::of(&request));
     let mut answer = endpoint.call(request).await?.into_response();
     let body = answer.take_body();
-    let is_empty = body.is_empty();
-    answer.set_body(body);
-    if is_empty {
+    if body.is_empty() {
+        answer.set_body(body);
         return Ok(answer);
     }
     answer.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    // Whoever asks for it can do without, while there is no memory for it.
+    let claimed = wanted.and_then(|algorithm| {
+        Some((algorithm, budget.try_claim(Share::Answers, working_memory(algorithm))?))
+    });
+    let Some((algorithm, claim)) = claimed else {
+        answer.set_body(body);
+        return Ok(answer);
+    };
+    answer.set_body(Body::from_bytes_stream(in_turns(body)));
     // Pages are mostly base64 of random bytes: more effort would win nothing.
-    Ok(match wanted {
-        Some(algorithm) => {
-            Compress::new(answer, algorithm).with_quality(CompressionLevel::Fastest).into_response()
-        }
-        None => answer,
+    let mut answer = Compress::new(answer, algorithm).with_quality(CompressionLevel::Fastest).into_response();
+    let (compressed, claim) = (answer.take_body(), Arc::new(claim));
+    let counted = in_turns(compressed).map_ok(move |bytes| keep_with(bytes, claim.clone()));
+    answer.set_body(Body::from_bytes_stream(counted));
+    Ok(answer)
+}
+
+/// What a compressor takes up while it works, in bytes.
+fn working_memory(algorithm: CompressionAlgo) -> usize {
+    match algorithm {
+        CompressionAlgo::BR => 512 << 10,
+        CompressionAlgo::ZSTD => 1 << 20,
+        CompressionAlgo::GZIP | CompressionAlgo::DEFLATE => 256 << 10,
+    }
+}
+
+/// A body a piece at a time, with others having their turn before each of them. Where it is compressed it makes the
+/// compressor stop and hand out what it has; and what the compressor hands out, in turns again, makes the executor go on
+/// with others.
+fn in_turns(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let cut = |mut bytes: Bytes| {
+        let next = move || (!bytes.is_empty()).then(|| Ok(bytes.split_to(bytes.len().min(PIECE))));
+        stream::iter(std::iter::from_fn(next))
+    };
+    let pieces = body.into_bytes_stream().map_ok(cut).try_flatten();
+    pieces.then(|piece| async {
+        yield_now().await;
+        piece
     })
 }
 
@@ -64,7 +104,66 @@ fn weighed(entry: &str) -> Option<(String, f32)> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use poem::endpoint::make_sync;
+
     use super::*;
+
+    const LENGTH: usize = 16 << 20;
+
+    /// What becomes so little that a compressor has long nothing to hand out, and what does not become less.
+    fn large() -> [Bytes; 2] {
+        let noise = (0..LENGTH).map(|place| (place.wrapping_mul(0x9e37_79b9) >> 13) as u8);
+        [Bytes::from(vec![0; LENGTH]), noise.collect()]
+    }
+
+    async fn compressed(body: Bytes, encoding: &'static str, budget: Budget) -> Response {
+        let endpoint = Arc::new(make_sync(move |_| Response::builder().body(body.clone())));
+        let mut request = Request::builder().header(header::ACCEPT_ENCODING, encoding).finish();
+        request.set_data(budget);
+        as_asked(endpoint, request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_between_pieces() {
+        for encoding in ["zstd", "br", "gzip"] {
+            for body in large() {
+                let turns = Arc::new(AtomicUsize::new(0));
+                let counted = turns.clone();
+                let other = tokio::spawn(async move {
+                    loop {
+                        counted.fetch_add(1, Ordering::Relaxed);
+                        yield_now().await;
+                    }
+                });
+                let mut answer = compressed(body, encoding, Budget::default()).await;
+                assert_eq!(answer.header(header::CONTENT_ENCODING), Some(encoding));
+                let mut pieces = Box::pin(answer.take_body().into_bytes_stream());
+                while let Some(piece) = pieces.next().await {
+                    assert!(!piece.unwrap().is_empty());
+                }
+                let turns = turns.load(Ordering::Relaxed);
+                assert!(turns >= LENGTH / PIECE, "{encoding}: others had {turns} turns");
+                other.abort();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_cannot_be_compressed_for_gets_it_plain() {
+        let budget = Budget::new(32 << 20);
+        let body = || Bytes::from(vec![0; 1 << 20]);
+        let first = compressed(body(), "br", budget.clone()).await;
+        assert_eq!(first.header(header::CONTENT_ENCODING), Some("br"));
+        let all = budget.share(Share::Answers) - working_memory(CompressionAlgo::BR);
+        let rest = budget.try_claim(Share::Answers, all).unwrap();
+        let plain = compressed(body(), "br", budget.clone()).await;
+        assert_eq!(plain.header(header::CONTENT_ENCODING), None);
+        assert_eq!(plain.into_body().into_bytes().await.unwrap().len(), 1 << 20);
+        drop((first, rest));
+        assert!(budget.try_claim(Share::Answers, budget.share(Share::Answers)).is_some());
+    }
 
     #[test]
     fn only_what_is_asked_for() {
