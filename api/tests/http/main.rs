@@ -9,6 +9,7 @@ mod closed;
 mod description;
 mod listeners;
 mod graphql;
+mod hang_ups;
 mod jobs;
 mod large;
 mod operators;
