@@ -1,7 +1,7 @@
 //! Events with long data: shown like all others, a part at a time, to whoever takes it.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::ApiOptions;
 use protocol::ProcessId;
@@ -156,6 +156,15 @@ async fn who_takes_nothing_gives_way_to_others() {
     for _ in 0..20 {
         clients.push(asked(node.public.address, process).await);
     }
+    // What the system's buffers made room for meanwhile is taken as well.
+    let (mut rest, mut nothing) = (Vec::new(), 0);
+    while nothing < 20 {
+        match budget.try_claim(Share::Answers, 64 << 10) {
+            Some(claim) => (nothing, _) = (0, rest.push(claim)),
+            None => nothing += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let url = format!("{}{path}", node.public.url);
     eventually("others are answered", || async {
         let answer = node.http.get(&url).send().await.unwrap();
@@ -169,5 +178,22 @@ async fn who_takes_nothing_gives_way_to_others() {
     })
     .await;
     // Requests as such are not what there was too little room for.
+    assert_eq!(node.get("/").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_not_read_ends_though_others_are() {
+    let quiet = Duration::from_millis(500);
+    let limits = Limits { quiet, ..Limits::default() };
+    let (node, process) = with_large_message(&Budget::default(), limits).await;
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let unread = http2.get(format!("{}/{process}/latest", node.public.url)).send().await.unwrap();
+    assert_eq!(unread.status().as_u16(), 200);
+    let until = Instant::now() + 4 * quiet;
+    while Instant::now() < until {
+        // As long as the connection lasts, others are answered on it.
+        let _ = http2.get(&node.public.url).send().await;
+    }
+    assert!(unread.bytes().await.is_err());
     assert_eq!(node.get("/").await.0, 200);
 }
