@@ -9,7 +9,7 @@ use crate::completions::CompletionsArgs;
 use crate::dead_letters::DeadLettersArgs;
 use crate::environment::{check, without_empty};
 use crate::failure::Failure;
-use crate::node::{DevArgs, SuArgs, VerifyArgs};
+use crate::node::{DevArgs, RepairArgs, SuArgs, VerifyArgs};
 use crate::projections::ProjectionsArgs;
 use crate::read::ReadArgs;
 use crate::replay::ReplayArgs;
@@ -43,6 +43,7 @@ enum Command {
     Su(Box<SuArgs>),
     Dev(DevArgs),
     Verify(VerifyArgs),
+    Repair(RepairArgs),
     Status(StatusArgs),
     Projections(ProjectionsArgs),
     Replay(Box<ReplayArgs>),
@@ -77,6 +78,7 @@ impl Cli {
             Command::Su(args) => args.run(out),
             Command::Dev(args) => args.run(out),
             Command::Verify(args) => args.run(out),
+            Command::Repair(args) => args.run(out),
             Command::Status(args) => args.run(out),
             Command::Projections(args) => args.run(out),
             Command::Replay(args) => args.run(out),
@@ -155,6 +157,7 @@ mod tests {
             "reupload --process AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             "reupload --process AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA --since yesterday",
             "wallet",
+            "repair",
         ] {
             let words = std::iter::once("quipu").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "accepted: quipu {line}");

@@ -13,7 +13,7 @@ use crate::bench::BenchError;
 use crate::client::ClientError;
 use crate::compose::ComposeError;
 use crate::dead_letters::RetryError;
-use crate::node::LogVerifyError;
+use crate::node::{LogRepairError, LogVerifyError};
 use crate::replay::ReplayError;
 use crate::reupload::ReuploadError;
 use crate::settings::SettingError;
@@ -67,6 +67,9 @@ pub enum Failure {
     /// A log cannot be verified, or is damaged.
     #[error(transparent)]
     Verify(#[from] LogVerifyError),
+    /// Nothing of a log was cut off.
+    #[error(transparent)]
+    Repair(#[from] LogRepairError),
     /// A replay is not what was asked for.
     #[error(transparent)]
     Replay(#[from] ReplayError),

@@ -35,6 +35,7 @@ mod postgres_patience;
 mod queries;
 mod queries_faults;
 mod queries_world;
+mod repair;
 mod replay;
 mod refusals;
 mod reupload;

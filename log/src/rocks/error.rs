@@ -34,7 +34,10 @@ pub enum RocksError {
     #[error("there is no store in {}", .0.display())]
     Missing(PathBuf),
     /// A file is not what was written.
-    #[error("the store is damaged, {} {reason}: restore it from a standby or a backup", .file.display())]
+    #[error(
+        "the store is damaged, {} {reason}: `quipu repair {}` mends what a power cut left half written; else restore it \
+         from a standby or a backup", .file.display(), .file.parent().unwrap_or(.file).display()
+    )]
     Damaged {
         /// The file.
         file: PathBuf,

@@ -1,12 +1,15 @@
-//! The commands that are the node: `su`, `dev` and `verify`, and replays without one.
+//! The commands that are the node: `su` and `dev`; and what is done without one: `verify`, `repair` and replays.
 
 mod signals;
 mod su;
 mod dev;
+mod log_folder;
 mod verify;
+mod repair;
 mod offline;
 
 pub use dev::DevArgs;
 pub use offline::OfflineArgs;
+pub use repair::{LogRepairError, RepairArgs};
 pub use su::SuArgs;
 pub use verify::{LogVerifyError, VerifyArgs};

@@ -2,13 +2,14 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 
 use clap::{ArgAction, Args};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::{Fault, Notice, Rocks, RocksError, VerifySummary};
 
+use super::log_folder::{NoLogError, log_folder};
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -34,11 +35,8 @@ pub struct VerifyArgs {
 #[derive(Debug, thiserror::Error)]
 pub enum LogVerifyError {
     /// There is none.
-    #[error(
-        "there is no log in {}; expected the data folder of a node, or the folder that its SU_FILE_DB_DIR names",
-        .0.display()
-    )]
-    NoLog(PathBuf),
+    #[error(transparent)]
+    NoLog(#[from] NoLogError),
     /// Its store cannot be opened.
     #[error(transparent)]
     Open(RocksError),
@@ -69,7 +67,7 @@ impl VerifyArgs {
     /// # Errors
     /// When the log cannot be opened, or is not what it should be.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let path = log_folder(&self.dir)?;
+        let path = log_folder(&self.dir).map_err(LogVerifyError::from)?;
         let log = Rocks::open_read_only(&path).map_err(LogVerifyError::Open)?;
         let threads = if self.signatures { thread::available_parallelism().ok() } else { None };
         let summary = verify(log, threads, out)?;
@@ -81,13 +79,6 @@ impl VerifyArgs {
             (false, false) => Err(LogVerifyError::Unreadable { path, faults }.into()),
         }
     }
-}
-
-/// The folder of the log: the one that was named, or `log` in it when it is a node's data folder.
-fn log_folder(dir: &Path) -> Result<PathBuf, LogVerifyError> {
-    let candidates = [dir.join("log"), dir.to_owned()];
-    let found = candidates.into_iter().find(|folder| folder.join("CURRENT").is_file());
-    found.ok_or_else(|| LogVerifyError::NoLog(dir.to_owned()))
 }
 
 fn verify(
