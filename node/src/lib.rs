@@ -14,6 +14,7 @@ mod options;
 mod part;
 mod telemetry;
 mod descriptors;
+mod bind;
 mod listeners;
 mod services;
 mod store;

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tracing::{error, warn};
 use web::{Budget, Limits, OperatorToken};
 
+use crate::bind;
 use crate::descriptors;
 use crate::error::NodeError;
 use crate::options::ListenOptions;
@@ -32,7 +33,7 @@ const ANSWERED: Duration = Duration::from_secs(30);
 /// Both listeners, taken but not served yet. Dropping them gives the ports back.
 pub(crate) struct Listeners {
     public: TcpListener,
-    admin: TcpListener,
+    admin: Vec<TcpListener>,
     connections: usize,
     budget: Budget,
     admin_budget: Budget,
@@ -56,8 +57,8 @@ impl Listeners {
     /// Takes both ports, for as many connections as there are descriptors beside so many sockets of the node's own, and
     /// no more than there is memory for twice over: what they take themselves is not counted in it. To be called before the log is opened: a port in use must not cost a catch-up first.
     pub(crate) async fn bind(options: &ListenOptions, sockets: usize) -> Result<Self, NodeError> {
-        let (public, public_address) = listen(options.public).await?;
-        let (admin, admin_address) = listen(options.admin).await?;
+        let (public, public_address) = bind::all(options.public)?;
+        let (admin, admin_address) = bind::each(&options.admin)?;
         let connections = descriptors::connections(sockets).map_err(NodeError::Descriptors)?;
         let addresses = Addresses { public: public_address, admin: admin_address };
         let for_admin = options.max_client_memory / ADMIN_PART;
@@ -79,13 +80,21 @@ impl Listeners {
     /// Serves both, and makes the checks now and then.
     pub(crate) fn serve(self, parts: &mut NodeParts, node: Arc<ApiNode>, token: OperatorToken) {
         let public = Limits { connections: self.connections, budget: self.budget, ..Limits::default() };
-        let admin = Limits { connections: ADMIN_CONNECTIONS, budget: self.admin_budget, ..Limits::default() };
+        let admin = Limits {
+            connections: ADMIN_CONNECTIONS,
+            budget: self.admin_budget,
+            open_to_pages: false,
+            ..Limits::default()
+        };
         let (stop, stopping) = watch::channel(false);
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(api::watch_checks(node.clone(), stopping.clone())),
             spawn_server(self.public, api::public(node.clone()), public, stopping.clone()),
-            spawn_server(self.admin, api::admin(node, token), admin, stopping),
         ];
+        for listener in self.admin {
+            let endpoint = api::admin(node.clone(), token.clone());
+            tasks.push(spawn_server(listener, endpoint, admin.clone(), stopping.clone()));
+        }
         parts.push(Serving { stop, tasks });
     }
 }
@@ -112,13 +121,6 @@ impl NodePart for Serving {
             );
         }
     }
-}
-
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
-    let failed = |error| NodeError::Listen { address, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
 }
 
 fn spawn_server<E>(

@@ -40,10 +40,12 @@ pub struct DataPaths {
 /// The two listeners of a node; port 0 takes any free one.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
-    /// Where clients are served.
+    /// Where clients are served. The unspecified address of IPv6 stands for all addresses, those of IPv4 included, and
+    /// for those alone where the system has no IPv6.
     pub public: SocketAddr,
-    /// Where operators are served.
-    pub admin: SocketAddr,
+    /// Where operators are served. The first must be had; the others are left out where the system has no such address.
+    /// With port 0 they have that of the first.
+    pub admin: Vec<SocketAddr>,
     /// The token that operators need for every call. Without one they need that which is made and kept in the data
     /// folder, for calls that change something.
     pub admin_token: Option<String>,

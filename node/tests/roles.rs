@@ -26,7 +26,7 @@ fn options(folder: &Path) -> NodeOptions {
         data: DataPaths { folder: folder.join("data"), log: folder.join("log"), index: folder.join("index") },
         listen: ListenOptions {
             public: any,
-            admin: any,
+            admin: vec![any],
             admin_token: None,
             metrics: false,
             max_read_memory: 1 << 20,
@@ -192,7 +192,7 @@ async fn a_start_that_fails_leaves_nothing_running() {
         let folder = TempDir::new().unwrap();
         let (public, admin) = two_addresses(0);
         let mut options = options(folder.path());
-        (options.listen.public, options.listen.admin) = (public, admin);
+        (options.listen.public, options.listen.admin) = (public, vec![admin]);
         drop(writing(folder.path()));
         spoil(folder.path(), &mut options);
         let error = start(options, folder.path()).await.err().unwrap();
@@ -207,7 +207,7 @@ async fn a_port_in_use_is_found_before_the_log_is_touched() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (public, _) = two_addresses(1);
     let mut options = options(folder.path());
-    (options.listen.public, options.listen.admin) = (public, taken.local_addr().unwrap());
+    (options.listen.public, options.listen.admin) = (public, vec![taken.local_addr().unwrap()]);
     let error = start(options, folder.path()).await.err().unwrap();
     let NodeError::Listen { address, .. } = &error else { panic!("{error:?}") };
     assert_eq!(*address, taken.local_addr().unwrap());

@@ -34,6 +34,7 @@ async fn it_lists_what_is_scheduled_as_gateways_do() {
     many_values_multiply_nothing(&world).await;
     single_items_are_whole(&world).await;
     the_tools_of_ao_get_what_they_ask_for(&world).await;
+    blocks_that_leave_nothing_out_are_taken(&world).await;
     what_is_asked_wrongly_is_told(&world).await;
     another_node_takes_it_for_its_gateway(&world).await;
 }
@@ -273,6 +274,25 @@ async fn the_tools_of_ao_get_what_they_ask_for(world: &World) {
     let edges = answer["transactions"]["edges"].as_array().unwrap();
     assert_eq!(edges.iter().map(|edge| edge["node"]["id"].as_str().unwrap()).collect::<Vec<_>>(), ids);
     assert_eq!(edges[0]["node"]["__typename"], "Transaction");
+}
+
+/// Clients of gateways ask for all blocks in many ways.
+async fn blocks_that_leave_nothing_out_are_taken(world: &World) {
+    let all = ask(&world.client, "{ transactions { count } }", Value::Null).await;
+    for block in [
+        "null",
+        "{}",
+        "{ min: 0 }",
+        "{ min: 0, max: null }",
+        "{ min: null, max: null }",
+        "{ max: 2147483647 }",
+    ] {
+        let query = format!("{{ transactions(block: {block}) {{ count }} }}");
+        assert_eq!(ask(&world.client, &query, Value::Null).await, all, "{block}");
+    }
+    let query = "query ($block: RangeFilter) { transactions(block: $block) { count } }";
+    let found = ask(&world.client, query, json!({ "block": { "min": 0, "max": null } })).await;
+    assert_eq!(found, all);
 }
 
 async fn what_is_asked_wrongly_is_told(world: &World) {

@@ -169,3 +169,23 @@ async fn read_answer(socket: &mut TcpStream) -> String {
         read.extend_from_slice(&piece[..count]);
     }
 }
+
+#[tokio::test]
+async fn a_node_is_reached_by_ipv4_and_ipv6() {
+    let folder = folder();
+    let node = Launch::su(folder.path()).serve();
+    let mut addresses = vec![std::net::Ipv4Addr::LOCALHOST.into()];
+    // A system without IPv6 has no such address.
+    if std::net::TcpListener::bind("[::1]:0").is_ok() {
+        addresses.push(std::net::IpAddr::from(std::net::Ipv6Addr::LOCALHOST));
+    }
+    for address in addresses {
+        let public =
+            Client::new(&format!("http://{}", std::net::SocketAddr::new(address, node.public().port())));
+        assert_eq!(public.get("/").await.status, 200, "{address}");
+        let port = node.admin_url().rsplit_once(':').unwrap().1.parse().unwrap();
+        let admin = Client::new(&format!("http://{}", std::net::SocketAddr::new(address, port)));
+        assert_eq!(admin.get("/status").await.status, 200, "{address}");
+    }
+    node.stop();
+}

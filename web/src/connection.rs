@@ -32,6 +32,7 @@ use tokio::time::{self, Instant, Sleep};
 use tracing::debug;
 
 use crate::budget::{Budget, Share};
+use crate::canned::Worded;
 use crate::limits::Limits;
 use crate::traffic::{Held, Traffic, UnderWay};
 
@@ -63,7 +64,8 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
     limits: Limits,
 ) {
     let traffic = Arc::new(Traffic::new(limits.unfetched));
-    let guarded = TokioIo::new(Guarded::new(socket, traffic.clone(), &limits));
+    let guarded = Guarded::new(socket, traffic.clone(), &limits);
+    let worded = TokioIo::new(Worded::new(guarded, traffic.clone(), limits.open_to_pages));
     let watched = traffic.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let under_way = UnderWay::begin(&traffic);
@@ -78,7 +80,7 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
     builder.http1().max_buf_size(BUFFER);
     builder.http2().max_concurrent_streams(STREAMS).max_header_list_size(HEAD).max_send_buf_size(BUFFER);
     builder.http2().initial_connection_window_size(WINDOW).initial_stream_window_size(WINDOW);
-    let mut connection = pin!(builder.serve_connection(guarded, service));
+    let mut connection = pin!(builder.serve_connection(worded, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = watched.cut_off() => return cut(remote),

@@ -44,6 +44,11 @@ impl HttpError {
         self.code
     }
 
+    /// The body of the answer.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::json!({ "error": self.text, "code": self.code.as_str() }).to_string()
+    }
+
     /// The same text and code with a status of its own.
     pub fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
@@ -69,7 +74,6 @@ impl ResponseError for HttpError {
     }
 
     fn as_response(&self) -> Response {
-        let body = serde_json::json!({ "error": self.text, "code": self.code.as_str() });
         let answer = Response::builder().status(self.status).header(header::CONTENT_TYPE, "application/json");
         // Whoever takes the code for an answer of another kind does not mean that.
         let usual =
@@ -78,6 +82,6 @@ impl ResponseError for HttpError {
             Some(seconds) => answer.header(header::RETRY_AFTER, seconds),
             None => answer,
         };
-        answer.body(body.to_string())
+        answer.body(self.to_json())
     }
 }

@@ -7,6 +7,7 @@
 
 mod body;
 mod budget;
+mod canned;
 mod catch;
 mod compression;
 mod connection;
@@ -24,6 +25,7 @@ mod observe;
 mod operators;
 mod parameter;
 mod params;
+mod plain_path;
 mod routes;
 mod server;
 mod site;

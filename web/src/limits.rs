@@ -16,6 +16,8 @@ pub struct Limits {
     pub quiet: Duration,
     /// How long a piece of an answer may wait to be fetched while others need the memory.
     pub unfetched: Duration,
+    /// Whether pages of others may read what is answered to requests that cannot be read, as they may read all else.
+    pub open_to_pages: bool,
     /// How long what was accepted may take to be answered after the shutdown.
     pub drain: Duration,
     /// The memory for their requests and the answers to them.
@@ -26,7 +28,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 2048,
-            idle: Duration::from_secs(60),
+            // Longer than balancers and proxies keep one: who sends a request on it must not find it just closed.
+            idle: Duration::from_secs(90),
+            open_to_pages: true,
             quiet: Duration::from_secs(120),
             unfetched: Duration::from_secs(10),
             drain: Duration::from_secs(20),

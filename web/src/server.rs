@@ -86,5 +86,6 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Acc
     if let Err(error) = socket.set_nodelay(true) {
         debug!(%remote, %error, "the client was gone before it was served");
     }
-    Ok((socket, remote, permit))
+    // One of IPv4 that came to a socket of IPv6 is shown as what it is.
+    Ok((socket, (remote.ip().to_canonical(), remote.port()).into(), permit))
 }

@@ -10,7 +10,7 @@ use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use crate::described::Described;
 use crate::operators::OperatorToken;
 use crate::routes::{DESCRIPTION, DOCS, Routes};
-use crate::{catch, compression, cors, counted, observe, operators};
+use crate::{catch, compression, cors, counted, observe, operators, plain_path};
 
 /// What a listener says of itself in its description.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub fn openapi<A: OpenApi>(about: &About) -> String {
     service(Described::<A>::default(), about).spec() + "\n"
 }
 
-/// The calls as an endpoint. From the outside in: counted, opened to other origins or to operators alone, errors as
+/// The calls as an endpoint. From the outside in: given a plain path, counted, opened to other origins or to operators alone, errors as
 /// JSON, panics as errors, compressed, held to the memory there is, routed.
 pub fn endpoint<A: OpenApi + 'static>(
     calls: A,
@@ -61,7 +61,9 @@ pub fn endpoint<A: OpenApi + 'static>(
             .around(move |endpoint, request| operators::let_in(endpoint, request, token.clone()))
             .boxed(),
     };
-    opened.around(move |endpoint, request| observe::calls(endpoint, request, for_counting.clone()))
+    opened
+        .around(move |endpoint, request| observe::calls(endpoint, request, for_counting.clone()))
+        .around(plain_path::as_plain)
 }
 
 fn service<A: OpenApi>(calls: A, about: &About) -> OpenApiService<A, ()> {

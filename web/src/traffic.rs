@@ -23,6 +23,8 @@ pub(crate) struct Traffic {
     opened: Instant,
     /// How many requests are under way.
     under_way: AtomicUsize,
+    /// How many have begun so far.
+    begun: AtomicU64,
     /// When the last one ended, in milliseconds.
     idle_since: AtomicU64,
     /// When the last piece of each answer was handed over, by the number of the answer.
@@ -39,12 +41,23 @@ impl Traffic {
         Self {
             opened: Instant::now(),
             under_way: AtomicUsize::new(0),
+            begun: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
             answers: Mutex::default(),
             number: AtomicU64::new(0),
             unfetched,
             cut: Arc::default(),
         }
+    }
+
+    /// How many requests have begun so far.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// The same, when none of them is under way.
+    pub(crate) fn all_answered(&self) -> Option<u64> {
+        (self.under_way.load(Ordering::Acquire) == 0).then(|| self.begun())
     }
 
     /// Since when no request has been under way; none while one is.
@@ -73,6 +86,7 @@ pub(crate) struct UnderWay(Arc<Traffic>);
 
 impl UnderWay {
     pub(crate) fn begin(traffic: &Arc<Traffic>) -> Self {
+        traffic.begun.fetch_add(1, Ordering::AcqRel);
         traffic.under_way.fetch_add(1, Ordering::AcqRel);
         Self(traffic.clone())
     }

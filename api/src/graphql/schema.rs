@@ -23,6 +23,8 @@ const FIRST_USUAL: i32 = 10;
 /// Each value of a list is one more search.
 const SEARCHES_MAX: usize = 100;
 const IDS_MAX: usize = 1000;
+/// What GraphQL has as the greatest integer is greater than any height.
+const HEIGHT_MAX: i64 = i32::MAX as i64;
 /// Each tag is one more list to compare with, and the database takes long to plan more of them.
 const TAGS_MAX: usize = 8;
 
@@ -56,7 +58,10 @@ impl ItemQuery {
         #[graphql(desc = "Not supported: a scheduler does not know about bundles.")] bundled_in: Option<
             Vec<ID>,
         >,
-        #[graphql(desc = "Not supported: a scheduler does not know about blocks. Use ingested_at.")]
+        #[graphql(
+            desc = "Not supported but for a range that leaves nothing out, such as min: 0: a scheduler does not know \
+                          about blocks. Use ingested_at."
+        )]
         block: Option<RangeFilter>,
         #[graphql(name = "ingested_at", desc = "Only items scheduled in this range, in seconds since 1970.")]
         ingested_at: Option<RangeFilter>,
@@ -69,7 +74,7 @@ impl ItemQuery {
                 "the argument bundledIn is not supported: a scheduler does not know about bundles".into()
             );
         }
-        if block.is_some_and(|block| block.min.is_some() || block.max.is_some()) {
+        if block.is_some_and(|block| block.leaves_out_heights()) {
             return Err("the argument block is not supported: a scheduler does not know about blocks; use \
                         ingested_at: {min, max}, in seconds"
                 .into());
@@ -182,6 +187,11 @@ impl TagFilter {
 }
 
 impl RangeFilter {
+    /// Whether the chain can have a height that is not in it.
+    fn leaves_out_heights(&self) -> bool {
+        self.min.is_some_and(|min| min > 0) || self.max.is_some_and(|max| max < HEIGHT_MAX)
+    }
+
     /// Of seconds, as milliseconds.
     fn milliseconds(self) -> (Option<i64>, Option<i64>) {
         let last = |second: i64| second.saturating_mul(1000).saturating_add(999);

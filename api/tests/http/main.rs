@@ -21,5 +21,6 @@ mod rendering;
 mod routes;
 mod streaming;
 mod traffic;
+mod unreadable;
 mod uploads;
 mod writes;

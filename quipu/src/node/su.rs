@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 
 use clap::Args;
 use node::{NodeOptions, WriteOptions};
@@ -30,7 +30,7 @@ Exit codes: 0 stopped as told, 1 failed (the last line on standard error says wh
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SuArgs {
-    /// The port to listen on, on all addresses
+    /// The port to listen on, on all addresses of IPv4 and IPv6
     #[arg(default_value_t = PORT)]
     port: u16,
 
@@ -89,7 +89,7 @@ impl SuArgs {
         };
         let options = NodeOptions {
             data: self.data.paths(),
-            listen: self.listeners.options(Ipv4Addr::UNSPECIFIED.into(), self.port)?,
+            listen: self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?,
             endpoints: self.services.endpoints()?,
             clock_jump_max: self.scheduling.clock_jump_max(),
             postgres: self.projections.postgres()?,

@@ -1,6 +1,6 @@
 //! Where a node listens, and what it serves there.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::{ArgAction, Args};
 use node::ListenOptions;
@@ -12,7 +12,7 @@ pub const PORT: u16 = 9000;
 /// Where a node listens besides its public port, and what it serves.
 #[derive(Clone, Debug, Args)]
 pub struct ListenerArgs {
-    /// The address of the admin listener [default: 127.0.0.1 and the next port]
+    /// The address of the admin listener [default: 127.0.0.1, and ::1 where there is IPv6, and the next port]
     #[arg(long, env, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
 
@@ -70,12 +70,16 @@ impl ListenerArgs {
             return Err(ListenerSettingError::ClientMemory(self.max_client_memory));
         }
         let admin = match self.admin_listen {
-            Some(address) => address,
-            None => (Ipv4Addr::LOCALHOST, next(port)?).into(),
+            Some(address) => vec![address],
+            None => {
+                let port = next(port)?;
+                vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
+            }
         };
         let admin_token = self.admin_token.filter(|token| !token.is_empty());
-        if !admin.ip().is_loopback() && admin_token.is_none() {
-            return Err(ListenerSettingError::AdminUnguarded(admin));
+        let open = admin.iter().find(|address| !address.ip().to_canonical().is_loopback());
+        if let Some(open) = open.filter(|_| admin_token.is_none()) {
+            return Err(ListenerSettingError::AdminUnguarded(*open));
         }
         Ok(ListenOptions {
             public: (public, port).into(),
