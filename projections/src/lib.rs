@@ -19,7 +19,7 @@ mod uploads;
 mod metrics;
 
 pub use follower::Follower;
-pub use index::{Index, IndexError, IndexPlace, IndexReplay, IndexWriter};
+pub use index::{Index, IndexError, IndexPlace, IndexReplay, IndexWriter, ProcessWatch};
 pub use jobs::{JobError, JobState, Jobs, ReplayJob};
 pub use metrics::describe;
 pub use position::{Behind, Position, ProjectionStatus, Standing};

@@ -172,6 +172,11 @@ async fn reads(public: &mut Listener, world: &World) {
     for path in [format!("/{process}/latest"), format!("/{process}/latest?show-anchor")] {
         public.get(&path, "/{process}/latest", 200).await;
     }
+    let request = public.client.request(Method::GET, &format!("/{process}/stream"));
+    let answer = public.client.send_until(request, b"}\n\n").await.unwrap();
+    public.hold("GET /{process}/stream", &answer, 200);
+    public.get("/abc/stream", "/{process}/stream", 400).await;
+    public.get(&format!("/{NOBODY}/stream"), "/{process}/stream", 404).await;
     public.get("/abc/latest", "/{process}/latest", 400).await;
     public.get(&format!("/{unassigned}/latest"), "/{process}/latest", 404).await;
     for id in [message.to_string(), assigned.clone()] {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ans104::Id;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 
@@ -56,6 +56,18 @@ impl Client {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Ok(Answer { status, headers, body: response.bytes().await? })
+    }
+
+    /// Sends a request whose answer does not end, and hangs up when this was in it.
+    pub async fn send_until(&self, request: reqwest::RequestBuilder, seen: &[u8]) -> reqwest::Result<Answer> {
+        let mut response = request.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut body = BytesMut::new();
+        while !body.windows(seen.len()).any(|window| window == seen) {
+            let Some(piece) = response.chunk().await? else { break };
+            body.extend_from_slice(&piece);
+        }
+        Ok(Answer { status, headers, body: body.freeze() })
     }
 
     /// Asks for a path.

@@ -25,7 +25,7 @@ pub(crate) async fn as_asked<E: Endpoint>(endpoint: Arc<E>, request: Request) ->
     let (wanted, budget) = (wanted(request.headers()), Budget::of(&request));
     let mut answer = endpoint.call(request).await?.into_response();
     let body = answer.take_body();
-    if body.is_empty() {
+    if body.is_empty() || is_event_stream(&answer) {
         answer.set_body(body);
         return Ok(answer);
     }
@@ -69,6 +69,11 @@ fn in_turns(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + 'stati
         yield_now().await;
         piece
     })
+}
+
+/// Whether it is server-sent events, which must not wait until a compressor has enough of them.
+fn is_event_stream(answer: &Response) -> bool {
+    answer.content_type().is_some_and(|content| content.starts_with("text/event-stream"))
 }
 
 /// The encoding that the client likes best; none where it likes plain answers better than all that is known here.

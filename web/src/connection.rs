@@ -34,6 +34,7 @@ use tracing::debug;
 use crate::budget::{Budget, Share};
 use crate::canned::Worded;
 use crate::limits::Limits;
+use crate::stopping::Stopping;
 use crate::traffic::{Held, Traffic, UnderWay};
 
 /// How much hyper buffers of what comes in and goes out. A head must fit; a piece of a page is longer, so that the next
@@ -67,12 +68,14 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
     let guarded = Guarded::new(socket, traffic.clone(), &limits);
     let worded = TokioIo::new(Worded::new(guarded, traffic.clone(), limits.open_to_pages));
     let watched = traffic.clone();
+    let stopping = Stopping::new(stopped.clone());
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let under_way = UnderWay::begin(&traffic);
-        let (endpoint, budget) = (endpoint.clone(), limits.budget.clone());
+        let (endpoint, budget, stopping) = (endpoint.clone(), limits.budget.clone(), stopping.clone());
         let addresses = (LocalAddr(Addr::SocketAddr(local)), RemoteAddr(Addr::SocketAddr(remote)));
         async move {
-            let request = (request, addresses.0, addresses.1, Scheme::HTTP).into();
+            let mut request = Request::from((request, addresses.0, addresses.1, Scheme::HTTP));
+            request.set_data(stopping);
             Ok::<_, Infallible>(answer(&*endpoint, request, under_way, &budget).await)
         }
     });

@@ -29,6 +29,7 @@ mod plain_path;
 mod routes;
 mod server;
 mod site;
+mod stopping;
 mod traffic;
 mod visitor;
 
@@ -45,6 +46,7 @@ pub use metrics::describe;
 pub use nullable::Nullable;
 pub use operators::OperatorToken;
 pub use parameter::{Parameter, expected};
-pub use params::{Flag, Given, Needed, Path, Repeated};
+pub use params::{Flag, Given, GivenHeader, Needed, Path, Repeated};
 pub use server::serve;
 pub use site::{About, Visitors, endpoint, openapi};
+pub use stopping::Stopping;

@@ -27,6 +27,10 @@ pub struct Needed<T>(pub T);
 #[derive(Debug)]
 pub struct Given<T>(pub Option<T>);
 
+/// A header that may be left out. Of several the first one counts.
+#[derive(Debug)]
+pub struct GivenHeader<T>(pub Option<T>);
+
 /// A query parameter that may be given several times, up to `MAX`.
 #[derive(Debug)]
 pub struct Repeated<T, const MAX: usize>(pub Vec<T>);
@@ -141,6 +145,7 @@ macro_rules! extractor {
 extractor!([T: Parameter] Path<T>, in Path by of_path, true, T::schema());
 extractor!([T: Parameter] Needed<T>, in Query by of_query, true, T::schema());
 extractor!([T: Parameter] Given<T>, in Query by of_query, false, T::schema());
+extractor!([T: Parameter] GivenHeader<T>, in Header by of_header, false, T::schema());
 extractor!([] Flag, in Query by of_query, false, MetaSchema::new("string"));
 extractor!([T: Parameter, const MAX: usize] Repeated<T, MAX>, in Query by of_query, false, list::<T>(MAX));
 
@@ -154,6 +159,16 @@ fn of_query<T: FromQuery>(request: &Request, name: &'static str) -> Result<T, Wr
     let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name).collect();
     let values = pairs.iter().map(|(_, value)| &**value);
     T::read(values).map_err(|reason| WrongParameter { name, in_path: false, reason })
+}
+
+fn of_header<T: Parameter>(request: &Request, name: &'static str) -> Result<GivenHeader<T>, WrongParameter> {
+    let value = request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let read = Given::read(value.as_deref().into_iter());
+    read.map(|Given(value)| GivenHeader(value)).map_err(|reason| WrongParameter {
+        name,
+        in_path: false,
+        reason,
+    })
 }
 
 fn list<T: Parameter>(max: usize) -> MetaSchema {

@@ -2,6 +2,7 @@
 
 mod entry;
 mod fields;
+mod follow;
 mod large;
 mod model;
 mod page;
@@ -12,9 +13,9 @@ use std::sync::Arc;
 use ans104::Id;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
-use protocol::{Code, ProcessId};
+use protocol::{Code, Nonce, ProcessId};
 use scheduler::AssignOrder;
-use web::{Flag, Given, HttpError, Path, RawBody};
+use web::{Flag, Given, GivenHeader, HttpError, Path, RawBody, Stopping};
 
 use crate::health::health;
 use crate::limit::PageLimit;
@@ -24,6 +25,7 @@ use crate::render::{PageBy, Rendered};
 use crate::rendering::Fresh;
 use entry::{ShownEntry, Subject, head, show_entry, show_process, subject};
 use fields::ExcludedFields;
+use follow::{FollowedProcess, Wait};
 use model::{ClockForm, EntryForm, ProcessForm, ReadForm, ScheduledForm, SchedulerForm};
 use page::{SchedulePage, Span};
 use stream::{Pieces, Rest};
@@ -163,6 +165,31 @@ impl PublicApi {
         self.show(read).await
     }
 
+    /// Follow a process
+    ///
+    /// The answer is a stream of server-sent events. Each is one entry of the schedule, in the form that it has on a
+    /// page by nonce, and its id is the nonce: first what is there, then whatever comes, as soon as it is scheduled. The
+    /// stream ends when the node stops; to go on, repeat the call with the last id, as browsers do by themselves.
+    #[oai(path = "/:process/stream", method = "get", tag = "Group::Read", operation_id = "follow")]
+    async fn follow(
+        &self,
+        /// The process.
+        process: Path<Id>,
+        /// Only entries after this nonce; -1 stands for the start, and so does nothing.
+        #[oai(name = "from-nonce")]
+        from_nonce: Given<i64>,
+        /// The id of the last event that came; it counts more than `from-nonce`.
+        #[oai(name = "Last-Event-ID")]
+        last_event: GivenHeader<i64>,
+        /// Show an assignment's anchor as base64url where it is not text.
+        #[oai(name = "show-anchor")]
+        show_anchor: Flag,
+        stopping: Stopping,
+    ) -> Result<FollowedProcess, ReadRefusal> {
+        let after = last_event.0.or(from_nonce.0).and_then(|nonce| u64::try_from(nonce).ok()).map(Nonce::new);
+        Ok(follow::follow(&self.0, process.0.into(), after, show_anchor.0, stopping).await?)
+    }
+
     /// A message, or the schedule of a process
     ///
     /// With the id of a process, the answer is a page of its schedule, which begins with the process itself. Pages go by
@@ -196,6 +223,10 @@ impl PublicApi {
         /// Show an assignment's anchor as base64url where it is not text.
         #[oai(name = "show-anchor")]
         show_anchor: Flag,
+        /// How many seconds to wait for a page of a process that would have nothing in it, if there can be something
+        /// later. When they are over it is answered as it is.
+        wait: Given<Wait>,
+        stopping: Stopping,
     ) -> Result<Rendered<ReadForm>, ReadRefusal> {
         let (id, show_anchor) = (id.0, show_anchor.0);
         let process = process.0.or(proc.0).map(ProcessId::from);
@@ -205,6 +236,12 @@ impl PublicApi {
         } else {
             Span { by: PageBy::Time, from: from.0, to: to.0 }
         };
+        if let Some(wait) = wait.0 {
+            let found = self.0.read(move |node| subject(node, id, process)).await?;
+            if let Subject::Process(process) = found {
+                wait.for_more(&self.0, process, span, stopping).await?;
+            }
+        }
         let read = move |node: &Arc<ApiNode>| match subject(node, id, process)? {
             Subject::Entry(place) => {
                 let (json, rest) = show_entry(node, place.process, place.nonce, show_anchor)?;

@@ -28,9 +28,19 @@ pub(super) struct Span {
     pub(super) to: Option<i64>,
 }
 
+/// What is around the edges of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// A page of JSON.
+    Page,
+    /// Server-sent events: an edge each, with the nonce as its id.
+    Events,
+}
+
 /// A page while it is made.
 pub(super) struct SchedulePage {
     process: ProcessId,
+    framing: Framing,
     by: PageBy,
     /// What is left of the span; none when nothing is.
     rest: Option<(Nonce, Nonce)>,
@@ -78,6 +88,7 @@ impl SchedulePage {
         let last = if alone { Some(Nonce::ZERO) } else { last };
         Ok(Self {
             process,
+            framing: Framing::Page,
             by: span.by,
             rest: first.zip(last).filter(|(first, last)| first <= last),
             left: limit,
@@ -90,11 +101,34 @@ impl SchedulePage {
         })
     }
 
+    /// All that there is behind this nonce, as server-sent events.
+    pub(super) fn events(process: ProcessId, after: Option<Nonce>, show_anchor: bool) -> Self {
+        Self {
+            process,
+            framing: Framing::Events,
+            by: PageBy::Nonce,
+            rest: Some((after.map_or(Nonce::ZERO, Nonce::next), Nonce::MAX)),
+            left: u64::MAX,
+            room: usize::MAX,
+            last_time: String::new(),
+            unfinished: None,
+            begun: false,
+            ended: false,
+            renderer: Renderer::new(process, show_anchor).leaving_out(DATA_MAX),
+        }
+    }
+
+    /// Where the rest of the page begins; none when nothing can be left.
+    pub(super) fn next_nonce(&self) -> Option<Nonce> {
+        self.rest.map(|(first, _)| first)
+    }
+
     /// Adds edges until the piece is long enough.
     fn edges(&mut self, node: &ApiNode, out: &mut Vec<u8>) -> Result<Then, CallError> {
         loop {
             if let Some(left) = self.unfinished.take() {
                 self.unfinished = left.append(node, out, PIECE)?;
+                self.end_edge(out);
             }
             if self.unfinished.is_some() || out.len() >= PIECE && self.rest.is_some() {
                 return Ok(Then::NextPiece);
@@ -118,9 +152,7 @@ impl SchedulePage {
             return Ok(Then::NextPage);
         }
         let start = out.len();
-        if self.begun {
-            out.push(b',');
-        }
+        self.begin_edge(event.nonce, out);
         let form = LargeForm::Edge(self.by);
         let data = show(&mut self.renderer, out, event, form).map_err(|reason| damaged(event, &reason))?;
         let length = out.len() - start + data.as_ref().map_or(0, LargeData::shown_len);
@@ -129,9 +161,28 @@ impl SchedulePage {
             return Ok(Then::NextPage);
         }
         self.unfinished = data.map(|data| Unfinished::new(node, event, form, data));
+        self.end_edge(out);
         self.advance(event.nonce, time_of(event), length);
         let is_long = self.unfinished.is_some() || out.len() >= PIECE && self.rest.is_some();
         Ok(if is_long { Then::NextPiece } else { Then::More })
+    }
+
+    fn begin_edge(&self, nonce: Option<Nonce>, out: &mut Vec<u8>) {
+        match (self.framing, nonce) {
+            (Framing::Page, _) if self.begun => out.push(b','),
+            (Framing::Page, _) => {}
+            (Framing::Events, Some(nonce)) => {
+                out.extend_from_slice(format!("id: {nonce}\ndata: ").as_bytes())
+            }
+            (Framing::Events, None) => out.extend_from_slice(b"data: "),
+        }
+    }
+
+    /// Ends the last edge if all of it is there. Its JSON has no line of its own: it is one line.
+    fn end_edge(&self, out: &mut Vec<u8>) {
+        if self.framing == Framing::Events && self.unfinished.is_none() {
+            out.extend_from_slice(b"\n\n");
+        }
     }
 
     fn advance(&mut self, nonce: Option<Nonce>, time: &str, length: usize) {
@@ -156,15 +207,18 @@ impl SchedulePage {
 
 impl Pieces for SchedulePage {
     fn piece(&mut self, node: &ApiNode) -> Result<Vec<u8>, CallError> {
-        let usual = usize::try_from(self.left).map_or(PIECE, |left| left.saturating_mul(USUAL_EDGE));
+        // Mostly a single event is new to who follows a process.
+        let left = if self.framing == Framing::Events { 1 } else { self.left };
+        let usual = usize::try_from(left).map_or(PIECE, |left| left.saturating_mul(USUAL_EDGE));
         let usual = if self.unfinished.is_some() { PIECE } else { usual.min(PIECE) };
         let mut out = Vec::with_capacity(if usual < PIECE { usual + USUAL_EDGE } else { PIECE + PIECE_MORE });
-        if !self.begun {
+        let is_page = self.framing == Framing::Page;
+        if is_page && !self.begun {
             out.extend_from_slice(b"{\"edges\":[");
         }
         let then = self.edges(node, &mut out)?;
-        if !matches!(then, Then::NextPiece) {
-            self.ended = true;
+        self.ended = !matches!(then, Then::NextPiece);
+        if self.ended && is_page {
             let has_next_page = matches!(then, Then::NextPage);
             out.extend_from_slice(
                 format!("],\"page_info\":{{\"has_next_page\":{has_next_page}}}}}").as_bytes(),

@@ -37,6 +37,7 @@ fn every_call_of_the_protocol_is_described_with_its_failures() {
         ("/metrics", "get", &["404"]),
         ("/processes/{process}", "get", &["400", "404", "500"]),
         ("/{process}/latest", "get", &["400", "404", "500"]),
+        ("/{process}/stream", "get", &["400", "404", "500", "503"]),
         ("/{id}", "get", &["400", "404", "500"]),
     ] {
         let call = &described["paths"][path][method];

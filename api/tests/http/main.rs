@@ -8,6 +8,7 @@ mod samples;
 mod closed;
 mod description;
 mod listeners;
+mod following;
 mod graphql;
 mod hang_ups;
 mod jobs;

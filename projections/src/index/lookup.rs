@@ -15,6 +15,7 @@ use super::error::IndexError;
 use super::folder::{self, IndexFolder};
 use super::keys::{self, ProcessNumber};
 use super::shared::IndexShared;
+use super::watchers::ProcessWatch;
 use super::writer::{IndexPurpose, IndexWriter};
 use crate::projection::ProjectionError;
 
@@ -78,6 +79,11 @@ impl Index {
         let shared = Arc::new(IndexShared::new(IndexDb::new(db, place.to_owned()), folder.clone()));
         let writer = IndexWriter::new(purpose, shared.clone(), log.identity().store)?;
         Ok((Self { shared }, writer))
+    }
+
+    /// Begins to watch for more of a process.
+    pub fn watch(&self, process: ProcessId) -> ProcessWatch {
+        self.shared.watchers.watch(process)
     }
 
     /// Where in this process the message or assignment with this id is.

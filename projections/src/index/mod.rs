@@ -14,10 +14,12 @@ mod shared;
 mod writer;
 mod lookup;
 mod replay;
+mod watchers;
 
 pub use error::IndexError;
 pub use lookup::{Index, IndexPlace};
 pub use replay::IndexReplay;
+pub use watchers::ProcessWatch;
 pub use writer::IndexWriter;
 
 /// The name of the projection.

@@ -6,6 +6,7 @@ use log::Seq;
 
 use super::db::IndexDb;
 use super::folder::IndexFolder;
+use super::watchers::Watchers;
 use crate::projection::ProjectionError;
 
 /// Behind every handle of the index.
@@ -13,6 +14,7 @@ pub(super) struct IndexShared {
     in_use: RwLock<Arc<IndexDb>>,
     handover: Mutex<Option<IndexHandover>>,
     pub(super) folder: Arc<IndexFolder>,
+    pub(super) watchers: Arc<Watchers>,
 }
 
 /// An index that was built beside the one in use.
@@ -30,7 +32,12 @@ pub(super) struct IndexHandover {
 
 impl IndexShared {
     pub(super) fn new(db: IndexDb, folder: Arc<IndexFolder>) -> Self {
-        Self { in_use: RwLock::new(Arc::new(db)), handover: Mutex::default(), folder }
+        Self {
+            in_use: RwLock::new(Arc::new(db)),
+            handover: Mutex::default(),
+            folder,
+            watchers: Arc::default(),
+        }
     }
 
     /// The store in use. It stays open as long as somebody holds it.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use ans104::{Ed25519Wallet, Id};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use log::{Append, Body, Identity, LocalLog, Log, Memory, MemoryDisk, StoreId, Term};
 use proptest::prelude::*;
 use protocol::{Nonce, ProcessId, Timestamp};
@@ -189,4 +190,20 @@ fn a_content_is_found_in_its_process_only() {
     let found = index.find_content(one, &hash).unwrap();
     assert_eq!(found, Some(IndexPlace { process: one, nonce: Some(Nonce::new(1)) }));
     assert_eq!(index.find_content(other, &hash).unwrap(), None);
+}
+
+#[test]
+fn who_watches_a_process_hears_when_the_index_has_more_of_it() {
+    let folder = TempDir::new().unwrap();
+    let mut history = History::new(1);
+    let (one, other) = (history.spawn(true), history.spawn(true));
+    let (index, writer) = Index::open(&folder.path().join("index"), history.log.as_ref()).unwrap();
+    let mut follower = Follower::new(writer, history.log.clone());
+    follower.catch_up(|_, _| Ok(())).unwrap();
+    let (mut of_one, mut of_other) = (index.watch(one), index.watch(other));
+    history.message(one, 5);
+    assert!(of_one.changed().now_or_never().is_none(), "the log has it, the index has not");
+    follower.catch_up(|_, _| Ok(())).unwrap();
+    assert!(of_one.changed().now_or_never().is_some());
+    assert!(of_other.changed().now_or_never().is_none());
 }

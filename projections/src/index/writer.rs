@@ -44,6 +44,8 @@ pub struct IndexWriter {
     unsettled_numbers: HashMap<ProcessId, ProcessNumber>,
     numbers_handed_over: HashMap<ProcessId, ProcessNumber>,
     staged: StagedEntries,
+    /// Whose events are in the batch; one that has several may be there several times.
+    staged_processes: Vec<ProcessId>,
     /// Of the last event that was staged; none of a fact.
     fingerprint: Option<Id>,
     write_options: WriteOptions,
@@ -72,6 +74,7 @@ impl IndexWriter {
             unsettled_numbers: HashMap::new(),
             numbers_handed_over: HashMap::new(),
             staged,
+            staged_processes: Vec::new(),
             fingerprint: None,
             write_options,
         })
@@ -112,6 +115,7 @@ impl IndexWriter {
         self.shared.replace(db);
         self.next_number = next_number;
         self.committed_next_number = next_number;
+        self.shared.watchers.tell_all();
         Ok(())
     }
 
@@ -153,6 +157,7 @@ impl Projection for IndexWriter {
             StagedEntries::SortedRun(run) => run.begin(),
         }
         self.staged_numbers.clear();
+        self.staged_processes.clear();
         self.next_number = self.committed_next_number;
         Ok(())
     }
@@ -162,6 +167,9 @@ impl Projection for IndexWriter {
         if event.kind() != Kind::Fact {
             let number = self.number(event.process)?;
             self.fingerprint = entries::put(&mut self.staged, event, number)?;
+            if self.staged_processes.last() != Some(&event.process) {
+                self.staged_processes.push(event.process);
+            }
         }
         Ok(())
     }
@@ -187,6 +195,7 @@ impl Projection for IndexWriter {
             }
         }
         self.committed_next_number = self.next_number;
+        self.shared.watchers.tell(&self.staged_processes);
         Ok(())
     }
 }

@@ -1,0 +1,191 @@
+//! Following a process without asking again and again: a page that waits for what it is to begin with, and a stream of
+//! server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use poem::http::header;
+use poem::{Body, IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{
+    MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
+use projections::ProcessWatch;
+use protocol::{Nonce, ProcessId};
+use serde_json::json;
+use tokio::time::{Instant, sleep, sleep_until};
+use web::{IsCounted, Parameter, Stopping, expected};
+
+use super::entry::head;
+use super::page::{SchedulePage, Span};
+use super::stream::Pieces;
+use crate::error::CallError;
+use crate::node::ApiNode;
+use crate::render::PageBy;
+use crate::rendering::Fresh;
+
+/// The longest that a page may be waited for, in seconds: much of what is between a client and a node cuts off what says
+/// nothing for a minute.
+const WAIT_MAX: u64 = 50;
+/// How often a stream says something, for the same reason.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A line that clients ignore.
+const COMMENT: &[u8] = b":\n\n";
+
+/// How long to wait for a page that has something in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait(Duration);
+
+impl Parameter for Wait {
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            minimum: Some(0.0),
+            maximum: Some(WAIT_MAX as f64),
+            ..MetaSchema::new_with_format("integer", "int64")
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        let seconds = text.parse().ok().filter(|seconds| *seconds <= WAIT_MAX);
+        let what = || format!("a whole number of seconds from 0 to {WAIT_MAX}");
+        seconds.map(|seconds| Self(Duration::from_secs(seconds))).ok_or_else(|| expected(&what(), text))
+    }
+}
+
+impl Wait {
+    /// Waits until there is something in this part of the process, or the time is up. What can never come is not waited
+    /// for.
+    pub(super) async fn for_more(
+        self,
+        node: &Arc<ApiNode>,
+        process: ProcessId,
+        span: Span,
+        mut stopping: Stopping,
+    ) -> Result<(), CallError> {
+        let until = Instant::now() + self.0;
+        let mut watch = node.parts.index.watch(process);
+        while node.read(move |node| lacks(node, process, span)).await? {
+            tokio::select! {
+                () = watch.changed() => {}
+                () = sleep_until(until) => return Ok(()),
+                () = stopping.stopped() => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is nothing in this part of the process yet, but may be.
+fn lacks(node: &ApiNode, process: ProcessId, span: Span) -> Result<bool, CallError> {
+    let (Some(from), Some(last)) = (span.from, head(node, process)?.last) else { return Ok(false) };
+    let last = match span.by {
+        PageBy::Nonce => last.nonce.get(),
+        PageBy::Time => last.timestamp.get(),
+    };
+    let has_come = i128::from(last) > i128::from(from);
+    Ok(!has_come && span.to.is_none_or(|to| to > from))
+}
+
+/// Events of a process, those that come included.
+pub(super) struct FollowedProcess(Body);
+
+/// Follows a process from behind this nonce, until the client hangs up or the node stops.
+pub(super) async fn follow(
+    node: &Arc<ApiNode>,
+    process: ProcessId,
+    after: Option<Nonce>,
+    show_anchor: bool,
+    stopping: Stopping,
+) -> Result<FollowedProcess, CallError> {
+    node.read(move |node| head(node, process).map(drop)).await?;
+    let (node, watch) = (node.clone(), node.parts.index.watch(process));
+    let stage = FollowStage::of(SchedulePage::events(process, after, show_anchor));
+    let following = Following { node, process, show_anchor, watch, stopping, stage };
+    // The client knows at once that it is heard.
+    let hello = stream::iter([Ok(Bytes::from_static(COMMENT))]);
+    let events = stream::try_unfold(following, Following::next).map_err(io::Error::other);
+    Ok(FollowedProcess(Body::from_bytes_stream(hello.chain(events))))
+}
+
+struct Following {
+    node: Arc<ApiNode>,
+    process: ProcessId,
+    show_anchor: bool,
+    watch: ProcessWatch,
+    stopping: Stopping,
+    stage: FollowStage,
+}
+
+enum FollowStage {
+    /// There may be more in this page.
+    Reading(Box<SchedulePage>),
+    /// All up to this nonce went out.
+    Waiting(Option<Nonce>),
+}
+
+impl FollowStage {
+    fn of(page: SchedulePage) -> Self {
+        Self::Reading(Box::new(page))
+    }
+}
+
+impl Following {
+    /// What goes out next; none when the node stops.
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, CallError> {
+        loop {
+            let page = match self.stage {
+                FollowStage::Reading(page) => page,
+                FollowStage::Waiting(after) => tokio::select! {
+                    () = self.watch.changed() => {
+                        Box::new(SchedulePage::events(self.process, after, self.show_anchor))
+                    }
+                    () = sleep(HEARTBEAT) => return Ok(Some((Bytes::from_static(COMMENT), self))),
+                    () = self.stopping.stopped() => return Ok(None),
+                },
+            };
+            let (bytes, page) = self.node.render_on(move |node| piece(node, page)).await?;
+            self.stage = match page.next_nonce() {
+                Some(next) if page.ended() => FollowStage::Waiting(next.prev()),
+                _ => FollowStage::Reading(page),
+            };
+            if !bytes.is_empty() {
+                return Ok(Some((bytes, self)));
+            }
+        }
+    }
+}
+
+fn piece(node: &ApiNode, mut page: Box<SchedulePage>) -> Fresh<Box<SchedulePage>> {
+    let piece = page.piece(node)?;
+    Ok((piece, page))
+}
+
+impl IntoResponse for FollowedProcess {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .header(header::CONTENT_TYPE, "text/event-stream")
+            .header(header::CACHE_CONTROL, "no-store")
+            // nginx would keep events back until it has a bufferful.
+            .header("x-accel-buffering", "no")
+            .extension(IsCounted)
+            .body(self.0)
+    }
+}
+
+impl ApiResponse for FollowedProcess {
+    fn meta() -> MetaResponses {
+        let schema = MetaSchemaRef::Inline(Box::new(MetaSchema {
+            example: Some(json!("id: 7\ndata: {\"node\":{…},\"cursor\":\"7\"}\n\n")),
+            ..MetaSchema::new("string")
+        }));
+        let content = vec![MetaMediaType { content_type: "text/event-stream", schema }];
+        let answer =
+            MetaResponse { description: "", status: Some(200), status_range: None, content, headers: vec![] };
+        MetaResponses { responses: vec![answer] }
+    }
+
+    fn register(_: &mut Registry) {}
+}

@@ -1,0 +1,32 @@
+//! What tells a call that takes its time that the node stops.
+
+use std::future::pending;
+
+use poem::{FromRequest, Request, RequestBody, Result};
+use tokio::sync::watch;
+
+/// Tells when the listener takes no more requests: a call that waits for something is to end then. What came over no
+/// listener is never told.
+#[derive(Clone, Debug, Default)]
+pub struct Stopping(Option<watch::Receiver<()>>);
+
+impl Stopping {
+    /// It stops when the other side is dropped.
+    pub(crate) fn new(stopped: watch::Receiver<()>) -> Self {
+        Self(Some(stopped))
+    }
+
+    /// Waits until the listener stops.
+    pub async fn stopped(&mut self) {
+        match &mut self.0 {
+            Some(stopped) => while stopped.changed().await.is_ok() {},
+            None => pending().await,
+        }
+    }
+}
+
+impl<'a> FromRequest<'a> for Stopping {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
+        Ok(request.data::<Self>().cloned().unwrap_or_default())
+    }
+}
