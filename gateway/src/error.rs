@@ -294,7 +294,8 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
         || status == StatusCode::REQUEST_TIMEOUT
 }
 
-/// An address as it may be shown: without user, password, query and fragment.
+/// An address as it may be shown: without user, password, query and fragment, and not all of a long one, since answers
+/// may lead to any.
 pub(crate) fn shown(url: &Url) -> String {
     let mut url = url.clone();
     // Both fail only for addresses without a host, which have no user either.
@@ -302,7 +303,15 @@ pub(crate) fn shown(url: &Url) -> String {
     let _ = url.set_password(None);
     url.set_query(None);
     url.set_fragment(None);
-    url.into()
+    shortened(url.as_str())
+}
+
+/// The beginning of a text that somebody else has chosen.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// The beginning of a body, on one line and without control characters.
@@ -329,6 +338,14 @@ mod tests {
     fn what_is_shown_has_no_secrets() {
         let url = Url::parse("https://user:hush@host:1/tx/a?key=hush#hush").unwrap();
         assert_eq!(shown(&url), "https://host:1/tx/a");
+    }
+
+    #[test]
+    fn of_a_long_address_the_beginning_is_shown() {
+        let url = Url::parse(&format!("https://host/{}", "é".repeat(100_000))).unwrap();
+        let text = shown(&url);
+        assert!(text.starts_with("https://host/%C3") && text.ends_with('…'), "{text}");
+        assert_eq!(text.chars().count(), EXCERPT_CHARS_MAX + 1);
     }
 
     #[test]

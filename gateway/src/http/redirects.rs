@@ -6,7 +6,7 @@ use std::{collections::HashSet, net::IpAddr};
 use reqwest::{Response, Url, header};
 
 use super::addresses::is_public;
-use crate::RedirectError;
+use crate::{RedirectError, error::shortened};
 
 /// The next address to ask.
 pub(super) struct Hop {
@@ -47,7 +47,7 @@ impl Redirects {
             return Ok(true);
         }
         if from.scheme() == "https" && to.scheme() == "http" {
-            return Err(RedirectError::Downgrade { host: host.to_owned() });
+            return Err(RedirectError::Downgrade { host: shortened(host) });
         }
         let place = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
         if place(to) == place(asked) {
@@ -99,6 +99,13 @@ mod tests {
         assert_eq!(check("https://other.example/", "http://arweave.net/"), downgrade("arweave.net"));
         assert_eq!(check("https://arweave.net/", "https://other.example/"), Ok(false));
         assert_eq!(judge(&[], "http://a.example", "http://a.example", "http://b.example"), Ok(false));
+    }
+
+    #[test]
+    fn of_a_long_name_the_beginning_is_told() {
+        let to = format!("http://{}/", "a".repeat(100_000));
+        let error = judge(&[], "https://arweave.net/", "https://arweave.net/", &to).unwrap_err();
+        assert!(error.to_string().len() < 500, "{} bytes", error.to_string().len());
     }
 
     #[test]
