@@ -18,6 +18,9 @@ pub struct HostileGateway {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Who has signed all that it tells of.
+const SIGNER: &str = "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI";
+
 #[derive(Default)]
 struct Told {
     height: AtomicU64,
@@ -147,7 +150,7 @@ fn asked_for(call: &str) -> &str {
 
 fn transaction(id: &str) -> String {
     let node = serde_json::json!({
-        "id": id, "signature": "", "anchor": "", "owner": { "key": "", "address": "somebody" },
+        "id": id, "signature": "", "anchor": "", "owner": { "key": "", "address": SIGNER },
         "tags": [{ "name": "Type", "value": "Message" }], "recipient": "",
     });
     serde_json::json!({ "data": { "transactions": { "edges": [{ "node": node }] } } }).to_string()
