@@ -11,7 +11,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # the tests start servers of their own, and the tools with which they list files, mount and send signals. curl is for
 # the README.
 PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev git util-linux mount procps curl postgresql pgbouncer
-FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run
+# A stable compiler that is told to take what only a nightly one does, with the versions of everything that are shipped.
+FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz
+FUZZ_TARGETS ?= item tags bundle wallet reading event parameters graphql settings
+FUZZ_SECONDS ?= 60
 NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 
 .PHONY: run test build lint first-build setup openapi fuzz
@@ -37,10 +40,13 @@ lint: first-build setup
 openapi: first-build setup
 	QUIPU_WRITE_OPENAPI=1 $(CARGO) test $(PROFILE) --package api --test http description
 
-# Fuzzes each parser for a minute; needs cargo-fuzz.
+# Fuzzes each parser, from its seeds and what was found before, for FUZZ_SECONDS; needs cargo-fuzz.
 fuzz:
-	cd ans104 && for target in item tags bundle wallet; do $(FUZZ) $$target -- -max_total_time=60 || exit 1; done
-	cd protocol && $(FUZZ) reading -- -max_total_time=60
+	cp Cargo.lock fuzz/Cargo.lock
+	for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/corpus/$$target && \
+		$(FUZZ) $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -timeout=20 -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 # Says what the silence of the first build is about, before it begins.
 first-build:

@@ -106,10 +106,11 @@ fn is_below(path: &str, module: &str) -> bool {
     path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
 }
 
-/// The crates `tests` and `testing`, and the folders of other crates that cargo takes tests, benchmarks and examples from.
+/// The crates `tests`, `testing` and `fuzz`, and the folders of other crates that cargo takes tests, benchmarks and
+/// examples from.
 fn is_test_folder(path: &str) -> bool {
     let mut folders = path.split('/');
-    let is_one = |folder: &str| matches!(folder, "tests" | "benches" | "examples" | "fuzz");
-    folders.next().is_some_and(|room| matches!(room, "tests" | "testing"))
+    let is_one = |folder: &str| matches!(folder, "tests" | "benches" | "examples");
+    folders.next().is_some_and(|room| matches!(room, "tests" | "testing" | "fuzz"))
         || folders.next().is_some_and(is_one)
 }
