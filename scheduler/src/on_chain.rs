@@ -1,7 +1,7 @@
 //! What a gateway is asked before something is scheduled: what it says of what is to be assigned, and whether what a
 //! process boots from exists.
 
-use ans104::{Id, Tag, base64url};
+use ans104::{Address, Id, Tag, base64url};
 use gateway::{Gateway, Transaction};
 use log::DeepHash;
 use protocol::tags;
@@ -32,8 +32,9 @@ pub(crate) async fn pushed(
         return Ok(None);
     }
     let data = gateway.data_hash(id).await?.ok_or(ScheduleError::NoTransaction(id))?;
-    let signer = transaction.owner.address.parse();
-    let signer = signer.map_err(|_| ScheduleError::BadTransaction { id, field: "owner's address" })?;
+    // Who is named otherwise than by an address is no authority, and in a class of their own.
+    let named = &transaction.owner.address;
+    let signer = named.parse().unwrap_or_else(|_| Address::of_owner(named.as_bytes()));
     Ok(Some(Pushed { hash: hash(&transaction, data)?, signer }))
 }
 
