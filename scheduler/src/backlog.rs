@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::error::ScheduleError;
 
-/// How long a request may have to wait for the workers when it is taken.
-const WAIT_MAX: Duration = Duration::from_secs(1);
+/// How long a request may have to wait for the workers when it is taken. With what else it takes, also while clients
+/// that are refused keep the processors busy, it is answered within two seconds.
+const WAIT_MAX: Duration = Duration::from_millis(750);
 
 /// How many of the latest count for what a check and an order take.
 const LATEST: u64 = 32;
@@ -171,12 +172,12 @@ mod tests {
     }
 
     #[test]
-    fn as_many_wait_as_the_workers_do_in_a_second() {
+    fn as_many_wait_as_the_workers_do_soon() {
         for (workers, check, order, most) in [
-            (2, 100, 1500, 1250), // RSA
-            (16, 100, 1500, 10_000),
-            (2, 100, 100, 10_000), // Ed25519
-            (2, 900, 100, 2000),   // long items
+            (2, 100, 1500, 937), // RSA
+            (16, 100, 1500, 7500),
+            (2, 100, 100, 7500), // Ed25519
+            (2, 900, 100, 1500), // long items
             (1, 10, 2_000_000, 1),
         ] {
             let taken = room(&backlog(workers, check, order), Stage::Check).len() as u64;
@@ -193,7 +194,7 @@ mod tests {
         assert!(backlog.check_room().is_ok());
         taken.iter_mut().for_each(|place| place.wait_for(Stage::Elsewhere));
         let orders = room(&backlog, Stage::Order).len() as u64;
-        assert!(orders.abs_diff(112) <= 3, "{orders}");
+        assert!(orders.abs_diff(84) <= 3, "{orders}");
         drop(taken);
         assert_eq!([&backlog.checks, &backlog.orders].map(|count| count.load(Ordering::Relaxed)), [0, 0]);
     }
@@ -201,7 +202,7 @@ mod tests {
     #[test]
     fn a_lane_is_worked_by_one_worker_however_many_there_are() {
         let backlog = backlog(16, 100, 1500);
-        assert!(backlog.check_lane(600).is_ok());
-        assert!(matches!(backlog.check_lane(700), Err(ScheduleError::Overloaded)));
+        assert!(backlog.check_lane(480).is_ok());
+        assert!(matches!(backlog.check_lane(520), Err(ScheduleError::Overloaded)));
     }
 }

@@ -124,7 +124,7 @@ pub enum ScheduleError {
         reason: String,
     },
     /// What waits already is as much as can be done in time.
-    #[error("more requests are waiting than this node can schedule in a second; try again")]
+    #[error("more requests are waiting than this node can schedule soon; try again")]
     Overloaded,
     /// The node is shutting down or has too much to do.
     #[error("{0}; try again")]

@@ -22,7 +22,7 @@ const ENOUGH: usize = 48;
 const TIMES: usize = 10;
 const CLIENTS_MAX: usize = 4000;
 /// How long each of both is measured.
-const MEASURED: Duration = Duration::from_secs(6);
+const MEASURED: Duration = Duration::from_secs(5);
 
 /// What clients were told, and how long that took.
 #[derive(Default)]
@@ -49,7 +49,7 @@ fn within(times: &mut [Duration], part: f64) -> Duration {
     times[place.min(times.len() - 1)]
 }
 
-/// Lets so many clients post one message after the other, and come back later when they are told to.
+/// Lets the first of so many clients post one message after the other, and come back later when they are told to.
 async fn load(client: &Client, processes: &[Id], clients: usize) -> Told {
     let ended = Arc::new(AtomicBool::new(false));
     // Connecting is no part of what is measured.
@@ -90,12 +90,23 @@ async fn load(client: &Client, processes: &[Id], clients: usize) -> Told {
     all
 }
 
+/// Which part of all that was taken was answered within 2.5 seconds, as the node has measured it.
+fn answered_in_time(metrics: &str) -> f64 {
+    let number = |name: &str| {
+        let found = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        found.unwrap_or_else(|| panic!("no {name} in\n{metrics}"))
+    };
+    number("quipu_scheduler_answer_seconds_bucket{le=\"2.5\"}")
+        / number("quipu_scheduler_answer_seconds_count")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_taken_is_answered_soon_however_much_comes() {
     let (folder, gateway) = (folder(), Gateway::start());
     let launch = Launch::su(folder.path()).gateway(gateway.url()).unset("UPLOAD_NODE_URL");
     // For as many connections.
-    let node = launch.set("MAX_CLIENT_MEMORY", (1 << 30).to_string()).start();
+    let launch = launch.set("MAX_CLIENT_MEMORY", (1 << 30).to_string());
+    let node = launch.set("ENABLE_METRICS", "true").start();
     let (client, user) = (node.client(), User::new(1));
     let mut processes = Vec::new();
     for _ in 0..8 {
@@ -112,15 +123,18 @@ async fn what_is_taken_is_answered_soon_however_much_comes() {
     let all_waiting = Duration::from_secs_f64(clients as f64 / enough.per_second());
     let (slow, refused_soon) = (within(&mut much.scheduled, 0.99), within(&mut much.refused, 0.5));
     let (enough, taken) = (enough.per_second(), much.per_second());
+    let in_time = answered_in_time(&client.get("/metrics").await.text());
     let seen = format!(
         "{enough:.0} a second are enough; of {clients} clients {taken:.0} a second are scheduled, 99 % within {slow:?}, \
-         and {} refused, half of them within {refused_soon:?}",
+         {in_time:.4} of them within 2.5 s of their arrival, and {} refused, half of them within {refused_soon:?}",
         much.refused.len()
     );
     println!("{seen}");
-    assert!(slow < Duration::from_secs(2).max(all_waiting / 3), "{seen}");
+    assert!(in_time >= 0.99, "{seen}");
+    // What the clients see has their own waiting for the processors in it, and that of whatever else runs here.
+    assert!(slow < Duration::from_secs(2).max(all_waiting / 2), "{seen}");
     assert!(refused_soon < slow / 2, "{seen}");
-    assert!(taken > 0.6 * enough, "{seen}");
+    assert!(taken > enough / 2.0, "{seen}");
     node.stop();
 }
 
