@@ -3,6 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::Gateway;
@@ -64,14 +65,25 @@ impl HeightFeed {
         let begun = start::begin(&options);
         let known = Arc::new(Known::new(begun.known));
         let follower = HeightFollower::new(Arc::clone(&known), gateway, options, begun.kept);
-        let task = tokio::spawn(follower.run()).abort_handle();
-        Self { inner: Arc::new(Inner { known, task }) }
+        let (over, ended) = watch::channel(());
+        let task = tokio::spawn(async move {
+            // Also when it panics.
+            let _over = over;
+            follower.run().await;
+        });
+        Self { inner: Arc::new(Inner { known, task: task.abort_handle(), ended }) }
     }
 
     /// The newest height, without waiting for anything.
     #[must_use]
     pub fn current(&self) -> Option<KnownHeight> {
         self.inner.known.current()
+    }
+
+    /// Resolves when nobody asks any more, which is a defect while this is here.
+    pub async fn ended(&self) {
+        let mut ended = self.inner.ended.clone();
+        while ended.changed().await.is_ok() {}
     }
 
     /// Waits until there is a height: at once, unless this node never knew one.
@@ -98,6 +110,8 @@ impl HeightFeed {
 struct Inner {
     known: Arc<Known>,
     task: AbortHandle,
+    /// Its sender goes when the task ends.
+    ended: watch::Receiver<()>,
 }
 
 impl Drop for Inner {

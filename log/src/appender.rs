@@ -129,8 +129,9 @@ impl<E: Engine> Appender<E> {
             %reason,
             "writing to the log failed, nothing is accepted any more: free disk space or check the disk, then restart"
         );
-        self.tail = None;
         let reason = self.state.poison(reason);
+        // Whoever sees that no more comes can see why.
+        self.tail = None;
         self.state.metrics.failed();
         let queued = self.state.queue.close_and_take();
         for waiter in waiters.into_iter().chain(queued.into_iter().map(|request| request.waiter)) {

@@ -85,3 +85,55 @@ impl NodePart for Following {
 async fn over(over: &mut watch::Receiver<()>) {
     while over.changed().await.is_ok() {}
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::sync::Arc;
+
+    use log::{EventRef, LocalLog, Log, Memory, MemoryDisk, Seq};
+    use projections::{BatchLimit, ProjectionError};
+
+    use super::*;
+
+    /// Has a defect.
+    struct Broken;
+
+    impl Projection for Broken {
+        fn name(&self) -> &'static str {
+            "broken"
+        }
+
+        fn batch_limit(&self) -> BatchLimit {
+            BatchLimit { events: 1, bytes: 1 }
+        }
+
+        fn resume(&mut self, _: &dyn Log) -> Result<Option<Seq>, ProjectionError> {
+            panic!("as told")
+        }
+
+        fn begin(&mut self) -> Result<(), ProjectionError> {
+            Ok(())
+        }
+
+        fn stage(&mut self, _: &EventRef<'_>) -> Result<(), ProjectionError> {
+            Ok(())
+        }
+
+        fn commit(&mut self, _: Seq) -> Result<(), ProjectionError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_thread_that_dies_is_told() {
+        let log = Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap());
+        let mut parts = NodeParts::default();
+        start(&mut parts, Follower::new(Broken, log), None).unwrap();
+        assert_eq!(parts.ended().await, "broken");
+        let position = parts.positions().remove(0);
+        assert_eq!(position.error().as_deref(), Some("it has stopped"));
+        parts.stop().await;
+    }
+}

@@ -64,6 +64,10 @@ impl NodePart for Asking {
         "heights"
     }
 
+    async fn ended(&mut self) {
+        self.0.ended().await;
+    }
+
     async fn stop(self: Box<Self>) {
         drop(self.0);
     }

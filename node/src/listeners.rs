@@ -143,3 +143,23 @@ where
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::future::pending;
+
+    use futures_util::poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_that_ends_is_told() {
+        let serving = |tasks| Serving { stop: watch::Sender::new(false), tasks };
+        let mut all = serving(vec![tokio::spawn(pending()), tokio::spawn(pending())]);
+        assert!(poll!(std::pin::pin!(all.ended())).is_pending(), "all of them run");
+        let mut one = serving(vec![tokio::spawn(pending()), tokio::spawn(async { panic!("as told") })]);
+        one.ended().await;
+    }
+}

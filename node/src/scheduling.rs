@@ -35,6 +35,10 @@ impl NodePart for Scheduling {
         "scheduler"
     }
 
+    async fn ended(&mut self) {
+        self.0.ended().await;
+    }
+
     async fn stop(self: Box<Self>) {
         if timeout(FINISHED, self.0.close()).await.is_err() {
             warn!(

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use log::{LocalLog, Log, ReadError, Rocks, RocksOptions};
+use futures_util::future::pending;
+use log::{LocalLog, Log, ReadError, Rocks, RocksOptions, Seq};
 use projections::{Follower, Index, IndexWriter, Progress};
 use protocol::{AssignmentTags, Timestamp};
 use tokio::task::spawn_blocking;
@@ -94,6 +95,15 @@ impl NodePart for Open {
         "store"
     }
 
+    /// A log that takes no more writes since one failed can still be read: that ends nothing.
+    async fn ended(&mut self) {
+        let mut tail = self.log.tail();
+        tail.reached(Seq::new(u64::MAX)).await;
+        if self.log.failure().is_some() {
+            pending().await
+        }
+    }
+
     async fn stop(self: Box<Self>) {
         let Self { log, index } = *self;
         let closed = spawn_blocking(move || {
@@ -124,4 +134,27 @@ fn catch_up(follower: &mut Follower<IndexWriter>, progress: &Progress) -> Result
         progress.go_on()
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use futures_util::poll;
+    use log::{Memory, MemoryDisk};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_appender_that_ends_is_told() {
+        let folder = TempDir::new().unwrap();
+        let (log, appender) = LocalLog::stepped(Memory::open(&MemoryDisk::new()), None).unwrap();
+        let log: Arc<dyn Log> = Arc::new(log);
+        let (index, _writer) = Index::open(&folder.path().join("index"), log.as_ref()).unwrap();
+        let mut part = Open { log, index };
+        assert!(poll!(std::pin::pin!(part.ended())).is_pending(), "it works still");
+        drop(appender);
+        part.ended().await;
+    }
 }

@@ -50,9 +50,27 @@ impl NodePart for Upkeep {
         "metrics"
     }
 
+    async fn ended(&mut self) {
+        if !self.0.is_finished() {
+            let _ = (&mut self.0).await;
+        }
+    }
+
     async fn stop(self: Box<Self>) {
         self.0.abort();
         // It ends by being aborted, which is no error here.
         let _ = self.0.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_upkeep_that_ends_is_told() {
+        Upkeep(tokio::spawn(async {})).ended().await;
     }
 }

@@ -75,3 +75,23 @@ impl NodePart for Uploading {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use log::Tail;
+    use projections::Publisher;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn uploads_that_end_are_told() {
+        let (_publisher, tail) = Tail::new(None);
+        let position = Publisher::new("uploads", tail).position();
+        let task = tokio::spawn(async { panic!("as told") });
+        let mut part = Uploading { position, stop: watch::Sender::new(false), task };
+        part.ended().await;
+        assert_eq!(part.name(), "uploads");
+    }
+}

@@ -10,7 +10,7 @@ use log::Log;
 use projections::{Index, Position};
 use protocol::ProcessId;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -68,6 +68,8 @@ struct Inner {
     permits: Arc<Semaphore>,
     waiting_max: u32,
     completion: JoinHandle<()>,
+    /// Its sender goes when the completion ends.
+    ended: watch::Receiver<()>,
     _workers: Workers,
 }
 
@@ -91,11 +93,18 @@ impl Scheduler {
         let shared = Arc::new(Shared::new(parts, options, Handle::current()));
         let (completion, in_flight) = mpsc::unbounded_channel();
         let workers = Workers::start(options.workers, &shared.sequencer, &shared.work, &completion)?;
-        let completion =
-            tokio::spawn(complete_all(shared.sequencer.clone(), shared.indexed.clone(), in_flight));
+        let completing = complete_all(shared.sequencer.clone(), shared.indexed.clone(), in_flight);
+        let (over, ended) = watch::channel(());
+        let completion = tokio::spawn(async move {
+            // Also when it panics.
+            let _over = over;
+            completing.await;
+        });
         let waiting_max = u32::try_from(options.waiting_max).unwrap_or(u32::MAX);
         let permits = Arc::new(Semaphore::new(waiting_max as usize));
-        Ok(Self { inner: Arc::new(Inner { shared, permits, waiting_max, completion, _workers: workers }) })
+        Ok(Self {
+            inner: Arc::new(Inner { shared, permits, waiting_max, completion, ended, _workers: workers }),
+        })
     }
 
     /// Schedules a data item: a process or a message.
@@ -126,6 +135,18 @@ impl Scheduler {
     /// The address of the scheduler's wallet.
     pub fn address(&self) -> Address {
         self.inner.shared.sequencer.signer.address()
+    }
+
+    /// Resolves when nothing is answered any more although the scheduler was not closed: a defect.
+    pub async fn ended(&self) {
+        let mut ended = self.inner.ended.clone();
+        while ended.changed().await.is_ok() {}
+    }
+
+    /// Ends what answers, as a panic in it would.
+    #[cfg(test)]
+    pub(crate) fn break_completion(&self) {
+        self.inner.completion.abort();
     }
 
     /// Takes no more requests, and returns when all that were taken are answered.

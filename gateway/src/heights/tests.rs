@@ -78,6 +78,15 @@ fn height(feed: &HeightFeed) -> Option<u64> {
     feed.current().map(|known| known.height)
 }
 
+#[tokio::test]
+async fn it_is_told_when_nobody_asks_any_more() {
+    let folder = TempDir::new().unwrap();
+    let feed = start(&[Some(10)], &folder);
+    assert!(futures_util::poll!(std::pin::pin!(feed.ended())).is_pending(), "it asks still");
+    feed.inner.task.abort();
+    feed.ended().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_follows_and_never_goes_backwards() {
     let folder = TempDir::new().unwrap();

@@ -114,3 +114,18 @@ async fn a_worker_that_fails_stops_scheduling() {
     assert!(matches!(error, ScheduleError::Halted(_)), "{error}");
     assert_eq!(error.to_string(), "nothing can be scheduled: a worker panicked while it scheduled a message");
 }
+
+#[tokio::test]
+async fn it_is_told_when_nothing_is_answered_any_more() {
+    let scene = Scene::start(&SchedulerOptions::default());
+    scene.spawn(&[]).await;
+    let ended = scene.scheduler.ended();
+    let mut ended = std::pin::pin!(ended);
+    tokio::select! {
+        biased;
+        () = &mut ended => panic!("it works still"),
+        () = std::future::ready(()) => {}
+    }
+    scene.scheduler.break_completion();
+    ended.await;
+}
