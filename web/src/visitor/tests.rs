@@ -39,6 +39,8 @@ fn only_this_machine_is_local() {
         ("/", &["user@localhost"], false),
         ("/", &["localhost:port"], false),
         ("/", &["localhost:99999"], false),
+        ("/", &["[::1]a:0"], false),
+        ("/", &["localhost:+80"], false),
         ("/", &["localhost", "rebound.example"], false),
         ("http://rebound.example/", &["localhost"], false),
         ("http://localhost/", &["rebound.example"], false),
