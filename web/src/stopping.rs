@@ -16,6 +16,11 @@ impl Stopping {
         Self(Some(stopped))
     }
 
+    /// Whether the listener has stopped.
+    pub fn has_stopped(&self) -> bool {
+        self.0.as_ref().is_some_and(|stopped| stopped.has_changed().is_err())
+    }
+
     /// Waits until the listener stops.
     pub async fn stopped(&mut self) {
         match &mut self.0 {

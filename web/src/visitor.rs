@@ -68,7 +68,8 @@ fn called(request: &Request) -> Option<Vec<Authority>> {
 fn is_plain(name: &Authority) -> bool {
     // The parser takes what stands between an address and its port for neither.
     let rest = name.as_str().strip_prefix(name.host());
-    let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_number =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
     let is_port = |rest: &str| rest.strip_prefix(':').is_some_and(is_number);
     !name.host().is_empty() && rest.is_some_and(|rest| rest.is_empty() || is_port(rest))
 }

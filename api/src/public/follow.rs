@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use web::{IsCounted, Parameter, Stopping, expected};
 
 use super::entry::head;
-use super::page::{SchedulePage, Span};
+use super::page::{SchedulePage, Span, first_after};
 use super::stream::Pieces;
 use crate::error::CallError;
 use crate::node::ApiNode;
@@ -32,6 +32,9 @@ use crate::rendering::Fresh;
 const WAIT_MAX: u64 = 50;
 /// How often a stream says something, for the same reason.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The least time between two looks at a process: one in which much happens is not looked at for each batch and for each
+/// who follows it.
+const PAUSE: Duration = Duration::from_millis(50);
 /// A line that clients ignore.
 const COMMENT: &[u8] = b":\n\n";
 
@@ -66,10 +69,10 @@ impl Wait {
         mut stopping: Stopping,
     ) -> Result<(), CallError> {
         let until = Instant::now() + self.0;
-        let mut watch = node.parts.index.watch(process);
+        let mut news = News::of(node, process);
         while node.read(move |node| lacks(node, process, span)).await? {
             tokio::select! {
-                () = watch.changed() => {}
+                () = news.next() => {}
                 () = sleep_until(until) => return Ok(()),
                 () = stopping.stopped() => return Ok(()),
             }
@@ -80,13 +83,34 @@ impl Wait {
 
 /// Whether there is nothing in this part of the process yet, but may be.
 fn lacks(node: &ApiNode, process: ProcessId, span: Span) -> Result<bool, CallError> {
-    let (Some(from), Some(last)) = (span.from, head(node, process)?.last) else { return Ok(false) };
-    let last = match span.by {
-        PageBy::Nonce => last.nonce.get(),
-        PageBy::Time => last.timestamp.get(),
+    let last = head(node, process)?.last;
+    let Some(from) = span.from else { return Ok(false) };
+    let has_come = match span.by {
+        PageBy::Nonce => last.is_some_and(|last| i128::from(last.nonce.get()) > i128::from(from)),
+        // What a page by time finds is what the index has.
+        PageBy::Time => first_after(node, process, from)?.is_some(),
     };
-    let has_come = i128::from(last) > i128::from(from);
     Ok(!has_come && span.to.is_none_or(|to| to > from))
+}
+
+/// News of a process, not more often than they are to be looked at.
+struct News {
+    watch: ProcessWatch,
+    not_before: Instant,
+}
+
+impl News {
+    fn of(node: &ApiNode, process: ProcessId) -> Self {
+        Self { watch: node.parts.index.watch(process), not_before: Instant::now() }
+    }
+
+    /// Waits until there may be more.
+    async fn next(&mut self) {
+        // In this order nothing is lost when it is given up in between.
+        sleep_until(self.not_before).await;
+        self.watch.changed().await;
+        self.not_before = Instant::now() + PAUSE;
+    }
 }
 
 /// Events of a process, those that come included.
@@ -101,9 +125,9 @@ pub(super) async fn follow(
     stopping: Stopping,
 ) -> Result<FollowedProcess, CallError> {
     node.read(move |node| head(node, process).map(drop)).await?;
-    let (node, watch) = (node.clone(), node.parts.index.watch(process));
+    let (node, news) = (node.clone(), News::of(node, process));
     let stage = FollowStage::of(SchedulePage::events(process, after, show_anchor));
-    let following = Following { node, process, show_anchor, watch, stopping, stage };
+    let following = Following { node, process, show_anchor, news, stopping, stage };
     // The client knows at once that it is heard.
     let hello = stream::iter([Ok(Bytes::from_static(COMMENT))]);
     let events = stream::try_unfold(following, Following::next).map_err(io::Error::other);
@@ -114,7 +138,7 @@ struct Following {
     node: Arc<ApiNode>,
     process: ProcessId,
     show_anchor: bool,
-    watch: ProcessWatch,
+    news: News,
     stopping: Stopping,
     stage: FollowStage,
 }
@@ -137,9 +161,10 @@ impl Following {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, CallError> {
         loop {
             let page = match self.stage {
+                FollowStage::Reading(_) if self.stopping.has_stopped() => return Ok(None),
                 FollowStage::Reading(page) => page,
                 FollowStage::Waiting(after) => tokio::select! {
-                    () = self.watch.changed() => {
+                    () = self.news.next() => {
                         Box::new(SchedulePage::events(self.process, after, self.show_anchor))
                     }
                     () = sleep(HEARTBEAT) => return Ok(Some((Bytes::from_static(COMMENT), self))),

@@ -244,7 +244,7 @@ fn last_until(nonce: Option<i64>) -> Option<Nonce> {
 }
 
 /// The first nonce that is later than this time.
-fn first_after(node: &ApiNode, process: ProcessId, time: i64) -> Result<Option<Nonce>, CallError> {
+pub(super) fn first_after(node: &ApiNode, process: ProcessId, time: i64) -> Result<Option<Nonce>, CallError> {
     match u64::try_from(time) {
         Ok(time) => Ok(node.parts.index.first_after(process, Timestamp::new(time))?),
         Err(_) => Ok(Some(Nonce::ZERO)),

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::node::TestNode;
 use crate::samples::SampleHistory;
+use crate::streaming::{MESSAGES, long_process};
 
 /// Longer than anything here takes, and shorter than the longest wait.
 const SOON: Duration = Duration::from_secs(30);
@@ -99,6 +100,21 @@ async fn a_stream_has_what_is_there_and_what_comes() {
 
 fn edge(edge: &Value) -> (String, Value) {
     (edge["cursor"].as_str().unwrap().to_owned(), edge.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_a_long_history_ends_when_the_node_stops() {
+    let node = TestNode::start().await;
+    let process = long_process(&node).await;
+    let mut events = Events::of(&node, &format!("/{process}/stream"), None).await;
+    events.next().await.unwrap();
+    let served = node.public.close();
+    let mut seen = 1;
+    while events.next().await.is_some() {
+        seen += 1;
+    }
+    assert!(seen < MESSAGES, "all of the history came although the node was to stop");
+    tokio::time::timeout(SOON, served).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,10 +14,10 @@ use crate::node::{TestNode, eventually};
 use crate::samples::{SampleHistory, noise};
 
 /// Messages in the long process, and how much text each has.
-const MESSAGES: u64 = 2_000;
+pub const MESSAGES: u64 = 2_000;
 const TEXT: usize = 20_000;
 
-async fn long_process(node: &TestNode) -> protocol::ProcessId {
+pub async fn long_process(node: &TestNode) -> protocol::ProcessId {
     let mut history = SampleHistory::spawn(1, Some(1_000));
     let text: String = noise(1, TEXT).iter().map(|byte| char::from(b'a' + byte % 26)).collect();
     for nonce in 1..=MESSAGES {
