@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use http_body::Body as _;
 use poem::http::{HeaderMap, HeaderValue, header};
 use poem::web::{Compress, CompressionAlgo, CompressionLevel};
 use poem::{Body, Endpoint, IntoResponse, Request, Response};
@@ -15,6 +16,8 @@ use crate::budget::{Budget, Share, keep_with};
 
 /// How much is compressed before others have their turn, in bytes.
 const PIECE: usize = 64 << 10;
+/// What is no longer than this wins too little for the memory that it takes to compress it, in bytes.
+const SMALL: u64 = 4 << 10;
 
 /// In the order in which they are preferred among those that the client likes equally.
 const KNOWN: [(&str, CompressionAlgo); 3] =
@@ -23,7 +26,9 @@ const KNOWN: [(&str, CompressionAlgo); 3] =
 /// Compresses what the endpoint answers, as the request's `Accept-Encoding` has it.
 pub(crate) async fn as_asked<E: Endpoint>(endpoint: Arc<E>, request: Request) -> poem::Result<Response> {
     let (wanted, budget) = (wanted(request.headers()), Budget::of(&request));
-    let mut answer = endpoint.call(request).await?.into_response();
+    let answer = hyper::Response::from(endpoint.call(request).await?.into_response());
+    let is_small = answer.body().size_hint().upper().is_some_and(|length| length <= SMALL);
+    let mut answer = Response::from(answer);
     let body = answer.take_body();
     if body.is_empty() || is_event_stream(&answer) {
         answer.set_body(body);
@@ -31,7 +36,7 @@ pub(crate) async fn as_asked<E: Endpoint>(endpoint: Arc<E>, request: Request) ->
     }
     answer.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     // Whoever asks for it can do without, while there is no memory for it.
-    let claimed = wanted.and_then(|algorithm| {
+    let claimed = wanted.filter(|_| !is_small).and_then(|algorithm| {
         Some((algorithm, budget.try_claim(Share::Answers, working_memory(algorithm))?))
     });
     let Some((algorithm, claim)) = claimed else {
@@ -168,6 +173,15 @@ mod tests {
         assert_eq!(plain.into_body().into_bytes().await.unwrap().len(), 1 << 20);
         drop((first, rest));
         assert!(budget.try_claim(Share::Answers, budget.share(Share::Answers)).is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_short_is_not_compressed() {
+        for (length, expected) in [(100, None), (4 << 10, None), (5 << 10, Some("zstd"))] {
+            let answer = compressed(Bytes::from(vec![0; length]), "zstd", Budget::default()).await;
+            assert_eq!(answer.header(header::CONTENT_ENCODING), expected, "{length}");
+            assert_eq!(answer.header(header::VARY), Some("accept-encoding"));
+        }
     }
 
     #[test]
