@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::budget::{Budget, MemoryClaim, Share, Spent};
 use crate::error::HttpError;
+use crate::waiting::Waiting;
 
 /// How long a body may take to come, whatever its length.
 const GRACE: Duration = Duration::from_secs(20);
@@ -42,13 +43,15 @@ pub struct RawBody {
     /// Whether the client waits for a sign before it sends.
     waits: bool,
     budget: Budget,
+    /// The call that reads it.
+    call: Option<Arc<Waiting>>,
 }
 
 /// Why a body was not read.
 enum Unread {
     /// The rest of it may still come.
     Refused(HttpError),
-    /// There is no rest.
+    /// There is no rest, or nobody waits for it.
     Broken(HttpError),
 }
 
@@ -63,7 +66,8 @@ impl RawBody {
     pub(crate) fn of(request: &Request, body: Body) -> Self {
         let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let waits = request.header(header::EXPECT).is_some();
-        Self { body, length, waits, budget: Budget::of(request) }
+        let call = request.data::<Arc<Waiting>>().cloned();
+        Self { body, length, waits, budget: Budget::of(request), call }
     }
 
     /// Reads it. What it takes up of the memory is given back with the last clone of what this returns.
@@ -76,9 +80,13 @@ impl RawBody {
         let cut = Arc::new(Notify::new());
         let read = tokio::select! {
             biased;
-            () = cut.notified() => Err(Spent.into()),
+            // It was too slow, and what still came of it would not be counted.
+            () = cut.notified() => Err(Unread::Broken(Spent.into())),
             read = gather(&mut pieces, self.length, limit, &self.budget, &cut) => read,
         };
+        if let Some(call) = self.call {
+            call.begin();
+        }
         read.map_err(|unread| match unread {
             Unread::Refused(error) => {
                 tokio::spawn(drain(pieces));
@@ -106,7 +114,7 @@ async fn gather(
     cut: &Arc<Notify>,
 ) -> Result<Bytes, Unread> {
     let started = Instant::now();
-    let mut tenure = budget.tenure(started + GRACE_IN_NEED, cut.clone());
+    let mut tenure = budget.tenure(&[Share::Small], started + GRACE_IN_NEED, cut.clone());
     let mut gathered = Gathered::new(budget, length.unwrap_or(limit));
     loop {
         let deadline = started + GRACE + earned(gathered.bytes.len(), BYTES_PER_SECOND);
@@ -117,6 +125,9 @@ async fn gather(
             return Err(Unread::Refused(too_large(limit)));
         }
         gathered.add(&piece).await?;
+        if gathered.bytes.capacity() > SMALL {
+            tenure.holds(Share::Large);
+        }
         let in_time = started + GRACE_IN_NEED + earned(gathered.bytes.len(), BYTES_PER_SECOND_IN_NEED);
         tenure.put_off(in_time.min(Instant::now() + PAUSE_IN_NEED));
     }
@@ -231,7 +242,7 @@ mod tests {
             Ok::<_, io::Error>(Bytes::from_static(piece))
         });
         let body = Body::from_bytes_stream(pieces);
-        RawBody { body, length: None, waits: false, budget: budget.clone() }
+        RawBody { body, length: None, waits: false, budget: budget.clone(), call: None }
     }
 
     async fn status(body: RawBody, limit: usize) -> Result<usize, u16> {
@@ -297,10 +308,8 @@ mod tests {
             .map(|_| {
                 let piece = Ok::<_, io::Error>(Bytes::from_static(&[0; SMALL]));
                 let body = Body::from_bytes_stream(stream::iter([piece]).chain(stream::pending()));
-                tokio::spawn(status(
-                    RawBody { body, length: None, waits: false, budget: budget.clone() },
-                    10 * MIB,
-                ))
+                let (budget, call) = (budget.clone(), None);
+                tokio::spawn(status(RawBody { body, length: None, waits: false, budget, call }, 10 * MIB))
             })
             .collect();
         let posted = || status(within(&budget, 2, &[0; 2000], Duration::ZERO), 10 * MIB);
@@ -318,19 +327,44 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn large_bodies_leave_room_for_small_ones_and_give_way_when_they_are_slow() {
-        let budget = Budget::new(64 * MIB);
+        let budget = Budget::new(77 * MIB);
         let large = || within(&budget, 160, &[0; 64 << 10], Duration::from_millis(10));
         let now = Instant::now();
         let first: Vec<_> = (0..2).map(|_| tokio::spawn(status(large(), 10 * MIB))).collect();
-        let stuck = within(&budget, 2, &[0; MIB], Duration::from_secs(15));
+        let begun = stream::iter([Ok::<_, io::Error>(Bytes::from_static(&[0; MIB]))]);
+        let body = Body::from_bytes_stream(begun.chain(stream::pending()));
+        let stuck = RawBody { body, length: None, waits: false, budget: budget.clone(), call: None };
         let stuck = tokio::spawn(status(stuck, 10 * MIB));
         for first in first {
             assert_eq!(first.await.unwrap(), Ok(10 * MIB), "{:?}", now.elapsed());
         }
-        let held: Vec<_> = (0..2).map(|_| budget.try_claim(Share::Large, 12 * MIB).unwrap()).collect();
+        let held = budget.try_claim(Share::Large, 23 * MIB).unwrap();
         assert_eq!(status(within(&budget, 1, &[0; SMALL], Duration::ZERO), 10 * MIB).await, Ok(SMALL));
+        advance(2 * PAUSE_IN_NEED).await;
         assert_eq!(status(large(), 10 * MIB).await, Err(503));
         drop(held);
         assert_eq!(stuck.await.unwrap(), Err(503), "it gave way");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_gave_way_is_not_read_on() {
+        let budget = Budget::new(16 * MIB);
+        let held = Arc::new(());
+        let kept = held.clone();
+        let pieces = stream::once(async { Ok::<_, io::Error>(Bytes::from_static(&[0; 2 * SMALL])) });
+        let endless = pieces.chain(stream::pending().inspect(move |_| drop(kept.clone())));
+        let body = Body::from_bytes_stream(endless);
+        let body = RawBody { body, length: None, waits: false, budget: budget.clone(), call: None };
+        let slow = tokio::spawn(status(body, MIB));
+        tokio::task::yield_now().await;
+        // What it does not hold is no reason to cut it off.
+        let _answers = budget.try_claim(Share::Answers, budget.share(Share::Answers)).unwrap();
+        advance(3 * PAUSE_IN_NEED).await;
+        assert!(budget.claim(Share::Answers, 1).await.is_err());
+        tokio::task::yield_now().await;
+        assert!(!slow.is_finished());
+        drop(budget.claim(Share::Large, budget.share(Share::Large)).await.unwrap());
+        assert_eq!(slow.await.unwrap(), Err(503));
+        assert_eq!(Arc::strong_count(&held), 1, "nobody reads it");
     }
 }

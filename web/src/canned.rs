@@ -1,5 +1,6 @@
-//! What hyper answers by itself, before a request comes to an endpoint: 400, 414 and 431, with nothing in them. Clients
-//! get these as they get all errors: as JSON and, where pages may call, readable for pages.
+//! What hyper answers by itself to HTTP/1.1, before a request comes to an endpoint: 400 and 431, with nothing in them.
+//! Clients get these as they get all errors: as JSON and, where pages may call, readable for pages. A head of HTTP/2
+//! that is too long comes to the endpoint, and is refused there with the same words.
 //!
 //! Such an answer is told from others by this: nothing was asked since all that there was to send had been handed over.
 
@@ -8,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use poem::http::StatusCode;
 use protocol::Code;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -62,25 +64,28 @@ impl<T: AsyncWrite + Unpin> Worded<T> {
     }
 }
 
+/// What is said to a head that is too long, in whatever version of HTTP.
+pub(crate) fn head_too_long() -> HttpError {
+    HttpError::new(
+        Code::TooLarge,
+        "the path or the headers are too long or too many: at most 100 headers and 32 KiB in all are taken",
+    )
+    .with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+}
+
 /// The same answer with a body that says what was wrong; none where it is not understood.
 fn worded(answer: &[u8], is_open: bool) -> Option<Vec<u8>> {
     let head = std::str::from_utf8(answer).ok()?.strip_suffix("\r\n\r\n")?;
     let status = head.get(BEGINNING.len() - 1..)?.get(..3)?;
-    let (code, text) = match status {
-        "400" => (
+    let error = match status {
+        "400" => HttpError::new(
             Code::InvalidParameter,
             "this is no request that can be read: expected a request line and headers of HTTP/1.1",
         ),
-        "414" => {
-            (Code::InvalidParameter, "the path with the query is too long: at most 65534 bytes are taken")
-        }
-        "431" => (
-            Code::TooLarge,
-            "the path or the headers are too long or too many: at most 100 headers and 32 KiB in all are taken",
-        ),
+        "431" => head_too_long(),
         _ => return None,
     };
-    let body = HttpError::new(code, text).to_json();
+    let body = error.to_json();
     let mut lines = head.split("\r\n").filter(|line| !line.starts_with("content-length"));
     let mut worded = lines.next()?.to_owned() + "\r\n";
     for line in lines {
@@ -157,12 +162,12 @@ mod tests {
     #[test]
     fn an_answer_keeps_its_status_and_gets_a_body() {
         let canned =
-            b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\ndate: today\r\n\r\n";
+            b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: today\r\n\r\n";
         for is_open in [true, false] {
             let worded = String::from_utf8(worded(canned, is_open).unwrap()).unwrap();
             let (head, body) = worded.split_once("\r\n\r\n").unwrap();
             assert!(
-                head.starts_with("HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ndate: today\r\n"),
+                head.starts_with("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ndate: today\r\n"),
                 "{head}"
             );
             assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");

@@ -31,11 +31,13 @@ use tokio::sync::watch;
 use tokio::time::{self, Instant, Sleep};
 use tracing::debug;
 
-use crate::budget::{Budget, Share};
+use crate::budget::{Budget, MemoryClaim, Share, Spent};
 use crate::canned::Worded;
+use crate::counted::Unfit;
 use crate::limits::Limits;
 use crate::stopping::Stopping;
 use crate::traffic::{Held, Traffic, UnderWay};
+use crate::waiting::share_of;
 
 /// How much hyper buffers of what comes in and goes out. A head must fit; a piece of a page is longer, so that the next
 /// one is taken only when the last one is gone.
@@ -52,8 +54,11 @@ const HEADER_BYTES: usize = 128;
 const STREAMS: u32 = 100;
 /// How long a connection without a request is kept once the node stops.
 const LINGER: Duration = Duration::from_secs(1);
-/// How long the head of an HTTP/2 request may be, in bytes.
-const HEAD: u32 = 32 << 10;
+/// How long the head of a request may be, in bytes, and how many headers may be in it.
+const HEAD: usize = BUFFER;
+const HEADERS: usize = 100;
+/// The same of HTTP/2, where nobody is told why a longer one is refused.
+const HEAD_HTTP2: u32 = 48 << 10;
 
 /// Serves one connection to its end; an orderly one soon after `stopped` closes.
 pub(crate) async fn serve<E: Endpoint + 'static>(
@@ -81,7 +86,11 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().max_buf_size(BUFFER);
-    builder.http2().max_concurrent_streams(STREAMS).max_header_list_size(HEAD).max_send_buf_size(BUFFER);
+    builder
+        .http2()
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_HTTP2)
+        .max_send_buf_size(BUFFER);
     builder.http2().initial_connection_window_size(WINDOW).initial_stream_window_size(WINDOW);
     let mut connection = pin!(builder.serve_connection(worded, service));
     let ended = tokio::select! {
@@ -113,25 +122,37 @@ async fn answer<E: Endpoint>(
         drop(request.take_body());
     }
     request.set_data(budget.clone());
-    let claim = match budget.claim(Share::Small, weight(&request)).await {
-        Ok(claim) => Some(claim),
-        Err(spent) => {
-            request.set_data(spent);
-            None
+    let (share, holder) = (share_of(request.method()), under_way.holder());
+    let call = async {
+        let mut claim = claim(&request, budget, share).await;
+        if let Err(unfit) = claim {
+            request.set_data(unfit);
         }
+        let answer = hyper::Response::from(endpoint.get_response(request).await);
+        // What it was asked with is gone.
+        if let Ok(claim) = &mut claim {
+            claim.correct(share, REQUEST_BYTES);
+        }
+        (answer, claim.ok())
     };
-    let answer = hyper::Response::from(endpoint.get_response(request).await);
-    answer.map(|body| Held::new(body, under_way, budget, claim))
+    let (answer, claim) = holder.pays(call).await;
+    answer.map(|body| Held::new(body, under_way, budget, share, claim))
 }
 
-/// How much memory a request takes up as such.
-fn weight(request: &Request) -> usize {
-    let headers = request.headers().iter();
-    let headers = headers.map(|(name, value)| HEADER_BYTES + name.as_str().len() + value.len());
-    REQUEST_BYTES
-        + request.uri().path().len()
-        + request.uri().query().map_or(0, str::len)
-        + headers.sum::<usize>()
+/// Claims the memory that a request takes up as such.
+async fn claim(request: &Request, budget: &Budget, share: Share) -> Result<MemoryClaim, Unfit> {
+    let head = head(request);
+    if head > HEAD || request.headers().len() > HEADERS {
+        return Err(Unfit::HeadTooLong);
+    }
+    let weight = REQUEST_BYTES + head + HEADER_BYTES * request.headers().len();
+    budget.claim(share, weight).await.map_err(|Spent| Unfit::Spent)
+}
+
+/// How long the head of a request is.
+fn head(request: &Request) -> usize {
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    request.uri().path().len() + request.uri().query().map_or(0, str::len) + headers.sum::<usize>()
 }
 
 fn cut(remote: SocketAddr) {

@@ -12,23 +12,51 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 
 use crate::body::RawBody;
 use crate::budget::{Budget, MemoryClaim, Share, Spent, keep_with};
+use crate::canned::head_too_long;
+use crate::waiting::{Waiting, share_of};
 
 /// In the extensions of an answer: its pieces have their claims already.
 #[derive(Clone, Copy, Debug)]
 pub struct IsCounted;
 
 /// What is counted with its request already, in bytes.
-const SMALL: usize = 4 << 10;
+pub(crate) const SMALL: usize = 4 << 10;
 
-/// Refuses a request that there was no memory for, and answers that there is none for.
+/// Why a request is not let in to its call; in the data of the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unfit {
+    /// There is no memory for it.
+    Spent,
+    /// It has too many headers, or too long ones.
+    HeadTooLong,
+}
+
+impl From<Unfit> for poem::Error {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Spent => Spent.into(),
+            Unfit::HeadTooLong => head_too_long().into(),
+        }
+    }
+}
+
+/// Refuses a request that is unfit, and gives up calls and answers that there is no memory for.
 pub(crate) async fn answers<E: Endpoint>(endpoint: Arc<E>, mut request: Request) -> poem::Result<Response> {
-    if request.data::<Spent>().is_some() {
+    if let Some(unfit) = request.data::<Unfit>().copied() {
         let body = request.take_body();
         RawBody::of(&request, body).discard();
-        return Err(Spent.into());
+        return Err(unfit.into());
     }
     let budget = Budget::of(&request);
-    let answer = hyper::Response::from(endpoint.call(request).await?.into_response());
+    let waiting = Waiting::new(budget.clone(), share_of(request.method()));
+    request.set_data(waiting.clone());
+    let answered = tokio::select! {
+        biased;
+        answered = endpoint.call(request) => answered,
+        () = waiting.cut_off() => return Err(Spent.into()),
+    };
+    drop(waiting);
+    let answer = hyper::Response::from(answered?.into_response());
     if answer.extensions().get::<IsCounted>().is_some() {
         return Ok(answer.into());
     }
@@ -62,5 +90,68 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for Counted<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::future::pending;
+    use std::time::Duration;
+
+    use poem::error::ResponseError;
+    use poem::http::Method;
+    use poem::{Body, FromRequest};
+    use tokio::task::yield_now;
+    use tokio::time::advance;
+
+    use super::*;
+
+    /// A call that reads its body and then waits without end.
+    struct Waits;
+
+    impl Endpoint for Waits {
+        type Output = Response;
+
+        async fn call(&self, request: Request) -> poem::Result<Response> {
+            let (request, mut body) = request.split();
+            let body = RawBody::of(&request, Body::from_request(&request, &mut body).await?);
+            body.read(100).await?;
+            pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_waits_gives_way_once_its_body_is_there() {
+        for (method, share) in [(Method::GET, Share::Reads), (Method::POST, Share::Small)] {
+            let budget = Budget::new(1 << 20);
+            let mut claim = budget.try_claim(share, budget.share(share) - 100).unwrap();
+            let (come, pieces) = tokio::sync::oneshot::channel::<Bytes>();
+            let body = async { Ok::<_, io::Error>(pieces.await.unwrap_or_default()) };
+            let body = if share == Share::Reads {
+                Body::empty()
+            } else {
+                Body::from_bytes_stream(futures_util::stream::once(body))
+            };
+            let mut request = Request::builder().method(method).body(body);
+            request.set_data(budget.clone());
+            let waiting = tokio::spawn(answers(Arc::new(Waits), request));
+            yield_now().await;
+            if share == Share::Small {
+                advance(Duration::from_millis(900)).await;
+                let _ = come.send(Bytes::from_static(b"here"));
+                yield_now().await;
+            }
+            advance(Duration::from_secs(1)).await;
+            assert!(claim.grow(share, 101).await.is_err());
+            yield_now().await;
+            assert!(!waiting.is_finished(), "it has waited for a moment only");
+            advance(Duration::from_secs(4)).await;
+            let _ = claim.grow(share, 101).await;
+            let refused = waiting.await.unwrap().err().unwrap();
+            let refused = refused.downcast_ref::<crate::HttpError>().unwrap();
+            assert_eq!(refused.status().as_u16(), 503);
+        }
     }
 }

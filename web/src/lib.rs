@@ -32,6 +32,7 @@ mod site;
 mod stopping;
 mod traffic;
 mod visitor;
+mod waiting;
 
 pub use body::RawBody;
 pub use budget::{Budget, MemoryClaim, Share, Spent};

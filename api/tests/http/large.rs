@@ -136,8 +136,8 @@ async fn who_takes_nothing_holds_little() {
     drop(clients);
     let rest = budget.share(Share::Answers) - 6 * MIB;
     eventually("it is given back", || async { budget.try_claim(Share::Answers, rest).is_some() }).await;
-    let requests = budget.share(Share::Small);
-    eventually("requests are over", || async { budget.try_claim(Share::Small, requests).is_some() }).await;
+    let requests = budget.share(Share::Reads);
+    eventually("requests are over", || async { budget.try_claim(Share::Reads, requests).is_some() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,30 @@ async fn what_cannot_be_read_is_answered_as_all_errors_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn http2_is_told_that_its_head_is_too_long_and_goes_on() {
+    let node = TestNode::start().await;
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let get = || client.get(format!("{}/health", node.public.url));
+    for (request, status) in [
+        ((0..90).fold(get(), |request, number| request.header(format!("x{number}"), "y")), 200),
+        ((0..101).fold(get(), |request, number| request.header(format!("x{number}"), "y")), 431),
+        ((0..900).fold(get(), |request, _| request.header("x", "y")), 431),
+        (get().header("x", "y".repeat(20_000)), 200),
+        (get().header("x", "y".repeat(34_000)), 431),
+        (get(), 200),
+    ] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+        if status == 431 {
+            let answer: Value = answer.json().await.unwrap();
+            assert_eq!(answer["code"], "too_large");
+            assert!(answer["error"].as_str().unwrap().contains("100 headers"), "{answer}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn slashes_too_many_do_not_matter() {
     let node = TestNode::start().await;
     let mut history = SampleHistory::spawn(1, Some(1_000));

@@ -1,0 +1,176 @@
+//! A claim of some of the memory.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::holder::Holder;
+use super::share::{PerShare, Share};
+use super::{Budget, Spent, State};
+
+/// How long a claim waits for what is taken from others.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The part of a share that one connection may hold while less than half of it is left: one of so many.
+const PART: usize = 16;
+
+/// Bytes that were claimed. They come back when this is dropped.
+#[derive(Debug)]
+pub struct MemoryClaim {
+    budget: Budget,
+    /// The connection that it is for.
+    holder: Option<Arc<Holder>>,
+    held: PerShare<usize>,
+    /// What of it is counted to the connection.
+    counted: PerShare<usize>,
+}
+
+/// Why bytes were not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// Others hold them.
+    NotThere,
+    /// The connection holds its part already.
+    HoldsEnough,
+}
+
+impl Budget {
+    /// Claims bytes. When they are not there, whoever is overdue is cut off and waited for.
+    ///
+    /// # Errors
+    /// When there is nobody to cut off, or the connection holds its part already.
+    pub async fn claim(&self, share: Share, bytes: usize) -> Result<MemoryClaim, Spent> {
+        let mut claim = self.nothing();
+        claim.grow(share, bytes).await?;
+        Ok(claim)
+    }
+
+    /// Claims bytes that are left.
+    pub fn try_claim(&self, share: Share, bytes: usize) -> Option<MemoryClaim> {
+        let mut claim = self.nothing();
+        claim.take(share, bytes).ok().map(|()| claim)
+    }
+
+    /// A claim that is still to grow.
+    pub fn nothing(&self) -> MemoryClaim {
+        MemoryClaim {
+            budget: self.clone(),
+            holder: Holder::current(),
+            held: PerShare::default(),
+            counted: PerShare::default(),
+        }
+    }
+}
+
+impl MemoryClaim {
+    /// Claims more; see [`Budget::claim`].
+    ///
+    /// # Errors
+    /// When there is not so much, and nobody to cut off. What is held already stays.
+    pub async fn grow(&mut self, share: Share, by: usize) -> Result<(), Spent> {
+        timeout(PATIENCE, self.grow_at_cost(share, by)).await.unwrap_or(Err(Spent))
+    }
+
+    /// Cuts off one after the other until there is enough: the next one when the last one has ended, and that was too
+    /// little.
+    async fn grow_at_cost(&mut self, share: Share, by: usize) -> Result<(), Spent> {
+        let budget = self.budget.clone();
+        loop {
+            match self.take(share, by) {
+                Ok(()) => return Ok(()),
+                Err(Lack::HoldsEnough) => return Err(Spent),
+                Err(Lack::NotThere) => {}
+            }
+            let mut other = budget.cut_one(share).ok_or(Spent)?;
+            loop {
+                let mut freed = pin!(budget.freed(share).notified());
+                freed.as_mut().enable();
+                if self.take(share, by).is_ok() {
+                    return Ok(());
+                }
+                tokio::select! {
+                    () = other.ended() => break,
+                    () = freed => {}
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, share: Share, bytes: usize) -> Result<(), Lack> {
+        let (whole, part) = (self.budget.share(share), self.budget.share(share) / PART);
+        let (held, counted) = (*self.held.get(share), *self.counted.get(share));
+        // So much is a guess of what an answer takes while it is made: it is counted when that is known.
+        let is_guess = share == Share::Answers && bytes > part;
+        let budget = self.budget.clone();
+        let mut state = budget.lock();
+        let left = usize::try_from(*state.left.get(share)).ok().and_then(|left| left.checked_sub(bytes));
+        let on_connection = self.holder.as_ref().map_or(0, |holder| holder.held(share));
+        // What is alone on its connection may have what it needs.
+        let is_alone = on_connection <= counted;
+        let is_scarce = left.is_none_or(|left| left < whole / 2);
+        if is_scarce && !is_alone && !is_guess && on_connection + bytes > part {
+            return Err(Lack::HoldsEnough);
+        }
+        if left.is_none() {
+            return Err(Lack::NotThere);
+        }
+        self.set(&mut state, share, held + bytes, if is_guess { counted } else { counted + bytes });
+        Ok(())
+    }
+
+    /// Holds just so much of a share: gives back what is too much, and takes what lacks, be it there or not, since it
+    /// is in use already.
+    pub fn correct(&mut self, share: Share, to: usize) {
+        let budget = self.budget.clone();
+        let before = *self.held.get(share);
+        self.set(&mut budget.lock(), share, to, to);
+        if to < before {
+            budget.freed(share).notify_waiters();
+        }
+    }
+
+    /// The bytes with their claim, which ends with their last clone.
+    pub fn over(self, bytes: Vec<u8>) -> Bytes {
+        keep_with(bytes, self)
+    }
+
+    /// Holds so much of a share, of which so much is counted to the connection.
+    fn set(&mut self, state: &mut State, share: Share, held: usize, counted: usize) {
+        let held_before = std::mem::replace(self.held.get_mut(share), held);
+        let counted_before = std::mem::replace(self.counted.get_mut(share), counted);
+        *state.left.get_mut(share) += held_before.cast_signed() - held.cast_signed();
+        if let Some(holder) = &self.holder {
+            holder.exchange(share, counted_before, counted);
+        }
+    }
+}
+
+impl Drop for MemoryClaim {
+    fn drop(&mut self) {
+        for share in Share::ALL {
+            self.correct(share, 0);
+        }
+    }
+}
+
+/// The same bytes; what is kept is dropped with their last clone.
+pub(crate) fn keep_with<B, T>(bytes: B, kept: T) -> Bytes
+where
+    B: AsRef<[u8]> + Send + 'static,
+    T: Send + 'static,
+{
+    Bytes::from_owner(Kept { bytes, _kept: kept })
+}
+
+struct Kept<B, T> {
+    bytes: B,
+    _kept: T,
+}
+
+impl<B: AsRef<[u8]>, T> AsRef<[u8]> for Kept<B, T> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+}

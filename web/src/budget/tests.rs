@@ -1,0 +1,163 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, advance};
+
+use super::*;
+
+fn left(budget: &Budget) -> Vec<isize> {
+    Share::ALL.iter().map(|share| *budget.lock().left.get(*share)).collect()
+}
+
+/// Somebody who holds some of a share and gives it back when cut off, after a while.
+fn holds(budget: &Budget, share: Share, due: u64, gives: Duration) -> JoinHandle<()> {
+    let (budget, cut) = (budget.clone(), Arc::new(Notify::new()));
+    let claim = budget.try_claim(share, 100).unwrap();
+    let tenure = budget.tenure(&[share], Instant::now() + Duration::from_secs(due), cut.clone());
+    tokio::spawn(async move {
+        let _tenure = tenure;
+        cut.notified().await;
+        tokio::time::sleep(gives).await;
+        drop(claim);
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_claimed_comes_back_with_its_last_holder() {
+    let budget = Budget::new(1600);
+    assert_eq!(left(&budget), [200, 300, 500, 600]);
+    let mut claim = budget.claim(Share::Small, 300).await.unwrap();
+    claim.grow(Share::Large, 300).await.unwrap();
+    assert!(budget.try_claim(Share::Small, 1).is_none());
+    assert!(budget.claim(Share::Large, 201).await.is_err(), "there is nobody to cut off");
+    let bytes = claim.over(vec![1; 600]);
+    let part = bytes.slice(5..6);
+    drop(bytes);
+    assert_eq!(left(&budget), [200, 0, 200, 600]);
+    drop(part);
+    assert_eq!(left(&budget), [200, 300, 500, 600]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_is_corrected_to_what_is_in_use() {
+    let budget = Budget::new(1600);
+    let mut claim = budget.claim(Share::Answers, 100).await.unwrap();
+    claim.correct(Share::Answers, 40);
+    assert_eq!(left(&budget)[3], 560);
+    claim.correct(Share::Answers, 700);
+    assert_eq!(left(&budget)[3], -100);
+    assert!(budget.try_claim(Share::Answers, 1).is_none());
+    drop(claim);
+    assert_eq!(left(&budget), [200, 300, 500, 600]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_due_for_longest_is_cut_off_for_a_claim() {
+    let budget = Budget::new(1600);
+    let (later, sooner) =
+        (holds(&budget, Share::Reads, 3, Duration::ZERO), holds(&budget, Share::Reads, 2, Duration::ZERO));
+    tokio::task::yield_now().await;
+    assert!(budget.claim(Share::Reads, 1).await.is_err(), "nobody is due");
+    advance(Duration::from_secs(4)).await;
+    let claim = budget.claim(Share::Reads, 100).await.unwrap();
+    sooner.await.unwrap();
+    assert!(!later.is_finished());
+    drop(budget.claim(Share::Reads, 100).await.unwrap());
+    later.await.unwrap();
+    drop(claim);
+    assert_eq!(left(&budget), [200, 300, 500, 600]);
+    assert!(budget.lock().due.get(Share::Reads).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_cut_off_for_what_others_hold() {
+    let budget = Budget::new(1600);
+    let large = holds(&budget, Share::Large, 0, Duration::ZERO);
+    let _answers = budget.try_claim(Share::Answers, 600).unwrap();
+    advance(Duration::from_secs(1)).await;
+    assert!(budget.claim(Share::Answers, 1).await.is_err());
+    tokio::task::yield_now().await;
+    assert!(!large.is_finished());
+    assert!(budget.claim(Share::Large, 500).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_cut_off_is_waited_for_before_the_next() {
+    let budget = Budget::new(1600);
+    let second = Duration::from_secs(1);
+    let (first, other) = (holds(&budget, Share::Reads, 0, second), holds(&budget, Share::Reads, 0, second));
+    advance(second).await;
+    let (waiting, started) = (budget.clone(), Instant::now());
+    let claim = tokio::spawn(async move { waiting.claim(Share::Reads, 100).await.map(drop) });
+    // What comes and goes meanwhile is no reason to cut off more, or to give up.
+    for _ in 0..5 {
+        advance(second / 10).await;
+        for share in [Share::Small, Share::Large, Share::Answers] {
+            drop(budget.try_claim(share, 10).unwrap());
+        }
+        let mut much = budget.nothing();
+        much.correct(Share::Reads, 1);
+        drop(much);
+        tokio::task::yield_now().await;
+    }
+    assert!(!claim.is_finished());
+    claim.await.unwrap().unwrap();
+    assert!(started.elapsed() < 2 * second);
+    first.await.unwrap();
+    assert_eq!(budget.lock().due.get(Share::Reads).len(), 1);
+    assert!(!other.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_moves_is_not_due() {
+    let budget = Budget::new(1600);
+    let second = Duration::from_secs(1);
+    let mut tenure = budget.tenure(&[Share::Reads], Instant::now(), Arc::default());
+    tenure.put_off(Instant::now() + second);
+    assert!(budget.cut_one(Share::Reads).is_none());
+    tenure.holds(Share::Answers);
+    tenure.rest(Share::Answers);
+    advance(second).await;
+    assert!(budget.cut_one(Share::Answers).is_none());
+    assert!(budget.cut_one(Share::Reads).is_some());
+    // It is being cut off, and that is not taken back.
+    tenure.put_off(Instant::now() + 9 * second);
+    assert!(budget.lock().due.get(Share::Reads).is_empty());
+    assert_eq!(budget.lock().due.get(Share::Answers).len(), 1);
+    drop(tenure);
+    assert!(budget.lock().due.get(Share::Answers).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_holds_a_small_part_of_what_is_scarce() {
+    let budget = Budget::new(16 * 1600);
+    let whole = budget.share(Share::Answers);
+    let (many, other) = (Arc::<Holder>::default(), Arc::<Holder>::default());
+    let claim = |holder: &Arc<Holder>| holder.pays_now(|| budget.try_claim(Share::Answers, 100));
+    let mut held: Vec<_> = std::iter::from_fn(|| claim(&many)).collect();
+    assert_eq!(held.len(), whole / 2 / 100, "there is as much left for others");
+    let theirs: Vec<_> = std::iter::from_fn(|| claim(&other)).collect();
+    assert_eq!(theirs.len(), whole / 16 / 100);
+    // One alone may be larger than the part is.
+    let alone = Arc::<Holder>::default();
+    let mut body = alone.pays_now(|| budget.nothing());
+    for _ in 0..10 {
+        body.grow(Share::Answers, whole / 40).await.unwrap();
+    }
+    assert!(claim(&alone).is_none());
+    drop(body);
+    drop(theirs);
+    assert!(claim(&other).is_some());
+    held.truncate(1);
+    assert!(claim(&many).is_some());
+    // What is only a guess is not held against it before it is known.
+    let mut guess = many.pays_now(|| budget.try_claim(Share::Answers, whole / 3)).unwrap();
+    let _scarce = budget.try_claim(Share::Answers, whole / 2).unwrap();
+    assert!(claim(&many).is_some());
+    guess.correct(Share::Answers, whole / 10);
+    assert!(claim(&many).is_none());
+    drop((guess, held));
+    assert_eq!(many.held(Share::Answers), 0);
+}
