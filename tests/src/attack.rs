@@ -1,6 +1,7 @@
 //! Clients that want to hurt a node, in great numbers: they send what nobody needs, read nothing, and hold on.
 
 use std::any::Any;
+use std::iter;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::client::Client;
 use crate::wait::PATIENCE;
@@ -20,6 +21,12 @@ use crate::wait::PATIENCE;
 /// How long an attacker tries to send more; then it holds on to what it has.
 const TRIES: Duration = Duration::from_secs(5);
 const PIECE: usize = 64 << 10;
+/// How many requests there may be on one connection, how many headers in each, and about how long those may be.
+const STREAMS: usize = 100;
+const HEADERS: usize = 90;
+const HEADER: usize = 300;
+/// After how long an attacker that was refused comes again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Attackers that hold on until this is dropped.
 pub struct Attackers(#[expect(dead_code, reason = "it is kept and dropped")] Vec<Box<dyn Any + Send>>);
@@ -79,6 +86,25 @@ impl Attackers {
             async move { timeout(TRIES, request.send()).await.ok()?.ok() }
         })
         .await
+    }
+
+    /// So many connections of HTTP/2, each with a hundred streams that ask for this path, which is answered late, with
+    /// as much in their headers as is taken. Who is refused comes again.
+    pub async fn waiting(url: &str, connections: usize, path: &str) -> Self {
+        let clients: Vec<_> = (0..connections).map(|_| Client::http2(url)).collect();
+        let mut waiting = JoinSet::new();
+        for client in clients.iter().flat_map(|client| iter::repeat_n(client, STREAMS)) {
+            let asked = client.request(Method::GET, path);
+            // On the wire all but the first take a byte.
+            let asked = (0..HEADERS).fold(asked, |asked, _| asked.header("x", "y".repeat(HEADER)));
+            waiting.spawn(async move {
+                while let Some(asked) = asked.try_clone() {
+                    let _ = asked.send().await;
+                    sleep(AGAIN).await;
+                }
+            });
+        }
+        Self(vec![Box::new(waiting)])
     }
 
     /// Begins so many at once, and waits until each has what it can have. What it gives back is what it holds on to.

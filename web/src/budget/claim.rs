@@ -15,6 +15,8 @@ use super::{Budget, Spent, State};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The part of a share that one connection may hold while less than half of it is left: one of so many.
 const PART: usize = 16;
+/// The part of that up to which others are cut off for it, one of so many: whoever takes much waits for what comes back.
+const MODEST: usize = 4;
 
 /// Bytes that were claimed. They come back when this is dropped.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub struct MemoryClaim {
 pub(super) enum Lack {
     /// Others hold them.
     NotThere,
-    /// The connection holds its part already.
+    /// The connection holds its part already, or enough of it that nobody is cut off for more.
     HoldsEnough,
 }
 
@@ -114,7 +116,8 @@ impl MemoryClaim {
             return Err(Lack::HoldsEnough);
         }
         if left.is_none() {
-            return Err(Lack::NotThere);
+            let is_modest = is_alone || is_guess || on_connection + bytes <= part / MODEST;
+            return Err(if is_modest { Lack::NotThere } else { Lack::HoldsEnough });
         }
         self.set(&mut state, share, held + bytes, if is_guess { counted } else { counted + bytes });
         Ok(())

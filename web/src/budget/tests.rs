@@ -161,3 +161,19 @@ async fn a_connection_holds_a_small_part_of_what_is_scarce() {
     drop((guess, held));
     assert_eq!(many.held(Share::Answers), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_cut_off_for_who_holds_much() {
+    let budget = Budget::new(16 * 1600);
+    let (much, little) = (Arc::<Holder>::default(), Arc::<Holder>::default());
+    let part = budget.share(Share::Reads) / 16;
+    let _much = much.pays_now(|| budget.try_claim(Share::Reads, part / 2)).unwrap();
+    let _little = little.pays_now(|| budget.try_claim(Share::Reads, 10)).unwrap();
+    let due = holds(&budget, Share::Reads, 0, Duration::ZERO);
+    let rest = usize::try_from(left(&budget)[0]).unwrap();
+    let _rest = budget.try_claim(Share::Reads, rest).unwrap();
+    assert!(much.clone().pays(budget.claim(Share::Reads, 10)).await.is_err());
+    assert!(!due.is_finished());
+    assert!(little.clone().pays(budget.claim(Share::Reads, 10)).await.is_ok());
+    due.await.unwrap();
+}
