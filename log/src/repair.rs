@@ -3,7 +3,8 @@
 //! What was being written when the power went may be there in part and in any order: the head of a record and none of
 //! its payload, for one. To RocksDB that is damage, and the store stays closed. Nobody was told that such a write is on
 //! disk, so it may be cut off; but damage of what was acknowledged looks the same. So it is first tried on a copy what
-//! the log would be without it: it must be whole, and go as far as is known to have been acknowledged.
+//! the log would be without it: it must be whole, and go as far as is known to have been acknowledged. What a manifest says
+//! that is cut off may concern any part of the log, so all of it is then looked at, which takes its time.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -20,6 +21,7 @@ use crate::error::ReadError;
 use crate::ids::Seq;
 use crate::reader::LogReader;
 use crate::rocks::{JournalDamage, Rocks, RocksError, journals, manifest, scan};
+use crate::verify::{Fault, Notice};
 
 /// How much of a manifest may go: more than the changes of all tables that are made known together.
 const MANIFEST_CUT_MAX: u64 = 64 << 10;
@@ -51,6 +53,9 @@ pub enum RepairError {
     /// It would not help.
     #[error("nothing is cut off, since the log would not be whole without it: {0}")]
     NotWhole(#[source] ReadError),
+    /// The same, by the first fault that was found when all of it was looked at.
+    #[error("nothing is cut off, since the log would not be whole without it: {0}")]
+    Faulty(Fault),
     /// A file could not be read or written.
     #[error("{}: {error}", .path.display())]
     Io {
@@ -109,6 +114,10 @@ pub fn examine_store(store: &Path) -> Result<Option<TornStore>, RepairError> {
         let reader = LogReader::new(Arc::new(Rocks::open_read_only(preview.path())?));
         check_end(&reader).map_err(RepairError::NotWhole)?
     };
+    let manifest = manifest(store);
+    if last.is_some() && ends.iter().any(|end| Some(&end.file) == manifest.as_ref()) {
+        check_all(preview.path())?;
+    }
     Ok(Some(TornStore { ends, last, acknowledged, _lock: lock }))
 }
 
@@ -155,6 +164,19 @@ fn create_beside(file: &Path) -> io::Result<(PathBuf, File)> {
     }
 }
 
+/// That there is no fault in all of a store but for signatures, which nothing that is cut off can make wrong.
+fn check_all(store: &Path) -> Result<(), RepairError> {
+    let mut first = None;
+    Rocks::open_read_only(store)?.verify(None, &mut |notice| {
+        if let Notice::Fault(fault) = notice
+            && !fault.inherited
+        {
+            first.get_or_insert(fault);
+        }
+    });
+    first.map_or(Ok(()), |fault| Err(RepairError::Faulty(fault)))
+}
+
 /// The lock that RocksDB takes on a store that is written to.
 fn lock(store: &Path) -> Result<File, RepairError> {
     let path = store.join("LOCK");
@@ -182,9 +204,8 @@ fn torn_ends(store: &Path) -> Result<Vec<TornEnd>, RepairError> {
         };
         let JournalDamage { sound, at, reason, followed } = damage;
         let len = len(file).map_err(|error| io_error(file, error))?.saturating_sub(sound);
-        let is_end =
-            if is_manifest(file) { len <= MANIFEST_CUT_MAX } else { Some(file) == newest && !followed };
-        if !is_end {
+        let may_go = if is_manifest(file) { len <= MANIFEST_CUT_MAX } else { Some(file) == newest };
+        if followed || !may_go {
             return Err(RepairError::NotTheEnd { file: file.clone(), at, reason });
         }
         ends.push(TornEnd { file: file.clone(), at: sound, len, reason });

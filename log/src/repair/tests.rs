@@ -45,11 +45,8 @@ impl Crashed {
         self.setup.path()
     }
 
-    fn edit_log(&self, edit: impl FnOnce(&mut Vec<u8>)) {
-        let path = newest(&self.store());
-        let mut bytes = fs::read(&path).unwrap();
-        edit(&mut bytes);
-        fs::write(path, bytes).unwrap();
+    fn edit_log(&self, change: impl FnOnce(&mut Vec<u8>)) {
+        edit(&newest(&self.store()), change);
     }
 
     /// Without the last write the store opens, has what was acknowledged, and goes on.
@@ -165,34 +162,96 @@ fn damage_in_a_file_before_the_last_is_not_cut_off() {
     assert!(refused.contains("it is not the end of what was written"), "{refused}");
 }
 
+/// A store whose tables were made known while the power went, and what was there before.
+struct Flushed {
+    setup: OnRocks,
+    events: Vec<Event>,
+    manifest: PathBuf,
+    /// How long the manifest was before.
+    synced: u64,
+    /// The write-ahead log that was to be deleted afterwards.
+    log: (PathBuf, Vec<u8>),
+    /// A table of events that was there before.
+    table: PathBuf,
+}
+
+impl Flushed {
+    fn new() -> Self {
+        let mut setup = OnRocks::default();
+        let log = setup.log();
+        let mut sample = SampleProcess::new(1);
+        suite::append(&log, vec![sample.spawn(), sample.message()]);
+        log.engine().settle();
+        let tables = contents(&setup.path()).into_iter();
+        let tables = tables.filter(|(path, _)| path.extension().is_some_and(|kind| kind == "sst"));
+        let table = tables.max_by_key(|(_, bytes)| bytes.len()).unwrap().0;
+        suite::append(&log, vec![sample.message(), sample.message()]);
+        let synced = len(&manifest(&setup.path()).unwrap()).unwrap();
+        let written = newest(&setup.path());
+        let bytes = fs::read(&written).unwrap();
+        log.engine().settle();
+        setup.crash();
+        let events = suite::all(&log);
+        let of = |path: &Path| setup.path().join(path.file_name().unwrap());
+        let (manifest, written, table) = (manifest(&setup.path()).unwrap(), of(&written), of(&table));
+        assert!(len(&manifest).unwrap() > synced + 20, "nothing was made known");
+        // The disk has the tables, but not the file that could be deleted after they were made known.
+        fs::remove_file(&written).ok();
+        Self { setup, events, manifest, synced, log: (written, bytes), table }
+    }
+
+    /// Of what makes the tables known nothing but the beginning arrived.
+    fn tear(&self) {
+        edit(&self.manifest, |bytes| bytes[self.synced as usize + 7..].fill(0));
+    }
+
+    fn restore_log(&self) {
+        fs::write(&self.log.0, &self.log.1).unwrap();
+    }
+
+    fn refusal(&self) -> String {
+        examine_store(&self.setup.path()).map(drop).unwrap_err().to_string()
+    }
+}
+
+fn edit(file: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(file).unwrap();
+    edit(&mut bytes);
+    fs::write(file, bytes).unwrap();
+}
+
 #[test]
 fn a_torn_manifest_is_cut_where_nothing_is_lost_by_it() {
     // The tables are made known and the write-ahead log is still there: it is as if they had not been written yet.
-    let mut setup = OnRocks::default();
-    let log = setup.log();
-    let mut sample = SampleProcess::new(1);
-    suite::append(&log, vec![sample.spawn(), sample.message()]);
-    let synced = len(&manifest(&setup.path()).unwrap()).unwrap();
-    let write_ahead_log = fs::read(newest(&setup.path())).unwrap();
-    let name = newest(&setup.path()).file_name().unwrap().to_owned();
-    log.engine().settle();
-    setup.crash();
-    let events = suite::all(&log);
-    let file = manifest(&setup.path()).unwrap();
-    let mut bytes = fs::read(&file).unwrap();
-    assert!(bytes.len() as u64 > synced + 20, "nothing was made known");
-    bytes[synced as usize + 7..].fill(0);
-    fs::write(&file, &bytes).unwrap();
-    // The disk has the tables, but not the file that could be deleted after they were made known.
-    fs::remove_file(setup.path().join(&name)).ok();
-    let refused = examine_store(&setup.path()).map(drop).unwrap_err().to_string();
+    let flushed = Flushed::new();
+    flushed.tear();
+    let refused = flushed.refusal();
     assert!(refused.contains("acknowledged") || refused.contains("cannot be opened"), "{refused}");
-    fs::write(setup.path().join(&name), write_ahead_log).unwrap();
-    let torn = examine_store(&setup.path()).unwrap().unwrap();
-    assert_eq!((torn.ends.len(), torn.last), (1, Some(Seq::new(1))));
-    assert_eq!((torn.ends[0].file.clone(), torn.ends[0].at), (file, synced));
+    flushed.restore_log();
+    let torn = examine_store(&flushed.setup.path()).unwrap().unwrap();
+    assert_eq!((torn.ends.len(), torn.last), (1, Some(Seq::new(3))));
+    assert_eq!((torn.ends[0].file.clone(), torn.ends[0].at), (flushed.manifest, flushed.synced));
     torn.cut().unwrap();
-    assert_eq!(suite::all(&setup.log()), events);
+    assert_eq!(suite::all(&flushed.setup.log()), flushed.events);
+}
+
+#[test]
+fn a_manifest_is_not_cut_where_more_was_written_behind_the_damage() {
+    let flushed = Flushed::new();
+    flushed.restore_log();
+    edit(&flushed.manifest, |bytes| bytes[flushed.synced as usize + 9] ^= 1);
+    let refused = flushed.refusal();
+    assert!(refused.contains("it is not the end of what was written"), "{refused}");
+}
+
+#[test]
+fn a_manifest_is_not_cut_where_anything_of_the_log_is_damaged() {
+    let flushed = Flushed::new();
+    flushed.tear();
+    flushed.restore_log();
+    edit(&flushed.table, |bytes| bytes[100] ^= 1);
+    let refused = flushed.refusal();
+    assert!(refused.contains("would not be whole"), "{refused}");
 }
 
 #[test]
