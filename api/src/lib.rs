@@ -18,6 +18,8 @@ mod recent;
 mod refusals;
 mod render;
 mod rendering;
+mod rooms;
+mod turns;
 mod write_side;
 
 pub use checks::watch_checks;

@@ -3,27 +3,19 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
 use ans104::Address;
 use log::Log;
 use projections::{Index, Jobs, Position, Queries, UploadsHandle};
 use scheduler::{Clock, Heights};
-use tokio::sync::Semaphore;
 use tokio::task;
-use web::{Budget, HttpError};
+use web::Budget;
 
 use crate::checks::history::CheckHistory;
 use crate::error::CallError;
-use crate::recent::RecentData;
+use crate::rooms::Rooms;
 use crate::write_side::WriteSide;
-
-/// How many reads per core may be on their threads at once. More than one, because a read can wait for the disk; not
-/// many more, because all others compete with the threads that sign.
-const READERS_PER_CORE: usize = 4;
-/// How many there may be at once however many cores there are: each may have a record of the longest length in hand.
-const READERS_MAX: usize = 16;
 
 /// What the API of a node is made of. Whatever is absent is refused with a reason; reads need the log and the index
 /// alone.
@@ -96,17 +88,14 @@ pub struct ApiNode {
     pub parts: ApiParts,
     pub(crate) checks: CheckHistory,
     started: Instant,
-    pub(crate) recent: RecentData,
-    pub(crate) readers: Arc<Semaphore>,
+    pub(crate) rooms: Rooms,
 }
 
 impl ApiNode {
     /// A node that started now.
     pub fn new(parts: ApiParts) -> Self {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let readers = Arc::new(Semaphore::new((cores * READERS_PER_CORE).min(READERS_MAX)));
-        let recent = RecentData::new(&parts.options.budget);
-        Self { parts, checks: CheckHistory::default(), started: Instant::now(), recent, readers }
+        let rooms = Rooms::new(&parts.options.budget);
+        Self { parts, checks: CheckHistory::default(), started: Instant::now(), rooms }
     }
 
     /// Which version of the software this is.
@@ -124,10 +113,10 @@ impl ApiNode {
         self: &Arc<Self>,
         read: impl FnOnce(&Arc<Self>) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, CallError> {
-        let permit = self.readers.clone().acquire_owned().await.map_err(HttpError::internal)?;
+        let turn = self.rooms.to_look().await?;
         let node = self.clone();
         let reading = task::spawn_blocking(move || {
-            let _permit = permit;
+            let _turn = turn;
             read(&node)
         });
         reading.await?

@@ -1,11 +1,11 @@
 //! Long data that is being shown to somebody, kept between two pieces of it: a client that does not fetch the next one
-//! holds nothing, and one that does seldom has it read again.
+//! holds nothing, and one that does seldom has it read again. It gives way to whatever else is to be sent.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::EventKey;
 use lru::LruCache;
-use web::{Budget, MemoryClaim, Share};
+use web::{Budget, MemoryClaim, Share, Spent};
 
 use crate::render::{LargeData, PageBy};
 
@@ -47,9 +47,27 @@ impl RecentData {
         Self { kept: Mutex::new(LruCache::unbounded()), budget: budget.clone() }
     }
 
+    /// Claims bytes of the memory for answers that are left, or that what is kept can give up.
+    pub(crate) fn try_claim(&self, bytes: usize) -> Option<MemoryClaim> {
+        loop {
+            let claim = self.budget.try_claim(Share::Answers, bytes);
+            if claim.is_some() || self.lock().pop_lru().is_none() {
+                return claim;
+            }
+        }
+    }
+
+    /// The same; when that is not enough, who fetches nothing is cut off and waited for.
+    pub(crate) async fn claim(&self, bytes: usize) -> Result<MemoryClaim, Spent> {
+        match self.try_claim(bytes) {
+            Some(claim) => Ok(claim),
+            None => self.budget.claim(Share::Answers, bytes).await,
+        }
+    }
+
     /// The data, if it is still here.
     pub(crate) fn get(&self, key: &LargeKey) -> Option<Arc<CountedData>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.lock().get(key).cloned()
     }
 
     /// Keeps data as long as there is room, and hands it back.
@@ -57,7 +75,7 @@ impl RecentData {
         let mut claim = self.budget.nothing();
         claim.correct(Share::Answers, data.bytes());
         let data = Arc::new(CountedData { data, _claim: claim });
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.lock();
         kept.put(key, data.clone());
         let mut bytes: usize = kept.iter().map(|(_, kept)| kept.data.bytes()).sum();
         while bytes > self.budget.share(Share::Answers) / PART {
@@ -65,6 +83,10 @@ impl RecentData {
             bytes -= oldest.data.bytes();
         }
         data
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<LargeKey, Arc<CountedData>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,15 +98,38 @@ mod tests {
 
     use super::*;
 
+    fn key(nonce: u64) -> LargeKey {
+        LargeKey {
+            place: EventKey { process: ProcessId::NODE, nonce: Some(Nonce::new(nonce)) },
+            form: LargeForm::Node,
+        }
+    }
+
+    fn data() -> LargeData {
+        LargeData::new(&vec![0; 300 << 10], Vec::new())
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_gives_way_to_what_is_to_be_sent() {
+        let budget = Budget::new(8 << 20);
+        let recent = RecentData::new(&budget);
+        let all = budget.share(Share::Answers);
+        for nonce in 0..3 {
+            recent.keep(key(nonce), data());
+        }
+        // The oldest goes first, and no more than is needed.
+        let claim = recent.try_claim(all - 700_000).unwrap();
+        assert!(recent.get(&key(0)).is_none() && recent.get(&key(1)).is_some());
+        drop(claim);
+        drop(recent.claim(all).await.unwrap());
+        assert!(recent.get(&key(1)).is_none() && recent.get(&key(2)).is_none());
+        assert!(recent.try_claim(all + 1).is_none());
+    }
+
     #[test]
     fn no_more_is_kept_than_there_is_room_for() {
         let budget = Budget::new(8 << 20);
         let recent = RecentData::new(&budget);
-        let key = |nonce| LargeKey {
-            place: EventKey { process: ProcessId::NODE, nonce: Some(Nonce::new(nonce)) },
-            form: LargeForm::Node,
-        };
-        let data = || LargeData::new(&vec![0; 300 << 10], Vec::new());
         let shown = recent.keep(key(0), data());
         for nonce in 1..5 {
             recent.keep(key(nonce), data());

@@ -13,6 +13,7 @@ use poem_openapi::payload::{Binary, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaRequest};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use protocol::Code;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -36,8 +37,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 const DRAIN_BYTES: usize = 64 << 20;
 
 /// The body of a request, not read yet. Any content type will do, and none: clients send all kinds.
+///
+/// Dropped, it belongs to a request that is refused whatever it says. What the client sends is then still taken for a
+/// while, so that it gets to see the answer.
 pub struct RawBody {
-    body: Body,
+    /// None once somebody reads it.
+    body: Option<Body>,
     /// The length that the client announced.
     length: Option<usize>,
     /// Whether the client waits for a sign before it sends.
@@ -67,16 +72,15 @@ impl RawBody {
         let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let waits = request.header(header::EXPECT).is_some();
         let call = request.data::<Arc<Waiting>>().cloned();
-        Self { body, length, waits, budget: Budget::of(request), call }
+        Self { body: Some(body), length, waits, budget: Budget::of(request), call }
     }
 
     /// Reads it. What it takes up of the memory is given back with the last clone of what this returns.
-    pub async fn read(self, limit: usize) -> Result<Bytes, HttpError> {
+    pub async fn read(mut self, limit: usize) -> Result<Bytes, HttpError> {
         if self.length.is_some_and(|length| length > limit) {
-            self.discard();
             return Err(too_large(limit));
         }
-        let mut pieces = Box::pin(self.body.into_bytes_stream());
+        let mut pieces = Box::pin(self.body.take().unwrap_or_default().into_bytes_stream());
         let cut = Arc::new(Notify::new());
         let read = tokio::select! {
             biased;
@@ -84,7 +88,7 @@ impl RawBody {
             () = cut.notified() => Err(Unread::Broken(Spent.into())),
             read = gather(&mut pieces, self.length, limit, &self.budget, &cut) => read,
         };
-        if let Some(call) = self.call {
+        if let Some(call) = &self.call {
             call.begin();
         }
         read.map_err(|unread| match unread {
@@ -95,12 +99,13 @@ impl RawBody {
             Unread::Broken(error) => error,
         })
     }
+}
 
-    /// For a request that is refused whatever it says. What the client sends is still taken for a while, so that it gets
-    /// to see the answer.
-    pub fn discard(self) {
-        if !self.waits {
-            tokio::spawn(drain(Box::pin(self.body.into_bytes_stream())));
+impl Drop for RawBody {
+    fn drop(&mut self) {
+        let unread = self.body.take().filter(|_| !self.waits);
+        if let (Some(body), Ok(runtime)) = (unread, Handle::try_current()) {
+            runtime.spawn(drain(Box::pin(body.into_bytes_stream())));
         }
     }
 }
@@ -242,7 +247,7 @@ mod tests {
             Ok::<_, io::Error>(Bytes::from_static(piece))
         });
         let body = Body::from_bytes_stream(pieces);
-        RawBody { body, length: None, waits: false, budget: budget.clone(), call: None }
+        RawBody { body: Some(body), length: None, waits: false, budget: budget.clone(), call: None }
     }
 
     async fn status(body: RawBody, limit: usize) -> Result<usize, u16> {
@@ -278,7 +283,8 @@ mod tests {
                 "{pieces} pieces, {limit}"
             );
         }
-        let announced = RawBody { length: Some(11), ..paced(0, b"", now) };
+        let mut announced = paced(0, b"", now);
+        announced.length = Some(11);
         assert_eq!(status(announced, 10).await, Err(413));
     }
 
@@ -308,7 +314,7 @@ mod tests {
             .map(|_| {
                 let piece = Ok::<_, io::Error>(Bytes::from_static(&[0; SMALL]));
                 let body = Body::from_bytes_stream(stream::iter([piece]).chain(stream::pending()));
-                let (budget, call) = (budget.clone(), None);
+                let (body, budget, call) = (Some(body), budget.clone(), None);
                 tokio::spawn(status(RawBody { body, length: None, waits: false, budget, call }, 10 * MIB))
             })
             .collect();
@@ -333,7 +339,8 @@ mod tests {
         let first: Vec<_> = (0..2).map(|_| tokio::spawn(status(large(), 10 * MIB))).collect();
         let begun = stream::iter([Ok::<_, io::Error>(Bytes::from_static(&[0; MIB]))]);
         let body = Body::from_bytes_stream(begun.chain(stream::pending()));
-        let stuck = RawBody { body, length: None, waits: false, budget: budget.clone(), call: None };
+        let stuck =
+            RawBody { body: Some(body), length: None, waits: false, budget: budget.clone(), call: None };
         let stuck = tokio::spawn(status(stuck, 10 * MIB));
         for first in first {
             assert_eq!(first.await.unwrap(), Ok(10 * MIB), "{:?}", now.elapsed());
@@ -354,7 +361,8 @@ mod tests {
         let pieces = stream::once(async { Ok::<_, io::Error>(Bytes::from_static(&[0; 2 * SMALL])) });
         let endless = pieces.chain(stream::pending().inspect(move |_| drop(kept.clone())));
         let body = Body::from_bytes_stream(endless);
-        let body = RawBody { body, length: None, waits: false, budget: budget.clone(), call: None };
+        let body =
+            RawBody { body: Some(body), length: None, waits: false, budget: budget.clone(), call: None };
         let slow = tokio::spawn(status(body, MIB));
         tokio::task::yield_now().await;
         // What it does not hold is no reason to cut it off.

@@ -44,7 +44,7 @@ impl From<Unfit> for poem::Error {
 pub(crate) async fn answers<E: Endpoint>(endpoint: Arc<E>, mut request: Request) -> poem::Result<Response> {
     if let Some(unfit) = request.data::<Unfit>().copied() {
         let body = request.take_body();
-        RawBody::of(&request, body).discard();
+        drop(RawBody::of(&request, body));
         return Err(unfit.into());
     }
     let budget = Budget::of(&request);

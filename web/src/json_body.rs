@@ -47,11 +47,13 @@ impl<'a, T: JsonForm> ApiExtractor<'a> for JsonBody<T> {
         body: &mut RequestBody,
         options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
+        // Before anything is refused, so that it is taken from the client either way.
+        let body = RawBody::from_request(request, body, options).await?;
         let kind = request.header(header::CONTENT_TYPE);
         if !kind.is_some_and(Json::<T>::check_content_type) {
             return Err(other_type(kind).into());
         }
-        let text = RawBody::from_request(request, body, options).await?.read(BYTES_MAX).await?;
+        let text = body.read(BYTES_MAX).await?;
         Ok(serde_json::from_slice(&text).map(Self).map_err(|error| wrong(&error, T::EXAMPLE))?)
     }
 }

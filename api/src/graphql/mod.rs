@@ -5,12 +5,15 @@ mod question;
 mod schema;
 mod transaction;
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 
 use async_graphql::{Request, Response};
 use poem_openapi::OpenApi;
+use protocol::Code;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 use tokio::task;
 use web::{Given, HttpError, Needed, Share};
 
@@ -19,19 +22,14 @@ use crate::node::ApiNode;
 use crate::query::{Group, queries};
 use crate::refusals::{GraphRefusal, QueryRefusal};
 use crate::render::Rendered;
+use crate::turns::Room;
 use question::{GraphAnswerForm, QuestionBody};
 use schema::{ItemSchema, graph};
-
-/// How many questions are answered at a time.
-const PARALLEL: usize = 2;
-/// What each of them is counted as while it is answered: a part of so many of the memory for answers.
-const PART: usize = 3;
 
 /// The calls, and the node that answers them.
 pub(crate) struct GraphApi {
     node: Arc<ApiNode>,
     graph: ItemSchema,
-    turns: Arc<Semaphore>,
 }
 
 #[OpenApi(tag = "Group::Query")]
@@ -73,31 +71,43 @@ impl GraphApi {
 
 impl GraphApi {
     pub(crate) fn new(node: Arc<ApiNode>) -> Self {
-        Self { node, graph: graph(), turns: Arc::new(Semaphore::new(PARALLEL)) }
+        Self { node, graph: graph() }
     }
 
     async fn answer(&self, mut request: Request) -> Result<Rendered<GraphAnswerForm>, CallError> {
         let queries = queries(&self.node)?.clone();
-        let turn = self.turns.clone().acquire_owned().await.map_err(HttpError::internal)?;
-        let budget = &self.node.parts.options.budget;
-        let mut claim = budget.claim(Share::Answers, budget.share(Share::Answers) / PART).await?;
+        let Room { turn, mut claim } = self.node.rooms.for_question().await?;
         let (graph, runtime) = (self.graph.clone(), Handle::current());
+        // Dropped with this call when the client hangs up.
+        let (_waits, hung_up) = oneshot::channel::<Infallible>();
         // A page of signatures and keys is megabytes of JSON, which is put together at once: not on the executor.
         let answered = task::spawn_blocking(move || {
             let _turn = turn;
             let response = match bounds::parse(&request.query) {
                 Ok(document) => {
                     request.set_parsed_query(document);
-                    runtime.block_on(graph.execute(request.data(queries)))
+                    let answer = graph.execute(request.data(queries));
+                    runtime.block_on(until(hung_up, answer)).ok_or_else(nobody_waits)?
                 }
                 Err(error) => Response::from_errors(vec![error]),
             };
-            serde_json::to_vec(&response).map(|text| {
-                claim.correct(Share::Answers, text.capacity());
-                claim.over(text)
-            })
+            let text = serde_json::to_vec(&response).map_err(HttpError::internal)?;
+            claim.correct(Share::Answers, text.capacity());
+            Ok::<_, HttpError>(claim.over(text))
         });
-        let text = answered.await?.map_err(HttpError::internal)?;
-        Ok(Rendered::whole(text))
+        Ok(Rendered::whole(answered.await??))
     }
+}
+
+/// What an answer is, unless the client hangs up before.
+async fn until<T>(hung_up: oneshot::Receiver<Infallible>, answer: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        _ = hung_up => None,
+        answer = answer => Some(answer),
+    }
+}
+
+fn nobody_waits() -> HttpError {
+    HttpError::new(Code::Unavailable, "the client hung up before it was answered")
 }

@@ -171,7 +171,8 @@ impl Following {
                     () = self.stopping.stopped() => return Ok(None),
                 },
             };
-            let (bytes, page) = self.node.render_on(move |node| piece(node, page)).await?;
+            let (bytes, page) =
+                self.node.render_on(page.likely_bytes(), move |node| piece(node, page)).await?;
             self.stage = match page.next_nonce() {
                 Some(next) if page.ended() => FollowStage::Waiting(next.prev()),
                 _ => FollowStage::Reading(page),

@@ -27,7 +27,7 @@ impl Unfinished {
     /// Begins behind what was shown of it already.
     pub(super) fn new(node: &ApiNode, event: &EventRef<'_>, form: LargeForm, data: LargeData) -> Self {
         let key = LargeKey { place: EventKey { process: event.process, nonce: event.nonce }, form };
-        node.recent.keep(key, data);
+        node.rooms.recent.keep(key, data);
         Self { key, shown: ShownPart::default() }
     }
 
@@ -38,7 +38,7 @@ impl Unfinished {
         out: &mut Vec<u8>,
         until: usize,
     ) -> Result<Option<Self>, CallError> {
-        let kept = match node.recent.get(&self.key) {
+        let kept = match node.rooms.recent.get(&self.key) {
             Some(kept) => kept,
             None => read(node, self.key)?,
         };
@@ -75,7 +75,7 @@ fn read(node: &ApiNode, key: LargeKey) -> Result<Arc<CountedData>, CallError> {
         Ok(())
     })?;
     let missing = || web::HttpError::internal(format!("the log has no longer what it had: {}", key.place));
-    Ok(node.recent.keep(key, read.ok_or_else(missing)?))
+    Ok(node.rooms.recent.keep(key, read.ok_or_else(missing)?))
 }
 
 /// Visits one event, if it is there.

@@ -57,6 +57,9 @@ impl PublicApi {
     #[oai(path = "/", method = "post", tag = "Group::Write", operation_id = "schedule")]
     async fn schedule(
         &self,
+        // First, so that it is there to be discarded whatever else is wrong.
+        /// The data item.
+        item: RawBody,
         /// The process that the transaction is assigned to.
         #[oai(name = "process-id")]
         process: Given<Id>,
@@ -67,20 +70,12 @@ impl PublicApi {
         base_layer: Flag,
         /// Fields of the assigned message to leave out, separated by commas.
         exclude: Given<ExcludedFields>,
-        /// The data item.
-        item: RawBody,
     ) -> Result<Json<ScheduledForm>, WriteRefusal> {
-        let scheduler = match self.0.parts.writes.scheduler() {
-            Ok(scheduler) => scheduler,
-            Err(refusal) => {
-                item.discard();
-                return Err(refusal.into());
-            }
-        };
+        let scheduler = self.0.parts.writes.scheduler()?;
         let scheduled = match (process.0, assign.0) {
             (_, None) => scheduler.schedule(item.read(self.0.parts.options.max_body).await?).await?,
             (Some(process), Some(transaction)) => {
-                item.discard();
+                drop(item);
                 let exclude = exclude.0.map_or(vec![], |fields| fields.0);
                 let process = process.into();
                 scheduler

@@ -19,6 +19,9 @@ use crate::rendering::{PIECE, PIECE_MORE};
 /// What a usual message takes; only to have the room before it is needed.
 const USUAL_EDGE: usize = 6 << 10;
 
+/// How many times as long as the piece before a piece may be, while there is more and they are short.
+const MORE_EACH_TIME: usize = 4;
+
 /// Which part of a schedule was asked for: the start exclusive, the end inclusive. Without a start the process itself
 /// comes first, whatever the end.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +51,8 @@ pub(super) struct SchedulePage {
     left: u64,
     /// How many bytes may still come.
     room: usize,
+    /// About how long the next piece is to be.
+    piece_bytes: usize,
     /// The timestamp of the last edge, as text.
     last_time: String,
     /// What is left of the last edge.
@@ -93,6 +98,7 @@ impl SchedulePage {
             rest: first.zip(last).filter(|(first, last)| first <= last),
             left: limit,
             room: node.parts.options.max_read_memory,
+            piece_bytes: PIECE,
             last_time: String::new(),
             unfinished: None,
             begun: false,
@@ -110,6 +116,8 @@ impl SchedulePage {
             rest: Some((after.map_or(Nonce::ZERO, Nonce::next), Nonce::MAX)),
             left: u64::MAX,
             room: usize::MAX,
+            // Mostly a single event is new to who follows a process; if there is more, it comes in longer pieces.
+            piece_bytes: USUAL_EDGE,
             last_time: String::new(),
             unfinished: None,
             begun: false,
@@ -123,14 +131,21 @@ impl SchedulePage {
         self.rest.map(|(first, _)| first)
     }
 
+    /// How much memory the next piece likely takes.
+    pub(super) fn likely_bytes(&self) -> usize {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX).saturating_mul(USUAL_EDGE);
+        let usual = left.min(self.piece_bytes);
+        if self.unfinished.is_none() && usual < PIECE { usual + USUAL_EDGE } else { PIECE + PIECE_MORE }
+    }
+
     /// Adds edges until the piece is long enough.
     fn edges(&mut self, node: &ApiNode, out: &mut Vec<u8>) -> Result<Then, CallError> {
         loop {
             if let Some(left) = self.unfinished.take() {
-                self.unfinished = left.append(node, out, PIECE)?;
+                self.unfinished = left.append(node, out, self.piece_bytes)?;
                 self.end_edge(out);
             }
-            if self.unfinished.is_some() || out.len() >= PIECE && self.rest.is_some() {
+            if self.unfinished.is_some() || out.len() >= self.piece_bytes && self.rest.is_some() {
                 return Ok(Then::NextPiece);
             }
             let Some((first, last)) = self.rest else { return Ok(Then::More) };
@@ -163,7 +178,7 @@ impl SchedulePage {
         self.unfinished = data.map(|data| Unfinished::new(node, event, form, data));
         self.end_edge(out);
         self.advance(event.nonce, time_of(event), length);
-        let is_long = self.unfinished.is_some() || out.len() >= PIECE && self.rest.is_some();
+        let is_long = self.unfinished.is_some() || out.len() >= self.piece_bytes && self.rest.is_some();
         Ok(if is_long { Then::NextPiece } else { Then::More })
     }
 
@@ -207,16 +222,13 @@ impl SchedulePage {
 
 impl Pieces for SchedulePage {
     fn piece(&mut self, node: &ApiNode) -> Result<Vec<u8>, CallError> {
-        // Mostly a single event is new to who follows a process.
-        let left = if self.framing == Framing::Events { 1 } else { self.left };
-        let usual = usize::try_from(left).map_or(PIECE, |left| left.saturating_mul(USUAL_EDGE));
-        let usual = if self.unfinished.is_some() { PIECE } else { usual.min(PIECE) };
-        let mut out = Vec::with_capacity(if usual < PIECE { usual + USUAL_EDGE } else { PIECE + PIECE_MORE });
+        let mut out = Vec::with_capacity(self.likely_bytes());
         let is_page = self.framing == Framing::Page;
         if is_page && !self.begun {
             out.extend_from_slice(b"{\"edges\":[");
         }
         let then = self.edges(node, &mut out)?;
+        self.piece_bytes = self.piece_bytes.saturating_mul(MORE_EACH_TIME).min(PIECE);
         self.ended = !matches!(then, Then::NextPiece);
         if self.ended && is_page {
             let has_next_page = matches!(then, Then::NextPage);

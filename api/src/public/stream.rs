@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::error::CallError;
 use crate::node::ApiNode;
 use crate::render::Rendered;
-use crate::rendering::{Fresh, Made};
+use crate::rendering::{Fresh, Made, PIECE, PIECE_MORE};
 
 /// JSON that is made a piece at a time.
 pub(super) trait Pieces: Send {
@@ -54,7 +54,7 @@ impl Stage {
         let (piece, rest) = match self {
             Stage::Made(piece, rest) => (piece, rest),
             Stage::Making(making) => making.await??,
-            Stage::Waiting(rest) => node.render_on(move |node| make(node, rest)).await?,
+            Stage::Waiting(rest) => node.render_on(PIECE + PIECE_MORE, move |node| make(node, rest)).await?,
         };
         let next = if rest.ended() {
             None

@@ -11,11 +11,15 @@ use log::Seq;
 use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, Tags};
 use projections::{ListOrder, ListPage, MessageFilter, ProcessFilter};
-use web::{Given, HttpError, Path};
+use serde::Serialize;
+use tokio::task;
+use web::{Given, HttpError, Path, Share};
 
 use crate::error::CallError;
 use crate::node::ApiNode;
 use crate::refusals::{QueryRefusal, ReadRefusal};
+use crate::render::Rendered;
+use crate::turns::Room;
 use model::{QueryEntriesForm, QueryPlacesForm, QueryTotalsForm};
 use params::{AfterCursor, InOrder, MinPosition, OfKind, QueryLimit, WithTags};
 pub(crate) use wait::queries;
@@ -51,13 +55,14 @@ impl QueryApi {
         order: Given<InOrder>,
         cursor: Given<AfterCursor>,
         #[oai(name = "min-position")] min_position: Given<MinPosition>,
-    ) -> Result<Json<QueryEntriesForm>, QueryRefusal> {
+    ) -> Result<Rendered<QueryEntriesForm>, QueryRefusal> {
         let tags = tag.0.into_iter().map(|tag| tag.0).collect();
         let filter = ProcessFilter { owner: owner.0, tags, from: from.0, to: to.0 };
         let page = page(limit, order, cursor)?;
         let (queries, position) = ready(&self.0, min_position.0).await?;
+        let room = self.0.rooms.for_list().await?;
         let list = queries.processes(&filter, &page).await?;
-        Ok(Json(QueryEntriesForm::new(list, position)))
+        Ok(written(room, move || QueryEntriesForm::new(list, position)).await?)
     }
 
     /// Messages by process, signer, recipient, tags, time and nonce
@@ -94,7 +99,7 @@ impl QueryApi {
         order: Given<InOrder>,
         cursor: Given<AfterCursor>,
         #[oai(name = "min-position")] min_position: Given<MinPosition>,
-    ) -> Result<Json<QueryEntriesForm>, QueryRefusal> {
+    ) -> Result<Rendered<QueryEntriesForm>, QueryRefusal> {
         let filter = MessageFilter {
             process: process.0.map(|process| process.to_string()),
             owner: owner.0,
@@ -109,8 +114,9 @@ impl QueryApi {
         };
         let page = page(limit, order, cursor)?;
         let (queries, position) = ready(&self.0, min_position.0).await?;
+        let room = self.0.rooms.for_list().await?;
         let list = queries.messages(&filter, &page).await?;
-        Ok(Json(QueryEntriesForm::new(list, position)))
+        Ok(written(room, move || QueryEntriesForm::new(list, position)).await?)
     }
 
     /// Where an item is scheduled
@@ -123,18 +129,22 @@ impl QueryApi {
         /// The id of a message, a process or an assignment.
         id: Path<Id>,
         #[oai(name = "min-position")] min_position: Given<MinPosition>,
-    ) -> Result<Json<QueryPlacesForm>, ReadRefusal> {
+    ) -> Result<Rendered<QueryPlacesForm>, ReadRefusal> {
         let id = id.0.to_string();
         let (queries, position) = ready(&self.0, min_position.0).await?;
+        let room = self.0.rooms.for_list().await?;
         let places = queries.item(&id).await?;
         if places.is_empty() {
             let reaches = position.map_or("is empty".to_owned(), |position| format!("goes up to {position}"));
             let text = format!("Postgres has no message or assignment {id}; it {reaches}");
             return Err(HttpError::not_found(text).into());
         }
-        let uploads = self.0.parts.uploads.as_ref();
-        let uploaded = |sequence| uploads.map(|uploads| uploads.is_uploaded(Seq::new(sequence)));
-        Ok(Json(QueryPlacesForm::new(places, uploaded, position)))
+        let uploads = self.0.parts.uploads.clone();
+        let form = move || {
+            let uploaded = |sequence| uploads.as_ref().map(|uploads| uploads.is_uploaded(Seq::new(sequence)));
+            QueryPlacesForm::new(places, uploaded, position)
+        };
+        Ok(written(room, form).await?)
     }
 
     /// How many messages there are
@@ -152,6 +162,20 @@ impl QueryApi {
         let totals = queries.totals(process.as_deref()).await?;
         Ok(Json(QueryTotalsForm::new(&totals, position)))
     }
+}
+
+/// JSON, made on a thread that may block, within the room that there was before the database was asked.
+async fn written<T: Serialize + 'static>(
+    room: Room,
+    form: impl FnOnce() -> T + Send + 'static,
+) -> Result<Rendered<T>, CallError> {
+    let writing = task::spawn_blocking(move || {
+        let Room { turn: _turn, mut claim } = room;
+        let text = serde_json::to_vec(&form()).map_err(HttpError::internal)?;
+        claim.correct(Share::Answers, text.capacity());
+        Ok::<_, CallError>(claim.over(text))
+    });
+    writing.await?.map(Rendered::whole)
 }
 
 fn page(limit: QueryLimit, order: Given<InOrder>, cursor: Given<AfterCursor>) -> Result<ListPage, CallError> {

@@ -3,10 +3,11 @@
 use log::Seq;
 use poem_openapi::Object;
 use projections::{EntryTag, ItemPlace, QueryList};
+use serde::Serialize;
 use web::Nullable;
 
 /// A message, or the spawn of a process.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(rename = "QueryEntry")]
 pub(super) struct QueryEntryForm {
     /// The sequence number of the event in the log of this scheduler.
@@ -41,7 +42,7 @@ pub(super) struct QueryEntryForm {
 }
 
 /// A tag of an item.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(rename = "QueryTag")]
 pub(super) struct QueryTagForm {
     /// The name.
@@ -51,7 +52,7 @@ pub(super) struct QueryTagForm {
 }
 
 /// A page of a list.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(rename = "QueryEntries")]
 pub(super) struct QueryEntriesForm {
     /// The entries.
@@ -63,7 +64,7 @@ pub(super) struct QueryEntriesForm {
 }
 
 /// One place where an id is scheduled.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(rename = "QueryPlace")]
 pub(super) struct QueryPlaceForm {
     /// The sequence number of the event in the log of this scheduler.
@@ -85,7 +86,7 @@ pub(super) struct QueryPlaceForm {
 }
 
 /// All places where an id is scheduled.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(rename = "QueryPlaces")]
 pub(super) struct QueryPlacesForm {
     /// The places, in the order of the log.

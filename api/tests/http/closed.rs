@@ -77,15 +77,30 @@ async fn a_node_without_a_scheduler_refuses_writes_with_its_reason() {
 /// A client that is cut off while it sends does not get to see why.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_may_send_all_of_what_is_refused() {
-    let Closed { listener, .. } = closed().await;
-    let mut client = TcpStream::connect(listener.address).await.unwrap();
+    let Closed { node, listener, process, message } = closed().await;
     let body = vec![7; 30_000_000];
-    let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
-    client.write_all(head.as_bytes()).await.unwrap();
-    client.write_all(&body).await.unwrap();
-    let mut answer = vec![0; 12];
-    client.read_exact(&mut answer).await.unwrap();
-    assert_eq!(String::from_utf8(answer).unwrap(), "HTTP/1.1 503");
+    let admin = node.admin.address;
+    for (address, path, status) in [
+        (listener.address, "/".to_owned(), 503),
+        (node.public.address, "/".into(), 413),
+        (node.public.address, format!("/?assign={message}"), 400),
+        (node.public.address, "/?process-id=wrong".into(), 400),
+        (node.public.address, format!("/?process-id={process}&assign=wrong"), 400),
+        (node.public.address, format!("/?exclude={}", "x".repeat(1025)), 400),
+        (node.public.address, "/graphql".into(), 413),
+        (admin, "/jobs".into(), 415),
+    ] {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        client.write_all(&body).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let mut answer = vec![0; 12];
+        client.read_exact(&mut answer).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(String::from_utf8(answer).unwrap(), format!("HTTP/1.1 {status}"), "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use api::ApiOptions;
+
 use futures_util::StreamExt;
 use log::Append;
 use serde_json::Value;
+use web::{Budget, Limits, Share};
 
-use crate::node::TestNode;
+use crate::node::{TestNode, eventually};
 use crate::samples::SampleHistory;
 use crate::streaming::{MESSAGES, long_process};
 
@@ -115,6 +118,41 @@ async fn a_stream_of_a_long_history_ends_when_the_node_stops() {
     }
     assert!(seen < MESSAGES, "all of the history came although the node was to stop");
     tokio::time::timeout(SOON, served).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_of_a_busy_process_leave_others_their_answers() {
+    const FOLLOWERS: usize = 200;
+    const LAST: u64 = 60;
+    let budget = Budget::new(32 << 20);
+    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
+    let node = TestNode::start_with(options, Limits { budget: budget.clone(), ..Limits::default() }).await;
+    let (mut busy, other) = (SampleHistory::spawn(1, Some(1_000)), history(2).0);
+    for nonce in 1..=LAST {
+        busy.message(nonce, 1_000 + nonce, b"tick", false);
+    }
+    let (process, latest) = (busy.process, format!("/{}/latest", other.process));
+    node.append(other.appends).await;
+    let coming = busy.appends.split_off(1);
+    node.append(busy.appends).await;
+    let mut followers = Vec::new();
+    for _ in 0..FOLLOWERS {
+        let mut events = Events::of(&node, &format!("/{process}/stream"), None).await;
+        followers.push(tokio::spawn(async move {
+            while events.next().await.expect("the stream ends").0 != LAST.to_string() {}
+        }));
+    }
+    for append in coming {
+        node.append(vec![append]).await;
+        let (status, told) = node.get(&latest).await;
+        assert_eq!(status, 200, "{told}");
+    }
+    for follower in followers {
+        tokio::time::timeout(SOON, follower).await.unwrap().unwrap();
+    }
+    let all = budget.share(Share::Answers);
+    eventually("all is given back", || async { budget.try_claim(Share::Answers, all - 200_000).is_some() })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,19 @@
 //! GraphQL as far as it goes without a database: how questions come, what is refused, and how.
 
+use api::ApiOptions;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::{Duration, timeout};
+use web::{Budget, Limits, Share};
 
-use crate::node::{TestListener, TestNode};
+use crate::node::{TestListener, TestNode, eventually};
 use crate::queries;
 
 const ALL: &str = "{ transactions { edges { node { id } } } }";
+const ONE: &str = "{ transaction(id: \"a\") { id } }";
 
 /// A listener whose database is down, and its port.
 async fn listener(node: &TestNode) -> (TestListener, u16) {
@@ -114,12 +121,6 @@ async fn errors_of_a_question_say_what_was_expected() {
             ),
             "complex",
         ),
-        // It could be answered, but for the database.
-        (ALL.into(), "no connection was free"),
-        (
-            format!("{{ transactions(ids: [{}], first: 2147483647) {{ count }} }}", many(1000)),
-            "no connection was free",
-        ),
     ] {
         let answer = ask(&node, &listener.url, &query).await;
         assert!(answer["data"].is_null(), "{query}: {answer}");
@@ -127,10 +128,53 @@ async fn errors_of_a_question_say_what_was_expected() {
         assert!(message.to_lowercase().contains(&expected.to_lowercase()), "{query}: {answer}");
         assert!(!message.contains("127.0.0.1") && !message.contains(&port.to_string()), "{query}: {answer}");
     }
-    let answer = ask(&node, &listener.url, ALL).await;
-    assert_eq!(answer["errors"][0]["extensions"], json!({ "code": "unavailable" }));
-    let answer = ask(&node, &listener.url, "{ transaction(id: \"a\") { id } }").await;
-    assert_eq!(answer["errors"][0]["path"], json!(["transaction"]));
+}
+
+/// Each waits for a connection as long as it may: so they are asked at the same time, and each of another node.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_be_answered_but_for_the_database_is_said() {
+    let node = TestNode::start().await;
+    let ids = vec!["\"a\""; 1000].join(", ");
+    let long = format!("{{ transactions(ids: [{ids}], first: 2147483647) {{ count }} }}");
+    let questions = [(ALL, "transactions"), (&long, "transactions"), (ONE, "transaction")];
+    let asked = questions.map(async |(query, field)| {
+        let (listener, port) = listener(&node).await;
+        let answer = ask(&node, &listener.url, query).await;
+        assert!(answer["data"].is_null(), "{query}: {answer}");
+        let error = &answer["errors"][0];
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("no connection was free"), "{query}: {answer}");
+        assert!(!message.contains("127.0.0.1") && !message.contains(&port.to_string()), "{query}: {answer}");
+        assert_eq!(error["extensions"], json!({ "code": "unavailable" }), "{query}");
+        assert_eq!(error["path"], json!([field]), "{query}");
+    });
+    futures_util::future::join_all(asked).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_ends_when_its_client_hangs_up() {
+    let budget = Budget::new(64 << 20);
+    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
+    let node = TestNode::start_with(options, Limits::default()).await;
+    // A database that says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://nobody@{}/none", silent.local_addr().unwrap());
+    let listener = queries::listener(&node, &url).await;
+    let body = json!({ "query": ALL }).to_string();
+    let ask = || tokio::spawn(node.http.post(format!("{}/graphql", listener.url)).body(body.clone()).send());
+    let asked = [ask(), ask()];
+    let mut reached = [silent.accept().await.unwrap().0, silent.accept().await.unwrap().0];
+    let all = budget.share(Share::Answers);
+    assert!(budget.try_claim(Share::Answers, all).is_none());
+    asked.iter().for_each(JoinHandle::abort);
+    // Left alone, each would wait for 5 seconds.
+    let ended = async {
+        for connection in &mut reached {
+            connection.read_to_end(&mut Vec::new()).await.unwrap();
+        }
+        eventually("it is given back", || async { budget.try_claim(Share::Answers, all).is_some() }).await;
+    };
+    timeout(Duration::from_secs(3), ended).await.expect("the question goes on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,110 @@
+//! How many clients are worked for at a time, and how much of the memory for answers each kind of work may have.
+
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use web::{Budget, Share};
+
+use crate::error::CallError;
+use crate::recent::RecentData;
+use crate::turns::{Room, Turns};
+
+/// How many reads per core may be on their threads at once. More than one, because a read can wait for the disk; not
+/// many more, because all others compete with the threads that sign.
+const READERS_PER_CORE: usize = 4;
+/// How many there may be at once however many cores there are: each may have a record of the longest length in hand.
+const READERS_MAX: usize = 16;
+/// How many questions in GraphQL are answered at a time, and what each is counted as before its answer is there: a part
+/// of so many of the memory for answers. All together they have a third of it, and so have lists: a third is left for
+/// reads of the log, whatever Postgres is asked.
+const QUESTIONS: usize = 2;
+const QUESTION_PART: usize = 3 * QUESTIONS;
+/// The same of lists.
+const LISTS: usize = 8;
+const LIST_PART: usize = 3 * LISTS;
+/// How long either waits for memory.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The room that a node has for its clients.
+pub(crate) struct Rooms {
+    readers: Turns,
+    questions: Turns,
+    lists: Turns,
+    /// What is kept of what was shown.
+    pub(crate) recent: RecentData,
+    /// All memory for answers, in bytes.
+    answers: usize,
+}
+
+impl Rooms {
+    pub(crate) fn new(budget: &Budget) -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            readers: Turns::new((cores * READERS_PER_CORE).min(READERS_MAX)),
+            questions: Turns::new(QUESTIONS),
+            lists: Turns::new(LISTS),
+            recent: RecentData::new(budget),
+            answers: budget.share(Share::Answers),
+        }
+    }
+
+    /// For a read of the log, the index or anything else that is here, of which little is told.
+    pub(crate) async fn to_look(&self) -> Result<OwnedSemaphorePermit, CallError> {
+        self.readers.turn().await
+    }
+
+    /// For a read of which so many bytes are made; refused when there is no memory for so long.
+    pub(crate) async fn to_read(&self, bytes: usize, patience: Duration) -> Result<Room, CallError> {
+        self.readers.room(&self.recent, bytes, patience).await
+    }
+
+    /// The same if there is room now.
+    pub(crate) fn to_read_now(&self, bytes: usize) -> Option<Room> {
+        self.readers.try_room(&self.recent, bytes)
+    }
+
+    /// For the answer to a question in GraphQL.
+    pub(crate) async fn for_question(&self) -> Result<Room, CallError> {
+        self.questions.room(&self.recent, self.answers / QUESTION_PART, PATIENCE).await
+    }
+
+    /// For a list of what Postgres has.
+    pub(crate) async fn for_list(&self) -> Result<Room, CallError> {
+        self.lists.room(&self.recent, self.answers / LIST_PART, PATIENCE).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use log::EventKey;
+    use protocol::{Nonce, ProcessId};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::recent::{LargeForm, LargeKey};
+    use crate::render::LargeData;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_third_is_left_for_reads_whatever_is_asked_and_kept() {
+        let budget = Budget::new(64 << 20);
+        let rooms = Rooms::new(&budget);
+        for nonce in 0..40 {
+            let place = EventKey { process: ProcessId::NODE, nonce: Some(Nonce::new(nonce)) };
+            let data = LargeData::new(&vec![0; 500 << 10], Vec::new());
+            rooms.recent.keep(LargeKey { place, form: LargeForm::Node }, data);
+        }
+        let mut asked = Vec::new();
+        while let Ok(room) = timeout(2 * PATIENCE, rooms.for_question()).await {
+            asked.push(room.unwrap());
+        }
+        while let Ok(room) = timeout(2 * PATIENCE, rooms.for_list()).await {
+            asked.push(room.unwrap());
+        }
+        assert_eq!(asked.len(), QUESTIONS + LISTS);
+        let third = budget.share(Share::Answers) / 3;
+        drop(rooms.to_read(third, Duration::ZERO).await.unwrap());
+    }
+}

@@ -1,0 +1,156 @@
+//! Who may do what takes a thread and memory: so many at a time.
+//!
+//! The turn comes first, and whoever then finds no memory gives it back before the next attempt. So nobody holds memory
+//! while waiting for a turn, nor a turn while waiting for memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout_at};
+use web::{HttpError, MemoryClaim, Spent};
+
+use crate::error::CallError;
+use crate::recent::RecentData;
+
+/// How often memory is asked for that is not there.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// So many turns at a time, given in the order in which they are asked for.
+pub(crate) struct Turns(Arc<Semaphore>);
+
+/// A turn, and the memory for what is made in it.
+pub(crate) struct Room {
+    pub(crate) turn: OwnedSemaphorePermit,
+    pub(crate) claim: MemoryClaim,
+}
+
+impl Turns {
+    pub(crate) fn new(at_once: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_once)))
+    }
+
+    /// A turn, as soon as one is free.
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, CallError> {
+        Ok(self.0.clone().acquire_owned().await.map_err(HttpError::internal)?)
+    }
+
+    /// A turn and so many bytes of the memory for answers, as soon as there are both; refused when there is no memory
+    /// for so long.
+    pub(crate) async fn room(
+        &self,
+        memory: &RecentData,
+        bytes: usize,
+        patience: Duration,
+    ) -> Result<Room, CallError> {
+        let until = Instant::now() + patience;
+        loop {
+            let turn = self.turn().await?;
+            if let Some(claim) = memory.try_claim(bytes) {
+                return Ok(Room { turn, claim });
+            }
+            drop(turn);
+            if Instant::now() >= until {
+                return Err(Spent.into());
+            }
+            // Whoever fetches nothing gives way. What that frees is not held while a turn is waited for.
+            if !matches!(timeout_at(until, memory.claim(bytes)).await, Ok(Ok(_))) {
+                sleep(ASK_AGAIN).await;
+            }
+        }
+    }
+
+    /// The same if there are both now.
+    pub(crate) fn try_room(&self, memory: &RecentData, bytes: usize) -> Option<Room> {
+        let turn = self.0.clone().try_acquire_owned().ok()?;
+        memory.try_claim(bytes).map(|claim| Room { turn, claim })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use tokio::task::{self, JoinHandle};
+    use tokio::time::timeout;
+    use web::{Budget, Share};
+
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    struct Crowd {
+        turns: Arc<Turns>,
+        memory: Arc<RecentData>,
+        budget: Budget,
+    }
+
+    impl Crowd {
+        fn new(turns: usize) -> Self {
+            let budget = Budget::new(16 * MIB);
+            let memory = Arc::new(RecentData::new(&budget));
+            Self { turns: Arc::new(Turns::new(turns)), memory, budget }
+        }
+
+        fn all_memory(&self) -> MemoryClaim {
+            let all = self.budget.share(Share::Answers);
+            self.budget.try_claim(Share::Answers, all).expect("some of the memory is held")
+        }
+
+        /// A hundred that want a turn and some memory for a moment, once all of them wait.
+        async fn gather(&self) -> Vec<JoinHandle<bool>> {
+            let one = || {
+                let (turns, memory) = (self.turns.clone(), self.memory.clone());
+                tokio::spawn(async move { turns.room(&memory, MIB, PATIENCE).await.is_ok() })
+            };
+            let waiting: Vec<_> = (0..100).map(|_| one()).collect();
+            task::yield_now().await;
+            waiting
+        }
+    }
+
+    async fn all_had_theirs(waiting: Vec<JoinHandle<bool>>) {
+        for one in waiting {
+            assert!(timeout(PATIENCE, one).await.expect("it waits for ever").unwrap());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_turn_holds_no_memory() {
+        let crowd = Crowd::new(1);
+        let turn = crowd.turns.turn().await.unwrap();
+        let waiting = crowd.gather().await;
+        drop(crowd.all_memory());
+        assert!(crowd.turns.try_room(&crowd.memory, 1).is_none());
+        drop(turn);
+        all_had_theirs(waiting).await;
+        drop(crowd.all_memory());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_memory_holds_no_turn() {
+        let crowd = Crowd::new(1);
+        let memory = crowd.all_memory();
+        let waiting = crowd.gather().await;
+        // Reads that need no memory go on between them.
+        for _ in 0..100 {
+            let _turn = timeout(ASK_AGAIN, crowd.turns.turn()).await.expect("the turns are held").unwrap();
+        }
+        assert!(crowd.turns.try_room(&crowd.memory, 1).is_none());
+        drop(memory);
+        all_had_theirs(waiting).await;
+        drop(crowd.all_memory());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_memory_for_ever() {
+        let crowd = Crowd::new(2);
+        let _memory = crowd.all_memory();
+        let started = Instant::now();
+        for one in crowd.gather().await {
+            assert!(!one.await.unwrap());
+        }
+        assert!(started.elapsed() >= PATIENCE && started.elapsed() < 2 * PATIENCE);
+    }
+}
