@@ -104,7 +104,7 @@ mod tests {
     use poem::http::Method;
     use poem::{Body, FromRequest};
     use tokio::task::yield_now;
-    use tokio::time::advance;
+    use tokio::time::{advance, timeout};
 
     use super::*;
 
@@ -149,7 +149,8 @@ mod tests {
             assert!(!waiting.is_finished(), "it has waited for a moment only");
             advance(Duration::from_secs(4)).await;
             let _ = claim.grow(share, 101).await;
-            let refused = waiting.await.unwrap().err().unwrap();
+            let ended = timeout(Duration::from_secs(60), waiting).await.expect("it gives way");
+            let refused = ended.unwrap().err().unwrap();
             let refused = refused.downcast_ref::<crate::HttpError>().unwrap();
             assert_eq!(refused.status().as_u16(), 503);
         }
