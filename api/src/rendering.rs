@@ -9,7 +9,7 @@ use web::Share;
 
 use crate::error::CallError;
 use crate::node::ApiNode;
-use crate::turns::Room;
+use crate::turns::AnswerRoom;
 
 /// About how long a piece is, in bytes: long enough that handing it over costs little, short enough that two of them
 /// per client are nothing.
@@ -60,12 +60,12 @@ impl ApiNode {
 
     fn rendering<T: Send + 'static>(
         self: &Arc<Self>,
-        room: Room,
+        room: AnswerRoom,
         render: impl FnOnce(&Arc<Self>) -> Fresh<T> + Send + 'static,
     ) -> JoinHandle<Made<T>> {
         let node = self.clone();
         task::spawn_blocking(move || {
-            let Room { turn: _turn, mut claim } = room;
+            let AnswerRoom { turn: _turn, mut claim } = room;
             let (mut json, rest) = render(&node)?;
             // It may wait long for its client: what is not in use goes back.
             if json.capacity() > 2 * json.len() {

@@ -8,7 +8,7 @@ use web::{Budget, Share};
 
 use crate::error::CallError;
 use crate::recent::RecentData;
-use crate::turns::{Room, Turns};
+use crate::turns::{AnswerRoom, Turns};
 
 /// How many reads per core may be on their threads at once. More than one, because a read can wait for the disk; not
 /// many more, because all others compete with the threads that sign.
@@ -55,22 +55,22 @@ impl Rooms {
     }
 
     /// For a read of which so many bytes are made; refused when there is no memory for so long.
-    pub(crate) async fn to_read(&self, bytes: usize, patience: Duration) -> Result<Room, CallError> {
+    pub(crate) async fn to_read(&self, bytes: usize, patience: Duration) -> Result<AnswerRoom, CallError> {
         self.readers.room(&self.recent, bytes, patience).await
     }
 
     /// The same if there is room now.
-    pub(crate) fn to_read_now(&self, bytes: usize) -> Option<Room> {
+    pub(crate) fn to_read_now(&self, bytes: usize) -> Option<AnswerRoom> {
         self.readers.try_room(&self.recent, bytes)
     }
 
     /// For the answer to a question in GraphQL.
-    pub(crate) async fn for_question(&self) -> Result<Room, CallError> {
+    pub(crate) async fn for_question(&self) -> Result<AnswerRoom, CallError> {
         self.questions.room(&self.recent, self.answers / QUESTION_PART, PATIENCE).await
     }
 
     /// For a list of what Postgres has.
-    pub(crate) async fn for_list(&self) -> Result<Room, CallError> {
+    pub(crate) async fn for_list(&self) -> Result<AnswerRoom, CallError> {
         self.lists.room(&self.recent, self.answers / LIST_PART, PATIENCE).await
     }
 }

@@ -20,7 +20,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct Turns(Arc<Semaphore>);
 
 /// A turn, and the memory for what is made in it.
-pub(crate) struct Room {
+pub(crate) struct AnswerRoom {
     pub(crate) turn: OwnedSemaphorePermit,
     pub(crate) claim: MemoryClaim,
 }
@@ -42,12 +42,12 @@ impl Turns {
         memory: &RecentData,
         bytes: usize,
         patience: Duration,
-    ) -> Result<Room, CallError> {
+    ) -> Result<AnswerRoom, CallError> {
         let until = Instant::now() + patience;
         loop {
             let turn = self.turn().await?;
             if let Some(claim) = memory.try_claim(bytes) {
-                return Ok(Room { turn, claim });
+                return Ok(AnswerRoom { turn, claim });
             }
             drop(turn);
             if Instant::now() >= until {
@@ -61,9 +61,9 @@ impl Turns {
     }
 
     /// The same if there are both now.
-    pub(crate) fn try_room(&self, memory: &RecentData, bytes: usize) -> Option<Room> {
+    pub(crate) fn try_room(&self, memory: &RecentData, bytes: usize) -> Option<AnswerRoom> {
         let turn = self.0.clone().try_acquire_owned().ok()?;
-        memory.try_claim(bytes).map(|claim| Room { turn, claim })
+        memory.try_claim(bytes).map(|claim| AnswerRoom { turn, claim })
     }
 }
 

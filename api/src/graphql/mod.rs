@@ -22,7 +22,7 @@ use crate::node::ApiNode;
 use crate::query::{Group, queries};
 use crate::refusals::{GraphRefusal, QueryRefusal};
 use crate::render::Rendered;
-use crate::turns::Room;
+use crate::turns::AnswerRoom;
 use question::{GraphAnswerForm, QuestionBody};
 use schema::{ItemSchema, graph};
 
@@ -76,7 +76,7 @@ impl GraphApi {
 
     async fn answer(&self, mut request: Request) -> Result<Rendered<GraphAnswerForm>, CallError> {
         let queries = queries(&self.node)?.clone();
-        let Room { turn, mut claim } = self.node.rooms.for_question().await?;
+        let AnswerRoom { turn, mut claim } = self.node.rooms.for_question().await?;
         let (graph, runtime) = (self.graph.clone(), Handle::current());
         // Dropped with this call when the client hangs up.
         let (_waits, hung_up) = oneshot::channel::<Infallible>();

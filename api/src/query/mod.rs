@@ -19,7 +19,7 @@ use crate::error::CallError;
 use crate::node::ApiNode;
 use crate::refusals::{QueryRefusal, ReadRefusal};
 use crate::render::Rendered;
-use crate::turns::Room;
+use crate::turns::AnswerRoom;
 use model::{QueryEntriesForm, QueryPlacesForm, QueryTotalsForm};
 use params::{AfterCursor, InOrder, MinPosition, OfKind, QueryLimit, WithTags};
 pub(crate) use wait::queries;
@@ -166,11 +166,11 @@ impl QueryApi {
 
 /// JSON, made on a thread that may block, within the room that there was before the database was asked.
 async fn written<T: Serialize + 'static>(
-    room: Room,
+    room: AnswerRoom,
     form: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Rendered<T>, CallError> {
     let writing = task::spawn_blocking(move || {
-        let Room { turn: _turn, mut claim } = room;
+        let AnswerRoom { turn: _turn, mut claim } = room;
         let text = serde_json::to_vec(&form()).map_err(HttpError::internal)?;
         claim.correct(Share::Answers, text.capacity());
         Ok::<_, CallError>(claim.over(text))
