@@ -14,8 +14,8 @@ use crate::part::{NodePart, NodeParts};
 
 /// Upper bounds of the histograms, in seconds (and in events, for batch sizes): from a quarter of a millisecond up.
 const BUCKETS: &[f64] = &[
-    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0,
-    50.0, 100.0, 250.0, 1000.0,
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0,
+    25.0, 50.0, 100.0, 250.0, 1000.0,
 ];
 
 /// How often the exporter tidies what it has recorded.

@@ -12,6 +12,7 @@ use crate::classes::Pushed;
 use crate::content::Content;
 use crate::error::ScheduleError;
 use crate::gateways::Purpose;
+use crate::look_ups::Client;
 use crate::on_chain;
 use crate::order::{AssignOrder, Intake};
 use crate::scheduler::Shared;
@@ -34,6 +35,7 @@ impl Shared {
     /// Refuses what cannot be assigned; asks gateways for what this node does not know.
     pub(crate) async fn check_assign(self: &Arc<Self>, order: &AssignOrder) -> Result<Intake, ScheduleError> {
         SubmissionError::check_process(order.process)?;
+        self.check_lane(order.process)?;
         let transaction = order.transaction;
         let gateway = self.gateways.gateway();
         let pushed = match self.look_up(order).await? {
@@ -50,17 +52,17 @@ impl Shared {
         Ok(Intake::Assign { transaction, exclude: order.exclude.clone(), pushed })
     }
 
-    /// Reads the index and the log, on a thread that may block.
+    /// Reads the index and the log, when its turn has come.
     async fn look_up(self: &Arc<Self>, order: &AssignOrder) -> Result<Known, ScheduleError> {
         let (shared, process) = (self.clone(), order.process);
         let (transaction, base_layer) = (order.transaction, order.base_layer);
-        let looked_up =
-            self.runtime.spawn_blocking(move || shared.look_up_blocking(process, transaction, base_layer));
-        looked_up.await.unwrap_or(Err(ScheduleError::Lost))
+        let look = move |client: &Client| shared.look_up_blocking(client, process, transaction, base_layer);
+        self.look_ups.look(look).await
     }
 
     fn look_up_blocking(
         &self,
+        client: &Client,
         process: ProcessId,
         transaction: Id,
         base_layer: bool,
@@ -76,14 +78,16 @@ impl Shared {
             let depth = settlement_depth(self.sequencer.log.as_ref(), process)?;
             return Ok(Known::BaseLayer { depth });
         }
-        Ok(self.own_message(transaction)?.unwrap_or(Known::Elsewhere))
+        Ok(self.own_message(client, transaction)?.unwrap_or(Known::Elsewhere))
     }
 
     /// The message of this id, if it is scheduled here.
-    fn own_message(&self, id: Id) -> Result<Option<Known>, ScheduleError> {
+    fn own_message(&self, client: &Client, id: Id) -> Result<Option<Known>, ScheduleError> {
         let mut found = None;
         for IndexPlace { process, nonce } in self.sequencer.index.everywhere(id, PLACES_MAX)? {
             let Some(nonce) = nonce else { continue };
+            // It may be long, and is hashed.
+            client.check_waits()?;
             self.sequencer.log.range(process, false, nonce..=nonce, &mut |event| {
                 // Where it was assigned, or where it is an assignment itself, its item is not there.
                 if let Some(item) = event.item().filter(|item| item.id() == id) {

@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use crate::error::ScheduleError;
 
-/// How long a request may have to wait for the workers when it is taken. With what else it takes, also while clients
-/// that are refused keep the processors busy, it is answered within two seconds.
+/// How long a request may have to wait for the workers when it is taken, at most and at least.
 const WAIT_MAX: Duration = Duration::from_millis(750);
+const WAIT_MIN: Duration = Duration::from_millis(50);
+
+/// How long all may take together, from its arrival to its answer: what disk, index and answering take, also while
+/// others keep disk and processors busy, is taken off the wait. A hundredth may take half a second more.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
 
 /// How many of the latest count for what a check and an order take.
 const LATEST: u64 = 32;
@@ -27,6 +31,8 @@ pub(crate) struct Backlog {
     orders: AtomicU64,
     check_cost: Cost,
     order_cost: Cost,
+    /// From when a worker has signed an order until it is answered.
+    completion: Cost,
 }
 
 /// What a request waits for.
@@ -56,6 +62,7 @@ impl Backlog {
             orders: AtomicU64::default(),
             check_cost: Cost::new(FIRST_CHECK),
             order_cost: Cost::new(FIRST_ORDER),
+            completion: Cost::new(Duration::ZERO),
         }
     }
 
@@ -64,12 +71,12 @@ impl Backlog {
         let (checks, orders) = (self.checks.load(Ordering::Relaxed), self.orders.load(Ordering::Relaxed));
         let checking = self.check_cost.of(checks);
         let ordering = self.order_cost.of(checks.saturating_add(orders));
-        refuse_beyond(checking.saturating_add(ordering) / self.workers)
+        self.refuse_beyond(checking.saturating_add(ordering) / self.workers)
     }
 
     /// Refuses what would have so many orders before it in its lane, which one worker at a time works.
     pub(crate) fn check_lane(&self, orders: usize) -> Result<(), ScheduleError> {
-        refuse_beyond(self.order_cost.of(u64::try_from(orders).unwrap_or(u64::MAX)))
+        self.refuse_beyond(self.order_cost.of(u64::try_from(orders).unwrap_or(u64::MAX)))
     }
 
     /// Notes how long a worker took to check a request.
@@ -80,6 +87,22 @@ impl Backlog {
     /// Notes how long a worker took with an order.
     pub(crate) fn ordered(&self, took: Duration) {
         self.order_cost.note(took);
+    }
+
+    /// Notes how long an order took from its signature to its answer.
+    pub(crate) fn completed(&self, took: Duration) {
+        // One that hung says no more than that.
+        self.completion.note(took.min(ANSWER_WITHIN));
+    }
+
+    fn refuse_beyond(&self, nanos: u64) -> Result<(), ScheduleError> {
+        let wait_max = self.wait_left().min(WAIT_MAX);
+        if Duration::from_nanos(nanos) <= wait_max { Ok(()) } else { Err(ScheduleError::Overloaded) }
+    }
+
+    /// How long a request may wait to be answered in time.
+    fn wait_left(&self) -> Duration {
+        ANSWER_WITHIN.saturating_sub(Duration::from_nanos(self.completion.of(1))).max(WAIT_MIN)
     }
 
     /// A place for a request, which waits for nothing yet.
@@ -96,11 +119,12 @@ impl Backlog {
     }
 }
 
-fn refuse_beyond(nanos: u64) -> Result<(), ScheduleError> {
-    if Duration::from_nanos(nanos) <= WAIT_MAX { Ok(()) } else { Err(ScheduleError::Overloaded) }
-}
-
 impl BacklogPlace {
+    /// Refuses what has waited too long to be answered in time: the machine became slower after it was taken.
+    pub(crate) fn check_waited(&self, waited: Duration) -> Result<(), ScheduleError> {
+        if waited <= self.backlog.wait_left() { Ok(()) } else { Err(ScheduleError::Overloaded) }
+    }
+
     /// From now on the request waits for this.
     pub(crate) fn wait_for(&mut self, stage: Stage) {
         if let Some(count) = self.backlog.count(stage) {
@@ -183,6 +207,32 @@ mod tests {
             let taken = room(&backlog(workers, check, order), Stage::Check).len() as u64;
             assert!(taken.abs_diff(most) <= 1 + most / 50, "{taken} instead of {most}");
         }
+    }
+
+    #[test]
+    fn less_waits_while_disk_and_index_are_slow() {
+        for (completion, most) in [(0, 500), (700, 500), (1200, 200), (5000, 33)] {
+            let backlog = backlog(1, 0, 1500);
+            for _ in 0..20 * LATEST {
+                backlog.completed(Duration::from_millis(completion));
+            }
+            let taken = room(&backlog, Stage::Order).len() as u64;
+            assert!(taken.abs_diff(most) <= 1 + most / 50, "{taken} instead of {most}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_answered_in_time_any_more_is_refused() {
+        let backlog = backlog(1, 0, 1500);
+        let place = backlog.enter();
+        place.check_waited(Duration::from_millis(1400)).unwrap();
+        let error = place.check_waited(Duration::from_millis(1600)).expect_err("it waits too long");
+        assert!(matches!(error, ScheduleError::Overloaded), "{error}");
+        for _ in 0..20 * LATEST {
+            backlog.completed(Duration::from_millis(700));
+        }
+        place.check_waited(Duration::from_millis(700)).unwrap();
+        place.check_waited(Duration::from_millis(900)).expect_err("disk and index are slow");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod guarded;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gateway::{HeightDoubt, HeightFeed, KnownHeight};
 use protocol::Timestamp;
@@ -20,6 +20,11 @@ pub trait Clock: Send + Sync {
     /// When there is reason to believe that the clock is wrong.
     fn reliable_now(&self) -> Result<Timestamp, ClockError> {
         Ok(self.now())
+    }
+
+    /// A time that only goes forward, to tell how long something takes.
+    fn monotonic(&self) -> Instant {
+        Instant::now()
     }
 }
 

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use log::{Log, Receipt};
+use log::Receipt;
 use projections::Position;
-use protocol::ProcessId;
 use tokio::sync::mpsc;
 
 use crate::error::ScheduleError;
 use crate::in_flight::{InFlight, Outcome};
 use crate::metrics;
-use crate::order::Scheduled;
-use crate::process::first_event;
 use crate::sequencer::Sequencer;
 
 /// Answers orders in the order in which they left their lanes, until no more can come.
@@ -23,7 +20,7 @@ pub(crate) async fn complete_all(
     mut indexed: Position,
     mut in_flight: mpsc::UnboundedReceiver<InFlight>,
 ) {
-    while let Some(InFlight { lane, id, outcome, answer }) = in_flight.recv().await {
+    while let Some(InFlight { lane, id, outcome, answer, left }) = in_flight.recv().await {
         let since = answer.since;
         let process = lane.process;
         let result = match outcome {
@@ -31,6 +28,7 @@ pub(crate) async fn complete_all(
                 let completed = complete(&sequencer, receipt, &mut indexed).await;
                 if completed.is_ok() {
                     lane.complete(id, content);
+                    sequencer.backlog.completed(sequencer.clock.monotonic().saturating_duration_since(left));
                 }
                 completed.map(|()| scheduled)
             }
@@ -40,9 +38,7 @@ pub(crate) async fn complete_all(
             Outcome::DuplicateContent => {
                 sequencer.check_running().and(Err(ScheduleError::DuplicateContent { process, id }))
             }
-            Outcome::SpawnedAgain => {
-                sequencer.check_running().and_then(|()| first_answer(sequencer.log.as_ref(), process))
-            }
+            Outcome::SpawnedAgain(first) => sequencer.check_running().map(|()| first),
         };
         metrics::answered(since.elapsed(), &result);
         answer.give(result);
@@ -58,17 +54,4 @@ async fn complete(
     // Until the index has it the message counts as in flight: were reading it to fail here, a repetition is still found.
     indexed.applied(seq).await?;
     Ok(())
-}
-
-/// What the spawn of a process was answered when it came first.
-fn first_answer(log: &dyn Log, process: ProcessId) -> Result<Scheduled, ScheduleError> {
-    let mut timestamp = None;
-    let found = first_event(log, process, &mut |event| {
-        timestamp = event.timestamp();
-    })?;
-    if !found {
-        return Err(ScheduleError::UnknownProcess(process));
-    }
-    let timestamp = timestamp.ok_or(ScheduleError::NoTimestamp(process))?;
-    Ok(Scheduled { id: process.id(), timestamp })
 }

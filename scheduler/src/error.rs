@@ -12,7 +12,9 @@ use thiserror::Error;
 
 use crate::clock::ClockError;
 
-/// Why something was not scheduled. None of these took a nonce, save [`ScheduleError::Behind`], which says so.
+/// Why something was not scheduled, or nobody knows whether it was: with [`ScheduleError::Behind`] it is, and with
+/// [`ScheduleError::Unanswered`], [`ScheduleError::Lost`] and [`ScheduleError::Halted`] it may be, if it was taken
+/// before. None of the others took a nonce.
 #[derive(Debug, Error)]
 pub enum ScheduleError {
     /// The body is no data item.

@@ -1,6 +1,7 @@
 //! Orders in flight: they have left their lane and are not answered yet.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ans104::Id;
 use log::{DeepHash, Receipt};
@@ -8,12 +9,13 @@ use log::{DeepHash, Receipt};
 use crate::lane::Lane;
 use crate::order::{Answer, Scheduled};
 
-/// An order that has left its lane.
+/// An order that has left its lane, and when.
 pub(crate) struct InFlight {
     pub(crate) lane: Arc<Lane>,
     pub(crate) id: Id,
     pub(crate) outcome: Outcome,
     pub(crate) answer: Answer,
+    pub(crate) left: Instant,
 }
 
 /// How it left.
@@ -24,6 +26,6 @@ pub(crate) enum Outcome {
     Duplicate,
     /// A message of whose content one is on its way already.
     DuplicateContent,
-    /// A process that is there, or on its way.
-    SpawnedAgain,
+    /// A process that is there, or on its way; what its spawn was answered when it came first.
+    SpawnedAgain(Scheduled),
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ans104::Id;
 use log::{ChainLink, DeepHash, Head};
-use protocol::ProcessId;
+use protocol::{ProcessId, Timestamp};
 
 use crate::classes::Classes;
 use crate::order::Order;
@@ -24,6 +24,8 @@ struct LaneState {
     process_state: ProcessState,
     /// In which classes the process tells contents apart, once anybody has looked.
     classes: Option<Classes>,
+    /// When the process was spawned, if that was in this lane.
+    spawned_at: Option<Timestamp>,
     /// Signed and handed to the log, but not in the index yet: the index does not know of these.
     in_flight: HashSet<Id>,
     content_in_flight: HashSet<DeepHash>,
@@ -76,6 +78,15 @@ impl Lane {
         let mut state = self.lock();
         state.active = !state.waiting.is_empty();
         state.active
+    }
+
+    /// When the process was spawned, if that was in this lane.
+    pub(crate) fn spawned_at(&self) -> Option<Timestamp> {
+        self.lock().spawned_at
+    }
+
+    pub(crate) fn set_spawned_at(&self, timestamp: Timestamp) {
+        self.lock().spawned_at = Some(timestamp);
     }
 
     pub(crate) fn set_process_state(&self, process_state: ProcessState) {

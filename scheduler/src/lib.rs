@@ -15,6 +15,7 @@ mod process;
 mod settlement;
 mod on_chain;
 mod gateways;
+mod look_ups;
 mod backlog;
 mod order;
 mod known;

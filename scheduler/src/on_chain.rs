@@ -2,7 +2,7 @@
 //! process boots from exists.
 
 use ans104::{Address, Id, Tag, base64url};
-use gateway::{Gateway, Transaction};
+use gateway::{Gateway, Transaction, TransactionOwner};
 use log::DeepHash;
 use protocol::tags;
 
@@ -32,10 +32,18 @@ pub(crate) async fn pushed(
         return Ok(None);
     }
     let data = gateway.data_hash(id).await?.ok_or(ScheduleError::NoTransaction(id))?;
+    Ok(Some(Pushed { hash: hash(&transaction, data)?, signer: signer(&transaction.owner) }))
+}
+
+/// Who signed it: the address of the key, as in the item itself. Gateways name the owners of some keys by addresses of
+/// another chain, and do not have every key.
+fn signer(owner: &TransactionOwner) -> Address {
+    if let Some(key) = base64url::decode(&owner.key).ok().filter(|key| !key.is_empty()) {
+        return Address::of_owner(&key);
+    }
     // Who is named otherwise than by an address is no authority, and in a class of their own.
-    let named = &transaction.owner.address;
-    let signer = named.parse().unwrap_or_else(|_| Address::of_owner(named.as_bytes()));
-    Ok(Some(Pushed { hash: hash(&transaction, data)?, signer }))
+    let named = &owner.address;
+    named.parse().unwrap_or_else(|_| Address::of_owner(named.as_bytes()))
 }
 
 fn hash(transaction: &Transaction, data: DeepHash) -> Result<DeepHash, ScheduleError> {
@@ -46,4 +54,30 @@ fn hash(transaction: &Transaction, data: DeepHash) -> Result<DeepHash, ScheduleE
     let anchor = decode(&transaction.anchor, "anchor")?;
     let tags = transaction.tags.iter().map(|(name, value)| Tag { name, value }).collect();
     Ok(Content { target: &target, anchor: &anchor, tags, data }.hash())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use testing::SampleUser;
+
+    use super::*;
+
+    #[test]
+    fn the_signer_is_known_by_the_key_whatever_the_gateway_calls_it() {
+        let user = SampleUser::new(1);
+        let (key, address) = (base64url::encode(user.signer().owner()), user.signer().address());
+        let ethereum = "0x8ba1f109551bD432803012645Ac136ddd64DBA72";
+        let signer = |key: &str, address: &str| {
+            signer(&TransactionOwner { key: key.to_owned(), address: address.to_owned() })
+        };
+        assert_eq!(signer(&key, ethereum), address);
+        assert_eq!(signer(&key, &SampleUser::new(2).signer().address().to_string()), address);
+        // Without a key the address counts.
+        assert_eq!(signer("", &address.to_string()), address);
+        assert_eq!(signer("no key!", &address.to_string()), address);
+        assert_eq!(signer("", ethereum), signer("", ethereum));
+        assert_ne!(signer("", ethereum), signer("", "another"));
+    }
 }

@@ -69,6 +69,8 @@ impl Intake {
 pub(crate) struct Answer {
     sender: oneshot::Sender<Result<Scheduled, ScheduleError>>,
     pub(crate) since: Instant,
+    /// When it came, or its gateway had answered: since then it waits for this node alone.
+    pub(crate) queued: Instant,
     place: BacklogPlace,
     _permit: OwnedSemaphorePermit,
 }
@@ -77,10 +79,11 @@ impl Answer {
     pub(crate) fn new(
         permit: OwnedSemaphorePermit,
         backlog: &Arc<Backlog>,
+        now: Instant,
     ) -> (Self, oneshot::Receiver<Result<Scheduled, ScheduleError>>) {
         let (sender, receiver) = oneshot::channel();
         let place = backlog.enter();
-        (Self { sender, since: Instant::now(), place, _permit: permit }, receiver)
+        (Self { sender, since: now, queued: now, place, _permit: permit }, receiver)
     }
 
     /// From now on it waits for this.
@@ -88,10 +91,19 @@ impl Answer {
         self.place.wait_for(stage);
     }
 
-    /// Gives itself back, unless nobody waits for it any more.
-    pub(crate) fn still_wanted(self) -> Option<Self> {
+    /// Resolves when nobody waits for it any more.
+    pub(crate) async fn closed(&mut self) {
+        self.sender.closed().await;
+    }
+
+    /// Gives itself back, unless nobody waits for it any more, or it has waited too long already.
+    pub(crate) fn still_wanted(self, now: Instant) -> Option<Self> {
         if self.sender.is_closed() {
             metrics::abandoned();
+            return None;
+        }
+        if let Err(error) = self.place.check_waited(now.saturating_duration_since(self.queued)) {
+            self.refuse(error);
             return None;
         }
         Some(self)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ans104::{Address, Signer};
+use ans104::{Address, Id, Signer};
 use bytes::Bytes;
 use gateway::Gateway;
 use log::Log;
@@ -21,16 +21,18 @@ use crate::completion::complete_all;
 use crate::error::ScheduleError;
 use crate::gateways::{Gateways, Purpose};
 use crate::lanes::Lanes;
+use crate::look_ups::LookUps;
 use crate::metrics;
 use crate::on_chain;
 use crate::options::SchedulerOptions;
 use crate::order::{Answer, AssignOrder, Order, Scheduled};
-use crate::readiness::check_log;
+use crate::readiness::IndexSeen;
 use crate::sequencer::Sequencer;
 use crate::workers::{Work, Workers};
 
-/// How long a request waits before it is looked whether the disk answers at all, and how often after that.
-const UNSYNCED_WAIT: Duration = Duration::from_secs(15);
+/// How long a request waits before it is told that disk or index do not answer, and when it is looked whether they do.
+const UNSTORED_WAIT: Duration = Duration::from_secs(15);
+const LOOK_FIRST: Duration = Duration::from_secs(4);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long any request waits: longer than gateways may take, and less than the 120 seconds after which the listener
 /// cuts a connection that is silent.
@@ -79,7 +81,9 @@ pub(crate) struct Shared {
     pub(crate) work: Arc<Work>,
     lanes: Lanes,
     pub(crate) gateways: Gateways,
+    pub(crate) look_ups: LookUps,
     pub(crate) indexed: Position,
+    pub(crate) index_seen: IndexSeen,
     pub(crate) deep_hash_checks: bool,
     pub(crate) runtime: Handle,
 }
@@ -107,6 +111,14 @@ impl Scheduler {
         })
     }
 
+    /// Refuses while nothing more is taken: whoever asks this first need not read what would be refused.
+    ///
+    /// # Errors
+    /// With the reason, which is counted as a refusal.
+    pub fn check_door(&self) -> Result<(), ScheduleError> {
+        self.permit().map(drop)
+    }
+
     /// Schedules a data item: a process or a message.
     ///
     /// Dropping the returned future takes the request back as long as its turn has not come; after that it is scheduled
@@ -124,7 +136,7 @@ impl Scheduler {
     pub async fn assign(&self, order: AssignOrder) -> Result<Scheduled, ScheduleError> {
         // What would be refused is refused before anybody is asked. While gateways are asked no permit is held:
         // messages need none of them.
-        drop(self.permit()?);
+        self.check_door()?;
         let shared = &self.inner.shared;
         let intake = shared.check_assign(&order).await.inspect_err(metrics::refused)?;
         let (answer, scheduled) = self.open()?;
@@ -161,19 +173,19 @@ impl Scheduler {
         &self.inner.shared
     }
 
-    /// Waits for the answer. While the disk does not answer that may be never, and then the client is told so.
+    /// Waits for the answer. While disk or index do not answer that may be never, and then the client is told so.
     async fn wait(&self, scheduled: Waiting) -> Result<Scheduled, ScheduleError> {
         let (mut scheduled, since) = (scheduled, Instant::now());
-        let mut pause = UNSYNCED_WAIT;
+        let mut pause = LOOK_FIRST;
         loop {
             if let Ok(answer) = timeout(pause, &mut scheduled).await {
                 return answer.unwrap_or_else(|_| Err(ScheduleError::Lost).inspect_err(metrics::refused));
             }
             let waited = since.elapsed();
-            let reason = match check_log(self.shared().sequencer.log.as_ref()) {
-                Err(reason) => reason.to_string(),
+            let reason = match self.shared().check_stored() {
+                Err(reason) if waited >= UNSTORED_WAIT => reason.to_string(),
                 Ok(()) if waited >= ANSWER_MAX => "the node has too much to do".to_owned(),
-                Ok(()) => {
+                _ => {
                     pause = LOOK_EVERY;
                     continue;
                 }
@@ -183,7 +195,8 @@ impl Scheduler {
     }
 
     fn open(&self) -> Result<(Answer, Waiting), ScheduleError> {
-        Ok(Answer::new(self.permit()?, &self.inner.shared.sequencer.backlog))
+        let sequencer = &self.inner.shared.sequencer;
+        Ok(Answer::new(self.permit()?, &sequencer.backlog, sequencer.clock.monotonic()))
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, ScheduleError> {
@@ -205,7 +218,9 @@ impl Shared {
             work: Arc::default(),
             lanes: Lanes::new(options.processes_cached),
             gateways: Gateways::new(gateway),
+            look_ups: LookUps::new(runtime.clone()),
             indexed,
+            index_seen: IndexSeen::default(),
             deep_hash_checks: options.deep_hash_checks,
             runtime,
         }
@@ -226,14 +241,15 @@ impl Shared {
 
     /// Runs on a worker: holds the item against the rules and queues it in its lane.
     fn check(self: Arc<Self>, item: Bytes, answer: Answer) {
-        let Some(mut answer) = answer.still_wanted() else { return };
-        let started = Instant::now();
+        let clock = self.sequencer.clock.clone();
+        let started = clock.monotonic();
+        let Some(mut answer) = answer.still_wanted(started) else { return };
         let deep_hash_checks = self.deep_hash_checks;
         let rules = Rules { deep_hash_checks, check_process: &|process| self.check_process(process) };
         let admitted = rules.admit(item);
         answer.wait_for(Stage::Elsewhere);
         metrics::verified(started.elapsed());
-        self.sequencer.backlog.checked(started.elapsed());
+        self.sequencer.backlog.checked(clock.monotonic().saturating_duration_since(started));
         match admitted {
             Ok(admitted) => self.after_admission(admitted, answer),
             Err(error) => answer.refuse(error),
@@ -244,21 +260,27 @@ impl Shared {
         let Admitted { process, intake, boots_from } = admitted;
         let order = Order { process, intake, answer };
         let Some(boots_from) = boots_from else { return self.submit(order) };
-        let runtime = self.runtime.clone();
-        runtime.spawn(async move {
-            // A process that is here was let in once; the gateway need not be asked again.
-            let allowed = match self.is_known(process) {
-                Ok(false) => {
-                    let asked = on_chain::check_boot(self.gateways.gateway(), boots_from);
-                    self.gateways.ask(Purpose::Boot, asked).await
-                }
-                known => known.map(drop),
-            };
-            match allowed {
-                Ok(()) => self.submit(order),
-                Err(error) => order.answer.refuse(error),
-            }
-        });
+        // A process that is here was let in once; the gateway need not be asked again.
+        match self.is_known(process) {
+            Ok(true) => self.submit(order),
+            Ok(false) => drop(self.runtime.clone().spawn(self.ask_and_submit(order, boots_from))),
+            Err(error) => order.answer.refuse(error),
+        }
+    }
+
+    /// Submits a process when a gateway has what it boots from, unless its client goes before that is known.
+    async fn ask_and_submit(self: Arc<Self>, mut order: Order, boots_from: Id) {
+        let asked = on_chain::check_boot(self.gateways.gateway(), boots_from);
+        let allowed = tokio::select! {
+            allowed = self.gateways.ask(Purpose::Boot, asked) => Some(allowed),
+            () = order.answer.closed() => None,
+        };
+        order.answer.queued = self.sequencer.clock.monotonic();
+        match allowed {
+            Some(Ok(())) => self.submit(order),
+            Some(Err(error)) => order.answer.refuse(error),
+            None => metrics::abandoned(),
+        }
     }
 
     pub(crate) fn is_known(&self, process: ProcessId) -> Result<bool, ScheduleError> {
@@ -272,6 +294,11 @@ impl Shared {
         if !self.is_known(process)? {
             return Err(ScheduleError::UnknownProcess(process));
         }
+        self.check_lane(process)
+    }
+
+    /// Refuses what would wait too long in its lane.
+    pub(crate) fn check_lane(&self, process: ProcessId) -> Result<(), ScheduleError> {
         let waiting = self.lanes.peek(process).map_or(0, |lane| lane.waiting());
         self.sequencer.backlog.check_lane(waiting)
     }

@@ -20,7 +20,7 @@ use crate::lane::{Lane, ProcessState};
 use crate::metrics;
 use crate::options::SchedulerOptions;
 use crate::order::{Intake, Order, Scheduled};
-use crate::process::first_event;
+use crate::process::{first_event, process_item};
 
 /// Everything that the decision about an order needs. It has no threads of its own: workers, or a simulation, call it.
 pub(crate) struct Sequencer {
@@ -61,6 +61,8 @@ enum Decision {
     Repeated,
     /// So is a message of its content.
     SameContent,
+    /// So is the process, whose spawn was answered this when it came first.
+    SpawnedAgain(Scheduled),
 }
 
 impl Sequencer {
@@ -107,10 +109,13 @@ impl Sequencer {
 
     /// Works the next order of a lane and gives back what is in flight then, if anything is.
     pub(crate) fn work(&self, lane: &Arc<Lane>) -> Option<InFlight> {
-        let started = Instant::now();
+        let started = self.clock.monotonic();
         let begun = self.begin(lane)?;
         let in_flight = self.finish(lane, begun);
-        self.backlog.ordered(started.elapsed());
+        // What was refused, or is a repetition, says nothing of how long the others will take.
+        if in_flight.as_ref().is_some_and(|left| matches!(left.outcome, Outcome::Enqueued { .. })) {
+            self.backlog.ordered(self.clock.monotonic().saturating_duration_since(started));
+        }
         in_flight
     }
 
@@ -120,7 +125,7 @@ impl Sequencer {
     /// What is in flight is not in the index yet; what is complete is. Were the index asked first, a message that
     /// completes between the two questions would be seen by neither.
     pub(crate) fn begin(&self, lane: &Lane) -> Option<Begun> {
-        let (mut order, state) = next_wanted(lane)?;
+        let (mut order, state) = next_wanted(lane, self.clock.monotonic())?;
         order.answer.wait_for(Stage::Elsewhere);
         metrics::waited(order.answer.since.elapsed());
         let found = self.look_into(lane, state, &order.intake);
@@ -131,6 +136,9 @@ impl Sequencer {
     pub(crate) fn finish(&self, lane: &Arc<Lane>, begun: Begun) -> Option<InFlight> {
         let Begun { order, found } = begun;
         let decision = found.and_then(|found| match found {
+            Found::Repeated if matches!(order.intake, Intake::Spawn { .. }) => {
+                self.first_answer(lane).map(Decision::SpawnedAgain)
+            }
             Found::Repeated => Ok(Decision::Repeated),
             Found::SameContent => Ok(Decision::SameContent),
             Found::Nothing { last, content } => {
@@ -154,11 +162,11 @@ impl Sequencer {
             Decision::Enqueued { receipt, scheduled, content } => {
                 Outcome::Enqueued { receipt, scheduled, content }
             }
-            Decision::Repeated if matches!(order.intake, Intake::Spawn { .. }) => Outcome::SpawnedAgain,
+            Decision::SpawnedAgain(first) => Outcome::SpawnedAgain(first),
             Decision::Repeated => Outcome::Duplicate,
             Decision::SameContent => Outcome::DuplicateContent,
         };
-        InFlight { lane: lane.clone(), id, outcome, answer: order.answer }
+        InFlight { lane: lane.clone(), id, outcome, answer: order.answer, left: self.clock.monotonic() }
     }
 
     fn look_into(&self, lane: &Lane, state: ProcessState, intake: &Intake) -> Result<Found, ScheduleError> {
@@ -201,15 +209,30 @@ impl Sequencer {
         Ok(Some(Box::new(KnownContent { pushed, classes, key })))
     }
 
-    /// Reads the process's item. Whoever spawns a process in this lane notes its classes: it is on disk otherwise.
+    /// Reads the process's item, which an import may lack: then everybody is in one class. Whoever spawns a process in this lane notes its classes: it is on disk otherwise.
     fn look_up_classes(&self, lane: &Lane) -> Result<Classes, ScheduleError> {
-        let mut classes = None;
-        first_event(self.log.as_ref(), lane.process, &mut |event| {
-            classes = event.item().map(|item| Classes::of(&item));
+        let mut classes = Classes::One;
+        let found = first_event(self.log.as_ref(), lane.process, &mut |event| {
+            if let Some(item) = process_item(&event, lane.process) {
+                classes = Classes::of(&item);
+            }
         })?;
-        let classes = classes.ok_or(ScheduleError::UnknownProcess(lane.process))?;
+        if !found {
+            return Err(ScheduleError::UnknownProcess(lane.process));
+        }
         lane.set_classes(classes.clone());
         Ok(classes)
+    }
+
+    /// What the spawn of the process was answered when it came first: that is on disk, unless it is noted in the lane.
+    fn first_answer(&self, lane: &Lane) -> Result<Scheduled, ScheduleError> {
+        let process = lane.process;
+        let mut timestamp = lane.spawned_at();
+        if timestamp.is_none() {
+            first_event(self.log.as_ref(), process, &mut |event| timestamp = event.timestamp())?;
+        }
+        let timestamp = timestamp.ok_or(ScheduleError::NoTimestamp(process))?;
+        Ok(Scheduled { id: process.id(), timestamp })
     }
 
     /// Gives the order its place, signs it and hands it to the log.
@@ -235,7 +258,7 @@ impl Sequencer {
         let body = body_of(intake, bytes, content);
         let append = Append { process: lane.process, body, link, imported: false };
         let receipt = self.enqueue(append)?;
-        note_classes(lane, intake);
+        note_spawn(lane, intake, timestamp);
         lane.enqueued(id, content, link);
         let id = if matches!(intake, Intake::Assign { .. }) { assignment.id() } else { id };
         Ok(Decision::Enqueued { receipt, scheduled: Scheduled { id, timestamp }, content })
@@ -275,11 +298,11 @@ impl Sequencer {
     }
 }
 
-/// The next order whose client still waits, and the state of the process.
-fn next_wanted(lane: &Lane) -> Option<(Order, ProcessState)> {
+/// The next order whose client still waits, and not too long, and the state of the process.
+fn next_wanted(lane: &Lane, now: Instant) -> Option<(Order, ProcessState)> {
     loop {
         let (Order { process, intake, answer }, state) = lane.pop()?;
-        if let Some(answer) = answer.still_wanted() {
+        if let Some(answer) = answer.still_wanted(now) {
             return Some((Order { process, intake, answer }, state));
         }
     }
@@ -295,11 +318,12 @@ fn message_id(lane: &Lane, intake: &Intake) -> Id {
 }
 
 /// What a process that was just spawned says cannot be read from the log yet.
-fn note_classes(lane: &Lane, intake: &Intake) {
+fn note_spawn(lane: &Lane, intake: &Intake, timestamp: Timestamp) {
     if let Intake::Spawn { item } = intake
         && let Ok(process) = Item::split(item)
     {
         lane.set_classes(Classes::of(&process));
+        lane.set_spawned_at(timestamp);
     }
 }
 

@@ -6,7 +6,7 @@ use log::Log;
 use protocol::{ProcessId, tags};
 
 use crate::error::ScheduleError;
-use crate::process::first_event;
+use crate::process::{first_event, process_item};
 
 /// How many confirmations a process wants to see that does not say (protocol: `Settlement-Depth`).
 const SETTLEMENT_DEPTH: u64 = 20;
@@ -25,7 +25,7 @@ pub(crate) async fn check_depth(gateway: &dyn Gateway, id: Id, needed: u64) -> R
 pub(crate) fn settlement_depth(log: &dyn Log, process: ProcessId) -> Result<u64, ScheduleError> {
     let mut depth = Ok(SETTLEMENT_DEPTH);
     first_event(log, process, &mut |event| {
-        if let Some(item) = event.item() {
+        if let Some(item) = process_item(&event, process) {
             depth = settlement_depth_of(&item);
         }
     })?;

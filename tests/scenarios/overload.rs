@@ -90,14 +90,14 @@ async fn load(client: &Client, processes: &[Id], clients: usize) -> Told {
     all
 }
 
-/// Which part of all that was taken was answered within 2.5 seconds, as the node has measured it.
-fn answered_in_time(metrics: &str) -> f64 {
-    let number = |name: &str| {
-        let found = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+/// How many were answered, and how many of these within 2 seconds from their arrival, as the node has measured it.
+async fn answered(client: &Client) -> [f64; 2] {
+    let metrics = client.get("/metrics").await.text();
+    ["count", "bucket{le=\"2\"}"].map(|part| {
+        let name = format!("quipu_scheduler_answer_seconds_{part}");
+        let found = metrics.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse::<f64>().ok());
         found.unwrap_or_else(|| panic!("no {name} in\n{metrics}"))
-    };
-    number("quipu_scheduler_answer_seconds_bucket{le=\"2.5\"}")
-        / number("quipu_scheduler_answer_seconds_count")
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,20 +118,22 @@ async fn what_is_taken_is_answered_soon_however_much_comes() {
     assert!(enough.refused.is_empty(), "{} are refused of what is not too much", enough.refused.len());
 
     let clients = (TIMES * enough.per_second() as usize).clamp(1000, CLIENTS_MAX);
+    let before = answered(&client).await;
     let mut much = load(&client, &processes, clients).await;
+    let after = answered(&client).await;
     // How long they would wait if all of them did.
     let all_waiting = Duration::from_secs_f64(clients as f64 / enough.per_second());
     let (slow, refused_soon) = (within(&mut much.scheduled, 0.99), within(&mut much.refused, 0.5));
     let (enough, taken) = (enough.per_second(), much.per_second());
-    let in_time = answered_in_time(&client.get("/metrics").await.text());
+    let in_time = (after[1] - before[1]) / (after[0] - before[0]);
     let seen = format!(
         "{enough:.0} a second are enough; of {clients} clients {taken:.0} a second are scheduled, 99 % within {slow:?}, \
-         {in_time:.4} of them within 2.5 s of their arrival, and {} refused, half of them within {refused_soon:?}",
+         {in_time:.4} of them within 2 s of their arrival, and {} refused, half of them within {refused_soon:?}",
         much.refused.len()
     );
     println!("{seen}");
-    // On a machine with nothing else to do it is nearly all; without a bound it is what comes in the first seconds.
-    assert!(in_time >= 0.9, "{seen}");
+    // Whatever else the machine does: the node takes less then.
+    assert!(in_time >= 0.99, "{seen}");
     // What the clients see has their own waiting for the processors in it, and that of whatever else runs here.
     assert!(slow < Duration::from_secs(2).max(all_waiting * 3 / 4), "{seen}");
     assert!(refused_soon < slow, "{seen}");

@@ -73,7 +73,10 @@ impl PublicApi {
     ) -> Result<Json<ScheduledForm>, WriteRefusal> {
         let scheduler = self.0.parts.writes.scheduler()?;
         let scheduled = match (process.0, assign.0) {
-            (_, None) => scheduler.schedule(item.read(self.0.parts.options.max_body).await?).await?,
+            (_, None) => {
+                scheduler.check_door()?;
+                scheduler.schedule(item.read(self.0.parts.options.max_body).await?).await?
+            }
             (Some(process), Some(transaction)) => {
                 drop(item);
                 let exclude = exclude.0.map_or(vec![], |fields| fields.0);

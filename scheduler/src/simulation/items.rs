@@ -10,11 +10,11 @@ use protocol::ProcessId;
 use testing::{SampleUser, id_of};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::backlog::Backlog;
 use crate::classes::{Classes, Pushed};
 use crate::content::Content;
 use crate::error::ScheduleError;
 use crate::order::{Answer, Scheduled};
+use crate::sequencer::Sequencer;
 
 /// How many processes there are, and how many messages may be sent to each.
 pub(super) const PROCESSES: usize = 3;
@@ -41,10 +41,9 @@ pub(super) static PUSHERS: LazyLock<Vec<SampleUser>> =
 pub(super) static ITEMS: LazyLock<Vec<Sent>> = LazyLock::new(|| (0..PROCESSES).map(sent).collect());
 
 /// Where a client waits, and what answers it.
-pub(super) fn answer(
-    backlog: &Arc<Backlog>,
-) -> (Answer, oneshot::Receiver<Result<Scheduled, ScheduleError>>) {
-    Answer::new(Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one permit"), backlog)
+pub(super) fn answer(sequencer: &Sequencer) -> (Answer, oneshot::Receiver<Result<Scheduled, ScheduleError>>) {
+    let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("one permit");
+    Answer::new(permit, &sequencer.backlog, sequencer.clock.monotonic())
 }
 
 fn sent(number: usize) -> Sent {

@@ -11,6 +11,7 @@ mod items;
 mod ledger;
 mod node;
 mod hanging_up;
+mod refusing;
 mod repeating;
 mod world;
 
@@ -21,7 +22,7 @@ use std::thread;
 use self::world::World;
 
 /// How many seeds a run of the tests plays.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 1_500;
 /// How many steps each takes.
 const STEPS: usize = 280;
 

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use ans104::Ed25519Wallet;
 use bytes::Bytes;
@@ -35,6 +36,7 @@ pub(super) struct Node {
     pub(super) shared: Arc<Shared>,
     pub(super) stepper: Stepper<Memory>,
     pub(super) log: Arc<dyn Log>,
+    pub(super) clock: Arc<JumpingClock>,
     follower: Follower<IndexWriter>,
     /// What workers have begun with, each in its lane.
     begun: Vec<(Arc<Lane>, Begun)>,
@@ -56,20 +58,20 @@ impl Node {
             // Nothing here is on chain: what is assigned is handed in behind the questions to the gateway.
             gateway: Arc::<World>::default(),
             heights: Arc::new(OneHeight),
-            clock,
+            clock: clock.clone(),
             signer: Arc::new(Ed25519Wallet::from_seed([77; 32])),
         };
         // A table of two lanes for three processes: lanes come and go all the time.
-        let options = SchedulerOptions { processes_cached: 2, ..SchedulerOptions::default() };
+        let options = SchedulerOptions { processes_cached: 2, workers: 2, ..SchedulerOptions::default() };
         let shared = Arc::new(Shared::new(parts, &options, runtime));
         let (in_flight, receiver) = mpsc::unbounded_channel();
         let completion = Box::pin(complete_all(shared.sequencer.clone(), follower.position(), receiver));
-        Self { shared, stepper, log, follower, begun: Vec::new(), in_flight, completion }
+        Self { shared, stepper, log, clock, follower, begun: Vec::new(), in_flight, completion }
     }
 
     /// Sends an item, whatever the door says.
     pub(super) fn post(&self, item: Bytes) -> Told {
-        let (answer, told) = answer(&self.shared.sequencer.backlog);
+        let (answer, told) = answer(&self.shared.sequencer);
         self.shared.queue_check(item, answer);
         told
     }
@@ -141,16 +143,32 @@ impl Drop for Node {
 
 /// A node over this disk, with an index in this folder, and the runtime that it needs.
 pub(super) fn start_over(disk: &MemoryDisk, folder: &Path) -> (Node, Runtime) {
-    let runtime = Builder::new_current_thread().build().expect("a runtime");
-    let clock = Arc::new(JumpingClock(AtomicU64::new(1_700_000_000_000)));
+    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let clock = Arc::new(JumpingClock::new());
     (Node::start(disk, &folder.join("index"), clock, runtime.handle().clone()), runtime)
 }
 
 /// A clock that its owner moves.
-pub(super) struct JumpingClock(pub(super) AtomicU64);
+pub(super) struct JumpingClock {
+    pub(super) now: AtomicU64,
+    /// Milliseconds since the start. Nothing takes any time unless a test says so: how fast this machine is must not
+    /// decide what happens.
+    pub(super) passed: AtomicU64,
+    start: Instant,
+}
+
+impl JumpingClock {
+    pub(super) fn new() -> Self {
+        Self { now: AtomicU64::new(1_700_000_000_000), passed: AtomicU64::default(), start: Instant::now() }
+    }
+}
 
 impl Clock for JumpingClock {
     fn now(&self) -> Timestamp {
-        Timestamp::new(self.0.load(Ordering::Relaxed))
+        Timestamp::new(self.now.load(Ordering::Relaxed))
+    }
+
+    fn monotonic(&self) -> Instant {
+        self.start + Duration::from_millis(self.passed.load(Ordering::Relaxed))
     }
 }

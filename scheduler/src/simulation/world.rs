@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ans104::Id;
@@ -78,7 +78,7 @@ impl World {
             chance: StdRng::seed_from_u64(seed),
             disk: MemoryDisk::new(),
             folder: folder(),
-            clock: Arc::new(JumpingClock(AtomicU64::new(1_700_000_000_000))),
+            clock: Arc::new(JumpingClock::new()),
             node: None,
             pending: Vec::new(),
             ledger: Ledger::default(),
@@ -153,7 +153,7 @@ impl World {
             Err(ScheduleError::Overloaded) => return self.tally.shed += 1,
             Err(_) => return,
         }
-        let (answer, receiver) = answer(&shared.sequencer.backlog);
+        let (answer, receiver) = answer(&shared.sequencer);
         let mut pending = Pending { process: sent.process, content: None, answer: receiver };
         let (id, item) = match self.chance.random_range(0..10) {
             0 => (sent.process.id(), sent.spawn.clone()),
@@ -200,7 +200,7 @@ impl World {
 
     fn jump(&mut self) {
         let by = self.chance.random_range(0..100_000);
-        let clock = &self.clock.0;
+        let clock = &self.clock.now;
         if self.chance.random_bool(0.5) {
             clock.fetch_add(by, Ordering::Relaxed);
         } else {

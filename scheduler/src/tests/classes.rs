@@ -3,7 +3,7 @@
 use ans104::{Ed25519Wallet, Item};
 use bytes::Bytes;
 use log::{Append, Body, LocalLog, Log, Memory, MemoryDisk};
-use protocol::{Code, ProcessId};
+use protocol::{Code, Nonce, ProcessId, Timestamp};
 use testing::{SampleProcess, SampleUser, id_of};
 
 use crate::content::Content;
@@ -143,4 +143,25 @@ async fn what_was_scheduled_before_there_were_classes_has_one_too() {
     scene.post(push(&cast.thief, trusted, "a")).await.unwrap();
     // Who signed it is not known any more: it counts for everybody, as it did.
     refused(scene.post(push(&cast.one, assigned, "a")).await);
+}
+
+/// A process whose history begins with another nonce than 0, as imported ones may.
+#[tokio::test]
+async fn a_process_that_begins_later_has_its_classes_too() {
+    let (disk, cast) = (MemoryDisk::new(), Cast::new());
+    let trusted = cast.trusted();
+    let tags: Vec<_> = trusted.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let scheduler = Box::new(Ed25519Wallet::from_seed([77; 32]));
+    let mut sample = SampleProcess::of(cast.one.process(&tags, ""), cast.one.clone(), scheduler);
+    sample.place_at(Nonce::new(5), Timestamp::new(1_700_000_000_000));
+    let (process, spawn) = (sample.process, Append { imported: true, ..sample.spawn() });
+    let log = LocalLog::open(Memory::open(&disk), None).unwrap();
+    log.enqueue(log.identity().term, vec![spawn]).unwrap().await.unwrap();
+    log.seal();
+    drop(log);
+    let scene = Scene::start_on(&disk);
+    scene.post(push(&cast.thief, process, "a")).await.unwrap();
+    scene.post(push(&cast.one, process, "a")).await.unwrap();
+    refused(scene.post(push(&cast.two, process, "b")).await);
+    scene.check_next_nonce(process, 8).await;
 }

@@ -160,3 +160,28 @@ async fn who_hangs_up_while_a_gateway_is_asked_leaves_nothing_behind() {
     scene.world.set_hanging(false);
     scene.check_next_nonce(process, 1).await;
 }
+
+#[tokio::test]
+async fn who_hangs_up_while_a_process_waits_for_its_gateway_leaves_its_place_to_others() {
+    let options = SchedulerOptions { waiting_max: BOOTS_MAX, ..SchedulerOptions::default() };
+    let scene = Scene::start(&options);
+    scene.world.set_hanging(true);
+    let spawns = (0..BOOTS_MAX as u64).map(|number| {
+        let boots = scene.user.process(&[("On-Boot", &transaction(number).to_string())], "");
+        let scheduler = scene.scheduler.clone();
+        tokio::spawn(async move { scheduler.schedule(boots).await })
+    });
+    let spawns: Vec<_> = spawns.collect();
+    are_asking(&scene, BOOTS_MAX).await;
+    for spawn in spawns {
+        spawn.abort();
+        assert!(spawn.await.unwrap_err().is_cancelled());
+    }
+    // The gateway hangs still.
+    let taken = async {
+        while scene.post(scene.user.process(&[], "")).await.is_err() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(SOON, taken).await.expect("nothing waits for those that have gone");
+}

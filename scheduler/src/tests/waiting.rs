@@ -79,3 +79,21 @@ async fn no_more_wait_than_may() {
         );
     }
 }
+
+#[tokio::test]
+async fn repetitions_and_refusals_do_not_make_orders_look_cheap() {
+    let scene = Scene::start(&SchedulerOptions::default());
+    let process = scene.spawn(&[]).await;
+    let message = scene.user.message(process, &[], "again and again");
+    scene.post(message.clone()).await.unwrap();
+    let backlog = &scene.scheduler.shared().sequencer.backlog;
+    for _ in 0..500 {
+        backlog.ordered(Duration::from_millis(100));
+    }
+    backlog.check_lane(20).expect_err("they take two seconds");
+    for _ in 0..100 {
+        let error = scene.post(message.clone()).await.expect_err("it is there");
+        assert_eq!(error.code(), Code::DuplicateMessage, "{error}");
+    }
+    backlog.check_lane(20).expect_err("nothing was signed meanwhile");
+}
