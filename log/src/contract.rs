@@ -52,6 +52,18 @@ pub trait Log: Send + Sync + 'static {
     /// As [`Log::enqueue`].
     fn enqueue_at(&self, term: Term, first: Option<Seq>, batch: Vec<Append>) -> Result<Receipt, AppendError>;
 
+    /// The same as [`Log::enqueue`] by one who has more to enqueue at once: the appender may go on sleeping until
+    /// [`Log::wake`], so that it finds all of it and syncs once.
+    ///
+    /// # Errors
+    /// As [`Log::enqueue`].
+    fn enqueue_quietly(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
+        self.enqueue(term, batch)
+    }
+
+    /// Has the appender work on what was enqueued quietly.
+    fn wake(&self) {}
+
     /// Where a process stands; none when it is not in this log.
     fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError>;
 

@@ -99,6 +99,7 @@ impl<E: Engine> LocalLog<E> {
     pub fn raise_term(&self, to: Term) -> Result<Receipt<Term>, AppendError> {
         let (waiter, receipt) = RequestWaiter::for_term();
         self.push(Request { work: RequestWork::RaiseTerm(to), waiter })?;
+        self.state.queue.wake();
         Ok(receipt)
     }
 
@@ -109,6 +110,23 @@ impl<E: Engine> LocalLog<E> {
 
     pub(crate) fn reader(&self) -> &LogReader<E> {
         &self.state.reader
+    }
+
+    /// Puts a batch into the queue, without waking the appender.
+    fn queue_up(&self, term: Term, first: Option<Seq>, batch: Vec<Append>) -> Result<Receipt, AppendError> {
+        if self.state.queue.is_closed() {
+            return Err(self.state.refusal());
+        }
+        let (waiter, receipt) = RequestWaiter::for_append();
+        if batch.is_empty() {
+            waiter.refused(AppendError::Misplaced { process: ProcessId::NODE, reason: "the batch is empty" });
+            return Ok(receipt);
+        }
+        match batch.into_iter().map(Ready::new).collect() {
+            Ok(events) => self.push(Request { work: RequestWork::Append { term, first, events }, waiter })?,
+            Err(error) => waiter.refused(error),
+        }
+        Ok(receipt)
     }
 
     fn push(&self, request: Request) -> Result<(), AppendError> {
@@ -153,19 +171,17 @@ impl<E: Engine> Log for LocalLog<E> {
     }
 
     fn enqueue_at(&self, term: Term, first: Option<Seq>, batch: Vec<Append>) -> Result<Receipt, AppendError> {
-        if self.state.queue.is_closed() {
-            return Err(self.state.refusal());
-        }
-        let (waiter, receipt) = RequestWaiter::for_append();
-        if batch.is_empty() {
-            waiter.refused(AppendError::Misplaced { process: ProcessId::NODE, reason: "the batch is empty" });
-            return Ok(receipt);
-        }
-        match batch.into_iter().map(Ready::new).collect() {
-            Ok(events) => self.push(Request { work: RequestWork::Append { term, first, events }, waiter })?,
-            Err(error) => waiter.refused(error),
-        }
+        let receipt = self.queue_up(term, first, batch)?;
+        self.wake();
         Ok(receipt)
+    }
+
+    fn enqueue_quietly(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
+        self.queue_up(term, None, batch)
+    }
+
+    fn wake(&self) {
+        self.state.queue.wake();
     }
 
     fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {

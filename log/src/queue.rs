@@ -40,10 +40,13 @@ impl<T: Weigh> AppendQueue<T> {
         }
     }
 
-    /// Puts something at the end, waiting for room; gives it back when the queue is closed.
+    /// Puts something at the end, waiting for room; gives it back when the queue is closed. Nobody is woken: who pushes
+    /// several things wakes once.
     pub(crate) fn push(&self, request: T) -> Result<(), T> {
         let mut state = self.lock();
         while self.bounded && !state.closed && state.bytes >= QUEUED_BYTES_MAX {
+            // Nobody may have been woken for what makes it full.
+            self.wake();
             state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.closed {
@@ -51,9 +54,12 @@ impl<T: Weigh> AppendQueue<T> {
         }
         state.bytes = state.bytes.saturating_add(request.bytes());
         state.waiting.push_back(request);
-        drop(state);
-        self.filled.notify_one();
         Ok(())
+    }
+
+    /// Wakes who waits for something to take.
+    pub(crate) fn wake(&self) {
+        self.filled.notify_one();
     }
 
     /// Takes what waits, up to the limits but one at least, without waiting for any.
@@ -160,6 +166,22 @@ mod tests {
             gone_in.recv().unwrap();
         });
         assert_eq!(queue.take(9), [1]);
+    }
+
+    #[test]
+    fn what_came_quietly_is_taken_when_somebody_is_woken_and_when_the_queue_is_full() {
+        let queue = AppendQueue::new(true);
+        thread::scope(|scope| {
+            let taking = scope.spawn(|| queue.wait_and_take(9));
+            queue.push(1).unwrap();
+            queue.wake();
+            assert_eq!(taking.join().unwrap(), [1]);
+            let taking = scope.spawn(|| [queue.wait_and_take(1), queue.wait_and_take(1)]);
+            queue.push(QUEUED_BYTES_MAX).unwrap();
+            queue.push(2).unwrap();
+            queue.wake();
+            assert_eq!(taking.join().unwrap(), [[QUEUED_BYTES_MAX], [2]]);
+        });
     }
 
     #[test]

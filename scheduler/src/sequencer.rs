@@ -107,7 +107,8 @@ impl Sequencer {
         }
     }
 
-    /// Works the next order of a lane and gives back what is in flight then, if anything is.
+    /// Works the next order of a lane and gives back what is in flight then, if anything is. The log may sleep on until
+    /// it is woken.
     pub(crate) fn work(&self, lane: &Arc<Lane>) -> Option<InFlight> {
         let started = self.clock.monotonic();
         let begun = self.begin(lane)?;
@@ -274,7 +275,7 @@ impl Sequencer {
     }
 
     fn enqueue(&self, append: Append) -> Result<Receipt, ScheduleError> {
-        self.log.enqueue(self.term, vec![append]).map_err(|error: AppendError| {
+        self.log.enqueue_quietly(self.term, vec![append]).map_err(|error: AppendError| {
             self.halt(&error.to_string());
             error.into()
         })

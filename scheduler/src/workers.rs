@@ -11,6 +11,10 @@ use crate::in_flight::InFlight;
 use crate::lane::Lane;
 use crate::sequencer::Sequencer;
 
+/// How many orders a worker signs before it wakes the log, as long as more wait: a sync for each would cost a twentieth of
+/// what can be signed.
+const ORDERS_PER_SYNC: u32 = 4;
+
 /// What waits for a worker: lanes first, for whoever is in one came before whoever is still to be verified.
 #[derive(Default)]
 pub(crate) struct Work {
@@ -49,15 +53,17 @@ impl Work {
         self.more.notify_one();
     }
 
+    /// What there is to do now, if anything.
+    fn now(&self) -> Option<Task> {
+        self.lock().next()
+    }
+
     /// Waits for something to do; none when closed.
     fn next(&self) -> Option<Task> {
         let mut queues = self.lock();
         loop {
-            if let Some(lane) = queues.lanes.pop_front() {
-                return Some(Task::Lane(lane));
-            }
-            if let Some(check) = queues.checks.pop_front() {
-                return Some(Task::Check(check));
+            if let Some(task) = queues.next() {
+                return Some(task);
             }
             if queues.closed {
                 return None;
@@ -86,6 +92,13 @@ impl Work {
 
     fn lock(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queues {
+    fn next(&mut self) -> Option<Task> {
+        let lane = self.lanes.pop_front().map(Task::Lane);
+        lane.or_else(|| self.checks.pop_front().map(Task::Check))
     }
 }
 
@@ -146,14 +159,32 @@ impl Workers {
 }
 
 fn run(sequencer: &Sequencer, work: &Work, completion: &mpsc::UnboundedSender<InFlight>) {
-    while let Some(task) = work.next() {
+    let mut unsynced = 0;
+    loop {
+        let task = work.now().or_else(|| {
+            wake(sequencer, &mut unsynced);
+            work.next()
+        });
         match task {
-            Task::Lane(lane) => work_lane(sequencer, work, completion, lane),
-            Task::Check(check) => {
-                // A check that panics drops its answer, which tells the request that it was lost.
-                let _ = catch_unwind(AssertUnwindSafe(check));
+            Some(Task::Lane(lane)) => {
+                work_lane(sequencer, work, completion, lane);
+                unsynced += 1;
             }
+            // A check that panics drops its answer, which tells the request that it was lost.
+            Some(Task::Check(check)) => drop(catch_unwind(AssertUnwindSafe(check))),
+            None => return,
         }
+        if unsynced >= ORDERS_PER_SYNC {
+            wake(sequencer, &mut unsynced);
+        }
+    }
+}
+
+/// Has the log sync what was signed since the last time.
+fn wake(sequencer: &Sequencer, unsynced: &mut u32) {
+    if *unsynced > 0 {
+        sequencer.log.wake();
+        *unsynced = 0;
     }
 }
 
