@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -14,6 +15,8 @@ use crate::sequencer::Sequencer;
 /// How many orders a worker signs before it wakes the log, as long as more wait: a sync for each would cost a twentieth of
 /// what can be signed.
 const ORDERS_PER_SYNC: u32 = 4;
+/// How long it leaves them at most, but for the one thing that it does next.
+const SYNC_DELAY: Duration = Duration::from_millis(5);
 
 /// What waits for a worker: lanes first, for whoever is in one came before whoever is still to be verified.
 #[derive(Default)]
@@ -159,32 +162,51 @@ impl Workers {
 }
 
 fn run(sequencer: &Sequencer, work: &Work, completion: &mpsc::UnboundedSender<InFlight>) {
-    let mut unsynced = 0;
+    let mut unsynced = Unsynced::default();
     loop {
         let task = work.now().or_else(|| {
-            wake(sequencer, &mut unsynced);
+            unsynced.sync(sequencer);
             work.next()
         });
         match task {
             Some(Task::Lane(lane)) => {
                 work_lane(sequencer, work, completion, lane);
-                unsynced += 1;
+                unsynced.note();
             }
             // A check that panics drops its answer, which tells the request that it was lost.
             Some(Task::Check(check)) => drop(catch_unwind(AssertUnwindSafe(check))),
             None => return,
         }
-        if unsynced >= ORDERS_PER_SYNC {
-            wake(sequencer, &mut unsynced);
+        if unsynced.is_due() {
+            unsynced.sync(sequencer);
         }
     }
 }
 
-/// Has the log sync what was signed since the last time.
-fn wake(sequencer: &Sequencer, unsynced: &mut u32) {
-    if *unsynced > 0 {
-        sequencer.log.wake();
-        *unsynced = 0;
+/// What a worker has signed and the log may not know of yet.
+#[derive(Default)]
+struct Unsynced {
+    orders: u32,
+    since: Option<Instant>,
+}
+
+impl Unsynced {
+    fn note(&mut self) {
+        self.orders += 1;
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether it must not wait any longer for more.
+    fn is_due(&self) -> bool {
+        self.orders >= ORDERS_PER_SYNC || self.since.is_some_and(|since| since.elapsed() >= SYNC_DELAY)
+    }
+
+    /// Has the log sync it.
+    fn sync(&mut self, sequencer: &Sequencer) {
+        if self.orders > 0 {
+            sequencer.log.wake();
+            *self = Self::default();
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! How many requests may wait, and that nothing waits for those that were refused.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ans104::Id;
@@ -10,6 +12,7 @@ use tokio::time::timeout;
 use crate::error::ScheduleError;
 use crate::options::SchedulerOptions;
 use crate::testing::Scene;
+use crate::workers::Work;
 
 const WAITING_MAX: usize = 4;
 /// Long enough for everything that ends at all.
@@ -96,4 +99,23 @@ async fn repetitions_and_refusals_do_not_make_orders_look_cheap() {
         assert_eq!(error.code(), Code::DuplicateMessage, "{error}");
     }
     backlog.check_lane(20).expect_err("nothing was signed meanwhile");
+}
+
+/// Something to check that comes again and again.
+fn check_for_ever(work: Arc<Work>, enough: Arc<AtomicBool>) {
+    if !enough.load(Ordering::Relaxed) {
+        let again = work.clone();
+        work.push_check(Box::new(move || check_for_ever(again, enough)));
+    }
+}
+
+#[tokio::test]
+async fn what_is_signed_is_not_left_while_others_are_checked() {
+    let scene = Scene::start(&SchedulerOptions { workers: 1, ..SchedulerOptions::default() });
+    let process = scene.spawn(&[]).await;
+    let enough = Arc::new(AtomicBool::new(false));
+    check_for_ever(scene.scheduler.shared().work.clone(), enough.clone());
+    let posted = timeout(SOON, scene.post(scene.user.message(process, &[], "the only one"))).await;
+    enough.store(true, Ordering::Relaxed);
+    posted.expect("it is synced soon").unwrap();
 }
