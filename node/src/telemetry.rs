@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use api::RenderMetrics;
 use async_trait::async_trait;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
 use crate::error::NodeError;
 use crate::part::{NodePart, NodeParts};
 
-/// Upper bounds of the histograms, in seconds (and in events, for batch sizes): from a quarter of a millisecond up.
+/// Upper bounds of the histograms of seconds: from a quarter of a millisecond up.
 const BUCKETS: &[f64] = &[
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0,
     25.0, 50.0, 100.0, 250.0, 1000.0,
 ];
+
+/// Upper bounds of the histograms of events, whose names end so.
+const EVENTS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+const EVENTS_NAME: &str = "_events";
 
 /// How often the exporter tidies what it has recorded.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -27,7 +31,10 @@ struct Upkeep(JoinHandle<()>);
 /// Installs the recorder for the whole program and describes every metric. To be called before anything that counts
 /// is made: what it counts with is taken when it is made.
 pub(crate) fn start(parts: &mut NodeParts) -> Result<RenderMetrics, NodeError> {
-    let handle = PrometheusBuilder::new().set_buckets(BUCKETS)?.install_recorder()?;
+    let handle = PrometheusBuilder::new()
+        .set_buckets(BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix(EVENTS_NAME.to_owned()), EVENTS)?
+        .install_recorder()?;
     log::describe();
     gateway::metrics::describe();
     projections::describe();
