@@ -21,7 +21,7 @@ const BODY_MAX: usize = 10 * MIB;
 /// No more memory than this may be in use at any time, in bytes.
 const MEMORY_MAX: usize = 700_000_000;
 /// How much of the rate without attackers must be left. The attackers want the machine's time, too.
-const RATE_LEFT: f64 = 0.5;
+const RATE_LEFT: f64 = 0.7;
 const CLIENTS: usize = 16;
 const PROCESSES: usize = 4;
 /// How long a rate is measured.
@@ -31,7 +31,7 @@ const AGAIN: usize = 2;
 /// How many of a hundred messages may have to be sent again, and how many of a hundred pages asked for again.
 const REFUSED_MAX: usize = 30;
 /// How many pages somebody has to get who reads some, how long they wait before the next one, and after one that was refused.
-const PAGES_MIN: usize = 10;
+const PAGES_MIN: usize = 30;
 const BETWEEN_PAGES: Duration = Duration::from_millis(20);
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// How often clients that were told to come back do so.

@@ -9,10 +9,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use poem::{Endpoint, IntoResponse, Request, Response};
+use protocol::Code;
 
 use crate::body::RawBody;
-use crate::budget::{Budget, MemoryClaim, Share, Spent, keep_with};
+use crate::budget::{Budget, COME_AGAIN_SECONDS, MemoryClaim, Share, Spent, keep_with};
 use crate::canned::head_too_long;
+use crate::error::HttpError;
 use crate::waiting::{Waiting, share_of};
 
 /// In the extensions of an answer: its pieces have their claims already.
@@ -48,12 +50,13 @@ pub(crate) async fn answers<E: Endpoint>(endpoint: Arc<E>, mut request: Request)
         return Err(unfit.into());
     }
     let budget = Budget::of(&request);
-    let waiting = Waiting::new(budget.clone(), share_of(request.method()));
+    let share = share_of(request.method());
+    let waiting = Waiting::new(budget.clone(), share);
     request.set_data(waiting.clone());
     let answered = tokio::select! {
         biased;
         answered = endpoint.call(request) => answered,
-        () = waiting.cut_off() => return Err(Spent.into()),
+        () = waiting.cut_off() => return Err(given_up(share).into()),
     };
     drop(waiting);
     let answer = hyper::Response::from(answered?.into_response());
@@ -64,6 +67,16 @@ pub(crate) async fn answers<E: Endpoint>(endpoint: Arc<E>, mut request: Request)
     let Some(length) = length.filter(|length| *length > SMALL) else { return Ok(answer.into()) };
     let claim = Arc::new(budget.claim(Share::Answers, length).await?);
     Ok(answer.map(|body| Counted { body, claim }).into())
+}
+
+/// What is said of a call that gave way to others. One that only reads has done nothing; of another nobody knows.
+fn given_up(share: Share) -> HttpError {
+    if share == Share::Reads {
+        return Spent.into();
+    }
+    let text = "this node gave up this request while it waited, for want of memory. It is not known whether it took effect; \
+                send it again, a repetition is recognised";
+    HttpError::new(Code::Unavailable, text).with_retry_after(COME_AGAIN_SECONDS)
 }
 
 /// A body whose pieces share the claim for it.
@@ -153,6 +166,8 @@ mod tests {
             let refused = ended.unwrap().err().unwrap();
             let refused = refused.downcast_ref::<crate::HttpError>().unwrap();
             assert_eq!(refused.status().as_u16(), 503);
+            let is_unsure = refused.to_string().contains("not known whether it took effect");
+            assert_eq!(is_unsure, share == Share::Small, "{refused}");
         }
     }
 }

@@ -34,7 +34,7 @@ use share::PerShare;
 use tenure::{Cuttable, Place};
 
 /// After how many seconds a client that was refused may come again: soon, for what it wants is short-lived.
-const COME_AGAIN_SECONDS: u32 = 1;
+pub(crate) const COME_AGAIN_SECONDS: u32 = 1;
 
 /// An account of bytes; clones share it.
 #[derive(Clone, Debug)]
