@@ -22,7 +22,7 @@ use std::thread;
 use self::world::World;
 
 /// How many seeds a run of the tests plays.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 3_000;
 /// How many steps each takes.
 const STEPS: usize = 280;
 
