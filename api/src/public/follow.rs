@@ -21,11 +21,10 @@ use web::{IsCounted, Parameter, Stopping, expected};
 
 use super::entry::head;
 use super::page::{SchedulePage, Span, first_after};
-use super::stream::Pieces;
+use super::stream::{Pieces, make};
 use crate::error::CallError;
 use crate::node::ApiNode;
 use crate::render::PageBy;
-use crate::rendering::Fresh;
 
 /// The longest that a page may be waited for, in seconds: much of what is between a client and a node cuts off what says
 /// nothing for a minute.
@@ -172,7 +171,7 @@ impl Following {
                 },
             };
             let (bytes, page) =
-                self.node.render_on(page.likely_bytes(), move |node| piece(node, page)).await?;
+                self.node.render_on(page.likely_bytes(), move |node| make(node, page)).await?;
             self.stage = match page.next_nonce() {
                 Some(next) if page.ended() => FollowStage::Waiting(next.prev()),
                 _ => FollowStage::Reading(page),
@@ -182,11 +181,6 @@ impl Following {
             }
         }
     }
-}
-
-fn piece(node: &ApiNode, mut page: Box<SchedulePage>) -> Fresh<Box<SchedulePage>> {
-    let piece = page.piece(node)?;
-    Ok((piece, page))
 }
 
 impl IntoResponse for FollowedProcess {

@@ -91,33 +91,40 @@ impl SchedulePage {
         // What would leave the process out although no start was given: it comes, alone.
         let alone = span.from.is_none() && last.is_none() && spawned_at_zero(&*node.parts.log, process)?;
         let last = if alone { Some(Nonce::ZERO) } else { last };
+        let rest = first.zip(last).filter(|(first, last)| first <= last);
         Ok(Self {
-            process,
-            framing: Framing::Page,
-            by: span.by,
-            rest: first.zip(last).filter(|(first, last)| first <= last),
             left: limit,
             room: node.parts.options.max_read_memory,
-            piece_bytes: PIECE,
-            last_time: String::new(),
-            unfinished: None,
-            begun: false,
-            ended: false,
-            renderer: Renderer::new(process, show_anchor).leaving_out(DATA_MAX),
+            ..Self::new(Framing::Page, process, span.by, rest, show_anchor)
         })
     }
 
     /// All that there is behind this nonce, as server-sent events.
     pub(super) fn events(process: ProcessId, after: Option<Nonce>, show_anchor: bool) -> Self {
+        let rest = Some((after.map_or(Nonce::ZERO, Nonce::next), Nonce::MAX));
         Self {
-            process,
-            framing: Framing::Events,
-            by: PageBy::Nonce,
-            rest: Some((after.map_or(Nonce::ZERO, Nonce::next), Nonce::MAX)),
-            left: u64::MAX,
-            room: usize::MAX,
             // Mostly a single event is new to who follows a process; if there is more, it comes in longer pieces.
             piece_bytes: USUAL_EDGE,
+            ..Self::new(Framing::Events, process, PageBy::Nonce, rest, show_anchor)
+        }
+    }
+
+    /// A page of this part of a process, however long.
+    fn new(
+        framing: Framing,
+        process: ProcessId,
+        by: PageBy,
+        rest: Option<(Nonce, Nonce)>,
+        show_anchor: bool,
+    ) -> Self {
+        Self {
+            process,
+            framing,
+            by,
+            rest,
+            left: u64::MAX,
+            room: usize::MAX,
+            piece_bytes: PIECE,
             last_time: String::new(),
             unfinished: None,
             begun: false,

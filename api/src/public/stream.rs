@@ -65,7 +65,8 @@ impl Stage {
     }
 }
 
-fn make(node: &Arc<ApiNode>, mut rest: Rest) -> Fresh<Rest> {
+/// Makes the next piece of an answer, and hands the answer back.
+pub(super) fn make<P: Pieces + ?Sized>(node: &Arc<ApiNode>, mut rest: Box<P>) -> Fresh<Box<P>> {
     let piece = rest.piece(node)?;
     Ok((piece, rest))
 }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use api::ApiOptions;
-
 use futures_util::StreamExt;
 use log::Append;
+use protocol::ProcessId;
 use serde_json::Value;
 use web::{Budget, Limits, Share};
 
@@ -25,6 +25,14 @@ fn history(seed: u64) -> (SampleHistory, Vec<Append>) {
     }
     let later = history.appends.split_off(4);
     (history, later)
+}
+
+/// A node with that process, and what is still to come of it.
+async fn followed() -> (TestNode, ProcessId, Vec<Append>) {
+    let node = TestNode::start().await;
+    let (history, later) = history(1);
+    node.append(history.appends).await;
+    (node, history.process, later)
 }
 
 /// What a stream sends, one event after the other.
@@ -71,10 +79,7 @@ impl Events {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_has_what_is_there_and_what_comes() {
-    let node = TestNode::start().await;
-    let (history, later) = history(1);
-    let process = history.process;
-    node.append(history.appends).await;
+    let (node, process, later) = followed().await;
     let mut events = Events::of(&node, &format!("/{process}/stream"), None).await;
     let mut from_two = Events::of(&node, &format!("/{process}/stream?from-nonce=1"), None).await;
     let mut resumed = Events::of(&node, &format!("/{process}/stream?from-nonce=0"), Some("2")).await;
@@ -157,10 +162,7 @@ async fn followers_of_a_busy_process_leave_others_their_answers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_waits_for_what_it_is_to_begin_with() {
-    let node = TestNode::start().await;
-    let (history, later) = history(1);
-    let process = history.process;
-    node.append(history.appends).await;
+    let (node, process, later) = followed().await;
     for ((path, cursor), append) in [("from-nonce=3", "4"), ("from=1004", "1005")].into_iter().zip(later) {
         let path = format!("/{process}?{path}&wait=50");
         let waiting = [node.get(&path), node.get(&path)];
@@ -199,10 +201,7 @@ async fn nothing_is_waited_for_that_is_there_or_cannot_come() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_ends_when_its_time_is_up_and_when_the_node_stops() {
-    let node = TestNode::start().await;
-    let (history, _) = history(1);
-    let process = history.process;
-    node.append(history.appends).await;
+    let (node, process, _) = followed().await;
     let (status, page) = node.get(&format!("/{process}?from-nonce=3&wait=1")).await;
     assert_eq!((status, page["edges"].as_array().map(Vec::len)), (200, Some(0)));
     let url = format!("{}/{process}?from-nonce=3&wait=50", node.public.url);
@@ -214,10 +213,7 @@ async fn a_wait_ends_when_its_time_is_up_and_when_the_node_stops() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_followed_is_said() {
-    let node = TestNode::start().await;
-    let (history, _) = history(1);
-    let process = history.process;
-    node.append(history.appends).await;
+    let (node, process, _) = followed().await;
     for wait in ["51", "-1", "soon"] {
         let (status, refusal) = node.get(&format!("/{process}?wait={wait}")).await;
         assert_eq!(status, 400);
