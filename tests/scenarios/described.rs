@@ -287,12 +287,13 @@ async fn replays(admin: &mut Listener, world: &World, uploads: &UploadNode) {
     let job = &job["id"];
     admin.get(&format!("/jobs/{job}"), "/jobs/{id}", 200).await;
     admin.ask("POST /jobs/{id}/cancel", &format!("/jobs/{job}/cancel"), None, 200).await;
-    uploads.decide(|_| Act::Take);
+    // Were they answered now, the replay might be done before it is cancelled.
     until("the replay has ended", async || {
         let told: Value = admin.client.get(&format!("/jobs/{job}")).await.json();
         (told["state"] != "running").then_some(())
     })
     .await;
+    uploads.decide(|_| Act::Take);
     admin.ask("POST /jobs/{id}/cancel", &format!("/jobs/{job}/cancel"), None, 409).await;
     admin.ask("POST /jobs/{id}/resume", &format!("/jobs/{job}/resume"), None, 200).await;
     admin.get("/jobs", "/jobs", 200).await;
