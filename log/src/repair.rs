@@ -204,8 +204,11 @@ fn torn_ends(store: &Path) -> Result<Vec<TornEnd>, RepairError> {
         };
         let JournalDamage { sound, at, reason, followed } = damage;
         let len = len(file).map_err(|error| io_error(file, error))?.saturating_sub(sound);
-        let may_go = if is_manifest(file) { len <= MANIFEST_CUT_MAX } else { Some(file) == newest };
-        if followed || !may_go {
+        // Of the changes of several tables, which a manifest is told of at once, any part may have arrived. Whether what
+        // goes is missed is seen when all of the log is looked at without it.
+        let may_go =
+            if is_manifest(file) { len <= MANIFEST_CUT_MAX } else { Some(file) == newest && !followed };
+        if !may_go {
             return Err(RepairError::NotTheEnd { file: file.clone(), at, reason });
         }
         ends.push(TornEnd { file: file.clone(), at: sound, len, reason });
