@@ -55,7 +55,8 @@ struct Serving {
 
 impl Listeners {
     /// Takes both ports, for as many connections as there are descriptors beside so many sockets of the node's own, and
-    /// no more than there is memory for twice over: what they take themselves is not counted in it. To be called before the log is opened: a port in use must not cost a catch-up first.
+    /// no more than there is memory for twice over: what they take themselves is not counted in it. To be called before
+    /// the log is opened: a port in use must not cost a catch-up first.
     pub(crate) async fn bind(options: &ListenOptions, sockets: usize) -> Result<Self, NodeError> {
         let (public, public_address) = bind::all(options.public)?;
         let (admin, admin_address) = bind::each(&options.admin)?;

@@ -13,8 +13,8 @@ use crate::sequencer::Sequencer;
 
 /// Answers orders in the order in which they left their lanes, until no more can come.
 ///
-/// A repeated message, content or spawn waits in this queue behind the first one, so what it is told is true: the first is on
-/// disk, or nothing is.
+/// A repeated message, content or spawn waits in this queue behind the first one, so what it is told is true: the first
+/// is on disk, or nothing is.
 pub(crate) async fn complete_all(
     sequencer: Arc<Sequencer>,
     mut indexed: Position,
@@ -51,7 +51,8 @@ async fn complete(
     indexed: &mut Position,
 ) -> Result<(), ScheduleError> {
     let seq = receipt.await.inspect_err(|error| sequencer.halt(&error.to_string()))?;
-    // Until the index has it the message counts as in flight: were reading it to fail here, a repetition is still found.
+    // Until the index has it the message counts as in flight: were reading it to fail here, a repetition is still
+    // found.
     indexed.applied(seq).await?;
     Ok(())
 }

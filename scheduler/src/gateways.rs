@@ -1,5 +1,5 @@
-//! Asking gateways: few requests at a time, for each purpose, each within one deadline, and none of them with a permit of the scheduler
-//! that a message could have. A gateway that hangs delays nothing but what needs it.
+//! Asking gateways: few requests at a time, for each purpose, each within one deadline, and none of them with a permit
+//! of the scheduler that a message could have. A gateway that hangs delays nothing but what needs it.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -53,18 +53,6 @@ enum Found {
     Nothing { last: Option<ChainLink>, content: Option<Box<KnownContent>> },
 }
 
-/// What the sequencer made of an order.
-enum Decision {
-    /// It is signed and on its way to disk.
-    Enqueued { receipt: Receipt, scheduled: Scheduled, content: Option<DeepHash> },
-    /// It is on its way to disk already, or there: what is answered is known when that is complete.
-    Repeated,
-    /// So is a message of its content.
-    SameContent,
-    /// So is the process, whose spawn was answered this when it came first.
-    SpawnedAgain(Scheduled),
-}
-
 impl Sequencer {
     pub(crate) fn new(
         log: Arc<dyn Log>,
@@ -136,38 +124,29 @@ impl Sequencer {
     /// Decides about an order that is not in flight: looks for it in the index, and binds it when it is new.
     pub(crate) fn finish(&self, lane: &Arc<Lane>, begun: Begun) -> Option<InFlight> {
         let Begun { order, found } = begun;
-        let decision = found.and_then(|found| match found {
+        let outcome = found.and_then(|found| match found {
             Found::Repeated if matches!(order.intake, Intake::Spawn { .. }) => {
-                self.first_answer(lane).map(Decision::SpawnedAgain)
+                self.first_answer(lane).map(Outcome::SpawnedAgain)
             }
-            Found::Repeated => Ok(Decision::Repeated),
-            Found::SameContent => Ok(Decision::SameContent),
+            Found::Repeated => Ok(Outcome::Duplicate),
+            Found::SameContent => Ok(Outcome::DuplicateContent),
             Found::Nothing { last, content } => {
                 let (process, id) = (lane.process, message_id(lane, &order.intake));
                 refuse_known(self.log.as_ref(), &self.index, process, id, content.as_deref())?;
                 self.bind(lane, last, content.map(|content| content.key), &order.intake)
             }
         });
-        match decision {
-            Ok(decision) => Some(self.in_flight(lane, order, decision)),
+        match outcome {
+            Ok(outcome) => {
+                let id = message_id(lane, &order.intake);
+                let left = self.clock.monotonic();
+                Some(InFlight { lane: lane.clone(), id, outcome, answer: order.answer, left })
+            }
             Err(error) => {
                 order.answer.refuse(error);
                 None
             }
         }
-    }
-
-    fn in_flight(&self, lane: &Arc<Lane>, order: Order, decision: Decision) -> InFlight {
-        let id = message_id(lane, &order.intake);
-        let outcome = match decision {
-            Decision::Enqueued { receipt, scheduled, content } => {
-                Outcome::Enqueued { receipt, scheduled, content }
-            }
-            Decision::SpawnedAgain(first) => Outcome::SpawnedAgain(first),
-            Decision::Repeated => Outcome::Duplicate,
-            Decision::SameContent => Outcome::DuplicateContent,
-        };
-        InFlight { lane: lane.clone(), id, outcome, answer: order.answer, left: self.clock.monotonic() }
     }
 
     fn look_into(&self, lane: &Lane, state: ProcessState, intake: &Intake) -> Result<Found, ScheduleError> {
@@ -210,7 +189,8 @@ impl Sequencer {
         Ok(Some(Box::new(KnownContent { pushed, classes, key })))
     }
 
-    /// Reads the process's item, which an import may lack: then everybody is in one class. Whoever spawns a process in this lane notes its classes: it is on disk otherwise.
+    /// Reads the process's item, which an import may lack: then everybody is in one class. Whoever spawns a process in
+    /// this lane notes its classes: it is on disk otherwise.
     fn look_up_classes(&self, lane: &Lane) -> Result<Classes, ScheduleError> {
         let mut classes = Classes::One;
         let found = first_event(self.log.as_ref(), lane.process, &mut |event| {
@@ -243,7 +223,7 @@ impl Sequencer {
         last: Option<ChainLink>,
         content: Option<DeepHash>,
         intake: &Intake,
-    ) -> Result<Decision, ScheduleError> {
+    ) -> Result<Outcome, ScheduleError> {
         let id = message_id(lane, intake);
         let height = self.heights.current().ok_or(ScheduleError::NoHeight)?.height;
         let timestamp = self.timestamp_after(last)?;
@@ -262,7 +242,7 @@ impl Sequencer {
         note_spawn(lane, intake, timestamp);
         lane.enqueued(id, content, link);
         let id = if matches!(intake, Intake::Assign { .. }) { assignment.id() } else { id };
-        Ok(Decision::Enqueued { receipt, scheduled: Scheduled { id, timestamp }, content })
+        Ok(Outcome::Enqueued { receipt, scheduled: Scheduled { id, timestamp }, content })
     }
 
     fn sign(&self, assignment: &Assignment<'_>) -> Result<(Vec<u8>, AssignmentId), SignError> {

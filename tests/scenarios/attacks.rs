@@ -30,7 +30,8 @@ const MEASURED: Duration = Duration::from_secs(3);
 const AGAIN: usize = 2;
 /// How many of a hundred messages may have to be sent again, and how many of a hundred pages asked for again.
 const REFUSED_MAX: usize = 30;
-/// How many pages somebody has to get who reads some, how long they wait before the next one, and after one that was refused.
+/// How many pages somebody has to get who reads some, how long they wait before the next one, and after one that was
+/// refused.
 const PAGES_MIN: usize = 30;
 const BETWEEN_PAGES: Duration = Duration::from_millis(20);
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);

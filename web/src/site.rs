@@ -37,8 +37,8 @@ pub fn openapi<A: OpenApi>(about: &About) -> String {
     service(Described::<A>::default(), about).spec() + "\n"
 }
 
-/// The calls as an endpoint. From the outside in: given a plain path, counted, opened to other origins or to operators alone, errors as
-/// JSON, panics as errors, compressed, held to the memory there is, routed.
+/// The calls as an endpoint. From the outside in: given a plain path, counted, opened to other origins or to operators
+/// alone, errors as JSON, panics as errors, compressed, held to the memory there is, routed.
 pub fn endpoint<A: OpenApi + 'static>(
     calls: A,
     about: &About,

@@ -124,8 +124,8 @@ const TAGS_BYTES_MAX: usize = 4 << 20;
 /// What tags that are not known yet are taken for: as many as fit into an item.
 const TAGS_BYTES_UNKNOWN: usize = 64 << 10;
 
-/// The rows of a selection, in its order, up to as many as there is room for. Statements are not kept: there are many forms of them, and each would take
-/// memory of the database as long as its connection lives.
+/// The rows of a selection, in its order, up to as many as there is room for. Statements are not kept: there are many
+/// forms of them, and each would take memory of the database as long as its connection lives.
 pub(super) async fn read(
     on: &mut PgConnection,
     store: Uuid,
