@@ -4,7 +4,7 @@
 //! a byte is written to it, and used only if nothing is in it or if it has our mark: the file `QUIPU`, whose one line says
 //! what is kept there and of which store (`quipu index 1b4e28ba-2fa1-11d2-883f-0016d3cca427`).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -23,6 +23,8 @@ const PROGRAM: &str = "quipu";
 const LOST_AND_FOUND: &str = "lost+found";
 /// More names than these are not read: a folder with so many is not empty.
 const NAMES_MAX: usize = 10_000;
+/// Nothing can be made in the place of such a link.
+const LEADS_NOWHERE: &str = "a symbolic link to something that is not there";
 /// No mark is longer.
 const MARK_BYTES_MAX: u64 = 256;
 /// How many names an error shows.
@@ -136,6 +138,17 @@ impl FolderContents {
     pub fn has(&self, name: &str) -> bool {
         self.names.iter().any(|found| found == name)
     }
+
+    /// Whether it has a mark of ours, for something else than was asked.
+    pub fn is_marked(&self) -> bool {
+        self.marked_for.is_some()
+    }
+
+    /// What there is besides these names and what a kill leaves of a first mark; none when there is nothing else.
+    pub fn besides(mut self, is_known: impl Fn(&OsStr) -> bool) -> Option<Self> {
+        self.names.retain(|name| name != FRESH && !is_known(name));
+        (!self.names.is_empty()).then_some(self)
+    }
 }
 
 impl fmt::Display for FolderContents {
@@ -173,7 +186,9 @@ fn read(path: &Path) -> io::Result<Option<Mark>> {
 fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return if folder.is_symlink() { Err(io::Error::other(LEADS_NOWHERE)) } else { Ok(Vec::new()) };
+        }
         Err(error) => return Err(error),
     };
     let mut names = Vec::new();
@@ -198,6 +213,8 @@ fn refused(path: &Path, error: io::Error) -> FolderError {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     const STORE: StoreId = StoreId(Uuid::from_u128(7));
@@ -221,6 +238,19 @@ mod tests {
         assert_eq!(other.to_string(), "the index of a node, by its file QUIPU");
         let file = folder.join("more");
         assert_eq!(folder_owner(&file, "log").unwrap_err().path, file);
+    }
+
+    #[test]
+    fn a_link_is_what_it_leads_to() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, link) = (root.path().join("folder"), root.path().join("link"));
+        symlink(&folder, &link).unwrap();
+        let refusal = folder_owner(&link, "log").unwrap_err().to_string();
+        assert!(refusal.contains("link: a symbolic link to something"), "{refusal}");
+        fs::create_dir(&folder).unwrap();
+        assert_eq!(folder_owner(&link, "log").unwrap(), FolderOwner::Nobody);
+        mark_folder(&link, "log", STORE).unwrap();
+        assert_eq!(folder_owner(&link, "log").unwrap(), FolderOwner::Store(STORE));
     }
 
     #[test]

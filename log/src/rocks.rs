@@ -26,7 +26,7 @@ use crate::keys::StoreTable;
 
 use acknowledged::Acknowledged;
 pub use error::RocksError;
-use error::{engine_error, open_error};
+use error::{engine_error, io_error, open_error};
 pub(crate) use journal::{JournalDamage, journals, manifest, scan};
 pub use options::RocksOptions;
 use owner::Claim;
@@ -75,6 +75,19 @@ impl Rocks {
         let tables = options::tables(&RocksOptions::default());
         let db = DB::open_cf_descriptors_read_only(&options::reading(), path, tables, false);
         Self::new(db, path, acknowledged, marked)
+    }
+
+    /// Whether a folder has a log of ours, marked or from before folders were marked. Nothing is written.
+    pub fn is_ours(path: &Path) -> bool {
+        matches!(owner::claim(path), Ok(Claim::Marked(_) | Claim::Unmarked))
+    }
+
+    /// Whether a process has the store open to write to it. Nothing is written.
+    ///
+    /// # Errors
+    /// When the lock cannot be looked at.
+    pub fn is_in_use(path: &Path) -> Result<bool, RocksError> {
+        owner::is_locked(&path.join("LOCK")).map_err(|error| io_error(path, error))
     }
 
     /// Looks for a store that is ours; which one its folder is marked as, if it is marked. Nothing is written.

@@ -1,6 +1,5 @@
 //! What every role that serves is built on: the store, the index that follows it, the chain's height, the listeners.
 
-use std::fs;
 use std::sync::Arc;
 
 use ans104::{Address, Signer};
@@ -55,7 +54,6 @@ impl Base {
         let store = Store::open(parts, &options.data, progress).await?;
         let (log, index) = (store.log.clone(), store.index.clone());
         let data = &options.data.folder;
-        fs::create_dir_all(data).map_err(|error| NodeError::Folder { path: data.clone(), error })?;
         let token = match &options.listen.admin_token {
             Some(token) => OperatorToken::ForAll(token.as_str().into()),
             None => OperatorToken::ForChanges(keep_admin_token(data)?.into()),

@@ -8,9 +8,22 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use crate::error::NodeError;
+use crate::options::ListenOptions;
 
 /// How many connections may wait to be taken in.
 const BACKLOG: i32 = 1024;
+
+/// Refuses listeners that could not have their addresses now, before other things are done for a node; none is kept.
+/// To be called within a Tokio runtime.
+///
+/// # Errors
+/// As the start of the node would.
+pub fn check_ports(options: &ListenOptions) -> Result<(), NodeError> {
+    let public = all(options.public)?;
+    let admin = each(&options.admin)?;
+    drop((public, admin));
+    Ok(())
+}
 
 /// Listens on an address. The unspecified one of IPv6 stands for all addresses, also those of IPv4; where the system has
 /// no IPv6, for those alone.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use ans104::Address;
 use gateway::GatewayError;
@@ -13,6 +12,7 @@ use thiserror::Error;
 use tokio::task::JoinError;
 
 use crate::admin_token::AdminTokenError;
+use crate::data_folder::DataFolderError;
 
 /// Why a node did not start. The parts that had started before have ended again.
 #[derive(Debug, Error)]
@@ -32,15 +32,9 @@ pub enum NodeError {
     /// The recorder of metrics cannot be installed.
     #[error("cannot record metrics")]
     Metrics(#[from] BuildError),
-    /// The data folder cannot be made.
-    #[error("cannot make the data folder {path}")]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: io::Error,
-    },
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    DataFolder(#[from] DataFolderError),
     /// There is no token to ask operators for.
     #[error(transparent)]
     AdminToken(#[from] AdminTokenError),

@@ -9,6 +9,7 @@
 //! that starts it, pushes it and returns the handle that later parts need.
 
 mod admin_token;
+mod data_folder;
 mod error;
 mod options;
 mod part;
@@ -32,6 +33,8 @@ mod running;
 mod offline;
 
 pub use admin_token::{AdminTokenError, read_admin_token};
+pub use bind::check_ports;
+pub use data_folder::{DataFolderError, check_data_folder};
 pub use error::NodeError;
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
 pub use options::{DataPaths, ListenOptions, NodeOptions, ReadOptions, WriteOptions};

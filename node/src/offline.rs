@@ -93,6 +93,9 @@ async fn replay(
     scope: ReplayScope,
     progress: &Arc<Progress>,
 ) -> Result<(), OfflineError> {
+    if name == UPLOADS {
+        uploads::check_folder(&options.endpoints, &options.data).await?;
+    }
     let store = Store::open(parts, &options.data, progress).await?;
     let (log, index) = (store.log.clone(), store.index.clone());
     // As in a node, both also follow the log.

@@ -50,6 +50,7 @@ async fn start_leader(
     progress: &Arc<Progress>,
 ) -> Result<Served, NodeError> {
     let (endpoints, data) = (options.endpoints.clone(), options.data.folder.clone());
+    uploads::check_folder(&endpoints, &options.data).await?;
     let base = Base::start(parts, options, progress).await?;
     wallet::hold(&base.log, writing.signer.address(), writing.wallet_change_to).await?;
     let uploads = uploads::start(parts, &endpoints, writing.uploads_rewind_max, &base.log, &data).await?;

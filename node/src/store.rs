@@ -11,6 +11,7 @@ use protocol::{AssignmentTags, Timestamp};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
+use crate::data_folder::{check_data_folder, mark_data_folder};
 use crate::error::NodeError;
 use crate::options::DataPaths;
 use crate::part::{NodePart, NodeParts};
@@ -59,6 +60,7 @@ impl Store {
     fn open_blocking(paths: &DataPaths, progress: &Progress) -> Result<Self, NodeError> {
         let started = Instant::now();
         // Before the log is made: what is refused leaves nothing behind.
+        check_data_folder(paths)?;
         Index::check_folder(&paths.index)?;
         let engine = Rocks::open(&paths.log, RocksOptions::default())?;
         let log: Arc<dyn Log> = Arc::new(LocalLog::open(engine, None)?);
@@ -71,6 +73,7 @@ impl Store {
             "opened the log at {}",
             paths.log.display()
         );
+        mark_data_folder(&paths.folder, identity.store)?;
         let (index, writer) = Index::open(&paths.index, log.as_ref())?;
         let mut follower = Follower::new(writer, log.clone());
         catch_up(&mut follower, progress)?;

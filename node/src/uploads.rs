@@ -12,7 +12,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::warn;
 
+use crate::data_folder::check_data_folder;
 use crate::error::NodeError;
+use crate::options::DataPaths;
 use crate::part::{NodePart, NodeParts};
 use crate::services;
 
@@ -21,6 +23,20 @@ struct Uploading {
     position: Position,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+/// Refuses a data folder in which what is known of uploads cannot be kept. To be called before anything is made there.
+pub(crate) async fn check_folder(endpoints: &Endpoints, paths: &DataPaths) -> Result<(), NodeError> {
+    if endpoints.upload.is_none() {
+        return Ok(());
+    }
+    let paths = paths.clone();
+    let check = move || {
+        // Where the whole of it is not ours, that is the reason.
+        check_data_folder(&paths)?;
+        Ok(UploadRunner::check_folder(&paths.folder)?)
+    };
+    spawn_blocking(check).await?
 }
 
 /// Lets uploads follow the log, if there is an upload node. What is known of them is in this data folder. At most

@@ -168,7 +168,12 @@ async fn a_start_can_be_cancelled() {
 async fn a_start_that_fails_leaves_nothing_running() {
     type Spoil = fn(&Path, &mut NodeOptions);
     type IsIt = fn(&NodeError) -> bool;
-    let spoilt: [(&str, Spoil, IsIt); 3] = [
+    let spoilt: [(&str, Spoil, IsIt); 4] = [
+        (
+            "the admin token is a folder, which is seen when the log is open",
+            |folder, _| fs::create_dir(folder.join("data/admin-token")).unwrap(),
+            |error| matches!(error, NodeError::AdminToken(_)),
+        ),
         (
             "the folder of uploads is a file",
             |folder, _| fs::write(folder.join("data/uploads"), "").unwrap(),
@@ -180,7 +185,7 @@ async fn a_start_that_fails_leaves_nothing_running() {
                 fs::write(folder.join("file"), "").unwrap();
                 options.data.folder = folder.join("file/data");
             },
-            |error| matches!(error, NodeError::Folder { .. }),
+            |error| matches!(error, NodeError::DataFolder(_)),
         ),
         (
             "the folder of the index is a file",

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use gateway::dev::DevError;
+use log::{FolderContents, FolderError};
 use node::{NodeError, OfflineError};
 
 use crate::bench::BenchError;
@@ -58,6 +59,20 @@ pub enum Failure {
         #[source]
         error: io::Error,
     },
+    /// The folder of the development node cannot be read.
+    #[error("--dir names a folder that cannot be used")]
+    DevFolder(#[source] FolderError),
+    /// The folder of the development node has something else in it.
+    #[error(
+        "{} is not used for a development node, since there is {found}; --dir names a folder that is empty or missing, or \
+         that of a development node", .path.display()
+    )]
+    DevFolderNotOurs {
+        /// The folder.
+        path: PathBuf,
+        /// What is there.
+        found: FolderContents,
+    },
     /// A part of the node ended by itself.
     #[error("the node has stopped, because its part {0:?} ended; its log says why")]
     PartEnded(&'static str),
@@ -94,8 +109,17 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Tells the user on standard error in one line, and gives the exit code. A reader that went away (a broken
-    /// pipe) is no failure.
+    /// Whether nothing was begun, since a setting can never be right.
+    fn is_wrong_setting(&self) -> bool {
+        match self {
+            Self::Setting(_) | Self::EnvFile(_) | Self::OuterSpace(_) => true,
+            Self::Client(error) => matches!(error, ClientError::Url { .. }),
+            _ => false,
+        }
+    }
+
+    /// Tells the user on standard error in one line, and gives the exit code: that of wrong usage when a setting is
+    /// wrong. A reader that went away (a broken pipe) is no failure.
     pub fn report(&self) -> ExitCode {
         if let Failure::Output(error) = self
             && error.kind() == io::ErrorKind::BrokenPipe
@@ -103,9 +127,12 @@ impl Failure {
             return ExitCode::SUCCESS;
         }
         eprintln!("quipu: {}", chain(self));
-        ExitCode::FAILURE
+        if self.is_wrong_setting() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
     }
 }
+
+/// The exit code of wrong usage, which the parser of the command line has too.
+const EXIT_USAGE: u8 = 2;
 
 /// The error and its causes in one line. A cause that the text before it ends with is not said again.
 pub fn chain(error: &dyn Error) -> String {

@@ -1,8 +1,11 @@
 //! A folder that a setting names and that is not ours is refused, and nothing in it is touched.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 
-use quipu_tests::{Launch, data};
+use quipu_tests::{Gateway, Launch, data};
 
 use crate::folder;
 
@@ -28,6 +31,87 @@ fn a_folder_with_other_things_in_it_is_refused_and_left_alone() {
     fs::create_dir(&own).unwrap();
     let launch = launch.set("SU_INDEX_DB_DIR", own);
     (0..2).for_each(|_| drop(launch.serve().stop()));
+}
+
+/// The names in a folder.
+fn names(folder: &Path) -> BTreeSet<OsString> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+}
+
+#[test]
+fn a_data_folder_with_other_things_in_it_is_refused_and_left_alone() {
+    let (folder, theirs) = (folder(), folder());
+    fs::write(theirs.path().join("passwd"), "root").unwrap();
+    let before = names(theirs.path());
+    let launch = Launch::su(folder.path()).set("SU_DATA_DIR", theirs.path());
+    let offline = Launch::command(folder.path(), &["replay", "index", "--offline"]);
+    // A log of ours elsewhere does not make it ours.
+    let elsewhere = folder.path().join("log");
+    drop(Launch::su(folder.path()).set("SU_FILE_DB_DIR", &elsewhere).serve().stop());
+    for refused in [
+        launch.run(),
+        launch.clone().set("SU_FILE_DB_DIR", &elsewhere).run(),
+        offline.set("SU_DATA_DIR", theirs.path()).set("SU_FILE_DB_DIR", &elsewhere).run(),
+    ] {
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        for told in ["SU_DATA_DIR", "a file that is not ours: passwd", theirs.path().to_str().unwrap()] {
+            assert!(refused.stderr.contains(told), "{told} is not said: {}", refused.stderr);
+        }
+        assert_eq!(names(theirs.path()), before);
+    }
+    let file = launch.set("SU_DATA_DIR", theirs.path().join("passwd")).run();
+    assert!(
+        file.stderr.contains("SU_DATA_DIR") && file.stderr.contains("Not a directory"),
+        "{}",
+        file.stderr
+    );
+}
+
+/// A website may have a folder `uploads`, and nothing else.
+#[test]
+fn nothing_is_made_beside_uploads_of_others() {
+    let (folder, theirs, gateway) = (folder(), folder(), Gateway::start());
+    fs::create_dir(theirs.path().join("uploads")).unwrap();
+    fs::write(theirs.path().join("uploads/cat.png"), "cat").unwrap();
+    let launch = Launch::su(folder.path()).gateway(gateway.url()).set("SU_DATA_DIR", theirs.path());
+    let refused = launch.run();
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("a file that is not ours: cat.png"), "{}", refused.stderr);
+    assert_eq!(names(theirs.path()).len(), 1, "something was made beside it");
+}
+
+#[test]
+fn a_data_folder_of_ours_is_ours_with_whatever_else_is_in_it() {
+    let folder = folder();
+    let launch = Launch::su(folder.path())
+        .set("SU_FILE_DB_DIR", folder.path().join("log"))
+        .set("SU_INDEX_DB_DIR", folder.path().join("index"));
+    launch.serve().stop();
+    fs::write(launch.data().join("notes.txt"), "of the operator").unwrap();
+    launch.serve().stop();
+    assert_eq!(fs::read_to_string(launch.data().join("notes.txt")).unwrap(), "of the operator");
+}
+
+#[test]
+fn a_development_node_keeps_nothing_among_files_of_others() {
+    let (folder, theirs) = (folder(), folder());
+    let dir = theirs.path().to_str().unwrap();
+    for (name, told) in [("shop.lua", "shop.lua"), ("data", "letter")] {
+        let path = theirs.path().join(name);
+        if name == "data" {
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("letter"), "dear").unwrap();
+        } else {
+            fs::write(&path, "theirs").unwrap();
+        }
+        let refused = Launch::command(folder.path(), &["dev", "0", "--dir", dir]).run();
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        assert!(refused.stderr.contains(told) && refused.stderr.contains(dir), "{}", refused.stderr);
+        assert_eq!(names(theirs.path()).len(), 1, "something was made");
+        if path.is_file() {
+            fs::remove_file(path).unwrap();
+        }
+    }
 }
 
 #[test]

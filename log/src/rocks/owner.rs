@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use rocksdb::DB;
+use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use crate::folder::{FolderOwner, folder_owner};
 use crate::identity::StoreId;
@@ -52,6 +53,15 @@ pub(super) fn claim(folder: &Path) -> Result<Claim, RocksError> {
         contents.to_string()
     };
     Err(RocksError::NotOurs { path: folder.to_owned(), found })
+}
+
+/// Whether another process holds the lock that RocksDB takes on a store which is written to.
+pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
+    match File::open(path) {
+        Ok(file) => Ok(fcntl_getlk(&file, &Flock::from(FlockType::WriteLock))?.is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether these are the tables of a log, and maybe more.

@@ -18,7 +18,7 @@ use super::handle::UploadsHandle;
 use super::reconcile::reconcile;
 use super::sender::{LAST_RETRY, Sender};
 use super::shared::{Rebuild, UploadsShared};
-use super::store::UploadStore;
+use super::store::{UploadStore, check_folder};
 use super::target::UploadTargets;
 use super::window::WindowLimits;
 use super::{NAME, legacy};
@@ -37,6 +37,14 @@ pub struct UploadRunner {
 }
 
 impl UploadRunner {
+    /// Looks whether what is known of uploads may be kept in the folder `uploads` of this one. Nothing is written.
+    ///
+    /// # Errors
+    /// When that has something else in it, or cannot be read.
+    pub fn check_folder(data: &Path) -> Result<(), ProjectionError> {
+        check_folder(&data.join(NAME)).map(drop)
+    }
+
     /// Opens what is known of uploads in the folder `uploads` of this one. When the log turns out to have another
     /// history, at most so many events are sent again without being asked.
     ///

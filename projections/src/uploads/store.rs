@@ -294,14 +294,20 @@ impl UploadStore {
 
 /// Sees to it that the folder is ours, whichever store was uploaded from it: that is for the cursor to tell.
 fn claim(path: &Path, store: StoreId) -> Result<()> {
-    match folder_owner(path, NAME).map_err(failed)? {
-        FolderOwner::Store(found) if found == store => return Ok(()),
-        FolderOwner::Unknown(found) if !is_unmarked_store(path) => {
-            return Err(failed(UploadStoreError::NotOurs { path: path.to_owned(), found }));
-        }
-        FolderOwner::Nobody | FolderOwner::Store(_) | FolderOwner::Unknown(_) => {}
+    if check_folder(path)? == FolderOwner::Store(store) {
+        return Ok(());
     }
     mark_folder(path, NAME, store).map_err(failed)
+}
+
+/// Refuses a folder that has something else in it; whose it is. Nothing is written.
+pub(super) fn check_folder(path: &Path) -> Result<FolderOwner> {
+    match folder_owner(path, NAME).map_err(failed)? {
+        FolderOwner::Unknown(found) if !is_unmarked_store(path) => {
+            Err(failed(UploadStoreError::NotOurs { path: path.to_owned(), found }))
+        }
+        owner => Ok(owner),
+    }
 }
 
 /// Whether a folder is one of ours that was made before folders were marked: every key has the form of one of ours.

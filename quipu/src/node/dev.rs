@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ans104::KeyType;
 use clap::Args;
 use gateway::Endpoints;
-use gateway::dev::{DevGateway, DevOptions};
-use node::{DataPaths, NodeOptions, RunningNode, WriteOptions};
+use gateway::dev::{DevError, DevGateway, DevOptions};
+use log::{FolderOwner, Rocks, folder_owner};
+use node::{DataPaths, NodeError, NodeOptions, RunningNode, WriteOptions, check_data_folder};
 
 use super::signals::{Signals, end, run_to_end};
 use crate::failure::Failure;
@@ -22,6 +23,12 @@ use crate::wallet;
 
 /// The development gateway's chain grows as fast as Arweave's.
 const BLOCK_EVERY: Duration = Duration::from_secs(120);
+
+/// What is made in the folder.
+const SCHEDULER_WALLET: &str = "wallet.json";
+const USER_WALLET: &str = "user-wallet.json";
+const GATEWAY: &str = "gateway";
+const DATA: &str = "data";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,17 +72,32 @@ impl DevArgs {
     /// When the folder or the ports cannot be had.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         self.logging.start().map_err(SettingError::from)?;
-        fs::create_dir_all(&self.dir).map_err(|error| Failure::Folder { path: self.dir.clone(), error })?;
-        let scheduler_wallet = made_wallet(&self.dir, "wallet.json", out)?;
-        made_wallet(&self.dir, "user-wallet.json", out)?;
-        run_to_end(self.serve(scheduler_wallet, out))
+        check_folder(&self.dir)?;
+        run_to_end(async {
+            // Before wallets are made, which takes a while.
+            self.check_ports()?;
+            fs::create_dir_all(&self.dir)
+                .map_err(|error| Failure::Folder { path: self.dir.clone(), error })?;
+            let scheduler_wallet = made_wallet(&self.dir, SCHEDULER_WALLET, out)?;
+            made_wallet(&self.dir, USER_WALLET, out)?;
+            self.serve(scheduler_wallet, out).await
+        })
+    }
+
+    /// The node's ports come first: whoever sees that one is taken asked for the first.
+    fn check_ports(&self) -> Result<(), Failure> {
+        let listen = self.listeners.clone().options(Ipv4Addr::LOCALHOST.into(), self.port);
+        node::check_ports(&listen.map_err(SettingError::from)?)?;
+        let listen = self.gateway_address();
+        TcpListener::bind(listen).map_err(|source| DevError::Listen { listen, source })?;
+        Ok(())
     }
 
     async fn serve(self, wallet: PathBuf, out: &mut dyn Write) -> Result<(), Failure> {
         let signals = Signals::listen().map_err(Failure::Signals)?;
         let gateway = DevGateway::start(DevOptions {
             listen: self.gateway_address(),
-            store: self.dir.join("gateway"),
+            store: self.dir.join(GATEWAY),
             block_every: BLOCK_EVERY,
         });
         let gateway = gateway.await?;
@@ -130,7 +152,7 @@ impl DevArgs {
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         let options = NodeOptions {
-            data: DataPaths::in_folder(self.dir.join("data")),
+            data: DataPaths::in_folder(self.dir.join(DATA)),
             listen: self.listeners.options(Ipv4Addr::LOCALHOST.into(), self.port)?,
             endpoints,
             clock_jump_max: self.scheduling.clock_jump_max(),
@@ -138,6 +160,20 @@ impl DevArgs {
         };
         Ok((options, writing))
     }
+}
+
+/// Refuses a folder with anything in it that no development node has made. Nothing is written.
+fn check_folder(dir: &Path) -> Result<(), Failure> {
+    let data = DataPaths::in_folder(dir.join(DATA));
+    let made = [SCHEDULER_WALLET, USER_WALLET, GATEWAY, DATA];
+    let owner = folder_owner(dir, "dev").map_err(Failure::DevFolder)?;
+    if let FolderOwner::Unknown(found) = owner
+        && let Some(found) = found.besides(|name| made.iter().any(|made| name == *made))
+        && !Rocks::is_ours(&data.log)
+    {
+        return Err(Failure::DevFolderNotOurs { path: dir.to_owned(), found });
+    }
+    Ok(check_data_folder(&data).map_err(NodeError::from)?)
 }
 
 /// The wallet of this name in the folder, made if it is not there.

@@ -13,7 +13,7 @@ pub const DEV_DIR: &str = "./quipu-dev";
 /// Where a node keeps its data.
 #[derive(Clone, Debug, Args)]
 pub struct DataArgs {
-    /// The folder in which the node keeps its data
+    /// The folder in which the node keeps its data: one that is missing, empty, or a node's already
     #[arg(long, env, value_name = "DIR", default_value = DATA_DIR)]
     su_data_dir: PathBuf,
 
