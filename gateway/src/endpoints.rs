@@ -39,7 +39,6 @@ pub enum EndpointError {
         /// The setting's name, with the entry's number for a list.
         variable: String,
         /// What the parser says.
-        #[source]
         cause: <Url as FromStr>::Err,
     },
     /// A URL, though not one to ask over HTTP.

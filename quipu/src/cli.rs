@@ -7,7 +7,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::bench::BenchArgs;
 use crate::completions::CompletionsArgs;
 use crate::dead_letters::DeadLettersArgs;
-use crate::environment::{check, without_empty};
+use crate::environment::{check, with_variables, without_empty};
 use crate::failure::Failure;
 use crate::node::{DevArgs, RepairArgs, SuArgs, VerifyArgs};
 use crate::projections::ProjectionsArgs;
@@ -21,14 +21,14 @@ use crate::wallet::WalletArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  quipu dev                                    run a node to develop against, all of it in ./quipu-dev
+  quipu dev                                    run a node to develop against, in ./quipu-dev
   quipu wallet new                             make a wallet to sign with
   P=$(quipu spawn --tag Name=first)            spawn a process
   quipu send $P --action Eval --data '1 + 1'   send it a message
   quipu read $P --follow                       print its messages, and new ones as they come
   quipu bench                                  measure a node, and check what it does
 
-Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage, 130 a node stopped by a second signal.";
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting, 130 a node stopped by a second signal.";
 
 /// An ao scheduler unit: it orders the messages of processes, signs that order, and serves it.
 #[derive(Debug, Parser)]
@@ -64,7 +64,8 @@ impl Cli {
     /// When a variable begins or ends with white space.
     pub fn read() -> Result<Self, Failure> {
         let command = without_empty(Self::command());
-        let matches = command.clone().get_matches();
+        let matches = command.clone().try_get_matches();
+        let matches = matches.unwrap_or_else(|error| with_variables(&Self::command(), error).exit());
         check(&command, &matches)?;
         Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
     }
@@ -111,6 +112,42 @@ mod tests {
             let help = command.render_long_help().to_string();
             assert!(command.get_about().is_some(), "{} says nothing of itself", command.get_name());
             assert!(help.contains("Example"), "{} has no examples", command.get_name());
+        }
+    }
+
+    /// Paragraphs are lines, which clap wraps; nothing else is wider than a page.
+    #[test]
+    fn help_texts_fit_a_page() {
+        for command in Cli::command().get_subcommands_mut() {
+            let (name, help) = (command.get_name().to_owned(), command.render_long_help().to_string());
+            let longest = help.lines().max_by_key(|line| line.chars().count()).unwrap_or_default();
+            assert!(longest.chars().count() <= 100, "{name}: {longest}");
+            let more = [command.get_after_help(), command.get_after_long_help()];
+            for text in more.into_iter().flatten().map(ToString::to_string) {
+                for (line, next) in text.lines().zip(text.lines().skip(1)) {
+                    let is_broken =
+                        [line, next].iter().all(|line| !line.is_empty() && !line.starts_with("  "));
+                    assert!(!is_broken, "{name} breaks its lines: {line}");
+                    assert!(!line.starts_with("  ") || line.chars().count() <= 100, "{name}: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_variable() {
+        for (line, told) in [
+            (
+                "su --su-wallet-path w --max-client-memory 256MiB",
+                "the variable MAX_CLIENT_MEMORY and --max-client-memory",
+            ),
+            ("su", "the variable SU_WALLET_PATH and --su-wallet-path"),
+            ("dev --log-format xml", "the variable LOG_FORMAT and --log-format"),
+        ] {
+            let words = std::iter::once("quipu").chain(line.split_whitespace());
+            let error = Cli::command().try_get_matches_from(words).unwrap_err();
+            let text = with_variables(&Cli::command(), error).to_string();
+            assert!(text.contains(told), "{line}: {text}");
         }
     }
 

@@ -14,7 +14,7 @@ Examples:
   quipu completions zsh > ~/.zfunc/_quipu
   quipu completions fish > ~/.config/fish/completions/quipu.fish
 
-Exit codes: 0 done, 2 wrong usage.";
+Exit codes: 0 done, 2 wrong usage or setting.";
 
 /// Print a script that completes quipu's commands in your shell
 #[derive(Debug, Args)]

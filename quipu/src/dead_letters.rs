@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::output::{excerpt, thousands, time};
 
 const EXAMPLES: &str = "\
-An item or assignment that the upload node refuses for good (status 400, 413 or 422) becomes a dead letter, and uploads
+An item or assignment that the upload node refuses for good (status 400, 413 or 422) becomes a dead letter, and uploads \
 go on without it.
 
 Examples:
@@ -20,7 +20,7 @@ Examples:
   quipu dead-letters --retry
   quipu dead-letters --admin http://10.0.0.5:9001 --token $TOKEN
 
-Exit codes: 0 done, 1 failed, or --retry could not send all of them, 2 wrong usage.";
+Exit codes: 0 done, 1 failed, or --retry could not send all of them, 2 wrong usage or setting.";
 
 /// How much of a refusal is shown in a line.
 const REASON_CHARS: usize = 80;

@@ -7,8 +7,10 @@
 use std::env;
 use std::ffi::OsStr;
 
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, Error};
 
 use crate::failure::Failure;
 
@@ -49,6 +51,33 @@ pub fn check(command: &Command, matches: &ArgMatches) -> Result<(), Failure> {
         Some((name, matches)) => command.find_subcommand(name).map_or(Ok(()), |below| check(below, matches)),
         None => Ok(()),
     }
+}
+
+/// The error, which knows of flags alone, with the variables that set the same.
+pub fn with_variables(command: &Command, mut error: Error) -> Error {
+    let flags = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => vec![flag.clone()],
+        Some(ContextValue::Strings(flags)) => flags.clone(),
+        _ => return error,
+    };
+    let tips = flags.iter().filter_map(|flag| {
+        let flag = flag.split_whitespace().next()?;
+        let name = variable_of(command, flag)?;
+        Some(StyledStr::from(format!("the variable {name} and {flag} are one setting")))
+    });
+    let tips: Vec<_> = tips.collect();
+    if !tips.is_empty() {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
+    error
+}
+
+/// The variable of the argument with this flag.
+fn variable_of(command: &Command, flag: &str) -> Option<String> {
+    let is_it = |arg: &&Arg| arg.get_env().is_some() && arg.get_long() == flag.strip_prefix("--");
+    let own = command.get_arguments().find(is_it);
+    let name = own.and_then(Arg::get_env).map(|name| name.to_string_lossy().into_owned());
+    name.or_else(|| command.get_subcommands().find_map(|below| variable_of(below, flag)))
 }
 
 fn has_outer_space(value: &OsStr) -> bool {

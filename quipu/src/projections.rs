@@ -15,7 +15,7 @@ Examples:
   quipu projections
   quipu projections --admin http://10.0.0.5:9001 --token $TOKEN --json
 
-`quipu replay` rebuilds one of them. Exit codes: 0 done, 1 the node is not reached or refuses, 2 wrong usage.";
+`quipu replay` rebuilds one of them. Exit codes: 0 done, 1 the node is not reached or refuses, 2 wrong usage or setting.";
 
 /// List the projections of a node's log, and how far each is
 #[derive(Debug, Args)]

@@ -31,7 +31,7 @@ Examples:
   quipu read $P --follow --json | jq        one JSON object per line, and new messages as they come
   quipu read $P/$M --raw > data             exactly the data of one message
 
-Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage.";
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting.";
 
 /// Print the messages of a process, or one of them
 #[derive(Debug, Args)]

@@ -22,7 +22,7 @@ use crate::output::thousands;
 use crate::shown::Shown;
 
 const EXAMPLES: &str = "\
-Without --from and --process a new copy of the projection is built; the old one is used until the new one replaces it.
+Without --from and --process a new copy of the projection is built; the old one is used until the new one replaces it. \
 Ctrl-C leaves the job running in the node; with --offline it ends it.
 
 Examples:
@@ -33,7 +33,7 @@ Examples:
   quipu replay index --resume                 resume the newest job that ended early
   quipu replay index --offline --su-data-dir /var/lib/quipu     without a node
 
-Exit codes: 0 done, 1 failed or ended early (one line on standard error says why), 2 wrong usage.";
+Exit codes: 0 done, 1 failed or ended early (one line on standard error says why), 2 wrong usage or setting.";
 
 /// Rebuild a projection from the log, or a part of it
 #[derive(Debug, Args)]

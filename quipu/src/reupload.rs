@@ -22,9 +22,9 @@ use crate::shown::Shown;
 use since::Since;
 
 const EXAMPLES: &str = "\
-The node, which must run with UPLOAD_NODE_URL, asks its GRAPHQL_URL which items and assignments have arrived, and sends
-the missing ones to its upload node from its log, in order, each item before its assignment. Sending something twice does
-no harm; what was uploaded moments ago may not be indexed yet. Where something on chain was assigned, only the assignment
+The node, which must run with UPLOAD_NODE_URL, asks its GRAPHQL_URL which items and assignments have arrived, and sends \
+the missing ones to its upload node from its log, in order, each item before its assignment. Sending something twice does \
+no harm; what was uploaded moments ago may not be indexed yet. Where something on chain was assigned, only the assignment \
 is uploaded.
 
 --since takes
@@ -36,9 +36,9 @@ is uploaded.
 Examples:
   quipu reupload --process $P --since 0 --dry-run     list what is missing of a process
   quipu reupload --process $P,$Q --since 2h           send what is missing of the last two hours
-  quipu reupload --process $P --since 120000 --json   a JSON line for each missing item, then one for the process
+  quipu reupload --process $P --since 120000 --json   JSON lines: missing items, then the process
 
-Exit codes: 0 done, 1 failed, or something was refused or could not be looked up or sent, 2 wrong usage.";
+Exit codes: 0 done, 1 failed, or something was refused or could not be looked up or sent, 2 wrong usage or setting.";
 
 /// Upload again what has not arrived of some processes
 #[derive(Debug, Args)]

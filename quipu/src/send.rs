@@ -17,7 +17,7 @@ Examples:
   quipu send $P --action Transfer --tag Recipient=R --tag Quantity=5
   M=$(quipu send $P --data @picture.png) && quipu read $P/$M
 
-Exit codes: 0 scheduled, 1 failed (one line on standard error says why), 2 wrong usage.";
+Exit codes: 0 scheduled, 1 failed (one line on standard error says why), 2 wrong usage or setting.";
 
 /// Send a message to a process and print the message's id; its nonce and time go to standard error
 #[derive(Debug, Args)]

@@ -18,7 +18,7 @@ Examples:
   quipu spawn --tag Name=shop --data @shop.lua     with a name and data
   quipu spawn --module M --on-boot Data --data -   for a compute unit, booted from standard input
 
-Exit codes: 0 scheduled, 1 failed (one line on standard error says why), 2 wrong usage.";
+Exit codes: 0 scheduled, 1 failed (one line on standard error says why), 2 wrong usage or setting.";
 
 /// Spawn a process and print its id
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ Examples:
   quipu status
   quipu status --admin http://10.0.0.5:9001 --token $TOKEN --json
 
-Exit codes: 0 the node takes messages, 1 it is not reached or takes none, 2 wrong usage.";
+Exit codes: 0 the node takes messages, 1 it is not reached or takes none, 2 wrong usage or setting.";
 
 /// Show how a node is doing
 #[derive(Debug, Args)]

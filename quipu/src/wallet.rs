@@ -24,7 +24,7 @@ const FILE_LEN_MAX: usize = 64 << 10;
 const OTHERS: u32 = 0o066;
 
 const EXAMPLES: &str = "\
-A scheduler's wallet signs every assignment. With RSA a signature takes a millisecond or more of a core, with secp256k1
+A scheduler's wallet signs every assignment. With RSA a signature takes a millisecond or more of a core, with secp256k1 \
 or Ed25519 at most a twentieth of that. Clients verify all three.
 
 Examples:
@@ -34,7 +34,7 @@ Examples:
   quipu wallet address su.json                 print the address of su.json
   quipu wallet show su.json                    print its address and what kind of key it is
 
-Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage.";
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting.";
 
 /// Make a wallet, or print a wallet's address
 #[derive(Debug, Args)]
@@ -160,17 +160,19 @@ pub fn read(path: &Path) -> Result<Wallet, WalletFileError> {
     let failed = |error: io::Error| WalletFileError::Read { path: path.to_owned(), error };
     let file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
-    if mode & OTHERS != 0 {
-        let path = path.display();
-        warn!(%path, mode = %format_args!("{mode:04o}"), "the wallet is open to others than its owner: chmod 600 {path}");
-    }
     // Room for all of it: text that outgrows its place leaves a copy of the key behind.
     let mut text = Zeroizing::new(String::with_capacity(FILE_LEN_MAX + 1));
     file.take(FILE_LEN_MAX as u64 + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() > FILE_LEN_MAX {
         return Err(WalletFileError::TooLong(path.to_owned()));
     }
-    Wallet::from_jwk(&text).map_err(|error| WalletFileError::Key { path: path.to_owned(), error })
+    let key = |error| WalletFileError::Key { path: path.to_owned(), error };
+    let wallet = Wallet::from_jwk(&text).map_err(key)?;
+    if mode & OTHERS != 0 {
+        let path = path.display();
+        warn!(%path, mode = %format_args!("{mode:04o}"), "the wallet is open to others than its owner: chmod 600 {path}");
+    }
+    Ok(wallet)
 }
 
 fn show(wallet: &Wallet) -> String {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ans104::{Id, LimitError, ParseError, SignError, VerifyError};
-use gateway::GatewayError;
+use gateway::{GatewayError, HeightDoubt};
 use log::{AppendError, ReadError};
 use projections::{Behind, IndexError};
 use protocol::{Code, ProcessId, SubmissionError};
@@ -100,11 +100,9 @@ pub enum ScheduleError {
     /// The clock of this machine is not to be relied on.
     #[error(transparent)]
     Clock(#[from] ClockError),
-    /// No block height was ever known.
-    #[error(
-        "no block height is known yet: the Arweave gateway has not answered since this node first started"
-    )]
-    NoHeight,
+    /// No block height was ever known, for this reason if the gateway tells one.
+    #[error("no block height is known yet: {}", no_height(.0.as_ref()))]
+    NoHeight(Option<HeightDoubt>),
     /// The log takes no more writes.
     #[error("nothing can be scheduled: {0}")]
     Halted(Arc<str>),
@@ -167,7 +165,7 @@ impl ScheduleError {
             Self::NoTransaction(_) => Code::NotFound,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::Gateway(_) | Self::GatewayTooSlow(_) | Self::BadTransaction { .. } => Code::GatewayError,
-            Self::NoHeight
+            Self::NoHeight(_)
             | Self::Clock(_)
             | Self::Halted(_)
             | Self::NotSynced(_)
@@ -181,6 +179,11 @@ impl ScheduleError {
             }
         }
     }
+}
+
+fn no_height(doubt: Option<&HeightDoubt>) -> String {
+    let untold = || "the Arweave gateway has told none since this node first started".to_owned();
+    doubt.map_or_else(untold, HeightDoubt::to_string)
 }
 
 impl From<AppendError> for ScheduleError {

@@ -35,7 +35,7 @@ impl Shared {
         self.sequencer.clock.reliable_now()?;
         match self.sequencer.heights.current() {
             Some(_) => Ok(()),
-            None => Err(ScheduleError::NoHeight),
+            None => Err(ScheduleError::NoHeight(self.sequencer.heights.doubt())),
         }
     }
 

@@ -225,7 +225,8 @@ impl Sequencer {
         intake: &Intake,
     ) -> Result<Outcome, ScheduleError> {
         let id = message_id(lane, intake);
-        let height = self.heights.current().ok_or(ScheduleError::NoHeight)?.height;
+        let height = self.heights.current();
+        let height = height.ok_or_else(|| ScheduleError::NoHeight(self.heights.doubt()))?.height;
         let timestamp = self.timestamp_after(last)?;
         let place = self.place(lane, last, intake);
         let (message, exclude) = match intake {

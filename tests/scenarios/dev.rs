@@ -1,5 +1,6 @@
 //! The development node, used as somebody with a shell would use it.
 
+use std::net::TcpListener;
 use std::path::Path;
 
 use quipu_tests::{Finished, Launch, PATIENCE, Program, until};
@@ -69,6 +70,27 @@ async fn a_shell_user_gets_along() {
     let banner = Banner::read(&dev);
     assert!(!dev.stdout().text().contains("making"), "{}", dev.stdout().text());
     assert_eq!(said(shell(home, &["read", &process, "--url", &banner.scheduler])), read);
+}
+
+/// All three ports are taken when another one runs; the first is the one that was asked for.
+#[test]
+fn a_port_in_use_is_told_before_anything_is_made() {
+    let folder = folder();
+    let (taken, port) = loop {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        if let Some(Ok(third)) = port.checked_add(2).map(|port| TcpListener::bind(("127.0.0.1", port))) {
+            break ([first, third], port);
+        }
+    };
+    let refused = shell(folder.path(), &["dev", &port.to_string()]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&format!("cannot listen on 127.0.0.1:{port};")), "{}", refused.stderr);
+    let [first, _third] = taken;
+    drop(first);
+    let refused = shell(folder.path(), &["dev", &port.to_string()]);
+    assert!(refused.stderr.contains(&format!("127.0.0.1:{}", port + 2)), "{}", refused.stderr);
+    assert_eq!((refused.stdout.as_str(), folder.path().join("quipu-dev").exists()), ("", false));
 }
 
 #[test]

@@ -153,6 +153,20 @@ async fn one_lie_about_the_height_is_in_no_signature() {
 }
 
 #[tokio::test]
+async fn a_first_height_that_cannot_be_is_told_as_what_it_is() {
+    const LIE: u64 = 999_999_999_999;
+    let (folder, gateway) = (folder(), HostileGateway::start(LIE));
+    let node = Launch::su(folder.path()).gateway(gateway.url()).unset("UPLOAD_NODE_URL").serve();
+    let client = node.client();
+    for answer in [client.get("/health").await, client.post(User::new(1).process().bytes).await] {
+        let text = answer.text();
+        assert_eq!(answer.refusal(503), "unavailable");
+        assert!(text.contains(&LIE.to_string()) && text.contains("ARWEAVE_URL_LIST"), "{text}");
+    }
+    node.stop();
+}
+
+#[tokio::test]
 async fn a_store_that_was_led_astray_is_put_right_as_the_check_says() {
     // It is less than the chain could have, so that only an operator can tell which is right.
     const WRONG: u64 = 5_000_000;

@@ -151,6 +151,58 @@ async fn metrics_are_there_when_enabled() {
     assert_eq!(launch.start().client().get("/metrics").await.refusal(404), "not_found");
 }
 
+#[tokio::test]
+async fn what_is_shown_of_a_request_is_text() {
+    let folder = folder();
+    let node = Launch::su(folder.path()).serve();
+    for (asked, shown) in [
+        ("CONNECT quipu.example:80", "there is no call CONNECT quipu.example:80;"),
+        ("GET /%00%ff", "expected text of UTF-8"),
+        ("GET /no/such/%00%ff", "expected text of UTF-8"),
+        ("GET /timestamp/%1b%5b31m", "there is no call GET /timestamp/%1b%5b31m;"),
+        ("GET /AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA?limit=%00%ff", r#"found \"\\0\\u{fffd}\""#),
+    ] {
+        let mut socket = TcpStream::connect(node.public()).await.unwrap();
+        socket.write_all(format!("{asked} HTTP/1.1\r\nhost: node\r\n\r\n").as_bytes()).await.unwrap();
+        let answer = read_answer(&mut socket).await;
+        assert!(answer.contains(shown) && answer.is_ascii(), "{asked}: {answer}");
+    }
+}
+
+/// A proxy that goes by the other header takes what follows for a part of the body: it is not taken for a request.
+#[tokio::test]
+async fn nothing_is_read_after_a_body_with_two_lengths() {
+    let folder = folder();
+    let node = Launch::su(folder.path()).serve();
+    let lengths = ["content-length: 5", "transfer-encoding: chunked"];
+    for (first, second) in [(lengths[0], lengths[1]), (lengths[1], lengths[0])] {
+        let mut socket = TcpStream::connect(node.public()).await.unwrap();
+        let smuggled = "GET /health HTTP/1.1\r\nhost: node\r\n\r\n";
+        let post = format!("POST / HTTP/1.1\r\nhost: node\r\n{first}\r\n{second}\r\n\r\n0\r\n\r\n{smuggled}");
+        socket.write_all(post.as_bytes()).await.unwrap();
+        let mut answers = String::new();
+        socket.read_to_string(&mut answers).await.unwrap();
+        assert_eq!(answers.matches("HTTP/1.1").count(), 1, "{answers}");
+        assert!(answers.contains("connection: close"), "{answers}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_too_long_behind_another_request_is_answered() {
+    let folder = folder();
+    let node = Launch::su(folder.path()).serve();
+    let good = "GET / HTTP/1.1\r\nhost: node\r\n\r\n";
+    for end in ["", "\r\n\r\n"] {
+        let mut socket = TcpStream::connect(node.public()).await.unwrap();
+        let long = format!("GET / HTTP/1.1\r\nhost: node\r\nx: {}{end}", "a".repeat(80_000));
+        // The other side may close before all of it is there.
+        let _ = socket.write_all((good.to_owned() + &long).as_bytes()).await;
+        assert!(read_answer(&mut socket).await.starts_with("HTTP/1.1 200"));
+        let refusal = read_answer(&mut socket).await;
+        assert!(refusal.starts_with("HTTP/1.1 431") && refusal.contains("32 KiB"), "{refusal}");
+    }
+}
+
 /// Head and body of one answer that says how long it is.
 async fn read_answer(socket: &mut TcpStream) -> String {
     let mut read = Vec::new();

@@ -37,7 +37,11 @@ async fn commands_find_the_token_that_the_node_has_made() {
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     let refused = replay(elsewhere.path(), &node, &[]);
     assert_eq!(refused.code, Some(1), "{}", refused.stdout);
-    assert!(refused.stderr.contains("401") && refused.stderr.contains("admin-token"), "{}", refused.stderr);
+    for told in ["401", "admin-token", "./data and in ./quipu-dev/data", "--su-data-dir", "--token"] {
+        assert!(refused.stderr.contains(told), "{told} is not said: {}", refused.stderr);
+    }
+    let refused = replay(elsewhere.path(), &node, &["--token", "another"]);
+    assert!(refused.stderr.contains("--token (ADMIN_TOKEN) is another one"), "{}", refused.stderr);
     let words = ["status", "--admin", &node.admin_url()];
     assert_eq!(Launch::command(elsewhere.path(), &words).run().code, Some(0));
 
@@ -49,6 +53,32 @@ async fn commands_find_the_token_that_the_node_has_made() {
     assert_eq!(fs::read_to_string(&token).unwrap(), text);
     assert_eq!(change(&node.admin()).await, 200);
     node.stop();
+}
+
+#[test]
+fn the_public_listener_is_no_admin_listener() {
+    let folder = folder();
+    let node = Launch::su(folder.path()).serve();
+    for words in [&["status"][..], &["projections"], &["dead-letters"], &["replay", "index"]] {
+        let url = node.url();
+        let words = [words, &["--admin", &url]].concat();
+        let refused = Launch::command(folder.path(), &words).run();
+        assert_eq!(refused.code, Some(1), "{words:?}: {}", refused.stdout);
+        let told = &refused.stderr;
+        assert!(told.contains(&url) && told.contains("is the public listener"), "{words:?}: {told}");
+    }
+}
+
+#[test]
+fn a_log_that_a_node_writes_to_is_not_verified() {
+    let folder = folder();
+    let launch = Launch::su(folder.path());
+    let node = launch.serve();
+    let refused = launch.verify(&[]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    assert!(refused.stderr.contains("a node is using the log") && refused.stdout.is_empty(), "{refused:?}");
+    node.stop();
+    assert_eq!(launch.verify(&[]).code, Some(0));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use poem::error::ResponseError;
+use poem::error::{ParsePathError, ResponseError};
 use poem::http::{Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, PathPattern, Request, Response};
 use protocol::Code;
@@ -18,7 +18,7 @@ pub(crate) async fn errors<E: Endpoint>(
     request: Request,
     routes: Arc<Routes>,
 ) -> poem::Result<Response> {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method().clone(), asked_for(&request));
     let error = match endpoint.call(request).await {
         Ok(answer) => return Ok(answer.into_response()),
         Err(error) => error,
@@ -29,6 +29,16 @@ pub(crate) async fn errors<E: Endpoint>(
         answer.set_data(matched);
     }
     Ok(answer)
+}
+
+/// The path as it can be shown; CONNECT has none, but a host.
+fn asked_for(request: &Request) -> String {
+    let uri = request.uri();
+    let asked = match (uri.path(), uri.authority()) {
+        ("", Some(authority)) => authority.as_str(),
+        (path, _) => path,
+    };
+    asked.escape_default().to_string()
 }
 
 /// What a client is told of a call that panicked.
@@ -70,6 +80,9 @@ fn other_method(method: &Method, route: &KnownRoute) -> Response {
 }
 
 fn reason(error: &poem::Error, route: Option<&KnownRoute>) -> String {
+    if error.is::<ParsePathError>() {
+        return "the path is wrong: expected text of UTF-8, where bytes are written as %XX".to_owned();
+    }
     match error.downcast_ref::<WrongParameter>() {
         Some(wrong) => wrong.told(|place| route.and_then(|route| route.parameter(place))),
         None => error.to_string(),

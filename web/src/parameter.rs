@@ -24,9 +24,14 @@ pub trait Parameter: Sized + Send + Sync {
 /// The beginning of a refusal: what was expected, and the text that was found.
 pub fn expected(what: &str, found: &str) -> String {
     match found.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("expected {what}, found {:?}…", found.get(..end).unwrap_or_default()),
-        None => format!("expected {what}, found {found:?}"),
+        Some((end, _)) => format!("expected {what}, found {}…", shown(found.get(..end).unwrap_or_default())),
+        None => format!("expected {what}, found {}", shown(found)),
     }
+}
+
+/// The text with everything escaped that is not to be seen, and what was no text.
+fn shown(found: &str) -> String {
+    format!("{found:?}").replace(char::REPLACEMENT_CHARACTER, "\\u{fffd}")
 }
 
 impl Parameter for Id {
@@ -108,6 +113,13 @@ mod tests {
         for text in ["", "abc", "undefined", "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbs!"] {
             assert!(Id::read(text).unwrap_err().contains("43 characters"), "{text}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_escaped() {
+        let found = String::from_utf8_lossy(b"\0\xff\x1b[31m\"");
+        let told = i64::read(&found).unwrap_err();
+        assert_eq!(told, "expected a whole number, found \"\\0\\u{fffd}\\u{1b}[31m\\\"\"");
     }
 
     #[test]

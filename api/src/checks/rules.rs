@@ -76,7 +76,11 @@ fn height(age: Option<Duration>) -> Found {
         age if age > HEIGHT_WARN => CheckLevel::Warn,
         _ => CheckLevel::Ok,
     };
-    (level, format!("the block height is {} seconds old", age.as_secs()))
+    let age = match age.as_secs() {
+        1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    };
+    (level, format!("the block height is {age} old"))
 }
 
 pub(super) fn clock(now: Result<Timestamp, ClockError>) -> Found {

@@ -17,21 +17,23 @@ use super::workload::{SignerKind, Workload};
 const DEFAULT_MESSAGES: u32 = 20_000;
 
 const EXAMPLES: &str = "\
-The workload is signed before anything is measured, by default with Ed25519 keys: verifying such a signature costs a node
-about as much as an RSA one, and signing 20,000 messages takes a second instead of half a minute. The floor is how many
-signatures this machine makes per second with a key of the same type as the node's wallet (RSA-4096, secp256k1 or
-Ed25519); a node on it cannot acknowledge more messages than that, since it signs an assignment for each. When client
+The workload is signed before anything is measured, by default with Ed25519 keys: verifying such a signature costs a node \
+about as much as an RSA one, and signing 20,000 messages takes a second instead of half a minute. The floor is how many \
+signatures this machine makes per second with a key of the same type as the node's wallet (RSA-4096, secp256k1 or \
+Ed25519); a node on it cannot acknowledge more messages than that, since it signs an assignment for each. When client \
 and node run on the same machine they share it; the report says how much of it the client took.
 
 Examples:
-  quipu bench                                                     20,000 messages to 8 processes of a local node
+  quipu bench                              20,000 messages to 8 processes of a local node
   quipu bench --url https://su.example --connections 16 --seconds 30
   quipu bench --signer arweave --data-bytes 4096 --json
-  quipu bench --projection-lag --admin http://su.example:9001     also how far Postgres and uploads fall behind
-  quipu bench --ack-log acks.txt --keep-going --skip-read --skip-check   while a node is killed and started again,
-  quipu bench --ack-log acks.txt --check-only                            then: is everything acknowledged still there?
+  quipu bench --projection-lag             also how far Postgres and uploads fall behind
 
-Exit codes: 0 all is right, 1 failed, a message was refused or lost, or a check found a flaw, 2 wrong usage.";
+Is all that a node acknowledged still there after it was killed and started again?
+  quipu bench --ack-log acks.txt --keep-going --skip-read --skip-check   meanwhile
+  quipu bench --ack-log acks.txt --check-only                            afterwards
+
+Exit codes: 0 all is right, 1 failed, a message was refused or lost, or a check found a flaw, 2 wrong usage or setting.";
 
 /// Measure a node, and check everything it returns
 #[derive(Debug, Args)]

@@ -18,7 +18,7 @@ pub struct AdminArgs {
     /// The URL of the node's admin listener
     #[arg(long, value_name = "URL", env = "QUIPU_ADMIN_URL", default_value = "http://127.0.0.1:9001")]
     admin: String,
-    /// The token of the admin listener, if the node has an ADMIN_TOKEN
+    /// The token of the admin listener, if the node has an ADMIN_TOKEN or is on another machine
     #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
@@ -28,7 +28,8 @@ pub struct AdminArgs {
 pub struct OperatorArgs {
     #[command(flatten)]
     listener: AdminArgs,
-    /// The node's data folder, for the token that a node on this machine without an ADMIN_TOKEN has made
+    /// The node's data folder, for the token that a node on this machine without an ADMIN_TOKEN has made; unless
+    /// another is named, ./quipu-dev/data is looked in too
     #[arg(long, env, value_name = "DIR", default_value = DATA_DIR)]
     su_data_dir: PathBuf,
 }
@@ -99,7 +100,8 @@ impl AdminClient {
     /// # Errors
     /// When it is not reached, refuses, or answers something else.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.node.get(path, self.token.as_deref()).await
+        let got = self.node.get(path, self.token.as_deref()).await;
+        self.explained(got).await
     }
 
     /// What `GET` of this path gives, also with a status of 503, as the checks of a node that is not well do.
@@ -107,7 +109,8 @@ impl AdminClient {
     /// # Errors
     /// When it is not reached, refuses, or answers something else.
     pub async fn get_any<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.node.get_any(path, self.token.as_deref()).await
+        let got = self.node.get_any(path, self.token.as_deref()).await;
+        self.explained(got).await
     }
 
     /// What `POST` of this to this path gives.
@@ -116,7 +119,39 @@ impl AdminClient {
     /// When it is not reached, refuses, or answers something else.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: Option<Value>) -> Result<T, ClientError> {
         let token = self.token.clone().map_or_else(|| self.made_token(), |token| Ok(Some(token)))?;
-        self.node.post_json(path, token.as_deref(), body).await
+        let posted = self.node.post_json(path, token.as_deref(), body).await;
+        self.explained(posted).await
+    }
+
+    /// A refusal that says what the user of this command can do about it.
+    async fn explained<T>(&self, answer: Result<T, ClientError>) -> Result<T, ClientError> {
+        match answer {
+            Err(ClientError::Refused { status: 401, text, code }) => {
+                let text = format!("{text}. {}", self.told_of_token());
+                Err(ClientError::Refused { status: 401, text, code })
+            }
+            // Only the public listener tells whose scheduler it is.
+            Err(ClientError::Refused { status: 400 | 404 | 405, .. }) if self.node.info().await.is_ok() => {
+                Err(ClientError::Public { url: self.url().to_owned() })
+            }
+            answer => answer,
+        }
+    }
+
+    /// Where this command has its token from.
+    fn told_of_token(&self) -> String {
+        if self.token.is_some() {
+            return "The token of --token (ADMIN_TOKEN) is another one".to_owned();
+        }
+        let folders: Vec<_> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+        if folders.is_empty() {
+            return "This command takes it with --token (ADMIN_TOKEN)".to_owned();
+        }
+        let folders = folders.join(" and in ");
+        format!(
+            "This command looks for that file in {folders}; --su-data-dir (SU_DATA_DIR) names another data folder, \
+             --token (ADMIN_TOKEN) the token itself"
+        )
     }
 
     /// The token that the node has made, if it can be found.

@@ -1,5 +1,7 @@
 //! Why a scheduler could not be asked.
 
+use std::error::Error;
+
 use node::AdminTokenError;
 use serde::Deserialize;
 
@@ -24,13 +26,23 @@ pub enum ClientError {
     #[error(transparent)]
     Token(#[from] AdminTokenError),
     /// No connection, or it broke.
-    #[error("cannot reach {url}")]
+    #[error("cannot reach {url}: {reason}")]
     Unreachable {
         /// The node.
         url: String,
-        /// Why.
-        #[source]
-        error: reqwest::Error,
+        /// Why, without the layers that it went through.
+        reason: String,
+        /// Whether it took too long.
+        is_timeout: bool,
+    },
+    /// The URL is that of a node, but not of its admin listener.
+    #[error(
+        "{url} is the public listener of a node, which is not asked this; --admin takes the URL of its admin listener, by \
+         default on the next port of the node's own machine"
+    )]
+    Public {
+        /// What was asked.
+        url: String,
     },
     /// The node answered that it will not do it.
     #[error("the node answered {status}: {text}{}", code.as_deref().map(|code| format!(" (code {code})")).unwrap_or_default())]
@@ -60,6 +72,15 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// The error of a call that got no answer.
+    pub fn unreachable(url: &str, error: &reqwest::Error) -> Self {
+        let mut cause: &dyn Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        Self::Unreachable { url: url.to_owned(), reason: cause.to_string(), is_timeout: error.is_timeout() }
+    }
+
     /// The error of an answer that is not 2xx.
     pub fn refused(status: u16, body: &[u8]) -> Self {
         #[derive(Deserialize)]
@@ -82,7 +103,7 @@ impl ClientError {
         match self {
             Self::Refused { code: Some(code), status, .. } => format!("{status} {code}"),
             Self::Refused { status, .. } => status.to_string(),
-            Self::Unreachable { error, .. } if error.is_timeout() => "timeout".to_owned(),
+            Self::Unreachable { is_timeout: true, .. } => "timeout".to_owned(),
             Self::Unreachable { .. } => "connection".to_owned(),
             _ => "answer not understood".to_owned(),
         }

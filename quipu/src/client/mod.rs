@@ -243,7 +243,7 @@ impl SchedulerClient {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> ClientError {
-        ClientError::Unreachable { url: self.base.clone(), error: error.without_url() }
+        ClientError::unreachable(&self.base, &error.without_url())
     }
 }
 

@@ -11,16 +11,16 @@ use crate::failure::Failure;
 use crate::output::thousands;
 
 const EXAMPLES: &str = "\
-What was being written when the power went may be there in part. The log does not open then, since damage of what was
-acknowledged looks the same. This command tells them apart: it cuts off the end of the last file, if the log is whole
-without it and has everything that is known to have been acknowledged; else it refuses and changes nothing. What is cut off
+What was being written when the power went may be there in part. The log does not open then, since damage of what was \
+acknowledged looks the same. This command tells them apart: it cuts off the end of the last file, if the log is whole \
+without it and has everything that is known to have been acknowledged; else it refuses and changes nothing. What is cut off \
 is kept in a file beside.
 
 Examples:
   quipu repair ./data          shows what would be cut off, and asks
   quipu repair ./data --yes    does not ask
 
-Exit codes: 0 done, or there was nothing to do; 1 not done (one line on standard error says why), 2 wrong usage.";
+Exit codes: 0 done, or there was nothing to do; 1 not done (one line on standard error says why), 2 wrong usage or setting.";
 
 /// Cut off the torn end of a log that does not open since a power cut
 #[derive(Debug, Args)]

@@ -17,7 +17,7 @@ Examples:
   quipu verify ./data                     the data folder of a node that is stopped
   quipu verify ./data --signatures false  checksums, order and hash chains only: much quicker
 
-Each fault is a line that says where it is. Exit codes: 0 sound, 1 damaged or not readable, 2 wrong usage.";
+Each fault is a line that says where it is. Exit codes: 0 sound, 1 damaged or not readable, 2 wrong usage or setting.";
 
 /// Check a log from its first event to its last
 #[derive(Debug, Args)]
@@ -37,6 +37,9 @@ pub enum LogVerifyError {
     /// There is none.
     #[error(transparent)]
     NoLog(#[from] NoLogError),
+    /// A node writes to it.
+    #[error("a node is using the log in {}: stop it first, or verify a backup", .0.display())]
+    InUse(PathBuf),
     /// Its store cannot be opened.
     #[error(transparent)]
     Open(RocksError),
@@ -68,6 +71,10 @@ impl VerifyArgs {
     /// When the log cannot be opened, or is not what it should be.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let path = log_folder(&self.dir).map_err(LogVerifyError::from)?;
+        // What a node changes meanwhile would look like damage.
+        if Rocks::is_in_use(&path).map_err(LogVerifyError::Open)? {
+            return Err(LogVerifyError::InUse(path).into());
+        }
         let log = Rocks::open_read_only(&path).map_err(LogVerifyError::Open)?;
         let threads = if self.signatures { thread::available_parallelism().ok() } else { None };
         let summary = verify(log, threads, out)?;

@@ -29,8 +29,8 @@ pub struct ListenerArgs {
     #[arg(long, env, value_name = "BYTES", default_value_t = 1 << 30)]
     max_read_memory: usize,
 
-    /// The most bytes that requests and answers of all clients together take up in memory; beyond that clients are told
-    /// to come again
+    /// The most bytes that requests and answers of all clients together take up in memory, 67108864 (64 MiB) or more;
+    /// beyond that clients are told to come again
     #[arg(long, env, value_name = "BYTES", default_value_t = 256 << 20)]
     max_client_memory: usize,
 }
