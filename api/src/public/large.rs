@@ -55,7 +55,7 @@ pub(super) fn show(
     form: LargeForm,
 ) -> Result<Option<LargeData>, TagsError> {
     match (form, event.body) {
-        (LargeForm::Edge(by), _) => drop(renderer.edge(out, event, by)?),
+        (LargeForm::Edge(by), _) => renderer.edge(out, event, by)?,
         (LargeForm::Node, _) => renderer.node(out, event)?,
         (LargeForm::Process, BodyRef::Spawned { item, assignment }) => {
             renderer.process(out, &item, assignment.as_ref())?;

@@ -53,7 +53,7 @@ pub(super) struct SchedulePage {
     room: usize,
     /// About how long the next piece is to be.
     piece_bytes: usize,
-    /// The timestamp of the last edge, as text.
+    /// The timestamp of the last edge, as text, in a page by time.
     last_time: String,
     /// What is left of the last edge.
     unfinished: Option<Unfinished>,
@@ -184,7 +184,7 @@ impl SchedulePage {
         }
         self.unfinished = data.map(|data| Unfinished::new(node, event, form, data));
         self.end_edge(out);
-        self.advance(event.nonce, time_of(event), length);
+        self.advance(event, length);
         let is_long = self.unfinished.is_some() || out.len() >= self.piece_bytes && self.rest.is_some();
         Ok(if is_long { Then::NextPiece } else { Then::More })
     }
@@ -207,16 +207,19 @@ impl SchedulePage {
         }
     }
 
-    fn advance(&mut self, nonce: Option<Nonce>, time: &str, length: usize) {
+    fn advance(&mut self, event: &EventRef<'_>, length: usize) {
         self.begun = true;
         self.left = self.left.saturating_sub(1);
         self.room = self.room.saturating_sub(length);
-        self.rest = match (nonce, self.rest) {
+        self.rest = match (event.nonce, self.rest) {
             (Some(nonce), Some((_, last))) if nonce < last => Some((nonce.next(), last)),
             _ => None,
         };
-        self.last_time.clear();
-        self.last_time.push_str(time);
+        // To look for it costs a tenth of a page.
+        if self.by == PageBy::Time {
+            self.last_time.clear();
+            self.last_time.push_str(time_of(event));
+        }
     }
 
     /// Whether the next page may start with this event. There is one at least on each. By time it must not have the

@@ -55,16 +55,11 @@ impl Renderer {
         Some(LargeData::new(event.item()?.data(), out.split_off(gap)))
     }
 
-    /// Appends `{"node", "cursor"}`, and tells the assignment's timestamp, if there is one.
+    /// Appends `{"node", "cursor"}`.
     ///
     /// # Errors
     /// When the tags of the item or of the assignment cannot be read; what was appended by then is no JSON.
-    pub fn edge<'a>(
-        &mut self,
-        out: &mut Vec<u8>,
-        event: &EventRef<'a>,
-        by: PageBy,
-    ) -> Result<Option<&'a str>, TagsError> {
+    pub fn edge(&mut self, out: &mut Vec<u8>, event: &EventRef<'_>, by: PageBy) -> Result<(), TagsError> {
         out.extend_from_slice(b"{\"node\":");
         let says = self.write_node(out, event)?;
         out.extend_from_slice(b",\"cursor\":");
@@ -77,7 +72,7 @@ impl Renderer {
             }
         }
         out.push(b'}');
-        Ok(says.timestamp_text())
+        Ok(())
     }
 
     /// Appends `{"assignment", "message"}`: null is the assignment of a process that was spawned without one, and

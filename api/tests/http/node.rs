@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
 use log::{
     Append, AppendError, EventRef, Head, Identity, LocalLog, Log, Memory, MemoryDisk, ReadError, Receipt,
-    Seq, Tail, Term,
+    Seq, StoreMemory, Tail, Term,
 };
 use projections::{Follower, Index, IndexReplay, Jobs, Position};
 use protocol::{Nonce, ProcessId};
@@ -70,7 +70,8 @@ impl TestNode {
             visited: AtomicU64::new(0),
             damaged_from: AtomicU64::new(u64::MAX),
         });
-        let (index, writer) = Index::open(&folder.path().join("index"), &*log).unwrap();
+        let (index, writer) =
+            Index::open(&folder.path().join("index"), &*log, &StoreMemory::default()).unwrap();
         let follower = Follower::new(writer, log.clone());
         let indexed = follower.position();
         let replay = IndexReplay::new(index.clone(), log.clone(), follower.wake());
