@@ -10,6 +10,9 @@ use protocol::{ProcessId, Timestamp};
 use crate::classes::Classes;
 use crate::order::Order;
 
+/// For how many messages an idle lane keeps room: there are many lanes, and each may once have been a busy one.
+const KEPT_ROOM: usize = 8;
+
 /// One process's lane. One thread works it at a time; the lock is held for moments only, never while signing.
 pub(crate) struct Lane {
     pub(crate) process: ProcessId,
@@ -77,6 +80,9 @@ impl Lane {
     pub(crate) fn put_back(&self) -> bool {
         let mut state = self.lock();
         state.active = !state.waiting.is_empty();
+        if !state.active {
+            state.waiting.shrink_to(KEPT_ROOM);
+        }
         state.active
     }
 
@@ -130,6 +136,10 @@ impl Lane {
         if let Some(content) = content {
             state.content_in_flight.remove(&content);
         }
+        if state.in_flight.is_empty() {
+            state.in_flight.shrink_to(KEPT_ROOM);
+            state.content_in_flight.shrink_to(KEPT_ROOM);
+        }
     }
 
     /// Whether everything about the lane can be read from the log and the index again.
@@ -141,5 +151,42 @@ impl Lane {
     /// A thread that panicked while it had the lock left the state whole: every change above is one step.
     fn lock(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use bytes::Bytes;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::backlog::Backlog;
+    use crate::order::{Answer, Intake};
+
+    #[test]
+    fn a_lane_keeps_no_room_for_what_once_was_in_it() {
+        let process = Id::from_bytes([1; 32]).into();
+        let (lane, backlog) = (Lane::new(process), Arc::new(Backlog::new(1)));
+        let (permits, messages) = (Arc::new(Semaphore::new(200)), 0..200_u8);
+        for _ in messages.clone() {
+            let permit = permits.clone().try_acquire_owned().unwrap();
+            let (answer, _) = Answer::new(permit, &backlog, Instant::now());
+            lane.push(Order { process, intake: Intake::Spawn { item: Bytes::new() }, answer });
+        }
+        for message in messages.clone() {
+            assert!(lane.pop().is_some());
+            lane.enqueued(Id::from_bytes([message; 32]), Some([message; 48]), None);
+            lane.put_back();
+        }
+        messages.for_each(|message| lane.complete(Id::from_bytes([message; 32]), Some([message; 48])));
+        let state = lane.lock();
+        let rooms =
+            [state.waiting.capacity(), state.in_flight.capacity(), state.content_in_flight.capacity()];
+        assert!(rooms.iter().all(|room| *room <= 2 * KEPT_ROOM), "{rooms:?}");
     }
 }
