@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use log::{Append, Engine, LocalLog, Log, Memory, MemoryDisk, Rocks, RocksOptions, Seq};
+use log::{Append, Engine, LocalLog, Log, Memory, MemoryDisk, Rocks, Seq, StoreMemory};
 use protocol::Nonce;
 use samples::SampleProcess;
 use tempfile::TempDir;
@@ -29,7 +29,7 @@ fn no_disk() -> TempDir {
 }
 
 fn rocks(path: &Path) -> LocalLog<Rocks> {
-    LocalLog::open(Rocks::open(path, RocksOptions::default()).unwrap(), None).unwrap()
+    LocalLog::open(Rocks::open(path, &StoreMemory::default()).unwrap(), None).unwrap()
 }
 
 fn append(criterion: &mut Criterion) {

@@ -7,12 +7,12 @@ mod samples;
 
 use std::{env, fs, mem};
 
-use log::{Engine, LocalLog, Log, Rocks, RocksOptions, Term};
+use log::{Engine, LocalLog, Log, Rocks, StoreMemory, Term};
 use samples::{SampleProcess, fact};
 
 fn main() {
     let path = env::args().nth(1).expect("usage: fixture DIRECTORY");
-    let rocks = Rocks::open(&path, RocksOptions::default()).unwrap();
+    let rocks = Rocks::open(&path, &StoreMemory::default()).unwrap();
     let log = LocalLog::open(rocks, None).unwrap();
     let append = |term, batch| log.enqueue(Term(term), batch).unwrap().wait().unwrap();
     let (mut new, mut old, mut rsa) =

@@ -58,5 +58,5 @@ pub use metrics::describe;
 pub use newest::newest;
 pub use record::RecordError;
 pub use repair::{RepairError, TornEnd, TornStore, examine_store};
-pub use rocks::{Rocks, RocksError, RocksOptions};
+pub use rocks::{Rocks, RocksError, StoreMemory};
 pub use verify::{Fault, FaultPlace, Notice, VerifySummary};

@@ -7,6 +7,7 @@
 mod acknowledged;
 mod error;
 mod journal;
+mod memory;
 mod options;
 mod owner;
 
@@ -28,7 +29,7 @@ use acknowledged::Acknowledged;
 pub use error::RocksError;
 use error::{engine_error, io_error, open_error};
 pub(crate) use journal::{JournalDamage, journals, manifest, scan};
-pub use options::RocksOptions;
+pub use memory::StoreMemory;
 use owner::Claim;
 
 /// A store in a directory of this machine.
@@ -41,11 +42,12 @@ pub struct Rocks {
 }
 
 impl Rocks {
-    /// Opens the store in a directory, which is made if need be. One that is not ours is left as it is.
+    /// Opens the store in a directory, which is made if need be. One that is not ours is left as it is. What it keeps in
+    /// memory is kept in this.
     ///
     /// # Errors
     /// When it is not ours, another process has it open, it is damaged, or the disk does not do as it should.
-    pub fn open(path: impl AsRef<Path>, options: RocksOptions) -> Result<Self, RocksError> {
+    pub fn open(path: impl AsRef<Path>, memory: &StoreMemory) -> Result<Self, RocksError> {
         let path = path.as_ref();
         let marked = match owner::claim(path)? {
             Claim::Marked(store) => Some(store),
@@ -58,8 +60,8 @@ impl Rocks {
         };
         journal::check(path)?;
         let acknowledged = Acknowledged::open(path)?;
-        let db = options::database()
-            .and_then(|database| DB::open_cf_descriptors(&database, path, options::tables(&options)));
+        let db = options::database(memory)
+            .and_then(|database| DB::open_cf_descriptors(&database, path, options::tables(memory)));
         Self::new(db, path, acknowledged, marked)
     }
 
@@ -72,8 +74,9 @@ impl Rocks {
         let marked = Self::find(path)?;
         journal::check(path)?;
         let acknowledged = Acknowledged::read(path)?;
-        let tables = options::tables(&RocksOptions::default());
-        let db = DB::open_cf_descriptors_read_only(&options::reading(), path, tables, false);
+        let (memory, mut reading) = (StoreMemory::default(), options::reading());
+        memory.bound(&mut reading);
+        let db = DB::open_cf_descriptors_read_only(&reading, path, options::tables(&memory), false);
         Self::new(db, path, acknowledged, marked)
     }
 

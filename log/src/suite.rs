@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use crate::engine::Engine;
 use crate::local::{LocalLog, Stepper};
 use crate::memory::{Memory, MemoryDisk};
-use crate::rocks::{Rocks, RocksOptions};
+use crate::rocks::{Rocks, StoreMemory};
 use crate::{Append, Event, Log, Receipt, Seq};
 
 /// Runs tests that are generic over a [`Setup`] on both engines.
@@ -88,7 +88,7 @@ impl Setup for OnRocks {
     type Engine = Rocks;
 
     fn engine(&self) -> Rocks {
-        Rocks::open(self.path(), RocksOptions::default()).unwrap()
+        Rocks::open(self.path(), &StoreMemory::default()).unwrap()
     }
 
     /// The files as they are: what was synced is there, and no buffer of RocksDB's.

@@ -5,7 +5,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use log::{Append, Body, LocalLog, Log, Notice, Rocks, RocksOptions, Seq, Term};
+use log::{Append, Body, LocalLog, Log, Notice, Rocks, Seq, StoreMemory, Term};
 use protocol::{Nonce, ProcessId};
 use tempfile::TempDir;
 
@@ -56,7 +56,7 @@ fn version_1() {
     assert!(summary.is_sound(), "{faults:#?}");
     assert_eq!((summary.events, summary.processes, summary.inherited), (12, 4, 1), "{faults:#?}");
 
-    let log = LocalLog::open(Rocks::open(dir.path(), RocksOptions::default()).unwrap(), None).unwrap();
+    let log = LocalLog::open(Rocks::open(dir.path(), &StoreMemory::default()).unwrap(), None).unwrap();
     assert_eq!(log.identity().store.to_string(), "798c4be3-6347-4d5d-b587-6cc9fd2dd482");
     assert_eq!(log.identity().term, Term(2));
     let mark = fs::read_to_string(dir.path().join("QUIPU")).unwrap();

@@ -51,7 +51,7 @@ impl Base {
     ) -> Result<Self, NodeError> {
         let metrics = if options.listen.metrics { Some(telemetry::start(parts)?) } else { None };
         let listeners = Listeners::bind(&options.listen, services::sockets_max(&options.endpoints)).await?;
-        let store = Store::open(parts, &options.data, progress).await?;
+        let store = Store::open(parts, &options.data, &options.memory, progress).await?;
         let (log, index) = (store.log.clone(), store.index.clone());
         let data = &options.data.folder;
         let token = match &options.listen.admin_token {

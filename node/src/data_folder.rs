@@ -92,7 +92,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    use log::{Engine, RocksOptions};
+    use log::{Engine, StoreMemory};
     use tempfile::TempDir;
 
     use super::*;
@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn made_log(path: &Path) -> StoreId {
-        Rocks::open(path, RocksOptions::default()).unwrap().marked().unwrap()
+        Rocks::open(path, &StoreMemory::default()).unwrap().marked().unwrap()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway::Endpoints;
-use log::RocksError;
+use log::{RocksError, StoreMemory};
 use projections::{PostgresOptions, Progress, ProjectionError, ReplayScope};
 use thiserror::Error;
 use tokio::task::spawn_blocking;
@@ -24,6 +24,8 @@ const UPLOADS: &str = "uploads";
 pub struct OfflineOptions {
     /// Where the node keeps its data.
     pub data: DataPaths,
+    /// What is kept in memory of what is there.
+    pub memory: StoreMemory,
     /// The database that the log is projected into, if there is one.
     pub postgres: Option<PostgresOptions>,
     /// Where uploads go.
@@ -96,14 +98,14 @@ async fn replay(
     if name == UPLOADS {
         uploads::check_folder(&options.endpoints, &options.data).await?;
     }
-    let store = Store::open(parts, &options.data, progress).await?;
+    let store = Store::open(parts, &options.data, &options.memory, progress).await?;
     let (log, index) = (store.log.clone(), store.index.clone());
     // As in a node, both also follow the log.
     let indexed = index::start(parts, store.follower)?;
     let uploads = match name {
         UPLOADS => {
             let (rewind_max, data) = (options.uploads_rewind_max, &options.data.folder);
-            uploads::start(parts, &options.endpoints, rewind_max, &log, data).await?
+            uploads::start(parts, &options.endpoints, rewind_max, &log, data, &options.memory).await?
         }
         _ => None,
     };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ans104::{Address, Signer};
 use api::RenderMetrics;
 use gateway::Endpoints;
+use log::StoreMemory;
 use projections::PostgresOptions;
 use web::Budget;
 
@@ -16,6 +17,8 @@ use web::Budget;
 pub struct NodeOptions {
     /// Where its data is.
     pub data: DataPaths,
+    /// What is kept in memory of what is there.
+    pub memory: StoreMemory,
     /// Where it listens, and what it serves.
     pub listen: ListenOptions,
     /// The services that it asks and uploads to.

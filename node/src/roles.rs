@@ -51,9 +51,11 @@ async fn start_leader(
 ) -> Result<Served, NodeError> {
     let (endpoints, data) = (options.endpoints.clone(), options.data.folder.clone());
     uploads::check_folder(&endpoints, &options.data).await?;
+    let memory = options.memory.clone();
     let base = Base::start(parts, options, progress).await?;
     wallet::hold(&base.log, writing.signer.address(), writing.wallet_change_to).await?;
-    let uploads = uploads::start(parts, &endpoints, writing.uploads_rewind_max, &base.log, &data).await?;
+    let uploads =
+        uploads::start(parts, &endpoints, writing.uploads_rewind_max, &base.log, &data, &memory).await?;
     let derived = base.derive(parts, uploads)?;
     let scheduler = scheduling::start(parts, base.scheduler_parts(writing.signer), &writing.scheduling)?;
     let address = scheduler.address();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::pending;
-use log::{LocalLog, Log, ReadError, Rocks, RocksOptions, Seq};
+use log::{LocalLog, Log, ReadError, Rocks, Seq, StoreMemory};
 use projections::{Follower, Index, IndexWriter, Progress};
 use protocol::{AssignmentTags, Timestamp};
 use tokio::task::spawn_blocking;
@@ -49,20 +49,25 @@ impl Store {
     pub(crate) async fn open(
         parts: &mut NodeParts,
         paths: &DataPaths,
+        memory: &StoreMemory,
         progress: &Arc<Progress>,
     ) -> Result<Self, NodeError> {
-        let (paths, progress) = (paths.clone(), progress.clone());
-        let store = spawn_blocking(move || Self::open_blocking(&paths, &progress)).await??;
+        let (paths, memory, progress) = (paths.clone(), memory.clone(), progress.clone());
+        let store = spawn_blocking(move || Self::open_blocking(&paths, &memory, &progress)).await??;
         parts.push(Open { log: store.log.clone(), index: store.index.clone() });
         Ok(store)
     }
 
-    fn open_blocking(paths: &DataPaths, progress: &Progress) -> Result<Self, NodeError> {
+    fn open_blocking(
+        paths: &DataPaths,
+        memory: &StoreMemory,
+        progress: &Progress,
+    ) -> Result<Self, NodeError> {
         let started = Instant::now();
         // Before the log is made: what is refused leaves nothing behind.
         check_data_folder(paths)?;
         Index::check_folder(&paths.index)?;
-        let engine = Rocks::open(&paths.log, RocksOptions::default())?;
+        let engine = Rocks::open(&paths.log, memory)?;
         let log: Arc<dyn Log> = Arc::new(LocalLog::open(engine, None)?);
         let identity = log.identity();
         info!(
@@ -74,7 +79,7 @@ impl Store {
             paths.log.display()
         );
         mark_data_folder(&paths.folder, identity.store)?;
-        let (index, writer) = Index::open(&paths.index, log.as_ref())?;
+        let (index, writer) = Index::open(&paths.index, log.as_ref(), memory)?;
         let mut follower = Follower::new(writer, log.clone());
         catch_up(&mut follower, progress)?;
         Ok(Self { log, index, follower })
@@ -154,7 +159,8 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let (log, appender) = LocalLog::stepped(Memory::open(&MemoryDisk::new()), None).unwrap();
         let log: Arc<dyn Log> = Arc::new(log);
-        let (index, _writer) = Index::open(&folder.path().join("index"), log.as_ref()).unwrap();
+        let (index, _writer) =
+            Index::open(&folder.path().join("index"), log.as_ref(), &StoreMemory::default()).unwrap();
         let mut part = Open { log, index };
         assert!(poll!(std::pin::pin!(part.ended())).is_pending(), "it works still");
         drop(appender);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use gateway::{Endpoints, HttpGateway, Uploader};
-use log::Log;
+use log::{Log, StoreMemory};
 use projections::{Position, UploadRunner, UploadTarget, UploadTargets, UploadsHandle};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -39,18 +39,19 @@ pub(crate) async fn check_folder(endpoints: &Endpoints, paths: &DataPaths) -> Re
     spawn_blocking(check).await?
 }
 
-/// Lets uploads follow the log, if there is an upload node. What is known of them is in this data folder. At most
-/// `rewind_max` events are sent again without being asked.
+/// Lets uploads follow the log, if there is an upload node. What is known of them is in this data folder, and
+/// what is kept of that in memory in `memory`. At most `rewind_max` events are sent again without being asked.
 pub(crate) async fn start(
     parts: &mut NodeParts,
     endpoints: &Endpoints,
     rewind_max: u64,
     log: &Arc<dyn Log>,
     data: &Path,
+    memory: &StoreMemory,
 ) -> Result<Option<UploadsHandle>, NodeError> {
     let Some(targets) = targets(endpoints)? else { return Ok(None) };
-    let (log, data) = (log.clone(), data.to_owned());
-    let opened = spawn_blocking(move || UploadRunner::open(log, targets, &data, rewind_max));
+    let (log, data, memory) = (log.clone(), data.to_owned(), memory.clone());
+    let opened = spawn_blocking(move || UploadRunner::open(log, targets, &data, &memory, rewind_max));
     let (uploads, handle) = opened.await??;
     let (stop, stopped) = watch::channel(false);
     let task = uploads.start(&Handle::current(), stopped);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ans104::Ed25519Wallet;
 use gateway::{Endpoints, parse_url};
-use log::{LocalLog, Log, Rocks, RocksOptions};
+use log::{LocalLog, Log, Rocks, StoreMemory};
 use node::{
     DataPaths, ListenOptions, NodeError, NodeOptions, ReadOptions, RunningNode, WriteOptions, leader, reader,
 };
@@ -24,6 +24,7 @@ fn options(folder: &Path) -> NodeOptions {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     NodeOptions {
         data: DataPaths { folder: folder.join("data"), log: folder.join("log"), index: folder.join("index") },
+        memory: StoreMemory::default(),
         listen: ListenOptions {
             public: any,
             admin: vec![any],
@@ -96,7 +97,7 @@ async fn spawn(node: &RunningNode) -> String {
 /// Nobody has a hand on the store or on an address.
 fn assert_nothing_is_left(folder: &Path, addresses: &[SocketAddr]) {
     let log =
-        LocalLog::open(Rocks::open(folder.join("log"), RocksOptions::default()).unwrap(), None).unwrap();
+        LocalLog::open(Rocks::open(folder.join("log"), &StoreMemory::default()).unwrap(), None).unwrap();
     log.seal();
     for address in addresses {
         drop(TcpListener::bind(address).unwrap());

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use log::{Append, LocalLog, Log, Receipt, Rocks, RocksOptions};
+use log::{Append, LocalLog, Log, Receipt, Rocks, StoreMemory};
 use protocol::{Nonce, Timestamp};
 use testing::SampleProcess;
 
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir = arguments.next().ok_or(usage)?;
     let events: u64 = arguments.next().ok_or(usage)?.parse()?;
     let processes: u64 = arguments.next().ok_or(usage)?.parse()?;
-    let engine = Rocks::open(std::path::Path::new(&dir).join("log"), RocksOptions::default())?;
+    let engine = Rocks::open(std::path::Path::new(&dir).join("log"), &StoreMemory::default())?;
     let log = LocalLog::open(engine, None)?;
     fill(&log, events, processes)?;
     log.seal();

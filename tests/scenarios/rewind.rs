@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use log::{Append, LocalLog, Log, Rocks, RocksOptions};
+use log::{Append, LocalLog, Log, Rocks, StoreMemory};
 use projections::{
     DatabaseUrl, Follower, PostgresOptions, PostgresReplay, PostgresWriter, Progress, ProjectionError,
     Replay, ReplayScope,
@@ -146,7 +146,7 @@ impl Forked {
 }
 
 pub fn open(path: &Path) -> Arc<dyn Log> {
-    let engine = Rocks::open(path, RocksOptions::default()).unwrap();
+    let engine = Rocks::open(path, &StoreMemory::default()).unwrap();
     Arc::new(LocalLog::open(engine, None).unwrap())
 }
 

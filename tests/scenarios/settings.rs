@@ -27,6 +27,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("MAX_READ_MEMORY", "0", "bytes"),
     ("MAX_READ_MEMORY", "-1", "-1"),
     ("MAX_CLIENT_MEMORY", "67108863", "67108864"),
+    ("MAX_STORE_MEMORY", "33554431", "33554432.."),
     ("PROCESS_CACHE_SIZE", "0", "processes"),
     ("PROCESS_CACHE_SIZE", "many", "many"),
     ("CLOCK_JUMP_MAX_SECONDS", "0", "1.."),

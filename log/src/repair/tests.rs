@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::samples::SampleProcess;
 use crate::suite::{self, OnRocks, Setup};
-use crate::{Engine, Event, RocksOptions};
+use crate::{Engine, Event, StoreMemory};
 
 use super::*;
 
@@ -51,7 +51,7 @@ impl Crashed {
 
     /// Without the last write the store opens, has what was acknowledged, and goes on.
     fn check_repaired(mut self) {
-        assert!(Rocks::open(self.store(), RocksOptions::default()).is_err(), "it opens as it is");
+        assert!(Rocks::open(self.store(), &StoreMemory::default()).is_err(), "it opens as it is");
         let torn = examine_store(&self.store()).unwrap().expect("something is torn");
         assert_eq!(torn.last, Some(self.kept.last().unwrap().seq));
         assert_eq!(torn.acknowledged, torn.last);

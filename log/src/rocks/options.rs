@@ -1,33 +1,21 @@
 //! How RocksDB is set up, and why.
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompactionStyle, DBCompressionType, DBRecoveryMode,
-    Error, LogLevel, Options,
+    BlockBasedOptions, ColumnFamilyDescriptor, DBCompactionStyle, DBCompressionType, DBRecoveryMode, Error,
+    LogLevel, Options,
 };
 
+use super::memory::StoreMemory;
 use crate::keys::StoreTable;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// What an operator may choose.
-#[derive(Clone, Copy, Debug)]
-pub struct RocksOptions {
-    /// Memory for blocks that were read, in bytes. It is taken as reading goes on, and holds indexes and filters as
-    /// well, so that memory does not grow with the store.
-    pub block_cache_bytes: usize,
-}
-
-impl Default for RocksOptions {
-    fn default() -> Self {
-        Self { block_cache_bytes: 64 * MIB }
-    }
-}
-
 /// The store as a whole, for writing.
-pub(super) fn database() -> Result<Options, Error> {
+pub(super) fn database(memory: &StoreMemory) -> Result<Options, Error> {
     // Space that is set aside for files to grow counts as used, and comes to more than a small store.
     let mut options = reading().get_options_from_string("allow_fallocate=false")?;
+    memory.bound(&mut options);
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     // All tables are flushed together: each write-ahead log can go at once, so little has to be replayed.
@@ -51,7 +39,6 @@ pub(super) fn reading() -> Options {
     // A record cut short at the end of the write-ahead log was never acknowledged: it is dropped. Anything else that
     // is wrong in there is an error; recovery to a point in time would silently end the log at it.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    options.set_max_open_files(256);
     options.set_skip_stats_update_on_db_open(true);
     options.set_log_level(LogLevel::Warn);
     options.set_keep_log_file_num(2);
@@ -63,20 +50,19 @@ pub(super) fn reading() -> Options {
 }
 
 /// The tables.
-pub(super) fn tables(chosen: &RocksOptions) -> Vec<ColumnFamilyDescriptor> {
-    let cache = Cache::new_lru_cache(chosen.block_cache_bytes);
-    let table = |table: StoreTable| ColumnFamilyDescriptor::new(table.name(), options(table, &cache));
+pub(super) fn tables(memory: &StoreMemory) -> Vec<ColumnFamilyDescriptor> {
+    let table = |table: StoreTable| ColumnFamilyDescriptor::new(table.name(), options(table, memory));
     StoreTable::ALL.map(table).into()
 }
 
-fn options(table: StoreTable, cache: &Cache) -> Options {
+fn options(table: StoreTable, memory: &StoreMemory) -> Options {
     let mut options = Options::default();
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_level_compaction_dynamic_level_bytes(true);
     match table {
         // Neighbours have much in common, their tags above all: larger blocks compress it away.
         StoreTable::Events => {
-            options.set_block_based_table_factory(&blocks(cache, 16 * KIB, true));
+            options.set_block_based_table_factory(&blocks(memory, 16 * KIB, true));
             options.set_write_buffer_size(8 * MIB);
             options.set_max_write_buffer_number(3);
             // Small enough that a compaction in progress does not double a small store; files grow with the levels.
@@ -89,12 +75,12 @@ fn options(table: StoreTable, cache: &Cache) -> Options {
         // compaction would just move such files along, and leave one small file for every flush that ever was.
         StoreTable::Order => {
             options.set_compaction_style(DBCompactionStyle::Universal);
-            options.set_block_based_table_factory(&blocks(cache, 16 * KIB, false));
+            options.set_block_based_table_factory(&blocks(memory, 16 * KIB, false));
             options.set_write_buffer_size(4 * MIB);
         }
         // Asked one by one, often for what is not there.
         StoreTable::Heads | StoreTable::Owners | StoreTable::Meta => {
-            options.set_block_based_table_factory(&blocks(cache, 4 * KIB, true));
+            options.set_block_based_table_factory(&blocks(memory, 4 * KIB, true));
             options.set_write_buffer_size(4 * MIB);
         }
     }
@@ -111,12 +97,9 @@ fn large_values(options: &mut Options) {
     options.set_blob_compression_type(DBCompressionType::Lz4);
 }
 
-fn blocks(cache: &Cache, size: usize, filter: bool) -> BlockBasedOptions {
-    let mut options = BlockBasedOptions::default();
+fn blocks(memory: &StoreMemory, size: usize, filter: bool) -> BlockBasedOptions {
+    let mut options = memory.tables();
     options.set_block_size(size);
-    options.set_block_cache(cache);
-    options.set_cache_index_and_filter_blocks(true);
-    options.set_pin_l0_filter_and_index_blocks_in_cache(true);
     options.set_format_version(6);
     if filter {
         options.set_bloom_filter(10.0, false);

@@ -69,7 +69,7 @@ enum Found {
 /// What comes of reading a store. That something is missing or different, and nobody is told, must not happen.
 fn read_store(files: &Files, expected: &[Event]) -> Found {
     let dir = write_files(files);
-    let Ok(engine) = Rocks::open(dir.path(), RocksOptions::default()) else {
+    let Ok(engine) = Rocks::open(dir.path(), &StoreMemory::default()) else {
         return Found::Refused;
     };
     let Ok(log) = LocalLog::open(engine, None) else {
@@ -179,7 +179,7 @@ fn damage_in_the_write_ahead_log_is_named() {
         files.get_mut(&name).unwrap()[start + 20] ^= 4;
         let dir = write_files(&files);
         let expected = format!("{name} has a record at byte {start} that does not match its checksum");
-        for refused in [Rocks::open(dir.path(), RocksOptions::default()), Rocks::open_read_only(dir.path())] {
+        for refused in [Rocks::open(dir.path(), &StoreMemory::default()), Rocks::open_read_only(dir.path())] {
             let error = refused.err().unwrap();
             assert!(matches!(error, RocksError::Damaged { .. }), "{error}");
             assert!(error.to_string().contains(&expected), "{error}");
@@ -224,7 +224,7 @@ fn the_loss_of_acknowledged_events_is_named() {
     let name = newest_log(&files);
     files.insert(name, Vec::new());
     let dir = write_files(&files);
-    let engine = Rocks::open(dir.path(), RocksOptions::default()).unwrap();
+    let engine = Rocks::open(dir.path(), &StoreMemory::default()).unwrap();
     let error = LocalLog::open(engine, None).err().unwrap().to_string();
     assert!(error.contains("ends with number 32, but number 48 was acknowledged"), "{error}");
     let mut faults = Vec::new();
@@ -252,7 +252,7 @@ fn missing_files_are_found() {
 fn a_store_is_open_once() {
     let setup = OnRocks::default();
     let _first = setup.engine();
-    let error = Rocks::open(setup.path(), RocksOptions::default()).err().unwrap();
+    let error = Rocks::open(setup.path(), &StoreMemory::default()).err().unwrap();
     assert!(matches!(&error, RocksError::Locked(path) if *path == setup.path()), "{error}");
     assert!(error.to_string().contains(setup.path().join("LOCK").to_str().unwrap()), "{error}");
 }
@@ -282,7 +282,7 @@ fn no_store_is_no_empty_store() {
     assert!(!path.exists());
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    let refused = Rocks::open(&file, RocksOptions::default()).map(drop).unwrap_err();
+    let refused = Rocks::open(&file, &StoreMemory::default()).map(drop).unwrap_err();
     assert!(matches!(&refused, RocksError::Folder(error) if error.path == file), "{refused}");
 }
 

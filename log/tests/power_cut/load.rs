@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 
-use log::{Append, Engine, Event, LocalLog, Log, Receipt, Rocks, RocksOptions, Seq};
+use log::{Append, Engine, Event, LocalLog, Log, Receipt, Rocks, Seq, StoreMemory};
 
 use crate::samples::{Noise, SampleProcess, fact};
 
@@ -99,7 +99,7 @@ fn next(processes: &mut [SampleProcess], noise: &mut Noise) -> Append {
 }
 
 fn open(store: &Path) -> LocalLog<Rocks> {
-    LocalLog::open(Rocks::open(store, RocksOptions::default()).unwrap(), None).unwrap()
+    LocalLog::open(Rocks::open(store, &StoreMemory::default()).unwrap(), None).unwrap()
 }
 
 fn compile(folder: &Path) -> PathBuf {

@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
-use log::{Event, LocalLog, Log, Rocks, RocksError, RocksOptions, Seq, examine_store};
+use log::{Event, LocalLog, Log, Rocks, RocksError, Seq, StoreMemory, examine_store};
 use tempfile::TempDir;
 
 use disk::{CUTS, Cut, Disk, Files};
@@ -124,14 +124,14 @@ fn check(state: &State, expected: &[Event]) -> Vec<Journal> {
     {
         assert!(rocks.verify(None, &mut |_| {}).is_sound(), "{name}: it is not sound as it is");
     }
-    let (log, repaired) = match Rocks::open(&store, RocksOptions::default()) {
+    let (log, repaired) = match Rocks::open(&store, &StoreMemory::default()) {
         Ok(rocks) => (LocalLog::open(rocks, None), Vec::new()),
         Err(RocksError::Damaged { file, reason }) => {
             let torn = examine_store(&store).unwrap_or_else(|error| panic!("{name}: {error}"));
             let torn = torn.unwrap_or_else(|| panic!("{name}: {} {reason}", file.display()));
             let cut = torn.ends.iter().map(|end| Journal::of(&end.file)).collect();
             torn.cut().unwrap();
-            let rocks = Rocks::open(&store, RocksOptions::default());
+            let rocks = Rocks::open(&store, &StoreMemory::default());
             let rocks = rocks.unwrap_or_else(|error| panic!("{name}, repaired: {error}"));
             (LocalLog::open(rocks, None), cut)
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ans104::Id;
+use log::StoreMemory;
 use protocol::ProcessId;
 use quick_cache::sync::Cache;
 use rocksdb::{DB, DBCompressionType, ErrorKind, Options};
@@ -22,7 +23,6 @@ const NUMBERS_CACHED: usize = 10_000;
 pub(super) const RUN_FILE: &str = "run.sst";
 /// Small, so that little is applied again after a crash: about 60,000 events.
 const WRITE_BUFFER_BYTES: usize = 8 << 20;
-const BLOCK_CACHE_BYTES: usize = 32 << 20;
 
 /// A store with what is only true of it: its processes have numbers of their own.
 pub(super) struct IndexDb {
@@ -30,6 +30,8 @@ pub(super) struct IndexDb {
     pub(super) store: DB,
     pub(super) numbers: Cache<ProcessId, ProcessNumber>,
     pub(super) files: IndexFiles,
+    /// What else it keeps in memory is in this.
+    pub(super) memory: StoreMemory,
 }
 
 /// The files of a store.
@@ -59,9 +61,12 @@ impl Drop for IndexFiles {
 }
 
 impl IndexDb {
-    pub(super) fn new(store: DB, path: PathBuf) -> Self {
-        let files = IndexFiles { path, retired: AtomicBool::new(false), token: Arc::default() };
-        Self { store, numbers: Cache::new(NUMBERS_CACHED), files }
+    /// Opens the store in a folder, which is made if need be; one that is damaged is made anew.
+    pub(super) fn open(path: &Path, memory: &StoreMemory) -> Result<Self, IndexError> {
+        let store = open(path, memory)?;
+        let files =
+            IndexFiles { path: path.to_owned(), retired: AtomicBool::new(false), token: Arc::default() };
+        Ok(Self { store, numbers: Cache::new(NUMBERS_CACHED), files, memory: memory.clone() })
     }
 
     pub(super) fn number(&self, process: ProcessId) -> Result<Option<ProcessNumber>, IndexError> {
@@ -82,15 +87,14 @@ impl IndexDb {
     }
 }
 
-/// Opens the store in a folder, which is made if need be; one that is damaged is made anew.
-pub(super) fn open(path: &Path) -> Result<DB, IndexError> {
+fn open(path: &Path, memory: &StoreMemory) -> Result<DB, IndexError> {
     let refused = |error| IndexError::Open { path: path.to_owned(), error };
     fs::create_dir_all(path).map_err(|error| IndexError::File(path.to_owned(), error))?;
-    match DB::open(&options(), path) {
+    match DB::open(&options(memory), path) {
         Err(error) if error.kind() == ErrorKind::Corruption => {
             warn!(path = %path.display(), %error, "the index is damaged; rebuilding it from the log");
             destroy(path)?;
-            DB::open(&options(), path).map_err(refused)
+            DB::open(&options(memory), path).map_err(refused)
         }
         opened => opened.map_err(refused),
     }
@@ -98,7 +102,7 @@ pub(super) fn open(path: &Path) -> Result<DB, IndexError> {
 
 /// Opens a store to read it, without changing anything in it.
 pub(super) fn open_to_read(path: &Path) -> Result<DB, IndexError> {
-    Ok(DB::open_for_read_only(&options(), path, false)?)
+    Ok(DB::open_for_read_only(&options(&StoreMemory::default()), path, false)?)
 }
 
 /// Empties the index: what RocksDB has written in this folder is deleted by name, and nothing else that may be there.
@@ -109,7 +113,8 @@ pub(super) fn destroy(path: &Path) -> Result<(), IndexError> {
         return Ok(());
     }
     remove_file(&path.join(RUN_FILE)).map_err(refused)?;
-    DB::destroy(&options(), path).map_err(|error| IndexError::Open { path: path.to_owned(), error })?;
+    DB::destroy(&Options::default(), path)
+        .map_err(|error| IndexError::Open { path: path.to_owned(), error })?;
     match fs::remove_dir(path) {
         Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
             Err(refused(error))
@@ -127,11 +132,8 @@ pub(super) fn remove_file(path: &Path) -> io::Result<()> {
 }
 
 /// Also for files that are made to be taken into the store.
-pub(super) fn options() -> Options {
-    let mut table = rocks::table(BLOCK_CACHE_BYTES);
-    table.set_cache_index_and_filter_blocks(true);
-    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    let mut options = rocks::options(&table, WRITE_BUFFER_BYTES, 256);
+pub(super) fn options(memory: &StoreMemory) -> Options {
+    let mut options = rocks::options(memory, WRITE_BUFFER_BYTES);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_max_write_buffer_number(3);
     options

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ans104::Id;
-use log::{DeepHash, Log};
+use log::{DeepHash, Log, StoreMemory};
 use protocol::{Nonce, ProcessId, Timestamp};
 use rocksdb::{Direction, IteratorMode, ReadOptions};
 use tracing::warn;
@@ -44,23 +44,26 @@ impl Index {
         folder::check_folder(path, None).map(|_| ())
     }
 
-    /// Opens the index in this folder; makes it anew when it has another history than this log.
+    /// Opens the index in this folder; makes it anew when it has another history than this log. What it keeps in memory
+    /// is kept in this.
     ///
     /// # Errors
     /// When the folder has something else in it, or the index of another store: nothing in it is changed then.
-    pub fn open(path: &Path, log: &dyn Log) -> Result<(Self, IndexWriter), ProjectionError> {
+    pub fn open(
+        path: &Path,
+        log: &dyn Log,
+        memory: &StoreMemory,
+    ) -> Result<(Self, IndexWriter), ProjectionError> {
         let folder = Arc::new(IndexFolder::open(path, log.identity().store)?);
         let place = folder.in_use();
-        Self::open_at(&folder, &place, IndexPurpose::Serving, log)
+        Self::open_at(&folder, &place, IndexPurpose::Serving, log, memory)
     }
 
-    /// Opens the index that is being built beside the one in use, which goes on if it belongs to this log.
-    pub(super) fn open_fresh(
-        folder: &Arc<IndexFolder>,
-        log: &dyn Log,
-    ) -> Result<(Self, IndexWriter), ProjectionError> {
+    /// Opens the index that is being built beside this one, which goes on if it belongs to this log.
+    pub(super) fn open_fresh(&self, log: &dyn Log) -> Result<(Self, IndexWriter), ProjectionError> {
+        let folder = &self.shared.folder;
         let place = folder.building()?;
-        Self::open_at(folder, &place, IndexPurpose::Building, log)
+        Self::open_at(folder, &place, IndexPurpose::Building, log, &self.shared.db().memory)
     }
 
     fn open_at(
@@ -68,15 +71,16 @@ impl Index {
         place: &Path,
         purpose: IndexPurpose,
         log: &dyn Log,
+        memory: &StoreMemory,
     ) -> Result<(Self, IndexWriter), ProjectionError> {
-        let mut db = db::open(place)?;
-        if cursor::is_foreign(&db, log)? {
+        let mut db = IndexDb::open(place, memory)?;
+        if cursor::is_foreign(&db.store, log)? {
             warn!(path = %place.display(), "the index belongs to another history; rebuilding it from the log");
             drop(db);
             db::destroy(place)?;
-            db = db::open(place)?;
+            db = IndexDb::open(place, memory)?;
         }
-        let shared = Arc::new(IndexShared::new(IndexDb::new(db, place.to_owned()), folder.clone()));
+        let shared = Arc::new(IndexShared::new(db, folder.clone()));
         let writer = IndexWriter::new(purpose, shared.clone(), log.identity().store)?;
         Ok((Self { shared }, writer))
     }

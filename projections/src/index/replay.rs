@@ -76,7 +76,7 @@ impl IndexReplay {
         &self,
         progress: &Progress,
     ) -> Result<(Index, Follower<IndexWriter>), ProjectionError> {
-        let (fresh, writer) = Index::open_fresh(&self.index.shared.folder, self.log.as_ref())?;
+        let (fresh, writer) = self.index.open_fresh(self.log.as_ref())?;
         let mut follower = Follower::new(writer, self.log.clone());
         loop {
             if let Err(cancelled) = progress.go_on() {

@@ -157,7 +157,7 @@ impl RunEntries {
             return Err(IndexError::File(path, error));
         }
         wait_for_compaction(&db.store);
-        let options = db::options();
+        let options = db::options(&db.memory);
         let mut file = SstFileWriter::create(&options);
         file.open(&path)?;
         let mut rest = places.iter().peekable();
@@ -201,6 +201,7 @@ mod tests {
 
     use std::collections::BTreeMap;
 
+    use log::StoreMemory;
     use proptest::collection::vec;
     use proptest::prelude::*;
     use tempfile::TempDir;
@@ -221,7 +222,7 @@ mod tests {
         #[test]
         fn the_store_has_the_last_entry_of_each_key(steps in steps()) {
             let folder = TempDir::new().unwrap();
-            let db = Arc::new(IndexDb::new(db::open(folder.path()).unwrap(), folder.path().to_owned()));
+            let db = Arc::new(IndexDb::open(folder.path(), &StoreMemory::default()).unwrap());
             let (mut run, mut expected) = (SortedRun::default(), BTreeMap::new());
             for (entries, completed, settled) in steps {
                 run.begin();

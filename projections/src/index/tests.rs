@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ans104::{Ed25519Wallet, Id};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use log::{Append, Body, Identity, LocalLog, Log, Memory, MemoryDisk, StoreId, Term};
+use log::{Append, Body, Identity, LocalLog, Log, Memory, MemoryDisk, StoreId, StoreMemory, Term};
 use proptest::prelude::*;
 use protocol::{Nonce, ProcessId, Timestamp};
 use tempfile::TempDir;
@@ -122,7 +122,7 @@ impl History {
 }
 
 fn follow(path: &Path, log: &Arc<dyn Log>) -> Index {
-    let (index, writer) = Index::open(path, log.as_ref()).unwrap();
+    let (index, writer) = Index::open(path, log.as_ref(), &StoreMemory::default()).unwrap();
     Follower::new(writer, log.clone()).catch_up(|_, _| Ok(())).unwrap();
     index
 }
@@ -197,7 +197,8 @@ fn who_watches_a_process_hears_when_the_index_has_more_of_it() {
     let folder = TempDir::new().unwrap();
     let mut history = History::new(1);
     let (one, other) = (history.spawn(true), history.spawn(true));
-    let (index, writer) = Index::open(&folder.path().join("index"), history.log.as_ref()).unwrap();
+    let (index, writer) =
+        Index::open(&folder.path().join("index"), history.log.as_ref(), &StoreMemory::default()).unwrap();
     let mut follower = Follower::new(writer, history.log.clone());
     follower.catch_up(|_, _| Ok(())).unwrap();
     let (mut of_one, mut of_other) = (index.watch(one), index.watch(other));

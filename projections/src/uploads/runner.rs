@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use log::{Log, Seq};
+use log::{Log, Seq, StoreMemory};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -45,8 +45,8 @@ impl UploadRunner {
         check_folder(&data.join(NAME)).map(drop)
     }
 
-    /// Opens what is known of uploads in the folder `uploads` of this one. When the log turns out to have another
-    /// history, at most so many events are sent again without being asked.
+    /// Opens what is known of uploads in the folder `uploads` of this one; what that keeps in memory is kept in `memory`.
+    /// When the log turns out to have another history, at most so many events are sent again without being asked.
     ///
     /// # Errors
     /// When the store cannot be opened, or the folder has something else in it.
@@ -54,9 +54,10 @@ impl UploadRunner {
         log: Arc<dyn Log>,
         targets: UploadTargets,
         data: &Path,
+        memory: &StoreMemory,
         rewind_events_max: u64,
     ) -> Result<(Self, UploadsHandle), ProjectionError> {
-        let store = UploadStore::open(&data.join(NAME), log.identity().store)?;
+        let store = UploadStore::open(&data.join(NAME), log.identity().store, memory)?;
         let position = store.cursor()?.map(|cursor| cursor.position);
         let publisher = Publisher::new(NAME, log.tail());
         let shared = Arc::new(UploadsShared {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ans104::Id;
-use log::{FolderContents, FolderOwner, Seq, StoreId, folder_owner, mark_folder};
-use rocksdb::{DB, Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
+use log::{FolderContents, FolderOwner, Seq, StoreId, StoreMemory, folder_owner, mark_folder};
+use rocksdb::{DB, Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -20,7 +20,6 @@ use crate::projection::{BoxError, ProjectionError};
 use crate::rocks;
 
 const WRITE_BUFFER_BYTES: usize = 2 << 20;
-const BLOCK_CACHE_BYTES: usize = 4 << 20;
 
 /// A checkpoint is written for each event whose number is a multiple of this.
 pub(super) const CHECKPOINT_EVERY: u64 = 1_000;
@@ -71,15 +70,16 @@ enum UploadStoreError {
 pub(super) type Result<T> = std::result::Result<T, ProjectionError>;
 
 impl UploadStore {
-    /// Opens the store in a folder, which is made if need be.
+    /// Opens the store in a folder, which is made if need be. What it keeps in memory is kept in this.
     ///
     /// # Errors
     /// When the folder has something else in it: nothing in it is changed then.
-    pub(super) fn open(path: &Path, store: StoreId) -> Result<Self> {
+    pub(super) fn open(path: &Path, store: StoreId, memory: &StoreMemory) -> Result<Self> {
         claim(path, store)?;
         let refused = |cause: BoxError| failed(UploadStoreError::Open { path: path.to_owned(), cause });
         fs::create_dir_all(path).map_err(|error| refused(error.into()))?;
-        let db = DB::open(&options(), path).map_err(|error| refused(error.into()))?;
+        let db = DB::open(&rocks::options(memory, WRITE_BUFFER_BYTES), path)
+            .map_err(|error| refused(error.into()))?;
         let store = Self { db, dead: Mutex::new(0), stuck: Mutex::default() };
         store.count_dead()?;
         store.count_stuck()?;
@@ -312,12 +312,9 @@ pub(super) fn check_folder(path: &Path) -> Result<FolderOwner> {
 
 /// Whether a folder is one of ours that was made before folders were marked: every key has the form of one of ours.
 fn is_unmarked_store(path: &Path) -> bool {
-    let Ok(db) = DB::open_for_read_only(&options(), path, false) else { return false };
+    let options = rocks::options(&StoreMemory::default(), WRITE_BUFFER_BYTES);
+    let Ok(db) = DB::open_for_read_only(&options, path, false) else { return false };
     db.iterator(IteratorMode::Start).all(|entry| entry.is_ok_and(|(key, _)| keys::is_ours(&key)))
-}
-
-fn options() -> Options {
-    rocks::options(&rocks::table(BLOCK_CACHE_BYTES), WRITE_BUFFER_BYTES, 64)
 }
 
 /// Keeps no longer which parts of an event were confirmed.

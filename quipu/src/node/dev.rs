@@ -10,7 +10,7 @@ use ans104::KeyType;
 use clap::Args;
 use gateway::Endpoints;
 use gateway::dev::{DevError, DevGateway, DevOptions};
-use log::{FolderOwner, Rocks, folder_owner};
+use log::{FolderOwner, Rocks, StoreMemory, folder_owner};
 use node::{DataPaths, NodeError, NodeOptions, RunningNode, WriteOptions, check_data_folder};
 
 use super::signals::{Signals, end, run_to_end};
@@ -153,6 +153,7 @@ impl DevArgs {
         };
         let options = NodeOptions {
             data: DataPaths::in_folder(self.dir.join(DATA)),
+            memory: StoreMemory::default(),
             listen: self.listeners.options(Ipv4Addr::LOCALHOST.into(), self.port)?,
             endpoints,
             clock_jump_max: self.scheduling.clock_jump_max(),

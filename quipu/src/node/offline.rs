@@ -47,6 +47,7 @@ impl OfflineArgs {
             postgres: self.projections.postgres()?,
             endpoints: self.services.endpoints()?,
             uploads_rewind_max: self.projections.uploads_rewind_max(),
+            memory: self.data.memory(),
             data: self.data.paths(),
         })
     }

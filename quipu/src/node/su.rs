@@ -88,6 +88,7 @@ impl SuArgs {
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         let options = NodeOptions {
+            memory: self.data.memory(),
             data: self.data.paths(),
             listen: self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?,
             endpoints: self.services.endpoints()?,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use log::StoreMemory;
 use node::DataPaths;
 
 /// The data folder where none is named.
@@ -24,12 +25,22 @@ pub struct DataArgs {
     /// The folder of the index [default: `index` in the data folder]
     #[arg(long, env, value_name = "DIR")]
     su_index_db_dir: Option<PathBuf>,
+
+    /// The most bytes that log, index and uploads together keep in memory of what is in their folders
+    #[arg(long, env, value_name = "BYTES", default_value_t = StoreMemory::USUAL_BYTES as u64,
+        value_parser = clap::value_parser!(u64).range(StoreMemory::BYTES_MIN as u64..))]
+    max_store_memory: u64,
 }
 
 impl DataArgs {
     /// The data folder.
     pub fn folder(&self) -> &Path {
         &self.su_data_dir
+    }
+
+    /// What is kept in memory of what is in the folders.
+    pub fn memory(&self) -> StoreMemory {
+        StoreMemory::new(usize::try_from(self.max_store_memory).unwrap_or(usize::MAX))
     }
 
     /// All folders.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ans104::Ed25519Wallet;
 use bytes::Bytes;
-use log::{LocalLog, Log, Memory, MemoryDisk, Stepper};
+use log::{LocalLog, Log, Memory, MemoryDisk, Stepper, StoreMemory};
 use projections::{Follower, Index, IndexWriter};
 use protocol::Timestamp;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -48,7 +48,8 @@ impl Node {
     pub(super) fn start(disk: &MemoryDisk, index: &Path, clock: Arc<JumpingClock>, runtime: Handle) -> Self {
         let (log, stepper) = LocalLog::stepped(Memory::open(disk), None).expect("the log opens");
         let log: Arc<dyn Log> = Arc::new(log);
-        let (index, writer) = Index::open(index, log.as_ref()).expect("the index opens");
+        let (index, writer) =
+            Index::open(index, log.as_ref(), &StoreMemory::default()).expect("the index opens");
         let mut follower = Follower::new(writer, log.clone());
         follower.catch_up(|_, _| Ok(())).expect("the index catches up");
         let parts = SchedulerParts {

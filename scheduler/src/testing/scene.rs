@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use ans104::{Ed25519Wallet, Id, Signer};
 use bytes::Bytes;
-use log::{Event, LocalLog, Log, Memory, MemoryDisk};
+use log::{Event, LocalLog, Log, Memory, MemoryDisk, StoreMemory};
 use projections::{Follower, Index};
 use protocol::{Nonce, ProcessId};
 use tempfile::TempDir;
@@ -61,7 +61,8 @@ impl Scene {
         let log = LocalLog::open(Memory::open(disk), None).expect("the log opens");
         let log = Arc::new(log);
         let (index, writer) =
-            Index::open(&folder.path().join("index"), log.as_ref()).expect("the index opens");
+            Index::open(&folder.path().join("index"), log.as_ref(), &StoreMemory::default())
+                .expect("the index opens");
         let mut follower = Follower::new(writer, log.clone());
         follower.catch_up(|_, _| Ok(())).expect("the index catches up");
         let indexed = follower.position();

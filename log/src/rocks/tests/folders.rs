@@ -17,7 +17,7 @@ fn theirs(name: &str) -> TempDir {
 fn refusal(path: &Path) -> String {
     let before = read_files(path);
     let refused = [
-        Rocks::open(path, RocksOptions::default()).map(drop).unwrap_err(),
+        Rocks::open(path, &StoreMemory::default()).map(drop).unwrap_err(),
         Rocks::open_read_only(path).map(drop).unwrap_err(),
         match examine_store(path).map(drop).unwrap_err() {
             RepairError::Store(error) => error,
@@ -65,7 +65,7 @@ fn a_folder_that_is_missing_or_empty_is_taken_and_marked() {
     // What an empty file system has in its root.
     fs::create_dir_all(empty.join("lost+found")).unwrap();
     for path in [dir.path().join("deep/log"), empty] {
-        let open = || LocalLog::open(Rocks::open(&path, RocksOptions::default()).unwrap(), None).unwrap();
+        let open = || LocalLog::open(Rocks::open(&path, &StoreMemory::default()).unwrap(), None).unwrap();
         let store = open().identity().store;
         assert_eq!(fs::read_to_string(path.join("QUIPU")).unwrap(), format!("quipu log {store}\n"));
         assert_eq!(open().identity().store, store);
@@ -83,7 +83,7 @@ fn a_store_that_is_given_an_identity_is_marked_with_it() {
     let dir = TempDir::new().unwrap();
     let given = Identity { store: StoreId::new(), term: Term(3) };
     let path = dir.path().join("log");
-    let open = |wanted| LocalLog::open(Rocks::open(&path, RocksOptions::default()).unwrap(), wanted);
+    let open = |wanted| LocalLog::open(Rocks::open(&path, &StoreMemory::default()).unwrap(), wanted);
     assert_eq!(open(Some(given)).unwrap().identity(), given);
     assert_eq!(fs::read_to_string(path.join("QUIPU")).unwrap(), format!("quipu log {}\n", given.store));
     assert_eq!(open(None).unwrap().identity(), given);
@@ -123,6 +123,6 @@ fn a_store_of_before_the_mark_is_known_by_its_tables_or_by_its_note() {
     let manifest = files.keys().find(|name| name.starts_with("MANIFEST")).unwrap().clone();
     files.get_mut(&manifest).unwrap()[8] ^= 1;
     let dir = write_files(&files);
-    let damaged = Rocks::open(dir.path(), RocksOptions::default()).map(drop).unwrap_err();
+    let damaged = Rocks::open(dir.path(), &StoreMemory::default()).map(drop).unwrap_err();
     assert!(matches!(damaged, RocksError::Damaged { .. }), "{damaged}");
 }

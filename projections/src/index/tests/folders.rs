@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use log::{Log, StoreId};
+use log::{Log, StoreId, StoreMemory};
 use tempfile::TempDir;
 
 use super::{History, Index, follow};
@@ -40,7 +40,9 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
 /// Why the index is not opened in a folder, in which nothing has changed.
 fn refusal(path: &Path, log: &Arc<dyn Log>) -> String {
     let before = contents(path);
-    let Err(refused) = Index::open(path, log.as_ref()) else { panic!("{} was taken", path.display()) };
+    let Err(refused) = Index::open(path, log.as_ref(), &StoreMemory::default()) else {
+        panic!("{} was taken", path.display())
+    };
     assert_eq!(contents(path), before, "something was changed in {}", path.display());
     assert!(matches!(refused, ProjectionError::Store { .. }), "{refused}");
     let refused = refused.to_string();
@@ -79,7 +81,9 @@ fn an_error_keeps_its_cause() {
     let root = TempDir::new().unwrap();
     let file = root.path().join("file");
     fs::write(&file, "").unwrap();
-    let Err(error) = Index::open(&file, history(1, 1).log.as_ref()) else { panic!("a file is no folder") };
+    let Err(error) = Index::open(&file, history(1, 1).log.as_ref(), &StoreMemory::default()) else {
+        panic!("a file is no folder")
+    };
     let mut causes = Vec::new();
     let mut cause = std::error::Error::source(&error);
     while let Some(found) = cause {
@@ -133,7 +137,7 @@ fn nothing_is_deleted_but_what_was_made_here() {
     letters.iter().for_each(|letter| fs::write(letter, "dear").unwrap());
     // Built beside the old one and put to use, which goes; then nobody knows which was in use, and both go.
     for _ in 0..2 {
-        let (index, writer) = Index::open(&path, history.log.as_ref()).unwrap();
+        let (index, writer) = Index::open(&path, history.log.as_ref(), &StoreMemory::default()).unwrap();
         let mut follower = Follower::new(writer, history.log.clone());
         let replay = IndexReplay::new(index.clone(), history.log.clone(), follower.wake());
         std::thread::scope(|threads| {

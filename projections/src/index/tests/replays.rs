@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use log::{Log, Seq};
+use log::{Log, Seq, StoreMemory};
 use protocol::ProcessId;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -30,7 +30,7 @@ struct Followed {
 
 impl Followed {
     fn start(path: &Path, log: &Arc<dyn Log>) -> Self {
-        let (index, writer) = Index::open(path, log.as_ref()).unwrap();
+        let (index, writer) = Index::open(path, log.as_ref(), &StoreMemory::default()).unwrap();
         let follower = Follower::new(writer, log.clone());
         let (position, wake) = (follower.position(), follower.wake());
         let replay = Arc::new(IndexReplay::new(index.clone(), log.clone(), wake));

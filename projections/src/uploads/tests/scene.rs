@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ans104::{Ed25519Wallet, Id};
 use bytes::Bytes;
-use log::{Append, Body, LocalLog, Log, Memory, MemoryDisk, Seq};
+use log::{Append, Body, LocalLog, Log, Memory, MemoryDisk, Seq, StoreMemory};
 use protocol::ProcessId;
 use tempfile::TempDir;
 use testing::{SampleProcess, SampleUser, id_of};
@@ -172,7 +172,13 @@ impl Scene {
 
     /// Why uploads cannot be opened in the folder.
     pub fn refusal(&self, history: &History) -> String {
-        let opened = UploadRunner::open(history.log.clone(), self.targets.clone(), self.folder.path(), 0);
+        let opened = UploadRunner::open(
+            history.log.clone(),
+            self.targets.clone(),
+            self.folder.path(),
+            &StoreMemory::default(),
+            0,
+        );
         opened.err().expect("it is refused").to_string()
     }
 
@@ -189,7 +195,8 @@ impl Scene {
     ) -> Running {
         let (log, data) = (history.log.clone(), self.folder.path());
         let (mut uploads, handle) =
-            UploadRunner::open(log, self.targets.clone(), data, rewind_events_max).unwrap();
+            UploadRunner::open(log, self.targets.clone(), data, &StoreMemory::default(), rewind_events_max)
+                .unwrap();
         uploads.limits = limits;
         let (stop, stopping) = watch::channel(false);
         let task = uploads.start(&tokio::runtime::Handle::current(), stopping);

@@ -1,0 +1,69 @@
+//! What the stores of a node keep in memory, all together: the one bound of it.
+
+use std::fmt;
+
+use rocksdb::{BlockBasedOptions, Cache, Options, WriteBufferManager};
+
+/// The part of them that may be filled with what is not in tables yet, before that is written to some. As much again
+/// as the log, the index and uploads fill before each writes by itself, lest one of them write tables all the time
+/// because others have much that they need not write.
+const UNWRITTEN_PART: usize = 3;
+/// How many files of a large store are open; each takes some kilobytes.
+const OPEN_FILES: i32 = 256;
+
+/// The memory that the RocksDB stores of a node share, however much is in them: blocks that were read, with the indexes
+/// and filters of all tables, and what is not in tables yet. When it is full the blocks go first that were used longest
+/// ago. Clones are the same memory.
+#[derive(Clone)]
+pub struct StoreMemory {
+    cache: Cache,
+    unwritten: WriteBufferManager,
+}
+
+impl StoreMemory {
+    /// How many bytes it is where nobody chooses.
+    pub const USUAL_BYTES: usize = 128 << 20;
+    /// With less, tables would be written all the time.
+    pub const BYTES_MIN: usize = 32 << 20;
+
+    /// Memory of about so many bytes. It is taken as there is use for it.
+    pub fn new(bytes: usize) -> Self {
+        let cache = Cache::new_lru_cache(bytes);
+        let unwritten = bytes / UNWRITTEN_PART;
+        let unwritten =
+            WriteBufferManager::new_write_buffer_manager_with_cache(unwritten, false, cache.clone());
+        Self { cache, unwritten }
+    }
+
+    /// Tables whose blocks, indexes and filters are kept in it.
+    pub fn tables(&self) -> BlockBasedOptions {
+        let mut tables = BlockBasedOptions::default();
+        tables.set_block_cache(&self.cache);
+        tables.set_cache_index_and_filter_blocks(true);
+        tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        tables
+    }
+
+    /// Counts in it what a store has not written to tables yet, and bounds the files that the store has open.
+    pub fn bound(&self, store: &mut Options) {
+        store.set_write_buffer_manager(&self.unwritten);
+        store.set_max_open_files(OPEN_FILES);
+    }
+
+    /// How many bytes of it are taken.
+    pub fn used(&self) -> usize {
+        self.cache.get_usage()
+    }
+}
+
+impl Default for StoreMemory {
+    fn default() -> Self {
+        Self::new(Self::USUAL_BYTES)
+    }
+}
+
+impl fmt::Debug for StoreMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreMemory").field("used", &self.used()).finish_non_exhaustive()
+    }
+}
