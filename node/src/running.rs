@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Weak;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::Log;
 use projections::Position;
 use thiserror::Error;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::info;
 
@@ -104,10 +105,17 @@ impl RunningNode {
     }
 }
 
-/// Resolves when the disk has not confirmed a write for so long that a node which stops waits for it no longer.
+/// Resolves when the disk has not confirmed a write for so long that a node which stops waits for it no longer. A log
+/// that is being closed says nothing more of that, and waits for the same write.
 async fn unsynced(log: &Weak<dyn Log>) -> Duration {
+    let mut since = None;
     loop {
-        let waited = log.upgrade().and_then(|log| log.unsynced_for());
+        if let Some(log) = log.upgrade() {
+            since = log.unsynced_for().and_then(|waited| Instant::now().checked_sub(waited));
+            // The last one to let go of it waits for the disk.
+            spawn_blocking(move || drop(log));
+        }
+        let waited = since.map(|since| since.elapsed());
         if let Some(waited) = waited.filter(|waited| *waited >= UNSYNCED_MAX) {
             return waited;
         }
