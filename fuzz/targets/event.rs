@@ -13,6 +13,8 @@ use ids::Seq;
 
 #[path = "../../log/src/codec.rs"]
 mod codec;
+#[path = "../../log/src/digest.rs"]
+mod digest;
 #[path = "../../log/src/event.rs"]
 mod event;
 #[path = "../../log/src/ids.rs"]

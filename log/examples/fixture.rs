@@ -7,7 +7,7 @@ mod samples;
 
 use std::{env, fs, mem};
 
-use log::{Engine, LocalLog, Log, Rocks, StoreMemory, Term};
+use log::{Engine, Fact, LocalLog, Log, NodeId, Promotion, Rocks, StoreMemory, Term};
 use samples::{SampleProcess, fact};
 
 fn main() {
@@ -23,7 +23,9 @@ fn main() {
     old.messages(2);
     new.data_len = 20_000;
     append(1, vec![old.message(), new.message()]);
-    log.raise_term(Term(2)).unwrap().wait().unwrap();
+    let owner = NodeId(uuid::Uuid::from_u128(7));
+    let promotion = Promotion { term: Term(2), owner, promises: vec![owner], forced_by: None };
+    append(2, vec![Fact::Promotion(promotion).append()]);
     // What comes now stays in the write-ahead log: the store is left as a crash leaves it.
     log.engine().settle();
     append(2, vec![rsa.message(), fact("second")]);

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use crate::contract::TailPublisher;
 use crate::engine::Engine;
@@ -24,13 +24,13 @@ const COMMIT_REQUESTS_MAX: usize = 1024;
 pub(crate) struct Appender<E> {
     state: Arc<LogState<E>>,
     known: KnownLog,
-    /// None at the end, so that nobody waits for what will not come.
-    tail: Option<TailPublisher>,
+    /// Moves the end of what is on disk, released or not. None at the end, so that nobody waits for what will not come.
+    synced: Option<TailPublisher>,
 }
 
 impl<E: Engine> Appender<E> {
-    pub(crate) fn new(state: Arc<LogState<E>>, known: KnownLog, tail: TailPublisher) -> Self {
-        Self { state, known, tail: Some(tail) }
+    pub(crate) fn new(state: Arc<LogState<E>>, known: KnownLog, synced: TailPublisher) -> Self {
+        Self { state, known, synced: Some(synced) }
     }
 
     /// Works until the queue is closed and empty, or a write fails.
@@ -42,9 +42,10 @@ impl<E: Engine> Appender<E> {
             }
             self.turn(requests);
         }
-        if self.tail.is_some() {
-            self.state.reader.engine().settle();
+        if self.synced.is_some() {
+            self.settle();
         }
+        self.end(&AppendError::Sealed);
         debug!("the appender has ended");
     }
 
@@ -55,14 +56,14 @@ impl<E: Engine> Appender<E> {
         if count > 0 {
             self.turn(requests);
         } else if self.state.queue.is_closed() {
-            self.tail = None;
+            self.end(&AppendError::Sealed);
         }
         count
     }
 
     /// Ends as in a crash: nothing of what waits is written.
     pub(crate) fn abandon(&mut self) {
-        self.tail = None;
+        self.end(&AppendError::Sealed);
         for request in self.state.queue.close_and_take() {
             request.waiter.refused(AppendError::Sealed);
         }
@@ -86,7 +87,7 @@ impl<E: Engine> Appender<E> {
         &mut self,
         works: Vec<RequestWork>,
     ) -> Result<Vec<Result<RequestDone, AppendError>>, LogFailure> {
-        let mut staging = Staging::new(&self.state.reader, &mut self.known);
+        let mut staging = Staging::new(&self.state.reader, &self.state.release, &mut self.known);
         let mut verdicts = Vec::with_capacity(works.len());
         for work in works {
             verdicts.push(match staging.stage(work) {
@@ -102,13 +103,34 @@ impl<E: Engine> Appender<E> {
         let started = Instant::now();
         self.state.reader.engine().commit(batch)?;
         self.state.metrics.committed(started.elapsed(), events);
-        let (tail, identity) = staging.committed();
+        let (done, identity) = staging.committed();
         self.state.set_term(identity.term);
-        self.state.metrics.tail(tail);
-        if let Some(publisher) = &self.tail {
-            publisher.publish(tail);
+        let synced = done.synced;
+        let released = self.state.release.committed(done);
+        self.state.metrics.tail(released);
+        if let Some(publisher) = &self.synced {
+            publisher.publish(synced);
         }
         Ok(verdicts)
+    }
+
+    /// Leaves the store as it can be opened soonest, with all that is released known to be.
+    fn settle(&mut self) {
+        let mut staging = Staging::new(&self.state.reader, &self.state.release, &mut self.known);
+        staging.put_released();
+        let (batch, _) = staging.batch();
+        if !batch.puts.is_empty()
+            && let Err(error) = self.state.reader.engine().commit(batch)
+        {
+            warn!(%error, "what was released last is not known to be when the log is opened again");
+        }
+        self.state.reader.engine().settle();
+    }
+
+    /// Nobody waits any more.
+    fn end(&mut self, error: &AppendError) {
+        self.synced = None;
+        self.state.release.end(error);
     }
 
     fn answer(&self, waiters: Vec<RequestWaiter>, verdicts: Vec<Result<RequestDone, AppendError>>) {
@@ -116,7 +138,10 @@ impl<E: Engine> Appender<E> {
             match verdict {
                 Ok(done) => {
                     self.state.metrics.appended(waiter.since.elapsed());
-                    waiter.done(done);
+                    match done {
+                        RequestDone::Appended(last) => self.state.release.answer(last, waiter),
+                        RequestDone::Held => waiter.done(done),
+                    }
                 }
                 Err(error) => waiter.refused(error),
             }
@@ -131,7 +156,7 @@ impl<E: Engine> Appender<E> {
         );
         let reason = self.state.poison(reason);
         // Whoever sees that no more comes can see why.
-        self.tail = None;
+        self.end(&AppendError::Failed(reason.clone()));
         self.state.metrics.failed();
         let queued = self.state.queue.close_and_take();
         for waiter in waiters.into_iter().chain(queued.into_iter().map(|request| request.waiter)) {

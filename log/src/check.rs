@@ -17,8 +17,11 @@ pub(crate) fn check_new<E: Engine>(reader: &LogReader<E>) -> Result<(), ReadErro
     check_empty(reader, &StoreTable::ALL)
 }
 
-/// The end of the log, if everything there goes together.
-pub(crate) fn check_end<E: Engine>(reader: &LogReader<E>) -> Result<Option<Seq>, ReadError> {
+/// The end of the log and how far it is released, if everything there goes together.
+pub(crate) fn check_end<E: Engine>(
+    reader: &LogReader<E>,
+    held: bool,
+) -> Result<(Option<Seq>, Option<Seq>), ReadError> {
     let last = reader.last()?;
     let acknowledged = reader.engine().acknowledged();
     if last < acknowledged {
@@ -32,11 +35,14 @@ pub(crate) fn check_end<E: Engine>(reader: &LogReader<E>) -> Result<Option<Seq>,
         return Err(ReadError::corrupt("the end of the log", reason));
     }
     let Some(last) = last else {
-        return check_empty(reader, &[StoreTable::Events, StoreTable::Heads]).map(|()| None);
+        return check_empty(reader, &[StoreTable::Events, StoreTable::Heads]).map(|()| (None, None));
     };
     check_gaps(reader, last)?;
-    check_last(reader, last)?;
-    Ok(Some(last))
+    let released = reader.released(held, Some(last))?;
+    if let Some(released) = released {
+        check_newest(reader, released)?;
+    }
+    Ok((Some(last), released))
 }
 
 fn check_empty<E: Engine>(reader: &LogReader<E>, tables: &[StoreTable]) -> Result<(), ReadError> {
@@ -61,8 +67,8 @@ fn check_gaps<E: Engine>(reader: &LogReader<E>, last: Seq) -> Result<(), ReadErr
     })
 }
 
-/// The newest event is there, and is the newest of its process.
-fn check_last<E: Engine>(reader: &LogReader<E>, last: Seq) -> Result<(), ReadError> {
+/// The newest event that heads know of is there, and is the newest of its process.
+fn check_newest<E: Engine>(reader: &LogReader<E>, last: Seq) -> Result<(), ReadError> {
     let mut place = None;
     let mut known = None;
     reader.scan(last, Some(last), &mut |event| {

@@ -3,35 +3,92 @@
 //! A fact is a line of text: what it is about, a space, and what it says. What cannot be read is of another version of
 //! this program, and says nothing to this one.
 
+use std::fmt;
+
 use ans104::Address;
 
 use crate::contract::Append;
 use crate::event::{Body, BodyRef, EventRef};
+use crate::identity::{NodeId, Term};
 
 /// A fact about the node itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// From here on the assignments of this log are signed by the wallet with this address, and by no other.
     Wallet(Address),
+    /// From here on another node has the right to write, or the same one anew.
+    Promotion(Promotion),
 }
 
-/// What [`Fact::Wallet`] begins with.
+/// The right to write passes on: the first event of a term.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promotion {
+    /// The term that begins.
+    pub term: Term,
+    /// The node whose term it is.
+    pub owner: NodeId,
+    /// Whose promises it holds for it.
+    pub promises: Vec<NodeId>,
+    /// Who took it upon them that events may be lost, if somebody did.
+    pub forced_by: Option<String>,
+}
+
 const WALLET: &str = "wallet";
+const PROMOTION: &str = "promotion";
 
 impl Fact {
     /// The fact that this event records, if it is one that is known.
     pub fn of(event: &EventRef<'_>) -> Option<Self> {
         let BodyRef::Fact(bytes) = event.body else { return None };
+        Self::read(bytes)
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (about, says) = std::str::from_utf8(bytes).ok()?.split_once(' ')?;
-        if about == WALLET { says.parse().ok().map(Self::Wallet) } else { None }
+        match about {
+            WALLET => says.parse().ok().map(Self::Wallet),
+            PROMOTION => Promotion::read(says).map(Self::Promotion),
+            _ => None,
+        }
     }
 
     /// What records it.
-    pub fn append(self) -> Append {
-        let Self::Wallet(address) = self;
-        let text = format!("{WALLET} {address}");
-        let body = Body::Fact(text.into_bytes());
+    pub fn append(&self) -> Append {
+        let body = Body::Fact(self.to_string().into_bytes());
         Append { process: protocol::ProcessId::NODE, body, link: None, imported: false }
+    }
+}
+
+/// As it is recorded.
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wallet(address) => write!(f, "{WALLET} {address}"),
+            Self::Promotion(Promotion { term, owner, promises, forced_by }) => {
+                write!(f, "{PROMOTION} term {term} owner {owner} promises {}", promises.len())?;
+                promises.iter().try_for_each(|node| write!(f, " {node}"))?;
+                forced_by.iter().try_for_each(|who| write!(f, " forced by {who}"))
+            }
+        }
+    }
+}
+
+impl Promotion {
+    fn read(says: &str) -> Option<Self> {
+        let mut words = says.splitn(6, ' ');
+        let mut next = |name: &str| (words.next()? == name).then(|| words.next()).flatten();
+        let term = Term(next("term")?.parse().ok()?);
+        let owner = next("owner")?.parse().ok()?;
+        let count: usize = next("promises")?.split(' ').next()?.parse().ok()?;
+        let mut rest = says.split(' ').skip(6);
+        let promises: Option<Vec<NodeId>> = rest.by_ref().take(count).map(|node| node.parse().ok()).collect();
+        let promises = promises.filter(|promises| promises.len() == count)?;
+        let forced_by = match rest.next() {
+            None => None,
+            Some("forced") if rest.next() == Some("by") => Some(rest.collect::<Vec<_>>().join(" ")),
+            Some(_) => return None,
+        };
+        Some(Self { term, owner, promises, forced_by })
     }
 }
 
@@ -39,26 +96,54 @@ impl Fact {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-    use protocol::{Nonce, ProcessId};
+    use proptest::prelude::*;
 
     use super::*;
-    use crate::ids::Seq;
 
-    fn read(bytes: &[u8]) -> Option<Fact> {
-        let (process, nonce) = (ProcessId::NODE, Some(Nonce::ZERO));
-        Fact::of(&EventRef { seq: Seq::ZERO, process, nonce, imported: false, body: BodyRef::Fact(bytes) })
+    fn recorded(fact: &Fact) -> Vec<u8> {
+        let Body::Fact(bytes) = fact.append().body else { panic!("it is a fact") };
+        bytes
     }
 
     #[test]
     fn a_fact_is_read_as_it_was_recorded_and_nothing_else_is() {
         let address: Address = "y8ROVMBJ2ht-0eTR1zGj_ALrwHk_6McE7FknWXX9RNg".parse().unwrap();
-        let Body::Fact(bytes) = Fact::Wallet(address).append().body else { panic!("it is a fact") };
+        let bytes = recorded(&Fact::Wallet(address));
         assert_eq!(bytes, b"wallet y8ROVMBJ2ht-0eTR1zGj_ALrwHk_6McE7FknWXX9RNg", "as released");
-        assert_eq!(read(&bytes), Some(Fact::Wallet(address)));
-        for other in
-            [&b""[..], b"wallet", b"wallet ", b"wallet x", b"purse y8ROVMBJ", &bytes[1..], b"\xff wallet"]
-        {
-            assert_eq!(read(other), None, "{other:?}");
+        assert_eq!(Fact::read(&bytes), Some(Fact::Wallet(address)));
+        let node = "00000000-0000-4000-8000-000000000007";
+        let promotion = format!("promotion term 5 owner {node} promises 1 {node}");
+        for other in [
+            &b""[..],
+            b"wallet",
+            b"wallet ",
+            b"wallet x",
+            b"purse y8ROVMBJ",
+            &bytes[1..],
+            b"\xff wallet",
+            b"promotion",
+            b"promotion term 5",
+            &promotion.as_bytes()[..promotion.len() - 1],
+            promotion.replace("promises 1", "promises 2").as_bytes(),
+            promotion.replace("promises 1", "promises 0").as_bytes(),
+            promotion.replace("promises 1", "promises 18446744073709551615").as_bytes(),
+            format!("{promotion} forced").as_bytes(),
+            format!("{promotion} and more").as_bytes(),
+        ] {
+            assert_eq!(Fact::read(other), None, "{:?}", String::from_utf8_lossy(other));
+        }
+        assert!(Fact::read(promotion.as_bytes()).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn promotions_are_read_as_they_were_recorded(
+            term: u64, nodes in prop::collection::vec(any::<[u8; 16]>(), 1..5), forced in prop::option::of("[^\\pC]{1,20}"),
+        ) {
+            let node = |bytes: &[u8; 16]| NodeId(uuid::Uuid::from_bytes(*bytes));
+            let (owner, promises) = (node(&nodes[0]), nodes[1..].iter().map(node).collect());
+            let fact = Fact::Promotion(Promotion { term: Term(term), owner, promises, forced_by: forced });
+            prop_assert_eq!(Fact::read(&recorded(&fact)), Some(fact));
         }
     }
 }

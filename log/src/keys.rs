@@ -7,6 +7,10 @@
 //! owners   'a' ‖ address (32)           → number of the public key
 //!          'n' ‖ number (4)             → the public key
 //! meta     "identity"                   → format version, store id, term
+//!          "digest"                     → of how many events, and the digest of the log
+//!          "digest" ‖ events (8)        → the digest of so many events, kept every 1,024
+//!          "released"                   → how many events are released, while that is not all
+//!          "term" ‖ sequence number (8) → the term that begins there, and whose it is
 //! ```
 //!
 //! Numbers are big-endian, so that bytes sort as numbers do.
@@ -30,6 +34,8 @@ const _: () = assert!(size_of::<Nonce>() == NUMBER_LEN);
 const _: () = assert!(size_of::<Seq>() == NUMBER_LEN);
 const _: () = assert!(size_of::<OwnerNumber>() == 4);
 const _: () = assert!(EVENT_LEN < StoreKey::CAPACITY);
+
+const TERM: &[u8] = b"term";
 
 /// A table of the store; each is a column family in RocksDB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,6 +148,22 @@ impl StoreKey {
         Self::new(&[b"identity"])
     }
 
+    pub(crate) fn digest() -> Self {
+        Self::new(&[b"digest"])
+    }
+
+    pub(crate) fn kept_digest(events: u64) -> Self {
+        Self::new(&[b"digest", &events.to_be_bytes()])
+    }
+
+    pub(crate) fn released() -> Self {
+        Self::new(&[b"released"])
+    }
+
+    pub(crate) fn term(first: Seq) -> Self {
+        Self::new(&[TERM, &first.get().to_be_bytes()])
+    }
+
     /// The very next key: the upper bound of a walk that includes this one.
     pub(crate) fn successor(&self) -> Self {
         Self::new(&[self.as_ref(), &[0]])
@@ -178,6 +200,11 @@ impl fmt::Debug for StoreKey {
 
 pub(crate) fn parse_seq(bytes: &[u8]) -> Option<Seq> {
     Some(Seq::new(u64::from_be_bytes(bytes.try_into().ok()?)))
+}
+
+/// The first event of the term under this key.
+pub(crate) fn parse_term(key: &[u8]) -> Option<Seq> {
+    parse_seq(key.strip_prefix(TERM)?)
 }
 
 pub(crate) fn parse_process(bytes: &[u8]) -> Option<ProcessId> {

@@ -12,14 +12,17 @@ use tracing::info;
 use crate::appender::Appender;
 use crate::check::{check_end, check_new};
 use crate::contract::{Append, Log, Receipt, Tail};
+use crate::digest::LogDigest;
+use crate::digest_chain::CatchUpError;
 use crate::engine::{Engine, StoreBatch};
 use crate::error::{AppendError, EngineError, ReadError};
 use crate::event::EventRef;
 use crate::head::Head;
-use crate::identity::{Identity, StoreId, Term};
+use crate::identity::{Identity, NodeId, StoreId, Term, TermStart};
 use crate::ids::Seq;
 use crate::keys::{StoreKey, StoreTable};
 use crate::reader::LogReader;
+use crate::released::{LateHeads, Release};
 use crate::request::{Ready, Request, RequestWaiter, RequestWork};
 use crate::staging::KnownLog;
 use crate::state::LogState;
@@ -53,6 +56,9 @@ pub enum OpenError {
         /// The store that the mark names.
         marked: StoreId,
     },
+    /// What is kept of the store's history beside its events could not be brought up to date.
+    #[error("the store cannot be brought up to date: {0}")]
+    Update(#[source] EngineError),
     /// The appender's thread could not be started.
     #[error("cannot start the appender's thread: {0}")]
     Thread(#[source] std::io::Error),
@@ -91,16 +97,65 @@ impl<E: Engine> LocalLog<E> {
         Ok((Self { state, thread: Mutex::new(None) }, Stepper(appender)))
     }
 
-    /// Raises the log's term, which refuses all writers of lower ones. Events that were enqueued before are appended
-    /// in the term that was theirs. Raising it to where it stands does nothing.
+    /// From here on what is appended waits for its [release](LocalLog::release), also when the log is opened again; or
+    /// it does so no longer, and all that waits is released. The receipt resolves when that is on disk.
     ///
     /// # Errors
-    /// When the log is sealed or failed. The receipt refuses to lower the term.
-    pub fn raise_term(&self, to: Term) -> Result<Receipt<Term>, AppendError> {
-        let (waiter, receipt) = RequestWaiter::for_term();
-        self.push(Request { work: RequestWork::RaiseTerm(to), waiter })?;
+    /// When the log is sealed or failed.
+    pub fn hold(&self, hold: bool) -> Result<Receipt<()>, AppendError> {
+        let (waiter, receipt) = RequestWaiter::for_hold();
+        self.push(Request { work: RequestWork::Hold(hold), waiter })?;
         self.state.queue.wake();
         Ok(receipt)
+    }
+
+    /// Whether what is appended waits for its release.
+    pub fn is_held(&self) -> bool {
+        self.state.release.is_held()
+    }
+
+    /// Releases all events up to this one, as soon as they are on disk here. A release is never taken back.
+    pub fn release(&self, upto: Seq) {
+        self.state.release.tell(upto);
+    }
+
+    /// For how long the oldest append that is on disk has been waiting for its release; none when there is none.
+    pub fn unreleased_for(&self) -> Option<Duration> {
+        self.state.release.waited_for()
+    }
+
+    /// The end of what is on disk, released or not: what another node may be given to keep.
+    pub fn synced(&self) -> Tail {
+        self.state.synced.clone()
+    }
+
+    /// Visits the events on disk in order, released or not, from a sequence number on.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn scan_synced(
+        &self,
+        from: Seq,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.state.reader.scan(from, self.state.synced.last(), visit)
+    }
+
+    /// The digest of the first `events` events of the log: none when fewer are on disk.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn digest_of(&self, events: u64) -> Result<Option<LogDigest>, ReadError> {
+        let there = self.state.synced.last().map_or(0, |last| last.next().get());
+        if events > there { Ok(None) } else { self.state.reader.digest_of(events).map(Some) }
+    }
+
+    /// The terms of the log on disk, in their order, from the one that it was made in.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn terms(&self) -> Result<Vec<TermStart>, ReadError> {
+        self.state.reader.terms()
     }
 
     /// The engine under the log.
@@ -185,7 +240,10 @@ impl<E: Engine> Log for LocalLog<E> {
     }
 
     fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {
-        self.state.reader.head(process)
+        match self.state.release.head(process) {
+            Some(head) => Ok(Some(head)),
+            None => self.state.reader.head(process),
+        }
     }
 
     fn range(
@@ -195,7 +253,10 @@ impl<E: Engine> Log for LocalLog<E> {
         nonces: RangeInclusive<Nonce>,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        self.state.reader.range(process, unassigned, nonces, visit)
+        let Some(head) = self.head(process)? else {
+            return Ok(());
+        };
+        self.state.reader.range(process, head, unassigned, nonces, visit)
     }
 
     fn scan(
@@ -211,7 +272,8 @@ impl<E: Engine> Log for LocalLog<E> {
         after: Option<ProcessId>,
         visit: &mut dyn FnMut(ProcessId, Head) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        self.state.reader.heads(after, visit)
+        let (_, late) = self.state.release.ripe();
+        self.state.reader.heads(after, late, visit)
     }
 
     fn tail(&self) -> Tail {
@@ -239,20 +301,31 @@ type Started<E> = (Arc<LogState<E>>, Appender<E>);
 
 fn start<E: Engine>(engine: E, wanted: Option<Identity>, bounded: bool) -> Result<Started<E>, OpenError> {
     let reader = LogReader::new(Arc::new(engine));
-    let identity = identify(&reader, wanted)?;
-    let last = check_end(&reader)?;
-    let known = KnownLog::new(&reader, identity)?;
-    let (publisher, tail) = Tail::new(last);
-    let state = Arc::new(LogState::new(reader, identity, bounded, tail));
-    let appender = Appender::new(Arc::clone(&state), known, publisher);
+    let (identity, held) = identify(&reader, wanted)?;
+    let (last, released) = check_end(&reader, held)?;
+    let digest =
+        reader.catch_up_digest(last.map_or(0, |last| last.next().get())).map_err(|error| match error {
+            CatchUpError::Read(error) => OpenError::Read(error),
+            CatchUpError::Write(error) => OpenError::Update(error),
+        })?;
+    let known = KnownLog::new(&reader, identity, held, digest)?;
+    let late = LateHeads::of(&reader, released, last)?;
+    let (tail_publisher, tail) = Tail::new(released);
+    let (synced_publisher, synced) = Tail::new(last);
+    let release = Release::new(held, last, late, tail_publisher);
+    let state = Arc::new(LogState::new(reader, identity, bounded, release, (tail, synced)));
+    let appender = Appender::new(Arc::clone(&state), known, synced_publisher);
     Ok((state, appender))
 }
 
-/// Which store this is; a new one is given its identity.
-fn identify<E: Engine>(reader: &LogReader<E>, wanted: Option<Identity>) -> Result<Identity, OpenError> {
+/// Which store this is, and whether its events are released one by one; a new one is given its identity.
+fn identify<E: Engine>(
+    reader: &LogReader<E>,
+    wanted: Option<Identity>,
+) -> Result<(Identity, bool), OpenError> {
     let marked = reader.engine().marked();
     let mark = |store| reader.engine().mark(store).map_err(OpenError::Create);
-    if let Some(identity) = reader.identity()? {
+    if let Some((identity, held)) = reader.identity()? {
         let found = identity.store;
         if let Some(expected) = wanted.map(|wanted| wanted.store).filter(|store| *store != found) {
             return Err(OpenError::OtherStore { found, expected });
@@ -262,7 +335,11 @@ fn identify<E: Engine>(reader: &LogReader<E>, wanted: Option<Identity>) -> Resul
             Some(_) => {}
             None => mark(found)?,
         }
-        return Ok(identity);
+        if reader.terms()?.is_empty() {
+            // From before terms had a place in the order.
+            reader.engine().commit(&first_term(identity)).map_err(OpenError::Update)?;
+        }
+        return Ok((identity, held));
     }
     check_new(reader)?;
     let store = || marked.unwrap_or_else(StoreId::new);
@@ -271,9 +348,17 @@ fn identify<E: Engine>(reader: &LogReader<E>, wanted: Option<Identity>) -> Resul
         mark(identity.store)?;
     }
     let key = StoreKey::identity();
-    let mut batch = StoreBatch::default();
-    batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_identity(&identity)));
+    let mut batch = first_term(identity);
+    batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_identity(&identity, false)));
     reader.engine().commit(&batch).map_err(OpenError::Create)?;
     info!(store = %identity.store, term = %identity.term, "made a new log");
-    Ok(identity)
+    Ok((identity, false))
+}
+
+/// What remembers the term that a store was made in.
+fn first_term(identity: Identity) -> StoreBatch {
+    let mut batch = StoreBatch::default();
+    let key = StoreKey::term(Seq::ZERO);
+    batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_term(identity.term, NodeId::UNKNOWN)));
+    batch
 }

@@ -1,5 +1,6 @@
 //! Reading: from bytes under keys to events, with every check on the way.
 
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
@@ -9,9 +10,9 @@ use crate::engine::{Engine, StoreWalk};
 use crate::error::ReadError;
 use crate::event::EventRef;
 use crate::head::Head;
-use crate::identity::Identity;
+use crate::identity::{Identity, TermStart};
 use crate::ids::Seq;
-use crate::keys::{EventKey, StoreKey, StoreTable, parse_process, parse_seq, printable};
+use crate::keys::{EventKey, StoreKey, StoreTable, parse_process, parse_seq, parse_term, printable};
 use crate::owners::{OwnerCache, OwnerMemo};
 use crate::record::{Record, RecordError};
 use crate::stored;
@@ -31,8 +32,8 @@ impl<E: Engine> LogReader<E> {
         &self.engine
     }
 
-    /// Which store this is; none when it is new.
-    pub(crate) fn identity(&self) -> Result<Option<Identity>, ReadError> {
+    /// Which store this is, and whether its events are released one by one; none when it is new.
+    pub(crate) fn identity(&self) -> Result<Option<(Identity, bool)>, ReadError> {
         let key = StoreKey::identity();
         let Some(bytes) = self.get(StoreTable::Meta, &key)? else {
             return Ok(None);
@@ -53,6 +54,38 @@ impl<E: Engine> LogReader<E> {
         seq.map(Some).ok_or_else(|| ReadError::corrupt(printable(&key), "it is no sequence number"))
     }
 
+    /// How far the heads stand, which is how far the log is known to be released; `last` where nothing is held.
+    pub(crate) fn released(&self, held: bool, last: Option<Seq>) -> Result<Option<Seq>, ReadError> {
+        let key = StoreKey::released();
+        let stored = if held { self.get(StoreTable::Meta, &key)? } else { None };
+        let Some(bytes) = stored else {
+            return Ok(last);
+        };
+        let events = stored::open(key.as_ref(), &bytes).and_then(stored::read_released);
+        let events = events.map_err(|error| ReadError::corrupt("how far the log is released", error))?;
+        let released = Seq::new(events).prev();
+        if released > last {
+            let reason = format!("{events} events are released, and fewer are there: events are lost");
+            return Err(ReadError::corrupt("the end of the log", reason));
+        }
+        Ok(released)
+    }
+
+    /// The terms of the log, in their order.
+    pub(crate) fn terms(&self) -> Result<Vec<TermStart>, ReadError> {
+        let mut terms = Vec::new();
+        let (from, until) = (StoreKey::term(Seq::ZERO), StoreKey::term(Seq::MAX).successor());
+        self.walk(StoreTable::Meta, &from, Some(&until), true, |key, bytes| {
+            let place = || printable(key);
+            let first = parse_term(key).ok_or_else(|| ReadError::corrupt(place(), "it is no term"))?;
+            let read = stored::open(key, bytes).and_then(stored::read_term);
+            let (term, owner) = read.map_err(|error| ReadError::corrupt(place(), error))?;
+            terms.push(TermStart { term, first, owner });
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(terms)
+    }
+
     pub(crate) fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {
         let key = StoreKey::head(process);
         let Some(bytes) = self.get(StoreTable::Heads, &key)? else {
@@ -61,31 +94,52 @@ impl<E: Engine> LogReader<E> {
         decode_head(process, &bytes).map(Some)
     }
 
+    /// Visits heads, with those that are later than what is in the table.
     pub(crate) fn heads(
         &self,
         after: Option<ProcessId>,
+        mut late: BTreeMap<ProcessId, Head>,
         visit: &mut dyn FnMut(ProcessId, Head) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        let from = StoreKey::head(after.unwrap_or(ProcessId::NODE)).successor();
+        let after = after.unwrap_or(ProcessId::NODE);
+        let mut late = late.split_off(&after).into_iter().filter(|(process, _)| *process != after).peekable();
+        let mut broke = false;
+        let from = StoreKey::head(after).successor();
         self.walk(StoreTable::Heads, &from, None, true, |key, bytes| {
             let process =
                 parse_process(key).ok_or_else(|| ReadError::corrupt(printable(key), "it is no process"))?;
-            Ok(visit(process, decode_head(process, bytes)?))
-        })
+            let mut flow = ControlFlow::Continue(());
+            while let Some((new, head)) = late.next_if(|(new, _)| flow.is_continue() && *new < process) {
+                flow = visit(new, head);
+            }
+            if flow.is_continue() {
+                let stored = decode_head(process, bytes)?;
+                let newer = late.next_if(|(known, _)| *known == process).map(|(_, head)| head);
+                // The table may have moved on since these were looked at.
+                flow = visit(process, newer.filter(|newer| newer.seq > stored.seq).unwrap_or(stored));
+            }
+            broke = flow.is_break();
+            Ok(flow)
+        })?;
+        if !broke {
+            // Those behind the last one of the table.
+            let _ = late.try_for_each(|(process, head)| visit(process, head));
+        }
+        Ok(())
     }
 
     /// The events of a process. One that is not imported follows the one with the nonce before its own: when that
     /// was not there, or the head's own event is not, something was lost, and that is an error as well.
+    ///
+    /// Nothing behind the given head is there yet.
     pub(crate) fn range(
         &self,
         process: ProcessId,
+        head: Head,
         unassigned: bool,
         nonces: RangeInclusive<Nonce>,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        let Some(head) = self.head(process)? else {
-            return Ok(());
-        };
         let (first, last) = nonces.into_inner();
         // The walk begins at the spawn without a nonce when the nonces begin at 0, which saves asking for it alone.
         let together = unassigned && first == Nonce::ZERO;
@@ -94,7 +148,8 @@ impl<E: Engine> LogReader<E> {
         }
         let place = |nonce| StoreKey::event(EventKey { process, nonce });
         let from = place(if together { None } else { Some(first) });
-        let until = place(if first <= last { Some(last) } else { None }).successor();
+        let newest = head.last.map(|link| link.nonce);
+        let until = place(newest.filter(|_| first <= last).map(|newest| last.min(newest))).successor();
         if from.as_ref() >= until.as_ref() {
             return Ok(());
         }
@@ -203,7 +258,7 @@ impl<E: Engine> LogReader<E> {
         record.event(place, item_owner, assignment_owner).map_err(broken)
     }
 
-    fn get(&self, table: StoreTable, key: &StoreKey) -> Result<Option<E::Value<'_>>, ReadError> {
+    pub(crate) fn get(&self, table: StoreTable, key: &StoreKey) -> Result<Option<E::Value<'_>>, ReadError> {
         self.engine.get(table, key.as_ref()).map_err(|error| error.reading(table))
     }
 

@@ -15,12 +15,13 @@
 
 use std::num::NonZeroU32;
 
-use ans104::{Address, Item};
+use ans104::{Address, Id, Item};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, Bytes};
 use thiserror::Error;
 
-use crate::event::{Body, BodyRef, DeepHash, EventRef};
+use crate::digest::{EventDigest, EventIds};
+use crate::event::{Body, BodyRef, DeepHash, EventRef, Kind};
 use crate::ids::Seq;
 use crate::keys::{EventKey, OwnerNumber, StoreKey};
 
@@ -126,41 +127,42 @@ pub(crate) struct RecordDraft {
 }
 
 impl RecordDraft {
-    pub(crate) fn new(body: &Body, imported: bool) -> Result<Self, RecordError> {
+    /// The record of an event that is to be appended, and what goes into the log's digest for it.
+    pub(crate) fn new(body: &Body, imported: bool) -> Result<(Self, EventDigest), RecordError> {
         let (kind, item, assignment, deep_hash, fact) = match body {
-            Body::Spawned { item, assignment } => (SPAWNED, Some(item), assignment.as_ref(), None, None),
+            Body::Spawned { item, assignment } => {
+                (Kind::Spawned, Some(item), assignment.as_ref(), None, None)
+            }
             Body::Scheduled { item, assignment, deep_hash } => {
-                (SCHEDULED, Some(item), Some(assignment), deep_hash.as_ref(), None)
+                (Kind::Scheduled, Some(item), Some(assignment), deep_hash.as_ref(), None)
             }
             Body::Assigned { assignment, deep_hash } => {
-                (ASSIGNED, None, Some(assignment), deep_hash.as_ref(), None)
+                (Kind::Assigned, None, Some(assignment), deep_hash.as_ref(), None)
             }
-            Body::Fact(fact) => (FACT, None, None, None, Some(fact)),
+            Body::Fact(fact) => (Kind::Fact, None, None, None, Some(fact.as_slice())),
         };
-        let item = item.map(|bytes| detach("item", bytes)).transpose()?;
-        let assignment = assignment.map(|bytes| detach("assignment", bytes)).transpose()?;
-        let (item, item_owner) = item.unzip();
-        let (assignment, assignment_owner) = assignment.unzip();
-        let parts = Parts {
-            kind,
-            imported,
-            item,
-            assignment,
-            deep_hash: deep_hash.copied(),
-            fact: fact.map(Vec::as_slice),
+        let item = item.map(|bytes| Detached::new("item", bytes)).transpose()?;
+        let assignment = assignment.map(|bytes| Detached::new("assignment", bytes)).transpose()?;
+        let ids = EventIds {
+            item: item.as_ref().map(|part| part.id),
+            assignment: assignment.as_ref().map(|part| part.id),
+            deep_hash,
+            fact,
         };
+        let digest = EventDigest::new(kind, imported, &ids);
+        let (item, item_owner) = item.map(|part| (part.bytes, part.owner)).unzip();
+        let (assignment, assignment_owner) = assignment.map(|part| (part.bytes, part.owner)).unzip();
+        let kind = kind_number(kind);
+        let parts = Parts { kind, imported, item, assignment, deep_hash: deep_hash.copied(), fact };
         let draft = Self::write(&parts)?;
-        Ok(Self { item_owner: item_owner.flatten(), assignment_owner: assignment_owner.flatten(), ..draft })
+        let (item_owner, assignment_owner) = (item_owner.flatten(), assignment_owner.flatten());
+        Ok((Self { item_owner, assignment_owner, ..draft }, digest))
     }
 
     /// The record of an event with all public keys in their places.
     pub(crate) fn whole(event: &EventRef<'_>) -> Result<Self, RecordError> {
-        let (kind, fact) = match event.body {
-            BodyRef::Spawned { .. } => (SPAWNED, None),
-            BodyRef::Scheduled { .. } => (SCHEDULED, None),
-            BodyRef::Assigned { .. } => (ASSIGNED, None),
-            BodyRef::Fact(fact) => (FACT, Some(fact)),
-        };
+        let kind = kind_number(event.kind());
+        let fact = if let BodyRef::Fact(fact) = event.body { Some(fact) } else { None };
         let item = event.item().map(|item| item.to_vec());
         let assignment = event.assignment().map(|assignment| assignment.to_vec());
         let deep_hash = event.deep_hash().copied();
@@ -210,15 +212,34 @@ impl RecordDraft {
     }
 }
 
-/// An item as it is stored, and the owner that it is stored without.
-fn detach(part: &'static str, bytes: &[u8]) -> Result<(Vec<u8>, Option<LongOwner>), RecordError> {
-    let item = Item::split(bytes).map_err(|error| RecordError::Item { part, error })?;
-    if item.owner().len() < OWNER_LEN_MIN {
-        return Ok((bytes.to_vec(), None));
+const fn kind_number(kind: Kind) -> u8 {
+    match kind {
+        Kind::Spawned => SPAWNED,
+        Kind::Scheduled => SCHEDULED,
+        Kind::Assigned => ASSIGNED,
+        Kind::Fact => FACT,
     }
-    let mut detached = Vec::with_capacity(item.detached_len());
-    item.write_detached(&mut detached);
-    Ok((detached, Some(LongOwner { address: item.address(), key: item.owner().to_vec() })))
+}
+
+/// An item as it is stored, the owner that it is stored without, and its id.
+struct Detached {
+    bytes: Vec<u8>,
+    owner: Option<LongOwner>,
+    id: Id,
+}
+
+impl Detached {
+    fn new(part: &'static str, bytes: &[u8]) -> Result<Self, RecordError> {
+        let item = Item::split(bytes).map_err(|error| RecordError::Item { part, error })?;
+        let id = item.id();
+        if item.owner().len() < OWNER_LEN_MIN {
+            return Ok(Self { bytes: bytes.to_vec(), owner: None, id });
+        }
+        let mut detached = Vec::with_capacity(item.detached_len());
+        item.write_detached(&mut detached);
+        let owner = LongOwner { address: item.address(), key: item.owner().to_vec() };
+        Ok(Self { bytes: detached, owner: Some(owner), id })
+    }
 }
 
 /// A record whose checksum is right.

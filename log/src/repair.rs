@@ -112,7 +112,9 @@ pub fn examine_store(store: &Path) -> Result<Option<TornStore>, RepairError> {
         None
     } else {
         let reader = LogReader::new(Arc::new(Rocks::open_read_only(preview.path())?));
-        check_end(&reader).map_err(RepairError::NotWhole)?
+        let identity = reader.identity().map_err(RepairError::NotWhole)?;
+        let held = identity.is_some_and(|(_, held)| held);
+        check_end(&reader, held).map_err(RepairError::NotWhole)?.0
     };
     let manifest = manifest(store);
     if last.is_some() && ends.iter().any(|end| Some(&end.file) == manifest.as_ref()) {

@@ -7,8 +7,10 @@ use tokio::sync::oneshot;
 use tracing::debug;
 
 use crate::contract::{Append, Receipt};
+use crate::digest::EventDigest;
 use crate::error::AppendError;
 use crate::event::Body;
+use crate::fact::{Fact, Promotion};
 use crate::head::ChainLink;
 use crate::identity::Term;
 use crate::ids::Seq;
@@ -24,8 +26,8 @@ pub(crate) struct Request {
 pub(crate) enum RequestWork {
     /// Append events together, on behalf of a term, from this place on if it is named.
     Append { term: Term, first: Option<Seq>, events: Vec<Ready> },
-    /// Raise the log's term to this one.
-    RaiseTerm(Term),
+    /// Hold what is appended until it is released, or release it as soon as it is on disk.
+    Hold(bool),
 }
 
 /// An event that is ready to be given its place.
@@ -34,6 +36,9 @@ pub(crate) struct Ready {
     pub(crate) part: EventPart,
     pub(crate) imported: bool,
     pub(crate) draft: RecordDraft,
+    pub(crate) digest: EventDigest,
+    /// The term that begins with it, if one does.
+    pub(crate) promotion: Option<Promotion>,
 }
 
 /// Which part an event plays in its process; what goes with it was checked.
@@ -55,11 +60,18 @@ impl Ready {
         let Append { process, body, link, imported } = append;
         let misplaced = |reason| AppendError::Misplaced { process, reason };
         let part = part(process, &body, link).map_err(misplaced)?;
-        let draft = RecordDraft::new(&body, imported).map_err(|error| {
+        let promotion = match &body {
+            Body::Fact(fact) => match Fact::read(fact) {
+                Some(Fact::Promotion(promotion)) => Some(promotion),
+                Some(Fact::Wallet(_)) | None => None,
+            },
+            _ => None,
+        };
+        let (draft, digest) = RecordDraft::new(&body, imported).map_err(|error| {
             debug!(%process, %error, "refused what is no data item");
             misplaced("the item or the assignment is no data item")
         })?;
-        Ok(Self { process, part, imported, draft })
+        Ok(Self { process, part, imported, draft, digest, promotion })
     }
 }
 
@@ -86,7 +98,7 @@ impl Weigh for Request {
             RequestWork::Append { events, .. } => {
                 events.iter().map(|event| event.draft.len()).fold(0, usize::saturating_add)
             }
-            RequestWork::RaiseTerm(_) => 0,
+            RequestWork::Hold(_) => 0,
         }
     }
 }
@@ -99,14 +111,14 @@ pub(crate) struct RequestWaiter {
 
 enum RequestReply {
     Appended(oneshot::Sender<Result<Seq, AppendError>>),
-    Raised(oneshot::Sender<Result<Term, AppendError>>),
+    Held(oneshot::Sender<Result<(), AppendError>>),
 }
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RequestDone {
     Appended(Seq),
-    Raised(Term),
+    Held,
 }
 
 impl RequestWaiter {
@@ -115,9 +127,9 @@ impl RequestWaiter {
         (Self { since: Instant::now(), reply: RequestReply::Appended(sender) }, receipt)
     }
 
-    pub(crate) fn for_term() -> (Self, Receipt<Term>) {
+    pub(crate) fn for_hold() -> (Self, Receipt<()>) {
         let (sender, receipt) = Receipt::new();
-        (Self { since: Instant::now(), reply: RequestReply::Raised(sender) }, receipt)
+        (Self { since: Instant::now(), reply: RequestReply::Held(sender) }, receipt)
     }
 
     /// Answers; whoever waits no longer is left alone.
@@ -126,12 +138,12 @@ impl RequestWaiter {
             (RequestReply::Appended(sender), RequestDone::Appended(seq)) => {
                 let _ = sender.send(Ok(seq));
             }
-            (RequestReply::Raised(sender), RequestDone::Raised(term)) => {
-                let _ = sender.send(Ok(term));
+            (RequestReply::Held(sender), RequestDone::Held) => {
+                let _ = sender.send(Ok(()));
             }
             // The appender answers each request in its kind.
-            (RequestReply::Appended(_), RequestDone::Raised(_))
-            | (RequestReply::Raised(_), RequestDone::Appended(_)) => {}
+            (RequestReply::Appended(_), RequestDone::Held)
+            | (RequestReply::Held(_), RequestDone::Appended(_)) => {}
         }
     }
 
@@ -140,7 +152,7 @@ impl RequestWaiter {
             RequestReply::Appended(sender) => {
                 let _ = sender.send(Err(error));
             }
-            RequestReply::Raised(sender) => {
+            RequestReply::Held(sender) => {
                 let _ = sender.send(Err(error));
             }
         }

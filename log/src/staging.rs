@@ -6,14 +6,16 @@ use ans104::Address;
 use protocol::{Nonce, ProcessId};
 use quick_cache::unsync::Cache;
 
+use crate::digest_chain::DigestChain;
 use crate::engine::{Engine, StoreBatch};
 use crate::error::{AppendError, ReadError};
 use crate::head::{ChainLink, Head};
-use crate::identity::{Identity, Term};
+use crate::identity::{Identity, NodeId, Term};
 use crate::ids::Seq;
 use crate::keys::{EventKey, OwnerNumber, StoreKey, StoreTable, parse_owner_number};
 use crate::reader::LogReader;
 use crate::record::LongOwner;
+use crate::released::{Committed, Release};
 use crate::request::{EventPart, Ready, RequestDone, RequestWork};
 use crate::stored;
 
@@ -25,18 +27,28 @@ pub(crate) struct KnownLog {
     next_seq: Seq,
     next_owner: Option<OwnerNumber>,
     identity: Identity,
+    /// Whether what is appended waits for its release.
+    held: bool,
+    digest: DigestChain,
     heads: Cache<ProcessId, Head>,
     numbers: Cache<Address, OwnerNumber>,
 }
 
 impl KnownLog {
-    pub(crate) fn new<E: Engine>(reader: &LogReader<E>, identity: Identity) -> Result<Self, ReadError> {
+    pub(crate) fn new<E: Engine>(
+        reader: &LogReader<E>,
+        identity: Identity,
+        held: bool,
+        digest: DigestChain,
+    ) -> Result<Self, ReadError> {
         let last = reader.engine().last_key(StoreTable::Owners).map_err(|e| e.reading(StoreTable::Owners))?;
         let last = last.as_deref().and_then(parse_owner_number);
         Ok(Self {
             next_seq: reader.last()?.map_or(Seq::ZERO, Seq::next),
             next_owner: last.map_or(Some(OwnerNumber::FIRST), OwnerNumber::next),
             identity,
+            held,
+            digest,
             heads: Cache::new(REMEMBERED),
             numbers: Cache::new(REMEMBERED),
         })
@@ -60,13 +72,20 @@ impl From<ReadError> for StageError {
 /// A commit in the making, on top of what is known.
 pub(crate) struct Staging<'a, E> {
     reader: &'a LogReader<E>,
+    release: &'a Release,
     known: &'a mut KnownLog,
     batch: StoreBatch,
     heads: BTreeMap<ProcessId, Head>,
+    /// Where each event leaves its process.
+    placed: Vec<(ProcessId, Head)>,
     numbers: BTreeMap<Address, OwnerNumber>,
     next_seq: Seq,
     next_owner: Option<OwnerNumber>,
     identity: Identity,
+    held: bool,
+    digest: DigestChain,
+    /// Up to where the heads are in their table with this batch.
+    stored: Option<Seq>,
     undo: Vec<Undo>,
 }
 
@@ -77,15 +96,20 @@ enum Undo {
 }
 
 impl<'a, E: Engine> Staging<'a, E> {
-    pub(crate) fn new(reader: &'a LogReader<E>, known: &'a mut KnownLog) -> Self {
+    pub(crate) fn new(reader: &'a LogReader<E>, release: &'a Release, known: &'a mut KnownLog) -> Self {
         Self {
             reader,
+            release,
             batch: StoreBatch::default(),
             heads: BTreeMap::new(),
+            placed: Vec::new(),
             numbers: BTreeMap::new(),
             next_seq: known.next_seq,
             next_owner: known.next_owner,
             identity: known.identity,
+            held: known.held,
+            digest: known.digest,
+            stored: None,
             undo: Vec::new(),
             known,
         }
@@ -97,23 +121,56 @@ impl<'a, E: Engine> Staging<'a, E> {
             RequestWork::Append { term, first, events } => {
                 self.append(term, first, events).map(RequestDone::Appended)
             }
-            RequestWork::RaiseTerm(term) => self.raise_term(term).map(RequestDone::Raised),
+            RequestWork::Hold(hold) => {
+                self.hold(hold);
+                Ok(RequestDone::Held)
+            }
         }
     }
 
     /// What is to be written, and how many events that are.
     pub(crate) fn batch(&mut self) -> (&StoreBatch, usize) {
-        for (process, head) in &self.heads {
-            let key = StoreKey::head(*process);
-            self.batch.put(StoreTable::Heads, key, stored::seal(&key, stored::write_head(head)));
-        }
-        self.batch.last = self.next_seq.prev();
         let events = self.next_seq.get().saturating_sub(self.known.next_seq.get());
+        self.batch.last = self.next_seq.prev();
+        if events > 0 {
+            self.digest.put(&mut self.batch);
+        }
+        if events > 0 || self.held != self.known.held {
+            self.put_heads();
+        }
         (&self.batch, usize::try_from(events).unwrap_or(usize::MAX))
     }
 
-    /// Takes what was staged for known, once it is on disk; the new end of the log and its identity.
-    pub(crate) fn committed(self) -> (Option<Seq>, Identity) {
+    /// The heads of what is released, or of everything where nothing is held.
+    fn put_heads(&mut self) {
+        let (released, mut heads) = self.release.ripe();
+        self.stored = released;
+        if self.held {
+            let key = StoreKey::released();
+            let events = released.map_or(0, |last| last.next().get());
+            self.batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_released(events)));
+        } else {
+            if self.known.held {
+                heads.extend(self.release.newest_heads());
+            }
+            heads.extend(&self.heads);
+            self.stored = self.next_seq.prev();
+        }
+        for (process, head) in &heads {
+            let key = StoreKey::head(*process);
+            self.batch.put(StoreTable::Heads, key, stored::seal(&key, stored::write_head(head)));
+        }
+    }
+
+    /// Puts the heads that are released into their table, and nothing else: before the log is closed.
+    pub(crate) fn put_released(&mut self) {
+        if self.held {
+            self.put_heads();
+        }
+    }
+
+    /// Takes what was staged for known, once it is on disk; what has changed, and the identity.
+    pub(crate) fn committed(self) -> (Committed, Identity) {
         for (process, head) in self.heads {
             self.known.heads.insert(process, head);
         }
@@ -123,42 +180,56 @@ impl<'a, E: Engine> Staging<'a, E> {
         self.known.next_seq = self.next_seq;
         self.known.next_owner = self.next_owner;
         self.known.identity = self.identity;
-        (self.next_seq.prev(), self.identity)
+        self.known.held = self.held;
+        self.known.digest = self.digest;
+        let synced = self.next_seq.prev();
+        let done = Committed { held: self.held, synced, placed: self.placed, stored: self.stored };
+        (done, self.identity)
     }
 
-    fn raise_term(&mut self, given: Term) -> Result<Term, StageError> {
-        let current = self.identity.term;
-        if given < current {
-            return Err(StageError::Refused(AppendError::WrongTerm { current, given }));
+    fn hold(&mut self, hold: bool) {
+        if self.held != hold {
+            self.held = hold;
+            self.put_identity();
         }
-        if given == current {
-            return Ok(given);
-        }
-        self.identity.term = given;
+    }
+
+    fn put_identity(&mut self) {
         let key = StoreKey::identity();
-        self.batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_identity(&self.identity)));
-        Ok(given)
+        let identity = stored::write_identity(&self.identity, self.held);
+        self.batch.put(StoreTable::Meta, key, stored::seal(&key, identity));
     }
 
     fn append(&mut self, given: Term, first: Option<Seq>, events: Vec<Ready>) -> Result<Seq, StageError> {
         let current = self.identity.term;
-        if given != current {
-            return Err(StageError::Refused(AppendError::WrongTerm { current, given }));
-        }
+        let begins = check_term(current, given, &events).map_err(StageError::Refused)?;
         if let Some(given) = first.filter(|first| *first != self.next_seq) {
             return Err(StageError::Refused(AppendError::UnexpectedSeq { expected: self.next_seq, given }));
         }
-        let (puts, seq, owner) = (self.batch.puts.len(), self.next_seq, self.next_owner);
+        let (puts, placed) = (self.batch.puts.len(), self.placed.len());
+        let (seq, owner, identity, digest) = (self.next_seq, self.next_owner, self.identity, self.digest);
         self.undo.clear();
+        if let Some(owner) = begins {
+            self.begin_term(given, owner);
+        }
         for event in events {
             if let Err(error) = self.append_one(event) {
                 self.batch.puts.truncate(puts);
-                (self.next_seq, self.next_owner) = (seq, owner);
+                self.placed.truncate(placed);
+                (self.next_seq, self.next_owner, self.identity, self.digest) = (seq, owner, identity, digest);
                 self.take_back();
                 return Err(error);
             }
         }
         Ok(self.next_seq.prev().unwrap_or(Seq::ZERO))
+    }
+
+    /// The term of the event that comes next, which takes the right to write from whoever has it.
+    fn begin_term(&mut self, term: Term, owner: NodeId) {
+        self.identity.term = term;
+        self.put_identity();
+        let key = StoreKey::term(self.next_seq);
+        self.batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_term(term, owner)));
     }
 
     fn append_one(&mut self, event: Ready) -> Result<(), StageError> {
@@ -172,7 +243,10 @@ impl<'a, E: Engine> Staging<'a, E> {
         let key = StoreKey::event(EventKey { process, nonce: last.map(|link| link.nonce) });
         self.batch.put(StoreTable::Events, key, event.draft.finish(&key, seq, item_owner, assignment_owner));
         self.batch.put(StoreTable::Order, StoreKey::order(seq), key.as_ref().to_vec());
-        let staged = self.heads.insert(process, Head { seq, last });
+        self.digest.follow(&key, &event.digest, &mut self.batch);
+        let head = Head { seq, last };
+        self.placed.push((process, head));
+        let staged = self.heads.insert(process, head);
         self.undo.push(Undo::Head(process, staged));
         Ok(())
     }
@@ -181,7 +255,8 @@ impl<'a, E: Engine> Staging<'a, E> {
         if let Some(head) = self.heads.get(&process).or_else(|| self.known.heads.get(&process)) {
             return Ok(Some(*head));
         }
-        let head = self.reader.head(process)?;
+        let late = self.release.newest_head(process);
+        let head = late.map_or_else(|| self.reader.head(process), |head| Ok(Some(head)))?;
         if let Some(head) = head {
             self.known.heads.insert(process, head);
         }
@@ -230,6 +305,24 @@ impl<'a, E: Engine> Staging<'a, E> {
                 }
             }
         }
+    }
+}
+
+/// Whose term begins with these events, if one does. It begins with its promotion, and no other promotion is among what
+/// is appended together.
+fn check_term(current: Term, given: Term, events: &[Ready]) -> Result<Option<NodeId>, AppendError> {
+    let misplaced = |reason| Err(AppendError::Misplaced { process: ProcessId::NODE, reason });
+    let mut promotions =
+        events.iter().enumerate().filter_map(|(at, event)| Some((at, event.promotion.as_ref()?)));
+    match (promotions.next(), promotions.next()) {
+        (None, _) if given == current => Ok(None),
+        (Some((0, promotion)), None) if given > current && promotion.term == given => {
+            Ok(Some(promotion.owner))
+        }
+        (Some(_), _) if given >= current => misplaced(
+            "a promotion is the first event of the term that it names, and the only one appended with it",
+        ),
+        _ => Err(AppendError::WrongTerm { current, given }),
     }
 }
 

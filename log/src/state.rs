@@ -11,6 +11,7 @@ use crate::identity::{Identity, StoreId, Term};
 use crate::metrics::Metrics;
 use crate::queue::AppendQueue;
 use crate::reader::LogReader;
+use crate::released::Release;
 use crate::request::Request;
 
 /// A log that is open, whoever uses it.
@@ -23,12 +24,22 @@ pub(crate) struct LogState<E> {
     pub(crate) failure: OnceLock<LogFailure>,
     /// Since when the oldest of what is being written has been waiting.
     writing_since: Mutex<Option<Instant>>,
+    pub(crate) release: Release,
+    /// The end of what is released.
     pub(crate) tail: Tail,
+    /// The end of what is on disk.
+    pub(crate) synced: Tail,
 }
 
 impl<E: Engine> LogState<E> {
-    /// The state of a log that ends where its tail stands.
-    pub(crate) fn new(reader: LogReader<E>, identity: Identity, bounded: bool, tail: Tail) -> Self {
+    /// The state of a log that is read up to `tail` and ends on disk at `synced`.
+    pub(crate) fn new(
+        reader: LogReader<E>,
+        identity: Identity,
+        bounded: bool,
+        release: Release,
+        (tail, synced): (Tail, Tail),
+    ) -> Self {
         Self {
             reader,
             queue: AppendQueue::new(bounded),
@@ -37,7 +48,9 @@ impl<E: Engine> LogState<E> {
             term: AtomicU64::new(identity.term.0),
             failure: OnceLock::new(),
             writing_since: Mutex::new(None),
+            release,
             tail,
+            synced,
         }
     }
 }

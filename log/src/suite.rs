@@ -3,15 +3,17 @@
 
 mod failing;
 mod following;
+mod history;
+mod holding;
 mod forking;
 mod model;
 mod ordering;
 mod reading;
 mod reopening;
 
-use std::fs;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use protocol::{Nonce, ProcessId};
 use tempfile::TempDir;
@@ -20,7 +22,7 @@ use crate::engine::Engine;
 use crate::local::{LocalLog, Stepper};
 use crate::memory::{Memory, MemoryDisk};
 use crate::rocks::{Rocks, StoreMemory};
-use crate::{Append, Event, Log, Receipt, Seq};
+use crate::{Append, Event, Fact, Log, NodeId, Promotion, Receipt, Seq, Term};
 
 /// Runs tests that are generic over a [`Setup`] on both engines.
 macro_rules! on_both_engines {
@@ -94,13 +96,25 @@ impl Setup for OnRocks {
     /// The files as they are: what was synced is there, and no buffer of RocksDB's.
     fn crash(&mut self) {
         let from = self.path();
-        self.copies += 1;
-        fs::create_dir(self.path()).unwrap();
-        for file in fs::read_dir(from).unwrap() {
-            let file = file.unwrap();
-            fs::copy(file.path(), self.path().join(file.file_name())).unwrap();
+        loop {
+            self.copies += 1;
+            match copy_files(&from, &self.path()) {
+                Ok(()) => return,
+                // RocksDB has deleted meanwhile what it needs no more: that was another moment.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => panic!("{error}"),
+            }
         }
     }
+}
+
+fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for file in fs::read_dir(from)? {
+        let file = file?;
+        fs::copy(file.path(), to.join(file.file_name()))?;
+    }
+    Ok(())
 }
 
 /// Enqueues in the log's own term.
@@ -111,6 +125,17 @@ pub(crate) fn enqueue(log: &impl Log, batch: Vec<Append>) -> Receipt {
 /// Appends, and waits.
 pub(crate) fn append(log: &impl Log, batch: Vec<Append>) -> Seq {
     enqueue(log, batch).wait().unwrap()
+}
+
+/// Begins a term.
+pub(crate) fn promote(log: &impl Log, term: u64) -> Receipt {
+    log.enqueue(Term(term), vec![promotion(term).append()]).unwrap()
+}
+
+/// The promotion of some node.
+pub(crate) fn promotion(term: u64) -> Fact {
+    let owner = NodeId(uuid::Uuid::from_u128(term.into()));
+    Fact::Promotion(Promotion { term: Term(term), owner, promises: vec![owner], forced_by: None })
 }
 
 /// All events.

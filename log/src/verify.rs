@@ -2,10 +2,11 @@
 //!
 //! First the events, process by process, each against the ones before it, its place in the order and its process's
 //! head; then the order, for gaps; then, only if the numbers do not match, whatever is in one table and not in the
-//! other.
+//! other; and if all of it is sound, what is kept of the log as a whole.
 
 mod process_check;
 mod fault;
+mod history;
 mod signatures;
 mod wallets;
 
@@ -33,10 +34,16 @@ use wallets::Wallets;
 const PROGRESS: u64 = 4096;
 
 impl<E: Engine> LocalLog<E> {
-    /// Verifies what is durable when the call begins, while the log goes on. Blocks until it is done; signatures are
+    /// Verifies what is released when the call begins, while the log goes on. Blocks until it is done; signatures are
     /// verified only if threads are given for it.
     pub fn verify(&self, signatures: Option<NonZeroUsize>, notice: &mut dyn FnMut(Notice)) -> VerifySummary {
-        Verification::new(self.reader(), self.tail().last(), notice).run(signatures)
+        let Some(last) = self.tail().last() else {
+            return VerifySummary { complete: true, ..VerifySummary::default() };
+        };
+        let mut verification = Verification::new(self.reader(), Some(last), notice);
+        // Heads move on meanwhile, so what is expected of them is looked up first.
+        verification.find_heads(self.is_held());
+        verification.run(signatures)
     }
 }
 
@@ -59,6 +66,8 @@ struct Verification<'a, E> {
     reader: &'a LogReader<E>,
     /// The newest event to look at; what comes later is not there yet.
     limit: Option<Seq>,
+    /// The newest event that heads know of.
+    heads: Option<Seq>,
     notice: &'a mut dyn FnMut(Notice),
     summary: VerifySummary,
     done: u64,
@@ -70,7 +79,8 @@ struct Verification<'a, E> {
 impl<'a, E: Engine> Verification<'a, E> {
     fn new(reader: &'a LogReader<E>, limit: Option<Seq>, notice: &'a mut dyn FnMut(Notice)) -> Self {
         let summary = VerifySummary { complete: true, ..VerifySummary::default() };
-        Self { reader, limit, notice, summary, done: 0, stored: 0, wallets: Wallets::default() }
+        let wallets = Wallets::default();
+        Self { reader, limit, heads: limit, notice, summary, done: 0, stored: 0, wallets }
     }
 
     fn run(mut self, signatures: Option<NonZeroUsize>) -> VerifySummary {
@@ -81,6 +91,9 @@ impl<'a, E: Engine> Verification<'a, E> {
             self.check_orphans();
         }
         self.check_heads();
+        if self.summary.faults == 0 {
+            self.check_history();
+        }
         if let Some(signatures) = signatures {
             let (found, count) = signatures.finish();
             found.into_iter().for_each(|fault| self.fault(fault));
@@ -93,7 +106,8 @@ impl<'a, E: Engine> Verification<'a, E> {
     /// The identity, and that the end is there.
     fn check_store(&mut self) {
         match self.reader.identity() {
-            Ok(Some(identity)) => {
+            Ok(Some((identity, held))) => {
+                self.find_heads(held);
                 if let Some(marked) = self.reader.engine().marked().filter(|store| *store != identity.store) {
                     let what = format!("it is {}, its folder is marked as that of {marked}", identity.store);
                     self.own(FaultPlace::Store, what);
@@ -108,6 +122,24 @@ impl<'a, E: Engine> Verification<'a, E> {
                 FaultPlace::Store,
                 format!("number {acknowledged} was acknowledged, the log ends before it"),
             );
+        }
+    }
+
+    /// Notes how far heads stand.
+    fn find_heads(&mut self, held: bool) {
+        match self.reader.released(held, self.limit) {
+            Ok(released) => self.heads = released,
+            Err(error) => self.own(FaultPlace::Store, reason(error)),
+        }
+    }
+
+    /// The terms rise, and each begins with its promotion; the digest is that of the events.
+    fn check_history(&mut self) {
+        let found = history::check(self.reader, self.limit, &mut || self.step());
+        match found {
+            Ok(found) => found.into_iter().for_each(|what| self.own(FaultPlace::Store, what)),
+            // What cannot be read was reported where it is.
+            Err(error) => self.own(FaultPlace::Store, reason(error)),
         }
     }
 
@@ -199,6 +231,8 @@ impl<'a, E: Engine> Verification<'a, E> {
         match self.reader.head(process.id) {
             // It has moved on since.
             Ok(Some(head)) if self.limit.is_some_and(|limit| head.seq > limit) => {}
+            // It will be there when the process's newest event is released.
+            Ok(_) if process.newest() > self.heads => {}
             Ok(stored) => {
                 if let Some(difference) = process.difference(stored) {
                     self.own(place, difference);
@@ -326,8 +360,8 @@ impl<'a, E: Engine> Verification<'a, E> {
 
     fn progress(&mut self, ended: bool) {
         let events = self.limit.map_or(0, |limit| limit.next().get());
-        // Each event is met twice: under its key and in the order.
-        let total = if ended { self.done } else { events.saturating_mul(2).max(self.done) };
+        // Each event is met three times: under its key, in the order, and in the digest.
+        let total = if ended { self.done } else { events.saturating_mul(3).max(self.done) };
         (self.notice)(Notice::Progress { done: self.done, total });
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use log::{Append, Body, LocalLog, Log, Notice, Rocks, Seq, StoreMemory, Term};
+use log::{Append, Body, LocalLog, Log, NodeId, Notice, Rocks, Seq, StoreMemory, Term, TermStart};
 use protocol::{Nonce, ProcessId};
 use tempfile::TempDir;
 
@@ -61,6 +61,15 @@ fn version_1() {
     assert_eq!(log.identity().term, Term(2));
     let mark = fs::read_to_string(dir.path().join("QUIPU")).unwrap();
     assert_eq!(mark, "quipu log 798c4be3-6347-4d5d-b587-6cc9fd2dd482\n");
+    // It is from before terms had a place in the order, and digests were kept.
+    let made = TermStart { term: Term(2), first: Seq::ZERO, owner: NodeId::UNKNOWN };
+    assert_eq!(log.terms().unwrap(), [made]);
+    let digest = log.digest_of(12).unwrap().unwrap();
+    assert_eq!(
+        digest.to_string(),
+        "TrJ8WhltA-01laeMESnUl8dTo2pcTdUAAC7ho9sZ8Cs",
+        "it is the same on every node"
+    );
     let mut rows = Vec::new();
     log.scan(Seq::ZERO, &mut |event| {
         let len = |item: Option<ans104::Item<'_>>| item.map_or(0, |item| item.len());

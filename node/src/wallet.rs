@@ -56,7 +56,9 @@ impl Remembered {
     fn of(log: &dyn Log) -> Result<Self, ReadError> {
         let mut remembered = None;
         log.range(ProcessId::NODE, false, Nonce::ZERO..=Nonce::MAX, &mut |event| {
-            remembered = Fact::of(&event).map(|Fact::Wallet(address)| address).or(remembered);
+            if let Some(Fact::Wallet(address)) = Fact::of(&event) {
+                remembered = Some(address);
+            }
             ControlFlow::Continue(())
         })?;
         if let Some(address) = remembered {

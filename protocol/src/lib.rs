@@ -10,5 +10,5 @@ mod code;
 
 pub use assignment::{Assignment, AssignmentTags, excludes};
 pub use code::Code;
-pub use ids::{AssignmentId, HashChain, MessageId, Nonce, ProcessId, Timestamp};
+pub use ids::{AssignmentId, HashChain, MessageId, Nonce, ProcessId, Timestamp, sha256};
 pub use submission::{Submission, SubmissionError};

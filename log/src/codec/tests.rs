@@ -12,7 +12,7 @@ use super::*;
 
 /// An event in its public form, made as a log makes it: read from a record that leaves out the long public keys.
 fn encoded(body: &Body, imported: bool, place: EventKey, seq: u64) -> Vec<u8> {
-    let draft = RecordDraft::new(body, imported).unwrap();
+    let (draft, _) = RecordDraft::new(body, imported).unwrap();
     let owners = [draft.item_owner.clone(), draft.assignment_owner.clone()];
     let numbers = owners.each_ref().map(|owner| owner.as_ref().map(|_| OwnerNumber::FIRST));
     let key = StoreKey::event(place);
@@ -72,7 +72,7 @@ proptest! {
 fn what_only_one_store_can_read_is_refused() {
     let place = EventKey { process: ProcessId::NODE, nonce: Some(Nonce::ZERO) };
     let key = StoreKey::event(place);
-    let draft = RecordDraft::new(&Body::Fact(b"hi".to_vec()), false).unwrap();
+    let (draft, _) = RecordDraft::new(&Body::Fact(b"hi".to_vec()), false).unwrap();
     let record = draft.finish(&key, Seq::ZERO, Some(OwnerNumber::FIRST), None);
     let bytes = [&[key.len()], key.as_ref(), &record].concat();
     assert!(matches!(EventRef::decode(&bytes), Err(RecordError::LacksOwner)));

@@ -9,7 +9,7 @@ use super::*;
 
 /// A record, and the owners that it leaves out.
 fn write(body: &Body, imported: bool, place: EventKey, seq: u64) -> (Vec<u8>, [Option<LongOwner>; 2]) {
-    let draft = RecordDraft::new(body, imported).unwrap();
+    let (draft, _) = RecordDraft::new(body, imported).unwrap();
     let owners = [draft.item_owner.clone(), draft.assignment_owner.clone()];
     let numbers = [1_u32, 70_000].map(|number| Some(OwnerNumber(NonZeroU32::new(number).unwrap())));
     let item = draft.item_owner.as_ref().and(numbers[0]);

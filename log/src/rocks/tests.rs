@@ -292,11 +292,11 @@ fn another_format_is_refused_by_name() {
     drop(setup.log());
     let engine = setup.engine();
     let mut batch = StoreBatch::default();
-    batch.put(StoreTable::Meta, crate::keys::StoreKey::identity(), vec![2, 1, 2, 3]);
+    batch.put(StoreTable::Meta, crate::keys::StoreKey::identity(), vec![3, 1, 2, 3]);
     engine.commit(&batch).unwrap();
     let error = LocalLog::open(engine, None).err().unwrap();
     assert!(matches!(error, OpenError::Read(_)));
-    assert!(error.to_string().contains("format version 2, this build reads version 1"), "{error}");
+    assert!(error.to_string().contains("format version 3, this build reads up to 2"), "{error}");
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn check_failure(setup: &mut impl Setup, fault: u8, reason: &str) {
         assert!(matches!(refused, Err(AppendError::Failed(why)) if why.to_string() == reason));
     }
     assert!(matches!(log.enqueue(Term(1), vec![sample.message()]), Err(AppendError::Failed(_))));
-    assert!(matches!(log.raise_term(Term(2)), Err(AppendError::Failed(_))));
+    assert!(matches!(log.hold(true), Err(AppendError::Failed(_))));
     assert_eq!(log.failure().as_deref(), Some(reason));
     // Reading goes on, and whoever waits for more is not left waiting.
     assert_eq!(all(&log), events(&[spawn]));

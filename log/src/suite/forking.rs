@@ -5,7 +5,7 @@ use protocol::{Nonce, ProcessId};
 use crate::samples::{SampleProcess, fact};
 use crate::{Append, AppendError, Body, ChainLink, Log, Seq, Term};
 
-use super::{Setup, all, append, enqueue, events, on_both_engines};
+use super::{Setup, all, append, enqueue, events, on_both_engines, promote};
 
 on_both_engines!(
     only_the_next_nonce_is_taken,
@@ -69,7 +69,7 @@ fn another_term_is_refused(setup: &mut impl Setup) {
     assert_eq!(log.identity().term, Term(1));
     let early = log.enqueue(Term(2), vec![spawn.clone()]).unwrap();
     let good = log.enqueue(Term(1), vec![spawn]).unwrap();
-    let raised = log.raise_term(Term(5)).unwrap();
+    let raised = promote(&log, 5);
     // Behind the raise the old term has no right any more, though nothing is durable yet.
     let late = log.enqueue(Term(1), vec![sample.message()]).unwrap();
     stepper.turn(9);
@@ -79,15 +79,16 @@ fn another_term_is_refused(setup: &mut impl Setup) {
     };
     assert_eq!(wrong(early), (1, 2));
     assert_eq!(good.wait().unwrap(), Seq::ZERO);
-    assert_eq!(raised.wait().unwrap(), Term(5));
+    assert_eq!(raised.wait().unwrap(), Seq::new(1));
     assert_eq!(wrong(late), (5, 1));
     assert_eq!(log.identity().term, Term(5));
 
-    let lowered = log.raise_term(Term(4)).unwrap();
-    let same = log.raise_term(Term(5)).unwrap();
+    let lowered = promote(&log, 4);
+    let same = promote(&log, 5);
     stepper.turn(9);
-    assert!(matches!(lowered.wait(), Err(AppendError::WrongTerm { current: Term(5), given: Term(4) })));
-    assert_eq!(same.wait().unwrap(), Term(5));
+    assert_eq!(wrong(lowered), (5, 4));
+    assert!(matches!(same.wait(), Err(AppendError::Misplaced { .. })));
+    assert_eq!(all(&log).len(), 2);
 }
 
 fn imports_leave_gaps_and_never_go_back(setup: &mut impl Setup) {

@@ -4,7 +4,7 @@ use crate::keys::{StoreKey, StoreTable};
 use crate::samples::{SampleProcess, fact};
 use crate::{AppendError, Identity, LocalLog, Log, OpenError, Seq, StoreId, Term};
 
-use super::{OnMemory, Setup, all, append, enqueue, events, on_both_engines, range};
+use super::{OnMemory, Setup, all, append, enqueue, events, on_both_engines, promote, range};
 
 on_both_engines!(
     what_was_acknowledged_is_there_after_a_crash,
@@ -42,7 +42,7 @@ fn a_store_keeps_its_identity(setup: &mut impl Setup) {
     let log = setup.log();
     let made = log.identity();
     assert_eq!(made.term, Term(1));
-    assert_eq!(log.raise_term(Term(3)).unwrap().wait().unwrap(), Term(3));
+    promote(&log, 3).wait().unwrap();
     setup.crash();
     drop(log);
     let log = setup.log();
@@ -76,7 +76,7 @@ fn sealing_finishes_what_was_enqueued(setup: &mut impl Setup) {
     }
     let refused = log.enqueue(log.identity().term, vec![sample.message()]);
     assert!(matches!(refused, Err(AppendError::Sealed)));
-    assert!(matches!(log.raise_term(Term(9)), Err(AppendError::Sealed)));
+    assert!(matches!(log.hold(true), Err(AppendError::Sealed)));
     assert_eq!(log.failure(), None);
     // Reading goes on, and sealing again does nothing.
     log.seal();

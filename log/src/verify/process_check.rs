@@ -25,6 +25,11 @@ impl ProcessCheck {
         if self.torn { None } else { difference(stored, self.newest) }
     }
 
+    /// The newest event seen.
+    pub(super) fn newest(&self) -> Option<Seq> {
+        self.newest.map(|head| head.seq)
+    }
+
     /// Moves on past an event that cannot be read.
     pub(super) fn tear(&mut self) {
         self.torn = true;

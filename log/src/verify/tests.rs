@@ -63,7 +63,7 @@ fn a_sound_log_has_no_faults() {
         VerifySummary { events: 8, processes: 3, signatures: 10, faults: 0, inherited: 0, complete: true };
     assert_eq!(summary, expected);
     assert!(summary.is_sound());
-    assert_eq!(last, Some(Notice::Progress { done: 16, total: 16 }));
+    assert_eq!(last, Some(Notice::Progress { done: 24, total: 24 }));
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn noise_does_not_stop_it() {
         let mut value = noise.bytes(len);
         if table == StoreTable::Events && seed % 2 == 0 {
             // A record that is right in itself and says something else.
-            let draft = RecordDraft::new(&Body::Fact(value), false).unwrap();
+            let (draft, _) = RecordDraft::new(&Body::Fact(value), false).unwrap();
             value = draft.finish(&place, Seq::new(noise.number() % 8), None, None);
         }
         put(&log, table, place, value);

@@ -1,7 +1,7 @@
 //! What stops a scheduler, and what it must never take.
 
 use ans104::Id;
-use log::{Append, Body, Log, Term};
+use log::{Append, Body, Fact, Log, NodeId, Promotion, Term};
 use protocol::{Code, ProcessId};
 
 use crate::error::ScheduleError;
@@ -12,7 +12,9 @@ use crate::testing::Scene;
 async fn whoever_raises_the_term_stops_the_writer_before() {
     let scene = Scene::start(&SchedulerOptions::default());
     let process = scene.spawn(&[]).await;
-    scene.log.raise_term(Term(2)).unwrap().await.unwrap();
+    let promotion =
+        Promotion { term: Term(2), owner: NodeId::random(), promises: Vec::new(), forced_by: None };
+    scene.log.enqueue(Term(2), vec![Fact::Promotion(promotion).append()]).unwrap().await.unwrap();
     let reason = "nothing can be scheduled: the log is in term 2, not 1";
     // The first finds it out, the next ones are told at the door.
     for number in ["one", "two", "three"] {

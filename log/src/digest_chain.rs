@@ -1,0 +1,157 @@
+//! Where digests of a log are kept, and how any other is found from these.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use tracing::info;
+
+use crate::digest::{EventDigest, LogDigest};
+use crate::engine::{Engine, StoreBatch};
+use crate::error::{EngineError, ReadError};
+use crate::ids::Seq;
+use crate::keys::{EventKey, StoreKey, StoreTable};
+use crate::reader::LogReader;
+use crate::stored;
+
+/// After how many events a digest is kept; between two of these it is computed again.
+const KEPT_EVERY: u64 = 1024;
+/// How many digests are written together while those of a log from before they were kept are made.
+const CATCH_UP_BATCH: usize = 256;
+const PROGRESS: Duration = Duration::from_secs(2);
+
+/// Digests as they are made along a log, and what of them is to be stored.
+#[derive(Clone, Copy)]
+pub(crate) struct DigestChain {
+    /// Of how many events.
+    events: u64,
+    digest: LogDigest,
+}
+
+impl DigestChain {
+    const START: Self = Self { events: 0, digest: LogDigest::EMPTY };
+
+    /// Moves on past an event; the digest is put into the batch where one is kept.
+    pub(crate) fn follow(&mut self, key: &StoreKey, event: &EventDigest, batch: &mut StoreBatch) {
+        self.digest = self.digest.after(Seq::new(self.events), key, event);
+        self.events = self.events.saturating_add(1);
+        if self.events.is_multiple_of(KEPT_EVERY) {
+            let key = StoreKey::kept_digest(self.events);
+            batch.put(StoreTable::Meta, key, stored::seal(&key, self.digest.as_bytes().to_vec()));
+        }
+    }
+
+    /// Puts where it stands into the batch.
+    pub(crate) fn put(&self, batch: &mut StoreBatch) {
+        let key = StoreKey::digest();
+        batch.put(
+            StoreTable::Meta,
+            key,
+            stored::seal(&key, stored::write_digest(self.events, self.digest.as_bytes())),
+        );
+    }
+}
+
+impl<E: Engine> LogReader<E> {
+    /// The digest of the first `events` events, all of which must be on disk.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(crate) fn digest_of(&self, events: u64) -> Result<LogDigest, ReadError> {
+        let mut chain = self.kept_before(events)?;
+        let Some(end) = Seq::new(events).prev() else {
+            return Ok(LogDigest::EMPTY);
+        };
+        self.scan(Seq::new(chain.events), Some(end), &mut |event| {
+            chain = DigestChain { events: event.seq.next().get(), digest: chain.digest.with(&event) };
+            ControlFlow::Continue(())
+        })?;
+        Ok(chain.digest)
+    }
+
+    /// The nearest digest that is kept, of as many events or fewer.
+    fn kept_before(&self, events: u64) -> Result<DigestChain, ReadError> {
+        let events = events.checked_div(KEPT_EVERY).unwrap_or(0).saturating_mul(KEPT_EVERY);
+        if events == 0 {
+            return Ok(DigestChain::START);
+        }
+        let missing = || ReadError::corrupt(format!("the digest of {events} events"), "it is missing");
+        Ok(DigestChain { events, digest: self.kept_digest(events)?.ok_or_else(missing)? })
+    }
+
+    /// The digest that is kept of so many events, if one is.
+    pub(crate) fn kept_digest(&self, events: u64) -> Result<Option<LogDigest>, ReadError> {
+        if !events.is_multiple_of(KEPT_EVERY) {
+            return Ok(None);
+        }
+        let key = StoreKey::kept_digest(events);
+        let Some(bytes) = self.get(StoreTable::Meta, &key)? else {
+            return Ok(None);
+        };
+        let read = stored::open(key.as_ref(), &bytes).and_then(stored::read_kept_digest);
+        let corrupt = |error| ReadError::corrupt(format!("the digest of {events} events"), error);
+        read.map(|digest| Some(LogDigest::from_bytes(digest))).map_err(corrupt)
+    }
+
+    /// Where the stored digest stands: of how many events it is.
+    pub(crate) fn stored_digest(&self) -> Result<Option<(u64, LogDigest)>, ReadError> {
+        let key = StoreKey::digest();
+        let Some(bytes) = self.get(StoreTable::Meta, &key)? else {
+            return Ok(None);
+        };
+        let read = stored::open(key.as_ref(), &bytes).and_then(stored::read_digest);
+        let (events, digest) = read.map_err(|error| ReadError::corrupt("the log's digest", error))?;
+        Ok(Some((events, LogDigest::from_bytes(digest))))
+    }
+
+    /// The digest of a log with so many events, to go on with. What a version of this program appended that kept none
+    /// is read once, and its digests are kept.
+    ///
+    /// # Errors
+    /// When the log has fewer events than its digest says, or cannot be read.
+    pub(crate) fn catch_up_digest(&self, events: u64) -> Result<DigestChain, CatchUpError> {
+        let mut chain = match self.stored_digest()? {
+            Some((events, digest)) => DigestChain { events, digest },
+            None => DigestChain::START,
+        };
+        if chain.events > events {
+            let reason =
+                format!("it is that of {} events, and {events} are there: events are lost", chain.events);
+            return Err(ReadError::corrupt("the log's digest", reason).into());
+        }
+        let Some(end) = Seq::new(events).prev().filter(|_| chain.events < events) else {
+            return Ok(chain);
+        };
+        let (mut batch, mut failed, mut told) = (StoreBatch::default(), None, Instant::now());
+        self.scan(Seq::new(chain.events), Some(end), &mut |event| {
+            let key = StoreKey::event(EventKey { process: event.process, nonce: event.nonce });
+            chain.follow(&key, &EventDigest::of(&event), &mut batch);
+            if told.elapsed() > PROGRESS {
+                told = Instant::now();
+                info!(done = chain.events, total = events, "making the digests of a log that has none, once");
+            }
+            if batch.puts.len() < CATCH_UP_BATCH {
+                return ControlFlow::Continue(());
+            }
+            failed = self.keep(&chain, &mut batch).err();
+            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        failed.map_or(Ok(()), Err)?;
+        self.keep(&chain, &mut batch)?;
+        Ok(chain)
+    }
+
+    fn keep(&self, chain: &DigestChain, batch: &mut StoreBatch) -> Result<(), EngineError> {
+        let mut batch = std::mem::take(batch);
+        chain.put(&mut batch);
+        self.engine().commit(&batch)
+    }
+}
+
+/// Why the digest of a log is not known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CatchUpError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Write(#[from] EngineError),
+}

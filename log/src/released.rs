@@ -1,0 +1,234 @@
+//! What of a log is released: what may be seen, answered and followed.
+//!
+//! In a log that stands alone an event is released once it is on disk. In one that is *held* somebody counts on how many
+//! other nodes it is, and says how far events are released. Until then nobody sees them: the tail stands before them,
+//! and so do the heads in the store. It is the place of these that a restart knows to be released.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use protocol::ProcessId;
+
+use crate::contract::TailPublisher;
+use crate::engine::Engine;
+use crate::error::{AppendError, ReadError};
+use crate::head::Head;
+use crate::ids::Seq;
+use crate::reader::LogReader;
+use crate::request::{RequestDone, RequestWaiter};
+
+/// How far a log is released, and who waits for it.
+pub(crate) struct Release {
+    gate: Mutex<Gate>,
+    late: RwLock<LateHeads>,
+}
+
+struct Gate {
+    held: bool,
+    /// The newest event on disk.
+    synced: Option<Seq>,
+    /// The newest event that whoever counts has named.
+    told: Option<Seq>,
+    /// None at the end, so that nobody waits for what will not come.
+    tail: Option<TailPublisher>,
+    /// The newest released event.
+    released: Option<Seq>,
+    /// Those whose events are on disk and not released, in the order of their last events.
+    waiting: VecDeque<(Seq, RequestWaiter)>,
+}
+
+/// What a commit has changed.
+pub(crate) struct Committed {
+    pub(crate) held: bool,
+    /// The newest event on disk.
+    pub(crate) synced: Option<Seq>,
+    /// Where each of the new events has left its process, in their order.
+    pub(crate) placed: Vec<(ProcessId, Head)>,
+    /// The heads in the store stand here now.
+    pub(crate) stored: Option<Seq>,
+}
+
+impl Release {
+    /// The release of a log as it was opened. `late` are the heads that its table has not.
+    pub(crate) fn new(held: bool, synced: Option<Seq>, late: LateHeads, tail: TailPublisher) -> Self {
+        let released = late.released;
+        let waiting = VecDeque::new();
+        let gate = Gate { held, synced, told: released, tail: Some(tail), released, waiting };
+        Self { gate: Mutex::new(gate), late: RwLock::new(late) }
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.gate().held
+    }
+
+    /// Everything up to here may be seen, once it is on disk.
+    pub(crate) fn tell(&self, upto: Seq) {
+        let mut gate = self.gate();
+        gate.told = gate.told.max(Some(upto));
+        self.advance(&mut gate);
+    }
+
+    /// Takes note of what is on disk now; how far the log is released.
+    pub(crate) fn committed(&self, done: Committed) -> Option<Seq> {
+        let mut gate = self.gate();
+        if gate.held || done.held {
+            let mut late = self.late_mut();
+            if done.held {
+                late.add(done.placed);
+            }
+            late.forget(done.stored);
+        }
+        (gate.held, gate.synced) = (done.held, done.synced);
+        self.advance(&mut gate);
+        gate.released
+    }
+
+    /// Answers whoever appended, now or once it is released.
+    pub(crate) fn answer(&self, last: Seq, waiter: RequestWaiter) {
+        let mut gate = self.gate();
+        if gate.released >= Some(last) {
+            drop(gate);
+            waiter.done(RequestDone::Appended(last));
+        } else {
+            gate.waiting.push_back((last, waiter));
+        }
+    }
+
+    /// For how long the oldest that is on disk waits for its release.
+    pub(crate) fn waited_for(&self) -> Option<Duration> {
+        self.gate().waiting.front().map(|(_, waiter)| waiter.since.elapsed())
+    }
+
+    /// Moves the tail no more; who waits for a release is refused.
+    pub(crate) fn end(&self, error: &AppendError) {
+        let mut gate = self.gate();
+        gate.tail = None;
+        let waiting = std::mem::take(&mut gate.waiting);
+        drop(gate);
+        for (_, waiter) in waiting {
+            waiter.refused(error.clone());
+        }
+    }
+
+    /// Where a process stands, if its table does not know it yet.
+    pub(crate) fn head(&self, process: ProcessId) -> Option<Head> {
+        self.late().released_head(process)
+    }
+
+    /// The same with what is not released.
+    pub(crate) fn newest_head(&self, process: ProcessId) -> Option<Head> {
+        self.late().by_process.get(&process).and_then(|heads| heads.back().copied())
+    }
+
+    /// All heads that are not in their table, the newest of each process.
+    pub(crate) fn newest_heads(&self) -> BTreeMap<ProcessId, Head> {
+        let late = self.late();
+        late.by_process.iter().filter_map(|(process, heads)| Some((*process, *heads.back()?))).collect()
+    }
+
+    /// The heads that are released and not in their table, and how far these are.
+    pub(crate) fn ripe(&self) -> (Option<Seq>, BTreeMap<ProcessId, Head>) {
+        let late = self.late();
+        (late.released, late.released_heads())
+    }
+
+    fn advance(&self, gate: &mut Gate) {
+        let released = if gate.held { gate.synced.min(gate.told) } else { gate.synced };
+        if released <= gate.released {
+            return;
+        }
+        gate.released = released;
+        // Heads first: whoever is told of an event may ask where its process stands.
+        self.late_mut().released = released;
+        if let Some(tail) = &gate.tail {
+            tail.publish(released);
+        }
+        while let Some((last, waiter)) = gate.waiting.pop_front_if(|(last, _)| released >= Some(*last)) {
+            waiter.done(RequestDone::Appended(last));
+        }
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        // Nothing is done under these locks that could panic half-way.
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn late(&self) -> RwLockReadGuard<'_, LateHeads> {
+        self.late.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn late_mut(&self) -> RwLockWriteGuard<'_, LateHeads> {
+        self.late.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Heads that are not in their table: of events that are not released, or were after the last commit.
+#[derive(Default)]
+pub(crate) struct LateHeads {
+    released: Option<Seq>,
+    /// Those of a process in their order, one for each of its events.
+    by_process: BTreeMap<ProcessId, VecDeque<Head>>,
+    order: VecDeque<(Seq, ProcessId)>,
+}
+
+impl LateHeads {
+    /// Those of a store whose table stands at `released`, from the events behind that.
+    ///
+    /// # Errors
+    /// When these cannot be read.
+    pub(crate) fn of<E: Engine>(
+        reader: &LogReader<E>,
+        released: Option<Seq>,
+        last: Option<Seq>,
+    ) -> Result<Self, ReadError> {
+        let mut late = Self { released, ..Self::default() };
+        let mut failed = None;
+        reader.scan(released.map_or(Seq::ZERO, Seq::next), last, &mut |event| {
+            let known = late.by_process.get(&event.process).and_then(|heads| heads.back().copied());
+            match known.map_or_else(|| reader.head(event.process), |head| Ok(Some(head))) {
+                Ok(before) => {
+                    let last = event.link(before.and_then(|head| head.last));
+                    late.add([(event.process, Head { seq: event.seq, last })]);
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        failed.map_or(Ok(late), Err)
+    }
+
+    fn add(&mut self, placed: impl IntoIterator<Item = (ProcessId, Head)>) {
+        for (process, head) in placed {
+            self.order.push_back((head.seq, process));
+            self.by_process.entry(process).or_default().push_back(head);
+        }
+    }
+
+    /// The table has all up to here.
+    fn forget(&mut self, stored: Option<Seq>) {
+        let is_stored = |seq: Seq| stored >= Some(seq);
+        while let Some((_, process)) = self.order.pop_front_if(|(seq, _)| is_stored(*seq)) {
+            if let Some(heads) = self.by_process.get_mut(&process) {
+                while heads.pop_front_if(|head| is_stored(head.seq)).is_some() {}
+                if heads.is_empty() {
+                    self.by_process.remove(&process);
+                }
+            }
+        }
+    }
+
+    fn released_head(&self, process: ProcessId) -> Option<Head> {
+        let heads = self.by_process.get(&process)?;
+        heads.iter().rev().find(|head| self.released >= Some(head.seq)).copied()
+    }
+
+    fn released_heads(&self) -> BTreeMap<ProcessId, Head> {
+        let released = self.order.iter().take_while(|(seq, _)| self.released >= Some(*seq));
+        released.filter_map(|(_, process)| Some((*process, self.released_head(*process)?))).collect()
+    }
+}
