@@ -106,6 +106,18 @@ async fn what_keeps_the_tables_back_is_not_told_to_everybody() {
     node.stop();
 }
 
+#[tokio::test]
+async fn a_server_that_does_not_tell_what_it_does_is_refused() {
+    let (folder, gateway, postgres) = (folder(), Gateway::start(), Postgres::start());
+    postgres.sql("postgres", "alter role quipu set track_activities = off");
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let node = launch.set("DATABASE_URL", postgres.url()).start();
+    trouble(&node, "DATABASE_URL names a server that does not tell what its connections do").await;
+    postgres.sql("postgres", "alter role quipu reset track_activities");
+    caught_up(&node).await;
+    node.stop();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stores_that_share_a_database_do_not_see_each_other() {
     let (gateway, postgres, folders) = (Gateway::start(), Postgres::start(), [folder(), folder()]);

@@ -45,6 +45,11 @@ enum UnfitDatabase {
     )]
     Pooled { variable: &'static str },
     #[error(
+        "{variable} names a server that does not tell what its connections do (track_activities = off), so that a lost \
+         one would be waited for without end: set track_activities = on there, or for this role"
+    )]
+    Untracked { variable: &'static str },
+    #[error(
         "the schema in the database has version {0}, which this version of quipu does not know; use the newer quipu \
          that made it, or another database"
     )]
@@ -62,10 +67,14 @@ pub(super) async fn connect(options: &PostgresOptions) -> Result<Session, Projec
         }
         options.found_unpooled();
     }
-    let encoding = query_as::<_, (String,)>("select current_setting('server_encoding')");
-    let (found,) = session.one(encoding).await?;
+    let asked = "select current_setting('server_encoding'), current_setting('track_activities')::bool";
+    let (found, is_tracked) = session.one(query_as::<_, (String, bool)>(asked)).await?;
+    let variable = options.url.variable();
     if found != ENCODING {
-        return Err(failed(UnfitDatabase::Encoding { variable: options.url.variable(), found }));
+        return Err(failed(UnfitDatabase::Encoding { variable, found }));
+    }
+    if !is_tracked {
+        return Err(failed(UnfitDatabase::Untracked { variable }));
     }
     session.run(SETTINGS.to_owned()).await?;
     for setting in NOTICE_LOSS {

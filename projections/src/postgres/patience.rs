@@ -4,6 +4,7 @@
 //! connection looks at what the server does for the first.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -77,13 +78,15 @@ impl Backend {
         }
     }
 
-    /// Looks on a connection made for it. One that is refused, or made and not answered, as poolers do that have no
-    /// more to give, says nothing about the other one.
+    /// Looks on a connection made for it. One that the server refuses, or makes and does not answer, as poolers do that
+    /// have no more to give, says nothing about the other one; nor does one that cannot be made for want of something
+    /// on this side.
     async fn look(&self) -> Look {
         let mut second = match timeout(self.every, PgConnection::connect_with(&self.connect)).await {
             Ok(Ok(connected)) => connected,
-            Ok(Err(sqlx::Error::Database(_))) => return Look::Unknown,
-            Ok(Err(_)) | Err(_) => return Look::Lost(Lost::Unreachable),
+            Ok(Err(error)) if is_absence(&error) => return Look::Lost(Lost::Unreachable),
+            Ok(Err(_)) => return Look::Unknown,
+            Err(_) => return Look::Lost(Lost::Unreachable),
         };
         // Nothing is working if the rest of the statement is still to come.
         let asked = "select state like 'idle%' or (state = 'active' and wait_event = 'ClientRead') \
@@ -95,15 +98,65 @@ impl Backend {
             Ok(Ok(Some((Some(true),)))) => Look::Lost(Lost::Idle),
             Ok(Ok(Some((Some(false),)))) => Look::Works,
             Ok(Ok(None)) => Look::Lost(Lost::Ended),
-            // A server may be told not to keep track of what its processes do.
+            // Whoever is told nothing about the other one's work gets no state.
             Ok(Ok(Some((None,))) | Err(_)) | Err(_) => Look::Unknown,
         }
     }
+}
+
+/// Whether a connection was not made because nobody is there, and not for want of a descriptor or a port, or because the
+/// name could not be looked up just now.
+fn is_absence(error: &sqlx::Error) -> bool {
+    use ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkDown,
+        NetworkUnreachable, NotConnected, NotFound, TimedOut, UnexpectedEof,
+    };
+    // Without its file nobody listens on a socket of this machine.
+    matches!(error, sqlx::Error::Io(error) if matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionRefused | ConnectionReset | HostUnreachable | NetworkDown
+            | NetworkUnreachable | NotConnected | NotFound | TimedOut | UnexpectedEof
+    ))
 }
 
 impl fmt::Debug for Backend {
     /// Without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Backend").field("process", &self.process).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::io;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    async fn look_at(connect: PgConnectOptions) -> Look {
+        let every = Duration::from_secs(30);
+        Backend { connect, process: 1, began: String::new(), every }.look().await
+    }
+
+    #[tokio::test]
+    async fn only_who_is_not_there_counts_as_lost() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let nobody = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(free);
+        assert!(matches!(look_at(nobody).await, Look::Lost(Lost::Unreachable)));
+        let no_socket = PgConnectOptions::new_without_pgpass().socket("/nowhere");
+        assert!(matches!(look_at(no_socket).await, Look::Lost(Lost::Unreachable)));
+        // No name of a host, so that no other machine is asked.
+        let unresolved = PgConnectOptions::new_without_pgpass().host("not a name");
+        assert!(matches!(look_at(unresolved).await, Look::Unknown));
+    }
+
+    #[test]
+    fn what_lacks_on_this_side_says_nothing_about_the_server() {
+        // EMFILE, ENFILE, EADDRNOTAVAIL and ENOBUFS.
+        for lacking in [24, 23, 99, 105] {
+            assert!(!is_absence(&sqlx::Error::Io(io::Error::from_raw_os_error(lacking))), "{lacking}");
+        }
     }
 }
