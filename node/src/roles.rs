@@ -72,6 +72,7 @@ async fn start_reader(
     progress: &Arc<Progress>,
 ) -> Result<Served, NodeError> {
     let base = Base::start(parts, options, progress).await?;
+    wallet::compare(&base.log, reading.address).await?;
     let derived = base.derive(parts, None)?;
     let writes = WriteSide::Closed(reading.refusal.into());
     let served = base.serve(parts, derived, writes, reading.address);

@@ -52,6 +52,23 @@ pub(crate) async fn hold(
     Ok(())
 }
 
+/// Says so when what is read here was signed by another wallet than the one that this node tells of; which one.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(crate) async fn compare(log: &Arc<dyn Log>, told: Address) -> Result<Option<Address>, NodeError> {
+    let reading = log.clone();
+    let remembered = match spawn_blocking(move || Remembered::of(reading.as_ref())).await?? {
+        Remembered::Signer(address) | Remembered::Recorded(address) => Some(address),
+        Remembered::Nothing => None,
+    };
+    let other = remembered.filter(|remembered| *remembered != told);
+    if let Some(signer) = other {
+        warn!(%signer, %told, "clients are told of another wallet than the one that signed what is read here");
+    }
+    Ok(other)
+}
+
 impl Remembered {
     fn of(log: &dyn Log) -> Result<Self, ReadError> {
         let mut remembered = None;
@@ -126,6 +143,18 @@ mod tests {
         }
         assert_eq!(log.tail().last(), Some(log::Seq::new(1)), "the change is recorded once");
         hold(&log, one, None).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn who_only_reads_finds_out_that_another_wallet_signed() {
+        let (log, one, other) = (log(), address(1), address(2));
+        assert_eq!(compare(&log, one).await.unwrap(), None);
+        let (spawn, signer) = spawn(1);
+        append(&log, vec![spawn]).await;
+        assert_eq!(compare(&log, other).await.unwrap(), Some(signer));
+        hold(&log, other, Some(other)).await.unwrap();
+        assert_eq!(compare(&log, other).await.unwrap(), None);
+        assert_eq!(compare(&log, one).await.unwrap(), Some(other));
     }
 
     #[tokio::test]
