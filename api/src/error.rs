@@ -72,7 +72,9 @@ fn scheduling(error: ScheduleError) -> HttpError {
 
 fn replaying(error: JobError) -> HttpError {
     match error {
-        JobError::UnknownProjection { .. } => HttpError::new(Code::InvalidParameter, error.to_string()),
+        JobError::UnknownProjection { .. } | JobError::Scope(_) => {
+            HttpError::new(Code::InvalidParameter, error.to_string())
+        }
         JobError::NotFound(_) => HttpError::not_found(error.to_string()),
         JobError::Busy { .. } | JobError::NotRunning { .. } | JobError::NotResumable { .. } => {
             HttpError::new(Code::Unavailable, error.to_string()).with_status(StatusCode::CONFLICT)

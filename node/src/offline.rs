@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gateway::Endpoints;
 use log::{RocksError, StoreMemory};
-use projections::{PostgresOptions, Progress, ProjectionError, ReplayScope};
+use projections::{NoSuchScope, PostgresOptions, Progress, ProjectionError, ReplayScope};
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 
@@ -56,6 +56,9 @@ pub enum OfflineError {
         /// What there is.
         known: String,
     },
+    /// Nothing is derived from what was named.
+    #[error(transparent)]
+    Scope(#[from] NoSuchScope),
     /// It was cancelled.
     #[error("ended early; a replay of the whole goes on where it was when it is asked for again")]
     Ended,
@@ -67,13 +70,15 @@ pub enum OfflineError {
 /// Replays this projection, and returns when all is done.
 ///
 /// # Errors
-/// When the log cannot be had, nothing of this name can be replayed without a node, or the replay fails.
+/// When there is no such process, the log cannot be had, nothing of this name can be replayed without a node, or the
+/// replay fails.
 pub async fn replay_offline(
     options: OfflineOptions,
     name: &str,
     scope: ReplayScope,
     progress: &Arc<Progress>,
 ) -> Result<(), OfflineError> {
+    scope.check()?;
     if !options.data.log.join("CURRENT").is_file() {
         return Err(OfflineError::NoLog(options.data.log));
     }

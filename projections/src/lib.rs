@@ -30,7 +30,7 @@ pub use postgres::{
 };
 pub use projection::{BatchLimit, Projection, ProjectionError};
 pub use publisher::Publisher;
-pub use replay::{Advance, Progress, Replay, ReplayScope};
+pub use replay::{Advance, NoSuchScope, Progress, Replay, ReplayScope};
 pub use uploads::{
     Arrivals, DeadLetter, MissingUpload, RetryReport, Search, SearchOutcome, Searched, UploadPart,
     UploadRunner, UploadTarget, UploadTargets, UploadsHandle,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use log::Seq;
 use protocol::ProcessId;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::projection::ProjectionError;
@@ -19,7 +20,20 @@ pub struct ReplayScope {
     pub process: Option<ProcessId>,
 }
 
+/// The scope of a replay is the process that is none.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("32 zero bytes are the id of no process; expected the id of one, or none to replay all")]
+pub struct NoSuchScope;
+
 impl ReplayScope {
+    /// Refuses the id that no process has: what is kept under it is about the node, and nothing is derived from it.
+    ///
+    /// # Errors
+    /// When it is that one.
+    pub fn check(&self) -> Result<(), NoSuchScope> {
+        if self.process == Some(ProcessId::NODE) { Err(NoSuchScope) } else { Ok(()) }
+    }
+
     /// Whether it is everything: then the projection is made anew beside the old one and takes its place at the end.
     pub fn is_whole(&self) -> bool {
         self.from.is_none() && self.process.is_none()

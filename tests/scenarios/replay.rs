@@ -83,6 +83,11 @@ async fn an_index_is_made_anew_without_a_node() {
     assert_eq!(refused.code, Some(1), "{}", refused.stdout);
     assert!(refused.stderr.contains("a node is using the log"), "{}", refused.stderr);
 
+    let zeros = "A".repeat(43);
+    let nobody = ["replay", "index", "--process", &zeros];
+    let url = node.admin_url();
+    let refused = command(&launch, &[&nobody[..], &["--admin", &url]].concat()).run();
+    assert!(refused.stderr.contains("the id of no process"), "{}", refused.stderr);
     let table = command(&launch, &["projections", "--admin", &node.admin_url()]).run();
     assert_done(&table, "following");
     let resumed = command(&launch, &["replay", "index", "--resume", "--admin", &node.admin_url()]).run();
@@ -92,6 +97,8 @@ async fn an_index_is_made_anew_without_a_node() {
     assert!(unknown.stderr.contains("expected one of: index"), "{}", unknown.stderr);
     node.stop();
 
+    let refused = command(&launch, &[&nobody[..], &["--offline", "--su-data-dir", data]].concat()).run();
+    assert!(refused.code == Some(1) && refused.stderr.contains("the id of no process"), "{}", refused.stderr);
     assert_done(&offline(), "index: 23 events in");
     let node = launch.start();
     ledger.check(&node.client(), 1).await;

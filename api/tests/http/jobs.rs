@@ -48,10 +48,12 @@ async fn a_replay_is_started_watched_and_listed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_done_is_told() {
     let node = TestNode::start().await;
+    let no_process = json!({"projection": "index", "process": "A".repeat(43)});
     let wrong_process = json!({"projection": "index", "process": "short"});
     for (path, body, status, code) in [
         ("/jobs", Some(json!({"projection": "nothing"})), 400, "invalid_parameter"),
         ("/jobs", Some(wrong_process), 400, "invalid_parameter"),
+        ("/jobs", Some(no_process), 400, "invalid_parameter"),
         ("/jobs", Some(json!({"from": 1})), 400, "invalid_parameter"),
         ("/jobs/7/cancel", None, 404, "not_found"),
         ("/jobs/7/resume", None, 404, "not_found"),

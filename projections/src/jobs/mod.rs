@@ -18,7 +18,7 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use crate::projection::ProjectionError;
-use crate::replay::{Progress, Replay, ReplayScope};
+use crate::replay::{NoSuchScope, Progress, Replay, ReplayScope};
 
 use file::JobsFile;
 use job::now_ms;
@@ -61,6 +61,9 @@ pub enum JobError {
         /// What there is.
         known: String,
     },
+    /// Nothing is derived from what was named.
+    #[error(transparent)]
+    Scope(#[from] NoSuchScope),
     /// The projection is being replayed.
     #[error("job {job} is replaying {projection} already; wait for it, or cancel it")]
     Busy {
@@ -120,8 +123,9 @@ impl Jobs {
     /// Starts a replay.
     ///
     /// # Errors
-    /// When there is no such projection, or it is being replayed.
+    /// When there is no such projection or process, or it is being replayed.
     pub fn start(&self, projection: &str, scope: ReplayScope) -> Result<ReplayJob, JobError> {
+        scope.check()?;
         let replay = self.replay(projection)?;
         let mut state = self.lock();
         state.admits(projection)?;

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use log::Seq;
+use protocol::ProcessId;
 use tempfile::TempDir;
 
 use super::{JobError, JobState, Jobs, KEPT, ReplayJob};
@@ -83,6 +84,8 @@ fn a_job_runs_alone_and_is_done() {
     assert!(matches!(busy, JobError::Busy { job: 1, .. }), "{busy}");
     let unknown = world.jobs.start("nothing", PART).unwrap_err().to_string();
     assert!(unknown.contains("expected one of: told"), "{unknown}");
+    let nobody = ReplayScope { from: None, process: Some(ProcessId::NODE) };
+    assert!(matches!(world.jobs.start("told", nobody), Err(JobError::Scope(_))));
     assert_eq!(world.jobs.under_way("told").unwrap().id, 1);
     world.tell.send(Some(40)).unwrap();
     assert_eq!(world.until(1, |job| job.done == 40).total, 100);
