@@ -57,6 +57,12 @@ async fn assert_uploaded(uploads: &UploadNode, client: &Client, ledger: &Ledger,
 
 const BACKLOG: &str = "quipu_upload_backlog_events";
 const LAG: &str = "quipu_projection_lag_events{projection=\"uploads\"}";
+const DEAD_LETTERS: &str = "quipu_upload_dead_letters";
+
+/// How many uploads ended so.
+async fn ended(node: &Node, outcome: &str) -> Option<f64> {
+    gauge(node, &format!("quipu_gateway_uploads_total{{call=\"upload\",outcome=\"{outcome}\"}}")).await
+}
 
 /// A number among the node's metrics.
 async fn gauge(node: &Node, name: &str) -> Option<f64> {
@@ -89,12 +95,13 @@ async fn whatever_the_upload_node_does_everything_arrives() {
     let (ledger, user) = (Ledger::default(), User::new(1));
     let node = launch(&folder, &gateway, &uploads).set("ENABLE_METRICS", "true").start();
     let processes = ledger.spawn(&node.client(), &user, 3).await;
-    let acts: [fn(u32) -> Act; 5] = [
+    let acts: [fn(u32) -> Act; 6] = [
         |turn| if turn.is_multiple_of(2) { Act::Answer(500) } else { Act::Answer(503) },
         |turn| if turn.is_multiple_of(2) { Act::TakeInSilence } else { Act::Break },
         // No word about an item, but about the account and its credit, or the rate.
         |turn| if turn.is_multiple_of(2) { Act::Answer(402) } else { Act::Answer(429) },
         |_| Act::Hang,
+        |turn| if turn.is_multiple_of(2) { Act::MixUp } else { Act::Break },
         |turn| if turn.is_multiple_of(3) { Act::Take } else { Act::Answer(502) },
     ];
     for act in acts {
@@ -108,6 +115,9 @@ async fn whatever_the_upload_node_does_everything_arrives() {
         until("some are tried", async || (uploads.uploads() >= before + 3).then_some(())).await;
         uploads.decide(|_| Act::Take);
         settled(&node).await;
+    }
+    for outcome in ["ok", "refused", "other_receipt", "transient"] {
+        assert!(ended(&node, outcome).await.is_some_and(|times| times >= 1.0), "{outcome}");
     }
     uploads.kill();
     ledger.send(&node.client(), &user, processes[0], 4).await;
@@ -226,7 +236,8 @@ async fn the_cache_gets_a_copy_of_each_once() {
 async fn what_is_refused_is_a_dead_letter_until_it_is_taken() {
     let (folder, gateway, uploads) = (folder(), Gateway::start(), UploadNode::start().await);
     let (ledger, user) = (Ledger::default(), User::new(1));
-    let node = launch(&folder, &gateway, &uploads).start();
+    let launch = launch(&folder, &gateway, &uploads);
+    let node = launch.start();
     let process = ledger.spawn(&node.client(), &user, 1).await[0];
     assert!(operate(&folder, &node, &["dead-letters"]).stdout.contains("no dead letters"));
     let messages: Vec<Signed> = (0..6).map(|_| user.message(process, b"data")).collect();
@@ -267,7 +278,7 @@ async fn what_is_refused_is_a_dead_letter_until_it_is_taken() {
 
     // They are known after a kill as well.
     node.kill();
-    let node = launch(&folder, &gateway, &uploads).start();
+    let node = launch.start();
     let shown = operate(&folder, &node, &["dead-letters"]);
     assert!(dead.iter().all(|id| shown.stdout.contains(&id.to_string())), "{}", shown.stdout);
     let again = operate(&folder, &node, &["dead-letters", "--retry"]);
@@ -291,6 +302,30 @@ async fn what_is_refused_is_a_dead_letter_until_it_is_taken() {
     assert_eq!(operate(&folder, &node, &["dead-letters", "--json"]).stdout, "");
     let there: HashSet<_> = uploads.taken().iter().map(|taken| taken.id).collect();
     assert_eq!((there, uploads.taken().len()), (ids.iter().copied().collect(), ids.len()));
+    node.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_count_dead_letters_also_after_a_kill() {
+    let (folder, gateway, uploads) = (folder(), Gateway::start(), UploadNode::start().await);
+    let (ledger, user) = (Ledger::default(), User::new(1));
+    let launch = launch(&folder, &gateway, &uploads).set("ENABLE_METRICS", "true");
+    let node = launch.start();
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    settled(&node).await;
+    assert_eq!(gauge(&node, DEAD_LETTERS).await, Some(0.0));
+    let message = user.message(process, b"data");
+    let item = message.id;
+    uploads.decide(move |told| if told.id() == item { Act::Answer(400) } else { Act::Take });
+    ledger.schedule(&node.client(), process, &message).await;
+    settled(&node).await;
+    assert_eq!((gauge(&node, DEAD_LETTERS).await, ended(&node, "refused").await), (Some(1.0), Some(1.0)));
+    node.kill();
+    let node = launch.start();
+    assert_eq!(gauge(&node, DEAD_LETTERS).await, Some(1.0));
+    uploads.decide(|_| Act::Take);
+    assert_eq!(operate(&folder, &node, &["dead-letters", "--retry"]).code, Some(0));
+    assert_eq!(gauge(&node, DEAD_LETTERS).await, Some(0.0));
     node.stop();
 }
 

@@ -22,6 +22,8 @@ pub enum Act {
     Take,
     /// It is taken, but the connection breaks before that is told.
     TakeInSilence,
+    /// The receipt is for something else.
+    MixUp,
     /// This status is answered.
     Answer(u16),
     /// The connection breaks.
@@ -206,6 +208,7 @@ impl Shared {
         };
         match act {
             Act::Take => Some((200, "{}".to_owned())),
+            Act::MixUp => Some((200, json!({ "id": Id::from_bytes([7; 32]).to_string() }).to_string())),
             Act::Answer(status) => Some((status, "not this one".to_owned())),
             Act::TakeInSilence | Act::Break => None,
             Act::Hang => {
