@@ -74,6 +74,9 @@ mod tests {
 
     use super::*;
 
+    /// Longer than anything here takes.
+    const SOON: Duration = Duration::from_secs(20);
+
     /// Look-ups that take until they are told to end; whoever is told ends one.
     struct Slow {
         look_ups: Arc<LookUps>,
@@ -106,16 +109,21 @@ mod tests {
         }
 
         async fn are_looking(&self, many: usize) {
-            while self.looking.load(Ordering::SeqCst) != many {
-                yield_now().await;
-            }
+            until(|| self.looking.load(Ordering::SeqCst) == many).await;
         }
 
         async fn are_in(&self, many: usize) {
-            while self.look_ups.places.available_permits() != PLACES - many {
+            until(|| self.look_ups.places.available_permits() == PLACES - many).await;
+        }
+    }
+
+    async fn until(is_so: impl Fn() -> bool) {
+        let wait = async {
+            while !is_so() {
                 yield_now().await;
             }
-        }
+        };
+        timeout(SOON, wait).await.expect("it comes to that");
     }
 
     #[tokio::test]
@@ -124,7 +132,8 @@ mod tests {
         let asking: Vec<_> = (0..PLACES).map(|_| slow.ask()).collect();
         slow.are_in(PLACES).await;
         slow.are_looking(TURNS).await;
-        let error = slow.ask().await.unwrap().expect_err("there is no place");
+        let refused = timeout(SOON, slow.ask()).await.expect("it waits for a place");
+        let error = refused.unwrap().expect_err("there is no place");
         assert!(matches!(error, ScheduleError::Busy(_)), "{error}");
         slow.ends.clear();
         for asked in asking {
