@@ -57,7 +57,12 @@ impl RecentData {
         }
     }
 
-    /// The same; when that is not enough, who fetches nothing is cut off and waited for.
+    /// The same of what is left for short answers alone.
+    pub(crate) fn try_claim_brief(&self, bytes: usize) -> Option<MemoryClaim> {
+        self.budget.try_claim(Share::Brief, bytes)
+    }
+
+    /// Claims bytes of the memory for answers; when that is not enough, who fetches nothing is cut off and waited for.
     pub(crate) async fn claim(&self, bytes: usize) -> Result<MemoryClaim, Spent> {
         match self.try_claim(bytes) {
             Some(claim) => Ok(claim),
@@ -128,7 +133,7 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_there_is_room_for() {
-        let budget = Budget::new(8 << 20);
+        let budget = Budget::new(10 << 20);
         let recent = RecentData::new(&budget);
         let shown = recent.keep(key(0), data());
         for nonce in 1..5 {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::{self, JoinHandle};
-use web::Share;
+use web::{BRIEF, MemoryClaim, Share};
 
 use crate::error::CallError;
 use crate::node::ApiNode;
-use crate::turns::AnswerRoom;
+use crate::turns::{AnswerRoom, FirstRoom};
 
 /// About how long a piece is, in bytes: long enough that handing it over costs little, short enough that two of them
 /// per client are nothing.
@@ -26,11 +26,21 @@ pub(crate) type Fresh<T> = Result<(Vec<u8>, T), CallError>;
 pub(crate) type Made<T> = Result<(Bytes, T), CallError>;
 
 impl ApiNode {
-    /// Makes the first piece of an answer, as soon as a thread is free; refused when there is no memory for it.
+    /// Makes the first piece of an answer, as soon as a thread is free; refused when there is no memory for it. While
+    /// there is some for short answers alone, it is found out whether this is one: it is all there then.
     pub(crate) async fn render<T: Send + 'static>(
         self: &Arc<Self>,
-        render: impl FnOnce(&Arc<Self>) -> Fresh<T> + Send + 'static,
+        render: impl Fn(&Arc<Self>) -> Fresh<T> + Clone + Send + 'static,
+        is_all: fn(&T) -> bool,
     ) -> Made<T> {
+        match self.rooms.to_begin(PIECE + PIECE_MORE, PATIENCE).await? {
+            FirstRoom::Any(room) => return self.rendering(room, render).await?,
+            FirstRoom::Brief(room) => {
+                if let Some(made) = self.rendering_brief(room, render.clone(), is_all).await?? {
+                    return Ok(made);
+                }
+            }
+        }
         let room = self.rooms.to_read(PIECE + PIECE_MORE, PATIENCE).await?;
         self.rendering(room, render).await?
     }
@@ -42,7 +52,7 @@ impl ApiNode {
         likely: usize,
         render: impl FnOnce(&Arc<Self>) -> Fresh<T> + Send + 'static,
     ) -> Made<T> {
-        let room = self.rooms.to_read(likely, PATIENCE_WITHIN).await?;
+        let room = self.rooms.to_go_on(likely, PATIENCE_WITHIN).await?;
         self.rendering(room, render).await?
     }
 
@@ -52,7 +62,7 @@ impl ApiNode {
         state: S,
         render: fn(&Arc<Self>, S) -> Fresh<T>,
     ) -> Result<JoinHandle<Made<T>>, S> {
-        match self.rooms.to_read_now(PIECE + PIECE_MORE) {
+        match self.rooms.to_go_on_now(PIECE + PIECE_MORE) {
             Some(room) => Ok(self.rendering(room, move |node| render(node, state))),
             None => Err(state),
         }
@@ -65,14 +75,35 @@ impl ApiNode {
     ) -> JoinHandle<Made<T>> {
         let node = self.clone();
         task::spawn_blocking(move || {
-            let AnswerRoom { turn: _turn, mut claim } = room;
-            let (mut json, rest) = render(&node)?;
-            // It may wait long for its client: what is not in use goes back.
-            if json.capacity() > 2 * json.len() {
-                json.shrink_to_fit();
-            }
-            claim.correct(Share::Answers, json.capacity());
-            Ok((claim.over(json), rest))
+            let AnswerRoom { turn: _turn, claim } = room;
+            let (json, rest) = render(&node)?;
+            Ok((kept(json, claim, Share::Answers), rest))
         })
     }
+
+    /// Throws away what is too long.
+    fn rendering_brief<T: Send + 'static>(
+        self: &Arc<Self>,
+        room: AnswerRoom,
+        render: impl FnOnce(&Arc<Self>) -> Fresh<T> + Send + 'static,
+        is_all: fn(&T) -> bool,
+    ) -> JoinHandle<Result<Option<(Bytes, T)>, CallError>> {
+        let node = self.clone();
+        task::spawn_blocking(move || {
+            let AnswerRoom { turn: _turn, claim } = room;
+            let (json, rest) = render(&node)?;
+            let is_brief = json.len() <= BRIEF && is_all(&rest);
+            Ok(is_brief.then(|| (kept(json, claim, Share::Brief), rest)))
+        })
+    }
+}
+
+/// What was made, counted as what it takes.
+fn kept(mut json: Vec<u8>, mut claim: MemoryClaim, share: Share) -> Bytes {
+    // It may wait long for its client: what is not in use goes back.
+    if json.capacity() > 2 * json.len() {
+        json.shrink_to_fit();
+    }
+    claim.correct(share, json.capacity());
+    claim.over(json)
 }

@@ -8,13 +8,15 @@ use web::{Budget, Share};
 
 use crate::error::CallError;
 use crate::recent::RecentData;
-use crate::turns::{AnswerRoom, Turns};
+use crate::turns::{AnswerRoom, FirstRoom, Turns};
 
-/// How many reads per core may be on their threads at once. More than one, because a read can wait for the disk; not
+/// How many reads per core may be on their threads at once, and as many again that go on with answers that have begun:
+/// whoever gets a long answer does not keep others from theirs. More than one, because a read can wait for the disk; not
 /// many more, because all others compete with the threads that sign.
-const READERS_PER_CORE: usize = 4;
-/// How many there may be at once however many cores there are: each may have a record of the longest length in hand.
-const READERS_MAX: usize = 16;
+const READERS_PER_CORE: usize = 2;
+/// How many there may be of each at once however many cores there are: each may have a record of the longest length in
+/// hand.
+const READERS_MAX: usize = 8;
 /// How many questions in GraphQL are answered at a time, and what each is counted as before its answer is there: a part
 /// of so many of the memory for answers. All together they have a third of it, and so have lists: a third is left for
 /// reads of the log, whatever Postgres is asked.
@@ -29,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The room that a node has for its clients.
 pub(crate) struct Rooms {
     readers: Turns,
+    /// For what comes after the first piece of an answer.
+    more: Turns,
     questions: Turns,
     lists: Turns,
     /// What is kept of what was shown.
@@ -40,8 +44,10 @@ pub(crate) struct Rooms {
 impl Rooms {
     pub(crate) fn new(budget: &Budget) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
+        let readers = (cores * READERS_PER_CORE).min(READERS_MAX);
         Self {
-            readers: Turns::new((cores * READERS_PER_CORE).min(READERS_MAX)),
+            readers: Turns::new(readers),
+            more: Turns::new(readers),
             questions: Turns::new(QUESTIONS),
             lists: Turns::new(LISTS),
             recent: RecentData::new(budget),
@@ -59,9 +65,19 @@ impl Rooms {
         self.readers.room(&self.recent, bytes, patience).await
     }
 
+    /// The same for an answer that may be short.
+    pub(crate) async fn to_begin(&self, bytes: usize, patience: Duration) -> Result<FirstRoom, CallError> {
+        self.readers.first_room(&self.recent, bytes, patience).await
+    }
+
+    /// For a piece that is not the first one.
+    pub(crate) async fn to_go_on(&self, bytes: usize, patience: Duration) -> Result<AnswerRoom, CallError> {
+        self.more.room(&self.recent, bytes, patience).await
+    }
+
     /// The same if there is room now.
-    pub(crate) fn to_read_now(&self, bytes: usize) -> Option<AnswerRoom> {
-        self.readers.try_room(&self.recent, bytes)
+    pub(crate) fn to_go_on_now(&self, bytes: usize) -> Option<AnswerRoom> {
+        self.more.try_room(&self.recent, bytes)
     }
 
     /// For the answer to a question in GraphQL.
@@ -86,6 +102,17 @@ mod tests {
     use super::*;
     use crate::recent::{LargeForm, LargeKey};
     use crate::render::LargeData;
+
+    #[tokio::test]
+    async fn who_gets_a_long_answer_keeps_nobody_from_a_short_one() {
+        let rooms = Rooms::new(&Budget::new(64 << 20));
+        let mut going_on = Vec::new();
+        while let Some(room) = rooms.to_go_on_now(1) {
+            going_on.push(room);
+        }
+        let begun = timeout(PATIENCE, rooms.to_begin(1, Duration::ZERO)).await.expect("there is a turn");
+        assert!(!going_on.is_empty() && matches!(begun, Ok(FirstRoom::Any(_))));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_third_is_left_for_reads_whatever_is_asked_and_kept() {

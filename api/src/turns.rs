@@ -25,6 +25,14 @@ pub(crate) struct AnswerRoom {
     pub(crate) claim: MemoryClaim,
 }
 
+/// Room for what is not made yet.
+pub(crate) enum FirstRoom {
+    /// For an answer of any length.
+    Any(AnswerRoom),
+    /// For a short one: there is no memory for others.
+    Brief(AnswerRoom),
+}
+
 impl Turns {
     pub(crate) fn new(at_once: usize) -> Self {
         Self(Arc::new(Semaphore::new(at_once)))
@@ -60,7 +68,25 @@ impl Turns {
         }
     }
 
-    /// The same if there are both now.
+    /// The same for an answer that may be short: if it is, there is more memory for it.
+    pub(crate) async fn first_room(
+        &self,
+        memory: &RecentData,
+        bytes: usize,
+        patience: Duration,
+    ) -> Result<FirstRoom, CallError> {
+        let turn = self.turn().await?;
+        if let Some(claim) = memory.try_claim(bytes) {
+            return Ok(FirstRoom::Any(AnswerRoom { turn, claim }));
+        }
+        if let Some(claim) = memory.try_claim_brief(bytes) {
+            return Ok(FirstRoom::Brief(AnswerRoom { turn, claim }));
+        }
+        drop(turn);
+        Ok(FirstRoom::Any(self.room(memory, bytes, patience).await?))
+    }
+
+    /// A turn and so many bytes if there are both now.
     pub(crate) fn try_room(&self, memory: &RecentData, bytes: usize) -> Option<AnswerRoom> {
         let turn = self.0.clone().try_acquire_owned().ok()?;
         memory.try_claim(bytes).map(|claim| AnswerRoom { turn, claim })
@@ -141,6 +167,22 @@ mod tests {
         drop(memory);
         all_had_theirs(waiting).await;
         drop(crowd.all_memory());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_memory_for_short_answers_when_there_is_none_for_others() {
+        let crowd = Crowd::new(1);
+        let first = async || crowd.turns.first_room(&crowd.memory, MIB, Duration::ZERO).await;
+        assert!(matches!(first().await, Ok(FirstRoom::Any(_))));
+        let memory = crowd.all_memory();
+        let brief = first().await;
+        let Ok(FirstRoom::Brief(AnswerRoom { turn, claim })) = brief else { panic!("there is none") };
+        drop(turn);
+        assert!(first().await.is_err(), "there is none for a second one");
+        drop(claim);
+        assert!(matches!(first().await, Ok(FirstRoom::Brief(_))));
+        drop(memory);
+        assert!(matches!(first().await, Ok(FirstRoom::Any(_))));
     }
 
     #[tokio::test(start_paused = true)]

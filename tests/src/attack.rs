@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::unfold;
 use reqwest::{Body, Method};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -27,6 +27,8 @@ const HEADERS: usize = 90;
 const HEADER: usize = 300;
 /// After how long an attacker that was refused comes again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How much of an answer that is not read there is on the way, in bytes: the node has the rest of it.
+const WINDOW: u32 = 16 << 10;
 
 /// Attackers that hold on until this is dropped.
 pub struct Attackers(#[expect(dead_code, reason = "it is kept and dropped")] Vec<Box<dyn Any + Send>>);
@@ -68,7 +70,9 @@ impl Attackers {
         Self::begin(count, move || {
             let head = head.clone();
             async move {
-                let mut socket = TcpStream::connect(node).await.ok()?;
+                let socket = TcpSocket::new_v4().ok()?;
+                socket.set_recv_buffer_size(WINDOW).ok()?;
+                let mut socket = socket.connect(node).await.ok()?;
                 socket.write_all(head.as_bytes()).await.ok()?;
                 // Its beginning is there.
                 let _ = timeout(TRIES, socket.readable()).await;
@@ -105,6 +109,26 @@ impl Attackers {
             });
         }
         Self(vec![Box::new(waiting)])
+    }
+
+    /// So many connections that ask for this path, whose answer does not end or comes late, and read all of it. Who is
+    /// refused or cut off comes again.
+    pub async fn holding_on(url: &str, count: usize, path: &str) -> Self {
+        let (client, path) = (Client::new(url), path.to_owned());
+        Self::begin(count, move || {
+            let asked = client.request(Method::GET, &path);
+            let mut reading = JoinSet::new();
+            reading.spawn(async move {
+                while let Some(asked) = asked.try_clone() {
+                    if let Ok(mut answer) = asked.send().await {
+                        while let Ok(Some(_)) = answer.chunk().await {}
+                    }
+                    sleep(AGAIN).await;
+                }
+            });
+            async move { Some(reading) }
+        })
+        .await
     }
 
     /// Begins so many at once, and waits until each has what it can have. What it gives back is what it holds on to.

@@ -37,7 +37,7 @@ use crate::counted::Unfit;
 use crate::limits::Limits;
 use crate::stopping::Stopping;
 use crate::traffic::{Held, Traffic, UnderWay};
-use crate::waiting::share_of;
+use crate::waiting::{Lasts, Weight, share_of};
 
 /// How much hyper buffers of what comes in and goes out. A head must fit; a piece of a page is longer, so that the next
 /// one is taken only when the last one is gone.
@@ -124,7 +124,7 @@ async fn answer<E: Endpoint>(
     request.set_data(budget.clone());
     let (share, holder) = (share_of(request.method()), under_way.holder());
     let call = async {
-        let mut claim = claim(&request, budget, share).await;
+        let mut claim = claim(&mut request, budget, share).await;
         if let Err(unfit) = claim {
             request.set_data(unfit);
         }
@@ -136,16 +136,19 @@ async fn answer<E: Endpoint>(
         (answer, claim.ok())
     };
     let (answer, claim) = holder.pays(call).await;
-    answer.map(|body| Held::new(body, under_way, budget, share, claim))
+    let lasts = answer.extensions().get::<Lasts>().is_some();
+    let shares = if lasts { vec![share, Share::Waits] } else { vec![share] };
+    answer.map(|body| Held::new(body, under_way, budget, shares, claim))
 }
 
 /// Claims the memory that a request takes up as such.
-async fn claim(request: &Request, budget: &Budget, share: Share) -> Result<MemoryClaim, Unfit> {
+async fn claim(request: &mut Request, budget: &Budget, share: Share) -> Result<MemoryClaim, Unfit> {
     let head = head(request);
     if head > HEAD || request.headers().len() > HEADERS {
         return Err(Unfit::HeadTooLong);
     }
     let weight = REQUEST_BYTES + head + HEADER_BYTES * request.headers().len();
+    request.set_data(Weight(weight));
     budget.claim(share, weight).await.map_err(|Spent| Unfit::Spent)
 }
 

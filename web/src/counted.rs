@@ -12,7 +12,7 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 use protocol::Code;
 
 use crate::body::RawBody;
-use crate::budget::{Budget, COME_AGAIN_SECONDS, MemoryClaim, Share, Spent, keep_with};
+use crate::budget::{BRIEF, Budget, COME_AGAIN_SECONDS, MemoryClaim, Share, Spent, keep_with};
 use crate::canned::head_too_long;
 use crate::error::HttpError;
 use crate::waiting::{Waiting, share_of};
@@ -65,7 +65,12 @@ pub(crate) async fn answers<E: Endpoint>(endpoint: Arc<E>, mut request: Request)
     }
     let length = answer.body().size_hint().exact().and_then(|length| usize::try_from(length).ok());
     let Some(length) = length.filter(|length| *length > SMALL) else { return Ok(answer.into()) };
-    let claim = Arc::new(budget.claim(Share::Answers, length).await?);
+    let shares = if length <= BRIEF { &[Share::Answers, Share::Brief][..] } else { &[Share::Answers] };
+    let claim = match shares.iter().find_map(|share| budget.try_claim(*share, length)) {
+        Some(claim) => claim,
+        None => budget.claim(Share::Answers, length).await?,
+    };
+    let claim = Arc::new(claim);
     Ok(answer.map(|body| Counted { body, claim }).into())
 }
 

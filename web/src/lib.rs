@@ -35,7 +35,7 @@ mod visitor;
 mod waiting;
 
 pub use body::RawBody;
-pub use budget::{Budget, MemoryClaim, Share, Spent};
+pub use budget::{BRIEF, Budget, MemoryClaim, Share, Spent};
 pub use connection::CONNECTION_BYTES;
 pub use counted::IsCounted;
 pub use error::HttpError;
@@ -51,3 +51,4 @@ pub use params::{Flag, Given, GivenHeader, Needed, Path, Repeated};
 pub use server::serve;
 pub use site::{About, Visitors, endpoint, openapi};
 pub use stopping::Stopping;
+pub use waiting::{Lasting, Lasts};

@@ -32,7 +32,7 @@ impl Default for Limits {
             idle: Duration::from_secs(90),
             open_to_pages: true,
             quiet: Duration::from_secs(120),
-            unfetched: Duration::from_secs(10),
+            unfetched: Duration::from_secs(4),
             drain: Duration::from_secs(20),
             budget: Budget::default(),
         }

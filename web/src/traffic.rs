@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::budget::{Budget, Holder, MemoryClaim, Share, Tenure, keep_with};
+use crate::budget::{BRIEF, Budget, Holder, MemoryClaim, Share, Tenure, keep_with};
 use crate::counted;
 
 /// The longest piece of an answer that is handed over at once: it stays in memory until all of it is sent.
@@ -145,16 +145,22 @@ impl<B: Body<Data = Bytes>> Held<B> {
         body: B,
         under_way: UnderWay,
         budget: &Budget,
-        share: Share,
+        mut shares: Vec<Share>,
         claim: Option<MemoryClaim>,
     ) -> Self {
         let traffic = under_way.0.clone();
         let number = traffic.number.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         traffic.answers().insert(number, now);
-        let is_small = body.size_hint().upper().is_some_and(|length| length <= counted::SMALL as u64);
-        let shares = if is_small { &[share][..] } else { &[share, Share::Answers] };
-        let tenure = budget.tenure(shares, now + traffic.unfetched, traffic.cut.clone());
+        let is_at_most = |bytes| body.size_hint().upper().is_some_and(|length| length <= bytes as u64);
+        if !is_at_most(counted::SMALL) {
+            shares.push(Share::Answers);
+            if is_at_most(BRIEF) {
+                // It holds some of one of both.
+                shares.push(Share::Brief);
+            }
+        }
+        let tenure = budget.tenure(&shares, now + traffic.unfetched, traffic.cut.clone());
         let progress = Mutex::new(Progress { tenure, pieces: 0, is_awaited: false });
         let sent = Arc::new(Sent { traffic, number, _claim: claim, progress });
         Self { body, rest: Bytes::new(), sent, _under_way: under_way }
@@ -310,7 +316,7 @@ mod tests {
             budget.is_due(Share::Answers)
         };
         let (make, made) = unbounded_channel();
-        let mut held = Held::new(Made(made), UnderWay::begin(&traffic), &budget, Share::Reads, None);
+        let mut held = Held::new(Made(made), UnderWay::begin(&traffic), &budget, vec![Share::Reads], None);
         assert!(is_due().await, "nobody asks for the first piece");
         assert!(is_awaited(&mut held));
         assert!(!is_due().await, "it is not made yet");

@@ -1,14 +1,15 @@
 //! Calls that wait: for something to happen, for their turn, or for somebody else. Each holds the memory of its request
-//! meanwhile, and gives way when others need that.
+//! meanwhile, and gives way when others need that. Those that wait for what is to come cannot hold all of it together.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use poem::http::Method;
+use poem::{FromRequest, Request, RequestBody, Result};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::budget::{Budget, Share, Tenure};
+use crate::budget::{Budget, MemoryClaim, Share, Spent, Tenure};
 
 /// How long a call may wait while others need the memory that its request takes up.
 const WAIT_IN_NEED: Duration = Duration::from_secs(3);
@@ -38,9 +39,52 @@ impl Waiting {
         *self.tenure.lock().unwrap_or_else(PoisonError::into_inner) = Some(tenure);
     }
 
+    /// It waits for what is to come from now on.
+    fn lasts(&self) {
+        if let Some(tenure) = &mut *self.tenure.lock().unwrap_or_else(PoisonError::into_inner) {
+            tenure.holds(Share::Waits);
+        }
+    }
+
     /// Resolves when it has to give way.
     pub(crate) async fn cut_off(&self) {
         self.cut.notified().await;
+    }
+}
+
+/// What a request takes up as such, in bytes; in its data.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weight(pub(crate) usize);
+
+/// In the extensions of an answer that goes on until something comes of what it waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Lasts;
+
+/// For a call that only reads, and waits for what is to come.
+pub struct Lasting {
+    budget: Budget,
+    bytes: usize,
+    call: Option<Arc<Waiting>>,
+}
+
+impl Lasting {
+    /// Lets it wait for as long as it holds what this returns.
+    ///
+    /// # Errors
+    /// When others that wait hold all that there is for them, and have only begun.
+    pub async fn begin(self) -> Result<MemoryClaim, Spent> {
+        let claim = self.budget.claim(Share::Waits, self.bytes).await?;
+        if let Some(call) = &self.call {
+            call.lasts();
+        }
+        Ok(claim)
+    }
+}
+
+impl<'a> FromRequest<'a> for Lasting {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
+        let bytes = request.data::<Weight>().map_or(0, |weight| weight.0);
+        Ok(Self { budget: Budget::of(request), bytes, call: request.data::<Arc<Waiting>>().cloned() })
     }
 }
 

@@ -17,7 +17,7 @@ use projections::ProcessWatch;
 use protocol::{Nonce, ProcessId};
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
-use web::{IsCounted, Parameter, Stopping, expected};
+use web::{IsCounted, Lasts, MemoryClaim, Parameter, Stopping, expected};
 
 use super::entry::head;
 use super::page::{SchedulePage, Span, first_after};
@@ -115,18 +115,19 @@ impl News {
 /// Events of a process, those that come included.
 pub(super) struct FollowedProcess(Body);
 
-/// Follows a process from behind this nonce, until the client hangs up or the node stops.
+/// Follows a process from behind this nonce, until the client hangs up or the node stops. It waits within this room.
 pub(super) async fn follow(
     node: &Arc<ApiNode>,
     process: ProcessId,
     after: Option<Nonce>,
     show_anchor: bool,
+    room: MemoryClaim,
     stopping: Stopping,
 ) -> Result<FollowedProcess, CallError> {
     node.read(move |node| head(node, process).map(drop)).await?;
     let (node, news) = (node.clone(), News::of(node, process));
     let stage = FollowStage::of(SchedulePage::events(process, after, show_anchor));
-    let following = Following { node, process, show_anchor, news, stopping, stage };
+    let following = Following { node, process, show_anchor, news, stopping, stage, _room: room };
     // The client knows at once that it is heard.
     let hello = stream::iter([Ok(Bytes::from_static(COMMENT))]);
     let events = stream::try_unfold(following, Following::next).map_err(io::Error::other);
@@ -140,6 +141,7 @@ struct Following {
     news: News,
     stopping: Stopping,
     stage: FollowStage,
+    _room: MemoryClaim,
 }
 
 enum FollowStage {
@@ -191,6 +193,7 @@ impl IntoResponse for FollowedProcess {
             // nginx would keep events back until it has a bufferful.
             .header("x-accel-buffering", "no")
             .extension(IsCounted)
+            .extension(Lasts)
             .body(self.0)
     }
 }

@@ -15,7 +15,7 @@ use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
 use protocol::{Code, Nonce, ProcessId};
 use scheduler::AssignOrder;
-use web::{Flag, Given, GivenHeader, HttpError, Path, RawBody, Stopping};
+use web::{Flag, Given, GivenHeader, HttpError, Lasting, Path, RawBody, Stopping};
 
 use crate::health::health;
 use crate::limit::PageLimit;
@@ -168,6 +168,7 @@ impl PublicApi {
     /// The answer is a stream of server-sent events. Each is one entry of the schedule, in the form that it has on a
     /// page by nonce, and its id is the nonce: first what is there, then whatever comes, as soon as it is scheduled. The
     /// stream ends when the node stops; to go on, repeat the call with the last id, as browsers do by themselves.
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the call")]
     #[oai(path = "/:process/stream", method = "get", tag = "Group::Read", operation_id = "follow")]
     async fn follow(
         &self,
@@ -182,10 +183,12 @@ impl PublicApi {
         /// Show an assignment's anchor as base64url where it is not text.
         #[oai(name = "show-anchor")]
         show_anchor: Flag,
+        lasting: Lasting,
         stopping: Stopping,
     ) -> Result<FollowedProcess, ReadRefusal> {
+        let room = lasting.begin().await?;
         let after = last_event.0.or(from_nonce.0).and_then(|nonce| u64::try_from(nonce).ok()).map(Nonce::new);
-        Ok(follow::follow(&self.0, process.0.into(), after, show_anchor.0, stopping).await?)
+        Ok(follow::follow(&self.0, process.0.into(), after, show_anchor.0, room, stopping).await?)
     }
 
     /// A message, or the schedule of a process
@@ -224,6 +227,7 @@ impl PublicApi {
         /// How many seconds to wait for a page of a process that would have nothing in it, if there can be something
         /// later. When they are over it is answered as it is.
         wait: Given<Wait>,
+        lasting: Lasting,
         stopping: Stopping,
     ) -> Result<Rendered<ReadForm>, ReadRefusal> {
         let (id, show_anchor) = (id.0, show_anchor.0);
@@ -235,6 +239,7 @@ impl PublicApi {
             Span { by: PageBy::Time, from: from.0, to: to.0 }
         };
         if let Some(wait) = wait.0 {
+            let _room = lasting.begin().await?;
             let found = self.0.read(move |node| subject(node, id, process)).await?;
             if let Subject::Process(process) = found {
                 wait.for_more(&self.0, process, span, stopping).await?;
@@ -250,7 +255,7 @@ impl PublicApi {
                 Ok((page.piece(node)?, Box::new(page) as Rest))
             }
         };
-        let (first, rest) = self.0.render(read).await?;
+        let (first, rest) = self.0.render(read, |rest: &Rest| rest.ended()).await?;
         Ok(stream::answer(&self.0, first, rest))
     }
 }
@@ -259,9 +264,9 @@ impl PublicApi {
     /// Answers with one entry.
     async fn show<T>(
         &self,
-        begin: impl FnOnce(&Arc<ApiNode>) -> Fresh<ShownEntry> + Send + 'static,
+        begin: impl Fn(&Arc<ApiNode>) -> Fresh<ShownEntry> + Clone + Send + 'static,
     ) -> Result<Rendered<T>, ReadRefusal> {
-        let (first, rest) = self.0.render(begin).await?;
+        let (first, rest) = self.0.render(begin, ShownEntry::ended).await?;
         Ok(stream::answer(&self.0, first, Box::new(rest)))
     }
 }

@@ -120,7 +120,7 @@ async fn asked(address: SocketAddr, process: ProcessId) -> TcpStream {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_takes_nothing_holds_little() {
     const CLIENTS: usize = 20;
-    let budget = Budget::new(64 * MIB);
+    let budget = Budget::new(96 * MIB);
     let (node, process) = with_large_message(&budget, Limits::default()).await;
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
@@ -179,6 +179,23 @@ async fn who_takes_nothing_gives_way_to_others() {
     .await;
     // Requests as such are not what there was too little room for.
     assert_eq!(node.get("/").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_short_is_answered_when_there_is_no_memory_for_what_is_long() {
+    let budget = Budget::new(16 * MIB);
+    let (node, process) = with_large_message(&budget, Limits::default()).await;
+    let mut history = SampleHistory::spawn(2, Some(1_000));
+    history.message(1, 1_001, b"short", false);
+    let short = history.process;
+    node.append(history.appends).await;
+    let _others = budget.try_claim(Share::Answers, budget.share(Share::Answers)).unwrap();
+    for _ in 0..20 {
+        for path in [format!("/{short}"), format!("/{short}/latest"), format!("/processes/{short}")] {
+            assert_eq!(node.get(&path).await.0, 200, "{path}");
+        }
+    }
+    assert_eq!(node.get(&format!("/{process}/latest")).await.0, 503);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::holder::Holder;
-use super::share::{PerShare, Share};
+use super::share::{BRIEF, PerShare, Share};
 use super::{Budget, Spent, State};
 
 /// How long a claim waits for what is taken from others.
@@ -104,7 +104,11 @@ impl MemoryClaim {
         let (whole, part) = (self.budget.share(share), self.budget.share(share) / PART);
         let (held, counted) = (*self.held.get(share), *self.counted.get(share));
         // So much is a guess of what an answer takes while it is made: it is counted when that is known.
-        let is_guess = share == Share::Answers && bytes > part;
+        let is_guess = match share {
+            Share::Answers => bytes > part,
+            Share::Brief => bytes > BRIEF,
+            _ => false,
+        };
         let budget = self.budget.clone();
         let mut state = budget.lock();
         let left = usize::try_from(*state.left.get(share)).ok().and_then(|left| left.checked_sub(bytes));

@@ -27,7 +27,7 @@ use crate::error::HttpError;
 pub use claim::MemoryClaim;
 pub(crate) use claim::keep_with;
 pub(crate) use holder::Holder;
-pub use share::Share;
+pub use share::{BRIEF, Share};
 pub(crate) use tenure::Tenure;
 
 use share::PerShare;
