@@ -1,8 +1,8 @@
 //! The one writer of a log.
 //!
 //! It takes what waits, stages it as one batch, writes and syncs that, moves the tail, and only then answers. It
-//! waits for no more than there is: batches grow with the load, because requests gather while the disk syncs and while
-//! those who enqueue quietly have more to do.
+//! waits for no more than there is: batches grow with the load, because requests gather while the disk syncs and until
+//! those who enqueue quietly have no more to add.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -16,7 +16,7 @@ pub(crate) trait Weigh {
 
 pub(crate) struct AppendQueue<T> {
     state: Mutex<Waiting<T>>,
-    /// Something waits, or nothing more will come.
+    /// Something is to be taken, or nothing more will come.
     filled: Condvar,
     /// There is room again, or nothing more may come.
     drained: Condvar,
@@ -26,28 +26,32 @@ pub(crate) struct AppendQueue<T> {
 struct Waiting<T> {
     waiting: VecDeque<T>,
     bytes: usize,
+    /// What waits is to be taken: nobody has more to add to it first.
+    is_due: bool,
+    /// How many enqueuers wait for room.
+    kept_out: usize,
     closed: bool,
 }
 
 impl<T: Weigh> AppendQueue<T> {
     /// A queue whose full state makes enqueuers wait, unless it is to be unbounded.
     pub(crate) fn new(bounded: bool) -> Self {
-        Self {
-            state: Mutex::new(Waiting { waiting: VecDeque::new(), bytes: 0, closed: false }),
-            filled: Condvar::new(),
-            drained: Condvar::new(),
-            bounded,
-        }
+        let waiting =
+            Waiting { waiting: VecDeque::new(), bytes: 0, is_due: false, kept_out: 0, closed: false };
+        Self { state: Mutex::new(waiting), filled: Condvar::new(), drained: Condvar::new(), bounded }
     }
 
-    /// Puts something at the end, waiting for room; gives it back when the queue is closed. Nobody is woken: who pushes
-    /// several things wakes once.
+    /// Puts something at the end, waiting for room; gives it back when the queue is closed. It is left there until
+    /// somebody wakes who takes: who pushes several things wakes once.
     pub(crate) fn push(&self, request: T) -> Result<(), T> {
         let mut state = self.lock();
         while self.bounded && !state.closed && state.bytes >= QUEUED_BYTES_MAX {
             // Nobody may have been woken for what makes it full.
-            self.wake();
+            state.is_due = true;
+            self.filled.notify_one();
+            state.kept_out += 1;
             state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.kept_out -= 1;
         }
         if state.closed {
             return Err(request);
@@ -57,9 +61,14 @@ impl<T: Weigh> AppendQueue<T> {
         Ok(())
     }
 
-    /// Wakes who waits for something to take.
+    /// Has all that waits taken.
     pub(crate) fn wake(&self) {
-        self.filled.notify_one();
+        let mut state = self.lock();
+        if !state.waiting.is_empty() {
+            state.is_due = true;
+            drop(state);
+            self.filled.notify_one();
+        }
     }
 
     /// Takes what waits, up to the limits but one at least, without waiting for any.
@@ -67,10 +76,10 @@ impl<T: Weigh> AppendQueue<T> {
         self.lock().take(max, &self.drained)
     }
 
-    /// Takes what waits, waiting for it; nothing when the queue is closed and empty.
+    /// Takes what waits, once it is to be taken; nothing when the queue is closed and empty.
     pub(crate) fn wait_and_take(&self, max: usize) -> Vec<T> {
         let mut state = self.lock();
-        while state.waiting.is_empty() && !state.closed {
+        while !state.is_due && !state.closed {
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.take(max, &self.drained)
@@ -97,6 +106,7 @@ impl<T: Weigh> AppendQueue<T> {
         self.close();
         let mut state = self.lock();
         state.bytes = 0;
+        state.is_due = false;
         mem::take(&mut state.waiting).into()
     }
 
@@ -118,7 +128,10 @@ impl<T: Weigh> Waiting<T> {
         let taken: Vec<T> = self.waiting.drain(..count).collect();
         let bytes = taken.iter().map(Weigh::bytes).fold(0, usize::saturating_add);
         self.bytes = self.bytes.saturating_sub(bytes);
-        drained.notify_all();
+        self.is_due &= !self.waiting.is_empty();
+        if self.kept_out > 0 {
+            drained.notify_all();
+        }
         taken
     }
 }
@@ -129,6 +142,7 @@ mod tests {
 
     use std::sync::mpsc;
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
 
@@ -166,6 +180,31 @@ mod tests {
             gone_in.recv().unwrap();
         });
         assert_eq!(queue.take(9), [1]);
+    }
+
+    #[test]
+    fn what_came_quietly_is_left_until_somebody_is_woken_for_it() {
+        let queue = AppendQueue::new(true);
+        // For nothing, so that this is no word for what comes later.
+        queue.wake();
+        queue.push(1).unwrap();
+        let (take, taken) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..3 {
+                    take.send(queue.wait_and_take(2)).unwrap();
+                }
+            });
+            assert!(taken.recv_timeout(Duration::from_millis(50)).is_err(), "nobody was woken for it");
+            queue.push(2).unwrap();
+            queue.push(3).unwrap();
+            queue.wake();
+            assert_eq!([taken.recv().unwrap(), taken.recv().unwrap()], [vec![1, 2], vec![3]]);
+            queue.push(4).unwrap();
+            assert!(taken.recv_timeout(Duration::from_millis(50)).is_err(), "that was for what is taken");
+            queue.close();
+            assert_eq!(taken.recv().unwrap(), [4]);
+        });
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl Backlog {
         }
     }
 
+    /// How many requests wait for the workers.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.checks.load(Ordering::Relaxed).saturating_add(self.orders.load(Ordering::Relaxed))
+    }
+
     /// Refuses at the door when the workers have too much to do.
     pub(crate) fn check_room(&self) -> Result<(), ScheduleError> {
         let (checks, orders) = (self.checks.load(Ordering::Relaxed), self.orders.load(Ordering::Relaxed));

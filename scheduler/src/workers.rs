@@ -12,11 +12,9 @@ use crate::in_flight::InFlight;
 use crate::lane::Lane;
 use crate::sequencer::Sequencer;
 
-/// How many orders a worker signs before it wakes the log, as long as more wait: a sync for each would cost a twentieth of
-/// what can be signed.
-const ORDERS_PER_SYNC: u32 = 4;
-/// How long it leaves them at most, but for the one thing that it does next.
-const SYNC_DELAY: Duration = Duration::from_millis(5);
+/// For how long the log is not woken for what is signed, but for the one thing that a worker does next, and only while more
+/// waits than is signed: a sync for each order would cost a tenth of what can be signed.
+const SYNC_DELAY: Duration = Duration::from_millis(20);
 
 /// What waits for a worker: lanes first, for whoever is in one came before whoever is still to be verified.
 #[derive(Default)]
@@ -29,6 +27,8 @@ pub(crate) struct Work {
 struct Queues {
     lanes: VecDeque<Arc<Lane>>,
     checks: VecDeque<Check>,
+    /// How many workers wait for something to do.
+    idle: usize,
     closed: bool,
 }
 
@@ -46,14 +46,23 @@ pub(crate) enum Task {
 impl Work {
     /// Queues a lane that has an order.
     pub(crate) fn push_lane(&self, lane: Arc<Lane>) {
-        self.lock().lanes.push_back(lane);
-        self.more.notify_one();
+        self.push(|queues| queues.lanes.push_back(lane));
     }
 
     /// Queues a check.
     pub(crate) fn push_check(&self, check: Check) {
-        self.lock().checks.push_back(check);
-        self.more.notify_one();
+        self.push(|queues| queues.checks.push_back(check));
+    }
+
+    fn push(&self, put: impl FnOnce(&mut Queues)) {
+        let mut queues = self.lock();
+        put(&mut queues);
+        let is_awaited = queues.idle > 0;
+        drop(queues);
+        // Waking nobody is a call of the system, too.
+        if is_awaited {
+            self.more.notify_one();
+        }
     }
 
     /// What there is to do now, if anything.
@@ -71,7 +80,9 @@ impl Work {
             if queues.closed {
                 return None;
             }
+            queues.idle += 1;
             queues = self.more.wait(queues).unwrap_or_else(PoisonError::into_inner);
+            queues.idle -= 1;
         }
     }
 
@@ -150,19 +161,26 @@ impl Workers {
         completion: &mpsc::UnboundedSender<InFlight>,
     ) -> std::io::Result<Self> {
         let mut workers = Self { work: work.clone(), threads: Vec::new() };
-        for number in 0..count.max(1) {
+        let count = count.max(1);
+        let unsynced: Arc<Unsynced> = Arc::default();
+        for number in 0..count {
             let (sequencer, work, completion) = (sequencer.clone(), work.clone(), completion.clone());
+            let unsynced = unsynced.clone();
             let thread = thread::Builder::new()
                 .name(format!("sign-{number}"))
-                .spawn(move || run(&sequencer, &work, &completion))?;
+                .spawn(move || run(&sequencer, &work, &completion, &unsynced))?;
             workers.threads.push(thread);
         }
         Ok(workers)
     }
 }
 
-fn run(sequencer: &Sequencer, work: &Work, completion: &mpsc::UnboundedSender<InFlight>) {
-    let mut unsynced = Unsynced::default();
+fn run(
+    sequencer: &Sequencer,
+    work: &Work,
+    completion: &mpsc::UnboundedSender<InFlight>,
+    unsynced: &Unsynced,
+) {
     loop {
         let task = work.now().or_else(|| {
             unsynced.sync(sequencer);
@@ -177,36 +195,47 @@ fn run(sequencer: &Sequencer, work: &Work, completion: &mpsc::UnboundedSender<In
             Some(Task::Check(check)) => drop(catch_unwind(AssertUnwindSafe(check))),
             None => return,
         }
-        if unsynced.is_due() {
+        if unsynced.is_due(sequencer.backlog.waiting()) {
             unsynced.sync(sequencer);
         }
     }
 }
 
-/// What a worker has signed and the log may not know of yet.
+/// What the workers have signed and the log may not know of yet: whichever finds it due has the log sync all of it.
 #[derive(Default)]
-struct Unsynced {
-    orders: u32,
+struct Unsynced(Mutex<Signed>);
+
+#[derive(Default)]
+struct Signed {
+    orders: u64,
     since: Option<Instant>,
 }
 
 impl Unsynced {
-    fn note(&mut self) {
-        self.orders += 1;
-        self.since.get_or_insert_with(Instant::now);
+    /// Notes an order that the log was given.
+    fn note(&self) {
+        let mut signed = self.lock();
+        signed.orders += 1;
+        signed.since.get_or_insert_with(Instant::now);
     }
 
-    /// Whether it must not wait any longer for more.
-    fn is_due(&self) -> bool {
-        self.orders >= ORDERS_PER_SYNC || self.since.is_some_and(|since| since.elapsed() >= SYNC_DELAY)
+    /// Whether it must not wait any longer for more, while so many requests wait for the workers: once these are no more than
+    /// what is signed, the workers might have done them all before anything is answered and more comes.
+    fn is_due(&self, waiting: u64) -> bool {
+        let signed = self.lock();
+        signed.since.is_some_and(|since| signed.orders >= waiting || since.elapsed() >= SYNC_DELAY)
     }
 
     /// Has the log sync it.
-    fn sync(&mut self, sequencer: &Sequencer) {
-        if self.orders > 0 {
+    fn sync(&self, sequencer: &Sequencer) {
+        // What is forgotten here the log was given before it was noted.
+        if std::mem::take(&mut *self.lock()).orders > 0 {
             sequencer.log.wake();
-            *self = Self::default();
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Signed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -218,5 +247,22 @@ impl Drop for Workers {
             // A worker that panicked has said so already.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_signed_is_left_while_more_waits_and_not_for_long() {
+        let unsynced = Unsynced::default();
+        assert!(!unsynced.is_due(0), "there is nothing");
+        for signed in 1..=5 {
+            unsynced.note();
+            assert!(!unsynced.is_due(signed + 1) && unsynced.is_due(signed), "{signed} signed");
+        }
+        unsynced.lock().since = Instant::now().checked_sub(SYNC_DELAY);
+        assert!(unsynced.is_due(1000));
     }
 }
