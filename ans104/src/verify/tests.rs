@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use ed25519_dalek::{Signer as _, SigningKey};
+use aws_lc_rs::digest;
+use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier as _, VerifyingKey};
+use openssl::bn::{BigNum, BigNumContext};
 
 use super::*;
 use crate::signer::{Draft, EthereumWallet, Signer};
@@ -85,6 +87,53 @@ fn weak_ed25519_keys_sign_nothing() {
     let signature = [neutral, [0; 32]].concat();
     let result = check(SignatureType::Ed25519, &neutral, |_| signature.clone());
     assert_eq!(result, Err(VerifyError::Signature(SignatureType::Ed25519)));
+}
+
+#[test]
+fn nonces_of_small_order_are_refused() {
+    // The neutral element as nonce, with the key's own secret number times the hash: only who looks for it refuses it.
+    let number = |little_endian: &[u8]| {
+        let big_endian: Vec<u8> = little_endian.iter().rev().copied().collect();
+        BigNum::from_slice(&big_endian).unwrap()
+    };
+    let order = "7237005577332262213973186563042994240857116359379907606001950938285454250989";
+    let order = BigNum::from_dec_str(order).unwrap();
+    let (secret, owner) = (number(&key(1).to_scalar().to_bytes()), key(1).verifying_key());
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let sign = |message: &[u8]| {
+        let hashed = [&neutral, owner.as_bytes(), message].concat();
+        let hash = number(digest::digest(&digest::SHA512, &hashed).as_ref());
+        let mut response = BigNum::new().unwrap();
+        response.mod_mul(&secret, &hash, &order, &mut BigNumContext::new().unwrap()).unwrap();
+        let mut signature = [neutral, [0; 32]].concat();
+        for (place, byte) in response.to_vec().iter().rev().enumerate() {
+            signature[32 + place] = *byte;
+        }
+        signature
+    };
+    let message = b"any";
+    let signature = Signature::from_slice(&sign(message)).unwrap();
+    owner.verify(message, &signature).expect("the equation holds");
+    owner.verify_strict(message, &signature).expect_err("it is weak");
+    let wrong = Err(VerifyError::Signature(SignatureType::Ed25519));
+    assert_eq!(check(SignatureType::Ed25519, owner.as_bytes(), sign), wrong);
+}
+
+#[test]
+fn all_points_of_small_order_are_known() {
+    let mut found = 0;
+    for point in super::ed25519::SMALL_ORDER {
+        for high in [0, 0x80] {
+            let mut point = point;
+            point[31] |= high;
+            let Ok(key) = VerifyingKey::from_bytes(&point) else { continue };
+            assert!(key.is_weak(), "{point:02x?}");
+            // The two points whose x is 0 have one form each, in which the bit is not set.
+            found += u8::from(key.to_edwards().compress().to_bytes() == point);
+        }
+    }
+    assert_eq!(found, 8);
 }
 
 /// What an Aptos multi-signature of these places over a message is.
