@@ -55,6 +55,9 @@ pub struct HttpOptions {
     /// How many exchanges run at a time, each on a socket. What comes on top waits within its own
     /// time limit.
     pub exchanges_max: usize,
+    /// How many connections are kept open to each service while nothing is asked. Where this is less than are used at a
+    /// time, some are closed just to be opened again.
+    pub idle_sockets_max: usize,
     /// Hosts that answers may redirect to although they are private, or lead from https to http.
     pub redirect_hosts: Vec<String>,
 }
@@ -70,13 +73,11 @@ impl Default for HttpOptions {
             attempts: 3,
             backoff: Duration::from_millis(250),
             exchanges_max: 80,
+            idle_sockets_max: 4,
             redirect_hosts: Vec::new(),
         }
     }
 }
-
-/// Connections that are kept open to each service while nothing is asked.
-const IDLE_SOCKETS_MAX: usize = 4;
 
 impl HttpOptions {
     /// How many sockets a client with these options has open at most, asking so many services.
@@ -84,7 +85,7 @@ impl HttpOptions {
     pub fn sockets_max(&self, services: usize) -> usize {
         // While one connects, IPv6 and IPv4 are tried side by side.
         let exchanging = self.exchanges_max.saturating_mul(2);
-        exchanging.saturating_add(services.saturating_mul(IDLE_SOCKETS_MAX))
+        exchanging.saturating_add(services.saturating_mul(self.idle_sockets_max))
     }
 }
 
@@ -128,7 +129,8 @@ impl Http {
                 .redirect(redirect::Policy::none())
         };
         let refused = |error| GatewayError::Client { cause: Arc::new(error) };
-        let direct = builder().pool_max_idle_per_host(IDLE_SOCKETS_MAX).dns_resolver(resolver.clone());
+        let direct =
+            builder().pool_max_idle_per_host(options.idle_sockets_max).dns_resolver(resolver.clone());
         let redirected =
             builder().pool_max_idle_per_host(0).dns_resolver(Arc::new(CheckedResolver::new(resolver)));
         let inner = HttpInner {

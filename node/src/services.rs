@@ -6,6 +6,8 @@ use crate::error::NodeError;
 
 /// Uploads, copies for a cache and questions about what has arrived: at most 16 uploads and 16 copies at a time.
 const UPLOADS_MAX: usize = 40;
+/// As many as there are uploads at a time.
+const UPLOAD_SOCKETS_KEPT: usize = 16;
 
 /// A client that asks gateways.
 pub(crate) fn asking(endpoints: &Endpoints) -> Result<Http, NodeError> {
@@ -31,5 +33,9 @@ fn asking_options(endpoints: &Endpoints) -> HttpOptions {
 }
 
 fn uploading_options(endpoints: &Endpoints) -> HttpOptions {
-    HttpOptions { exchanges_max: UPLOADS_MAX, ..asking_options(endpoints) }
+    HttpOptions {
+        exchanges_max: UPLOADS_MAX,
+        idle_sockets_max: UPLOAD_SOCKETS_KEPT,
+        ..asking_options(endpoints)
+    }
 }

@@ -1,5 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::Barrier;
+
 use super::*;
 
 mod redirected;
@@ -138,10 +145,43 @@ async fn no_more_is_asked_at_a_time_than_there_are_sockets_for() {
     let stub = Stub::start(&[Act::Slow(200, "good")]).await;
     let question = question(&http, stub.url.clone());
     let all = (0..12).map(|_| http.once(&question));
-    for outcome in futures_util::future::join_all(all).await {
+    for outcome in join_all(all).await {
         assert_eq!(outcome.unwrap().body, "good");
     }
     assert_eq!((stub.calls().len(), stub.open_max()), (12, 3));
+}
+
+#[tokio::test]
+async fn as_many_connections_are_kept_as_are_used_at_a_time() {
+    const AT_A_TIME: usize = 12;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let opened = Arc::new(AtomicUsize::new(0));
+    let (counted, all_asked) = (opened.clone(), Arc::new(Barrier::new(AT_A_TIME)));
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
+            let all_asked = all_asked.clone();
+            tokio::spawn(async move {
+                while stream.read(&mut [0; 4096]).await.is_ok_and(|length| length > 0) {
+                    all_asked.wait().await;
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood").await.unwrap();
+                }
+            });
+        }
+    });
+    let options = HttpOptions { idle_sockets_max: AT_A_TIME, ..HttpOptions::default() };
+    let http = Http::new(options).unwrap();
+    for _ in 0..5 {
+        let question = question(&http, url.clone());
+        for outcome in join_all((0..AT_A_TIME).map(|_| http.once(&question))).await {
+            assert_eq!(outcome.unwrap().body, "good");
+        }
+    }
+    // One that is on its way back may be missed by the next question.
+    let opened = opened.load(Ordering::SeqCst);
+    assert!(opened < 2 * AT_A_TIME, "{opened} connections were opened");
 }
 
 #[tokio::test]
