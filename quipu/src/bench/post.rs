@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use hdrhistogram::{CreationError, Histogram};
 use indicatif::ProgressBar;
 
-use crate::client::{Accepted, ClientError, SchedulerClient};
+use crate::client::{Accepted, ClientError, Connection, Door, SchedulerClient};
 use crate::failure::{Failure, chain};
 
 use super::BenchError;
@@ -76,26 +76,25 @@ impl Posting<'_> {
             self.scheduler.post(process.bytes.clone()).await?;
             self.note(process.id, process.id)?;
         }
-        // As many questions at once as there will be connections leave that many open.
-        for answer in join_all((0..self.connections).map(|_| self.scheduler.info())).await {
-            answer?;
-        }
+        let door = Door::find(self.scheduler).await?;
+        let connections = join_all((0..self.connections).map(|_| door.connect())).await;
+        let connections = connections.into_iter().collect::<Result<Vec<_>, _>>()?;
         let state = State::new(self.workload.messages.len())?;
         let cpu_before = cpu_time();
-        join_all((0..self.connections).map(|_| self.post_in_turn(&state))).await;
+        join_all(connections.into_iter().map(|connection| self.post_in_turn(&state, connection))).await;
         let (elapsed, client_cpu) = (state.start.elapsed(), cpu_time().saturating_sub(cpu_before));
         state.progress.finish_and_clear();
         state.finish(elapsed, client_cpu)
     }
 
-    async fn post_in_turn(&self, state: &State) {
+    async fn post_in_turn(&self, state: &State, mut connection: Connection<'_>) {
         let over = |state: &State| self.duration.is_some_and(|duration| state.start.elapsed() >= duration);
         while !state.stop.get() && !over(state) {
             let place = state.next.get();
             let Some(message) = self.workload.messages.get(place) else { break };
             state.next.set(place + 1);
             let start = Instant::now();
-            match self.scheduler.post(message.bytes.clone()).await {
+            match connection.post(message.bytes.clone()).await {
                 Ok(accepted) => {
                     state.record(start.elapsed());
                     self.acknowledge(state, place, message, &accepted);

@@ -73,12 +73,12 @@ pub enum ClientError {
 
 impl ClientError {
     /// The error of a call that got no answer.
-    pub fn unreachable(url: &str, error: &reqwest::Error) -> Self {
-        let mut cause: &dyn Error = error;
+    pub fn unreachable(url: &str, error: &dyn Error, is_timeout: bool) -> Self {
+        let mut cause = error;
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        Self::Unreachable { url: url.to_owned(), reason: cause.to_string(), is_timeout: error.is_timeout() }
+        Self::Unreachable { url: url.to_owned(), reason: cause.to_string(), is_timeout }
     }
 
     /// The error of an answer that is not 2xx.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod connection;
 mod error;
 
 use std::time::Duration;
@@ -16,10 +17,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::failure::Failure;
 
+use connection::Unreached;
+
 pub use admin::{AdminArgs, AdminClient, OperatorArgs};
 pub use answer::{Accepted, ClientEdge, ClientItem, ClientPage, Info, Pair};
 #[cfg(test)]
 pub use answer::{ClientOwner, ClientTag};
+pub use connection::{Connection, Door};
 pub use error::ClientError;
 
 /// Beyond this a node counts as unreachable.
@@ -228,7 +232,11 @@ impl SchedulerClient {
 
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
         let body = self.send(request).await?.bytes().await.map_err(|error| self.unreachable(error))?;
-        serde_json::from_slice(&body).map_err(|error| ClientError::Answer { url: self.base.clone(), error })
+        self.parsed(&body)
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, ClientError> {
+        serde_json::from_slice(body).map_err(|error| ClientError::Answer { url: self.base.clone(), error })
     }
 
     /// The response when it is 2xx.
@@ -243,7 +251,13 @@ impl SchedulerClient {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> ClientError {
-        ClientError::unreachable(&self.base, &error.without_url())
+        let is_timeout = error.is_timeout();
+        ClientError::unreachable(&self.base, &error.without_url(), is_timeout)
+    }
+
+    fn unreached(&self, error: impl Into<Unreached>) -> ClientError {
+        let error = error.into();
+        ClientError::unreachable(&self.base, &error, matches!(error, Unreached::Silent(_)))
     }
 }
 
