@@ -116,10 +116,13 @@ fn print(fault: &Fault, out: &mut dyn Write) -> std::io::Result<()> {
 
 fn report(summary: &VerifySummary, out: &mut dyn Write) -> Result<(), Failure> {
     let VerifySummary { events, processes, signatures, faults, inherited, .. } = summary;
+    let inherited = match inherited {
+        0 => String::new(),
+        count => format!(", and {count} in imported history, which were there before"),
+    };
     writeln!(
         out,
-        "{events} events of {processes} processes, {signatures} signatures verified: \
-         {faults} faults, {inherited} more that were inherited"
+        "{events} events of {processes} processes, {signatures} signatures verified: {faults} faults{inherited}"
     )?;
     Ok(())
 }
