@@ -236,8 +236,7 @@ async fn the_cache_gets_a_copy_of_each_once() {
 async fn what_is_refused_is_a_dead_letter_until_it_is_taken() {
     let (folder, gateway, uploads) = (folder(), Gateway::start(), UploadNode::start().await);
     let (ledger, user) = (Ledger::default(), User::new(1));
-    let launch = launch(&folder, &gateway, &uploads);
-    let node = launch.start();
+    let node = launch(&folder, &gateway, &uploads).start();
     let process = ledger.spawn(&node.client(), &user, 1).await[0];
     assert!(operate(&folder, &node, &["dead-letters"]).stdout.contains("no dead letters"));
     let messages: Vec<Signed> = (0..6).map(|_| user.message(process, b"data")).collect();
@@ -278,7 +277,7 @@ async fn what_is_refused_is_a_dead_letter_until_it_is_taken() {
 
     // They are known after a kill as well.
     node.kill();
-    let node = launch.start();
+    let node = launch(&folder, &gateway, &uploads).start();
     let shown = operate(&folder, &node, &["dead-letters"]);
     assert!(dead.iter().all(|id| shown.stdout.contains(&id.to_string())), "{}", shown.stdout);
     let again = operate(&folder, &node, &["dead-letters", "--retry"]);
