@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use rocksdb::{BlockBasedOptions, Cache, Options, WriteBufferManager};
+use rocksdb::{BlockBasedOptions, Cache, LruCacheOptions, Options, WriteBufferManager};
 
 /// The part of them that may be filled with what is not in tables yet, before that is written to some. As much again
 /// as the log, the index and uploads fill before each writes by itself, lest one of them write tables all the time
 /// because others have much that they need not write.
 const UNWRITTEN_PART: usize = 3;
+/// The cache is 2 to the power of this many caches. With RocksDB's usual 64 each would be smaller than the filter of a
+/// single large table, and that would be read again for every look-up.
+const SHARD_BITS: i32 = 3;
 /// How many files of a large store are open; each takes some kilobytes.
 const OPEN_FILES: i32 = 256;
 
@@ -28,7 +31,10 @@ impl StoreMemory {
 
     /// Memory of about so many bytes. It is taken as there is use for it.
     pub fn new(bytes: usize) -> Self {
-        let cache = Cache::new_lru_cache(bytes);
+        let mut shards = LruCacheOptions::default();
+        shards.set_capacity(bytes);
+        shards.set_num_shard_bits(SHARD_BITS);
+        let cache = Cache::new_lru_cache_opts(&shards);
         let unwritten = bytes / UNWRITTEN_PART;
         let unwritten =
             WriteBufferManager::new_write_buffer_manager_with_cache(unwritten, false, cache.clone());
@@ -65,5 +71,28 @@ impl Default for StoreMemory {
 impl fmt::Debug for StoreMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreMemory").field("used", &self.used()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::engine::{Engine, StoreBatch};
+    use crate::ids::Seq;
+    use crate::keys::{StoreKey, StoreTable};
+    use crate::rocks::Rocks;
+
+    #[test]
+    fn what_is_in_no_table_yet_counts() {
+        const MIB: usize = 1 << 20;
+        let (folder, memory) = (tempfile::tempdir().unwrap(), StoreMemory::new(StoreMemory::BYTES_MIN));
+        let rocks = Rocks::open(folder.path(), &memory).unwrap();
+        let before = memory.used();
+        let mut batch = StoreBatch::default();
+        batch.put(StoreTable::Order, StoreKey::order(Seq::ZERO), vec![0; 2 * MIB]);
+        rocks.commit(&batch).unwrap();
+        assert!(memory.used() >= before + 2 * MIB, "{memory:?}");
     }
 }
