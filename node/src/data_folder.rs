@@ -5,7 +5,7 @@
 //! has our mark, or our log. What else an operator keeps in a folder that is ours is left alone.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use log::{FolderContents, FolderError, FolderOwner, Rocks, StoreId, folder_owner, mark_folder};
 use thiserror::Error;
@@ -55,6 +55,9 @@ pub enum DataFolderError {
 pub fn check_data_folder(paths: &DataPaths) -> Result<(), DataFolderError> {
     let path = &paths.folder;
     let FolderOwner::Unknown(found) = folder_owner(path, HOLDS)? else { return Ok(()) };
+    if found.is_marked() && is_shared(paths) {
+        return Ok(());
+    }
     match found.besides(is_made_here) {
         Some(found) if !has_log(paths) => Err(DataFolderError::NotOurs { path: path.clone(), found }),
         _ => Ok(()),
@@ -62,13 +65,22 @@ pub fn check_data_folder(paths: &DataPaths) -> Result<(), DataFolderError> {
 }
 
 /// Marks the data folder as that of this store; it is made if it is missing.
-pub(crate) fn mark_data_folder(folder: &Path, store: StoreId) -> Result<(), DataFolderError> {
+pub(crate) fn mark_data_folder(paths: &DataPaths, store: StoreId) -> Result<(), DataFolderError> {
+    let folder = &paths.folder;
+    if is_shared(paths) {
+        return Ok(());
+    }
     match folder_owner(folder, HOLDS)? {
         FolderOwner::Store(found) if found == store => Ok(()),
-        // The log or the index is in the data folder itself.
-        FolderOwner::Unknown(found) if found.is_marked() => Ok(()),
+        // Somebody's file of that name, beside our log.
+        FolderOwner::Unknown(found) if found.has("QUIPU") => Ok(()),
         _ => Ok(mark_folder(folder, HOLDS, store)?),
     }
+}
+
+/// Whether the log or the index is in the data folder itself, which has the mark of that then.
+fn is_shared(paths: &DataPaths) -> bool {
+    [&paths.log, &paths.index].contains(&&paths.folder)
 }
 
 fn is_made_here(name: &OsStr) -> bool {
@@ -91,6 +103,7 @@ mod tests {
     use std::error::Error;
     use std::fs;
     use std::os::unix::fs::symlink;
+    use std::path::Path;
 
     use log::{Engine, StoreMemory};
     use tempfile::TempDir;
@@ -140,9 +153,13 @@ mod tests {
         // From before data folders were marked: the log is in it.
         made_log(&paths.log);
         check_data_folder(&paths).unwrap();
+        fs::write(paths.folder.join("QUIPU"), "theirs").unwrap();
+        mark_data_folder(&paths, store).unwrap();
+        assert_eq!(fs::read_to_string(paths.folder.join("QUIPU")).unwrap(), "theirs");
+        fs::remove_file(paths.folder.join("QUIPU")).unwrap();
         fs::remove_dir_all(&paths.log).unwrap();
         assert!(refusal(&paths).contains("notes"));
-        mark_data_folder(&paths.folder, store).unwrap();
+        mark_data_folder(&paths, store).unwrap();
         check_data_folder(&elsewhere).unwrap();
     }
 
@@ -153,9 +170,14 @@ mod tests {
         let paths = DataPaths { log: folder.clone(), ..DataPaths::in_folder(folder.clone()) };
         for _ in 0..2 {
             check_data_folder(&paths).unwrap();
-            mark_data_folder(&folder, made_log(&paths.log)).unwrap();
+            mark_data_folder(&paths, made_log(&paths.log)).unwrap();
         }
-        assert!(refusal(&DataPaths::in_folder(folder)).contains("the log of a node"));
+        assert!(refusal(&DataPaths::in_folder(folder.clone())).contains("the log of a node"));
+        let index = root.path().join("index");
+        mark_folder(&index, "index", made_log(&folder)).unwrap();
+        let paths = DataPaths { index: index.clone(), ..DataPaths::in_folder(index.clone()) };
+        check_data_folder(&paths).unwrap();
+        assert!(refusal(&DataPaths::in_folder(index)).contains("the index of a node"));
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Store {
             "opened the log at {}",
             paths.log.display()
         );
-        mark_data_folder(&paths.folder, identity.store)?;
+        mark_data_folder(paths, identity.store)?;
         let (index, writer) = Index::open(&paths.index, log.as_ref(), memory)?;
         let mut follower = Follower::new(writer, log.clone());
         catch_up(&mut follower, progress)?;
