@@ -21,7 +21,8 @@ use crate::ids::Seq;
 /// What every engine promises:
 ///
 /// - **Durable before told.** [`enqueue`](Log::enqueue) returns at once; its [`Receipt`] resolves only after the
-///   events are synced to disk. Readers, [`Tail`] included, never see an event before that.
+///   events are synced to disk. Readers, [`Tail`] included, never see an event before that. In a log that is held, see
+///   [`LocalLog::hold`](crate::LocalLog::hold), *durable* is what is also released: on the disks of enough other nodes.
 /// - **One order.** Sequence numbers start at 0 and have no gaps; batches keep the order in which they were
 ///   enqueued, and a batch is durable as a whole or not at all.
 /// - **No fork.** Each event names the nonce that it takes; any other than the next one of its process is refused
@@ -41,16 +42,7 @@ pub trait Log: Send + Sync + 'static {
     ///
     /// # Errors
     /// Only when it is known at once that nothing will be written (failed, sealed); all else comes from the receipt.
-    fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
-        self.enqueue_at(term, None, batch)
-    }
-
-    /// The same for one who knows the place in the whole log of the first of them, as one who follows another log
-    /// does: any other than the next one is refused.
-    ///
-    /// # Errors
-    /// As [`Log::enqueue`].
-    fn enqueue_at(&self, term: Term, first: Option<Seq>, batch: Vec<Append>) -> Result<Receipt, AppendError>;
+    fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError>;
 
     /// The same as [`Log::enqueue`] by one who has more to enqueue at once: the appender may go on sleeping until
     /// [`Log::wake`], so that it finds all of it and syncs once.
@@ -138,17 +130,6 @@ pub struct Append {
     pub link: Option<ChainLink>,
     /// Whether it is taken over from another scheduler.
     pub imported: bool,
-}
-
-impl Append {
-    /// The append that makes an event which was read the next one of another log. `before` is the newest link of its
-    /// process there.
-    pub fn copy_of(event: &EventRef<'_>, before: Option<ChainLink>) -> Self {
-        let Event { process, imported, body, .. } = event.to_owned();
-        // The log gives facts their nonce itself, the same again.
-        let link = if matches!(body, Body::Fact(_)) { None } else { event.link(before) };
-        Self { process, body, link, imported }
-    }
 }
 
 /// Resolves once what it stands for is on disk: for a batch, to the sequence number of its last event.

@@ -116,6 +116,9 @@ pub enum AppendError {
         /// The writer's term.
         given: Term,
     },
+    /// Another node has the right to write, or it is not known whether this one still has it.
+    #[error("this node does not have the right to write: it follows, or is not known to lead any more")]
+    Fenced,
     /// A write or sync failed; nothing is written any more until the store is opened again.
     #[error("the log takes no more writes since one failed: {0}")]
     Failed(#[source] LogFailure),

@@ -3,6 +3,7 @@
 //! A fact is a line of text: what it is about, a space, and what it says. What cannot be read is of another version of
 //! this program, and says nothing to this one.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use ans104::Address;
@@ -18,6 +19,17 @@ pub enum Fact {
     Wallet(Address),
     /// From here on another node has the right to write, or the same one anew.
     Promotion(Promotion),
+    /// From here on these nodes keep the log, and so many of them must have an event before it is released.
+    Members(Members),
+}
+
+/// The nodes that keep a log, by `REPLICATION_ACKS` and whom its leader took in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Members {
+    /// Those whose copies count.
+    pub voters: BTreeSet<NodeId>,
+    /// How many of them besides the leader must have an event on disk before it leaves any node.
+    pub acks: u32,
 }
 
 /// The right to write passes on: the first event of a term.
@@ -35,6 +47,7 @@ pub struct Promotion {
 
 const WALLET: &str = "wallet";
 const PROMOTION: &str = "promotion";
+const MEMBERS: &str = "members";
 
 impl Fact {
     /// The fact that this event records, if it is one that is known.
@@ -48,6 +61,7 @@ impl Fact {
         match about {
             WALLET => says.parse().ok().map(Self::Wallet),
             PROMOTION => Promotion::read(says).map(Self::Promotion),
+            MEMBERS => Members::read(says).map(Self::Members),
             _ => None,
         }
     }
@@ -69,6 +83,10 @@ impl fmt::Display for Fact {
                 promises.iter().try_for_each(|node| write!(f, " {node}"))?;
                 forced_by.iter().try_for_each(|who| write!(f, " forced by {who}"))
             }
+            Self::Members(Members { voters, acks }) => {
+                write!(f, "{MEMBERS} acks {acks} voters")?;
+                voters.iter().try_for_each(|node| write!(f, " {node}"))
+            }
         }
     }
 }
@@ -89,6 +107,24 @@ impl Promotion {
             Some(_) => return None,
         };
         Some(Self { term, owner, promises, forced_by })
+    }
+}
+
+impl Members {
+    fn read(says: &str) -> Option<Self> {
+        let mut words = says.split(' ');
+        let acks = if words.next()? == "acks" { words.next()?.parse().ok()? } else { return None };
+        if words.next()? != "voters" {
+            return None;
+        }
+        let mut voters = BTreeSet::new();
+        for word in words {
+            // One that is named twice would count twice for whoever reads it so.
+            if !voters.insert(word.parse().ok()?) {
+                return None;
+            }
+        }
+        (!voters.is_empty()).then_some(Self { voters, acks })
     }
 }
 
@@ -129,6 +165,9 @@ mod tests {
             promotion.replace("promises 1", "promises 18446744073709551615").as_bytes(),
             format!("{promotion} forced").as_bytes(),
             format!("{promotion} and more").as_bytes(),
+            b"members acks 1 voters",
+            b"members acks -1 voters 00000000-0000-4000-8000-000000000007",
+            format!("members acks 1 voters {node} {node}").as_bytes(),
         ] {
             assert_eq!(Fact::read(other), None, "{:?}", String::from_utf8_lossy(other));
         }
@@ -136,6 +175,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn members_are_read_as_they_were_recorded(nodes in prop::collection::btree_set(any::<[u8; 16]>(), 1..6), acks: u32) {
+            let voters = nodes.iter().map(|bytes| NodeId(uuid::Uuid::from_bytes(*bytes))).collect();
+            let fact = Fact::Members(Members { voters, acks });
+            prop_assert_eq!(Fact::read(&recorded(&fact)), Some(fact));
+        }
+
         #[test]
         fn promotions_are_read_as_they_were_recorded(
             term: u64, nodes in prop::collection::vec(any::<[u8; 16]>(), 1..5), forced in prop::option::of("[^\\pC]{1,20}"),

@@ -47,20 +47,45 @@ impl ChainLink {
     }
 }
 
+/// What an assignment says of its link.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinkSays {
+    pub(crate) nonce: Nonce,
+    assignment: AssignmentId,
+    chain: Option<HashChain>,
+    timestamp: Option<Timestamp>,
+}
+
+impl LinkSays {
+    /// What that of an event says; none when it has no assignment, or its assignment no nonce.
+    pub(crate) fn of(event: &EventRef<'_>) -> Option<Self> {
+        let assignment = event.assignment()?;
+        let says = AssignmentTags::of(&assignment);
+        Some(Self {
+            nonce: event.nonce?,
+            assignment: assignment.id().into(),
+            chain: says.hash_chain(),
+            timestamp: says.timestamp(),
+        })
+    }
+
+    /// The link, given the one before it in its process.
+    pub(crate) fn after(self, before: Option<ChainLink>, process: ProcessId) -> ChainLink {
+        let chain = self.chain.unwrap_or_else(|| ChainLink::next_chain(before, process));
+        let before = before.map_or(Timestamp::ZERO, |link| link.timestamp);
+        let timestamp = self.timestamp.unwrap_or(before);
+        ChainLink { nonce: self.nonce, assignment: self.assignment, chain, timestamp }
+    }
+}
+
 impl EventRef<'_> {
     /// What the newest link of the process becomes with this event, given what it was before: none for a process
     /// without an assignment. The same on every node, also for imported assignments that do not say their chain or
     /// their time: these follow from the link before.
     pub fn link(&self, before: Option<ChainLink>) -> Option<ChainLink> {
-        let nonce = self.nonce?;
         if let BodyRef::Fact(fact) = self.body {
-            return Some(ChainLink::of_fact(AssignmentId::of_fact(fact), nonce, before));
+            return Some(ChainLink::of_fact(AssignmentId::of_fact(fact), self.nonce?, before));
         }
-        let assignment = self.assignment()?;
-        let says = AssignmentTags::of(&assignment);
-        let chain = says.hash_chain().unwrap_or_else(|| ChainLink::next_chain(before, self.process));
-        let before = before.map_or(Timestamp::ZERO, |link| link.timestamp);
-        let timestamp = says.timestamp().unwrap_or(before);
-        Some(ChainLink { nonce, assignment: assignment.id().into(), chain, timestamp })
+        LinkSays::of(self).map(|says| says.after(before, self.process))
     }
 }

@@ -6,63 +6,23 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use protocol::{Nonce, ProcessId};
-use thiserror::Error;
-use tracing::info;
 
 use crate::appender::Appender;
-use crate::check::{check_end, check_new};
 use crate::contract::{Append, Log, Receipt, Tail};
 use crate::digest::LogDigest;
-use crate::digest_chain::CatchUpError;
-use crate::engine::{Engine, StoreBatch};
-use crate::error::{AppendError, EngineError, ReadError};
+use crate::engine::Engine;
+use crate::error::{AppendError, ReadError};
 use crate::event::EventRef;
 use crate::head::Head;
-use crate::identity::{Identity, NodeId, StoreId, Term, TermStart};
+use crate::identity::{Identity, Term, TermStart};
 use crate::ids::Seq;
-use crate::keys::{StoreKey, StoreTable};
+use crate::opening::{OpenError, start};
 use crate::reader::LogReader;
-use crate::released::{LateHeads, Release};
 use crate::request::{Ready, Request, RequestWaiter, RequestWork};
-use crate::staging::KnownLog;
 use crate::state::LogState;
-use crate::stored;
 
-/// Why a log is not opened.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// The store cannot be read, or is damaged where the log ends.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The store is new and could not be written to.
-    #[error("the new store cannot be written: {0}")]
-    Create(#[source] EngineError),
-    /// The store is another one than was asked for.
-    #[error("this is the store {found}, not {expected}")]
-    OtherStore {
-        /// The store that is there.
-        found: StoreId,
-        /// The store that was asked for.
-        expected: StoreId,
-    },
-    /// The folder is marked as that of another store than the one that is in it.
-    #[error(
-        "the folder is marked as that of the store {marked} by its file QUIPU, but the store {found} is in it; if it was \
-         put there on purpose, delete that file"
-    )]
-    OtherMark {
-        /// The store that is there.
-        found: StoreId,
-        /// The store that the mark names.
-        marked: StoreId,
-    },
-    /// What is kept of the store's history beside its events could not be brought up to date.
-    #[error("the store cannot be brought up to date: {0}")]
-    Update(#[source] EngineError),
-    /// The appender's thread could not be started.
-    #[error("cannot start the appender's thread: {0}")]
-    Thread(#[source] std::io::Error),
-}
+const EMPTY_BATCH: AppendError =
+    AppendError::Misplaced { process: ProcessId::NODE, reason: "the batch is empty" };
 
 /// The log over an engine.
 ///
@@ -109,6 +69,46 @@ impl<E: Engine> LocalLog<E> {
         Ok(receipt)
     }
 
+    /// Appends events of another log, of which this one is the beginning, as they stand there: each with its sequence
+    /// number, terms where they begin.
+    ///
+    /// # Errors
+    /// When the log is sealed or failed. The receipt refuses events that do not come next.
+    pub fn follow(&self, events: &[EventRef<'_>]) -> Result<Receipt, AppendError> {
+        let (waiter, receipt) = RequestWaiter::for_append();
+        let Some(first) = events.first().map(|event| event.seq) else {
+            waiter.refused(EMPTY_BATCH);
+            return Ok(receipt);
+        };
+        let mut expected = first;
+        for given in events.iter().map(|event| event.seq) {
+            if given != expected {
+                waiter.refused(AppendError::UnexpectedSeq { expected, given });
+                return Ok(receipt);
+            }
+            expected = given.next();
+        }
+        match events.iter().map(Ready::copy).collect() {
+            Ok(events) => self.push(Request { work: RequestWork::Follow { first, events }, waiter })?,
+            Err(error) => waiter.refused(error),
+        }
+        self.state.queue.wake();
+        Ok(receipt)
+    }
+
+    /// Takes the right to write from whoever has it here: nothing is appended any more but by [`LocalLog::follow`], until
+    /// a promotion is. A held log is opened so.
+    ///
+    /// What is on its way to disk may still get there, until the log [is quiet](LocalLog::is_quiet).
+    pub fn fence(&self) {
+        self.state.release.set_fenced(true);
+    }
+
+    /// Whether nothing is on its way to disk, nor waits for it.
+    pub fn is_quiet(&self) -> bool {
+        self.state.unsynced_for().is_none()
+    }
+
     /// Whether what is appended waits for its release.
     pub fn is_held(&self) -> bool {
         self.state.release.is_held()
@@ -150,6 +150,14 @@ impl<E: Engine> LocalLog<E> {
         if events > there { Ok(None) } else { self.state.reader.digest_of(events).map(Some) }
     }
 
+    /// How many events are on disk, and their digest.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn synced_digest(&self) -> Result<(u64, LogDigest), ReadError> {
+        Ok(self.state.reader.stored_digest()?.unwrap_or((0, LogDigest::EMPTY)))
+    }
+
     /// The terms of the log on disk, in their order, from the one that it was made in.
     ///
     /// # Errors
@@ -168,17 +176,17 @@ impl<E: Engine> LocalLog<E> {
     }
 
     /// Puts a batch into the queue, without waking the appender.
-    fn queue_up(&self, term: Term, first: Option<Seq>, batch: Vec<Append>) -> Result<Receipt, AppendError> {
+    fn queue_up(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
         if self.state.queue.is_closed() {
             return Err(self.state.refusal());
         }
         let (waiter, receipt) = RequestWaiter::for_append();
         if batch.is_empty() {
-            waiter.refused(AppendError::Misplaced { process: ProcessId::NODE, reason: "the batch is empty" });
+            waiter.refused(EMPTY_BATCH);
             return Ok(receipt);
         }
         match batch.into_iter().map(Ready::new).collect() {
-            Ok(events) => self.push(Request { work: RequestWork::Append { term, first, events }, waiter })?,
+            Ok(events) => self.push(Request { work: RequestWork::Append { term, events }, waiter })?,
             Err(error) => waiter.refused(error),
         }
         Ok(receipt)
@@ -225,14 +233,14 @@ impl<E: Engine> Log for LocalLog<E> {
         self.state.identity()
     }
 
-    fn enqueue_at(&self, term: Term, first: Option<Seq>, batch: Vec<Append>) -> Result<Receipt, AppendError> {
-        let receipt = self.queue_up(term, first, batch)?;
+    fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
+        let receipt = self.queue_up(term, batch)?;
         self.wake();
         Ok(receipt)
     }
 
     fn enqueue_quietly(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
-        self.queue_up(term, None, batch)
+        self.queue_up(term, batch)
     }
 
     fn wake(&self) {
@@ -295,70 +303,4 @@ impl<E: Engine> Log for LocalLog<E> {
     fn size_on_disk(&self) -> Option<u64> {
         self.state.reader.engine().size_on_disk()
     }
-}
-
-type Started<E> = (Arc<LogState<E>>, Appender<E>);
-
-fn start<E: Engine>(engine: E, wanted: Option<Identity>, bounded: bool) -> Result<Started<E>, OpenError> {
-    let reader = LogReader::new(Arc::new(engine));
-    let (identity, held) = identify(&reader, wanted)?;
-    let (last, released) = check_end(&reader, held)?;
-    let digest =
-        reader.catch_up_digest(last.map_or(0, |last| last.next().get())).map_err(|error| match error {
-            CatchUpError::Read(error) => OpenError::Read(error),
-            CatchUpError::Write(error) => OpenError::Update(error),
-        })?;
-    let known = KnownLog::new(&reader, identity, held, digest)?;
-    let late = LateHeads::of(&reader, released, last)?;
-    let (tail_publisher, tail) = Tail::new(released);
-    let (synced_publisher, synced) = Tail::new(last);
-    let release = Release::new(held, last, late, tail_publisher);
-    let state = Arc::new(LogState::new(reader, identity, bounded, release, (tail, synced)));
-    let appender = Appender::new(Arc::clone(&state), known, synced_publisher);
-    Ok((state, appender))
-}
-
-/// Which store this is, and whether its events are released one by one; a new one is given its identity.
-fn identify<E: Engine>(
-    reader: &LogReader<E>,
-    wanted: Option<Identity>,
-) -> Result<(Identity, bool), OpenError> {
-    let marked = reader.engine().marked();
-    let mark = |store| reader.engine().mark(store).map_err(OpenError::Create);
-    if let Some((identity, held)) = reader.identity()? {
-        let found = identity.store;
-        if let Some(expected) = wanted.map(|wanted| wanted.store).filter(|store| *store != found) {
-            return Err(OpenError::OtherStore { found, expected });
-        }
-        match marked {
-            Some(marked) if marked != found => return Err(OpenError::OtherMark { found, marked }),
-            Some(_) => {}
-            None => mark(found)?,
-        }
-        if reader.terms()?.is_empty() {
-            // From before terms had a place in the order.
-            reader.engine().commit(&first_term(identity)).map_err(OpenError::Update)?;
-        }
-        return Ok((identity, held));
-    }
-    check_new(reader)?;
-    let store = || marked.unwrap_or_else(StoreId::new);
-    let identity = wanted.unwrap_or_else(|| Identity { store: store(), term: Term(1) });
-    if marked != Some(identity.store) {
-        mark(identity.store)?;
-    }
-    let key = StoreKey::identity();
-    let mut batch = first_term(identity);
-    batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_identity(&identity, false)));
-    reader.engine().commit(&batch).map_err(OpenError::Create)?;
-    info!(store = %identity.store, term = %identity.term, "made a new log");
-    Ok((identity, false))
-}
-
-/// What remembers the term that a store was made in.
-fn first_term(identity: Identity) -> StoreBatch {
-    let mut batch = StoreBatch::default();
-    let key = StoreKey::term(Seq::ZERO);
-    batch.put(StoreTable::Meta, key, stored::seal(&key, stored::write_term(identity.term, NodeId::UNKNOWN)));
-    batch
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use crate::request::{RequestDone, RequestWaiter};
 pub(crate) struct Release {
     gate: Mutex<Gate>,
     late: RwLock<LateHeads>,
+    /// Nobody here has the right to write.
+    fenced: AtomicBool,
 }
 
 struct Gate {
@@ -56,7 +59,16 @@ impl Release {
         let released = late.released;
         let waiting = VecDeque::new();
         let gate = Gate { held, synced, told: released, tail: Some(tail), released, waiting };
-        Self { gate: Mutex::new(gate), late: RwLock::new(late) }
+        // Who wrote here before does not know whether somebody else does by now.
+        Self { gate: Mutex::new(gate), late: RwLock::new(late), fenced: AtomicBool::new(held) }
+    }
+
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.fenced.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_fenced(&self, fenced: bool) {
+        self.fenced.store(fenced, Ordering::SeqCst);
     }
 
     pub(crate) fn is_held(&self) -> bool {

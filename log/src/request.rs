@@ -9,9 +9,9 @@ use tracing::debug;
 use crate::contract::{Append, Receipt};
 use crate::digest::EventDigest;
 use crate::error::AppendError;
-use crate::event::Body;
+use crate::event::{Body, BodyRef, Event, EventRef};
 use crate::fact::{Fact, Promotion};
-use crate::head::ChainLink;
+use crate::head::{ChainLink, LinkSays};
 use crate::identity::Term;
 use crate::ids::Seq;
 use crate::queue::Weigh;
@@ -24,8 +24,10 @@ pub(crate) struct Request {
 }
 
 pub(crate) enum RequestWork {
-    /// Append events together, on behalf of a term, from this place on if it is named.
-    Append { term: Term, first: Option<Seq>, events: Vec<Ready> },
+    /// Append events together, on behalf of a term.
+    Append { term: Term, events: Vec<Ready> },
+    /// Append events of another log, from this place on.
+    Follow { first: Seq, events: Vec<Ready> },
     /// Hold what is appended until it is released, or release it as soon as it is on disk.
     Hold(bool),
 }
@@ -52,6 +54,15 @@ pub(crate) enum EventPart {
     Next(ChainLink),
     /// A fact, which goes by this id in the chain of facts.
     Fact(AssignmentId),
+    /// What another log has there, whose assignment says this.
+    Copied(CopiedPart, LinkSays),
+}
+
+/// Which part something copied plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CopiedPart {
+    Beginning,
+    Next,
 }
 
 impl Ready {
@@ -60,25 +71,50 @@ impl Ready {
         let Append { process, body, link, imported } = append;
         let misplaced = |reason| AppendError::Misplaced { process, reason };
         let part = part(process, &body, link).map_err(misplaced)?;
-        let promotion = match &body {
+        Self::of(process, &body, part, imported)
+    }
+
+    /// Makes an event of another log ready.
+    pub(crate) fn copy(event: &EventRef<'_>) -> Result<Self, AppendError> {
+        let part = match (event.body, LinkSays::of(event)) {
+            (BodyRef::Fact(fact), _) => EventPart::Fact(AssignmentId::of_fact(fact)),
+            (BodyRef::Spawned { .. }, Some(says)) => EventPart::Copied(CopiedPart::Beginning, says),
+            (BodyRef::Spawned { .. }, None) => EventPart::Unassigned,
+            (_, Some(says)) => EventPart::Copied(CopiedPart::Next, says),
+            (_, None) => {
+                let reason = "an assignment takes a nonce, and it has none";
+                return Err(AppendError::Misplaced { process: event.process, reason });
+            }
+        };
+        let Event { process, imported, body, .. } = event.to_owned();
+        if matches!(body, Body::Fact(_)) != (process == ProcessId::NODE) {
+            return Err(AppendError::Misplaced { process, reason: FACTS_BELONG });
+        }
+        Self::of(process, &body, part, imported)
+    }
+
+    fn of(process: ProcessId, body: &Body, part: EventPart, imported: bool) -> Result<Self, AppendError> {
+        let promotion = match body {
             Body::Fact(fact) => match Fact::read(fact) {
                 Some(Fact::Promotion(promotion)) => Some(promotion),
-                Some(Fact::Wallet(_)) | None => None,
+                Some(Fact::Wallet(_) | Fact::Members(_)) | None => None,
             },
             _ => None,
         };
-        let (draft, digest) = RecordDraft::new(&body, imported).map_err(|error| {
+        let (draft, digest) = RecordDraft::new(body, imported).map_err(|error| {
             debug!(%process, %error, "refused what is no data item");
-            misplaced("the item or the assignment is no data item")
+            AppendError::Misplaced { process, reason: "the item or the assignment is no data item" }
         })?;
         Ok(Self { process, part, imported, draft, digest, promotion })
     }
 }
 
+const FACTS_BELONG: &str = "facts, and nothing else, belong to the node's own stream";
+
 fn part(process: ProcessId, body: &Body, link: Option<ChainLink>) -> Result<EventPart, &'static str> {
     let is_fact = matches!(body, Body::Fact(_));
     if is_fact != (process == ProcessId::NODE) {
-        return Err("facts, and nothing else, belong to the node's own stream");
+        return Err(FACTS_BELONG);
     }
     match (body, link) {
         (Body::Fact(fact), None) => Ok(EventPart::Fact(AssignmentId::of_fact(fact))),
@@ -95,7 +131,7 @@ fn part(process: ProcessId, body: &Body, link: Option<ChainLink>) -> Result<Even
 impl Weigh for Request {
     fn bytes(&self) -> usize {
         match &self.work {
-            RequestWork::Append { events, .. } => {
+            RequestWork::Append { events, .. } | RequestWork::Follow { events, .. } => {
                 events.iter().map(|event| event.draft.len()).fold(0, usize::saturating_add)
             }
             RequestWork::Hold(_) => 0,

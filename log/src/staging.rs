@@ -16,7 +16,7 @@ use crate::keys::{EventKey, OwnerNumber, StoreKey, StoreTable, parse_owner_numbe
 use crate::reader::LogReader;
 use crate::record::LongOwner;
 use crate::released::{Committed, Release};
-use crate::request::{EventPart, Ready, RequestDone, RequestWork};
+use crate::request::{CopiedPart, EventPart, Ready, RequestDone, RequestWork};
 use crate::stored;
 
 /// How many heads, and how many numbers of public keys, are remembered: 2 MB and 1 MB at most.
@@ -118,9 +118,8 @@ impl<'a, E: Engine> Staging<'a, E> {
     /// Stages a request, or leaves no trace of it.
     pub(crate) fn stage(&mut self, work: RequestWork) -> Result<RequestDone, StageError> {
         match work {
-            RequestWork::Append { term, first, events } => {
-                self.append(term, first, events).map(RequestDone::Appended)
-            }
+            RequestWork::Append { term, events } => self.append(term, events).map(RequestDone::Appended),
+            RequestWork::Follow { first, events } => self.follow(first, events).map(RequestDone::Appended),
             RequestWork::Hold(hold) => {
                 self.hold(hold);
                 Ok(RequestDone::Held)
@@ -200,18 +199,36 @@ impl<'a, E: Engine> Staging<'a, E> {
         self.batch.put(StoreTable::Meta, key, stored::seal(&key, identity));
     }
 
-    fn append(&mut self, given: Term, first: Option<Seq>, events: Vec<Ready>) -> Result<Seq, StageError> {
+    fn append(&mut self, given: Term, events: Vec<Ready>) -> Result<Seq, StageError> {
         let current = self.identity.term;
-        let begins = check_term(current, given, &events).map_err(StageError::Refused)?;
-        if let Some(given) = first.filter(|first| *first != self.next_seq) {
-            return Err(StageError::Refused(AppendError::UnexpectedSeq { expected: self.next_seq, given }));
+        if check_term(current, given, &events).map_err(StageError::Refused)? {
+            self.release.set_fenced(false);
+        } else if self.release.is_fenced() {
+            return Err(StageError::Refused(AppendError::Fenced));
         }
+        self.append_all(events)
+    }
+
+    /// Appends what another log has, whose terms begin where they begin there.
+    fn follow(&mut self, first: Seq, events: Vec<Ready>) -> Result<Seq, StageError> {
+        let mut current = self.identity.term;
+        for given in events.iter().filter_map(|event| Some(event.promotion.as_ref()?.term)) {
+            if given <= current {
+                return Err(StageError::Refused(AppendError::WrongTerm { current, given }));
+            }
+            current = given;
+        }
+        if first != self.next_seq {
+            let expected = self.next_seq;
+            return Err(StageError::Refused(AppendError::UnexpectedSeq { expected, given: first }));
+        }
+        self.append_all(events)
+    }
+
+    fn append_all(&mut self, events: Vec<Ready>) -> Result<Seq, StageError> {
         let (puts, placed) = (self.batch.puts.len(), self.placed.len());
         let (seq, owner, identity, digest) = (self.next_seq, self.next_owner, self.identity, self.digest);
         self.undo.clear();
-        if let Some(owner) = begins {
-            self.begin_term(given, owner);
-        }
         for event in events {
             if let Err(error) = self.append_one(event) {
                 self.batch.puts.truncate(puts);
@@ -234,6 +251,9 @@ impl<'a, E: Engine> Staging<'a, E> {
 
     fn append_one(&mut self, event: Ready) -> Result<(), StageError> {
         let process = event.process;
+        if let Some(promotion) = &event.promotion {
+            self.begin_term(promotion.term, promotion.owner);
+        }
         let head = self.head(process)?;
         let last = place(&event, head).map_err(StageError::Refused)?;
         let item_owner = self.number(event.draft.item_owner.as_ref())?;
@@ -308,17 +328,15 @@ impl<'a, E: Engine> Staging<'a, E> {
     }
 }
 
-/// Whose term begins with these events, if one does. It begins with its promotion, and no other promotion is among what
-/// is appended together.
-fn check_term(current: Term, given: Term, events: &[Ready]) -> Result<Option<NodeId>, AppendError> {
+/// Whether these events begin this term, or are appended in it. A term begins with its promotion, and no other promotion is among
+/// what is appended together.
+fn check_term(current: Term, given: Term, events: &[Ready]) -> Result<bool, AppendError> {
     let misplaced = |reason| Err(AppendError::Misplaced { process: ProcessId::NODE, reason });
     let mut promotions =
         events.iter().enumerate().filter_map(|(at, event)| Some((at, event.promotion.as_ref()?)));
     match (promotions.next(), promotions.next()) {
-        (None, _) if given == current => Ok(None),
-        (Some((0, promotion)), None) if given > current && promotion.term == given => {
-            Ok(Some(promotion.owner))
-        }
+        (None, _) if given == current => Ok(false),
+        (Some((0, promotion)), None) if given > current && promotion.term == given => Ok(true),
         (Some(_), _) if given >= current => misplaced(
             "a promotion is the first event of the term that it names, and the only one appended with it",
         ),
@@ -332,22 +350,31 @@ fn place(event: &Ready, head: Option<Head>) -> Result<Option<ChainLink>, AppendE
     let misplaced = |reason| Err(AppendError::Misplaced { process, reason });
     let expected = head.map_or(Nonce::ZERO, |head| head.next_nonce());
     match (event.part, head) {
-        (EventPart::Unassigned | EventPart::Beginning(_), Some(_)) => {
-            misplaced("the process is there already")
+        (
+            EventPart::Unassigned | EventPart::Beginning(_) | EventPart::Copied(CopiedPart::Beginning, _),
+            Some(_),
+        ) => misplaced("the process is there already"),
+        (EventPart::Next(_) | EventPart::Copied(CopiedPart::Next, _), None) => {
+            misplaced("there is no such process in this log")
         }
-        (EventPart::Next(_), None) => misplaced("there is no such process in this log"),
         (EventPart::Unassigned, None) => Ok(None),
-        (EventPart::Beginning(link), None) | (EventPart::Next(link), Some(_)) => {
-            let given = link.nonce;
-            if given == expected || (event.imported && given > expected) {
-                Ok(Some(link))
-            } else {
-                Err(AppendError::UnexpectedNonce { process, expected, given })
-            }
+        (EventPart::Beginning(link), None) | (EventPart::Next(link), Some(_)) => next(event, expected, link),
+        (EventPart::Copied(_, says), _) => {
+            let before = head.and_then(|head| head.last);
+            next(event, expected, says.after(before, process))
         }
         (EventPart::Fact(assignment), head) => {
             let last = head.and_then(|head| head.last);
             Ok(Some(ChainLink::of_fact(assignment, expected, last)))
         }
+    }
+}
+
+fn next(event: &Ready, expected: Nonce, link: ChainLink) -> Result<Option<ChainLink>, AppendError> {
+    let given = link.nonce;
+    if given == expected || (event.imported && given > expected) {
+        Ok(Some(link))
+    } else {
+        Err(AppendError::UnexpectedNonce { process: event.process, expected, given })
     }
 }

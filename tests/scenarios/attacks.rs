@@ -236,7 +236,7 @@ async fn streams_that_are_not_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_wait_with_all_that_headers_can_hold() {
-    let besieged = Besieged { rate_left: RATE_LEFT_BY_CROWDS, ..Besieged::start().await };
+    let besieged = Besieged::start().await;
     let (url, process) = (besieged.node.url(), User::new(9).process());
     besieged.node.client().schedule(&process).await;
     let path = format!("/{}?from-nonce=1000&wait=50", process.id);

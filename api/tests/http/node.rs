@@ -169,8 +169,8 @@ impl Log for Watched {
         self.inner.identity()
     }
 
-    fn enqueue_at(&self, term: Term, first: Option<Seq>, batch: Vec<Append>) -> Result<Receipt, AppendError> {
-        self.inner.enqueue_at(term, first, batch)
+    fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
+        self.inner.enqueue(term, batch)
     }
 
     fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {

@@ -7,9 +7,13 @@ use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 use crate::samples::{SampleProcess, fact};
 use crate::{Append, AppendError, Body, EventRef, LocalLog, Log, Seq, Term};
 
-use super::{Setup, all, append, on_both_engines};
+use super::{Setup, all, append, on_both_engines, promote};
 
-on_both_engines!(a_copy_is_the_same_log, a_follower_that_skips_or_repeats_is_refused);
+on_both_engines!(
+    a_copy_is_the_same_log,
+    a_follower_that_skips_or_repeats_is_refused,
+    a_term_that_does_not_rise_is_not_followed,
+);
 
 /// Every kind of event, a history that was imported with its flaws among them.
 fn history() -> Vec<Append> {
@@ -70,29 +74,37 @@ fn shipped(log: &impl Log) -> Vec<Vec<u8>> {
     frames
 }
 
-fn follow(log: &LocalLog<impl crate::Engine>, frame: &[u8]) -> Result<Seq, AppendError> {
-    let event = EventRef::decode(frame).unwrap();
-    let before = log.head(event.process).unwrap().and_then(|head| head.last);
-    let copy = Append::copy_of(&event, before);
-    log.enqueue_at(log.identity().term, Some(event.seq), vec![copy]).unwrap().wait()
+fn follow(log: &LocalLog<impl crate::Engine>, frames: &[Vec<u8>]) -> Result<Seq, AppendError> {
+    let events: Vec<_> = frames.iter().map(|frame| EventRef::decode(frame).unwrap()).collect();
+    log.follow(&events).unwrap().wait()
 }
 
 fn a_copy_is_the_same_log<S: Setup>(setup: &mut S) {
     let (first, second_setup) = (setup.log(), S::default());
+    let made = first.identity();
     append(&first, history());
-    let second = LocalLog::open(second_setup.engine(), Some(first.identity())).unwrap();
-    for (seq, frame) in (0..).zip(shipped(&first)) {
-        assert_eq!(follow(&second, &frame).unwrap(), Seq::new(seq));
+    promote(&first, 3).wait().unwrap();
+    append(&first, vec![fact("third")]);
+    promote(&first, 4).wait().unwrap();
+    let second = LocalLog::open(second_setup.engine(), Some(made)).unwrap();
+    let frames = shipped(&first);
+    for (at, one) in frames[..4].iter().enumerate() {
+        assert_eq!(follow(&second, std::slice::from_ref(one)).unwrap(), Seq::new(at as u64));
     }
+    // The rest together, two terms of it.
+    assert_eq!(Some(follow(&second, &frames[4..]).unwrap()), first.tail().last());
     assert_eq!(all(&second), all(&first));
     assert_eq!(heads(&second), heads(&first));
+    assert_eq!((second.identity(), second.terms().unwrap()), (first.identity(), first.terms().unwrap()));
+    let count = frames.len() as u64;
+    assert_eq!(second.digest_of(count).unwrap(), first.digest_of(count).unwrap());
     let verified = |log: &LocalLog<S::Engine>| log.verify(None, &mut |_| {});
     assert_eq!(verified(&second), verified(&first));
     assert_eq!(verified(&second).faults, 0);
     assert!(verified(&second).inherited > 0);
     // What both schedule from here on is the same.
     let next = |log: &LocalLog<S::Engine>| log.head(ProcessId::NODE).unwrap().unwrap().next_nonce();
-    assert_eq!((next(&first), next(&second)), (Nonce::new(2), Nonce::new(2)));
+    assert_eq!((next(&first), next(&second)), (Nonce::new(5), Nonce::new(5)));
 }
 
 fn heads(log: &impl Log) -> Vec<(ProcessId, crate::Head)> {
@@ -115,20 +127,47 @@ fn a_follower_that_skips_or_repeats_is_refused<S: Setup>(setup: &mut S) {
         other => panic!("unexpected: {other:?}"),
     };
     // The second event does not need the first one: the fact before it would be lost unseen.
-    assert_eq!(unexpected(follow(&second, &frames[1])), (0, 1));
-    follow(&second, &frames[0]).unwrap();
+    assert_eq!(unexpected(follow(&second, &frames[1..2])), (0, 1));
+    follow(&second, &frames[..1]).unwrap();
     // So would a fact that comes twice be.
-    assert_eq!(unexpected(follow(&second, &frames[0])), (1, 0));
-    follow(&second, &frames[1]).unwrap();
+    assert_eq!(unexpected(follow(&second, &frames[..1])), (1, 0));
+    follow(&second, &frames[1..2]).unwrap();
+    assert_eq!(all(&second).len(), 2);
+    // One in the midst that is left out, or a term that does not rise, and none of them is taken.
+    let gap = [frames[2].clone(), frames[4].clone()];
+    assert_eq!(unexpected(follow(&second, &gap)), (3, 4));
+    assert_eq!(unexpected(follow(&second, &frames[3..5])), (2, 3));
+    assert!(matches!(follow(&second, &[]), Err(AppendError::Misplaced { .. })));
     assert_eq!(all(&second).len(), 2);
     // Behind what is not durable yet, that counts.
-    let (third_setup, mut appends) = (S::default(), history());
+    let third_setup = S::default();
     let (third, mut stepper) = third_setup.stepped();
-    let both = third.enqueue_at(Term(1), Some(Seq::ZERO), appends.drain(..2).collect()).unwrap();
-    let skipped = third.enqueue_at(Term(1), Some(Seq::new(3)), vec![appends.remove(1)]).unwrap();
-    let next = third.enqueue_at(Term(1), Some(Seq::new(2)), vec![appends.remove(0)]).unwrap();
+    let follow = |frames: &[Vec<u8>]| {
+        let events: Vec<_> = frames.iter().map(|frame| EventRef::decode(frame).unwrap()).collect();
+        third.follow(&events).unwrap()
+    };
+    let (both, skipped, next) = (follow(&frames[..2]), follow(&frames[3..4]), follow(&frames[2..3]));
     stepper.turn(9);
     assert_eq!(both.wait().unwrap(), Seq::new(1));
     assert_eq!(unexpected(skipped.wait()), (2, 3));
     assert_eq!(next.wait().unwrap(), Seq::new(2));
+}
+
+fn a_term_that_does_not_rise_is_not_followed<S: Setup>(setup: &mut S) {
+    let first = setup.log();
+    promote(&first, 5).wait().unwrap();
+    append(&first, vec![fact("one")]);
+    promote(&first, 6).wait().unwrap();
+    let frames = shipped(&first);
+    let second = S::default().log();
+    promote(&second, 5).wait().unwrap();
+    let events = [EventRef::decode(&frames[1]).unwrap(), EventRef::decode(&frames[2]).unwrap()];
+    let again = EventRef { seq: Seq::new(1), ..EventRef::decode(&frames[0]).unwrap() };
+    let refused = second.follow(&[again]).unwrap().wait();
+    assert!(
+        matches!(refused, Err(AppendError::WrongTerm { current: Term(5), given: Term(5) })),
+        "{refused:?}"
+    );
+    second.follow(&events).unwrap().wait().unwrap();
+    assert_eq!(second.identity().term, Term(6));
 }

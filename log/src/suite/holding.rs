@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use protocol::ProcessId;
 
 use crate::samples::{SampleProcess, fact};
-use crate::{Append, AppendError, Engine, Head, LocalLog, Log, Notice, Rocks, Seq, StoreMemory};
+use crate::{Append, AppendError, Engine, Head, LocalLog, Log, Notice, Rocks, Seq, StoreMemory, Term};
 
-use super::{OnRocks, Setup, all, append, enqueue, events, on_both_engines, range};
+use super::{OnRocks, Setup, all, append, enqueue, events, on_both_engines, promote, promotion, range};
 
 on_both_engines!(
     what_is_not_released_is_seen_by_nobody,
@@ -17,6 +17,8 @@ on_both_engines!(
     what_was_released_is_known_to_be_after_a_clean_end,
     a_log_that_is_held_no_longer_shows_everything,
     who_waits_for_a_release_is_told_when_none_will_come,
+    whoever_is_fenced_writes_nothing_until_a_promotion,
+    a_held_log_is_opened_without_the_right_to_write,
 );
 
 /// Where processes stand, as readers are told.
@@ -133,9 +135,15 @@ fn what_is_not_released_counts_for_what_comes_next(setup: &mut impl Setup) {
         let log = if round == 0 { &log } else { &setup.log() };
         assert!(log.is_held());
         check_shown(log, &appends[..2]);
+        if round > 0 {
+            let _waits = promote(log, round + 1);
+            appends.push(promotion(round + 1).append());
+        }
+        let term = Term(round + 1);
+        let enqueue = |batch| log.enqueue(term, batch).unwrap();
         let batch = vec![two.message(), one.message(), fact("a fact"), two.message()];
-        let _waits = enqueue(log, batch.clone());
-        let refused = enqueue(log, vec![batch[3].clone()]).wait();
+        let _waits = enqueue(batch.clone());
+        let refused = enqueue(vec![batch[3].clone()]).wait();
         assert!(matches!(refused, Err(AppendError::UnexpectedNonce { .. })), "{refused:?}");
         appends.extend(batch);
         check_shown(log, &appends[..2]);
@@ -203,6 +211,60 @@ fn who_waits_for_a_release_is_told_when_none_will_come(setup: &mut impl Setup) {
     log.seal();
     assert!(matches!(waits.wait(), Err(AppendError::Sealed)));
     check_shown(&log, &[]);
+}
+
+fn whoever_is_fenced_writes_nothing_until_a_promotion(setup: &mut impl Setup) {
+    let (log, mut stepper) = setup.stepped();
+    let mut one = SampleProcess::new(1);
+    let appends = [one.spawn(), one.message(), one.message()];
+    let before = enqueue(&log, vec![appends[0].clone()]);
+    stepper.turn(1);
+    before.wait().unwrap();
+    // What waits is refused as well.
+    let queued = enqueue(&log, vec![appends[1].clone()]);
+    assert!(!log.is_quiet());
+    log.fence();
+    let behind = enqueue(&log, vec![appends[1].clone()]);
+    stepper.turn(9);
+    assert!(log.is_quiet());
+    for receipt in [queued, behind] {
+        assert!(matches!(receipt.wait(), Err(AppendError::Fenced)));
+    }
+    // Following is not writing, and whose promotion is followed has the right, not this one.
+    let promoted = promotion(2).append();
+    let other = super::OnMemory::default();
+    let other = other.log();
+    append(&other, vec![appends[0].clone()]);
+    other.enqueue(Term(2), vec![promoted.clone()]).unwrap().wait().unwrap();
+    let mut followed = Vec::new();
+    other
+        .scan(Seq::new(1), &mut |event| {
+            followed.push(log.follow(&[event]).unwrap());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    stepper.turn(9);
+    followed.into_iter().for_each(|receipt| _ = receipt.wait().unwrap());
+    let refused = log.enqueue(Term(2), vec![appends[1].clone()]).unwrap();
+    stepper.turn(9);
+    assert!(matches!(refused.wait(), Err(AppendError::Fenced)));
+    let promoted = promote(&log, 3);
+    let next = log.enqueue(Term(3), vec![appends[1].clone()]).unwrap();
+    stepper.turn(9);
+    promoted.wait().unwrap();
+    assert_eq!(next.wait().unwrap(), Seq::new(3));
+}
+
+fn a_held_log_is_opened_without_the_right_to_write(setup: &mut impl Setup) {
+    let log = setup.log();
+    hold(&log);
+    drop(log);
+    let log = setup.log();
+    let refused = enqueue(&log, vec![fact("x")]).wait();
+    assert!(matches!(refused, Err(AppendError::Fenced)));
+    log.release(Seq::MAX);
+    promote(&log, 2).wait().unwrap();
+    append(&log, vec![fact("x")]);
 }
 
 #[test]

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use crate::local::{LocalLog, Stepper};
 use crate::memory::{FailHow, Memory};
 use crate::samples::{SampleProcess, fact};
-use crate::{Append, Log, Receipt, Seq};
+use crate::{Append, Log, Receipt, Seq, Term};
 
-use super::{OnMemory, Setup, all, enqueue, events};
+use super::{OnMemory, Setup, all, events, promote, promotion};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -51,6 +51,7 @@ struct World {
     released: usize,
     told: usize,
     held: bool,
+    term: u64,
     /// Enqueued, in order.
     waiting: Vec<Waiting>,
     /// On disk and maybe not released: the number of events with the last of them, and what will resolve.
@@ -68,7 +69,7 @@ impl World {
         let setup = OnMemory::default();
         let (log, stepper) = setup.stepped();
         let (durable, waiting, unreleased) = (Vec::new(), Vec::new(), Vec::new());
-        Self { setup, log, stepper, durable, released: 0, told: 0, held: false, waiting, unreleased }
+        Self { setup, log, stepper, durable, released: 0, told: 0, held: false, term: 1, waiting, unreleased }
     }
 
     /// The next message of a process, counting on everything that waits.
@@ -102,7 +103,7 @@ impl World {
             batch.extend(batch.last().filter(|append| append.link.is_some()).cloned());
         }
         let refused = wrong && batch.last().is_some_and(|append| append.link.is_some());
-        let receipt = enqueue(&self.log, batch.clone());
+        let receipt = self.log.enqueue(Term(self.term), batch.clone()).unwrap();
         self.waiting.push(Waiting::Append(receipt, if refused { Vec::new() } else { batch }));
     }
 
@@ -205,6 +206,13 @@ impl World {
         assert!(if self.held { shown <= self.released } else { shown == there });
         (self.released, self.told) = (shown, shown);
         self.check();
+        self.term = self.log.identity().term.0;
+        if self.held {
+            // A held log is opened without the right to write.
+            self.term += 1;
+            self.waiting
+                .push(Waiting::Append(promote(&self.log, self.term), vec![promotion(self.term).append()]));
+        }
     }
 }
 

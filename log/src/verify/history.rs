@@ -1,11 +1,13 @@
 //! What is kept of a log as a whole: its terms, and its digest.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::digest::LogDigest;
 use crate::engine::Engine;
 use crate::error::ReadError;
 use crate::fact::Fact;
+use crate::identity::TermStart;
 use crate::ids::Seq;
 use crate::reader::LogReader;
 
@@ -20,17 +22,17 @@ pub(super) fn check<E: Engine>(
 ) -> Result<Vec<String>, ReadError> {
     let mut wrong = Vec::new();
     let terms = reader.terms()?;
-    let mut promotions = terms.iter().skip(1);
+    let mut promoted = BTreeSet::new();
     let (mut digest, mut failed) = (LogDigest::EMPTY, None);
     reader.scan(Seq::ZERO, limit, &mut |event| {
         step();
         if let Some(Fact::Promotion(promotion)) = Fact::of(&event) {
-            let kept = promotions.next();
-            let found = kept.map(|kept| (kept.term, kept.first, kept.owner));
-            if found != Some((promotion.term, event.seq, promotion.owner)) {
+            promoted.insert(event.seq);
+            let begins = TermStart { term: promotion.term, first: event.seq, owner: promotion.owner };
+            if !terms.contains(&begins) {
                 wrong.push(format!(
                     "number {} begins term {}, which is not among the terms",
-                    event.seq, promotion.term
+                    begins.first, begins.term
                 ));
             }
         }
@@ -51,6 +53,15 @@ pub(super) fn check<E: Engine>(
         }
     })?;
     failed.map_or(Ok(()), Err)?;
+    // The first may be from before terms were in the order. Where something is wrong, not all events were looked at.
+    let others = terms.iter().skip(if wrong.is_empty() { 1 } else { terms.len() });
+    let others = others.filter(|start| Some(start.first) <= limit);
+    for start in others.filter(|start| !promoted.contains(&start.first)) {
+        wrong.push(format!(
+            "term {} is said to begin at number {}, which is no promotion",
+            start.term, start.first
+        ));
+    }
     let rising = terms.iter().zip(terms.iter().skip(1)).all(|(one, next)| one.term < next.term);
     if !rising {
         wrong.push("the terms do not rise".to_owned());

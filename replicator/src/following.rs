@@ -1,0 +1,150 @@
+//! Following a leader: what is taken from whom, and what is acknowledged.
+
+use log::{Engine, EventRef, NodeId, RecordError, Seq, Term};
+use thiserror::Error;
+
+use crate::member::{Member, MemberError, Role, Rule};
+use crate::messages::{Acknowledgement, AppendVerdict, Events, LogPlace};
+use crate::promise::Keeper;
+
+/// What a follower knows of the leader that it follows.
+#[derive(Debug, Default)]
+pub(crate) struct Following {
+    leader: Option<Leader>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Leader {
+    term: Term,
+    owner: NodeId,
+    /// Up to here its log and this one are known to be the same.
+    matched: u64,
+}
+
+/// Why nothing was taken.
+#[derive(Debug, Error)]
+pub enum FollowError {
+    /// The member cannot go on.
+    #[error(transparent)]
+    Member(#[from] MemberError),
+    /// What came is no event.
+    #[error("number {at} of the leader cannot be read: {error}")]
+    Event {
+        /// Which one.
+        at: u64,
+        /// What is wrong with it.
+        #[source]
+        error: RecordError,
+    },
+    /// What came is another event than the one that comes next.
+    #[error("the leader sent number {found} where {expected} comes next")]
+    Order {
+        /// The one that came.
+        found: Seq,
+        /// The one that comes next.
+        expected: Seq,
+    },
+}
+
+impl<E: Engine, K: Keeper> Member<E, K> {
+    /// Takes what a leader sends: nothing of one that it has promised not to follow, and nothing that does not continue
+    /// what it has.
+    ///
+    /// # Errors
+    /// When the log fails, or what came cannot be from a leader.
+    pub fn on_events(&mut self, sent: &Events) -> Result<AppendVerdict, FollowError> {
+        if !self.follows(sent.term, sent.owner)? {
+            return Ok(AppendVerdict::Promised(self.keeper.promise()));
+        }
+        if matches!(self.role, Role::Apart) {
+            return Ok(AppendVerdict::Diverged);
+        }
+        if !self.knows_end()? {
+            return Ok(AppendVerdict::Busy);
+        }
+        if sent.from.events > self.end.events {
+            return Ok(AppendVerdict::Expects(self.end.events));
+        }
+        match self.compare(sent.from)? {
+            Compared::Same => {}
+            Compared::Unknown => return Ok(AppendVerdict::Busy),
+            Compared::Other => return Ok(self.part()),
+        }
+        let mut place = sent.from;
+        for bytes in &sent.events {
+            let event =
+                EventRef::decode(bytes).map_err(|error| FollowError::Event { at: place.events, error })?;
+            let expected = Seq::new(place.events);
+            if event.seq != expected {
+                return Err(FollowError::Order { found: event.seq, expected });
+            }
+            place = LogPlace { events: event.seq.next().get(), digest: place.digest.with(&event) };
+            if place.events > self.end.events {
+                self.take(&event)?;
+                continue;
+            }
+            match self.compare(place)? {
+                Compared::Same => {}
+                Compared::Unknown => return Ok(AppendVerdict::Busy),
+                Compared::Other => return Ok(self.part()),
+            }
+        }
+        Ok(AppendVerdict::Follows(self.matches(place.events, sent.released)))
+    }
+
+    /// What it can acknowledge to the leader that it follows: what is on disk, and is known to be what the leader has.
+    pub fn acknowledgement(&self) -> Option<Acknowledgement> {
+        let Role::Following(Following { leader: Some(leader) }) = &self.role else { return None };
+        let held = if self.holds(Rule::SyncedBeforeAcknowledged) { self.synced() } else { self.end.events };
+        let events = if self.holds(Rule::PlaceByContent) { leader.matched.min(held) } else { held };
+        Some(Acknowledgement { from: self.id, term: leader.term, events })
+    }
+
+    /// Whether it follows this leader, which it does from now on if it has promised nothing that is against it.
+    fn follows(&mut self, term: Term, owner: NodeId) -> Result<bool, MemberError> {
+        if !self.may_follow(term, owner) || owner == self.id {
+            return Ok(false);
+        }
+        self.keep(term, owner)?;
+        match &self.role {
+            Role::Apart => {}
+            Role::Following(Following { leader: Some(leader) })
+                if (leader.term, leader.owner) == (term, owner) => {}
+            _ => {
+                let leader = Some(Leader { term, owner, matched: 0 });
+                self.become_role(Role::Following(Following { leader }));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Notes up to where the logs are the same, and releases what the leader has released of that; how far that is.
+    fn matches(&mut self, events: u64, released: u64) -> u64 {
+        let Role::Following(Following { leader: Some(leader) }) = &mut self.role else { return events };
+        leader.matched = leader.matched.max(events);
+        let matched = leader.matched;
+        if let Some(last) = Seq::new(released.min(matched)).prev() {
+            self.log.release(last);
+        }
+        matched
+    }
+
+    fn compare(&self, place: LogPlace) -> Result<Compared, MemberError> {
+        Ok(match self.digest_at(place.events)? {
+            None => Compared::Unknown,
+            Some(own) if own == place.digest || !self.holds(Rule::PlaceByContent) => Compared::Same,
+            Some(_) => Compared::Other,
+        })
+    }
+
+    fn part(&mut self) -> AppendVerdict {
+        self.become_role(Role::Apart);
+        AppendVerdict::Diverged
+    }
+}
+
+enum Compared {
+    Same,
+    Other,
+    Unknown,
+}

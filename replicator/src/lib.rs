@@ -1,0 +1,35 @@
+//! Standbys that follow the log of a leader, and take over from it without a lie.
+//!
+//! A [`Member`] holds the rules of one node that keeps a copy of a log: what it takes from whom, what it promises, what
+//! it releases and when it may lead. It does no input or output but to its log and its [`Keeper`]: whoever drives it
+//! carries its messages, in whatever order and however often. Nothing it does depends on a clock.
+//!
+//! Why it is safe, in the order of the rules:
+//!
+//! 1. A term belongs to one node, which holds the promises of N−k voters for it.
+//! 2. An event leaves any node only after k+1 voters have it on disk, none of which had promised a higher term before.
+//! 3. (k+1)+(N−k) > N: the promises of every later term include a voter that has it,
+//! 4. which had it before it promised, and takes nothing of lower terms afterwards.
+//! 5. The owner of a term first adopts the log that is greatest by its last term, then by its length: no nonce that was
+//!    released is free in it.
+//! 6. Nothing that it adopted leaves it before its promotion, the first event of its term, is released.
+
+mod following;
+mod leading;
+mod member;
+mod members;
+mod messages;
+mod promise;
+mod promising;
+#[cfg(test)]
+mod simulation;
+
+pub use following::FollowError;
+pub use member::{Member, MemberError, MemberRole};
+pub use members::MembersError;
+pub use messages::{
+    Acknowledgement, AppendVerdict, Events, FetchRequest, Fetched, LogPlace, LogStanding, PromiseAnswer,
+    PromiseRequest,
+};
+pub use promise::{Keeper, Promise};
+pub use promising::StandOutcome;

@@ -1,0 +1,275 @@
+//! One node that keeps a copy of a log.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use log::{
+    AppendError, Engine, EventRef, Fact, LocalLog, Log, LogDigest, Members, NodeId, ReadError, RecordError,
+    Seq, Term,
+};
+use thiserror::Error;
+
+use crate::following::Following;
+use crate::leading::Leading;
+use crate::members::Memberships;
+use crate::messages::{LogPlace, LogStanding};
+use crate::promise::{Keeper, Promise};
+use crate::promising::Promising;
+
+/// What a member cannot go on after: it must be opened again.
+#[derive(Debug, Error)]
+pub enum MemberError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The log takes nothing.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// An event cannot be shipped.
+    #[error("an event cannot be shipped: {0}")]
+    Encode(#[source] RecordError),
+    /// What was promised is not known to be on disk.
+    #[error("cannot keep a promise: {0}")]
+    Keep(#[source] io::Error),
+}
+
+/// A node that keeps a copy of a log, which must be held: see [`LocalLog::hold`].
+pub struct Member<E: Engine, K> {
+    pub(crate) id: NodeId,
+    pub(crate) log: Arc<LocalLog<E>>,
+    pub(crate) keeper: K,
+    pub(crate) role: Role,
+    /// The end of the log with what is on its way to disk.
+    pub(crate) end: LogPlace,
+    /// The memberships in the log, up to `noted` events.
+    pub(crate) memberships: Memberships,
+    pub(crate) noted: u64,
+    /// Whether the end has to be looked up: it wrote itself.
+    stale: bool,
+    #[cfg(test)]
+    pub(crate) broken: Option<Rule>,
+}
+
+pub(crate) enum Role {
+    Following(Following),
+    Promising(Promising),
+    Leading(Leading),
+    /// Its log is not that of the leader: it has to be set aside. It promises still.
+    Apart,
+}
+
+/// What a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberRole {
+    /// It takes the events of a leader, or waits for one.
+    Following,
+    /// It asks for the promises of a term.
+    Promising,
+    /// It leads, and its promotion is not released: nothing new is taken.
+    Confirming,
+    /// It leads.
+    Leading,
+    /// Its log is another one than the leader's.
+    Apart,
+}
+
+impl<E: Engine, K: Keeper> Member<E, K> {
+    /// The member that keeps this log. Whatever it was before, it follows now, and waits for who leads.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn open(id: NodeId, log: Arc<LocalLog<E>>, keeper: K) -> Result<Self, MemberError> {
+        let mut member = Self {
+            id,
+            log,
+            keeper,
+            role: Role::Following(Following::default()),
+            end: LogPlace { events: 0, digest: LogDigest::EMPTY },
+            memberships: Memberships::default(),
+            noted: 0,
+            stale: false,
+            #[cfg(test)]
+            broken: None,
+        };
+        member.note_memberships()?;
+        member.end = member.synced_end()?;
+        Ok(member)
+    }
+
+    /// Which node this is.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// What it is at the moment.
+    pub fn role(&self) -> MemberRole {
+        match &self.role {
+            Role::Following(_) => MemberRole::Following,
+            Role::Promising(_) => MemberRole::Promising,
+            Role::Leading(leading) if self.released() > leading.first => MemberRole::Leading,
+            Role::Leading(_) => MemberRole::Confirming,
+            Role::Apart => MemberRole::Apart,
+        }
+    }
+
+    /// The log that it keeps.
+    pub fn log(&self) -> &Arc<LocalLog<E>> {
+        &self.log
+    }
+
+    /// What it has promised.
+    pub fn promise(&self) -> Promise {
+        self.keeper.promise()
+    }
+
+    /// How many events are released, as far as it knows.
+    pub(crate) fn released(&self) -> u64 {
+        self.log.tail().last().map_or(0, |last| last.next().get())
+    }
+
+    /// How many events are on disk.
+    pub(crate) fn synced(&self) -> u64 {
+        self.log.synced().last().map_or(0, |last| last.next().get())
+    }
+
+    pub(crate) fn synced_end(&self) -> Result<LogPlace, MemberError> {
+        let (events, digest) = self.log.synced_digest()?;
+        Ok(LogPlace { events, digest })
+    }
+
+    /// How far its log goes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn standing(&self) -> Result<LogStanding, MemberError> {
+        Ok(LogStanding { term: self.log.identity().term, end: self.synced_end()? })
+    }
+
+    /// The digest up to a place, also where that is not on disk yet: none when it is not known.
+    pub(crate) fn digest_at(&self, events: u64) -> Result<Option<LogDigest>, MemberError> {
+        if events == self.end.events { Ok(Some(self.end.digest)) } else { Ok(self.log.digest_of(events)?) }
+    }
+
+    /// Promises a term, on disk.
+    pub(crate) fn keep(&mut self, term: Term, to: NodeId) -> Result<(), MemberError> {
+        let promise = Promise { term, to };
+        if self.keeper.promise() == promise {
+            Ok(())
+        } else {
+            self.keeper.keep(promise).map_err(MemberError::Keep)
+        }
+    }
+
+    /// Ends what it does to do something else. Who led writes nothing more from now on.
+    pub(crate) fn become_role(&mut self, role: Role) {
+        if matches!(self.role, Role::Leading(_)) {
+            self.log.fence();
+            self.stale = true;
+        }
+        self.role = role;
+    }
+
+    /// Whether the end of its log is known, since all that it wrote itself is on disk.
+    pub(crate) fn knows_end(&mut self) -> Result<bool, MemberError> {
+        if !self.stale {
+            return Ok(true);
+        }
+        if !self.log.is_quiet() {
+            return Ok(false);
+        }
+        self.note_memberships()?;
+        self.end = self.synced_end()?;
+        self.stale = false;
+        Ok(true)
+    }
+
+    /// Hands an event of another log to this one, in which it must be the next.
+    pub(crate) fn take(&mut self, event: &EventRef<'_>) -> Result<(), MemberError> {
+        // Who follows waits for no release: the leader says what is released.
+        drop(self.log.follow(std::slice::from_ref(event))?);
+        if let Some(Fact::Members(members)) = Fact::of(event) {
+            self.memberships.note(event.seq, members);
+        }
+        self.end = LogPlace { events: event.seq.next().get(), digest: self.end.digest.with(event) };
+        self.noted = self.end.events;
+        Ok(())
+    }
+
+    /// The memberships that count: a decision needs a quorum of each.
+    pub(crate) fn counting(&self) -> impl Iterator<Item = &Members> {
+        let released = if self.holds(Rule::BothMemberships) { self.released() } else { u64::MAX };
+        self.memberships.in_force(released)
+    }
+
+    /// Takes note of the memberships that came to the log by other ways than this.
+    pub(crate) fn note_memberships(&mut self) -> Result<(), MemberError> {
+        let (mut found, mut noted) = (Vec::new(), self.noted);
+        self.log.scan_synced(Seq::new(self.noted), &mut |event| {
+            noted = event.seq.next().get();
+            if let Some(Fact::Members(members)) = Fact::of(&event) {
+                found.push((event.seq, members));
+            }
+            ControlFlow::Continue(())
+        })?;
+        self.noted = noted;
+        found.into_iter().for_each(|(seq, members)| self.memberships.note(seq, members));
+        Ok(())
+    }
+}
+
+/// A rule that a simulation breaks, to see that this is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// N−k promises are needed, and not one fewer.
+    EnoughPromises,
+    /// A term is promised to one node alone.
+    OneOwner,
+    /// What is acknowledged is on disk.
+    SyncedBeforeAcknowledged,
+    /// Who has promised a term takes nothing of a lower one.
+    NothingAfterPromise,
+    /// The greatest log is that of the highest last term.
+    GreatestLog,
+    /// Nothing leaves a new leader before its promotion is released.
+    OwnTermFirst,
+    /// Places are compared by what is before them, and not by number alone.
+    PlaceByContent,
+    /// A change of members is decided by those before it as well.
+    BothMemberships,
+    /// What is promised is on disk.
+    #[cfg(test)]
+    PromiseOnDisk,
+    /// What is read is released.
+    #[cfg(test)]
+    ReadsOfReleased,
+    /// Who has lost its disk is another node.
+    #[cfg(test)]
+    WipedIsNew,
+}
+
+impl<E: Engine, K: Keeper> Member<E, K> {
+    /// Whether a rule is kept, which it is outside of simulations.
+    pub(crate) fn holds(&self, rule: Rule) -> bool {
+        #[cfg(test)]
+        return self.broken != Some(rule);
+        #[cfg(not(test))]
+        {
+            let _ = rule;
+            true
+        }
+    }
+
+    pub(crate) fn may_follow(&self, term: Term, owner: NodeId) -> bool {
+        let promise = self.keeper.promise();
+        if !self.holds(Rule::NothingAfterPromise) {
+            return term.0.saturating_add(1) >= promise.term.0;
+        }
+        promise.allows(term, owner) || (!self.holds(Rule::OneOwner) && term == promise.term)
+    }
+
+    pub(crate) fn may_promise(&self, term: Term, candidate: NodeId) -> bool {
+        let promise = self.keeper.promise();
+        promise.allows(term, candidate) || (!self.holds(Rule::OneOwner) && term == promise.term)
+    }
+}

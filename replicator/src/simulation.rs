@@ -1,0 +1,132 @@
+//! Clusters of members under random schedules: messages are lost, doubled and come in any order, members crash at any
+//! point, disks are wiped, members are changed. Whatever left any node stays true for all.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod cluster;
+mod disk;
+mod schedule;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use crate::member::Rule;
+
+use schedule::{Outcome, Schedule, run};
+
+/// Voters and acknowledgements of a cluster.
+const CLUSTERS: [(usize, u32); 8] = [(1, 0), (2, 0), (2, 1), (3, 1), (3, 2), (4, 1), (4, 2), (5, 2)];
+
+fn schedule(seed: u64, broken: Option<Rule>) -> Schedule {
+    let (voters, acks) = CLUSTERS[usize::try_from(seed % 8).unwrap()];
+    Schedule { seed, voters, acks, broken, steps: 400 }
+}
+
+/// Plays schedules on all cores; what they came to together.
+fn play(seeds: std::ops::Range<u64>, broken: Option<Rule>) -> Result<Outcome, String> {
+    let threads = thread::available_parallelism().map_or(2, usize::from);
+    thread::scope(|scope| {
+        let players: Vec<_> = (0..threads)
+            .map(|first| {
+                let seeds = seeds.clone().skip(first).step_by(threads);
+                scope.spawn(move || {
+                    let mut total = Outcome::default();
+                    for seed in seeds {
+                        let one = schedule(seed, broken);
+                        let played = catch_unwind(AssertUnwindSafe(|| run(&one)));
+                        let played = played.unwrap_or_else(|_| Err("it panicked".to_owned()));
+                        total.add(&played.map_err(|what| format!("seed {seed}, {one:?}: {what}"))?);
+                    }
+                    Ok::<Outcome, String>(total)
+                })
+            })
+            .collect();
+        let mut total = Outcome::default();
+        for player in players {
+            total.add(&player.join().unwrap()?);
+        }
+        Ok(total)
+    })
+}
+
+#[test]
+fn what_left_a_node_stays_true_for_all() {
+    let total = play(0..4000, None).unwrap_or_else(|what| panic!("{what}"));
+    println!("{total:?}");
+    // A simulation in which nothing happens would find nothing.
+    assert!(total.shown > 40_000, "{total:?}");
+    assert!(total.terms > 10_000, "{total:?}");
+    assert!(total.changes > 200, "{total:?}");
+    assert!(total.parted > 1_000, "{total:?}");
+    assert!(total.wiped > 500, "{total:?}");
+    assert!(total.healed > 2_500, "{total:?}");
+}
+
+/// A schedule that is never seen to fail holds nothing.
+fn noticed(rule: Rule) {
+    let mut seeds = 0;
+    loop {
+        match play(seeds..seeds + 200, Some(rule)) {
+            Ok(_) => seeds += 200,
+            // Not a panic: what left the nodes is what has to differ.
+            Err(what) if what.contains("shows another event") => break println!("{what}"),
+            Err(what) => panic!("{what}"),
+        }
+        assert!(seeds < 20_000, "nobody notices that {rule:?} is broken");
+    }
+    println!("{rule:?}: noticed within {} schedules", seeds + 200);
+}
+
+#[test]
+fn one_promise_fewer_is_noticed() {
+    noticed(Rule::EnoughPromises);
+}
+
+#[test]
+fn two_owners_of_a_term_are_noticed() {
+    noticed(Rule::OneOwner);
+}
+
+#[test]
+fn an_acknowledgement_before_the_sync_is_noticed() {
+    noticed(Rule::SyncedBeforeAcknowledged);
+}
+
+#[test]
+fn following_after_a_promise_is_noticed() {
+    noticed(Rule::NothingAfterPromise);
+}
+
+#[test]
+fn adopting_the_longest_log_is_noticed() {
+    noticed(Rule::GreatestLog);
+}
+
+#[test]
+fn releasing_before_the_promotion_is_noticed() {
+    noticed(Rule::OwnTermFirst);
+}
+
+#[test]
+fn comparing_places_by_number_is_noticed() {
+    noticed(Rule::PlaceByContent);
+}
+
+#[test]
+fn a_promise_that_is_not_on_disk_is_noticed() {
+    noticed(Rule::PromiseOnDisk);
+}
+
+#[test]
+fn showing_what_is_only_local_is_noticed() {
+    noticed(Rule::ReadsOfReleased);
+}
+
+#[test]
+fn a_voter_that_forgot_everything_is_noticed() {
+    noticed(Rule::WipedIsNew);
+}
+
+#[test]
+fn changing_members_by_one_rule_alone_is_noticed() {
+    noticed(Rule::BothMemberships);
+}

@@ -1,0 +1,89 @@
+//! What of a member survives its crashes.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use log::{Identity, LocalLog, Log, Members, Memory, MemoryDisk, NodeId, Seq, Stepper, StoreId, Term};
+
+use crate::promise::{Keeper, Promise};
+
+/// The promise of a member, on a disk or only in its memory.
+#[derive(Clone)]
+pub(super) struct KeptPromise {
+    pub(super) now: Arc<Mutex<Promise>>,
+    /// What is there after a crash.
+    pub(super) synced: Arc<Mutex<Promise>>,
+    pub(super) syncs: bool,
+}
+
+impl KeptPromise {
+    pub(super) fn new(promise: Promise) -> Self {
+        Self { now: Arc::new(Mutex::new(promise)), synced: Arc::new(Mutex::new(promise)), syncs: true }
+    }
+
+    /// What it is after a crash.
+    pub(super) fn crash(&self) {
+        *self.now.lock().unwrap() = *self.synced.lock().unwrap();
+    }
+}
+
+impl Keeper for KeptPromise {
+    fn promise(&self) -> Promise {
+        *self.now.lock().unwrap()
+    }
+
+    fn keep(&mut self, promise: Promise) -> io::Result<()> {
+        *self.now.lock().unwrap() = promise;
+        if self.syncs {
+            *self.synced.lock().unwrap() = promise;
+        }
+        Ok(())
+    }
+}
+
+/// The identity that all stores of a cluster have.
+pub(super) fn identity() -> Identity {
+    Identity { store: StoreId(uuid::Uuid::from_u128(1)), term: Term(1) }
+}
+
+/// A log with its members as the first event, held.
+pub(super) fn founded(members: &Members) -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    let (log, mut stepper) = open(&disk);
+    let first = log.enqueue(Term(1), vec![log::Fact::Members(members.clone()).append()]).unwrap();
+    stepper.turn(1);
+    first.wait().unwrap();
+    let held = log.hold(true).unwrap();
+    stepper.turn(1);
+    held.wait().unwrap();
+    disk
+}
+
+pub(super) fn open(disk: &MemoryDisk) -> (LocalLog<Memory>, Stepper<Memory>) {
+    LocalLog::stepped(Memory::open(disk), Some(identity())).unwrap()
+}
+
+/// A copy of what is on the disk of one who leads, as a checkpoint makes one; its events up to `events`.
+pub(super) fn checkpoint(of: &LocalLog<Memory>, events: u64) -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    let (log, mut stepper) = open(&disk);
+    let held = log.hold(true).unwrap();
+    stepper.turn(1);
+    held.wait().unwrap();
+    let mut followed = Vec::new();
+    of.scan_synced(Seq::ZERO, &mut |event| {
+        if event.seq.get() >= events {
+            return std::ops::ControlFlow::Break(());
+        }
+        followed.push(log.follow(&[event]).unwrap());
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    while stepper.turn(1000) > 0 {}
+    disk
+}
+
+/// The number of a node, by which its id is made.
+pub(super) fn node(number: usize) -> NodeId {
+    NodeId(uuid::Uuid::from_u128(number as u128 + 1))
+}
