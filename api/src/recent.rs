@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::EventKey;
 use lru::LruCache;
-use web::{Budget, MemoryClaim, Share, Spent};
+use web::{Budget, Lack, MemoryClaim, Share, Spent};
 
 use crate::render::{LargeData, PageBy};
 
@@ -49,9 +49,14 @@ impl RecentData {
 
     /// Claims bytes of the memory for answers that are left, or that what is kept can give up.
     pub(crate) fn try_claim(&self, bytes: usize) -> Option<MemoryClaim> {
+        self.claim_now(bytes).ok()
+    }
+
+    /// The same, and why not.
+    pub(crate) fn claim_now(&self, bytes: usize) -> Result<MemoryClaim, Lack> {
         loop {
-            let claim = self.budget.try_claim(Share::Answers, bytes);
-            if claim.is_some() || self.lock().pop_lru().is_none() {
+            let claim = self.budget.claim_now(Share::Answers, bytes);
+            if claim.is_ok() || self.lock().pop_lru().is_none() {
                 return claim;
             }
         }

@@ -3,12 +3,13 @@
 //! The turn comes first, and whoever then finds no memory gives it back before the next attempt. So nobody holds memory
 //! while waiting for a turn, nor a turn while waiting for memory.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout_at};
-use web::{HttpError, MemoryClaim, Spent};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use web::{HttpError, Lack, MemoryClaim, Spent};
 
 use crate::error::CallError;
 use crate::recent::RecentData;
@@ -51,21 +52,8 @@ impl Turns {
         bytes: usize,
         patience: Duration,
     ) -> Result<AnswerRoom, CallError> {
-        let until = Instant::now() + patience;
-        loop {
-            let turn = self.turn().await?;
-            if let Some(claim) = memory.try_claim(bytes) {
-                return Ok(AnswerRoom { turn, claim });
-            }
-            drop(turn);
-            if Instant::now() >= until {
-                return Err(Spent.into());
-            }
-            // Whoever fetches nothing gives way. What that frees is not held while a turn is waited for.
-            if !matches!(timeout_at(until, memory.claim(bytes)).await, Ok(Ok(_))) {
-                sleep(ASK_AGAIN).await;
-            }
-        }
+        let (turn, claim) = self.with_memory(memory, bytes, patience, || memory.try_claim(bytes)).await?;
+        Ok(AnswerRoom { turn, claim })
     }
 
     /// The same for an answer that may be short: if it is, there is more memory for it.
@@ -75,15 +63,48 @@ impl Turns {
         bytes: usize,
         patience: Duration,
     ) -> Result<FirstRoom, CallError> {
-        let turn = self.turn().await?;
-        if let Some(claim) = memory.try_claim(bytes) {
-            return Ok(FirstRoom::Any(AnswerRoom { turn, claim }));
+        type Kind = fn(AnswerRoom) -> FirstRoom;
+        let claim = || match memory.claim_now(bytes) {
+            Ok(claim) => Some((FirstRoom::Any as Kind, claim)),
+            Err(Lack::NotThere) => {
+                memory.try_claim_brief(bytes).map(|claim| (FirstRoom::Brief as Kind, claim))
+            }
+            Err(Lack::HoldsEnough) => None,
+        };
+        let (turn, (kind, claim)) = self.with_memory(memory, bytes, patience, claim).await?;
+        Ok(kind(AnswerRoom { turn, claim }))
+    }
+
+    /// A turn and what is claimed in it, as soon as there are both. So many bytes of the memory for answers are freed
+    /// for it.
+    async fn with_memory<T>(
+        &self,
+        memory: &RecentData,
+        bytes: usize,
+        patience: Duration,
+        claim: impl Fn() -> Option<T>,
+    ) -> Result<(OwnedSemaphorePermit, T), CallError> {
+        let until = Instant::now() + patience;
+        let mut freeing = pin!(memory.claim(bytes));
+        loop {
+            let turn = self.turn().await?;
+            if let Some(claimed) = claim() {
+                return Ok((turn, claimed));
+            }
+            drop(turn);
+            if Instant::now() >= until {
+                return Err(Spent.into());
+            }
+            let again = Instant::now() + ASK_AGAIN;
+            // Whoever fetches nothing gives way. What that frees is not held while a turn is waited for.
+            if let Ok(freed) = timeout_at(again, freeing.as_mut()).await {
+                let is_refused = freed.map(drop).is_err();
+                freeing.set(memory.claim(bytes));
+                if is_refused {
+                    sleep_until(again).await;
+                }
+            }
         }
-        if let Some(claim) = memory.try_claim_brief(bytes) {
-            return Ok(FirstRoom::Brief(AnswerRoom { turn, claim }));
-        }
-        drop(turn);
-        Ok(FirstRoom::Any(self.room(memory, bytes, patience).await?))
     }
 
     /// A turn and so many bytes if there are both now.
@@ -183,6 +204,20 @@ mod tests {
         assert!(matches!(first().await, Ok(FirstRoom::Brief(_))));
         drop(memory);
         assert!(matches!(first().await, Ok(FirstRoom::Any(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_for_short_answers_is_waited_for_too() {
+        let crowd = Crowd::new(1);
+        let _memory = crowd.all_memory();
+        let brief = crowd.budget.try_claim(Share::Brief, crowd.budget.share(Share::Brief)).unwrap();
+        let (turns, memory) = (crowd.turns.clone(), crowd.memory.clone());
+        let waiting = tokio::spawn(async move { turns.first_room(&memory, MIB, PATIENCE).await });
+        task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(brief);
+        let room = timeout(2 * ASK_AGAIN, waiting).await.expect("it waits for other memory alone").unwrap();
+        assert!(matches!(room, Ok(FirstRoom::Brief(_))));
     }
 
     #[tokio::test(start_paused = true)]

@@ -35,7 +35,7 @@ mod visitor;
 mod waiting;
 
 pub use body::RawBody;
-pub use budget::{BRIEF, Budget, MemoryClaim, Share, Spent};
+pub use budget::{BRIEF, Budget, Lack, MemoryClaim, Share, Spent};
 pub use connection::CONNECTION_BYTES;
 pub use counted::IsCounted;
 pub use error::HttpError;

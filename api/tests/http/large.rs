@@ -198,6 +198,45 @@ async fn what_is_short_is_answered_when_there_is_no_memory_for_what_is_long() {
     assert_eq!(node.get(&format!("/{process}/latest")).await.0, 503);
 }
 
+/// Asks many times at once on one connection, which takes next to nothing of any answer.
+async fn hoard(node: &TestNode, path: &str, times: usize) -> (reqwest::Client, Vec<reqwest::Response>) {
+    let client = reqwest::Client::builder().http2_prior_knowledge().http2_initial_stream_window_size(1);
+    let client = client.build().unwrap();
+    client.get(&node.public.url).send().await.unwrap();
+    let url = format!("{}{path}", node.public.url);
+    let asked = futures_util::future::join_all((0..times).map(|_| client.get(&url).send())).await;
+    (client, asked.into_iter().map(Result::unwrap).filter(|answer| answer.status() == 200).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_leaves_others_what_there_is_for_short_answers() {
+    let budget = Budget::new(32 * MIB);
+    let limits = Limits { unfetched: Duration::from_secs(60), ..Limits::default() };
+    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
+    let node = TestNode::start_with(options, Limits { budget: budget.clone(), ..limits }).await;
+    let mut history = SampleHistory::spawn(1, Some(1_000));
+    for nonce in 1..=100 {
+        // Each of them is shown as two.
+        history.message(nonce, 1_000 + nonce, &[b'"'; SHORT], false);
+    }
+    let (short, long) = (format!("/{}/latest", history.process), format!("/{}", history.process));
+    node.append(history.appends).await;
+    let all = budget.share(Share::Answers);
+    let others = budget.try_claim(Share::Answers, all).unwrap();
+    let (client, held) = hoard(&node, &short, 60).await;
+    let bytes = held.len() * 2 * SHORT;
+    assert!(bytes > 0 && bytes <= budget.share(Share::Brief) / 2, "it got {bytes}");
+    assert_eq!(node.get(&short).await.0, 200);
+    drop((client, held, others));
+    // Nor does it get some of that for having its part of the memory for answers.
+    let (client, held) = hoard(&node, &long, 6).await;
+    assert_eq!(held.len(), 6);
+    let _others: Vec<_> = std::iter::from_fn(|| budget.try_claim(Share::Answers, MIB / 4)).collect();
+    let refused = client.get(format!("{}{short}", node.public.url)).send().await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(node.get(&short).await.0, 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_not_read_ends_though_others_are() {
     let quiet = Duration::from_millis(500);

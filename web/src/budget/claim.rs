@@ -31,7 +31,7 @@ pub struct MemoryClaim {
 
 /// Why bytes were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lack {
+pub enum Lack {
     /// Others hold them.
     NotThere,
     /// The connection holds its part already, or enough of it that nobody is cut off for more.
@@ -51,8 +51,16 @@ impl Budget {
 
     /// Claims bytes that are left.
     pub fn try_claim(&self, share: Share, bytes: usize) -> Option<MemoryClaim> {
+        self.claim_now(share, bytes).ok()
+    }
+
+    /// The same, and why not.
+    ///
+    /// # Errors
+    /// When they are not left, or not for this connection.
+    pub fn claim_now(&self, share: Share, bytes: usize) -> Result<MemoryClaim, Lack> {
         let mut claim = self.nothing();
-        claim.take(share, bytes).ok().map(|()| claim)
+        claim.take(share, bytes).map(|()| claim)
     }
 
     /// A claim that is still to grow.
@@ -116,7 +124,8 @@ impl MemoryClaim {
         // What is alone on its connection may have what it needs.
         let is_alone = on_connection <= counted;
         let is_scarce = left.is_none_or(|left| left < whole / 2);
-        if is_scarce && !is_alone && !is_guess && on_connection + bytes > part {
+        let has_its_part = if is_guess { on_connection >= part } else { on_connection + bytes > part };
+        if is_scarce && !is_alone && has_its_part {
             return Err(Lack::HoldsEnough);
         }
         if left.is_none() {

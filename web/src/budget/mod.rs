@@ -24,8 +24,8 @@ use tokio::sync::Notify;
 
 use crate::error::HttpError;
 
-pub use claim::MemoryClaim;
 pub(crate) use claim::keep_with;
+pub use claim::{Lack, MemoryClaim};
 pub(crate) use holder::Holder;
 pub use share::{BRIEF, Share};
 pub(crate) use tenure::Tenure;

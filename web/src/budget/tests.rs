@@ -8,10 +8,7 @@ use tokio::time::{Instant, advance};
 use super::*;
 
 fn left(budget: &Budget) -> Vec<isize> {
-    [Share::Reads, Share::Small, Share::Large, Share::Answers]
-        .iter()
-        .map(|share| *budget.lock().left.get(*share))
-        .collect()
+    Share::ALL.iter().map(|share| *budget.lock().left.get(*share)).collect()
 }
 
 /// Somebody who holds some of a share and gives it back when cut off, after a while.
@@ -30,17 +27,19 @@ fn holds(budget: &Budget, share: Share, due: u64, gives: Duration) -> JoinHandle
 #[tokio::test(start_paused = true)]
 async fn what_is_claimed_comes_back_with_its_last_holder() {
     let budget = Budget::new(1600);
-    assert_eq!(left(&budget), [200, 300, 500, 500]);
+    assert_eq!(left(&budget), [200, 150, 300, 500, 500, 100]);
     let mut claim = budget.claim(Share::Small, 300).await.unwrap();
-    claim.grow(Share::Large, 300).await.unwrap();
+    for (share, bytes) in [(Share::Large, 300), (Share::Waits, 50), (Share::Brief, 60)] {
+        claim.grow(share, bytes).await.unwrap();
+    }
     assert!(budget.try_claim(Share::Small, 1).is_none());
     assert!(budget.claim(Share::Large, 201).await.is_err(), "there is nobody to cut off");
     let bytes = claim.over(vec![1; 600]);
     let part = bytes.slice(5..6);
     drop(bytes);
-    assert_eq!(left(&budget), [200, 0, 200, 500]);
+    assert_eq!(left(&budget), [200, 100, 0, 200, 500, 40]);
     drop(part);
-    assert_eq!(left(&budget), [200, 300, 500, 500]);
+    assert_eq!(left(&budget), [200, 150, 300, 500, 500, 100]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,12 +47,12 @@ async fn a_claim_is_corrected_to_what_is_in_use() {
     let budget = Budget::new(1600);
     let mut claim = budget.claim(Share::Answers, 100).await.unwrap();
     claim.correct(Share::Answers, 40);
-    assert_eq!(left(&budget)[3], 460);
+    assert_eq!(left(&budget)[4], 460);
     claim.correct(Share::Answers, 600);
-    assert_eq!(left(&budget)[3], -100);
+    assert_eq!(left(&budget)[4], -100);
     assert!(budget.try_claim(Share::Answers, 1).is_none());
     drop(claim);
-    assert_eq!(left(&budget), [200, 300, 500, 500]);
+    assert_eq!(left(&budget), [200, 150, 300, 500, 500, 100]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,7 +69,7 @@ async fn who_is_due_for_longest_is_cut_off_for_a_claim() {
     drop(budget.claim(Share::Reads, 100).await.unwrap());
     later.await.unwrap();
     drop(claim);
-    assert_eq!(left(&budget), [200, 300, 500, 500]);
+    assert_eq!(left(&budget), [200, 150, 300, 500, 500, 100]);
     assert!(budget.lock().due.get(Share::Reads).is_empty());
 }
 
@@ -161,8 +160,31 @@ async fn a_connection_holds_a_small_part_of_what_is_scarce() {
     assert!(claim(&many).is_some());
     guess.correct(Share::Answers, whole / 10);
     assert!(claim(&many).is_none());
+    // Once it is known, it is held against the next guess.
+    let next = many.pays_now(|| budget.claim_now(Share::Answers, whole / 15));
+    assert_eq!(next.unwrap_err(), Lack::HoldsEnough);
+    assert!(other.pays_now(|| budget.try_claim(Share::Answers, whole / 15)).is_some());
     drop((guess, held));
     assert_eq!(many.held(Share::Answers), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_holds_a_small_part_of_what_there_is_for_short_answers() {
+    let budget = Budget::new(1 << 28);
+    let whole = budget.share(Share::Brief);
+    let (many, other) = (Arc::<Holder>::default(), Arc::<Holder>::default());
+    let claim = |holder: &Arc<Holder>| {
+        let mut claim = holder.pays_now(|| budget.claim_now(Share::Brief, 6 * BRIEF))?;
+        claim.correct(Share::Brief, BRIEF);
+        Ok::<_, Lack>(claim)
+    };
+    let held: Vec<_> = std::iter::from_fn(|| claim(&many).ok()).collect();
+    assert!(many.held(Share::Brief) <= whole / 2, "it holds {} of {whole}", many.held(Share::Brief));
+    assert_eq!(claim(&many).unwrap_err(), Lack::HoldsEnough);
+    let theirs: Vec<_> = std::iter::from_fn(|| claim(&other).ok()).collect();
+    assert_eq!(other.held(Share::Brief), whole / 16);
+    drop((held, theirs));
+    assert_eq!(left(&budget), left(&Budget::new(1 << 28)));
 }
 
 #[tokio::test(start_paused = true)]
