@@ -1,6 +1,7 @@
 //! Attackers beside ordinary load: they get no more of the node's memory than there is for all, and whoever behaves
 //! hardly notices them.
 
+use std::net::TcpListener;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -69,10 +70,10 @@ struct Seen {
 }
 
 impl Readers {
-    fn start(node: &Node, process: Id) -> Self {
+    fn start(client: &Client, process: Id) -> Self {
         let (seen, mut reads) = (Arc::<Mutex<Seen>>::default(), JoinSet::new());
         for reader in 0..READERS {
-            let (client, seen) = (node.client(), seen.clone());
+            let (client, seen) = (client.clone(), seen.clone());
             let paths = [
                 format!("/{process}?limit=5"),
                 format!("/{process}/latest"),
@@ -82,9 +83,8 @@ impl Readers {
             reads.spawn(async move {
                 for path in paths.iter().cycle().skip(reader) {
                     let asked = Instant::now();
-                    // The node may have ended.
-                    let Ok(answer) = client.send(client.request(Method::GET, path)).await else { return };
-                    seen.lock().unwrap().add(answer.status, asked.elapsed());
+                    let answer = client.send(client.request(Method::GET, path)).await;
+                    seen.lock().unwrap().add(answer.ok().map(|answer| answer.status), asked.elapsed());
                     sleep(BETWEEN_READS).await;
                 }
             });
@@ -102,9 +102,10 @@ impl Readers {
 }
 
 impl Seen {
-    fn add(&mut self, status: u16, took: Duration) {
+    /// Whoever is not answered at all is refused, too.
+    fn add(&mut self, status: Option<u16>, took: Duration) {
         match status {
-            200 => self.answered.push(took),
+            Some(200) => self.answered.push(took),
             _ => self.refused += 1,
         }
     }
@@ -142,7 +143,7 @@ impl Besieged {
     /// attack gives is kept as long as it lasts.
     async fn withstand<T>(self, attack: impl AsyncFnOnce(&Self) -> T, judge: impl FnOnce(T)) {
         let rate_left = self.rate_left;
-        let read = || Readers::start(&self.node, self.processes[0]);
+        let read = || Readers::start(&self.node.client(), self.processes[0]);
         let readers = read();
         let ((), calm) = self.rate_during(sleep(MEASURED)).await;
         let (_, calm_reads) = readers.stop();
@@ -204,6 +205,19 @@ impl Besieged {
         };
         (done, (self.load.acknowledged() - before) as f64 / started.elapsed().as_secs_f64())
     }
+}
+
+#[tokio::test]
+async fn questions_without_an_answer_are_seen_as_refused() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let readers = Readers::start(&Client::new(&format!("http://{nobody}")), User::new(9).process().id);
+    let enough = async {
+        while readers.seen.lock().unwrap().refused <= READERS {
+            sleep(BETWEEN_READS).await;
+        }
+    };
+    timeout(Duration::from_secs(30), enough).await.expect("nothing is seen of them");
+    assert!(!readers.stop().0.few_are_refused());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
