@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use log::Append;
 use protocol::ProcessId;
 use serde_json::Value;
+use tokio::task::JoinSet;
 use web::{Budget, Limits, Share};
 
 use crate::node::{TestNode, eventually};
@@ -54,6 +55,12 @@ impl Events {
         assert!(answer.headers().get("content-encoding").is_none(), "a compressor keeps back what it has");
         assert_eq!(answer.headers()["access-control-allow-origin"], "*");
         Self { answer, text: String::new() }
+    }
+
+    /// Takes all events up to this one.
+    async fn up_to(mut self, last: u64) -> Self {
+        while self.next().await.expect("the stream ends").0 != last.to_string() {}
+        self
     }
 
     /// The id and the data of the next event; none when the stream has ended.
@@ -138,23 +145,29 @@ async fn followers_of_a_busy_process_leave_others_their_answers() {
     }
     let (process, latest) = (busy.process, format!("/{}/latest", other.process));
     node.append(other.appends).await;
-    let coming = busy.appends.split_off(1);
+    // None of it comes out of what there is for short answers alone.
+    let _brief = budget.try_claim(Share::Brief, budget.share(Share::Brief)).unwrap();
+    let mut coming = busy.appends.split_off(1);
     node.append(busy.appends).await;
-    let mut followers = Vec::new();
+    let mut followers = JoinSet::new();
     for _ in 0..FOLLOWERS {
-        let mut events = Events::of(&node, &format!("/{process}/stream"), None).await;
-        followers.push(tokio::spawn(async move {
-            while events.next().await.expect("the stream ends").0 != LAST.to_string() {}
-        }));
+        let events = Events::of(&node, &format!("/{process}/stream"), None).await;
+        followers.spawn(events.up_to(LAST - 1));
     }
+    let last = coming.pop().unwrap();
     for append in coming {
         node.append(vec![append]).await;
         let (status, told) = node.get(&latest).await;
         assert_eq!(status, 200, "{told}");
     }
-    for follower in followers {
-        tokio::time::timeout(SOON, follower).await.unwrap().unwrap();
-    }
+    let followers = tokio::time::timeout(SOON, followers.join_all()).await.unwrap();
+    // With less than what is claimed for a read each of them is told what is short.
+    let mut taken: Vec<_> = std::iter::from_fn(|| budget.try_claim(Share::Answers, 64 << 10)).collect();
+    taken.pop();
+    node.append(vec![last]).await;
+    let followers: JoinSet<_> = followers.into_iter().map(|events| events.up_to(LAST)).collect();
+    tokio::time::timeout(SOON, followers.join_all()).await.expect("a long piece is made of what is short");
+    drop(taken);
     let all = budget.share(Share::Answers);
     eventually("all is given back", || async { budget.try_claim(Share::Answers, all - 200_000).is_some() })
         .await;
