@@ -22,7 +22,7 @@ const PROGRAM: &str = "quipu";
 /// What an empty file system has in its root, on some systems.
 const LOST_AND_FOUND: &str = "lost+found";
 /// More names than these are not read: a folder with so many is not empty.
-const NAMES_MAX: usize = 10_000;
+const NAMES_MAX: usize = if cfg!(test) { 16 } else { 10_000 };
 /// Nothing can be made in the place of such a link.
 const LEADS_NOWHERE: &str = "a symbolic link to something that is not there";
 /// No mark is longer.
@@ -44,6 +44,7 @@ pub enum FolderOwner {
 /// What is in a folder that is not ours, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderContents {
+    folder: PathBuf,
     names: Vec<OsString>,
     /// What our own mark says is kept there.
     marked_for: Option<String>,
@@ -86,16 +87,25 @@ impl fmt::Display for Mark {
 /// # Errors
 /// When it cannot be read.
 pub fn folder_owner(folder: &Path, holds: &str) -> Result<FolderOwner, FolderError> {
+    // Not looked for among the names, of which there may be more than are read.
+    let path = mark_in(folder);
+    let mark = read(&path).map_err(|error| refused(&path, error))?;
+    if let Some(mark) = &mark
+        && mark.holds == holds
+    {
+        return Ok(FolderOwner::Store(mark.store));
+    }
     let names = names(folder).map_err(|error| refused(folder, error))?;
     if names.is_empty() || names == [FRESH] {
         return Ok(FolderOwner::Nobody);
     }
-    let path = folder.join(FILE);
-    let mark = if names.iter().any(|name| name == FILE) { read(&path) } else { Ok(None) };
-    Ok(match mark.map_err(|error| refused(&path, error))? {
-        Some(mark) if mark.holds == holds => FolderOwner::Store(mark.store),
-        mark => FolderOwner::Unknown(FolderContents { names, marked_for: mark.map(|mark| mark.holds) }),
-    })
+    let marked_for = mark.map(|mark| mark.holds);
+    Ok(FolderOwner::Unknown(FolderContents { folder: folder.to_owned(), names, marked_for }))
+}
+
+/// Where the mark of a folder is.
+pub fn mark_in(folder: &Path) -> PathBuf {
+    folder.join(FILE)
 }
 
 /// Marks a folder as ours, which is made if it is missing; on disk when this returns.
@@ -110,7 +120,7 @@ pub fn mark_folder(folder: &Path, holds: &str, store: StoreId) -> Result<(), Fol
         let mut file = File::create(&fresh)?;
         file.write_all(mark.to_string().as_bytes())?;
         file.sync_all()?;
-        fs::rename(fresh, folder.join(FILE))?;
+        fs::rename(fresh, mark_in(folder))?;
         File::open(folder)?.sync_all()
     };
     write().map_err(|error| refused(folder, error))
@@ -136,7 +146,8 @@ fn make_folder(path: &Path) -> io::Result<()> {
 impl FolderContents {
     /// Whether a file or folder of this name is there.
     pub fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|found| found == name)
+        // Of very many names not all were read.
+        self.folder.join(name).symlink_metadata().is_ok()
     }
 
     /// Whether it has a mark of ours, for something else than was asked.
@@ -175,10 +186,17 @@ impl fmt::Display for FolderContents {
     }
 }
 
-/// The mark in a file; none when it is another file of this name.
+/// The mark in a file; none when it is another file of this name, or missing.
 fn read(path: &Path) -> io::Result<Option<Mark>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
     let mut text = Vec::new();
-    File::open(path)?.take(MARK_BYTES_MAX).read_to_end(&mut text)?;
+    file.take(MARK_BYTES_MAX).read_to_end(&mut text)?;
     Ok(str::from_utf8(&text).ok().and_then(Mark::parse))
 }
 
@@ -238,6 +256,27 @@ mod tests {
         assert_eq!(other.to_string(), "the index of a node, by its file QUIPU");
         let file = folder.join("more");
         assert_eq!(folder_owner(&file, "log").unwrap_err().path, file);
+    }
+
+    #[test]
+    fn a_mark_is_found_among_more_names_than_are_read() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path();
+        let fill =
+            |from: usize| (from..from + 200).for_each(|n| fs::write(folder.join(n.to_string()), "").unwrap());
+        fill(0);
+        let FolderOwner::Unknown(found) = folder_owner(folder, "log").unwrap() else {
+            panic!("it is not marked")
+        };
+        assert!(found.to_string().starts_with(&format!("{NAMES_MAX} files or more")), "{found}");
+        mark_folder(folder, "log", STORE).unwrap();
+        fs::write(folder.join("CURRENT"), "").unwrap();
+        fill(200);
+        assert_eq!(folder_owner(folder, "log").unwrap(), FolderOwner::Store(STORE));
+        let FolderOwner::Unknown(found) = folder_owner(folder, "index").unwrap() else {
+            panic!("it is a log")
+        };
+        assert!(found.has("CURRENT") && found.has(FILE) && !found.has("MANIFEST"));
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub struct Rocks {
 }
 
 impl Rocks {
+    /// What the folders of logs are marked for.
+    pub const HOLDS: &str = "log";
+
     /// Opens the store in a directory, which is made if need be. One that is not ours is left as it is. What it keeps in
     /// memory is kept in this.
     ///
@@ -54,7 +57,7 @@ impl Rocks {
             Claim::Unmarked => None,
             Claim::New => {
                 let store = StoreId::new();
-                mark_folder(path, owner::HOLDS, store)?;
+                mark_folder(path, Self::HOLDS, store)?;
                 Some(store)
             }
         };
@@ -81,8 +84,15 @@ impl Rocks {
     }
 
     /// Whether a folder has a log of ours, marked or from before folders were marked. Nothing is written.
-    pub fn is_ours(path: &Path) -> bool {
-        matches!(owner::claim(path), Ok(Claim::Marked(_) | Claim::Unmarked))
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn is_ours(path: &Path) -> Result<bool, RocksError> {
+        match owner::claim(path) {
+            Ok(Claim::Marked(_) | Claim::Unmarked) => Ok(true),
+            Ok(Claim::New) | Err(RocksError::NotOurs { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a process has the store open to write to it. Nothing is written.
@@ -193,7 +203,7 @@ impl Engine for Rocks {
     }
 
     fn mark(&self, store: StoreId) -> Result<(), EngineError> {
-        mark_folder(&self.path, owner::HOLDS, store).map_err(EngineError::failed)
+        mark_folder(&self.path, Self::HOLDS, store).map_err(EngineError::failed)
     }
 
     /// Moves what is in memory to its tables, so that the next opening has nothing to replay.

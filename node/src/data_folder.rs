@@ -2,30 +2,27 @@
 //!
 //! The log, the index and what is known of uploads look at their own folders. Other files are beside them, of which
 //! nobody could tell whose they are: so the data folder is taken if nothing is in it but what nodes make there, or if it
-//! has our mark, or our log. What else an operator keeps in a folder that is ours is left alone.
+//! has our mark, or, from before it was marked, our log, our index or our token. What else an operator keeps in a folder
+//! that is ours is left alone.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use log::{FolderContents, FolderError, FolderOwner, Rocks, StoreId, folder_owner, mark_folder};
+use log::{
+    FolderContents, FolderError, FolderOwner, Rocks, RocksError, StoreId, folder_owner, mark_folder, mark_in,
+};
+use projections::{Index, IndexError, ProjectionError, UploadRunner};
 use thiserror::Error;
 
+use crate::admin_token::read_admin_token;
 use crate::options::DataPaths;
+use crate::places::Places;
 
 /// What folders are marked for.
 const HOLDS: &str = "data";
-/// What nodes make there, those of earlier versions too.
-const NAMES: [&str; 9] = [
-    "log",
-    "index",
-    "uploads",
-    "uploads.json",
-    "height.json",
-    "jobs.json",
-    "jobs.new",
-    "jobs.json.unreadable",
-    "admin-token",
-];
+/// What nodes make there, those of earlier versions too, besides folders.
+const FILES: [&str; 6] =
+    ["uploads.json", "height.json", "jobs.json", "jobs.new", "jobs.json.unreadable", "admin-token"];
 /// How the names of files begin that a kill leaves behind on their way into place.
 const TEMPORARY: &str = ".tmp";
 
@@ -43,153 +40,153 @@ pub enum DataFolderError {
         /// What is there.
         found: FolderContents,
     },
+    /// It is that of another store.
+    #[error(
+        "{} is the data folder of store {found}, and the log in {} is store {expected}; SU_DATA_DIR (--su-data-dir) or \
+         SU_FILE_DB_DIR names the wrong folder; if they are to go together from now on, delete {}",
+        .path.display(), .log.display(), mark_in(.path).display()
+    )]
+    OtherStore {
+        /// The folder.
+        path: PathBuf,
+        /// The folder of the log.
+        log: PathBuf,
+        /// Whose data is there.
+        found: StoreId,
+        /// Whose it should be.
+        expected: StoreId,
+    },
+    /// It is that of a store, of which the log is not there.
+    #[error(
+        "{} is the data folder of store {found}, and there is no log in {}; SU_FILE_DB_DIR names the folder of its log; \
+         if a new log is to begin with it, delete {}", .path.display(), .log.display(), mark_in(.path).display()
+    )]
+    NoLog {
+        /// The folder.
+        path: PathBuf,
+        /// The folder of the log.
+        log: PathBuf,
+        /// Whose data is there.
+        found: StoreId,
+    },
+    /// The index would not be alone in its folder.
+    #[error(
+        "the log cannot be kept in {}, which is in the folder of the index, {}; SU_FILE_DB_DIR and SU_INDEX_DB_DIR name \
+         folders of which the first is not in the second", .log.display(), .index.display()
+    )]
+    LogInIndex {
+        /// The folder of the log.
+        log: PathBuf,
+        /// The folder of the index.
+        index: PathBuf,
+    },
     /// It cannot be looked at or marked as ours.
     #[error("SU_DATA_DIR (--su-data-dir) names a folder that cannot be used")]
     Folder(#[from] FolderError),
+    /// It cannot be told whether there is a log in it, or whose that is.
+    #[error(transparent)]
+    Log(#[from] RocksError),
+    /// It cannot be told whether there is an index in it.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// What is known of uploads cannot be kept in it.
+    #[error(transparent)]
+    Uploads(#[from] ProjectionError),
 }
 
-/// Refuses a data folder with anything in it that is not ours. Nothing is written.
+/// Refuses a data folder with anything in it that is not ours, and one of another store. Nothing is written.
 ///
 /// # Errors
 /// When there is something else in it, or it cannot be read.
 pub fn check_data_folder(paths: &DataPaths) -> Result<(), DataFolderError> {
-    let path = &paths.folder;
-    let FolderOwner::Unknown(found) = folder_owner(path, HOLDS)? else { return Ok(()) };
-    if found.is_marked() && is_shared(paths) {
+    let places = Places::of(paths)?;
+    if places.is_log_in_index() {
+        return Err(DataFolderError::LogInIndex { log: paths.log.clone(), index: paths.index.clone() });
+    }
+    let found = match folder_owner(&paths.folder, HOLDS)? {
+        FolderOwner::Nobody => return Ok(()),
+        FolderOwner::Store(found) => return check_store(paths, found),
+        FolderOwner::Unknown(found) => found,
+    };
+    if (found.is_marked() && places.is_shared()) || is_ours(paths, &places, &found)? {
         return Ok(());
     }
-    match found.besides(is_made_here) {
-        Some(found) if !has_log(paths) => Err(DataFolderError::NotOurs { path: path.clone(), found }),
-        _ => Ok(()),
+    let folders = usual_folders(&paths.folder)?;
+    let is_known = |name: &OsStr| {
+        is_file_of_ours(name) || folders.iter().any(|known| name == *known) || places.leads_through(name)
+    };
+    match found.besides(is_known) {
+        Some(found) => Err(DataFolderError::NotOurs { path: paths.folder.clone(), found }),
+        None => Ok(()),
     }
 }
 
 /// Marks the data folder as that of this store; it is made if it is missing.
 pub(crate) fn mark_data_folder(paths: &DataPaths, store: StoreId) -> Result<(), DataFolderError> {
     let folder = &paths.folder;
-    if is_shared(paths) {
+    if Places::of(paths)?.is_shared() {
         return Ok(());
     }
     match folder_owner(folder, HOLDS)? {
-        FolderOwner::Store(found) if found == store => Ok(()),
+        FolderOwner::Store(found) => same_store(paths, found, store),
         // Somebody's file of that name, beside our log.
         FolderOwner::Unknown(found) if found.has("QUIPU") => Ok(()),
         _ => Ok(mark_folder(folder, HOLDS, store)?),
     }
 }
 
-/// Whether the log or the index is in the data folder itself, which has the mark of that then.
-fn is_shared(paths: &DataPaths) -> bool {
-    [&paths.log, &paths.index].contains(&&paths.folder)
+/// Whether the log is that of the store of which the data is. One without a mark tells when it is opened.
+fn check_store(paths: &DataPaths, found: StoreId) -> Result<(), DataFolderError> {
+    let (path, log) = (paths.folder.clone(), paths.log.clone());
+    match folder_owner(&log, Rocks::HOLDS).map_err(RocksError::from)? {
+        FolderOwner::Nobody => Err(DataFolderError::NoLog { path, log, found }),
+        FolderOwner::Store(store) => same_store(paths, found, store),
+        FolderOwner::Unknown(_) => Ok(()),
+    }
 }
 
-fn is_made_here(name: &OsStr) -> bool {
-    NAMES.iter().any(|made| name == *made) || name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+fn same_store(paths: &DataPaths, found: StoreId, expected: StoreId) -> Result<(), DataFolderError> {
+    if found == expected {
+        return Ok(());
+    }
+    let (path, log) = (paths.folder.clone(), paths.log.clone());
+    Err(DataFolderError::OtherStore { path, log, found, expected })
 }
 
-/// Whether our log is in the data folder. One elsewhere says nothing of this folder.
-fn has_log(paths: &DataPaths) -> bool {
-    let usual = paths.folder.join("log");
-    [&usual, &paths.log]
-        .into_iter()
-        .filter(|log| log.starts_with(&paths.folder))
-        .any(|log| Rocks::is_ours(log))
+/// Whether a folder without our mark is ours all the same. A log or an index elsewhere says nothing of it.
+fn is_ours(paths: &DataPaths, places: &Places, found: &FolderContents) -> Result<bool, DataFolderError> {
+    let folder = &paths.folder;
+    let (log, index) = (folder.join("log"), folder.join("index"));
+    if (places.has_log() && Rocks::is_ours(&paths.log)?) || (log.is_dir() && Rocks::is_ours(&log)?) {
+        return Ok(true);
+    }
+    // The log or the index of a node has not become its data folder.
+    if found.is_marked() || found.has("CURRENT") {
+        return Ok(false);
+    }
+    Ok(matches!(read_admin_token(folder), Ok(Some(_)))
+        || (places.has_index() && Index::is_ours(&paths.index)?)
+        || (index.is_dir() && Index::is_ours(&index)?))
+}
+
+/// Which of the names of folders that nodes make in a data folder are not somebody else's there.
+fn usual_folders(folder: &Path) -> Result<Vec<&'static str>, DataFolderError> {
+    let is_free = |path: &Path| Ok::<_, FolderError>(folder_owner(path, HOLDS)? == FolderOwner::Nobody);
+    let (log, index) = (folder.join("log"), folder.join("index"));
+    UploadRunner::check_folder(folder)?;
+    let mut usual = vec!["uploads"];
+    if is_free(&log)? || Rocks::is_ours(&log)? {
+        usual.push("log");
+    }
+    if is_free(&index)? || Index::is_ours(&index)? {
+        usual.push("index");
+    }
+    Ok(usual)
+}
+
+fn is_file_of_ours(name: &OsStr) -> bool {
+    FILES.iter().any(|made| name == *made) || name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-    use std::error::Error;
-    use std::fs;
-    use std::os::unix::fs::symlink;
-    use std::path::Path;
-
-    use log::{Engine, StoreMemory};
-    use tempfile::TempDir;
-
-    use super::*;
-
-    fn refusal(paths: &DataPaths) -> String {
-        let error = check_data_folder(paths).unwrap_err();
-        let cause = error.source().map(ToString::to_string).unwrap_or_default();
-        format!("{error}: {cause}")
-    }
-
-    fn made_log(path: &Path) -> StoreId {
-        Rocks::open(path, &StoreMemory::default()).unwrap().marked().unwrap()
-    }
-
-    #[test]
-    fn a_folder_with_anything_else_in_it_is_refused() {
-        let root = TempDir::new().unwrap();
-        let paths = DataPaths::in_folder(root.path().join("data"));
-        let folder = &paths.folder;
-        check_data_folder(&paths).unwrap();
-        fs::create_dir(folder).unwrap();
-        check_data_folder(&paths).unwrap();
-        for name in NAMES.into_iter().chain(["lost+found", ".tmpA1b2C3", "QUIPU.new"]) {
-            fs::write(folder.join(name), "").unwrap();
-            check_data_folder(&paths).unwrap();
-        }
-        for name in ["passwd", "QUIPU", ".bashrc", "log.old", "wallet.json"] {
-            fs::write(folder.join(name), "theirs").unwrap();
-            let told = refusal(&paths);
-            assert!(told.contains(&format!("a file that is not ours: {name};")), "{told}");
-            assert!(told.contains("SU_DATA_DIR") && told.contains(folder.to_str().unwrap()), "{told}");
-            fs::remove_file(folder.join(name)).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_folder_of_ours_may_have_other_files() {
-        let root = TempDir::new().unwrap();
-        let paths = DataPaths::in_folder(root.path().join("data"));
-        let elsewhere = DataPaths { log: root.path().join("elsewhere"), ..paths.clone() };
-        let store = made_log(&elsewhere.log);
-        fs::create_dir(&paths.folder).unwrap();
-        fs::write(paths.folder.join("notes"), "theirs").unwrap();
-        assert!(refusal(&elsewhere).contains("notes"), "a log elsewhere makes any folder ours");
-        // From before data folders were marked: the log is in it.
-        made_log(&paths.log);
-        check_data_folder(&paths).unwrap();
-        fs::write(paths.folder.join("QUIPU"), "theirs").unwrap();
-        mark_data_folder(&paths, store).unwrap();
-        assert_eq!(fs::read_to_string(paths.folder.join("QUIPU")).unwrap(), "theirs");
-        fs::remove_file(paths.folder.join("QUIPU")).unwrap();
-        fs::remove_dir_all(&paths.log).unwrap();
-        assert!(refusal(&paths).contains("notes"));
-        mark_data_folder(&paths, store).unwrap();
-        check_data_folder(&elsewhere).unwrap();
-    }
-
-    #[test]
-    fn a_log_in_the_data_folder_itself_keeps_its_mark() {
-        let root = TempDir::new().unwrap();
-        let folder = root.path().join("data");
-        let paths = DataPaths { log: folder.clone(), ..DataPaths::in_folder(folder.clone()) };
-        for _ in 0..2 {
-            check_data_folder(&paths).unwrap();
-            mark_data_folder(&paths, made_log(&paths.log)).unwrap();
-        }
-        assert!(refusal(&DataPaths::in_folder(folder.clone())).contains("the log of a node"));
-        let index = root.path().join("index");
-        mark_folder(&index, "index", made_log(&folder)).unwrap();
-        let paths = DataPaths { index: index.clone(), ..DataPaths::in_folder(index.clone()) };
-        check_data_folder(&paths).unwrap();
-        assert!(refusal(&DataPaths::in_folder(index)).contains("the index of a node"));
-    }
-
-    #[test]
-    fn what_is_no_folder_is_named() {
-        let root = TempDir::new().unwrap();
-        let (file, link) = (root.path().join("file"), root.path().join("link"));
-        fs::write(&file, "theirs").unwrap();
-        symlink(root.path().join("nowhere"), &link).unwrap();
-        for (path, reason) in [(file, "Not a directory"), (link, "symbolic link")] {
-            let told = refusal(&DataPaths::in_folder(path.clone()));
-            assert!(told.contains("SU_DATA_DIR") && told.contains(reason), "{told}");
-            assert!(told.contains(path.to_str().unwrap()), "{told}");
-        }
-    }
-}
+mod tests;

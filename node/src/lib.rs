@@ -10,6 +10,7 @@
 
 mod admin_token;
 mod data_folder;
+mod places;
 mod error;
 mod options;
 mod part;

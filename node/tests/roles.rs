@@ -12,7 +12,8 @@ use ans104::Ed25519Wallet;
 use gateway::{Endpoints, parse_url};
 use log::{LocalLog, Log, Rocks, StoreMemory};
 use node::{
-    DataPaths, ListenOptions, NodeError, NodeOptions, ReadOptions, RunningNode, WriteOptions, leader, reader,
+    DataFolderError, DataPaths, ListenOptions, NodeError, NodeOptions, ReadOptions, RunningNode,
+    WriteOptions, leader, reader,
 };
 use projections::{Progress, ProjectionError};
 use serde_json::Value;
@@ -178,7 +179,7 @@ async fn a_start_that_fails_leaves_nothing_running() {
         (
             "the folder of uploads is a file",
             |folder, _| fs::write(folder.join("data/uploads"), "").unwrap(),
-            |error| matches!(error, NodeError::Projection(ProjectionError::Store { .. })),
+            |error| matches!(error, NodeError::DataFolder(DataFolderError::Uploads(_))),
         ),
         (
             "the data folder cannot be made",

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use quipu_tests::{Gateway, Launch, data};
@@ -73,11 +74,29 @@ fn nothing_is_made_beside_uploads_of_others() {
     let (folder, theirs, gateway) = (folder(), folder(), Gateway::start());
     fs::create_dir(theirs.path().join("uploads")).unwrap();
     fs::write(theirs.path().join("uploads/cat.png"), "cat").unwrap();
-    let launch = Launch::su(folder.path()).gateway(gateway.url()).set("SU_DATA_DIR", theirs.path());
-    let refused = launch.run();
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-    assert!(refused.stderr.contains("a file that is not ours: cat.png"), "{}", refused.stderr);
-    assert_eq!(names(theirs.path()).len(), 1, "something was made beside it");
+    let launch = Launch::su(folder.path()).set("SU_DATA_DIR", theirs.path());
+    for launch in [launch.clone(), launch.gateway(gateway.url())] {
+        let refused = launch.run();
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        assert!(refused.stderr.contains("a file that is not ours: cat.png"), "{}", refused.stderr);
+        assert_eq!(names(theirs.path()).len(), 1, "something was made beside it");
+    }
+}
+
+/// The folder in which a node is started is a part of what its settings mean.
+#[test]
+fn a_node_starts_again_however_its_folders_are_named() {
+    for (data, log) in [("./data", "data"), ("data", "link/data"), ("./data", "link/data/su")] {
+        let folder = folder();
+        symlink(folder.path(), folder.path().join("link")).unwrap();
+        let launch = Launch::su(folder.path()).set("SU_DATA_DIR", data).set("SU_FILE_DB_DIR", log);
+        launch.serve().stop();
+        if log.ends_with("su") {
+            // As made before data folders were marked.
+            fs::remove_file(launch.data().join("QUIPU")).unwrap();
+        }
+        launch.serve().stop();
+    }
 }
 
 #[test]

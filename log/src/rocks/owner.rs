@@ -13,10 +13,7 @@ use crate::keys::StoreTable;
 
 use super::acknowledged::Acknowledged;
 use super::error::{RocksError, io_error};
-use super::options;
-
-/// What folders are marked for.
-pub(super) const HOLDS: &str = "log";
+use super::{Rocks, options};
 
 /// How much of a write-ahead log is searched for keys that tell whose it is.
 const SEARCHED: u64 = 64 << 10;
@@ -38,7 +35,7 @@ pub(super) enum Claim {
 
 /// Looks whose a folder is. Nothing is written.
 pub(super) fn claim(folder: &Path) -> Result<Claim, RocksError> {
-    let contents = match folder_owner(folder, HOLDS)? {
+    let contents = match folder_owner(folder, Rocks::HOLDS)? {
         FolderOwner::Nobody => return Ok(Claim::New),
         FolderOwner::Store(store) => return Ok(Claim::Marked(store)),
         FolderOwner::Unknown(contents) => contents,

@@ -175,6 +175,15 @@ pub(super) fn check_folder(path: &Path, store: Option<StoreId>) -> Result<bool, 
     }
 }
 
+/// Whether there is an index in a folder, marked or not. Nothing is written.
+pub(super) fn is_ours(path: &Path) -> Result<bool, IndexError> {
+    Ok(match folder_owner(path, NAME)? {
+        FolderOwner::Nobody => false,
+        FolderOwner::Store(_) => true,
+        FolderOwner::Unknown(found) => !found.is_marked() && read(path)?.is_some(),
+    })
+}
+
 /// Whose index a place has in a folder that was made before folders were marked; none when that cannot be told, and it
 /// is made anew then.
 fn unmarked_store(place: &Path) -> Option<StoreId> {

@@ -44,6 +44,15 @@ impl Index {
         folder::check_folder(path, None).map(|_| ())
     }
 
+    /// Whether there is an index in this folder, be it of whatever store, marked or from before folders were marked.
+    /// Nothing is written.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn is_ours(path: &Path) -> Result<bool, IndexError> {
+        folder::is_ours(path)
+    }
+
     /// Opens the index in this folder; makes it anew when it has another history than this log. What it keeps in memory
     /// is kept in this.
     ///

@@ -170,7 +170,7 @@ fn check_folder(dir: &Path) -> Result<(), Failure> {
     let owner = folder_owner(dir, "dev").map_err(Failure::DevFolder)?;
     if let FolderOwner::Unknown(found) = owner
         && let Some(found) = found.besides(|name| made.iter().any(|made| name == *made))
-        && !Rocks::is_ours(&data.log)
+        && !Rocks::is_ours(&data.log).map_err(NodeError::from)?
     {
         return Err(Failure::DevFolderNotOurs { path: dir.to_owned(), found });
     }

@@ -126,3 +126,18 @@ fn a_store_of_before_the_mark_is_known_by_its_tables_or_by_its_note() {
     let damaged = Rocks::open(dir.path(), &StoreMemory::default()).map(drop).unwrap_err();
     assert!(matches!(damaged, RocksError::Damaged { .. }), "{damaged}");
 }
+
+#[test]
+fn a_store_with_more_files_than_are_looked_at_is_ours() {
+    let setup = OnRocks::default();
+    drop(setup.log());
+    for is_marked in [true, false] {
+        if !is_marked {
+            fs::remove_file(setup.path().join("QUIPU")).unwrap();
+        }
+        for number in 0..400 {
+            fs::write(setup.path().join(format!("more-{is_marked}-{number}")), "").unwrap();
+        }
+        assert!(Rocks::is_ours(&setup.path()).unwrap(), "marked: {is_marked}");
+    }
+}
