@@ -176,7 +176,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn members_are_read_as_they_were_recorded(nodes in prop::collection::btree_set(any::<[u8; 16]>(), 1..6), acks: u32) {
+        fn members_are_read_as_they_were_recorded(
+            nodes in prop::collection::btree_set(any::<[u8; 16]>(), 1..6), acks: u32,
+        ) {
             let voters = nodes.iter().map(|bytes| NodeId(uuid::Uuid::from_bytes(*bytes))).collect();
             let fact = Fact::Members(Members { voters, acks });
             prop_assert_eq!(Fact::read(&recorded(&fact)), Some(fact));
@@ -184,7 +186,8 @@ mod tests {
 
         #[test]
         fn promotions_are_read_as_they_were_recorded(
-            term: u64, nodes in prop::collection::vec(any::<[u8; 16]>(), 1..5), forced in prop::option::of("[^\\pC]{1,20}"),
+            term: u64, nodes in prop::collection::vec(any::<[u8; 16]>(), 1..5),
+            forced in prop::option::of("[^\\pC]{1,20}"),
         ) {
             let node = |bytes: &[u8; 16]| NodeId(uuid::Uuid::from_bytes(*bytes));
             let (owner, promises) = (node(&nodes[0]), nodes[1..].iter().map(node).collect());

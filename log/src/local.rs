@@ -101,7 +101,7 @@ impl<E: Engine> LocalLog<E> {
     ///
     /// What is on its way to disk may still get there, until the log [is quiet](LocalLog::is_quiet).
     pub fn fence(&self) {
-        self.state.release.set_fenced(true);
+        self.state.release.fence();
     }
 
     /// Whether nothing is on its way to disk, nor waits for it.
@@ -180,13 +180,16 @@ impl<E: Engine> LocalLog<E> {
         if self.state.queue.is_closed() {
             return Err(self.state.refusal());
         }
+        let fences = self.state.release.fences();
         let (waiter, receipt) = RequestWaiter::for_append();
         if batch.is_empty() {
             waiter.refused(EMPTY_BATCH);
             return Ok(receipt);
         }
         match batch.into_iter().map(Ready::new).collect() {
-            Ok(events) => self.push(Request { work: RequestWork::Append { term, events }, waiter })?,
+            Ok(events) => {
+                self.push(Request { work: RequestWork::Append { term, events, fences }, waiter })?
+            }
             Err(error) => waiter.refused(error),
         }
         Ok(receipt)

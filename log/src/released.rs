@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -24,8 +24,9 @@ use crate::request::{RequestDone, RequestWaiter};
 pub(crate) struct Release {
     gate: Mutex<Gate>,
     late: RwLock<LateHeads>,
-    /// Nobody here has the right to write.
-    fenced: AtomicBool,
+    /// How often the right to write was taken from whoever had it here, and up to which time it was given again.
+    fences: AtomicU64,
+    lifted: AtomicU64,
 }
 
 struct Gate {
@@ -51,6 +52,8 @@ pub(crate) struct Committed {
     pub(crate) placed: Vec<(ProcessId, Head)>,
     /// The heads in the store stand here now.
     pub(crate) stored: Option<Seq>,
+    /// How many fences are lifted.
+    pub(crate) lifted: u64,
 }
 
 impl Release {
@@ -60,15 +63,22 @@ impl Release {
         let waiting = VecDeque::new();
         let gate = Gate { held, synced, told: released, tail: Some(tail), released, waiting };
         // Who wrote here before does not know whether somebody else does by now.
-        Self { gate: Mutex::new(gate), late: RwLock::new(late), fenced: AtomicBool::new(held) }
+        let fences = AtomicU64::new(held.into());
+        Self { gate: Mutex::new(gate), late: RwLock::new(late), fences, lifted: AtomicU64::new(0) }
     }
 
-    pub(crate) fn is_fenced(&self) -> bool {
-        self.fenced.load(Ordering::SeqCst)
+    pub(crate) fn fence(&self) {
+        self.fences.fetch_add(1, Ordering::SeqCst);
     }
 
-    pub(crate) fn set_fenced(&self, fenced: bool) {
-        self.fenced.store(fenced, Ordering::SeqCst);
+    /// How often it was fenced.
+    pub(crate) fn fences(&self) -> u64 {
+        self.fences.load(Ordering::SeqCst)
+    }
+
+    /// How many of these fences a promotion has lifted.
+    pub(crate) fn lifted(&self) -> u64 {
+        self.lifted.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_held(&self) -> bool {
@@ -93,6 +103,7 @@ impl Release {
             late.forget(done.stored);
         }
         (gate.held, gate.synced) = (done.held, done.synced);
+        self.lifted.store(done.lifted, Ordering::SeqCst);
         self.advance(&mut gate);
         gate.released
     }

@@ -24,8 +24,8 @@ pub(crate) struct Request {
 }
 
 pub(crate) enum RequestWork {
-    /// Append events together, on behalf of a term.
-    Append { term: Term, events: Vec<Ready> },
+    /// Append events together, on behalf of a term, by one who was not fenced more often than this.
+    Append { term: Term, events: Vec<Ready>, fences: u64 },
     /// Append events of another log, from this place on.
     Follow { first: Seq, events: Vec<Ready> },
     /// Hold what is appended until it is released, or release it as soon as it is on disk.

@@ -86,6 +86,7 @@ pub(crate) struct Staging<'a, E> {
     digest: DigestChain,
     /// Up to where the heads are in their table with this batch.
     stored: Option<Seq>,
+    lifted: u64,
     undo: Vec<Undo>,
 }
 
@@ -110,6 +111,7 @@ impl<'a, E: Engine> Staging<'a, E> {
             held: known.held,
             digest: known.digest,
             stored: None,
+            lifted: release.lifted(),
             undo: Vec::new(),
             known,
         }
@@ -118,7 +120,9 @@ impl<'a, E: Engine> Staging<'a, E> {
     /// Stages a request, or leaves no trace of it.
     pub(crate) fn stage(&mut self, work: RequestWork) -> Result<RequestDone, StageError> {
         match work {
-            RequestWork::Append { term, events } => self.append(term, events).map(RequestDone::Appended),
+            RequestWork::Append { term, events, fences } => {
+                self.append(term, events, fences).map(RequestDone::Appended)
+            }
             RequestWork::Follow { first, events } => self.follow(first, events).map(RequestDone::Appended),
             RequestWork::Hold(hold) => {
                 self.hold(hold);
@@ -182,7 +186,8 @@ impl<'a, E: Engine> Staging<'a, E> {
         self.known.held = self.held;
         self.known.digest = self.digest;
         let synced = self.next_seq.prev();
-        let done = Committed { held: self.held, synced, placed: self.placed, stored: self.stored };
+        let (held, placed, stored, lifted) = (self.held, self.placed, self.stored, self.lifted);
+        let done = Committed { held, synced, placed, stored, lifted };
         (done, self.identity)
     }
 
@@ -199,14 +204,17 @@ impl<'a, E: Engine> Staging<'a, E> {
         self.batch.put(StoreTable::Meta, key, stored::seal(&key, identity));
     }
 
-    fn append(&mut self, given: Term, events: Vec<Ready>) -> Result<Seq, StageError> {
+    fn append(&mut self, given: Term, events: Vec<Ready>, fences: u64) -> Result<Seq, StageError> {
         let current = self.identity.term;
-        if check_term(current, given, &events).map_err(StageError::Refused)? {
-            self.release.set_fenced(false);
-        } else if self.release.is_fenced() {
+        let begins = check_term(current, given, &events).map_err(StageError::Refused)?;
+        // A promotion lifts the fences that whoever wants it knew of, and no later one.
+        let lifted = if begins { fences } else { self.lifted };
+        if self.release.fences() > lifted {
             return Err(StageError::Refused(AppendError::Fenced));
         }
-        self.append_all(events)
+        let last = self.append_all(events)?;
+        self.lifted = lifted;
+        Ok(last)
     }
 
     /// Appends what another log has, whose terms begin where they begin there.
@@ -328,8 +336,8 @@ impl<'a, E: Engine> Staging<'a, E> {
     }
 }
 
-/// Whether these events begin this term, or are appended in it. A term begins with its promotion, and no other promotion is among
-/// what is appended together.
+/// Whether these events begin this term, or are appended in it. A term begins with its promotion, and no other promotion
+/// is among what is appended together.
 fn check_term(current: Term, given: Term, events: &[Ready]) -> Result<bool, AppendError> {
     let misplaced = |reason| Err(AppendError::Misplaced { process: ProcessId::NODE, reason });
     let mut promotions =

@@ -11,8 +11,8 @@ use crate::signature_type::SignatureType;
 const SIGNATURE_LEN: usize = 64;
 const MULTI_KEYS: usize = 32;
 
-/// The points of small order, but for the highest bit, which tells two with the same y apart. That a nonce is none of them
-/// is seen from its bytes, since no other form of a point passes as a nonce: to make points of all nonces, as the
+/// The points of small order, but for the highest bit, which tells two with the same y apart. That a nonce is none of
+/// them is seen from its bytes, since no other form of a point passes as a nonce: to make points of all nonces, as the
 /// library's own strict check does, takes a tenth of the time that a signature takes.
 pub(super) const SMALL_ORDER: [[u8; 32]; 5] = [
     [

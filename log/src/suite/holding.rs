@@ -248,6 +248,21 @@ fn whoever_is_fenced_writes_nothing_until_a_promotion(setup: &mut impl Setup) {
     let refused = log.enqueue(Term(2), vec![appends[1].clone()]).unwrap();
     stepper.turn(9);
     assert!(matches!(refused.wait(), Err(AppendError::Fenced)));
+    // A promotion that is not appended gives nothing, nor one from before the fence.
+    let failing = log.enqueue(Term(3), vec![promotion(3).append(), appends[2].clone()]).unwrap();
+    let early = promote(&log, 3);
+    log.fence();
+    let behind = log.enqueue(Term(2), vec![appends[1].clone()]).unwrap();
+    stepper.turn(9);
+    assert!(matches!(failing.wait(), Err(AppendError::Fenced)));
+    for receipt in [early, behind] {
+        assert!(matches!(receipt.wait(), Err(AppendError::Fenced)));
+    }
+    let failing = log.enqueue(Term(3), vec![promotion(3).append(), appends[2].clone()]).unwrap();
+    let behind = log.enqueue(Term(2), vec![appends[1].clone()]).unwrap();
+    stepper.turn(9);
+    assert!(matches!(failing.wait(), Err(AppendError::UnexpectedNonce { .. })));
+    assert!(matches!(behind.wait(), Err(AppendError::Fenced)));
     let promoted = promote(&log, 3);
     let next = log.enqueue(Term(3), vec![appends[1].clone()]).unwrap();
     stepper.turn(9);
