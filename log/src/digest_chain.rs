@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::digest::{EventDigest, LogDigest};
 use crate::engine::{Engine, StoreBatch};
@@ -104,11 +104,12 @@ impl<E: Engine> LogReader<E> {
     }
 
     /// The digest of a log with so many events, to go on with. What a version of this program appended that kept none
-    /// is read once, and its digests are kept.
+    /// is read once, and its digests are kept. None when an event is damaged: the log goes on without digests then, as
+    /// it goes on without that event.
     ///
     /// # Errors
-    /// When the log has fewer events than its digest says, or cannot be read.
-    pub(crate) fn catch_up_digest(&self, events: u64) -> Result<DigestChain, CatchUpError> {
+    /// When the log has fewer events than its digest says, or does not answer.
+    pub(crate) fn catch_up_digest(&self, events: u64) -> Result<Option<DigestChain>, CatchUpError> {
         let mut chain = match self.stored_digest()? {
             Some((events, digest)) => DigestChain { events, digest },
             None => DigestChain::START,
@@ -119,25 +120,39 @@ impl<E: Engine> LogReader<E> {
             return Err(ReadError::corrupt("the log's digest", reason).into());
         }
         let Some(end) = Seq::new(events).prev().filter(|_| chain.events < events) else {
-            return Ok(chain);
+            return Ok(Some(chain));
         };
+        let scanned = self.catch_up(&mut chain, end);
+        match scanned {
+            Ok(()) => Ok(Some(chain)),
+            Err(CatchUpError::Read(error @ ReadError::Corrupt { .. })) => {
+                warn!(%error, "the log gets no digests, by which it could be compared with others");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves on to the end; what was come to is kept from time to time, so that it need not be done again.
+    fn catch_up(&self, chain: &mut DigestChain, end: Seq) -> Result<(), CatchUpError> {
         let (mut batch, mut failed, mut told) = (StoreBatch::default(), None, Instant::now());
-        self.scan(Seq::new(chain.events), Some(end), &mut |event| {
+        let scanned = self.scan(Seq::new(chain.events), Some(end), &mut |event| {
             let key = StoreKey::event(EventKey { process: event.process, nonce: event.nonce });
             chain.follow(&key, &EventDigest::of(&event), &mut batch);
-            if told.elapsed() > PROGRESS {
+            let is_due = told.elapsed() > PROGRESS;
+            if is_due {
                 told = Instant::now();
-                info!(done = chain.events, total = events, "making the digests of a log that has none, once");
+                info!(done = chain.events, "making the digests of a log that has none, once");
             }
-            if batch.puts.len() < CATCH_UP_BATCH {
+            if !is_due && batch.puts.len() < CATCH_UP_BATCH {
                 return ControlFlow::Continue(());
             }
-            failed = self.keep(&chain, &mut batch).err();
+            failed = self.keep(chain, &mut batch).err();
             if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        });
         failed.map_or(Ok(()), Err)?;
-        self.keep(&chain, &mut batch)?;
-        Ok(chain)
+        self.keep(chain, &mut batch)?;
+        Ok(scanned?)
     }
 
     fn keep(&self, chain: &DigestChain, batch: &mut StoreBatch) -> Result<(), EngineError> {

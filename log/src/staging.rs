@@ -29,7 +29,8 @@ pub(crate) struct KnownLog {
     identity: Identity,
     /// Whether what is appended waits for its release.
     held: bool,
-    digest: DigestChain,
+    /// None where an event is damaged.
+    digest: Option<DigestChain>,
     heads: Cache<ProcessId, Head>,
     numbers: Cache<Address, OwnerNumber>,
 }
@@ -39,7 +40,7 @@ impl KnownLog {
         reader: &LogReader<E>,
         identity: Identity,
         held: bool,
-        digest: DigestChain,
+        digest: Option<DigestChain>,
     ) -> Result<Self, ReadError> {
         let last = reader.engine().last_key(StoreTable::Owners).map_err(|e| e.reading(StoreTable::Owners))?;
         let last = last.as_deref().and_then(parse_owner_number);
@@ -83,7 +84,7 @@ pub(crate) struct Staging<'a, E> {
     next_owner: Option<OwnerNumber>,
     identity: Identity,
     held: bool,
-    digest: DigestChain,
+    digest: Option<DigestChain>,
     /// Up to where the heads are in their table with this batch.
     stored: Option<Seq>,
     lifted: u64,
@@ -135,8 +136,8 @@ impl<'a, E: Engine> Staging<'a, E> {
     pub(crate) fn batch(&mut self) -> (&StoreBatch, usize) {
         let events = self.next_seq.get().saturating_sub(self.known.next_seq.get());
         self.batch.last = self.next_seq.prev();
-        if events > 0 {
-            self.digest.put(&mut self.batch);
+        if let Some(digest) = self.digest.filter(|_| events > 0) {
+            digest.put(&mut self.batch);
         }
         if events > 0 || self.held != self.known.held {
             self.put_heads();
@@ -271,7 +272,9 @@ impl<'a, E: Engine> Staging<'a, E> {
         let key = StoreKey::event(EventKey { process, nonce: last.map(|link| link.nonce) });
         self.batch.put(StoreTable::Events, key, event.draft.finish(&key, seq, item_owner, assignment_owner));
         self.batch.put(StoreTable::Order, StoreKey::order(seq), key.as_ref().to_vec());
-        self.digest.follow(&key, &event.digest, &mut self.batch);
+        if let Some(digest) = &mut self.digest {
+            digest.follow(&key, &event.digest, &mut self.batch);
+        }
         let head = Head { seq, last };
         self.placed.push((process, head));
         let staged = self.heads.insert(process, head);

@@ -8,7 +8,7 @@ use crate::messages::{Acknowledgement, AppendVerdict, Events, LogPlace};
 use crate::promise::Keeper;
 
 /// What a follower knows of the leader that it follows.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Following {
     leader: Option<Leader>,
 }
@@ -70,7 +70,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             Compared::Unknown => return Ok(AppendVerdict::Busy),
             Compared::Other => return Ok(self.part()),
         }
-        let mut place = sent.from;
+        let (mut place, mut fresh) = (sent.from, Vec::new());
         for bytes in &sent.events {
             let event =
                 EventRef::decode(bytes).map_err(|error| FollowError::Event { at: place.events, error })?;
@@ -80,7 +80,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             }
             place = LogPlace { events: event.seq.next().get(), digest: place.digest.with(&event) };
             if place.events > self.end.events {
-                self.take(&event)?;
+                fresh.push(event);
                 continue;
             }
             match self.compare(place)? {
@@ -89,15 +89,20 @@ impl<E: Engine, K: Keeper> Member<E, K> {
                 Compared::Other => return Ok(self.part()),
             }
         }
+        self.take(&fresh)?;
         Ok(AppendVerdict::Follows(self.matches(place.events, sent.released)))
     }
 
     /// What it can acknowledge to the leader that it follows: what is on disk, and is known to be what the leader has.
-    pub fn acknowledgement(&self) -> Option<Acknowledgement> {
-        let Role::Following(Following { leader: Some(leader) }) = &self.role else { return None };
-        let held = if self.holds(Rule::SyncedBeforeAcknowledged) { self.synced() } else { self.end.events };
+    ///
+    /// # Errors
+    /// When the log refused what it was given, or has something else.
+    pub fn acknowledgement(&mut self) -> Result<Option<Acknowledgement>, MemberError> {
+        let Role::Following(Following { leader: Some(leader) }) = self.role else { return Ok(None) };
+        let synced = self.checked()?;
+        let held = if self.holds(Rule::SyncedBeforeAcknowledged) { synced } else { self.end.events };
         let events = if self.holds(Rule::PlaceByContent) { leader.matched.min(held) } else { held };
-        Some(Acknowledgement { from: self.id, term: leader.term, events })
+        Ok(Some(Acknowledgement { from: self.id, term: leader.term, events }))
     }
 
     /// Whether it follows this leader, which it does from now on if it has promised nothing that is against it.

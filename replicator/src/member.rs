@@ -1,12 +1,15 @@
 //! One node that keeps a copy of a log.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use log::{
-    AppendError, Engine, EventRef, Fact, LocalLog, Log, LogDigest, Members, NodeId, ReadError, RecordError,
-    Seq, Term,
+    AppendError, Engine, EventRef, Fact, LocalLog, Log, LogDigest, Members, NodeId, ReadError, Receipt,
+    RecordError, Seq, Term,
 };
 use thiserror::Error;
 
@@ -29,6 +32,12 @@ pub enum MemberError {
     /// An event cannot be shipped.
     #[error("an event cannot be shipped: {0}")]
     Encode(#[source] RecordError),
+    /// The log shows what is not released.
+    #[error("a log that several nodes keep has to be held")]
+    NotHeld,
+    /// What is on disk is not what was handed to it: a defect of this program.
+    #[error("the log has other events on disk than it was given, from number {0} on or before")]
+    Forked(u64),
     /// What was promised is not known to be on disk.
     #[error("cannot keep a promise: {0}")]
     Keep(#[source] io::Error),
@@ -47,6 +56,9 @@ pub struct Member<E: Engine, K> {
     pub(crate) noted: u64,
     /// Whether the end has to be looked up: it wrote itself.
     stale: bool,
+    /// Places that it will have on disk, and what becomes of what was handed to it.
+    expected: VecDeque<LogPlace>,
+    handed: VecDeque<Receipt>,
     #[cfg(test)]
     pub(crate) broken: Option<Rule>,
 }
@@ -78,8 +90,12 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// The member that keeps this log. Whatever it was before, it follows now, and waits for who leads.
     ///
     /// # Errors
-    /// When the log cannot be read.
+    /// When the log is not held, or cannot be read.
     pub fn open(id: NodeId, log: Arc<LocalLog<E>>, keeper: K) -> Result<Self, MemberError> {
+        if !log.is_held() {
+            return Err(MemberError::NotHeld);
+        }
+        log.fence();
         let mut member = Self {
             id,
             log,
@@ -88,12 +104,14 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             end: LogPlace { events: 0, digest: LogDigest::EMPTY },
             memberships: Memberships::default(),
             noted: 0,
-            stale: false,
+            // Whoever wrote to the log before may not be done yet.
+            stale: true,
+            expected: VecDeque::new(),
+            handed: VecDeque::new(),
             #[cfg(test)]
             broken: None,
         };
-        member.note_memberships()?;
-        member.end = member.synced_end()?;
+        member.knows_end()?;
         Ok(member)
     }
 
@@ -129,6 +147,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     }
 
     /// How many events are on disk.
+    #[cfg(test)]
     pub(crate) fn synced(&self) -> u64 {
         self.log.synced().last().map_or(0, |last| last.next().get())
     }
@@ -180,20 +199,46 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         }
         self.note_memberships()?;
         self.end = self.synced_end()?;
+        (self.expected, self.handed) = (VecDeque::new(), VecDeque::new());
         self.stale = false;
         Ok(true)
     }
 
-    /// Hands an event of another log to this one, in which it must be the next.
-    pub(crate) fn take(&mut self, event: &EventRef<'_>) -> Result<(), MemberError> {
-        // Who follows waits for no release: the leader says what is released.
-        drop(self.log.follow(std::slice::from_ref(event))?);
-        if let Some(Fact::Members(members)) = Fact::of(event) {
-            self.memberships.note(event.seq, members);
+    /// Hands events of another log to this one, in which they must be the next.
+    pub(crate) fn take(&mut self, events: &[EventRef<'_>]) -> Result<(), MemberError> {
+        if events.is_empty() {
+            return Ok(());
         }
-        self.end = LogPlace { events: event.seq.next().get(), digest: self.end.digest.with(event) };
+        // Who follows waits for no release, which comes from the leader, but for a refusal.
+        self.handed.push_back(self.log.follow(events)?);
+        for event in events {
+            if let Some(Fact::Members(members)) = Fact::of(event) {
+                self.memberships.note(event.seq, members);
+            }
+            self.end = LogPlace { events: event.seq.next().get(), digest: self.end.digest.with(event) };
+            self.expected.push_back(self.end);
+        }
         self.noted = self.end.events;
         Ok(())
+    }
+
+    /// How many events are on disk, which are those that were handed to it.
+    pub(crate) fn checked(&mut self) -> Result<u64, MemberError> {
+        let mut context = Context::from_waker(Waker::noop());
+        while let Some(receipt) = self.handed.front_mut() {
+            match Pin::new(receipt).poll(&mut context) {
+                Poll::Ready(result) => drop(result?),
+                Poll::Pending => break,
+            }
+            self.handed.pop_front();
+        }
+        let there = self.synced_end()?;
+        while let Some(place) = self.expected.pop_front_if(|place| place.events <= there.events) {
+            if place.events == there.events && place.digest != there.digest {
+                return Err(MemberError::Forked(place.events));
+            }
+        }
+        Ok(there.events)
     }
 
     /// The memberships that count: a decision needs a quorum of each.

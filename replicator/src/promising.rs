@@ -108,14 +108,16 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         if *from != self.end {
             return Ok(StandOutcome::Waits);
         }
+        let (mut fresh, mut at) = (Vec::new(), self.end.events);
         for bytes in events {
-            let at = self.end.events;
             let event = EventRef::decode(bytes).map_err(|error| FollowError::Event { at, error })?;
             if event.seq != Seq::new(at) {
                 return Err(FollowError::Order { found: event.seq, expected: Seq::new(at) });
             }
-            self.take(&event)?;
+            fresh.push(event);
+            at = at.saturating_add(1);
         }
+        self.take(&fresh)?;
         Ok(self.decide()?)
     }
 
@@ -124,10 +126,10 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// # Errors
     /// When the log fails.
     pub fn decide(&mut self) -> Result<StandOutcome, MemberError> {
-        let Role::Promising(promising) = &self.role else { return Ok(StandOutcome::Over) };
-        if self.end.events != self.synced() {
+        if matches!(self.role, Role::Promising(_)) && self.checked()? != self.end.events {
             return Ok(StandOutcome::Waits);
         }
+        let Role::Promising(promising) = &self.role else { return Ok(StandOutcome::Over) };
         let (term, own) = (promising.term, self.standing()?);
         if own.term >= term {
             // It has adopted events of this very term, which nobody but its owner makes.
@@ -159,7 +161,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         if matches!(self.role, Role::Leading(_)) {
             self.become_role(Role::Following(Following::default()));
         }
-        Ok(self.knows_end()? && self.end.events == self.synced())
+        Ok(self.knows_end()? && self.checked()? == self.end.events)
     }
 
     /// Whether enough voters have promised, of every membership that counts.

@@ -1,6 +1,8 @@
 //! What is kept of a log as a whole: its terms, and the digest at each place.
 
-use crate::keys::{StoreKey, StoreTable};
+use protocol::{Nonce, ProcessId};
+
+use crate::keys::{EventKey, StoreKey, StoreTable};
 use crate::samples::{SampleProcess, fact};
 use crate::{Append, AppendError, Fact, LocalLog, Log, LogDigest, Notice, Seq, Term, TermStart};
 
@@ -160,6 +162,25 @@ fn a_log_from_before_digests_were_kept_gets_them() {
     forget_digests(&setup, |_| false);
     check_digests(&setup.log());
     check_digests(&setup.log());
+}
+
+#[test]
+fn a_log_with_a_damaged_event_goes_on_without_digests() {
+    let setup = OnMemory::default();
+    append(&setup.log(), history(1));
+    forget_digests(&setup, |_| false);
+    let damaged = StoreKey::event(EventKey { process: ProcessId::NODE, nonce: Some(Nonce::new(1500)) });
+    setup.0.edit(StoreTable::Events, |events| {
+        let event = events.get_mut(damaged.as_ref()).expect("it is there");
+        *event = [&event[..1], &[0xff], &event[2..]].concat().into();
+    });
+    let log = setup.log();
+    assert_eq!(append(&log, vec![fact("goes on")]), Seq::new(2105));
+    // Those before it are there, and nothing is made up for those behind it.
+    assert!(log.digest_of(1024).unwrap().is_some());
+    assert!(log.digest_of(2105).is_err());
+    drop(log);
+    assert_eq!(append(&setup.log(), vec![fact("and again")]), Seq::new(2106));
 }
 
 #[test]

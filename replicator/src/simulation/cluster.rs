@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use log::{Log, LogDigest, Members, Memory, MemoryDisk, NodeId, Seq, Stepper, Term};
+use log::{FailHow, Log, LogDigest, Members, Memory, MemoryDisk, NodeId, Seq, Stepper, Term};
 use protocol::{Nonce, ProcessId};
 
 use crate::member::{Member, MemberRole, Rule};
@@ -39,6 +39,8 @@ pub(super) struct Machine {
 pub(super) struct Up {
     pub(super) member: Member<Memory, KeptPromise>,
     stepper: Stepper<Memory>,
+    /// A writer with the term that it had when it was last told that it may write, as a scheduler is.
+    writer: Option<Term>,
     /// Up to where what it shows was looked at.
     seen: u64,
     digest: LogDigest,
@@ -50,6 +52,8 @@ pub(super) struct Cluster {
     pub(super) network: Vec<Message>,
     /// A machine that is told nothing by candidates and other leaders, though acknowledgements reach it.
     pub(super) cut: Option<usize>,
+    /// How many events a candidate gets at a time.
+    pub(super) fetched_max: usize,
     broken: Option<Rule>,
     next_node: usize,
     /// The digest after each number of events, as it was shown first.
@@ -74,6 +78,7 @@ impl Cluster {
             machines,
             network,
             cut: None,
+            fetched_max: 1000,
             broken,
             next_node: voters,
             shown,
@@ -92,7 +97,7 @@ impl Cluster {
         machine.kept.syncs = broken != Some(Rule::PromiseOnDisk);
         let mut member = Member::open(machine.id, Arc::new(log), machine.kept.clone()).unwrap();
         member.broken = broken;
-        machine.up = Some(Up { member, stepper, seen: 0, digest: LogDigest::EMPTY });
+        machine.up = Some(Up { member, stepper, writer: None, seen: 0, digest: LogDigest::EMPTY });
     }
 
     /// What is not synced is lost.
@@ -140,6 +145,30 @@ impl Cluster {
         self.machines.iter().position(|machine| machine.id == id && machine.up.is_some())
     }
 
+    /// Has a member do something. One that cannot go on crashes, which it must not without a reason.
+    fn ask<T, F: std::fmt::Display>(
+        &mut self,
+        at: usize,
+        ask: impl FnOnce(&mut Member<Memory, KeptPromise>) -> Result<T, F>,
+    ) -> Option<T> {
+        let broken = self.broken;
+        let up = self.machines[at].up.as_mut()?;
+        match ask(&mut up.member) {
+            Ok(done) => Some(done),
+            Err(error) => {
+                let failed = up.member.log().failure();
+                assert!(failed.is_some() || broken.is_some(), "{error}");
+                self.crash(at);
+                None
+            }
+        }
+    }
+
+    /// The next write of a machine's disk fails, and what was written may be there or not.
+    pub(super) fn break_disk(&mut self, at: usize, how: FailHow) {
+        self.machines[at].disk.fail_next_commit(how);
+    }
+
     /// Those that lead, or are about to.
     pub(super) fn leading(&self) -> Vec<usize> {
         let machines = self.machines.iter().enumerate();
@@ -161,11 +190,13 @@ impl Cluster {
         let text = format!("written {}", self.written);
         self.written += 1;
         if let Some(up) = self.up(at)
-            && let Some(term) = up.member.leads()
+            && let Some(term) = up.member.leads().or(up.writer)
         {
+            up.writer = Some(term);
             let body = log::Body::Fact(text.into_bytes());
             let append = log::Append { process: ProcessId::NODE, body, link: None, imported: false };
-            drop(up.member.log().enqueue(term, vec![append]).unwrap());
+            // What a failed log refuses at once is refused.
+            let _ = up.member.log().enqueue(term, vec![append]);
         }
     }
 
@@ -173,8 +204,10 @@ impl Cluster {
     pub(super) fn sync(&mut self, at: usize, requests: usize) {
         if let Some(up) = self.up(at) {
             up.stepper.turn(requests);
-            up.member.release().unwrap();
-            let outcome = up.member.decide().unwrap();
+            if up.member.log().failure().is_some() {
+                return self.crash(at);
+            }
+            let outcome = self.ask(at, |member| member.release().and_then(|()| member.decide()));
             self.went_on(outcome);
         }
     }
@@ -191,14 +224,10 @@ impl Cluster {
     }
 
     pub(super) fn stand(&mut self, at: usize) {
-        let id = self.machines[at].id;
         let others = self.others(at);
-        if let Some(up) = self.up(at)
-            && let Some(request) = up.member.stand().unwrap()
-        {
-            debug_assert_eq!(request.candidate, id);
-            let outcome = up.member.decide().unwrap();
+        if let Some(Some(request)) = self.ask(at, Member::stand) {
             self.network.extend(others.into_iter().map(|other| Message::Ask(other, request)));
+            let outcome = self.ask(at, Member::decide);
             self.went_on(outcome);
         }
     }
@@ -207,16 +236,16 @@ impl Cluster {
     pub(super) fn change(&mut self, at: usize, to: impl FnOnce(&Members) -> Members) -> bool {
         let Some(up) = self.up(at) else { return false };
         let Some(now) = up.member.memberships.newest().cloned() else { return false };
-        let changed = up.member.change_members(to(&now)).unwrap().is_ok();
+        let changed = self.ask(at, |member| member.change_members(to(&now))).is_some_and(|done| done.is_ok());
         self.counts.changes += u64::from(changed);
         changed
     }
 
-    fn went_on(&mut self, outcome: StandOutcome) {
+    fn went_on(&mut self, outcome: Option<StandOutcome>) {
         match outcome {
-            StandOutcome::Fetch(from, request) => self.network.push(Message::Fetch(from, request)),
-            StandOutcome::Leads(_) => self.counts.terms += 1,
-            StandOutcome::Waits | StandOutcome::GivesWay(_) | StandOutcome::Over => {}
+            Some(StandOutcome::Fetch(from, request)) => self.network.push(Message::Fetch(from, request)),
+            Some(StandOutcome::Leads(_)) => self.counts.terms += 1,
+            Some(StandOutcome::Waits | StandOutcome::GivesWay(_) | StandOutcome::Over) | None => {}
         }
     }
 
@@ -229,53 +258,48 @@ impl Cluster {
         match message {
             Message::Events(to, events) => self.deliver_events(to, &events),
             Message::Acknowledgement(to, given) => {
-                if let Some(at) = self.position(to) {
-                    self.up(at).unwrap().member.on_acknowledgement(&given).unwrap();
-                }
+                self.ask_node(to, |member| member.on_acknowledgement(&given));
             }
             Message::Ask(to, request) => {
-                if let Some(at) = self.position(to) {
-                    let answer = self.up(at).unwrap().member.on_promise_request(&request).unwrap();
+                if let Some(answer) = self.ask_node(to, |member| member.on_promise_request(&request)) {
                     self.network.push(Message::Answer(request.candidate, answer));
                 }
             }
             Message::Answer(to, answer) => {
-                if let Some(at) = self.position(to) {
-                    let outcome = self.up(at).unwrap().member.on_promise(&answer).unwrap();
-                    self.went_on(outcome);
-                }
+                let outcome = self.ask_node(to, |member| member.on_promise(&answer));
+                self.went_on(outcome);
             }
             Message::Fetch(to, request) => {
-                if let Some(at) = self.position(to)
-                    && let Some(fetched) = self.up(at).unwrap().member.on_fetch(&request, 1000).unwrap()
-                {
+                let max = self.fetched_max;
+                if let Some(Some(fetched)) = self.ask_node(to, |member| member.on_fetch(&request, max)) {
                     self.network.push(Message::Fetched(request.candidate, fetched));
                 }
             }
             Message::Fetched(to, fetched) => {
-                if let Some(at) = self.position(to) {
-                    let outcome = self.up(at).unwrap().member.on_fetched(&fetched).unwrap();
-                    self.went_on(outcome);
-                }
+                let outcome = self.ask_node(to, |member| member.on_fetched(&fetched));
+                self.went_on(outcome);
             }
         }
     }
 
+    /// The same by the node's id, if it is up.
+    fn ask_node<T, F: std::fmt::Display>(
+        &mut self,
+        id: NodeId,
+        ask: impl FnOnce(&mut Member<Memory, KeptPromise>) -> Result<T, F>,
+    ) -> Option<T> {
+        let at = self.position(id)?;
+        self.ask(at, ask)
+    }
+
     fn deliver_events(&mut self, to: NodeId, events: &Events) {
         let Some(at) = self.position(to) else { return };
-        let verdict = self.up(at).unwrap().member.on_events(events);
-        let verdict = if self.broken.is_some() {
-            // What follows by number alone meets events that cannot come next.
-            verdict.unwrap_or(AppendVerdict::Busy)
-        } else {
-            verdict.unwrap()
-        };
+        let Some(verdict) = self.ask(at, |member| member.on_events(events)) else { return };
         match verdict {
             AppendVerdict::Diverged => self.rejoin(at, events.owner, events.term),
             AppendVerdict::Expects(from) => {
-                if let Some(leader) = self.position(events.owner)
-                    && let Some(more) = self.up(leader).unwrap().member.events_from(from, 1000).unwrap()
-                {
+                let more = self.ask_node(events.owner, |member| member.events_from(from, 1000));
+                if let Some(Some(more)) = more {
                     self.network.push(Message::Events(to, more));
                 }
             }
@@ -286,9 +310,7 @@ impl Cluster {
     /// A follower tells its leader what it has.
     pub(super) fn acknowledge(&mut self, at: usize) {
         let leader = self.machines[at].kept.now.lock().unwrap().to;
-        if let Some(up) = self.up(at)
-            && let Some(given) = up.member.acknowledgement()
-        {
+        if let Some(Some(given)) = self.ask(at, Member::acknowledgement) {
             self.network.push(Message::Acknowledgement(leader, given));
         }
     }

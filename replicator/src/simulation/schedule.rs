@@ -1,6 +1,6 @@
 //! What happens in a cluster, and when: all of it follows from a seed.
 
-use log::Members;
+use log::{FailHow, Members};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -55,6 +55,7 @@ pub(super) fn run(schedule: &Schedule) -> Result<Outcome, String> {
     let mut cluster = Cluster::new(schedule.voters, schedule.acks, schedule.broken);
     // Schedules differ in how rough they are.
     let rough = random.random_range(0..4);
+    cluster.fetched_max = [1, 3, 1000][random.random_range(0..3)];
     for _ in 0..schedule.steps {
         step(&mut cluster, &mut random, rough);
         cluster.look()?;
@@ -98,7 +99,15 @@ fn step(cluster: &mut Cluster, random: &mut StdRng, rough: u32) {
             }
         }
         560..562 if rough > 1 => cluster.wipe(at),
+        562..568 if rough > 0 => cluster.break_disk(at, fault(random)),
         _ => deliver(cluster, random),
+    }
+}
+
+fn fault(random: &mut StdRng) -> FailHow {
+    match random.random_range(0..3) {
+        0 => FailHow::BeforeWrite,
+        some => FailHow::AfterWrite { survives: some == 1 },
     }
 }
 
