@@ -51,4 +51,4 @@ pub use params::{Flag, Given, GivenHeader, Needed, Path, Repeated};
 pub use server::serve;
 pub use site::{About, Visitors, endpoint, openapi};
 pub use stopping::Stopping;
-pub use waiting::{Lasting, Lasts};
+pub use waiting::{Lasting, LastingRoom, Lasts};

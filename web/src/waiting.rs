@@ -1,7 +1,7 @@
 //! Calls that wait: for something to happen, for their turn, or for somebody else. Each holds the memory of its request
 //! meanwhile, and gives way when others need that. Those that wait for what is to come cannot hold all of it together.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use poem::http::Method;
@@ -36,14 +36,25 @@ impl Waiting {
     pub(crate) fn begin(&self) {
         let due = Instant::now() + WAIT_IN_NEED;
         let tenure = self.budget.tenure(&[self.share], due, self.cut.clone());
-        *self.tenure.lock().unwrap_or_else(PoisonError::into_inner) = Some(tenure);
+        *self.tenure() = Some(tenure);
     }
 
     /// It waits for what is to come from now on.
     fn lasts(&self) {
-        if let Some(tenure) = &mut *self.tenure.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(tenure) = &mut *self.tenure() {
             tenure.holds(Share::Waits);
         }
+    }
+
+    /// It does not any more.
+    fn lasted(&self) {
+        if let Some(tenure) = &mut *self.tenure() {
+            tenure.lets_go(Share::Waits);
+        }
+    }
+
+    fn tenure(&self) -> MutexGuard<'_, Option<Tenure>> {
+        self.tenure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves when it has to give way.
@@ -72,12 +83,27 @@ impl Lasting {
     ///
     /// # Errors
     /// When others that wait hold all that there is for them, and have only begun.
-    pub async fn begin(self) -> Result<MemoryClaim, Spent> {
+    pub async fn begin(self) -> Result<LastingRoom, Spent> {
         let claim = self.budget.claim(Share::Waits, self.bytes).await?;
         if let Some(call) = &self.call {
             call.lasts();
         }
-        Ok(claim)
+        Ok(LastingRoom { _claim: claim, call: self.call.as_ref().map(Arc::downgrade) })
+    }
+}
+
+/// Room for a call to wait. Dropped, it waits no more.
+pub struct LastingRoom {
+    _claim: MemoryClaim,
+    /// The call, unless it is over and only its answer goes on.
+    call: Option<Weak<Waiting>>,
+}
+
+impl Drop for LastingRoom {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.as_ref().and_then(Weak::upgrade) {
+            call.lasted();
+        }
     }
 }
 
@@ -93,5 +119,26 @@ pub(crate) fn share_of(method: &Method) -> Share {
     match *method {
         Method::GET | Method::HEAD => Share::Reads,
         _ => Share::Small,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_is_not_cut_off_for_those_that_wait() {
+        let budget = Budget::new(1 << 20);
+        let call = Waiting::new(budget.clone(), Share::Reads);
+        let lasting = Lasting { budget: budget.clone(), bytes: 100, call: Some(call.clone()) };
+        let room = lasting.begin().await.unwrap();
+        advance(2 * WAIT_IN_NEED).await;
+        assert!(budget.is_due(Share::Waits));
+        drop(room);
+        assert!(!budget.is_due(Share::Waits) && budget.is_due(Share::Reads));
     }
 }

@@ -17,7 +17,7 @@ use projections::ProcessWatch;
 use protocol::{Nonce, ProcessId};
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
-use web::{IsCounted, Lasts, MemoryClaim, Parameter, Stopping, expected};
+use web::{IsCounted, Lasting, LastingRoom, Lasts, Parameter, Stopping, expected};
 
 use super::entry::head;
 use super::page::{SchedulePage, Span, first_after};
@@ -65,11 +65,17 @@ impl Wait {
         node: &Arc<ApiNode>,
         process: ProcessId,
         span: Span,
+        lasting: Lasting,
         mut stopping: Stopping,
     ) -> Result<(), CallError> {
         let until = Instant::now() + self.0;
         let mut news = News::of(node, process);
-        while node.read(move |node| lacks(node, process, span)).await? {
+        let lacks = async || node.read(move |node| lacks(node, process, span)).await;
+        if self.0.is_zero() || !lacks().await? {
+            return Ok(());
+        }
+        let _room = lasting.begin().await?;
+        while lacks().await? {
             tokio::select! {
                 () = news.next() => {}
                 () = sleep_until(until) => return Ok(()),
@@ -121,7 +127,7 @@ pub(super) async fn follow(
     process: ProcessId,
     after: Option<Nonce>,
     show_anchor: bool,
-    room: MemoryClaim,
+    room: LastingRoom,
     stopping: Stopping,
 ) -> Result<FollowedProcess, CallError> {
     node.read(move |node| head(node, process).map(drop)).await?;
@@ -141,7 +147,7 @@ struct Following {
     news: News,
     stopping: Stopping,
     stage: FollowStage,
-    _room: MemoryClaim,
+    _room: LastingRoom,
 }
 
 enum FollowStage {

@@ -239,10 +239,9 @@ impl PublicApi {
             Span { by: PageBy::Time, from: from.0, to: to.0 }
         };
         if let Some(wait) = wait.0 {
-            let _room = lasting.begin().await?;
             let found = self.0.read(move |node| subject(node, id, process)).await?;
             if let Subject::Process(process) = found {
-                wait.for_more(&self.0, process, span, stopping).await?;
+                wait.for_more(&self.0, process, span, lasting, stopping).await?;
             }
         }
         let read = move |node: &Arc<ApiNode>| match subject(node, id, process)? {

@@ -213,6 +213,25 @@ async fn nothing_is_waited_for_that_is_there_or_cannot_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_need_not_wait_needs_no_room_to_wait() {
+    let budget = Budget::default();
+    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
+    let node = TestNode::start_with(options, Limits { budget: budget.clone(), ..Limits::default() }).await;
+    let (history, _) = history(1);
+    let process = history.process;
+    node.append(history.appends).await;
+    let _others = budget.try_claim(Share::Waits, budget.share(Share::Waits)).unwrap();
+    for (path, status) in [
+        (format!("/{process}?wait=50"), 200),
+        (format!("/{process}?from-nonce=2&wait=50"), 200),
+        (format!("/{process}?from-nonce=3&wait=0"), 200),
+        (format!("/{process}?from-nonce=3&wait=50"), 503),
+    ] {
+        assert_eq!(node.get(&path).await.0, status, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wait_ends_when_its_time_is_up_and_when_the_node_stops() {
     let (node, process, _) = followed().await;
     let (status, page) = node.get(&format!("/{process}?from-nonce=3&wait=1")).await;

@@ -125,6 +125,12 @@ impl Tenure {
             }
         }
     }
+
+    /// It holds nothing of this share any more.
+    pub(crate) fn lets_go(&mut self, share: Share) {
+        self.rest(share);
+        self.due.retain(|(held, _)| *held != share);
+    }
 }
 
 impl Drop for Tenure {
