@@ -95,7 +95,8 @@ impl Rocks {
         }
     }
 
-    /// Whether a process has the store open to write to it. Nothing is written.
+    /// Whether another process has the store open to write to it. Nothing is written. A process that has the store open
+    /// itself must not ask: it would lose its lock.
     ///
     /// # Errors
     /// When the lock cannot be looked at.

@@ -52,7 +52,8 @@ pub(super) fn claim(folder: &Path) -> Result<Claim, RocksError> {
     Err(RocksError::NotOurs { path: folder.to_owned(), found })
 }
 
-/// Whether another process holds the lock that RocksDB takes on a store which is written to.
+/// Whether another process holds the lock that RocksDB takes on a store which is written to. Not for a process that may
+/// have the store open itself: POSIX drops all locks that a process has on a file as soon as it closes the file once.
 pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
     match File::open(path) {
         Ok(file) => Ok(fcntl_getlk(&file, &Flock::from(FlockType::WriteLock))?.is_some()),
