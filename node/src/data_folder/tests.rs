@@ -235,11 +235,14 @@ fn the_data_folder_of_another_store_is_refused() {
 #[test]
 fn a_log_that_cannot_be_looked_at_is_told() {
     let root = TempDir::new().unwrap();
-    let paths = DataPaths::in_folder(root.path().join("data"));
-    fs::create_dir_all(mark_in(&paths.log)).unwrap();
-    fs::write(paths.folder.join("wallet.json"), "{}").unwrap();
-    let told = refusal(&paths);
-    assert!(told.contains("log/QUIPU: Is a directory"), "{told}");
+    for log in ["data/log", "data/su"] {
+        let paths = paths(&root, ["data", log, "data/index"]);
+        fs::create_dir_all(mark_in(&paths.log)).unwrap();
+        fs::write(paths.folder.join("wallet.json"), "{}").unwrap();
+        let told = refusal(&paths);
+        assert!(told.contains(&format!("{log}/QUIPU: Is a directory")), "{told}");
+        fs::remove_dir_all(&paths.folder).unwrap();
+    }
 }
 
 #[test]
