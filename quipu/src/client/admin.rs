@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use node::read_admin_token;
+use node::{AdminTokenError, read_admin_token};
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -101,7 +101,7 @@ impl AdminClient {
     /// When it is not reached, refuses, or answers something else.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let got = self.node.get(path, self.token.as_deref()).await;
-        self.explained(got).await
+        self.explained(got, &[]).await
     }
 
     /// What `GET` of this path gives, also with a status of 503, as the checks of a node that is not well do.
@@ -110,24 +110,40 @@ impl AdminClient {
     /// When it is not reached, refuses, or answers something else.
     pub async fn get_any<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let got = self.node.get_any(path, self.token.as_deref()).await;
-        self.explained(got).await
+        self.explained(got, &[]).await
     }
 
-    /// What `POST` of this to this path gives.
+    /// What `POST` of this to this path gives, with the first token that the node takes.
     ///
     /// # Errors
-    /// When it is not reached, refuses, or answers something else.
+    /// When it is not reached, refuses, or answers something else; or a token that it may have made cannot be used.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: Option<Value>) -> Result<T, ClientError> {
-        let token = self.token.clone().map_or_else(|| self.made_token(), |token| Ok(Some(token)))?;
-        let posted = self.node.post_json(path, token.as_deref(), body).await;
-        self.explained(posted).await
+        let made = if self.token.is_none() { self.made_tokens() } else { MadeTokens::default() };
+        let mut refused_from = Vec::new();
+        for (folder, token) in &made.usable {
+            match self.node.post_json(path, Some(token), body.clone()).await {
+                // Nothing was done.
+                Err(ClientError::Refused { status: 401, .. }) => refused_from.push(*folder),
+                posted => return self.explained(posted, &[]).await,
+            }
+        }
+        if let Some(error) = made.unusable {
+            return Err(error.into());
+        }
+        let posted = self.node.post_json(path, self.token.as_deref(), body).await;
+        self.explained(posted, &refused_from).await
     }
 
-    /// A refusal that says what the user of this command can do about it.
-    async fn explained<T>(&self, answer: Result<T, ClientError>) -> Result<T, ClientError> {
+    /// A refusal that says what the user of this command can do about it, also when tokens from these folders were
+    /// refused before.
+    async fn explained<T>(
+        &self,
+        answer: Result<T, ClientError>,
+        refused_from: &[&Path],
+    ) -> Result<T, ClientError> {
         match answer {
             Err(ClientError::Refused { status: 401, text, code }) => {
-                let text = format!("{text}. {}", self.told_of_token());
+                let text = format!("{text}. {}", self.told_of_token(refused_from));
                 Err(ClientError::Refused { status: 401, text, code })
             }
             // Only the public listener tells whose scheduler it is.
@@ -139,39 +155,96 @@ impl AdminClient {
     }
 
     /// Where this command has its token from.
-    fn told_of_token(&self) -> String {
+    fn told_of_token(&self, refused_from: &[&Path]) -> String {
         if self.token.is_some() {
             return "The token of --token (ADMIN_TOKEN) is another one".to_owned();
         }
-        let folders: Vec<_> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
-        if folders.is_empty() {
+        if self.folders.is_empty() {
             return "This command takes it with --token (ADMIN_TOKEN)".to_owned();
         }
-        let folders = folders.join(" and in ");
+        let found = if refused_from.is_empty() {
+            let folders: Vec<_> = self.folders.iter().map(PathBuf::as_path).collect();
+            format!("This command looks for that file in {}", list(&folders))
+        } else {
+            format!("This command found that of another node in {}", list(refused_from))
+        };
         format!(
-            "This command looks for that file in {folders}; --su-data-dir (SU_DATA_DIR) names another data folder, \
-             --token (ADMIN_TOKEN) the token itself"
+            "{found}; --su-data-dir (SU_DATA_DIR) names another data folder, --token (ADMIN_TOKEN) the token itself"
         )
     }
 
-    /// The token that the node has made, if it can be found.
-    fn made_token(&self) -> Result<Option<String>, ClientError> {
-        let mut found = None;
+    /// The tokens that the node may have made.
+    fn made_tokens(&self) -> MadeTokens<'_> {
+        let mut made = MadeTokens::default();
         for folder in &self.folders {
-            found = read_admin_token(folder)?;
-            if found.is_some() {
-                break;
+            match read_admin_token(folder) {
+                Ok(token) => made.usable.extend(token.map(|token| (folder.as_path(), token))),
+                Err(error) => made.unusable = made.unusable.or(Some(error)),
             }
         }
-        Ok(found)
+        made
     }
+}
+
+/// The tokens that are in data folders.
+#[derive(Default)]
+struct MadeTokens<'a> {
+    /// Each with its folder.
+    usable: Vec<(&'a Path, String)>,
+    /// Why one cannot be used.
+    unusable: Option<AdminTokenError>,
+}
+
+fn list(folders: &[&Path]) -> String {
+    let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    folders.join(" and in ")
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use tempfile::TempDir;
+
     use super::*;
+    use crate::testing::{FakeNode, Misdeed};
+
+    /// A data folder with this token, in a file of this mode.
+    fn folder(token: &str, mode: u32) -> TempDir {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("admin-token");
+        fs::write(&file, token).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        folder
+    }
+
+    #[tokio::test]
+    async fn the_token_of_another_node_is_not_the_last_one() {
+        let node = FakeNode::start(Misdeed::None);
+        let (right, wrong) = (FakeNode::TOKEN, format!("{}A", "B".repeat(42)));
+        let post = async |folders: &[&TempDir]| {
+            let folders = folders.iter().map(|folder| folder.path().to_owned()).collect();
+            let scheduler = SchedulerClient::for_operators(&node.url).unwrap();
+            let client = AdminClient { node: scheduler, token: None, folders };
+            client.post::<Value>("/change", None).await.map_err(|error| error.to_string())
+        };
+        let (own, other, open) = (folder(right, 0o600), folder(&wrong, 0o600), folder(right, 0o644));
+        for folders in [[&own, &other], [&other, &own], [&open, &own]] {
+            post(&folders).await.unwrap();
+        }
+        let (empty, third) = (TempDir::new().unwrap(), folder(&wrong, 0o600));
+        let path = |folder: &TempDir| folder.path().display().to_string();
+        let told = post(&[&other, &empty, &third]).await.unwrap_err();
+        let found = format!("found that of another node in {} and in {};", path(&other), path(&third));
+        assert!(told.contains("401") && told.contains(&found), "{told}");
+        let told = post(&[&other, &open]).await.unwrap_err();
+        assert!(told.contains("mode 0644") && told.contains(&path(&open)), "{told}");
+        let told = post(&[&empty]).await.unwrap_err();
+        assert!(told.contains(&format!("looks for that file in {};", path(&empty))), "{told}");
+    }
 
     #[test]
     fn a_made_token_is_sent_to_this_machine_alone() {

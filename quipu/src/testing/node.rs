@@ -8,7 +8,7 @@ use ans104::{Address, Item};
 use poem::http::StatusCode;
 use poem::listener::{Acceptor, Listener, TcpListener};
 use poem::web::{Data, Path, Query};
-use poem::{Endpoint, EndpointExt, Response, Route, Server, get, handler};
+use poem::{Endpoint, EndpointExt, Request, Response, Route, Server, get, handler, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
@@ -45,6 +45,9 @@ pub struct FakeNode {
 }
 
 impl FakeNode {
+    /// Asked for by `POST /change`, which does nothing.
+    pub const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
     /// Starts a scheduler on a free port.
     pub fn start(misdeed: Misdeed) -> Self {
         let state = Arc::new(Mutex::new(State { misdeed, processes: HashMap::new() }));
@@ -71,8 +74,17 @@ fn routes(state: Shared) -> impl Endpoint {
         .at("/", get(info).post(schedule))
         .at("/status", get(state_of_affairs))
         .at("/checks", get(checks))
+        .at("/change", post(change))
         .at("/:id", get(read))
         .data(state)
+}
+
+#[handler]
+fn change(request: &Request) -> Response {
+    match request.header("authorization") {
+        Some(given) if given == format!("Bearer {}", FakeNode::TOKEN) => answer(StatusCode::OK, &json!({})),
+        _ => answer(StatusCode::UNAUTHORIZED, &json!({ "error": "another token is needed" })),
+    }
 }
 
 #[handler]
