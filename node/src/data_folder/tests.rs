@@ -34,9 +34,9 @@ fn start(paths: &DataPaths) {
     fs::write(paths.folder.join("height.json"), "{}").unwrap();
 }
 
-/// A folder with these three in it.
+/// These three in a folder, from which `UP` leads up.
 fn paths(root: &TempDir, [folder, log, index]: [&str; 3]) -> DataPaths {
-    let [folder, log, index] = [folder, log, index].map(|name| root.path().join(name));
+    let [folder, log, index] = [folder, log, index].map(|name| root.path().join(name.replace("UP", "..")));
     DataPaths { folder, log, index }
 }
 
@@ -121,13 +121,13 @@ fn what_is_no_folder_is_named() {
 #[test]
 fn a_folder_is_the_same_by_all_its_names() {
     for [folder, log, index] in [
-        ["data", "./data/../data", "data/index"],
-        ["data/../data", "data", "data/index"],
+        ["data", "./data/UP/data", "data/index"],
+        ["data/UP/data", "data", "data/index"],
         ["data", "link/data", "data/index"],
-        ["link/data", "data/su", "link/data/../data/index"],
+        ["link/data", "data/su", "link/data/UP/data/index"],
         ["data", "else/log", "link/data"],
         ["data", "data/su-link", "else/index"],
-        ["data/.", "missing/../data/deep/log", "link/data/index"],
+        ["data/.", "missing/UP/data/deep/log", "link/data/index"],
     ] {
         let root = TempDir::new().unwrap();
         symlink(".", root.path().join("link")).unwrap();
@@ -147,7 +147,7 @@ fn a_folder_is_the_same_by_all_its_names() {
     let root = TempDir::new().unwrap();
     fs::create_dir(root.path().join("d")).unwrap();
     fs::write(root.path().join("d/notes"), "theirs").unwrap();
-    let outside = paths(&root, ["d", "d/../else/log", "index"]);
+    let outside = paths(&root, ["d", "d/UP/else/log", "index"]);
     made_log(&outside.log);
     assert!(refusal(&outside).contains("notes"), "a log outside makes it ours");
 }
@@ -251,7 +251,7 @@ fn a_log_in_the_folder_of_the_index_is_refused_before_anything_is_made() {
         ["data", "both", "both"],
         ["data", "index/log", "index"],
         ["data", "data/log", "data"],
-        ["data", "x/../both", "both/."],
+        ["data", "x/UP/both", "both/."],
     ] {
         let root = TempDir::new().unwrap();
         let told = refusal(&paths(&root, [folder, log, index]));
