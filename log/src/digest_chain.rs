@@ -83,24 +83,15 @@ impl<E: Engine> LogReader<E> {
         if !events.is_multiple_of(KEPT_EVERY) {
             return Ok(None);
         }
-        let key = StoreKey::kept_digest(events);
-        let Some(bytes) = self.get(StoreTable::Meta, &key)? else {
-            return Ok(None);
-        };
-        let read = stored::open(key.as_ref(), &bytes).and_then(stored::read_kept_digest);
-        let corrupt = |error| ReadError::corrupt(format!("the digest of {events} events"), error);
-        read.map(|digest| Some(LogDigest::from_bytes(digest))).map_err(corrupt)
+        let place = || format!("the digest of {events} events");
+        let kept = self.meta(&StoreKey::kept_digest(events), place, stored::read_kept_digest)?;
+        Ok(kept.map(LogDigest::from_bytes))
     }
 
     /// Where the stored digest stands: of how many events it is.
     pub(crate) fn stored_digest(&self) -> Result<Option<(u64, LogDigest)>, ReadError> {
-        let key = StoreKey::digest();
-        let Some(bytes) = self.get(StoreTable::Meta, &key)? else {
-            return Ok(None);
-        };
-        let read = stored::open(key.as_ref(), &bytes).and_then(stored::read_digest);
-        let (events, digest) = read.map_err(|error| ReadError::corrupt("the log's digest", error))?;
-        Ok(Some((events, LogDigest::from_bytes(digest))))
+        let stored = self.meta(&StoreKey::digest(), || "the log's digest".to_owned(), stored::read_digest)?;
+        Ok(stored.map(|(events, digest)| (events, LogDigest::from_bytes(digest))))
     }
 
     /// The digest of a log with so many events, to go on with. What a version of this program appended that kept none

@@ -15,7 +15,7 @@ use crate::ids::Seq;
 use crate::keys::{EventKey, StoreKey, StoreTable, parse_process, parse_seq, parse_term, printable};
 use crate::owners::{OwnerCache, OwnerMemo};
 use crate::record::{Record, RecordError};
-use crate::stored;
+use crate::stored::{self, StoredError};
 
 /// Reads a store as a log.
 pub(crate) struct LogReader<E> {
@@ -39,7 +39,7 @@ impl<E: Engine> LogReader<E> {
             return Ok(None);
         };
         let identity = stored::read_identity(&key, &bytes);
-        let corrupt = |error: stored::StoredError| ReadError::corrupt("the store's identity", error);
+        let corrupt = |error: StoredError| ReadError::corrupt("the store's identity", error);
         identity.map(Some).map_err(corrupt)
     }
 
@@ -54,15 +54,29 @@ impl<E: Engine> LogReader<E> {
         seq.map(Some).ok_or_else(|| ReadError::corrupt(printable(&key), "it is no sequence number"))
     }
 
+    /// What the store keeps of itself under a key; `place` names it where it is damaged.
+    pub(crate) fn meta<T>(
+        &self,
+        key: &StoreKey,
+        place: impl FnOnce() -> String,
+        read: impl FnOnce(&[u8]) -> Result<T, StoredError>,
+    ) -> Result<Option<T>, ReadError> {
+        let Some(bytes) = self.get(StoreTable::Meta, key)? else {
+            return Ok(None);
+        };
+        let value = stored::open(key.as_ref(), &bytes).and_then(read);
+        value.map(Some).map_err(|error| ReadError::corrupt(place(), error))
+    }
+
     /// How far the heads stand, which is how far the log is known to be released; `last` where nothing is held.
     pub(crate) fn released(&self, held: bool, last: Option<Seq>) -> Result<Option<Seq>, ReadError> {
-        let key = StoreKey::released();
-        let stored = if held { self.get(StoreTable::Meta, &key)? } else { None };
-        let Some(bytes) = stored else {
+        if !held {
+            return Ok(last);
+        }
+        let place = || "how far the log is released".to_owned();
+        let Some(events) = self.meta(&StoreKey::released(), place, stored::read_released)? else {
             return Ok(last);
         };
-        let events = stored::open(key.as_ref(), &bytes).and_then(stored::read_released);
-        let events = events.map_err(|error| ReadError::corrupt("how far the log is released", error))?;
         let released = Seq::new(events).prev();
         if released > last {
             let reason = format!("{events} events are released, and fewer are there: events are lost");
@@ -258,7 +272,7 @@ impl<E: Engine> LogReader<E> {
         record.event(place, item_owner, assignment_owner).map_err(broken)
     }
 
-    pub(crate) fn get(&self, table: StoreTable, key: &StoreKey) -> Result<Option<E::Value<'_>>, ReadError> {
+    fn get(&self, table: StoreTable, key: &StoreKey) -> Result<Option<E::Value<'_>>, ReadError> {
         self.engine.get(table, key.as_ref()).map_err(|error| error.reading(table))
     }
 

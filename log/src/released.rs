@@ -251,7 +251,7 @@ impl LateHeads {
     }
 
     fn released_heads(&self) -> BTreeMap<ProcessId, Head> {
-        let released = self.order.iter().take_while(|(seq, _)| self.released >= Some(*seq));
-        released.filter_map(|(_, process)| Some((*process, self.released_head(*process)?))).collect()
+        let processes = self.by_process.keys();
+        processes.filter_map(|process| Some((*process, self.released_head(*process)?))).collect()
     }
 }

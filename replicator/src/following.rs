@@ -71,13 +71,8 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             Compared::Other => return Ok(self.part()),
         }
         let (mut place, mut fresh) = (sent.from, Vec::new());
-        for bytes in &sent.events {
-            let event =
-                EventRef::decode(bytes).map_err(|error| FollowError::Event { at: place.events, error })?;
-            let expected = Seq::new(place.events);
-            if event.seq != expected {
-                return Err(FollowError::Order { found: event.seq, expected });
-            }
+        for event in decode(place.events, &sent.events) {
+            let event = event?;
             place = LogPlace { events: event.seq.next().get(), digest: place.digest.with(&event) };
             if place.events > self.end.events {
                 fresh.push(event);
@@ -146,6 +141,18 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         self.become_role(Role::Apart);
         AppendVerdict::Diverged
     }
+}
+
+/// The events that another node sent, from a place in its log on.
+pub(crate) fn decode(
+    from: u64,
+    events: &[Vec<u8>],
+) -> impl Iterator<Item = Result<EventRef<'_>, FollowError>> {
+    (from..).zip(events).map(|(at, bytes)| {
+        let event = EventRef::decode(bytes).map_err(|error| FollowError::Event { at, error })?;
+        let expected = Seq::new(at);
+        if event.seq == expected { Ok(event) } else { Err(FollowError::Order { found: event.seq, expected }) }
+    })
 }
 
 enum Compared {

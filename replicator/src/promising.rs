@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use log::{Engine, EventRef, Fact, Log, NodeId, Promotion, Seq, Term};
+use log::{Engine, Fact, Log, NodeId, Promotion, Term};
 
-use crate::following::{FollowError, Following};
+use crate::following::{FollowError, Following, decode};
 use crate::leading::Leading;
 use crate::member::{Member, MemberError, Role, Rule};
 use crate::members::promises_needed;
@@ -108,15 +108,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         if *from != self.end {
             return Ok(StandOutcome::Waits);
         }
-        let (mut fresh, mut at) = (Vec::new(), self.end.events);
-        for bytes in events {
-            let event = EventRef::decode(bytes).map_err(|error| FollowError::Event { at, error })?;
-            if event.seq != Seq::new(at) {
-                return Err(FollowError::Order { found: event.seq, expected: Seq::new(at) });
-            }
-            fresh.push(event);
-            at = at.saturating_add(1);
-        }
+        let fresh = decode(from.events, events).collect::<Result<Vec<_>, _>>()?;
         self.take(&fresh)?;
         Ok(self.decide()?)
     }
