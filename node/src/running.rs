@@ -1,5 +1,6 @@
 //! A node that runs.
 
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Weak;
 use std::time::{Duration, Instant};
@@ -93,15 +94,18 @@ impl RunningNode {
     pub async fn stop(mut self) -> Result<(), StopError> {
         info!("stopping: finishing what was accepted");
         let log = self.log;
-        tokio::select! {
-            () = self.parts.stop() => {}
-            disk = unsynced(&log) => return Err(StopError::Disk(disk)),
-            () = sleep(STOP_MAX) => {
-                return Err(StopError::Part { part: self.parts.stopping(), waited: STOP_MAX });
-            }
-        }
-        info!("stopped");
-        Ok(())
+        let not_ended = tokio::select! {
+            () = self.parts.stop() => None,
+            disk = unsynced(&log) => Some(StopError::Disk(disk)),
+            () = sleep(STOP_MAX) => Some(StopError::Part { part: self.parts.stopping(), waited: STOP_MAX }),
+        };
+        let Some(error) = not_ended else {
+            info!("stopped");
+            return Ok(());
+        };
+        // Dropping what has not ended would close its files, and wait for the same disk.
+        mem::forget(self.parts);
+        Err(error)
     }
 }
 
@@ -120,5 +124,48 @@ async fn unsynced(log: &Weak<dyn Log>) -> Duration {
             return waited;
         }
         sleep(LOOK_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::future::pending;
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use log::{LocalLog, Memory};
+
+    use super::*;
+    use crate::part::NodePart;
+
+    /// Holds what cannot be closed.
+    struct Stuck(#[expect(dead_code, reason = "held, to see whether it is let go of")] Arc<()>);
+
+    #[async_trait]
+    impl NodePart for Stuck {
+        fn name(&self) -> &'static str {
+            "stuck"
+        }
+
+        async fn stop(self: Box<Self>) {
+            pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_does_not_end_closes_nothing_more() {
+        let held = Arc::new(());
+        let mut parts = NodeParts::default();
+        parts.push(Stuck(held.clone()));
+        parts.push(Stuck(Arc::new(())));
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let addresses = Addresses { public: nowhere, admin: nowhere };
+        let node = RunningNode { parts, addresses, log: Weak::<LocalLog<Memory>>::new() };
+        let error = node.stop().await.unwrap_err();
+        assert!(matches!(error, StopError::Part { part: "stuck", .. }), "{error}");
+        assert_eq!(Arc::strong_count(&held), 2, "what has not ended is closed");
     }
 }
