@@ -1,5 +1,6 @@
 //! Why a call was not answered, and what the client is told: each error of the rooms below becomes an answer here.
 
+use backup::{CheckpointsError, HashError};
 use log::ReadError;
 use poem::http::StatusCode;
 use projections::{IndexError, JobError, ProjectionError, QueryError};
@@ -7,6 +8,7 @@ use protocol::Code;
 use scheduler::ScheduleError;
 use thiserror::Error;
 use tokio::task::JoinError;
+use tracing::error;
 use web::{HttpError, Spent};
 
 /// Why a call was not answered.
@@ -33,6 +35,9 @@ pub(crate) enum CallError {
     /// Postgres did not answer.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// There is no checkpoint, or no such file.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointsError),
     /// There is no memory for it.
     #[error(transparent)]
     Spent(#[from] Spent),
@@ -48,6 +53,7 @@ impl From<CallError> for HttpError {
             CallError::Schedule(error) => scheduling(error),
             CallError::Job(error) => replaying(error),
             CallError::Query(error) => querying(error),
+            CallError::Checkpoint(error) => copying(error),
             CallError::Spent(spent) => spent.into(),
             error @ (CallError::Log(_)
             | CallError::Index(_)
@@ -82,6 +88,19 @@ fn replaying(error: JobError) -> HttpError {
         JobError::Closing => HttpError::new(Code::Unavailable, error.to_string()),
         JobError::Thread(_) => HttpError::internal(error),
     }
+}
+
+/// Only operators ask, so they are told the reason.
+fn copying(error: CheckpointsError) -> HttpError {
+    let code = match error {
+        CheckpointsError::Busy(_) | CheckpointsError::Hash(HashError::Cancelled) => Code::Unavailable,
+        CheckpointsError::Missing(_) | CheckpointsError::NoFile(_) => Code::NotFound,
+        _ => {
+            error!(%error, "there is no checkpoint");
+            Code::Internal
+        }
+    };
+    HttpError::new(code, error.to_string())
 }
 
 fn querying(error: QueryError) -> HttpError {

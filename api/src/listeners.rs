@@ -5,14 +5,18 @@ use std::sync::Arc;
 use poem::{Endpoint, Response};
 use web::{About, Guarded, OperatorToken, Visitors};
 
-use crate::admin::{ChecksApi, HealthApi, JobsApi, StatusApi, UploadsApi};
+use crate::admin::{CheckpointsApi, ChecksApi, HealthApi, JobsApi, StatusApi, UploadsApi};
 use crate::graphql::GraphApi;
 use crate::node::ApiNode;
 use crate::public::PublicApi;
 use crate::query::QueryApi;
 
 type Public = (PublicApi, QueryApi, GraphApi);
-type Admin = (HealthApi, Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi)>);
+type Admin =
+    (HealthApi, Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi)>, Guarded<CheckpointsApi, FOR_ALL>);
+
+/// Even calls that only read need the token.
+const FOR_ALL: bool = true;
 
 const PUBLIC: About = About {
     title: "Quipu",
@@ -24,7 +28,7 @@ const PUBLIC: About = About {
 
 const ADMIN: About = About {
     title: "Quipu administration",
-    description: "Shows and changes the state of a node. Calls that change something need the admin token; where \
+    description: "Shows and changes the state of a node. Calls that change something need the admin token, and so do those for whoever copies the log; where \
                   `ADMIN_TOKEN` is set all but `/health` do. Where it is not, calls without the token have to name this \
                   machine as `localhost` or by a loopback address in the header `Host`. Pages of other origins are refused.",
     version: env!("CARGO_PKG_VERSION"),
@@ -41,7 +45,8 @@ pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
 pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output = Response> {
     let guarded =
         (StatusApi(node.clone()), JobsApi(node.clone()), UploadsApi(node.clone()), ChecksApi(node.clone()));
-    let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()));
+    let checkpoints = Guarded::new(CheckpointsApi::new(node.clone()), token.clone());
+    let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()), checkpoints);
     web::endpoint(calls, &ADMIN, Visitors::Operators(token))
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ans104::Address;
+use backup::Checkpoints;
 use log::Log;
 use projections::{Index, Jobs, Position, Queries, UploadsHandle};
 use scheduler::{Clock, Heights};
@@ -39,6 +40,8 @@ pub struct ApiParts {
     pub uploads: Option<UploadsHandle>,
     /// Replays of projections, where they can be asked for.
     pub jobs: Option<Jobs>,
+    /// Checkpoints of the log; none where they cannot be made.
+    pub checkpoints: Option<Checkpoints>,
     /// What answers queries; none without Postgres.
     pub queries: Option<Queries>,
     /// What an operator can set.

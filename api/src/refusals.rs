@@ -18,6 +18,8 @@ const STATE: &str = "The job or its projection is in a state that does not allow
 const TOO_LARGE: &str = "The body is too long: `too_large`.";
 const NOT_JSON: &str = "The header `Content-Type` is not `application/json`: `invalid_parameter`.";
 const INTERNAL: &str = "The node failed, and its log says why: `internal`.";
+const NO_CHECKPOINT: &str = "It could not be made, and nothing of it is left: `internal`.";
+const NOT_THERE: &str = "The header `Range` begins behind the end of the file: `invalid_parameter`.";
 const GATEWAY: &str = "A gateway did not give the answer that was needed: `gateway_error`.";
 const UNAVAILABLE: &str = "Not possible at the moment; the header `Retry-After` says in how many seconds to try again: `unavailable`.";
 
@@ -111,6 +113,21 @@ refusal! {
 refusal! {
     /// Uploads were not shown or sent again, or nothing is uploaded here.
     UploadRefusal: 400 WRONG, 404 NOT_FOUND, 500 INTERNAL
+}
+
+refusal! {
+    /// A checkpoint was not made.
+    CheckpointsRefusal: 400 WRONG, 404 NOT_FOUND, 500 NO_CHECKPOINT, 503 UNAVAILABLE
+}
+
+refusal! {
+    /// A checkpoint was not removed.
+    CheckpointRefusal: 400 WRONG, 404 NOT_FOUND, 500 INTERNAL
+}
+
+refusal! {
+    /// A file of a checkpoint was not sent.
+    CheckpointFileRefusal: 400 WRONG, 404 NOT_FOUND, 416 NOT_THERE, 500 INTERNAL, 503 UNAVAILABLE
 }
 
 refusal! {

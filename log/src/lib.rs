@@ -64,5 +64,5 @@ pub use newest::newest;
 pub use opening::OpenError;
 pub use record::RecordError;
 pub use repair::{RepairError, TornEnd, TornStore, examine_store};
-pub use rocks::{Rocks, RocksError, StoreMemory};
+pub use rocks::{CheckpointError, Rocks, RocksError, StoreContents, StoreMemory};
 pub use verify::{Fault, FaultPlace, Notice, VerifySummary};

@@ -5,6 +5,7 @@
 //! where RocksDB alone would let it pass.
 
 mod acknowledged;
+mod checkpoint;
 mod error;
 mod journal;
 mod memory;
@@ -26,6 +27,7 @@ use crate::ids::Seq;
 use crate::keys::StoreTable;
 
 use acknowledged::Acknowledged;
+pub use checkpoint::{CheckpointError, StoreContents};
 pub use error::RocksError;
 use error::{engine_error, io_error, open_error};
 pub(crate) use journal::{JournalDamage, journals, manifest, scan};
@@ -75,6 +77,15 @@ impl Rocks {
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, RocksError> {
         let path = path.as_ref();
         let marked = Self::find(path)?;
+        Self::read_only(path, marked)
+    }
+
+    /// Opens a copy that is not marked yet, to read it.
+    fn open_copy(path: &Path) -> Result<Self, RocksError> {
+        Self::read_only(path, None)
+    }
+
+    fn read_only(path: &Path, marked: Option<StoreId>) -> Result<Self, RocksError> {
         journal::check(path)?;
         let acknowledged = Acknowledged::read(path)?;
         let (memory, mut reading) = (StoreMemory::default(), options::reading());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ans104::{Address, Signer};
 use api::{ApiNode, ApiParts, RenderMetrics, WriteSide};
+use backup::Checkpoints;
 use gateway::{Gateway, HttpGateway};
 use log::Log;
 use projections::{Index, Jobs, Progress, Queries, UploadsHandle};
@@ -19,7 +20,7 @@ use crate::options::NodeOptions;
 use crate::part::NodeParts;
 use crate::running::Served;
 use crate::store::Store;
-use crate::{heights, index, jobs, postgres, services, telemetry};
+use crate::{checkpoints, heights, index, jobs, postgres, services, telemetry};
 
 /// What a role goes on from; it is in use, but nothing is served yet.
 pub(crate) struct Base {
@@ -30,6 +31,7 @@ pub(crate) struct Base {
     pub(crate) log: Arc<dyn Log>,
     index: Index,
     indexed: IndexFollowing,
+    checkpoints: Checkpoints,
     gateway: Arc<dyn Gateway>,
     heights: Arc<dyn Heights>,
     clock: Arc<dyn Clock>,
@@ -63,9 +65,22 @@ impl Base {
         let newest = store.newest()?;
         let heights = Arc::new(heights::start(parts, gateway.clone(), data, newest, progress).await?);
         let indexed = index::start(parts, store.follower)?;
+        let checkpoints = checkpoints::start(parts, &options.data, store.local).await?;
         let newest_time = newest.map(|newest| newest.timestamp);
         let clock = Arc::new(GuardedClock::new(newest_time, options.clock_jump_max));
-        Ok(Self { options, metrics, listeners, token, log, index, indexed, gateway, heights, clock })
+        Ok(Self {
+            options,
+            metrics,
+            listeners,
+            token,
+            log,
+            index,
+            indexed,
+            checkpoints,
+            gateway,
+            heights,
+            clock,
+        })
     }
 
     /// Lets Postgres follow the log, if there is one, and opens the jobs, which replay it, the index and uploads.
@@ -121,6 +136,7 @@ impl Base {
             projections: parts.positions(),
             uploads,
             jobs: Some(jobs),
+            checkpoints: Some(self.checkpoints),
             queries,
         });
         let served = Served { addresses: self.listeners.addresses(), log };

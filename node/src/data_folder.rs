@@ -8,6 +8,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use backup::Checkpoints;
 use log::{
     FolderContents, FolderError, FolderOwner, Rocks, RocksError, StoreId, folder_owner, mark_folder, mark_in,
 };
@@ -15,6 +16,7 @@ use projections::{Index, IndexError, ProjectionError, UploadRunner};
 use thiserror::Error;
 
 use crate::admin_token::read_admin_token;
+use crate::checkpoints;
 use crate::options::DataPaths;
 use crate::places::Places;
 
@@ -175,6 +177,9 @@ fn usual_folders(folder: &Path) -> Result<Vec<&'static str>, DataFolderError> {
     let (log, index) = (folder.join("log"), folder.join("index"));
     UploadRunner::check_folder(folder)?;
     let mut usual = vec!["uploads"];
+    if Checkpoints::is_ours(&folder.join(checkpoints::FOLDER))? {
+        usual.push(checkpoints::FOLDER);
+    }
     if is_free(&log)? || Rocks::is_ours(&log)? {
         usual.push("log");
     }

@@ -9,6 +9,7 @@
 //! that starts it, pushes it and returns the handle that later parts need.
 
 mod admin_token;
+mod checkpoints;
 mod data_folder;
 mod places;
 mod error;

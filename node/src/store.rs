@@ -27,6 +27,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// The log and its index, in step.
 pub(crate) struct Store {
     pub(crate) log: Arc<dyn Log>,
+    /// The same, as what it is.
+    pub(crate) local: Arc<LocalLog<Rocks>>,
     pub(crate) index: Index,
     pub(crate) follower: Follower<IndexWriter>,
 }
@@ -68,7 +70,8 @@ impl Store {
         check_data_folder(paths)?;
         Index::check_folder(&paths.index)?;
         let engine = Rocks::open(&paths.log, memory)?;
-        let log: Arc<dyn Log> = Arc::new(LocalLog::open(engine, None)?);
+        let local = Arc::new(LocalLog::open(engine, None)?);
+        let log: Arc<dyn Log> = local.clone();
         let identity = log.identity();
         info!(
             store = %identity.store,
@@ -82,7 +85,7 @@ impl Store {
         let (index, writer) = Index::open(&paths.index, log.as_ref(), memory)?;
         let mut follower = Follower::new(writer, log.clone());
         catch_up(&mut follower, progress)?;
-        Ok(Self { log, index, follower })
+        Ok(Self { log, local, index, follower })
     }
 
     /// What the newest assignment tells of chain and clock: they were at least there.

@@ -55,7 +55,7 @@ impl Listener {
         if let Err(difference) = self.description.check(call, answer) {
             panic!("{call} answers {status} otherwise than described: {difference}\n{:.400}", answer.text());
         }
-        if status == 200 {
+        if matches!(status, 200 | 201) {
             self.answered.insert(call.to_owned());
         }
     }
@@ -141,6 +141,7 @@ async fn answers_are_as_they_are_described() {
     states(&mut admin).await;
     dead_letters(&mut admin, &world, &uploads).await;
     replays(&mut admin, &world, &uploads).await;
+    checkpoints(&mut admin).await;
     admin.assert_all_answered();
     world.node.stop();
 }
@@ -300,6 +301,27 @@ async fn replays(admin: &mut Listener, world: &World, uploads: &UploadNode) {
     admin.get("/jobs/1000", "/jobs/{id}", 404).await;
     admin.get("/jobs/x", "/jobs/{id}", 400).await;
     admin.ask("POST /jobs/{id}/resume", "/jobs/1000/resume", None, 404).await;
+}
+
+async fn checkpoints(admin: &mut Listener) {
+    const ALL: &str = "/replication/v1/checkpoints";
+    const ONE: &str = "/replication/v1/checkpoints/{id}";
+    const FILE: &str = "/replication/v1/checkpoints/{id}/files/{name}";
+    let (make, remove) = (format!("POST {ALL}"), format!("DELETE {ONE}"));
+    let made = admin.ask(&make, ALL, None, 201).await;
+    let made: Value = serde_json::from_slice(&made.body).unwrap();
+    admin.ask(&make, &format!("{ALL}?id=x"), None, 400).await;
+    admin.get(ALL, ALL, 200).await;
+    let path = format!("{ALL}/{}", made["id"].as_str().unwrap());
+    admin.get(&format!("{path}/files/CURRENT"), FILE, 200).await;
+    for (range, status) in [("bytes=3-", 206), ("bytes=1000000-", 416)] {
+        let request =
+            admin.client.request(Method::GET, &format!("{path}/files/CURRENT")).header("range", range);
+        admin.send(&format!("GET {FILE}"), request, status).await;
+    }
+    admin.get(&format!("{path}/files/passwd"), FILE, 404).await;
+    admin.ask(&remove, &path, None, 200).await;
+    admin.ask(&remove, &path, None, 404).await;
 }
 
 /// A node that lacks everything it can do without, and has a token.

@@ -4,6 +4,7 @@
 mod attacks;
 mod bench;
 mod bodies;
+mod checkpoints;
 mod checks;
 mod conformance;
 mod damage;

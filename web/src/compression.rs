@@ -30,7 +30,7 @@ pub(crate) async fn as_asked<E: Endpoint>(endpoint: Arc<E>, request: Request) ->
     let is_small = answer.body().size_hint().upper().is_some_and(|length| length <= SMALL);
     let mut answer = Response::from(answer);
     let body = answer.take_body();
-    if body.is_empty() || is_event_stream(&answer) {
+    if body.is_empty() || is_event_stream(&answer) || is_file(&answer) {
         answer.set_body(body);
         return Ok(answer);
     }
@@ -79,6 +79,11 @@ fn in_turns(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + 'stati
 /// Whether it is server-sent events, which must not wait until a compressor has enough of them.
 fn is_event_stream(answer: &Response) -> bool {
     answer.content_type().is_some_and(|content| content.starts_with("text/event-stream"))
+}
+
+/// Whether it is a file as it is, of which parts may be asked for: what is in it is compressed already.
+fn is_file(answer: &Response) -> bool {
+    answer.content_type() == Some("application/octet-stream")
 }
 
 /// The encoding that the client likes best; none where it likes plain answers better than all that is known here.

@@ -18,26 +18,26 @@ const SCHEME: &str = "token";
 const FORBIDDEN: &str = "Asked by a page of another origin or, without the token, by a name of the node other than \
                          `localhost` or a loopback address: `forbidden`.";
 
-/// Calls that are answered to whoever has the token, where it is needed.
-pub struct Guarded<A> {
+/// Calls that are answered to whoever has the token, where it is needed: by each of them, if it is needed `FOR_ALL`.
+pub struct Guarded<A, const FOR_ALL: bool = false> {
     calls: A,
     token: OperatorToken,
 }
 
-impl<A> Guarded<A> {
+impl<A, const FOR_ALL: bool> Guarded<A, FOR_ALL> {
     /// Puts the calls behind the token.
     pub fn new(calls: A, token: OperatorToken) -> Self {
         Self { calls, token }
     }
 }
 
-impl<A: OpenApi> OpenApi for Guarded<A> {
+impl<A: OpenApi, const FOR_ALL: bool> OpenApi for Guarded<A, FOR_ALL> {
     fn meta() -> Vec<MetaApi> {
         let mut calls = A::meta();
         for path in calls.iter_mut().flat_map(|api| &mut api.paths) {
             for call in &mut path.operations {
                 call.security.push(HashMap::from([(SCHEME, vec![])]));
-                if call.method == Method::GET {
+                if call.method == Method::GET && !FOR_ALL {
                     // It may be called without.
                     call.security.push(HashMap::new());
                 }
@@ -55,7 +55,7 @@ impl<A: OpenApi> OpenApi for Guarded<A> {
             ty: "http",
             description: Some(
                 "The admin token of the node: its `ADMIN_TOKEN`, which all calls need, or where that is not set what is in \
-                 the file `admin-token` of its data folder, which only calls that change something need.",
+                 the file `admin-token` of its data folder, which only calls that change something need, and those of `/replication`.",
             ),
             name: None,
             key_in: None,
@@ -75,7 +75,10 @@ impl<A: OpenApi> OpenApi for Guarded<A> {
         for (path, methods) in open {
             let methods = methods.into_iter().map(|(method, call)| {
                 let token = self.token.clone();
-                (method, call.around(move |call, request| checked(call, request, token.clone())).boxed())
+                (
+                    method,
+                    call.around(move |call, request| checked(call, request, token.clone(), FOR_ALL)).boxed(),
+                )
             });
             table.entry(path).or_default().extend(methods);
         }
@@ -86,7 +89,8 @@ async fn checked<E: Endpoint>(
     call: Arc<E>,
     request: Request,
     token: OperatorToken,
+    for_all: bool,
 ) -> poem::Result<E::Output> {
-    token.check_call(&request)?;
+    token.check_call(&request, for_all)?;
     call.call(request).await
 }

@@ -23,11 +23,12 @@ pub enum OperatorToken {
 }
 
 impl OperatorToken {
-    /// Refuses a call for which the token is needed and not given.
-    pub(crate) fn check_call(&self, request: &Request) -> Result<(), HttpError> {
-        let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    /// Refuses a call for which the token is needed and not given; some need it `for_all`.
+    pub(crate) fn check_call(&self, request: &Request, for_all: bool) -> Result<(), HttpError> {
+        let only_reads = !for_all && matches!(*request.method(), Method::GET | Method::HEAD);
         let needed = match self {
             Self::ForAll(_) => "this call needs",
+            Self::ForChanges(_) if for_all => "this call needs",
             Self::ForChanges(_) if only_reads => return Ok(()),
             Self::ForChanges(_) => "this call changes something, and needs",
         };

@@ -100,6 +100,7 @@ impl TestNode {
             projections: vec![indexed.clone()],
             uploads: None,
             jobs: Some(jobs),
+            checkpoints: None,
             queries: None,
             options,
         }));

@@ -11,7 +11,7 @@
 //! ```
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +50,17 @@ impl Acknowledged {
             Err(error) => return Err(io_error(&path, error)),
         };
         Ok(Self { file: None, at_opening, failing: AtomicBool::new(false) })
+    }
+
+    /// Notes the last event of a store that nobody has open; it is on disk when this returns.
+    pub(super) fn note(store: &Path, last: Seq) -> Result<(), RocksError> {
+        let path = store.join(NAME);
+        let write = || {
+            let mut file = File::create(&path)?;
+            file.write_all(&encode(last))?;
+            file.sync_all()
+        };
+        write().map_err(|error| io_error(&path, error))
     }
 
     pub(super) fn at_opening(&self) -> Option<Seq> {
