@@ -94,6 +94,11 @@ pub trait Log: Send + Sync + 'static {
     /// that does not answer makes no append fail, but this grow.
     fn unsynced_for(&self) -> Option<Duration>;
 
+    /// Whether what is appended waits for somebody to release it, see [`LocalLog::hold`](crate::LocalLog::hold).
+    fn is_held(&self) -> bool {
+        false
+    }
+
     /// Takes no more appends, and returns when all that were enqueued are durable or have failed.
     fn seal(&self);
 

@@ -291,6 +291,10 @@ impl<E: Engine> Log for LocalLog<E> {
         self.state.tail.clone()
     }
 
+    fn is_held(&self) -> bool {
+        LocalLog::is_held(self)
+    }
+
     fn failure(&self) -> Option<Arc<str>> {
         self.state.failure.get().map(|reason| reason.to_string().into())
     }

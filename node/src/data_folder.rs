@@ -13,6 +13,7 @@ use log::{
     FolderContents, FolderError, FolderOwner, Rocks, RocksError, StoreId, folder_owner, mark_folder, mark_in,
 };
 use projections::{Index, IndexError, ProjectionError, UploadRunner};
+use replicator::MEMBER_FILE;
 use thiserror::Error;
 
 use crate::admin_token::read_admin_token;
@@ -23,8 +24,15 @@ use crate::places::Places;
 /// What folders are marked for.
 const HOLDS: &str = "data";
 /// What nodes make there, those of earlier versions too, besides folders.
-const FILES: [&str; 6] =
-    ["uploads.json", "height.json", "jobs.json", "jobs.new", "jobs.json.unreadable", "admin-token"];
+const FILES: [&str; 7] = [
+    "uploads.json",
+    "height.json",
+    "jobs.json",
+    "jobs.new",
+    "jobs.json.unreadable",
+    "admin-token",
+    MEMBER_FILE,
+];
 /// How the names of files begin that a kill leaves behind on their way into place.
 const TEMPORARY: &str = ".tmp";
 

@@ -13,6 +13,7 @@ use tokio::task::JoinError;
 
 use crate::admin_token::AdminTokenError;
 use crate::data_folder::DataFolderError;
+use crate::leadership::LeadershipError;
 
 /// Why a node did not start. The parts that had started before have ended again.
 #[derive(Debug, Error)]
@@ -35,6 +36,9 @@ pub enum NodeError {
     /// The data folder cannot be used.
     #[error(transparent)]
     DataFolder(#[from] DataFolderError),
+    /// Another node may be ordering messages.
+    #[error(transparent)]
+    Leadership(#[from] LeadershipError),
     /// There is no token to ask operators for.
     #[error(transparent)]
     AdminToken(#[from] AdminTokenError),

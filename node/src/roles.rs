@@ -12,7 +12,7 @@ use crate::listeners::Addresses;
 use crate::options::{NodeOptions, ReadOptions, WriteOptions};
 use crate::part::NodeParts;
 use crate::running::{RunningNode, Served};
-use crate::{scheduling, uploads, wallet};
+use crate::{leadership, scheduling, uploads, wallet};
 
 /// Starts a node that orders messages; it serves when this returns. Cancelling `progress` ends the start.
 ///
@@ -52,7 +52,9 @@ async fn start_leader(
     let (endpoints, data) = (options.endpoints.clone(), options.data.folder.clone());
     uploads::check_folder(&endpoints, &options.data).await?;
     let memory = options.memory.clone();
+    leadership::check_role(&data).await?;
     let base = Base::start(parts, options, progress).await?;
+    leadership::check_log(&data, &base.log).await?;
     wallet::hold(&base.log, writing.signer.address(), writing.wallet_change_to).await?;
     let uploads =
         uploads::start(parts, &endpoints, writing.uploads_rewind_max, &base.log, &data, &memory).await?;

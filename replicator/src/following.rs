@@ -89,12 +89,16 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     }
 
     /// What it can acknowledge to the leader that it follows: what is on disk, and is known to be what the leader has.
+    /// None while its copy does not count.
     ///
     /// # Errors
     /// When the log refused what it was given, or has something else.
     pub fn acknowledgement(&mut self) -> Result<Option<Acknowledgement>, MemberError> {
         let Role::Following(Following { leader: Some(leader) }) = self.role else { return Ok(None) };
         let synced = self.checked()?;
+        if !self.counts()? {
+            return Ok(None);
+        }
         let held = if self.holds(Rule::SyncedBeforeAcknowledged) { synced } else { self.end.events };
         let events = if self.holds(Rule::PlaceByContent) { leader.matched.min(held) } else { held };
         Ok(Some(Acknowledgement { from: self.id, term: leader.term, events }))

@@ -13,8 +13,11 @@
 //! 5. The owner of a term first adopts the log that is greatest by its last term, then by its length: no nonce that was
 //!    released is free in it.
 //! 6. Nothing that it adopted leaves it before its promotion, the first event of its term, is released.
+//! 7. A copy that takes the place of a voter's log counts once it is as far, by last term and length, as what the voter
+//!    had and promised: until then it may lack what was acknowledged on the word of this voter.
 
 mod following;
+mod keeper;
 mod leading;
 mod member;
 mod members;
@@ -25,11 +28,12 @@ mod promising;
 mod simulation;
 
 pub use following::FollowError;
+pub use keeper::{KeeperError, MEMBER_FILE, MemberFile, StandingRole};
 pub use member::{Member, MemberError, MemberRole};
 pub use members::MembersError;
 pub use messages::{
     Acknowledgement, AppendVerdict, Events, FetchRequest, Fetched, LogPlace, LogStanding, PromiseAnswer,
     PromiseRequest,
 };
-pub use promise::{Keeper, Promise};
+pub use promise::{Floor, Keeper, Kept, Promise};
 pub use promising::StandOutcome;

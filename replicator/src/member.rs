@@ -17,7 +17,7 @@ use crate::following::Following;
 use crate::leading::Leading;
 use crate::members::Memberships;
 use crate::messages::{LogPlace, LogStanding};
-use crate::promise::{Keeper, Promise};
+use crate::promise::{Floor, Keeper, Kept, Promise};
 use crate::promising::Promising;
 
 /// What a member cannot go on after: it must be opened again.
@@ -172,12 +172,31 @@ impl<E: Engine, K: Keeper> Member<E, K> {
 
     /// Promises a term, on disk.
     pub(crate) fn keep(&mut self, term: Term, to: NodeId) -> Result<(), MemberError> {
-        let promise = Promise { term, to };
-        if self.keeper.promise() == promise {
-            Ok(())
-        } else {
-            self.keeper.keep(promise).map_err(MemberError::Keep)
-        }
+        let kept = self.keeper.kept();
+        self.keep_all(Kept { promise: Promise { term, to }, ..kept })
+    }
+
+    fn keep_all(&mut self, kept: Kept) -> Result<(), MemberError> {
+        if self.keeper.kept() == kept { Ok(()) } else { self.keeper.keep(kept).map_err(MemberError::Keep) }
+    }
+
+    /// Whether its copy counts. It does not while it may lack what this member acknowledged before its log was set aside.
+    pub(crate) fn counts(&self) -> Result<bool, MemberError> {
+        Ok(self.standing()?.rank() >= self.keeper.kept().floor || !self.holds(Rule::NothingBelowFloor))
+    }
+
+    /// Gives its log up for another copy. To be called before the log is touched: from then on no copy counts before it
+    /// is as far as this one, and under the leader of the promised term or a later one.
+    ///
+    /// # Errors
+    /// When it cannot be kept, or how far the log is cannot be read.
+    pub fn set_aside(mut self) -> Result<K, MemberError> {
+        self.log.fence();
+        let kept = self.keeper.kept();
+        let promised = Floor { term: kept.promise.term, events: 0 };
+        let floor = kept.floor.max(promised).max(self.standing()?.rank());
+        self.keep_all(Kept { floor, ..kept })?;
+        Ok(self.keeper)
     }
 
     /// Ends what it does to do something else. Who led writes nothing more from now on.
@@ -282,6 +301,8 @@ pub(crate) enum Rule {
     PlaceByContent,
     /// A change of members is decided by those before it as well.
     BothMemberships,
+    /// A copy that takes the place of a log counts once it is as far.
+    NothingBelowFloor,
     /// What is promised is on disk.
     #[cfg(test)]
     PromiseOnDisk,

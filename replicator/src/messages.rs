@@ -22,8 +22,8 @@ pub struct LogStanding {
 
 impl LogStanding {
     /// What logs are compared by.
-    pub(crate) fn rank(&self) -> (Term, u64) {
-        (self.term, self.end.events)
+    pub(crate) fn rank(&self) -> Floor {
+        Floor { term: self.term, events: self.end.events }
     }
 }
 
@@ -57,7 +57,7 @@ pub enum AppendVerdict {
     Diverged,
 }
 
-pub use crate::promise::Promise;
+pub use crate::promise::{Floor, Promise};
 
 /// A follower has the leader's events on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub enum PromiseAnswer {
     Refused(Promise),
     /// It cannot say yet, since what it has is not on disk.
     Busy,
+    /// Its copy does not count before it is as far as the log that was set aside for it.
+    Behind(Floor),
 }
 
 /// A candidate asks for what another log has beyond its own.

@@ -1,4 +1,4 @@
-//! The one thing that a member remembers apart from its log.
+//! What a member remembers apart from its log.
 
 use std::io;
 
@@ -20,14 +20,44 @@ impl Promise {
     }
 }
 
-/// Keeps the promise of a member, beside its store and not in it.
-pub trait Keeper {
-    /// What was promised last.
-    fn promise(&self) -> Promise;
+/// How far a log has to be for the copy of a member to count, by its last term and then by its length: the member's word
+/// relies on a log that was set aside. What took its place may lack what was acknowledged, until it has come so far
+/// under the leader of that term or of a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Floor {
+    /// The last term.
+    pub term: Term,
+    /// How many events.
+    pub events: u64,
+}
 
-    /// Keeps another promise instead; it is on disk when this returns.
+impl Floor {
+    /// That of a member whose log was never set aside.
+    pub const NONE: Self = Self { term: Term(0), events: 0 };
+}
+
+/// What is kept beside a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What was promised last.
+    pub promise: Promise,
+    /// Below this its log does not count.
+    pub floor: Floor,
+}
+
+/// Keeps what a member remembers, beside its store and not in it.
+pub trait Keeper {
+    /// What is kept.
+    fn kept(&self) -> Kept;
+
+    /// Keeps this instead; it is on disk when this returns.
     ///
     /// # Errors
     /// When it cannot be known that it is on disk. What was promised is then unknown: the member must do nothing more.
-    fn keep(&mut self, promise: Promise) -> io::Result<()>;
+    fn keep(&mut self, kept: Kept) -> io::Result<()>;
+
+    /// What was promised last.
+    fn promise(&self) -> Promise {
+        self.kept().promise
+    }
 }

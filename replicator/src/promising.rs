@@ -9,7 +9,7 @@ use crate::leading::Leading;
 use crate::member::{Member, MemberError, Role, Rule};
 use crate::members::promises_needed;
 use crate::messages::{FetchRequest, Fetched, LogStanding, PromiseAnswer, PromiseRequest};
-use crate::promise::Keeper;
+use crate::promise::{Floor, Keeper};
 
 /// What a candidate knows.
 pub(crate) struct Promising {
@@ -41,12 +41,12 @@ pub enum StandOutcome {
 
 impl<E: Engine, K: Keeper> Member<E, K> {
     /// Stands for a term that is higher than all it knows of: what every other member is to be asked. None while what it
-    /// has is not on disk, or its log has to be set aside.
+    /// has is not on disk, or its log has to be set aside or took the place of one that was further.
     ///
     /// # Errors
     /// When the log fails, or its own promise cannot be kept.
     pub fn stand(&mut self) -> Result<Option<PromiseRequest>, MemberError> {
-        if matches!(self.role, Role::Apart) || !self.is_settled()? {
+        if matches!(self.role, Role::Apart) || !self.is_settled()? || !self.counts()? {
             return Ok(None);
         }
         let standing = self.standing()?;
@@ -72,6 +72,9 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         }
         if !self.is_settled()? {
             return Ok(PromiseAnswer::Busy);
+        }
+        if !self.counts()? {
+            return Ok(PromiseAnswer::Behind(self.keeper.kept().floor));
         }
         self.keep(term, candidate)?;
         let continues = self.digest_at(end.events)? == Some(end.digest);
@@ -128,7 +131,11 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             return Ok(StandOutcome::Over);
         }
         let rank = |standing: &LogStanding| {
-            if self.holds(Rule::GreatestLog) { standing.rank() } else { (Term(0), standing.end.events) }
+            if self.holds(Rule::GreatestLog) {
+                standing.rank()
+            } else {
+                Floor { term: Term(0), ..standing.rank() }
+            }
         };
         let others = promising.promises.iter().filter(|(node, _)| **node != self.id);
         let greatest = others.max_by_key(|(_, promised)| rank(&promised.standing));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod cluster;
+mod directed;
 mod disk;
 mod schedule;
 
@@ -10,10 +11,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use log::{LocalLog, Log, Members, Memory, NodeId, Term};
+use log::{LocalLog, Log, Members, Memory, Term};
 
 use crate::member::Rule;
-use crate::{Member, Promise, PromiseAnswer, StandOutcome};
+use crate::{Member, PromiseAnswer, StandOutcome};
 
 use disk::{KeptPromise, founded, identity, node};
 use schedule::{Outcome, Schedule, run};
@@ -72,8 +73,7 @@ fn what_a_promise_says_of_a_log_stays_true() {
     let members = Members { voters: (0..2).map(node).collect(), acks: 1 };
     let open = |at: usize| {
         let log = LocalLog::open(Memory::open(&founded(&members)), Some(identity())).unwrap();
-        let kept = KeptPromise::new(Promise { term: Term(1), to: NodeId::UNKNOWN });
-        Member::open(node(at), Arc::new(log), kept).unwrap()
+        Member::open(node(at), Arc::new(log), KeptPromise::new()).unwrap()
     };
     let mut promised = 0;
     for _ in 0..4000 {
@@ -135,7 +135,9 @@ fn adopting_the_longest_log_is_noticed() {
 
 #[test]
 fn releasing_before_the_promotion_is_noticed() {
-    noticed(Rule::OwnTermFirst);
+    directed::released_before_the_promotion(None).unwrap();
+    let what = directed::released_before_the_promotion(Some(Rule::OwnTermFirst)).unwrap_err();
+    assert!(what.contains("shows another event"), "{what}");
 }
 
 #[test]
@@ -161,4 +163,9 @@ fn a_voter_that_forgot_everything_is_noticed() {
 #[test]
 fn changing_members_by_one_rule_alone_is_noticed() {
     noticed(Rule::BothMemberships);
+}
+
+#[test]
+fn a_copy_that_counts_too_soon_is_noticed() {
+    noticed(Rule::NothingBelowFloor);
 }

@@ -21,6 +21,7 @@ mod hanging_fsync;
 mod http;
 mod folders;
 mod kill;
+mod leadership;
 mod long_lists;
 mod namespace;
 mod old_way;

@@ -11,7 +11,7 @@ use crate::member::{Member, MemberRole, Rule};
 use crate::messages::{
     Acknowledgement, AppendVerdict, Events, FetchRequest, Fetched, PromiseAnswer, PromiseRequest,
 };
-use crate::promise::Promise;
+use crate::promise::Keeper;
 use crate::promising::StandOutcome;
 
 use super::disk::{KeptPromise, checkpoint, founded, node, open};
@@ -54,6 +54,8 @@ pub(super) struct Cluster {
     pub(super) cut: Option<usize>,
     /// How many events a candidate gets at a time.
     pub(super) fetched_max: usize,
+    /// Whether who rejoins may get a copy that is not the leader's.
+    pub(super) old_copies: bool,
     broken: Option<Rule>,
     next_node: usize,
     /// The digest after each number of events, as it was shown first.
@@ -68,8 +70,7 @@ impl Cluster {
     pub(super) fn new(voters: usize, acks: u32, broken: Option<Rule>) -> Self {
         let ids: BTreeSet<NodeId> = (0..voters).map(node).collect();
         let members = Members { voters: ids.clone(), acks };
-        let first = Promise { term: Term(1), to: NodeId::UNKNOWN };
-        let machine = |id| Machine { id, disk: founded(&members), kept: KeptPromise::new(first), up: None };
+        let machine = |id| Machine { id, disk: founded(&members), kept: KeptPromise::new(), up: None };
         let machines = ids.into_iter().map(machine).collect();
         let (shown, nonces) = (BTreeMap::new(), BTreeMap::new());
         let counts = super::schedule::Outcome::default();
@@ -79,6 +80,7 @@ impl Cluster {
             network,
             cut: None,
             fetched_max: 1000,
+            old_copies: false,
             broken,
             next_node: voters,
             shown,
@@ -110,13 +112,12 @@ impl Cluster {
     /// The machine gets a new disk. What comes up on it is another node, which nobody counts before it is taken in.
     pub(super) fn wipe(&mut self, at: usize) {
         self.crash(at);
-        let first = Promise { term: Term(1), to: NodeId::UNKNOWN };
         let machine = &mut self.machines[at];
         if self.broken != Some(Rule::WipedIsNew) {
             machine.id = node(self.next_node);
             self.next_node += 1;
         }
-        machine.kept = KeptPromise::new(first);
+        machine.kept = KeptPromise::new();
         machine.disk = MemoryDisk::new();
         // It is held from the beginning, as every copy is.
         let (log, mut stepper) = open(&machine.disk);
@@ -126,19 +127,23 @@ impl Cluster {
         self.counts.wiped += 1;
     }
 
-    /// Who set out from another history gets that of a leader: its log is set aside, and a checkpoint installed.
-    fn rejoin(&mut self, at: usize, leader: NodeId, term: Term) {
-        let Some(from) = self.up_with(leader).filter(|up| up.member.promise().term == term) else { return };
-        let events = from.member.synced();
-        let disk = checkpoint(from.member.log(), events);
-        self.crash(at);
+    /// Who set out from another history gets a copy of the leader's, or an old one of somebody else's: its own log is set
+    /// aside.
+    fn rejoin(&mut self, at: usize, leader: NodeId) {
+        let up =
+            self.machines.iter().enumerate().filter(|(other, machine)| *other != at && machine.up.is_some());
+        let mut others: Vec<_> = up.map(|(other, _)| other).collect();
+        if !self.old_copies {
+            others.retain(|other| self.machines[*other].id == leader);
+        }
+        let from = others.get(self.network.len().checked_rem(others.len()).unwrap_or(0));
+        let Some(from) = from.and_then(|from| self.machines[*from].up.as_ref()) else { return };
+        let disk = checkpoint(from.member.log(), from.member.synced());
+        let Some(up) = self.machines[at].up.take() else { return };
+        up.member.set_aside().unwrap();
         self.machines[at].disk = disk;
         self.start(at);
         self.counts.parted += 1;
-    }
-
-    fn up_with(&self, id: NodeId) -> Option<&Up> {
-        self.machines.iter().find(|machine| machine.id == id)?.up.as_ref()
     }
 
     pub(super) fn position(&self, id: NodeId) -> Option<usize> {
@@ -296,7 +301,7 @@ impl Cluster {
         let Some(at) = self.position(to) else { return };
         let Some(verdict) = self.ask(at, |member| member.on_events(events)) else { return };
         match verdict {
-            AppendVerdict::Diverged => self.rejoin(at, events.owner, events.term),
+            AppendVerdict::Diverged => self.rejoin(at, events.owner),
             AppendVerdict::Expects(from) => {
                 let more = self.ask_node(events.owner, |member| member.events_from(from, 1000));
                 if let Some(Some(more)) = more {
@@ -309,7 +314,7 @@ impl Cluster {
 
     /// A follower tells its leader what it has.
     pub(super) fn acknowledge(&mut self, at: usize) {
-        let leader = self.machines[at].kept.now.lock().unwrap().to;
+        let leader = self.machines[at].kept.promise().to;
         if let Some(Some(given)) = self.ask(at, Member::acknowledgement) {
             self.network.push(Message::Acknowledgement(leader, given));
         }

@@ -5,20 +5,22 @@ use std::sync::{Arc, Mutex};
 
 use log::{Identity, LocalLog, Log, Members, Memory, MemoryDisk, NodeId, Seq, Stepper, StoreId, Term};
 
-use crate::promise::{Keeper, Promise};
+use crate::promise::{Floor, Keeper, Kept, Promise};
 
-/// The promise of a member, on a disk or only in its memory.
+/// What a member remembers, on a disk or only in its memory.
 #[derive(Clone)]
 pub(super) struct KeptPromise {
-    pub(super) now: Arc<Mutex<Promise>>,
+    pub(super) now: Arc<Mutex<Kept>>,
     /// What is there after a crash.
-    pub(super) synced: Arc<Mutex<Promise>>,
+    pub(super) synced: Arc<Mutex<Kept>>,
     pub(super) syncs: bool,
 }
 
 impl KeptPromise {
-    pub(super) fn new(promise: Promise) -> Self {
-        Self { now: Arc::new(Mutex::new(promise)), synced: Arc::new(Mutex::new(promise)), syncs: true }
+    pub(super) fn new() -> Self {
+        let promise = Promise { term: Term(1), to: NodeId::UNKNOWN };
+        let kept = Kept { promise, floor: Floor::NONE };
+        Self { now: Arc::new(Mutex::new(kept)), synced: Arc::new(Mutex::new(kept)), syncs: true }
     }
 
     /// What it is after a crash.
@@ -28,14 +30,14 @@ impl KeptPromise {
 }
 
 impl Keeper for KeptPromise {
-    fn promise(&self) -> Promise {
+    fn kept(&self) -> Kept {
         *self.now.lock().unwrap()
     }
 
-    fn keep(&mut self, promise: Promise) -> io::Result<()> {
-        *self.now.lock().unwrap() = promise;
+    fn keep(&mut self, kept: Kept) -> io::Result<()> {
+        *self.now.lock().unwrap() = kept;
         if self.syncs {
-            *self.synced.lock().unwrap() = promise;
+            *self.synced.lock().unwrap() = kept;
         }
         Ok(())
     }

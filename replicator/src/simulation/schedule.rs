@@ -56,6 +56,7 @@ pub(super) fn run(schedule: &Schedule) -> Result<Outcome, String> {
     // Schedules differ in how rough they are.
     let rough = random.random_range(0..4);
     cluster.fetched_max = [1, 3, 1000][random.random_range(0..3)];
+    cluster.old_copies = schedule.seed % 16 > 7;
     for _ in 0..schedule.steps {
         step(&mut cluster, &mut random, rough);
         cluster.look()?;
