@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use quipu_tests::{Launch, Ledger, User};
+use quipu_tests::{Gateway, Launch, Ledger, User};
 
 use crate::folder;
 
@@ -22,8 +22,8 @@ fn member_file(role: &str) -> String {
 
 #[tokio::test]
 async fn who_follows_or_was_followed_by_another_does_not_schedule() {
-    let folder = folder();
-    let launch = Launch::su(folder.path());
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
     let node = launch.start();
     let (ledger, user) = (Ledger::default(), User::new(1));
     let process = ledger.spawn(&node.client(), &user, 1).await[0];
@@ -48,9 +48,9 @@ async fn who_follows_or_was_followed_by_another_does_not_schedule() {
     ledger.send(&node.client(), &user, process, 3).await;
     ledger.check(&node.client(), 1).await;
     node.stop();
-    let other = Launch::su(folder.path()).set("SU_DATA_DIR", folder.path().join("other"));
+    let other = launch.clone().set("SU_DATA_DIR", folder.path().join("other"));
     drop(other.serve().stop());
-    fs::copy(&path, other.data().join("replication.json")).unwrap();
+    fs::copy(&path, folder.path().join("other/replication.json")).unwrap();
     let refused = other.run();
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("mixed up"), "{}", refused.stderr);
