@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::promise::{Floor, Keeper, Kept, Promise};
+use crate::promise::{Keeper, Kept, LogFloor, Promise};
 
 /// The name of the file in the data folder.
 pub const MEMBER_FILE: &str = "replication.json";
@@ -229,7 +229,7 @@ impl Keeper for MemberFile {
         let (HeldPromise { term, to }, HeldFloor { term: floor, events }) =
             (self.holds.promise, self.holds.floor);
         let promise = Promise { term: Term(term), to: NodeId(to) };
-        Kept { promise, floor: Floor { term: Term(floor), events } }
+        Kept { promise, floor: LogFloor { term: Term(floor), events } }
     }
 
     fn keep(&mut self, kept: Kept) -> io::Result<()> {
@@ -299,7 +299,7 @@ mod tests {
         file.bind(store(7)).unwrap();
         let kept = Kept {
             promise: Promise { term: Term(5), to: NodeId::random() },
-            floor: Floor { term: Term(4), events: 90 },
+            floor: LogFloor { term: Term(4), events: 90 },
         };
         Keeper::keep(&mut file, kept).unwrap();
         file.become_role(StandingRole::Fenced).unwrap();
@@ -357,7 +357,7 @@ mod tests {
         let before = file.kept();
         drop(folder);
         file.become_role(StandingRole::Leader).unwrap_err();
-        Keeper::keep(&mut file, Kept { floor: Floor { term: Term(9), events: 1 }, ..before }).unwrap_err();
+        Keeper::keep(&mut file, Kept { floor: LogFloor { term: Term(9), events: 1 }, ..before }).unwrap_err();
         assert_eq!((file.role(), file.kept()), (StandingRole::Standby, before));
     }
 }

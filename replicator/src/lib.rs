@@ -35,5 +35,5 @@ pub use messages::{
     Acknowledgement, AppendVerdict, Events, FetchRequest, Fetched, LogPlace, LogStanding, PromiseAnswer,
     PromiseRequest,
 };
-pub use promise::{Floor, Keeper, Kept, Promise};
+pub use promise::{Keeper, Kept, LogFloor, Promise};
 pub use promising::StandOutcome;

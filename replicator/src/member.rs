@@ -17,7 +17,7 @@ use crate::following::Following;
 use crate::leading::Leading;
 use crate::members::Memberships;
 use crate::messages::{LogPlace, LogStanding};
-use crate::promise::{Floor, Keeper, Kept, Promise};
+use crate::promise::{Keeper, Kept, LogFloor, Promise};
 use crate::promising::Promising;
 
 /// What a member cannot go on after: it must be opened again.
@@ -193,7 +193,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     pub fn set_aside(mut self) -> Result<K, MemberError> {
         self.log.fence();
         let kept = self.keeper.kept();
-        let promised = Floor { term: kept.promise.term, events: 0 };
+        let promised = LogFloor { term: kept.promise.term, events: 0 };
         let floor = kept.floor.max(promised).max(self.standing()?.rank());
         self.keep_all(Kept { floor, ..kept })?;
         Ok(self.keeper)

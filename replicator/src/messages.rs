@@ -22,8 +22,8 @@ pub struct LogStanding {
 
 impl LogStanding {
     /// What logs are compared by.
-    pub(crate) fn rank(&self) -> Floor {
-        Floor { term: self.term, events: self.end.events }
+    pub(crate) fn rank(&self) -> LogFloor {
+        LogFloor { term: self.term, events: self.end.events }
     }
 }
 
@@ -57,7 +57,7 @@ pub enum AppendVerdict {
     Diverged,
 }
 
-pub use crate::promise::{Floor, Promise};
+pub use crate::promise::{LogFloor, Promise};
 
 /// A follower has the leader's events on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub enum PromiseAnswer {
     /// It cannot say yet, since what it has is not on disk.
     Busy,
     /// Its copy does not count before it is as far as the log that was set aside for it.
-    Behind(Floor),
+    Behind(LogFloor),
 }
 
 /// A candidate asks for what another log has beyond its own.

@@ -24,14 +24,14 @@ impl Promise {
 /// relies on a log that was set aside. What took its place may lack what was acknowledged, until it has come so far
 /// under the leader of that term or of a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Floor {
+pub struct LogFloor {
     /// The last term.
     pub term: Term,
     /// How many events.
     pub events: u64,
 }
 
-impl Floor {
+impl LogFloor {
     /// That of a member whose log was never set aside.
     pub const NONE: Self = Self { term: Term(0), events: 0 };
 }
@@ -42,7 +42,7 @@ pub struct Kept {
     /// What was promised last.
     pub promise: Promise,
     /// Below this its log does not count.
-    pub floor: Floor,
+    pub floor: LogFloor,
 }
 
 /// Keeps what a member remembers, beside its store and not in it.

@@ -9,7 +9,7 @@ use crate::leading::Leading;
 use crate::member::{Member, MemberError, Role, Rule};
 use crate::members::promises_needed;
 use crate::messages::{FetchRequest, Fetched, LogStanding, PromiseAnswer, PromiseRequest};
-use crate::promise::{Floor, Keeper};
+use crate::promise::{Keeper, LogFloor};
 
 /// What a candidate knows.
 pub(crate) struct Promising {
@@ -134,7 +134,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             if self.holds(Rule::GreatestLog) {
                 standing.rank()
             } else {
-                Floor { term: Term(0), ..standing.rank() }
+                LogFloor { term: Term(0), ..standing.rank() }
             }
         };
         let others = promising.promises.iter().filter(|(node, _)| **node != self.id);

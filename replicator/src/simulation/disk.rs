@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use log::{Identity, LocalLog, Log, Members, Memory, MemoryDisk, NodeId, Seq, Stepper, StoreId, Term};
 
-use crate::promise::{Floor, Keeper, Kept, Promise};
+use crate::promise::{Keeper, Kept, LogFloor, Promise};
 
 /// What a member remembers, on a disk or only in its memory.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub(super) struct KeptPromise {
 impl KeptPromise {
     pub(super) fn new() -> Self {
         let promise = Promise { term: Term(1), to: NodeId::UNKNOWN };
-        let kept = Kept { promise, floor: Floor::NONE };
+        let kept = Kept { promise, floor: LogFloor::NONE };
         Self { now: Arc::new(Mutex::new(kept)), synced: Arc::new(Mutex::new(kept)), syncs: true }
     }
 
