@@ -65,4 +65,4 @@ pub use opening::OpenError;
 pub use record::RecordError;
 pub use repair::{RepairError, TornEnd, TornStore, examine_store};
 pub use rocks::{CheckpointError, Rocks, RocksError, StoreContents, StoreMemory};
-pub use verify::{Fault, FaultPlace, Notice, VerifySummary};
+pub use verify::{Fault, FaultPlace, Notice, ReceivedCheck, ReceivedError, VerifySummary};

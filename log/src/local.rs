@@ -171,6 +171,12 @@ impl<E: Engine> LocalLog<E> {
         self.state.reader.engine()
     }
 
+    /// Where a process stands on disk, released or not.
+    pub(crate) fn newest_head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {
+        let late = self.state.release.newest_head(process);
+        late.map_or_else(|| self.state.reader.head(process), |head| Ok(Some(head)))
+    }
+
     pub(crate) fn reader(&self) -> &LogReader<E> {
         &self.state.reader
     }

@@ -7,6 +7,7 @@
 mod process_check;
 mod fault;
 mod history;
+mod received;
 mod signatures;
 mod wallets;
 
@@ -27,6 +28,7 @@ use crate::rocks::Rocks;
 
 pub use fault::{Fault, FaultPlace, Notice, VerifySummary};
 use process_check::ProcessCheck;
+pub use received::{ReceivedCheck, ReceivedError};
 use signatures::Signatures;
 use wallets::Wallets;
 

@@ -17,7 +17,17 @@ pub(super) struct ProcessCheck {
 
 impl ProcessCheck {
     pub(super) fn new(id: ProcessId) -> Self {
-        Self { id, newest: None, torn: false }
+        Self::behind(id, None)
+    }
+
+    /// A process of which this came last.
+    pub(super) fn behind(id: ProcessId, newest: Option<Head>) -> Self {
+        Self { id, newest, torn: false }
+    }
+
+    /// Where it stands.
+    pub(super) fn head(&self) -> Option<Head> {
+        self.newest
     }
 
     /// What is wrong with the stored head, if anything is.

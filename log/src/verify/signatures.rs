@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use ans104::Item;
 
 use crate::event::{Body, Event, EventRef};
+use crate::ids::Seq;
 use crate::keys::EventKey;
 
 use super::fault::{Fault, FaultPlace};
@@ -16,6 +17,8 @@ use super::fault::{Fault, FaultPlace};
 /// When a parcel of events is handed over.
 const PARCEL_EVENTS: usize = 64;
 const PARCEL_BYTES: usize = 1 << 20;
+/// How many events a thread is worth.
+const SHARE_MIN: usize = 8;
 
 /// The threads that verify.
 pub(super) struct Signatures {
@@ -100,19 +103,56 @@ fn check(event: &Event, report: &Sender<Fault>) {
         Body::Assigned { assignment, .. } => (None, Some(assignment)),
         Body::Fact(_) => (None, None),
     };
+    let key = EventKey { process: event.process, nonce: event.nonce };
     for (part, bytes) in [("item", item), ("assignment", assignment)] {
         let Some(bytes) = bytes else {
             continue;
         };
-        let verified = Item::split(bytes)
-            .map_err(|error| error.to_string())
-            .and_then(|item| item.verify().map_err(|error| error.to_string()));
+        let verified = Item::split(bytes).map_err(|error| error.to_string()).and_then(verify);
         if let Err(error) = verified {
-            let key = EventKey { process: event.process, nonce: event.nonce };
-            let place = FaultPlace::Event { key, seq: Some(event.seq) };
-            let what = format!("the {part}'s signature is wrong: {error}");
             // Nobody listens any more only when the walk is over.
-            let _ = report.send(Fault { place, what, inherited: event.imported });
+            let _ = report.send(fault(key, event.seq, event.imported, part, &error));
         }
     }
+}
+
+/// The first event with a signature that is wrong, and which; those of imported histories may be. They are verified on
+/// so many threads, if there is enough for more than this one.
+pub(super) fn first_wrong(events: &[EventRef<'_>], threads: NonZeroUsize) -> Option<Fault> {
+    let share = events.len().div_ceil(threads.get()).max(SHARE_MIN);
+    let mut shares = events.chunks(share);
+    let own = shares.next().unwrap_or_default();
+    thread::scope(|scope| {
+        let others: Vec<_> = shares.map(|share| scope.spawn(|| share.iter().find_map(wrong))).collect();
+        let own = own.iter().find_map(wrong);
+        let others = others.into_iter().map(|other| {
+            other.join().unwrap_or_else(|_| {
+                let what = "a signature made its verification panic".to_owned();
+                Some(Fault { place: FaultPlace::Store, what, inherited: false })
+            })
+        });
+        // All of them have to be waited for.
+        let others: Vec<_> = others.collect();
+        own.or_else(|| others.into_iter().flatten().next())
+    })
+}
+
+fn wrong(event: &EventRef<'_>) -> Option<Fault> {
+    if event.imported {
+        return None;
+    }
+    let key = EventKey { process: event.process, nonce: event.nonce };
+    [("item", event.item()), ("assignment", event.assignment())].into_iter().find_map(|(part, found)| {
+        let error = verify(found?).err()?;
+        Some(fault(key, event.seq, false, part, &error))
+    })
+}
+
+fn verify(item: Item<'_>) -> Result<(), String> {
+    item.verify().map_err(|error| error.to_string())
+}
+
+fn fault(key: EventKey, seq: Seq, inherited: bool, part: &str, error: &str) -> Fault {
+    let place = FaultPlace::Event { key, seq: Some(seq) };
+    Fault { place, what: format!("the {part}'s signature is wrong: {error}"), inherited }
 }
