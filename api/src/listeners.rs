@@ -5,15 +5,18 @@ use std::sync::Arc;
 use poem::{Endpoint, Response};
 use web::{About, Guarded, OperatorToken, Visitors};
 
-use crate::admin::{CheckpointsApi, ChecksApi, HealthApi, JobsApi, StatusApi, UploadsApi};
+use crate::admin::{CheckpointsApi, ChecksApi, HealthApi, JobsApi, ReplicationApi, StatusApi, UploadsApi};
 use crate::graphql::GraphApi;
 use crate::node::ApiNode;
 use crate::public::PublicApi;
 use crate::query::QueryApi;
 
 type Public = (PublicApi, QueryApi, GraphApi);
-type Admin =
-    (HealthApi, Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi)>, Guarded<CheckpointsApi, FOR_ALL>);
+type Admin = (
+    HealthApi,
+    Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi)>,
+    Guarded<(CheckpointsApi, ReplicationApi), FOR_ALL>,
+);
 
 /// Even calls that only read need the token.
 const FOR_ALL: bool = true;
@@ -45,8 +48,9 @@ pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
 pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output = Response> {
     let guarded =
         (StatusApi(node.clone()), JobsApi(node.clone()), UploadsApi(node.clone()), ChecksApi(node.clone()));
-    let checkpoints = Guarded::new(CheckpointsApi::new(node.clone()), token.clone());
-    let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()), checkpoints);
+    let copies = (CheckpointsApi::new(node.clone()), ReplicationApi(node.clone()));
+    let copies = Guarded::new(copies, token.clone());
+    let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()), copies);
     web::endpoint(calls, &ADMIN, Visitors::Operators(token))
 }
 

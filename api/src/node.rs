@@ -9,6 +9,7 @@ use ans104::Address;
 use backup::Checkpoints;
 use log::Log;
 use projections::{Index, Jobs, Position, Queries, UploadsHandle};
+use replicator::Shipper;
 use scheduler::{Clock, Heights};
 use tokio::task;
 use web::Budget;
@@ -44,6 +45,8 @@ pub struct ApiParts {
     pub checkpoints: Option<Checkpoints>,
     /// What answers queries; none without Postgres.
     pub queries: Option<Queries>,
+    /// What ships the log to those who follow this node; none where nobody may.
+    pub shipper: Option<Arc<Shipper>>,
     /// What an operator can set.
     pub options: ApiOptions,
 }

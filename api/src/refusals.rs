@@ -15,6 +15,8 @@ const NOT_FOUND: &str = "Not found: `not_found`.";
 const SLOW: &str = "The body took too long to arrive, or did not arrive whole: `malformed_item`.";
 const DUPLICATE: &str = "The process has this message already: `duplicate_message`.";
 const STATE: &str = "The job or its projection is in a state that does not allow this: `unavailable`.";
+const BEYOND: &str = "The log ends before the place that is asked for: `not_found`.";
+const DEPOSED: &str = "The asker knows a later term than this node: `unavailable`.";
 const TOO_LARGE: &str = "The body is too long: `too_large`.";
 const NOT_JSON: &str = "The header `Content-Type` is not `application/json`: `invalid_parameter`.";
 const INTERNAL: &str = "The node failed, and its log says why: `internal`.";
@@ -92,6 +94,11 @@ refusal! {
 refusal! {
     /// An operator's call was not answered.
     OperatorRefusal: 500 INTERNAL
+}
+
+refusal! {
+    /// The log was not shipped.
+    ShipRefusal: 400 WRONG, 404 NOT_FOUND, 410 BEYOND, 412 DEPOSED, 500 INTERNAL, 503 UNAVAILABLE
 }
 
 refusal! {

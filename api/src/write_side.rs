@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use protocol::Code;
+use replicator::Followed;
 use scheduler::Scheduler;
 use web::HttpError;
 
@@ -16,6 +17,8 @@ pub enum WriteSide {
     /// Nowhere: each is refused with `unavailable` and this reason, a sentence for the client that says where else it
     /// may turn.
     Closed(Arc<str>),
+    /// To the leader that this node follows: each is refused with `unavailable` and where that is.
+    Leader(Followed),
 }
 
 impl WriteSide {
@@ -24,11 +27,23 @@ impl WriteSide {
         match self {
             Self::Open(scheduler) => Ok(scheduler),
             Self::Closed(reason) => Err(HttpError::new(Code::Unavailable, &**reason)),
+            Self::Leader(followed) => Err(HttpError::new(Code::Unavailable, elsewhere(followed))),
         }
     }
 
     /// Refuses while nothing is taken, with the reason.
     pub(crate) fn check_open(&self) -> Result<(), CallError> {
         Ok(self.scheduler()?.check_open()?)
+    }
+}
+
+/// Where writes go instead.
+pub(crate) fn elsewhere(followed: &Followed) -> String {
+    match followed.leader_url() {
+        Some(url) => format!("this node is a standby and takes no messages; send them to {url}"),
+        None => format!(
+            "this node is a standby and takes no messages; it follows {}, and has not been told yet where messages go",
+            followed.from()
+        ),
     }
 }

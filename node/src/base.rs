@@ -6,8 +6,9 @@ use ans104::{Address, Signer};
 use api::{ApiNode, ApiParts, RenderMetrics, WriteSide};
 use backup::Checkpoints;
 use gateway::{Gateway, HttpGateway};
-use log::Log;
+use log::{Identity, LocalLog, Log, NodeId, Rocks};
 use projections::{Index, Jobs, Progress, Queries, UploadsHandle};
+use replicator::{LeaderUrl, Shipper};
 use scheduler::{Clock, GuardedClock, Heights, SchedulerParts};
 use web::OperatorToken;
 
@@ -28,6 +29,7 @@ pub(crate) struct Base {
     metrics: Option<RenderMetrics>,
     listeners: Listeners,
     token: OperatorToken,
+    pub(crate) local: Arc<LocalLog<Rocks>>,
     pub(crate) log: Arc<dyn Log>,
     index: Index,
     indexed: IndexFollowing,
@@ -45,16 +47,17 @@ pub(crate) struct Derived {
 }
 
 impl Base {
-    /// Starts it.
+    /// Starts it. A new store is made as `identity` says, and is a store of its own otherwise.
     pub(crate) async fn start(
         parts: &mut NodeParts,
         options: NodeOptions,
+        identity: Option<Identity>,
         progress: &Arc<Progress>,
     ) -> Result<Self, NodeError> {
         let metrics = if options.listen.metrics { Some(telemetry::start(parts)?) } else { None };
         let listeners = Listeners::bind(&options.listen, services::sockets_max(&options.endpoints)).await?;
-        let store = Store::open(parts, &options.data, &options.memory, progress).await?;
-        let (log, index) = (store.log.clone(), store.index.clone());
+        let store = Store::open(parts, &options.data, &options.memory, identity, progress).await?;
+        let (local, log, index) = (store.local.clone(), store.log.clone(), store.index.clone());
         let data = &options.data.folder;
         let token = match &options.listen.admin_token {
             Some(token) => OperatorToken::ForAll(token.as_str().into()),
@@ -73,6 +76,7 @@ impl Base {
             metrics,
             listeners,
             token,
+            local,
             log,
             index,
             indexed,
@@ -122,9 +126,19 @@ impl Base {
         derived: Derived,
         writes: WriteSide,
         address: Address,
+        node: NodeId,
     ) -> Served {
         let Derived { uploads, queries, jobs } = derived;
         let log = Arc::downgrade(&self.log);
+        let port = self.listeners.addresses().public.port();
+        let leader: LeaderUrl = match &writes {
+            WriteSide::Leader(followed) => {
+                let followed = followed.clone();
+                Arc::new(move || followed.leader_url())
+            }
+            _ => Arc::new(|| None),
+        };
+        let shipper = Shipper::new(self.local, node, address, port, leader);
         let node = ApiNode::new(ApiParts {
             options: self.options.api(self.listeners.budget(), self.metrics),
             log: self.log,
@@ -138,6 +152,7 @@ impl Base {
             jobs: Some(jobs),
             checkpoints: Some(self.checkpoints),
             queries,
+            shipper: Some(shipper),
         });
         let served = Served { addresses: self.listeners.addresses(), log };
         self.listeners.serve(parts, Arc::new(node), self.token);

@@ -14,6 +14,7 @@ use tokio::task::JoinError;
 use crate::admin_token::AdminTokenError;
 use crate::data_folder::DataFolderError;
 use crate::leadership::LeadershipError;
+use crate::standby::StandbyError;
 
 /// Why a node did not start. The parts that had started before have ended again.
 #[derive(Debug, Error)]
@@ -86,6 +87,15 @@ pub enum NodeError {
     /// The HTTP client cannot be set up.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// The node does not follow.
+    #[error(transparent)]
+    Standby(#[from] StandbyError),
+    /// The token of the leader cannot be sent.
+    #[error("REPLICATE_TOKEN has characters that no token can have")]
+    LeaderToken,
+    /// The leader cannot be asked.
+    #[error("cannot set up the HTTP client that asks the leader")]
+    LeaderClient(#[source] reqwest::Error),
     /// The system gives no thread.
     #[error("cannot start the thread of {part}")]
     Thread {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use log::{Fact, Log, ReadError};
+use log::{Fact, Log, NodeId, ReadError};
 use protocol::{Nonce, ProcessId};
 use replicator::{KeeperError, MEMBER_FILE, MemberFile, StandingRole};
 use thiserror::Error;
@@ -79,6 +79,16 @@ pub(crate) async fn check_log(data: &Path, log: &Arc<dyn Log>) -> Result<(), Nod
     .await?
 }
 
+/// Which node this is; nobody in particular where it never was one of several.
+///
+/// # Errors
+/// When what it is cannot be read.
+pub(crate) async fn node(data: &Path) -> Result<NodeId, NodeError> {
+    let folder = data.to_owned();
+    let file = spawn_blocking(move || MemberFile::read(&folder)).await?.map_err(LeadershipError::from)?;
+    Ok(file.map_or(NodeId::UNKNOWN, |file| file.node()))
+}
+
 fn has_members(log: &dyn Log) -> Result<bool, ReadError> {
     let mut found = false;
     log.range(ProcessId::NODE, false, Nonce::ZERO..=Nonce::MAX, &mut |event| {
@@ -92,7 +102,7 @@ fn has_members(log: &dyn Log) -> Result<bool, ReadError> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-    use log::{LocalLog, Members, Memory, MemoryDisk, NodeId};
+    use log::{LocalLog, Members, Memory, MemoryDisk};
     use tempfile::TempDir;
 
     use super::*;

@@ -2,7 +2,7 @@
 //!
 //! A [`NodePart`] is anything that runs: the store, what follows the log, the scheduler, the listeners. A role is a
 //! function that starts its parts in order and gives a [`RunningNode`]: [`leader`] orders messages, [`reader`] only
-//! answers reads, and [`replay_offline`] has no listeners. What a role needs to know is in plain options; the command
+//! answers reads, [`standby`] follows a leader, and [`replay_offline`] has no listeners. What a role needs to know is in plain options; the command
 //! line is none of this crate's business.
 //!
 //! Another role is another list of the same parts, in `roles.rs`; another part is a file beside these, with a function
@@ -28,6 +28,7 @@ mod postgres;
 mod uploads;
 mod jobs;
 mod scheduling;
+mod standby;
 mod wallet;
 mod leadership;
 mod base;
@@ -41,7 +42,8 @@ pub use data_folder::{DataFolderError, check_data_folder};
 pub use error::NodeError;
 pub use leadership::LeadershipError;
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
-pub use options::{DataPaths, ListenOptions, NodeOptions, ReadOptions, WriteOptions};
+pub use options::{DataPaths, ListenOptions, NodeOptions, ReadOptions, StandbyOptions, WriteOptions};
 pub use part::{NodePart, NodeParts};
-pub use roles::{leader, reader};
+pub use roles::{leader, reader, standby};
 pub use running::{RunningNode, StopError};
+pub use standby::StandbyError;

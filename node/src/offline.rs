@@ -103,7 +103,7 @@ async fn replay(
     if name == UPLOADS {
         uploads::check_folder(&options.endpoints, &options.data).await?;
     }
-    let store = Store::open(parts, &options.data, &options.memory, progress).await?;
+    let store = Store::open(parts, &options.data, &options.memory, None, progress).await?;
     let (log, index) = (store.log.clone(), store.index.clone());
     // As in a node, both also follow the log.
     let indexed = index::start(parts, store.follower)?;

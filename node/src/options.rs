@@ -10,6 +10,7 @@ use api::RenderMetrics;
 use gateway::Endpoints;
 use log::StoreMemory;
 use projections::PostgresOptions;
+use reqwest::Url;
 use web::Budget;
 
 /// What every node that serves is told, whatever its role.
@@ -80,6 +81,17 @@ pub struct ReadOptions {
     pub address: Address,
     /// Why it takes no writes: a sentence for the client, that says where else it may turn.
     pub refusal: String,
+}
+
+/// What a node is told besides when it follows a leader.
+#[derive(Clone)]
+pub struct StandbyOptions {
+    /// The admin listener of whom it follows.
+    pub from: Url,
+    /// The token of that, if it needs one.
+    pub token: Option<String>,
+    /// Where clients find the leader; without it on the host of whom it follows, at the port that the leader tells.
+    pub leader_url: Option<String>,
 }
 
 impl DataPaths {

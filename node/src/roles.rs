@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use api::WriteSide;
+use log::NodeId;
 use projections::Progress;
+use replicator::Followed;
 use tracing::info;
 
 use crate::base::Base;
+use crate::bind::check_ports;
 use crate::error::NodeError;
 use crate::listeners::Addresses;
-use crate::options::{NodeOptions, ReadOptions, WriteOptions};
+use crate::options::{NodeOptions, ReadOptions, StandbyOptions, WriteOptions};
 use crate::part::NodeParts;
 use crate::running::{RunningNode, Served};
-use crate::{leadership, scheduling, uploads, wallet};
+use crate::{leadership, scheduling, standby as following, uploads, wallet};
 
 /// Starts a node that orders messages; it serves when this returns. Cancelling `progress` ends the start.
 ///
@@ -43,6 +46,22 @@ pub async fn reader(
     RunningNode::of(parts, started).await
 }
 
+/// Starts a node that follows a leader, answers reads up to what it has, and refuses writes; it needs no wallet. It serves
+/// when this returns, which it does when the leader has been reached where nothing is there yet. Cancelling `progress`
+/// ends the start.
+///
+/// # Errors
+/// When a part cannot be started. Those that had started before have ended again, the last one first.
+pub async fn standby(
+    options: NodeOptions,
+    standing: StandbyOptions,
+    progress: &Arc<Progress>,
+) -> Result<RunningNode, NodeError> {
+    let mut parts = NodeParts::default();
+    let started = start_standby(&mut parts, options, standing, progress).await;
+    RunningNode::of(parts, started).await
+}
+
 async fn start_leader(
     parts: &mut NodeParts,
     options: NodeOptions,
@@ -53,7 +72,7 @@ async fn start_leader(
     uploads::check_folder(&endpoints, &options.data).await?;
     let memory = options.memory.clone();
     leadership::check_role(&data).await?;
-    let base = Base::start(parts, options, progress).await?;
+    let base = Base::start(parts, options, None, progress).await?;
     leadership::check_log(&data, &base.log).await?;
     wallet::hold(&base.log, writing.signer.address(), writing.wallet_change_to).await?;
     let uploads =
@@ -61,7 +80,8 @@ async fn start_leader(
     let derived = base.derive(parts, uploads)?;
     let scheduler = scheduling::start(parts, base.scheduler_parts(writing.signer), &writing.scheduling)?;
     let address = scheduler.address();
-    let served = base.serve(parts, derived, WriteSide::Open(scheduler), address);
+    let node = leadership::node(&data).await?;
+    let served = base.serve(parts, derived, WriteSide::Open(scheduler), address, node);
     let Addresses { public, admin } = served.addresses;
     info!(%address, %public, %admin, "scheduling on http://{public}, admin listener on http://{admin}");
     Ok(served)
@@ -73,12 +93,42 @@ async fn start_reader(
     reading: ReadOptions,
     progress: &Arc<Progress>,
 ) -> Result<Served, NodeError> {
-    let base = Base::start(parts, options, progress).await?;
+    let base = Base::start(parts, options, None, progress).await?;
     wallet::compare(&base.log, reading.address).await?;
     let derived = base.derive(parts, None)?;
     let writes = WriteSide::Closed(reading.refusal.into());
-    let served = base.serve(parts, derived, writes, reading.address);
+    let served = base.serve(parts, derived, writes, reading.address, NodeId::UNKNOWN);
     let Addresses { public, admin } = served.addresses;
     info!(%public, %admin, "serving reads on http://{public}, admin listener on http://{admin}");
+    Ok(served)
+}
+
+async fn start_standby(
+    parts: &mut NodeParts,
+    options: NodeOptions,
+    standing: StandbyOptions,
+    progress: &Arc<Progress>,
+) -> Result<Served, NodeError> {
+    check_ports(&options.listen)?;
+    let (node, greeted) = following::prepare(&options.data, &standing, progress).await?;
+    let base = Base::start(parts, options, greeted.as_ref().map(following::identity), progress).await?;
+    let address = match (wallet::remembered(&base.log).await?, greeted) {
+        (Some(address), _) => address,
+        (None, Some(hello)) => hello.wallet,
+        (None, None) => following::first_contact(&standing, node, progress).await?.wallet,
+    };
+    let derived = base.derive(parts, None)?;
+    let host = standing.from.host_str().unwrap_or_default().to_owned();
+    let from = standing.from.to_string();
+    let followed = Followed::new(from, host, standing.leader_url.clone());
+    following::start(parts, &standing, node, base.local.clone(), followed.clone())?;
+    let served = base.serve(parts, derived, WriteSide::Leader(followed), address, node);
+    let Addresses { public, admin } = served.addresses;
+    info!(
+        %address,
+        %public,
+        %admin,
+        "serving as a standby on http://{public}, admin listener on http://{admin}"
+    );
     Ok(served)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::pending;
-use log::{LocalLog, Log, ReadError, Rocks, Seq, StoreMemory};
+use log::{Identity, LocalLog, Log, ReadError, Rocks, Seq, StoreMemory};
 use projections::{Follower, Index, IndexWriter, Progress};
 use protocol::{AssignmentTags, Timestamp};
 use tokio::task::spawn_blocking;
@@ -47,15 +47,18 @@ struct Open {
 }
 
 impl Store {
-    /// Opens both; the index has all of the log when this returns, unless `progress` is cancelled.
+    /// Opens both; the index has all of the log when this returns, unless `progress` is cancelled. A new store is made
+    /// as `identity` says, and is a store of its own otherwise.
     pub(crate) async fn open(
         parts: &mut NodeParts,
         paths: &DataPaths,
         memory: &StoreMemory,
+        identity: Option<Identity>,
         progress: &Arc<Progress>,
     ) -> Result<Self, NodeError> {
         let (paths, memory, progress) = (paths.clone(), memory.clone(), progress.clone());
-        let store = spawn_blocking(move || Self::open_blocking(&paths, &memory, &progress)).await??;
+        let store =
+            spawn_blocking(move || Self::open_blocking(&paths, &memory, identity, &progress)).await??;
         parts.push(Open { log: store.log.clone(), index: store.index.clone() });
         Ok(store)
     }
@@ -63,6 +66,7 @@ impl Store {
     fn open_blocking(
         paths: &DataPaths,
         memory: &StoreMemory,
+        identity: Option<Identity>,
         progress: &Progress,
     ) -> Result<Self, NodeError> {
         let started = Instant::now();
@@ -70,7 +74,7 @@ impl Store {
         check_data_folder(paths)?;
         Index::check_folder(&paths.index)?;
         let engine = Rocks::open(&paths.log, memory)?;
-        let local = Arc::new(LocalLog::open(engine, None)?);
+        let local = Arc::new(LocalLog::open(engine, identity)?);
         let log: Arc<dyn Log> = local.clone();
         let identity = log.identity();
         info!(
@@ -85,7 +89,7 @@ impl Store {
         let (index, writer) = Index::open(&paths.index, log.as_ref(), memory)?;
         let mut follower = Follower::new(writer, log.clone());
         catch_up(&mut follower, progress)?;
-        Ok(Self { log, local, index, follower })
+        Ok(Self { local, log, index, follower })
     }
 
     /// What the newest assignment tells of chain and clock: they were at least there.

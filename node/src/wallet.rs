@@ -57,16 +57,23 @@ pub(crate) async fn hold(
 /// # Errors
 /// When the log cannot be read.
 pub(crate) async fn compare(log: &Arc<dyn Log>, told: Address) -> Result<Option<Address>, NodeError> {
-    let reading = log.clone();
-    let remembered = match spawn_blocking(move || Remembered::of(reading.as_ref())).await?? {
-        Remembered::Signer(address) | Remembered::Recorded(address) => Some(address),
-        Remembered::Nothing => None,
-    };
-    let other = remembered.filter(|remembered| *remembered != told);
+    let other = remembered(log).await?.filter(|remembered| *remembered != told);
     if let Some(signer) = other {
         warn!(%signer, %told, "clients are told of another wallet than the one that signed what is read here");
     }
     Ok(other)
+}
+
+/// The wallet that signed what is in a log, as far as it is known.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(crate) async fn remembered(log: &Arc<dyn Log>) -> Result<Option<Address>, NodeError> {
+    let reading = log.clone();
+    Ok(match spawn_blocking(move || Remembered::of(reading.as_ref())).await?? {
+        Remembered::Signer(address) | Remembered::Recorded(address) => Some(address),
+        Remembered::Nothing => None,
+    })
 }
 
 impl Remembered {

@@ -9,7 +9,7 @@ use crate::completions::CompletionsArgs;
 use crate::dead_letters::DeadLettersArgs;
 use crate::environment::{check, with_variables, without_empty};
 use crate::failure::Failure;
-use crate::node::{DevArgs, RepairArgs, SuArgs, VerifyArgs};
+use crate::node::{DevArgs, RepairArgs, StandbyArgs, SuArgs, VerifyArgs};
 use crate::projections::ProjectionsArgs;
 use crate::read::ReadArgs;
 use crate::replay::ReplayArgs;
@@ -41,6 +41,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Su(Box<SuArgs>),
+    Standby(Box<StandbyArgs>),
     Dev(DevArgs),
     Verify(VerifyArgs),
     Repair(RepairArgs),
@@ -77,6 +78,7 @@ impl Cli {
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         match self.command {
             Command::Su(args) => args.run(out),
+            Command::Standby(args) => args.run(out),
             Command::Dev(args) => args.run(out),
             Command::Verify(args) => args.run(out),
             Command::Repair(args) => args.run(out),

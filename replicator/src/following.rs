@@ -148,12 +148,12 @@ impl<E: Engine, K: Keeper> Member<E, K> {
 }
 
 /// The events that another node sent, from a place in its log on.
-pub(crate) fn decode(
+pub(crate) fn decode<B: AsRef<[u8]>>(
     from: u64,
-    events: &[Vec<u8>],
+    events: &[B],
 ) -> impl Iterator<Item = Result<EventRef<'_>, FollowError>> {
     (from..).zip(events).map(|(at, bytes)| {
-        let event = EventRef::decode(bytes).map_err(|error| FollowError::Event { at, error })?;
+        let event = EventRef::decode(bytes.as_ref()).map_err(|error| FollowError::Event { at, error })?;
         let expected = Seq::new(at);
         if event.seq == expected { Ok(event) } else { Err(FollowError::Order { found: event.seq, expected }) }
     })

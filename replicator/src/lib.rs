@@ -16,6 +16,7 @@
 //! 7. A copy that takes the place of a voter's log counts once it is as far, by last term and length, as what the voter
 //!    had and promised: until then it may lack what was acknowledged on the word of this voter.
 
+mod followed;
 mod following;
 mod keeper;
 mod leading;
@@ -24,9 +25,13 @@ mod members;
 mod messages;
 mod promise;
 mod promising;
+mod receiving;
+mod shipping;
 #[cfg(test)]
 mod simulation;
+pub mod wire;
 
+pub use followed::{FollowState, Followed, FollowedNow};
 pub use following::FollowError;
 pub use keeper::{KeeperError, MEMBER_FILE, MemberFile, StandingRole};
 pub use member::{Member, MemberError, MemberRole};
@@ -37,3 +42,8 @@ pub use messages::{
 };
 pub use promise::{Keeper, Kept, LogFloor, Promise};
 pub use promising::StandOutcome;
+pub use receiving::{LeaderHello, ReceiveError, StreamReceiver};
+pub use shipping::{
+    FOLLOWERS_MAX, FollowerSeen, LeaderUrl, SHIPPED_PIECE, ShipError, ShippedLog, ShippedStream, Shipper,
+    StreamRefusal, StreamRequest,
+};

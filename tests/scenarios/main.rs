@@ -47,6 +47,7 @@ mod rewind_faults;
 mod settings;
 mod signatures;
 mod slow_clients;
+mod standby;
 mod stop;
 mod tables;
 mod times;

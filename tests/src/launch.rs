@@ -33,6 +33,16 @@ impl Launch {
             .unset("UPLOAD_NODE_URL")
     }
 
+    /// `quipu standby` on free ports, with everything in this folder; it follows whatever listens here.
+    pub fn standby(folder: &Path, from: &str) -> Self {
+        Self::command(folder, &["standby", "0"])
+            .set("REPLICATE_FROM", from)
+            .set("SU_DATA_DIR", folder.join("data"))
+            .set("LOG_FORMAT", "json")
+            .gateway(NOWHERE)
+            .unset("UPLOAD_NODE_URL")
+    }
+
     /// Any command of the binary. Of the test's own environment it sees nothing but the search path.
     pub fn command(folder: &Path, words: &[&str]) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();

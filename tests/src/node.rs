@@ -148,7 +148,9 @@ impl Node {
 fn ready(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     let line: Value = serde_json::from_str(line).ok()?;
     let fields = &line["fields"];
-    fields["message"].as_str().filter(|message| message.starts_with("scheduling on"))?;
+    let serves =
+        |message: &&str| ["scheduling on", "serving as"].iter().any(|begin| message.starts_with(begin));
+    fields["message"].as_str().filter(serves)?;
     let address = |name: &str| {
         let mut address: SocketAddr = fields[name].as_str()?.parse().ok()?;
         if address.ip().is_unspecified() {

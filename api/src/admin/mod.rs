@@ -4,11 +4,13 @@ mod checkpoints;
 mod checks;
 mod jobs;
 mod model;
+mod replication;
 mod status;
 mod uploads;
 
 pub(crate) use checkpoints::CheckpointsApi;
 pub(crate) use checks::ChecksApi;
 pub(crate) use jobs::JobsApi;
+pub(crate) use replication::ReplicationApi;
 pub(crate) use status::{HealthApi, StatusApi};
 pub(crate) use uploads::UploadsApi;

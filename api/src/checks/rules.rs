@@ -9,7 +9,7 @@ use protocol::Timestamp;
 use scheduler::{ClockError, check_log};
 
 use super::history::CheckLevel;
-use crate::write_side::WriteSide;
+use crate::write_side::{WriteSide, elsewhere};
 
 const MEBIBYTE: u64 = 1 << 20;
 const GIBIBYTE: u64 = 1 << 30;
@@ -26,6 +26,9 @@ pub(super) type Found = (CheckLevel, String);
 pub(super) fn writes(writes: &WriteSide) -> Found {
     if let WriteSide::Closed(reason) = writes {
         return (CheckLevel::Ok, format!("nothing is to be scheduled here: {reason}"));
+    }
+    if let WriteSide::Leader(followed) = writes {
+        return (CheckLevel::Ok, elsewhere(followed));
     }
     match writes.check_open() {
         Ok(()) => (CheckLevel::Ok, "messages are taken".to_owned()),

@@ -102,6 +102,7 @@ impl TestNode {
             jobs: Some(jobs),
             checkpoints: None,
             queries: None,
+            shipper: None,
             options,
         }));
         let public = TestListener::open(api::public(node.clone()), limits.clone()).await;

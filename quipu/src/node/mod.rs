@@ -1,7 +1,8 @@
-//! The commands that are the node: `su` and `dev`; and what is done without one: `verify`, `repair` and replays.
+//! The commands that are the node: `su`, `standby` and `dev`; and what is done without one: `verify`, `repair` and replays.
 
 mod signals;
 mod su;
+mod standby;
 mod dev;
 mod log_folder;
 mod verify;
@@ -11,5 +12,6 @@ mod offline;
 pub use dev::DevArgs;
 pub use offline::OfflineArgs;
 pub use repair::{LogRepairError, RepairArgs};
+pub use standby::StandbyArgs;
 pub use su::SuArgs;
 pub use verify::{LogVerifyError, VerifyArgs};

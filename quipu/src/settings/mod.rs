@@ -7,6 +7,7 @@ mod existing;
 mod listeners;
 mod logging;
 mod projections;
+mod replication;
 mod scheduling;
 mod services;
 mod wallet;
@@ -19,6 +20,7 @@ pub use existing::{RestrictingVariableError, UnusedVariable, unused};
 pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
 pub use logging::{LogFilterError, LoggingArgs};
 pub use projections::{DatabaseSettingError, ProjectionArgs};
+pub use replication::{ReplicationArgs, ReplicationSettingError};
 pub use scheduling::{SchedulingArgs, SchedulingSettingError};
 pub use services::ServiceArgs;
 pub use wallet::{SchedulerWalletArgs, WalletChangeArgs, WalletSettingError, read_wallet};
@@ -44,6 +46,9 @@ pub enum SettingError {
     /// Where the node listens.
     #[error(transparent)]
     Listeners(#[from] ListenerSettingError),
+    /// Whom a standby follows.
+    #[error(transparent)]
+    Replication(#[from] ReplicationSettingError),
     /// What is logged.
     #[error(transparent)]
     LogFilter(#[from] LogFilterError),

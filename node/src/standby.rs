@@ -1,0 +1,255 @@
+//! A standby follows the log of a leader: a task that asks for its stream, and a thread that takes the stream in.
+
+mod connection;
+mod pauses;
+mod taking;
+
+use std::fs::create_dir_all;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use log::{FolderOwner, Identity, LocalLog, NodeId, Rocks, folder_owner};
+use projections::Progress;
+use replicator::{FollowState, Followed, KeeperError, LeaderHello, LogPlace, MemberFile, StandingRole};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::task::{self, spawn_blocking};
+use tokio::time::sleep;
+use tracing::{error, info, warn};
+
+use crate::data_folder::{DataFolderError, check_data_folder};
+use crate::error::NodeError;
+use crate::options::{DataPaths, StandbyOptions};
+use crate::part::{NodePart, NodeParts};
+use connection::{Leader, StreamEnd};
+use pauses::Pauses;
+use taking::Taker;
+
+/// What follows the leader, until it is stopped.
+struct Standing {
+    stop: watch::Sender<bool>,
+    task: task::JoinHandle<()>,
+    thread: JoinHandle<()>,
+    /// Its sender goes when the thread ends.
+    over: watch::Receiver<()>,
+}
+
+/// Why a node does not follow.
+#[derive(Debug, Error)]
+pub enum StandbyError {
+    /// It orders messages itself.
+    #[error(
+        "{} is the data folder of a node that schedules (role {role}): `quipu standby` begins with an empty folder, or \
+         goes on with that of a standby", .folder.display()
+    )]
+    Leads {
+        /// Its data folder.
+        folder: PathBuf,
+        /// What it is.
+        role: StandingRole,
+    },
+    /// There is a log that never followed another.
+    #[error(
+        "there is a log in {} that never followed another node: `quipu standby` begins with an empty folder, or goes on \
+         with that of a standby", .0.display()
+    )]
+    OwnLog(PathBuf),
+    /// The data folder cannot be made.
+    #[error("cannot make the data folder {}", .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// What this node is cannot be told or kept.
+    #[error(transparent)]
+    Keeper(#[from] KeeperError),
+}
+
+/// Makes the data folder that of a standby, if it is not yet. Where there is no log the leader is asked whose it is to be.
+///
+/// # Errors
+/// When it is that of another node, cannot be used, or the start is cancelled.
+pub(crate) async fn prepare(
+    data: &DataPaths,
+    options: &StandbyOptions,
+    progress: &Progress,
+) -> Result<(NodeId, Option<LeaderHello>), NodeError> {
+    let paths = data.clone();
+    let (mut file, is_new) = spawn_blocking(move || become_standby(&paths)).await??;
+    let node = file.node();
+    if !is_new {
+        return Ok((node, None));
+    }
+    let hello = first_contact(options, node, progress).await?;
+    let store = hello.store;
+    // From here on it keeps a copy of that store, and of no other.
+    spawn_blocking(move || file.bind(store)).await?.map_err(StandbyError::from)?;
+    Ok((node, Some(hello)))
+}
+
+/// The file that says what the node is, and whether there is no log yet.
+fn become_standby(paths: &DataPaths) -> Result<(MemberFile, bool), NodeError> {
+    check_data_folder(paths)?;
+    let folder = paths.folder.clone();
+    let owner = folder_owner(&paths.log, Rocks::HOLDS).map_err(DataFolderError::from)?;
+    let is_new = owner == FolderOwner::Nobody;
+    match MemberFile::read(&folder).map_err(StandbyError::from)? {
+        Some(file) => match file.role() {
+            StandingRole::Standby | StandingRole::Observer => Ok((file, is_new)),
+            role @ (StandingRole::Leader | StandingRole::Fenced) => {
+                Err(StandbyError::Leads { folder, role }.into())
+            }
+        },
+        None if !is_new => Err(StandbyError::OwnLog(paths.log.clone()).into()),
+        None => {
+            create_dir_all(&folder)
+                .map_err(|error| StandbyError::Folder { folder: folder.clone(), error })?;
+            let file = MemberFile::keep(&folder, StandingRole::Standby).map_err(StandbyError::from)?;
+            Ok((file, is_new))
+        }
+    }
+}
+
+/// Asks the leader who it is, until it answers.
+///
+/// # Errors
+/// When the start is cancelled meanwhile, or nobody can be asked.
+pub(crate) async fn first_contact(
+    options: &StandbyOptions,
+    node: NodeId,
+    progress: &Progress,
+) -> Result<LeaderHello, NodeError> {
+    let leader = Leader::new(options, node)?;
+    let (mut pauses, mut cancelled, mut told) = (Pauses::default(), progress.cancelled(), false);
+    info!("nothing is here yet: asking {} which store it has", options.from);
+    loop {
+        progress.go_on()?;
+        let asked = tokio::select! {
+            asked = leader.greet() => asked,
+            _ = cancelled.wait_for(|cancelled| *cancelled) => continue,
+        };
+        let reason = match asked {
+            Ok(hello) => return Ok(hello),
+            Err(StreamEnd::Lost(reason) | StreamEnd::Refused(reason)) => reason,
+        };
+        if !std::mem::replace(&mut told, true) {
+            warn!(
+                reason,
+                "there is nothing here yet, and the leader {} cannot be asked; trying again", options.from
+            );
+        }
+        tokio::select! {
+            () = sleep(pauses.next()) => {}
+            _ = cancelled.wait_for(|cancelled| *cancelled) => {}
+        }
+    }
+}
+
+/// The store that a new standby makes.
+pub(crate) fn identity(hello: &LeaderHello) -> Identity {
+    Identity { store: hello.store, term: hello.first_term }
+}
+
+/// Follows the leader from here on.
+pub(crate) fn start(
+    parts: &mut NodeParts,
+    options: &StandbyOptions,
+    node: NodeId,
+    log: Arc<LocalLog<Rocks>>,
+    followed: Followed,
+) -> Result<(), NodeError> {
+    let leader = Leader::new(options, node)?;
+    let (stop, stopping) = watch::channel(false);
+    let (ending, over) = watch::channel(());
+    let (taker, frames) = Taker::new(log, followed.clone());
+    let thread = std::thread::Builder::new().name("standby".to_owned()).spawn(move || {
+        // Also when it panics.
+        let _ending = ending;
+        taker.run();
+    });
+    let thread = thread.map_err(|error| NodeError::Thread { part: "standby", error })?;
+    let task = tokio::spawn(follow(leader, frames, followed, stopping));
+    parts.push(Standing { stop, task, thread, over });
+    Ok(())
+}
+
+/// Follows until it is stopped, or finds that it must not.
+async fn follow(
+    leader: Leader,
+    mut frames: taking::Frames,
+    followed: Followed,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut pauses = Pauses::default();
+    loop {
+        let before = followed.now(0).taken;
+        let ended = tokio::select! {
+            ended = leader.follow(&mut frames) => ended,
+            _ = stopping.wait_for(|stop| *stop) => return,
+        };
+        if followed.now(0).taken > before || followed.now(0).state == FollowState::Following {
+            pauses = Pauses::default();
+        }
+        match ended {
+            StreamEnd::Lost(reason) => {
+                if followed.set(FollowState::Lost(reason.clone())) {
+                    warn!(reason, leader = followed.from(), "lost the leader; trying again");
+                }
+            }
+            StreamEnd::Refused(reason) => {
+                followed.set(FollowState::Stopped(reason.clone()));
+                error!(
+                    reason,
+                    leader = followed.from(),
+                    "follows no more, and serves what it has; see what differs, then start it again or anew"
+                );
+                let _ = stopping.wait_for(|stop| *stop).await;
+                return;
+            }
+        }
+        tokio::select! {
+            () = sleep(pauses.next()) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Says that it follows.
+fn tell_following(hello: &LeaderHello, from: &str, place: LogPlace) {
+    info!(
+        leader = %hello.node,
+        term = %hello.term,
+        events = place.events,
+        tail = hello.tail,
+        "following {from}"
+    );
+}
+
+#[async_trait]
+impl NodePart for Standing {
+    fn name(&self) -> &'static str {
+        "standby"
+    }
+
+    async fn ended(&mut self) {
+        while self.over.changed().await.is_ok() {}
+    }
+
+    async fn stop(self: Box<Self>) {
+        self.stop.send_replace(true);
+        // The task lets go of the thread, which gets to disk what it has in hand.
+        if self.task.await.is_err() {
+            warn!("what asks the leader ended with a panic");
+        }
+        let thread = self.thread;
+        if !matches!(spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
+            warn!("what follows the leader ended with a panic; what it had taken is on disk or comes again");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Asking a leader for its log.
+
+use std::time::Duration;
+
+use log::{LogDigest, NodeId, Term};
+use replicator::wire::{Frame, FrameBuffer};
+use replicator::{LeaderHello, LogPlace};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+use tokio::time::{Instant, timeout};
+
+use super::taking::Frames;
+use crate::error::NodeError;
+use crate::options::StandbyOptions;
+
+/// For a connection to stand, TLS included.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long nothing may come, though a heartbeat should each second; and how long no events may come, though there are
+/// some.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How much of a refusal is read, in bytes.
+const REFUSAL_MAX: usize = 64 << 10;
+
+/// A leader to follow.
+pub(super) struct Leader {
+    http: Client,
+    url: Url,
+    node: NodeId,
+}
+
+/// Why a stream ended.
+pub(super) enum StreamEnd {
+    /// It may be there again.
+    Lost(String),
+    /// It must not be taken on.
+    Refused(String),
+}
+
+impl Leader {
+    pub(super) fn new(options: &StandbyOptions, node: NodeId) -> Result<Self, NodeError> {
+        let mut headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
+        if let Some(token) = &options.token {
+            let mut value =
+                HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| NodeError::LeaderToken)?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let builder = Client::builder().user_agent(concat!("quipu/", env!("CARGO_PKG_VERSION")));
+        let builder =
+            builder.connect_timeout(CONNECT).redirect(redirect::Policy::none()).default_headers(headers);
+        let http = builder.build().map_err(NodeError::LeaderClient)?;
+        let mut url = options.from.clone();
+        // A URL that is asked over HTTP has a path.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["replication", "v1", "stream"]);
+        }
+        Ok(Self { http, url, node })
+    }
+
+    /// Asks who the leader is.
+    pub(super) async fn greet(&self) -> Result<LeaderHello, StreamEnd> {
+        let nothing = LogPlace { events: 0, digest: LogDigest::EMPTY };
+        let mut response = self.ask(nothing, Term(0)).await?;
+        let mut buffer = FrameBuffer::default();
+        loop {
+            let piece = next_piece(&mut response).await?;
+            if piece.is_empty() {
+                return Err(StreamEnd::Lost("it ends the stream before it says who it is".to_owned()));
+            }
+            buffer.push(&piece);
+            let frame = buffer.take().map_err(|error| StreamEnd::Lost(error.to_string()))?;
+            let Some(frame) = frame else { continue };
+            return match frame.open() {
+                Ok(Frame::Hello(hello)) => Ok(LeaderHello::from(&hello)),
+                Ok(_) => Err(StreamEnd::Lost("it does not say who it is".to_owned())),
+                Err(error) => Err(StreamEnd::Lost(error.to_string())),
+            };
+        }
+    }
+
+    /// Follows it for as long as that goes.
+    pub(super) async fn follow(&self, frames: &mut Frames) -> StreamEnd {
+        match self.try_follow(frames).await {
+            Ok(()) => StreamEnd::Lost("the leader has ended the stream".to_owned()),
+            Err(ended) => ended,
+        }
+    }
+
+    async fn try_follow(&self, frames: &mut Frames) -> Result<(), StreamEnd> {
+        let (place, term) = frames.begin().await?;
+        let mut response = self.ask(place, term).await?;
+        let mut buffer = FrameBuffer::default();
+        let mut moved = (frames.followed.now(0).taken, Instant::now());
+        loop {
+            let piece = tokio::select! {
+                piece = next_piece(&mut response) => piece?,
+                refusal = frames.refused() => return Err(refusal.into()),
+            };
+            if piece.is_empty() {
+                return Ok(());
+            }
+            buffer.push(&piece);
+            while let Some(frame) = buffer.take().map_err(|error| StreamEnd::Lost(error.to_string()))? {
+                frames.take(frame).await?;
+            }
+            let now = frames.followed.now(place.events);
+            let is_behind = now.tail.is_some_and(|tail| tail > place.events.saturating_add(now.taken));
+            if now.taken != moved.0 || !is_behind {
+                moved = (now.taken, Instant::now());
+            } else if moved.1.elapsed() > SILENCE {
+                let text = format!("no event came for {} seconds, though there are some", SILENCE.as_secs());
+                return Err(StreamEnd::Lost(text));
+            }
+        }
+    }
+
+    async fn ask(&self, from: LogPlace, term: Term) -> Result<Response, StreamEnd> {
+        let mut url = self.url.clone();
+        url.query_pairs_mut()
+            .append_pair("from", &from.events.to_string())
+            .append_pair("term", &term.to_string())
+            .append_pair("digest", &from.digest.to_string())
+            .append_pair("node", &self.node.to_string());
+        let asked = timeout(SILENCE, self.http.get(url).send()).await;
+        let response = match asked {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(StreamEnd::Lost(said(&error))),
+            Err(_) => return Err(silent()),
+        };
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            status => {
+                let text = format!("the leader answers {status}: {}", refusal(response).await);
+                Err(match status {
+                    StatusCode::CONFLICT | StatusCode::GONE => StreamEnd::Refused(text),
+                    _ => StreamEnd::Lost(text),
+                })
+            }
+        }
+    }
+}
+
+impl From<super::taking::TakeRefusal> for StreamEnd {
+    fn from(refusal: super::taking::TakeRefusal) -> Self {
+        if refusal.is_passing { Self::Lost(refusal.reason) } else { Self::Refused(refusal.reason) }
+    }
+}
+
+/// What comes next of an answer; nothing at its end.
+async fn next_piece(response: &mut Response) -> Result<bytes::Bytes, StreamEnd> {
+    match timeout(SILENCE, response.chunk()).await {
+        Ok(Ok(piece)) => Ok(piece.unwrap_or_default()),
+        Ok(Err(error)) => Err(StreamEnd::Lost(said(&error))),
+        Err(_) => Err(silent()),
+    }
+}
+
+fn silent() -> StreamEnd {
+    StreamEnd::Lost(format!("the leader says nothing for {} seconds", SILENCE.as_secs()))
+}
+
+/// The reason that a refusal gives.
+async fn refusal(mut response: Response) -> String {
+    let mut body = Vec::new();
+    while body.len() < REFUSAL_MAX {
+        match next_piece(&mut response).await {
+            Ok(piece) if !piece.is_empty() => body.extend_from_slice(&piece),
+            _ => break,
+        }
+    }
+    let reason = serde_json::from_slice::<serde_json::Value>(&body).ok();
+    let reason = reason.and_then(|body| Some(body.get("error")?.as_str()?.to_owned()));
+    reason.unwrap_or_else(|| "no reason".to_owned())
+}
+
+/// The error with its causes; the address is not in it, since it may hold a secret.
+fn said(error: &reqwest::Error) -> String {
+    let mut text = String::from("it cannot be asked");
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,187 @@
+//! The thread that takes a stream into the log.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use log::{LocalLog, Rocks, Term};
+use replicator::wire::{Frame, RawFrame};
+use replicator::{FollowState, Followed, LogPlace, ReceiveError, StreamReceiver};
+use tokio::sync::{mpsc, oneshot};
+
+use super::tell_following;
+
+/// How many frames may wait for the thread.
+const WAITING: usize = 2;
+
+/// What the thread is to do.
+enum Job {
+    /// Say where a stream has to begin, which begins then.
+    Begin(oneshot::Sender<Result<(LogPlace, Term), TakeRefusal>>),
+    /// Take in what came.
+    Take(RawFrame),
+}
+
+/// Why a stream is not taken on.
+#[derive(Clone, Debug)]
+pub(super) struct TakeRefusal {
+    pub(super) reason: String,
+    /// Whether it can be another thing the next time.
+    pub(super) is_passing: bool,
+}
+
+/// Where the thread is given what came.
+pub(super) struct Frames {
+    jobs: mpsc::Sender<Job>,
+    refused: mpsc::Receiver<TakeRefusal>,
+    pub(super) followed: Followed,
+}
+
+/// What the thread works with.
+pub(super) struct Taker {
+    log: Arc<LocalLog<Rocks>>,
+    followed: Followed,
+    jobs: mpsc::Receiver<Job>,
+    refusals: mpsc::Sender<TakeRefusal>,
+    receiver: Option<StreamReceiver<Rocks>>,
+    stream: Stream,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Begun,
+    Greeted,
+    /// What comes of it is left aside.
+    Refused,
+}
+
+impl Frames {
+    /// Where the next stream has to begin.
+    pub(super) async fn begin(&mut self) -> Result<(LogPlace, Term), TakeRefusal> {
+        let (answer, place) = oneshot::channel();
+        let gone =
+            || TakeRefusal { reason: "the thread that follows has ended".to_owned(), is_passing: false };
+        self.jobs.send(Job::Begin(answer)).await.map_err(|_| gone())?;
+        let place = place.await.unwrap_or_else(|_| Err(gone()));
+        // What was said of the stream before.
+        while self.refused.try_recv().is_ok() {}
+        place
+    }
+
+    /// Hands over what came, when there is room for it.
+    pub(super) async fn take(&mut self, frame: RawFrame) -> Result<(), TakeRefusal> {
+        let handed = tokio::select! {
+            biased;
+            refusal = self.refused.recv() => Err(refusal),
+            sent = self.jobs.send(Job::Take(frame)) => sent.map_err(|_| None),
+        };
+        handed.map_err(|refusal| {
+            let gone =
+                || TakeRefusal { reason: "the thread that follows has ended".to_owned(), is_passing: false };
+            refusal.unwrap_or_else(gone)
+        })
+    }
+
+    /// Resolves when what was handed over is refused.
+    pub(super) async fn refused(&mut self) -> TakeRefusal {
+        let gone =
+            || TakeRefusal { reason: "the thread that follows has ended".to_owned(), is_passing: false };
+        self.refused.recv().await.unwrap_or_else(gone)
+    }
+}
+
+impl Taker {
+    pub(super) fn new(log: Arc<LocalLog<Rocks>>, followed: Followed) -> (Self, Frames) {
+        let (jobs, taken) = mpsc::channel(WAITING);
+        let (refusals, refused) = mpsc::channel(WAITING);
+        let frames = Frames { jobs, refused, followed: followed.clone() };
+        (Self { log, followed, jobs: taken, refusals, receiver: None, stream: Stream::Refused }, frames)
+    }
+
+    /// Works until nobody asks for more.
+    pub(super) fn run(mut self) {
+        while let Some(job) = self.jobs.blocking_recv() {
+            match job {
+                Job::Begin(answer) => {
+                    let place = self.begin().map_err(TakeRefusal::from);
+                    // Whoever asked may be gone.
+                    let _ = answer.send(place);
+                }
+                Job::Take(_) if self.stream == Stream::Refused => {}
+                Job::Take(frame) => {
+                    if let Err(refusal) = self.take(&frame) {
+                        self.stream = Stream::Refused;
+                        // There is one for each stream, and room for it.
+                        let _ = self.refusals.try_send(refusal);
+                    }
+                }
+            }
+        }
+        if let Some(receiver) = &mut self.receiver {
+            // What is not on disk comes again.
+            let _ = receiver.settle();
+        }
+    }
+
+    fn begin(&mut self) -> Result<(LogPlace, Term), ReceiveError> {
+        // After a refusal nobody knows what of it was handed to the log.
+        let fresh = match self.receiver.take() {
+            Some(mut receiver) if self.stream != Stream::Refused => {
+                receiver.settle()?;
+                receiver
+            }
+            Some(mut receiver) => {
+                let _ = receiver.settle();
+                StreamReceiver::new(self.log.clone(), threads())?
+            }
+            None => StreamReceiver::new(self.log.clone(), threads())?,
+        };
+        self.stream = Stream::Begun;
+        Ok(self.receiver.insert(fresh).end())
+    }
+
+    fn take(&mut self, frame: &RawFrame) -> Result<(), TakeRefusal> {
+        let Some(receiver) = &mut self.receiver else { return Ok(()) };
+        let frame = frame.open().map_err(ReceiveError::from)?;
+        match (frame, self.stream) {
+            (Frame::Hello(hello), Stream::Begun) => {
+                let hello = receiver.hello(&hello)?;
+                let (place, _) = receiver.end();
+                self.stream = Stream::Greeted;
+                self.followed.greeted(hello.clone());
+                if self.followed.set(FollowState::Following) {
+                    tell_following(&hello, self.followed.from(), place);
+                }
+            }
+            (Frame::Events(sent), Stream::Greeted) => {
+                let (released, before) = (sent.released, receiver.end().0.events);
+                let own = receiver.events(&sent)?;
+                self.followed.took(own.saturating_sub(before), own, released);
+            }
+            (Frame::Heartbeat(beat), Stream::Greeted) => {
+                receiver.same(beat.place)?;
+                self.followed.heard(&beat, receiver.end().0.events);
+            }
+            (Frame::Error(text), _) => {
+                return Err(TakeRefusal { reason: format!("the leader says: {text}"), is_passing: true });
+            }
+            (Frame::Unknown(_), _) => {}
+            _ => {
+                let reason = "the leader does not say who it is, or says it again".to_owned();
+                return Err(TakeRefusal { reason, is_passing: false });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<ReceiveError> for TakeRefusal {
+    fn from(error: ReceiveError) -> Self {
+        Self { is_passing: error.is_passing(), reason: error.to_string() }
+    }
+}
+
+/// On how many signatures are verified.
+fn threads() -> NonZeroUsize {
+    available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,96 @@
+//! `quipu standby`: a node that follows another one.
+
+use std::env;
+use std::io::Write;
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use clap::Args;
+use node::{NodeOptions, StandbyOptions};
+use tracing::info;
+
+use super::signals::{Signals, run_to_end};
+use crate::failure::Failure;
+use crate::settings::{
+    DataArgs, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, ReplicationArgs, ServiceArgs, SettingError,
+    UnusedVariable, unused,
+};
+
+/// A standby signs nothing: its clock is only told.
+const CLOCK_JUMP_MAX: Duration = Duration::from_secs(300);
+
+const EXAMPLES: &str = "\
+Examples:
+  quipu standby 9100 --from http://10.0.0.5:9001 --replicate-token $TOKEN
+  quipu standby 9100 --from http://127.0.0.1:9001 --su-data-dir ./standby
+
+It keeps a copy of the log of another node, verifies every signature on the way, and answers reads from it. An empty \
+folder becomes a copy of the store that is followed, and never that of another. Messages are refused with the leader's \
+URL. Every option can also be set as an environment variable, or on a line of ./.env.
+
+Exit codes: 0 stopped as told, 1 failed (the last line on standard error says why), 2 wrong usage or setting, 130 stopped at once.";
+
+/// Keep a copy of another node's log, and answer reads from it
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct StandbyArgs {
+    /// The port to listen on, on all addresses of IPv4 and IPv6
+    #[arg(default_value_t = PORT)]
+    port: u16,
+
+    #[command(flatten)]
+    replication: ReplicationArgs,
+
+    #[command(flatten, next_help_heading = "Data")]
+    data: DataArgs,
+
+    #[command(flatten, next_help_heading = "Services")]
+    services: ServiceArgs,
+
+    #[command(flatten, next_help_heading = "Projections")]
+    projections: ProjectionArgs,
+
+    #[command(flatten, next_help_heading = "Listeners")]
+    listeners: ListenerArgs,
+
+    #[command(flatten, next_help_heading = "Logging")]
+    logging: LoggingArgs,
+}
+
+impl StandbyArgs {
+    /// Runs the node until it is told to stop.
+    ///
+    /// # Errors
+    /// When a setting is wrong, or what the node needs (ports, folders, the log) cannot be had.
+    pub fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
+        self.logging.start().map_err(SettingError::from)?;
+        for UnusedVariable { name, reason } in unused(|name| env::var_os(name)).map_err(SettingError::from)? {
+            info!("{name} has no effect here: {reason}");
+        }
+        let (options, standing) = self.options()?;
+        if options.endpoints.upload.is_some() {
+            info!("UPLOAD_NODE_URL has no effect here: the leader uploads");
+        }
+        run_to_end(async {
+            // From here on a signal ends the node in order, however early it comes.
+            let mut signals = Signals::listen().map_err(Failure::Signals)?;
+            match signals.start(async |progress| node::standby(options, standing, progress).await).await? {
+                Some(node) => signals.serve(node).await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn options(self) -> Result<(NodeOptions, StandbyOptions), SettingError> {
+        let standing = self.replication.options()?;
+        let options = NodeOptions {
+            memory: self.data.memory(),
+            data: self.data.paths(),
+            listen: self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?,
+            endpoints: self.services.endpoints()?,
+            clock_jump_max: CLOCK_JUMP_MAX,
+            postgres: self.projections.postgres()?,
+        };
+        Ok((options, standing))
+    }
+}

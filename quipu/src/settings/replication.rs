@@ -1,0 +1,75 @@
+//! Whom a standby follows.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
+use gateway::{EndpointError, parse_url};
+use node::StandbyOptions;
+use thiserror::Error;
+
+/// Whom a standby follows.
+#[derive(Clone, Debug, Args)]
+pub struct ReplicationArgs {
+    /// The admin listener of the leader, or of another standby, such as http://10.0.0.5:9001
+    #[arg(long = "from", env = "REPLICATE_FROM", value_name = "URL")]
+    replicate_from: String,
+
+    /// The admin token of the node that is followed; it needs one unless it is on this machine and has no ADMIN_TOKEN
+    #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
+    replicate_token: Option<String>,
+
+    /// A file with that token
+    #[arg(long, env, value_name = "FILE", conflicts_with = "replicate_token")]
+    replicate_token_file: Option<PathBuf>,
+
+    /// Where clients find the leader, for those who would send messages here [default: on the host of --from, at the
+    /// port that the leader tells]
+    #[arg(long, env, value_name = "URL")]
+    leader_url: Option<String>,
+}
+
+/// A setting of a standby that cannot be used.
+#[derive(Debug, Error)]
+pub enum ReplicationSettingError {
+    /// A URL is none.
+    #[error(transparent)]
+    Url(#[from] EndpointError),
+    /// The token cannot be read.
+    #[error("REPLICATE_TOKEN_FILE: cannot read {}", .path.display())]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// There is nothing in the file.
+    #[error("REPLICATE_TOKEN_FILE: there is no token in {}", .0.display())]
+    NoToken(PathBuf),
+}
+
+impl ReplicationArgs {
+    /// Whom to follow, and how.
+    ///
+    /// # Errors
+    /// When a URL is none, or the file with the token cannot be read.
+    pub fn options(&self) -> Result<StandbyOptions, ReplicationSettingError> {
+        let leader_url = self.leader_url.as_ref().map(|url| parse_url("LEADER_URL", url)).transpose()?;
+        Ok(StandbyOptions {
+            from: parse_url("REPLICATE_FROM (--from)", &self.replicate_from)?,
+            token: self.token()?,
+            leader_url: leader_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
+        })
+    }
+
+    fn token(&self) -> Result<Option<String>, ReplicationSettingError> {
+        let Some(path) = self.replicate_token_file.clone() else { return Ok(self.replicate_token.clone()) };
+        match fs::read_to_string(&path) {
+            Ok(text) if text.trim().is_empty() => Err(ReplicationSettingError::NoToken(path)),
+            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Err(error) => Err(ReplicationSettingError::TokenFile { path, error }),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What a standby knows of the leader that it follows, and how far behind it is: for whoever asks.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::receiving::LeaderHello;
+use crate::wire::HeartbeatFrame;
+
+/// How old a heartbeat may be before nothing is known of the leader any more; one comes each second.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// What a standby is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FollowState {
+    /// It has not reached the leader since it started.
+    Connecting,
+    /// It gets what the leader has.
+    Following,
+    /// It is not connected for this reason, and tries again.
+    Lost(String),
+    /// It follows no more for this reason, until it is started again.
+    Stopped(String),
+}
+
+impl FollowState {
+    /// In a word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Following => "following",
+            Self::Lost(_) => "lost",
+            Self::Stopped(_) => "stopped",
+        }
+    }
+
+    /// Why it is not following; none while it is.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Connecting => Some("the leader was not reached yet"),
+            Self::Following => None,
+            Self::Lost(reason) | Self::Stopped(reason) => Some(reason),
+        }
+    }
+}
+
+/// The leader that a standby follows; clones share it.
+#[derive(Clone)]
+pub struct Followed(Arc<Shared>);
+
+struct Shared {
+    /// Whom it follows, as it was told.
+    from: String,
+    /// Where clients find the leader, where that was told.
+    leader_url: Option<String>,
+    /// The host of whom it follows.
+    host: String,
+    started: Instant,
+    state: Mutex<Seen>,
+}
+
+struct Seen {
+    state: FollowState,
+    since: Instant,
+    leader: Option<LeaderHello>,
+    heartbeat: Option<(Instant, u64)>,
+    /// The leader's tail as it was told last.
+    tail: Option<u64>,
+    /// When it had all that the leader had told of.
+    level: Option<Instant>,
+    /// How many events it took since it started.
+    taken: u64,
+}
+
+/// What is known at a moment.
+#[derive(Clone, Debug)]
+pub struct FollowedNow {
+    /// What the standby is doing.
+    pub state: FollowState,
+    /// For how long.
+    pub state_age: Duration,
+    /// What the leader says of itself.
+    pub leader: Option<LeaderHello>,
+    /// How long ago the leader was heard of; none when it never was.
+    pub heartbeat_age: Option<Duration>,
+    /// The leader's tail as it was told last.
+    pub tail: Option<u64>,
+    /// How many events are missing; none while that is not known.
+    pub lag_events: Option<u64>,
+    /// For how long some have been missing, or may have been; none when it never had all of them.
+    pub lag: Option<Duration>,
+    /// How many events came since the start.
+    pub taken: u64,
+}
+
+impl Followed {
+    /// A standby that has not reached its leader yet. `leader_url` is where clients find that, where it was told.
+    pub fn new(from: String, host: String, leader_url: Option<String>) -> Self {
+        let now = Instant::now();
+        let state = FollowState::Connecting;
+        let (leader, heartbeat, tail, level, taken) = (None, None, None, None, 0);
+        let seen = Seen { state, since: now, leader, heartbeat, tail, level, taken };
+        Self(Arc::new(Shared { from, leader_url, host, started: now, state: Mutex::new(seen) }))
+    }
+
+    /// Whom it follows.
+    pub fn from(&self) -> &str {
+        &self.0.from
+    }
+
+    /// Where clients find the leader: as it was told, or on the host that is followed at the port that the leader tells.
+    pub fn leader_url(&self) -> Option<String> {
+        if let Some(url) = &self.0.leader_url {
+            return Some(url.clone());
+        }
+        let seen = self.seen();
+        let leader = seen.leader.as_ref()?;
+        leader.writes.clone().or_else(|| Some(format!("http://{}:{}", self.0.host, leader.port)))
+    }
+
+    /// Its state from now on; whether that is another kind of state than before.
+    pub fn set(&self, state: FollowState) -> bool {
+        let mut seen = self.seen();
+        let changed = seen.state.as_str() != state.as_str();
+        if changed {
+            seen.since = Instant::now();
+        }
+        seen.state = state;
+        changed
+    }
+
+    /// The leader said who it is.
+    pub fn greeted(&self, hello: LeaderHello) {
+        let mut seen = self.seen();
+        seen.heartbeat = Some((Instant::now(), 0));
+        seen.tail = Some(hello.tail);
+        seen.leader = Some(hello);
+    }
+
+    /// The leader said how far it is, and so many events are here.
+    pub fn heard(&self, beat: &HeartbeatFrame, own: u64) {
+        let mut seen = self.seen();
+        seen.heartbeat = Some((Instant::now(), beat.clock));
+        seen.tail = Some(beat.tail);
+        seen.mark(own);
+    }
+
+    /// Events came, and so many are here.
+    pub fn took(&self, more: u64, own: u64, released: u64) {
+        let mut seen = self.seen();
+        seen.taken = seen.taken.saturating_add(more);
+        seen.tail = seen.tail.max(Some(released));
+        seen.mark(own);
+    }
+
+    /// What is known now, with so many events here.
+    pub fn now(&self, own: u64) -> FollowedNow {
+        let seen = self.seen();
+        let heartbeat_age = seen.heartbeat.map(|(at, _)| at.elapsed());
+        let is_fresh = seen.state == FollowState::Following && heartbeat_age.is_some_and(|age| age <= FRESH);
+        let missing = seen.tail.map(|tail| tail.saturating_sub(own));
+        let lag = match (seen.level, missing) {
+            (Some(_), Some(0)) if is_fresh => Some(Duration::ZERO),
+            (level, _) => level.map(|level| level.elapsed()),
+        };
+        FollowedNow {
+            state: seen.state.clone(),
+            state_age: seen.since.elapsed(),
+            leader: seen.leader.clone(),
+            heartbeat_age,
+            tail: seen.tail,
+            lag_events: missing.filter(|_| is_fresh),
+            lag,
+            taken: seen.taken,
+        }
+    }
+
+    /// For how long it has been running.
+    pub fn uptime(&self) -> Duration {
+        self.0.started.elapsed()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn mark(&mut self, own: u64) {
+        if self.tail.is_some_and(|tail| own >= tail) {
+            self.level = Some(Instant::now());
+        }
+    }
+}
+
+impl fmt::Debug for Followed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Followed").field("from", &self.0.from).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,391 @@
+//! Shipping a log to those who follow it: what is released, read from the log itself, a piece at a time.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ans104::Address;
+use log::{
+    Engine, EventRef, Identity, LocalLog, Log, LogDigest, NodeId, ReadError, RecordError, Seq, Tail, Term,
+    TermStart,
+};
+use thiserror::Error;
+
+use crate::messages::LogPlace;
+use crate::wire::{EventsFrame, Frame, HeartbeatFrame, HelloFrame, PAYLOAD_MAX, WireError};
+
+/// About how long a piece is, in bytes.
+pub const SHIPPED_PIECE: usize = 256 << 10;
+/// How many nodes may follow one at a time.
+pub const FOLLOWERS_MAX: usize = 8;
+
+/// A log that can be shipped, whatever keeps it.
+pub trait ShippedLog: Send + Sync + 'static {
+    /// Which store it is and in which term.
+    fn identity(&self) -> Identity;
+    /// The end of what is released.
+    fn released(&self) -> Tail;
+    /// How many events are on disk.
+    fn on_disk(&self) -> u64;
+    /// Visits what is released, in order.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn scan_released(
+        &self,
+        from: Seq,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError>;
+    /// The digest of its first events; none when there are fewer.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn digest_of(&self, events: u64) -> Result<Option<LogDigest>, ReadError>;
+    /// Its terms.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn terms(&self) -> Result<Vec<TermStart>, ReadError>;
+}
+
+impl<E: Engine> ShippedLog for LocalLog<E> {
+    fn identity(&self) -> Identity {
+        Log::identity(self)
+    }
+
+    fn released(&self) -> Tail {
+        self.tail()
+    }
+
+    fn on_disk(&self) -> u64 {
+        count(self.synced().last())
+    }
+
+    fn scan_released(
+        &self,
+        from: Seq,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.scan(from, visit)
+    }
+
+    fn digest_of(&self, events: u64) -> Result<Option<LogDigest>, ReadError> {
+        self.digest_of(events)
+    }
+
+    fn terms(&self) -> Result<Vec<TermStart>, ReadError> {
+        self.terms()
+    }
+}
+
+/// Where writes go.
+pub type LeaderUrl = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+/// What a node ships its log with.
+pub struct Shipper {
+    log: Arc<dyn ShippedLog>,
+    node: NodeId,
+    wallet: Address,
+    /// The port of the public listener.
+    port: u16,
+    /// Where the leader is, if this node is none.
+    leader: LeaderUrl,
+    followers: Mutex<Followers>,
+}
+
+#[derive(Default)]
+struct Followers {
+    next: u64,
+    all: BTreeMap<u64, FollowerSeen>,
+}
+
+/// A node that follows this one.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowerSeen {
+    /// Which node.
+    pub node: NodeId,
+    /// Since when.
+    pub since: Instant,
+    /// How many events of the log it was sent, those that it had before included.
+    pub sent: u64,
+}
+
+/// Where a stream is to begin, and who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamRequest {
+    /// Where the asker's log ends.
+    pub from: LogPlace,
+    /// The asker's term.
+    pub term: Term,
+    /// The asker.
+    pub node: NodeId,
+}
+
+/// Why there is no stream.
+#[derive(Debug, Error)]
+pub enum StreamRefusal {
+    /// The asker's log is another one.
+    #[error(
+        "the first {} events of this log have the digest {own}, and you have {}: the logs differ", .asked.events,
+        .asked.digest
+    )]
+    Diverged {
+        /// Where the asker's log ends.
+        asked: LogPlace,
+        /// The digest of this log there.
+        own: LogDigest,
+        /// The terms of this log.
+        terms: Vec<TermStart>,
+    },
+    /// The asker has more.
+    #[error("this log has {tail} events that may be shipped, and you have {asked}")]
+    Beyond {
+        /// How many the asker has.
+        asked: u64,
+        /// How many are here.
+        tail: u64,
+    },
+    /// The asker knows of a later leader.
+    #[error("this node is in term {own}, and you are in term {asked}: it leads no more")]
+    Deposed {
+        /// The asker's term.
+        asked: Term,
+        /// That of this log.
+        own: Term,
+    },
+    /// There are enough.
+    #[error("{FOLLOWERS_MAX} nodes follow this one already; one more can follow one of these")]
+    Full,
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Why a stream ends.
+#[derive(Debug, Error)]
+pub enum ShipError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// An event cannot be shipped.
+    #[error("number {at} cannot be shipped: {error}")]
+    Event {
+        /// Which one.
+        at: Seq,
+        /// Why.
+        #[source]
+        error: RecordError,
+    },
+    /// A frame cannot be made.
+    #[error("cannot be shipped: {0}")]
+    Frame(#[from] WireError),
+}
+
+impl Shipper {
+    /// Ships this log.
+    pub fn new(
+        log: Arc<dyn ShippedLog>,
+        node: NodeId,
+        wallet: Address,
+        port: u16,
+        leader: LeaderUrl,
+    ) -> Arc<Self> {
+        Arc::new(Self { log, node, wallet, port, leader, followers: Mutex::default() })
+    }
+
+    /// Which node ships.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Those who follow this node.
+    pub fn followers(&self) -> Vec<FollowerSeen> {
+        self.followers_locked().all.values().copied().collect()
+    }
+
+    /// Begins a stream; reads the log.
+    ///
+    /// # Errors
+    /// When the asker cannot follow from there.
+    pub fn stream(self: &Arc<Self>, request: &StreamRequest) -> Result<ShippedStream, StreamRefusal> {
+        let own = self.log.identity().term;
+        if request.term > own {
+            return Err(StreamRefusal::Deposed { asked: request.term, own });
+        }
+        let asked = request.from;
+        let tail = count(self.log.released().last());
+        let beyond = StreamRefusal::Beyond { asked: asked.events, tail };
+        if asked.events > tail {
+            return Err(beyond);
+        }
+        let Some(digest) = self.log.digest_of(asked.events)? else { return Err(beyond) };
+        if digest != asked.digest {
+            return Err(StreamRefusal::Diverged { asked, own: digest, terms: self.log.terms()? });
+        }
+        let turn = self.enter(request).ok_or(StreamRefusal::Full)?;
+        Ok(ShippedStream { shipper: self.clone(), place: asked, owner: None, turn })
+    }
+
+    fn enter(self: &Arc<Self>, request: &StreamRequest) -> Option<Turn> {
+        let mut followers = self.followers_locked();
+        // Whoever comes again has lost its stream before.
+        followers.all.retain(|_, other| other.node != request.node);
+        if followers.all.len() >= FOLLOWERS_MAX {
+            return None;
+        }
+        let number = followers.next;
+        followers.next += 1;
+        let seen = FollowerSeen { node: request.node, since: Instant::now(), sent: request.from.events };
+        followers.all.insert(number, seen);
+        Some(Turn { shipper: self.clone(), number })
+    }
+
+    fn followers_locked(&self) -> MutexGuard<'_, Followers> {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stream on its way to one who follows.
+pub struct ShippedStream {
+    shipper: Arc<Shipper>,
+    place: LogPlace,
+    /// The owner of the term that was looked up last.
+    owner: Option<(Term, NodeId)>,
+    turn: Turn,
+}
+
+impl ShippedStream {
+    /// The first frame.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn hello(&self) -> Result<Vec<u8>, ShipError> {
+        let shipper = &self.shipper;
+        let Identity { store, term } = shipper.log.identity();
+        let first = shipper.log.terms()?.first().map_or(term, |first| first.term);
+        let writes = (shipper.leader)().unwrap_or_default();
+        let hello = HelloFrame {
+            store: store.0.into_bytes(),
+            node: shipper.node.0.into_bytes(),
+            term: term.0,
+            first_term: first.0,
+            wallet: *shipper.wallet.as_bytes(),
+            tail: shipper.log.on_disk(),
+            released: count(shipper.log.released().last()),
+            port: shipper.port,
+            writes: &writes,
+        };
+        Ok(Frame::Hello(hello).encode()?)
+    }
+
+    /// The end of what may be shipped, to wait on.
+    pub fn tail(&self) -> Tail {
+        self.shipper.log.released()
+    }
+
+    /// The event that comes next.
+    pub fn next_seq(&self) -> Seq {
+        Seq::new(self.place.events)
+    }
+
+    /// Whether there is more than was sent.
+    pub fn has_more(&self) -> bool {
+        self.tail().last() >= Some(self.next_seq())
+    }
+
+    /// Whether another stream took its place.
+    pub fn is_replaced(&self) -> bool {
+        !self.shipper.followers_locked().all.contains_key(&self.turn.number)
+    }
+
+    /// The next events as a frame, about [`SHIPPED_PIECE`] long; none when there are no more. Reads the log.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn events(&mut self) -> Result<Option<Vec<u8>>, ShipError> {
+        let (mut place, mut events, mut bytes, mut failed) = (self.place, Vec::new(), 0_usize, None);
+        self.shipper.log.scan_released(self.next_seq(), &mut |event| {
+            match event.encode() {
+                Ok(encoded) if bytes > 0 && bytes.saturating_add(encoded.len()) > PAYLOAD_MAX / 2 => {
+                    return ControlFlow::Break(());
+                }
+                Ok(encoded) => {
+                    bytes = bytes.saturating_add(encoded.len());
+                    place = LogPlace { events: event.seq.next().get(), digest: place.digest.with(&event) };
+                    events.push(encoded);
+                }
+                Err(error) => failed = Some(ShipError::Event { at: event.seq, error }),
+            }
+            if bytes < SHIPPED_PIECE && failed.is_none() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        if events.is_empty() {
+            return failed.map_or(Ok(None), Err);
+        }
+        let (term, owner) = self.owner()?;
+        let frame = Frame::Events(EventsFrame {
+            term: term.0,
+            owner: owner.0.into_bytes(),
+            from: self.place.into(),
+            released: count(self.tail().last()),
+            events: events.iter().map(Vec::as_slice).collect(),
+        });
+        let frame = frame.encode()?;
+        self.place = place;
+        if let Some(seen) = self.shipper.followers_locked().all.get_mut(&self.turn.number) {
+            seen.sent = place.events;
+        }
+        Ok(Some(frame))
+    }
+
+    /// How far the stream and the log are.
+    ///
+    /// # Errors
+    /// When no frame can be made of it.
+    pub fn heartbeat(&self) -> Result<Vec<u8>, ShipError> {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let beat = HeartbeatFrame {
+            place: self.place.into(),
+            tail: self.shipper.log.on_disk(),
+            released: count(self.tail().last()),
+            clock: u64::try_from(clock.as_millis()).unwrap_or(u64::MAX),
+        };
+        Ok(Frame::Heartbeat(beat).encode()?)
+    }
+
+    /// The last frame of a stream that cannot go on.
+    pub fn error(error: &ShipError) -> Vec<u8> {
+        Frame::Error(&error.to_string()).encode().unwrap_or_default()
+    }
+
+    fn owner(&mut self) -> Result<(Term, NodeId), ShipError> {
+        let term = self.shipper.log.identity().term;
+        if let Some(known) = self.owner.filter(|known| known.0 == term) {
+            return Ok(known);
+        }
+        let owner = self.shipper.log.terms()?.last().map_or(NodeId::UNKNOWN, |last| last.owner);
+        self.owner = Some((term, owner));
+        Ok((term, owner))
+    }
+}
+
+/// A place among those who follow, until it is dropped.
+struct Turn {
+    shipper: Arc<Shipper>,
+    number: u64,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.shipper.followers_locked().all.remove(&self.number);
+    }
+}
+
+/// How many events there are when this is the last one.
+pub(crate) fn count(last: Option<Seq>) -> u64 {
+    last.map_or(0, |last| last.next().get())
+}
