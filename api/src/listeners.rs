@@ -8,7 +8,7 @@ use web::{About, Guarded, OperatorToken, Visitors};
 use crate::admin::{CheckpointsApi, ChecksApi, HealthApi, JobsApi, ReplicationApi, StatusApi, UploadsApi};
 use crate::graphql::GraphApi;
 use crate::node::ApiNode;
-use crate::public::PublicApi;
+use crate::public::{PublicApi, posted_items};
 use crate::query::QueryApi;
 
 type Public = (PublicApi, QueryApi, GraphApi);
@@ -39,8 +39,8 @@ const ADMIN: About = About {
 
 /// The wire protocol of a scheduler unit, and queries: open to everybody.
 pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
-    let calls: Public = (PublicApi(node.clone()), QueryApi(node.clone()), GraphApi::new(node));
-    web::endpoint(calls, &PUBLIC, Visitors::All)
+    let calls: Public = (PublicApi(node.clone()), QueryApi(node.clone()), GraphApi::new(node.clone()));
+    web::endpoint(calls, &PUBLIC, Visitors::All, Some(posted_items(node)))
 }
 
 /// The operator's calls. `/health` and the description never need the token. Unlike the public calls they are not opened
@@ -51,7 +51,7 @@ pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output =
     let copies = (CheckpointsApi::new(node.clone()), ReplicationApi(node.clone()));
     let copies = Guarded::new(copies, token.clone());
     let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()), copies);
-    web::endpoint(calls, &ADMIN, Visitors::Operators(token))
+    web::endpoint(calls, &ADMIN, Visitors::Operators(token), None)
 }
 
 /// The OpenAPI description of the public calls.

@@ -8,7 +8,6 @@ use tokio::sync::mpsc;
 
 use crate::error::ScheduleError;
 use crate::in_flight::{InFlight, Outcome};
-use crate::metrics;
 use crate::sequencer::Sequencer;
 
 /// Answers orders in the order in which they left their lanes, until no more can come.
@@ -40,7 +39,7 @@ pub(crate) async fn complete_all(
             }
             Outcome::SpawnedAgain(first) => sequencer.check_running().map(|()| first),
         };
-        metrics::answered(since.elapsed(), &result);
+        sequencer.measures.answered(since.elapsed(), &result);
         answer.give(result);
     }
 }

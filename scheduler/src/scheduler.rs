@@ -248,7 +248,7 @@ impl Shared {
         let rules = Rules { deep_hash_checks, check_process: &|process| self.check_process(process) };
         let admitted = rules.admit(item);
         answer.wait_for(Stage::Elsewhere);
-        metrics::verified(started.elapsed());
+        self.sequencer.measures.verified(started.elapsed());
         self.sequencer.backlog.checked(clock.monotonic().saturating_duration_since(started));
         match admitted {
             Ok(admitted) => self.after_admission(admitted, answer),

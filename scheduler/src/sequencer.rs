@@ -17,7 +17,7 @@ use crate::error::ScheduleError;
 use crate::in_flight::{InFlight, Outcome};
 use crate::known::{KnownContent, refuse_known};
 use crate::lane::{Lane, ProcessState};
-use crate::metrics;
+use crate::metrics::Measures;
 use crate::options::SchedulerOptions;
 use crate::order::{Intake, Order, Scheduled};
 use crate::process::{first_event, process_item};
@@ -31,6 +31,7 @@ pub(crate) struct Sequencer {
     pub(crate) heights: Arc<dyn Heights>,
     pub(crate) process_assignment: bool,
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) measures: Measures,
     /// The term of the log when this began to write. Whoever raises it since has the right to write, and this has not.
     term: Term,
     /// The first reason why nothing can be scheduled any more.
@@ -72,6 +73,7 @@ impl Sequencer {
             heights,
             process_assignment,
             backlog,
+            measures: Measures::new(),
             term,
             halted: OnceLock::new(),
         }
@@ -116,7 +118,7 @@ impl Sequencer {
     pub(crate) fn begin(&self, lane: &Lane) -> Option<Begun> {
         let (mut order, state) = next_wanted(lane, self.clock.monotonic())?;
         order.answer.wait_for(Stage::Elsewhere);
-        metrics::waited(order.answer.since.elapsed());
+        self.measures.waited(order.answer.since.elapsed());
         let found = self.look_into(lane, state, &order.intake);
         Some(Begun { order, found })
     }
@@ -251,7 +253,7 @@ impl Sequencer {
         let mut anchor = [0; 32];
         rand::fill(&mut anchor).map_err(|_| SignError::Key(self.signer.signature_type()))?;
         let signed = assignment.sign(&anchor, self.signer.as_ref())?;
-        metrics::signed(started.elapsed());
+        self.measures.signed(started.elapsed());
         Ok(signed)
     }
 

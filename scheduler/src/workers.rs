@@ -14,7 +14,7 @@ use crate::sequencer::Sequencer;
 
 /// For how long the log is not woken for what is signed, but for the one thing that a worker does next, and only while more
 /// waits than is signed: a sync for each order would cost a tenth of what can be signed.
-const SYNC_DELAY: Duration = Duration::from_millis(20);
+const SYNC_DELAY: Duration = Duration::from_millis(40);
 
 /// What waits for a worker: lanes first, for whoever is in one came before whoever is still to be verified.
 #[derive(Default)]

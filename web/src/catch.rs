@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use poem::error::{ParsePathError, ResponseError};
-use poem::http::{Method, StatusCode, header};
+use poem::http::{Method, StatusCode, Uri, header};
 use poem::{Endpoint, IntoResponse, PathPattern, Request, Response};
 use protocol::Code;
 
@@ -18,13 +18,13 @@ pub(crate) async fn errors<E: Endpoint>(
     request: Request,
     routes: Arc<Routes>,
 ) -> poem::Result<Response> {
-    let (method, path) = (request.method().clone(), asked_for(&request));
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let error = match endpoint.call(request).await {
         Ok(answer) => return Ok(answer.into_response()),
         Err(error) => error,
     };
     let matched = error.data::<PathPattern>().cloned();
-    let mut answer = answer(error, &method, &path, routes.find(matched.as_ref()));
+    let mut answer = answer(error, &method, &asked_for(&uri), routes.find(matched.as_ref()));
     if let Some(matched) = matched {
         answer.set_data(matched);
     }
@@ -32,8 +32,7 @@ pub(crate) async fn errors<E: Endpoint>(
 }
 
 /// The path as it can be shown; CONNECT has none, but a host.
-fn asked_for(request: &Request) -> String {
-    let uri = request.uri();
+fn asked_for(uri: &Uri) -> String {
     let asked = match (uri.path(), uri.authority()) {
         ("", Some(authority)) => authority.as_str(),
         (path, _) => path,

@@ -8,6 +8,7 @@ use poem::{Endpoint, EndpointExt, Response, Route, get};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 
 use crate::described::Described;
+use crate::frequent::{Answered, Frequent};
 use crate::operators::OperatorToken;
 use crate::routes::{DESCRIPTION, DOCS, Routes};
 use crate::{catch, compression, cors, counted, observe, operators, plain_path};
@@ -43,14 +44,16 @@ pub fn endpoint<A: OpenApi + 'static>(
     calls: A,
     about: &About,
     visitors: Visitors,
+    frequent: Option<Frequent>,
 ) -> impl Endpoint<Output = Response> + use<A> {
     let routes = Arc::new(Routes::of::<A>());
     let described = service(Described::<A>::default(), about);
     let (for_errors, for_counting) = (routes.clone(), routes);
-    let answered = Route::new()
+    let routes_of_all = Route::new()
         .at(DESCRIPTION, get(described.spec_endpoint()))
         .nest(DOCS, get(described.swagger_ui()))
-        .nest("/", service(calls, about))
+        .nest("/", service(calls, about));
+    let answered = Answered { frequent, routes: routes_of_all }
         .around(counted::answers)
         .around(compression::as_asked)
         .with(CatchPanic::new().with_handler(catch::panicked))

@@ -14,8 +14,8 @@ use ans104::Id;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
 use protocol::{Code, Nonce, ProcessId};
-use scheduler::AssignOrder;
-use web::{Flag, Given, GivenHeader, HttpError, Lasting, Path, RawBody, Stopping};
+use scheduler::{AssignOrder, Scheduled};
+use web::{Flag, Frequent, Given, GivenHeader, HttpError, Lasting, Path, RawBody, Stopping};
 
 use crate::health::health;
 use crate::limit::PageLimit;
@@ -71,27 +71,21 @@ impl PublicApi {
         /// Fields of the assigned message to leave out, separated by commas.
         exclude: Given<ExcludedFields>,
     ) -> Result<Json<ScheduledForm>, WriteRefusal> {
-        let scheduler = self.0.parts.writes.scheduler()?;
-        let scheduled = match (process.0, assign.0) {
-            (_, None) => {
-                scheduler.check_door()?;
-                scheduler.schedule(item.read(self.0.parts.options.max_body).await?).await?
-            }
+        match (process.0, assign.0) {
+            (_, None) => schedule_item(self.0.clone(), item).await,
             (Some(process), Some(transaction)) => {
                 drop(item);
                 let exclude = exclude.0.map_or(vec![], |fields| fields.0);
                 let process = process.into();
-                scheduler
-                    .assign(AssignOrder { process, transaction, base_layer: base_layer.0, exclude })
-                    .await?
+                let order = AssignOrder { process, transaction, base_layer: base_layer.0, exclude };
+                Ok(answered(self.0.parts.writes.scheduler()?.assign(order).await?))
             }
             (None, Some(_)) => {
+                self.0.parts.writes.scheduler()?;
                 let text = "the parameter process-id is missing: assign needs the process to assign to";
-                return Err(HttpError::new(Code::InvalidParameter, text).into());
+                Err(HttpError::new(Code::InvalidParameter, text).into())
             }
-        };
-        let (id, timestamp) = (scheduled.id.to_string(), scheduled.timestamp.get());
-        Ok(Json(ScheduledForm { id, timestamp }))
+        }
     }
 
     /// The scheduler's address and time
@@ -257,6 +251,23 @@ impl PublicApi {
         let (first, rest) = self.0.render(read, |rest: &Rest| rest.ended()).await?;
         Ok(stream::answer(&self.0, first, rest))
     }
+}
+
+/// Items, as they mostly come: posted without a parameter.
+pub(crate) fn posted_items(node: Arc<ApiNode>) -> Frequent {
+    Frequent::posted("/", move |item| schedule_item(node.clone(), item))
+}
+
+/// Schedules the item that is in a body.
+async fn schedule_item(node: Arc<ApiNode>, item: RawBody) -> Result<Json<ScheduledForm>, WriteRefusal> {
+    let scheduler = node.parts.writes.scheduler()?;
+    // What would be refused is not read.
+    scheduler.check_door()?;
+    Ok(answered(scheduler.schedule(item.read(node.parts.options.max_body).await?).await?))
+}
+
+fn answered(scheduled: Scheduled) -> Json<ScheduledForm> {
+    Json(ScheduledForm { id: scheduled.id.to_string(), timestamp: scheduled.timestamp.get() })
 }
 
 impl PublicApi {

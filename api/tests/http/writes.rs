@@ -149,3 +149,28 @@ async fn a_body_of_unknown_length_is_cut_at_the_limit() {
     let answer = answered(&node, &request, "too_large").await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_posted_without_parameters_is_answered_as_with_empty_ones() {
+    let node = TestNode::start().await;
+    let spawn = signed("Process", None, b"1984");
+    assert_eq!(node.post("/", spawn.clone()).await.0, 200);
+    for (item, status) in [(spawn, 200), (signed("Letter", None, b""), 400), (vec![0; 20 << 20], 413)] {
+        let mut answers = Vec::new();
+        for path in ["/", "/?assign="] {
+            let length = item.len();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\n\
+                 content-length: {length}\r\n\r\n"
+            );
+            // What is too long is refused before it comes.
+            let sent = [head.as_bytes(), if status == 413 { b"" } else { &item }].concat();
+            let answer = answered(&node, &sent, "}").await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            answers.push(
+                answer.lines().filter(|line| !line.starts_with("date:")).collect::<Vec<_>>().join("\n"),
+            );
+        }
+        assert_eq!(answers[0], answers[1]);
+    }
+}
