@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use http_body::Body as _;
+use http_body_util::combinators::BoxBody;
 use poem::http::{HeaderMap, HeaderValue, header};
 use poem::web::{Compress, CompressionAlgo, CompressionLevel};
 use poem::{Body, Endpoint, IntoResponse, Request, Response};
@@ -26,10 +27,10 @@ const KNOWN: [(&str, CompressionAlgo); 3] =
 /// Compresses what the endpoint answers, as the request's `Accept-Encoding` has it.
 pub(crate) async fn as_asked<E: Endpoint>(endpoint: Arc<E>, request: Request) -> poem::Result<Response> {
     let (wanted, budget) = (wanted(request.headers()), Budget::of(&request));
-    let answer = hyper::Response::from(endpoint.call(request).await?.into_response());
-    let is_small = answer.body().size_hint().upper().is_some_and(|length| length <= SMALL);
-    let mut answer = Response::from(answer);
-    let body = answer.take_body();
+    let mut answer = endpoint.call(request).await?.into_response();
+    let body = BoxBody::from(answer.take_body());
+    let is_small = body.size_hint().upper().is_some_and(|length| length <= SMALL);
+    let body = Body::from(body);
     if body.is_empty() || is_event_stream(&answer) || is_file(&answer) {
         answer.set_body(body);
         return Ok(answer);

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::BoxBody;
 use poem::{Endpoint, IntoResponse, Request, Response};
 use protocol::Code;
 
@@ -59,19 +60,25 @@ pub(crate) async fn answers<E: Endpoint>(endpoint: Arc<E>, mut request: Request)
         () = waiting.cut_off() => return Err(given_up(share).into()),
     };
     drop(waiting);
-    let answer = hyper::Response::from(answered?.into_response());
-    if answer.extensions().get::<IsCounted>().is_some() {
-        return Ok(answer.into());
+    let mut answer = answered?.into_response();
+    if answer.data::<IsCounted>().is_some() {
+        return Ok(answer);
     }
-    let length = answer.body().size_hint().exact().and_then(|length| usize::try_from(length).ok());
-    let Some(length) = length.filter(|length| *length > SMALL) else { return Ok(answer.into()) };
+    // Made a body of another kind in any other way, it would not know its length any more.
+    let body = BoxBody::from(answer.take_body());
+    let length = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+    let Some(length) = length.filter(|length| *length > SMALL) else {
+        answer.set_body(body);
+        return Ok(answer);
+    };
     let shares = if length <= BRIEF { &[Share::Answers, Share::Brief][..] } else { &[Share::Answers] };
     let claim = match shares.iter().find_map(|share| budget.try_claim(*share, length)) {
         Some(claim) => claim,
         None => budget.claim(Share::Answers, length).await?,
     };
     let claim = Arc::new(claim);
-    Ok(answer.map(|body| Counted { body, claim }).into())
+    answer.set_body(BoxBody::new(Counted { body, claim }));
+    Ok(answer)
 }
 
 /// What is said of a call that gave way to others. One that only reads has done nothing; of another nobody knows.

@@ -167,6 +167,7 @@ async fn what_is_posted_without_parameters_is_answered_as_with_empty_ones() {
             let sent = [head.as_bytes(), if status == 413 { b"" } else { &item }].concat();
             let answer = answered(&node, &sent, "}").await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            assert!(answer.contains("\r\ncontent-length: "), "it is short and there: {answer}");
             answers.push(
                 answer.lines().filter(|line| !line.starts_with("date:")).collect::<Vec<_>>().join("\n"),
             );
