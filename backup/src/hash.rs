@@ -1,11 +1,15 @@
 //! The hash of a file.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 /// How much is read at a time.
@@ -14,6 +18,11 @@ const PIECE: usize = 256 << 10;
 /// SHA-256 of what is in a file; it is shown as `sha256sum` shows it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileHash(pub(crate) [u8; 32]);
+
+/// What is no hash.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("expected 64 hexadecimal digits in lower case")]
+pub struct HashTextError;
 
 /// Why a file has no hash.
 #[derive(Debug, Error)]
@@ -72,6 +81,38 @@ impl FileHash {
 impl fmt::Display for FileHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for FileHash {
+    type Err = HashTextError;
+
+    fn from_str(text: &str) -> Result<Self, HashTextError> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(HashTextError),
+        };
+        let (mut hash, pairs) = ([0; 32], text.as_bytes().as_chunks::<2>());
+        if pairs.0.len() != hash.len() || !pairs.1.is_empty() {
+            return Err(HashTextError);
+        }
+        for (byte, [high, low]) in hash.iter_mut().zip(pairs.0) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Ok(Self(hash))
+    }
+}
+
+impl Serialize for FileHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FileHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

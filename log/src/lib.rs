@@ -64,5 +64,5 @@ pub use newest::newest;
 pub use opening::OpenError;
 pub use record::RecordError;
 pub use repair::{RepairError, TornEnd, TornStore, examine_store};
-pub use rocks::{CheckpointError, Rocks, RocksError, StoreContents, StoreMemory};
+pub use rocks::{CheckpointError, Rocks, RocksError, StoreContents, StoreLock, StoreMemory};
 pub use verify::{Fault, FaultPlace, Notice, ReceivedCheck, ReceivedError, VerifySummary};

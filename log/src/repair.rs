@@ -12,7 +12,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, fcntl_lock};
 use tempfile::TempDir;
 use thiserror::Error;
 
@@ -20,7 +19,7 @@ use crate::check::check_end;
 use crate::error::ReadError;
 use crate::ids::Seq;
 use crate::reader::LogReader;
-use crate::rocks::{JournalDamage, Rocks, RocksError, journals, manifest, scan};
+use crate::rocks::{JournalDamage, Rocks, RocksError, StoreLock, journals, manifest, scan};
 use crate::verify::{Fault, Notice};
 
 /// How much of a manifest may go: more than the changes of all tables that are made known together.
@@ -34,9 +33,6 @@ pub enum RepairError {
     /// The store cannot be read at all.
     #[error(transparent)]
     Store(#[from] RocksError),
-    /// Somebody uses it.
-    #[error("the store {} is in use by another process: stop that first", .0.display())]
-    InUse(PathBuf),
     /// What is damaged is not what was written last.
     #[error(
         "{} is damaged at byte {at}, where a record {reason}, and it is not the end of what was written: nothing is \
@@ -77,7 +73,7 @@ pub struct TornStore {
     /// The newest event that is known to have been acknowledged: by a note that is right after a crash of the program,
     /// and some seconds old at most after one of the machine.
     pub acknowledged: Option<Seq>,
-    _lock: File,
+    _lock: StoreLock,
 }
 
 /// The end of a file that was not wholly written.
@@ -100,7 +96,7 @@ pub struct TornEnd {
 /// When it is in use, or what is damaged is not the end of what was written.
 pub fn examine_store(store: &Path) -> Result<Option<TornStore>, RepairError> {
     Rocks::find(store)?;
-    let lock = lock(store)?;
+    let lock = Rocks::lock(store)?;
     let ends = torn_ends(store)?;
     if ends.is_empty() {
         return Ok(None);
@@ -177,20 +173,6 @@ fn check_all(store: &Path) -> Result<(), RepairError> {
         }
     });
     first.map_or(Ok(()), |fault| Err(RepairError::Faulty(fault)))
-}
-
-/// The lock that RocksDB takes on a store that is written to.
-fn lock(store: &Path) -> Result<File, RepairError> {
-    let path = store.join("LOCK");
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let file = file.map_err(|error| io_error(&path, error))?;
-    match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
-            Err(RepairError::InUse(store.to_owned()))
-        }
-        Err(error) => Err(io_error(&path, error.into())),
-    }
 }
 
 fn torn_ends(store: &Path) -> Result<Vec<TornEnd>, RepairError> {

@@ -33,6 +33,7 @@ use error::{engine_error, io_error, open_error};
 pub(crate) use journal::{JournalDamage, journals, manifest, scan};
 pub use memory::StoreMemory;
 use owner::Claim;
+pub use owner::StoreLock;
 
 /// A store in a directory of this machine.
 pub struct Rocks {

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::backups::BackupArgs;
 use crate::bench::BenchArgs;
 use crate::completions::CompletionsArgs;
 use crate::dead_letters::DeadLettersArgs;
@@ -17,6 +18,7 @@ use crate::reupload::ReuploadArgs;
 use crate::send::SendArgs;
 use crate::spawn::SpawnArgs;
 use crate::status::StatusArgs;
+use crate::sync::SyncArgs;
 use crate::wallet::WalletArgs;
 
 const EXAMPLES: &str = "\
@@ -45,6 +47,8 @@ enum Command {
     Dev(DevArgs),
     Verify(VerifyArgs),
     Repair(RepairArgs),
+    Backup(Box<BackupArgs>),
+    Sync(SyncArgs),
     Status(StatusArgs),
     Projections(ProjectionsArgs),
     Replay(Box<ReplayArgs>),
@@ -82,6 +86,8 @@ impl Cli {
             Command::Dev(args) => args.run(out),
             Command::Verify(args) => args.run(out),
             Command::Repair(args) => args.run(out),
+            Command::Backup(args) => args.run(out),
+            Command::Sync(args) => args.run(out),
             Command::Status(args) => args.run(out),
             Command::Projections(args) => args.run(out),
             Command::Replay(args) => args.run(out),
@@ -197,6 +203,16 @@ mod tests {
             "reupload --process AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA --since yesterday",
             "wallet",
             "repair",
+            "backup",
+            "backup create",
+            "backup prune d",
+            "backup prune d --keep 0",
+            "backup restore d 1",
+            "backup restore d x --to r",
+            "backup verify d x",
+            "sync",
+            "sync 5",
+            "sync 0 --to d",
         ] {
             let words = std::iter::once("quipu").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "accepted: quipu {line}");

@@ -6,10 +6,12 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use backup::BackupError;
 use gateway::dev::DevError;
 use log::{FolderContents, FolderError};
 use node::{NodeError, OfflineError};
 
+use crate::backups::BackupCommandError;
 use crate::bench::BenchError;
 use crate::client::ClientError;
 use crate::compose::ComposeError;
@@ -85,6 +87,12 @@ pub enum Failure {
     /// Nothing of a log was cut off.
     #[error(transparent)]
     Repair(#[from] LogRepairError),
+    /// A backup was not made, or is not what it should be.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The same, by what a command asks for beyond that.
+    #[error(transparent)]
+    BackupCommand(#[from] BackupCommandError),
     /// A replay is not what was asked for.
     #[error(transparent)]
     Replay(#[from] ReplayError),

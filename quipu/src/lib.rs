@@ -14,6 +14,7 @@ mod spawn;
 mod send;
 mod read;
 mod status;
+mod sync;
 mod projections;
 mod replay;
 mod shown;
@@ -21,6 +22,7 @@ mod dead_letters;
 mod reupload;
 mod completions;
 mod bench;
+mod backups;
 mod settings;
 mod node;
 #[cfg(test)]

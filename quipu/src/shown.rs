@@ -13,16 +13,23 @@ const TELL_EVERY: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Shown {
     bar: ProgressBar,
+    unit: &'static str,
     told: Option<Instant>,
 }
 
 impl Shown {
-    /// Nothing is shown yet.
+    /// Nothing is shown yet; events will be.
     pub fn new() -> Self {
-        let template = "{msg} [{bar:40}] {human_pos}/{human_len}, {per_sec}, {eta} left";
-        let style = ProgressStyle::with_template(template);
+        Self::counting("events")
+    }
+
+    /// Nothing is shown yet of what is counted so.
+    pub fn counting(unit: &'static str) -> Self {
+        let template =
+            format!("{{msg}} [{{bar:40}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left");
+        let style = ProgressStyle::with_template(&template);
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
-        Self { bar: ProgressBar::new(0).with_style(style), told: None }
+        Self { bar: ProgressBar::new(0).with_style(style), unit, told: None }
     }
 
     /// Shows how far it is.
@@ -33,7 +40,7 @@ impl Shown {
             self.bar.set_position(done);
         } else if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             self.told = Some(Instant::now());
-            eprintln!("{}", line(phase, done, total, took));
+            eprintln!("{}", line(phase, (done, total, self.unit), took));
         }
     }
 
@@ -48,12 +55,12 @@ impl Shown {
     }
 }
 
-fn line(phase: &str, done: u64, total: u64, took: Duration) -> String {
+fn line(phase: &str, (done, total, unit): (u64, u64, &str), took: Duration) -> String {
     let rate = done as f64 / took.as_secs_f64().max(0.001);
     let left = if rate > 0.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
     let phase = if phase.is_empty() { "starting" } else { phase };
     let (done, total, per_second) = (thousands(done), thousands(total), thousands(rate as u64));
-    format!("{phase}: {done} of {total} events, {per_second} a second, {left:.0} seconds left")
+    format!("{phase}: {done} of {total} {unit}, {per_second} a second, {left:.0} seconds left")
 }
 
 #[cfg(test)]
@@ -64,9 +71,9 @@ mod tests {
 
     #[test]
     fn a_line_tells_rate_and_time_left() {
-        let told = line("building", 20_000, 50_000, Duration::from_secs(2));
+        let told = line("building", (20_000, 50_000, "events"), Duration::from_secs(2));
         assert_eq!(told, "building: 20,000 of 50,000 events, 10,000 a second, 3 seconds left");
-        let told = line("", 0, 0, Duration::ZERO);
-        assert_eq!(told, "starting: 0 of 0 events, 0 a second, 0 seconds left");
+        let told = line("", (0, 0, "MiB"), Duration::ZERO);
+        assert_eq!(told, "starting: 0 of 0 MiB, 0 a second, 0 seconds left");
     }
 }

@@ -2,6 +2,7 @@
 //! flooded and stopped. See `quipu_tests` for what the scenarios are made of.
 
 mod attacks;
+mod backups;
 mod bench;
 mod bodies;
 mod checkpoints;
@@ -49,6 +50,7 @@ mod signatures;
 mod slow_clients;
 mod standby;
 mod stop;
+mod sync;
 mod tables;
 mod times;
 mod upload_faults;

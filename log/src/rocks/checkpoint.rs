@@ -166,6 +166,16 @@ impl Rocks {
         Ok(StoreContents { identity, events, digest })
     }
 
+    /// The digest of the first events of a store that is opened to read it alone; none when it has fewer.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn digest_of(self, events: u64) -> Result<Option<LogDigest>, ReadError> {
+        let reader = LogReader::new(self.into());
+        let there = reader.last()?.map_or(0, |last| last.next().get());
+        if events > there { Ok(None) } else { reader.digest_of(events).map(Some) }
+    }
+
     /// Marks a copy, and notes in it how far it goes; all of it is on disk when this returns.
     fn finish(folder: &Path, contents: &StoreContents) -> Result<(), RocksError> {
         if let Some(last) = Seq::new(contents.events).prev() {

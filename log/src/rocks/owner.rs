@@ -1,10 +1,12 @@
 //! Whether a folder may be used for a log, before a byte is written to it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
 use rocksdb::DB;
+use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::io::Errno;
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use crate::folder::{FolderOwner, folder_owner};
@@ -59,6 +61,27 @@ pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
         Ok(file) => Ok(fcntl_getlk(&file, &Flock::from(FlockType::WriteLock))?.is_some()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// A store that no other process opens to write to it until this is dropped.
+#[derive(Debug)]
+pub struct StoreLock(#[expect(dead_code, reason = "the lock goes with the file")] File);
+
+impl Rocks {
+    /// Takes the lock that RocksDB takes on a store that is written to. A process that has the store open itself must not ask.
+    ///
+    /// # Errors
+    /// When another process has it, or it cannot be taken.
+    pub fn lock(store: &Path) -> Result<StoreLock, RocksError> {
+        let path = store.join("LOCK");
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(|error| io_error(&path, error))?;
+        match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(StoreLock(file)),
+            Err(Errno::AGAIN | Errno::ACCESS) => Err(RocksError::Locked(store.to_owned())),
+            Err(error) => Err(io_error(&path, error.into())),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use node::{AdminTokenError, read_admin_token};
-use reqwest::Url;
+use reqwest::{Method, Response, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -118,20 +118,48 @@ impl AdminClient {
     /// # Errors
     /// When it is not reached, refuses, or answers something else; or a token that it may have made cannot be used.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: Option<Value>) -> Result<T, ClientError> {
+        self.with_token(async |token| self.node.post_json(path, token, body.clone()).await).await
+    }
+
+    /// What `GET` of this path gives as it comes, from a place in it on, with the first token that the node takes.
+    ///
+    /// # Errors
+    /// As [`AdminClient::post`].
+    pub async fn fetch(&self, path: &str, from: u64) -> Result<Response, ClientError> {
+        self.with_token(async |token| self.node.ask(Method::GET, path, from, token).await).await
+    }
+
+    /// Has the node remove what is at this path.
+    ///
+    /// # Errors
+    /// As [`AdminClient::post`].
+    pub async fn delete(&self, path: &str) -> Result<(), ClientError> {
+        self.with_token(async |token| self.node.ask(Method::DELETE, path, 0, token).await).await.map(drop)
+    }
+
+    /// Whether the node is on this machine.
+    pub fn is_local(&self) -> bool {
+        is_local(self.url())
+    }
+
+    /// Asks with each token that the node may have made, until it takes one.
+    async fn with_token<T>(
+        &self,
+        ask: impl AsyncFn(Option<&str>) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
         let made = if self.token.is_none() { self.made_tokens() } else { MadeTokens::default() };
         let mut refused_from = Vec::new();
         for (folder, token) in &made.usable {
-            match self.node.post_json(path, Some(token), body.clone()).await {
+            match ask(Some(token)).await {
                 // Nothing was done.
                 Err(ClientError::Refused { status: 401, .. }) => refused_from.push(*folder),
-                posted => return self.explained(posted, &[]).await,
+                answer => return self.explained(answer, &[]).await,
             }
         }
         if let Some(error) = made.unusable {
             return Err(error.into());
         }
-        let posted = self.node.post_json(path, self.token.as_deref(), body).await;
-        self.explained(posted, &refused_from).await
+        self.explained(ask(self.token.as_deref()).await, &refused_from).await
     }
 
     /// A refusal that says what the user of this command can do about it, also when tokens from these folders were

@@ -11,7 +11,7 @@ use ans104::Id;
 use bytes::Bytes;
 use clap::Args;
 use protocol::{Nonce, ProcessId};
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Runtime};
 
@@ -215,6 +215,24 @@ impl SchedulerClient {
             request = request.json(&body);
         }
         self.json(request).await
+    }
+
+    /// What this path gives as it comes, from a place in it on; or nothing, if it is removed.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        from: u64,
+        token: Option<&str>,
+    ) -> Result<Response, ClientError> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if from > 0 {
+            request = request.header("range", format!("bytes={from}-"));
+        }
+        self.send(request).await
     }
 
     fn page_url(&self, process: ProcessId, range: Range) -> String {

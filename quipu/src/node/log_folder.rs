@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub struct NoLogError(PathBuf);
 
 /// The folder of the log: the one that was named, or `log` in it when it is a node's data folder.
-pub(super) fn log_folder(dir: &Path) -> Result<PathBuf, NoLogError> {
+pub fn log_folder(dir: &Path) -> Result<PathBuf, NoLogError> {
     let candidates = [dir.join("log"), dir.to_owned()];
     let found = candidates.into_iter().find(|folder| folder.join("CURRENT").is_file());
     found.ok_or_else(|| NoLogError(dir.to_owned()))

@@ -10,6 +10,7 @@ mod repair;
 mod offline;
 
 pub use dev::DevArgs;
+pub use log_folder::{NoLogError, log_folder};
 pub use offline::OfflineArgs;
 pub use repair::{LogRepairError, RepairArgs};
 pub use standby::StandbyArgs;
