@@ -9,7 +9,7 @@ use ans104::Address;
 use backup::Checkpoints;
 use log::Log;
 use projections::{Index, Jobs, Position, Queries, UploadsHandle};
-use replicator::Shipper;
+use replicator::{Shipper, record_followers, record_standby};
 use scheduler::{Clock, Heights};
 use tokio::task;
 use web::Budget;
@@ -112,6 +112,17 @@ impl ApiNode {
     /// When it started.
     pub(crate) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// Sets what metrics tell of the nodes that follow each other, which is so at a moment.
+    pub(crate) fn record_replication(&self) {
+        let own = self.parts.log.tail().last().map_or(0, |last| last.next().get());
+        if let Some(followed) = self.parts.writes.followed() {
+            record_standby(followed, own);
+        }
+        if let Some(shipper) = &self.parts.shipper {
+            record_followers(shipper, own);
+        }
     }
 
     /// Does a blocking read on a thread made for it, as soon as one is free.

@@ -31,6 +31,23 @@ impl WriteSide {
         }
     }
 
+    /// What the node does.
+    pub(crate) fn role(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "leader",
+            Self::Closed(_) => "reader",
+            Self::Leader(_) => "standby",
+        }
+    }
+
+    /// The leader that is followed, if one is.
+    pub(crate) fn followed(&self) -> Option<&Followed> {
+        match self {
+            Self::Leader(followed) => Some(followed),
+            Self::Open(_) | Self::Closed(_) => None,
+        }
+    }
+
     /// Refuses while nothing is taken, with the reason.
     pub(crate) fn check_open(&self) -> Result<(), CallError> {
         Ok(self.scheduler()?.check_open()?)

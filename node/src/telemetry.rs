@@ -38,6 +38,7 @@ pub(crate) fn start(parts: &mut NodeParts) -> Result<RenderMetrics, NodeError> {
     log::describe();
     gateway::metrics::describe();
     projections::describe();
+    replicator::describe();
     scheduler::describe();
     web::describe();
     let upkeep = handle.clone();

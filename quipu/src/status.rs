@@ -15,7 +15,7 @@ Examples:
   quipu status
   quipu status --admin http://10.0.0.5:9001 --token $TOKEN --json
 
-Exit codes: 0 the node takes messages, 1 it is not reached or takes none, 2 wrong usage or setting.";
+Exit codes: 0 the node takes messages or follows its leader, 1 it is not reached or does neither, 2 wrong usage or setting.";
 
 /// Show how a node is doing
 #[derive(Debug, Args)]
@@ -64,9 +64,11 @@ async fn checks(node: &AdminClient) -> Result<Option<Value>, ClientError> {
     }
 }
 
-/// Why the node takes no messages, if it does not.
+/// Why the node takes no messages, if it does not; nothing where it is a standby that follows its leader, as it should.
 fn writes_refused(status: &Value) -> Option<&str> {
-    status.get("writes_refused")?.as_str()
+    let leader = status.get("leader").and_then(|leader| leader.get("state"));
+    let refused = status.get("writes_refused")?.as_str();
+    refused.filter(|_| leader.and_then(Value::as_str) != Some("following"))
 }
 
 #[cfg(test)]
@@ -83,6 +85,9 @@ mod tests {
             (json!({}), None),
             (json!({"writes_refused": null}), None),
             (json!({"writes_refused": "disk full"}), Some("disk full")),
+            (json!({"writes_refused": "a standby", "leader": null}), Some("a standby")),
+            (json!({"writes_refused": "a standby", "leader": {"state": "lost"}}), Some("a standby")),
+            (json!({"writes_refused": "a standby", "leader": {"state": "following"}}), None),
         ] {
             assert_eq!(writes_refused(&status), reason, "{status}");
         }

@@ -23,6 +23,7 @@ mod leading;
 mod member;
 mod members;
 mod messages;
+mod metrics;
 mod promise;
 mod promising;
 mod receiving;
@@ -40,6 +41,7 @@ pub use messages::{
     Acknowledgement, AppendVerdict, Events, FetchRequest, Fetched, LogPlace, LogStanding, PromiseAnswer,
     PromiseRequest,
 };
+pub use metrics::{describe, record_followers, record_standby};
 pub use promise::{Keeper, Kept, LogFloor, Promise};
 pub use promising::StandOutcome;
 pub use receiving::{LeaderHello, ReceiveError, StreamReceiver};

@@ -18,7 +18,7 @@ const CLIENTS: usize = 16;
 /// A standby of whatever listens here, with its data in this folder.
 fn standby(folder: &Path, gateway: &Gateway, from: &str) -> Launch {
     let launch = Launch::standby(folder, from).gateway(gateway.url()).unset("UPLOAD_NODE_URL");
-    launch.set("REPLICATE_TOKEN", TOKEN).set("ADMIN_TOKEN", TOKEN)
+    launch.set("REPLICATE_TOKEN", TOKEN).set("ADMIN_TOKEN", TOKEN).set("ENABLE_METRICS", "true")
 }
 
 fn leader(folder: &Path, gateway: &Gateway) -> Launch {
@@ -89,12 +89,26 @@ async fn a_standby_follows_under_load_and_equals_its_leader() {
         }
         assert_eq!(status(other).await["store"], status(&node).await["store"]);
         assert_eq!(other.client().address().await, node.client().address().await);
+        let leader = &status(other).await["leader"];
+        assert_eq!(leader["state"], "following", "{leader}");
+        assert_eq!((&leader["lag_events"], &leader["reason"]), (&0.into(), &Value::Null), "{leader}");
+        assert!(leader["heartbeat_age_seconds"].as_f64() < Some(5.0), "{leader}");
+        let checks: Value = Client::operator(&other.admin_url(), TOKEN).get("/checks").await.json();
+        let checks = checks["checks"].as_array().unwrap();
+        let replication = checks.iter().find(|check| check["name"] == "replication").unwrap();
+        assert_eq!(replication["status"], "ok", "{replication}");
+        let metrics = other.client().get("/metrics").await.text();
+        assert!(metrics.contains("\nquipu_replication_following 1\n"), "{metrics}");
         // Messages are refused with the leader's URL, also by who does not follow it directly.
         let refused = other.client().post(user.message(processes[0], b"here").bytes).await;
         assert_eq!(refused.refusal(503), "unavailable");
         assert!(refused.text().contains(&format!("send them to http://127.0.0.1:{}", node.public().port())));
         assert!(refused.headers.contains_key("retry-after"));
     }
+    assert_eq!(status(&node).await["role"], "leader");
+    let followers = status(&node).await["followers"].clone();
+    assert_eq!(followers.as_array().map(Vec::len), Some(1), "{followers}");
+    assert_eq!(followers[0]["lag_events"], 0, "{followers}");
     for (node, launch) in [(behind, third), (following, second), (node, launch)] {
         node.stop();
         assert_whole(&launch);
@@ -226,6 +240,34 @@ async fn nothing_but_its_own_history_is_followed() {
     assert_eq!(shown(&again.client(), process).await, before);
     again.stop();
     assert_whole(&second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_standby_holds_up_nobody() {
+    let (folders, gateway) = ((folder(), folder()), Gateway::start());
+    let node = leader(folders.0.path(), &gateway).start();
+    let ledger = Arc::new(Ledger::default());
+    let processes = ledger.spawn(&node.client(), &User::new(200), PROCESSES).await;
+    let second = standby(folders.1.path(), &gateway, &node.admin_url());
+    let following = second.serve();
+    level(&following, &node).await;
+    following.signal("STOP");
+    // More than the sockets in between take.
+    let long = vec![b'x'; 100_000];
+    for process in &processes {
+        for _ in 0..40 {
+            ledger.schedule(&node.client(), *process, &User::new(1).message(*process, &long)).await;
+        }
+    }
+    let followers = status(&node).await["followers"].clone();
+    assert!(followers[0]["lag_events"].as_u64() > Some(0), "it takes what it is sent: {followers}");
+    let health = node.client().get("/health").await.status;
+    assert_eq!(health, 200);
+    following.signal("CONT");
+    level(&following, &node).await;
+    ledger.check(&following.client(), 16).await;
+    following.stop();
+    node.stop();
 }
 
 #[tokio::test]

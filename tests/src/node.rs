@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -125,6 +126,15 @@ impl Node {
     /// Asks it to stop (SIGTERM) without waiting.
     pub fn terminate(&self) {
         self.program.terminate();
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When that cannot be sent.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "cannot send {name}");
     }
 
     /// Waits until it has ended by itself.

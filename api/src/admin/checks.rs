@@ -51,7 +51,7 @@ struct ChecksForm {
 #[derive(Debug, Object)]
 #[oai(rename = "Check")]
 struct CheckForm {
-    /// What is checked: `writes`, `log`, `disk`, `gateway`, `clock`, or the name of a projection.
+    /// What is checked: `writes`, `log`, `replication`, `disk`, `gateway`, `clock`, or the name of a projection.
     name: String,
     /// The result.
     status: CheckStatusForm,

@@ -2,6 +2,7 @@
 
 use poem_openapi::Object;
 use projections::ProjectionStatus;
+use replicator::{Followed, FollowerSeen};
 use web::Nullable;
 
 /// The state of a node.
@@ -12,6 +13,8 @@ pub(super) struct StatusForm {
     pub(super) version: String,
     /// How long the node has been running, in seconds.
     pub(super) uptime_seconds: f64,
+    /// What the node does: `leader`, when it schedules; `standby`, when it follows a leader; `reader`, when it does neither.
+    pub(super) role: String,
     /// The address of the wallet that signs the assignments.
     pub(super) address: String,
     /// The id of the store that the log is in.
@@ -30,6 +33,86 @@ pub(super) struct StatusForm {
     pub(super) projections: Vec<ProjectionForm>,
     /// What is still to be uploaded; null if this node does not upload.
     pub(super) uploads: Nullable<UnsentForm>,
+    /// The leader that a standby follows; null if this node follows none.
+    pub(super) leader: Nullable<LeaderForm>,
+    /// The nodes that follow this one at the moment.
+    pub(super) followers: Vec<FollowerForm>,
+}
+
+/// The leader that a standby follows. What is not known is null, and not 0.
+#[derive(Debug, Object)]
+#[oai(rename = "Leader")]
+pub(super) struct LeaderForm {
+    /// Whom it follows.
+    pub(super) from: String,
+    /// Where messages go.
+    pub(super) url: Nullable<String>,
+    /// `connecting`, before the leader was reached; `following`; `lost`, while it tries again; `stopped`, when it must not go on.
+    pub(super) state: String,
+    /// For how long that has been so, in seconds.
+    pub(super) state_age_seconds: f64,
+    /// Why it does not follow; null while it does.
+    pub(super) reason: Nullable<String>,
+    /// Which node the leader is.
+    pub(super) node: Nullable<String>,
+    /// The term of the leader.
+    pub(super) term: Nullable<u64>,
+    /// How many events the leader has, as it told last.
+    pub(super) events: Nullable<u64>,
+    /// How many of them are missing here; null while that is not known.
+    pub(super) lag_events: Nullable<u64>,
+    /// For how long some have been missing, or may have been, in seconds; null before it had all for the first time.
+    pub(super) lag_seconds: Nullable<f64>,
+    /// How long ago the leader was heard of, in seconds.
+    pub(super) heartbeat_age_seconds: Nullable<f64>,
+    /// How many events came since the start.
+    pub(super) taken: u64,
+}
+
+/// A node that follows this one.
+#[derive(Debug, Object)]
+#[oai(rename = "Follower")]
+pub(super) struct FollowerForm {
+    /// Which node.
+    pub(super) node: String,
+    /// How many events it was sent, or had.
+    pub(super) events: u64,
+    /// How many it was not sent yet.
+    pub(super) lag_events: u64,
+    /// For how long it has been connected, in seconds.
+    pub(super) connected_seconds: f64,
+}
+
+impl LeaderForm {
+    pub(super) fn of(followed: &Followed, own: u64) -> Self {
+        let now = followed.now(own);
+        let leader = now.leader.as_ref();
+        Self {
+            from: followed.from().to_owned(),
+            url: followed.leader_url().into(),
+            state: now.state.as_str().to_owned(),
+            state_age_seconds: now.state_age.as_secs_f64(),
+            reason: now.state.reason().map(str::to_owned).into(),
+            node: leader.map(|leader| leader.node.to_string()).into(),
+            term: leader.map(|leader| leader.term.0).into(),
+            events: now.tail.into(),
+            lag_events: now.lag_events.into(),
+            lag_seconds: now.lag.map(|lag| lag.as_secs_f64()).into(),
+            heartbeat_age_seconds: now.heartbeat_age.map(|age| age.as_secs_f64()).into(),
+            taken: now.taken,
+        }
+    }
+}
+
+impl FollowerForm {
+    pub(super) fn of(follower: &FollowerSeen, own: u64) -> Self {
+        Self {
+            node: follower.node.to_string(),
+            events: follower.sent,
+            lag_events: own.saturating_sub(follower.sent),
+            connected_seconds: follower.since.elapsed().as_secs_f64(),
+        }
+    }
 }
 
 /// What is still to be uploaded.

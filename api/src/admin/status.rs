@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem_openapi::OpenApi;
 use poem_openapi::payload::Json;
 
-use super::model::{HeightForm, ProjectionForm, StatusForm, UnsentForm};
+use super::model::{FollowerForm, HeightForm, LeaderForm, ProjectionForm, StatusForm, UnsentForm};
 use crate::health::health;
 use crate::node::ApiNode;
 use crate::refusals::{AdminUnwell, OperatorRefusal};
@@ -45,7 +45,10 @@ fn status(node: &ApiNode) -> StatusForm {
         .uploads
         .as_ref()
         .map(|uploads| UnsentForm { backlog: uploads.backlog(), dead_letters: uploads.dead_letter_count() });
+    let events = tail.map_or(0, |seq| seq.next().get());
+    let followers = parts.shipper.as_ref().map(|shipper| shipper.followers()).unwrap_or_default();
     StatusForm {
+        role: parts.writes.role().to_owned(),
         version: node.version().to_owned(),
         uptime_seconds: node.started().elapsed().as_secs_f64(),
         address: parts.address.to_string(),
@@ -59,5 +62,7 @@ fn status(node: &ApiNode) -> StatusForm {
             .into(),
         projections: projections.collect(),
         uploads: unsent.into(),
+        leader: parts.writes.followed().map(|followed| LeaderForm::of(followed, events)).into(),
+        followers: followers.iter().map(|follower| FollowerForm::of(follower, events)).collect(),
     }
 }

@@ -42,6 +42,10 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     let tail = node.parts.log.tail().last();
     let mut found =
         vec![("writes", rules::writes(&node.parts.writes)), ("log", rules::log(node.parts.log.as_ref()))];
+    if let Some(followed) = node.parts.writes.followed() {
+        let now = followed.now(tail.map_or(0, |seq| seq.next().get()));
+        found.push(("replication", rules::replication(&now)));
+    }
     if let Some(data) = &node.parts.options.data {
         found.push(("disk", rules::disk(data)));
     }

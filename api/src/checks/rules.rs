@@ -6,6 +6,7 @@ use std::time::Duration;
 use log::Log;
 use projections::{ProjectionStatus, Standing};
 use protocol::Timestamp;
+use replicator::{FollowState, FollowedNow};
 use scheduler::{ClockError, check_log};
 
 use super::history::CheckLevel;
@@ -34,6 +35,27 @@ pub(super) fn writes(writes: &WriteSide) -> Found {
         Ok(()) => (CheckLevel::Ok, "messages are taken".to_owned()),
         Err(refusal) => (CheckLevel::Fail, format!("no messages are taken: {refusal}")),
     }
+}
+
+pub(super) fn replication(now: &FollowedNow) -> Found {
+    let lag = now.lag.map_or(f64::INFINITY, |lag| lag.as_secs_f64());
+    let level = match now.state {
+        FollowState::Stopped(_) => CheckLevel::Fail,
+        FollowState::Following if lag <= LAG_WARN_SECONDS => CheckLevel::Ok,
+        // A fresh standby is behind for as long as it takes.
+        _ if now.lag.is_none() && now.state_age > BROKEN_FAIL && now.lag_events.is_none() => CheckLevel::Fail,
+        _ if now.lag.is_some() && lag > LAG_FAIL_SECONDS => CheckLevel::Fail,
+        _ => CheckLevel::Warn,
+    };
+    let heard = now.heartbeat_age.map_or("the leader was never heard of".to_owned(), |age| {
+        format!("the leader was heard of {:.0} seconds ago", age.as_secs_f64())
+    });
+    let missing = now.lag_events.map_or("it is not known how many events are missing".to_owned(), |events| {
+        format!("{events} events are missing")
+    });
+    let state = now.state.as_str();
+    let reason = now.state.reason().map_or(String::new(), |reason| format!(": {reason}"));
+    (level, format!("{state}, {missing}, {heard}{reason}"))
 }
 
 pub(super) fn log(log: &dyn Log) -> Found {
@@ -130,6 +152,33 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
     use super::*;
+
+    #[test]
+    fn what_is_not_known_of_a_leader_is_not_well() {
+        let seconds = Duration::from_secs;
+        let now = |state, lag: Option<u64>, lag_events| FollowedNow {
+            state,
+            state_age: seconds(600),
+            leader: None,
+            heartbeat_age: None,
+            tail: None,
+            lag_events,
+            lag: lag.map(seconds),
+            taken: 0,
+        };
+        let lost = FollowState::Lost("refused".to_owned());
+        for (now, level) in [
+            (now(FollowState::Following, Some(0), Some(0)), CheckLevel::Ok),
+            (now(FollowState::Following, Some(61), Some(9)), CheckLevel::Warn),
+            (now(FollowState::Following, None, Some(9)), CheckLevel::Warn),
+            (now(lost.clone(), Some(3), None), CheckLevel::Warn),
+            (now(lost, Some(3601), None), CheckLevel::Fail),
+            (now(FollowState::Connecting, None, None), CheckLevel::Fail),
+            (now(FollowState::Stopped("differs".to_owned()), Some(0), None), CheckLevel::Fail),
+        ] {
+            assert_eq!(replication(&now).0, level, "{now:?}");
+        }
+    }
 
     #[test]
     fn the_room_on_the_disk_has_two_bounds() {

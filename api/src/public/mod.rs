@@ -122,7 +122,10 @@ impl PublicApi {
     #[oai(path = "/metrics", method = "get", tag = "Group::Node", operation_id = "metrics")]
     async fn metrics(&self) -> Result<PlainText<String>, NoSuchCall> {
         match &self.0.parts.options.metrics {
-            Some(render) => Ok(PlainText(render())),
+            Some(render) => {
+                self.0.record_replication();
+                Ok(PlainText(render()))
+            }
             None => Err(HttpError::not_found("metrics are not enabled on this node").into()),
         }
     }
