@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::folder;
+use crate::namespace::Namespace;
 
 const ALL: &str = "/replication/v1/checkpoints";
 
@@ -117,5 +118,23 @@ async fn a_checkpoint_that_cannot_be_made_is_refused_and_leaves_nothing() {
     assert!(refused.text().contains("checkpoints"), "{}", refused.text());
     fs::remove_file(data.join("checkpoints")).unwrap();
     make(&admin).await;
+    node.stop();
+}
+
+/// It would write all that is in memory to new files.
+#[tokio::test]
+async fn a_full_disk_gets_no_checkpoint_and_the_log_goes_on() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    fs::create_dir(launch.data()).unwrap();
+    let namespace = Namespace::with_tmpfs(&launch.data(), 48);
+    let node = launch.through(&namespace.enter()).set("ADMIN_TOKEN", "token").start();
+    let process = User::new(1).process();
+    node.client().schedule(&process).await;
+    let admin = Client::operator(&node.admin_url(), "token");
+    let refused = admin.send(admin.request(Method::POST, ALL)).await.unwrap();
+    assert_eq!(refused.refusal(500), "internal");
+    assert!(refused.text().contains("bytes left on the disk"), "{}", refused.text());
+    node.client().schedule(&User::new(1).message(process.id, b"and on")).await;
     node.stop();
 }

@@ -4,6 +4,7 @@
 //! an earlier run of the node left is removed at the start.
 
 mod kept;
+mod pace;
 
 use std::collections::HashMap;
 use std::fs;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 use crate::hash::{FileHash, HashError};
 pub use kept::{CheckpointFile, KeptCheckpoint};
+use pace::Pace;
 
 /// What their folder is marked for.
 const HOLDS: &str = "checkpoints";
@@ -48,6 +50,9 @@ struct Shared {
     making: Mutex<Hashes>,
 }
 
+/// How much room there must be on the disk of the log.
+const ROOM_MIN: u64 = 64 << 20;
+
 type Hashes = HashMap<(String, u64, SystemTime), FileHash>;
 
 /// Why there is no checkpoint.
@@ -62,6 +67,14 @@ pub enum CheckpointsError {
     /// It has no such file.
     #[error("the checkpoint has no file {0}")]
     NoFile(String),
+    /// The disk is too full for one.
+    #[error(
+        "there are {room} bytes left on the disk of the log, and a checkpoint is made with {ROOM_MIN} or more"
+    )]
+    NoRoom {
+        /// How much room there is.
+        room: u64,
+    },
     /// Something else is in their folder.
     #[error("{} is not used for checkpoints, since there is {found}", .path.display())]
     NotOurs {
@@ -94,6 +107,7 @@ impl Checkpoints {
     /// Keeps checkpoints of this log in a folder, which must be on the same file system. What is left there of earlier ones
     /// is removed.
     pub fn open(log: Arc<LocalLog<Rocks>>, folder: PathBuf) -> Self {
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
         let shared = Shared { log, folder, kept: Mutex::default(), making: Mutex::default() };
         shared.clear();
         Self(Arc::new(shared))
@@ -212,14 +226,31 @@ impl Shared {
         let started = Instant::now();
         self.claim_folder()?;
         let folder = self.path(id);
+        self.check_room()?;
         let contents = self.log.checkpoint(&folder)?;
-        let files = read_files(&folder, hashes, go_on)?;
+        let pace = Pace::new();
+        let paced = || {
+            pace.rest();
+            go_on()
+        };
+        let files = read_files(&folder, hashes, &paced)?;
         let bytes: u64 = files.iter().map(|file| file.size).sum();
         let milliseconds = started.elapsed().as_millis();
         info!(id = %id.0, events = contents.events, bytes, milliseconds, "made a checkpoint");
         let kept = Arc::new(KeptCheckpoint::new(id, folder, contents, files));
         self.kept().push(kept.clone());
         Ok(kept)
+    }
+
+    /// Before it is made, all that is in memory goes to new files: if there was no room for these, the log would take no more
+    /// writes.
+    fn check_room(&self) -> Result<(), CheckpointsError> {
+        let path = self.log.engine().path();
+        let failed =
+            |error: rustix::io::Errno| CheckpointsError::Io { path: path.to_owned(), error: error.into() };
+        let room = rustix::fs::statvfs(path).map_err(failed)?;
+        let room = room.f_bavail.saturating_mul(room.f_frsize);
+        if room < ROOM_MIN { Err(CheckpointsError::NoRoom { room }) } else { Ok(()) }
     }
 
     fn path(&self, id: CheckpointId) -> PathBuf {

@@ -17,9 +17,11 @@ use crate::client::{AdminClient, ClientError};
 use crate::failure::Failure;
 
 const CHECKPOINTS: &str = "/replication/v1/checkpoints";
-/// For how long a checkpoint is asked for that cannot be made at the moment, and how often.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// For how long a checkpoint is asked for while the node makes another, and how often.
+const BUSY_MAX: Duration = Duration::from_secs(120);
 const ASK_EVERY: Duration = Duration::from_secs(2);
+/// For how long it is asked for while the node reads its files: what was read once is not read again.
+const READ_MAX: Duration = Duration::from_secs(6 * 3600);
 /// How often a file is asked for whose transfer broke off without a byte more.
 const ATTEMPTS: u32 = 5;
 /// A node takes a checkpoint away of which it has sent nothing for some minutes.
@@ -61,7 +63,7 @@ impl<'a> NodeSource<'a> {
         let made: Checkpoint = loop {
             match runtime.block_on(node.post(&asked, None)) {
                 Ok(made) => break made,
-                Err(error) if may_pass(&error) && since.elapsed() < PATIENCE => sleep(ASK_EVERY),
+                Err(error) if since.elapsed() < patience(&error) => sleep(ASK_EVERY),
                 Err(error) => return Err(error.into()),
             }
         };
@@ -171,10 +173,11 @@ pub fn forget_checkpoint(node: &AdminClient, runtime: &Runtime, note: &Path) {
     let _ = fs::remove_file(note);
 }
 
-/// Whether a checkpoint may be had a moment later: the node makes another one, or is not done with reading the files.
-fn may_pass(error: &ClientError) -> bool {
-    matches!(
-        error,
-        ClientError::Refused { status: 503, .. } | ClientError::Unreachable { is_timeout: true, .. }
-    )
+/// For how long it makes sense to ask again after this.
+fn patience(error: &ClientError) -> Duration {
+    match error {
+        ClientError::Refused { status: 503, .. } => BUSY_MAX,
+        ClientError::Unreachable { is_timeout: true, .. } => READ_MAX,
+        _ => Duration::ZERO,
+    }
 }

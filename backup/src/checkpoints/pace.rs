@@ -1,0 +1,44 @@
+//! Reading that leaves most of a processor to others: on a small machine all cores are busy signing.
+
+use std::cell::Cell;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How many times as long as it worked it rests.
+const REST: u32 = 2;
+/// It works for so long at a time.
+const WORK: Duration = Duration::from_millis(5);
+
+/// Rests between pieces of work.
+pub(super) struct Pace(Cell<Instant>);
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self(Cell::new(Instant::now()))
+    }
+
+    /// To be called between pieces.
+    pub(super) fn rest(&self) {
+        if let Some(rest) = rest_after(self.0.get().elapsed()) {
+            sleep(rest);
+            self.0.set(Instant::now());
+        }
+    }
+}
+
+fn rest_after(worked: Duration) -> Option<Duration> {
+    // What took long waited for the disk.
+    (worked >= WORK).then(|| worked.min(WORK * 10) * REST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rests_longer_than_it_works() {
+        assert_eq!(rest_after(Duration::from_millis(4)), None);
+        assert_eq!(rest_after(Duration::from_millis(6)), Some(Duration::from_millis(12)));
+        assert_eq!(rest_after(Duration::from_secs(60)), Some(Duration::from_millis(100)));
+    }
+}
