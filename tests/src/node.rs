@@ -117,6 +117,19 @@ impl Node {
         peak.and_then(|kilobytes| kilobytes.parse::<usize>().ok()).expect("Linux tells it") * 1024
     }
 
+    /// How much time of processors it has had till now, in ticks of the system: a measure of what it does that does not
+    /// depend on what else the machine has to do.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn processor_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("the node runs");
+        let (_, after_name) = stat.rsplit_once(')').expect("Linux tells its name");
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let ticks = [11, 12].map(|place| fields.get(place).and_then(|ticks| ticks.parse::<u64>().ok()));
+        ticks.into_iter().map(|ticks| ticks.expect("Linux tells it")).sum()
+    }
+
     /// Kills it (SIGKILL) and waits until it is gone; what it had said.
     pub fn kill(mut self) -> String {
         self.program.kill();
