@@ -116,7 +116,7 @@ impl<E: Engine> LocalLog<E> {
 
     /// Releases all events up to this one, as soon as they are on disk here. A release is never taken back.
     pub fn release(&self, upto: Seq) {
-        self.state.release.tell(upto);
+        self.state.metrics.tail(self.state.release.tell(upto));
     }
 
     /// For how long the oldest append that is on disk has been waiting for its release; none when there is none.
@@ -139,6 +139,23 @@ impl<E: Engine> LocalLog<E> {
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         self.state.reader.scan(from, self.state.synced.last(), visit)
+    }
+
+    /// Visits the events on disk of one process in order, released or not, from a nonce on.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn range_synced(
+        &self,
+        process: ProcessId,
+        from: Nonce,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let late = self.state.release.newest_head(process);
+        match late.map_or_else(|| self.state.reader.head(process), |head| Ok(Some(head)))? {
+            Some(head) => self.state.reader.range(process, head, false, from..=Nonce::MAX, visit),
+            None => Ok(()),
+        }
     }
 
     /// The digest of the first `events` events of the log: none when fewer are on disk.

@@ -85,11 +85,12 @@ impl Release {
         self.gate().held
     }
 
-    /// Everything up to here may be seen, once it is on disk.
-    pub(crate) fn tell(&self, upto: Seq) {
+    /// Everything up to here may be seen, once it is on disk; how far the log is released.
+    pub(crate) fn tell(&self, upto: Seq) -> Option<Seq> {
         let mut gate = self.gate();
         gate.told = gate.told.max(Some(upto));
         self.advance(&mut gate);
+        gate.released
     }
 
     /// Takes note of what is on disk now; how far the log is released.

@@ -115,7 +115,13 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             Role::Following(Following { leader: Some(leader) })
                 if (leader.term, leader.owner) == (term, owner) => {}
             _ => {
-                let leader = Some(Leader { term, owner, matched: 0 });
+                let matched = match &self.role {
+                    Role::Following(Following { leader: Some(leader) }) if !self.holds(Rule::MatchedAnew) => {
+                        leader.matched
+                    }
+                    _ => 0,
+                };
+                let leader = Some(Leader { term, owner, matched });
                 self.become_role(Role::Following(Following { leader }));
             }
         }

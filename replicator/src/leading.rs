@@ -39,8 +39,9 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// # Errors
     /// When the log cannot be read.
     pub fn on_acknowledgement(&mut self, given: &Acknowledgement) -> Result<(), MemberError> {
+        let counts_all = !self.holds(Rule::AcknowledgedInTerm);
         if let Role::Leading(leading) = &mut self.role
-            && leading.term == given.term
+            && (leading.term == given.term || counts_all)
         {
             let held = leading.held.entry(given.from).or_default();
             *held = given.events.max(*held);
@@ -58,8 +59,8 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             return Ok(());
         }
         // Whoever counts from an event on has to be known before that is counted.
+        let synced = self.synced();
         self.note_memberships()?;
-        let synced = self.noted;
         let Role::Leading(leading) = &mut self.role else { return Ok(()) };
         leading.held.insert(self.id, synced);
         let (first, held) = (leading.first, leading.held.clone());

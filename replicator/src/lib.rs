@@ -6,7 +6,9 @@
 //!
 //! Why it is safe, in the order of the rules:
 //!
-//! 1. A term belongs to one node, which holds the promises of N−k voters for it.
+//! 1. A term belongs to a node that holds the promises of N−k voters for it, and each of these promised it to nobody else.
+//!    Where N−k is no majority two nodes may each have a term: then neither finds k+1 voters that take its events, and
+//!    nothing of that term is released.
 //! 2. An event leaves any node only after k+1 voters have it on disk, none of which had promised a higher term before.
 //! 3. (k+1)+(N−k) > N: the promises of every later term include a voter that has it,
 //! 4. which had it before it promised, and takes nothing of lower terms afterwards.

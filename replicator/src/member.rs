@@ -9,8 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use log::{
     AppendError, Engine, EventRef, Fact, LocalLog, Log, LogDigest, Members, NodeId, ReadError, Receipt,
-    RecordError, Seq, Term,
+    RecordError, Term,
 };
+use protocol::{Nonce, ProcessId};
 use thiserror::Error;
 
 use crate::following::Following;
@@ -51,9 +52,9 @@ pub struct Member<E: Engine, K> {
     pub(crate) role: Role,
     /// The end of the log with what is on its way to disk.
     pub(crate) end: LogPlace,
-    /// The memberships in the log, up to `noted` events.
+    /// The memberships in the log, up to the nonce `noted` in the stream of the node.
     pub(crate) memberships: Memberships,
-    pub(crate) noted: u64,
+    noted: Nonce,
     /// Whether the end has to be looked up: it wrote itself.
     stale: bool,
     /// Places that it will have on disk, and what becomes of what was handed to it.
@@ -103,7 +104,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             role: Role::Following(Following::default()),
             end: LogPlace { events: 0, digest: LogDigest::EMPTY },
             memberships: Memberships::default(),
-            noted: 0,
+            noted: Nonce::ZERO,
             // Whoever wrote to the log before may not be done yet.
             stale: true,
             expected: VecDeque::new(),
@@ -147,7 +148,6 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     }
 
     /// How many events are on disk.
-    #[cfg(test)]
     pub(crate) fn synced(&self) -> u64 {
         self.log.synced().last().map_or(0, |last| last.next().get())
     }
@@ -231,13 +231,17 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         // Who follows waits for no release, which comes from the leader, but for a refusal.
         self.handed.push_back(self.log.follow(events)?);
         for event in events {
-            if let Some(Fact::Members(members)) = Fact::of(event) {
+            if let Some(Fact::Members(members)) = Fact::of(event)
+                && self.holds(Rule::MembersNoted)
+            {
                 self.memberships.note(event.seq, members);
+            }
+            if event.process == ProcessId::NODE {
+                self.noted = event.nonce.map_or(self.noted, Nonce::next);
             }
             self.end = LogPlace { events: event.seq.next().get(), digest: self.end.digest.with(event) };
             self.expected.push_back(self.end);
         }
-        self.noted = self.end.events;
         Ok(())
     }
 
@@ -269,8 +273,8 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// Takes note of the memberships that came to the log by other ways than this.
     pub(crate) fn note_memberships(&mut self) -> Result<(), MemberError> {
         let (mut found, mut noted) = (Vec::new(), self.noted);
-        self.log.scan_synced(Seq::new(self.noted), &mut |event| {
-            noted = event.seq.next().get();
+        self.log.range_synced(ProcessId::NODE, self.noted, &mut |event| {
+            noted = event.nonce.map_or(noted, Nonce::next);
             if let Some(Fact::Members(members)) = Fact::of(&event) {
                 found.push((event.seq, members));
             }
@@ -303,6 +307,12 @@ pub(crate) enum Rule {
     BothMemberships,
     /// A copy that takes the place of a log counts once it is as far.
     NothingBelowFloor,
+    /// Only what is acknowledged to this very leadership counts.
+    AcknowledgedInTerm,
+    /// What was the same as in the log of another leader need not be in that of a new one.
+    MatchedAnew,
+    /// Members that come from a leader count here too.
+    MembersNoted,
     /// What is promised is on disk.
     #[cfg(test)]
     PromiseOnDisk,

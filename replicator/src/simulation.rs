@@ -108,6 +108,13 @@ fn noticed(rule: Rule) {
     println!("{rule:?}: noticed within {} schedules", seeds + 200);
 }
 
+/// The same of a schedule that is written out.
+fn noticed_at_once(rule: Rule, play: impl Fn(Option<Rule>) -> Result<(), String>) {
+    play(None).unwrap();
+    let what = play(Some(rule)).unwrap_err();
+    assert!(what.contains("shows another event"), "{what}");
+}
+
 #[test]
 fn one_promise_fewer_is_noticed() {
     noticed(Rule::EnoughPromises);
@@ -135,9 +142,7 @@ fn adopting_the_longest_log_is_noticed() {
 
 #[test]
 fn releasing_before_the_promotion_is_noticed() {
-    directed::released_before_the_promotion(None).unwrap();
-    let what = directed::released_before_the_promotion(Some(Rule::OwnTermFirst)).unwrap_err();
-    assert!(what.contains("shows another event"), "{what}");
+    noticed_at_once(Rule::OwnTermFirst, directed::released_before_the_promotion);
 }
 
 #[test]
@@ -163,6 +168,21 @@ fn a_voter_that_forgot_everything_is_noticed() {
 #[test]
 fn changing_members_by_one_rule_alone_is_noticed() {
     noticed(Rule::BothMemberships);
+}
+
+#[test]
+fn counting_what_an_earlier_term_was_told_is_noticed() {
+    noticed_at_once(Rule::AcknowledgedInTerm, directed::acknowledged_in_another_term);
+}
+
+#[test]
+fn taking_a_new_leaders_log_for_that_of_the_one_before_is_noticed() {
+    noticed_at_once(Rule::MatchedAnew, directed::matched_of_another_leader);
+}
+
+#[test]
+fn members_that_are_not_noted_are_noticed() {
+    noticed(Rule::MembersNoted);
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use protocol::ProcessId;
+use protocol::{Nonce, ProcessId};
 
 use crate::samples::{SampleProcess, fact};
-use crate::{Append, AppendError, Engine, Head, LocalLog, Log, Notice, Rocks, Seq, StoreMemory, Term};
+use crate::{
+    Append, AppendError, Engine, EventRef, Head, LocalLog, Log, Notice, Rocks, Seq, StoreMemory, Term,
+};
 
 use super::{OnRocks, Setup, all, append, enqueue, events, on_both_engines, promote, promotion, range};
 
@@ -91,6 +93,17 @@ fn what_is_not_released_is_seen_by_nobody(setup: &mut impl Setup) {
     let shown = appends.len();
     appends.extend(batch);
     assert_eq!(synced(&log), events(&appends));
+    for process in [one.process, two.process, ProcessId::NODE] {
+        let (mut found, from) = (Vec::new(), Nonce::new(1));
+        let visit = &mut |event: EventRef<'_>| {
+            found.push(event.to_owned());
+            ControlFlow::Continue(())
+        };
+        log.range_synced(process, from, visit).unwrap();
+        let mut own = events(&appends);
+        own.retain(|event| event.process == process && event.nonce >= Some(from));
+        assert_eq!(found, own);
+    }
     assert!(log.digest_of(6).unwrap().is_some());
     assert_eq!(log.verify(None, &mut |_| {}).events, shown as u64);
 
