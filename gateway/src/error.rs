@@ -14,6 +14,8 @@ pub enum Call {
     Transaction,
     /// Which of many items GraphQL knows.
     Known,
+    /// Whether GraphQL knows an assignment.
+    Assigned,
     /// The data of a transaction.
     Raw,
     /// Whether any gateway knows a transaction.
@@ -34,6 +36,7 @@ impl Call {
             Self::Confirmations => "confirmations",
             Self::Transaction => "transaction",
             Self::Known => "known",
+            Self::Assigned => "assigned",
             Self::Raw => "raw",
             Self::Exists => "exists",
             Self::Height => "height",

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use ans104::{DeepHash, Id};
+use ans104::{Address, DeepHash, Id};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode, Url};
@@ -187,6 +187,13 @@ impl Gateway for HttpGateway {
     async fn exists(&self, id: Id) -> Result<bool, GatewayError> {
         let found = self.asked.existing.ask(id, self.clone().ask_exists(id)).await?;
         Ok(found.is_some())
+    }
+
+    async fn is_assigned(&self, process: Id, nonce: u64, by: Address) -> Result<bool, GatewayError> {
+        let query = format!(
+            r#"query {{ transactions(owners: ["{by}"], tags: [{{ name: "Type", values: ["Assignment"] }}, {{ name: "Process", values: ["{process}"] }}, {{ name: "Nonce", values: ["{nonce}"] }}], first: 1) {{ edges {{ node {{ id }} }} }} }}"#
+        );
+        self.query(Call::Assigned, query, answers::is_any).await
     }
 
     async fn network_height(&self) -> Result<u64, GatewayError> {

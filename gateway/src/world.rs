@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ans104::{DeepHash, Id};
+use ans104::{Address, DeepHash, Id};
 use async_trait::async_trait;
 
 use crate::GatewayError;
@@ -73,6 +73,9 @@ pub trait Gateway: Send + Sync {
 
     /// Whether any of several gateways has `id`. An error only when none of them said either.
     async fn exists(&self, id: Id) -> Result<bool, GatewayError>;
+
+    /// Whether an assignment of a process with this nonce, signed by this wallet, is known there.
+    async fn is_assigned(&self, process: Id, nonce: u64, by: Address) -> Result<bool, GatewayError>;
 
     /// The height of the newest block, at most [`HEIGHT_MAX`](crate::HEIGHT_MAX).
     async fn network_height(&self) -> Result<u64, GatewayError>;

@@ -49,6 +49,13 @@ impl Shared {
                 None
             }
         };
+        let (shared, process) = (self.clone(), order.process);
+        let doubtful =
+            move |_: &Client| Ok(shared.succession.doubtful(shared.sequencer.log.as_ref(), process)?);
+        let nonce = if self.succession.is_none() { None } else { self.look_ups.look(doubtful).await? };
+        if nonce.is_some() {
+            self.gateways.ask(Purpose::Assign, self.check_nonce(process, nonce)).await?;
+        }
         Ok(Intake::Assign { transaction, exclude: order.exclude.clone(), pushed })
     }
 

@@ -7,7 +7,7 @@ use ans104::{Id, LimitError, ParseError, SignError, VerifyError};
 use gateway::{GatewayError, HeightDoubt};
 use log::{AppendError, ReadError};
 use projections::{Behind, IndexError};
-use protocol::{Code, ProcessId, SubmissionError};
+use protocol::{Code, Nonce, ProcessId, SubmissionError};
 use thiserror::Error;
 
 use crate::clock::ClockError;
@@ -69,6 +69,17 @@ pub enum ScheduleError {
         process: ProcessId,
         /// The message that was refused.
         id: Id,
+    },
+    /// A leader that is gone gave the nonce that comes next.
+    #[error(
+        "process {process} has an assignment with nonce {nonce} on chain, which this node does not know of: the node whose \
+         place it took had scheduled more; nothing can be scheduled to this process"
+    )]
+    AssignedBefore {
+        /// The process.
+        process: ProcessId,
+        /// The nonce.
+        nonce: Nonce,
     },
     /// The transaction to assign is not there.
     #[error("no gateway knows transaction {0}")]
@@ -165,7 +176,8 @@ impl ScheduleError {
             Self::NoTransaction(_) => Code::NotFound,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::Gateway(_) | Self::GatewayTooSlow(_) | Self::BadTransaction { .. } => Code::GatewayError,
-            Self::NoHeight(_)
+            Self::AssignedBefore { .. }
+            | Self::NoHeight(_)
             | Self::Clock(_)
             | Self::Halted(_)
             | Self::NotSynced(_)

@@ -14,6 +14,7 @@ mod admission;
 mod process;
 mod settlement;
 mod on_chain;
+mod succession;
 mod gateways;
 mod look_ups;
 mod backlog;

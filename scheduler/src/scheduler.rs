@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use ans104::{Address, Id, Signer};
 use bytes::Bytes;
 use gateway::Gateway;
-use log::Log;
+use log::{Log, ReadError};
 use projections::{Index, Position};
-use protocol::ProcessId;
+use protocol::{Nonce, ProcessId};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -28,6 +28,7 @@ use crate::options::SchedulerOptions;
 use crate::order::{Answer, AssignOrder, Order, Scheduled};
 use crate::readiness::IndexSeen;
 use crate::sequencer::Sequencer;
+use crate::succession::Succession;
 use crate::workers::{Work, Workers};
 
 /// How long a request waits before it is told that disk or index do not answer, and when it is looked whether they do.
@@ -82,6 +83,7 @@ pub(crate) struct Shared {
     lanes: Lanes,
     pub(crate) gateways: Gateways,
     pub(crate) look_ups: LookUps,
+    pub(crate) succession: Succession,
     pub(crate) indexed: Position,
     pub(crate) index_seen: IndexSeen,
     pub(crate) deep_hash_checks: bool,
@@ -92,9 +94,10 @@ impl Scheduler {
     /// Starts the worker threads and the completion task, on the runtime that it is called in.
     ///
     /// # Errors
-    /// When a thread cannot be started.
+    /// When a thread cannot be started, or the log cannot be read.
     pub fn start(parts: SchedulerParts, options: &SchedulerOptions) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::new(parts, options, Handle::current()));
+        let shared = Shared::new(parts, options, Handle::current()).map_err(std::io::Error::other)?;
+        let shared = Arc::new(shared);
         let (completion, in_flight) = mpsc::unbounded_channel();
         let workers = Workers::start(options.workers, &shared.sequencer, &shared.work, &completion)?;
         let completing = complete_all(shared.sequencer.clone(), shared.indexed.clone(), in_flight);
@@ -210,20 +213,26 @@ impl Scheduler {
 }
 
 impl Shared {
-    pub(crate) fn new(parts: SchedulerParts, options: &SchedulerOptions, runtime: Handle) -> Self {
+    pub(crate) fn new(
+        parts: SchedulerParts,
+        options: &SchedulerOptions,
+        runtime: Handle,
+    ) -> Result<Self, ReadError> {
         let SchedulerParts { log, index, indexed, gateway, heights, clock, signer } = parts;
+        let succession = Succession::of(log.as_ref())?;
         let sequencer = Sequencer::new(log, index, signer, clock, heights, options);
-        Self {
+        Ok(Self {
             sequencer: Arc::new(sequencer),
             work: Arc::default(),
             lanes: Lanes::new(options.processes_cached),
             gateways: Gateways::new(gateway),
             look_ups: LookUps::new(runtime.clone()),
+            succession,
             indexed,
             index_seen: IndexSeen::default(),
             deep_hash_checks: options.deep_hash_checks,
             runtime,
-        }
+        })
     }
 
     /// Refuses at the door what could not be acknowledged anyway, or not in time.
@@ -259,18 +268,37 @@ impl Shared {
     fn after_admission(self: Arc<Self>, admitted: Admitted, answer: Answer) {
         let Admitted { process, intake, boots_from } = admitted;
         let order = Order { process, intake, answer };
-        let Some(boots_from) = boots_from else { return self.submit(order) };
-        // A process that is here was let in once; the gateway need not be asked again.
-        match self.is_known(process) {
-            Ok(true) => self.submit(order),
-            Ok(false) => drop(self.runtime.clone().spawn(self.ask_and_submit(order, boots_from))),
+        match self.unknown(process, boots_from) {
+            Ok((None, None)) => self.submit(order),
+            Ok((boots_from, nonce)) => {
+                drop(self.runtime.clone().spawn(self.ask_and_submit(order, boots_from, nonce)))
+            }
             Err(error) => order.answer.refuse(error),
         }
     }
 
-    /// Submits a process when a gateway has what it boots from, unless its client goes before that is known.
-    async fn ask_and_submit(self: Arc<Self>, mut order: Order, boots_from: Id) {
-        let asked = on_chain::check_boot(self.gateways.gateway(), boots_from);
+    /// What gateways are to be asked before something is scheduled to a process: for what it boots from, and for an
+    /// assignment with the nonce that comes next.
+    fn unknown(
+        &self,
+        process: ProcessId,
+        boots_from: Option<Id>,
+    ) -> Result<(Option<Id>, Option<Nonce>), ScheduleError> {
+        let nonce = self.succession.doubtful(self.sequencer.log.as_ref(), process)?;
+        // A process that is here was let in once; the gateway need not be asked again.
+        let is_new = boots_from.is_some() && !self.is_known(process)?;
+        Ok((boots_from.filter(|_| is_new), nonce))
+    }
+
+    /// Submits an order when gateways have told what it depends on, unless its client goes before that is known.
+    async fn ask_and_submit(self: Arc<Self>, mut order: Order, boots_from: Option<Id>, nonce: Option<Nonce>) {
+        let process = order.process;
+        let asked = async {
+            if let Some(boots_from) = boots_from {
+                on_chain::check_boot(self.gateways.gateway(), boots_from).await?;
+            }
+            self.check_nonce(process, nonce).await
+        };
         let allowed = tokio::select! {
             allowed = self.gateways.ask(Purpose::Boot, asked) => Some(allowed),
             () = order.answer.closed() => None,
@@ -281,6 +309,17 @@ impl Shared {
             Some(Err(error)) => order.answer.refuse(error),
             None => metrics::abandoned(),
         }
+    }
+
+    /// Refuses a process whose next nonce was given before, by a node whose place this one took.
+    pub(crate) async fn check_nonce(
+        &self,
+        process: ProcessId,
+        nonce: Option<Nonce>,
+    ) -> Result<(), ScheduleError> {
+        let Some(nonce) = nonce else { return Ok(()) };
+        let by = self.sequencer.signer.address();
+        self.succession.check(self.gateways.gateway(), process, nonce, by).await
     }
 
     pub(crate) fn is_known(&self, process: ProcessId) -> Result<bool, ScheduleError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ans104::{DeepHash, Ed25519Wallet, Id};
+use ans104::{Address, DeepHash, Ed25519Wallet, Id};
 use api::{ApiNode, ApiOptions, ApiParts, WriteSide};
 use async_trait::async_trait;
 use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
@@ -260,6 +260,10 @@ impl Gateway for StubGateway {
     }
 
     async fn exists(&self, _: Id) -> Result<bool, GatewayError> {
+        Ok(false)
+    }
+
+    async fn is_assigned(&self, _: Id, _: u64, _: Address) -> Result<bool, GatewayError> {
         Ok(false)
     }
 

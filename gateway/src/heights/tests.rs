@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use ans104::{DeepHash, Id};
+use ans104::{Address, DeepHash, Id};
 use async_trait::async_trait;
 use tempfile::TempDir;
 use tracing_subscriber::fmt::MakeWriter;
@@ -41,6 +41,9 @@ impl Gateway for Script {
         panic!("heights alone are asked")
     }
     async fn exists(&self, _: Id) -> Result<bool, GatewayError> {
+        panic!("heights alone are asked")
+    }
+    async fn is_assigned(&self, _: Id, _: u64, _: Address) -> Result<bool, GatewayError> {
         panic!("heights alone are asked")
     }
     async fn network_height(&self) -> Result<u64, GatewayError> {

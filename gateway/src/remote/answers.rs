@@ -44,6 +44,11 @@ pub(super) fn known(body: &[u8], asked: &[Id]) -> Result<HashSet<Id>, AnswerErro
     Ok(found.filter(|id| asked.contains(id)).collect())
 }
 
+/// Whether there is any.
+pub(super) fn is_any(body: &[u8]) -> Result<bool, AnswerError> {
+    Ok(!nodes::<NodeId>(body)?.is_empty())
+}
+
 /// The transactions that GraphQL answers, or what it says is wrong.
 fn nodes<N: DeserializeOwned>(body: &[u8]) -> Result<Vec<N>, AnswerError> {
     let GraphQl::<N> { data, errors } = json(body)?;

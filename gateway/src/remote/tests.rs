@@ -195,6 +195,27 @@ async fn many_are_asked_for_a_hundred_at_a_time() {
 }
 
 #[tokio::test]
+async fn an_assignment_is_asked_for_by_process_nonce_and_signer() {
+    const FOUND: &[Act] = &[Act::Answer(
+        200,
+        "",
+        r#"{"data":{"transactions":{"edges":[{"node":{"id":"DFdbUxgkH-Fjr1vcIUEpwQxsqj-JoolbpWCnn_vBzqI"}}]}}}"#,
+    )];
+    let (stub, gateway) = stub(FOUND).await;
+    let by = ans104::Address::from_bytes([3; 32]);
+    assert!(gateway.is_assigned(id(), 7, by).await.unwrap());
+    let call = &stub.calls()[0];
+    for part in [&id().to_string(), &by.to_string(), r#"name: \"Nonce\", values: [\"7\"]"#, "Assignment"] {
+        assert!(call.contains(part), "{part}: {call}");
+    }
+    const NONE: &[Act] = &[Act::Answer(200, "", r#"{"data":{"transactions":{"edges":[]}}}"#)];
+    let (_stub, gateway) = self::stub(NONE).await;
+    assert!(!gateway.is_assigned(id(), 7, by).await.unwrap());
+    let (_stub, blind) = self::stub(&[Act::Answer(200, "", r#"{"errors":[{"message":"no"}]}"#)]).await;
+    assert!(blind.is_assigned(id(), 7, by).await.is_err());
+}
+
+#[tokio::test]
 async fn one_question_is_asked_for_all_who_ask_it_at_a_time() {
     const HEAD: &[Act] = &[Act::Slow(200, "hello")];
     let (stub, gateway) = stub(HEAD).await;

@@ -64,7 +64,7 @@ impl Node {
         };
         // A table of two lanes for three processes: lanes come and go all the time.
         let options = SchedulerOptions { processes_cached: 2, workers: 2, ..SchedulerOptions::default() };
-        let shared = Arc::new(Shared::new(parts, &options, runtime));
+        let shared = Arc::new(Shared::new(parts, &options, runtime).expect("the log can be read"));
         let (in_flight, receiver) = mpsc::unbounded_channel();
         let completion = Box::pin(complete_all(shared.sequencer.clone(), follower.position(), receiver));
         Self { shared, stepper, log, clock, follower, begun: Vec::new(), in_flight, completion }

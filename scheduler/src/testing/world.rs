@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use ans104::{DeepHash, Id, Item, base64url, deep_hash_blob};
+use ans104::{Address, DeepHash, Id, Item, base64url, deep_hash_blob};
 use async_trait::async_trait;
 use gateway::{Call, Confirmations, Gateway, GatewayError, KnownHeight, Transaction, TransactionOwner};
 use tokio::sync::watch;
@@ -26,6 +26,7 @@ struct Known {
     confirmations: HashMap<Id, Confirmations>,
     items: HashMap<Id, (Arc<Transaction>, DeepHash)>,
     transactions: HashSet<Id>,
+    assigned: HashSet<(Id, u64, Address)>,
 }
 
 impl World {
@@ -65,6 +66,11 @@ impl World {
     /// From now on the gateways have a transaction that a process may boot from.
     pub(crate) fn gain(&self, id: Id) {
         self.known().transactions.insert(id);
+    }
+
+    /// From now on an assignment of a process with this nonce is on chain, by this wallet.
+    pub(crate) fn assigned(&self, process: Id, nonce: u64, by: Address) {
+        self.known().assigned.insert((process, nonce, by));
     }
 
     /// From now on no gateway has it.
@@ -120,6 +126,10 @@ impl Gateway for World {
 
     async fn exists(&self, id: Id) -> Result<bool, GatewayError> {
         self.ask(Call::Exists, |known| known.transactions.contains(&id)).await
+    }
+
+    async fn is_assigned(&self, process: Id, nonce: u64, by: Address) -> Result<bool, GatewayError> {
+        self.ask(Call::Assigned, |known| known.assigned.contains(&(process, nonce, by))).await
     }
 
     async fn network_height(&self) -> Result<u64, GatewayError> {

@@ -10,4 +10,5 @@ mod losing;
 mod rules;
 mod spawning;
 mod stopping;
+mod succession;
 mod waiting;
