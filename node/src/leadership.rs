@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use log::{Fact, Log, NodeId, ReadError};
+use log::{Fact, Log, NodeId, ReadError, Term};
 use protocol::{Nonce, ProcessId};
 use replicator::{KeeperError, MEMBER_FILE, MemberFile, StandingRole};
 use thiserror::Error;
@@ -32,6 +32,17 @@ pub enum LeadershipError {
          give nonces twice", .0.display()
     )]
     Fenced(PathBuf),
+    /// Another one took its place, as it says itself.
+    #[error(
+        "another node has taken the place of this one: {by} has the same store in term {term}; to schedule here as well \
+         would give nonces twice"
+    )]
+    Deposed {
+        /// The other node.
+        by: String,
+        /// Its term.
+        term: Term,
+    },
     /// Others keep the log too, and one of them may order messages by now.
     #[error(
         "the log is kept by several nodes, of which another one may schedule by now; it is not known that none does, and \
@@ -89,7 +100,8 @@ pub(crate) async fn node(data: &Path) -> Result<NodeId, NodeError> {
     Ok(file.map_or(NodeId::UNKNOWN, |file| file.node()))
 }
 
-fn has_members(log: &dyn Log) -> Result<bool, ReadError> {
+/// Whether others keep a log too, or were once to do so.
+pub(crate) fn has_members(log: &dyn Log) -> Result<bool, ReadError> {
     let mut found = false;
     log.range(ProcessId::NODE, false, Nonce::ZERO..=Nonce::MAX, &mut |event| {
         found = matches!(Fact::of(&event), Some(Fact::Members(_)));

@@ -31,6 +31,8 @@ mod scheduling;
 mod standby;
 mod wallet;
 mod leadership;
+mod peers;
+mod promotion;
 mod base;
 mod roles;
 mod running;
@@ -42,8 +44,11 @@ pub use data_folder::{DataFolderError, check_data_folder};
 pub use error::NodeError;
 pub use leadership::LeadershipError;
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
-pub use options::{DataPaths, ListenOptions, NodeOptions, ReadOptions, StandbyOptions, WriteOptions};
+pub use options::{
+    DataPaths, ListenOptions, NodeOptions, PeerOptions, ReadOptions, StandbyOptions, WriteOptions,
+};
 pub use part::{NodePart, NodeParts};
+pub use promotion::{CopyStanding, PromotionError, StandbyCopy};
 pub use roles::{leader, reader, standby};
 pub use running::{RunningNode, StopError};
 pub use standby::StandbyError;

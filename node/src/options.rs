@@ -68,10 +68,21 @@ pub struct WriteOptions {
     pub signer: Arc<dyn Signer>,
     /// The address of this wallet, when it takes the place of the one that signed before.
     pub wallet_change_to: Option<Address>,
+    /// Other nodes that may have taken its place.
+    pub peers: PeerOptions,
     /// How messages are scheduled.
     pub scheduling: scheduler::SchedulerOptions,
     /// How many events are uploaded again without being asked when the log turns out to have another history.
     pub uploads_rewind_max: u64,
+}
+
+/// Other nodes that may take the place of this one, or may have.
+#[derive(Clone, Debug, Default)]
+pub struct PeerOptions {
+    /// Their admin listeners.
+    pub urls: Vec<Url>,
+    /// Their token.
+    pub token: Option<String>,
 }
 
 /// What a node is told besides when it only answers reads.

@@ -14,6 +14,7 @@ use crate::error::NodeError;
 use crate::listeners::Addresses;
 use crate::options::{NodeOptions, ReadOptions, StandbyOptions, WriteOptions};
 use crate::part::NodeParts;
+use crate::peers::Peers;
 use crate::running::{RunningNode, Served};
 use crate::{leadership, scheduling, standby as following, uploads, wallet};
 
@@ -74,11 +75,15 @@ async fn start_leader(
     leadership::check_role(&data).await?;
     let base = Base::start(parts, options, None, progress).await?;
     leadership::check_log(&data, &base.log).await?;
+    let peers = Peers::ask_first(writing.peers.clone(), &data, &base.local).await?;
     wallet::hold(&base.log, writing.signer.address(), writing.wallet_change_to).await?;
     let uploads =
         uploads::start(parts, &endpoints, writing.uploads_rewind_max, &base.log, &data, &memory).await?;
     let derived = base.derive(parts, uploads)?;
     let scheduler = scheduling::start(parts, base.scheduler_parts(writing.signer), &writing.scheduling)?;
+    if let Some(peers) = peers {
+        peers.start(parts);
+    }
     let address = scheduler.address();
     let node = leadership::node(&data).await?;
     let served = base.serve(parts, derived, WriteSide::Open(scheduler), address, node);

@@ -12,7 +12,7 @@ use ans104::Ed25519Wallet;
 use gateway::{Endpoints, parse_url};
 use log::{LocalLog, Log, Rocks, StoreMemory};
 use node::{
-    DataFolderError, DataPaths, ListenOptions, NodeError, NodeOptions, ReadOptions, RunningNode,
+    DataFolderError, DataPaths, ListenOptions, NodeError, NodeOptions, PeerOptions, ReadOptions, RunningNode,
     WriteOptions, leader, reader,
 };
 use projections::{Progress, ProjectionError};
@@ -58,6 +58,7 @@ fn writing(folder: &Path) -> WriteOptions {
     fs::create_dir_all(folder.join("data")).unwrap();
     fs::write(folder.join("data/height.json"), "1500000").unwrap();
     WriteOptions {
+        peers: PeerOptions::default(),
         signer: Arc::new(Ed25519Wallet::from_seed([1; 32])),
         wallet_change_to: None,
         scheduling: scheduler::SchedulerOptions { workers: 1, ..scheduler::SchedulerOptions::default() },

@@ -10,7 +10,7 @@ use crate::completions::CompletionsArgs;
 use crate::dead_letters::DeadLettersArgs;
 use crate::environment::{check, with_variables, without_empty};
 use crate::failure::Failure;
-use crate::node::{DevArgs, RepairArgs, StandbyArgs, SuArgs, VerifyArgs};
+use crate::node::{DevArgs, PromoteArgs, RepairArgs, StandbyArgs, SuArgs, VerifyArgs};
 use crate::projections::ProjectionsArgs;
 use crate::read::ReadArgs;
 use crate::replay::ReplayArgs;
@@ -49,6 +49,7 @@ enum Command {
     Repair(RepairArgs),
     Backup(Box<BackupArgs>),
     Sync(SyncArgs),
+    Promote(PromoteArgs),
     Status(StatusArgs),
     Projections(ProjectionsArgs),
     Replay(Box<ReplayArgs>),
@@ -88,6 +89,7 @@ impl Cli {
             Command::Repair(args) => args.run(out),
             Command::Backup(args) => args.run(out),
             Command::Sync(args) => args.run(out),
+            Command::Promote(args) => args.run(out),
             Command::Status(args) => args.run(out),
             Command::Projections(args) => args.run(out),
             Command::Replay(args) => args.run(out),

@@ -16,7 +16,7 @@ use crate::bench::BenchError;
 use crate::client::ClientError;
 use crate::compose::ComposeError;
 use crate::dead_letters::RetryError;
-use crate::node::{LogRepairError, LogVerifyError};
+use crate::node::{LogRepairError, LogVerifyError, PromoteError};
 use crate::replay::ReplayError;
 use crate::reupload::ReuploadError;
 use crate::settings::SettingError;
@@ -93,6 +93,9 @@ pub enum Failure {
     /// The same, by what a command asks for beyond that.
     #[error(transparent)]
     BackupCommand(#[from] BackupCommandError),
+    /// A standby did not take over.
+    #[error(transparent)]
+    Promote(#[from] PromoteError),
     /// A replay is not what was asked for.
     #[error(transparent)]
     Replay(#[from] ReplayError),

@@ -36,6 +36,7 @@ mod postgres_faults;
 mod postgres_load;
 mod postgres_network;
 mod postgres_patience;
+mod promote;
 mod queries;
 mod queries_faults;
 mod queries_world;

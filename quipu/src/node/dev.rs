@@ -11,7 +11,7 @@ use clap::Args;
 use gateway::Endpoints;
 use gateway::dev::{DevError, DevGateway, DevOptions};
 use log::{FolderOwner, Rocks, StoreMemory, folder_owner};
-use node::{DataPaths, NodeError, NodeOptions, RunningNode, WriteOptions, check_data_folder};
+use node::{DataPaths, NodeError, NodeOptions, PeerOptions, RunningNode, WriteOptions, check_data_folder};
 
 use super::signals::{Signals, end, run_to_end};
 use crate::failure::Failure;
@@ -146,6 +146,7 @@ impl DevArgs {
             redirect_hosts: Vec::new(),
         };
         let writing = WriteOptions {
+            peers: PeerOptions::default(),
             signer: read_wallet(&wallet)?,
             wallet_change_to: self.wallet.change_to(),
             scheduling: self.scheduling.options()?,

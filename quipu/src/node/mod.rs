@@ -1,4 +1,5 @@
-//! The commands that are the node: `su`, `standby` and `dev`; and what is done without one: `verify`, `repair` and replays.
+//! The commands that are the node: `su`, `standby` and `dev`; and what is done without one: `verify`, `repair`, `promote`
+//! and replays.
 
 mod signals;
 mod su;
@@ -7,11 +8,13 @@ mod dev;
 mod log_folder;
 mod verify;
 mod repair;
+mod promote;
 mod offline;
 
 pub use dev::DevArgs;
 pub use log_folder::{NoLogError, log_folder};
 pub use offline::OfflineArgs;
+pub use promote::{PromoteArgs, PromoteError};
 pub use repair::{LogRepairError, RepairArgs};
 pub use standby::StandbyArgs;
 pub use su::SuArgs;

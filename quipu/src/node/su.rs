@@ -11,7 +11,7 @@ use tracing::info;
 use super::signals::{Signals, run_to_end};
 use crate::failure::Failure;
 use crate::settings::{
-    DataArgs, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulerWalletArgs, SchedulingArgs,
+    DataArgs, ListenerArgs, LoggingArgs, PORT, PeerArgs, ProjectionArgs, SchedulerWalletArgs, SchedulingArgs,
     ServiceArgs, SettingError, UnusedVariable, unused,
 };
 
@@ -49,6 +49,9 @@ pub struct SuArgs {
     #[command(flatten, next_help_heading = "Scheduling")]
     scheduling: SchedulingArgs,
 
+    #[command(flatten, next_help_heading = "Standbys")]
+    peers: PeerArgs,
+
     #[command(flatten, next_help_heading = "Listeners")]
     listeners: ListenerArgs,
 
@@ -84,6 +87,7 @@ impl SuArgs {
         let writing = WriteOptions {
             signer: self.wallet.signer()?,
             wallet_change_to: self.wallet.change_to(),
+            peers: self.peers.options()?,
             scheduling: self.scheduling.options()?,
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };

@@ -20,7 +20,7 @@ pub use existing::{RestrictingVariableError, UnusedVariable, unused};
 pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
 pub use logging::{LogFilterError, LoggingArgs};
 pub use projections::{DatabaseSettingError, ProjectionArgs};
-pub use replication::{ReplicationArgs, ReplicationSettingError};
+pub use replication::{PeerArgs, ReplicationArgs, ReplicationSettingError};
 pub use scheduling::{SchedulingArgs, SchedulingSettingError};
 pub use services::ServiceArgs;
 pub use wallet::{SchedulerWalletArgs, WalletChangeArgs, WalletSettingError, read_wallet};

@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
-use gateway::{EndpointError, parse_url};
-use node::StandbyOptions;
+use gateway::{EndpointError, parse_url, parse_url_list};
+use node::{PeerOptions, StandbyOptions};
 use thiserror::Error;
 
 /// Whom a standby follows.
@@ -28,6 +28,30 @@ pub struct ReplicationArgs {
     /// port that the leader tells]
     #[arg(long, env, value_name = "URL")]
     leader_url: Option<String>,
+}
+
+/// Who may have taken the place of a node.
+#[derive(Clone, Debug, Args)]
+pub struct PeerArgs {
+    /// The admin listeners, separated by commas, of the standbys of this node: when one of them has taken its place, this
+    /// node does not schedule any more
+    #[arg(long, env, value_name = "URLS")]
+    replicate_peers: Option<String>,
+
+    /// The admin token of these nodes
+    #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
+    replicate_token: Option<String>,
+}
+
+impl PeerArgs {
+    /// Who they are.
+    ///
+    /// # Errors
+    /// When a URL is none.
+    pub fn options(&self) -> Result<PeerOptions, ReplicationSettingError> {
+        let urls = self.replicate_peers.as_ref().map(|list| parse_url_list("REPLICATE_PEERS", list));
+        Ok(PeerOptions { urls: urls.transpose()?.unwrap_or_default(), token: self.replicate_token.clone() })
+    }
 }
 
 /// A setting of a standby that cannot be used.

@@ -1,0 +1,129 @@
+//! `quipu promote`: a standby takes the place of its leader.
+
+use std::env;
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use log::StoreId;
+use node::{CopyStanding, PromotionError, StandbyCopy};
+
+use crate::failure::Failure;
+use crate::output::{duration, thousands, time};
+use crate::settings::DataArgs;
+
+const EXAMPLES: &str = "\
+The standby must be stopped, and so must its leader: two nodes that schedule give the same nonces twice. A standby may \
+lack what its leader acknowledged last, so this is only done when somebody accepts that by naming the store. Who did is \
+recorded in the log.
+
+Examples:
+  quipu promote --su-data-dir ./standby      says how far the copy is, and changes nothing
+  quipu promote --su-data-dir ./standby --accept-loss 1b4e28ba-2fa1-11d2-883f-0016d3cca427
+
+Exit codes: 0 done; 1 not done (one line on standard error says why), 2 wrong usage or setting.";
+
+/// Let a standby take the place of its leader
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PromoteArgs {
+    /// Take over although events may be lost; STORE is the id of the store that is copied, which is shown without this
+    #[arg(long, value_name = "STORE", value_parser = store)]
+    accept_loss: Option<StoreId>,
+
+    #[command(flatten, next_help_heading = "Data")]
+    data: DataArgs,
+}
+
+/// Why a standby did not take over.
+#[derive(Debug, thiserror::Error)]
+pub enum PromoteError {
+    /// It must not, or cannot.
+    #[error(transparent)]
+    Refused(#[from] PromotionError),
+    /// Nobody accepts what may be lost.
+    #[error(
+        "nothing was changed; to take over all the same: quipu promote --accept-loss {0}, with the same settings"
+    )]
+    NotAccepted(StoreId),
+}
+
+impl PromoteArgs {
+    /// Says how far the copy is and what may be lost, and takes over if that is accepted.
+    ///
+    /// # Errors
+    /// When it is not accepted, or cannot be done.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let (memory, paths) = (self.data.memory(), self.data.paths());
+        let copy = StandbyCopy::open(&paths, &memory).map_err(PromoteError::from)?;
+        let standing = copy.standing().map_err(PromoteError::from)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        out.write_all(described(&standing, now).as_bytes())?;
+        out.flush()?;
+        let accepted = self.accept_loss.ok_or(PromoteError::NotAccepted(standing.store))?;
+        let by = env::var("USER").ok().filter(|user| !user.trim().is_empty());
+        let by = by.unwrap_or_else(|| "an operator".to_owned());
+        let term = copy.take_over(accepted, &by).map_err(PromoteError::from)?;
+        writeln!(
+            out,
+            "term {term} has begun with event {}: `quipu su` starts the node",
+            thousands(standing.events)
+        )?;
+        writeln!(
+            out,
+            "The old leader must not schedule any more, or nonces are given twice: see REPLICATE_PEERS in `quipu su --help`."
+        )?;
+        Ok(())
+    }
+}
+
+/// How far the copy is, and what may be lost.
+fn described(standing: &CopyStanding, now_ms: u64) -> String {
+    let CopyStanding { store, node, term, events, newest } = standing;
+    let newest = newest.map_or_else(
+        || "there is no assignment in it".to_owned(),
+        |at| {
+            let seconds = now_ms.saturating_sub(at.get()) / 1000;
+            format!("its newest assignment is {} old, of {}", duration(seconds as f64), time(at.get()))
+        },
+    );
+    format!(
+        "node {node} has a copy of store {store}: {} events up to term {term}; {newest}\n\
+         What the leader scheduled after that is lost if this node takes over: clients were told that it is scheduled, and \
+         this node does not know of it. If the disk of the leader is still there, start that instead, and let this node \
+         catch up.\n",
+        thousands(*events)
+    )
+}
+
+fn store(text: &str) -> Result<StoreId, String> {
+    text.parse()
+        .map(StoreId)
+        .map_err(|_| "expected the id of a store, as 1b4e28ba-2fa1-11d2-883f-0016d3cca427".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use log::{NodeId, Term};
+    use protocol::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn it_is_said_how_far_the_copy_is() {
+        let id = store("1b4e28ba-2fa1-11d2-883f-0016d3cca427").unwrap();
+        store("1b4e28ba").unwrap_err();
+        let newest = Some(Timestamp::new(1_795_229_851_981));
+        let standing =
+            CopyStanding { store: id, node: NodeId::UNKNOWN, term: Term(3), events: 1_234, newest };
+        let text = described(&standing, 1_795_229_851_981 + 90_000);
+        for told in [&id.to_string(), "1,234 events up to term 3", "2026-11-21T02:57:31.981Z", "is lost"] {
+            assert!(text.contains(told), "{told}: {text}");
+        }
+        let text = described(&CopyStanding { newest: None, ..standing }, 0);
+        assert!(text.contains("no assignment"), "{text}");
+    }
+}
