@@ -110,6 +110,12 @@ impl Seen {
         }
     }
 
+    fn join(&mut self, other: Self) {
+        self.answered.extend(other.answered);
+        self.refused += other.refused;
+        self.answered.sort_unstable();
+    }
+
     /// How long nearly all answers took at most.
     fn slow(&self) -> Duration {
         let place = self.answered.len() * 99 / 100;
@@ -155,16 +161,20 @@ impl Besieged {
             attackers
         };
         let (attackers, mut under_attack) = self.rate_during(attack).await;
+        let (mut seen, mut reads) = readers.stop();
         // The attackers hold on. The machine may have had something else to do just now.
         for _ in 0..AGAIN {
-            if under_attack >= rate_left * calm {
+            if under_attack >= rate_left * calm && reads >= READS_LEFT * calm_reads {
                 break;
             }
+            let readers = read();
             let ((), again) = self.rate_during(sleep(MEASURED)).await;
             under_attack = under_attack.max(again);
+            let (seen_again, reads_again) = readers.stop();
+            seen.join(seen_again);
+            reads = reads.max(reads_again);
         }
         let after = self.node.peak_memory();
-        let (seen, reads) = readers.stop();
         judge(attackers);
         // Whatever else the machine has to do meanwhile slows both.
         let readers = read();
