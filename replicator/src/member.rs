@@ -162,7 +162,9 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// # Errors
     /// When it cannot be read.
     pub fn standing(&self) -> Result<LogStanding, MemberError> {
-        Ok(LogStanding { term: self.log.identity().term, end: self.synced_end()? })
+        let (term, end) = (self.log.identity().term, self.synced_end()?);
+        // A log without events has no last term, whatever it was made in.
+        Ok(LogStanding { term: if end.events == 0 { Term(0) } else { term }, end })
     }
 
     /// The digest up to a place, also where that is not on disk yet: none when it is not known.

@@ -41,7 +41,7 @@ pub enum StandOutcome {
 
 impl<E: Engine, K: Keeper> Member<E, K> {
     /// Stands for a term that is higher than all it knows of: what every other member is to be asked. None while what it
-    /// has is not on disk, or its log has to be set aside or took the place of one that was further.
+    /// has is not on disk, there is no higher term, or its log has to be set aside or took the place of one that was further.
     ///
     /// # Errors
     /// When the log fails, or its own promise cannot be kept.
@@ -50,7 +50,9 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             return Ok(None);
         }
         let standing = self.standing()?;
-        let term = Term(self.keeper.promise().term.max(standing.term).0.saturating_add(1));
+        let highest = self.keeper.promise().term.max(standing.term);
+        // The highest term that there is may be promised to somebody already.
+        let Some(term) = highest.0.checked_add(1).map(Term) else { return Ok(None) };
         self.keep(term, self.id)?;
         let own = Promised { standing, continues: true };
         self.become_role(Role::Promising(Promising { term, promises: BTreeMap::from([(self.id, own)]) }));

@@ -11,10 +11,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use log::{LocalLog, Log, Members, Memory, Term};
+use log::{Identity, LocalLog, Log, Members, Memory, MemoryDisk, Term};
 
 use crate::member::Rule;
-use crate::{Member, PromiseAnswer, StandOutcome};
+use crate::{Keeper, Kept, LogFloor, Member, Promise, PromiseAnswer, PromiseRequest, StandOutcome};
 
 use disk::{KeptPromise, founded, identity, node};
 use schedule::{Outcome, Schedule, run};
@@ -91,6 +91,37 @@ fn what_a_promise_says_of_a_log_stays_true() {
         }
     }
     println!("{promised} promises");
+}
+
+/// A member that keeps this, with a new log in this term.
+fn new_member(term: Term, kept: Kept) -> Member<Memory, KeptPromise> {
+    let identity = Identity { term, ..identity() };
+    let log = LocalLog::open(Memory::open(&MemoryDisk::new()), Some(identity)).unwrap();
+    log.hold(true).unwrap().wait().unwrap();
+    let mut keeper = KeptPromise::new();
+    keeper.keep(kept).unwrap();
+    Member::open(node(0), Arc::new(log), keeper).unwrap()
+}
+
+#[test]
+fn the_highest_term_is_not_taken_from_whom_it_was_promised_to() {
+    let promise = Promise { term: Term(u64::MAX), to: node(1) };
+    let mut member = new_member(Term(1), Kept { promise, floor: LogFloor::NONE });
+    assert_eq!(member.stand().unwrap(), None);
+    assert_eq!(member.promise(), promise);
+}
+
+#[test]
+fn a_log_without_events_is_less_than_any_other_and_no_copy_that_counts() {
+    let promise = Promise { term: Term(3), to: node(1) };
+    let mut member = new_member(Term(9), Kept { promise, floor: LogFloor { term: Term(2), events: 5 } });
+    assert_eq!(member.standing().unwrap().rank(), LogFloor::NONE);
+    assert_eq!(member.stand().unwrap(), None);
+    let end = member.standing().unwrap().end;
+    let request = PromiseRequest { term: Term(10), candidate: node(1), end };
+    let answer = member.on_promise_request(&request).unwrap();
+    assert!(matches!(answer, PromiseAnswer::Behind(_)), "{answer:?}");
+    assert_eq!(member.promise(), promise, "it promised");
 }
 
 /// A schedule that is never seen to fail holds nothing.
