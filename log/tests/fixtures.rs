@@ -56,6 +56,8 @@ fn version_1() {
     assert!(summary.is_sound(), "{faults:#?}");
     assert_eq!((summary.events, summary.processes, summary.inherited), (12, 4, 1), "{faults:#?}");
 
+    let contents = Rocks::open_read_only(dir.path()).unwrap().contents().unwrap();
+    assert_eq!((contents.identity.term, contents.events), (Term(2), 12));
     let log = LocalLog::open(Rocks::open(dir.path(), &StoreMemory::default()).unwrap(), None).unwrap();
     assert_eq!(log.identity().store.to_string(), "798c4be3-6347-4d5d-b587-6cc9fd2dd482");
     assert_eq!(log.identity().term, Term(2));
@@ -65,6 +67,7 @@ fn version_1() {
     let made = TermStart { term: Term(2), first: Seq::ZERO, owner: NodeId::UNKNOWN };
     assert_eq!(log.terms().unwrap(), [made]);
     let digest = log.digest_of(12).unwrap().unwrap();
+    assert_eq!(digest, contents.digest);
     assert_eq!(
         digest.to_string(),
         "TrJ8WhltA-01laeMESnUl8dTo2pcTdUAAC7ho9sZ8Cs",

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -160,8 +161,9 @@ impl Rocks {
         let events = reader.last()?.map_or(0, |last| last.next().get());
         let digest = match reader.stored_digest()? {
             Some((counted, digest)) if counted == events => digest,
-            None if events == 0 => LogDigest::EMPTY,
-            _ => reader.digest_of(events)?,
+            // From before digests were kept.
+            None => made_again(&reader, events)?,
+            Some(_) => reader.digest_of(events)?,
         };
         Ok(StoreContents { identity, events, digest })
     }
@@ -228,6 +230,16 @@ fn clear(folder: &Path) -> Result<(), RocksError> {
     [MAKING, ROCKSDB_MAKING]
         .iter()
         .try_for_each(|ending| Rocks::remove_copy(&folder.with_added_extension(ending)))
+}
+
+/// The digest of all events, one after the other.
+fn made_again(reader: &LogReader<Rocks>, events: u64) -> Result<LogDigest, ReadError> {
+    let mut digest = LogDigest::EMPTY;
+    reader.scan(Seq::ZERO, Seq::new(events).prev(), &mut |event| {
+        digest = digest.with(&event);
+        ControlFlow::Continue(())
+    })?;
+    Ok(digest)
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

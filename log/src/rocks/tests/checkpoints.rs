@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use crate::keys::StoreKey;
 use crate::suite::OnRocks as Disk;
 use crate::{CheckpointError, LogDigest};
 
@@ -118,4 +119,22 @@ fn files_of_a_store_are_known_by_name() {
     {
         assert!(!Rocks::is_file_of_store(&name.replace("UP", "..")), "{name}");
     }
+}
+
+#[test]
+fn what_is_in_a_store_is_told_also_where_no_digests_were_kept() {
+    let disk = Disk::default();
+    let log = disk.log();
+    suite::append(&log, (0..1100).map(|number| fact(&number.to_string())).collect());
+    let (events, digest) = log.synced_digest().unwrap();
+    let identity = log.identity();
+    drop(log);
+    let store = Rocks::open(disk.path(), &StoreMemory::default()).unwrap();
+    let meta = store.table(StoreTable::Meta).unwrap();
+    for key in [StoreKey::digest(), StoreKey::kept_digest(1024)] {
+        store.db.delete_cf(meta, key.as_ref()).unwrap();
+    }
+    drop(store);
+    let contents = Rocks::open_read_only(disk.path()).unwrap().contents().unwrap();
+    assert_eq!((contents.identity, contents.events, contents.digest), (identity, events, digest));
 }
