@@ -14,6 +14,15 @@ fn open(path: &Path) -> LocalLog<Rocks> {
     LocalLog::open(Rocks::open(path, &StoreMemory::default()).unwrap(), None).unwrap()
 }
 
+/// Also when the test fails.
+struct EndOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 #[test]
 fn checkpoints_of_a_busy_log_are_whole() {
     let (disk, copies) = (Disk::default(), TempDir::new().unwrap());
@@ -22,6 +31,7 @@ fn checkpoints_of_a_busy_log_are_whole() {
     suite::append(&log, vec![process.spawn()]);
     let (ended, acknowledged) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
+        let _end = EndOnDrop(&ended);
         scope.spawn(|| {
             while !ended.load(Ordering::Acquire) {
                 // Every second one is kept apart from its key.
@@ -48,7 +58,6 @@ fn checkpoints_of_a_busy_log_are_whole() {
             assert_eq!(Rocks::acknowledged_in(&path).unwrap(), last, "its end is noted");
             assert!(Rocks::open_read_only(&path).unwrap().verify(None, &mut |_| {}).is_sound());
         }
-        ended.store(true, Ordering::Release);
     });
 }
 
