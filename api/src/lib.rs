@@ -7,6 +7,7 @@
 mod admin;
 mod checks;
 mod error;
+mod forwarding;
 mod graphql;
 mod health;
 mod limit;
@@ -23,6 +24,7 @@ mod turns;
 mod write_side;
 
 pub use checks::watch_checks;
+pub use forwarding::{ForwardError, ForwardWrites, ForwardedAnswer};
 pub use listeners::{admin, admin_openapi, public, public_openapi};
 pub use node::{ApiNode, ApiOptions, ApiParts, RenderMetrics};
 pub use render::{PageBy, Renderer};

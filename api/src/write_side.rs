@@ -5,9 +5,10 @@ use std::sync::Arc;
 use protocol::Code;
 use replicator::Followed;
 use scheduler::Scheduler;
-use web::HttpError;
+use web::{HttpError, RawBody};
 
 use crate::error::CallError;
+use crate::forwarding::ForwardWrites;
 
 /// Where writes go.
 #[derive(Clone)]
@@ -17,8 +18,8 @@ pub enum WriteSide {
     /// Nowhere: each is refused with `unavailable` and this reason, a sentence for the client that says where else it
     /// may turn.
     Closed(Arc<str>),
-    /// To the leader that this node follows: each is refused with `unavailable` and where that is.
-    Leader(Followed),
+    /// To the leader that this node follows: each is passed on to it, or refused with `unavailable` and where it is.
+    Leader(Followed, Option<Arc<dyn ForwardWrites>>),
 }
 
 impl WriteSide {
@@ -27,8 +28,21 @@ impl WriteSide {
         match self {
             Self::Open(scheduler) => Ok(scheduler),
             Self::Closed(reason) => Err(HttpError::new(Code::Unavailable, &**reason)),
-            Self::Leader(followed) => Err(HttpError::new(Code::Unavailable, elsewhere(followed))),
+            Self::Leader(followed, _) => Err(HttpError::new(Code::Unavailable, elsewhere(followed))),
         }
+    }
+
+    /// What passes this on, if it is passed on.
+    ///
+    /// # Errors
+    /// When another node has passed it on already: only a leader is to be sent such.
+    pub(crate) fn forward(&self, item: &RawBody) -> Result<Option<&dyn ForwardWrites>, HttpError> {
+        let Self::Leader(_, Some(forward)) = self else { return Ok(None) };
+        if item.is_passed_on() {
+            let text = "another standby passed this on to this node, which is a standby too: its LEADER_URL is wrong";
+            return Err(HttpError::new(Code::Unavailable, text));
+        }
+        Ok(Some(forward.as_ref()))
     }
 
     /// What the node does.
@@ -36,14 +50,14 @@ impl WriteSide {
         match self {
             Self::Open(_) => "leader",
             Self::Closed(_) => "reader",
-            Self::Leader(_) => "standby",
+            Self::Leader(..) => "standby",
         }
     }
 
     /// The leader that is followed, if one is.
     pub(crate) fn followed(&self) -> Option<&Followed> {
         match self {
-            Self::Leader(followed) => Some(followed),
+            Self::Leader(followed, _) => Some(followed),
             Self::Open(_) | Self::Closed(_) => None,
         }
     }

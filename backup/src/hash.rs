@@ -62,7 +62,10 @@ impl Hashing {
 
 impl FileHash {
     /// The hash of a file, unless it is not wanted any more.
-    pub(crate) fn of(path: &Path, go_on: &dyn Fn() -> bool) -> Result<Self, HashError> {
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not wanted any more.
+    pub fn of(path: &Path, go_on: &dyn Fn() -> bool) -> Result<Self, HashError> {
         let failed = |error| HashError::Read { path: path.to_owned(), error };
         let mut file = File::open(path).map_err(failed)?;
         let (mut hashing, mut piece) = (Hashing::new(), vec![0; PIECE]);

@@ -132,7 +132,7 @@ impl Base {
         let log = Arc::downgrade(&self.log);
         let port = self.listeners.addresses().public.port();
         let leader: LeaderUrl = match &writes {
-            WriteSide::Leader(followed) => {
+            WriteSide::Leader(followed, _) => {
                 let followed = followed.clone();
                 Arc::new(move || followed.leader_url())
             }

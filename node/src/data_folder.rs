@@ -184,7 +184,8 @@ fn usual_folders(folder: &Path) -> Result<Vec<&'static str>, DataFolderError> {
     let is_free = |path: &Path| Ok::<_, FolderError>(folder_owner(path, HOLDS)? == FolderOwner::Nobody);
     let (log, index) = (folder.join("log"), folder.join("index"));
     UploadRunner::check_folder(folder)?;
-    let mut usual = vec!["uploads"];
+    // What a standby fetches, beside the log.
+    let mut usual = vec!["uploads", "log.incoming"];
     if Checkpoints::is_ours(&folder.join(checkpoints::FOLDER))? {
         usual.push(checkpoints::FOLDER);
     }

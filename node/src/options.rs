@@ -103,6 +103,8 @@ pub struct StandbyOptions {
     pub token: Option<String>,
     /// Where clients find the leader; without it on the host of whom it follows, at the port that the leader tells.
     pub leader_url: Option<String>,
+    /// Whether messages are passed on to the leader, and not refused.
+    pub forwards: bool,
 }
 
 impl DataPaths {

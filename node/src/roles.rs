@@ -115,7 +115,8 @@ async fn start_standby(
     progress: &Arc<Progress>,
 ) -> Result<Served, NodeError> {
     check_ports(&options.listen)?;
-    let (node, greeted) = following::prepare(&options.data, &standing, progress).await?;
+    let paths = options.data.clone();
+    let (node, greeted) = following::prepare(&paths, &standing, progress).await?;
     let base = Base::start(parts, options, greeted.as_ref().map(following::identity), progress).await?;
     let address = match (wallet::remembered(&base.log).await?, greeted) {
         (Some(address), _) => address,
@@ -126,8 +127,9 @@ async fn start_standby(
     let host = standing.from.host_str().unwrap_or_default().to_owned();
     let from = standing.from.to_string();
     let followed = Followed::new(from, host, standing.leader_url.clone());
-    following::start(parts, &standing, node, base.local.clone(), followed.clone())?;
-    let served = base.serve(parts, derived, WriteSide::Leader(followed), address, node);
+    following::start(parts, &standing, node, &paths, base.local.clone(), followed.clone())?;
+    let forward = if standing.forwards { Some(following::forwarder(&followed)?) } else { None };
+    let served = base.serve(parts, derived, WriteSide::Leader(followed, forward), address, node);
     let Addresses { public, admin } = served.addresses;
     info!(
         %address,

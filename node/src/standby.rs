@@ -1,15 +1,19 @@
 //! A standby follows the log of a leader: a task that asks for its stream, and a thread that takes the stream in.
 
+mod bootstrap;
 mod connection;
+mod forwarding;
 mod pauses;
 mod taking;
 
 use std::fs::create_dir_all;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use api::ForwardWrites;
 use async_trait::async_trait;
 use log::{FolderOwner, Identity, LocalLog, NodeId, Rocks, folder_owner};
 use projections::Progress;
@@ -25,6 +29,7 @@ use crate::error::NodeError;
 use crate::options::{DataPaths, StandbyOptions};
 use crate::part::{NodePart, NodeParts};
 use connection::{Leader, StreamEnd};
+use forwarding::Forwarder;
 use pauses::Pauses;
 use taking::Taker;
 
@@ -33,6 +38,8 @@ struct Standing {
     stop: watch::Sender<bool>,
     task: task::JoinHandle<()>,
     thread: JoinHandle<()>,
+    /// Verifies what came in one piece, until it is told to end.
+    verifying: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
     /// Its sender goes when the thread ends.
     over: watch::Receiver<()>,
 }
@@ -90,6 +97,7 @@ pub(crate) async fn prepare(
     let store = hello.store;
     // From here on it keeps a copy of that store, and of no other.
     spawn_blocking(move || file.bind(store)).await?.map_err(StandbyError::from)?;
+    bootstrap::fetch_log(&Leader::new(options, node)?, &data.log, &hello, progress).await?;
     Ok((node, Some(hello)))
 }
 
@@ -156,27 +164,76 @@ pub(crate) fn identity(hello: &LeaderHello) -> Identity {
     Identity { store: hello.store, term: hello.first_term }
 }
 
+/// What passes messages on to the leader.
+///
+/// # Errors
+/// When nobody can be asked.
+pub(crate) fn forwarder(followed: &Followed) -> Result<Arc<dyn ForwardWrites>, NodeError> {
+    Ok(Arc::new(Forwarder::new(followed.clone())?))
+}
+
 /// Follows the leader from here on.
 pub(crate) fn start(
     parts: &mut NodeParts,
     options: &StandbyOptions,
     node: NodeId,
+    paths: &DataPaths,
     log: Arc<LocalLog<Rocks>>,
     followed: Followed,
 ) -> Result<(), NodeError> {
     let leader = Leader::new(options, node)?;
     let (stop, stopping) = watch::channel(false);
     let (ending, over) = watch::channel(());
-    let (taker, frames) = Taker::new(log, followed.clone());
+    let (taker, frames) = Taker::new(log.clone(), followed.clone());
     let thread = std::thread::Builder::new().name("standby".to_owned()).spawn(move || {
         // Also when it panics.
         let _ending = ending;
         taker.run();
     });
     let thread = thread.map_err(|error| NodeError::Thread { part: "standby", error })?;
+    let verifying = verify(&paths.log, log, followed.clone())?;
     let task = tokio::spawn(follow(leader, frames, followed, stopping));
-    parts.push(Standing { stop, task, thread, over });
+    parts.push(Standing { stop, task, thread, verifying, over });
     Ok(())
+}
+
+/// Verifies the signatures of a log that began with a checkpoint, where that is not done yet.
+fn verify(
+    path: &Path,
+    log: Arc<LocalLog<Rocks>>,
+    followed: Followed,
+) -> Result<Option<(Arc<AtomicBool>, JoinHandle<()>)>, NodeError> {
+    if !bootstrap::is_unverified(path) {
+        return Ok(None);
+    }
+    followed.set_unverified(true);
+    let (path, end) = (path.to_owned(), Arc::new(AtomicBool::new(false)));
+    let ended = end.clone();
+    let thread = std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
+        info!("verifying the signatures of the checkpoint that this log began with");
+        let is_wanted = || !ended.load(Ordering::Acquire);
+        let found = log.verify_signatures(taking::threads(), &is_wanted);
+        match found {
+            Ok((None, _)) if !is_wanted() => {}
+            Ok((None, signatures)) => match bootstrap::mark_verified(&path) {
+                Ok(()) => {
+                    followed.set_unverified(false);
+                    info!(signatures, "all signatures are right");
+                }
+                Err(error) => warn!(%error, "they are verified again at the next start"),
+            },
+            Ok((Some(fault), _)) => {
+                error!(%fault, "what came from the leader is wrong: begin again with an empty folder");
+                followed.condemn(fault.to_string());
+            }
+            Err(error) => {
+                error!(%error, "the log cannot be verified");
+                followed.condemn(error.to_string());
+            }
+        }
+    });
+    let thread = thread.map_err(|error| NodeError::Thread { part: "verify", error })?;
+    Ok(Some((end, thread)))
 }
 
 /// Follows until it is stopped, or finds that it must not.
@@ -238,14 +295,26 @@ impl NodePart for Standing {
     }
 
     async fn ended(&mut self) {
-        while self.over.changed().await.is_ok() {}
+        if self.task.is_finished() {
+            return;
+        }
+        tokio::select! {
+            _ = &mut self.task => {}
+            () = async { while self.over.changed().await.is_ok() {} } => {}
+        }
     }
 
     async fn stop(self: Box<Self>) {
         self.stop.send_replace(true);
         // The task lets go of the thread, which gets to disk what it has in hand.
-        if self.task.await.is_err() {
+        if !self.task.is_finished() && self.task.await.is_err() {
             warn!("what asks the leader ended with a panic");
+        }
+        if let Some((end, thread)) = self.verifying {
+            end.store(true, Ordering::Release);
+            if !matches!(spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
+                warn!("what verifies signatures ended with a panic");
+            }
         }
         let thread = self.thread;
         if !matches!(spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {

@@ -70,6 +70,10 @@ struct Seen {
     level: Option<Instant>,
     /// How many events it took since it started.
     taken: u64,
+    /// Whether signatures of what came in one piece are still to be verified.
+    unverified: bool,
+    /// What is wrong with what is here.
+    condemned: Option<String>,
 }
 
 /// What is known at a moment.
@@ -91,6 +95,8 @@ pub struct FollowedNow {
     pub lag: Option<Duration>,
     /// How many events came since the start.
     pub taken: u64,
+    /// Whether all signatures of what is here were verified, here or by whom it was before.
+    pub verified: bool,
 }
 
 impl Followed {
@@ -99,7 +105,8 @@ impl Followed {
         let now = Instant::now();
         let state = FollowState::Connecting;
         let (leader, heartbeat, tail, level, taken) = (None, None, None, None, 0);
-        let seen = Seen { state, since: now, leader, heartbeat, tail, level, taken };
+        let (unverified, condemned) = (false, None);
+        let seen = Seen { state, since: now, leader, heartbeat, tail, level, taken, unverified, condemned };
         Self(Arc::new(Shared { from, leader_url, host, started: now, state: Mutex::new(seen) }))
     }
 
@@ -127,6 +134,16 @@ impl Followed {
         }
         seen.state = state;
         changed
+    }
+
+    /// Whether signatures of what is here are still to be verified.
+    pub fn set_unverified(&self, unverified: bool) {
+        self.seen().unverified = unverified;
+    }
+
+    /// What is here is wrong, for this reason: nobody shall rely on it.
+    pub fn condemn(&self, reason: String) {
+        self.seen().condemned = Some(reason);
     }
 
     /// The leader said who it is.
@@ -163,8 +180,9 @@ impl Followed {
             (Some(_), Some(0)) if is_fresh => Some(Duration::ZERO),
             (level, _) => level.map(|level| level.elapsed()),
         };
+        let condemned = seen.condemned.clone().map(FollowState::Stopped);
         FollowedNow {
-            state: seen.state.clone(),
+            state: condemned.unwrap_or_else(|| seen.state.clone()),
             state_age: seen.since.elapsed(),
             leader: seen.leader.clone(),
             heartbeat_age,
@@ -172,6 +190,7 @@ impl Followed {
             lag_events: missing.filter(|_| is_fresh),
             lag,
             taken: seen.taken,
+            verified: !seen.unverified,
         }
     }
 

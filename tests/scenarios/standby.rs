@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ans104::{Id, KeyType};
+use log::{LocalLog, Log, Rocks, StoreMemory};
 use quipu_tests::{Client, Gateway, Launch, Ledger, Load, Node, Relay, User, until};
 use serde_json::Value;
 
@@ -268,6 +269,118 @@ async fn a_frozen_standby_holds_up_nobody() {
     ledger.check(&following.client(), 16).await;
     following.stop();
     node.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_passed_on_where_that_is_wanted() {
+    let (folders, gateway) = ((folder(), folder(), folder()), Gateway::start());
+    let launch = leader(folders.0.path(), &gateway);
+    let (ledger, user) = (Ledger::default(), User::new(1));
+    let node = launch.start();
+    let second = standby(folders.1.path(), &gateway, &node.admin_url()).set("FORWARD_WRITES", "true");
+    let following = second.serve();
+    level_or_empty(&following).await;
+    let process = ledger.spawn(&following.client(), &user, 1).await[0];
+    ledger.send(&following.client(), &user, process, 5).await;
+    // What the leader refuses is refused with its reason.
+    let again = ledger.account(process).posted.values().next().unwrap().clone();
+    let refused = following.client().post(again).await;
+    assert!(matches!(refused.status, 200 | 409), "{}", refused.text());
+    assert_eq!(following.client().post("no item".into()).await.refusal(400), "malformed_item");
+    let unknown = format!("/?process-id={process}&assign={process}");
+    let (here, there) = (assign(&following, &unknown).await, assign(&node, &unknown).await);
+    assert_eq!(here, there);
+    level(&following, &node).await;
+    ledger.check(&following.client(), 1).await;
+    // It is passed on once, whoever is said to lead.
+    let third = standby(folders.2.path(), &gateway, &following.admin_url())
+        .set("FORWARD_WRITES", "true")
+        .set("LEADER_URL", following.url());
+    let behind = third.serve();
+    let refused = behind.client().post(user.message(process, b"around").bytes).await;
+    assert_eq!(refused.refusal(503), "unavailable");
+    assert!(refused.text().contains("LEADER_URL"), "{}", refused.text());
+    behind.stop();
+    node.stop();
+    let refused = following.client().post(user.message(process, b"to nobody").bytes).await;
+    assert_eq!(refused.refusal(503), "unavailable");
+    assert!(refused.text().contains("nothing was sent"), "{}", refused.text());
+    following.stop();
+}
+
+/// What a node answers to an assignment.
+async fn assign(node: &Node, path: &str) -> (u16, String) {
+    let answer = node.client().send(node.client().request(reqwest::Method::POST, path)).await.unwrap();
+    (answer.status, answer.text())
+}
+
+/// Waits until the standby follows, be there anything or not.
+async fn level_or_empty(standby: &Node) {
+    until("the standby follows", async || {
+        (status(standby).await["leader"]["state"] == "following").then_some(())
+    })
+    .await;
+}
+
+/// A log with so many events, which are of no process.
+async fn fill(folder: &Path, events: usize) {
+    let log = LocalLog::open(Rocks::open(folder, &StoreMemory::default()).unwrap(), None).unwrap();
+    let fact = |_| testing::fact(&format!("noise {}", Id::from_bytes(rand::random())).repeat(4));
+    let mut last = None;
+    for count in std::iter::repeat_n(500, events / 500) {
+        last = Some(log.enqueue(log.identity().term, (0..count).map(fact).collect()).unwrap());
+    }
+    last.unwrap().await.unwrap();
+    log.seal();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_is_far_behind_begins_with_a_checkpoint() {
+    let (folders, gateway) = ((folder(), folder()), Gateway::start());
+    let launch = leader(folders.0.path(), &gateway);
+    fill(&launch.data().join("log"), 20_000).await;
+    let (ledger, user) = (Arc::new(Ledger::default()), User::new(200));
+    let node = launch.start();
+    let processes = ledger.spawn(&node.client(), &user, PROCESSES).await;
+    ledger.send(&node.client(), &user, processes[0], 30).await;
+    let relay = Relay::to(node.admin_address().port()).await;
+    let second = standby(folders.1.path(), &gateway, &relay.url());
+    let incoming = second.data().join("log.incoming");
+    let under_way = || -> u64 {
+        let files = fs::read_dir(&incoming).into_iter().flatten().flatten();
+        let files = files.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
+        files.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+    };
+    // The leader writes on meanwhile, and the standby is killed, however far it has come.
+    let load = Load::start(&ledger, &processes, 4);
+    load.aim(node.client());
+    relay.delay(Duration::from_millis(5));
+    let mut begun = Vec::new();
+    for _ in 0..5 {
+        let before = under_way();
+        let mut program = second.program();
+        until("some more is fetched", async || (under_way() > before).then_some(())).await;
+        program.kill();
+        begun
+            .extend(fs::read_dir(&incoming).into_iter().flatten().flatten().map(|folder| folder.file_name()));
+        begun.dedup();
+    }
+    assert_eq!(begun.len(), 1, "it was begun again: {begun:?}");
+    relay.break_after(200_000);
+    relay.flip();
+    relay.delay(Duration::ZERO);
+    let following = second.serve();
+    following.said("the log begins with a checkpoint");
+    following.said("all signatures are right");
+    load.stop().await;
+    level(&following, &node).await;
+    ledger.check(&following.client(), 4).await;
+    let leader = &status(&following).await["leader"];
+    assert_eq!(leader["verified"], true, "{leader}");
+    assert!(leader["taken"].as_u64() < Some(20_000), "it came by the stream: {leader}");
+    assert!(!incoming.exists(), "something is left of it");
+    following.stop();
+    assert_whole(&second);
 }
 
 #[tokio::test]

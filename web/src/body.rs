@@ -47,10 +47,15 @@ pub struct RawBody {
     length: Option<usize>,
     /// Whether the client waits for a sign before it sends.
     waits: bool,
+    /// Whether another node passed it on.
+    passed_on: bool,
     budget: Budget,
     /// The call that reads it.
     call: Option<Arc<Waiting>>,
 }
+
+/// The header of a request that a node passes on.
+pub const HOPS: &str = "quipu-hops";
 
 /// Why a body was not read.
 enum Unread {
@@ -72,7 +77,13 @@ impl RawBody {
         let length = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let waits = request.header(header::EXPECT).is_some();
         let call = request.data::<Arc<Waiting>>().cloned();
-        Self { body: Some(body), length, waits, budget: Budget::of(request), call }
+        let passed_on = request.headers().contains_key(HOPS);
+        Self { body: Some(body), length, waits, passed_on, budget: Budget::of(request), call }
+    }
+
+    /// Whether another node passed it on: it is not passed on again.
+    pub fn is_passed_on(&self) -> bool {
+        self.passed_on
     }
 
     /// Reads it. What it takes up of the memory is given back with the last clone of what this returns.
@@ -247,7 +258,14 @@ mod tests {
             Ok::<_, io::Error>(Bytes::from_static(piece))
         });
         let body = Body::from_bytes_stream(pieces);
-        RawBody { body: Some(body), length: None, waits: false, budget: budget.clone(), call: None }
+        RawBody {
+            body: Some(body),
+            length: None,
+            waits: false,
+            passed_on: false,
+            budget: budget.clone(),
+            call: None,
+        }
     }
 
     async fn status(body: RawBody, limit: usize) -> Result<usize, u16> {
@@ -315,7 +333,10 @@ mod tests {
                 let piece = Ok::<_, io::Error>(Bytes::from_static(&[0; SMALL]));
                 let body = Body::from_bytes_stream(stream::iter([piece]).chain(stream::pending()));
                 let (body, budget, call) = (Some(body), budget.clone(), None);
-                tokio::spawn(status(RawBody { body, length: None, waits: false, budget, call }, 10 * MIB))
+                tokio::spawn(status(
+                    RawBody { body, length: None, waits: false, passed_on: false, budget, call },
+                    10 * MIB,
+                ))
             })
             .collect();
         let posted = || status(within(&budget, 2, &[0; 2000], Duration::ZERO), 10 * MIB);
@@ -339,8 +360,14 @@ mod tests {
         let first: Vec<_> = (0..2).map(|_| tokio::spawn(status(large(), 10 * MIB))).collect();
         let begun = stream::iter([Ok::<_, io::Error>(Bytes::from_static(&[0; MIB]))]);
         let body = Body::from_bytes_stream(begun.chain(stream::pending()));
-        let stuck =
-            RawBody { body: Some(body), length: None, waits: false, budget: budget.clone(), call: None };
+        let stuck = RawBody {
+            body: Some(body),
+            length: None,
+            waits: false,
+            passed_on: false,
+            budget: budget.clone(),
+            call: None,
+        };
         let stuck = tokio::spawn(status(stuck, 10 * MIB));
         for first in first {
             assert_eq!(first.await.unwrap(), Ok(10 * MIB), "{:?}", now.elapsed());
@@ -361,8 +388,14 @@ mod tests {
         let pieces = stream::once(async { Ok::<_, io::Error>(Bytes::from_static(&[0; 2 * SMALL])) });
         let endless = pieces.chain(stream::pending().inspect(move |_| drop(kept.clone())));
         let body = Body::from_bytes_stream(endless);
-        let body =
-            RawBody { body: Some(body), length: None, waits: false, budget: budget.clone(), call: None };
+        let body = RawBody {
+            body: Some(body),
+            length: None,
+            waits: false,
+            passed_on: false,
+            budget: budget.clone(),
+            call: None,
+        };
         let slow = tokio::spawn(status(body, MIB));
         tokio::task::yield_now().await;
         // What it does not hold is no reason to cut it off.

@@ -35,7 +35,7 @@ mod traffic;
 mod visitor;
 mod waiting;
 
-pub use body::RawBody;
+pub use body::{HOPS, RawBody};
 pub use budget::{BRIEF, Budget, Lack, MemoryClaim, Share, Spent};
 pub use connection::CONNECTION_BYTES;
 pub use counted::IsCounted;

@@ -67,6 +67,8 @@ pub(super) struct LeaderForm {
     pub(super) heartbeat_age_seconds: Nullable<f64>,
     /// How many events came since the start.
     pub(super) taken: u64,
+    /// Whether all signatures here are verified: not for a while after the log began with a checkpoint.
+    pub(super) verified: bool,
 }
 
 /// A node that follows this one.
@@ -100,6 +102,7 @@ impl LeaderForm {
             lag_seconds: now.lag.map(|lag| lag.as_secs_f64()).into(),
             heartbeat_age_seconds: now.heartbeat_age.map(|age| age.as_secs_f64()).into(),
             taken: now.taken,
+            verified: now.verified,
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn writes(writes: &WriteSide) -> Found {
     if let WriteSide::Closed(reason) = writes {
         return (CheckLevel::Ok, format!("nothing is to be scheduled here: {reason}"));
     }
-    if let WriteSide::Leader(followed) = writes {
+    if let WriteSide::Leader(followed, _) = writes {
         return (CheckLevel::Ok, elsewhere(followed));
     }
     match writes.check_open() {
@@ -165,6 +165,7 @@ mod tests {
             lag_events,
             lag: lag.map(seconds),
             taken: 0,
+            verified: true,
         };
         let lost = FollowState::Lost("refused".to_owned());
         for (now, level) in [

@@ -11,12 +11,14 @@ mod stream;
 use std::sync::Arc;
 
 use ans104::Id;
+use bytes::Bytes;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
 use protocol::{Code, Nonce, ProcessId};
 use scheduler::{AssignOrder, Scheduled};
 use web::{Flag, Frequent, Given, GivenHeader, HttpError, Lasting, Path, RawBody, Stopping};
 
+use crate::forwarding::passed_on;
 use crate::health::health;
 use crate::limit::PageLimit;
 use crate::node::ApiNode;
@@ -26,7 +28,8 @@ use crate::rendering::Fresh;
 use entry::{ShownEntry, Subject, head, show_entry, show_process, subject};
 use fields::ExcludedFields;
 use follow::{FollowedProcess, Wait};
-use model::{ClockForm, EntryForm, ProcessForm, ReadForm, ScheduledForm, SchedulerForm};
+pub(crate) use model::ScheduledForm;
+use model::{ClockForm, EntryForm, ProcessForm, ReadForm, SchedulerForm};
 use page::{SchedulePage, Span};
 use stream::{Pieces, Rest};
 
@@ -74,8 +77,17 @@ impl PublicApi {
         match (process.0, assign.0) {
             (_, None) => schedule_item(self.0.clone(), item).await,
             (Some(process), Some(transaction)) => {
-                drop(item);
                 let exclude = exclude.0.map_or(vec![], |fields| fields.0);
+                if let Some(forward) = self.0.parts.writes.forward(&item)? {
+                    drop(item);
+                    let mut parameters =
+                        vec![("process-id", process.to_string()), ("assign", transaction.to_string())];
+                    parameters.extend(base_layer.0.then(|| ("base-layer", String::new())));
+                    parameters.extend((!exclude.is_empty()).then(|| ("exclude", exclude.join(","))));
+                    let answer = forward.forward(parameters, Bytes::new()).await.map_err(HttpError::from)?;
+                    return Ok(Json(passed_on(&answer)?));
+                }
+                drop(item);
                 let process = process.into();
                 let order = AssignOrder { process, transaction, base_layer: base_layer.0, exclude };
                 Ok(answered(self.0.parts.writes.scheduler()?.assign(order).await?))
@@ -263,6 +275,11 @@ pub(crate) fn posted_items(node: Arc<ApiNode>) -> Frequent {
 
 /// Schedules the item that is in a body.
 async fn schedule_item(node: Arc<ApiNode>, item: RawBody) -> Result<Json<ScheduledForm>, WriteRefusal> {
+    if let Some(forward) = node.parts.writes.forward(&item)? {
+        let item = item.read(node.parts.options.max_body).await?;
+        let answer = forward.forward(Vec::new(), item).await.map_err(HttpError::from)?;
+        return Ok(Json(passed_on(&answer)?));
+    }
     let scheduler = node.parts.writes.scheduler()?;
     // What would be refused is not read.
     scheduler.check_door()?;

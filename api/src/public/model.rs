@@ -12,11 +12,11 @@ const MILLISECONDS: u64 = 1_760_000_000_000;
 /// What was scheduled, and when.
 #[derive(Debug, Object)]
 #[oai(example, rename = "Scheduled")]
-pub(super) struct ScheduledForm {
+pub(crate) struct ScheduledForm {
     /// The id of the item; when a transaction was assigned, the id of the assignment.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// The timestamp of the assignment, in milliseconds since 1970.
-    pub(super) timestamp: u64,
+    pub(crate) timestamp: u64,
 }
 
 impl Example for ScheduledForm {

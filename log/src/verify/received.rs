@@ -17,7 +17,7 @@ use crate::local::LocalLog;
 
 use super::fault::{Fault, FaultPlace};
 use super::process_check::ProcessCheck;
-use super::signatures::first_wrong;
+use super::signatures::{Signatures, first_wrong};
 use super::wallets::Wallets;
 
 /// Checks the events that come next in a log: each goes on where its process stands, is signed by whom it has to be, and
@@ -38,6 +38,30 @@ pub enum ReceivedError {
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+}
+
+impl<E: Engine> LocalLog<E> {
+    /// Verifies the signatures of all that is on disk when the call begins, on so many threads: the first fault, and how
+    /// many signatures there were; those of imported histories may be wrong. Ends early when `go_on` says so.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn verify_signatures(
+        &self,
+        threads: NonZeroUsize,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(Option<Fault>, u64), ReadError> {
+        let mut signatures = Signatures::start(threads);
+        let mut wrong = None;
+        let scanned = self.scan_synced(Seq::ZERO, &mut |event| {
+            signatures.add(&event);
+            wrong = signatures.found().find(|fault| !fault.inherited);
+            if wrong.is_none() && go_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        let (found, count) = signatures.finish();
+        scanned?;
+        Ok((wrong.or_else(|| found.into_iter().find(|fault| !fault.inherited)), count))
+    }
 }
 
 impl ReceivedCheck {

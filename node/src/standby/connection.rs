@@ -5,10 +5,12 @@ use std::time::Duration;
 use log::{LogDigest, NodeId, Term};
 use replicator::wire::{Frame, FrameBuffer};
 use replicator::{LeaderHello, LogPlace};
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RANGE};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use tokio::time::{Instant, timeout};
+use uuid::Uuid;
 
+use super::bootstrap::Offered;
 use super::taking::Frames;
 use crate::error::NodeError;
 use crate::options::StandbyOptions;
@@ -18,6 +20,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long nothing may come, though a heartbeat should each second; and how long no events may come, though there are
 /// some.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How long a checkpoint may take to be made: all of the log is read once.
+const CHECKPOINT: Duration = Duration::from_secs(900);
 /// How much of a refusal is read, in bytes.
 const REFUSAL_MAX: usize = 64 << 10;
 
@@ -114,6 +118,55 @@ impl Leader {
         }
     }
 
+    /// Has the leader make a checkpoint of this id, or tell of the one that there is.
+    pub(super) async fn checkpoint(&self, id: Uuid) -> Result<Offered, StreamEnd> {
+        let mut url = self.checkpoints(&[]);
+        url.query_pairs_mut().append_pair("id", &id.to_string());
+        let response = self.answered(CHECKPOINT, self.http.post(url)).await?;
+        let body = timeout(SILENCE, response.bytes()).await.map_err(|_| silent())?;
+        let body = body.map_err(|error| StreamEnd::Lost(said(&error)))?;
+        serde_json::from_slice(&body)
+            .map_err(|error| StreamEnd::Refused(format!("the leader's checkpoint: {error}")))
+    }
+
+    /// What is in a file of a checkpoint from here on.
+    pub(super) async fn checkpoint_file(
+        &self,
+        id: Uuid,
+        name: &str,
+        from: u64,
+    ) -> Result<Response, StreamEnd> {
+        let url = self.checkpoints(&[&id.to_string(), "files", name]);
+        self.answered(SILENCE, self.http.get(url).header(RANGE, format!("bytes={from}-"))).await
+    }
+
+    /// Tells the leader that a checkpoint is not needed any more; it goes by itself, too.
+    pub(super) async fn remove_checkpoint(&self, id: Uuid) {
+        let url = self.checkpoints(&[&id.to_string()]);
+        let _ = self.answered(SILENCE, self.http.delete(url)).await;
+    }
+
+    fn checkpoints(&self, more: &[&str]) -> Url {
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop().push("checkpoints").extend(more);
+        }
+        url
+    }
+
+    async fn answered(&self, within: Duration, request: RequestBuilder) -> Result<Response, StreamEnd> {
+        let response = timeout(within, request.send()).await.map_err(|_| silent())?;
+        let response = response.map_err(|error| StreamEnd::Lost(said(&error)))?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            status => {
+                let text = format!("the leader answers {status}: {}", refusal(response).await);
+                let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+                Err(if passes { StreamEnd::Lost(text) } else { StreamEnd::Refused(text) })
+            }
+        }
+    }
+
     async fn ask(&self, from: LogPlace, term: Term) -> Result<Response, StreamEnd> {
         let mut url = self.url.clone();
         url.query_pairs_mut()
@@ -147,7 +200,7 @@ impl From<super::taking::TakeRefusal> for StreamEnd {
 }
 
 /// What comes next of an answer; nothing at its end.
-async fn next_piece(response: &mut Response) -> Result<bytes::Bytes, StreamEnd> {
+pub(super) async fn next_piece(response: &mut Response) -> Result<bytes::Bytes, StreamEnd> {
     match timeout(SILENCE, response.chunk()).await {
         Ok(Ok(piece)) => Ok(piece.unwrap_or_default()),
         Ok(Err(error)) => Err(StreamEnd::Lost(said(&error))),
@@ -174,7 +227,7 @@ async fn refusal(mut response: Response) -> String {
 }
 
 /// The error with its causes; the address is not in it, since it may hold a secret.
-fn said(error: &reqwest::Error) -> String {
+pub(super) fn said(error: &reqwest::Error) -> String {
     let mut text = String::from("it cannot be asked");
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

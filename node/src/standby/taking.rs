@@ -182,6 +182,6 @@ impl From<ReceiveError> for TakeRefusal {
 }
 
 /// On how many signatures are verified.
-fn threads() -> NonZeroUsize {
+pub(super) fn threads() -> NonZeroUsize {
     available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }

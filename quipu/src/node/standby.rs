@@ -26,7 +26,7 @@ Examples:
 
 It keeps a copy of the log of another node, verifies every signature on the way, and answers reads from it. An empty \
 folder becomes a copy of the store that is followed, and never that of another. Messages are refused with the leader's \
-URL. Every option can also be set as an environment variable, or on a line of ./.env.
+URL, or passed on to it with FORWARD_WRITES=true. Every option can also be set as an environment variable, or on a line of ./.env.
 
 Exit codes: 0 stopped as told, 1 failed (the last line on standard error says why), 2 wrong usage or setting, 130 stopped at once.";
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use gateway::{EndpointError, parse_url, parse_url_list};
 use node::{PeerOptions, StandbyOptions};
 use thiserror::Error;
@@ -28,6 +28,10 @@ pub struct ReplicationArgs {
     /// port that the leader tells]
     #[arg(long, env, value_name = "URL")]
     leader_url: Option<String>,
+
+    /// Whether messages that are sent here are passed on to the leader, and not refused
+    #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
+    forward_writes: bool,
 }
 
 /// Who may have taken the place of a node.
@@ -84,6 +88,7 @@ impl ReplicationArgs {
         Ok(StandbyOptions {
             from: parse_url("REPLICATE_FROM (--from)", &self.replicate_from)?,
             token: self.token()?,
+            forwards: self.forward_writes,
             leader_url: leader_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         })
     }

@@ -1,0 +1,108 @@
+//! Messages that a standby passes on to the leader that it follows.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use poem::http::StatusCode;
+use protocol::Code;
+use serde::Deserialize;
+use thiserror::Error;
+use web::HttpError;
+
+use crate::public::ScheduledForm;
+
+/// Passes messages on to a leader.
+pub trait ForwardWrites: Send + Sync {
+    /// Posts a body there, with these parameters; what the leader says.
+    fn forward(
+        &self,
+        parameters: Vec<(&'static str, String)>,
+        body: Bytes,
+    ) -> BoxFuture<'_, Result<ForwardedAnswer, ForwardError>>;
+}
+
+/// What a leader says.
+#[derive(Clone, Debug)]
+pub struct ForwardedAnswer {
+    /// The status of its answer.
+    pub status: u16,
+    /// What is in it.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer of a leader.
+#[derive(Clone, Debug, Error)]
+pub enum ForwardError {
+    /// Nothing was sent to it.
+    #[error("this node is a standby, and the leader cannot be reached: {0}; nothing was sent, try again")]
+    NotReached(String),
+    /// It is not known whether it took it.
+    #[error(
+        "this node is a standby, and the leader has not answered: {0}; it is not known whether it took the message; send \
+         it again, a repetition is recognised"
+    )]
+    Broken(String),
+}
+
+impl From<ForwardError> for HttpError {
+    fn from(error: ForwardError) -> Self {
+        let code = match &error {
+            ForwardError::NotReached(_) => Code::Unavailable,
+            ForwardError::Broken(_) => Code::GatewayError,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+#[derive(Deserialize)]
+struct ScheduledThere {
+    id: String,
+    timestamp: u64,
+}
+
+#[derive(Deserialize)]
+struct RefusedThere {
+    error: String,
+    code: String,
+}
+
+/// The answer of a leader as that of this node.
+pub(crate) fn passed_on(answer: &ForwardedAnswer) -> Result<ScheduledForm, HttpError> {
+    let strange = || {
+        let text = format!("it answers {} with what is no answer to a message", answer.status);
+        HttpError::from(ForwardError::Broken(text))
+    };
+    if answer.status == 200 {
+        let ScheduledThere { id, timestamp } = serde_json::from_slice(&answer.body).map_err(|_| strange())?;
+        return Ok(ScheduledForm { id, timestamp });
+    }
+    let RefusedThere { error, code } = serde_json::from_slice(&answer.body).map_err(|_| strange())?;
+    let code = Code::ALL.into_iter().find(|known| known.as_str() == code).ok_or_else(strange)?;
+    let status = StatusCode::from_u16(answer.status).map_err(|_| strange())?;
+    Err(HttpError::new(code, error).with_status(status))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use poem::error::ResponseError;
+
+    use super::*;
+
+    #[test]
+    fn what_a_leader_says_is_passed_on() {
+        let answer = |status, body: &str| passed_on(&ForwardedAnswer { status, body: body.into() });
+        let scheduled = answer(200, r#"{"id":"a","timestamp":7}"#).unwrap();
+        assert_eq!((&*scheduled.id, scheduled.timestamp), ("a", 7));
+        for (status, body, told, code) in [
+            (409, r#"{"error":"it is there","code":"duplicate_message"}"#, 409, Code::DuplicateMessage),
+            (503, r#"{"error":"full","code":"unavailable"}"#, 503, Code::Unavailable),
+            (200, "ok", 502, Code::GatewayError),
+            (500, "<html>", 502, Code::GatewayError),
+            (400, r#"{"error":"new","code":"unheard_of"}"#, 502, Code::GatewayError),
+        ] {
+            let refused = answer(status, body).unwrap_err();
+            assert_eq!((refused.status().as_u16(), refused.code()), (told, code), "{status} {body}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Posting what a standby is sent to the leader.
+
+use std::time::Duration;
+
+use api::{ForwardError, ForwardWrites, ForwardedAnswer};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use replicator::Followed;
+use reqwest::{Client, Url, redirect};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use web::HOPS;
+
+use super::connection::said;
+use crate::error::NodeError;
+
+/// How many messages are passed on at a time.
+const FORWARDED_MAX: usize = 32;
+/// For a connection to stand, TLS included.
+const CONNECT: Duration = Duration::from_secs(5);
+/// For all of it: less than what a client waits for an answer.
+const ANSWERED: Duration = Duration::from_secs(60);
+/// How long the leader may be away before nothing is sent.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How much of an answer is read, in bytes.
+const ANSWER_MAX: usize = 64 << 10;
+
+/// Passes messages on.
+pub(crate) struct Forwarder {
+    http: Client,
+    followed: Followed,
+    turns: Semaphore,
+}
+
+impl Forwarder {
+    pub(crate) fn new(followed: Followed) -> Result<Self, NodeError> {
+        let builder = Client::builder().user_agent(concat!("quipu/", env!("CARGO_PKG_VERSION")));
+        let builder = builder.connect_timeout(CONNECT).timeout(ANSWERED).redirect(redirect::Policy::none());
+        let http = builder.pool_max_idle_per_host(FORWARDED_MAX).build().map_err(NodeError::LeaderClient)?;
+        Ok(Self { http, followed, turns: Semaphore::new(FORWARDED_MAX) })
+    }
+
+    async fn post(
+        &self,
+        parameters: Vec<(&'static str, String)>,
+        body: Bytes,
+    ) -> Result<ForwardedAnswer, ForwardError> {
+        let not_reached = |reason: &str| ForwardError::NotReached(reason.to_owned());
+        let _turn =
+            self.turns.try_acquire().map_err(|_| not_reached("as many are on their way as may be"))?;
+        let url = self.followed.leader_url().ok_or_else(|| not_reached("it has not told where it is"))?;
+        let mut url = Url::parse(&url).map_err(|_| not_reached("its URL is none"))?;
+        if !parameters.is_empty() {
+            url.query_pairs_mut().extend_pairs(parameters);
+        }
+        let mut is_again = false;
+        loop {
+            let request = self.http.post(url.clone()).header(HOPS, "1").body(body.clone());
+            match request.send().await {
+                Ok(response) => return answer(response).await,
+                // Not a byte of it went out.
+                Err(error) if error.is_connect() && !is_again => sleep(AGAIN).await,
+                Err(error) if error.is_connect() => return Err(ForwardError::NotReached(said(&error))),
+                Err(error) => return Err(ForwardError::Broken(said(&error))),
+            }
+            is_again = true;
+        }
+    }
+}
+
+impl ForwardWrites for Forwarder {
+    fn forward(
+        &self,
+        parameters: Vec<(&'static str, String)>,
+        body: Bytes,
+    ) -> BoxFuture<'_, Result<ForwardedAnswer, ForwardError>> {
+        Box::pin(self.post(parameters, body))
+    }
+}
+
+async fn answer(mut response: reqwest::Response) -> Result<ForwardedAnswer, ForwardError> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| ForwardError::Broken(said(&error)))? {
+        body.extend_from_slice(&piece);
+        if body.len() > ANSWER_MAX {
+            return Err(ForwardError::Broken("its answer is too long".to_owned()));
+        }
+    }
+    Ok(ForwardedAnswer { status, body })
+}
