@@ -23,9 +23,12 @@ const SALT_LEN_AUTO: i32 = -2;
 /// How many keys a thread remembers: neighbours in a log mostly share those of the scheduler and of few users.
 const REMEMBERED: usize = 4;
 
+/// The bytes of a key, and the key made of them.
+type ReadyKey = (Box<[u8]>, PKey<Public>);
+
 thread_local! {
     /// The keys used lately, the last one first: to make one ready takes a quarter of a verification.
-    static LATELY: RefCell<Vec<(Box<[u8]>, PKey<Public>)>> = const { RefCell::new(Vec::new()) };
+    static LATELY: RefCell<Vec<ReadyKey>> = const { RefCell::new(Vec::new()) };
 }
 
 pub(super) fn verify(owner: &[u8], message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
