@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::hash::{FileHash, HashError};
 pub use kept::{CheckpointFile, KeptCheckpoint};
-use pace::Pace;
+use pace::CheckpointPace;
 
 /// What their folder is marked for.
 const HOLDS: &str = "checkpoints";
@@ -228,7 +228,7 @@ impl Shared {
         let folder = self.path(id);
         self.check_room()?;
         let contents = self.log.checkpoint(&folder)?;
-        let pace = Pace::new();
+        let pace = CheckpointPace::new();
         let paced = || {
             pace.rest();
             go_on()

@@ -10,9 +10,9 @@ const REST: u32 = 2;
 const WORK: Duration = Duration::from_millis(5);
 
 /// Rests between pieces of work.
-pub(super) struct Pace(Cell<Instant>);
+pub(super) struct CheckpointPace(Cell<Instant>);
 
-impl Pace {
+impl CheckpointPace {
     pub(super) fn new() -> Self {
         Self(Cell::new(Instant::now()))
     }
