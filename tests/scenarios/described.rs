@@ -142,6 +142,7 @@ async fn answers_are_as_they_are_described() {
     dead_letters(&mut admin, &world, &uploads).await;
     replays(&mut admin, &world, &uploads).await;
     checkpoints(&mut admin).await;
+    shipped(&mut admin).await;
     admin.assert_all_answered();
     world.node.stop();
 }
@@ -301,6 +302,19 @@ async fn replays(admin: &mut Listener, world: &World, uploads: &UploadNode) {
     admin.get("/jobs/1000", "/jobs/{id}", 404).await;
     admin.get("/jobs/x", "/jobs/{id}", 400).await;
     admin.ask("POST /jobs/{id}/resume", "/jobs/1000/resume", None, 404).await;
+}
+
+/// The log as a standby is sent it, from its beginning.
+async fn shipped(admin: &mut Listener) {
+    const STREAM: &str = "/replication/v1/stream";
+    let asked = |digest: &str| {
+        format!("{STREAM}?from=0&term=1&digest={digest}&node=00000000-0000-4000-8000-000000000007")
+    };
+    let request = admin.client.request(Method::GET, &asked(NOBODY));
+    // Each frame begins with its length, of which the first byte is 0.
+    let answer = admin.client.send_until(request, &[0]).await.unwrap();
+    admin.hold(&format!("GET {STREAM}"), &answer, 200);
+    admin.get(&asked("x"), STREAM, 400).await;
 }
 
 async fn checkpoints(admin: &mut Listener) {
