@@ -51,6 +51,7 @@ mod settings;
 mod signatures;
 mod slow_clients;
 mod standby;
+mod standby_behind;
 mod stop;
 mod sync;
 mod tables;
