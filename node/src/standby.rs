@@ -39,7 +39,7 @@ struct Standing {
     task: task::JoinHandle<()>,
     thread: JoinHandle<()>,
     /// Verifies what came in one piece, until it is told to end.
-    verifying: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+    verifying: Option<Verifying>,
     /// Its sender goes when the thread ends.
     over: watch::Receiver<()>,
 }
@@ -197,12 +197,18 @@ pub(crate) fn start(
     Ok(())
 }
 
+/// What verifies signatures, and what tells it to end.
+struct Verifying {
+    end: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
 /// Verifies the signatures of a log that began with a checkpoint, where that is not done yet.
 fn verify(
     path: &Path,
     log: Arc<LocalLog<Rocks>>,
     followed: Followed,
-) -> Result<Option<(Arc<AtomicBool>, JoinHandle<()>)>, NodeError> {
+) -> Result<Option<Verifying>, NodeError> {
     if !bootstrap::is_unverified(path) {
         return Ok(None);
     }
@@ -233,7 +239,7 @@ fn verify(
         }
     });
     let thread = thread.map_err(|error| NodeError::Thread { part: "verify", error })?;
-    Ok(Some((end, thread)))
+    Ok(Some(Verifying { end, thread }))
 }
 
 /// Follows until it is stopped, or finds that it must not.
@@ -310,7 +316,7 @@ impl NodePart for Standing {
         if !self.task.is_finished() && self.task.await.is_err() {
             warn!("what asks the leader ended with a panic");
         }
-        if let Some((end, thread)) = self.verifying {
+        if let Some(Verifying { end, thread }) = self.verifying {
             end.store(true, Ordering::Release);
             if !matches!(spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
                 warn!("what verifies signatures ended with a panic");
