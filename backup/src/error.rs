@@ -54,6 +54,12 @@ pub enum BackupError {
     /// Somebody else works on it.
     #[error("another command is at work in {}", .0.display())]
     InUse(PathBuf),
+    /// Nothing can be beside it.
+    #[error("{} names no folder that a copy could be made beside: name it by its own name", .0.display())]
+    NoName(PathBuf),
+    /// Something of others has a name that is needed.
+    #[error("{} is not ours and in the way: it is left alone; move it, or choose another folder", .0.display())]
+    InTheWay(PathBuf),
     /// A file is not what was written.
     #[error("{} is damaged: {reason}", .path.display())]
     Damaged {

@@ -79,9 +79,9 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Makes a folder if it is missing.
+/// Makes a folder, and those above it, if it is missing; on disk when this returns.
 pub(crate) fn make_folder(folder: &Path) -> Result<(), BackupError> {
-    fs::create_dir_all(folder).map_err(|error| BackupError::io(folder, error))
+    log::make_folder(folder).map_err(|error| BackupError::io(folder, error))
 }
 
 /// Removes a folder that a copy was made in, with what is in it by names of ours; what else is there is left.

@@ -8,6 +8,7 @@ mod folder;
 mod hash;
 mod manifest;
 mod mirror;
+mod place;
 mod restore;
 mod source;
 mod verify;

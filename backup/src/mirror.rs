@@ -13,12 +13,15 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use crate::error::BackupError;
 use crate::files::{OnBytes, copy_whole, make_folder, remove_files, sync_folder};
 use crate::manifest::{Manifest, ManifestFile};
+use crate::place::{PlaceLock, resolve};
 use crate::source::{CopySource, contents_of};
 
 /// What is in the folder besides the log: what was copied.
 const COPIED: &str = "copied.json";
 /// The ending of the folder in which the next copy is made, or what is left of the one before.
 const NEXT: &str = "next";
+/// The ending of the file that is there while somebody works on it.
+const LOCK: &str = "lock";
 
 /// A copy of a log.
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub struct Mirror {
     log: PathBuf,
     next: PathBuf,
     there: Option<Manifest>,
+    _lock: PlaceLock,
 }
 
 /// What an update took.
@@ -38,12 +42,17 @@ pub struct Mirrored {
 }
 
 impl Mirror {
-    /// The copy in a folder, which may be missing or empty.
+    /// The copy in a folder, which may be missing or empty. Nobody else works on it until this is dropped.
     ///
     /// # Errors
-    /// When something else is in it, or a node has worked on it.
+    /// When something else is in it, a node has worked on it, or somebody else works on it now.
     pub fn open(log: &Path) -> Result<Self, BackupError> {
-        let next = log.with_added_extension(NEXT);
+        let log = &resolve(log)?;
+        let beside = |ending| log.with_added_extension(ending);
+        if let Some(above) = log.parent() {
+            make_folder(above)?;
+        }
+        let lock = PlaceLock::take(beside(LOCK), log)?;
         let there = match folder_owner(log, Rocks::HOLDS)? {
             FolderOwner::Nobody => None,
             FolderOwner::Store(_) if !log.join(COPIED).is_file() => {
@@ -55,10 +64,15 @@ impl Mirror {
                 return Err(BackupError::NotOurs { path: log.to_owned(), wanted: "a copy of a log", found });
             }
         };
-        let mirror = Self { log: log.to_owned(), next, there };
+        let mirror = Self { log: log.to_owned(), next: beside(NEXT), there, _lock: lock };
         mirror.check_unchanged()?;
         mirror.clear_next()?;
         Ok(mirror)
+    }
+
+    /// Where it may be noted what the next copy is made of.
+    pub fn note(&self) -> PathBuf {
+        self.log.with_added_extension("checkpoint")
     }
 
     /// What is in the folder, if there is a copy.

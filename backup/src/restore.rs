@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::{
     Fact, FolderOwner, Identity, LocalLog, Log, NodeId, Promotion, Rocks, Seq, StoreMemory, Term,
@@ -12,10 +13,13 @@ use crate::error::BackupError;
 use crate::files::{OnBytes, copy_whole, make_folder, remove_files, sync_folder};
 use crate::folder::BackupFolder;
 use crate::manifest::{Manifest, ManifestFile};
+use crate::place::PlaceLock;
 use crate::source::{CopySource, contents_of, read_file};
 
 /// What is made in the folder until it is whole.
 const RESTORING: &str = "log.restoring";
+/// The file that is there while somebody works on it.
+const LOCK: &str = "log.restoring.lock";
 /// A restored log begins a term that is a multiple of this. Whoever led after the backup was made raised the term by one
 /// each time; none of those may count as the same or a later one.
 const TERM_STEP: u64 = 1000;
@@ -63,6 +67,10 @@ impl BackupFolder {
     ) -> Result<Restored, BackupError> {
         let fresh = to.join(RESTORING);
         check_empty(to)?;
+        make_folder(to)?;
+        let _lock = PlaceLock::take(to.join(LOCK), to)?;
+        // Somebody else may have finished one before.
+        check_empty(to)?;
         // What an attempt left that was killed.
         clear(&fresh)?;
         let restored = self.restore_in(manifest, &fresh, forced_by, on_bytes).and_then(|restored| {
@@ -99,8 +107,8 @@ impl BackupFolder {
 /// Appends the beginning of a new term.
 fn begin_term(log: &Path, forced_by: &str) -> Result<Restored, BackupError> {
     let log = LocalLog::open(Rocks::open(log, &StoreMemory::default())?, None)?;
-    let term =
-        Term(log.identity().term.0.saturating_div(TERM_STEP).saturating_add(1).saturating_mul(TERM_STEP));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let term = next_term(log.identity().term, u64::try_from(now.as_millis()).unwrap_or_default());
     let promotion = Promotion {
         term,
         owner: NodeId::random(),
@@ -113,14 +121,26 @@ fn begin_term(log: &Path, forced_by: &str) -> Result<Restored, BackupError> {
         log.release(Seq::new(u64::MAX));
     }
     let last = receipt.wait()?;
+    if log.is_held() {
+        log.hold(false)?.wait()?;
+    }
     Ok(Restored { identity: log.identity(), events: last.next().get() })
+}
+
+/// A term that no other life of the store has: neither who led after the backup was made, nor what was restored of the same
+/// store before.
+fn next_term(term: Term, now_ms: u64) -> Term {
+    let after = term.0.saturating_div(TERM_STEP).saturating_add(1);
+    Term(after.max(now_ms).saturating_mul(TERM_STEP))
 }
 
 /// Refuses a folder with anything in it but what an attempt left that was killed.
 fn check_empty(to: &Path) -> Result<(), BackupError> {
     let found = match folder_owner(to, "data")? {
         FolderOwner::Nobody => return Ok(()),
-        FolderOwner::Unknown(found) if !found.is_marked() => found.besides(|name| name == RESTORING),
+        FolderOwner::Unknown(found) if !found.is_marked() => {
+            found.besides(|name| name == RESTORING || name == LOCK)
+        }
         FolderOwner::Unknown(found) => Some(found),
         FolderOwner::Store(store) => {
             return Err(BackupError::DataFolder { path: to.to_owned(), store: store.to_string() });

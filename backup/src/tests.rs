@@ -6,11 +6,12 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use log::{Append, Body, Event, LocalLog, Log, Rocks, Seq, StoreMemory, Term};
+use log::{Append, Body, Event, LocalLog, Log, Rocks, Seq, StoreMemory};
 use tempfile::TempDir;
 use testing::SampleProcess;
 
-use crate::{BackupError, BackupFolder, BackupId, BackupWriter, MadeBackup, StoppedLog};
+use crate::place::PlaceLock;
+use crate::{BackupError, BackupFolder, BackupId, BackupWriter, MadeBackup, Mirror, StoppedLog};
 
 /// A node that is stopped, and the folder of its backups.
 struct Scene {
@@ -107,14 +108,18 @@ fn a_backup_takes_what_is_new_and_restores_as_it_was() {
 
     let to = scene.root.path().join("restored");
     let restored = scene.restore(first.id, &to).unwrap();
-    assert_eq!((restored.identity.term, restored.events), (Term(1000), 22));
+    let term = restored.identity.term;
+    assert_eq!((term.0 % 1000, restored.events), (0, 22));
     let log = open(&to.join("log"));
     let mut after = events(&log);
     let Some(Event { body: Body::Fact(fact), .. }) = after.pop() else {
         panic!("the term begins with a fact")
     };
     let fact = String::from_utf8(fact).unwrap();
-    assert!(fact.starts_with("promotion term 1000 ") && fact.ends_with(" forced by a test"), "{fact}");
+    assert!(
+        fact.starts_with(&format!("promotion term {term} ")) && fact.ends_with(" forced by a test"),
+        "{fact}"
+    );
     assert_eq!(after, before);
     assert!(log.verify(None, &mut |_| {}).is_sound());
     drop(log);
@@ -148,6 +153,54 @@ fn what_is_held_is_released_in_a_new_life() {
     let made = scene.create().unwrap();
     let to = scene.root.path().join("restored");
     assert_eq!(scene.restore(made.id, &to).unwrap().events, 24);
+    let mut log = open(&to.join("log"));
+    assert!(!log.is_held());
+    // Who leads it writes as in any other, and what was released is read after a restart.
+    for events in [25, 26] {
+        log.enqueue(log.identity().term, scene.process.messages(1)).unwrap().wait().unwrap();
+        drop(log);
+        log = open(&to.join("log"));
+        assert_eq!((self::events(&log).len(), log.is_held()), (events, false));
+    }
+}
+
+#[test]
+fn each_restore_begins_a_later_term() {
+    let scene = Scene::new();
+    let made = scene.create().unwrap();
+    let restore = |name| scene.restore(made.id, &scene.root.path().join(name)).unwrap().identity.term;
+    let (first, second) = (restore("first"), restore("second"));
+    assert!(first < second, "{first} {second}");
+}
+
+#[test]
+fn two_restores_into_one_folder_do_not_meet() {
+    let scene = Scene::new();
+    let made = scene.create().unwrap();
+    let to = scene.root.path().join("restored");
+    fs::create_dir(&to).unwrap();
+    let other = PlaceLock::take(to.join("log.restoring.lock"), &to).unwrap();
+    let refused = scene.restore(made.id, &to);
+    assert!(matches!(refused, Err(BackupError::InUse(_))), "{refused:?}");
+    drop(other);
+    scene.restore(made.id, &to).unwrap();
+    assert_eq!(files(&to), BTreeSet::from(["log".to_owned()]));
+}
+
+#[test]
+fn two_commands_do_not_work_on_one_copy() {
+    let mut scene = Scene::new();
+    let (copy, source) = (scene.root.path().join("copy/log"), StoppedLog::open(&scene.log(), 7).unwrap());
+    let mut mirror = Mirror::open(&copy).unwrap();
+    assert!(matches!(Mirror::open(&copy), Err(BackupError::InUse(_))));
+    mirror.update(&source, &mut |_| {}).unwrap();
+    drop((mirror, source));
+    assert_eq!(files(&scene.root.path().join("copy")), BTreeSet::from(["log".to_owned()]));
+    assert!(matches!(Mirror::open(&copy.join("..").join("log/..")), Err(BackupError::NoName(_))));
+    scene.messages(1);
+    let source = StoppedLog::open(&scene.log(), 7).unwrap();
+    Mirror::open(&copy).unwrap().update(&source, &mut |_| {}).unwrap();
+    assert_eq!(events(&open(&copy)).len(), 22);
 }
 
 /// Each file of a backup in turn has one bit changed, or is cut, or gone.

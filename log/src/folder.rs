@@ -127,7 +127,10 @@ pub fn mark_folder(folder: &Path, holds: &str, store: StoreId) -> Result<(), Fol
 }
 
 /// Makes a folder and those above it, so that a power cut does not take it away with what is in it.
-fn make_folder(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }

@@ -109,10 +109,7 @@ impl SyncArgs {
 
 fn copy(node: &AdminClient, runtime: &Runtime, log: &Path) -> Result<(Mirrored, u64), Failure> {
     let mut mirror = Mirror::open(log)?;
-    if let Some(above) = log.parent() {
-        std::fs::create_dir_all(above).map_err(|error| BackupError::io(above, error))?;
-    }
-    let note = log.with_added_extension("checkpoint");
+    let note = mirror.note();
     forget_checkpoint(node, runtime, &note);
     let source = NodeSource::make(node, runtime, note)?;
     let mut shown = BytesShown::new("copying", source.manifest().bytes());
@@ -129,7 +126,10 @@ fn may_pass(failure: &Failure) -> bool {
         Failure::Backup(error) => {
             matches!(
                 error,
-                BackupError::Io { .. } | BackupError::Source(_) | BackupError::OtherContent { .. }
+                BackupError::Io { .. }
+                    | BackupError::InUse(_)
+                    | BackupError::Source(_)
+                    | BackupError::OtherContent { .. }
             )
         }
         _ => false,

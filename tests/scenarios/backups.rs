@@ -120,7 +120,7 @@ async fn backups_of_a_busy_node_survive_kills_and_have_what_was_acknowledged() {
     let restored = world.backup(&restore).run();
     assert_eq!(restored.code, Some(0), "{}", restored.stderr);
     let told: Value = serde_json::from_str(&restored.stdout).unwrap();
-    assert_eq!((told["term"].as_u64(), told["store"].as_str()), (Some(1000), Some(store)));
+    assert!(told["term"].as_u64() > Some(1_000_000) && told["store"].as_str() == Some(store), "{told}");
     failed(&world.backup(&restore).run(), "not used for a restored log");
 }
 
@@ -135,7 +135,7 @@ async fn check_restored(world: &World, name: &str, before: &[(Id, Account)]) {
     let process = world.processes[0];
     node.client().schedule(&User::new(9).message(process, b"a new life")).await;
     let status: Value = node.admin().get("/status").await.json();
-    assert_eq!(status["term"], 1000, "{status}");
+    assert!(status["term"].as_u64() > Some(1_000_000), "{status}");
     node.stop();
 }
 
