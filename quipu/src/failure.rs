@@ -20,6 +20,7 @@ use crate::node::{LogRepairError, LogVerifyError, PromoteError};
 use crate::replay::ReplayError;
 use crate::reupload::ReuploadError;
 use crate::settings::SettingError;
+use crate::stderr::say;
 use crate::wallet::WalletFileError;
 
 /// Why a command failed.
@@ -137,7 +138,7 @@ impl Failure {
         {
             return ExitCode::SUCCESS;
         }
-        eprintln!("quipu: {}", chain(self));
+        say(format_args!("quipu: {}", chain(self)));
         if self.is_wrong_setting() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
     }
 }

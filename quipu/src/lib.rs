@@ -3,10 +3,13 @@
 //! Every command is a clap `Args` struct beside its code, with a `run` that writes what was asked for to the
 //! output it is given and everything else to standard error.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "they panic when nobody takes the output")]
+
 mod environment;
 mod cli;
 mod failure;
 mod output;
+mod stderr;
 mod client;
 mod compose;
 mod wallet;
@@ -33,3 +36,4 @@ mod commands_tests;
 pub use cli::Cli;
 pub use environment::read_env_file;
 pub use failure::Failure;
+pub use stderr::FlushedStderr;

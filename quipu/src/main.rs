@@ -1,6 +1,6 @@
 //! The binary: parses the command line, runs the command, turns its outcome into an exit code.
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use quipu::Cli;
@@ -12,11 +12,14 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
+    let _flushed = quipu::FlushedStderr;
     // Before the arguments are read: a line of ./.env counts as an environment variable.
     if let Err(failure) = quipu::read_env_file() {
         return failure.report();
     }
-    match Cli::read().and_then(|command| command.run(&mut io::stdout())) {
+    let mut out = io::stdout();
+    let done = Cli::read().and_then(|command| command.run(&mut out)).and_then(|()| Ok(out.flush()?));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

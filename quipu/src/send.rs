@@ -9,6 +9,7 @@ use crate::client::{NodeArgs, Pair, SchedulerClient, runtime};
 use crate::compose::{DataArg, TagArg, signed};
 use crate::failure::Failure;
 use crate::output::time;
+use crate::stderr::say;
 use crate::wallet::SignArgs;
 
 const EXAMPLES: &str = "\
@@ -74,7 +75,7 @@ impl SendArgs {
             )?);
         }
         let nonce = nonce.map_or_else(|| "unknown".to_owned(), |nonce| nonce.to_string());
-        eprintln!("nonce {nonce} at {}", time(accepted.timestamp));
+        say(format_args!("nonce {nonce} at {}", time(accepted.timestamp)));
         Ok(writeln!(out, "{}", accepted.id)?)
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::thousands;
+use crate::stderr::say;
 
 const TELL_EVERY: Duration = Duration::from_secs(3);
 
@@ -40,7 +41,7 @@ impl Shown {
             self.bar.set_position(done);
         } else if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             self.told = Some(Instant::now());
-            eprintln!("{}", line(phase, (done, total, self.unit), took));
+            say(line(phase, (done, total, self.unit), took));
         }
     }
 

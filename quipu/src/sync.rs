@@ -14,6 +14,7 @@ use crate::backups::{BytesShown, NodeSource, forget_checkpoint};
 use crate::client::{AdminClient, ClientError, OperatorArgs, runtime};
 use crate::failure::{Failure, chain};
 use crate::output::{duration, thousands};
+use crate::stderr::say;
 
 const EXAMPLES: &str = "\
 The folder is the log of a node at each moment, as it was a short time ago, whenever this ends: what is new is copied beside \
@@ -63,7 +64,10 @@ impl SyncArgs {
         let log = self.to.as_ref().map(usual).or_else(|| self.su_file_sync_db_dir.clone());
         let log = log.unwrap_or_else(|| PathBuf::from("log"));
         if let Some(index) = &self.su_index_sync_db_dir {
-            eprintln!("nothing is copied to {}: a node makes its index from the log", index.display());
+            say(format_args!(
+                "nothing is copied to {}: a node makes its index from the log",
+                index.display()
+            ));
         }
         let (node, runtime) = (self.node.connect()?, runtime()?);
         let mut is_first = true;
@@ -75,7 +79,9 @@ impl SyncArgs {
                     is_first = false;
                 }
                 Err(failure) if is_first || !may_pass(&failure) => return Err(failure),
-                Err(failure) => eprintln!("quipu: {}; tried again in {} s", chain(&failure), self.seconds),
+                Err(failure) => {
+                    say(format_args!("quipu: {}; tried again in {} s", chain(&failure), self.seconds));
+                }
             }
             if self.once {
                 return Ok(());

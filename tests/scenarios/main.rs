@@ -52,6 +52,7 @@ mod signatures;
 mod slow_clients;
 mod standby;
 mod standby_behind;
+mod stderr;
 mod stop;
 mod sync;
 mod tables;

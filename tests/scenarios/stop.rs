@@ -118,6 +118,22 @@ async fn a_second_signal_ends_a_node_at_once() {
 }
 
 #[test]
+fn a_terminal_that_goes_ends_a_node_in_order() {
+    let folder = folder();
+    let launch = Launch::su(folder.path());
+    let node = launch.serve();
+    node.signal("HUP");
+    let finished = node.finish();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(finished.stderr.contains("stopping: finishing"), "{}", finished.stderr);
+    // Unless it was started to stay.
+    let node = launch.through(&["nohup"]).serve();
+    node.signal("HUP");
+    let finished = node.stop();
+    assert_eq!(finished.stderr.matches("stopping: finishing").count(), 1, "{}", finished.stderr);
+}
+
+#[test]
 fn a_second_node_on_the_same_data_is_refused() {
     let (folder, gateway) = (folder(), Gateway::start());
     let launch = Launch::su(folder.path()).gateway(gateway.url());

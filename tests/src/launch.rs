@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use ans104::KeyType;
 
@@ -114,6 +114,11 @@ impl Launch {
     /// Starts the program, whatever it does then.
     pub fn program(&self) -> Program {
         Program::start(self.to_command())
+    }
+
+    /// Starts the program with this as its standard error.
+    pub fn program_with_stderr(&self, stderr: impl Into<Stdio>) -> Program {
+        Program::with_stderr(self.to_command(), stderr.into())
     }
 
     /// Runs the program to its end.

@@ -1,6 +1,6 @@
 //! A child process whose output is kept, and that does not outlive its handle.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -32,12 +32,23 @@ impl Program {
     ///
     /// # Panics
     /// When it cannot be started.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::with_stderr(command, Stdio::piped())
+    }
+
+    /// Starts it with this as its standard error, which is kept only if it is piped.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn with_stderr(mut command: Command, stderr: Stdio) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let stdout = Output::follow(child.stdout.take().expect("it is piped"));
-        let stderr = Output::follow(child.stderr.take().expect("it is piped"));
+        let stderr = match child.stderr.take() {
+            Some(stderr) => Output::follow(stderr),
+            None => Output::follow(io::empty()),
+        };
         Self { name, child, stdout, stderr }
     }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::failure::{Failure, chain};
 use crate::output::{Align, Columns, thousands, time};
+use crate::stderr::say;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,7 +50,7 @@ impl ListArgs {
                     continue;
                 }
                 Err(error) => {
-                    eprintln!("quipu: backup {id}: {}", chain(&error));
+                    say(format_args!("quipu: backup {id}: {}", chain(&error)));
                     continue;
                 }
             };

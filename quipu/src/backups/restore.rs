@@ -12,6 +12,7 @@ use super::{BackupCommandError, BytesShown};
 use crate::client::{ClientError, OperatorArgs, runtime};
 use crate::failure::{Failure, chain};
 use crate::output::{thousands, time};
+use crate::stderr::say;
 
 const EXAMPLES: &str = "\
 A restore is a new life of the store: its log begins another term with an event that says so, so that no node takes it for \
@@ -98,7 +99,7 @@ impl RestoreArgs {
             }
             Ok(_) => Ok(()),
             Err(error @ ClientError::Unreachable { is_timeout, .. }) if !is_timeout => {
-                eprintln!("no node was seen: {error}");
+                say(format_args!("no node was seen: {error}"));
                 Ok(())
             }
             Err(error) => Err(BackupCommandError::Untold { store, url, reason: chain(&error) }.into()),

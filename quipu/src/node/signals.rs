@@ -1,5 +1,7 @@
 //! What ends a node from outside.
 
+use std::fs;
+use std::future::pending;
 use std::io;
 use std::process;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use tokio::signal::unix::{self, SignalKind, signal};
 use tracing::{error, info, warn};
 
 use crate::failure::Failure;
+use crate::stderr;
 
 /// What a shell says of a program that SIGINT ended.
 const EXIT_AT_ONCE: i32 = 130;
@@ -22,20 +25,41 @@ const EXIT_NOT_ENDED: i32 = 1;
 /// How long the end of the program itself may take.
 const EXIT_MAX: Duration = Duration::from_secs(2);
 
-/// The signals that end a node in order: SIGTERM, and SIGINT (Ctrl-C). The second one ends it at once.
+/// The signals that end a node in order: SIGTERM, SIGINT (Ctrl-C), and SIGHUP (its terminal is gone). SIGTERM or SIGINT
+/// after that ends it at once.
 pub(super) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
+    /// None for a node that is to stay when its terminal goes.
+    hangup: Option<unix::Signal>,
 }
 
 impl Signals {
     /// From here on these signals no longer end the process by themselves.
     pub(super) fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let hangup = if stays_without_terminal() { None } else { Some(signal(SignalKind::hangup())?) };
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, hangup })
     }
 
     /// Waits for one of them; one that came since `listen` counts.
     async fn wait(&mut self) {
+        let Self { terminate, interrupt, hangup } = self;
+        let hangup = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup => {}
+        }
+    }
+
+    /// Waits for one that somebody sends a second time; a terminal that goes may well send two.
+    async fn wait_again(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -82,12 +106,19 @@ impl Signals {
     async fn or_at_once(&mut self, ending: impl Future<Output = ()>) {
         tokio::select! {
             () = ending => {}
-            () = self.wait() => {
+            () = self.wait_again() => {
                 warn!("stopped at once, by a second signal; what was acknowledged is on disk");
                 exit(EXIT_AT_ONCE);
             }
         }
     }
+}
+
+/// Whether the program was started to ignore SIGHUP, the first of all signals, as `nohup` does it.
+fn stays_without_terminal() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Runs a node to its end. What its threads still do then is not waited for: they may wait for the disk.
@@ -108,6 +139,7 @@ pub(super) async fn end(node: RunningNode) {
 
 /// Ends the program, also when a thread of it cannot be ended.
 fn exit(code: i32) -> ! {
+    stderr::flush();
     thread::spawn(|| {
         thread::sleep(EXIT_MAX);
         // The end of a program waits for threads of its libraries, and these may wait for the disk.

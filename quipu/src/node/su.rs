@@ -21,8 +21,9 @@ Examples:
   quipu su 9000 --su-wallet-path wallet.json --su-data-dir /var/lib/quipu --enable-metrics true
   RUST_LOG=debug quipu su                 logging more
 
-Every option can also be set as an environment variable, or on a line of ./.env. SIGTERM or Ctrl-C stops the node once \
-it has answered everything it accepted; a second one stops it at once, which loses nothing that was acknowledged.
+Every option can also be set as an environment variable, or on a line of ./.env. SIGTERM, Ctrl-C or the end of \
+its terminal stops the node once it has answered everything it accepted; a second SIGTERM or Ctrl-C stops it at once, which \
+loses nothing that was acknowledged.
 
 Exit codes: 0 stopped as told, 1 failed (the last line on standard error says why), 2 wrong usage or setting, 130 stopped at once.";
 
