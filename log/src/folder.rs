@@ -7,12 +7,15 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::fresh::replace_file;
 use crate::identity::StoreId;
 
 const FILE: &str = "QUIPU";
@@ -25,6 +28,8 @@ const LOST_AND_FOUND: &str = "lost+found";
 const NAMES_MAX: usize = if cfg!(test) { 16 } else { 10_000 };
 /// Nothing can be made in the place of such a link.
 const LEADS_NOWHERE: &str = "a symbolic link to something that is not there";
+/// Why a lock is not to be had.
+const IN_USE: &str = "another process is using the folder";
 /// No mark is longer.
 const MARK_BYTES_MAX: u64 = 256;
 /// How many names an error shows.
@@ -108,22 +113,67 @@ pub fn mark_in(folder: &Path) -> PathBuf {
     folder.join(FILE)
 }
 
-/// Marks a folder as ours, which is made if it is missing; on disk when this returns.
+/// Marks a folder as ours that has no mark yet, and makes it if it is missing; on disk when this returns.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When it cannot be written, or another process was quicker.
 pub fn mark_folder(folder: &Path, holds: &str, store: StoreId) -> Result<(), FolderError> {
-    let mark = Mark { holds: holds.to_owned(), store };
-    let write = || {
-        make_folder(folder)?;
-        let fresh = folder.join(FRESH);
-        let mut file = File::create(&fresh)?;
-        file.write_all(mark.to_string().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(fresh, mark_in(folder))?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|error| refused(folder, error))
+    FolderLock::take(folder)?.mark_first(holds, store)
+}
+
+/// A folder that no other process marks, or opens to keep a log or an index in it, until this is dropped.
+#[derive(Debug)]
+pub struct FolderLock {
+    folder: PathBuf,
+    #[expect(dead_code, reason = "the lock goes with it")]
+    opened: File,
+}
+
+impl FolderLock {
+    /// Takes the lock, and makes the folder if it is missing; nothing is written in it.
+    ///
+    /// # Errors
+    /// When another process has it (the error's kind is `WouldBlock`), or the folder cannot be made.
+    pub fn take(folder: &Path) -> Result<Self, FolderError> {
+        let take = || {
+            make_folder(folder)?;
+            let opened = File::open(folder)?;
+            match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) => Err(io::Error::new(io::ErrorKind::WouldBlock, IN_USE)),
+                // A file system that has no such locks has those of RocksDB, or none.
+                _ => Ok(opened),
+            }
+        };
+        let opened = take().map_err(|error| refused(folder, error))?;
+        Ok(Self { folder: folder.to_owned(), opened })
+    }
+
+    /// Marks the folder, whatever mark it had; on disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn mark(&self, holds: &str, store: StoreId) -> Result<(), FolderError> {
+        let mark = Mark { holds: holds.to_owned(), store };
+        let written = replace_file(&mark_in(&self.folder), FRESH, mark.to_string().as_bytes());
+        written.map_err(|error| refused(&self.folder, error))
+    }
+
+    /// Marks the folder if it has no mark, or this very one.
+    ///
+    /// # Errors
+    /// When it has another one, or it cannot be written.
+    pub fn mark_first(&self, holds: &str, store: StoreId) -> Result<(), FolderError> {
+        let path = mark_in(&self.folder);
+        match read(&path).map_err(|error| refused(&path, error))? {
+            Some(mark) if mark.holds == holds && mark.store == store => Ok(()),
+            Some(mark) => {
+                let text =
+                    format!("the folder has been marked as the {} of store {}", mark.holds, mark.store);
+                Err(refused(&path, io::Error::new(io::ErrorKind::AlreadyExists, text)))
+            }
+            None => self.mark(holds, store),
+        }
+    }
 }
 
 /// Makes a folder and those above it, so that a power cut does not take it away with what is in it.
@@ -259,6 +309,24 @@ mod tests {
         assert_eq!(other.to_string(), "the index of a node, by its file QUIPU");
         let file = folder.join("more");
         assert_eq!(folder_owner(&file, "log").unwrap_err().path, file);
+    }
+
+    #[test]
+    fn the_first_mark_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("log");
+        let lock = FolderLock::take(&folder).unwrap();
+        let refused = mark_folder(&folder, "log", STORE).unwrap_err();
+        assert_eq!(refused.error.kind(), io::ErrorKind::WouldBlock);
+        assert!(names(&folder).unwrap().is_empty(), "something was written");
+        drop(lock);
+        mark_folder(&folder, "log", STORE).unwrap();
+        mark_folder(&folder, "log", STORE).unwrap();
+        for (holds, store) in [("log", StoreId(Uuid::from_u128(8))), ("index", STORE)] {
+            let refused = mark_folder(&folder, holds, store).unwrap_err().to_string();
+            assert!(refused.contains("marked as the log of store"), "{refused}");
+        }
+        assert_eq!(folder_owner(&folder, "log").unwrap(), FolderOwner::Store(STORE));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod error;
 mod event;
 mod fact;
 mod folder;
+mod fresh;
 #[cfg(test)]
 extern crate self as log;
 mod head;
@@ -52,7 +53,10 @@ pub use engine::{Engine, StoreBatch, StorePut, StoreVisit, StoreWalk};
 pub use error::{AppendError, Cause, EngineError, LogFailure, ReadError};
 pub use event::{Body, BodyRef, DeepHash, Event, EventRef, Kind};
 pub use fact::{Fact, Members, Promotion};
-pub use folder::{FolderContents, FolderError, FolderOwner, folder_owner, make_folder, mark_folder, mark_in};
+pub use folder::{
+    FolderContents, FolderError, FolderLock, FolderOwner, folder_owner, make_folder, mark_folder, mark_in,
+};
+pub use fresh::{fresh_file, replace_file};
 pub use head::{ChainLink, Head};
 pub use identity::{Identity, NodeId, StoreId, Term, TermStart};
 pub use ids::Seq;

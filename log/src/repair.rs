@@ -19,7 +19,7 @@ use crate::check::check_end;
 use crate::error::ReadError;
 use crate::ids::Seq;
 use crate::reader::LogReader;
-use crate::rocks::{JournalDamage, Rocks, RocksError, StoreLock, journals, manifest, scan};
+use crate::rocks::{JournalDamage, Rocks, RocksError, StoreLock, journals, manifest, newest, scan};
 use crate::verify::{Fault, Notice};
 
 /// How much of a manifest may go: more than the changes of all tables that are made known together.
@@ -49,6 +49,9 @@ pub enum RepairError {
     /// It would not help.
     #[error("nothing is cut off, since the log would not be whole without it: {0}")]
     NotWhole(#[source] ReadError),
+    /// It does not open for another reason.
+    #[error("nothing is torn, but the log is not whole: {0}; restore it from a standby or a backup")]
+    NotTorn(#[source] ReadError),
     /// The same, by the first fault that was found when all of it was looked at.
     #[error("nothing is cut off, since the log would not be whole without it: {0}")]
     Faulty(Fault),
@@ -98,25 +101,34 @@ pub fn examine_store(store: &Path) -> Result<Option<TornStore>, RepairError> {
     Rocks::find(store)?;
     let lock = Rocks::lock(store)?;
     let ends = torn_ends(store)?;
+    let acknowledged = Rocks::acknowledged_in(store)?;
     if ends.is_empty() {
+        last_of(store, acknowledged, RepairError::NotTorn)?;
         return Ok(None);
     }
     let preview = preview(store, &ends)?;
-    let acknowledged = Rocks::acknowledged_in(store)?;
-    // A store that is still being made when the power goes has no tables yet, and nothing in it.
-    let last = if acknowledged.is_none() && !Rocks::has_tables(preview.path()) {
-        None
-    } else {
-        let reader = LogReader::new(Arc::new(Rocks::open_read_only(preview.path())?));
-        let identity = reader.identity().map_err(RepairError::NotWhole)?;
-        let held = identity.is_some_and(|(_, held)| held);
-        check_end(&reader, held).map_err(RepairError::NotWhole)?.0
-    };
+    let last = last_of(preview.path(), acknowledged, RepairError::NotWhole)?;
     let manifest = manifest(store);
     if last.is_some() && ends.iter().any(|end| Some(&end.file) == manifest.as_ref()) {
         check_all(preview.path())?;
     }
     Ok(Some(TornStore { ends, last, acknowledged, _lock: lock }))
+}
+
+/// The newest event of a store, of which the end is looked at.
+fn last_of(
+    store: &Path,
+    acknowledged: Option<Seq>,
+    refused: impl Fn(ReadError) -> RepairError,
+) -> Result<Option<Seq>, RepairError> {
+    // A store that is still being made when the power goes has no tables yet, and nothing in it.
+    if acknowledged.is_none() && !Rocks::has_tables(store) {
+        return Ok(None);
+    }
+    let reader = LogReader::new(Arc::new(Rocks::open_read_only(store)?));
+    let identity = reader.identity().map_err(&refused)?;
+    let held = identity.is_some_and(|(_, held)| held);
+    Ok(check_end(&reader, held).map_err(&refused)?.0)
 }
 
 impl TornStore {
@@ -179,8 +191,7 @@ fn torn_ends(store: &Path) -> Result<Vec<TornEnd>, RepairError> {
     let journals = journals(store)?;
     let manifest = manifest(store);
     let is_manifest = |file: &PathBuf| Some(file) == manifest.as_ref();
-    // Writes go to the newest write-ahead log; one that nothing was written to yet may be there already.
-    let newest = journals.iter().rfind(|file| !is_manifest(file) && len(file).is_ok_and(|len| len > 0));
+    let newest = newest(&journals, manifest.as_deref());
     let mut ends = Vec::new();
     for file in &journals {
         let Some(damage) = scan(file)? else {

@@ -21,7 +21,7 @@ use tracing::warn;
 
 use crate::engine::{Engine, StoreBatch, StoreVisit, StoreWalk};
 use crate::error::EngineError;
-use crate::folder::mark_folder;
+use crate::folder::FolderLock;
 use crate::identity::StoreId;
 use crate::ids::Seq;
 use crate::keys::StoreTable;
@@ -30,7 +30,7 @@ use acknowledged::Acknowledged;
 pub use checkpoint::{CheckpointError, StoreContents};
 pub use error::RocksError;
 use error::{engine_error, io_error, open_error};
-pub(crate) use journal::{JournalDamage, journals, manifest, scan};
+pub(crate) use journal::{JournalDamage, journals, manifest, newest, scan};
 pub use memory::StoreMemory;
 use owner::Claim;
 pub use owner::StoreLock;
@@ -41,6 +41,8 @@ pub struct Rocks {
     path: PathBuf,
     acknowledged: Acknowledged,
     marked: Option<StoreId>,
+    /// Given back after the files are closed; none of a store that is open to be read.
+    lock: Option<FolderLock>,
     synced: WriteOptions,
 }
 
@@ -55,12 +57,15 @@ impl Rocks {
     /// When it is not ours, another process has it open, it is damaged, or the disk does not do as it should.
     pub fn open(path: impl AsRef<Path>, memory: &StoreMemory) -> Result<Self, RocksError> {
         let path = path.as_ref();
+        // What is refused is not even locked.
+        owner::claim(path)?;
+        let lock = owner::lock_folder(path)?;
         let marked = match owner::claim(path)? {
             Claim::Marked(store) => Some(store),
             Claim::Unmarked => None,
             Claim::New => {
                 let store = StoreId::new();
-                mark_folder(path, Self::HOLDS, store)?;
+                lock.mark_first(Self::HOLDS, store)?;
                 Some(store)
             }
         };
@@ -68,7 +73,7 @@ impl Rocks {
         let acknowledged = Acknowledged::open(path)?;
         let db = options::database(memory)
             .and_then(|database| DB::open_cf_descriptors(&database, path, options::tables(memory)));
-        Self::new(db, path, acknowledged, marked)
+        Ok(Self { lock: Some(lock), ..Self::new(db, path, acknowledged, marked)? })
     }
 
     /// Opens a store to read it, without changing anything in it; what is written meanwhile is not seen.
@@ -150,7 +155,7 @@ impl Rocks {
         let db = db.map_err(|error| open_error(path, error))?;
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
-        Ok(Self { db, path: path.to_owned(), acknowledged, marked, synced })
+        Ok(Self { db, path: path.to_owned(), acknowledged, marked, lock: None, synced })
     }
 
     fn table(&self, table: StoreTable) -> Result<&ColumnFamily, EngineError> {
@@ -216,7 +221,10 @@ impl Engine for Rocks {
     }
 
     fn mark(&self, store: StoreId) -> Result<(), EngineError> {
-        mark_folder(&self.path, Self::HOLDS, store).map_err(EngineError::failed)
+        match &self.lock {
+            Some(lock) => lock.mark(Self::HOLDS, store).map_err(EngineError::failed),
+            None => Err(EngineError::failed("the store is open to be read only")),
+        }
     }
 
     /// Moves what is in memory to its tables, so that the next opening has nothing to replay.

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
+use std::mem;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use quipu_tests::{Gateway, Launch, data};
+use quipu_tests::{Gateway, Launch, PATIENCE, data};
 
 use crate::folder;
 
@@ -151,5 +154,28 @@ fn a_store_of_the_existing_scheduler_is_refused_and_left_alone() {
     for file in kept {
         let now = fs::read(theirs.path().join(file.file_name().unwrap())).unwrap();
         assert!(fs::read(&file).unwrap() == now, "{} has changed", file.display());
+    }
+}
+
+#[test]
+fn of_two_nodes_that_start_on_a_fresh_folder_one_stays() {
+    for _ in 0..4 {
+        let folder = folder();
+        let launch = Launch::su(folder.path());
+        let (mut refused, mut stays) = (launch.program(), launch.program());
+        let deadline = Instant::now() + PATIENCE;
+        while refused.ended().is_none() {
+            mem::swap(&mut refused, &mut stays);
+            assert!(Instant::now() < deadline, "both run");
+            thread::sleep(Duration::from_millis(5));
+        }
+        let refused = refused.finish();
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        assert!(refused.stderr.contains("another process"), "{}", refused.stderr);
+        let serves = stays.stderr().find(PATIENCE, |line| line.contains("scheduling on").then_some(()));
+        assert!(serves.is_some(), "{}", stays.stderr().text());
+        stays.terminate();
+        assert_eq!(stays.finish().code, Some(0));
+        launch.serve().stop();
     }
 }

@@ -282,3 +282,29 @@ fn ends_that_were_cut_before_are_kept() {
         assert_eq!(path, folder.path().join(format!("000007.log.cut-{number}")));
     }
 }
+
+#[test]
+fn what_does_not_open_for_another_reason_is_not_called_whole() {
+    let setup = OnRocks::default();
+    let log = setup.log();
+    suite::append(&log, vec![SampleProcess::new(1).spawn()]);
+    drop(log);
+    assert!(examine_store(&setup.path()).unwrap().is_none());
+    fs::write(setup.path().join("CURRENT"), "MANIFEST-999999\n").unwrap();
+    assert!(Rocks::open(setup.path(), &StoreMemory::default()).is_err(), "it opens");
+    let told = examine_store(&setup.path()).map(drop).unwrap_err().to_string();
+    assert!(told.contains("cannot be opened") && told.contains("MANIFEST-999999"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_repaired_is_not_sent_to_be() {
+    let crashed = Crashed::new(256);
+    let advice = |crashed: &Crashed| {
+        Rocks::open_read_only(crashed.store()).map(drop).unwrap_err().to_string().contains("quipu repair")
+    };
+    crashed.edit_log(|bytes| bytes[crashed.last_write as usize + 9] ^= 1);
+    assert!(advice(&crashed));
+    crashed.edit_log(|bytes| bytes[crashed.last_write as usize / 2] ^= 1);
+    assert!(!advice(&crashed));
+    crashed.check_refused();
+}

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::warn;
 
+use crate::fresh::fresh_file;
 use crate::ids::Seq;
 
 use super::error::{RocksError, io_error};
@@ -56,7 +57,7 @@ impl Acknowledged {
     pub(super) fn note(store: &Path, last: Seq) -> Result<(), RocksError> {
         let path = store.join(NAME);
         let write = || {
-            let mut file = File::create(&path)?;
+            let mut file = fresh_file(&path)?;
             file.write_all(&encode(last))?;
             file.sync_all()
         };

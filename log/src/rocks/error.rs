@@ -35,14 +35,16 @@ pub enum RocksError {
     Missing(PathBuf),
     /// A file is not what was written.
     #[error(
-        "the store is damaged, {} {reason}: `quipu repair {}` mends what a power cut left half written; else restore it \
-         from a standby or a backup", .file.display(), .file.parent().unwrap_or(.file).display()
+        "the store is damaged, {} {reason}: {}restore it from a standby or a backup",
+        .file.display(), repair(.file, *.at_end)
     )]
     Damaged {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.
         reason: String,
+        /// Whether it is where the last write was, which a power cut may have left half written.
+        at_end: bool,
     },
     /// A file could not be read or written.
     #[error("{}: {error}", .path.display())]
@@ -62,6 +64,14 @@ pub enum RocksError {
         #[source]
         error: rocksdb::Error,
     },
+}
+
+fn repair(file: &Path, at_end: bool) -> String {
+    if !at_end {
+        return String::new();
+    }
+    let store = file.parent().unwrap_or(file).display();
+    format!("`quipu repair {store}` mends what a power cut left half written; else ")
 }
 
 pub(super) fn engine_error(error: rocksdb::Error) -> EngineError {

@@ -31,13 +31,22 @@ const ABOUT_FILE: [u8; 3] = [9, 10, 130];
 
 /// Checks the journals of a store.
 pub(super) fn check(store: &Path) -> Result<(), RocksError> {
-    for journal in journals(store)? {
-        if let Some(damage) = scan(&journal)? {
+    let (journals, manifest) = (journals(store)?, manifest(store));
+    for journal in &journals {
+        if let Some(damage) = scan(journal)? {
             let reason = format!("has a record at byte {} that {}", damage.at, damage.reason);
-            return Err(RocksError::Damaged { file: journal, reason });
+            let is_last = newest(&journals, manifest.as_deref()) == Some(journal) && !damage.followed;
+            let at_end = is_last || Some(journal) == manifest.as_ref();
+            return Err(RocksError::Damaged { file: journal.clone(), reason, at_end });
         }
     }
     Ok(())
+}
+
+/// The write-ahead log that writes go to: the newest one with something in it, since the next one may be there already.
+pub(crate) fn newest<'a>(journals: &'a [PathBuf], manifest: Option<&Path>) -> Option<&'a PathBuf> {
+    let has_content = |file: &Path| fs::metadata(file).is_ok_and(|found| found.len() > 0);
+    journals.iter().rfind(|file| Some(file.as_path()) != manifest && has_content(file))
 }
 
 /// The first thing that is wrong in a journal.

@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 
-use crate::folder::{FolderOwner, folder_owner};
+use crate::folder::{FolderLock, FolderOwner, folder_owner};
 use crate::identity::StoreId;
 use crate::keys::StoreTable;
 
@@ -54,6 +54,15 @@ pub(super) fn claim(folder: &Path) -> Result<Claim, RocksError> {
     Err(RocksError::NotOurs { path: folder.to_owned(), found })
 }
 
+/// Takes a folder before anything is written to it: of those who open a store at the same time, all but one leave it as it
+/// is. RocksDB locks it only when it is marked.
+pub(super) fn lock_folder(folder: &Path) -> Result<FolderLock, RocksError> {
+    FolderLock::take(folder).map_err(|refused| match refused.error.kind() {
+        io::ErrorKind::WouldBlock => RocksError::Locked(folder.to_owned()),
+        _ => refused.into(),
+    })
+}
+
 /// Whether another process holds the lock that RocksDB takes on a store which is written to. Not for a process that may
 /// have the store open itself: POSIX drops all locks that a process has on a file as soon as it closes the file once.
 pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
@@ -96,6 +105,9 @@ fn describe(folder: &Path, tables: &[String]) -> io::Result<String> {
         return Ok(
             "a store of the existing ao scheduler, which `quipu import`, to come, will take over".to_owned()
         );
+    }
+    if tables.is_empty() {
+        return Ok("a RocksDB store of another program, which does not tell its tables".to_owned());
     }
     Ok(format!("a RocksDB store of another program, with the tables {}", tables.join(", ")))
 }

@@ -126,7 +126,7 @@ fn check(state: &State, expected: &[Event]) -> Vec<Journal> {
     }
     let (log, repaired) = match Rocks::open(&store, &StoreMemory::default()) {
         Ok(rocks) => (LocalLog::open(rocks, None), Vec::new()),
-        Err(RocksError::Damaged { file, reason }) => {
+        Err(RocksError::Damaged { file, reason, .. }) => {
             let torn = examine_store(&store).unwrap_or_else(|error| panic!("{name}: {error}"));
             let torn = torn.unwrap_or_else(|| panic!("{name}: {} {reason}", file.display()));
             let cut = torn.ends.iter().map(|end| Journal::of(&end.file)).collect();

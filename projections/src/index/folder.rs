@@ -10,12 +10,12 @@
 //! RocksDB keeps the paths of its files: the places are never renamed. The folder is used only if nothing is in it or
 //! if it is ours, and nothing is deleted in it but what was made here.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use log::{FolderOwner, StoreId, folder_owner, mark_folder};
+use log::{FolderLock, FolderOwner, StoreId, folder_owner, replace_file};
 use serde::{Deserialize, Serialize};
 
 use super::db::{destroy, open_to_read};
@@ -70,6 +70,8 @@ pub(super) struct IndexFolder {
     places: Mutex<IndexPlaces>,
     /// Lives as long as the files of a place that is not in use any more.
     leaving: Mutex<Weak<()>>,
+    #[expect(dead_code, reason = "held, so that nobody else takes the folder")]
+    lock: FolderLock,
 }
 
 impl IndexFolder {
@@ -78,13 +80,17 @@ impl IndexFolder {
     /// # Errors
     /// When the folder is not ours, before anything in it is changed.
     pub(super) fn open(path: &Path, store: StoreId) -> Result<Self, IndexError> {
+        // What is refused is not even locked.
+        check_folder(path, Some(store))?;
+        let lock = FolderLock::take(path)?;
         let marked = check_folder(path, Some(store))?;
         let found = read(path)?;
         if !marked {
-            mark_folder(path, NAME, store)?;
+            lock.mark(NAME, store)?;
         }
         let places = found.unwrap_or_default();
-        let folder = Self { path: path.to_owned(), places: Mutex::new(places), leaving: Mutex::default() };
+        let folder =
+            Self { path: path.to_owned(), places: Mutex::new(places), leaving: Mutex::default(), lock };
         if found.is_none() {
             // If there is anything, nobody knows whether it was in use.
             destroy(&folder.in_use())?;
@@ -138,13 +144,9 @@ impl IndexFolder {
     }
 
     fn write(&self, places: IndexPlaces) -> Result<(), IndexError> {
-        let write = || {
-            let fresh = self.path.join("places.new");
-            let mut file = File::create(&fresh)?;
-            file.write_all(&serde_json::to_vec(&places)?)?;
-            file.sync_all()?;
-            fs::rename(fresh, self.path.join(FILE))?;
-            File::open(&self.path)?.sync_all()
+        let write = || -> io::Result<()> {
+            let text = serde_json::to_vec(&places)?;
+            replace_file(&self.path.join(FILE), "places.new", &text)
         };
         write().map_err(|error| refused(&self.path, error))
     }

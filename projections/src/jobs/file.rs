@@ -1,9 +1,10 @@
 //! The file that remembers jobs.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use log::fresh_file;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -51,7 +52,7 @@ impl JobsFile {
     pub(super) fn write(&self, next: u64, jobs: Vec<ReplayJob>) {
         let write = || {
             let fresh = self.path.with_extension("new");
-            fs::write(&fresh, serde_json::to_vec_pretty(&KeptJobs { next, jobs })?)?;
+            fresh_file(&fresh)?.write_all(&serde_json::to_vec_pretty(&KeptJobs { next, jobs })?)?;
             fs::rename(fresh, &self.path)
         };
         if let Err(error) = write() {

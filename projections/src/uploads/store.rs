@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ans104::Id;
-use log::{FolderContents, FolderOwner, Seq, StoreId, StoreMemory, folder_owner, mark_folder};
+use log::{FolderContents, FolderLock, FolderOwner, Seq, StoreId, StoreMemory, folder_owner};
 use rocksdb::{DB, Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -297,7 +297,7 @@ fn claim(path: &Path, store: StoreId) -> Result<()> {
     if check_folder(path)? == FolderOwner::Store(store) {
         return Ok(());
     }
-    mark_folder(path, NAME, store).map_err(failed)
+    FolderLock::take(path).and_then(|lock| lock.mark(NAME, store)).map_err(failed)
 }
 
 /// Refuses a folder that has something else in it; whose it is. Nothing is written.

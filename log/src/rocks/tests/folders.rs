@@ -1,7 +1,9 @@
 //! The folder of a log is its own, or it is not touched.
 
 use std::path::PathBuf;
+use std::thread;
 
+use crate::folder::mark_folder;
 use crate::identity::Identity;
 use crate::{RepairError, StoreId, Term, examine_store};
 
@@ -55,7 +57,7 @@ fn what_somebody_else_keeps_is_left_as_it_is() {
     assert!(refusal(&index).contains("the index of a node"));
     // A store that has our tables among others is ours only by its mark; one that lost them is not taken for new.
     fs::write(index.join("CURRENT"), "MANIFEST-000001\n").unwrap();
-    assert!(refusal(&index).contains("another program"));
+    assert!(refusal(&index).contains("another program, which does not tell its tables;"));
 }
 
 #[test]
@@ -78,6 +80,31 @@ fn a_folder_that_is_missing_or_empty_is_taken_and_marked() {
     }
 }
 
+/// Whoever comes second finds the folder locked, before and after it has become a store.
+#[test]
+fn of_two_who_open_a_folder_one_writes_to_it() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("log");
+    let lock = FolderLock::take(&path).unwrap();
+    let refused = Rocks::open(&path, &StoreMemory::default()).map(drop).unwrap_err();
+    assert!(matches!(refused, RocksError::Locked(_)), "{refused}");
+    assert!(read_files(&path).is_empty(), "the one who is refused has written");
+    drop(lock);
+    let opened: Vec<_> = thread::scope(|scope| {
+        let open = || {
+            let engine = Rocks::open(&path, &StoreMemory::default()).ok()?;
+            LocalLog::open(engine, None).ok()
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(opened.len(), 1);
+    let store = opened[0].identity().store;
+    drop(opened);
+    let again = LocalLog::open(Rocks::open(&path, &StoreMemory::default()).unwrap(), None).unwrap();
+    assert_eq!(again.identity().store, store);
+}
+
 #[test]
 fn a_store_that_is_given_an_identity_is_marked_with_it() {
     let dir = TempDir::new().unwrap();
@@ -94,7 +121,7 @@ fn the_store_of_another_mark_is_refused() {
     let setup = OnRocks::default();
     let found = setup.log().identity().store;
     let marked = StoreId::new();
-    mark_folder(&setup.path(), "log", marked).unwrap();
+    FolderLock::take(&setup.path()).unwrap().mark("log", marked).unwrap();
     let refused = LocalLog::open(setup.engine(), None).err().unwrap();
     assert!(
         matches!(refused, OpenError::OtherMark { found: a, marked: b } if (a, b) == (found, marked)),
