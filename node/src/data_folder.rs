@@ -20,6 +20,7 @@ use crate::admin_token::read_admin_token;
 use crate::checkpoints;
 use crate::options::DataPaths;
 use crate::places::Places;
+use crate::uploads;
 
 /// What folders are marked for.
 const HOLDS: &str = "data";
@@ -90,6 +91,21 @@ pub enum DataFolderError {
         /// The folder of the index.
         index: PathBuf,
     },
+    /// The log or the index would be where nodes keep something else.
+    #[error(
+        "{} is where a node keeps its {name}, in the data folder {}; {setting} and SU_DATA_DIR (--su-data-dir) name \
+         folders that are not one inside the other in this way", .path.display(), .folder.display()
+    )]
+    Taken {
+        /// The folder that was named.
+        path: PathBuf,
+        /// The setting that names it.
+        setting: &'static str,
+        /// The data folder.
+        folder: PathBuf,
+        /// What is kept there.
+        name: &'static str,
+    },
     /// It cannot be looked at or marked as ours.
     #[error("SU_DATA_DIR (--su-data-dir) names a folder that cannot be used")]
     Folder(#[from] FolderError),
@@ -112,6 +128,12 @@ pub fn check_data_folder(paths: &DataPaths) -> Result<(), DataFolderError> {
     let places = Places::of(paths)?;
     if places.is_log_in_index() {
         return Err(DataFolderError::LogInIndex { log: paths.log.clone(), index: paths.index.clone() });
+    }
+    for name in [uploads::FOLDER, checkpoints::FOLDER] {
+        if let Some((setting, path)) = places.inside(name) {
+            let (path, folder) = (path.to_owned(), paths.folder.clone());
+            return Err(DataFolderError::Taken { path, setting, folder, name });
+        }
     }
     let found = match folder_owner(&paths.folder, HOLDS)? {
         FolderOwner::Nobody => return Ok(()),
@@ -185,7 +207,7 @@ fn usual_folders(folder: &Path) -> Result<Vec<&'static str>, DataFolderError> {
     let (log, index) = (folder.join("log"), folder.join("index"));
     UploadRunner::check_folder(folder)?;
     // What a standby fetches, beside the log.
-    let mut usual = vec!["uploads", "log.incoming"];
+    let mut usual = vec![uploads::FOLDER, "log.incoming"];
     if Checkpoints::is_ours(&folder.join(checkpoints::FOLDER))? {
         usual.push(checkpoints::FOLDER);
     }

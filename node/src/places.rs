@@ -43,6 +43,15 @@ impl Places {
         self.log.path.starts_with(&self.index.path)
     }
 
+    /// The log or the index, and the setting that names it, if it is in what has this name in the data folder.
+    pub(crate) fn inside(&self, name: &str) -> Option<(&'static str, &Path)> {
+        let taken = self.folder.join(name);
+        [("SU_FILE_DB_DIR", &self.log), ("SU_INDEX_DB_DIR", &self.index)]
+            .into_iter()
+            .find(|(_, place)| place.path.starts_with(&taken))
+            .map(|(setting, place)| (setting, place.path.as_path()))
+    }
+
     /// Whether the log is in the data folder.
     pub(crate) fn has_log(&self) -> bool {
         self.log.path.starts_with(&self.folder)

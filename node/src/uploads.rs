@@ -18,6 +18,9 @@ use crate::options::DataPaths;
 use crate::part::{NodePart, NodeParts};
 use crate::services;
 
+/// Where in the data folder is what is known of them.
+pub(crate) const FOLDER: &str = "uploads";
+
 /// The task that uploads.
 struct Uploading {
     position: Position,

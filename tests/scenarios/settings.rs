@@ -40,6 +40,9 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("DATABASE_READ_URL", "postgres://quipu:secret@host/name?channel_binding=require", "channel_binding"),
     ("ADMIN_TOKEN", "guess-me-not\n", "white space"),
     ("ADMIN_TOKEN", " ", "white space"),
+    ("ADMIN_TOKEN", "guess-me-schlüssel", "ASCII"),
+    ("ADMIN_TOKEN", "guess-me\tnot", "ASCII"),
+    ("REPLICATE_TOKEN", "guess-me-schlüssel", "ASCII"),
     ("SU_DATA_DIR", " data", "white space"),
     ("GATEWAY_URL", "http://127.0.0.1:1 ", "white space"),
     // Variables of the existing scheduler that restrict or redirect.

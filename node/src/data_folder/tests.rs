@@ -259,3 +259,19 @@ fn a_log_in_the_folder_of_the_index_is_refused_before_anything_is_made() {
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0, "something was made");
     }
 }
+
+#[test]
+fn a_log_or_an_index_among_the_uploads_is_refused_before_anything_is_made() {
+    for [folder, log, index] in [
+        ["data", "data/uploads", "data/index"],
+        ["data", "data/log", "data/uploads/index"],
+        ["data", "data/x/UP/uploads/log", "index"],
+        ["data", "data/checkpoints", "index"],
+    ] {
+        let root = TempDir::new().unwrap();
+        let told = refusal(&paths(&root, [folder, log, index]));
+        let setting = if log == "data/log" { "SU_INDEX_DB_DIR" } else { "SU_FILE_DB_DIR" };
+        assert!(told.contains(setting) && told.contains("SU_DATA_DIR"), "{told}");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0, "something was made");
+    }
+}

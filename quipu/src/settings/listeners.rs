@@ -46,6 +46,11 @@ pub enum ListenerSettingError {
         "ADMIN_LISTEN is {0}, which is not a loopback address: ADMIN_TOKEN must be set, to something hard to guess"
     )]
     AdminUnguarded(SocketAddr),
+    /// No client could send it.
+    #[error(
+        "ADMIN_TOKEN has characters that no HTTP header carries; it takes letters, digits, signs and spaces of ASCII"
+    )]
+    AdminToken,
     /// The public port is the last one that there is.
     #[error("the port {0} has no next one for the admin listener; set ADMIN_LISTEN")]
     LastPort(u16),
@@ -77,6 +82,9 @@ impl ListenerArgs {
             }
         };
         let admin_token = self.admin_token.filter(|token| !token.is_empty());
+        if admin_token.as_ref().is_some_and(|token| !fits_header(token)) {
+            return Err(ListenerSettingError::AdminToken);
+        }
         let open = admin.iter().find(|address| !address.ip().to_canonical().is_loopback());
         if let Some(open) = open.filter(|_| admin_token.is_none()) {
             return Err(ListenerSettingError::AdminUnguarded(*open));
@@ -90,6 +98,11 @@ impl ListenerArgs {
             max_client_memory: self.max_client_memory,
         })
     }
+}
+
+/// Whether every client can send a token, whatever it thinks of other characters.
+pub(super) fn fits_header(token: &str) -> bool {
+    token.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn next(port: u16) -> Result<u16, ListenerSettingError> {

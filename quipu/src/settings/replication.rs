@@ -9,6 +9,8 @@ use gateway::{EndpointError, parse_url, parse_url_list};
 use node::{PeerOptions, StandbyOptions};
 use thiserror::Error;
 
+use super::listeners::fits_header;
+
 /// Whom a standby follows.
 #[derive(Clone, Debug, Args)]
 pub struct ReplicationArgs {
@@ -54,7 +56,10 @@ impl PeerArgs {
     /// When a URL is none.
     pub fn options(&self) -> Result<PeerOptions, ReplicationSettingError> {
         let urls = self.replicate_peers.as_ref().map(|list| parse_url_list("REPLICATE_PEERS", list));
-        Ok(PeerOptions { urls: urls.transpose()?.unwrap_or_default(), token: self.replicate_token.clone() })
+        Ok(PeerOptions {
+            urls: urls.transpose()?.unwrap_or_default(),
+            token: sendable(self.replicate_token.clone())?,
+        })
     }
 }
 
@@ -64,6 +69,11 @@ pub enum ReplicationSettingError {
     /// A URL is none.
     #[error(transparent)]
     Url(#[from] EndpointError),
+    /// It cannot be sent.
+    #[error(
+        "REPLICATE_TOKEN has characters that no HTTP header carries; it takes letters, digits, signs and spaces of ASCII"
+    )]
+    Token,
     /// The token cannot be read.
     #[error("REPLICATE_TOKEN_FILE: cannot read {}", .path.display())]
     TokenFile {
@@ -78,6 +88,13 @@ pub enum ReplicationSettingError {
     NoToken(PathBuf),
 }
 
+fn sendable(token: Option<String>) -> Result<Option<String>, ReplicationSettingError> {
+    if token.as_ref().is_some_and(|token| !fits_header(token)) {
+        return Err(ReplicationSettingError::Token);
+    }
+    Ok(token)
+}
+
 impl ReplicationArgs {
     /// Whom to follow, and how.
     ///
@@ -87,7 +104,7 @@ impl ReplicationArgs {
         let leader_url = self.leader_url.as_ref().map(|url| parse_url("LEADER_URL", url)).transpose()?;
         Ok(StandbyOptions {
             from: parse_url("REPLICATE_FROM (--from)", &self.replicate_from)?,
-            token: self.token()?,
+            token: sendable(self.token()?)?,
             forwards: self.forward_writes,
             leader_url: leader_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         })
