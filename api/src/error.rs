@@ -72,8 +72,31 @@ impl From<CallError> for poem::Error {
 fn scheduling(error: ScheduleError) -> HttpError {
     match error.code() {
         Code::Internal => HttpError::internal(error),
-        code => HttpError::new(code, error.to_string()),
+        code => HttpError::new(code, plain(&error)),
     }
+}
+
+/// What disk and database say names files of this machine: that is for its operator, whom `quipu status` and the log tell.
+fn plain(error: &ScheduleError) -> String {
+    match error {
+        ScheduleError::Halted(reason) if is_raw(reason) => {
+            "nothing can be scheduled until the operator of this node has seen to it; its log says why"
+                .to_owned()
+        }
+        ScheduleError::NotIndexed(reason) if is_raw(reason) => {
+            "nothing can be scheduled: the index does not follow the log".to_owned()
+        }
+        ScheduleError::Unanswered { waited, reason } if is_raw(reason) => {
+            let reason = "the operator of this node has to see to it".to_owned();
+            ScheduleError::Unanswered { waited: *waited, reason }.to_string()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Whether the system or the database speaks, and not this program: only they name files.
+fn is_raw(reason: &str) -> bool {
+    reason.contains('/') || reason.contains("IO error") || reason.contains("os error")
 }
 
 fn replaying(error: JobError) -> HttpError {
@@ -112,5 +135,29 @@ fn querying(error: QueryError) -> HttpError {
             HttpError::new(Code::InvalidParameter, error.to_string())
         }
         QueryError::Damaged(_) => HttpError::internal(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn clients_are_told_of_no_file() {
+        let raw = "IO error: No space left on device: While appending to file: /srv/data/log/000008.log";
+        for error in [
+            ScheduleError::Halted(raw.into()),
+            ScheduleError::NotIndexed(raw.into()),
+            ScheduleError::Unanswered { waited: Duration::from_secs(9), reason: raw.to_owned() },
+        ] {
+            let told = scheduling(error).to_string();
+            assert!(!told.contains("/srv") && !told.contains("IO error"), "{told}");
+        }
+        let own = "this node does not have the right to write";
+        assert!(scheduling(ScheduleError::Halted(own.into())).to_string().contains(own));
     }
 }

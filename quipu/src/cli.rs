@@ -161,6 +161,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_argument_without_a_flag_is_told_without_a_variable() {
+        for line in ["verify", "repair", "backup verify", "send"] {
+            let words = std::iter::once("quipu").chain(line.split_whitespace());
+            let error = Cli::command().try_get_matches_from(words).unwrap_err();
+            let text = with_variables(&Cli::command(), error).to_string();
+            assert!(!text.contains("the variable"), "{line}: {text}");
+        }
+    }
+
     /// One id in 64 begins like a flag.
     #[test]
     fn an_id_may_begin_with_a_hyphen() {

@@ -74,7 +74,9 @@ pub fn with_variables(command: &Command, mut error: Error) -> Error {
 
 /// The variable of the argument with this flag.
 fn variable_of(command: &Command, flag: &str) -> Option<String> {
-    let is_it = |arg: &&Arg| arg.get_env().is_some() && arg.get_long() == flag.strip_prefix("--");
+    // What is no flag, such as <DIR>, is the same setting as nothing else.
+    let long = flag.strip_prefix("--")?;
+    let is_it = |arg: &&Arg| arg.get_env().is_some() && arg.get_long() == Some(long);
     let own = command.get_arguments().find(is_it);
     let name = own.and_then(Arg::get_env).map(|name| name.to_string_lossy().into_owned());
     name.or_else(|| command.get_subcommands().find_map(|below| variable_of(below, flag)))

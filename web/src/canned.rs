@@ -68,7 +68,8 @@ impl<T: AsyncWrite + Unpin> Worded<T> {
 pub(crate) fn head_too_long() -> HttpError {
     HttpError::new(
         Code::TooLarge,
-        "the path or the headers are too long or too many: at most 100 headers and 32 KiB in all are taken",
+        "the path or the headers are too long or too many, or Content-Length is beyond all lengths: at most 100 headers \
+         and 32 KiB in all are taken",
     )
     .with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
 }

@@ -12,6 +12,7 @@ use crate::admin::model::ProjectionForm;
 /// What to replay.
 #[derive(Debug, Deserialize, Object)]
 #[oai(rename = "Replay")]
+#[serde(expecting = "an object")]
 pub(super) struct ReplayForm {
     /// The name of the projection.
     projection: String,
@@ -112,6 +113,21 @@ impl From<ReplayJob> for JobForm {
             total: job.total,
             started_ms: job.started_ms,
             took_ms: job.took_ms,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_object_is_told_in_words_of_json() {
+        for text in ["1", "\"index\"", "null", "[]"] {
+            let told = serde_json::from_str::<ReplayForm>(text).unwrap_err().to_string();
+            assert!(told.contains("an object") && !told.contains("struct"), "{text}: {told}");
         }
     }
 }

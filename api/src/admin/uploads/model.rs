@@ -80,6 +80,7 @@ pub(super) struct RetriedLettersForm {
 /// What to look for.
 #[derive(Debug, Deserialize, Object)]
 #[oai(rename = "Reupload")]
+#[serde(expecting = "an object")]
 pub(super) struct ReuploadForm {
     /// The id of the process.
     pub(super) process: String,
@@ -210,6 +211,21 @@ impl From<MissingUpload> for MissingItemForm {
             outcome,
             status: status.into(),
             reason: reason.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_object_is_told_in_words_of_json() {
+        for text in ["1", "\"index\"", "null", "[]"] {
+            let told = serde_json::from_str::<ReuploadForm>(text).unwrap_err().to_string();
+            assert!(told.contains("an object") && !told.contains("struct"), "{text}: {told}");
         }
     }
 }
