@@ -99,6 +99,11 @@ pub trait Log: Send + Sync + 'static {
         false
     }
 
+    /// Whether the right to write was taken from whoever had it here, see [`LocalLog::fence`](crate::LocalLog::fence).
+    fn is_fenced(&self) -> bool {
+        false
+    }
+
     /// Takes no more appends, and returns when all that were enqueued are durable or have failed.
     fn seal(&self);
 

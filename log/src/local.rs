@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use protocol::{Nonce, ProcessId};
+use uuid::Uuid;
 
 use crate::appender::Appender;
 use crate::contract::{Append, Log, Receipt, Tail};
@@ -102,6 +103,11 @@ impl<E: Engine> LocalLog<E> {
     /// What is on its way to disk may still get there, until the log [is quiet](LocalLog::is_quiet).
     pub fn fence(&self) {
         self.state.release.fence();
+    }
+
+    /// Which opening of the log this is: no other process has it, nor this one when it opens the log again.
+    pub fn opening(&self) -> Uuid {
+        self.state.opening
     }
 
     /// Whether nothing is on its way to disk, nor waits for it.
@@ -316,6 +322,10 @@ impl<E: Engine> Log for LocalLog<E> {
 
     fn is_held(&self) -> bool {
         LocalLog::is_held(self)
+    }
+
+    fn is_fenced(&self) -> bool {
+        self.state.release.is_fenced()
     }
 
     fn failure(&self) -> Option<Arc<str>> {

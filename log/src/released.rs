@@ -81,6 +81,11 @@ impl Release {
         self.lifted.load(Ordering::SeqCst)
     }
 
+    /// Whether no promotion has lifted a fence yet.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.fences() > self.lifted()
+    }
+
     pub(crate) fn is_held(&self) -> bool {
         self.gate().held
     }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
+
 use crate::contract::Tail;
 use crate::engine::Engine;
 use crate::error::{AppendError, LogFailure};
@@ -20,6 +22,8 @@ pub(crate) struct LogState<E> {
     pub(crate) queue: AppendQueue<Request>,
     pub(crate) metrics: Metrics,
     store: StoreId,
+    /// A random id of this opening.
+    pub(crate) opening: Uuid,
     term: AtomicU64,
     pub(crate) failure: OnceLock<LogFailure>,
     /// Since when the oldest of what is being written has been waiting.
@@ -45,6 +49,7 @@ impl<E: Engine> LogState<E> {
             queue: AppendQueue::new(bounded),
             metrics: Metrics::new(tail.last()),
             store: identity.store,
+            opening: Uuid::new_v4(),
             term: AtomicU64::new(identity.term.0),
             failure: OnceLock::new(),
             writing_since: Mutex::new(None),

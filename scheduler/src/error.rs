@@ -72,8 +72,8 @@ pub enum ScheduleError {
     },
     /// A leader that is gone gave the nonce that comes next.
     #[error(
-        "process {process} has an assignment with nonce {nonce} on chain, which this node does not know of: the node whose \
-         place it took had scheduled more; nothing can be scheduled to this process"
+        "process {process} has an assignment with nonce {nonce} on chain, or one soon after that, of which this node does not \
+         know: the node whose place it took had scheduled more; nothing can be scheduled to this process"
     )]
     AssignedBefore {
         /// The process.
@@ -117,6 +117,12 @@ pub enum ScheduleError {
     /// The log takes no more writes.
     #[error("nothing can be scheduled: {0}")]
     Halted(Arc<str>),
+    /// Another node schedules by now.
+    #[error(
+        "nothing is scheduled here any more: another node has taken the place of this one, and whatever is to be scheduled \
+         goes there"
+    )]
+    Fenced,
     /// The disk does not answer.
     #[error("nothing can be scheduled: the disk has not confirmed a write for {} seconds", .0.as_secs())]
     NotSynced(Duration),
@@ -180,6 +186,7 @@ impl ScheduleError {
             | Self::NoHeight(_)
             | Self::Clock(_)
             | Self::Halted(_)
+            | Self::Fenced
             | Self::NotSynced(_)
             | Self::NotIndexed(_)
             | Self::Unanswered { .. }

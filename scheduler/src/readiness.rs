@@ -30,6 +30,10 @@ impl Scheduler {
 impl Shared {
     /// Refuses what could not be acknowledged anyway.
     pub(crate) fn check_open(&self) -> Result<(), ScheduleError> {
+        // Before what its end looks like to those that were on their way.
+        if self.sequencer.log.is_fenced() {
+            return Err(ScheduleError::Fenced);
+        }
         self.sequencer.check_running()?;
         self.check_stored()?;
         self.sequencer.clock.reliable_now()?;

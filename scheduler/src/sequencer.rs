@@ -89,7 +89,12 @@ impl Sequencer {
 
     /// Stops scheduling for good. What the log was given may or may not be there: only a restart can tell.
     pub(crate) fn halt(&self, reason: &str) {
-        if self.halted.set(reason.into()).is_ok() {
+        if self.halted.set(reason.into()).is_err() {
+            return;
+        }
+        if self.log.is_fenced() {
+            error!(reason, "scheduling stops: another node has taken the place of this one");
+        } else {
             error!(
                 reason,
                 "scheduling stops; mend the cause and restart the node, nothing acknowledged is lost"

@@ -26,6 +26,21 @@ async fn whoever_raises_the_term_stops_the_writer_before() {
 }
 
 #[tokio::test]
+async fn whoever_is_deposed_says_so_before_anything_comes() {
+    let scene = Scene::start(&SchedulerOptions::default());
+    let process = scene.spawn(&[]).await;
+    scene.scheduler.check_open().unwrap();
+    scene.log.fence();
+    let posted = scene.post(scene.user.message(process, &[], "one")).await.expect_err("it is fenced");
+    for error in [scene.scheduler.check_open().expect_err("it is fenced"), posted] {
+        assert!(matches!(error, ScheduleError::Fenced), "{error}");
+        assert_eq!(error.code(), Code::Unavailable);
+        let text = error.to_string();
+        assert!(text.contains("another node") && !text.contains("restart"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_scheduled_among_the_facts_of_the_node() {
     let scene = Scene::start(&SchedulerOptions::default());
     let process = scene.spawn(&[]).await;
