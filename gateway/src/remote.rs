@@ -1,6 +1,6 @@
 //! [`Gateway`] over HTTP.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, fmt, ops::RangeInclusive, sync::Arc};
 
 use ans104::{Address, DeepHash, Id};
 use async_trait::async_trait;
@@ -189,9 +189,15 @@ impl Gateway for HttpGateway {
         Ok(found.is_some())
     }
 
-    async fn is_assigned(&self, process: Id, nonce: u64, by: Address) -> Result<bool, GatewayError> {
+    async fn is_assigned(
+        &self,
+        process: Id,
+        nonces: RangeInclusive<u64>,
+        by: &[Address],
+    ) -> Result<bool, GatewayError> {
+        let (by, nonces) = (quoted(by), quoted(nonces));
         let query = format!(
-            r#"query {{ transactions(owners: ["{by}"], tags: [{{ name: "Type", values: ["Assignment"] }}, {{ name: "Process", values: ["{process}"] }}, {{ name: "Nonce", values: ["{nonce}"] }}], first: 1) {{ edges {{ node {{ id }} }} }} }}"#
+            r#"query {{ transactions(owners: [{by}], tags: [{{ name: "Type", values: ["Assignment"] }}, {{ name: "Process", values: ["{process}"] }}, {{ name: "Nonce", values: [{nonces}] }}], first: 1) {{ edges {{ node {{ id }} }} }} }}"#
         );
         self.query(Call::Assigned, query, answers::is_any).await
     }
@@ -209,6 +215,12 @@ impl Gateway for HttpGateway {
         });
         told.collect()
     }
+}
+
+/// As the items of a list in a query: none of them has a character that would need more.
+fn quoted<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| format!("\"{item}\"")).collect();
+    items.join(", ")
 }
 
 /// Bound of the answers that are not data: an item's tags are a few kilobytes at most.

@@ -1,5 +1,6 @@
 //! The seam between a scheduler unit and Arweave: what can be asked, and what comes back.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ans104::{Address, DeepHash, Id};
@@ -74,8 +75,13 @@ pub trait Gateway: Send + Sync {
     /// Whether any of several gateways has `id`. An error only when none of them said either.
     async fn exists(&self, id: Id) -> Result<bool, GatewayError>;
 
-    /// Whether an assignment of a process with this nonce, signed by this wallet, is known there.
-    async fn is_assigned(&self, process: Id, nonce: u64, by: Address) -> Result<bool, GatewayError>;
+    /// Whether an assignment of a process with one of these nonces, signed by one of these wallets, is known there.
+    async fn is_assigned(
+        &self,
+        process: Id,
+        nonces: RangeInclusive<u64>,
+        by: &[Address],
+    ) -> Result<bool, GatewayError>;
 
     /// The height of the newest block, at most [`HEIGHT_MAX`](crate::HEIGHT_MAX).
     async fn network_height(&self) -> Result<u64, GatewayError>;

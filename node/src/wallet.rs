@@ -37,17 +37,21 @@ pub(crate) async fn hold(
     }
     let reading = log.clone();
     let remembered = spawn_blocking(move || Remembered::of(reading.as_ref())).await??;
+    let mut batch = Vec::new();
     match remembered {
         Remembered::Recorded(address) if address == given => return Ok(()),
         Remembered::Signer(address) | Remembered::Recorded(address) if address != given => {
             if change_to.is_none() {
                 return Err(NodeError::OtherWallet { remembered: address, given });
             }
+            // One from before wallets were recorded is recorded as well.
+            batch.extend(matches!(remembered, Remembered::Signer(_)).then(|| Fact::Wallet(address).append()));
             warn!(from = %address, to = %given, "from now on another wallet signs, as SU_WALLET_CHANGE_TO says");
         }
         Remembered::Nothing | Remembered::Signer(_) | Remembered::Recorded(_) => {}
     }
-    log.enqueue(log.identity().term, vec![Fact::Wallet(given).append()])?.await?;
+    batch.push(Fact::Wallet(given).append());
+    log.enqueue(log.identity().term, batch)?.await?;
     info!(address = %given, "recorded the wallet that signs");
     Ok(())
 }
@@ -160,6 +164,17 @@ mod tests {
         append(&log, vec![spawn]).await;
         assert_eq!(compare(&log, other).await.unwrap(), Some(signer));
         hold(&log, other, Some(other)).await.unwrap();
+        let mut recorded = Vec::new();
+        log.scan(log::Seq::ZERO, &mut |event| {
+            recorded.extend(Fact::of(&event));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(
+            recorded,
+            [Fact::Wallet(signer), Fact::Wallet(other)],
+            "the one before is recorded as well"
+        );
         assert_eq!(compare(&log, other).await.unwrap(), None);
         assert_eq!(compare(&log, one).await.unwrap(), Some(other));
     }

@@ -50,11 +50,10 @@ impl Shared {
             }
         };
         let (shared, process) = (self.clone(), order.process);
-        let doubtful =
-            move |_: &Client| Ok(shared.succession.doubtful(shared.sequencer.log.as_ref(), process)?);
+        let doubtful = move |_: &Client| shared.doubtful(process);
         let nonce = if self.succession.is_none() { None } else { self.look_ups.look(doubtful).await? };
-        if nonce.is_some() {
-            self.gateways.ask(Purpose::Assign, self.check_nonce(process, nonce)).await?;
+        if let Some(nonce) = nonce {
+            self.check_nonce(process, nonce).await?;
         }
         Ok(Intake::Assign { transaction, exclude: order.exclude.clone(), pushed })
     }

@@ -11,12 +11,13 @@ use tokio::time::timeout;
 
 use crate::error::ScheduleError;
 
-/// How many assignments ask gateways at a time, and how many processes that are to be spawned. Neither takes the turns
-/// of the other.
+/// How many assignments ask gateways at a time, how many processes that are to be spawned, and for how many processes
+/// nonces are asked for. None takes the turns of another.
 pub(crate) const ASSIGNS_MAX: usize = 64;
 pub(crate) const BOOTS_MAX: usize = 16;
+pub(crate) const NONCES_MAX: usize = 16;
 
-/// How long an assignment waits for its turn to ask.
+/// How long a turn to ask is waited for.
 const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a request waits for gateways, all questions together: less than the 120 seconds after which the listener
@@ -30,6 +31,8 @@ pub(crate) enum Purpose {
     Assign,
     /// What a process boots from. It has its permit already: it takes a turn that is free, or none.
     Boot,
+    /// Nonces that may have been given before, which waits a while for a turn.
+    Nonces,
 }
 
 /// The gateways, and how many may ask them.
@@ -37,13 +40,15 @@ pub(crate) struct Gateways {
     gateway: Arc<dyn Gateway>,
     assigns: Semaphore,
     boots: Semaphore,
+    nonces: Semaphore,
     closing: watch::Sender<bool>,
 }
 
 impl Gateways {
     pub(crate) fn new(gateway: Arc<dyn Gateway>) -> Self {
         let (assigns, boots) = (Semaphore::new(ASSIGNS_MAX), Semaphore::new(BOOTS_MAX));
-        Self { gateway, assigns, boots, closing: watch::Sender::new(false) }
+        let nonces = Semaphore::new(NONCES_MAX);
+        Self { gateway, assigns, boots, nonces, closing: watch::Sender::new(false) }
     }
 
     pub(crate) fn gateway(&self) -> &dyn Gateway {
@@ -59,6 +64,7 @@ impl Gateways {
         let (turns, wait) = match purpose {
             Purpose::Assign => (&self.assigns, TURN_TIMEOUT),
             Purpose::Boot => (&self.boots, Duration::ZERO),
+            Purpose::Nonces => (&self.nonces, TURN_TIMEOUT),
         };
         let asked = async {
             let Ok(Ok(_turn)) = timeout(wait, turns.acquire()).await else {

@@ -27,6 +27,7 @@ mod completion;
 mod sequencer;
 mod workers;
 mod scheduler;
+mod questions;
 mod readiness;
 mod assigning;
 mod metrics;

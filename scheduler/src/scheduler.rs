@@ -219,7 +219,7 @@ impl Shared {
         runtime: Handle,
     ) -> Result<Self, ReadError> {
         let SchedulerParts { log, index, indexed, gateway, heights, clock, signer } = parts;
-        let succession = Succession::of(log.as_ref())?;
+        let succession = Succession::of(log.as_ref(), signer.as_ref())?;
         let sequencer = Sequencer::new(log, index, signer, clock, heights, options);
         Ok(Self {
             sequencer: Arc::new(sequencer),
@@ -284,7 +284,7 @@ impl Shared {
         process: ProcessId,
         boots_from: Option<Id>,
     ) -> Result<(Option<Id>, Option<Nonce>), ScheduleError> {
-        let nonce = self.succession.doubtful(self.sequencer.log.as_ref(), process)?;
+        let nonce = self.doubtful(process)?;
         // A process that is here was let in once; the gateway need not be asked again.
         let is_new = boots_from.is_some() && !self.is_known(process)?;
         Ok((boots_from.filter(|_| is_new), nonce))
@@ -295,12 +295,16 @@ impl Shared {
         let process = order.process;
         let asked = async {
             if let Some(boots_from) = boots_from {
-                on_chain::check_boot(self.gateways.gateway(), boots_from).await?;
+                let asked = on_chain::check_boot(self.gateways.gateway(), boots_from);
+                self.gateways.ask(Purpose::Boot, asked).await?;
             }
-            self.check_nonce(process, nonce).await
+            match nonce {
+                Some(nonce) => self.check_nonce(process, nonce).await,
+                None => Ok(()),
+            }
         };
         let allowed = tokio::select! {
-            allowed = self.gateways.ask(Purpose::Boot, asked) => Some(allowed),
+            allowed = asked => Some(allowed),
             () = order.answer.closed() => None,
         };
         order.answer.queued = self.sequencer.clock.monotonic();
@@ -311,15 +315,18 @@ impl Shared {
         }
     }
 
+    /// The nonce that comes next in a process, if it may have been given before; reads the log.
+    pub(crate) fn doubtful(&self, process: ProcessId) -> Result<Option<Nonce>, ScheduleError> {
+        Ok(self.succession.doubtful(
+            self.sequencer.log.as_ref(),
+            process,
+            self.sequencer.clock.monotonic(),
+        )?)
+    }
+
     /// Refuses a process whose next nonce was given before, by a node whose place this one took.
-    pub(crate) async fn check_nonce(
-        &self,
-        process: ProcessId,
-        nonce: Option<Nonce>,
-    ) -> Result<(), ScheduleError> {
-        let Some(nonce) = nonce else { return Ok(()) };
-        let by = self.sequencer.signer.address();
-        self.succession.check(self.gateways.gateway(), process, nonce, by).await
+    pub(crate) async fn check_nonce(&self, process: ProcessId, nonce: Nonce) -> Result<(), ScheduleError> {
+        self.succession.check(&self.gateways, self.sequencer.clock.as_ref(), process, nonce).await
     }
 
     pub(crate) fn is_known(&self, process: ProcessId) -> Result<bool, ScheduleError> {

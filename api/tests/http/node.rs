@@ -263,7 +263,7 @@ impl Gateway for StubGateway {
         Ok(false)
     }
 
-    async fn is_assigned(&self, _: Id, _: u64, _: Address) -> Result<bool, GatewayError> {
+    async fn is_assigned(&self, _: Id, _: RangeInclusive<u64>, _: &[Address]) -> Result<bool, GatewayError> {
         Ok(false)
     }
 

@@ -43,7 +43,12 @@ impl Gateway for Script {
     async fn exists(&self, _: Id) -> Result<bool, GatewayError> {
         panic!("heights alone are asked")
     }
-    async fn is_assigned(&self, _: Id, _: u64, _: Address) -> Result<bool, GatewayError> {
+    async fn is_assigned(
+        &self,
+        _: Id,
+        _: std::ops::RangeInclusive<u64>,
+        _: &[Address],
+    ) -> Result<bool, GatewayError> {
         panic!("heights alone are asked")
     }
     async fn network_height(&self) -> Result<u64, GatewayError> {

@@ -202,17 +202,19 @@ async fn an_assignment_is_asked_for_by_process_nonce_and_signer() {
         r#"{"data":{"transactions":{"edges":[{"node":{"id":"DFdbUxgkH-Fjr1vcIUEpwQxsqj-JoolbpWCnn_vBzqI"}}]}}}"#,
     )];
     let (stub, gateway) = stub(FOUND).await;
-    let by = ans104::Address::from_bytes([3; 32]);
-    assert!(gateway.is_assigned(id(), 7, by).await.unwrap());
+    let by = [3, 4].map(|number| ans104::Address::from_bytes([number; 32]));
+    assert!(gateway.is_assigned(id(), 7..=9, &by).await.unwrap());
     let call = &stub.calls()[0];
-    for part in [&id().to_string(), &by.to_string(), r#"name: \"Nonce\", values: [\"7\"]"#, "Assignment"] {
+    let owners = format!(r#"owners: [\"{}\", \"{}\"]"#, by[0], by[1]);
+    let nonces = r#"name: \"Nonce\", values: [\"7\", \"8\", \"9\"]"#;
+    for part in [&id().to_string(), &owners, nonces, "Assignment"] {
         assert!(call.contains(part), "{part}: {call}");
     }
     const NONE: &[Act] = &[Act::Answer(200, "", r#"{"data":{"transactions":{"edges":[]}}}"#)];
     let (_stub, gateway) = self::stub(NONE).await;
-    assert!(!gateway.is_assigned(id(), 7, by).await.unwrap());
+    assert!(!gateway.is_assigned(id(), 7..=7, &by).await.unwrap());
     let (_stub, blind) = self::stub(&[Act::Answer(200, "", r#"{"errors":[{"message":"no"}]}"#)]).await;
-    assert!(blind.is_assigned(id(), 7, by).await.is_err());
+    assert!(blind.is_assigned(id(), 7..=7, &by).await.is_err());
 }
 
 #[tokio::test]

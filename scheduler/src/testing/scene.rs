@@ -47,7 +47,11 @@ impl Scene {
 
     /// The same over what is on a disk, with an index that is made anew.
     pub(crate) fn start_on(disk: &MemoryDisk) -> Self {
-        let signer = Arc::new(Ed25519Wallet::from_seed([77; 32]));
+        Self::start_on_signing(disk, Arc::new(Ed25519Wallet::from_seed([77; 32])))
+    }
+
+    /// The same with another wallet.
+    pub(crate) fn start_on_signing(disk: &MemoryDisk, signer: Arc<dyn Signer>) -> Self {
         Self::start_of(disk, &SchedulerOptions::default(), Arc::new(SystemClock), signer)
     }
 

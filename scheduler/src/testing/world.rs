@@ -1,6 +1,7 @@
 //! The world around a scheduler, which knows what a test tells it.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -128,8 +129,16 @@ impl Gateway for World {
         self.ask(Call::Exists, |known| known.transactions.contains(&id)).await
     }
 
-    async fn is_assigned(&self, process: Id, nonce: u64, by: Address) -> Result<bool, GatewayError> {
-        self.ask(Call::Assigned, |known| known.assigned.contains(&(process, nonce, by))).await
+    async fn is_assigned(
+        &self,
+        process: Id,
+        nonces: RangeInclusive<u64>,
+        by: &[Address],
+    ) -> Result<bool, GatewayError> {
+        let is_asked_for = |(of, nonce, signer): &(Id, u64, Address)| {
+            *of == process && nonces.contains(nonce) && by.contains(signer)
+        };
+        self.ask(Call::Assigned, |known| known.assigned.iter().any(is_asked_for)).await
     }
 
     async fn network_height(&self) -> Result<u64, GatewayError> {

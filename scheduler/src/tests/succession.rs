@@ -1,10 +1,15 @@
 //! After a promotion that nobody confirmed no nonce is given that is on chain already.
 
-use ans104::Id;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ans104::{Address, Ed25519Wallet, Id};
 use log::{Fact, Log, MemoryDisk, NodeId, Promotion, Term};
 use protocol::Nonce;
+use tokio::task::JoinSet;
 
 use crate::error::ScheduleError;
+use crate::gateways::NONCES_MAX;
 use crate::testing::Scene;
 
 /// A promotion as `quipu promote` makes it, or one that others confirmed.
@@ -25,9 +30,9 @@ async fn what_the_leader_before_gave_is_not_given_again() {
     drop(scene);
     let scene = Scene::start_on(&disk);
     scene.world.assigned(behind.id(), 1, by);
-    // What another wallet signed, or another nonce, says nothing.
+    // What a wallet signed that never signed here says nothing, nor what is in the log.
     scene.world.assigned(whole.id(), 1, ans104::Address::from_bytes([9; 32]));
-    scene.world.assigned(whole.id(), 2, by);
+    scene.world.assigned(whole.id(), 0, by);
     let error = scene.post(scene.user.message(behind, &[], "next")).await.expect_err("it is on chain");
     assert!(
         matches!(error, ScheduleError::AssignedBefore { process, nonce } if (process, nonce) == (behind, Nonce::new(1))),
@@ -59,4 +64,89 @@ async fn a_promotion_that_others_confirmed_is_not_doubted() {
     let scene = Scene::start_on(&disk);
     scene.world.set_reachable(false);
     scene.check_next_nonce(process, 1).await;
+}
+
+#[tokio::test]
+async fn what_was_signed_before_the_wallet_changed_counts_as_well() {
+    let disk = MemoryDisk::new();
+    let scene = Scene::start_on(&disk);
+    let (unrecorded, recorded) = (scene.scheduler.address(), Address::from_bytes([8; 32]));
+    let (one, two) = (scene.spawn(&[]).await, scene.spawn(&[("n", "2")]).await);
+    for fact in [Fact::Wallet(recorded), Fact::Wallet(Address::from_bytes([7; 32]))] {
+        scene.log.enqueue(scene.log.identity().term, vec![fact.append()]).unwrap().await.unwrap();
+    }
+    promote(&scene, Some("somebody")).await;
+    drop(scene);
+    let scene = Scene::start_on_signing(&disk, Arc::new(Ed25519Wallet::from_seed([78; 32])));
+    for (process, by) in [(one, unrecorded), (two, recorded)] {
+        scene.world.assigned(process.id(), 1, by);
+        let error = scene.post(scene.user.message(process, &[], "next")).await.expect_err("it is on chain");
+        assert!(matches!(error, ScheduleError::AssignedBefore { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_came_on_chain_before_the_next_nonce_counts_as_well() {
+    let disk = MemoryDisk::new();
+    let scene = Scene::start_on(&disk);
+    let (near, far) = (scene.spawn(&[]).await, scene.spawn(&[("n", "2")]).await);
+    let by = scene.scheduler.address();
+    promote(&scene, Some("somebody")).await;
+    drop(scene);
+    let scene = Scene::start_on(&disk);
+    scene.world.assigned(near.id(), 100, by);
+    let error = scene.post(scene.user.message(near, &[], "next")).await.expect_err("it is on chain");
+    assert!(matches!(error, ScheduleError::AssignedBefore { .. }), "{error}");
+    scene.world.assigned(far.id(), 101, by);
+    scene.check_next_nonce(far, 1).await;
+}
+
+#[tokio::test]
+async fn that_nothing_is_on_chain_counts_for_a_while_only() {
+    let disk = MemoryDisk::new();
+    let scene = Scene::start_on(&disk);
+    let process = scene.spawn(&[]).await;
+    promote(&scene, Some("somebody")).await;
+    drop(scene);
+    let scene = Scene::start_on(&disk);
+    let shared = scene.scheduler.shared();
+    let nonce = shared.doubtful(process).unwrap();
+    assert_eq!(nonce, Some(Nonce::new(1)));
+    shared.check_nonce(process, Nonce::new(1)).await.unwrap();
+    assert_eq!(shared.doubtful(process).unwrap(), None);
+    let later = Instant::now() + Duration::from_secs(61);
+    assert_eq!(shared.succession.doubtful(scene.log.as_ref(), process, later).unwrap(), nonce);
+}
+
+#[tokio::test]
+async fn many_messages_of_one_process_keep_no_other_from_being_asked_for() {
+    let disk = MemoryDisk::new();
+    let scene = Scene::start_on(&disk);
+    let (busy, other) = (scene.spawn(&[]).await, scene.spawn(&[("n", "2")]).await);
+    promote(&scene, Some("somebody")).await;
+    drop(scene);
+    let scene = Scene::start_on(&disk);
+    scene.world.set_hanging(true);
+    let messages =
+        (0..2 * NONCES_MAX).map(|number| scene.user.message(busy, &[], format!("number {number}")));
+    let mut posted: Vec<_> = messages.chain([scene.user.message(other, &[], "one")]).collect();
+    let last = posted.pop().unwrap();
+    let mut waiting: JoinSet<_> = JoinSet::new();
+    for item in posted {
+        let scheduler = scene.scheduler.clone();
+        waiting.spawn(async move { scheduler.schedule(item).await });
+    }
+    while scene.world.asked() < 1 {
+        tokio::task::yield_now().await;
+    }
+    let scheduler = scene.scheduler.clone();
+    waiting.spawn(async move { scheduler.schedule(last).await });
+    while scene.world.asked() < 2 {
+        tokio::task::yield_now().await;
+    }
+    scene.world.set_hanging(false);
+    while let Some(scheduled) = waiting.join_next().await {
+        scheduled.unwrap().unwrap();
+    }
+    assert_eq!(scene.events(busy).len(), 1 + 2 * NONCES_MAX);
 }

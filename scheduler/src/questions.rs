@@ -1,0 +1,157 @@
+//! One question for each process at a time: whoever comes while it is asked waits for its answer and does not ask again.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use protocol::ProcessId;
+use tokio::sync;
+
+use crate::error::ScheduleError;
+
+/// How many processes may be remembered that are asked for no more, before they are forgotten.
+const FORGOTTEN_MAX: usize = 1024;
+
+/// What is found of the nonces of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// None of them was given.
+    Free,
+    /// One was.
+    Given,
+    /// Who asked was not told.
+    Unknown,
+}
+
+/// The questions that are asked at the moment.
+#[derive(Default)]
+pub(crate) struct Questions(Mutex<HashMap<ProcessId, Weak<Question>>>);
+
+/// One that is asked, again and again if nobody is told.
+struct Question {
+    /// How often it was answered, or failed.
+    answered: AtomicU64,
+    /// Held by who asks; the last answer.
+    last: sync::Mutex<Found>,
+}
+
+impl Questions {
+    /// Asks, or waits for the answer of who asks already. Who asks may be dropped at any time: then the next one does.
+    ///
+    /// # Errors
+    /// With that of the question, for who asked it. The others that waited for it are told [`Found::Unknown`].
+    pub(crate) async fn ask(
+        &self,
+        process: ProcessId,
+        question: impl Future<Output = Result<Found, ScheduleError>>,
+    ) -> Result<Found, ScheduleError> {
+        let turn = self.of(process);
+        let before = turn.answered.load(Ordering::SeqCst);
+        let mut last = turn.last.lock().await;
+        if turn.answered.load(Ordering::SeqCst) != before {
+            return Ok(*last);
+        }
+        let found = question.await;
+        *last = *found.as_ref().unwrap_or(&Found::Unknown);
+        turn.answered.fetch_add(1, Ordering::SeqCst);
+        found
+    }
+
+    fn of(&self, process: ProcessId) -> Arc<Question> {
+        let mut questions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(question) = questions.get(&process).and_then(Weak::upgrade) {
+            return question;
+        }
+        if questions.len() >= FORGOTTEN_MAX {
+            questions.retain(|_, question| question.strong_count() > 0);
+        }
+        let question = Question { answered: AtomicU64::new(0), last: sync::Mutex::new(Found::Unknown) };
+        let question = Arc::new(question);
+        questions.insert(process, Arc::downgrade(&question));
+        question
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::future::{pending, ready};
+    use std::sync::atomic::AtomicUsize;
+
+    use ans104::Id;
+    use tokio::sync::watch;
+    use tokio::task::{JoinHandle, yield_now};
+
+    use super::*;
+
+    fn process(number: u8) -> ProcessId {
+        Id::from_bytes([number; 32]).into()
+    }
+
+    /// Asks and is answered when it is time; counts how often.
+    fn ask(
+        questions: &Arc<Questions>,
+        came: &Arc<AtomicUsize>,
+        asked: &Arc<AtomicUsize>,
+        time: &watch::Receiver<Option<bool>>,
+    ) -> JoinHandle<Result<Found, ScheduleError>> {
+        let (questions, came, asked, mut time) =
+            (questions.clone(), came.clone(), asked.clone(), time.clone());
+        tokio::spawn(async move {
+            came.fetch_add(1, Ordering::SeqCst);
+            let question = async {
+                asked.fetch_add(1, Ordering::SeqCst);
+                let told = time.wait_for(|told| told.is_some()).await.unwrap().unwrap();
+                if told { Ok(Found::Free) } else { Err(ScheduleError::Overloaded) }
+            };
+            questions.ask(process(1), question).await
+        })
+    }
+
+    #[tokio::test]
+    async fn all_who_come_while_it_is_asked_have_one_answer() {
+        let (questions, came, asked) = <(Arc<Questions>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        for (round, told) in [true, false].into_iter().enumerate() {
+            let (tell, time) = watch::channel(None);
+            let asking: Vec<_> = (0..40).map(|_| ask(&questions, &came, &asked, &time)).collect();
+            while came.load(Ordering::SeqCst) < 40 * (round + 1) {
+                yield_now().await;
+            }
+            // Another process does not wait for it.
+            questions.ask(process(2), ready(Ok(Found::Given))).await.unwrap();
+            tell.send(Some(told)).unwrap();
+            let mut found = Vec::new();
+            for asking in asking {
+                found.push(asking.await.unwrap());
+            }
+            assert_eq!(asked.load(Ordering::SeqCst), round + 1);
+            if told {
+                assert!(found.iter().all(|found| matches!(found, Ok(Found::Free))));
+            } else {
+                assert_eq!(found.iter().filter(|found| found.is_err()).count(), 1);
+                assert_eq!(found.iter().filter(|found| matches!(found, Ok(Found::Unknown))).count(), 39);
+            }
+        }
+        assert_eq!(questions.ask(process(1), ready(Ok(Found::Given))).await.unwrap(), Found::Given);
+    }
+
+    #[tokio::test]
+    async fn when_who_asks_goes_the_next_one_asks() {
+        let (questions, came, asked) = <(Arc<Questions>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        let first = {
+            let questions = questions.clone();
+            tokio::spawn(async move { questions.ask(process(1), pending()).await })
+        };
+        yield_now().await;
+        let (_tell, time) = watch::channel(Some(true));
+        let second = ask(&questions, &came, &asked, &time);
+        while came.load(Ordering::SeqCst) < 1 {
+            yield_now().await;
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 0);
+        first.abort();
+        assert_eq!(second.await.unwrap().unwrap(), Found::Free);
+    }
+}
