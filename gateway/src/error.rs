@@ -258,6 +258,9 @@ pub enum UploadError {
         /// The id in the receipt, made printable.
         received: String,
     },
+    /// It was not sent.
+    #[error("another node has taken the place of this one: nothing is uploaded from here any more")]
+    Withheld,
     /// Nothing is said about the item: it is to be sent again later.
     #[error(transparent)]
     Transient(GatewayError),
@@ -270,7 +273,7 @@ impl UploadError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Transient(error) => error.retry_after(),
-            Self::Refused { .. } | Self::OtherReceipt { .. } => None,
+            Self::Refused { .. } | Self::OtherReceipt { .. } | Self::Withheld => None,
         }
     }
 }

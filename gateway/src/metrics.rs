@@ -62,6 +62,7 @@ pub(crate) fn uploaded(call: Call, outcome: &Result<(), UploadError>) {
         Ok(()) => "ok",
         Err(UploadError::Refused { .. }) => "refused",
         Err(UploadError::OtherReceipt { .. }) => "other_receipt",
+        Err(UploadError::Withheld) => "withheld",
         Err(UploadError::Transient(_)) => "transient",
     };
     counter!(UPLOADS, CALL => call.name(), OUTCOME => outcome).increment(1);

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gateway::{Endpoints, HttpGateway, Uploader};
+use bytes::Bytes;
+use gateway::{Endpoints, HttpGateway, UploadError, Uploader};
 use log::{Log, StoreMemory};
 use projections::{Position, UploadRunner, UploadTarget, UploadTargets, UploadsHandle};
 use tokio::runtime::Handle;
@@ -26,6 +27,22 @@ struct Uploading {
     position: Position,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+/// Takes nothing when another node leads by now: what that one does not have belongs on no chain.
+struct WhileLeading<T> {
+    target: T,
+    log: Arc<dyn Log>,
+}
+
+#[async_trait]
+impl<T: UploadTarget> UploadTarget for WhileLeading<T> {
+    async fn upload(&self, item: Bytes) -> Result<(), UploadError> {
+        if self.log.is_fenced() {
+            return Err(UploadError::Withheld);
+        }
+        self.target.upload(item).await
+    }
 }
 
 /// Refuses a data folder in which what is known of uploads cannot be kept. To be called before anything is made there.
@@ -52,7 +69,7 @@ pub(crate) async fn start(
     data: &Path,
     memory: &StoreMemory,
 ) -> Result<Option<UploadsHandle>, NodeError> {
-    let Some(targets) = targets(endpoints)? else { return Ok(None) };
+    let Some(targets) = targets(endpoints, log)? else { return Ok(None) };
     let (log, data, memory) = (log.clone(), data.to_owned(), memory.clone());
     let opened = spawn_blocking(move || UploadRunner::open(log, targets, &data, &memory, rewind_max));
     let (uploads, handle) = opened.await??;
@@ -62,12 +79,14 @@ pub(crate) async fn start(
     Ok(Some(handle))
 }
 
-fn targets(endpoints: &Endpoints) -> Result<Option<UploadTargets>, NodeError> {
+fn targets(endpoints: &Endpoints, log: &Arc<dyn Log>) -> Result<Option<UploadTargets>, NodeError> {
     let Some(node) = &endpoints.upload else { return Ok(None) };
     let http = services::uploading(endpoints)?;
     let cache = endpoints.cache.as_ref();
-    let cache = cache.map(|url| Arc::new(Uploader::to_cache(http.clone(), url)) as Arc<dyn UploadTarget>);
-    let node = Arc::new(Uploader::to_node(http.clone(), node));
+    let leading =
+        |target: Uploader| Arc::new(WhileLeading { target, log: log.clone() }) as Arc<dyn UploadTarget>;
+    let cache = cache.map(|url| leading(Uploader::to_cache(http.clone(), url)));
+    let node = leading(Uploader::to_node(http.clone(), node));
     let arrivals = Arc::new(HttpGateway::new(http, endpoints.clone()));
     Ok(Some(UploadTargets { node, cache, arrivals }))
 }
@@ -100,10 +119,35 @@ impl NodePart for Uploading {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-    use log::Tail;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use log::{LocalLog, Memory, MemoryDisk, Tail};
     use projections::Publisher;
 
     use super::*;
+
+    /// Counts what it takes.
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    #[async_trait]
+    impl UploadTarget for Counted {
+        async fn upload(&self, _: Bytes) -> Result<(), UploadError> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_is_deposed_uploads_nothing_more() {
+        let log = Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap());
+        let target = WhileLeading { target: Counted::default(), log: log.clone() };
+        target.upload(Bytes::new()).await.unwrap();
+        log.fence();
+        let withheld = target.upload(Bytes::new()).await.unwrap_err();
+        assert!(matches!(withheld, UploadError::Withheld), "{withheld}");
+        assert_eq!(target.target.0.load(Ordering::SeqCst), 1);
+    }
 
     #[tokio::test]
     async fn uploads_that_end_are_told() {
