@@ -18,13 +18,8 @@ pub struct ReplicationArgs {
     #[arg(long = "from", env = "REPLICATE_FROM", value_name = "URL")]
     replicate_from: String,
 
-    /// The admin token of the node that is followed; it needs one unless it is on this machine and has no ADMIN_TOKEN
-    #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
-    replicate_token: Option<String>,
-
-    /// A file with that token
-    #[arg(long, env, value_name = "FILE", conflicts_with = "replicate_token")]
-    replicate_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenArgs,
 
     /// Where clients find the leader, for those who would send messages here [default: on the host of --from, at the
     /// port that the leader tells]
@@ -44,22 +39,31 @@ pub struct PeerArgs {
     #[arg(long, env, value_name = "URLS")]
     replicate_peers: Option<String>,
 
-    /// The admin token of these nodes
+    #[command(flatten)]
+    token: TokenArgs,
+}
+
+/// What other nodes are asked with.
+#[derive(Clone, Debug, Args)]
+struct TokenArgs {
+    /// The admin token of the nodes that are followed or asked; they need one unless they are on this machine and have no
+    /// ADMIN_TOKEN
     #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
     replicate_token: Option<String>,
+
+    /// A file with that token
+    #[arg(long, env, value_name = "FILE", conflicts_with = "replicate_token")]
+    replicate_token_file: Option<PathBuf>,
 }
 
 impl PeerArgs {
     /// Who they are.
     ///
     /// # Errors
-    /// When a URL is none.
+    /// When a URL is none, or the file with the token cannot be read.
     pub fn options(&self) -> Result<PeerOptions, ReplicationSettingError> {
-        let urls = self.replicate_peers.as_ref().map(|list| parse_url_list("REPLICATE_PEERS", list));
-        Ok(PeerOptions {
-            urls: urls.transpose()?.unwrap_or_default(),
-            token: sendable(self.replicate_token.clone())?,
-        })
+        let Some(list) = &self.replicate_peers else { return Ok(PeerOptions::default()) };
+        Ok(PeerOptions { urls: parse_url_list("REPLICATE_PEERS", list)?, token: sendable(self.token.read()?)? })
     }
 }
 
@@ -104,18 +108,45 @@ impl ReplicationArgs {
         let leader_url = self.leader_url.as_ref().map(|url| parse_url("LEADER_URL", url)).transpose()?;
         Ok(StandbyOptions {
             from: parse_url("REPLICATE_FROM (--from)", &self.replicate_from)?,
-            token: sendable(self.token()?)?,
+            token: sendable(self.token.read()?)?,
             forwards: self.forward_writes,
             leader_url: leader_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         })
     }
+}
 
-    fn token(&self) -> Result<Option<String>, ReplicationSettingError> {
+impl TokenArgs {
+    fn read(&self) -> Result<Option<String>, ReplicationSettingError> {
         let Some(path) = self.replicate_token_file.clone() else { return Ok(self.replicate_token.clone()) };
         match fs::read_to_string(&path) {
             Ok(text) if text.trim().is_empty() => Err(ReplicationSettingError::NoToken(path)),
             Ok(text) => Ok(Some(text.trim().to_owned())),
             Err(error) => Err(ReplicationSettingError::TokenFile { path, error }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn peers_are_asked_with_the_token_of_a_file() {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("token");
+        let token = TokenArgs { replicate_token: None, replicate_token_file: Some(file.clone()) };
+        let mut args = PeerArgs { replicate_peers: Some("http://10.0.0.6:9001".to_owned()), token };
+        let refused = args.options().unwrap_err();
+        assert!(matches!(refused, ReplicationSettingError::TokenFile { .. }), "{refused}");
+        fs::write(&file, "secret\n").unwrap();
+        let options = args.options().unwrap();
+        assert_eq!((options.urls.len(), options.token.as_deref()), (1, Some("secret")));
+        args.replicate_peers = None;
+        fs::remove_file(&file).unwrap();
+        assert!(args.options().unwrap().urls.is_empty());
     }
 }
