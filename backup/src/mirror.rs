@@ -75,6 +75,23 @@ impl Mirror {
         self.log.with_added_extension("checkpoint")
     }
 
+    /// Whether the log in a folder was copied there, and no node has taken it over.
+    pub fn is_copy(log: &Path) -> bool {
+        // One that cannot be looked at is refused by whoever opens the log.
+        log.join(COPIED).symlink_metadata().is_ok()
+    }
+
+    /// Makes a copy the log of a node: nothing is copied there any more. On disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be known that it is.
+    pub fn release(log: &Path) -> Result<(), BackupError> {
+        match fs::remove_file(log.join(COPIED)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BackupError::io(log, error)),
+            _ => sync_folder(log).map_err(|error| BackupError::io(log, error)),
+        }
+    }
+
     /// What is in the folder, if there is a copy.
     pub fn there(&self) -> Option<&Manifest> {
         self.there.as_ref()

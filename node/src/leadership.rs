@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use backup::Mirror;
 use log::{Fact, Log, NodeId, ReadError, Term};
 use protocol::{Nonce, ProcessId};
 use replicator::{KeeperError, MEMBER_FILE, MemberFile, StandingRole};
@@ -11,6 +12,11 @@ use thiserror::Error;
 use tokio::task::spawn_blocking;
 
 use crate::error::NodeError;
+use crate::options::DataPaths;
+
+/// What an operator can do with a node whose place was taken.
+const WAYS_OUT: &str = "to go on as its standby, set this data folder aside and start `quipu standby` with an empty one; if \
+                        that node is to be given up instead, stop it and run `quipu promote` here";
 
 /// Why a node does not order messages.
 #[derive(Debug, Error)]
@@ -29,13 +35,13 @@ pub enum LeadershipError {
     /// Another one took its place.
     #[error(
         "another node has taken the place of this one, by the file {MEMBER_FILE} in {}; to schedule here as well would \
-         give nonces twice", .0.display()
+         give nonces twice: {WAYS_OUT}", .0.display()
     )]
     Fenced(PathBuf),
     /// Another one took its place, as it says itself.
     #[error(
         "another node has taken the place of this one: {by} has the same store in term {term}; to schedule here as well \
-         would give nonces twice"
+         would give nonces twice: {WAYS_OUT}"
     )]
     Deposed {
         /// The other node.
@@ -43,6 +49,23 @@ pub enum LeadershipError {
         /// Its term.
         term: Term,
     },
+    /// There are two lives of the store.
+    #[error(
+        "{by} has the same store in the same term {term}, of another leader: two nodes were let lead, and what they have \
+         differs by now; this one does not schedule: {WAYS_OUT}"
+    )]
+    Twice {
+        /// The other node.
+        by: String,
+        /// The term of both.
+        term: Term,
+    },
+    /// What is here was copied from a running node.
+    #[error(
+        "the log in {} is a copy that `quipu sync` made of that of another node, and may lack what that acknowledged last: \
+         if that node is gone, let this one take its place with `quipu promote --accept-loss STORE`", .0.display()
+    )]
+    Copy(PathBuf),
     /// Others keep the log too, and one of them may order messages by now.
     #[error(
         "the log is kept by several nodes, of which another one may schedule by now; it is not known that none does, and \
@@ -54,21 +77,33 @@ pub enum LeadershipError {
     Keeper(#[from] KeeperError),
 }
 
-/// Refuses to lead from the data folder of a node that follows, or whose place was taken. To be called before anything is
-/// written there.
+/// Refuses to lead from the data folder of a node that follows, or whose place was taken, with the log of such a node
+/// beside another data folder, and with a copy of a log. To be called before anything is written there.
 ///
 /// # Errors
 /// When it does or was, or what it is cannot be read.
-pub(crate) async fn check_role(data: &Path) -> Result<(), NodeError> {
-    let folder = data.to_owned();
-    let checked = spawn_blocking(move || match MemberFile::read(&folder)?.map(|file| file.role()) {
-        None | Some(StandingRole::Leader) => Ok(()),
-        Some(StandingRole::Fenced) => Err(LeadershipError::Fenced(folder)),
-        Some(role @ (StandingRole::Standby | StandingRole::Observer)) => {
-            Err(LeadershipError::Follows { folder, role })
+pub(crate) async fn check_role(paths: &DataPaths) -> Result<(), NodeError> {
+    let paths = paths.clone();
+    Ok(spawn_blocking(move || check_role_blocking(&paths)).await??)
+}
+
+/// The same for who may wait for the disk.
+pub(crate) fn check_role_blocking(paths: &DataPaths) -> Result<(), LeadershipError> {
+    if Mirror::is_copy(&paths.log) {
+        return Err(LeadershipError::Copy(paths.log.clone()));
+    }
+    // The data folder that the log is in says so, too, if that is another one.
+    for folder in std::iter::once(paths.folder.as_path()).chain(paths.log.parent()) {
+        let folder_of = || folder.to_owned();
+        match MemberFile::read(folder)?.map(|file| file.role()) {
+            None | Some(StandingRole::Leader) => {}
+            Some(StandingRole::Fenced) => return Err(LeadershipError::Fenced(folder_of())),
+            Some(role @ (StandingRole::Standby | StandingRole::Observer)) => {
+                return Err(LeadershipError::Follows { folder: folder_of(), role });
+            }
         }
-    });
-    Ok(checked.await??)
+    }
+    Ok(())
 }
 
 /// Refuses to lead with a log that others keep too, or with that of another store than the one that the node has kept.
@@ -122,17 +157,23 @@ mod tests {
     #[tokio::test]
     async fn only_a_leader_leads() {
         let folder = TempDir::new().unwrap();
-        check_role(folder.path()).await.unwrap();
+        let paths = DataPaths::in_folder(folder.path().to_owned());
+        let elsewhere = TempDir::new().unwrap();
+        let other = DataPaths { log: paths.log.clone(), ..DataPaths::in_folder(elsewhere.path().to_owned()) };
+        check_role(&paths).await.unwrap();
         for (role, told) in [
             (StandingRole::Standby, Some("quipu promote")),
             (StandingRole::Observer, Some("quipu standby")),
-            (StandingRole::Fenced, Some("twice")),
+            (StandingRole::Fenced, Some("quipu standby")),
             (StandingRole::Leader, None),
         ] {
             MemberFile::keep(folder.path(), role).unwrap().become_role(role).unwrap();
-            let refusal = check_role(folder.path()).await.err().map(|error| error.to_string());
-            assert_eq!(refusal.is_some(), told.is_some(), "{role}: {refusal:?}");
-            assert!(refusal.is_none_or(|refusal| refusal.contains(told.unwrap())), "{role}");
+            // Its log is no more to be led beside another data folder.
+            for paths in [&paths, &other] {
+                let refusal = check_role(paths).await.err().map(|error| error.to_string());
+                assert_eq!(refusal.is_some(), told.is_some(), "{role}: {refusal:?}");
+                assert!(refusal.is_none_or(|refusal| refusal.contains(told.unwrap())), "{role}");
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use crate::jobs::{Replayable, replays};
 use crate::options::DataPaths;
 use crate::part::NodeParts;
 use crate::store::Store;
-use crate::{index, uploads};
+use crate::{index, leadership, uploads};
 
 /// The name of the projection that needs the world.
 const UPLOADS: &str = "uploads";
@@ -102,6 +102,8 @@ async fn replay(
 ) -> Result<(), OfflineError> {
     if name == UPLOADS {
         uploads::check_folder(&options.endpoints, &options.data).await?;
+        // What another node does not know of by now goes to no chain.
+        leadership::check_role(&options.data).await?;
     }
     let store = Store::open(parts, &options.data, &options.memory, None, progress).await?;
     let (log, index) = (store.log.clone(), store.index.clone());

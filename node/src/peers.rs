@@ -1,5 +1,7 @@
 //! Other nodes that may have taken the place of this one: it asks them before it schedules, and from then on, and stops
-//! when one of them is in a higher term.
+//! when one of them is in a higher term, or in another life of the store in the same term.
+
+mod standing;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,19 +9,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{join_all, pending};
-use log::{LocalLog, Log, Rocks, Term};
-use replicator::{KeeperError, MemberFile, StandingRole};
+use log::{LocalLog, Log, NodeId, Rocks};
+use replicator::{Keeper, KeeperError, Kept, MemberFile, Promise, StandingRole};
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Url, redirect};
-use serde_json::Value;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::error::NodeError;
 use crate::leadership::LeadershipError;
 use crate::options::PeerOptions;
 use crate::part::{NodePart, NodeParts};
+use standing::{Deposed, OwnStanding, PeerStanding, PeerStatus};
 
 /// How long a peer has to answer, and how often all are asked.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -33,12 +35,9 @@ pub(crate) struct Peers {
     options: PeerOptions,
     data: PathBuf,
     log: Arc<LocalLog<Rocks>>,
-}
-
-/// A peer is in a higher term of the same store.
-struct Deposed {
-    by: Url,
-    term: Term,
+    own: OwnStanding,
+    /// What each of them was seen to be last.
+    seen: Vec<Option<PeerStanding>>,
 }
 
 /// What asks them, while the node schedules.
@@ -48,7 +47,7 @@ impl Peers {
     /// Asks all of them once: those that do not answer are left out, since nothing may depend on them.
     ///
     /// # Errors
-    /// When one is in a higher term. The node is then known not to lead any more, also after a restart.
+    /// When one has taken the place of this node. It is then known not to lead any more, also after a restart.
     pub(crate) async fn ask_first(
         options: PeerOptions,
         data: &Path,
@@ -59,10 +58,18 @@ impl Peers {
         }
         let http = Client::builder().connect_timeout(PATIENCE).redirect(redirect::Policy::none());
         let http = http.build().map_err(NodeError::LeaderClient)?;
-        let peers = Self { http, options, data: data.to_owned(), log: log.clone() };
-        let Some(Deposed { by, term }) = peers.ask(true).await else { return Ok(Some(peers)) };
-        peers.fence().await.map_err(LeadershipError::from)?;
-        Err(LeadershipError::Deposed { by: by.to_string(), term }.into())
+        let reading = log.clone();
+        let own = spawn_blocking(move || OwnStanding::of(&reading)).await??;
+        let seen = vec![None; options.urls.len()];
+        let mut peers = Self { http, options, data: data.to_owned(), log: log.clone(), own, seen };
+        let Some((by, deposed)) = peers.ask().await else { return Ok(Some(peers)) };
+        peers.fence(deposed).await.map_err(LeadershipError::from)?;
+        let (by, term) = (by.to_string(), deposed.term);
+        Err(if term == peers.own.term {
+            LeadershipError::Twice { by, term }.into()
+        } else {
+            LeadershipError::Deposed { by, term }.into()
+        })
     }
 
     /// Asks them from here on.
@@ -70,44 +77,42 @@ impl Peers {
         parts.push(Asking(tokio::spawn(self.watch())));
     }
 
-    async fn watch(self) {
-        let Deposed { by, term } = loop {
+    async fn watch(mut self) {
+        let (by, deposed) = loop {
             sleep(ASK_EVERY).await;
-            if let Some(deposed) = self.ask(false).await {
-                break deposed;
+            if let Some(found) = self.ask().await {
+                break found;
             }
         };
-        error!(%by, %term, "another node has taken the place of this one: nothing is scheduled here any more");
-        if let Err(error) = self.fence().await {
+        let Deposed { term, .. } = deposed;
+        error!(%by, %term, "another node has taken the place of this one: nothing is scheduled or uploaded here any more");
+        if let Err(error) = self.fence(deposed).await {
             error!(%error, "a restart will not know that another node leads, unless it is asked then");
         }
     }
 
-    /// The first that is in a higher term; `tells` which do not answer.
-    async fn ask(&self, tells: bool) -> Option<Deposed> {
-        let own = self.log.identity();
-        let asked = join_all(self.options.urls.iter().map(|url| self.term_at(url))).await;
+    /// The first that has taken the place of this node. What has become of a peer is told when that changes.
+    async fn ask(&mut self) -> Option<(Url, Deposed)> {
+        let asked = join_all(self.options.urls.iter().map(|url| self.status_of(url))).await;
         let mut deposed = None;
-        for (url, answer) in self.options.urls.iter().zip(asked) {
-            match answer {
-                Ok((store, _)) if store != own.store.to_string() => {
-                    warn!(peer = %url, store, "a node that REPLICATE_PEERS names has another store, and is not heeded");
-                }
-                Ok((_, term)) if term > own.term => deposed = Some(Deposed { by: url.clone(), term }),
-                Ok((_, term)) if tells => {
-                    info!(peer = %url, %term, "asked another node, which does not lead")
-                }
-                Err(reason) if tells => {
-                    warn!(peer = %url, reason, "another node cannot be asked whether it leads")
-                }
-                Ok(_) | Err(_) => {}
+        for ((url, answer), seen) in self.options.urls.iter().zip(asked).zip(&mut self.seen) {
+            let found = match answer {
+                Ok(status) => self.own.compare(&status),
+                Err(reason) => PeerStanding::Silent(reason),
+            };
+            if !seen.as_ref().is_some_and(|seen| seen.is_like(&found)) {
+                found.tell(url, &self.own);
             }
+            if let PeerStanding::Deposes(by) = &found {
+                deposed = deposed.or(Some((url.clone(), *by)));
+            }
+            *seen = Some(found);
         }
         deposed
     }
 
-    /// Which store a peer has, and in which term it is.
-    async fn term_at(&self, url: &Url) -> Result<(String, Term), String> {
+    /// What a peer says of itself.
+    async fn status_of(&self, url: &Url) -> Result<PeerStatus, String> {
         let mut status = url.clone();
         if let Ok(mut path) = status.path_segments_mut() {
             path.pop_if_empty().push("status");
@@ -128,22 +133,26 @@ impl Peers {
                     return Err("its answer is too long".to_owned());
                 }
             }
-            let status: Value = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
-            let store = status.get("store").and_then(Value::as_str).map(str::to_owned);
-            let term = status.get("term").and_then(Value::as_u64).map(Term);
-            store.zip(term).ok_or_else(|| "it is no node of this kind".to_owned())
+            serde_json::from_slice(&body).map_err(|error| format!("it is no node of this kind: {error}"))
         };
         timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err("it does not answer".to_owned()))
     }
 
-    /// Takes the right to write from this node, now and after a restart.
-    async fn fence(&self) -> Result<(), KeeperError> {
+    /// Takes the right to write from this node, now and after a restart, and keeps the term in which another one leads:
+    /// should this one ever lead again, then in a higher one.
+    async fn fence(&self, by: Deposed) -> Result<(), KeeperError> {
         self.log.fence();
         let (data, store) = (self.data.clone(), self.log.identity().store);
         let kept = spawn_blocking(move || {
             let mut file = MemberFile::keep(&data, StandingRole::Fenced)?;
             file.bind(store)?;
-            file.become_role(StandingRole::Fenced)
+            file.become_role(StandingRole::Fenced)?;
+            let kept = file.kept();
+            if kept.promise.term < by.term {
+                let promise = Promise { term: by.term, to: by.owner.unwrap_or(NodeId::UNKNOWN) };
+                Keeper::keep(&mut file, Kept { promise, ..kept }).map_err(|error| file.unwritten(error))?;
+            }
+            Ok(())
         });
         kept.await.unwrap_or_else(|_| {
             warn!("keeping that another node leads ended with a panic");

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use backup::{BackupError, Mirror};
 use log::{
     AppendError, Fact, LocalLog, Log, NodeId, OpenError, Promotion, ReadError, Rocks, RocksError, StoreId,
     StoreMemory, Term,
@@ -22,12 +23,6 @@ pub enum PromotionError {
     /// It follows nobody.
     #[error("{} is the data folder of a node that schedules already: `quipu su` starts it", .0.display())]
     Leads(PathBuf),
-    /// Another one took its place.
-    #[error(
-        "another node has taken the place of the one in {}: to take over from that in turn, follow it first",
-        .0.display()
-    )]
-    Fenced(PathBuf),
     /// It runs.
     #[error("a node is using the log in {}; stop it first", .0.display())]
     InUse(PathBuf),
@@ -50,6 +45,9 @@ pub enum PromotionError {
     /// There is no higher term.
     #[error("the log is in the highest term that there is, {0}; nothing was changed")]
     LastTerm(Term),
+    /// The log is a copy, and that cannot be changed.
+    #[error(transparent)]
+    Copy(#[from] BackupError),
     /// What the node is cannot be told or kept.
     #[error(transparent)]
     Keeper(#[from] KeeperError),
@@ -70,10 +68,13 @@ pub enum PromotionError {
     Append(#[from] AppendError),
 }
 
-/// A stopped standby that may take over.
+/// A copy of a log that may take over: that of a stopped standby, what `quipu sync` copied, or the log of a node whose place
+/// was taken.
 pub struct StandbyCopy {
-    file: MemberFile,
+    /// None where a log was copied and no node has been made of it.
+    file: Option<MemberFile>,
     log: LocalLog<Rocks>,
+    paths: DataPaths,
 }
 
 /// How far a copy is.
@@ -81,8 +82,10 @@ pub struct StandbyCopy {
 pub struct CopyStanding {
     /// Of which store it is.
     pub store: StoreId,
-    /// Which node keeps it.
-    pub node: NodeId,
+    /// Which node keeps it; none where a log was copied and no node has been made of it.
+    pub node: Option<NodeId>,
+    /// Whether another node has taken the place of this one.
+    pub fenced: bool,
     /// The term of its last event.
     pub term: Term,
     /// How many events it has.
@@ -97,27 +100,26 @@ impl StandbyCopy {
     /// # Errors
     /// When there is none, it runs, or its log needs others to be taken over.
     pub fn open(paths: &DataPaths, memory: &StoreMemory) -> Result<Self, PromotionError> {
-        let folder = || paths.folder.clone();
         if !paths.log.join("CURRENT").is_file() {
             return Err(PromotionError::NoLog(paths.log.clone()));
         }
-        let file = MemberFile::read(&paths.folder)?;
-        let mut file = file.ok_or_else(|| PromotionError::Leads(folder()))?;
-        match file.role() {
-            StandingRole::Standby | StandingRole::Observer => {}
-            StandingRole::Leader => return Err(PromotionError::Leads(folder())),
-            StandingRole::Fenced => return Err(PromotionError::Fenced(folder())),
+        let mut file = MemberFile::read(&paths.folder)?;
+        let leads = file.as_ref().is_none_or(|file| file.role() == StandingRole::Leader);
+        if leads && !Mirror::is_copy(&paths.log) {
+            return Err(PromotionError::Leads(paths.folder.clone()));
         }
         let engine = Rocks::open(&paths.log, memory).map_err(|error| match error {
             RocksError::Locked(_) => PromotionError::InUse(paths.log.clone()),
             error => PromotionError::Store(error),
         })?;
         let log = LocalLog::open(engine, None)?;
-        file.bind(log.identity().store)?;
+        if let Some(file) = &mut file {
+            file.bind(log.identity().store)?;
+        }
         if LocalLog::is_held(&log) || has_members(&log)? {
             return Err(PromotionError::Members);
         }
-        Ok(Self { file, log })
+        Ok(Self { file, log, paths: paths.clone() })
     }
 
     /// How far it is.
@@ -128,7 +130,9 @@ impl StandbyCopy {
         let log::Identity { store, term } = self.log.identity();
         let newest = log::newest(&self.log, |event| AssignmentTags::of(&event.assignment()?).timestamp())?;
         let events = self.log.tail().last().map_or(0, |last| last.next().get());
-        Ok(CopyStanding { store, node: self.file.node(), term, events, newest })
+        let node = self.file.as_ref().map(MemberFile::node);
+        let fenced = self.file.as_ref().is_some_and(|file| file.role() == StandingRole::Fenced);
+        Ok(CopyStanding { store, node, fenced, term, events, newest })
     }
 
     /// Makes it the log that is scheduled to, in a term of its own, though nobody confirms that it has all that was
@@ -136,23 +140,34 @@ impl StandbyCopy {
     ///
     /// # Errors
     /// When another store was named, or it cannot be known that all of it is on disk. It can be tried again.
-    pub fn take_over(mut self, accepts_loss_of: StoreId, forced_by: &str) -> Result<Term, PromotionError> {
-        let found = self.log.identity().store;
+    pub fn take_over(self, accepts_loss_of: StoreId, forced_by: &str) -> Result<Term, PromotionError> {
+        let Self { file, log, paths } = self;
+        let found = log.identity().store;
         if accepts_loss_of != found {
             return Err(PromotionError::OtherStore { named: accepts_loss_of, found });
         }
-        let kept = self.file.kept();
-        let highest = self.log.identity().term.max(kept.promise.term);
+        let mut file = match file {
+            Some(file) => file,
+            None => MemberFile::keep(&paths.folder, StandingRole::Standby)?,
+        };
+        file.bind(found)?;
+        let kept = file.kept();
+        let highest = log.identity().term.max(kept.promise.term);
         let term = Term(highest.0.checked_add(1).ok_or(PromotionError::LastTerm(highest))?);
-        let owner = self.file.node();
-        // Nothing of lower terms is followed from here on, whether or not the rest comes about.
+        let owner = file.node();
+        // A standby that has promised a term to itself follows nobody: if the rest does not come about, this is to be done
+        // again. The log may have the term by then, or not.
         let promise = Promise { term, to: owner };
-        Keeper::keep(&mut self.file, Kept { promise, ..kept }).map_err(PromotionError::Keep)?;
+        Keeper::keep(&mut file, Kept { promise, ..kept }).map_err(PromotionError::Keep)?;
         let forced_by = Some(forced_by.to_owned());
         let promotion = Promotion { term, owner, promises: vec![owner], forced_by };
-        self.log.enqueue(term, vec![Fact::Promotion(promotion).append()])?.wait()?;
-        self.file.become_role(StandingRole::Leader)?;
-        self.log.seal();
+        log.enqueue(term, vec![Fact::Promotion(promotion).append()])?.wait()?;
+        // In this order: what leads has a promotion, whatever of it a kill leaves.
+        if Mirror::is_copy(&paths.log) {
+            Mirror::release(&paths.log)?;
+        }
+        file.become_role(StandingRole::Leader)?;
+        log.seal();
         Ok(term)
     }
 }
@@ -161,6 +176,7 @@ impl StandbyCopy {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use replicator::MEMBER_FILE;
     use tempfile::TempDir;
     use testing::SampleProcess;
 
@@ -193,6 +209,7 @@ mod tests {
         let copy = open(&paths).unwrap();
         let standing = copy.standing().unwrap();
         assert_eq!((standing.store, standing.term, standing.events), (store, Term(1), 2));
+        assert!(standing.node.is_some() && !standing.fenced);
         assert!(standing.newest.is_some());
         assert_eq!(copy.take_over(store, "somebody").unwrap(), Term(2));
         let file = MemberFile::read(&paths.folder).unwrap().unwrap();
@@ -218,6 +235,64 @@ mod tests {
     }
 
     #[test]
+    fn who_was_deposed_leads_again_in_a_higher_term_alone() {
+        let (_folder, paths, store) = standby();
+        let mut file = MemberFile::read(&paths.folder).unwrap().unwrap();
+        file.become_role(StandingRole::Fenced).unwrap();
+        let refused = crate::standby::become_standby(&paths).unwrap_err().to_string();
+        assert!(refused.contains("empty"), "{refused}");
+        let promise = Promise { term: Term(2), to: NodeId::random() };
+        let kept = file.kept();
+        Keeper::keep(&mut file, Kept { promise, ..kept }).unwrap();
+        let copy = open(&paths).unwrap();
+        assert!(copy.standing().unwrap().fenced);
+        assert_eq!(copy.take_over(store, "somebody").unwrap(), Term(3));
+    }
+
+    #[test]
+    fn a_promotion_that_was_killed_is_done_again_and_nobody_is_followed() {
+        let (_folder, paths, store) = standby();
+        crate::standby::become_standby(&paths).unwrap();
+        open(&paths).unwrap().take_over(store, "somebody").unwrap();
+        // As a kill leaves it before the role is kept.
+        let mut file = MemberFile::read(&paths.folder).unwrap().unwrap();
+        file.become_role(StandingRole::Standby).unwrap();
+        let refused = crate::standby::become_standby(&paths).unwrap_err().to_string();
+        assert!(refused.contains("run it again"), "{refused}");
+        crate::leadership::check_role_blocking(&paths).unwrap_err();
+        assert_eq!(open(&paths).unwrap().take_over(store, "somebody").unwrap(), Term(3));
+        crate::leadership::check_role_blocking(&paths).unwrap();
+    }
+
+    #[test]
+    fn what_was_copied_leads_after_a_promotion_alone() {
+        for role in [None, Some(StandingRole::Leader)] {
+            let (_folder, paths, store) = standby();
+            let member = paths.folder.join(MEMBER_FILE);
+            let copied = paths.log.join("copied.json");
+            std::fs::remove_file(&member).unwrap();
+            assert!(matches!(open(&paths).err(), Some(PromotionError::Leads(_))), "it was not copied");
+            if let Some(role) = role {
+                MemberFile::keep(&paths.folder, role).unwrap();
+            }
+            std::fs::write(&copied, "{}").unwrap();
+            let copy = open(&paths).unwrap();
+            assert_eq!(
+                (copy.standing().unwrap().node.is_some(), member.exists()),
+                (role.is_some(), role.is_some())
+            );
+            drop(copy);
+            let check = || crate::leadership::check_role_blocking(&paths).map_err(|error| error.to_string());
+            assert!(check().unwrap_err().contains("quipu promote --accept-loss"));
+            assert_eq!(open(&paths).unwrap().take_over(store, "somebody").unwrap(), Term(2));
+            check().unwrap();
+            assert!(!copied.exists());
+            let file = MemberFile::read(&paths.folder).unwrap().unwrap();
+            assert_eq!(open_log(&paths).terms().unwrap().last().unwrap().owner, file.node());
+        }
+    }
+
+    #[test]
     fn nothing_is_changed_where_it_must_not_be() {
         let (_folder, paths, store) = standby();
         let other = StoreId(NodeId::random().0);
@@ -238,8 +313,6 @@ mod tests {
         Keeper::keep(&mut file, kept).unwrap();
         let refused = open(&paths).unwrap().take_over(store, "somebody").unwrap_err();
         assert!(matches!(refused, PromotionError::LastTerm(_)), "{refused}");
-        file.become_role(StandingRole::Fenced).unwrap();
-        assert!(matches!(open(&paths).err(), Some(PromotionError::Fenced(_))));
         let empty = TempDir::new().unwrap();
         let paths = DataPaths::in_folder(empty.path().to_owned());
         assert!(matches!(open(&paths).err(), Some(PromotionError::NoLog(_))));

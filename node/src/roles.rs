@@ -72,7 +72,7 @@ async fn start_leader(
     let (endpoints, data) = (options.endpoints.clone(), options.data.folder.clone());
     uploads::check_folder(&endpoints, &options.data).await?;
     let memory = options.memory.clone();
-    leadership::check_role(&data).await?;
+    leadership::check_role(&options.data).await?;
     let base = Base::start(parts, options, None, progress).await?;
     leadership::check_log(&data, &base.log).await?;
     let peers = Peers::ask_first(writing.peers.clone(), &data, &base.local).await?;

@@ -17,7 +17,9 @@ use api::ForwardWrites;
 use async_trait::async_trait;
 use log::{FolderOwner, Identity, LocalLog, NodeId, Rocks, folder_owner};
 use projections::Progress;
-use replicator::{FollowState, Followed, KeeperError, LeaderHello, LogPlace, MemberFile, StandingRole};
+use replicator::{
+    FollowState, Followed, Keeper, KeeperError, LeaderHello, LogPlace, MemberFile, StandingRole,
+};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::{self, spawn_blocking};
@@ -58,6 +60,17 @@ pub enum StandbyError {
         /// What it is.
         role: StandingRole,
     },
+    /// Another one took its place.
+    #[error(
+        "{} is the data folder of a node that led until another one took its place, and may have what that does not: set it \
+         aside, and start `quipu standby` with an empty one", .0.display()
+    )]
+    Fenced(PathBuf),
+    /// It was about to lead.
+    #[error(
+        "`quipu promote` has begun to let the node in {} lead, and did not end: run it again", .0.display()
+    )]
+    Promoting(PathBuf),
     /// There is a log that never followed another.
     #[error(
         "there is a log in {} that never followed another node: `quipu standby` begins with an empty folder, or goes on \
@@ -102,17 +115,20 @@ pub(crate) async fn prepare(
 }
 
 /// The file that says what the node is, and whether there is no log yet.
-fn become_standby(paths: &DataPaths) -> Result<(MemberFile, bool), NodeError> {
+pub(crate) fn become_standby(paths: &DataPaths) -> Result<(MemberFile, bool), NodeError> {
     check_data_folder(paths)?;
     let folder = paths.folder.clone();
     let owner = folder_owner(&paths.log, Rocks::HOLDS).map_err(DataFolderError::from)?;
     let is_new = owner == FolderOwner::Nobody;
     match MemberFile::read(&folder).map_err(StandbyError::from)? {
         Some(file) => match file.role() {
-            StandingRole::Standby | StandingRole::Observer => Ok((file, is_new)),
-            role @ (StandingRole::Leader | StandingRole::Fenced) => {
-                Err(StandbyError::Leads { folder, role }.into())
+            // It may have an event of its own in the log.
+            StandingRole::Standby | StandingRole::Observer if file.kept().promise.to == file.node() => {
+                Err(StandbyError::Promoting(folder).into())
             }
+            StandingRole::Standby | StandingRole::Observer => Ok((file, is_new)),
+            StandingRole::Fenced => Err(StandbyError::Fenced(folder).into()),
+            role @ StandingRole::Leader => Err(StandbyError::Leads { folder, role }.into()),
         },
         None if !is_new => Err(StandbyError::OwnLog(paths.log.clone()).into()),
         None => {

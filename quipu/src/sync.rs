@@ -18,11 +18,12 @@ use crate::stderr::say;
 
 const EXAMPLES: &str = "\
 The folder is the log of a node at each moment, as it was a short time ago, whenever this ends: what is new is copied beside \
-it, and takes its place at once. A folder on which a node was started is a copy no more, and is left alone. The index is \
-not copied: a node makes it from the log when it starts there.
+it, and takes its place at once. It may lack what the node acknowledged last, so a node schedules there only after \
+`quipu promote`, with which somebody accepts that. A folder on which a node was started is a copy no more, and is left \
+alone. The index is not copied: a node makes it from the log when it starts there.
 
 Examples:
-  quipu sync 5 --to ./copy        then, when the node is lost: SU_DATA_DIR=./copy quipu su
+  quipu sync 5 --to ./copy        then, when the node is lost: quipu promote --su-data-dir ./copy
   SU_FILE_SYNC_DB_DIR=./copy/log quipu sync_local_drives 5
   quipu sync 60 --to /mnt/copy --admin http://10.0.0.5:9001 --token $TOKEN
 

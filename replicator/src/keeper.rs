@@ -211,6 +211,11 @@ impl MemberFile {
         }
     }
 
+    /// That it could not be written.
+    pub fn unwritten(&self, error: io::Error) -> KeeperError {
+        KeeperError::Write { path: self.path.clone(), error }
+    }
+
     fn change(&mut self, to: Holds) -> Result<(), KeeperError> {
         if self.holds != to {
             self.write(&to)?;
@@ -220,7 +225,7 @@ impl MemberFile {
     }
 
     fn write(&self, holds: &Holds) -> Result<(), KeeperError> {
-        write(&self.path, holds).map_err(|error| KeeperError::Write { path: self.path.clone(), error })
+        write(&self.path, holds).map_err(|error| self.unwritten(error))
     }
 }
 

@@ -11,6 +11,7 @@ use log::{
     TermStart,
 };
 use thiserror::Error;
+use uuid::Uuid;
 
 use crate::messages::LogPlace;
 use crate::wire::{EventsFrame, Frame, HeartbeatFrame, HelloFrame, PAYLOAD_MAX, WireError};
@@ -26,6 +27,8 @@ pub trait ShippedLog: Send + Sync + 'static {
     fn identity(&self) -> Identity;
     /// The end of what is released.
     fn released(&self) -> Tail;
+    /// Which opening of the log it is.
+    fn opening(&self) -> Uuid;
     /// How many events are on disk.
     fn on_disk(&self) -> u64;
     /// Visits what is released, in order.
@@ -56,6 +59,10 @@ impl<E: Engine> ShippedLog for LocalLog<E> {
 
     fn released(&self) -> Tail {
         self.tail()
+    }
+
+    fn opening(&self) -> Uuid {
+        self.opening()
     }
 
     fn on_disk(&self) -> u64 {
@@ -197,6 +204,19 @@ impl Shipper {
     /// Which node ships.
     pub fn node(&self) -> NodeId {
         self.node
+    }
+
+    /// Which opening of the log it ships from: another process has another one.
+    pub fn opening(&self) -> Uuid {
+        self.log.opening()
+    }
+
+    /// Which node began a term; reads the log.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn owner(&self, term: Term) -> Result<Option<NodeId>, ReadError> {
+        Ok(self.log.terms()?.iter().find(|start| start.term == term).map(|start| start.owner))
     }
 
     /// Those who follow this node.

@@ -133,7 +133,13 @@ async fn a_leader_whose_place_is_taken_while_it_runs_stops_scheduling() {
     })
     .await;
     assert_eq!(refused.refusal(503), "unavailable");
-    assert!(refused.text().contains("does not have the right to write"), "{}", refused.text());
+    // It is told at the door what has happened, from the first one on that comes after.
+    until("it is told why", async || {
+        let answer = old.client().post(user.message(process, b"one more").bytes).await;
+        answer.text().contains("another node has taken the place").then_some(())
+    })
+    .await;
+    assert_eq!(status(&old).await["role"], "fenced");
     assert_eq!(old.client().get("/health").await.status, 503);
     assert_eq!(old.client().get(&format!("/{process}")).await.status, 200);
     old.stop();
@@ -144,4 +150,50 @@ async fn a_leader_whose_place_is_taken_while_it_runs_stops_scheduling() {
         again.stderr
     );
     new.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_took_over_one_schedules() {
+    let (folders, gateway) = ([folder(), folder(), folder()], Gateway::start());
+    let (ledger, user) = (Ledger::default(), User::new(203));
+    let node = leader(folders[0].path(), &gateway).start();
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    for folder in &folders[1..] {
+        let standby = Launch::standby(folder.path(), &node.admin_url())
+            .gateway(gateway.url())
+            .unset("UPLOAD_NODE_URL")
+            .set("REPLICATE_TOKEN", TOKEN)
+            .set("ADMIN_TOKEN", TOKEN);
+        let following = standby.serve();
+        followed(&following, "index", 2).await;
+        following.stop();
+    }
+    let store = status(&node).await["store"].as_str().unwrap().to_owned();
+    node.kill();
+    let take_over = |folder: &Path, term: &str| {
+        let done = promote(folder, &["--accept-loss", &store]).run();
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        assert!(done.stdout.contains(&format!("{term} has begun")), "{}", done.stdout);
+    };
+    take_over(folders[1].path(), "term 2");
+    take_over(folders[2].path(), "term 2");
+    let first = leader(folders[1].path(), &gateway).unset("UPLOAD_NODE_URL").start();
+    let second = leader(folders[2].path(), &gateway)
+        .unset("UPLOAD_NODE_URL")
+        .set("REPLICATE_PEERS", first.admin_url())
+        .set("REPLICATE_TOKEN", TOKEN);
+    // It remembers it, too.
+    for (launch, told) in
+        [(second.clone(), "in the same term 2"), (second.clone().unset("REPLICATE_PEERS"), "quipu promote")]
+    {
+        let refused = launch.run();
+        assert!(refused.code == Some(1) && refused.stderr.contains(told), "{told}: {}", refused.stderr);
+    }
+    ledger.send(&first.client(), &user, process, 1).await;
+    // Unless it is the one that is to go on.
+    take_over(folders[2].path(), "term 3");
+    let second = second.start();
+    assert_eq!(status(&second).await["role"], "leader");
+    first.stop();
+    second.stop();
 }

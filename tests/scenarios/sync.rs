@@ -30,6 +30,15 @@ fn sound(copy: &Path) -> u64 {
     verified.stdout.split_whitespace().next().unwrap().parse().unwrap()
 }
 
+/// Lets a copy take the place of the node that it was copied from.
+fn promote(copy: &Path) {
+    let run = |words: &[&str]| Launch::command(copy, words).set("SU_DATA_DIR", copy).run();
+    let asked = run(&["promote"]);
+    let named = asked.stderr.split("--accept-loss ").nth(1).and_then(|text| text.split(',').next());
+    let done = run(&["promote", "--accept-loss", named.expect("it says which store to name")]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_is_a_log_whenever_it_is_killed_and_opens_as_a_node() {
     let (folder, gateway) = (folder(), Gateway::start());
@@ -68,7 +77,15 @@ async fn a_copy_is_a_log_whenever_it_is_killed_and_opens_as_a_node() {
     let names: Vec<_> = fs::read_dir(&copy).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["log"], "nothing is left beside it");
 
-    let node = Launch::su(&copy).gateway(gateway.url()).set("SU_DATA_DIR", &copy).start();
+    let launch = Launch::su(&copy).gateway(gateway.url()).set("SU_DATA_DIR", &copy);
+    let refused = launch.run();
+    assert!(
+        refused.code == Some(1) && refused.stderr.contains("quipu promote --accept-loss"),
+        "{}",
+        refused.stderr
+    );
+    promote(&copy);
+    let node = launch.start();
     for (process, account) in &before {
         for id in account.acknowledged.keys() {
             let found = node.client().get(&format!("/{id}?process-id={process}")).await;
@@ -97,6 +114,7 @@ async fn only_what_is_new_is_copied_and_what_is_no_copy_is_left_alone() {
     // A node was started on it, and its own log is none either.
     let (copy, used) = (folder.path().join("copy"), folder.path().join("used"));
     copy_folder(&copy, &used);
+    promote(&used);
     Launch::su(&used).gateway(gateway.url()).set("SU_DATA_DIR", &used).start().stop();
     for (to, why) in [("used", "a node was started on it"), ("data", "is no copy any more")] {
         let refused = once(&node, to);

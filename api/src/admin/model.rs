@@ -13,7 +13,8 @@ pub(super) struct StatusForm {
     pub(super) version: String,
     /// How long the node has been running, in seconds.
     pub(super) uptime_seconds: f64,
-    /// What the node does: `leader`, when it schedules; `standby`, when it follows a leader; `reader`, when it does neither.
+    /// What the node does: `leader`, when it schedules; `fenced`, when it did and another node has taken its place;
+    /// `standby`, when it follows a leader; `reader`, when it does none of these.
     pub(super) role: String,
     /// The address of the wallet that signs the assignments.
     pub(super) address: String,
@@ -21,6 +22,11 @@ pub(super) struct StatusForm {
     pub(super) store: String,
     /// The term in which the node writes.
     pub(super) term: u64,
+    /// The id of the node that began this term; only zeros in the first one. Two nodes that began the same term are two
+    /// lives of the store.
+    pub(super) owner: Nullable<String>,
+    /// A random id of this run of the node.
+    pub(super) opening: Nullable<String>,
     /// The sequence number of the newest event on disk; null while there is none.
     pub(super) tail: Nullable<u64>,
     /// Why the node takes no messages; null while it does.

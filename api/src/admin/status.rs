@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use log::ReadError;
 use poem_openapi::OpenApi;
 use poem_openapi::payload::Json;
 
@@ -9,6 +10,7 @@ use super::model::{FollowerForm, HeightForm, LeaderForm, ProjectionForm, StatusF
 use crate::health::health;
 use crate::node::ApiNode;
 use crate::refusals::{AdminUnwell, OperatorRefusal};
+use crate::write_side::WriteSide;
 
 /// The calls that need no token.
 pub(crate) struct HealthApi(pub(crate) Arc<ApiNode>);
@@ -32,11 +34,11 @@ impl StatusApi {
     /// The state of the node
     #[oai(path = "/status", method = "get", operation_id = "status")]
     async fn status(&self) -> Result<Json<StatusForm>, OperatorRefusal> {
-        Ok(Json(self.0.read(|node| Ok(status(node))).await?))
+        Ok(Json(self.0.read(|node| Ok(status(node)?)).await?))
     }
 }
 
-fn status(node: &ApiNode) -> StatusForm {
+fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
     let parts = &node.parts;
     let (identity, tail) = (parts.log.identity(), parts.log.tail().last());
     let height = parts.heights.current();
@@ -47,13 +49,16 @@ fn status(node: &ApiNode) -> StatusForm {
         .map(|uploads| UnsentForm { backlog: uploads.backlog(), dead_letters: uploads.dead_letter_count() });
     let events = tail.map_or(0, |seq| seq.next().get());
     let followers = parts.shipper.as_ref().map(|shipper| shipper.followers()).unwrap_or_default();
-    StatusForm {
-        role: parts.writes.role().to_owned(),
+    let owner = parts.shipper.as_ref().map(|shipper| shipper.owner(identity.term)).transpose()?.flatten();
+    Ok(StatusForm {
+        role: role(node).to_owned(),
         version: node.version().to_owned(),
         uptime_seconds: node.started().elapsed().as_secs_f64(),
         address: parts.address.to_string(),
         store: identity.store.to_string(),
         term: identity.term.0,
+        owner: owner.map(|owner| owner.to_string()).into(),
+        opening: parts.shipper.as_ref().map(|shipper| shipper.opening().to_string()).into(),
         tail: tail.map(|seq| seq.get()).into(),
         writes_refused: parts.writes.check_open().err().map(|refusal| refusal.to_string()).into(),
         log_failure: parts.log.failure().map(|reason| reason.to_string()).into(),
@@ -64,5 +69,12 @@ fn status(node: &ApiNode) -> StatusForm {
         uploads: unsent.into(),
         leader: parts.writes.followed().map(|followed| LeaderForm::of(followed, events)).into(),
         followers: followers.iter().map(|follower| FollowerForm::of(follower, events)).collect(),
+    })
+}
+
+fn role(node: &ApiNode) -> &'static str {
+    match &node.parts.writes {
+        WriteSide::Open(_) if node.parts.log.is_fenced() => "fenced",
+        writes => writes.role(),
     }
 }

@@ -15,7 +15,8 @@ use crate::settings::DataArgs;
 const EXAMPLES: &str = "\
 The standby must be stopped, and so must its leader: two nodes that schedule give the same nonces twice. A standby may \
 lack what its leader acknowledged last, so this is only done when somebody accepts that by naming the store. Who did is \
-recorded in the log.
+recorded in the log. What `quipu sync` copied is promoted in the same way, and is no copy from then on; so is a node whose \
+place was taken, should it be the one that goes on.
 
 Examples:
   quipu promote --su-data-dir ./standby      says how far the copy is, and changes nothing
@@ -80,7 +81,13 @@ impl PromoteArgs {
 
 /// How far the copy is, and what may be lost.
 fn described(standing: &CopyStanding, now_ms: u64) -> String {
-    let CopyStanding { store, node, term, events, newest } = standing;
+    let CopyStanding { store, node, fenced, term, events, newest } = standing;
+    let node = node.map_or_else(|| "this folder".to_owned(), |node| format!("node {node}"));
+    let fenced = if *fenced {
+        "Another node has taken the place of this one: what that scheduled since is lost as well.\n"
+    } else {
+        ""
+    };
     let newest = newest.map_or_else(
         || "there is no assignment in it".to_owned(),
         |at| {
@@ -89,10 +96,10 @@ fn described(standing: &CopyStanding, now_ms: u64) -> String {
         },
     );
     format!(
-        "node {node} has a copy of store {store}: {} events up to term {term}; {newest}\n\
+        "{node} has a copy of store {store}: {} events up to term {term}; {newest}\n\
          What the leader scheduled after that is lost if this node takes over: clients were told that it is scheduled, and \
          this node does not know of it. If the disk of the leader is still there, start that instead, and let this node \
-         catch up.\n",
+         catch up.\n{fenced}",
         thousands(*events)
     )
 }
@@ -118,12 +125,21 @@ mod tests {
         store("1b4e28ba").unwrap_err();
         let newest = Some(Timestamp::new(1_795_229_851_981));
         let standing =
-            CopyStanding { store: id, node: NodeId::UNKNOWN, term: Term(3), events: 1_234, newest };
+            CopyStanding { store: id, node: None, fenced: true, term: Term(3), events: 1_234, newest };
         let text = described(&standing, 1_795_229_851_981 + 90_000);
-        for told in [&id.to_string(), "1,234 events up to term 3", "2026-11-21T02:57:31.981Z", "is lost"] {
+        for told in [
+            &id.to_string(),
+            "1,234 events up to term 3",
+            "2026-11-21T02:57:31.981Z",
+            "is lost",
+            "is lost as well",
+        ] {
             assert!(text.contains(told), "{told}: {text}");
         }
-        let text = described(&CopyStanding { newest: None, ..standing }, 0);
-        assert!(text.contains("no assignment"), "{text}");
+        let text = described(
+            &CopyStanding { newest: None, node: Some(NodeId::UNKNOWN), fenced: false, ..standing },
+            0,
+        );
+        assert!(text.contains("no assignment") && !text.contains("as well"), "{text}");
     }
 }
