@@ -86,6 +86,20 @@ impl Rocks {
         Self::read_only(path, marked)
     }
 
+    /// The same; none where there is no store, or one that was never made whole.
+    ///
+    /// # Errors
+    /// When it is not ours or is damaged.
+    pub fn open_made(path: impl AsRef<Path>) -> Result<Option<Self>, RocksError> {
+        let path = path.as_ref();
+        let marked = match Self::find(path) {
+            Err(RocksError::Missing(_)) => return Ok(None),
+            found => found?,
+        };
+        let tables = DB::list_cf(&options::reading(), path).map_err(|error| open_error(path, error))?;
+        if owner::has_all(&tables) { Self::read_only(path, marked).map(Some) } else { Ok(None) }
+    }
+
     /// Opens a copy that is not marked yet, to read it.
     fn open_copy(path: &Path) -> Result<Self, RocksError> {
         Self::read_only(path, None)

@@ -1,12 +1,12 @@
 //! A standby follows the log of a leader: a task that asks for its stream, and a thread that takes the stream in.
 
+mod beginning;
 mod bootstrap;
 mod connection;
 mod forwarding;
 mod pauses;
 mod taking;
 
-use std::fs::create_dir_all;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,21 +15,20 @@ use std::thread::JoinHandle;
 
 use api::ForwardWrites;
 use async_trait::async_trait;
-use log::{FolderOwner, Identity, LocalLog, NodeId, Rocks, folder_owner};
-use projections::Progress;
-use replicator::{
-    FollowState, Followed, Keeper, KeeperError, LeaderHello, LogPlace, MemberFile, StandingRole,
-};
+use log::{LocalLog, NodeId, Rocks, StoreId};
+use replicator::{FollowState, Followed, KeeperError, LeaderHello, LogPlace, StandingRole};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::{self, spawn_blocking};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
-use crate::data_folder::{DataFolderError, check_data_folder};
 use crate::error::NodeError;
 use crate::options::{DataPaths, StandbyOptions};
 use crate::part::{NodePart, NodeParts};
+#[cfg(test)]
+pub(crate) use beginning::become_standby;
+pub(crate) use beginning::{first_contact, identity, prepare};
 use connection::{Leader, StreamEnd};
 use forwarding::Forwarder;
 use pauses::Pauses;
@@ -77,6 +76,21 @@ pub enum StandbyError {
          with that of a standby", .0.display()
     )]
     OwnLog(PathBuf),
+    /// Its log is of another store than it keeps a copy of.
+    #[error(
+        "the log in {} is the store {found}, and {} says that this node keeps a copy of the store {expected}: put the log of \
+         that store there, or begin again with an empty data folder", .log.display(), .file.display()
+    )]
+    OtherLog {
+        /// The folder of the log.
+        log: PathBuf,
+        /// The file that says what the node is.
+        file: PathBuf,
+        /// The store that is there.
+        found: StoreId,
+        /// The store of which it keeps a copy.
+        expected: StoreId,
+    },
     /// The data folder cannot be made.
     #[error("cannot make the data folder {}", .folder.display())]
     Folder {
@@ -89,95 +103,6 @@ pub enum StandbyError {
     /// What this node is cannot be told or kept.
     #[error(transparent)]
     Keeper(#[from] KeeperError),
-}
-
-/// Makes the data folder that of a standby, if it is not yet. Where there is no log the leader is asked whose it is to be.
-///
-/// # Errors
-/// When it is that of another node, cannot be used, or the start is cancelled.
-pub(crate) async fn prepare(
-    data: &DataPaths,
-    options: &StandbyOptions,
-    progress: &Progress,
-) -> Result<(NodeId, Option<LeaderHello>), NodeError> {
-    let paths = data.clone();
-    let (mut file, is_new) = spawn_blocking(move || become_standby(&paths)).await??;
-    let node = file.node();
-    if !is_new {
-        return Ok((node, None));
-    }
-    let hello = first_contact(options, node, progress).await?;
-    let store = hello.store;
-    // From here on it keeps a copy of that store, and of no other.
-    spawn_blocking(move || file.bind(store)).await?.map_err(StandbyError::from)?;
-    bootstrap::fetch_log(&Leader::new(options, node)?, &data.log, &hello, progress).await?;
-    Ok((node, Some(hello)))
-}
-
-/// The file that says what the node is, and whether there is no log yet.
-pub(crate) fn become_standby(paths: &DataPaths) -> Result<(MemberFile, bool), NodeError> {
-    check_data_folder(paths)?;
-    let folder = paths.folder.clone();
-    let owner = folder_owner(&paths.log, Rocks::HOLDS).map_err(DataFolderError::from)?;
-    let is_new = owner == FolderOwner::Nobody;
-    match MemberFile::read(&folder).map_err(StandbyError::from)? {
-        Some(file) => match file.role() {
-            // It may have an event of its own in the log.
-            StandingRole::Standby | StandingRole::Observer if file.kept().promise.to == file.node() => {
-                Err(StandbyError::Promoting(folder).into())
-            }
-            StandingRole::Standby | StandingRole::Observer => Ok((file, is_new)),
-            StandingRole::Fenced => Err(StandbyError::Fenced(folder).into()),
-            role @ StandingRole::Leader => Err(StandbyError::Leads { folder, role }.into()),
-        },
-        None if !is_new => Err(StandbyError::OwnLog(paths.log.clone()).into()),
-        None => {
-            create_dir_all(&folder)
-                .map_err(|error| StandbyError::Folder { folder: folder.clone(), error })?;
-            let file = MemberFile::keep(&folder, StandingRole::Standby).map_err(StandbyError::from)?;
-            Ok((file, is_new))
-        }
-    }
-}
-
-/// Asks the leader who it is, until it answers.
-///
-/// # Errors
-/// When the start is cancelled meanwhile, or nobody can be asked.
-pub(crate) async fn first_contact(
-    options: &StandbyOptions,
-    node: NodeId,
-    progress: &Progress,
-) -> Result<LeaderHello, NodeError> {
-    let leader = Leader::new(options, node)?;
-    let (mut pauses, mut cancelled, mut told) = (Pauses::default(), progress.cancelled(), false);
-    info!("nothing is here yet: asking {} which store it has", options.from);
-    loop {
-        progress.go_on()?;
-        let asked = tokio::select! {
-            asked = leader.greet() => asked,
-            _ = cancelled.wait_for(|cancelled| *cancelled) => continue,
-        };
-        let reason = match asked {
-            Ok(hello) => return Ok(hello),
-            Err(StreamEnd::Lost(reason) | StreamEnd::Refused(reason)) => reason,
-        };
-        if !std::mem::replace(&mut told, true) {
-            warn!(
-                reason,
-                "there is nothing here yet, and the leader {} cannot be asked; trying again", options.from
-            );
-        }
-        tokio::select! {
-            () = sleep(pauses.next()) => {}
-            _ = cancelled.wait_for(|cancelled| *cancelled) => {}
-        }
-    }
-}
-
-/// The store that a new standby makes.
-pub(crate) fn identity(hello: &LeaderHello) -> Identity {
-    Identity { store: hello.store, term: hello.first_term }
 }
 
 /// What passes messages on to the leader.

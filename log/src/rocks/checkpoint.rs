@@ -168,6 +168,14 @@ impl Rocks {
         Ok(StoreContents { identity, events, digest })
     }
 
+    /// Which store it is that is opened to read it alone; none when a kill came before it was given an identity.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn identity(self) -> Result<Option<Identity>, ReadError> {
+        Ok(LogReader::new(self.into()).identity()?.map(|(identity, _)| identity))
+    }
+
     /// The digest of the first events of a store that is opened to read it alone; none when it has fewer.
     ///
     /// # Errors
