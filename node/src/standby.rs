@@ -4,6 +4,7 @@ mod beginning;
 mod bootstrap;
 mod connection;
 mod forwarding;
+mod movement;
 mod pauses;
 mod taking;
 

@@ -7,10 +7,11 @@ use replicator::wire::{Frame, FrameBuffer};
 use replicator::{LeaderHello, LogPlace};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::bootstrap::Offered;
+use super::movement::Movement;
 use super::taking::Frames;
 use crate::error::NodeError;
 use crate::options::StandbyOptions;
@@ -19,7 +20,7 @@ use crate::options::StandbyOptions;
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long nothing may come, though a heartbeat should each second; and how long no events may come, though there are
 /// some.
-const SILENCE: Duration = Duration::from_secs(30);
+pub(super) const SILENCE: Duration = Duration::from_secs(30);
 /// How long a checkpoint may take to be made: all of the log is read once.
 const CHECKPOINT: Duration = Duration::from_secs(900);
 /// How much of a refusal is read, in bytes.
@@ -94,7 +95,7 @@ impl Leader {
         let (place, term) = frames.begin().await?;
         let mut response = self.ask(place, term).await?;
         let mut buffer = FrameBuffer::default();
-        let mut moved = (frames.followed.now(0).taken, Instant::now());
+        let mut movement = Movement::new(place, &frames.followed);
         loop {
             let piece = tokio::select! {
                 piece = next_piece(&mut response) => piece?,
@@ -107,11 +108,7 @@ impl Leader {
             while let Some(frame) = buffer.take().map_err(|error| StreamEnd::Lost(error.to_string()))? {
                 frames.take(frame).await?;
             }
-            let now = frames.followed.now(place.events);
-            let is_behind = now.tail.is_some_and(|tail| tail > place.events.saturating_add(now.taken));
-            if now.taken != moved.0 || !is_behind {
-                moved = (now.taken, Instant::now());
-            } else if moved.1.elapsed() > SILENCE {
+            if movement.is_missing(&frames.followed) {
                 let text = format!("no event came for {} seconds, though there are some", SILENCE.as_secs());
                 return Err(StreamEnd::Lost(text));
             }
