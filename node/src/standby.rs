@@ -21,7 +21,7 @@ use replicator::{FollowState, Followed, KeeperError, LeaderHello, LogPlace, Stan
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::{self, spawn_blocking};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use crate::error::NodeError;
@@ -193,16 +193,18 @@ async fn follow(
 ) {
     let mut pauses = Pauses::default();
     loop {
-        let before = followed.now(0).taken;
+        let (before, began) = (followed.now(0).taken, Instant::now());
         let ended = tokio::select! {
             ended = leader.follow(&mut frames) => ended,
             _ = stopping.wait_for(|stop| *stop) => return,
         };
-        if followed.now(0).taken > before || followed.now(0).state == FollowState::Following {
+        // One that ends each stream is not asked again and again, though it greets and sends something each time.
+        let came = followed.now(0).taken > before && !matches!(ended, StreamEnd::Ended(_));
+        if came || began.elapsed() > pauses::LASTING {
             pauses = Pauses::default();
         }
         match ended {
-            StreamEnd::Lost(reason) => {
+            StreamEnd::Lost(reason) | StreamEnd::Ended(reason) => {
                 if followed.set(FollowState::Lost(reason.clone())) {
                     warn!(reason, leader = followed.from(), "lost the leader; trying again");
                 }
@@ -270,3 +272,6 @@ impl NodePart for Standing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Shipping a log to those who follow it: what is released, read from the log itself, a piece at a time.
 
+mod refusals;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,14 +9,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ans104::Address;
 use log::{
-    Engine, EventRef, Identity, LocalLog, Log, LogDigest, NodeId, ReadError, RecordError, Seq, Tail, Term,
-    TermStart,
+    Engine, EventRef, Identity, LocalLog, Log, LogDigest, NodeId, ReadError, Seq, Tail, Term, TermStart,
 };
-use thiserror::Error;
 use uuid::Uuid;
 
 use crate::messages::LogPlace;
-use crate::wire::{EventsFrame, Frame, HeartbeatFrame, HelloFrame, PAYLOAD_MAX, WireError};
+use crate::wire::{EventsFrame, Frame, HeartbeatFrame, HelloFrame, PAYLOAD_MAX};
+pub use refusals::{ShipError, StreamRefusal};
 
 /// About how long a piece is, in bytes.
 pub const SHIPPED_PIECE: usize = 256 << 10;
@@ -129,66 +130,6 @@ pub struct StreamRequest {
     pub node: NodeId,
 }
 
-/// Why there is no stream.
-#[derive(Debug, Error)]
-pub enum StreamRefusal {
-    /// The asker's log is another one.
-    #[error(
-        "the first {} events of this log have the digest {own}, and you have {}: the logs differ", .asked.events,
-        .asked.digest
-    )]
-    Diverged {
-        /// Where the asker's log ends.
-        asked: LogPlace,
-        /// The digest of this log there.
-        own: LogDigest,
-        /// The terms of this log.
-        terms: Vec<TermStart>,
-    },
-    /// The asker has more.
-    #[error("this log has {tail} events that may be shipped, and you have {asked}")]
-    Beyond {
-        /// How many the asker has.
-        asked: u64,
-        /// How many are here.
-        tail: u64,
-    },
-    /// The asker knows of a later leader.
-    #[error("this node is in term {own}, and you are in term {asked}: it leads no more")]
-    Deposed {
-        /// The asker's term.
-        asked: Term,
-        /// That of this log.
-        own: Term,
-    },
-    /// There are enough.
-    #[error("{FOLLOWERS_MAX} nodes follow this one already; one more can follow one of these")]
-    Full,
-    /// The log cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-}
-
-/// Why a stream ends.
-#[derive(Debug, Error)]
-pub enum ShipError {
-    /// The log cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// An event cannot be shipped.
-    #[error("number {at} cannot be shipped: {error}")]
-    Event {
-        /// Which one.
-        at: Seq,
-        /// Why.
-        #[source]
-        error: RecordError,
-    },
-    /// A frame cannot be made.
-    #[error("cannot be shipped: {0}")]
-    Frame(#[from] WireError),
-}
-
 impl Shipper {
     /// Ships this log.
     pub fn new(
@@ -258,7 +199,7 @@ impl Shipper {
         followers.next += 1;
         let seen = FollowerSeen { node: request.node, since: Instant::now(), sent: request.from.events };
         followers.all.insert(number, seen);
-        Some(Turn { shipper: self.clone(), number })
+        Some(Turn { shipper: self.clone(), number, node: request.node })
     }
 
     fn followers_locked(&self) -> MutexGuard<'_, Followers> {
@@ -314,9 +255,10 @@ impl ShippedStream {
         self.tail().last() >= Some(self.next_seq())
     }
 
-    /// Whether another stream took its place.
-    pub fn is_replaced(&self) -> bool {
-        !self.shipper.followers_locked().all.contains_key(&self.turn.number)
+    /// Why it ends, if another stream took its place.
+    pub fn replaced(&self) -> Option<ShipError> {
+        let is_there = self.shipper.followers_locked().all.contains_key(&self.turn.number);
+        (!is_there).then_some(ShipError::Replaced(self.turn.node))
     }
 
     /// The next events as a frame, about [`SHIPPED_PIECE`] long; none when there are no more. Reads the log.
@@ -397,6 +339,8 @@ impl ShippedStream {
 struct Turn {
     shipper: Arc<Shipper>,
     number: u64,
+    /// Whose it is.
+    node: NodeId,
 }
 
 impl Drop for Turn {

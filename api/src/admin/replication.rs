@@ -19,6 +19,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use protocol::Code;
 use replicator::{LogPlace, SHIPPED_PIECE, ShippedStream, Shipper, StreamRefusal, StreamRequest};
 use tokio::time::{Instant, sleep_until};
+use tracing::info;
 use web::{HttpError, IsCounted, Lasting, LastingRoom, Lasts, Needed, Parameter, Stopping, expected};
 
 use crate::error::CallError;
@@ -191,9 +192,11 @@ impl Shipping {
             return Ok(Some((hello.into(), self)));
         }
         loop {
-            let Some(stream) = self.stream.take().filter(|stream| !stream.is_replaced()) else {
-                return Ok(None);
-            };
+            let Some(stream) = self.stream.take() else { return Ok(None) };
+            if let Some(error) = stream.replaced() {
+                info!(%error, "a stream of the log ends");
+                return Ok(Some((ShippedStream::error(&error).into(), self)));
+            }
             if self.stopping.has_stopped() {
                 return Ok(None);
             }

@@ -125,7 +125,7 @@ pub(crate) async fn first_contact(
         };
         let reason = match asked {
             Ok(hello) => return Ok(hello),
-            Err(StreamEnd::Lost(reason) | StreamEnd::Refused(reason)) => reason,
+            Err(StreamEnd::Lost(reason) | StreamEnd::Ended(reason) | StreamEnd::Refused(reason)) => reason,
         };
         if !std::mem::replace(&mut told, true) {
             warn!(

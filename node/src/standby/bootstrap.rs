@@ -257,7 +257,7 @@ fn incoming(log: &Path) -> PathBuf {
 impl From<StreamEnd> for BootstrapError {
     fn from(end: StreamEnd) -> Self {
         match end {
-            StreamEnd::Lost(reason) => Self::Leader(reason),
+            StreamEnd::Lost(reason) | StreamEnd::Ended(reason) => Self::Leader(reason),
             StreamEnd::Refused(reason) => Self::Wrong(reason),
         }
     }

@@ -34,9 +34,12 @@ pub(super) struct Leader {
 }
 
 /// Why a stream ended.
+#[derive(Clone, Debug)]
 pub(super) enum StreamEnd {
     /// It may be there again.
     Lost(String),
+    /// The leader ended it and said why, which may be over by and by.
+    Ended(String),
     /// It must not be taken on.
     Refused(String),
 }
@@ -99,10 +102,10 @@ impl Leader {
         loop {
             let piece = tokio::select! {
                 piece = next_piece(&mut response) => piece?,
-                refusal = frames.refused() => return Err(refusal.into()),
+                refusal = frames.refused() => return Err(refusal),
             };
             if piece.is_empty() {
-                return Ok(());
+                return frames.last_refused().await.map_or(Ok(()), Err);
             }
             buffer.push(&piece);
             while let Some(frame) = buffer.take().map_err(|error| StreamEnd::Lost(error.to_string()))? {
@@ -187,12 +190,6 @@ impl Leader {
                 })
             }
         }
-    }
-}
-
-impl From<super::taking::TakeRefusal> for StreamEnd {
-    fn from(refusal: super::taking::TakeRefusal) -> Self {
-        if refusal.is_passing { Self::Lost(refusal.reason) } else { Self::Refused(refusal.reason) }
     }
 }
 

@@ -6,6 +6,9 @@ use aws_lc_rs::rand;
 
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
+/// How long a stream is when it was of use: longer than the longest pause, so that two who take each other's place
+/// become no quicker at it.
+pub(super) const LASTING: Duration = Duration::from_secs(15);
 
 /// Pauses that double up to a bound, each cut short by a random part of up to a half: standbys that lost a leader
 /// together do not come back together.

@@ -9,6 +9,7 @@ use replicator::wire::{Frame, RawFrame};
 use replicator::{FollowState, Followed, LogPlace, ReceiveError, StreamReceiver};
 use tokio::sync::{mpsc, oneshot};
 
+use super::connection::StreamEnd;
 use super::tell_following;
 
 /// How many frames may wait for the thread.
@@ -17,23 +18,17 @@ const WAITING: usize = 2;
 /// What the thread is to do.
 enum Job {
     /// Say where a stream has to begin, which begins then.
-    Begin(oneshot::Sender<Result<(LogPlace, Term), TakeRefusal>>),
+    Begin(oneshot::Sender<Result<(LogPlace, Term), StreamEnd>>),
     /// Take in what came.
     Take(RawFrame),
-}
-
-/// Why a stream is not taken on.
-#[derive(Clone, Debug)]
-pub(super) struct TakeRefusal {
-    pub(super) reason: String,
-    /// Whether it can be another thing the next time.
-    pub(super) is_passing: bool,
+    /// Say when all that came before this was looked at.
+    Tell(oneshot::Sender<()>),
 }
 
 /// Where the thread is given what came.
 pub(super) struct Frames {
     jobs: mpsc::Sender<Job>,
-    refused: mpsc::Receiver<TakeRefusal>,
+    refused: mpsc::Receiver<StreamEnd>,
     pub(super) followed: Followed,
 }
 
@@ -42,7 +37,7 @@ pub(super) struct Taker {
     log: Arc<LocalLog<Rocks>>,
     followed: Followed,
     jobs: mpsc::Receiver<Job>,
-    refusals: mpsc::Sender<TakeRefusal>,
+    refusals: mpsc::Sender<StreamEnd>,
     receiver: Option<StreamReceiver<Rocks>>,
     stream: Stream,
 }
@@ -57,10 +52,8 @@ enum Stream {
 
 impl Frames {
     /// Where the next stream has to begin.
-    pub(super) async fn begin(&mut self) -> Result<(LogPlace, Term), TakeRefusal> {
+    pub(super) async fn begin(&mut self) -> Result<(LogPlace, Term), StreamEnd> {
         let (answer, place) = oneshot::channel();
-        let gone =
-            || TakeRefusal { reason: "the thread that follows has ended".to_owned(), is_passing: false };
         self.jobs.send(Job::Begin(answer)).await.map_err(|_| gone())?;
         let place = place.await.unwrap_or_else(|_| Err(gone()));
         // What was said of the stream before.
@@ -69,23 +62,25 @@ impl Frames {
     }
 
     /// Hands over what came, when there is room for it.
-    pub(super) async fn take(&mut self, frame: RawFrame) -> Result<(), TakeRefusal> {
+    pub(super) async fn take(&mut self, frame: RawFrame) -> Result<(), StreamEnd> {
         let handed = tokio::select! {
             biased;
             refusal = self.refused.recv() => Err(refusal),
             sent = self.jobs.send(Job::Take(frame)) => sent.map_err(|_| None),
         };
-        handed.map_err(|refusal| {
-            let gone =
-                || TakeRefusal { reason: "the thread that follows has ended".to_owned(), is_passing: false };
-            refusal.unwrap_or_else(gone)
-        })
+        handed.map_err(|refusal| refusal.unwrap_or_else(gone))
+    }
+
+    /// What was refused of all that was handed over; none when nothing was.
+    pub(super) async fn last_refused(&mut self) -> Option<StreamEnd> {
+        let (told, looked_at) = oneshot::channel();
+        self.jobs.send(Job::Tell(told)).await.ok()?;
+        looked_at.await.ok()?;
+        self.refused.try_recv().ok()
     }
 
     /// Resolves when what was handed over is refused.
-    pub(super) async fn refused(&mut self) -> TakeRefusal {
-        let gone =
-            || TakeRefusal { reason: "the thread that follows has ended".to_owned(), is_passing: false };
+    pub(super) async fn refused(&mut self) -> StreamEnd {
         self.refused.recv().await.unwrap_or_else(gone)
     }
 }
@@ -103,9 +98,12 @@ impl Taker {
         while let Some(job) = self.jobs.blocking_recv() {
             match job {
                 Job::Begin(answer) => {
-                    let place = self.begin().map_err(TakeRefusal::from);
+                    let place = self.begin().map_err(StreamEnd::from);
                     // Whoever asked may be gone.
                     let _ = answer.send(place);
+                }
+                Job::Tell(told) => {
+                    let _ = told.send(());
                 }
                 Job::Take(_) if self.stream == Stream::Refused => {}
                 Job::Take(frame) => {
@@ -140,7 +138,7 @@ impl Taker {
         Ok(self.receiver.insert(fresh).end())
     }
 
-    fn take(&mut self, frame: &RawFrame) -> Result<(), TakeRefusal> {
+    fn take(&mut self, frame: &RawFrame) -> Result<(), StreamEnd> {
         let Some(receiver) = &mut self.receiver else { return Ok(()) };
         let frame = frame.open().map_err(ReceiveError::from)?;
         match (frame, self.stream) {
@@ -163,22 +161,26 @@ impl Taker {
                 self.followed.heard(&beat, receiver.end().0.events);
             }
             (Frame::Error(text), _) => {
-                return Err(TakeRefusal { reason: format!("the leader says: {text}"), is_passing: true });
+                return Err(StreamEnd::Ended(format!("the leader says: {text}")));
             }
             (Frame::Unknown(_), _) => {}
             _ => {
                 let reason = "the leader does not say who it is, or says it again".to_owned();
-                return Err(TakeRefusal { reason, is_passing: false });
+                return Err(StreamEnd::Refused(reason));
             }
         }
         Ok(())
     }
 }
 
-impl From<ReceiveError> for TakeRefusal {
+impl From<ReceiveError> for StreamEnd {
     fn from(error: ReceiveError) -> Self {
-        Self { is_passing: error.is_passing(), reason: error.to_string() }
+        if error.is_passing() { Self::Lost(error.to_string()) } else { Self::Refused(error.to_string()) }
     }
+}
+
+fn gone() -> StreamEnd {
+    StreamEnd::Refused("the thread that follows has ended".to_owned())
 }
 
 /// On how many signatures are verified.

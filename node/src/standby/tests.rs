@@ -1,0 +1,100 @@
+//! How a leader is asked again, whatever it answers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::time::Duration;
+
+use log::{Log, StoreMemory, Term};
+use replicator::wire::{Frame, HelloFrame};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// A standby with an empty log, and somebody whom it asks.
+struct Asking {
+    leader: Leader,
+    frames: taking::Frames,
+    followed: Followed,
+    listener: TcpListener,
+    store: StoreId,
+    thread: JoinHandle<()>,
+    _folder: TempDir,
+}
+
+async fn asking() -> Asking {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let from = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let options = StandbyOptions { from, token: None, leader_url: None, forwards: false };
+    let leader = Leader::new(&options, NodeId::random()).unwrap();
+    let folder = TempDir::new().unwrap();
+    let rocks = Rocks::open(folder.path().join("log"), &StoreMemory::default()).unwrap();
+    let log = Arc::new(LocalLog::open(rocks, None).unwrap());
+    let store = log.identity().store;
+    let followed = Followed::new(options.from.to_string(), "127.0.0.1".to_owned(), None);
+    let (taker, frames) = Taker::new(log, followed.clone());
+    let thread = std::thread::spawn(move || taker.run());
+    Asking { leader, frames, followed, listener, store, thread, _folder: folder }
+}
+
+/// Gives the next one who asks this answer.
+async fn answer(listener: &TcpListener, status: &str, body: &[u8]) {
+    let (mut connection, _) = listener.accept().await.unwrap();
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"\r\n\r\n") {
+        assert!(connection.read_buf(&mut asked).await.unwrap() > 0);
+    }
+    let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(body).await.unwrap();
+    connection.shutdown().await.unwrap();
+}
+
+/// A stream that ends with this reason as soon as it has begun.
+fn ended(store: StoreId, reason: &str) -> Vec<u8> {
+    let hello = HelloFrame {
+        store: store.0.into_bytes(),
+        node: [1; 16],
+        term: Term(1).0,
+        first_term: 1,
+        wallet: [7; 32],
+        tail: 0,
+        released: 0,
+        port: 1,
+        writes: "",
+    };
+    let mut stream = Frame::Hello(hello).encode().unwrap();
+    stream.extend(Frame::Error(reason).encode().unwrap());
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_greets_and_fails_is_asked_less_and_less() {
+    const ASKED: u32 = 6;
+    let Asking { leader, frames, followed, listener, store, thread, _folder } = asking().await;
+    let (stop, stopping) = watch::channel(false);
+    let began = Instant::now();
+    let task = tokio::spawn(follow(leader, frames, followed.clone(), stopping));
+    for _ in 0..ASKED {
+        answer(&listener, "200 OK", &ended(store, "the disk is broken")).await;
+    }
+    // Pauses of 100, 200, 400, 800 and 1,600 ms, each cut by half at most.
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(1_500), "asked {ASKED} times within {took:?}");
+    stop.send_replace(true);
+    task.await.unwrap();
+    thread.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_leader_says_at_last_is_not_lost() {
+    let Asking { leader, mut frames, listener, store, thread, _folder, .. } = asking().await;
+    for _ in 0..20 {
+        let stream = ended(store, "the disk is broken");
+        let (ended, ()) = tokio::join!(leader.follow(&mut frames), answer(&listener, "200 OK", &stream));
+        let StreamEnd::Ended(reason) = ended else { panic!("{ended:?}") };
+        assert!(reason.contains("the disk is broken"), "{reason}");
+    }
+    drop(frames);
+    thread.join().unwrap();
+}
