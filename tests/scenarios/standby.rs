@@ -236,7 +236,7 @@ async fn nothing_but_its_own_history_is_followed() {
     relay.lead_to(other.admin_address().port());
     let again = second.serve();
     // It has fewer events: whose they are does not matter then.
-    again.said("follows no more");
+    again.said("410 Gone");
     assert_eq!(shown(&again.client(), process).await, before);
     again.stop();
     assert_whole(&second);

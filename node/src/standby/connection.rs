@@ -184,8 +184,9 @@ impl Leader {
             StatusCode::OK => Ok(response),
             status => {
                 let text = format!("the leader answers {status}: {}", refusal(response).await);
+                // One that has less may be about to get the rest; one that has something else keeps it.
                 Err(match status {
-                    StatusCode::CONFLICT | StatusCode::GONE => StreamEnd::Refused(text),
+                    StatusCode::CONFLICT => StreamEnd::Refused(text),
                     _ => StreamEnd::Lost(text),
                 })
             }

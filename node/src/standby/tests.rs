@@ -98,3 +98,17 @@ async fn what_a_leader_says_at_last_is_not_lost() {
     drop(frames);
     thread.join().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_less_is_asked_again_and_who_has_something_else_is_not() {
+    let Asking { leader, mut frames, listener, thread, _folder, .. } = asking().await;
+    let body = br#"{"error": "why"}"#;
+    let (ended, ()) = tokio::join!(leader.follow(&mut frames), answer(&listener, "410 Gone", body));
+    let StreamEnd::Lost(reason) = ended else { panic!("{ended:?}") };
+    assert!(reason.contains("410 Gone: why"), "{reason}");
+    let (ended, ()) = tokio::join!(leader.follow(&mut frames), answer(&listener, "409 Conflict", body));
+    let StreamEnd::Refused(reason) = ended else { panic!("{ended:?}") };
+    assert!(reason.contains("409 Conflict: why"), "{reason}");
+    drop(frames);
+    thread.join().unwrap();
+}

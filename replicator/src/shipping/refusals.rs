@@ -24,7 +24,9 @@ pub enum StreamRefusal {
         terms: Vec<TermStart>,
     },
     /// The asker has more.
-    #[error("this log has {tail} events that may be shipped, and you have {asked}")]
+    #[error(
+        "this log has {tail} events that may be shipped, and you have {asked}: it is behind for a moment, or not the log that you follow"
+    )]
     Beyond {
         /// How many the asker has.
         asked: u64,
