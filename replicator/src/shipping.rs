@@ -106,6 +106,8 @@ pub struct Shipper {
 struct Followers {
     next: u64,
     all: BTreeMap<u64, FollowerSeen>,
+    /// The latest term that any of them was in.
+    latest: Option<Term>,
 }
 
 /// A node that follows this one.
@@ -172,7 +174,8 @@ impl Shipper {
     pub fn stream(self: &Arc<Self>, request: &StreamRequest) -> Result<ShippedStream, StreamRefusal> {
         let own = self.log.identity().term;
         if request.term > own {
-            return Err(StreamRefusal::Deposed { asked: request.term, own });
+            let is_news = self.followers_locked().hear_of(request.term);
+            return Err(StreamRefusal::Deposed { asked: request.term, own, is_news });
         }
         let asked = request.from;
         let tail = count(self.log.released().last());
@@ -204,6 +207,15 @@ impl Shipper {
 
     fn followers_locked(&self) -> MutexGuard<'_, Followers> {
         self.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Followers {
+    /// Whether nobody was in so late a term before.
+    fn hear_of(&mut self, term: Term) -> bool {
+        let is_news = Some(term) > self.latest;
+        self.latest = self.latest.max(Some(term));
+        is_news
     }
 }
 

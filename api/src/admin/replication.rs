@@ -19,7 +19,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use protocol::Code;
 use replicator::{LogPlace, SHIPPED_PIECE, ShippedStream, Shipper, StreamRefusal, StreamRequest};
 use tokio::time::{Instant, sleep_until};
-use tracing::info;
+use tracing::{info, warn};
 use web::{HttpError, IsCounted, Lasting, LastingRoom, Lasts, Needed, Parameter, Stopping, expected};
 
 use crate::error::CallError;
@@ -98,7 +98,17 @@ fn begin(shipper: &Arc<Shipper>, request: &StreamRequest) -> Result<Begun, CallE
         }
         Err(refusal @ StreamRefusal::Diverged { .. }) => Ok(Begun::Diverged(DivergedForm::of(&refusal))),
         Err(refusal @ StreamRefusal::Beyond { .. }) => refused(StatusCode::GONE, Code::NotFound, refusal),
-        Err(refusal @ StreamRefusal::Deposed { .. }) => {
+        Err(refusal @ StreamRefusal::Deposed { asked, own, is_news }) => {
+            if is_news {
+                warn!(
+                    asker = %request.node,
+                    asked = %asked,
+                    own = %own,
+                    "a node that wants to follow this one is in a later term: another node may lead by now, or the log here is \
+                     an older copy. See `quipu status` of all nodes, and stop this one if another leads; it goes on, since \
+                     nothing but the asker's word is known"
+                );
+            }
             refused(StatusCode::PRECONDITION_FAILED, Code::Unavailable, refusal)
         }
         Err(refusal @ StreamRefusal::Full) => {

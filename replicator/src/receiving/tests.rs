@@ -199,7 +199,18 @@ fn who_asks_for_what_is_not_there_is_told() {
     let beyond = shipper.stream(&request(far, Term(1))).err().unwrap();
     assert!(matches!(beyond, StreamRefusal::Beyond { asked: 10, tail: 9 }), "{beyond}");
     let deposed = shipper.stream(&request(BEGIN, Term(2))).err().unwrap();
-    assert!(matches!(deposed, StreamRefusal::Deposed { asked: Term(2), own: Term(1) }), "{deposed}");
+    assert!(
+        matches!(deposed, StreamRefusal::Deposed { asked: Term(2), own: Term(1), is_news: true }),
+        "{deposed}"
+    );
+    // That is told once for each term.
+    for (term, expected) in [(2, false), (3, true), (2, false), (3, false)] {
+        let deposed = shipper.stream(&request(BEGIN, Term(term))).err().unwrap();
+        assert!(
+            matches!(deposed, StreamRefusal::Deposed { is_news, .. } if is_news == expected),
+            "{deposed:?}"
+        );
+    }
 
     let streams: Vec<_> =
         (0..FOLLOWERS_MAX).map(|_| shipper.stream(&request(BEGIN, Term(1))).unwrap()).collect();

@@ -34,12 +34,16 @@ pub enum StreamRefusal {
         tail: u64,
     },
     /// The asker knows of a later leader.
-    #[error("this node is in term {own}, and you are in term {asked}: it leads no more")]
+    #[error(
+        "this node is in term {own}, and you are in term {asked}: it leads no more, or has an older copy of the log"
+    )]
     Deposed {
         /// The asker's term.
         asked: Term,
         /// That of this log.
         own: Term,
+        /// Whether nobody was in so late a term before.
+        is_news: bool,
     },
     /// There are enough.
     #[error("{FOLLOWERS_MAX} nodes follow this one already; one more can follow one of these")]
