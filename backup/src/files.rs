@@ -83,20 +83,3 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 pub(crate) fn make_folder(folder: &Path) -> Result<(), BackupError> {
     log::make_folder(folder).map_err(|error| BackupError::io(folder, error))
 }
-
-/// Removes a folder that a copy was made in, with what is in it by names of ours; what else is there is left.
-pub(crate) fn remove_files(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Result<(), BackupError> {
-    let remove = || -> io::Result<()> {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            if entry.file_name().to_str().is_some_and(&is_ours) {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        fs::remove_dir(folder)
-    };
-    match remove() {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BackupError::io(folder, error)),
-        _ => Ok(()),
-    }
-}

@@ -11,6 +11,7 @@ mod mirror;
 mod place;
 mod restore;
 mod source;
+mod unfinished;
 mod verify;
 
 pub use checkpoints::{CheckpointFile, CheckpointId, Checkpoints, CheckpointsError, KeptCheckpoint};

@@ -1,8 +1,10 @@
 //! A copy of a log in a folder, kept up to date: at each moment the folder is the log of a node as it was a short time ago.
 //!
 //! The next copy is made beside the one that is there, of which it takes over what is the same as hard links; then the two
-//! are exchanged, in one step of the file system. So there is no moment at which a kill leaves anything else.
+//! are exchanged, in one step of the file system. So there is no moment at which a kill leaves anything else. What may be
+//! removed after a kill is marked (`unfinished.rs`), both of them while they are exchanged.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,10 +13,11 @@ use log::{FolderOwner, Rocks, folder_owner};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::error::BackupError;
-use crate::files::{OnBytes, copy_whole, make_folder, remove_files, sync_folder};
+use crate::files::{OnBytes, copy_whole, make_folder, sync_folder};
 use crate::manifest::{Manifest, ManifestFile};
 use crate::place::{PlaceLock, resolve};
 use crate::source::{CopySource, contents_of};
+use crate::unfinished;
 
 /// What is in the folder besides the log: what was copied.
 const COPIED: &str = "copied.json";
@@ -65,7 +68,11 @@ impl Mirror {
             }
         };
         let mirror = Self { log: log.to_owned(), next: beside(NEXT), there, _lock: lock };
-        mirror.check_unchanged()?;
+        if let Some(there) = &mirror.there {
+            check_unchanged(&mirror.log, there)?;
+            // A kill may have come in the moment of the exchange.
+            mirror.settle()?;
+        }
         mirror.clear_next()?;
         Ok(mirror)
     }
@@ -106,17 +113,31 @@ impl Mirror {
         source: &dyn CopySource,
         on_bytes: &mut OnBytes<'_>,
     ) -> Result<Mirrored, BackupError> {
+        self.update_when(source, on_bytes, &|| {})
+    }
+
+    /// The same, where something happens in the moment of the exchange.
+    pub(crate) fn update_when(
+        &mut self,
+        source: &dyn CopySource,
+        on_bytes: &mut OnBytes<'_>,
+        meanwhile: &dyn Fn(),
+    ) -> Result<Mirrored, BackupError> {
         self.clear_next()?;
-        let updated = self.make_next(source, on_bytes).and_then(|mirrored| {
-            self.exchange()?;
-            Ok(mirrored)
-        });
-        if updated.is_ok() {
-            self.there = Some(source.manifest().clone());
-        }
-        // The one before, or what a failure left; what is not removed now is removed by the next update.
+        let mirrored = match self.make_next(source, on_bytes) {
+            Ok(mirrored) => mirrored,
+            Err(error) => {
+                // The reason is told; what is left is cleared by the next update.
+                let _ = self.clear_next();
+                return Err(error);
+            }
+        };
+        // After a failure it is not known which of the two is in its place: nothing is removed.
+        self.exchange(meanwhile)?;
+        self.there = Some(source.manifest().clone());
+        // The one before; what is not removed now is removed by the next update.
         let _ = self.clear_next();
-        updated
+        Ok(mirrored)
     }
 
     fn make_next(
@@ -125,10 +146,14 @@ impl Mirror {
         on_bytes: &mut OnBytes<'_>,
     ) -> Result<Mirrored, BackupError> {
         let manifest = source.manifest();
-        make_folder(&self.next)?;
+        self.try_exchange()?;
+        unfinished::begin(&self.next)?;
+        let known = self.there.iter().flat_map(|there| &there.files);
+        let known: BTreeMap<&str, &ManifestFile> = known.map(|file| (file.name.as_str(), file)).collect();
         let mut mirrored = Mirrored { copied_files: 0, copied_bytes: 0 };
         for file in &manifest.files {
-            if self.take_over(file) {
+            // Where there are no links, it is copied.
+            if known.get(file.name.as_str()) == Some(&file) && self.link(&file.name).is_ok() {
                 on_bytes(file.size);
                 continue;
             }
@@ -143,12 +168,24 @@ impl Mirror {
         Ok(mirrored)
     }
 
-    /// Whether a file is there already, and in the next copy now.
-    fn take_over(&self, file: &ManifestFile) -> bool {
-        let is_there = self.there.as_ref().is_some_and(|there| there.files.contains(file));
-        let link = || fs::hard_link(self.log.join(&file.name), self.next.join(&file.name));
-        // Where there are no links, it is copied.
-        is_there && link().is_ok()
+    /// Puts a file that is there already into the next copy, too.
+    fn link(&self, name: &str) -> io::Result<()> {
+        fs::hard_link(self.log.join(name), self.next.join(name))
+    }
+
+    /// Whether the file system can exchange two folders: before there is a first copy, which would be the last one.
+    fn try_exchange(&self) -> Result<(), BackupError> {
+        if self.there.is_some() {
+            return Ok(());
+        }
+        let was_there = self.log.is_dir();
+        [&self.next, &self.log].into_iter().try_for_each(|folder| make_folder(folder))?;
+        let exchanged = self.swap();
+        if exchanged.is_err() && !was_there {
+            // An empty folder does no harm.
+            let _ = fs::remove_dir(&self.log);
+        }
+        exchanged
     }
 
     /// The next copy has all that the one before has: a log that lost something must not take it from its copy, too.
@@ -169,55 +206,90 @@ impl Mirror {
         })
     }
 
-    /// No node has worked on the copy: it would have made files, and events that nobody else has.
-    fn check_unchanged(&self) -> Result<(), BackupError> {
-        let Some(there) = &self.there else { return Ok(()) };
-        let failed = |error| BackupError::io(&self.log, error);
-        let mut seen = 0;
-        for entry in fs::read_dir(&self.log).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
-            if name == COPIED {
-                continue;
-            }
-            let known = there.files.iter().find(|file| name == *file.name);
-            if known.map(|file| file.size) != Some(entry.metadata().map_err(failed)?.len()) {
-                let reason = format!("{} is not as it was copied", name.display());
-                return Err(BackupError::Changed { path: self.log.clone(), reason });
-            }
-            seen += 1;
-        }
-        if seen < there.files.len() {
-            let reason = "files of it are missing".to_owned();
-            return Err(BackupError::Changed { path: self.log.clone(), reason });
-        }
-        Ok(())
-    }
-
-    fn exchange(&self) -> Result<(), BackupError> {
+    /// Puts the next copy into its place, and what was there into that of the next copy.
+    fn exchange(&self, meanwhile: &dyn Fn()) -> Result<(), BackupError> {
         let failed = |error| BackupError::io(&self.log, error);
         sync_folder(&self.next).map_err(failed)?;
-        self.check_unchanged()?;
-        if self.there.is_some() {
-            let exchanged = renameat_with(CWD, &self.next, CWD, &self.log, RenameFlags::EXCHANGE);
-            exchanged
-                .map_err(|error| BackupError::NoExchange { path: self.log.clone(), error: error.into() })?;
-        } else {
-            // An empty folder may be in its place.
+        let Some(there) = &self.there else {
+            // The empty folder in its place goes with that.
             fs::rename(&self.next, &self.log).map_err(failed)?;
+            return self.settle();
+        };
+        check_unchanged(&self.log, there)?;
+        // Nobody starts on it from here on.
+        let lock = Rocks::lock(&self.log)?;
+        unfinished::mark(&self.log)?;
+        self.swap()?;
+        meanwhile();
+        let changed = check_unchanged(&self.next, there);
+        if changed.is_err() {
+            self.swap()?;
+            self.settle()?;
+            return check_unchanged(&self.log, there).and(changed);
         }
-        sync_folder(self.log.parent().filter(|above| *above != Path::new("")).unwrap_or(Path::new(".")))
-            .map_err(failed)
+        drop(lock);
+        self.settle()
     }
 
+    fn swap(&self) -> Result<(), BackupError> {
+        let exchanged = renameat_with(CWD, &self.next, CWD, &self.log, RenameFlags::EXCHANGE);
+        exchanged.map_err(|error| BackupError::NoExchange { path: self.log.clone(), error: error.into() })
+    }
+
+    /// What is in its place stays there, and is not marked as what may go.
+    fn settle(&self) -> Result<(), BackupError> {
+        let above = self.log.parent().unwrap_or(Path::new("/"));
+        sync_folder(above).map_err(|error| BackupError::io(above, error))?;
+        unfinished::unmark(&self.log)
+    }
+
+    /// Removes a copy that was not finished, or the one before: unless a node was started on it.
     fn clear_next(&self) -> Result<(), BackupError> {
-        let is_ours = |name: &str| {
-            let name = name.strip_suffix(".new").unwrap_or(name);
-            name == COPIED || Rocks::is_file_of_store(name)
-        };
-        match self.next.symlink_metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            _ => remove_files(&self.next, is_ours),
+        let copied = self.next.join(COPIED);
+        if copied.is_file()
+            && let (Some(reason), _) = look(&self.next, &Manifest::read(&copied)?)?
+        {
+            return Err(BackupError::Changed { path: self.next.clone(), reason });
         }
+        unfinished::remove(&self.next, |name| {
+            let name = name.strip_suffix(".new").unwrap_or(name);
+            // Every node that opens a store writes this.
+            let of_node = name == "LOG" || name.starts_with("LOG.");
+            name == COPIED || (Rocks::is_file_of_store(name) && !of_node)
+        })
     }
 }
+
+/// No node has worked on a copy: it would have made files, and events that nobody else has.
+fn check_unchanged(folder: &Path, manifest: &Manifest) -> Result<(), BackupError> {
+    let reason = match look(folder, manifest)? {
+        (Some(reason), _) => reason,
+        (None, seen) if seen < manifest.files.len() => "files of it are missing".to_owned(),
+        (None, _) => return Ok(()),
+    };
+    Err(BackupError::Changed { path: folder.to_owned(), reason })
+}
+
+/// What is in the folder of a copy that was not copied; and how many files of it are there.
+fn look(folder: &Path, manifest: &Manifest) -> Result<(Option<String>, usize), BackupError> {
+    let failed = |error| BackupError::io(folder, error);
+    let known: BTreeMap<&str, u64> =
+        manifest.files.iter().map(|file| (file.name.as_str(), file.size)).collect();
+    let mut seen = 0;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let (name, size) = (entry.file_name(), entry.metadata().map_err(failed)?.len());
+        // Who makes a backup of the copy leaves a lock.
+        if name == COPIED || name == unfinished::MARK || (name == "LOCK" && size == 0) {
+            continue;
+        }
+        if name.to_str().and_then(|name| known.get(name)) != Some(&size) {
+            return Ok((Some(format!("{} is not as it was copied", name.display())), seen));
+        }
+        seen += 1;
+    }
+    Ok((None, seen))
+}
+
+#[cfg(test)]
+mod tests;

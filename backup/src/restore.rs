@@ -10,11 +10,12 @@ use log::{
 };
 
 use crate::error::BackupError;
-use crate::files::{OnBytes, copy_whole, make_folder, remove_files, sync_folder};
+use crate::files::{OnBytes, copy_whole, make_folder, sync_folder};
 use crate::folder::BackupFolder;
 use crate::manifest::{Manifest, ManifestFile};
 use crate::place::PlaceLock;
 use crate::source::{CopySource, contents_of, read_file};
+use crate::unfinished;
 
 /// What is made in the folder until it is whole.
 const RESTORING: &str = "log.restoring";
@@ -76,6 +77,8 @@ impl BackupFolder {
         let restored = self.restore_in(manifest, &fresh, forced_by, on_bytes).and_then(|restored| {
             fs::rename(&fresh, to.join("log")).map_err(|error| BackupError::io(to, error))?;
             sync_folder(to).map_err(|error| BackupError::io(to, error))?;
+            // In a log it means nothing.
+            let _ = unfinished::unmark(&to.join("log"));
             Ok(restored)
         });
         if restored.is_err() {
@@ -92,7 +95,7 @@ impl BackupFolder {
         forced_by: &str,
         on_bytes: &mut OnBytes<'_>,
     ) -> Result<Restored, BackupError> {
-        make_folder(fresh)?;
+        unfinished::begin(fresh)?;
         let source = BackupFiles { folder: self, manifest };
         for file in &manifest.files {
             let target = fresh.join(&file.name);
@@ -153,5 +156,5 @@ fn check_empty(to: &Path) -> Result<(), BackupError> {
 }
 
 fn clear(fresh: &Path) -> Result<(), BackupError> {
-    remove_files(fresh, |name| Rocks::is_file_of_store(name.strip_suffix(".new").unwrap_or(name)))
+    unfinished::remove(fresh, |name| Rocks::is_file_of_store(name.strip_suffix(".new").unwrap_or(name)))
 }

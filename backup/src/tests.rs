@@ -11,16 +11,16 @@ use tempfile::TempDir;
 use testing::SampleProcess;
 
 use crate::place::PlaceLock;
-use crate::{BackupError, BackupFolder, BackupId, BackupWriter, MadeBackup, Mirror, StoppedLog};
+use crate::{BackupError, BackupFolder, BackupId, BackupWriter, MadeBackup, StoppedLog, unfinished};
 
 /// A node that is stopped, and the folder of its backups.
-struct Scene {
-    root: TempDir,
+pub(crate) struct Scene {
+    pub(crate) root: TempDir,
     process: SampleProcess,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut scene = Self { root: TempDir::new().unwrap(), process: SampleProcess::new(1) };
         let spawn = scene.process.spawn();
         scene.append(vec![spawn]);
@@ -28,7 +28,7 @@ impl Scene {
         scene
     }
 
-    fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.root.path().join("data/log")
     }
 
@@ -42,7 +42,7 @@ impl Scene {
     }
 
     /// Large enough to be in files of their own.
-    fn messages(&mut self, count: usize) {
+    pub(crate) fn messages(&mut self, count: usize) {
         self.process.data_len = 20 << 10;
         let messages = self.process.messages(count);
         self.append(messages);
@@ -75,11 +75,11 @@ impl Scene {
     }
 }
 
-fn open(path: &Path) -> LocalLog<Rocks> {
+pub(crate) fn open(path: &Path) -> LocalLog<Rocks> {
     LocalLog::open(Rocks::open(path, &StoreMemory::default()).unwrap(), None).unwrap()
 }
 
-fn events(log: &impl Log) -> Vec<Event> {
+pub(crate) fn events(log: &impl Log) -> Vec<Event> {
     let mut events = Vec::new();
     log.scan(Seq::ZERO, &mut |event| {
         events.push(event.to_owned());
@@ -89,7 +89,7 @@ fn events(log: &impl Log) -> Vec<Event> {
     events
 }
 
-fn files(folder: &Path) -> BTreeSet<String> {
+pub(crate) fn files(folder: &Path) -> BTreeSet<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.collect()
 }
@@ -129,15 +129,22 @@ fn a_backup_takes_what_is_new_and_restores_as_it_was() {
 }
 
 #[test]
-fn a_restore_that_was_killed_is_done_again() {
+fn a_restore_that_was_killed_is_done_again_and_what_it_did_not_make_is_left() {
     let scene = Scene::new();
     let made = scene.create().unwrap();
     let to = scene.root.path().join("restored");
-    fs::create_dir_all(to.join("log.restoring")).unwrap();
-    fs::write(to.join("log.restoring/000009.sst.new"), "half").unwrap();
-    fs::write(to.join("log.restoring/MANIFEST-000004"), "half").unwrap();
+    let making = to.join("log.restoring");
+    fs::create_dir_all(&making).unwrap();
+    fs::write(making.join("000009.sst"), "theirs").unwrap();
+    let refused = scene.restore(made.id, &to);
+    assert!(matches!(refused, Err(BackupError::InTheWay(_))), "{refused:?}");
+    assert_eq!(fs::read(making.join("000009.sst")).unwrap(), b"theirs");
+    unfinished::begin(&making).unwrap();
+    fs::write(making.join("000010.sst.new"), "half").unwrap();
+    fs::write(making.join("MANIFEST-000004"), "half").unwrap();
     scene.restore(made.id, &to).unwrap();
     assert_eq!(files(&to), BTreeSet::from(["log".to_owned()]));
+    assert!(!to.join("log").join(unfinished::MARK).exists());
 }
 
 #[test]
@@ -187,23 +194,6 @@ fn two_restores_into_one_folder_do_not_meet() {
     assert_eq!(files(&to), BTreeSet::from(["log".to_owned()]));
 }
 
-#[test]
-fn two_commands_do_not_work_on_one_copy() {
-    let mut scene = Scene::new();
-    let (copy, source) = (scene.root.path().join("copy/log"), StoppedLog::open(&scene.log(), 7).unwrap());
-    let mut mirror = Mirror::open(&copy).unwrap();
-    assert!(matches!(Mirror::open(&copy), Err(BackupError::InUse(_))));
-    mirror.update(&source, &mut |_| {}).unwrap();
-    drop((mirror, source));
-    assert_eq!(files(&scene.root.path().join("copy")), BTreeSet::from(["log".to_owned()]));
-    assert!(matches!(Mirror::open(&copy.join("..").join("log/..")), Err(BackupError::NoName(_))));
-    scene.messages(1);
-    let source = StoppedLog::open(&scene.log(), 7).unwrap();
-    Mirror::open(&copy).unwrap().update(&source, &mut |_| {}).unwrap();
-    assert_eq!(events(&open(&copy)).len(), 22);
-}
-
-/// Each file of a backup in turn has one bit changed, or is cut, or gone.
 #[test]
 fn a_changed_byte_is_found_wherever_it_is() {
     let scene = Scene::new();

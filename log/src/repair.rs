@@ -98,7 +98,6 @@ pub struct TornEnd {
 /// # Errors
 /// When it is in use, or what is damaged is not the end of what was written.
 pub fn examine_store(store: &Path) -> Result<Option<TornStore>, RepairError> {
-    Rocks::find(store)?;
     let lock = Rocks::lock(store)?;
     let ends = torn_ends(store)?;
     let acknowledged = Rocks::acknowledged_in(store)?;

@@ -212,6 +212,10 @@ impl Rocks {
     /// When something else is in it, which is left there with the folder; or when it cannot be removed.
     pub fn remove_copy(folder: &Path) -> Result<(), RocksError> {
         let remove = || -> io::Result<()> {
+            // A link would lead to somebody else's.
+            if !folder.symlink_metadata()?.is_dir() {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
                 if entry.file_name().to_str().is_some_and(Self::is_file_of_store) {

@@ -81,8 +81,9 @@ impl Rocks {
     /// Takes the lock that RocksDB takes on a store that is written to. A process that has the store open itself must not ask.
     ///
     /// # Errors
-    /// When another process has it, or it cannot be taken.
+    /// When another process has it, it cannot be taken, or there is no store of ours; then no file is made for it.
     pub fn lock(store: &Path) -> Result<StoreLock, RocksError> {
+        Self::find(store)?;
         let path = store.join("LOCK");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| io_error(&path, error))?;

@@ -98,6 +98,9 @@ fn nothing_is_overwritten_and_what_a_kill_left_is_cleared() {
     fs::write(theirs.join("notes.txt"), "mine").unwrap();
     assert!(matches!(log.checkpoint(&other), Err(CheckpointError::Store(_))));
     assert!(theirs.join("notes.txt").exists() && !other.exists());
+    let link = copies.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(Rocks::remove_copy(&link).is_err() && path.join("CURRENT").exists(), "a link is not followed");
     Rocks::remove_copy(&path).unwrap();
     assert!(!path.exists());
 }
