@@ -1,4 +1,5 @@
-//! The checkpoints of a running node: made when they are asked for, kept for an hour, and two of them at most.
+//! The checkpoints of a running node: made when they are asked for, kept for an hour or while they are read, and two of them
+//! at most.
 //!
 //! They are on the file system of the log, where they take room only for what the log itself has given up meanwhile. What
 //! an earlier run of the node left is removed at the start.
@@ -31,7 +32,7 @@ const HOLDS: &str = "checkpoints";
 const KEPT_MAX: usize = 2;
 /// How long each is kept.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
-/// One that nobody has read from for so long makes way for another.
+/// One that nobody has read from for so long makes way for another, or goes when it is old.
 const UNUSED_AFTER: Duration = Duration::from_secs(300);
 
 /// What a checkpoint is called.
@@ -62,7 +63,7 @@ pub enum CheckpointsError {
     #[error("{0}")]
     Busy(&'static str),
     /// There is none of this name.
-    #[error("there is no checkpoint {}: each is kept for an hour at most, and until the node stops", .0.0)]
+    #[error("there is no checkpoint {}: each is kept for an hour, or while it is read, and until the node stops", .0.0)]
     Missing(CheckpointId),
     /// It has no such file.
     #[error("the checkpoint has no file {0}")]
@@ -173,9 +174,9 @@ impl Checkpoints {
         if removed == 0 { Err(CheckpointsError::Missing(id)) } else { Ok(()) }
     }
 
-    /// Removes those that are too old.
+    /// Removes those that are too old, and not in use.
     pub fn expire(&self) {
-        self.0.take(|kept| kept.made.elapsed() >= KEPT_FOR);
+        self.0.expire(KEPT_FOR, UNUSED_AFTER);
     }
 
     /// Removes all.
@@ -190,7 +191,7 @@ impl Shared {
     }
 
     /// Removes those that are chosen; how many it were.
-    fn take(&self, choose: impl Fn(&KeptCheckpoint) -> bool) -> usize {
+    fn take(&self, choose: impl Fn(&Arc<KeptCheckpoint>) -> bool) -> usize {
         let chosen: Vec<_> = self.kept().extract_if(.., |kept| choose(kept)).collect();
         for kept in &chosen {
             self.remove_folder(kept.id);
@@ -199,14 +200,17 @@ impl Shared {
         chosen.len()
     }
 
+    fn expire(&self, kept_for: Duration, unused_for: Duration) {
+        self.take(|kept| kept.made.elapsed() >= kept_for && is_given_up(kept, unused_for));
+    }
+
     /// Refuses a further one while all that there are are in use.
     fn make_room(&self) -> Result<(), CheckpointsError> {
         let mut kept = self.kept();
         if kept.len() < KEPT_MAX {
             return Ok(());
         }
-        let unused =
-            kept.iter().position(|kept| Arc::strong_count(kept) == 1 && kept.is_unused(UNUSED_AFTER));
+        let unused = kept.iter().position(|kept| is_given_up(kept, UNUSED_AFTER));
         let all_used =
             "there are two checkpoints already, and both are in use; remove one, or come again later";
         let unused = unused.ok_or(CheckpointsError::Busy(all_used))?;
@@ -287,6 +291,11 @@ impl Shared {
         let path = self.path(id);
         removed(&path, Rocks::remove_copy(&path));
     }
+}
+
+/// Whether nobody reads a checkpoint, nor has for so long.
+fn is_given_up(kept: &Arc<KeptCheckpoint>, unused_for: Duration) -> bool {
+    Arc::strong_count(kept) == 1 && kept.is_unused(unused_for)
 }
 
 fn removed(path: &Path, removed: Result<(), RocksError>) {

@@ -96,6 +96,22 @@ fn what_it_says_of_its_files_is_so_and_each_is_read_once() {
 }
 
 #[test]
+fn what_is_read_is_not_too_old() {
+    let scene = Scene::new();
+    let checkpoints = scene.checkpoints();
+    let made = checkpoints.make(id(), &always).unwrap();
+    let hour = Duration::from_secs(3600);
+    let left = |kept_for, unused_for| {
+        checkpoints.0.expire(kept_for, unused_for);
+        checkpoints.0.kept().len()
+    };
+    assert_eq!(left(Duration::ZERO, Duration::ZERO), 1, "it is being read");
+    drop(made);
+    assert_eq!((left(Duration::ZERO, hour), left(hour, Duration::ZERO)), (1, 1), "it was read, it is young");
+    assert_eq!(left(Duration::ZERO, Duration::ZERO), 0);
+}
+
+#[test]
 fn what_nobody_wants_or_a_kill_left_is_removed() {
     let scene = Scene::new();
     let checkpoints = scene.checkpoints();
