@@ -63,7 +63,10 @@ impl PeerArgs {
     /// When a URL is none, or the file with the token cannot be read.
     pub fn options(&self) -> Result<PeerOptions, ReplicationSettingError> {
         let Some(list) = &self.replicate_peers else { return Ok(PeerOptions::default()) };
-        Ok(PeerOptions { urls: parse_url_list("REPLICATE_PEERS", list)?, token: sendable(self.token.read()?)? })
+        Ok(PeerOptions {
+            urls: parse_url_list("REPLICATE_PEERS", list)?,
+            token: sendable(self.token.read()?)?,
+        })
     }
 }
 
