@@ -113,12 +113,14 @@ mod tests {
     use clap::Command;
 
     use super::*;
+    use crate::node::StandbyArgs;
 
     #[test]
     fn the_example_of_a_settings_file_has_every_setting() {
-        let command = SuArgs::augment_args(Command::new("su"));
-        let settings: BTreeSet<_> =
-            command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+        let commands =
+            [SuArgs::augment_args(Command::new("su")), StandbyArgs::augment_args(Command::new("standby"))];
+        let arguments = commands.iter().flat_map(Command::get_arguments);
+        let settings: BTreeSet<_> = arguments.filter_map(|arg| arg.get_env()?.to_str()).collect();
         let example = include_str!("../../../.env.example");
         let example =
             example.lines().filter_map(|line| Some(line.trim_start_matches('#').split_once('=')?.0));
