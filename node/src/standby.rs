@@ -205,7 +205,10 @@ async fn follow(
         }
         match ended {
             StreamEnd::Lost(reason) | StreamEnd::Ended(reason) => {
-                if followed.set(FollowState::Lost(reason.clone())) {
+                // One that is lost for another reason than before is told again.
+                let is_news = followed.now(0).state.reason() != Some(reason.as_str());
+                followed.set(FollowState::Lost(reason.clone()));
+                if is_news {
                     warn!(reason, leader = followed.from(), "lost the leader; trying again");
                 }
             }

@@ -15,7 +15,7 @@ const FORGOTTEN_MAX: usize = 1024;
 
 /// What is found of the nonces of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum NonceAnswer {
     /// None of them was given.
     Free,
     /// One was.
@@ -33,19 +33,19 @@ struct Question {
     /// How often it was answered, or failed.
     answered: AtomicU64,
     /// Held by who asks; the last answer.
-    last: sync::Mutex<Found>,
+    last: sync::Mutex<NonceAnswer>,
 }
 
 impl Questions {
     /// Asks, or waits for the answer of who asks already. Who asks may be dropped at any time: then the next one does.
     ///
     /// # Errors
-    /// With that of the question, for who asked it. The others that waited for it are told [`Found::Unknown`].
+    /// With that of the question, for who asked it. The others that waited for it are told [`NonceAnswer::Unknown`].
     pub(crate) async fn ask(
         &self,
         process: ProcessId,
-        question: impl Future<Output = Result<Found, ScheduleError>>,
-    ) -> Result<Found, ScheduleError> {
+        question: impl Future<Output = Result<NonceAnswer, ScheduleError>>,
+    ) -> Result<NonceAnswer, ScheduleError> {
         let turn = self.of(process);
         let before = turn.answered.load(Ordering::SeqCst);
         let mut last = turn.last.lock().await;
@@ -53,7 +53,7 @@ impl Questions {
             return Ok(*last);
         }
         let found = question.await;
-        *last = *found.as_ref().unwrap_or(&Found::Unknown);
+        *last = *found.as_ref().unwrap_or(&NonceAnswer::Unknown);
         turn.answered.fetch_add(1, Ordering::SeqCst);
         found
     }
@@ -66,7 +66,7 @@ impl Questions {
         if questions.len() >= FORGOTTEN_MAX {
             questions.retain(|_, question| question.strong_count() > 0);
         }
-        let question = Question { answered: AtomicU64::new(0), last: sync::Mutex::new(Found::Unknown) };
+        let question = Question { answered: AtomicU64::new(0), last: sync::Mutex::new(NonceAnswer::Unknown) };
         let question = Arc::new(question);
         questions.insert(process, Arc::downgrade(&question));
         question
@@ -96,7 +96,7 @@ mod tests {
         came: &Arc<AtomicUsize>,
         asked: &Arc<AtomicUsize>,
         time: &watch::Receiver<Option<bool>>,
-    ) -> JoinHandle<Result<Found, ScheduleError>> {
+    ) -> JoinHandle<Result<NonceAnswer, ScheduleError>> {
         let (questions, came, asked, mut time) =
             (questions.clone(), came.clone(), asked.clone(), time.clone());
         tokio::spawn(async move {
@@ -104,7 +104,7 @@ mod tests {
             let question = async {
                 asked.fetch_add(1, Ordering::SeqCst);
                 let told = time.wait_for(|told| told.is_some()).await.unwrap().unwrap();
-                if told { Ok(Found::Free) } else { Err(ScheduleError::Overloaded) }
+                if told { Ok(NonceAnswer::Free) } else { Err(ScheduleError::Overloaded) }
             };
             questions.ask(process(1), question).await
         })
@@ -120,7 +120,7 @@ mod tests {
                 yield_now().await;
             }
             // Another process does not wait for it.
-            questions.ask(process(2), ready(Ok(Found::Given))).await.unwrap();
+            questions.ask(process(2), ready(Ok(NonceAnswer::Given))).await.unwrap();
             tell.send(Some(told)).unwrap();
             let mut found = Vec::new();
             for asking in asking {
@@ -128,13 +128,19 @@ mod tests {
             }
             assert_eq!(asked.load(Ordering::SeqCst), round + 1);
             if told {
-                assert!(found.iter().all(|found| matches!(found, Ok(Found::Free))));
+                assert!(found.iter().all(|found| matches!(found, Ok(NonceAnswer::Free))));
             } else {
                 assert_eq!(found.iter().filter(|found| found.is_err()).count(), 1);
-                assert_eq!(found.iter().filter(|found| matches!(found, Ok(Found::Unknown))).count(), 39);
+                assert_eq!(
+                    found.iter().filter(|found| matches!(found, Ok(NonceAnswer::Unknown))).count(),
+                    39
+                );
             }
         }
-        assert_eq!(questions.ask(process(1), ready(Ok(Found::Given))).await.unwrap(), Found::Given);
+        assert_eq!(
+            questions.ask(process(1), ready(Ok(NonceAnswer::Given))).await.unwrap(),
+            NonceAnswer::Given
+        );
     }
 
     #[tokio::test]
@@ -152,6 +158,6 @@ mod tests {
         }
         assert_eq!(asked.load(Ordering::SeqCst), 0);
         first.abort();
-        assert_eq!(second.await.unwrap().unwrap(), Found::Free);
+        assert_eq!(second.await.unwrap().unwrap(), NonceAnswer::Free);
     }
 }

@@ -16,7 +16,7 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::error::ScheduleError;
 use crate::gateways::{Gateways, Purpose};
-use crate::questions::{Found, Questions};
+use crate::questions::{NonceAnswer, Questions};
 
 /// How many nonces are asked for, from the one that comes next.
 const NONCES: u64 = 100;
@@ -117,12 +117,12 @@ impl Succession {
                 }
                 free.insert(process, since);
             }
-            Ok(if found { Found::Given } else { Found::Free })
+            Ok(if found { NonceAnswer::Given } else { NonceAnswer::Free })
         };
         match self.questions.ask(process, question).await? {
-            Found::Free => Ok(()),
-            Found::Given => Err(ScheduleError::AssignedBefore { process, nonce }),
-            Found::Unknown => {
+            NonceAnswer::Free => Ok(()),
+            NonceAnswer::Given => Err(ScheduleError::AssignedBefore { process, nonce }),
+            NonceAnswer::Unknown => {
                 Err(ScheduleError::Busy("no gateway tells what was scheduled to this process before"))
             }
         }

@@ -62,11 +62,8 @@ impl PeerArgs {
     /// # Errors
     /// When a URL is none, or the file with the token cannot be read.
     pub fn options(&self) -> Result<PeerOptions, ReplicationSettingError> {
-        let Some(list) = &self.replicate_peers else { return Ok(PeerOptions::default()) };
-        Ok(PeerOptions {
-            urls: parse_url_list("REPLICATE_PEERS", list)?,
-            token: sendable(self.token.read()?)?,
-        })
+        let urls = self.replicate_peers.as_ref().map(|list| parse_url_list("REPLICATE_PEERS", list));
+        Ok(PeerOptions { urls: urls.transpose()?.unwrap_or_default(), token: sendable(self.token.read()?)? })
     }
 }
 
