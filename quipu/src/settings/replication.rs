@@ -62,8 +62,15 @@ impl PeerArgs {
     /// # Errors
     /// When a URL is none, or the file with the token cannot be read.
     pub fn options(&self) -> Result<PeerOptions, ReplicationSettingError> {
-        let urls = self.replicate_peers.as_ref().map(|list| parse_url_list("REPLICATE_PEERS", list));
-        Ok(PeerOptions { urls: urls.transpose()?.unwrap_or_default(), token: sendable(self.token.read()?)? })
+        let Some(list) = &self.replicate_peers else {
+            // Nobody is asked, but a token that cannot be sent is a mistake all the same.
+            sendable(self.token.replicate_token.clone())?;
+            return Ok(PeerOptions::default());
+        };
+        Ok(PeerOptions {
+            urls: parse_url_list("REPLICATE_PEERS", list)?,
+            token: sendable(self.token.read()?)?,
+        })
     }
 }
 
