@@ -31,6 +31,7 @@ mod scheduling;
 mod standby;
 mod wallet;
 mod leadership;
+mod node_client;
 mod peers;
 mod promotion;
 mod base;

@@ -11,14 +11,14 @@ use async_trait::async_trait;
 use futures_util::future::{join_all, pending};
 use log::{LocalLog, Log, NodeId, Rocks};
 use replicator::{Keeper, KeeperError, Kept, MemberFile, Promise, StandingRole};
-use reqwest::header::AUTHORIZATION;
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, Url};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
 use crate::error::NodeError;
 use crate::leadership::LeadershipError;
+use crate::node_client::node_client;
 use crate::options::PeerOptions;
 use crate::part::{NodePart, NodeParts};
 use standing::{Deposed, OwnStanding, PeerStanding, PeerStatus};
@@ -56,8 +56,7 @@ impl Peers {
         if options.urls.is_empty() {
             return Ok(None);
         }
-        let http = Client::builder().connect_timeout(PATIENCE).redirect(redirect::Policy::none());
-        let http = http.build().map_err(NodeError::LeaderClient)?;
+        let http = node_client(options.token.as_deref())?.build().map_err(NodeError::LeaderClient)?;
         let reading = log.clone();
         let own = spawn_blocking(move || OwnStanding::of(&reading)).await??;
         let seen = vec![None; options.urls.len()];
@@ -117,12 +116,9 @@ impl Peers {
         if let Ok(mut path) = status.path_segments_mut() {
             path.pop_if_empty().push("status");
         }
-        let mut question = self.http.get(status);
-        if let Some(token) = &self.options.token {
-            question = question.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
         let asked = async {
-            let mut answer = question.send().await.map_err(|error| error.without_url().to_string())?;
+            let mut answer =
+                self.http.get(status).send().await.map_err(|error| error.without_url().to_string())?;
             if !answer.status().is_success() {
                 return Err(format!("it answers {}", answer.status()));
             }

@@ -27,6 +27,14 @@ pub enum FollowError {
     /// The member cannot go on.
     #[error(transparent)]
     Member(#[from] MemberError),
+    /// What came cannot be taken for events of a leader.
+    #[error(transparent)]
+    Sent(#[from] SentError),
+}
+
+/// What is wrong with events that a leader sent.
+#[derive(Debug, Error)]
+pub enum SentError {
     /// What came is no event.
     #[error("number {at} of the leader cannot be read: {error}")]
     Event {
@@ -157,11 +165,11 @@ impl<E: Engine, K: Keeper> Member<E, K> {
 pub(crate) fn decode<B: AsRef<[u8]>>(
     from: u64,
     events: &[B],
-) -> impl Iterator<Item = Result<EventRef<'_>, FollowError>> {
+) -> impl Iterator<Item = Result<EventRef<'_>, SentError>> {
     (from..).zip(events).map(|(at, bytes)| {
-        let event = EventRef::decode(bytes.as_ref()).map_err(|error| FollowError::Event { at, error })?;
+        let event = EventRef::decode(bytes.as_ref()).map_err(|error| SentError::Event { at, error })?;
         let expected = Seq::new(at);
-        if event.seq == expected { Ok(event) } else { Err(FollowError::Order { found: event.seq, expected }) }
+        if event.seq == expected { Ok(event) } else { Err(SentError::Order { found: event.seq, expected }) }
     })
 }
 

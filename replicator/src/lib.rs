@@ -35,7 +35,7 @@ mod simulation;
 pub mod wire;
 
 pub use followed::{FollowState, Followed, FollowedNow};
-pub use following::FollowError;
+pub use following::{FollowError, SentError};
 pub use keeper::{KeeperError, MEMBER_FILE, MemberFile, StandingRole};
 pub use member::{Member, MemberError, MemberRole};
 pub use members::MembersError;

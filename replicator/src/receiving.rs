@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use ans104::Address;
 use log::{
-    AppendError, Engine, EventRef, LocalLog, Log, LogDigest, NodeId, ReadError, Receipt, ReceivedCheck,
-    ReceivedError, RecordError, Seq, StoreId, Term,
+    AppendError, Engine, EventRef, Fault, LocalLog, Log, LogDigest, NodeId, ReadError, Receipt,
+    ReceivedCheck, ReceivedError, Seq, StoreId, Term,
 };
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::following::{FollowError, decode};
+use crate::following::{SentError, decode};
 use crate::messages::LogPlace;
 use crate::shipping::count;
 use crate::wire::{EventsFrame, HelloFrame, WireError, WirePlace};
@@ -75,26 +75,12 @@ pub enum ReceiveError {
         /// The digest here.
         own: LogDigest,
     },
-    /// What came is no event.
-    #[error("number {at} of the leader cannot be read: {error}")]
-    Event {
-        /// Which one.
-        at: u64,
-        /// What is wrong with it.
-        #[source]
-        error: RecordError,
-    },
-    /// Events are not in their order.
-    #[error("the leader sent number {found} where {expected} comes next")]
-    Order {
-        /// The one that came.
-        found: Seq,
-        /// The one that comes next.
-        expected: Seq,
-    },
+    /// What came cannot be taken for events, or they are not in their order.
+    #[error(transparent)]
+    Sent(#[from] SentError),
     /// An event is not what a leader may send.
     #[error("the leader sent what is wrong: {0}")]
-    Wrong(String),
+    Wrong(Fault),
     /// The log takes nothing.
     #[error("the log does not take what the leader sent: {0}")]
     Append(#[from] AppendError),
@@ -120,20 +106,10 @@ impl ReceiveError {
     }
 }
 
-impl From<FollowError> for ReceiveError {
-    fn from(error: FollowError) -> Self {
-        match error {
-            FollowError::Event { at, error } => Self::Event { at, error },
-            FollowError::Order { found, expected } => Self::Order { found, expected },
-            FollowError::Member(error) => Self::Wrong(error.to_string()),
-        }
-    }
-}
-
 impl From<ReceivedError> for ReceiveError {
     fn from(error: ReceivedError) -> Self {
         match error {
-            ReceivedError::Fault(fault) => Self::Wrong(fault.to_string()),
+            ReceivedError::Fault(fault) => Self::Wrong(fault),
             ReceivedError::Read(error) => Self::Read(error),
         }
     }

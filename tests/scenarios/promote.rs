@@ -14,6 +14,14 @@ fn leader(folder: &Path, gateway: &Gateway) -> Launch {
     Launch::su(folder).gateway(gateway.url()).wallet(KeyType::Ed25519).set("ADMIN_TOKEN", TOKEN)
 }
 
+fn standby_of(leader: &Node, folder: &Path, gateway: &Gateway) -> Launch {
+    Launch::standby(folder, &leader.admin_url())
+        .gateway(gateway.url())
+        .unset("UPLOAD_NODE_URL")
+        .set("REPLICATE_TOKEN", TOKEN)
+        .set("ADMIN_TOKEN", TOKEN)
+}
+
 fn promote(folder: &Path, words: &[&str]) -> Launch {
     let words: Vec<_> = std::iter::once("promote").chain(words.iter().copied()).collect();
     Launch::command(folder, &words).set("SU_DATA_DIR", folder.join("data")).set("USER", "somebody")
@@ -43,11 +51,7 @@ async fn a_standby_takes_over_and_gives_no_nonce_that_is_on_chain() {
     for process in &processes {
         ledger.send(&node.client(), &user, *process, 3).await;
     }
-    let standby = Launch::standby(folders.1.path(), &node.admin_url())
-        .gateway(gateway.url())
-        .unset("UPLOAD_NODE_URL")
-        .set("REPLICATE_TOKEN", TOKEN)
-        .set("ADMIN_TOKEN", TOKEN);
+    let standby = standby_of(&node, folders.1.path(), &gateway);
     let following = standby.serve();
     // The wallet, two processes and their messages.
     followed(&following, "index", 9).await;
@@ -110,11 +114,7 @@ async fn a_leader_whose_place_is_taken_while_it_runs_stops_scheduling() {
     let launch = leader(folders.0.path(), &gateway);
     let old = launch.clone().set("REPLICATE_PEERS", peer.url()).set("REPLICATE_TOKEN", TOKEN).start();
     let process = ledger.spawn(&old.client(), &user, 1).await[0];
-    let standby = Launch::standby(folders.1.path(), &old.admin_url())
-        .gateway(gateway.url())
-        .unset("UPLOAD_NODE_URL")
-        .set("REPLICATE_TOKEN", TOKEN)
-        .set("ADMIN_TOKEN", TOKEN);
+    let standby = standby_of(&old, folders.1.path(), &gateway);
     let following = standby.serve();
     followed(&following, "index", 2).await;
     following.stop();
@@ -159,11 +159,7 @@ async fn of_two_that_took_over_one_schedules() {
     let node = leader(folders[0].path(), &gateway).start();
     let process = ledger.spawn(&node.client(), &user, 1).await[0];
     for folder in &folders[1..] {
-        let standby = Launch::standby(folder.path(), &node.admin_url())
-            .gateway(gateway.url())
-            .unset("UPLOAD_NODE_URL")
-            .set("REPLICATE_TOKEN", TOKEN)
-            .set("ADMIN_TOKEN", TOKEN);
+        let standby = standby_of(&node, folder.path(), &gateway);
         let following = standby.serve();
         followed(&following, "index", 2).await;
         following.stop();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use log::{LogDigest, NodeId, Term};
 use replicator::wire::{Frame, FrameBuffer};
 use replicator::{LeaderHello, LogPlace};
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, RANGE};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::header::RANGE;
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -14,10 +14,9 @@ use super::bootstrap::Offered;
 use super::movement::Movement;
 use super::taking::Frames;
 use crate::error::NodeError;
+use crate::node_client::node_client;
 use crate::options::StandbyOptions;
 
-/// For a connection to stand, TLS included.
-const CONNECT: Duration = Duration::from_secs(5);
 /// How long nothing may come, though a heartbeat should each second; and how long no events may come, though there are
 /// some.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
@@ -46,17 +45,7 @@ pub(super) enum StreamEnd {
 
 impl Leader {
     pub(super) fn new(options: &StandbyOptions, node: NodeId) -> Result<Self, NodeError> {
-        let mut headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-        if let Some(token) = &options.token {
-            let mut value =
-                HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| NodeError::LeaderToken)?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        let builder = Client::builder().user_agent(concat!("quipu/", env!("CARGO_PKG_VERSION")));
-        let builder =
-            builder.connect_timeout(CONNECT).redirect(redirect::Policy::none()).default_headers(headers);
-        let http = builder.build().map_err(NodeError::LeaderClient)?;
+        let http = node_client(options.token.as_deref())?.build().map_err(NodeError::LeaderClient)?;
         let mut url = options.from.clone();
         // A URL that is asked over HTTP has a path.
         if let Ok(mut path) = url.path_segments_mut() {

@@ -6,18 +6,17 @@ use api::{ForwardError, ForwardWrites, ForwardedAnswer};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use replicator::Followed;
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, Url};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use web::HOPS;
 
 use super::connection::said;
 use crate::error::NodeError;
+use crate::node_client::node_client;
 
 /// How many messages are passed on at a time.
 const FORWARDED_MAX: usize = 32;
-/// For a connection to stand, TLS included.
-const CONNECT: Duration = Duration::from_secs(5);
 /// For all of it: less than what a client waits for an answer.
 const ANSWERED: Duration = Duration::from_secs(60);
 /// How long the leader may be away before nothing is sent.
@@ -34,9 +33,8 @@ pub(crate) struct Forwarder {
 
 impl Forwarder {
     pub(crate) fn new(followed: Followed) -> Result<Self, NodeError> {
-        let builder = Client::builder().user_agent(concat!("quipu/", env!("CARGO_PKG_VERSION")));
-        let builder = builder.connect_timeout(CONNECT).timeout(ANSWERED).redirect(redirect::Policy::none());
-        let http = builder.pool_max_idle_per_host(FORWARDED_MAX).build().map_err(NodeError::LeaderClient)?;
+        let builder = node_client(None)?.timeout(ANSWERED).pool_max_idle_per_host(FORWARDED_MAX);
+        let http = builder.build().map_err(NodeError::LeaderClient)?;
         Ok(Self { http, followed, turns: Semaphore::new(FORWARDED_MAX) })
     }
 

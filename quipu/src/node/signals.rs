@@ -121,6 +121,19 @@ fn stays_without_terminal() -> bool {
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
+/// Starts a node and runs it to its end. From the first moment on a signal ends it in order.
+pub(super) fn run_node(
+    start: impl AsyncFnOnce(&Arc<Progress>) -> Result<RunningNode, NodeError>,
+) -> Result<(), Failure> {
+    run_to_end(async {
+        let mut signals = Signals::listen().map_err(Failure::Signals)?;
+        match signals.start(start).await? {
+            Some(node) => signals.serve(node).await,
+            None => Ok(()),
+        }
+    })
+}
+
 /// Runs a node to its end. What its threads still do then is not waited for: they may wait for the disk.
 pub(super) fn run_to_end(node: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = Runtime::new().map_err(Failure::Runtime)?;

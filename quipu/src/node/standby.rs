@@ -1,6 +1,5 @@
 //! `quipu standby`: a node that follows another one.
 
-use std::env;
 use std::io::Write;
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -9,11 +8,11 @@ use clap::Args;
 use node::{NodeOptions, StandbyOptions};
 use tracing::info;
 
-use super::signals::{Signals, run_to_end};
+use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
     DataArgs, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, ReplicationArgs, ServiceArgs, SettingError,
-    UnusedVariable, unused,
+    tell_unused,
 };
 
 /// A standby signs nothing: its clock is only told.
@@ -22,7 +21,7 @@ const CLOCK_JUMP_MAX: Duration = Duration::from_secs(300);
 const EXAMPLES: &str = "\
 Examples:
   quipu standby 9100 --from http://10.0.0.5:9001 --replicate-token $TOKEN
-  quipu standby 9100 --from http://127.0.0.1:9001 --su-data-dir ./standby
+  quipu standby 9100 --from http://10.0.0.5:9001 --replicate-token-file token --su-data-dir ./copy
 
 It keeps a copy of the log of another node, verifies every signature on the way, and answers reads from it. An empty \
 folder becomes a copy of the store that is followed, and never that of another. Messages are refused with the leader's \
@@ -64,21 +63,12 @@ impl StandbyArgs {
     /// When a setting is wrong, or what the node needs (ports, folders, the log) cannot be had.
     pub fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
         self.logging.start().map_err(SettingError::from)?;
-        for UnusedVariable { name, reason } in unused(|name| env::var_os(name)).map_err(SettingError::from)? {
-            info!("{name} has no effect here: {reason}");
-        }
+        tell_unused().map_err(SettingError::from)?;
         let (options, standing) = self.options()?;
         if options.endpoints.upload.is_some() {
             info!("UPLOAD_NODE_URL has no effect here: the leader uploads");
         }
-        run_to_end(async {
-            // From here on a signal ends the node in order, however early it comes.
-            let mut signals = Signals::listen().map_err(Failure::Signals)?;
-            match signals.start(async |progress| node::standby(options, standing, progress).await).await? {
-                Some(node) => signals.serve(node).await,
-                None => Ok(()),
-            }
-        })
+        run_node(async |progress| node::standby(options, standing, progress).await)
     }
 
     fn options(self) -> Result<(NodeOptions, StandbyOptions), SettingError> {

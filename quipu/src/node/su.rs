@@ -1,6 +1,5 @@
 //! `quipu su`: a scheduler unit for production.
 
-use std::env;
 use std::io::Write;
 use std::net::Ipv6Addr;
 
@@ -8,11 +7,11 @@ use clap::Args;
 use node::{NodeOptions, WriteOptions};
 use tracing::info;
 
-use super::signals::{Signals, run_to_end};
+use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
     DataArgs, ListenerArgs, LoggingArgs, PORT, PeerArgs, ProjectionArgs, SchedulerWalletArgs, SchedulingArgs,
-    ServiceArgs, SettingError, UnusedVariable, unused,
+    ServiceArgs, SettingError, tell_unused,
 };
 
 const EXAMPLES: &str = "\
@@ -67,21 +66,12 @@ impl SuArgs {
     /// When a setting is wrong, or what the node needs (ports, folders, the log) cannot be had.
     pub fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
         self.logging.start().map_err(SettingError::from)?;
-        for UnusedVariable { name, reason } in unused(|name| env::var_os(name)).map_err(SettingError::from)? {
-            info!("{name} has no effect here: {reason}");
-        }
+        tell_unused().map_err(SettingError::from)?;
         let (options, writing) = self.options()?;
         if options.endpoints.upload.is_none() {
             info!("UPLOAD_NODE_URL is not set: nothing is uploaded");
         }
-        run_to_end(async {
-            // From here on a signal ends the node in order, however early it comes.
-            let mut signals = Signals::listen().map_err(Failure::Signals)?;
-            match signals.start(async |progress| node::leader(options, writing, progress).await).await? {
-                Some(node) => signals.serve(node).await,
-                None => Ok(()),
-            }
-        })
+        run_node(async |progress| node::leader(options, writing, progress).await)
     }
 
     fn options(self) -> Result<(NodeOptions, WriteOptions), SettingError> {

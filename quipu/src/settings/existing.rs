@@ -2,9 +2,11 @@
 //! restrict who may write, or send messages elsewhere, refuses the start: a node that ignored it would be open. The
 //! others are told once.
 
+use std::env;
 use std::ffi::OsString;
 
 use thiserror::Error;
+use tracing::info;
 
 use Meaning::{NoEffect, Restricts, RestrictsUnless, RestrictsWhenTrue};
 
@@ -76,11 +78,19 @@ pub struct UnusedVariable {
     pub reason: &'static str,
 }
 
-/// The variables of the existing scheduler that are set and have no effect here.
+/// Says once of each variable of the existing scheduler that is set that it has no effect here.
 ///
 /// # Errors
 /// When one is set that would restrict or redirect.
-pub fn unused(
+pub fn tell_unused() -> Result<(), RestrictingVariableError> {
+    for UnusedVariable { name, reason } in unused(|name| env::var_os(name))? {
+        info!("{name} has no effect here: {reason}");
+    }
+    Ok(())
+}
+
+/// The variables that are set and have no effect here.
+fn unused(
     value_of: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<UnusedVariable>, RestrictingVariableError> {
     let mut unused = Vec::new();

@@ -16,7 +16,7 @@ use gateway::EndpointError;
 use thiserror::Error;
 
 pub use data::{DATA_DIR, DEV_DIR, DataArgs};
-pub use existing::{RestrictingVariableError, UnusedVariable, unused};
+pub use existing::{RestrictingVariableError, tell_unused};
 pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
 pub use logging::{LogFilterError, LoggingArgs};
 pub use projections::{DatabaseSettingError, ProjectionArgs};

@@ -46,8 +46,8 @@ pub struct PeerArgs {
 /// What other nodes are asked with.
 #[derive(Clone, Debug, Args)]
 struct TokenArgs {
-    /// The admin token of the nodes that are followed or asked; they need one unless they are on this machine and have no
-    /// ADMIN_TOKEN
+    /// The admin token of the nodes that are followed or asked: their ADMIN_TOKEN, or that in the file admin-token of
+    /// their data folder
     #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
     replicate_token: Option<String>,
 
@@ -64,13 +64,10 @@ impl PeerArgs {
     pub fn options(&self) -> Result<PeerOptions, ReplicationSettingError> {
         let Some(list) = &self.replicate_peers else {
             // Nobody is asked, but a token that cannot be sent is a mistake all the same.
-            sendable(self.token.replicate_token.clone())?;
+            self.token.given()?;
             return Ok(PeerOptions::default());
         };
-        Ok(PeerOptions {
-            urls: parse_url_list("REPLICATE_PEERS", list)?,
-            token: sendable(self.token.read()?)?,
-        })
+        Ok(PeerOptions { urls: parse_url_list("REPLICATE_PEERS", list)?, token: self.token.read()? })
     }
 }
 
@@ -99,13 +96,6 @@ pub enum ReplicationSettingError {
     NoToken(PathBuf),
 }
 
-fn sendable(token: Option<String>) -> Result<Option<String>, ReplicationSettingError> {
-    if token.as_ref().is_some_and(|token| !fits_header(token)) {
-        return Err(ReplicationSettingError::Token);
-    }
-    Ok(token)
-}
-
 impl ReplicationArgs {
     /// Whom to follow, and how.
     ///
@@ -115,19 +105,29 @@ impl ReplicationArgs {
         let leader_url = self.leader_url.as_ref().map(|url| parse_url("LEADER_URL", url)).transpose()?;
         Ok(StandbyOptions {
             from: parse_url("REPLICATE_FROM (--from)", &self.replicate_from)?,
-            token: sendable(self.token.read()?)?,
+            token: self.token.read()?,
             forwards: self.forward_writes,
             leader_url: leader_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         })
     }
 }
 
+fn sendable(token: &str) -> Result<String, ReplicationSettingError> {
+    if fits_header(token) { Ok(token.to_owned()) } else { Err(ReplicationSettingError::Token) }
+}
+
 impl TokenArgs {
+    /// The token that was given as such.
+    fn given(&self) -> Result<Option<String>, ReplicationSettingError> {
+        self.replicate_token.as_deref().map(sendable).transpose()
+    }
+
+    /// The token, also that in a file.
     fn read(&self) -> Result<Option<String>, ReplicationSettingError> {
-        let Some(path) = self.replicate_token_file.clone() else { return Ok(self.replicate_token.clone()) };
+        let Some(path) = self.replicate_token_file.clone() else { return self.given() };
         match fs::read_to_string(&path) {
             Ok(text) if text.trim().is_empty() => Err(ReplicationSettingError::NoToken(path)),
-            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Ok(text) => sendable(text.trim()).map(Some),
             Err(error) => Err(ReplicationSettingError::TokenFile { path, error }),
         }
     }

@@ -156,7 +156,7 @@ fn what_is_signed_wrong_is_refused() {
 #[test]
 fn what_is_out_of_place_is_refused() {
     let error = refused(|event| event.seq = Seq::new(event.seq.get() + 1));
-    assert!(matches!(error, ReceiveError::Order { .. }), "{error}");
+    assert!(matches!(error, ReceiveError::Sent(SentError::Order { .. })), "{error}");
     let error = refused(|event| {
         if event.seq.get() == 8 {
             event.nonce = event.nonce.map(protocol::Nonce::next);

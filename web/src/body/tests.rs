@@ -18,15 +18,12 @@ fn within(budget: &Budget, pieces: usize, piece: &'static [u8], pause: Duration)
         sleep(pause).await;
         Ok::<_, io::Error>(Bytes::from_static(piece))
     });
-    let body = Body::from_bytes_stream(pieces);
-    RawBody {
-        body: Some(body),
-        length: None,
-        waits: false,
-        passed_on: false,
-        budget: budget.clone(),
-        call: None,
-    }
+    raw(Body::from_bytes_stream(pieces), budget)
+}
+
+fn raw(body: Body, budget: &Budget) -> RawBody {
+    let (body, budget) = (Some(body), budget.clone());
+    RawBody { body, length: None, waits: false, passed_on: false, budget, call: None }
 }
 
 async fn status(body: RawBody, limit: usize) -> Result<usize, u16> {
@@ -117,14 +114,7 @@ async fn large_bodies_leave_room_for_small_ones_and_give_way_when_they_are_slow(
     let first: Vec<_> = (0..2).map(|_| tokio::spawn(status(large(), 10 * MIB))).collect();
     let begun = stream::iter([Ok::<_, io::Error>(Bytes::from_static(&[0; MIB]))]);
     let body = Body::from_bytes_stream(begun.chain(stream::pending()));
-    let stuck = RawBody {
-        body: Some(body),
-        length: None,
-        waits: false,
-        passed_on: false,
-        budget: budget.clone(),
-        call: None,
-    };
+    let stuck = raw(body, &budget);
     let stuck = tokio::spawn(status(stuck, 10 * MIB));
     for first in first {
         assert_eq!(first.await.unwrap(), Ok(10 * MIB), "{:?}", now.elapsed());
@@ -145,14 +135,7 @@ async fn a_body_that_gave_way_is_not_read_on() {
     let pieces = stream::once(async { Ok::<_, io::Error>(Bytes::from_static(&[0; 2 * SMALL])) });
     let endless = pieces.chain(stream::pending().inspect(move |_| drop(kept.clone())));
     let body = Body::from_bytes_stream(endless);
-    let body = RawBody {
-        body: Some(body),
-        length: None,
-        waits: false,
-        passed_on: false,
-        budget: budget.clone(),
-        call: None,
-    };
+    let body = raw(body, &budget);
     let slow = tokio::spawn(status(body, MIB));
     tokio::task::yield_now().await;
     // What it does not hold is no reason to cut it off.
