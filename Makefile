@@ -8,9 +8,10 @@ CARGO ?= cargo
 PROFILE := --release
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, Postgres with PgBouncer, of which
-# the tests start servers of their own, and the tools with which they list files, mount and send signals. curl is for
-# the README.
-PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev git util-linux mount procps curl postgresql pgbouncer
+# the tests start servers of their own, the tools with which they list files, mount and send signals, and promtool of
+# Prometheus, which tries the alerts. curl is for the README.
+PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev git util-linux mount procps curl postgresql pgbouncer \
+	prometheus
 # A stable compiler that is told to take what only a nightly one does, with the versions of everything that are shipped.
 FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz
 FUZZ_TARGETS ?= item tags bundle wallet reading event stream parameters graphql settings

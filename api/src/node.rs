@@ -17,7 +17,7 @@ use web::Budget;
 use crate::checks::history::CheckHistory;
 use crate::error::CallError;
 use crate::rooms::Rooms;
-use crate::write_side::WriteSide;
+use crate::write_side::{FENCED, WriteSide};
 
 /// What the API of a node is made of. Whatever is absent is refused with a reason; reads need the log and the index
 /// alone.
@@ -112,6 +112,14 @@ impl ApiNode {
     /// When it started.
     pub(crate) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// What it does.
+    pub(crate) fn role(&self) -> &'static str {
+        match &self.parts.writes {
+            WriteSide::Open(_) if self.parts.log.is_fenced() => FENCED,
+            writes => writes.role(),
+        }
     }
 
     /// Sets what metrics tell of the nodes that follow each other, which is so at a moment.

@@ -10,6 +10,11 @@ use web::{HttpError, RawBody};
 use crate::error::CallError;
 use crate::forwarding::ForwardWrites;
 
+/// Everything that a node can be.
+pub(crate) const ROLES: [&str; 4] = ["leader", FENCED, "standby", "reader"];
+/// What a leader is whose place was taken.
+pub(crate) const FENCED: &str = "fenced";
+
 /// Where writes go.
 #[derive(Clone)]
 pub enum WriteSide {

@@ -35,6 +35,7 @@ pub(crate) fn start(parts: &mut NodeParts) -> Result<RenderMetrics, NodeError> {
         .set_buckets(BUCKETS)?
         .set_buckets_for_metric(Matcher::Suffix(EVENTS_NAME.to_owned()), EVENTS)?
         .install_recorder()?;
+    api::describe();
     log::describe();
     gateway::metrics::describe();
     projections::describe();

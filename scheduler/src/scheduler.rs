@@ -114,6 +114,11 @@ impl Scheduler {
         })
     }
 
+    /// How many requests it has taken and not answered yet.
+    pub fn waiting(&self) -> usize {
+        (self.inner.waiting_max as usize).saturating_sub(self.inner.permits.available_permits())
+    }
+
     /// Refuses while nothing more is taken: whoever asks this first need not read what would be refused.
     ///
     /// # Errors

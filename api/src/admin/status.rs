@@ -10,7 +10,6 @@ use super::model::{FollowerForm, HeightForm, LeaderForm, ProjectionForm, StatusF
 use crate::health::health;
 use crate::node::ApiNode;
 use crate::refusals::{AdminUnwell, OperatorRefusal};
-use crate::write_side::WriteSide;
 
 /// The calls that need no token.
 pub(crate) struct HealthApi(pub(crate) Arc<ApiNode>);
@@ -51,7 +50,7 @@ fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
     let followers = parts.shipper.as_ref().map(|shipper| shipper.followers()).unwrap_or_default();
     let owner = parts.shipper.as_ref().map(|shipper| shipper.owner(identity.term)).transpose()?.flatten();
     Ok(StatusForm {
-        role: role(node).to_owned(),
+        role: node.role().to_owned(),
         version: node.version().to_owned(),
         uptime_seconds: node.started().elapsed().as_secs_f64(),
         address: parts.address.to_string(),
@@ -70,11 +69,4 @@ fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
         leader: parts.writes.followed().map(|followed| LeaderForm::of(followed, events)).into(),
         followers: followers.iter().map(|follower| FollowerForm::of(follower, events)).collect(),
     })
-}
-
-fn role(node: &ApiNode) -> &'static str {
-    match &node.parts.writes {
-        WriteSide::Open(_) if node.parts.log.is_fenced() => "fenced",
-        writes => writes.role(),
-    }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::metrics;
 use crate::node::ApiNode;
 pub(crate) use history::CheckLevel;
 
@@ -66,6 +67,7 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     }
     let dated = found.into_iter().map(|(name, (level, reason))| {
         let age = node.checks.age(name, level);
+        metrics::checked(name, level);
         Finding { name, level, reason, age }
     });
     dated.collect()

@@ -10,6 +10,7 @@ use replicator::{FollowState, FollowedNow};
 use scheduler::{ClockError, check_log};
 
 use super::history::CheckLevel;
+use crate::metrics;
 use crate::write_side::{WriteSide, elsewhere};
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -68,7 +69,10 @@ pub(super) fn log(log: &dyn Log) -> Found {
 pub(super) fn disk(data: &Path) -> Found {
     match rustix::fs::statvfs(data) {
         Ok(found) => {
-            room(found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize))
+            let of_size = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+            let (free, size) = (of_size(found.f_bavail), of_size(found.f_blocks));
+            metrics::room(free, size);
+            room(free, size)
         }
         Err(error) => (CheckLevel::Warn, format!("the free space in {} is unknown: {error}", data.display())),
     }

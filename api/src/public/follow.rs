@@ -23,6 +23,7 @@ use super::entry::head;
 use super::page::{SchedulePage, Span, first_after};
 use super::stream::{Pieces, make};
 use crate::error::CallError;
+use crate::metrics::StreamClient;
 use crate::node::ApiNode;
 use crate::render::PageBy;
 
@@ -133,7 +134,16 @@ pub(super) async fn follow(
     node.read(move |node| head(node, process).map(drop)).await?;
     let (node, news) = (node.clone(), News::of(node, process));
     let stage = FollowStage::of(SchedulePage::events(process, after, show_anchor));
-    let following = Following { node, process, show_anchor, news, stopping, stage, _room: room };
+    let following = Following {
+        node,
+        process,
+        show_anchor,
+        news,
+        stopping,
+        stage,
+        _room: room,
+        _client: StreamClient::new(),
+    };
     // The client knows at once that it is heard.
     let hello = stream::iter([Ok(Bytes::from_static(COMMENT))]);
     let events = stream::try_unfold(following, Following::next).map_err(io::Error::other);
@@ -148,6 +158,7 @@ struct Following {
     stopping: Stopping,
     stage: FollowStage,
     _room: LastingRoom,
+    _client: StreamClient,
 }
 
 enum FollowStage {

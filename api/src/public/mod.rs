@@ -136,6 +136,7 @@ impl PublicApi {
         match &self.0.parts.options.metrics {
             Some(render) => {
                 self.0.record_replication();
+                crate::metrics::record(&self.0);
                 Ok(PlainText(render()))
             }
             None => Err(HttpError::not_found("metrics are not enabled on this node").into()),
