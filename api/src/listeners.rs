@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poem::{Endpoint, Response};
-use web::{About, Guarded, OperatorToken, Visitors};
+use web::{About, Guarded, Limited, OperatorToken, Visitors};
 
 use crate::admin::{CheckpointsApi, ChecksApi, HealthApi, JobsApi, ReplicationApi, StatusApi, UploadsApi};
 use crate::graphql::GraphApi;
@@ -11,7 +11,7 @@ use crate::node::ApiNode;
 use crate::public::{PublicApi, posted_items};
 use crate::query::QueryApi;
 
-type Public = (PublicApi, QueryApi, GraphApi);
+type Public = Limited<(PublicApi, QueryApi, GraphApi)>;
 type Admin = (
     HealthApi,
     Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi)>,
@@ -37,10 +37,12 @@ const ADMIN: About = About {
     version: env!("CARGO_PKG_VERSION"),
 };
 
-/// The wire protocol of a scheduler unit, and queries: open to everybody.
+/// The wire protocol of a scheduler unit, and queries: open to everybody, or to whom the operator lets in.
 pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
-    let calls: Public = (PublicApi(node.clone()), QueryApi(node.clone()), GraphApi::new(node.clone()));
-    web::endpoint(calls, &PUBLIC, Visitors::All, Some(posted_items(node)))
+    let calls = (PublicApi(node.clone()), QueryApi(node.clone()), GraphApi::new(node.clone()));
+    let (calls, visitors): (Public, _) =
+        (Limited(calls), Visitors::Limited(node.parts.options.clients.clone()));
+    web::endpoint(calls, &PUBLIC, visitors, Some(posted_items(node)))
 }
 
 /// The operator's calls. `/health` and the description never need the token. Unlike the public calls they are not opened

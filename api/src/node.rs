@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use ans104::Address;
 use backup::Checkpoints;
+use limits::{ClientLimits, ListSeen};
 use log::Log;
 use projections::{Index, Jobs, Position, Queries, UploadsHandle};
 use replicator::{Shipper, record_followers, record_standby};
@@ -67,12 +68,24 @@ pub struct ApiOptions {
     pub metrics: Option<RenderMetrics>,
     /// Where the node keeps its data, to see how much room there is.
     pub data: Option<PathBuf>,
+    /// Which clients the public listener lets in.
+    pub clients: Arc<ClientLimits>,
+    /// The lists that say who and what is let in.
+    pub lists: Vec<ListSeen>,
 }
 
 impl Default for ApiOptions {
     fn default() -> Self {
         let budget = Budget::default();
-        Self { max_body: 10 << 20, max_read_memory: 1 << 30, budget, metrics: None, data: None }
+        Self {
+            max_body: 10 << 20,
+            max_read_memory: 1 << 30,
+            budget,
+            metrics: None,
+            data: None,
+            clients: Arc::default(),
+            lists: Vec::new(),
+        }
     }
 }
 
@@ -84,6 +97,8 @@ impl fmt::Debug for ApiOptions {
             .field("budget", &self.budget)
             .field("metrics", &self.metrics.is_some())
             .field("data", &self.data)
+            .field("clients", &self.clients)
+            .field("lists", &self.lists)
             .finish()
     }
 }

@@ -69,6 +69,19 @@ pub enum EndpointError {
 ///
 /// When the text is not an `http` or `https` URL without query.
 pub fn parse_url(variable: &str, text: &str) -> Result<Url, EndpointError> {
+    let url = parse_file_url(variable, text)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(EndpointError::Query { variable: variable.to_owned() });
+    }
+    Ok(url)
+}
+
+/// Reads the address of one file, which may have a query; `variable` is the setting's name, for the error.
+///
+/// # Errors
+///
+/// When the text is not an `http` or `https` URL.
+pub fn parse_file_url(variable: &str, text: &str) -> Result<Url, EndpointError> {
     let variable = variable.to_owned();
     let text = text.trim();
     if text.is_empty() {
@@ -81,9 +94,6 @@ pub fn parse_url(variable: &str, text: &str) -> Result<Url, EndpointError> {
     if !matches!(url.scheme(), "http" | "https") {
         let scheme = url.scheme().to_owned();
         return Err(EndpointError::Scheme { variable, scheme });
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(EndpointError::Query { variable });
     }
     Ok(url)
 }
@@ -163,6 +173,8 @@ mod tests {
         check("ftp://user:hush@host", "\"ftp\"");
         check("arweave.net:443", "scheme");
         check("https://host/?key=hush", "query");
+        assert_eq!(parse_file_url("LIST", "https://host/list?key=hush").unwrap().query(), Some("key=hush"));
+        assert!(parse_file_url("LIST", "file:///etc/list").is_err());
     }
 
     #[test]

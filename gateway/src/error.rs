@@ -26,6 +26,8 @@ pub enum Call {
     Upload,
     /// An item handed to the cache.
     Cache,
+    /// A list that an operator keeps somewhere.
+    List,
 }
 
 impl Call {
@@ -42,6 +44,7 @@ impl Call {
             Self::Height => "height",
             Self::Upload => "upload",
             Self::Cache => "cache",
+            Self::List => "list",
         }
     }
 

@@ -191,6 +191,22 @@ impl Http {
         outcome
     }
 
+    /// Fetches a list that an operator keeps at this address, whatever is in it, once.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, longer than `bytes_max`, or not to be had in time.
+    pub async fn list(&self, url: &Url, bytes_max: usize) -> Result<Bytes, GatewayError> {
+        let timeout = self.options().request_timeout;
+        let (method, url) = (Method::GET, url.clone());
+        let question = Question { call: Call::List, method, url, body: None, timeout, bytes_max };
+        let answer = self.once(&question).await?;
+        if answer.is_absent() {
+            return Err(question.unexpected(AnswerError::NoService("list")));
+        }
+        Ok(answer.body)
+    }
+
     /// Asks once, and hashes the data that comes; none where a 404 says that there is none. However
     /// long the data is, it is never held.
     pub(crate) async fn hash(&self, question: &Question) -> Result<Option<DeepHash>, GatewayError> {

@@ -6,6 +6,7 @@ use ans104::{Address, Signer};
 use api::{ApiNode, ApiParts, RenderMetrics, WriteSide};
 use backup::Checkpoints;
 use gateway::{Gateway, HttpGateway};
+use limits::{ClientLimits, ItemLimits, ItemOptions};
 use log::{Identity, LocalLog, Log, NodeId, Rocks};
 use projections::{Index, Jobs, Progress, Queries, UploadsHandle};
 use replicator::{LeaderUrl, Shipper};
@@ -21,13 +22,14 @@ use crate::options::NodeOptions;
 use crate::part::NodeParts;
 use crate::running::Served;
 use crate::store::Store;
-use crate::{checkpoints, heights, index, jobs, postgres, services, telemetry};
+use crate::{checkpoints, heights, index, jobs, lists, postgres, services, telemetry};
 
 /// What a role goes on from; it is in use, but nothing is served yet.
 pub(crate) struct Base {
     options: NodeOptions,
     metrics: Option<RenderMetrics>,
     listeners: Listeners,
+    clients: Arc<ClientLimits>,
     token: OperatorToken,
     pub(crate) local: Arc<LocalLog<Rocks>>,
     pub(crate) log: Arc<dyn Log>,
@@ -56,6 +58,7 @@ impl Base {
     ) -> Result<Self, NodeError> {
         let metrics = if options.listen.metrics { Some(telemetry::start(parts)?) } else { None };
         let listeners = Listeners::bind(&options.listen, services::sockets_max(&options.endpoints)).await?;
+        let clients = lists::clients(parts, &options.listen.clients, &options.endpoints)?;
         let store = Store::open(parts, &options.data, &options.memory, identity, progress).await?;
         let (local, log, index) = (store.local.clone(), store.log.clone(), store.index.clone());
         let data = &options.data.folder;
@@ -75,6 +78,7 @@ impl Base {
             options,
             metrics,
             listeners,
+            clients,
             token,
             local,
             log,
@@ -104,6 +108,15 @@ impl Base {
         };
         let jobs = jobs::start(parts, &self.options.data.folder, replayable);
         Ok(Derived { uploads, queries, jobs })
+    }
+
+    /// Lets in of what is sent what these options say.
+    pub(crate) fn let_in(
+        &self,
+        parts: &mut NodeParts,
+        items: ItemOptions,
+    ) -> Result<Arc<ItemLimits>, NodeError> {
+        lists::items(parts, items, &self.options.endpoints, self.log.as_ref())
     }
 
     /// What a scheduler works with that signs with this wallet.
@@ -138,9 +151,14 @@ impl Base {
             }
             _ => Arc::new(|| None),
         };
+        let items = match &writes {
+            WriteSide::Open(scheduler) => scheduler.limits().list(),
+            _ => None,
+        };
+        let lists = self.clients.list().into_iter().chain(items).collect();
         let shipper = Shipper::new(self.local, node, address, port, leader);
         let node = ApiNode::new(ApiParts {
-            options: self.options.api(self.listeners.budget(), self.metrics),
+            options: self.options.api(self.listeners.budget(), self.metrics, self.clients, lists),
             log: self.log,
             index: self.index,
             writes,

@@ -96,6 +96,9 @@ pub enum NodeError {
     /// The leader cannot be asked.
     #[error("cannot set up the HTTP client that asks the leader")]
     LeaderClient(#[source] reqwest::Error),
+    /// The router cannot be asked.
+    #[error("cannot set up the HTTP client that asks the router")]
+    RouterClient(#[source] reqwest::Error),
     /// The system gives no thread.
     #[error("cannot start the thread of {part}")]
     Thread {

@@ -27,6 +27,7 @@ mod index;
 mod postgres;
 mod uploads;
 mod jobs;
+mod lists;
 mod scheduling;
 mod standby;
 mod wallet;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ans104::{Address, Signer};
 use api::RenderMetrics;
 use gateway::Endpoints;
+use limits::{ClientLimits, ClientOptions, ItemOptions, ListSeen};
 use log::StoreMemory;
 use projections::PostgresOptions;
 use reqwest::Url;
@@ -59,6 +60,8 @@ pub struct ListenOptions {
     pub max_read_memory: usize,
     /// How much memory all clients together may take up, in bytes.
     pub max_client_memory: usize,
+    /// Which clients the public one lets in.
+    pub clients: ClientOptions,
 }
 
 /// What a node is told besides when it orders messages.
@@ -72,6 +75,8 @@ pub struct WriteOptions {
     pub peers: PeerOptions,
     /// How messages are scheduled.
     pub scheduling: scheduler::SchedulerOptions,
+    /// What is let in of what is sent; its limits take the place of those in `scheduling`.
+    pub items: ItemOptions,
     /// How many events are uploaded again without being asked when the log turns out to have another history.
     pub uploads_rewind_max: u64,
 }
@@ -116,8 +121,16 @@ impl DataPaths {
 
 impl NodeOptions {
     /// What of it the API needs to know.
-    pub(crate) fn api(&self, budget: Budget, metrics: Option<RenderMetrics>) -> api::ApiOptions {
+    pub(crate) fn api(
+        &self,
+        budget: Budget,
+        metrics: Option<RenderMetrics>,
+        clients: Arc<ClientLimits>,
+        lists: Vec<ListSeen>,
+    ) -> api::ApiOptions {
         api::ApiOptions {
+            clients,
+            lists,
             max_read_memory: self.listen.max_read_memory,
             budget,
             metrics,

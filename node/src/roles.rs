@@ -6,6 +6,7 @@ use api::WriteSide;
 use log::NodeId;
 use projections::Progress;
 use replicator::Followed;
+use scheduler::SchedulerOptions;
 use tracing::info;
 
 use crate::base::Base;
@@ -80,7 +81,9 @@ async fn start_leader(
     let uploads =
         uploads::start(parts, &endpoints, writing.uploads_rewind_max, &base.log, &data, &memory).await?;
     let derived = base.derive(parts, uploads)?;
-    let scheduler = scheduling::start(parts, base.scheduler_parts(writing.signer), &writing.scheduling)?;
+    let limits = base.let_in(parts, writing.items)?;
+    let scheduling = SchedulerOptions { limits, ..writing.scheduling };
+    let scheduler = scheduling::start(parts, base.scheduler_parts(writing.signer), &scheduling)?;
     if let Some(peers) = peers {
         peers.start(parts);
     }

@@ -1,11 +1,14 @@
 //! The clients of the services that a node uses, and how many sockets they take.
 
 use gateway::{Endpoints, Http, HttpOptions};
+use limits::Placement;
 
 use crate::error::NodeError;
 
 /// Uploads, copies for a cache and questions about what has arrived: at most 16 uploads and 16 copies at a time.
 const UPLOADS_MAX: usize = 40;
+/// One of addresses, one of processes.
+const LISTS_MAX: usize = 2;
 /// As many as there are uploads at a time.
 const UPLOAD_SOCKETS_KEPT: usize = 16;
 
@@ -19,13 +22,23 @@ pub(crate) fn uploading(endpoints: &Endpoints) -> Result<Http, NodeError> {
     Ok(Http::new(uploading_options(endpoints))?)
 }
 
-/// How many sockets both together take at most.
+/// A client that fetches the lists of an operator, each once at a time and again soon.
+pub(crate) fn listing(endpoints: &Endpoints) -> Result<Http, NodeError> {
+    Ok(Http::new(listing_options(endpoints))?)
+}
+
+/// How many sockets all of them take at most.
 pub(crate) fn sockets_max(endpoints: &Endpoints) -> usize {
     // One for heights and data, one for GraphQL, and those of the list.
     let asked = endpoints.heads.len().saturating_add(2);
     // Upload node, cache, GraphQL.
     let sent = if endpoints.upload.is_some() { uploading_options(endpoints).sockets_max(3) } else { 0 };
-    asking_options(endpoints).sockets_max(asked).saturating_add(sent)
+    let listed = listing_options(endpoints).sockets_max(LISTS_MAX).saturating_add(Placement::SOCKETS_MAX);
+    asking_options(endpoints).sockets_max(asked).saturating_add(sent).saturating_add(listed)
+}
+
+fn listing_options(endpoints: &Endpoints) -> HttpOptions {
+    HttpOptions { exchanges_max: LISTS_MAX, idle_sockets_max: 1, ..asking_options(endpoints) }
 }
 
 fn asking_options(endpoints: &Endpoints) -> HttpOptions {

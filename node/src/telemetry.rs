@@ -38,6 +38,7 @@ pub(crate) fn start(parts: &mut NodeParts) -> Result<RenderMetrics, NodeError> {
     api::describe();
     log::describe();
     gateway::metrics::describe();
+    limits::describe();
     projections::describe();
     replicator::describe();
     scheduler::describe();

@@ -33,6 +33,7 @@ fn options(folder: &Path) -> NodeOptions {
             metrics: false,
             max_read_memory: 1 << 20,
             max_client_memory: 64 << 20,
+            clients: limits::ClientOptions::default(),
         },
         endpoints: nowhere(),
         clock_jump_max: Duration::from_secs(300),
@@ -62,6 +63,7 @@ fn writing(folder: &Path) -> WriteOptions {
         signer: Arc::new(Ed25519Wallet::from_seed([1; 32])),
         wallet_change_to: None,
         scheduling: scheduler::SchedulerOptions { workers: 1, ..scheduler::SchedulerOptions::default() },
+        items: limits::ItemOptions::default(),
         uploads_rewind_max: 100,
     }
 }

@@ -4,6 +4,7 @@
 
 use ans104::{Id, Item};
 use bytes::Bytes;
+use limits::ItemLimits;
 use protocol::{ProcessId, Submission, tags, values};
 
 use crate::classes::Pushed;
@@ -24,6 +25,8 @@ pub(crate) struct Admitted {
 /// What the rules need to know beside the item.
 pub(crate) struct Rules<'a> {
     pub(crate) deep_hash_checks: bool,
+    /// What the operator lets in.
+    pub(crate) limits: &'a ItemLimits,
     /// Refuses a message to a process that is not scheduled here, or has no room for it.
     pub(crate) check_process: &'a dyn Fn(ProcessId) -> Result<(), ScheduleError>,
 }
@@ -34,6 +37,7 @@ impl Rules<'_> {
         let item = Item::parse(&bytes)?;
         let id = item.id();
         let submission = Submission::of(&item)?;
+        self.limits.check(&item, submission)?;
         refuse_links(&item)?;
         item.check_limits()?;
         let boots_from = match submission {

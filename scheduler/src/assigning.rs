@@ -35,6 +35,7 @@ impl Shared {
     /// Refuses what cannot be assigned; asks gateways for what this node does not know.
     pub(crate) async fn check_assign(self: &Arc<Self>, order: &AssignOrder) -> Result<Intake, ScheduleError> {
         SubmissionError::check_process(order.process)?;
+        self.limits.check_process(order.process)?;
         self.check_lane(order.process)?;
         let transaction = order.transaction;
         let gateway = self.gateways.gateway();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ans104::{Id, LimitError, ParseError, SignError, VerifyError};
 use gateway::{GatewayError, HeightDoubt};
+use limits::LimitRefusal;
 use log::{AppendError, ReadError};
 use projections::{Behind, IndexError};
 use protocol::{Code, Nonce, ProcessId, SubmissionError};
@@ -51,6 +52,9 @@ pub enum ScheduleError {
         /// What was expected.
         reason: String,
     },
+    /// The operator of this node does not let it in.
+    #[error(transparent)]
+    Limit(#[from] LimitRefusal),
     /// The process is not scheduled here.
     #[error("process {0} is not scheduled here; spawn it here first, or post to the scheduler that has it")]
     UnknownProcess(ProcessId),
@@ -177,6 +181,7 @@ impl ScheduleError {
             Self::InvalidSignature { .. } => Code::InvalidSignature,
             Self::MissingTag { .. } => Code::MissingTag,
             Self::InvalidTag { .. } | Self::Limits(_) => Code::InvalidTag,
+            Self::Limit(refusal) => refusal.code(),
             Self::UnknownProcess(_) => Code::UnknownProcess,
             Self::Duplicate { .. } | Self::DuplicateContent { .. } => Code::DuplicateMessage,
             Self::NoTransaction(_) => Code::NotFound,

@@ -72,11 +72,15 @@ impl Gateways {
             };
             question.await
         };
+        let asked = self.unless_closed(timeout(GATEWAY_DEADLINE, asked)).await?;
+        asked.unwrap_or(Err(ScheduleError::GatewayTooSlow(GATEWAY_DEADLINE)))
+    }
+
+    /// Waits for what others are asked, unless the node is shutting down.
+    pub(crate) async fn unless_closed<T>(&self, asked: impl Future<Output = T>) -> Result<T, ScheduleError> {
         let mut closing = self.closing.subscribe();
         tokio::select! {
-            outcome = timeout(GATEWAY_DEADLINE, asked) => {
-                outcome.unwrap_or(Err(ScheduleError::GatewayTooSlow(GATEWAY_DEADLINE)))
-            }
+            outcome = asked => Ok(outcome),
             _ = closing.wait_for(|closing| *closing) => Err(ScheduleError::Busy("the node is shutting down")),
         }
     }

@@ -16,6 +16,7 @@ mod settlement;
 mod on_chain;
 mod succession;
 mod gateways;
+mod placing;
 mod look_ups;
 mod backlog;
 mod order;

@@ -86,5 +86,8 @@ pub(crate) fn abandoned() {
 }
 
 pub(crate) fn refused(error: &ScheduleError) {
+    if let ScheduleError::Limit(refusal) = error {
+        refusal.count();
+    }
     counter!(REFUSED, CODE => error.code().as_str()).increment(1);
 }

@@ -1,5 +1,9 @@
 //! What an operator can set about scheduling.
 
+use std::sync::Arc;
+
+use limits::ItemLimits;
+
 /// What an operator can set about scheduling.
 #[derive(Clone, Debug)]
 pub struct SchedulerOptions {
@@ -13,6 +17,8 @@ pub struct SchedulerOptions {
     pub workers: usize,
     /// How many requests may wait; what comes on top is refused, to be tried again.
     pub waiting_max: usize,
+    /// What is let in of what is sent.
+    pub limits: Arc<ItemLimits>,
 }
 
 impl Default for SchedulerOptions {
@@ -23,6 +29,7 @@ impl Default for SchedulerOptions {
             processes_cached: 10_000,
             workers: std::thread::available_parallelism().map_or(2, usize::from),
             waiting_max: 16_384,
+            limits: Arc::default(),
         }
     }
 }

@@ -37,6 +37,7 @@ impl Shared {
         self.sequencer.check_running()?;
         self.check_stored()?;
         self.sequencer.clock.reliable_now()?;
+        self.limits.check_known()?;
         match self.sequencer.heights.current() {
             Some(_) => Ok(()),
             None => Err(ScheduleError::NoHeight(self.sequencer.heights.doubt())),

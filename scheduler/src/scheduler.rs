@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ans104::{Address, Id, Signer};
 use bytes::Bytes;
 use gateway::Gateway;
+use limits::ItemLimits;
 use log::{Log, ReadError};
 use projections::{Index, Position};
 use protocol::{Nonce, ProcessId};
@@ -87,6 +88,7 @@ pub(crate) struct Shared {
     pub(crate) indexed: Position,
     pub(crate) index_seen: IndexSeen,
     pub(crate) deep_hash_checks: bool,
+    pub(crate) limits: Arc<ItemLimits>,
     pub(crate) runtime: Handle,
 }
 
@@ -132,6 +134,8 @@ impl Scheduler {
     /// Dropping the returned future takes the request back as long as its turn has not come; after that it is scheduled
     /// wholly, or refused.
     pub async fn schedule(&self, item: Bytes) -> Result<Scheduled, ScheduleError> {
+        // While the router is asked no permit is held.
+        self.inner.shared.check_place(&item).await.inspect_err(metrics::refused)?;
         let (answer, scheduled) = self.open()?;
         self.inner.shared.queue_check(item, answer);
         self.wait(scheduled).await
@@ -150,6 +154,11 @@ impl Scheduler {
         let (answer, scheduled) = self.open()?;
         shared.submit(Order { process: order.process, intake, answer });
         self.wait(scheduled).await
+    }
+
+    /// What is let in.
+    pub fn limits(&self) -> &ItemLimits {
+        &self.inner.shared.limits
     }
 
     /// The address of the scheduler's wallet.
@@ -236,6 +245,7 @@ impl Shared {
             indexed,
             index_seen: IndexSeen::default(),
             deep_hash_checks: options.deep_hash_checks,
+            limits: options.limits.clone(),
             runtime,
         })
     }
@@ -258,8 +268,11 @@ impl Shared {
         let clock = self.sequencer.clock.clone();
         let started = clock.monotonic();
         let Some(mut answer) = answer.still_wanted(started) else { return };
-        let deep_hash_checks = self.deep_hash_checks;
-        let rules = Rules { deep_hash_checks, check_process: &|process| self.check_process(process) };
+        let rules = Rules {
+            deep_hash_checks: self.deep_hash_checks,
+            limits: &self.limits,
+            check_process: &|process| self.check_process(process),
+        };
         let admitted = rules.admit(item);
         answer.wait_for(Stage::Elsewhere);
         self.sequencer.measures.verified(started.elapsed());

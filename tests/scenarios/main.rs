@@ -24,6 +24,7 @@ mod http;
 mod folders;
 mod kill;
 mod leadership;
+mod limits;
 mod long_lists;
 mod namespace;
 mod old_way;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use limits::ClientLimits;
 use poem::endpoint::BoxEndpoint;
 use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, Response, Route, get};
@@ -11,7 +12,7 @@ use crate::described::Described;
 use crate::frequent::{Answered, Frequent};
 use crate::operators::OperatorToken;
 use crate::routes::{DESCRIPTION, DOCS, Routes};
-use crate::{catch, compression, cors, counted, observe, operators, plain_path};
+use crate::{catch, compression, cors, counted, limited, observe, operators, plain_path};
 
 /// What a listener says of itself in its description.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,8 @@ pub struct About {
 pub enum Visitors {
     /// Everybody, and everybody's pages.
     All,
+    /// Everybody whom these limits let in, and everybody's pages.
+    Limited(Arc<ClientLimits>),
     /// Operators, who have this token, and no pages but its own.
     Operators(OperatorToken),
 }
@@ -60,6 +63,10 @@ pub fn endpoint<A: OpenApi + 'static>(
         .around(move |endpoint, request| catch::errors(endpoint, request, for_errors.clone()));
     let opened: BoxEndpoint<'static, Response> = match visitors {
         Visitors::All => answered.around(cors::allow_all).boxed(),
+        Visitors::Limited(limits) => answered
+            .around(move |endpoint, request| limited::let_in(endpoint, request, limits.clone()))
+            .around(cors::allow_all)
+            .boxed(),
         Visitors::Operators(token) => answered
             .around(move |endpoint, request| operators::let_in(endpoint, request, token.clone()))
             .boxed(),

@@ -51,7 +51,8 @@ struct ChecksForm {
 #[derive(Debug, Object)]
 #[oai(rename = "Check")]
 struct CheckForm {
-    /// What is checked: `writes`, `log`, `replication`, `disk`, `gateway`, `clock`, or the name of a projection.
+    /// What is checked: `writes`, `log`, `replication`, `addresses` or `processes` (the lists of those that are
+    /// let in), `disk`, `gateway`, `clock`, or the name of a projection.
     name: String,
     /// The result.
     status: CheckStatusForm,

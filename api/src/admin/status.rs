@@ -59,7 +59,7 @@ fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
         owner: owner.map(|owner| owner.to_string()).into(),
         opening: parts.shipper.as_ref().map(|shipper| shipper.opening().to_string()).into(),
         tail: tail.map(|seq| seq.get()).into(),
-        writes_refused: parts.writes.check_open().err().map(|refusal| refusal.to_string()).into(),
+        writes_refused: health(node).err().map(|refusal| refusal.to_string()).into(),
         log_failure: parts.log.failure().map(|reason| reason.to_string()).into(),
         height: height
             .map(|known| HeightForm { number: known.height, age_seconds: known.age.as_secs_f64() })

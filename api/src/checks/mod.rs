@@ -41,11 +41,14 @@ pub async fn watch_checks(node: Arc<ApiNode>, mut stop: watch::Receiver<bool>) {
 /// All checks, made now.
 pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     let tail = node.parts.log.tail().last();
-    let mut found =
-        vec![("writes", rules::writes(&node.parts.writes)), ("log", rules::log(node.parts.log.as_ref()))];
+    let mut found = vec![("writes", rules::writes(node)), ("log", rules::log(node.parts.log.as_ref()))];
     if let Some(followed) = node.parts.writes.followed() {
         let now = followed.now(tail.map_or(0, |seq| seq.next().get()));
         found.push(("replication", rules::replication(&now)));
+    }
+    for list in &node.parts.options.lists {
+        let now = list.now();
+        found.push((now.name, rules::list(&now)));
     }
     if let Some(data) = &node.parts.options.data {
         found.push(("disk", rules::disk(data)));

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use limits::ListNow;
 use log::Log;
 use projections::{ProjectionStatus, Standing};
 use protocol::Timestamp;
@@ -10,13 +11,17 @@ use replicator::{FollowState, FollowedNow};
 use scheduler::{ClockError, check_log};
 
 use super::history::CheckLevel;
+use crate::health::health;
 use crate::metrics;
+use crate::node::ApiNode;
 use crate::write_side::{WriteSide, elsewhere};
 
 const MEBIBYTE: u64 = 1 << 20;
 const GIBIBYTE: u64 = 1 << 30;
 const HEIGHT_WARN: Duration = Duration::from_secs(5 * 60);
 const HEIGHT_FAIL: Duration = Duration::from_secs(60 * 60);
+const LIST_WARN: Duration = Duration::from_secs(5 * 60);
+const LIST_FAIL: Duration = Duration::from_secs(60 * 60);
 const LAG_WARN_SECONDS: f64 = 60.0;
 const LAG_FAIL_SECONDS: f64 = 3600.0;
 /// How long a projection may be broken before that is a failure.
@@ -25,14 +30,15 @@ const BROKEN_FAIL: Duration = Duration::from_secs(5 * 60);
 /// How bad it is, and why.
 pub(super) type Found = (CheckLevel, String);
 
-pub(super) fn writes(writes: &WriteSide) -> Found {
+pub(super) fn writes(node: &ApiNode) -> Found {
+    let writes = &node.parts.writes;
     if let WriteSide::Closed(reason) = writes {
         return (CheckLevel::Ok, format!("nothing is to be scheduled here: {reason}"));
     }
     if let WriteSide::Leader(followed, _) = writes {
         return (CheckLevel::Ok, elsewhere(followed));
     }
-    match writes.check_open() {
+    match health(node) {
         Ok(()) => (CheckLevel::Ok, "messages are taken".to_owned()),
         Err(refusal) => (CheckLevel::Fail, format!("no messages are taken: {refusal}")),
     }
@@ -110,6 +116,23 @@ fn height(age: Option<Duration>) -> Found {
         seconds => format!("{seconds} seconds"),
     };
     (level, format!("the block height is {age} old"))
+}
+
+/// The last good list counts, however old it is.
+pub(super) fn list(now: &ListNow) -> Found {
+    let failure = now.failure.as_ref().map_or(String::new(), |failure| format!(": {failure}"));
+    let Some(age) = now.age else {
+        return (
+            CheckLevel::Fail,
+            format!("never read, so nobody is let in who would have to be on it{failure}"),
+        );
+    };
+    let level = match age {
+        age if age > LIST_FAIL => CheckLevel::Fail,
+        age if age > LIST_WARN => CheckLevel::Warn,
+        _ => CheckLevel::Ok,
+    };
+    (level, format!("{} entries, read {} seconds ago{failure}", now.entries, age.as_secs()))
 }
 
 pub(super) fn clock(now: Result<Timestamp, ClockError>) -> Found {
@@ -208,6 +231,21 @@ mod tests {
             (None, CheckLevel::Fail),
         ] {
             assert_eq!(gateway(seconds.map(Duration::from_secs), None).0, level, "{seconds:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_grows_old_and_one_that_was_never_read_lets_nobody_in() {
+        for (seconds, level) in [
+            (Some(299), CheckLevel::Ok),
+            (Some(301), CheckLevel::Warn),
+            (Some(3601), CheckLevel::Fail),
+            (None, CheckLevel::Fail),
+        ] {
+            let (age, failure) = (seconds.map(Duration::from_secs), Some("it is gone".into()));
+            let (found, reason) = list(&ListNow { name: "addresses", age, entries: 7, failure });
+            assert_eq!(found, level, "{seconds:?}");
+            assert!(reason.ends_with("it is gone"), "{reason}");
         }
     }
 

@@ -29,7 +29,7 @@ use entry::{ShownEntry, Subject, head, show_entry, show_process, subject};
 use fields::ExcludedFields;
 use follow::{FollowedProcess, Wait};
 pub(crate) use model::ScheduledForm;
-use model::{ClockForm, EntryForm, ProcessForm, ReadForm, SchedulerForm};
+use model::{ClockForm, EntryForm, ProcessForm, ReadForm, SchedulerAnswer, SchedulerForm};
 use page::{SchedulePage, Span};
 use stream::{Pieces, Rest};
 
@@ -102,9 +102,10 @@ impl PublicApi {
 
     /// The scheduler's address and time
     #[oai(path = "/", method = "get", tag = "Group::Node", operation_id = "scheduler")]
-    async fn scheduler(&self) -> Json<SchedulerForm> {
-        let timestamp = self.0.parts.clock.now().to_string();
-        Json(SchedulerForm { timestamp, address: self.0.parts.address.to_string() })
+    async fn scheduler(&self) -> SchedulerAnswer {
+        let (parts, store) = (&self.0.parts, self.0.parts.log.identity().store.to_string());
+        let (timestamp, address) = (parts.clock.now().to_string(), parts.address.to_string());
+        SchedulerAnswer::Told(Json(SchedulerForm { timestamp, address }), store)
     }
 
     /// The time and the block height

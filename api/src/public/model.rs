@@ -1,8 +1,9 @@
 //! The forms of the public answers, for the description. Those that are rendered by hand (see [`crate::render`]) are
 //! never built from here.
 
+use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
-use poem_openapi::{Object, Union};
+use poem_openapi::{ApiResponse, Object, Union};
 use web::Nullable;
 
 const MESSAGE: &str = "qOFoTUVkm4_f5pzBG3PoihGZbnbohjdUKhF3d6Lknxc";
@@ -39,6 +40,19 @@ impl Example for SchedulerForm {
     fn example() -> Self {
         Self { timestamp: MILLISECONDS.to_string(), address: ADDRESS.into() }
     }
+}
+
+/// What a scheduler says of itself.
+#[derive(ApiResponse)]
+pub(super) enum SchedulerAnswer {
+    /// Success.
+    #[oai(status = 200)]
+    Told(
+        Json<SchedulerForm>,
+        /// The id of the store that this node's log is in. Nodes that keep one log have one store.
+        #[oai(header = "quipu-store")]
+        String,
+    ),
 }
 
 /// The time and the block height that an assignment would get now.

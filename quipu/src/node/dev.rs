@@ -10,6 +10,7 @@ use ans104::KeyType;
 use clap::Args;
 use gateway::Endpoints;
 use gateway::dev::{DevError, DevGateway, DevOptions};
+use limits::ItemOptions;
 use log::{FolderOwner, Rocks, StoreMemory, folder_owner};
 use node::{DataPaths, NodeError, NodeOptions, PeerOptions, RunningNode, WriteOptions, check_data_folder};
 
@@ -150,6 +151,7 @@ impl DevArgs {
             signer: read_wallet(&wallet)?,
             wallet_change_to: self.wallet.change_to(),
             scheduling: self.scheduling.options()?,
+            items: ItemOptions::default(),
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         let options = NodeOptions {

@@ -5,14 +5,14 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use clap::Args;
-use node::{NodeOptions, StandbyOptions};
+use node::{ListenOptions, NodeOptions, StandbyOptions};
 use tracing::info;
 
 use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
-    DataArgs, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, ReplicationArgs, ServiceArgs, SettingError,
-    tell_unused,
+    ClientArgs, DataArgs, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, ReplicationArgs, ServiceArgs,
+    SettingError, tell_unused,
 };
 
 /// A standby signs nothing: its clock is only told.
@@ -52,6 +52,9 @@ pub struct StandbyArgs {
     #[command(flatten, next_help_heading = "Listeners")]
     listeners: ListenerArgs,
 
+    #[command(flatten, next_help_heading = "What is let in")]
+    clients: ClientArgs,
+
     #[command(flatten, next_help_heading = "Logging")]
     logging: LoggingArgs,
 }
@@ -73,10 +76,11 @@ impl StandbyArgs {
 
     fn options(self) -> Result<(NodeOptions, StandbyOptions), SettingError> {
         let standing = self.replication.options()?;
+        let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
         let options = NodeOptions {
             memory: self.data.memory(),
             data: self.data.paths(),
-            listen: self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?,
+            listen: ListenOptions { clients: self.clients.options()?, ..listen },
             endpoints: self.services.endpoints()?,
             clock_jump_max: CLOCK_JUMP_MAX,
             postgres: self.projections.postgres()?,

@@ -4,14 +4,14 @@ use std::io::Write;
 use std::net::Ipv6Addr;
 
 use clap::Args;
-use node::{NodeOptions, WriteOptions};
+use node::{ListenOptions, NodeOptions, WriteOptions};
 use tracing::info;
 
 use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
-    DataArgs, ListenerArgs, LoggingArgs, PORT, PeerArgs, ProjectionArgs, SchedulerWalletArgs, SchedulingArgs,
-    ServiceArgs, SettingError, tell_unused,
+    ClientArgs, DataArgs, ItemArgs, ListenerArgs, LoggingArgs, PORT, PeerArgs, ProjectionArgs,
+    SchedulerWalletArgs, SchedulingArgs, ServiceArgs, SettingError, tell_unused,
 };
 
 const EXAMPLES: &str = "\
@@ -49,6 +49,12 @@ pub struct SuArgs {
     #[command(flatten, next_help_heading = "Scheduling")]
     scheduling: SchedulingArgs,
 
+    #[command(flatten, next_help_heading = "What is let in")]
+    items: ItemArgs,
+
+    #[command(flatten)]
+    clients: ClientArgs,
+
     #[command(flatten, next_help_heading = "Standbys")]
     peers: PeerArgs,
 
@@ -80,12 +86,14 @@ impl SuArgs {
             wallet_change_to: self.wallet.change_to(),
             peers: self.peers.options()?,
             scheduling: self.scheduling.options()?,
+            items: self.items.options()?,
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
+        let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
         let options = NodeOptions {
             memory: self.data.memory(),
             data: self.data.paths(),
-            listen: self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?,
+            listen: ListenOptions { clients: self.clients.options()?, ..listen },
             endpoints: self.services.endpoints()?,
             clock_jump_max: self.scheduling.clock_jump_max(),
             postgres: self.projections.postgres()?,

@@ -8,44 +8,26 @@ use std::ffi::OsString;
 use thiserror::Error;
 use tracing::info;
 
-use Meaning::{NoEffect, Restricts, RestrictsUnless, RestrictsWhenTrue};
+use Meaning::{NoEffect, Restricts, RestrictsUnless};
 
 /// What a variable means to the existing scheduler.
 enum Meaning {
     /// It restricts or redirects, whatever its value.
     Restricts(&'static str),
-    /// It does so when it is `true`; everything else is false there.
-    RestrictsWhenTrue(&'static str),
     /// It does so unless it has this value.
     RestrictsUnless(&'static str, &'static str),
     /// Nothing that would be missed here; why.
     NoEffect(&'static str),
 }
 
-const SIZE_LIMIT: &str = "it only matters with ENABLE_MESSAGE_MAX_SIZE";
-const ROUTER_CHECK: &str = "it only matters with ENABLE_ROUTER_CHECK";
 const TENANTS: &str = "serve several tenants from one node";
 
 /// All variables of the existing scheduler that are no settings of a node here.
-const VARIABLES: [(&str, Meaning); 25] = [
+const VARIABLES: [(&str, Meaning); 14] = [
     ("MODE", RestrictsUnless("su", "make this a router")),
-    ("IP_WHITELIST_URL", Restricts("accept messages from listed addresses only")),
-    ("PROCESS_WHITELIST_URL", Restricts("accept messages for listed processes only")),
-    ("ENABLE_MESSAGE_MAX_SIZE", RestrictsWhenTrue("limit the size of messages")),
-    (
-        "ENABLE_ROUTER_CHECK",
-        RestrictsWhenTrue("accept only processes that a router has assigned to this node"),
-    ),
     ("MULTI_TENANT_BASE_CONN", Restricts(TENANTS)),
     ("MULTI_TENANT_BASE_READ_CONN", Restricts(TENANTS)),
     ("MULTI_TENANT_BASE_DATA_DIR", Restricts(TENANTS)),
-    ("MAX_MESSAGE_SIZE_BYTES", NoEffect(SIZE_LIMIT)),
-    ("MAX_SIZE_OWNER_WHITELIST", NoEffect(SIZE_LIMIT)),
-    ("MAX_SIZE_FROM_OWNER_WHITELIST", NoEffect(SIZE_LIMIT)),
-    ("MAX_SIZE_FROM_WHITELIST", NoEffect(SIZE_LIMIT)),
-    ("ROUTER_URL", NoEffect(ROUTER_CHECK)),
-    ("ASSIGNMENT", NoEffect(ROUTER_CHECK)),
-    ("URL", NoEffect("it only matters with PROCESS_WHITELIST_URL")),
     ("SCHEDULER_LIST_PATH", NoEffect("it only matters to a router")),
     ("USE_DISK", NoEffect("the log is always on disk")),
     ("USE_LOCAL_STORE", NoEffect("the log is always on the local disk")),
@@ -99,14 +81,11 @@ fn unused(
         let Some(value) = value_of(name).filter(|value| !value.is_empty()) else { continue };
         match meaning {
             Restricts(effect) => return Err(RestrictingVariableError { name, effect }),
-            RestrictsWhenTrue(effect) if value == "true" => {
-                return Err(RestrictingVariableError { name, effect });
-            }
             RestrictsUnless(harmless, effect) if value != harmless => {
                 return Err(RestrictingVariableError { name, effect });
             }
             // It says what is so anyway.
-            RestrictsWhenTrue(_) | RestrictsUnless(..) => {}
+            RestrictsUnless(..) => {}
             NoEffect(reason) => unused.push(UnusedVariable { name, reason }),
         }
     }
@@ -147,22 +126,9 @@ mod tests {
         let usual = [
             ("MODE", "router", Outcome::Refused),
             ("MODE", "su", Outcome::Quiet),
-            ("IP_WHITELIST_URL", "http://list.example", Outcome::Refused),
-            ("PROCESS_WHITELIST_URL", "http://list.example", Outcome::Refused),
-            ("ENABLE_MESSAGE_MAX_SIZE", "true", Outcome::Refused),
-            ("ENABLE_MESSAGE_MAX_SIZE", "false", Outcome::Quiet),
-            ("ENABLE_ROUTER_CHECK", "true", Outcome::Refused),
-            ("ENABLE_ROUTER_CHECK", "false", Outcome::Quiet),
             ("MULTI_TENANT_BASE_CONN", "postgres://user:secret@host", Outcome::Refused),
             ("MULTI_TENANT_BASE_READ_CONN", "postgres://user:secret@host", Outcome::Refused),
             ("MULTI_TENANT_BASE_DATA_DIR", "/tenants", Outcome::Refused),
-            ("MAX_MESSAGE_SIZE_BYTES", "102400", Outcome::Told),
-            ("MAX_SIZE_OWNER_WHITELIST", "a,b", Outcome::Told),
-            ("MAX_SIZE_FROM_OWNER_WHITELIST", "a,b", Outcome::Told),
-            ("MAX_SIZE_FROM_WHITELIST", "a,b", Outcome::Told),
-            ("ROUTER_URL", "https://router.example", Outcome::Told),
-            ("ASSIGNMENT", "7", Outcome::Told),
-            ("URL", "https://su7.example", Outcome::Told),
             ("SCHEDULER_LIST_PATH", "schedulers.json", Outcome::Told),
             ("USE_DISK", "true", Outcome::Told),
             ("USE_LOCAL_STORE", "true", Outcome::Told),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::{ArgAction, Args};
+use limits::ClientOptions;
 use node::ListenOptions;
 use thiserror::Error;
 
@@ -96,6 +97,7 @@ impl ListenerArgs {
             metrics: self.enable_metrics,
             max_read_memory: self.max_read_memory,
             max_client_memory: self.max_client_memory,
+            clients: ClientOptions::default(),
         })
     }
 }

@@ -2,8 +2,10 @@
 //! name and environment variable, default, help, check, and the conversion into plain options. The names are those of
 //! existing deployments.
 
+mod clients;
 mod data;
 mod existing;
+mod items;
 mod listeners;
 mod logging;
 mod projections;
@@ -15,8 +17,10 @@ mod wallet;
 use gateway::EndpointError;
 use thiserror::Error;
 
+pub use clients::{ClientArgs, ClientSettingError};
 pub use data::{DATA_DIR, DEV_DIR, DataArgs};
 pub use existing::{RestrictingVariableError, tell_unused};
+pub use items::{ItemArgs, ItemSettingError};
 pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
 pub use logging::{LogFilterError, LoggingArgs};
 pub use projections::{DatabaseSettingError, ProjectionArgs};
@@ -43,6 +47,12 @@ pub enum SettingError {
     /// How messages are scheduled.
     #[error(transparent)]
     Scheduling(#[from] SchedulingSettingError),
+    /// Which clients are let in.
+    #[error(transparent)]
+    Clients(#[from] ClientSettingError),
+    /// What is let in of what they send.
+    #[error(transparent)]
+    Items(#[from] ItemSettingError),
     /// Where the node listens.
     #[error(transparent)]
     Listeners(#[from] ListenerSettingError),

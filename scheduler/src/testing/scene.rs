@@ -50,6 +50,12 @@ impl Scene {
         Self::start_on_signing(disk, Arc::new(Ed25519Wallet::from_seed([77; 32])))
     }
 
+    /// The same with these options.
+    pub(crate) fn start_on_with(disk: &MemoryDisk, options: &SchedulerOptions) -> Self {
+        let signer = Arc::new(Ed25519Wallet::from_seed([77; 32]));
+        Self::start_of(disk, options, Arc::new(SystemClock), signer)
+    }
+
     /// The same with another wallet.
     pub(crate) fn start_on_signing(disk: &MemoryDisk, signer: Arc<dyn Signer>) -> Self {
         Self::start_of(disk, &SchedulerOptions::default(), Arc::new(SystemClock), signer)

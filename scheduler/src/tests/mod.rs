@@ -7,6 +7,7 @@ mod classes;
 mod clock;
 mod gateways;
 mod losing;
+mod placing;
 mod rules;
 mod spawning;
 mod stopping;

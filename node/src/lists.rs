@@ -1,0 +1,102 @@
+//! The lists that say who and what is let in: fetched for as long as the node runs, from before it serves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gateway::{Endpoints, Http};
+use limits::{
+    AddressSet, ClientLimits, ClientOptions, FetchedList, ItemLimits, ItemOptions, ListContent, ListError,
+    ListSource, OwnStore, Placement, ProcessList,
+};
+use log::Log;
+use tokio::task::JoinHandle;
+
+use crate::error::NodeError;
+use crate::part::{NodePart, NodeParts};
+use crate::services;
+
+/// How long after one time each is fetched again, as the existing scheduler does.
+const ADDRESSES_EVERY: Duration = Duration::from_secs(30);
+const PROCESSES_EVERY: Duration = Duration::from_secs(10);
+
+/// What fetches a list.
+struct Listing(JoinHandle<()>);
+
+/// Lets in the clients that these options say; fetches the list of their addresses, if there is one.
+pub(crate) fn clients(
+    parts: &mut NodeParts,
+    options: &ClientOptions,
+    endpoints: &Endpoints,
+) -> Result<Arc<ClientLimits>, NodeError> {
+    let list = options.addresses.clone().map(|url| {
+        let source = ListSource { url, every: ADDRESSES_EVERY };
+        let list = FetchedList::new("addresses", "the list of addresses that may send messages");
+        let http = services::listing(endpoints)?;
+        Ok::<_, NodeError>(start(parts, http, list, source, AddressSet::parse))
+    });
+    Ok(Arc::new(ClientLimits::new(options, list.transpose()?)))
+}
+
+/// Lets in the items that these options say; fetches the list of processes, if there is one.
+pub(crate) fn items(
+    parts: &mut NodeParts,
+    options: ItemOptions,
+    endpoints: &Endpoints,
+    log: &dyn Log,
+) -> Result<Arc<ItemLimits>, NodeError> {
+    let ItemOptions { processes, sizes, placement } = options;
+    let list = processes.map(|processes| {
+        let source = ListSource { url: processes.url, every: PROCESSES_EVERY };
+        let list = FetchedList::new("processes", "the list of processes that messages are taken for");
+        let own = processes.own;
+        let read = move |json: &[u8]| ProcessList::parse(json, own.as_deref());
+        Ok::<_, NodeError>(start(parts, services::listing(endpoints)?, list, source, read))
+    });
+    let own = || OwnStore(log.identity().store.to_string());
+    let placement = placement.map(|options| Placement::new(options, own())).transpose();
+    let placement = placement.map_err(NodeError::RouterClient)?;
+    Ok(Arc::new(ItemLimits { processes: list.transpose()?, sizes, placement }))
+}
+
+fn start<T: ListContent>(
+    parts: &mut NodeParts,
+    http: Http,
+    list: FetchedList<T>,
+    source: ListSource,
+    read: impl Fn(&[u8]) -> Result<T, ListError> + Send + Sync + 'static,
+) -> FetchedList<T> {
+    parts.push(Listing(tokio::spawn(list.clone().follow(http, source, read))));
+    list
+}
+
+#[async_trait]
+impl NodePart for Listing {
+    fn name(&self) -> &'static str {
+        "lists"
+    }
+
+    async fn ended(&mut self) {
+        if !self.0.is_finished() {
+            let _ = (&mut self.0).await;
+        }
+    }
+
+    async fn stop(self: Box<Self>) {
+        self.0.abort();
+        // It ends by being aborted, which is no error here.
+        let _ = self.0.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_list_that_is_fetched_no_more_is_told() {
+        Listing(tokio::spawn(async { panic!("as told") })).ended().await;
+    }
+}

@@ -1,0 +1,88 @@
+//! A service that answers whoever asks what it was told last.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use crate::wait::PATIENCE;
+
+/// A service on a free port. When this is dropped, nobody listens there any more.
+pub struct ToldServer {
+    address: SocketAddr,
+    said: Arc<Said>,
+    serving: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Said {
+    answer: Mutex<String>,
+    asked: AtomicUsize,
+    stops: AtomicBool,
+}
+
+impl ToldServer {
+    /// Starts one that answers 503 until it is told something else.
+    ///
+    /// # Panics
+    /// When there is no port.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
+        let (address, said) = (listener.local_addr().expect("it is bound"), Arc::<Said>::default());
+        let serving = said.clone();
+        let serving = thread::spawn(move || {
+            for socket in listener.incoming() {
+                if serving.stops.load(Ordering::SeqCst) {
+                    return;
+                }
+                // Whoever hangs up is answered by nobody.
+                let _ = socket.and_then(|socket| answer(socket, &serving));
+            }
+        });
+        let server = Self { address, said, serving: Some(serving) };
+        server.answer(503, &[], "");
+        server
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What it answers from now on.
+    ///
+    /// # Panics
+    /// When a request panicked.
+    pub fn answer(&self, status: u16, headers: &[(&str, &str)], body: &str) {
+        let mut text = format!("HTTP/1.1 {status} Told\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        text += &format!("content-length: {}\r\n\r\n{body}", body.len());
+        *self.said.answer.lock().expect("nobody panics with it") = text;
+    }
+
+    /// How often it was asked.
+    pub fn asked(&self) -> usize {
+        self.said.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for ToldServer {
+    fn drop(&mut self) {
+        self.said.stops.store(true, Ordering::SeqCst);
+        // It looks when somebody comes.
+        drop(TcpStream::connect(self.address));
+        let _ = self.serving.take().map(JoinHandle::join);
+    }
+}
+
+fn answer(socket: TcpStream, said: &Said) -> std::io::Result<()> {
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let mut lines = BufReader::new(&socket).lines();
+    while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+    said.asked.fetch_add(1, Ordering::SeqCst);
+    let answer = said.answer.lock().expect("nobody panics with it").clone();
+    (&socket).write_all(answer.as_bytes())
+}

@@ -1,0 +1,120 @@
+//! A listener that lets in whom its operator lets in: each request is held against the limits of clients before it is
+//! routed, and who is refused is told so like all others.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use limits::{ClientHeaders, ClientLimits, LimitRefusal};
+use poem::endpoint::BoxEndpoint;
+use poem::error::ResponseError;
+use poem::http::header::HeaderName;
+use poem::http::{Method, StatusCode};
+use poem::{Addr, Endpoint, Request, Response};
+use poem_openapi::OpenApi;
+use poem_openapi::registry::{MetaApi, Registry};
+use poem_openapi::types::Type;
+
+use crate::body::RawBody;
+use crate::error::HttpError;
+use crate::error_form::{ErrorForm, documented};
+
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Where clients send what is to be scheduled. What else is posted only asks.
+const SENT_TO: &str = "/";
+const TOO_MANY: &str = "Too many requests from this address; the header `Retry-After` says in how many seconds to try again: \
+                        `unavailable`.";
+
+/// Lets in whoever may come, and refuses the others.
+pub(crate) async fn let_in<E: Endpoint<Output = Response>>(
+    endpoint: Arc<E>,
+    mut request: Request,
+    limits: Arc<ClientLimits>,
+) -> poem::Result<Response> {
+    let Err(refusal) = check(&request, &limits) else { return endpoint.call(request).await };
+    refusal.count();
+    let body = request.take_body();
+    // It is taken for a while, so that who sends it gets to see the answer.
+    drop(RawBody::of(&request, body));
+    Ok(HttpError::from(refusal).as_response())
+}
+
+fn check(request: &Request, limits: &ClientLimits) -> Result<(), LimitRefusal> {
+    let peer = match &request.remote_addr().0 {
+        Addr::SocketAddr(peer) => peer.ip(),
+        // It came over no network.
+        _ => return Ok(()),
+    };
+    let texts = |name| {
+        let values = request.headers().get_all(name).iter();
+        // What is no text is no address either.
+        values.map(|value| value.to_str().unwrap_or_default()).collect()
+    };
+    let headers = ClientHeaders { real_ip: texts(REAL_IP), forwarded_for: texts(FORWARDED_FOR) };
+    let sends = *request.method() == Method::POST && request.uri().path() == SENT_TO;
+    limits.check(peer, &headers, sends)
+}
+
+impl From<LimitRefusal> for HttpError {
+    fn from(refusal: LimitRefusal) -> Self {
+        let error = Self::new(refusal.code(), refusal.to_string());
+        match refusal.too_many() {
+            Some(seconds) => error.with_status(StatusCode::TOO_MANY_REQUESTS).with_retry_after(seconds),
+            None => error,
+        }
+    }
+}
+
+/// Calls of a listener that limits its clients, which each of them documents.
+pub struct Limited<A>(pub A);
+
+impl<A: OpenApi> OpenApi for Limited<A> {
+    fn meta() -> Vec<MetaApi> {
+        let mut calls = A::meta();
+        for path in calls.iter_mut().flat_map(|api| &mut api.paths) {
+            for call in &mut path.operations {
+                let answers = &mut call.responses.responses;
+                answers.push(documented(StatusCode::TOO_MANY_REQUESTS.as_u16(), TOO_MANY));
+                answers.sort_by_key(|answer| answer.status);
+            }
+        }
+        calls
+    }
+
+    fn register(registry: &mut Registry) {
+        ErrorForm::register(registry);
+        A::register(registry);
+    }
+
+    fn add_routes(self, table: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {
+        self.0.add_routes(table);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::time::Duration;
+
+    use poem::http::header::RETRY_AFTER;
+    use protocol::Code;
+
+    use super::*;
+
+    #[test]
+    fn one_request_too_many_is_no_failure_of_the_node() {
+        let answer = HttpError::from(LimitRefusal::TooMany(Duration::from_millis(1500))).as_response();
+        assert_eq!(
+            (answer.status(), &answer.headers()[RETRY_AFTER]),
+            (StatusCode::TOO_MANY_REQUESTS, &2.into())
+        );
+        let answer = HttpError::from(LimitRefusal::ListUnknown("the list")).as_response();
+        assert_eq!(
+            (answer.status(), &answer.headers()[RETRY_AFTER]),
+            (StatusCode::SERVICE_UNAVAILABLE, &1.into())
+        );
+        let error = HttpError::from(LimitRefusal::UnclearAddress);
+        assert_eq!((error.code(), error.as_response().status()), (Code::Forbidden, StatusCode::FORBIDDEN));
+    }
+}
