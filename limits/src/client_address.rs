@@ -91,6 +91,8 @@ fn read(text: &str) -> Option<IpAddr> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use proptest::prelude::*;
+
     use super::*;
 
     const CLIENT: &str = "203.0.113.7";
@@ -130,6 +132,19 @@ mod tests {
         check(PROXY, &[], &["junk, 203.0.113.7, 10.0.0.2"], Some(CLIENT));
         check(PROXY, &[], &["1.1.1.1", "203.0.113.7", OTHER_PROXY], Some(CLIENT));
         check(PROXY, &[OTHER_PROXY], &["1.1.1.1, 203.0.113.7, 10.0.0.2"], Some(CLIENT));
+    }
+
+    proptest! {
+        /// Whatever a client writes left of what the trusted proxy appends, it is the proxy's word that counts.
+        #[test]
+        fn nobody_makes_up_an_address(made_up in any::<String>(), separate in any::<bool>()) {
+            let trusted = crate::parse_addresses("10.0.0.0/24").unwrap();
+            let joined = format!("{made_up},{CLIENT}");
+            let forwarded_for = if separate { vec![made_up.as_str(), CLIENT] } else { vec![joined.as_str()] };
+            let headers = ClientHeaders { real_ip: vec![], forwarded_for };
+            let found = ClientAddress::of(PROXY.parse().unwrap(), &headers, &trusted);
+            prop_assert_eq!(found, ClientAddress::Known(CLIENT.parse().unwrap()));
+        }
     }
 
     #[test]

@@ -96,6 +96,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
     use ans104::Id;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -140,6 +141,13 @@ mod tests {
         }
         assert!(matches!(parse(&list, None), Err(ListError::NoOwnUrl)));
         assert_eq!(parse(&list, Some("https://su9.example")).unwrap(), ProcessList::default());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_list_or_an_error(bytes in any::<Vec<u8>>()) {
+            let _ = ProcessList::parse(&bytes, Some(OWN));
+        }
     }
 
     #[test]
