@@ -95,6 +95,8 @@ async fn each_check_has_its_part() {
         .gateway(gateway.url())
         // Nobody is there, which is found out in the background.
         .set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+        .set("IP_WHITELIST_URL", "http://127.0.0.1:1/addresses")
+        .set("PROCESS_WHITELIST_URL", "http://127.0.0.1:1/processes")
         .start();
     let standby = Launch::standby(stands.path(), &leader.admin_url())
         .set("REPLICATE_TOKEN_FILE", leads.path().join("data/admin-token"))
