@@ -39,6 +39,7 @@ fn edges(criterion: &mut Criterion, name: &str, senders: u64, data: impl Fn(u64)
                 process,
                 nonce: Some(Nonce::new(number as u64)),
                 imported: false,
+                envelope: None,
                 body: BodyRef::Scheduled { item, assignment, deep_hash: None },
             };
             renderer.edge(out, &event, PageBy::Time).unwrap();

@@ -39,8 +39,8 @@ fuzz_target!(|input: Input<'_>| {
         Input::Event { process, nonce, seq, fact, flip } => {
             let process = ProcessId::from(Id::from_bytes(process));
             let body = BodyRef::Fact(fact);
-            let event =
-                EventRef { seq: Seq::new(seq), process, nonce: nonce.map(Nonce::new), imported: false, body };
+            let (seq, nonce) = (Seq::new(seq), nonce.map(Nonce::new));
+            let event = EventRef { seq, process, nonce, imported: false, envelope: None, body };
             let mut bytes = event.encode().expect("a fact is encoded");
             let read = EventRef::decode(&bytes).expect("encoded just now");
             assert_eq!((read.seq, read.process, read.nonce), (event.seq, event.process, event.nonce));

@@ -27,7 +27,8 @@ use crate::ids::Seq;
 ///   enqueued, and a batch is durable as a whole or not at all.
 /// - **No fork.** Each event names the nonce that it takes; any other than the next one of its process is refused
 ///   with [`AppendError::UnexpectedNonce`], and so is a term that is not the log's own. An event enqueued behind
-///   one that is not durable yet counts on that one. Imported events may leave gaps, never go back.
+///   one that is not durable yet counts on that one. Imported events may leave gaps, never go back; a process may begin
+///   with a message of such a history, and its spawn come later or twice.
 /// - **No guess after a failure.** After the first failed write or sync every append, also those already queued,
 ///   is refused with [`AppendError::Failed`] until the store is opened again; reads go on.
 /// - **Checked on the way out.** An event whose checksum or form is wrong is [`ReadError::Corrupt`], never an answer.
@@ -140,6 +141,19 @@ pub struct Append {
     pub link: Option<ChainLink>,
     /// Whether it is taken over from another scheduler.
     pub imported: bool,
+}
+
+/// One event that another scheduler had, to take over with whatever flaws it had there.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// Whose event it is.
+    pub process: ProcessId,
+    /// What happened.
+    pub body: Body,
+    /// As in [`Append`].
+    pub link: Option<ChainLink>,
+    /// See [`Event::envelope`].
+    pub envelope: Option<Vec<u8>>,
 }
 
 /// Resolves once what it stands for is on disk: for a batch, to the sequence number of its last event.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! event    SHA-256 of kind (1) ‖ imported (1) ‖ item's id, assignment's id, deep hash, fact:
-//!          each as its length (4) and itself, of length 0 when it is not there
+//!          each as its length (4) and itself, of length 0 when it is not there; and the envelope, if there is one
 //! log      before the first event 32 zero bytes; after each event
 //!          SHA-256 of the digest before it ‖ sequence number (8) ‖ length of its key (1) ‖ its key ‖ the event's
 //! ```
@@ -71,6 +71,7 @@ pub(crate) struct EventIds<'a> {
     pub(crate) assignment: Option<Id>,
     pub(crate) deep_hash: Option<&'a DeepHash>,
     pub(crate) fact: Option<&'a [u8]>,
+    pub(crate) envelope: Option<&'a [u8]>,
 }
 
 /// The digest of an event apart from its place.
@@ -91,17 +92,16 @@ impl EventDigest {
         let fact = ids.fact.unwrap_or_default();
         // No fact has 4 GiB: the queue of the appender takes 64 MiB.
         let len = |part: &[u8]| u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes();
-        Self(sha256(&[
-            &[kind, imported.into()],
-            &len(item),
-            item,
-            &len(assignment),
-            assignment,
-            &len(deep_hash),
-            deep_hash,
-            &len(fact),
-            fact,
-        ]))
+        let kind = [kind, imported.into()];
+        let lengths = [item, assignment, deep_hash, fact].map(len);
+        let [item_len, assignment_len, deep_hash_len, fact_len] = &lengths;
+        let envelope_len = ids.envelope.map(len);
+        let mut parts: Vec<&[u8]> =
+            vec![&kind, item_len, item, assignment_len, assignment, deep_hash_len, deep_hash, fact_len, fact];
+        if let (Some(len), Some(envelope)) = (&envelope_len, ids.envelope) {
+            parts.extend([&len[..], envelope]);
+        }
+        Self(sha256(&parts))
     }
 
     pub(crate) fn of(event: &EventRef<'_>) -> Self {
@@ -110,6 +110,7 @@ impl EventDigest {
             assignment: event.assignment().map(|assignment| assignment.id()),
             deep_hash: event.deep_hash(),
             fact: if let BodyRef::Fact(fact) = event.body { Some(fact) } else { None },
+            envelope: event.envelope,
         };
         Self::new(event.kind(), event.imported, &ids)
     }

@@ -61,6 +61,8 @@ pub struct Event {
     pub nonce: Option<Nonce>,
     /// Whether it was taken over from another scheduler, with whatever flaws it had there.
     pub imported: bool,
+    /// What else the other scheduler had around it, for whoever writes it back; the log does not look into it.
+    pub envelope: Option<Vec<u8>>,
     /// What happened.
     pub body: Body,
 }
@@ -106,6 +108,8 @@ pub struct EventRef<'a> {
     pub nonce: Option<Nonce>,
     /// Whether it was taken over from another scheduler.
     pub imported: bool,
+    /// See [`Event::envelope`].
+    pub envelope: Option<&'a [u8]>,
     /// What happened.
     pub body: BodyRef<'a>,
 }
@@ -167,6 +171,8 @@ impl<'a> EventRef<'a> {
             }
             BodyRef::Fact(bytes) => Body::Fact(bytes.to_vec()),
         };
-        Event { seq: self.seq, process: self.process, nonce: self.nonce, imported: self.imported, body }
+        let envelope = self.envelope.map(<[u8]>::to_vec);
+        let Self { seq, process, nonce, imported, .. } = *self;
+        Event { seq, process, nonce, imported, envelope, body }
     }
 }

@@ -47,7 +47,7 @@ mod stored;
 mod suite;
 mod verify;
 
-pub use contract::{Append, Log, Receipt, Tail, TailPublisher};
+pub use contract::{Append, Import, Log, Receipt, Tail, TailPublisher};
 pub use digest::LogDigest;
 pub use engine::{Engine, StoreBatch, StorePut, StoreVisit, StoreWalk};
 pub use error::{AppendError, Cause, EngineError, LogFailure, ReadError};

@@ -9,7 +9,7 @@ use protocol::{Nonce, ProcessId};
 use uuid::Uuid;
 
 use crate::appender::Appender;
-use crate::contract::{Append, Log, Receipt, Tail};
+use crate::contract::{Append, Import, Log, Receipt, Tail};
 use crate::digest::LogDigest;
 use crate::engine::Engine;
 use crate::error::{AppendError, ReadError};
@@ -94,6 +94,16 @@ impl<E: Engine> LocalLog<E> {
             Err(error) => waiter.refused(error),
         }
         self.state.queue.wake();
+        Ok(receipt)
+    }
+
+    /// Appends what another scheduler had, as [`Log::enqueue`] does what is new: together, in this order.
+    ///
+    /// # Errors
+    /// As [`Log::enqueue`].
+    pub fn import(&self, batch: Vec<Import>) -> Result<Receipt, AppendError> {
+        let receipt = self.queue_up(self.identity().term, batch.into_iter().map(Ready::import))?;
+        self.wake();
         Ok(receipt)
     }
 
@@ -205,17 +215,21 @@ impl<E: Engine> LocalLog<E> {
     }
 
     /// Puts a batch into the queue, without waking the appender.
-    fn queue_up(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
+    fn queue_up(
+        &self,
+        term: Term,
+        batch: impl ExactSizeIterator<Item = Result<Ready, AppendError>>,
+    ) -> Result<Receipt, AppendError> {
         if self.state.queue.is_closed() {
             return Err(self.state.refusal());
         }
         let fences = self.state.release.fences();
         let (waiter, receipt) = RequestWaiter::for_append();
-        if batch.is_empty() {
+        if batch.len() == 0 {
             waiter.refused(EMPTY_BATCH);
             return Ok(receipt);
         }
-        match batch.into_iter().map(Ready::new).collect() {
+        match batch.collect() {
             Ok(events) => {
                 self.push(Request { work: RequestWork::Append { term, events, fences }, waiter })?
             }
@@ -266,13 +280,13 @@ impl<E: Engine> Log for LocalLog<E> {
     }
 
     fn enqueue(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
-        let receipt = self.queue_up(term, batch)?;
+        let receipt = self.queue_up(term, batch.into_iter().map(Ready::new))?;
         self.wake();
         Ok(receipt)
     }
 
     fn enqueue_quietly(&self, term: Term, batch: Vec<Append>) -> Result<Receipt, AppendError> {
-        self.queue_up(term, batch)
+        self.queue_up(term, batch.into_iter().map(Ready::new))
     }
 
     fn wake(&self) {

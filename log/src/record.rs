@@ -1,8 +1,8 @@
 //! The format of an event in the store.
 //!
 //! ```text
-//! 1 byte    format version: 1
-//! ...       MessagePack: an array of kind, imported, item, assignment, deep hash, fact
+//! 1 byte    format version: 1, or 2 where there is an envelope
+//! ...       MessagePack: an array of kind, imported, item, assignment, deep hash, fact, and envelope if there is one
 //! 8 bytes   sequence number               big-endian, as all numbers
 //! 4 bytes   number of the item's owner    0: the item has its owner with it, or there is no item
 //! 4 bytes   number of the assignment's owner, likewise
@@ -25,8 +25,9 @@ use crate::event::{Body, BodyRef, DeepHash, EventRef, Kind};
 use crate::ids::Seq;
 use crate::keys::{EventKey, OwnerNumber, StoreKey};
 
-/// The one version that is written and read.
+/// The version of events without an envelope, and that of those with one. Both are read.
 pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION_ENVELOPE: u8 = 2;
 
 /// Public keys of this length on, in bytes, go to the dictionary: those of RSA and multi-signatures. An entry costs
 /// about 90 bytes besides the key.
@@ -44,7 +45,7 @@ pub enum RecordError {
     #[error("a key of {0} bytes is no key of an event: that has 32 or 40")]
     Key(usize),
     /// They were written by a newer version of this program.
-    #[error("the record has format version {0}, this build reads version {VERSION}")]
+    #[error("the record has format version {0}, this build reads up to {VERSION_ENVELOPE}")]
     UnknownVersion(u8),
     /// They are damaged, or belong elsewhere.
     #[error("the checksum is {computed:08x}, the record says {stored:08x}")]
@@ -93,6 +94,8 @@ struct Form<'a> {
     deep_hash: Option<&'a ByteArray<48>>,
     #[serde(borrow)]
     fact: Option<&'a Bytes>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    envelope: Option<&'a Bytes>,
 }
 
 const SPAWNED: u8 = 1;
@@ -108,6 +111,7 @@ struct Parts<'a> {
     assignment: Option<Vec<u8>>,
     deep_hash: Option<DeepHash>,
     fact: Option<&'a [u8]>,
+    envelope: Option<&'a [u8]>,
 }
 
 /// A long public key that a record leaves out.
@@ -128,7 +132,11 @@ pub(crate) struct RecordDraft {
 
 impl RecordDraft {
     /// The record of an event that is to be appended, and what goes into the log's digest for it.
-    pub(crate) fn new(body: &Body, imported: bool) -> Result<(Self, EventDigest), RecordError> {
+    pub(crate) fn new(
+        body: &Body,
+        imported: bool,
+        envelope: Option<&[u8]>,
+    ) -> Result<(Self, EventDigest), RecordError> {
         let (kind, item, assignment, deep_hash, fact) = match body {
             Body::Spawned { item, assignment } => {
                 (Kind::Spawned, Some(item), assignment.as_ref(), None, None)
@@ -148,12 +156,14 @@ impl RecordDraft {
             assignment: assignment.as_ref().map(|part| part.id),
             deep_hash,
             fact,
+            envelope,
         };
         let digest = EventDigest::new(kind, imported, &ids);
         let (item, item_owner) = item.map(|part| (part.bytes, part.owner)).unzip();
         let (assignment, assignment_owner) = assignment.map(|part| (part.bytes, part.owner)).unzip();
         let kind = kind_number(kind);
-        let parts = Parts { kind, imported, item, assignment, deep_hash: deep_hash.copied(), fact };
+        let deep_hash = deep_hash.copied();
+        let parts = Parts { kind, imported, item, assignment, deep_hash, fact, envelope };
         let draft = Self::write(&parts)?;
         let (item_owner, assignment_owner) = (item_owner.flatten(), assignment_owner.flatten());
         Ok((Self { item_owner, assignment_owner, ..draft }, digest))
@@ -166,7 +176,8 @@ impl RecordDraft {
         let item = event.item().map(|item| item.to_vec());
         let assignment = event.assignment().map(|assignment| assignment.to_vec());
         let deep_hash = event.deep_hash().copied();
-        Self::write(&Parts { kind, imported: event.imported, item, assignment, deep_hash, fact })
+        let (imported, envelope) = (event.imported, event.envelope);
+        Self::write(&Parts { kind, imported, item, assignment, deep_hash, fact, envelope })
     }
 
     fn write(parts: &Parts<'_>) -> Result<Self, RecordError> {
@@ -178,8 +189,9 @@ impl RecordDraft {
             assignment: parts.assignment.as_deref().map(Bytes::new),
             deep_hash: deep_hash.as_ref(),
             fact: parts.fact.map(Bytes::new),
+            envelope: parts.envelope.map(Bytes::new),
         };
-        let mut bytes = vec![VERSION];
+        let mut bytes = vec![if parts.envelope.is_some() { VERSION_ENVELOPE } else { VERSION }];
         rmp_serde::encode::write(&mut bytes, &form).map_err(RecordError::Write)?;
         let crc = crc32c::crc32c(&bytes);
         Ok(Self { bytes, crc, item_owner: None, assignment_owner: None })
@@ -254,7 +266,7 @@ impl<'a> Record<'a> {
     /// Checks and reads the record that was found under the bytes of a key.
     pub(crate) fn open(key: &[u8], bytes: &'a [u8]) -> Result<Self, RecordError> {
         let version = *bytes.first().ok_or(RecordError::Truncated(0))?;
-        if version != VERSION {
+        if ![VERSION, VERSION_ENVELOPE].contains(&version) {
             return Err(RecordError::UnknownVersion(version));
         }
         let truncated = || RecordError::Truncated(bytes.len());
@@ -304,6 +316,7 @@ impl<'a> Record<'a> {
             process: place.process,
             nonce: place.nonce,
             imported: form.imported,
+            envelope: form.envelope.map(|bytes| &**bytes),
             body,
         })
     }

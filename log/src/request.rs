@@ -6,7 +6,7 @@ use protocol::{AssignmentId, ProcessId};
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use crate::contract::{Append, Receipt};
+use crate::contract::{Append, Import, Receipt};
 use crate::digest::EventDigest;
 use crate::error::AppendError;
 use crate::event::{Body, BodyRef, Event, EventRef};
@@ -71,7 +71,14 @@ impl Ready {
         let Append { process, body, link, imported } = append;
         let misplaced = |reason| AppendError::Misplaced { process, reason };
         let part = part(process, &body, link).map_err(misplaced)?;
-        Self::of(process, &body, part, imported)
+        Self::of(process, &body, part, imported, None)
+    }
+
+    /// Makes ready what another scheduler had.
+    pub(crate) fn import(import: Import) -> Result<Self, AppendError> {
+        let Import { process, body, link, envelope } = import;
+        let part = part(process, &body, link).map_err(|reason| AppendError::Misplaced { process, reason })?;
+        Self::of(process, &body, part, true, envelope.as_deref())
     }
 
     /// Makes an event of another log ready.
@@ -86,14 +93,20 @@ impl Ready {
                 return Err(AppendError::Misplaced { process: event.process, reason });
             }
         };
-        let Event { process, imported, body, .. } = event.to_owned();
+        let Event { process, imported, envelope, body, .. } = event.to_owned();
         if matches!(body, Body::Fact(_)) != (process == ProcessId::NODE) {
             return Err(AppendError::Misplaced { process, reason: FACTS_BELONG });
         }
-        Self::of(process, &body, part, imported)
+        Self::of(process, &body, part, imported, envelope.as_deref())
     }
 
-    fn of(process: ProcessId, body: &Body, part: EventPart, imported: bool) -> Result<Self, AppendError> {
+    fn of(
+        process: ProcessId,
+        body: &Body,
+        part: EventPart,
+        imported: bool,
+        envelope: Option<&[u8]>,
+    ) -> Result<Self, AppendError> {
         let promotion = match body {
             Body::Fact(fact) => match Fact::read(fact) {
                 Some(Fact::Promotion(promotion)) => Some(promotion),
@@ -101,7 +114,7 @@ impl Ready {
             },
             _ => None,
         };
-        let (draft, digest) = RecordDraft::new(body, imported).map_err(|error| {
+        let (draft, digest) = RecordDraft::new(body, imported, envelope).map_err(|error| {
             debug!(%process, %error, "refused what is no data item");
             AppendError::Misplaced { process, reason: "the item or the assignment is no data item" }
         })?;

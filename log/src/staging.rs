@@ -360,16 +360,18 @@ fn place(event: &Ready, head: Option<Head>) -> Result<Option<ChainLink>, AppendE
     let process = event.process;
     let misplaced = |reason| Err(AppendError::Misplaced { process, reason });
     let expected = head.map_or(Nonce::ZERO, |head| head.next_nonce());
+    // Elsewhere processes were spawned twice, after their messages, or not at all.
+    let in_order = !event.imported;
     match (event.part, head) {
-        (
-            EventPart::Unassigned | EventPart::Beginning(_) | EventPart::Copied(CopiedPart::Beginning, _),
-            Some(_),
-        ) => misplaced("the process is there already"),
-        (EventPart::Next(_) | EventPart::Copied(CopiedPart::Next, _), None) => {
+        (EventPart::Unassigned, Some(_)) => misplaced("the process is there already"),
+        (EventPart::Beginning(_) | EventPart::Copied(CopiedPart::Beginning, _), Some(_)) if in_order => {
+            misplaced("the process is there already")
+        }
+        (EventPart::Next(_) | EventPart::Copied(CopiedPart::Next, _), None) if in_order => {
             misplaced("there is no such process in this log")
         }
         (EventPart::Unassigned, None) => Ok(None),
-        (EventPart::Beginning(link), None) | (EventPart::Next(link), Some(_)) => next(event, expected, link),
+        (EventPart::Beginning(link) | EventPart::Next(link), _) => next(event, expected, link),
         (EventPart::Copied(_, says), _) => {
             let before = head.and_then(|head| head.last);
             next(event, expected, says.after(before, process))

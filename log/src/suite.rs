@@ -174,7 +174,7 @@ pub(crate) fn events(appends: &[Append]) -> Vec<Event> {
             facts += 1;
         }
         let Append { process, body, imported, .. } = append.clone();
-        Event { seq: Seq::new(seq as u64), process, nonce, imported, body }
+        Event { seq: Seq::new(seq as u64), process, nonce, imported, envelope: None, body }
     };
     appends.iter().enumerate().map(place).collect()
 }

@@ -10,6 +10,7 @@ use crate::completions::CompletionsArgs;
 use crate::dead_letters::DeadLettersArgs;
 use crate::environment::{check, with_variables, without_empty};
 use crate::failure::Failure;
+use crate::import::{ImportArgs, MigrateToDiskArgs, MigrateToLocalArgs};
 use crate::node::{DevArgs, PromoteArgs, RepairArgs, StandbyArgs, SuArgs, VerifyArgs};
 use crate::projections::ProjectionsArgs;
 use crate::read::ReadArgs;
@@ -49,6 +50,11 @@ enum Command {
     Repair(RepairArgs),
     Backup(Box<BackupArgs>),
     Sync(SyncArgs),
+    Import(Box<ImportArgs>),
+    #[command(name = "migrate_to_disk")]
+    MigrateToDisk(MigrateToDiskArgs),
+    #[command(name = "migrate_to_local")]
+    MigrateToLocal(MigrateToLocalArgs),
     Promote(PromoteArgs),
     Status(StatusArgs),
     Projections(ProjectionsArgs),
@@ -89,6 +95,9 @@ impl Cli {
             Command::Repair(args) => args.run(out),
             Command::Backup(args) => args.run(out),
             Command::Sync(args) => args.run(out),
+            Command::Import(args) => args.run(out),
+            Command::MigrateToDisk(args) => args.run(),
+            Command::MigrateToLocal(args) => args.run(),
             Command::Promote(args) => args.run(out),
             Command::Status(args) => args.run(out),
             Command::Projections(args) => args.run(out),
@@ -182,6 +191,7 @@ mod tests {
             format!("read {id}/{id} --raw"),
             format!("replay index --process {id}"),
             format!("reupload --process {id},{id} --since 0"),
+            format!("import --from postgres --plan --process {id}"),
         ] {
             let words = std::iter::once("quipu").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_ok(), "refused: quipu {line}");
@@ -225,6 +235,10 @@ mod tests {
             "sync",
             "sync 5",
             "sync 0 --to d",
+            "import",
+            "import --from postgres",
+            "import --from postgres --plan --to d",
+            "import --from postgres --plan --range 9-8",
         ] {
             let words = std::iter::once("quipu").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "accepted: quipu {line}");

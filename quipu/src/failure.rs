@@ -16,6 +16,7 @@ use crate::bench::BenchError;
 use crate::client::ClientError;
 use crate::compose::ComposeError;
 use crate::dead_letters::RetryError;
+use crate::import::{ImportCommandError, OldVerbError};
 use crate::node::{LogRepairError, LogVerifyError, PromoteError};
 use crate::replay::ReplayError;
 use crate::reupload::ReuploadError;
@@ -94,6 +95,12 @@ pub enum Failure {
     /// The same, by what a command asks for beyond that.
     #[error(transparent)]
     BackupCommand(#[from] BackupCommandError),
+    /// Nothing was imported, or not all.
+    #[error(transparent)]
+    Import(#[from] ImportCommandError),
+    /// An old command that is none here.
+    #[error(transparent)]
+    OldVerb(#[from] OldVerbError),
     /// A standby did not take over.
     #[error(transparent)]
     Promote(#[from] PromoteError),
@@ -126,6 +133,8 @@ impl Failure {
         match self {
             Self::Setting(_) | Self::EnvFile(_) | Self::OuterSpace(_) => true,
             Self::Client(error) => matches!(error, ClientError::Url { .. }),
+            Self::Import(error) => error.is_wrong_setting(),
+            Self::OldVerb(_) => true,
             _ => false,
         }
     }
@@ -139,12 +148,18 @@ impl Failure {
             return ExitCode::SUCCESS;
         }
         say(format_args!("quipu: {}", chain(self)));
-        if self.is_wrong_setting() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+        match self {
+            Self::Import(ImportCommandError::LeftOut(_)) => ExitCode::from(EXIT_LEFT_OUT),
+            _ if self.is_wrong_setting() => ExitCode::from(EXIT_USAGE),
+            _ => ExitCode::FAILURE,
+        }
     }
 }
 
 /// The exit code of wrong usage, which the parser of the command line has too.
 const EXIT_USAGE: u8 = 2;
+/// The exit code of an import that is done, but for rows that are not in the log.
+const EXIT_LEFT_OUT: u8 = 3;
 
 /// The error and its causes in one line. A cause that the text before it ends with is not said again.
 pub fn chain(error: &dyn Error) -> String {

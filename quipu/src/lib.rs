@@ -26,6 +26,7 @@ mod reupload;
 mod completions;
 mod bench;
 mod backups;
+mod import;
 mod settings;
 mod node;
 #[cfg(test)]

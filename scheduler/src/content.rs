@@ -7,6 +7,11 @@ use ans104::{Item, Tag, deep_hash_blob, deep_hash_of_hashes, encode_tags};
 use log::DeepHash;
 use protocol::tags;
 
+/// The content hash of a message that was pushed, which its tag `From-Process` tells; none of others.
+pub fn pushed_content(item: &Item<'_>) -> Option<DeepHash> {
+    item.tag(tags::FROM_PROCESS).map(|_| Content::of(item).hash())
+}
+
 /// What the hash covers: a data item without signature and owner.
 pub(crate) struct Content<'a> {
     pub(crate) target: &'a [u8],

@@ -41,6 +41,7 @@ mod testing;
 mod tests;
 
 pub use clock::{Clock, ClockError, ClockJump, GuardedClock, Heights, SystemClock};
+pub use content::pushed_content;
 pub use error::ScheduleError;
 pub use gateways::GATEWAY_DEADLINE;
 pub use metrics::describe;

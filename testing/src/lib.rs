@@ -6,12 +6,15 @@
 //! - [`SampleProcess`] is one process and its history, as appends for a log: `SampleProcess::new(1)`, its `spawn()`,
 //!   `message()` or `messages(10)`, `scheduled(item)` for an item of one's own, `place_at(nonce, time)` for gaps and
 //!   odd times, and public fields for whatever else shall be wrong;
+//! - [`ExistingRow`] is what the existing scheduler stores of such an append;
 //! - [`NoiseSigner`] signs with noise of the right length, where many items are needed and nobody verifies them, and
 //!   [`Noise`] makes bytes that look random and are the same each time.
 //!
 //! Everything is the same for the same numbers. A crate's unit tests cannot share types with a dev-dependency that
 //! depends on it, so the log takes the folder `samples` in by its path and does not depend on this crate.
 
+mod existing;
 mod samples;
 
+pub use existing::{ExistingRow, around};
 pub use samples::{Noise, NoiseSigner, SampleProcess, SampleUser, fact, id_of};

@@ -20,6 +20,7 @@ mod gateways;
 mod graphql;
 mod hang_ups;
 mod hanging_fsync;
+mod import;
 mod http;
 mod folders;
 mod kill;

@@ -2,6 +2,7 @@
 //! the thread that started it.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flate2::read::GzDecoder;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tempfile::TempDir;
@@ -142,13 +144,43 @@ impl Postgres {
     /// # Panics
     /// With what is wrong with it.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        let mut psql = Command::new(postmaster::binary("psql"));
-        psql.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"]);
-        psql.arg("--host").arg(self.folder.path()).arg("--port").arg(self.port.to_string());
-        psql.args(["--username=postgres", "--dbname", database, "--command", sql]);
+        let mut psql = self.psql(database);
+        psql.args(["--command", sql]);
         let finished = Program::run(psql);
         assert_eq!(finished.code, Some(0), "{sql}: {}", finished.stderr);
         finished.stdout
+    }
+
+    /// Runs SQL that is too long for a command line, or has data in it, as the superuser.
+    ///
+    /// # Panics
+    /// As [`Postgres::sql`] does.
+    pub fn sql_file(&self, database: &str, sql: &str) {
+        let file = self.folder.path().join("script.sql");
+        fs::write(&file, sql).expect("the folder can be written to");
+        let mut psql = self.psql(database);
+        psql.arg("--single-transaction").arg("--file").arg(&file);
+        let finished = Program::run(psql);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    }
+
+    /// Runs a dump, which is packed with gzip.
+    ///
+    /// # Panics
+    /// As [`Postgres::sql`] does.
+    pub fn restore(&self, database: &str, dump: &Path) {
+        let packed = fs::File::open(dump).unwrap_or_else(|error| panic!("{}: {error}", dump.display()));
+        let mut sql = String::new();
+        GzDecoder::new(packed).read_to_string(&mut sql).expect("a dump is text");
+        self.sql_file(database, &sql);
+    }
+
+    fn psql(&self, database: &str) -> Command {
+        let mut psql = Command::new(postmaster::binary("psql"));
+        psql.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"]);
+        psql.arg("--host").arg(self.folder.path()).arg("--port").arg(self.port.to_string());
+        psql.args(["--username=postgres", "--dbname", database]);
+        psql
     }
 
     /// Kills all of its processes (SIGKILL), as a power cut would. What was committed is there after a restart.

@@ -87,7 +87,9 @@ pub(super) fn show_entry(
 /// A process: its JSON, or the beginning of it.
 pub(super) fn show_process(node: &ApiNode, process: ProcessId) -> Fresh<ShownEntry> {
     head(node, process)?;
-    for nonce in [None, Some(Nonce::ZERO)] {
+    // Elsewhere it may have been spawned after its first messages.
+    let later = node.parts.index.find(process, process.id())?.and_then(|place| place.nonce);
+    for nonce in [None, Some(Nonce::ZERO), later.filter(|nonce| *nonce > Nonce::ZERO)] {
         let place = EventKey { process, nonce };
         let shown = begin(node, Renderer::new(process, false), place, LargeForm::Process)?;
         if let Some(shown) = shown.filter(|(json, _)| !json.is_empty()) {

@@ -1,5 +1,6 @@
 //! The public calls: the wire protocol of a scheduler unit, documented.
 
+mod by_time;
 mod entry;
 mod fields;
 mod follow;

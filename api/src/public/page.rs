@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use log::{EventRef, Kind, Log, ReadError};
 use protocol::{AssignmentTags, Nonce, ProcessId, Timestamp};
 
+use super::by_time::TimeWalk;
 use super::large::{DATA_MAX, Unfinished, show};
 use super::stream::Pieces;
 use crate::error::CallError;
@@ -45,8 +46,10 @@ pub(super) struct SchedulePage {
     process: ProcessId,
     framing: Framing,
     by: PageBy,
-    /// What is left of the span; none when nothing is.
+    /// What is left of the span, or by time of a part of it; none when nothing is.
     rest: Option<(Nonce, Nonce)>,
+    /// What comes behind that part.
+    times: Option<TimeWalk>,
     /// How many edges may still come.
     left: u64,
     /// How many bytes may still come.
@@ -78,23 +81,19 @@ impl SchedulePage {
         limit: u64,
         show_anchor: bool,
     ) -> Result<Self, CallError> {
-        let (first, last) = match span.by {
-            PageBy::Nonce => (after(span.from), last_until(span.to)),
-            PageBy::Time => (
-                span.from.map_or(Ok(Some(Nonce::ZERO)), |from| first_after(node, process, from))?,
-                match span.to {
-                    Some(to) => first_after(node, process, to)?.map_or(Some(Nonce::MAX), Nonce::prev),
-                    None => Some(Nonce::MAX),
-                },
-            ),
+        let mut times = None;
+        let mut rest = match span.by {
+            PageBy::Nonce => after(span.from).zip(last_until(span.to)).filter(|(first, last)| first <= last),
+            PageBy::Time => times.insert(TimeWalk::new(process, span.from, span.to)).run(node)?,
         };
         // What would leave the process out although no start was given: it comes, alone.
-        let alone = span.from.is_none() && last.is_none() && spawned_at_zero(&*node.parts.log, process)?;
-        let last = if alone { Some(Nonce::ZERO) } else { last };
-        let rest = first.zip(last).filter(|(first, last)| first <= last);
+        if span.from.is_none() && rest.is_none() && spawned_at_zero(&*node.parts.log, process)? {
+            rest = Some((Nonce::ZERO, Nonce::ZERO));
+        }
         Ok(Self {
             left: limit,
             room: node.parts.options.max_read_memory,
+            times,
             ..Self::new(Framing::Page, process, span.by, rest, show_anchor)
         })
     }
@@ -122,6 +121,7 @@ impl SchedulePage {
             framing,
             by,
             rest,
+            times: None,
             left: u64::MAX,
             room: usize::MAX,
             piece_bytes: PIECE,
@@ -152,10 +152,10 @@ impl SchedulePage {
                 self.unfinished = left.append(node, out, self.piece_bytes)?;
                 self.end_edge(out);
             }
-            if self.unfinished.is_some() || out.len() >= self.piece_bytes && self.rest.is_some() {
+            if self.unfinished.is_some() || out.len() >= self.piece_bytes && self.has_rest() {
                 return Ok(Then::NextPiece);
             }
-            let Some((first, last)) = self.rest else { return Ok(Then::More) };
+            let Some((first, last)) = self.next_range(node)? else { return Ok(Then::More) };
             let mut then = Ok(Then::More);
             node.parts.log.range(self.process, false, first..=last, &mut |event| {
                 then = self.take(node, &event, out);
@@ -163,9 +163,25 @@ impl SchedulePage {
             })?;
             match then? {
                 Then::NextPiece if self.unfinished.is_some() => {}
+                Then::More if self.times.as_ref().is_some_and(|times| !times.has_ended()) => self.rest = None,
                 then => return Ok(then),
             }
         }
+    }
+
+    /// Where to go on.
+    fn next_range(&mut self, node: &ApiNode) -> Result<Option<(Nonce, Nonce)>, CallError> {
+        if self.rest.is_none()
+            && let Some(times) = &mut self.times
+        {
+            self.rest = times.run(node)?;
+        }
+        Ok(self.rest)
+    }
+
+    /// Whether there may be more.
+    fn has_rest(&self) -> bool {
+        self.rest.is_some() || self.times.as_ref().is_some_and(|times| !times.has_ended())
     }
 
     /// Adds one event, or finds that it belongs to the next page.
@@ -185,7 +201,7 @@ impl SchedulePage {
         self.unfinished = data.map(|data| Unfinished::new(node, event, form, data));
         self.end_edge(out);
         self.advance(event, length);
-        let is_long = self.unfinished.is_some() || out.len() >= self.piece_bytes && self.rest.is_some();
+        let is_long = self.unfinished.is_some() || out.len() >= self.piece_bytes && self.has_rest();
         Ok(if is_long { Then::NextPiece } else { Then::More })
     }
 

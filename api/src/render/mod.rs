@@ -97,7 +97,10 @@ impl Renderer {
     ) -> Result<(), TagsError> {
         let mut says = AssignmentTags::default();
         for tag in assignment.iter().flat_map(|assignment| assignment.tags()) {
-            says.note(&tag?);
+            match tag {
+                Err(TagsError::Unterminated) => break,
+                tag => says.note(&tag?),
+            }
         }
         out.extend_from_slice(b"{\"process_id\":\"");
         base64url::encode_append(out, self.process.as_bytes());
@@ -154,7 +157,9 @@ impl Renderer {
         out.push(b'"');
         let mut says = AssignmentTags::default();
         self.tags(out, item, |tag| says.note(tag))?;
-        self.signed(out, item, Absent::Empty, self.show_anchor);
+        // The earliest imported assignments have their message in their data, and no target is null there.
+        let no_target = if item.data().is_empty() { Absent::Empty } else { Absent::Null };
+        self.signed(out, item, no_target, self.show_anchor);
         Ok(says)
     }
 
@@ -205,7 +210,11 @@ impl Renderer {
         out.extend_from_slice(b",\"tags\":[");
         let mut before: &[u8] = b"{\"name\":";
         for tag in item.tags() {
-            let tag = tag?;
+            let tag = match tag {
+                // What was imported may lack the end of its tags, and nothing else.
+                Err(TagsError::Unterminated) => break,
+                tag => tag?,
+            };
             note(&tag);
             out.extend_from_slice(before);
             json::string(out, tag.name);

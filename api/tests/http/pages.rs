@@ -46,16 +46,19 @@ fn world() -> &'static World {
     })
 }
 
-/// A process with an assignment, one without, and imported ones with gaps and ties.
+/// A process with an assignment, one without, and imported ones with gaps, ties and steps back.
 fn histories() -> Vec<(SampleHistory, Vec<(u64, u64)>)> {
     let assigned: Vec<_> = (0..150).map(|nonce| (nonce, 1_000 + nonce * 3)).collect();
     let unassigned: Vec<_> = (0..60).map(|nonce| (nonce, 1_001 + nonce * 2)).collect();
     let flawed: Vec<_> = (0..120).map(|nonce| (nonce + nonce / 7 * 5, 1_001 + nonce / 4 * 10)).collect();
+    // The clock was set back again and again.
+    let back: Vec<_> = (0..300).map(|nonce| (nonce, 1_001 + nonce * 37 % 101 * 4)).collect();
     vec![
         (SampleHistory::spawn(1, Some(1_000)), assigned),
         (SampleHistory::spawn(2, None), unassigned),
         (SampleHistory::spawn(3, None), flawed),
         (SampleHistory::spawn(4, Some(1_000)), vec![(0, 1_000)]),
+        (SampleHistory::spawn(5, None), back),
     ]
 }
 
@@ -77,7 +80,7 @@ fn walks() -> impl Strategy<Value = Walk> {
     let times = 990..1_500_i64;
     let bound = (any::<bool>(), -2..260_i64, times);
     (
-        0..4_usize,
+        0..5_usize,
         any::<bool>(),
         prop::option::of(bound.clone()),
         prop::option::of(bound),
@@ -95,6 +98,10 @@ fn expected(walk: &Walk, nonces: &[(u64, u64)]) -> Vec<u64> {
     let key = |(nonce, time): &(u64, u64)| i64::try_from(if walk.by_nonce { *nonce } else { *time }).unwrap();
     let is_start = walk.from.is_none_or(|from| walk.by_nonce && from == -1);
     let is_itself = |(nonce, time): &(u64, u64)| is_start && (*nonce, *time) == (0, 1_000);
+    let mut nonces = nonces.to_vec();
+    if !walk.by_nonce {
+        nonces.sort_by_key(|(nonce, time)| (*time, *nonce));
+    }
     nonces
         .iter()
         .filter(|at| {

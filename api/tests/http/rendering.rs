@@ -114,7 +114,7 @@ proptest! {
             let (item, assignment) = (case.item.bytes(), case.assignment.bytes());
             let body = body(case.kind, Item::parse(&item).unwrap(), Item::parse(&assignment).unwrap());
             let nonce = case.nonce.map(Nonce::new);
-            let event = EventRef { seq: Seq::ZERO, process, nonce, imported: false, body };
+            let event = EventRef { seq: Seq::ZERO, process, nonce, imported: false, envelope: None, body };
             let time = event.assignment().and_then(|assignment| assignment.tag("Timestamp"));
             let (by, cursor) = if by_time {
                 (PageBy::Time, time.unwrap_or_default().to_owned())

@@ -12,7 +12,11 @@ use super::*;
 
 /// An event in its public form, made as a log makes it: read from a record that leaves out the long public keys.
 fn encoded(body: &Body, imported: bool, place: EventKey, seq: u64) -> Vec<u8> {
-    let (draft, _) = RecordDraft::new(body, imported).unwrap();
+    encoded_in(body, imported, None, place, seq)
+}
+
+fn encoded_in(body: &Body, imported: bool, envelope: Option<&[u8]>, place: EventKey, seq: u64) -> Vec<u8> {
+    let (draft, _) = RecordDraft::new(body, imported, envelope).unwrap();
     let owners = [draft.item_owner.clone(), draft.assignment_owner.clone()];
     let numbers = owners.each_ref().map(|owner| owner.as_ref().map(|_| OwnerNumber::FIRST));
     let key = StoreKey::event(place);
@@ -32,12 +36,14 @@ fn with_checksum(mut bytes: Vec<u8>, key_len: usize) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn events_survive(body in body(), imported: bool, place in place(), seq: u64) {
-        let bytes = encoded(&body, imported, place, seq);
+    fn events_survive(
+        body in body(), imported: bool, envelope: Option<Vec<u8>>, place in place(), seq: u64,
+    ) {
+        let bytes = encoded_in(&body, imported, envelope.as_deref(), place, seq);
         let read = EventRef::decode(&bytes).unwrap();
         prop_assert_eq!(read.encode().unwrap(), bytes.clone());
         let EventKey { process, nonce } = place;
-        prop_assert_eq!(read.to_owned(), Event { seq: Seq::new(seq), process, nonce, imported, body });
+        prop_assert_eq!(read.to_owned(), Event { seq: Seq::new(seq), process, nonce, imported, envelope, body });
     }
 
     #[test]
@@ -72,7 +78,7 @@ proptest! {
 fn what_only_one_store_can_read_is_refused() {
     let place = EventKey { process: ProcessId::NODE, nonce: Some(Nonce::ZERO) };
     let key = StoreKey::event(place);
-    let (draft, _) = RecordDraft::new(&Body::Fact(b"hi".to_vec()), false).unwrap();
+    let (draft, _) = RecordDraft::new(&Body::Fact(b"hi".to_vec()), false, None).unwrap();
     let record = draft.finish(&key, Seq::ZERO, Some(OwnerNumber::FIRST), None);
     let bytes = [&[key.len()], key.as_ref(), &record].concat();
     assert!(matches!(EventRef::decode(&bytes), Err(RecordError::LacksOwner)));
@@ -82,9 +88,9 @@ fn what_only_one_store_can_read_is_refused() {
 fn a_newer_version_is_named() {
     let place = EventKey { process: ProcessId::NODE, nonce: None };
     let mut bytes = encoded(&Body::Fact(Vec::new()), false, place, 0);
-    bytes[33] = 2;
+    bytes[33] = 3;
     let error = EventRef::decode(&bytes).unwrap_err();
-    assert_eq!(error.to_string(), "the record has format version 2, this build reads version 1");
+    assert_eq!(error.to_string(), "the record has format version 3, this build reads up to 2");
 }
 
 /// The bytes of version 1: when this fails, nodes of different versions cannot follow each other any more.

@@ -9,7 +9,7 @@ use super::*;
 
 /// A record, and the owners that it leaves out.
 fn write(body: &Body, imported: bool, place: EventKey, seq: u64) -> (Vec<u8>, [Option<LongOwner>; 2]) {
-    let (draft, _) = RecordDraft::new(body, imported).unwrap();
+    let (draft, _) = RecordDraft::new(body, imported, None).unwrap();
     let owners = [draft.item_owner.clone(), draft.assignment_owner.clone()];
     let numbers = [1_u32, 70_000].map(|number| Some(OwnerNumber(NonZeroU32::new(number).unwrap())));
     let item = draft.item_owner.as_ref().and(numbers[0]);
@@ -70,8 +70,8 @@ proptest! {
 
 #[test]
 fn another_version_is_named() {
-    let error = Record::open(&[], &[2, 0, 0]).err().unwrap();
-    assert_eq!(error.to_string(), "the record has format version 2, this build reads version 1");
+    let error = Record::open(&[], &[3, 0, 0]).err().unwrap();
+    assert_eq!(error.to_string(), "the record has format version 3, this build reads up to 2");
 }
 
 /// The bytes of a record of version 1: when this fails, stores that exist cannot be read any more.
@@ -81,4 +81,14 @@ fn the_format_is_what_it_was() {
     let (bytes, _) = write(&Body::Fact(b"hi".to_vec()), true, place, 258);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, "019604c3c0c0c0c40268690000000000000102000000000000000089d7b0b5");
+}
+
+/// The same of version 2, which has an envelope.
+#[test]
+fn the_format_with_an_envelope_is_what_it_was() {
+    let place = EventKey { process: ProcessId::NODE, nonce: Some(Nonce::new(5)) };
+    let (draft, _) = RecordDraft::new(&Body::Fact(b"hi".to_vec()), true, Some(b"env")).unwrap();
+    let bytes = draft.finish(&StoreKey::event(place), Seq::new(258), None, None);
+    let body: String = bytes[..bytes.len() - 4].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(body, "029704c3c0c0c0c4026869c403656e7600000000000001020000000000000000");
 }

@@ -44,8 +44,14 @@ fn silent(process: &mut SampleProcess) -> Append {
     assignment[start] = 1;
     let body = Body::Scheduled { item, assignment, deep_hash: None };
     let (process_id, nonce) = (process.process, Some(link.nonce));
-    let event =
-        crate::Event { seq: Seq::ZERO, process: process_id, nonce, imported: true, body: body.clone() };
+    let event = crate::Event {
+        seq: Seq::ZERO,
+        process: process_id,
+        nonce,
+        imported: true,
+        envelope: None,
+        body: body.clone(),
+    };
     let link = with_ref(&event, |event| event.link(before)).unwrap();
     assert_eq!(link.chain, crate::ChainLink::next_chain(before, process_id));
     assert_eq!(Some(link.timestamp), before.map(|link| link.timestamp));
@@ -59,8 +65,9 @@ fn with_ref<T>(event: &crate::Event, visit: impl FnOnce(EventRef<'_>) -> T) -> T
     let item = ans104::Item::split(item).unwrap();
     let assignment = ans104::Item::split(assignment).unwrap();
     let body = crate::BodyRef::Scheduled { item, assignment, deep_hash: None };
-    let crate::Event { seq, process, nonce, imported, .. } = *event;
-    visit(EventRef { seq, process, nonce, imported, body })
+    let crate::Event { seq, process, nonce, imported, ref envelope, .. } = *event;
+    let envelope = envelope.as_deref();
+    visit(EventRef { seq, process, nonce, imported, envelope, body })
 }
 
 /// All events as they are shipped.

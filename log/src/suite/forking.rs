@@ -3,7 +3,7 @@
 use protocol::{Nonce, ProcessId};
 
 use crate::samples::{SampleProcess, fact};
-use crate::{Append, AppendError, Body, ChainLink, Log, Seq, Term};
+use crate::{Append, AppendError, Body, ChainLink, Event, Import, Log, Seq, Term};
 
 use super::{Setup, all, append, enqueue, events, on_both_engines, promote};
 
@@ -12,6 +12,7 @@ on_both_engines!(
     what_is_not_durable_yet_counts,
     another_term_is_refused,
     imports_leave_gaps_and_never_go_back,
+    imports_have_no_spawn_a_late_one_or_two,
     what_does_not_fit_the_place_is_refused,
 );
 
@@ -109,6 +110,32 @@ fn imports_leave_gaps_and_never_go_back(setup: &mut impl Setup) {
     assert_eq!(all(&log), events(&[spawn, message, own]));
     let found = super::range(&log, sample.process);
     assert_eq!(found.iter().map(|event| event.imported).collect::<Vec<_>>(), [true, true, false]);
+}
+
+fn imports_have_no_spawn_a_late_one_or_two(setup: &mut impl Setup) {
+    let log = setup.log();
+    let mut sample = SampleProcess::new(1);
+    sample.imported = true;
+    let (message, late) = (sample.message(), sample.spawn());
+    let (between, again) = (sample.message(), sample.spawn());
+    let history = [message, late.clone(), between, again];
+    for append in &history {
+        let Append { process, body, link, .. } = append.clone();
+        let envelope = Some(b"around it".to_vec());
+        log.import(vec![Import { process, body, link, envelope }]).unwrap().wait().unwrap();
+    }
+    let expected: Vec<_> = events(&history)
+        .into_iter()
+        .map(|event| Event { envelope: Some(b"around it".to_vec()), ..event })
+        .collect();
+    assert_eq!(all(&log), expected);
+    let mut second = sample.message();
+    second.imported = false;
+    append(&log, vec![second]);
+    let spawn = Append { imported: false, ..sample.spawn() };
+    assert!(matches!(enqueue(&log, vec![spawn]).wait(), Err(AppendError::Misplaced { .. })));
+    let nowhere = Append { imported: false, ..SampleProcess::new(2).message() };
+    assert!(matches!(enqueue(&log, vec![nowhere]).wait(), Err(AppendError::Misplaced { .. })));
 }
 
 fn what_does_not_fit_the_place_is_refused(setup: &mut impl Setup) {

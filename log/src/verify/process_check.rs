@@ -1,7 +1,7 @@
 //! One process as verification goes along it.
 
-use ans104::Item;
-use protocol::{AssignmentTags, HashChain, MessageId, Nonce, ProcessId, Timestamp};
+use ans104::{Bundle, Item};
+use protocol::{AssignmentId, AssignmentTags, HashChain, MessageId, Nonce, ProcessId, Timestamp};
 
 use crate::event::{BodyRef, EventRef};
 use crate::head::{ChainLink, Head};
@@ -11,6 +11,8 @@ use crate::ids::Seq;
 pub(super) struct ProcessCheck {
     pub(super) id: ProcessId,
     newest: Option<Head>,
+    /// The message that came last, as which histories from before March 2024 chain it.
+    message: Option<AssignmentId>,
     /// Whether what came last could not be read, so that nothing can be said about what follows it.
     torn: bool,
 }
@@ -22,7 +24,7 @@ impl ProcessCheck {
 
     /// A process of which this came last.
     pub(super) fn behind(id: ProcessId, newest: Option<Head>) -> Self {
-        Self { id, newest, torn: false }
+        Self { id, newest, message: None, torn: false }
     }
 
     /// Where it stands.
@@ -50,6 +52,7 @@ impl ProcessCheck {
         self.check_place(event, fault);
         self.check_assignment(event, fault);
         self.newest = Some(Head { seq: event.seq, last: event.link(self.last()) });
+        self.message = event.item().filter(|_| event.imported).map(|item| item.id().into());
         self.torn = false;
     }
 
@@ -87,7 +90,10 @@ impl ProcessCheck {
         };
         check_tags("assignment", Some(assignment), fault);
         let says = AssignmentTags::of(&assignment);
-        compare("assignment's Process", says.process(), self.id, fault);
+        // The record of an old spawn that was imported is what the item came in, which names nothing.
+        if event.nonce.is_some() || !event.imported || says.process().is_some() {
+            compare("assignment's Process", says.process(), self.id, fault);
+        }
         let Some(nonce) = event.nonce else {
             // The signed record of a spawn without a nonce says when it was, and chains nothing.
             if !matches!(event.body, BodyRef::Spawned { .. }) {
@@ -97,11 +103,21 @@ impl ProcessCheck {
         };
         compare("assignment's Nonce", says.nonce(), nonce, fault);
         check_message(event, says.message(), fault);
-        self.check_chain(nonce, says.hash_chain(), fault);
+        self.check_chain(event.imported, nonce, says.hash_chain(), fault);
         self.check_time(says.timestamp(), fault);
     }
 
-    fn check_chain(&self, nonce: Nonce, found: Option<HashChain>, fault: &mut dyn FnMut(String)) {
+    fn check_chain(
+        &self,
+        imported: bool,
+        nonce: Nonce,
+        found: Option<HashChain>,
+        fault: &mut dyn FnMut(String),
+    ) {
+        let old = self.last().zip(self.message).map(|(last, message)| last.chain.after(message));
+        if imported && found.is_some() && found == old {
+            return;
+        }
         // Behind a gap there is nothing to compare it with; the gap itself was reported.
         let follows = !self.torn && self.newest.map_or(Nonce::ZERO, |head| head.next_nonce()) == nonce;
         if follows || found.is_none() {
@@ -144,6 +160,9 @@ fn check_tags(part: &str, item: Option<Item<'_>>, fault: &mut dyn FnMut(String))
 
 fn check_message(event: &EventRef<'_>, found: Option<MessageId>, fault: &mut dyn FnMut(String)) {
     match event.body {
+        // The earliest form names its message by having it in its data.
+        BodyRef::Scheduled { item, assignment, .. }
+            if event.imported && found.is_none() && contains(assignment.data(), item) => {}
         BodyRef::Scheduled { item, .. } => compare("assignment's Message", found, item.id().into(), fault),
         BodyRef::Assigned { .. } if found.is_none() => {
             fault("the assignment has no Message".to_owned());
@@ -154,6 +173,12 @@ fn check_message(event: &EventRef<'_>, found: Option<MessageId>, fault: &mut dyn
         }
         _ => {}
     }
+}
+
+fn contains(data: &[u8], item: Item<'_>) -> bool {
+    Bundle::parse(data).is_ok_and(|mut bundle| {
+        bundle.next().is_some_and(|first| first.is_ok_and(|first| first.id == item.id()))
+    })
 }
 
 fn compare<T: PartialEq + std::fmt::Display>(

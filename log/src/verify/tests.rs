@@ -318,7 +318,7 @@ fn noise_does_not_stop_it() {
         let mut value = noise.bytes(len);
         if table == StoreTable::Events && seed % 2 == 0 {
             // A record that is right in itself and says something else.
-            let (draft, _) = RecordDraft::new(&Body::Fact(value), false).unwrap();
+            let (draft, _) = RecordDraft::new(&Body::Fact(value), false, None).unwrap();
             value = draft.finish(&place, Seq::new(noise.number() % 8), None, None);
         }
         put(&log, table, place, value);

@@ -91,3 +91,10 @@ pub(super) fn trailing_number(key: &[u8]) -> Option<ProcessNumber> {
 pub(super) fn trailing_nonce(bytes: &[u8]) -> Option<Nonce> {
     bytes.last_chunk().map(|bytes| Nonce::new(u64::from_be_bytes(*bytes)))
 }
+
+/// What the key of a time says.
+pub(super) fn time_and_nonce(key: &[u8]) -> Option<(Timestamp, Nonce)> {
+    let (rest, nonce) = key.split_last_chunk()?;
+    let (_, time) = rest.split_last_chunk()?;
+    Some((Timestamp::new(u64::from_be_bytes(*time)), Nonce::new(u64::from_be_bytes(*nonce))))
+}

@@ -13,7 +13,7 @@ use super::cursor;
 use super::db::{self, IndexDb};
 use super::error::IndexError;
 use super::folder::{self, IndexFolder};
-use super::keys::{self, ProcessNumber};
+use super::keys::{self, IndexKey, ProcessNumber};
 use super::shared::IndexShared;
 use super::watchers::ProcessWatch;
 use super::writer::{IndexPurpose, IndexWriter};
@@ -125,17 +125,37 @@ impl Index {
         Ok(places)
     }
 
+    /// The entries of the process in the order of time, by nonce where they have the same, from this one on.
+    pub fn by_time(
+        &self,
+        process: ProcessId,
+        time: Timestamp,
+        nonce: Nonce,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, Nonce)>, IndexError> {
+        let db = self.shared.db();
+        let Some(number) = db.number(process)? else { return Ok(Vec::new()) };
+        let prefix = keys::time_prefix(number);
+        let from = keys::time(number, time, nonce);
+        let mut found = Vec::new();
+        for entry in db.store.iterator_opt(forward(&from), within(number)).take(limit) {
+            let (key, _) = entry?;
+            if !key.starts_with(prefix.as_ref()) {
+                break;
+            }
+            let (time, nonce) = keys::time_and_nonce(&key).ok_or(IndexError::Damaged("a time"))?;
+            found.push((time, nonce));
+        }
+        Ok(found)
+    }
+
     /// The first nonce of the process whose timestamp is later than this.
     pub fn first_after(&self, process: ProcessId, time: Timestamp) -> Result<Option<Nonce>, IndexError> {
         let db = self.shared.db();
         let Some(number) = db.number(process)? else { return Ok(None) };
         let prefix = keys::time_prefix(number);
         let from = keys::time(number, time, Nonce::MAX);
-        let mut options = ReadOptions::default();
-        options
-            .set_iterate_upper_bound(keys::time_prefix(ProcessNumber(number.0.saturating_add(1))).as_ref());
-        let mode = IteratorMode::From(from.as_ref(), Direction::Forward);
-        match db.store.iterator_opt(mode, options).next().transpose()? {
+        match db.store.iterator_opt(forward(&from), within(number)).next().transpose()? {
             Some((key, _)) if key.starts_with(prefix.as_ref()) => Ok(keys::trailing_nonce(&key)),
             _ => Ok(None),
         }
@@ -152,4 +172,15 @@ impl Index {
         let value = db.store.get_pinned(keys::deep_hash(number, hash))?;
         Ok(value.map(|value| IndexPlace { process, nonce: keys::trailing_nonce(&value) }))
     }
+}
+
+fn forward(from: &IndexKey) -> IteratorMode<'_> {
+    IteratorMode::From(from.as_ref(), Direction::Forward)
+}
+
+/// The times of this process alone.
+fn within(number: ProcessNumber) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_iterate_upper_bound(keys::time_prefix(ProcessNumber(number.0.saturating_add(1))).as_ref());
+    options
 }

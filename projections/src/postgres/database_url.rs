@@ -94,18 +94,18 @@ impl DatabaseUrl {
     }
 
     /// The variable that it came from.
-    pub(super) fn variable(&self) -> &'static str {
+    pub fn variable(&self) -> &'static str {
         self.variable
     }
 
     /// How to connect, with this name for the server's lists of who is connected. Poolers refuse the parameter for the
     /// digits of floats, which are read in binary here.
-    pub(super) fn connect_as(&self, name: &str) -> PgConnectOptions {
+    pub fn connect_as(&self, name: &str) -> PgConnectOptions {
         self.connect.clone().application_name(name).extra_float_digits(None).disable_statement_logging()
     }
 
     /// Host and port, for the log.
-    pub(super) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         match self.connect.get_socket() {
             Some(socket) => socket.display().to_string(),
             None => format!("{}:{}", self.connect.get_host(), self.connect.get_port()),

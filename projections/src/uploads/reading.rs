@@ -75,8 +75,10 @@ impl Reading<'_> {
         let held = self.held.entry(event.process).or_default();
         let listed = stuck || *held >= HELD_OF_PROCESS;
         let again = self.settled_until.is_some_and(|until| event.seq <= until);
-        let (job, open) = left(again.then_some(self.store), event, !listed)?;
+        let (job, open) = left(again.then_some(self.store), event, !listed && !event.imported)?;
         let pending = match open {
+            // Whoever scheduled it has uploaded it; a replay sends it all the same.
+            _ if event.imported => PendingEvent::Nothing,
             false => PendingEvent::Nothing,
             // What is behind a stuck event stays behind it.
             true if stuck => PendingEvent::Aside,

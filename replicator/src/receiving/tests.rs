@@ -111,7 +111,8 @@ fn encode(event: &log::Event) -> Vec<u8> {
         Body::Fact(fact) => BodyRef::Fact(fact),
     };
     let log::Event { seq, process, nonce, imported, .. } = *event;
-    EventRef { seq, process, nonce, imported, body }.encode().unwrap()
+    let envelope = event.envelope.as_deref();
+    EventRef { seq, process, nonce, imported, envelope, body }.encode().unwrap()
 }
 
 /// What becomes of a frame whose events were changed.

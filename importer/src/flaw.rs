@@ -1,0 +1,73 @@
+//! What is wrong with a row, or out of the ordinary. None of it keeps a row out of the log.
+
+use serde::Serialize;
+
+/// What kind of flaw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlawKind {
+    /// Nonces before it are missing.
+    Gap,
+    /// It has the time of the one before it.
+    Tie,
+    /// It is earlier than the one before it.
+    StepBack,
+    /// Its hash chain does not follow from the one before it.
+    BrokenChain,
+    /// Its hash chain cannot be read.
+    NoChain,
+    /// The process was spawned before.
+    Respawn,
+    /// The process was never spawned there.
+    NoSpawn,
+    /// The latest is not the one with the greatest nonce, after which the schedule is continued.
+    NewestIsNotLast,
+    /// A signature is wrong.
+    WrongSignature,
+    /// A column or key says something else than the stored bytes, which count.
+    ColumnDiffers,
+    /// Tags lack their end.
+    UnterminatedTags,
+    /// Items that nobody reads are behind the second.
+    MoreItems,
+    /// The assignment names another message than the one with it.
+    OtherMessage,
+}
+
+impl FlawKind {
+    /// What it is, for a person.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Gap => "nonces missing before it",
+            Self::Tie => "the time of the one before it",
+            Self::StepBack => "earlier than the one before it",
+            Self::BrokenChain => "a hash chain that does not follow",
+            Self::NoChain => "a hash chain that cannot be read",
+            Self::Respawn => "spawned again",
+            Self::NoSpawn => "never spawned there: read-only here",
+            Self::NewestIsNotLast => {
+                "another entry is later than the last: continued after the greatest nonce"
+            }
+            Self::WrongSignature => "a signature that does not verify",
+            Self::ColumnDiffers => "a column says something else than the stored bytes",
+            Self::UnterminatedTags => "tags without their end",
+            Self::MoreItems => "more items than anybody reads",
+            Self::OtherMessage => "an assignment that names another message",
+        }
+    }
+}
+
+/// A flaw, with what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Flaw {
+    /// What kind.
+    pub kind: FlawKind,
+    /// More of it.
+    pub what: String,
+}
+
+impl Flaw {
+    pub(crate) fn new(kind: FlawKind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into() }
+    }
+}

@@ -1,0 +1,30 @@
+//! Takes over what the existing scheduler has stored: every row of a source ends in the log, as it was, or in the report.
+//!
+//! A [`Source`] hands over rows in the order of the log. Workers make ready what they hold (`prepare.rs`), and one thread
+//! gives them their places and appends them (`placing.rs`), as [`import`] ties together. Nothing is kept of an import but
+//! the log itself: a row is known again by its place.
+
+mod blob;
+mod envelope;
+mod flaw;
+mod importing;
+mod placing;
+mod postgres;
+mod prepare;
+mod report;
+mod source;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use blob::{Blob, BlobError, BlobForm};
+pub use envelope::{seal_envelope, unseal_envelope};
+pub use flaw::{Flaw, FlawKind};
+pub use importing::{ImportError, ImportOptions, ImportProgress, import};
+pub use postgres::{PostgresSource, PostgresSourceError};
+pub use report::{ImportReport, ImportSummary, LeftOutRow};
+pub use source::{
+    ImportScope, RowRange, RowRangeError, Source, SourceError, SourceRow, SourceTotals, SourceVisit,
+    StoredRow,
+};
+pub use target::{ImportTarget, KnownRows};

@@ -1,0 +1,280 @@
+//! Gives rows their places, one process after another, and appends them.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use log::{ChainLink, Import, Receipt};
+use protocol::{Nonce, ProcessId, Timestamp};
+
+use crate::flaw::{Flaw, FlawKind};
+use crate::importing::ImportError;
+use crate::prepare::{Prepared, ReadyRow, SaidLink};
+use crate::report::{ImportReport, LeftOutRow};
+use crate::target::{ImportTarget, PlacedIds};
+
+/// When events are appended together.
+const BATCH_EVENTS: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
+/// How much may be on its way to disk.
+const UNDERWAY_BYTES: usize = 24 << 20;
+
+/// Places rows in the order in which they come.
+pub(crate) struct Placing<'a, 'r> {
+    target: &'a dyn ImportTarget,
+    pub(crate) report: ImportReport<'r>,
+    process: Option<PlacedProcess>,
+    batch: Vec<Import>,
+    batch_bytes: usize,
+    underway: VecDeque<(Receipt, usize)>,
+    underway_bytes: usize,
+}
+
+/// A process as far as it is placed.
+struct PlacedProcess {
+    id: ProcessId,
+    /// Whether anything of it is in the log.
+    is_there: bool,
+    last: Option<ChainLink>,
+    /// The item of the last, which a chain may follow in the place of its assignment.
+    last_item: Option<ans104::Id>,
+    is_spawned: bool,
+    latest: Timestamp,
+    /// Rows that want the same nonce. Which of them gets it the next row tells.
+    waiting: Vec<ReadyRow>,
+}
+
+impl<'a, 'r> Placing<'a, 'r> {
+    pub(crate) fn new(target: &'a dyn ImportTarget, report: ImportReport<'r>) -> Self {
+        Self {
+            target,
+            report,
+            process: None,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            underway: VecDeque::new(),
+            underway_bytes: 0,
+        }
+    }
+
+    /// Takes the next row.
+    pub(crate) fn take(&mut self, row: Prepared) -> Result<(), ImportError> {
+        match row {
+            Prepared::There => self.report.summary.already_there += 1,
+            Prepared::LeftOut(row) => self.report.left_out(row),
+            Prepared::Ready(row) => return self.place(*row),
+        }
+        Ok(())
+    }
+
+    /// All rows came: what waits is placed, and all of it is on disk when this returns.
+    pub(crate) fn finish(mut self) -> Result<ImportReport<'r>, ImportError> {
+        self.end_process()?;
+        self.send()?;
+        while !self.underway.is_empty() {
+            self.settle()?;
+        }
+        Ok(self.report)
+    }
+
+    fn place(&mut self, row: ReadyRow) -> Result<(), ImportError> {
+        self.report.summary.signatures += row.signatures;
+        self.report.summary.bytes += row.bytes as u64;
+        *self.report.summary.forms.entry(row.form.as_str()).or_default() += 1;
+        if self.process.as_ref().is_none_or(|process| process.id != row.process) {
+            self.end_process()?;
+            self.begin_process(row.process)?;
+        }
+        let Some(process) = &mut self.process else { return Ok(()) };
+        let Some(said) = row.said else { return self.spawn_unassigned(row) };
+        let waits_for = process.waiting.first().and_then(|first| first.said).map(|first| first.nonce);
+        if waits_for.is_some_and(|nonce| nonce != said.nonce) {
+            self.place_waiting(Some(said))?;
+        }
+        if let Some(process) = &mut self.process {
+            process.waiting.push(row);
+        }
+        Ok(())
+    }
+
+    fn begin_process(&mut self, id: ProcessId) -> Result<(), ImportError> {
+        self.report.summary.processes += 1;
+        let head = self.target.head(id)?;
+        let (is_there, last) = (head.is_some(), head.flatten());
+        let newest = last.map(|link| self.target.at(id, Some(link.nonce))).transpose()?.flatten();
+        self.process = Some(PlacedProcess {
+            id,
+            is_there,
+            last,
+            last_item: newest.and_then(|ids| ids.item),
+            // What is there begins with the spawn, if there is one.
+            is_spawned: is_there,
+            latest: last.map_or(Timestamp::ZERO, |link| link.timestamp),
+            waiting: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn end_process(&mut self) -> Result<(), ImportError> {
+        self.place_waiting(None)?;
+        let Some(process) = self.process.take() else { return Ok(()) };
+        let place = format!("process {}", process.id);
+        if !process.is_spawned {
+            self.report.flaw(&place, &Flaw::new(FlawKind::NoSpawn, "messages, and no process"));
+        }
+        if let Some(last) = process.last.filter(|last| last.timestamp < process.latest) {
+            let what = format!(
+                "nonce {} of {} is the last, the latest is of {}",
+                last.nonce, last.timestamp, process.latest
+            );
+            self.report.flaw(&place, &Flaw::new(FlawKind::NewestIsNotLast, what));
+        }
+        Ok(())
+    }
+
+    fn spawn_unassigned(&mut self, row: ReadyRow) -> Result<(), ImportError> {
+        let ids = PlacedIds { assignment: Some(row.assignment.id()), item: row.item };
+        if self.process.as_ref().is_some_and(|process| process.is_there) {
+            return self.already(row, ids, None);
+        }
+        self.append(row, None)
+    }
+
+    /// Places one of the rows that want the same nonce, given what the next one says.
+    fn place_waiting(&mut self, next: Option<SaidLink>) -> Result<(), ImportError> {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        let mut waiting = mem::take(&mut process.waiting);
+        let last = process.last;
+        let before = |row: &ReadyRow| {
+            let chain = next.and_then(|next| next.chain);
+            row.said.zip(chain).is_some_and(|(said, chain)| row.is_before(link(row, said, last), chain))
+        };
+        let chosen = waiting.iter().position(before).unwrap_or(0);
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let chosen = waiting.remove(chosen);
+        self.place_one(chosen)?;
+        for other in waiting {
+            self.place_one(other)?;
+        }
+        Ok(())
+    }
+
+    fn place_one(&mut self, mut row: ReadyRow) -> Result<(), ImportError> {
+        let (Some(process), Some(said)) = (&mut self.process, row.said) else { return Ok(()) };
+        let expected = process.last.map_or(Nonce::ZERO, |link| link.nonce.next());
+        if said.nonce < expected {
+            let ids = PlacedIds { assignment: Some(row.assignment.id()), item: row.item };
+            return self.already(row, ids, Some(said.nonce));
+        }
+        let link = link(&row, said, process.last);
+        note_flaws(process, &mut row, said, expected);
+        process.latest = process.latest.max(said.timestamp);
+        process.is_spawned |= row.is_spawn();
+        process.last = Some(link);
+        process.last_item = row.item;
+        self.append(row, Some(link))
+    }
+
+    /// A row whose place is taken, be it by itself.
+    fn already(&mut self, row: ReadyRow, ids: PlacedIds, nonce: Option<Nonce>) -> Result<(), ImportError> {
+        // What is on its way to disk is not to be read yet.
+        self.send()?;
+        while !self.underway.is_empty() {
+            self.settle()?;
+        }
+        let place = nonce.map_or("its place".to_owned(), |nonce| format!("nonce {nonce}"));
+        let reason = match self.target.at(row.process, nonce)? {
+            Some(found) if found == ids => {
+                self.report.summary.already_there += 1;
+                return Ok(());
+            }
+            Some(PlacedIds { assignment: Some(found), .. }) => {
+                format!("{place} of process {} has the assignment {found} in the log", row.process)
+            }
+            Some(_) => format!("{place} of process {} has something else in the log", row.process),
+            None => format!("the log has passed {place} of process {} without it", row.process),
+        };
+        let reason = format!("the assignment {}: {reason}", row.assignment);
+        self.report.left_out(LeftOutRow { place: row.place, reason });
+        Ok(())
+    }
+
+    fn append(&mut self, row: ReadyRow, link: Option<ChainLink>) -> Result<(), ImportError> {
+        if let Some(process) = &mut self.process {
+            process.is_there = true;
+            process.is_spawned |= row.is_spawn();
+        }
+        for flaw in &row.flaws {
+            self.report.flaw(&row.place, flaw);
+        }
+        self.report.summary.imported += 1;
+        let ReadyRow { process, body, envelope, bytes, .. } = row;
+        self.batch.push(Import { process, body, link, envelope });
+        self.batch_bytes += bytes;
+        if self.batch.len() >= BATCH_EVENTS || self.batch_bytes >= BATCH_BYTES {
+            self.send()?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), ImportError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let (batch, bytes) = (mem::take(&mut self.batch), mem::take(&mut self.batch_bytes));
+        while self.underway_bytes.saturating_add(bytes) > UNDERWAY_BYTES && !self.underway.is_empty() {
+            self.settle()?;
+        }
+        if let Some(receipt) = self.target.append(batch)? {
+            self.underway.push_back((receipt, bytes));
+            self.underway_bytes = self.underway_bytes.saturating_add(bytes);
+        }
+        Ok(())
+    }
+
+    /// Waits for what was appended first.
+    fn settle(&mut self) -> Result<(), ImportError> {
+        if let Some((receipt, bytes)) = self.underway.pop_front() {
+            self.underway_bytes = self.underway_bytes.saturating_sub(bytes);
+            receipt.wait()?;
+        }
+        Ok(())
+    }
+}
+
+fn link(row: &ReadyRow, said: SaidLink, last: Option<ChainLink>) -> ChainLink {
+    let chain = said.chain.unwrap_or_else(|| ChainLink::next_chain(last, row.process));
+    ChainLink { nonce: said.nonce, assignment: row.assignment, chain, timestamp: said.timestamp }
+}
+
+/// What is wrong with a row, given the one before it.
+fn note_flaws(process: &PlacedProcess, row: &mut ReadyRow, said: SaidLink, expected: Nonce) {
+    let mut flaw = |kind, what: String| row.flaws.push(Flaw::new(kind, what));
+    if said.nonce > expected {
+        flaw(FlawKind::Gap, format!("nonce {} where {expected} comes next", said.nonce));
+    }
+    if let Some(last) = process.last {
+        if last.timestamp == said.timestamp {
+            flaw(FlawKind::Tie, format!("nonces {} and {} have {}", last.nonce, said.nonce, said.timestamp));
+        } else if last.timestamp > said.timestamp {
+            let what =
+                format!("nonce {} has {}, {} has {}", last.nonce, last.timestamp, said.nonce, said.timestamp);
+            flaw(FlawKind::StepBack, what);
+        }
+    }
+    match said.chain {
+        None => flaw(FlawKind::NoChain, format!("of nonce {}", said.nonce)),
+        Some(chain) => {
+            let usual = ChainLink::next_chain(process.last, process.id);
+            let old = process.last.zip(process.last_item).map(|(last, item)| last.chain.after(item.into()));
+            // Behind a gap there is nothing to compare it with.
+            if said.nonce == expected && chain != usual && old != Some(chain) {
+                flaw(FlawKind::BrokenChain, format!("of nonce {}", said.nonce));
+            }
+        }
+    }
+    if process.is_spawned && matches!(row.body, log::Body::Spawned { .. }) {
+        row.flaws.push(Flaw::new(FlawKind::Respawn, format!("with nonce {}", said.nonce)));
+    }
+}

@@ -1,0 +1,318 @@
+//! The existing scheduler's Postgres: read in one snapshot, page by page in the order of keys, a row at a time.
+
+mod rows;
+mod schema;
+
+use std::ops::ControlFlow;
+
+use futures_util::TryStreamExt;
+use projections::DatabaseUrl;
+use protocol::{Nonce, ProcessId};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
+use thiserror::Error;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::source::{ImportScope, RowRange, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
+use crate::target::KnownRows;
+use rows::{MessageQuery, ProcessRow};
+use schema::Columns;
+
+/// How many processes are looked up at a time.
+const PROCESSES: i64 = 500;
+
+/// A database of the existing scheduler.
+pub struct PostgresSource {
+    name: String,
+    runtime: Runtime,
+    connection: PgConnection,
+    columns: Columns,
+}
+
+/// Why a database is not read.
+#[derive(Debug, Error)]
+pub enum PostgresSourceError {
+    /// The runtime for its connection does not start.
+    #[error("cannot start the async runtime")]
+    Runtime(#[source] std::io::Error),
+    /// It is not reached, or refuses.
+    #[error("{place}: cannot connect")]
+    Connect {
+        /// Where it is.
+        place: String,
+        /// Why.
+        #[source]
+        error: sqlx::Error,
+    },
+    /// It is none of the existing scheduler.
+    #[error("{place}: this is no database of the existing scheduler: the table {table} lacks {column}")]
+    Schema {
+        /// Where it is.
+        place: String,
+        /// Which table.
+        table: &'static str,
+        /// What it lacks.
+        column: &'static str,
+    },
+}
+
+impl PostgresSource {
+    /// Connects, and begins the snapshot that all is read from. Nothing can be written on this connection.
+    ///
+    /// # Errors
+    /// When it is not reached, or has other tables.
+    pub fn open(url: &DatabaseUrl) -> Result<Self, PostgresSourceError> {
+        let place = url.place();
+        let runtime =
+            Builder::new_current_thread().enable_all().build().map_err(PostgresSourceError::Runtime)?;
+        let opened = runtime.block_on(async {
+            let mut connection = url.connect_as("quipu import").connect().await?;
+            for sql in [
+                "begin isolation level repeatable read read only",
+                // The order of the index, and not a sort of all blobs.
+                "set local enable_sort = off",
+                "set local statement_timeout = 0",
+                "set local idle_in_transaction_session_timeout = 0",
+            ] {
+                sqlx::raw_sql(sql).execute(&mut connection).await?;
+            }
+            let columns = Columns::read(&mut connection).await?;
+            Ok((connection, columns))
+        });
+        let connect = |error| PostgresSourceError::Connect { place: place.clone(), error };
+        let (connection, columns) = opened.map_err(connect)?;
+        if let Some((table, column)) = columns.missing() {
+            return Err(PostgresSourceError::Schema { place, table, column });
+        }
+        Ok(Self { name: format!("the database at {place}"), runtime, connection, columns })
+    }
+
+    fn failed(&self, what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> SourceError {
+        SourceError { source_name: self.name.clone(), what: what.to_owned(), cause: error.into() }
+    }
+
+    fn count(&mut self, sql: String, scope: &ImportScope) -> Result<u64, SourceError> {
+        let range = range_of(scope);
+        let processes = names_of(scope);
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(range.first).bind(range.last).bind(processes);
+        let found = self.runtime.block_on(query.fetch_one(&mut self.connection));
+        let found = found.and_then(|row| row.try_get::<i64, _>(0));
+        found.map(i64::unsigned_abs).map_err(|error| self.failed("counting rows", error))
+    }
+
+    /// The next processes, by their rows.
+    fn processes(&mut self, after: i64, scope: &ImportScope) -> Result<Vec<ProcessRow>, SourceError> {
+        let sql = format!(
+            "select row_id::int8, process_id, {}::int8 from processes where row_id > $1 \
+             and ($2::text[] is null or process_id = any($2)) order by row_id limit {PROCESSES}",
+            self.columns.of_process("nonce")
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(names_of(scope));
+        let rows = self.runtime.block_on(query.fetch_all(&mut self.connection));
+        let rows = rows.and_then(|rows| rows.iter().map(ProcessRow::read).collect());
+        rows.map_err(|error| self.failed("listing processes", error))
+    }
+
+    /// Processes that messages name and that have no row.
+    fn unspawned(&mut self, scope: &ImportScope) -> Result<Vec<String>, SourceError> {
+        let sql = "select distinct process_id from messages m where not exists \
+                   (select 1 from processes p where p.process_id = m.process_id) \
+                   and ($1::text[] is null or process_id = any($1)) order by 1";
+        let rows =
+            self.runtime.block_on(sqlx::query(sql).bind(names_of(scope)).fetch_all(&mut self.connection));
+        let rows = rows.and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect());
+        rows.map_err(|error| self.failed("listing processes without a row", error))
+    }
+
+    fn read_process(
+        &mut self,
+        process: &ProcessRow,
+        range: RowRange,
+        known: &dyn KnownRows,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<ControlFlow<()>, SourceError> {
+        let spawn_at = process.nonce.unwrap_or(0);
+        let id = match process.id.parse::<ProcessId>() {
+            Ok(id) => Some(id),
+            Err(error) if process.row.is_some() => {
+                let place = process.place();
+                let row = SourceRow::Unreadable { place, reason: format!("process_id: {error}") };
+                if visit(row).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                None
+            }
+            Err(_) => None,
+        };
+        let below = i64::MIN..=spawn_at.saturating_sub(1);
+        let from = if process.row.is_some() { spawn_at } else { i64::MIN };
+        if process.row.is_some() {
+            if spawn_at > 0 && self.messages(process, id, below, range, known, visit)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if id.is_some() && self.spawn(process, range, visit)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        let from = if spawn_at > 0 { from } else { i64::MIN };
+        self.messages(process, id, from..=i64::MAX, range, known, visit)
+    }
+
+    fn spawn(
+        &mut self,
+        process: &ProcessRow,
+        range: RowRange,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<ControlFlow<()>, SourceError> {
+        let Some(row) = process.row.filter(|row| (range.first..=range.last).contains(row)) else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let sql = rows::process_sql(&self.columns);
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(row);
+        let found = self.runtime.block_on(query.fetch_one(&mut self.connection));
+        let found = found.and_then(|row| rows::read_process(&row, process));
+        Ok(visit(found.map_err(|error| self.failed(&process.place(), error))?))
+    }
+
+    /// The messages of a process by their nonces: those that the log should have are only looked up in it.
+    fn messages(
+        &mut self,
+        process: &ProcessRow,
+        id: Option<ProcessId>,
+        nonces: std::ops::RangeInclusive<i64>,
+        range: RowRange,
+        known: &dyn KnownRows,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<ControlFlow<()>, SourceError> {
+        let query = MessageQuery { process: process.id.clone(), nonces, rows: range };
+        let head = id.map(|id| known.head(id)).transpose();
+        let head = head.map_err(|error| self.failed("asking the log", error))?.flatten().flatten();
+        let head = head.and_then(|link| i64::try_from(link.nonce.get()).ok());
+        let (Some(id), Some(head)) = (id, head) else {
+            return self.stream(&query, id, visit);
+        };
+        let (old, new) = query.split(head);
+        for row in self.look_up(&old, id, known, visit)? {
+            let stray = MessageQuery { rows: RowRange { first: row, last: row }, ..old.clone() };
+            if self.stream(&stray, Some(id), visit)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        self.stream(&new, Some(id), visit)
+    }
+
+    /// Looks up what the log should have; the rows that it has not, or cannot tell without what is stored.
+    fn look_up(
+        &mut self,
+        query: &MessageQuery,
+        process: ProcessId,
+        known: &dyn KnownRows,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<Vec<i64>, SourceError> {
+        let sql = rows::keys_sql(&self.columns);
+        let (runtime, connection) = (&self.runtime, &mut self.connection);
+        let mut found = query.bind(sqlx::query(AssertSqlSafe(sql))).fetch(connection);
+        let mut strays = Vec::new();
+        let done = loop {
+            let row = match runtime.block_on(found.try_next()) {
+                Ok(Some(row)) => row,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error.into()),
+            };
+            let key = match rows::read_key(&row) {
+                Ok(key) => key,
+                Err(error) => break Err(error.into()),
+            };
+            let nonce = u64::try_from(key.nonce).ok().map(Nonce::new);
+            let there = match nonce.map(|nonce| known.at(process, Some(nonce))).transpose() {
+                Ok(there) => there.flatten(),
+                Err(error) => break Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
+            };
+            if there.and_then(|ids| ids.assignment).is_some_and(|id| Some(id.to_string()) == key.assignment) {
+                if visit(SourceRow::There).is_break() {
+                    break Ok(());
+                }
+            } else {
+                strays.push(key.row);
+            }
+        };
+        drop(found);
+        done.map(|()| strays).map_err(|error| self.failed("looking up messages", error))
+    }
+
+    fn stream(
+        &mut self,
+        query: &MessageQuery,
+        process: Option<ProcessId>,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<ControlFlow<()>, SourceError> {
+        let sql = rows::messages_sql(&self.columns);
+        let (runtime, connection) = (&self.runtime, &mut self.connection);
+        let mut found = query.bind(sqlx::query(AssertSqlSafe(sql))).fetch(connection);
+        let done = loop {
+            match runtime.block_on(found.try_next()) {
+                Ok(Some(row)) => {
+                    if visit(rows::read_message(&row, process)).is_break() {
+                        break Ok(ControlFlow::Break(()));
+                    }
+                }
+                Ok(None) => break Ok(ControlFlow::Continue(())),
+                Err(error) => break Err(error),
+            }
+        };
+        drop(found);
+        done.map_err(|error| self.failed("reading messages", error))
+    }
+}
+
+impl Source for PostgresSource {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn totals(&mut self, scope: &ImportScope) -> Result<SourceTotals, SourceError> {
+        let count = |table: &str| {
+            format!(
+                "select count(*) from {table} where row_id between $1 and $2 \
+                 and ($3::text[] is null or process_id = any($3))"
+            )
+        };
+        let (processes, messages) = (count("processes"), count("messages"));
+        Ok(SourceTotals { processes: self.count(processes, scope)?, messages: self.count(messages, scope)? })
+    }
+
+    fn read(
+        &mut self,
+        scope: &ImportScope,
+        known: &dyn KnownRows,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<(), SourceError> {
+        let range = range_of(scope);
+        let mut after = i64::MIN;
+        loop {
+            let page = self.processes(after, scope)?;
+            let Some(last) = page.last().and_then(|process| process.row) else { break };
+            after = last;
+            for process in page {
+                if self.read_process(&process, range, known, visit)?.is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        for id in self.unspawned(scope)? {
+            let process = ProcessRow { row: None, id, nonce: None };
+            if self.read_process(&process, range, known, visit)?.is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn range_of(scope: &ImportScope) -> RowRange {
+    scope.rows.unwrap_or(RowRange { first: i64::MIN, last: i64::MAX })
+}
+
+fn names_of(scope: &ImportScope) -> Option<Vec<String>> {
+    let names = || scope.processes.iter().map(ToString::to_string).collect();
+    (!scope.processes.is_empty()).then(names)
+}

@@ -1,0 +1,133 @@
+//! Queries and rows.
+
+use std::ops::RangeInclusive;
+
+use protocol::ProcessId;
+use sqlx::Row;
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
+use sqlx::query::Query;
+
+use super::schema::Columns;
+use crate::source::{RowRange, SourceRow, StoredRow};
+
+/// A process, without what is stored of it.
+pub(super) struct ProcessRow {
+    /// Its row; none when only messages name it.
+    pub(super) row: Option<i64>,
+    pub(super) id: String,
+    pub(super) nonce: Option<i64>,
+}
+
+impl ProcessRow {
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self { row: Some(row.try_get(0)?), id: row.try_get(1)?, nonce: row.try_get(2)? })
+    }
+
+    pub(super) fn place(&self) -> String {
+        let row = self.row.map_or("no row".to_owned(), |row| format!("row {row}"));
+        format!("processes, {row}, process {}", self.id)
+    }
+}
+
+/// Which messages are asked for.
+#[derive(Clone, Debug)]
+pub(super) struct MessageQuery {
+    pub(super) process: String,
+    pub(super) nonces: RangeInclusive<i64>,
+    pub(super) rows: RowRange,
+}
+
+impl MessageQuery {
+    pub(super) fn bind<'q>(
+        &self,
+        query: Query<'q, Postgres, PgArguments>,
+    ) -> Query<'q, Postgres, PgArguments> {
+        let Self { process, nonces, rows } = self;
+        query.bind(process.clone()).bind(*nonces.start()).bind(*nonces.end()).bind(rows.first).bind(rows.last)
+    }
+
+    /// Those up to a nonce, and those behind it.
+    pub(super) fn split(&self, nonce: i64) -> (Self, Self) {
+        let (start, end) = (*self.nonces.start(), *self.nonces.end());
+        let old = Self { nonces: start..=end.min(nonce), ..self.clone() };
+        let new = Self { nonces: start.max(nonce.saturating_add(1))..=end, ..self.clone() };
+        (old, new)
+    }
+}
+
+const WANTED: &str =
+    "where process_id = $1 and nonce between $2 and $3 and row_id between $4 and $5 order by nonce";
+
+pub(super) fn process_sql(columns: &Columns) -> String {
+    let column = |name| columns.of_process(name);
+    format!(
+        "select bundle, {}::int8, {}::int8, {}::text from processes where row_id = $1",
+        column("nonce"),
+        column("timestamp"),
+        column("hash_chain")
+    )
+}
+
+pub(super) fn keys_sql(columns: &Columns) -> String {
+    format!(
+        "select row_id::int8, nonce::int8, {}::text from messages {WANTED}",
+        columns.of_message("assignment_id")
+    )
+}
+
+pub(super) fn messages_sql(columns: &Columns) -> String {
+    format!(
+        "select row_id::int8, bundle, nonce::int8, timestamp::int8, message_id, {}::text, {}::text from messages {WANTED}",
+        columns.of_message("assignment_id"),
+        columns.of_message("hash_chain")
+    )
+}
+
+/// A message, without what is stored of it.
+pub(super) struct MessageKey {
+    pub(super) row: i64,
+    pub(super) nonce: i64,
+    pub(super) assignment: Option<String>,
+}
+
+pub(super) fn read_key(row: &PgRow) -> Result<MessageKey, sqlx::Error> {
+    Ok(MessageKey { row: row.try_get(0)?, nonce: row.try_get(1)?, assignment: row.try_get(2)? })
+}
+
+pub(super) fn read_process(row: &PgRow, process: &ProcessRow) -> Result<SourceRow, sqlx::Error> {
+    Ok(SourceRow::Stored(StoredRow {
+        place: process.place(),
+        is_process: true,
+        process: process.id.parse().ok(),
+        blob: row.try_get(0)?,
+        nonce: row.try_get(1)?,
+        timestamp: row.try_get(2)?,
+        chain: row.try_get(3)?,
+        ..StoredRow::default()
+    }))
+}
+
+/// A message as it is stored. One of which a column cannot be read is a row of its own, not the end of all.
+pub(super) fn read_message(row: &PgRow, process: Option<ProcessId>) -> SourceRow {
+    let place = row.try_get::<i64, _>(0).map_or("messages".to_owned(), |row| format!("messages, row {row}"));
+    if process.is_none() {
+        return SourceRow::Unreadable { place, reason: "process_id is no id of 43 characters".to_owned() };
+    }
+    let stored = || -> Result<StoredRow, sqlx::Error> {
+        Ok(StoredRow {
+            place: place.clone(),
+            process,
+            blob: row.try_get(1)?,
+            nonce: row.try_get(2)?,
+            timestamp: row.try_get(3)?,
+            message: row.try_get(4)?,
+            assignment: row.try_get(5)?,
+            chain: row.try_get(6)?,
+            ..StoredRow::default()
+        })
+    };
+    match stored() {
+        Ok(stored) => SourceRow::Stored(stored),
+        Err(error) => SourceRow::Unreadable { place, reason: error.to_string() },
+    }
+}

@@ -1,0 +1,116 @@
+//! What became of each row.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::flaw::{Flaw, FlawKind};
+use crate::source::SourceTotals;
+
+/// How many rows that stay out are told on their own, besides in the file.
+const SHOWN: usize = 20;
+
+/// A row that is not in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftOutRow {
+    /// Where it is in the source.
+    pub place: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What was done, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ImportSummary {
+    /// Rows that the source has.
+    pub rows: u64,
+    /// Rows that went into the log, or with a plan would.
+    pub imported: u64,
+    /// Rows that were in the log before.
+    pub already_there: u64,
+    /// Rows that are not in the log.
+    pub left_out: u64,
+    /// Processes that were seen.
+    pub processes: u64,
+    /// Signatures that were verified, be they right or wrong.
+    pub signatures: u64,
+    /// Bytes of the blobs that were read.
+    pub bytes: u64,
+    /// How many rows came in which form.
+    pub forms: BTreeMap<&'static str, u64>,
+    /// How many rows or processes have which flaw.
+    pub flaws: BTreeMap<FlawKind, u64>,
+    /// The first rows that stay out.
+    pub first_left_out: Vec<LeftOutRow>,
+}
+
+impl ImportSummary {
+    /// Whether each row is in the log.
+    pub fn is_complete(&self) -> bool {
+        self.left_out == 0
+    }
+}
+
+/// Keeps the numbers, and writes each flaw and each row that stays out as a line of JSON.
+pub struct ImportReport<'a> {
+    lines: Option<&'a mut dyn Write>,
+    failed: Option<io::Error>,
+    pub(crate) summary: ImportSummary,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Line<'a> {
+    Flaw { place: &'a str, kind: FlawKind, what: &'a str },
+    LeftOut(&'a LeftOutRow),
+    Summary(&'a ImportSummary),
+}
+
+impl<'a> ImportReport<'a> {
+    /// A report whose lines go there.
+    pub fn new(lines: Option<&'a mut dyn Write>) -> Self {
+        Self { lines, failed: None, summary: ImportSummary::default() }
+    }
+
+    pub(crate) fn expect(&mut self, totals: SourceTotals) {
+        self.summary.rows = totals.rows();
+    }
+
+    pub(crate) fn flaw(&mut self, place: &str, flaw: &Flaw) {
+        *self.summary.flaws.entry(flaw.kind).or_default() += 1;
+        self.line(&Line::Flaw { place, kind: flaw.kind, what: &flaw.what });
+    }
+
+    pub(crate) fn left_out(&mut self, row: LeftOutRow) {
+        self.summary.left_out += 1;
+        self.line(&Line::LeftOut(&row));
+        if self.summary.first_left_out.len() < SHOWN {
+            self.summary.first_left_out.push(row);
+        }
+    }
+
+    /// Rows that were accounted for so far.
+    pub(crate) fn done(&self) -> u64 {
+        let ImportSummary { imported, already_there, left_out, .. } = &self.summary;
+        imported.saturating_add(*already_there).saturating_add(*left_out)
+    }
+
+    /// The numbers, once all is written.
+    pub(crate) fn finish(mut self) -> io::Result<ImportSummary> {
+        let summary = self.summary.clone();
+        self.line(&Line::Summary(&summary));
+        if let Some(lines) = &mut self.lines {
+            lines.flush()?;
+        }
+        self.failed.map_or(Ok(summary), Err)
+    }
+
+    fn line(&mut self, line: &Line<'_>) {
+        let Some(lines) = &mut self.lines else { return };
+        let written = serde_json::to_writer(&mut *lines, line).map_err(io::Error::from);
+        if let Err(error) = written.and_then(|()| lines.write_all(b"\n")) {
+            self.failed.get_or_insert(error);
+        }
+    }
+}

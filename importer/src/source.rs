@@ -1,0 +1,164 @@
+//! Where rows come from.
+
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::str::FromStr;
+
+use ans104::DeepHash;
+use protocol::ProcessId;
+use thiserror::Error;
+
+use crate::target::KnownRows;
+
+/// A store of the existing scheduler. It is only read.
+///
+/// Rows of a process come together, those with a nonce in its order, a process without an assignment first. Rows whose
+/// blobs are large come one at a time, so that few are held.
+pub trait Source: Send {
+    /// What it is, for a person; no secrets.
+    fn name(&self) -> String;
+
+    /// How many rows are in this scope.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    fn totals(&mut self, scope: &ImportScope) -> Result<SourceTotals, SourceError>;
+
+    /// Hands over each row of this scope once, unless whoever takes them breaks. A row that is in the log already need
+    /// not be read: then it is handed over as [`SourceRow::There`].
+    ///
+    /// # Errors
+    /// When it cannot be read on.
+    fn read(
+        &mut self,
+        scope: &ImportScope,
+        known: &dyn KnownRows,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<(), SourceError>;
+}
+
+/// Whoever takes rows.
+pub type SourceVisit<'a> = dyn FnMut(SourceRow) -> ControlFlow<()> + 'a;
+
+/// Why a source is not read, or not to its end.
+#[derive(Debug, Error)]
+#[error("{source_name}: {what}")]
+pub struct SourceError {
+    /// Which source.
+    pub source_name: String,
+    /// What it was to do.
+    pub what: String,
+    /// Why it did not.
+    #[source]
+    pub cause: Box<dyn Error + Send + Sync>,
+}
+
+/// What of a source is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct ImportScope {
+    /// These processes alone, unless none is named.
+    pub processes: Vec<ProcessId>,
+    /// These rows alone.
+    pub rows: Option<RowRange>,
+}
+
+/// Row numbers, the first and the last included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowRange {
+    /// The first.
+    pub first: i64,
+    /// The last.
+    pub last: i64,
+}
+
+/// A text is no range.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is no range of rows; expected FIRST-LAST, or FIRST for all from there on")]
+pub struct RowRangeError(String);
+
+impl FromStr for RowRange {
+    type Err = RowRangeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || RowRangeError(text.to_owned());
+        let (first, last) = text.split_once('-').unwrap_or((text, ""));
+        let number = |text: &str| text.parse::<u32>().map(i64::from).map_err(|_| wrong());
+        let first = number(first)?;
+        let last = if last.is_empty() { i64::MAX } else { number(last)? };
+        if first <= last { Ok(Self { first, last }) } else { Err(wrong()) }
+    }
+}
+
+/// How many rows a source has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceTotals {
+    /// Rows of processes.
+    pub processes: u64,
+    /// Rows of messages.
+    pub messages: u64,
+}
+
+impl SourceTotals {
+    /// All of them.
+    pub fn rows(&self) -> u64 {
+        self.processes.saturating_add(self.messages)
+    }
+}
+
+/// What comes from a source.
+#[derive(Clone, Debug)]
+pub enum SourceRow {
+    /// A row with what is stored of it.
+    Stored(StoredRow),
+    /// A row that the log has already.
+    There,
+    /// A row of which nothing can be stored.
+    Unreadable {
+        /// Where it is in the source.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A row as the source has it.
+#[derive(Clone, Debug, Default)]
+pub struct StoredRow {
+    /// Where it is in the source.
+    pub place: String,
+    /// What it is about; none is a message.
+    pub is_process: bool,
+    /// Whose it is.
+    pub process: Option<ProcessId>,
+    /// What columns or keys say, as far as they do.
+    pub nonce: Option<i64>,
+    /// The time in milliseconds.
+    pub timestamp: Option<i64>,
+    /// The id of the message.
+    pub message: Option<String>,
+    /// The id of the assignment.
+    pub assignment: Option<String>,
+    /// The hash chain.
+    pub chain: Option<String>,
+    /// A content hash that cannot be made from the stored bytes.
+    pub deep_hash: Option<DeepHash>,
+    /// The stored bytes.
+    pub blob: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn ranges_are_as_the_old_tools_had_them() {
+        assert_eq!("0-1000".parse(), Ok(RowRange { first: 0, last: 1000 }));
+        assert_eq!("7-".parse(), Ok(RowRange { first: 7, last: i64::MAX }));
+        assert_eq!("7".parse(), Ok(RowRange { first: 7, last: i64::MAX }));
+        for wrong in ["", "-", "-5", "9-8", "a-b", "1-2-3"] {
+            assert!(wrong.parse::<RowRange>().is_err(), "{wrong:?}");
+        }
+    }
+}

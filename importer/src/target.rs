@@ -1,0 +1,85 @@
+//! Where rows go.
+
+use ans104::Id;
+use log::{Body, ChainLink, Engine, Import, LocalLog, Log, ReadError, Receipt};
+use protocol::{Nonce, ProcessId};
+
+use crate::importing::ImportError;
+
+/// What is in the log already.
+pub trait KnownRows: Sync {
+    /// The newest link of a process: none when it is not there, and no link in it while it has no assignment.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn head(&self, process: ProcessId) -> Result<Option<Option<ChainLink>>, ReadError>;
+
+    /// The ids of what is at a place: of the assignment, and of the item that came with it.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn at(&self, process: ProcessId, nonce: Option<Nonce>) -> Result<Option<PlacedIds>, ReadError>;
+}
+
+/// The ids of an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlacedIds {
+    /// That of its assignment.
+    pub assignment: Option<Id>,
+    /// That of its item.
+    pub item: Option<Id>,
+}
+
+/// A log that rows are imported into.
+pub trait ImportTarget: KnownRows {
+    /// Appends events together.
+    ///
+    /// # Errors
+    /// When the log takes no more. The receipt refuses what does not come next.
+    fn append(&self, batch: Vec<Import>) -> Result<Option<Receipt>, ImportError>;
+}
+
+impl<E: Engine> KnownRows for LocalLog<E> {
+    fn head(&self, process: ProcessId) -> Result<Option<Option<ChainLink>>, ReadError> {
+        Ok(Log::head(self, process)?.map(|head| head.last))
+    }
+
+    fn at(&self, process: ProcessId, nonce: Option<Nonce>) -> Result<Option<PlacedIds>, ReadError> {
+        let event = self.event(process, nonce)?;
+        Ok(event.map(|event| {
+            let (item, assignment) = match &event.body {
+                Body::Spawned { item, assignment } => (Some(item), assignment.as_ref()),
+                Body::Scheduled { item, assignment, .. } => (Some(item), Some(assignment)),
+                Body::Assigned { assignment, .. } => (None, Some(assignment)),
+                Body::Fact(_) => (None, None),
+            };
+            let id = |bytes: &Vec<u8>| ans104::Item::split(bytes).ok().map(|item| item.id());
+            PlacedIds { assignment: assignment.and_then(id), item: item.and_then(id) }
+        }))
+    }
+}
+
+impl<E: Engine> ImportTarget for LocalLog<E> {
+    fn append(&self, batch: Vec<Import>) -> Result<Option<Receipt>, ImportError> {
+        Ok(Some(self.import(batch)?))
+    }
+}
+
+/// No log: for a plan, in which everything is as if it went into an empty one.
+pub(crate) struct NoLog;
+
+impl KnownRows for NoLog {
+    fn head(&self, _: ProcessId) -> Result<Option<Option<ChainLink>>, ReadError> {
+        Ok(None)
+    }
+
+    fn at(&self, _: ProcessId, _: Option<Nonce>) -> Result<Option<PlacedIds>, ReadError> {
+        Ok(None)
+    }
+}
+
+impl ImportTarget for NoLog {
+    fn append(&self, _: Vec<Import>) -> Result<Option<Receipt>, ImportError> {
+        Ok(None)
+    }
+}

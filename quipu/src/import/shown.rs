@@ -1,0 +1,69 @@
+//! What is shown of an import: a bar while it goes on, and what became of the rows.
+
+use std::io::Write;
+
+use importer::{ImportProgress, ImportSummary};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::failure::Failure;
+use crate::output::{TextTable, thousands};
+use crate::stderr::say;
+
+/// The bar.
+pub(super) struct ImportShown(ProgressBar);
+
+impl ImportShown {
+    pub(super) fn new(source: &str) -> Self {
+        say(format_args!("reading {source}"));
+        let template = "{bar:40} {pos}/{len} rows, {per_sec}, {eta} left";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(ProgressBar::new(0).with_style(style))
+    }
+
+    pub(super) fn show(&mut self, progress: ImportProgress) {
+        self.0.set_length(progress.total);
+        self.0.set_position(progress.done);
+    }
+}
+
+impl Drop for ImportShown {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Prints what became of the rows.
+pub(super) fn tell(
+    summary: &ImportSummary,
+    is_plan: bool,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    if json {
+        let text = serde_json::to_string(summary).map_err(std::io::Error::from)?;
+        writeln!(out, "{text}")?;
+        return Ok(());
+    }
+    let mut table = TextTable::default();
+    table.heading(if is_plan { "Nothing was written" } else { "Imported" });
+    table.row("rows of the source", thousands(summary.rows));
+    table.row(if is_plan { "would be imported" } else { "imported" }, thousands(summary.imported));
+    table.row("in the log before", thousands(summary.already_there));
+    table.row("not in the log", thousands(summary.left_out));
+    table.row("processes", thousands(summary.processes));
+    table.row("signatures verified", thousands(summary.signatures));
+    if !summary.flaws.is_empty() {
+        table.heading("Kept as they were");
+        for (flaw, count) in &summary.flaws {
+            table.row(flaw.meaning(), thousands(*count));
+        }
+    }
+    if !summary.first_left_out.is_empty() {
+        table.heading("Not in the log");
+        for row in &summary.first_left_out {
+            table.row(&row.place, &row.reason);
+        }
+    }
+    out.write_all(table.render().as_bytes())?;
+    Ok(())
+}

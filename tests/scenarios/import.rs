@@ -1,0 +1,274 @@
+//! Taking over from the existing scheduler: its recorded stores are imported, and served as it served them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use ans104::{Ed25519Wallet, Id};
+use quipu_tests::{Client, Departure, Finished, Gateway, Launch, Postgres, RecordedAnswers, User, data};
+use rand::Rng;
+use serde_json::Value;
+use testing::{ExistingRow, SampleProcess};
+
+use crate::folder;
+
+/// `quipu import` of a database into the data folder of a node in this folder.
+fn import(folder: &Path, database: &str, more: &[&str]) -> Launch {
+    let data = folder.join("data");
+    let to = ["--to", data.to_str().expect("a path of text")];
+    let to = if more.contains(&"--plan") { &[][..] } else { &to };
+    Launch::command(folder, &[&["import", "--from", "postgres", "--json"], to, more].concat())
+        .set("DATABASE_URL", database)
+}
+
+fn summary(finished: &Finished) -> Value {
+    serde_json::from_str(&finished.stdout)
+        .unwrap_or_else(|_| panic!("{}{}", finished.stdout, finished.stderr))
+}
+
+/// The recorded database, which its reader can read and nothing else.
+fn recorded_database(postgres: &Postgres) -> String {
+    postgres.create_database("su");
+    postgres.restore("su", &data("import/postgres.sql.gz"));
+    postgres.sql("su", "grant select on all tables in schema public to quipu");
+    postgres.url_for("su")
+}
+
+/// What is meant to differ from the existing scheduler, and why.
+fn is_meant(departure: &Departure<'_>) -> bool {
+    let Departure { path, at, old, new } = departure;
+    // With a database it does not find the earliest assignments by their ids, and a local store has no list of a process
+    // that was never spawned.
+    let is_found_now = at.is_empty() && old.as_u64() >= Some(300) && new.as_u64() < Some(300);
+    // It looks for the anchor of the earliest messages in the wrong place when they are read by id.
+    let anchor_lost = at.ends_with(".message.anchor") && (old.is_null() || **old == "") && new.is_string();
+    // The data of a process is null in lists when it is no text; of a message it is text, and so it is here for both.
+    let data_lost = at.ends_with("message.data") && old.is_null() && new.is_string();
+    // It does not read the data of a process without an assignment.
+    let process_data = path.starts_with("/processes/") && *at == ".data" && old.is_null() && new.is_string();
+    is_found_now || anchor_lost || data_lost || process_data
+}
+
+/// A walk by time meets every entry once, and the same ones as a walk by nonce.
+async fn assert_walks(client: &Client, process: Id) {
+    let (by_time, by_nonce) =
+        (walk(client, process, "from").await, walk(client, process, "from-nonce").await);
+    let once: BTreeSet<&String> = by_time.iter().collect();
+    assert_eq!(once.len(), by_time.len(), "{process}: a walk by time meets something twice");
+    assert_eq!(once, by_nonce.iter().collect(), "{process}");
+}
+
+async fn walk(client: &Client, process: Id, by: &str) -> Vec<String> {
+    let mut met = Vec::new();
+    let mut from = if by == "from-nonce" { "&from-nonce=-1".to_owned() } else { String::new() };
+    loop {
+        let page: Value = client.get(&format!("/{process}?process-id={process}&limit=7{from}")).await.json();
+        let edges = page["edges"].as_array().expect("a page has edges");
+        met.extend(edges.iter().map(|edge| edge["node"]["assignment"]["id"].to_string()));
+        if page["page_info"]["has_next_page"] == false {
+            return met;
+        }
+        from = format!("&{by}={}", edges.last().expect("there is more")["cursor"].as_str().expect("text"));
+    }
+}
+
+#[tokio::test]
+async fn a_recorded_database_is_served_as_it_was_and_goes_on() {
+    let (folder, gateway, postgres) = (folder(), Gateway::start(), Postgres::start());
+    let database = recorded_database(&postgres);
+    let plan = import(folder.path(), &database, &["--plan"]).run();
+    assert_eq!(summary(&plan)["imported"], 80, "{}", plan.stderr);
+    assert!(!folder.path().join("data").exists(), "a plan writes nothing");
+    let imported = import(folder.path(), &database, &[]).run();
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    let told = summary(&imported);
+    assert_eq!((&told["imported"], &told["left_out"]), (&80.into(), &0.into()), "{told}");
+    let flaws: Value = serde_json::json!({ "gap": 1, "tie": 5, "step_back": 1 });
+    assert_eq!(told["flaws"], flaws);
+
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let node = launch.start();
+    let refused = import(folder.path(), &database, &[]).run();
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("stop it first"), "{}", refused.stderr);
+    let recorded = RecordedAnswers::read("postgres.answers.json.gz");
+    let client = node.client();
+    let different = recorded.compare(&client, is_meant).await;
+    assert!(different.is_empty(), "{different:#?}");
+    for process in recorded.processes() {
+        assert_walks(&client, process).await;
+        assert_goes_on(&client, process).await;
+    }
+    node.stop();
+    let verified = launch.verify(&[]);
+    assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
+    assert!(verified.stdout.contains(": 0 faults, and 7 in imported history"), "{}", verified.stdout);
+}
+
+/// The next message of a process has the next nonce, and its chain follows; its time is later than all before.
+async fn assert_goes_on(client: &Client, process: Id) {
+    let latest = |value: Value| value["assignment"].clone();
+    let before = latest(client.get(&format!("/{process}/latest?process-id={process}")).await.json());
+    client.schedule(&User::new(3).message(process, b"after the import")).await;
+    let after = latest(client.get(&format!("/{process}/latest?process-id={process}")).await.json());
+    let number = |of: &Value, name: &str| tag(of, name).parse::<u64>().expect("a number");
+    assert_eq!(number(&after, "Nonce"), number(&before, "Nonce") + 1, "{process}");
+    assert!(number(&after, "Timestamp") > number(&before, "Timestamp"), "{process}");
+    let id: Id = before["id"].as_str().expect("an id").parse().expect("an id");
+    let chain: protocol::HashChain = tag(&before, "Hash-Chain").parse().expect("a chain");
+    assert_eq!(tag(&after, "Hash-Chain"), chain.after(id.into()).to_string(), "{process}");
+}
+
+fn tag(item: &Value, name: &str) -> String {
+    let tags = item["tags"].as_array().expect("an item has tags");
+    let found = tags.iter().find(|tag| tag["name"] == name).expect("it has this tag");
+    found["value"].as_str().expect("text").to_owned()
+}
+
+/// A database of the existing scheduler with so many processes and messages each.
+fn made_database(postgres: &Postgres, processes: u64, messages: usize) -> (String, u64) {
+    let database = postgres.create_database("made");
+    postgres.sql("made", TABLES);
+    let wallet = Ed25519Wallet::from_seed([2; 32]);
+    let mut rows = 0;
+    for seed in 0..processes {
+        let mut sample = SampleProcess::new(seed);
+        let mut appends = vec![sample.spawn()];
+        appends.extend(sample.messages(messages));
+        rows += appends.len() as u64;
+        let stored: Vec<String> =
+            appends.iter().map(|append| insert(&ExistingRow::of(append, &wallet))).collect();
+        postgres.sql_file("made", &stored.concat());
+    }
+    postgres.sql("made", "grant select on all tables in schema public to quipu");
+    (database, rows)
+}
+
+/// The tables as they were in the spring of 2024: later columns are missing.
+const TABLES: &str = "create table processes (row_id serial primary key, process_id varchar(255) unique not null, \
+     process_data jsonb not null, bundle bytea not null); \
+     create table messages (row_id serial primary key, process_id varchar(255) not null, \
+     message_id varchar(255) not null, message_data jsonb not null, epoch int4 not null, nonce int4 not null, \
+     timestamp int8 not null, bundle bytea not null, hash_chain text not null); \
+     create index on messages (process_id, nonce)";
+
+fn insert(row: &ExistingRow) -> String {
+    let blob: String = row.blob.iter().map(|byte| format!("{byte:02x}")).collect();
+    let process = row.process;
+    match &row.place {
+        Some((nonce, time, chain)) if !row.is_process => format!(
+            "insert into messages (process_id, message_id, message_data, epoch, nonce, timestamp, bundle, hash_chain) \
+             values ('{process}', '{}', '{{}}', 0, {nonce}, {time}, '\\x{blob}', '{chain}');\n",
+            row.message
+        ),
+        _ => format!(
+            "insert into processes (process_id, process_data, bundle) values ('{process}', '{{}}', '\\x{blob}');\n"
+        ),
+    }
+}
+
+#[test]
+fn killed_anywhere_the_same_command_goes_on() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 6, 700);
+    let import = import(folder.path(), &database, &["--signatures", "false"]);
+    for _ in 0..12 {
+        let mut program = import.program();
+        thread::sleep(Duration::from_millis(rand::rng().random_range(0..250)));
+        program.kill();
+    }
+    let finished = import.run();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let told = summary(&finished);
+    let count = |name: &str| told[name].as_u64().expect("a number");
+    assert_eq!((count("rows"), count("left_out")), (rows, 0), "{told}");
+    assert_eq!(count("imported") + count("already_there"), rows, "{told}");
+    assert_whole(folder.path(), rows);
+    let again = summary(&import.run());
+    assert_eq!((&again["imported"], &again["already_there"]), (&0.into(), &rows.into()));
+}
+
+/// The log has these events, and nothing is wrong with them.
+fn assert_whole(folder: &Path, events: u64) {
+    let verified = Launch::su(folder).verify(&[]);
+    assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
+    let expected = format!("{events} events of ");
+    assert!(verified.stdout.starts_with(&expected), "{}", verified.stdout);
+    assert!(verified.stdout.contains(": 0 faults\n"), "{}", verified.stdout);
+}
+
+#[test]
+fn a_database_that_dies_and_one_that_grows_lose_nothing() {
+    let (folder, mut postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 3, 900);
+    let import = import(folder.path(), &database, &[]);
+    let program = import.program();
+    thread::sleep(Duration::from_millis(rand::rng().random_range(50..300)));
+    postgres.kill();
+    let finished = program.finish();
+    // It may have been through by then.
+    if finished.code != Some(0) {
+        assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+        assert!(finished.stderr.contains("the same command goes on"), "{}", finished.stderr);
+    }
+    postgres.restart();
+    let finished = import.run();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert_whole(folder.path(), rows);
+
+    // The source goes on meanwhile: what came after the snapshot is taken the next time.
+    let mut late = SampleProcess::new(77);
+    let wallet = Ed25519Wallet::from_seed([2; 32]);
+    let spawn = insert(&ExistingRow::of(&late.spawn(), &wallet));
+    let first = insert(&ExistingRow::of(&late.message(), &wallet));
+    postgres.sql_file("made", &(spawn + &first));
+    assert_eq!(summary(&import.run())["imported"], 2);
+    postgres.sql_file("made", &insert(&ExistingRow::of(&late.message(), &wallet)));
+    assert_eq!(summary(&import.run())["imported"], 1);
+    assert_whole(folder.path(), rows + 3);
+}
+
+#[test]
+fn parts_are_imported_and_garbage_is_told() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 2, 20);
+    postgres.sql("made", "update messages set bundle = '\\x00' where row_id = 7");
+    postgres.sql("made", "update messages set process_id = 'short' where row_id = 20");
+    let one = SampleProcess::new(0).process.to_string();
+    let part = import(folder.path(), &database, &["--process", &one, "--range", "1-10"]).run();
+    assert_eq!(part.code, Some(3), "{}", part.stderr);
+    assert_eq!(summary(&part)["imported"], 10, "the process and nine of ten messages");
+    let report = folder.path().join("report.jsonl");
+    let all = import(folder.path(), &database, &["--report", report.to_str().expect("text")]).run();
+    assert_eq!(all.code, Some(3), "{}", all.stderr);
+    assert!(all.stderr.contains("2 rows are not in the log"), "{}", all.stderr);
+    let told = summary(&all);
+    assert_eq!((&told["rows"], &told["left_out"]), (&rows.into(), &2.into()), "{told}");
+    let lines = std::fs::read_to_string(report).expect("it was written");
+    for place in ["messages, row 7", "messages, row 20"] {
+        assert!(lines.contains(place), "{place}: {lines}");
+    }
+    let verified = Launch::su(folder.path()).verify(&[]);
+    assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
+}
+
+#[test]
+fn what_is_no_source_is_told_and_old_commands_say_what_to_type() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let finished = import(folder.path(), &postgres.url(), &[]).run();
+    assert_eq!(finished.code, Some(1));
+    assert!(finished.stderr.contains("the table processes lacks row_id"), "{}", finished.stderr);
+    assert!(!folder.path().join("data").exists(), "nothing is made for it");
+    let finished = Launch::command(folder.path(), &["import", "--from", "postgres", "--plan"]).run();
+    assert_eq!(finished.code, Some(2));
+    assert!(finished.stderr.contains("DATABASE_URL"), "{}", finished.stderr);
+    for (words, told) in [
+        (["migrate_to_disk", "0-1000"], "quipu import --from postgres --to DIR --range 0-1000"),
+        (["migrate_to_local", "clear"], "quipu import --from postgres --to DIR"),
+    ] {
+        let finished = Launch::command(folder.path(), &words).run();
+        assert_eq!(finished.code, Some(2), "{words:?}");
+        assert!(finished.stderr.contains(told), "{words:?}: {}", finished.stderr);
+    }
+}
