@@ -123,6 +123,7 @@ impl PostgresSource {
         rows.map_err(|error| self.failed("listing processes without a row", error))
     }
 
+    /// A process and its messages, the process where its nonce says; without one it comes first.
     fn read_process(
         &mut self,
         process: &ProcessRow,
@@ -130,42 +131,35 @@ impl PostgresSource {
         known: &dyn KnownRows,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, SourceError> {
-        let spawn_at = process.nonce.unwrap_or(0);
-        let id = match process.id.parse::<ProcessId>() {
-            Ok(id) => Some(id),
-            Err(error) if process.row.is_some() => {
-                let place = process.place();
-                let row = SourceRow::Unreadable { place, reason: format!("process_id: {error}") };
-                if visit(row).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-                None
-            }
-            Err(_) => None,
-        };
-        let below = i64::MIN..=spawn_at.saturating_sub(1);
-        let from = if process.row.is_some() { spawn_at } else { i64::MIN };
-        if process.row.is_some() {
-            if spawn_at > 0 && self.messages(process, id, below, range, known, visit)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-            if id.is_some() && self.spawn(process, range, visit)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
+        let id = process.id.parse::<ProcessId>();
+        let query = |nonces| MessageQuery { process: process.id.clone(), nonces, rows: range };
+        let spawn_at = process.nonce.filter(|nonce| *nonce > 0).unwrap_or(i64::MIN);
+        if spawn_at > 0
+            && self.messages(&query(i64::MIN..=spawn_at.saturating_sub(1)), id.ok(), known, visit)?.is_break()
+        {
+            return Ok(ControlFlow::Break(()));
         }
-        let from = if spawn_at > 0 { from } else { i64::MIN };
-        self.messages(process, id, from..=i64::MAX, range, known, visit)
+        let row = process.row.filter(|row| (range.first..=range.last).contains(row));
+        let spawned = match (row, &id) {
+            (None, _) => ControlFlow::Continue(()),
+            (Some(row), Ok(_)) => self.spawn(process, row, visit)?,
+            (Some(_), Err(error)) => {
+                let reason = format!("process_id: {error}");
+                visit(SourceRow::Unreadable { place: process.place(), reason })
+            }
+        };
+        if spawned.is_break() {
+            return Ok(spawned);
+        }
+        self.messages(&query(spawn_at..=i64::MAX), id.ok(), known, visit)
     }
 
     fn spawn(
         &mut self,
         process: &ProcessRow,
-        range: RowRange,
+        row: i64,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, SourceError> {
-        let Some(row) = process.row.filter(|row| (range.first..=range.last).contains(row)) else {
-            return Ok(ControlFlow::Continue(()));
-        };
         let sql = rows::process_sql(&self.columns);
         let query = sqlx::query(AssertSqlSafe(sql)).bind(row);
         let found = self.runtime.block_on(query.fetch_one(&mut self.connection));
@@ -176,19 +170,16 @@ impl PostgresSource {
     /// The messages of a process by their nonces: those that the log should have are only looked up in it.
     fn messages(
         &mut self,
-        process: &ProcessRow,
+        query: &MessageQuery,
         id: Option<ProcessId>,
-        nonces: std::ops::RangeInclusive<i64>,
-        range: RowRange,
         known: &dyn KnownRows,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, SourceError> {
-        let query = MessageQuery { process: process.id.clone(), nonces, rows: range };
         let head = id.map(|id| known.head(id)).transpose();
         let head = head.map_err(|error| self.failed("asking the log", error))?.flatten().flatten();
         let head = head.and_then(|link| i64::try_from(link.nonce.get()).ok());
         let (Some(id), Some(head)) = (id, head) else {
-            return self.stream(&query, id, visit);
+            return self.stream(query, id, visit);
         };
         let (old, new) = query.split(head);
         for row in self.look_up(&old, id, known, visit)? {

@@ -247,7 +247,8 @@ fn garbage_is_left_out_with_its_reason_and_nothing_else_is() {
     let (sample, appends) = history(1, 6);
     let (_, strange) = history(9, 1);
     let mut source = usual(&appends);
-    let garbage: [(&dyn Fn(&mut StoredRow), &str); 6] = [
+    type Spoil<'a> = &'a dyn Fn(&mut StoredRow);
+    let garbage: [(Spoil<'_>, &str); 6] = [
         (&|row| row.blob = b"garbage".to_vec(), "no data item"),
         (&|row| row.blob.truncate(row.blob.len() - 1), "no bundle"),
         (&|row| row.blob.clear(), "no data item"),
