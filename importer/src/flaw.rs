@@ -59,14 +59,14 @@ impl FlawKind {
 
 /// A flaw, with what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Flaw {
+pub struct SourceFlaw {
     /// What kind.
     pub kind: FlawKind,
     /// More of it.
     pub what: String,
 }
 
-impl Flaw {
+impl SourceFlaw {
     pub(crate) fn new(kind: FlawKind, what: impl Into<String>) -> Self {
         Self { kind, what: what.into() }
     }

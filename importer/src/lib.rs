@@ -19,7 +19,7 @@ mod tests;
 
 pub use blob::{Blob, BlobError, BlobForm};
 pub use envelope::{seal_envelope, unseal_envelope};
-pub use flaw::{Flaw, FlawKind};
+pub use flaw::{FlawKind, SourceFlaw};
 pub use importing::{ImportError, ImportOptions, ImportProgress, import};
 pub use postgres::{PostgresSource, PostgresSourceError};
 pub use report::{ImportReport, ImportSummary, LeftOutRow};

@@ -6,7 +6,7 @@ use std::mem;
 use log::{ChainLink, Import, Receipt};
 use protocol::{Nonce, ProcessId, Timestamp};
 
-use crate::flaw::{Flaw, FlawKind};
+use crate::flaw::{FlawKind, SourceFlaw};
 use crate::importing::ImportError;
 use crate::prepare::{Prepared, ReadyRow, SaidLink};
 use crate::report::{ImportReport, LeftOutRow};
@@ -119,14 +119,14 @@ impl<'a, 'r> Placing<'a, 'r> {
         let Some(process) = self.process.take() else { return Ok(()) };
         let place = format!("process {}", process.id);
         if !process.is_spawned {
-            self.report.flaw(&place, &Flaw::new(FlawKind::NoSpawn, "messages, and no process"));
+            self.report.flaw(&place, &SourceFlaw::new(FlawKind::NoSpawn, "messages, and no process"));
         }
         if let Some(last) = process.last.filter(|last| last.timestamp < process.latest) {
             let what = format!(
                 "nonce {} of {} is the last, the latest is of {}",
                 last.nonce, last.timestamp, process.latest
             );
-            self.report.flaw(&place, &Flaw::new(FlawKind::NewestIsNotLast, what));
+            self.report.flaw(&place, &SourceFlaw::new(FlawKind::NewestIsNotLast, what));
         }
         Ok(())
     }
@@ -250,7 +250,7 @@ fn link(row: &ReadyRow, said: SaidLink, last: Option<ChainLink>) -> ChainLink {
 
 /// What is wrong with a row, given the one before it.
 fn note_flaws(process: &PlacedProcess, row: &mut ReadyRow, said: SaidLink, expected: Nonce) {
-    let mut flaw = |kind, what: String| row.flaws.push(Flaw::new(kind, what));
+    let mut flaw = |kind, what: String| row.flaws.push(SourceFlaw::new(kind, what));
     if said.nonce > expected {
         flaw(FlawKind::Gap, format!("nonce {} where {expected} comes next", said.nonce));
     }
@@ -275,6 +275,6 @@ fn note_flaws(process: &PlacedProcess, row: &mut ReadyRow, said: SaidLink, expec
         }
     }
     if process.is_spawned && matches!(row.body, log::Body::Spawned { .. }) {
-        row.flaws.push(Flaw::new(FlawKind::Respawn, format!("with nonce {}", said.nonce)));
+        row.flaws.push(SourceFlaw::new(FlawKind::Respawn, format!("with nonce {}", said.nonce)));
     }
 }

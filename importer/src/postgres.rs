@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::source::{ImportScope, RowRange, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
 use crate::target::KnownRows;
 use rows::{MessageQuery, ProcessRow};
-use schema::Columns;
+use schema::SourceColumns;
 
 /// How many processes are looked up at a time.
 const PROCESSES: i64 = 500;
@@ -25,7 +25,7 @@ pub struct PostgresSource {
     name: String,
     runtime: Runtime,
     connection: PgConnection,
-    columns: Columns,
+    columns: SourceColumns,
 }
 
 /// Why a database is not read.
@@ -75,7 +75,7 @@ impl PostgresSource {
             ] {
                 sqlx::raw_sql(sql).execute(&mut connection).await?;
             }
-            let columns = Columns::read(&mut connection).await?;
+            let columns = SourceColumns::read(&mut connection).await?;
             Ok((connection, columns))
         });
         let connect = |error| PostgresSourceError::Connect { place: place.clone(), error };

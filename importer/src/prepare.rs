@@ -6,7 +6,7 @@ use protocol::{AssignmentId, AssignmentTags, HashChain, MessageId, Nonce, Proces
 
 use crate::blob::{Blob, BlobForm};
 use crate::envelope::seal_envelope;
-use crate::flaw::{Flaw, FlawKind};
+use crate::flaw::{FlawKind, SourceFlaw};
 use crate::report::LeftOutRow;
 use crate::source::{SourceRow, StoredRow};
 
@@ -31,7 +31,7 @@ pub(crate) struct ReadyRow {
     pub(crate) form: BlobForm,
     pub(crate) body: Body,
     pub(crate) envelope: Option<Vec<u8>>,
-    pub(crate) flaws: Vec<Flaw>,
+    pub(crate) flaws: Vec<SourceFlaw>,
     pub(crate) signatures: u64,
     pub(crate) bytes: usize,
 }
@@ -77,10 +77,10 @@ fn ready(row: &StoredRow, verify: bool) -> Result<ReadyRow, String> {
     let body = body(row, &blob, &says, process, &mut flaws)?;
     compare(row, &blob, &says, &mut flaws);
     if blob.is_unterminated {
-        flaws.push(Flaw::new(FlawKind::UnterminatedTags, ""));
+        flaws.push(SourceFlaw::new(FlawKind::UnterminatedTags, ""));
     }
     if blob.more > 0 {
-        flaws.push(Flaw::new(FlawKind::MoreItems, format!("{} more", blob.more)));
+        flaws.push(SourceFlaw::new(FlawKind::MoreItems, format!("{} more", blob.more)));
     }
     let signatures = if verify { verify_all(&blob, &mut flaws) } else { 0 };
     Ok(ReadyRow {
@@ -129,7 +129,7 @@ fn body(
     blob: &Blob<'_>,
     says: &AssignmentTags<'_>,
     process: ProcessId,
-    flaws: &mut Vec<Flaw>,
+    flaws: &mut Vec<SourceFlaw>,
 ) -> Result<Body, String> {
     let assignment = blob.assignment.to_vec();
     let Some(item) = blob.item else {
@@ -138,7 +138,7 @@ fn body(
     };
     let named = says.message().filter(|_| blob.form == BlobForm::Paired);
     if let Some(named) = named.filter(|named| *named != MessageId::from(item.id())) {
-        flaws.push(Flaw::new(FlawKind::OtherMessage, format!("{named}, with it is {}", item.id())));
+        flaws.push(SourceFlaw::new(FlawKind::OtherMessage, format!("{named}, with it is {}", item.id())));
     }
     // A process that was spawned again comes as a message in some stores.
     if row.is_process || item.id() == process.id() {
@@ -149,12 +149,15 @@ fn body(
 }
 
 /// What columns say otherwise.
-fn compare(row: &StoredRow, blob: &Blob<'_>, says: &AssignmentTags<'_>, flaws: &mut Vec<Flaw>) {
+fn compare(row: &StoredRow, blob: &Blob<'_>, says: &AssignmentTags<'_>, flaws: &mut Vec<SourceFlaw>) {
     let mut compare = |name: &str, column: Option<String>, stored: Option<String>| {
         if let (Some(column), Some(stored)) = (column, stored)
             && column != stored
         {
-            flaws.push(Flaw::new(FlawKind::ColumnDiffers, format!("{name} is {column}, stored is {stored}")));
+            flaws.push(SourceFlaw::new(
+                FlawKind::ColumnDiffers,
+                format!("{name} is {column}, stored is {stored}"),
+            ));
         }
     };
     let number = |number: Option<i64>| number.map(|number| number.to_string());
@@ -168,7 +171,7 @@ fn compare(row: &StoredRow, blob: &Blob<'_>, says: &AssignmentTags<'_>, flaws: &
     compare("message_id", row.message.clone(), message);
 }
 
-fn verify_all(blob: &Blob<'_>, flaws: &mut Vec<Flaw>) -> u64 {
+fn verify_all(blob: &Blob<'_>, flaws: &mut Vec<SourceFlaw>) -> u64 {
     let is_apart = matches!(blob.form, BlobForm::Paired | BlobForm::AssignmentOnly);
     let parts: [(&str, Option<Item<'_>>); 3] = [
         ("outer item", Some(blob.outer)),
@@ -181,7 +184,7 @@ fn verify_all(blob: &Blob<'_>, flaws: &mut Vec<Flaw>) -> u64 {
         verified += 1;
         if let Err(error) = item.verify() {
             let what = format!("of the {part} (type {:?}): {error}", item.signature_type());
-            flaws.push(Flaw::new(FlawKind::WrongSignature, what));
+            flaws.push(SourceFlaw::new(FlawKind::WrongSignature, what));
         }
     }
     verified

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::flaw::{Flaw, FlawKind};
+use crate::flaw::{FlawKind, SourceFlaw};
 use crate::source::SourceTotals;
 
 /// How many rows that stay out are told on their own, besides in the file.
@@ -77,7 +77,7 @@ impl<'a> ImportReport<'a> {
         self.summary.rows = totals.rows();
     }
 
-    pub(crate) fn flaw(&mut self, place: &str, flaw: &Flaw) {
+    pub(crate) fn flaw(&mut self, place: &str, flaw: &SourceFlaw) {
         *self.summary.flaws.entry(flaw.kind).or_default() += 1;
         self.line(&Line::Flaw { place, kind: flaw.kind, what: &flaw.what });
     }

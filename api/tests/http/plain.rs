@@ -24,7 +24,9 @@ pub fn node(event: &EventRef<'_>, show_anchor: bool) -> Value {
         message
     });
     let assignment = event.assignment().map(|item| {
-        let mut assignment = signed(&item, json!(""), show_anchor);
+        // The earliest ones have their message in their data.
+        let no_target = if item.data().is_empty() { json!("") } else { Value::Null };
+        let mut assignment = signed(&item, no_target, show_anchor);
         assignment["id"] = json!(item.id().to_string());
         assignment
     });

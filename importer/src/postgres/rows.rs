@@ -7,7 +7,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 
-use super::schema::Columns;
+use super::schema::SourceColumns;
 use crate::source::{RowRange, SourceRow, StoredRow};
 
 /// A process, without what is stored of it.
@@ -58,7 +58,7 @@ impl MessageQuery {
 const WANTED: &str =
     "where process_id = $1 and nonce between $2 and $3 and row_id between $4 and $5 order by nonce";
 
-pub(super) fn process_sql(columns: &Columns) -> String {
+pub(super) fn process_sql(columns: &SourceColumns) -> String {
     let column = |name| columns.of_process(name);
     format!(
         "select bundle, {}::int8, {}::int8, {}::text from processes where row_id = $1",
@@ -68,14 +68,14 @@ pub(super) fn process_sql(columns: &Columns) -> String {
     )
 }
 
-pub(super) fn keys_sql(columns: &Columns) -> String {
+pub(super) fn keys_sql(columns: &SourceColumns) -> String {
     format!(
         "select row_id::int8, nonce::int8, {}::text from messages {WANTED}",
         columns.of_message("assignment_id")
     )
 }
 
-pub(super) fn messages_sql(columns: &Columns) -> String {
+pub(super) fn messages_sql(columns: &SourceColumns) -> String {
     format!(
         "select row_id::int8, bundle, nonce::int8, timestamp::int8, message_id, {}::text, {}::text from messages {WANTED}",
         columns.of_message("assignment_id"),

@@ -18,9 +18,9 @@ const REQUIRED: [(&str, &str); 9] = [
 ];
 
 /// The columns of both tables.
-pub(super) struct Columns(BTreeSet<(String, String)>);
+pub(super) struct SourceColumns(BTreeSet<(String, String)>);
 
-impl Columns {
+impl SourceColumns {
     pub(super) async fn read(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
         let sql = "select table_name::text, column_name::text from information_schema.columns \
                    where table_schema = any(current_schemas(false)) and table_name in ('processes', 'messages')";
