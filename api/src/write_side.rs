@@ -74,7 +74,7 @@ impl WriteSide {
 }
 
 /// Where writes go instead.
-pub(crate) fn elsewhere(followed: &Followed) -> String {
+fn elsewhere(followed: &Followed) -> String {
     match followed.leader_url() {
         Some(url) => format!("this node is a standby and takes no messages; send them to {url}"),
         None => format!(

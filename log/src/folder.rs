@@ -228,13 +228,12 @@ impl fmt::Display for FolderContents {
         let shown: Vec<_> =
             self.names.iter().take(NAMES_SHOWN).map(|name| name.to_string_lossy().into_owned()).collect();
         let shown = shown.join(", ");
+        // Files or folders, one or many: what comes before it says "there is".
+        write!(f, "something that is not ours: {shown}")?;
         match self.names.len() {
-            1 => write!(f, "a file that is not ours: {shown}"),
-            count if count <= NAMES_SHOWN => write!(f, "{count} files that are not ours: {shown}"),
-            count if count >= NAMES_MAX => {
-                write!(f, "{NAMES_MAX} files or more that are not ours: {shown}, …")
-            }
-            count => write!(f, "{count} files that are not ours: {shown}, …"),
+            count if count <= NAMES_SHOWN => Ok(()),
+            count if count >= NAMES_MAX => write!(f, ", … ({NAMES_MAX} or more in all)"),
+            count => write!(f, ", … ({count} in all)"),
         }
     }
 }
@@ -339,7 +338,7 @@ mod tests {
         let FolderOwner::Unknown(found) = folder_owner(folder, "log").unwrap() else {
             panic!("it is not marked")
         };
-        assert!(found.to_string().starts_with(&format!("{NAMES_MAX} files or more")), "{found}");
+        assert!(found.to_string().ends_with(&format!("({NAMES_MAX} or more in all)")), "{found}");
         mark_folder(folder, "log", STORE).unwrap();
         fs::write(folder.join("CURRENT"), "").unwrap();
         fill(200);
@@ -376,10 +375,10 @@ mod tests {
                 owner => panic!("{owner:?}"),
             }
         };
-        assert_eq!(found(&["notes.txt"]), "a file that is not ours: notes.txt");
-        assert_eq!(found(&["b", "a"]), "2 files that are not ours: a, b");
-        assert_eq!(found(&["d", "c", "b", "a"]), "4 files that are not ours: a, b, c, …");
-        assert_eq!(found(&[FILE]), "a file that is not ours: QUIPU");
+        assert_eq!(found(&["notes.txt"]), "something that is not ours: notes.txt");
+        assert_eq!(found(&["b", "a"]), "something that is not ours: a, b");
+        assert_eq!(found(&["d", "c", "b", "a"]), "something that is not ours: a, b, c, … (4 in all)");
+        assert_eq!(found(&[FILE]), "something that is not ours: QUIPU");
         assert!(found(&["CURRENT", "MANIFEST-000005", "000004.log"]).contains("RocksDB"));
     }
 }

@@ -34,6 +34,8 @@ use wallets::Wallets;
 
 /// How many entries lie between two notices of progress.
 const PROGRESS: u64 = 4096;
+/// How often each event is met: under its key, in the order, and in the digest.
+const PASSES: u64 = 3;
 
 impl<E: Engine> LocalLog<E> {
     /// Verifies what is released when the call begins, while the log goes on. Blocks until it is done; signatures are
@@ -362,9 +364,9 @@ impl<'a, E: Engine> Verification<'a, E> {
 
     fn progress(&mut self, ended: bool) {
         let events = self.limit.map_or(0, |limit| limit.next().get());
-        // Each event is met three times: under its key, in the order, and in the digest.
-        let total = if ended { self.done } else { events.saturating_mul(3).max(self.done) };
-        (self.notice)(Notice::Progress { done: self.done, total });
+        let done = self.done.div_ceil(PASSES);
+        let total = if ended { done } else { events.max(done) };
+        (self.notice)(Notice::Progress { done, total });
     }
 }
 

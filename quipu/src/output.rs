@@ -140,6 +140,11 @@ pub fn thousands(number: u64) -> String {
     shown
 }
 
+/// How many there are of something that makes its plural with an s.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -200,6 +205,13 @@ mod tests {
             ("äöü€", 3, "äöü…"),
         ] {
             assert_eq!(excerpt(text, max), expected);
+        }
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        for (number, expected) in [(0, "0 faults"), (1, "1 fault"), (2, "2 faults"), (1000, "1,000 faults")] {
+            assert_eq!(counted(number, "fault"), expected);
         }
     }
 

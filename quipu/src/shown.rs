@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::thousands;
+use crate::output::{counted, thousands};
 use crate::stderr::say;
 
 const TELL_EVERY: Duration = Duration::from_secs(3);
@@ -58,10 +58,13 @@ impl Shown {
 
 fn line(phase: &str, (done, total, unit): (u64, u64, &str), took: Duration) -> String {
     let rate = done as f64 / took.as_secs_f64().max(0.001);
-    let left = if rate > 0.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
     let phase = if phase.is_empty() { "starting" } else { phase };
-    let (done, total, per_second) = (thousands(done), thousands(total), thousands(rate as u64));
-    format!("{phase}: {done} of {total} {unit}, {per_second} a second, {left:.0} seconds left")
+    let so_far = format!("{phase}: {} of {} {unit}", thousands(done), thousands(total));
+    if done == 0 {
+        return so_far;
+    }
+    let left = (total.saturating_sub(done) as f64 / rate).round() as u64;
+    format!("{so_far}, {} a second, {} left", thousands(rate as u64), counted(left, "second"))
 }
 
 #[cfg(test)]
@@ -75,6 +78,6 @@ mod tests {
         let told = line("building", (20_000, 50_000, "events"), Duration::from_secs(2));
         assert_eq!(told, "building: 20,000 of 50,000 events, 10,000 a second, 3 seconds left");
         let told = line("", (0, 0, "MiB"), Duration::ZERO);
-        assert_eq!(told, "starting: 0 of 0 MiB, 0 a second, 0 seconds left");
+        assert_eq!(told, "starting: 0 of 0 MiB");
     }
 }

@@ -13,7 +13,8 @@ use tokio::runtime::Runtime;
 use crate::backups::{BytesShown, NodeSource, forget_checkpoint};
 use crate::client::{AdminClient, ClientError, OperatorArgs, runtime};
 use crate::failure::{Failure, chain};
-use crate::output::{duration, thousands};
+use crate::output::{counted, duration, thousands};
+use crate::settings::positive;
 use crate::stderr::say;
 
 const EXAMPLES: &str = "\
@@ -27,14 +28,14 @@ Examples:
   SU_FILE_SYNC_DB_DIR=./copy/log quipu sync_local_drives 5
   quipu sync 60 --to /mnt/copy --admin http://10.0.0.5:9001 --token $TOKEN
 
-Exit codes: 0 done (with --once), 1 failed, 2 wrong usage or setting.";
+Exit codes: 0 done (with --once), 1 failed, 2 wrong usage or setting, 130 ended by Ctrl-C.";
 
 /// Keep a copy of a running node up to date
 #[derive(Debug, Args)]
 #[command(visible_alias = "sync_local_drives", after_help = EXAMPLES)]
 pub struct SyncArgs {
     /// How many seconds lie between two copies
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(value_parser = positive::<u64>)]
     seconds: u64,
     /// The folder of the copy, as a data folder: the log is in `log` in it
     #[arg(long, value_name = "DIR", required_unless_present = "su_file_sync_db_dir")]
@@ -105,9 +106,9 @@ impl SyncArgs {
             });
             writeln!(out, "{told}")?;
         } else {
-            let (events, bytes, took) =
-                (thousands(events), thousands(copied_bytes), duration(took.as_secs_f64()));
-            writeln!(out, "{events} events; {copied_files} files with {bytes} bytes copied in {took}")?;
+            let (events, files) = (counted(events, "event"), counted(copied_files, "file"));
+            let (bytes, took) = (thousands(copied_bytes), duration(took.as_secs_f64()));
+            writeln!(out, "{events}; {files} with {bytes} bytes copied in {took}")?;
         }
         out.flush()?;
         Ok(())

@@ -216,13 +216,16 @@ async fn a_stopped_node_is_backed_up_by_its_folder_and_others_are_left_alone() {
     let world = World::start().await;
     let from = world.launch.data();
     let create = |to: &str| world.backup(&["create", to, "--from", from.to_str().unwrap()]).run();
-    failed(&create("backups"), "in use");
+    failed(&create("backups"), "leave out --from");
     assert!(!world.backups().exists());
     world.node.terminate();
     until("the node is gone", async || world.node.admin().try_post(Vec::new().into()).await.err()).await;
     until("its files are closed", async || (create("backups").code == Some(0)).then_some(())).await;
     let verified = world.backup(&["verify", "backups"]).run();
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
+    let missing = world.backup(&["verify", "backups", "77"]).run();
+    failed(&missing, "there is no backup 77");
+    assert_eq!(missing.stdout, "");
     fs::create_dir(world.folder.path().join("photos")).unwrap();
     fs::write(world.folder.path().join("photos/1.jpg"), "mine").unwrap();
     failed(&create("photos"), "photos is not used for backups");

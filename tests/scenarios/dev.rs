@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 
 use quipu_tests::{Finished, Launch, PATIENCE, Program, until};
 use serde_json::Value;
@@ -24,7 +25,20 @@ async fn a_shell_user_gets_along() {
     let wallet = home.join("quipu-dev/user-wallet.json");
     assert!(wallet.is_file() && home.join("quipu-dev/wallet.json").is_file(), "{}", dev.stdout().text());
 
-    // As the banner has it: the wallet is found where the node has put it.
+    // As the banner has it, whether the program is on the search path or not.
+    assert!(dev.stdout().find(PATIENCE, |line| line.contains("Ctrl-C").then_some(())).is_some());
+    let printed = dev.stdout().text();
+    let lines: Vec<_> = printed.lines().skip_while(|line| !line.contains("another shell")).skip(1).collect();
+    let commands: Vec<_> =
+        lines.iter().filter(|line| line.starts_with("    ") && !line.contains("--follow")).collect();
+    assert_eq!(commands.len(), 3, "{printed}");
+    let mut typed = Command::new("sh");
+    let script = commands.into_iter().fold("set -e".to_owned(), |script, line| format!("{script}\n{line}"));
+    typed.args(["-c", &script]).current_dir(home).env_clear().env("PATH", "/usr/bin:/bin");
+    let typed = Program::run(typed);
+    assert!(typed.stderr.contains("nonce 1 at") && said(typed).contains("uptime"), "{script}");
+
+    // The wallet is found where the node has put it.
     let user = said(shell(home, &["wallet", "address"]));
     assert_eq!(user.len(), 43, "{user}");
     let at = ["--url", banner.scheduler.as_str()];
@@ -53,7 +67,7 @@ async fn a_shell_user_gets_along() {
     assert!(status.contains("tail") && status.contains("index"), "{status}");
     let status = said(shell(home, &["status", "--admin", &banner.admin, "--json"]));
     let status: Value = serde_json::from_str(&status).unwrap();
-    assert_eq!((&status["tail"], &status["log_failure"]), (&3.into(), &Value::Null), "{status}");
+    assert_eq!((&status["tail"], &status["log_failure"]), (&5.into(), &Value::Null), "{status}");
 
     // What was scheduled is uploaded to the gateway beside the node, which tells it like Arweave's would.
     let raw = quipu_tests::Client::new(&banner.gateway);

@@ -58,7 +58,7 @@ fn a_data_folder_with_other_things_in_it_is_refused_and_left_alone() {
         offline.set("SU_DATA_DIR", theirs.path()).set("SU_FILE_DB_DIR", &elsewhere).run(),
     ] {
         assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-        for told in ["SU_DATA_DIR", "a file that is not ours: passwd", theirs.path().to_str().unwrap()] {
+        for told in ["SU_DATA_DIR", "something that is not ours: passwd", theirs.path().to_str().unwrap()] {
             assert!(refused.stderr.contains(told), "{told} is not said: {}", refused.stderr);
         }
         assert_eq!(names(theirs.path()), before);
@@ -81,7 +81,7 @@ fn nothing_is_made_beside_uploads_of_others() {
     for launch in [launch.clone(), launch.gateway(gateway.url())] {
         let refused = launch.run();
         assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-        assert!(refused.stderr.contains("a file that is not ours: cat.png"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("something that is not ours: cat.png"), "{}", refused.stderr);
         assert_eq!(names(theirs.path()).len(), 1, "something was made beside it");
     }
 }

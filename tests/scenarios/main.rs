@@ -54,6 +54,7 @@ mod signatures;
 mod slow_clients;
 mod standby;
 mod standby_behind;
+mod standby_settings;
 mod stderr;
 mod stop;
 mod sync;

@@ -94,7 +94,11 @@ async fn an_index_is_made_anew_without_a_node() {
     assert_eq!(resumed.code, Some(1));
     assert!(resumed.stderr.contains("no job of index that ended early"), "{}", resumed.stderr);
     let unknown = command(&launch, &["replay", "nothing", "--admin", &node.admin_url()]).run();
-    assert!(unknown.stderr.contains("expected one of: index"), "{}", unknown.stderr);
+    assert!(
+        unknown.stderr.contains("expected one of: index") && unknown.stderr.contains("DATABASE_URL"),
+        "{}",
+        unknown.stderr
+    );
     node.stop();
 
     let refused = command(&launch, &[&nobody[..], &["--offline", "--su-data-dir", data]].concat()).run();

@@ -35,10 +35,14 @@ impl OperatorToken {
         if self.is_given(request) {
             return Ok(());
         }
-        let text = format!(
-            "{needed} the header Authorization: Bearer TOKEN, with the admin token of the node: its ADMIN_TOKEN or, \
-             where that is not set, what is in the file admin-token of its data folder"
-        );
+        let wanted = "the admin token of the node: its ADMIN_TOKEN or, where that is not set, what is in the file \
+                      admin-token of its data folder";
+        let text = match request.header(header::AUTHORIZATION).and_then(bearer) {
+            Some(_) => {
+                format!("the token in the header Authorization: Bearer TOKEN is wrong, expected {wanted}")
+            }
+            None => format!("{needed} the header Authorization: Bearer TOKEN, with {wanted}"),
+        };
         Err(HttpError::new(Code::Forbidden, text).with_status(StatusCode::UNAUTHORIZED))
     }
 

@@ -41,10 +41,14 @@ pub async fn watch_checks(node: Arc<ApiNode>, mut stop: watch::Receiver<bool>) {
 /// All checks, made now.
 pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     let tail = node.parts.log.tail().last();
-    let mut found = vec![("writes", rules::writes(node)), ("log", rules::log(node.parts.log.as_ref()))];
-    if let Some(followed) = node.parts.writes.followed() {
-        let now = followed.now(tail.map_or(0, |seq| seq.next().get()));
-        found.push(("replication", rules::replication(&now)));
+    let mut found = vec![("log", rules::log(node.parts.log.as_ref()))];
+    match node.parts.writes.followed() {
+        // A standby takes no writes, and has nothing to be well or unwell with them.
+        Some(followed) => {
+            let now = followed.now(tail.map_or(0, |seq| seq.next().get()));
+            found.push(("replication", rules::replication(&now)));
+        }
+        None => found.insert(0, ("writes", rules::writes(node))),
     }
     for list in &node.parts.options.lists {
         let now = list.now();

@@ -14,7 +14,7 @@ use super::history::CheckLevel;
 use crate::health::health;
 use crate::metrics;
 use crate::node::ApiNode;
-use crate::write_side::{WriteSide, elsewhere};
+use crate::write_side::WriteSide;
 
 const MEBIBYTE: u64 = 1 << 20;
 const GIBIBYTE: u64 = 1 << 30;
@@ -34,9 +34,6 @@ pub(super) fn writes(node: &ApiNode) -> Found {
     let writes = &node.parts.writes;
     if let WriteSide::Closed(reason) = writes {
         return (CheckLevel::Ok, format!("nothing is to be scheduled here: {reason}"));
-    }
-    if let WriteSide::Leader(followed, _) = writes {
-        return (CheckLevel::Ok, elsewhere(followed));
     }
     match health(node) {
         Ok(()) => (CheckLevel::Ok, "messages are taken".to_owned()),

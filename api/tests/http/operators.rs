@@ -78,6 +78,11 @@ async fn without_a_token_set_only_changes_need_one() {
             let (status, told) = ask(&open, (Method::POST, path), headers).await;
             assert_eq!(status, 401, "{path} {headers:?}: {told}");
             assert!(told.contains("admin-token"), "{told}");
+            assert_eq!(
+                told.contains("is wrong"),
+                headers.iter().any(|(_, given)| given.ends_with("other")),
+                "{told}"
+            );
         }
     }
     let given = ("authorization", "Bearer made");

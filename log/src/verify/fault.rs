@@ -72,9 +72,9 @@ pub enum Notice {
     Fault(Fault),
     /// How far it is.
     Progress {
-        /// Entries that were looked at.
+        /// Events that were looked at.
         done: u64,
-        /// Entries that there are, as far as is known.
+        /// Events that there are, as far as is known.
         total: u64,
     },
 }

@@ -57,7 +57,7 @@ fn a_folder_with_anything_else_in_it_is_refused() {
     for name in ["passwd", "QUIPU", ".bashrc", "log.old", "wallet.json"] {
         fs::write(folder.join(name), "theirs").unwrap();
         let told = refusal(&paths);
-        assert!(told.contains(&format!("a file that is not ours: {name};")), "{told}");
+        assert!(told.contains(&format!("something that is not ours: {name};")), "{told}");
         assert!(told.contains("SU_DATA_DIR") && told.contains(folder.to_str().unwrap()), "{told}");
         fs::remove_file(folder.join(name)).unwrap();
     }
@@ -202,7 +202,7 @@ fn folders_of_others_with_names_of_ours_are_refused() {
         fs::write(paths.folder.join(name).join("cat.png"), "cat").unwrap();
         let told = refusal(&paths);
         let named = if name == "uploads" { "cat.png" } else { name };
-        assert!(told.contains(&format!("a file that is not ours: {named};")), "{told}");
+        assert!(told.contains(&format!("something that is not ours: {named};")), "{told}");
         assert!(told.contains("SU_DATA_DIR"), "{told}");
         mark_folder(&paths.folder.join(name), name, made_log(&root.path().join("other"))).unwrap();
         check_data_folder(&paths).unwrap();

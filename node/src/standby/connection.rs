@@ -1,5 +1,7 @@
 //! Asking a leader for its log.
 
+mod advice;
+
 use std::time::Duration;
 
 use log::{LogDigest, NodeId, Term};
@@ -198,6 +200,7 @@ fn silent() -> StreamEnd {
 
 /// The reason that a refusal gives.
 async fn refusal(mut response: Response) -> String {
+    let (status, url) = (response.status(), response.url().clone());
     let mut body = Vec::new();
     while body.len() < REFUSAL_MAX {
         match next_piece(&mut response).await {
@@ -207,7 +210,7 @@ async fn refusal(mut response: Response) -> String {
     }
     let reason = serde_json::from_slice::<serde_json::Value>(&body).ok();
     let reason = reason.and_then(|body| Some(body.get("error")?.as_str()?.to_owned()));
-    reason.unwrap_or_else(|| "no reason".to_owned())
+    advice::explained(status, &url, reason)
 }
 
 /// The error with its causes; the address is not in it, since it may hold a secret.

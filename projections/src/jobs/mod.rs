@@ -54,7 +54,10 @@ struct JobEntry {
 #[derive(Debug, Error)]
 pub enum JobError {
     /// No projection of this name can be replayed here.
-    #[error("there is no projection {name:?} to replay; expected one of: {known}")]
+    #[error(
+        "there is no projection {name:?} to replay in this node; expected one of: {known} (a node has postgres with \
+         DATABASE_URL, and uploads with UPLOAD_NODE_URL)"
+    )]
     UnknownProjection {
         /// What was asked for.
         name: String,

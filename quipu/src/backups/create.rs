@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use backup::{BackupError, BackupWriter, CopySource, MadeBackup, StoppedLog};
 use clap::Args;
-use log::StoreId;
+use log::{RocksError, StoreId};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use super::{BackupCommandError, BytesShown, NodeSource, forget_checkpoint, now_m
 use crate::client::{OperatorArgs, runtime};
 use crate::failure::Failure;
 use crate::node::log_folder;
-use crate::output::thousands;
+use crate::output::{counted, thousands};
 
 const EXAMPLES: &str = "\
 Without --from, the node at --admin makes a checkpoint, which is copied while it goes on, by its path where that can be \
@@ -65,18 +65,20 @@ impl CreateArgs {
             writeln!(out, "{told}")?;
             return Ok(());
         }
-        let (events, bytes) = (thousands(manifest.events), thousands(manifest.bytes()));
-        writeln!(
-            out,
-            "backup {id}: {events} events, {bytes} bytes, of which {} in {copied_files} files are new",
-            thousands(*copied_bytes)
-        )?;
+        let (events, bytes) = (counted(manifest.events, "event"), thousands(manifest.bytes()));
+        let (new, files) = (thousands(*copied_bytes), counted(*copied_files, "file"));
+        writeln!(out, "backup {id}: {events}, {bytes} bytes, of which {new} in {files} are new")?;
         Ok(())
     }
 
     fn of_stopped(&self, from: &Path) -> Result<MadeBackup, Failure> {
         let log = log_folder(from).map_err(BackupCommandError::from)?;
-        let source = StoppedLog::open(&log, now_ms())?;
+        let source = StoppedLog::open(&log, now_ms()).map_err(|error| match error {
+            BackupError::Store(RocksError::Locked(_)) => {
+                Failure::from(BackupCommandError::Running(log.clone()))
+            }
+            error => Failure::from(error),
+        })?;
         let store = Uuid::parse_str(&source.manifest().store);
         let store = StoreId(store.map_err(|error| BackupCommandError::Told(error.to_string()))?);
         Ok(copy(&BackupWriter::open_for(&self.dir, store)?, &source)?)

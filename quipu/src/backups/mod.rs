@@ -54,7 +54,7 @@ enum BackupCommand {
 #[derive(Debug, thiserror::Error)]
 pub enum BackupCommandError {
     /// Backups are not what they should be.
-    #[error("{faulty} of {looked} backups in {} are not what they should be", .path.display())]
+    #[error("backups in {} are not what they should be: {faulty} of {looked}", .path.display())]
     Faulty {
         /// The folder.
         path: PathBuf,
@@ -63,6 +63,12 @@ pub enum BackupCommandError {
         /// How many were looked at.
         looked: usize,
     },
+    /// What was to be copied as that of a stopped node is not.
+    #[error(
+        "the log in {} is in use by a node: leave out --from, and that node makes the backup while it goes on (--admin is its \
+         admin listener); or stop it first", .0.display()
+    )]
+    Running(PathBuf),
     /// The store has a life already.
     #[error(
         "store {store} is alive: a node at {url} has it. Two lives of one store give nonces twice. Stop that node first; if it \
@@ -122,6 +128,8 @@ impl BackupArgs {
 /// Shows how many bytes of so many are done.
 pub struct BytesShown {
     shown: Shown,
+    /// A unit of what is shown has so many bytes.
+    unit: u64,
     phase: &'static str,
     done: u64,
     total: u64,
@@ -129,6 +137,8 @@ pub struct BytesShown {
     looked: Instant,
 }
 
+/// What is shorter is told in KiB.
+const SMALL: u64 = 10 << 20;
 /// How often it is worth the while to look.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -136,7 +146,8 @@ impl BytesShown {
     /// Nothing is shown yet.
     pub fn new(phase: &'static str, total: u64) -> Self {
         let now = Instant::now();
-        Self { shown: Shown::counting("MiB"), phase, done: 0, total, began: now, looked: now }
+        let (unit, name) = if total < SMALL { (1 << 10, "KiB") } else { (1 << 20, "MiB") };
+        Self { shown: Shown::counting(name), unit, phase, done: 0, total, began: now, looked: now }
     }
 
     /// So many more are done.
@@ -144,7 +155,8 @@ impl BytesShown {
         self.done = self.done.saturating_add(bytes);
         if self.looked.elapsed() >= LOOK_EVERY {
             self.looked = Instant::now();
-            self.shown.show(self.phase, self.done >> 20, self.total >> 20, self.began.elapsed());
+            let (done, total) = (self.done.div_ceil(self.unit), self.total.div_ceil(self.unit));
+            self.shown.show(self.phase, done, total, self.began.elapsed());
         }
     }
 }

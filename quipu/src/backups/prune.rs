@@ -1,7 +1,6 @@
 //! `quipu backup prune`.
 
 use std::io::Write;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use backup::{BackupWriter, Pruned};
@@ -9,7 +8,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::output::thousands;
+use crate::output::{counted, thousands};
+use crate::settings::positive;
 
 const EXAMPLES: &str = "\
 Only what backups made is removed: older backups, and files that no other backup has.
@@ -26,8 +26,8 @@ pub(super) struct PruneArgs {
     /// The folder of the backups
     dir: PathBuf,
     /// How many of the newest are kept
-    #[arg(long, value_name = "N")]
-    keep: NonZeroUsize,
+    #[arg(long, value_name = "N", value_parser = positive::<usize>)]
+    keep: usize,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -35,13 +35,13 @@ pub(super) struct PruneArgs {
 
 impl PruneArgs {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let Pruned { backups, files, bytes } = BackupWriter::open(&self.dir)?.prune(self.keep.get())?;
+        let Pruned { backups, files, bytes } = BackupWriter::open(&self.dir)?.prune(self.keep)?;
         if self.json {
             let ids: Vec<_> = backups.iter().map(|id| id.0).collect();
             writeln!(out, "{}", json!({ "removed": ids, "files": files, "bytes": bytes }))?;
         } else {
-            let count = backups.len();
-            writeln!(out, "removed {count} backups, {files} files with {} bytes", thousands(bytes))?;
+            let (backups, files) = (counted(backups.len() as u64, "backup"), counted(files, "file"));
+            writeln!(out, "removed {backups}, {files} with {} bytes", thousands(bytes))?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::create::Status;
 use super::{BackupCommandError, BytesShown};
 use crate::client::{ClientError, OperatorArgs, runtime};
 use crate::failure::{Failure, chain};
-use crate::output::{thousands, time};
+use crate::output::{counted, time};
 use crate::stderr::say;
 
 const EXAMPLES: &str = "\
@@ -82,10 +82,14 @@ impl RestoreArgs {
         let to = self.to.display();
         writeln!(
             out,
-            "restored store {store} to {to}: {} events, and term {term} begins",
-            thousands(events)
+            "restored store {store} to {to}: {}, and term {term} begins",
+            counted(events, "event")
         )?;
-        writeln!(out, "start it with SU_DATA_DIR={to} quipu su; nobody else may serve this store any more")?;
+        writeln!(
+            out,
+            "start it with SU_WALLET_PATH=WALLET SU_DATA_DIR={to} quipu su, where WALLET is the old node's wallet; nobody \
+             else may serve this store any more"
+        )?;
         Ok(())
     }
 

@@ -6,14 +6,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
-use backup::{BackupFolder, BackupId, FileHash, Manifest};
+use backup::{BackupError, BackupFolder, BackupId, FileHash, Manifest};
 use clap::{ArgAction, Args};
 use log::{Notice, VerifySummary};
 use serde_json::json;
 
 use super::{BackupCommandError, BytesShown, newest};
 use crate::failure::{Failure, chain};
-use crate::output::thousands;
+use crate::output::counted;
 use crate::shown::Shown;
 
 const EXAMPLES: &str = "\
@@ -75,6 +75,8 @@ impl BackupVerifyArgs {
         let mut faults = Vec::new();
         let manifest = match folder.get(id) {
             Ok(manifest) => manifest,
+            // Nothing is damaged: it was never made, or was pruned.
+            Err(error @ BackupError::NoBackup { .. }) => return Err(error.into()),
             Err(error) => {
                 self.tell(id, None, &[chain(&error)], out)?;
                 return Ok(false);
@@ -101,7 +103,7 @@ impl BackupVerifyArgs {
         manifest: &Manifest,
         signatures: Option<NonZeroUsize>,
         faults: &mut Vec<String>,
-    ) -> Result<VerifySummary, backup::BackupError> {
+    ) -> Result<VerifySummary, BackupError> {
         let (mut shown, began) = (Shown::new(), std::time::Instant::now());
         let summary = folder.verify_log(manifest, signatures, &mut |notice| match notice {
             Notice::Progress { done, total } => shown.show("verifying", done, total, began.elapsed()),
@@ -133,15 +135,15 @@ impl BackupVerifyArgs {
         for fault in faults {
             writeln!(out, "backup {id}: {fault}")?;
         }
+        let found = counted(faults.len() as u64, "fault");
         match summary {
             Some(VerifySummary { events, signatures, .. }) => writeln!(
                 out,
-                "backup {id}: {} events, {} signatures verified: {} faults",
-                thousands(*events),
-                thousands(*signatures),
-                faults.len()
+                "backup {id}: {}, {} verified: {found}",
+                counted(*events, "event"),
+                counted(*signatures, "signature")
             )?,
-            None => writeln!(out, "backup {id}: {} faults, and its log was not looked at", faults.len())?,
+            None => writeln!(out, "backup {id}: {found}, and its log was not looked at")?,
         }
         Ok(())
     }

@@ -26,6 +26,8 @@ pub use answer::{ClientOwner, ClientTag};
 pub use connection::{Connection, Door};
 pub use error::ClientError;
 
+/// What the URL of a node looks like.
+const URL_FORM: &str = "expected http://host:port or https://host";
 /// Beyond this a node counts as unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// So much of a page's end holds the last cursor.
@@ -88,9 +90,9 @@ impl SchedulerClient {
 
     fn patient(url: &str, read_timeout: Duration) -> Result<Self, ClientError> {
         let bad = |reason: &str| ClientError::Url { url: url.to_owned(), reason: reason.to_owned() };
-        let parsed = Url::parse(url).map_err(|error| bad(&error.to_string()))?;
+        let parsed = Url::parse(url).map_err(|error| bad(&format!("{error}, {URL_FORM}")))?;
         if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
-            return Err(bad("expected http://host:port or https://host"));
+            return Err(bad(URL_FORM));
         }
         if parsed.query().is_some() || parsed.fragment().is_some() {
             return Err(bad("expected no query and no fragment"));
@@ -303,7 +305,14 @@ mod tests {
 
     #[test]
     fn urls_that_are_no_scheduler_are_refused() {
-        for url in ["", "localhost:9000", "ftp://host", "http://", "http://host/?x=1", "http://host/#x"] {
+        for url in ["", "localhost:9000", "127.0.0.1:9001", "ftp://host", "http://"] {
+            let told = SchedulerClient::new(url).unwrap_err();
+            assert!(
+                matches!(told, ClientError::Url { .. }) && told.to_string().ends_with(URL_FORM),
+                "{told}"
+            );
+        }
+        for url in ["http://host/?x=1", "http://host/#x"] {
             assert!(matches!(SchedulerClient::new(url), Err(ClientError::Url { .. })), "{url}");
         }
         assert_eq!(SchedulerClient::new("http://host:1/").unwrap().url(), "http://host:1");

@@ -1,5 +1,6 @@
 //! `quipu dev`: a node with everything it needs, in one folder.
 
+use std::env;
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -191,7 +192,8 @@ fn made_wallet(dir: &Path, name: &str, out: &mut dyn Write) -> Result<PathBuf, F
 }
 
 fn banner(node: &RunningNode, gateway: SocketAddr, dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-    let (public, admin, dir) = (node.public(), node.admin(), dir.display());
+    let (public, admin, kept) = (node.public(), node.admin(), dir.display());
+    let (quipu, wallet) = (own_path(), word(&dir.join(USER_WALLET)));
     writeln!(
         out,
         "
@@ -199,18 +201,32 @@ fn banner(node: &RunningNode, gateway: SocketAddr, dir: &Path, out: &mut dyn Wri
 
     scheduler   http://{public}        its API to read and try: http://{public}/docs
     admin       http://{admin}        gateway: http://{gateway}
-    kept in     {dir}
+    kept in     {kept}
 
   In another shell:
 
-    P=$(quipu spawn --url http://{public} --wallet {dir}/user-wallet.json)
-    quipu send $P --url http://{public} --wallet {dir}/user-wallet.json --action Eval --data '1 + 1'
-    quipu read $P --url http://{public} --follow
-    quipu status --admin http://{admin}
+    P=$({quipu} spawn --url http://{public} --wallet {wallet})
+    {quipu} send $P --url http://{public} --wallet {wallet} --action Eval --data '1 + 1'
+    {quipu} read $P --url http://{public} --follow
+    {quipu} status --admin http://{admin}
 
   Ctrl-C stops it; what was scheduled is there at the next start.
 "
     )?;
     out.flush()?;
     Ok(())
+}
+
+/// This program as a shell in the same folder calls it, be it on the search path or not.
+fn own_path() -> String {
+    let Ok(path) = env::current_exe() else { return "quipu".to_owned() };
+    let below = env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok());
+    below.map_or_else(|| word(&path), |below| word(&Path::new(".").join(below)))
+}
+
+/// A path as one word of a shell.
+fn word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+".contains(character);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

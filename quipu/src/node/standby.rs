@@ -21,7 +21,8 @@ const CLOCK_JUMP_MAX: Duration = Duration::from_secs(300);
 const EXAMPLES: &str = "\
 Examples:
   quipu standby 9100 --from http://10.0.0.5:9001 --replicate-token $TOKEN
-  quipu standby 9100 --from http://10.0.0.5:9001 --replicate-token-file token --su-data-dir ./copy
+  quipu standby 9100 --from http://127.0.0.1:9001 --su-data-dir ./standby \\
+    --replicate-token-file ./quipu-dev/data/admin-token       beside a node of `quipu dev`
 
 It keeps a copy of the log of another node, verifies every signature on the way, and answers reads from it. An empty \
 folder becomes a copy of the store that is followed, and never that of another. Messages are refused with the leader's \

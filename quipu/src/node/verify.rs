@@ -11,6 +11,7 @@ use log::{Fault, Notice, Rocks, RocksError, VerifySummary};
 
 use super::log_folder::{NoLogError, log_folder};
 use crate::failure::Failure;
+use crate::output::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +45,7 @@ pub enum LogVerifyError {
     #[error(transparent)]
     Open(RocksError),
     /// It is not what it should be.
-    #[error("the log in {} is damaged: {faults} faults; restore it from a backup", .path.display())]
+    #[error("the log in {} is damaged: {}; restore it from a backup", .path.display(), counted(*faults, "fault"))]
     Damaged {
         /// The folder of the log.
         path: PathBuf,
@@ -53,8 +54,8 @@ pub enum LogVerifyError {
     },
     /// It is not what it should be, and not all of it was seen.
     #[error(
-        "the log in {} is damaged: {faults} faults, and parts cannot be read; restore it from a backup",
-        .path.display()
+        "the log in {} is damaged: {}, and parts cannot be read; restore it from a backup",
+        .path.display(), counted(*faults, "fault")
     )]
     Unreadable {
         /// The folder of the log.
@@ -122,7 +123,10 @@ fn report(summary: &VerifySummary, out: &mut dyn Write) -> Result<(), Failure> {
     };
     writeln!(
         out,
-        "{events} events of {processes} processes, {signatures} signatures verified: {faults} faults{inherited}"
+        "{} of {processes} processes, {} verified: {}{inherited}",
+        counted(*events, "event"),
+        counted(*signatures, "signature"),
+        counted(*faults, "fault")
     )?;
     Ok(())
 }

@@ -6,6 +6,8 @@ use clap::Args;
 use log::StoreMemory;
 use node::DataPaths;
 
+use super::numbers::bytes;
+
 /// The data folder where none is named.
 pub const DATA_DIR: &str = "./data";
 /// The folder of a development node where none is named; its data folder is `data` in it.
@@ -28,8 +30,15 @@ pub struct DataArgs {
 
     /// The most bytes that log, index and uploads together keep in memory of what is in their folders
     #[arg(long, env, value_name = "BYTES", default_value_t = StoreMemory::USUAL_BYTES as u64,
-        value_parser = clap::value_parser!(u64).range(StoreMemory::BYTES_MIN as u64..))]
+        value_parser = store_memory)]
     max_store_memory: u64,
+}
+
+fn store_memory(text: &str) -> Result<u64, String> {
+    const MIN: u64 = StoreMemory::BYTES_MIN as u64;
+    let is_enough = |bytes: &u64| *bytes >= MIN;
+    let too_small = || format!("expected a number of bytes, {MIN} ({} MiB) or more", MIN >> 20);
+    bytes(text).and_then(|bytes| Some(bytes).filter(is_enough).ok_or_else(too_small))
 }
 
 impl DataArgs {

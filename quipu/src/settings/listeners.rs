@@ -7,6 +7,8 @@ use limits::ClientOptions;
 use node::ListenOptions;
 use thiserror::Error;
 
+use super::numbers::bytes;
+
 /// The port of the public listener where none is named.
 pub const PORT: u16 = 9000;
 
@@ -27,17 +29,17 @@ pub struct ListenerArgs {
     enable_metrics: bool,
 
     /// The most bytes in one page of messages; a page that reaches it ends early and says that there is more
-    #[arg(long, env, value_name = "BYTES", default_value_t = 1 << 30)]
-    max_read_memory: usize,
+    #[arg(long, env, value_name = "BYTES", default_value_t = 1 << 30, value_parser = bytes)]
+    max_read_memory: u64,
 
     /// The most bytes that requests and answers of all clients together take up in memory, 67108864 (64 MiB) or more;
     /// beyond that clients are told to come again
-    #[arg(long, env, value_name = "BYTES", default_value_t = 256 << 20)]
-    max_client_memory: usize,
+    #[arg(long, env, value_name = "BYTES", default_value_t = 256 << 20, value_parser = bytes)]
+    max_client_memory: u64,
 }
 
 /// With less there would be no room for a single body of the longest length.
-const CLIENT_MEMORY_MIN: usize = 64 << 20;
+const CLIENT_MEMORY_MIN: u64 = 64 << 20;
 
 /// A setting of the listeners that cannot be used.
 #[derive(Debug, Error)]
@@ -60,7 +62,7 @@ pub enum ListenerSettingError {
     ReadMemory,
     /// The longest message would have no room.
     #[error("MAX_CLIENT_MEMORY is {0}; it takes a number of bytes, {CLIENT_MEMORY_MIN} (64 MiB) or more")]
-    ClientMemory(usize),
+    ClientMemory(u64),
 }
 
 impl ListenerArgs {
@@ -95,8 +97,8 @@ impl ListenerArgs {
             admin,
             admin_token,
             metrics: self.enable_metrics,
-            max_read_memory: self.max_read_memory,
-            max_client_memory: self.max_client_memory,
+            max_read_memory: in_memory(self.max_read_memory),
+            max_client_memory: in_memory(self.max_client_memory),
             clients: ClientOptions::default(),
         })
     }
@@ -105,6 +107,11 @@ impl ListenerArgs {
 /// Whether every client can send a token, whatever it thinks of other characters.
 pub(super) fn fits_header(token: &str) -> bool {
     token.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+/// Nothing in memory is longer.
+fn in_memory(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 fn next(port: u16) -> Result<u16, ListenerSettingError> {

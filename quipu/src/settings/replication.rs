@@ -46,12 +46,12 @@ pub struct PeerArgs {
 /// What other nodes are asked with.
 #[derive(Clone, Debug, Args)]
 struct TokenArgs {
-    /// The admin token of the nodes that are followed or asked: their ADMIN_TOKEN, or that in the file admin-token of
-    /// their data folder
+    /// The admin token of the nodes that are followed or asked: their ADMIN_TOKEN or, where that is not set, what is in the
+    /// file admin-token of their data folder
     #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
     replicate_token: Option<String>,
 
-    /// A file with that token
+    /// A file with that token, such as ./quipu-dev/data/admin-token beside a node of `quipu dev`
     #[arg(long, env, value_name = "FILE", conflicts_with = "replicate_token")]
     replicate_token_file: Option<PathBuf>,
 }
@@ -91,6 +91,13 @@ pub enum ReplicationSettingError {
         #[source]
         error: io::Error,
     },
+    /// No token is named.
+    #[error(
+        "a standby needs the admin token of the node that it follows: REPLICATE_TOKEN_FILE (--replicate-token-file) names \
+         a file with it, such as ./quipu-dev/data/admin-token beside a node of `quipu dev`, or admin-token in the data \
+         folder of any node without an ADMIN_TOKEN; REPLICATE_TOKEN (--replicate-token) is the token itself"
+    )]
+    Tokenless,
     /// There is nothing in the file.
     #[error("REPLICATE_TOKEN_FILE: there is no token in {}", .0.display())]
     NoToken(PathBuf),
@@ -100,12 +107,13 @@ impl ReplicationArgs {
     /// Whom to follow, and how.
     ///
     /// # Errors
-    /// When a URL is none, or the file with the token cannot be read.
+    /// When a URL is none, or there is no token, or the file with it cannot be read.
     pub fn options(&self) -> Result<StandbyOptions, ReplicationSettingError> {
+        let token = self.token.read()?.filter(|token| !token.is_empty());
         let leader_url = self.leader_url.as_ref().map(|url| parse_url("LEADER_URL", url)).transpose()?;
         Ok(StandbyOptions {
             from: parse_url("REPLICATE_FROM (--from)", &self.replicate_from)?,
-            token: self.token.read()?,
+            token: Some(token.ok_or(ReplicationSettingError::Tokenless)?),
             forwards: self.forward_writes,
             leader_url: leader_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         })
