@@ -56,6 +56,7 @@ mod standby;
 mod standby_behind;
 mod standby_settings;
 mod stderr;
+mod standby_told;
 mod stop;
 mod sync;
 mod tables;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::folder;
 
-const TOKEN: &str = "a-token-of-the-test";
+pub const TOKEN: &str = "a-token-of-the-test";
 pub const PROCESSES: usize = 4;
 const CLIENTS: usize = 16;
 
@@ -314,7 +314,7 @@ async fn assign(node: &Node, path: &str) -> (u16, String) {
 }
 
 /// Waits until the standby follows, be there anything or not.
-async fn level_or_empty(standby: &Node) {
+pub async fn level_or_empty(standby: &Node) {
     until("the standby follows", async || {
         (status(standby).await["leader"]["state"] == "following").then_some(())
     })
@@ -368,7 +368,7 @@ async fn each_folder_goes_on_as_what_it_is() {
     launch.start().stop();
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (from, to) = (entry.path(), to.join(entry.file_name()));

@@ -1,4 +1,4 @@
-//! A standby that is so far behind that it begins with a checkpoint.
+//! How a standby begins: with a checkpoint where it is far behind, and after it was killed while its log was made.
 
 use std::fs;
 use std::path::Path;
@@ -71,4 +71,24 @@ async fn a_standby_that_is_far_behind_begins_with_a_checkpoint() {
     assert!(!incoming.exists(), "something is left of it");
     following.stop();
     assert_whole(&second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_was_killed_while_its_log_was_made_follows() {
+    let (folders, gateway) = ((folder(), folder()), Gateway::start());
+    let node = leader(folders.0.path(), &gateway).start();
+    let ledger = Ledger::default();
+    ledger.spawn(&node.client(), &User::new(1), 1).await;
+    let nobody = standby(folders.1.path(), &gateway, "http://127.0.0.1:1");
+    let mut program = nobody.program();
+    let is_standby = || nobody.data().join("replication.json").exists();
+    until("it is a standby", async || is_standby().then_some(())).await;
+    program.kill();
+    // It has its tables, and no identity yet.
+    drop(Rocks::open(nobody.data().join("log"), &StoreMemory::default()).unwrap());
+    let following = standby(folders.1.path(), &gateway, &node.admin_url()).serve();
+    level(&following, &node).await;
+    assert_eq!(status(&following).await["store"], status(&node).await["store"]);
+    ledger.check(&following.client(), 1).await;
+    following.stop();
 }
