@@ -46,6 +46,7 @@ mod stored;
 #[cfg(test)]
 mod suite;
 mod verify;
+mod view;
 
 pub use contract::{Append, Import, Log, Receipt, Tail, TailPublisher};
 pub use digest::LogDigest;
@@ -70,3 +71,4 @@ pub use record::RecordError;
 pub use repair::{RepairError, TornEnd, TornStore, examine_store};
 pub use rocks::{CheckpointError, Rocks, RocksError, StoreContents, StoreLock, StoreMemory};
 pub use verify::{Fault, FaultPlace, Notice, ReceivedCheck, ReceivedError, VerifySummary};
+pub use view::StoreView;

@@ -7,6 +7,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use backup::Checkpoints;
 use log::{
@@ -24,8 +25,10 @@ use crate::uploads;
 
 /// What folders are marked for.
 const HOLDS: &str = "data";
+/// The file that says that the log was set aside and comes anew from another node; it goes as soon as there is a log.
+pub(crate) const REJOINING: &str = "rejoining";
 /// What nodes make there, those of earlier versions too, besides folders.
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "uploads.json",
     "height.json",
     "jobs.json",
@@ -33,6 +36,8 @@ const FILES: [&str; 7] = [
     "jobs.json.unreadable",
     "admin-token",
     MEMBER_FILE,
+    REJOINING,
+    "rejoining.new",
 ];
 /// How the names of files begin that a kill leaves behind on their way into place.
 const TEMPORARY: &str = ".tmp";
@@ -153,9 +158,16 @@ pub fn check_data_folder(paths: &DataPaths) -> Result<(), DataFolderError> {
     }
 }
 
-/// Marks the data folder as that of this store; it is made if it is missing.
+/// Marks the data folder as that of this store, of which the log is there; it is made if it is missing.
 pub(crate) fn mark_data_folder(paths: &DataPaths, store: StoreId) -> Result<(), DataFolderError> {
     let folder = &paths.folder;
+    let expected_none = folder.join(REJOINING);
+    match fs::remove_file(&expected_none) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound && expected_none.exists() => {
+            return Err(FolderError { path: expected_none, error }.into());
+        }
+        _ => {}
+    }
     if Places::of(paths)?.is_shared() {
         return Ok(());
     }
@@ -171,6 +183,7 @@ pub(crate) fn mark_data_folder(paths: &DataPaths, store: StoreId) -> Result<(), 
 fn check_store(paths: &DataPaths, found: StoreId) -> Result<(), DataFolderError> {
     let (path, log) = (paths.folder.clone(), paths.log.clone());
     match folder_owner(&log, Rocks::HOLDS).map_err(RocksError::from)? {
+        FolderOwner::Nobody if path.join(REJOINING).is_file() => Ok(()),
         FolderOwner::Nobody => Err(DataFolderError::NoLog { path, log, found }),
         FolderOwner::Store(store) => same_store(paths, found, store),
         FolderOwner::Unknown(_) => Ok(()),

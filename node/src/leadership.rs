@@ -15,8 +15,9 @@ use crate::error::NodeError;
 use crate::options::DataPaths;
 
 /// What an operator can do with a node whose place was taken.
-const WAYS_OUT: &str = "to go on as its standby, set this data folder aside and start `quipu standby` with an empty one; if \
-                        that node is to be given up instead, stop it and run `quipu promote` here";
+const WAYS_OUT: &str = "`quipu divergence` lists what is here and not there, and `quipu rejoin` sets that aside and makes \
+                        this node a standby of that one; if that node is to be given up instead, stop it and run \
+                        `quipu promote` here";
 
 /// Why a node does not order messages.
 #[derive(Debug, Error)]
@@ -164,7 +165,7 @@ mod tests {
         for (role, told) in [
             (StandingRole::Standby, Some("quipu promote")),
             (StandingRole::Observer, Some("quipu standby")),
-            (StandingRole::Fenced, Some("quipu standby")),
+            (StandingRole::Fenced, Some("quipu rejoin")),
             (StandingRole::Leader, None),
         ] {
             MemberFile::keep(folder.path(), role).unwrap().become_role(role).unwrap();

@@ -35,6 +35,8 @@ mod leadership;
 mod node_client;
 mod peers;
 mod promotion;
+mod divergence;
+mod rejoin;
 mod base;
 mod roles;
 mod running;
@@ -43,14 +45,17 @@ mod offline;
 pub use admin_token::{AdminTokenError, read_admin_token};
 pub use bind::check_ports;
 pub use data_folder::{DataFolderError, check_data_folder};
+pub use divergence::{Divergence, DivergenceError, EventBeyond, ItemThere};
 pub use error::NodeError;
 pub use leadership::LeadershipError;
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
 pub use options::{
-    DataPaths, ListenOptions, NodeOptions, PeerOptions, ReadOptions, StandbyOptions, WriteOptions,
+    DataPaths, ListenOptions, NodeAccess, NodeOptions, OtherNode, PeerOptions, ReadOptions, StandbyOptions,
+    WriteOptions,
 };
 pub use part::{NodePart, NodeParts};
 pub use promotion::{CopyStanding, PromotionError, StandbyCopy};
+pub use rejoin::{RejoinError, Rejoined, rejoin};
 pub use roles::{leader, reader, standby};
 pub use running::{RunningNode, StopError};
 pub use standby::StandbyError;

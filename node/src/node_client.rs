@@ -6,17 +6,18 @@ use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, redirect};
 
 use crate::error::NodeError;
+use crate::options::NodeAccess;
 
 /// For a connection to stand, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// A client that says who asks, takes answers as they are and is led nowhere else. With a token it shows that to whomever it asks.
+/// A client that says who asks, takes answers as they are and is led nowhere else. It shows its token to whomever it asks.
 ///
 /// # Errors
 /// When no header carries the token.
-pub(crate) fn node_client(token: Option<&str>) -> Result<ClientBuilder, NodeError> {
+pub(crate) fn node_client(access: &NodeAccess) -> Result<ClientBuilder, NodeError> {
     let mut headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-    if let Some(token) = token {
+    if let Some(token) = &access.token {
         let mut value =
             HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| NodeError::LeaderToken)?;
         value.set_sensitive(true);

@@ -86,8 +86,24 @@ pub struct WriteOptions {
 pub struct PeerOptions {
     /// Their admin listeners.
     pub urls: Vec<Url>,
-    /// Their token.
+    /// How they are asked.
+    pub access: NodeAccess,
+}
+
+/// How other nodes are asked.
+#[derive(Clone, Debug, Default)]
+pub struct NodeAccess {
+    /// Their token, if they need one.
     pub token: Option<String>,
+}
+
+/// Another node, and how it is asked.
+#[derive(Clone, Debug)]
+pub struct OtherNode {
+    /// Its admin listener.
+    pub url: Url,
+    /// How it is asked.
+    pub access: NodeAccess,
 }
 
 /// What a node is told besides when it only answers reads.
@@ -102,10 +118,8 @@ pub struct ReadOptions {
 /// What a node is told besides when it follows a leader.
 #[derive(Clone)]
 pub struct StandbyOptions {
-    /// The admin listener of whom it follows.
-    pub from: Url,
-    /// The token of that, if it needs one.
-    pub token: Option<String>,
+    /// Whom it follows.
+    pub from: OtherNode,
     /// Where clients find the leader; without it on the host of whom it follows, at the port that the leader tells.
     pub leader_url: Option<String>,
     /// Whether messages are passed on to the leader, and not refused.

@@ -25,6 +25,11 @@ pub trait NodePart: Send + 'static {
         pending().await
     }
 
+    /// Whether it has ended so that the whole node starts again, which then goes on.
+    fn starts_again(&self) -> bool {
+        false
+    }
+
     /// Ends it in order. Nothing of it is left when this returns: no thread, no task, no handle on the store. The
     /// parts that started before it still run, those that started after it do not.
     async fn stop(self: Box<Self>);
@@ -62,6 +67,11 @@ impl NodeParts {
             })
         });
         select_all(ended).await.0
+    }
+
+    /// Whether one of them has ended so that the node starts again.
+    pub(crate) fn start_again(&self) -> bool {
+        self.started.iter().any(|part| part.starts_again())
     }
 
     /// The part that is being ended, or was ended last.

@@ -56,7 +56,7 @@ impl Peers {
         if options.urls.is_empty() {
             return Ok(None);
         }
-        let http = node_client(options.token.as_deref())?.build().map_err(NodeError::LeaderClient)?;
+        let http = node_client(&options.access)?.build().map_err(NodeError::LeaderClient)?;
         let reading = log.clone();
         let own = spawn_blocking(move || OwnStanding::of(&reading)).await??;
         let seen = vec![None; options.urls.len()];

@@ -240,7 +240,7 @@ mod tests {
         let mut file = MemberFile::read(&paths.folder).unwrap().unwrap();
         file.become_role(StandingRole::Fenced).unwrap();
         let refused = crate::standby::become_standby(&paths).unwrap_err().to_string();
-        assert!(refused.contains("empty"), "{refused}");
+        assert!(refused.contains("quipu rejoin"), "{refused}");
         let promise = Promise { term: Term(2), to: NodeId::random() };
         let kept = file.kept();
         Keeper::keep(&mut file, Kept { promise, ..kept }).unwrap();

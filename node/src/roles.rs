@@ -127,8 +127,8 @@ async fn start_standby(
         (None, None) => following::first_contact(&standing, node, progress).await?.wallet,
     };
     let derived = base.derive(parts, None)?;
-    let host = standing.from.host_str().unwrap_or_default().to_owned();
-    let from = standing.from.to_string();
+    let host = standing.from.url.host_str().unwrap_or_default().to_owned();
+    let from = standing.from.url.to_string();
     let followed = Followed::new(from, host, standing.leader_url.clone());
     following::start(parts, &standing, node, &paths, base.local.clone(), followed.clone())?;
     let forward = if standing.forwards { Some(following::forwarder(&followed)?) } else { None };

@@ -86,6 +86,11 @@ impl RunningNode {
         self.parts.ended().await
     }
 
+    /// Whether a part has ended so that the node is stopped and started again.
+    pub fn starts_again(&self) -> bool {
+        self.parts.start_again()
+    }
+
     /// Ends it in order: nothing new is accepted, what was accepted is answered, what follows the log gets what is
     /// left, the log is closed last.
     ///

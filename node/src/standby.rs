@@ -6,6 +6,7 @@ mod connection;
 mod forwarding;
 mod movement;
 mod pauses;
+mod room;
 mod taking;
 
 use std::io;
@@ -16,6 +17,7 @@ use std::thread::JoinHandle;
 
 use api::ForwardWrites;
 use async_trait::async_trait;
+use futures_util::future::pending;
 use log::{LocalLog, NodeId, Rocks, StoreId};
 use replicator::{FollowState, Followed, KeeperError, LeaderHello, LogPlace, StandingRole};
 use thiserror::Error;
@@ -28,9 +30,9 @@ use crate::error::NodeError;
 use crate::options::{DataPaths, StandbyOptions};
 use crate::part::{NodePart, NodeParts};
 #[cfg(test)]
-pub(crate) use beginning::become_standby;
+pub(crate) use beginning::{LogFolder, become_standby};
 pub(crate) use beginning::{first_contact, identity, prepare};
-use connection::{Leader, StreamEnd};
+pub(crate) use connection::{Leader, StreamEnd};
 use forwarding::Forwarder;
 use pauses::Pauses;
 use taking::Taker;
@@ -44,6 +46,8 @@ struct Standing {
     verifying: Option<Verifying>,
     /// Its sender goes when the thread ends.
     over: watch::Receiver<()>,
+    /// Whether the store is to be opened again, since there is room for more.
+    again: Arc<AtomicBool>,
 }
 
 /// Why a node does not follow.
@@ -62,8 +66,8 @@ pub enum StandbyError {
     },
     /// Another one took its place.
     #[error(
-        "{} is the data folder of a node that led until another one took its place, and may have what that does not: set it \
-         aside, and start `quipu standby` with an empty one", .0.display()
+        "{} is the data folder of a node that led until another one took its place, and may have what that does not: \
+         `quipu divergence` lists that, `quipu rejoin` sets it aside and makes this node a standby", .0.display()
     )]
     Fenced(PathBuf),
     /// It was about to lead.
@@ -123,7 +127,7 @@ pub(crate) fn start(
     log: Arc<LocalLog<Rocks>>,
     followed: Followed,
 ) -> Result<(), NodeError> {
-    let leader = Leader::new(options, node)?;
+    let leader = Leader::new(&options.from, node)?;
     let (stop, stopping) = watch::channel(false);
     let (ending, over) = watch::channel(());
     let (taker, frames) = Taker::new(log.clone(), followed.clone());
@@ -134,8 +138,13 @@ pub(crate) fn start(
     });
     let thread = thread.map_err(|error| NodeError::Thread { part: "standby", error })?;
     let verifying = verify(&paths.log, log, followed.clone())?;
-    let task = tokio::spawn(follow(leader, frames, followed, stopping));
-    parts.push(Standing { stop, task, thread, verifying, over });
+    let again = Arc::new(AtomicBool::new(false));
+    let (folder, is_again) = (paths.log.clone(), again.clone());
+    let task = tokio::spawn(async move {
+        let is_over = follow(leader, frames, followed, stopping, &folder).await;
+        is_again.store(is_over == FollowOver::Again, Ordering::Release);
+    });
+    parts.push(Standing { stop, task, thread, verifying, over, again });
     Ok(())
 }
 
@@ -184,19 +193,28 @@ fn verify(
     Ok(Some(Verifying { end, thread }))
 }
 
-/// Follows until it is stopped, or finds that it must not.
+/// Why a node follows no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FollowOver {
+    Stopped,
+    /// After the store was opened again it goes on.
+    Again,
+}
+
+/// Follows until it is stopped, or finds that it must not. The log is in this folder.
 async fn follow(
     leader: Leader,
     mut frames: taking::Frames,
     followed: Followed,
     mut stopping: watch::Receiver<bool>,
-) {
+    folder: &Path,
+) -> FollowOver {
     let mut pauses = Pauses::default();
     loop {
         let (before, began) = (followed.now(0).taken, Instant::now());
         let ended = tokio::select! {
             ended = leader.follow(&mut frames) => ended,
-            _ = stopping.wait_for(|stop| *stop) => return,
+            _ = stopping.wait_for(|stop| *stop) => return FollowOver::Stopped,
         };
         // One that ends each stream is not asked again and again, though it greets and sends something each time.
         let came = followed.now(0).taken > before && !matches!(ended, StreamEnd::Ended(_));
@@ -214,20 +232,40 @@ async fn follow(
             }
             StreamEnd::Refused(reason) => {
                 followed.set(FollowState::Stopped(reason.clone()));
-                error!(
-                    reason,
-                    leader = followed.from(),
-                    "follows no more, and serves what it has; see what differs, then start it again or anew"
-                );
+                error!(reason, leader = followed.from(), "follows no more, and serves what it has");
                 let _ = stopping.wait_for(|stop| *stop).await;
-                return;
+                return FollowOver::Stopped;
+            }
+            StreamEnd::Failed(reason) => {
+                return tokio::select! {
+                    () = wait_for_room(&followed, reason, folder) => FollowOver::Again,
+                    _ = stopping.wait_for(|stop| *stop) => FollowOver::Stopped,
+                };
             }
         }
         tokio::select! {
             () = sleep(pauses.next()) => {}
-            _ = stopping.wait_for(|stop| *stop) => return,
+            _ = stopping.wait_for(|stop| *stop) => return FollowOver::Stopped,
         }
     }
+}
+
+/// Waits until the disk that was full has room. After a failed write nothing is written until the store is opened again,
+/// which would fail as long as there is none; and what failed for another reason is an operator's to mend.
+async fn wait_for_room(followed: &Followed, reason: String, folder: &Path) {
+    let is_short = room::is_short(folder).await;
+    let told = if is_short {
+        "; it goes on by itself when there is room"
+    } else {
+        "; restart it when that is mended"
+    };
+    followed.set(FollowState::Stopped(format!("{reason}{told}")));
+    error!(reason, "the log takes nothing more, and this standby serves what it has{told}");
+    if !is_short {
+        pending::<()>().await;
+    }
+    room::wait(folder).await;
+    info!("there is room on the disk again: opening the store anew to go on");
 }
 
 /// Says that it follows.
@@ -255,6 +293,10 @@ impl NodePart for Standing {
             _ = &mut self.task => {}
             () = async { while self.over.changed().await.is_ok() {} } => {}
         }
+    }
+
+    fn starts_again(&self) -> bool {
+        self.again.load(Ordering::Acquire)
     }
 
     async fn stop(self: Box<Self>) {

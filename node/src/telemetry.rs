@@ -1,11 +1,11 @@
 //! The recorder behind `/metrics`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use api::RenderMetrics;
 use async_trait::async_trait;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
@@ -28,9 +28,31 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// Tidies what was recorded. The recorder itself is the program's, and stays.
 struct Upkeep(JoinHandle<()>);
 
-/// Installs the recorder for the whole program and describes every metric. To be called before anything that counts
+/// The recorder, from when the first node of this program starts.
+static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Installs the recorder for the whole program, once, and describes every metric. To be called before anything that counts
 /// is made: what it counts with is taken when it is made.
 pub(crate) fn start(parts: &mut NodeParts) -> Result<RenderMetrics, NodeError> {
+    let handle = match RECORDER.get() {
+        Some(installed) => installed.clone(),
+        None => {
+            let installed = install()?;
+            RECORDER.get_or_init(|| installed).clone()
+        }
+    };
+    let upkeep = handle.clone();
+    parts.push(Upkeep(tokio::spawn(async move {
+        let mut ticks = interval(UPKEEP);
+        loop {
+            ticks.tick().await;
+            upkeep.run_upkeep();
+        }
+    })));
+    Ok(Arc::new(move || handle.render()))
+}
+
+fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets(BUCKETS)?
         .set_buckets_for_metric(Matcher::Suffix(EVENTS_NAME.to_owned()), EVENTS)?
@@ -43,15 +65,7 @@ pub(crate) fn start(parts: &mut NodeParts) -> Result<RenderMetrics, NodeError> {
     replicator::describe();
     scheduler::describe();
     web::describe();
-    let upkeep = handle.clone();
-    parts.push(Upkeep(tokio::spawn(async move {
-        let mut ticks = interval(UPKEEP);
-        loop {
-            ticks.tick().await;
-            upkeep.run_upkeep();
-        }
-    })));
-    Ok(Arc::new(move || handle.render()))
+    Ok(handle)
 }
 
 #[async_trait]

@@ -11,7 +11,9 @@ use crate::dead_letters::DeadLettersArgs;
 use crate::environment::{check, with_variables, without_empty};
 use crate::failure::Failure;
 use crate::import::{ImportArgs, MigrateToDiskArgs, MigrateToLocalArgs};
-use crate::node::{DevArgs, PromoteArgs, RepairArgs, StandbyArgs, SuArgs, VerifyArgs};
+use crate::node::{
+    DevArgs, DivergenceArgs, PromoteArgs, RejoinArgs, RepairArgs, StandbyArgs, SuArgs, VerifyArgs,
+};
 use crate::projections::ProjectionsArgs;
 use crate::read::ReadArgs;
 use crate::replay::ReplayArgs;
@@ -31,7 +33,8 @@ Examples:
   quipu read $P --follow                       print its messages, and new ones as they come
   quipu bench                                  measure a node, and check what it does
 
-Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting, 130 a node stopped by a second signal.";
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting, 3 a log that has what another has not, \
+130 a node stopped by a second signal.";
 
 /// An ao scheduler unit: it orders the messages of processes, signs that order, and serves it.
 #[derive(Debug, Parser)]
@@ -56,6 +59,8 @@ enum Command {
     #[command(name = "migrate_to_local")]
     MigrateToLocal(MigrateToLocalArgs),
     Promote(PromoteArgs),
+    Divergence(DivergenceArgs),
+    Rejoin(RejoinArgs),
     Status(StatusArgs),
     Projections(ProjectionsArgs),
     Replay(Box<ReplayArgs>),
@@ -99,6 +104,8 @@ impl Cli {
             Command::MigrateToDisk(args) => args.run(),
             Command::MigrateToLocal(args) => args.run(),
             Command::Promote(args) => args.run(out),
+            Command::Divergence(args) => args.run(out),
+            Command::Rejoin(args) => args.run(out),
             Command::Status(args) => args.run(out),
             Command::Projections(args) => args.run(out),
             Command::Replay(args) => args.run(out),
@@ -239,6 +246,8 @@ mod tests {
             "import --from postgres",
             "import --from postgres --plan --to d",
             "import --from postgres --plan --range 9-8",
+            "divergence",
+            "rejoin",
         ] {
             let words = std::iter::once("quipu").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "accepted: quipu {line}");

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use backup::BackupError;
 use gateway::dev::DevError;
 use log::{FolderContents, FolderError};
-use node::{NodeError, OfflineError};
+use node::{NodeError, OfflineError, RejoinError};
 
 use crate::backups::BackupCommandError;
 use crate::bench::BenchError;
@@ -17,7 +17,7 @@ use crate::client::ClientError;
 use crate::compose::ComposeError;
 use crate::dead_letters::RetryError;
 use crate::import::{ImportCommandError, OldVerbError};
-use crate::node::{LogRepairError, LogVerifyError, PromoteError};
+use crate::node::{DivergenceCommandError, LogRepairError, LogVerifyError, PromoteError};
 use crate::replay::ReplayError;
 use crate::reupload::ReuploadError;
 use crate::settings::SettingError;
@@ -104,6 +104,12 @@ pub enum Failure {
     /// A standby did not take over.
     #[error(transparent)]
     Promote(#[from] PromoteError),
+    /// Two logs are not compared, or differ.
+    #[error(transparent)]
+    Divergence(#[from] DivergenceCommandError),
+    /// A node did not become a standby.
+    #[error(transparent)]
+    Rejoin(#[from] RejoinError),
     /// A replay is not what was asked for.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -150,6 +156,7 @@ impl Failure {
         say(format_args!("quipu: {}", chain(self)));
         match self {
             Self::Import(ImportCommandError::LeftOut(_)) => ExitCode::from(EXIT_LEFT_OUT),
+            Self::Divergence(DivergenceCommandError::Beyond { .. }) => ExitCode::from(EXIT_DIFFERS),
             _ if self.is_wrong_setting() => ExitCode::from(EXIT_USAGE),
             _ => ExitCode::FAILURE,
         }
@@ -160,6 +167,9 @@ impl Failure {
 const EXIT_USAGE: u8 = 2;
 /// The exit code of an import that is done, but for rows that are not in the log.
 const EXIT_LEFT_OUT: u8 = 3;
+
+/// The exit code of a comparison that found what it looked for.
+const EXIT_DIFFERS: u8 = 3;
 
 /// The error and its causes in one line. A cause that the text before it ends with is not said again.
 pub fn chain(error: &dyn Error) -> String {

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::StandbyError;
 use super::bootstrap;
-use super::connection::{Leader, StreamEnd};
+use super::connection::Leader;
 use super::pauses::Pauses;
 use crate::data_folder::{DataFolderError, check_data_folder};
 use crate::error::NodeError;
@@ -47,7 +47,7 @@ pub(crate) async fn prepare(
     // From here on it keeps a copy of that store, and of no other.
     spawn_blocking(move || file.bind(store)).await?.map_err(StandbyError::from)?;
     if there == LogFolder::Nothing {
-        bootstrap::fetch_log(&Leader::new(options, node)?, &data.log, &hello, progress).await?;
+        bootstrap::fetch_log(&Leader::new(&options.from, node)?, &data.log, &hello, progress).await?;
     }
     Ok((node, Some(hello)))
 }
@@ -114,9 +114,9 @@ pub(crate) async fn first_contact(
     node: NodeId,
     progress: &Progress,
 ) -> Result<LeaderHello, NodeError> {
-    let leader = Leader::new(options, node)?;
+    let leader = Leader::new(&options.from, node)?;
     let (mut pauses, mut cancelled, mut told) = (Pauses::default(), progress.cancelled(), false);
-    info!("nothing is here yet: asking {} which store it has", options.from);
+    info!("nothing is here yet: asking {} which store it has", options.from.url);
     loop {
         progress.go_on()?;
         let asked = tokio::select! {
@@ -125,12 +125,13 @@ pub(crate) async fn first_contact(
         };
         let reason = match asked {
             Ok(hello) => return Ok(hello),
-            Err(StreamEnd::Lost(reason) | StreamEnd::Ended(reason) | StreamEnd::Refused(reason)) => reason,
+            Err(reason) => reason.to_string(),
         };
         if !std::mem::replace(&mut told, true) {
             warn!(
                 reason,
-                "there is nothing here yet, and the leader {} cannot be asked; trying again", options.from
+                "there is nothing here yet, and the leader {} cannot be asked; trying again",
+                options.from.url
             );
         }
         tokio::select! {

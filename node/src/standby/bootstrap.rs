@@ -258,7 +258,7 @@ impl From<StreamEnd> for BootstrapError {
     fn from(end: StreamEnd) -> Self {
         match end {
             StreamEnd::Lost(reason) | StreamEnd::Ended(reason) => Self::Leader(reason),
-            StreamEnd::Refused(reason) => Self::Wrong(reason),
+            StreamEnd::Failed(reason) | StreamEnd::Refused(reason) => Self::Wrong(reason),
         }
     }
 }

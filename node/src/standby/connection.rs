@@ -1,6 +1,7 @@
 //! Asking a leader for its log.
 
 mod advice;
+mod places;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use replicator::wire::{Frame, FrameBuffer};
 use replicator::{LeaderHello, LogPlace};
 use reqwest::header::RANGE;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use thiserror::Error;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -17,7 +19,7 @@ use super::movement::Movement;
 use super::taking::Frames;
 use crate::error::NodeError;
 use crate::node_client::node_client;
-use crate::options::StandbyOptions;
+use crate::options::OtherNode;
 
 /// How long nothing may come, though a heartbeat should each second; and how long no events may come, though there are
 /// some.
@@ -28,27 +30,33 @@ const CHECKPOINT: Duration = Duration::from_secs(900);
 const REFUSAL_MAX: usize = 64 << 10;
 
 /// A leader to follow.
-pub(super) struct Leader {
+pub(crate) struct Leader {
     http: Client,
     url: Url,
     node: NodeId,
 }
 
 /// Why a stream ended.
-#[derive(Clone, Debug)]
-pub(super) enum StreamEnd {
+#[derive(Clone, Debug, Error)]
+pub(crate) enum StreamEnd {
     /// It may be there again.
+    #[error("{0}")]
     Lost(String),
     /// The leader ended it and said why, which may be over by and by.
+    #[error("{0}")]
     Ended(String),
+    /// The own log takes nothing.
+    #[error("{0}")]
+    Failed(String),
     /// It must not be taken on.
+    #[error("{0}")]
     Refused(String),
 }
 
 impl Leader {
-    pub(super) fn new(options: &StandbyOptions, node: NodeId) -> Result<Self, NodeError> {
-        let http = node_client(options.token.as_deref())?.build().map_err(NodeError::LeaderClient)?;
-        let mut url = options.from.clone();
+    pub(crate) fn new(from: &OtherNode, node: NodeId) -> Result<Self, NodeError> {
+        let http = node_client(&from.access)?.build().map_err(NodeError::LeaderClient)?;
+        let mut url = from.url.clone();
         // A URL that is asked over HTTP has a path.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["replication", "v1", "stream"]);
@@ -57,7 +65,7 @@ impl Leader {
     }
 
     /// Asks who the leader is.
-    pub(super) async fn greet(&self) -> Result<LeaderHello, StreamEnd> {
+    pub(crate) async fn greet(&self) -> Result<LeaderHello, StreamEnd> {
         let nothing = LogPlace { events: 0, digest: LogDigest::EMPTY };
         let mut response = self.ask(nothing, Term(0)).await?;
         let mut buffer = FrameBuffer::default();
@@ -158,14 +166,18 @@ impl Leader {
         }
     }
 
-    async fn ask(&self, from: LogPlace, term: Term) -> Result<Response, StreamEnd> {
+    fn stream_from(&self, from: LogPlace, term: Term) -> Url {
         let mut url = self.url.clone();
         url.query_pairs_mut()
             .append_pair("from", &from.events.to_string())
             .append_pair("term", &term.to_string())
             .append_pair("digest", &from.digest.to_string())
             .append_pair("node", &self.node.to_string());
-        let asked = timeout(SILENCE, self.http.get(url).send()).await;
+        url
+    }
+
+    async fn ask(&self, from: LogPlace, term: Term) -> Result<Response, StreamEnd> {
+        let asked = timeout(SILENCE, self.http.get(self.stream_from(from, term)).send()).await;
         let response = match asked {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(StreamEnd::Lost(said(&error))),

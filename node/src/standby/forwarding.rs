@@ -14,6 +14,7 @@ use web::HOPS;
 use super::connection::said;
 use crate::error::NodeError;
 use crate::node_client::node_client;
+use crate::options::NodeAccess;
 
 /// How many messages are passed on at a time.
 const FORWARDED_MAX: usize = 32;
@@ -33,7 +34,8 @@ pub(crate) struct Forwarder {
 
 impl Forwarder {
     pub(crate) fn new(followed: Followed) -> Result<Self, NodeError> {
-        let builder = node_client(None)?.timeout(ANSWERED).pool_max_idle_per_host(FORWARDED_MAX);
+        let builder =
+            node_client(&NodeAccess::default())?.timeout(ANSWERED).pool_max_idle_per_host(FORWARDED_MAX);
         let http = builder.build().map_err(NodeError::LeaderClient)?;
         Ok(Self { http, followed, turns: Semaphore::new(FORWARDED_MAX) })
     }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use log::{LocalLog, Rocks, Term};
+use log::{AppendError, LocalLog, Rocks, Term};
 use replicator::wire::{Frame, RawFrame};
 use replicator::{FollowState, Followed, LogPlace, ReceiveError, StreamReceiver};
 use tokio::sync::{mpsc, oneshot};
@@ -175,7 +175,11 @@ impl Taker {
 
 impl From<ReceiveError> for StreamEnd {
     fn from(error: ReceiveError) -> Self {
-        if error.is_passing() { Self::Lost(error.to_string()) } else { Self::Refused(error.to_string()) }
+        match &error {
+            ReceiveError::Append(AppendError::Failed(_)) => Self::Failed(error.to_string()),
+            _ if error.is_passing() => Self::Lost(error.to_string()),
+            _ => Self::Refused(error.to_string()),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::options::{NodeAccess, OtherNode};
 
 /// A standby with an empty log, and somebody whom it asks.
 struct Asking {
@@ -19,22 +20,22 @@ struct Asking {
     listener: TcpListener,
     store: StoreId,
     thread: JoinHandle<()>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 async fn asking() -> Asking {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let from = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let options = StandbyOptions { from, token: None, leader_url: None, forwards: false };
-    let leader = Leader::new(&options, NodeId::random()).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let from = OtherNode { url, access: NodeAccess::default() };
+    let leader = Leader::new(&from, NodeId::random()).unwrap();
     let folder = TempDir::new().unwrap();
     let rocks = Rocks::open(folder.path().join("log"), &StoreMemory::default()).unwrap();
     let log = Arc::new(LocalLog::open(rocks, None).unwrap());
     let store = log.identity().store;
-    let followed = Followed::new(options.from.to_string(), "127.0.0.1".to_owned(), None);
+    let followed = Followed::new(from.url.to_string(), "127.0.0.1".to_owned(), None);
     let (taker, frames) = Taker::new(log, followed.clone());
     let thread = std::thread::spawn(move || taker.run());
-    Asking { leader, frames, followed, listener, store, thread, _folder: folder }
+    Asking { leader, frames, followed, listener, store, thread, folder }
 }
 
 /// Gives the next one who asks this answer.
@@ -71,10 +72,13 @@ fn ended(store: StoreId, reason: &str) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_greets_and_fails_is_asked_less_and_less() {
     const ASKED: u32 = 6;
-    let Asking { leader, frames, followed, listener, store, thread, _folder } = asking().await;
+    let Asking { leader, frames, followed, listener, store, thread, folder } = asking().await;
     let (stop, stopping) = watch::channel(false);
     let began = Instant::now();
-    let task = tokio::spawn(follow(leader, frames, followed.clone(), stopping));
+    let task = tokio::spawn({
+        let (followed, folder) = (followed.clone(), folder.path().to_owned());
+        async move { follow(leader, frames, followed, stopping, &folder).await }
+    });
     for _ in 0..ASKED {
         answer(&listener, "200 OK", &ended(store, "the disk is broken")).await;
     }
@@ -88,7 +92,7 @@ async fn a_leader_that_greets_and_fails_is_asked_less_and_less() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_leader_says_at_last_is_not_lost() {
-    let Asking { leader, mut frames, listener, store, thread, _folder, .. } = asking().await;
+    let Asking { leader, mut frames, listener, store, thread, folder: _folder, .. } = asking().await;
     for _ in 0..20 {
         let stream = ended(store, "the disk is broken");
         let (ended, ()) = tokio::join!(leader.follow(&mut frames), answer(&listener, "200 OK", &stream));
@@ -101,7 +105,7 @@ async fn what_a_leader_says_at_last_is_not_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_less_is_asked_again_and_who_has_something_else_is_not() {
-    let Asking { leader, mut frames, listener, thread, _folder, .. } = asking().await;
+    let Asking { leader, mut frames, listener, thread, folder: _folder, .. } = asking().await;
     let body = br#"{"error": "why"}"#;
     let (ended, ()) = tokio::join!(leader.follow(&mut frames), answer(&listener, "410 Gone", body));
     let StreamEnd::Lost(reason) = ended else { panic!("{ended:?}") };

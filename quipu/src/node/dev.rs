@@ -124,7 +124,7 @@ impl DevArgs {
             end(node).await;
             return Err(failure);
         }
-        signals.serve(node).await
+        signals.serve(node).await.map(drop)
     }
 
     /// The gateway's port is the one after the admin listener's.

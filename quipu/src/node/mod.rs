@@ -1,5 +1,5 @@
-//! The commands that are the node: `su`, `standby` and `dev`; and what is done without one: `verify`, `repair`, `promote`
-//! and replays.
+//! The commands that are the node: `su`, `standby` and `dev`; and what is done without one: `verify`, `repair`, `promote`,
+//! `divergence`, `rejoin` and replays.
 
 mod signals;
 mod su;
@@ -9,12 +9,16 @@ mod log_folder;
 mod verify;
 mod repair;
 mod promote;
+mod divergence;
+mod rejoin;
 mod offline;
 
 pub use dev::DevArgs;
+pub use divergence::{DivergenceArgs, DivergenceCommandError};
 pub use log_folder::{NoLogError, log_folder};
 pub use offline::OfflineArgs;
 pub use promote::{PromoteArgs, PromoteError};
+pub use rejoin::RejoinArgs;
 pub use repair::{LogRepairError, RepairArgs};
 pub use standby::StandbyArgs;
 pub use su::SuArgs;

@@ -89,17 +89,21 @@ impl Signals {
         Ok(None)
     }
 
-    /// Lets the node serve until a signal comes, then ends it in order.
+    /// Lets the node serve until a signal comes, then ends it in order. Whether it is to start again.
     ///
     /// # Errors
     /// When a part of it ended by itself; the rest has ended in order then.
-    pub(super) async fn serve(mut self, mut node: RunningNode) -> Result<(), Failure> {
+    pub(super) async fn serve(&mut self, mut node: RunningNode) -> Result<bool, Failure> {
         let died = tokio::select! {
             () = self.wait() => None,
             part = node.ended() => Some(part),
         };
+        let is_again = died.is_some() && node.starts_again();
         self.or_at_once(end(node)).await;
-        died.map_or(Ok(()), |part| Err(Failure::PartEnded(part)))
+        match died {
+            Some(part) if !is_again => Err(Failure::PartEnded(part)),
+            _ => Ok(is_again),
+        }
     }
 
     /// Ends the program when a signal comes before this is done.
@@ -121,16 +125,19 @@ fn stays_without_terminal() -> bool {
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Starts a node and runs it to its end. From the first moment on a signal ends it in order.
+/// Starts a node and runs it to its end, which may be the beginning of its next run. From the first moment on a signal
+/// ends it in order.
 pub(super) fn run_node(
-    start: impl AsyncFnOnce(&Arc<Progress>) -> Result<RunningNode, NodeError>,
+    start: impl AsyncFn(&Arc<Progress>) -> Result<RunningNode, NodeError>,
 ) -> Result<(), Failure> {
     run_to_end(async {
         let mut signals = Signals::listen().map_err(Failure::Signals)?;
-        match signals.start(start).await? {
-            Some(node) => signals.serve(node).await,
-            None => Ok(()),
+        while let Some(node) = signals.start(&start).await? {
+            if !signals.serve(node).await? {
+                break;
+            }
         }
+        Ok(())
     })
 }
 

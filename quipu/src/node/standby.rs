@@ -1,5 +1,6 @@
 //! `quipu standby`: a node that follows another one.
 
+use std::cell::Cell;
 use std::io::Write;
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -72,7 +73,18 @@ impl StandbyArgs {
         if options.endpoints.upload.is_some() {
             info!("UPLOAD_NODE_URL has no effect here: the leader uploads");
         }
-        run_node(async |progress| node::standby(options, standing, progress).await)
+        // Where it is found stays, whatever ports it was given.
+        let ports = Cell::new(None);
+        run_node(async |progress| {
+            let mut options = options.clone();
+            if let Some((public, admin)) = ports.get() {
+                options.listen.public.set_port(public);
+                options.listen.admin.iter_mut().for_each(|address| address.set_port(admin));
+            }
+            let node = node::standby(options, standing.clone(), progress).await?;
+            ports.set(Some((node.public().port(), node.admin().port())));
+            Ok(node)
+        })
     }
 
     fn options(self) -> Result<(NodeOptions, StandbyOptions), SettingError> {

@@ -77,7 +77,7 @@ impl SuArgs {
         if options.endpoints.upload.is_none() {
             info!("UPLOAD_NODE_URL is not set: nothing is uploaded");
         }
-        run_node(async |progress| node::leader(options, writing, progress).await)
+        run_node(async |progress| node::leader(options.clone(), writing.clone(), progress).await)
     }
 
     fn options(self) -> Result<(NodeOptions, WriteOptions), SettingError> {

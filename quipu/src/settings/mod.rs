@@ -26,7 +26,7 @@ pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
 pub use logging::{LogFilterError, LoggingArgs};
 pub use numbers::positive;
 pub use projections::{DatabaseSettingError, ProjectionArgs};
-pub use replication::{PeerArgs, ReplicationArgs, ReplicationSettingError};
+pub use replication::{LeaderArgs, PeerArgs, ReplicationArgs, ReplicationSettingError};
 pub use scheduling::{SchedulingArgs, SchedulingSettingError};
 pub use services::ServiceArgs;
 pub use wallet::{SchedulerWalletArgs, WalletChangeArgs, WalletSettingError, read_wallet};

@@ -6,20 +6,27 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use gateway::{EndpointError, parse_url, parse_url_list};
-use node::{PeerOptions, StandbyOptions};
+use node::{NodeAccess, OtherNode, PeerOptions, StandbyOptions};
 use thiserror::Error;
 
 use super::listeners::fits_header;
 
-/// Whom a standby follows.
+/// The node that is followed, or is to be.
 #[derive(Clone, Debug, Args)]
-pub struct ReplicationArgs {
+pub struct LeaderArgs {
     /// The admin listener of the leader, or of another standby, such as http://10.0.0.5:9001
     #[arg(long = "from", env = "REPLICATE_FROM", value_name = "URL")]
     replicate_from: String,
 
     #[command(flatten)]
     token: TokenArgs,
+}
+
+/// Whom a standby follows.
+#[derive(Clone, Debug, Args)]
+pub struct ReplicationArgs {
+    #[command(flatten)]
+    leader: LeaderArgs,
 
     /// Where clients find the leader, for those who would send messages here [default: on the host of --from, at the
     /// port that the leader tells]
@@ -67,7 +74,7 @@ impl PeerArgs {
             self.token.given()?;
             return Ok(PeerOptions::default());
         };
-        Ok(PeerOptions { urls: parse_url_list("REPLICATE_PEERS", list)?, token: self.token.read()? })
+        Ok(PeerOptions { urls: parse_url_list("REPLICATE_PEERS", list)?, access: self.token.access()? })
     }
 }
 
@@ -103,17 +110,30 @@ pub enum ReplicationSettingError {
     NoToken(PathBuf),
 }
 
+impl LeaderArgs {
+    /// Which node it is, and how it is asked.
+    ///
+    /// # Errors
+    /// When its URL is none, or there is no token, or the file with it cannot be read.
+    pub fn node(&self) -> Result<OtherNode, ReplicationSettingError> {
+        let access = self.token.access()?;
+        if access.token.as_ref().is_none_or(String::is_empty) {
+            return Err(ReplicationSettingError::Tokenless);
+        }
+        Ok(OtherNode { url: parse_url("REPLICATE_FROM (--from)", &self.replicate_from)?, access })
+    }
+}
+
 impl ReplicationArgs {
     /// Whom to follow, and how.
     ///
     /// # Errors
     /// When a URL is none, or there is no token, or the file with it cannot be read.
     pub fn options(&self) -> Result<StandbyOptions, ReplicationSettingError> {
-        let token = self.token.read()?.filter(|token| !token.is_empty());
+        let from = self.leader.node()?;
         let leader_url = self.leader_url.as_ref().map(|url| parse_url("LEADER_URL", url)).transpose()?;
         Ok(StandbyOptions {
-            from: parse_url("REPLICATE_FROM (--from)", &self.replicate_from)?,
-            token: Some(token.ok_or(ReplicationSettingError::Tokenless)?),
+            from,
             forwards: self.forward_writes,
             leader_url: leader_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         })
@@ -128,6 +148,10 @@ impl TokenArgs {
     /// The token that was given as such.
     fn given(&self) -> Result<Option<String>, ReplicationSettingError> {
         self.replicate_token.as_deref().map(sendable).transpose()
+    }
+
+    fn access(&self) -> Result<NodeAccess, ReplicationSettingError> {
+        Ok(NodeAccess { token: self.read()? })
     }
 
     /// The token, also that in a file.
@@ -159,7 +183,7 @@ mod tests {
         assert!(matches!(refused, ReplicationSettingError::TokenFile { .. }), "{refused}");
         fs::write(&file, "secret\n").unwrap();
         let options = args.options().unwrap();
-        assert_eq!((options.urls.len(), options.token.as_deref()), (1, Some("secret")));
+        assert_eq!((options.urls.len(), options.access.token.as_deref()), (1, Some("secret")));
         args.replicate_peers = None;
         fs::remove_file(&file).unwrap();
         assert!(args.options().unwrap().urls.is_empty());

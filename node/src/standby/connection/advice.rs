@@ -24,6 +24,15 @@ pub(super) fn explained(status: StatusCode, url: &Url, reason: Option<String>) -
                  default on the next port{next}"
             )
         }
+        StatusCode::CONFLICT if url.path().ends_with(STREAM) => format!(
+            "{reason}; `quipu divergence` lists what is here and not there, `quipu rejoin` sets it aside and follows again"
+        ),
+        StatusCode::GONE if url.path().ends_with(STREAM) => {
+            format!("{reason}; if it stays so, `quipu divergence` tells whether the logs part")
+        }
+        StatusCode::PRECONDITION_FAILED if url.path().ends_with(STREAM) => format!(
+            "{reason}; REPLICATE_FROM (--from) takes the node that leads, which `quipu status` of each node tells"
+        ),
         _ => reason,
     }
 }
@@ -49,6 +58,15 @@ mod tests {
             assert!(text.contains(told) && !text.contains("hush"), "{text}");
         }
         assert_eq!(explained(StatusCode::NOT_FOUND, &file, no()), "no");
-        assert_eq!(explained(StatusCode::CONFLICT, &stream, None), "no reason");
+        for (status, told) in [
+            (StatusCode::CONFLICT, "no; `quipu divergence` lists"),
+            (StatusCode::CONFLICT, "`quipu rejoin` sets it aside"),
+            (StatusCode::GONE, "no; if it stays so, `quipu divergence`"),
+            (StatusCode::PRECONDITION_FAILED, "no; REPLICATE_FROM (--from) takes the node that leads"),
+        ] {
+            let text = explained(status, &stream, no());
+            assert!(text.contains(told), "{text}");
+        }
+        assert_eq!(explained(StatusCode::SERVICE_UNAVAILABLE, &stream, None), "no reason");
     }
 }

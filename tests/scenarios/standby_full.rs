@@ -1,0 +1,95 @@
+//! A full disk, on either side of a standby.
+
+use std::fs;
+
+use quipu_tests::{Client, Gateway, Ledger, User, until};
+use rand::Rng;
+use serde_json::Value;
+
+use crate::folder;
+use crate::namespace::Namespace;
+use crate::standby::{TOKEN, assert_whole, leader, level, standby, status};
+
+const MEGABYTES: u32 = 48;
+const LONG: usize = 150_000;
+
+fn long() -> Vec<u8> {
+    (0..LONG).map(|_| rand::rng().random_range(b'!'..=b'~')).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_whose_disk_is_full_says_so_and_goes_on_when_there_is_room() {
+    let (folders, gateway) = ((folder(), folder()), Gateway::start());
+    let (ledger, user) = (Ledger::default(), User::new(1));
+    let node = leader(folders.0.path(), &gateway).start();
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    let launch = standby(folders.1.path(), &gateway, &node.admin_url());
+    fs::create_dir(launch.data()).unwrap();
+    let namespace = Namespace::with_tmpfs(&launch.data(), MEGABYTES);
+    let launch = launch.through(&namespace.enter());
+    let following = launch.serve();
+    level(&following, &node).await;
+
+    // More than there is room for.
+    for _ in 0..u64::from(MEGABYTES) * (1 << 20) / LONG as u64 {
+        ledger.schedule(&node.client(), process, &user.message(process, &long())).await;
+    }
+    let told = until("it says so", async || {
+        let told = status(&following).await;
+        (told["leader"]["state"] == "stopped").then_some(told)
+    })
+    .await;
+    let reason = told["leader"]["reason"].as_str().unwrap();
+    assert!(reason.contains("No space left") && reason.contains("goes on by itself"), "{told}");
+    let checks = Client::operator(&following.admin_url(), TOKEN).get("/checks").await;
+    assert_eq!(checks.status, 503);
+    let checks: Value = serde_json::from_str(&checks.text()).unwrap();
+    let checks = checks["checks"].as_array().unwrap();
+    let replication = checks.iter().find(|check| check["name"] == "replication").unwrap();
+    assert_eq!(replication["status"], "fail", "{replication}");
+    // It answers reads, and the leader goes on.
+    assert_eq!(following.client().get(&format!("/{process}?limit=1")).await.status, 200);
+    ledger.send(&node.client(), &user, process, 3).await;
+
+    namespace.resize(&launch.data(), MEGABYTES * 5);
+    following.said("there is room on the disk again");
+    let served = || following.log().text().matches("serving as a standby on").count();
+    until("it serves again", async || (served() == 2).then_some(())).await;
+    level(&following, &node).await;
+    ledger.check(&following.client(), 16).await;
+    let metrics = following.client().get("/metrics").await.text();
+    assert!(metrics.contains("\nquipu_replication_following 1\n"), "{metrics}");
+    following.stop();
+    node.stop();
+    assert_whole(&launch);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_has_all_that_a_leader_with_a_full_disk_acknowledged() {
+    let (folders, gateway) = ((folder(), folder()), Gateway::start());
+    let (ledger, user) = (Ledger::default(), User::new(1));
+    let launch = leader(folders.0.path(), &gateway);
+    fs::create_dir(launch.data()).unwrap();
+    let namespace = Namespace::with_tmpfs(&launch.data(), MEGABYTES);
+    let launch = launch.through(&namespace.enter());
+    let node = launch.start();
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    let second = standby(folders.1.path(), &gateway, &node.admin_url());
+    let following = second.serve();
+    loop {
+        let message = user.message(process, &long());
+        ledger.post(process, &message);
+        let answer = node.client().post(message.bytes).await;
+        if answer.status != 200 {
+            break;
+        }
+        let scheduled: Value = answer.json();
+        ledger.acknowledge(process, message.id, scheduled["timestamp"].as_u64().unwrap());
+    }
+    assert!(ledger.acknowledged() > 20, "{}", ledger.acknowledged());
+    level(&following, &node).await;
+    ledger.check(&following.client(), 16).await;
+    node.stop();
+    following.stop();
+    assert_whole(&second);
+}
