@@ -14,6 +14,7 @@ use tracing::{debug, error, warn};
 use crate::contract::TailPublisher;
 use crate::engine::Engine;
 use crate::error::{AppendError, LogFailure};
+use crate::keys::StoreTable;
 use crate::request::{Request, RequestDone, RequestWaiter, RequestWork};
 use crate::staging::{KnownLog, StageError, Staging};
 use crate::state::LogState;
@@ -100,12 +101,15 @@ impl<E: Engine> Appender<E> {
         if batch.puts.is_empty() {
             return Ok(verdicts);
         }
-        let started = Instant::now();
+        let (bytes, started) = (batch.bytes(StoreTable::Events), Instant::now());
         self.state.reader.engine().commit(batch)?;
         self.state.metrics.committed(started.elapsed(), events);
         let (done, identity) = staging.committed();
         self.state.set_term(identity.term);
         let synced = done.synced;
+        if let Some(last) = synced.filter(|_| events > 0) {
+            self.state.sizes.add(last.next().get(), bytes);
+        }
         let released = self.state.release.committed(done);
         self.state.metrics.tail(released);
         if let Some(publisher) = &self.synced {

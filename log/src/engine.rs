@@ -95,4 +95,10 @@ impl StoreBatch {
     pub(crate) fn put(&mut self, table: StoreTable, key: StoreKey, value: Vec<u8>) {
         self.puts.push(StorePut { table, key, value });
     }
+
+    /// How many bytes it puts into a table.
+    pub(crate) fn bytes(&self, table: StoreTable) -> u64 {
+        let puts = self.puts.iter().filter(|put| put.table == table);
+        puts.map(|put| put.value.len() as u64).fold(0, u64::saturating_add)
+    }
 }

@@ -40,6 +40,7 @@ mod rocks;
 #[path = "../../testing/src/samples/mod.rs"]
 #[expect(dead_code, reason = "other crates use the rest")]
 mod samples;
+mod sizes;
 mod staging;
 mod state;
 mod stored;

@@ -183,6 +183,12 @@ impl<E: Engine> LocalLog<E> {
         if events > there { Ok(None) } else { self.state.reader.digest_of(events).map(Some) }
     }
 
+    /// About how many bytes the events take that are on disk behind the first `events` of the log; none when some of them
+    /// were there before it was opened.
+    pub fn bytes_behind(&self, events: u64) -> Option<u64> {
+        self.state.sizes.behind(events)
+    }
+
     /// How many events are on disk, and their digest.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::queue::AppendQueue;
 use crate::reader::LogReader;
 use crate::released::Release;
 use crate::request::Request;
+use crate::sizes::Sizes;
 
 /// A log that is open, whoever uses it.
 pub(crate) struct LogState<E> {
@@ -29,6 +30,7 @@ pub(crate) struct LogState<E> {
     /// Since when the oldest of what is being written has been waiting.
     writing_since: Mutex<Option<Instant>>,
     pub(crate) release: Release,
+    pub(crate) sizes: Sizes,
     /// The end of what is released.
     pub(crate) tail: Tail,
     /// The end of what is on disk.
@@ -54,6 +56,7 @@ impl<E: Engine> LogState<E> {
             failure: OnceLock::new(),
             writing_since: Mutex::new(None),
             release,
+            sizes: Sizes::new(synced.last().map_or(0, |last| last.next().get())),
             tail,
             synced,
         }

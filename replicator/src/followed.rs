@@ -66,6 +66,8 @@ struct Seen {
     heartbeat: Option<(Instant, u64)>,
     /// The leader's tail as it was told last.
     tail: Option<u64>,
+    /// How many bytes are missing of what the leader told of last.
+    behind: Option<u64>,
     /// When it had all that the leader had told of.
     level: Option<Instant>,
     /// How many events it took since it started.
@@ -91,6 +93,8 @@ pub struct FollowedNow {
     pub tail: Option<u64>,
     /// How many events are missing; none while that is not known.
     pub lag_events: Option<u64>,
+    /// About how many bytes these take; none while that is not known.
+    pub lag_bytes: Option<u64>,
     /// For how long some have been missing, or may have been; none when it never had all of them.
     pub lag: Option<Duration>,
     /// How many events came since the start.
@@ -104,9 +108,10 @@ impl Followed {
     pub fn new(from: String, host: String, leader_url: Option<String>) -> Self {
         let now = Instant::now();
         let state = FollowState::Connecting;
-        let (leader, heartbeat, tail, level, taken) = (None, None, None, None, 0);
+        let (leader, heartbeat, tail, behind, level, taken) = (None, None, None, None, None, 0);
         let (unverified, condemned) = (false, None);
-        let seen = Seen { state, since: now, leader, heartbeat, tail, level, taken, unverified, condemned };
+        let seen =
+            Seen { state, since: now, leader, heartbeat, tail, behind, level, taken, unverified, condemned };
         Self(Arc::new(Shared { from, leader_url, host, started: now, state: Mutex::new(seen) }))
     }
 
@@ -150,7 +155,7 @@ impl Followed {
     pub fn greeted(&self, hello: LeaderHello) {
         let mut seen = self.seen();
         seen.heartbeat = Some((Instant::now(), 0));
-        seen.tail = Some(hello.tail);
+        (seen.tail, seen.behind) = (Some(hello.tail), None);
         seen.leader = Some(hello);
     }
 
@@ -158,8 +163,20 @@ impl Followed {
     pub fn heard(&self, beat: &HeartbeatFrame, own: u64) {
         let mut seen = self.seen();
         seen.heartbeat = Some((Instant::now(), beat.clock));
-        seen.tail = Some(beat.tail);
+        // What is behind its place comes after it, where that is known.
+        (seen.tail, seen.behind) = (Some(beat.tail), None);
         seen.mark(own);
+    }
+
+    /// The leader said how many bytes are still to come.
+    pub fn told_behind(&self, bytes: u64) {
+        self.seen().behind = Some(bytes);
+    }
+
+    /// So many bytes of events came.
+    pub fn came(&self, bytes: u64) {
+        let mut seen = self.seen();
+        seen.behind = seen.behind.map(|behind| behind.saturating_sub(bytes));
     }
 
     /// Events came, and so many are here.
@@ -180,6 +197,8 @@ impl Followed {
             (Some(_), Some(0)) if is_fresh => Some(Duration::ZERO),
             (level, _) => level.map(|level| level.elapsed()),
         };
+        let lag_events = missing.filter(|_| is_fresh);
+        let lag_bytes = lag_events.and_then(|events| if events == 0 { Some(0) } else { seen.behind });
         let condemned = seen.condemned.clone().map(FollowState::Stopped);
         FollowedNow {
             state: condemned.unwrap_or_else(|| seen.state.clone()),
@@ -187,7 +206,8 @@ impl Followed {
             leader: seen.leader.clone(),
             heartbeat_age,
             tail: seen.tail,
-            lag_events: missing.filter(|_| is_fresh),
+            lag_events,
+            lag_bytes,
             lag,
             taken: seen.taken,
             verified: !seen.unverified,
@@ -215,5 +235,41 @@ impl Seen {
 impl fmt::Debug for Followed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Followed").field("from", &self.0.from).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+    use crate::wire::WirePlace;
+
+    #[test]
+    fn bytes_that_nobody_told_of_are_not_known() {
+        let followed = Followed::new("http://leader".to_owned(), "leader".to_owned(), None);
+        followed.set(FollowState::Following);
+        let beat = |events, tail| {
+            let place = WirePlace { events, digest: [0; 32] };
+            followed.heard(&HeartbeatFrame { place, tail, released: tail, clock: 0 }, events);
+        };
+        let known = |own| {
+            let now = followed.now(own);
+            (now.lag_events, now.lag_bytes)
+        };
+        assert_eq!(known(0), (None, None));
+        beat(5, 8);
+        assert_eq!(known(5), (Some(3), None));
+        followed.told_behind(3_000);
+        assert_eq!(known(5), (Some(3), Some(3_000)));
+        followed.came(1_000);
+        assert_eq!(known(6), (Some(2), Some(2_000)));
+        assert_eq!(known(8), (Some(0), Some(0)), "it has all of them");
+        // Of what came since nobody told yet.
+        beat(6, 9);
+        assert_eq!(known(6), (Some(3), None));
+        followed.told_behind(2_500);
+        followed.set(FollowState::Lost("gone".to_owned()));
+        assert_eq!(known(6), (None, None));
     }
 }

@@ -7,16 +7,19 @@ use crate::shipping::Shipper;
 
 const FOLLOWING: &str = "quipu_replication_following";
 const LAG_EVENTS: &str = "quipu_replication_lag_events";
+const LAG_BYTES: &str = "quipu_replication_lag_bytes";
 const LAG_SECONDS: &str = "quipu_replication_lag_seconds";
 const HEARTBEAT: &str = "quipu_replication_heartbeat_age_seconds";
 const TAKEN: &str = "quipu_replication_taken_events";
 const FOLLOWERS: &str = "quipu_replication_followers";
 const FOLLOWER_LAG: &str = "quipu_replication_follower_lag_events_max";
+const FOLLOWER_LAG_BYTES: &str = "quipu_replication_follower_lag_bytes_max";
 
 /// Registers the help texts of this crate's metrics.
 pub fn describe() {
     describe_gauge!(FOLLOWING, Unit::Count, "1 while a standby is connected to its leader");
     describe_gauge!(LAG_EVENTS, Unit::Count, "Events that a standby lacks, NaN while that is not known");
+    describe_gauge!(LAG_BYTES, Unit::Bytes, "About how many bytes these take, NaN while that is not known");
     describe_gauge!(
         LAG_SECONDS,
         Unit::Seconds,
@@ -26,6 +29,11 @@ pub fn describe() {
     describe_gauge!(TAKEN, Unit::Count, "Events that a standby took since its start");
     describe_gauge!(FOLLOWERS, Unit::Count, "Nodes that follow this one");
     describe_gauge!(FOLLOWER_LAG, Unit::Count, "Events that the last of them was not sent yet");
+    describe_gauge!(
+        FOLLOWER_LAG_BYTES,
+        Unit::Bytes,
+        "About how many bytes the last of them was not sent yet, NaN while that is not known"
+    );
 }
 
 /// Sets those of a standby that has so many events.
@@ -33,6 +41,7 @@ pub fn record_standby(followed: &Followed, own: u64) {
     let now = followed.now(own);
     gauge!(FOLLOWING).set(if now.state == FollowState::Following { 1.0 } else { 0.0 });
     gauge!(LAG_EVENTS).set(now.lag_events.map_or(f64::NAN, |events| events as f64));
+    gauge!(LAG_BYTES).set(now.lag_bytes.map_or(f64::NAN, |bytes| bytes as f64));
     gauge!(LAG_SECONDS).set(now.lag.map_or(f64::NAN, |lag| lag.as_secs_f64()));
     gauge!(HEARTBEAT).set(now.heartbeat_age.map_or(f64::NAN, |age| age.as_secs_f64()));
     gauge!(TAKEN).set(now.taken as f64);
@@ -44,4 +53,11 @@ pub fn record_followers(shipper: &Shipper, own: u64) {
     gauge!(FOLLOWERS).set(followers.len() as f64);
     let last = followers.iter().map(|follower| own.saturating_sub(follower.sent)).max();
     gauge!(FOLLOWER_LAG).set(last.unwrap_or(0) as f64);
+    let bytes = followers.iter().map(|follower| shipper.bytes_behind(follower).map(|bytes| bytes as f64));
+    gauge!(FOLLOWER_LAG_BYTES).set(bytes.map(|bytes| bytes.unwrap_or(f64::NAN)).fold(0.0, most));
+}
+
+/// The greater of two numbers; what is not known is more than any.
+fn most(one: f64, other: f64) -> f64 {
+    if one.is_nan() || other.is_nan() { f64::NAN } else { one.max(other) }
 }

@@ -46,6 +46,8 @@ pub trait ShippedLog: Send + Sync + 'static {
     /// # Errors
     /// When it cannot be read.
     fn digest_of(&self, events: u64) -> Result<Option<LogDigest>, ReadError>;
+    /// About how many bytes of it are on disk behind its first events; none when that is not known.
+    fn bytes_behind(&self, events: u64) -> Option<u64>;
     /// Its terms.
     ///
     /// # Errors
@@ -80,6 +82,10 @@ impl<E: Engine> ShippedLog for LocalLog<E> {
 
     fn digest_of(&self, events: u64) -> Result<Option<LogDigest>, ReadError> {
         self.digest_of(events)
+    }
+
+    fn bytes_behind(&self, events: u64) -> Option<u64> {
+        self.bytes_behind(events)
     }
 
     fn terms(&self) -> Result<Vec<TermStart>, ReadError> {
@@ -165,6 +171,11 @@ impl Shipper {
     /// Those who follow this node.
     pub fn followers(&self) -> Vec<FollowerSeen> {
         self.followers_locked().all.values().copied().collect()
+    }
+
+    /// About how many bytes a follower was not sent yet; none when that is not known.
+    pub fn bytes_behind(&self, follower: &FollowerSeen) -> Option<u64> {
+        self.log.bytes_behind(follower.sent)
     }
 
     /// Begins a stream; reads the log.
@@ -316,7 +327,7 @@ impl ShippedStream {
         Ok(Some(frame))
     }
 
-    /// How far the stream and the log are.
+    /// How far the stream and the log are, and how many bytes lie between, where that is known.
     ///
     /// # Errors
     /// When no frame can be made of it.
@@ -328,7 +339,11 @@ impl ShippedStream {
             released: count(self.tail().last()),
             clock: u64::try_from(clock.as_millis()).unwrap_or(u64::MAX),
         };
-        Ok(Frame::Heartbeat(beat).encode()?)
+        let mut frames = Frame::Heartbeat(beat).encode()?;
+        if let Some(bytes) = self.shipper.log.bytes_behind(self.place.events) {
+            frames.extend(Frame::Behind(bytes).encode()?);
+        }
+        Ok(frames)
     }
 
     /// The last frame of a stream that cannot go on.

@@ -92,13 +92,16 @@ async fn a_standby_follows_under_load_and_equals_its_leader() {
         let leader = &status(other).await["leader"];
         assert_eq!(leader["state"], "following", "{leader}");
         assert_eq!((&leader["lag_events"], &leader["reason"]), (&0.into(), &Value::Null), "{leader}");
+        assert_eq!(leader["lag_bytes"], 0, "{leader}");
         assert!(leader["heartbeat_age_seconds"].as_f64() < Some(5.0), "{leader}");
         let checks: Value = Client::operator(&other.admin_url(), TOKEN).get("/checks").await.json();
         let checks = checks["checks"].as_array().unwrap();
         let replication = checks.iter().find(|check| check["name"] == "replication").unwrap();
         assert_eq!(replication["status"], "ok", "{replication}");
         let metrics = other.client().get("/metrics").await.text();
-        assert!(metrics.contains("\nquipu_replication_following 1\n"), "{metrics}");
+        for told in ["quipu_replication_following 1", "quipu_replication_lag_bytes 0"] {
+            assert!(metrics.contains(&format!("\n{told}\n")), "{metrics}");
+        }
         // Messages are refused with the leader's URL, also by who does not follow it directly.
         let refused = other.client().post(user.message(processes[0], b"here").bytes).await;
         assert_eq!(refused.refusal(503), "unavailable");
@@ -261,6 +264,7 @@ async fn a_frozen_standby_holds_up_nobody() {
     }
     let followers = status(&node).await["followers"].clone();
     assert!(followers[0]["lag_events"].as_u64() > Some(0), "it takes what it is sent: {followers}");
+    assert!(followers[0]["lag_bytes"].as_u64() > Some(100_000), "{followers}");
     let health = node.client().get("/health").await.status;
     assert_eq!(health, 200);
     following.signal("CONT");

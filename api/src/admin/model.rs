@@ -2,7 +2,7 @@
 
 use poem_openapi::Object;
 use projections::ProjectionStatus;
-use replicator::{Followed, FollowerSeen};
+use replicator::{Followed, FollowerSeen, Shipper};
 use web::Nullable;
 
 /// The state of a node.
@@ -67,6 +67,8 @@ pub(super) struct LeaderForm {
     pub(super) events: Nullable<u64>,
     /// How many of them are missing here; null while that is not known.
     pub(super) lag_events: Nullable<u64>,
+    /// About how many bytes these take; null while that is not known.
+    pub(super) lag_bytes: Nullable<u64>,
     /// For how long some have been missing, or may have been, in seconds; null before it had all for the first time.
     pub(super) lag_seconds: Nullable<f64>,
     /// How long ago the leader was heard of, in seconds.
@@ -87,6 +89,8 @@ pub(super) struct FollowerForm {
     pub(super) events: u64,
     /// How many it was not sent yet.
     pub(super) lag_events: u64,
+    /// About how many bytes these take; null while that is not known, as for what was there when this node started.
+    pub(super) lag_bytes: Nullable<u64>,
     /// For how long it has been connected, in seconds.
     pub(super) connected_seconds: f64,
 }
@@ -105,6 +109,7 @@ impl LeaderForm {
             term: leader.map(|leader| leader.term.0).into(),
             events: now.tail.into(),
             lag_events: now.lag_events.into(),
+            lag_bytes: now.lag_bytes.into(),
             lag_seconds: now.lag.map(|lag| lag.as_secs_f64()).into(),
             heartbeat_age_seconds: now.heartbeat_age.map(|age| age.as_secs_f64()).into(),
             taken: now.taken,
@@ -114,11 +119,12 @@ impl LeaderForm {
 }
 
 impl FollowerForm {
-    pub(super) fn of(follower: &FollowerSeen, own: u64) -> Self {
+    pub(super) fn of(follower: &FollowerSeen, shipper: &Shipper, own: u64) -> Self {
         Self {
             node: follower.node.to_string(),
             events: follower.sent,
             lag_events: own.saturating_sub(follower.sent),
+            lag_bytes: shipper.bytes_behind(follower).into(),
             connected_seconds: follower.since.elapsed().as_secs_f64(),
         }
     }

@@ -47,7 +47,9 @@ fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
         .as_ref()
         .map(|uploads| UnsentForm { backlog: uploads.backlog(), dead_letters: uploads.dead_letter_count() });
     let events = tail.map_or(0, |seq| seq.next().get());
-    let followers = parts.shipper.as_ref().map(|shipper| shipper.followers()).unwrap_or_default();
+    let followers = parts.shipper.as_ref().map_or_else(Vec::new, |shipper| {
+        shipper.followers().iter().map(|follower| FollowerForm::of(follower, shipper, events)).collect()
+    });
     let owner = parts.shipper.as_ref().map(|shipper| shipper.owner(identity.term)).transpose()?.flatten();
     Ok(StatusForm {
         role: node.role().to_owned(),
@@ -67,6 +69,6 @@ fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
         projections: projections.collect(),
         uploads: unsent.into(),
         leader: parts.writes.followed().map(|followed| LeaderForm::of(followed, events)).into(),
-        followers: followers.iter().map(|follower| FollowerForm::of(follower, events)).collect(),
+        followers,
     })
 }

@@ -187,6 +187,7 @@ mod tests {
             heartbeat_age: None,
             tail: None,
             lag_events,
+            lag_bytes: None,
             lag: lag.map(seconds),
             taken: 0,
             verified: true,

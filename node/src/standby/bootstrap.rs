@@ -210,7 +210,7 @@ async fn fetch_rest(
     if there < file.size {
         let mut response = leader.checkpoint_file(id, &file.name, there).await?;
         while there < file.size {
-            let piece = next_piece(&mut response).await?;
+            let piece = next_piece(&mut response, leader.patience).await?;
             if piece.is_empty() {
                 return Err(BootstrapError::Leader(format!("{} breaks off", file.name)));
             }

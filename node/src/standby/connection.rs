@@ -34,6 +34,8 @@ pub(crate) struct Leader {
     http: Client,
     url: Url,
     node: NodeId,
+    /// How long nothing may come of it.
+    pub(super) patience: Duration,
 }
 
 /// Why a stream ended.
@@ -61,7 +63,7 @@ impl Leader {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["replication", "v1", "stream"]);
         }
-        Ok(Self { http, url, node })
+        Ok(Self { http, url, node, patience: SILENCE })
     }
 
     /// Asks who the leader is.
@@ -70,7 +72,7 @@ impl Leader {
         let mut response = self.ask(nothing, Term(0)).await?;
         let mut buffer = FrameBuffer::default();
         loop {
-            let piece = next_piece(&mut response).await?;
+            let piece = next_piece(&mut response, self.patience).await?;
             if piece.is_empty() {
                 return Err(StreamEnd::Lost("it ends the stream before it says who it is".to_owned()));
             }
@@ -97,10 +99,10 @@ impl Leader {
         let (place, term) = frames.begin().await?;
         let mut response = self.ask(place, term).await?;
         let mut buffer = FrameBuffer::default();
-        let mut movement = Movement::new(place, &frames.followed);
+        let mut movement = Movement::new(place, &frames.followed, self.patience);
         loop {
             let piece = tokio::select! {
-                piece = next_piece(&mut response) => piece?,
+                piece = next_piece(&mut response, self.patience) => piece?,
                 refusal = frames.refused() => return Err(refusal),
             };
             if piece.is_empty() {
@@ -111,7 +113,8 @@ impl Leader {
                 frames.take(frame).await?;
             }
             if movement.is_missing(&frames.followed) {
-                let text = format!("no event came for {} seconds, though there are some", SILENCE.as_secs());
+                let text =
+                    format!("no event came for {} seconds, though there are some", self.patience.as_secs());
                 return Err(StreamEnd::Lost(text));
             }
         }
@@ -122,7 +125,7 @@ impl Leader {
         let mut url = self.checkpoints(&[]);
         url.query_pairs_mut().append_pair("id", &id.to_string());
         let response = self.answered(CHECKPOINT, self.http.post(url)).await?;
-        let body = timeout(SILENCE, response.bytes()).await.map_err(|_| silent())?;
+        let body = timeout(self.patience, response.bytes()).await.map_err(|_| silent(self.patience))?;
         let body = body.map_err(|error| StreamEnd::Lost(said(&error)))?;
         serde_json::from_slice(&body)
             .map_err(|error| StreamEnd::Refused(format!("the leader's checkpoint: {error}")))
@@ -136,13 +139,13 @@ impl Leader {
         from: u64,
     ) -> Result<Response, StreamEnd> {
         let url = self.checkpoints(&[&id.to_string(), "files", name]);
-        self.answered(SILENCE, self.http.get(url).header(RANGE, format!("bytes={from}-"))).await
+        self.answered(self.patience, self.http.get(url).header(RANGE, format!("bytes={from}-"))).await
     }
 
     /// Tells the leader that a checkpoint is not needed any more; it goes by itself, too.
     pub(super) async fn remove_checkpoint(&self, id: Uuid) {
         let url = self.checkpoints(&[&id.to_string()]);
-        let _ = self.answered(SILENCE, self.http.delete(url)).await;
+        let _ = self.answered(self.patience, self.http.delete(url)).await;
     }
 
     fn checkpoints(&self, more: &[&str]) -> Url {
@@ -154,12 +157,12 @@ impl Leader {
     }
 
     async fn answered(&self, within: Duration, request: RequestBuilder) -> Result<Response, StreamEnd> {
-        let response = timeout(within, request.send()).await.map_err(|_| silent())?;
+        let response = timeout(within, request.send()).await.map_err(|_| silent(self.patience))?;
         let response = response.map_err(|error| StreamEnd::Lost(said(&error)))?;
         match response.status() {
             status if status.is_success() => Ok(response),
             status => {
-                let text = format!("the leader answers {status}: {}", refusal(response).await);
+                let text = format!("the leader answers {status}: {}", refusal(response, self.patience).await);
                 let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
                 Err(if passes { StreamEnd::Lost(text) } else { StreamEnd::Refused(text) })
             }
@@ -177,16 +180,16 @@ impl Leader {
     }
 
     async fn ask(&self, from: LogPlace, term: Term) -> Result<Response, StreamEnd> {
-        let asked = timeout(SILENCE, self.http.get(self.stream_from(from, term)).send()).await;
+        let asked = timeout(self.patience, self.http.get(self.stream_from(from, term)).send()).await;
         let response = match asked {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(StreamEnd::Lost(said(&error))),
-            Err(_) => return Err(silent()),
+            Err(_) => return Err(silent(self.patience)),
         };
         match response.status() {
             StatusCode::OK => Ok(response),
             status => {
-                let text = format!("the leader answers {status}: {}", refusal(response).await);
+                let text = format!("the leader answers {status}: {}", refusal(response, self.patience).await);
                 // One that has less may be about to get the rest; one that has something else keeps it.
                 Err(match status {
                     StatusCode::CONFLICT => StreamEnd::Refused(text),
@@ -198,24 +201,27 @@ impl Leader {
 }
 
 /// What comes next of an answer; nothing at its end.
-pub(super) async fn next_piece(response: &mut Response) -> Result<bytes::Bytes, StreamEnd> {
-    match timeout(SILENCE, response.chunk()).await {
+pub(super) async fn next_piece(
+    response: &mut Response,
+    patience: Duration,
+) -> Result<bytes::Bytes, StreamEnd> {
+    match timeout(patience, response.chunk()).await {
         Ok(Ok(piece)) => Ok(piece.unwrap_or_default()),
         Ok(Err(error)) => Err(StreamEnd::Lost(said(&error))),
-        Err(_) => Err(silent()),
+        Err(_) => Err(silent(patience)),
     }
 }
 
-fn silent() -> StreamEnd {
-    StreamEnd::Lost(format!("the leader says nothing for {} seconds", SILENCE.as_secs()))
+fn silent(patience: Duration) -> StreamEnd {
+    StreamEnd::Lost(format!("the leader says nothing for {} seconds", patience.as_secs_f64()))
 }
 
 /// The reason that a refusal gives.
-async fn refusal(mut response: Response) -> String {
+async fn refusal(mut response: Response, patience: Duration) -> String {
     let (status, url) = (response.status(), response.url().clone());
     let mut body = Vec::new();
     while body.len() < REFUSAL_MAX {
-        match next_piece(&mut response).await {
+        match next_piece(&mut response, patience).await {
             Ok(piece) if !piece.is_empty() => body.extend_from_slice(&piece),
             _ => break,
         }

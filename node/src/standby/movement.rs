@@ -1,9 +1,9 @@
 //! Whether a stream moves.
 
+use std::time::Duration;
+
 use replicator::{Followed, LogPlace};
 use tokio::time::Instant;
-
-use super::connection::SILENCE;
 
 /// How far a stream has come, and since when.
 pub(super) struct Movement {
@@ -13,13 +13,15 @@ pub(super) struct Movement {
     before: u64,
     taken: u64,
     since: Instant,
+    /// How long no event may come.
+    patience: Duration,
 }
 
 impl Movement {
     /// Of a stream that begins at this place.
-    pub(super) fn new(place: LogPlace, followed: &Followed) -> Self {
+    pub(super) fn new(place: LogPlace, followed: &Followed, patience: Duration) -> Self {
         let taken = followed.now(0).taken;
-        Self { here: place.events, before: taken, taken, since: Instant::now() }
+        Self { here: place.events, before: taken, taken, since: Instant::now(), patience }
     }
 
     /// Whether no event came for too long, though the leader has some.
@@ -30,7 +32,7 @@ impl Movement {
         if now.taken != self.taken || !is_behind {
             (self.taken, self.since) = (now.taken, Instant::now());
         }
-        self.since.elapsed() > SILENCE
+        self.since.elapsed() > self.patience
     }
 }
 
@@ -38,12 +40,11 @@ impl Movement {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-    use std::time::Duration;
-
     use log::LogDigest;
     use replicator::wire::{HeartbeatFrame, WirePlace};
     use tokio::time::advance;
 
+    use super::super::connection::SILENCE;
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -55,7 +56,8 @@ mod tests {
         };
         followed.took(5, 5, 5);
         beat(5);
-        let mut movement = Movement::new(LogPlace { events: 5, digest: LogDigest::EMPTY }, &followed);
+        let mut movement =
+            Movement::new(LogPlace { events: 5, digest: LogDigest::EMPTY }, &followed, SILENCE);
         advance(SILENCE * 2).await;
         assert!(!movement.is_missing(&followed), "there is nothing to come");
         beat(8);

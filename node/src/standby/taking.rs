@@ -154,12 +154,15 @@ impl Taker {
             (Frame::Events(sent), Stream::Greeted) => {
                 let (released, before) = (sent.released, receiver.end().0.events);
                 let own = receiver.events(&sent)?;
+                let bytes = sent.events.iter().map(|event| event.len() as u64).sum();
                 self.followed.took(own.saturating_sub(before), own, released);
+                self.followed.came(bytes);
             }
             (Frame::Heartbeat(beat), Stream::Greeted) => {
                 receiver.same(beat.place)?;
                 self.followed.heard(&beat, receiver.end().0.events);
             }
+            (Frame::Behind(bytes), Stream::Greeted) => self.followed.told_behind(bytes),
             (Frame::Error(text), _) => {
                 return Err(StreamEnd::Ended(format!("the leader says: {text}")));
             }

@@ -53,6 +53,13 @@ async fn answer(listener: &TcpListener, status: &str, body: &[u8]) {
 
 /// A stream that ends with this reason as soon as it has begun.
 fn ended(store: StoreId, reason: &str) -> Vec<u8> {
+    let mut stream = greeting(store);
+    stream.extend(Frame::Error(reason).encode().unwrap());
+    stream
+}
+
+/// The beginning of a stream.
+fn greeting(store: StoreId) -> Vec<u8> {
     let hello = HelloFrame {
         store: store.0.into_bytes(),
         node: [1; 16],
@@ -64,9 +71,7 @@ fn ended(store: StoreId, reason: &str) -> Vec<u8> {
         port: 1,
         writes: "",
     };
-    let mut stream = Frame::Hello(hello).encode().unwrap();
-    stream.extend(Frame::Error(reason).encode().unwrap());
-    stream
+    Frame::Hello(hello).encode().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,6 +118,30 @@ async fn who_has_less_is_asked_again_and_who_has_something_else_is_not() {
     let (ended, ()) = tokio::join!(leader.follow(&mut frames), answer(&listener, "409 Conflict", body));
     let StreamEnd::Refused(reason) = ended else { panic!("{ended:?}") };
     assert!(reason.contains("409 Conflict: why"), "{reason}");
+    drop(frames);
+    thread.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_takes_connections_and_says_nothing_is_lost() {
+    let Asking { mut leader, mut frames, listener, store, thread, folder: _folder, .. } = asking().await;
+    leader.patience = Duration::from_millis(300);
+    // It never answers.
+    let (ended, _held) = tokio::join!(leader.follow(&mut frames), listener.accept());
+    let StreamEnd::Lost(reason) = ended else { panic!("{ended:?}") };
+    assert!(reason.contains("says nothing for 0.3 seconds"), "{reason}");
+    // It answers, greets, and sends no more, not even a heartbeat.
+    let mut stream = greeting(store);
+    let greets = async {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut head = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+        head.append(&mut stream);
+        connection.write_all(&head).await.unwrap();
+        connection
+    };
+    let (ended, _held) = tokio::join!(leader.follow(&mut frames), greets);
+    let StreamEnd::Lost(reason) = ended else { panic!("{ended:?}") };
+    assert!(reason.contains("says nothing for 0.3 seconds"), "{reason}");
     drop(frames);
     thread.join().unwrap();
 }

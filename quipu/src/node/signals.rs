@@ -132,8 +132,13 @@ pub(super) fn run_node(
 ) -> Result<(), Failure> {
     run_to_end(async {
         let mut signals = Signals::listen().map_err(Failure::Signals)?;
+        let mut is_again = false;
         while let Some(node) = signals.start(&start).await? {
-            if !signals.serve(node).await? {
+            if is_again {
+                info!("the node has started again");
+            }
+            is_again = signals.serve(node).await?;
+            if !is_again {
                 break;
             }
         }

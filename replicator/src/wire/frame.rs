@@ -17,6 +17,7 @@ const HELLO: u8 = 1;
 const EVENTS: u8 = 2;
 const HEARTBEAT: u8 = 3;
 const ERROR: u8 = 4;
+const BEHIND: u8 = 5;
 
 /// Why what came is no frame, or none can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -66,6 +67,8 @@ pub enum Frame<'a> {
     Heartbeat(HeartbeatFrame),
     /// Why the stream ends.
     Error(&'a str),
+    /// About how many bytes the log has behind the place of the heartbeat before it.
+    Behind(u64),
     /// Something of a newer version.
     Unknown(u8),
 }
@@ -185,6 +188,10 @@ impl<'a> Frame<'a> {
                 to.extend_from_slice(text.as_bytes());
                 ERROR
             }
+            Self::Behind(bytes) => {
+                to.extend_from_slice(&bytes.to_be_bytes());
+                BEHIND
+            }
             Self::Unknown(kind) => *kind,
         }
     }
@@ -202,6 +209,7 @@ impl<'a> Frame<'a> {
                 clock: fields.u64()?,
             }),
             ERROR => return str::from_utf8(payload).map(Self::Error).map_err(|_| WireError::Text),
+            BEHIND => Self::Behind(fields.u64()?),
             unknown => return Ok(Self::Unknown(unknown)),
         };
         fields.end()?;

@@ -13,6 +13,8 @@
 //! 3 HEARTBEAT  place up to which the stream has come: events (8) and their digest (32), tail (8), released (8), time
 //!              of day in milliseconds (8)
 //! 4 ERROR      why the stream ends, as text
+//! 5 BEHIND     about how many bytes the log has behind the place of the HEARTBEAT before it (8); left out where that is
+//!              not known
 //! ```
 //!
 //! A HELLO comes first, a HEARTBEAT once a second. What is of another kind is skipped: it is of a newer version.

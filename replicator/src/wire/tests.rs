@@ -11,6 +11,7 @@ enum Sent {
     Events { numbers: [u64; 3], owner: [u8; 16], digest: [u8; 32], events: Vec<Vec<u8>> },
     Heartbeat { numbers: [u64; 4], digest: [u8; 32] },
     Error(String),
+    Behind(u64),
 }
 
 impl Sent {
@@ -48,6 +49,7 @@ impl Sent {
                 Frame::Heartbeat(HeartbeatFrame { place, tail: *tail, released: *released, clock: *clock })
             }
             Self::Error(text) => Frame::Error(text),
+            Self::Behind(bytes) => Frame::Behind(*bytes),
         }
     }
 }
@@ -62,6 +64,7 @@ fn sent() -> impl Strategy<Value = Sent> {
         (any::<[u64; 4]>(), any::<[u8; 32]>())
             .prop_map(|(numbers, digest)| Sent::Heartbeat { numbers, digest }),
         ".{0,40}".prop_map(Sent::Error),
+        any::<u64>().prop_map(Sent::Behind),
     ]
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Leader, SILENCE, StreamEnd, next_piece, refusal, said, silent};
+use super::{Leader, StreamEnd, next_piece, refusal, said, silent};
 
 /// More than the terms of a log take in an answer.
 const ANSWER_MAX: usize = 4 << 20;
@@ -41,23 +41,23 @@ impl Leader {
     pub(crate) async fn place(&self, events: u64) -> Result<Option<ToldPlace>, StreamEnd> {
         // No log has this digest: each is refused with its own, and no stream begins.
         let nobodys = LogPlace { events, digest: LogDigest::from_bytes([0xff; 32]) };
-        let asked = timeout(SILENCE, self.http.get(self.stream_from(nobodys, Term(0))).send());
+        let asked = timeout(self.patience, self.http.get(self.stream_from(nobodys, Term(0))).send());
         let mut response = match asked.await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(StreamEnd::Lost(said(&error))),
-            Err(_) => return Err(silent()),
+            Err(_) => return Err(silent(self.patience)),
         };
         match response.status() {
             StatusCode::CONFLICT => {}
             StatusCode::GONE => return Ok(None),
             status => {
-                let text = format!("the node answers {status}: {}", refusal(response).await);
+                let text = format!("the node answers {status}: {}", refusal(response, self.patience).await);
                 return Err(StreamEnd::Refused(text));
             }
         }
         let mut body = Vec::new();
         loop {
-            let piece = next_piece(&mut response).await?;
+            let piece = next_piece(&mut response, self.patience).await?;
             if piece.is_empty() {
                 break;
             }
