@@ -33,7 +33,7 @@ Examples:
   quipu read $P --follow                       print its messages, and new ones as they come
   quipu bench                                  measure a node, and check what it does
 
-Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting, 3 a log that has what another has not, \
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting, 3 done, and not all is as it should be, \
 130 a node stopped by a second signal.";
 
 /// An ao scheduler unit: it orders the messages of processes, signs that order, and serves it.
