@@ -13,7 +13,7 @@ use projections::{Index, Jobs, Position, Queries, UploadsHandle};
 use replicator::{Shipper, record_followers, record_standby};
 use scheduler::{Clock, Heights};
 use tokio::task;
-use web::Budget;
+use web::{Budget, Crowding};
 
 use crate::checks::history::CheckHistory;
 use crate::error::CallError;
@@ -64,6 +64,8 @@ pub struct ApiOptions {
     pub max_read_memory: usize,
     /// The memory for what is made to be sent. The listener counts requests in the same.
     pub budget: Budget,
+    /// Whether the public listener has had too many connections.
+    pub crowding: Crowding,
     /// What `/metrics` shows; without it there is no such call.
     pub metrics: Option<RenderMetrics>,
     /// Where the node keeps its data, to see how much room there is.
@@ -76,11 +78,12 @@ pub struct ApiOptions {
 
 impl Default for ApiOptions {
     fn default() -> Self {
-        let budget = Budget::default();
+        let (budget, crowding) = (Budget::default(), Crowding::default());
         Self {
             max_body: 10 << 20,
             max_read_memory: 1 << 30,
             budget,
+            crowding,
             metrics: None,
             data: None,
             clients: Arc::default(),
@@ -95,6 +98,7 @@ impl fmt::Debug for ApiOptions {
             .field("max_body", &self.max_body)
             .field("max_read_memory", &self.max_read_memory)
             .field("budget", &self.budget)
+            .field("crowding", &self.crowding)
             .field("metrics", &self.metrics.is_some())
             .field("data", &self.data)
             .field("clients", &self.clients)

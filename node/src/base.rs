@@ -158,7 +158,13 @@ impl Base {
         let lists = self.clients.list().into_iter().chain(items).collect();
         let shipper = Shipper::new(self.local, node, address, port, leader);
         let node = ApiNode::new(ApiParts {
-            options: self.options.api(self.listeners.budget(), self.metrics, self.clients, lists),
+            options: self.options.api(
+                self.listeners.budget(),
+                self.listeners.crowding(),
+                self.metrics,
+                self.clients,
+                lists,
+            ),
             log: self.log,
             index: self.index,
             writes,

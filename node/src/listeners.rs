@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{error, warn};
-use web::{Budget, Limits, OperatorToken};
+use web::{Budget, Crowding, Limits, OperatorToken};
 
 use crate::bind;
 use crate::descriptors;
@@ -37,6 +37,7 @@ pub(crate) struct Listeners {
     connections: usize,
     budget: Budget,
     admin_budget: Budget,
+    crowding: Crowding,
     addresses: Addresses,
 }
 
@@ -65,12 +66,18 @@ impl Listeners {
         let for_admin = options.max_client_memory / ADMIN_PART;
         let budget = Budget::new(options.max_client_memory - for_admin);
         let connections = connections.min(options.max_client_memory / web::CONNECTION_BYTES);
-        Ok(Self { public, admin, connections, budget, admin_budget: Budget::new(for_admin), addresses })
+        let (admin_budget, crowding) = (Budget::new(for_admin), Crowding::default());
+        Ok(Self { public, admin, connections, budget, admin_budget, crowding, addresses })
     }
 
     /// The memory for the clients of the public one.
     pub(crate) fn budget(&self) -> Budget {
         self.budget.clone()
+    }
+
+    /// Whether the public one has had too many connections.
+    pub(crate) fn crowding(&self) -> Crowding {
+        self.crowding.clone()
     }
 
     /// Where they are.
@@ -80,7 +87,12 @@ impl Listeners {
 
     /// Serves both, and makes the checks now and then.
     pub(crate) fn serve(self, parts: &mut NodeParts, node: Arc<ApiNode>, token: OperatorToken) {
-        let public = Limits { connections: self.connections, budget: self.budget, ..Limits::default() };
+        let public = Limits {
+            connections: self.connections,
+            crowding: self.crowding,
+            budget: self.budget,
+            ..Limits::default()
+        };
         let admin = Limits {
             connections: ADMIN_CONNECTIONS,
             budget: self.admin_budget,

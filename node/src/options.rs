@@ -12,7 +12,7 @@ use limits::{ClientLimits, ClientOptions, ItemOptions, ListSeen};
 use log::StoreMemory;
 use projections::PostgresOptions;
 use reqwest::Url;
-use web::Budget;
+use web::{Budget, Crowding};
 
 /// What every node that serves is told, whatever its role.
 #[derive(Clone, Debug)]
@@ -138,6 +138,7 @@ impl NodeOptions {
     pub(crate) fn api(
         &self,
         budget: Budget,
+        crowding: Crowding,
         metrics: Option<RenderMetrics>,
         clients: Arc<ClientLimits>,
         lists: Vec<ListSeen>,
@@ -147,6 +148,7 @@ impl NodeOptions {
             lists,
             max_read_memory: self.listen.max_read_memory,
             budget,
+            crowding,
             metrics,
             data: Some(self.data.folder.clone()),
             ..api::ApiOptions::default()

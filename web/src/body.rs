@@ -97,7 +97,7 @@ impl RawBody {
             biased;
             // It was too slow, and what still came of it would not be counted.
             () = cut.notified() => Err(Unread::Broken(Spent.into())),
-            read = gather(&mut pieces, self.length, limit, &self.budget, &cut) => read,
+            read = gather(&mut pieces, self.length, limit, &self.budget, &cut, self.call.as_deref()) => read,
         };
         if let Some(call) = &self.call {
             call.begin();
@@ -128,11 +128,16 @@ async fn gather(
     limit: usize,
     budget: &Budget,
     cut: &Arc<Notify>,
+    call: Option<&Waiting>,
 ) -> Result<Bytes, Unread> {
     let started = Instant::now();
-    let mut tenure = budget.tenure(&[Share::Small], started + GRACE_IN_NEED, cut.clone());
+    let mut in_time = started + GRACE_IN_NEED;
+    let mut tenure = budget.tenure(&[Share::Small], in_time, cut.clone());
     let mut gathered = Gathered::new(budget, length.unwrap_or(limit));
     loop {
+        if let Some(call) = call {
+            call.comes(in_time);
+        }
         let deadline = started + GRACE + earned(gathered.bytes.len(), BYTES_PER_SECOND);
         let next = timeout_at(deadline, pieces.next()).await.map_err(|_| Unread::Broken(slow()))?;
         let Some(piece) = next else { return Ok(gathered.finish()) };
@@ -144,8 +149,9 @@ async fn gather(
         if gathered.bytes.capacity() > SMALL {
             tenure.holds(Share::Large);
         }
-        let in_time = started + GRACE_IN_NEED + earned(gathered.bytes.len(), BYTES_PER_SECOND_IN_NEED);
-        tenure.put_off(in_time.min(Instant::now() + PAUSE_IN_NEED));
+        in_time = started + GRACE_IN_NEED + earned(gathered.bytes.len(), BYTES_PER_SECOND_IN_NEED);
+        in_time = in_time.min(Instant::now() + PAUSE_IN_NEED);
+        tenure.put_off(in_time);
     }
 }
 

@@ -34,9 +34,10 @@ use tracing::debug;
 use crate::budget::{Budget, MemoryClaim, Share, Spent};
 use crate::canned::Worded;
 use crate::counted::Unfit;
+use crate::held::Held;
 use crate::limits::Limits;
 use crate::stopping::Stopping;
-use crate::traffic::{Held, Traffic, UnderWay};
+use crate::traffic::{Traffic, UnderWay};
 use crate::waiting::{Lasts, Weight, share_of};
 
 /// How much hyper buffers of what comes in and goes out. A head must fit; a piece of a page is longer, so that the next
@@ -60,16 +61,22 @@ const HEADERS: usize = 100;
 /// The same of HTTP/2, where nobody is told why a longer one is refused.
 const HEAD_HTTP2: u32 = 48 << 10;
 
+/// A connection that was taken in.
+pub(crate) struct Arrival {
+    pub(crate) socket: TcpStream,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) traffic: Arc<Traffic>,
+}
+
 /// Serves one connection to its end; an orderly one soon after `stopped` closes.
 pub(crate) async fn serve<E: Endpoint + 'static>(
-    socket: TcpStream,
-    local: SocketAddr,
-    remote: SocketAddr,
+    arrival: Arrival,
     endpoint: Arc<E>,
     mut stopped: watch::Receiver<()>,
     limits: Limits,
 ) {
-    let traffic = Arc::new(Traffic::new(limits.unfetched));
+    let Arrival { socket, local, remote, traffic } = arrival;
     let guarded = Guarded::new(socket, traffic.clone(), &limits);
     let worded = TokioIo::new(Worded::new(guarded, traffic.clone(), limits.open_to_pages));
     let watched = traffic.clone();
@@ -96,6 +103,10 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = watched.cut_off() => return cut(remote),
+        () = watched.gives_way() => {
+            debug!(%remote, "a connection gave way to a new one");
+            return;
+        }
         _ = stopped.changed() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
@@ -122,6 +133,7 @@ async fn answer<E: Endpoint>(
         drop(request.take_body());
     }
     request.set_data(budget.clone());
+    request.set_data(under_way.asked());
     let (share, holder) = (share_of(request.method()), under_way.holder());
     let call = async {
         let mut claim = claim(&mut request, budget, share).await;

@@ -16,6 +16,7 @@ use crate::body::RawBody;
 use crate::budget::{BRIEF, Budget, COME_AGAIN_SECONDS, MemoryClaim, Share, Spent, keep_with};
 use crate::canned::head_too_long;
 use crate::error::HttpError;
+use crate::traffic::Asked;
 use crate::waiting::{Waiting, share_of};
 
 /// In the extensions of an answer: its pieces have their claims already.
@@ -52,7 +53,7 @@ pub(crate) async fn answers<E: Endpoint>(endpoint: Arc<E>, mut request: Request)
     }
     let budget = Budget::of(&request);
     let share = share_of(request.method());
-    let waiting = Waiting::new(budget.clone(), share);
+    let waiting = Waiting::new(budget.clone(), share, request.data::<Arc<Asked>>().cloned());
     request.set_data(waiting.clone());
     let answered = tokio::select! {
         biased;

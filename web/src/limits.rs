@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::budget::Budget;
+use crate::crowd::Crowding;
 
 /// What clients may take up.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// How many connections there may be. Further ones wait until another ends.
+    /// How many connections there may be. For further ones others give way, and they wait while none may.
     pub connections: usize,
     /// How long a connection may be without a request: the time for the head of one to come whole, too.
     pub idle: Duration,
@@ -20,6 +21,8 @@ pub struct Limits {
     pub open_to_pages: bool,
     /// How long what was accepted may take to be answered after the shutdown.
     pub drain: Duration,
+    /// Where it is told that there are too many.
+    pub crowding: Crowding,
     /// The memory for their requests and the answers to them.
     pub budget: Budget,
 }
@@ -34,6 +37,7 @@ impl Default for Limits {
             quiet: Duration::from_secs(120),
             unfetched: Duration::from_secs(4),
             drain: Duration::from_secs(20),
+            crowding: Crowding::default(),
             budget: Budget::default(),
         }
     }

@@ -11,6 +11,9 @@ pub const REQUESTS: &str = "quipu_http_requests_total";
 /// Histogram, seconds: from the head of a request to the head of its answer, by [`ROUTE`].
 pub const SECONDS: &str = "quipu_http_request_seconds";
 
+/// Counter: connections that were asked to give way to new ones.
+pub const GAVE_WAY: &str = "quipu_http_connections_gave_way_total";
+
 /// Label: the path as the description has it, such as `/{id}/latest`; `other` for what nothing is at.
 pub const ROUTE: &str = "route";
 /// Label: the method; `other` for what no call takes.
@@ -21,6 +24,7 @@ pub const STATUS: &str = "status";
 /// Gives the recorder the help texts; once, after it is installed.
 pub fn describe() {
     describe_counter!(REQUESTS, "Answered calls, by route, method and status.");
+    describe_counter!(GAVE_WAY, "Connections that were asked to give way to new ones, since all were taken.");
     describe_histogram!(
         SECONDS,
         Unit::Seconds,

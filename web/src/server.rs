@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use poem::IntoEndpoint;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, warn};
 
-use crate::connection;
+use crate::connection::{self, Arrival};
+use crate::crowd::{Crowd, Member};
 use crate::limits::Limits;
+use crate::traffic::Traffic;
 
 /// How long to wait before the next accept when there was no room for a connection, mostly for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -37,17 +39,17 @@ where
 {
     let endpoint = Arc::new(endpoint.into_endpoint());
     let local = listener.local_addr()?;
-    let room = Arc::new(Semaphore::new(limits.connections));
+    let crowd = Crowd::new(local, &limits);
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     let mut is_short = false;
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &crowd, &limits) => accepted,
             () = &mut shutdown => break,
         };
-        let (socket, remote, permit) = match accepted {
+        let (socket, remote, traffic, member) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Told once, not ten times a second, until it is over.
@@ -62,10 +64,11 @@ where
         is_short = false;
         while connections.try_join_next().is_some() {}
         let (endpoint, stopped) = (endpoint.clone(), stopped.clone());
-        let connection = connection::serve(socket, local, remote, endpoint, stopped, limits.clone());
+        let arrival = Arrival { socket, local, remote, traffic };
+        let connection = connection::serve(arrival, endpoint, stopped, limits.clone());
         connections.spawn(async move {
             connection.await;
-            drop(permit);
+            drop(member);
         });
     }
     drop(listener);
@@ -77,15 +80,17 @@ where
     Ok(())
 }
 
-type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+type Accepted = (TcpStream, SocketAddr, Arc<Traffic>, Member);
 
 /// The next connection, as soon as there is room for it.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
-    let permit = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+async fn accept(listener: &TcpListener, crowd: &Crowd, limits: &Limits) -> io::Result<Accepted> {
     let (socket, remote) = listener.accept().await?;
     if let Err(error) = socket.set_nodelay(true) {
         debug!(%remote, %error, "the client was gone before it was served");
     }
     // One of IPv4 that came to a socket of IPv6 is shown as what it is.
-    Ok((socket, (remote.ip().to_canonical(), remote.port()).into(), permit))
+    let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+    let traffic = Arc::new(Traffic::new(limits.unfetched));
+    let member = crowd.enter(remote.ip(), traffic.clone()).await?;
+    Ok((socket, remote, traffic, member))
 }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::budget::{Budget, MemoryClaim, Share, Spent, Tenure};
+use crate::traffic::Asked;
 
 /// How long a call may wait while others need the memory that its request takes up.
 const WAIT_IN_NEED: Duration = Duration::from_secs(3);
@@ -20,11 +21,13 @@ pub(crate) struct Waiting {
     share: Share,
     cut: Arc<Notify>,
     tenure: Mutex<Option<Tenure>>,
+    /// The request on its connection; none if it came on none.
+    asked: Option<Arc<Asked>>,
 }
 
 impl Waiting {
-    pub(crate) fn new(budget: Budget, share: Share) -> Arc<Self> {
-        let waiting = Self { budget, share, cut: Arc::default(), tenure: Mutex::default() };
+    pub(crate) fn new(budget: Budget, share: Share, asked: Option<Arc<Asked>>) -> Arc<Self> {
+        let waiting = Self { budget, share, cut: Arc::default(), tenure: Mutex::default(), asked };
         if share == Share::Reads {
             // There is no body to wait for.
             waiting.begin();
@@ -32,15 +35,28 @@ impl Waiting {
         Arc::new(waiting)
     }
 
+    /// Its body comes, and is late from this time on.
+    pub(crate) fn comes(&self, in_time: Instant) {
+        if let Some(asked) = &self.asked {
+            asked.waits(in_time);
+        }
+    }
+
     /// All of the request is there.
     pub(crate) fn begin(&self) {
+        if let Some(asked) = &self.asked {
+            asked.is_worked_for();
+        }
         let due = Instant::now() + WAIT_IN_NEED;
         let tenure = self.budget.tenure(&[self.share], due, self.cut.clone());
         *self.tenure() = Some(tenure);
     }
 
-    /// It waits for what is to come from now on.
+    /// It waits for what is to come from now on, and so does an answer that goes on with that.
     fn lasts(&self) {
+        if let Some(asked) = &self.asked {
+            asked.waits(Instant::now());
+        }
         if let Some(tenure) = &mut *self.tenure() {
             tenure.holds(Share::Waits);
         }
@@ -48,6 +64,9 @@ impl Waiting {
 
     /// It does not any more.
     fn lasted(&self) {
+        if let Some(asked) = &self.asked {
+            asked.is_worked_for();
+        }
         if let Some(tenure) = &mut *self.tenure() {
             tenure.lets_go(Share::Waits);
         }
@@ -133,7 +152,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_has_waited_is_not_cut_off_for_those_that_wait() {
         let budget = Budget::new(1 << 20);
-        let call = Waiting::new(budget.clone(), Share::Reads);
+        let call = Waiting::new(budget.clone(), Share::Reads, None);
         let lasting = Lasting { budget: budget.clone(), bytes: 100, call: Some(call.clone()) };
         let room = lasting.begin().await.unwrap();
         advance(2 * WAIT_IN_NEED).await;

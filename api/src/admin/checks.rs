@@ -52,7 +52,7 @@ struct ChecksForm {
 #[oai(rename = "Check")]
 struct CheckForm {
     /// What is checked: `writes`, `log`, `replication`, `addresses` or `processes` (the lists of those that are
-    /// let in), `disk`, `gateway`, `clock`, or the name of a projection.
+    /// let in), `disk`, `gateway`, `clock`, `connections`, or the name of a projection.
     name: String,
     /// The result.
     status: CheckStatusForm,

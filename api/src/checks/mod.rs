@@ -61,6 +61,8 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     let doubt = heights.doubt().map(|doubt| doubt.to_string());
     found.push(("gateway", rules::gateway(heights.current().map(|known| known.age), doubt.as_deref())));
     found.push(("clock", rules::clock(node.parts.clock.reliable_now())));
+    let crowded = node.parts.options.crowding.lately();
+    found.push(("connections", rules::connections(crowded.as_ref())));
     for position in &node.parts.projections {
         let status = position.status(tail);
         let broken = node.checks.broken_for(status.name, status.standing);

@@ -9,6 +9,7 @@ use projections::{ProjectionStatus, Standing};
 use protocol::Timestamp;
 use replicator::{FollowState, FollowedNow};
 use scheduler::{ClockError, check_log};
+use web::Crowded;
 
 use super::history::CheckLevel;
 use crate::health::health;
@@ -26,6 +27,8 @@ const LAG_WARN_SECONDS: f64 = 60.0;
 const LAG_FAIL_SECONDS: f64 = 3600.0;
 /// How long a projection may be broken before that is a failure.
 const BROKEN_FAIL: Duration = Duration::from_secs(5 * 60);
+/// How long a new connection may wait before that is a failure.
+const KEPT_OUT_FAIL: Duration = Duration::from_secs(5);
 
 /// How bad it is, and why.
 pub(super) type Found = (CheckLevel, String);
@@ -136,6 +139,28 @@ pub(super) fn clock(now: Result<Timestamp, ClockError>) -> Found {
     match now {
         Ok(_) => (CheckLevel::Ok, "the clock goes as time passes".to_owned()),
         Err(error) => (CheckLevel::Fail, error.to_string()),
+    }
+}
+
+pub(super) fn connections(crowded: Option<&Crowded>) -> Found {
+    let Some(crowded) = crowded else {
+        return (CheckLevel::Ok, "there is room for more connections".to_owned());
+    };
+    let busiest =
+        crowded.busiest.map_or(String::new(), |(address, count)| format!(", {count} of them from {address}"));
+    let all = format!("all {} connections are taken{busiest}", crowded.connections);
+    match crowded.waits {
+        Some(waits) if waits > KEPT_OUT_FAIL => {
+            let waits = waits.as_secs();
+            (
+                CheckLevel::Fail,
+                format!("{all}; all are worked for, and a new one has waited for {waits} seconds"),
+            )
+        }
+        _ => {
+            let give_way = "those that have idled or waited for longest give way to new ones";
+            (CheckLevel::Warn, format!("{all}, or were in the last minute: {give_way}"))
+        }
     }
 }
 
@@ -263,6 +288,24 @@ mod tests {
         let (level, reason) = clock(Err(ClockError::BehindLog { by: Duration::from_secs(3600) }));
         assert_eq!(level, CheckLevel::Fail);
         assert!(reason.contains("3600s behind"), "{reason}");
+    }
+
+    #[test]
+    fn a_node_without_room_for_connections_warns_and_one_that_lets_nobody_in_fails() {
+        let crowded = |waits| Crowded {
+            connections: 2048,
+            busiest: Some((std::net::Ipv4Addr::LOCALHOST.into(), 2000)),
+            waits: Duration::from_secs(waits).into(),
+        };
+        assert_eq!(connections(None).0, CheckLevel::Ok);
+        let (level, reason) = connections(Some(&Crowded { waits: None, ..crowded(0) }));
+        assert_eq!(level, CheckLevel::Warn);
+        assert!(
+            reason.starts_with("all 2048 connections are taken, 2000 of them from 127.0.0.1"),
+            "{reason}"
+        );
+        assert_eq!(connections(Some(&crowded(1))).0, CheckLevel::Warn);
+        assert_eq!(connections(Some(&crowded(6))).0, CheckLevel::Fail);
     }
 
     #[test]

@@ -162,7 +162,7 @@ async fn checks_have_names_and_reasons() {
     let checks: Value = answer.json().await.unwrap();
     let names: Vec<_> =
         checks["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["writes", "log", "disk", "gateway", "clock", "index"]);
+    assert_eq!(names, ["writes", "log", "disk", "gateway", "clock", "connections", "index"]);
     // How full the disk of the tests is, is not theirs to say.
     assert_eq!(status == StatusCode::SERVICE_UNAVAILABLE, checks["status"] == "fail", "{checks}");
     for check in checks["checks"].as_array().unwrap().iter().filter(|check| check["name"] != "disk") {

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use api::ApiOptions;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
-use web::Limits;
+use web::{Crowding, Limits};
 
-use crate::node::TestNode;
+use crate::node::{TOKEN, TestNode};
+use crate::samples::SampleHistory;
 
 const IDLE: Duration = Duration::from_millis(800);
 
@@ -84,16 +86,53 @@ async fn many_that_take_their_time_stop_nobody() {
     drop(slow);
 }
 
+/// What a client says on each of its connections, of which there are more than there may be; others are let in.
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_beyond_the_bound_wait_for_others_to_end() {
-    let limits = Limits { connections: 2, idle: IDLE, ..Limits::default() };
-    let node = TestNode::start_with(ApiOptions::default(), limits).await;
-    let holders = [
-        TcpStream::connect(node.public.address).await.unwrap(),
-        TcpStream::connect(node.public.address).await.unwrap(),
-    ];
-    let started = Instant::now();
-    assert_eq!(node.get("/timestamp").await.0, 200);
-    assert!(started.elapsed() > IDLE / 2, "the bound does not hold");
-    drop(holders);
+async fn no_client_closes_the_door_by_its_connections() {
+    const CONNECTIONS: usize = 24;
+    let crowding = Crowding::default();
+    let options = ApiOptions { crowding: crowding.clone(), ..ApiOptions::default() };
+    let limits = Limits {
+        connections: CONNECTIONS,
+        unfetched: Duration::from_millis(300),
+        crowding,
+        ..Limits::default()
+    };
+    let node = TestNode::start_with(options, limits).await;
+    let mut history = SampleHistory::spawn(1, Some(1_000));
+    history.message(1, 1_001, &vec![0; 5 << 20], false);
+    let process = history.process;
+    node.append(history.appends).await;
+    let asked = |path: &str| format!("GET /{process}{path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    for said in [
+        String::new(),
+        "GET /health HTTP/1.1\r\nhost:".to_owned(),
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nabc".to_owned(),
+        asked("/stream?from-nonce=1"),
+        asked("?from-nonce=1&wait=50"),
+        asked("/latest"),
+    ] {
+        let mut slow = Vec::new();
+        for _ in 0..CONNECTIONS + 6 {
+            let mut client = TcpStream::connect(node.public.address).await.unwrap();
+            client.write_all(said.as_bytes()).await.unwrap();
+            slow.push(client);
+        }
+        for _ in 0..3 {
+            let http = reqwest::Client::new();
+            let answer = http.get(format!("{}/timestamp", node.public.url)).send();
+            let answer = timeout(Duration::from_secs(5), answer).await;
+            let answer = answer.unwrap_or_else(|_| panic!("nobody is let in after {said:?}"));
+            assert_eq!(answer.unwrap().status().as_u16(), 200, "{said:?}");
+        }
+        let checks =
+            node.http.get(format!("{}/checks", node.admin.url)).bearer_auth(TOKEN).send().await.unwrap();
+        let checks: Value = checks.json().await.unwrap();
+        let checks = checks["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == "connections").unwrap();
+        assert_eq!(check["status"], "warn", "{check}");
+        assert!(check["reason"].as_str().unwrap().contains("from 127.0.0.1"), "{check}");
+        drop(slow);
+    }
 }
