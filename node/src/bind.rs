@@ -12,6 +12,9 @@ use crate::options::ListenOptions;
 
 /// How many connections may wait to be taken in.
 const BACKLOG: i32 = 1024;
+/// How much of an answer the system takes that it cannot send yet. By itself it takes some megabytes, which are made for
+/// nothing when a client reads none of them; of what is sent, any amount may be on its way.
+const UNSENT: u32 = 256 << 10;
 
 /// Refuses listeners that could not have their addresses now, before other things are done for a node; none is kept.
 /// To be called within a Tokio runtime.
@@ -68,6 +71,8 @@ fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
+    // The connections that are taken in have it from their listener.
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -88,10 +93,25 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
     use std::net::Ipv6Addr;
+    use std::time::Duration;
 
     use tokio::net::TcpStream;
+    use tokio::time::timeout;
 
     use super::*;
+
+    #[tokio::test]
+    async fn little_is_taken_for_a_client_that_reads_nothing() {
+        let (listener, address) = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let _client = TcpStream::connect(address).await.unwrap();
+        let (taken_in, _) = listener.accept().await.unwrap();
+        let (piece, mut taken) = (vec![0; 64 << 10], 0);
+        // There is room again as soon as the other side of this machine has taken what was sent.
+        while timeout(Duration::from_secs(1), taken_in.writable()).await.is_ok() {
+            taken += taken_in.try_write(&piece).unwrap_or_default();
+        }
+        assert!(taken > 0 && taken < 1 << 20, "{taken} bytes");
+    }
 
     #[tokio::test]
     async fn all_addresses_are_those_of_both_kinds() {
