@@ -17,6 +17,9 @@ pub(crate) const ASSIGNS_MAX: usize = 64;
 pub(crate) const BOOTS_MAX: usize = 16;
 pub(crate) const NONCES_MAX: usize = 16;
 
+/// How many wait for a turn to ask for an assignment: each has a connection meanwhile, which others may need.
+pub(crate) const ASSIGNS_WAITING_MAX: usize = 64;
+
 /// How long a turn to ask is waited for.
 const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -39,6 +42,8 @@ pub(crate) enum Purpose {
 pub(crate) struct Gateways {
     gateway: Arc<dyn Gateway>,
     assigns: Semaphore,
+    /// For those that ask for an assignment or wait for their turn to.
+    places: Semaphore,
     boots: Semaphore,
     nonces: Semaphore,
     closing: watch::Sender<bool>,
@@ -47,8 +52,9 @@ pub(crate) struct Gateways {
 impl Gateways {
     pub(crate) fn new(gateway: Arc<dyn Gateway>) -> Self {
         let (assigns, boots) = (Semaphore::new(ASSIGNS_MAX), Semaphore::new(BOOTS_MAX));
-        let nonces = Semaphore::new(NONCES_MAX);
-        Self { gateway, assigns, boots, nonces, closing: watch::Sender::new(false) }
+        let (places, nonces) =
+            (Semaphore::new(ASSIGNS_MAX + ASSIGNS_WAITING_MAX), Semaphore::new(NONCES_MAX));
+        Self { gateway, assigns, places, boots, nonces, closing: watch::Sender::new(false) }
     }
 
     pub(crate) fn gateway(&self) -> &dyn Gateway {
@@ -66,10 +72,13 @@ impl Gateways {
             Purpose::Boot => (&self.boots, Duration::ZERO),
             Purpose::Nonces => (&self.nonces, TURN_TIMEOUT),
         };
+        let busy = || ScheduleError::Busy("too many requests are waiting for a gateway");
+        let _place = match purpose {
+            Purpose::Assign => Some(self.places.try_acquire().map_err(|_| busy())?),
+            Purpose::Boot | Purpose::Nonces => None,
+        };
         let asked = async {
-            let Ok(Ok(_turn)) = timeout(wait, turns.acquire()).await else {
-                return Err(ScheduleError::Busy("too many requests are waiting for a gateway"));
-            };
+            let Ok(Ok(_turn)) = timeout(wait, turns.acquire()).await else { return Err(busy()) };
             question.await
         };
         let asked = self.unless_closed(timeout(GATEWAY_DEADLINE, asked)).await?;
@@ -129,6 +138,22 @@ mod tests {
             let error = gateways.ask(purpose, ready(Ok(()))).await.expect_err("nobody is done");
             assert!(matches!(error, ScheduleError::Busy(_)), "{error}");
             assert!(started.elapsed() <= waited + Duration::from_millis(2), "{:?}", started.elapsed());
+        }
+        // No more than a few wait, and the others are told at once.
+        let waiting: Vec<_> = (0..ASSIGNS_WAITING_MAX)
+            .map(|_| {
+                let gateways = gateways.clone();
+                tokio::spawn(async move { gateways.ask(Purpose::Assign, ready(Ok(()))).await })
+            })
+            .collect();
+        while gateways.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let asked = tokio::time::Instant::now();
+        let error = gateways.ask(Purpose::Assign, ready(Ok(()))).await.expect_err("too many wait");
+        assert!(matches!(error, ScheduleError::Busy(_)) && asked.elapsed().is_zero(), "{error}");
+        for one in waiting {
+            one.abort();
         }
         // Who asked and has gone leaves the turn to others.
         asking[0].abort();

@@ -34,6 +34,7 @@ use tracing::debug;
 use crate::budget::{Budget, MemoryClaim, Share, Spent};
 use crate::canned::Worded;
 use crate::counted::Unfit;
+use crate::crowd::CrowdPlace;
 use crate::held::Held;
 use crate::limits::Limits;
 use crate::stopping::Stopping;
@@ -62,21 +63,22 @@ const HEADERS: usize = 100;
 const HEAD_HTTP2: u32 = 48 << 10;
 
 /// A connection that was taken in.
-pub(crate) struct Arrival {
+pub(crate) struct TakenIn {
     pub(crate) socket: TcpStream,
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
     pub(crate) traffic: Arc<Traffic>,
+    pub(crate) place: CrowdPlace,
 }
 
 /// Serves one connection to its end; an orderly one soon after `stopped` closes.
 pub(crate) async fn serve<E: Endpoint + 'static>(
-    arrival: Arrival,
+    taken_in: TakenIn,
     endpoint: Arc<E>,
     mut stopped: watch::Receiver<()>,
     limits: Limits,
 ) {
-    let Arrival { socket, local, remote, traffic } = arrival;
+    let TakenIn { socket, local, remote, traffic, place } = taken_in;
     let guarded = Guarded::new(socket, traffic.clone(), &limits);
     let worded = TokioIo::new(Worded::new(guarded, traffic.clone(), limits.open_to_pages));
     let watched = traffic.clone();
@@ -101,11 +103,19 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
     builder.http2().initial_connection_window_size(WINDOW).initial_stream_window_size(WINDOW);
     let mut connection = pin!(builder.serve_connection(worded, service));
     let ended = tokio::select! {
+        biased;
+        // What has come is seen before it gives way.
         ended = connection.as_mut() => ended,
         () = watched.cut_off() => return cut(remote),
         () = watched.gives_way() => {
-            debug!(%remote, "a connection gave way to a new one");
-            return;
+            debug!(%remote, "a connection gives way to a new one");
+            connection.as_mut().graceful_shutdown();
+            let Some(_room) = place.part() else { return };
+            tokio::select! {
+                ended = connection => ended,
+                () = watched.cut_off() => return cut(remote),
+                () = watched.is_parted() => return,
+            }
         }
         _ = stopped.changed() => {
             connection.as_mut().graceful_shutdown();

@@ -1,141 +1,160 @@
-//! All connections of a listener. When there are as many as there may be, one gives way to the next that comes: of the
+//! All connections of a listener. When there are as many as there may be, one gives way to each that comes: of the
 //! address with most of them the one that has idled for longest, or else the one that has waited for longest. One that
-//! is worked for does not.
+//! is worked for, or was a moment ago, does not. Of those that come meanwhile the one whose address has fewest is next.
 
 mod crowding;
+mod members;
 
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use metrics::counter;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout};
+use tracing::debug;
 
 use crate::limits::Limits;
-use crate::metrics::GAVE_WAY;
-use crate::traffic::{Rest, Traffic};
+use crate::metrics;
+use crate::traffic::Traffic;
+
+use members::{Members, Next};
 
 pub use crowding::{Crowded, Crowding};
 
-/// Who has rested for less may be about to ask or to be answered, and gives way only when nobody has for longer.
-const YOUNG: Duration = Duration::from_secs(1);
-/// How soon another one is looked for when the one that was to give way does not.
+/// How soon another one is asked to give way when the first one does not.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long one waits for a place while no more can wait, if most that wait are of its address.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// One of so many places is kept for those that wait for another one, and one for those that are being closed.
+const ASIDE: usize = 16;
 
 /// The connections of a listener.
 pub(crate) struct Crowd {
     local: SocketAddr,
-    connections: usize,
-    room: Arc<Semaphore>,
-    members: Arc<Mutex<Members>>,
+    places: usize,
+    members: Mutex<Members>,
+    /// For those that wait for a place.
+    waiting: Arc<Semaphore>,
+    /// For those that gave their place up and are being closed.
+    parting: Arc<Semaphore>,
     crowding: Crowding,
 }
 
-#[derive(Default)]
-struct Members {
-    by_network: HashMap<IpAddr, HashMap<u64, Arc<Traffic>>>,
+/// Room to wait for a place.
+pub(crate) struct WaitingRoom(OwnedSemaphorePermit);
+
+/// A connection's place among the others. Dropped, it is the next one's.
+pub(crate) struct CrowdPlace {
+    crowd: Arc<Crowd>,
+    network: IpAddr,
     number: u64,
 }
 
-/// A connection among the others. Dropped, it is none of them any more.
-pub(crate) struct Member {
-    members: Arc<Mutex<Members>>,
-    network: IpAddr,
+/// A connection that waits for a place, until it has one or does not wait any more.
+struct Waits<'a> {
+    crowd: &'a Crowd,
     number: u64,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Crowd {
-    pub(crate) fn new(local: SocketAddr, limits: &Limits) -> Self {
-        let room = Arc::new(Semaphore::new(limits.connections));
-        let (connections, crowding) = (limits.connections, limits.crowding.clone());
-        Self { local, connections, room, members: Arc::default(), crowding }
+    pub(crate) fn new(local: SocketAddr, limits: &Limits) -> Arc<Self> {
+        let aside = limits.connections / ASIDE;
+        let places = limits.connections - 2 * aside;
+        Arc::new(Self {
+            local,
+            places,
+            members: Mutex::new(Members::new(places)),
+            waiting: Arc::new(Semaphore::new(aside.max(2))),
+            parting: Arc::new(Semaphore::new(aside)),
+            crowding: limits.crowding.clone(),
+        })
     }
 
-    /// Takes in a connection, as soon as there is room for it.
-    pub(crate) async fn enter(&self, from: IpAddr, traffic: Arc<Traffic>) -> io::Result<Member> {
-        let place = match self.room.clone().try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => self.make_room().await?,
-        };
+    /// Room for one more to wait, as soon as there is some.
+    pub(crate) async fn waiting_room(&self) -> io::Result<WaitingRoom> {
+        self.waiting.clone().acquire_owned().await.map(WaitingRoom).map_err(io::Error::other)
+    }
+
+    /// Takes in a connection as soon as there is a place for it; none if there is none for too long.
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        from: IpAddr,
+        traffic: Arc<Traffic>,
+        room: WaitingRoom,
+    ) -> Option<CrowdPlace> {
         let network = network(from);
-        let mut members = lock(&self.members);
-        members.number += 1;
-        let number = members.number;
-        members.by_network.entry(network).or_default().insert(number, traffic);
-        drop(members);
-        Ok(Member { members: self.members.clone(), network, number, _place: place })
-    }
-
-    /// Lets one after the other give way until there is room.
-    async fn make_room(&self) -> io::Result<OwnedSemaphorePermit> {
-        let _waits = self.crowding.begin_to_wait();
-        let mut freed = pin!(self.room.clone().acquire_owned());
+        let (given, mut place) = oneshot::channel();
+        let entered = self.lock().enter(network, traffic, given);
+        let number = match entered {
+            Ok(number) => return Some(CrowdPlace { crowd: self.clone(), network, number }),
+            Err(number) => number,
+        };
+        let _waits = Waits { crowd: self, number };
+        let came = Instant::now();
         loop {
-            let (gives_way, busiest) = {
-                let members = lock(&self.members);
-                (members.first_to_go(), members.busiest())
-            };
-            if let Some(traffic) = &gives_way {
-                traffic.give_way();
-                counter!(GAVE_WAY).increment(1);
+            self.make_room();
+            if let Ok(given) = timeout(LOOK_AGAIN, &mut place).await {
+                return given.ok();
             }
-            self.crowding.record(self.local, self.connections, busiest, gives_way.is_some());
-            if let Ok(freed) = timeout(LOOK_AGAIN, freed.as_mut()).await {
-                return freed.map_err(io::Error::other);
+            let is_full = room.0.semaphore().available_permits() == 0;
+            if is_full && came.elapsed() > WAIT_MAX && self.lock().most_waiting() == Some(network) {
+                debug!(remote = %from, "a connection was closed: there was no place for it");
+                metrics::turned_away();
+                return None;
             }
         }
     }
-}
 
-impl Members {
-    /// Who is to give way first, if anybody may.
-    fn first_to_go(&self) -> Option<Arc<Traffic>> {
-        let now = Instant::now();
-        let all = self.by_network.values().flat_map(|members| {
-            let count = members.len();
-            members.values().filter_map(move |traffic| Some((count, traffic, traffic.rest()?)))
-        });
-        let first = all.max_by_key(|(count, _, rest)| {
-            let (kind, since) = match *rest {
-                Rest::Idle(since) => (2, since),
-                Rest::Waits(since) => (1, since),
-            };
-            let is_young = since + YOUNG > now;
-            (*count, if is_young { 0 } else { kind }, Reverse(since))
-        });
-        first.map(|(_, traffic, _)| traffic.clone())
+    /// Asks one to give way, if there is one that may.
+    fn make_room(&self) {
+        let (gives_way, busiest, waits) = {
+            let mut members = self.lock();
+            (members.first_to_go(), members.busiest(), members.waits())
+        };
+        if let Some(traffic) = &gives_way {
+            traffic.give_way();
+            metrics::gave_way();
+        }
+        self.crowding.record(self.local, self.places, busiest, gives_way.is_some());
+        self.crowding.waits(waits);
     }
 
-    /// The network with most connections, and how many it has.
-    fn busiest(&self) -> Option<(IpAddr, usize)> {
-        let counts = self.by_network.iter().map(|(network, members)| (*network, members.len()));
-        counts.max_by_key(|(_, count)| *count)
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Member {
+impl CrowdPlace {
+    /// Gives the place up for a connection that is being closed; what this returns is the room that it has for that,
+    /// if there is any.
+    pub(crate) fn part(self) -> Option<OwnedSemaphorePermit> {
+        self.crowd.parting.clone().try_acquire_owned().ok()
+    }
+}
+
+impl Drop for CrowdPlace {
     fn drop(&mut self) {
-        let mut members = lock(&self.members);
-        if let Some(of_network) = members.by_network.get_mut(&self.network) {
-            of_network.remove(&self.number);
-            if of_network.is_empty() {
-                members.by_network.remove(&self.network);
-            }
+        let next = self.crowd.lock().leave(self.network, self.number);
+        if let Some(Next { network, number, given }) = next {
+            // Who does not wait any more hands it on in turn.
+            let _ = given.send(Self { crowd: self.crowd.clone(), network, number });
         }
     }
 }
 
-fn lock(members: &Mutex<Members>) -> MutexGuard<'_, Members> {
-    members.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let waits = {
+            let mut members = self.crowd.lock();
+            members.waits_no_more(self.number);
+            members.waits()
+        };
+        self.crowd.crowding.waits(waits);
+    }
 }
 
 /// What counts as one address: of IPv6 a client has as many as it wants, all in one network of 64 bits.

@@ -13,6 +13,8 @@ pub const SECONDS: &str = "quipu_http_request_seconds";
 
 /// Counter: connections that were asked to give way to new ones.
 pub const GAVE_WAY: &str = "quipu_http_connections_gave_way_total";
+/// Counter: new connections that were closed, since there was no place for them for a while.
+pub const TURNED_AWAY: &str = "quipu_http_connections_turned_away_total";
 
 /// Label: the path as the description has it, such as `/{id}/latest`; `other` for what nothing is at.
 pub const ROUTE: &str = "route";
@@ -25,6 +27,7 @@ pub const STATUS: &str = "status";
 pub fn describe() {
     describe_counter!(REQUESTS, "Answered calls, by route, method and status.");
     describe_counter!(GAVE_WAY, "Connections that were asked to give way to new ones, since all were taken.");
+    describe_counter!(TURNED_AWAY, "New connections that were closed, since there was no place for a while.");
     describe_histogram!(
         SECONDS,
         Unit::Seconds,
@@ -38,6 +41,16 @@ pub(crate) fn answered(route: Option<Arc<str>>, method: &Method, status: StatusC
     let status = status.as_str().to_owned();
     counter!(REQUESTS, ROUTE => route.clone(), METHOD => method_label(method), STATUS => status).increment(1);
     histogram!(SECONDS, ROUTE => route).record(took.as_secs_f64());
+}
+
+/// A connection was asked to give way.
+pub(crate) fn gave_way() {
+    counter!(GAVE_WAY).increment(1);
+}
+
+/// There was no place for a connection.
+pub(crate) fn turned_away() {
+    counter!(TURNED_AWAY).increment(1);
 }
 
 fn method_label(method: &Method) -> &'static str {

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, warn};
 
-use crate::connection::{self, Arrival};
-use crate::crowd::{Crowd, Member};
+use crate::connection::{self, TakenIn};
+use crate::crowd::{Crowd, WaitingRoom};
 use crate::limits::Limits;
 use crate::traffic::Traffic;
 
@@ -46,10 +46,10 @@ where
     let mut is_short = false;
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &crowd, &limits) => accepted,
+            accepted = accept(&listener, &crowd) => accepted,
             () = &mut shutdown => break,
         };
-        let (socket, remote, traffic, member) = match accepted {
+        let (socket, remote, room) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Told once, not ten times a second, until it is over.
@@ -63,12 +63,19 @@ where
         };
         is_short = false;
         while connections.try_join_next().is_some() {}
-        let (endpoint, stopped) = (endpoint.clone(), stopped.clone());
-        let arrival = Arrival { socket, local, remote, traffic };
-        let connection = connection::serve(arrival, endpoint, stopped, limits.clone());
+        let (endpoint, crowd, mut stopped) = (endpoint.clone(), crowd.clone(), stopped.clone());
+        let limits = limits.clone();
         connections.spawn(async move {
-            connection.await;
-            drop(member);
+            let traffic = Arc::new(Traffic::new(limits.unfetched));
+            let place = tokio::select! {
+                biased;
+                place = crowd.enter(remote.ip(), traffic.clone(), room) => place,
+                _ = stopped.changed() => None,
+            };
+            if let Some(place) = place {
+                let taken_in = TakenIn { socket, local, remote, traffic, place };
+                connection::serve(taken_in, endpoint, stopped, limits).await;
+            }
         });
     }
     drop(listener);
@@ -80,17 +87,13 @@ where
     Ok(())
 }
 
-type Accepted = (TcpStream, SocketAddr, Arc<Traffic>, Member);
-
-/// The next connection, as soon as there is room for it.
-async fn accept(listener: &TcpListener, crowd: &Crowd, limits: &Limits) -> io::Result<Accepted> {
+/// The next connection, as soon as one more can wait for a place.
+async fn accept(listener: &TcpListener, crowd: &Crowd) -> io::Result<(TcpStream, SocketAddr, WaitingRoom)> {
+    let room = crowd.waiting_room().await?;
     let (socket, remote) = listener.accept().await?;
     if let Err(error) = socket.set_nodelay(true) {
         debug!(%remote, %error, "the client was gone before it was served");
     }
     // One of IPv4 that came to a socket of IPv6 is shown as what it is.
-    let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-    let traffic = Arc::new(Traffic::new(limits.unfetched));
-    let member = crowd.enter(remote.ip(), traffic.clone()).await?;
-    Ok((socket, remote, traffic, member))
+    Ok((socket, SocketAddr::new(remote.ip().to_canonical(), remote.port()), room))
 }

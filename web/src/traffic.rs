@@ -1,14 +1,20 @@
 //! What goes on on a connection: which requests are under way, what for, and whether their answers are fetched.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::budget::Holder;
+
+/// How long nothing was done for a connection that may give way to others: its client may be about to ask more, or
+/// be sending its first request.
+pub(crate) const AT_REST: Duration = Duration::from_secs(1);
+/// How long a connection that gives way has to tell its client so.
+const PARTING: Duration = Duration::from_millis(100);
 
 /// What goes on on a connection.
 pub(crate) struct Traffic {
@@ -26,8 +32,9 @@ pub(crate) struct Traffic {
     pub(crate) unfetched: Duration,
     /// Told when the memory that this connection holds is needed.
     pub(crate) cut: Arc<Notify>,
-    /// Told when its place is.
+    /// Told when its place is, and whether it was told.
     place: Notify,
+    is_to_go: AtomicBool,
     /// What it holds of the memory.
     pub(crate) holder: Arc<Holder>,
 }
@@ -61,6 +68,7 @@ impl Traffic {
             unfetched,
             cut: Arc::default(),
             place: Notify::new(),
+            is_to_go: AtomicBool::new(false),
             holder: Arc::default(),
         }
     }
@@ -86,8 +94,17 @@ impl Traffic {
         self.requests().values().filter_map(|request| request.unfetched).min()
     }
 
-    /// Why it may give way to others; none while anything is done for it.
+    /// Why it may give way to others; none while anything is done for it, or was a moment ago, or it gives way already.
     pub(crate) fn rest(&self) -> Option<Rest> {
+        if self.is_to_go.load(Ordering::Acquire) { None } else { self.at_rest() }
+    }
+
+    fn at_rest(&self) -> Option<Rest> {
+        let earlier = Instant::now().checked_sub(AT_REST)?;
+        self.doing_nothing().filter(|(Rest::Idle(since) | Rest::Waits(since))| *since <= earlier)
+    }
+
+    fn doing_nothing(&self) -> Option<Rest> {
         let requests = self.requests();
         if requests.is_empty() {
             return self.idle_since().map(Rest::Idle);
@@ -105,6 +122,7 @@ impl Traffic {
 
     /// Asks it to give way.
     pub(crate) fn give_way(&self) {
+        self.is_to_go.store(true, Ordering::Release);
         self.place.notify_one();
     }
 
@@ -112,7 +130,18 @@ impl Traffic {
     pub(crate) async fn gives_way(&self) {
         loop {
             self.place.notified().await;
-            if self.rest().is_some() {
+            if self.at_rest().is_some() {
+                return;
+            }
+            self.is_to_go.store(false, Ordering::Release);
+        }
+    }
+
+    /// Resolves when a connection that gives way is of no use to its client any more: what had come was answered.
+    pub(crate) async fn is_parted(&self) {
+        loop {
+            sleep(PARTING).await;
+            if self.doing_nothing().is_some() {
                 return;
             }
         }

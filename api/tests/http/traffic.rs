@@ -86,6 +86,56 @@ async fn many_that_take_their_time_stop_nobody() {
     drop(slow);
 }
 
+/// The status of the answer to a short request on this connection, which stays open.
+async fn ask(client: &mut TcpStream) -> String {
+    client.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap().split(' ').nth(1).unwrap().to_owned()
+}
+
+/// The types of the frames of HTTP/2 that were heard until the connection ended.
+async fn frames_until_end(client: &mut TcpStream) -> Vec<u8> {
+    let (mut heard, mut types) = (Vec::new(), Vec::new());
+    client.read_to_end(&mut heard).await.unwrap();
+    let mut rest = &heard[..];
+    while let [length_high, length_middle, length_low, kind, ..] = *rest {
+        types.push(kind);
+        let length = u32::from_be_bytes([0, length_high, length_middle, length_low]) as usize;
+        rest = &rest[9 + length..];
+    }
+    types
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gives_way_is_told_so_and_comes_back() {
+    const CONNECTIONS: usize = 24;
+    const GOAWAY: u8 = 7;
+    let limits = Limits { connections: CONNECTIONS, ..Limits::default() };
+    let node = TestNode::start_with(ApiOptions::default(), limits).await;
+    let connect = || TcpStream::connect(node.public.address);
+    let (mut plain, mut http2) = (connect().await.unwrap(), connect().await.unwrap());
+    assert_eq!(ask(&mut plain).await, "200");
+    http2.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let (mut used, mut silent) = (connect().await.unwrap(), Vec::new());
+    for _ in 0..CONNECTIONS {
+        silent.push(connect().await.unwrap());
+        assert_eq!(ask(&mut used).await, "200", "it was used just now");
+    }
+    let closed = async {
+        let mut rest = Vec::new();
+        plain.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty(), "it is closed between two requests");
+        assert!(frames_until_end(&mut http2).await.contains(&GOAWAY));
+    };
+    timeout(Duration::from_secs(20), closed).await.expect("they do not give way");
+    let mut again = connect().await.unwrap();
+    assert_eq!(timeout(Duration::from_secs(5), ask(&mut again)).await.expect("there is no place"), "200");
+    assert_eq!(ask(&mut used).await, "200");
+}
+
 /// What a client says on each of its connections, of which there are more than there may be; others are let in.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_client_closes_the_door_by_its_connections() {

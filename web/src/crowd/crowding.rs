@@ -21,7 +21,7 @@ struct State {
     told: Option<Instant>,
     /// How many had to give way since then.
     gave_way: u64,
-    /// Since when a new connection has waited for room.
+    /// Since when the first of those that wait for room does.
     waits: Option<Instant>,
 }
 
@@ -36,9 +36,6 @@ pub struct Crowded {
     pub waits: Option<Duration>,
 }
 
-/// While a new connection waits for room.
-pub(super) struct Waits<'a>(&'a Crowding);
-
 impl Crowding {
     /// What was found in the last minute, if there was anything.
     pub fn lately(&self) -> Option<Crowded> {
@@ -48,9 +45,9 @@ impl Crowding {
         Some(Crowded { waits, ..crowded })
     }
 
-    pub(super) fn begin_to_wait(&self) -> Waits<'_> {
-        self.lock().waits = Some(Instant::now());
-        Waits(self)
+    /// Since when the first of those that wait for room does.
+    pub(super) fn waits(&self, since: Option<Instant>) {
+        self.lock().waits = since;
     }
 
     /// All connections are taken, and one gives way or none.
@@ -81,11 +78,5 @@ impl Crowding {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.0.lock().waits = None;
     }
 }

@@ -1,0 +1,183 @@
+//! Who is in, who waits, and who is to go first.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{CrowdPlace, LOOK_AGAIN};
+use crate::traffic::{Rest, Traffic};
+
+/// How many are chosen at a time to go next: looking at all takes longer than a client needs to come again.
+const CHOSEN: usize = 64;
+/// By what part of the most an address may have fewer than that, and still be one with most of them.
+const ABOUT: usize = 16;
+
+/// The connections of a listener, and those that wait to be.
+pub(super) struct Members {
+    places: usize,
+    taken: usize,
+    number: u64,
+    by_network: HashMap<IpAddr, HashMap<u64, Arc<Traffic>>>,
+    /// In the order in which they came.
+    waiting: VecDeque<Newcomer>,
+    chosen: Chosen,
+}
+
+struct Newcomer {
+    number: u64,
+    network: IpAddr,
+    came: Instant,
+    traffic: Arc<Traffic>,
+    given: oneshot::Sender<CrowdPlace>,
+}
+
+/// Those that are to go next, the first one at the end.
+#[derive(Default)]
+struct Chosen {
+    members: Vec<(IpAddr, u64)>,
+    /// How many an address has at least with which it is one of those with most of them.
+    most: usize,
+    /// When all were looked at.
+    at: Option<Instant>,
+}
+
+/// Who has a place now, and is to be told.
+pub(super) struct Next {
+    pub(super) network: IpAddr,
+    pub(super) number: u64,
+    pub(super) given: oneshot::Sender<CrowdPlace>,
+}
+
+impl Members {
+    pub(super) fn new(places: usize) -> Self {
+        Self {
+            places,
+            taken: 0,
+            number: 0,
+            by_network: HashMap::new(),
+            waiting: VecDeque::new(),
+            chosen: Chosen::default(),
+        }
+    }
+
+    /// Takes one in if there is a place, and has it wait for one else; its number.
+    pub(super) fn enter(
+        &mut self,
+        network: IpAddr,
+        traffic: Arc<Traffic>,
+        given: oneshot::Sender<CrowdPlace>,
+    ) -> Result<u64, u64> {
+        self.number += 1;
+        let number = self.number;
+        if self.taken < self.places {
+            self.taken += 1;
+            self.by_network.entry(network).or_default().insert(number, traffic);
+            return Ok(number);
+        }
+        self.waiting.push_back(Newcomer { number, network, came: Instant::now(), traffic, given });
+        Err(number)
+    }
+
+    /// One leaves: who gets its place, if anybody waits for it.
+    pub(super) fn leave(&mut self, network: IpAddr, number: u64) -> Option<Next> {
+        if let Some(of_network) = self.by_network.get_mut(&network) {
+            of_network.remove(&number);
+            if of_network.is_empty() {
+                self.by_network.remove(&network);
+            }
+        }
+        let all = self.waiting.iter().enumerate();
+        let next = all.min_by_key(|(_, newcomer)| self.count(newcomer.network)).map(|(place, _)| place);
+        let Some(newcomer) = next.and_then(|place| self.waiting.remove(place)) else {
+            self.taken -= 1;
+            return None;
+        };
+        let Newcomer { number, network, traffic, given, .. } = newcomer;
+        self.by_network.entry(network).or_default().insert(number, traffic);
+        Some(Next { network, number, given })
+    }
+
+    /// One does not wait any more.
+    pub(super) fn waits_no_more(&mut self, number: u64) {
+        self.waiting.retain(|newcomer| newcomer.number != number);
+    }
+
+    /// Since when the first of those that wait does.
+    pub(super) fn waits(&self) -> Option<Instant> {
+        self.waiting.front().map(|newcomer| newcomer.came)
+    }
+
+    /// The network of which most wait, or most are in where as many do.
+    pub(super) fn most_waiting(&self) -> Option<IpAddr> {
+        let mut counts = HashMap::<IpAddr, usize>::new();
+        for newcomer in &self.waiting {
+            *counts.entry(newcomer.network).or_default() += 1;
+        }
+        let counts = counts.into_iter().map(|(network, waiting)| ((waiting, self.count(network)), network));
+        counts.max().map(|(_, network)| network)
+    }
+
+    /// The network with most connections, and how many it has.
+    pub(super) fn busiest(&self) -> Option<(IpAddr, usize)> {
+        let counts = self.by_network.iter().map(|(network, members)| (*network, members.len()));
+        counts.max_by_key(|(_, count)| *count)
+    }
+
+    /// Who is to give way first, if anybody may.
+    pub(super) fn first_to_go(&mut self) -> Option<Arc<Traffic>> {
+        loop {
+            let Some((network, number)) = self.chosen.members.pop() else {
+                if self.chosen.at.is_some_and(|at| at.elapsed() < LOOK_AGAIN) && self.chosen.most == 0 {
+                    // Nobody may, as was just seen.
+                    return None;
+                }
+                self.choose();
+                if self.chosen.members.is_empty() {
+                    return None;
+                }
+                continue;
+            };
+            if self.count(network) < self.chosen.most {
+                // Others have more by now.
+                self.chosen.members.clear();
+                continue;
+            }
+            let member = self.by_network.get(&network).and_then(|members| members.get(&number));
+            if let Some(traffic) = member.filter(|traffic| traffic.rest().is_some()) {
+                return Some(traffic.clone());
+            }
+        }
+    }
+
+    /// Looks at all for those that are to go next.
+    fn choose(&mut self) {
+        let mut all = Vec::new();
+        for (network, members) in &self.by_network {
+            for (number, traffic) in members {
+                let key = match traffic.rest() {
+                    Some(Rest::Idle(since)) => (Reverse(members.len()), 0, since, *number),
+                    Some(Rest::Waits(since)) => (Reverse(members.len()), 1, since, *number),
+                    None => continue,
+                };
+                all.push((key, (*network, *number)));
+            }
+        }
+        if all.len() > CHOSEN {
+            all.select_nth_unstable_by_key(CHOSEN, |(key, _)| *key);
+            all.truncate(CHOSEN);
+        }
+        all.sort_unstable_by_key(|(key, _)| Reverse(*key));
+        let most = all.last().map_or(0, |((Reverse(count), ..), _)| count - count / ABOUT);
+        let members = all.into_iter().filter(|((Reverse(count), ..), _)| *count >= most);
+        let members = members.map(|(_, member)| member).collect();
+        self.chosen = Chosen { members, most, at: Some(Instant::now()) };
+    }
+
+    fn count(&self, network: IpAddr) -> usize {
+        self.by_network.get(&network).map_or(0, HashMap::len)
+    }
+}
