@@ -1,7 +1,7 @@
 //! The network's block height, always at hand: asked in the background, kept while the gateway is
 //! down, and through restarts in a file. A height that the chain cannot have reached is not used.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -15,6 +15,7 @@ mod known;
 mod start;
 mod stopwatch;
 
+pub use file::HeightFile;
 pub use growth::HeightDoubt;
 
 use follower::HeightFollower;
@@ -28,15 +29,17 @@ pub const HEIGHT_MAX: u64 = 999_999_999_999;
 pub struct HeightOptions {
     /// The pause between two questions.
     pub interval: Duration,
-    /// Where the newest height is kept over restarts, if it is. The folder must exist.
-    pub file: Option<PathBuf>,
+    /// Where the newest height is kept over restarts, if it is.
+    pub file: Option<HeightFile>,
     /// The height in the newest assignment, if there is one: the chain was at least there.
     pub signed: Option<KnownHeight>,
+    /// A first height below this is not believed on the word of one gateway.
+    pub lowest: u64,
 }
 
 impl Default for HeightOptions {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(5), file: None, signed: None }
+        Self { interval: Duration::from_secs(5), file: None, signed: None, lowest: growth::LOWEST }
     }
 }
 

@@ -69,7 +69,8 @@ impl Base {
         let asking = services::asking(&options.endpoints)?;
         let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(asking, options.endpoints.clone()));
         let newest = store.newest()?;
-        let heights = Arc::new(heights::start(parts, gateway.clone(), data, newest, progress).await?);
+        let file = heights::file(data, store.log.identity().store);
+        let heights = Arc::new(heights::start(parts, gateway.clone(), file, newest, progress).await?);
         let indexed = index::start(parts, store.follower)?;
         let checkpoints = checkpoints::start(parts, &options.data, store.local).await?;
         let newest_time = newest.map(|newest| newest.timestamp);

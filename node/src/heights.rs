@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gateway::{Gateway, HeightFeed, HeightOptions, KnownHeight};
+use gateway::{Gateway, HeightFeed, HeightFile, HeightOptions, KnownHeight};
+use log::StoreId;
 use projections::Progress;
 use protocol::Timestamp;
 use scheduler::{Clock, SystemClock};
@@ -22,6 +23,11 @@ const FIRST_HEIGHT: Duration = Duration::from_secs(2);
 /// The name of the file in the data folder that keeps the height over restarts.
 const FILE: &str = "height.json";
 
+/// The file in this data folder, of this store.
+pub(crate) fn file(data: &Path, store: StoreId) -> HeightFile {
+    HeightFile { path: data.join(FILE), store: store.to_string() }
+}
+
 /// Asks for the height from here on. It is at least that of the newest assignment, if that can be right.
 ///
 /// # Errors
@@ -29,12 +35,12 @@ const FILE: &str = "height.json";
 pub(crate) async fn start(
     parts: &mut NodeParts,
     gateway: Arc<dyn Gateway>,
-    data: &Path,
+    file: HeightFile,
     newest: Option<Newest>,
     progress: &Progress,
 ) -> Result<HeightFeed, NodeError> {
     let signed = newest.map(|newest| KnownHeight { height: newest.height, age: age_of(newest.timestamp) });
-    let options = HeightOptions { file: Some(data.join(FILE)), signed, ..HeightOptions::default() };
+    let options = HeightOptions { file: Some(file), signed, ..HeightOptions::default() };
     let heights = HeightFeed::start(gateway, options);
     parts.push(Asking(heights.clone()));
     // Mostly the gateway answers at once, and then the first message need not be refused.

@@ -41,7 +41,8 @@ struct Replaying(Jobs);
 
 /// Opens the jobs that this data folder tells of.
 pub(crate) fn start(parts: &mut NodeParts, data: &Path, from: Replayable) -> Jobs {
-    let jobs = Jobs::open(data, replays(from));
+    let store = from.log.identity().store;
+    let jobs = Jobs::open(data, store, replays(from));
     parts.push(Replaying(jobs.clone()));
     jobs
 }

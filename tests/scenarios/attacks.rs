@@ -40,6 +40,8 @@ const READS_REFUSED_MAX: usize = 10;
 const READS_LEFT: f64 = 0.25;
 /// How often clients that were told to come back do so.
 const COME_BACK: Duration = Duration::from_millis(200);
+/// How many come in a crowd: nearly as many as there may be connections.
+const CROWD: usize = 1500;
 /// How many messages of 16 KiB a long process has.
 const LONG: usize = 300;
 const TOKEN: &str = "the operator's";
@@ -249,6 +251,14 @@ async fn readers_that_read_nothing() {
     let besieged = Besieged::start().await;
     let (address, path) = (besieged.node.public(), besieged.large_message().await);
     besieged.withstand(async |_| Attackers::reading_nothing(address, 30, &path).await, drop).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_that_reads_nothing_and_comes_again() {
+    let besieged = Besieged::start().await;
+    let (address, page) = (besieged.node.public(), format!("/{}", besieged.long_process().await));
+    let attack = async |_: &Besieged| Attackers::returning_and_reading_nothing(address, CROWD, &page).await;
+    besieged.withstand(attack, drop).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use futures_util::stream::unfold;
 use reqwest::{Body, Method};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -27,6 +27,8 @@ const HEADERS: usize = 90;
 const HEADER: usize = 300;
 /// After how long an attacker that was refused comes again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How long one that reads nothing holds on to what it was sent before it asks anew.
+const HOLDS: Duration = Duration::from_secs(8);
 /// How much of an answer that is not read there is on the way, in bytes: the node has the rest of it.
 const WINDOW: u32 = 16 << 10;
 
@@ -69,14 +71,30 @@ impl Attackers {
         let head = format!("GET {path} HTTP/1.1\r\nhost: node\r\n\r\n");
         Self::begin(count, move || {
             let head = head.clone();
+            async move { ask_and_read_nothing(node, &head).await }
+        })
+        .await
+    }
+
+    /// So many connections that ask for this path, read nothing of the answers, and after a while ask anew.
+    pub async fn returning_and_reading_nothing(node: SocketAddr, count: usize, path: &str) -> Self {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: node\r\n\r\n");
+        Self::begin(count, move || {
+            let head = head.clone();
+            let (begun, has_begun) = oneshot::channel();
+            let mut returning = JoinSet::new();
+            returning.spawn(async move {
+                let mut begun = Some(begun);
+                loop {
+                    let asked = ask_and_read_nothing(node, &head).await;
+                    let _ = begun.take().map(|begun| begun.send(()));
+                    sleep(HOLDS).await;
+                    drop(asked);
+                }
+            });
             async move {
-                let socket = TcpSocket::new_v4().ok()?;
-                socket.set_recv_buffer_size(WINDOW).ok()?;
-                let mut socket = socket.connect(node).await.ok()?;
-                socket.write_all(head.as_bytes()).await.ok()?;
-                // Its beginning is there.
-                let _ = timeout(TRIES, socket.readable()).await;
-                Some(socket)
+                let _ = has_begun.await;
+                Some(returning)
             }
         })
         .await
@@ -144,6 +162,16 @@ impl Attackers {
         let held = attackers.join_all().await;
         Self(held.into_iter().flatten().map(|held| Box::new(held) as Box<dyn Any + Send>).collect())
     }
+}
+
+/// Asks, and waits for the beginning of the answer.
+async fn ask_and_read_nothing(node: SocketAddr, head: &str) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().ok()?;
+    socket.set_recv_buffer_size(WINDOW).ok()?;
+    let mut socket = socket.connect(node).await.ok()?;
+    socket.write_all(head.as_bytes()).await.ok()?;
+    let _ = timeout(TRIES, socket.readable()).await;
+    Some(socket)
 }
 
 /// Posts JSON of this length to a path with a token that is not the operator's; the status of the answer.

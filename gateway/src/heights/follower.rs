@@ -8,7 +8,7 @@ use std::{
 use tokio::time::MissedTickBehavior;
 
 use super::{
-    HeightDoubt, HeightOptions, KnownHeight, file,
+    HeightDoubt, HeightOptions, KnownHeight,
     growth::{Allowance, highest_at, is_far_below},
     known::Known,
     stopwatch::Stopwatch,
@@ -77,6 +77,7 @@ impl HeightFollower {
             _ if height > most => return self.hear_jump(height, most).await,
             Some(known) if height > known => allowance.spend(height.saturating_sub(known)),
             Some(_) => return self.believe(height),
+            None if height < self.options.lowest => return self.hear_low(height).await,
             None => {}
         }
         self.grown(allowance);
@@ -107,6 +108,17 @@ impl HeightFollower {
         );
         self.grown(Allowance::after(Duration::ZERO));
         self.believe(confirmed);
+    }
+
+    /// A first height that the chain passed long ago needs a second gateway that says so.
+    async fn hear_low(&mut self, told: u64) {
+        let others = self.gateway.heights_elsewhere().await;
+        if others.iter().any(|other| !is_far_below(told, *other) && !is_far_below(*other, told)) {
+            tracing::info!(height = told, "a low block height is confirmed by another gateway");
+            self.grown(Allowance::after(Duration::ZERO));
+            return self.believe(told);
+        }
+        self.doubt(HeightDoubt::Low { told, least: self.options.lowest });
     }
 
     fn believe(&mut self, height: u64) {
@@ -149,12 +161,12 @@ impl HeightFollower {
 
     /// Brings the file up to date, if the height has changed.
     async fn keep(&mut self) {
-        let (Some(path), Some(known)) = (self.options.file.clone(), self.known.current()) else { return };
+        let (Some(file), Some(known)) = (self.options.file.clone(), self.known.current()) else { return };
         if self.kept == Some(known.height) {
             return;
         }
-        let shown = path.display().to_string();
-        let written = tokio::task::spawn_blocking(move || file::write(&path, known.height)).await;
+        let shown = file.display().to_string();
+        let written = tokio::task::spawn_blocking(move || file.write(known.height)).await;
         match written.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
             Ok(()) => {
                 self.kept = Some(known.height);

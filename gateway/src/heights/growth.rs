@@ -18,6 +18,12 @@ const BURST: u32 = 50;
 /// Arweave's first day, 2018-06-08, as Unix time.
 const GENESIS: Duration = Duration::from_secs(1_528_416_000);
 
+/// Where Arweave was at the latest when a year began, 2025-01-01 as Unix time.
+const THEN: (u64, Duration) = (1_600_000, Duration::from_secs(1_735_689_600));
+
+/// Arweave passed this in 2022.
+pub(super) const LOWEST: u64 = 1_000_000;
+
 /// Why a height that a gateway tells is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeightDoubt {
@@ -27,6 +33,13 @@ pub enum HeightDoubt {
         told: u64,
         /// Where the chain can be by now at most.
         most: u64,
+    },
+    /// It is the first one, and the chain passed it long ago.
+    Low {
+        /// What the gateway tells.
+        told: u64,
+        /// What it was to tell at least.
+        least: u64,
     },
     /// It is far below the height that is known. One of the two is wrong.
     Behind {
@@ -45,6 +58,12 @@ impl fmt::Display for HeightDoubt {
                 "the gateway tells the block height {told}, but the chain cannot be beyond {most} yet: it is \
                  not used unless another gateway of ARWEAVE_URL_LIST confirms it"
             ),
+            Self::Low { told, least } => write!(
+                f,
+                "the gateway tells the block height {told}, and Arweave passed {least} years ago: it is not used unless \
+                 another gateway of ARWEAVE_URL_LIST confirms it; if it is right, as on a chain of one's own, stop the \
+                 node, write it into height.json in the data folder, and start the node again"
+            ),
             Self::Behind { told, known } => write!(
                 f,
                 "the gateway tells the block height {told}, far below {known}, which this node knows and \
@@ -55,12 +74,16 @@ impl fmt::Display for HeightDoubt {
     }
 }
 
-/// The height of the chain on a planet where every block took the least time: no height is beyond.
+/// The height of the chain if every block since it was looked up, or since the first one, had taken the least time: no
+/// height is beyond.
 pub(super) fn highest_at(now: SystemTime) -> u64 {
-    match now.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|now| now.checked_sub(GENESIS)) {
-        Some(age) => blocks_in(age),
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let (height, then) = THEN;
+    match (now.checked_sub(then), now.checked_sub(GENESIS)) {
+        (Some(since), _) => height.saturating_add(blocks_in(since)),
+        (None, Some(age)) => blocks_in(age),
         // This clock tells nothing.
-        None => HEIGHT_MAX,
+        (None, None) => HEIGHT_MAX,
     }
 }
 
@@ -124,9 +147,9 @@ mod tests {
     #[test]
     fn no_height_is_beyond_the_age_of_the_chain() {
         let at = |seconds| highest_at(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-        // The first day of 2025, when the chain was at about 1,580,000.
-        let then = at(1_735_689_600);
-        assert!((3_160_000..=6_909_120).contains(&then), "{then}");
+        // The first day of 2025, when the chain was at about 1,580,000, and one 30 days later.
+        assert_eq!(at(1_735_689_600), 1_600_000);
+        assert_eq!(at(1_735_689_600 + 30 * 86_400), 1_600_000 + 30 * 2880);
         assert_eq!(at(0), HEIGHT_MAX, "a clock that was never set bounds nothing");
     }
 

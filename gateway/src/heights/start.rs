@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::{
-    HeightOptions, KnownHeight, file,
+    HeightFile, HeightOptions, KnownHeight,
     growth::{growth_in, highest_at},
 };
 
@@ -20,11 +20,11 @@ pub(super) struct FirstHeight {
 /// operator corrects a height.
 pub(super) fn begin(options: &HeightOptions) -> FirstHeight {
     let highest = highest_at(SystemTime::now());
-    let kept = options.file.as_deref().and_then(file::read);
+    let kept = options.file.as_ref().and_then(HeightFile::read);
     let known = kept.filter(|kept| {
         let possible = kept.height <= highest;
         if !possible {
-            let (height, path) = (kept.height, options.file.as_deref().map(std::path::Path::display));
+            let (height, path) = (kept.height, options.file.as_ref().map(HeightFile::display));
             tracing::warn!(
                 height,
                 highest,

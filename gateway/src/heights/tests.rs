@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write,
+    path::Path,
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
@@ -66,15 +67,19 @@ fn script(heights: &'static [Option<u64>]) -> Arc<Script> {
     Arc::new(Script { heights, elsewhere: &[], asked: AtomicUsize::new(0) })
 }
 
+fn file_in(folder: &Path) -> HeightFile {
+    HeightFile { path: folder.join("height"), store: "store".to_owned() }
+}
+
 fn start(heights: &'static [Option<u64>], folder: &TempDir) -> HeightFeed {
     start_signed(heights, folder, None)
 }
 
 /// The same where the newest assignment has this height.
 fn start_signed(heights: &'static [Option<u64>], folder: &TempDir, signed: Option<u64>) -> HeightFeed {
-    let file = Some(folder.path().join("height"));
+    let file = Some(file_in(folder.path()));
     let signed = signed.map(|height| KnownHeight { height, age: Duration::ZERO });
-    HeightFeed::start(script(heights), HeightOptions { interval: INTERVAL, file, signed })
+    HeightFeed::start(script(heights), HeightOptions { interval: INTERVAL, file, signed, lowest: 0 })
 }
 
 /// Lets `n` intervals pass.
@@ -142,7 +147,7 @@ async fn the_newest_height_is_kept_over_a_restart() {
     feed.wait_known().await;
     pass(2).await;
     drop(feed);
-    assert_eq!(fs::read_to_string(folder.path().join("height")).unwrap(), "11\n");
+    assert_eq!(file_in(folder.path()).read().unwrap().height, 11);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
 
     let feed = start_signed(&[None], &folder, Some(15));
@@ -178,8 +183,14 @@ async fn a_broken_file_is_reported_and_ignored() {
         assert_eq!(lines.all().len(), 1);
         assert!(lines.all()[0].contains("WARN"), "{:?}", lines.all());
         feed.wait_known().await;
-        pass(1).await;
-        assert_eq!(fs::read_to_string(folder.path().join("height")).unwrap(), "10\n");
+        pass(2).await;
+        assert_eq!(lines.all().len(), 2);
+        assert!(lines.all()[1].contains("cannot be kept"), "{:?}", lines.all());
+        assert_eq!(
+            fs::read_to_string(folder.path().join("height")).unwrap(),
+            text,
+            "it may be somebody else's"
+        );
     }
 }
 
@@ -204,10 +215,10 @@ async fn a_file_that_cannot_be_written_is_told_once() {
     let folder = TempDir::new().unwrap();
     let lines = Lines::default();
     let _guard = lines.listen();
-    let file = Some(folder.path().join("missing").join("height"));
+    let file = Some(file_in(&folder.path().join("missing")));
     let feed = HeightFeed::start(
         script(&[Some(1), Some(2), Some(3)]),
-        HeightOptions { interval: INTERVAL, file, signed: None },
+        HeightOptions { interval: INTERVAL, file, signed: None, lowest: 0 },
     );
     pass(5).await;
     assert_eq!(height(&feed), Some(3));
@@ -217,7 +228,7 @@ async fn a_file_that_cannot_be_written_is_told_once() {
 #[tokio::test(start_paused = true)]
 async fn the_task_ends_with_the_last_handle() {
     let script = script(&[Some(1)]);
-    let feed = HeightFeed::start(script.clone(), HeightOptions::default());
+    let feed = HeightFeed::start(script.clone(), HeightOptions { lowest: 0, ..HeightOptions::default() });
     let other = feed.clone();
     drop(feed);
     pass(3).await;

@@ -1,20 +1,24 @@
-//! The file that remembers jobs.
+//! The file that remembers jobs, with the mark by which it is known as ours.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use log::fresh_file;
+use log::{StoreId, fresh_file};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::job::ReplayJob;
 
+/// What the file is, in its first field.
+pub(super) const FORMAT: &str = "quipu jobs 1";
+
 pub(super) struct JobsFile {
     path: PathBuf,
+    store: StoreId,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default)]
 pub(super) struct KeptJobs {
     /// The number of the next job.
     pub(super) next: u64,
@@ -22,41 +26,65 @@ pub(super) struct KeptJobs {
     pub(super) jobs: Vec<ReplayJob>,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Marked {
+    /// Earlier versions wrote neither of both.
+    format: Option<String>,
+    store: Option<String>,
+    next: u64,
+    jobs: Vec<ReplayJob>,
+}
+
 impl JobsFile {
-    pub(super) fn new(directory: &Path) -> Self {
-        Self { path: directory.join("jobs.json") }
+    pub(super) fn new(directory: &Path, store: StoreId) -> Self {
+        Self { path: directory.join("jobs.json"), store }
     }
 
-    /// What it holds; nothing when it is not there or not understood, for no job is worth not starting.
+    /// What it holds; nothing when it is not there or not ours, for no job is worth not starting.
     pub(super) fn read(&self) -> KeptJobs {
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return KeptJobs::default(),
-            Err(error) => {
+        self.try_read().unwrap_or_else(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
                 warn!(path = %self.path.display(), %error, "earlier jobs cannot be read");
-                return KeptJobs::default();
             }
-        };
-        serde_json::from_slice(&text).unwrap_or_else(|error| {
-            // It may be somebody else's file of this name.
-            let aside = self.path.with_extension("json.unreadable");
-            let kept = !aside.exists() && fs::rename(&self.path, &aside).is_ok();
-            warn!(
-                path = %self.path.display(), aside = %aside.display(), kept, %error,
-                "earlier jobs are forgotten: the file is not understood, and moved aside"
-            );
             KeptJobs::default()
         })
     }
 
+    /// Replaces it, unless it is not ours.
     pub(super) fn write(&self, next: u64, jobs: Vec<ReplayJob>) {
-        let write = || {
-            let fresh = self.path.with_extension("new");
-            fresh_file(&fresh)?.write_all(&serde_json::to_vec_pretty(&KeptJobs { next, jobs })?)?;
-            fs::rename(fresh, &self.path)
-        };
-        if let Err(error) = write() {
+        if let Err(error) = self.try_write(next, jobs) {
             warn!(path = %self.path.display(), %error, "jobs cannot be kept; after a restart they are forgotten");
         }
+    }
+
+    fn try_read(&self) -> io::Result<KeptJobs> {
+        let text = fs::read(&self.path)?;
+        let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+        let marked = serde_json::from_slice::<Marked>(&text).ok();
+        let marked = marked.filter(|marked| marked.format.as_deref().is_none_or(|format| format == FORMAT));
+        let marked = marked.ok_or_else(|| {
+            invalid(format!(
+                "it is none of this program\'s files, and not replaced: expected {FORMAT:?} in it; move it away"
+            ))
+        })?;
+        let store = self.store.to_string();
+        match marked.store {
+            Some(found) if found != store => Err(invalid(format!(
+                "it is of store {found:?}, this node\'s is {store:?}, and it is not replaced; move it away"
+            ))),
+            _ => Ok(KeptJobs { next: marked.next, jobs: marked.jobs }),
+        }
+    }
+
+    fn try_write(&self, next: u64, jobs: Vec<ReplayJob>) -> io::Result<()> {
+        match self.try_read() {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let (format, store) = (Some(FORMAT.to_owned()), Some(self.store.to_string()));
+        let fresh = self.path.with_extension("new");
+        fresh_file(&fresh)?.write_all(&serde_json::to_vec_pretty(&Marked { format, store, next, jobs })?)?;
+        fs::rename(fresh, &self.path)
     }
 }

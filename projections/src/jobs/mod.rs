@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use log::StoreId;
 use thiserror::Error;
 use tracing::{info, warn};
 
@@ -104,8 +105,8 @@ pub enum JobError {
 
 impl Jobs {
     /// The jobs that the file in this directory tells of; they replay these projections.
-    pub fn open(directory: &Path, replays: Vec<Arc<dyn Replay>>) -> Self {
-        let file = JobsFile::new(directory);
+    pub fn open(directory: &Path, store: StoreId, replays: Vec<Arc<dyn Replay>>) -> Self {
+        let file = JobsFile::new(directory, store);
         let kept = file.read();
         let entry = |mut job: ReplayJob| {
             if job.state == JobState::Running {

@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::Seq;
+use log::{Seq, StoreId};
 use protocol::ProcessId;
 use tempfile::TempDir;
 
+use super::file::FORMAT;
 use super::{JobError, JobState, Jobs, KEPT, ReplayJob};
 use crate::projection::ProjectionError;
 use crate::replay::{Progress, Replay, ReplayScope};
+
+const STORE: StoreId = StoreId(uuid::Uuid::from_u128(1));
 
 /// A projection that replays as it is told: it does an event per `Some`, fails at a `None`.
 struct Told {
@@ -56,7 +59,7 @@ impl World {
         let (tell, steps) = sync_channel(100);
         let folder = TempDir::new().unwrap();
         let told = Arc::new(Told { steps: Mutex::new(steps), scopes: Mutex::default() });
-        let jobs = Jobs::open(folder.path(), vec![told.clone()]);
+        let jobs = Jobs::open(folder.path(), STORE, vec![told.clone()]);
         Self { folder, told, jobs, tell }
     }
 
@@ -132,7 +135,7 @@ fn a_restart_interrupts_and_remembers() {
         if how == "killed" {
             std::fs::write(world.folder.path().join("jobs.json"), &killed).unwrap();
         }
-        world.jobs = Jobs::open(world.folder.path(), vec![world.told.clone()]);
+        world.jobs = Jobs::open(world.folder.path(), STORE, vec![world.told.clone()]);
         let job = world.jobs.get(1).unwrap();
         assert_eq!((job.state, job.last), (JobState::Interrupted, Some(Seq::new(5))), "{how}");
     }
@@ -145,7 +148,7 @@ fn a_restart_interrupts_and_remembers() {
 }
 
 #[test]
-fn only_the_last_are_kept_and_damage_forgets_them() {
+fn only_the_last_are_kept_and_what_is_not_ours_is_left() {
     let world = World::new();
     for id in 1..=(KEPT as u64 + 3) {
         world.jobs.start("told", PART).unwrap();
@@ -154,8 +157,23 @@ fn only_the_last_are_kept_and_damage_forgets_them() {
     }
     let ids: Vec<_> = world.jobs.list().iter().map(|job| job.id).collect();
     assert_eq!((ids.len(), ids[0], ids[KEPT - 1]), (KEPT, KEPT as u64 + 3, 4));
-    std::fs::write(world.folder.path().join("jobs.json"), "{").unwrap();
-    assert!(Jobs::open(world.folder.path(), vec![]).list().is_empty());
-    let aside = std::fs::read(world.folder.path().join("jobs.json.unreadable"));
-    assert_eq!(aside.unwrap(), b"{", "what may be somebody else's file is gone");
+    let path = world.folder.path().join("jobs.json");
+    let kept = std::fs::read_to_string(&path).unwrap();
+    let unmarked = r#"{"next": 7, "jobs": []}"#;
+    let others = kept.replace(&STORE.to_string(), "00000000-0000-0000-0000-000000000002");
+    for foreign in ["{", "[]", r#"{"jobs": ["mine"]}"#, r#"{"next": 7, "jobs": [], "mine": 1}"#, &others] {
+        std::fs::write(&path, foreign).unwrap();
+        let jobs = Jobs::open(world.folder.path(), STORE, vec![world.told.clone()]);
+        assert!(jobs.list().is_empty(), "{foreign}");
+        jobs.start("told", PART).unwrap();
+        world.tell.send(Some(u64::MAX)).unwrap();
+        jobs.close();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), *foreign, "it is somebody else's");
+    }
+    // As an earlier version wrote it.
+    std::fs::write(&path, unmarked).unwrap();
+    let jobs = Jobs::open(world.folder.path(), STORE, vec![world.told.clone()]);
+    assert_eq!(jobs.start("told", PART).unwrap().id, 7);
+    jobs.close();
+    assert!(std::fs::read_to_string(&path).unwrap().contains(FORMAT));
 }

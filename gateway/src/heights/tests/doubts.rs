@@ -5,17 +5,17 @@ use std::time::SystemTime;
 use super::*;
 
 const NOW: u64 = 1_800_000;
-const LIE: u64 = 5_000_000;
+const LIE: u64 = 2_400_000;
 
 /// A gateway of these heights, and what other gateways tell.
 fn start_beside(heights: &'static [Option<u64>], elsewhere: &'static [u64], folder: &TempDir) -> HeightFeed {
     let gateway = Arc::new(Script { heights, elsewhere, asked: AtomicUsize::new(0) });
-    let file = Some(folder.path().join("height"));
-    HeightFeed::start(gateway, HeightOptions { interval: INTERVAL, file, signed: None })
+    let file = Some(file_in(folder.path()));
+    HeightFeed::start(gateway, HeightOptions { interval: INTERVAL, file, ..HeightOptions::default() })
 }
 
-fn kept(folder: &TempDir) -> String {
-    fs::read_to_string(folder.path().join("height")).unwrap()
+fn kept(folder: &TempDir) -> u64 {
+    file_in(folder.path()).read().unwrap().height
 }
 
 #[tokio::test(start_paused = true)]
@@ -28,7 +28,7 @@ async fn one_lie_pins_nothing() {
     tokio::time::sleep(INTERVAL / 2).await;
     pass(1).await;
     assert_eq!(height(&feed), Some(NOW));
-    assert_eq!(kept(&folder), format!("{NOW}\n"));
+    assert_eq!(kept(&folder), NOW);
     let doubt = feed.doubt().unwrap();
     assert_eq!(doubt, HeightDoubt::Jump { told: HEIGHT_MAX, most: NOW + 50 });
     pass(1).await;
@@ -51,6 +51,25 @@ async fn a_first_height_beyond_the_age_of_the_chain_is_not_believed() {
     assert!(matches!(feed.doubt(), Some(HeightDoubt::Jump { told: HEIGHT_MAX, .. })), "{:?}", feed.doubt());
     pass(2).await;
     assert_eq!(height(&feed), Some(NOW));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_height_that_was_passed_long_ago_needs_a_second_gateway() {
+    for (elsewhere, is_believed) in [(&[][..], false), (&[NOW], false), (&[NOW, 12 + 40], true)] {
+        let folder = TempDir::new().unwrap();
+        let feed = start_beside(&[Some(12)], elsewhere, &folder);
+        tokio::time::sleep(INTERVAL / 2).await;
+        let expected = if is_believed { (Some(12), None) } else { (None, feed.doubt()) };
+        assert_eq!((height(&feed), feed.doubt()), expected, "{elsewhere:?}");
+        let is_low = matches!(feed.doubt(), Some(HeightDoubt::Low { told: 12, .. }));
+        assert_ne!(is_low, is_believed);
+    }
+    // An operator knows it, too.
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("height"), "12\n").unwrap();
+    let feed = start_beside(&[Some(13)], &[], &folder);
+    tokio::time::sleep(INTERVAL / 2).await;
+    assert_eq!((height(&feed), feed.doubt()), (Some(13), None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +166,7 @@ async fn a_store_with_an_impossible_height_gets_the_right_one() {
     assert_eq!(lines.all().len(), 2, "the file and the assignment are told: {:?}", lines.all());
     pass(1).await;
     assert_eq!(height(&feed), Some(NOW));
-    assert_eq!(kept(&folder), format!("{NOW}\n"));
+    assert_eq!(kept(&folder), NOW);
     drop(feed);
     // The newest assignment is still the same at the next start.
     assert_eq!(height(&start_signed(&[None], &folder, Some(HEIGHT_MAX))), Some(NOW));
