@@ -138,3 +138,21 @@ async fn a_full_disk_gets_no_checkpoint_and_the_log_goes_on() {
     node.client().schedule(&User::new(1).message(process.id, b"and on")).await;
     node.stop();
 }
+
+/// The log and the data folder are two mounts of one disk: there are no links from one to the other.
+#[tokio::test]
+async fn a_checkpoint_is_where_files_of_the_log_can_have_a_second_name() {
+    let folder = folder();
+    let launch = Launch::su(folder.path());
+    fs::create_dir(launch.data()).unwrap();
+    let namespace = Namespace::with_tmpfs(&launch.data(), 128);
+    let log = launch.data().join("log");
+    let path = log.to_str().unwrap();
+    namespace.run(&["mkdir", path]);
+    namespace.run(&["mount", "--bind", path, path]);
+    let node = launch.through(&namespace.enter()).set("ADMIN_TOKEN", "token").serve();
+    let made = make(&Client::operator(&node.admin_url(), "token")).await;
+    let there = Path::new(made["folder"].as_str().unwrap());
+    assert!(there.starts_with(log.join("checkpoints")), "{made}");
+    node.stop();
+}
