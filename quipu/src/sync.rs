@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use backup::{BackupError, CopySource, Mirror, Mirrored};
+use backup::{BackupError, CopySource, Manifest, Mirror, Mirrored};
 use clap::Args;
+use serde::Deserialize;
 use serde_json::json;
 use tokio::runtime::Runtime;
+use uuid::Uuid;
 
 use crate::backups::{BytesShown, NodeSource, forget_checkpoint};
 use crate::client::{AdminClient, ClientError, OperatorArgs, runtime};
@@ -75,7 +77,7 @@ impl SyncArgs {
         let mut is_first = true;
         loop {
             let began = Instant::now();
-            match copy(&node, &runtime, &log) {
+            match copy(&node, &runtime, &log, is_first) {
                 Ok((mirrored, events)) => {
                     self.tell(mirrored, events, began.elapsed(), out)?;
                     is_first = false;
@@ -115,10 +117,37 @@ impl SyncArgs {
     }
 }
 
-fn copy(node: &AdminClient, runtime: &Runtime, log: &Path) -> Result<(Mirrored, u64), Failure> {
+/// What a node has, as its status says.
+#[derive(Debug, Deserialize)]
+struct Status {
+    store: Uuid,
+    term: u64,
+    tail: Option<u64>,
+}
+
+impl Status {
+    /// Whether a copy has all of it, so that the node need not make a checkpoint.
+    fn is_in(&self, copy: &Manifest) -> bool {
+        let events = self.tail.map_or(0, |tail| tail.saturating_add(1));
+        self.store.to_string() == copy.store && (self.term, events) == (copy.term, copy.events)
+    }
+}
+
+/// The first copy is always made: that the log goes on from what is there is seen in a checkpoint alone.
+fn copy(
+    node: &AdminClient,
+    runtime: &Runtime,
+    log: &Path,
+    is_first: bool,
+) -> Result<(Mirrored, u64), Failure> {
     let mut mirror = Mirror::open(log)?;
+    if let Some(there) = mirror.there().filter(|_| !is_first)
+        && runtime.block_on(node.get::<Status>("/status"))?.is_in(there)
+    {
+        return Ok((Mirrored { copied_files: 0, copied_bytes: 0 }, there.events));
+    }
     let note = mirror.note();
-    forget_checkpoint(node, runtime, &note);
+    forget_checkpoint(node, runtime, &note)?;
     let source = NodeSource::make(node, runtime, note)?;
     let mut shown = BytesShown::new("copying", source.manifest().bytes());
     let mirrored = mirror.update(&source, &mut |bytes| shown.more(bytes))?;
@@ -141,5 +170,24 @@ fn may_pass(failure: &Failure) -> bool {
             )
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn a_copy_that_has_all_is_known_by_store_term_and_events() {
+        let store = Uuid::new_v4();
+        let copy =
+            |events| Manifest::of_checkpoint((store.to_string(), 2), (events, String::new()), 0, Vec::new());
+        let status = Status { store, term: 2, tail: Some(6) };
+        assert!(status.is_in(&copy(7).unwrap()) && !status.is_in(&copy(6).unwrap()));
+        assert!(!Status { term: 3, ..status }.is_in(&copy(7).unwrap()));
+        assert!(!Status { store: Uuid::new_v4(), term: 2, tail: Some(6) }.is_in(&copy(7).unwrap()));
+        assert!(Status { store, term: 2, tail: None }.is_in(&copy(0).unwrap()));
     }
 }

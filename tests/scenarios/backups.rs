@@ -117,6 +117,9 @@ async fn backups_of_a_busy_node_survive_kills_and_have_what_was_acknowledged() {
     world.node.terminate();
     until("the node is gone", async || world.node.admin().try_post(Vec::new().into()).await.err()).await;
     let restore = ["restore", "backups", &id, "--to", "again", "--json"];
+    failed(&world.backup(&restore).run(), "does not show that it is gone");
+    assert!(!world.folder.path().join("again").exists());
+    let restore = [&restore[..], &["--accept-loss", store]].concat();
     let restored = world.backup(&restore).run();
     assert_eq!(restored.code, Some(0), "{}", restored.stderr);
     let told: Value = serde_json::from_str(&restored.stdout).unwrap();
@@ -207,8 +210,10 @@ async fn without_room_or_the_right_to_write_nothing_is_half_done() {
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
     let left: Vec<Value> = world.node.admin().get("/replication/v1/checkpoints").await.json();
     assert!(left.is_empty(), "{left:?}");
-    let restore = world.backup(&["restore", path, "1", "--to", below]).through(&small.enter());
-    failed(&restore.set("QUIPU_ADMIN_URL", "http://127.0.0.1:1").run(), "Read-only file system");
+    let status: Value = world.node.admin().get("/status").await.json();
+    let accepted = ["--accept-loss", status["store"].as_str().unwrap()];
+    let restore = [&["restore", path, "1", "--to", below][..], &accepted].concat();
+    failed(&world.backup(&restore).through(&small.enter()).run(), "Read-only file system");
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ impl CreateArgs {
         let status: Status = runtime.block_on(node.get("/status"))?;
         let writer = BackupWriter::open_for(&self.dir, StoreId(status.store))?;
         let note = self.dir.join("checkpoint");
-        forget_checkpoint(&node, &runtime, &note);
+        forget_checkpoint(&node, &runtime, &note)?;
         let source = NodeSource::make(&node, &runtime, note)?;
         Ok(copy(&writer, &source)?)
     }

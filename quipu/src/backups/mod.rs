@@ -93,6 +93,19 @@ pub enum BackupCommandError {
         /// What it said.
         reason: String,
     },
+    /// It may have, and nobody can be asked.
+    #[error(
+        "the node at {url} is not seen ({reason}), and that does not show that it is gone: it may be cut off, and alive with the \
+         store of the backup. If store {store} shall live from the backup alone: --accept-loss {store}"
+    )]
+    NotSeen {
+        /// The store of the backup.
+        store: String,
+        /// Who was asked.
+        url: String,
+        /// Why there was no answer.
+        reason: String,
+    },
     /// The store that was named is another one.
     #[error("--accept-loss names the store {named}, and the backup is of store {store}")]
     OtherLoss {

@@ -1,8 +1,8 @@
 //! The log of a running node, by a checkpoint that it makes.
 
 use std::cell::Cell;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use backup::{BackupError, CopySource, Manifest, ManifestFile, read_file};
 use serde::Deserialize;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::BackupCommandError;
 use crate::client::{AdminClient, ClientError};
@@ -58,7 +59,8 @@ impl<'a> NodeSource<'a> {
     /// When the node is not reached, or makes none.
     pub fn make(node: &'a AdminClient, runtime: &'a Runtime, note: PathBuf) -> Result<Self, Failure> {
         let id = Uuid::new_v4();
-        fs::write(&note, id.to_string()).map_err(|error| BackupError::io(&note, error))?;
+        let write = || File::create_new(&note)?.write_all(id.to_string().as_bytes());
+        write().map_err(|error| BackupError::io(&note, error))?;
         let (asked, since) = (format!("{CHECKPOINTS}?id={id}"), Instant::now());
         let made: Checkpoint = loop {
             match runtime.block_on(node.post(&asked, None)) {
@@ -156,21 +158,54 @@ impl CopySource for NodeSource<'_> {
 
 impl Drop for NodeSource<'_> {
     fn drop(&mut self) {
-        forget_checkpoint(self.node, self.runtime, &self.note);
+        // It was ours when it was written.
+        let _ = forget_checkpoint(self.node, self.runtime, &self.note);
     }
 }
 
 /// Removes the checkpoint that is noted in a file, and the note. One that the node does not remove now it removes by itself.
-pub fn forget_checkpoint(node: &AdminClient, runtime: &Runtime, note: &Path) {
-    let noted = match fs::read_to_string(note) {
-        Ok(noted) => noted,
-        Err(error) if error.kind() == ErrorKind::NotFound => return,
-        Err(_) => String::new(),
+///
+/// # Errors
+/// When the file is no such note. Then it stays.
+pub fn forget_checkpoint(node: &AdminClient, runtime: &Runtime, note: &Path) -> Result<(), BackupError> {
+    let id = match noted(note)? {
+        Noted::Nothing => return Ok(()),
+        Noted::Unwritten => None,
+        Noted::Checkpoint(id) => Some(id),
     };
-    if let Ok(id) = Uuid::parse_str(noted.trim()) {
+    if let Some(id) = id {
         let _ = runtime.block_on(node.delete(&format!("{CHECKPOINTS}/{id}")));
     }
-    let _ = fs::remove_file(note);
+    fs::remove_file(note).map_err(|error| BackupError::io(note, error))
+}
+
+/// What a note says.
+#[derive(Debug, PartialEq, Eq)]
+enum Noted {
+    /// There is none.
+    Nothing,
+    /// A kill came before it was written.
+    Unwritten,
+    Checkpoint(Uuid),
+}
+
+fn noted(note: &Path) -> Result<Noted, BackupError> {
+    let failed = |error| BackupError::io(note, error);
+    let metadata = match note.symlink_metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Noted::Nothing),
+        Err(error) => return Err(failed(error)),
+    };
+    if metadata.is_file() && metadata.len() == 0 {
+        return Ok(Noted::Unwritten);
+    }
+    if metadata.is_file() && metadata.len() == Hyphenated::LENGTH as u64 {
+        let text = fs::read(note).map_err(failed)?;
+        if let Ok(id) = Uuid::try_parse_ascii(&text) {
+            return Ok(Noted::Checkpoint(id));
+        }
+    }
+    Err(BackupError::InTheWay(note.to_owned()))
 }
 
 /// For how long it makes sense to ask again after this.
@@ -179,5 +214,34 @@ fn patience(error: &ClientError) -> Duration {
         ClientError::Refused { status: 503, .. } => BUSY_MAX,
         ClientError::Unreachable { is_timeout: true, .. } => READ_MAX,
         _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn only_what_names_a_checkpoint_is_a_note() {
+        let folder = TempDir::new().unwrap();
+        let (note, link, id) = (folder.path().join("note"), folder.path().join("link"), Uuid::new_v4());
+        assert_eq!(noted(&note).unwrap(), Noted::Nothing);
+        fs::write(&note, "").unwrap();
+        assert_eq!(noted(&note).unwrap(), Noted::Unwritten);
+        fs::write(&note, id.to_string()).unwrap();
+        assert_eq!(noted(&note).unwrap(), Noted::Checkpoint(id));
+        symlink(&note, &link).unwrap();
+        let refused = |path: &Path| matches!(noted(path), Err(BackupError::InTheWay(_)));
+        assert!(refused(&link) && refused(folder.path()));
+        for theirs in ["mine", "a text of as many bytes as an id has", "\u{fc}"] {
+            fs::write(&note, theirs).unwrap();
+            assert!(refused(&note), "{theirs}");
+        }
     }
 }

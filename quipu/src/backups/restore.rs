@@ -17,7 +17,8 @@ use crate::stderr::say;
 const EXAMPLES: &str = "\
 A restore is a new life of the store: its log begins another term with an event that says so, so that no node takes it for \
 the old one. What was scheduled after the backup is not in it, and its nonces are given again: the old node must never \
-serve again. If a node at --admin has the store, nothing is restored.
+serve again. If a node at --admin has the store, nothing is restored; nor if one was named there that does not answer, unless \
+the loss is accepted.
 
 The folder becomes the data folder of a node: SU_DATA_DIR=DIR quipu su, with the wallet as before. Its index is made from the \
 log at the first start.
@@ -102,9 +103,12 @@ impl RestoreArgs {
                 Err(BackupCommandError::Alive { store, url }.into())
             }
             Ok(_) => Ok(()),
-            Err(error @ ClientError::Unreachable { is_timeout, .. }) if !is_timeout => {
+            Err(error @ ClientError::Unreachable { is_refused: true, .. }) if node.is_usual() => {
                 say(format_args!("no node was seen: {error}"));
                 Ok(())
+            }
+            Err(ClientError::Unreachable { reason, .. }) => {
+                Err(BackupCommandError::NotSeen { store, url, reason }.into())
             }
             Err(error) => Err(BackupCommandError::Untold { store, url, reason: chain(&error) }.into()),
         }

@@ -18,7 +18,8 @@ use crate::shown::Shown;
 
 const EXAMPLES: &str = "\
 Each file is read and held against its hash; then the log that they are together is verified as `quipu verify` does it. Of \
-several backups, all files are read, and the newest log is verified with its signatures: it has the events of the others.
+several backups, all files are read, and the newest log is verified with its signatures. It has the events of the others, but \
+for those that were made before a restore of an earlier one: verify the last of these by its number, too.
 
 Examples:
   quipu backup verify /mnt/backups          all of them

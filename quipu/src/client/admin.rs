@@ -12,11 +12,14 @@ use serde_json::Value;
 use super::{ClientError, SchedulerClient};
 use crate::settings::{DATA_DIR, DEV_DIR};
 
+/// Where the admin listener of a node on this machine is, if nothing else is set.
+const USUAL: &str = "http://127.0.0.1:9001";
+
 /// Which admin listener to talk to.
 #[derive(Clone, Debug, Args)]
 pub struct AdminArgs {
     /// The URL of the node's admin listener
-    #[arg(long, value_name = "URL", env = "QUIPU_ADMIN_URL", default_value = "http://127.0.0.1:9001")]
+    #[arg(long, value_name = "URL", env = "QUIPU_ADMIN_URL", default_value = USUAL)]
     admin: String,
     /// The token of the admin listener, if the node has an ADMIN_TOKEN or is on another machine
     #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
@@ -135,6 +138,11 @@ impl AdminClient {
     /// As [`AdminClient::post`].
     pub async fn delete(&self, path: &str) -> Result<(), ClientError> {
         self.with_token(async |token| self.node.ask(Method::DELETE, path, 0, token).await).await.map(drop)
+    }
+
+    /// Whether it is where nodes are that nobody has moved.
+    pub fn is_usual(&self) -> bool {
+        self.url() == USUAL
     }
 
     /// Whether the node is on this machine.

@@ -1,6 +1,7 @@
 //! Why a scheduler could not be asked.
 
 use std::error::Error;
+use std::io;
 
 use node::AdminTokenError;
 use serde::Deserialize;
@@ -34,6 +35,8 @@ pub enum ClientError {
         reason: String,
         /// Whether it took too long.
         is_timeout: bool,
+        /// Whether the machine said that nobody listens there.
+        is_refused: bool,
     },
     /// The URL is that of a node, but not of its admin listener.
     #[error(
@@ -74,11 +77,13 @@ pub enum ClientError {
 impl ClientError {
     /// The error of a call that got no answer.
     pub fn unreachable(url: &str, error: &dyn Error, is_timeout: bool) -> Self {
-        let mut cause = error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
+        let (mut reason, mut is_refused, mut next) = (error.to_string(), false, error.source());
+        while let Some(cause) = next {
+            let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+            is_refused |= kind == Some(io::ErrorKind::ConnectionRefused);
+            (reason, next) = (cause.to_string(), cause.source());
         }
-        Self::Unreachable { url: url.to_owned(), reason: cause.to_string(), is_timeout }
+        Self::Unreachable { url: url.to_owned(), reason, is_timeout, is_refused }
     }
 
     /// The error of an answer that is not 2xx.
@@ -120,6 +125,25 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
     use super::*;
+    use crate::client::SchedulerClient;
+
+    #[tokio::test]
+    async fn that_nobody_listens_is_not_that_a_connection_broke() {
+        let listen = || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            (format!("http://{}", listener.local_addr().unwrap()), listener)
+        };
+        let (free, (broken, listener)) = (listen().0, listen());
+        let breaking = std::thread::spawn(move || drop(listener.accept()));
+        for (url, expected) in [(free, true), (broken, false)] {
+            let client = SchedulerClient::for_operators(&url).unwrap();
+            match client.get::<serde_json::Value>("/status", None).await {
+                Err(ClientError::Unreachable { is_refused, .. }) => assert_eq!(is_refused, expected, "{url}"),
+                other => panic!("{url}: {other:?}"),
+            }
+        }
+        breaking.join().unwrap();
+    }
 
     #[test]
     fn refusals_show_text_and_code() {
