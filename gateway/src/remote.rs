@@ -162,7 +162,7 @@ impl HttpGateway {
     /// A question with a short answer.
     fn question(&self, call: Call, method: Method, url: Url) -> Question {
         let timeout = self.http.options().request_timeout;
-        Question { call, method, url, body: None, timeout, bytes_max: SHORT_BYTES_MAX }
+        Question { call, method, url, body: None, timeout, bytes_max: bytes_max(call) }
     }
 
     async fn ask(&self, question: &Question) -> Result<HttpAnswer, GatewayError> {
@@ -223,8 +223,17 @@ fn quoted<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     items.join(", ")
 }
 
-/// Bound of the answers that are not data: an item's tags are a few kilobytes at most.
-const SHORT_BYTES_MAX: usize = 1024 * 1024;
+/// The longest answer that is read of those that are not data, each several times as long as any that is right: many
+/// are read at a time, and what is made of them takes more than they do.
+fn bytes_max(call: Call) -> usize {
+    match call {
+        // Tags of 4 KiB, each byte of them escaped.
+        Call::Transaction => 128 * 1024,
+        Call::Known => 64 * 1024,
+        _ => 16 * 1024,
+    }
+}
+
 /// A larger transaction is not remembered. What clients sign has tags of 4 KiB, and a key of half of one.
 const REMEMBERED_BYTES_MAX: usize = 8 * 1024;
 /// How many ids are asked for at a time: no public gateway gives more transactions in one page.

@@ -87,6 +87,30 @@ async fn unexpected_answers_are_told() {
 }
 
 #[tokio::test]
+async fn no_more_is_read_of_an_answer_than_it_can_have() {
+    let deep = "[".repeat(10_000);
+    let long: &'static str = format!(r#"{{"height":7,"more":"{}"}}"#, "x".repeat(20_000)).leak();
+    let usual: &'static str = format!(r#"{{"height":7,"more":"{}"}}"#, "x".repeat(5_000)).leak();
+    let deep: &'static str = format!(r#"{{"height":7,"more":{deep}"#).leak();
+    let (_stub, gateway) = stub([Act::Answer(200, "", long)].to_vec().leak()).await;
+    let error = gateway.network_height().await.unwrap_err();
+    assert!(matches!(error, GatewayError::TooLarge { bytes_max: 16_384, .. }), "{error}");
+    let (_stub, gateway) = stub([Act::Answer(200, "", deep)].to_vec().leak()).await;
+    let error = gateway.network_height().await.unwrap_err();
+    assert!(matches!(error, GatewayError::Body { cause: AnswerError::Json { .. }, .. }), "{error}");
+    let (_stub, gateway) = stub([Act::Answer(200, "", usual)].to_vec().leak()).await;
+    assert_eq!(gateway.network_height().await.unwrap(), 7);
+    // As many tags as an item can have, each of which takes six bytes to be written.
+    let tags = r#"{"name":"\u0001","value":"\u0001"},"#.repeat(1_365);
+    let tags = tags.trim_end_matches(',');
+    let node = format!(r#"{{"id":"{NAME}","owner":{{"address":""}},"tags":[{tags}]}}"#);
+    let body: &'static str =
+        format!(r#"{{"data":{{"transactions":{{"edges":[{{"node":{node}}}]}}}}}}"#).leak();
+    let (_stub, gateway) = stub([Act::Answer(200, "", body)].to_vec().leak()).await;
+    assert_eq!(gateway.transaction(id()).await.unwrap().unwrap().tags.len(), 1_365);
+}
+
+#[tokio::test]
 async fn the_largest_height_is_taken() {
     let (_stub, gateway) = stub(&[Act::Answer(200, "", r#"{"height": 999999999999}"#)]).await;
     assert_eq!(gateway.network_height().await.unwrap(), HEIGHT_MAX);
