@@ -2,6 +2,8 @@
 //! Clients get these as they get all errors: as JSON and, where pages may call, readable for pages. A head of HTTP/2
 //! that is too long comes to the endpoint, and is refused there with the same words.
 //!
+//! Requests that are to be refused although hyper takes them are noticed here, too, see [`crate::two_lengths`].
+//!
 //! Such an answer is told from others by this: nothing was asked since all that there was to send had been handed over.
 
 use std::io::{self, IoSlice};
@@ -15,11 +17,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::HttpError;
 use crate::traffic::Traffic;
+use crate::two_lengths::HeadLines;
 
 /// How the first line of each begins.
 const BEGINNING: &[u8] = b"HTTP/1.1 4";
 /// What lets pages of others read an answer.
-const OPEN: &str = "access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n";
+pub(crate) const OPEN: &str = "access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n";
 
 /// A socket on which hyper's own answers say what was wrong.
 pub(crate) struct Worded<T> {
@@ -31,11 +34,13 @@ pub(crate) struct Worded<T> {
     settled: u64,
     /// What is sent in the place of an answer, and how much of it has been.
     instead: Option<(Vec<u8>, usize)>,
+    /// What is coming of a head.
+    head: HeadLines,
 }
 
 impl<T: AsyncWrite + Unpin> Worded<T> {
     pub(crate) fn new(socket: T, traffic: Arc<Traffic>, is_open: bool) -> Self {
-        Self { socket, traffic, is_open, settled: 0, instead: None }
+        Self { socket, traffic, is_open, settled: 0, instead: None, head: HeadLines::default() }
     }
 
     /// Sends the other answer if this is one of hyper's; none if it is not.
@@ -74,6 +79,14 @@ pub(crate) fn head_too_long() -> HttpError {
     .with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
 }
 
+/// What is said to a request that has `Content-Length` and `Transfer-Encoding`.
+pub(crate) fn two_lengths() -> HttpError {
+    HttpError::new(
+        Code::InvalidParameter,
+        "the request says how long it is with Content-Length and with Transfer-Encoding: expected one of both",
+    )
+}
+
 /// The same answer with a body that says what was wrong; none where it is not understood.
 fn worded(answer: &[u8], is_open: bool) -> Option<Vec<u8>> {
     let head = std::str::from_utf8(answer).ok()?.strip_suffix("\r\n\r\n")?;
@@ -106,7 +119,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Worded<T> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(context, buffer)
+        let (before, this) = (buffer.filled().len(), &mut *self);
+        ready!(Pin::new(&mut this.socket).poll_read(context, buffer))?;
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        if this.traffic.all_answered().is_some() && this.head.have_two_lengths(came) {
+            this.traffic.next_has_two_lengths();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

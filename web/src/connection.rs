@@ -35,6 +35,7 @@ use crate::budget::{Budget, MemoryClaim, Share, Spent};
 use crate::canned::Worded;
 use crate::counted::Unfit;
 use crate::crowd::CrowdPlace;
+use crate::dates::{dates_end, has_no_date, tell_no_date};
 use crate::held::Held;
 use crate::limits::Limits;
 use crate::stopping::Stopping;
@@ -79,6 +80,10 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
     limits: Limits,
 ) {
     let TakenIn { socket, local, remote, traffic, place } = taken_in;
+    let now = limits.now;
+    if has_no_date(now()) {
+        return tell_no_date(socket, limits.open_to_pages).await;
+    }
     let guarded = Guarded::new(socket, traffic.clone(), &limits);
     let worded = TokioIo::new(Worded::new(guarded, traffic.clone(), limits.open_to_pages));
     let watched = traffic.clone();
@@ -104,6 +109,7 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
     let mut connection = pin!(builder.serve_connection(worded, service));
     let ended = tokio::select! {
         biased;
+        () = dates_end(now) => return,
         // What has come is seen before it gives way.
         ended = connection.as_mut() => ended,
         () = watched.cut_off() => return cut(remote),
@@ -144,9 +150,11 @@ async fn answer<E: Endpoint>(
     }
     request.set_data(budget.clone());
     request.set_data(under_way.asked());
+    let has_two_lengths = under_way.asked().has_two_lengths();
     let (share, holder) = (share_of(request.method()), under_way.holder());
     let call = async {
-        let mut claim = claim(&mut request, budget, share).await;
+        let mut claim =
+            if has_two_lengths { Err(Unfit::TwoLengths) } else { claim(&mut request, budget, share).await };
         if let Err(unfit) = claim {
             request.set_data(unfit);
         }

@@ -14,7 +14,7 @@ use protocol::Code;
 
 use crate::body::RawBody;
 use crate::budget::{BRIEF, Budget, COME_AGAIN_SECONDS, MemoryClaim, Share, Spent, keep_with};
-use crate::canned::head_too_long;
+use crate::canned::{head_too_long, two_lengths};
 use crate::error::HttpError;
 use crate::traffic::Asked;
 use crate::waiting::{Waiting, share_of};
@@ -33,6 +33,8 @@ pub(crate) enum Unfit {
     Spent,
     /// It has too many headers, or too long ones.
     HeadTooLong,
+    /// It says in two ways how long it is.
+    TwoLengths,
 }
 
 impl From<Unfit> for poem::Error {
@@ -40,6 +42,7 @@ impl From<Unfit> for poem::Error {
         match unfit {
             Unfit::Spent => Spent.into(),
             Unfit::HeadTooLong => head_too_long().into(),
+            Unfit::TwoLengths => two_lengths().into(),
         }
     }
 }

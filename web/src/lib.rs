@@ -14,6 +14,7 @@ mod connection;
 mod cors;
 mod counted;
 mod crowd;
+mod dates;
 mod described;
 mod error;
 mod error_form;
@@ -35,6 +36,7 @@ mod server;
 mod site;
 mod stopping;
 mod traffic;
+mod two_lengths;
 mod visitor;
 mod waiting;
 

@@ -1,6 +1,6 @@
 //! What the clients of a listener may take up.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::budget::Budget;
 use crate::crowd::Crowding;
@@ -21,6 +21,8 @@ pub struct Limits {
     pub open_to_pages: bool,
     /// How long what was accepted may take to be answered after the shutdown.
     pub drain: Duration,
+    /// The time of day, as it is shown in answers.
+    pub now: fn() -> SystemTime,
     /// Where it is told that there are too many.
     pub crowding: Crowding,
     /// The memory for their requests and the answers to them.
@@ -37,6 +39,7 @@ impl Default for Limits {
             quiet: Duration::from_secs(120),
             unfetched: Duration::from_secs(4),
             drain: Duration::from_secs(20),
+            now: SystemTime::now,
             crowding: Crowding::default(),
             budget: Budget::default(),
         }

@@ -30,6 +30,8 @@ pub(crate) struct Traffic {
     requests: Mutex<HashMap<u64, Progress>>,
     /// How long a piece may wait to be fetched while others need the memory.
     pub(crate) unfetched: Duration,
+    /// Which one says in two ways how long it is, by its number and one more.
+    two_lengths: AtomicU64,
     /// Told when the memory that this connection holds is needed.
     pub(crate) cut: Arc<Notify>,
     /// Told when its place is, and whether it was told.
@@ -66,6 +68,7 @@ impl Traffic {
             idle_since: AtomicU64::new(0),
             requests: Mutex::default(),
             unfetched,
+            two_lengths: AtomicU64::new(0),
             cut: Arc::default(),
             place: Notify::new(),
             is_to_go: AtomicBool::new(false),
@@ -81,6 +84,11 @@ impl Traffic {
     /// The same, when none of them is under way.
     pub(crate) fn all_answered(&self) -> Option<u64> {
         (self.under_way.load(Ordering::Acquire) == 0).then(|| self.begun())
+    }
+
+    /// The next request says in two ways how long it is.
+    pub(crate) fn next_has_two_lengths(&self) {
+        self.two_lengths.store(self.begun() + 1, Ordering::Release);
     }
 
     /// Since when no request has been under way; none while one is.
@@ -172,6 +180,11 @@ impl Asked {
     /// Something is done for it.
     pub(crate) fn is_worked_for(&self) {
         self.note(|progress| progress.waits = None);
+    }
+
+    /// Whether it says in two ways how long it is.
+    pub(crate) fn has_two_lengths(&self) -> bool {
+        self.traffic.two_lengths.load(Ordering::Acquire) == self.number + 1
     }
 
     /// Notes how far it is.

@@ -1,6 +1,7 @@
 //! Connections that take their time must not take anybody else's.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use api::ApiOptions;
 use serde_json::Value;
@@ -94,6 +95,33 @@ async fn ask(client: &mut TcpStream) -> String {
         head.push(client.read_u8().await.unwrap());
     }
     String::from_utf8(head).unwrap().split(' ').nth(1).unwrap().to_owned()
+}
+
+static IS_BEYOND: AtomicBool = AtomicBool::new(false);
+
+/// The clock of a machine that is set beyond the year 9999 at some time.
+fn clock() -> SystemTime {
+    let years = if IS_BEYOND.load(Ordering::SeqCst) { 8100 } else { 0 };
+    SystemTime::now() + Duration::from_secs(years * 365 * 86_400)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_date_nothing_is_answered_but_why() {
+    let limits = Limits { now: clock, ..Limits::default() };
+    let node = TestNode::start_with(ApiOptions::default(), limits).await;
+    let connect = || TcpStream::connect(node.public.address);
+    let mut before = connect().await.unwrap();
+    assert_eq!(ask(&mut before).await, "200");
+    IS_BEYOND.store(true, Ordering::SeqCst);
+    let mut rest = Vec::new();
+    before.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let _ = timeout(Duration::from_secs(20), before.read_to_end(&mut rest)).await.expect("it goes on");
+    assert!(rest.is_empty());
+    let answer = node.http.get(format!("{}/timestamp", node.public.url)).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 503);
+    assert!(answer.text().await.unwrap().contains("9999"));
+    IS_BEYOND.store(false, Ordering::SeqCst);
+    assert_eq!(ask(&mut connect().await.unwrap()).await, "200");
 }
 
 /// The types of the frames of HTTP/2 that were heard until the connection ended.
