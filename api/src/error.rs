@@ -70,9 +70,13 @@ impl From<CallError> for poem::Error {
 }
 
 fn scheduling(error: ScheduleError) -> HttpError {
-    match error.code() {
-        Code::Internal => HttpError::internal(error),
+    let answer = match error.code() {
+        Code::Internal => HttpError::internal(&error),
         code => HttpError::new(code, plain(&error)),
+    };
+    match error {
+        ScheduleError::Overloaded { retry_after } => answer.with_retry_after(retry_after),
+        _ => answer,
     }
 }
 

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::ScheduleError;
+use crate::returns::Returns;
 
 /// How long a request may have to wait for the workers when it is taken, at most and at least.
 const WAIT_MAX: Duration = Duration::from_millis(750);
@@ -33,6 +34,7 @@ pub(crate) struct Backlog {
     order_cost: Cost,
     /// From when a worker has signed an order until it is answered.
     completion: Cost,
+    returns: Returns,
 }
 
 /// What a request waits for.
@@ -63,6 +65,7 @@ impl Backlog {
             check_cost: Cost::new(FIRST_CHECK),
             order_cost: Cost::new(FIRST_ORDER),
             completion: Cost::new(Duration::ZERO),
+            returns: Returns::new(Instant::now()),
         }
     }
 
@@ -96,13 +99,18 @@ impl Backlog {
 
     /// Notes how long an order took from its signature to its answer.
     pub(crate) fn completed(&self, took: Duration) {
+        self.returns.scheduled();
         // One that hung says no more than that.
         self.completion.note(took.min(ANSWER_WITHIN));
     }
 
     fn refuse_beyond(&self, nanos: u64) -> Result<(), ScheduleError> {
         let wait_max = self.wait_left().min(WAIT_MAX);
-        if Duration::from_nanos(nanos) <= wait_max { Ok(()) } else { Err(ScheduleError::Overloaded) }
+        if Duration::from_nanos(nanos) <= wait_max { Ok(()) } else { Err(self.overloaded()) }
+    }
+
+    fn overloaded(&self) -> ScheduleError {
+        ScheduleError::Overloaded { retry_after: self.returns.refused(Instant::now()) }
     }
 
     /// How long a request may wait to be answered in time.
@@ -127,7 +135,7 @@ impl Backlog {
 impl BacklogPlace {
     /// Refuses what has waited too long to be answered in time: the machine became slower after it was taken.
     pub(crate) fn check_waited(&self, waited: Duration) -> Result<(), ScheduleError> {
-        if waited <= self.backlog.wait_left() { Ok(()) } else { Err(ScheduleError::Overloaded) }
+        if waited <= self.backlog.wait_left() { Ok(()) } else { Err(self.backlog.overloaded()) }
     }
 
     /// From now on the request waits for this.
@@ -232,7 +240,7 @@ mod tests {
         let place = backlog.enter();
         place.check_waited(Duration::from_millis(1400)).unwrap();
         let error = place.check_waited(Duration::from_millis(1600)).expect_err("it waits too long");
-        assert!(matches!(error, ScheduleError::Overloaded), "{error}");
+        assert!(matches!(error, ScheduleError::Overloaded { .. }), "{error}");
         for _ in 0..20 * LATEST {
             backlog.completed(Duration::from_millis(700));
         }
@@ -258,6 +266,6 @@ mod tests {
     fn a_lane_is_worked_by_one_worker_however_many_there_are() {
         let backlog = backlog(16, 100, 1500);
         assert!(backlog.check_lane(480).is_ok());
-        assert!(matches!(backlog.check_lane(520), Err(ScheduleError::Overloaded)));
+        assert!(matches!(backlog.check_lane(520), Err(ScheduleError::Overloaded { .. })));
     }
 }

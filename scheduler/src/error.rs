@@ -145,8 +145,11 @@ pub enum ScheduleError {
         reason: String,
     },
     /// What waits already is as much as can be done in time.
-    #[error("more requests are waiting than this node can schedule soon; try again")]
-    Overloaded,
+    #[error("more requests are waiting than this node can schedule soon; try again in {retry_after} seconds")]
+    Overloaded {
+        /// In how many seconds it is to be sent again.
+        retry_after: u32,
+    },
     /// The node is shutting down or has too much to do.
     #[error("{0}; try again")]
     Busy(&'static str),
@@ -195,7 +198,7 @@ impl ScheduleError {
             | Self::NotSynced(_)
             | Self::NotIndexed(_)
             | Self::Unanswered { .. }
-            | Self::Overloaded
+            | Self::Overloaded { .. }
             | Self::Busy(_)
             | Self::Behind(_) => Code::Unavailable,
             Self::Log(_) | Self::Index(_) | Self::Sign(_) | Self::NoTimestamp(_) | Self::Lost => {

@@ -104,7 +104,7 @@ mod tests {
             let question = async {
                 asked.fetch_add(1, Ordering::SeqCst);
                 let told = time.wait_for(|told| told.is_some()).await.unwrap().unwrap();
-                if told { Ok(NonceAnswer::Free) } else { Err(ScheduleError::Overloaded) }
+                if told { Ok(NonceAnswer::Free) } else { Err(ScheduleError::Overloaded { retry_after: 1 }) }
             };
             questions.ask(process(1), question).await
         })

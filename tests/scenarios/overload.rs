@@ -67,6 +67,11 @@ impl Told {
         (within(&mut self.scheduled, 0.99).as_secs_f64() / average / 2.0).max(1.0)
     }
 
+    /// How many were scheduled for the time that the node had of the processors.
+    fn per_tick(&self) -> f64 {
+        self.scheduled.len() as f64 / self.processor_ticks as f64
+    }
+
     /// Which part of that each refusal cost.
     fn refusal(&self, cost: f64) -> f64 {
         let scheduling = cost * self.scheduled.len() as f64;
@@ -91,11 +96,12 @@ impl Seen {
         let refused_soon = within(&mut much.refused, 0.5);
         let seen = format!(
             "{:.0} a second are enough; of {clients} clients {:.0} a second are scheduled, 99 % within {slow:?}, {in_time:.4} of them within 2 s of their arrival, and {} \
-             refused, half of them within {refused_soon:?}, each for {:.3} of the node's work for one that is scheduled",
+             refused, half of them within {refused_soon:?}, each for {:.3} of the node's work for one that is scheduled; {:.2} of what is enough are scheduled for a node's time",
             enough.per_second(),
             much.per_second(),
             much.refused.len(),
-            much.refusal(enough.cost())
+            much.refusal(enough.cost()),
+            much.per_tick() / enough.per_tick()
         );
         println!("{seen}");
         let (refused, scheduled) = (enough.refused.len(), enough.scheduled.len());

@@ -55,7 +55,7 @@ impl HttpError {
     }
 
     /// The same with the number of seconds after which the client may try again.
-    pub(crate) fn with_retry_after(self, seconds: u32) -> Self {
+    pub fn with_retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
 }

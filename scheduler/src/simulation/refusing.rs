@@ -45,7 +45,7 @@ fn nothing_is_looked_up_or_asked_for_a_lane_that_is_full() {
         node.shared.sequencer.backlog.ordered(Duration::from_millis(400));
     }
     let error = refused(&node);
-    assert!(matches!(error, ScheduleError::Overloaded), "{error}");
+    assert!(matches!(error, ScheduleError::Overloaded { .. }), "{error}");
     drop(waiting);
 }
 

@@ -150,7 +150,7 @@ impl World {
         match shared.check_door() {
             Ok(()) => {}
             // The door is shut to it, so it must not be in the log if it never comes again.
-            Err(ScheduleError::Overloaded) => return self.tally.shed += 1,
+            Err(ScheduleError::Overloaded { .. }) => return self.tally.shed += 1,
             Err(_) => return,
         }
         let (answer, receiver) = answer(&shared.sequencer);
@@ -266,7 +266,7 @@ impl World {
                 self.tally.same_content += 1;
                 self.ledger.same_content(process, content.expect("it is told apart by its content"));
             }
-            Err(ScheduleError::Overloaded) => self.tally.shed += 1,
+            Err(ScheduleError::Overloaded { .. }) => self.tally.shed += 1,
             Err(ScheduleError::UnknownProcess(_)) => {}
             Err(other) => panic!("nobody should be told this: {other}"),
         }
