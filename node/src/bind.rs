@@ -14,7 +14,7 @@ use crate::options::ListenOptions;
 const BACKLOG: i32 = 1024;
 /// How much of an answer the system takes that it cannot send yet. By itself it takes some megabytes, which are made for
 /// nothing when a client reads none of them; of what is sent, any amount may be on its way.
-const UNSENT: u32 = 256 << 10;
+const UNSENT: u32 = 128 << 10;
 
 /// Refuses listeners that could not have their addresses now, before other things are done for a node; none is kept.
 /// To be called within a Tokio runtime.

@@ -1,5 +1,5 @@
-//! An answer on its way to a client: the next piece is made while the client takes the one before, and no more than
-//! that.
+//! An answer on its way to a client: the second piece is made once the client has taken the first one, and each further
+//! one while it takes the one before, and no more than that. So nothing is made in vain for those that read nothing.
 
 use std::io;
 use std::sync::Arc;
@@ -52,7 +52,10 @@ impl Stage {
     /// The next piece, and what comes after it.
     async fn next(self, node: &Arc<ApiNode>) -> Result<(Bytes, Option<Stage>), CallError> {
         let (piece, rest) = match self {
-            Stage::Made(piece, rest) => (piece, rest),
+            Stage::Made(piece, rest) => {
+                let next = (!rest.ended()).then_some(Stage::Waiting(rest));
+                return Ok((piece, next));
+            }
             Stage::Making(making) => making.await??,
             Stage::Waiting(rest) => node.render_on(PIECE + PIECE_MORE, move |node| make(node, rest)).await?,
         };
