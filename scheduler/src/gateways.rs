@@ -154,6 +154,7 @@ mod tests {
         assert!(matches!(error, ScheduleError::Busy(_)) && asked.elapsed().is_zero(), "{error}");
         for one in waiting {
             one.abort();
+            assert!(one.await.is_err());
         }
         // Who asked and has gone leaves the turn to others.
         asking[0].abort();

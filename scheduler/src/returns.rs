@@ -63,7 +63,8 @@ mod tests {
 
     /// So many are scheduled and refused within a second; when those that come then are to come again.
     fn after(scheduled: u64, refused: u64) -> Vec<u32> {
-        let (began, returns) = (Instant::now(), Returns::new(Instant::now()));
+        let began = Instant::now();
+        let returns = Returns::new(began);
         for _ in 0..scheduled {
             returns.scheduled();
         }
@@ -91,8 +92,11 @@ mod tests {
 
     #[test]
     fn who_comes_long_afterwards_is_to_come_soon_again() {
-        let (began, returns) = (Instant::now(), Returns::new(Instant::now()));
-        (0..1000).for_each(|_| drop(returns.refused(began)));
+        let began = Instant::now();
+        let returns = Returns::new(began);
+        for _ in 0..1000 {
+            assert_eq!(returns.refused(began), 1);
+        }
         let late = |seconds| (0..9).map(|_| returns.refused(began + seconds * WINDOW)).max();
         assert_eq!(late(1), Some(9));
         assert_eq!(late(2), Some(9), "those nine were to come in 5 seconds, and nothing is scheduled");

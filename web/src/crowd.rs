@@ -21,7 +21,7 @@ use crate::limits::Limits;
 use crate::metrics;
 use crate::traffic::Traffic;
 
-use members::{Members, Next};
+use members::{CrowdMembers, Next};
 
 pub use crowding::{Crowded, Crowding};
 
@@ -36,7 +36,7 @@ const ASIDE: usize = 16;
 pub(crate) struct Crowd {
     local: SocketAddr,
     places: usize,
-    members: Mutex<Members>,
+    members: Mutex<CrowdMembers>,
     /// For those that wait for a place.
     waiting: Arc<Semaphore>,
     /// For those that gave their place up and are being closed.
@@ -67,7 +67,7 @@ impl Crowd {
         Arc::new(Self {
             local,
             places,
-            members: Mutex::new(Members::new(places)),
+            members: Mutex::new(CrowdMembers::new(places)),
             waiting: Arc::new(Semaphore::new(aside.max(2))),
             parting: Arc::new(Semaphore::new(aside)),
             crowding: limits.crowding.clone(),
@@ -123,7 +123,7 @@ impl Crowd {
         self.crowding.waits(waits);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Members> {
+    fn lock(&self) -> MutexGuard<'_, CrowdMembers> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

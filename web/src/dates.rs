@@ -40,10 +40,12 @@ pub(crate) async fn tell_no_date(mut socket: TcpStream, is_open: bool) {
         body.len()
     );
     let told = async {
+        let mut rest = [0; 1024];
+        // No client expects an answer before it has asked.
+        let _ = socket.read(&mut rest).await?;
         socket.write_all(answer.as_bytes()).await?;
         socket.shutdown().await?;
         // Closed before what it sent is read, it would not get to see the answer.
-        let mut rest = [0; 1024];
         while socket.read(&mut rest).await? > 0 {}
         Ok::<_, io::Error>(())
     };

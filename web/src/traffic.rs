@@ -27,7 +27,7 @@ pub(crate) struct Traffic {
     /// When the last one ended, in milliseconds.
     idle_since: AtomicU64,
     /// Those of which anything is left here, by their number.
-    requests: Mutex<HashMap<u64, Progress>>,
+    requests: Mutex<HashMap<u64, RequestProgress>>,
     /// How long a piece may wait to be fetched while others need the memory.
     pub(crate) unfetched: Duration,
     /// Which one says in two ways how long it is, by its number and one more.
@@ -43,7 +43,7 @@ pub(crate) struct Traffic {
 
 /// How far a request and its answer are.
 #[derive(Default)]
-pub(crate) struct Progress {
+pub(crate) struct RequestProgress {
     /// From when on nothing is done for it but to wait.
     waits: Option<Instant>,
     /// Since when its answer waits to be fetched.
@@ -52,7 +52,7 @@ pub(crate) struct Progress {
 
 /// Why nobody works for a connection, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
+pub(crate) enum AtRest {
     /// It is between requests, or in the head of one.
     Idle(Instant),
     /// All that was asked on it waits: for what is to come, for the rest of a body, or to be fetched.
@@ -103,29 +103,29 @@ impl Traffic {
     }
 
     /// Why it may give way to others; none while anything is done for it, or was a moment ago, or it gives way already.
-    pub(crate) fn rest(&self) -> Option<Rest> {
+    pub(crate) fn rest(&self) -> Option<AtRest> {
         if self.is_to_go.load(Ordering::Acquire) { None } else { self.at_rest() }
     }
 
-    fn at_rest(&self) -> Option<Rest> {
+    fn at_rest(&self) -> Option<AtRest> {
         let earlier = Instant::now().checked_sub(AT_REST)?;
-        self.doing_nothing().filter(|(Rest::Idle(since) | Rest::Waits(since))| *since <= earlier)
+        self.doing_nothing().filter(|(AtRest::Idle(since) | AtRest::Waits(since))| *since <= earlier)
     }
 
-    fn doing_nothing(&self) -> Option<Rest> {
+    fn doing_nothing(&self) -> Option<AtRest> {
         let requests = self.requests();
         if requests.is_empty() {
-            return self.idle_since().map(Rest::Idle);
+            return self.idle_since().map(AtRest::Idle);
         }
         let now = Instant::now();
-        let unfetched = |request: &Progress| {
+        let unfetched = |request: &RequestProgress| {
             request.unfetched.map(|since| since + self.unfetched).filter(|due| *due <= now)
         };
         let mut latest: Option<Instant> = None;
         for request in requests.values() {
             latest = latest.max(Some(request.waits.or_else(|| unfetched(request))?));
         }
-        latest.map(Rest::Waits)
+        latest.map(AtRest::Waits)
     }
 
     /// Asks it to give way.
@@ -160,7 +160,7 @@ impl Traffic {
         self.cut.notified().await;
     }
 
-    fn requests(&self) -> MutexGuard<'_, HashMap<u64, Progress>> {
+    fn requests(&self) -> MutexGuard<'_, HashMap<u64, RequestProgress>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -188,7 +188,7 @@ impl Asked {
     }
 
     /// Notes how far it is.
-    pub(crate) fn note(&self, note: impl FnOnce(&mut Progress)) {
+    pub(crate) fn note(&self, note: impl FnOnce(&mut RequestProgress)) {
         if let Some(progress) = self.traffic.requests().get_mut(&self.number) {
             note(progress);
         }
@@ -208,7 +208,7 @@ impl UnderWay {
     pub(crate) fn begin(traffic: &Arc<Traffic>) -> Self {
         let number = traffic.begun.fetch_add(1, Ordering::AcqRel);
         traffic.under_way.fetch_add(1, Ordering::AcqRel);
-        traffic.requests().insert(number, Progress::default());
+        traffic.requests().insert(number, RequestProgress::default());
         Self(Arc::new(Asked { traffic: traffic.clone(), number }))
     }
 

@@ -75,7 +75,7 @@ impl TestNode {
         let follower = Follower::new(writer, log.clone());
         let indexed = follower.position();
         let replay = IndexReplay::new(index.clone(), log.clone(), follower.wake());
-        let jobs = Jobs::open(folder.path(), vec![Arc::new(replay)]);
+        let jobs = Jobs::open(folder.path(), log.identity().store, vec![Arc::new(replay)]);
         let (following, stop) = watch::channel(false);
         let runtime = tokio::runtime::Handle::current();
         let following =

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{CrowdPlace, LOOK_AGAIN};
-use crate::traffic::{Rest, Traffic};
+use crate::traffic::{AtRest, Traffic};
 
 /// How many are chosen at a time to go next: looking at all takes longer than a client needs to come again.
 const CHOSEN: usize = 64;
@@ -17,7 +17,7 @@ const CHOSEN: usize = 64;
 const ABOUT: usize = 16;
 
 /// The connections of a listener, and those that wait to be.
-pub(super) struct Members {
+pub(super) struct CrowdMembers {
     places: usize,
     taken: usize,
     number: u64,
@@ -52,7 +52,7 @@ pub(super) struct Next {
     pub(super) given: oneshot::Sender<CrowdPlace>,
 }
 
-impl Members {
+impl CrowdMembers {
     pub(super) fn new(places: usize) -> Self {
         Self {
             places,
@@ -159,8 +159,8 @@ impl Members {
         for (network, members) in &self.by_network {
             for (number, traffic) in members {
                 let key = match traffic.rest() {
-                    Some(Rest::Idle(since)) => (Reverse(members.len()), 0, since, *number),
-                    Some(Rest::Waits(since)) => (Reverse(members.len()), 1, since, *number),
+                    Some(AtRest::Idle(since)) => (Reverse(members.len()), 0, since, *number),
+                    Some(AtRest::Waits(since)) => (Reverse(members.len()), 1, since, *number),
                     None => continue,
                 };
                 all.push((key, (*network, *number)));
