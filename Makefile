@@ -40,6 +40,7 @@ lint: first-build setup
 # Writes the checked-in descriptions of the API anew.
 openapi: first-build setup
 	QUIPU_WRITE_OPENAPI=1 $(CARGO) test $(PROFILE) --package api --test http description
+	QUIPU_WRITE_OPENAPI=1 $(CARGO) test $(PROFILE) --package quipu-router --test description
 
 # Fuzzes each parser, from its seeds and what was found before, for FUZZ_SECONDS; needs cargo-fuzz.
 fuzz:

@@ -1,8 +1,8 @@
 //! Whether a process is to be spawned here: a router in front of several schedulers knows, and is asked before anything
 //! is spawned. Whatever it does not say clearly is a no.
 //!
-//! The router redirects to the scheduler that has the process, and that one names its store in the header
-//! [`STORE_HEADER`]: members of one cluster have one store, and wallets may be shared by schedulers that have not.
+//! The router redirects to the scheduler that has the process, or passes the question on to it, and that one names its store
+//! in the header [`STORE_HEADER`]: members of one cluster have one store, and wallets may be shared by schedulers that have not.
 //!
 //! One process is asked for once at a time. Whoever comes while it is asked shares a yes, and also a no, if that was asked
 //! for after it came: a process may have been placed since then.
@@ -142,6 +142,13 @@ impl Placement {
         if status.is_client_error() {
             return Err(LimitRefusal::NotPlaced(process));
         }
+        if status.is_success()
+            && let Some(store) = answer.headers().get(STORE_HEADER)
+        {
+            let at = || answer.url().origin().ascii_serialization().chars().take(SHOWN_CHARS).collect();
+            let is_own = store.as_bytes() == self.own.0.as_bytes();
+            return if is_own { Ok(()) } else { Err(LimitRefusal::PlacedElsewhere { process, at: at() }) };
+        }
         let Some(place) = location(&answer) else {
             return Err(unknown(&format!(
                 "the router answered {status}, expected a redirect to a scheduler"
@@ -244,6 +251,16 @@ mod tests {
         assert_eq!(check(&placement).await, "unknown");
         drop(scheduler);
         assert_eq!(check(&placement).await, "unknown");
+    }
+
+    #[tokio::test]
+    async fn a_router_that_passes_on_names_the_store_itself() {
+        let router = Served::start().await;
+        let placement = placement(&router, None);
+        for (store, expected) in [(OWN, "here"), (OTHER, "elsewhere")] {
+            router.answer_with("/?process-id=", 200, &[(STORE_HEADER, store)], "{}");
+            assert_eq!(check(&placement).await, expected);
+        }
     }
 
     #[tokio::test]

@@ -58,7 +58,7 @@ impl Base {
     ) -> Result<Self, NodeError> {
         let metrics = if options.listen.metrics { Some(telemetry::start(parts)?) } else { None };
         let listeners = Listeners::bind(&options.listen, services::sockets_max(&options.endpoints)).await?;
-        let clients = lists::clients(parts, &options.listen.clients, &options.endpoints)?;
+        let clients = lists::clients(parts, &options.listen.clients, &options.endpoints.redirect_hosts)?;
         let store = Store::open(parts, &options.data, &options.memory, identity, progress).await?;
         let (local, log, index) = (store.local.clone(), store.log.clone(), store.index.clone());
         let data = &options.data.folder;

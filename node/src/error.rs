@@ -8,6 +8,7 @@ use gateway::GatewayError;
 use log::{AppendError, OpenError, ReadError, RocksError};
 use metrics_exporter_prometheus::BuildError;
 use projections::{IndexError, ProjectionError};
+use router::RouterError;
 use thiserror::Error;
 use tokio::task::JoinError;
 
@@ -90,6 +91,9 @@ pub enum NodeError {
     /// The node does not follow.
     #[error(transparent)]
     Standby(#[from] StandbyError),
+    /// The router does not start.
+    #[error(transparent)]
+    Router(#[from] RouterError),
     /// The token of the leader cannot be sent.
     #[error("REPLICATE_TOKEN has characters that no token can have")]
     LeaderToken,

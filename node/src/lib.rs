@@ -39,6 +39,7 @@ mod divergence;
 mod rejoin;
 mod base;
 mod roles;
+mod routing;
 mod running;
 mod offline;
 
@@ -57,5 +58,6 @@ pub use part::{NodePart, NodeParts};
 pub use promotion::{CopyStanding, PromotionError, StandbyCopy};
 pub use rejoin::{RejoinError, Rejoined, rejoin};
 pub use roles::{leader, reader, standby};
+pub use routing::{RoutingOptions, router};
 pub use running::{RunningNode, StopError};
 pub use standby::StandbyError;

@@ -8,6 +8,7 @@ use api::ApiNode;
 use async_trait::async_trait;
 use futures_util::future::{join_all, select_all};
 use poem::IntoEndpoint;
+use router::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -85,8 +86,41 @@ impl Listeners {
         self.addresses
     }
 
-    /// Serves both, and makes the checks now and then.
+    /// Serves both for a node, and makes the checks now and then.
     pub(crate) fn serve(self, parts: &mut NodeParts, node: Arc<ApiNode>, token: OperatorToken) {
+        let (stop, stopping) = watch::channel(false);
+        let admin = || api::admin(node.clone(), token.clone());
+        let mut tasks = self.spawn(api::public(node.clone()), admin, &stopping);
+        tasks.push(tokio::spawn(api::watch_checks(node.clone(), stopping)));
+        parts.push(Serving { stop, tasks });
+    }
+
+    /// Serves both for a router.
+    pub(crate) fn serve_router(
+        self,
+        parts: &mut NodeParts,
+        router: &Arc<Router>,
+        public_calls: impl IntoEndpoint<Endpoint: 'static> + Send + 'static,
+        token: &OperatorToken,
+    ) {
+        let (stop, stopping) = watch::channel(false);
+        let admin = || router::admin(router.clone(), token.clone());
+        let tasks = self.spawn(public_calls, admin, &stopping);
+        parts.push(Serving { stop, tasks });
+    }
+
+    fn spawn<P, A>(
+        self,
+        public_calls: P,
+        admin_calls: impl Fn() -> A,
+        stopping: &watch::Receiver<bool>,
+    ) -> Vec<JoinHandle<()>>
+    where
+        P: IntoEndpoint + Send + 'static,
+        P::Endpoint: 'static,
+        A: IntoEndpoint + Send + 'static,
+        A::Endpoint: 'static,
+    {
         let public = Limits {
             connections: self.connections,
             crowding: self.crowding,
@@ -99,16 +133,11 @@ impl Listeners {
             open_to_pages: false,
             ..Limits::default()
         };
-        let (stop, stopping) = watch::channel(false);
-        let mut tasks = vec![
-            tokio::spawn(api::watch_checks(node.clone(), stopping.clone())),
-            spawn_server(self.public, api::public(node.clone()), public, stopping.clone()),
-        ];
+        let mut tasks = vec![spawn_server(self.public, public_calls, public, stopping.clone())];
         for listener in self.admin {
-            let endpoint = api::admin(node.clone(), token.clone());
-            tasks.push(spawn_server(listener, endpoint, admin.clone(), stopping.clone()));
+            tasks.push(spawn_server(listener, admin_calls(), admin.clone(), stopping.clone()));
         }
-        parts.push(Serving { stop, tasks });
+        tasks
     }
 }
 

@@ -27,12 +27,12 @@ struct Listing(JoinHandle<()>);
 pub(crate) fn clients(
     parts: &mut NodeParts,
     options: &ClientOptions,
-    endpoints: &Endpoints,
+    redirect_hosts: &[String],
 ) -> Result<Arc<ClientLimits>, NodeError> {
     let list = options.addresses.clone().map(|url| {
         let source = ListSource { url, every: ADDRESSES_EVERY };
         let list = FetchedList::new("addresses", "the list of addresses that may send messages");
-        let http = services::listing(endpoints)?;
+        let http = services::listing(redirect_hosts)?;
         Ok::<_, NodeError>(start(parts, http, list, source, AddressSet::parse))
     });
     Ok(Arc::new(ClientLimits::new(options, list.transpose()?)))
@@ -51,7 +51,7 @@ pub(crate) fn items(
         let list = FetchedList::new("processes", "the list of processes that messages are taken for");
         let own = processes.own;
         let read = move |json: &[u8]| ProcessList::parse(json, own.as_deref());
-        Ok::<_, NodeError>(start(parts, services::listing(endpoints)?, list, source, read))
+        Ok::<_, NodeError>(start(parts, services::listing(&endpoints.redirect_hosts)?, list, source, read))
     });
     let own = || OwnStore(log.identity().store.to_string());
     let placement = placement.map(|options| Placement::new(options, own())).transpose();

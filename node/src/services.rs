@@ -23,8 +23,8 @@ pub(crate) fn uploading(endpoints: &Endpoints) -> Result<Http, NodeError> {
 }
 
 /// A client that fetches the lists of an operator, each once at a time and again soon.
-pub(crate) fn listing(endpoints: &Endpoints) -> Result<Http, NodeError> {
-    Ok(Http::new(listing_options(endpoints))?)
+pub(crate) fn listing(redirect_hosts: &[String]) -> Result<Http, NodeError> {
+    Ok(Http::new(listing_options(redirect_hosts))?)
 }
 
 /// How many sockets all of them take at most.
@@ -33,12 +33,15 @@ pub(crate) fn sockets_max(endpoints: &Endpoints) -> usize {
     let asked = endpoints.heads.len().saturating_add(2);
     // Upload node, cache, GraphQL.
     let sent = if endpoints.upload.is_some() { uploading_options(endpoints).sockets_max(3) } else { 0 };
-    let listed = listing_options(endpoints).sockets_max(LISTS_MAX).saturating_add(Placement::SOCKETS_MAX);
+    let listed = listing_options(&endpoints.redirect_hosts)
+        .sockets_max(LISTS_MAX)
+        .saturating_add(Placement::SOCKETS_MAX);
     asking_options(endpoints).sockets_max(asked).saturating_add(sent).saturating_add(listed)
 }
 
-fn listing_options(endpoints: &Endpoints) -> HttpOptions {
-    HttpOptions { exchanges_max: LISTS_MAX, idle_sockets_max: 1, ..asking_options(endpoints) }
+fn listing_options(redirect_hosts: &[String]) -> HttpOptions {
+    let redirect_hosts = redirect_hosts.to_vec();
+    HttpOptions { redirect_hosts, exchanges_max: LISTS_MAX, idle_sockets_max: 1, ..HttpOptions::default() }
 }
 
 fn asking_options(endpoints: &Endpoints) -> HttpOptions {

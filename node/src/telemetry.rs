@@ -63,6 +63,7 @@ fn install() -> Result<PrometheusHandle, BuildError> {
     limits::describe();
     projections::describe();
     replicator::describe();
+    router::describe();
     scheduler::describe();
     web::describe();
     Ok(handle)

@@ -18,6 +18,7 @@ use crate::projections::ProjectionsArgs;
 use crate::read::ReadArgs;
 use crate::replay::ReplayArgs;
 use crate::reupload::ReuploadArgs;
+use crate::router::RouterCommandArgs;
 use crate::send::SendArgs;
 use crate::spawn::SpawnArgs;
 use crate::status::StatusArgs;
@@ -48,6 +49,7 @@ pub struct Cli {
 enum Command {
     Su(Box<SuArgs>),
     Standby(Box<StandbyArgs>),
+    Router(Box<RouterCommandArgs>),
     Dev(DevArgs),
     Verify(VerifyArgs),
     Repair(RepairArgs),
@@ -95,6 +97,7 @@ impl Cli {
         match self.command {
             Command::Su(args) => args.run(out),
             Command::Standby(args) => args.run(out),
+            Command::Router(args) => args.run(out),
             Command::Dev(args) => args.run(out),
             Command::Verify(args) => args.run(out),
             Command::Repair(args) => args.run(out),

@@ -29,6 +29,7 @@ mod backups;
 mod import;
 mod settings;
 mod node;
+mod router;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

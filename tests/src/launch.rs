@@ -43,6 +43,21 @@ impl Launch {
             .unset("UPLOAD_NODE_URL")
     }
 
+    /// `quipu router` on free ports, with everything in this folder, in front of these schedulers: they are in its list.
+    ///
+    /// # Panics
+    /// When the list cannot be written.
+    pub fn router(folder: &Path, schedulers: &[&str]) -> Self {
+        let list: Vec<_> = schedulers.iter().map(|url| serde_json::json!({ "url": url })).collect();
+        let path = folder.join("schedulers.json");
+        std::fs::write(&path, serde_json::Value::from(list).to_string())
+            .expect("the folder can be written to");
+        Self::command(folder, &["router", "0"])
+            .set("SCHEDULER_LIST_PATH", path)
+            .set("ROUTER_DATA_DIR", folder.join("data"))
+            .set("LOG_FORMAT", "json")
+    }
+
     /// Any command of the binary. Of the test's own environment it sees nothing but the search path.
     pub fn command(folder: &Path, words: &[&str]) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();

@@ -14,6 +14,7 @@ use poem::{Body, Endpoint, IntoResponse, Request, Response};
 use tokio::task::yield_now;
 
 use crate::budget::{Budget, Share, keep_with};
+use crate::counted::Relayed;
 
 /// How much is compressed before others have their turn, in bytes.
 const PIECE: usize = 64 << 10;
@@ -28,6 +29,9 @@ const KNOWN: [(&str, CompressionAlgo); 3] =
 pub(crate) async fn as_asked<E: Endpoint>(endpoint: Arc<E>, request: Request) -> poem::Result<Response> {
     let (wanted, budget) = (wanted(request.headers()), Budget::of(&request));
     let mut answer = endpoint.call(request).await?.into_response();
+    if answer.data::<Relayed>().is_some() {
+        return Ok(answer);
+    }
     let body = BoxBody::from(answer.take_body());
     let is_small = body.size_hint().upper().is_some_and(|length| length <= SMALL);
     let body = Body::from(body);

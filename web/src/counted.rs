@@ -23,6 +23,10 @@ use crate::waiting::{Waiting, share_of};
 #[derive(Clone, Copy, Debug)]
 pub struct IsCounted;
 
+/// In the extensions of an answer: another node made it, and it is passed on as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Relayed;
+
 /// What is counted with its request already, in bytes.
 pub(crate) const SMALL: usize = 4 << 10;
 

@@ -43,7 +43,7 @@ mod waiting;
 pub use body::{HOPS, RawBody};
 pub use budget::{BRIEF, Budget, Lack, MemoryClaim, Share, Spent};
 pub use connection::CONNECTION_BYTES;
-pub use counted::IsCounted;
+pub use counted::{IsCounted, Relayed};
 pub use crowd::{Crowded, Crowding};
 pub use error::HttpError;
 pub use error_form::{ErrorForm, documented};

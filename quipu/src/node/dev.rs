@@ -13,8 +13,12 @@ use gateway::Endpoints;
 use gateway::dev::{DevError, DevGateway, DevOptions};
 use limits::ItemOptions;
 use log::{FolderOwner, Rocks, StoreMemory, folder_owner};
-use node::{DataPaths, NodeError, NodeOptions, PeerOptions, RunningNode, WriteOptions, check_data_folder};
+use node::{
+    DataPaths, ListenOptions, NodeError, NodeOptions, PeerOptions, RunningNode, WriteOptions,
+    check_data_folder,
+};
 
+use super::fleet;
 use super::signals::{Signals, end, run_to_end};
 use crate::failure::Failure;
 use crate::settings::{
@@ -30,17 +34,18 @@ const BLOCK_EVERY: Duration = Duration::from_secs(120);
 const SCHEDULER_WALLET: &str = "wallet.json";
 const USER_WALLET: &str = "user-wallet.json";
 const GATEWAY: &str = "gateway";
-const DATA: &str = "data";
+pub(super) const DATA: &str = "data";
 
 const EXAMPLES: &str = "\
 Examples:
   quipu dev            on port 9000
   quipu dev 9100       on another one
+  quipu dev --fleet    two nodes, a standby of the first, and a router in front of them on port 9000
 
 To start over, delete ./quipu-dev.";
 
 /// Run a node to develop against, with wallets, a gateway and data of its own in ./quipu-dev
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DevArgs {
     /// The port to listen on, on 127.0.0.1; the admin listener and the development gateway take the next two
@@ -49,7 +54,12 @@ pub struct DevArgs {
 
     /// The folder in which everything is kept
     #[arg(long, default_value = DEV_DIR)]
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
+
+    /// Run a fleet: a router on this port, its admin listener and the gateway on the next two, and behind it two nodes and
+    /// a standby, on the ports 10, 20 and 30 further on
+    #[arg(long)]
+    fleet: bool,
 
     #[command(flatten)]
     wallet: WalletChangeArgs,
@@ -88,8 +98,10 @@ impl DevArgs {
 
     /// The node's ports come first: whoever sees that one is taken asked for the first.
     fn check_ports(&self) -> Result<(), Failure> {
-        let listen = self.listeners.clone().options(Ipv4Addr::LOCALHOST.into(), self.port);
-        node::check_ports(&listen.map_err(SettingError::from)?)?;
+        let places = if self.fleet { &[0, 10, 20, 30][..] } else { &[0] };
+        for further in places {
+            node::check_ports(&self.listen(*further)?)?;
+        }
         let listen = self.gateway_address();
         TcpListener::bind(listen).map_err(|source| DevError::Listen { listen, source })?;
         Ok(())
@@ -116,8 +128,11 @@ impl DevArgs {
         mut signals: Signals,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
+        if self.fleet {
+            return fleet::serve(&self, gateway, &wallet, signals, out).await;
+        }
         let dir = self.dir.clone();
-        let (options, writing) = self.options(wallet, gateway)?;
+        let (options, writing) = self.options(0, DATA, &wallet, gateway)?;
         let start = async |progress: &_| node::leader(options, writing, progress).await;
         let Some(node) = signals.start(start).await? else { return Ok(()) };
         if let Err(failure) = banner(&node, gateway, &dir, out) {
@@ -133,9 +148,21 @@ impl DevArgs {
         (Ipv4Addr::LOCALHOST, port).into()
     }
 
-    fn options(
-        self,
-        wallet: PathBuf,
+    /// Where something listens whose port is so much further on.
+    pub(super) fn listen(&self, further: u16) -> Result<ListenOptions, SettingError> {
+        let port = if self.port == 0 { 0 } else { self.port.checked_add(further).unwrap_or(0) };
+        let listeners = self.listeners.clone();
+        // Of several, each has its admin listener beside it.
+        let listeners = if self.fleet { listeners.beside() } else { listeners };
+        Ok(listeners.options(Ipv4Addr::LOCALHOST.into(), port)?)
+    }
+
+    /// A node whose port is so much further on, with its data in the folder of this name.
+    pub(super) fn options(
+        &self,
+        further: u16,
+        data: &str,
+        wallet: &Path,
         gateway: SocketAddr,
     ) -> Result<(NodeOptions, WriteOptions), SettingError> {
         let url = gateway::parse_url("the development gateway", &format!("http://{gateway}"))?;
@@ -149,16 +176,16 @@ impl DevArgs {
         };
         let writing = WriteOptions {
             peers: PeerOptions::default(),
-            signer: read_wallet(&wallet)?,
+            signer: read_wallet(wallet)?,
             wallet_change_to: self.wallet.change_to(),
             scheduling: self.scheduling.options()?,
             items: ItemOptions::default(),
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         let options = NodeOptions {
-            data: DataPaths::in_folder(self.dir.join(DATA)),
+            data: DataPaths::in_folder(self.dir.join(data)),
             memory: StoreMemory::default(),
-            listen: self.listeners.options(Ipv4Addr::LOCALHOST.into(), self.port)?,
+            listen: self.listen(further)?,
             endpoints,
             clock_jump_max: self.scheduling.clock_jump_max(),
             postgres: self.projections.postgres()?,
@@ -170,10 +197,10 @@ impl DevArgs {
 /// Refuses a folder with anything in it that no development node has made. Nothing is written.
 fn check_folder(dir: &Path) -> Result<(), Failure> {
     let data = DataPaths::in_folder(dir.join(DATA));
-    let made = [SCHEDULER_WALLET, USER_WALLET, GATEWAY, DATA];
+    let made = [SCHEDULER_WALLET, USER_WALLET, GATEWAY, DATA].into_iter().chain(fleet::MADE);
     let owner = folder_owner(dir, "dev").map_err(Failure::DevFolder)?;
     if let FolderOwner::Unknown(found) = owner
-        && let Some(found) = found.besides(|name| made.iter().any(|made| name == *made))
+        && let Some(found) = found.besides(|name| made.clone().any(|made| name == made))
         && !Rocks::is_ours(&data.log).map_err(NodeError::from)?
     {
         return Err(Failure::DevFolderNotOurs { path: dir.to_owned(), found });

@@ -1,10 +1,11 @@
-//! The commands that are the node: `su`, `standby` and `dev`; and what is done without one: `verify`, `repair`, `promote`,
-//! `divergence`, `rejoin` and replays.
+//! The commands that are the node: `su`, `standby` and `dev`, and what runs them; and what is done without one: `verify`,
+//! `repair`, `promote`, `divergence`, `rejoin` and replays.
 
 mod signals;
 mod su;
 mod standby;
 mod dev;
+mod fleet;
 mod log_folder;
 mod verify;
 mod repair;
@@ -20,6 +21,7 @@ pub use offline::OfflineArgs;
 pub use promote::{PromoteArgs, PromoteError};
 pub use rejoin::RejoinArgs;
 pub use repair::{LogRepairError, RepairArgs};
+pub(crate) use signals::run_router;
 pub use standby::StandbyArgs;
 pub use su::SuArgs;
 pub use verify::{LogVerifyError, VerifyArgs};

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use node::{NodeError, RunningNode};
+use futures_util::future::select_all;
+use node::{NodeError, RoutingOptions, RunningNode};
 use projections::Progress;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::runtime::Runtime;
@@ -106,6 +107,20 @@ impl Signals {
         }
     }
 
+    /// The same with several, of which the last one ends first; none of them starts again.
+    ///
+    /// # Errors
+    /// As [`Signals::serve`].
+    pub(super) async fn serve_all(&mut self, mut nodes: Vec<RunningNode>) -> Result<(), Failure> {
+        let ended = select_all(nodes.iter_mut().map(|node| Box::pin(node.ended())));
+        let died = tokio::select! {
+            () = self.wait() => None,
+            (part, ..) = ended => Some(part),
+        };
+        self.or_at_once(end_all(nodes)).await;
+        died.map_or(Ok(()), |part| Err(Failure::PartEnded(part)))
+    }
+
     /// Ends the program when a signal comes before this is done.
     async fn or_at_once(&mut self, ending: impl Future<Output = ()>) {
         tokio::select! {
@@ -116,6 +131,17 @@ impl Signals {
             }
         }
     }
+}
+
+/// Runs a router to its end. SIGHUP has it read its list again, and ends nothing.
+pub(crate) fn run_router(options: RoutingOptions) -> Result<(), Failure> {
+    run_to_end(async {
+        let mut signals = Signals { hangup: None, ..Signals::listen().map_err(Failure::Signals)? };
+        match signals.start(async |_| node::router(options).await).await? {
+            Some(router) => signals.serve_all(vec![router]).await,
+            None => Ok(()),
+        }
+    })
 }
 
 /// Whether the program was started to ignore SIGHUP, the first of all signals, as `nohup` does it.
@@ -159,6 +185,13 @@ pub(super) async fn end(node: RunningNode) {
     if let Err(error) = node.stop().await {
         error!(%error, "the node does not come to its end and is stopped at once; what was acknowledged is on disk");
         exit(EXIT_NOT_ENDED);
+    }
+}
+
+/// Ends several in order, the last one first.
+pub(super) async fn end_all(mut nodes: Vec<RunningNode>) {
+    while let Some(node) = nodes.pop() {
+        end(node).await;
     }
 }
 

@@ -112,11 +112,15 @@ mod tests {
 
     use super::*;
     use crate::node::StandbyArgs;
+    use crate::router::RouterCommandArgs;
 
     #[test]
     fn the_example_of_a_settings_file_has_every_setting() {
-        let commands =
-            [SuArgs::augment_args(Command::new("su")), StandbyArgs::augment_args(Command::new("standby"))];
+        let commands = [
+            SuArgs::augment_args(Command::new("su")),
+            StandbyArgs::augment_args(Command::new("standby")),
+            RouterCommandArgs::augment_args(Command::new("router")),
+        ];
         let arguments = commands.iter().flat_map(Command::get_arguments);
         let settings: BTreeSet<_> = arguments.filter_map(|arg| arg.get_env()?.to_str()).collect();
         let example = include_str!("../../../.env.example");

@@ -24,7 +24,7 @@ const TENANTS: &str = "serve several tenants from one node";
 
 /// All variables of the existing scheduler that are no settings of a node here.
 const VARIABLES: [(&str, Meaning); 14] = [
-    ("MODE", RestrictsUnless("su", "make this a router")),
+    ("MODE", RestrictsUnless("su", "make this a router, as `quipu router` does")),
     ("MULTI_TENANT_BASE_CONN", Restricts(TENANTS)),
     ("MULTI_TENANT_BASE_READ_CONN", Restricts(TENANTS)),
     ("MULTI_TENANT_BASE_DATA_DIR", Restricts(TENANTS)),
@@ -69,6 +69,26 @@ pub fn tell_unused() -> Result<(), RestrictingVariableError> {
         info!("{name} has no effect here: {reason}");
     }
     Ok(())
+}
+
+/// What restricts what is sent to a scheduler, and would not when it is set for a router.
+const BEHIND_ROUTERS: [(&str, &str); 2] = [
+    ("PROCESS_WHITELIST_URL", "accept messages for listed processes only, which the nodes behind it do"),
+    ("ENABLE_MESSAGE_MAX_SIZE", "limit the size of messages, which the nodes behind it do"),
+];
+
+/// Refuses a variable that would restrict what is sent to schedulers, which a router does not.
+///
+/// # Errors
+/// When one is set.
+pub fn check_router_restrictions() -> Result<(), RestrictingVariableError> {
+    for (name, effect) in BEHIND_ROUTERS {
+        if env::var_os(name).is_some_and(|value| !value.is_empty() && value != "false") {
+            return Err(RestrictingVariableError { name, effect });
+        }
+    }
+    // What makes it a router is what it is.
+    unused(|name| env::var_os(name).filter(|_| name != "MODE")).map(drop)
 }
 
 /// The variables that are set and have no effect here.

@@ -66,6 +66,12 @@ pub enum ListenerSettingError {
 }
 
 impl ListenerArgs {
+    /// The same, with the admin listener on the port after the public one, whatever was named.
+    #[must_use]
+    pub fn beside(self) -> Self {
+        Self { admin_listen: None, ..self }
+    }
+
     /// The listeners of a node whose public one is on this port; port 0 takes any free ones.
     ///
     /// # Errors

@@ -1,0 +1,215 @@
+//! `quipu router list`, `add`, `retire` and `where`: asking and changing the schedulers of a running router.
+
+use std::io::Write;
+
+use clap::Args;
+use protocol::ProcessId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
+use crate::failure::Failure;
+use crate::output::{Align, Columns, thousands};
+use crate::settings::RouterFolderArgs;
+
+/// List the schedulers of a router, and how they do
+#[derive(Debug, Args)]
+pub struct FleetListArgs {
+    #[command(flatten)]
+    router: AdminArgs,
+    /// Print them as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Add a scheduler to a router, or change what it gets
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The URL of the scheduler, which clients keep: it is for life
+    url: String,
+    /// It gets no new processes but those of its wallets
+    #[arg(long)]
+    no_route: bool,
+    /// The address of a wallet whose new processes it gets; any number of them
+    #[arg(long = "wallet", value_name = "ADDRESS")]
+    wallets: Vec<String>,
+    /// It gets the new processes of these wallets alone
+    #[arg(long)]
+    wallets_only: bool,
+    #[command(flatten)]
+    router: ChangeArgs,
+}
+
+/// Give a scheduler no new processes any more; it keeps those that it has
+#[derive(Debug, Args)]
+pub struct RetireArgs {
+    /// The URL of the scheduler
+    url: String,
+    #[command(flatten)]
+    router: ChangeArgs,
+}
+
+/// Show which scheduler has a process
+#[derive(Debug, Args)]
+pub struct WhereArgs {
+    /// The process
+    #[arg(allow_hyphen_values = true)]
+    process: ProcessId,
+    #[command(flatten)]
+    router: AdminArgs,
+}
+
+/// The router that is to be changed.
+#[derive(Debug, Args)]
+struct ChangeArgs {
+    #[command(flatten)]
+    listener: AdminArgs,
+    #[command(flatten)]
+    folder: RouterFolderArgs,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    url: String,
+    processes: u64,
+    reached: bool,
+    open: bool,
+    retired: bool,
+    no_route: bool,
+    wallets_to_route: Vec<String>,
+    wallets_only: bool,
+    trouble: Option<String>,
+}
+
+impl FleetListArgs {
+    /// Writes them to `out`.
+    ///
+    /// # Errors
+    /// When the router is not reached or refuses.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let router = self.router.connect()?;
+        let all: Value = runtime()?.block_on(router.get("/schedulers"))?;
+        if self.json {
+            writeln!(out, "{all}")?;
+            return Ok(());
+        }
+        let listed: Vec<Listed> = serde_json::from_value(all)
+            .map_err(|error| ClientError::Answer { url: router.url().to_owned(), error })?;
+        out.write_all(render(&listed).as_bytes())?;
+        Ok(())
+    }
+}
+
+impl AddArgs {
+    /// Adds it.
+    ///
+    /// # Errors
+    /// When the router is not reached or refuses.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let form = json!({
+            "url": self.url,
+            "no_route": self.no_route,
+            "wallets_to_route": self.wallets,
+            "wallets_only": self.wallets_only,
+        });
+        let listed = self.router.change("/schedulers", form)?;
+        writeln!(out, "{} has {} processes and may get more", listed.url, thousands(listed.processes))?;
+        Ok(())
+    }
+}
+
+impl RetireArgs {
+    /// Retires it.
+    ///
+    /// # Errors
+    /// When the router is not reached or refuses.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let listed = self.router.change("/schedulers/retire", json!({ "url": self.url }))?;
+        writeln!(out, "{} keeps its {} processes and gets no more", listed.url, thousands(listed.processes))?;
+        Ok(())
+    }
+}
+
+impl WhereArgs {
+    /// Writes the URL to `out`.
+    ///
+    /// # Errors
+    /// When no scheduler has it, or the router is not reached.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        #[derive(Deserialize)]
+        struct Home {
+            scheduler: String,
+        }
+        let router = self.router.connect()?;
+        let home: Home = runtime()?.block_on(router.get(&format!("/homes/{}", self.process)))?;
+        writeln!(out, "{}", home.scheduler)?;
+        Ok(())
+    }
+}
+
+impl ChangeArgs {
+    fn change(&self, path: &str, form: Value) -> Result<Listed, Failure> {
+        let router: AdminClient = self.listener.connect_to_change(self.folder.path())?;
+        Ok(runtime()?.block_on(router.post(path, Some(form)))?)
+    }
+}
+
+/// A line for each.
+fn render(all: &[Listed]) -> String {
+    let mut columns = Columns::new([
+        ("SCHEDULER", Align::Left),
+        ("PROCESSES", Align::Right),
+        ("STANDING", Align::Left),
+        ("NEW PROCESSES", Align::Left),
+        ("TROUBLE", Align::Left),
+    ]);
+    for one in all {
+        let standing = match (one.reached, one.open) {
+            (false, _) => "away",
+            (true, false) => "refusing",
+            (true, true) => "open",
+        };
+        let wallets = one.wallets_to_route.len();
+        let gets = match (one.retired, one.no_route || one.wallets_only, wallets) {
+            (true, ..) => "retired".to_owned(),
+            (false, true, 0) => "none".to_owned(),
+            (false, true, wallets) => format!("of {wallets} wallets"),
+            (false, false, 0) => "any".to_owned(),
+            (false, false, wallets) => format!("any, {wallets} wallets first"),
+        };
+        let trouble = one.trouble.clone().unwrap_or_else(|| "-".to_owned());
+        columns.row([one.url.clone(), thousands(one.processes), standing.to_owned(), gets, trouble]);
+    }
+    columns.lines().map(|line| line + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn schedulers_are_a_table() {
+        let one =
+            |url: &str, processes, reached, open, retired, only, wallets: &[&str], trouble: Option<&str>| {
+                let form = json!({
+                    "url": url, "processes": processes, "reached": reached, "open": open, "retired": retired,
+                    "no_route": only, "wallets_to_route": wallets, "wallets_only": only, "trouble": trouble,
+                });
+                serde_json::from_value::<Listed>(form).unwrap()
+            };
+        let all = [
+            one("http://su1:1", 12345, true, true, false, false, &[], None),
+            one("http://su2:1", 0, true, false, false, true, &["a"], Some("disk full")),
+            one("http://su3:1", 7, false, false, true, false, &[], Some("refused")),
+        ];
+        assert_eq!(
+            render(&all),
+            "SCHEDULER     PROCESSES  STANDING  NEW PROCESSES  TROUBLE\n\
+             http://su1:1     12,345  open      any            -\n\
+             http://su2:1          0  refusing  of 1 wallets   disk full\n\
+             http://su3:1          7  away      retired        refused\n"
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! The operators' calls of a router.
+
+mod model;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+
+use ans104::Id;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, OpenApi};
+use protocol::Code;
+use web::{HttpError, JsonBody, Path};
+
+use crate::lookup::RouteKey;
+use crate::public::{FleetRefusal, OperatorsNotWell, WhereRefusal};
+use crate::router::Router;
+use crate::scheduler_url::SchedulerUrl;
+use crate::state::FleetChange;
+use model::{
+    AddedForm, HomeForm, MemberForm, RetiredForm, RouterCheckForm, RouterChecksForm, RouterLevelForm,
+    RouterStatusForm,
+};
+
+/// The calls that need no token.
+pub(crate) struct RouterHealthApi(pub(crate) Arc<Router>);
+
+/// The calls, and the router that answers them.
+pub(crate) struct FleetApi(pub(crate) Arc<Router>);
+
+#[derive(ApiResponse)]
+enum RouterChecked {
+    /// No check fails.
+    #[oai(status = 200)]
+    Well(Json<RouterChecksForm>),
+    /// A check fails.
+    #[oai(status = 503)]
+    Unwell(Json<RouterChecksForm>),
+}
+
+#[OpenApi]
+impl RouterHealthApi {
+    /// Whether processes can be spawned
+    ///
+    /// The answer is empty while they can. This call needs no token.
+    #[oai(path = "/health", method = "get", operation_id = "health")]
+    async fn health(&self) -> Result<(), OperatorsNotWell> {
+        match self.0.refusal() {
+            Some(reason) => Err(HttpError::new(Code::Unavailable, reason).into()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[OpenApi]
+impl FleetApi {
+    /// The state of the router
+    #[oai(path = "/status", method = "get", operation_id = "status")]
+    async fn status(&self) -> Json<RouterStatusForm> {
+        let router = &self.0;
+        Json(RouterStatusForm {
+            role: "router".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: router.started.elapsed().as_secs_f64(),
+            mode: router.options.mode.as_str().to_owned(),
+            state: router.state.kind().to_owned(),
+            store: router.state.store().to_string(),
+            processes_remembered: u64::try_from(router.known.len()).unwrap_or(u64::MAX),
+            writes_refused: router.refusal().into(),
+            schedulers: members(router),
+        })
+    }
+
+    /// Whether all is well with the router and its schedulers
+    #[oai(path = "/checks", method = "get", operation_id = "checks")]
+    async fn checks(&self) -> RouterChecked {
+        let checks = checks(&self.0);
+        let status = checks.iter().map(|check| check.status).max().unwrap_or(RouterLevelForm::Ok);
+        let form = Json(RouterChecksForm { status, checks });
+        if status == RouterLevelForm::Fail { RouterChecked::Unwell(form) } else { RouterChecked::Well(form) }
+    }
+
+    /// The schedulers
+    #[oai(path = "/schedulers", method = "get", operation_id = "schedulers")]
+    async fn schedulers(&self) -> Json<Vec<MemberForm>> {
+        Json(members(&self.0))
+    }
+
+    /// Add a scheduler, or change one
+    ///
+    /// One that was retired gets new processes again. What the list in the file says of it counts again at the next start
+    /// and when the file changes.
+    #[oai(path = "/schedulers", method = "post", operation_id = "add_scheduler")]
+    async fn add(
+        &self,
+        /// The scheduler.
+        scheduler: JsonBody<AddedForm>,
+    ) -> Result<Json<MemberForm>, FleetRefusal> {
+        let listed = scheduler.0.read()?;
+        let url = listed.url.clone();
+        self.0.change(FleetChange::Added(listed)).await?;
+        Ok(Json(self.member(&url)?))
+    }
+
+    /// Give a scheduler no new processes any more
+    ///
+    /// It keeps those that it has.
+    #[oai(path = "/schedulers/retire", method = "post", operation_id = "retire_scheduler")]
+    async fn retire(
+        &self,
+        /// The scheduler.
+        scheduler: JsonBody<RetiredForm>,
+    ) -> Result<Json<MemberForm>, FleetRefusal> {
+        let url = scheduler.0.read()?;
+        self.member(&url)?;
+        self.0.change(FleetChange::Retired(url.clone())).await?;
+        Ok(Json(self.member(&url)?))
+    }
+
+    /// Which scheduler has a process
+    ///
+    /// The schedulers are asked for one that is not known.
+    #[oai(path = "/homes/:process", method = "get", operation_id = "home")]
+    async fn home(
+        &self,
+        /// The process.
+        process: Path<Id>,
+    ) -> Result<Json<HomeForm>, WhereRefusal> {
+        let member = self.0.home(RouteKey::Process(process.0.into()), Code::NotFound).await?;
+        let (process, scheduler) = (process.0.to_string(), member.url.to_string());
+        Ok(Json(HomeForm { process, scheduler, reached: member.standing.is_reached() }))
+    }
+}
+
+impl FleetApi {
+    fn member(&self, url: &SchedulerUrl) -> Result<MemberForm, HttpError> {
+        let missing = || HttpError::not_found(format!("there is no scheduler {url} at this router"));
+        let member = self.0.fleet.at(url).ok_or_else(missing)?;
+        Ok(MemberForm::of(&member, !self.0.unlisted().contains(url)))
+    }
+}
+
+fn members(router: &Router) -> Vec<MemberForm> {
+    let unlisted: BTreeSet<SchedulerUrl> = router.unlisted();
+    let members = router.fleet.members();
+    members.values().map(|member| MemberForm::of(member, !unlisted.contains(&member.url))).collect()
+}
+
+fn checks(router: &Router) -> Vec<RouterCheckForm> {
+    let check = |name: &str, bad: RouterLevelForm, reason: Option<String>, well: &str| {
+        let status = if reason.is_some() { bad } else { RouterLevelForm::Ok };
+        RouterCheckForm { name: name.to_owned(), status, reason: reason.unwrap_or_else(|| well.to_owned()) }
+    };
+    let list = router.list.lock().unwrap_or_else(PoisonError::into_inner);
+    let trouble = list.trouble().map(str::to_owned);
+    drop(list);
+    let members = router.fleet.members();
+    let of_members = members.values().map(|member| {
+        let (standing, url) = (&member.standing, member.url.as_str());
+        let bad = if standing.is_reached() { RouterLevelForm::Warn } else { RouterLevelForm::Fail };
+        let reason = standing.trouble().filter(|_| !standing.is_reached() || !standing.is_open());
+        check(&format!("scheduler {url}"), bad, reason, "it takes messages")
+    });
+    let own = [
+        check("placing", RouterLevelForm::Fail, router.refusal(), "processes can be spawned"),
+        check("list", RouterLevelForm::Warn, trouble, "the list of schedulers is as it should be"),
+    ];
+    own.into_iter().chain(of_members).collect()
+}

@@ -1,0 +1,166 @@
+//! The schedulers that a router knows, as they are at the moment; and which of them a new process goes to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ans104::Address;
+use thiserror::Error;
+
+use crate::member::FleetMember;
+use crate::scheduler_url::SchedulerUrl;
+use crate::state::{KnownScheduler, SchedulerNumber};
+
+type Members = BTreeMap<SchedulerNumber, Arc<FleetMember>>;
+
+/// All schedulers. Who reads sees them as they were at a moment.
+#[derive(Default)]
+pub(crate) struct Fleet(RwLock<Arc<Members>>);
+
+/// Nobody can be given a new process.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum NoPlace {
+    /// There is nobody at all.
+    #[error("this router knows of no scheduler; nothing can be spawned")]
+    Nobody,
+    /// All of them are away, or take nothing.
+    #[error("no scheduler takes new processes at the moment; try again")]
+    NoneTakes,
+    /// The ones of this wallet are away, or take nothing.
+    #[error("the scheduler for processes of the wallet {0} takes none at the moment; try again")]
+    WalletsOwn(Address),
+}
+
+impl Fleet {
+    /// All of them at the moment.
+    pub(crate) fn members(&self) -> Arc<Members> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The scheduler of this number.
+    pub(crate) fn member(&self, number: SchedulerNumber) -> Option<Arc<FleetMember>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
+    }
+
+    /// The scheduler at this URL.
+    pub(crate) fn at(&self, url: &SchedulerUrl) -> Option<Arc<FleetMember>> {
+        self.members().values().find(|member| member.url == *url).cloned()
+    }
+
+    /// These are all of them now. How each does stays, and how many processes it has unless they are `counted`.
+    pub(crate) fn set(&self, known: Vec<KnownScheduler>, counted: bool) {
+        let mut members = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let set = known.into_iter().map(|known| {
+            let (number, processes) = (known.number, known.processes);
+            let member = FleetMember::of(known, members.get(&number).map(|member| &**member));
+            if counted {
+                member.standing.set_processes(processes);
+            }
+            (number, Arc::new(member))
+        });
+        let set: Members = set.collect();
+        *members = Arc::new(set);
+    }
+
+    /// The scheduler for a new process of this wallet: one that is for the wallet, else the one with the fewest.
+    pub(crate) fn choose(&self, owner: &Address) -> Result<Arc<FleetMember>, NoPlace> {
+        let members = self.members();
+        let fewest = |fits: &dyn Fn(&FleetMember) -> bool| {
+            let fitting = members.values().filter(|member| fits(member) && member.takes_processes());
+            fitting.min_by_key(|member| (member.standing.processes(), member.number)).cloned()
+        };
+        let is_own = |member: &FleetMember| member.flags.wallets.contains(owner) && !member.is_retired;
+        if members.values().any(|member| is_own(member)) {
+            return fewest(&is_own).ok_or(NoPlace::WalletsOwn(*owner));
+        }
+        if members.values().all(|member| member.is_retired) {
+            return Err(NoPlace::Nobody);
+        }
+        fewest(&|member| !member.flags.no_route && !member.flags.wallets_only).ok_or(NoPlace::NoneTakes)
+    }
+
+    /// The address of the wallet that signs for them: that of the first that has told one.
+    pub(crate) fn address(&self) -> Option<Address> {
+        self.members().values().find_map(|member| member.standing.address())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::list::SchedulerFlags;
+    use crate::member::Look;
+
+    const OWNER: Address = Address::from_bytes([1; 32]);
+    const OTHER: Address = Address::from_bytes([2; 32]);
+
+    fn known(number: u32, processes: u64, flags: SchedulerFlags) -> KnownScheduler {
+        let url = format!("http://su{number}:1").parse().unwrap();
+        KnownScheduler { number: SchedulerNumber(number), url, flags, is_retired: false, processes }
+    }
+
+    fn flags(no_route: bool, wallets: &[Address], wallets_only: bool) -> SchedulerFlags {
+        SchedulerFlags { no_route, wallets: wallets.iter().copied().collect::<BTreeSet<_>>(), wallets_only }
+    }
+
+    fn fleet() -> Fleet {
+        let fleet = Fleet::default();
+        let known = vec![
+            known(1, 9, SchedulerFlags::default()),
+            known(2, 5, SchedulerFlags::default()),
+            known(3, 0, flags(true, &[], false)),
+            known(4, 7, flags(true, &[OWNER], true)),
+        ];
+        fleet.set(known, true);
+        fleet
+    }
+
+    fn chosen(fleet: &Fleet, owner: Address) -> Result<u32, NoPlace> {
+        fleet.choose(&owner).map(|member| member.number.0)
+    }
+
+    fn lose(fleet: &Fleet, number: u32) {
+        let member = fleet.member(SchedulerNumber(number)).unwrap();
+        for _ in 0..3 {
+            member.standing.look(Look::Away("gone".to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_wallet_comes_first_and_then_the_fewest() {
+        let fleet = fleet();
+        assert_eq!(chosen(&fleet, OWNER), Ok(4));
+        assert_eq!(chosen(&fleet, OTHER), Ok(2));
+        (0..5).for_each(|_| fleet.member(SchedulerNumber(2)).unwrap().standing.add_process());
+        assert_eq!(chosen(&fleet, OTHER), Ok(1));
+    }
+
+    #[test]
+    fn who_is_away_full_or_retired_gets_nothing() {
+        let fleet = fleet();
+        fleet.member(SchedulerNumber(2)).unwrap().standing.look(Look::Refusing("full".to_owned()));
+        assert_eq!(chosen(&fleet, OTHER), Ok(1));
+        lose(&fleet, 1);
+        assert_eq!(chosen(&fleet, OTHER), Err(NoPlace::NoneTakes), "nobody else is for it");
+        lose(&fleet, 4);
+        assert_eq!(chosen(&fleet, OWNER), Err(NoPlace::WalletsOwn(OWNER)));
+        let mut retired = known(1, 9, SchedulerFlags::default());
+        retired.is_retired = true;
+        fleet.set(vec![retired], false);
+        assert_eq!(chosen(&fleet, OTHER), Err(NoPlace::Nobody));
+        assert_eq!(chosen(&Fleet::default(), OTHER), Err(NoPlace::Nobody));
+    }
+
+    #[test]
+    fn how_one_does_outlives_a_change() {
+        let fleet = fleet();
+        lose(&fleet, 2);
+        fleet.set(vec![known(2, 3, flags(true, &[], false))], false);
+        let member = fleet.member(SchedulerNumber(2)).unwrap();
+        assert!(!member.standing.is_reached() && member.flags.no_route);
+        assert_eq!(member.standing.processes(), 5);
+    }
+}

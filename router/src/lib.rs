@@ -1,0 +1,38 @@
+//! One door in front of many schedulers.
+//!
+//! A [`Router`] knows which scheduler has which process and sends each call there, by a redirect or by passing it on; it
+//! gives each new process a home, once and for ever. What it knows is an event log with what follows from it, see
+//! [`StateOptions`]. [`public`] and [`admin`] are its two listeners' calls; both are described by OpenAPI documents that
+//! are generated from the code and checked in under `openapi/`.
+
+mod admin;
+mod error;
+mod fleet;
+mod folder;
+mod health;
+mod known;
+mod list;
+mod listeners;
+mod lookup;
+mod member;
+mod metrics;
+mod options;
+mod placing;
+mod public;
+mod refresh;
+mod router;
+mod scheduler_url;
+mod state;
+mod tasks;
+mod upstream;
+
+pub use error::RouterError;
+pub use list::{SchedulerFlags, SchedulerListError};
+pub use listeners::{admin, admin_openapi, public, public_openapi};
+pub use metrics::describe;
+pub use options::{RouterMode, RouterOptions, StateOptions};
+pub use router::Router;
+pub use scheduler_url::{SchedulerUrl, SchedulerUrlError};
+pub use state::StateError;
+pub use tasks::RunningRouter;
+pub use upstream::SOCKETS_MAX;

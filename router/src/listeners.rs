@@ -1,0 +1,56 @@
+//! The two listeners of a router as endpoints: which calls each has, and what it says of itself.
+
+use std::sync::Arc;
+
+use limits::ClientLimits;
+use poem::{Endpoint, Response};
+use web::{About, Guarded, Limited, OperatorToken, Visitors};
+
+use crate::admin::{FleetApi, RouterHealthApi};
+use crate::public::{RenderedMetrics, RoutedApi};
+use crate::router::Router;
+
+type Public = Limited<RoutedApi>;
+type Admin = (RouterHealthApi, Guarded<FleetApi>);
+
+const PUBLIC: About = About {
+    title: "Quipu router",
+    description: "One door in front of many schedulers of ao. Each call goes to the scheduler that has its process: by a \
+                  redirect, or passed on. Ids are base64url without padding; an id has 43 characters. A parameter that is \
+                  empty, or the text `undefined`, counts as absent.",
+    version: env!("CARGO_PKG_VERSION"),
+};
+
+const ADMIN: About = About {
+    title: "Quipu router administration",
+    description: "Shows and changes the schedulers of a router. Calls that change something need the admin token; where \
+                  `ADMIN_TOKEN` is set all but `/health` do. Where it is not, calls without the token have to name this \
+                  machine as `localhost` or by a loopback address in the header `Host`. Pages of other origins are refused.",
+    version: env!("CARGO_PKG_VERSION"),
+};
+
+/// The calls of a scheduler, sent on: open to everybody, or to whom the operator lets in.
+pub fn public(
+    router: Arc<Router>,
+    clients: Arc<ClientLimits>,
+    metrics: Option<RenderedMetrics>,
+) -> impl Endpoint<Output = Response> + use<> {
+    let calls: Public = Limited(RoutedApi { router, metrics });
+    web::endpoint(calls, &PUBLIC, Visitors::Limited(clients), None)
+}
+
+/// The operator's calls.
+pub fn admin(router: Arc<Router>, token: OperatorToken) -> impl Endpoint<Output = Response> + use<> {
+    let calls: Admin = (RouterHealthApi(router.clone()), Guarded::new(FleetApi(router), token.clone()));
+    web::endpoint(calls, &ADMIN, Visitors::Operators(token), None)
+}
+
+/// The OpenAPI description of the public calls.
+pub fn public_openapi() -> String {
+    web::openapi::<Public>(&PUBLIC)
+}
+
+/// The OpenAPI description of the operator's calls.
+pub fn admin_openapi() -> String {
+    web::openapi::<Admin>(&ADMIN)
+}

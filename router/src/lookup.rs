@@ -1,0 +1,229 @@
+//! Looking for a process of which this router has not heard: every scheduler is asked once, however many clients want to
+//! know, and what was found is remembered for ever.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ans104::Id;
+use futures_util::future::{BoxFuture, Shared};
+use futures_util::{FutureExt, StreamExt, stream};
+use protocol::ProcessId;
+use reqwest::StatusCode;
+use tokio::sync::Semaphore;
+use tracing::{debug, warn};
+
+use crate::error::RouterError;
+use crate::member::FleetMember;
+use crate::metrics;
+use crate::router::Router;
+use crate::state::{HomeCause, SchedulerNumber};
+use crate::upstream::{client, said};
+
+/// For a scheduler to say whether it has something.
+const ANSWERED: Duration = Duration::from_secs(5);
+/// How many processes are looked for at a time.
+const FLIGHTS_MAX: usize = 4096;
+/// How many questions are asked at a time, for all of them together.
+const QUESTIONS_MAX: usize = 64;
+/// How much of an answer is read, so that the connection can be used again; of a longer one the connection is closed.
+const READ_MAX: usize = 64 << 10;
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RouteKey {
+    /// A process.
+    Process(ProcessId),
+    /// A process, a message or an assignment.
+    Any(Id),
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Whereabouts {
+    /// This scheduler has it.
+    At(SchedulerNumber),
+    /// No scheduler has it.
+    Nowhere,
+    /// None of those that were asked has it, and others could not be asked; why.
+    Unsure(String),
+}
+
+/// A search that is under way, for all who wait for it.
+type Flight = Shared<BoxFuture<'static, Whereabouts>>;
+
+/// The searches that are under way.
+pub(crate) struct Lookups {
+    http: reqwest::Client,
+    flights: Mutex<HashMap<RouteKey, Flight>>,
+    questions: Semaphore,
+}
+
+/// What a scheduler says.
+enum Said {
+    Has,
+    HasNot,
+    Nothing(String),
+}
+
+impl RouteKey {
+    pub(crate) fn id(self) -> Id {
+        match self {
+            Self::Process(process) => process.id(),
+            Self::Any(id) => id,
+        }
+    }
+}
+
+impl Lookups {
+    pub(crate) fn new() -> Result<Self, RouterError> {
+        let http = client(ANSWERED).map_err(RouterError::Client)?;
+        Ok(Self { http, flights: Mutex::default(), questions: Semaphore::new(QUESTIONS_MAX) })
+    }
+
+    fn flights(&self) -> MutexGuard<'_, HashMap<RouteKey, Flight>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks one scheduler whether it has something at this path.
+    async fn ask(&self, member: &FleetMember, path: &str) -> Said {
+        let _turn = self.questions.acquire().await;
+        if !member.standing.is_reached() {
+            return Said::Nothing(format!("the scheduler {} is away", member.url));
+        }
+        let nothing = |reason: String| Said::Nothing(format!("the scheduler {}: {reason}", member.url));
+        let request = self.http.get(format!("{}{path}", member.url)).timeout(ANSWERED);
+        let mut answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => return nothing(said(&error)),
+        };
+        let status = answer.status();
+        let mut read = 0;
+        while read < READ_MAX
+            && let Ok(Some(piece)) = answer.chunk().await
+        {
+            read += piece.len();
+        }
+        match status {
+            StatusCode::OK => Said::Has,
+            // Existing schedulers answer 400 to whatever they do not have.
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Said::HasNot,
+            status => nothing(format!("it answers {status}")),
+        }
+    }
+}
+
+impl Router {
+    /// Who has it, of which nothing is remembered. A client that goes away does not end the search.
+    pub(crate) async fn look_up(self: &Arc<Self>, subject: RouteKey) -> Whereabouts {
+        let flight = {
+            let mut flights = self.lookups.flights();
+            if let Some(flight) = flights.get(&subject) {
+                flight.clone()
+            } else if flights.len() >= FLIGHTS_MAX {
+                return Whereabouts::Unsure("too many processes are looked for".to_owned());
+            } else {
+                let router = self.clone();
+                let searching = tokio::spawn(async move {
+                    let _over = Over { router: router.clone(), subject };
+                    router.search(subject).await
+                });
+                let ended = |ended: Result<Whereabouts, _>| {
+                    ended.unwrap_or_else(|_| Whereabouts::Unsure("the search failed".to_owned()))
+                };
+                let flight = searching.map(ended).boxed().shared();
+                flights.insert(subject, flight.clone());
+                flight
+            }
+        };
+        flight.await
+    }
+
+    async fn search(self: &Arc<Self>, subject: RouteKey) -> Whereabouts {
+        let process = ProcessId::from(subject.id());
+        match self.state.home(process).await {
+            Ok(Some(home)) => {
+                self.known.remember(process, home);
+                return Whereabouts::At(home);
+            }
+            Ok(None) => {}
+            Err(error) => return Whereabouts::Unsure(error.to_string()),
+        }
+        let found = self.search_schedulers(subject).await;
+        match &found {
+            Whereabouts::At(_) => self.known.note_present(&subject),
+            Whereabouts::Nowhere => self.known.note_absent(subject, None),
+            Whereabouts::Unsure(reason) => self.known.note_absent(subject, Some(reason.clone())),
+        }
+        found
+    }
+
+    /// Asks all schedulers. Should several have it, the first one counts.
+    async fn search_schedulers(self: &Arc<Self>, subject: RouteKey) -> Whereabouts {
+        metrics::looked_up();
+        let path = match subject {
+            RouteKey::Process(process) => format!("/processes/{process}"),
+            RouteKey::Any(id) => format!("/{id}?limit=1"),
+        };
+        let members = self.fleet.members();
+        let answers = stream::iter(members.values().cloned()).map(|member| {
+            let path = &path;
+            async move { (self.lookups.ask(&member, path).await, member) }
+        });
+        let answers: Vec<_> = answers.buffer_unordered(QUESTIONS_MAX).collect().await;
+        let (mut having, mut unsure): (Vec<Arc<FleetMember>>, Option<String>) = (Vec::new(), None);
+        for (said, member) in answers {
+            match said {
+                Said::Has => having.push(member),
+                Said::HasNot => {}
+                Said::Nothing(reason) => unsure = Some(reason),
+            }
+        }
+        having.sort_by_key(|member| member.number);
+        let Some(member) = having.first() else {
+            return unsure.map_or(Whereabouts::Nowhere, Whereabouts::Unsure);
+        };
+        if let Some(other) = having.get(1) {
+            warn!(id = %subject.id(), first = %member.url, other = %other.url, "two schedulers have the same process");
+        }
+        self.note_found(subject, member).await
+    }
+
+    /// Remembers what a scheduler has: a process for ever, anything else as long as there is room.
+    async fn note_found(self: &Arc<Self>, subject: RouteKey, member: &FleetMember) -> Whereabouts {
+        let process = ProcessId::from(subject.id());
+        let is_process = match subject {
+            RouteKey::Process(_) => true,
+            RouteKey::Any(id) => {
+                matches!(self.lookups.ask(member, &format!("/processes/{id}")).await, Said::Has)
+            }
+        };
+        if !is_process {
+            self.known.remember(process, member.number);
+            return Whereabouts::At(member.number);
+        }
+        debug!(%process, scheduler = %member.url, "found a process");
+        match self.state.settle(process, member.number, HomeCause::Found).await {
+            Ok(homed) => {
+                if homed.is_new {
+                    member.standing.add_process();
+                }
+                self.known.remember(process, homed.scheduler);
+                Whereabouts::At(homed.scheduler)
+            }
+            Err(error) => Whereabouts::Unsure(error.to_string()),
+        }
+    }
+}
+
+/// A search that is over when this is dropped, however it ended.
+struct Over {
+    router: Arc<Router>,
+    subject: RouteKey,
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.router.lookups.flights().remove(&self.subject);
+    }
+}

@@ -1,0 +1,215 @@
+//! A scheduler of the fleet, and how it does at the moment.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ans104::Address;
+
+use crate::list::SchedulerFlags;
+use crate::metrics::MemberMetrics;
+use crate::scheduler_url::SchedulerUrl;
+use crate::state::{KnownScheduler, SchedulerNumber};
+
+/// How many of the last questions count; with so many of them missed a scheduler is away.
+const LOOKS: usize = 5;
+const MISSED: usize = 3;
+/// One that is away is back once it answered so many times in a row.
+const IN_A_ROW: usize = 3;
+
+/// A scheduler of the fleet. What changes by itself is in its standing, which stays when an operator changes the rest.
+#[derive(Clone)]
+pub(crate) struct FleetMember {
+    pub(crate) number: SchedulerNumber,
+    pub(crate) url: SchedulerUrl,
+    pub(crate) flags: SchedulerFlags,
+    pub(crate) is_retired: bool,
+    pub(crate) standing: Arc<MemberStanding>,
+}
+
+/// How a scheduler does.
+pub(crate) struct MemberStanding {
+    processes: AtomicU64,
+    /// Whether it is reached, as far as the last questions tell.
+    is_reached: AtomicBool,
+    /// Whether it took messages when it was asked last.
+    is_open: AtomicBool,
+    asked: Mutex<Asked>,
+    pub(crate) metrics: MemberMetrics,
+}
+
+/// What its answers were.
+#[derive(Default)]
+struct Asked {
+    /// Whether it was reached each time, the newest last.
+    reached: VecDeque<bool>,
+    address: Option<Address>,
+    trouble: Option<String>,
+}
+
+/// What a scheduler said when it was asked how it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It takes messages.
+    Open,
+    /// It answers, but takes none; its words.
+    Refusing(String),
+    /// It does not answer; why.
+    Away(String),
+}
+
+/// Whether a scheduler has come or gone by the newest answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MemberTurn {
+    Came,
+    Went,
+    None,
+}
+
+impl MemberStanding {
+    /// How one does of which nothing is known yet: well.
+    pub(crate) fn new(url: &SchedulerUrl, processes: u64) -> Self {
+        let standing = Self {
+            processes: AtomicU64::new(0),
+            is_reached: AtomicBool::new(true),
+            is_open: AtomicBool::new(true),
+            asked: Mutex::default(),
+            metrics: MemberMetrics::new(url),
+        };
+        standing.set_processes(processes);
+        standing
+    }
+
+    pub(crate) fn processes(&self) -> u64 {
+        self.processes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_processes(&self, processes: u64) {
+        self.processes.store(processes, Ordering::Relaxed);
+        self.metrics.processes.set(processes as f64);
+    }
+
+    /// It has one more from now on, before that is on disk: those who come meanwhile count it.
+    pub(crate) fn add_process(&self) {
+        self.processes.fetch_add(1, Ordering::Relaxed);
+        self.metrics.processes.increment(1.0);
+    }
+
+    /// It has it not, after all.
+    pub(crate) fn take_process(&self) {
+        // Counted anew meanwhile, there may be nothing to take.
+        let less = |processes: u64| Some(processes.saturating_sub(1));
+        let _ = self.processes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        self.metrics.processes.decrement(1.0);
+    }
+
+    pub(crate) fn is_reached(&self) -> bool {
+        self.is_reached.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn address(&self) -> Option<Address> {
+        self.asked().address
+    }
+
+    pub(crate) fn set_address(&self, address: Address) {
+        self.asked().address = Some(address);
+    }
+
+    /// What is wrong with it, if anything is.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.asked().trouble.clone()
+    }
+
+    /// Takes in what it said. One that is away for a moment is not given up, and one that comes and goes stays away.
+    pub(crate) fn look(&self, look: Look) -> MemberTurn {
+        let mut asked = self.asked();
+        if asked.reached.len() == LOOKS {
+            asked.reached.pop_front();
+        }
+        asked.reached.push_back(!matches!(look, Look::Away(_)));
+        let before = self.is_reached();
+        let is_reached = if before {
+            asked.reached.iter().filter(|reached| !**reached).count() < MISSED
+        } else {
+            asked.reached.iter().rev().take_while(|reached| **reached).count() >= IN_A_ROW
+        };
+        let is_open = look == Look::Open;
+        asked.trouble = match look {
+            Look::Open => None,
+            Look::Refusing(reason) | Look::Away(reason) => Some(reason),
+        };
+        self.is_reached.store(is_reached, Ordering::Relaxed);
+        self.is_open.store(is_open, Ordering::Relaxed);
+        self.metrics.reached.set(f64::from(u8::from(is_reached)));
+        self.metrics.open.set(f64::from(u8::from(is_open)));
+        match (before, is_reached) {
+            (false, true) => MemberTurn::Came,
+            (true, false) => MemberTurn::Went,
+            _ => MemberTurn::None,
+        }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FleetMember {
+    /// The scheduler as it is remembered, with the standing that it had, if it is known.
+    pub(crate) fn of(known: KnownScheduler, before: Option<&Self>) -> Self {
+        let KnownScheduler { number, url, flags, is_retired, processes } = known;
+        let standing = match before {
+            Some(before) => before.standing.clone(),
+            None => Arc::new(MemberStanding::new(&url, processes)),
+        };
+        Self { number, url, flags, is_retired, standing }
+    }
+
+    /// Whether it may be given a process now.
+    pub(crate) fn takes_processes(&self) -> bool {
+        !self.is_retired && self.standing.is_reached() && self.standing.is_open()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    fn standing() -> MemberStanding {
+        MemberStanding::new(&"http://su:1".parse().unwrap(), 0)
+    }
+
+    #[test]
+    fn who_is_missed_three_times_in_five_is_away_until_it_answers_three_times_in_a_row() {
+        let away = || Look::Away("refused".to_owned());
+        let standing = standing();
+        assert_eq!([away(), away(), Look::Open].map(|look| standing.look(look)), [MemberTurn::None; 3]);
+        assert!(standing.is_reached() && standing.is_open());
+        assert_eq!(standing.look(away()), MemberTurn::Went);
+        assert_eq!(standing.trouble().unwrap(), "refused");
+        for _ in 0..9 {
+            assert_eq!([Look::Open, away()].map(|look| standing.look(look)), [MemberTurn::None; 2]);
+            assert!(!standing.is_reached(), "it comes and goes");
+        }
+        let refusing = || Look::Refusing("full".to_owned());
+        assert_eq!([Look::Open, refusing()].map(|look| standing.look(look)), [MemberTurn::None; 2]);
+        assert_eq!(standing.look(refusing()), MemberTurn::Came);
+        assert!(standing.is_reached() && !standing.is_open());
+        assert_eq!(standing.look(away()), MemberTurn::None);
+    }
+
+    #[test]
+    fn there_are_never_fewer_processes_than_none() {
+        let standing = standing();
+        standing.take_process();
+        assert_eq!(standing.processes(), 0);
+        standing.add_process();
+        assert_eq!(standing.processes(), 1);
+    }
+}

@@ -1,0 +1,144 @@
+//! Which scheduler a call is for; and giving a new process its home.
+
+use std::sync::Arc;
+
+use ans104::{Address, Item};
+use bytes::Bytes;
+use protocol::{Code, ProcessId, Submission};
+use tokio::task::spawn_blocking;
+use web::HttpError;
+
+use crate::lookup::{RouteKey, Whereabouts};
+use crate::member::FleetMember;
+use crate::metrics;
+use crate::router::Router;
+use crate::state::{HomeCause, SchedulerNumber, StateError};
+
+impl From<StateError> for HttpError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Unreadable(_) | StateError::Damaged(_) => Self::internal(error),
+            StateError::Halted(_) | StateError::Away(_) => {
+                tracing::debug!(%error, "nothing is placed");
+                let text =
+                    "this router cannot place processes at the moment; what it knows goes on; try again";
+                Self::new(Code::Unavailable, text)
+            }
+            StateError::Closing => Self::new(Code::Unavailable, error.to_string()),
+        }
+    }
+}
+
+impl Router {
+    /// The scheduler that has it.
+    ///
+    /// # Errors
+    /// When none has it, with this code; or that is not known at the moment.
+    pub(crate) async fn home(
+        self: &Arc<Self>,
+        subject: RouteKey,
+        absent: Code,
+    ) -> Result<Arc<FleetMember>, HttpError> {
+        let found = match self.known.home(&subject.id().into()) {
+            Some(number) => Whereabouts::At(number),
+            None => match self.known.absent(&subject) {
+                Some(None) => Whereabouts::Nowhere,
+                Some(Some(reason)) => Whereabouts::Unsure(reason),
+                None => self.look_up(subject).await,
+            },
+        };
+        match found {
+            Whereabouts::At(number) => self.member(number).await,
+            Whereabouts::Nowhere => Err(HttpError::new(absent, nowhere(subject))),
+            Whereabouts::Unsure(reason) => {
+                let text =
+                    format!("it is not known at the moment which scheduler has {}: {reason}", subject.id());
+                Err(HttpError::new(Code::Unavailable, text))
+            }
+        }
+    }
+
+    /// The scheduler that a posted item is for. A process that is new is given a home, which is on disk then.
+    ///
+    /// # Errors
+    /// When it is no item that can be scheduled, or there is nobody for it.
+    pub(crate) async fn home_of_item(self: &Arc<Self>, bytes: &Bytes) -> Result<Arc<FleetMember>, HttpError> {
+        let malformed = |error: &dyn std::fmt::Display| {
+            HttpError::new(Code::MalformedItem, format!("the body is not an ANS-104 data item: {error}"))
+        };
+        let submission = {
+            let item = Item::parse(bytes).map_err(|error| malformed(&error))?;
+            Submission::of(&item).map_err(|error| HttpError::new(error.code(), error.to_string()))?
+        };
+        match submission {
+            Submission::Message(process) => self.home(RouteKey::Process(process), Code::UnknownProcess).await,
+            Submission::Process(process) => match self.known.home(&process) {
+                Some(number) => self.member(number).await,
+                None => self.place(process, bytes.clone()).await,
+            },
+        }
+    }
+
+    async fn place(self: &Arc<Self>, process: ProcessId, item: Bytes) -> Result<Arc<FleetMember>, HttpError> {
+        let owner = self.verified_owner(item).await?;
+        let router = self.clone();
+        // What was begun is ended, also when the client goes away meanwhile.
+        let placing = tokio::spawn(async move { router.settle(process, owner).await });
+        let number = placing.await.map_err(HttpError::internal)??;
+        self.member(number).await
+    }
+
+    async fn settle(&self, process: ProcessId, owner: Address) -> Result<SchedulerNumber, HttpError> {
+        let chosen = match self.fleet.choose(&owner) {
+            Ok(chosen) => chosen,
+            Err(no_place) => {
+                // It may have its home from before.
+                let known = self.state.home(process).await?;
+                let refused = || HttpError::new(Code::Unavailable, no_place.to_string());
+                return known.ok_or_else(refused).inspect(|home| self.known.remember(process, *home));
+            }
+        };
+        chosen.standing.add_process();
+        let settled = self.state.settle(process, chosen.number, HomeCause::Placed).await;
+        match &settled {
+            Ok(homed) if homed.is_new => metrics::placed(),
+            _ => chosen.standing.take_process(),
+        }
+        let homed = settled?;
+        self.known.remember(process, homed.scheduler);
+        self.known.note_present(&RouteKey::Process(process));
+        self.known.note_present(&RouteKey::Any(process.id()));
+        Ok(homed.scheduler)
+    }
+
+    /// The address of whoever signed an item. Without a look at the signature anybody could have the process of another
+    /// placed where its wallet would not have it.
+    async fn verified_owner(&self, item: Bytes) -> Result<Address, HttpError> {
+        let turn = self.verifying.clone().acquire_owned().await.map_err(HttpError::internal)?;
+        let verifying = spawn_blocking(move || {
+            let _turn = turn;
+            let item =
+                Item::split(&item).map_err(|error| HttpError::new(Code::MalformedItem, error.to_string()))?;
+            item.verify().map_err(|error| HttpError::new(Code::InvalidSignature, error.to_string()))?;
+            Ok(item.address())
+        });
+        verifying.await.map_err(HttpError::internal)?
+    }
+
+    /// The scheduler of this number, also one that another router has just added.
+    async fn member(&self, number: SchedulerNumber) -> Result<Arc<FleetMember>, HttpError> {
+        if let Some(member) = self.fleet.member(number) {
+            return Ok(member);
+        }
+        self.refresh().await?;
+        let gone = || HttpError::internal(format!("there is no scheduler of number {}", number.0));
+        self.fleet.member(number).ok_or_else(gone)
+    }
+}
+
+fn nowhere(subject: RouteKey) -> String {
+    match subject {
+        RouteKey::Process(process) => format!("no scheduler of this router has the process {process}"),
+        RouteKey::Any(id) => format!("no scheduler of this router has a process, message or assignment {id}"),
+    }
+}

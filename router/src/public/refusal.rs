@@ -1,0 +1,80 @@
+//! Which failures each kind of call documents.
+
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaResponses, Registry};
+use poem_openapi::types::Type;
+use web::{ErrorForm, HttpError, documented};
+
+const WRONG: &str = "The request or its item is wrong, or no scheduler has the process that it is for: \
+                     `malformed_item`, `invalid_signature`, `missing_tag`, `invalid_tag`, `unknown_process` or `invalid_parameter`.";
+const NOWHERE: &str = "No scheduler has it: `not_found`.";
+const SLOW: &str = "The body took too long to arrive, or did not arrive whole: `malformed_item`.";
+const TOO_LARGE: &str = "The body is too long: `too_large`.";
+const FAILED: &str = "The router failed, and its log says why: `internal`.";
+const UNANSWERED: &str = "The scheduler has not answered, and may have done what was asked: `gateway_error`.";
+const AWAY: &str = "Not possible at the moment; the header `Retry-After` says in how many seconds to try again: `unavailable`.";
+const DISABLED: &str = "Metrics are not enabled: `not_found`.";
+const NOT_THERE: &str = "No such scheduler, or no such process: `not_found`.";
+const WRONG_FORM: &str = "The request is wrong: `invalid_parameter`.";
+const NOT_JSON: &str = "The header `Content-Type` is not `application/json`: `invalid_parameter`.";
+const FORBIDDEN: &str = "Asked by a page of another origin or, without the token, by a name of the router other than `localhost` or a loopback address: `forbidden`.";
+
+macro_rules! refusal {
+    ($(#[$doc:meta])* $name:ident: $($status:literal $text:ident),+) => {
+        $(#[$doc])*
+        pub(crate) struct $name(HttpError);
+
+        impl<E: Into<HttpError>> From<E> for $name {
+            fn from(error: E) -> Self {
+                Self(error.into())
+            }
+        }
+
+        impl From<$name> for poem::Error {
+            fn from(refusal: $name) -> Self {
+                refusal.0.into()
+            }
+        }
+
+        impl ApiResponse for $name {
+            fn meta() -> MetaResponses {
+                MetaResponses { responses: vec![$(documented($status, $text)),+] }
+            }
+
+            fn register(registry: &mut Registry) {
+                ErrorForm::register(registry);
+            }
+        }
+    };
+}
+
+refusal! {
+    /// A call was not sent on.
+    RouteRefusal:
+        400 WRONG, 404 NOWHERE, 408 SLOW, 413 TOO_LARGE, 500 FAILED, 502 UNANSWERED, 503 AWAY
+}
+
+refusal! {
+    /// Nothing can be spawned.
+    NotWell: 503 AWAY
+}
+
+refusal! {
+    /// Nothing can be spawned, or whoever asks the operators' listener may not.
+    OperatorsNotWell: 403 FORBIDDEN, 503 AWAY
+}
+
+refusal! {
+    /// There are no metrics.
+    NoMetrics: 404 DISABLED
+}
+
+refusal! {
+    /// The fleet was not changed.
+    FleetRefusal: 400 WRONG_FORM, 404 NOT_THERE, 408 SLOW, 413 TOO_LARGE, 415 NOT_JSON, 500 FAILED, 503 AWAY
+}
+
+refusal! {
+    /// Nobody knows where a process is.
+    WhereRefusal: 400 WRONG_FORM, 404 NOT_THERE, 500 FAILED, 503 AWAY
+}

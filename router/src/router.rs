@@ -1,0 +1,139 @@
+//! A router: what it is made of, and how it comes to be.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Semaphore;
+use tracing::info;
+
+use crate::error::RouterError;
+use crate::fleet::Fleet;
+use crate::folder::RouterFolder;
+use crate::known::{HOMES_MAX, KnownHomes};
+use crate::list::read_list;
+use crate::lookup::Lookups;
+use crate::options::{RouterOptions, StateOptions};
+use crate::refresh::ListStanding;
+use crate::scheduler_url::SchedulerUrl;
+use crate::state::{EmbeddedState, FleetChange, PostgresState, SharedState, StateError};
+use crate::upstream::Upstream;
+
+/// In the data folder.
+const STATE: &str = "state";
+/// How many signatures are verified at a time.
+const VERIFIED_MAX: usize = 8;
+
+/// One door in front of many schedulers.
+pub struct Router {
+    pub(crate) options: RouterOptions,
+    pub(crate) state: SharedState,
+    pub(crate) fleet: Fleet,
+    pub(crate) known: KnownHomes,
+    pub(crate) lookups: Lookups,
+    pub(crate) upstream: Upstream,
+    pub(crate) verifying: Arc<Semaphore>,
+    pub(crate) started: Instant,
+    /// How the list in the file is.
+    pub(crate) list: Mutex<ListStanding>,
+    /// Goes last.
+    _folder: RouterFolder,
+}
+
+impl Router {
+    /// Opens what it knows and reads the list of schedulers.
+    ///
+    /// # Errors
+    /// When its folder or its database cannot be used; or the list, where no scheduler is known from before.
+    pub(crate) async fn open(options: RouterOptions) -> Result<Arc<Self>, RouterError> {
+        let folder = RouterFolder::take(&options.folder)?;
+        let state: SharedState = match &options.state {
+            StateOptions::Folder => Arc::new(EmbeddedState::open(&options.folder.join(STATE), folder.store)?),
+            StateOptions::Postgres(connect) => Arc::new(PostgresState::open((**connect).clone()).await?),
+        };
+        match Self::with(options, state.clone(), folder).await {
+            Ok(router) => Ok(router),
+            Err(error) => {
+                state.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn with(
+        options: RouterOptions,
+        state: SharedState,
+        folder: RouterFolder,
+    ) -> Result<Arc<Self>, RouterError> {
+        let mut list = ListStanding::default();
+        let mut schedulers = state.schedulers().await?;
+        if let Some(path) = &options.list {
+            match read_list(path) {
+                Ok(listed) => {
+                    list.taken(path, &listed);
+                    schedulers = state.change(FleetChange::Listed(listed)).await?;
+                }
+                // With nobody to route to there is no last good one.
+                Err(error) if schedulers.is_empty() => return Err(error.into()),
+                Err(error) => list.refused(path, &error),
+            }
+        }
+        let fleet = Fleet::default();
+        fleet.set(schedulers, true);
+        let router = Arc::new(Self {
+            options,
+            state,
+            fleet,
+            known: KnownHomes::new(),
+            lookups: Lookups::new()?,
+            upstream: Upstream::new()?,
+            verifying: Arc::new(Semaphore::new(VERIFIED_MAX)),
+            started: Instant::now(),
+            list: Mutex::new(list),
+            _folder: folder,
+        });
+        router.remember_homes().await?;
+        Ok(router)
+    }
+
+    /// So that known processes are found at once, and while the database is away.
+    async fn remember_homes(&self) -> Result<(), StateError> {
+        let known = &self.known;
+        self.state.visit(HOMES_MAX, &mut |process, home| known.remember(process, home)).await?;
+        let (processes, schedulers) = (known.len(), self.fleet.members().len());
+        info!(processes, schedulers, state = self.state.kind(), "what the router knows is open");
+        Ok(())
+    }
+
+    /// Takes in a change by an operator.
+    pub(crate) async fn change(&self, change: FleetChange) -> Result<(), StateError> {
+        let all = self.state.change(change).await?;
+        self.fleet.set(all, false);
+        Ok(())
+    }
+
+    /// Takes in what other routers of the same state have changed.
+    pub(crate) async fn refresh(&self) -> Result<(), StateError> {
+        let all = self.state.schedulers().await?;
+        self.fleet.set(all, self.state.is_shared());
+        Ok(())
+    }
+
+    /// Why no process can be given a home, if that is so.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        if let Some(reason) = self.state.failure() {
+            return Some(reason);
+        }
+        let members = self.fleet.members();
+        let is_well = members.values().any(|member| member.takes_processes());
+        (!is_well).then(|| "no scheduler takes messages at the moment".to_owned())
+    }
+
+    /// Schedulers that are known and not in the list.
+    pub(crate) fn unlisted(&self) -> BTreeSet<SchedulerUrl> {
+        let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let members = self.fleet.members();
+        let known = members.values().filter(|member| !member.is_retired).map(|member| member.url.clone());
+        list.missing(known)
+    }
+}

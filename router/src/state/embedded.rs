@@ -1,0 +1,234 @@
+//! What a router knows, in a RocksDB of its own.
+//!
+//! ```text
+//! events      sequence number (8) → event, see event.rs
+//! homes       process (32) → scheduler (4)
+//! schedulers  number (4) → JSON
+//! counts      number (4) → how many processes it has (8)                               all numbers big-endian
+//! ```
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use log::{StoreId, StoreMemory};
+use protocol::ProcessId;
+use rocksdb::{
+    BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, IteratorMode, LogLevel,
+    Options,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
+
+use super::event::{read_process, read_scheduler};
+use super::writer::{StateOrder, Writer};
+use super::{
+    FleetChange, HomeCause, Homed, KnownScheduler, RouterState, SchedulerNumber, StateError, TakeHome,
+};
+
+pub(super) const EVENTS: &str = "events";
+pub(super) const HOMES: &str = "homes";
+pub(super) const SCHEDULERS: &str = "schedulers";
+pub(super) const COUNTS: &str = "counts";
+
+/// How many orders may wait for the writer.
+const WAITING_MAX: usize = 4096;
+/// More than this is in files soon.
+const WRITE_BUFFER: usize = 4 << 20;
+
+/// A state in a folder.
+pub(crate) struct EmbeddedState {
+    db: Arc<DB>,
+    store: StoreId,
+    /// None once it is closed.
+    orders: Mutex<Option<mpsc::Sender<StateOrder>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Why nothing is written any more.
+    failure: watch::Receiver<Option<String>>,
+}
+
+impl EmbeddedState {
+    /// Opens what is in this folder, or begins there.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or no thread is to be had.
+    pub(crate) fn open(folder: &Path, store: StoreId) -> Result<Self, StateError> {
+        let db = Arc::new(open(folder).map_err(|error| StateError::Unreadable(error.to_string()))?);
+        let (orders, waiting) = mpsc::channel(WAITING_MAX);
+        let (told, failure) = watch::channel(None);
+        let thread = Writer::open(db.clone(), told)?.start(waiting)?;
+        let (orders, thread) = (Mutex::new(Some(orders)), Mutex::new(Some(thread)));
+        Ok(Self { db, store, orders, thread, failure })
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, StateError>>) -> StateOrder,
+    ) -> Result<T, StateError> {
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (answer, answered) = oneshot::channel();
+        let sent = orders.ok_or(StateError::Closing)?.send(order(answer)).await;
+        sent.map_err(|_| StateError::Closing)?;
+        answered.await.map_err(|_| StateError::Closing)?
+    }
+
+    /// Reads on a thread that may wait for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&DB) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let db = self.db.clone();
+        let reading = spawn_blocking(move || read(&db));
+        reading.await.map_err(|error| StateError::Unreadable(error.to_string()))?
+    }
+}
+
+#[async_trait]
+impl RouterState for EmbeddedState {
+    fn kind(&self) -> &'static str {
+        "folder"
+    }
+
+    fn store(&self) -> StoreId {
+        self.store
+    }
+
+    async fn home(&self, process: ProcessId) -> Result<Option<SchedulerNumber>, StateError> {
+        self.read(move |db| home(db, process)).await
+    }
+
+    async fn settle(
+        &self,
+        process: ProcessId,
+        scheduler: SchedulerNumber,
+        cause: HomeCause,
+    ) -> Result<Homed, StateError> {
+        self.order(|answer| StateOrder::Settle { process, scheduler, cause, answer }).await
+    }
+
+    async fn schedulers(&self) -> Result<Vec<KnownScheduler>, StateError> {
+        self.read(schedulers).await
+    }
+
+    async fn change(&self, change: FleetChange) -> Result<Vec<KnownScheduler>, StateError> {
+        self.order(|answer| StateOrder::Change { change, answer }).await
+    }
+
+    async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError> {
+        const PIECE: usize = 100_000;
+        let (mut left, mut from) = (most, Vec::new());
+        loop {
+            let (begin, piece) = (from.clone(), left.min(PIECE));
+            let mut homes = self.read(move |db| homes(db, &begin, piece + 1)).await?;
+            let next = if homes.len() > piece { homes.pop() } else { None };
+            left -= homes.len();
+            homes.into_iter().for_each(|(process, scheduler)| take(process, scheduler));
+            match next {
+                Some((process, _)) if left > 0 => from = process.as_bytes().to_vec(),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.failure.borrow().clone()
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn ended(&self) {
+        let mut failure = self.failure.clone();
+        // A failed write does not end it: it can be read. The other end is gone with the thread.
+        while failure.changed().await.is_ok() {}
+    }
+
+    async fn close(&self) {
+        drop(self.orders.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // One that panicked has said so.
+            let _ = spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+fn open(folder: &Path) -> Result<DB, rocksdb::Error> {
+    let memory = StoreMemory::new(StoreMemory::BYTES_MIN);
+    let mut options = Options::default();
+    memory.bound(&mut options);
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_paranoid_checks(true);
+    options.set_track_and_verify_wals_in_manifest(true);
+    // A record cut short at the end was never acknowledged; anything else that is wrong is an error.
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_max_total_wal_size(32 << 20);
+    options.set_max_background_jobs(2);
+    options.set_log_level(LogLevel::Warn);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1 << 20);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    let table = |name: &str, filter: bool| {
+        let mut options = Options::default();
+        options.set_write_buffer_size(WRITE_BUFFER);
+        let mut blocks: BlockBasedOptions = memory.tables();
+        if filter {
+            blocks.set_bloom_filter(10.0, false);
+        }
+        options.set_block_based_table_factory(&blocks);
+        ColumnFamilyDescriptor::new(name, options)
+    };
+    let tables = [table(EVENTS, false), table(HOMES, true), table(SCHEDULERS, false), table(COUNTS, false)];
+    DB::open_cf_descriptors(&options, folder, tables)
+}
+
+/// One of the tables above, which opening has made.
+pub(super) fn table<'a>(db: &'a DB, name: &str) -> Result<&'a ColumnFamily, StateError> {
+    db.cf_handle(name).ok_or_else(|| StateError::Damaged(format!("there is no table {name}")))
+}
+
+pub(super) fn unreadable(error: rocksdb::Error) -> StateError {
+    StateError::Unreadable(error.to_string())
+}
+
+pub(super) fn home(db: &DB, process: ProcessId) -> Result<Option<SchedulerNumber>, StateError> {
+    let found = db.get_pinned_cf(table(db, HOMES)?, process.as_bytes()).map_err(unreadable)?;
+    found.map(|number| read_number(&number)).transpose()
+}
+
+pub(super) fn read_number(bytes: &[u8]) -> Result<SchedulerNumber, StateError> {
+    let number = bytes.try_into().map(u32::from_be_bytes);
+    number.map(SchedulerNumber).map_err(|_| StateError::Damaged("the number of a scheduler".to_owned()))
+}
+
+pub(super) fn read_count(bytes: &[u8]) -> Result<u64, StateError> {
+    let count = bytes.try_into().map(u64::from_be_bytes);
+    count.map_err(|_| StateError::Damaged("the number of processes of a scheduler".to_owned()))
+}
+
+pub(super) fn schedulers(db: &DB) -> Result<Vec<KnownScheduler>, StateError> {
+    let counts = table(db, COUNTS)?;
+    let all = db.iterator_cf(table(db, SCHEDULERS)?, IteratorMode::Start).map(|entry| {
+        let (key, json) = entry.map_err(unreadable)?;
+        let count = db.get_pinned_cf(counts, &key).map_err(unreadable)?;
+        let count = count.map_or(Ok(0), |count| read_count(&count))?;
+        read_scheduler(read_number(&key)?, &json, count)
+    });
+    all.collect()
+}
+
+fn homes(db: &DB, from: &[u8], most: usize) -> Result<Vec<(ProcessId, SchedulerNumber)>, StateError> {
+    let from = IteratorMode::From(from, rocksdb::Direction::Forward);
+    let homes = db.iterator_cf(table(db, HOMES)?, from).take(most).map(|entry| {
+        let (key, number) = entry.map_err(unreadable)?;
+        Ok((read_process(&key)?, read_number(&number)?))
+    });
+    homes.collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::collections::HashMap;
+
+use ans104::Id;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::list::{ListedScheduler, SchedulerFlags};
+
+const STORE: StoreId = StoreId(Uuid::from_u128(1));
+
+fn process(number: u64) -> ProcessId {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    bytes[8..16].copy_from_slice(&number.to_be_bytes());
+    Id::from_bytes(bytes).into()
+}
+
+fn listed(url: &str) -> ListedScheduler {
+    ListedScheduler { url: url.parse().unwrap(), flags: SchedulerFlags::default() }
+}
+
+async fn with_schedulers(folder: &TempDir) -> EmbeddedState {
+    let state = EmbeddedState::open(folder.path(), STORE).unwrap();
+    let list = vec![listed("http://su1:1"), listed("http://su2:1")];
+    assert_eq!(state.change(FleetChange::Listed(list)).await.unwrap().len(), 2);
+    state
+}
+
+#[tokio::test]
+async fn a_process_has_one_home_for_ever() {
+    let folder = TempDir::new().unwrap();
+    let state = Arc::new(with_schedulers(&folder).await);
+    // At once, each for another scheduler.
+    let settling = (0..200_u64).map(|number| {
+        let state = state.clone();
+        tokio::spawn(async move {
+            let scheduler = SchedulerNumber(1 + u32::try_from(number % 2).unwrap());
+            state.settle(process(number / 4), scheduler, HomeCause::Placed).await.unwrap()
+        })
+    });
+    let mut homes: HashMap<u64, SchedulerNumber> = HashMap::new();
+    let mut new = 0;
+    for (number, homed) in futures_util::future::join_all(settling).await.into_iter().enumerate() {
+        let homed = homed.unwrap();
+        new += u64::from(homed.is_new);
+        assert_eq!(*homes.entry(number as u64 / 4).or_insert(homed.scheduler), homed.scheduler);
+    }
+    assert_eq!(new, 50);
+    state.close().await;
+    assert!(matches!(
+        state.settle(process(0), SchedulerNumber(1), HomeCause::Placed).await,
+        Err(StateError::Closing)
+    ));
+    drop(state);
+
+    let state = EmbeddedState::open(folder.path(), STORE).unwrap();
+    for (number, home) in homes {
+        assert_eq!(state.home(process(number)).await.unwrap(), Some(home));
+        for scheduler in [1, 2].map(SchedulerNumber) {
+            let again = state.settle(process(number), scheduler, HomeCause::Found).await.unwrap();
+            assert_eq!(again, Homed { scheduler: home, is_new: false });
+        }
+    }
+    let schedulers = state.schedulers().await.unwrap();
+    assert_eq!(schedulers.iter().map(|scheduler| scheduler.processes).sum::<u64>(), 50);
+    let events = state.db.iterator_cf(table(&state.db, EVENTS).unwrap(), IteratorMode::Start).count();
+    assert_eq!(events, 52, "two schedulers and fifty homes");
+}
+
+#[tokio::test]
+async fn all_homes_are_shown_once_or_as_many_as_are_wanted() {
+    let folder = TempDir::new().unwrap();
+    let state = with_schedulers(&folder).await;
+    for number in 0..30 {
+        state.settle(process(number), SchedulerNumber(2), HomeCause::Placed).await.unwrap();
+    }
+    for (most, expected) in [(0, 0), (1, 1), (29, 29), (30, 30), (1000, 30)] {
+        let mut seen = HashMap::new();
+        state
+            .visit(most, &mut |process, home| {
+                seen.insert(process, home);
+            })
+            .await
+            .unwrap();
+        assert_eq!(seen.len(), expected, "{most}");
+        assert!(seen.values().all(|home| *home == SchedulerNumber(2)));
+    }
+}
+
+#[tokio::test]
+async fn a_scheduler_that_is_not_there_is_nobodys_home() {
+    let folder = TempDir::new().unwrap();
+    let state = with_schedulers(&folder).await;
+    let refused = state.settle(process(1), SchedulerNumber(7), HomeCause::Placed).await.unwrap_err();
+    assert!(refused.to_string().contains("number 7"), "{refused}");
+    assert_eq!(state.home(process(1)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn after_a_failed_write_nothing_is_placed_and_all_is_read() {
+    let folder = TempDir::new().unwrap();
+    let state = with_schedulers(&folder).await;
+    state.settle(process(1), SchedulerNumber(1), HomeCause::Placed).await.unwrap();
+    // As a disk that fails would have it.
+    let (told, failure) = watch::channel(Some("no space left".to_owned()));
+    let (orders, waiting) = mpsc::channel(8);
+    let thread = Writer::open(state.db.clone(), told).unwrap().start(waiting).unwrap();
+    state.close().await;
+    *state.orders.lock().unwrap() = Some(orders);
+    *state.thread.lock().unwrap() = Some(thread);
+    let state = EmbeddedState { failure, ..state };
+    let refused = state.settle(process(2), SchedulerNumber(1), HomeCause::Placed).await.unwrap_err();
+    assert!(refused.to_string().contains("no space left"), "{refused}");
+    assert!(state.failure().is_some());
+    let known = state.settle(process(1), SchedulerNumber(2), HomeCause::Placed).await.unwrap();
+    assert_eq!(known, Homed { scheduler: SchedulerNumber(1), is_new: false });
+    assert_eq!(state.home(process(2)).await.unwrap(), None);
+    state.close().await;
+}

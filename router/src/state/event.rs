@@ -1,0 +1,145 @@
+//! The events of a router as they are stored.
+//!
+//! ```text
+//! version (1) ‖ kind (1) ‖ milliseconds since 1970 (8) ‖ scheduler (4) ‖ the rest      big-endian
+//! kind 1, 2: a process has its home there, since it was placed or found ‖ process (32)
+//! kind 4: a scheduler was added or changed ‖ JSON
+//! ```
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use ans104::Id;
+use protocol::ProcessId;
+
+use crate::list::{SchedulerFlags, read_wallets, wallets_text};
+use crate::scheduler_url::SchedulerUrl;
+
+use super::{HomeCause, KnownScheduler, SchedulerNumber, StateError};
+
+const VERSION: u8 = 1;
+const SCHEDULER: u8 = 4;
+const HEAD: usize = 14;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum RouterEvent<'a> {
+    /// A process has its home.
+    Home { process: ProcessId, scheduler: SchedulerNumber, cause: HomeCause },
+    /// A scheduler is as this says.
+    Scheduler(&'a KnownScheduler),
+}
+
+/// A scheduler in JSON; how many processes it has is counted elsewhere.
+#[derive(Serialize, Deserialize)]
+struct SchedulerJson {
+    url: String,
+    no_route: bool,
+    wallets: String,
+    wallets_only: bool,
+    retired: bool,
+}
+
+impl RouterEvent<'_> {
+    /// The bytes of an event of now.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let (kind, number) = match self {
+            Self::Home { scheduler, cause, .. } => {
+                let kind = match cause {
+                    HomeCause::Placed => 1,
+                    HomeCause::Found => 2,
+                };
+                (kind, *scheduler)
+            }
+            Self::Scheduler(scheduler) => (SCHEDULER, scheduler.number),
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let mut bytes = Vec::with_capacity(HEAD + 32);
+        bytes.extend([VERSION, kind]);
+        bytes.extend(now.to_be_bytes());
+        bytes.extend(number.0.to_be_bytes());
+        match self {
+            Self::Home { process, .. } => bytes.extend(process.as_bytes()),
+            Self::Scheduler(scheduler) => bytes.extend(scheduler_json(scheduler).into_bytes()),
+        }
+        bytes
+    }
+}
+
+/// A scheduler as it is stored.
+pub(super) fn scheduler_json(scheduler: &KnownScheduler) -> String {
+    let KnownScheduler { url, flags, is_retired, .. } = scheduler;
+    let json = SchedulerJson {
+        url: url.to_string(),
+        no_route: flags.no_route,
+        wallets: wallets_text(&flags.wallets),
+        wallets_only: flags.wallets_only,
+        retired: *is_retired,
+    };
+    // Text and truth values always are JSON.
+    serde_json::to_string(&json).unwrap_or_default()
+}
+
+/// A scheduler that was stored.
+pub(super) fn read_scheduler(
+    number: SchedulerNumber,
+    json: &[u8],
+    processes: u64,
+) -> Result<KnownScheduler, StateError> {
+    let damaged = |error: &dyn std::fmt::Display| {
+        StateError::Damaged(format!("the scheduler of number {}: {error}", number.0))
+    };
+    let json: SchedulerJson = serde_json::from_slice(json).map_err(|error| damaged(&error))?;
+    let url: SchedulerUrl = json.url.parse().map_err(|error| damaged(&error))?;
+    let wallets = read_wallets(&url, json.wallets.split(',')).map_err(|error| damaged(&error))?;
+    let flags = SchedulerFlags { no_route: json.no_route, wallets, wallets_only: json.wallets_only };
+    Ok(KnownScheduler { number, url, flags, is_retired: json.retired, processes })
+}
+
+/// The process of which these are the 32 bytes.
+pub(super) fn read_process(bytes: &[u8]) -> Result<ProcessId, StateError> {
+    let bytes: [u8; 32] = bytes.try_into().map_err(|_| {
+        StateError::Damaged(format!("expected the 32 bytes of a process, found {}", bytes.len()))
+    })?;
+    Ok(Id::from_bytes(bytes).into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::collections::BTreeSet;
+
+    use ans104::Address;
+
+    use super::*;
+
+    #[test]
+    fn events_have_their_layout() {
+        let process: ProcessId = Id::from_bytes([7; 32]).into();
+        let scheduler = SchedulerNumber(0x0102_0304);
+        let bytes = RouterEvent::Home { process, scheduler, cause: HomeCause::Found }.encode();
+        assert_eq!(
+            (&bytes[..2], &bytes[10..14], &bytes[14..]),
+            (&[1, 2][..], &[1, 2, 3, 4][..], &[7; 32][..])
+        );
+    }
+
+    #[test]
+    fn a_scheduler_is_read_as_it_was_stored() {
+        let wallets = BTreeSet::from([Address::from_bytes([1; 32]), Address::from_bytes([2; 32])]);
+        let scheduler = KnownScheduler {
+            number: SchedulerNumber(3),
+            url: "https://su.example".parse().unwrap(),
+            flags: SchedulerFlags { no_route: true, wallets, wallets_only: true },
+            is_retired: true,
+            processes: 9,
+        };
+        let json = scheduler_json(&scheduler);
+        assert_eq!(read_scheduler(scheduler.number, json.as_bytes(), 9).unwrap(), scheduler);
+        assert!(RouterEvent::Scheduler(&scheduler).encode().ends_with(json.as_bytes()));
+        assert!(read_scheduler(scheduler.number, b"{}", 0).unwrap_err().to_string().contains("number 3"));
+    }
+}

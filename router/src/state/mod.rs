@@ -1,0 +1,136 @@
+//! What a router knows for ever: which scheduler has which process, and which schedulers there are. It is an event log;
+//! all else follows from it.
+//!
+//! A process is given a home once: whoever comes second, at the same moment or years later, is told the first one. What
+//! is answered is on disk.
+
+mod changing;
+mod embedded;
+mod event;
+mod postgres;
+mod writer;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use log::StoreId;
+use protocol::ProcessId;
+use thiserror::Error;
+
+use crate::list::{ListedScheduler, SchedulerFlags};
+use crate::scheduler_url::SchedulerUrl;
+
+pub(crate) use embedded::EmbeddedState;
+pub(crate) use postgres::PostgresState;
+
+/// A scheduler's number among those of a router, from 1; it is never given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SchedulerNumber(pub(crate) u32);
+
+/// A scheduler as it is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KnownScheduler {
+    pub(crate) number: SchedulerNumber,
+    pub(crate) url: SchedulerUrl,
+    pub(crate) flags: SchedulerFlags,
+    /// Whether it gets no new processes any more; it keeps those that it has.
+    pub(crate) is_retired: bool,
+    /// How many processes it has.
+    pub(crate) processes: u64,
+}
+
+/// What an operator says of the schedulers.
+#[derive(Clone, Debug)]
+pub(crate) enum FleetChange {
+    /// These are in the list; others stay.
+    Listed(Vec<ListedScheduler>),
+    /// This one is there, and gets new processes also if it was retired.
+    Added(ListedScheduler),
+    /// This one gets no new processes.
+    Retired(SchedulerUrl),
+}
+
+/// How a process came to its home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HomeCause {
+    /// Its spawn came here.
+    Placed,
+    /// The scheduler had it already.
+    Found,
+}
+
+/// The home of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Homed {
+    pub(crate) scheduler: SchedulerNumber,
+    /// Whether it has it since this moment.
+    pub(crate) is_new: bool,
+}
+
+/// What a router knows cannot be read or written.
+#[derive(Clone, Debug, Error)]
+pub enum StateError {
+    /// Nothing can be written any more, until the router is started again.
+    #[error("nothing can be placed since a write failed: {0}; restart the router once that is mended")]
+    Halted(String),
+    /// It cannot be opened, or read.
+    #[error("what the router knows cannot be read: {0}")]
+    Unreadable(String),
+    /// It is stored in a form that this version does not know.
+    #[error("what the router knows is damaged, or of another version: {0}")]
+    Damaged(String),
+    /// The database does not answer.
+    #[error("the database of the router does not answer: {0}")]
+    Away(String),
+    /// The router stops.
+    #[error("the router is stopping")]
+    Closing,
+}
+
+/// What takes in the homes of many processes.
+pub(crate) type TakeHome<'a> = &'a mut (dyn FnMut(ProcessId, SchedulerNumber) + Send);
+
+/// Where a router keeps what it knows.
+#[async_trait]
+pub(crate) trait RouterState: Send + Sync {
+    /// What kind it is, for operators.
+    fn kind(&self) -> &'static str;
+
+    /// Which router's it is; of several that share a database, all the same.
+    fn store(&self) -> StoreId;
+
+    /// The home of a process, if it has one.
+    async fn home(&self, process: ProcessId) -> Result<Option<SchedulerNumber>, StateError>;
+
+    /// Gives a process this home, unless it has one: its home, which is on disk.
+    async fn settle(
+        &self,
+        process: ProcessId,
+        scheduler: SchedulerNumber,
+        cause: HomeCause,
+    ) -> Result<Homed, StateError>;
+
+    /// All schedulers, in the order of their numbers.
+    async fn schedulers(&self) -> Result<Vec<KnownScheduler>, StateError>;
+
+    /// Changes the schedulers; all of them afterwards.
+    async fn change(&self, change: FleetChange) -> Result<Vec<KnownScheduler>, StateError>;
+
+    /// Shows homes, as many as there are or `most`.
+    async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError>;
+
+    /// Why nothing can be placed, if that is so.
+    fn failure(&self) -> Option<String>;
+
+    /// Whether others may change it.
+    fn is_shared(&self) -> bool;
+
+    /// Resolves if nothing is written any more although nobody has stopped it.
+    async fn ended(&self);
+
+    /// Ends it in order; what was asked for before is on disk.
+    async fn close(&self);
+}
+
+/// Clones are the same state.
+pub(crate) type SharedState = Arc<dyn RouterState>;

@@ -1,0 +1,35 @@
+-- What routers know, shared by all that use this database.
+create schema if not exists quipu_router;
+
+-- Which state this is: one for all.
+create table if not exists quipu_router.identity (
+    only_one boolean primary key default true check (only_one),
+    store uuid not null
+);
+
+create table if not exists quipu_router.schedulers (
+    number integer primary key,
+    url text not null unique,
+    no_route boolean not null,
+    -- Addresses, with commas between them.
+    wallets text not null,
+    wallets_only boolean not null,
+    retired boolean not null,
+    processes bigint not null default 0
+);
+
+-- A process has one home, for ever.
+create table if not exists quipu_router.homes (
+    process bytea primary key check (length(process) = 32),
+    scheduler integer not null references quipu_router.schedulers (number)
+);
+
+-- All that happened, in order: the tables above follow from it.
+create table if not exists quipu_router.events (
+    sequence bigint generated always as identity primary key,
+    at timestamptz not null default clock_timestamp(),
+    kind text not null check (kind in ('placed', 'found', 'taken over', 'scheduler')),
+    scheduler integer not null,
+    process bytea,
+    detail jsonb
+);

@@ -1,0 +1,187 @@
+//! The one thread that writes what a router knows: it takes what waits as one batch, writes and syncs it, and answers
+//! then. After a failed write nothing more is written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use protocol::ProcessId;
+use rocksdb::{DB, IteratorMode, WriteBatch, WriteOptions};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::error;
+
+use super::changing::changed;
+use super::embedded::{COUNTS, EVENTS, HOMES, SCHEDULERS, home, schedulers, table, unreadable};
+use super::event::{RouterEvent, scheduler_json};
+use super::{FleetChange, HomeCause, Homed, KnownScheduler, SchedulerNumber, StateError};
+
+/// How many orders are written together at most.
+const BATCH_MAX: usize = 512;
+
+/// What the writer is to do, and who waits for it.
+pub(super) enum StateOrder {
+    /// Give a process a home.
+    Settle {
+        process: ProcessId,
+        scheduler: SchedulerNumber,
+        cause: HomeCause,
+        answer: oneshot::Sender<Result<Homed, StateError>>,
+    },
+    /// Change the schedulers.
+    Change { change: FleetChange, answer: oneshot::Sender<Result<Vec<KnownScheduler>, StateError>> },
+}
+
+/// What is told once the batch is on disk.
+enum Reply {
+    Homed(oneshot::Sender<Result<Homed, StateError>>, Homed),
+    Changed(oneshot::Sender<Result<Vec<KnownScheduler>, StateError>>, Vec<KnownScheduler>),
+}
+
+/// The state of the writer.
+pub(super) struct Writer {
+    db: Arc<DB>,
+    /// The place of the next event.
+    next: u64,
+    schedulers: Vec<KnownScheduler>,
+    failure: watch::Sender<Option<String>>,
+}
+
+/// What is about to be written.
+#[derive(Default)]
+struct Batch {
+    writes: WriteBatch,
+    /// The homes in it.
+    homes: HashMap<ProcessId, SchedulerNumber>,
+    replies: Vec<Reply>,
+}
+
+impl Writer {
+    /// A writer that goes on where the last one ended.
+    pub(super) fn open(db: Arc<DB>, failure: watch::Sender<Option<String>>) -> Result<Self, StateError> {
+        let last = db.iterator_cf(table(&db, EVENTS)?, IteratorMode::End).next();
+        let next = match last.transpose().map_err(unreadable)? {
+            None => 0,
+            Some((key, _)) => {
+                let wrong = |_| StateError::Damaged("the place of the last event".to_owned());
+                u64::from_be_bytes((*key).try_into().map_err(wrong)?) + 1
+            }
+        };
+        let schedulers = schedulers(&db)?;
+        Ok(Self { db, next, schedulers, failure })
+    }
+
+    /// Lets it write until nobody can order anything any more.
+    pub(super) fn start(
+        mut self,
+        mut orders: mpsc::Receiver<StateOrder>,
+    ) -> Result<JoinHandle<()>, StateError> {
+        let write = move || {
+            while let Some(first) = orders.blocking_recv() {
+                let mut waiting = vec![first];
+                while waiting.len() < BATCH_MAX
+                    && let Ok(next) = orders.try_recv()
+                {
+                    waiting.push(next);
+                }
+                self.write(waiting);
+            }
+        };
+        let thread = Builder::new().name("router-state".to_owned()).spawn(write);
+        thread.map_err(|error| StateError::Unreadable(format!("no thread to write it: {error}")))
+    }
+
+    fn write(&mut self, orders: Vec<StateOrder>) {
+        let mut batch = Batch::default();
+        for order in orders {
+            match order {
+                StateOrder::Settle { process, scheduler, cause, answer } => {
+                    match self.settle(&mut batch, process, scheduler, cause) {
+                        Ok(homed) => batch.replies.push(Reply::Homed(answer, homed)),
+                        // Whoever asked may have gone away.
+                        Err(error) => drop(answer.send(Err(error))),
+                    }
+                }
+                StateOrder::Change { change, answer } => match self.change(&mut batch, change) {
+                    Ok(all) => batch.replies.push(Reply::Changed(answer, all)),
+                    Err(error) => drop(answer.send(Err(error))),
+                },
+            }
+        }
+        let written = self.commit(batch.writes);
+        for reply in batch.replies {
+            match (reply, written.clone()) {
+                (Reply::Homed(answer, homed), Ok(())) => drop(answer.send(Ok(homed))),
+                (Reply::Homed(answer, _), Err(error)) => drop(answer.send(Err(error))),
+                (Reply::Changed(answer, all), Ok(())) => drop(answer.send(Ok(all))),
+                (Reply::Changed(answer, _), Err(error)) => drop(answer.send(Err(error))),
+            }
+        }
+    }
+
+    fn halted(&self) -> Result<(), StateError> {
+        self.failure.borrow().clone().map_or(Ok(()), |reason| Err(StateError::Halted(reason)))
+    }
+
+    fn settle(
+        &mut self,
+        batch: &mut Batch,
+        process: ProcessId,
+        scheduler: SchedulerNumber,
+        cause: HomeCause,
+    ) -> Result<Homed, StateError> {
+        let known = match batch.homes.get(&process) {
+            Some(scheduler) => Some(*scheduler),
+            None => home(&self.db, process)?,
+        };
+        if let Some(scheduler) = known {
+            return Ok(Homed { scheduler, is_new: false });
+        }
+        self.halted()?;
+        let unknown = || StateError::Damaged(format!("there is no scheduler of number {}", scheduler.0));
+        let number = scheduler.0.to_be_bytes();
+        let event = RouterEvent::Home { process, scheduler, cause }.encode();
+        let (homes, counts) = (table(&self.db, HOMES)?, table(&self.db, COUNTS)?);
+        let events = table(&self.db, EVENTS)?;
+        let has = self.schedulers.iter_mut().find(|known| known.number == scheduler).ok_or_else(unknown)?;
+        has.processes += 1;
+        batch.writes.put_cf(homes, process.as_bytes(), number);
+        batch.writes.put_cf(counts, number, has.processes.to_be_bytes());
+        batch.writes.put_cf(events, self.next.to_be_bytes(), event);
+        self.next += 1;
+        batch.homes.insert(process, scheduler);
+        Ok(Homed { scheduler, is_new: true })
+    }
+
+    fn change(&mut self, batch: &mut Batch, change: FleetChange) -> Result<Vec<KnownScheduler>, StateError> {
+        self.halted()?;
+        let (schedulers, events) = (table(&self.db, SCHEDULERS)?, table(&self.db, EVENTS)?);
+        for scheduler in changed(&self.schedulers, change) {
+            batch.writes.put_cf(schedulers, scheduler.number.0.to_be_bytes(), scheduler_json(&scheduler));
+            batch.writes.put_cf(events, self.next.to_be_bytes(), RouterEvent::Scheduler(&scheduler).encode());
+            self.next += 1;
+            match self.schedulers.iter_mut().find(|known| known.number == scheduler.number) {
+                Some(known) => *known = scheduler,
+                None => self.schedulers.push(scheduler),
+            }
+        }
+        Ok(self.schedulers.clone())
+    }
+
+    /// All of it is on disk when this returns, or nothing is written any more.
+    fn commit(&self, writes: WriteBatch) -> Result<(), StateError> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let mut synced = WriteOptions::default();
+        synced.set_sync(true);
+        self.db.write_opt(writes, &synced).map_err(|error| {
+            let reason = error.to_string();
+            error!(
+                reason,
+                "what the router knows cannot be written: nothing is placed until it is started again"
+            );
+            self.failure.send_replace(Some(reason.clone()));
+            StateError::Halted(reason)
+        })
+    }
+}

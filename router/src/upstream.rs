@@ -1,0 +1,365 @@
+//! Passing a call on to the scheduler that has the process, and its answer back, a piece at a time.
+//!
+//! What is posted is sent a second time only when no connection stood, so that not a byte of it went out; when it is not
+//! known what became of it, the client is told so, and sends it again, which the scheduler recognises.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::BoxBody;
+use poem::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use poem::http::{Method, StatusCode, Uri};
+use poem::{Request, Response};
+use protocol::Code;
+use reqwest::redirect;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use web::{Budget, HOPS, HttpError, IsCounted, MemoryClaim, Relayed, Share};
+
+use crate::error::RouterError;
+use crate::member::FleetMember;
+
+/// For a connection to stand, TLS included.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Between two pieces of an answer, and until it begins: longer than any call of a scheduler waits.
+const SILENT: Duration = Duration::from_secs(75);
+/// Shorter than schedulers keep a connection without a request.
+const IDLE: Duration = Duration::from_secs(45);
+/// How many calls may be on their way at once: each takes a socket.
+const CALLS_MAX: usize = 512;
+/// How many sockets a router takes at most beside those of its clients: for calls, and for what it asks itself.
+pub const SOCKETS_MAX: usize = CALLS_MAX + 256;
+/// How long a scheduler may be away before nothing is sent.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How much of an answer is held at a time.
+const PIECE: usize = 64 << 10;
+
+/// What is between two neighbours alone, or is said anew to the next one.
+const HOP_BY_HOP: [HeaderName; 12] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+];
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Passes calls on.
+pub(crate) struct Upstream {
+    http: reqwest::Client,
+    turns: Semaphore,
+}
+
+/// A call as it is passed on.
+pub(crate) struct Outgoing {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+    budget: Budget,
+}
+
+impl Outgoing {
+    /// What a client asks for, with this body.
+    ///
+    /// # Errors
+    /// When it was passed on already.
+    pub(crate) fn of(request: &Request, budget: &Budget, body: Bytes) -> Result<Self, HttpError> {
+        if request.headers().contains_key(HOPS) {
+            return Err(HttpError::new(
+                Code::Unavailable,
+                "this was passed on already, and is not passed on again",
+            ));
+        }
+        let mut headers = passed_on(request.headers());
+        headers.insert(HOPS, HeaderValue::from_static("1"));
+        let client = request.remote_addr().as_socket_addr().map(|address| address.ip());
+        tell_client(&mut headers, client);
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Ok(Self { method, uri, headers, body, budget: budget.clone() })
+    }
+}
+
+impl Upstream {
+    pub(crate) fn new() -> Result<Self, RouterError> {
+        let http = client(SILENT).map_err(RouterError::Client)?;
+        Ok(Self { http, turns: Semaphore::new(CALLS_MAX) })
+    }
+
+    /// What the scheduler answers to the call.
+    pub(crate) async fn pass_on(&self, member: &FleetMember, call: Outgoing) -> Result<Response, HttpError> {
+        let busy = |_| HttpError::new(Code::Unavailable, "too many calls are on their way; try again");
+        // Answers that are still being fetched have a bound of their own, the memory for them.
+        let _turn = self.turns.try_acquire().map_err(busy)?;
+        let started = Instant::now();
+        let answer = self
+            .send(member, &call)
+            .await
+            .inspect_err(|_| member.standing.metrics.unanswered.increment(1))?;
+        member.standing.metrics.seconds.record(started.elapsed().as_secs_f64());
+        member.standing.metrics.forwarded.increment(1);
+        answered(answer, &call.budget).await
+    }
+
+    async fn send(&self, member: &FleetMember, call: &Outgoing) -> Result<reqwest::Response, HttpError> {
+        let url = member.url.at(&call.uri);
+        let may_repeat = matches!(call.method, Method::GET | Method::HEAD);
+        let mut is_again = false;
+        loop {
+            let request = self.http.request(call.method.clone(), &url).headers(call.headers.clone());
+            let error = match request.body(call.body.clone()).send().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let said = said(&error);
+            let is_sent = !error.is_connect();
+            if is_again || error.is_timeout() || (is_sent && !may_repeat) {
+                return Err(if is_sent && !may_repeat {
+                    unknown(member, &said)
+                } else {
+                    away(member, &said)
+                });
+            }
+            is_again = true;
+            sleep(AGAIN).await;
+        }
+    }
+}
+
+/// A client that asks schedulers, takes answers as they are and is led nowhere else.
+pub(crate) fn client(silent: Duration) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent(concat!("quipu-router/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT)
+        .read_timeout(silent)
+        .pool_idle_timeout(IDLE)
+        .tcp_nodelay(true)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .build()
+}
+
+/// Why it could not be asked, without the layers that it went through.
+pub(crate) fn said(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+fn away(member: &FleetMember, said: &str) -> HttpError {
+    let text = format!("the scheduler {} of this process does not answer: {said}; try again", member.url);
+    HttpError::new(Code::Unavailable, text)
+}
+
+fn unknown(member: &FleetMember, said: &str) -> HttpError {
+    let text = format!(
+        "the scheduler {} has not answered: {said}; it is not known whether it took the message; send it again, a \
+         repetition is recognised",
+        member.url
+    );
+    HttpError::new(Code::GatewayError, text)
+}
+
+/// The headers that go on to the next one.
+fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let goes_on = |name: &HeaderName| {
+        !HOP_BY_HOP.contains(name) && *name != HOPS && !named.iter().any(|named| named == name.as_str())
+    };
+    let going = headers.iter().filter(|(name, _)| goes_on(name));
+    going.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Says who asks, whatever the client says of that itself.
+fn tell_client(headers: &mut HeaderMap, client: Option<IpAddr>) {
+    let Some(client) = client.map(|client| client.to_string()) else {
+        headers.remove(REAL_IP);
+        return;
+    };
+    let before = headers.get(FORWARDED_FOR).and_then(|before| before.to_str().ok());
+    let chain = before.map_or_else(|| client.clone(), |before| format!("{before}, {client}"));
+    for (name, value) in [(REAL_IP, client), (FORWARDED_FOR, chain)] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// The answer as it came.
+async fn answered(answer: reqwest::Response, budget: &Budget) -> Result<Response, HttpError> {
+    let status = answer.status();
+    let headers = passed_on(answer.headers());
+    let length = answer.headers().get(header::CONTENT_LENGTH).cloned();
+    let body = reqwest::Body::from(answer);
+    let held = body.size_hint().exact().and_then(|length| usize::try_from(length).ok()).unwrap_or(PIECE);
+    let claim = budget.claim(Share::Answers, held.min(PIECE)).await?;
+    let body = BoxBody::new(Passing { body, _claim: claim });
+    let mut response = Response::builder().status(status).body(body);
+    response.headers_mut().extend(headers);
+    // Of an answer to HEAD nothing else tells it.
+    if let Some(length) = length.filter(|_| status != StatusCode::NO_CONTENT) {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+    }
+    response.extensions_mut().insert(IsCounted);
+    response.extensions_mut().insert(Relayed);
+    Ok(response)
+}
+
+/// The body of an answer on its way, with the memory for a piece of it.
+struct Passing {
+    body: reqwest::Body,
+    _claim: MemoryClaim,
+}
+
+impl Body for Passing {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context).map_err(io::Error::other)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use crate::list::SchedulerFlags;
+    use crate::state::{KnownScheduler, SchedulerNumber};
+    use poem::error::ResponseError;
+
+    fn scheduler(url: &str) -> FleetMember {
+        let (number, url) = (SchedulerNumber(1), url.parse().unwrap());
+        let flags = SchedulerFlags::default();
+        FleetMember::of(KnownScheduler { number, url, flags, is_retired: false, processes: 0 }, None)
+    }
+
+    fn call(method: Method) -> Outgoing {
+        Outgoing {
+            method,
+            uri: "/P?a=b".parse().unwrap(),
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(b"an item"),
+            budget: Budget::default(),
+        }
+    }
+
+    /// A scheduler that hears a part of each request and hangs up, but for those after so many.
+    fn hanging_up(times: usize) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = asked.clone();
+        thread::spawn(move || {
+            for socket in listener.incoming() {
+                let mut socket: TcpStream = socket.unwrap();
+                let mut bytes = [0; 1024];
+                let read = socket.read(&mut bytes).unwrap_or(0);
+                if read > 0 && counted.fetch_add(1, Ordering::SeqCst) >= times {
+                    socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+                    return;
+                }
+            }
+        });
+        (url, asked)
+    }
+
+    #[tokio::test]
+    async fn what_is_posted_is_sent_again_only_if_nothing_went_out() {
+        let upstream = Upstream::new().unwrap();
+        let (url, asked) = hanging_up(9);
+        let refused = upstream.pass_on(&scheduler(&url), call(Method::POST)).await.unwrap_err();
+        assert_eq!((refused.status().as_u16(), asked.load(Ordering::SeqCst)), (502, 1), "{refused}");
+        assert!(refused.to_string().contains("not known whether"), "{refused}");
+
+        // Reading does no harm.
+        let (url, asked) = hanging_up(1);
+        let answer = upstream.pass_on(&scheduler(&url), call(Method::GET)).await.unwrap();
+        assert_eq!((answer.status().as_u16(), asked.load(Ordering::SeqCst)), (200, 2));
+        assert_eq!(answer.into_body().into_string().await.unwrap(), "ok");
+
+        // Nobody listens there: nothing went out.
+        let refused =
+            upstream.pass_on(&scheduler("http://127.0.0.1:1"), call(Method::POST)).await.unwrap_err();
+        assert_eq!(refused.status().as_u16(), 503, "{refused}");
+    }
+
+    #[test]
+    fn what_is_between_neighbours_goes_no_further() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("host", "router"),
+            ("connection", "keep-alive, X-Mine"),
+            ("keep-alive", "5"),
+            ("transfer-encoding", "chunked"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("content-length", "5"),
+            ("expect", "100-continue"),
+            ("x-mine", "1"),
+            ("quipu-hops", "0"),
+            ("accept-encoding", "zstd"),
+            ("content-type", "application/octet-stream"),
+            ("x-forwarded-for", "10.0.0.9"),
+            ("x-real-ip", "10.0.0.9"),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let mut passed = passed_on(&headers);
+        tell_client(&mut passed, Some([10, 0, 0, 1].into()));
+        let mut all: Vec<_> =
+            passed.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        all.sort();
+        assert_eq!(
+            all,
+            [
+                "accept-encoding: zstd",
+                "content-type: application/octet-stream",
+                "x-forwarded-for: 10.0.0.9, 10.0.0.1",
+                "x-real-ip: 10.0.0.1"
+            ]
+        );
+        tell_client(&mut passed, None);
+        assert!(passed.get(REAL_IP).is_none());
+    }
+}
