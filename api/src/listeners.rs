@@ -45,7 +45,8 @@ pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
     web::endpoint(calls, &PUBLIC, visitors, Some(posted_items(node)))
 }
 
-/// The operator's calls. `/health` and the description never need the token. Unlike the public calls they are not opened
+/// The operator's calls, and a page that shows what they tell. `/health`, the description and the page itself never need the
+/// token. Unlike the public calls they are not opened
 /// to other origins: a page in the operator's browser has no business here.
 pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output = Response> {
     let guarded =
@@ -53,7 +54,7 @@ pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output =
     let copies = (CheckpointsApi::new(node.clone()), ReplicationApi(node.clone()));
     let copies = Guarded::new(copies, token.clone());
     let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()), copies);
-    web::endpoint(calls, &ADMIN, Visitors::Operators(token), None)
+    web::endpoint_with_pages(calls, &ADMIN, Visitors::Operators(token), pages::node())
 }
 
 /// The OpenAPI description of the public calls.

@@ -13,6 +13,7 @@ const LOG_TERM: &str = "quipu_log_term";
 const DISK_FREE: &str = "quipu_disk_free_bytes";
 const DISK_SIZE: &str = "quipu_disk_size_bytes";
 const WAITING: &str = "quipu_scheduler_waiting";
+const PROCESSES: &str = "quipu_processes";
 const STREAM_CLIENTS: &str = "quipu_stream_clients";
 
 const CHECK: &str = "check";
@@ -35,6 +36,7 @@ pub fn describe() {
     describe_gauge!(DISK_FREE, Unit::Bytes, "Free space on the disk of the data folder, for the node's user");
     describe_gauge!(DISK_SIZE, Unit::Bytes, "Size of the disk of the data folder");
     describe_gauge!(WAITING, Unit::Count, "Requests to schedule something that are not answered yet");
+    describe_gauge!(PROCESSES, Unit::Count, "Processes that the node has, counted now and then");
     describe_gauge!(STREAM_CLIENTS, Unit::Count, "Clients that follow a process by server-sent events");
 }
 
@@ -52,6 +54,11 @@ pub(crate) fn checked(check: &'static str, level: CheckLevel) {
 pub(crate) fn room(free: u64, size: u64) {
     gauge!(DISK_FREE).set(free as f64);
     gauge!(DISK_SIZE).set(size as f64);
+}
+
+/// How many processes there are.
+pub(crate) fn processes(count: u64) {
+    gauge!(PROCESSES).set(count as f64);
 }
 
 /// Sets what the node is at this moment.

@@ -17,6 +17,7 @@ use web::{Budget, Crowding};
 
 use crate::checks::history::CheckHistory;
 use crate::error::CallError;
+use crate::processes::ProcessCount;
 use crate::rooms::Rooms;
 use crate::write_side::{FENCED, WriteSide};
 
@@ -112,6 +113,7 @@ pub struct ApiNode {
     /// What it is made of.
     pub parts: ApiParts,
     pub(crate) checks: CheckHistory,
+    pub(crate) processes: ProcessCount,
     started: Instant,
     pub(crate) rooms: Rooms,
 }
@@ -120,7 +122,13 @@ impl ApiNode {
     /// A node that started now.
     pub fn new(parts: ApiParts) -> Self {
         let rooms = Rooms::new(&parts.options.budget);
-        Self { parts, checks: CheckHistory::default(), started: Instant::now(), rooms }
+        Self {
+            parts,
+            checks: CheckHistory::default(),
+            processes: ProcessCount::default(),
+            started: Instant::now(),
+            rooms,
+        }
     }
 
     /// Which version of the software this is.

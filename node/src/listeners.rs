@@ -86,12 +86,13 @@ impl Listeners {
         self.addresses
     }
 
-    /// Serves both for a node, and makes the checks now and then.
+    /// Serves both for a node; makes the checks and counts the processes now and then.
     pub(crate) fn serve(self, parts: &mut NodeParts, node: Arc<ApiNode>, token: OperatorToken) {
         let (stop, stopping) = watch::channel(false);
         let admin = || api::admin(node.clone(), token.clone());
         let mut tasks = self.spawn(api::public(node.clone()), admin, &stopping);
-        tasks.push(tokio::spawn(api::watch_checks(node.clone(), stopping)));
+        tasks.push(tokio::spawn(api::watch_checks(node.clone(), stopping.clone())));
+        tasks.push(tokio::spawn(api::count_processes(node, stopping)));
         parts.push(Serving { stop, tasks });
     }
 

@@ -1,6 +1,7 @@
 //! Real nodes as processes on loopback: whether they keep what they promise when they are killed, starved, damaged,
 //! flooded and stopped. See `quipu_tests` for what the scenarios are made of.
 
+mod admin_page;
 mod allocator;
 mod attacks;
 mod backups;

@@ -7,6 +7,7 @@ use poem::http::Method;
 use poem::{Endpoint, IntoResponse, PathPattern, Request, Response, Result, Route};
 
 use crate::body::RawBody;
+use crate::pages::Pages;
 
 /// What is posted to a path without a query goes straight to its call. Whatever else is asked of the path goes to the
 /// call with the parameters, which has to answer such a request alike.
@@ -57,6 +58,7 @@ impl Frequent {
 /// All calls, and what is answered past their routes.
 pub(crate) struct Answered {
     pub(crate) frequent: Option<Frequent>,
+    pub(crate) pages: Option<Pages>,
     pub(crate) routes: Route,
 }
 
@@ -64,6 +66,9 @@ impl Endpoint for Answered {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
+        if let Some(page) = self.pages.and_then(|pages| pages.answer(&request)) {
+            return Ok(page);
+        }
         match &self.frequent {
             Some(frequent) if frequent.takes(&request) => frequent.answer(request).await,
             _ => self.routes.call(request).await,

@@ -11,6 +11,7 @@ use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use crate::described::Described;
 use crate::frequent::{Answered, Frequent};
 use crate::operators::OperatorToken;
+use crate::pages::Pages;
 use crate::routes::{DESCRIPTION, DOCS, Routes};
 use crate::{catch, compression, cors, counted, limited, observe, operators, plain_path};
 
@@ -49,6 +50,26 @@ pub fn endpoint<A: OpenApi + 'static>(
     visitors: Visitors,
     frequent: Option<Frequent>,
 ) -> impl Endpoint<Output = Response> + use<A> {
+    answering(calls, about, visitors, frequent, None)
+}
+
+/// The same, with pages for a browser beside the calls.
+pub fn endpoint_with_pages<A: OpenApi + 'static>(
+    calls: A,
+    about: &About,
+    visitors: Visitors,
+    pages: Pages,
+) -> impl Endpoint<Output = Response> + use<A> {
+    answering(calls, about, visitors, None, Some(pages))
+}
+
+fn answering<A: OpenApi + 'static>(
+    calls: A,
+    about: &About,
+    visitors: Visitors,
+    frequent: Option<Frequent>,
+    pages: Option<Pages>,
+) -> impl Endpoint<Output = Response> + use<A> {
     let routes = Arc::new(Routes::of::<A>());
     let described = service(Described::<A>::default(), about);
     let (for_errors, for_counting) = (routes.clone(), routes);
@@ -56,7 +77,7 @@ pub fn endpoint<A: OpenApi + 'static>(
         .at(DESCRIPTION, get(described.spec_endpoint()))
         .nest(DOCS, get(described.swagger_ui()))
         .nest("/", service(calls, about));
-    let answered = Answered { frequent, routes: routes_of_all }
+    let answered = Answered { frequent, pages, routes: routes_of_all }
         .around(counted::answers)
         .around(compression::as_asked)
         .with(CatchPanic::new().with_handler(catch::panicked))

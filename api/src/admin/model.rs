@@ -27,6 +27,8 @@ pub(super) struct StatusForm {
     pub(super) owner: Nullable<String>,
     /// A random id of this run of the node.
     pub(super) opening: Nullable<String>,
+    /// How many processes there are; null while they were not counted yet.
+    pub(super) processes: Nullable<ProcessesForm>,
     /// The sequence number of the newest event on disk; null while there is none.
     pub(super) tail: Nullable<u64>,
     /// Why the node takes no messages; null while it does.
@@ -128,6 +130,16 @@ impl FollowerForm {
             connected_seconds: follower.since.elapsed().as_secs_f64(),
         }
     }
+}
+
+/// How many processes there are.
+#[derive(Debug, Object)]
+#[oai(rename = "Processes")]
+pub(super) struct ProcessesForm {
+    /// How many there were when they were counted last.
+    pub(super) count: u64,
+    /// How long ago that was, in seconds.
+    pub(super) age_seconds: f64,
 }
 
 /// What is still to be uploaded.

@@ -6,7 +6,9 @@ use log::ReadError;
 use poem_openapi::OpenApi;
 use poem_openapi::payload::Json;
 
-use super::model::{FollowerForm, HeightForm, LeaderForm, ProjectionForm, StatusForm, UnsentForm};
+use super::model::{
+    FollowerForm, HeightForm, LeaderForm, ProcessesForm, ProjectionForm, StatusForm, UnsentForm,
+};
 use crate::health::health;
 use crate::node::ApiNode;
 use crate::refusals::{AdminUnwell, OperatorRefusal};
@@ -51,6 +53,10 @@ fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
         shipper.followers().iter().map(|follower| FollowerForm::of(follower, shipper, events)).collect()
     });
     let owner = parts.shipper.as_ref().map(|shipper| shipper.owner(identity.term)).transpose()?.flatten();
+    let counted = node.processes.last().map(|counted| ProcessesForm {
+        count: counted.processes,
+        age_seconds: counted.at.elapsed().as_secs_f64(),
+    });
     Ok(StatusForm {
         role: node.role().to_owned(),
         version: node.version().to_owned(),
@@ -60,6 +66,7 @@ fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
         term: identity.term.0,
         owner: owner.map(|owner| owner.to_string()).into(),
         opening: parts.shipper.as_ref().map(|shipper| shipper.opening().to_string()).into(),
+        processes: counted.into(),
         tail: tail.map(|seq| seq.get()).into(),
         writes_refused: health(node).err().map(|refusal| refusal.to_string()).into(),
         log_failure: parts.log.failure().map(|reason| reason.to_string()).into(),

@@ -1,0 +1,69 @@
+// What a listener tells, asked again and again while somebody looks. A failure is told as one, and what was told before stays
+// beside it: no answer is not an empty answer.
+
+const EVERY = 5000;
+const PATIENCE = 10000;
+
+// Why there is no answer; `needsToken` where the listener asks for its token.
+export class NoAnswer extends Error {
+  constructor(reason, needsToken = false) {
+    super(reason);
+    this.needsToken = needsToken;
+  }
+}
+
+// Kept in memory alone: it is gone with the page.
+let token = "";
+export function useToken(given) {
+  token = given;
+}
+
+// The JSON that a call answers, with one of these statuses.
+export async function ask(path, statuses = [200]) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  let answer, body;
+  try {
+    const signal = AbortSignal.timeout(PATIENCE);
+    answer = await fetch(path, { headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
+    body = await answer.text();
+  } catch (error) {
+    throw new NoAnswer(error.name === "TimeoutError" ? "it does not answer in time" : "it is not reached");
+  }
+  let told;
+  try {
+    told = JSON.parse(body);
+  } catch {
+    throw new NoAnswer(`${path} answers ${answer.status} with something that is not understood`);
+  }
+  if (!statuses.includes(answer.status)) {
+    throw new NoAnswer(told?.error ?? `${path} answers ${answer.status}`, answer.status === 401);
+  }
+  return told;
+}
+
+// Calls `ask` now and then while the page is seen, and shows what came: the last good answer with its time, and what is
+// wrong since then, if anything is. Returns what asks at once.
+export function follow(askAll, show) {
+  let last = null, at = null, failure = null, timer = null, asking = false;
+  const round = async () => {
+    if (asking) return;
+    asking = true;
+    clearTimeout(timer);
+    try {
+      last = await askAll();
+      at = Date.now();
+      failure = null;
+    } catch (error) {
+      failure = error instanceof NoAnswer ? error : new NoAnswer(`this page has a fault: ${error.message}`);
+    }
+    asking = false;
+    show(last, at, failure);
+    if (document.visibilityState === "visible" && !failure?.needsToken) timer = setTimeout(round, EVERY);
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") round();
+    else clearTimeout(timer);
+  });
+  round();
+  return round;
+}

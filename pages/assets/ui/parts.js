@@ -1,0 +1,69 @@
+// The parts that pages are made of.
+
+import { el, plain } from "./el.js";
+import { duration } from "./format.js";
+
+const SIGNS = { fail: "✕", warn: "!", ok: "✓" };
+const ORDER = ["fail", "warn", "ok"];
+
+// How bad something is, in a word; sign, frame and colour only repeat it.
+export function level(status) {
+  const known = ORDER.includes(status) ? status : "warn";
+  return el("span", { class: `level ${known}` }, el("span", { "aria-hidden": "true" }, `${SIGNS[known]} `), status);
+}
+
+// A part of a page under a heading.
+export function section(id, heading, ...children) {
+  return el("section", { id, "aria-labelledby": `${id}-heading` }, el("h2", { id: `${id}-heading` }, heading), children);
+}
+
+// A table; columns are [heading, cell of a row, "number" where its cells are numbers]. Without rows it says so.
+export function table(caption, columns, rows, none) {
+  if (rows.length === 0) return el("p", {}, none);
+  const heads = columns.map(([heading, , kind]) => el("th", { scope: "col", class: kind }, heading));
+  const body = rows.map((row) =>
+    el("tr", {}, columns.map(([heading, cell, kind]) => el("td", { class: kind, "data-of": heading }, cell(row)))));
+  return el("table", { "aria-label": caption }, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, body));
+}
+
+// Names and what they stand for; pairs with undefined are left out.
+export function facts(pairs) {
+  const known = pairs.filter(([, value]) => value !== undefined);
+  return el("dl", {}, known.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+}
+
+// The checks, those that fail first.
+export function checks(found) {
+  const place = (check) => (ORDER.indexOf(check.status) + ORDER.length) % ORDER.length;
+  const sorted = [...found].sort((one, other) => place(one) - place(other));
+  return table("Checks", [
+    ["Result", (check) => level(check.status)],
+    ["Check", (check) => check.name],
+    ["Reason", (check) => check.reason],
+    ["For", (check) => duration(check.age_seconds), "number"],
+  ], sorted, "This node has no checks.");
+}
+
+// One sentence on all of it: how bad it is, and the first reason.
+export function verdict(found) {
+  const worst = ORDER.find((status) => found.some((check) => check.status === status)) ?? "ok";
+  const bad = found.filter((check) => check.status === worst);
+  if (worst === "ok") return "Well: every check is ok.";
+  const more = bad.length > 1 ? ` (and ${bad.length - 1} more)` : "";
+  const word = worst === "fail" ? "Act" : "Look";
+  return plain(`${word}: ${bad[0].name}: ${bad[0].reason}${more}`);
+}
+
+// Asks for the token of the listener, and hands it on.
+export function tokenForm(reason, given) {
+  const field = el("input", { id: "token-field", type: "password", autocomplete: "off", required: true });
+  const form = el("form", {},
+    el("p", {}, `The node says: ${reason}`),
+    el("label", { for: "token-field" }, "Admin token (kept until this page is closed)"),
+    field, " ", el("button", { type: "submit" }, "Ask again"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    given(field.value);
+  });
+  return form;
+}

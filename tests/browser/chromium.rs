@@ -1,0 +1,156 @@
+//! A real browser, Debian's Chromium without a window, spoken to in its own protocol over two pipes
+//! (<https://chromedevtools.github.io/devtools-protocol/>): no port, no driver, and of the protocol what is needed here.
+
+use std::cell::{Cell, RefCell};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use quipu_tests::PATIENCE;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The pipes are the descriptors 3 and 4 of the browser, and each end waits for the other one.
+const START: &str = "exec chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run \
+                     --disable-background-networking --disable-component-update --remote-debugging-pipe \
+                     --user-data-dir=\"$3\" about:blank 3<\"$1\" 4>\"$2\" </dev/null";
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// A browser that runs; it is gone when this is dropped.
+pub struct Browser {
+    process: Child,
+    to: File,
+    told: Receiver<Value>,
+    calls: Cell<u64>,
+    events: RefCell<Vec<Value>>,
+    folder: TempDir,
+}
+
+impl Browser {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("the folder for temporary files can be written to");
+        let [orders, answers, profile] =
+            ["orders", "answers", "profile"].map(|name| folder.path().join(name));
+        let made = Command::new("mkfifo").args([&orders, &answers]).status();
+        assert!(made.is_ok_and(|made| made.success()), "pipes can be made");
+        let said = File::create(folder.path().join("said")).expect("the folder can be written to");
+        let mut command = Command::new("sh");
+        command.args(["-c", START, "sh"]).args([&orders, &answers, &profile]);
+        // It has processes of its own, which end with their group.
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        // What it keeps for its user is kept in the folder, too.
+        command.env("HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path());
+        let process = command.spawn().expect("there is a shell");
+        let to = OpenOptions::new().write(true).open(&orders).expect("the browser opens its end");
+        let from = File::open(&answers).expect("the browser opens its end");
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            for message in BufReader::new(from).split(0) {
+                let Ok(message) = message else { return };
+                let told = serde_json::from_slice(&message).map(|message| tell.send(message));
+                if !matches!(told, Ok(Ok(()))) {
+                    return;
+                }
+            }
+        });
+        let (calls, events) = (Cell::default(), RefCell::default());
+        Self { process, to, told, calls, events, folder }
+    }
+
+    /// A page in a window so wide.
+    pub fn open(&self, url: &str, width: u32) -> Tab<'_> {
+        let target = self.call(None, "Target.createTarget", &json!({ "url": "about:blank" }));
+        let attach = json!({ "targetId": target["targetId"], "flatten": true });
+        let session = self.call(None, "Target.attachToTarget", &attach)["sessionId"].clone();
+        let tab = Tab { browser: self, session };
+        for domain in ["Page", "Runtime", "Network", "Log"] {
+            tab.call(&format!("{domain}.enable"), &json!({}));
+        }
+        let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600 });
+        tab.call("Emulation.setDeviceMetricsOverride", &size);
+        tab.call("Page.navigate", &json!({ "url": url }));
+        tab
+    }
+
+    fn call(&self, session: Option<&Value>, method: &str, parameters: &Value) -> Value {
+        let id = self.calls.get() + 1;
+        self.calls.set(id);
+        let mut order = json!({ "id": id, "method": method, "params": parameters });
+        if let Some(session) = session {
+            order["sessionId"] = session.clone();
+        }
+        let order = format!("{order}\0");
+        (&self.to).write_all(order.as_bytes()).unwrap_or_else(|error| self.fail(&error.to_string()));
+        loop {
+            let told = self.told.recv_timeout(PATIENCE).unwrap_or_else(|error| self.fail(&error.to_string()));
+            if told["id"] != id {
+                self.events.borrow_mut().push(told);
+                continue;
+            }
+            assert!(told["error"].is_null(), "{method}: {told}");
+            return told["result"].clone();
+        }
+    }
+
+    fn fail(&self, reason: &str) -> ! {
+        let said = fs::read_to_string(self.folder.path().join("said")).unwrap_or_default();
+        panic!("the browser does not answer ({reason}); it said:\n{said}")
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.process.id());
+        // What has ended by itself cannot be killed, and is gone all the same.
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+        let _ = self.process.wait();
+    }
+}
+
+/// A page in the browser.
+pub struct Tab<'a> {
+    browser: &'a Browser,
+    session: Value,
+}
+
+impl Tab<'_> {
+    pub fn call(&self, method: &str, parameters: &Value) -> Value {
+        self.browser.call(Some(&self.session), method, parameters)
+    }
+
+    /// What an expression is in this page.
+    pub fn eval(&self, expression: &str) -> Value {
+        let order = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let found = self.call("Runtime.evaluate", &order);
+        assert!(found["exceptionDetails"].is_null(), "{expression}: {found}");
+        found["result"]["value"].clone()
+    }
+
+    /// The text of an element, as it is shown.
+    pub fn text(&self, selector: &str) -> String {
+        let found = self.eval(&format!("document.querySelector({})?.innerText", Value::from(selector)));
+        found.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until an expression is true.
+    pub fn until(&self, expression: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.eval(&format!("Boolean({expression})")) != true {
+            let shown = self.eval("document.body?.innerText");
+            assert!(Instant::now() < deadline, "waited in vain for {expression}; the page shows:\n{shown}");
+            thread::sleep(INTERVAL);
+        }
+    }
+
+    /// What was told of a kind of event till now.
+    pub fn events(&self, method: &str) -> Vec<Value> {
+        let events = self.browser.events.borrow();
+        let own =
+            events.iter().filter(|event| event["sessionId"] == self.session && event["method"] == method);
+        own.map(|event| event["params"].clone()).collect()
+    }
+}

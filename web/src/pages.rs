@@ -1,0 +1,54 @@
+//! Pages of a listener: files for a browser that are answered before its calls, under a policy that lets them load and
+//! ask nothing but this listener.
+
+use std::borrow::Cow;
+
+use poem::http::{HeaderName, Method, header};
+use poem::{IntoResponse, Request, Response};
+
+/// Scripts, styles and pictures are files of this listener, calls go to it alone, and no text becomes code.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+                      trusted-types 'none'";
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// A file of a page.
+#[derive(Clone, Debug)]
+pub struct PageFile {
+    /// Its content type.
+    pub kind: &'static str,
+    /// What is in it.
+    pub bytes: Cow<'static, [u8]>,
+}
+
+/// The files that make up the pages of a listener, by path.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages {
+    find: fn(&str) -> Option<PageFile>,
+}
+
+impl Pages {
+    /// Pages whose files are found so.
+    pub fn new(find: fn(&str) -> Option<PageFile>) -> Self {
+        Self { find }
+    }
+
+    /// The file that a request asks for, if it asks for one.
+    pub(crate) fn answer(&self, request: &Request) -> Option<Response> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return None;
+        }
+        let PageFile { kind, bytes } = (self.find)(request.uri().path())?;
+        let answer = Response::builder()
+            .header(header::CONTENT_TYPE, kind)
+            .header(header::CONTENT_SECURITY_POLICY, POLICY)
+            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .header(header::REFERRER_POLICY, "no-referrer")
+            .header(OPENER_POLICY, "same-origin")
+            .header(RESOURCE_POLICY, "same-origin")
+            // Another version may be there after a restart.
+            .header(header::CACHE_CONTROL, "no-cache");
+        Some(answer.body(bytes.into_owned()).into_response())
+    }
+}
