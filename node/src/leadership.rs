@@ -61,6 +61,20 @@ pub enum LeadershipError {
         /// The term of both.
         term: Term,
     },
+    /// Its log was longer once.
+    #[error(
+        "{by} follows this node and has {there} events of its log, of which {here} are here: this is an older copy of the \
+         log, and to schedule here would give nonces twice. Start the node with the disk that it had last; if that is gone, \
+         let the other one take its place with `quipu promote` there, and then: {WAYS_OUT}"
+    )]
+    Older {
+        /// The other node.
+        by: String,
+        /// How many events it has.
+        there: u64,
+        /// How many are here.
+        here: u64,
+    },
     /// What is here was copied from a running node.
     #[error(
         "the log in {} is a copy that `quipu sync` made of that of another node, and may lack what that acknowledged last: \

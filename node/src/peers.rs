@@ -21,7 +21,7 @@ use crate::leadership::LeadershipError;
 use crate::node_client::node_client;
 use crate::options::PeerOptions;
 use crate::part::{NodePart, NodeParts};
-use standing::{Deposed, OwnStanding, PeerStanding, PeerStatus};
+use standing::{Deposed, MoreThere, OwnStanding, PeerStanding, PeerStatus};
 
 /// How long a peer has to answer, and how often all are asked.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -38,6 +38,15 @@ pub(crate) struct Peers {
     own: OwnStanding,
     /// What each of them was seen to be last.
     seen: Vec<Option<PeerStanding>>,
+}
+
+/// Why this node schedules no more.
+#[derive(Clone, Copy)]
+enum Fencing {
+    /// Another one has its place.
+    Deposed(Deposed),
+    /// Its log is an older copy.
+    Older(MoreThere),
 }
 
 /// What asks them, while the node schedules.
@@ -61,13 +70,15 @@ impl Peers {
         let own = spawn_blocking(move || OwnStanding::of(&reading)).await??;
         let seen = vec![None; options.urls.len()];
         let mut peers = Self { http, options, data: data.to_owned(), log: log.clone(), own, seen };
-        let Some((by, deposed)) = peers.ask().await else { return Ok(Some(peers)) };
-        peers.fence(deposed).await.map_err(LeadershipError::from)?;
-        let (by, term) = (by.to_string(), deposed.term);
-        Err(if term == peers.own.term {
-            LeadershipError::Twice { by, term }.into()
-        } else {
-            LeadershipError::Deposed { by, term }.into()
+        let Some((by, why)) = peers.ask().await else { return Ok(Some(peers)) };
+        peers.fence(why).await.map_err(LeadershipError::from)?;
+        let by = by.to_string();
+        Err(match why {
+            Fencing::Older(MoreThere { there, here }) => LeadershipError::Older { by, there, here }.into(),
+            Fencing::Deposed(Deposed { term, .. }) if term == peers.own.term => {
+                LeadershipError::Twice { by, term }.into()
+            }
+            Fencing::Deposed(Deposed { term, .. }) => LeadershipError::Deposed { by, term }.into(),
         })
     }
 
@@ -77,37 +88,53 @@ impl Peers {
     }
 
     async fn watch(mut self) {
-        let (by, deposed) = loop {
+        let (by, why) = loop {
             sleep(ASK_EVERY).await;
             if let Some(found) = self.ask().await {
                 break found;
             }
         };
-        let Deposed { term, .. } = deposed;
-        error!(%by, %term, "another node has taken the place of this one: nothing is scheduled or uploaded here any more");
-        if let Err(error) = self.fence(deposed).await {
+        match why {
+            Fencing::Deposed(Deposed { term, .. }) => error!(
+                %by,
+                %term,
+                "another node has taken the place of this one: nothing is scheduled or uploaded here any more"
+            ),
+            Fencing::Older(MoreThere { there, here }) => error!(
+                %by,
+                there,
+                here,
+                "another node has more of this log than is here: nothing is scheduled or uploaded here any more"
+            ),
+        }
+        if let Err(error) = self.fence(why).await {
             error!(%error, "a restart will not know that another node leads, unless it is asked then");
         }
     }
 
     /// The first that has taken the place of this node. What has become of a peer is told when that changes.
-    async fn ask(&mut self) -> Option<(Url, Deposed)> {
+    async fn ask(&mut self) -> Option<(Url, Fencing)> {
         let asked = join_all(self.options.urls.iter().map(|url| self.status_of(url))).await;
-        let mut deposed = None;
+        // Looked at when they have answered: who follows has no more than was here by then.
+        let here = self.log.synced().last().map_or(0, |last| last.next().get());
+        let mut fencing = None;
         for ((url, answer), seen) in self.options.urls.iter().zip(asked).zip(&mut self.seen) {
             let found = match answer {
-                Ok(status) => self.own.compare(&status),
+                Ok(status) => self.own.compare(&status, here),
                 Err(reason) => PeerStanding::Silent(reason),
             };
             if !seen.as_ref().is_some_and(|seen| seen.is_like(&found)) {
                 found.tell(url, &self.own);
             }
-            if let PeerStanding::Deposes(by) = &found {
-                deposed = deposed.or(Some((url.clone(), *by)));
-            }
+            let why = match &found {
+                PeerStanding::Deposes(by) => Some(Fencing::Deposed(*by)),
+                PeerStanding::HasMore(more) => Some(Fencing::Older(*more)),
+                _ => None,
+            };
+            fencing = fencing.or_else(|| why.map(|why| (url.clone(), why)));
             *seen = Some(found);
         }
-        deposed
+        fencing
     }
 
     /// What a peer says of itself.
@@ -136,7 +163,7 @@ impl Peers {
 
     /// Takes the right to write from this node, now and after a restart, and keeps the term in which another one leads:
     /// should this one ever lead again, then in a higher one.
-    async fn fence(&self, by: Deposed) -> Result<(), KeeperError> {
+    async fn fence(&self, why: Fencing) -> Result<(), KeeperError> {
         self.log.fence();
         let (data, store) = (self.data.clone(), self.log.identity().store);
         let kept = spawn_blocking(move || {
@@ -144,7 +171,9 @@ impl Peers {
             file.bind(store)?;
             file.become_role(StandingRole::Fenced)?;
             let kept = file.kept();
-            if kept.promise.term < by.term {
+            if let Fencing::Deposed(by) = why
+                && kept.promise.term < by.term
+            {
                 let promise = Promise { term: by.term, to: by.owner.unwrap_or(NodeId::UNKNOWN) };
                 Keeper::keep(&mut file, Kept { promise, ..kept }).map_err(|error| file.unwritten(error))?;
             }

@@ -57,7 +57,7 @@ pub fn assert_whole(launch: &Launch) {
 }
 
 /// Has some more messages acknowledged.
-async fn more(load: &Load, count: usize) {
+pub async fn more(load: &Load, count: usize) {
     let goal = load.acknowledged() + count;
     until("messages are acknowledged", async || (load.acknowledged() >= goal).then_some(())).await;
 }
@@ -130,7 +130,7 @@ async fn kills_of_either_side_lose_nothing() {
     load.aim(node.client());
     let second = standby(folders.1.path(), &gateway, &relay.url());
     let mut following = second.serve();
-    for round in 0..10 {
+    for round in 0..20 {
         let before = tail(&following).await.unwrap_or(0);
         more(&load, 30).await;
         until("the standby follows", async || (tail(&following).await > Some(before)).then_some(())).await;

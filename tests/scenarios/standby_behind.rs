@@ -46,7 +46,7 @@ async fn a_standby_that_is_far_behind_begins_with_a_checkpoint() {
     load.aim(node.client());
     relay.delay(Duration::from_millis(5));
     let mut begun = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..20 {
         let before = under_way();
         let mut program = second.program();
         until("some more is fetched", async || (under_way() > before).then_some(())).await;

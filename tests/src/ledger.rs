@@ -70,6 +70,11 @@ impl Ledger {
         );
     }
 
+    /// Nobody relies any more on an item that was posted; whether a client had been told that it is scheduled.
+    pub fn give_up(&self, process: Id, item: Id) -> bool {
+        self.lock().entry(process).or_default().acknowledged.remove(&item).is_some()
+    }
+
     /// How many acknowledgements there are.
     pub fn acknowledged(&self) -> usize {
         self.lock().values().map(|account| account.acknowledged.len()).sum()

@@ -25,6 +25,8 @@ pub(super) struct PeerStatus {
     /// None in that of an earlier version.
     owner: Option<String>,
     opening: Option<String>,
+    /// The sequence number of its last event.
+    tail: Option<u64>,
 }
 
 /// Another node has the place of this one.
@@ -50,6 +52,17 @@ pub(super) enum PeerStanding {
     LeadsBelow(Term),
     /// It leads by now, or has another life of the store.
     Deposes(Deposed),
+    /// It leads nothing, is in the same term, and has more of its leader's log than is here.
+    HasMore(MoreThere),
+}
+
+/// More events of the same term elsewhere than here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MoreThere {
+    /// How many events the other node has.
+    pub(super) there: u64,
+    /// How many are here.
+    pub(super) here: u64,
 }
 
 impl OwnStanding {
@@ -60,8 +73,8 @@ impl OwnStanding {
         Ok(Self { store: store.to_string(), term, owner, opening: log.opening().to_string() })
     }
 
-    /// What another one is to it.
-    pub(super) fn compare(&self, peer: &PeerStatus) -> PeerStanding {
+    /// What another one is to it while so many events are here.
+    pub(super) fn compare(&self, peer: &PeerStatus, here: u64) -> PeerStanding {
         if peer.store != self.store {
             return PeerStanding::OtherStore(peer.store.clone());
         }
@@ -75,7 +88,13 @@ impl OwnStanding {
         if term > self.term || is_twice {
             return PeerStanding::Deposes(Deposed { term, owner });
         }
-        if leads { PeerStanding::LeadsBelow(term) } else { PeerStanding::Follows(term) }
+        let there = peer.tail.map_or(0, |last| last.saturating_add(1));
+        match (leads, term == self.term && there > here) {
+            (true, _) => PeerStanding::LeadsBelow(term),
+            // Nobody else writes in this term: what is there was written here, and is here no more.
+            (false, true) => PeerStanding::HasMore(MoreThere { there, here }),
+            (false, false) => PeerStanding::Follows(term),
+        }
     }
 }
 
@@ -102,6 +121,9 @@ impl PeerStanding {
                 own = %own.term,
                 "another node schedules to the same store in a lower term, and gives nonces that are given here, too: stop it"
             ),
+            Self::HasMore(MoreThere { there, here }) => {
+                warn!(%peer, there, here, "another node has more of this log than is here")
+            }
             Self::Deposes(Deposed { term, .. }) => {
                 warn!(%peer, %term, own = %own.term, "another node leads the same store")
             }
@@ -123,7 +145,7 @@ mod tests {
     }
 
     fn found(status: Value) -> PeerStanding {
-        own().compare(&serde_json::from_value(status).unwrap())
+        own().compare(&serde_json::from_value(status).unwrap(), 10)
     }
 
     #[test]
@@ -147,6 +169,18 @@ mod tests {
         assert_eq!(status("standby", 3, other, "that"), deposed(3, other));
         assert_eq!(status("leader", 1, other, "that"), PeerStanding::LeadsBelow(Term(1)));
         assert_eq!(status("fenced", 1, other, "that"), PeerStanding::Follows(Term(1)));
+    }
+
+    #[test]
+    fn who_has_more_of_the_term_shows_that_this_is_an_older_copy() {
+        let owner = own().owner.to_string();
+        let status = |role: &str, term: u64, tail: u64| {
+            let told = json!({ "role": role, "store": "a", "term": term, "owner": owner, "opening": "that", "tail": tail });
+            found(told)
+        };
+        assert_eq!(status("standby", 2, 9), PeerStanding::Follows(Term(2)));
+        assert_eq!(status("standby", 2, 10), PeerStanding::HasMore(MoreThere { there: 11, here: 10 }));
+        assert_eq!(status("standby", 1, 99), PeerStanding::Follows(Term(1)));
     }
 
     #[test]
