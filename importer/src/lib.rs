@@ -8,6 +8,7 @@ mod blob;
 mod envelope;
 mod flaw;
 mod importing;
+mod local_store;
 mod placing;
 mod postgres;
 mod prepare;
@@ -21,6 +22,7 @@ pub use blob::{Blob, BlobError, BlobForm};
 pub use envelope::{seal_envelope, unseal_envelope};
 pub use flaw::{FlawKind, SourceFlaw};
 pub use importing::{ImportError, ImportOptions, ImportProgress, import};
+pub use local_store::{LocalStoreError, LocalStoreSource};
 pub use postgres::{PostgresSource, PostgresSourceError};
 pub use report::{ImportReport, ImportSummary, LeftOutRow};
 pub use source::{

@@ -8,6 +8,8 @@ use std::ops::ControlFlow;
 use futures_util::TryStreamExt;
 use projections::DatabaseUrl;
 use protocol::{Nonce, ProcessId};
+use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
@@ -19,6 +21,8 @@ use schema::SourceColumns;
 
 /// How many processes are looked up at a time.
 const PROCESSES: i64 = 500;
+/// How many rows that are not in the log as they should be are read at a time.
+const STRAYS: usize = 64;
 
 /// A database of the existing scheduler.
 pub struct PostgresSource {
@@ -182,9 +186,8 @@ impl PostgresSource {
             return self.stream(query, id, visit);
         };
         let (old, new) = query.split(head);
-        for row in self.look_up(&old, id, known, visit)? {
-            let stray = MessageQuery { rows: RowRange { first: row, last: row }, ..old.clone() };
-            if self.stream(&stray, Some(id), visit)?.is_break() {
+        for strays in self.look_up(&old, id, known, visit)?.chunks(STRAYS) {
+            if self.stream_strays(strays, id, visit)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -218,7 +221,7 @@ impl PostgresSource {
                 Ok(there) => there.flatten(),
                 Err(error) => break Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
             };
-            if there.and_then(|ids| ids.assignment).is_some_and(|id| Some(id.to_string()) == key.assignment) {
+            if there.is_some_and(|ids| key.is_of(&ids)) {
                 if visit(SourceRow::There).is_break() {
                     break Ok(());
                 }
@@ -237,8 +240,29 @@ impl PostgresSource {
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, SourceError> {
         let sql = rows::messages_sql(&self.columns);
+        self.give(query.bind(sqlx::query(AssertSqlSafe(sql))), process, visit)
+    }
+
+    /// Rows by their numbers.
+    fn stream_strays(
+        &mut self,
+        rows: &[i64],
+        process: ProcessId,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<ControlFlow<()>, SourceError> {
+        let sql = rows::strays_sql(&self.columns);
+        self.give(sqlx::query(AssertSqlSafe(sql)).bind(rows.to_vec()), Some(process), visit)
+    }
+
+    /// Hands over messages one by one, as they come.
+    fn give(
+        &mut self,
+        query: Query<'_, Postgres, PgArguments>,
+        process: Option<ProcessId>,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<ControlFlow<()>, SourceError> {
         let (runtime, connection) = (&self.runtime, &mut self.connection);
-        let mut found = query.bind(sqlx::query(AssertSqlSafe(sql))).fetch(connection);
+        let mut found = query.fetch(connection);
         let done = loop {
             match runtime.block_on(found.try_next()) {
                 Ok(Some(row)) => {

@@ -247,6 +247,7 @@ mod tests {
             "sync 0 --to d",
             "import",
             "import --from postgres",
+            "import --from files --to d",
             "import --from postgres --plan --to d",
             "import --from postgres --plan --range 9-8",
             "divergence",

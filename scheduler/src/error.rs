@@ -58,6 +58,12 @@ pub enum ScheduleError {
     /// The process is not scheduled here.
     #[error("process {0} is not scheduled here; spawn it here first, or post to the scheduler that has it")]
     UnknownProcess(ProcessId),
+    /// Messages of the process were imported, and no process with them.
+    #[error(
+        "process {0} was never spawned where its messages were imported from: what is here of it is only read, and nothing is \
+         scheduled to it"
+    )]
+    NeverSpawned(ProcessId),
     /// The process has this message already.
     #[error("process {process} already has {id}")]
     Duplicate {
@@ -185,7 +191,7 @@ impl ScheduleError {
             Self::MissingTag { .. } => Code::MissingTag,
             Self::InvalidTag { .. } | Self::Limits(_) => Code::InvalidTag,
             Self::Limit(refusal) => refusal.code(),
-            Self::UnknownProcess(_) => Code::UnknownProcess,
+            Self::UnknownProcess(_) | Self::NeverSpawned(_) => Code::UnknownProcess,
             Self::Duplicate { .. } | Self::DuplicateContent { .. } => Code::DuplicateMessage,
             Self::NoTransaction(_) => Code::NotFound,
             Self::NotConfirmed { .. } => Code::NotConfirmed,

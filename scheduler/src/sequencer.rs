@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use ans104::{Id, Item, SignError, Signer};
 use aws_lc_rs::rand;
-use log::{Append, AppendError, Body, ChainLink, DeepHash, Log, Receipt, Term};
+use log::{Append, AppendError, Body, ChainLink, DeepHash, Kind, Log, Receipt, Term};
 use projections::Index;
-use protocol::{Assignment, AssignmentId, HashChain, MessageId, Nonce, Timestamp};
+use protocol::{Assignment, AssignmentId, HashChain, MessageId, Nonce, ProcessId, Timestamp};
 use tracing::error;
 
 use crate::backlog::{Backlog, Stage};
@@ -180,9 +180,23 @@ impl Sequencer {
     }
 
     fn look_up(&self, lane: &Lane) -> Result<ProcessState, ScheduleError> {
-        let state = ProcessState::from(self.log.head(lane.process)?);
+        let head = self.log.head(lane.process)?;
+        if head.is_some() && !self.is_spawned(lane.process)? {
+            return Err(ScheduleError::NeverSpawned(lane.process));
+        }
+        let state = ProcessState::from(head);
         lane.set_process_state(state);
         Ok(state)
+    }
+
+    /// Whether a process that is there was spawned: of an imported one there may be messages alone.
+    fn is_spawned(&self, process: ProcessId) -> Result<bool, ScheduleError> {
+        if self.index.find(process, process.id())?.is_some() {
+            return Ok(true);
+        }
+        let mut spawned = false;
+        first_event(self.log.as_ref(), process, &mut |event| spawned = event.kind() == Kind::Spawned)?;
+        Ok(spawned)
     }
 
     /// The content that the process knows a message by, if it is told apart by its content.

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use ans104::{Ed25519Wallet, Id};
-use quipu_tests::{Client, Departure, Finished, Gateway, Launch, Postgres, RecordedAnswers, User, data};
+use quipu_tests::{
+    Client, Departure, Finished, Gateway, Launch, Postgres, Program, RecordedAnswers, User, data,
+};
 use rand::Rng;
 use serde_json::Value;
 use testing::{ExistingRow, SampleProcess};
@@ -104,6 +106,105 @@ async fn a_recorded_database_is_served_as_it_was_and_goes_on() {
     let verified = launch.verify(&[]);
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
     assert!(verified.stdout.contains(": 0 faults, and 7 in imported history"), "{}", verified.stdout);
+}
+
+#[tokio::test]
+async fn a_recorded_local_store_is_served_as_it_was_and_goes_on() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let source = folder.path().join("source");
+    unpack("local-store.tar.gz", &source);
+    let before = files(&source);
+    let import = import_local(folder.path(), &source);
+    let imported = import.run();
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    assert_eq!(files(&source), before, "nothing in the source is touched");
+    let told = summary(&imported);
+    assert_eq!(told["left_out"], 0, "{told}");
+    assert_eq!(told["flaws"]["respawn"], 1, "{told}");
+    assert_eq!(told["flaws"]["no_spawn"], 1, "{told}");
+    let again = summary(&import.run());
+    assert_eq!((&again["imported"], &again["already_there"]), (&0.into(), &told["imported"]));
+
+    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let node = launch.start();
+    let client = node.client();
+    let recorded = RecordedAnswers::read("local-store.answers.json.gz");
+    let different = recorded
+        .compare(&client, |departure| {
+            is_meant(departure) || is_respawn(departure) || is_list_of_process(departure)
+        })
+        .await;
+    assert!(different.is_empty(), "{different:#?}");
+    for process in recorded.processes() {
+        assert_walks(&client, process).await;
+    }
+    node.stop();
+    let verified = launch.verify(&[]);
+    assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
+}
+
+#[test]
+fn a_migrated_local_store_is_what_its_database_is() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let source = folder.path().join("source");
+    unpack("local-store.migrated.tar.gz", &source);
+    let local = summary(&import_local(folder.path(), &source).run());
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).expect("the folder can be written to");
+    let database = summary(&import(&other, &recorded_database(&postgres), &[]).run());
+    for name in ["rows", "imported", "left_out", "forms", "flaws"] {
+        assert_eq!(local[name], database[name], "{name}");
+    }
+}
+
+/// `quipu import` of a local store into the data folder of a node in this folder.
+fn import_local(folder: &Path, source: &Path) -> Launch {
+    let data = folder.join("data");
+    let words = ["import", "--from", "local-store", "--json", "--to", data.to_str().expect("a path of text")];
+    Launch::command(folder, &words)
+        .set("SU_FILE_DB_DIR", source.join("local-file"))
+        .set("SU_INDEX_DB_DIR", source.join("local-index"))
+}
+
+fn unpack(name: &str, to: &Path) {
+    std::fs::create_dir(to).expect("the folder can be written to");
+    let mut tar = std::process::Command::new("tar");
+    tar.arg("xzf").arg(data("import").join(name)).arg("-C").arg(to);
+    let finished = Program::run(tar);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+/// What is in a folder: names and contents.
+fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("it can be read") {
+            let path = entry.expect("it can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push((path.clone(), std::fs::read(path).expect("it can be read")));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Asked for the assignment of a process by its id, it lists the process with a local store.
+fn is_list_of_process(departure: &Departure<'_>) -> bool {
+    let Departure { at, old, new, .. } = departure;
+    let is_list = [".edges", ".page_info"].contains(&at.as_str()) && new.is_null();
+    is_list || ([".assignment", ".message"].contains(&at.as_str()) && old.is_null() && new.is_object())
+}
+
+/// A process that was spawned twice has two entries there, of which it shows the one that sorts first as the process, at the
+/// beginning of its list; here the first spawn is the process, and the second is where its nonce says.
+fn is_respawn(departure: &Departure<'_>) -> bool {
+    const RESPAWNED: &str = "/DgMxiAbbOTyHOxZaJYI1HYrhl74MQrKRfdQerzCUwWw";
+    let path = departure.path;
+    path.starts_with(RESPAWNED) || path.strip_prefix("/processes") == Some(RESPAWNED)
 }
 
 /// The next message of a process has the next nonce, and its chain follows; its time is later than all before.

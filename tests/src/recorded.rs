@@ -75,7 +75,7 @@ impl RecordedAnswers {
             let (status, now) = (Value::from(old.status), Value::from(answer.status));
             let mut found = Vec::new();
             if old_ok == new_ok {
-                by_nonce(path, &mut old_body);
+                in_order(&mut old_body);
                 part(path, "", &old_body, &new_body, &mut found);
             } else {
                 found.push(Departure { path, at: String::new(), old: &status, new: &now });
@@ -90,11 +90,10 @@ impl RecordedAnswers {
     }
 }
 
-/// A page by nonce in the order of nonces: the existing scheduler, with a database, has it in that of time.
-fn by_nonce(path: &str, page: &mut Value) {
-    if path.contains("from-nonce")
-        && let Some(edges) = page["edges"].as_array_mut()
-    {
+/// A page in the order that it was asked for in: with a database the existing scheduler has pages by nonce in the order of
+/// time, with a local store those by time in the order of nonces.
+fn in_order(page: &mut Value) {
+    if let Some(edges) = page.get_mut("edges").and_then(Value::as_array_mut) {
         edges.sort_by_key(|edge| edge["cursor"].as_str().and_then(|cursor| cursor.parse::<u64>().ok()));
     }
 }

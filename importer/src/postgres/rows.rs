@@ -9,6 +9,7 @@ use sqlx::query::Query;
 
 use super::schema::SourceColumns;
 use crate::source::{RowRange, SourceRow, StoredRow};
+use crate::target::PlacedIds;
 
 /// A process, without what is stored of it.
 pub(super) struct ProcessRow {
@@ -69,15 +70,22 @@ pub(super) fn process_sql(columns: &SourceColumns) -> String {
 }
 
 pub(super) fn keys_sql(columns: &SourceColumns) -> String {
-    format!(
-        "select row_id::int8, nonce::int8, {}::text from messages {WANTED}",
-        columns.of_message("assignment_id")
-    )
+    let assignment = columns.of_message("assignment_id");
+    format!("select row_id::int8, nonce::int8, {assignment}::text, message_id from messages {WANTED}")
 }
 
 pub(super) fn messages_sql(columns: &SourceColumns) -> String {
+    format!("{} {WANTED}", whole_sql(columns))
+}
+
+/// Few enough to be looked up one by one.
+pub(super) fn strays_sql(columns: &SourceColumns) -> String {
+    format!("{} where row_id = any($1::int8[])", whole_sql(columns))
+}
+
+fn whole_sql(columns: &SourceColumns) -> String {
     format!(
-        "select row_id::int8, bundle, nonce::int8, timestamp::int8, message_id, {}::text, {}::text from messages {WANTED}",
+        "select row_id::int8, bundle, nonce::int8, timestamp::int8, message_id, {}::text, {}::text from messages",
         columns.of_message("assignment_id"),
         columns.of_message("hash_chain")
     )
@@ -87,11 +95,23 @@ pub(super) fn messages_sql(columns: &SourceColumns) -> String {
 pub(super) struct MessageKey {
     pub(super) row: i64,
     pub(super) nonce: i64,
-    pub(super) assignment: Option<String>,
+    assignment: Option<String>,
+    message: String,
+}
+
+impl MessageKey {
+    /// Whether the row is what the log has at its nonce. The earliest rows have no assignment that they name.
+    pub(super) fn is_of(&self, ids: &PlacedIds) -> bool {
+        match &self.assignment {
+            Some(assignment) => ids.assignment.is_some_and(|id| id.to_string() == *assignment),
+            None => ids.item.is_some_and(|id| id.to_string() == self.message),
+        }
+    }
 }
 
 pub(super) fn read_key(row: &PgRow) -> Result<MessageKey, sqlx::Error> {
-    Ok(MessageKey { row: row.try_get(0)?, nonce: row.try_get(1)?, assignment: row.try_get(2)? })
+    let (assignment, message) = (row.try_get(2)?, row.try_get(3)?);
+    Ok(MessageKey { row: row.try_get(0)?, nonce: row.try_get(1)?, assignment, message })
 }
 
 pub(super) fn read_process(row: &PgRow, process: &ProcessRow) -> Result<SourceRow, sqlx::Error> {

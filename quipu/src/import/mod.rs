@@ -11,8 +11,8 @@ use std::thread;
 
 use clap::{ArgAction, Args, ValueEnum};
 use importer::{
-    ImportError, ImportOptions, ImportReport, ImportScope, ImportSummary, ImportTarget, PostgresSource,
-    PostgresSourceError, RowRange, Source, import,
+    ImportError, ImportOptions, ImportReport, ImportScope, ImportSummary, ImportTarget, LocalStoreError,
+    LocalStoreSource, PostgresSource, PostgresSourceError, RowRange, Source, import,
 };
 use log::{LocalLog, OpenError, Rocks, RocksError, StoreMemory};
 use node::{DataFolderError, DataPaths, check_data_folder};
@@ -31,6 +31,7 @@ last time stop the existing scheduler. Then start the node there: SU_DATA_DIR=DI
 Examples:
   quipu import --from postgres --plan                         counts, and tells every flaw
   quipu import --from postgres --to ./data --report flaws.jsonl
+  quipu import --from local-store --to ./data                 SU_FILE_DB_DIR and SU_INDEX_DB_DIR are set
   quipu import --from postgres --to ./data --process $P
   quipu import --from postgres --to ./data --range 0-100000   rows by their row_id
 
@@ -55,6 +56,14 @@ pub struct ImportArgs {
     /// The database, for --from postgres: the one that is written to, for a replica may lag behind
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
+
+    /// The folder with the stored bytes, for --from local-store
+    #[arg(long, env, value_name = "DIR")]
+    su_file_db_dir: Option<PathBuf>,
+
+    /// The folder with the index, for --from local-store
+    #[arg(long, env, value_name = "DIR")]
+    su_index_db_dir: Option<PathBuf>,
 
     /// Rows with these numbers alone: FIRST-LAST, or FIRST for all from there on
     #[arg(long, value_name = "RANGE")]
@@ -82,6 +91,8 @@ pub struct ImportArgs {
 enum SourceKind {
     /// A database
     Postgres,
+    /// Its local store
+    LocalStore,
 }
 
 /// Why nothing was imported, or not all.
@@ -96,6 +107,14 @@ pub enum ImportCommandError {
     /// The database is not read.
     #[error(transparent)]
     Postgres(#[from] PostgresSourceError),
+    /// No local store is named.
+    #[error(
+        "--from local-store needs both of its folders: SU_FILE_DB_DIR and SU_INDEX_DB_DIR, or --su-file-db-dir and --su-index-db-dir"
+    )]
+    NoLocalStore,
+    /// The local store is not read.
+    #[error(transparent)]
+    LocalStore(#[from] LocalStoreError),
     /// The folder has something else in it.
     #[error("--to names a folder that cannot be used")]
     Folder(#[from] DataFolderError),
@@ -134,7 +153,7 @@ pub enum ImportCommandError {
 impl ImportCommandError {
     /// Whether a setting is wrong.
     pub fn is_wrong_setting(&self) -> bool {
-        matches!(self, Self::NoDatabase | Self::Url(_))
+        matches!(self, Self::NoDatabase | Self::NoLocalStore | Self::Url(_))
     }
 }
 
@@ -156,6 +175,10 @@ impl ImportArgs {
                 let url = self.database_url.as_deref().ok_or(ImportCommandError::NoDatabase)?;
                 Ok(Box::new(PostgresSource::open(&DatabaseUrl::parse("DATABASE_URL", url)?)?))
             }
+            SourceKind::LocalStore => match (&self.su_file_db_dir, &self.su_index_db_dir) {
+                (Some(files), Some(index)) => Ok(Box::new(LocalStoreSource::open(files, index)?)),
+                _ => Err(ImportCommandError::NoLocalStore),
+            },
         }
     }
 

@@ -165,3 +165,21 @@ async fn a_process_that_begins_later_has_its_classes_too() {
     refused(scene.post(push(&cast.two, process, "b")).await);
     scene.check_next_nonce(process, 8).await;
 }
+
+/// Messages that were imported without their process: neither more of them nor a spawn is taken.
+#[tokio::test]
+async fn a_process_that_was_never_spawned_is_only_read() {
+    let disk = MemoryDisk::new();
+    let mut sample = SampleProcess::new(5);
+    let (process, message) = (sample.process, Append { imported: true, ..sample.message() });
+    let Body::Spawned { item, .. } = sample.spawn_unassigned().body else { panic!("it is a spawn") };
+    let log = LocalLog::open(Memory::open(&disk), None).unwrap();
+    log.enqueue(log.identity().term, vec![message]).unwrap().await.unwrap();
+    log.seal();
+    drop(log);
+    let scene = Scene::start_on(&disk);
+    for posted in [scene.user.message(process, &[], "x"), Bytes::from(item)] {
+        let error = scene.post(posted).await.expect_err("there is no process");
+        assert!(matches!(error, ScheduleError::NeverSpawned(_)), "{error}");
+    }
+}
