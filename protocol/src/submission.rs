@@ -39,8 +39,8 @@ impl Submission {
     /// # Errors
     /// When it does not say that it is of this protocol, is neither a process nor a message, or a message for nobody.
     pub fn of(item: &Item<'_>) -> Result<Self, SubmissionError> {
-        let kind = either_case(item, [tags::TYPE, "type"])?;
-        either_case(item, [tags::DATA_PROTOCOL, "data-protocol"])?;
+        let kind = needed(item, tags::TYPE)?;
+        needed(item, tags::DATA_PROTOCOL)?;
         let submission = match kind {
             values::PROCESS => Self::Process(item.id().into()),
             values::MESSAGE => {
@@ -81,11 +81,9 @@ impl SubmissionError {
     }
 }
 
-/// The value of a tag that clients write in either of two ways.
-fn either_case<'a>(item: &Item<'a>, names: [&'static str; 2]) -> Result<&'a str, SubmissionError> {
-    let mut tags = item.tags().map_while(Result::ok);
-    let found = tags.find(|tag| names.contains(&tag.name));
-    found.map(|tag| tag.value).ok_or(SubmissionError::MissingTag(names[0]))
+/// The value of a tag that every item has.
+fn needed<'a>(item: &Item<'a>, name: &'static str) -> Result<&'a str, SubmissionError> {
+    tags::find(item, name).ok_or(SubmissionError::MissingTag(name))
 }
 
 #[cfg(test)]
@@ -114,7 +112,12 @@ mod tests {
         let target = [7; 32];
         let message = Ok(Submission::Message(Id::from_bytes(target).into()));
         check(&[("Type", "Message"), PROTOCOL], Some(&target), message.clone());
-        check(&[("data-protocol", "ao"), ("type", "Message"), ("Type", "Process")], Some(&target), message);
+        check(
+            &[("data-protocol", "ao"), ("type", "Message"), ("Type", "Process")],
+            Some(&target),
+            message.clone(),
+        );
+        check(&[("DATA-protocol", "ao"), ("TYPE", "Message")], Some(&target), message);
 
         let tags = [Tag::new("Type", "Process"), Tag::new("Data-Protocol", "ao")];
         let draft = Draft { target: Some(&target), tags: &tags, ..Draft::default() };
@@ -129,7 +132,7 @@ mod tests {
     fn what_is_wrong_with_an_item_is_named() {
         use SubmissionError::{MissingTag, NoTarget, OtherType, ZeroProcess};
         check(&[], None, Err(MissingTag("Type")));
-        check(&[PROTOCOL, ("TYPE", "Message")], None, Err(MissingTag("Type")));
+        check(&[PROTOCOL, ("Types", "Message"), ("Action", "Type")], None, Err(MissingTag("Type")));
         check(&[("Type", "Message")], Some(&[7; 32]), Err(MissingTag("Data-Protocol")));
         check(&[("Type", "Assignment"), PROTOCOL], None, Err(OtherType("Assignment".to_owned())));
         check(&[("Type", "message"), PROTOCOL], Some(&[7; 32]), Err(OtherType("message".to_owned())));

@@ -1,4 +1,19 @@
 //! The names of the tags that the protocol knows.
+//!
+//! Clients of one kind write them as here, those of another (HyperBEAM) in lower case: they are compared without case.
+
+use ans104::{Item, Tag};
+
+/// Whether a tag has this name, however it is written.
+pub fn has_name(tag: &Tag<'_>, name: &str) -> bool {
+    tag.name.eq_ignore_ascii_case(name)
+}
+
+/// The value of the first tag with this name, however it is written. Tags that cannot be read, and what is behind them,
+/// are not looked at.
+pub fn find<'a>(item: &Item<'a>, name: &str) -> Option<&'a str> {
+    item.tags().map_while(Result::ok).find(|tag| has_name(tag, name)).map(|tag| tag.value)
+}
 
 /// What an item is: [`values::PROCESS`](crate::values::PROCESS), [`values::MESSAGE`](crate::values::MESSAGE) or
 /// [`values::ASSIGNMENT`](crate::values::ASSIGNMENT).

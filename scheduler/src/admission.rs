@@ -24,6 +24,8 @@ pub(crate) struct Admitted {
 
 /// What the rules need to know beside the item.
 pub(crate) struct Rules<'a> {
+    /// The only process that the item may be for, if there is one.
+    pub(crate) only: Option<ProcessId>,
     pub(crate) deep_hash_checks: bool,
     /// What the operator lets in.
     pub(crate) limits: &'a ItemLimits,
@@ -37,6 +39,7 @@ impl Rules<'_> {
         let item = Item::parse(&bytes)?;
         let id = item.id();
         let submission = Submission::of(&item)?;
+        self.check_named(submission.process())?;
         self.limits.check(&item, submission)?;
         refuse_links(&item)?;
         item.check_limits()?;
@@ -53,23 +56,31 @@ impl Rules<'_> {
         Ok(Admitted { process: submission.process(), intake, boots_from })
     }
 
+    /// Refuses an item that is for another process than the one that the client named beside it.
+    fn check_named(&self, found: ProcessId) -> Result<(), ScheduleError> {
+        match self.only {
+            Some(named) if named != found => Err(ScheduleError::OtherProcess { named, found }),
+            _ => Ok(()),
+        }
+    }
+
     /// What a pushed message is told apart by, when that is its content.
     fn pushed(&self, item: &Item<'_>) -> Option<Pushed> {
         if !self.deep_hash_checks {
             return None;
         }
-        item.tag(tags::FROM_PROCESS)?;
-        Some(Pushed { hash: Content::of(item).hash(), signer: item.address() })
+        tags::find(item, tags::FROM_PROCESS)?;
+        Some(Content::of(item).signed_by(item.address()))
     }
 }
 
 fn check_process(item: &Item<'_>) -> Result<Option<Id>, ScheduleError> {
     for name in [tags::MODULE, tags::SCHEDULER] {
         let why = "every process must name its module and its scheduler";
-        item.tag(name).ok_or(ScheduleError::MissingTag { name, why })?;
+        tags::find(item, name).ok_or(ScheduleError::MissingTag { name, why })?;
     }
     settlement_depth_of(item)?;
-    match item.tag(tags::ON_BOOT) {
+    match tags::find(item, tags::ON_BOOT) {
         None | Some(values::BOOT_DATA) => Ok(None),
         Some(text) => text.parse().map(Some).map_err(|_| {
             invalid(tags::ON_BOOT, format!("expected Data or the id of a transaction, not {text:?}"))

@@ -98,7 +98,7 @@ impl Shared {
             self.sequencer.log.range(process, false, nonce..=nonce, &mut |event| {
                 // Where it was assigned, or where it is an assignment itself, its item is not there.
                 if let Some(item) = event.item().filter(|item| item.id() == id) {
-                    let pushed = || Pushed { hash: Content::of(&item).hash(), signer: item.address() };
+                    let pushed = || Content::of(&item).signed_by(item.address());
                     found = Some(Known::Message(self.deep_hash_checks.then(pushed)));
                 }
                 ControlFlow::Break(())

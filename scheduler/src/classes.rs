@@ -15,8 +15,18 @@ use protocol::tags;
 pub(crate) struct Pushed {
     /// The hash of its content.
     pub(crate) hash: DeepHash,
+    /// The same with the names of tags as they are written, where that is another one: messages of which the log is from
+    /// before names were compared without case are known by it.
+    pub(crate) hash_as_written: Option<DeepHash>,
     /// Who signed it.
     pub(crate) signer: Address,
+}
+
+impl Pushed {
+    /// The same as it was known before names were compared without case, where it was known otherwise.
+    pub(crate) fn as_written(&self) -> Option<Self> {
+        self.hash_as_written.map(|hash| Self { hash, hash_as_written: None, ..*self })
+    }
 }
 
 /// The classes of a process.
@@ -31,8 +41,9 @@ pub(crate) enum Classes {
 impl Classes {
     /// Those of the process with this item. It may name several authorities in one tag, with commas between them.
     pub(crate) fn of(process: &Item<'_>) -> Self {
-        let tags = process.tags().filter_map(Result::ok);
-        let named: Vec<_> = tags.filter(|tag| tag.name == tags::AUTHORITY).map(|tag| tag.value).collect();
+        let all = process.tags().filter_map(Result::ok);
+        let named: Vec<_> =
+            all.filter(|tag| tags::has_name(tag, tags::AUTHORITY)).map(|tag| tag.value).collect();
         if named.is_empty() {
             return Self::One;
         }
@@ -85,14 +96,19 @@ mod tests {
         SampleUser::new(number).signer().address()
     }
 
+    fn pushed(hash: u8, user: u8) -> Pushed {
+        Pushed { hash: [hash; 48], hash_as_written: None, signer: address(user) }
+    }
+
     fn classes(authorities: &[&str]) -> Classes {
-        let tags: Vec<_> = authorities.iter().map(|named| ("Authority", *named)).collect();
+        let names = ["Authority", "authority"].into_iter().cycle();
+        let tags: Vec<_> = names.zip(authorities).map(|(name, named)| (name, *named)).collect();
         Classes::of(&Item::split(&SampleUser::new(9).process(&tags, "")).unwrap())
     }
 
     /// Holds which of the users 1 to 4 are in one class.
     fn check(classes: &Classes, expected: [u8; 4]) {
-        let key = |hash: u8, user| classes.key(&Pushed { hash: [hash; 48], signer: address(user) });
+        let key = |hash: u8, user| classes.key(&pushed(hash, user));
         for one in 1..=4_u8 {
             for other in 1..=4_u8 {
                 let together = expected[usize::from(one) - 1] == expected[usize::from(other) - 1];
@@ -108,6 +124,7 @@ mod tests {
         let [one, two] = [1, 2].map(|number| address(number).to_string());
         check(&classes(&[]), [0, 0, 0, 0]);
         check(&classes(&[&one]), [1, 2, 3, 4]);
+        // In lower case, too, as HyperBEAM has it.
         check(&classes(&[&one, &two]), [1, 1, 3, 4]);
         check(&classes(&[&format!("{two}, {one}")]), [1, 1, 3, 4]);
         // A process that names somebody trusts not everybody.
@@ -118,6 +135,6 @@ mod tests {
     #[test]
     fn without_authorities_a_content_is_known_by_its_hash_alone() {
         // As in every log from before there were classes.
-        assert_eq!(Classes::One.key(&Pushed { hash: [7; 48], signer: address(1) }), [7; 48]);
+        assert_eq!(Classes::One.key(&pushed(7, 1)), [7; 48]);
     }
 }

@@ -6,7 +6,7 @@ use log::Receipt;
 use projections::Position;
 use tokio::sync::mpsc;
 
-use crate::error::ScheduleError;
+use crate::error::{FirstOfContent, ScheduleError};
 use crate::in_flight::{InFlight, Outcome};
 use crate::sequencer::Sequencer;
 
@@ -34,8 +34,9 @@ pub(crate) async fn complete_all(
             Outcome::Duplicate => {
                 sequencer.check_running().and(Err(ScheduleError::Duplicate { process, id }))
             }
-            Outcome::DuplicateContent => {
-                sequencer.check_running().and(Err(ScheduleError::DuplicateContent { process, id }))
+            Outcome::DuplicateContent(first) => {
+                let first = FirstOfContent::Id(first);
+                sequencer.check_running().and(Err(ScheduleError::DuplicateContent { process, id, first }))
             }
             Outcome::SpawnedAgain(first) => sequencer.check_running().map(|()| first),
         };

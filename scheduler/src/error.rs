@@ -55,6 +55,14 @@ pub enum ScheduleError {
     /// The operator of this node does not let it in.
     #[error(transparent)]
     Limit(#[from] LimitRefusal),
+    /// The item is for another process than the client says.
+    #[error("the item is for process {found}; expected one for process {named}, as the call says")]
+    OtherProcess {
+        /// The process that the call names.
+        named: ProcessId,
+        /// The process that the item is for.
+        found: ProcessId,
+    },
     /// The process is not scheduled here.
     #[error("process {0} is not scheduled here; spawn it here first, or post to the scheduler that has it")]
     UnknownProcess(ProcessId),
@@ -79,6 +87,8 @@ pub enum ScheduleError {
         process: ProcessId,
         /// The message that was refused.
         id: Id,
+        /// The one that it repeats.
+        first: FirstOfContent,
     },
     /// A leader that is gone gave the nonce that comes next.
     #[error(
@@ -181,6 +191,15 @@ pub enum ScheduleError {
     Sign(#[from] SignError),
 }
 
+/// The message of a process that another one repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstOfContent {
+    /// The message, or the transaction on chain, with this id.
+    Id(Id),
+    /// What has this nonce.
+    Nonce(Option<Nonce>),
+}
+
 impl ScheduleError {
     /// The code that tells the client what it can do about it.
     pub fn code(&self) -> Code {
@@ -191,6 +210,7 @@ impl ScheduleError {
             Self::MissingTag { .. } => Code::MissingTag,
             Self::InvalidTag { .. } | Self::Limits(_) => Code::InvalidTag,
             Self::Limit(refusal) => refusal.code(),
+            Self::OtherProcess { .. } => Code::InvalidParameter,
             Self::UnknownProcess(_) | Self::NeverSpawned(_) => Code::UnknownProcess,
             Self::Duplicate { .. } | Self::DuplicateContent { .. } => Code::DuplicateMessage,
             Self::NoTransaction(_) => Code::NotFound,

@@ -24,8 +24,8 @@ pub(crate) enum Outcome {
     Enqueued { receipt: Receipt, scheduled: Scheduled, content: Option<DeepHash> },
     /// A message that is on its way already.
     Duplicate,
-    /// A message of whose content one is on its way already.
-    DuplicateContent,
+    /// A message of whose content this one is on its way already.
+    DuplicateContent(Id),
     /// A process that is there, or on its way; what its spawn was answered when it came first.
     SpawnedAgain(Scheduled),
 }

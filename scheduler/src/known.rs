@@ -1,5 +1,6 @@
 //! What the index knows of an order: everything that is not in flight any more.
 
+use std::iter;
 use std::ops::ControlFlow;
 
 use ans104::Id;
@@ -8,7 +9,7 @@ use projections::{Index, IndexPlace};
 use protocol::ProcessId;
 
 use crate::classes::{Classes, Pushed};
-use crate::error::ScheduleError;
+use crate::error::{FirstOfContent, ScheduleError};
 
 /// The content of a message, and what its process knows it by.
 #[derive(Clone, Debug)]
@@ -27,10 +28,10 @@ pub(crate) fn refuse_known(
     content: Option<&KnownContent>,
 ) -> Result<(), ScheduleError> {
     if let Some(content) = content
-        && (index.find_content(process, &content.key)?.is_some()
-            || has_unclassed(log, index, process, content)?)
+        && let Some(first) = first_of_content(log, index, process, content)?
     {
-        return Err(ScheduleError::DuplicateContent { process, id });
+        let first = FirstOfContent::Nonce(first.nonce);
+        return Err(ScheduleError::DuplicateContent { process, id, first });
     }
     match index.find(process, id)? {
         Some(_) => Err(ScheduleError::Duplicate { process, id }),
@@ -38,26 +39,43 @@ pub(crate) fn refuse_known(
     }
 }
 
-/// Whether the process has the content in the same class from before classes were told apart: it is known by the hash
-/// alone then.
-fn has_unclassed(
+/// Where the process has a message of this content.
+fn first_of_content(
     log: &dyn Log,
     index: &Index,
     process: ProcessId,
     content: &KnownContent,
-) -> Result<bool, ScheduleError> {
+) -> Result<Option<IndexPlace>, ScheduleError> {
     let KnownContent { pushed, classes, key } = content;
-    if *key == pushed.hash {
-        return Ok(false);
+    let as_written = pushed.as_written().map(|written| (classes.key(&written), written));
+    for (key, pushed) in iter::once((*key, *pushed)).chain(as_written) {
+        let found = match index.find_content(process, &key)? {
+            None if key != pushed.hash => find_unclassed(log, index, process, classes, &pushed)?,
+            found => found,
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
     }
-    let Some(IndexPlace { nonce: Some(nonce), .. }) = index.find_content(process, &pushed.hash)? else {
-        return Ok(false);
-    };
+    Ok(None)
+}
+
+/// Where the process has the content in the same class from before classes were told apart: it is known by the hash
+/// alone then.
+fn find_unclassed(
+    log: &dyn Log,
+    index: &Index,
+    process: ProcessId,
+    classes: &Classes,
+    pushed: &Pushed,
+) -> Result<Option<IndexPlace>, ScheduleError> {
+    let Some(place) = index.find_content(process, &pushed.hash)? else { return Ok(None) };
+    let Some(nonce) = place.nonce else { return Ok(None) };
     let mut same = false;
     log.range(process, false, nonce..=nonce, &mut |event| {
         // Who signed what was assigned is not in the log: it counts for everybody, as it did when it was scheduled.
         same = event.item().is_none_or(|item| classes.are_one(item.address(), pushed.signer));
         ControlFlow::Break(())
     })?;
-    Ok(same)
+    Ok(same.then_some(place))
 }

@@ -1,6 +1,6 @@
 //! The lane of one process: what waits for it, the state of the process, and what of it is on its way to disk.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ans104::Id;
@@ -31,7 +31,7 @@ struct LaneState {
     spawned_at: Option<Timestamp>,
     /// Signed and handed to the log, but not in the index yet: the index does not know of these.
     in_flight: HashSet<Id>,
-    content_in_flight: HashSet<DeepHash>,
+    content_in_flight: HashMap<DeepHash, Id>,
 }
 
 /// The state of a process.
@@ -117,8 +117,9 @@ impl Lane {
         self.lock().in_flight.contains(&id)
     }
 
-    pub(crate) fn is_content_in_flight(&self, hash: &DeepHash) -> bool {
-        self.lock().content_in_flight.contains(hash)
+    /// The message of this content, if one is in flight.
+    pub(crate) fn content_in_flight(&self, hash: &DeepHash) -> Option<Id> {
+        self.lock().content_in_flight.get(hash).copied()
     }
 
     /// Notes what was handed to the log, and its link as the newest of the process.
@@ -126,7 +127,7 @@ impl Lane {
         let mut state = self.lock();
         state.process_state = ProcessState::Present(link);
         state.in_flight.insert(id);
-        state.content_in_flight.extend(content);
+        state.content_in_flight.extend(content.map(|content| (content, id)));
     }
 
     /// Forgets what the index knows by now.

@@ -43,7 +43,7 @@ mod tests;
 
 pub use clock::{Clock, ClockError, ClockJump, GuardedClock, Heights, SystemClock};
 pub use content::pushed_content;
-pub use error::ScheduleError;
+pub use error::{FirstOfContent, ScheduleError};
 pub use gateways::GATEWAY_DEADLINE;
 pub use metrics::describe;
 pub use options::SchedulerOptions;

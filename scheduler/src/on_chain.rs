@@ -32,7 +32,7 @@ pub(crate) async fn pushed(
         return Ok(None);
     }
     let data = gateway.data_hash(id).await?.ok_or(ScheduleError::NoTransaction(id))?;
-    Ok(Some(Pushed { hash: hash(&transaction, data)?, signer: signer(&transaction.owner) }))
+    told_apart(&transaction, data).map(Some)
 }
 
 /// Who signed it: the address of the key, as in the item itself. Gateways name the owners of some keys by addresses of
@@ -46,14 +46,15 @@ fn signer(owner: &TransactionOwner) -> Address {
     named.parse().unwrap_or_else(|_| Address::of_owner(named.as_bytes()))
 }
 
-fn hash(transaction: &Transaction, data: DeepHash) -> Result<DeepHash, ScheduleError> {
+fn told_apart(transaction: &Transaction, data: DeepHash) -> Result<Pushed, ScheduleError> {
     let decode = |text: &str, field: &'static str| {
         base64url::decode(text).map_err(|_| ScheduleError::BadTransaction { id: transaction.id, field })
     };
     let target = decode(&transaction.recipient, "recipient")?;
     let anchor = decode(&transaction.anchor, "anchor")?;
     let tags = transaction.tags.iter().map(|(name, value)| Tag { name, value }).collect();
-    Ok(Content { target: &target, anchor: &anchor, tags, data }.hash())
+    let content = Content { target: &target, anchor: &anchor, tags, data };
+    Ok(content.signed_by(signer(&transaction.owner)))
 }
 
 #[cfg(test)]

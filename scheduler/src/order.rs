@@ -16,6 +16,8 @@ use crate::metrics;
 /// The answer to what was scheduled: on disk, and to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scheduled {
+    /// The process.
+    pub process: ProcessId,
     /// The id of the item; of the assignment when something on chain was assigned.
     pub id: Id,
     /// The time of the assignment.

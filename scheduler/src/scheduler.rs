@@ -134,10 +134,19 @@ impl Scheduler {
     /// Dropping the returned future takes the request back as long as its turn has not come; after that it is scheduled
     /// wholly, or refused.
     pub async fn schedule(&self, item: Bytes) -> Result<Scheduled, ScheduleError> {
+        self.schedule_for(None, item).await
+    }
+
+    /// The same, but where the client names a process beside the item, one for another process is refused.
+    pub async fn schedule_for(
+        &self,
+        named: Option<ProcessId>,
+        item: Bytes,
+    ) -> Result<Scheduled, ScheduleError> {
         // While the router is asked no permit is held.
         self.inner.shared.check_place(&item).await.inspect_err(metrics::refused)?;
         let (answer, scheduled) = self.open()?;
-        self.inner.shared.queue_check(item, answer);
+        self.inner.shared.queue_check(item, named, answer);
         self.wait(scheduled).await
     }
 
@@ -257,18 +266,19 @@ impl Shared {
     }
 
     /// Queues an item to be checked.
-    pub(crate) fn queue_check(self: &Arc<Self>, item: Bytes, mut answer: Answer) {
+    pub(crate) fn queue_check(self: &Arc<Self>, item: Bytes, only: Option<ProcessId>, mut answer: Answer) {
         answer.wait_for(Stage::Check);
         let shared = self.clone();
-        self.work.push_check(Box::new(move || shared.check(item, answer)));
+        self.work.push_check(Box::new(move || shared.check(item, only, answer)));
     }
 
     /// Runs on a worker: holds the item against the rules and queues it in its lane.
-    fn check(self: Arc<Self>, item: Bytes, answer: Answer) {
+    fn check(self: Arc<Self>, item: Bytes, only: Option<ProcessId>, answer: Answer) {
         let clock = self.sequencer.clock.clone();
         let started = clock.monotonic();
         let Some(mut answer) = answer.still_wanted(started) else { return };
         let rules = Rules {
+            only,
             deep_hash_checks: self.deep_hash_checks,
             limits: &self.limits,
             check_process: &|process| self.check_process(process),

@@ -48,8 +48,8 @@ pub(crate) struct Begun {
 enum Found {
     /// The same message in flight, or the process that is to be spawned.
     Repeated,
-    /// A message of the same content in flight.
-    SameContent,
+    /// This message of the same content in flight.
+    SameContent(Id),
     /// Nothing, in a process of which this is the newest link.
     Nothing { last: Option<ChainLink>, content: Option<Box<KnownContent>> },
 }
@@ -136,7 +136,7 @@ impl Sequencer {
                 self.first_answer(lane).map(Outcome::SpawnedAgain)
             }
             Found::Repeated => Ok(Outcome::Duplicate),
-            Found::SameContent => Ok(Outcome::DuplicateContent),
+            Found::SameContent(first) => Ok(Outcome::DuplicateContent(first)),
             Found::Nothing { last, content } => {
                 let (process, id) = (lane.process, message_id(lane, &order.intake));
                 refuse_known(self.log.as_ref(), &self.index, process, id, content.as_deref())?;
@@ -173,8 +173,9 @@ impl Sequencer {
             return Ok(Found::Repeated);
         }
         let content = self.content(lane, intake)?;
-        if content.as_ref().is_some_and(|content| lane.is_content_in_flight(&content.key)) {
-            return Ok(Found::SameContent);
+        let same = content.as_ref().and_then(|content| lane.content_in_flight(&content.key));
+        if let Some(first) = same {
+            return Ok(Found::SameContent(first));
         }
         Ok(Found::Nothing { last, content })
     }
@@ -234,7 +235,7 @@ impl Sequencer {
             first_event(self.log.as_ref(), process, &mut |event| timestamp = event.timestamp())?;
         }
         let timestamp = timestamp.ok_or(ScheduleError::NoTimestamp(process))?;
-        Ok(Scheduled { id: process.id(), timestamp })
+        Ok(Scheduled { process, id: process.id(), timestamp })
     }
 
     /// Gives the order its place, signs it and hands it to the log.
@@ -264,7 +265,8 @@ impl Sequencer {
         note_spawn(lane, intake, timestamp);
         lane.enqueued(id, content, link);
         let id = if matches!(intake, Intake::Assign { .. }) { assignment.id() } else { id };
-        Ok(Outcome::Enqueued { receipt, scheduled: Scheduled { id, timestamp }, content })
+        let scheduled = Scheduled { process: lane.process, id, timestamp };
+        Ok(Outcome::Enqueued { receipt, scheduled, content })
     }
 
     fn sign(&self, assignment: &Assignment<'_>) -> Result<(Vec<u8>, AssignmentId), SignError> {

@@ -35,7 +35,7 @@ pub(crate) fn settlement_depth(log: &dyn Log, process: ProcessId) -> Result<u64,
 /// How many confirmations a process wants to see, as its item says. Admission asks too, so that only a process of an
 /// older or another scheduler can say what is no number.
 pub(crate) fn settlement_depth_of(process: &Item<'_>) -> Result<u64, ScheduleError> {
-    let Some(text) = process.tag(tags::SETTLEMENT_DEPTH) else { return Ok(SETTLEMENT_DEPTH) };
+    let Some(text) = tags::find(process, tags::SETTLEMENT_DEPTH) else { return Ok(SETTLEMENT_DEPTH) };
     text.parse().map_err(|_| ScheduleError::InvalidTag {
         name: tags::SETTLEMENT_DEPTH.to_owned(),
         reason: format!("expected a number of confirmations, not {text:?}"),

@@ -10,7 +10,7 @@ use protocol::ProcessId;
 use testing::{SampleUser, id_of};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::classes::{Classes, Pushed};
+use crate::classes::Classes;
 use crate::content::Content;
 use crate::error::ScheduleError;
 use crate::order::{Answer, Scheduled};
@@ -67,7 +67,7 @@ fn sent(number: usize) -> Sent {
         };
         let content = number.is_multiple_of(2).then(|| {
             let item = Item::split(&item).unwrap();
-            classes.key(&Pushed { hash: Content::of(&item).hash(), signer: item.address() })
+            classes.key(&Content::of(&item).signed_by(item.address()))
         });
         Message { id: id_of(&item), item, content }
     };

@@ -73,7 +73,7 @@ impl Node {
     /// Sends an item, whatever the door says.
     pub(super) fn post(&self, item: Bytes) -> Told {
         let (answer, told) = answer(&self.shared.sequencer);
-        self.shared.queue_check(item, answer);
+        self.shared.queue_check(item, None, answer);
         told
     }
 

@@ -166,14 +166,14 @@ impl World {
         };
         self.ledger.let_in(sent.process, id);
         self.pending.push(pending);
-        shared.queue_check(item, answer);
+        shared.queue_check(item, None, answer);
     }
 
     fn assign(&mut self, sent: &Sent, mut pending: Pending, answer: Answer) {
         let transaction = Id::from_bytes([self.chance.random_range(1..6); 32]);
         let pushed = self.chance.random_bool(0.3).then(|| {
             let hash = [self.chance.random_range(1..4); 48];
-            Pushed { hash, signer: pusher(self.chance.random_range(0..9)) }
+            Pushed { hash, hash_as_written: None, signer: pusher(self.chance.random_range(0..9)) }
         });
         pending.content = pushed.map(|pushed| sent.classes.key(&pushed));
         self.ledger.let_in(sent.process, transaction);

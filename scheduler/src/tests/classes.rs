@@ -122,7 +122,8 @@ async fn what_was_scheduled_before_there_were_classes_has_one_too() {
             append(sample.spawn());
             let by = if name == "trusted" { &cast.one } else { &cast.thief };
             let item = push(by, process, "before");
-            let deep_hash = Some(Content::of(&Item::split(&item).unwrap()).hash());
+            let parsed = Item::split(&item).unwrap();
+            let deep_hash = Some(Content::of(&parsed).signed_by(parsed.address()).hash);
             let (assignment, link) = sample.assign(Some(id_of(&item)));
             let body = match name {
                 "assigned" => Body::Assigned { assignment, deep_hash },

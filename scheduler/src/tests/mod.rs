@@ -7,6 +7,7 @@ mod classes;
 mod clock;
 mod gateways;
 mod losing;
+mod lower_case;
 mod placing;
 mod rules;
 mod spawning;

@@ -36,7 +36,7 @@ async fn an_item_says_what_it_is() {
     let other_type = "invalid Type tag: expected Process or Message, not \"Assignment\"";
     for (tags, code, reason) in [
         (&[AO][..], Code::MissingTag, type_missing),
-        (&[AO, ("TYPE", "Message")], Code::MissingTag, type_missing),
+        (&[AO, ("Types", "Message")], Code::MissingTag, type_missing),
         (&[MESSAGE], Code::MissingTag, protocol_missing),
         (&[AO, ("Type", "Assignment")], Code::InvalidTag, other_type),
     ] {
