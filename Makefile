@@ -18,7 +18,7 @@ FUZZ_TARGETS ?= item tags bundle wallet reading event stream parameters graphql 
 FUZZ_SECONDS ?= 60
 NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 
-.PHONY: run test build lint first-build setup openapi fuzz
+.PHONY: run test build lint first-build setup openapi fuzz clients
 
 run: build
 	$(TARGET)/release/quipu dev
@@ -49,6 +49,15 @@ fuzz:
 		mkdir -p fuzz/corpus/$$target && \
 		$(FUZZ) $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -timeout=20 -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
+
+# Tries real clients against a node, where there is npm to fetch them. The tests replay what these clients send.
+clients: build
+	@if command -v npm > /dev/null; then \
+		cd tests/clients && npm ci --ignore-scripts --no-audit --no-fund && \
+		node aoconnect.mjs $(abspath $(TARGET))/release/quipu; \
+	else \
+		echo "npm is not there: no client was tried"; \
+	fi
 
 # Says what the silence of the first build is about, before it begins.
 first-build:

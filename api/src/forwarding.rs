@@ -5,19 +5,27 @@ use futures_util::future::BoxFuture;
 use poem::http::StatusCode;
 use protocol::Code;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 use web::HttpError;
 
-use crate::public::ScheduledForm;
-
 /// Passes messages on to a leader.
 pub trait ForwardWrites: Send + Sync {
-    /// Posts a body there, with these parameters; what the leader says.
-    fn forward(
-        &self,
-        parameters: Vec<(&'static str, String)>,
-        body: Bytes,
-    ) -> BoxFuture<'_, Result<ForwardedAnswer, ForwardError>>;
+    /// Posts it there; what the leader says.
+    fn forward(&self, call: ForwardedCall) -> BoxFuture<'_, Result<ForwardedAnswer, ForwardError>>;
+}
+
+/// What is passed on.
+#[derive(Clone, Debug, Default)]
+pub struct ForwardedCall {
+    /// The path below where the leader is, part by part; none for `POST /`.
+    pub path: Vec<String>,
+    /// The query.
+    pub parameters: Vec<(&'static str, String)>,
+    /// What the body is, where the call has to say so.
+    pub content_type: Option<&'static str>,
+    /// The body.
+    pub body: Bytes,
 }
 
 /// What a leader says.
@@ -54,26 +62,19 @@ impl From<ForwardError> for HttpError {
 }
 
 #[derive(Deserialize)]
-struct ScheduledThere {
-    id: String,
-    timestamp: u64,
-}
-
-#[derive(Deserialize)]
 struct RefusedThere {
     error: String,
     code: String,
 }
 
 /// The answer of a leader as that of this node.
-pub(crate) fn passed_on(answer: &ForwardedAnswer) -> Result<ScheduledForm, HttpError> {
+pub(crate) fn passed_on<T: DeserializeOwned>(answer: &ForwardedAnswer) -> Result<T, HttpError> {
     let strange = || {
         let text = format!("it answers {} with what is no answer to a message", answer.status);
         HttpError::from(ForwardError::Broken(text))
     };
     if answer.status == 200 {
-        let ScheduledThere { id, timestamp } = serde_json::from_slice(&answer.body).map_err(|_| strange())?;
-        return Ok(ScheduledForm { id, timestamp });
+        return serde_json::from_slice(&answer.body).map_err(|_| strange());
     }
     let RefusedThere { error, code } = serde_json::from_slice(&answer.body).map_err(|_| strange())?;
     let code = Code::ALL.into_iter().find(|known| known.as_str() == code).ok_or_else(strange)?;
@@ -88,10 +89,12 @@ mod tests {
     use poem::error::ResponseError;
 
     use super::*;
+    use crate::public::ScheduledForm;
 
     #[test]
     fn what_a_leader_says_is_passed_on() {
-        let answer = |status, body: &str| passed_on(&ForwardedAnswer { status, body: body.into() });
+        let answer =
+            |status, body: &str| passed_on::<ScheduledForm>(&ForwardedAnswer { status, body: body.into() });
         let scheduled = answer(200, r#"{"id":"a","timestamp":7}"#).unwrap();
         assert_eq!((&*scheduled.id, scheduled.timestamp), ("a", 7));
         for (status, body, told, code) in [

@@ -10,6 +10,7 @@ mod error;
 mod forwarding;
 mod graphql;
 mod health;
+mod hyperbeam;
 mod limit;
 mod listeners;
 mod metrics;
@@ -26,7 +27,7 @@ mod turns;
 mod write_side;
 
 pub use checks::watch_checks;
-pub use forwarding::{ForwardError, ForwardWrites, ForwardedAnswer};
+pub use forwarding::{ForwardError, ForwardWrites, ForwardedAnswer, ForwardedCall};
 pub use listeners::{admin, admin_openapi, public, public_openapi};
 pub use metrics::describe;
 pub use node::{ApiNode, ApiOptions, ApiParts, RenderMetrics};

@@ -7,11 +7,12 @@ use web::{About, Guarded, Limited, OperatorToken, Visitors};
 
 use crate::admin::{CheckpointsApi, ChecksApi, HealthApi, JobsApi, ReplicationApi, StatusApi, UploadsApi};
 use crate::graphql::GraphApi;
+use crate::hyperbeam::HyperbeamApi;
 use crate::node::ApiNode;
 use crate::public::{PublicApi, posted_items};
 use crate::query::QueryApi;
 
-type Public = Limited<(PublicApi, QueryApi, GraphApi)>;
+type Public = Limited<(PublicApi, HyperbeamApi, QueryApi, GraphApi)>;
 type Admin = (
     HealthApi,
     Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi)>,
@@ -39,7 +40,12 @@ const ADMIN: About = About {
 
 /// The wire protocol of a scheduler unit, and queries: open to everybody, or to whom the operator lets in.
 pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
-    let calls = (PublicApi(node.clone()), QueryApi(node.clone()), GraphApi::new(node.clone()));
+    let calls = (
+        PublicApi(node.clone()),
+        HyperbeamApi(node.clone()),
+        QueryApi(node.clone()),
+        GraphApi::new(node.clone()),
+    );
     let (calls, visitors): (Public, _) =
         (Limited(calls), Visitors::Limited(node.parts.options.clients.clone()));
     web::endpoint(calls, &PUBLIC, visitors, Some(posted_items(node)))

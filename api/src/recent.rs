@@ -30,6 +30,10 @@ pub(crate) struct LargeKey {
 pub(crate) enum LargeForm {
     /// As one of a page.
     Edge(PageBy),
+    /// As one of a page of HyperBEAM's codec aos-2.
+    Aos2,
+    /// As one of a bundle.
+    Bundled,
     /// Alone.
     Node,
     /// As a process.

@@ -1,9 +1,11 @@
 //! Which failures each kind of call documents.
 
+use poem::error::ResponseError;
+use poem::http::StatusCode;
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::types::Type;
-use web::{ErrorForm, documented};
+use web::{ErrorForm, HttpError, documented};
 
 use crate::error::CallError;
 
@@ -23,10 +25,23 @@ const INTERNAL: &str = "The node failed, and its log says why: `internal`.";
 const NO_CHECKPOINT: &str = "It could not be made, and nothing of it is left: `internal`.";
 const NOT_THERE: &str = "The header `Range` begins behind the end of the file: `invalid_parameter`.";
 const GATEWAY: &str = "A gateway did not give the answer that was needed: `gateway_error`.";
+const OTHER_CODEC: &str = "The schedule is not there in what the client accepts: `invalid_parameter`.";
+const NOT_ANS104: &str = "The body is no ANS-104 item by what the call says of it: `invalid_parameter`.";
+const FAILED: &str = "The node, or a gateway that it asked, failed: `internal` or `gateway_error`.";
+const COME_AGAIN: &str = "Not possible at the moment; the header `Retry-After` says in how many seconds to try again: `unavailable`.";
 const UNAVAILABLE: &str = "Not possible at the moment; the header `Retry-After` says in how many seconds to try again: `unavailable`.";
 
+/// The same where a 5xx would be answered: HyperBEAM's readers end with one.
+fn below_500(error: HttpError) -> HttpError {
+    match error.status() {
+        StatusCode::SERVICE_UNAVAILABLE => error.with_status(StatusCode::TOO_MANY_REQUESTS),
+        status if status.is_server_error() => error.with_status(StatusCode::FAILED_DEPENDENCY),
+        _ => error,
+    }
+}
+
 macro_rules! refusal {
-    ($(#[$doc:meta])* $name:ident: $($status:literal $text:ident),+) => {
+    ($(#[$doc:meta])* $name:ident $(through $map:path)?: $($status:literal $text:ident),+) => {
         $(#[$doc])*
         pub(crate) struct $name(CallError);
 
@@ -38,7 +53,9 @@ macro_rules! refusal {
 
         impl From<$name> for poem::Error {
             fn from(refusal: $name) -> Self {
-                refusal.0.into()
+                let error = HttpError::from(refusal.0);
+                $(let error = $map(error);)?
+                error.into()
             }
         }
 
@@ -57,6 +74,18 @@ macro_rules! refusal {
 refusal! {
     /// A read was not answered.
     ReadRefusal: 400 WRONG, 404 NOT_FOUND, 500 INTERNAL, 503 UNAVAILABLE
+}
+
+refusal! {
+    /// A read in HyperBEAM's form was not answered.
+    HyperbeamReadRefusal through below_500:
+        400 WRONG, 404 NOT_FOUND, 406 OTHER_CODEC, 424 FAILED, 429 COME_AGAIN
+}
+
+refusal! {
+    /// Something was not scheduled that came in HyperBEAM's form.
+    HyperbeamWriteRefusal through below_500:
+        400 WRONG_ITEM, 403 FORBIDDEN, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 422 NOT_ANS104, 424 FAILED, 429 COME_AGAIN
 }
 
 refusal! {

@@ -38,7 +38,7 @@ impl SizeLimit {
         if self.owners.contains(&owner) {
             return true;
         }
-        let from = || message.tag(tags::FROM_PROCESS)?.parse().ok();
+        let from = || tags::find(message, tags::FROM_PROCESS)?.parse().ok();
         self.from_owners.contains(&owner) && from().is_some_and(|from: Id| self.from.contains(&from))
     }
 }

@@ -25,6 +25,11 @@ fn the_benchmark_finds_a_sound_node_sound_and_a_lost_message_missing() {
     assert_eq!(report["check"]["acknowledged_found"], 303, "{report}");
     assert_eq!(report["check"]["flaw_count"], 0, "{report}");
 
+    // In both forms, in the same run.
+    for form in ["read", "read_as_aos2"] {
+        assert!(report[form]["messages"].as_u64().is_some_and(|read| read >= 303), "{report}");
+    }
+
     let index = &report["projections"][0];
     assert_eq!(index["name"], "index", "{report}");
     assert!(index["caught_up_after_seconds"].is_number(), "{report}");

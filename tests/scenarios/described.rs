@@ -132,6 +132,7 @@ async fn answers_are_as_they_are_described() {
     let mut public = Listener::of(world.node.client(), None).await;
     writes(&mut public, &world).await;
     reads(&mut public, &world).await;
+    hyperbeam(&mut public, &world).await;
     queries(&mut public, &world).await;
     public.assert_all_answered();
     caught_up(&world.node).await;
@@ -186,6 +187,31 @@ async fn reads(public: &mut Listener, world: &World) {
     }
     public.get(&format!("/{process}?limit=0"), "/{id}", 400).await;
     public.get(&format!("/{NOBODY}"), "/{id}", 404).await;
+}
+
+async fn hyperbeam(public: &mut Listener, world: &World) {
+    let World { process, assigned, .. } = world;
+    let message = User::new(2).message(*process, b"for HyperBEAM").bytes;
+    for of in ["/{process}/schedule", "/{process}/~scheduler@1.0/schedule"] {
+        let (call, path) = (format!("POST {of}"), of.replace("{process}", &process.to_string()));
+        // On the second path it is a repetition.
+        for (kind, status) in [("application/ans104", 200), ("application/json", 422)] {
+            let request = public.client.request(Method::POST, &path).body(message.clone());
+            public.send(&call, request.header("content-type", kind), status).await;
+        }
+        for accept in ["application/aos-2", "application/json"] {
+            public.get(&format!("{path}?accept={accept}"), of, 200).await;
+        }
+        public.get(&format!("{path}?accept=text/html"), of, 406).await;
+        public.get(&format!("{path}?accept=application/aos-2&from=x"), of, 400).await;
+    }
+    public.get(&format!("/{assigned}/schedule?accept=application/aos-2"), "/{process}/schedule", 404).await;
+    for of in ["/{process}/slot", "/{process}/slot/current"] {
+        let path = of.replace("{process}", &process.to_string());
+        public.get(&path, of, 200).await;
+        public.ask(&format!("POST {of}"), &path, None, 200).await;
+        public.get(&of.replace("{process}", assigned), of, 404).await;
+    }
 }
 
 async fn queries(public: &mut Listener, world: &World) {

@@ -295,6 +295,18 @@ async fn messages_are_passed_on_where_that_is_wanted() {
     assert_eq!(here, there);
     level(&following, &node).await;
     ledger.check(&following.client(), 1).await;
+    // HyperBEAM's form is passed on as such: its clients are to learn the slot.
+    let message = user.message(process, b"for HyperBEAM").bytes;
+    let mut told = Vec::new();
+    for at in [&following, &node, &following] {
+        let request =
+            at.client().request(reqwest::Method::POST, &format!("/{process}/~scheduler@1.0/schedule"));
+        let request = request.header("content-type", "application/ans104").body(message.clone());
+        let answer = at.client().send(request).await.unwrap();
+        assert_eq!((answer.status, answer.header("slot")), (200, Some("6")), "{}", answer.text());
+        told.push(answer.text());
+    }
+    assert_eq!((&told[1], &told[2]), (&told[0], &told[0]));
     // It is passed on once, whoever is said to lead.
     let third = standby(folders.2.path(), &gateway, &following.admin_url())
         .set("FORWARD_WRITES", "true")

@@ -76,8 +76,8 @@ impl ResponseError for HttpError {
     fn as_response(&self) -> Response {
         let answer = Response::builder().status(self.status).header(header::CONTENT_TYPE, "application/json");
         // Whoever takes the code for an answer of another kind does not mean that.
-        let usual =
-            || self.code.retry_after_seconds().filter(|_| self.status == StatusCode::SERVICE_UNAVAILABLE);
+        let is_usual = matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        let usual = || self.code.retry_after_seconds().filter(|_| is_usual);
         let answer = match self.retry_after.or_else(usual) {
             Some(seconds) => answer.header(header::RETRY_AFTER, seconds),
             None => answer,

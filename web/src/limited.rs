@@ -20,8 +20,6 @@ use crate::error_form::{ErrorForm, documented};
 
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// Where clients send what is to be scheduled. What else is posted only asks.
-const SENT_TO: &str = "/";
 const TOO_MANY: &str = "Too many requests from this address; the header `Retry-After` says in how many seconds to try again: \
                         `unavailable`.";
 
@@ -51,8 +49,13 @@ fn check(request: &Request, limits: &ClientLimits) -> Result<(), LimitRefusal> {
         values.map(|value| value.to_str().unwrap_or_default()).collect()
     };
     let headers = ClientHeaders { real_ip: texts(REAL_IP), forwarded_for: texts(FORWARDED_FOR) };
-    let sends = *request.method() == Method::POST && request.uri().path() == SENT_TO;
+    let sends = *request.method() == Method::POST && is_sent_to(request.uri().path());
     limits.check(peer, &headers, sends)
+}
+
+/// Whether clients send there what is to be scheduled, in either form of the calls. What else is posted only asks.
+fn is_sent_to(path: &str) -> bool {
+    path == "/" || path.ends_with("/schedule")
 }
 
 impl From<LimitRefusal> for HttpError {
@@ -74,8 +77,12 @@ impl<A: OpenApi> OpenApi for Limited<A> {
         for path in calls.iter_mut().flat_map(|api| &mut api.paths) {
             for call in &mut path.operations {
                 let answers = &mut call.responses.responses;
-                answers.push(documented(StatusCode::TOO_MANY_REQUESTS.as_u16(), TOO_MANY));
-                answers.sort_by_key(|answer| answer.status);
+                let status = StatusCode::TOO_MANY_REQUESTS.as_u16();
+                // A call may have said so of itself.
+                if !answers.iter().any(|answer| answer.status == Some(status)) {
+                    answers.push(documented(status, TOO_MANY));
+                    answers.sort_by_key(|answer| answer.status);
+                }
             }
         }
         calls

@@ -1,4 +1,5 @@
-//! `//P`, `/P/` and `/P` are one path: clients put URLs together from pieces that end or begin with a slash.
+//! `//P`, `/P/` and `/P` are one path: clients put URLs together from pieces that end or begin with a slash. What follows
+//! an `&` in a path is query as well, as HyperBEAM has it; what is in the query itself comes first.
 
 use std::sync::Arc;
 
@@ -17,10 +18,11 @@ pub(crate) async fn as_plain<E: Endpoint<Output = Response>>(
     endpoint.call(request).await
 }
 
-/// The same with one slash before each part and none at the end; none where it is so already.
+/// The same with one slash before each part, none at the end and no parameters within; none where it is so already.
 fn plain(uri: &Uri) -> Option<Uri> {
-    let path = uri.path();
-    let is_plain = !path.contains("//") && (path.len() <= 1 || !path.ends_with('/'));
+    let (path, parameters) =
+        uri.path().split_once('&').map_or((uri.path(), None), |(path, rest)| (path, Some(rest)));
+    let is_plain = parameters.is_none() && !path.contains("//") && (path.len() <= 1 || !path.ends_with('/'));
     if is_plain {
         return None;
     }
@@ -32,8 +34,8 @@ fn plain(uri: &Uri) -> Option<Uri> {
     if text.is_empty() {
         text.push('/');
     }
-    if let Some(query) = uri.query() {
-        text.push('?');
+    for (query, before) in uri.query().into_iter().chain(parameters).zip(['?', '&']) {
+        text.push(before);
         text += query;
     }
     let mut parts = uri.clone().into_parts();
@@ -61,6 +63,10 @@ mod tests {
             ("//?process-id=P", Some("/?process-id=P")),
             ("/%2F/", Some("/%2F")),
             ("http://node:1//P/?q", Some("http://node:1/P?q")),
+            ("/P/schedule&from=1&accept=a/b", Some("/P/schedule?from=1&accept=a/b")),
+            ("/P/schedule&from=1?from=2", Some("/P/schedule?from=2&from=1")),
+            ("/P/&", Some("/P?")),
+            ("/P?a&b", None),
         ] {
             let found = plain(&given.parse().unwrap()).map(|uri| uri.to_string());
             assert_eq!(found.as_deref(), expected, "{given}");

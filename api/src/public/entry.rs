@@ -43,7 +43,7 @@ pub(super) fn subject(node: &ApiNode, id: Id, process: Option<ProcessId>) -> Res
 }
 
 /// Where a process stands. The node's own stream is nobody's to read here.
-pub(super) fn head(node: &ApiNode, process: ProcessId) -> Result<Head, CallError> {
+pub(crate) fn head(node: &ApiNode, process: ProcessId) -> Result<Head, CallError> {
     let head = if process == ProcessId::NODE { None } else { node.parts.log.head(process)? };
     let missing = || format!("the process {process} is not scheduled here");
     Ok(head.ok_or_else(|| HttpError::not_found(missing()))?)

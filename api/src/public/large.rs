@@ -56,6 +56,8 @@ pub(super) fn show(
 ) -> Result<Option<LargeData>, TagsError> {
     match (form, event.body) {
         (LargeForm::Edge(by), _) => renderer.edge(out, event, by)?,
+        (LargeForm::Aos2, _) => renderer.aos2(out, event)?,
+        (LargeForm::Bundled, _) => renderer.bundled(out, event)?,
         (LargeForm::Node, _) => renderer.node(out, event)?,
         (LargeForm::Process, BodyRef::Spawned { item, assignment }) => {
             renderer.process(out, &item, assignment.as_ref())?;
@@ -79,7 +81,7 @@ fn read(node: &ApiNode, key: LargeKey) -> Result<Arc<CountedData>, CallError> {
 }
 
 /// Visits one event, if it is there.
-pub(super) fn visit(
+pub(crate) fn visit(
     node: &ApiNode,
     place: EventKey,
     mut visit: impl FnMut(&EventRef<'_>) -> Result<(), TagsError>,

@@ -12,27 +12,30 @@ mod stream;
 use std::sync::Arc;
 
 use ans104::Id;
-use bytes::Bytes;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
 use protocol::{Code, Nonce, ProcessId};
 use scheduler::{AssignOrder, Scheduled};
 use web::{Flag, Frequent, Given, GivenHeader, HttpError, Lasting, Path, RawBody, Stopping};
 
-use crate::forwarding::passed_on;
+use crate::forwarding::{ForwardedCall, passed_on};
 use crate::health::health;
 use crate::limit::PageLimit;
 use crate::node::ApiNode;
 use crate::refusals::{NoSuchCall, ReadRefusal, Unwell, WriteRefusal};
 use crate::render::{PageBy, Rendered};
 use crate::rendering::Fresh;
-use entry::{ShownEntry, Subject, head, show_entry, show_process, subject};
+pub(crate) use entry::head;
+use entry::{ShownEntry, Subject, show_entry, show_process, subject};
 use fields::ExcludedFields;
 use follow::{FollowedProcess, Wait};
-pub(crate) use model::ScheduledForm;
+pub(crate) use large::visit;
 use model::{ClockForm, EntryForm, ProcessForm, ReadForm, SchedulerAnswer, SchedulerForm};
-use page::{SchedulePage, Span};
-use stream::{Pieces, Rest};
+pub(crate) use model::{ScheduledForm, TagForm};
+pub(crate) use page::SchedulePage;
+use page::Span;
+use stream::Rest;
+pub(crate) use stream::{Pieces, answer};
 
 /// The calls, and the node that answers them.
 pub(crate) struct PublicApi(pub(crate) Arc<ApiNode>);
@@ -85,7 +88,8 @@ impl PublicApi {
                         vec![("process-id", process.to_string()), ("assign", transaction.to_string())];
                     parameters.extend(base_layer.0.then(|| ("base-layer", String::new())));
                     parameters.extend((!exclude.is_empty()).then(|| ("exclude", exclude.join(","))));
-                    let answer = forward.forward(parameters, Bytes::new()).await.map_err(HttpError::from)?;
+                    let call = ForwardedCall { parameters, ..ForwardedCall::default() };
+                    let answer = forward.forward(call).await.map_err(HttpError::from)?;
                     return Ok(Json(passed_on(&answer)?));
                 }
                 drop(item);
@@ -279,8 +283,9 @@ pub(crate) fn posted_items(node: Arc<ApiNode>) -> Frequent {
 /// Schedules the item that is in a body.
 async fn schedule_item(node: Arc<ApiNode>, item: RawBody) -> Result<Json<ScheduledForm>, WriteRefusal> {
     if let Some(forward) = node.parts.writes.forward(&item)? {
-        let item = item.read(node.parts.options.max_body).await?;
-        let answer = forward.forward(Vec::new(), item).await.map_err(HttpError::from)?;
+        let body = item.read(node.parts.options.max_body).await?;
+        let call = ForwardedCall { body, ..ForwardedCall::default() };
+        let answer = forward.forward(call).await.map_err(HttpError::from)?;
         return Ok(Json(passed_on(&answer)?));
     }
     let scheduler = node.parts.writes.scheduler()?;

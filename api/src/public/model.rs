@@ -4,6 +4,7 @@
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, Union};
+use serde::Deserialize;
 use web::Nullable;
 
 const MESSAGE: &str = "qOFoTUVkm4_f5pzBG3PoihGZbnbohjdUKhF3d6Lknxc";
@@ -11,7 +12,7 @@ const ADDRESS: &str = "WBoyG3Apqrysk957KEjaNDopjg29waZKG85HHVAhprQ";
 const MILLISECONDS: u64 = 1_760_000_000_000;
 
 /// What was scheduled, and when.
-#[derive(Debug, Object)]
+#[derive(Debug, Deserialize, Object)]
 #[oai(example, rename = "Scheduled")]
 pub(crate) struct ScheduledForm {
     /// The id of the item; when a transaction was assigned, the id of the assignment.
@@ -84,7 +85,7 @@ pub(super) struct OwnerForm {
 /// A tag of an item.
 #[derive(Debug, Object)]
 #[oai(rename = "Tag")]
-pub(super) struct TagForm {
+pub(crate) struct TagForm {
     /// The name.
     name: String,
     /// The value.

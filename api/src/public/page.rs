@@ -39,12 +39,15 @@ enum Framing {
     Page,
     /// Server-sent events: an edge each, with the nonce as its id.
     Events,
+    /// Nothing: whoever asks for it writes what is around them.
+    Bare,
 }
 
 /// A page while it is made.
-pub(super) struct SchedulePage {
+pub(crate) struct SchedulePage {
     process: ProcessId,
     framing: Framing,
+    form: LargeForm,
     by: PageBy,
     /// What is left of the span, or by time of a part of it; none when nothing is.
     rest: Option<(Nonce, Nonce)>,
@@ -62,6 +65,8 @@ pub(super) struct SchedulePage {
     unfinished: Option<Unfinished>,
     begun: bool,
     ended: bool,
+    /// Whether it ended before its part of the process did.
+    cut: bool,
     renderer: Renderer,
 }
 
@@ -108,6 +113,21 @@ impl SchedulePage {
         }
     }
 
+    /// From one nonce to another, both included, in this form and with nothing around it but commas between.
+    pub(crate) fn bare(node: &ApiNode, process: ProcessId, nonces: (Nonce, Nonce), form: LargeForm) -> Self {
+        let rest = Some(nonces).filter(|(first, last)| first <= last);
+        Self {
+            form,
+            room: node.parts.options.max_read_memory,
+            ..Self::new(Framing::Bare, process, PageBy::Nonce, rest, false)
+        }
+    }
+
+    /// Whether it ended before its part of the process did.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// A page of this part of a process, however long.
     fn new(
         framing: Framing,
@@ -119,6 +139,7 @@ impl SchedulePage {
         Self {
             process,
             framing,
+            form: LargeForm::Edge(by),
             by,
             rest,
             times: None,
@@ -129,6 +150,7 @@ impl SchedulePage {
             unfinished: None,
             begun: false,
             ended: false,
+            cut: false,
             renderer: Renderer::new(process, show_anchor).leaving_out(DATA_MAX),
         }
     }
@@ -191,7 +213,7 @@ impl SchedulePage {
         }
         let start = out.len();
         self.begin_edge(event.nonce, out);
-        let form = LargeForm::Edge(self.by);
+        let form = self.form;
         let data = show(&mut self.renderer, out, event, form).map_err(|reason| damaged(event, &reason))?;
         let length = out.len() - start + data.as_ref().map_or(0, LargeData::shown_len);
         if length > self.room && self.may_end_before(event) {
@@ -207,8 +229,8 @@ impl SchedulePage {
 
     fn begin_edge(&self, nonce: Option<Nonce>, out: &mut Vec<u8>) {
         match (self.framing, nonce) {
-            (Framing::Page, _) if self.begun => out.push(b','),
-            (Framing::Page, _) => {}
+            (Framing::Page | Framing::Bare, _) if self.begun => out.push(b','),
+            (Framing::Page | Framing::Bare, _) => {}
             (Framing::Events, Some(nonce)) => {
                 out.extend_from_slice(format!("id: {nonce}\ndata: ").as_bytes())
             }
@@ -256,8 +278,9 @@ impl Pieces for SchedulePage {
         let then = self.edges(node, &mut out)?;
         self.piece_bytes = self.piece_bytes.saturating_mul(MORE_EACH_TIME).min(PIECE);
         self.ended = !matches!(then, Then::NextPiece);
+        self.cut = matches!(then, Then::NextPage);
         if self.ended && is_page {
-            let has_next_page = matches!(then, Then::NextPage);
+            let has_next_page = self.cut;
             out.extend_from_slice(
                 format!("],\"page_info\":{{\"has_next_page\":{has_next_page}}}}}").as_bytes(),
             );

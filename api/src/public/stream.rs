@@ -14,7 +14,7 @@ use crate::render::Rendered;
 use crate::rendering::{Fresh, Made, PIECE, PIECE_MORE};
 
 /// JSON that is made a piece at a time.
-pub(super) trait Pieces: Send {
+pub(crate) trait Pieces: Send {
     /// The next piece.
     fn piece(&mut self, node: &ApiNode) -> Result<Vec<u8>, CallError>;
 
@@ -23,10 +23,10 @@ pub(super) trait Pieces: Send {
 }
 
 /// What the next piece is made of.
-pub(super) type Rest = Box<dyn Pieces>;
+pub(crate) type Rest = Box<dyn Pieces>;
 
 /// An answer of which the first piece is there.
-pub(super) fn answer<T>(node: &Arc<ApiNode>, first: Bytes, rest: Rest) -> Rendered<T> {
+pub(crate) fn answer<T>(node: &Arc<ApiNode>, first: Bytes, rest: Rest) -> Rendered<T> {
     if rest.ended() { Rendered::whole(first) } else { Rendered::stream(pieces(node.clone(), rest, first)) }
 }
 

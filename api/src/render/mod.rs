@@ -2,6 +2,8 @@
 //! anything slower than a copy.
 
 mod answer;
+mod aos2;
+mod bundled;
 mod json;
 mod large;
 mod owners;
@@ -109,12 +111,7 @@ impl Renderer {
         out.extend_from_slice(b",\"timestamp\":");
         number(out, says.timestamp().map_or(0, Timestamp::get));
         out.extend_from_slice(b",\"data\":");
-        // Whatever is long and no text is null, and left out nowhere.
-        if item.data().len() <= self.data_max || simdutf8::basic::from_utf8(item.data()).is_err() {
-            json::text_or_null(out, item.data());
-        } else {
-            self.leave_out(out);
-        }
+        self.text_or_null(out, item);
         self.rest(out, item, Absent::Null, false)
     }
 
@@ -181,6 +178,15 @@ impl Renderer {
         self.rest(out, item, no_target, false)
     }
 
+    /// The data where it is text. Whatever is long and no text is null, and left out nowhere.
+    fn text_or_null(&mut self, out: &mut Vec<u8>, item: &Item<'_>) {
+        if item.data().len() <= self.data_max || simdutf8::basic::from_utf8(item.data()).is_err() {
+            json::text_or_null(out, item.data());
+        } else {
+            self.leave_out(out);
+        }
+    }
+
     /// Appends a string without what is in it.
     fn leave_out(&mut self, out: &mut Vec<u8>) {
         out.push(b'"');
@@ -205,9 +211,19 @@ impl Renderer {
         &self,
         out: &mut Vec<u8>,
         item: &Item<'a>,
+        note: impl FnMut(&Tag<'a>),
+    ) -> Result<(), TagsError> {
+        out.extend_from_slice(b",\"tags\":");
+        self.tag_list(out, item, note)
+    }
+
+    fn tag_list<'a>(
+        &self,
+        out: &mut Vec<u8>,
+        item: &Item<'a>,
         mut note: impl FnMut(&Tag<'a>),
     ) -> Result<(), TagsError> {
-        out.extend_from_slice(b",\"tags\":[");
+        out.push(b'[');
         let mut before: &[u8] = b"{\"name\":";
         for tag in item.tags() {
             let tag = match tag {

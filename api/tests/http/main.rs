@@ -11,6 +11,7 @@ mod listeners;
 mod following;
 mod graphql;
 mod hang_ups;
+mod hyperbeam;
 mod jobs;
 mod large;
 mod operators;

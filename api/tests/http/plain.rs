@@ -62,3 +62,38 @@ fn signed(item: &Item<'_>, no_target: Value, show_anchor: bool) -> Value {
         "target": item.target().map_or(no_target, |target| json!(base64url::encode(target))),
     })
 }
+
+/// As HyperBEAM's codec aos-2.
+pub fn aos2(event: &EventRef<'_>) -> Value {
+    let assignment = event.assignment().map(|item| flat(&item, &item.id().to_string(), json!("")));
+    let node = node(event, false);
+    let message = match event.item() {
+        Some(item) => {
+            let data = std::str::from_utf8(item.data()).map_or(Value::Null, |text| json!(text));
+            flat(&item, node["message"]["id"].as_str().unwrap(), data)
+        }
+        None => {
+            let named = event.assignment().and_then(|assignment| assignment.tag("Message"));
+            json!({ "Id": named.unwrap_or_default() })
+        }
+    };
+    let cursor = event.nonce.map_or(0, |nonce| nonce.get());
+    json!({ "cursor": cursor, "node": { "assignment": assignment, "message": message } })
+}
+
+fn flat(item: &Item<'_>, id: &str, data: Value) -> Value {
+    let plain = signed(item, json!(""), false);
+    let mut tags = item.tags().map(|tag| tag.unwrap());
+    let from = tags.find(|tag| tag.name.to_lowercase() == "from-process").map(|tag| json!(tag.value));
+    json!({
+        "Id": id,
+        "Tags": plain["tags"],
+        "From": from.unwrap_or_else(|| plain["owner"]["address"].clone()),
+        "Owner": plain["owner"]["address"],
+        "PublicKey": plain["owner"]["key"],
+        "Signature": plain["signature"],
+        "Anchor": plain["anchor"].as_str().unwrap_or_default(),
+        "Target": plain["target"],
+        "Data": data,
+    })
+}

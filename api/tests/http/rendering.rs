@@ -59,7 +59,8 @@ fn data() -> impl Strategy<Value = Vec<u8>> {
 
 fn drawn() -> impl Strategy<Value = Drawn> {
     let kind = prop::sample::select(&SignatureType::ALL[..]);
-    let tags = vec((text(), text()), 0..12);
+    let name = prop_oneof![8 => text(), 1 => "[Ff]rom-[Pp]rocess"];
+    let tags = vec((name, text()), 0..12);
     (kind, 0..12_u64, option::of(any::<[u8; 32]>()), option::of(anchor()), tags, data()).prop_map(
         |(kind, owner, target, anchor, tags, data)| Drawn { kind, owner, target, anchor, tags, data },
     )
@@ -128,6 +129,7 @@ proptest! {
                 parsed(|out| renderer.node(out, &event).unwrap()),
                 plain::node(&event, show_anchor)
             );
+            prop_assert_eq!(parsed(|out| renderer.aos2(out, &event).unwrap()), plain::aos2(&event));
             if let BodyRef::Spawned { item, assignment } = event.body {
                 let shown = parsed(|out| renderer.process(out, &item, assignment.as_ref()).unwrap());
                 prop_assert_eq!(shown, plain::process(&event));

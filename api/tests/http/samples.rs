@@ -65,8 +65,13 @@ impl SampleHistory {
     pub fn message(&mut self, nonce: u64, time: u64, data: &[u8], imported: bool) -> Id {
         let item = item(&self.sample.user, Some(self.process), data, nonce);
         self.sample.imported = imported;
-        self.sample.place_at(Nonce::new(nonce), Timestamp::new(time));
-        self.appends.push(self.sample.scheduled(&item));
+        self.scheduled(nonce, time, &item);
         id_of(&item)
+    }
+
+    /// This item, whoever signed it for whomever.
+    pub fn scheduled(&mut self, nonce: u64, time: u64, item: &[u8]) {
+        self.sample.place_at(Nonce::new(nonce), Timestamp::new(time));
+        self.appends.push(self.sample.scheduled(item));
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use api::{ForwardError, ForwardWrites, ForwardedAnswer};
-use bytes::Bytes;
+use api::{ForwardError, ForwardWrites, ForwardedAnswer, ForwardedCall};
 use futures_util::future::BoxFuture;
 use replicator::Followed;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -40,22 +40,26 @@ impl Forwarder {
         Ok(Self { http, followed, turns: Semaphore::new(FORWARDED_MAX) })
     }
 
-    async fn post(
-        &self,
-        parameters: Vec<(&'static str, String)>,
-        body: Bytes,
-    ) -> Result<ForwardedAnswer, ForwardError> {
+    async fn post(&self, call: ForwardedCall) -> Result<ForwardedAnswer, ForwardError> {
+        let ForwardedCall { path, parameters, content_type, body } = call;
         let not_reached = |reason: &str| ForwardError::NotReached(reason.to_owned());
         let _turn =
             self.turns.try_acquire().map_err(|_| not_reached("as many are on their way as may be"))?;
         let url = self.followed.leader_url().ok_or_else(|| not_reached("it has not told where it is"))?;
         let mut url = Url::parse(&url).map_err(|_| not_reached("its URL is none"))?;
+        if !path.is_empty() {
+            let mut parts = url.path_segments_mut().map_err(|()| not_reached("its URL is none"))?;
+            parts.pop_if_empty().extend(path);
+        }
         if !parameters.is_empty() {
             url.query_pairs_mut().extend_pairs(parameters);
         }
         let mut is_again = false;
         loop {
-            let request = self.http.post(url.clone()).header(HOPS, "1").body(body.clone());
+            let mut request = self.http.post(url.clone()).header(HOPS, "1").body(body.clone());
+            if let Some(kind) = content_type {
+                request = request.header(CONTENT_TYPE, kind);
+            }
             match request.send().await {
                 Ok(response) => return answer(response).await,
                 // Not a byte of it went out.
@@ -69,12 +73,8 @@ impl Forwarder {
 }
 
 impl ForwardWrites for Forwarder {
-    fn forward(
-        &self,
-        parameters: Vec<(&'static str, String)>,
-        body: Bytes,
-    ) -> BoxFuture<'_, Result<ForwardedAnswer, ForwardError>> {
-        Box::pin(self.post(parameters, body))
+    fn forward(&self, call: ForwardedCall) -> BoxFuture<'_, Result<ForwardedAnswer, ForwardError>> {
+        Box::pin(self.post(call))
     }
 }
 

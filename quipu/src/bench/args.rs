@@ -11,7 +11,7 @@ use crate::client::{AdminArgs, NodeArgs, SchedulerClient};
 use super::acks::AckLog;
 use super::floor::Floor;
 use super::post::Posting;
-use super::read::Reading;
+use super::read::{ReadBackForm, Reading};
 use super::workload::{SignerKind, Workload};
 
 const DEFAULT_MESSAGES: u32 = 20_000;
@@ -134,8 +134,10 @@ impl BenchArgs {
         &self,
         scheduler: &'a SchedulerClient,
         newest: &'a [(ProcessId, u64)],
+        form: ReadBackForm,
     ) -> Reading<'a> {
         Reading {
+            form,
             scheduler,
             newest,
             limit: self.read_limit,

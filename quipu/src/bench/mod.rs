@@ -33,6 +33,7 @@ use check::ExpectedHistory;
 use floor::Floor;
 use lag::Watch;
 use post::Posted;
+use read::ReadBackForm;
 use report::Report;
 use workload::Workload;
 
@@ -154,9 +155,12 @@ impl BenchArgs {
         report.post = Some(posted.summary(report.floor.as_ref()));
         if !self.skip_read {
             let newest = newest_nonces(&workload, &posted);
-            let reading = self.reading(&scheduler, &newest);
+            let reading = self.reading(&scheduler, &newest, ReadBackForm::Usual);
             report.read = Some(runtime.block_on(reading.run())?);
             report.depth = runtime.block_on(reading.depth())?;
+            let reading = self.reading(&scheduler, &newest, ReadBackForm::Aos2);
+            // Other schedulers may not have this form.
+            report.read_as_aos2 = runtime.block_on(reading.run()).ok();
         }
         // Connections live in the runtime that made them: the check makes its own.
         drop(runtime);

@@ -33,7 +33,21 @@ pub struct Reading<'a> {
     pub connections: usize,
     /// For how long.
     pub duration: Duration,
+    /// In which form.
+    pub form: ReadBackForm,
 }
+
+/// In which form pages are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadBackForm {
+    /// As by all clients but those of HyperBEAM.
+    Usual,
+    /// As HyperBEAM's codec aos-2.
+    Aos2,
+}
+
+/// How many entries there are at most in an answer as aos-2.
+const AOS2_MAX: u32 = 1001;
 
 /// What the connections found; they take turns on one thread.
 struct Tally {
@@ -49,7 +63,10 @@ impl Reading<'_> {
     /// # Errors
     /// When the node is not reached or refuses.
     pub async fn run(&self) -> Result<ReadReport, Failure> {
-        let progress = spinner("reading back");
+        let progress = spinner(match self.form {
+            ReadBackForm::Usual => "reading back",
+            ReadBackForm::Aos2 => "reading back as aos-2",
+        });
         let latency_us = latencies().map_err(BenchError::from)?;
         let tally = RefCell::new(Tally { pages: 0, messages: 0, bytes: 0, latency_us });
         let start = Instant::now();
@@ -83,11 +100,16 @@ impl Reading<'_> {
                     return Ok(());
                 }
                 let start = Instant::now();
-                let range = Range { after, limit: self.limit, ..Range::default() };
-                let page = self.scheduler.weigh_page(*process, range).await?;
                 let first = after.map_or(0, |after: Nonce| after.next().get());
                 // A page may end before its limit, when it grows too long.
-                let full = first.saturating_add(u64::from(self.limit) - 1).min(*newest);
+                let full = first.saturating_add(u64::from(self.limit()) - 1).min(*newest);
+                let page = match self.form {
+                    ReadBackForm::Usual => {
+                        let range = Range { after, limit: self.limit(), ..Range::default() };
+                        self.scheduler.weigh_page(*process, range).await?
+                    }
+                    ReadBackForm::Aos2 => self.scheduler.weigh_slots(*process, first, full).await?,
+                };
                 let last = page.last.map_or(full, Nonce::get).max(first);
                 tally.borrow_mut().add(page.bytes, last - first + 1, start.elapsed());
                 if last >= *newest {
@@ -97,6 +119,13 @@ impl Reading<'_> {
             }
         }
         Ok(())
+    }
+
+    fn limit(&self) -> u32 {
+        match self.form {
+            ReadBackForm::Usual => self.limit,
+            ReadBackForm::Aos2 => self.limit.min(AOS2_MAX),
+        }
     }
 
     /// Compares the first page of the longest history with its last; none when there is no depth to speak of.

@@ -32,6 +32,8 @@ pub struct Report {
     pub projections: Option<Vec<LagReport>>,
     /// How reading it back went.
     pub read: Option<ReadReport>,
+    /// How reading the same back as HyperBEAM's clients do went.
+    pub read_as_aos2: Option<ReadReport>,
     /// The cost of depth.
     pub depth: Option<DepthReport>,
     /// What the check found.
@@ -147,6 +149,7 @@ impl Report {
             post: None,
             projections: None,
             read: None,
+            read_as_aos2: None,
             depth: None,
             check: None,
         }
@@ -169,7 +172,7 @@ impl Report {
             }
         }
         if let Some(read) = &self.read {
-            read_rows(&mut table, read, self.depth.as_ref());
+            read_rows(&mut table, read, self.read_as_aos2.as_ref(), self.depth.as_ref());
         }
         if let Some(check) = &self.check {
             check_rows(&mut table, check);
@@ -221,13 +224,22 @@ fn post_rows(table: &mut TextTable, post: &PostReport, workload: Option<&Descrip
     }
 }
 
-fn read_rows(table: &mut TextTable, read: &ReadReport, depth: Option<&DepthReport>) {
+fn read_rows(
+    table: &mut TextTable,
+    read: &ReadReport,
+    aos2: Option<&ReadReport>,
+    depth: Option<&DepthReport>,
+) {
     table.heading("read");
     let (pages, messages) = (thousands(read.pages), thousands(read.messages));
     table.row("pages", format!("{pages} with {messages} messages in {:.2} s", read.seconds));
     let (megabytes, rate) = (read.megabytes_per_second, read.messages_per_second);
     table.row("rate", format!("{megabytes:.0} MB/s of JSON, {rate:.0} messages/s"));
     table.row("latency", read.latency.text());
+    if let Some(aos2) = aos2 {
+        let (megabytes, rate) = (aos2.megabytes_per_second, aos2.messages_per_second);
+        table.row("as aos-2", format!("{megabytes:.0} MB/s of JSON, {rate:.0} messages/s"));
+    }
     if let Some(depth) = depth {
         let DepthReport { limit, deep_nonce, first_page_ms, deep_page_ms } = depth;
         let medians = format!("{first_page_ms:.2} ms at nonce 0, {deep_page_ms:.2} ms at nonce {deep_nonce}");

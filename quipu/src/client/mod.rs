@@ -147,7 +147,22 @@ impl SchedulerClient {
     /// # Errors
     /// When it is not reached or refuses.
     pub async fn weigh_page(&self, process: ProcessId, range: Range) -> Result<Weighed, ClientError> {
-        let mut response = self.send(self.http.get(self.page_url(process, range))).await?;
+        self.weigh(self.page_url(process, range)).await
+    }
+
+    /// The same of the entries from one nonce to another in HyperBEAM's form, aos-2.
+    ///
+    /// # Errors
+    /// When it is not reached or refuses.
+    pub async fn weigh_slots(&self, process: ProcessId, from: u64, to: u64) -> Result<Weighed, ClientError> {
+        let asked = format!("from={from}&to={to}&accept=application/aos-2");
+        let weighed = self.weigh(format!("{}/{process}/schedule?{asked}", self.base)).await?;
+        // Its cursors are not at the end of an entry.
+        Ok(Weighed { last: None, ..weighed })
+    }
+
+    async fn weigh(&self, url: String) -> Result<Weighed, ClientError> {
+        let mut response = self.send(self.http.get(url)).await?;
         let (mut bytes, mut end) = (0_u64, Vec::with_capacity(2 * END_BYTES));
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
             bytes = bytes.saturating_add(chunk.len() as u64);

@@ -1,0 +1,93 @@
+//! The process of a call, as HyperBEAM writes it.
+
+use ans104::Id;
+use poem_openapi::registry::MetaSchema;
+use protocol::{Code, ProcessId};
+use serde_json::json;
+use web::{HttpError, Parameter, expected};
+
+/// What stands in a path for the device, and behind the id of a process.
+const SCHEDULER: &str = "~scheduler@1.0";
+const PROCESS: &str = "~process@1.0";
+
+/// A process that a path names, or none where it names the device alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NamedProcess {
+    pub(super) process: Option<ProcessId>,
+}
+
+/// The id of a process that a query names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NamedId(Id);
+
+impl NamedProcess {
+    /// The process of the path, or else this one.
+    pub(super) fn or(self, other: Option<NamedId>) -> Self {
+        Self { process: self.process.or(other.map(|named| named.0.into())) }
+    }
+
+    /// The process.
+    pub(super) fn needed(self) -> Result<ProcessId, HttpError> {
+        let text = "the parameter target is missing: the call needs the process to read";
+        self.process.ok_or_else(|| HttpError::new(Code::InvalidParameter, text))
+    }
+}
+
+impl Parameter for NamedProcess {
+    fn schema() -> MetaSchema {
+        MetaSchema {
+            example: Some(json!("N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI")),
+            ..MetaSchema::new("string")
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text == SCHEDULER {
+            return Ok(Self { process: None });
+        }
+        let id: Option<Id> = text.strip_suffix(PROCESS).unwrap_or(text).parse().ok();
+        let what = "the id of a process, with ~process@1.0 or without, or ~scheduler@1.0";
+        id.map(|id| Self { process: Some(id.into()) }).ok_or_else(|| expected(what, text))
+    }
+}
+
+impl Parameter for NamedId {
+    fn schema() -> MetaSchema {
+        Id::schema()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        // A path: `/P` and `P~process@1.0` are P.
+        let id = text.strip_prefix('/').unwrap_or(text);
+        Id::read(id.strip_suffix(PROCESS).unwrap_or(id)).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn a_process_has_three_names() {
+        let id = Id::from_bytes([7; 32]);
+        let named = |text: &str| NamedProcess::read(text).map(|named| named.process);
+        assert_eq!(named(&id.to_string()), Ok(Some(id.into())));
+        assert_eq!(named(&format!("{id}~process@1.0")), Ok(Some(id.into())));
+        assert_eq!(named("~scheduler@1.0"), Ok(None));
+        for wrong in ["", "~process@1.0", "~relay@1.0", &format!("{id}~other@1.0"), &format!("{id}x")] {
+            assert!(named(wrong).unwrap_err().starts_with("expected the id of a process"), "{wrong}");
+        }
+        let queried = |text: &str| NamedId::read(text).ok().map(|named| named.0);
+        for text in [format!("{id}"), format!("/{id}"), format!("{id}~process@1.0")] {
+            assert_eq!(queried(&text), Some(id), "{text}");
+        }
+        assert_eq!(queried("~scheduler@1.0"), None);
+        // What the path names counts.
+        let other = NamedId(Id::from_bytes([8; 32]));
+        assert_eq!(NamedProcess { process: Some(id.into()) }.or(Some(other)).needed().unwrap(), id.into());
+        assert_eq!(NamedProcess { process: None }.or(Some(other)).needed().unwrap(), other.0.into());
+        assert!(NamedProcess { process: None }.or(None).needed().is_err());
+    }
+}

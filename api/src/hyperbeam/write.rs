@@ -1,0 +1,104 @@
+//! Scheduling what is posted, and where in its process it is then.
+
+use std::sync::Arc;
+
+use ans104::Id;
+use log::{EventKey, EventRef};
+use poem_openapi::payload::Json;
+use protocol::{Nonce, ProcessId};
+use scheduler::{FirstOfContent, ScheduleError, Scheduler};
+use serde::Deserialize;
+use web::{HttpError, RawBody};
+
+use super::codec::SentAs;
+use super::forms::{PlacedAnswer, PlacedForm};
+use crate::error::CallError;
+use crate::forwarding::{ForwardedCall, passed_on};
+use crate::node::ApiNode;
+use crate::public::visit;
+use crate::refusals::HyperbeamWriteRefusal;
+
+/// Where an item is, as a leader tells it.
+#[derive(Deserialize)]
+struct PlacedThere {
+    id: String,
+    process: String,
+    slot: Option<u64>,
+    timestamp: u64,
+}
+
+/// Schedules the item that is in a body, for the process that the client names where it does.
+pub(super) async fn write(
+    node: &Arc<ApiNode>,
+    named: Option<ProcessId>,
+    sent: &SentAs,
+    item: RawBody,
+) -> Result<PlacedAnswer, HyperbeamWriteRefusal> {
+    sent.check()?;
+    let max = node.parts.options.max_body;
+    if let Some(forward) = node.parts.writes.forward(&item)? {
+        let body = item.read(max).await?;
+        let answer = forward.forward(call(named, body)).await.map_err(HttpError::from)?;
+        let PlacedThere { id, process, slot, timestamp } = passed_on(&answer)?;
+        return Ok(placed(PlacedForm { id, process, slot: slot.into(), timestamp }));
+    }
+    let scheduler = node.parts.writes.scheduler()?;
+    // What would be refused is not read.
+    scheduler.check_door()?;
+    let (process, first) = schedule(scheduler, named, item.read(max).await?).await?;
+    Ok(placed(node.read(move |node| find(node, process, first)).await?))
+}
+
+/// The call by which a leader is sent the same.
+fn call(named: Option<ProcessId>, body: bytes::Bytes) -> ForwardedCall {
+    let process = named.map_or("~scheduler@1.0".to_owned(), |process| process.to_string());
+    let path = vec![process, "schedule".to_owned()];
+    ForwardedCall { path, content_type: Some(SentAs::ANS104), body, ..ForwardedCall::default() }
+}
+
+/// Schedules it, unless it is there already; which message of which process it is. Clients of this form know of no
+/// answer to a repetition, and one whose answer was lost would never learn its slot.
+async fn schedule(
+    scheduler: &Scheduler,
+    named: Option<ProcessId>,
+    item: bytes::Bytes,
+) -> Result<(ProcessId, FirstOfContent), ScheduleError> {
+    match scheduler.schedule_for(named, item).await {
+        Ok(scheduled) => Ok((scheduled.process, FirstOfContent::Id(scheduled.id))),
+        Err(ScheduleError::Duplicate { process, id }) => Ok((process, FirstOfContent::Id(id))),
+        Err(ScheduleError::DuplicateContent { process, first, .. }) => Ok((process, first)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where something is that is on disk and in the index.
+fn find(node: &ApiNode, process: ProcessId, sought: FirstOfContent) -> Result<PlacedForm, CallError> {
+    let missing =
+        || HttpError::internal(format!("what was scheduled to {process} cannot be found: {sought:?}"));
+    let nonce = match sought {
+        FirstOfContent::Nonce(nonce) => nonce,
+        FirstOfContent::Id(id) => node.parts.index.find(process, id)?.ok_or_else(missing)?.nonce,
+    };
+    let mut found = None;
+    visit(node, EventKey { process, nonce }, |event| {
+        found = Some(form(process, nonce, event));
+        Ok(())
+    })?;
+    Ok(found.ok_or_else(missing)?)
+}
+
+fn form(process: ProcessId, nonce: Option<Nonce>, event: &EventRef<'_>) -> PlacedForm {
+    // A process that was spawned without an assignment is told by its own id.
+    let assignment = event.assignment().filter(|_| nonce.is_some()).map(|assignment| assignment.id());
+    PlacedForm {
+        id: assignment.unwrap_or_else(|| Id::from_bytes(*process.as_bytes())).to_string(),
+        process: process.to_string(),
+        slot: nonce.map(|nonce| nonce.get()).into(),
+        timestamp: event.timestamp().map_or(0, |timestamp| timestamp.get()),
+    }
+}
+
+fn placed(form: PlacedForm) -> PlacedAnswer {
+    let (process, slot, timestamp) = (form.process.clone(), form.slot.0, form.timestamp);
+    PlacedAnswer::Placed(Json(form), process, slot, timestamp)
+}
