@@ -6,24 +6,26 @@
 CARGO ?= cargo
 # The one profile: RocksDB takes long to compile, and is compiled once.
 PROFILE := --release
+PREFIX ?= /usr/local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, Postgres with PgBouncer, of which
 # the tests start servers of their own, the tools with which they list files, mount and send signals, promtool of
-# Prometheus, which tries the alerts, and a browser without a window, which shows the pages. curl is for the README.
+# Prometheus, which tries the alerts, a browser without a window, which shows the pages, and what units and packages are
+# checked with. curl is for the README.
 PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev git util-linux mount procps curl postgresql pgbouncer \
-	prometheus chromium
+	prometheus chromium systemd dpkg-dev mmdebstrap
 # A stable compiler that is told to take what only a nightly one does, with the versions of everything that are shipped.
 FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz
 FUZZ_TARGETS ?= item tags bundle wallet reading event stream parameters graphql settings
 FUZZ_SECONDS ?= 60
 NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 
-.PHONY: run test build lint first-build setup openapi fuzz clients
+.PHONY: run test build install deb lint first-build setup root openapi fuzz clients
 
 run: build
 	$(TARGET)/release/quipu dev
 
-test: build
+test: build root
 ifdef NEXTEST
 	$(CARGO) nextest run $(PROFILE) --workspace
 else
@@ -32,6 +34,14 @@ endif
 
 build: first-build setup
 	$(CARGO) build $(PROFILE) --locked --bin quipu
+
+# Below $(DESTDIR)$(PREFIX); settings in $(DESTDIR)/etc/quipu stay as they are.
+install: build
+	DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" sh packaging/install "$(TARGET)/release/quipu"
+
+# The Debian package, in $(TARGET)/debian.
+deb: build
+	sh packaging/deb "$(TARGET)/release/quipu" "$(TARGET)/debian"
 
 lint: first-build setup
 	$(CARGO) fmt --all --check
@@ -62,6 +72,10 @@ clients: build
 # Says what the silence of the first build is about, before it begins.
 first-build:
 	@sh .ci/first_build "$(TARGET)"
+
+# A small Debian, in which tests install the package. It is made once, and needs the network for that.
+root: setup
+	@sh .ci/root "$(TARGET)/packaging" >/dev/null
 
 setup:
 	@sh .ci/packages $(PACKAGES)

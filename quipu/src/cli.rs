@@ -7,10 +7,12 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::backups::BackupArgs;
 use crate::bench::BenchArgs;
 use crate::completions::CompletionsArgs;
+use crate::config::ConfigArgs;
 use crate::dead_letters::DeadLettersArgs;
 use crate::environment::{check, with_variables, without_empty};
 use crate::failure::Failure;
 use crate::import::{ImportArgs, MigrateToDiskArgs, MigrateToLocalArgs};
+use crate::manual::ManualArgs;
 use crate::node::{
     DevArgs, DivergenceArgs, PromoteArgs, RejoinArgs, RepairArgs, StandbyArgs, SuArgs, VerifyArgs,
 };
@@ -20,6 +22,7 @@ use crate::replay::ReplayArgs;
 use crate::reupload::ReuploadArgs;
 use crate::router::RouterCommandArgs;
 use crate::send::SendArgs;
+use crate::settings::SettingError;
 use crate::spawn::SpawnArgs;
 use crate::status::StatusArgs;
 use crate::sync::SyncArgs;
@@ -73,7 +76,9 @@ enum Command {
     Send(SendArgs),
     Read(ReadArgs),
     Bench(Box<BenchArgs>),
+    Config(ConfigArgs),
     Completions(CompletionsArgs),
+    Manual(ManualArgs),
 }
 
 impl Cli {
@@ -119,7 +124,18 @@ impl Cli {
             Command::Send(args) => args.run(out),
             Command::Read(args) => args.run(out),
             Command::Bench(args) => args.run(out),
+            Command::Config(args) => args.run(out),
             Command::Completions(args) => args.run(out),
+            Command::Manual(args) => args.run(out),
+        }
+    }
+
+    /// What is wrong with the settings of a command that runs a node, at most one for each subject.
+    pub(crate) fn problems(&self) -> Vec<SettingError> {
+        match &self.command {
+            Command::Su(args) => args.problems(),
+            Command::Standby(args) => args.problems(),
+            _ => Vec::new(),
         }
     }
 }
@@ -252,6 +268,9 @@ mod tests {
             "import --from postgres --plan --range 9-8",
             "divergence",
             "rejoin",
+            "config",
+            "manual",
+            "config check --env",
         ] {
             let words = std::iter::once("quipu").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_err(), "accepted: quipu {line}");

@@ -4,8 +4,11 @@
 //! A variable that is set to nothing counts as not set, whichever it is: compose files give such. One that begins or
 //! ends with white space is refused, since nobody means that, and a token would be a token that nobody can guess.
 
+use std::collections::BTreeSet;
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
@@ -14,18 +17,73 @@ use clap::{Arg, ArgMatches, Command, Error};
 
 use crate::failure::Failure;
 
-/// Makes environment variables of the lines of `.env`, in this folder or one above it; what is set already stays.
+/// What a file of settings has added to the environment.
+#[derive(Debug)]
+pub struct EnvFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The variables that were not set before.
+    pub names: BTreeSet<String>,
+}
+
+static ENV_FILE: OnceLock<EnvFile> = OnceLock::new();
+
+/// The file of settings that was read, if one was.
+pub fn env_file() -> Option<&'static EnvFile> {
+    ENV_FILE.get()
+}
+
+/// Makes environment variables of the lines of `.env`, in this folder or one above it; what is set already stays. Nothing
+/// is read where the command line names another file.
 ///
 /// # Errors
 /// When there is such a file and it cannot be read or understood. Its text is not in the error: it may be secret.
 pub fn read_env_file() -> Result<(), Failure> {
-    let reason = match dotenvy::dotenv() {
-        Ok(_) => return Ok(()),
-        Err(error) if error.not_found() => return Ok(()),
-        Err(dotenvy::Error::LineParse(_, column)) => format!("a line breaks off at its character {column}"),
-        Err(error) => error.to_string(),
+    if names_env_file(env::args_os().skip(1)) {
+        return Ok(());
+    }
+    match remember(dotenvy::dotenv) {
+        Err(error) if error.not_found() => Ok(()),
+        read => read.map_err(|error| unreadable(Path::new(".env"), &error)),
+    }
+}
+
+/// Makes environment variables of the lines of this file; what is set already stays.
+///
+/// # Errors
+/// When it cannot be read or understood.
+pub fn read_named_env_file(path: &Path) -> Result<(), Failure> {
+    let read = || dotenvy::from_path(path).map(|()| path.to_owned());
+    remember(read).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &dotenvy::Error) -> Failure {
+    let reason = match error {
+        dotenvy::Error::LineParse(_, column) => format!("a line breaks off at its character {column}"),
+        error => error.to_string(),
     };
-    Err(Failure::EnvFile(reason))
+    Failure::EnvFile { path: path.to_owned(), reason }
+}
+
+/// Reads a file into the environment, and remembers which variables are from there.
+fn remember(read: impl FnOnce() -> dotenvy::Result<PathBuf>) -> dotenvy::Result<()> {
+    let names = || env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let before: BTreeSet<String> = names().collect();
+    let path = read()?;
+    let path = env::current_dir()
+        .ok()
+        .and_then(|here| Some(path.strip_prefix(here).ok()?.to_owned()))
+        .unwrap_or(path);
+    let names = names().filter(|name| !before.contains(name)).collect();
+    // One file is read by a program.
+    let _ = ENV_FILE.set(EnvFile { path, names });
+    Ok(())
+}
+
+/// Whether these arguments are those of `quipu config`, with a file of their own.
+fn names_env_file(mut args: impl Iterator<Item = OsString>) -> bool {
+    let names_one = |arg: OsString| arg == "--env" || arg.to_string_lossy().starts_with("--env=");
+    args.next().is_some_and(|command| command == "config") && args.any(names_one)
 }
 
 /// The command line, with arguments that know nothing of variables that are set to nothing.
@@ -82,7 +140,8 @@ fn variable_of(command: &Command, flag: &str) -> Option<String> {
     name.or_else(|| command.get_subcommands().find_map(|below| variable_of(below, flag)))
 }
 
-fn has_outer_space(value: &OsStr) -> bool {
+/// Whether a value begins or ends with white space.
+pub fn has_outer_space(value: &OsStr) -> bool {
     let text = value.to_string_lossy();
     text.trim().len() < text.len()
 }

@@ -43,8 +43,19 @@ pub enum Failure {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// The file of settings cannot be understood. Its text is not in the reason: it may be secret.
-    #[error(".env cannot be read: {0}; expected lines of NAME=value")]
-    EnvFile(String),
+    #[error("{} cannot be read: {reason}; expected lines of NAME=value", .path.display())]
+    EnvFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// There are settings that no node can start with; they are told already.
+    #[error("a node would not start with these settings")]
+    WrongSettings,
+    /// A command has no settings of a node.
+    #[error("{0:?} is no command that runs a node; those are {1}")]
+    NoSettings(String, String),
     /// A variable begins or ends with white space. Its value is not shown: it may be secret.
     #[error("{0} begins or ends with white space; leave it out")]
     OuterSpace(String),
@@ -128,6 +139,15 @@ pub enum Failure {
     /// The async runtime does not start.
     #[error("cannot start the async runtime")]
     Runtime(#[source] io::Error),
+    /// The manual cannot be written.
+    #[error("cannot write the manual to {}", .path.display())]
+    Manual {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
     /// Nobody takes the output.
     #[error("cannot write to standard output")]
     Output(#[from] io::Error),
@@ -137,7 +157,11 @@ impl Failure {
     /// Whether nothing was begun, since a setting can never be right.
     fn is_wrong_setting(&self) -> bool {
         match self {
-            Self::Setting(_) | Self::EnvFile(_) | Self::OuterSpace(_) => true,
+            Self::Setting(_)
+            | Self::EnvFile { .. }
+            | Self::WrongSettings
+            | Self::NoSettings(..)
+            | Self::OuterSpace(_) => true,
             Self::Client(error) => matches!(error, ClientError::Url { .. }),
             Self::Import(error) => error.is_wrong_setting(),
             Self::OldVerb(_) => true,

@@ -24,6 +24,8 @@ mod shown;
 mod dead_letters;
 mod reupload;
 mod completions;
+mod manual;
+mod config;
 mod bench;
 mod backups;
 mod import;

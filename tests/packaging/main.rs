@@ -1,8 +1,13 @@
-//! What operators are given beside the binary: alerts, dashboard and runbook. Each is held against real nodes and
-//! against the code, so that none speaks of what is not there or leaves out what is.
+//! What operators are given beside the binary: packages, units, alerts, dashboard and runbook. Each is installed and run, and
+//! held against real nodes and against the code, so that none speaks of what is not there or leaves out what is.
 
+mod deb;
+mod image;
 mod observability;
+mod root;
 mod runbook;
+mod served;
+mod units;
 
 use std::fs;
 use std::path::Path;

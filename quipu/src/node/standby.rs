@@ -32,7 +32,7 @@ URL, or passed on to it with FORWARD_WRITES=true. Every option can also be set a
 Exit codes: 0 stopped as told, 1 failed (the last line on standard error says why), 2 wrong usage or setting, 130 stopped at once.";
 
 /// Keep a copy of another node's log, and answer reads from it
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct StandbyArgs {
     /// The port to listen on, on all addresses of IPv4 and IPv6
@@ -85,6 +85,23 @@ impl StandbyArgs {
             ports.set(Some((node.public().port(), node.admin().port())));
             Ok(node)
         })
+    }
+
+    /// What is wrong with the settings, at most one for each subject.
+    pub(crate) fn problems(&self) -> Vec<SettingError> {
+        let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
+        let subjects: [Result<(), SettingError>; 6] = [
+            self.clients.options().map(drop).map_err(Into::into),
+            self.replication.options().map(drop).map_err(Into::into),
+            self.services.endpoints().map(drop).map_err(Into::into),
+            self.projections.postgres().map(drop).map_err(Into::into),
+            listen.map(drop).map_err(Into::into),
+            self.logging.check().map_err(Into::into),
+        ];
+        let mut found: Vec<_> = subjects.into_iter().filter_map(Result::err).collect();
+        // Whatever refuses a start is found, also what is no subject above.
+        found.extend(self.clone().options().err().filter(|_| found.is_empty()));
+        found
     }
 
     fn options(self) -> Result<(NodeOptions, StandbyOptions), SettingError> {

@@ -27,7 +27,7 @@ loses nothing that was acknowledged.
 Exit codes: 0 stopped as told, 1 failed (the last line on standard error says why), 2 wrong usage or setting, 130 stopped at once.";
 
 /// Run a scheduler unit
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SuArgs {
     /// The port to listen on, on all addresses of IPv4 and IPv6
@@ -78,6 +78,26 @@ impl SuArgs {
             info!("UPLOAD_NODE_URL is not set: nothing is uploaded");
         }
         run_node(async |progress| node::leader(options.clone(), writing.clone(), progress).await)
+    }
+
+    /// What is wrong with the settings, at most one for each subject.
+    pub(crate) fn problems(&self) -> Vec<SettingError> {
+        let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
+        let subjects: [Result<(), SettingError>; 9] = [
+            self.wallet.signer().map(drop).map_err(Into::into),
+            self.services.endpoints().map(drop).map_err(Into::into),
+            self.projections.postgres().map(drop).map_err(Into::into),
+            self.scheduling.options().map(drop).map_err(Into::into),
+            self.items.options().map(drop).map_err(Into::into),
+            self.clients.options().map(drop).map_err(Into::into),
+            self.peers.options().map(drop).map_err(Into::into),
+            listen.map(drop).map_err(Into::into),
+            self.logging.check().map_err(Into::into),
+        ];
+        let mut found: Vec<_> = subjects.into_iter().filter_map(Result::err).collect();
+        // Whatever refuses a start is found, also what is no subject above.
+        found.extend(self.clone().options().err().filter(|_| found.is_empty()));
+        found
     }
 
     fn options(self) -> Result<(NodeOptions, WriteOptions), SettingError> {

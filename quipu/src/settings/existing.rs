@@ -3,12 +3,12 @@
 //! others are told once.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use thiserror::Error;
 use tracing::info;
 
-use Meaning::{NoEffect, Restricts, RestrictsUnless};
+use Meaning::{Aside, NoEffect, Restricts, RestrictsUnless};
 
 /// What a variable means to the existing scheduler.
 enum Meaning {
@@ -18,12 +18,14 @@ enum Meaning {
     RestrictsUnless(&'static str, &'static str),
     /// Nothing that would be missed here; why.
     NoEffect(&'static str),
+    /// The same, of one that every machine sets: it is not told at the start.
+    Aside(&'static str),
 }
 
 const TENANTS: &str = "serve several tenants from one node";
 
 /// All variables of the existing scheduler that are no settings of a node here.
-const VARIABLES: [(&str, Meaning); 14] = [
+const VARIABLES: [(&str, Meaning); 15] = [
     ("MODE", RestrictsUnless("su", "make this a router, as `quipu router` does")),
     ("MULTI_TENANT_BASE_CONN", Restricts(TENANTS)),
     ("MULTI_TENANT_BASE_READ_CONN", Restricts(TENANTS)),
@@ -38,6 +40,7 @@ const VARIABLES: [(&str, Meaning); 14] = [
     ("DEEPHASH_RECALC_LIMIT", NoEffect("content hashes have one version")),
     ("WARMUP_DELAY", NoEffect("a node is ready as soon as it serves")),
     ("TIMESTAMP_SORT_PROCESSES", NoEffect("pages by time are right for every process")),
+    ("HOME", Aside("no folder is looked for there: without SU_DATA_DIR it is ./data")),
 ];
 
 /// A variable that restricts or redirects in the existing scheduler. Its value is not shown: it may be secret.
@@ -96,20 +99,50 @@ fn unused(
     value_of: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<UnusedVariable>, RestrictingVariableError> {
     let mut unused = Vec::new();
-    for (name, meaning) in VARIABLES {
+    for (name, meaning) in &VARIABLES {
         // As everywhere: one that is set to nothing is not set.
         let Some(value) = value_of(name).filter(|value| !value.is_empty()) else { continue };
-        match meaning {
-            Restricts(effect) => return Err(RestrictingVariableError { name, effect }),
-            RestrictsUnless(harmless, effect) if value != harmless => {
-                return Err(RestrictingVariableError { name, effect });
-            }
-            // It says what is so anyway.
-            RestrictsUnless(..) => {}
-            NoEffect(reason) => unused.push(UnusedVariable { name, reason }),
+        let quiet = matches!(meaning, Aside(_)) || says_what_is_so(meaning, &value);
+        let reason = heed(name, meaning, &value)?;
+        if !quiet {
+            unused.push(UnusedVariable { name, reason });
         }
     }
     Ok(unused)
+}
+
+/// Why a variable of the existing scheduler that is set to this is not missed here; none of another variable.
+///
+/// # Errors
+/// The inner one, when it would restrict or redirect.
+pub fn heed_existing(name: &str, value: &OsStr) -> Option<Result<&'static str, RestrictingVariableError>> {
+    let (name, meaning) = VARIABLES.iter().find(|(known, _)| *known == name)?;
+    Some(heed(name, meaning, value))
+}
+
+/// Whether every machine sets this variable, so that it says nothing of what somebody wants.
+pub fn is_everywhere(name: &str) -> bool {
+    VARIABLES.iter().any(|(known, meaning)| *known == name && matches!(meaning, Aside(_)))
+}
+
+fn heed(
+    name: &'static str,
+    meaning: &Meaning,
+    value: &OsStr,
+) -> Result<&'static str, RestrictingVariableError> {
+    match meaning {
+        NoEffect(reason) | Aside(reason) => Ok(reason),
+        _ if says_what_is_so(meaning, value) => Ok("it says what is so anyway"),
+        Restricts(effect) | RestrictsUnless(_, effect) => Err(RestrictingVariableError { name, effect }),
+    }
+}
+
+/// Whether a variable that could restrict or redirect does not with this value.
+fn says_what_is_so(meaning: &Meaning, value: &OsStr) -> bool {
+    match meaning {
+        RestrictsUnless(harmless, _) => value == *harmless,
+        Restricts(_) | NoEffect(_) | Aside(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -159,6 +192,7 @@ mod tests {
             ("DEEPHASH_RECALC_LIMIT", "400", Outcome::Told),
             ("WARMUP_DELAY", "30", Outcome::Told),
             ("TIMESTAMP_SORT_PROCESSES", "a", Outcome::Told),
+            ("HOME", "somewhere", Outcome::Quiet),
             ("SOMETHING_ELSE", "true", Outcome::Quiet),
         ];
         for (name, value, expected) in &usual {

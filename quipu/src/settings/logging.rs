@@ -56,6 +56,14 @@ impl LoggingArgs {
         Ok(())
     }
 
+    /// Whether it can be started so.
+    ///
+    /// # Errors
+    /// When the filter is not one.
+    pub fn check(&self) -> Result<(), LogFilterError> {
+        self.filter().map(drop)
+    }
+
     fn filter(&self) -> Result<EnvFilter, LogFilterError> {
         EnvFilter::builder().parse(&self.rust_log).map_err(LogFilterError)
     }

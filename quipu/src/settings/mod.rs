@@ -21,7 +21,9 @@ use thiserror::Error;
 
 pub use clients::{ClientArgs, ClientSettingError};
 pub use data::{DATA_DIR, DEV_DIR, DataArgs};
-pub use existing::{RestrictingVariableError, check_router_restrictions, tell_unused};
+pub use existing::{
+    RestrictingVariableError, check_router_restrictions, heed_existing, is_everywhere, tell_unused,
+};
 pub use items::{ItemArgs, ItemSettingError};
 pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
 pub use logging::{LogFilterError, LoggingArgs};

@@ -1,0 +1,200 @@
+//! What a node would run with: each setting with its value, where that comes from, and what it means.
+
+use std::io::{self, Write};
+
+use clap::{Arg, Command, CommandFactory};
+use serde_json::{Value, json};
+
+use super::findings::{FaultSearch, is_given, name_of};
+use super::variables::{ValueOrigin, Variables};
+use crate::cli::Cli;
+use crate::failure::Failure;
+use crate::settings::{heed_existing, is_everywhere};
+
+/// Commands that run a node, or what stands before nodes.
+const ROLES: [&str; 2] = ["su", "standby"];
+
+const HIDDEN: &str = "(not shown)";
+/// How wide a line is.
+const WIDTH: usize = 100;
+
+/// One variable.
+struct ShownSetting {
+    name: String,
+    /// None when nothing is set and there is no default.
+    value: Option<String>,
+    origin: ValueOrigin,
+    meaning: String,
+    /// Not worth a word where only what is set is shown.
+    is_aside: bool,
+}
+
+/// All settings of a command.
+pub(super) struct Effective {
+    line: String,
+    settings: Vec<ShownSetting>,
+    /// Variables that are no settings of this command.
+    others: Vec<ShownSetting>,
+    problems: Vec<String>,
+}
+
+impl Effective {
+    /// What these words of a command line would run with.
+    ///
+    /// # Errors
+    /// When they name no command that has settings.
+    pub(super) fn of(words: &[String], variables: &Variables) -> Result<Self, Failure> {
+        let role = words.first().map(String::as_str).unwrap_or_default();
+        let described = Cli::command();
+        let command = ROLES.contains(&role).then(|| described.find_subcommand(role)).flatten();
+        let command = command.ok_or_else(|| Failure::NoSettings(role.to_owned(), ROLES.join(", ")))?;
+        let without = without_variables(described.clone());
+        let problems = FaultSearch::new(&without, words, variables).all(command);
+        let settings = command.get_arguments().filter_map(|arg| setting(arg, words, variables));
+        Ok(Self {
+            line: format!("quipu {}", words.join(" ")),
+            settings: settings.collect(),
+            others: others(&described, command, variables),
+            problems,
+        })
+    }
+
+    /// What a node would not start with.
+    pub(super) fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// The settings, with those that have their defaults or only without them, and what is wrong.
+    pub(super) fn write(&self, out: &mut dyn Write, all: bool) -> io::Result<()> {
+        writeln!(out, "{}", self.line)?;
+        for setting in self.chosen(all) {
+            setting.write(out)?;
+        }
+        if !self.problems.is_empty() {
+            writeln!(out, "\nIt would not start:")?;
+        }
+        self.problems.iter().try_for_each(|problem| writeln!(out, "  {problem}"))
+    }
+
+    /// The same as JSON.
+    pub(super) fn to_json(&self, all: bool) -> Value {
+        let settings: Vec<_> = self.chosen(all).map(ShownSetting::to_json).collect();
+        json!({ "command": self.line, "settings": settings, "problems": self.problems })
+    }
+
+    fn chosen(&self, all: bool) -> impl Iterator<Item = &ShownSetting> {
+        let settings =
+            self.settings.iter().filter(move |setting| all || setting.origin != ValueOrigin::Default);
+        settings.chain(self.others.iter().filter(move |other| all || !other.is_aside))
+    }
+}
+
+impl ShownSetting {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (name, value) = (&self.name, self.value.as_deref().unwrap_or("(not set)"));
+        writeln!(out, "\n{name}={value}  [{}]", self.origin.shown())?;
+        let mut line = String::new();
+        for word in self.meaning.split_whitespace() {
+            if !line.is_empty() && line.chars().count() + word.chars().count() > WIDTH {
+                writeln!(out, "   {line}")?;
+                line.clear();
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        writeln!(out, "   {line}")
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "value": self.value,
+            "origin": self.origin.shown(),
+            "meaning": self.meaning,
+        })
+    }
+}
+
+/// The command line, without variables: what it is given is all that it has.
+fn without_variables(command: Command) -> Command {
+    command.mut_args(|arg| arg.env(None::<&'static str>)).mut_subcommands(without_variables)
+}
+
+fn setting(arg: &Arg, words: &[String], variables: &Variables) -> Option<ShownSetting> {
+    let name = name_of(arg)?;
+    let hides = arg.is_hide_env_values_set();
+    let origin = if is_given(arg, words) { Some(ValueOrigin::Flag) } else { variables.origin(name) };
+    let defaults = arg.get_default_values().iter().map(|value| value.to_string_lossy());
+    let value = match origin {
+        Some(_) if hides => Some(HIDDEN.to_owned()),
+        Some(ValueOrigin::Flag) => given(arg, words),
+        Some(_) => variables.get(name).map(|value| without_password(&value.to_string_lossy())),
+        None => Some(defaults.collect::<Vec<_>>().join(",")).filter(|value| !value.is_empty()),
+    };
+    let meaning = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    Some(ShownSetting {
+        name: name.to_owned(),
+        value,
+        origin: origin.unwrap_or(ValueOrigin::Default),
+        meaning,
+        is_aside: false,
+    })
+}
+
+/// The value that a command line gives an argument.
+fn given(arg: &Arg, words: &[String]) -> Option<String> {
+    let flag = format!("--{}", arg.get_long()?);
+    let at = words.iter().position(|word| word.split('=').next() == Some(flag.as_str()))?;
+    let value = match words.get(at)?.split_once('=') {
+        Some((_, value)) => Some(value),
+        None => words.get(at + 1).map(String::as_str),
+    };
+    value.map(without_password)
+}
+
+/// Variables that this command does not read and that are known all the same, or stand in the file.
+fn others(all: &Command, command: &Command, variables: &Variables) -> Vec<ShownSetting> {
+    let is_setting = |name: &str| command.get_arguments().any(|arg| name_of(arg) == Some(name));
+    let others = variables.names().filter(|name| !is_setting(name));
+    others.filter_map(|name| other(all, name, variables)).collect()
+}
+
+fn other(all: &Command, name: &str, variables: &Variables) -> Option<ShownSetting> {
+    let (value, origin) = (variables.get(name)?, variables.origin(name)?);
+    let shown = without_password(&value.to_string_lossy());
+    let (value, meaning) = match (heed_existing(name, value), reader(all, name)) {
+        (Some(Ok(reason)), _) => (shown, format!("has no effect here: {reason}")),
+        (Some(Err(_)), _) => (shown, "refused, see below".to_owned()),
+        // Its value may be a secret there.
+        (None, Some(reader)) => (HIDDEN.to_owned(), format!("is a setting of `quipu {reader}`")),
+        (None, None) if origin == ValueOrigin::File => {
+            (HIDDEN.to_owned(), "is no setting of quipu".to_owned())
+        }
+        (None, None) => return None,
+    };
+    let is_aside = origin == ValueOrigin::Environment && is_everywhere(name);
+    Some(ShownSetting { name: name.to_owned(), value: Some(value), origin, meaning, is_aside })
+}
+
+/// The first command that reads a variable.
+fn reader(command: &Command, name: &str) -> Option<String> {
+    let reads = |command: &&Command| command.get_arguments().any(|arg| name_of(arg) == Some(name));
+    command.get_subcommands().find_map(|below| {
+        if reads(&below) {
+            return Some(below.get_name().to_owned());
+        }
+        Some(format!("{} {}", below.get_name(), reader(below, name)?))
+    })
+}
+
+/// A URL without its password.
+fn without_password(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((_, host)) => {
+            format!("{scheme}://{HIDDEN}@{host}{}", rest.get(authority.len()..).unwrap_or_default())
+        }
+        None => value.to_owned(),
+    }
+}

@@ -1,0 +1,153 @@
+//! Everything that a node would not start with, and not only the first of it.
+//!
+//! Each value is parsed by itself first. What is left then is turned into options, subject by subject; each error names its
+//! variable, so that this one is left out and the others come to light the next time.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, Command, Error, FromArgMatches};
+
+use super::variables::Variables;
+use crate::cli::Cli;
+use crate::failure::chain;
+use crate::settings::heed_existing;
+
+/// What stands for something that must be given and is not, or is wrong.
+const PLACEHOLDER: &str = "-";
+
+/// Looks for what is wrong.
+pub(super) struct FaultSearch<'a> {
+    /// The whole command line, which reads no variables.
+    whole: &'a Command,
+    words: &'a [String],
+    variables: Variables,
+    /// What has been found to be wrong already; whatever else is said of these follows from that.
+    named: BTreeSet<String>,
+    found: Vec<String>,
+}
+
+impl<'a> FaultSearch<'a> {
+    pub(super) fn new(whole: &'a Command, words: &'a [String], variables: &Variables) -> Self {
+        let (named, found) = (BTreeSet::new(), Vec::new());
+        Self { whole, words, variables: variables.clone(), named, found }
+    }
+
+    /// All that is wrong with this command, a line for each.
+    pub(super) fn all(mut self, command: &Command) -> Vec<String> {
+        self.existing(command);
+        for arg in command.get_arguments() {
+            self.value(command, arg);
+        }
+        while self.subjects(command) {}
+        self.found
+    }
+
+    /// Variables of the existing scheduler that must not be ignored.
+    fn existing(&mut self, command: &Command) {
+        let is_setting = |name: &str| command.get_arguments().any(|arg| name_of(arg) == Some(name));
+        let names = self.variables.names().filter(|name| !is_setting(name));
+        let refused = names.filter_map(|name| heed_existing(name, self.variables.get(name)?)?.err());
+        self.found.extend(refused.map(|error| error.to_string()));
+    }
+
+    /// One setting by itself.
+    fn value(&mut self, command: &Command, arg: &Arg) {
+        let Some(name) = name_of(arg) else { return };
+        if is_given(arg, self.words) {
+            return;
+        }
+        if self.variables.has_outer_space(name) {
+            self.wrong(name, format!("{name} begins or ends with white space; leave it out"));
+        } else if let Some(flag) = self.flag(arg) {
+            let alone = command.clone().mut_args(|arg| arg.required(false).env(None::<&'static str>));
+            if let Err(error) = alone.no_binary_name(true).try_get_matches_from([flag]) {
+                self.wrong(name, format!("{name}: {}", first_words(&error)));
+            }
+        } else if arg.is_required_set() {
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            self.wrong(name, format!("{name} is not set: {help}"));
+        }
+    }
+
+    /// All settings together, by subject; whether something new has come to light by which the next look may find more.
+    fn subjects(&mut self, command: &Command) -> bool {
+        let required = |arg: &&Arg| arg.is_required_set() && !is_given(arg, self.words);
+        let missing = command.get_arguments().filter(required).filter(|arg| self.flag(arg).is_none());
+        let placeholders =
+            missing.filter_map(|arg| Some(format!("--{}={PLACEHOLDER}", arg.get_long()?).into()));
+        let flags = command.get_arguments().filter(|arg| !is_given(arg, self.words));
+        let flags = flags.filter_map(|arg| self.flag(arg)).chain(placeholders);
+        let line = ["quipu", command.get_name()].map(OsString::from).into_iter();
+        let given = self.words.iter().skip(1).map(OsString::from);
+        let line: Vec<_> = line.chain(flags).chain(given).collect();
+        let matches = self.whole.clone().try_get_matches_from(line);
+        let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+        match cli {
+            Ok(cli) => {
+                let errors = cli.problems();
+                errors.iter().map(|error| self.subject(&chain(error))).fold(false, |any, new| any | new)
+            }
+            Err(error) => {
+                self.found.push(first_words(&error));
+                false
+            }
+        }
+    }
+
+    /// Takes in what is wrong with a subject, and leaves out the variables that it names.
+    fn subject(&mut self, text: &str) -> bool {
+        let is_part = |character: char| character.is_ascii_uppercase() || "_0123456789".contains(character);
+        let words: BTreeSet<&str> = text.split(|character| !is_part(character)).collect();
+        if words.iter().any(|word| self.named.contains(*word)) || self.found.iter().any(|found| found == text)
+        {
+            return false;
+        }
+        self.found.push(text.to_owned());
+        let set: Vec<_> =
+            self.variables.names().filter(|name| words.contains(name)).map(str::to_owned).collect();
+        for name in &set {
+            self.variables.remove(name);
+            self.named.insert(name.clone());
+        }
+        !set.is_empty()
+    }
+
+    fn wrong(&mut self, name: &str, text: String) {
+        self.variables.remove(name);
+        self.named.insert(name.to_owned());
+        self.found.push(text);
+    }
+
+    /// The variable of an argument as the flag that means the same.
+    fn flag(&self, arg: &Arg) -> Option<OsString> {
+        let (long, value) = (arg.get_long()?, self.variables.get(name_of(arg)?)?);
+        let mut flag = OsString::from(format!("--{long}"));
+        if matches!(arg.get_action(), ArgAction::Set | ArgAction::Append) {
+            flag.push("=");
+            flag.push(value);
+        }
+        Some(flag)
+    }
+}
+
+/// The variable of an argument.
+pub(super) fn name_of(arg: &Arg) -> Option<&str> {
+    arg.get_env()?.to_str()
+}
+
+/// Whether an argument is among the words of a command line.
+pub(super) fn is_given(arg: &Arg, words: &[String]) -> bool {
+    let Some(long) = arg.get_long() else { return false };
+    let is_flag =
+        |word: &String| word.strip_prefix("--").is_some_and(|word| word.split('=').next() == Some(long));
+    words.iter().any(is_flag)
+}
+
+/// What a parser says, without what it says of usage.
+fn first_words(error: &Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
+    let text = lines.collect::<Vec<_>>().join(" ");
+    text.strip_prefix("error: ").map_or(text.clone(), str::to_owned)
+}
