@@ -121,7 +121,8 @@ fn what_is_not_read_is_found_as_well() {
     assert!(problems.problems()[0].contains("--nonsense"), "{:?}", problems.problems());
     let problems = effective("standby 9100", &Variables::of(&[]));
     assert!(problems.problems()[0].starts_with("REPLICATE_FROM is not set"), "{:?}", problems.problems());
-    assert_eq!(problems.problems().len(), 1, "{:?}", problems.problems());
+    assert!(problems.problems()[1].contains("REPLICATE_TOKEN_FILE"), "{:?}", problems.problems());
+    assert_eq!(problems.problems().len(), 2, "{:?}", problems.problems());
     assert!(Effective::of(&["bench".to_owned()], &variables).is_err());
 }
 

@@ -31,7 +31,7 @@ last time stop the existing scheduler. Then start the node there: SU_DATA_DIR=DI
 Examples:
   quipu import --from postgres --plan                         counts, and tells every flaw
   quipu import --from postgres --to ./data --report flaws.jsonl
-  quipu import --from local-store --to ./data                 SU_FILE_DB_DIR and SU_INDEX_DB_DIR are set
+  quipu import --from local-store --to ./data         SU_FILE_DB_DIR and SU_INDEX_DB_DIR are set
   quipu import --from postgres --to ./data --process $P
   quipu import --from postgres --to ./data --range 0-100000   rows by their row_id
 
