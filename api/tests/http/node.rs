@@ -72,6 +72,8 @@ impl TestNode {
         });
         let (index, writer) =
             Index::open(&folder.path().join("index"), &*log, &StoreMemory::default()).unwrap();
+        // Threads of the scheduler may be the last that have it, and RocksDB cannot be closed while the process goes down.
+        std::mem::forget(index.clone());
         let follower = Follower::new(writer, log.clone());
         let indexed = follower.position();
         let replay = IndexReplay::new(index.clone(), log.clone(), follower.wake());

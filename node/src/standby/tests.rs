@@ -7,7 +7,7 @@ use log::{Log, StoreMemory, Term};
 use replicator::wire::{Frame, HelloFrame};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::options::{NodeAccess, OtherNode};
@@ -38,13 +38,19 @@ async fn asking() -> Asking {
     Asking { leader, frames, followed, listener, store, thread, folder }
 }
 
-/// Gives the next one who asks this answer.
-async fn answer(listener: &TcpListener, status: &str, body: &[u8]) {
+/// A connection that has asked.
+async fn asked(listener: &TcpListener) -> TcpStream {
     let (mut connection, _) = listener.accept().await.unwrap();
     let mut asked = Vec::new();
     while !asked.ends_with(b"\r\n\r\n") {
         assert!(connection.read_buf(&mut asked).await.unwrap() > 0);
     }
+    connection
+}
+
+/// Gives the next one who asks this answer.
+async fn answer(listener: &TcpListener, status: &str, body: &[u8]) {
+    let mut connection = asked(listener).await;
     let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     connection.write_all(head.as_bytes()).await.unwrap();
     connection.write_all(body).await.unwrap();
@@ -133,7 +139,7 @@ async fn a_leader_that_takes_connections_and_says_nothing_is_lost() {
     // It answers, greets, and sends no more, not even a heartbeat.
     let mut stream = greeting(store);
     let greets = async {
-        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut connection = asked(&listener).await;
         let mut head = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
         head.append(&mut stream);
         connection.write_all(&head).await.unwrap();
