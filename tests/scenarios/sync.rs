@@ -27,7 +27,7 @@ fn sync(folder: &Path, launch: &Launch, node: &Node, words: &[&str]) -> Launch {
 fn sound(copy: &Path) -> u64 {
     let verified = Launch::command(copy, &["verify", ".", "--signatures", "false"]).run();
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
-    verified.stdout.split_whitespace().next().unwrap().parse().unwrap()
+    verified.stdout.split_whitespace().next().unwrap().replace(',', "").parse().unwrap()
 }
 
 /// Lets a copy take the place of the node that it was copied from.
