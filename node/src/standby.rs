@@ -139,10 +139,12 @@ pub(crate) fn start(
     let thread = thread.map_err(|error| NodeError::Thread { part: "standby", error })?;
     let verifying = verify(&paths.log, log, followed.clone())?;
     let again = Arc::new(AtomicBool::new(false));
-    let (folder, is_again) = (paths.log.clone(), again.clone());
+    let (folder, is_again, mut frames) = (paths.log.clone(), again.clone(), frames);
     let task = tokio::spawn(async move {
-        let is_over = follow(leader, frames, followed, stopping, &folder).await;
+        let is_over = follow(leader, &mut frames, followed, stopping, &folder).await;
         is_again.store(is_over == FollowOver::Again, Ordering::Release);
+        // Without them the thread ends, and with it this part: why must be there by then.
+        drop(frames);
     });
     parts.push(Standing { stop, task, thread, verifying, over, again });
     Ok(())
@@ -204,7 +206,7 @@ enum FollowOver {
 /// Follows until it is stopped, or finds that it must not. The log is in this folder.
 async fn follow(
     leader: Leader,
-    mut frames: taking::Frames,
+    frames: &mut taking::Frames,
     followed: Followed,
     mut stopping: watch::Receiver<bool>,
     folder: &Path,
@@ -213,7 +215,7 @@ async fn follow(
     loop {
         let (before, began) = (followed.now(0).taken, Instant::now());
         let ended = tokio::select! {
-            ended = leader.follow(&mut frames) => ended,
+            ended = leader.follow(frames) => ended,
             _ = stopping.wait_for(|stop| *stop) => return FollowOver::Stopped,
         };
         // One that ends each stream is not asked again and again, though it greets and sends something each time.

@@ -83,12 +83,12 @@ fn greeting(store: StoreId) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_greets_and_fails_is_asked_less_and_less() {
     const ASKED: u32 = 6;
-    let Asking { leader, frames, followed, listener, store, thread, folder } = asking().await;
+    let Asking { leader, mut frames, followed, listener, store, thread, folder } = asking().await;
     let (stop, stopping) = watch::channel(false);
     let began = Instant::now();
     let task = tokio::spawn({
         let (followed, folder) = (followed.clone(), folder.path().to_owned());
-        async move { follow(leader, frames, followed, stopping, &folder).await }
+        async move { follow(leader, &mut frames, followed, stopping, &folder).await }
     });
     for _ in 0..ASKED {
         answer(&listener, "200 OK", &ended(store, "the disk is broken")).await;
