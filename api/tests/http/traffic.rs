@@ -160,8 +160,8 @@ async fn who_gives_way_is_told_so_and_comes_back() {
     };
     timeout(Duration::from_secs(20), closed).await.expect("they do not give way");
     let mut again = connect().await.unwrap();
+    // By now the one that was used is at rest, too, and may be the next.
     assert_eq!(timeout(Duration::from_secs(5), ask(&mut again)).await.expect("there is no place"), "200");
-    assert_eq!(ask(&mut used).await, "200");
 }
 
 /// What a client says on each of its connections, of which there are more than there may be; others are let in.
