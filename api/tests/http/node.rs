@@ -37,12 +37,14 @@ pub struct TestNode {
     _folder: TempDir,
 }
 
-/// The thread that follows the log for the index, which must be over before the process goes down.
-struct Following(Option<(watch::Sender<bool>, std::thread::JoinHandle<()>)>);
+/// What writes to the index, the jobs and the thread that follows the log: RocksDB aborts a process that goes down while
+/// it is at work.
+struct Following(Jobs, Option<(watch::Sender<bool>, std::thread::JoinHandle<()>)>);
 
 impl Drop for Following {
     fn drop(&mut self) {
-        if let Some((stop, follower)) = self.0.take() {
+        self.0.close();
+        if let Some((stop, follower)) = self.1.take() {
             drop(stop);
             let _ = follower.join();
         }
@@ -72,16 +74,14 @@ impl TestNode {
         });
         let (index, writer) =
             Index::open(&folder.path().join("index"), &*log, &StoreMemory::default()).unwrap();
-        // Threads of the scheduler may be the last that have it, and RocksDB cannot be closed while the process goes down.
-        std::mem::forget(index.clone());
         let follower = Follower::new(writer, log.clone());
         let indexed = follower.position();
         let replay = IndexReplay::new(index.clone(), log.clone(), follower.wake());
         let jobs = Jobs::open(folder.path(), log.identity().store, vec![Arc::new(replay)]);
         let (following, stop) = watch::channel(false);
         let runtime = tokio::runtime::Handle::current();
-        let following =
-            Following(Some((following, std::thread::spawn(move || follower.run(&runtime, stop)))));
+        let follower = std::thread::spawn(move || follower.run(&runtime, stop));
+        let following = Following(jobs.clone(), Some((following, follower)));
         let parts = SchedulerParts {
             log: log.clone(),
             index: index.clone(),
