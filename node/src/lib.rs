@@ -15,6 +15,7 @@ mod places;
 mod error;
 mod options;
 mod part;
+mod task_part;
 mod telemetry;
 mod descriptors;
 mod bind;

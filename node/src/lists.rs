@@ -3,25 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use gateway::{Endpoints, Http};
 use limits::{
     AddressSet, ClientLimits, ClientOptions, FetchedList, ItemLimits, ItemOptions, ListContent, ListError,
     ListSource, OwnStore, Placement, ProcessList,
 };
 use log::Log;
-use tokio::task::JoinHandle;
 
 use crate::error::NodeError;
-use crate::part::{NodePart, NodeParts};
+use crate::part::NodeParts;
 use crate::services;
+use crate::task_part::TaskPart;
 
 /// How long after one time each is fetched again, as the existing scheduler does.
 const ADDRESSES_EVERY: Duration = Duration::from_secs(30);
 const PROCESSES_EVERY: Duration = Duration::from_secs(10);
-
-/// What fetches a list.
-struct Listing(JoinHandle<()>);
 
 /// Lets in the clients that these options say; fetches the list of their addresses, if there is one.
 pub(crate) fn clients(
@@ -66,37 +62,7 @@ fn start<T: ListContent>(
     source: ListSource,
     read: impl Fn(&[u8]) -> Result<T, ListError> + Send + Sync + 'static,
 ) -> FetchedList<T> {
-    parts.push(Listing(tokio::spawn(list.clone().follow(http, source, read))));
+    let task = tokio::spawn(list.clone().follow(http, source, read));
+    parts.push(TaskPart { name: "lists", task });
     list
-}
-
-#[async_trait]
-impl NodePart for Listing {
-    fn name(&self) -> &'static str {
-        "lists"
-    }
-
-    async fn ended(&mut self) {
-        if !self.0.is_finished() {
-            let _ = (&mut self.0).await;
-        }
-    }
-
-    async fn stop(self: Box<Self>) {
-        self.0.abort();
-        // It ends by being aborted, which is no error here.
-        let _ = self.0.await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_list_that_is_fetched_no_more_is_told() {
-        Listing(tokio::spawn(async { panic!("as told") })).ended().await;
-    }
 }

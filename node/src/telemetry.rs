@@ -4,13 +4,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use api::RenderMetrics;
-use async_trait::async_trait;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::task::JoinHandle;
 use tokio::time::interval;
 
 use crate::error::NodeError;
-use crate::part::{NodePart, NodeParts};
+use crate::part::NodeParts;
+use crate::task_part::TaskPart;
 
 /// Upper bounds of the histograms of seconds: from a quarter of a millisecond up.
 const BUCKETS: &[f64] = &[
@@ -24,9 +23,6 @@ const EVENTS_NAME: &str = "_events";
 
 /// How often the exporter tidies what it has recorded.
 const UPKEEP: Duration = Duration::from_secs(5);
-
-/// Tidies what was recorded. The recorder itself is the program's, and stays.
-struct Upkeep(JoinHandle<()>);
 
 /// The recorder, from when the first node of this program starts.
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -42,13 +38,15 @@ pub(crate) fn start(parts: &mut NodeParts) -> Result<RenderMetrics, NodeError> {
         }
     };
     let upkeep = handle.clone();
-    parts.push(Upkeep(tokio::spawn(async move {
+    // It tidies what was recorded. The recorder itself is the program's, and stays.
+    let task = tokio::spawn(async move {
         let mut ticks = interval(UPKEEP);
         loop {
             ticks.tick().await;
             upkeep.run_upkeep();
         }
-    })));
+    });
+    parts.push(TaskPart { name: "metrics", task });
     Ok(Arc::new(move || handle.render()))
 }
 
@@ -67,35 +65,4 @@ fn install() -> Result<PrometheusHandle, BuildError> {
     scheduler::describe();
     web::describe();
     Ok(handle)
-}
-
-#[async_trait]
-impl NodePart for Upkeep {
-    fn name(&self) -> &'static str {
-        "metrics"
-    }
-
-    async fn ended(&mut self) {
-        if !self.0.is_finished() {
-            let _ = (&mut self.0).await;
-        }
-    }
-
-    async fn stop(self: Box<Self>) {
-        self.0.abort();
-        // It ends by being aborted, which is no error here.
-        let _ = self.0.await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-    use super::*;
-
-    #[tokio::test]
-    async fn an_upkeep_that_ends_is_told() {
-        Upkeep(tokio::spawn(async {})).ended().await;
-    }
 }
