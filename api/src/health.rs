@@ -7,6 +7,6 @@ use crate::node::ApiNode;
 
 /// Whether writes are taken: by what schedules, and from anybody.
 pub(crate) fn health(node: &ApiNode) -> Result<(), CallError> {
-    node.parts.writes.check_open()?;
+    node.writes().check_open()?;
     Ok(node.parts.options.clients.check_known().map_err(HttpError::from)?)
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use poem::{Endpoint, Response};
 use web::{About, Guarded, Limited, OperatorToken, Visitors};
 
-use crate::admin::{CheckpointsApi, ChecksApi, HealthApi, JobsApi, ReplicationApi, StatusApi, UploadsApi};
+use crate::admin::{
+    CheckpointsApi, ChecksApi, HealthApi, JobsApi, MemberApi, MembershipApi, ReplicationApi, StatusApi,
+    UploadsApi,
+};
 use crate::graphql::GraphApi;
 use crate::hyperbeam::HyperbeamApi;
 use crate::node::ApiNode;
@@ -15,8 +18,8 @@ use crate::query::QueryApi;
 type Public = Limited<(PublicApi, HyperbeamApi, QueryApi, GraphApi)>;
 type Admin = (
     HealthApi,
-    Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi)>,
-    Guarded<(CheckpointsApi, ReplicationApi), FOR_ALL>,
+    Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi, MembershipApi)>,
+    Guarded<(CheckpointsApi, ReplicationApi, MemberApi), FOR_ALL>,
 );
 
 /// Even calls that only read need the token.
@@ -55,9 +58,14 @@ pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
 /// token. Unlike the public calls they are not opened
 /// to other origins: a page in the operator's browser has no business here.
 pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output = Response> {
-    let guarded =
-        (StatusApi(node.clone()), JobsApi(node.clone()), UploadsApi(node.clone()), ChecksApi(node.clone()));
-    let copies = (CheckpointsApi::new(node.clone()), ReplicationApi(node.clone()));
+    let guarded = (
+        StatusApi(node.clone()),
+        JobsApi(node.clone()),
+        UploadsApi(node.clone()),
+        ChecksApi(node.clone()),
+        MembershipApi(node.clone()),
+    );
+    let copies = (CheckpointsApi::new(node.clone()), ReplicationApi(node.clone()), MemberApi(node.clone()));
     let copies = Guarded::new(copies, token.clone());
     let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()), copies);
     web::endpoint_with_pages(calls, &ADMIN, Visitors::Operators(token), pages::node())

@@ -71,7 +71,7 @@ pub(crate) fn record(node: &ApiNode) {
     }
     gauge!(BUILD_INFO, VERSION => node.version()).set(1.0);
     gauge!(LOG_TERM).set(identity.term.0 as f64);
-    if let Ok(scheduler) = node.parts.writes.scheduler() {
+    if let Ok(scheduler) = node.writes().scheduler() {
         gauge!(WAITING).set(scheduler.waiting() as f64);
     }
 }

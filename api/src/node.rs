@@ -17,9 +17,10 @@ use web::{Budget, Crowding};
 
 use crate::checks::history::CheckHistory;
 use crate::error::CallError;
+use crate::member_calls::MemberCalls;
 use crate::processes::ProcessCount;
 use crate::rooms::Rooms;
-use crate::write_side::{FENCED, WriteSide};
+use crate::write_side::{FENCED, WriteSide, Writes};
 
 /// What the API of a node is made of. Whatever is absent is refused with a reason; reads need the log and the index
 /// alone.
@@ -30,7 +31,7 @@ pub struct ApiParts {
     /// Where ids and times are looked up.
     pub index: Index,
     /// Where writes go.
-    pub writes: WriteSide,
+    pub writes: Arc<Writes>,
     /// The address of the wallet that signs the assignments.
     pub address: Address,
     /// The newest block height.
@@ -39,8 +40,6 @@ pub struct ApiParts {
     pub clock: Arc<dyn Clock>,
     /// All projections that follow the log, for the status.
     pub projections: Vec<Position>,
-    /// What is uploaded; none when nothing is.
-    pub uploads: Option<UploadsHandle>,
     /// Replays of projections, where they can be asked for.
     pub jobs: Option<Jobs>,
     /// Checkpoints of the log; none where they cannot be made.
@@ -49,6 +48,8 @@ pub struct ApiParts {
     pub queries: Option<Queries>,
     /// What ships the log to those who follow this node; none where nobody may.
     pub shipper: Option<Arc<Shipper>>,
+    /// What it is among those that keep the log; none where this node alone does.
+    pub member: Option<Arc<dyn MemberCalls>>,
     /// What an operator can set.
     pub options: ApiOptions,
 }
@@ -136,6 +137,16 @@ impl ApiNode {
         env!("CARGO_PKG_VERSION")
     }
 
+    /// Where writes go.
+    pub(crate) fn writes(&self) -> WriteSide {
+        self.parts.writes.side()
+    }
+
+    /// What uploads, if anything does.
+    pub(crate) fn uploads(&self) -> Option<UploadsHandle> {
+        self.parts.writes.uploads()
+    }
+
     /// When it started.
     pub(crate) fn started(&self) -> Instant {
         self.started
@@ -143,7 +154,7 @@ impl ApiNode {
 
     /// What it does.
     pub(crate) fn role(&self) -> &'static str {
-        match &self.parts.writes {
+        match &self.writes() {
             WriteSide::Open(_) if self.parts.log.is_fenced() => FENCED,
             writes => writes.role(),
         }
@@ -152,7 +163,7 @@ impl ApiNode {
     /// Sets what metrics tell of the nodes that follow each other, which is so at a moment.
     pub(crate) fn record_replication(&self) {
         let own = self.parts.log.tail().last().map_or(0, |last| last.next().get());
-        if let Some(followed) = self.parts.writes.followed() {
+        if let Some(followed) = self.writes().followed() {
             record_standby(followed, own);
         }
         if let Some(shipper) = &self.parts.shipper {

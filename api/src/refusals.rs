@@ -19,6 +19,8 @@ const DUPLICATE: &str = "The process has this message already: `duplicate_messag
 const STATE: &str = "The job or its projection is in a state that does not allow this: `unavailable`.";
 const BEYOND: &str = "The log ends before the place that is asked for: `not_found`.";
 const DEPOSED: &str = "The asker knows a later term than this node: `unavailable`.";
+const NOT_NOW: &str = "This member must not, or cannot at the moment: `unavailable`.";
+const NOT_LEADING: &str = "This node does not lead, or not in that term: `unavailable`.";
 const TOO_LARGE: &str = "The body is too long: `too_large`.";
 const NOT_JSON: &str = "The header `Content-Type` is not `application/json`: `invalid_parameter`.";
 const INTERNAL: &str = "The node failed, and its log says why: `internal`.";
@@ -128,6 +130,12 @@ refusal! {
 refusal! {
     /// The log was not shipped.
     ShipRefusal: 400 WRONG, 404 NOT_FOUND, 410 BEYOND, 412 DEPOSED, 500 INTERNAL, 503 UNAVAILABLE
+}
+
+refusal! {
+    /// A member did not do what it was asked for.
+    MemberRefusal:
+        400 WRONG, 404 NOT_FOUND, 409 NOT_NOW, 412 NOT_LEADING, 500 INTERNAL, 503 UNAVAILABLE
 }
 
 refusal! {

@@ -1,7 +1,8 @@
 //! Where writes go: to a scheduler, or nowhere, as on a node that only follows.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use projections::UploadsHandle;
 use protocol::Code;
 use replicator::Followed;
 use scheduler::Scheduler;
@@ -11,9 +12,11 @@ use crate::error::CallError;
 use crate::forwarding::ForwardWrites;
 
 /// Everything that a node can be.
-pub(crate) const ROLES: [&str; 4] = ["leader", FENCED, "standby", "reader"];
+pub(crate) const ROLES: [&str; 5] = ["leader", FENCED, "standby", UNSURE, "reader"];
 /// What a leader is whose place was taken.
 pub(crate) const FENCED: &str = "fenced";
+/// What one of several is while none of them is known to lead.
+const UNSURE: &str = "unsure";
 
 /// Where writes go.
 #[derive(Clone)]
@@ -23,8 +26,35 @@ pub enum WriteSide {
     /// Nowhere: each is refused with `unavailable` and this reason, a sentence for the client that says where else it
     /// may turn.
     Closed(Arc<str>),
+    /// Nowhere for a while, for this reason: this node is one of several, and none of them is known to lead.
+    Unsure(Arc<str>),
     /// To the leader that this node follows: each is passed on to it, or refused with `unavailable` and where it is.
     Leader(Followed, Option<Arc<dyn ForwardWrites>>),
+}
+
+/// Where writes go at the moment, which changes when a node takes the place of another.
+pub struct Writes(RwLock<(WriteSide, Option<UploadsHandle>)>);
+
+impl Writes {
+    /// They go there; what is scheduled is uploaded by this, if by anything.
+    pub fn new(side: WriteSide, uploads: Option<UploadsHandle>) -> Arc<Self> {
+        Arc::new(Self(RwLock::new((side, uploads))))
+    }
+
+    /// From now on they go there.
+    pub fn set(&self, side: WriteSide, uploads: Option<UploadsHandle>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = (side, uploads);
+    }
+
+    /// Where they go.
+    pub fn side(&self) -> WriteSide {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// What uploads, if this node does.
+    pub(crate) fn uploads(&self) -> Option<UploadsHandle> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
 }
 
 impl WriteSide {
@@ -32,7 +62,7 @@ impl WriteSide {
     pub(crate) fn scheduler(&self) -> Result<&Scheduler, HttpError> {
         match self {
             Self::Open(scheduler) => Ok(scheduler),
-            Self::Closed(reason) => Err(HttpError::new(Code::Unavailable, &**reason)),
+            Self::Closed(reason) | Self::Unsure(reason) => Err(HttpError::new(Code::Unavailable, &**reason)),
             Self::Leader(followed, _) => Err(HttpError::new(Code::Unavailable, elsewhere(followed))),
         }
     }
@@ -55,6 +85,7 @@ impl WriteSide {
         match self {
             Self::Open(_) => "leader",
             Self::Closed(_) => "reader",
+            Self::Unsure(_) => UNSURE,
             Self::Leader(..) => "standby",
         }
     }
@@ -63,7 +94,7 @@ impl WriteSide {
     pub(crate) fn followed(&self) -> Option<&Followed> {
         match self {
             Self::Leader(followed, _) => Some(followed),
-            Self::Open(_) | Self::Closed(_) => None,
+            Self::Open(_) | Self::Closed(_) | Self::Unsure(_) => None,
         }
     }
 

@@ -95,6 +95,11 @@ pub trait Log: Send + Sync + 'static {
     /// that does not answer makes no append fail, but this grow.
     fn unsynced_for(&self) -> Option<Duration>;
 
+    /// Why what is written does not leave this node at the moment, though it is on its disk: nothing more is to be written.
+    fn unconfirmed(&self) -> Option<Arc<str>> {
+        None
+    }
+
     /// Whether what is appended waits for somebody to release it, see [`LocalLog::hold`](crate::LocalLog::hold).
     fn is_held(&self) -> bool {
         false

@@ -21,6 +21,13 @@ pub enum Fact {
     Promotion(Promotion),
     /// From here on these nodes keep the log, and so many of them must have an event before it is released.
     Members(Members),
+    /// From here on the admin listener of a node is found at this URL.
+    MemberUrl {
+        /// The node.
+        node: NodeId,
+        /// Where it is.
+        url: String,
+    },
 }
 
 /// The nodes that keep a log, by `REPLICATION_ACKS` and whom its leader took in.
@@ -48,6 +55,7 @@ pub struct Promotion {
 const WALLET: &str = "wallet";
 const PROMOTION: &str = "promotion";
 const MEMBERS: &str = "members";
+const MEMBER_URL: &str = "member-url";
 
 impl Fact {
     /// The fact that this event records, if it is one that is known.
@@ -62,6 +70,10 @@ impl Fact {
             WALLET => says.parse().ok().map(Self::Wallet),
             PROMOTION => Promotion::read(says).map(Self::Promotion),
             MEMBERS => Members::read(says).map(Self::Members),
+            MEMBER_URL => {
+                let (node, url) = says.split_once(' ')?;
+                Some(Self::MemberUrl { node: node.parse().ok()?, url: url.to_owned() })
+            }
             _ => None,
         }
     }
@@ -87,6 +99,7 @@ impl fmt::Display for Fact {
                 write!(f, "{MEMBERS} acks {acks} voters")?;
                 voters.iter().try_for_each(|node| write!(f, " {node}"))
             }
+            Self::MemberUrl { node, url } => write!(f, "{MEMBER_URL} {node} {url}"),
         }
     }
 }
@@ -172,6 +185,8 @@ mod tests {
             assert_eq!(Fact::read(other), None, "{:?}", String::from_utf8_lossy(other));
         }
         assert!(Fact::read(promotion.as_bytes()).is_some());
+        let url = Fact::MemberUrl { node: node.parse().unwrap(), url: "http://10.0.0.5:9001".to_owned() };
+        assert_eq!(Fact::read(&recorded(&url)), Some(url));
     }
 
     proptest! {

@@ -135,6 +135,11 @@ impl<E: Engine> LocalLog<E> {
         self.state.metrics.tail(self.state.release.tell(upto));
     }
 
+    /// Tells why what is written is not released at the moment, or that it is again: nothing is to be written meanwhile.
+    pub fn set_unconfirmed(&self, reason: Option<Arc<str>>) {
+        *self.state.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
     /// For how long the oldest append that is on disk has been waiting for its release; none when there is none.
     pub fn unreleased_for(&self) -> Option<Duration> {
         self.state.release.waited_for()
@@ -346,6 +351,10 @@ impl<E: Engine> Log for LocalLog<E> {
 
     fn is_fenced(&self) -> bool {
         self.state.release.is_fenced()
+    }
+
+    fn unconfirmed(&self) -> Option<Arc<str>> {
+        self.state.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn failure(&self) -> Option<Arc<str>> {

@@ -1,7 +1,7 @@
 //! What enqueuers, readers and the appender of a log share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -31,6 +31,8 @@ pub(crate) struct LogState<E> {
     writing_since: Mutex<Option<Instant>>,
     pub(crate) release: Release,
     pub(crate) sizes: Sizes,
+    /// Why what is written is not released at the moment, if that is known.
+    pub(crate) unconfirmed: Mutex<Option<Arc<str>>>,
     /// The end of what is released.
     pub(crate) tail: Tail,
     /// The end of what is on disk.
@@ -57,6 +59,7 @@ impl<E: Engine> LogState<E> {
             writing_since: Mutex::new(None),
             release,
             sizes: Sizes::new(synced.last().map_or(0, |last| last.next().get())),
+            unconfirmed: Mutex::new(None),
             tail,
             synced,
         }

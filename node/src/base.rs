@@ -1,15 +1,17 @@
 //! What every role that serves is built on: the store, the index that follows it, the chain's height, the listeners.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ans104::{Address, Signer};
-use api::{ApiNode, ApiParts, RenderMetrics, WriteSide};
+use api::{ApiNode, ApiParts, MemberCalls, RenderMetrics, WriteSide, Writes};
 use backup::Checkpoints;
 use gateway::{Gateway, HttpGateway};
 use limits::{ClientLimits, ItemLimits, ItemOptions};
 use log::{Identity, LocalLog, Log, NodeId, Rocks};
 use projections::{Index, Jobs, Progress, Queries, UploadsHandle};
-use replicator::{LeaderUrl, Shipper};
+use replicator::{LeaderUrl, MemberView, Shipper};
 use scheduler::{Clock, GuardedClock, Heights, SchedulerParts};
 use web::OperatorToken;
 
@@ -18,10 +20,11 @@ use crate::error::NodeError;
 use crate::index::IndexFollowing;
 use crate::jobs::Replayable;
 use crate::listeners::Listeners;
-use crate::options::NodeOptions;
+use crate::member::{MemberNode, Takeover};
+use crate::options::{DataPaths, NodeOptions, WriteOptions};
 use crate::part::NodeParts;
 use crate::running::Served;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::{checkpoints, heights, index, jobs, lists, postgres, services, telemetry};
 
 /// What a role goes on from; it is in use, but nothing is served yet.
@@ -43,7 +46,6 @@ pub(crate) struct Base {
 
 /// What is derived from the log besides the index, and what replays it.
 pub(crate) struct Derived {
-    uploads: Option<UploadsHandle>,
     queries: Option<Queries>,
     jobs: Jobs,
 }
@@ -105,10 +107,10 @@ impl Base {
             index: self.index.clone(),
             wake_index: self.indexed.wake.clone(),
             postgres,
-            uploads: uploads.clone(),
+            uploads,
         };
         let jobs = jobs::start(parts, &self.options.data.folder, replayable);
-        Ok(Derived { uploads, queries, jobs })
+        Ok(Derived { queries, jobs })
     }
 
     /// Lets in of what is sent what these options say.
@@ -133,31 +135,91 @@ impl Base {
         }
     }
 
+    /// What a member needs to schedule once it leads.
+    pub(crate) fn takeover(
+        &self,
+        parts: &mut NodeParts,
+        mut writing: WriteOptions,
+    ) -> Result<Takeover, NodeError> {
+        // Before it leads: what is let in is known by then.
+        writing.scheduling.limits = self.let_in(parts, writing.items.clone())?;
+        let (log, index, indexed) = (self.log.clone(), self.index.clone(), self.indexed.position.clone());
+        let (gateway, heights) = (self.gateway.clone(), self.heights.clone());
+        let (signer, jump_max) = (writing.signer.clone(), self.options.clock_jump_max);
+        let made = move || {
+            // No assignment may be older than the newest that is here by then.
+            let newest = store::newest(log.as_ref())?.map(|newest| newest.timestamp);
+            Ok(SchedulerParts {
+                log: log.clone(),
+                index: index.clone(),
+                indexed: indexed.clone(),
+                gateway: gateway.clone(),
+                heights: heights.clone(),
+                clock: Arc::new(GuardedClock::new(newest, jump_max)),
+                signer: signer.clone(),
+            })
+        };
+        Ok(Takeover {
+            parts: Box::new(made),
+            writing,
+            endpoints: self.options.endpoints.clone(),
+            data: self.options.data.clone(),
+            memory: self.options.memory.clone(),
+        })
+    }
+
+    /// The data folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.options.data.folder.clone()
+    }
+
+    /// All folders.
+    pub(crate) fn paths(&self) -> DataPaths {
+        self.options.data.clone()
+    }
+
+    /// Where the admin listener is.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.listeners.addresses().admin
+    }
+
+    /// Where others find the admin listener.
+    ///
+    /// # Errors
+    /// When it is not known at which of the addresses of this machine.
+    pub(crate) fn member_url(&self, told: Option<&str>) -> Result<String, NodeError> {
+        let admin = self.listeners.addresses().admin;
+        match told {
+            Some(url) => Ok(url.to_owned()),
+            None if admin.ip().is_unspecified() => Err(NodeError::NoMemberUrl(admin)),
+            None => Ok(format!("http://{admin}")),
+        }
+    }
+
     /// Serves all of it: the last part of a node. `address` is that of the wallet whose assignments are served.
     pub(crate) fn serve(
         self,
         parts: &mut NodeParts,
         derived: Derived,
-        writes: WriteSide,
-        address: Address,
-        node: NodeId,
+        writes: Arc<Writes>,
+        (address, node): (Address, NodeId),
+        member: Option<Arc<MemberNode>>,
     ) -> Served {
-        let Derived { uploads, queries, jobs } = derived;
+        let Derived { queries, jobs } = derived;
         let log = Arc::downgrade(&self.log);
         let port = self.listeners.addresses().public.port();
-        let leader: LeaderUrl = match &writes {
-            WriteSide::Leader(followed, _) => {
-                let followed = followed.clone();
-                Arc::new(move || followed.leader_url())
-            }
-            _ => Arc::new(|| None),
-        };
-        let items = match &writes {
+        let leads = writes.clone();
+        let leader: LeaderUrl = Arc::new(move || match leads.side() {
+            WriteSide::Leader(followed, _) => followed.leader_url(),
+            _ => None,
+        });
+        let items = match writes.side() {
             WriteSide::Open(scheduler) => scheduler.limits().list(),
             _ => None,
         };
         let lists = self.clients.list().into_iter().chain(items).collect();
-        let shipper = Shipper::new(self.local, node, address, port, leader);
+        let view = member.clone().map(|member| member as Arc<dyn MemberView>);
+        let shipper = Shipper::new(self.local, node, address, port, leader, view);
         let node = ApiNode::new(ApiParts {
             options: self.options.api(
                 self.listeners.budget(),
@@ -173,11 +235,11 @@ impl Base {
             heights: self.heights,
             clock: self.clock,
             projections: parts.positions(),
-            uploads,
             jobs: Some(jobs),
             checkpoints: Some(self.checkpoints),
             queries,
             shipper: Some(shipper),
+            member: member.map(|member| member as Arc<dyn MemberCalls>),
         });
         let served = Served { addresses: self.listeners.addresses(), log };
         self.listeners.serve(parts, Arc::new(node), self.token);

@@ -94,6 +94,14 @@ pub enum NodeError {
     /// The router does not start.
     #[error(transparent)]
     Router(#[from] RouterError),
+    /// The node cannot be one of several.
+    #[error("this node cannot keep its log together with others")]
+    Member(#[from] replicator::MemberError),
+    /// Nobody could find it.
+    #[error(
+        "the admin listener is at {0}, where other nodes do not find it: say with MEMBER_URL where they do"
+    )]
+    NoMemberUrl(std::net::SocketAddr),
     /// The token of the leader cannot be sent.
     #[error("REPLICATE_TOKEN has characters that no token can have")]
     LeaderToken,

@@ -1,13 +1,11 @@
 //! Whether a node may order messages: not where another node may be doing so.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use backup::Mirror;
-use log::{Fact, Log, NodeId, ReadError, Term};
-use protocol::{Nonce, ProcessId};
-use replicator::{KeeperError, MEMBER_FILE, MemberFile, StandingRole};
+use log::{LocalLog, Log, NodeId, Rocks, Term};
+use replicator::{KeeperError, MEMBER_FILE, MemberFile, StandingRole, newest_members};
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 
@@ -81,12 +79,12 @@ pub enum LeadershipError {
          if that node is gone, let this one take its place with `quipu promote --accept-loss STORE`", .0.display()
     )]
     Copy(PathBuf),
-    /// Others keep the log too, and one of them may order messages by now.
+    /// Its copy counts.
     #[error(
-        "the log is kept by several nodes, of which another one may schedule by now; it is not known that none does, and \
-         this version of the program cannot ask them"
+        "this node is one of those that keep the log, and its copy counts: start it with --voter, or take it away first \
+             with `quipu members remove`"
     )]
-    Members,
+    Votes,
     /// What this node is cannot be told.
     #[error(transparent)]
     Keeper(#[from] KeeperError),
@@ -121,50 +119,38 @@ pub(crate) fn check_role_blocking(paths: &DataPaths) -> Result<(), LeadershipErr
     Ok(())
 }
 
-/// Refuses to lead with a log that others keep too, or with that of another store than the one that the node has kept.
+/// The file of a node that leads, which is made where there is none. One of another store than that of its log is refused.
 ///
 /// # Errors
-/// When it is such a log, or cannot be read.
-pub(crate) async fn check_log(data: &Path, log: &Arc<dyn Log>) -> Result<(), NodeError> {
-    let (folder, log) = (data.to_owned(), log.clone());
-    spawn_blocking(move || {
-        if let Some(mut file) = MemberFile::read(&folder).map_err(LeadershipError::from)? {
-            file.bind(log.identity().store).map_err(LeadershipError::from)?;
-        }
-        if log.is_held() || has_members(log.as_ref())? {
-            Err(LeadershipError::Members.into())
-        } else {
-            Ok(())
-        }
-    })
-    .await?
+/// When it is, or cannot be read or made.
+pub(crate) async fn member_file(data: &Path, log: &Arc<dyn Log>) -> Result<MemberFile, NodeError> {
+    let (folder, store) = (data.to_owned(), log.identity().store);
+    let kept = spawn_blocking(move || {
+        let mut file = MemberFile::keep(&folder, StandingRole::Leader)?;
+        file.bind(store)?;
+        Ok::<_, LeadershipError>(file)
+    });
+    Ok(kept.await??)
 }
 
-/// Which node this is; nobody in particular where it never was one of several.
+/// Refuses to follow as one whose copy does not count where it does: nothing would be confirmed.
 ///
 /// # Errors
-/// When what it is cannot be read.
-pub(crate) async fn node(data: &Path) -> Result<NodeId, NodeError> {
-    let folder = data.to_owned();
-    let file = spawn_blocking(move || MemberFile::read(&folder)).await?.map_err(LeadershipError::from)?;
-    Ok(file.map_or(NodeId::UNKNOWN, |file| file.node()))
-}
-
-/// Whether others keep a log too, or were once to do so.
-pub(crate) fn has_members(log: &dyn Log) -> Result<bool, ReadError> {
-    let mut found = false;
-    log.range(ProcessId::NODE, false, Nonce::ZERO..=Nonce::MAX, &mut |event| {
-        found = matches!(Fact::of(&event), Some(Fact::Members(_)));
-        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    Ok(found)
+/// When it counts, or the log cannot be read.
+pub(crate) async fn check_observer(log: &Arc<LocalLog<Rocks>>, node: NodeId) -> Result<(), NodeError> {
+    let log = log.clone();
+    let members = spawn_blocking(move || newest_members(log.as_ref())).await??;
+    match members {
+        Some(members) if members.voters.contains(&node) => Err(LeadershipError::Votes.into()),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-    use log::{LocalLog, Members, Memory, MemoryDisk};
+    use log::{Memory, MemoryDisk};
     use tempfile::TempDir;
 
     use super::*;
@@ -193,33 +179,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_that_others_keep_is_not_led_alone() {
-        let folder = TempDir::new().unwrap();
-        let local = Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap());
-        let log: Arc<dyn Log> = local.clone();
-        let append = |fact: Fact| log.enqueue(log.identity().term, vec![fact.append()]).unwrap();
-        append(Fact::Wallet(ans104::Address::from_bytes([7; 32]))).await.unwrap();
-        check_log(folder.path(), &log).await.unwrap();
-        local.hold(true).unwrap().await.unwrap();
-        let refusal = check_log(folder.path(), &log).await.unwrap_err();
-        assert!(matches!(refusal, NodeError::Leadership(LeadershipError::Members)), "{refusal}");
-        local.hold(false).unwrap().await.unwrap();
-        check_log(folder.path(), &log).await.unwrap();
-        append(Fact::Members(Members { voters: [NodeId::random()].into(), acks: 0 })).await.unwrap();
-        let refusal = check_log(folder.path(), &log).await.unwrap_err();
-        assert!(matches!(refusal, NodeError::Leadership(LeadershipError::Members)), "{refusal}");
-    }
-
-    #[tokio::test]
     async fn the_file_of_a_node_with_another_store_is_refused() {
         let folder = TempDir::new().unwrap();
         let open =
             || -> Arc<dyn Log> { Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap()) };
         let (log, other) = (open(), open());
         MemberFile::keep(folder.path(), StandingRole::Leader).unwrap();
-        check_log(folder.path(), &log).await.unwrap();
-        check_log(folder.path(), &log).await.unwrap();
-        let refusal = check_log(folder.path(), &other).await.unwrap_err().to_string();
+        let node = member_file(folder.path(), &log).await.unwrap().node();
+        assert_eq!(member_file(folder.path(), &log).await.unwrap().node(), node);
+        let refusal = member_file(folder.path(), &other).await.unwrap_err().to_string();
         assert!(refusal.contains("another") || refusal.contains("mixed up"), "{refusal}");
     }
 }

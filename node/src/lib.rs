@@ -17,6 +17,7 @@ mod options;
 mod part;
 mod task_part;
 mod telemetry;
+mod together;
 mod descriptors;
 mod bind;
 mod listeners;
@@ -33,6 +34,7 @@ mod scheduling;
 mod standby;
 mod wallet;
 mod leadership;
+mod member;
 mod node_client;
 mod peers;
 mod promotion;
@@ -52,8 +54,8 @@ pub use error::NodeError;
 pub use leadership::LeadershipError;
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
 pub use options::{
-    DataPaths, ListenOptions, NodeAccess, NodeOptions, OtherNode, PeerOptions, ReadOptions, StandbyOptions,
-    WriteOptions,
+    DataPaths, ListenOptions, MemberOptions, NodeAccess, NodeOptions, OtherNode, PeerOptions, ReadOptions,
+    StandbyOptions, VotingOptions, WriteOptions,
 };
 pub use part::{NodePart, NodeParts};
 pub use promotion::{CopyStanding, PromotionError, StandbyCopy};

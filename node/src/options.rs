@@ -77,6 +77,8 @@ pub struct WriteOptions {
     pub scheduling: scheduler::SchedulerOptions,
     /// What is let in of what is sent; its limits take the place of those in `scheduling`.
     pub items: ItemOptions,
+    /// How the log is kept with others.
+    pub members: MemberOptions,
     /// How many events are uploaded again without being asked when the log turns out to have another history.
     pub uploads_rewind_max: u64,
 }
@@ -106,6 +108,17 @@ pub struct OtherNode {
     pub access: NodeAccess,
 }
 
+/// How a node keeps its log together with others.
+#[derive(Clone, Debug, Default)]
+pub struct MemberOptions {
+    /// How many others have to have an event before it leaves the node.
+    pub acks: u32,
+    /// Where others find the admin listener of this one; without it at the address that it listens at.
+    pub url: Option<String>,
+    /// How the others are asked.
+    pub access: NodeAccess,
+}
+
 /// What a node is told besides when it only answers reads.
 #[derive(Clone, Debug)]
 pub struct ReadOptions {
@@ -124,6 +137,17 @@ pub struct StandbyOptions {
     pub leader_url: Option<String>,
     /// Whether messages are passed on to the leader, and not refused.
     pub forwards: bool,
+    /// How its copy counts, if it does.
+    pub votes: Option<VotingOptions>,
+}
+
+/// What a standby is told whose copy counts.
+#[derive(Clone)]
+pub struct VotingOptions {
+    /// How the log is kept with others.
+    pub members: MemberOptions,
+    /// What it needs to lead; without it it only confirms.
+    pub writing: Option<WriteOptions>,
 }
 
 impl DataPaths {

@@ -11,7 +11,6 @@ use protocol::{AssignmentTags, Timestamp};
 use replicator::{Keeper, KeeperError, Kept, MemberFile, Promise, StandingRole};
 use thiserror::Error;
 
-use crate::leadership::has_members;
 use crate::options::DataPaths;
 
 /// Why a node does not take over.
@@ -36,12 +35,6 @@ pub enum PromotionError {
         /// The one that is there.
         found: StoreId,
     },
-    /// Others keep the log too.
-    #[error(
-        "the log is kept by several nodes, so that taking over needs the promises of others, which this version of the \
-         program cannot ask for; nothing was changed"
-    )]
-    Members,
     /// There is no higher term.
     #[error("the log is in the highest term that there is, {0}; nothing was changed")]
     LastTerm(Term),
@@ -116,9 +109,6 @@ impl StandbyCopy {
         if let Some(file) = &mut file {
             file.bind(log.identity().store)?;
         }
-        if LocalLog::is_held(&log) || has_members(&log)? {
-            return Err(PromotionError::Members);
-        }
         Ok(Self { file, log, paths: paths.clone() })
     }
 
@@ -153,7 +143,12 @@ impl StandbyCopy {
         file.bind(found)?;
         let kept = file.kept();
         let highest = log.identity().term.max(kept.promise.term);
-        let term = Term(highest.0.checked_add(1).ok_or(PromotionError::LastTerm(highest))?);
+        let term = if LocalLog::is_held(&log) {
+            replicator::forced_after(highest)
+        } else {
+            highest.0.checked_add(1).map(Term)
+        };
+        let term = term.ok_or(PromotionError::LastTerm(highest))?;
         let owner = file.node();
         // A standby that has promised a term to itself follows nobody: if the rest does not come about, this is to be done
         // again. The log may have the term by then, or not.
@@ -161,7 +156,12 @@ impl StandbyCopy {
         Keeper::keep(&mut file, Kept { promise, ..kept }).map_err(PromotionError::Keep)?;
         let forced_by = Some(forced_by.to_owned());
         let promotion = Promotion { term, owner, promises: vec![owner], forced_by };
-        log.enqueue(term, vec![Fact::Promotion(promotion).append()])?.wait()?;
+        let appended = log.enqueue(term, vec![Fact::Promotion(promotion).append()])?;
+        if LocalLog::is_held(&log) {
+            // The others that kept it count no more: all of it is released.
+            log.hold(false)?.wait()?;
+        }
+        appended.wait()?;
         // In this order: what leads has a promotion, whatever of it a kill leaves.
         if Mirror::is_copy(&paths.log) {
             Mirror::release(&paths.log)?;
@@ -225,6 +225,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_several_goes_on_alone() {
+        let (_folder, paths, store) = standby();
+        let log = open_log(&paths);
+        let members = log::Members { voters: [NodeId::random(), NodeId::random()].into(), acks: 1 };
+        log.enqueue(Term(1), vec![Fact::Members(members).append()]).unwrap().wait().unwrap();
+        log.hold(true).unwrap().wait().unwrap();
+        let mut process = SampleProcess::new(2);
+        drop(log.enqueue(Term(1), vec![process.spawn()]).unwrap());
+        drop(log);
+        // The term of a person is none that the others begin meanwhile.
+        assert_eq!(open(&paths).unwrap().take_over(store, "somebody").unwrap(), Term(1000));
+        let log = open_log(&paths);
+        assert!(!log.is_held());
+        assert_eq!(log.tail().last(), log.synced().last(), "all of it is released");
+        assert_eq!(replicator::newest_members(&log).unwrap(), None);
+    }
+
+    #[test]
     fn what_was_promised_is_left_behind() {
         let (_folder, paths, store) = standby();
         let mut file = MemberFile::read(&paths.folder).unwrap().unwrap();
@@ -239,7 +257,7 @@ mod tests {
         let (_folder, paths, store) = standby();
         let mut file = MemberFile::read(&paths.folder).unwrap().unwrap();
         file.become_role(StandingRole::Fenced).unwrap();
-        let refused = crate::standby::become_standby(&paths).unwrap_err().to_string();
+        let refused = crate::standby::become_standby(&paths, false).unwrap_err().to_string();
         assert!(refused.contains("quipu rejoin"), "{refused}");
         let promise = Promise { term: Term(2), to: NodeId::random() };
         let kept = file.kept();
@@ -252,12 +270,12 @@ mod tests {
     #[test]
     fn a_promotion_that_was_killed_is_done_again_and_nobody_is_followed() {
         let (_folder, paths, store) = standby();
-        crate::standby::become_standby(&paths).unwrap();
+        crate::standby::become_standby(&paths, false).unwrap();
         open(&paths).unwrap().take_over(store, "somebody").unwrap();
         // As a kill leaves it before the role is kept.
         let mut file = MemberFile::read(&paths.folder).unwrap().unwrap();
         file.become_role(StandingRole::Standby).unwrap();
-        let refused = crate::standby::become_standby(&paths).unwrap_err().to_string();
+        let refused = crate::standby::become_standby(&paths, false).unwrap_err().to_string();
         assert!(refused.contains("run it again"), "{refused}");
         crate::leadership::check_role_blocking(&paths).unwrap_err();
         assert_eq!(open(&paths).unwrap().take_over(store, "somebody").unwrap(), Term(3));
@@ -300,13 +318,7 @@ mod tests {
         assert!(matches!(refused, PromotionError::OtherStore { .. }), "{refused}");
         let runs = open_log(&paths);
         assert!(matches!(open(&paths).err(), Some(PromotionError::InUse(_))));
-        runs.hold(true).unwrap().wait().unwrap();
         drop(runs);
-        assert!(matches!(open(&paths).err(), Some(PromotionError::Members)));
-        let log = open_log(&paths);
-        log.hold(false).unwrap().wait().unwrap();
-        assert_eq!(log.identity().term, Term(1));
-        drop(log);
         let mut file = MemberFile::read(&paths.folder).unwrap().unwrap();
         assert_eq!(file.role(), StandingRole::Standby);
         let kept = Kept { promise: Promise { term: Term(u64::MAX), to: file.node() }, ..file.kept() };

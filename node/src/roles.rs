@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::WriteSide;
+use api::{WriteSide, Writes};
 use log::NodeId;
 use projections::Progress;
 use replicator::Followed;
@@ -13,11 +13,13 @@ use crate::base::Base;
 use crate::bind::check_ports;
 use crate::error::NodeError;
 use crate::listeners::Addresses;
+use crate::member::Founding;
 use crate::options::{NodeOptions, ReadOptions, StandbyOptions, WriteOptions};
 use crate::part::NodeParts;
 use crate::peers::Peers;
 use crate::running::{RunningNode, Served};
-use crate::{leadership, scheduling, standby as following, uploads, wallet};
+use crate::standby::FollowingParts;
+use crate::{leadership, member, scheduling, standby as following, together, uploads, wallet};
 
 /// Starts a node that orders messages; it serves when this returns. Cancelling `progress` ends the start.
 ///
@@ -75,12 +77,15 @@ async fn start_leader(
     let memory = options.memory.clone();
     leadership::check_role(&options.data).await?;
     let base = Base::start(parts, options, None, progress).await?;
-    leadership::check_log(&data, &base.log).await?;
+    let file = leadership::member_file(&data, &base.log).await?;
+    if member::found(&base.local, file.node(), writing.members.acks).await? == Founding::Together {
+        return together::lead(parts, base, file, writing).await;
+    }
     let peers = Peers::ask_first(writing.peers.clone(), &data, &base.local).await?;
     wallet::hold(&base.log, writing.signer.address(), writing.wallet_change_to).await?;
     let uploads =
         uploads::start(parts, &endpoints, writing.uploads_rewind_max, &base.log, &data, &memory).await?;
-    let derived = base.derive(parts, uploads)?;
+    let derived = base.derive(parts, uploads.clone())?;
     let limits = base.let_in(parts, writing.items)?;
     let scheduling = SchedulerOptions { limits, ..writing.scheduling };
     let scheduler = scheduling::start(parts, base.scheduler_parts(writing.signer), &scheduling)?;
@@ -88,8 +93,8 @@ async fn start_leader(
         peers.start(parts);
     }
     let address = scheduler.address();
-    let node = leadership::node(&data).await?;
-    let served = base.serve(parts, derived, WriteSide::Open(scheduler), address, node);
+    let writes = Writes::new(WriteSide::Open(scheduler), uploads);
+    let served = base.serve(parts, derived, writes, (address, file.node()), None);
     let Addresses { public, admin } = served.addresses;
     info!(%address, %public, %admin, "scheduling on http://{public}, admin listener on http://{admin}");
     Ok(served)
@@ -104,8 +109,8 @@ async fn start_reader(
     let base = Base::start(parts, options, None, progress).await?;
     wallet::compare(&base.log, reading.address).await?;
     let derived = base.derive(parts, None)?;
-    let writes = WriteSide::Closed(reading.refusal.into());
-    let served = base.serve(parts, derived, writes, reading.address, NodeId::UNKNOWN);
+    let writes = Writes::new(WriteSide::Closed(reading.refusal.into()), None);
+    let served = base.serve(parts, derived, writes, (reading.address, NodeId::UNKNOWN), None);
     let Addresses { public, admin } = served.addresses;
     info!(%public, %admin, "serving reads on http://{public}, admin listener on http://{admin}");
     Ok(served)
@@ -126,13 +131,20 @@ async fn start_standby(
         (None, Some(hello)) => hello.wallet,
         (None, None) => following::first_contact(&standing, node, progress).await?.wallet,
     };
+    if let Some(votes) = standing.votes.clone() {
+        return together::follow(parts, base, standing, votes, address).await;
+    }
+    leadership::check_observer(&base.local, node).await?;
     let derived = base.derive(parts, None)?;
     let host = standing.from.url.host_str().unwrap_or_default().to_owned();
     let from = standing.from.url.to_string();
     let followed = Followed::new(from, host, standing.leader_url.clone());
-    following::start(parts, &standing, node, &paths, base.local.clone(), followed.clone())?;
+    let (options, log) = (&standing, base.local.clone());
+    let from = FollowingParts { options, node, paths: &paths, log, followed: followed.clone(), member: None };
+    following::start(parts, from)?;
     let forward = if standing.forwards { Some(following::forwarder(&followed)?) } else { None };
-    let served = base.serve(parts, derived, WriteSide::Leader(followed, forward), address, node);
+    let writes = Writes::new(WriteSide::Leader(followed, forward), None);
+    let served = base.serve(parts, derived, writes, (address, node), None);
     let Addresses { public, admin } = served.addresses;
     info!(
         %address,

@@ -19,7 +19,8 @@ use api::ForwardWrites;
 use async_trait::async_trait;
 use futures_util::future::pending;
 use log::{LocalLog, NodeId, Rocks, StoreId};
-use replicator::{FollowState, Followed, KeeperError, LeaderHello, LogPlace, StandingRole};
+use replicator::{FollowState, Followed, KeeperError, LeaderHello, LogPlace, StandingRole, TakeEvents};
+use reqwest::Url;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::{self, spawn_blocking};
@@ -27,7 +28,8 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use crate::error::NodeError;
-use crate::options::{DataPaths, StandbyOptions};
+use crate::member::MemberNode;
+use crate::options::{DataPaths, NodeAccess, OtherNode, StandbyOptions};
 use crate::part::{NodePart, NodeParts};
 #[cfg(test)]
 pub(crate) use beginning::{LogFolder, become_standby};
@@ -118,19 +120,32 @@ pub(crate) fn forwarder(followed: &Followed) -> Result<Arc<dyn ForwardWrites>, N
     Ok(Arc::new(Forwarder::new(followed.clone())?))
 }
 
+/// What follows with what.
+pub(crate) struct FollowingParts<'a> {
+    pub(crate) options: &'a StandbyOptions,
+    pub(crate) node: NodeId,
+    pub(crate) paths: &'a DataPaths,
+    pub(crate) log: Arc<LocalLog<Rocks>>,
+    pub(crate) followed: Followed,
+    /// What this node is among those that keep the log, if it is one of them.
+    pub(crate) member: Option<&'a Arc<MemberNode>>,
+}
+
 /// Follows the leader from here on.
-pub(crate) fn start(
-    parts: &mut NodeParts,
-    options: &StandbyOptions,
-    node: NodeId,
-    paths: &DataPaths,
-    log: Arc<LocalLog<Rocks>>,
-    followed: Followed,
-) -> Result<(), NodeError> {
-    let leader = Leader::new(&options.from, node)?;
+pub(crate) fn start(parts: &mut NodeParts, from: FollowingParts<'_>) -> Result<(), NodeError> {
+    let FollowingParts { options, node, paths, log, followed, member } = from;
+    let target = match member {
+        Some(member) => member.target(),
+        None => watch::Sender::new(Some(options.from.url.clone())).subscribe(),
+    };
+    // Here, so that a token which cannot be sent is told at once.
+    Leader::new(&options.from, node)?;
+    let access = options.from.access.clone();
+    let whom = Whom { access, node, target, member: member.cloned() };
     let (stop, stopping) = watch::channel(false);
     let (ending, over) = watch::channel(());
-    let (taker, frames) = Taker::new(log.clone(), followed.clone());
+    let rules = member.map(|member| member.clone() as Arc<dyn TakeEvents>);
+    let (taker, frames) = Taker::new(log.clone(), followed.clone(), rules);
     let thread = std::thread::Builder::new().name("standby".to_owned()).spawn(move || {
         // Also when it panics.
         let _ending = ending;
@@ -141,7 +156,7 @@ pub(crate) fn start(
     let again = Arc::new(AtomicBool::new(false));
     let (folder, is_again, mut frames) = (paths.log.clone(), again.clone(), frames);
     let task = tokio::spawn(async move {
-        let is_over = follow(leader, &mut frames, followed, stopping, &folder).await;
+        let is_over = follow(whom, &mut frames, followed, stopping, &folder).await;
         is_again.store(is_over == FollowOver::Again, Ordering::Release);
         // Without them the thread ends, and with it this part: why must be there by then.
         drop(frames);
@@ -203,9 +218,37 @@ enum FollowOver {
     Again,
 }
 
+/// Whom a node follows.
+struct Whom {
+    access: NodeAccess,
+    node: NodeId,
+    /// None while this node leads, or is about to.
+    target: watch::Receiver<Option<Url>>,
+    member: Option<Arc<MemberNode>>,
+}
+
+impl Whom {
+    /// The leader to follow; none while there is none.
+    fn leader(&mut self, followed: &Followed) -> Option<Leader> {
+        let url = self.target.borrow_and_update().clone()?;
+        if self.member.is_some() {
+            followed.retarget(url.to_string(), url.host_str().unwrap_or_default().to_owned());
+        }
+        let leader = Leader::new(&OtherNode { url, access: self.access.clone() }, self.node).ok()?;
+        Some(leader.voting(self.member.is_some()))
+    }
+
+    /// Resolves when another one is to be followed; never where it is always the same.
+    async fn changed(&mut self) {
+        if self.target.changed().await.is_err() {
+            pending().await
+        }
+    }
+}
+
 /// Follows until it is stopped, or finds that it must not. The log is in this folder.
 async fn follow(
-    leader: Leader,
+    mut whom: Whom,
     frames: &mut taking::Frames,
     followed: Followed,
     mut stopping: watch::Receiver<bool>,
@@ -213,9 +256,19 @@ async fn follow(
 ) -> FollowOver {
     let mut pauses = Pauses::default();
     loop {
+        let Some(leader) = whom.leader(&followed) else {
+            tokio::select! {
+                () = whom.changed() => continue,
+                _ = stopping.wait_for(|stop| *stop) => return FollowOver::Stopped,
+            }
+        };
         let (before, began) = (followed.now(0).taken, Instant::now());
         let ended = tokio::select! {
             ended = leader.follow(frames) => ended,
+            () = whom.changed() => {
+                pauses = Pauses::default();
+                continue;
+            }
             _ = stopping.wait_for(|stop| *stop) => return FollowOver::Stopped,
         };
         // One that ends each stream is not asked again and again, though it greets and sends something each time.
@@ -223,30 +276,20 @@ async fn follow(
         if came || began.elapsed() > pauses::LASTING {
             pauses = Pauses::default();
         }
-        match ended {
-            StreamEnd::Lost(reason) | StreamEnd::Ended(reason) => {
-                // One that is lost for another reason than before is told again.
-                let is_news = followed.now(0).state.reason() != Some(reason.as_str());
-                followed.set(FollowState::Lost(reason.clone()));
-                if is_news {
-                    warn!(reason, leader = followed.from(), "lost the leader; trying again");
-                }
-            }
-            StreamEnd::Refused(reason) => {
-                followed.set(FollowState::Stopped(reason.clone()));
-                error!(reason, leader = followed.from(), "follows no more, and serves what it has");
-                let _ = stopping.wait_for(|stop| *stop).await;
-                return FollowOver::Stopped;
-            }
-            StreamEnd::Failed(reason) => {
-                return tokio::select! {
-                    () = wait_for_room(&followed, reason, folder) => FollowOver::Again,
-                    _ = stopping.wait_for(|stop| *stop) => FollowOver::Stopped,
-                };
-            }
+        let is_refused = matches!(ended, StreamEnd::Refused(_));
+        if let StreamEnd::Failed(reason) = ended {
+            return tokio::select! {
+                () = wait_for_room(&followed, reason, folder) => FollowOver::Again,
+                _ = stopping.wait_for(|stop| *stop) => FollowOver::Stopped,
+            };
+        }
+        tell_ended(ended, &followed);
+        if let Some(member) = whom.member.clone().filter(|_| !is_refused) {
+            member.find_leader().await;
         }
         tokio::select! {
-            () = sleep(pauses.next()) => {}
+            () = sleep(pauses.next()), if !is_refused => {}
+            () = whom.changed() => {}
             _ = stopping.wait_for(|stop| *stop) => return FollowOver::Stopped,
         }
     }
@@ -268,6 +311,24 @@ async fn wait_for_room(followed: &Followed, reason: String, folder: &Path) {
     }
     room::wait(folder).await;
     info!("there is room on the disk again: opening the store anew to go on");
+}
+
+/// Keeps and says why a stream ended.
+fn tell_ended(ended: StreamEnd, followed: &Followed) {
+    match ended {
+        StreamEnd::Lost(reason) | StreamEnd::Ended(reason) => {
+            // One that is lost for another reason than before is told again.
+            let is_news = followed.now(0).state.reason() != Some(reason.as_str());
+            followed.set(FollowState::Lost(reason.clone()));
+            if is_news {
+                warn!(reason, leader = followed.from(), "lost the leader; trying again");
+            }
+        }
+        StreamEnd::Refused(reason) | StreamEnd::Failed(reason) => {
+            followed.set(FollowState::Stopped(reason.clone()));
+            error!(reason, leader = followed.from(), "follows no more, and serves what it has");
+        }
+    }
 }
 
 /// Says that it follows.

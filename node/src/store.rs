@@ -92,16 +92,21 @@ impl Store {
         Ok(Self { local, log, index, follower })
     }
 
-    /// What the newest assignment tells of chain and clock: they were at least there.
+    /// What the newest assignment tells of chain and clock.
     pub(crate) fn newest(&self) -> Result<Option<Newest>, ReadError> {
-        // Not each event is an assignment, nor does each imported one tell both.
-        log::newest(self.log.as_ref(), |event| {
-            let assignment = event.assignment()?;
-            let tags = AssignmentTags::of(&assignment);
-            let (height, timestamp) = tags.height().zip(tags.timestamp())?;
-            Some(Newest { height, timestamp })
-        })
+        newest(self.log.as_ref())
     }
+}
+
+/// What the newest assignment of a log tells of chain and clock: they were at least there.
+pub(crate) fn newest(log: &dyn Log) -> Result<Option<Newest>, ReadError> {
+    // Not each event is an assignment, nor does each imported one tell both.
+    log::newest(log, |event| {
+        let assignment = event.assignment()?;
+        let tags = AssignmentTags::of(&assignment);
+        let (height, timestamp) = tags.height().zip(tags.timestamp())?;
+        Some(Newest { height, timestamp })
+    })
 }
 
 #[async_trait]

@@ -60,6 +60,7 @@ fn writing(folder: &Path) -> WriteOptions {
     fs::write(folder.join("data/height.json"), "1500000").unwrap();
     WriteOptions {
         peers: PeerOptions::default(),
+        members: node::MemberOptions::default(),
         signer: Arc::new(Ed25519Wallet::from_seed([1; 32])),
         wallet_change_to: None,
         scheduling: scheduler::SchedulerOptions { workers: 1, ..scheduler::SchedulerOptions::default() },

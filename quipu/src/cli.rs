@@ -14,7 +14,8 @@ use crate::failure::Failure;
 use crate::import::{ImportArgs, MigrateToDiskArgs, MigrateToLocalArgs};
 use crate::manual::ManualArgs;
 use crate::node::{
-    DevArgs, DivergenceArgs, PromoteArgs, RejoinArgs, RepairArgs, StandbyArgs, SuArgs, VerifyArgs,
+    DevArgs, DivergenceArgs, HandoverArgs, MembersArgs, PromoteArgs, RejoinArgs, RepairArgs, StandbyArgs,
+    SuArgs, VerifyArgs,
 };
 use crate::projections::ProjectionsArgs;
 use crate::read::ReadArgs;
@@ -66,6 +67,8 @@ enum Command {
     Promote(PromoteArgs),
     Divergence(DivergenceArgs),
     Rejoin(RejoinArgs),
+    Members(MembersArgs),
+    Handover(HandoverArgs),
     Status(StatusArgs),
     Projections(ProjectionsArgs),
     Replay(Box<ReplayArgs>),
@@ -114,6 +117,8 @@ impl Cli {
             Command::Promote(args) => args.run(out),
             Command::Divergence(args) => args.run(out),
             Command::Rejoin(args) => args.run(out),
+            Command::Members(args) => args.run(out),
+            Command::Handover(args) => args.run(out),
             Command::Status(args) => args.run(out),
             Command::Projections(args) => args.run(out),
             Command::Replay(args) => args.run(out),

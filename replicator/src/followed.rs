@@ -49,17 +49,17 @@ impl FollowState {
 pub struct Followed(Arc<Shared>);
 
 struct Shared {
+    started: Instant,
+    state: Mutex<Seen>,
+}
+
+struct Seen {
     /// Whom it follows, as it was told.
     from: String,
     /// Where clients find the leader, where that was told.
     leader_url: Option<String>,
     /// The host of whom it follows.
     host: String,
-    started: Instant,
-    state: Mutex<Seen>,
-}
-
-struct Seen {
     state: FollowState,
     since: Instant,
     leader: Option<LeaderHello>,
@@ -110,24 +110,47 @@ impl Followed {
         let state = FollowState::Connecting;
         let (leader, heartbeat, tail, behind, level, taken) = (None, None, None, None, None, 0);
         let (unverified, condemned) = (false, None);
-        let seen =
-            Seen { state, since: now, leader, heartbeat, tail, behind, level, taken, unverified, condemned };
-        Self(Arc::new(Shared { from, leader_url, host, started: now, state: Mutex::new(seen) }))
+        let seen = Seen {
+            from,
+            leader_url,
+            host,
+            state,
+            since: now,
+            leader,
+            heartbeat,
+            tail,
+            behind,
+            level,
+            taken,
+            unverified,
+            condemned,
+        };
+        Self(Arc::new(Shared { started: now, state: Mutex::new(seen) }))
     }
 
     /// Whom it follows.
-    pub fn from(&self) -> &str {
-        &self.0.from
+    pub fn from(&self) -> String {
+        self.seen().from.clone()
+    }
+
+    /// It follows another one from now on.
+    pub fn retarget(&self, from: String, host: String) {
+        let mut seen = self.seen();
+        if seen.from != from {
+            (seen.from, seen.host, seen.leader_url) = (from, host, None);
+            (seen.state, seen.since) = (FollowState::Connecting, Instant::now());
+            (seen.leader, seen.heartbeat, seen.tail) = (None, None, None);
+        }
     }
 
     /// Where clients find the leader: as it was told, or on the host that is followed at the port that the leader tells.
     pub fn leader_url(&self) -> Option<String> {
-        if let Some(url) = &self.0.leader_url {
+        let seen = self.seen();
+        if let Some(url) = &seen.leader_url {
             return Some(url.clone());
         }
-        let seen = self.seen();
         let leader = seen.leader.as_ref()?;
-        leader.writes.clone().or_else(|| Some(format!("http://{}:{}", self.0.host, leader.port)))
+        leader.writes.clone().or_else(|| Some(format!("http://{}:{}", seen.host, leader.port)))
     }
 
     /// Its state from now on; whether that is another kind of state than before.
@@ -234,7 +257,7 @@ impl Seen {
 
 impl fmt::Debug for Followed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Followed").field("from", &self.0.from).finish_non_exhaustive()
+        f.debug_struct("Followed").field("from", &self.from()).finish_non_exhaustive()
     }
 }
 

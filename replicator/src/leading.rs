@@ -16,7 +16,7 @@ pub(crate) struct Leading {
     /// How many events its log had before its promotion.
     pub(crate) first: u64,
     /// How many events each follower has on disk.
-    held: BTreeMap<NodeId, u64>,
+    pub(crate) held: BTreeMap<NodeId, u64>,
 }
 
 impl Leading {

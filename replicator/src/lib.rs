@@ -32,6 +32,7 @@ mod receiving;
 mod shipping;
 #[cfg(test)]
 mod simulation;
+mod steering;
 pub mod wire;
 
 pub use followed::{FollowState, Followed, FollowedNow};
@@ -46,8 +47,9 @@ pub use messages::{
 pub use metrics::{describe, record_followers, record_standby};
 pub use promise::{Keeper, Kept, LogFloor, Promise};
 pub use promising::StandOutcome;
-pub use receiving::{LeaderHello, ReceiveError, StreamReceiver};
+pub use receiving::{LeaderHello, ReceiveError, StreamReceiver, TakeEvents};
 pub use shipping::{
-    FOLLOWERS_MAX, FollowerSeen, LeaderUrl, SHIPPED_PIECE, ShipError, ShippedLog, ShippedStream, Shipper,
-    StreamRefusal, StreamRequest,
+    FOLLOWERS_MAX, FollowerSeen, LeaderUrl, MemberView, SHIPPED_PIECE, ShipError, ShippedLog, ShippedStream,
+    Shipper, StreamRefusal, StreamRequest,
 };
+pub use steering::{VoterSeen, forced_after, newest_members};

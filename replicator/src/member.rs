@@ -1,6 +1,6 @@
 //! One node that keeps a copy of a log.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use log::{
     AppendError, Engine, EventRef, Fact, LocalLog, Log, LogDigest, Members, NodeId, ReadError, Receipt,
-    RecordError, Term,
+    RecordError, Seq, Term,
 };
 use protocol::{Nonce, ProcessId};
 use thiserror::Error;
@@ -55,6 +55,8 @@ pub struct Member<E: Engine, K> {
     /// The memberships in the log, up to the nonce `noted` in the stream of the node.
     pub(crate) memberships: Memberships,
     noted: Nonce,
+    /// Where the admin listeners of members are.
+    pub(crate) urls: BTreeMap<NodeId, String>,
     /// Whether the end has to be looked up: it wrote itself.
     stale: bool,
     /// Places that it will have on disk, and what becomes of what was handed to it.
@@ -105,6 +107,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             end: LogPlace { events: 0, digest: LogDigest::EMPTY },
             memberships: Memberships::default(),
             noted: Nonce::ZERO,
+            urls: BTreeMap::new(),
             // Whoever wrote to the log before may not be done yet.
             stale: true,
             expected: VecDeque::new(),
@@ -233,13 +236,11 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         // Who follows waits for no release, which comes from the leader, but for a refusal.
         self.handed.push_back(self.log.follow(events)?);
         for event in events {
-            if let Some(Fact::Members(members)) = Fact::of(event)
-                && self.holds(Rule::MembersNoted)
-            {
-                self.memberships.note(event.seq, members);
-            }
             if event.process == ProcessId::NODE {
                 self.noted = event.nonce.map_or(self.noted, Nonce::next);
+                if let Some(fact) = Fact::of(event) {
+                    self.note(event.seq, fact);
+                }
             }
             self.end = LogPlace { events: event.seq.next().get(), digest: self.end.digest.with(event) };
             self.expected.push_back(self.end);
@@ -277,14 +278,29 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         let (mut found, mut noted) = (Vec::new(), self.noted);
         self.log.range_synced(ProcessId::NODE, self.noted, &mut |event| {
             noted = event.nonce.map_or(noted, Nonce::next);
-            if let Some(Fact::Members(members)) = Fact::of(&event) {
-                found.push((event.seq, members));
-            }
+            found.extend(Fact::of(&event).map(|fact| (event.seq, fact)));
             ControlFlow::Continue(())
         })?;
         self.noted = noted;
-        found.into_iter().for_each(|(seq, members)| self.memberships.note(seq, members));
+        found.into_iter().for_each(|(seq, fact)| self.note_own(seq, fact));
         Ok(())
+    }
+
+    /// Takes note of what came from a leader.
+    fn note(&mut self, seq: Seq, fact: Fact) {
+        if self.holds(Rule::MembersNoted) {
+            self.note_own(seq, fact);
+        }
+    }
+
+    fn note_own(&mut self, seq: Seq, fact: Fact) {
+        match fact {
+            Fact::Members(members) => self.memberships.note(seq, members),
+            // Whoever said so took it upon them that the others are gone.
+            Fact::Promotion(promotion) if promotion.forced_by.is_some() => self.memberships.forget(),
+            Fact::MemberUrl { node, url } => _ = self.urls.insert(node, url),
+            Fact::Promotion(_) | Fact::Wallet(_) => {}
+        }
     }
 }
 

@@ -27,18 +27,40 @@ pub enum MembersError {
     Leader,
 }
 
-/// The memberships in force: that of the newest released fact, and those of all later ones.
+/// The memberships in force: that of the newest released fact, and those of all later ones; and whether a person let one
+/// node go on alone, and nobody came since.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memberships(Vec<(Seq, Members)>);
+pub(crate) struct Memberships(Vec<(Seq, Members)>, bool);
 
 impl Memberships {
     /// Takes note of a fact; they come in their order.
     pub(crate) fn note(&mut self, seq: Seq, members: Members) {
+        self.1 &= members.voters.len() <= 1;
         self.0.push((seq, members));
     }
 
+    /// A person has let a node go on alone: those before count no more.
+    pub(crate) fn forget(&mut self) {
+        self.0.clear();
+        self.1 = true;
+    }
+
+    /// Whether one goes on alone because a person said so.
+    pub(crate) fn is_alone_by_word(&self) -> bool {
+        self.1
+    }
+
+    /// Whether a node was a voter in any of them.
+    pub(crate) fn had(&self, node: NodeId) -> bool {
+        self.0.iter().any(|(_, members)| members.voters.contains(&node))
+    }
+
+    /// Whether the newest one is in force alone.
+    pub(crate) fn is_settled(&self, released: u64) -> bool {
+        self.in_force(released).count() <= 1 && self.0.last().is_none_or(|(seq, _)| seq.get() < released)
+    }
+
     /// The newest one.
-    #[cfg(test)]
     pub(crate) fn newest(&self) -> Option<&Members> {
         self.0.last().map(|(_, members)| members)
     }

@@ -46,11 +46,19 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// # Errors
     /// When the log fails, or its own promise cannot be kept.
     pub fn stand(&mut self) -> Result<Option<PromiseRequest>, MemberError> {
+        self.stand_above(Term(0))
+    }
+
+    /// The same for a term that is higher than this one as well, which another member has promised.
+    ///
+    /// # Errors
+    /// As [`Member::stand`].
+    pub fn stand_above(&mut self, other: Term) -> Result<Option<PromiseRequest>, MemberError> {
         if matches!(self.role, Role::Apart) || !self.is_settled()? || !self.counts()? {
             return Ok(None);
         }
         let standing = self.standing()?;
-        let highest = self.keeper.promise().term.max(standing.term);
+        let highest = self.keeper.promise().term.max(standing.term).max(other);
         // The highest term that there is may be promised to somebody already.
         let Some(term) = highest.0.checked_add(1).map(Term) else { return Ok(None) };
         self.keep(term, self.id)?;
@@ -88,16 +96,26 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// # Errors
     /// When the log fails.
     pub fn on_promise(&mut self, answer: &PromiseAnswer) -> Result<StandOutcome, MemberError> {
-        let PromiseAnswer::Promised { term, from, standing, continues } = *answer else {
-            return Ok(StandOutcome::Waits);
-        };
+        match (self.note_promise(answer)?, answer) {
+            (true, PromiseAnswer::Promised { .. }) => self.decide(),
+            (true, _) => Ok(StandOutcome::Waits),
+            (false, _) => Ok(StandOutcome::Over),
+        }
+    }
+
+    /// The same without a look at what follows of it, while more may come; whether it stands for that term still.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub fn note_promise(&mut self, answer: &PromiseAnswer) -> Result<bool, MemberError> {
+        let PromiseAnswer::Promised { term, from, standing, continues } = *answer else { return Ok(true) };
         match &mut self.role {
             Role::Promising(promising) if promising.term == term => {
                 promising.promises.entry(from).or_insert(Promised { standing, continues });
+                Ok(true)
             }
-            _ => return Ok(StandOutcome::Over),
+            _ => Ok(false),
         }
-        self.decide()
     }
 
     /// Takes what another log has beyond this one.
@@ -157,8 +175,16 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         self.begin(term)
     }
 
+    /// Who has promised it its term.
+    pub(crate) fn promised_by(&self) -> Vec<NodeId> {
+        match &self.role {
+            Role::Promising(promising) => promising.promises.keys().copied().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether nothing is on its way to disk, so that what it says of its log stays true.
-    fn is_settled(&mut self) -> Result<bool, MemberError> {
+    pub(crate) fn is_settled(&mut self) -> Result<bool, MemberError> {
         if matches!(self.role, Role::Leading(_)) {
             self.become_role(Role::Following(Following::default()));
         }

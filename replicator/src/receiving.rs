@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use ans104::Address;
 use log::{
@@ -13,13 +15,17 @@ use log::{
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::following::{SentError, decode};
-use crate::messages::LogPlace;
+use crate::following::{FollowError, SentError, decode};
+use crate::member::MemberError;
+use crate::messages::{AppendVerdict, Events, LogPlace};
+use crate::promise::Promise;
 use crate::shipping::count;
-use crate::wire::{EventsFrame, HelloFrame, WireError, WirePlace};
+use crate::wire::{EventsFrame, HelloFrame, MembersFrame, WireError, WirePlace};
 
 /// How many pieces may be on their way to disk.
 const UNSYNCED_MAX: usize = 3;
+/// How often it is looked whether all is on disk.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// What a leader says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +93,15 @@ pub enum ReceiveError {
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A later term was promised.
+    #[error("this node has promised term {} to node {}, and takes nothing of an earlier leader", .0.term, .0.to)]
+    Promised(Promise),
+    /// What is here is not all on disk yet.
+    #[error("what is here is not on disk yet")]
+    Busy,
+    /// This node cannot go on as a member.
+    #[error("this node cannot go on as one of several: {0}")]
+    Member(#[from] MemberError),
     /// An event of the own log is damaged.
     #[error(
         "{there} events are here, and only {known} of them can be told apart from others: run `quipu verify`"
@@ -102,8 +117,30 @@ pub enum ReceiveError {
 impl ReceiveError {
     /// Whether it can be another thing the next time. What cannot is not tried again.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Wire(error) if !matches!(error, WireError::Version(_)))
+        match self {
+            Self::Wire(error) => !matches!(error, WireError::Version(_)),
+            Self::Promised(_) | Self::Busy => true,
+            _ => false,
+        }
     }
+}
+
+impl From<FollowError> for ReceiveError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Member(error) => Self::Member(error),
+            FollowError::Sent(error) => Self::Sent(error),
+        }
+    }
+}
+
+/// Takes what a leader sends by the rules of a member, and into its log.
+pub trait TakeEvents: Send + Sync {
+    /// What becomes of it.
+    ///
+    /// # Errors
+    /// When the log fails, or what came cannot be from a leader.
+    fn take(&self, sent: &Events) -> Result<AppendVerdict, FollowError>;
 }
 
 impl From<ReceivedError> for ReceiveError {
@@ -122,6 +159,9 @@ pub struct StreamReceiver<E: Engine> {
     /// The end of the log with what is on its way to disk.
     end: LogPlace,
     on_the_way: VecDeque<Receipt>,
+    /// By whose rules it is taken, where this node is one of several, and whose term the leader's log is in.
+    member: Option<Arc<dyn TakeEvents>>,
+    leader: Option<(Term, NodeId)>,
 }
 
 impl<E: Engine> StreamReceiver<E> {
@@ -131,13 +171,53 @@ impl<E: Engine> StreamReceiver<E> {
     /// When the log cannot be read.
     pub fn new(log: Arc<LocalLog<E>>, threads: NonZeroUsize) -> Result<Self, ReceiveError> {
         log.fence();
+        Self::of_member(log, threads, None)
+    }
+
+    /// The same by the rules of a member, which has the right to write where anybody here has.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn of_member(
+        log: Arc<LocalLog<E>>,
+        threads: NonZeroUsize,
+        member: Option<Arc<dyn TakeEvents>>,
+    ) -> Result<Self, ReceiveError> {
         let check = ReceivedCheck::new(&log, threads)?;
         let (events, digest) = log.synced_digest()?;
         let there = count(log.synced().last());
         if events != there {
             return Err(ReceiveError::Damaged { there, known: events });
         }
-        Ok(Self { log, check, end: LogPlace { events, digest }, on_the_way: VecDeque::new() })
+        let (on_the_way, end) = (VecDeque::new(), LogPlace { events, digest });
+        Ok(Self { log, check, end, on_the_way, member, leader: None })
+    }
+
+    /// Reads who keeps the log, and in whose term it is.
+    pub fn members(&mut self, told: &MembersFrame) {
+        self.leader = Some((Term(told.term), NodeId(Uuid::from_bytes(told.owner))));
+    }
+
+    /// The leader is there, up to this place; so many of its events are released.
+    ///
+    /// # Errors
+    /// When it has something else here, or a later term was promised.
+    pub fn beat(&mut self, place: impl Into<LogPlace>, released: u64) -> Result<(), ReceiveError> {
+        let place = place.into();
+        self.same(place)?;
+        match (&self.member, self.leader) {
+            (Some(member), Some((term, owner))) => self.judged(member.take(&Events {
+                term,
+                owner,
+                from: place,
+                events: Vec::new(),
+                released,
+            })?),
+            _ => {
+                self.release(released.min(place.events));
+                Ok(())
+            }
+        }
     }
 
     /// Where the stream has to begin, and in which term the log is.
@@ -174,12 +254,50 @@ impl<E: Engine> StreamReceiver<E> {
         }
         self.same(there)?;
         if !fresh.is_empty() {
-            self.append(&fresh, place)?;
+            self.check.check(&self.log, &fresh)?;
         }
-        if let Some(last) = Seq::new(sent.released.min(self.end.events)).prev() {
-            self.log.release(last);
+        if let Some(member) = &self.member {
+            let (term, owner) = (Term(sent.term), NodeId(Uuid::from_bytes(sent.owner)));
+            let events = sent.events.iter().map(|event| event.to_vec()).collect();
+            let verdict = member.take(&Events { term, owner, from, events, released: sent.released })?;
+            self.judged(verdict)?;
+            self.leader = Some((term, owner));
+            self.end = if fresh.is_empty() { self.end } else { place };
+            self.wait_for_disk()?;
+        } else {
+            if !fresh.is_empty() {
+                self.append(&fresh, place)?;
+            }
+            self.release(sent.released.min(self.end.events));
         }
         Ok(self.end.events)
+    }
+
+    fn release(&self, events: u64) {
+        if let Some(last) = Seq::new(events).prev() {
+            self.log.release(last);
+        }
+    }
+
+    /// What a member says of what it was given.
+    fn judged(&self, verdict: AppendVerdict) -> Result<(), ReceiveError> {
+        match verdict {
+            AppendVerdict::Follows(_) => Ok(()),
+            AppendVerdict::Expects(own) => Err(ReceiveError::Gap { found: self.end.events, own }),
+            AppendVerdict::Busy => Err(ReceiveError::Busy),
+            AppendVerdict::Promised(promise) => Err(ReceiveError::Promised(promise)),
+            AppendVerdict::Diverged => {
+                Err(ReceiveError::Diverged { found: self.end, own: self.log.synced_digest()?.1 })
+            }
+        }
+    }
+
+    /// What a member was given has no receipt here: no more than the queue of the log takes is on its way.
+    fn wait_for_disk(&mut self) -> Result<(), ReceiveError> {
+        if let Some(last) = self.log.synced().last() {
+            self.check.on_disk(last);
+        }
+        if self.log.failure().is_some() { Err(AppendError::Sealed.into()) } else { Ok(()) }
     }
 
     /// Refuses when the leader has something else at this place than is here.
@@ -206,11 +324,17 @@ impl<E: Engine> StreamReceiver<E> {
     /// # Errors
     /// When the log did not take it.
     pub fn settle(&mut self) -> Result<(), ReceiveError> {
-        self.settle_but(0)
+        self.settle_but(0)?;
+        while self.member.is_some() && count(self.log.synced().last()) < self.end.events {
+            if self.log.failure().is_some() || self.log.is_quiet() {
+                break;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        self.wait_for_disk()
     }
 
     fn append(&mut self, fresh: &[EventRef<'_>], end: LogPlace) -> Result<(), ReceiveError> {
-        self.check.check(&self.log, fresh)?;
         self.on_the_way.push_back(self.log.follow(fresh)?);
         self.end = end;
         self.settle_but(UNSYNCED_MAX)

@@ -1,6 +1,8 @@
 //! Shipping a log to those who follow it: what is released, read from the log itself, a piece at a time.
 
 mod refusals;
+mod shipped_log;
+mod voting;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -8,90 +10,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ans104::Address;
-use log::{
-    Engine, EventRef, Identity, LocalLog, Log, LogDigest, NodeId, ReadError, Seq, Tail, Term, TermStart,
-};
+use log::{EventRef, Identity, NodeId, ReadError, Seq, Tail, Term};
 use uuid::Uuid;
 
 use crate::messages::LogPlace;
 use crate::wire::{EventsFrame, Frame, HeartbeatFrame, HelloFrame, PAYLOAD_MAX};
 pub use refusals::{ShipError, StreamRefusal};
+pub use shipped_log::ShippedLog;
+pub use voting::MemberView;
 
 /// About how long a piece is, in bytes.
 pub const SHIPPED_PIECE: usize = 256 << 10;
 /// How many nodes may follow one at a time.
 pub const FOLLOWERS_MAX: usize = 8;
-
-/// A log that can be shipped, whatever keeps it.
-pub trait ShippedLog: Send + Sync + 'static {
-    /// Which store it is and in which term.
-    fn identity(&self) -> Identity;
-    /// The end of what is released.
-    fn released(&self) -> Tail;
-    /// Which opening of the log it is.
-    fn opening(&self) -> Uuid;
-    /// How many events are on disk.
-    fn on_disk(&self) -> u64;
-    /// Visits what is released, in order.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    fn scan_released(
-        &self,
-        from: Seq,
-        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError>;
-    /// The digest of its first events; none when there are fewer.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    fn digest_of(&self, events: u64) -> Result<Option<LogDigest>, ReadError>;
-    /// About how many bytes of it are on disk behind its first events; none when that is not known.
-    fn bytes_behind(&self, events: u64) -> Option<u64>;
-    /// Its terms.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    fn terms(&self) -> Result<Vec<TermStart>, ReadError>;
-}
-
-impl<E: Engine> ShippedLog for LocalLog<E> {
-    fn identity(&self) -> Identity {
-        Log::identity(self)
-    }
-
-    fn released(&self) -> Tail {
-        self.tail()
-    }
-
-    fn opening(&self) -> Uuid {
-        self.opening()
-    }
-
-    fn on_disk(&self) -> u64 {
-        count(self.synced().last())
-    }
-
-    fn scan_released(
-        &self,
-        from: Seq,
-        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
-        self.scan(from, visit)
-    }
-
-    fn digest_of(&self, events: u64) -> Result<Option<LogDigest>, ReadError> {
-        self.digest_of(events)
-    }
-
-    fn bytes_behind(&self, events: u64) -> Option<u64> {
-        self.bytes_behind(events)
-    }
-
-    fn terms(&self) -> Result<Vec<TermStart>, ReadError> {
-        self.terms()
-    }
-}
 
 /// Where writes go.
 pub type LeaderUrl = Arc<dyn Fn() -> Option<String> + Send + Sync>;
@@ -105,6 +36,8 @@ pub struct Shipper {
     port: u16,
     /// Where the leader is, if this node is none.
     leader: LeaderUrl,
+    /// What it is among those that keep the log, if it is one of several.
+    member: Option<Arc<dyn MemberView>>,
     followers: Mutex<Followers>,
 }
 
@@ -136,6 +69,8 @@ pub struct StreamRequest {
     pub term: Term,
     /// The asker.
     pub node: NodeId,
+    /// Whether its copy is to count.
+    pub voter: bool,
 }
 
 impl Shipper {
@@ -146,8 +81,9 @@ impl Shipper {
         wallet: Address,
         port: u16,
         leader: LeaderUrl,
+        member: Option<Arc<dyn MemberView>>,
     ) -> Arc<Self> {
-        Arc::new(Self { log, node, wallet, port, leader, followers: Mutex::default() })
+        Arc::new(Self { log, node, wallet, port, leader, member, followers: Mutex::default() })
     }
 
     /// Which node ships.
@@ -189,7 +125,8 @@ impl Shipper {
             return Err(StreamRefusal::Deposed { asked: request.term, own, is_news });
         }
         let asked = request.from;
-        let tail = count(self.log.released().last());
+        let is_voting = request.voter && self.is_in_lead();
+        let tail = count(self.end(is_voting).last());
         let beyond = StreamRefusal::Beyond { asked: asked.events, tail };
         if asked.events > tail {
             return Err(beyond);
@@ -198,8 +135,8 @@ impl Shipper {
         if digest != asked.digest {
             return Err(StreamRefusal::Diverged { asked, own: digest, terms: self.log.terms()? });
         }
-        let turn = self.enter(request).ok_or(StreamRefusal::Full)?;
-        Ok(ShippedStream { shipper: self.clone(), place: asked, owner: None, turn })
+        let (turn, is_voter) = (self.enter(request).ok_or(StreamRefusal::Full)?, request.voter);
+        Ok(ShippedStream { shipper: self.clone(), place: asked, owner: None, is_voter, is_voting, turn })
     }
 
     fn enter(self: &Arc<Self>, request: &StreamRequest) -> Option<Turn> {
@@ -236,6 +173,10 @@ pub struct ShippedStream {
     place: LogPlace,
     /// The owner of the term that was looked up last.
     owner: Option<(Term, NodeId)>,
+    /// Whether who asks wants its copy to count.
+    is_voter: bool,
+    /// Whether it gets what is not released as well.
+    is_voting: bool,
     turn: Turn,
 }
 
@@ -255,16 +196,23 @@ impl ShippedStream {
             term: term.0,
             first_term: first.0,
             wallet: *shipper.wallet.as_bytes(),
-            tail: shipper.log.on_disk(),
+            tail: count(shipper.log.synced().last()),
             released: count(shipper.log.released().last()),
             port: shipper.port,
             writes: &writes,
         };
-        Ok(Frame::Hello(hello).encode()?)
+        let mut frames = Frame::Hello(hello).encode()?;
+        frames.extend(self.members()?);
+        Ok(frames)
     }
 
     /// The end of what may be shipped, to wait on.
     pub fn tail(&self) -> Tail {
+        self.shipper.end(self.is_voting)
+    }
+
+    /// The end of what is released, to wait on.
+    pub fn released(&self) -> Tail {
         self.shipper.log.released()
     }
 
@@ -278,8 +226,11 @@ impl ShippedStream {
         self.tail().last() >= Some(self.next_seq())
     }
 
-    /// Why it ends, if another stream took its place.
+    /// Why it ends, if another stream took its place, or the node leads by now or no more.
     pub fn replaced(&self) -> Option<ShipError> {
+        if self.is_voter && self.is_voting != self.shipper.is_in_lead() {
+            return Some(ShipError::Leading(self.shipper.node));
+        }
         let is_there = self.shipper.followers_locked().all.contains_key(&self.turn.number);
         (!is_there).then_some(ShipError::Replaced(self.turn.node))
     }
@@ -290,7 +241,7 @@ impl ShippedStream {
     /// When the log cannot be read.
     pub fn events(&mut self) -> Result<Option<Vec<u8>>, ShipError> {
         let (mut place, mut events, mut bytes, mut failed) = (self.place, Vec::new(), 0_usize, None);
-        self.shipper.log.scan_released(self.next_seq(), &mut |event| {
+        let mut visit = |event: EventRef<'_>| {
             match event.encode() {
                 Ok(encoded) if bytes > 0 && bytes.saturating_add(encoded.len()) > PAYLOAD_MAX / 2 => {
                     return ControlFlow::Break(());
@@ -307,7 +258,13 @@ impl ShippedStream {
             } else {
                 ControlFlow::Break(())
             }
-        })?;
+        };
+        let log = &self.shipper.log;
+        if self.is_voting {
+            log.scan_on_disk(self.next_seq(), &mut visit)?;
+        } else {
+            log.scan_released(self.next_seq(), &mut visit)?;
+        }
         if events.is_empty() {
             return failed.map_or(Ok(None), Err);
         }
@@ -316,7 +273,7 @@ impl ShippedStream {
             term: term.0,
             owner: owner.0.into_bytes(),
             from: self.place.into(),
-            released: count(self.tail().last()),
+            released: count(self.released().last()),
             events: events.iter().map(Vec::as_slice).collect(),
         });
         let frame = frame.encode()?;
@@ -335,8 +292,8 @@ impl ShippedStream {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let beat = HeartbeatFrame {
             place: self.place.into(),
-            tail: self.shipper.log.on_disk(),
-            released: count(self.tail().last()),
+            tail: count(self.shipper.log.synced().last()),
+            released: count(self.released().last()),
             clock: u64::try_from(clock.as_millis()).unwrap_or(u64::MAX),
         };
         let mut frames = Frame::Heartbeat(beat).encode()?;

@@ -146,6 +146,9 @@ pub enum ScheduleError {
     /// The disk does not answer.
     #[error("nothing can be scheduled: the disk has not confirmed a write for {} seconds", .0.as_secs())]
     NotSynced(Duration),
+    /// Too few of the nodes that keep the log have what is written.
+    #[error("nothing can be scheduled: {0}")]
+    Unconfirmed(Arc<str>),
     /// The index does not follow the log.
     #[error("nothing can be scheduled: the index does not follow the log: {0}")]
     NotIndexed(Arc<str>),
@@ -222,6 +225,7 @@ impl ScheduleError {
             | Self::Halted(_)
             | Self::Fenced
             | Self::NotSynced(_)
+            | Self::Unconfirmed(_)
             | Self::NotIndexed(_)
             | Self::Unanswered { .. }
             | Self::Overloaded { .. }

@@ -47,6 +47,9 @@ impl Shared {
     /// Refuses while what is signed does not get to disk and into the index.
     pub(crate) fn check_stored(&self) -> Result<(), ScheduleError> {
         check_log(self.sequencer.log.as_ref())?;
+        if let Some(reason) = self.sequencer.log.unconfirmed() {
+            return Err(ScheduleError::Unconfirmed(reason));
+        }
         if let Some(reason) = self.indexed.error() {
             return Err(ScheduleError::NotIndexed(reason));
         }

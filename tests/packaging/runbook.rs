@@ -87,7 +87,7 @@ fn sources(folder: &Path) -> Vec<String> {
     texts.collect()
 }
 
-/// A leader with everything that is checked, and a standby.
+/// A leader with everything that is checked, one of several, and a standby.
 #[tokio::test]
 async fn each_check_has_its_part() {
     let (leads, stands, gateway) = (folder(), folder(), Gateway::start());
@@ -98,11 +98,13 @@ async fn each_check_has_its_part() {
         .set("IP_WHITELIST_URL", "http://127.0.0.1:1/addresses")
         .set("PROCESS_WHITELIST_URL", "http://127.0.0.1:1/processes")
         .start();
+    let joint = folder();
+    let member = Launch::su(joint.path()).gateway(gateway.url()).set("REPLICATION_ACKS", "1").start();
     let standby = Launch::standby(stands.path(), &leader.admin_url())
         .set("REPLICATE_TOKEN_FILE", leads.path().join("data/admin-token"))
         .serve();
     let mut checks = BTreeSet::new();
-    for node in [&leader, &standby] {
+    for node in [&leader, &member, &standby] {
         let answer: Value = serde_json::from_str(&node.admin().get("/checks").await.text()).unwrap();
         let made = answer["checks"].as_array().unwrap().iter();
         checks.extend(made.map(|check| format!("Check: {}", check["name"].as_str().unwrap())));

@@ -29,6 +29,8 @@ mod kill;
 mod leadership;
 mod limits;
 mod long_lists;
+mod members;
+mod members_takeover;
 mod namespace;
 mod old_way;
 mod operators;

@@ -51,7 +51,7 @@ struct ChecksForm {
 #[derive(Debug, Object)]
 #[oai(rename = "Check")]
 struct CheckForm {
-    /// What is checked: `writes`, `log`, `replication`, `addresses` or `processes` (the lists of those that are
+    /// What is checked: `writes`, `log`, `members`, `replication`, `addresses` or `processes` (the lists of those that are
     /// let in), `disk`, `gateway`, `clock`, `connections`, or the name of a projection.
     name: String,
     /// The result.

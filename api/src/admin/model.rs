@@ -5,6 +5,8 @@ use projections::ProjectionStatus;
 use replicator::{Followed, FollowerSeen, Shipper};
 use web::Nullable;
 
+use crate::member_forms::MembershipForm;
+
 /// The state of a node.
 #[derive(Debug, Object)]
 #[oai(rename = "Status")]
@@ -14,6 +16,7 @@ pub(super) struct StatusForm {
     /// How long the node has been running, in seconds.
     pub(super) uptime_seconds: f64,
     /// What the node does: `leader`, when it schedules; `fenced`, when it did and another node has taken its place;
+    /// `unsure`, when it keeps the log with others and does not know yet which of them leads;
     /// `standby`, when it follows a leader; `reader`, when it does none of these.
     pub(super) role: String,
     /// The address of the wallet that signs the assignments.
@@ -43,6 +46,8 @@ pub(super) struct StatusForm {
     pub(super) uploads: Nullable<UnsentForm>,
     /// The leader that a standby follows; null if this node follows none.
     pub(super) leader: Nullable<LeaderForm>,
+    /// What this node is among those that keep the log; null where it alone does.
+    pub(super) member: Nullable<MembershipForm>,
     /// The nodes that follow this one at the moment.
     pub(super) followers: Vec<FollowerForm>,
 }
@@ -102,7 +107,7 @@ impl LeaderForm {
         let now = followed.now(own);
         let leader = now.leader.as_ref();
         Self {
-            from: followed.from().to_owned(),
+            from: followed.from(),
             url: followed.leader_url().into(),
             state: now.state.as_str().to_owned(),
             state_age_seconds: now.state_age.as_secs_f64(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ans104::Id;
 use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
-use log::{LogDigest, NodeId, Tail, Term};
+use log::{LogDigest, NodeId, Seq, Tail, Term};
 use poem::http::{StatusCode, header};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::payload::{Json, Payload};
@@ -20,7 +20,7 @@ use protocol::Code;
 use replicator::{LogPlace, SHIPPED_PIECE, ShippedStream, Shipper, StreamRefusal, StreamRequest};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
-use web::{HttpError, IsCounted, Lasting, LastingRoom, Lasts, Needed, Parameter, Stopping, expected};
+use web::{Flag, HttpError, IsCounted, Lasting, LastingRoom, Lasts, Needed, Parameter, Stopping, expected};
 
 use crate::error::CallError;
 use crate::node::ApiNode;
@@ -51,12 +51,15 @@ impl ReplicationApi {
         digest: Needed<Id>,
         /// Which node asks.
         node: Needed<NodeParameter>,
+        /// Whether the copy of the asker counts, or is to: then the stream of a leader that has members is of what is on its
+        /// disk, released or not.
+        voter: Flag,
         lasting: Lasting,
         stopping: Stopping,
     ) -> Result<ShippedLogAnswer, ShipRefusal> {
         let digest = LogDigest::from_bytes(*digest.0.as_bytes());
         let from = LogPlace { events: from.0, digest };
-        let request = StreamRequest { from, term: Term(term.0), node: node.0.0 };
+        let request = StreamRequest { from, term: Term(term.0), node: node.0.0, voter: voter.0 };
         let shipper = self.0.parts.shipper.clone();
         let shipper = shipper.ok_or_else(|| HttpError::not_found("this node does not ship its log"))?;
         let room = lasting.begin().await?;
@@ -70,7 +73,7 @@ impl ReplicationApi {
 }
 
 /// The id of a node.
-struct NodeParameter(NodeId);
+pub(super) struct NodeParameter(pub(super) NodeId);
 
 impl Parameter for NodeParameter {
     fn schema() -> MetaSchema {
@@ -176,9 +179,9 @@ fn shipped(
     room: LastingRoom,
     stopping: Stopping,
 ) -> Body {
-    let tail = stream.tail();
-    let next_beat = Instant::now();
-    let shipping = Shipping { node, stream: Some(stream), tail, hello, next_beat, stopping, _room: room };
+    let (tail, released) = (stream.tail(), stream.released());
+    let (stream, next_beat, told) = (Some(stream), Instant::now(), None);
+    let shipping = Shipping { node, stream, tail, released, told, hello, next_beat, stopping, _room: room };
     Body::from_bytes_stream(stream::try_unfold(shipping, Shipping::next).map_err(io::Error::other))
 }
 
@@ -187,6 +190,9 @@ struct Shipping {
     /// None when it cannot go on.
     stream: Option<Box<ShippedStream>>,
     tail: Tail,
+    released: Tail,
+    /// Up to where it was told that events are released.
+    told: Option<Seq>,
     /// What goes out first; empty once it has.
     hello: Vec<u8>,
     next_beat: Instant,
@@ -212,11 +218,13 @@ impl Shipping {
             }
             if Instant::now() >= self.next_beat {
                 self.next_beat = Instant::now() + HEARTBEAT;
+                self.told = self.released.last();
                 let beat = stream.heartbeat().map_err(HttpError::internal)?;
                 self.stream = Some(stream);
                 return Ok(Some((beat.into(), self)));
             }
             if stream.has_more() {
+                self.told = self.released.last();
                 let (frame, stream) =
                     self.node.render_on(2 * SHIPPED_PIECE, |_| Ok(next_frame(stream))).await?;
                 self.stream = stream;
@@ -227,7 +235,12 @@ impl Shipping {
             }
             let next = stream.next_seq();
             self.stream = Some(stream);
+            let untold = self.told.map_or(Seq::ZERO, Seq::next);
             tokio::select! {
+                is_open = self.released.reached(untold), if untold < next => {
+                    self.next_beat = Instant::now();
+                    if !is_open { return Ok(None) }
+                }
                 is_open = self.tail.reached(next) => if !is_open { return Ok(None) },
                 () = sleep_until(self.next_beat) => {}
                 () = self.stopping.stopped() => return Ok(None),

@@ -40,13 +40,12 @@ impl StatusApi {
 }
 
 fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
-    let parts = &node.parts;
+    let (parts, writes) = (&node.parts, node.writes());
     let (identity, tail) = (parts.log.identity(), parts.log.tail().last());
     let height = parts.heights.current();
     let projections = parts.projections.iter().map(|position| ProjectionForm::from(position.status(tail)));
-    let unsent = parts
-        .uploads
-        .as_ref()
+    let unsent = node
+        .uploads()
         .map(|uploads| UnsentForm { backlog: uploads.backlog(), dead_letters: uploads.dead_letter_count() });
     let events = tail.map_or(0, |seq| seq.next().get());
     let followers = parts.shipper.as_ref().map_or_else(Vec::new, |shipper| {
@@ -75,7 +74,8 @@ fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
             .into(),
         projections: projections.collect(),
         uploads: unsent.into(),
-        leader: parts.writes.followed().map(|followed| LeaderForm::of(followed, events)).into(),
+        leader: writes.followed().map(|followed| LeaderForm::of(followed, events)).into(),
+        member: parts.member.as_ref().map(|member| member.now()).into(),
         followers,
     })
 }

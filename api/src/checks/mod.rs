@@ -42,7 +42,10 @@ pub async fn watch_checks(node: Arc<ApiNode>, mut stop: watch::Receiver<bool>) {
 pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     let tail = node.parts.log.tail().last();
     let mut found = vec![("log", rules::log(node.parts.log.as_ref()))];
-    match node.parts.writes.followed() {
+    if let Some(member) = &node.parts.member {
+        found.push(("members", rules::members(&member.now())));
+    }
+    match node.writes().followed() {
         // A standby takes no writes, and has nothing to be well or unwell with them.
         Some(followed) => {
             let now = followed.now(tail.map_or(0, |seq| seq.next().get()));
@@ -67,7 +70,7 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
         let status = position.status(tail);
         let broken = node.checks.broken_for(status.name, status.standing);
         let checked = rules::projection(&status, broken);
-        let uploads = node.parts.uploads.as_ref().filter(|uploads| uploads.position().name() == status.name);
+        let uploads = node.uploads().filter(|uploads| uploads.position().name() == status.name);
         let checked = match uploads {
             Some(handle) => rules::uploads(checked, handle.backlog(), handle.dead_letter_count()),
             None => checked,

@@ -13,6 +13,7 @@ use web::Crowded;
 
 use super::history::CheckLevel;
 use crate::health::health;
+use crate::member_forms::MembershipForm;
 use crate::metrics;
 use crate::node::ApiNode;
 use crate::write_side::WriteSide;
@@ -34,8 +35,7 @@ const KEPT_OUT_FAIL: Duration = Duration::from_secs(5);
 pub(super) type Found = (CheckLevel, String);
 
 pub(super) fn writes(node: &ApiNode) -> Found {
-    let writes = &node.parts.writes;
-    if let WriteSide::Closed(reason) = writes {
+    if let WriteSide::Closed(reason) = &node.writes() {
         return (CheckLevel::Ok, format!("nothing is to be scheduled here: {reason}"));
     }
     match health(node) {
@@ -63,6 +63,26 @@ pub(super) fn replication(now: &FollowedNow) -> Found {
     let state = now.state.as_str();
     let reason = now.state.reason().map_or(String::new(), |reason| format!(": {reason}"));
     (level, format!("{state}, {missing}, {heard}{reason}"))
+}
+
+/// How long what is written may wait for others before somebody should look, and before that is a failure.
+const WAITS_WARN: f64 = 1.0;
+const WAITS_FAIL: f64 = 5.0;
+
+pub(super) fn members(member: &MembershipForm) -> Found {
+    let waiting = member.waiting_seconds.0.unwrap_or(0.0);
+    let level = match waiting {
+        _ if member.role == "apart" => CheckLevel::Fail,
+        waiting if waiting >= WAITS_FAIL => CheckLevel::Fail,
+        waiting if waiting >= WAITS_WARN => CheckLevel::Warn,
+        _ if matches!(member.role.as_str(), "leading" | "following") => CheckLevel::Ok,
+        _ => CheckLevel::Warn,
+    };
+    let (acks, voters) = (member.acks, member.voters.len());
+    (
+        level,
+        format!("{}, {voters} voters, {acks} of the others confirm; waiting for {waiting:.1} s", member.role),
+    )
 }
 
 pub(super) fn log(log: &dyn Log) -> Found {

@@ -36,13 +36,14 @@ pub(super) async fn write(
 ) -> Result<PlacedAnswer, HyperbeamWriteRefusal> {
     sent.check()?;
     let max = node.parts.options.max_body;
-    if let Some(forward) = node.parts.writes.forward(&item)? {
+    let writes = node.writes();
+    if let Some(forward) = writes.forward(&item)? {
         let body = item.read(max).await?;
         let answer = forward.forward(call(named, body)).await.map_err(HttpError::from)?;
         let PlacedThere { id, process, slot, timestamp } = passed_on(&answer)?;
         return Ok(placed(PlacedForm { id, process, slot: slot.into(), timestamp }));
     }
-    let scheduler = node.parts.writes.scheduler()?;
+    let scheduler = writes.scheduler()?;
     // What would be refused is not read.
     scheduler.check_door()?;
     let (process, first) = schedule(scheduler, named, item.read(max).await?).await?;

@@ -82,7 +82,8 @@ impl PublicApi {
             (_, None) => schedule_item(self.0.clone(), item).await,
             (Some(process), Some(transaction)) => {
                 let exclude = exclude.0.map_or(vec![], |fields| fields.0);
-                if let Some(forward) = self.0.parts.writes.forward(&item)? {
+                let writes = self.0.writes();
+                if let Some(forward) = writes.forward(&item)? {
                     drop(item);
                     let mut parameters =
                         vec![("process-id", process.to_string()), ("assign", transaction.to_string())];
@@ -95,10 +96,10 @@ impl PublicApi {
                 drop(item);
                 let process = process.into();
                 let order = AssignOrder { process, transaction, base_layer: base_layer.0, exclude };
-                Ok(answered(self.0.parts.writes.scheduler()?.assign(order).await?))
+                Ok(answered(writes.scheduler()?.assign(order).await?))
             }
             (None, Some(_)) => {
-                self.0.parts.writes.scheduler()?;
+                self.0.writes().scheduler()?;
                 let text = "the parameter process-id is missing: assign needs the process to assign to";
                 Err(HttpError::new(Code::InvalidParameter, text).into())
             }
@@ -282,13 +283,14 @@ pub(crate) fn posted_items(node: Arc<ApiNode>) -> Frequent {
 
 /// Schedules the item that is in a body.
 async fn schedule_item(node: Arc<ApiNode>, item: RawBody) -> Result<Json<ScheduledForm>, WriteRefusal> {
-    if let Some(forward) = node.parts.writes.forward(&item)? {
+    let writes = node.writes();
+    if let Some(forward) = writes.forward(&item)? {
         let body = item.read(node.parts.options.max_body).await?;
         let call = ForwardedCall { body, ..ForwardedCall::default() };
         let answer = forward.forward(call).await.map_err(HttpError::from)?;
         return Ok(Json(passed_on(&answer)?));
     }
-    let scheduler = node.parts.writes.scheduler()?;
+    let scheduler = writes.scheduler()?;
     // What would be refused is not read.
     scheduler.check_door()?;
     Ok(answered(scheduler.schedule(item.read(node.parts.options.max_body).await?).await?))

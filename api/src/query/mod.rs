@@ -139,7 +139,7 @@ impl QueryApi {
             let text = format!("Postgres has no message or assignment {id}; it {reaches}");
             return Err(HttpError::not_found(text).into());
         }
-        let uploads = self.0.parts.uploads.clone();
+        let uploads = self.0.uploads();
         let form = move || {
             let uploaded = |sequence| uploads.as_ref().map(|uploads| uploads.is_uploaded(Seq::new(sequence)));
             QueryPlacesForm::new(places, uploaded, position)

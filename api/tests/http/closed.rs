@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{ApiNode, WriteSide};
+use api::{ApiNode, WriteSide, Writes};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -28,7 +28,8 @@ async fn closed() -> Closed {
     history.message(2, 1_002, b"two", false);
     let process = history.process.to_string();
     node.append(history.appends).await;
-    let listener = node.open_with(|parts| parts.writes = WriteSide::Closed(REASON.into())).await;
+    let listener =
+        node.open_with(|parts| parts.writes = Writes::new(WriteSide::Closed(REASON.into()), None)).await;
     Closed { node, listener, process, message }
 }
 
@@ -107,7 +108,7 @@ async fn a_client_may_send_all_of_what_is_refused() {
 async fn operators_see_a_node_without_a_scheduler() {
     let Closed { node, .. } = closed().await;
     let mut parts = node.node.parts.clone();
-    parts.writes = WriteSide::Closed(REASON.into());
+    parts.writes = Writes::new(WriteSide::Closed(REASON.into()), None);
     let admin = api::admin(Arc::new(ApiNode::new(parts)), web::OperatorToken::ForAll(TOKEN.into()));
     let admin = TestListener::open(admin, Limits::default()).await;
     for path in ["/status", "/checks", "/projections", "/jobs"] {

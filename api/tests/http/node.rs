@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ans104::{Address, DeepHash, Ed25519Wallet, Id};
-use api::{ApiNode, ApiOptions, ApiParts, WriteSide};
+use api::{ApiNode, ApiOptions, ApiParts, WriteSide, Writes};
 use async_trait::async_trait;
 use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
 use log::{
@@ -96,15 +96,15 @@ impl TestNode {
             log: log.clone(),
             index,
             address: scheduler.address(),
-            writes: WriteSide::Open(scheduler),
+            writes: Writes::new(WriteSide::Open(scheduler), None),
             heights: Arc::new(StubGateway),
             clock: Arc::new(SystemClock),
             projections: vec![indexed.clone()],
-            uploads: None,
             jobs: Some(jobs),
             checkpoints: None,
             queries: None,
             shipper: None,
+            member: None,
             options,
         }));
         let public = TestListener::open(api::public(node.clone()), limits.clone()).await;

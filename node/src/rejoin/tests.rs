@@ -51,7 +51,7 @@ fn assert_follows(paths: &DataPaths, aside: usize) {
     assert_eq!(aside_now, aside, "{names:?}");
     assert!(!paths.log.exists() && !paths.index.exists(), "{names:?}");
     check_role_blocking(paths).unwrap_err();
-    let (file, there) = become_standby(paths).unwrap();
+    let (file, there) = become_standby(paths, false).unwrap();
     assert_eq!(there, crate::standby::LogFolder::Nothing);
     assert_eq!(
         (file.role(), file.kept().floor),
@@ -144,5 +144,5 @@ fn a_link_stays_and_leads_to_an_empty_folder() {
     MemberFile::read(folder.path()).unwrap().unwrap().become_role(StandingRole::Fenced).unwrap();
     try_rejoin(&paths, &other(store, 2)).unwrap();
     assert!(real.is_dir());
-    become_standby(&paths).unwrap();
+    become_standby(&paths, false).unwrap();
 }

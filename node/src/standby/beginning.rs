@@ -37,7 +37,8 @@ pub(crate) async fn prepare(
     progress: &Progress,
 ) -> Result<(NodeId, Option<LeaderHello>), NodeError> {
     let paths = data.clone();
-    let (mut file, there) = spawn_blocking(move || become_standby(&paths)).await??;
+    let votes = options.votes.is_some();
+    let (mut file, there) = spawn_blocking(move || become_standby(&paths, votes)).await??;
     let node = file.node();
     if matches!(there, LogFolder::Log(_)) {
         return Ok((node, None));
@@ -53,12 +54,20 @@ pub(crate) async fn prepare(
 }
 
 /// The file that says what the node is, and what is in the folder of its log.
-pub(crate) fn become_standby(paths: &DataPaths) -> Result<(MemberFile, LogFolder), NodeError> {
+///
+/// One whose copy counts goes on also where it has led: it leads again, or follows who took its place.
+pub(crate) fn become_standby(paths: &DataPaths, votes: bool) -> Result<(MemberFile, LogFolder), NodeError> {
     check_data_folder(paths)?;
     let folder = paths.folder.clone();
     let there = log_folder(&paths.log)?;
     match (MemberFile::read(&folder).map_err(StandbyError::from)?, &there) {
         (Some(mut file), _) => match file.role() {
+            StandingRole::Standby | StandingRole::Observer | StandingRole::Leader if votes => {
+                if let LogFolder::Log(found) = there {
+                    hold(&mut file, paths, found)?;
+                }
+                Ok((file, there))
+            }
             // It may have an event of its own in the log.
             StandingRole::Standby | StandingRole::Observer if file.kept().promise.to == file.node() => {
                 Err(StandbyError::Promoting(folder).into())
@@ -167,7 +176,7 @@ mod tests {
     /// The folder of a standby that has asked its leader.
     fn bound(root: &TempDir) -> DataPaths {
         let paths = DataPaths::in_folder(root.path().join("data"));
-        let (mut file, there) = become_standby(&paths).unwrap();
+        let (mut file, there) = become_standby(&paths, false).unwrap();
         assert_eq!((there, file.store()), (LogFolder::Nothing, None));
         file.bind(LEADER).unwrap();
         paths
@@ -179,13 +188,13 @@ mod tests {
         let paths = bound(&root);
         // Marked with an id that nobody asked for, and no store yet.
         log::mark_folder(&paths.log, Rocks::HOLDS, StoreId(Uuid::from_u128(9))).unwrap();
-        assert_eq!(become_standby(&paths).unwrap().1, LogFolder::Remains);
+        assert_eq!(become_standby(&paths, false).unwrap().1, LogFolder::Remains);
         // A store without an identity.
         drop(rocks(&paths));
-        assert_eq!(become_standby(&paths).unwrap().1, LogFolder::Remains);
+        assert_eq!(become_standby(&paths, false).unwrap().1, LogFolder::Remains);
         // Also where nobody said yet what the node is.
         fs::remove_file(paths.folder.join(MEMBER_FILE)).unwrap();
-        let (mut file, there) = become_standby(&paths).unwrap();
+        let (mut file, there) = become_standby(&paths, false).unwrap();
         assert_eq!(there, LogFolder::Remains);
         file.bind(LEADER).unwrap();
         // It becomes the log that was to be there.
@@ -193,7 +202,7 @@ mod tests {
         let log = LocalLog::open(rocks(&paths), Some(identity)).unwrap();
         assert_eq!(log.identity(), identity);
         drop(log);
-        assert_eq!(become_standby(&paths).unwrap().1, LogFolder::Log(LEADER));
+        assert_eq!(become_standby(&paths, false).unwrap().1, LogFolder::Log(LEADER));
     }
 
     #[test]
@@ -203,7 +212,7 @@ mod tests {
         let log = LocalLog::open(rocks(&paths), None).unwrap();
         let other = log.identity().store;
         drop(log);
-        let refusal = become_standby(&paths).unwrap_err().to_string();
+        let refusal = become_standby(&paths, false).unwrap_err().to_string();
         for told in [format!("is the store {other}"), format!("a copy of the store {LEADER}")] {
             assert!(refusal.contains(&told), "{refusal}");
         }

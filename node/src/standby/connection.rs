@@ -36,6 +36,8 @@ pub(crate) struct Leader {
     node: NodeId,
     /// How long nothing may come of it.
     pub(super) patience: Duration,
+    /// Whether what is here is to count.
+    voter: bool,
 }
 
 /// Why a stream ended.
@@ -63,7 +65,13 @@ impl Leader {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["replication", "v1", "stream"]);
         }
-        Ok(Self { http, url, node, patience: SILENCE })
+        Ok(Self { http, url, node, patience: SILENCE, voter: false })
+    }
+
+    /// The same as one whose copy counts, or is to.
+    pub(super) fn voting(mut self, voter: bool) -> Self {
+        self.voter = voter;
+        self
     }
 
     /// Asks who the leader is.
@@ -176,6 +184,9 @@ impl Leader {
             .append_pair("term", &term.to_string())
             .append_pair("digest", &from.digest.to_string())
             .append_pair("node", &self.node.to_string());
+        if self.voter {
+            url.query_pairs_mut().append_pair("voter", "true");
+        }
         url
     }
 

@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 
 use log::{AppendError, LocalLog, Rocks, Term};
 use replicator::wire::{Frame, RawFrame};
-use replicator::{FollowState, Followed, LogPlace, ReceiveError, StreamReceiver};
+use replicator::{FollowState, Followed, LogPlace, ReceiveError, StreamReceiver, TakeEvents};
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection::StreamEnd;
@@ -38,6 +38,8 @@ pub(super) struct Taker {
     followed: Followed,
     jobs: mpsc::Receiver<Job>,
     refusals: mpsc::Sender<StreamEnd>,
+    /// By whose rules it is taken, where this node is one of several.
+    member: Option<Arc<dyn TakeEvents>>,
     receiver: Option<StreamReceiver<Rocks>>,
     stream: Stream,
 }
@@ -86,11 +88,16 @@ impl Frames {
 }
 
 impl Taker {
-    pub(super) fn new(log: Arc<LocalLog<Rocks>>, followed: Followed) -> (Self, Frames) {
+    pub(super) fn new(
+        log: Arc<LocalLog<Rocks>>,
+        followed: Followed,
+        member: Option<Arc<dyn TakeEvents>>,
+    ) -> (Self, Frames) {
         let (jobs, taken) = mpsc::channel(WAITING);
         let (refusals, refused) = mpsc::channel(WAITING);
         let frames = Frames { jobs, refused, followed: followed.clone() };
-        (Self { log, followed, jobs: taken, refusals, receiver: None, stream: Stream::Refused }, frames)
+        let (receiver, stream) = (None, Stream::Refused);
+        (Self { log, followed, jobs: taken, refusals, member, receiver, stream }, frames)
     }
 
     /// Works until nobody asks for more.
@@ -122,20 +129,29 @@ impl Taker {
     }
 
     fn begin(&mut self) -> Result<(LogPlace, Term), ReceiveError> {
-        // After a refusal nobody knows what of it was handed to the log.
         let fresh = match self.receiver.take() {
-            Some(mut receiver) if self.stream != Stream::Refused => {
-                receiver.settle()?;
-                receiver
-            }
             Some(mut receiver) => {
-                let _ = receiver.settle();
-                StreamReceiver::new(self.log.clone(), threads())?
+                let settled = receiver.settle();
+                // After a refusal nobody knows what of it was handed to the log, and a member may have led meanwhile.
+                if self.stream == Stream::Refused || self.member.is_some() {
+                    self.anew()?
+                } else {
+                    settled?;
+                    receiver
+                }
             }
-            None => StreamReceiver::new(self.log.clone(), threads())?,
+            None => self.anew()?,
         };
         self.stream = Stream::Begun;
         Ok(self.receiver.insert(fresh).end())
+    }
+
+    fn anew(&self) -> Result<StreamReceiver<Rocks>, ReceiveError> {
+        match &self.member {
+            // Who leads by now has the right to write: it is not taken here.
+            Some(member) => StreamReceiver::of_member(self.log.clone(), threads(), Some(member.clone())),
+            None => StreamReceiver::new(self.log.clone(), threads()),
+        }
     }
 
     fn take(&mut self, frame: &RawFrame) -> Result<(), StreamEnd> {
@@ -148,7 +164,7 @@ impl Taker {
                 self.stream = Stream::Greeted;
                 self.followed.greeted(hello.clone());
                 if self.followed.set(FollowState::Following) {
-                    tell_following(&hello, self.followed.from(), place);
+                    tell_following(&hello, &self.followed.from(), place);
                 }
             }
             (Frame::Events(sent), Stream::Greeted) => {
@@ -159,13 +175,14 @@ impl Taker {
                 self.followed.came(bytes);
             }
             (Frame::Heartbeat(beat), Stream::Greeted) => {
-                receiver.same(beat.place)?;
+                receiver.beat(beat.place, beat.released)?;
                 self.followed.heard(&beat, receiver.end().0.events);
             }
             (Frame::Behind(bytes), Stream::Greeted) => self.followed.told_behind(bytes),
             (Frame::Error(text), _) => {
                 return Err(StreamEnd::Ended(format!("the leader says: {text}")));
             }
+            (Frame::Members(members), Stream::Greeted) => receiver.members(&members),
             (Frame::Unknown(_), _) => {}
             _ => {
                 let reason = "the leader does not say who it is, or says it again".to_owned();

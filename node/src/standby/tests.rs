@@ -18,6 +18,7 @@ struct Asking {
     frames: taking::Frames,
     followed: Followed,
     listener: TcpListener,
+    from: OtherNode,
     store: StoreId,
     thread: JoinHandle<()>,
     folder: TempDir,
@@ -33,9 +34,9 @@ async fn asking() -> Asking {
     let log = Arc::new(LocalLog::open(rocks, None).unwrap());
     let store = log.identity().store;
     let followed = Followed::new(from.url.to_string(), "127.0.0.1".to_owned(), None);
-    let (taker, frames) = Taker::new(log, followed.clone());
+    let (taker, frames) = Taker::new(log, followed.clone(), None);
     let thread = std::thread::spawn(move || taker.run());
-    Asking { leader, frames, followed, listener, store, thread, folder }
+    Asking { leader, from, frames, followed, listener, store, thread, folder }
 }
 
 /// A connection that has asked.
@@ -83,12 +84,14 @@ fn greeting(store: StoreId) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_greets_and_fails_is_asked_less_and_less() {
     const ASKED: u32 = 6;
-    let Asking { leader, mut frames, followed, listener, store, thread, folder } = asking().await;
+    let Asking { from, mut frames, followed, listener, store, thread, folder, .. } = asking().await;
+    let (_target, target) = watch::channel(Some(from.url));
+    let whom = Whom { access: from.access, node: NodeId::random(), target, member: None };
     let (stop, stopping) = watch::channel(false);
     let began = Instant::now();
     let task = tokio::spawn({
         let (followed, folder) = (followed.clone(), folder.path().to_owned());
-        async move { follow(leader, &mut frames, followed, stopping, &folder).await }
+        async move { follow(whom, &mut frames, followed, stopping, &folder).await }
     });
     for _ in 0..ASKED {
         answer(&listener, "200 OK", &ended(store, "the disk is broken")).await;
@@ -148,6 +151,32 @@ async fn a_leader_that_takes_connections_and_says_nothing_is_lost() {
     let (ended, _held) = tokio::join!(leader.follow(&mut frames), greets);
     let StreamEnd::Lost(reason) = ended else { panic!("{ended:?}") };
     assert!(reason.contains("says nothing for 0.3 seconds"), "{reason}");
+    drop(frames);
+    thread.join().unwrap();
+}
+
+/// By its rules all is taken.
+struct TakesAll;
+
+impl TakeEvents for TakesAll {
+    fn take(&self, sent: &replicator::Events) -> Result<replicator::AppendVerdict, replicator::FollowError> {
+        Ok(replicator::AppendVerdict::Follows(sent.from.events))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_led_meanwhile_follows_from_the_end_of_its_log() {
+    let folder = TempDir::new().unwrap();
+    let rocks = Rocks::open(folder.path().join("log"), &StoreMemory::default()).unwrap();
+    let log = Arc::new(LocalLog::open(rocks, None).unwrap());
+    let followed = Followed::new("http://leader".to_owned(), "leader".to_owned(), None);
+    let (taker, mut frames) = Taker::new(log.clone(), followed, Some(Arc::new(TakesAll)));
+    let thread = std::thread::spawn(move || taker.run());
+    assert_eq!(frames.begin().await.unwrap().0.events, 0);
+    let alone = log::Members { voters: [NodeId::random()].into(), acks: 0 };
+    let fact = log::Fact::Members(alone).append();
+    log.enqueue(log.identity().term, vec![fact]).unwrap().await.unwrap();
+    assert_eq!(frames.begin().await.unwrap().0.events, 1);
     drop(frames);
     thread.join().unwrap();
 }

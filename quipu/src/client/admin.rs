@@ -47,6 +47,11 @@ pub struct AdminClient {
 }
 
 impl AdminArgs {
+    /// That at this URL.
+    pub fn at(admin: &str, token: Option<String>) -> Self {
+        Self { admin: admin.to_owned(), token }
+    }
+
     /// A client of it, to be asked for what changes nothing; nothing is sent yet.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use gateway::dev::{DevError, DevGateway, DevOptions};
 use limits::ItemOptions;
 use log::{FolderOwner, Rocks, StoreMemory, folder_owner};
 use node::{
-    DataPaths, ListenOptions, NodeError, NodeOptions, PeerOptions, RunningNode, WriteOptions,
+    DataPaths, ListenOptions, MemberOptions, NodeError, NodeOptions, PeerOptions, RunningNode, WriteOptions,
     check_data_folder,
 };
 
@@ -176,6 +176,7 @@ impl DevArgs {
         };
         let writing = WriteOptions {
             peers: PeerOptions::default(),
+            members: MemberOptions::default(),
             signer: read_wallet(wallet)?,
             wallet_change_to: self.wallet.change_to(),
             scheduling: self.scheduling.options()?,

@@ -107,6 +107,7 @@ fn standby(
         },
         leader_url: Some(format!("http://{public}")),
         forwards: false,
+        votes: None,
     };
     Ok((options, standing))
 }

@@ -7,7 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 use log::StoreId;
 use node::{CopyStanding, PromotionError, StandbyCopy};
+use serde_json::Value;
 
+use super::members::{promoted, query};
+use crate::client::{AdminArgs, runtime};
 use crate::failure::Failure;
 use crate::output::{duration, thousands, time};
 use crate::settings::DataArgs;
@@ -18,7 +21,10 @@ lack what its leader acknowledged last, so this is only done when somebody accep
 recorded in the log. What `quipu sync` copied is promoted in the same way, and is no copy from then on; so is a node whose \
 place was taken, should it be the one that goes on.
 
+Where several nodes keep the log together (REPLICATION_ACKS, --voter), the standby runs: it is asked with --admin, has the promises of enough others, gets what it lacks from them, and schedules at once.
+
 Examples:
+  quipu promote --admin http://10.0.0.6:9001 --token $TOKEN      asks a running standby with --voter
   quipu promote --su-data-dir ./standby      says how far the copy is, and changes nothing
   quipu promote --su-data-dir ./standby --accept-loss 1b4e28ba-2fa1-11d2-883f-0016d3cca427
 
@@ -31,6 +37,14 @@ pub struct PromoteArgs {
     /// Take over although events may be lost; STORE is the id of the store that is copied, which is shown without this
     #[arg(long, value_name = "STORE", value_parser = store)]
     accept_loss: Option<StoreId>,
+
+    /// The admin listener of the node that is to lead, where it runs as one of several
+    #[arg(long, value_name = "URL", env = "QUIPU_ADMIN_URL")]
+    admin: Option<String>,
+
+    /// The token of that listener, if the node has an ADMIN_TOKEN or is on another machine
+    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
+    token: Option<String>,
 
     #[command(flatten, next_help_heading = "Data")]
     data: DataArgs,
@@ -55,6 +69,9 @@ impl PromoteArgs {
     /// # Errors
     /// When it is not accepted, or cannot be done.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        if let Some(admin) = &self.admin {
+            return self.ask(admin, out);
+        }
         let (memory, paths) = (self.data.memory(), self.data.paths());
         let copy = StandbyCopy::open(&paths, &memory).map_err(PromoteError::from)?;
         let standing = copy.standing().map_err(PromoteError::from)?;
@@ -63,8 +80,7 @@ impl PromoteArgs {
         out.write_all(described(&standing, now).as_bytes())?;
         out.flush()?;
         let accepted = self.accept_loss.ok_or(PromoteError::NotAccepted(standing.store))?;
-        let by = env::var("USER").ok().filter(|user| !user.trim().is_empty());
-        let by = by.unwrap_or_else(|| "an operator".to_owned());
+        let by = operator();
         let term = copy.take_over(accepted, &by).map_err(PromoteError::from)?;
         writeln!(
             out,
@@ -77,6 +93,27 @@ impl PromoteArgs {
         )?;
         Ok(())
     }
+}
+
+impl PromoteArgs {
+    /// Has a node that runs take over.
+    fn ask(&self, admin: &str, out: &mut dyn Write) -> Result<(), Failure> {
+        let node = AdminArgs::at(admin, self.token.clone()).connect_to_change(self.data.folder())?;
+        let by = operator();
+        let store = self.accept_loss.map(|store| store.to_string());
+        let mut parameters = vec![("by", by.as_str())];
+        parameters.extend(store.as_deref().map(|store| ("accept_loss", store)));
+        let path = format!("/promote{}", query(&parameters));
+        let done: Value = runtime()?.block_on(node.post(&path, None))?;
+        out.write_all(promoted(&done).as_bytes())?;
+        Ok(())
+    }
+}
+
+/// Who asks for it.
+fn operator() -> String {
+    let by = env::var("USER").ok().filter(|user| !user.trim().is_empty());
+    by.unwrap_or_else(|| "an operator".to_owned())
 }
 
 /// How far the copy is, and what may be lost.

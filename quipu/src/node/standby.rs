@@ -3,21 +3,19 @@
 use std::cell::Cell;
 use std::io::Write;
 use std::net::Ipv6Addr;
-use std::time::Duration;
 
 use clap::Args;
-use node::{ListenOptions, NodeOptions, StandbyOptions};
+use node::{
+    ListenOptions, NodeAccess, NodeOptions, PeerOptions, StandbyOptions, VotingOptions, WriteOptions,
+};
 use tracing::info;
 
 use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
-    ClientArgs, DataArgs, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, ReplicationArgs, ServiceArgs,
-    SettingError, tell_unused,
+    ClientArgs, DataArgs, ItemArgs, LeadersWalletArgs, ListenerArgs, LoggingArgs, MemberArgs, PORT,
+    ProjectionArgs, ReplicationArgs, SchedulingArgs, ServiceArgs, SettingError, tell_unused,
 };
-
-/// A standby signs nothing: its clock is only told.
-const CLOCK_JUMP_MAX: Duration = Duration::from_secs(300);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,6 +40,12 @@ pub struct StandbyArgs {
     #[command(flatten)]
     replication: ReplicationArgs,
 
+    #[command(flatten, next_help_heading = "Voting")]
+    members: MemberArgs,
+
+    #[command(flatten, next_help_heading = "Voting")]
+    wallet: LeadersWalletArgs,
+
     #[command(flatten, next_help_heading = "Data")]
     data: DataArgs,
 
@@ -50,6 +54,12 @@ pub struct StandbyArgs {
 
     #[command(flatten, next_help_heading = "Projections")]
     projections: ProjectionArgs,
+
+    #[command(flatten, next_help_heading = "Scheduling, once it leads")]
+    scheduling: SchedulingArgs,
+
+    #[command(flatten, next_help_heading = "Whom it lets in, once it leads")]
+    items: ItemArgs,
 
     #[command(flatten, next_help_heading = "Listeners")]
     listeners: ListenerArgs,
@@ -70,7 +80,7 @@ impl StandbyArgs {
         self.logging.start().map_err(SettingError::from)?;
         tell_unused().map_err(SettingError::from)?;
         let (options, standing) = self.options()?;
-        if options.endpoints.upload.is_some() {
+        if options.endpoints.upload.is_some() && standing.votes.is_none() {
             info!("UPLOAD_NODE_URL has no effect here: the leader uploads");
         }
         // Where it is found stays, whatever ports it was given.
@@ -90,11 +100,13 @@ impl StandbyArgs {
     /// What is wrong with the settings, at most one for each subject.
     pub(crate) fn problems(&self) -> Vec<SettingError> {
         let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
-        let subjects: [Result<(), SettingError>; 6] = [
+        let subjects: [Result<(), SettingError>; 8] = [
             self.clients.options().map(drop).map_err(Into::into),
             self.replication.options().map(drop).map_err(Into::into),
             self.services.endpoints().map(drop).map_err(Into::into),
             self.projections.postgres().map(drop).map_err(Into::into),
+            self.scheduling.options().map(drop).map_err(Into::into),
+            self.items.options().map(drop).map_err(Into::into),
             listen.map(drop).map_err(Into::into),
             self.logging.check().map_err(Into::into),
         ];
@@ -104,15 +116,34 @@ impl StandbyArgs {
         found
     }
 
+    /// What it is told whose copy counts.
+    fn votes(&self, access: NodeAccess) -> Result<VotingOptions, SettingError> {
+        let members = self.members.options(access)?;
+        let Some(signer) = self.wallet.signer()? else { return Ok(VotingOptions { members, writing: None }) };
+        let writing = WriteOptions {
+            signer,
+            wallet_change_to: None,
+            peers: PeerOptions::default(),
+            members: members.clone(),
+            scheduling: self.scheduling.options()?,
+            items: self.items.options()?,
+            uploads_rewind_max: self.projections.uploads_rewind_max(),
+        };
+        Ok(VotingOptions { members, writing: Some(writing) })
+    }
+
     fn options(self) -> Result<(NodeOptions, StandbyOptions), SettingError> {
-        let standing = self.replication.options()?;
+        let mut standing = self.replication.options()?;
+        if self.replication.voter() {
+            standing.votes = Some(self.votes(standing.from.access.clone())?);
+        }
         let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
         let options = NodeOptions {
             memory: self.data.memory(),
             data: self.data.paths(),
             listen: ListenOptions { clients: self.clients.options()?, ..listen },
             endpoints: self.services.endpoints()?,
-            clock_jump_max: CLOCK_JUMP_MAX,
+            clock_jump_max: self.scheduling.clock_jump_max(),
             postgres: self.projections.postgres()?,
         };
         Ok((options, standing))

@@ -10,7 +10,7 @@ use tracing::info;
 use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
-    ClientArgs, DataArgs, ItemArgs, ListenerArgs, LoggingArgs, PORT, PeerArgs, ProjectionArgs,
+    ClientArgs, DataArgs, ItemArgs, ListenerArgs, LoggingArgs, MemberArgs, PORT, PeerArgs, ProjectionArgs,
     SchedulerWalletArgs, SchedulingArgs, ServiceArgs, SettingError, tell_unused,
 };
 
@@ -57,6 +57,9 @@ pub struct SuArgs {
 
     #[command(flatten, next_help_heading = "Standbys")]
     peers: PeerArgs,
+
+    #[command(flatten, next_help_heading = "Standbys")]
+    members: MemberArgs,
 
     #[command(flatten, next_help_heading = "Listeners")]
     listeners: ListenerArgs,
@@ -105,6 +108,7 @@ impl SuArgs {
             signer: self.wallet.signer()?,
             wallet_change_to: self.wallet.change_to(),
             peers: self.peers.options()?,
+            members: self.members.options(self.peers.access()?)?,
             scheduling: self.scheduling.options()?,
             items: self.items.options()?,
             uploads_rewind_max: self.projections.uploads_rewind_max(),

@@ -29,11 +29,11 @@ pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
 pub use logging::{LogFilterError, LoggingArgs};
 pub use numbers::positive;
 pub use projections::{DatabaseSettingError, ProjectionArgs};
-pub use replication::{LeaderArgs, PeerArgs, ReplicationArgs, ReplicationSettingError};
+pub use replication::{LeaderArgs, MemberArgs, PeerArgs, ReplicationArgs, ReplicationSettingError};
 pub use router::{RouterArgs, RouterFolderArgs};
 pub use scheduling::{SchedulingArgs, SchedulingSettingError};
 pub use services::ServiceArgs;
-pub use wallet::{SchedulerWalletArgs, WalletChangeArgs, WalletSettingError, read_wallet};
+pub use wallet::{LeadersWalletArgs, SchedulerWalletArgs, WalletChangeArgs, WalletSettingError, read_wallet};
 
 /// A setting that a node cannot start with; the text names its variable and what it takes.
 #[derive(Debug, Error)]

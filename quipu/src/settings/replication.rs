@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use gateway::{EndpointError, parse_url, parse_url_list};
-use node::{NodeAccess, OtherNode, PeerOptions, StandbyOptions};
+use node::{MemberOptions, NodeAccess, OtherNode, PeerOptions, StandbyOptions};
 use thiserror::Error;
 
 use super::listeners::fits_header;
@@ -36,6 +36,12 @@ pub struct ReplicationArgs {
     /// Whether messages that are sent here are passed on to the leader, and not refused
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
     forward_writes: bool,
+
+    /// Whether the copy of this node counts: it is added to those that keep the log once it has all of it, confirms what
+    /// it has, and can take over with `quipu promote` if it has the wallet of the leader
+    #[arg(long = "voter", env = "REPLICATION_VOTER", value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true", default_value_t = false)]
+    voter: bool,
 }
 
 /// Who may have taken the place of a node.
@@ -48,6 +54,32 @@ pub struct PeerArgs {
 
     #[command(flatten)]
     token: TokenArgs,
+}
+
+/// How a node keeps its log together with others.
+#[derive(Clone, Debug, Args)]
+pub struct MemberArgs {
+    /// How many other nodes must have a message on their disks before its client is told that it is scheduled; with
+    /// 1, a leader and a standby with --voter both have it
+    #[arg(long, env, value_name = "NODES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=6))]
+    replication_acks: u32,
+
+    /// Where the other nodes that keep the log find the admin listener of this one [default: at the address that it
+    /// listens at]
+    #[arg(long, env, value_name = "URL")]
+    member_url: Option<String>,
+}
+
+impl MemberArgs {
+    /// What it is told, with the token of the others.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn options(&self, access: NodeAccess) -> Result<MemberOptions, ReplicationSettingError> {
+        let url = self.member_url.as_ref().map(|url| parse_url("MEMBER_URL", url)).transpose()?;
+        let url = url.map(|url| url.as_str().trim_end_matches('/').to_owned());
+        Ok(MemberOptions { acks: self.replication_acks, url, access })
+    }
 }
 
 /// What other nodes are asked with.
@@ -75,6 +107,14 @@ impl PeerArgs {
             return Ok(PeerOptions::default());
         };
         Ok(PeerOptions { urls: parse_url_list("REPLICATE_PEERS", list)?, access: self.token.access()? })
+    }
+
+    /// How other nodes are asked.
+    ///
+    /// # Errors
+    /// When the file with it cannot be read.
+    pub fn access(&self) -> Result<NodeAccess, ReplicationSettingError> {
+        self.token.access()
     }
 }
 
@@ -136,7 +176,13 @@ impl ReplicationArgs {
             from,
             forwards: self.forward_writes,
             leader_url: leader_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
+            votes: None,
         })
+    }
+
+    /// Whether its copy counts.
+    pub fn voter(&self) -> bool {
+        self.voter
     }
 }
 

@@ -20,6 +20,24 @@ pub struct SchedulerWalletArgs {
     change: WalletChangeArgs,
 }
 
+/// The wallet of a standby that may lead.
+#[derive(Clone, Debug, Args)]
+pub struct LeadersWalletArgs {
+    /// The wallet of the leader, with which a standby with --voter signs once it leads; without it, it cannot take over
+    #[arg(long, env, value_name = "FILE")]
+    su_wallet_path: Option<PathBuf>,
+}
+
+impl LeadersWalletArgs {
+    /// Reads it, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no wallet.
+    pub fn signer(&self) -> Result<Option<Arc<dyn Signer>>, WalletSettingError> {
+        self.su_wallet_path.as_deref().map(read_wallet).transpose()
+    }
+}
+
 /// That the wallet is another one than before.
 #[derive(Clone, Debug, Args)]
 pub struct WalletChangeArgs {

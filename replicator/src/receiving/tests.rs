@@ -29,11 +29,11 @@ fn leader() -> Arc<LocalLog<Memory>> {
 }
 
 fn shipper(log: &Arc<LocalLog<Memory>>) -> Arc<Shipper> {
-    Shipper::new(log.clone(), NodeId::random(), Address::from_bytes([7; 32]), 9000, Arc::new(|| None))
+    Shipper::new(log.clone(), NodeId::random(), Address::from_bytes([7; 32]), 9000, Arc::new(|| None), None)
 }
 
 fn request(from: LogPlace, term: Term) -> StreamRequest {
-    StreamRequest { from, term, node: NodeId::random() }
+    StreamRequest { from, term, node: NodeId::random(), voter: false }
 }
 
 fn receiver(log: &Arc<LocalLog<Memory>>) -> StreamReceiver<Memory> {

@@ -77,4 +77,7 @@ pub enum ShipError {
          with an empty one in one of them"
     )]
     Replaced(NodeId),
+    /// It leads by now, or leads no more: whoever's copy is to count begins anew.
+    #[error("node {0} leads by now, or leads no more")]
+    Leading(NodeId),
 }

@@ -18,6 +18,7 @@ const EVENTS: u8 = 2;
 const HEARTBEAT: u8 = 3;
 const ERROR: u8 = 4;
 const BEHIND: u8 = 5;
+const MEMBERS: u8 = 6;
 
 /// Why what came is no frame, or none can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -69,6 +70,8 @@ pub enum Frame<'a> {
     Error(&'a str),
     /// About how many bytes the log has behind the place of the heartbeat before it.
     Behind(u64),
+    /// Who keeps the log, behind the HELLO of a node that is one of several.
+    Members(MembersFrame),
     /// Something of a newer version.
     Unknown(u8),
 }
@@ -122,6 +125,21 @@ pub struct HeartbeatFrame {
     pub released: u64,
     /// The sender's time of day, in milliseconds.
     pub clock: u64,
+}
+
+/// Who keeps the log, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MembersFrame {
+    /// Whether the sender leads: what comes may not be released yet.
+    pub leads: bool,
+    /// The term of the log.
+    pub term: u64,
+    /// Whose term it is.
+    pub owner: [u8; 16],
+    /// How many of the others must have an event.
+    pub acks: u32,
+    /// The voters.
+    pub voters: Vec<[u8; 16]>,
 }
 
 impl<'a> Frame<'a> {
@@ -192,6 +210,15 @@ impl<'a> Frame<'a> {
                 to.extend_from_slice(&bytes.to_be_bytes());
                 BEHIND
             }
+            Self::Members(members) => {
+                to.push(members.leads.into());
+                to.extend_from_slice(&members.term.to_be_bytes());
+                to.extend_from_slice(&members.owner);
+                to.extend_from_slice(&members.acks.to_be_bytes());
+                to.extend_from_slice(&length(members.voters.len()).to_be_bytes());
+                members.voters.iter().for_each(|voter| to.extend_from_slice(voter));
+                MEMBERS
+            }
             Self::Unknown(kind) => *kind,
         }
     }
@@ -208,6 +235,7 @@ impl<'a> Frame<'a> {
                 released: fields.u64()?,
                 clock: fields.u64()?,
             }),
+            MEMBERS => Self::Members(MembersFrame::read(&mut fields)?),
             ERROR => return str::from_utf8(payload).map(Self::Error).map_err(|_| WireError::Text),
             BEHIND => Self::Behind(fields.u64()?),
             unknown => return Ok(Self::Unknown(unknown)),
@@ -251,6 +279,19 @@ impl<'a> EventsFrame<'a> {
         }
         let events = (0..count).map(|_| fields.long()).collect::<Result<_, _>>()?;
         Ok(Self { term, owner, from, released, events })
+    }
+}
+
+impl MembersFrame {
+    fn read(fields: &mut PayloadFields<'_>) -> Result<Self, WireError> {
+        let (leads, term, owner) = (fields.u8()? != 0, fields.u64()?, fields.array()?);
+        let (acks, count) = (fields.u32()?, fields.u32()?);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        if count > fields.len() / 16 {
+            return Err(WireError::Short);
+        }
+        let voters = (0..count).map(|_| fields.array()).collect::<Result<_, _>>()?;
+        Ok(Self { leads, term, owner, acks, voters })
     }
 }
 

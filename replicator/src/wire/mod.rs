@@ -15,9 +15,11 @@
 //! 4 ERROR      why the stream ends, as text
 //! 5 BEHIND     about how many bytes the log has behind the place of the HEARTBEAT before it (8); left out where that is
 //!              not known
+//! 6 MEMBERS    whether the sender leads (1), term (8), owner (16), acknowledgements (4), number of voters (4), each as its
+//!              id (16)
 //! ```
 //!
-//! A HELLO comes first, a HEARTBEAT once a second. What is of another kind is skipped: it is of a newer version.
+//! A HELLO comes first, then a MEMBERS from a node that is one of several; a HEARTBEAT comes once a second. What is of another kind is skipped: it is of a newer version.
 
 mod buffer;
 mod fields;
@@ -26,4 +28,6 @@ mod frame;
 mod tests;
 
 pub use buffer::{FrameBuffer, RawFrame};
-pub use frame::{EventsFrame, Frame, HeartbeatFrame, HelloFrame, PAYLOAD_MAX, WireError, WirePlace};
+pub use frame::{
+    EventsFrame, Frame, HeartbeatFrame, HelloFrame, MembersFrame, PAYLOAD_MAX, WireError, WirePlace,
+};

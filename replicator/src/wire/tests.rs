@@ -12,6 +12,7 @@ enum Sent {
     Heartbeat { numbers: [u64; 4], digest: [u8; 32] },
     Error(String),
     Behind(u64),
+    Members { leads: bool, term: u64, acks: u32, ids: Vec<[u8; 16]> },
 }
 
 impl Sent {
@@ -50,6 +51,10 @@ impl Sent {
             }
             Self::Error(text) => Frame::Error(text),
             Self::Behind(bytes) => Frame::Behind(*bytes),
+            Self::Members { leads, term, acks, ids } => {
+                let (owner, voters) = (ids.first().copied().unwrap_or_default(), ids.clone());
+                Frame::Members(MembersFrame { leads: *leads, term: *term, owner, acks: *acks, voters })
+            }
         }
     }
 }
@@ -65,6 +70,8 @@ fn sent() -> impl Strategy<Value = Sent> {
             .prop_map(|(numbers, digest)| Sent::Heartbeat { numbers, digest }),
         ".{0,40}".prop_map(Sent::Error),
         any::<u64>().prop_map(Sent::Behind),
+        (any::<bool>(), any::<u64>(), any::<u32>(), vec(any::<[u8; 16]>(), 0..5))
+            .prop_map(|(leads, term, acks, ids)| Sent::Members { leads, term, acks, ids }),
     ]
 }
 

@@ -52,7 +52,7 @@ impl UploadsApi {
     ) -> Result<Json<DeadLettersForm>, UploadRefusal> {
         let after = after.0.map(Seq::new);
         let limit = limit.0.unwrap_or_default().0.min(LETTERS_MAX);
-        let page = self.0.read(move |node| page(uploads(node)?, after, limit));
+        let page = self.0.read(move |node| page(&uploads(node)?, after, limit));
         Ok(Json(page.await?))
     }
 
@@ -81,7 +81,7 @@ impl UploadsApi {
         /// What to look for.
         reupload: JsonBody<ReuploadForm>,
     ) -> Result<Json<ReuploadedForm>, ReuploadRefusal> {
-        let (handle, asked) = (uploads(&self.0)?.clone(), reupload.0);
+        let (handle, asked) = (uploads(&self.0)?, reupload.0);
         let send = !asked.dry_run;
         let (search, newest) = self.0.read(move |node| search(node, &asked)).await?;
         let searched = match search {
@@ -92,9 +92,9 @@ impl UploadsApi {
     }
 }
 
-fn uploads(node: &ApiNode) -> Result<&UploadsHandle, HttpError> {
+fn uploads(node: &ApiNode) -> Result<UploadsHandle, HttpError> {
     let hint = "this node does not upload: it was started without UPLOAD_NODE_URL";
-    node.parts.uploads.as_ref().ok_or_else(|| HttpError::not_found(hint))
+    node.uploads().ok_or_else(|| HttpError::not_found(hint))
 }
 
 fn page(uploads: &UploadsHandle, after: Option<Seq>, limit: u64) -> Result<DeadLettersForm, CallError> {

@@ -142,7 +142,8 @@ async fn what_no_device_answers_is_not_found() {
 async fn what_is_not_possible_at_the_moment_is_429() {
     let (node, user) = (TestNode::start().await, SampleUser::new(1));
     let process = spawn(&node, &user).await;
-    let closed = node.open_with(|parts| parts.writes = api::WriteSide::Closed("not here".into())).await;
+    let side = api::WriteSide::Closed("not here".into());
+    let closed = node.open_with(|parts| parts.writes = api::Writes::new(side, None)).await;
     let told = written_by_an_mu(&closed, process, &user.message(process, &[], "")).await;
     assert_eq!(told.refusal(429, "unavailable"), "not here");
     assert_eq!(told.header("retry-after"), Some("1"));

@@ -1,0 +1,139 @@
+//! What a member answers to the others and to its operator.
+
+use std::time::Instant;
+
+use api::{MemberCallError, MemberCalls, MemberChange, MembershipForm, PromotedForm, VoterForm};
+use futures_util::future::BoxFuture;
+use log::{NodeId, StoreId};
+use replicator::{
+    Acknowledgement, FetchRequest, Fetched, Keeper, MemberError, MemberRole, PromiseAnswer, PromiseRequest,
+};
+use reqwest::Url;
+use tracing::info;
+
+use super::{Heard, MemberNode};
+
+/// How many events a candidate gets at a time, and how many bytes about.
+const FETCHED_EVENTS: usize = 256;
+const FETCHED_BYTES: usize = 4 << 20;
+
+impl MemberCalls for MemberNode {
+    fn acknowledge(&self, given: Acknowledgement, url: Option<String>) -> Result<(), MemberCallError> {
+        let in_lead = self.with(|member| {
+            member.on_acknowledgement(&given)?;
+            Ok::<_, MemberError>(member.is_in_lead())
+        });
+        let own = self.term();
+        if !in_lead.map_err(failed)? || own != given.term {
+            let text = format!("this node is in term {own} and does not lead term {}", given.term);
+            return Err(MemberCallError::NotLeading(text));
+        }
+        self.heard().insert(given.from, Heard { at: Instant::now(), url });
+        Ok(())
+    }
+
+    fn promise(
+        &self,
+        request: PromiseRequest,
+        url: Option<String>,
+    ) -> Result<PromiseAnswer, MemberCallError> {
+        let led = self.with(|member| Ok::<_, MemberError>(member.is_in_lead())).map_err(failed)?;
+        let answer = self.with(|member| member.on_promise_request(&request)).map_err(failed)?;
+        if matches!(answer, PromiseAnswer::Promised { .. }) && request.candidate != self.id {
+            info!(term = %request.term, to = %request.candidate, led, "promised a term");
+            // Whom it followed before leads no more as far as this node is concerned.
+            self.follow(url.and_then(|url| Url::parse(&url).ok()));
+        }
+        Ok(answer)
+    }
+
+    fn fetch(&self, request: FetchRequest) -> Result<Option<Fetched>, MemberCallError> {
+        let fetched = self.with(|member| member.on_fetch(&request, FETCHED_EVENTS)).map_err(failed)?;
+        Ok(fetched.map(|mut fetched| {
+            let mut bytes = 0_usize;
+            let fits = fetched.events.iter().take_while(|event| {
+                let is_first = bytes == 0;
+                bytes = bytes.saturating_add(event.len());
+                is_first || bytes <= FETCHED_BYTES
+            });
+            let fits = fits.count();
+            fetched.events.truncate(fits);
+            fetched
+        }))
+    }
+
+    fn now(&self) -> MembershipForm {
+        let seen = self.with(|member| {
+            let acks = member.members().map_or(0, |members| members.acks);
+            Ok::<_, MemberError>((member.role(), member.keeper().promise(), member.voters(), acks))
+        });
+        let (role, promise, voters, acks) = seen.unwrap_or((
+            MemberRole::Following,
+            replicator::Promise { term: self.term(), to: self.id },
+            vec![],
+            0,
+        ));
+        let (heard, synced) = (self.heard().clone(), self.synced());
+        let leads = matches!(role, MemberRole::Leading | MemberRole::Confirming);
+        let voters = voters.into_iter().map(|voter| {
+            let is_self = voter.node == self.id;
+            let events = if is_self { Some(synced) } else { voter.events };
+            let heard = heard.get(&voter.node).filter(|_| leads);
+            VoterForm {
+                node: voter.node.to_string(),
+                role: if is_self && leads { "leader" } else { "voter" }.to_owned(),
+                url: voter.url.into(),
+                events: events.into(),
+                lag_events: events.map(|events| synced.saturating_sub(events)).into(),
+                heard_seconds: heard.map(|heard| heard.at.elapsed().as_secs_f64()).into(),
+            }
+        });
+        MembershipForm {
+            node: self.id.to_string(),
+            role: name(role).to_owned(),
+            term: self.term().0,
+            promised_term: promise.term.0,
+            promised_to: promise.to.to_string(),
+            events: synced,
+            released: self.released(),
+            acks,
+            waiting_seconds: self.log.unreleased_for().map(|waited| waited.as_secs_f64()).into(),
+            voters: voters.collect(),
+        }
+    }
+
+    fn promote(
+        &self,
+        accept_loss: Option<StoreId>,
+        by: String,
+    ) -> BoxFuture<'_, Result<PromotedForm, MemberCallError>> {
+        Box::pin(self.take_over(accept_loss, by))
+    }
+
+    fn hand_over(&self, to: NodeId) -> BoxFuture<'_, Result<PromotedForm, MemberCallError>> {
+        Box::pin(self.hand_over_to(to))
+    }
+
+    fn change(&self, change: MemberChange) -> BoxFuture<'_, Result<(), MemberCallError>> {
+        Box::pin(self.change_members(change))
+    }
+}
+
+/// A role in a word.
+fn name(role: MemberRole) -> &'static str {
+    match role {
+        MemberRole::Following => "following",
+        MemberRole::Promising => "promising",
+        MemberRole::Confirming => "confirming",
+        MemberRole::Leading => "leading",
+        MemberRole::Apart => "apart",
+    }
+}
+
+pub(super) fn failed(error: MemberError) -> MemberCallError {
+    MemberCallError::Failed(error.to_string())
+}
+
+pub(super) fn refused<T>(text: impl Into<String>) -> Result<T, MemberCallError> {
+    Err(MemberCallError::Refused(text.into()))
+}

@@ -1,0 +1,232 @@
+//! Who keeps the log: who is added and taken away, and how another one comes to lead.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use api::{MemberCallError, MemberChange, PromotedForm};
+use log::{Members, NodeId, Term};
+use replicator::{MemberError, MembersError};
+use reqwest::Url;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::MemberNode;
+use super::calls::{failed, refused};
+
+/// How far behind a node may be that is added: it gets the rest in a moment.
+const NEAR: u64 = 1000;
+/// How long a change may take to be confirmed.
+const CHANGED: Duration = Duration::from_secs(10);
+/// How long the chosen node may take to have all that is here.
+const DRAINED: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(5);
+/// How long nothing may be heard of a voter before it is asked what it is.
+const SILENT: Duration = Duration::from_secs(3);
+
+impl MemberNode {
+    /// Takes in who confirms nearly all there is, and has as many confirmations asked for as was set and can be had.
+    pub(super) fn care_for_members(self: &Arc<Self>) -> Result<(), MemberError> {
+        let (heard, synced) = (self.heard().clone(), self.synced());
+        let changed = self.with(|member| {
+            if !member.members_settled() {
+                return Ok(None);
+            }
+            let Some(members) = member.members().cloned() else { return Ok(None) };
+            // Whoever leads next has to find this one and the others.
+            if let Some(own) = &self.options.url {
+                member.record_url(self.id, own.clone())?;
+            }
+            for node in &members.voters {
+                if let Some(url) = heard.get(node).and_then(|heard| heard.url.clone()) {
+                    member.record_url(*node, url)?;
+                }
+            }
+            let others = u32::try_from(members.voters.len().saturating_sub(1)).unwrap_or(u32::MAX);
+            let wanted = self.options.acks.min(others);
+            let joins = heard.iter().find(|(node, heard)| {
+                let near = member.held_by(**node).is_some_and(|held| held.saturating_add(NEAR) >= synced);
+                let is_new = !members.voters.contains(node) && !member.was_voter(**node);
+                near && is_new && heard.at.elapsed() < SILENT
+            });
+            let to = match (joins, wanted.cmp(&members.acks)) {
+                (_, std::cmp::Ordering::Greater) => Members { acks: members.acks + 1, ..members },
+                (_, std::cmp::Ordering::Less) => Members { acks: members.acks - 1, ..members },
+                (Some((node, heard)), _) => {
+                    if let Some(url) = &heard.url {
+                        member.record_url(*node, url.clone())?;
+                    }
+                    let mut to = members;
+                    to.voters.insert(*node);
+                    to
+                }
+                (None, _) => return Ok(None),
+            };
+            Ok::<_, MemberError>(member.change_members(to.clone())?.ok().map(|()| to))
+        })?;
+        if let Some(Members { voters, acks }) = changed {
+            info!(voters = voters.len(), acks, "other nodes keep the log from here on");
+        }
+        self.ask_silent_voters();
+        Ok(())
+    }
+
+    /// Asks voters of which nothing is heard whether another one leads by now.
+    fn ask_silent_voters(self: &Arc<Self>) {
+        let heard = self.heard().clone();
+        let Ok(others) = self.others() else { return };
+        let silent = others
+            .into_iter()
+            .filter(|(node, _)| heard.get(node).is_none_or(|heard| heard.at.elapsed() >= SILENT));
+        for (_, url) in silent {
+            let Some(url) = url else { continue };
+            let member = self.clone();
+            tokio::spawn(async move { member.ask_silent(url).await });
+        }
+    }
+
+    async fn ask_silent(&self, url: Url) {
+        let Ok(form) = self.asking.member(&url).await else { return };
+        let (own, promised) = (self.term(), Term(form.promised_term));
+        let leads = matches!(form.role.as_str(), "leading" | "confirming");
+        if leads && Term(form.term) > own {
+            self.step_down(url, Term(form.term)).await;
+        } else if promised > own && form.promised_to != self.id.to_string() {
+            // It takes nothing of this term any more, and whoever wanted the later one does not lead.
+            if self.with(|member| Ok::<_, MemberError>(member.is_in_lead())).unwrap_or(false) {
+                self.stand_again(promised).await;
+            }
+        }
+    }
+
+    /// Another node leads in a later term.
+    async fn step_down(&self, url: Url, term: Term) {
+        warn!(%term, leader = %url, "another node leads in a later term: nothing more leaves this one");
+        let _ = self.with(|member| {
+            member.resign();
+            Ok::<_, MemberError>(())
+        });
+        self.follow(Some(url));
+    }
+
+    /// Adds a voter, or takes one away.
+    pub(super) async fn change_members(&self, change: MemberChange) -> Result<(), MemberCallError> {
+        let until = Instant::now() + CHANGED;
+        loop {
+            let settled =
+                self.with(|member| Ok::<_, MemberError>(member.members_settled())).map_err(failed)?;
+            if settled && self.try_change(&change)? {
+                break;
+            }
+            if Instant::now() > until {
+                return refused("the change before this one is not confirmed: too few members are there");
+            }
+            sleep(AGAIN).await;
+        }
+        loop {
+            if self.with(|member| Ok::<_, MemberError>(member.members_settled())).map_err(failed)? {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return refused(format!(
+                    "the change is in the log and not confirmed, and counts once it is: too few members are there. If they are \
+                     gone for good: quipu promote --accept-loss {}",
+                    self.store
+                ));
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Changes one thing; whether all is done then.
+    fn try_change(&self, change: &MemberChange) -> Result<bool, MemberCallError> {
+        let changed = self.with(|member| {
+            let Some(members) = member.members().cloned() else { return Ok(Err(MembersError::Leader)) };
+            let mut to = members.clone();
+            match change {
+                MemberChange::Add(node, url) => {
+                    if let Some(url) = url {
+                        member.record_url(*node, url.clone())?;
+                    }
+                    to.voters.insert(*node);
+                }
+                MemberChange::Remove(node) => {
+                    let others = members.voters.len().saturating_sub(1);
+                    // Fewer confirmations come first where there would not be enough nodes for them.
+                    if members.voters.contains(node) && members.acks as usize >= others {
+                        to.acks = to.acks.saturating_sub(1);
+                        return Ok(member.change_members(to)?.map(|()| false));
+                    }
+                    to.voters.remove(node);
+                }
+            }
+            if to == members {
+                return Ok(Ok(true));
+            }
+            Ok::<_, MemberError>(member.change_members(to)?.map(|()| true))
+        });
+        match changed.map_err(failed)? {
+            Ok(done) => Ok(done),
+            Err(MembersError::Pending) => Ok(false),
+            Err(error) => refused(error.to_string()),
+        }
+    }
+
+    /// Lets another voter lead: nothing new is taken until it has all that is here, then it stands.
+    pub(super) async fn hand_over_to(&self, to: NodeId) -> Result<PromotedForm, MemberCallError> {
+        if self.with(|member| Ok::<_, MemberError>(member.leads())).map_err(failed)?.is_none() {
+            return refused("this node does not lead");
+        }
+        let others = self.others()?;
+        let Some((_, url)) = others.iter().find(|(node, _)| *node == to) else {
+            return refused(format!("node {to} is no other voter: `quipu members` lists them"));
+        };
+        let Some(url) = url else { return refused(format!("nobody told where node {to} is")) };
+        // What is still missing comes while messages are taken.
+        self.wait_for(to, NEAR).await?;
+        self.handing_over.store(true, Ordering::SeqCst);
+        self.log.set_unconfirmed(Some("another node is about to lead; send this again in a moment".into()));
+        let handed = async {
+            self.wait_for(to, 0).await?;
+            info!(to = %to, term = %self.term(), events = self.synced(), "hands over");
+            self.asking
+                .promote(url)
+                .await
+                .or_else(|reason| refused(format!("node {to} does not lead: {reason}")))
+        };
+        let handed = handed.await;
+        self.handing_over.store(false, Ordering::SeqCst);
+        self.changed.notify_one();
+        handed
+    }
+
+    /// Takes nothing new, and waits until all that was taken has left this node: before it ends.
+    pub(crate) async fn drain(&self) {
+        self.handing_over.store(true, Ordering::SeqCst);
+        self.log.set_unconfirmed(Some("this node is shutting down".into()));
+        let until = Instant::now() + DRAINED;
+        while Instant::now() < until && !(self.log.is_quiet() && self.log.unreleased_for().is_none()) {
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Waits until a voter lacks no more than so many events.
+    async fn wait_for(&self, node: NodeId, lack: u64) -> Result<(), MemberCallError> {
+        let until = Instant::now() + DRAINED;
+        loop {
+            let held = self.with(|member| Ok::<_, MemberError>(member.held_by(node))).map_err(failed)?;
+            let is_quiet = lack > 0 || self.log.is_quiet();
+            if is_quiet && held.is_some_and(|held| held.saturating_add(lack) >= self.synced()) {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                let held = held.map_or("none".to_owned(), |held| held.to_string());
+                let all = self.synced();
+                return refused(format!(
+                    "node {node} has {held} of {all} events, and gets no further: nothing was changed"
+                ));
+            }
+            sleep(AGAIN).await;
+        }
+    }
+}

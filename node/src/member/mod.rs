@@ -1,0 +1,241 @@
+//! A node that keeps its log together with others: it drives a `Member`, which has the rules, over HTTP.
+//!
+//! Whoever it is, it is driven in the same way: it follows (`following.rs`) and confirms what it has (`confirming.rs`), or
+//! stands for a term (`electing.rs`) and leads (`leading.rs`), and goes from one to the other without a restart.
+
+mod asking;
+mod calls;
+mod changing;
+mod confirming;
+mod electing;
+mod leading;
+mod looking;
+mod part;
+mod starting;
+mod tenure;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use api::{WriteSide, Writes};
+use log::{LocalLog, Log, Members, NodeId, Rocks, StoreId, Term};
+use replicator::{
+    AppendVerdict, Events, FollowError, Member, MemberError, MemberFile, MemberView, TakeEvents,
+};
+use reqwest::Url;
+use tokio::sync::{Notify, watch};
+use tracing::error;
+
+use crate::options::MemberOptions;
+use asking::Asking;
+pub(crate) use part::{Beginning, start};
+pub(crate) use starting::{Founding, found};
+use tenure::MemberTenure;
+pub(crate) use tenure::Takeover;
+
+/// A node that is one of several.
+pub(crate) struct MemberNode {
+    id: NodeId,
+    store: StoreId,
+    log: Arc<LocalLog<Rocks>>,
+    member: Mutex<Member<Rocks, MemberFile>>,
+    /// What was so when the member was used last.
+    in_lead: AtomicBool,
+    members: Mutex<Option<Members>>,
+    /// Which nodes confirm, from when, and where they are.
+    heard: Mutex<BTreeMap<NodeId, Heard>>,
+    /// Whom it follows, if anybody.
+    target: watch::Sender<Option<Url>>,
+    options: MemberOptions,
+    asking: Asking,
+    writes: Arc<Writes>,
+    /// Where writes go while it follows.
+    follows: WriteSide,
+    /// There may be something to confirm.
+    confirm: Notify,
+    /// It may be something else than before.
+    changed: Notify,
+    /// One election at a time.
+    electing: tokio::sync::Mutex<()>,
+    /// Nothing new is taken while the log is handed over.
+    handing_over: AtomicBool,
+    /// What it needs to schedule; none where it has no wallet.
+    takeover: Option<Takeover>,
+    tenure: tokio::sync::Mutex<Option<MemberTenure>>,
+    /// Why it cannot go on.
+    failed: watch::Sender<Option<String>>,
+}
+
+/// What was heard of a node that confirms.
+#[derive(Clone, Debug)]
+struct Heard {
+    at: Instant,
+    url: Option<String>,
+}
+
+/// What a member is made of.
+pub(crate) struct MemberParts {
+    pub(crate) log: Arc<LocalLog<Rocks>>,
+    pub(crate) file: MemberFile,
+    pub(crate) options: MemberOptions,
+    pub(crate) writes: Arc<Writes>,
+    pub(crate) follows: WriteSide,
+    pub(crate) takeover: Option<Takeover>,
+}
+
+impl MemberNode {
+    /// Opens the member of a held log.
+    pub(crate) fn open(from: MemberParts) -> Result<Arc<Self>, crate::NodeError> {
+        let MemberParts { log, file, options, writes, follows, takeover } = from;
+        let (id, store) = (file.node(), log.identity().store);
+        let asking = Asking::new(&options.access)?;
+        let member = Member::open(id, log.clone(), file)?;
+        let members = member.members().cloned();
+        Ok(Arc::new(Self {
+            id,
+            store,
+            log,
+            member: Mutex::new(member),
+            in_lead: AtomicBool::new(false),
+            members: Mutex::new(members),
+            heard: Mutex::default(),
+            target: watch::Sender::new(None),
+            options,
+            asking,
+            writes,
+            follows,
+            confirm: Notify::new(),
+            changed: Notify::new(),
+            electing: tokio::sync::Mutex::default(),
+            handing_over: AtomicBool::new(false),
+            takeover,
+            tenure: tokio::sync::Mutex::default(),
+            failed: watch::Sender::new(None),
+        }))
+    }
+
+    /// Has the member do something. It may wait for the disk.
+    fn with<T, E: From<MemberError> + IsFatal>(
+        &self,
+        act: impl FnOnce(&mut Member<Rocks, MemberFile>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut member = self.member.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, done) = (member.role(), act(&mut member));
+        self.in_lead.store(member.is_in_lead(), Ordering::SeqCst);
+        *lock(&self.members) = member.members().cloned();
+        if member.role() != before {
+            self.changed.notify_one();
+        }
+        drop(member);
+        if let Err(reason) = done.as_ref().map_err(IsFatal::fatal)
+            && let Some(reason) = reason
+        {
+            self.fail(reason);
+        }
+        done
+    }
+
+    /// What a member cannot go on after ends the node: whoever supervises it starts it again.
+    fn fail(&self, reason: String) {
+        if self.failed.send_if_modified(|failed| failed.is_none() && failed.replace(reason.clone()).is_none())
+        {
+            error!(reason, "this node cannot go on as one of several and ends");
+        }
+    }
+
+    fn term(&self) -> Term {
+        self.log.identity().term
+    }
+
+    fn synced(&self) -> u64 {
+        self.log.synced().last().map_or(0, |last| last.next().get())
+    }
+
+    fn released(&self) -> u64 {
+        self.log.tail().last().map_or(0, |last| last.next().get())
+    }
+
+    /// Whom it follows at the moment.
+    fn followed_now(&self) -> Option<Url> {
+        self.target.borrow().clone()
+    }
+
+    /// Whom it follows, to wait on.
+    pub(crate) fn target(&self) -> watch::Receiver<Option<Url>> {
+        self.target.subscribe()
+    }
+
+    /// Follows another one if that leads: the one that is followed is lost.
+    pub(crate) async fn find_leader(&self) {
+        if self.followed_now().is_some()
+            && let Some(leader) = self.look_for_leader().await
+        {
+            self.target.send_if_modified(|target| {
+                let is_other = target.is_some() && *target != Some(leader.clone());
+                if is_other {
+                    *target = Some(leader.clone());
+                }
+                is_other
+            });
+        }
+    }
+
+    /// Follows this one from now on.
+    fn follow(&self, url: Option<Url>) {
+        self.target.send_if_modified(|target| {
+            let is_other = *target != url;
+            *target = url;
+            is_other
+        });
+    }
+
+    fn heard(&self) -> MutexGuard<'_, BTreeMap<NodeId, Heard>> {
+        lock(&self.heard)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is done under these locks that could panic half-way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a member has to be opened again after this.
+trait IsFatal {
+    /// The reason, if so.
+    fn fatal(&self) -> Option<String>;
+}
+
+impl IsFatal for MemberError {
+    fn fatal(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl IsFatal for FollowError {
+    fn fatal(&self) -> Option<String> {
+        match self {
+            Self::Member(error) => error.fatal(),
+            Self::Sent(_) => None,
+        }
+    }
+}
+
+impl MemberView for MemberNode {
+    fn is_in_lead(&self) -> bool {
+        self.in_lead.load(Ordering::SeqCst)
+    }
+
+    fn members(&self) -> Option<Members> {
+        lock(&self.members).clone()
+    }
+}
+
+impl TakeEvents for MemberNode {
+    fn take(&self, sent: &Events) -> Result<AppendVerdict, FollowError> {
+        let taken = self.with(|member| member.on_events(sent));
+        self.confirm.notify_one();
+        taken
+    }
+}

@@ -1,0 +1,231 @@
+//! What whoever drives a member can see of it, and what a person can have it do.
+
+use std::ops::ControlFlow;
+
+use log::{Engine, Fact, LocalLog, Log, Members, NodeId, Promotion, ReadError, Term};
+use protocol::{Nonce, ProcessId};
+
+use crate::following::Following;
+use crate::leading::Leading;
+use crate::member::{Member, MemberError, Role};
+use crate::members::{Memberships, promises_needed};
+use crate::promise::Keeper;
+
+/// A term that a person's word begins is a multiple of this: no election that others hold meanwhile comes so far, and one
+/// term is not begun twice.
+const FORCED_STEP: u64 = 1000;
+
+/// The term that a person's word begins where this one is the highest that is known; none where there is none.
+pub fn forced_after(highest: Term) -> Option<Term> {
+    (highest.0 / FORCED_STEP).checked_add(1)?.checked_mul(FORCED_STEP).map(Term)
+}
+
+/// The newest membership in a log on disk, released or not; none where one node alone keeps it, also since a person said so.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn newest_members<E: Engine>(log: &LocalLog<E>) -> Result<Option<Members>, ReadError> {
+    let mut memberships = Memberships::default();
+    log.range_synced(ProcessId::NODE, Nonce::ZERO, &mut |event| {
+        match Fact::of(&event) {
+            Some(Fact::Members(members)) => memberships.note(event.seq, members),
+            Some(Fact::Promotion(promotion)) if promotion.forced_by.is_some() => memberships.forget(),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(memberships.newest().cloned())
+}
+
+/// A voter, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoterSeen {
+    /// Which node.
+    pub node: NodeId,
+    /// Where its admin listener is, if it was told.
+    pub url: Option<String>,
+    /// How many events of this leader it has on disk; none where that is not known.
+    pub events: Option<u64>,
+}
+
+impl<E: Engine, K: Keeper> Member<E, K> {
+    /// The newest membership in the log, released or not.
+    pub fn members(&self) -> Option<&Members> {
+        self.memberships.newest()
+    }
+
+    /// Whether no change of the members is on its way.
+    pub fn members_settled(&self) -> bool {
+        self.memberships.is_settled(self.released())
+    }
+
+    /// Whether a node was a voter once.
+    pub fn was_voter(&self, node: NodeId) -> bool {
+        self.memberships.had(node)
+    }
+
+    /// Whether it goes on alone because a person said so, and nobody came since.
+    pub fn is_alone_by_word(&self) -> bool {
+        self.memberships.is_alone_by_word()
+    }
+
+    /// The voters of the newest membership.
+    pub fn voters(&self) -> Vec<VoterSeen> {
+        let held = if let Role::Leading(leading) = &self.role { Some(&leading.held) } else { None };
+        let seen = |node: &NodeId| VoterSeen {
+            node: *node,
+            url: self.urls.get(node).cloned(),
+            events: held.and_then(|held| held.get(node)).copied(),
+        };
+        self.members().into_iter().flat_map(|members| members.voters.iter().map(seen)).collect()
+    }
+
+    /// Where a node's admin listener is, if the log tells.
+    pub fn url_of(&self, node: NodeId) -> Option<&str> {
+        self.urls.get(&node).map(String::as_str)
+    }
+
+    /// How many events of this leader a node has on disk, be it a voter or not.
+    pub fn held_by(&self, node: NodeId) -> Option<u64> {
+        let Role::Leading(leading) = &self.role else { return None };
+        leading.held.get(&node).copied()
+    }
+
+    /// How many promises a term needs, and how many a candidate has.
+    pub fn promises(&self) -> (usize, Vec<NodeId>) {
+        let needed = self.counting().map(promises_needed).max().unwrap_or(1);
+        (needed, self.promised_by())
+    }
+
+    /// Whether it leads, or is about to: what it has on disk goes to its voters.
+    pub fn is_in_lead(&self) -> bool {
+        // Before its promotion is on disk its log is that of the leader before.
+        matches!(&self.role, Role::Leading(leading) if leading.term == self.log.identity().term)
+    }
+
+    /// What it remembers beside its log.
+    pub fn keeper(&self) -> &K {
+        &self.keeper
+    }
+
+    /// The same, to have it remember more.
+    pub fn keeper_mut(&mut self) -> &mut K {
+        &mut self.keeper
+    }
+
+    /// Leads no more, nor stands for a term: it waits for a leader.
+    pub fn resign(&mut self) {
+        if !matches!(self.role, Role::Apart) {
+            self.become_role(Role::Following(Following::default()));
+        }
+    }
+
+    /// Tells where a node's admin listener is.
+    ///
+    /// # Errors
+    /// When the log takes nothing.
+    pub fn record_url(&mut self, node: NodeId, url: String) -> Result<(), MemberError> {
+        if let Some(term) = self.leads().filter(|_| self.urls.get(&node) != Some(&url)) {
+            drop(self.log.enqueue(term, vec![Fact::MemberUrl { node, url }.append()])?);
+        }
+        Ok(())
+    }
+
+    /// Leads alone from here on, on the word of a person: the others count no more. The term that begins; none while what it
+    /// has is not on disk, or there is no higher term.
+    ///
+    /// # Errors
+    /// When the log fails, or its own promise cannot be kept.
+    pub fn force(&mut self, forced_by: &str) -> Result<Option<Term>, MemberError> {
+        if !self.is_settled()? {
+            return Ok(None);
+        }
+        let highest = self.keeper.promise().term.max(self.standing()?.term);
+        let Some(term) = forced_after(highest) else { return Ok(None) };
+        self.keep(term, self.id)?;
+        let forced_by = Some(forced_by.to_owned());
+        let promotion = Promotion { term, owner: self.id, promises: vec![self.id], forced_by };
+        let alone = Members { voters: [self.id].into(), acks: 0 };
+        let first = self.end.events;
+        let facts = vec![Fact::Promotion(promotion).append(), Fact::Members(alone).append()];
+        drop(self.log.enqueue(term, facts)?);
+        self.become_role(Role::Leading(Leading::new(term, first)));
+        Ok(Some(term))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::io;
+    use std::sync::Arc;
+
+    use log::{Memory, MemoryDisk};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::member::MemberRole;
+    use crate::promise::{Kept, LogFloor, Promise};
+
+    struct InMemory(Kept);
+
+    impl Keeper for InMemory {
+        fn kept(&self) -> Kept {
+            self.0
+        }
+
+        fn keep(&mut self, kept: Kept) -> io::Result<()> {
+            self.0 = kept;
+            Ok(())
+        }
+    }
+
+    fn node(number: u128) -> NodeId {
+        NodeId(Uuid::from_u128(number))
+    }
+
+    /// The first of two voters, of whom both have to have each event.
+    fn of_a_pair() -> Member<Memory, InMemory> {
+        let log = Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap());
+        let pair = Members { voters: [node(1), node(2)].into(), acks: 1 };
+        log.enqueue(Term(1), vec![Fact::Members(pair).append()]).unwrap().wait().unwrap();
+        log.hold(true).unwrap().wait().unwrap();
+        let promise = Promise { term: Term(3), to: node(2) };
+        Member::open(node(1), log, InMemory(Kept { promise, floor: LogFloor::NONE })).unwrap()
+    }
+
+    fn settle(member: &mut Member<Memory, InMemory>) {
+        while !member.log().is_quiet() {
+            std::thread::yield_now();
+        }
+        member.release().unwrap();
+    }
+
+    #[test]
+    fn a_person_lets_the_one_that_is_left_of_a_pair_go_on() {
+        let mut member = of_a_pair();
+        assert_eq!(member.force("somebody").unwrap(), Some(Term(1000)));
+        settle(&mut member);
+        assert_eq!((member.role(), member.leads()), (MemberRole::Leading, Some(Term(1000))));
+        assert_eq!(member.members().unwrap().voters, [node(1)].into());
+        assert_eq!(member.promise(), Promise { term: Term(1000), to: node(1) });
+        // Also for whoever reads the log again.
+        let log = member.log().clone();
+        let again = Member::open(node(1), log, InMemory(member.keeper.kept())).unwrap();
+        assert_eq!(again.counting().map(|members| members.voters.len()).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn without_a_word_nothing_leaves_it() {
+        let mut member = of_a_pair();
+        assert!(member.stand_above(Term(7)).unwrap().is_some());
+        assert!(matches!(member.decide().unwrap(), crate::StandOutcome::Leads(Term(8))));
+        settle(&mut member);
+        assert_eq!((member.role(), member.leads()), (MemberRole::Confirming, None));
+        member.record_url(node(2), "http://there".to_owned()).unwrap();
+        assert_eq!(member.url_of(node(2)), None, "it does not lead yet");
+        member.resign();
+        assert_eq!(member.role(), MemberRole::Following);
+    }
+}
