@@ -7,6 +7,7 @@
 mod admin;
 mod checks;
 mod error;
+mod explore;
 mod forwarding;
 mod graphql;
 mod health;
@@ -34,7 +35,7 @@ pub use listeners::{admin, admin_openapi, public, public_openapi};
 pub use member_calls::{MemberCallError, MemberCalls, MemberChange};
 pub use member_forms::{MembershipForm, PromiseForm, PromotedForm, VoterForm};
 pub use metrics::describe;
-pub use node::{ApiNode, ApiOptions, ApiParts, RenderMetrics};
+pub use node::{ApiNode, ApiOptions, ApiParts, PagesServed, RenderMetrics};
 pub use processes::count_processes;
 pub use render::{PageBy, Renderer};
 pub use write_side::{WriteSide, Writes};

@@ -9,13 +9,14 @@ use crate::admin::{
     CheckpointsApi, ChecksApi, HealthApi, JobsApi, MemberApi, MembershipApi, ReplicationApi, StatusApi,
     UploadsApi,
 };
+use crate::explore::ExploreApi;
 use crate::graphql::GraphApi;
 use crate::hyperbeam::HyperbeamApi;
 use crate::node::ApiNode;
 use crate::public::{PublicApi, posted_items};
 use crate::query::QueryApi;
 
-type Public = Limited<(PublicApi, HyperbeamApi, QueryApi, GraphApi)>;
+type Public = Limited<(PublicApi, HyperbeamApi, QueryApi, GraphApi, ExploreApi)>;
 type Admin = (
     HealthApi,
     Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi, MembershipApi)>,
@@ -41,17 +42,20 @@ const ADMIN: About = About {
     version: env!("CARGO_PKG_VERSION"),
 };
 
-/// The wire protocol of a scheduler unit, and queries: open to everybody, or to whom the operator lets in.
+/// The wire protocol of a scheduler unit, queries, and pages to look at schedules with: open to everybody, or to whom the
+/// operator lets in.
 pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
     let calls = (
         PublicApi(node.clone()),
         HyperbeamApi(node.clone()),
         QueryApi(node.clone()),
         GraphApi::new(node.clone()),
+        ExploreApi(node.clone()),
     );
     let (calls, visitors): (Public, _) =
         (Limited(calls), Visitors::Limited(node.parts.options.clients.clone()));
-    web::endpoint(calls, &PUBLIC, visitors, Some(posted_items(node)))
+    let pages = node.parts.options.pages.public.then(pages::explorer);
+    web::endpoint_with(calls, &PUBLIC, visitors, Some(posted_items(node)), pages)
 }
 
 /// The operator's calls, and a page that shows what they tell. `/health`, the description and the page itself never need the
@@ -67,8 +71,9 @@ pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output =
     );
     let copies = (CheckpointsApi::new(node.clone()), ReplicationApi(node.clone()), MemberApi(node.clone()));
     let copies = Guarded::new(copies, token.clone());
+    let pages = node.parts.options.pages.admin.then(pages::node);
     let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()), copies);
-    web::endpoint_with_pages(calls, &ADMIN, Visitors::Operators(token), pages::node())
+    web::endpoint_with(calls, &ADMIN, Visitors::Operators(token), None, pages)
 }
 
 /// The OpenAPI description of the public calls.

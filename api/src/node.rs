@@ -76,6 +76,17 @@ pub struct ApiOptions {
     pub clients: Arc<ClientLimits>,
     /// The lists that say who and what is let in.
     pub lists: Vec<ListSeen>,
+    /// Which listeners have pages.
+    pub pages: PagesServed,
+}
+
+/// Which listeners have pages for a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PagesServed {
+    /// Whether the public one has.
+    pub public: bool,
+    /// Whether that of operators has.
+    pub admin: bool,
 }
 
 impl Default for ApiOptions {
@@ -90,6 +101,7 @@ impl Default for ApiOptions {
             data: None,
             clients: Arc::default(),
             lists: Vec::new(),
+            pages: PagesServed { public: true, admin: true },
         }
     }
 }
@@ -105,6 +117,7 @@ impl fmt::Debug for ApiOptions {
             .field("data", &self.data)
             .field("clients", &self.clients)
             .field("lists", &self.lists)
+            .field("pages", &self.pages)
             .finish()
     }
 }

@@ -47,6 +47,7 @@ mod running;
 mod offline;
 
 pub use admin_token::{AdminTokenError, read_admin_token};
+pub use api::PagesServed;
 pub use bind::check_ports;
 pub use data_folder::{DataFolderError, check_data_folder};
 pub use divergence::{Divergence, DivergenceError, EventBeyond, ItemThere};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ans104::{Address, Signer};
-use api::RenderMetrics;
+use api::{PagesServed, RenderMetrics};
 use gateway::Endpoints;
 use limits::{ClientLimits, ClientOptions, ItemOptions, ListSeen};
 use log::StoreMemory;
@@ -62,6 +62,8 @@ pub struct ListenOptions {
     pub max_client_memory: usize,
     /// Which clients the public one lets in.
     pub clients: ClientOptions,
+    /// Which of them have pages for a browser.
+    pub pages: PagesServed,
 }
 
 /// What a node is told besides when it orders messages.
@@ -174,6 +176,7 @@ impl NodeOptions {
             budget,
             crowding,
             metrics,
+            pages: self.listen.pages,
             data: Some(self.data.folder.clone()),
             ..api::ApiOptions::default()
         }

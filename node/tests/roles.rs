@@ -12,8 +12,8 @@ use ans104::Ed25519Wallet;
 use gateway::{Endpoints, parse_url};
 use log::{LocalLog, Log, Rocks, StoreMemory};
 use node::{
-    DataFolderError, DataPaths, ListenOptions, NodeError, NodeOptions, PeerOptions, ReadOptions, RunningNode,
-    WriteOptions, leader, reader,
+    DataFolderError, DataPaths, ListenOptions, NodeError, NodeOptions, PagesServed, PeerOptions, ReadOptions,
+    RunningNode, WriteOptions, leader, reader,
 };
 use projections::{Progress, ProjectionError};
 use serde_json::Value;
@@ -34,6 +34,7 @@ fn options(folder: &Path) -> NodeOptions {
             max_read_memory: 1 << 20,
             max_client_memory: 64 << 20,
             clients: limits::ClientOptions::default(),
+            pages: PagesServed { public: true, admin: true },
         },
         endpoints: nowhere(),
         clock_jump_max: Duration::from_secs(300),

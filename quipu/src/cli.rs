@@ -27,6 +27,7 @@ use crate::settings::SettingError;
 use crate::spawn::SpawnArgs;
 use crate::status::StatusArgs;
 use crate::sync::SyncArgs;
+use crate::verify_item::VerifyItemArgs;
 use crate::wallet::WalletArgs;
 
 const EXAMPLES: &str = "\
@@ -56,6 +57,7 @@ enum Command {
     Router(Box<RouterCommandArgs>),
     Dev(DevArgs),
     Verify(VerifyArgs),
+    VerifyItem(VerifyItemArgs),
     Repair(RepairArgs),
     Backup(Box<BackupArgs>),
     Sync(SyncArgs),
@@ -108,6 +110,7 @@ impl Cli {
             Command::Router(args) => args.run(out),
             Command::Dev(args) => args.run(out),
             Command::Verify(args) => args.run(out),
+            Command::VerifyItem(args) => args.run(out),
             Command::Repair(args) => args.run(out),
             Command::Backup(args) => args.run(out),
             Command::Sync(args) => args.run(out),

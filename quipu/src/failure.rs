@@ -22,6 +22,7 @@ use crate::replay::ReplayError;
 use crate::reupload::ReuploadError;
 use crate::settings::SettingError;
 use crate::stderr::say;
+use crate::verify_item::ItemVerifyError;
 use crate::wallet::WalletFileError;
 
 /// Why a command failed.
@@ -97,6 +98,9 @@ pub enum Failure {
     /// A log cannot be verified, or is damaged.
     #[error(transparent)]
     Verify(#[from] LogVerifyError),
+    /// An item cannot be verified, or is not what it should be.
+    #[error(transparent)]
+    VerifyItem(#[from] ItemVerifyError),
     /// Nothing of a log was cut off.
     #[error(transparent)]
     Repair(#[from] LogRepairError),

@@ -18,6 +18,7 @@ mod send;
 mod read;
 mod status;
 mod sync;
+mod verify_item;
 mod projections;
 mod replay;
 mod shown;

@@ -14,10 +14,11 @@ use quipu_tests::PATIENCE;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The pipes are the descriptors 3 and 4 of the browser, and each end waits for the other one.
+/// The pipes are the descriptors 3 and 4 of the browser, and each end waits for the other one. The name is one that has no
+/// TLS, and is this machine.
 const START: &str = "exec chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run \
                      --disable-background-networking --disable-component-update --remote-debugging-pipe \
-                     --user-data-dir=\"$3\" about:blank 3<\"$1\" 4>\"$2\" </dev/null";
+                     --host-resolver-rules=\"MAP plain.example 127.0.0.1\" --user-data-dir=\"$3\" about:blank 3<\"$1\" 4>\"$2\" </dev/null";
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// A browser that runs; it is gone when this is dropped.

@@ -1,4 +1,5 @@
 //! Pages in a real browser.
 
 mod chromium;
+mod explorer;
 mod node;

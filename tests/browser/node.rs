@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::chromium::{Browser, Tab};
 
 /// As narrow as any phone.
-const PHONE: u32 = 320;
-const DESK: u32 = 1200;
+pub const PHONE: u32 = 320;
+pub const DESK: u32 = 1200;
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("the folder for temporary files can be written to")
@@ -20,8 +20,8 @@ fn open<'a>(browser: &'a Browser, node: &Node, width: u32) -> Tab<'a> {
     tab
 }
 
-/// Holds what is true of every page: it fits, asks nobody but its node, and neither breaks its policy nor itself.
-fn check_page(tab: &Tab<'_>, node: &Node) {
+/// Holds what is true of every page: it fits, asks nobody but who listens here, and neither breaks its policy nor itself.
+pub fn check_page(tab: &Tab<'_>, url: &str) {
     let wide = tab.eval(
         "[...document.querySelectorAll('body *')].filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
             .map((part) => part.outerHTML.slice(0, 100))",
@@ -31,8 +31,8 @@ fn check_page(tab: &Tab<'_>, node: &Node) {
     let asked = tab.events("Network.requestWillBeSent");
     assert!(asked.len() > 5, "hardly anything is asked for: {asked:?}");
     for asked in asked {
-        let url = asked["request"]["url"].as_str().unwrap().to_owned();
-        assert!(url.starts_with(&format!("{}/", node.admin_url())), "{url} is asked for");
+        let asked_for = asked["request"]["url"].as_str().unwrap().to_owned();
+        assert!(asked_for.starts_with(&format!("{url}/")), "{asked_for} is asked for");
     }
     // A call that answers 503 is an error of the network to a browser, and no fault of the page.
     let told = tab.events("Log.entryAdded").into_iter().map(|event| event["entry"].clone());
@@ -68,11 +68,11 @@ async fn a_leader_and_its_standby_show_what_they_are() {
         for shown in ["index", "uploads", "following", "Not in use\npostgres"] {
             assert!(projections.contains(shown), "{shown} is not shown: {projections}");
         }
-        check_page(&tab, &leader);
+        check_page(&tab, &leader.admin_url());
         let tab = open(&browser, &standby, width);
         tab.until("document.querySelector('#leader').innerText.includes('following for')");
         assert!(tab.text("#node").contains("standby"), "{}", tab.text("#node"));
-        check_page(&tab, &standby);
+        check_page(&tab, &standby.admin_url());
     }
     standby.stop();
     leader.stop();
@@ -98,7 +98,7 @@ async fn what_fails_comes_first_and_in_words() {
     assert!(places.is_sorted() && places[0] == Some(0) && places.last() == Some(&Some(2)), "{words:?}");
     assert_eq!(tab.eval("document.querySelectorAll('img').length"), 0);
     assert_ne!(tab.eval("document.title"), "taken");
-    check_page(&tab, &node);
+    check_page(&tab, &node.admin_url());
 
     // Without colours, and without a node.
     let features = serde_json::json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
@@ -128,7 +128,7 @@ async fn a_node_with_a_token_is_shown_to_whoever_has_it() {
     assert_eq!(tab.eval("document.querySelector('#checks')"), Value::Null);
     give("guess me not");
     tab.until("document.querySelector('#checks table') && !document.querySelector('#token form')");
-    check_page(&tab, &node);
+    check_page(&tab, &node.admin_url());
     let kept = tab
         .eval("document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + location");
     assert!(!kept.as_str().unwrap().contains("guess"), "{kept}");

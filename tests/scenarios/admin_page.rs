@@ -39,8 +39,35 @@ async fn every_file_of_the_page_has_the_policy_and_needs_no_token() {
     assert_eq!(client.get("/status").await.refusal(401), "forbidden");
     assert_eq!(client.get("/ui/none.js").await.refusal(404), "not_found");
     assert_eq!(client.send(client.request(Method::POST, "/")).await.unwrap().refusal(404), "not_found");
-    // The public listener has no such page.
-    assert_eq!(node.client().get("/ui/el.js").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_explorer_is_public_unless_it_is_not_wanted() {
+    for (ui, public, admin) in [("both", true, true), ("admin", false, true), ("none", false, false)] {
+        let folder = folder();
+        let node = Launch::su(folder.path()).set("UI", ui).serve();
+        let client = node.client();
+        for path in ["/ui/", "/ui/explorer.js", "/ui/noble.js"] {
+            let answer = client.get(path).await;
+            assert_eq!(answer.status == 200, public, "UI={ui}: {path}: {}", answer.status);
+            let policy = answer.header("content-security-policy").unwrap_or_default();
+            assert_eq!(policy.contains("default-src 'none'; script-src 'self';"), public, "{path}: {policy}");
+        }
+        if public {
+            // Where a proxy has put it does not matter.
+            let unfollowed =
+                reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+            let answer = unfollowed.build().unwrap().get(format!("{}/ui", node.url())).send().await.unwrap();
+            assert_eq!(
+                (answer.status().as_u16(), answer.headers()["location"].to_str().unwrap()),
+                (308, "ui/")
+            );
+        }
+        assert_eq!(node.admin().get("/").await.status, if admin { 200 } else { 404 }, "UI={ui}");
+        // Nothing else changes.
+        assert_eq!(client.get("/ui").await.status, if public { 200 } else { 400 }, "UI={ui}");
+        node.stop();
+    }
 }
 
 #[tokio::test]

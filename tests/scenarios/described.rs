@@ -9,6 +9,7 @@ use quipu_tests::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::explored::explored;
 use crate::folder;
 use crate::tables::caught_up;
 use crate::upload_faults::{launch, settled};
@@ -17,7 +18,7 @@ const TOKEN: &str = "the token of the test";
 const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A listener whose answers are held against its description.
-struct Listener {
+pub struct Listener {
     client: Client,
     description: OpenApiDescription,
     token: Option<&'static str>,
@@ -39,7 +40,7 @@ impl Listener {
         self.send(call, request, status).await
     }
 
-    async fn get(&mut self, path: &str, of: &str, status: u16) -> Answer {
+    pub async fn get(&mut self, path: &str, of: &str, status: u16) -> Answer {
         self.ask(&format!("GET {of}"), path, None, status).await
     }
 
@@ -67,15 +68,13 @@ impl Listener {
     }
 }
 
-/// What is scheduled on the node.
-struct World {
+/// What is scheduled on the node, an assignment of what is on chain and a process without an assignment among it.
+pub struct World {
     node: Node,
-    process: Id,
-    message: Id,
-    /// An assignment of something on chain.
-    assigned: String,
-    /// A process without an assignment.
-    unassigned: Id,
+    pub process: Id,
+    pub message: Id,
+    pub assigned: String,
+    pub unassigned: Id,
 }
 
 async fn post(listener: &mut Listener, item: &[u8], status: u16) -> Answer {
@@ -132,6 +131,7 @@ async fn answers_are_as_they_are_described() {
     let mut public = Listener::of(world.node.client(), None).await;
     writes(&mut public, &world).await;
     reads(&mut public, &world).await;
+    explored(&mut public, &world).await;
     hyperbeam(&mut public, &world).await;
     queries(&mut public, &world).await;
     public.assert_all_answered();

@@ -16,6 +16,7 @@ mod described;
 mod dev;
 mod disk_full;
 mod duplicates;
+mod explored;
 mod failing_fsync;
 mod field;
 mod gateways;
@@ -75,6 +76,7 @@ mod times;
 mod upload_faults;
 mod uploads;
 mod vectors;
+mod verify_item;
 mod wallets;
 
 /// A folder that is gone with its test.

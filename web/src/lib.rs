@@ -60,6 +60,6 @@ pub use pages::{PageFile, Pages};
 pub use parameter::{Parameter, expected};
 pub use params::{Flag, Given, GivenHeader, Needed, Path, Repeated};
 pub use server::serve;
-pub use site::{About, Visitors, endpoint, endpoint_with_pages, openapi};
+pub use site::{About, Visitors, endpoint, endpoint_with, endpoint_with_pages, openapi};
 pub use stopping::Stopping;
 pub use waiting::{Lasting, LastingRoom, Lasts};

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use poem::http::{HeaderName, Method, header};
+use poem::http::{HeaderName, Method, StatusCode, header};
 use poem::{IntoResponse, Request, Response};
 
 /// Scripts, styles and pictures are files of this listener, calls go to it alone, and no text becomes code.
@@ -39,7 +39,11 @@ impl Pages {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
-        let PageFile { kind, bytes } = (self.find)(request.uri().path())?;
+        // As it was asked for: whether there is a slash at the end decides where the links of a page lead.
+        let (asked, plain) = (request.original_uri().path(), request.uri().path());
+        let Some(PageFile { kind, bytes }) = (self.find)(asked).or_else(|| (self.find)(plain)) else {
+            return self.lead(asked);
+        };
         let answer = Response::builder()
             .header(header::CONTENT_TYPE, kind)
             .header(header::CONTENT_SECURITY_POLICY, POLICY)
@@ -50,5 +54,13 @@ impl Pages {
             // Another version may be there after a restart.
             .header(header::CACHE_CONTROL, "no-cache");
         Some(answer.body(bytes.into_owned()).into_response())
+    }
+
+    /// Leads from the name of a folder that has a page to the page, wherever a proxy has put either.
+    fn lead(&self, path: &str) -> Option<Response> {
+        (self.find)(&format!("{path}/"))?;
+        let (_, folder) = path.rsplit_once('/')?;
+        let answer = Response::builder().status(StatusCode::PERMANENT_REDIRECT);
+        Some(answer.header(header::LOCATION, format!("{folder}/")).finish())
     }
 }

@@ -50,7 +50,7 @@ pub fn endpoint<A: OpenApi + 'static>(
     visitors: Visitors,
     frequent: Option<Frequent>,
 ) -> impl Endpoint<Output = Response> + use<A> {
-    answering(calls, about, visitors, frequent, None)
+    endpoint_with(calls, about, visitors, frequent, None)
 }
 
 /// The same, with pages for a browser beside the calls.
@@ -60,10 +60,11 @@ pub fn endpoint_with_pages<A: OpenApi + 'static>(
     visitors: Visitors,
     pages: Pages,
 ) -> impl Endpoint<Output = Response> + use<A> {
-    answering(calls, about, visitors, None, Some(pages))
+    endpoint_with(calls, about, visitors, None, Some(pages))
 }
 
-fn answering<A: OpenApi + 'static>(
+/// The same, with whatever there is to be answered before the calls.
+pub fn endpoint_with<A: OpenApi + 'static>(
     calls: A,
     about: &About,
     visitors: Visitors,

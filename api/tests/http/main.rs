@@ -7,6 +7,7 @@ mod samples;
 
 mod closed;
 mod description;
+mod exploring;
 mod listeners;
 mod following;
 mod graphql;

@@ -81,6 +81,7 @@ fn all_that_is_wrong_is_named_and_not_only_the_first() {
         ("CLOCK_JUMP_MAX_SECONDS", "0", "1.."),
         ("ENABLE_METRICS", "maybe", "true"),
         ("LOG_FORMAT", "xml", "json"),
+        ("UI", "maybe", "admin"),
         ("RUST_LOG", "scheduler=loud", "trace"),
         ("DATABASE_URL", "mysql://user:guess-me@host/name", "postgres://"),
         ("ADMIN_TOKEN", " guess-me", "white space"),

@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 use limits::ClientOptions;
-use node::ListenOptions;
+use node::{ListenOptions, PagesServed};
 use thiserror::Error;
 
 use super::numbers::bytes;
@@ -36,6 +36,31 @@ pub struct ListenerArgs {
     /// beyond that clients are told to come again
     #[arg(long, env, value_name = "BYTES", default_value_t = 256 << 20, value_parser = bytes)]
     max_client_memory: u64,
+
+    /// Which listeners have pages for a browser: the public one to look at schedules, at /ui/, the admin one to look at
+    /// the node
+    #[arg(long, env, value_name = "WHICH", default_value = "both")]
+    ui: UiListeners,
+}
+
+/// Which listeners have pages for a browser.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum UiListeners {
+    /// Both
+    Both,
+    /// The admin listener alone
+    Admin,
+    /// Neither
+    None,
+}
+
+impl From<UiListeners> for PagesServed {
+    fn from(which: UiListeners) -> Self {
+        Self {
+            public: matches!(which, UiListeners::Both),
+            admin: matches!(which, UiListeners::Both | UiListeners::Admin),
+        }
+    }
 }
 
 /// With less there would be no room for a single body of the longest length.
@@ -106,6 +131,7 @@ impl ListenerArgs {
             max_read_memory: in_memory(self.max_read_memory),
             max_client_memory: in_memory(self.max_client_memory),
             clients: ClientOptions::default(),
+            pages: self.ui.into(),
         })
     }
 }

@@ -1,0 +1,138 @@
+// One entry of a schedule: its tags and data as they were signed, what the scheduler signed, and whether that is true.
+
+import { bytes, bytesAt, links, NotHere, rows } from "./calls.js";
+import { data } from "./data.js";
+import { el } from "./el.js";
+import { count } from "./format.js";
+import { linkDiffers, linkTo, memoryDiffers, remember } from "./history.js";
+import { base64url, fromBase64url, NoItem, parse } from "./item.js";
+import { facts, section, table } from "./parts.js";
+import { entryAt, failure, findAt, id, KINDS, processAt, step, time, upload } from "./shown.js";
+
+// What there is of one part; null where nothing can be.
+async function part(of, name, process) {
+  if (of === null) return null;
+  try {
+    return await bytes(of, name, process);
+  } catch (error) {
+    if (error instanceof NotHere) return null;
+    throw error;
+  }
+}
+
+async function rowAt(process, nonce) {
+  const told = await rows(process, nonce === null ? 0 : nonce + 1, 1);
+  const row = told.entries.find((row) => row.nonce === nonce);
+  if (row !== undefined) return { row, newest: told.newest };
+  const newest = told.newest === null ? "has no nonce yet" : `ends at nonce ${told.newest}`;
+  throw new NotHere(nonce === null ? "the process was not spawned without a nonce" : `nonce ${nonce}: the process ${newest}`);
+}
+
+function tags(item) {
+  return table("Tags as they were signed", [
+    ["Name", (tag) => tag.name],
+    ["Value", (tag) => tag.value],
+  ], item.tags, "It has no tags.");
+}
+
+function signed(heading, name, of, raw, process) {
+  if (raw === null) return section(name, heading, el("p", {}, "Its bytes are not here."));
+  const save = el("p", { class: "actions" },
+    el("a", { href: bytesAt(of, name, process), download: `${of}.bin` }, "Save the exact bytes"));
+  try {
+    const item = parse(raw);
+    return section(name, heading, facts([
+      ["Id", id(of)],
+      ["Signed with", item.name],
+      ["Target", item.target.length === 0 ? "none" : id(base64url(item.target), findAt(base64url(item.target)))],
+      ["Anchor", item.anchor.length === 0 ? "none" : id(base64url(item.anchor))],
+    ]), tags(item), name === "item" ? data(item.data) : [], save);
+  } catch (error) {
+    if (!(error instanceof NoItem)) throw error;
+    return section(name, heading, el("p", { class: "alarm" }, `It cannot be read: ${error.message}.`), save);
+  }
+}
+
+function verdicts(lines) {
+  const levels = { yes: "ok", no: "fail" };
+  return table("What was verified", [
+    ["Result", (line) => el("span", { class: `level ${levels[line.result] ?? "warn"}` }, line.result)],
+    ["What", (line) => line.name],
+    ["Why", (line) => line.reason],
+  ], lines, "");
+}
+
+async function verifyAll(process, row, item, assignment) {
+  const { verifyEntry } = await import("./verify.js");
+  const spawn = row.kind === "spawned" ? item : await part(process, "item", process);
+  let before = null;
+  if (row.nonce > 0) {
+    const { links: [link] } = await links(process, row.nonce === 1 ? null : row.nonce - 2, 1);
+    if (link?.nonce === row.nonce - 1) before = fromBase64url(link.bytes);
+  }
+  return verifyEntry({ process, row, item, assignment, spawn, before });
+}
+
+function verification(process, row, item, assignment) {
+  const said = el("div", { role: "status", "aria-live": "polite", id: "verified" });
+  const button = el("button", { type: "button", "data-verify": true }, "Verify here");
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    said.replaceChildren("Verifying…");
+    try {
+      const lines = await verifyAll(process, row, item, assignment);
+      said.replaceChildren(verdicts(lines));
+      if (assignment !== null && lines.every((line) => line.result !== "no")) remember(process, assignment);
+    } catch (error) {
+      said.replaceChildren(failure(error));
+    }
+    button.disabled = false;
+  });
+  return section("verification", "Verification", el("p", {}, "Each line is verified by itself, in this browser. The code for ",
+    "that came from the node under test: to depend on it less, save the exact bytes and give them to ",
+    el("code", {}, "quipu verify-item"), "."), el("p", { class: "actions" }, button), said);
+}
+
+function steps(process, row, newest) {
+  const before = row.nonce === null || row.nonce === 0 ? null : entryAt(process, row.nonce - 1);
+  const next = (row.nonce ?? -1) < (newest ?? -1) ? entryAt(process, (row.nonce ?? -1) + 1) : null;
+  return el("nav", { class: "actions", "aria-label": "Neighbours" }, step("Nonce before", before, "["), step("Nonce after", next, "]"),
+    el("a", { href: processAt(process) }, "Schedule"),
+    el("a", { href: linkTo(process, row), id: "link" }, "Link that remembers this"));
+}
+
+export async function open(place, route, signal) {
+  const [process, written] = route.names;
+  const nonce = written === "spawn" ? null : Number(written);
+  let told, item, assignment, differs;
+  try {
+    told = await rowAt(process, nonce);
+    item = await part(told.row.kind === "assigned" ? null : told.row.message, "item", process);
+    assignment = await part(told.row.assignment, "assignment", process);
+    differs = linkDiffers(route.given, told.row) ?? await memoryDiffers(process);
+  } catch (error) {
+    if (signal.aborted) return;
+    const gone = error instanceof NotHere && route.given.has("assignment")
+      ? el("p", { class: "alarm", role: "alert", id: "rewritten" },
+        "A link saw an entry here that is gone. The history was rewritten, or this is another scheduler.") : [];
+    place.replaceChildren(...[gone, failure(error)].flat());
+    return;
+  }
+  if (signal.aborted) return;
+  const { row, newest } = told;
+  const alarm = differs === null ? [] : [el("p", { class: "alarm", role: "alert", id: "rewritten" }, differs)];
+  place.replaceChildren(...alarm, section("entry", row.nonce === null ? "Spawn" : `Nonce ${count(row.nonce)}`,
+    steps(process, row, newest), facts([
+      ["What", KINDS[row.kind] ?? row.kind],
+      ["Item", id(row.message, row.message === null ? undefined : findAt(row.message))],
+      ["Of process", id(process, processAt(process))],
+      ["From", id(row.owner)],
+      ["When", time(row.timestamp)],
+      ["Block height", row.block_height === null ? "none" : count(row.block_height)],
+      ["Upload", upload(row)],
+      ["Event", count(row.sequence)],
+      ["Taken over", row.imported ? "from another scheduler" : undefined],
+    ])), verification(process, row, item, assignment),
+  signed("Item", "item", row.message, item, process),
+  signed("Assignment", "assignment", row.assignment, assignment, process));
+}

@@ -1,0 +1,63 @@
+// The explorer: an address for each state, and the screen that belongs to it.
+
+import { plain } from "./el.js";
+import * as entry from "./entry.js";
+import * as find from "./find.js";
+import { listen } from "./keys.js";
+import { showPreferences, switchTheme, switchZone } from "./preferences.js";
+import * as process from "./process.js";
+import { findAt, isId } from "./shown.js";
+
+const SCREENS = { find: [find, "Find"], process: [process, "Process"], entry: [entry, "Entry"] };
+const part = (id) => document.getElementById(id);
+
+let shown = new AbortController();
+
+function say(text) {
+  part("said").textContent = plain(text);
+}
+
+// What an address stands for; that of nothing known is the start.
+function route() {
+  const [path, given] = location.hash.slice(1).split("?");
+  const [, screen, ...names] = path.split("/");
+  const known = Object.hasOwn(SCREENS, screen);
+  const ids = screen === "find" ? [] : names.slice(0, 1);
+  const fits = known && ids.every(isId) && (screen !== "entry" || /^(spawn|\d{1,15})$/.test(names[1] ?? ""));
+  let decoded = [];
+  try {
+    decoded = names.map(decodeURIComponent);
+  } catch {
+    // Nobody's link has that.
+  }
+  return { screen: fits ? screen : "find", names: fits ? decoded : [], given: new URLSearchParams(given ?? ""), again: show };
+}
+
+async function show() {
+  shown.abort();
+  shown = new AbortController();
+  const { signal } = shown;
+  const to = route();
+  const [screen, title] = SCREENS[to.screen];
+  document.title = `${title}${to.names.length > 0 ? ` ${plain(to.names.at(-1).slice(0, 43))}` : ""} - Quipu explorer`;
+  const content = part("content");
+  content.setAttribute("aria-busy", "true");
+  say("Asking…");
+  await screen.open(content, to, signal);
+  if (signal.aborted) return;
+  content.removeAttribute("aria-busy");
+  say("");
+}
+
+part("find").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const sought = part("find-field").value.trim();
+  if (sought !== "") location.hash = findAt(encodeURIComponent(sought));
+});
+const [zone, theme] = [part("zone"), part("theme")];
+zone.addEventListener("click", () => switchZone(zone));
+theme.addEventListener("click", () => switchTheme(theme));
+showPreferences(zone, theme);
+listen(part("keys"), { zone, help: part("help"), field: part("find-field") }, say);
+window.addEventListener("hashchange", show);
+show();

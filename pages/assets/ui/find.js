@@ -1,0 +1,58 @@
+// What an id is here, and what this scheduler is.
+
+import { clock, scheduler, whatIs } from "./calls.js";
+import { el } from "./el.js";
+import { count } from "./format.js";
+import { facts, section, table } from "./parts.js";
+import { entryAt, failure, id, isId, processAt, time, upload } from "./shown.js";
+
+const ROLES = { process: "Process", message: "Message", transaction: "Transaction", assignment: "Assignment" };
+
+async function here() {
+  const [node, now] = await Promise.all([scheduler(), clock()]);
+  const height = now.block_height === undefined ? "not known" : count(Number(now.block_height));
+  return section("here", "This scheduler", facts([
+    ["Address", id(node.address)],
+    ["Its time", time(Number(node.timestamp))],
+    ["Block height", height],
+  ]), el("p", {}, "Look for an id above: that of a process, of a message, of an assignment, or of a transaction that was ",
+    "assigned. The same is told by ", el("code", {}, "quipu read ID"), "."));
+}
+
+function found(told) {
+  const parts = [];
+  if (told.is_scheduler) parts.push(el("p", {}, "This is the address of this scheduler."));
+  if (told.places.length > 0) {
+    parts.push(table("Places", [
+      ["It is", (place) => ROLES[place.role] ?? place.role],
+      ["Entry", (place) => el("a", { href: entryAt(place.process, place.entry.nonce) },
+        place.entry.nonce === null ? "spawned" : `nonce ${place.entry.nonce}`), "number"],
+      ["Of process", (place) => id(place.process, processAt(place.process))],
+      ["When", (place) => time(place.entry.timestamp)],
+      ["Upload", (place) => upload(place.entry)],
+    ], told.places, ""));
+  }
+  if (told.has_more) parts.push(el("p", {}, "There are more places than these."));
+  if (parts.length > 0) return parts;
+  const as = told.position === null ? "this scheduler has no event yet" : `as of event ${count(told.position)}`;
+  return [el("p", { id: "not-here" }, `Not here, ${as}.`),
+    el("p", {}, "This scheduler scheduled nothing with this id up to there. What is sent to another scheduler is not ",
+      "known here, and what was refused has no place anywhere.")];
+}
+
+export async function open(place, route) {
+  const [sought] = route.names;
+  try {
+    if (sought === undefined) {
+      place.replaceChildren(await here());
+    } else if (isId(sought)) {
+      const told = await whatIs(sought);
+      place.replaceChildren(section("found", "What this id is", el("p", {}, id(sought)), found(told)));
+    } else {
+      place.replaceChildren(section("found", "What this id is", el("p", { class: "alarm", role: "alert" },
+        `${sought} is no id: an id has 43 characters of base64url.`)));
+    }
+  } catch (error) {
+    place.replaceChildren(failure(error));
+  }
+}

@@ -1,0 +1,47 @@
+// How ids, times, places and failures look on all screens of the explorer.
+
+import { el } from "./el.js";
+import { written } from "./preferences.js";
+import { NotHere } from "./calls.js";
+
+export const isId = (text) => /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/.test(text);
+
+export const findAt = (id) => `#/find/${id}`;
+export const processAt = (process, before) => `#/process/${process}${before === undefined ? "" : `?before=${before}`}`;
+export const entryAt = (process, nonce) => `#/entry/${process}/${nonce ?? "spawn"}`;
+
+// An id as text, or as a link.
+export function id(text, at) {
+  if (text === null || text === undefined) return "none";
+  const attributes = { class: "id", "data-id": text };
+  return at === undefined ? el("span", attributes, text) : el("a", { ...attributes, href: at }, text);
+}
+
+export function time(milliseconds) {
+  if (milliseconds === null || milliseconds === undefined) return "none";
+  return el("time", { "data-ms": milliseconds }, written(milliseconds));
+}
+
+// A number of bytes.
+export function size(bytes) {
+  if (bytes === null || bytes === undefined) return "not here";
+  if (bytes < 1024) return `${bytes} B`;
+  return bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1048576).toFixed(1)} MiB`;
+}
+
+export const UPLOADS = { uploaded: "uploaded", waiting: "waiting", refused: "refused for good" };
+export const upload = (row) => (row.upload === null ? "not in use" : UPLOADS[row.upload] ?? row.upload);
+
+export const KINDS = { spawned: "process", scheduled: "message", assigned: "transaction on Arweave" };
+
+// What went wrong, never shown as if nothing were there.
+export function failure(error) {
+  const words = error instanceof NotHere ? "Not here" : "No answer";
+  return el("p", { class: "alarm", role: "alert" }, `${words}: ${error.message}.`);
+}
+
+// A step to somewhere that stays where it is when it leads nowhere.
+export function step(label, at, key) {
+  const attributes = at === null ? { "aria-disabled": "true", role: "link" } : { href: at };
+  return el("a", { ...attributes, "data-step": key }, label);
+}

@@ -1,0 +1,312 @@
+//! The explorer: what it finds, what it says of what is not there, and what it verifies.
+
+use ans104::{Id, base64url};
+use quipu_tests::{Client, Launch, Signed, User, workspace};
+use serde_json::{Value, json};
+
+use crate::chromium::{Browser, Tab};
+use crate::node::{DESK, PHONE, check_page};
+
+const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("the folder for temporary files can be written to")
+}
+
+/// Opens a screen of the explorer, and waits until it has what it asked for.
+fn open<'a>(browser: &'a Browser, url: &str, screen: &str, width: u32) -> Tab<'a> {
+    let tab = browser.open(&format!("{url}/ui/{screen}"), width);
+    settle(&tab);
+    tab
+}
+
+fn settle(tab: &Tab<'_>) {
+    tab.until(
+        "document.querySelector('#content')?.childElementCount > 0 && !document.querySelector('[aria-busy]')",
+    );
+}
+
+/// Goes to another screen.
+fn go(tab: &Tab<'_>, screen: &str) {
+    tab.eval(&format!(
+        "document.querySelector('#content').replaceChildren(); location.hash = {}",
+        json!(screen)
+    ));
+    settle(tab);
+}
+
+/// A process that names the scheduler that signs for it.
+async fn process(client: &Client, user: &User) -> Signed {
+    let scheduler = client.address().await;
+    let tags = [("Type", "Process"), ("Module", NOBODY), ("Scheduler", &*scheduler)];
+    let process = user.item(None, &tags, b"a process");
+    client.schedule(&process).await;
+    process
+}
+
+fn lines(tab: &Tab<'_>) -> Vec<String> {
+    tab.until("document.querySelector('#verified table, #verified .alarm')");
+    let lines = tab.eval("[...document.querySelectorAll('#verified tbody tr')].map((row) => row.innerText)");
+    lines.as_array().unwrap().iter().map(|line| line.as_str().unwrap().replace(['\n', '\t'], " ")).collect()
+}
+
+#[tokio::test]
+async fn what_was_sent_is_found_and_what_was_not_is_said_to_be_not_here() {
+    let folder = folder();
+    let gateway = quipu_tests::Gateway::start();
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user, browser) = (node.client(), User::new(1), Browser::start());
+    let url = node.url();
+    let process = process(&client, &user).await;
+    let tab = open(&browser, &url, "#/", PHONE);
+    assert!(tab.text("#here").contains(&client.address().await), "{}", tab.text("#here"));
+    check_page(&tab, &url);
+
+    let message = user.message(process.id, b"{\"number\":12345678901234567890}");
+    client.schedule(&message).await;
+    tab.eval(&format!("document.querySelector('#find-field').value = '{}'", message.id));
+    tab.eval("document.querySelector('#find').requestSubmit()");
+    tab.until("document.querySelector('#found tbody')");
+    let found = tab.text("#found");
+    assert!(found.contains("Message") && found.contains("nonce 1"), "{found}");
+    check_page(&tab, &url);
+    go(&tab, &format!("#/find/{NOBODY}"));
+    assert_eq!(tab.text("#not-here"), "Not here, as of event 2.");
+    go(&tab, "#/find/%3Cimg%20src%3Dx%3E");
+    assert!(tab.text("#found").contains("<img src=x> is no id"), "{}", tab.text("#found"));
+
+    for width in [PHONE, DESK] {
+        let tab = open(&browser, &url, &format!("#/process/{}", process.id), width);
+        assert_eq!(tab.eval("document.querySelectorAll('#schedule tbody tr').length"), 2);
+        check_page(&tab, &url);
+        go(&tab, &format!("#/entry/{}/1", process.id));
+        check_page(&tab, &url);
+        // What is a number to nobody stays as it was written.
+        tab.eval(
+            "[...document.querySelectorAll('#item button')].find((way) => way.innerText === 'JSON').click()",
+        );
+        assert_eq!(tab.text("#data"), "{\n  \"number\": 12345678901234567890\n}");
+        tab.eval("document.querySelector('[data-verify]').click()");
+        let lines = lines(&tab);
+        assert_eq!(lines.len(), 7, "{lines:?}");
+        assert!(lines.iter().all(|line| line.contains("yes")), "{lines:#?}");
+        check_page(&tab, &url);
+    }
+    node.stop();
+    go(&tab, &format!("#/find/{}", message.id));
+    assert!(tab.text("#content").starts_with("No answer: "), "{}", tab.text("#content"));
+}
+
+#[tokio::test]
+async fn what_comes_is_offered_and_moves_nothing() {
+    let folder = folder();
+    let gateway = quipu_tests::Gateway::start();
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user, browser) = (node.client(), User::new(1), Browser::start());
+    let process = process(&client, &user).await;
+    let tab = open(&browser, &node.url(), &format!("#/process/{}", process.id), DESK);
+    for number in 0..3 {
+        client.schedule(&user.message(process.id, &[number])).await;
+    }
+    tab.until("document.querySelector('#new')?.innerText === '3 new'");
+    assert_eq!(tab.eval("document.querySelectorAll('#schedule tbody tr').length"), 1);
+    tab.eval("document.querySelector('#new').click()");
+    tab.until("document.querySelectorAll('#schedule tbody tr').length === 4");
+    tab.eval("document.querySelector('[data-verify]').click()");
+    tab.until("document.querySelector('#chain-said').innerText.startsWith('yes')");
+    assert!(tab.text("#chain-said").contains("4 assignments"), "{}", tab.text("#chain-said"));
+    // All of it with the keyboard alone.
+    let press = |key: &str| {
+        tab.eval(&format!("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true }}))"))
+    };
+    press("j");
+    press("j");
+    assert_eq!(tab.eval("document.activeElement.innerText"), "2");
+    tab.eval("document.activeElement.click()");
+    tab.until("document.querySelector('#entry')");
+    press("]");
+    tab.until("location.hash.endsWith('/3')");
+    settle(&tab);
+    press("v");
+    assert!(lines(&tab).iter().all(|line| line.contains("yes")));
+    node.stop();
+}
+
+/// Asks the page what it makes of bytes, with its own code.
+fn verdict(tab: &Tab<'_>, bytes: &[u8]) -> Value {
+    let code = "(async (text) => {
+        const { fromBase64url, NoItem, parse } = await import('./item.js');
+        const { isSigned } = await import('./signatures.js');
+        const { idOf } = await import('./verify.js');
+        try {
+            const item = parse(fromBase64url(text));
+            return (await isSigned(item)) ? [idOf(item), item.tags] : null;
+        } catch (error) {
+            if (error instanceof NoItem) return null;
+            throw error;
+        }
+    })";
+    tab.eval(&format!("{code}('{}')", base64url::encode(bytes)))
+}
+
+#[tokio::test]
+async fn all_vectors_get_their_verdict_with_and_without_a_secure_origin() {
+    let folder = folder();
+    let node = Launch::su(folder.path()).serve();
+    let browser = Browser::start();
+    let vectors = workspace().join("tests/data/vectors");
+    let manifest = std::fs::read(vectors.join("manifest.json")).unwrap();
+    let manifest: Vec<Value> = serde_json::from_slice(&manifest).unwrap();
+    let port = node.url().rsplit_once(':').unwrap().1.to_owned();
+    for (url, secure) in [(node.url(), true), (format!("http://plain.example:{port}"), false)] {
+        let tab = open(&browser, &url, "#/", DESK);
+        assert_eq!(tab.eval("Boolean(crypto.subtle)"), secure);
+        let mut checked = 0;
+        for vector in manifest.iter().filter(|vector| vector["bundle"] != true) {
+            let file = vector["file"].as_str().unwrap();
+            let found = verdict(&tab, &std::fs::read(vectors.join(file)).unwrap());
+            if vector["valid"] == true {
+                assert_eq!(found, json!([vector["id"], vector["tags"]]), "{file}");
+            } else {
+                assert_eq!(found, Value::Null, "{file}: {}", vector["why"]);
+            }
+            checked += 1;
+        }
+        assert!(checked > 80, "{checked} vectors");
+    }
+    node.stop();
+}
+
+/// The lines that are not `yes` when what this code makes of the parts is verified.
+fn failing(tab: &Tab<'_>, process: Id, change: &str) -> Vec<String> {
+    let code = format!(
+        "(async () => {{
+        const {{ bytes, rows }} = await import('./calls.js');
+        const {{ verifyEntry }} = await import('./verify.js');
+        const process = '{process}';
+        const {{ entries: [row, earlier] }} = await rows(process, 3, 2);
+        const parts = {{ process, row,
+            item: await bytes(row.message, 'item', process), assignment: await bytes(row.assignment, 'assignment', process),
+            spawn: await bytes(process, 'item', process), before: await bytes(earlier.assignment, 'assignment', process) }};
+        const flip = (name, at) => {{ parts[name] = parts[name].slice(); parts[name][at] ^= 1; }};
+        {change};
+        return (await verifyEntry(parts)).filter((line) => line.result !== 'yes').map((line) => `${{line.name}}: ${{line.result}}`);
+    }})()"
+    );
+    let found = tab.eval(&code);
+    found.as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn each_flaw_fails_its_own_line_only() {
+    let folder = folder();
+    let gateway = quipu_tests::Gateway::start();
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user, browser) = (node.client(), User::new(1), Browser::start());
+    let own = process(&client, &user).await;
+    let foreign = user.process();
+    client.schedule(&foreign).await;
+    for process in [&own, &foreign] {
+        for number in 0..3 {
+            client.schedule(&user.message(process.id, &[number])).await;
+        }
+    }
+    let tab = open(&browser, &node.url(), "#/", DESK);
+    let line = |name: &str, result: &str| format!("{name}: {result}");
+    assert_eq!(failing(&tab, own.id, ""), [""; 0]);
+    for (change, expected) in [
+        ("flip('item', parts.item.length - 1)", line("Sender's signature", "no")),
+        ("flip('assignment', 600)", line("Assignment's signature", "no")),
+    ] {
+        let found = failing(&tab, own.id, change);
+        assert!(
+            found.contains(&expected)
+                && found.iter().all(|line| line == &expected || line.starts_with("Signer")),
+            "{change}: {found:?}"
+        );
+    }
+    // Signed by somebody whom the process does not name.
+    assert_eq!(failing(&tab, foreign.id, ""), [line("Signer is the process's Scheduler", "no")]);
+    // What comes before is of another place, or not there.
+    let chain = ["Hash chain goes on from the one before", "Time is later than the one before"];
+    assert_eq!(failing(&tab, own.id, "parts.before = parts.assignment"), chain.map(|name| line(name, "no")));
+    assert_eq!(failing(&tab, own.id, "parts.before = null"), chain.map(|name| line(name, "not checked")));
+    let named = "const { entries: [, , third] } = await rows(process, null, 3); parts.item = await bytes(third.message, 'item', process)";
+    let found = failing(&tab, own.id, named);
+    assert_eq!(found, [line("Ids", "no"), line("Assignment names this item and process", "no")]);
+    node.stop();
+}
+
+#[tokio::test]
+async fn a_history_that_was_rewritten_is_found_by_an_old_link() {
+    let (first, second) = (folder(), folder());
+    let (gateway, user, browser) = (quipu_tests::Gateway::start(), User::new(1), Browser::start());
+    let launch = |folder: &tempfile::TempDir| Launch::su(folder.path()).gateway(gateway.url());
+    let node = launch(&first).start();
+    let process = process(&node.client(), &user).await;
+    node.client().schedule(&user.message(process.id, b"one")).await;
+    let tab = open(&browser, &node.url(), &format!("#/entry/{}/1", process.id), DESK);
+    let link = tab.eval("document.querySelector('#link').getAttribute('href')");
+    let link = link.as_str().unwrap().to_owned();
+    assert!(link.contains("assignment=") && link.contains("chain="), "{link}");
+    go(&tab, &link);
+    assert_eq!(tab.eval("document.querySelector('#rewritten')"), Value::Null);
+    node.stop();
+
+    // The same process, and something else at the same nonce.
+    let node = launch(&second).start();
+    node.client().schedule(&process).await;
+    let tab = open(&browser, &node.url(), &link, DESK);
+    assert!(tab.text("#rewritten").contains("rewritten"), "{}", tab.text("#content"));
+    node.client().schedule(&user.message(process.id, b"another")).await;
+    let tab = open(&browser, &node.url(), &link, DESK);
+    assert!(tab.text("#rewritten").contains("This is not what the link saw"), "{}", tab.text("#content"));
+    check_page(&tab, &node.url());
+    // What this browser verified itself it knows as well.
+    tab.eval(&format!(
+        "localStorage.setItem('quipu.seen.{}', JSON.stringify({{ nonce: 1, chain: 'x', signature: 'y' }}))",
+        process.id
+    ));
+    go(&tab, &format!("#/entry/{}/0", process.id));
+    assert!(tab.text("#rewritten").contains("This browser verified"), "{}", tab.text("#content"));
+    node.stop();
+}
+
+#[tokio::test]
+async fn hostile_items_are_text() {
+    let folder = folder();
+    let gateway = quipu_tests::Gateway::start();
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user, browser) = (node.client(), User::new(1), Browser::start());
+    let process = process(&client, &user).await;
+    let script = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">";
+    let many: Vec<(String, String)> =
+        (0..100).map(|number| (format!("n{number}"), "javascript:alert(1)".into())).collect();
+    let mut tags = vec![("Type", "Message"), ("Action", script), ("a\u{202e}b", "c\u{202e}\u{0}d")];
+    tags.extend(many.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let data = [script.as_bytes(), &vec![b'x'; 5 << 20]].concat();
+    client.schedule(&user.item(Some(process.id), &tags, &data)).await;
+    for (screen, width) in
+        [(format!("#/process/{}", process.id), PHONE), (format!("#/entry/{}/1", process.id), PHONE)]
+    {
+        let tab = open(&browser, &node.url(), &screen, width);
+        let shown = tab.text("#content");
+        assert!(shown.contains("<script>"), "{shown:.2000}");
+        assert!(!shown.contains('\u{202e}') && !shown.contains('\u{0}'));
+        assert_eq!(
+            tab.eval(
+                "document.querySelectorAll('#content img, #content script, a[href^=javascript]').length"
+            ),
+            0
+        );
+        assert_ne!(tab.eval("document.title"), "taken");
+        check_page(&tab, &node.url());
+        if screen.contains("entry") {
+            assert!(shown.contains("a⟨U+202E⟩b") && shown.contains("c⟨U+202E⟩⟨U+0000⟩d"), "{shown:.2000}");
+            assert!(shown.contains("The first 64.0 KiB of 5.0 MiB are shown"));
+            tab.eval("document.querySelector('[data-verify]').click()");
+            assert!(lines(&tab).iter().all(|line| line.contains("yes")), "{:?}", lines(&tab));
+        }
+    }
+    node.stop();
+}

@@ -1,0 +1,83 @@
+//! Bytes that were saved from a node, verified without it.
+
+use std::path::Path;
+
+use quipu_tests::{Finished, Gateway, Launch, User};
+
+use crate::folder;
+
+const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+fn verify(folder: &Path, words: &str) -> Finished {
+    let words: Vec<_> = ["verify-item"].into_iter().chain(words.split(' ')).collect();
+    Launch::command(folder, &words).run()
+}
+
+/// The word that each line begins with.
+fn words(finished: &Finished) -> Vec<&str> {
+    finished.stdout.lines().map(|line| line.split("  ").next().unwrap_or_default().trim()).collect()
+}
+
+#[tokio::test]
+async fn saved_bytes_are_verified_line_by_line() {
+    let (folder, gateway, user) = (folder(), Gateway::start(), User::new(1));
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let client = node.client();
+    let scheduler = client.address().await;
+    let spawn =
+        user.item(None, &[("Type", "Process"), ("Module", NOBODY), ("Scheduler", &*scheduler)], b"a process");
+    let message = user.message(spawn.id, b"one");
+    client.schedule(&spawn).await;
+    client.schedule(&message).await;
+    for (id, part, file) in [
+        (message.id, "item", "item"),
+        (message.id, "assignment", "assignment"),
+        (spawn.id, "item", "process"),
+        (spawn.id, "assignment", "before"),
+    ] {
+        let bytes = client.get(&format!("/explore/v1/items/{id}/bytes?part={part}")).await.body;
+        std::fs::write(folder.path().join(file), bytes).unwrap();
+    }
+    node.stop();
+
+    let (yes, no, not) = ("yes", "no", "not checked");
+    let all = "item --assignment assignment --process process --before before";
+    let well = verify(folder.path(), all);
+    assert_eq!(
+        (well.code, words(&well), well.stderr.as_str()),
+        (Some(0), vec![yes; 6], ""),
+        "{}",
+        well.stdout
+    );
+    let first = verify(folder.path(), "process --assignment before --process process");
+    assert_eq!(
+        (first.code, words(&first)),
+        (Some(0), vec![yes, yes, yes, yes, yes, not]),
+        "{}",
+        first.stdout
+    );
+    let alone = verify(folder.path(), "item");
+    assert_eq!(
+        (alone.code, words(&alone)),
+        (Some(0), vec![yes, not, not, not, not, not]),
+        "{}",
+        alone.stdout
+    );
+    // Each flaw is told where it is, and there alone.
+    let other = verify(folder.path(), "process --assignment assignment --process item --before assignment");
+    assert_eq!((other.code, words(&other)), (Some(1), vec![yes, yes, no, no, no, no]), "{}", other.stdout);
+    let mut bytes = std::fs::read(folder.path().join("item")).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(folder.path().join("item"), bytes).unwrap();
+    let flipped = verify(folder.path(), all);
+    assert_eq!(
+        (flipped.code, words(&flipped)),
+        (Some(1), vec![no, yes, yes, yes, yes, yes]),
+        "{}",
+        flipped.stdout
+    );
+    assert!(flipped.stderr.contains("1 thing found wrong"), "{}", flipped.stderr);
+    let missing = verify(folder.path(), "nothing");
+    assert!(missing.code == Some(1) && missing.stderr.contains("cannot read nothing"), "{}", missing.stderr);
+    assert_eq!(verify(folder.path(), "item --before before").code, Some(2));
+}
