@@ -66,7 +66,7 @@ impl Turns {
         type Kind = fn(AnswerRoom) -> FirstRoom;
         let claim = || match memory.claim_now(bytes) {
             Ok(claim) => Some((FirstRoom::Any as Kind, claim)),
-            Err(Lack::NotThere) => {
+            Err(Lack::NotThere | Lack::AddressHoldsEnough) => {
                 memory.try_claim_brief(bytes).map(|claim| (FirstRoom::Brief as Kind, claim))
             }
             Err(Lack::HoldsEnough) => None,

@@ -16,7 +16,7 @@ pub struct Endpoints {
     /// `CACHE_URL`: where a copy of everything that is uploaded goes; nothing is copied without it.
     pub cache: Option<Url>,
     /// `ARWEAVE_URL_LIST`: the gateways of which any may know a transaction, and that are asked for
-    /// the height when it jumps. With none here, `arweave` is asked for transactions instead.
+    /// the height when it is the first one or jumps. With none here, `arweave` is asked for transactions instead.
     pub heads: Vec<Url>,
     /// `GATEWAY_REDIRECT_HOSTS`: hosts that their answers may lead to although these are private, or
     /// lead from https to http.

@@ -30,4 +30,4 @@ pub use http::{Http, HttpOptions, RETRY_AFTER_MAX};
 pub use remote::HttpGateway;
 pub use reqwest::Url;
 pub use uploader::Uploader;
-pub use world::{Confirmations, Gateway, Transaction, TransactionOwner};
+pub use world::{Confirmations, Gateway, OtherHeights, Transaction, TransactionOwner};

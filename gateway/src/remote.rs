@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, StatusCode, Url};
 
 use crate::{
-    AnswerError, Call, Confirmations, Endpoints, Gateway, GatewayError, Http, Transaction,
+    AnswerError, Call, Confirmations, Endpoints, Gateway, GatewayError, Http, OtherHeights, Transaction,
     endpoints::join,
     http::{HttpAnswer, Question},
 };
@@ -128,9 +128,10 @@ impl HttpGateway {
         }
     }
 
+    /// Asks once.
     async fn height_at(&self, base: &Url) -> Result<u64, GatewayError> {
         let question = self.question(Call::Height, Method::GET, join(base, &["info"]));
-        let answer = self.ask(&question).await?;
+        let answer = self.http.once(&question).await?;
         if answer.is_absent() {
             return Err(question.unexpected(AnswerError::NoService("network info")));
         }
@@ -203,17 +204,19 @@ impl Gateway for HttpGateway {
     }
 
     async fn network_height(&self) -> Result<u64, GatewayError> {
-        self.height_at(&self.endpoints.arweave).await
+        self.http.patiently(|| self.height_at(&self.endpoints.arweave)).await
     }
 
-    async fn heights_elsewhere(&self) -> Vec<u64> {
-        let asked = self.endpoints.arweave.origin();
-        let others = self.endpoints.heads.iter().filter(|head| head.origin() != asked);
-        let told = join_all(others.map(|head| self.height_at(head))).await;
-        let told = told.into_iter().filter_map(|told| {
+    async fn heights_elsewhere(&self) -> OtherHeights {
+        let mut seen = HashSet::from([self.endpoints.arweave.origin()]);
+        let others = self.endpoints.heads.iter().filter(|head| seen.insert(head.origin()));
+        // Whoever needs them asks again soon: one that hangs must not keep the others' waiting.
+        let answers = join_all(others.map(|head| self.height_at(head))).await;
+        let asked = answers.len();
+        let told = answers.into_iter().filter_map(|told| {
             told.inspect_err(|error| tracing::debug!(%error, "another gateway tells no block height")).ok()
         });
-        told.collect()
+        OtherHeights { asked, told: told.collect() }
     }
 }
 

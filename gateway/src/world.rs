@@ -56,6 +56,15 @@ impl Transaction {
     }
 }
 
+/// What gateways of other places say of the height.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtherHeights {
+    /// How many there are to be asked.
+    pub asked: usize,
+    /// What they tell; those that tell nothing are left out.
+    pub told: Vec<u64>,
+}
+
 /// What a scheduler unit asks of Arweave.
 ///
 /// `None` is the answer "not known here". Every method returns in bounded time, and may be called
@@ -86,8 +95,8 @@ pub trait Gateway: Send + Sync {
     /// The height of the newest block, at most [`HEIGHT_MAX`](crate::HEIGHT_MAX).
     async fn network_height(&self) -> Result<u64, GatewayError>;
 
-    /// The same height as gateways of other places tell it; those that do not are left out.
-    async fn heights_elsewhere(&self) -> Vec<u64> {
-        Vec::new()
+    /// The same height as gateways of other places tell it, each asked once.
+    async fn heights_elsewhere(&self) -> OtherHeights {
+        OtherHeights::default()
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use api::ApiNode;
 use async_trait::async_trait;
 use futures_util::future::{join_all, select_all};
+use limits::AddressSet;
 use poem::IntoEndpoint;
 use router::Router;
 use tokio::net::TcpListener;
@@ -39,6 +40,7 @@ pub(crate) struct Listeners {
     budget: Budget,
     admin_budget: Budget,
     crowding: Crowding,
+    proxies: Arc<AddressSet>,
     addresses: Addresses,
 }
 
@@ -68,7 +70,8 @@ impl Listeners {
         let budget = Budget::new(options.max_client_memory - for_admin);
         let connections = connections.min(options.max_client_memory / web::CONNECTION_BYTES);
         let (admin_budget, crowding) = (Budget::new(for_admin), Crowding::default());
-        Ok(Self { public, admin, connections, budget, admin_budget, crowding, addresses })
+        let proxies = Arc::new(options.clients.trusted_proxies.clone());
+        Ok(Self { public, admin, connections, budget, admin_budget, crowding, proxies, addresses })
     }
 
     /// The memory for the clients of the public one.
@@ -126,6 +129,7 @@ impl Listeners {
             connections: self.connections,
             crowding: self.crowding,
             budget: self.budget,
+            proxies: self.proxies,
             ..Limits::default()
         };
         let admin = Limits {

@@ -1,9 +1,15 @@
 //! Whom and what a node lets in that its operator has limited.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use quipu_tests::{Answer, Client, Gateway, Launch, Node, Signed, ToldServer, User, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 use testing::SampleUser;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{sleep, timeout};
 
 use crate::folder;
 
@@ -120,6 +126,55 @@ async fn an_address_may_not_ask_without_end() {
     }
     let described = quipu_tests::OpenApiDescription::of(&client).await;
     described.check("GET /", &answer).unwrap();
+}
+
+/// A connection from this address that has been served.
+async fn connect(node: &Node, from: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+    let mut stream = socket.connect(node.public()).await.unwrap();
+    stream.write_all(b"HEAD /timestamp HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "it is closed");
+    }
+    stream
+}
+
+#[tokio::test]
+async fn those_behind_a_trusted_proxy_are_no_crowd() {
+    // As many places as 64 MiB have room for, but for those kept aside.
+    const PLACES: usize = 512 - 2 * 32;
+    let folder = folder();
+    let launch = Launch::su(folder.path()).set("MAX_CLIENT_MEMORY", (64 << 20).to_string());
+    let node = launch.set("TRUSTED_PROXIES", "127.0.0.2").serve();
+    let mut proxied = Vec::new();
+    for _ in 0..PLACES - 3 {
+        proxied.push(connect(&node, "127.0.0.2").await);
+    }
+    let mut direct = [connect(&node, "127.0.0.3").await, connect(&node, "127.0.0.3").await];
+    // Whoever was served within the last second does not give way yet.
+    sleep(Duration::from_millis(1200)).await;
+    // One of these finds no place. Of whoever asked whether the node serves there may be one more, which idles for longest.
+    let coming = async {
+        for _ in 0..3 {
+            proxied.push(connect(&node, "127.0.0.2").await);
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut byte = [0];
+    let closed = async {
+        tokio::select! {
+            read = direct[0].read(&mut byte) => assert_eq!(read.unwrap(), 0),
+            () = coming => {}
+        }
+    };
+    timeout(Duration::from_secs(30), closed).await.expect("the other address has most");
+    let mut byte = [0];
+    let is_open = |stream: &TcpStream| stream.try_read(&mut byte).is_err();
+    let open = proxied.iter().map(is_open).filter(|open| *open).count();
+    assert_eq!(open, proxied.len(), "they are no crowd");
+    node.stop();
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! All connections of a listener. When there are as many as there may be, one gives way to each that comes: of the
 //! address with most of them the one that has idled for longest, or else the one that has waited for longest. One that
-//! is worked for, or was a moment ago, does not. Of those that come meanwhile the one whose address has fewest is next.
+//! is worked for, or was a moment ago, does not. Whoever comes through a proxy is alone, as nobody else counts as of its
+//! address. Of those that come meanwhile the one whose address has fewest is next.
 
 mod crowding;
 mod members;
@@ -9,7 +10,7 @@ mod members;
 mod tests;
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::limits::Limits;
 use crate::metrics;
 use crate::traffic::Traffic;
 
-use members::{CrowdMembers, Next};
+use members::{CrowdMembers, Group, Next};
 
 pub use crowding::{Crowded, Crowding};
 
@@ -50,7 +51,7 @@ pub(crate) struct WaitingRoom(OwnedSemaphorePermit);
 /// A connection's place among the others. Dropped, it is the next one's.
 pub(crate) struct CrowdPlace {
     crowd: Arc<Crowd>,
-    network: IpAddr,
+    group: Group,
     number: u64,
 }
 
@@ -82,15 +83,16 @@ impl Crowd {
     /// Takes in a connection as soon as there is a place for it; none if there is none for too long.
     pub(crate) async fn enter(
         self: &Arc<Self>,
-        from: IpAddr,
         traffic: Arc<Traffic>,
         room: WaitingRoom,
     ) -> Option<CrowdPlace> {
-        let network = network(from);
+        let network = traffic.holder.network();
         let (given, mut place) = oneshot::channel();
         let entered = self.lock().enter(network, traffic, given);
         let number = match entered {
-            Ok(number) => return Some(CrowdPlace { crowd: self.clone(), network, number }),
+            Ok(number) => {
+                return Some(CrowdPlace { crowd: self.clone(), group: Group::of(network, number), number });
+            }
             Err(number) => number,
         };
         let _waits = Waits { crowd: self, number };
@@ -101,8 +103,11 @@ impl Crowd {
                 return given.ok();
             }
             let is_full = room.0.semaphore().available_permits() == 0;
-            if is_full && came.elapsed() > WAIT_MAX && self.lock().most_waiting() == Some(network) {
-                debug!(remote = %from, "a connection was closed: there was no place for it");
+            if is_full
+                && came.elapsed() > WAIT_MAX
+                && self.lock().most_waiting() == Some(Group::of(network, number))
+            {
+                debug!(?network, "a connection was closed: there was no place for it");
                 metrics::turned_away();
                 return None;
             }
@@ -138,10 +143,10 @@ impl CrowdPlace {
 
 impl Drop for CrowdPlace {
     fn drop(&mut self) {
-        let next = self.crowd.lock().leave(self.network, self.number);
-        if let Some(Next { network, number, given }) = next {
+        let next = self.crowd.lock().leave(self.group, self.number);
+        if let Some(Next { group, number, given }) = next {
             // Who does not wait any more hands it on in turn.
-            let _ = given.send(Self { crowd: self.crowd.clone(), network, number });
+            let _ = given.send(Self { crowd: self.crowd.clone(), group, number });
         }
     }
 }
@@ -154,13 +159,5 @@ impl Drop for Waits<'_> {
             members.waits()
         };
         self.crowd.crowding.waits(waits);
-    }
-}
-
-/// What counts as one address: of IPv6 a client has as many as it wants, all in one network of 64 bits.
-fn network(from: IpAddr) -> IpAddr {
-    match from {
-        IpAddr::V4(_) => from,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }

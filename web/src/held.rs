@@ -65,7 +65,8 @@ impl<B: Body<Data = Bytes>> Held<B> {
                 shares.push(Share::Brief);
             }
         }
-        let tenure = budget.tenure(&shares, now + traffic.unfetched, traffic.cut.clone());
+        let due = now + traffic.unfetched;
+        let tenure = traffic.holder.pays_now(|| budget.tenure(&shares, due, traffic.cut.clone()));
         let sending = Mutex::new(Sending { tenure, pieces: 0, is_awaited: false });
         let sent = Arc::new(Sent { asked, _claim: claim, sending });
         Self { body, rest: Bytes::new(), sent, _under_way: under_way }
@@ -210,7 +211,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_fetches_all_there_is_is_not_due() {
-        let (budget, traffic) = (Budget::new(1600), Arc::new(Traffic::new(UNFETCHED)));
+        let (budget, traffic) = (Budget::new(1600), Arc::new(Traffic::new(UNFETCHED, None)));
         let _all = budget.try_claim(Share::Answers, budget.share(Share::Answers)).unwrap();
         let is_due = async || {
             advance(2 * UNFETCHED).await;

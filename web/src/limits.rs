@@ -1,6 +1,10 @@
 //! What the clients of a listener may take up.
 
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use limits::AddressSet;
 
 use crate::budget::Budget;
 use crate::crowd::Crowding;
@@ -27,6 +31,20 @@ pub struct Limits {
     pub crowding: Crowding,
     /// The memory for their requests and the answers to them.
     pub budget: Budget,
+    /// Addresses that many clients are behind, none of which has their connections and answers counted to it.
+    pub proxies: Arc<AddressSet>,
+}
+
+impl Limits {
+    /// What counts as one address, and is held to its part: of IPv6 a client has as many as it wants, all in one network
+    /// of 64 bits. None for a proxy.
+    pub(crate) fn network(&self, from: IpAddr) -> Option<IpAddr> {
+        let network = match from {
+            IpAddr::V4(_) => from,
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        };
+        (!self.proxies.contains(from)).then_some(network)
+    }
 }
 
 impl Default for Limits {
@@ -42,6 +60,26 @@ impl Default for Limits {
             now: SystemTime::now,
             crowding: Crowding::default(),
             budget: Budget::default(),
+            proxies: Arc::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one_address_and_a_proxy_as_none() {
+        let proxies = Arc::new(limits::parse_addresses("10.0.0.0/24").unwrap());
+        let limits = Limits { proxies, ..Limits::default() };
+        let [one, same, other, ipv4, proxy] =
+            ["2001:db8::1", "2001:db8::2:0:0:1", "2001:db8:0:1::1", "192.0.2.1", "10.0.0.7"]
+                .map(|text| limits.network(text.parse().unwrap()));
+        assert_eq!((one, one), (same, "2001:db8::".parse().ok()));
+        assert_ne!(one, other);
+        assert_eq!((ipv4, proxy), ("192.0.2.1".parse().ok(), None));
     }
 }

@@ -66,10 +66,10 @@ where
         let (endpoint, crowd, mut stopped) = (endpoint.clone(), crowd.clone(), stopped.clone());
         let limits = limits.clone();
         connections.spawn(async move {
-            let traffic = Arc::new(Traffic::new(limits.unfetched));
+            let traffic = Arc::new(Traffic::new(limits.unfetched, limits.network(remote.ip())));
             let place = tokio::select! {
                 biased;
-                place = crowd.enter(remote.ip(), traffic.clone(), room) => place,
+                place = crowd.enter(traffic.clone(), room) => place,
                 _ = stopped.changed() => None,
             };
             if let Some(place) = place {

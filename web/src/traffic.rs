@@ -1,6 +1,7 @@
 //! What goes on on a connection: which requests are under way, what for, and whether their answers are fetched.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -60,7 +61,8 @@ pub(crate) enum AtRest {
 }
 
 impl Traffic {
-    pub(crate) fn new(unfetched: Duration) -> Self {
+    /// Nothing yet on a connection of this network.
+    pub(crate) fn new(unfetched: Duration, network: Option<IpAddr>) -> Self {
         Self {
             opened: Instant::now(),
             under_way: AtomicUsize::new(0),
@@ -72,7 +74,7 @@ impl Traffic {
             cut: Arc::default(),
             place: Notify::new(),
             is_to_go: AtomicBool::new(false),
-            holder: Arc::default(),
+            holder: Holder::of(network),
         }
     }
 

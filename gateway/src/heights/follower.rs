@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::{
     HeightDoubt, HeightOptions, KnownHeight,
-    growth::{Allowance, highest_at, is_far_below},
+    growth::{Allowance, agreed, highest_at, is_far_below},
     known::Known,
     stopwatch::Stopwatch,
 };
@@ -64,23 +64,23 @@ impl HeightFollower {
     }
 
     async fn hear(&mut self, height: u64) {
-        let known = self.known.current().map(|known| known.height);
+        let Some(known) = self.known.current().map(|known| known.height) else {
+            return self.hear_first(height).await;
+        };
         // Counted from the last height that was higher: a gateway that stood still for hours may go on.
         let mut allowance = self.allowance;
         allowance.pass(self.allowed_at.elapsed());
-        let most = known
-            .map_or_else(|| highest_at(SystemTime::now()), |known| known.saturating_add(allowance.blocks()));
-        match known {
-            Some(known) if is_far_below(height, known) => {
-                return self.doubt(HeightDoubt::Behind { told: height, known });
-            }
-            _ if height > most => return self.hear_jump(height, most).await,
-            Some(known) if height > known => allowance.spend(height.saturating_sub(known)),
-            Some(_) => return self.believe(height),
-            None if height < self.options.lowest => return self.hear_low(height).await,
-            None => {}
+        let most = known.saturating_add(allowance.blocks());
+        if is_far_below(height, known) {
+            return self.doubt(HeightDoubt::Behind { told: height, known });
         }
-        self.grown(allowance);
+        if height > most {
+            return self.hear_jump(height, most).await;
+        }
+        if height > known {
+            allowance.spend(height.saturating_sub(known));
+            self.grown(allowance);
+        }
         self.believe(height);
     }
 
@@ -92,7 +92,7 @@ impl HeightFollower {
 
     /// A height that the chain can hardly have reached needs a second gateway that says so.
     async fn hear_jump(&mut self, told: u64, most: u64) {
-        let others = self.gateway.heights_elsewhere().await;
+        let others = self.gateway.heights_elsewhere().await.told;
         // Two have told at least that.
         let Some(confirmed) = others.iter().map(|other| told.min(*other)).max() else {
             return self.doubt(HeightDoubt::Jump { told, most });
@@ -110,15 +110,45 @@ impl HeightFollower {
         self.believe(confirmed);
     }
 
-    /// A first height that the chain passed long ago needs a second gateway that says so.
-    async fn hear_low(&mut self, told: u64) {
+    /// A first height counts when two gateways tell about the same, and on the word of one only where there is no other
+    /// and the chain can be there.
+    async fn hear_first(&mut self, told: u64) {
         let others = self.gateway.heights_elsewhere().await;
-        if others.iter().any(|other| !is_far_below(told, *other) && !is_far_below(*other, told)) {
-            tracing::info!(height = told, "a low block height is confirmed by another gateway");
-            self.grown(Allowance::after(Duration::ZERO));
-            return self.believe(told);
+        let (least, most) = (self.options.lowest, highest_at(SystemTime::now()));
+        if let Some(confirmed) = agreed(told, &others.told) {
+            tracing::info!(height = confirmed, "the first block height is confirmed by another gateway");
+            return self.begin(confirmed);
         }
-        self.doubt(HeightDoubt::Low { told, least: self.options.lowest });
+        let doubt = match told {
+            _ if told > most => HeightDoubt::Jump { told, most },
+            _ if told < least => HeightDoubt::Low { told, least },
+            _ if others.asked > 0 => HeightDoubt::Alone { told, elsewhere: others.told.first().copied() },
+            _ => {
+                tracing::info!(
+                    height = told,
+                    "the first block height rests on the word of one gateway: it would be confirmed by another one \
+                     in ARWEAVE_URL_LIST"
+                );
+                return self.begin(told);
+            }
+        };
+        self.doubt(doubt);
+        // Where the others are agreed, only the one is wrong.
+        let agreed = others
+            .told
+            .iter()
+            .enumerate()
+            .filter_map(|(place, one)| agreed(*one, others.told.get(place + 1..).unwrap_or_default()));
+        if let Some(height) = agreed.filter(|height| (least..=most).contains(height)).max() {
+            tracing::info!(height, "the first block height is what two other gateways tell");
+            self.known.raise(height);
+        }
+    }
+
+    /// The first height: from now on the chain grows.
+    fn begin(&mut self, height: u64) {
+        self.grown(Allowance::after(Duration::ZERO));
+        self.believe(height);
     }
 
     fn believe(&mut self, height: u64) {

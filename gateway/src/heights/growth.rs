@@ -41,6 +41,13 @@ pub enum HeightDoubt {
         /// What it was to tell at least.
         least: u64,
     },
+    /// It is the first one, and no other gateway tells about the same, though there are others.
+    Alone {
+        /// What the gateway tells.
+        told: u64,
+        /// What another one tells, if any tells one.
+        elsewhere: Option<u64>,
+    },
     /// It is far below the height that is known. One of the two is wrong.
     Behind {
         /// What the gateway tells.
@@ -64,6 +71,18 @@ impl fmt::Display for HeightDoubt {
                  another gateway of ARWEAVE_URL_LIST confirms it; if it is right, as on a chain of one's own, stop the \
                  node, write it into height.json in the data folder, and start the node again"
             ),
+            Self::Alone { told, elsewhere } => {
+                write!(f, "the gateway tells the block height {told}, and ")?;
+                match elsewhere {
+                    Some(other) => write!(f, "another one of ARWEAVE_URL_LIST tells {other}")?,
+                    None => f.write_str("no other one of ARWEAVE_URL_LIST tells any")?,
+                }
+                f.write_str(
+                    ": a first height is not used until two of them tell about the same; see which of these settings is \
+                     wrong, or stop the node, write the right height into height.json in the data folder, and start the \
+                     node again",
+                )
+            }
             Self::Behind { told, known } => write!(
                 f,
                 "the gateway tells the block height {told}, far below {known}, which this node knows and \
@@ -95,6 +114,12 @@ pub(super) fn growth_in(time: Duration) -> u64 {
 /// Whether `lower` is so far below `higher` that no lag explains it.
 pub(super) fn is_far_below(lower: u64, higher: u64) -> bool {
     lower.saturating_add(u64::from(BURST)) < higher
+}
+
+/// What two tell if one of the others tells about the same: the lower one of both.
+pub(super) fn agreed(told: u64, others: &[u64]) -> Option<u64> {
+    let same = others.iter().filter(|other| !is_far_below(told, **other) && !is_far_below(**other, told));
+    same.map(|other| told.min(*other)).max()
 }
 
 fn blocks_in(time: Duration) -> u64 {

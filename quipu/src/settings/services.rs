@@ -19,8 +19,8 @@ pub struct ServiceArgs {
     graphql_url: Option<String>,
 
     /// Gateways, separated by commas, that are asked for the transaction a process boots from; one of them must have
-    /// it [default: ARWEAVE_URL]. A block height that jumps counts only when one of them, at another address than
-    /// ARWEAVE_URL, tells it too
+    /// it [default: ARWEAVE_URL]. A block height that jumps, and the first one of all, counts only when one of them, at
+    /// another address than ARWEAVE_URL, tells it too
     #[arg(long, env, value_name = "URLS")]
     arweave_url_list: Option<String>,
 

@@ -1,5 +1,6 @@
 //! A claim of some of the memory.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::holder::Holder;
+use super::networks::NETWORK_PART;
 use super::share::{BRIEF, PerShare, Share};
 use super::{Budget, Spent, State};
 
@@ -36,6 +38,8 @@ pub enum Lack {
     NotThere,
     /// The connection holds its part already, or enough of it that nobody is cut off for more.
     HoldsEnough,
+    /// Its address holds its part already: only others of this address are cut off for more.
+    AddressHoldsEnough,
 }
 
 impl Budget {
@@ -88,12 +92,13 @@ impl MemoryClaim {
     async fn grow_at_cost(&mut self, share: Share, by: usize) -> Result<(), Spent> {
         let budget = self.budget.clone();
         loop {
-            match self.take(share, by) {
+            let of = match self.take(share, by) {
                 Ok(()) => return Ok(()),
                 Err(Lack::HoldsEnough) => return Err(Spent),
-                Err(Lack::NotThere) => {}
-            }
-            let mut other = budget.cut_one(share).ok_or(Spent)?;
+                Err(Lack::NotThere) => None,
+                Err(Lack::AddressHoldsEnough) => self.network(),
+            };
+            let mut other = budget.cut_one(share, of).ok_or(Spent)?;
             loop {
                 let mut freed = pin!(budget.freed(share).notified());
                 freed.as_mut().enable();
@@ -128,6 +133,14 @@ impl MemoryClaim {
         if is_scarce && !is_alone && has_its_part {
             return Err(Lack::HoldsEnough);
         }
+        let of_network = self.network().and_then(|network| state.networks.held(share, network));
+        // As above: what is alone may have what it needs.
+        let network_has_its_part = of_network.is_some_and(|held| {
+            held > counted && held + if is_guess { 1 } else { bytes } > whole / NETWORK_PART
+        });
+        if is_scarce && network_has_its_part {
+            return Err(Lack::AddressHoldsEnough);
+        }
         if left.is_none() {
             let is_modest = is_alone || is_guess || on_connection + bytes <= part / MODEST;
             return Err(if is_modest { Lack::NotThere } else { Lack::HoldsEnough });
@@ -157,9 +170,16 @@ impl MemoryClaim {
         let held_before = std::mem::replace(self.held.get_mut(share), held);
         let counted_before = std::mem::replace(self.counted.get_mut(share), counted);
         *state.left.get_mut(share) += held_before.cast_signed() - held.cast_signed();
-        if let Some(holder) = &self.holder {
-            holder.exchange(share, counted_before, counted);
+        let Some(holder) = &self.holder else { return };
+        holder.exchange(share, counted_before, counted);
+        if let Some(network) = holder.network() {
+            state.networks.exchange(share, network, counted_before, counted);
         }
+    }
+
+    /// The address that it is counted to.
+    fn network(&self) -> Option<IpAddr> {
+        self.holder.as_ref().and_then(|holder| holder.network())
     }
 }
 

@@ -1,6 +1,7 @@
-//! What one connection holds of the memory, so that none holds too much of it.
+//! What one connection holds of the memory, so that neither it nor its address holds too much of it.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,9 +15,23 @@ task_local! {
 
 /// What a connection holds of each share. It is changed under the lock of the account alone.
 #[derive(Debug, Default)]
-pub(crate) struct Holder(PerShare<AtomicUsize>);
+pub(crate) struct Holder {
+    held: PerShare<AtomicUsize>,
+    /// Whose it is; none where others are behind that address.
+    network: Option<IpAddr>,
+}
 
 impl Holder {
+    /// A connection of this network, which holds nothing yet.
+    pub(crate) fn of(network: Option<IpAddr>) -> Arc<Self> {
+        Arc::new(Self { held: PerShare::default(), network })
+    }
+
+    /// Whom what it holds is counted to besides.
+    pub(crate) fn network(&self) -> Option<IpAddr> {
+        self.network
+    }
+
     /// Whatever is claimed meanwhile is counted to this one.
     pub(crate) async fn pays<F: Future>(self: Arc<Self>, during: F) -> F::Output {
         HOLDER.scope(self, during).await
@@ -33,12 +48,12 @@ impl Holder {
     }
 
     pub(super) fn held(&self, share: Share) -> usize {
-        self.0.get(share).load(Ordering::Relaxed)
+        self.held.get(share).load(Ordering::Relaxed)
     }
 
     /// Holds so much instead of so much.
     pub(super) fn exchange(&self, share: Share, before: usize, after: usize) {
-        let held = self.0.get(share);
+        let held = self.held.get(share);
         held.store((held.load(Ordering::Relaxed) + after).saturating_sub(before), Ordering::Relaxed);
     }
 }

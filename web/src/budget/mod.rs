@@ -2,12 +2,13 @@
 //! is held, and to which it comes back when the last holder lets go.
 //!
 //! The bytes are in shares, so that no kind of request can keep out another, and once half of a share is taken one
-//! connection may only hold a small part of it. When a share is spent, whoever holds some of it and has been overdue for
+//! connection may only hold a small part of it, and one address a quarter of what is made for clients. When a share is spent, whoever holds some of it and has been overdue for
 //! longest is cut off: a body that hardly moves, a call that waits, an answer that nobody fetches. Without such a one
 //! the claim is refused, and the client told to come again.
 
 mod claim;
 mod holder;
+mod networks;
 mod share;
 mod tenure;
 
@@ -30,6 +31,7 @@ pub(crate) use holder::Holder;
 pub use share::{BRIEF, Share};
 pub(crate) use tenure::Tenure;
 
+use networks::HeldByNetworks;
 use share::PerShare;
 use tenure::{Cuttable, Place};
 
@@ -52,6 +54,8 @@ struct Account {
 struct State {
     /// What is left of each share. What cannot be refused any more may overdraw it.
     left: PerShare<isize>,
+    /// What is counted to each address.
+    networks: HeldByNetworks,
     /// Who holds some of it and may be cut off, from when on.
     due: PerShare<BTreeMap<Place, Cuttable>>,
     /// Tells apart those that are due at the same time.
@@ -88,7 +92,12 @@ impl Budget {
     /// An account of so many bytes.
     pub fn new(bytes: usize) -> Self {
         let left = PerShare::new(|share| share.of(bytes).cast_signed());
-        let state = Mutex::new(State { left, due: PerShare::default(), number: 0 });
+        let state = Mutex::new(State {
+            left,
+            networks: HeldByNetworks::default(),
+            due: PerShare::default(),
+            number: 0,
+        });
         Self(Arc::new(Account { bytes, state, freed: PerShare::default() }))
     }
 

@@ -1,5 +1,6 @@
 //! Who may be cut off when memory is needed, and from when on.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::Budget;
+use super::holder::Holder;
 use super::share::Share;
 
 /// What is moved by less is not noted anew.
@@ -20,6 +22,7 @@ pub(super) type Place = (Instant, u64);
 pub(super) struct Cuttable {
     cut: Arc<Notify>,
     ended: watch::Receiver<()>,
+    network: Option<IpAddr>,
 }
 
 impl Cuttable {
@@ -49,6 +52,8 @@ pub(crate) struct Tenure {
     due: Vec<(Share, Option<Instant>)>,
     cut: Arc<Notify>,
     ended: watch::Sender<()>,
+    /// The address of the connection that it is on.
+    network: Option<IpAddr>,
 }
 
 impl Budget {
@@ -60,19 +65,23 @@ impl Budget {
             state.number
         };
         let shares = shares.iter().map(|share| (*share, None)).collect();
-        let ended = watch::Sender::default();
-        let mut tenure = Tenure { budget: self.clone(), number, due: shares, cut, ended };
+        let (ended, network) =
+            (watch::Sender::default(), Holder::current().and_then(|holder| holder.network()));
+        let mut tenure = Tenure { budget: self.clone(), number, due: shares, cut, ended, network };
         tenure.put_off(due);
         tenure
     }
 
-    /// Cuts off whoever has been due for longest among those that hold some of this share, if there is anybody.
-    pub(super) fn cut_one(&self, share: Share) -> Option<Ended> {
+    /// Cuts off whoever has been due for longest among those that hold some of this share, of this address or of any, if
+    /// there is anybody.
+    pub(super) fn cut_one(&self, share: Share, of: Option<IpAddr>) -> Option<Ended> {
         let mut state = self.lock();
-        let first = state.due.get_mut(share).first_entry();
-        let due = first.filter(|first| first.key().0 <= Instant::now()).map(|first| first.remove());
+        let all = state.due.get_mut(share);
+        let mut due = all.range(..=(Instant::now(), u64::MAX));
+        let first = due.find(|(_, cuttable)| of.is_none() || cuttable.network == of).map(|(place, _)| *place);
+        let cuttable = first.and_then(|place| all.remove(&place));
         drop(state);
-        due.map(Cuttable::cut)
+        cuttable.map(Cuttable::cut)
     }
 }
 
@@ -93,7 +102,10 @@ impl Tenure {
             let cuttable = match *due {
                 Some(due) if to < due + COARSE => continue,
                 Some(due) => all.remove(&(due, self.number)),
-                None => Some(Cuttable { cut: self.cut.clone(), ended: self.ended.subscribe() }),
+                None => {
+                    let (cut, ended) = (self.cut.clone(), self.ended.subscribe());
+                    Some(Cuttable { cut, ended, network: self.network })
+                }
             };
             if let Some(cuttable) = cuttable {
                 all.insert((to, self.number), cuttable);
@@ -109,7 +121,8 @@ impl Tenure {
         }
         let due = self.due.iter().find_map(|(_, due)| *due);
         if let Some(due) = due {
-            let cuttable = Cuttable { cut: self.cut.clone(), ended: self.ended.subscribe() };
+            let (cut, ended) = (self.cut.clone(), self.ended.subscribe());
+            let cuttable = Cuttable { cut, ended, network: self.network };
             self.budget.lock().due.get_mut(share).insert((due, self.number), cuttable);
         }
         self.due.push((share, due));

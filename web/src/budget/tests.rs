@@ -118,12 +118,12 @@ async fn who_moves_is_not_due() {
     let second = Duration::from_secs(1);
     let mut tenure = budget.tenure(&[Share::Reads], Instant::now(), Arc::default());
     tenure.put_off(Instant::now() + second);
-    assert!(budget.cut_one(Share::Reads).is_none());
+    assert!(budget.cut_one(Share::Reads, None).is_none());
     tenure.holds(Share::Answers);
     tenure.rest(Share::Answers);
     advance(second).await;
-    assert!(budget.cut_one(Share::Answers).is_none());
-    assert!(budget.cut_one(Share::Reads).is_some());
+    assert!(budget.cut_one(Share::Answers, None).is_none());
+    assert!(budget.cut_one(Share::Reads, None).is_some());
     // It is being cut off, and that is not taken back.
     tenure.put_off(Instant::now() + 9 * second);
     assert!(budget.lock().due.get(Share::Reads).is_empty());
@@ -166,6 +166,65 @@ async fn a_connection_holds_a_small_part_of_what_is_scarce() {
     assert!(other.pays_now(|| budget.try_claim(Share::Answers, whole / 15)).is_some());
     drop((guess, held));
     assert_eq!(many.held(Share::Answers), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_leaves_most_of_what_is_scarce_to_others() {
+    for (share, is_bounded) in
+        Share::ALL.map(|share| (share, [Share::Answers, Share::Brief].contains(&share)))
+    {
+        let budget = Budget::new(16 * 1600);
+        let whole = budget.share(share);
+        // As many connections as one wants.
+        let claim = |client: Option<u8>| {
+            let holder = Holder::of(client.map(|client| [192, 0, 2, client].into()));
+            holder.pays_now(|| budget.claim_now(share, 50))
+        };
+        let all_of = |client| std::iter::from_fn(|| claim(client).ok()).collect::<Vec<_>>();
+        let mut held = all_of(Some(1));
+        if !is_bounded {
+            assert_eq!(held.len(), whole / 50, "{share:?}");
+            continue;
+        }
+        assert_eq!(held.len(), whole / 2 / 50, "{share:?}");
+        assert_eq!(claim(Some(1)).unwrap_err(), Lack::AddressHoldsEnough);
+        let theirs = all_of(Some(2));
+        assert_eq!(theirs.len(), whole / 4 / 50, "{share:?}");
+        assert_eq!(budget.lock().networks.len(), 2);
+        // Those behind a proxy are not counted together.
+        let proxied = all_of(None);
+        assert_eq!(proxied.len(), whole / 4 / 50, "{share:?}");
+        assert_eq!(claim(Some(3)).unwrap_err(), Lack::NotThere);
+        // It gets no more before it holds less than its part.
+        held.truncate(whole / 4 / 50);
+        assert_eq!(claim(Some(1)).unwrap_err(), Lack::AddressHoldsEnough);
+        held.pop();
+        assert!(claim(Some(1)).is_ok());
+        drop((held, theirs, proxied));
+        assert_eq!((left(&budget), budget.lock().networks.len()), (left(&Budget::new(16 * 1600)), 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_too_much_is_cut_off_for_others_of_its_address_alone() {
+    let budget = Budget::new(16 * 1600);
+    let connection = |client: u8| Holder::of(Some([192, 0, 2, client].into()));
+    let _scarce = budget.try_claim(Share::Answers, budget.share(Share::Answers) / 2).unwrap();
+    let mut most = connection(1).pays_now(|| budget.nothing());
+    most.correct(Share::Answers, budget.share(Share::Answers) / 4 - 250);
+    let due = |client| connection(client).pays_now(|| holds(&budget, Share::Answers, 0, Duration::ZERO));
+    let (theirs, first, second) = (due(2), due(1), due(1));
+    tokio::task::yield_now().await;
+    advance(Duration::from_secs(1)).await;
+    connection(1).pays(budget.claim(Share::Answers, 100)).await.unwrap();
+    first.await.unwrap();
+    assert!(!second.is_finished() && !theirs.is_finished());
+    // Where all is held, it is whoever has been due for longest.
+    let rest = usize::try_from(left(&budget)[4]).unwrap();
+    let _rest = budget.try_claim(Share::Answers, rest).unwrap();
+    connection(3).pays(budget.claim(Share::Answers, 100)).await.unwrap();
+    theirs.await.unwrap();
+    assert!(!second.is_finished());
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,12 +16,28 @@ const CHOSEN: usize = 64;
 /// By what part of the most an address may have fewer than that, and still be one with most of them.
 const ABOUT: usize = 16;
 
+/// Those that are counted as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Group {
+    /// All of this address, of IPv6 of this network.
+    Network(IpAddr),
+    /// One whose address many are behind: the connection of this number.
+    Alone(u64),
+}
+
+impl Group {
+    /// Whom the connection of this number belongs to.
+    pub(super) fn of(network: Option<IpAddr>, number: u64) -> Self {
+        network.map_or(Self::Alone(number), Self::Network)
+    }
+}
+
 /// The connections of a listener, and those that wait to be.
 pub(super) struct CrowdMembers {
     places: usize,
     taken: usize,
     number: u64,
-    by_network: HashMap<IpAddr, HashMap<u64, Arc<Traffic>>>,
+    groups: HashMap<Group, HashMap<u64, Arc<Traffic>>>,
     /// In the order in which they came.
     waiting: VecDeque<Newcomer>,
     chosen: Chosen,
@@ -29,7 +45,7 @@ pub(super) struct CrowdMembers {
 
 struct Newcomer {
     number: u64,
-    network: IpAddr,
+    group: Group,
     came: Instant,
     traffic: Arc<Traffic>,
     given: oneshot::Sender<CrowdPlace>,
@@ -38,7 +54,7 @@ struct Newcomer {
 /// Those that are to go next, the first one at the end.
 #[derive(Default)]
 struct Chosen {
-    members: Vec<(IpAddr, u64)>,
+    members: Vec<(Group, u64)>,
     /// How many an address has at least with which it is one of those with most of them.
     most: usize,
     /// When all were looked at.
@@ -47,7 +63,7 @@ struct Chosen {
 
 /// Who has a place now, and is to be told.
 pub(super) struct Next {
-    pub(super) network: IpAddr,
+    pub(super) group: Group,
     pub(super) number: u64,
     pub(super) given: oneshot::Sender<CrowdPlace>,
 }
@@ -58,7 +74,7 @@ impl CrowdMembers {
             places,
             taken: 0,
             number: 0,
-            by_network: HashMap::new(),
+            groups: HashMap::new(),
             waiting: VecDeque::new(),
             chosen: Chosen::default(),
         }
@@ -67,38 +83,39 @@ impl CrowdMembers {
     /// Takes one in if there is a place, and has it wait for one else; its number.
     pub(super) fn enter(
         &mut self,
-        network: IpAddr,
+        network: Option<IpAddr>,
         traffic: Arc<Traffic>,
         given: oneshot::Sender<CrowdPlace>,
     ) -> Result<u64, u64> {
         self.number += 1;
         let number = self.number;
+        let group = Group::of(network, number);
         if self.taken < self.places {
             self.taken += 1;
-            self.by_network.entry(network).or_default().insert(number, traffic);
+            self.groups.entry(group).or_default().insert(number, traffic);
             return Ok(number);
         }
-        self.waiting.push_back(Newcomer { number, network, came: Instant::now(), traffic, given });
+        self.waiting.push_back(Newcomer { number, group, came: Instant::now(), traffic, given });
         Err(number)
     }
 
     /// One leaves: who gets its place, if anybody waits for it.
-    pub(super) fn leave(&mut self, network: IpAddr, number: u64) -> Option<Next> {
-        if let Some(of_network) = self.by_network.get_mut(&network) {
-            of_network.remove(&number);
-            if of_network.is_empty() {
-                self.by_network.remove(&network);
+    pub(super) fn leave(&mut self, group: Group, number: u64) -> Option<Next> {
+        if let Some(members) = self.groups.get_mut(&group) {
+            members.remove(&number);
+            if members.is_empty() {
+                self.groups.remove(&group);
             }
         }
         let all = self.waiting.iter().enumerate();
-        let next = all.min_by_key(|(_, newcomer)| self.count(newcomer.network)).map(|(place, _)| place);
+        let next = all.min_by_key(|(_, newcomer)| self.count(newcomer.group)).map(|(place, _)| place);
         let Some(newcomer) = next.and_then(|place| self.waiting.remove(place)) else {
             self.taken -= 1;
             return None;
         };
-        let Newcomer { number, network, traffic, given, .. } = newcomer;
-        self.by_network.entry(network).or_default().insert(number, traffic);
-        Some(Next { network, number, given })
+        let Newcomer { number, group, traffic, given, .. } = newcomer;
+        self.groups.entry(group).or_default().insert(number, traffic);
+        Some(Next { group, number, given })
     }
 
     /// One does not wait any more.
@@ -111,26 +128,29 @@ impl CrowdMembers {
         self.waiting.front().map(|newcomer| newcomer.came)
     }
 
-    /// The network of which most wait, or most are in where as many do.
-    pub(super) fn most_waiting(&self) -> Option<IpAddr> {
-        let mut counts = HashMap::<IpAddr, usize>::new();
+    /// Those of whom most wait, or most are in where as many do.
+    pub(super) fn most_waiting(&self) -> Option<Group> {
+        let mut counts = HashMap::<Group, usize>::new();
         for newcomer in &self.waiting {
-            *counts.entry(newcomer.network).or_default() += 1;
+            *counts.entry(newcomer.group).or_default() += 1;
         }
-        let counts = counts.into_iter().map(|(network, waiting)| ((waiting, self.count(network)), network));
-        counts.max().map(|(_, network)| network)
+        let counts = counts.into_iter().map(|(group, waiting)| ((waiting, self.count(group)), group));
+        counts.max().map(|(_, group)| group)
     }
 
     /// The network with most connections, and how many it has.
     pub(super) fn busiest(&self) -> Option<(IpAddr, usize)> {
-        let counts = self.by_network.iter().map(|(network, members)| (*network, members.len()));
+        let counts = self.groups.iter().filter_map(|(group, members)| match group {
+            Group::Network(network) => Some((*network, members.len())),
+            Group::Alone(_) => None,
+        });
         counts.max_by_key(|(_, count)| *count)
     }
 
     /// Who is to give way first, if anybody may.
     pub(super) fn first_to_go(&mut self) -> Option<Arc<Traffic>> {
         loop {
-            let Some((network, number)) = self.chosen.members.pop() else {
+            let Some((group, number)) = self.chosen.members.pop() else {
                 if self.chosen.at.is_some_and(|at| at.elapsed() < LOOK_AGAIN) && self.chosen.most == 0 {
                     // Nobody may, as was just seen.
                     return None;
@@ -141,12 +161,12 @@ impl CrowdMembers {
                 }
                 continue;
             };
-            if self.count(network) < self.chosen.most {
+            if self.count(group) < self.chosen.most {
                 // Others have more by now.
                 self.chosen.members.clear();
                 continue;
             }
-            let member = self.by_network.get(&network).and_then(|members| members.get(&number));
+            let member = self.groups.get(&group).and_then(|members| members.get(&number));
             if let Some(traffic) = member.filter(|traffic| traffic.rest().is_some()) {
                 return Some(traffic.clone());
             }
@@ -156,14 +176,14 @@ impl CrowdMembers {
     /// Looks at all for those that are to go next.
     fn choose(&mut self) {
         let mut all = Vec::new();
-        for (network, members) in &self.by_network {
+        for (group, members) in &self.groups {
             for (number, traffic) in members {
                 let key = match traffic.rest() {
                     Some(AtRest::Idle(since)) => (Reverse(members.len()), 0, since, *number),
                     Some(AtRest::Waits(since)) => (Reverse(members.len()), 1, since, *number),
                     None => continue,
                 };
-                all.push((key, (*network, *number)));
+                all.push((key, (*group, *number)));
             }
         }
         if all.len() > CHOSEN {
@@ -177,7 +197,7 @@ impl CrowdMembers {
         self.chosen = Chosen { members, most, at: Some(Instant::now()) };
     }
 
-    fn count(&self, network: IpAddr) -> usize {
-        self.by_network.get(&network).map_or(0, HashMap::len)
+    fn count(&self, group: Group) -> usize {
+        self.groups.get(&group).map_or(0, HashMap::len)
     }
 }

@@ -8,6 +8,8 @@ use super::*;
 use crate::traffic::{AT_REST, UnderWay};
 
 const UNFETCHED: Duration = Duration::from_secs(4);
+/// A client that others are behind.
+const PROXY: u8 = 9;
 
 type Connection = (Arc<Traffic>, JoinHandle<()>);
 
@@ -18,9 +20,10 @@ fn crowd(connections: usize) -> Arc<Crowd> {
 
 /// A connection of this client, which ends when it is to give way; none if there is no place for it for too long.
 async fn try_connect(crowd: &Arc<Crowd>, client: u8) -> Option<Connection> {
-    let traffic = Arc::new(Traffic::new(UNFETCHED));
+    let network = (client != PROXY).then_some([10, 0, 0, client].into());
+    let traffic = Arc::new(Traffic::new(UNFETCHED, network));
     let room = crowd.waiting_room().await.unwrap();
-    let place = crowd.enter([10, 0, 0, client].into(), traffic.clone(), room).await?;
+    let place = crowd.enter(traffic.clone(), room).await?;
     let given = traffic.clone();
     let lives = tokio::spawn(async move {
         given.gives_way().await;
@@ -80,6 +83,40 @@ async fn the_address_with_most_connections_gives_way() {
     // Both have two now, and they are chosen anew each time.
     all.push(connect(&crowd, 3).await);
     assert_eq!(which_ended(&all), [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_behind_a_proxy_are_no_crowd() {
+    let crowd = crowd(6);
+    let mut all = Vec::new();
+    for client in [PROXY, PROXY, PROXY, PROXY, 1, 1] {
+        all.push(connect(&crowd, client).await);
+        advance(2 * AT_REST).await;
+    }
+    all.push(connect(&crowd, 2).await);
+    assert_eq!(which_ended(&all), [4], "of its address there are two");
+    assert_eq!(crowd.crowding.lately().unwrap().busiest.unwrap().1, 2);
+    // All together they have no more places than there are.
+    for ended in [&[0, 4][..], &[0, 1, 4]] {
+        advance(2 * AT_REST).await;
+        all.push(connect(&crowd, PROXY).await);
+        assert_eq!(which_ended(&all), ended);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_through_a_proxy_waits_behind_nobody_else_of_it() {
+    let crowd = crowd(32);
+    let mut all = Vec::new();
+    for number in 0..crowd.places {
+        all.push(connect(&crowd, if number % 2 == 0 { PROXY } else { 1 }).await);
+    }
+    let busy: Vec<_> = all.iter().map(|(traffic, _)| UnderWay::begin(traffic)).collect();
+    let [direct, proxied] = [begin_to_connect(&crowd, 1).await, begin_to_connect(&crowd, PROXY).await];
+    all[0].1.abort();
+    assert!(timeout(LOOK_AGAIN, proxied).await.expect("it is next").unwrap().is_some());
+    assert!(!direct.is_finished());
+    drop(busy);
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,7 +232,7 @@ async fn who_waits_with_most_others_of_its_address_is_turned_away_when_no_more_c
 
 #[tokio::test(start_paused = true)]
 async fn who_is_asked_to_give_way_and_works_again_does_not() {
-    let traffic = Arc::new(Traffic::new(UNFETCHED));
+    let traffic = Arc::new(Traffic::new(UNFETCHED, None));
     advance(2 * AT_REST).await;
     traffic.give_way();
     assert!(traffic.rest().is_none(), "it is asked once");
@@ -209,13 +246,4 @@ async fn who_is_asked_to_give_way_and_works_again_does_not() {
     assert!(traffic.rest().is_some());
     traffic.give_way();
     assert!(traffic.gives_way().now_or_never().is_some());
-}
-
-#[test]
-fn a_network_of_ipv6_counts_as_one_address() {
-    let [one, same, other, ipv4] = ["2001:db8::1", "2001:db8::2:0:0:1", "2001:db8:0:1::1", "192.0.2.1"]
-        .map(|text| network(text.parse().unwrap()));
-    assert_eq!((one, one), (same, "2001:db8::".parse::<IpAddr>().unwrap()));
-    assert_ne!(one, other);
-    assert_eq!(ipv4, "192.0.2.1".parse::<IpAddr>().unwrap());
 }

@@ -7,8 +7,12 @@ use super::*;
 const NOW: u64 = 1_800_000;
 const LIE: u64 = 2_400_000;
 
-/// A gateway of these heights, and what other gateways tell.
-fn start_beside(heights: &'static [Option<u64>], elsewhere: &'static [u64], folder: &TempDir) -> HeightFeed {
+/// A gateway of these heights, and what other gateways tell, if there are any.
+fn start_beside(
+    heights: &'static [Option<u64>],
+    elsewhere: Option<&'static [u64]>,
+    folder: &TempDir,
+) -> HeightFeed {
     let gateway = Arc::new(Script { heights, elsewhere, asked: AtomicUsize::new(0) });
     let file = Some(file_in(folder.path()));
     HeightFeed::start(gateway, HeightOptions { interval: INTERVAL, file, ..HeightOptions::default() })
@@ -35,7 +39,7 @@ async fn one_lie_pins_nothing() {
     assert_eq!(feed.current().unwrap().age, INTERVAL * 2 + INTERVAL / 2, "a lie makes nothing younger");
     pass(1).await;
     assert_eq!((height(&feed), feed.doubt()), (Some(NOW + 1), None));
-    let lines = lines.all();
+    let lines = lines.later();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].contains("WARN") && lines[0].contains(&HEIGHT_MAX.to_string()), "{lines:?}");
     assert!(lines[0].contains("ARWEAVE_URL_LIST"), "{lines:?}");
@@ -55,7 +59,9 @@ async fn a_first_height_beyond_the_age_of_the_chain_is_not_believed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_first_height_that_was_passed_long_ago_needs_a_second_gateway() {
-    for (elsewhere, is_believed) in [(&[][..], false), (&[NOW], false), (&[NOW, 12 + 40], true)] {
+    for (elsewhere, is_believed) in
+        [(None, false), (Some(&[][..]), false), (Some(&[NOW]), false), (Some(&[NOW, 12 + 40]), true)]
+    {
         let folder = TempDir::new().unwrap();
         let feed = start_beside(&[Some(12)], elsewhere, &folder);
         tokio::time::sleep(INTERVAL / 2).await;
@@ -67,9 +73,44 @@ async fn a_first_height_that_was_passed_long_ago_needs_a_second_gateway() {
     // An operator knows it, too.
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("height"), "12\n").unwrap();
-    let feed = start_beside(&[Some(13)], &[], &folder);
+    let feed = start_beside(&[Some(13)], None, &folder);
     tokio::time::sleep(INTERVAL / 2).await;
     assert_eq!((height(&feed), feed.doubt()), (Some(13), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_height_needs_a_second_gateway_where_there_is_one() {
+    let alone = |other| Some(HeightDoubt::Alone { told: NOW, elsewhere: other });
+    for (elsewhere, expected, doubt) in [
+        (None, Some(NOW), None),
+        (Some(&[NOW + 3][..]), Some(NOW), None),
+        (Some(&[NOW + 1000, NOW - 3]), Some(NOW - 3), None),
+        (Some(&[]), None, alone(None)),
+        (Some(&[NOW + 1000]), None, alone(Some(NOW + 1000))),
+        // Whoever is right, it is two that tell it.
+        (Some(&[NOW + 1001, 7, NOW + 1000]), Some(NOW + 1000), alone(Some(NOW + 1001))),
+        (Some(&[7, 8]), None, alone(Some(7))),
+        (Some(&[HEIGHT_MAX, HEIGHT_MAX]), None, alone(Some(HEIGHT_MAX))),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let lines = Lines::default();
+        let _guard = lines.listen();
+        let feed = start_beside(&[Some(NOW)], elsewhere, &folder);
+        tokio::time::sleep(INTERVAL / 2).await;
+        assert_eq!((height(&feed), feed.doubt()), (expected, doubt), "{elsewhere:?}");
+        assert!(lines.all().iter().all(|line| line.contains("INFO") != line.contains("WARN")));
+        let rests_on_one = lines.all().iter().any(|line| line.contains("word of one gateway"));
+        assert_eq!(rests_on_one, elsewhere.is_none(), "{:?}", lines.all());
+        pass(3).await;
+        assert!(lines.all().len() <= 2, "it is told once: {:?}", lines.all());
+    }
+    // They agree later.
+    let folder = TempDir::new().unwrap();
+    let feed = start_beside(&[Some(LIE), Some(LIE), Some(NOW)], Some(&[NOW]), &folder);
+    pass(1).await;
+    assert_eq!(height(&feed), None);
+    pass(2).await;
+    assert_eq!((height(&feed), feed.doubt(), kept(&folder)), (Some(NOW), None, NOW));
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,8 +143,8 @@ async fn a_jump_counts_when_two_tell_it() {
         (&[].as_slice(), NOW, true),
     ] {
         let folder = TempDir::new().unwrap();
-        let feed = start_beside(&[Some(NOW), Some(LIE)], elsewhere, &folder);
-        feed.wait_known().await;
+        fs::write(folder.path().join("height"), format!("{NOW}\n")).unwrap();
+        let feed = start_beside(&[Some(NOW), Some(LIE)], Some(elsewhere), &folder);
         pass(2).await;
         assert_eq!(height(&feed), Some(expected), "{elsewhere:?}");
         assert_eq!(feed.doubt().is_some(), doubted, "{elsewhere:?}");
@@ -151,8 +192,8 @@ async fn a_height_far_above_what_the_gateway_tells_is_said_with_the_way_out() {
     assert_eq!(height(&feed), Some(LIE), "it never goes backwards by itself");
     assert_eq!(feed.doubt(), Some(HeightDoubt::Behind { told: NOW, known: LIE }));
     assert!(feed.current().unwrap().age >= INTERVAL * 3, "{:?}", feed.current());
-    assert_eq!(lines.all().len(), 1, "{:?}", lines.all());
-    assert!(lines.all()[0].contains("height.json"), "{:?}", lines.all());
+    assert_eq!(lines.later().len(), 1, "{:?}", lines.later());
+    assert!(lines.later()[0].contains("height.json"), "{:?}", lines.later());
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,7 +204,7 @@ async fn a_store_with_an_impossible_height_gets_the_right_one() {
     let _guard = lines.listen();
     let feed = start_signed(&[Some(NOW)], &folder, Some(HEIGHT_MAX));
     assert_eq!(feed.current(), None);
-    assert_eq!(lines.all().len(), 2, "the file and the assignment are told: {:?}", lines.all());
+    assert_eq!(lines.later().len(), 2, "the file and the assignment are told: {:?}", lines.later());
     pass(1).await;
     assert_eq!(height(&feed), Some(NOW));
     assert_eq!(kept(&folder), NOW);
