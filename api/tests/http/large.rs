@@ -1,6 +1,6 @@
 //! Events with long data: shown like all others, a part at a time, to whoever takes it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use api::ApiOptions;
@@ -16,6 +16,9 @@ use crate::samples::{SampleHistory, noise};
 const MIB: usize = 1 << 20;
 /// Up to here data is shown at once.
 const SHORT: usize = 16 << 10;
+/// Where clients are, and another one.
+const HERE: [u8; 4] = [127, 0, 0, 1];
+const ELSEWHERE: [u8; 4] = [127, 0, 0, 9];
 
 fn various() -> Vec<Vec<u8>> {
     let escaped = r#"a "quoted" \\ text, and ümlauts"#.repeat(10_000).into_bytes();
@@ -198,10 +201,15 @@ async fn what_is_short_is_answered_when_there_is_no_memory_for_what_is_long() {
     assert_eq!(node.get(&format!("/{process}/latest")).await.0, 503);
 }
 
-/// Asks many times at once on one connection, which takes next to nothing of any answer.
-async fn hoard(node: &TestNode, path: &str, times: usize) -> (reqwest::Client, Vec<reqwest::Response>) {
+/// Asks many times at once on one connection from this address, which takes next to nothing of any answer.
+async fn hoard(
+    node: &TestNode,
+    from: [u8; 4],
+    path: &str,
+    times: usize,
+) -> (reqwest::Client, Vec<reqwest::Response>) {
     let client = reqwest::Client::builder().http2_prior_knowledge().http2_initial_stream_window_size(1);
-    let client = client.build().unwrap();
+    let client = client.local_address(IpAddr::from(from)).build().unwrap();
     client.get(&node.public.url).send().await.unwrap();
     let url = format!("{}{path}", node.public.url);
     let asked = futures_util::future::join_all((0..times).map(|_| client.get(&url).send())).await;
@@ -223,18 +231,41 @@ async fn one_connection_leaves_others_what_there_is_for_short_answers() {
     node.append(history.appends).await;
     let all = budget.share(Share::Answers);
     let others = budget.try_claim(Share::Answers, all).unwrap();
-    let (client, held) = hoard(&node, &short, 60).await;
+    let (client, held) = hoard(&node, HERE, &short, 60).await;
     let bytes = held.len() * 2 * SHORT;
     assert!(bytes > 0 && bytes <= budget.share(Share::Brief) / 2, "it got {bytes}");
     assert_eq!(node.get(&short).await.0, 200);
     drop((client, held, others));
     // Nor does it get some of that for having its part of the memory for answers.
-    let (client, held) = hoard(&node, &long, 6).await;
+    let (client, held) = hoard(&node, HERE, &long, 6).await;
     assert_eq!(held.len(), 6);
     let _others: Vec<_> = std::iter::from_fn(|| budget.try_claim(Share::Answers, MIB / 4)).collect();
     let refused = client.get(format!("{}{short}", node.public.url)).send().await.unwrap();
     assert_eq!(refused.status(), 503);
     assert_eq!(node.get(&short).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_leaves_others_half_of_what_there_is_for_answers() {
+    let budget = Budget::new(32 * MIB);
+    let limits = Limits { unfetched: Duration::from_secs(60), ..Limits::default() };
+    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
+    let node = TestNode::start_with(options, Limits { budget: budget.clone(), ..limits }).await;
+    let mut history = SampleHistory::spawn(1, Some(1_000));
+    for nonce in 1..=100 {
+        // Each of them is shown as two.
+        history.message(nonce, 1_000 + nonce, &[b'"'; SHORT], false);
+    }
+    let long = format!("/{}", history.process);
+    node.append(history.appends).await;
+    let mut hoarders = Vec::new();
+    for _ in 0..16 {
+        hoarders.push(hoard(&node, ELSEWHERE, &long, 4).await);
+    }
+    assert!(hoarders.iter().any(|(_, held)| !held.is_empty()));
+    let most = budget.share(Share::Answers) / 5 * 2;
+    assert!(budget.try_claim(Share::Answers, most).is_some(), "they hold more than half of it");
+    assert_eq!(node.get(&long).await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

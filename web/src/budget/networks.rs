@@ -1,45 +1,38 @@
 //! What is made for the clients of one address, so that none keeps the answers of all others from being made.
+//!
+//! It is the answers of any length that are counted so. Of what clients send, whoever is slow gives way to the others; and
+//! short answers have a share of their own, in which those who share an address with somebody greedy get theirs.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::share::Share;
 
-/// The part of a share that one address may hold while less than half of it is left: one of so many.
+/// The part of the answers that one address may hold while less than half of them is left: one of so many.
 pub(super) const NETWORK_PART: usize = 4;
 
-/// How much of each share that is counted so is held for each address; those that hold nothing are not in it.
+/// How much of the answers is held for each address; those that hold nothing are not in it.
 #[derive(Debug, Default)]
-pub(super) struct HeldByNetworks {
-    answers: HashMap<IpAddr, usize>,
-    brief: HashMap<IpAddr, usize>,
-}
+pub(super) struct HeldByNetworks(HashMap<IpAddr, usize>);
 
 impl HeldByNetworks {
-    /// How much is held for this address of a share that is counted so.
+    /// How much is held for this address, if it is counted of this share.
     pub(super) fn held(&self, share: Share, network: IpAddr) -> Option<usize> {
-        let counted = match share {
-            Share::Answers => &self.answers,
-            Share::Brief => &self.brief,
-            // Of what clients send, those that are slow give way to the others.
-            Share::Reads | Share::Waits | Share::Small | Share::Large => return None,
-        };
-        Some(counted.get(&network).copied().unwrap_or_default())
+        (share == Share::Answers).then(|| self.0.get(&network).copied().unwrap_or_default())
     }
 
     /// It holds so much instead of so much.
     pub(super) fn exchange(&mut self, share: Share, network: IpAddr, before: usize, after: usize) {
-        let Some(held) = self.held(share, network) else { return };
-        let counted = if share == Share::Brief { &mut self.brief } else { &mut self.answers };
-        match (held + after).saturating_sub(before) {
-            0 => drop(counted.remove(&network)),
-            held => drop(counted.insert(network, held)),
+        match self.held(share, network).map(|held| (held + after).saturating_sub(before)) {
+            None => {}
+            Some(0) => drop(self.0.remove(&network)),
+            Some(held) => drop(self.0.insert(network, held)),
         }
     }
 
-    /// How many addresses are known.
+    /// How many addresses hold something.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.answers.len() + self.brief.len()
+        self.0.len()
     }
 }
