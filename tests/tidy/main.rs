@@ -1,6 +1,7 @@
 //! The rules of the house that neither the compiler nor clippy knows. Each names file and line of what breaks it.
 
 mod first_build;
+mod fuzzing;
 mod layout;
 mod names;
 mod one_build;
