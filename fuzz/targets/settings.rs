@@ -2,8 +2,6 @@
 
 #![no_main]
 
-use std::ffi::OsString;
-
 use endpoints::{parse_host_list, parse_url, parse_url_list};
 use libfuzzer_sys::fuzz_target;
 
@@ -22,12 +20,12 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// A variable that has no effect is told by its own name, and none when it is set to nothing.
+/// A variable of the existing scheduler is refused by its own name, or there is a reason why it is not missed.
 fn check(name: &str, value: &str) {
-    let value_of = |asked: &str| (asked == name).then(|| OsString::from(value));
-    match existing::unused(value_of) {
-        Ok(unused) => assert!(unused.iter().all(|unused| unused.name == name && !value.is_empty())),
-        Err(refused) => assert!(refused.to_string().starts_with(name)),
+    match existing::heed_existing(name, value.as_ref()) {
+        Some(Ok(reason)) => assert!(!reason.is_empty()),
+        Some(Err(refused)) => assert!(refused.to_string().starts_with(name)),
+        None => assert!(!existing::is_everywhere(name)),
     }
 }
 
