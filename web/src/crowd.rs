@@ -1,7 +1,7 @@
 //! All connections of a listener. When there are as many as there may be, one gives way to each that comes: of the
 //! address with most of them the one that has idled for longest, or else the one that has waited for longest. One that
-//! is worked for, or was a moment ago, does not. Whoever comes through a proxy is alone, as nobody else counts as of its
-//! address. Of those that come meanwhile the one whose address has fewest is next.
+//! is worked for, or was a moment ago, does not. Whoever comes through a proxy is alone, as nobody else counts as of
+//! its address. Of those that come meanwhile the one whose address has fewest is next.
 
 mod crowding;
 mod members;

@@ -2,9 +2,9 @@
 //! is held, and to which it comes back when the last holder lets go.
 //!
 //! The bytes are in shares, so that no kind of request can keep out another, and once half of a share is taken one
-//! connection may only hold a small part of it, and one address a quarter of the answers. When a share is spent, whoever holds some of it and has been overdue for
-//! longest is cut off: a body that hardly moves, a call that waits, an answer that nobody fetches. Without such a one
-//! the claim is refused, and the client told to come again.
+//! connection may only hold a small part of it, and one address a quarter of the answers. When a share is spent,
+//! whoever holds some of it and has been overdue for longest is cut off: a body that hardly moves, a call that waits,
+//! an answer that nobody fetches. Without such a one the claim is refused, and the client told to come again.
 
 mod claim;
 mod holder;
