@@ -22,7 +22,7 @@ use crate::limits::Limits;
 use crate::metrics;
 use crate::traffic::Traffic;
 
-use members::{CrowdMembers, Group, Next};
+use members::{CrowdGroup, CrowdMembers, Next};
 
 pub use crowding::{Crowded, Crowding};
 
@@ -51,7 +51,7 @@ pub(crate) struct WaitingRoom(OwnedSemaphorePermit);
 /// A connection's place among the others. Dropped, it is the next one's.
 pub(crate) struct CrowdPlace {
     crowd: Arc<Crowd>,
-    group: Group,
+    group: CrowdGroup,
     number: u64,
 }
 
@@ -91,7 +91,11 @@ impl Crowd {
         let entered = self.lock().enter(network, traffic, given);
         let number = match entered {
             Ok(number) => {
-                return Some(CrowdPlace { crowd: self.clone(), group: Group::of(network, number), number });
+                return Some(CrowdPlace {
+                    crowd: self.clone(),
+                    group: CrowdGroup::of(network, number),
+                    number,
+                });
             }
             Err(number) => number,
         };
@@ -105,7 +109,7 @@ impl Crowd {
             let is_full = room.0.semaphore().available_permits() == 0;
             if is_full
                 && came.elapsed() > WAIT_MAX
-                && self.lock().most_waiting() == Some(Group::of(network, number))
+                && self.lock().most_waiting() == Some(CrowdGroup::of(network, number))
             {
                 debug!(?network, "a connection was closed: there was no place for it");
                 metrics::turned_away();

@@ -18,14 +18,14 @@ const ABOUT: usize = 16;
 
 /// Those that are counted as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Group {
+pub(super) enum CrowdGroup {
     /// All of this address, of IPv6 of this network.
     Network(IpAddr),
     /// One whose address many are behind: the connection of this number.
     Alone(u64),
 }
 
-impl Group {
+impl CrowdGroup {
     /// Whom the connection of this number belongs to.
     pub(super) fn of(network: Option<IpAddr>, number: u64) -> Self {
         network.map_or(Self::Alone(number), Self::Network)
@@ -37,7 +37,7 @@ pub(super) struct CrowdMembers {
     places: usize,
     taken: usize,
     number: u64,
-    groups: HashMap<Group, HashMap<u64, Arc<Traffic>>>,
+    groups: HashMap<CrowdGroup, HashMap<u64, Arc<Traffic>>>,
     /// In the order in which they came.
     waiting: VecDeque<Newcomer>,
     chosen: Chosen,
@@ -45,7 +45,7 @@ pub(super) struct CrowdMembers {
 
 struct Newcomer {
     number: u64,
-    group: Group,
+    group: CrowdGroup,
     came: Instant,
     traffic: Arc<Traffic>,
     given: oneshot::Sender<CrowdPlace>,
@@ -54,7 +54,7 @@ struct Newcomer {
 /// Those that are to go next, the first one at the end.
 #[derive(Default)]
 struct Chosen {
-    members: Vec<(Group, u64)>,
+    members: Vec<(CrowdGroup, u64)>,
     /// How many an address has at least with which it is one of those with most of them.
     most: usize,
     /// When all were looked at.
@@ -63,7 +63,7 @@ struct Chosen {
 
 /// Who has a place now, and is to be told.
 pub(super) struct Next {
-    pub(super) group: Group,
+    pub(super) group: CrowdGroup,
     pub(super) number: u64,
     pub(super) given: oneshot::Sender<CrowdPlace>,
 }
@@ -89,7 +89,7 @@ impl CrowdMembers {
     ) -> Result<u64, u64> {
         self.number += 1;
         let number = self.number;
-        let group = Group::of(network, number);
+        let group = CrowdGroup::of(network, number);
         if self.taken < self.places {
             self.taken += 1;
             self.groups.entry(group).or_default().insert(number, traffic);
@@ -100,7 +100,7 @@ impl CrowdMembers {
     }
 
     /// One leaves: who gets its place, if anybody waits for it.
-    pub(super) fn leave(&mut self, group: Group, number: u64) -> Option<Next> {
+    pub(super) fn leave(&mut self, group: CrowdGroup, number: u64) -> Option<Next> {
         if let Some(members) = self.groups.get_mut(&group) {
             members.remove(&number);
             if members.is_empty() {
@@ -129,8 +129,8 @@ impl CrowdMembers {
     }
 
     /// Those of whom most wait, or most are in where as many do.
-    pub(super) fn most_waiting(&self) -> Option<Group> {
-        let mut counts = HashMap::<Group, usize>::new();
+    pub(super) fn most_waiting(&self) -> Option<CrowdGroup> {
+        let mut counts = HashMap::<CrowdGroup, usize>::new();
         for newcomer in &self.waiting {
             *counts.entry(newcomer.group).or_default() += 1;
         }
@@ -141,8 +141,8 @@ impl CrowdMembers {
     /// The network with most connections, and how many it has.
     pub(super) fn busiest(&self) -> Option<(IpAddr, usize)> {
         let counts = self.groups.iter().filter_map(|(group, members)| match group {
-            Group::Network(network) => Some((*network, members.len())),
-            Group::Alone(_) => None,
+            CrowdGroup::Network(network) => Some((*network, members.len())),
+            CrowdGroup::Alone(_) => None,
         });
         counts.max_by_key(|(_, count)| *count)
     }
@@ -197,7 +197,7 @@ impl CrowdMembers {
         self.chosen = Chosen { members, most, at: Some(Instant::now()) };
     }
 
-    fn count(&self, group: Group) -> usize {
+    fn count(&self, group: CrowdGroup) -> usize {
         self.groups.get(&group).map_or(0, HashMap::len)
     }
 }
