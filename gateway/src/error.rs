@@ -28,6 +28,8 @@ pub enum Call {
     Cache,
     /// A list that an operator keeps somewhere.
     List,
+    /// What another scheduler serves.
+    Scheduler,
 }
 
 impl Call {
@@ -45,6 +47,7 @@ impl Call {
             Self::Upload => "upload",
             Self::Cache => "cache",
             Self::List => "list",
+            Self::Scheduler => "scheduler",
         }
     }
 

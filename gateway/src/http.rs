@@ -207,6 +207,19 @@ impl Http {
         Ok(answer.body)
     }
 
+    /// What another scheduler serves at this address, asked for again as the options say; none where that is a 404.
+    ///
+    /// # Errors
+    ///
+    /// When it is longer than `bytes_max`, or not to be had in time.
+    pub async fn served(&self, url: &Url, bytes_max: usize) -> Result<Option<Bytes>, GatewayError> {
+        let timeout = self.options().transfer_timeout;
+        let (method, url) = (Method::GET, url.clone());
+        let question = Question { call: Call::Scheduler, method, url, body: None, timeout, bytes_max };
+        let answer = self.patiently(|| self.once(&question)).await?;
+        Ok((!answer.is_absent()).then_some(answer.body))
+    }
+
     /// Asks once, and hashes the data that comes; none where a 404 says that there is none. However
     /// long the data is, it is never held.
     pub(crate) async fn hash(&self, question: &Question) -> Result<Option<DeepHash>, GatewayError> {

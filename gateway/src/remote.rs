@@ -4,6 +4,7 @@ use std::{collections::HashSet, fmt, ops::RangeInclusive, sync::Arc};
 
 use ans104::{Address, DeepHash, Id};
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode, Url};
 
@@ -66,6 +67,18 @@ impl HttpGateway {
             known.extend(self.query(Call::Known, query, |body| answers::known(body, ids)).await?);
         }
         Ok(known)
+    }
+
+    /// The data of `id`, if it is known and has no more bytes than that.
+    ///
+    /// # Errors
+    /// When it is longer, or not to be had in time.
+    pub async fn data(&self, id: Id, bytes_max: usize) -> Result<Option<Bytes>, GatewayError> {
+        let url = join(&self.endpoints.arweave, &["raw", &id.to_string()]);
+        let timeout = self.http.options().transfer_timeout;
+        let question = Question { timeout, bytes_max, ..self.question(Call::Raw, Method::GET, url) };
+        let answer = self.ask(&question).await?;
+        Ok((!answer.is_absent()).then_some(answer.body))
     }
 
     async fn ask_confirmations(self, tx: Id) -> Result<Option<Confirmations>, GatewayError> {

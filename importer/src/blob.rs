@@ -78,8 +78,8 @@ pub enum BlobError {
 /// A blob, taken apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Blob<'a> {
-    /// The item that the scheduler signed around all of it.
-    pub outer: Item<'a>,
+    /// The item that the scheduler signed around all of it; none where only the parts are there.
+    pub outer: Option<Item<'a>>,
     /// How the parts lie in it.
     pub form: BlobForm,
     /// What says place and time: the assignment, or in the early and the unassigned form the outer item.
@@ -114,7 +114,29 @@ impl<'a> Blob<'a> {
             (None, None, None) => (BlobForm::AssignmentOnly, first, None),
         };
         let read = if matches!(form, BlobForm::Paired) { 2 } else { 1 };
-        Ok(Self { outer, form, assignment, item, more: count.saturating_sub(read), is_unterminated })
+        let more = count.saturating_sub(read);
+        Ok(Self { outer: Some(outer), form, assignment, item, more, is_unterminated })
+    }
+
+    /// The blob that these parts would be in.
+    ///
+    /// # Errors
+    /// When one of them is no item.
+    pub fn of_parts(assignment: &'a [u8], item: Option<&'a [u8]>) -> Result<Self, BlobError> {
+        let inner = |index| move |error| BlobError::Inner { index, error };
+        let assignment = Item::split(assignment).map_err(inner(0))?;
+        let item = item.map(|item| Item::split(item).map_err(inner(1))).transpose()?;
+        let mut is_unterminated = self::is_unterminated("assignment", assignment)?;
+        if let Some(item) = item {
+            is_unterminated |= self::is_unterminated("item", item)?;
+        }
+        // The earliest are what lies around their messages.
+        let (outer, form) = match item {
+            Some(_) if !assignment.data().is_empty() => (Some(assignment), BlobForm::Early),
+            Some(_) => (None, BlobForm::Paired),
+            None => (None, BlobForm::AssignmentOnly),
+        };
+        Ok(Self { outer, form, assignment, item, more: 0, is_unterminated })
     }
 }
 

@@ -16,12 +16,12 @@ const WHOLE: u8 = 0;
 const DETACHED: u8 = 1;
 const HEAD: u8 = 2;
 
-/// The envelope of a blob; none in the forms in which the outer item is kept as the assignment.
+/// The envelope of a blob; none in the forms in which the outer item is kept as the assignment, nor where there is none.
 pub fn seal_envelope(blob: &Blob<'_>) -> Option<Vec<u8>> {
     if matches!(blob.form, BlobForm::Early | BlobForm::Unassigned) {
         return None;
     }
-    let outer = blob.outer;
+    let outer = blob.outer?;
     let (kind, bytes) = if bundle(blob.assignment, blob.item) != outer.data() {
         (WHOLE, outer.to_vec())
     } else if outer.owner() == blob.assignment.owner()

@@ -32,6 +32,12 @@ pub enum FlawKind {
     MoreItems,
     /// The assignment names another message than the one with it.
     OtherMessage,
+    /// It is made of what JSON says, since its stored bytes cannot be read.
+    FromJson,
+    /// When and at which height the process was spawned is not known.
+    NoRecord,
+    /// Content hashes of messages that are elsewhere are more than there are assignments of such.
+    ContentLost,
 }
 
 impl FlawKind {
@@ -53,6 +59,9 @@ impl FlawKind {
             Self::UnterminatedTags => "tags without their end",
             Self::MoreItems => "more items than anybody reads",
             Self::OtherMessage => "an assignment that names another message",
+            Self::FromJson => "made of what JSON says: the stored bytes cannot be read",
+            Self::NoRecord => "a spawn of which the time is not known",
+            Self::ContentLost => "processes with content hashes that nothing in the log has",
         }
     }
 }

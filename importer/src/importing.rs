@@ -13,14 +13,16 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use gateway::GatewayError;
 use log::{AppendError, ReadError};
 use thiserror::Error;
 
+use crate::elsewhere::PartsElsewhere;
 use crate::placing::Placing;
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Prepared, Preparing};
 use crate::report::{ImportReport, ImportSummary, LeftOutRow};
 use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals};
 use crate::target::{ImportTarget, NoLog};
@@ -40,6 +42,8 @@ pub struct ImportOptions {
     pub verify: bool,
     /// How many threads make rows ready.
     pub threads: NonZeroUsize,
+    /// What knows more of an item than JSON shows, where a source has nothing else.
+    pub elsewhere: Option<Arc<dyn PartsElsewhere>>,
 }
 
 /// How far an import is.
@@ -63,6 +67,15 @@ pub enum ImportError {
     /// The log takes no more.
     #[error("the log takes no more")]
     Append(#[from] AppendError),
+    /// What a row lacks cannot be asked for.
+    #[error("{place}: what JSON does not show of it cannot be asked for")]
+    Gateway {
+        /// Where the row is in the source.
+        place: String,
+        /// Why.
+        #[source]
+        error: Box<GatewayError>,
+    },
     /// The report cannot be written.
     #[error("the report cannot be written")]
     Report(#[source] io::Error),
@@ -113,7 +126,8 @@ pub fn import(
         let workers: Vec<_> = (0..options.threads.get())
             .map(|_| {
                 let (taken, made) = (&taken, made.clone());
-                scope.spawn(move || work(taken, &made, options.verify))
+                let preparing = Preparing { verify: options.verify, elsewhere: options.elsewhere.as_deref() };
+                scope.spawn(move || work(taken, &made, preparing))
             })
             .collect();
         drop(made);
@@ -132,7 +146,7 @@ pub fn import(
         if lost > 0 { Err(ImportError::Lost("what makes rows ready")) } else { Ok(placed) }
     })?;
     let found = placed.done();
-    if found != totals.rows() {
+    if found != totals.rows() && !totals.is_about {
         return Err(ImportError::Count { expected: totals.rows(), found });
     }
     placed.finish().map_err(ImportError::Report)
@@ -172,25 +186,26 @@ impl Handing {
     }
 }
 
-fn work(parcels: &Mutex<Receiver<Parcel>>, made: &Sender<Made>, verify: bool) {
+fn work(parcels: &Mutex<Receiver<Parcel>>, made: &Sender<Made>, preparing: Preparing<'_>) {
     loop {
         let parcel = parcels.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((number, rows)) = parcel else { return };
-        let ready = rows.into_iter().map(|row| prepare_safely(row, verify)).collect();
+        let ready = rows.into_iter().map(|row| prepare_safely(row, preparing)).collect();
         // When nobody takes it the reader ends soon, and until then must not wait.
         let _ = made.send((number, ready));
     }
 }
 
 /// What makes this program fail is left out like all that cannot be read.
-fn prepare_safely(row: SourceRow, verify: bool) -> Prepared {
+fn prepare_safely(row: SourceRow, preparing: Preparing<'_>) -> Prepared {
     let place = match &row {
         SourceRow::Stored(row) => row.place.clone(),
-        SourceRow::Unreadable { .. } | SourceRow::There => String::new(),
+        SourceRow::Shown(row) => row.place.clone(),
+        SourceRow::Unreadable { .. } | SourceRow::Remark { .. } | SourceRow::There => String::new(),
     };
-    catch_unwind(AssertUnwindSafe(|| prepare(row, verify))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| preparing.prepare(row))).unwrap_or_else(|_| {
         let reason = "to look into it made the import panic, which is a defect of it".to_owned();
-        Prepared::LeftOut(LeftOutRow { place, reason })
+        Prepared::LeftOut(LeftOutRow { place, reason }, Vec::new())
     })
 }
 

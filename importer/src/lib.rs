@@ -4,7 +4,11 @@
 //! gives them their places and appends them (`placing.rs`), as [`import`] ties together. Nothing is kept of an import but
 //! the log itself: a row is known again by its place.
 
+mod assemble;
+mod back;
 mod blob;
+mod deep_hashes;
+mod elsewhere;
 mod envelope;
 mod flaw;
 mod importing;
@@ -13,20 +17,32 @@ mod placing;
 mod postgres;
 mod prepare;
 mod report;
+mod shown_row;
 mod source;
+mod stores;
 mod target;
+mod tenants;
+mod url;
 #[cfg(test)]
 mod tests;
 
+pub use assemble::{AssembleError, HiddenParts, ShownItem, ShownOwner, ShownTag};
+pub use back::{BackError, BackRow, BackSummary, BackTarget, BundleFolder, PostgresTables};
 pub use blob::{Blob, BlobError, BlobForm};
+pub use deep_hashes::{ByteStore, ByteStoreError};
+pub use elsewhere::{PartsElsewhere, WaitingGateway, WaitingGatewayError};
 pub use envelope::{seal_envelope, unseal_envelope};
 pub use flaw::{FlawKind, SourceFlaw};
 pub use importing::{ImportError, ImportOptions, ImportProgress, import};
-pub use local_store::{LocalStoreError, LocalStoreSource};
+pub use local_store::LocalStoreSource;
 pub use postgres::{PostgresSource, PostgresSourceError};
 pub use report::{ImportReport, ImportSummary, LeftOutRow};
+pub use shown_row::{ShownPair, ShownRow};
 pub use source::{
     ImportScope, RowRange, RowRangeError, Source, SourceError, SourceRow, SourceTotals, SourceVisit,
     StoredRow,
 };
+pub use stores::ForeignStoreError;
 pub use target::{ImportTarget, KnownRows};
+pub use tenants::{TenantError, TenantList, TenantsSource};
+pub use url::{UrlSource, UrlSourceError};

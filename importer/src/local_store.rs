@@ -1,5 +1,5 @@
 //! The existing scheduler's local store: two RocksDBs, one with the stored bytes and one with the orders of processes and
-//! messages. Both are opened for reading alone, without a lock; what RocksDB notes of that goes to a folder of its own.
+//! messages. The content hashes that it has stored are in a third table of the second.
 
 mod keys;
 
@@ -9,49 +9,19 @@ use std::path::{Path, PathBuf};
 
 use log::ReadError;
 use protocol::{Nonce, ProcessId};
-use rocksdb::{ColumnFamily, DB, DBRawIterator, Options};
-use tempfile::TempDir;
-use thiserror::Error;
+use rocksdb::{ColumnFamily, DBRawIterator};
 
+use crate::deep_hashes::{LeftHashes, StoredHashes, hashes_of};
 use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals, SourceVisit, StoredRow};
+use crate::stores::{ForeignStore, ForeignStoreError};
 use crate::target::KnownRows;
 use keys::{OrderKey, OrderKind};
 
 /// A local store.
 pub struct LocalStoreSource {
-    files: DB,
-    index: DB,
+    files: ForeignStore,
+    index: ForeignStore,
     place: PathBuf,
-    _notes: TempDir,
-}
-
-/// Why a local store is not read.
-#[derive(Debug, Error)]
-pub enum LocalStoreError {
-    /// It cannot be opened.
-    #[error("{variable}: no store of the existing scheduler can be read in {}", .path.display())]
-    Open {
-        /// The variable that names it.
-        variable: &'static str,
-        /// Where it is.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: rocksdb::Error,
-    },
-    /// It is another one.
-    #[error("{variable}: the store in {} has no table {table}, which that of the existing scheduler has", .path.display())]
-    Table {
-        /// The variable that names it.
-        variable: &'static str,
-        /// Where it is.
-        path: PathBuf,
-        /// What is missing.
-        table: &'static str,
-    },
-    /// There is no place for what RocksDB notes.
-    #[error("a temporary folder cannot be made")]
-    Notes(#[source] std::io::Error),
 }
 
 impl LocalStoreSource {
@@ -59,26 +29,16 @@ impl LocalStoreSource {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn open(files: &Path, index: &Path) -> Result<Self, LocalStoreError> {
-        let notes = TempDir::new().map_err(LocalStoreError::Notes)?;
-        let opened = |variable, path: &Path| {
-            let failed = |error| LocalStoreError::Open { variable, path: path.to_owned(), error };
-            let mut options = Options::default();
-            options.set_db_log_dir(notes.path());
-            options.set_max_open_files(256);
-            // Of versions that had fewer, all that there are.
-            let tables = DB::list_cf(&options, path).map_err(failed)?;
-            DB::open_cf_for_read_only(&options, path, tables, false).map_err(failed)
-        };
-        let (index, place) = (opened("SU_INDEX_DB_DIR", index)?, index.to_owned());
-        let files = opened("SU_FILE_DB_DIR", files)?;
+    pub fn open(files: &Path, index: &Path) -> Result<Self, ForeignStoreError> {
+        let (place, variable) = (index.to_owned(), "SU_INDEX_DB_DIR");
+        let index = ForeignStore::open(variable, index)?;
+        let files = ForeignStore::open("SU_FILE_DB_DIR", files)?;
         for kind in [OrderKind::Process, OrderKind::Message] {
-            if index.cf_handle(kind.table()).is_none() {
-                let (variable, table) = ("SU_INDEX_DB_DIR", kind.table());
-                return Err(LocalStoreError::Table { variable, path: place, table });
+            if index.db().cf_handle(kind.table()).is_none() {
+                return Err(ForeignStoreError::Table { variable, path: place, table: kind.table() });
             }
         }
-        Ok(Self { files, index, place, _notes: notes })
+        Ok(Self { files, index, place })
     }
 
     fn failed(&self, what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> SourceError {
@@ -88,9 +48,9 @@ impl LocalStoreSource {
     /// The keys of a table, of one process or of all.
     fn order(&self, kind: OrderKind, process: Option<ProcessId>) -> Result<OrderWalk<'_>, SourceError> {
         let missing = || self.failed("listing", "a table is missing");
-        let table: &ColumnFamily = self.index.cf_handle(kind.table()).ok_or_else(missing)?;
+        let table: &ColumnFamily = self.index.db().cf_handle(kind.table()).ok_or_else(missing)?;
         let prefix = kind.prefix(process);
-        let mut walk = self.index.raw_iterator_cf(table);
+        let mut walk = self.index.db().raw_iterator_cf(table);
         walk.seek(&prefix);
         Ok(OrderWalk { walk, kind, prefix })
     }
@@ -115,22 +75,52 @@ impl LocalStoreSource {
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, SourceError> {
         let failed = |error| self.failed("listing", error);
+        let mut left = OwnHashes::default();
         let (mut processes, mut messages) =
             (self.order(OrderKind::Process, process)?, self.order(OrderKind::Message, process)?);
         loop {
             let (spawn, message) = (processes.peek().map_err(failed)?, messages.peek().map_err(failed)?);
             let is_spawn = match (&spawn, &message) {
-                (None, None) => return Ok(ControlFlow::Continue(())),
+                (None, None) => return Ok(left.tell(visit)),
                 (Some(spawn), Some(message)) => spawn.before(message) != Ordering::Greater,
                 (spawn, _) => spawn.is_some(),
             };
             let (key, walk) = if is_spawn { (spawn, &mut processes) } else { (message, &mut messages) };
-            let row = key.map(|key| self.row(key, known)).transpose()?;
+            if let Some(OrderKey::Sound(_, parts)) = &key
+                && left.of != Some(parts.process)
+            {
+                if left.tell(visit).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                left = OwnHashes { of: Some(parts.process), left: self.left_hashes(parts.process, known)? };
+            }
+            let mut row = key.map(|key| self.row(key, known)).transpose()?;
             walk.advance();
+            if let Some(SourceRow::Stored(row)) = &mut row {
+                left.left.give(row);
+            }
             if row.is_some_and(|row| visit(row).is_break()) {
                 return Ok(ControlFlow::Break(()));
             }
         }
+    }
+
+    /// The content hashes of a process that nothing else of it has.
+    fn left_hashes(&self, process: ProcessId, known: &dyn KnownRows) -> Result<LeftHashes, SourceError> {
+        let Some(table) = self.index.db().cf_handle("deep_hash") else { return Ok(LeftHashes::default()) };
+        let failed = |error| self.failed("reading content hashes", error);
+        let prefix = format!("deep_hash:{process}:");
+        let hashes = hashes_of(self.index.db().raw_iterator_cf(table), prefix.as_bytes()).map_err(failed)?;
+        let Some(mut seen) = StoredHashes::new(process, hashes) else { return Ok(LeftHashes::default()) };
+        let mut messages = self.order(OrderKind::Message, Some(process))?;
+        while let Some(key) = messages.peek().map_err(failed)? {
+            messages.advance();
+            let OrderKey::Sound(kind, parts) = key else { continue };
+            let blob = self.files.db().get(kind.file_key(&parts.assignment)).map_err(failed)?;
+            let looked = blob.map(|blob| seen.look(&blob, known)).transpose();
+            looked.map_err(|error| self.failed("asking the log", error))?;
+        }
+        Ok(seen.left())
     }
 
     fn row(&self, key: OrderKey, known: &dyn KnownRows) -> Result<SourceRow, SourceError> {
@@ -146,7 +136,7 @@ impl LocalStoreSource {
         if there {
             return Ok(SourceRow::There);
         }
-        let blob = self.files.get(kind.file_key(&parts.assignment));
+        let blob = self.files.db().get(kind.file_key(&parts.assignment));
         let Some(blob) = blob.map_err(|error| self.failed(&place, error))? else {
             let reason = "its bytes are not in the store of SU_FILE_DB_DIR".to_owned();
             return Ok(SourceRow::Unreadable { place, reason });
@@ -161,6 +151,23 @@ impl LocalStoreSource {
             blob,
             ..StoredRow::default()
         }))
+    }
+}
+
+/// The content hashes that are left of one process.
+#[derive(Default)]
+struct OwnHashes {
+    of: Option<ProcessId>,
+    left: LeftHashes,
+}
+
+impl OwnHashes {
+    /// Tells of those that nothing was there for.
+    fn tell(&self, visit: &mut SourceVisit<'_>) -> ControlFlow<()> {
+        match (self.of, self.left.len()) {
+            (Some(process), 1..) => visit(SourceRow::lost_content(process, self.left.len())),
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 
@@ -218,6 +225,7 @@ impl Source for LocalStoreSource {
         Ok(SourceTotals {
             processes: self.count(OrderKind::Process, scope)?,
             messages: self.count(OrderKind::Message, scope)?,
+            is_about: false,
         })
     }
 

@@ -60,7 +60,9 @@ impl<'a, 'r> Placing<'a, 'r> {
     pub(crate) fn take(&mut self, row: Prepared) -> Result<(), ImportError> {
         match row {
             Prepared::There => self.report.summary.already_there += 1,
-            Prepared::LeftOut(row) => self.report.left_out(row),
+            Prepared::Remark(place, flaw) => self.report.flaw(&place, &flaw),
+            Prepared::LeftOut(row, bytes) => self.report.left_out(row, &bytes),
+            Prepared::Unknown(place, error) => return Err(ImportError::Gateway { place, error }),
             Prepared::Ready(row) => return self.place(*row),
         }
         Ok(())
@@ -132,7 +134,7 @@ impl<'a, 'r> Placing<'a, 'r> {
     }
 
     fn spawn_unassigned(&mut self, row: ReadyRow) -> Result<(), ImportError> {
-        let ids = PlacedIds { assignment: Some(row.assignment.id()), item: row.item };
+        let ids = PlacedIds { assignment: row.assignment.map(|id| id.id()), item: row.item };
         if self.process.as_ref().is_some_and(|process| process.is_there) {
             return self.already(row, ids, None);
         }
@@ -146,7 +148,9 @@ impl<'a, 'r> Placing<'a, 'r> {
         let last = process.last;
         let before = |row: &ReadyRow| {
             let chain = next.and_then(|next| next.chain);
-            row.said.zip(chain).is_some_and(|(said, chain)| row.is_before(link(row, said, last), chain))
+            row.said
+                .zip(chain)
+                .is_some_and(|(said, chain)| row.is_before(link(row.process, said, last), chain))
         };
         let chosen = waiting.iter().position(before).unwrap_or(0);
         if waiting.is_empty() {
@@ -164,10 +168,10 @@ impl<'a, 'r> Placing<'a, 'r> {
         let (Some(process), Some(said)) = (&mut self.process, row.said) else { return Ok(()) };
         let expected = process.last.map_or(Nonce::ZERO, |link| link.nonce.next());
         if said.nonce < expected {
-            let ids = PlacedIds { assignment: Some(row.assignment.id()), item: row.item };
+            let ids = PlacedIds { assignment: row.assignment.map(|id| id.id()), item: row.item };
             return self.already(row, ids, Some(said.nonce));
         }
-        let link = link(&row, said, process.last);
+        let link = link(row.process, said, process.last);
         note_flaws(process, &mut row, said, expected);
         process.latest = process.latest.max(said.timestamp);
         process.is_spawned |= row.is_spawn();
@@ -185,7 +189,8 @@ impl<'a, 'r> Placing<'a, 'r> {
         }
         let place = nonce.map_or("its place".to_owned(), |nonce| format!("nonce {nonce}"));
         let reason = match self.target.at(row.process, nonce)? {
-            Some(found) if found == ids => {
+            // Of a process that has no assignment another source may know when it was spawned.
+            Some(found) if found == ids || (ids.assignment.is_none() && found.item == ids.item) => {
                 self.report.summary.already_there += 1;
                 return Ok(());
             }
@@ -195,8 +200,9 @@ impl<'a, 'r> Placing<'a, 'r> {
             Some(_) => format!("{place} of process {} has something else in the log", row.process),
             None => format!("the log has passed {place} of process {} without it", row.process),
         };
-        let reason = format!("the assignment {}: {reason}", row.assignment);
-        self.report.left_out(LeftOutRow { place: row.place, reason });
+        let of = row.assignment.map_or("the process".to_owned(), |id| format!("the assignment {id}"));
+        let bytes = row.stored_bytes().unwrap_or_default();
+        self.report.left_out(LeftOutRow { place: row.place, reason: format!("{of}: {reason}") }, &bytes);
         Ok(())
     }
 
@@ -243,9 +249,9 @@ impl<'a, 'r> Placing<'a, 'r> {
     }
 }
 
-fn link(row: &ReadyRow, said: SaidLink, last: Option<ChainLink>) -> ChainLink {
-    let chain = said.chain.unwrap_or_else(|| ChainLink::next_chain(last, row.process));
-    ChainLink { nonce: said.nonce, assignment: row.assignment, chain, timestamp: said.timestamp }
+fn link(process: ProcessId, said: SaidLink, last: Option<ChainLink>) -> ChainLink {
+    let chain = said.chain.unwrap_or_else(|| ChainLink::next_chain(last, process));
+    ChainLink { nonce: said.nonce, assignment: said.assignment, chain, timestamp: said.timestamp }
 }
 
 /// What is wrong with a row, given the one before it.

@@ -1,8 +1,11 @@
 //! The existing scheduler's Postgres: read in one snapshot, page by page in the order of keys, a row at a time.
 
+mod contents;
+mod looking;
 mod rows;
 mod schema;
 
+use std::mem;
 use std::ops::ControlFlow;
 
 use futures_util::TryStreamExt;
@@ -14,8 +17,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::deep_hashes::{ByteStore, LeftHashes};
 use crate::source::{ImportScope, RowRange, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
 use crate::target::KnownRows;
+use looking::Looking;
 use rows::{MessageQuery, ProcessRow};
 use schema::SourceColumns;
 
@@ -29,7 +34,11 @@ pub struct PostgresSource {
     name: String,
     runtime: Runtime,
     connection: PgConnection,
+    looking: Looking,
     columns: SourceColumns,
+    bytes: Option<ByteStore>,
+    /// Content hashes of the process that is read.
+    left: LeftHashes,
 }
 
 /// Why a database is not read.
@@ -60,11 +69,12 @@ pub enum PostgresSourceError {
 }
 
 impl PostgresSource {
-    /// Connects, and begins the snapshot that all is read from. Nothing can be written on this connection.
+    /// Connects, and begins the snapshot that all is read from. Nothing can be written on this connection. Content hashes
+    /// that cannot be made again are read from a byte store, if there is one.
     ///
     /// # Errors
     /// When it is not reached, or has other tables.
-    pub fn open(url: &DatabaseUrl) -> Result<Self, PostgresSourceError> {
+    pub fn open(url: &DatabaseUrl, bytes: Option<ByteStore>) -> Result<Self, PostgresSourceError> {
         let place = url.place();
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(PostgresSourceError::Runtime)?;
@@ -80,14 +90,16 @@ impl PostgresSource {
                 sqlx::raw_sql(sql).execute(&mut connection).await?;
             }
             let columns = SourceColumns::read(&mut connection).await?;
-            Ok((connection, columns))
+            let looking = Looking::beside(url, &mut connection).await?;
+            Ok((connection, columns, looking))
         });
         let connect = |error| PostgresSourceError::Connect { place: place.clone(), error };
-        let (connection, columns) = opened.map_err(connect)?;
+        let (connection, columns, looking) = opened.map_err(connect)?;
         if let Some((table, column)) = columns.missing() {
             return Err(PostgresSourceError::Schema { place, table, column });
         }
-        Ok(Self { name: format!("the database at {place}"), runtime, connection, columns })
+        let (name, left) = (format!("the database at {place}"), LeftHashes::default());
+        Ok(Self { name, runtime, connection, looking, columns, bytes, left })
     }
 
     fn failed(&self, what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> SourceError {
@@ -158,6 +170,24 @@ impl PostgresSource {
         self.messages(&query(spawn_at..=i64::MAX), id.ok(), known, visit)
     }
 
+    /// The same, with the content hashes that nothing else of the process has.
+    fn read_whole(
+        &mut self,
+        process: &ProcessRow,
+        scope: &ImportScope,
+        known: &dyn KnownRows,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<ControlFlow<()>, SourceError> {
+        let id = process.id.parse::<ProcessId>().ok();
+        self.left = id.map(|id| self.left_hashes(id, known)).transpose()?.unwrap_or_default();
+        let read = self.read_process(process, range_of(scope), known, visit)?;
+        let left = mem::take(&mut self.left).len();
+        match id.filter(|_| left > 0 && scope.rows.is_none() && read.is_continue()) {
+            Some(id) => Ok(visit(SourceRow::lost_content(id, left))),
+            None => Ok(read),
+        }
+    }
+
     fn spawn(
         &mut self,
         process: &ProcessRow,
@@ -168,7 +198,11 @@ impl PostgresSource {
         let query = sqlx::query(AssertSqlSafe(sql)).bind(row);
         let found = self.runtime.block_on(query.fetch_one(&mut self.connection));
         let found = found.and_then(|row| rows::read_process(&row, process));
-        Ok(visit(found.map_err(|error| self.failed(&process.place(), error))?))
+        let completed = found.and_then(|mut stored| {
+            self.runtime.block_on(self.looking.complete(&mut stored, "processes", row))?;
+            Ok(SourceRow::Stored(stored))
+        });
+        Ok(visit(completed.map_err(|error| self.failed(&process.place(), error))?))
     }
 
     /// The messages of a process by their nonces: those that the log should have are only looked up in it.
@@ -262,16 +296,26 @@ impl PostgresSource {
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, SourceError> {
         let (runtime, connection) = (&self.runtime, &mut self.connection);
+        let (looking, left) = (&mut self.looking, &mut self.left);
         let mut found = query.fetch(connection);
         let done = loop {
-            match runtime.block_on(found.try_next()) {
-                Ok(Some(row)) => {
-                    if visit(rows::read_message(&row, process)).is_break() {
-                        break Ok(ControlFlow::Break(()));
-                    }
-                }
+            let row = match runtime.block_on(found.try_next()) {
+                Ok(Some(row)) => row,
                 Ok(None) => break Ok(ControlFlow::Continue(())),
                 Err(error) => break Err(error),
+            };
+            let mut read = rows::read_message(&row, process);
+            if let SourceRow::Stored(stored) = &mut read {
+                left.give(stored);
+                let completed = row
+                    .try_get(0)
+                    .and_then(|number| runtime.block_on(looking.complete(stored, "messages", number)));
+                if let Err(error) = completed {
+                    break Err(error);
+                }
+            }
+            if visit(read).is_break() {
+                break Ok(ControlFlow::Break(()));
             }
         };
         drop(found);
@@ -292,7 +336,8 @@ impl Source for PostgresSource {
             )
         };
         let (processes, messages) = (count("processes"), count("messages"));
-        Ok(SourceTotals { processes: self.count(processes, scope)?, messages: self.count(messages, scope)? })
+        let (processes, messages) = (self.count(processes, scope)?, self.count(messages, scope)?);
+        Ok(SourceTotals { processes, messages, is_about: false })
     }
 
     fn read(
@@ -301,21 +346,20 @@ impl Source for PostgresSource {
         known: &dyn KnownRows,
         visit: &mut SourceVisit<'_>,
     ) -> Result<(), SourceError> {
-        let range = range_of(scope);
         let mut after = i64::MIN;
         loop {
             let page = self.processes(after, scope)?;
             let Some(last) = page.last().and_then(|process| process.row) else { break };
             after = last;
             for process in page {
-                if self.read_process(&process, range, known, visit)?.is_break() {
+                if self.read_whole(&process, scope, known, visit)?.is_break() {
                     return Ok(());
                 }
             }
         }
         for id in self.unspawned(scope)? {
             let process = ProcessRow { row: None, id, nonce: None };
-            if self.read_process(&process, range, known, visit)?.is_break() {
+            if self.read_whole(&process, scope, known, visit)?.is_break() {
                 return Ok(());
             }
         }

@@ -1,21 +1,28 @@
 //! What can be made ready of a row without knowing what came before it: taken apart, verified, held against its columns.
 
 use ans104::Item;
+use gateway::GatewayError;
 use log::{Body, ChainLink};
 use protocol::{AssignmentId, AssignmentTags, HashChain, MessageId, Nonce, ProcessId, Timestamp};
 
 use crate::blob::{Blob, BlobForm};
-use crate::envelope::seal_envelope;
+use crate::elsewhere::PartsElsewhere;
+use crate::envelope::{seal_envelope, unseal_envelope};
 use crate::flaw::{FlawKind, SourceFlaw};
 use crate::report::LeftOutRow;
+use crate::shown_row::{PairError, ShownPair, ShownRow};
 use crate::source::{SourceRow, StoredRow};
 
 /// A row, made ready.
 pub(crate) enum Prepared {
     /// It is in the log already.
     There,
-    /// It stays out.
-    LeftOut(LeftOutRow),
+    /// No row, but something to tell.
+    Remark(String, SourceFlaw),
+    /// It stays out, with these stored bytes.
+    LeftOut(LeftOutRow, Vec<u8>),
+    /// What becomes of it is not known, since a gateway cannot be asked.
+    Unknown(String, Box<GatewayError>),
     /// It can be given its place.
     Ready(Box<ReadyRow>),
 }
@@ -27,7 +34,8 @@ pub(crate) struct ReadyRow {
     /// None for a process without an assignment.
     pub(crate) said: Option<SaidLink>,
     pub(crate) item: Option<ans104::Id>,
-    pub(crate) assignment: AssignmentId,
+    /// None for a process of which nobody knows when it was spawned.
+    pub(crate) assignment: Option<AssignmentId>,
     pub(crate) form: BlobForm,
     pub(crate) body: Body,
     pub(crate) envelope: Option<Vec<u8>>,
@@ -39,6 +47,7 @@ pub(crate) struct ReadyRow {
 /// What an assignment says of its place.
 #[derive(Clone, Copy)]
 pub(crate) struct SaidLink {
+    pub(crate) assignment: AssignmentId,
     pub(crate) nonce: Nonce,
     pub(crate) timestamp: Timestamp,
     pub(crate) chain: Option<HashChain>,
@@ -51,50 +60,154 @@ impl ReadyRow {
         link.chain.after(link.assignment) == chain || old == Some(chain)
     }
 
+    /// What the source has stored of it, as far as it is kept.
+    pub(crate) fn stored_bytes(&self) -> Option<Vec<u8>> {
+        let (item, assignment) = match &self.body {
+            Body::Spawned { item, assignment } => (Some(item), assignment.as_ref()),
+            Body::Scheduled { item, assignment, .. } => (Some(item), Some(assignment)),
+            Body::Assigned { assignment, .. } => (None, Some(assignment)),
+            Body::Fact(_) => (None, None),
+        };
+        let Some(envelope) = &self.envelope else { return assignment.or(item).cloned() };
+        let assignment = Item::split(assignment?).ok()?;
+        let item = item.and_then(|item| Item::split(item).ok());
+        unseal_envelope(envelope, assignment, item)
+    }
+
     pub(crate) fn is_spawn(&self) -> bool {
         matches!(self.body, Body::Spawned { .. })
     }
 }
 
-/// Makes a row ready; signatures are verified if that is wanted.
-pub(crate) fn prepare(row: SourceRow, verify: bool) -> Prepared {
-    match row {
-        SourceRow::There => Prepared::There,
-        SourceRow::Unreadable { place, reason } => Prepared::LeftOut(LeftOutRow { place, reason }),
-        SourceRow::Stored(row) => match ready(&row, verify) {
+/// How rows are made ready.
+#[derive(Clone, Copy)]
+pub(crate) struct Preparing<'a> {
+    /// Whether signatures are verified.
+    pub(crate) verify: bool,
+    /// What knows more of an item than JSON shows.
+    pub(crate) elsewhere: Option<&'a dyn PartsElsewhere>,
+}
+
+impl Preparing<'_> {
+    /// Makes a row ready.
+    pub(crate) fn prepare(self, row: SourceRow) -> Prepared {
+        match row {
+            SourceRow::There => Prepared::There,
+            SourceRow::Remark { place, flaw } => Prepared::Remark(place, flaw),
+            SourceRow::Unreadable { place, reason } => {
+                Prepared::LeftOut(LeftOutRow { place, reason }, Vec::new())
+            }
+            SourceRow::Stored(row) => self.stored(row),
+            SourceRow::Shown(row) => {
+                let ShownRow { place, process, pair } = *row;
+                let is_process = pair.message.as_ref().is_some_and(|shown| shown.id == process.to_string());
+                let row = StoredRow { place, is_process, process: Some(process), ..StoredRow::default() };
+                self.shown(row, &pair, Vec::new())
+            }
+        }
+    }
+
+    fn stored(self, mut row: StoredRow) -> Prepared {
+        let ready = Blob::parse(&row.blob).map_err(|error| error.to_string()).and_then(|blob| {
+            let mut flaws = Vec::new();
+            let signatures = if self.verify { verify_all(&blob, &mut flaws) } else { 0 };
+            ready(&row, &blob, signatures, row.blob.len(), flaws)
+        });
+        match (ready, row.shown.take()) {
+            (Ok(ready), _) => Prepared::Ready(Box::new(ready)),
+            (Err(reason), Some(pair)) => {
+                let flaws = vec![SourceFlaw::new(FlawKind::FromJson, reason)];
+                self.shown(row, &pair, flaws)
+            }
+            (Err(reason), None) => Prepared::LeftOut(LeftOutRow { place: row.place, reason }, row.blob),
+        }
+    }
+
+    /// A row of what JSON shows of it. What is put together again is verified by that.
+    fn shown(self, row: StoredRow, pair: &ShownPair, flaws: Vec<SourceFlaw>) -> Prepared {
+        let made = pair.assemble(self.elsewhere).map_err(|error| match error {
+            PairError::Gateway { error, .. } => Err(error),
+            other => Ok(other.to_string()),
+        });
+        let made = match made {
+            Ok(made) => made,
+            Err(Err(error)) => return Prepared::Unknown(row.place, Box::new(error)),
+            Err(Ok(reason)) => return Prepared::LeftOut(left_out(row.place, &reason, &flaws), row.blob),
+        };
+        let bytes = [&made.item, &made.assignment].into_iter().flatten().map(Vec::len).sum();
+        let ready = match (&made.assignment, &made.item) {
+            (Some(assignment), item) => Blob::of_parts(assignment, item.as_deref())
+                .map_err(|error| error.to_string())
+                .and_then(|blob| ready(&row, &blob, 1 + u64::from(item.is_some()), bytes, flaws.clone())),
+            (None, Some(item)) => without_assignment(&row, item, flaws.clone()),
+            (None, None) => Err("there is nothing of it".to_owned()),
+        };
+        match ready {
             Ok(ready) => Prepared::Ready(Box::new(ready)),
-            Err(reason) => Prepared::LeftOut(LeftOutRow { place: row.place, reason }),
-        },
+            Err(reason) => Prepared::LeftOut(left_out(row.place, &reason, &flaws), row.blob),
+        }
     }
 }
 
-fn ready(row: &StoredRow, verify: bool) -> Result<ReadyRow, String> {
-    let blob = Blob::parse(&row.blob).map_err(|error| error.to_string())?;
+/// Why a row is not even made of its JSON.
+fn left_out(place: String, reason: &str, flaws: &[SourceFlaw]) -> LeftOutRow {
+    let stored = flaws.first().map(|flaw| format!("{}, and as JSON ", flaw.what)).unwrap_or_default();
+    LeftOutRow { place, reason: format!("{stored}{reason}") }
+}
+
+/// A process of which only the item is there.
+fn without_assignment(row: &StoredRow, bytes: &[u8], mut flaws: Vec<SourceFlaw>) -> Result<ReadyRow, String> {
+    let item = Item::split(bytes).map_err(|error| error.to_string())?;
+    let process = ProcessId::from(item.id());
+    if !row.is_process || row.process.is_some_and(|expected| expected != process) {
+        return Err("a message without an assignment".to_owned());
+    }
+    flaws.push(SourceFlaw::new(FlawKind::NoRecord, ""));
+    Ok(ReadyRow {
+        place: row.place.clone(),
+        process,
+        said: None,
+        item: Some(item.id()),
+        assignment: None,
+        form: BlobForm::Unassigned,
+        body: Body::Spawned { item: bytes.to_vec(), assignment: None },
+        envelope: None,
+        flaws,
+        signatures: 1,
+        bytes: bytes.len(),
+    })
+}
+
+fn ready(
+    row: &StoredRow,
+    blob: &Blob<'_>,
+    signatures: u64,
+    bytes: usize,
+    mut flaws: Vec<SourceFlaw>,
+) -> Result<ReadyRow, String> {
     let says = AssignmentTags::of(&blob.assignment);
-    let process = named_process(row, &blob, says.process())?;
-    let mut flaws = Vec::new();
-    let said = said(row, &blob, &says)?;
-    let body = body(row, &blob, &says, process, &mut flaws)?;
-    compare(row, &blob, &says, &mut flaws);
+    let process = named_process(row, blob, says.process())?;
+    let said = said(row, blob, &says)?;
+    let body = body(row, blob, &says, process, &mut flaws)?;
+    compare(row, blob, &says, &mut flaws);
     if blob.is_unterminated {
         flaws.push(SourceFlaw::new(FlawKind::UnterminatedTags, ""));
     }
     if blob.more > 0 {
         flaws.push(SourceFlaw::new(FlawKind::MoreItems, format!("{} more", blob.more)));
     }
-    let signatures = if verify { verify_all(&blob, &mut flaws) } else { 0 };
     Ok(ReadyRow {
         place: row.place.clone(),
         process,
         said,
         item: blob.item.map(|item| item.id()),
-        assignment: blob.assignment.id().into(),
+        assignment: Some(blob.assignment.id().into()),
         form: blob.form,
         body,
-        envelope: seal_envelope(&blob),
+        envelope: seal_envelope(blob),
         flaws,
         signatures,
-        bytes: row.blob.len(),
+        bytes,
     })
 }
 
@@ -121,7 +234,8 @@ fn said(row: &StoredRow, blob: &Blob<'_>, says: &AssignmentTags<'_>) -> Result<O
     }
     let nonce = says.nonce().ok_or("the assignment has no Nonce that is a number")?;
     let timestamp = says.timestamp().ok_or("the assignment has no Timestamp that is a number")?;
-    Ok(Some(SaidLink { nonce, timestamp, chain: says.hash_chain() }))
+    let assignment = blob.assignment.id().into();
+    Ok(Some(SaidLink { assignment, nonce, timestamp, chain: says.hash_chain() }))
 }
 
 fn body(
@@ -174,7 +288,7 @@ fn compare(row: &StoredRow, blob: &Blob<'_>, says: &AssignmentTags<'_>, flaws: &
 fn verify_all(blob: &Blob<'_>, flaws: &mut Vec<SourceFlaw>) -> u64 {
     let is_apart = matches!(blob.form, BlobForm::Paired | BlobForm::AssignmentOnly);
     let parts: [(&str, Option<Item<'_>>); 3] = [
-        ("outer item", Some(blob.outer)),
+        ("outer item", blob.outer),
         ("assignment", Some(blob.assignment).filter(|_| is_apart)),
         ("item", blob.item),
     ];

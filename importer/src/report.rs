@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use ans104::base64url;
 use serde::Serialize;
 
 use crate::flaw::{FlawKind, SourceFlaw};
@@ -56,6 +57,7 @@ impl ImportSummary {
 pub struct ImportReport<'a> {
     lines: Option<&'a mut dyn Write>,
     failed: Option<io::Error>,
+    is_about: bool,
     pub(crate) summary: ImportSummary,
 }
 
@@ -63,18 +65,29 @@ pub struct ImportReport<'a> {
 #[serde(rename_all = "snake_case")]
 enum Line<'a> {
     Flaw { place: &'a str, kind: FlawKind, what: &'a str },
-    LeftOut(&'a LeftOutRow),
+    LeftOut(LeftOutLine<'a>),
     Summary(&'a ImportSummary),
+}
+
+/// A row that is not in the log, with all that is stored of it.
+#[derive(Serialize)]
+struct LeftOutLine<'a> {
+    #[serde(flatten)]
+    row: &'a LeftOutRow,
+    /// base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<String>,
 }
 
 impl<'a> ImportReport<'a> {
     /// A report whose lines go there.
     pub fn new(lines: Option<&'a mut dyn Write>) -> Self {
-        Self { lines, failed: None, summary: ImportSummary::default() }
+        Self { lines, failed: None, is_about: false, summary: ImportSummary::default() }
     }
 
     pub(crate) fn expect(&mut self, totals: SourceTotals) {
         self.summary.rows = totals.rows();
+        self.is_about = totals.is_about;
     }
 
     pub(crate) fn flaw(&mut self, place: &str, flaw: &SourceFlaw) {
@@ -82,9 +95,12 @@ impl<'a> ImportReport<'a> {
         self.line(&Line::Flaw { place, kind: flaw.kind, what: &flaw.what });
     }
 
-    pub(crate) fn left_out(&mut self, row: LeftOutRow) {
+    /// A row stays out, of which these bytes are stored.
+    pub(crate) fn left_out(&mut self, row: LeftOutRow, bytes: &[u8]) {
         self.summary.left_out += 1;
-        self.line(&Line::LeftOut(&row));
+        let is_kept = self.lines.is_some() && !bytes.is_empty();
+        let bytes = is_kept.then(|| base64url::encode(bytes));
+        self.line(&Line::LeftOut(LeftOutLine { row: &row, bytes }));
         if self.summary.first_left_out.len() < SHOWN {
             self.summary.first_left_out.push(row);
         }
@@ -98,6 +114,9 @@ impl<'a> ImportReport<'a> {
 
     /// The numbers, once all is written.
     pub(crate) fn finish(mut self) -> io::Result<ImportSummary> {
+        if self.is_about {
+            self.summary.rows = self.done();
+        }
         let summary = self.summary.clone();
         self.line(&Line::Summary(&summary));
         if let Some(lines) = &mut self.lines {

@@ -8,6 +8,8 @@ use ans104::DeepHash;
 use protocol::ProcessId;
 use thiserror::Error;
 
+use crate::flaw::{FlawKind, SourceFlaw};
+use crate::shown_row::{ShownPair, ShownRow};
 use crate::target::KnownRows;
 
 /// A store of the existing scheduler. It is only read.
@@ -96,6 +98,8 @@ pub struct SourceTotals {
     pub processes: u64,
     /// Rows of messages.
     pub messages: u64,
+    /// Whether it is known only about.
+    pub is_about: bool,
 }
 
 impl SourceTotals {
@@ -110,8 +114,17 @@ impl SourceTotals {
 pub enum SourceRow {
     /// A row with what is stored of it.
     Stored(StoredRow),
+    /// A row of which only JSON is there.
+    Shown(Box<ShownRow>),
     /// A row that the log has already.
     There,
+    /// No row, but something of the source that is out of the ordinary.
+    Remark {
+        /// Where it is in the source.
+        place: String,
+        /// What it is.
+        flaw: SourceFlaw,
+    },
     /// A row of which nothing can be stored.
     Unreadable {
         /// Where it is in the source.
@@ -119,6 +132,14 @@ pub enum SourceRow {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl SourceRow {
+    /// So many content hashes of a process belong to nothing.
+    pub(crate) fn lost_content(process: ProcessId, hashes: usize) -> Self {
+        let flaw = SourceFlaw::new(FlawKind::ContentLost, format!("{hashes} of them"));
+        Self::Remark { place: format!("process {process}"), flaw }
+    }
 }
 
 /// A row as the source has it.
@@ -144,6 +165,8 @@ pub struct StoredRow {
     pub deep_hash: Option<DeepHash>,
     /// The stored bytes.
     pub blob: Vec<u8>,
+    /// What JSON says of it, where the stored bytes cannot be read.
+    pub shown: Option<ShownPair>,
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Where rows go.
 
 use ans104::Id;
-use log::{Body, ChainLink, Engine, Import, LocalLog, Log, ReadError, Receipt};
+use log::{Body, ChainLink, DeepHash, Engine, Import, LocalLog, Log, ReadError, Receipt};
 use protocol::{Nonce, ProcessId};
 
 use crate::importing::ImportError;
@@ -19,6 +19,12 @@ pub trait KnownRows: Sync {
     /// # Errors
     /// When the log cannot be read.
     fn at(&self, process: ProcessId, nonce: Option<Nonce>) -> Result<Option<PlacedIds>, ReadError>;
+
+    /// The content hash of what is at a place, if it has one.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn content(&self, process: ProcessId, nonce: Nonce) -> Result<Option<DeepHash>, ReadError>;
 }
 
 /// The ids of an event.
@@ -57,6 +63,14 @@ impl<E: Engine> KnownRows for LocalLog<E> {
             PlacedIds { assignment: assignment.and_then(id), item: item.and_then(id) }
         }))
     }
+
+    fn content(&self, process: ProcessId, nonce: Nonce) -> Result<Option<DeepHash>, ReadError> {
+        let body = self.event(process, Some(nonce))?.map(|event| event.body);
+        Ok(match body {
+            Some(Body::Scheduled { deep_hash, .. } | Body::Assigned { deep_hash, .. }) => deep_hash,
+            _ => None,
+        })
+    }
 }
 
 impl<E: Engine> ImportTarget for LocalLog<E> {
@@ -74,6 +88,10 @@ impl KnownRows for NoLog {
     }
 
     fn at(&self, _: ProcessId, _: Option<Nonce>) -> Result<Option<PlacedIds>, ReadError> {
+        Ok(None)
+    }
+
+    fn content(&self, _: ProcessId, _: Nonce) -> Result<Option<DeepHash>, ReadError> {
         Ok(None)
     }
 }

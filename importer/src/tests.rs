@@ -22,7 +22,7 @@ impl Source for Rows {
     }
 
     fn totals(&mut self, _: &ImportScope) -> Result<SourceTotals, SourceError> {
-        Ok(SourceTotals { processes: 0, messages: self.0.len() as u64 })
+        Ok(SourceTotals { messages: self.0.len() as u64, ..SourceTotals::default() })
     }
 
     fn read(
@@ -57,6 +57,7 @@ fn stored(row: ExistingRow, number: usize) -> StoredRow {
         assignment: Some(row.assignment).filter(|_| !row.is_process),
         deep_hash: None,
         blob: row.blob,
+        shown: None,
     }
 }
 
@@ -75,7 +76,7 @@ fn log() -> LocalLog<Memory> {
 
 fn options() -> ImportOptions {
     let threads = NonZeroUsize::new(2).unwrap();
-    ImportOptions { scope: ImportScope::default(), verify: true, threads }
+    ImportOptions { scope: ImportScope::default(), verify: true, threads, elsewhere: None }
 }
 
 fn imported(source: &mut Rows, log: &LocalLog<Memory>) -> ImportSummary {
@@ -355,7 +356,7 @@ fn a_source_that_gives_fewer_rows_than_it_has_is_an_error() {
             "short".to_owned()
         }
         fn totals(&mut self, _: &ImportScope) -> Result<SourceTotals, SourceError> {
-            Ok(SourceTotals { processes: 1, messages: 9 })
+            Ok(SourceTotals { processes: 1, messages: 9, is_about: false })
         }
         fn read(
             &mut self,

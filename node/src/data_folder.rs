@@ -42,13 +42,17 @@ const FILES: [&str; 9] = [
 /// How the names of files begin that a kill leaves behind on their way into place.
 const TEMPORARY: &str = ".tmp";
 
+/// What is said where the settings of the existing scheduler are used as they are.
+const TAKEN_OVER: &str = ". If it is the byte store of the existing scheduler, leave it as it is: name another folder, and take \
+    its history over with `quipu import --from postgres` first";
+
 /// Why a folder is not used as a data folder.
 #[derive(Debug, Error)]
 pub enum DataFolderError {
     /// It has something else in it.
     #[error(
         "{} is not used as the data folder, since there is {found}; SU_DATA_DIR (--su-data-dir) names a folder that is \
-         empty or missing, or that of a node", .path.display()
+         empty or missing, or that of a node{}", .path.display(), if path.join("CURRENT").exists() { TAKEN_OVER } else { "" }
     )]
     NotOurs {
         /// The folder.

@@ -6,12 +6,14 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::backups::BackupArgs;
 use crate::bench::BenchArgs;
+use crate::compare::CompareArgs;
 use crate::completions::CompletionsArgs;
 use crate::config::ConfigArgs;
 use crate::dead_letters::DeadLettersArgs;
 use crate::environment::{check, with_variables, without_empty};
+use crate::export::ExportArgs;
 use crate::failure::Failure;
-use crate::import::{ImportArgs, MigrateToDiskArgs, MigrateToLocalArgs};
+use crate::import::{ImportArgs, MigrateToDiskArgs, MigrateToLocalArgs, ReuploadBundlesArgs};
 use crate::manual::ManualArgs;
 use crate::node::{
     DevArgs, DivergenceArgs, HandoverArgs, MembersArgs, PromoteArgs, RejoinArgs, RepairArgs, StandbyArgs,
@@ -62,10 +64,14 @@ enum Command {
     Backup(Box<BackupArgs>),
     Sync(SyncArgs),
     Import(Box<ImportArgs>),
+    Compare(CompareArgs),
+    Export(ExportArgs),
     #[command(name = "migrate_to_disk")]
     MigrateToDisk(MigrateToDiskArgs),
     #[command(name = "migrate_to_local")]
     MigrateToLocal(MigrateToLocalArgs),
+    #[command(name = "reupload_bundles")]
+    ReuploadBundles(ReuploadBundlesArgs),
     Promote(PromoteArgs),
     Divergence(DivergenceArgs),
     Rejoin(RejoinArgs),
@@ -115,8 +121,11 @@ impl Cli {
             Command::Backup(args) => args.run(out),
             Command::Sync(args) => args.run(out),
             Command::Import(args) => args.run(out),
+            Command::Compare(args) => args.run(out),
+            Command::Export(args) => args.run(out),
             Command::MigrateToDisk(args) => args.run(),
             Command::MigrateToLocal(args) => args.run(),
+            Command::ReuploadBundles(args) => args.run(out),
             Command::Promote(args) => args.run(out),
             Command::Divergence(args) => args.run(out),
             Command::Rejoin(args) => args.run(out),
@@ -143,6 +152,7 @@ impl Cli {
         match &self.command {
             Command::Su(args) => args.problems(),
             Command::Standby(args) => args.problems(),
+            Command::Router(args) => args.problems(),
             _ => Vec::new(),
         }
     }
@@ -226,6 +236,7 @@ mod tests {
             format!("replay index --process {id}"),
             format!("reupload --process {id},{id} --since 0"),
             format!("import --from postgres --plan --process {id}"),
+            format!("reupload_bundles {id},{id} 1760000000000 10"),
         ] {
             let words = std::iter::once("quipu").chain(line.split_whitespace());
             assert!(Cli::try_parse_from(words).is_ok(), "refused: quipu {line}");
@@ -274,6 +285,13 @@ mod tests {
             "import --from files --to d",
             "import --from postgres --plan --to d",
             "import --from postgres --plan --range 9-8",
+            "compare",
+            "compare http://a",
+            "compare http://a http://b --at-once 0",
+            "export",
+            "export d",
+            "export d --to postgres",
+            "export d --to bundles",
             "divergence",
             "rejoin",
             "config",

@@ -14,8 +14,10 @@ use node::{NodeError, OfflineError, RejoinError};
 use crate::backups::BackupCommandError;
 use crate::bench::BenchError;
 use crate::client::ClientError;
+use crate::compare::CompareError;
 use crate::compose::ComposeError;
 use crate::dead_letters::RetryError;
+use crate::export::ExportError;
 use crate::import::{ImportCommandError, OldVerbError};
 use crate::node::{DivergenceCommandError, LogRepairError, LogVerifyError, PromoteError};
 use crate::replay::ReplayError;
@@ -113,6 +115,12 @@ pub enum Failure {
     /// Nothing was imported, or not all.
     #[error(transparent)]
     Import(#[from] ImportCommandError),
+    /// Nothing was written back, or not all.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// Two schedulers are not compared, or differ.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
     /// An old command that is none here.
     #[error(transparent)]
     OldVerb(#[from] OldVerbError),
@@ -168,6 +176,8 @@ impl Failure {
             | Self::OuterSpace(_) => true,
             Self::Client(error) => matches!(error, ClientError::Url { .. }),
             Self::Import(error) => error.is_wrong_setting(),
+            Self::Export(error) => error.is_wrong_setting(),
+            Self::Compare(error) => error.is_wrong_setting(),
             Self::OldVerb(_) => true,
             _ => false,
         }
@@ -183,7 +193,10 @@ impl Failure {
         }
         say(format_args!("quipu: {}", chain(self)));
         match self {
-            Self::Import(ImportCommandError::LeftOut(_)) => ExitCode::from(EXIT_LEFT_OUT),
+            Self::Import(ImportCommandError::LeftOut(_)) | Self::Export(ExportError::LeftOut(_)) => {
+                ExitCode::from(EXIT_LEFT_OUT)
+            }
+            Self::Compare(CompareError::Differ(_)) => ExitCode::from(EXIT_DIFFERS),
             Self::Divergence(DivergenceCommandError::Beyond { .. }) => ExitCode::from(EXIT_DIFFERS),
             _ if self.is_wrong_setting() => ExitCode::from(EXIT_USAGE),
             _ => ExitCode::FAILURE,
@@ -193,7 +206,7 @@ impl Failure {
 
 /// The exit code of wrong usage, which the parser of the command line has too.
 const EXIT_USAGE: u8 = 2;
-/// The exit code of an import that is done, but for rows that are not in the log.
+/// The exit code of an import or export that is done, but for some rows.
 const EXIT_LEFT_OUT: u8 = 3;
 
 /// The exit code of a comparison that found what it looked for.

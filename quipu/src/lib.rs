@@ -30,6 +30,8 @@ mod config;
 mod bench;
 mod backups;
 mod import;
+mod export;
+mod compare;
 mod settings;
 mod node;
 mod router;

@@ -123,6 +123,12 @@ const ATTEMPTS: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 impl ReuploadArgs {
+    /// What `reupload_bundles` was asked for: it looks at what is later than a time, and at all of it where that is none.
+    pub(crate) fn of_bundles(process: Vec<ProcessId>, since_ms: Option<u64>, node: OperatorArgs) -> Self {
+        let since = since_ms.filter(|ms| *ms > 0).map_or(Since::Nonce(0), Since::Time);
+        Self { process, since, dry_run: false, json: false, node }
+    }
+
     /// Does it; what is missing and what became of it goes to `out`, progress to standard error.
     ///
     /// # Errors

@@ -32,6 +32,9 @@ fn the_package_is_installed_used_and_removed() {
         "/usr/share/fish/vendor_completions.d/quipu.fish",
         "/usr/lib/systemd/system/quipu-standby.service",
         "/etc/quipu/standby.env",
+        "/usr/share/man/man1/quipu-router.1.gz",
+        "/usr/lib/systemd/system/quipu-router.service",
+        "/etc/quipu/router.env",
     ] {
         assert!(root.path(file).is_file(), "{file} is not there");
     }

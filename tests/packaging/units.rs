@@ -135,7 +135,7 @@ fn the_services_together_are_given_settings_that_there_are() {
         assert!(unknown.is_empty(), "no settings of {command}: {unknown:?}");
         seen += 1;
     }
-    assert!(seen > 1, "a node and a standby run there");
+    assert_eq!(seen, 3, "a node, a standby and a router run there");
     let mounted = text.lines().filter_map(|line| line.trim().strip_prefix("- ./")?.split(':').next());
     let absent =
         mounted.filter(|file| *file != "wallet.json" && !workspace().join("packaging").join(file).exists());

@@ -16,7 +16,7 @@ use testing::{ExistingRow, SampleProcess};
 use crate::folder;
 
 /// `quipu import` of a database into the data folder of a node in this folder.
-fn import(folder: &Path, database: &str, more: &[&str]) -> Launch {
+pub(crate) fn import(folder: &Path, database: &str, more: &[&str]) -> Launch {
     let data = folder.join("data");
     let to = ["--to", data.to_str().expect("a path of text")];
     let to = if more.contains(&"--plan") { &[][..] } else { &to };
@@ -24,13 +24,13 @@ fn import(folder: &Path, database: &str, more: &[&str]) -> Launch {
         .set("DATABASE_URL", database)
 }
 
-fn summary(finished: &Finished) -> Value {
+pub(crate) fn summary(finished: &Finished) -> Value {
     serde_json::from_str(&finished.stdout)
         .unwrap_or_else(|_| panic!("{}{}", finished.stdout, finished.stderr))
 }
 
 /// The recorded database, which its reader can read and nothing else.
-fn recorded_database(postgres: &Postgres) -> String {
+pub(crate) fn recorded_database(postgres: &Postgres) -> String {
     postgres.create_database("su");
     postgres.restore("su", &data("import/postgres.sql.gz"));
     postgres.sql("su", "grant select on all tables in schema public to quipu");
@@ -166,7 +166,7 @@ fn import_local(folder: &Path, source: &Path) -> Launch {
         .set("SU_INDEX_DB_DIR", source.join("local-index"))
 }
 
-fn unpack(name: &str, to: &Path) {
+pub(crate) fn unpack(name: &str, to: &Path) {
     std::fs::create_dir(to).expect("the folder can be written to");
     let mut tar = std::process::Command::new("tar");
     tar.arg("xzf").arg(data("import").join(name)).arg("-C").arg(to);

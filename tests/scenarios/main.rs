@@ -71,6 +71,7 @@ mod stderr;
 mod stop;
 mod sync;
 mod tables;
+mod taking_over;
 mod taking_turns;
 mod times;
 mod upload_faults;

@@ -114,8 +114,8 @@ pub(super) fn read_key(row: &PgRow) -> Result<MessageKey, sqlx::Error> {
     Ok(MessageKey { row: row.try_get(0)?, nonce: row.try_get(1)?, assignment, message })
 }
 
-pub(super) fn read_process(row: &PgRow, process: &ProcessRow) -> Result<SourceRow, sqlx::Error> {
-    Ok(SourceRow::Stored(StoredRow {
+pub(super) fn read_process(row: &PgRow, process: &ProcessRow) -> Result<StoredRow, sqlx::Error> {
+    Ok(StoredRow {
         place: process.place(),
         is_process: true,
         process: process.id.parse().ok(),
@@ -124,7 +124,7 @@ pub(super) fn read_process(row: &PgRow, process: &ProcessRow) -> Result<SourceRo
         timestamp: row.try_get(2)?,
         chain: row.try_get(3)?,
         ..StoredRow::default()
-    }))
+    })
 }
 
 /// A message as it is stored. One of which a column cannot be read is a row of its own, not the end of all.

@@ -104,7 +104,8 @@ pub(super) fn has_all(tables: &[String]) -> bool {
 fn describe(folder: &Path, tables: &[String]) -> io::Result<String> {
     if tables.iter().any(|name| name == THEIR_TABLE) || has_their_keys(folder)? {
         return Ok(
-            "a store of the existing ao scheduler, which `quipu import`, to come, will take over".to_owned()
+            "a store of the existing ao scheduler, which `quipu import --from local-store` takes over"
+                .to_owned(),
         );
     }
     if tables.is_empty() {

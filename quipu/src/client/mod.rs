@@ -214,6 +214,23 @@ impl SchedulerClient {
         told.ok_or_else(|| ClientError::refused(status, &body))
     }
 
+    /// The status of this path, and the JSON of an answer that is 2xx, whatever it is.
+    ///
+    /// # Errors
+    /// When it is not reached, or answers something else.
+    pub async fn answer(&self, path: &str) -> Result<(u16, serde_json::Value), ClientError> {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        // One that is busy has not answered.
+        if status.is_server_error() || status.as_u16() == 429 {
+            return Err(ClientError::refused(status.as_u16(), &body));
+        }
+        let json = if status.is_success() { self.parsed(&body)? } else { serde_json::Value::Null };
+        Ok((status.as_u16(), json))
+    }
+
     /// What `POST` of this path gives, as JSON; with a bearer token and a body if there are.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::settings::{heed_existing, is_everywhere};
 
 /// Commands that run a node, or what stands before nodes.
-const ROLES: [&str; 2] = ["su", "standby"];
+const ROLES: [&str; 3] = ["su", "standby", "router"];
 
 const HIDDEN: &str = "(not shown)";
 /// How wide a line is.
@@ -156,13 +156,13 @@ fn given(arg: &Arg, words: &[String]) -> Option<String> {
 fn others(all: &Command, command: &Command, variables: &Variables) -> Vec<ShownSetting> {
     let is_setting = |name: &str| command.get_arguments().any(|arg| name_of(arg) == Some(name));
     let others = variables.names().filter(|name| !is_setting(name));
-    others.filter_map(|name| other(all, name, variables)).collect()
+    others.filter_map(|name| other(all, command.get_name(), name, variables)).collect()
 }
 
-fn other(all: &Command, name: &str, variables: &Variables) -> Option<ShownSetting> {
+fn other(all: &Command, command: &str, name: &str, variables: &Variables) -> Option<ShownSetting> {
     let (value, origin) = (variables.get(name)?, variables.origin(name)?);
     let shown = without_password(&value.to_string_lossy());
-    let (value, meaning) = match (heed_existing(name, value), reader(all, name)) {
+    let (value, meaning) = match (heed_existing(command, name, value), reader(all, name)) {
         (Some(Ok(reason)), _) => (shown, format!("has no effect here: {reason}")),
         (Some(Err(_)), _) => (shown, "refused, see below".to_owned()),
         // Its value may be a secret there.

@@ -47,7 +47,8 @@ impl<'a> FaultSearch<'a> {
     fn existing(&mut self, command: &Command) {
         let is_setting = |name: &str| command.get_arguments().any(|arg| name_of(arg) == Some(name));
         let names = self.variables.names().filter(|name| !is_setting(name));
-        let refused = names.filter_map(|name| heed_existing(name, self.variables.get(name)?)?.err());
+        let refused = names
+            .filter_map(|name| heed_existing(command.get_name(), name, self.variables.get(name)?)?.err());
         self.found.extend(refused.map(|error| error.to_string()));
     }
 

@@ -18,7 +18,8 @@ use variables::Variables;
 const EXAMPLES: &str = "\
 Examples:
   quipu config check                          would `quipu su` start here?
-  quipu config check --env /etc/quipu/quipu.env standby 9100
+  quipu config check --env /etc/quipu/standby.env standby 9100
+  quipu config check router 9000
   quipu config print --json su 9000 --enable-metrics true
 
 The command whose settings are meant is `su` unless another one is named; it comes last, with its own flags. Secrets are \

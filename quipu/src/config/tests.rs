@@ -57,7 +57,7 @@ fn every_variable_of_the_existing_scheduler_is_a_setting_or_explained() {
     }
     let mut settings = BTreeSet::new();
     read(&Cli::command(), &mut settings);
-    let heeded = |name: &&str| settings.contains(*name) || heed_existing(name, "x".as_ref()).is_some();
+    let heeded = |name: &&str| settings.contains(*name) || heed_existing("su", name, "x".as_ref()).is_some();
     let missing: Vec<_> = EXISTING.split_whitespace().filter(|name| !heeded(name)).collect();
     assert!(missing.is_empty(), "neither settings nor explained: {missing:?}");
 }
@@ -103,6 +103,24 @@ fn all_that_is_wrong_is_named_and_not_only_the_first() {
     assert_eq!(problems.len(), wrong.len() + 1, "{problems:#?}");
     let text = shown("su 9000", &Variables::of(&variables), true);
     assert!(!text.contains("guess-me"), "{text}");
+}
+
+#[test]
+fn a_router_has_settings_of_its_own() {
+    let set = |name, value| Variables::of(&[(name, value, ValueOrigin::Environment)]);
+    assert_eq!(effective("router 9000", &set("MODE", "router")).problems(), &[] as &[String]);
+    for (name, value, told) in [
+        ("DATABASE_URL", "mysql://host", "postgres://"),
+        ("ROUTER_MODE", "guess", "forward"),
+        ("PROCESS_WHITELIST_URL", "https://list.example", "the nodes behind it"),
+        ("MULTI_TENANT_BASE_CONN", "postgres://host", "tenants"),
+        ("ADMIN_LISTEN", "nowhere", "ADMIN_LISTEN"),
+    ] {
+        let found = effective("router", &set(name, value));
+        let problems = found.problems();
+        assert!(problems.len() == 1 && problems[0].contains(told), "{name}: {problems:?}");
+    }
+    assert!(shown("router", &Variables::of(&[]), true).contains("ROUTER_DATA_DIR=./router-data  [default]"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod old_verbs;
 mod shown;
+mod sources;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,19 +10,23 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args};
+use gateway::{EndpointError, GatewayError};
 use importer::{
-    ImportError, ImportOptions, ImportReport, ImportScope, ImportSummary, ImportTarget, LocalStoreError,
-    LocalStoreSource, PostgresSource, PostgresSourceError, RowRange, Source, import,
+    ForeignStoreError, ImportError, ImportOptions, ImportReport, ImportScope, ImportSummary, ImportTarget,
+    PostgresSourceError, RowRange, Source, TenantError, UrlSourceError, WaitingGatewayError, import,
 };
 use log::{LocalLog, OpenError, Rocks, RocksError, StoreMemory};
 use node::{DataFolderError, DataPaths, check_data_folder};
-use projections::{DatabaseUrl, DatabaseUrlError};
+use projections::DatabaseUrlError;
 use protocol::ProcessId;
 
 use crate::failure::Failure;
-pub use old_verbs::{MigrateToDiskArgs, MigrateToLocalArgs, OldVerbError};
+pub use old_verbs::{MigrateToDiskArgs, MigrateToLocalArgs, OldVerbError, ReuploadBundlesArgs};
 use shown::{ImportShown, tell};
+pub use sources::ProcessFileError;
+use sources::SourceArgs;
+pub(crate) use sources::read_processes;
 
 const EXAMPLES: &str = "\
 The source is only read, from one snapshot. What it has is kept as it was, flaws too, and each row ends in the log or in the \
@@ -32,6 +37,8 @@ Examples:
   quipu import --from postgres --plan                         counts, and tells every flaw
   quipu import --from postgres --to ./data --report flaws.jsonl
   quipu import --from local-store --to ./data         SU_FILE_DB_DIR and SU_INDEX_DB_DIR are set
+  quipu import --from tenants --to ./data             PROCESS_WHITELIST_URL, URL and MULTI_TENANT_BASE_CONN are set
+  quipu import --from url --url http://su.example --to ./data --processes ids.txt
   quipu import --from postgres --to ./data --process $P
   quipu import --from postgres --to ./data --range 0-100000   rows by their row_id
 
@@ -41,9 +48,8 @@ Exit codes: 0 all rows are in the log, 1 failed, 2 wrong usage or setting, 3 don
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ImportArgs {
-    /// What it is stored in
-    #[arg(long, value_name = "KIND")]
-    from: SourceKind,
+    #[command(flatten)]
+    source: SourceArgs,
 
     /// The data folder that it goes to: one that is missing, empty, or was imported to before
     #[arg(long, value_name = "DIR", required_unless_present = "plan")]
@@ -53,18 +59,6 @@ pub struct ImportArgs {
     #[arg(long, conflicts_with = "to")]
     plan: bool,
 
-    /// The database, for --from postgres: the one that is written to, for a replica may lag behind
-    #[arg(long, env, value_name = "URL", hide_env_values = true)]
-    database_url: Option<String>,
-
-    /// The folder with the stored bytes, for --from local-store
-    #[arg(long, env, value_name = "DIR")]
-    su_file_db_dir: Option<PathBuf>,
-
-    /// The folder with the index, for --from local-store
-    #[arg(long, env, value_name = "DIR")]
-    su_index_db_dir: Option<PathBuf>,
-
     /// Rows with these numbers alone: FIRST-LAST, or FIRST for all from there on
     #[arg(long, value_name = "RANGE")]
     range: Option<RowRange>,
@@ -72,6 +66,10 @@ pub struct ImportArgs {
     /// This process alone; more than once for several
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     process: Vec<ProcessId>,
+
+    /// The processes in this file alone, an id on each line
+    #[arg(long, value_name = "FILE")]
+    processes: Option<PathBuf>,
 
     /// Whether signatures are verified; wrong ones are told, and kept
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
@@ -86,35 +84,39 @@ pub struct ImportArgs {
     json: bool,
 }
 
-/// What the existing scheduler stores in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum SourceKind {
-    /// A database
-    Postgres,
-    /// Its local store
-    LocalStore,
-}
-
 /// Why nothing was imported, or not all.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportCommandError {
-    /// No database is named.
-    #[error("--from postgres needs the database: DATABASE_URL, or --database-url")]
-    NoDatabase,
+    /// A setting that the source needs is missing.
+    #[error("{0}")]
+    Missing(&'static str),
+    /// The file of processes cannot be used.
+    #[error(transparent)]
+    Processes(#[from] ProcessFileError),
+    /// The address of a service cannot be used.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A list cannot be fetched.
+    #[error(transparent)]
+    List(#[from] GatewayError),
+    /// Tenants are not read.
+    #[error(transparent)]
+    Tenants(#[from] TenantError),
+    /// A scheduler is not asked.
+    #[error(transparent)]
+    Scheduler(#[from] UrlSourceError),
+    /// A gateway is not asked.
+    #[error(transparent)]
+    Gateway(#[from] WaitingGatewayError),
     /// The address of the database cannot be used.
     #[error(transparent)]
     Url(#[from] DatabaseUrlError),
     /// The database is not read.
     #[error(transparent)]
     Postgres(#[from] PostgresSourceError),
-    /// No local store is named.
-    #[error(
-        "--from local-store needs both of its folders: SU_FILE_DB_DIR and SU_INDEX_DB_DIR, or --su-file-db-dir and --su-index-db-dir"
-    )]
-    NoLocalStore,
-    /// The local store is not read.
+    /// A store is not read.
     #[error(transparent)]
-    LocalStore(#[from] LocalStoreError),
+    ForeignStore(#[from] ForeignStoreError),
     /// The folder has something else in it.
     #[error("--to names a folder that cannot be used")]
     Folder(#[from] DataFolderError),
@@ -153,7 +155,7 @@ pub enum ImportCommandError {
 impl ImportCommandError {
     /// Whether a setting is wrong.
     pub fn is_wrong_setting(&self) -> bool {
-        matches!(self, Self::NoDatabase | Self::NoLocalStore | Self::Url(_))
+        matches!(self, Self::Missing(_) | Self::Url(_) | Self::Endpoint(_) | Self::Processes(_))
     }
 }
 
@@ -163,33 +165,27 @@ impl ImportArgs {
     /// # Errors
     /// When it does not come to its end, or rows are not in the log.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let mut source = self.source()?;
+        let mut source = self.source.open()?;
         let summary = self.import(source.as_mut())?;
         tell(&summary, self.plan, self.json, out)?;
         if summary.is_complete() { Ok(()) } else { Err(ImportCommandError::LeftOut(summary.left_out).into()) }
     }
 
-    fn source(&self) -> Result<Box<dyn Source>, ImportCommandError> {
-        match self.from {
-            SourceKind::Postgres => {
-                let url = self.database_url.as_deref().ok_or(ImportCommandError::NoDatabase)?;
-                Ok(Box::new(PostgresSource::open(&DatabaseUrl::parse("DATABASE_URL", url)?)?))
-            }
-            SourceKind::LocalStore => match (&self.su_file_db_dir, &self.su_index_db_dir) {
-                (Some(files), Some(index)) => Ok(Box::new(LocalStoreSource::open(files, index)?)),
-                _ => Err(ImportCommandError::NoLocalStore),
-            },
-        }
-    }
-
     fn import(&self, source: &mut dyn Source) -> Result<ImportSummary, ImportCommandError> {
+        let mut processes = self.process.clone();
+        if let Some(path) = &self.processes {
+            processes.extend(read_processes(path)?);
+            processes.sort_unstable();
+            processes.dedup();
+        }
         let log = self.to.as_deref().map(open_log).transpose()?;
         let target = log.as_ref().map(|log| log as &dyn ImportTarget);
         let mut lines = self.report.as_deref().map(report_file).transpose()?;
         let report = ImportReport::new(lines.as_mut().map(|lines| lines as &mut dyn Write));
         let options = ImportOptions {
-            scope: ImportScope { processes: self.process.clone(), rows: self.range },
+            scope: ImportScope { processes, rows: self.range },
             verify: self.signatures,
+            elsewhere: Some(self.source.elsewhere()?),
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
         let mut shown = ImportShown::new(&source.name());

@@ -1,8 +1,15 @@
-//! The commands of the existing scheduler's tool that copied stores: what to type instead.
+//! The commands of the existing scheduler's tool: what to type instead of those that copied stores, and the one that means
+//! the same here.
+
+use std::io::Write;
 
 use clap::Args;
+use protocol::ProcessId;
 
+use crate::client::OperatorArgs;
 use crate::failure::Failure;
+use crate::reupload::ReuploadArgs;
+use crate::stderr::say;
 
 const DISK_EXAMPLES: &str = "\
 Example:
@@ -10,6 +17,9 @@ Example:
 const LOCAL_EXAMPLES: &str = "\
 Example:
   quipu import --from postgres --to ./data    instead of migrate_to_local";
+const REUPLOAD_EXAMPLES: &str = "\
+Example:
+  quipu reupload --process $P,$Q --since 1760000000000    as reupload_bundles $P,$Q 1760000000000";
 
 /// Not a command here: says what to type instead
 #[derive(Debug, Args)]
@@ -27,6 +37,39 @@ pub struct MigrateToLocalArgs {
     /// Whether to forget how far it came
     #[arg(allow_hyphen_values = true)]
     words: Vec<String>,
+}
+
+/// As `quipu reupload`, by the name and in the words of the existing scheduler's tool
+#[derive(Debug, Args)]
+#[command(name = "reupload_bundles", hide = true, after_help = REUPLOAD_EXAMPLES)]
+pub struct ReuploadBundlesArgs {
+    /// The processes, separated by commas
+    #[arg(value_name = "P[,P...]", value_delimiter = ',', required = true, allow_hyphen_values = true)]
+    pids: Vec<ProcessId>,
+    /// What is later than this many milliseconds since 1970
+    since: String,
+    /// Taken, and of no use: the node sends as much at a time as the upload node takes
+    delay_ms: Option<u64>,
+    #[command(flatten)]
+    node: OperatorArgs,
+}
+
+impl ReuploadBundlesArgs {
+    /// Does it.
+    ///
+    /// # Errors
+    /// As `quipu reupload`.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        // There, too, what is no number was none, and meant all.
+        let since = self.since.parse().ok();
+        say(format_args!(
+            "this is quipu reupload --process P,... --since MILLISECONDS, which the node does from its log"
+        ));
+        if self.delay_ms.is_some() {
+            say(format_args!("the delay has no effect"));
+        }
+        ReuploadArgs::of_bundles(self.pids, since, self.node).run(out)
+    }
 }
 
 /// What to type instead of an old command.

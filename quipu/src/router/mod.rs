@@ -8,6 +8,7 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
+use crate::settings::SettingError;
 use fleet::{AddArgs, FleetListArgs, RetireArgs, WhereArgs};
 use run::RunArgs;
 
@@ -44,6 +45,11 @@ enum RouterCommand {
 }
 
 impl RouterCommandArgs {
+    /// What is wrong with the settings of a router, at most one for each subject.
+    pub(crate) fn problems(&self) -> Vec<SettingError> {
+        self.run.problems()
+    }
+
     /// Runs a router until it is told to stop, or asks one.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use clap::Args;
-use node::ListenOptions;
+use node::{ListenOptions, RoutingOptions};
 
 use crate::failure::Failure;
 use crate::node::run_router;
@@ -12,7 +12,7 @@ use crate::settings::{
 };
 
 /// A router to run.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// The port to listen on, on all addresses of IPv4 and IPv6
     #[arg(default_value_t = PORT)]
@@ -39,10 +39,25 @@ impl RunArgs {
     pub fn run(self) -> Result<(), Failure> {
         self.logging.start().map_err(SettingError::from)?;
         check_router_restrictions().map_err(SettingError::from)?;
-        let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port);
-        let clients = self.clients.options().map_err(SettingError::from)?;
-        let listen = ListenOptions { clients, ..listen.map_err(SettingError::from)? };
-        let options = self.routing.options(listen);
-        run_router(options.map_err(|error| SettingError::Database(error.into()))?)
+        run_router(self.options()?)
+    }
+
+    /// What is wrong with the settings, at most one for each subject.
+    pub(crate) fn problems(&self) -> Vec<SettingError> {
+        let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
+        let subjects: [Result<(), SettingError>; 3] = [
+            self.clients.options().map(drop).map_err(Into::into),
+            listen.map(drop).map_err(Into::into),
+            self.logging.check().map_err(Into::into),
+        ];
+        let mut found: Vec<_> = subjects.into_iter().filter_map(Result::err).collect();
+        found.extend(self.clone().options().err().filter(|_| found.is_empty()));
+        found
+    }
+
+    fn options(self) -> Result<RoutingOptions, SettingError> {
+        let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
+        let listen = ListenOptions { clients: self.clients.options()?, ..listen };
+        self.routing.options(listen).map_err(|error| SettingError::Database(error.into()))
     }
 }

@@ -22,7 +22,7 @@ enum Meaning {
     Aside(&'static str),
 }
 
-const TENANTS: &str = "serve several tenants from one node";
+const TENANTS: &str = "serve several tenants from one node, as `quipu su` does once `quipu import --from tenants` has taken them over";
 
 /// All variables of the existing scheduler that are no settings of a node here.
 const VARIABLES: [(&str, Meaning); 15] = [
@@ -33,7 +33,7 @@ const VARIABLES: [(&str, Meaning); 15] = [
     ("SCHEDULER_LIST_PATH", NoEffect("it only matters to a router")),
     ("USE_DISK", NoEffect("the log is always on disk")),
     ("USE_LOCAL_STORE", NoEffect("the log is always on the local disk")),
-    ("MIGRATION_BATCH_SIZE", NoEffect("nothing is migrated")),
+    ("MIGRATION_BATCH_SIZE", NoEffect("`quipu import` takes stores over, in batches of its own")),
     ("SU_FILE_SYNC_DB_DIR", NoEffect("it is for `quipu sync`, which copies beside a node")),
     ("SU_INDEX_SYNC_DB_DIR", NoEffect("an index is made from the log, and not copied")),
     ("CURRENT_DEEPHASH_VERSION", NoEffect("content hashes have one version")),
@@ -74,6 +74,8 @@ pub fn tell_unused() -> Result<(), RestrictingVariableError> {
     Ok(())
 }
 
+/// The command that runs a router.
+const ROUTER: &str = "router";
 /// What restricts what is sent to a scheduler, and would not when it is set for a router.
 const BEHIND_ROUTERS: [(&str, &str); 2] = [
     ("PROCESS_WHITELIST_URL", "accept messages for listed processes only, which the nodes behind it do"),
@@ -86,12 +88,16 @@ const BEHIND_ROUTERS: [(&str, &str); 2] = [
 /// When one is set.
 pub fn check_router_restrictions() -> Result<(), RestrictingVariableError> {
     for (name, effect) in BEHIND_ROUTERS {
-        if env::var_os(name).is_some_and(|value| !value.is_empty() && value != "false") {
+        if env::var_os(name).is_some_and(|value| is_restricting(&value)) {
             return Err(RestrictingVariableError { name, effect });
         }
     }
     // What makes it a router is what it is.
     unused(|name| env::var_os(name).filter(|_| name != "MODE")).map(drop)
+}
+
+fn is_restricting(value: &OsStr) -> bool {
+    !value.is_empty() && value != "false"
 }
 
 /// The variables that are set and have no effect here.
@@ -111,11 +117,24 @@ fn unused(
     Ok(unused)
 }
 
-/// Why a variable of the existing scheduler that is set to this is not missed here; none of another variable.
+/// Why a variable of the existing scheduler that is set to this is not missed by this command; none of another variable.
 ///
 /// # Errors
 /// The inner one, when it would restrict or redirect.
-pub fn heed_existing(name: &str, value: &OsStr) -> Option<Result<&'static str, RestrictingVariableError>> {
+pub fn heed_existing(
+    command: &str,
+    name: &str,
+    value: &OsStr,
+) -> Option<Result<&'static str, RestrictingVariableError>> {
+    if command == ROUTER {
+        if name == "MODE" {
+            return Some(Ok("what makes it a router is the command"));
+        }
+        let behind = BEHIND_ROUTERS.into_iter().find(|(known, _)| *known == name);
+        if let Some((name, effect)) = behind.filter(|_| is_restricting(value)) {
+            return Some(Err(RestrictingVariableError { name, effect }));
+        }
+    }
     let (name, meaning) = VARIABLES.iter().find(|(known, _)| *known == name)?;
     Some(heed(name, meaning, value))
 }

@@ -1,0 +1,195 @@
+//! Content hashes that the existing scheduler has stored. Most can be made from the messages that it has, here in one form
+//! and there, over the years, in four. What is left is of messages that are elsewhere, of which it has assignments alone: it
+//! is carried over with these, whichever is whose, for a content is refused wherever it was before.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use ans104::{Item, Tag, base64url, deep_hash_blob, deep_hash_of_hashes, encode_tags};
+use log::{DeepHash, ReadError};
+use protocol::{AssignmentTags, ProcessId};
+use rocksdb::DBRawIterator;
+use thiserror::Error;
+
+use crate::blob::{Blob, BlobForm};
+use crate::source::StoredRow;
+use crate::stores::{ForeignStore, ForeignStoreError};
+use crate::target::KnownRows;
+
+/// Of more in one process nothing is carried over: all of them are held at a time.
+pub(crate) const HASHES_MAX: usize = 1 << 21;
+const HASH_TEXT: usize = 64;
+
+/// The store of a scheduler that keeps bytes beside its database (`USE_DISK`), of which only the content hashes are read.
+pub struct ByteStore {
+    store: ForeignStore,
+    path: PathBuf,
+}
+
+/// Why content hashes cannot be read.
+#[derive(Debug, Error)]
+#[error("the content hashes in {} cannot be read", .path.display())]
+pub struct ByteStoreError {
+    path: PathBuf,
+    #[source]
+    error: rocksdb::Error,
+}
+
+impl ByteStore {
+    /// Opens it as it is now, to read it alone.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(variable: &'static str, path: &Path) -> Result<Self, ForeignStoreError> {
+        Ok(Self { store: ForeignStore::open(variable, path)?, path: path.to_owned() })
+    }
+
+    pub(crate) fn hashes(&self, process: ProcessId) -> Result<Vec<DeepHash>, ByteStoreError> {
+        let prefix = format!("deephash___{process}___");
+        let found = hashes_of(self.store.db().raw_iterator(), prefix.as_bytes());
+        found.map_err(|error| ByteStoreError { path: self.path.clone(), error })
+    }
+}
+
+/// The hashes in the keys with this prefix, in order; at most one more than are carried over.
+pub(crate) fn hashes_of(mut walk: DBRawIterator<'_>, prefix: &[u8]) -> Result<Vec<DeepHash>, rocksdb::Error> {
+    let mut found = Vec::new();
+    walk.seek(prefix);
+    while let Some(hash) = walk.key().and_then(|key| key.strip_prefix(prefix)) {
+        // Ids may hold what parts them, so that another process's key could begin so: only the width tells.
+        if hash.len() == HASH_TEXT && found.len() <= HASHES_MAX {
+            let decoded = std::str::from_utf8(hash).ok().and_then(|text| base64url::decode(text).ok());
+            found.extend(decoded.and_then(|bytes| DeepHash::try_from(bytes).ok()));
+        }
+        walk.next();
+    }
+    walk.status()?;
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The stored hashes of a process, while its messages are looked through.
+pub(crate) struct StoredHashes {
+    process: ProcessId,
+    hashes: Vec<DeepHash>,
+    is_made: Vec<bool>,
+}
+
+/// Those that nothing else in the log will have.
+#[derive(Debug, Default)]
+pub(crate) struct LeftHashes(VecDeque<DeepHash>);
+
+impl StoredHashes {
+    /// None when there is nothing to look for.
+    pub(crate) fn new(process: ProcessId, hashes: Vec<DeepHash>) -> Option<Self> {
+        let is_made = vec![false; hashes.len()];
+        let is_any = (1..=HASHES_MAX).contains(&hashes.len());
+        is_any.then_some(Self { process, hashes, is_made })
+    }
+
+    /// Takes out what can be made of stored bytes, or is in the log with them.
+    pub(crate) fn look(&mut self, blob: &[u8], known: &dyn KnownRows) -> Result<(), ReadError> {
+        let Ok(blob) = Blob::parse(blob) else { return Ok(()) };
+        match blob.item {
+            Some(item) => forms(&item).iter().for_each(|hash| self.note(hash)),
+            None => {
+                let nonce = AssignmentTags::of(&blob.assignment).nonce();
+                let known = nonce.map(|nonce| known.content(self.process, nonce)).transpose()?;
+                if let Some(hash) = known.flatten() {
+                    self.note(&hash);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, hash: &DeepHash) {
+        if let Some(made) = self.hashes.binary_search(hash).ok().and_then(|at| self.is_made.get_mut(at)) {
+            *made = true;
+        }
+    }
+
+    /// What is left, once all were looked through.
+    pub(crate) fn left(self) -> LeftHashes {
+        let left = self.hashes.into_iter().zip(self.is_made).filter(|(_, made)| !made);
+        LeftHashes(left.map(|(hash, _)| hash).collect())
+    }
+}
+
+impl LeftHashes {
+    /// Gives one to a row that is an assignment alone.
+    pub(crate) fn give(&mut self, row: &mut StoredRow) {
+        if self.0.is_empty() {
+            return;
+        }
+        let form = Blob::parse(&row.blob).map(|blob| blob.form);
+        if form.is_ok_and(|form| form == BlobForm::AssignmentOnly) {
+            row.deep_hash = self.0.pop_front();
+        }
+    }
+
+    /// How many nothing was there for.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// The hashes of a message in all forms that there were: of all tags, of `Pushed-For` alone, of the others in their order,
+/// and of these in the order of names and values.
+fn forms(item: &Item<'_>) -> [DeepHash; 4] {
+    let data = deep_hash_blob(item.data());
+    let target = item.target().map_or(&[][..], |target| target);
+    let anchor = item.anchor().map_or(&[][..], |anchor| anchor);
+    let all: Vec<Tag<'_>> = item.tags().filter_map(Result::ok).collect();
+    type Parts<'a> = (Vec<Tag<'a>>, Vec<Tag<'a>>);
+    let (pushed_for, others): Parts<'_> = all.iter().partition(|tag| tag.name == "Pushed-For");
+    let mut sorted = others.clone();
+    sorted.sort_by_key(|tag| (tag.name, tag.value));
+    [all, pushed_for, others, sorted].map(|tags| {
+        let tags = encode_tags(&tags);
+        let fields: [&[u8]; 7] = [b"dataitem", b"1", b"1", b"", target, anchor, &tags];
+        let [format, version, kind, owner, target, anchor, tags] = fields.map(deep_hash_blob);
+        deep_hash_of_hashes(&[format, version, kind, owner, target, anchor, tags, data])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use ans104::Ed25519Wallet;
+    use testing::{ExistingRow, SampleProcess};
+
+    use super::*;
+    use crate::target::NoLog;
+
+    fn blob(append: &log::Append) -> Vec<u8> {
+        ExistingRow::of(append, &Ed25519Wallet::from_seed([2; 32])).blob
+    }
+
+    #[test]
+    fn what_cannot_be_made_goes_to_assignments_alone() {
+        let mut sample = SampleProcess::new(1);
+        let tags = [("From-Process", "p"), ("Pushed-For", "x"), ("A", "1")];
+        let pushed = sample.user.message(sample.process, &tags, b"d");
+        let appends = [sample.spawn(), sample.scheduled(&pushed), sample.assigned(), sample.assigned()];
+        let mut stored = forms(&Item::split(&pushed).unwrap()).to_vec();
+        assert!(stored.contains(&scheduler::pushed_content(&Item::split(&pushed).unwrap()).unwrap()));
+        stored.extend([[7; 48], [9; 48]]);
+        stored.sort_unstable();
+        let mut seen = StoredHashes::new(sample.process, stored).unwrap();
+        for append in &appends {
+            seen.look(&blob(append), &NoLog).unwrap();
+        }
+        let mut left = seen.left();
+        assert_eq!(left.len(), 2);
+        let given = appends.each_ref().map(|append| {
+            let mut row = StoredRow { blob: blob(append), ..StoredRow::default() };
+            left.give(&mut row);
+            row.deep_hash
+        });
+        assert_eq!(given, [None, None, Some([7; 48]), Some([9; 48])]);
+        assert!(StoredHashes::new(sample.process, Vec::new()).is_none());
+    }
+}

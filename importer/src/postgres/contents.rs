@@ -1,0 +1,45 @@
+//! The content hashes of a process that nothing else of it has.
+
+use futures_util::TryStreamExt;
+use protocol::ProcessId;
+use sqlx::Row;
+
+use super::PostgresSource;
+use crate::deep_hashes::{LeftHashes, StoredHashes};
+use crate::source::SourceError;
+use crate::target::KnownRows;
+
+impl PostgresSource {
+    /// Looks through all messages of a process that has any in the byte store.
+    pub(super) fn left_hashes(
+        &mut self,
+        process: ProcessId,
+        known: &dyn KnownRows,
+    ) -> Result<LeftHashes, SourceError> {
+        let hashes = self.bytes.as_ref().map(|bytes| bytes.hashes(process)).transpose();
+        let hashes = hashes.map_err(|error| self.failed("reading content hashes", error))?;
+        let Some(mut seen) = hashes.and_then(|hashes| StoredHashes::new(process, hashes)) else {
+            return Ok(LeftHashes::default());
+        };
+        let (runtime, connection) = (&self.runtime, &mut self.connection);
+        let sql = "select bundle from messages where process_id = $1";
+        let mut found = sqlx::query(sql).bind(process.to_string()).fetch(connection);
+        let done = loop {
+            let blob = match runtime.block_on(found.try_next()) {
+                Ok(Some(row)) => row.try_get::<Vec<u8>, _>(0),
+                Ok(None) => break Ok(()),
+                Err(error) => Err(error),
+            };
+            let looked = match blob {
+                Ok(blob) => seen.look(&blob, known).map_err(Into::into),
+                Err(error) => Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
+            };
+            if looked.is_err() {
+                break looked;
+            }
+        };
+        drop(found);
+        done.map_err(|error| self.failed("looking for content hashes", error))?;
+        Ok(seen.left())
+    }
+}

@@ -1,0 +1,274 @@
+//! A running scheduler, asked over HTTP process by process. What it shows is put together again and taken only where id and
+//! signature hold; what lies around it there is not shown, and not kept.
+//!
+//! It is asked for nonces from one to another and not from page to page: some schedulers sort by time what is asked for by
+//! nonce, so that the last of a page may not be the highest.
+
+mod page;
+
+use std::io;
+use std::ops::ControlFlow;
+
+use gateway::{GatewayError, Http, Url};
+use protocol::ProcessId;
+use thiserror::Error;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::shown_row::{ShownPair, ShownRow};
+use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
+use crate::target::KnownRows;
+use page::{ServedEntry, ShownPage};
+
+/// A page has no more bytes; of longer ones fewer entries are asked for.
+const PAGE_BYTES_MAX: usize = 96 << 20;
+/// How many nonces are asked for at a time, and how many entries may have them.
+const NONCES: u64 = 100;
+const ENTRIES: u64 = 1000;
+/// Where nothing is found more are asked for at a time.
+const NONCES_MAX: u64 = 1 << 24;
+
+/// A scheduler that runs.
+pub struct UrlSource {
+    base: Url,
+    http: Http,
+    runtime: Runtime,
+}
+
+/// Why a scheduler is not asked.
+#[derive(Debug, Error)]
+pub enum UrlSourceError {
+    /// The runtime does not start.
+    #[error("cannot start the async runtime")]
+    Runtime(#[source] io::Error),
+}
+
+/// Nonces that are asked for: those behind the first, up to the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Window {
+    after: Option<u64>,
+    nonces: u64,
+}
+
+impl Window {
+    fn to(self) -> u64 {
+        self.after.map_or(self.nonces.saturating_sub(1), |after| after.saturating_add(self.nonces))
+    }
+
+    fn halved(self) -> Option<Self> {
+        (self.nonces > 1).then_some(Self { nonces: self.nonces / 2, ..self })
+    }
+
+    /// What comes behind it; more at a time where nothing was found.
+    fn next(self, is_empty: bool) -> Self {
+        let nonces = self.nonces.saturating_mul(2).min(if is_empty { NONCES_MAX } else { NONCES });
+        Self { after: Some(self.to()), nonces }
+    }
+}
+
+impl UrlSource {
+    /// Asks the scheduler at this address.
+    ///
+    /// # Errors
+    /// When there are no resources for it.
+    pub fn new(base: Url, http: Http) -> Result<Self, UrlSourceError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(UrlSourceError::Runtime)?;
+        Ok(Self { base, http, runtime })
+    }
+
+    fn failed(
+        &self,
+        what: String,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> SourceError {
+        SourceError { source_name: self.name(), what, cause: cause.into() }
+    }
+
+    fn url(&self, path: &[&str], query: &[(&str, String)]) -> Url {
+        let mut url = self.base.clone();
+        // It fails only for addresses that are none of schedulers.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url.query_pairs_mut().extend_pairs(query);
+        url
+    }
+
+    fn page(&self, process: ProcessId, window: Window) -> Result<ShownPage, Unasked> {
+        let after = window.after.map_or("-1".to_owned(), |after| after.to_string());
+        self.ask(process, &[("from-nonce", after), ("to-nonce", window.to().to_string())], ENTRIES)
+    }
+
+    /// Whether anything comes behind a nonce.
+    fn is_more(&self, process: ProcessId, after: u64) -> Result<bool, Unasked> {
+        self.ask(process, &[("from-nonce", after.to_string())], 1).map(|page| !page.edges.is_empty())
+    }
+
+    fn ask(&self, process: ProcessId, range: &[(&str, String)], limit: u64) -> Result<ShownPage, Unasked> {
+        let id = process.to_string();
+        let mut query = vec![("process-id", id.clone()), ("limit", limit.to_string())];
+        query.extend_from_slice(range);
+        query.push(("show-anchor", "true".to_owned()));
+        let body = self.served(&self.url(&[&id], &query))?;
+        serde_json::from_slice(&body).map_err(|error| Unasked::Failed(Box::new(error)))
+    }
+
+    fn served(&self, url: &Url) -> Result<Vec<u8>, Unasked> {
+        match self.runtime.block_on(self.http.served(url, PAGE_BYTES_MAX)) {
+            Ok(Some(body)) => Ok(body.into()),
+            Ok(None) => Err(Unasked::Refused("it answers 404".to_owned())),
+            Err(GatewayError::TooLarge { .. }) => Err(Unasked::TooLarge),
+            Err(GatewayError::Status { status, excerpt, .. }) if status.is_client_error() => {
+                Err(Unasked::Refused(format!("it answers {status}: {excerpt}")))
+            }
+            Err(error) => Err(Unasked::Failed(Box::new(error))),
+        }
+    }
+
+    /// Hands over all of a process from a nonce on.
+    fn read_process(
+        &self,
+        process: ProcessId,
+        after: Option<u64>,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<ControlFlow<()>, Unasked> {
+        let mut window = Window { after, nonces: NONCES };
+        loop {
+            let page = self.page(process, window);
+            let is_too_much = match &page {
+                Ok(page) => page.page_info.has_next_page,
+                Err(Unasked::TooLarge) => true,
+                Err(_) => false,
+            };
+            if is_too_much && let Some(halved) = window.halved() {
+                window = halved;
+                continue;
+            }
+            let page = page?;
+            if page.page_info.has_next_page {
+                let reason = format!("more than {ENTRIES} entries have the nonce {}", window.to());
+                return Err(Unasked::Failed(reason.into()));
+            }
+            let mut entries: Vec<ServedEntry> = page.edges.into_iter().map(|edge| edge.node).collect();
+            let is_empty = entries.is_empty();
+            entries.sort_by_key(ServedEntry::nonce);
+            for entry in entries {
+                if visit(row(process, entry)).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            if is_empty && !self.is_more(process, window.to())? {
+                return Ok(ControlFlow::Continue(()));
+            }
+            window = window.next(is_empty);
+        }
+    }
+}
+
+fn row(process: ProcessId, entry: ServedEntry) -> SourceRow {
+    let nonce = entry.nonce().map_or("without a nonce".to_owned(), |nonce| format!("nonce {nonce}"));
+    let place = format!("process {process}, {nonce}");
+    let pair = ShownPair { message: entry.message, assignment: entry.assignment };
+    SourceRow::Shown(Box::new(ShownRow { place, process, pair }))
+}
+
+/// Why something was not answered.
+enum Unasked {
+    /// The answer has too many bytes.
+    TooLarge,
+    /// The scheduler will not answer this.
+    Refused(String),
+    /// It could not be asked, or answers nothing that is understood.
+    Failed(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Source for UrlSource {
+    fn name(&self) -> String {
+        let mut shown = self.base.clone();
+        // Both fail only where there is nothing to leave out.
+        let _ = (shown.set_username(""), shown.set_password(None));
+        format!("the scheduler at {shown}")
+    }
+
+    /// As many as the newest nonces say: what is between may be missing, or be there twice.
+    fn totals(&mut self, scope: &ImportScope) -> Result<SourceTotals, SourceError> {
+        if scope.rows.is_some() {
+            return Err(self.failed(
+                "looking for a range".to_owned(),
+                "a scheduler shows no numbers of rows; --process names parts",
+            ));
+        }
+        if scope.processes.is_empty() {
+            return Err(self.failed(
+                "looking for processes".to_owned(),
+                "a scheduler has no list of them; --process or --processes names them",
+            ));
+        }
+        let mut messages = 0_u64;
+        for process in &scope.processes {
+            let id = process.to_string();
+            let url = self.url(&[&id, "latest"], &[("process-id", id.clone())]);
+            match self.served(&url) {
+                Ok(body) => {
+                    let newest = serde_json::from_slice::<ServedEntry>(&body).ok();
+                    messages = messages.saturating_add(newest.and_then(|newest| newest.nonce()).unwrap_or(0));
+                }
+                Err(Unasked::Failed(error)) => return Err(self.failed(format!("asking for {id}"), error)),
+                Err(_) => {}
+            }
+        }
+        let processes = u64::try_from(scope.processes.len()).unwrap_or(u64::MAX);
+        Ok(SourceTotals { processes, messages, is_about: true })
+    }
+
+    fn read(
+        &mut self,
+        scope: &ImportScope,
+        known: &dyn KnownRows,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<(), SourceError> {
+        for process in &scope.processes {
+            let head = known.head(*process);
+            let head = head.map_err(|error| self.failed("asking the log".to_owned(), error))?.flatten();
+            // The last one once more, so that another history is found.
+            let after = head.and_then(|link| link.nonce.get().checked_sub(1));
+            let read = match self.read_process(*process, after, visit) {
+                Ok(read) => read,
+                Err(Unasked::Refused(reason)) => {
+                    visit(SourceRow::Unreadable { place: format!("process {process}"), reason })
+                }
+                Err(Unasked::TooLarge) => visit(SourceRow::Unreadable {
+                    place: format!("process {process}"),
+                    reason: format!("an entry has more than {PAGE_BYTES_MAX} bytes"),
+                }),
+                Err(Unasked::Failed(error)) => {
+                    return Err(self.failed(format!("reading process {process}"), error));
+                }
+            };
+            if read.is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn windows_follow_each_other_and_grow_over_gaps() {
+        let first = Window { after: None, nonces: 4 };
+        assert_eq!((first.to(), first.halved().unwrap().to()), (3, 1));
+        assert_eq!(first.next(false), Window { after: Some(3), nonces: 8 });
+        assert_eq!(first.next(false).to(), 11);
+        let mut gap = Window { after: Some(u64::MAX - 1), nonces: NONCES };
+        for _ in 0..40 {
+            gap = gap.next(true);
+        }
+        assert_eq!((gap.to(), gap.nonces), (u64::MAX, NONCES_MAX));
+        assert_eq!(Window { after: Some(7), nonces: 1 }.halved(), None);
+    }
+}

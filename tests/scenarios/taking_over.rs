@@ -1,0 +1,204 @@
+//! Taking over in other ways than from a database or a local store, holding both against each other, and going back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use quipu_tests::{Gateway, Launch, Node, Postgres, ToldServer, data};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::folder;
+use crate::import::{import, recorded_database, summary, unpack};
+use crate::upload_faults::operate;
+
+/// The recorded processes that were spawned.
+fn processes() -> Vec<String> {
+    let text = fs::read_to_string(data("import/processes.json")).expect("it is among the data");
+    let named: Value = serde_json::from_str(&text).expect("it is JSON");
+    let named = named["processes"].as_object().expect("names and ids");
+    let spawned = named.iter().filter(|(name, _)| *name != "unspawned");
+    spawned.map(|(_, id)| id.as_str().expect("an id").to_owned()).collect()
+}
+
+/// A node with the recorded history, all of which the gateway has.
+fn recorded_node(folder: &TempDir, gateway: &Gateway, database: &str) -> Node {
+    let imported = import(folder.path(), database, &[]).run();
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let sent = operate(folder, &node, &["reupload", "--process", &processes().join(","), "--since", "0"]);
+    assert_eq!(sent.code, Some(0), "{}{}", sent.stdout, sent.stderr);
+    node
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of text")
+}
+
+fn fresh(folder: &TempDir, name: &str) -> PathBuf {
+    let made = folder.path().join(name);
+    fs::create_dir(&made).expect("the folder can be written to");
+    made
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scheduler_is_taken_over_from_what_it_serves_and_held_against_it() {
+    let (folder, gateway, postgres) = (folder(), Gateway::start(), Postgres::start());
+    let database = recorded_database(&postgres);
+    let node = recorded_node(&folder, &gateway, &database);
+    let other = fresh(&folder, "other");
+    let (ids, to) = (other.join("ids.txt"), other.join("data"));
+    fs::write(&ids, processes().join("\n")).expect("the folder can be written to");
+    let url = node.url();
+    let words =
+        ["import", "--from", "url", "--url", &url, "--json", "--to", text(&to), "--processes", text(&ids)];
+    let import = Launch::command(&other, &words).gateway(gateway.url());
+    let imported = import.run();
+    assert_eq!(imported.code, Some(0), "{}{}", imported.stdout, imported.stderr);
+    let told = summary(&imported);
+    assert_eq!((&told["imported"], &told["left_out"]), (&80.into(), &0.into()), "{told}");
+    assert_eq!(told["flaws"]["gap"], 1, "{told}");
+    let again = summary(&import.run());
+    assert_eq!((&again["imported"], &again["left_out"]), (&0.into(), &0.into()), "{again}");
+
+    // Only when a process came that has no assignment is not shown.
+    let compared = Launch::command(&other, &["compare", &url, text(&to), "--json"]).run();
+    let lines: Vec<Value> =
+        compared.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let (last, found) = lines.split_last().expect("there is a summary");
+    assert!(last["answers"].as_u64() > Some(150), "{last}{}", compared.stderr);
+    for difference in found.iter().filter(|line| line["meant"].is_null()) {
+        let at = difference["at"].as_str().expect("a place");
+        assert!([".block", ".timestamp"].contains(&at) || at.ends_with(".cursor"), "{difference}");
+    }
+    let state = other.join("state.jsonl");
+    let compare = |process: &str| {
+        let words = ["compare", &url, text(&to), "--process", process, "--state", text(&state)];
+        Launch::command(&other, &words).run()
+    };
+    let whole = compare("N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI");
+    assert_eq!(whole.code, Some(0), "{}{}", whole.stdout, whole.stderr);
+    assert!(whole.stdout.contains(": 0 differences"), "{}", whole.stdout);
+    let again = compare("N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI");
+    assert!(again.stdout.contains("0 answers"), "what is done is done: {}", again.stdout);
+
+    // A row of which the bytes are garbage is made of its JSON, and of what the gateway knows.
+    let row = "(select min(row_id) from messages where assignment_id is not null)";
+    postgres.sql("su", &format!("update messages set bundle = '\\x00' where row_id = {row}"));
+    let third = fresh(&folder, "third");
+    let made = crate::import::import(&third, &database, &[]).gateway(gateway.url()).run();
+    let told = summary(&made);
+    assert_eq!((made.code, &told["imported"]), (Some(0), &80.into()), "{told}{}", made.stderr);
+    assert_eq!(told["flaws"]["from_json"], 1, "{told}");
+    let third = third.join("data");
+    let words = ["compare", &url, text(&third), "--json"];
+    let compared = Launch::command(&other, &words).run();
+    assert_eq!(compared.code, Some(0), "{}{}", compared.stdout, compared.stderr);
+
+    // What differs is found.
+    node.client()
+        .schedule(&quipu_tests::User::new(3).message(processes()[0].parse().expect("an id"), b"one more"))
+        .await;
+    let compared =
+        Launch::command(&other, &["compare", &url, text(&third), "--process", &processes()[0]]).run();
+    assert_eq!(compared.code, Some(3), "{}{}", compared.stdout, compared.stderr);
+    assert!(compared.stdout.contains("/latest"), "{}", compared.stdout);
+    node.stop();
+}
+
+#[test]
+fn what_goes_back_is_what_came() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let database = recorded_database(&postgres);
+    let imported = import(folder.path(), &database, &[]).run();
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    let (from, back) = (folder.path().join("data"), postgres.create_database("back"));
+    let words = ["export", text(&from), "--to", "postgres", "--database-url", &back, "--json"];
+    let export = Launch::command(folder.path(), &words);
+    let told: Value = summary(&export.run());
+    assert_eq!((&told["written"], &told["left_out"]), (&80.into(), &0.into()), "{told}");
+    let again = summary(&export.run());
+    assert_eq!((&again["written"], &again["already_there"]), (&0.into(), &80.into()), "{again}");
+    for columns in [
+        "process_id, message_id, assignment_id, epoch, nonce, timestamp, hash_chain, md5(bundle) from messages order by 1, 5, 6",
+        "process_id, epoch, nonce, timestamp, hash_chain, md5(bundle) from processes order by 1",
+    ] {
+        let rows = |name: &str| postgres.sql(name, &format!("select {columns}"));
+        let (then, now) = (rows("su"), rows("back"));
+        assert!(then == now, "{then}\n{now}");
+    }
+    let other = fresh(&folder, "other");
+    let once_more = summary(&import(&other, &back, &[]).run());
+    let first = summary(&imported);
+    for name in ["rows", "imported", "left_out", "forms", "flaws", "bytes"] {
+        assert_eq!(once_more[name], first[name], "{name}");
+    }
+
+    let bundles = folder.path().join("bundles");
+    let words = ["export", text(&from), "--to", "bundles", "--out", text(&bundles), "--json"];
+    let told = summary(&Launch::command(folder.path(), &words).run());
+    assert_eq!(told["written"], 80, "{told}");
+    let first = bundles.join("N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI/0000000001.bundle");
+    let stored = "select encode(bundle, 'hex') from messages where nonce = 1 and \
+                  process_id = 'N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI'";
+    let written: String =
+        fs::read(first).expect("it is written").iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(postgres.sql("su", stored).trim(), written);
+}
+
+#[test]
+fn the_databases_of_tenants_are_one_source() {
+    let (folder, postgres, server) = (folder(), Postgres::start(), ToldServer::start());
+    let mut base = String::new();
+    for name in ["one", "two"] {
+        let url = postgres.create_database(name);
+        base = url.strip_suffix(&format!("/{name}")).expect("the name is at the end").to_owned();
+        postgres.restore(name, &data("import/postgres.sql.gz"));
+        postgres.sql(name, "grant select on all tables in schema public to quipu");
+    }
+    let own = "https://su1.example";
+    let processes = processes();
+    let entry = |name: &str| json!({ "su": own, "db_name": name });
+    let list = json!({
+        "sus": { own: { "dbs": [{ "db_name": "one", "efs_name": "a" }, { "db_name": "two", "efs_name": "b" }] } },
+        "processes": {
+            processes[0].clone(): entry("one"),
+            processes[1].clone(): entry("two"),
+            processes[2].clone(): { "su": "https://su2.example", "db_name": "three" },
+        },
+    });
+    server.answer(200, &[], &list.to_string());
+    let to = folder.path().join("data");
+    let words = ["import", "--from", "tenants", "--json", "--to", text(&to)];
+    let import = Launch::command(folder.path(), &words)
+        .set("PROCESS_WHITELIST_URL", server.url())
+        .set("URL", format!("{own}/"))
+        .set("MULTI_TENANT_BASE_CONN", &base);
+    let imported = import.run();
+    assert_eq!(imported.code, Some(0), "{}{}", imported.stdout, imported.stderr);
+    assert_eq!(summary(&imported)["processes"], 2);
+    let missing = import.unset("URL").run();
+    assert_eq!(missing.code, Some(2), "{}", missing.stderr);
+    assert!(missing.stderr.contains("URL (or --own-url)"), "{}", missing.stderr);
+}
+
+#[test]
+fn content_hashes_of_what_is_elsewhere_are_carried_over() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let database = recorded_database(&postgres);
+    let unpacked = folder.path().join("unpacked");
+    unpack("byte-store.tar.gz", &unpacked);
+    let mut stores =
+        fs::read_dir(&unpacked).expect("it is there").map(|entry| entry.expect("it can be read").path());
+    let store = stores.find(|path| path.join("CURRENT").exists()).expect("a store is in it");
+    let imported = import(folder.path(), &database, &[]).set("SU_DATA_DIR", &store).run();
+    let told = summary(&imported);
+    assert_eq!((imported.code, &told["imported"]), (Some(0), &80.into()), "{told}{}", imported.stderr);
+    assert_eq!(told["flaws"]["content_lost"], Value::Null, "{told}");
+    // The same once more: what the log has is not carried over to anything else.
+    let again = summary(&import(folder.path(), &database, &[]).set("SU_DATA_DIR", &store).run());
+    assert_eq!((&again["imported"], &again["flaws"]), (&0.into(), &json!({})), "{again}");
+    // Such settings are told what is to change.
+    let refused = Launch::su(folder.path()).set("SU_DATA_DIR", &store).run();
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("quipu import --from postgres"), "{}", refused.stderr);
+}
