@@ -16,7 +16,7 @@ PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev git util-linux mou
 	prometheus chromium systemd dpkg-dev mmdebstrap
 # A stable compiler that is told to take what only a nightly one does, with the versions of everything that are shipped.
 FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz
-FUZZ_TARGETS ?= item tags bundle blob wallet reading event stream parameters graphql settings
+FUZZ_TARGETS ?= item tags bundle blob shown wallet reading event stream parameters graphql settings
 FUZZ_SECONDS ?= 60
 NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 

@@ -68,7 +68,7 @@ pub enum ImportError {
     #[error("the log takes no more")]
     Append(#[from] AppendError),
     /// What a row lacks cannot be asked for.
-    #[error("{place}: what JSON does not show of it cannot be asked for")]
+    #[error("{place}: what JSON does not show of it cannot be asked for; --offline leaves such rows out")]
     Gateway {
         /// Where the row is in the source.
         place: String,

@@ -243,3 +243,6 @@ impl Source for LocalStoreSource {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

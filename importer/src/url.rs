@@ -98,6 +98,19 @@ impl UrlSource {
         self.ask(process, &[("from-nonce", after), ("to-nonce", window.to().to_string())], ENTRIES)
     }
 
+    /// The process alone; none that was never spawned there.
+    fn spawn(&self, process: ProcessId) -> Result<Option<ServedEntry>, Unasked> {
+        let id = process.to_string();
+        match self.served(&self.url(&["processes", &id], &[("process-id", id.clone())])) {
+            Ok(body) => {
+                let item = serde_json::from_slice(&body).map_err(|error| Unasked::Failed(Box::new(error)))?;
+                Ok(Some(ServedEntry { message: Some(item), assignment: None }))
+            }
+            Err(Unasked::Refused(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether anything comes behind a nonce.
     fn is_more(&self, process: ProcessId, after: u64) -> Result<bool, Unasked> {
         self.ask(process, &[("from-nonce", after.to_string())], 1).map(|page| !page.edges.is_empty())
@@ -151,6 +164,11 @@ impl UrlSource {
             let mut entries: Vec<ServedEntry> = page.edges.into_iter().map(|edge| edge.node).collect();
             let is_empty = entries.is_empty();
             entries.sort_by_key(ServedEntry::nonce);
+            if window.after.is_none() && !entries.iter().any(|entry| entry.is_of(process)) {
+                // One without an assignment is in no list.
+                let spawn = self.spawn(process)?;
+                entries.splice(0..0, spawn);
+            }
             for entry in entries {
                 if visit(row(process, entry)).is_break() {
                     return Ok(ControlFlow::Break(()));

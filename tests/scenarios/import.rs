@@ -274,7 +274,7 @@ fn killed_anywhere_the_same_command_goes_on() {
     let (folder, postgres) = (folder(), Postgres::start());
     let (database, rows) = made_database(&postgres, 6, 700);
     let import = import(folder.path(), &database, &["--signatures", "false"]);
-    for _ in 0..12 {
+    for _ in 0..30 {
         let mut program = import.program();
         thread::sleep(Duration::from_millis(rand::rng().random_range(0..250)));
         program.kill();

@@ -1,5 +1,6 @@
 //! Pages as schedulers show them.
 
+use protocol::ProcessId;
 use serde::Deserialize;
 
 use crate::assemble::ShownItem;
@@ -31,6 +32,11 @@ pub(super) struct ServedEntry {
 }
 
 impl ServedEntry {
+    /// Whether it is this process.
+    pub(super) fn is_of(&self, process: ProcessId) -> bool {
+        self.message.as_ref().is_some_and(|message| message.id == process.to_string())
+    }
+
     /// Its nonce, as the assignment says.
     pub(super) fn nonce(&self) -> Option<u64> {
         self.assignment.as_ref()?.tag("Nonce")?.parse().ok()

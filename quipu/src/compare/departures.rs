@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::differences::AnswerDifference;
+use super::differences::{AnswerDifference, ENTRY, PAGE};
 
 /// A difference that is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,13 +58,10 @@ impl Meant {
             && second.is_string()
         {
             Some(Self::Data)
-        } else if is_respawned {
-            Some(Self::Respawn)
+        } else if at.is_empty() && first == PAGE && second == ENTRY {
+            Some(Self::ProcessList)
         } else {
-            let is_list = [".edges", ".page_info"].contains(&at.as_str()) && second.is_null();
-            let is_entry =
-                [".assignment", ".message"].contains(&at.as_str()) && first.is_null() && second.is_object();
-            (is_list || is_entry).then_some(Self::ProcessList)
+            is_respawned.then_some(Self::Respawn)
         }
     }
 }
@@ -88,7 +85,8 @@ mod tests {
         check("/x", ".edges[1].node.message.data", json!(null), json!("d"), Some(Meant::Data));
         check("/x", ".edges[1].node.message.data", json!("c"), json!("d"), None);
         check("/processes/x", ".data", json!(null), json!("d"), Some(Meant::Data));
-        check("/x", ".edges", json!([]), json!(null), Some(Meant::ProcessList));
+        check("/x", "", json!(PAGE), json!(ENTRY), Some(Meant::ProcessList));
+        check("/x", "", json!(ENTRY), json!(PAGE), None);
         check("/x", ".edges", json!([1]), json!([1, 2]), None);
     }
 }

@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+/// What is said of an answer where the other one is of another kind.
+pub(super) const PAGE: &str = "a page";
+pub(super) const ENTRY: &str = "an entry";
+
 /// A place where two answers part.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct AnswerDifference {
@@ -61,7 +65,12 @@ pub(super) fn differences(
     second: &ComparedAnswer,
 ) -> Vec<AnswerDifference> {
     let mut found = Vec::new();
-    if first.is_ok() && second.is_ok() {
+    let is_page = |answer: &ComparedAnswer| answer.body.get("edges").is_some();
+    if first.is_ok() && second.is_ok() && is_page(first) != is_page(second) {
+        let kind = |answer| if is_page(answer) { PAGE } else { ENTRY };
+        let (first, second) = (kind(first).into(), kind(second).into());
+        found.push(AnswerDifference { path: path.to_owned(), at: String::new(), first, second });
+    } else if first.is_ok() && second.is_ok() {
         part(path, String::new(), &first.body, &second.body, &mut found);
     } else if first.is_ok() != second.is_ok() {
         let (first, second) = (first.status.into(), second.status.into());

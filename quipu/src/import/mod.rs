@@ -185,7 +185,7 @@ impl ImportArgs {
         let options = ImportOptions {
             scope: ImportScope { processes, rows: self.range },
             verify: self.signatures,
-            elsewhere: Some(self.source.elsewhere()?),
+            elsewhere: self.source.elsewhere()?,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
         let mut shown = ImportShown::new(&source.name());

@@ -78,6 +78,10 @@ pub(super) struct SourceArgs {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
+    /// Ask no gateway: rows of which JSON does not show enough stay out
+    #[arg(long)]
+    offline: bool,
+
     /// The gateway that is asked for what JSON does not show
     #[arg(long, env, value_name = "URL", default_value = "https://arweave.net")]
     gateway_url: String,
@@ -133,7 +137,10 @@ impl SourceArgs {
     }
 
     /// What is asked for what JSON does not show.
-    pub(super) fn elsewhere(&self) -> Result<Arc<dyn PartsElsewhere>, ImportCommandError> {
+    pub(super) fn elsewhere(&self) -> Result<Option<Arc<dyn PartsElsewhere>>, ImportCommandError> {
+        if self.offline {
+            return Ok(None);
+        }
         let gateway = parse_url("GATEWAY_URL", &self.gateway_url)?;
         let or = |name: &str, text: &Option<String>| {
             text.as_ref().map_or(Ok(gateway.clone()), |text| parse_url(name, text))
@@ -146,7 +153,8 @@ impl SourceArgs {
             heads: Vec::new(),
             redirect_hosts: Vec::new(),
         };
-        Ok(Arc::new(WaitingGateway::new(Http::new(HttpOptions::default())?, endpoints)?))
+        let gateway = WaitingGateway::new(Http::new(HttpOptions::default())?, endpoints)?;
+        Ok(Some(Arc::new(gateway)))
     }
 }
 

@@ -1,0 +1,118 @@
+//! Stores that a scheduler writes to meanwhile.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::num::NonZeroUsize;
+
+use ans104::Ed25519Wallet;
+use log::{LocalLog, Memory, MemoryDisk};
+use rocksdb::{DB, Options};
+use tempfile::TempDir;
+use testing::{ExistingRow, SampleProcess};
+
+use super::*;
+use crate::{ImportOptions, ImportReport, ImportSummary, import};
+
+/// A store that is open to be written to, as a scheduler has it.
+struct Running {
+    folder: TempDir,
+    files: DB,
+    index: DB,
+}
+
+impl Running {
+    fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_disable_auto_compactions(true);
+        let tables = ["process", "process_ordering", "message", "message_ordering", "deep_hash"];
+        let index = DB::open_cf(&options, folder.path().join("index"), tables).unwrap();
+        options.set_enable_blob_files(true);
+        options.set_min_blob_size(1024);
+        let files = DB::open(&options, folder.path().join("files")).unwrap();
+        Self { folder, files, index }
+    }
+
+    fn write(&self, append: &log::Append) {
+        let row = ExistingRow::of(append, &Ed25519Wallet::from_seed([2; 32]));
+        let kind = if row.is_process { "process" } else { "message" };
+        let (process, assignment) = (row.process, &row.assignment);
+        let (nonce, time, _) = row.place.as_ref().unwrap();
+        self.files.put(format!("{kind}_assignment:{assignment}"), &row.blob).unwrap();
+        let table = format!("{kind}_ordering");
+        let key = format!("{table}:{process}:{:010}:{nonce:010}:{time:015}:{assignment}", 0);
+        self.index.put_cf(self.index.cf_handle(&table).unwrap(), key, assignment).unwrap();
+    }
+
+    fn flush(&self) {
+        self.files.flush().unwrap();
+        self.index.flush_cf(self.index.cf_handle("message_ordering").unwrap()).unwrap();
+    }
+
+    fn merge(&self) {
+        self.files.compact_range(None::<&[u8]>, None::<&[u8]>);
+        let table = self.index.cf_handle("message_ordering").unwrap();
+        self.index.compact_range_cf(table, None::<&[u8]>, None::<&[u8]>);
+    }
+
+    fn open(&self) -> LocalStoreSource {
+        let folder = self.folder.path();
+        LocalStoreSource::open(&folder.join("files"), &folder.join("index")).unwrap()
+    }
+}
+
+fn imported(source: &mut LocalStoreSource) -> ImportSummary {
+    let log = LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap();
+    let threads = NonZeroUsize::new(2).unwrap();
+    let options = ImportOptions { scope: ImportScope::default(), verify: false, threads, elsewhere: None };
+    import(source, Some(&log), &options, ImportReport::new(None), &mut |_| ()).unwrap()
+}
+
+#[test]
+fn a_store_is_read_while_it_is_written_to_and_its_files_are_merged() {
+    let (running, mut sample) = (Running::start(), SampleProcess::new(1));
+    running.write(&sample.spawn());
+    for _ in 0..40 {
+        for message in sample.messages(5) {
+            running.write(&message);
+        }
+        running.flush();
+    }
+    let mut source = running.open();
+    for message in sample.messages(20) {
+        running.write(&message);
+    }
+    running.flush();
+    running.merge();
+    let summary = imported(&mut source);
+    assert_eq!((summary.imported, summary.left_out), (201, 0), "{summary:?}");
+    assert_eq!(imported(&mut running.open()).imported, 221, "what came meanwhile comes the next time");
+}
+
+#[test]
+fn content_hashes_that_nothing_has_go_to_assignments_alone() {
+    let (running, mut sample) = (Running::start(), SampleProcess::new(1));
+    running.write(&sample.spawn());
+    running.write(&sample.assigned());
+    let table = running.index.cf_handle("deep_hash").unwrap();
+    let process = sample.process;
+    for hash in [[3; 48], [4; 48]] {
+        let key = format!("deep_hash:{process}:{}", ans104::base64url::encode(&hash));
+        running.index.put_cf(table, key, process.to_string()).unwrap();
+    }
+    let mut hashes = Vec::new();
+    let mut lost = 0;
+    let scope = ImportScope::default();
+    let visit = &mut |row| {
+        match row {
+            SourceRow::Stored(row) => hashes.push(row.deep_hash),
+            SourceRow::Remark { .. } => lost += 1,
+            other => panic!("{other:?}"),
+        }
+        ControlFlow::Continue(())
+    };
+    running.open().read(&scope, &crate::target::NoLog, visit).unwrap();
+    assert_eq!((hashes, lost), (vec![None, Some([3; 48])], 1));
+}

@@ -1,0 +1,128 @@
+//! How quick an import from Postgres is, and how much memory it takes.
+//!
+//! `cargo build --release --bin quipu`, then `cargo run --release --package quipu-tests --example import_rates -- ROWS
+//! PROCESSES` starts a Postgres, fills it with that many messages of 512 bytes in the form of the existing scheduler, and
+//! imports them, without verifying signatures and with that. Everything is signed with Ed25519, which is quick.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ans104::Ed25519Wallet;
+use quipu_tests::{Launch, Postgres, Program};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolCopyExt;
+use tempfile::TempDir;
+use testing::{ExistingRow, SampleProcess};
+
+const DATA_LEN: usize = 512;
+/// So many rows are copied at a time.
+const BATCH: u64 = 5_000;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const TABLES: &str = "create table processes (row_id serial primary key, process_id varchar(255) unique not null, \
+     process_data jsonb not null, bundle bytea not null, epoch int4, nonce int4, hash_chain text, timestamp int8); \
+     create table messages (row_id serial primary key, process_id varchar(255) not null references processes (process_id), \
+     message_id varchar(255) not null, message_data jsonb not null, epoch int4 not null, nonce int4 not null, \
+     timestamp int8 not null, bundle bytea not null, hash_chain text not null, assignment_id varchar(255) unique); \
+     create index on messages (process_id, nonce); \
+     grant all on all tables in schema public to quipu; grant all on all sequences in schema public to quipu";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let usage = "usage: import_rates ROWS PROCESSES";
+    let rows: u64 = arguments.next().ok_or(usage)?.parse()?;
+    let processes: u64 = arguments.next().ok_or(usage)?.parse()?;
+    let postgres = Postgres::start();
+    let database = postgres.create_database("made");
+    postgres.sql("made", TABLES);
+    let began = Instant::now();
+    fill(&postgres.pool_of("made").await, rows, processes).await?;
+    println!("{rows} messages of {processes} processes made in {:.1} s", began.elapsed().as_secs_f64());
+    for verified in ["false", "true"] {
+        let folder = TempDir::new()?;
+        let (took, peak) = import(folder.path(), &database, verified)?;
+        println!(
+            "signatures verified: {verified}, {:.0} rows a second, peak {} MB",
+            (rows + processes) as f64 / took.as_secs_f64(),
+            peak >> 20
+        );
+    }
+    Ok(())
+}
+
+async fn fill(pool: &PgPool, rows: u64, processes: u64) -> Result<(), Box<dyn Error>> {
+    let wallet = Ed25519Wallet::from_seed([2; 32]);
+    let mut samples = Vec::new();
+    let mut text = String::new();
+    for seed in 0..processes {
+        let mut sample = SampleProcess::new(seed);
+        sample.data_len = DATA_LEN;
+        let row = ExistingRow::of(&sample.spawn(), &wallet);
+        let (nonce, time, chain) = row.place.ok_or("a spawn has a place")?;
+        let blob = hex(&row.blob);
+        writeln!(text, "{}\t{{}}\t\\\\x{blob}\t0\t{nonce}\t{chain}\t{time}", row.process)?;
+        samples.push(sample);
+    }
+    let columns = "process_id, process_data, bundle, epoch, nonce, hash_chain, timestamp";
+    copy(pool, &format!("copy processes ({columns}) from stdin"), &text).await?;
+    let columns =
+        "process_id, message_id, message_data, epoch, nonce, timestamp, bundle, hash_chain, assignment_id";
+    let into = format!("copy messages ({columns}) from stdin");
+    for first in (0..rows).step_by(BATCH as usize) {
+        text.clear();
+        for number in first..rows.min(first + BATCH) {
+            let sample = samples.get_mut((number % processes) as usize).ok_or("there are no processes")?;
+            let row = ExistingRow::of(&sample.message(), &wallet);
+            let (nonce, time, chain) = row.place.ok_or("a message has a place")?;
+            let (process, message, assignment, blob) =
+                (row.process, row.message, row.assignment, hex(&row.blob));
+            writeln!(
+                text,
+                "{process}\t{message}\t{{}}\t0\t{nonce}\t{time}\t\\\\x{blob}\t{chain}\t{assignment}"
+            )?;
+        }
+        copy(pool, &into, &text).await?;
+    }
+    sqlx::query("analyze").execute(pool).await?;
+    Ok(())
+}
+
+async fn copy(pool: &PgPool, sql: &str, text: &str) -> Result<(), sqlx::Error> {
+    let mut copying = pool.copy_in_raw(sql).await?;
+    copying.send(text.as_bytes()).await?;
+    copying.finish().await.map(drop)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How long an import took, and the most memory that it had.
+fn import(folder: &Path, database: &str, verified: &str) -> Result<(Duration, usize), Box<dyn Error>> {
+    let data = folder.join("data");
+    let to = data.to_str().ok_or("a path of text")?;
+    let words = ["import", "--from", "postgres", "--json", "--signatures", verified, "--to", to];
+    let began = Instant::now();
+    let program = Launch::command(folder, &words).set("DATABASE_URL", database).program();
+    let mut peak = 0;
+    while let Some(now) = peak_memory(&program) {
+        peak = peak.max(now);
+        thread::sleep(LOOK_EVERY);
+    }
+    let took = began.elapsed();
+    let finished = program.finish();
+    if finished.code != Some(0) {
+        return Err(finished.stderr.into());
+    }
+    Ok((took, peak))
+}
+
+/// None once it has ended.
+fn peak_memory(program: &Program) -> Option<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse::<usize>().ok().map(|kib| kib << 10)
+}
