@@ -103,10 +103,7 @@ pub(super) fn has_all(tables: &[String]) -> bool {
 /// What a RocksDB store is that is not ours.
 fn describe(folder: &Path, tables: &[String]) -> io::Result<String> {
     if tables.iter().any(|name| name == THEIR_TABLE) || has_their_keys(folder)? {
-        return Ok(
-            "a store of the existing ao scheduler, which `quipu import --from local-store` takes over"
-                .to_owned(),
-        );
+        return Ok("a store of the existing ao scheduler, which `quipu import` takes over".to_owned());
     }
     if tables.is_empty() {
         return Ok("a RocksDB store of another program, which does not tell its tables".to_owned());

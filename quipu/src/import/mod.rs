@@ -36,8 +36,8 @@ last time stop the existing scheduler. Then start the node there: SU_DATA_DIR=DI
 Examples:
   quipu import --from postgres --plan                         counts, and tells every flaw
   quipu import --from postgres --to ./data --report flaws.jsonl
-  quipu import --from local-store --to ./data         SU_FILE_DB_DIR and SU_INDEX_DB_DIR are set
-  quipu import --from tenants --to ./data             PROCESS_WHITELIST_URL, URL and MULTI_TENANT_BASE_CONN are set
+  quipu import --from local-store --to ./data    SU_FILE_DB_DIR and SU_INDEX_DB_DIR are set
+  quipu import --from tenants --to ./data        with the variables of the scheduler
   quipu import --from url --url http://su.example --to ./data --processes ids.txt
   quipu import --from postgres --to ./data --process $P
   quipu import --from postgres --to ./data --range 0-100000   rows by their row_id

@@ -44,7 +44,13 @@ pub struct MigrateToLocalArgs {
 #[command(name = "reupload_bundles", hide = true, after_help = REUPLOAD_EXAMPLES)]
 pub struct ReuploadBundlesArgs {
     /// The processes, separated by commas
-    #[arg(value_name = "P[,P...]", value_delimiter = ',', required = true, allow_hyphen_values = true)]
+    #[arg(
+        value_name = "P[,P...]",
+        num_args = 1,
+        value_delimiter = ',',
+        required = true,
+        allow_hyphen_values = true
+    )]
     pids: Vec<ProcessId>,
     /// What is later than this many milliseconds since 1970
     since: String,

@@ -40,7 +40,7 @@ fn stores_of_the_existing_scheduler_are_left_as_they_are() {
     for name in ["byte_store", "file_store", "new_file_store", "index_store"] {
         let refused = refusal(theirs(name).path());
         assert!(refused.contains("a store of the existing ao scheduler"), "{name}: {refused}");
-        assert!(refused.contains("`quipu import`, to come"), "{name}: {refused}");
+        assert!(refused.contains("which `quipu import` takes over"), "{name}: {refused}");
     }
 }
 
