@@ -166,7 +166,7 @@ pub struct StoredRow {
     /// The stored bytes.
     pub blob: Vec<u8>,
     /// What JSON says of it, where the stored bytes cannot be read.
-    pub shown: Option<ShownPair>,
+    pub shown: Option<Box<ShownPair>>,
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl Looking {
         let sql = format!("select {column}::text from {table} where row_id = $1");
         let found = sqlx::query(AssertSqlSafe(sql)).bind(number).fetch_optional(self.connected().await?);
         let text = found.await?.map(|found| found.try_get::<String, _>(0)).transpose()?;
-        row.shown = text.and_then(|text| shown_pair(&text));
+        row.shown = text.and_then(|text| shown_pair(&text)).map(Box::new);
         Ok(())
     }
 
