@@ -10,7 +10,7 @@ use ans104::Address;
 use gateway::{Endpoints, parse_url};
 use limits::ClientOptions;
 use log::{Rocks, RocksError, StoreMemory, StoreView};
-use node::{DataPaths, ListenOptions, NodeOptions, ReadOptions, RunningNode};
+use node::{DataPaths, ListenOptions, NodeOptions, PagesServed, ReadOptions, RunningNode};
 use projections::Progress;
 use protocol::ProcessId;
 use rand::Rng;
@@ -59,6 +59,7 @@ pub(super) async fn serve(folder: PathBuf) -> Result<RunningNode, CompareError> 
             max_read_memory: MEMORY,
             max_client_memory: 2 * MEMORY,
             clients: ClientOptions::default(),
+            pages: PagesServed { public: false, admin: false },
         },
         endpoints: Endpoints {
             arweave: nowhere.clone(),
