@@ -27,7 +27,7 @@ after.
 
 Examples:
   quipu export ./data --to postgres --database-url postgres://su@host/su
-  quipu export ./data --to bundles --out ./bundles --process $P     ./bundles/$P/0000000000.bundle ...
+  quipu export ./data --to bundles --out ./bundles     ./bundles/PROCESS/0000000000.bundle ...
 
 Exit codes: 0 all is there, 1 failed, 2 wrong usage or setting, 3 done, but for what a database cannot hold.";
 

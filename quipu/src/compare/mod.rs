@@ -34,9 +34,9 @@ are counted with the reason. DATA is the data folder of a node that is stopped; 
 meanwhile, and without a list of processes all of its own are compared.
 
 Examples:
-  quipu compare http://su.example ./data                    the existing scheduler and what was imported from it
-  quipu compare http://10.0.0.5:9000 http://10.0.0.6:9000 --processes ids.txt     a node and its standby
-  quipu compare http://su.example ./data --state done.jsonl                       typed again it goes on there
+  quipu compare http://su.example ./data     the existing scheduler and what was imported from it
+  quipu compare http://su.example ./data --state done.jsonl     typed again it goes on there
+  quipu compare http://node:9000 http://standby:9000 --processes ids.txt
 
 Exit codes: 0 no difference, 1 failed, 2 wrong usage or setting, 3 there are differences.";
 

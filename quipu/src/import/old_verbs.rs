@@ -2,6 +2,7 @@
 //! the same here.
 
 use std::io::Write;
+use std::str::FromStr;
 
 use clap::Args;
 use protocol::ProcessId;
@@ -44,20 +45,26 @@ pub struct MigrateToLocalArgs {
 #[command(name = "reupload_bundles", hide = true, after_help = REUPLOAD_EXAMPLES)]
 pub struct ReuploadBundlesArgs {
     /// The processes, separated by commas
-    #[arg(
-        value_name = "P[,P...]",
-        num_args = 1,
-        value_delimiter = ',',
-        required = true,
-        allow_hyphen_values = true
-    )]
-    pids: Vec<ProcessId>,
+    #[arg(value_name = "P[,P...]", allow_hyphen_values = true)]
+    pids: ProcessNames,
     /// What is later than this many milliseconds since 1970
     since: String,
     /// Taken, and of no use: the node sends as much at a time as the upload node takes
     delay_ms: Option<u64>,
     #[command(flatten)]
     node: OperatorArgs,
+}
+
+/// Ids with commas between them, in one word.
+#[derive(Clone, Debug)]
+struct ProcessNames(Vec<ProcessId>);
+
+impl FromStr for ProcessNames {
+    type Err = <ProcessId as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split(',').map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 impl ReuploadBundlesArgs {
@@ -74,7 +81,7 @@ impl ReuploadBundlesArgs {
         if self.delay_ms.is_some() {
             say(format_args!("the delay has no effect"));
         }
-        ReuploadArgs::of_bundles(self.pids, since, self.node).run(out)
+        ReuploadArgs::of_bundles(self.pids.0, since, self.node).run(out)
     }
 }
 
