@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use location::LocationCalls;
 use poem::{Endpoint, Response};
 use web::{About, Guarded, Limited, OperatorToken, Visitors};
 
@@ -19,7 +20,7 @@ use crate::query::QueryApi;
 type Public = Limited<(PublicApi, HyperbeamApi, QueryApi, GraphApi, ExploreApi)>;
 type Admin = (
     HealthApi,
-    Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi, MembershipApi)>,
+    Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi, MembershipApi, LocationCalls)>,
     Guarded<(CheckpointsApi, ReplicationApi, MemberApi), FOR_ALL>,
 );
 
@@ -68,6 +69,7 @@ pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output =
         UploadsApi(node.clone()),
         ChecksApi(node.clone()),
         MembershipApi(node.clone()),
+        LocationCalls(node.parts.options.location.clone()),
     );
     let copies = (CheckpointsApi::new(node.clone()), ReplicationApi(node.clone()), MemberApi(node.clone()));
     let copies = Guarded::new(copies, token.clone());

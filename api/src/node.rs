@@ -8,6 +8,7 @@ use std::time::Instant;
 use ans104::Address;
 use backup::Checkpoints;
 use limits::{ClientLimits, ListSeen};
+use location::LocationSeat;
 use log::Log;
 use projections::{Index, Jobs, Position, Queries, UploadsHandle};
 use replicator::{Shipper, record_followers, record_standby};
@@ -74,6 +75,8 @@ pub struct ApiOptions {
     pub data: Option<PathBuf>,
     /// Which clients the public listener lets in.
     pub clients: Arc<ClientLimits>,
+    /// Who looks after the record that says where this scheduler is, if anybody does.
+    pub location: LocationSeat,
     /// The lists that say who and what is let in.
     pub lists: Vec<ListSeen>,
     /// Which listeners have pages.
@@ -100,6 +103,7 @@ impl Default for ApiOptions {
             metrics: None,
             data: None,
             clients: Arc::default(),
+            location: LocationSeat::default(),
             lists: Vec::new(),
             pages: PagesServed { public: true, admin: true },
         }
@@ -116,6 +120,7 @@ impl fmt::Debug for ApiOptions {
             .field("metrics", &self.metrics.is_some())
             .field("data", &self.data)
             .field("clients", &self.clients)
+            .field("location", &self.location)
             .field("lists", &self.lists)
             .field("pages", &self.pages)
             .finish()

@@ -23,6 +23,16 @@ pub struct Endpoints {
     pub redirect_hosts: Vec<String>,
 }
 
+impl Endpoints {
+    /// Where GraphQL is asked.
+    pub(crate) fn graphql_url(&self) -> Url {
+        match self.graphql.path().trim_end_matches('/').rsplit('/').next() {
+            Some("graphql") => self.graphql.clone(),
+            _ => join(&self.graphql, &["graphql"]),
+        }
+    }
+}
+
 /// Why the text of a setting is not the address of a service. The text itself is not in the
 /// message: it may hold a password.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

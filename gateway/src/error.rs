@@ -16,6 +16,8 @@ pub enum Call {
     Known,
     /// Whether GraphQL knows an assignment.
     Assigned,
+    /// Where a scheduler is, over GraphQL.
+    Location,
     /// The data of a transaction.
     Raw,
     /// Whether any gateway knows a transaction.
@@ -41,6 +43,7 @@ impl Call {
             Self::Transaction => "transaction",
             Self::Known => "known",
             Self::Assigned => "assigned",
+            Self::Location => "location",
             Self::Raw => "raw",
             Self::Exists => "exists",
             Self::Height => "height",
@@ -234,6 +237,9 @@ pub enum AnswerError {
     /// GraphQL found something wrong with the question.
     #[error("{0}")]
     Complaint(String),
+    /// GraphQL tells what it was not asked for.
+    #[error("something else among the {0}")]
+    Unasked(&'static str),
     /// GraphQL said nothing.
     #[error("neither data nor errors")]
     Nothing,

@@ -14,6 +14,7 @@ mod uploader;
 
 mod files;
 mod heights;
+mod locations;
 
 pub mod metrics;
 
@@ -27,6 +28,7 @@ pub use endpoints::{EndpointError, Endpoints, parse_file_url, parse_host_list, p
 pub use error::{AnswerError, Call, GatewayError, RedirectError, UploadError};
 pub use heights::{HEIGHT_MAX, HeightDoubt, HeightFeed, HeightFile, HeightOptions, KnownHeight};
 pub use http::{Http, HttpOptions, RETRY_AFTER_MAX};
+pub use locations::{LocationBlock, LocationKind, LocationRecord, Locations, ToldLocations};
 pub use remote::HttpGateway;
 pub use reqwest::Url;
 pub use uploader::Uploader;

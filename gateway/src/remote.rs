@@ -17,6 +17,8 @@ use crate::{
 mod answers;
 mod flights;
 
+pub(crate) use answers::locations_of;
+
 use flights::Flights;
 
 /// The gateways that the endpoints name. Every read is attempted a few times, see
@@ -158,10 +160,7 @@ impl HttpGateway {
         query: String,
         read: impl Fn(&[u8]) -> Result<T, AnswerError>,
     ) -> Result<T, GatewayError> {
-        let url = match self.endpoints.graphql.path().trim_end_matches('/').rsplit('/').next() {
-            Some("graphql") => self.endpoints.graphql.clone(),
-            _ => join(&self.endpoints.graphql, &["graphql"]),
-        };
+        let url = self.endpoints.graphql_url();
         let mut question = self.question(call, Method::POST, url);
         let body = serde_json::json!({ "query": query }).to_string();
         question.body = Some(("application/json", body.into()));

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use ans104::Address;
+use ans104::{Address, Id};
+use protocol::Timestamp;
 
 use crate::contract::Append;
 use crate::event::{Body, BodyRef, EventRef};
@@ -28,6 +29,21 @@ pub enum Fact {
         /// Where it is.
         url: String,
     },
+    /// A record that says where this scheduler is was published.
+    Publication(Publication),
+}
+
+/// A record that says where this scheduler is, as it was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Which of several counts: the highest.
+    pub nonce: u64,
+    /// When it was published.
+    pub at: Timestamp,
+    /// The record.
+    pub id: Id,
+    /// Where this scheduler is.
+    pub url: String,
 }
 
 /// The nodes that keep a log, by `REPLICATION_ACKS` and whom its leader took in.
@@ -56,6 +72,7 @@ const WALLET: &str = "wallet";
 const PROMOTION: &str = "promotion";
 const MEMBERS: &str = "members";
 const MEMBER_URL: &str = "member-url";
+const LOCATION: &str = "location";
 
 impl Fact {
     /// The fact that this event records, if it is one that is known.
@@ -74,6 +91,7 @@ impl Fact {
                 let (node, url) = says.split_once(' ')?;
                 Some(Self::MemberUrl { node: node.parse().ok()?, url: url.to_owned() })
             }
+            LOCATION => Publication::read(says).map(Self::Publication),
             _ => None,
         }
     }
@@ -100,6 +118,9 @@ impl fmt::Display for Fact {
                 voters.iter().try_for_each(|node| write!(f, " {node}"))
             }
             Self::MemberUrl { node, url } => write!(f, "{MEMBER_URL} {node} {url}"),
+            Self::Publication(Publication { nonce, at, id, url }) => {
+                write!(f, "{LOCATION} nonce {nonce} at {at} id {id} url {url}")
+            }
         }
     }
 }
@@ -120,6 +141,19 @@ impl Promotion {
             Some(_) => return None,
         };
         Some(Self { term, owner, promises, forced_by })
+    }
+}
+
+impl Publication {
+    fn read(says: &str) -> Option<Self> {
+        let mut words = says.splitn(8, ' ');
+        let mut next = |name: &str| (words.next()? == name).then(|| words.next()).flatten();
+        Some(Self {
+            nonce: next("nonce")?.parse().ok()?,
+            at: Timestamp::new(next("at")?.parse().ok()?),
+            id: next("id")?.parse().ok()?,
+            url: next("url")?.to_owned(),
+        })
     }
 }
 
@@ -190,6 +224,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn publications_are_read_as_they_were_recorded(nonce: u64, at: u64, id: [u8; 32], url in "https://[a-z]{1,9}(/[a-z ]{0,9})?") {
+            let (at, id) = (Timestamp::new(at), Id::from_bytes(id));
+            let fact = Fact::Publication(Publication { nonce, at, id, url });
+            prop_assert_eq!(Fact::read(&recorded(&fact)), Some(fact));
+        }
+
         #[test]
         fn members_are_read_as_they_were_recorded(
             nodes in prop::collection::btree_set(any::<[u8; 16]>(), 1..6), acks: u32,

@@ -54,7 +54,7 @@ pub use digest::LogDigest;
 pub use engine::{Engine, StoreBatch, StorePut, StoreVisit, StoreWalk};
 pub use error::{AppendError, Cause, EngineError, LogFailure, ReadError};
 pub use event::{Body, BodyRef, DeepHash, Event, EventRef, Kind};
-pub use fact::{Fact, Members, Promotion};
+pub use fact::{Fact, Members, Promotion, Publication};
 pub use folder::{
     FolderContents, FolderError, FolderLock, FolderOwner, folder_owner, make_folder, mark_folder, mark_in,
 };

@@ -110,7 +110,8 @@ impl Ready {
         let promotion = match body {
             Body::Fact(fact) => match Fact::read(fact) {
                 Some(Fact::Promotion(promotion)) => Some(promotion),
-                Some(Fact::Wallet(_) | Fact::Members(_) | Fact::MemberUrl { .. }) | None => None,
+                Some(Fact::Wallet(_) | Fact::Members(_) | Fact::MemberUrl { .. } | Fact::Publication(_))
+                | None => None,
             },
             _ => None,
         };

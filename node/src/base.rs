@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ::location::LocationSeat;
 use ans104::{Address, Signer};
-use api::{ApiNode, ApiParts, MemberCalls, RenderMetrics, WriteSide, Writes};
+use api::{ApiNode, ApiOptions, ApiParts, MemberCalls, RenderMetrics, WriteSide, Writes};
 use backup::Checkpoints;
-use gateway::{Gateway, HttpGateway};
+use gateway::{Gateway, Http, HttpGateway};
 use limits::{ClientLimits, ItemLimits, ItemOptions};
 use log::{Identity, LocalLog, Log, NodeId, Rocks};
 use projections::{Index, Jobs, Progress, Queries, UploadsHandle};
@@ -20,12 +21,13 @@ use crate::error::NodeError;
 use crate::index::IndexFollowing;
 use crate::jobs::Replayable;
 use crate::listeners::Listeners;
+use crate::location::KeepLocation;
 use crate::member::{MemberNode, Takeover};
-use crate::options::{DataPaths, NodeOptions, WriteOptions};
+use crate::options::{DataPaths, LocationOptions, NodeOptions, WriteOptions};
 use crate::part::NodeParts;
 use crate::running::Served;
 use crate::store::{self, Store};
-use crate::{checkpoints, heights, index, jobs, lists, postgres, services, telemetry};
+use crate::{checkpoints, heights, index, jobs, lists, location, postgres, services, telemetry};
 
 /// What a role goes on from; it is in use, but nothing is served yet.
 pub(crate) struct Base {
@@ -39,9 +41,12 @@ pub(crate) struct Base {
     index: Index,
     indexed: IndexFollowing,
     checkpoints: Checkpoints,
+    asking: Http,
     gateway: Arc<dyn Gateway>,
     heights: Arc<dyn Heights>,
     clock: Arc<dyn Clock>,
+    /// Who looks after the record that says where the scheduler is, if anybody does.
+    location: LocationSeat,
 }
 
 /// What is derived from the log besides the index, and what replays it.
@@ -69,7 +74,7 @@ impl Base {
             None => OperatorToken::ForChanges(keep_admin_token(data)?.into()),
         };
         let asking = services::asking(&options.endpoints)?;
-        let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(asking, options.endpoints.clone()));
+        let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(asking.clone(), options.endpoints.clone()));
         let newest = store.newest()?;
         let file = heights::file(data, store.log.identity().store);
         let heights = Arc::new(heights::start(parts, gateway.clone(), file, newest, progress).await?);
@@ -88,9 +93,11 @@ impl Base {
             index,
             indexed,
             checkpoints,
+            asking,
             gateway,
             heights,
             clock,
+            location: LocationSeat::default(),
         })
     }
 
@@ -120,6 +127,13 @@ impl Base {
         items: ItemOptions,
     ) -> Result<Arc<ItemLimits>, NodeError> {
         lists::items(parts, items, &self.options.endpoints, self.log.as_ref())
+    }
+
+    /// Looks after the record that says where this scheduler is.
+    pub(crate) fn locate(&self, parts: &mut NodeParts, options: LocationOptions, signer: Arc<dyn Signer>) {
+        let keep = KeepLocation::of_log(options, signer, self.log.clone(), self.clock.clone());
+        let handle = location::start(parts, keep, self.asking.clone(), &self.options.endpoints);
+        self.location.set(Some(handle));
     }
 
     /// What a scheduler works with that signs with this wallet.
@@ -165,6 +179,8 @@ impl Base {
             endpoints: self.options.endpoints.clone(),
             data: self.options.data.clone(),
             memory: self.options.memory.clone(),
+            asking: self.asking.clone(),
+            location: self.location.clone(),
         })
     }
 
@@ -221,13 +237,16 @@ impl Base {
         let view = member.clone().map(|member| member as Arc<dyn MemberView>);
         let shipper = Shipper::new(self.local, node, address, port, leader, view);
         let node = ApiNode::new(ApiParts {
-            options: self.options.api(
-                self.listeners.budget(),
-                self.listeners.crowding(),
-                self.metrics,
-                self.clients,
-                lists,
-            ),
+            options: ApiOptions {
+                location: self.location,
+                ..self.options.api(
+                    self.listeners.budget(),
+                    self.listeners.crowding(),
+                    self.metrics,
+                    self.clients,
+                    lists,
+                )
+            },
             log: self.log,
             index: self.index,
             writes,

@@ -30,6 +30,7 @@ mod postgres;
 mod uploads;
 mod jobs;
 mod lists;
+mod location;
 mod scheduling;
 mod standby;
 mod wallet;
@@ -55,13 +56,13 @@ pub use error::NodeError;
 pub use leadership::LeadershipError;
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
 pub use options::{
-    DataPaths, ListenOptions, MemberOptions, NodeAccess, NodeOptions, OtherNode, PeerOptions, ReadOptions,
-    StandbyOptions, VotingOptions, WriteOptions,
+    DataPaths, ListenOptions, LocationOptions, MemberOptions, NodeAccess, NodeOptions, OtherNode,
+    PeerOptions, ReadOptions, StandbyOptions, VotingOptions, WriteOptions,
 };
 pub use part::{NodePart, NodeParts};
 pub use promotion::{CopyStanding, PromotionError, StandbyCopy};
 pub use rejoin::{RejoinError, Rejoined, rejoin};
 pub use roles::{leader, reader, standby};
-pub use routing::{RoutingOptions, router};
+pub use routing::{RouterLocation, RoutingOptions, router};
 pub use running::{RunningNode, StopError};
 pub use standby::StandbyError;

@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use futures_util::future::{join_all, select_all};
 use limits::AddressSet;
 use poem::IntoEndpoint;
-use router::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -100,16 +99,16 @@ impl Listeners {
     }
 
     /// Serves both for a router.
-    pub(crate) fn serve_router(
+    pub(crate) fn serve_router<A>(
         self,
         parts: &mut NodeParts,
-        router: &Arc<Router>,
         public_calls: impl IntoEndpoint<Endpoint: 'static> + Send + 'static,
-        token: &OperatorToken,
-    ) {
+        admin_calls: impl Fn() -> A,
+    ) where
+        A: IntoEndpoint<Endpoint: 'static> + Send + 'static,
+    {
         let (stop, stopping) = watch::channel(false);
-        let admin = || router::admin(router.clone(), token.clone());
-        let tasks = self.spawn(public_calls, admin, &stopping);
+        let tasks = self.spawn(public_calls, admin_calls, &stopping);
         parts.push(Serving { stop, tasks });
     }
 

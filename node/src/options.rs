@@ -81,8 +81,19 @@ pub struct WriteOptions {
     pub items: ItemOptions,
     /// How the log is kept with others.
     pub members: MemberOptions,
+    /// Where clients find this scheduler; a record that says so is looked after.
+    pub location: Option<LocationOptions>,
     /// How many events are uploaded again without being asked when the log turns out to have another history.
     pub uploads_rewind_max: u64,
+}
+
+/// Where clients find a scheduler.
+#[derive(Clone, Debug)]
+pub struct LocationOptions {
+    /// There.
+    pub url: Url,
+    /// The upload node to which the record that says so is sent; without one it is only looked at.
+    pub upload: Option<Url>,
 }
 
 /// Other nodes that may take the place of this one, or may have.

@@ -88,7 +88,10 @@ async fn start_leader(
     let derived = base.derive(parts, uploads.clone())?;
     let limits = base.let_in(parts, writing.items)?;
     let scheduling = SchedulerOptions { limits, ..writing.scheduling };
-    let scheduler = scheduling::start(parts, base.scheduler_parts(writing.signer), &scheduling)?;
+    let scheduler = scheduling::start(parts, base.scheduler_parts(writing.signer.clone()), &scheduling)?;
+    if let Some(options) = writing.location {
+        base.locate(parts, options, writing.signer);
+    }
     if let Some(peers) = peers {
         peers.start(parts);
     }

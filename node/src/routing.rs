@@ -1,21 +1,27 @@
 //! The role of a router: it orders nothing and has no log, and sends each call to the scheduler that has the process.
 
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
+use ::location::{LocationHandle, LocationSeat};
+use ans104::Signer;
 use async_trait::async_trait;
+use gateway::Endpoints;
 use log::{LocalLog, Memory};
-use router::{RouterMode, RouterOptions, RunningRouter, StateOptions};
+use router::{Router, RouterMode, RouterOptions, RunningRouter, StateOptions};
+use scheduler::{Clock, SystemClock};
 use tracing::info;
 use web::OperatorToken;
 
 use crate::admin_token::keep_admin_token;
 use crate::error::NodeError;
 use crate::listeners::{Addresses, Listeners};
-use crate::options::ListenOptions;
+use crate::location::KeepLocation;
+use crate::options::{ListenOptions, LocationOptions};
 use crate::part::{NodePart, NodeParts};
 use crate::running::{RunningNode, Served};
-use crate::{lists, telemetry};
+use crate::{lists, location, services, telemetry};
 
 /// What a router is told.
 #[derive(Clone, Debug)]
@@ -30,6 +36,25 @@ pub struct RoutingOptions {
     pub folder: PathBuf,
     /// Where it keeps what it knows.
     pub state: StateOptions,
+    /// Where clients find it, if it publishes a record that says so.
+    pub location: Option<RouterLocation>,
+}
+
+/// Where clients find a router.
+#[derive(Clone)]
+pub struct RouterLocation {
+    /// There, and where the record goes that says so.
+    pub options: LocationOptions,
+    /// The wallet of the schedulers behind it, whose record leads there.
+    pub signer: Arc<dyn Signer>,
+    /// Who is asked for records.
+    pub endpoints: Endpoints,
+}
+
+impl fmt::Debug for RouterLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouterLocation").field("url", &self.options.url.as_str()).finish_non_exhaustive()
+    }
 }
 
 /// Starts a router; it serves when this returns.
@@ -43,25 +68,44 @@ pub async fn router(options: RoutingOptions) -> Result<RunningNode, NodeError> {
 }
 
 async fn start(parts: &mut NodeParts, options: RoutingOptions) -> Result<Served, NodeError> {
-    let RoutingOptions { listen, mode, list, folder, state } = options;
+    let RoutingOptions { listen, mode, list, folder, state, location } = options;
     let metrics = if listen.metrics { Some(telemetry::start(parts)?) } else { None };
-    let listeners = Listeners::bind(&listen, router::SOCKETS_MAX).await?;
+    let located = location.as_ref().map_or(0, |one| services::location_sockets_max(&one.endpoints));
+    let listeners = Listeners::bind(&listen, router::SOCKETS_MAX.saturating_add(located)).await?;
     let clients = lists::clients(parts, &listen.clients, &[])?;
     let budget = listeners.budget();
     let running =
         RunningRouter::start(RouterOptions { mode, list, folder: folder.clone(), state, budget }).await?;
     let router = running.router();
     parts.push(Routing(running));
+    let seat = LocationSeat::default();
+    if let Some(location) = location {
+        seat.set(Some(locate(parts, location, router.clone())?));
+    }
     let token = match &listen.admin_token {
         Some(token) => OperatorToken::ForAll(token.as_str().into()),
         None => OperatorToken::ForChanges(keep_admin_token(&folder)?.into()),
     };
     let addresses = listeners.addresses();
-    listeners.serve_router(parts, &router, router::public(router.clone(), clients, metrics), &token);
+    let public_calls = router::public(router.clone(), clients, metrics);
+    let admin_calls = || router::admin(router.clone(), seat.clone(), token.clone());
+    listeners.serve_router(parts, public_calls, admin_calls);
     let Addresses { public, admin } = addresses;
     info!(%public, %admin, "serving as a router on http://{public}, admin listener on http://{admin}");
     // There is no log that the end of it would have to wait for.
     Ok(Served { addresses, log: Weak::<LocalLog<Memory>>::new() })
+}
+
+/// Looks after the record that says where the router is.
+fn locate(
+    parts: &mut NodeParts,
+    location: RouterLocation,
+    router: Arc<Router>,
+) -> Result<LocationHandle, NodeError> {
+    let RouterLocation { options, signer, endpoints } = location;
+    let keep =
+        KeepLocation { options, signer, publications: router, clock: Arc::new(|| Ok(SystemClock.now())) };
+    Ok(location::start(parts, keep, services::asking(&endpoints)?, &endpoints))
 }
 
 /// A router, while it runs.

@@ -29,14 +29,20 @@ pub(crate) fn listing(redirect_hosts: &[String]) -> Result<Http, NodeError> {
 
 /// How many sockets all of them take at most.
 pub(crate) fn sockets_max(endpoints: &Endpoints) -> usize {
-    // One for heights and data, one for GraphQL, and those of the list.
-    let asked = endpoints.heads.len().saturating_add(2);
+    // One for heights and data, one for GraphQL, those of the list, and where a record is published.
+    let asked = endpoints.heads.len().saturating_add(3);
     // Upload node, cache, GraphQL.
     let sent = if endpoints.upload.is_some() { uploading_options(endpoints).sockets_max(3) } else { 0 };
     let listed = listing_options(&endpoints.redirect_hosts)
         .sockets_max(LISTS_MAX)
         .saturating_add(Placement::SOCKETS_MAX);
     asking_options(endpoints).sockets_max(asked).saturating_add(sent).saturating_add(listed)
+}
+
+/// How many sockets it takes at most to look after a record of where a scheduler is: one for GraphQL, those of the list, and
+/// where it is published.
+pub(crate) fn location_sockets_max(endpoints: &Endpoints) -> usize {
+    asking_options(endpoints).sockets_max(endpoints.heads.len().saturating_add(2))
 }
 
 fn listing_options(redirect_hosts: &[String]) -> HttpOptions {

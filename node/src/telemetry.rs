@@ -59,6 +59,7 @@ fn install() -> Result<PrometheusHandle, BuildError> {
     log::describe();
     gateway::metrics::describe();
     limits::describe();
+    location::describe();
     projections::describe();
     replicator::describe();
     router::describe();

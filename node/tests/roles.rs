@@ -66,6 +66,7 @@ fn writing(folder: &Path) -> WriteOptions {
         wallet_change_to: None,
         scheduling: scheduler::SchedulerOptions { workers: 1, ..scheduler::SchedulerOptions::default() },
         items: limits::ItemOptions::default(),
+        location: None,
         uploads_rewind_max: 100,
     }
 }

@@ -55,3 +55,8 @@ pub const TIMESTAMP: &str = "Timestamp";
 pub const MESSAGE: &str = "Message";
 /// Of an assignment: what the compute unit shall leave out of the message; any number of them.
 pub const EXCLUDE: &str = "Exclude";
+
+/// Of a record that says where a scheduler is: where.
+pub const URL: &str = "Url";
+/// Of the same: for how many milliseconds it counts.
+pub const TIME_TO_LIVE: &str = "Time-To-Live";

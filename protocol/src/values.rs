@@ -11,6 +11,8 @@ pub const PROCESS: &str = "Process";
 pub const MESSAGE: &str = "Message";
 /// The type of an assignment.
 pub const ASSIGNMENT: &str = "Assignment";
+/// The type of the record that says where a scheduler is.
+pub const SCHEDULER_LOCATION: &str = "Scheduler-Location";
 /// The type of the signed record of a process that was spawned without an assignment; it is never served.
 pub const PROCESS_RECORD: &str = "Process-Record";
 

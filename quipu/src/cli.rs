@@ -14,6 +14,7 @@ use crate::environment::{check, with_variables, without_empty};
 use crate::export::ExportArgs;
 use crate::failure::Failure;
 use crate::import::{ImportArgs, MigrateToDiskArgs, MigrateToLocalArgs, ReuploadBundlesArgs};
+use crate::location::LocationCommandArgs;
 use crate::manual::ManualArgs;
 use crate::node::{
     DevArgs, DivergenceArgs, HandoverArgs, MembersArgs, PromoteArgs, RejoinArgs, RepairArgs, StandbyArgs,
@@ -82,6 +83,7 @@ enum Command {
     Replay(Box<ReplayArgs>),
     DeadLetters(DeadLettersArgs),
     Reupload(ReuploadArgs),
+    Location(Box<LocationCommandArgs>),
     Wallet(WalletArgs),
     Spawn(SpawnArgs),
     Send(SendArgs),
@@ -136,6 +138,7 @@ impl Cli {
             Command::Replay(args) => args.run(out),
             Command::DeadLetters(args) => args.run(out),
             Command::Reupload(args) => args.run(out),
+            Command::Location(args) => args.run(out),
             Command::Wallet(args) => args.run(out),
             Command::Spawn(args) => args.run(out),
             Command::Send(args) => args.run(out),
@@ -269,6 +272,9 @@ mod tests {
             "reupload --process AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             "reupload --process AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA --since yesterday",
             "wallet",
+            "location",
+            "location check",
+            "location check https://su.example --wallet short",
             "repair",
             "backup",
             "backup create",

@@ -19,6 +19,7 @@ use crate::compose::ComposeError;
 use crate::dead_letters::RetryError;
 use crate::export::ExportError;
 use crate::import::{ImportCommandError, OldVerbError};
+use crate::location::LocationCheckError;
 use crate::node::{DivergenceCommandError, LogRepairError, LogVerifyError, PromoteError};
 use crate::replay::ReplayError;
 use crate::reupload::ReuploadError;
@@ -133,6 +134,9 @@ pub enum Failure {
     /// A node did not become a standby.
     #[error(transparent)]
     Rejoin(#[from] RejoinError),
+    /// A scheduler is not found as it should be.
+    #[error(transparent)]
+    Location(#[from] LocationCheckError),
     /// A replay is not what was asked for.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -198,6 +202,7 @@ impl Failure {
             }
             Self::Compare(CompareError::Differ(_)) => ExitCode::from(EXIT_DIFFERS),
             Self::Divergence(DivergenceCommandError::Beyond { .. }) => ExitCode::from(EXIT_DIFFERS),
+            Self::Location(LocationCheckError::Wrong(..)) => ExitCode::from(EXIT_DIFFERS),
             _ if self.is_wrong_setting() => ExitCode::from(EXIT_USAGE),
             _ => ExitCode::FAILURE,
         }
@@ -209,7 +214,7 @@ const EXIT_USAGE: u8 = 2;
 /// The exit code of an import or export that is done, but for some rows.
 const EXIT_LEFT_OUT: u8 = 3;
 
-/// The exit code of a comparison that found what it looked for.
+/// The exit code of a comparison that found what it looked for, and of a check that found something wrong.
 const EXIT_DIFFERS: u8 = 3;
 
 /// The error and its causes in one line. A cause that the text before it ends with is not said again.

@@ -22,6 +22,7 @@ mod verify_item;
 mod projections;
 mod replay;
 mod shown;
+mod location;
 mod dead_letters;
 mod reupload;
 mod completions;

@@ -18,6 +18,7 @@ mod member;
 mod metrics;
 mod options;
 mod placing;
+mod published;
 mod public;
 mod refresh;
 mod router;

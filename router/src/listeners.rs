@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use limits::ClientLimits;
+use location::{LocationCalls, LocationSeat};
 use poem::{Endpoint, Response};
 use web::{About, Guarded, Limited, OperatorToken, Visitors};
 
@@ -11,7 +12,7 @@ use crate::public::{RenderedMetrics, RoutedApi};
 use crate::router::Router;
 
 type Public = Limited<RoutedApi>;
-type Admin = (RouterHealthApi, Guarded<FleetApi>);
+type Admin = (RouterHealthApi, Guarded<(FleetApi, LocationCalls)>);
 
 const PUBLIC: About = About {
     title: "Quipu router",
@@ -39,9 +40,15 @@ pub fn public(
     web::endpoint(calls, &PUBLIC, Visitors::Limited(clients), None)
 }
 
-/// The operator's calls.
-pub fn admin(router: Arc<Router>, token: OperatorToken) -> impl Endpoint<Output = Response> + use<> {
-    let calls: Admin = (RouterHealthApi(router.clone()), Guarded::new(FleetApi(router), token.clone()));
+/// The operator's calls; `location` is asked about the record that leads here.
+pub fn admin(
+    router: Arc<Router>,
+    location: LocationSeat,
+    token: OperatorToken,
+) -> impl Endpoint<Output = Response> + use<> {
+    let fleet = FleetApi { router: router.clone(), location: location.clone() };
+    let calls: Admin =
+        (RouterHealthApi(router), Guarded::new((fleet, LocationCalls(location)), token.clone()));
     web::endpoint(calls, &ADMIN, Visitors::Operators(token), None)
 }
 

@@ -55,7 +55,8 @@ async fn every_metric_that_is_named_is_told_by_a_node() {
 /// The metrics of a leader that has scheduled, refused and uploaded something, and of its standby, that a client follows.
 async fn told_by_nodes() -> BTreeSet<String> {
     let (leads, stands, gateway) = (folder(), folder(), Gateway::start());
-    let leader = Launch::su(leads.path()).gateway(gateway.url()).set("ENABLE_METRICS", "true").start();
+    let leader = Launch::su(leads.path()).gateway(gateway.url()).set("ENABLE_METRICS", "true");
+    let leader = leader.set("LOCATION_URL", "https://su.example").start();
     let (client, user) = (leader.client(), User::new(1));
     let process = user.process();
     client.schedule(&process).await;

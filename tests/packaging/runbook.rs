@@ -97,6 +97,7 @@ async fn each_check_has_its_part() {
         .set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
         .set("IP_WHITELIST_URL", "http://127.0.0.1:1/addresses")
         .set("PROCESS_WHITELIST_URL", "http://127.0.0.1:1/processes")
+        .set("LOCATION_URL", "https://su.example")
         .start();
     let joint = folder();
     let member = Launch::su(joint.path()).gateway(gateway.url()).set("REPLICATION_ACKS", "1").start();

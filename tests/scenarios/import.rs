@@ -59,6 +59,26 @@ async fn assert_walks(client: &Client, process: Id) {
     let once: BTreeSet<&String> = by_time.iter().collect();
     assert_eq!(once.len(), by_time.len(), "{process}: a walk by time meets something twice");
     assert_eq!(once, by_nonce.iter().collect(), "{process}");
+    assert_both_doors(client, process).await;
+}
+
+/// In HyperBEAM's form the process has the same assignments and messages in the same places.
+async fn assert_both_doors(client: &Client, process: Id) {
+    let legacy: Value = client.get(&format!("/{process}?from-nonce=-1&limit=1001")).await.json();
+    let aos2: Value = client.get(&format!("/{process}/schedule?accept=application/aos-2")).await.json();
+    let (legacy, aos2) =
+        (legacy["edges"].as_array().expect("edges"), aos2["edges"].as_array().expect("edges"));
+    // A process that was spawned without an assignment has no slot.
+    let slots: Vec<_> = legacy.iter().filter(|edge| edge["node"]["assignment"].is_object()).collect();
+    assert_eq!(slots.len(), aos2.len(), "{process}");
+    for (plain, flat) in slots.into_iter().zip(aos2) {
+        let (plain, place) = (&plain["node"], flat["cursor"].to_string());
+        let flat = &flat["node"];
+        assert_eq!(tag(&plain["assignment"], "Nonce"), place, "{process}");
+        let shown = [&flat["assignment"]["Id"], &flat["assignment"]["Tags"], &flat["message"]["Id"]];
+        let stored = [&plain["assignment"]["id"], &plain["assignment"]["tags"], &plain["message"]["id"]];
+        assert!(shown == stored || plain["message"].is_null(), "{process}/{place}: {shown:?} {stored:?}");
+    }
 }
 
 async fn walk(client: &Client, process: Id, by: &str) -> Vec<String> {

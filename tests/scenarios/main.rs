@@ -29,6 +29,7 @@ mod folders;
 mod kill;
 mod leadership;
 mod limits;
+mod location;
 mod long_lists;
 mod members;
 mod members_takeover;

@@ -52,7 +52,8 @@ struct ChecksForm {
 #[oai(rename = "Check")]
 struct CheckForm {
     /// What is checked: `writes`, `log`, `members`, `replication`, `addresses` or `processes` (the lists of those that are
-    /// let in), `disk`, `gateway`, `clock`, `connections`, or the name of a projection.
+    /// let in), `location` (the record that says where the scheduler is), `disk`, `gateway`, `clock`, `connections`, or the name
+    /// of a projection.
     name: String,
     /// The result.
     status: CheckStatusForm,

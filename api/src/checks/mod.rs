@@ -57,6 +57,9 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
         let now = list.now();
         found.push((now.name, rules::list(&now)));
     }
+    if let Some(location) = node.parts.options.location.taken() {
+        found.push(("location", rules::location(location.health())));
+    }
     if let Some(data) = &node.parts.options.data {
         found.push(("disk", rules::disk(data)));
     }

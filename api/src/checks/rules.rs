@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use limits::ListNow;
+use location::LocationHealth;
 use log::Log;
 use projections::{ProjectionStatus, Standing};
 use protocol::Timestamp;
@@ -153,6 +154,15 @@ pub(super) fn list(now: &ListNow) -> Found {
         _ => CheckLevel::Ok,
     };
     (level, format!("{} entries, read {} seconds ago{failure}", now.entries, age.as_secs()))
+}
+
+pub(super) fn location((health, reason): (LocationHealth, String)) -> Found {
+    let level = match health {
+        LocationHealth::Well => CheckLevel::Ok,
+        LocationHealth::Doubtful => CheckLevel::Warn,
+        LocationHealth::Over => CheckLevel::Fail,
+    };
+    (level, reason)
 }
 
 pub(super) fn clock(now: Result<Timestamp, ClockError>) -> Found {

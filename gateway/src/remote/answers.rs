@@ -1,11 +1,14 @@
 //! What gateways answer, read: nothing that they may send does more than give an error.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use ans104::Id;
+use ans104::{Address, Id};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{AnswerError, Confirmations, HEIGHT_MAX, Transaction, TransactionOwner, error::excerpt};
+use crate::{
+    AnswerError, Confirmations, HEIGHT_MAX, LocationBlock, LocationKind, LocationRecord, Transaction,
+    TransactionOwner, error::excerpt,
+};
 
 /// The height in the answer to `/info`.
 pub(super) fn height(body: &[u8]) -> Result<u64, AnswerError> {
@@ -47,6 +50,19 @@ pub(super) fn known(body: &[u8], asked: &[Id]) -> Result<HashSet<Id>, AnswerErro
 /// Whether there is any.
 pub(super) fn is_any(body: &[u8]) -> Result<bool, AnswerError> {
     Ok(!nodes::<NodeId>(body)?.is_empty())
+}
+
+/// The records of where this wallet's scheduler is. Whoever answers with anything else has not looked for what was asked.
+pub(crate) fn locations_of(
+    body: &[u8],
+    wallet: Address,
+    kind: LocationKind,
+) -> Result<Vec<LocationRecord>, AnswerError> {
+    let found = nodes::<LocationNode>(body)?;
+    if found.iter().any(|node| node.owner.address.parse() != Ok(wallet) || !node.is(kind)) {
+        return Err(AnswerError::Unasked("records of where the scheduler of this wallet is"));
+    }
+    Ok(found.into_iter().filter_map(|node| node.into_record(kind)).collect())
 }
 
 /// The transactions that GraphQL answers, or what it says is wrong.
@@ -98,6 +114,60 @@ struct Edge<N> {
 #[derive(Deserialize)]
 struct NodeId {
     id: String,
+}
+
+/// The greatest whole number that every reader of JSON knows: one beyond it leaves no room for the next.
+const NONCE_MAX: u64 = 1 << 53;
+
+#[derive(Deserialize)]
+struct LocationNode {
+    id: String,
+    owner: NodeOwner,
+    tags: Vec<NodeTag>,
+    block: Option<NodeBlock>,
+}
+
+#[derive(Deserialize)]
+struct NodeBlock {
+    height: u64,
+    /// In seconds.
+    timestamp: u64,
+}
+
+impl LocationNode {
+    fn is(&self, kind: LocationKind) -> bool {
+        let has =
+            |name: &str, value: &str| self.tags.iter().any(|tag| tag.name == name && tag.value == value);
+        match kind {
+            LocationKind::SchedulerLocation => {
+                has("Data-Protocol", "ao") && has("Type", "Scheduler-Location")
+            }
+            LocationKind::Lowercase => has("type", "location"),
+        }
+    }
+
+    fn into_record(self, kind: LocationKind) -> Option<LocationRecord> {
+        let is_named = |tag: &NodeTag, name: &str| match kind {
+            LocationKind::SchedulerLocation => tag.name == name,
+            LocationKind::Lowercase => tag.name.eq_ignore_ascii_case(name),
+        };
+        let text = |name: &str| {
+            let found = self.tags.iter().find(|tag| is_named(tag, name));
+            found.map(|tag| tag.value.clone())
+        };
+        let number = |name: &str| text(name).and_then(|text| text.parse().ok());
+        Some(LocationRecord {
+            id: self.id.parse().ok()?,
+            url: text("Url"),
+            variant: text("Variant"),
+            time_to_live: number("Time-To-Live").map(Duration::from_millis),
+            nonce: number("Nonce").filter(|nonce| *nonce <= NONCE_MAX),
+            block: self.block.as_ref().map(|block| LocationBlock {
+                height: block.height,
+                time: block.timestamp.saturating_mul(1000),
+            }),
+        })
+    }
 }
 
 #[derive(Deserialize)]

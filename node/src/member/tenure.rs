@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::location::LocationSeat;
 use api::{MemberCallError, WriteSide};
-use gateway::Endpoints;
+use gateway::{Endpoints, Http};
 use log::{Log, StoreMemory, Term};
 use replicator::{MemberError, StandingRole};
 use scheduler::{Scheduler, SchedulerParts};
@@ -14,9 +15,10 @@ use tracing::{error, info, warn};
 use super::MemberNode;
 use super::calls::refused;
 use crate::error::NodeError;
+use crate::location::KeepLocation;
 use crate::options::{DataPaths, WriteOptions};
 use crate::part::NodeParts;
-use crate::{scheduling, uploads, wallet};
+use crate::{location, scheduling, uploads, wallet};
 
 /// Makes what a scheduler works with.
 pub(crate) type MakeParts = Box<dyn Fn() -> Result<SchedulerParts, NodeError> + Send + Sync>;
@@ -28,6 +30,10 @@ pub(crate) struct Takeover {
     pub(crate) endpoints: Endpoints,
     pub(crate) data: DataPaths,
     pub(crate) memory: StoreMemory,
+    /// Who asks gateways.
+    pub(crate) asking: Http,
+    /// For whom looks after the record that says where the scheduler is.
+    pub(crate) location: LocationSeat,
 }
 
 /// What runs while it schedules.
@@ -79,6 +85,7 @@ impl MemberNode {
             }
             Err(reason) => {
                 error!(reason, %term, "leads, and cannot schedule");
+                self.leave_location();
                 end(Some(MemberTenure { term, parts })).await;
                 let reason = format!("this node leads and cannot schedule: {reason}");
                 self.writes.set(WriteSide::Unsure(reason.into()), None);
@@ -106,12 +113,26 @@ impl MemberNode {
             uploads::start(parts, &takeover.endpoints, writing.uploads_rewind_max, &log, data, memory);
         let handle = handle.await.map_err(told)?;
         let made = (takeover.parts)().map_err(told)?;
+        let clock = made.clock.clone();
         let scheduler = scheduling::start(parts, made, &writing.scheduling).map_err(told)?;
+        if let Some(options) = writing.location.clone() {
+            let keep = KeepLocation::of_log(options, writing.signer.clone(), log, clock);
+            let keeper = location::start(parts, keep, takeover.asking.clone(), &takeover.endpoints);
+            takeover.location.set(Some(keeper));
+        }
         Ok((scheduler, handle))
+    }
+
+    /// Nobody looks after the record any more that says where the scheduler is: that is whoever leads.
+    fn leave_location(&self) {
+        if let Some(takeover) = &self.takeover {
+            takeover.location.set(None);
+        }
     }
 
     /// Schedules no more.
     pub(super) async fn end_tenure(&self, side: WriteSide) {
+        self.leave_location();
         self.writes.set(side, None);
         let tenure = self.tenure.lock().await.take();
         if let Some(tenure) = &tenure {
@@ -123,6 +144,7 @@ impl MemberNode {
 
     /// Ends what schedules, when the node ends.
     pub(super) async fn close_tenure(&self) {
+        self.leave_location();
         let tenure = self.tenure.lock().await.take();
         self.writes.set(WriteSide::Unsure("this node is shutting down".into()), None);
         end(tenure).await;

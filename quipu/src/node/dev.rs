@@ -181,6 +181,7 @@ impl DevArgs {
             wallet_change_to: self.wallet.change_to(),
             scheduling: self.scheduling.options()?,
             items: ItemOptions::default(),
+            location: None,
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         let options = NodeOptions {

@@ -121,7 +121,7 @@ fn routing(dev: &DevArgs, urls: &[String]) -> Result<RoutingOptions, Failure> {
     let mut listen = dev.listen(0)?;
     listen.metrics = false;
     let (folder, state) = (dev.dir.join(ROUTER), StateOptions::Folder);
-    Ok(RoutingOptions { listen, mode: RouterMode::Auto, list: Some(path), folder, state })
+    Ok(RoutingOptions { listen, mode: RouterMode::Auto, list: Some(path), folder, state, location: None })
 }
 
 fn banner(

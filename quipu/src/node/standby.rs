@@ -13,8 +13,8 @@ use tracing::info;
 use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
-    ClientArgs, DataArgs, ItemArgs, LeadersWalletArgs, ListenerArgs, LoggingArgs, MemberArgs, PORT,
-    ProjectionArgs, ReplicationArgs, SchedulingArgs, ServiceArgs, SettingError, tell_unused,
+    ClientArgs, DataArgs, ItemArgs, LeadersWalletArgs, ListenerArgs, LocationArgs, LoggingArgs, MemberArgs,
+    PORT, ProjectionArgs, ReplicationArgs, SchedulingArgs, ServiceArgs, SettingError, tell_unused,
 };
 
 const EXAMPLES: &str = "\
@@ -52,6 +52,9 @@ pub struct StandbyArgs {
     #[command(flatten, next_help_heading = "Services")]
     services: ServiceArgs,
 
+    #[command(flatten)]
+    location: LocationArgs,
+
     #[command(flatten, next_help_heading = "Projections")]
     projections: ProjectionArgs,
 
@@ -79,7 +82,11 @@ impl StandbyArgs {
     pub fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
         self.logging.start().map_err(SettingError::from)?;
         tell_unused().map_err(SettingError::from)?;
+        let is_located = self.location.is_set();
         let (options, standing) = self.options()?;
+        if is_located && standing.votes.is_none() {
+            info!("LOCATION_URL has no effect here: the leader publishes where the scheduler is");
+        }
         if options.endpoints.upload.is_some() && standing.votes.is_none() {
             info!("UPLOAD_NODE_URL has no effect here: the leader uploads");
         }
@@ -127,6 +134,7 @@ impl StandbyArgs {
             members: members.clone(),
             scheduling: self.scheduling.options()?,
             items: self.items.options()?,
+            location: self.location.options(&self.services.endpoints()?, self.items.router()?)?,
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         Ok(VotingOptions { members, writing: Some(writing) })

@@ -4,14 +4,14 @@ use std::io::Write;
 use std::net::Ipv6Addr;
 
 use clap::Args;
-use node::{ListenOptions, NodeOptions, WriteOptions};
+use node::{ListenOptions, LocationOptions, NodeOptions, WriteOptions};
 use tracing::info;
 
 use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
-    ClientArgs, DataArgs, ItemArgs, ListenerArgs, LoggingArgs, MemberArgs, PORT, PeerArgs, ProjectionArgs,
-    SchedulerWalletArgs, SchedulingArgs, ServiceArgs, SettingError, tell_unused,
+    ClientArgs, DataArgs, ItemArgs, ListenerArgs, LocationArgs, LoggingArgs, MemberArgs, PORT, PeerArgs,
+    ProjectionArgs, SchedulerWalletArgs, SchedulingArgs, ServiceArgs, SettingError, tell_unused,
 };
 
 const EXAMPLES: &str = "\
@@ -42,6 +42,9 @@ pub struct SuArgs {
 
     #[command(flatten, next_help_heading = "Services")]
     services: ServiceArgs,
+
+    #[command(flatten)]
+    location: LocationArgs,
 
     #[command(flatten, next_help_heading = "Projections")]
     projections: ProjectionArgs,
@@ -86,12 +89,13 @@ impl SuArgs {
     /// What is wrong with the settings, at most one for each subject.
     pub(crate) fn problems(&self) -> Vec<SettingError> {
         let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
-        let subjects: [Result<(), SettingError>; 9] = [
+        let subjects: [Result<(), SettingError>; 10] = [
             self.wallet.signer().map(drop).map_err(Into::into),
             self.services.endpoints().map(drop).map_err(Into::into),
             self.projections.postgres().map(drop).map_err(Into::into),
             self.scheduling.options().map(drop).map_err(Into::into),
             self.items.options().map(drop).map_err(Into::into),
+            self.location().map(drop),
             self.clients.options().map(drop).map_err(Into::into),
             self.peers.options().map(drop).map_err(Into::into),
             listen.map(drop).map_err(Into::into),
@@ -103,6 +107,14 @@ impl SuArgs {
         found
     }
 
+    fn location(&self) -> Result<Option<LocationOptions>, SettingError> {
+        // What is wrong with these is told of these.
+        let (Ok(endpoints), Ok(router)) = (self.services.endpoints(), self.items.router()) else {
+            return Ok(None);
+        };
+        Ok(self.location.options(&endpoints, router)?)
+    }
+
     fn options(self) -> Result<(NodeOptions, WriteOptions), SettingError> {
         let writing = WriteOptions {
             signer: self.wallet.signer()?,
@@ -111,6 +123,7 @@ impl SuArgs {
             members: self.members.options(self.peers.access()?)?,
             scheduling: self.scheduling.options()?,
             items: self.items.options()?,
+            location: self.location()?,
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;

@@ -8,7 +8,8 @@ use node::{ListenOptions, RoutingOptions};
 use crate::failure::Failure;
 use crate::node::run_router;
 use crate::settings::{
-    ClientArgs, ListenerArgs, LoggingArgs, PORT, RouterArgs, SettingError, check_router_restrictions,
+    ClientArgs, ListenerArgs, LoggingArgs, PORT, RouterArgs, RouterLocationArgs, SettingError,
+    check_router_restrictions,
 };
 
 /// A router to run.
@@ -20,6 +21,9 @@ pub struct RunArgs {
 
     #[command(flatten, next_help_heading = "Routing")]
     routing: RouterArgs,
+
+    #[command(flatten, next_help_heading = "Where it is found")]
+    location: RouterLocationArgs,
 
     #[command(flatten, next_help_heading = "Who is let in")]
     clients: ClientArgs,
@@ -45,8 +49,9 @@ impl RunArgs {
     /// What is wrong with the settings, at most one for each subject.
     pub(crate) fn problems(&self) -> Vec<SettingError> {
         let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
-        let subjects: [Result<(), SettingError>; 3] = [
+        let subjects: [Result<(), SettingError>; 4] = [
             self.clients.options().map(drop).map_err(Into::into),
+            self.location.options().map(drop).map_err(Into::into),
             listen.map(drop).map_err(Into::into),
             self.logging.check().map_err(Into::into),
         ];
@@ -58,6 +63,7 @@ impl RunArgs {
     fn options(self) -> Result<RoutingOptions, SettingError> {
         let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
         let listen = ListenOptions { clients: self.clients.options()?, ..listen };
-        self.routing.options(listen).map_err(|error| SettingError::Database(error.into()))
+        let location = self.location.options()?;
+        self.routing.options(listen, location).map_err(|error| SettingError::Database(error.into()))
     }
 }

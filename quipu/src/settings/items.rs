@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ans104::IdError;
 use clap::{ArgAction, Args};
-use gateway::{EndpointError, parse_file_url, parse_url};
+use gateway::{EndpointError, Url, parse_file_url, parse_url};
 use limits::{ItemOptions, PlacementOptions, ProcessSource, SizeLimit};
 use thiserror::Error;
 
@@ -92,7 +92,7 @@ impl ItemArgs {
     pub fn options(&self) -> Result<ItemOptions, ItemSettingError> {
         let processes = self.process_whitelist_url.as_deref();
         let processes = processes.map(|url| parse_file_url("PROCESS_WHITELIST_URL", url)).transpose()?;
-        let router = self.router_url.as_deref().map(|url| parse_url("ROUTER_URL", url)).transpose()?;
+        let router = self.router()?;
         let router = match (self.enable_router_check, router) {
             (true, None) => return Err(ItemSettingError::NoRouter),
             (true, router) => router,
@@ -104,6 +104,14 @@ impl ItemArgs {
             sizes: self.sizes()?,
             placement: router.map(|router| PlacementOptions { router, assignment }),
         })
+    }
+
+    /// The router in front of the node, if there is one.
+    ///
+    /// # Errors
+    /// When it is no URL.
+    pub fn router(&self) -> Result<Option<Url>, EndpointError> {
+        self.router_url.as_deref().map(|url| parse_url("ROUTER_URL", url)).transpose()
     }
 
     /// What is wrong with the exceptions is told also where there is nothing to except them from.

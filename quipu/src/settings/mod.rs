@@ -7,6 +7,7 @@ mod data;
 mod existing;
 mod items;
 mod listeners;
+mod location;
 mod logging;
 mod numbers;
 mod projections;
@@ -26,6 +27,7 @@ pub use existing::{
 };
 pub use items::{ItemArgs, ItemSettingError};
 pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
+pub use location::{LocationArgs, LocationSettingError, RouterLocationArgs};
 pub use logging::{LogFilterError, LoggingArgs};
 pub use numbers::positive;
 pub use projections::{DatabaseSettingError, ProjectionArgs};
@@ -62,6 +64,9 @@ pub enum SettingError {
     /// Where the node listens.
     #[error(transparent)]
     Listeners(#[from] ListenerSettingError),
+    /// Where clients find the node.
+    #[error(transparent)]
+    Location(#[from] LocationSettingError),
     /// Whom a standby follows.
     #[error(transparent)]
     Replication(#[from] ReplicationSettingError),

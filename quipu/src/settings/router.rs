@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use node::{ListenOptions, RoutingOptions};
+use node::{ListenOptions, RouterLocation, RoutingOptions};
 use projections::{DatabaseUrl, DatabaseUrlError};
 use router::{RouterMode, StateOptions};
 
@@ -58,11 +58,15 @@ impl RouterFolderArgs {
 }
 
 impl RouterArgs {
-    /// All of it, with these listeners.
+    /// All of it, with these listeners, found there.
     ///
     /// # Errors
     /// When the database's URL is none.
-    pub fn options(self, listen: ListenOptions) -> Result<RoutingOptions, DatabaseUrlError> {
+    pub fn options(
+        self,
+        listen: ListenOptions,
+        location: Option<RouterLocation>,
+    ) -> Result<RoutingOptions, DatabaseUrlError> {
         let mode = match self.router_mode {
             RouterModeArg::Auto => RouterMode::Auto,
             RouterModeArg::Redirect => RouterMode::Redirect,
@@ -76,6 +80,6 @@ impl RouterArgs {
             }
         };
         let (list, folder) = (self.scheduler_list_path, self.folder.router_data_dir);
-        Ok(RoutingOptions { listen, mode, list, folder, state })
+        Ok(RoutingOptions { listen, mode, list, folder, state, location })
     }
 }

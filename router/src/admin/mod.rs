@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use ans104::Id;
+use location::{LocationHealth, LocationSeat};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 use protocol::Code;
@@ -25,7 +26,11 @@ use model::{
 pub(crate) struct RouterHealthApi(pub(crate) Arc<Router>);
 
 /// The calls, and the router that answers them.
-pub(crate) struct FleetApi(pub(crate) Arc<Router>);
+pub(crate) struct FleetApi {
+    pub(crate) router: Arc<Router>,
+    /// Who looks after the record that leads here, if anybody does.
+    pub(crate) location: LocationSeat,
+}
 
 #[derive(ApiResponse)]
 enum RouterChecked {
@@ -56,7 +61,7 @@ impl FleetApi {
     /// The state of the router
     #[oai(path = "/status", method = "get", operation_id = "status")]
     async fn status(&self) -> Json<RouterStatusForm> {
-        let router = &self.0;
+        let router = &self.router;
         Json(RouterStatusForm {
             role: "router".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -73,7 +78,7 @@ impl FleetApi {
     /// Whether all is well with the router and its schedulers
     #[oai(path = "/checks", method = "get", operation_id = "checks")]
     async fn checks(&self) -> RouterChecked {
-        let checks = checks(&self.0);
+        let checks = self.checks_now();
         let status = checks.iter().map(|check| check.status).max().unwrap_or(RouterLevelForm::Ok);
         let form = Json(RouterChecksForm { status, checks });
         if status == RouterLevelForm::Fail { RouterChecked::Unwell(form) } else { RouterChecked::Well(form) }
@@ -82,7 +87,7 @@ impl FleetApi {
     /// The schedulers
     #[oai(path = "/schedulers", method = "get", operation_id = "schedulers")]
     async fn schedulers(&self) -> Json<Vec<MemberForm>> {
-        Json(members(&self.0))
+        Json(members(&self.router))
     }
 
     /// Add a scheduler, or change one
@@ -97,7 +102,7 @@ impl FleetApi {
     ) -> Result<Json<MemberForm>, FleetRefusal> {
         let listed = scheduler.0.read()?;
         let url = listed.url.clone();
-        self.0.change(FleetChange::Added(listed)).await?;
+        self.router.change(FleetChange::Added(listed)).await?;
         Ok(Json(self.member(&url)?))
     }
 
@@ -112,7 +117,7 @@ impl FleetApi {
     ) -> Result<Json<MemberForm>, FleetRefusal> {
         let url = scheduler.0.read()?;
         self.member(&url)?;
-        self.0.change(FleetChange::Retired(url.clone())).await?;
+        self.router.change(FleetChange::Retired(url.clone())).await?;
         Ok(Json(self.member(&url)?))
     }
 
@@ -125,17 +130,30 @@ impl FleetApi {
         /// The process.
         process: Path<Id>,
     ) -> Result<Json<HomeForm>, WhereRefusal> {
-        let member = self.0.home(RouteKey::Process(process.0.into()), Code::NotFound).await?;
+        let member = self.router.home(RouteKey::Process(process.0.into()), Code::NotFound).await?;
         let (process, scheduler) = (process.0.to_string(), member.url.to_string());
         Ok(Json(HomeForm { process, scheduler, reached: member.standing.is_reached() }))
     }
 }
 
 impl FleetApi {
+    fn checks_now(&self) -> Vec<RouterCheckForm> {
+        let location = self.location.taken().map(|location| {
+            let (health, reason) = location.health();
+            let status = match health {
+                LocationHealth::Well => RouterLevelForm::Ok,
+                LocationHealth::Doubtful => RouterLevelForm::Warn,
+                LocationHealth::Over => RouterLevelForm::Fail,
+            };
+            RouterCheckForm { name: "location".to_owned(), status, reason }
+        });
+        checks(&self.router).into_iter().chain(location).collect()
+    }
+
     fn member(&self, url: &SchedulerUrl) -> Result<MemberForm, HttpError> {
         let missing = || HttpError::not_found(format!("there is no scheduler {url} at this router"));
-        let member = self.0.fleet.at(url).ok_or_else(missing)?;
-        Ok(MemberForm::of(&member, !self.0.unlisted().contains(url)))
+        let member = self.router.fleet.at(url).ok_or_else(missing)?;
+        Ok(MemberForm::of(&member, !self.router.unlisted().contains(url)))
     }
 }
 

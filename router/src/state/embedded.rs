@@ -4,7 +4,8 @@
 //! events      sequence number (8) → event, see event.rs
 //! homes       process (32) → scheduler (4)
 //! schedulers  number (4) → JSON
-//! counts      number (4) → how many processes it has (8)                               all numbers big-endian
+//! counts      number (4) → how many processes it has (8)
+//! locations   nonce (8) → JSON, a record that was published; none is ever changed      all numbers big-endian
 //! ```
 
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use log::{StoreId, StoreMemory};
+use log::{Publication, StoreId, StoreMemory};
 use protocol::ProcessId;
 use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, IteratorMode, LogLevel,
@@ -21,7 +22,7 @@ use rocksdb::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
-use super::event::{read_process, read_scheduler};
+use super::event::{read_process, read_publication, read_scheduler};
 use super::writer::{StateOrder, Writer};
 use super::{
     FleetChange, HomeCause, Homed, KnownScheduler, RouterState, SchedulerNumber, StateError, TakeHome,
@@ -31,6 +32,7 @@ pub(super) const EVENTS: &str = "events";
 pub(super) const HOMES: &str = "homes";
 pub(super) const SCHEDULERS: &str = "schedulers";
 pub(super) const COUNTS: &str = "counts";
+pub(super) const LOCATIONS: &str = "locations";
 
 /// How many orders may wait for the writer.
 const WAITING_MAX: usize = 4096;
@@ -131,6 +133,14 @@ impl RouterState for EmbeddedState {
         }
     }
 
+    async fn publications(&self) -> Result<Vec<Publication>, StateError> {
+        self.read(publications).await
+    }
+
+    async fn publish(&self, publication: Publication, after: Option<u64>) -> Result<bool, StateError> {
+        self.order(|answer| StateOrder::Publish { publication, after, answer }).await
+    }
+
     fn failure(&self) -> Option<String> {
         self.failure.borrow().clone()
     }
@@ -182,7 +192,13 @@ fn open(folder: &Path) -> Result<DB, rocksdb::Error> {
         options.set_block_based_table_factory(&blocks);
         ColumnFamilyDescriptor::new(name, options)
     };
-    let tables = [table(EVENTS, false), table(HOMES, true), table(SCHEDULERS, false), table(COUNTS, false)];
+    let tables = [
+        table(EVENTS, false),
+        table(HOMES, true),
+        table(SCHEDULERS, false),
+        table(COUNTS, false),
+        table(LOCATIONS, false),
+    ];
     DB::open_cf_descriptors(&options, folder, tables)
 }
 
@@ -217,6 +233,16 @@ pub(super) fn schedulers(db: &DB) -> Result<Vec<KnownScheduler>, StateError> {
         let count = db.get_pinned_cf(counts, &key).map_err(unreadable)?;
         let count = count.map_or(Ok(0), |count| read_count(&count))?;
         read_scheduler(read_number(&key)?, &json, count)
+    });
+    all.collect()
+}
+
+pub(super) fn publications(db: &DB) -> Result<Vec<Publication>, StateError> {
+    let all = db.iterator_cf(table(db, LOCATIONS)?, IteratorMode::Start).map(|entry| {
+        let (key, json) = entry.map_err(unreadable)?;
+        let nonce = (*key).try_into().map(u64::from_be_bytes);
+        let nonce = nonce.map_err(|_| StateError::Damaged("the nonce of a record".to_owned()))?;
+        read_publication(nonce, &json)
     });
     all.collect()
 }

@@ -11,7 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use ans104::Id;
-use protocol::ProcessId;
+use log::Publication;
+use protocol::{ProcessId, Timestamp};
 
 use crate::list::{SchedulerFlags, read_wallets, wallets_text};
 use crate::scheduler_url::SchedulerUrl;
@@ -39,6 +40,14 @@ struct SchedulerJson {
     wallets: String,
     wallets_only: bool,
     retired: bool,
+}
+
+/// A record that was published, in JSON.
+#[derive(Serialize, Deserialize)]
+struct PublicationJson {
+    at: u64,
+    id: String,
+    url: String,
 }
 
 impl RouterEvent<'_> {
@@ -96,6 +105,23 @@ pub(super) fn read_scheduler(
     let wallets = read_wallets(&url, json.wallets.split(',')).map_err(|error| damaged(&error))?;
     let flags = SchedulerFlags { no_route: json.no_route, wallets, wallets_only: json.wallets_only };
     Ok(KnownScheduler { number, url, flags, is_retired: json.retired, processes })
+}
+
+/// A record that was published, as it is stored.
+pub(super) fn publication_json(publication: &Publication) -> String {
+    let Publication { at, id, url, .. } = publication;
+    let json = PublicationJson { at: at.get(), id: id.to_string(), url: url.clone() };
+    // Text and numbers always are JSON.
+    serde_json::to_string(&json).unwrap_or_default()
+}
+
+/// A record of this nonce that was stored.
+pub(super) fn read_publication(nonce: u64, json: &[u8]) -> Result<Publication, StateError> {
+    let damaged =
+        |error: &dyn std::fmt::Display| StateError::Damaged(format!("the record of nonce {nonce}: {error}"));
+    let PublicationJson { at, id, url } = serde_json::from_slice(json).map_err(|error| damaged(&error))?;
+    let id = id.parse().map_err(|error| damaged(&error))?;
+    Ok(Publication { nonce, at: Timestamp::new(at), id, url })
 }
 
 /// The process of which these are the 32 bytes.

@@ -13,7 +13,7 @@ mod writer;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use log::StoreId;
+use log::{Publication, StoreId};
 use protocol::ProcessId;
 use thiserror::Error;
 
@@ -118,6 +118,12 @@ pub(crate) trait RouterState: Send + Sync {
 
     /// Shows homes, as many as there are or `most`.
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError>;
+
+    /// The records that were published of where the router is, by their nonces.
+    async fn publications(&self) -> Result<Vec<Publication>, StateError>;
+
+    /// Keeps one more, unless the last one is another than that with this nonce: then it is false.
+    async fn publish(&self, publication: Publication, after: Option<u64>) -> Result<bool, StateError>;
 
     /// Why nothing can be placed, if that is so.
     fn failure(&self) -> Option<String>;

@@ -5,14 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
+use log::Publication;
 use protocol::ProcessId;
 use rocksdb::{DB, IteratorMode, WriteBatch, WriteOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 
 use super::changing::changed;
-use super::embedded::{COUNTS, EVENTS, HOMES, SCHEDULERS, home, schedulers, table, unreadable};
-use super::event::{RouterEvent, scheduler_json};
+use super::embedded::{
+    COUNTS, EVENTS, HOMES, LOCATIONS, SCHEDULERS, home, publications, schedulers, table, unreadable,
+};
+use super::event::{RouterEvent, publication_json, scheduler_json};
 use super::{FleetChange, HomeCause, Homed, KnownScheduler, SchedulerNumber, StateError};
 
 /// How many orders are written together at most.
@@ -29,6 +32,12 @@ pub(super) enum StateOrder {
     },
     /// Change the schedulers.
     Change { change: FleetChange, answer: oneshot::Sender<Result<Vec<KnownScheduler>, StateError>> },
+    /// Keep a record that is published, after the one with this nonce.
+    Publish {
+        publication: Publication,
+        after: Option<u64>,
+        answer: oneshot::Sender<Result<bool, StateError>>,
+    },
 }
 
 /// What is told once the batch is on disk.
@@ -105,6 +114,10 @@ impl Writer {
                     Ok(all) => batch.replies.push(Reply::Changed(answer, all)),
                     Err(error) => drop(answer.send(Err(error))),
                 },
+                // There are few, and each is a batch of its own.
+                StateOrder::Publish { publication, after, answer } => {
+                    drop(answer.send(self.publish(&publication, after)));
+                }
             }
         }
         let written = self.commit(batch.writes);
@@ -165,6 +178,19 @@ impl Writer {
             }
         }
         Ok(self.schedulers.clone())
+    }
+
+    /// Keeps a record, unless the last one is another than was thought.
+    fn publish(&self, publication: &Publication, after: Option<u64>) -> Result<bool, StateError> {
+        self.halted()?;
+        let last = publications(&self.db)?.last().map(|last| last.nonce);
+        if last != after || last >= Some(publication.nonce) {
+            return Ok(false);
+        }
+        let mut writes = WriteBatch::default();
+        let key = publication.nonce.to_be_bytes();
+        writes.put_cf(table(&self.db, LOCATIONS)?, key, publication_json(publication));
+        self.commit(writes).map(|()| true)
     }
 
     /// All of it is on disk when this returns, or nothing is written any more.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use ans104::Id;
+use protocol::Timestamp;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -118,5 +119,28 @@ async fn after_a_failed_write_nothing_is_placed_and_all_is_read() {
     let known = state.settle(process(1), SchedulerNumber(2), HomeCause::Placed).await.unwrap();
     assert_eq!(known, Homed { scheduler: SchedulerNumber(1), is_new: false });
     assert_eq!(state.home(process(2)).await.unwrap(), None);
+    state.close().await;
+}
+
+#[tokio::test]
+async fn of_two_who_publish_at_once_one_does() {
+    let folder = TempDir::new().unwrap();
+    let state = with_schedulers(&folder).await;
+    let record = |nonce| Publication {
+        nonce,
+        at: Timestamp::new(7),
+        id: Id::from_bytes([1; 32]),
+        url: "https://router.example".to_owned(),
+    };
+    assert!(state.publish(record(3), None).await.unwrap());
+    // Whoever does not know of it does not publish, whatever the nonce.
+    for (nonce, after) in [(3, None), (4, None), (4, Some(2)), (3, Some(3)), (2, Some(3))] {
+        assert!(!state.publish(record(nonce), after).await.unwrap(), "{nonce} after {after:?}");
+    }
+    assert!(state.publish(record(256), Some(3)).await.unwrap());
+    state.close().await;
+    drop(state);
+    let state = EmbeddedState::open(folder.path(), STORE).unwrap();
+    assert_eq!(state.publications().await.unwrap(), [record(3), record(256)]);
     state.close().await;
 }

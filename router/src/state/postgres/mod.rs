@@ -3,6 +3,7 @@
 //!
 //! Nothing waits for ever for the database: each answer has a limit.
 
+mod publishing;
 mod settling;
 mod takeover;
 
@@ -11,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use log::StoreId;
+use log::{Publication, StoreId};
 use protocol::ProcessId;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgConnection, PgPool};
@@ -260,6 +261,15 @@ impl RouterState for PostgresState {
             left -= count;
         }
         Ok(())
+    }
+
+    async fn publications(&self) -> Result<Vec<Publication>, StateError> {
+        let read = async { publishing::all(&mut *self.pool.acquire().await.map_err(away)?).await };
+        within(ANSWERED, read).await
+    }
+
+    async fn publish(&self, publication: Publication, after: Option<u64>) -> Result<bool, StateError> {
+        within(ANSWERED, publishing::publish(&self.pool, &publication, after)).await
     }
 
     fn failure(&self) -> Option<String> {

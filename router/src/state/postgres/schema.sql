@@ -24,7 +24,13 @@ create table if not exists quipu_router.homes (
     scheduler integer not null references quipu_router.schedulers (number)
 );
 
--- All that happened, in order: the tables above follow from it.
+-- The records that were published of where the router is; none is ever changed.
+create table if not exists quipu_router.locations (
+    nonce bigint primary key,
+    record jsonb not null
+);
+
+-- All that happened to schedulers and processes, in order: the tables above follow from it.
 create table if not exists quipu_router.events (
     sequence bigint generated always as identity primary key,
     at timestamptz not null default clock_timestamp(),

@@ -1,0 +1,232 @@
+//! Where gateways say that the scheduler of a wallet is: its records, by whichever gateway tells them.
+
+use std::time::Duration;
+
+use ans104::{Address, Id};
+use futures_util::future::join_all;
+use reqwest::{Method, Url};
+
+use crate::endpoints::join;
+use crate::http::Question;
+use crate::remote::locations_of;
+use crate::{AnswerError, Call, Endpoints, GatewayError, Http};
+
+/// How many records are asked for: one of a wallet counts, and there may be as many as were published.
+const RECORDS_MAX: usize = 100;
+/// A record has a few tags.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// A record of where a scheduler is, as a gateway tells it: nothing of it is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocationRecord {
+    /// Its id.
+    pub id: Id,
+    /// Where the scheduler is.
+    pub url: Option<String>,
+    /// Which variant of the protocol it speaks.
+    pub variant: Option<String>,
+    /// For how long it counts.
+    pub time_to_live: Option<Duration>,
+    /// Which of several records counts for HyperBEAM: the highest.
+    pub nonce: Option<u64>,
+    /// The block that it is in; none while it waits for one.
+    pub block: Option<LocationBlock>,
+}
+
+/// The block that a record is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocationBlock {
+    /// Its height.
+    pub height: u64,
+    /// When it was made, in milliseconds since 1970.
+    pub time: u64,
+}
+
+/// Which records of a wallet are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocationKind {
+    /// Those of the type `Scheduler-Location`, which everybody reads.
+    SchedulerLocation,
+    /// Those of the type `location`, which newer nodes of HyperBEAM prefer, and nobody else reads.
+    Lowercase,
+}
+
+impl LocationKind {
+    /// The tags that they have, as GraphQL takes them.
+    fn tags(self) -> &'static str {
+        match self {
+            Self::SchedulerLocation => {
+                r#"{ name: "Data-Protocol", values: ["ao"] }, { name: "Type", values: ["Scheduler-Location"] }"#
+            }
+            Self::Lowercase => r#"{ name: "type", values: ["location"] }"#,
+        }
+    }
+}
+
+/// What one gateway tells.
+#[derive(Clone, Debug)]
+pub struct ToldLocations {
+    /// Which one.
+    pub gateway: String,
+    /// The records of the wallet, or why it tells none.
+    pub records: Result<Vec<LocationRecord>, String>,
+}
+
+/// The gateways that are asked for records.
+#[derive(Clone, Debug)]
+pub struct Locations {
+    http: Http,
+    graphql: Vec<Url>,
+}
+
+impl Locations {
+    /// Those that the endpoints name: that for GraphQL first, then each gateway of the list.
+    #[must_use]
+    pub fn new(http: Http, endpoints: &Endpoints) -> Self {
+        let mut graphql = vec![endpoints.graphql_url()];
+        for head in &endpoints.heads {
+            let url = join(head, &["graphql"]);
+            if !graphql.contains(&url) {
+                graphql.push(url);
+            }
+        }
+        Self { http, graphql }
+    }
+
+    /// What each of them tells of this wallet.
+    pub async fn told(&self, wallet: Address, kind: LocationKind) -> Vec<ToldLocations> {
+        let asked = self.graphql.iter().map(|url| async move {
+            let records = self.ask(url, wallet, kind).await.map_err(|error| error.to_string());
+            ToldLocations { gateway: place(url), records }
+        });
+        join_all(asked).await
+    }
+
+    async fn ask(
+        &self,
+        url: &Url,
+        wallet: Address,
+        kind: LocationKind,
+    ) -> Result<Vec<LocationRecord>, GatewayError> {
+        let tags = kind.tags();
+        // An address is plain text by its alphabet, so that it needs no variable; some gateways know none.
+        let query = format!(
+            r#"query {{ transactions(owners: ["{wallet}"], tags: [{tags}], sort: HEIGHT_DESC, first: {RECORDS_MAX}) {{ edges {{ node {{ id owner {{ address }} tags {{ name value }} block {{ height timestamp }} }} }} }} }}"#
+        );
+        let body = serde_json::json!({ "query": query }).to_string();
+        let question = Question {
+            call: Call::Location,
+            method: Method::POST,
+            url: url.clone(),
+            body: Some(("application/json", body.into())),
+            timeout: self.http.options().request_timeout,
+            bytes_max: ANSWER_BYTES_MAX,
+        };
+        let answer = self.http.patiently(|| self.http.once(&question)).await?;
+        if answer.is_absent() {
+            return Err(question.unexpected(AnswerError::NoService("GraphQL")));
+        }
+        locations_of(&answer.body, wallet, kind).map_err(|cause| question.unexpected(cause))
+    }
+}
+
+/// Host and port: the rest of an address may hold a secret.
+fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+    use crate::testing::{Act, Stub, endpoints, http};
+
+    const WALLET: Address = Address::from_bytes([0; 32]);
+    const OWN: &str = r#"{"data": {"transactions": {"edges": [
+        {"node": {"id": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "owner": {"address": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, "block": {"height": 7, "timestamp": 1800000000},
+            "tags": [{"name": "Data-Protocol", "value": "ao"}, {"name": "Type", "value": "Scheduler-Location"},
+                {"name": "Url", "value": "https://su.example"}, {"name": "Variant", "value": "ao.TN.1"},
+                {"name": "Time-To-Live", "value": "1000"}, {"name": "Nonce", "value": "3"}]}},
+        {"node": {"id": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE",
+            "owner": {"address": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, "block": null,
+            "tags": [{"name": "Data-Protocol", "value": "ao"}, {"name": "Type", "value": "Scheduler-Location"},
+                {"name": "Time-To-Live", "value": "soon"}]}}]}}}"#;
+    /// Of another wallet.
+    const FOREIGN: &str = r#"{"data": {"transactions": {"edges": [
+        {"node": {"id": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "owner": {"address": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"}, "block": null,
+            "tags": [{"name": "Data-Protocol", "value": "ao"}, {"name": "Type", "value": "Scheduler-Location"}]}}]}}}"#;
+    /// Of the wallet, and no record: from whoever does not look at tags.
+    const UNASKED: &str = r#"{"data": {"transactions": {"edges": [
+        {"node": {"id": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "owner": {"address": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, "block": null,
+            "tags": [{"name": "Data-Protocol", "value": "ao"}, {"name": "Type", "value": "Assignment"}]}}]}}}"#;
+    const LOWERCASE: &str = r#"{"data": {"transactions": {"edges": [
+        {"node": {"id": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "owner": {"address": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, "block": null,
+            "tags": [{"name": "type", "value": "location"}, {"name": "url", "value": "https://hb.example"},
+                {"name": "Nonce", "value": "9007199254740993"}, {"name": "Data-Protocol", "value": "ao"},
+                {"name": "Type", "value": "Scheduler-Location"}]}}]}}}"#;
+    const NONE: &str = r#"{"data": {"transactions": {"edges": []}}}"#;
+
+    async fn told(acts: &'static [Act]) -> Result<Vec<LocationRecord>, String> {
+        let stub = Stub::start(acts).await;
+        let told =
+            Locations::new(http(), &endpoints(&stub.url)).told(WALLET, LocationKind::SchedulerLocation).await;
+        assert_eq!(told.len(), 1);
+        assert!(
+            stub.calls()[0].contains("Scheduler-Location") && stub.calls()[0].contains(&WALLET.to_string())
+        );
+        told.into_iter().next().unwrap().records
+    }
+
+    #[tokio::test]
+    async fn records_of_the_wallet_are_read() {
+        let found = told(&[Act::Answer(200, "", OWN)]).await.unwrap();
+        let time = 1_800_000_000_000;
+        assert_eq!(found[0].block, Some(LocationBlock { height: 7, time }));
+        assert_eq!((found[0].nonce, found[0].time_to_live), (Some(3), Some(Duration::from_secs(1))));
+        assert_eq!(
+            (found[0].url.as_deref(), found[0].variant.as_deref()),
+            (Some("https://su.example"), Some("ao.TN.1"))
+        );
+        let waiting = &found[1];
+        assert_eq!((found.len(), waiting.block, waiting.nonce, waiting.time_to_live), (2, None, None, None));
+        assert_eq!(told(&[Act::Answer(200, "", NONE)]).await, Ok(vec![]));
+    }
+
+    #[tokio::test]
+    async fn the_names_of_tags_are_those_of_the_kind_and_no_nonce_is_beyond_all_others() {
+        let stub = Stub::start(&[Act::Answer(200, "", LOWERCASE)]).await;
+        let locations = Locations::new(http(), &endpoints(&stub.url));
+        for (kind, url) in
+            [(LocationKind::SchedulerLocation, None), (LocationKind::Lowercase, Some("https://hb.example"))]
+        {
+            let told = locations.told(WALLET, kind).await.remove(0).records.unwrap();
+            assert_eq!((told[0].url.as_deref(), told[0].nonce), (url, None), "{kind:?}");
+        }
+        let (first, second) = (stub.calls()[0].clone(), stub.calls()[1].clone());
+        assert!(
+            first.contains("Scheduler-Location") && second.contains("values: [\\\"location\\\"]"),
+            "{second}"
+        );
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_no_answer() {
+        for act in [
+            &[Act::Answer(200, "", "<html>")][..],
+            &[Act::Answer(200, "", "{}")],
+            &[Act::Answer(200, "", FOREIGN)],
+            &[Act::Answer(200, "", UNASKED)],
+            &[Act::Answer(200, "", r#"{"errors": [{"message": "no"}]}"#)],
+            &[Act::Answer(404, "", "")],
+            &[Act::Answer(403, "", "")],
+        ] {
+            told(act).await.unwrap_err();
+        }
+    }
+}

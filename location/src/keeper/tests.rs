@@ -1,0 +1,298 @@
+//! How often the record is published, whatever gateways tell.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use ans104::{Address, Ed25519Wallet, Id};
+use async_trait::async_trait;
+use gateway::{LocationBlock, LocationRecord};
+use log::{LocalLog, Memory, MemoryDisk};
+
+use super::*;
+use crate::publications::{LogPublications, PublicationsError};
+use crate::record::TIME_TO_LIVE;
+
+const HOUR: u64 = 60 * 60 * 1000;
+
+/// Gateways that tell what they are given, an upload node that counts, and a clock.
+#[derive(Default)]
+struct World {
+    told: Mutex<Vec<ToldLocations>>,
+    taken: Mutex<Vec<Bytes>>,
+    /// How many uploads fail before the next is taken.
+    failing: AtomicUsize,
+    now: AtomicU64,
+}
+
+#[async_trait]
+impl LocationGateways for World {
+    async fn told(&self, _: Address) -> Vec<ToldLocations> {
+        self.told.lock().unwrap().clone()
+    }
+
+    async fn upload(&self, record: Bytes) -> Result<(), UploadError> {
+        if self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            let url = "http://upload.example".to_owned();
+            let (sent, received) = (Id::from_bytes([1; 32]), "another".to_owned());
+            return Err(UploadError::OtherReceipt { url, sent, received });
+        }
+        self.taken.lock().unwrap().push(record);
+        Ok(())
+    }
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        let world = Self::default();
+        world.now.store(1_800_000_000_000, Ordering::SeqCst);
+        Arc::new(world)
+    }
+
+    fn now(&self) -> u64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    fn pass(&self, hours: u64) {
+        self.now.fetch_add(hours * HOUR, Ordering::SeqCst);
+    }
+
+    /// Gateways tell these from now on; one that does not answer tells why.
+    fn tell(&self, gateways: Vec<Result<Vec<LocationRecord>, &str>>) {
+        let told = gateways.into_iter().enumerate().map(|(number, records)| ToldLocations {
+            gateway: format!("gateway {number}"),
+            records: records.map_err(str::to_owned),
+        });
+        *self.told.lock().unwrap() = told.collect();
+    }
+
+    /// What was published, as a gateway that has it in a block tells it.
+    fn published(&self, height: u64) -> LocationRecord {
+        let taken = self.taken.lock().unwrap();
+        let item = Item::parse(taken.last().unwrap()).unwrap();
+        let text = |name: &str| item.tag(name).map(str::to_owned);
+        let number = |name: &str| item.tag(name).and_then(|text| text.parse().ok());
+        LocationRecord {
+            id: item.id(),
+            url: text("Url"),
+            variant: text("Variant"),
+            time_to_live: number("Time-To-Live").map(Duration::from_millis),
+            nonce: number("Nonce"),
+            block: Some(LocationBlock { height, time: self.now() }),
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.taken.lock().unwrap().len()
+    }
+
+    fn keeper(self: &Arc<Self>, log: &Arc<LocalLog<Memory>>) -> (LocationKeeper, LocationHandle) {
+        let clock = self.clone();
+        LocationKeeper::new(LocationParts {
+            url: Url::parse("https://su.example").unwrap(),
+            publishes: true,
+            signer: Arc::new(Ed25519Wallet::from_seed([1; 32])),
+            publications: Arc::new(LogPublications::new(log.clone())),
+            gateways: self.clone(),
+            clock: Arc::new(move || Ok(Timestamp::new(clock.now()))),
+        })
+    }
+
+    /// A node that starts, looks once and ends; what is known of its record.
+    async fn restart(self: &Arc<Self>, log: &Arc<LocalLog<Memory>>) -> LocationNow {
+        let (mut keeper, handle) = self.keeper(log);
+        keeper.look().await.unwrap();
+        handle.now()
+    }
+}
+
+fn log() -> Arc<LocalLog<Memory>> {
+    Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap())
+}
+
+/// Publications without a log, whose threads a paused clock does not wait for.
+#[derive(Default)]
+struct Noted(Mutex<Vec<Publication>>);
+
+#[async_trait]
+impl Publications for Noted {
+    fn refusal(&self) -> Option<String> {
+        None
+    }
+
+    async fn all(&self) -> Result<Vec<Publication>, PublicationsError> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+
+    async fn keep(&self, publication: Publication, after: Option<u64>) -> Result<(), PublicationsError> {
+        let mut noted = self.0.lock().unwrap();
+        assert_eq!(noted.last().map(|last| last.nonce), after);
+        noted.push(publication);
+        Ok(())
+    }
+}
+
+/// A record that leads elsewhere.
+fn other(height: u64, nonce: u64, time: u64) -> LocationRecord {
+    LocationRecord {
+        id: Id::from_bytes([u8::try_from(nonce).unwrap(); 32]),
+        url: Some("https://other.example".to_owned()),
+        variant: Some("ao.TN.1".to_owned()),
+        time_to_live: Some(TIME_TO_LIVE),
+        nonce: Some(nonce),
+        block: Some(LocationBlock { height, time }),
+    }
+}
+
+#[tokio::test]
+async fn one_is_published_where_none_is_and_none_by_twenty_restarts() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    world.restart(&log).await;
+    assert_eq!(world.count(), 1);
+    let item = world.taken.lock().unwrap()[0].clone();
+    let record = world.published(7);
+    let item = Item::parse(&item).unwrap();
+    item.verify().unwrap();
+    let tags: Vec<_> = item.tags().map(|tag| tag.unwrap()).map(|tag| (tag.name, tag.value)).collect();
+    let expected = [
+        ("Data-Protocol", "ao"),
+        ("Type", "Scheduler-Location"),
+        ("Variant", "ao.TN.1"),
+        ("Url", "https://su.example"),
+        ("Time-To-Live", "1209600000"),
+        ("Nonce", "0"),
+    ];
+    assert_eq!(tags, expected);
+    // Gateways tell nothing of it for an hour, and then they do.
+    for _ in 0..20 {
+        assert!(world.restart(&log).await.trouble.is_some());
+    }
+    world.pass(1);
+    world.restart(&log).await;
+    world.tell(vec![Ok(vec![record])]);
+    for _ in 0..20 {
+        let now = world.restart(&log).await;
+        assert!(now.trouble.is_none() && now.until.is_some(), "{now:?}");
+    }
+    assert_eq!(world.count(), 1);
+}
+
+#[tokio::test]
+async fn what_is_old_or_leads_elsewhere_is_published_anew_with_a_higher_nonce() {
+    let (world, log) = (World::new(), log());
+    let time = world.now();
+    // Two in one block: which one is read is anybody's guess.
+    world.tell(vec![Ok(vec![other(5, 3, time), other(5, 4, time)])]);
+    world.restart(&log).await;
+    assert_eq!((world.count(), world.published(6).nonce), (1, Some(5)));
+    world.tell(vec![Ok(vec![world.published(6), other(5, 4, time)])]);
+    for hours in [23, 24, 24, 24, 24, 24, 24] {
+        world.pass(hours);
+        assert!(world.restart(&log).await.trouble.is_none());
+        assert_eq!(world.count(), 1);
+    }
+    world.pass(1);
+    let now = world.restart(&log).await;
+    assert_eq!((world.count(), world.published(9).nonce), (2, Some(6)));
+    // The old one counts meanwhile.
+    assert_eq!(now.until.map(Timestamp::get), Some(time + 14 * 24 * HOUR));
+}
+
+#[tokio::test]
+async fn nothing_is_published_because_a_gateway_is_down_or_speaks_nonsense() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Err("no connection"), Err("no JSON: <html>")]);
+    for _ in 0..20 {
+        world.restart(&log).await;
+        world.pass(1000);
+    }
+    world.tell(vec![]);
+    world.restart(&log).await;
+    assert_eq!(world.count(), 0);
+    // It is enough that one of them has it, and who lacks it is named.
+    world.tell(vec![Ok(vec![])]);
+    world.restart(&log).await;
+    world.tell(vec![Err("no connection"), Ok(vec![]), Ok(vec![world.published(7)])]);
+    world.pass(24);
+    let now = world.restart(&log).await;
+    assert_eq!(world.count(), 1);
+    let troubles: Vec<_> = now.gateways.iter().map(|one| one.trouble.as_deref()).collect();
+    assert_eq!(troubles, [Some("tells nothing: no connection"), Some("has no record"), None]);
+    // What is known of it stays while nobody answers.
+    let (mut keeper, handle) = world.keeper(&log);
+    keeper.look().await.unwrap();
+    world.tell(vec![Err("no connection")]);
+    keeper.look().await.unwrap();
+    assert!(handle.now().until.is_some() && handle.now().trouble.is_some(), "{:?}", handle.now());
+}
+
+#[tokio::test]
+async fn whoever_takes_over_knows_of_it_and_who_was_deposed_publishes_nothing() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    world.restart(&log).await;
+    let last = LogPublications::new(log.clone()).all().await.unwrap().pop().unwrap();
+    assert_eq!((last.nonce, last.id), (0, world.published(1).id));
+    log.fence();
+    world.pass(1000);
+    let now = world.restart(&log).await;
+    assert!(now.trouble.is_some_and(|trouble| trouble.contains("another node")));
+    let (mut keeper, _handle) = world.keeper(&log);
+    assert!(matches!(keeper.publish_as_asked().await, Err(LocationError::Refused(_))));
+    // The log refuses it, too.
+    assert!(matches!(keeper.publish(7, None).await, Err(LocationError::Publications(_))));
+    assert_eq!(world.count(), 1);
+}
+
+#[tokio::test]
+async fn whoever_is_behind_a_router_looks_and_publishes_nothing() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![other(5, 3, world.now())])]);
+    let (mut keeper, handle) = world.keeper(&log);
+    keeper.parts.publishes = false;
+    keeper.look().await.unwrap();
+    assert_eq!(handle.now().trouble.as_deref(), Some("what gateways have is another one"));
+    assert!(matches!(keeper.publish_as_asked().await, Err(LocationError::NotHere(_))));
+    assert_eq!(world.count(), 0);
+    assert!(LogPublications::new(log).all().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_taken_is_sent_again_and_published_once() {
+    let world = World::new();
+    world.tell(vec![Ok(vec![])]);
+    world.failing.store(5, Ordering::SeqCst);
+    let (mut keeper, handle) = world.keeper(&log());
+    let noted = Arc::new(Noted::default());
+    keeper.parts.publications = noted.clone();
+    let running = tokio::spawn(keeper.run());
+    while world.count() == 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    // An hour of looking at gateways that tell nothing yet.
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!((world.count(), noted.0.lock().unwrap().len()), (1, 1));
+    // An operator has to wait as well.
+    assert!(matches!(handle.publish().await, Err(LocationError::TooSoon(_))));
+    world.pass(2);
+    world.tell(vec![Err("no connection")]);
+    assert!(matches!(handle.publish().await, Err(LocationError::NoGateway)));
+    world.tell(vec![Ok(vec![other(5, 6, world.now())])]);
+    let outcome = handle.publish().await.unwrap();
+    assert_eq!((outcome.publication.nonce, outcome.trouble, world.count()), (7, None, 2));
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    assert!(matches!(handle.publish().await, Err(LocationError::Closing)));
+}
+
+#[tokio::test]
+async fn nothing_is_signed_with_a_clock_that_is_wrong() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    let (mut keeper, _handle) = world.keeper(&log);
+    keeper.parts.clock = Arc::new(|| Err("it jumped".to_owned()));
+    assert!(matches!(keeper.look().await, Err(LocationError::Clock(_))));
+    assert!(LogPublications::new(log).all().await.unwrap().is_empty());
+}

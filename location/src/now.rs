@@ -1,0 +1,177 @@
+//! What is known of the record at this moment.
+
+use std::time::Duration;
+
+use ans104::Address;
+use gateway::{LocationRecord, ToldLocations, Url};
+use log::Publication;
+use protocol::Timestamp;
+
+use crate::decision::{leads_here, newest};
+use crate::record::shown;
+
+/// It was to be published anew four days before so little is left.
+const LEFT_WARN: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+/// What is known of the record.
+#[derive(Clone, Debug)]
+pub struct LocationNow {
+    /// Where the record has to lead to.
+    pub url: String,
+    /// Whose record it is.
+    pub wallet: Address,
+    /// Whether it is published from here.
+    pub publishes: bool,
+    /// When gateways were asked last.
+    pub looked: Option<Timestamp>,
+    /// Until when what gateways tell counts; none while it is not known to be right.
+    pub until: Option<Timestamp>,
+    /// What is wrong with it or waited for.
+    pub trouble: Option<String>,
+    /// What each gateway tells.
+    pub gateways: Vec<GatewayNow>,
+    /// What was published last.
+    pub last: Option<Publication>,
+}
+
+/// What one gateway tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayNow {
+    /// Which one.
+    pub gateway: String,
+    /// One of the newest records that it has.
+    pub newest: Option<LocationRecord>,
+    /// Why who asks it is not led to the scheduler, if that is so.
+    pub trouble: Option<String>,
+    /// Whether it answers.
+    pub answers: bool,
+}
+
+/// How the record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocationHealth {
+    /// It leads to the scheduler.
+    Well,
+    /// Somebody should have a look.
+    Doubtful,
+    /// It has run out.
+    Over,
+}
+
+impl LocationNow {
+    /// What is known before any gateway was asked.
+    pub(crate) fn new(url: &Url, wallet: Address, publishes: bool) -> Self {
+        Self {
+            url: shown(url).to_owned(),
+            wallet,
+            publishes,
+            looked: None,
+            until: None,
+            trouble: Some("gateways are being asked".to_owned()),
+            gateways: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// How the record is at this time, and why.
+    pub fn health(&self, now: Timestamp) -> (LocationHealth, String) {
+        let trouble = self.trouble.as_ref().map_or(String::new(), |trouble| format!("; {trouble}"));
+        let others = self.others();
+        let Some(until) = self.until else {
+            let text = format!("it is not known that the record of {} leads to {}", self.wallet, self.url);
+            return (LocationHealth::Doubtful, format!("{text}{trouble}{others}"));
+        };
+        let left = Duration::from_millis(until.get().saturating_sub(now.get()));
+        let misled = self.gateways.iter().any(|one| one.answers && one.trouble.is_some());
+        let health = match left {
+            left if left.is_zero() => LocationHealth::Over,
+            left if left < LEFT_WARN || misled => LocationHealth::Doubtful,
+            _ => LocationHealth::Well,
+        };
+        let (days, hours) = (left.as_secs() / 86_400, left.as_secs() / 3600 % 24);
+        let text = format!("the record leads to {} and counts for {days} days and {hours} hours", self.url);
+        (health, format!("{text}{trouble}{others}"))
+    }
+
+    /// Which gateways tell something else, or nothing.
+    fn others(&self) -> String {
+        let others = self.gateways.iter().filter_map(|one| {
+            let trouble = one.trouble.as_ref()?;
+            Some(format!("; {} {trouble}", one.gateway))
+        });
+        others.collect()
+    }
+}
+
+impl GatewayNow {
+    /// What it tells of a record that has to lead to this URL.
+    pub(crate) fn of(told: &ToldLocations, url: &Url) -> Self {
+        let gateway = told.gateway.clone();
+        let records = match &told.records {
+            Ok(records) => records,
+            Err(reason) => {
+                let trouble = Some(format!("tells nothing: {reason}"));
+                return Self { gateway, newest: None, trouble, answers: false };
+            }
+        };
+        // Of several that are the newest, the one that is the trouble.
+        let candidates = newest(records);
+        let wrong = candidates.iter().find(|record| !leads_here(std::slice::from_ref(**record), url));
+        let found = wrong.or(candidates.first()).map(|record| (**record).clone());
+        let trouble = match &found {
+            None => Some("has no record".to_owned()),
+            Some(_) if leads_here(records, url) => None,
+            Some(record) => Some(format!(
+                "has the record {} of nonce {}, which leads to {} for the variant {}",
+                record.id,
+                record.nonce.map_or_else(|| "none".to_owned(), |nonce| nonce.to_string()),
+                record.url.as_deref().unwrap_or("nowhere"),
+                record.variant.as_deref().unwrap_or("none"),
+            )),
+        };
+        Self { gateway, newest: found, trouble, answers: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn a_record_runs_out() {
+        const HOUR: u64 = 60 * 60 * 1000;
+        let url = Url::parse("https://su.example").unwrap();
+        for (left, health) in [
+            (Some(73), LocationHealth::Well),
+            (Some(71), LocationHealth::Doubtful),
+            (Some(0), LocationHealth::Over),
+            (None, LocationHealth::Doubtful),
+        ] {
+            let mut now = LocationNow::new(&url, Address::from_bytes([1; 32]), true);
+            now.until = left.map(|hours| Timestamp::new(HOUR + hours * HOUR));
+            assert_eq!(now.health(Timestamp::new(HOUR)).0, health, "{left:?}");
+        }
+    }
+
+    #[test]
+    fn who_tells_something_else_is_named_and_who_tells_nothing_worries_nobody() {
+        let url = Url::parse("https://su.example").unwrap();
+        let mut now = LocationNow::new(&url, Address::from_bytes([1; 32]), true);
+        now.until = Some(Timestamp::new(u64::MAX));
+        let told = |records: Result<_, &str>| ToldLocations {
+            gateway: "second.example".to_owned(),
+            records: records.map_err(str::to_owned),
+        };
+        for (records, health, word) in [
+            (Ok(vec![]), LocationHealth::Doubtful, "has no record"),
+            (Err("no connection"), LocationHealth::Well, "tells nothing: no connection"),
+        ] {
+            now.gateways = vec![GatewayNow::of(&told(records), &url)];
+            let (found, why) = now.health(Timestamp::ZERO);
+            assert_eq!(found, health, "{why}");
+            assert!(why.contains(&format!("second.example {word}")), "{why}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What those who look for a scheduler make of its records.
+
+use std::time::Duration;
+
+use gateway::{LocationRecord, Url};
+use protocol::values;
+
+use crate::decision::newest;
+
+/// What one of them makes of the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocationReading {
+    /// Who.
+    pub reader: &'static str,
+    /// Where it is led to and how it goes on, or why it does not get there.
+    pub found: Result<String, String>,
+}
+
+const NO_RECORD: &str = "there is no record of the type Scheduler-Location";
+
+/// What each of them makes of the records of a wallet: those of the type `Scheduler-Location`, and those of the type
+/// `location`, which HyperBEAM alone reads. All of them are to be led to this URL.
+pub fn readings(records: &[LocationRecord], lowercase: &[LocationRecord], url: &Url) -> Vec<LocationReading> {
+    let reading = |reader, found| LocationReading { reader, found };
+    vec![
+        reading("message unit", of_each(records, &|record| message_unit(record, url))),
+        reading("scheduler-utils", of_each(records, &|record| scheduler_utils(record, url))),
+        reading("HyperBEAM", hyperbeam(records, lowercase, url)),
+    ]
+}
+
+/// What a reader makes of the newest record; of each of them, where there are several.
+fn of_each(
+    records: &[LocationRecord],
+    read: &dyn Fn(&LocationRecord) -> Result<String, String>,
+) -> Result<String, String> {
+    let newest = newest(records);
+    let mut found = Err(NO_RECORD.to_owned());
+    for record in &newest {
+        found = Ok(read(record)?);
+    }
+    found
+}
+
+fn message_unit(record: &LocationRecord, url: &Url) -> Result<String, String> {
+    leads(record, url)?;
+    Ok(format!("is led there by {}, and looks again every quarter of an hour", record.id))
+}
+
+fn scheduler_utils(record: &LocationRecord, url: &Url) -> Result<String, String> {
+    leads(record, url)?;
+    let left = record.time_to_live.filter(|left| !left.is_zero()).ok_or_else(|| {
+        format!("{} has no Time-To-Live in milliseconds, without which it is no record", record.id)
+    })?;
+    Ok(format!("is led there by {}, and keeps that for {}", record.id, lasting(left)))
+}
+
+fn hyperbeam(records: &[LocationRecord], lowercase: &[LocationRecord], url: &Url) -> Result<String, String> {
+    let preferred = if lowercase.is_empty() { records } else { lowercase };
+    let why = if lowercase.is_empty() { "" } else { " of the type location, which it prefers" };
+    let read = |record: &LocationRecord| {
+        leads(record, url).map_err(|reason| format!("{reason}{why}"))?;
+        match record.variant.as_deref() {
+            Some(values::AO_TN_1) => {
+                Ok(format!("is led there by {}{why}, and reads as other clients do", record.id))
+            }
+            other => Err(format!(
+                "{}{why} has the variant {}: it takes the scheduler for one of HyperBEAM's, and writes in a form that is \
+                 not taken here; expected {}",
+                record.id,
+                other.unwrap_or("none"),
+                values::AO_TN_1
+            )),
+        }
+    };
+    of_each(preferred, &read)
+}
+
+/// Whether a record leads to this URL.
+fn leads(record: &LocationRecord, url: &Url) -> Result<(), String> {
+    let text = record.url.as_deref().ok_or_else(|| format!("{} has no tag Url", record.id))?;
+    match Url::parse(text) {
+        Ok(found) if found == *url => Ok(()),
+        Ok(_) => Err(format!("{} leads to {text}", record.id)),
+        Err(error) => Err(format!("{} leads to {text:?}, which is no URL: {error}", record.id)),
+    }
+}
+
+fn lasting(time: Duration) -> String {
+    let hours = time.as_secs() / 3600;
+    if hours < 48 { format!("{hours} hours") } else { format!("{} days", hours / 24) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use ans104::Id;
+    use gateway::LocationBlock;
+
+    use super::*;
+
+    fn record(height: u64) -> LocationRecord {
+        LocationRecord {
+            id: Id::from_bytes([u8::try_from(height).unwrap(); 32]),
+            url: Some("https://su.example".to_owned()),
+            variant: Some("ao.TN.1".to_owned()),
+            time_to_live: Some(Duration::from_secs(14 * 86_400)),
+            nonce: Some(height),
+            block: Some(LocationBlock { height, time: 0 }),
+        }
+    }
+
+    /// Who of message unit, scheduler-utils and HyperBEAM is led there.
+    fn led(records: &[LocationRecord], lowercase: &[LocationRecord]) -> Vec<bool> {
+        let url = Url::parse("https://su.example/").unwrap();
+        readings(records, lowercase, &url).iter().map(|reading| reading.found.is_ok()).collect()
+    }
+
+    #[test]
+    fn each_reader_needs_something_else() {
+        let other = || LocationRecord { url: Some("https://other.example".to_owned()), ..record(6) };
+        for (records, lowercase, expected) in [
+            (vec![], vec![], [false, false, false]),
+            (vec![record(5)], vec![], [true, true, true]),
+            (vec![LocationRecord { time_to_live: None, ..record(5) }], vec![], [true, false, true]),
+            (vec![LocationRecord { variant: None, ..record(5) }], vec![], [true, true, false]),
+            (vec![LocationRecord { url: None, ..record(5) }], vec![], [false, false, false]),
+            // The newest block counts, and in one block anybody's guess.
+            (vec![record(5), other()], vec![], [false, false, false]),
+            (vec![record(6), LocationRecord { url: other().url, ..record(5) }], vec![], [true, true, true]),
+            (vec![record(6), other()], vec![], [false, false, false]),
+            // The other type is HyperBEAM's alone.
+            (vec![record(5)], vec![other()], [true, true, false]),
+            (vec![], vec![record(5)], [false, false, true]),
+        ] {
+            assert_eq!(led(&records, &lowercase), expected, "{records:?} {lowercase:?}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `quipu location`: the record on Arweave that says where a scheduler is, shown, published, and seen with the eyes of those
+//! who read it.
+
+mod check;
+mod probes;
+mod shown;
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::client::{AdminArgs, ClientError, OperatorArgs, runtime};
+use crate::failure::Failure;
+use crate::output::time;
+use check::CheckArgs;
+
+pub use check::LocationCheckError;
+
+const EXAMPLES: &str = "\
+Clients find the scheduler of a process by its wallet, and that by a record on Arweave. A node with LOCATION_URL, or the router in \
+front of several, publishes its record by itself.
+
+Examples:
+  quipu location show                          what gateways tell of the record, as the node saw it last
+  quipu location publish                       publish it now, although nothing seems to be wrong
+  quipu location publish --admin http://127.0.0.1:9001 --su-data-dir ./router-data     at a router
+  quipu location check https://su.example      what message units, scheduler-utils and HyperBEAM make of it
+  quipu location check https://su.example --graphql-url https://arweave.net --process $P
+
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting, 3 checked, and somebody is not led \
+to the scheduler or not answered as needed.";
+
+/// Show, publish or check the record that says where a scheduler is
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct LocationCommandArgs {
+    #[command(subcommand)]
+    command: LocationCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum LocationCommand {
+    /// Show what gateways tell of the record, and what was published last
+    Show {
+        #[command(flatten)]
+        node: AdminArgs,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Publish the record now, although nothing is wrong with it; not within two hours of the last one
+    Publish {
+        #[command(flatten)]
+        node: OperatorArgs,
+        /// Print what was published as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look up the record of the scheduler at a URL as each reader does, and see whether the URL answers as they need
+    Check(CheckArgs),
+}
+
+/// What was published, as the node tells it.
+#[derive(Deserialize)]
+struct Published {
+    publication: PublicationSeen,
+    trouble: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PublicationSeen {
+    nonce: u64,
+    id: String,
+    url: String,
+    published_ms: u64,
+}
+
+impl LocationCommandArgs {
+    /// Writes what was asked for to `out`.
+    ///
+    /// # Errors
+    /// When the node or the gateways are not reached or refuse, or a reader would not get to the scheduler.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        match self.command {
+            LocationCommand::Show { node, json } => {
+                let node = node.connect()?;
+                let told: Value = runtime()?.block_on(node.get("/location"))?;
+                if json {
+                    writeln!(out, "{told}")?;
+                    return Ok(());
+                }
+                let seen = serde_json::from_value(told)
+                    .map_err(|error| ClientError::Answer { url: node.url().to_owned(), error })?;
+                out.write_all(shown::render(&seen).as_bytes())?;
+                Ok(())
+            }
+            LocationCommand::Publish { node, json } => {
+                let node = node.connect()?;
+                let told: Value = runtime()?.block_on(node.post("/location/publications", None))?;
+                if json {
+                    writeln!(out, "{told}")?;
+                    return Ok(());
+                }
+                let Published { publication, trouble } = serde_json::from_value(told)
+                    .map_err(|error| ClientError::Answer { url: node.url().to_owned(), error })?;
+                writeln!(out, "published {}", publication.line())?;
+                if let Some(trouble) = trouble {
+                    writeln!(out, "it is not taken yet, and is sent again: {trouble}")?;
+                }
+                Ok(())
+            }
+            LocationCommand::Check(args) => args.run(out),
+        }
+    }
+}
+
+impl PublicationSeen {
+    fn line(&self) -> String {
+        let Self { nonce, id, url, published_ms } = self;
+        format!("{id}, which leads to {url}, nonce {nonce}, {}", time(*published_ms))
+    }
+}

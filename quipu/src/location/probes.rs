@@ -1,0 +1,142 @@
+//! Whether a URL answers as those need that are led there.
+
+use std::time::Duration;
+
+use ans104::{Address, Id};
+use gateway::Url;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use super::check::LocationFinding;
+
+/// Clients wait no longer, either.
+const ANSWERED: Duration = Duration::from_secs(20);
+/// No answer that is asked for here is longer.
+const BODY_MAX: usize = 16 << 20;
+/// The id of no process.
+const NOBODY: [u8; 32] = [0xa5; 32];
+
+/// What is asked of a URL, and what was found so far.
+pub(super) struct Probes<'a> {
+    url: &'a Url,
+    http: reqwest::Client,
+    pub(super) findings: Vec<LocationFinding>,
+}
+
+/// An answer.
+struct Probed {
+    status: u16,
+    headers: HeaderMap,
+    /// None where it is no JSON.
+    json: Option<Value>,
+}
+
+impl<'a> Probes<'a> {
+    pub(super) fn new(url: &'a Url) -> Result<Self, String> {
+        let http = reqwest::Client::builder().timeout(ANSWERED).build().map_err(|error| error.to_string())?;
+        Ok(Self { url, http, findings: Vec::new() })
+    }
+
+    fn found(&mut self, what: &str, found: Result<String, String>) {
+        self.findings.push(LocationFinding { what: what.to_owned(), found });
+    }
+
+    /// The URL itself.
+    pub(super) fn form(&mut self) {
+        let found = match (self.url.path(), self.url.scheme(), self.url.port()) {
+            ("/", "https", _) => Ok("a host, by https".to_owned()),
+            ("/", _, Some(port)) => Ok(format!("a host with the port {port}")),
+            ("/", ..) => Err("http without a port: HyperBEAM takes https at port 443 for granted".to_owned()),
+            (path, ..) => Err(format!("it has the path {path}, and HyperBEAM asks at the root of the host")),
+        };
+        self.found("URL", found);
+    }
+
+    /// What the scheduler says of itself: the address of its wallet, if it does.
+    pub(super) async fn root(&mut self, expected: Option<Address>) -> Option<Address> {
+        let what = "GET /";
+        let probed = match self.get("").await {
+            Ok(probed) => probed,
+            Err(reason) => {
+                self.found(what, Err(reason));
+                return None;
+            }
+        };
+        let json = probed.json.as_ref();
+        let address = json.and_then(|json| json.get("address")).and_then(Value::as_str);
+        let address: Option<Address> = address.and_then(|address| address.parse().ok());
+        self.found(
+            what,
+            match (probed.status, address, expected) {
+                (200, Some(address), Some(expected)) if address != expected => {
+                    Err(format!("it signs with the wallet {address}, and not with {expected}"))
+                }
+                (200, Some(address), _) => Ok(format!("a scheduler with the wallet {address}")),
+                (status, ..) => Err(format!("status {status} and no address of a wallet")),
+            },
+        );
+        let open = probed.headers.get("access-control-allow-origin").and_then(|value| value.to_str().ok());
+        self.found(
+            "clients in browsers",
+            match open {
+                Some("*") => Ok("pages of all origins may ask".to_owned()),
+                _ => Err("there is no header Access-Control-Allow-Origin: *".to_owned()),
+            },
+        );
+        address
+    }
+
+    /// The calls by which a process is read; with a process, that it is there.
+    pub(super) async fn calls(&mut self, process: Option<Id>) {
+        let nobody = Id::from_bytes(NOBODY);
+        let aos2 =
+            |id: Id| format!("~scheduler@1.0/schedule?target={id}&from=0&to=0&accept=application/aos-2");
+        self.expect(
+            "HyperBEAM's form, a process that is not there",
+            &aos2(nobody),
+            "404 as JSON",
+            |probed| probed.status == 404 && probed.json.is_some(),
+        )
+        .await;
+        let Some(process) = process else { return };
+        let field = |probed: &Probed, name: &str| probed.json.as_ref()?.get(name).cloned();
+        for (what, path, name) in [
+            ("time, for message and compute units", format!("timestamp?process-id={process}"), "timestamp"),
+            ("the process", format!("processes/{process}"), "process_id"),
+            ("its messages", format!("{process}?process-id={process}&limit=1"), "edges"),
+            ("HyperBEAM's form of its messages", aos2(process), "edges"),
+            ("HyperBEAM's newest slot", format!("{process}/slot"), "current"),
+        ] {
+            let needed = format!("200 and JSON with {name}");
+            self.expect(what, &path, &needed, |probed| probed.status == 200 && field(probed, name).is_some())
+                .await;
+        }
+    }
+
+    async fn expect(&mut self, what: &str, path: &str, needed: &str, is_well: impl Fn(&Probed) -> bool) {
+        let found = match self.get(path).await {
+            Ok(probed) if is_well(&probed) => Ok(needed.to_owned()),
+            Ok(probed) => {
+                let kind = if probed.json.is_some() { "JSON" } else { "no JSON" };
+                Err(format!("status {} and {kind}, expected {needed}", probed.status))
+            }
+            Err(reason) => Err(reason),
+        };
+        self.found(&format!("{what} (GET /{path})"), found);
+    }
+
+    async fn get(&self, path: &str) -> Result<Probed, String> {
+        let url = self.url.join(path).map_err(|error| error.to_string())?;
+        let failed = |error: reqwest::Error| crate::failure::chain(&error.without_url());
+        let mut answer = self.http.get(url).send().await.map_err(failed)?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > BODY_MAX {
+                return Err(format!("the answer is longer than {BODY_MAX} bytes"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Probed { status, headers, json: serde_json::from_slice(&body).ok() })
+    }
+}

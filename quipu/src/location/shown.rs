@@ -1,0 +1,93 @@
+//! A record as the node sees it, for a person.
+
+use serde::Deserialize;
+
+use super::PublicationSeen;
+use crate::output::{TextTable, time};
+
+/// What is known of the record, as the node tells it.
+#[derive(Deserialize)]
+pub(super) struct LocationSeen {
+    url: String,
+    wallet: String,
+    publishes: bool,
+    looked_ms: Option<u64>,
+    until_ms: Option<u64>,
+    trouble: Option<String>,
+    gateways: Vec<GatewaySeen>,
+    last: Option<PublicationSeen>,
+}
+
+#[derive(Deserialize)]
+struct GatewaySeen {
+    gateway: String,
+    trouble: Option<String>,
+    newest: Option<RecordSeen>,
+}
+
+#[derive(Deserialize)]
+struct RecordSeen {
+    id: String,
+    nonce: Option<u64>,
+    height: Option<u64>,
+}
+
+pub(super) fn render(seen: &LocationSeen) -> String {
+    let mut table = TextTable::default();
+    let moment = |ms: Option<u64>, none: &str| ms.map_or_else(|| none.to_owned(), time);
+    table.heading("record");
+    table.row("leads to", seen.url.as_str());
+    table.row("of wallet", seen.wallet.as_str());
+    table.row("published", if seen.publishes { "from here" } else { "by the router" });
+    table.row("counts until", moment(seen.until_ms, "not known to be right"));
+    table.row("state", seen.trouble.as_deref().unwrap_or("as it should be"));
+    let last = seen.last.as_ref().map_or_else(|| "nothing".to_owned(), PublicationSeen::line);
+    table.row("published last", last);
+    table.heading(format!("gateways, asked {}", moment(seen.looked_ms, "not yet")));
+    for GatewaySeen { gateway, trouble, newest } in &seen.gateways {
+        let found = match (trouble, newest) {
+            (Some(trouble), _) => trouble.clone(),
+            (None, None) => "nothing".to_owned(),
+            (None, Some(RecordSeen { id, nonce, height })) => {
+                let nonce = nonce.map_or_else(String::new, |nonce| format!(", nonce {nonce}"));
+                let block = height
+                    .map_or_else(|| ", in no block yet".to_owned(), |height| format!(", block {height}"));
+                format!("{id}{nonce}{block}")
+            }
+        };
+        table.row(gateway.as_str(), found);
+    }
+    table.render()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_gateway_has_a_line() {
+        let told = json!({
+            "url": "https://su.example", "wallet": "W", "publishes": true, "looked_ms": 1_700_000_000_123_u64,
+            "until_ms": null, "trouble": "no gateway has one", "last": {
+                "nonce": 3, "id": "R", "url": "https://su.example", "published_ms": 1_700_000_000_123_u64 },
+            "gateways": [
+                { "gateway": "one.example", "answers": true, "trouble": "has no record", "newest": null },
+                { "gateway": "two.example", "answers": true, "trouble": null, "newest": {
+                    "id": "R", "url": null, "variant": null, "time_to_live_ms": null, "nonce": 3, "height": null } },
+            ],
+        });
+        let text = render(&serde_json::from_value(told).unwrap());
+        for line in [
+            "counts until    not known to be right",
+            "one.example     has no record",
+            "two.example     R, nonce 3, in no block yet",
+            "gateways, asked 2023-11-14T22:13:20.123Z",
+        ] {
+            assert!(text.contains(line), "no {line:?} in\n{text}");
+        }
+    }
+}

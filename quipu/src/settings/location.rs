@@ -1,0 +1,164 @@
+//! Where clients find a scheduler, and who says so.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gateway::{EndpointError, Endpoints, Url, parse_url};
+use node::{LocationOptions, RouterLocation};
+use thiserror::Error;
+
+use super::services::ServiceArgs;
+use super::wallet::{WalletSettingError, read_wallet};
+
+/// Where clients find a scheduler.
+#[derive(Clone, Debug, Args)]
+pub struct LocationArgs {
+    /// Where clients find this scheduler, https://host or http://host:port: a record on Arweave that says so is kept true.
+    /// It is looked up at the start and every quarter of an hour, and published (to UPLOAD_NODE_URL) when it is missing, other
+    /// than it should be, or half of its 14 days are over [default: no record is published]
+    #[arg(long, env, value_name = "URL")]
+    location_url: Option<String>,
+}
+
+/// Where clients find a router.
+#[derive(Clone, Debug, Args)]
+pub struct RouterLocationArgs {
+    #[command(flatten)]
+    location: LocationArgs,
+
+    /// The wallet of the schedulers behind the router, for the record of LOCATION_URL
+    #[arg(long, env, value_name = "FILE")]
+    su_wallet_path: Option<PathBuf>,
+
+    #[command(flatten)]
+    services: ServiceArgs,
+}
+
+/// A setting of where a scheduler is that cannot be used.
+#[derive(Debug, Error)]
+pub enum LocationSettingError {
+    /// A URL is none.
+    #[error(transparent)]
+    Url(#[from] EndpointError),
+    /// Clients put paths of their own behind it.
+    #[error(
+        "LOCATION_URL leads to a path, a query or a user; expected https://host or http://host:port and nothing behind it"
+    )]
+    NotRoot,
+    /// A record has to be sent somewhere.
+    #[error(
+        "LOCATION_URL is set, and UPLOAD_NODE_URL is not: it takes the URL of the upload node that the record is sent to"
+    )]
+    NoUploadNode,
+    /// The record can lead to one place.
+    #[error(
+        "LOCATION_URL and ROUTER_URL lead to different places; behind a router the record leads to the router, which publishes \
+         it: unset LOCATION_URL here and set it there"
+    )]
+    PastTheRouter,
+    /// A router signs its record.
+    #[error(
+        "LOCATION_URL is set, and SU_WALLET_PATH is not: it takes the wallet of the schedulers behind this router"
+    )]
+    NoWallet,
+    /// The wallet cannot be read.
+    #[error(transparent)]
+    Wallet(#[from] WalletSettingError),
+}
+
+impl LocationArgs {
+    /// Where a scheduler is with these services, behind this router if there is one: the router publishes the record then.
+    ///
+    /// # Errors
+    /// When it is no URL that clients can use, or nothing can be published.
+    pub fn options(
+        &self,
+        endpoints: &Endpoints,
+        router: Option<Url>,
+    ) -> Result<Option<LocationOptions>, LocationSettingError> {
+        let (url, router) = match (self.url()?, router) {
+            (Some(url), Some(router)) if url != router => return Err(LocationSettingError::PastTheRouter),
+            (url, Some(router)) => (url.or(Some(router)), true),
+            (url, None) => (url, false),
+        };
+        let Some(url) = url else { return Ok(None) };
+        let upload = endpoints.upload.clone().filter(|_| !router);
+        if upload.is_none() && !router {
+            return Err(LocationSettingError::NoUploadNode);
+        }
+        Ok(Some(LocationOptions { url, upload }))
+    }
+
+    /// Whether it is set, where it means nothing.
+    pub fn is_set(&self) -> bool {
+        self.location_url.is_some()
+    }
+
+    fn url(&self) -> Result<Option<Url>, LocationSettingError> {
+        let Some(text) = self.location_url.as_deref() else { return Ok(None) };
+        let url = parse_url("LOCATION_URL", text)?;
+        let is_root = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if !is_root || !url.username().is_empty() || url.password().is_some() {
+            return Err(LocationSettingError::NotRoot);
+        }
+        Ok(Some(url))
+    }
+}
+
+impl RouterLocationArgs {
+    /// Where the router is, if it publishes that.
+    ///
+    /// # Errors
+    /// When it is no URL that clients can use, or nothing can be signed or published.
+    pub fn options(&self) -> Result<Option<RouterLocation>, LocationSettingError> {
+        // Nothing else of these settings means anything without it.
+        if !self.location.is_set() {
+            return Ok(None);
+        }
+        let endpoints = self.services.endpoints()?;
+        let Some(options) = self.location.options(&endpoints, None)? else { return Ok(None) };
+        let signer = read_wallet(self.su_wallet_path.as_ref().ok_or(LocationSettingError::NoWallet)?)?;
+        Ok(Some(RouterLocation { options, signer, endpoints }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    /// What comes of these two URLs with an upload node: where the record leads to, and whether it is published.
+    fn outcome(location: Option<&str>, router: Option<&str>) -> Result<Option<(String, bool)>, String> {
+        let args = LocationArgs { location_url: location.map(str::to_owned) };
+        let url = Url::parse("http://127.0.0.1:1").unwrap();
+        let endpoints = Endpoints {
+            arweave: url.clone(),
+            graphql: url.clone(),
+            upload: Some(url),
+            cache: None,
+            heads: Vec::new(),
+            redirect_hosts: Vec::new(),
+        };
+        let found = args.options(&endpoints, router.map(|url| Url::parse(url).unwrap()));
+        let found = found.map_err(|error| error.to_string())?;
+        Ok(found.map(|options| (options.url.to_string(), options.upload.is_some())))
+    }
+
+    #[test]
+    fn behind_a_router_the_router_publishes() {
+        let (own, router) = ("https://su.example", "https://router.example");
+        assert_eq!(outcome(None, None), Ok(None));
+        assert_eq!(outcome(Some(own), None), Ok(Some((format!("{own}/"), true))));
+        assert_eq!(outcome(None, Some(router)), Ok(Some((format!("{router}/"), false))));
+        assert_eq!(outcome(Some("https://router.example/"), Some(router)), outcome(None, Some(router)));
+        assert!(outcome(Some(own), Some(router)).unwrap_err().contains("different places"));
+    }
+
+    #[test]
+    fn only_the_root_of_a_host_is_a_location() {
+        for wrong in ["su.example", "ftp://su.example", "https://su.example/su", "https://a:b@su.example"] {
+            assert!(outcome(Some(wrong), None).unwrap_err().starts_with("LOCATION_URL"), "{wrong}");
+        }
+    }
+}
