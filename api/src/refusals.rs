@@ -1,10 +1,9 @@
 //! Which failures each kind of call documents.
 
-use poem::error::ResponseError;
-use poem::http::StatusCode;
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::types::Type;
+use web::hyperbeam::below_500;
 use web::{ErrorForm, HttpError, documented};
 
 use crate::error::CallError;
@@ -32,15 +31,6 @@ const NOT_ANS104: &str = "The body is no ANS-104 item by what the call says of i
 const FAILED: &str = "The node, or a gateway that it asked, failed: `internal` or `gateway_error`.";
 const COME_AGAIN: &str = "Not possible at the moment; the header `Retry-After` says in how many seconds to try again: `unavailable`.";
 const UNAVAILABLE: &str = "Not possible at the moment; the header `Retry-After` says in how many seconds to try again: `unavailable`.";
-
-/// The same where a 5xx would be answered: HyperBEAM's readers end with one.
-fn below_500(error: HttpError) -> HttpError {
-    match error.status() {
-        StatusCode::SERVICE_UNAVAILABLE => error.with_status(StatusCode::TOO_MANY_REQUESTS),
-        status if status.is_server_error() => error.with_status(StatusCode::FAILED_DEPENDENCY),
-        _ => error,
-    }
-}
 
 macro_rules! refusal {
     ($(#[$doc:meta])* $name:ident $(through $map:path)?: $($status:literal $text:ident),+) => {

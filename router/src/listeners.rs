@@ -8,10 +8,10 @@ use poem::{Endpoint, Response};
 use web::{About, Guarded, Limited, OperatorToken, Visitors};
 
 use crate::admin::{FleetApi, RouterHealthApi};
-use crate::public::{RenderedMetrics, RoutedApi};
+use crate::public::{RenderedMetrics, RoutedApi, RoutedHyperbeamApi};
 use crate::router::Router;
 
-type Public = Limited<RoutedApi>;
+type Public = Limited<(RoutedApi, RoutedHyperbeamApi)>;
 type Admin = (RouterHealthApi, Guarded<(FleetApi, LocationCalls)>);
 
 const PUBLIC: About = About {
@@ -36,7 +36,8 @@ pub fn public(
     clients: Arc<ClientLimits>,
     metrics: Option<RenderedMetrics>,
 ) -> impl Endpoint<Output = Response> + use<> {
-    let calls: Public = Limited(RoutedApi { router, metrics });
+    let hyperbeam = RoutedHyperbeamApi(router.clone());
+    let calls: Public = Limited((RoutedApi { router, metrics }, hyperbeam));
     web::endpoint(calls, &PUBLIC, Visitors::Limited(clients), None)
 }
 

@@ -56,6 +56,7 @@ mod restarts;
 mod returning;
 mod router;
 mod router_faults;
+mod router_hyperbeam;
 mod router_postgres;
 mod rewind;
 mod rewind_faults;

@@ -20,6 +20,7 @@ mod error;
 mod error_form;
 mod frequent;
 mod guarded;
+pub mod hyperbeam;
 mod held;
 mod json_body;
 mod limited;

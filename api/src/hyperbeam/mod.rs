@@ -5,7 +5,6 @@
 
 mod codec;
 mod forms;
-mod named;
 mod schedule;
 mod slot;
 mod write;
@@ -13,14 +12,14 @@ mod write;
 use std::sync::Arc;
 
 use poem_openapi::{OpenApi, Tags};
+use web::hyperbeam::{NamedId, NamedProcess, SentAs};
 use web::{Given, GivenHeader, Path, RawBody};
 
 use crate::node::ApiNode;
 use crate::refusals::{HyperbeamReadRefusal, HyperbeamWriteRefusal};
 use crate::render::Rendered;
-use codec::{AcceptedForms, SentAs};
+use codec::AcceptedForms;
 use forms::{PlacedAnswer, SlotAnswer, SlotTextAnswer, SlotsForm};
-use named::{NamedId, NamedProcess};
 use schedule::AskedSlots;
 
 /// The calls, and the node that answers them.

@@ -8,9 +8,9 @@ use poem_openapi::payload::Json;
 use protocol::{Nonce, ProcessId};
 use scheduler::{FirstOfContent, ScheduleError, Scheduler};
 use serde::Deserialize;
+use web::hyperbeam::SentAs;
 use web::{HttpError, RawBody};
 
-use super::codec::SentAs;
 use super::forms::{PlacedAnswer, PlacedForm};
 use crate::error::CallError;
 use crate::forwarding::{ForwardedCall, passed_on};

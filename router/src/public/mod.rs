@@ -1,6 +1,8 @@
 //! The public calls: those of a scheduler, each sent on to the one that has the process.
 
+mod hyperbeam;
 mod refusal;
+mod sending;
 mod routed;
 
 use std::sync::Arc;
@@ -9,17 +11,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ans104::Id;
 use bytes::Bytes;
 use poem::Request;
-use poem::http::{Method, Uri};
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{Object, OpenApi, Tags};
-use protocol::{Code, ProcessId};
+use protocol::Code;
 use web::{Given, HttpError, Path, RawBody};
 
 use crate::lookup::RouteKey;
-use crate::member::FleetMember;
-use crate::options::RouterMode;
 use crate::router::Router;
-use crate::upstream::Outgoing;
+pub(crate) use hyperbeam::RoutedHyperbeamApi;
 pub(crate) use refusal::{FleetRefusal, OperatorsNotWell, WhereRefusal};
 use refusal::{NoMetrics, NotWell, RouteRefusal};
 use routed::Routed;
@@ -90,7 +89,7 @@ impl RoutedApi {
                 return Err(HttpError::new(Code::InvalidParameter, text).into());
             }
         };
-        Ok(self.send(request, &member, body).await?)
+        Ok(self.router.send(request, &member, body).await?)
     }
 
     /// The fleet's address and time, or a scheduler's
@@ -105,7 +104,7 @@ impl RoutedApi {
         process: Given<Id>,
     ) -> Result<Routed, RouteRefusal> {
         match process.0 {
-            Some(process) => Ok(self.read(request, RouteKey::Process(process.into())).await?),
+            Some(process) => Ok(self.router.read(request, RouteKey::Process(process.into())).await?),
             None => Ok(Routed::own(Json(self.fleet()?))),
         }
     }
@@ -125,7 +124,7 @@ impl RoutedApi {
             HttpError::new(Code::InvalidParameter, text)
         };
         let process = process.0.ok_or_else(missing)?;
-        Ok(self.read(request, RouteKey::Process(process.into())).await?)
+        Ok(self.router.read(request, RouteKey::Process(process.into())).await?)
     }
 
     /// Whether processes can be spawned
@@ -156,7 +155,7 @@ impl RoutedApi {
         /// The process.
         process: Path<Id>,
     ) -> Result<Routed, RouteRefusal> {
-        Ok(self.read(request, RouteKey::Process(process.0.into())).await?)
+        Ok(self.router.read(request, RouteKey::Process(process.0.into())).await?)
     }
 
     /// The newest message of a process
@@ -167,7 +166,7 @@ impl RoutedApi {
         /// The process.
         process: Path<Id>,
     ) -> Result<Routed, RouteRefusal> {
-        Ok(self.read(request, RouteKey::Process(process.0.into())).await?)
+        Ok(self.router.read(request, RouteKey::Process(process.0.into())).await?)
     }
 
     /// The schedule of a process as it grows
@@ -178,7 +177,7 @@ impl RoutedApi {
         /// The process.
         process: Path<Id>,
     ) -> Result<Routed, RouteRefusal> {
-        Ok(self.read(request, RouteKey::Process(process.0.into())).await?)
+        Ok(self.router.read(request, RouteKey::Process(process.0.into())).await?)
     }
 
     /// A message, or the schedule of a process
@@ -201,34 +200,11 @@ impl RoutedApi {
             Some(process) => RouteKey::Process(process.into()),
             None => RouteKey::Any(id.0),
         };
-        Ok(self.read(request, subject).await?)
+        Ok(self.router.read(request, subject).await?)
     }
 }
 
 impl RoutedApi {
-    async fn read(&self, request: &Request, subject: RouteKey) -> Result<Routed, HttpError> {
-        if subject.id() == ProcessId::NODE.id() {
-            return Err(HttpError::not_found("32 zero bytes are the id of nothing"));
-        }
-        let member = self.router.home(subject, Code::NotFound).await?;
-        self.send(request, &member, Bytes::new()).await
-    }
-
-    /// Sends a call to where its process is.
-    async fn send(&self, request: &Request, member: &FleetMember, body: Bytes) -> Result<Routed, HttpError> {
-        let options = &self.router.options;
-        let is_redirected = match options.mode {
-            RouterMode::Auto => matches!(*request.method(), Method::GET | Method::HEAD),
-            RouterMode::Redirect => true,
-            RouterMode::Forward => false,
-        };
-        if is_redirected {
-            return redirect(member, request.uri());
-        }
-        let call = Outgoing::of(request, &options.budget, body)?;
-        Ok(Routed::passed_on(self.router.upstream.pass_on(member, call).await?))
-    }
-
     fn fleet(&self) -> Result<FleetForm, HttpError> {
         let address = self.router.fleet.address();
         let address = address.ok_or_else(|| {
@@ -237,14 +213,4 @@ impl RoutedApi {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(FleetForm { timestamp: now.as_millis().to_string(), address: address.to_string() })
     }
-}
-
-fn redirect(member: &FleetMember, asked: &Uri) -> Result<Routed, HttpError> {
-    if !member.standing.is_reached() {
-        let text =
-            format!("the scheduler {} of this process does not answer at the moment; try again", member.url);
-        return Err(HttpError::new(Code::Unavailable, text));
-    }
-    member.standing.metrics.redirected.increment(1);
-    Ok(Routed::redirected(member.url.location(asked)))
 }

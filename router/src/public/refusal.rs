@@ -3,6 +3,7 @@
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaResponses, Registry};
 use poem_openapi::types::Type;
+use web::hyperbeam::below_500;
 use web::{ErrorForm, HttpError, documented};
 
 const WRONG: &str = "The request or its item is wrong, or no scheduler has the process that it is for: \
@@ -13,6 +14,8 @@ const TOO_LARGE: &str = "The body is too long: `too_large`.";
 const FAILED: &str = "The router failed, and its log says why: `internal`.";
 const UNANSWERED: &str = "The scheduler has not answered, and may have done what was asked: `gateway_error`.";
 const AWAY: &str = "Not possible at the moment; the header `Retry-After` says in how many seconds to try again: `unavailable`.";
+const NOT_ANS104: &str = "The body is no ANS-104 item by what the call says of it: `invalid_parameter`.";
+const BROKEN: &str = "The router failed, or the scheduler has not answered: `internal` or `gateway_error`.";
 const DISABLED: &str = "Metrics are not enabled: `not_found`.";
 const NOT_THERE: &str = "No such scheduler, or no such process: `not_found`.";
 const WRONG_FORM: &str = "The request is wrong: `invalid_parameter`.";
@@ -20,7 +23,7 @@ const NOT_JSON: &str = "The header `Content-Type` is not `application/json`: `in
 const FORBIDDEN: &str = "Asked by a page of another origin or, without the token, by a name of the router other than `localhost` or a loopback address: `forbidden`.";
 
 macro_rules! refusal {
-    ($(#[$doc:meta])* $name:ident: $($status:literal $text:ident),+) => {
+    ($(#[$doc:meta])* $name:ident $(through $map:path)?: $($status:literal $text:ident),+) => {
         $(#[$doc])*
         pub(crate) struct $name(HttpError);
 
@@ -32,7 +35,9 @@ macro_rules! refusal {
 
         impl From<$name> for poem::Error {
             fn from(refusal: $name) -> Self {
-                refusal.0.into()
+                let error = refusal.0;
+                $(let error = $map(error);)?
+                error.into()
             }
         }
 
@@ -52,6 +57,12 @@ refusal! {
     /// A call was not sent on.
     RouteRefusal:
         400 WRONG, 404 NOWHERE, 408 SLOW, 413 TOO_LARGE, 500 FAILED, 502 UNANSWERED, 503 AWAY
+}
+
+refusal! {
+    /// A call of HyperBEAM's form was not sent on.
+    HyperbeamRouteRefusal through below_500:
+        400 WRONG, 404 NOWHERE, 408 SLOW, 413 TOO_LARGE, 422 NOT_ANS104, 424 BROKEN, 429 AWAY
 }
 
 refusal! {

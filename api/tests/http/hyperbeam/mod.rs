@@ -58,9 +58,10 @@ async fn written_by_an_mu(at: &TestListener, process: ProcessId, item: &Bytes) -
     ask(at, Method::POST, &format!("/{process}/~scheduler@1.0/schedule"), &headers, item.clone()).await
 }
 
-/// As a compute unit reads a page: effects/hb of servers/cu.
+/// As a compute unit reads a page: effects/hb of servers/cu. Its limit counts for nothing.
 fn page_path(process: ProcessId, from: u64, to: u64) -> String {
-    format!("/~scheduler@1.0/schedule?target={process}&from={from}&to={to}&accept=application%2Faos-2")
+    let range = format!("from={from}&to={to}&limit=2");
+    format!("/~scheduler@1.0/schedule?target={process}&{range}&accept=application%2Faos-2")
 }
 
 async fn spawn(node: &TestNode, user: &SampleUser) -> ProcessId {

@@ -48,6 +48,10 @@ async fn a_compute_unit_reads_what_is_there_slot_by_slot() {
         assert_eq!(nonce["value"], edge["cursor"].to_string());
         assert_eq!((&assignment["Data"], &assignment["Target"]), (&json!(""), &json!("")));
     }
+    // What is empty was not said.
+    let bare =
+        format!("/~scheduler@1.0/schedule?target={process}&from=&to=&limit=&accept=application%2Faos-2");
+    assert_eq!(get(&node.public, &bare).await.json()["edges"].as_array().unwrap().len(), 4);
     // One slot, the clock, past the end.
     for (from, to, expected) in
         [(0, 0, &[0][..]), (0, 1, &[0, 1]), (2, 2, &[2]), (4, 4, &[]), (3, 99, &[3]), (2, 1, &[])]

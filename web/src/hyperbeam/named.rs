@@ -4,7 +4,9 @@ use ans104::Id;
 use poem_openapi::registry::MetaSchema;
 use protocol::{Code, ProcessId};
 use serde_json::json;
-use web::{HttpError, Parameter, expected};
+
+use crate::error::HttpError;
+use crate::parameter::{Parameter, expected};
 
 /// What stands in a path for the device, and behind the id of a process.
 const SCHEDULER: &str = "~scheduler@1.0";
@@ -12,22 +14,26 @@ const PROCESS: &str = "~process@1.0";
 
 /// A process that a path names, or none where it names the device alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NamedProcess {
-    pub(super) process: Option<ProcessId>,
+pub struct NamedProcess {
+    /// The process.
+    pub process: Option<ProcessId>,
 }
 
 /// The id of a process that a query names.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NamedId(Id);
+pub struct NamedId(Id);
 
 impl NamedProcess {
     /// The process of the path, or else this one.
-    pub(super) fn or(self, other: Option<NamedId>) -> Self {
+    pub fn or(self, other: Option<NamedId>) -> Self {
         Self { process: self.process.or(other.map(|named| named.0.into())) }
     }
 
     /// The process.
-    pub(super) fn needed(self) -> Result<ProcessId, HttpError> {
+    ///
+    /// # Errors
+    /// When none is named.
+    pub fn needed(self) -> Result<ProcessId, HttpError> {
         let text = "the parameter target is missing: the call needs the process to read";
         self.process.ok_or_else(|| HttpError::new(Code::InvalidParameter, text))
     }
