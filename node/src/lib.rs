@@ -37,6 +37,7 @@ mod wallet;
 mod leadership;
 mod member;
 mod node_client;
+mod node_tls;
 mod peers;
 mod promotion;
 mod divergence;
@@ -54,6 +55,7 @@ pub use data_folder::{DataFolderError, check_data_folder};
 pub use divergence::{Divergence, DivergenceError, EventBeyond, ItemThere};
 pub use error::NodeError;
 pub use leadership::LeadershipError;
+pub use node_tls::{NodeTls, tls_reason};
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
 pub use options::{
     DataPaths, ListenOptions, LocationOptions, MemberOptions, NodeAccess, NodeOptions, OtherNode,

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{error, warn};
-use web::{Budget, Crowding, Limits, OperatorToken};
+use web::{Budget, Crowding, Limits, OperatorToken, Tls};
 
 use crate::bind;
 use crate::descriptors;
@@ -35,6 +35,7 @@ const ANSWERED: Duration = Duration::from_secs(30);
 pub(crate) struct Listeners {
     public: TcpListener,
     admin: Vec<TcpListener>,
+    admin_tls: Option<Tls>,
     connections: usize,
     budget: Budget,
     admin_budget: Budget,
@@ -70,7 +71,8 @@ impl Listeners {
         let connections = connections.min(options.max_client_memory / web::CONNECTION_BYTES);
         let (admin_budget, crowding) = (Budget::new(for_admin), Crowding::default());
         let proxies = Arc::new(options.clients.trusted_proxies.clone());
-        Ok(Self { public, admin, connections, budget, admin_budget, crowding, proxies, addresses })
+        let admin_tls = options.admin_tls.clone();
+        Ok(Self { public, admin, admin_tls, connections, budget, admin_budget, crowding, proxies, addresses })
     }
 
     /// The memory for the clients of the public one.
@@ -137,9 +139,15 @@ impl Listeners {
             open_to_pages: false,
             ..Limits::default()
         };
-        let mut tasks = vec![spawn_server(self.public, public_calls, public, stopping.clone())];
+        let mut tasks = vec![spawn_server(self.public, None, public_calls, public, stopping.clone())];
         for listener in self.admin {
-            tasks.push(spawn_server(listener, admin_calls(), admin.clone(), stopping.clone()));
+            tasks.push(spawn_server(
+                listener,
+                self.admin_tls.clone(),
+                admin_calls(),
+                admin.clone(),
+                stopping.clone(),
+            ));
         }
         tasks
     }
@@ -171,6 +179,7 @@ impl NodePart for Serving {
 
 fn spawn_server<E>(
     listener: TcpListener,
+    tls: Option<Tls>,
     endpoint: E,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
@@ -184,7 +193,7 @@ where
             // An error means that the node is gone altogether, which is a reason to stop as well.
             let _ = stop.wait_for(|stop| *stop).await;
         };
-        if let Err(error) = web::serve(listener, endpoint, stopped, limits).await {
+        if let Err(error) = web::serve(listener, tls, endpoint, stopped, limits).await {
             error!(%error, "a listener ended; restart the node");
         }
     })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Client, ClientBuilder, redirect};
+use reqwest::{ClientBuilder, redirect};
 
 use crate::error::NodeError;
 use crate::options::NodeAccess;
@@ -23,7 +23,11 @@ pub(crate) fn node_client(access: &NodeAccess) -> Result<ClientBuilder, NodeErro
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }
-    Ok(Client::builder()
+    Ok(access
+        .tls
+        .client()
+        // With HTTP/2 it is lost why a connection ended that TLS had agreed on, as the other side does over a certificate.
+        .http1_only()
         .user_agent(concat!("quipu/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
         .redirect(redirect::Policy::none())

@@ -12,7 +12,9 @@ use limits::{ClientLimits, ClientOptions, ItemOptions, ListSeen};
 use log::StoreMemory;
 use projections::PostgresOptions;
 use reqwest::Url;
-use web::{Budget, Crowding};
+use web::{Budget, Crowding, Tls};
+
+use crate::node_tls::NodeTls;
 
 /// What every node that serves is told, whatever its role.
 #[derive(Clone, Debug)]
@@ -54,6 +56,8 @@ pub struct ListenOptions {
     /// The token that operators need for every call. Without one they need that which is made and kept in the data
     /// folder, for calls that change something.
     pub admin_token: Option<String>,
+    /// How operators are spoken to by TLS, if they are; without it in clear text.
+    pub admin_tls: Option<Tls>,
     /// Whether `/metrics` is answered.
     pub metrics: bool,
     /// The longest page that is made, in bytes; it ends early and says that there is more.
@@ -110,6 +114,8 @@ pub struct PeerOptions {
 pub struct NodeAccess {
     /// Their token, if they need one.
     pub token: Option<String>,
+    /// What they are asked with by TLS.
+    pub tls: NodeTls,
 }
 
 /// Another node, and how it is asked.

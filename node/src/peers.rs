@@ -19,6 +19,7 @@ use tracing::{error, warn};
 use crate::error::NodeError;
 use crate::leadership::LeadershipError;
 use crate::node_client::node_client;
+use crate::node_tls::tls_reason;
 use crate::options::PeerOptions;
 use crate::part::{NodePart, NodeParts};
 use standing::{Deposed, MoreThere, OwnStanding, PeerStanding, PeerStatus};
@@ -144,13 +145,12 @@ impl Peers {
             path.pop_if_empty().push("status");
         }
         let asked = async {
-            let mut answer =
-                self.http.get(status).send().await.map_err(|error| error.without_url().to_string())?;
+            let mut answer = self.http.get(status).send().await.map_err(unreached)?;
             if !answer.status().is_success() {
                 return Err(format!("it answers {}", answer.status()));
             }
             let mut body = Vec::new();
-            while let Some(piece) = answer.chunk().await.map_err(|error| error.without_url().to_string())? {
+            while let Some(piece) = answer.chunk().await.map_err(unreached)? {
                 body.extend_from_slice(&piece);
                 if body.len() > ANSWER_MAX {
                     return Err("its answer is too long".to_owned());
@@ -184,6 +184,11 @@ impl Peers {
             Ok(())
         })
     }
+}
+
+/// Why a peer was not asked; its URL is not in it.
+fn unreached(error: reqwest::Error) -> String {
+    tls_reason(&error).unwrap_or_else(|| error.without_url().to_string())
 }
 
 #[async_trait]

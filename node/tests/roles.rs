@@ -30,6 +30,7 @@ fn options(folder: &Path) -> NodeOptions {
             public: any,
             admin: vec![any],
             admin_token: None,
+            admin_tls: None,
             metrics: false,
             max_read_memory: 1 << 20,
             max_client_memory: 64 << 20,

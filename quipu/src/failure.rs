@@ -178,7 +178,7 @@ impl Failure {
             | Self::WrongSettings
             | Self::NoSettings(..)
             | Self::OuterSpace(_) => true,
-            Self::Client(error) => matches!(error, ClientError::Url { .. }),
+            Self::Client(error) => matches!(error, ClientError::Url { .. } | ClientError::Tls(_)),
             Self::Import(error) => error.is_wrong_setting(),
             Self::Export(error) => error.is_wrong_setting(),
             Self::Compare(error) => error.is_wrong_setting(),

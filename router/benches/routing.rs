@@ -113,7 +113,8 @@ async fn measure(count: u64) {
     let address = listener.local_addr().unwrap();
     let clients = Arc::new(ClientLimits::new(&ClientOptions::default(), None));
     let endpoint = router::public(running.router(), clients, None);
-    let serving = tokio::spawn(web::serve(listener, endpoint, std::future::pending(), Limits::default()));
+    let serving =
+        tokio::spawn(web::serve(listener, None, endpoint, std::future::pending(), Limits::default()));
     println!("{count} placements: started in {started:.2?}, {} MB more in memory", (memory() - before) >> 20);
 
     let requests = (0..CONNECTIONS).map(|connection| {

@@ -68,6 +68,7 @@ mod standby_behind;
 mod standby_full;
 mod standby_queries;
 mod standby_settings;
+mod standby_tls;
 mod standby_told;
 mod stderr;
 mod stop;

@@ -69,6 +69,13 @@ impl Launch {
         }
     }
 
+    /// The same with one more word on its command line.
+    #[must_use]
+    pub fn word(mut self, word: &str) -> Self {
+        self.words.push(word.into());
+        self
+    }
+
     /// The same with a setting.
     #[must_use]
     pub fn set(mut self, name: &str, value: impl Into<OsString>) -> Self {

@@ -26,9 +26,9 @@ use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint, Request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{self, Instant, Sleep};
+use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use crate::budget::{Budget, MemoryClaim, Share, Spent};
@@ -39,6 +39,7 @@ use crate::dates::{dates_end, has_no_date, tell_no_date};
 use crate::held::Held;
 use crate::limits::Limits;
 use crate::stopping::Stopping;
+use crate::tls::Certified;
 use crate::traffic::{Traffic, UnderWay};
 use crate::waiting::{Lasts, Weight, share_of};
 
@@ -64,22 +65,46 @@ const HEADERS: usize = 100;
 const HEAD_HTTP2: u32 = 48 << 10;
 
 /// A connection that was taken in.
-pub(crate) struct TakenIn {
-    pub(crate) socket: TcpStream,
+pub(crate) struct TakenIn<S> {
+    pub(crate) socket: S,
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
+    pub(crate) security: Security,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) place: CrowdPlace,
 }
 
+/// What is below HTTP on a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Security {
+    ClearText,
+    /// TLS, with nothing known of the client.
+    Encrypted,
+    /// TLS, and the client has shown a certificate that is trusted.
+    Mutual,
+}
+
+impl Security {
+    pub(crate) fn of<S>(stream: &TlsStream<S>) -> Self {
+        if stream.get_ref().1.peer_certificates().is_some() { Self::Mutual } else { Self::Encrypted }
+    }
+
+    fn scheme(self) -> Scheme {
+        if self == Self::ClearText { Scheme::HTTP } else { Scheme::HTTPS }
+    }
+}
+
 /// Serves one connection to its end; an orderly one soon after `stopped` closes.
-pub(crate) async fn serve<E: Endpoint + 'static>(
-    taken_in: TakenIn,
+pub(crate) async fn serve<S, E>(
+    taken_in: TakenIn<S>,
     endpoint: Arc<E>,
     mut stopped: watch::Receiver<()>,
     limits: Limits,
-) {
-    let TakenIn { socket, local, remote, traffic, place } = taken_in;
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    E: Endpoint + 'static,
+{
+    let TakenIn { socket, local, remote, security, traffic, place } = taken_in;
     let now = limits.now;
     if has_no_date(now()) {
         return tell_no_date(socket, limits.open_to_pages).await;
@@ -93,8 +118,11 @@ pub(crate) async fn serve<E: Endpoint + 'static>(
         let (endpoint, budget, stopping) = (endpoint.clone(), limits.budget.clone(), stopping.clone());
         let addresses = (LocalAddr(Addr::SocketAddr(local)), RemoteAddr(Addr::SocketAddr(remote)));
         async move {
-            let mut request = Request::from((request, addresses.0, addresses.1, Scheme::HTTP));
+            let mut request = Request::from((request, addresses.0, addresses.1, security.scheme()));
             request.set_data(stopping);
+            if security == Security::Mutual {
+                request.set_data(Certified);
+            }
             Ok::<_, Infallible>(answer(&*endpoint, request, under_way, &budget).await)
         }
     });

@@ -7,8 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use protocol::Code;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::canned::OPEN;
@@ -30,7 +29,7 @@ pub(crate) async fn dates_end(now: fn() -> SystemTime) {
 }
 
 /// Tells a client why it is not served.
-pub(crate) async fn tell_no_date(mut socket: TcpStream, is_open: bool) {
+pub(crate) async fn tell_no_date(mut socket: impl AsyncRead + AsyncWrite + Unpin, is_open: bool) {
     let text = "the clock of this machine is before 1970 or beyond the year 9999; set it right";
     let body = HttpError::new(Code::Unavailable, text).to_json();
     let open = if is_open { OPEN } else { "" };

@@ -55,7 +55,8 @@ impl<A: OpenApi, const FOR_ALL: bool> OpenApi for Guarded<A, FOR_ALL> {
             ty: "http",
             description: Some(
                 "The admin token of the node: its `ADMIN_TOKEN`, which all calls need, or where that is not set what is in \
-                 the file `admin-token` of its data folder, which only calls that change something need, and those of `/replication`.",
+                 the file `admin-token` of its data folder, which only calls that change something need, and those of `/replication`. \
+                 Where `ADMIN_TLS_CLIENT_CA` is set and `ADMIN_TOKEN` is not, the certificate of the client stands for it.",
             ),
             name: None,
             key_in: None,

@@ -7,28 +7,30 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::IntoEndpoint;
+use poem::{Endpoint, IntoEndpoint};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, warn};
 
-use crate::connection::{self, TakenIn};
+use crate::connection::{self, Security, TakenIn};
 use crate::crowd::{Crowd, WaitingRoom};
 use crate::limits::Limits;
+use crate::tls::Tls;
 use crate::traffic::Traffic;
 
 /// How long to wait before the next accept when there was no room for a connection, mostly for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves HTTP/1.1 and clear-text HTTP/2 until `shutdown` resolves; then takes no more connections, lets what was
+/// Serves HTTP/1.1 and HTTP/2, in clear text or by TLS, until `shutdown` resolves; then takes no more connections, lets what was
 /// accepted end within [`Limits::drain`], and breaks off the rest.
 ///
 /// # Errors
 /// When the listener cannot say its own address.
 pub async fn serve<E>(
     listener: TcpListener,
+    tls: Option<Tls>,
     endpoint: E,
     shutdown: impl Future<Output = ()>,
     limits: Limits,
@@ -64,7 +66,7 @@ where
         is_short = false;
         while connections.try_join_next().is_some() {}
         let (endpoint, crowd, mut stopped) = (endpoint.clone(), crowd.clone(), stopped.clone());
-        let limits = limits.clone();
+        let (tls, limits) = (tls.clone(), limits.clone());
         connections.spawn(async move {
             let traffic = Arc::new(Traffic::new(limits.unfetched, limits.network(remote.ip())));
             let place = tokio::select! {
@@ -73,8 +75,9 @@ where
                 _ = stopped.changed() => None,
             };
             if let Some(place) = place {
-                let taken_in = TakenIn { socket, local, remote, traffic, place };
-                connection::serve(taken_in, endpoint, stopped, limits).await;
+                let security = Security::ClearText;
+                let taken_in = TakenIn { socket, local, remote, security, traffic, place };
+                serve_connection(taken_in, tls, endpoint, stopped, limits).await;
             }
         });
     }
@@ -85,6 +88,27 @@ where
         warn!(%local, connections = connections.len(), "breaking off connections that did not end in time");
     }
     Ok(())
+}
+
+/// Serves a connection, by TLS if there is to be any.
+async fn serve_connection<E: Endpoint + 'static>(
+    taken_in: TakenIn<TcpStream>,
+    tls: Option<Tls>,
+    endpoint: Arc<E>,
+    mut stopped: watch::Receiver<()>,
+    limits: Limits,
+) {
+    let Some(tls) = tls else { return connection::serve(taken_in, endpoint, stopped, limits).await };
+    let TakenIn { socket, local, remote, traffic, place, .. } = taken_in;
+    let agreed = tokio::select! {
+        agreed = tls.accept(socket, remote) => agreed,
+        _ = stopped.changed() => None,
+    };
+    if let Some(socket) = agreed {
+        let security = Security::of(&socket);
+        let taken_in = TakenIn { socket, local, remote, security, traffic, place };
+        connection::serve(taken_in, endpoint, stopped, limits).await;
+    }
 }
 
 /// The next connection, as soon as one more can wait for a place.

@@ -150,7 +150,7 @@ impl TestListener {
         let address = listener.local_addr().unwrap();
         let (shutdown, down) = oneshot::channel::<()>();
         let down = async move { down.await.unwrap_or_default() };
-        let served = tokio::spawn(web::serve(listener, endpoint, down, limits));
+        let served = tokio::spawn(web::serve(listener, None, endpoint, down, limits));
         Self { url: format!("http://{address}"), address, shutdown, served }
     }
 

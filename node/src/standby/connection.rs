@@ -19,6 +19,7 @@ use super::movement::Movement;
 use super::taking::Frames;
 use crate::error::NodeError;
 use crate::node_client::node_client;
+use crate::node_tls::tls_reason;
 use crate::options::OtherNode;
 
 /// How long nothing may come, though a heartbeat should each second; and how long no events may come, though there are
@@ -242,9 +243,12 @@ async fn refusal(mut response: Response, patience: Duration) -> String {
     advice::explained(status, &url, reason)
 }
 
-/// The error with its causes; the address is not in it, since it may hold a secret.
+/// The error with its causes, or what they mean; the address is not in it, since it may hold a secret.
 pub(super) fn said(error: &reqwest::Error) -> String {
     let mut text = String::from("it cannot be asked");
+    if let Some(reason) = tls_reason(error) {
+        return format!("{text}: {reason}");
+    }
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         text = format!("{text}: {error}");

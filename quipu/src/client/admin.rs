@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ClientError, SchedulerClient};
-use crate::settings::{DATA_DIR, DEV_DIR};
+use crate::settings::{AskingTlsArgs, DATA_DIR, DEV_DIR};
 
 /// Where the admin listener of a node on this machine is, if nothing else is set.
 const USUAL: &str = "http://127.0.0.1:9001";
@@ -24,6 +24,8 @@ pub struct AdminArgs {
     /// The token of the admin listener, if the node has an ADMIN_TOKEN or is on another machine
     #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    #[command(flatten)]
+    tls: AskingTlsArgs,
 }
 
 /// Which admin listener to ask for changes.
@@ -55,9 +57,9 @@ impl AdminArgs {
     /// A client of it, to be asked for what changes nothing; nothing is sent yet.
     ///
     /// # Errors
-    /// When it is no URL.
+    /// When it is no URL, or a file for TLS cannot be used.
     pub fn connect(&self) -> Result<AdminClient, ClientError> {
-        let node = SchedulerClient::for_operators(&self.admin)?;
+        let node = SchedulerClient::for_operators(&self.admin, &self.tls.tls()?)?;
         Ok(AdminClient { node, token: self.token.clone(), folders: Vec::new() })
     }
 
@@ -248,6 +250,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
+    use node::NodeTls;
     use tempfile::TempDir;
 
     use super::*;
@@ -268,7 +271,7 @@ mod tests {
         let (right, wrong) = (FakeNode::TOKEN, format!("{}A", "B".repeat(42)));
         let post = async |folders: &[&TempDir]| {
             let folders = folders.iter().map(|folder| folder.path().to_owned()).collect();
-            let scheduler = SchedulerClient::for_operators(&node.url).unwrap();
+            let scheduler = SchedulerClient::for_operators(&node.url, &NodeTls::default()).unwrap();
             let client = AdminClient { node: scheduler, token: None, folders };
             client.post::<Value>("/change", None).await.map_err(|error| error.to_string())
         };
@@ -298,7 +301,7 @@ mod tests {
             ("http://127.0.0.1.example:9001", false),
             ("http://[2001:db8::1]:9001", false),
         ] {
-            let args = AdminArgs { admin: url.to_owned(), token: None };
+            let args = AdminArgs { admin: url.to_owned(), token: None, tls: AskingTlsArgs::default() };
             let client = args.connect_to_change(Path::new("/somewhere")).unwrap();
             assert_eq!(!client.folders.is_empty(), local, "{url}");
         }

@@ -3,8 +3,10 @@
 use std::error::Error;
 use std::io;
 
-use node::AdminTokenError;
+use node::{AdminTokenError, tls_reason};
 use serde::Deserialize;
+
+use crate::settings::TlsSettingError;
 
 /// Only so much of an answer that is not understood is shown.
 const SHOWN_CHARS: usize = 200;
@@ -23,6 +25,9 @@ pub enum ClientError {
     /// The HTTP client cannot be made.
     #[error("cannot set up the HTTP client")]
     Setup(#[source] reqwest::Error),
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsSettingError),
     /// The token that the node has made cannot be used.
     #[error(transparent)]
     Token(#[from] AdminTokenError),
@@ -76,13 +81,15 @@ pub enum ClientError {
 
 impl ClientError {
     /// The error of a call that got no answer.
-    pub fn unreachable(url: &str, error: &dyn Error, is_timeout: bool) -> Self {
+    pub fn unreachable(url: &str, error: &(dyn Error + 'static), is_timeout: bool) -> Self {
+        let by_tls = tls_reason(error);
         let (mut reason, mut is_refused, mut next) = (error.to_string(), false, error.source());
         while let Some(cause) = next {
             let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
             is_refused |= kind == Some(io::ErrorKind::ConnectionRefused);
             (reason, next) = (cause.to_string(), cause.source());
         }
+        let reason = by_tls.unwrap_or(reason);
         Self::Unreachable { url: url.to_owned(), reason, is_timeout, is_refused }
     }
 
@@ -124,6 +131,8 @@ impl ClientError {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use node::NodeTls;
+
     use super::*;
     use crate::client::SchedulerClient;
 
@@ -136,7 +145,7 @@ mod tests {
         let (free, (broken, listener)) = (listen().0, listen());
         let breaking = std::thread::spawn(move || drop(listener.accept()));
         for (url, expected) in [(free, true), (broken, false)] {
-            let client = SchedulerClient::for_operators(&url).unwrap();
+            let client = SchedulerClient::for_operators(&url, &NodeTls::default()).unwrap();
             match client.get::<serde_json::Value>("/status", None).await {
                 Err(ClientError::Unreachable { is_refused, .. }) => assert_eq!(is_refused, expected, "{url}"),
                 other => panic!("{url}: {other:?}"),

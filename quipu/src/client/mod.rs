@@ -10,6 +10,7 @@ use std::time::Duration;
 use ans104::Id;
 use bytes::Bytes;
 use clap::Args;
+use node::NodeTls;
 use protocol::{Nonce, ProcessId};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
@@ -80,15 +81,15 @@ impl SchedulerClient {
     /// # Errors
     /// When it is not the URL of a scheduler.
     pub fn new(url: &str) -> Result<Self, ClientError> {
-        Self::patient(url, READ_TIMEOUT)
+        Self::patient(url, &NodeTls::default(), READ_TIMEOUT)
     }
 
     /// The same, for an operator.
-    fn for_operators(url: &str) -> Result<Self, ClientError> {
-        Self::patient(url, ADMIN_READ_TIMEOUT)
+    fn for_operators(url: &str, tls: &NodeTls) -> Result<Self, ClientError> {
+        Self::patient(url, tls, ADMIN_READ_TIMEOUT)
     }
 
-    fn patient(url: &str, read_timeout: Duration) -> Result<Self, ClientError> {
+    fn patient(url: &str, tls: &NodeTls, read_timeout: Duration) -> Result<Self, ClientError> {
         let bad = |reason: &str| ClientError::Url { url: url.to_owned(), reason: reason.to_owned() };
         let parsed = Url::parse(url).map_err(|error| bad(&format!("{error}, {URL_FORM}")))?;
         if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
@@ -97,7 +98,8 @@ impl SchedulerClient {
         if parsed.query().is_some() || parsed.fragment().is_some() {
             return Err(bad("expected no query and no fragment"));
         }
-        let http = reqwest::Client::builder()
+        let http = tls
+            .client()
             .http1_only()
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_TIMEOUT)

@@ -55,6 +55,7 @@ pub(super) async fn serve(folder: PathBuf) -> Result<RunningNode, CompareError> 
             public: (Ipv4Addr::LOCALHOST, 0).into(),
             admin: vec![(Ipv4Addr::LOCALHOST, 0).into()],
             admin_token: Some(format!("{:032x}", rand::rng().random::<u128>())),
+            admin_tls: None,
             metrics: false,
             max_read_memory: MEMORY,
             max_client_memory: 2 * MEMORY,

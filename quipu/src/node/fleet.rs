@@ -103,7 +103,10 @@ fn standby(
         from: OtherNode {
             url: gateway::parse_url("the first node", &format!("http://{admin}"))
                 .map_err(SettingError::from)?,
-            access: NodeAccess { token: options.listen.admin_token.clone().or(made) },
+            access: NodeAccess {
+                token: options.listen.admin_token.clone().or(made),
+                ..NodeAccess::default()
+            },
         },
         leader_url: Some(format!("http://{public}")),
         forwards: false,

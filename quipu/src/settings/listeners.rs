@@ -8,6 +8,7 @@ use node::{ListenOptions, PagesServed};
 use thiserror::Error;
 
 use super::numbers::bytes;
+use super::tls::{AdminTlsArgs, TlsSettingError};
 
 /// The port of the public listener where none is named.
 pub const PORT: u16 = 9000;
@@ -23,6 +24,9 @@ pub struct ListenerArgs {
     /// [default: made at the first start, and needed for changes alone]
     #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
+
+    #[command(flatten)]
+    tls: AdminTlsArgs,
 
     /// Whether /metrics answers, with Prometheus text
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
@@ -71,7 +75,8 @@ const CLIENT_MEMORY_MIN: u64 = 64 << 20;
 pub enum ListenerSettingError {
     /// Everybody could administrate the node.
     #[error(
-        "ADMIN_LISTEN is {0}, which is not a loopback address: ADMIN_TOKEN must be set, to something hard to guess"
+        "ADMIN_LISTEN is {0}, which is not a loopback address: ADMIN_TOKEN must be set, to something hard to guess, or \
+         ADMIN_TLS_CLIENT_CA"
     )]
     AdminUnguarded(SocketAddr),
     /// No client could send it.
@@ -79,6 +84,9 @@ pub enum ListenerSettingError {
         "ADMIN_TOKEN has characters that no HTTP header carries; it takes letters, digits, signs and spaces of ASCII"
     )]
     AdminToken,
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsSettingError),
     /// The public port is the last one that there is.
     #[error("the port {0} has no next one for the admin listener; set ADMIN_LISTEN")]
     LastPort(u16),
@@ -91,10 +99,10 @@ pub enum ListenerSettingError {
 }
 
 impl ListenerArgs {
-    /// The same, with the admin listener on the port after the public one, whatever was named.
+    /// The same, with the admin listener on the port after the public one and in clear text, whatever was named.
     #[must_use]
     pub fn beside(self) -> Self {
-        Self { admin_listen: None, ..self }
+        Self { admin_listen: None, tls: AdminTlsArgs::none(), ..self }
     }
 
     /// The listeners of a node whose public one is on this port; port 0 takes any free ones.
@@ -120,13 +128,14 @@ impl ListenerArgs {
             return Err(ListenerSettingError::AdminToken);
         }
         let open = admin.iter().find(|address| !address.ip().to_canonical().is_loopback());
-        if let Some(open) = open.filter(|_| admin_token.is_none()) {
+        if let Some(open) = open.filter(|_| admin_token.is_none() && !self.tls.asks_for_certificates()) {
             return Err(ListenerSettingError::AdminUnguarded(*open));
         }
         Ok(ListenOptions {
             public: (public, port).into(),
             admin,
             admin_token,
+            admin_tls: self.tls.tls()?,
             metrics: self.enable_metrics,
             max_read_memory: in_memory(self.max_read_memory),
             max_client_memory: in_memory(self.max_client_memory),

@@ -10,7 +10,7 @@ use tracing_subscriber::filter::ParseError;
 use crate::stderr::LogWriter;
 
 /// What clients and services do wrong is told by the node; what the libraries below it say of that could fill a disk.
-const DEFAULT_FILTER: &str = "info,poem=warn,h2=error,hyper=error,rustls=error,reqwest=error";
+const DEFAULT_FILTER: &str = "info,poem=warn,h2=error,hyper=error,rustls=off,reqwest=error";
 
 /// What a node logs and how.
 #[derive(Clone, Debug, Args)]

@@ -15,6 +15,7 @@ mod replication;
 mod router;
 mod scheduling;
 mod services;
+mod tls;
 mod wallet;
 
 use gateway::EndpointError;
@@ -35,6 +36,7 @@ pub use replication::{LeaderArgs, MemberArgs, PeerArgs, ReplicationArgs, Replica
 pub use router::{RouterArgs, RouterFolderArgs};
 pub use scheduling::{SchedulingArgs, SchedulingSettingError};
 pub use services::ServiceArgs;
+pub use tls::{AskingTlsArgs, TlsSettingError};
 pub use wallet::{LeadersWalletArgs, SchedulerWalletArgs, WalletChangeArgs, WalletSettingError, read_wallet};
 
 /// A setting that a node cannot start with; the text names its variable and what it takes.

@@ -10,6 +10,7 @@ use node::{MemberOptions, NodeAccess, OtherNode, PeerOptions, StandbyOptions};
 use thiserror::Error;
 
 use super::listeners::fits_header;
+use super::tls::{AskingTlsArgs, TlsSettingError};
 
 /// The node that is followed, or is to be.
 #[derive(Clone, Debug, Args)]
@@ -93,6 +94,9 @@ struct TokenArgs {
     /// A file with that token, such as ./quipu-dev/data/admin-token beside a node of `quipu dev`
     #[arg(long, env, value_name = "FILE", conflicts_with = "replicate_token")]
     replicate_token_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    tls: AskingTlsArgs,
 }
 
 impl PeerArgs {
@@ -102,8 +106,9 @@ impl PeerArgs {
     /// When a URL is none, or the file with the token cannot be read.
     pub fn options(&self) -> Result<PeerOptions, ReplicationSettingError> {
         let Some(list) = &self.replicate_peers else {
-            // Nobody is asked, but a token that cannot be sent is a mistake all the same.
+            // Nobody is asked, but what cannot be sent or used is a mistake all the same.
             self.token.given()?;
+            self.token.tls.tls()?;
             return Ok(PeerOptions::default());
         };
         Ok(PeerOptions { urls: parse_url_list("REPLICATE_PEERS", list)?, access: self.token.access()? })
@@ -129,6 +134,9 @@ pub enum ReplicationSettingError {
         "REPLICATE_TOKEN has characters that no HTTP header carries; it takes letters, digits, signs and spaces of ASCII"
     )]
     Token,
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsSettingError),
     /// The token cannot be read.
     #[error("REPLICATE_TOKEN_FILE: cannot read {}", .path.display())]
     TokenFile {
@@ -142,7 +150,8 @@ pub enum ReplicationSettingError {
     #[error(
         "a standby needs the admin token of the node that it follows: REPLICATE_TOKEN_FILE (--replicate-token-file) names \
          a file with it, such as ./quipu-dev/data/admin-token beside a node of `quipu dev`, or admin-token in the data \
-         folder of any node without an ADMIN_TOKEN; REPLICATE_TOKEN (--replicate-token) is the token itself"
+         folder of any node without an ADMIN_TOKEN; REPLICATE_TOKEN (--replicate-token) is the token itself. Where that node \
+         has ADMIN_TLS_CLIENT_CA and no ADMIN_TOKEN, REPLICATE_TLS_CERT and REPLICATE_TLS_KEY stand for it"
     )]
     Tokenless,
     /// There is nothing in the file.
@@ -157,7 +166,7 @@ impl LeaderArgs {
     /// When its URL is none, or there is no token, or the file with it cannot be read.
     pub fn node(&self) -> Result<OtherNode, ReplicationSettingError> {
         let access = self.token.access()?;
-        if access.token.as_ref().is_none_or(String::is_empty) {
+        if access.token.as_ref().is_none_or(String::is_empty) && !access.tls.has_identity() {
             return Err(ReplicationSettingError::Tokenless);
         }
         Ok(OtherNode { url: parse_url("REPLICATE_FROM (--from)", &self.replicate_from)?, access })
@@ -197,7 +206,7 @@ impl TokenArgs {
     }
 
     fn access(&self) -> Result<NodeAccess, ReplicationSettingError> {
-        Ok(NodeAccess { token: self.read()? })
+        Ok(NodeAccess { token: self.read()?, tls: self.tls.tls()? })
     }
 
     /// The token, also that in a file.
@@ -223,7 +232,11 @@ mod tests {
     fn peers_are_asked_with_the_token_of_a_file() {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("token");
-        let token = TokenArgs { replicate_token: None, replicate_token_file: Some(file.clone()) };
+        let token = TokenArgs {
+            replicate_token: None,
+            replicate_token_file: Some(file.clone()),
+            tls: AskingTlsArgs::default(),
+        };
         let mut args = PeerArgs { replicate_peers: Some("http://10.0.0.6:9001".to_owned()), token };
         let refused = args.options().unwrap_err();
         assert!(matches!(refused, ReplicationSettingError::TokenFile { .. }), "{refused}");
