@@ -115,11 +115,11 @@ pub enum ReceiveError {
 }
 
 impl ReceiveError {
-    /// Whether it can be another thing the next time. What cannot is not tried again.
+    /// Whether it can be another thing the next time, as what the way did to the stream. What cannot is not tried again.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Wire(error) => !matches!(error, WireError::Version(_)),
-            Self::Promised(_) | Self::Busy => true,
+            Self::Gap { .. } | Self::Promised(_) | Self::Busy => true,
             _ => false,
         }
     }

@@ -66,6 +66,7 @@ mod slow_clients;
 mod standby;
 mod standby_behind;
 mod standby_full;
+mod standby_network;
 mod standby_queries;
 mod standby_settings;
 mod standby_tls;

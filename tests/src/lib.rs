@@ -4,6 +4,7 @@
 mod answer;
 mod attack;
 mod check;
+mod chunks;
 mod client;
 mod conformance;
 mod description;
@@ -48,7 +49,7 @@ pub use pgbouncer::{PgBouncer, PoolMode};
 pub use postgres::Postgres;
 pub use program::{Finished, Output, Program};
 pub use recorded::{Departure, RecordedAnswers};
-pub use relay::Relay;
+pub use relay::{Direction, Relay};
 pub use told_server::ToldServer;
 pub use upload_node::{Act, Taken, UploadNode};
 pub use wait::{PATIENCE, until};

@@ -186,7 +186,7 @@ impl Taker {
             (Frame::Unknown(_), _) => {}
             _ => {
                 let reason = "the leader does not say who it is, or says it again".to_owned();
-                return Err(StreamEnd::Refused(reason));
+                return Err(StreamEnd::Lost(reason));
             }
         }
         Ok(())
