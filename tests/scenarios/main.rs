@@ -79,6 +79,7 @@ mod taking_over;
 mod taking_turns;
 mod times;
 mod upload_faults;
+mod upgrade;
 mod uploads;
 mod vectors;
 mod verify_item;
