@@ -64,7 +64,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         let Role::Leading(leading) = &mut self.role else { return Ok(()) };
         leading.held.insert(self.id, synced);
         let (first, held) = (leading.first, leading.held.clone());
-        let counted = self.counting().map(|members| released(members, &held)).min();
+        let counted = self.counting().map(|members| self.counted(members, &held)).min();
         let counted = counted.unwrap_or(0).min(synced);
         // What it adopted is released with its promotion, and not before it.
         let serves = counted > first || !self.holds(Rule::OwnTermFirst);
@@ -72,6 +72,17 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             self.log.release(last);
         }
         Ok(())
+    }
+
+    /// How many events k+1 voters of these members have.
+    fn counted(&self, members: &Members, held: &BTreeMap<NodeId, u64>) -> u64 {
+        if !self.holds(Rule::EnoughCopies) {
+            return released(&Members { acks: members.acks.saturating_sub(1), ..members.clone() }, held);
+        }
+        if !self.holds(Rule::VotersCount) {
+            return released(&Members { voters: held.keys().copied().collect(), ..*members }, held);
+        }
+        released(members, held)
     }
 
     /// Takes other members: a step from those that count now.

@@ -218,7 +218,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         if !self.stale {
             return Ok(true);
         }
-        if !self.log.is_quiet() {
+        if !self.log.is_quiet() && self.holds(Rule::EndKnown) {
             return Ok(false);
         }
         self.note_memberships()?;
@@ -309,6 +309,14 @@ impl<E: Engine, K: Keeper> Member<E, K> {
 pub(crate) enum Rule {
     /// N−k promises are needed, and not one fewer.
     EnoughPromises,
+    /// What is released k+1 have, and not one fewer.
+    EnoughCopies,
+    /// These are voters, whoever else has it.
+    VotersCount,
+    /// Who leads has the greatest log of those who promised.
+    Adopted,
+    /// What a member says of its log is said when nothing that it wrote itself is on its way there.
+    EndKnown,
     /// A term is promised to one node alone.
     OneOwner,
     /// What is acknowledged is on disk.
@@ -340,6 +348,9 @@ pub(crate) enum Rule {
     /// Who has lost its disk is another node.
     #[cfg(test)]
     WipedIsNew,
+    /// So is who has an older state of its disk.
+    #[cfg(test)]
+    RolledBackIsNew,
 }
 
 impl<E: Engine, K: Keeper> Member<E, K> {

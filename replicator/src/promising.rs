@@ -159,8 +159,8 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         };
         let others = promising.promises.iter().filter(|(node, _)| **node != self.id);
         let greatest = others.max_by_key(|(_, promised)| rank(&promised.standing));
-        if let Some((node, promised)) = greatest.filter(|(_, promised)| rank(&promised.standing) > rank(&own))
-        {
+        let greater = greatest.filter(|(_, promised)| rank(&promised.standing) > rank(&own));
+        if let Some((node, promised)) = greater.filter(|_| self.holds(Rule::Adopted)) {
             let node = *node;
             if !promised.continues {
                 self.become_role(Role::Following(Following::default()));

@@ -5,6 +5,8 @@
 mod cluster;
 mod directed;
 mod disk;
+mod faults;
+mod gated;
 mod schedule;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -64,6 +66,9 @@ fn what_left_a_node_stays_true_for_all() {
     assert!(total.changes > 150, "{total:?}");
     assert!(total.parted > 1_000, "{total:?}");
     assert!(total.wiped > 500, "{total:?}");
+    assert!(total.rolled_back > 100, "{total:?}");
+    assert!(total.handed > 100, "{total:?}");
+    assert!(total.gave_way > 100, "{total:?}");
     assert!(total.healed > 2_000, "{total:?}");
 }
 
@@ -72,7 +77,7 @@ fn what_left_a_node_stays_true_for_all() {
 fn what_a_promise_says_of_a_log_stays_true() {
     let members = Members { voters: (0..2).map(node).collect(), acks: 1 };
     let open = |at: usize| {
-        let log = LocalLog::open(Memory::open(&founded(&members)), Some(identity())).unwrap();
+        let log = LocalLog::open(Memory::open(&founded(&members, 0)), Some(identity())).unwrap();
         Member::open(node(at), Arc::new(log), KeptPromise::new()).unwrap()
     };
     let mut promised = 0;
@@ -149,6 +154,33 @@ fn noticed_at_once(rule: Rule, play: impl Fn(Option<Rule>) -> Result<(), String>
 #[test]
 fn one_promise_fewer_is_noticed() {
     noticed(Rule::EnoughPromises);
+}
+
+#[test]
+fn one_copy_fewer_is_noticed() {
+    noticed(Rule::EnoughCopies);
+}
+
+#[test]
+fn copies_of_others_than_voters_are_noticed() {
+    noticed(Rule::VotersCount);
+}
+
+#[test]
+fn leading_without_the_greatest_log_is_noticed() {
+    noticed(Rule::Adopted);
+}
+
+#[test]
+fn a_voter_with_an_older_disk_is_noticed() {
+    noticed(Rule::RolledBackIsNew);
+}
+
+#[test]
+fn a_promise_with_more_on_its_way_is_noticed() {
+    assert_eq!(gated::promised_with_more_on_its_way(None), Ok(()));
+    let what = gated::promised_with_more_on_its_way(Some(Rule::EndKnown)).unwrap_err();
+    assert!(what.contains("2 on disk, and 1 promised"), "{what}");
 }
 
 #[test]

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use log::{FailHow, Log, LogDigest, Members, Memory, MemoryDisk, NodeId, Seq, Stepper, Term};
+use log::{Log, LogDigest, Members, Memory, MemoryDisk, NodeId, Seq, Stepper, Term};
 use protocol::{Nonce, ProcessId};
 
-use crate::member::{Member, MemberRole, Rule};
+use crate::member::{Member, MemberRole, Role, Rule};
 use crate::messages::{
     Acknowledgement, AppendVerdict, Events, FetchRequest, Fetched, PromiseAnswer, PromiseRequest,
 };
-use crate::promise::Keeper;
+use crate::promise::{Keeper, Kept};
 use crate::promising::StandOutcome;
 
-use super::disk::{KeptPromise, checkpoint, founded, node, open};
+use super::disk::{KeptPromise, founded, node, open};
 
 /// A message on its way, and to whom.
 #[derive(Clone)]
@@ -25,13 +25,17 @@ pub(super) enum Message {
     Answer(NodeId, PromiseAnswer),
     Fetch(NodeId, FetchRequest),
     Fetched(NodeId, Fetched),
+    /// That it should lead.
+    Stand(NodeId),
 }
 
 /// A machine with its disks.
 pub(super) struct Machine {
     pub(super) id: NodeId,
-    disk: MemoryDisk,
-    kept: KeptPromise,
+    pub(super) disk: MemoryDisk,
+    pub(super) kept: KeptPromise,
+    /// An earlier state of its disk.
+    pub(super) copied: Option<(MemoryDisk, Kept)>,
     /// None while it is down.
     pub(super) up: Option<Up>,
 }
@@ -41,6 +45,8 @@ pub(super) struct Up {
     stepper: Stepper<Memory>,
     /// A writer with the term that it had when it was last told that it may write, as a scheduler is.
     writer: Option<Term>,
+    /// To whom it hands over: it takes nothing more to write.
+    successor: Option<NodeId>,
     /// Up to where what it shows was looked at.
     seen: u64,
     digest: LogDigest,
@@ -52,12 +58,13 @@ pub(super) struct Cluster {
     pub(super) network: Vec<Message>,
     /// A machine that is told nothing by candidates and other leaders, though acknowledgements reach it.
     pub(super) cut: Option<usize>,
-    /// How many events a candidate gets at a time.
+    /// How many events a candidate gets at a time, and a follower that has fewer than its leader takes it for.
     pub(super) fetched_max: usize,
+    pub(super) shipped_max: usize,
     /// Whether who rejoins may get a copy that is not the leader's.
     pub(super) old_copies: bool,
-    broken: Option<Rule>,
-    next_node: usize,
+    pub(super) broken: Option<Rule>,
+    pub(super) next_node: usize,
     /// The digest after each number of events, as it was shown first.
     shown: BTreeMap<u64, LogDigest>,
     /// Each event that was shown, by its place in its process.
@@ -68,9 +75,20 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn new(voters: usize, acks: u32, broken: Option<Rule>) -> Self {
+        Self::with_history(voters, acks, 0, broken)
+    }
+
+    /// The same with logs that have so many events more when it begins.
+    pub(super) fn with_history(voters: usize, acks: u32, more: usize, broken: Option<Rule>) -> Self {
         let ids: BTreeSet<NodeId> = (0..voters).map(node).collect();
         let members = Members { voters: ids.clone(), acks };
-        let machine = |id| Machine { id, disk: founded(&members), kept: KeptPromise::new(), up: None };
+        let machine = |id| Machine {
+            id,
+            disk: founded(&members, more),
+            kept: KeptPromise::new(),
+            copied: None,
+            up: None,
+        };
         let machines = ids.into_iter().map(machine).collect();
         let (shown, nonces) = (BTreeMap::new(), BTreeMap::new());
         let counts = super::schedule::Outcome::default();
@@ -80,6 +98,7 @@ impl Cluster {
             network,
             cut: None,
             fetched_max: 1000,
+            shipped_max: 1000,
             old_copies: false,
             broken,
             next_node: voters,
@@ -99,7 +118,8 @@ impl Cluster {
         machine.kept.syncs = broken != Some(Rule::PromiseOnDisk);
         let mut member = Member::open(machine.id, Arc::new(log), machine.kept.clone()).unwrap();
         member.broken = broken;
-        machine.up = Some(Up { member, stepper, writer: None, seen: 0, digest: LogDigest::EMPTY });
+        machine.up =
+            Some(Up { member, stepper, writer: None, successor: None, seen: 0, digest: LogDigest::EMPTY });
     }
 
     /// What is not synced is lost.
@@ -107,43 +127,6 @@ impl Cluster {
         let machine = &mut self.machines[at];
         machine.up = None;
         machine.kept.crash();
-    }
-
-    /// The machine gets a new disk. What comes up on it is another node, which nobody counts before it is taken in.
-    pub(super) fn wipe(&mut self, at: usize) {
-        self.crash(at);
-        let machine = &mut self.machines[at];
-        if self.broken != Some(Rule::WipedIsNew) {
-            machine.id = node(self.next_node);
-            self.next_node += 1;
-        }
-        machine.kept = KeptPromise::new();
-        machine.disk = MemoryDisk::new();
-        // It is held from the beginning, as every copy is.
-        let (log, mut stepper) = open(&machine.disk);
-        let held = log.hold(true).unwrap();
-        stepper.turn(1);
-        held.wait().unwrap();
-        self.counts.wiped += 1;
-    }
-
-    /// Who set out from another history gets a copy of the leader's, or an old one of somebody else's: its own log is set
-    /// aside.
-    fn rejoin(&mut self, at: usize, leader: NodeId) {
-        let up =
-            self.machines.iter().enumerate().filter(|(other, machine)| *other != at && machine.up.is_some());
-        let mut others: Vec<_> = up.map(|(other, _)| other).collect();
-        if !self.old_copies {
-            others.retain(|other| self.machines[*other].id == leader);
-        }
-        let from = others.get(self.network.len().checked_rem(others.len()).unwrap_or(0));
-        let Some(from) = from.and_then(|from| self.machines[*from].up.as_ref()) else { return };
-        let disk = checkpoint(from.member.log(), from.member.synced());
-        let Some(up) = self.machines[at].up.take() else { return };
-        up.member.set_aside().unwrap();
-        self.machines[at].disk = disk;
-        self.start(at);
-        self.counts.parted += 1;
     }
 
     pub(super) fn position(&self, id: NodeId) -> Option<usize> {
@@ -169,11 +152,6 @@ impl Cluster {
         }
     }
 
-    /// The next write of a machine's disk fails, and what was written may be there or not.
-    pub(super) fn break_disk(&mut self, at: usize, how: FailHow) {
-        self.machines[at].disk.fail_next_commit(how);
-    }
-
     /// Those that lead, or are about to.
     pub(super) fn leading(&self) -> Vec<usize> {
         let machines = self.machines.iter().enumerate();
@@ -195,6 +173,7 @@ impl Cluster {
         let text = format!("written {}", self.written);
         self.written += 1;
         if let Some(up) = self.up(at)
+            && up.successor.is_none()
             && let Some(term) = up.member.leads().or(up.writer)
         {
             up.writer = Some(term);
@@ -214,6 +193,33 @@ impl Cluster {
             }
             let outcome = self.ask(at, |member| member.release().and_then(|()| member.decide()));
             self.went_on(outcome);
+            self.hand_over_if_due(at);
+        }
+    }
+
+    /// A leader takes nothing more, so that another one can go on with all that it has; or thinks better of it.
+    pub(super) fn hand_over(&mut self, at: usize, to: usize) {
+        let to = self.machines[to].id;
+        if let Some(up) = self.up(at) {
+            let leads = up.member.leads().is_some() && up.member.id() != to;
+            up.successor = Some(to).filter(|_| leads && up.successor.is_none());
+        }
+    }
+
+    /// The other one stands once it has everything.
+    fn hand_over_if_due(&mut self, at: usize) {
+        let Some(up) = self.machines[at].up.as_mut() else { return };
+        let Some(to) = up.successor else { return };
+        match &up.member.role {
+            Role::Leading(leading) if up.member.log().is_quiet() => {
+                if leading.held.get(&to) == Some(&up.member.synced()) {
+                    up.successor = None;
+                    self.network.push(Message::Stand(to));
+                    self.counts.handed += 1;
+                }
+            }
+            Role::Leading(_) => {}
+            _ => up.successor = None,
         }
     }
 
@@ -250,7 +256,11 @@ impl Cluster {
         match outcome {
             Some(StandOutcome::Fetch(from, request)) => self.network.push(Message::Fetch(from, request)),
             Some(StandOutcome::Leads(_)) => self.counts.terms += 1,
-            Some(StandOutcome::Waits | StandOutcome::GivesWay(_) | StandOutcome::Over) | None => {}
+            Some(StandOutcome::GivesWay(to)) => {
+                self.counts.gave_way += 1;
+                self.network.push(Message::Stand(to));
+            }
+            Some(StandOutcome::Waits | StandOutcome::Over) | None => {}
         }
     }
 
@@ -264,6 +274,14 @@ impl Cluster {
             Message::Events(to, events) => self.deliver_events(to, &events),
             Message::Acknowledgement(to, given) => {
                 self.ask_node(to, |member| member.on_acknowledgement(&given));
+                if let Some(at) = self.position(to) {
+                    self.hand_over_if_due(at);
+                }
+            }
+            Message::Stand(to) => {
+                if let Some(at) = self.position(to) {
+                    self.stand(at);
+                }
             }
             Message::Ask(to, request) => {
                 if let Some(answer) = self.ask_node(to, |member| member.on_promise_request(&request)) {
@@ -303,7 +321,8 @@ impl Cluster {
         match verdict {
             AppendVerdict::Diverged => self.rejoin(at, events.owner),
             AppendVerdict::Expects(from) => {
-                let more = self.ask_node(events.owner, |member| member.events_from(from, 1000));
+                let max = self.shipped_max;
+                let more = self.ask_node(events.owner, |member| member.events_from(from, max));
                 if let Some(Some(more)) = more {
                     self.network.push(Message::Events(to, more));
                 }

@@ -14,7 +14,8 @@ impl Message {
             | Self::Ask(to, _)
             | Self::Answer(to, _)
             | Self::Fetch(to, _)
-            | Self::Fetched(to, _) => *to,
+            | Self::Fetched(to, _)
+            | Self::Stand(to) => *to,
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use log::{Identity, LocalLog, Log, Members, Memory, MemoryDisk, NodeId, Seq, Stepper, StoreId, Term};
+use log::{
+    Append, Body, Identity, LocalLog, Log, Members, Memory, MemoryDisk, NodeId, Seq, Stepper, StoreId, Term,
+};
+use protocol::ProcessId;
 
 use crate::promise::{Keeper, Kept, LogFloor, Promise};
 
@@ -21,6 +24,11 @@ impl KeptPromise {
         let promise = Promise { term: Term(1), to: NodeId::UNKNOWN };
         let kept = Kept { promise, floor: LogFloor::NONE };
         Self { now: Arc::new(Mutex::new(kept)), synced: Arc::new(Mutex::new(kept)), syncs: true }
+    }
+
+    /// What it remembers now is on its disk.
+    pub(super) fn sync(&self) {
+        *self.synced.lock().unwrap() = *self.now.lock().unwrap();
     }
 
     /// What it is after a crash.
@@ -48,11 +56,14 @@ pub(super) fn identity() -> Identity {
     Identity { store: StoreId(uuid::Uuid::from_u128(1)), term: Term(1) }
 }
 
-/// A log with its members as the first event, held.
-pub(super) fn founded(members: &Members) -> MemoryDisk {
+/// A log with its members as the first event, and so many more, held.
+pub(super) fn founded(members: &Members, more: usize) -> MemoryDisk {
     let disk = MemoryDisk::new();
     let (log, mut stepper) = open(&disk);
-    let first = log.enqueue(Term(1), vec![log::Fact::Members(members.clone()).append()]).unwrap();
+    let body = || Body::Fact(b"before".to_vec());
+    let before = || Append { process: ProcessId::NODE, body: body(), link: None, imported: false };
+    let events = std::iter::once(log::Fact::Members(members.clone()).append());
+    let first = log.enqueue(Term(1), events.chain((0..more).map(|_| before())).collect()).unwrap();
     stepper.turn(1);
     first.wait().unwrap();
     let held = log.hold(true).unwrap();

@@ -34,6 +34,12 @@ pub(super) struct Outcome {
     pub(super) parted: u64,
     /// Disks that were lost.
     pub(super) wiped: u64,
+    /// Disks that were as they had been once.
+    pub(super) rolled_back: u64,
+    /// Leaders that asked another one to lead, which had all of their log.
+    pub(super) handed: u64,
+    /// Candidates that found a greater log than they can adopt.
+    pub(super) gave_way: u64,
     /// Schedules whose cluster worked again at their end.
     pub(super) healed: u64,
 }
@@ -45,6 +51,9 @@ impl Outcome {
         self.changes += other.changes;
         self.parted += other.parted;
         self.wiped += other.wiped;
+        self.rolled_back += other.rolled_back;
+        self.handed += other.handed;
+        self.gave_way += other.gave_way;
         self.healed += other.healed;
     }
 }
@@ -52,10 +61,13 @@ impl Outcome {
 /// Plays a schedule: what it came to, or what was shown that is not true for all.
 pub(super) fn run(schedule: &Schedule) -> Result<Outcome, String> {
     let mut random = StdRng::seed_from_u64(schedule.seed);
-    let mut cluster = Cluster::new(schedule.voters, schedule.acks, schedule.broken);
+    // Some begin with a log so long that what comes next goes beyond the first digest that is kept of it.
+    let more = if schedule.seed % 64 == 5 { random.random_range(1_000..1_030) } else { 0 };
+    let mut cluster = Cluster::with_history(schedule.voters, schedule.acks, more, schedule.broken);
     // Schedules differ in how rough they are.
     let rough = random.random_range(0..4);
     cluster.fetched_max = [1, 3, 1000][random.random_range(0..3)];
+    cluster.shipped_max = if more > 0 { 5_000 } else { 1_000 };
     cluster.old_copies = schedule.seed % 16 > 7;
     for _ in 0..schedule.steps {
         step(&mut cluster, &mut random, rough);
@@ -101,6 +113,9 @@ fn step(cluster: &mut Cluster, random: &mut StdRng, rough: u32) {
         }
         560..562 if rough > 1 => cluster.wipe(at),
         562..568 if rough > 0 => cluster.break_disk(at, fault(random)),
+        568..574 if rough > 1 => cluster.copy_disk(at),
+        574..576 if rough > 2 => _ = cluster.roll_back(at),
+        576..592 => cluster.hand_over(leader, at),
         _ => deliver(cluster, random),
     }
 }
