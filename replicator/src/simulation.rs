@@ -1,5 +1,21 @@
 //! Clusters of members under random schedules: messages are lost, doubled and come in any order, members crash at any
-//! point, disks are wiped, members are changed. Whatever left any node stays true for all.
+//! point, disks fail, are wiped or are as they had been once, members are changed, leaders hand over. Whatever left any
+//! node stays true for all.
+//!
+//! Each rule at the head of this crate can be broken, and a schedule notices it:
+//!
+//! | rule | what breaks it |
+//! | --- | --- |
+//! | 1 | `EnoughPromises`, `OneOwner`, `PromiseOnDisk`, `BothMemberships`, `MembersNoted` |
+//! | 2 | `EnoughCopies`, `VotersCount`, `SyncedBeforeAcknowledged`, `PlaceByContent`, `AcknowledgedInTerm`, `MatchedAnew`, `ReadsOfReleased` |
+//! | 3 | nothing but numbers: `members::tests::the_quorums_meet` |
+//! | 4 | `NothingAfterPromise`, `EndKnown` |
+//! | 5 | `GreatestLog`, `Adopted` |
+//! | 6 | `OwnTermFirst` |
+//! | 7 | `NothingBelowFloor`, `WipedIsNew`, `RolledBackIsNew` |
+//!
+//! The last two are kept by who runs the nodes and not by a member, which cannot know what its disk was. That members change
+//! one step at a time breaks nothing by itself, since those before and after both decide.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod cluster;
