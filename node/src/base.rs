@@ -208,7 +208,7 @@ impl Base {
         match told {
             Some(url) => Ok(url.to_owned()),
             None if admin.ip().is_unspecified() => Err(NodeError::NoMemberUrl(admin)),
-            None => Ok(format!("http://{admin}")),
+            None => Ok(format!("{}://{admin}", self.listeners.admin_scheme())),
         }
     }
 

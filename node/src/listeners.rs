@@ -85,6 +85,11 @@ impl Listeners {
         self.crowding.clone()
     }
 
+    /// How the URL of the admin listener begins.
+    pub(crate) fn admin_scheme(&self) -> &'static str {
+        if self.admin_tls.is_some() { "https" } else { "http" }
+    }
+
     /// Where they are.
     pub(crate) fn addresses(&self) -> Addresses {
         self.addresses

@@ -13,8 +13,8 @@ use openssl::x509::{X509, X509Name};
 use quipu_tests::{Gateway, Launch, Ledger, Node, PATIENCE, User, until};
 use serde_json::Value;
 
-use crate::folder;
 use crate::standby::{TOKEN, leader, standby};
+use crate::{folder, members};
 
 const DAY: i64 = 86_400;
 
@@ -91,7 +91,11 @@ fn certificate(name: &str, key: &PKey<Private>, signer: Option<&Signer<'_>>, sec
 
 /// A leader with the certificate of this name, that lets in those alone who have one of this signer.
 fn guarded(folder: &Path, gateway: &Gateway, signer: &Signer<'_>, name: &str) -> Launch {
-    leader(folder, gateway)
+    guarded_by(leader(folder, gateway), signer, name)
+}
+
+fn guarded_by(launch: Launch, signer: &Signer<'_>, name: &str) -> Launch {
+    launch
         .set("ADMIN_TLS_CERT", signer.file(name, "pem"))
         .set("ADMIN_TLS_KEY", signer.file(name, "key"))
         .set("ADMIN_TLS_CLIENT_CA", signer.file("ca", "pem"))
@@ -190,6 +194,50 @@ async fn a_certificate_stands_for_a_token_that_is_not_set() {
     let changed = changed.word(&https(&node)).set("REPLICATE_TLS_CA", ca.file("ca", "pem"));
     let changed = ca.showing(&changed, "node").run();
     assert_eq!(changed.code, Some(0), "{}", changed.stderr);
+    node.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_keep_a_log_together_speak_tls_to_each_other() {
+    let (folders, gateway) = ((folder(), folder(), folder()), Gateway::start());
+    let ca = Signer::new(folders.2.path(), "ca");
+    ["first", "second"].iter().for_each(|name| ca.sign(name, DAY));
+    // Each lets in who has a certificate, and shows its own to the other.
+    let secured = |launch: Launch, name| {
+        let launch = guarded_by(launch, &ca, name).set("REPLICATE_TLS_CA", ca.file("ca", "pem"));
+        ca.showing(&launch, name)
+    };
+    let node = secured(members::leader(folders.0.path(), &gateway, 1), "first").start();
+    let voter = members::voter(folders.1.path(), &gateway, &https(&node), 1);
+    let second = secured(voter, "second").start();
+    let command = |words: &[&str], at: &Node| {
+        let words: Vec<_> = words.iter().copied().chain(["--token", TOKEN, "--admin"]).collect();
+        let asked = Launch::command(folders.2.path(), &words).word(&https(at));
+        ca.showing(&asked.set("REPLICATE_TLS_CA", ca.file("ca", "pem")), "first")
+    };
+    until("both keep the log", async || {
+        let listed = status(&command(&["members", "list", "--json"], &node));
+        (listed["voters"].as_array()?.len() == 2 && listed["acks"] == 1).then_some(())
+    })
+    .await;
+    let (ledger, user) = (Ledger::default(), User::new(1));
+    until("messages are taken", async || {
+        status(&command(&["status", "--json"], &node))["writes_refused"].is_null().then_some(())
+    })
+    .await;
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    ledger.send(&node.client(), &user, process, 5).await;
+    // It asks the other one for its promise.
+    let promoted = command(&["promote"], &second).run();
+    assert_eq!(promoted.code, Some(0), "{}", promoted.stderr);
+    until("the other one takes messages", async || {
+        let status = status(&command(&["status", "--json"], &second));
+        (status["role"] == "leader" && status["writes_refused"].is_null()).then_some(())
+    })
+    .await;
+    ledger.send(&second.client(), &user, process, 5).await;
+    ledger.check(&second.client(), 1).await;
+    second.stop();
     node.stop();
 }
 

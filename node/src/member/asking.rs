@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::NodeError;
 use crate::node_client::node_client;
+use crate::node_tls::tls_reason;
 use crate::options::NodeAccess;
 
 /// How long another member has to answer, and how long to take over.
@@ -126,8 +127,11 @@ async fn answered(request: RequestBuilder, within: Duration) -> Result<Response,
     let response = request.timeout(within).send().await;
     let response = response.map_err(|error| match error {
         error if error.is_timeout() => format!("it does not answer within {} s", within.as_secs()),
-        error if error.is_connect() => "it cannot be reached".to_owned(),
-        error => error.without_url().to_string(),
+        error => match tls_reason(&error) {
+            Some(reason) => reason,
+            None if error.is_connect() => "it cannot be reached".to_owned(),
+            None => error.without_url().to_string(),
+        },
     })?;
     let status = response.status();
     if status.is_success() {

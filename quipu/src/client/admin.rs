@@ -50,8 +50,8 @@ pub struct AdminClient {
 
 impl AdminArgs {
     /// That at this URL.
-    pub fn at(admin: &str, token: Option<String>) -> Self {
-        Self { admin: admin.to_owned(), token }
+    pub fn at(admin: &str, token: Option<String>, tls: AskingTlsArgs) -> Self {
+        Self { admin: admin.to_owned(), token, tls }
     }
 
     /// A client of it, to be asked for what changes nothing; nothing is sent yet.

@@ -13,7 +13,7 @@ use super::members::{promoted, query};
 use crate::client::{AdminArgs, runtime};
 use crate::failure::Failure;
 use crate::output::{duration, thousands, time};
-use crate::settings::DataArgs;
+use crate::settings::{AskingTlsArgs, DataArgs};
 
 const EXAMPLES: &str = "\
 The standby must be stopped, and so must its leader: two nodes that schedule give the same nonces twice. A standby may \
@@ -45,6 +45,9 @@ pub struct PromoteArgs {
     /// The token of that listener, if the node has an ADMIN_TOKEN or is on another machine
     #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
     token: Option<String>,
+
+    #[command(flatten)]
+    tls: AskingTlsArgs,
 
     #[command(flatten, next_help_heading = "Data")]
     data: DataArgs,
@@ -98,7 +101,8 @@ impl PromoteArgs {
 impl PromoteArgs {
     /// Has a node that runs take over.
     fn ask(&self, admin: &str, out: &mut dyn Write) -> Result<(), Failure> {
-        let node = AdminArgs::at(admin, self.token.clone()).connect_to_change(self.data.folder())?;
+        let node = AdminArgs::at(admin, self.token.clone(), self.tls.clone());
+        let node = node.connect_to_change(self.data.folder())?;
         let by = operator();
         let store = self.accept_loss.map(|store| store.to_string());
         let mut parameters = vec![("by", by.as_str())];
