@@ -60,7 +60,9 @@ impl RecentData {
     pub(crate) fn claim_now(&self, bytes: usize) -> Result<MemoryClaim, Lack> {
         loop {
             let claim = self.budget.claim_now(Share::Answers, bytes);
-            if claim.is_ok() || self.lock().pop_lru().is_none() {
+            // What is kept is counted to no connection, since threads of their own keep it: whoever holds enough does not
+            // hold that.
+            if !matches!(claim, Err(Lack::NotThere)) || self.lock().pop_lru().is_none() {
                 return claim;
             }
         }

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::Code;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use web::{HttpError, Lack, MemoryClaim, Spent};
@@ -16,6 +17,11 @@ use crate::recent::RecentData;
 
 /// How often memory is asked for that is not there.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a turn is waited for at most: less than the time after which a connection is cut off on which nothing moves.
+const TURN_PATIENCE: Duration = Duration::from_secs(30);
+/// After how many seconds whoever had none may come again.
+const COME_AGAIN_SECONDS: u32 = 5;
 
 /// So many turns at a time, given in the order in which they are asked for.
 pub(crate) struct Turns(Arc<Semaphore>);
@@ -39,9 +45,14 @@ impl Turns {
         Self(Arc::new(Semaphore::new(at_once)))
     }
 
-    /// A turn, as soon as one is free.
+    /// A turn, as soon as one is free; refused when that takes too long.
     pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, CallError> {
-        Ok(self.0.clone().acquire_owned().await.map_err(HttpError::internal)?)
+        self.turn_until(Instant::now() + TURN_PATIENCE).await
+    }
+
+    async fn turn_until(&self, until: Instant) -> Result<OwnedSemaphorePermit, CallError> {
+        let turn = timeout_at(until, self.0.clone().acquire_owned()).await.map_err(|_| busy())?;
+        Ok(turn.map_err(HttpError::internal)?)
     }
 
     /// A turn and so many bytes of the memory for answers, as soon as there are both; refused when there is no memory
@@ -84,10 +95,11 @@ impl Turns {
         patience: Duration,
         claim: impl Fn() -> Option<T>,
     ) -> Result<(OwnedSemaphorePermit, T), CallError> {
-        let until = Instant::now() + patience;
+        let now = Instant::now();
+        let (until, turn_until) = (now + patience, now + patience.max(TURN_PATIENCE));
         let mut freeing = pin!(memory.claim(bytes));
         loop {
-            let turn = self.turn().await?;
+            let turn = self.turn_until(turn_until).await?;
             if let Some(claimed) = claim() {
                 return Ok((turn, claimed));
             }
@@ -112,6 +124,11 @@ impl Turns {
         let turn = self.0.clone().try_acquire_owned().ok()?;
         memory.try_claim(bytes).map(|claim| AnswerRoom { turn, claim })
     }
+}
+
+fn busy() -> HttpError {
+    let text = "this node has answered others all the time, who had come before; try again in a moment";
+    HttpError::new(Code::Unavailable, text).with_retry_after(COME_AGAIN_SECONDS)
 }
 
 #[cfg(test)]
@@ -218,6 +235,23 @@ mod tests {
         drop(brief);
         let room = timeout(2 * ASK_AGAIN, waiting).await.expect("it waits for other memory alone").unwrap();
         assert!(matches!(room, Ok(FirstRoom::Brief(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_turn_for_ever() {
+        let crowd = Crowd::new(1);
+        let _turn = crowd.turns.turn().await.unwrap();
+        let started = Instant::now();
+        let refused = [
+            crowd.turns.turn().await.err(),
+            crowd.turns.room(&crowd.memory, MIB, Duration::ZERO).await.err(),
+            crowd.turns.first_room(&crowd.memory, MIB, Duration::ZERO).await.err(),
+        ];
+        for refused in refused {
+            let answer = HttpError::from(refused.expect("others have all turns"));
+            assert_eq!(answer.code(), Code::Unavailable, "{answer}");
+        }
+        assert!(started.elapsed() < 4 * TURN_PATIENCE, "{:?}", started.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

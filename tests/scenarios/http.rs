@@ -189,6 +189,38 @@ async fn what_has_two_lengths_is_refused_and_nothing_is_read_after_it() {
     }
 }
 
+/// The rest of a body that was refused before it was there is none of the next request.
+#[tokio::test]
+async fn what_comes_after_a_refusal_is_not_taken_for_the_head_of_the_next_request() {
+    let folder = folder();
+    let node = Launch::su(folder.path()).serve();
+    for rest in [
+        "\ncontent-length:\ntransfer-encoding:".repeat(3000),
+        "\nPRI * HTTP/2.0\n".to_owned() + &" ".repeat(100_000),
+    ] {
+        let mut socket = TcpStream::connect(node.public()).await.unwrap();
+        let length = rest.len() + 1;
+        let post = format!(
+            "POST /~scheduler@1.0/schedule HTTP/1.1\r\nhost: node\r\ncontent-length: {length}\r\n\r\n"
+        );
+        socket.write_all(post.as_bytes()).await.unwrap();
+        socket.write_all(b"\n").await.unwrap();
+        let refused = read_answer(&mut socket).await;
+        assert!(refused.starts_with("HTTP/1.1 4"), "{refused}");
+        socket.write_all(rest.as_bytes()).await.unwrap();
+        // It has been read when this one is.
+        let good = "GET / HTTP/1.1\r\nhost: node\r\n\r\n";
+        socket.write_all(good.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut socket).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        // What has both lengths is refused on the same connection all the same.
+        let both = "POST / HTTP/1.1\r\nhost: node\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+        socket.write_all(both.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut socket).await;
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("Transfer-Encoding"), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_head_too_long_behind_another_request_is_answered() {
     let folder = folder();

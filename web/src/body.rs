@@ -100,8 +100,10 @@ impl RawBody {
             read = gather(&mut pieces, self.length, limit, &self.budget, &cut, self.call.as_deref()) => read,
         };
         if let Some(call) = &self.call {
-            call.begin();
+            let is_large = read.as_ref().is_ok_and(|(_, is_large)| *is_large);
+            call.begin(if is_large { &[Share::Large] } else { &[] });
         }
+        let read = read.map(|(bytes, _)| bytes);
         read.map_err(|unread| match unread {
             Unread::Refused(error) => {
                 tokio::spawn(drain(pieces));
@@ -121,7 +123,8 @@ impl Drop for RawBody {
     }
 }
 
-/// Reads a body to its end. Once it is too slow for others that need the memory, `cut` may be told.
+/// Reads a body to its end, and tells whether it took more than a small one. Once it is too slow for others that need the
+/// memory, `cut` may be told.
 async fn gather(
     pieces: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     length: Option<usize>,
@@ -129,7 +132,7 @@ async fn gather(
     budget: &Budget,
     cut: &Arc<Notify>,
     call: Option<&Waiting>,
-) -> Result<Bytes, Unread> {
+) -> Result<(Bytes, bool), Unread> {
     let started = Instant::now();
     let mut in_time = started + GRACE_IN_NEED;
     let mut tenure = budget.tenure(&[Share::Small], in_time, cut.clone());
@@ -140,13 +143,16 @@ async fn gather(
         }
         let deadline = started + GRACE + earned(gathered.bytes.len(), BYTES_PER_SECOND);
         let next = timeout_at(deadline, pieces.next()).await.map_err(|_| Unread::Broken(slow()))?;
-        let Some(piece) = next else { return Ok(gathered.finish()) };
+        let Some(piece) = next else {
+            let is_large = gathered.is_large();
+            return Ok((gathered.finish(), is_large));
+        };
         let piece = piece.map_err(|error| Unread::Broken(broken(&error)))?;
         if piece.len() > limit - gathered.bytes.len() {
             return Err(Unread::Refused(too_large(limit)));
         }
         gathered.add(&piece).await?;
-        if gathered.bytes.capacity() > SMALL {
+        if gathered.is_large() {
             tenure.holds(Share::Large);
         }
         in_time = started + GRACE_IN_NEED + earned(gathered.bytes.len(), BYTES_PER_SECOND_IN_NEED);
@@ -187,6 +193,10 @@ impl Gathered {
         }
         self.bytes.extend_from_slice(piece);
         Ok(())
+    }
+
+    fn is_large(&self) -> bool {
+        self.bytes.capacity() > SMALL
     }
 
     fn finish(self) -> Bytes {

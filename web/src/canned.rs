@@ -122,7 +122,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Worded<T> {
         let (before, this) = (buffer.filled().len(), &mut *self);
         ready!(Pin::new(&mut this.socket).poll_read(context, buffer))?;
         let came = buffer.filled().get(before..).unwrap_or_default();
-        if this.traffic.all_answered().is_some() && this.head.have_two_lengths(came) {
+        if !this.traffic.head_comes() {
+            this.head.begin_anew();
+        } else if this.head.have_two_lengths(came) {
             this.traffic.next_has_two_lengths();
         }
         Poll::Ready(Ok(()))

@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -33,6 +34,7 @@ use tracing::debug;
 
 use crate::budget::{Budget, MemoryClaim, Share, Spent};
 use crate::canned::Worded;
+use crate::coming::Coming;
 use crate::counted::Unfit;
 use crate::crowd::CrowdPlace;
 use crate::dates::{dates_end, has_no_date, tell_no_date};
@@ -119,6 +121,8 @@ pub(crate) async fn serve<S, E>(
         let addresses = (LocalAddr(Addr::SocketAddr(local)), RemoteAddr(Addr::SocketAddr(remote)));
         async move {
             let mut request = Request::from((request, addresses.0, addresses.1, security.scheme()));
+            let body = Coming::new(BoxBody::from(request.take_body()), &under_way.asked().traffic);
+            request.set_body(BoxBody::new(body));
             request.set_data(stopping);
             if security == Security::Mutual {
                 request.set_data(Certified);

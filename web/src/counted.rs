@@ -150,7 +150,7 @@ mod tests {
         async fn call(&self, request: Request) -> poem::Result<Response> {
             let (request, mut body) = request.split();
             let body = RawBody::of(&request, Body::from_request(&request, &mut body).await?);
-            body.read(100).await?;
+            let _body = body.read(64 << 10).await?;
             pending().await
         }
     }
@@ -189,5 +189,23 @@ mod tests {
             let is_unsure = refused.to_string().contains("not known whether it took effect");
             assert_eq!(is_unsure, share == Share::Small, "{refused}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_waits_with_a_long_body_gives_way_to_others_with_such() {
+        const LONG: usize = 40 << 10;
+        let budget = Budget::new(1 << 20);
+        let mut request = Request::builder().method(Method::POST).body(vec![0; LONG]);
+        request.set_data(budget.clone());
+        let waiting = tokio::spawn(answers(Arc::new(Waits), request));
+        let mut claim = budget.nothing();
+        // All that it has left.
+        while claim.grow(Share::Large, 1 << 10).await.is_ok() {
+            yield_now().await;
+        }
+        assert!(!waiting.is_finished(), "it has waited for a moment only");
+        advance(Duration::from_secs(4)).await;
+        claim.grow(Share::Large, 1 << 10).await.expect("who waits gives way");
+        waiting.await.unwrap().expect_err("it has given way");
     }
 }

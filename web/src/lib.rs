@@ -9,6 +9,7 @@ mod body;
 mod budget;
 mod canned;
 mod catch;
+mod coming;
 mod compression;
 mod connection;
 mod cors;

@@ -33,6 +33,10 @@ pub(crate) struct Traffic {
     pub(crate) unfetched: Duration,
     /// Which one says in two ways how long it is, by its number and one more.
     two_lengths: AtomicU64,
+    /// Of how many requests the end of the body has not come.
+    bodies_open: AtomicUsize,
+    /// Whether what comes may be the rest of a body that nobody reads any more.
+    has_rest: AtomicBool,
     /// Told when the memory that this connection holds is needed.
     pub(crate) cut: Arc<Notify>,
     /// Told when its place is, and whether it was told.
@@ -71,6 +75,8 @@ impl Traffic {
             requests: Mutex::default(),
             unfetched,
             two_lengths: AtomicU64::new(0),
+            bodies_open: AtomicUsize::new(0),
+            has_rest: AtomicBool::new(false),
             cut: Arc::default(),
             place: Notify::new(),
             is_to_go: AtomicBool::new(false),
@@ -86,6 +92,13 @@ impl Traffic {
     /// The same, when none of them is under way.
     pub(crate) fn all_answered(&self) -> Option<u64> {
         (self.under_way.load(Ordering::Acquire) == 0).then(|| self.begun())
+    }
+
+    /// Whether what comes now is the head of a request, and of no body that was refused before it was there.
+    pub(crate) fn head_comes(&self) -> bool {
+        self.all_answered().is_some()
+            && self.bodies_open.load(Ordering::Acquire) == 0
+            && !self.has_rest.load(Ordering::Acquire)
     }
 
     /// The next request says in two ways how long it is.
@@ -209,6 +222,7 @@ pub(crate) struct UnderWay(Arc<Asked>);
 impl UnderWay {
     pub(crate) fn begin(traffic: &Arc<Traffic>) -> Self {
         let number = traffic.begun.fetch_add(1, Ordering::AcqRel);
+        traffic.has_rest.store(false, Ordering::Release);
         traffic.under_way.fetch_add(1, Ordering::AcqRel);
         traffic.requests().insert(number, RequestProgress::default());
         Self(Arc::new(Asked { traffic: traffic.clone(), number }))
@@ -231,5 +245,32 @@ impl Drop for UnderWay {
         let now = u64::try_from(traffic.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         traffic.idle_since.store(now, Ordering::Release);
         traffic.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The body of a request until its end has come. Dropped before, it is read no further.
+pub(crate) struct BodyOpen {
+    traffic: Arc<Traffic>,
+    has_ended: bool,
+}
+
+impl BodyOpen {
+    pub(crate) fn begin(traffic: &Arc<Traffic>) -> Self {
+        traffic.bodies_open.fetch_add(1, Ordering::AcqRel);
+        Self { traffic: traffic.clone(), has_ended: false }
+    }
+
+    /// All of it has come.
+    pub(crate) fn ended(mut self) {
+        self.has_ended = true;
+    }
+}
+
+impl Drop for BodyOpen {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.traffic.has_rest.store(true, Ordering::Release);
+        }
+        self.traffic.bodies_open.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -8,8 +8,8 @@
 /// How much of each line is looked at.
 const BEGINNING: usize = 18;
 const NAMES: [&[u8]; 2] = [b"content-length:", b"transfer-encoding:"];
-/// How HTTP/2 begins, in which neither is of consequence.
-const HTTP2: &[u8] = b"PRI * ";
+/// The first line of a connection of HTTP/2, in which neither is of consequence.
+const HTTP2: &[u8] = b"pri * http/2.0";
 
 /// Looks at heads as they come, line by line.
 #[derive(Default)]
@@ -19,8 +19,9 @@ pub(crate) struct HeadLines {
     length: usize,
     /// Whether each of both was there.
     has: [bool; 2],
-    /// Whether any line has come.
+    /// Whether any line of this head has come, and whether any of the connection has.
     begun: bool,
+    is_later: bool,
     is_http2: bool,
 }
 
@@ -32,7 +33,8 @@ impl HeadLines {
                 _ if self.is_http2 => return false,
                 b'\r' => {}
                 b'\n' if self.length == 0 && self.begun => {
-                    let has = std::mem::take(self).has;
+                    let has = self.has;
+                    self.begin_anew();
                     return has == [true, true];
                 }
                 b'\n' => self.end_line(),
@@ -47,12 +49,19 @@ impl HeadLines {
         false
     }
 
+    /// What comes next is not what was coming.
+    pub(crate) fn begin_anew(&mut self) {
+        *self = Self { is_http2: self.is_http2, is_later: true, ..Self::default() };
+    }
+
     fn end_line(&mut self) {
         let line = self.line.get(..self.length).unwrap_or(&self.line);
-        for (name, has) in NAMES.iter().zip(&mut self.has) {
+        // The first line is no header.
+        for (name, has) in NAMES.iter().zip(&mut self.has).filter(|_| self.begun) {
             *has |= line.starts_with(name);
         }
-        self.is_http2 = !self.begun && line.starts_with(&HTTP2.to_ascii_lowercase());
+        self.is_http2 = !self.is_later && line == HTTP2;
+        self.is_later = true;
         self.begun |= self.length > 0;
         self.length = 0;
     }
@@ -77,11 +86,26 @@ mod tests {
             ("POST / HTTP/1.1\r\nContent-Length: 5\r\nx-transfer-encoding: chunked\r\n\r\n", false),
             ("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nTransfer-Encoding: chunked\r\n\r\n", false),
             ("POST /content-length: HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", false),
+            ("Content-Length: / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", false),
             ("PRI * HTTP/2.0\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", false),
+            ("PRI * HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", true),
+            ("\nPRI * HTTP/2.0\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", true),
         ] {
             for piece in [1, 7, 1000] {
                 assert_eq!(have_two_lengths(head, piece), expected, "{head:?} by {piece}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_left_of_something_else_is_forgotten() {
+        let both = b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let mut lines = HeadLines::default();
+        assert!(!lines.have_two_lengths(b"\ncontent-length:\ntransfer-encoding:\ntransf"));
+        lines.begin_anew();
+        assert!(!lines.have_two_lengths(b"GET / HTTP/1.1\r\n\r\n"));
+        lines.begin_anew();
+        // Nothing that comes later makes it a connection of HTTP/2.
+        assert!(!lines.have_two_lengths(b"PRI * HTTP/2.0\r\n\r\n") && lines.have_two_lengths(both));
     }
 }

@@ -30,7 +30,7 @@ impl Waiting {
         let waiting = Self { budget, share, cut: Arc::default(), tenure: Mutex::default(), asked };
         if share == Share::Reads {
             // There is no body to wait for.
-            waiting.begin();
+            waiting.begin(&[]);
         }
         Arc::new(waiting)
     }
@@ -42,13 +42,14 @@ impl Waiting {
         }
     }
 
-    /// All of the request is there.
-    pub(crate) fn begin(&self) {
+    /// All of the request is there. What came of its body is held, of these shares besides.
+    pub(crate) fn begin(&self, besides: &[Share]) {
         if let Some(asked) = &self.asked {
             asked.is_worked_for();
         }
         let due = Instant::now() + WAIT_IN_NEED;
-        let tenure = self.budget.tenure(&[self.share], due, self.cut.clone());
+        let shares: Vec<_> = [self.share].iter().chain(besides).copied().collect();
+        let tenure = self.budget.tenure(&shares, due, self.cut.clone());
         *self.tenure() = Some(tenure);
     }
 

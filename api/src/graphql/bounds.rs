@@ -12,6 +12,8 @@ use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
 /// How many braces, brackets and parentheses may be opened: none can be nested deeper than that, and the parser calls
 /// itself for each.
 const OPENED_MAX: usize = 256;
+/// How many words and quotation marks there may be: each word takes most of a kilobyte once it is read.
+const WORDS_MAX: usize = 10_000;
 /// How many fields may be asked for, with those of fragments wherever they are used.
 const FIELDS_MAX: u64 = 2000;
 /// How deep fields may be nested. The list itself is 5 deep; tools that ask for the schema need 15.
@@ -29,6 +31,13 @@ pub(super) fn parse(text: &str) -> Result<ExecutableDocument, ServerError> {
              long lists as variables"
         )));
     }
+    let words = words(text);
+    if words > WORDS_MAX {
+        return Err(refuse(format!(
+            "the query has {words} words and quotation marks, and at most {WORDS_MAX} are allowed: pass long lists as \
+             variables"
+        )));
+    }
     let document = parse_query(text)?;
     let size = Measure { document: &document, known: HashMap::new() }.operations();
     for (what, found, max, unit) in [
@@ -41,6 +50,18 @@ pub(super) fn parse(text: &str) -> Result<ExecutableDocument, ServerError> {
         }
     }
     Ok(document)
+}
+
+/// How many names, numbers and quotation marks there are, and some more in texts.
+fn words(text: &str) -> usize {
+    let mut is_within = false;
+    let starts = text.bytes().filter(|byte| {
+        let is_word = byte.is_ascii_alphanumeric() || *byte == b'_';
+        let starts = (is_word && !is_within) || *byte == b'"';
+        is_within = is_word;
+        starts
+    });
+    starts.count()
 }
 
 /// How much is asked for.
@@ -151,6 +172,9 @@ mod tests {
         let schema = "{ __schema { types { fields { type { fields { name } } } } } }";
         assert!(refusal(schema).contains("schema"));
         assert!(refusal(&format!("{{ {} }}", "a ".repeat(3000))).contains("more fields"));
+        for long in ["a ".repeat(130_000), format!("a(b: [{}])", "\"\" ".repeat(80_000))] {
+            assert!(refusal(&format!("{{ {long} }}")).contains("at most 10000 are allowed"));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
-use async_graphql::{Request, Response};
+use async_graphql::Response;
 use poem_openapi::OpenApi;
 use protocol::Code;
 use tokio::runtime::Handle;
@@ -23,7 +23,7 @@ use crate::query::{Group, queries};
 use crate::refusals::{GraphRefusal, QueryRefusal};
 use crate::render::Rendered;
 use crate::turns::AnswerRoom;
-use question::{GraphAnswerForm, QuestionBody};
+use question::{GraphAnswerForm, GraphQuestion, QuestionBody};
 use schema::{ItemSchema, graph};
 
 /// The calls, and the node that answers them.
@@ -46,10 +46,8 @@ impl GraphApi {
         /// The question.
         question: QuestionBody,
     ) -> Result<Rendered<GraphAnswerForm>, GraphRefusal> {
-        let (request, counted) = question.read(self.node.parts.options.max_body).await?;
-        let answer = self.answer(request).await?;
-        drop(counted);
-        Ok(answer)
+        let question = question.whole(self.node.parts.options.max_body).await?;
+        Ok(self.answer(question).await?)
     }
 
     /// Items in the form of an Arweave gateway, asked with a link
@@ -64,8 +62,8 @@ impl GraphApi {
         #[oai(name = "operationName")]
         operation_name: Given<String>,
     ) -> Result<Rendered<GraphAnswerForm>, QueryRefusal> {
-        let request = question::of_link(query.0, variables.0.as_deref(), operation_name.0)?;
-        Ok(self.answer(request).await?)
+        let (variables, operation_name) = (variables.0, operation_name.0);
+        Ok(self.answer(GraphQuestion::Link { query: query.0, variables, operation_name }).await?)
     }
 }
 
@@ -74,7 +72,7 @@ impl GraphApi {
         Self { node, graph: graph() }
     }
 
-    async fn answer(&self, mut request: Request) -> Result<Rendered<GraphAnswerForm>, CallError> {
+    async fn answer(&self, question: GraphQuestion) -> Result<Rendered<GraphAnswerForm>, CallError> {
         let queries = queries(&self.node)?.clone();
         let AnswerRoom { turn, mut claim } = self.node.rooms.for_question().await?;
         let (graph, runtime) = (self.graph.clone(), Handle::current());
@@ -83,6 +81,7 @@ impl GraphApi {
         // A page of signatures and keys is megabytes of JSON, which is put together at once: not on the executor.
         let answered = task::spawn_blocking(move || {
             let _turn = turn;
+            let mut request = question.read()?;
             let response = match bounds::parse(&request.query) {
                 Ok(document) => {
                     request.set_parsed_query(document);

@@ -15,6 +15,9 @@ use web::{HttpError, Nullable, RawBody, expected};
 
 /// The longest body that is taken. A thousand ids are a fifth of it.
 const BODY_BYTES_MAX: usize = 256 << 10;
+/// How many commas, brackets and braces it may have. Each may stand for a value, which takes some hundreds of bytes once it
+/// is read.
+const VALUES_MAX: usize = 10_000;
 const EXPECTED: &str = "expected a query as JSON {query, variables, operationName}";
 
 /// A question in GraphQL.
@@ -55,28 +58,66 @@ pub(super) struct GraphErrorForm {
     extensions: Option<BTreeMap<String, Any<Value>>>,
 }
 
-/// A question in the body of a request, not read yet.
+/// A question in the body of a request, not there yet.
 pub(super) struct QuestionBody(RawBody);
 
+/// A question as it came. It may take up far more once it is read, which is for whoever has a turn and memory for that.
+pub(super) enum GraphQuestion {
+    /// All of it as JSON.
+    Body(Bytes),
+    /// In the parameters of a link.
+    Link {
+        /// The query.
+        query: String,
+        /// The values of its variables, as JSON.
+        variables: Option<String>,
+        /// Which operation to run.
+        operation_name: Option<String>,
+    },
+}
+
 impl QuestionBody {
-    /// Reads it. The bytes that come with it count its memory, as long as they are there.
-    pub(super) async fn read(self, max_body: usize) -> Result<(Request, Bytes), HttpError> {
-        let body = self.0.read(BODY_BYTES_MAX.min(max_body)).await?;
-        let request: Request = serde_json::from_slice(&body)
-            .map_err(|error| wrong(format!("the body is wrong: {error}; {EXPECTED}")))?;
-        Ok((complete(request)?, body))
+    /// Takes it in.
+    pub(super) async fn whole(self, max_body: usize) -> Result<GraphQuestion, HttpError> {
+        self.0.read(BODY_BYTES_MAX.min(max_body)).await.map(GraphQuestion::Body)
     }
 }
 
-/// A question in the parameters of a link.
-pub(super) fn of_link(
-    query: String,
+impl GraphQuestion {
+    /// Reads what it says.
+    pub(super) fn read(&self) -> Result<Request, HttpError> {
+        match self {
+            Self::Body(body) => {
+                check_values(body).map_err(|reason| wrong(format!("the body {reason}")))?;
+                let request = serde_json::from_slice(body);
+                complete(request.map_err(|error| wrong(format!("the body is wrong: {error}; {EXPECTED}")))?)
+            }
+            Self::Link { query, variables, operation_name } => {
+                of_link(query, variables.as_deref(), operation_name.clone())
+            }
+        }
+    }
+}
+
+/// Refuses JSON that may have more values than are read at once.
+fn check_values(json: &[u8]) -> Result<(), String> {
+    let found = json.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if found <= VALUES_MAX {
+        return Ok(());
+    }
+    Err(format!("has {found} commas, opening brackets and braces: at most {VALUES_MAX} are taken"))
+}
+
+fn of_link(
+    query: &str,
     variables: Option<&str>,
     operation_name: Option<String>,
 ) -> Result<Request, HttpError> {
     let mut request = Request::new(query);
     request.operation_name = operation_name;
     if let Some(variables) = variables {
+        check_values(variables.as_bytes())
+            .map_err(|reason| wrong(format!("the parameter variables {reason}")))?;
         let read: Value = serde_json::from_str(variables)
             .ok()
             .filter(Value::is_object)
@@ -122,5 +163,35 @@ impl<'a> ApiExtractor<'a> for QuestionBody {
         options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         RawBody::from_request(request, body, options).await.map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn what_would_take_a_hundred_times_its_length_is_not_read() {
+        let many = |what: &str| format!("{{\"a\":[{}0]}}", what.repeat(60_000));
+        let in_body = |variables: &str| {
+            let body = format!("{{\"query\":\"{{x}}\",\"variables\":{variables}}}");
+            assert!(body.len() <= BODY_BYTES_MAX);
+            GraphQuestion::Body(body.into())
+        };
+        for what in ["[],", "0,", "{},"] {
+            let link = GraphQuestion::Link {
+                query: "{x}".to_owned(),
+                variables: Some(many(what)),
+                operation_name: None,
+            };
+            for question in [in_body(&many(what)), link] {
+                let refused = question.read().unwrap_err().to_string();
+                assert!(refused.contains("at most 10000 are taken"), "{refused}");
+            }
+        }
+        let ids = vec![format!("{:?}", "i".repeat(43)); 5000];
+        assert!(in_body(&format!("{{\"ids\":[{}]}}", ids.join(","))).read().is_ok());
     }
 }
