@@ -100,6 +100,16 @@ pub enum GatewayError {
         /// How long was waited.
         after: Duration,
     },
+    /// Nobody was asked: so much else was all the time.
+    #[error("{call}: {url} was not asked, since as many others were as may be at a time, for {after:?}")]
+    NotAsked {
+        /// What would have been asked.
+        call: Call,
+        /// Whom.
+        url: String,
+        /// How long was waited.
+        after: Duration,
+    },
     /// Nobody was asked: the service has failed too often, or asked for a pause.
     #[error("{call}: {url} is left alone for another {wait:?}, since it failed: {failure}")]
     LeftAlone {
@@ -165,7 +175,10 @@ impl GatewayError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::LeftAlone { .. } => true,
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::NotAsked { .. }
+            | Self::LeftAlone { .. } => true,
             Self::Status { status, .. } => is_transient(*status),
             Self::Client { .. } | Self::Redirect { .. } | Self::Body { .. } | Self::TooLarge { .. } => false,
         }

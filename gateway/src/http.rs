@@ -28,7 +28,7 @@ mod redirects;
 mod resolver;
 mod retry_after;
 
-pub use retry_after::RETRY_AFTER_MAX;
+pub use retry_after::{RETRY_AFTER_MAX, retry_after};
 
 use breaker::Breakers;
 use redirects::{Hop, Redirects};
@@ -52,8 +52,8 @@ pub struct HttpOptions {
     /// The first pause between attempts. It doubles with each, and each is cut short by a random
     /// share of up to a half, so that nodes that failed together do not return together.
     pub backoff: Duration,
-    /// How many exchanges run at a time, each on a socket. What comes on top waits within its own
-    /// time limit.
+    /// How many exchanges run at a time, each on a socket. What comes on top waits, up to its own time
+    /// limit. Heights, on which everything waits that is signed, have a few besides.
     pub exchanges_max: usize,
     /// How many connections are kept open to each service while nothing is asked. Where this is less than are used at a
     /// time, some are closed just to be opened again.
@@ -84,7 +84,7 @@ impl HttpOptions {
     #[must_use]
     pub fn sockets_max(&self, services: usize) -> usize {
         // While one connects, IPv6 and IPv4 are tried side by side.
-        let exchanging = self.exchanges_max.saturating_mul(2);
+        let exchanging = self.exchanges_max.saturating_add(HEIGHTS_MAX).saturating_mul(2);
         exchanging.saturating_add(services.saturating_mul(self.idle_sockets_max))
     }
 }
@@ -106,6 +106,7 @@ struct HttpInner {
     redirects: Redirects,
     breakers: Breakers,
     exchanges: Arc<Semaphore>,
+    heights: Arc<Semaphore>,
 }
 
 impl Http {
@@ -131,14 +132,18 @@ impl Http {
         let refused = |error| GatewayError::Client { cause: Arc::new(error) };
         let direct =
             builder().pool_max_idle_per_host(options.idle_sockets_max).dns_resolver(resolver.clone());
-        let redirected =
-            builder().pool_max_idle_per_host(0).dns_resolver(Arc::new(CheckedResolver::new(resolver)));
+        // A proxy would look names up itself, and connect to whatever they stand for.
+        let redirected = builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .dns_resolver(Arc::new(CheckedResolver::new(resolver)));
         let inner = HttpInner {
             direct: direct.build().map_err(refused)?,
             redirected: redirected.build().map_err(refused)?,
             redirects: Redirects::new(&options.redirect_hosts),
             breakers: Breakers::default(),
             exchanges: Arc::new(Semaphore::new(options.exchanges_max)),
+            heights: Arc::new(Semaphore::new(HEIGHTS_MAX)),
             options,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -179,13 +184,16 @@ impl Http {
     /// Asks once. An answer is a 2xx with its body, or a 404 without one.
     pub(crate) async fn once(&self, question: &Question) -> Result<HttpAnswer, GatewayError> {
         let begun = Instant::now();
-        let exchange = async {
-            let head = self.head(question).await?;
+        let exchange = async |socket| {
+            let head = self.head(question, socket).await?;
             let status = head.status();
             let body = head.whole(question).await?;
             Ok(HttpAnswer { status, body })
         };
-        let outcome = self.judged(question, question.timeout, exchange).await;
+        let outcome = match self.socket(question, question.timeout).await {
+            Ok(socket) => self.judged(question, question.timeout, exchange(socket)).await,
+            Err(busy) => Err(busy),
+        };
         let was_absent = outcome.as_ref().map(HttpAnswer::is_absent);
         metrics::answered(question.call, begun.elapsed(), was_absent);
         outcome
@@ -234,7 +242,8 @@ impl Http {
         let options = self.options();
         // A service is judged by the heads of its answers: how long the data takes is up to who
         // chose it.
-        let head = self.judged(question, options.head_timeout, self.head(question)).await?;
+        let socket = self.socket(question, options.head_timeout).await?;
+        let head = self.judged(question, options.head_timeout, self.head(question, socket)).await?;
         let hashed = head.hashed(question, options.silence_timeout);
         timeout(question.timeout, hashed).await.unwrap_or_else(|_| Err(question.late(question.timeout)))
     }
@@ -253,10 +262,24 @@ impl Http {
         outcome
     }
 
+    /// Room for an exchange. That there is none in time is no failure of the service.
+    async fn socket(
+        &self,
+        question: &Question,
+        patience: Duration,
+    ) -> Result<OwnedSemaphorePermit, GatewayError> {
+        let is_height = question.call == Call::Height;
+        let sockets = if is_height { &self.inner.heights } else { &self.inner.exchanges };
+        let socket = timeout(patience, sockets.clone().acquire_owned()).await.ok().and_then(Result::ok);
+        socket.ok_or_else(|| GatewayError::NotAsked {
+            call: question.call,
+            url: shown(&question.url),
+            after: patience,
+        })
+    }
+
     /// Asks, follows redirects, and reads the head of what comes in the end.
-    async fn head(&self, question: &Question) -> Result<Head, GatewayError> {
-        // It is never closed.
-        let socket = self.inner.exchanges.clone().acquire_owned().await.ok();
+    async fn head(&self, question: &Question, socket: OwnedSemaphorePermit) -> Result<Head, GatewayError> {
         let mut hop = Hop { url: question.url.clone(), is_trusted: true };
         let mut response = self.send(question, &hop).await?;
         for _ in 0..REDIRECTS_MAX {
@@ -272,7 +295,7 @@ impl Http {
         if status.is_success() || status == StatusCode::NOT_FOUND {
             return Ok(Head { response, url: hop.url, _socket: socket });
         }
-        let retry_after = retry_after::read(response.headers());
+        let retry_after = retry_after(response.headers());
         let body = body::beginning(response).await;
         Err(GatewayError::Status {
             call: question.call,
@@ -346,8 +369,11 @@ impl HttpAnswer {
 struct Head {
     response: Response,
     url: Url,
-    _socket: Option<OwnedSemaphorePermit>,
+    _socket: OwnedSemaphorePermit,
 }
+
+/// How many heights are asked for at a time.
+const HEIGHTS_MAX: usize = 4;
 
 /// Gateways send readers to another host once, perhaps twice.
 const REDIRECTS_MAX: usize = 5;

@@ -20,7 +20,7 @@ pub const HEIGHTS_REFUSED: &str = "quipu_gateway_heights_refused_total";
 /// Label: what was asked, one of [`Call::name`].
 pub const CALL: &str = "call";
 /// Label: how it ended. For [`REQUEST_SECONDS`] `ok`, `absent` (a 404), `unreachable`, `timeout`,
-/// `left_alone` (nobody was asked), `status`, `redirect`, `body` or `too_large`; for [`UPLOADS`]
+/// `left_alone` or `not_asked` (nobody was asked), `status`, `redirect`, `body` or `too_large`; for [`UPLOADS`]
 /// `ok`, `refused`, `other_receipt` or `transient`.
 pub const OUTCOME: &str = "outcome";
 
@@ -47,6 +47,7 @@ pub(crate) fn answered(call: Call, took: Duration, was_absent: Result<bool, &Gat
         Ok(false) => "ok",
         Err(GatewayError::Client { .. } | GatewayError::Unreachable { .. }) => "unreachable",
         Err(GatewayError::LeftAlone { .. }) => "left_alone",
+        Err(GatewayError::NotAsked { .. }) => "not_asked",
         Err(GatewayError::Redirect { .. }) => "redirect",
         Err(GatewayError::TimedOut { .. }) => "timeout",
         Err(GatewayError::Status { .. }) => "status",

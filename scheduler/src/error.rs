@@ -218,6 +218,8 @@ impl ScheduleError {
             Self::Duplicate { .. } | Self::DuplicateContent { .. } => Code::DuplicateMessage,
             Self::NoTransaction(_) => Code::NotFound,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
+            // Nothing is wrong with it: this node has too much to ask.
+            Self::Gateway(GatewayError::NotAsked { .. }) => Code::Unavailable,
             Self::Gateway(_) | Self::GatewayTooSlow(_) | Self::BadTransaction { .. } => Code::GatewayError,
             Self::AssignedBefore { .. }
             | Self::NoHeight(_)

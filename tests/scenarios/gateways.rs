@@ -219,3 +219,25 @@ async fn no_gateway_makes_the_node_ask_its_own_network() {
     asked.abort();
     node.stop();
 }
+
+#[tokio::test]
+async fn no_proxy_of_the_environment_is_asked_to_look_up_where_a_gateway_leads() {
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (folder, gateway) = (folder(), HostileGateway::start(HEIGHT));
+    // The proxy could resolve it, and this machine cannot.
+    gateway.lead_to("http://inside.invalid/secret");
+    let node = Launch::su(folder.path())
+        .gateway(gateway.url())
+        .unset("UPLOAD_NODE_URL")
+        .set("ALL_PROXY", format!("http://{}", proxy.local_addr().unwrap()))
+        .set("NO_PROXY", "127.0.0.1")
+        .start();
+    let client = node.client();
+    let process = Ledger::default().spawn(&client, &User::new(1), 1).await[0];
+    let assigned = assign(&client, process, random());
+    tokio::select! {
+        refused = assigned => assert_eq!(refused.unwrap().refusal(502), "gateway_error"),
+        _ = proxy.accept() => panic!("the proxy is asked"),
+    }
+    node.stop();
+}

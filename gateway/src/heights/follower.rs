@@ -70,7 +70,7 @@ impl HeightFollower {
         // Counted from the last height that was higher: a gateway that stood still for hours may go on.
         let mut allowance = self.allowance;
         allowance.pass(self.allowed_at.elapsed());
-        let most = known.saturating_add(allowance.blocks());
+        let most = allowance.most(known, SystemTime::now());
         if is_far_below(height, known) {
             return self.doubt(HeightDoubt::Behind { told: height, known });
         }

@@ -11,6 +11,8 @@ use super::HEIGHT_MAX;
 /// Arweave's blocks are about two minutes apart. Over any longer time they were never four times as
 /// quick.
 const BLOCK_TIME_MIN: Duration = Duration::from_secs(30);
+/// Of a longer time the chain has used one part of so many: its blocks are about four times as slow.
+const USED_PART: u32 = 4;
 
 /// So many blocks may come at once, as after a gateway that lagged.
 const BURST: u32 = 50;
@@ -131,12 +133,14 @@ fn blocks_in(time: Duration) -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
     time: Duration,
+    /// How much of it a chain that grew as usual has use for.
+    lag: Duration,
 }
 
 impl Allowance {
     /// What has gathered when nothing was heard for so long.
     pub(super) fn after(silence: Duration) -> Self {
-        Self { time: silence.max(BLOCK_TIME_MIN * BURST) }
+        Self { time: silence.max(BLOCK_TIME_MIN * BURST), lag: silence / USED_PART }
     }
 
     /// So much time has passed. What has gathered in a longer silence is kept for as long as that was,
@@ -147,6 +151,7 @@ impl Allowance {
             Some(_) => self.time.saturating_sub(time).max(most),
             None => self.time.saturating_add(time).min(most),
         };
+        self.lag = self.lag.saturating_add(time / USED_PART).min(self.time);
     }
 
     /// How many blocks there may be.
@@ -154,10 +159,20 @@ impl Allowance {
         blocks_in(self.time)
     }
 
-    /// There were so many.
+    /// Where a chain can be by now that was at this height: never beyond where it can be at its age, whatever is taken for
+    /// the time since, unless it is there already.
+    pub(super) fn most(&self, known: u64, now: SystemTime) -> u64 {
+        let oldest = highest_at(now).max(known.saturating_add(u64::from(BURST)));
+        known.saturating_add(self.blocks()).min(oldest)
+    }
+
+    /// There were so many. What has gathered is not kept beyond what the gateway may still lag behind: it has been heard.
     pub(super) fn spend(&mut self, blocks: u64) {
         let blocks = u32::try_from(blocks).unwrap_or(u32::MAX);
-        self.time = self.time.saturating_sub(BLOCK_TIME_MIN.saturating_mul(blocks));
+        let spent = BLOCK_TIME_MIN.saturating_mul(blocks);
+        self.lag = self.lag.saturating_sub(spent);
+        let kept = self.lag.saturating_add(BLOCK_TIME_MIN * BURST);
+        self.time = self.time.saturating_sub(spent).min(kept);
     }
 }
 
@@ -176,6 +191,24 @@ mod tests {
         assert_eq!(at(1_735_689_600), 1_600_000);
         assert_eq!(at(1_735_689_600 + 30 * 86_400), 1_600_000 + 30 * 2880);
         assert_eq!(at(0), HEIGHT_MAX, "a clock that was never set bounds nothing");
+        // A file that is dated 1970 allows no more.
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_735_689_600);
+        let since_1970 = Allowance::after(Duration::from_secs(1_735_689_600));
+        assert_eq!(since_1970.most(1_500_000, now), 1_600_000);
+        assert_eq!(since_1970.most(5_000_000, now), 5_000_000 + u64::from(BURST), "a chain of one's own");
+    }
+
+    #[test]
+    fn what_gathered_in_a_downtime_ends_with_what_the_chain_has_used_of_it() {
+        const WEEKS: Duration = Duration::from_secs(21 * 86_400);
+        let mut allowance = Allowance::after(WEEKS);
+        let grown = WEEKS.as_secs() / 131;
+        // In two steps, since the gateway lags at first.
+        allowance.spend(grown / 2);
+        assert!(allowance.blocks() >= grown / 2, "{allowance:?}");
+        allowance.spend(grown / 2);
+        allowance.pass(Duration::from_secs(3600));
+        assert!(allowance.blocks() <= 2000, "{allowance:?}");
     }
 
     proptest! {

@@ -7,8 +7,10 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 /// A longer wait is cut to this: a service must not be able to switch itself off for good.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
-/// The wait that an answer asks for, in seconds or up to a date; none where it asks for none.
-pub(super) fn read(headers: &HeaderMap) -> Option<Duration> {
+/// The wait that an answer asks for in its `Retry-After`, in seconds or up to a date, up to [`RETRY_AFTER_MAX`]; none
+/// where it asks for none.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
     parse(text, SystemTime::now())
 }

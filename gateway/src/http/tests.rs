@@ -17,7 +17,7 @@ const BYTES_MAX: usize = 64 * 1024;
 
 fn question(http: &Http, url: Url) -> Question {
     let timeout = http.options().request_timeout;
-    Question { call: Call::Height, method: Method::GET, url, body: None, timeout, bytes_max: BYTES_MAX }
+    Question { call: Call::Transaction, method: Method::GET, url, body: None, timeout, bytes_max: BYTES_MAX }
 }
 
 /// Asks patiently; the outcome and how many calls the server saw.
@@ -149,6 +149,32 @@ async fn no_more_is_asked_at_a_time_than_there_are_sockets_for() {
         assert_eq!(outcome.unwrap().body, "good");
     }
     assert_eq!((stub.calls().len(), stub.open_max()), (12, 3));
+}
+
+#[tokio::test]
+async fn who_waits_for_others_does_not_blame_the_service() {
+    let http = Http::new(HttpOptions { exchanges_max: 1, ..HttpOptions::default() }).unwrap();
+    let (hanging, well) =
+        (Stub::start(&[Act::Stall]).await, Stub::start(&[Act::Answer(200, "", "good")]).await);
+    let slow = question(&http, hanging.url.clone());
+    let quick = Question { timeout: Duration::from_millis(50), ..question(&http, well.url.clone()) };
+    let height = Question { call: Call::Height, timeout: Duration::from_secs(30), ..quick.clone() };
+    let asked = async {
+        while hanging.calls().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..20 {
+            let error = http.once(&quick).await.unwrap_err();
+            assert!(matches!(error, GatewayError::NotAsked { .. }) && error.is_transient(), "{error:?}");
+        }
+        assert_eq!(http.once(&height).await.unwrap().body, "good", "heights do not wait for others");
+    };
+    tokio::select! {
+        outcome = http.once(&slow) => panic!("{outcome:?}"),
+        () = asked => {}
+    }
+    let patient = Question { timeout: Duration::from_secs(30), ..quick };
+    assert_eq!(http.once(&patient).await.unwrap().body, "good", "it was not left alone");
 }
 
 #[tokio::test]

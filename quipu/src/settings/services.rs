@@ -25,7 +25,8 @@ pub struct ServiceArgs {
     arweave_url_list: Option<String>,
 
     /// Hosts, separated by commas, that gateways may redirect to although these have private addresses, or from https
-    /// to http [default: none]
+    /// to http [default: none]. Where redirects lead is asked directly, and never through a proxy that the environment
+    /// names
     #[arg(long, env, value_name = "HOSTS")]
     gateway_redirect_hosts: Option<String>,
 
