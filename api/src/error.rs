@@ -76,6 +76,10 @@ fn scheduling(error: ScheduleError) -> HttpError {
     };
     match error {
         ScheduleError::Overloaded { retry_after } => answer.with_retry_after(retry_after),
+        ScheduleError::Limit(refusal) => match refusal.retry_after() {
+            Some(seconds) => answer.with_retry_after(seconds),
+            None => answer,
+        },
         _ => answer,
     }
 }

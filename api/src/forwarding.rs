@@ -33,6 +33,8 @@ pub struct ForwardedCall {
 pub struct ForwardedAnswer {
     /// The status of its answer.
     pub status: u16,
+    /// In how many seconds it may be asked again, where it says so.
+    pub retry_after: Option<u32>,
     /// What is in it.
     pub body: Vec<u8>,
 }
@@ -79,7 +81,11 @@ pub(crate) fn passed_on<T: DeserializeOwned>(answer: &ForwardedAnswer) -> Result
     let RefusedThere { error, code } = serde_json::from_slice(&answer.body).map_err(|_| strange())?;
     let code = Code::ALL.into_iter().find(|known| known.as_str() == code).ok_or_else(strange)?;
     let status = StatusCode::from_u16(answer.status).map_err(|_| strange())?;
-    Err(HttpError::new(code, error).with_status(status))
+    let refused = HttpError::new(code, error).with_status(status);
+    Err(match answer.retry_after {
+        Some(seconds) => refused.with_retry_after(seconds),
+        None => refused,
+    })
 }
 
 #[cfg(test)]
@@ -93,8 +99,10 @@ mod tests {
 
     #[test]
     fn what_a_leader_says_is_passed_on() {
-        let answer =
-            |status, body: &str| passed_on::<ScheduledForm>(&ForwardedAnswer { status, body: body.into() });
+        let later = |status, retry_after, body: &str| {
+            passed_on::<ScheduledForm>(&ForwardedAnswer { status, retry_after, body: body.into() })
+        };
+        let answer = |status, body: &str| later(status, None, body);
         let scheduled = answer(200, r#"{"id":"a","timestamp":7}"#).unwrap();
         assert_eq!((&*scheduled.id, scheduled.timestamp), ("a", 7));
         for (status, body, told, code) in [
@@ -107,5 +115,8 @@ mod tests {
             let refused = answer(status, body).unwrap_err();
             assert_eq!((refused.status().as_u16(), refused.code()), (told, code), "{status} {body}");
         }
+        // Those that it has spread over some seconds do not come back all at once.
+        let busy = later(503, Some(7), r#"{"error":"full","code":"unavailable"}"#).unwrap_err();
+        assert_eq!(busy.as_response().headers()["retry-after"], "7");
     }
 }

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError, Weak};
 use std::time::Duration;
 
+use gateway::retry_after;
 use protocol::ProcessId;
 use reqwest::header::LOCATION;
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
@@ -139,7 +140,8 @@ impl Placement {
         url.query_pairs_mut().append_pair("process-id", &process.to_string());
         let answer = self.get(url, "the router").await?;
         let status = answer.status();
-        if status.is_client_error() {
+        // Any other refusal, as of one request too many, says nothing of the process.
+        if matches!(status, StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST) {
             return Err(LimitRefusal::NotPlaced(process));
         }
         if status.is_success()
@@ -150,9 +152,8 @@ impl Placement {
             return if is_own { Ok(()) } else { Err(LimitRefusal::PlacedElsewhere { process, at: at() }) };
         }
         let Some(place) = location(&answer) else {
-            return Err(unknown(&format!(
-                "the router answered {status}, expected a redirect to a scheduler"
-            )));
+            let reason = format!("the router answered {status}, expected a redirect to a scheduler");
+            return Err(unknown_for(&reason, retry_after(answer.headers())));
         };
         let elsewhere = || {
             let at = place.origin().ascii_serialization().chars().take(SHOWN_CHARS).collect();
@@ -170,7 +171,8 @@ impl Placement {
             Some(_) => elsewhere(),
             None if answer.status().is_success() => elsewhere(),
             None => {
-                Err(unknown(&format!("the scheduler that the router names answered {}", answer.status())))
+                let reason = format!("the scheduler that the router names answered {}", answer.status());
+                Err(unknown_for(&reason, retry_after(answer.headers())))
             }
         }
     }
@@ -197,7 +199,11 @@ fn location(answer: &Response) -> Option<Url> {
 }
 
 fn unknown(reason: &str) -> LimitRefusal {
-    LimitRefusal::PlaceUnknown(reason.into())
+    unknown_for(reason, None)
+}
+
+fn unknown_for(reason: &str, wait: Option<Duration>) -> LimitRefusal {
+    LimitRefusal::PlaceUnknown { reason: reason.into(), wait }
 }
 
 #[cfg(test)]
@@ -226,7 +232,7 @@ mod tests {
             Ok(()) => "here",
             Err(LimitRefusal::PlacedElsewhere { .. }) => "elsewhere",
             Err(LimitRefusal::NotPlaced(_)) => "nowhere",
-            Err(LimitRefusal::PlaceUnknown(_)) => "unknown",
+            Err(LimitRefusal::PlaceUnknown { .. }) => "unknown",
             Err(other) => panic!("{other}"),
         }
     }
@@ -271,6 +277,10 @@ mod tests {
             (200, None, "unknown"),
             (404, None, "nowhere"),
             (400, None, "nowhere"),
+            (401, None, "unknown"),
+            (403, None, "unknown"),
+            (408, None, "unknown"),
+            (429, None, "unknown"),
             (500, None, "unknown"),
             (307, None, "unknown"),
             (307, Some("ftp://scheduler.example/"), "unknown"),
@@ -280,6 +290,9 @@ mod tests {
             router.answer_with("/", status, &headers, "");
             assert_eq!(check(&placement).await, expected, "{status} {location:?}");
         }
+        router.answer_with("/", 429, &[("retry-after", "7")], "");
+        let refused = placement.check(process()).await.unwrap_err();
+        assert_eq!(refused.retry_after(), Some(7), "{refused}");
         drop(router);
         assert_eq!(check(&placement).await, "unknown");
     }

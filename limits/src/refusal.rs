@@ -53,8 +53,13 @@ pub enum LimitRefusal {
     #[error("process {0} is not to be spawned here: the router has not placed it; send it to the router")]
     NotPlaced(ProcessId),
     /// Nobody says where it belongs.
-    #[error("it is not known whether the process is to be spawned here: {0}; try again")]
-    PlaceUnknown(Arc<str>),
+    #[error("it is not known whether the process is to be spawned here: {reason}; try again")]
+    PlaceUnknown {
+        /// What is said instead.
+        reason: Arc<str>,
+        /// For how long whoever was asked wants to be left alone, if it said so.
+        wait: Option<Duration>,
+    },
 }
 
 impl LimitRefusal {
@@ -69,7 +74,7 @@ impl LimitRefusal {
             | Self::NotPlaced(_) => Code::Forbidden,
             Self::TooLong { .. } => Code::TooLarge,
             // It is over by itself, and the client has done nothing wrong.
-            Self::ListUnknown(_) | Self::TooMany(_) | Self::PlaceUnknown(_) => Code::Unavailable,
+            Self::ListUnknown(_) | Self::TooMany(_) | Self::PlaceUnknown { .. } => Code::Unavailable,
         }
     }
 
@@ -77,6 +82,14 @@ impl LimitRefusal {
     pub fn too_many(&self) -> Option<u32> {
         match self {
             Self::TooMany(wait) => Some(seconds(*wait)),
+            _ => None,
+        }
+    }
+
+    /// In how many seconds the same may be let in, if anybody has said so.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::TooMany(wait) | Self::PlaceUnknown { wait: Some(wait), .. } => Some(seconds(*wait)),
             _ => None,
         }
     }
@@ -96,7 +109,7 @@ impl LimitRefusal {
             Self::ReadOnly(_) => "read_only",
             Self::TooLong { .. } => "size",
             Self::PlacedElsewhere { .. } | Self::NotPlaced(_) => "placement",
-            Self::PlaceUnknown(_) => "placement_unknown",
+            Self::PlaceUnknown { .. } => "placement_unknown",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use api::{ForwardError, ForwardWrites, ForwardedAnswer, ForwardedCall};
 use futures_util::future::BoxFuture;
+use gateway::retry_after;
 use replicator::Followed;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
@@ -80,6 +81,8 @@ impl ForwardWrites for Forwarder {
 
 async fn answer(mut response: reqwest::Response) -> Result<ForwardedAnswer, ForwardError> {
     let status = response.status().as_u16();
+    let wait = retry_after(response.headers());
+    let retry_after = wait.map(|wait| u32::try_from(wait.as_secs().max(1)).unwrap_or(u32::MAX));
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|error| ForwardError::Broken(said(&error)))? {
         body.extend_from_slice(&piece);
@@ -87,5 +90,5 @@ async fn answer(mut response: reqwest::Response) -> Result<ForwardedAnswer, Forw
             return Err(ForwardError::Broken("its answer is too long".to_owned()));
         }
     }
-    Ok(ForwardedAnswer { status, body })
+    Ok(ForwardedAnswer { status, retry_after, body })
 }
