@@ -126,6 +126,12 @@ impl Position {
         }
     }
 
+    /// Waits until it has applied this event, whatever fails meanwhile; false when it has stopped.
+    pub async fn passed(&mut self, seq: Seq) -> bool {
+        let has = |state: &PositionState| state.position.is_some_and(|position| position >= seq);
+        self.state.wait_for(has).await.is_ok()
+    }
+
     /// What keeps the projection from going on, if something does.
     pub fn error(&self) -> Option<Arc<str>> {
         self.state.borrow().error.clone()

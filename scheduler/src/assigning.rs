@@ -11,15 +11,12 @@ use protocol::{ProcessId, SubmissionError};
 use crate::classes::Pushed;
 use crate::content::Content;
 use crate::error::ScheduleError;
-use crate::gateways::Purpose;
+use crate::gateways::{Purpose, in_time};
 use crate::look_ups::Client;
 use crate::on_chain;
 use crate::order::{AssignOrder, Intake};
 use crate::scheduler::Shared;
 use crate::settlement::{check_depth, settlement_depth};
-
-/// In how many processes a message is looked for; it is in one, and may have been assigned to others.
-const PLACES_MAX: usize = 64;
 
 /// What this node knows of what is to be assigned.
 enum Known {
@@ -32,8 +29,13 @@ enum Known {
 }
 
 impl Shared {
-    /// Refuses what cannot be assigned; asks gateways for what this node does not know.
+    /// Refuses what cannot be assigned; asks gateways for what this node does not know. Whatever is waited for, it has one
+    /// deadline.
     pub(crate) async fn check_assign(self: &Arc<Self>, order: &AssignOrder) -> Result<Intake, ScheduleError> {
+        in_time(self.checked_assign(order)).await
+    }
+
+    async fn checked_assign(self: &Arc<Self>, order: &AssignOrder) -> Result<Intake, ScheduleError> {
         SubmissionError::check_process(order.process)?;
         self.limits.check_process(order.process)?;
         self.check_lane(order.process)?;
@@ -90,23 +92,27 @@ impl Shared {
 
     /// The message of this id, if it is scheduled here.
     fn own_message(&self, client: &Client, id: Id) -> Result<Option<Known>, ScheduleError> {
+        let mut looked = Ok(None);
+        // Its item is in one process. It may have been assigned to any number of others, which come first.
+        self.sequencer.index.visit_everywhere(id, &mut |place| {
+            looked = client.check_waits().and_then(|()| self.message_at(id, place));
+            if matches!(looked, Ok(None)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        looked
+    }
+
+    /// The message of this id, if its item is there.
+    fn message_at(&self, id: Id, place: IndexPlace) -> Result<Option<Known>, ScheduleError> {
+        let IndexPlace { process, nonce: Some(nonce) } = place else { return Ok(None) };
         let mut found = None;
-        for IndexPlace { process, nonce } in self.sequencer.index.everywhere(id, PLACES_MAX)? {
-            let Some(nonce) = nonce else { continue };
-            // It may be long, and is hashed.
-            client.check_waits()?;
-            self.sequencer.log.range(process, false, nonce..=nonce, &mut |event| {
-                // Where it was assigned, or where it is an assignment itself, its item is not there.
-                if let Some(item) = event.item().filter(|item| item.id() == id) {
-                    let pushed = || Content::of(&item).signed_by(item.address());
-                    found = Some(Known::Message(self.deep_hash_checks.then(pushed)));
-                }
-                ControlFlow::Break(())
-            })?;
-            if found.is_some() {
-                break;
+        self.sequencer.log.range(process, false, nonce..=nonce, &mut |event| {
+            // Where it was assigned, or where it is an assignment itself, its item is not there.
+            if let Some(item) = event.item().filter(|item| item.id() == id) {
+                let pushed = || Content::of(&item).signed_by(item.address());
+                found = Some(Known::Message(self.deep_hash_checks.then(pushed)));
             }
-        }
+            ControlFlow::Break(())
+        })?;
         Ok(found)
     }
 }

@@ -81,8 +81,7 @@ impl Gateways {
             let Ok(Ok(_turn)) = timeout(wait, turns.acquire()).await else { return Err(busy()) };
             question.await
         };
-        let asked = self.unless_closed(timeout(GATEWAY_DEADLINE, asked)).await?;
-        asked.unwrap_or(Err(ScheduleError::GatewayTooSlow(GATEWAY_DEADLINE)))
+        self.unless_closed(in_time(asked)).await?
     }
 
     /// Waits for what others are asked, unless the node is shutting down.
@@ -98,6 +97,14 @@ impl Gateways {
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
     }
+}
+
+/// All that a request waits for before it is scheduled, refused at its deadline.
+pub(crate) async fn in_time<T>(
+    asked: impl Future<Output = Result<T, ScheduleError>>,
+) -> Result<T, ScheduleError> {
+    let late = Err(ScheduleError::GatewayTooSlow(GATEWAY_DEADLINE));
+    timeout(GATEWAY_DEADLINE, asked).await.unwrap_or(late)
 }
 
 #[cfg(test)]

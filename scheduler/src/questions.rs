@@ -13,6 +13,10 @@ use crate::error::ScheduleError;
 /// How many processes may be remembered that are asked for no more, before they are forgotten.
 const FORGOTTEN_MAX: usize = 1024;
 
+/// How many wait for what is found of one process, and of all: each has a permit of the scheduler meanwhile.
+const WAITING_FOR_ONE_MAX: usize = 64;
+const WAITING_MAX: usize = 1024;
+
 /// What is found of the nonces of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NonceAnswer {
@@ -25,8 +29,10 @@ pub(crate) enum NonceAnswer {
 }
 
 /// The questions that are asked at the moment.
-#[derive(Default)]
-pub(crate) struct Questions(Mutex<HashMap<ProcessId, Weak<Question>>>);
+pub(crate) struct Questions {
+    asked: Mutex<HashMap<ProcessId, Weak<Question>>>,
+    places: sync::Semaphore,
+}
 
 /// One that is asked, again and again if nobody is told.
 struct Question {
@@ -34,19 +40,30 @@ struct Question {
     answered: AtomicU64,
     /// Held by who asks; the last answer.
     last: sync::Mutex<NonceAnswer>,
+    places: sync::Semaphore,
+}
+
+impl Default for Questions {
+    fn default() -> Self {
+        Self { asked: Mutex::default(), places: sync::Semaphore::new(WAITING_MAX) }
+    }
 }
 
 impl Questions {
     /// Asks, or waits for the answer of who asks already. Who asks may be dropped at any time: then the next one does.
     ///
     /// # Errors
-    /// With that of the question, for who asked it. The others that waited for it are told [`NonceAnswer::Unknown`].
+    /// With that of the question, for who asked it. The others that waited for it are told [`NonceAnswer::Unknown`]. Who is
+    /// one too many is refused at once.
     pub(crate) async fn ask(
         &self,
         process: ProcessId,
         question: impl Future<Output = Result<NonceAnswer, ScheduleError>>,
     ) -> Result<NonceAnswer, ScheduleError> {
         let turn = self.of(process);
+        let busy = |_| ScheduleError::Busy("too many requests wait for what gateways have of a process");
+        let _place_of_all = self.places.try_acquire().map_err(busy)?;
+        let _place = turn.places.try_acquire().map_err(busy)?;
         let before = turn.answered.load(Ordering::SeqCst);
         let mut last = turn.last.lock().await;
         if turn.answered.load(Ordering::SeqCst) != before {
@@ -59,15 +76,18 @@ impl Questions {
     }
 
     fn of(&self, process: ProcessId) -> Arc<Question> {
-        let mut questions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut questions = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(question) = questions.get(&process).and_then(Weak::upgrade) {
             return question;
         }
         if questions.len() >= FORGOTTEN_MAX {
             questions.retain(|_, question| question.strong_count() > 0);
         }
-        let question = Question { answered: AtomicU64::new(0), last: sync::Mutex::new(NonceAnswer::Unknown) };
-        let question = Arc::new(question);
+        let question = Arc::new(Question {
+            answered: AtomicU64::new(0),
+            last: sync::Mutex::new(NonceAnswer::Unknown),
+            places: sync::Semaphore::new(WAITING_FOR_ONE_MAX),
+        });
         questions.insert(process, Arc::downgrade(&question));
         question
     }
@@ -141,6 +161,25 @@ mod tests {
             questions.ask(process(1), ready(Ok(NonceAnswer::Given))).await.unwrap(),
             NonceAnswer::Given
         );
+    }
+
+    #[tokio::test]
+    async fn few_wait_for_what_is_found_of_one_process() {
+        let (questions, came, asked) = <(Arc<Questions>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        let (tell, time) = watch::channel(None);
+        let asking: Vec<_> =
+            (0..WAITING_FOR_ONE_MAX).map(|_| ask(&questions, &came, &asked, &time)).collect();
+        while questions.places.available_permits() > WAITING_MAX - WAITING_FOR_ONE_MAX {
+            yield_now().await;
+        }
+        let refused = questions.ask(process(1), pending()).await.unwrap_err();
+        assert!(matches!(refused, ScheduleError::Busy(_)), "{refused}");
+        questions.ask(process(2), ready(Ok(NonceAnswer::Free))).await.unwrap();
+        tell.send(Some(true)).unwrap();
+        for asking in asking {
+            asking.await.unwrap().unwrap();
+        }
+        assert_eq!(questions.places.available_permits(), WAITING_MAX);
     }
 
     #[tokio::test]

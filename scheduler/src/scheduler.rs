@@ -20,7 +20,7 @@ use crate::backlog::Stage;
 use crate::clock::{Clock, Heights};
 use crate::completion::complete_all;
 use crate::error::ScheduleError;
-use crate::gateways::{Gateways, Purpose};
+use crate::gateways::{Gateways, Purpose, in_time};
 use crate::lanes::Lanes;
 use crate::look_ups::LookUps;
 use crate::metrics;
@@ -332,7 +332,7 @@ impl Shared {
             }
         };
         let allowed = tokio::select! {
-            allowed = asked => Some(allowed),
+            allowed = in_time(asked) => Some(allowed),
             () = order.answer.closed() => None,
         };
         order.answer.queued = self.sequencer.clock.monotonic();

@@ -1,5 +1,6 @@
 //! The index as its readers and its follower see it.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -109,20 +110,38 @@ impl Index {
 
     /// Where in any process the message or assignment with this id is; the process that came last first.
     pub fn everywhere(&self, id: Id, limit: usize) -> Result<Vec<IndexPlace>, IndexError> {
+        let mut places = Vec::new();
+        if limit > 0 {
+            self.visit_everywhere(id, &mut |place| {
+                places.push(place);
+                if places.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+        }
+        Ok(places)
+    }
+
+    /// The same, one after the other for as long as the visitor wants.
+    pub fn visit_everywhere(
+        &self,
+        id: Id,
+        visit: &mut dyn FnMut(IndexPlace) -> ControlFlow<()>,
+    ) -> Result<(), IndexError> {
         let db = self.shared.db();
         let prefix = keys::id_prefix(id);
         let last = keys::id(id, ProcessNumber(u32::MAX));
-        let mut places = Vec::new();
         let mode = IteratorMode::From(last.as_ref(), Direction::Reverse);
-        for entry in db.store.iterator(mode).take(limit) {
+        for entry in db.store.iterator(mode) {
             let (key, value) = entry?;
             if !key.starts_with(prefix.as_ref()) {
                 break;
             }
             let number = keys::trailing_number(&key).ok_or(IndexError::Damaged("an id"))?;
-            places.push(IndexPlace { process: db.process(number)?, nonce: keys::trailing_nonce(&value) });
+            let place = IndexPlace { process: db.process(number)?, nonce: keys::trailing_nonce(&value) };
+            if visit(place).is_break() {
+                break;
+            }
         }
-        Ok(places)
+        Ok(())
     }
 
     /// The entries of the process in the order of time, by nonce where they have the same, from this one on.

@@ -49,6 +49,21 @@ async fn what_is_here_already_is_refused_without_a_gateway() {
 }
 
 #[tokio::test]
+async fn a_message_is_known_however_many_processes_it_was_assigned_to() {
+    const MANY: usize = 70;
+    let scene = Scene::start(&SchedulerOptions::default());
+    let first = scene.spawn(&[]).await;
+    let message = scene.user.message(first, &[], "for all");
+    scene.post(message.clone()).await.unwrap();
+    scene.world.set_reachable(false);
+    for number in 0..MANY {
+        let other = scene.spawn(&[("number", &number.to_string())]).await;
+        scene.assign(other, id_of(&message), false).await.unwrap();
+    }
+    assert_eq!(scene.world.asked(), 0);
+}
+
+#[tokio::test]
 async fn a_message_that_is_scheduled_here_is_assigned_without_a_gateway() {
     let scene = Scene::start(&SchedulerOptions::default());
     let (one, other, third) =

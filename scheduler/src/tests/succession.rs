@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use ans104::{Address, Ed25519Wallet, Id};
 use log::{Fact, Log, MemoryDisk, NodeId, Promotion, Term};
 use protocol::Nonce;
+use testing::id_of;
 use tokio::task::JoinSet;
 
 use crate::error::ScheduleError;
-use crate::gateways::NONCES_MAX;
+use crate::gateways::{GATEWAY_DEADLINE, NONCES_MAX};
+use crate::order::AssignOrder;
 use crate::testing::Scene;
 
 /// A promotion as `quipu promote` makes it, or one that others confirmed.
@@ -149,4 +151,39 @@ async fn many_messages_of_one_process_keep_no_other_from_being_asked_for() {
         scheduled.unwrap().unwrap();
     }
     assert_eq!(scene.events(busy).len(), 1 + 2 * NONCES_MAX);
+}
+
+#[tokio::test]
+async fn an_assignment_has_one_deadline_whoever_asks_for_its_process() {
+    let disk = MemoryDisk::new();
+    let scene = Scene::start_on(&disk);
+    let (busy, other) = (scene.spawn(&[]).await, scene.spawn(&[("n", "2")]).await);
+    let known = scene.user.message(other, &[], "known");
+    scene.post(known.clone()).await.unwrap();
+    promote(&scene, Some("somebody")).await;
+    drop(scene);
+    let scene = Scene::start_on(&disk);
+    scene.world.set_hanging(true);
+    let (scheduler, message) = (scene.scheduler.clone(), scene.user.message(busy, &[], "one"));
+    let asking = tokio::spawn(async move { scheduler.schedule(message).await });
+    while scene.world.asked() < 1 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    let scheduler = scene.scheduler.clone();
+    let order =
+        AssignOrder { process: busy, transaction: id_of(&known), base_layer: false, exclude: Vec::new() };
+    let waiting = tokio::spawn(async move { scheduler.assign(order).await.map(drop) });
+    tokio::task::yield_now().await;
+    tokio::time::advance(GATEWAY_DEADLINE - Duration::from_secs(10)).await;
+    // Who asks hangs up, and whoever waits has to ask: there are ten seconds left for that.
+    asking.abort();
+    for _ in 0..11 {
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    tokio::task::yield_now().await;
+    assert!(waiting.is_finished(), "it has a deadline of its own for each thing that it waits for");
+    let error = waiting.await.unwrap().unwrap_err();
+    assert!(matches!(error, ScheduleError::GatewayTooSlow(_)), "{error}");
 }
