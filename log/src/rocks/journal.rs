@@ -130,7 +130,8 @@ struct Wrong {
 impl Scan {
     fn block(&mut self, block: &[u8], is_last: bool) {
         let resume = if self.damage.is_some() {
-            Some(0)
+            // The rest of a long entry that was torn may be damaged, too: what it is full of is data.
+            Some(torn_at_start(block).unwrap_or(0))
         } else {
             self.records(block, is_last).err().map(|wrong| {
                 let at = self.empty_from.unwrap_or_else(|| self.offset.saturating_add(wrong.at as u64));
@@ -252,6 +253,15 @@ fn starts_record(part: &[u8]) -> Option<Header> {
     (record.is_of_ours() && record.matches(payload)).then_some(record)
 }
 
+/// Where a record ends that is at the start of a block and does not match its checksum, if its length leads to a border.
+fn torn_at_start(block: &[u8]) -> Option<usize> {
+    let (header, after) = block.split_first_chunk::<HEADER_LEN>()?;
+    let record = Header::read(header);
+    let (payload, next) = after.split_at_checked(record.len)?;
+    let is_torn = matches!(record.kind, MIDDLE | LAST) && !record.matches(payload) && is_border(next);
+    is_torn.then(|| block.len().saturating_sub(next.len()))
+}
+
 /// Whether an entry begins anywhere in a part of a block whose records cannot be told apart any more.
 fn begins_entry(part: &[u8]) -> bool {
     let mut rest = part;
@@ -270,4 +280,45 @@ fn begins_entry(part: &[u8]) -> bool {
 /// A checksum as RocksDB stores it, so that one of data with checksums in it is not weakened.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    const BLOCK: usize = BLOCK_LEN as usize;
+
+    fn record(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let crc = masked(crc32c::crc32c_append(crc32c::crc32c(&[kind]), payload));
+        let mut record = crc.to_le_bytes().to_vec();
+        record.extend(u16::try_from(payload.len()).unwrap().to_le_bytes());
+        record.push(kind);
+        record.extend(payload);
+        record
+    }
+
+    /// What is found in a journal of these blocks.
+    fn scanned(blocks: &[Vec<u8>]) -> JournalDamage {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), blocks.concat()).unwrap();
+        scan(file.path()).unwrap().expect("there is damage")
+    }
+
+    #[test]
+    fn what_a_client_has_put_into_a_torn_entry_is_not_taken_for_another_one() {
+        let data = record(WHOLE, b"as in a journal").repeat(BLOCK);
+        let full = |kind| record(kind, &data[..BLOCK - HEADER_LEN]);
+        let mut blocks = vec![full(FIRST), full(MIDDLE), full(MIDDLE), record(LAST, &data[..5000])];
+        for (block, at) in [(1, 600), (2, 20_000), (3, 2000)] {
+            // One sector that was never written.
+            blocks[block][at..at + 512].fill(0);
+            let damage = scanned(&blocks);
+            assert_eq!((damage.sound, damage.at, damage.followed), (0, BLOCK as u64, false), "block {block}");
+        }
+        let next = record(WHOLE, b"the next one");
+        blocks[3].extend(next);
+        assert!(scanned(&blocks).followed, "another one was written behind it");
+    }
 }

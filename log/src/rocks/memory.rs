@@ -1,6 +1,8 @@
 //! What the stores of a node keep in memory, all together: the one bound of it.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rocksdb::{BlockBasedOptions, Cache, LruCacheOptions, Options, WriteBufferManager};
 
@@ -11,8 +13,10 @@ const UNWRITTEN_PART: usize = 3;
 /// The cache is 2 to the power of this many caches. With RocksDB's usual 64 each would be smaller than the filter of a
 /// single large table, and that would be read again for every look-up.
 const SHARD_BITS: i32 = 3;
-/// How many files of a large store are open; each takes some kilobytes.
-const OPEN_FILES: i32 = 256;
+/// How many files of a large store are open where there are descriptors for them; each takes some kilobytes.
+const OPEN_FILES: usize = 256;
+/// With fewer, what is read is opened all the time.
+const OPEN_FILES_MIN: usize = 32;
 
 /// The memory that the RocksDB stores of a node share, however much is in them: blocks that were read, with the indexes
 /// and filters of all tables, and what is not in tables yet. When it is full the blocks go first that were used longest
@@ -21,6 +25,7 @@ const OPEN_FILES: i32 = 256;
 pub struct StoreMemory {
     cache: Cache,
     unwritten: WriteBufferManager,
+    open_files: Arc<AtomicUsize>,
 }
 
 impl StoreMemory {
@@ -38,7 +43,7 @@ impl StoreMemory {
         let unwritten = bytes / UNWRITTEN_PART;
         let unwritten =
             WriteBufferManager::new_write_buffer_manager_with_cache(unwritten, false, cache.clone());
-        Self { cache, unwritten }
+        Self { cache, unwritten, open_files: Arc::new(AtomicUsize::new(OPEN_FILES)) }
     }
 
     /// Tables whose blocks, indexes and filters are kept in it.
@@ -50,10 +55,16 @@ impl StoreMemory {
         tables
     }
 
+    /// There are descriptors for so many open files of each store that is opened from now on.
+    pub fn limit_files(&self, each: usize) {
+        self.open_files.store(each.clamp(OPEN_FILES_MIN, OPEN_FILES), Ordering::Relaxed);
+    }
+
     /// Counts in it what a store has not written to tables yet, and bounds the files that the store has open.
     pub fn bound(&self, store: &mut Options) {
         store.set_write_buffer_manager(&self.unwritten);
-        store.set_max_open_files(OPEN_FILES);
+        let files = self.open_files.load(Ordering::Relaxed);
+        store.set_max_open_files(i32::try_from(files).unwrap_or(i32::MAX));
     }
 
     /// How many bytes of it are taken.
