@@ -20,14 +20,14 @@ use crate::admin_token::keep_admin_token;
 use crate::error::NodeError;
 use crate::index::IndexFollowing;
 use crate::jobs::Replayable;
-use crate::listeners::Listeners;
+use crate::listeners::{ADMIN_CONNECTIONS, Listeners};
 use crate::location::KeepLocation;
 use crate::member::{MemberNode, Takeover};
 use crate::options::{DataPaths, LocationOptions, NodeOptions, WriteOptions};
 use crate::part::NodeParts;
 use crate::running::Served;
 use crate::store::{self, Store};
-use crate::{checkpoints, heights, index, jobs, lists, location, postgres, services, telemetry};
+use crate::{checkpoints, descriptors, heights, index, jobs, lists, location, postgres, services, telemetry};
 
 /// What a role goes on from; it is in use, but nothing is served yet.
 pub(crate) struct Base {
@@ -64,7 +64,9 @@ impl Base {
         progress: &Arc<Progress>,
     ) -> Result<Self, NodeError> {
         let metrics = if options.listen.metrics { Some(telemetry::start(parts)?) } else { None };
-        let listeners = Listeners::bind(&options.listen, services::sockets_max(&options.endpoints)).await?;
+        let sockets = own_sockets(&options);
+        let listeners = Listeners::bind(&options.listen, sockets).await?;
+        options.memory.limit_files(descriptors::files_of_each_store(sockets));
         let clients = lists::clients(parts, &options.listen.clients, &options.endpoints.redirect_hosts)?;
         let store = Store::open(parts, &options.data, &options.memory, identity, progress).await?;
         let (local, log, index) = (store.local.clone(), store.log.clone(), store.index.clone());
@@ -264,4 +266,17 @@ impl Base {
         self.listeners.serve(parts, Arc::new(node), self.token);
         served
     }
+}
+
+/// How many sockets a node has beside those of the clients of its public listener.
+fn own_sockets(options: &NodeOptions) -> usize {
+    // Some wait for a place meanwhile.
+    let admin = 2 * ADMIN_CONNECTIONS;
+    let database = options.postgres.as_ref().map_or(0, |postgres| {
+        // One more looks at what the server does, and one is made for a moment at first.
+        (postgres.write_connections as usize)
+            .saturating_add(postgres.read_connections as usize)
+            .saturating_add(2)
+    });
+    services::sockets_max(&options.endpoints).saturating_add(admin).saturating_add(database)
 }

@@ -23,7 +23,7 @@ use crate::options::ListenOptions;
 use crate::part::{NodePart, NodeParts};
 
 /// Operators are few.
-const ADMIN_CONNECTIONS: usize = 64;
+pub(crate) const ADMIN_CONNECTIONS: usize = 64;
 
 /// Which part of the memory for clients is kept for operators: one of so many.
 const ADMIN_PART: usize = 8;

@@ -190,16 +190,7 @@ async fn a_pooler_in_transaction_mode_is_read_through_but_not_written_through() 
     spawn_blocking(move || follow(&direct, &log, &on).unwrap()).await.unwrap();
     for (pool_size, more) in [(1, ""), (4, ""), (4, "server_round_robin = 1")] {
         let pooler = PgBouncer::start(&postgres, PoolMode::Transaction, pool_size, more);
-        let plain = sqlx::postgres::PgConnectOptions::new_without_pgpass().extra_float_digits(None);
-        let client = sqlx::postgres::PgPoolOptions::new().max_connections(4).connect_with(
-            plain
-                .host("127.0.0.1")
-                .port(pooler.port())
-                .username("quipu")
-                .password(Postgres::PASSWORD)
-                .database("quipu"),
-        );
-        let client = client.await.unwrap();
+        let client = other_client(&pooler).await;
         let before: String = settings(&client).await;
 
         let (options, log, on) =
@@ -224,6 +215,55 @@ async fn a_pooler_in_transaction_mode_is_read_through_but_not_written_through() 
         }
         assert_eq!(settings(&client).await, before, "settings went to others");
     }
+}
+
+/// A pool that is full of others for a while is not taken for one in which each has its own connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_pooler_in_transaction_mode_is_not_written_through() {
+    let postgres = Postgres::start();
+    let runtime = Handle::current();
+    let history = spawn_blocking(|| History::new(5)).await.unwrap();
+    let pooler = PgBouncer::start(&postgres, PoolMode::Transaction, 1, "");
+    let client = other_client(&pooler).await;
+    let before = settings(&client).await;
+    let through = options(&postgres.url_on(pooler.port()), 10);
+    let step = || {
+        let (options, log, on) = (through.clone(), history.log.clone(), runtime.clone());
+        spawn_blocking(move || {
+            let (mut follower, _going_on) = follower(&options, &log, &on);
+            follower.step().unwrap_err().to_string()
+        })
+    };
+    // Whoever comes is behind four others.
+    let mut others = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let client = client.clone();
+        others.spawn(async move {
+            loop {
+                sqlx::raw_sql("select pg_sleep(1.5)").execute(&client).await.unwrap();
+            }
+        });
+    }
+    let refused = step().await.unwrap();
+    assert!(!refused.contains("PgBouncer"), "nobody could tell: {refused}");
+    others.shutdown().await;
+    let refused = step().await.unwrap();
+    assert!(refused.contains("DATABASE_URL") && refused.contains("PgBouncer"), "{refused}");
+    assert_eq!(settings(&client).await, before, "settings went to others");
+}
+
+/// Connections of somebody else through a pooler.
+async fn other_client(pooler: &PgBouncer) -> sqlx::PgPool {
+    let plain = sqlx::postgres::PgConnectOptions::new_without_pgpass().extra_float_digits(None);
+    let client = sqlx::postgres::PgPoolOptions::new().max_connections(4).connect_with(
+        plain
+            .host("127.0.0.1")
+            .port(pooler.port())
+            .username("quipu")
+            .password(Postgres::PASSWORD)
+            .database("quipu"),
+    );
+    client.await.unwrap()
 }
 
 /// The settings of as many connections of the server as may be behind these.

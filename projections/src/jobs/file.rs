@@ -1,10 +1,10 @@
 //! The file that remembers jobs, with the mark by which it is known as ours.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use log::{StoreId, fresh_file};
+use log::{StoreId, replace_file};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -12,6 +12,8 @@ use super::job::ReplayJob;
 
 /// What the file is, in its first field.
 pub(super) const FORMAT: &str = "quipu jobs 1";
+/// What it is called before it is in its place.
+const FRESH: &str = "jobs.new";
 
 pub(super) struct JobsFile {
     path: PathBuf,
@@ -83,8 +85,8 @@ impl JobsFile {
             _ => {}
         }
         let (format, store) = (Some(FORMAT.to_owned()), Some(self.store.to_string()));
-        let fresh = self.path.with_extension("new");
-        fresh_file(&fresh)?.write_all(&serde_json::to_vec_pretty(&Marked { format, store, next, jobs })?)?;
-        fs::rename(fresh, &self.path)
+        // On disk when it is there by name: what is half of it would be nobody's, and kept for ever.
+        let text = serde_json::to_vec_pretty(&Marked { format, store, next, jobs })?;
+        replace_file(&self.path, FRESH, &text)
     }
 }

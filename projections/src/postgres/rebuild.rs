@@ -114,7 +114,7 @@ impl PostgresReplay {
                 return Ok(false);
             }
             cursor::write(session, identity, true, position, fingerprint.as_deref()).await?;
-            session.commit().await?;
+            session.commit_patiently().await?;
             Ok(true)
         })
     }
@@ -295,7 +295,7 @@ async fn exchange(session: &mut Session, store: StoreId, is_there: bool) -> Resu
         false => (String::new(), String::new()),
     };
     let exchanged = session
-        .run(format!(
+        .run_patiently(format!(
             "set local lock_timeout = '2s'; {detach}; alter schema {new} rename to {live}; \
              select quipu.attach_tables('{live}', '{store}'); delete from quipu.cursors where store = '{store}'; \
              insert into quipu.cursors (store, live, layout, term) values ('{store}', true, 0, 0); {drop_old}"
@@ -319,7 +319,7 @@ fn is_busy(error: &ProjectionError) -> bool {
 async fn discard(session: &mut Session, store: StoreId) -> Result<(), ProjectionError> {
     let schema = schema(store, false);
     session.begin().await?;
-    session.run(format!("drop schema if exists {schema} cascade")).await?;
+    session.run_patiently(format!("drop schema if exists {schema} cascade")).await?;
     session.run(format!("delete from quipu.cursors where store = '{store}' and not live")).await?;
-    session.commit().await
+    session.commit_patiently().await
 }

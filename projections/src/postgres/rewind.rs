@@ -68,6 +68,17 @@ pub(super) async fn run(
     Ok(common)
 }
 
+/// How many processes are compared at a time: there may be millions.
+const PAGE: usize = 5_000;
+
+/// A process, and of its newest row: nonce, sequence number and the id of the assignment.
+type Row = (String, Option<i64>, i64, Option<String>);
+
+fn last_row((process, nonce, sequence, assignment): Row) -> (String, LastRow) {
+    let nonce = nonce.map(|nonce| Nonce::new(nonce.unsigned_abs()));
+    (process, LastRow { nonce, seq: Seq::new(sequence.unsigned_abs()), assignment })
+}
+
 /// The last row of a process in the tables.
 struct LastRow {
     nonce: Option<Nonce>,
@@ -86,33 +97,59 @@ impl Comparison<'_> {
     async fn common(&mut self, position: Option<Seq>) -> Result<Option<Seq>, ProjectionError> {
         let tail = self.log.tail().last().map_or(Seq::ZERO, Seq::next);
         let mut first_difference = position.map_or(Seq::ZERO, Seq::next).min(tail);
-        let lasts = self.lasts().await?;
-        for (process, last) in &lasts {
-            if let Some(differs) = self.first_difference(*process, last).await? {
-                first_difference = first_difference.min(differs);
+        let mut after = String::new();
+        loop {
+            let page = self.last_rows_after(&after).await?;
+            for (text, last) in &page {
+                let process = text.parse().map_err(|_| self.damaged("a process id"))?;
+                if let Some(differs) = self.first_difference(process, last).await? {
+                    first_difference = first_difference.min(differs);
+                }
+            }
+            match page.into_iter().next_back() {
+                Some((last, _)) => after = last,
+                None => break,
             }
         }
-        first_difference = first_difference.min(self.first_missing(&lasts)?);
+        first_difference = first_difference.min(self.first_missing().await?);
         Ok(first_difference.prev())
     }
 
-    /// The newest row of each process.
-    async fn lasts(&mut self) -> Result<HashMap<ProcessId, LastRow>, ProjectionError> {
-        let sql = format!(
-            "select distinct on (m.store, m.process) m.process, m.nonce, m.sequence, a.id from {schema}.messages m \
-             left join {schema}.assignments a using (store, sequence) \
-             order by m.store, m.process, m.sequence desc",
+    /// The newest rows of some processes, in the order in which the database has those, after this one.
+    async fn last_rows_after(&mut self, after: &str) -> Result<Vec<(String, LastRow)>, ProjectionError> {
+        let processes = format!(
+            "select distinct process from {schema}.messages where store = $1::uuid and process > $2 \
+             order by process limit {PAGE}",
             schema = self.schema
         );
-        type Row = (String, Option<i64>, i64, Option<String>);
-        let rows: Vec<Row> = self.session.all_patiently(query_as(AssertSqlSafe(sql))).await?;
-        let mut lasts = HashMap::with_capacity(rows.len());
-        for (process, nonce, sequence, assignment) in rows {
-            let process = process.parse().map_err(|_| self.damaged("a process id"))?;
-            let nonce = nonce.map(|nonce| Nonce::new(nonce.unsigned_abs()));
-            lasts.insert(process, LastRow { nonce, seq: Seq::new(sequence.unsigned_abs()), assignment });
-        }
-        Ok(lasts)
+        let sql = self.last_rows(&processes);
+        let asked =
+            query_as(AssertSqlSafe(sql)).bind(self.log.identity().store.to_string()).bind(after.to_owned());
+        let rows: Vec<Row> = self.session.all_patiently(asked).await?;
+        Ok(rows.into_iter().map(last_row).collect())
+    }
+
+    /// The newest rows of those of these processes that have any.
+    async fn last_rows_of(
+        &mut self,
+        processes: Vec<String>,
+    ) -> Result<HashMap<String, LastRow>, ProjectionError> {
+        let sql =
+            self.last_rows("select process collate \"C\" as process from unnest($2::text[]) of_log(process)");
+        let asked = query_as(AssertSqlSafe(sql)).bind(self.log.identity().store.to_string()).bind(processes);
+        let rows: Vec<Row> = self.session.all_patiently(asked).await?;
+        Ok(rows.into_iter().map(last_row).collect())
+    }
+
+    /// What reads the newest row of each of some processes, by the index for that.
+    fn last_rows(&self, processes: &str) -> String {
+        format!(
+            "select page.process, last.nonce, last.sequence, a.id from ({processes}) page \
+             cross join lateral (select m.nonce, m.sequence from {schema}.messages m where m.store = $1::uuid \
+             and m.process = page.process order by m.store desc, m.process desc, m.sequence desc limit 1) last \
+             left join {schema}.assignments a on a.store = $1::uuid and a.sequence = last.sequence order by page.process",
+            schema = self.schema
+        )
     }
 
     /// Where in the order of either side the process begins to differ; none when all of its rows are in the log.
@@ -155,26 +192,39 @@ impl Comparison<'_> {
     }
 
     /// The first event of the log that the tables lack although they have all rows before it of its process.
-    fn first_missing(&self, lasts: &HashMap<ProcessId, LastRow>) -> Result<Seq, ProjectionError> {
-        let mut heads = Vec::new();
-        self.log.heads(None, &mut |process, head| {
-            if lasts.get(&process).is_none_or(|last| head.seq > last.seq) {
-                heads.push(process);
-            }
-            ControlFlow::Continue(())
-        })?;
-        let mut first = Seq::MAX;
-        for process in heads {
-            let (unassigned, from) = match lasts.get(&process) {
-                Some(LastRow { nonce: Some(nonce), .. }) => (false, nonce.next()),
-                Some(LastRow { nonce: None, .. }) => (false, Nonce::ZERO),
-                None => (true, Nonce::ZERO),
-            };
-            self.log.range(process, unassigned, from..=Nonce::MAX, &mut |event| {
-                first = first.min(event.seq);
-                ControlFlow::Break(())
+    async fn first_missing(&mut self) -> Result<Seq, ProjectionError> {
+        let (mut first, mut after) = (Seq::MAX, None);
+        loop {
+            let mut heads = Vec::new();
+            self.log.heads(after, &mut |process, head| {
+                heads.push((process, head.seq));
+                if heads.len() < PAGE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
+            let Some((last, _)) = heads.last() else { return Ok(first) };
+            after = Some(*last);
+            let processes = heads.iter().map(|(process, _)| process.to_string()).collect();
+            let lasts = self.last_rows_of(processes).await?;
+            for (process, head) in heads {
+                let last = lasts.get(&process.to_string());
+                if last.is_none_or(|last| head > last.seq) {
+                    first = first.min(self.first_after(process, last)?);
+                }
+            }
         }
+    }
+
+    /// The first event of a process in the log that comes after its newest row.
+    fn first_after(&self, process: ProcessId, last: Option<&LastRow>) -> Result<Seq, ProjectionError> {
+        let (unassigned, from) = match last {
+            Some(LastRow { nonce: Some(nonce), .. }) => (false, nonce.next()),
+            Some(LastRow { nonce: None, .. }) => (false, Nonce::ZERO),
+            None => (true, Nonce::ZERO),
+        };
+        let mut first = Seq::MAX;
+        self.log.range(process, unassigned, from..=Nonce::MAX, &mut |event| {
+            first = event.seq;
+            ControlFlow::Break(())
+        })?;
         Ok(first)
     }
 

@@ -103,6 +103,12 @@ impl Session {
         self.run("commit".to_owned()).await
     }
 
+    /// The same for what takes as long as it takes, while the server works on it: the files of tables that were dropped
+    /// are deleted here.
+    pub(super) async fn commit_patiently(&mut self) -> Result<(), ProjectionError> {
+        self.run_patiently("commit".to_owned()).await
+    }
+
     pub(super) async fn rollback(&mut self) -> Result<(), ProjectionError> {
         self.run("rollback".to_owned()).await
     }

@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use ans104::Id;
 use log::{FolderContents, FolderLock, FolderOwner, Seq, StoreId, StoreMemory, folder_owner};
-use rocksdb::{DB, Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{
+    DB, DEFAULT_COLUMN_FAMILY_NAME, Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -310,9 +312,14 @@ pub(super) fn check_folder(path: &Path) -> Result<FolderOwner> {
     }
 }
 
-/// Whether a folder is one of ours that was made before folders were marked: every key has the form of one of ours.
+/// Whether a folder is one of ours that was made before folders were marked: it has one table, in which every key has the
+/// form of one of ours.
 fn is_unmarked_store(path: &Path) -> bool {
     let options = rocks::options(&StoreMemory::default(), WRITE_BUFFER_BYTES);
+    // What others keep may be in tables of other names, which are not looked at.
+    if !DB::list_cf(&options, path).is_ok_and(|names| names == [DEFAULT_COLUMN_FAMILY_NAME]) {
+        return false;
+    }
     let Ok(db) = DB::open_for_read_only(&options, path, false) else { return false };
     db.iterator(IteratorMode::Start).all(|entry| entry.is_ok_and(|(key, _)| keys::is_ours(&key)))
 }

@@ -2,6 +2,7 @@
 
 mod asked;
 mod fake;
+mod folders;
 mod scene;
 mod stuck;
 
