@@ -20,7 +20,7 @@ FUZZ_TARGETS ?= item tags bundle blob shown wallet reading event stream paramete
 FUZZ_SECONDS ?= 60
 NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 
-.PHONY: run test build install deb lint first-build setup root openapi fuzz clients
+.PHONY: run test build install deb lint first-build setup root openapi fuzz clients pictures
 
 run: build
 	$(TARGET)/release/quipu dev
@@ -51,6 +51,11 @@ lint: first-build setup
 openapi: first-build setup
 	QUIPU_WRITE_OPENAPI=1 $(CARGO) test $(PROFILE) --package api --test http description
 	QUIPU_WRITE_OPENAPI=1 $(CARGO) test $(PROFILE) --package quipu-router --test description
+
+# Pictures of each page, light and dark, wide and on a phone, in $(TARGET)/pictures, to be looked at.
+pictures: build
+	mkdir -p "$(abspath $(TARGET))/pictures"
+	QUIPU_PICTURES="$(abspath $(TARGET))/pictures" $(CARGO) test $(PROFILE) --locked --package quipu-tests --test browser nobody_is_kept
 
 # Fuzzes each parser, from its seeds and what was found before, for FUZZ_SECONDS; needs cargo-fuzz.
 fuzz:

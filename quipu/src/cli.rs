@@ -30,6 +30,7 @@ use crate::settings::SettingError;
 use crate::spawn::SpawnArgs;
 use crate::status::StatusArgs;
 use crate::sync::SyncArgs;
+use crate::ui::UiArgs;
 use crate::verify_item::VerifyItemArgs;
 use crate::wallet::WalletArgs;
 
@@ -88,6 +89,7 @@ enum Command {
     Spawn(SpawnArgs),
     Send(SendArgs),
     Read(ReadArgs),
+    Ui(UiArgs),
     Bench(Box<BenchArgs>),
     Config(ConfigArgs),
     Completions(CompletionsArgs),
@@ -143,6 +145,7 @@ impl Cli {
             Command::Spawn(args) => args.run(out),
             Command::Send(args) => args.run(out),
             Command::Read(args) => args.run(out),
+            Command::Ui(args) => args.run(out),
             Command::Bench(args) => args.run(out),
             Command::Config(args) => args.run(out),
             Command::Completions(args) => args.run(out),

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::client::ClientError;
 use crate::failure::Failure;
+use crate::status::StatusVerdict;
 use crate::testing::{FakeNode, Misdeed, quipu};
 
 /// A scheduler, a wallet, and a process with three messages.
@@ -147,12 +148,15 @@ fn refusals_show_the_code() {
 #[test]
 fn the_status_of_a_node_that_takes_nothing_is_shown_and_fails() {
     let good = FakeNode::start(Misdeed::None);
-    let shown = quipu(&["status", "--admin", &good.url]).unwrap();
+    assert!(quipu(&["status", "--admin", &good.url]).unwrap().starts_with("well: "));
+    let shown = quipu(&["status", "--all", "--admin", &good.url]).unwrap();
     assert!(shown.contains("  version         1\n") && shown.contains("  writes refused  -\n"), "{shown}");
     let json: Value =
         serde_json::from_str(&quipu(&["status", "--admin", &good.url, "--json"]).unwrap()).unwrap();
     assert_eq!(json["version"], "1");
     let bad = FakeNode::start(Misdeed::Refuse);
     let failure = quipu(&["status", "--admin", &bad.url]);
+    assert!(matches!(&failure, Err(Failure::NotWell(StatusVerdict::Act))), "{failure:?}");
+    let failure = quipu(&["status", "--serving", "--admin", &bad.url]);
     assert!(matches!(&failure, Err(Failure::WritesRefused(reason)) if reason == "disk full"), "{failure:?}");
 }

@@ -24,6 +24,7 @@ use crate::node::{DivergenceCommandError, LogRepairError, LogVerifyError, Promot
 use crate::replay::ReplayError;
 use crate::reupload::ReuploadError;
 use crate::settings::SettingError;
+use crate::status::StatusVerdict;
 use crate::stderr::say;
 use crate::verify_item::ItemVerifyError;
 use crate::wallet::WalletFileError;
@@ -95,6 +96,15 @@ pub enum Failure {
     /// A part of the node ended by itself.
     #[error("the node has stopped, because its part {0:?} ended; its log says why")]
     PartEnded(&'static str),
+    /// Nobody can be served there.
+    #[error("cannot listen on port {port} of 127.0.0.1")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
     /// Signals cannot be waited for.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
@@ -149,6 +159,12 @@ pub enum Failure {
     /// Not every dead letter was sent.
     #[error(transparent)]
     Retry(#[from] RetryError),
+    /// A node answers that it is not well; how is told already.
+    #[error("the node is not well")]
+    NotWell(StatusVerdict),
+    /// A node that was to say how it is does not answer.
+    #[error(transparent)]
+    NoAnswer(ClientError),
     /// A node answers, but takes no more messages.
     #[error("the node takes no messages: {0}")]
     WritesRefused(String),
@@ -178,7 +194,9 @@ impl Failure {
             | Self::WrongSettings
             | Self::NoSettings(..)
             | Self::OuterSpace(_) => true,
-            Self::Client(error) => matches!(error, ClientError::Url { .. } | ClientError::Tls(_)),
+            Self::Client(error) | Self::NoAnswer(error) => {
+                matches!(error, ClientError::Url { .. } | ClientError::Tls(_))
+            }
             Self::Import(error) => error.is_wrong_setting(),
             Self::Export(error) => error.is_wrong_setting(),
             Self::Compare(error) => error.is_wrong_setting(),
@@ -195,6 +213,9 @@ impl Failure {
         {
             return ExitCode::SUCCESS;
         }
+        if let Self::NotWell(verdict) = self {
+            return ExitCode::from(verdict.exit_code());
+        }
         say(format_args!("quipu: {}", chain(self)));
         match self {
             Self::Import(ImportCommandError::LeftOut(_)) | Self::Export(ExportError::LeftOut(_)) => {
@@ -203,6 +224,7 @@ impl Failure {
             Self::Compare(CompareError::Differ(_)) => ExitCode::from(EXIT_DIFFERS),
             Self::Divergence(DivergenceCommandError::Beyond { .. }) => ExitCode::from(EXIT_DIFFERS),
             Self::Location(LocationCheckError::Wrong(..)) => ExitCode::from(EXIT_DIFFERS),
+            Self::NoAnswer(_) if !self.is_wrong_setting() => ExitCode::from(EXIT_NO_ANSWER),
             _ if self.is_wrong_setting() => ExitCode::from(EXIT_USAGE),
             _ => ExitCode::FAILURE,
         }
@@ -216,6 +238,8 @@ const EXIT_LEFT_OUT: u8 = 3;
 
 /// The exit code of a comparison that found what it looked for, and of a check that found something wrong.
 const EXIT_DIFFERS: u8 = 3;
+/// The exit code of a node that does not say how it is.
+const EXIT_NO_ANSWER: u8 = 3;
 
 /// The error and its causes in one line. A cause that the text before it ends with is not said again.
 pub fn chain(error: &dyn Error) -> String {

@@ -19,6 +19,7 @@ mod read;
 mod status;
 mod sync;
 mod verify_item;
+mod ui;
 mod projections;
 mod replay;
 mod shown;

@@ -1,21 +1,34 @@
 //! `quipu status`: how a node is doing, asked at its admin listener.
 
+mod brief;
 mod layout;
+mod verdict;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write, stdout};
+use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
 
 use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
+pub use verdict::StatusVerdict;
+use verdict::writes_refused;
+
+/// How often a status that is watched is asked for.
+const EVERY: Duration = Duration::from_secs(2);
+/// Clears a terminal.
+const CLEAR: &str = "\x1b[H\x1b[2J";
 
 const EXAMPLES: &str = "\
 Examples:
   quipu status
+  quipu status --all
   quipu status --admin http://10.0.0.5:9001 --token $TOKEN --json
 
-Exit codes: 0 the node takes messages or follows its leader, 1 it is not reached or does neither, 2 wrong usage or setting.";
+Exit codes: 0 it is well, 1 look: something needs a look, 2 act: something has to be done (or wrong usage or setting), 3 no answer. \
+With --serving: 0 the node takes messages or follows its leader, 1 it does not.";
 
 /// Show how a node is doing
 #[derive(Debug, Args)]
@@ -23,36 +36,85 @@ Exit codes: 0 the node takes messages or follows its leader, 1 it is not reached
 pub struct StatusArgs {
     #[command(flatten)]
     node: AdminArgs,
+    /// Show all that the node tells
+    #[arg(long, conflicts_with = "json")]
+    all: bool,
     /// Print the status as JSON
     #[arg(long)]
     json: bool,
+    /// Ask again every 2 seconds, until it is interrupted
+    #[arg(long)]
+    watch: bool,
+    /// Fail only if the node takes no messages and follows no leader: what starts nodes again should not do that because
+    /// something needs a look
+    #[arg(long)]
+    serving: bool,
 }
 
 impl StatusArgs {
     /// Writes the status to `out`.
     ///
     /// # Errors
-    /// When the node is not reached or refuses, or takes no messages.
+    /// When the node is not reached or refuses, or is not well.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let node = self.node.connect()?;
-        let status: Value = runtime()?.block_on(async {
-            let mut status: Value = node.get("/status").await?;
-            let checks = checks(&node).await?;
-            if let Some(fields) = status.as_object_mut() {
-                fields.extend(checks.map(|checks| ("checks".to_owned(), checks)));
-            }
-            Ok::<_, ClientError>(status)
-        })?;
-        if self.json {
-            writeln!(out, "{status}")?;
-        } else {
-            out.write_all(layout::render(&status).as_bytes())?;
+        let runtime = runtime()?;
+        let ask = || runtime.block_on(ask(&node));
+        if self.watch {
+            return self.show_on(ask, out);
         }
-        match writes_refused(&status) {
-            Some(reason) => Err(Failure::WritesRefused(reason.to_owned())),
-            None => Ok(()),
+        let status =
+            ask().map_err(|error| if self.serving { error.into() } else { Failure::NoAnswer(error) })?;
+        self.show(&status, out)?;
+        if self.serving {
+            let refused = writes_refused(&status).map(str::to_owned);
+            return refused.map_or(Ok(()), |reason| Err(Failure::WritesRefused(reason)));
+        }
+        match StatusVerdict::of(&status) {
+            StatusVerdict::Well => Ok(()),
+            verdict => Err(Failure::NotWell(verdict)),
         }
     }
+
+    /// Shows it again and again, until nobody takes it any more. What does not answer may do so again.
+    fn show_on(
+        &self,
+        ask: impl Fn() -> Result<Value, ClientError>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        loop {
+            if stdout().is_terminal() {
+                out.write_all(CLEAR.as_bytes())?;
+            }
+            match ask() {
+                Ok(status) => self.show(&status, out)?,
+                Err(error) => writeln!(out, "no answer: {}", chain(&error))?,
+            }
+            out.flush()?;
+            thread::sleep(EVERY);
+        }
+    }
+
+    fn show(&self, status: &Value, out: &mut dyn Write) -> Result<(), Failure> {
+        if self.json {
+            writeln!(out, "{status}")?;
+        } else if self.all {
+            out.write_all(layout::render(status).as_bytes())?;
+        } else {
+            out.write_all(brief::render(status).as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// The status with the checks in it.
+async fn ask(node: &AdminClient) -> Result<Value, ClientError> {
+    let mut status: Value = node.get("/status").await?;
+    let checks = checks(node).await?;
+    if let Some(fields) = status.as_object_mut() {
+        fields.extend(checks.map(|checks| ("checks".to_owned(), checks)));
+    }
+    Ok(status)
 }
 
 /// What the node finds when it looks at itself; none from one that does not know how.
@@ -61,35 +123,5 @@ async fn checks(node: &AdminClient) -> Result<Option<Value>, ClientError> {
         Ok(mut answer) => Ok(answer.get_mut("checks").map(Value::take)),
         Err(ClientError::Refused { status: 404, .. }) => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// Why the node takes no messages, if it does not; nothing where it is a standby that follows its leader, as it should.
-fn writes_refused(status: &Value) -> Option<&str> {
-    let leader = status.get("leader").and_then(|leader| leader.get("state"));
-    let refused = status.get("writes_refused")?.as_str();
-    refused.filter(|_| leader.and_then(Value::as_str) != Some("following"))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn only_a_node_that_takes_nothing_is_a_failure() {
-        for (status, reason) in [
-            (json!({}), None),
-            (json!({"writes_refused": null}), None),
-            (json!({"writes_refused": "disk full"}), Some("disk full")),
-            (json!({"writes_refused": "a standby", "leader": null}), Some("a standby")),
-            (json!({"writes_refused": "a standby", "leader": {"state": "lost"}}), Some("a standby")),
-            (json!({"writes_refused": "a standby", "leader": {"state": "following"}}), None),
-        ] {
-            assert_eq!(writes_refused(&status), reason, "{status}");
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The explorer: what it finds, what it says of what is not there, and what it verifies.
 
 use ans104::{Id, base64url};
-use quipu_tests::{Client, Launch, Signed, User, workspace};
+use quipu_tests::{Client, Launch, PATIENCE, Signed, User, workspace};
 use serde_json::{Value, json};
 
 use crate::chromium::{Browser, Tab};
@@ -14,7 +14,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Opens a screen of the explorer, and waits until it has what it asked for.
-fn open<'a>(browser: &'a Browser, url: &str, screen: &str, width: u32) -> Tab<'a> {
+pub fn open<'a>(browser: &'a Browser, url: &str, screen: &str, width: u32) -> Tab<'a> {
     let tab = browser.open(&format!("{url}/ui/{screen}"), width);
     settle(&tab);
     tab
@@ -27,7 +27,7 @@ fn settle(tab: &Tab<'_>) {
 }
 
 /// Goes to another screen.
-fn go(tab: &Tab<'_>, screen: &str) {
+pub fn go(tab: &Tab<'_>, screen: &str) {
     tab.eval(&format!(
         "document.querySelector('#content').replaceChildren(); location.hash = {}",
         json!(screen)
@@ -36,7 +36,7 @@ fn go(tab: &Tab<'_>, screen: &str) {
 }
 
 /// A process that names the scheduler that signs for it.
-async fn process(client: &Client, user: &User) -> Signed {
+pub async fn process(client: &Client, user: &User) -> Signed {
     let scheduler = client.address().await;
     let tags = [("Type", "Process"), ("Module", NOBODY), ("Scheduler", &*scheduler)];
     let process = user.item(None, &tags, b"a process");
@@ -44,7 +44,7 @@ async fn process(client: &Client, user: &User) -> Signed {
     process
 }
 
-fn lines(tab: &Tab<'_>) -> Vec<String> {
+pub fn lines(tab: &Tab<'_>) -> Vec<String> {
     tab.until("document.querySelector('#verified table, #verified .alarm')");
     let lines = tab.eval("[...document.querySelectorAll('#verified tbody tr')].map((row) => row.innerText)");
     lines.as_array().unwrap().iter().map(|line| line.as_str().unwrap().replace(['\n', '\t'], " ")).collect()
@@ -309,4 +309,31 @@ async fn hostile_items_are_text() {
         }
     }
     node.stop();
+}
+
+#[tokio::test]
+async fn pages_of_this_machine_show_a_node_elsewhere() {
+    let folder = folder();
+    let gateway = quipu_tests::Gateway::start();
+    // Without pages of its own.
+    let node = Launch::su(folder.path()).gateway(gateway.url()).set("UI", "none").start();
+    let (client, user, browser) = (node.client(), User::new(1), Browser::start());
+    let process = process(&client, &user).await;
+    client.schedule(&user.message(process.id, b"one")).await;
+    let mut pages = Launch::command(folder.path(), &["ui", "0", "--url", &node.url()]).program();
+    let said = |text: &str| text.split_once("/ui/ shows ").map(|(url, _)| url.to_owned());
+    let url = pages.stdout().find(PATIENCE, said).expect("it says where it is");
+    let tab = open(&browser, &url, &format!("#/entry/{}/1", process.id), DESK);
+    tab.eval("document.querySelector('[data-verify]').click()");
+    assert!(lines(&tab).iter().all(|line| line.contains("yes")), "{:?}", lines(&tab));
+    check_page(&tab, &url);
+    // Nothing else of the node is here, and nothing for pages of others.
+    let here = Client::new(&url);
+    assert_eq!(here.get(&format!("/{}", process.id)).await.refusal(404), "not_found");
+    let foreign = here.request(reqwest::Method::GET, "/timestamp").header("host", "page.example");
+    assert_eq!(here.send(foreign).await.unwrap().refusal(403), "forbidden");
+    node.stop();
+    go(&tab, &format!("#/find/{}", process.id));
+    assert!(tab.text("#content").starts_with("No answer: "), "{}", tab.text("#content"));
+    pages.kill();
 }

@@ -1,5 +1,6 @@
 //! Pages in a real browser.
 
+mod axe;
 mod chromium;
 mod explorer;
 mod node;

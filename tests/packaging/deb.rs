@@ -56,7 +56,8 @@ fn the_package_is_installed_used_and_removed() {
     let serve = || Served::start(root.command("quipu", at, &settings, &words));
     let node = serve();
     assert_eq!(node.user(), user);
-    let status = |admin: &str| root.command("quipu", "/", &[], &["quipu", "status", "--admin", admin]);
+    let status =
+        |admin: &str| root.command("quipu", "/", &[], &["quipu", "status", "--serving", "--admin", admin]);
     node.wait_until_well(|| status(&node.admin));
     node.stop();
 

@@ -40,8 +40,8 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
     let status: Value = node.admin().get("/status").await.json();
     assert!(status["log_failure"].as_str().is_some_and(|why| why.contains("No space left")), "{status}");
     let told = Launch::command(folder.path(), &["status", "--admin", &node.admin_url()]).run();
-    assert_eq!(told.code, Some(1), "{}{}", told.stdout, told.stderr);
-    assert!(told.stderr.contains("No space left"), "{}", told.stderr);
+    assert_eq!((told.code, told.stderr.as_str()), (Some(2), ""), "{}", told.stdout);
+    assert!(told.stdout.starts_with("act: ") && told.stdout.contains("No space left"), "{}", told.stdout);
     ledger.check(&client, 8).await;
     node.stop();
 

@@ -35,7 +35,7 @@ impl Pages {
     }
 
     /// The file that a request asks for, if it asks for one.
-    pub(crate) fn answer(&self, request: &Request) -> Option<Response> {
+    pub fn answer(&self, request: &Request) -> Option<Response> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }

@@ -23,11 +23,11 @@ function list(told) {
   ], told.entries, "There is nothing before this.");
 }
 
-function steps(told, before) {
+function steps(told, before, label) {
   const newest = before === null || told.newest === null ? null : processAt(told.process);
   const newer = before === null || told.newest === null || before > told.newest ? null
     : before + ROWS > told.newest ? processAt(told.process) : processAt(told.process, before + ROWS);
-  return el("nav", { class: "actions", "aria-label": "Pages" },
+  return el("nav", { class: "actions", "aria-label": label },
     step("Newest", newest, "newest"), step("Newer", newer, "["),
     step("Older", told.next === null ? null : processAt(told.process, told.next), "]"));
 }
@@ -110,6 +110,6 @@ export async function open(place, route, signal) {
     ["Id", id(process, findAt(process))],
     ["Newest nonce", told.newest === null ? "none" : String(told.newest)],
   ]), el("p", { class: "actions" }, verify), said),
-  section("schedule", "Schedule", steps(told, before), offer, list(told), steps(told, before)));
+  section("schedule", "Schedule", steps(told, before, "Pages, above the rows"), offer, list(told), steps(told, before, "Pages, below the rows")));
   if (before === null) watch(told, offer, route.again, signal);
 }

@@ -115,6 +115,14 @@ impl SchedulerClient {
         &self.base
     }
 
+    /// What it answers to a GET of this path and query, whatever that is.
+    ///
+    /// # Errors
+    /// When it is not reached.
+    pub async fn pass_on(&self, path: &str) -> Result<reqwest::Response, ClientError> {
+        self.http.get(format!("{}{path}", self.base)).send().await.map_err(|error| self.unreachable(error))
+    }
+
     /// What the scheduler says of itself.
     ///
     /// # Errors

@@ -1,0 +1,185 @@
+//! A status in short: how the node is, what is not ok with since when and what helps, then a line each for log, uploads and
+//! followers.
+
+use serde_json::Value;
+
+use super::verdict::{StatusVerdict, checks, writes_refused};
+use crate::output::{counted, duration, thousands};
+
+/// The status, what matters first.
+pub fn render(status: &Value) -> String {
+    let mut bad: Vec<_> = checks(status).map(|check| (StatusVerdict::of_check(check), check)).collect();
+    bad.retain(|(verdict, _)| *verdict != StatusVerdict::Well);
+    bad.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
+    let mut lines = vec![verdict(status, &bad)];
+    lines.extend(bad.iter().map(|(verdict, check)| finding(*verdict, check)));
+    lines.extend([log(status), uploads(status)]);
+    lines.extend(leader(status));
+    lines.extend(followers(status));
+    lines.iter().map(|line| format!("{}\n", plain(line))).collect()
+}
+
+fn verdict(status: &Value, bad: &[(StatusVerdict, &Value)]) -> String {
+    let verdict = StatusVerdict::of(status);
+    let found = bad.first().map(|(_, check)| format!("{}: {}", text(check, "name"), text(check, "reason")));
+    let reason =
+        found.or_else(|| writes_refused(status).map(|reason| format!("no messages are taken: {reason}")));
+    let more = match bad.len() {
+        0 | 1 => String::new(),
+        several => format!(" (and {} more)", several - 1),
+    };
+    let reason = reason.unwrap_or_else(|| "every check is ok".to_owned());
+    format!("{}: {reason}{more}", verdict.as_str())
+}
+
+fn finding(verdict: StatusVerdict, check: &Value) -> String {
+    let name = text(check, "name");
+    let since = check.get("age_seconds").and_then(Value::as_f64);
+    let since = since.map_or(String::new(), |seconds| format!(", for {}", duration(seconds)));
+    format!("  {}  {name}{since}: {}; try: {}", verdict.as_str(), text(check, "reason"), helps(name))
+}
+
+/// The command that says more about a check; what to do then is in the runbook, under the check's name.
+fn helps(name: &str) -> &'static str {
+    match name {
+        "uploads" => "quipu dead-letters list",
+        "index" | "postgres" => "quipu projections",
+        "disk" => "df -h",
+        "clock" => "timedatectl",
+        "addresses" | "processes" => "quipu config print su",
+        _ => "quipu status --all",
+    }
+}
+
+fn log(status: &Value) -> String {
+    let mut parts = vec![text(status, "role").to_owned()];
+    // The number of the last event: the first one has 0.
+    let events = number(status, "tail").map_or(0, |tail| tail.saturating_add(1));
+    parts.push(counted(events, "event"));
+    parts.extend(number(status, "term").map(|term| format!("term {term}")));
+    let processes = status.get("processes").and_then(|processes| number(processes, "count"));
+    parts.extend(processes.map(|count| match count {
+        1 => "1 process".to_owned(),
+        count => format!("{} processes", thousands(count)),
+    }));
+    let height = status.get("height").and_then(|height| number(height, "number"));
+    parts.push(
+        height.map_or("block height not known".to_owned(), |height| format!("block {}", thousands(height))),
+    );
+    parts.retain(|part| !part.is_empty());
+    format!("log        {}", parts.join(", "))
+}
+
+fn uploads(status: &Value) -> String {
+    let uploads = status.get("uploads");
+    let count = |name| uploads.and_then(|uploads| number(uploads, name));
+    match (count("backlog"), count("dead_letters")) {
+        (Some(backlog), Some(dead)) => {
+            format!(
+                "uploads    {} to upload, {} refused for good",
+                counted(backlog, "event"),
+                thousands(dead)
+            )
+        }
+        _ => "uploads    not in use".to_owned(),
+    }
+}
+
+fn leader(status: &Value) -> Option<String> {
+    let leader = status.get("leader").filter(|leader| !leader.is_null())?;
+    let behind = number(leader, "lag_events").map_or("lag not known".to_owned(), behind);
+    Some(format!("leader     {}, {} {behind}", text(leader, "state"), text(leader, "from")))
+}
+
+fn followers(status: &Value) -> Option<String> {
+    let followers = status.get("followers")?.as_array()?;
+    let one = |follower: &Value| {
+        let lag = number(follower, "lag_events").map_or("lag not known".to_owned(), behind);
+        format!("{} {lag}", text(follower, "node"))
+    };
+    let list = followers.iter().map(one).collect::<Vec<_>>().join("; ");
+    Some(format!("followers  {}", if list.is_empty() { "none" } else { &list }))
+}
+
+fn behind(events: u64) -> String {
+    format!("{} behind", counted(events, "event"))
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(value: &Value, name: &str) -> Option<u64> {
+    value.get(name)?.as_u64()
+}
+
+/// With whatever would move the cursor made visible.
+fn plain(line: &str) -> String {
+    let show = |character: char| -> String {
+        if character.is_control() { character.escape_default().collect() } else { character.into() }
+    };
+    line.chars().map(show).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn status(checks: &Value) -> Value {
+        json!({
+            "role": "leader", "tail": 12_345, "term": 3, "writes_refused": null,
+            "processes": {"count": 5, "age_seconds": 2.0},
+            "height": {"number": 1_500_000, "age_seconds": 0.5},
+            "uploads": {"backlog": 1, "dead_letters": 0},
+            "leader": null, "followers": [],
+            "checks": checks,
+        })
+    }
+
+    #[test]
+    fn what_is_well_takes_four_lines() {
+        let shown =
+            render(&status(&json!([{"name": "log", "status": "ok", "reason": "fine", "age_seconds": 9.0}])));
+        let expected = "\
+well: every check is ok
+log        leader, 12,346 events, term 3, 5 processes, block 1,500,000
+uploads    1 event to upload, 0 refused for good
+followers  none
+";
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn what_is_worst_comes_first_with_what_helps() {
+        let mut status = status(&json!([
+            {"name": "disk", "status": "warn", "reason": "4 GiB free", "age_seconds": 61.0},
+            {"name": "log", "status": "ok", "reason": "fine", "age_seconds": 9.0},
+            {"name": "uploads", "status": "fail", "reason": "refused\u{1b}[2J", "age_seconds": 3.0},
+        ]));
+        status["followers"] = json!([{"node": "n1", "lag_events": 2}, {"node": "n2", "lag_events": null}]);
+        status["uploads"] = Value::Null;
+        let expected = "\
+act: uploads: refused\\u{1b}[2J (and 1 more)
+  act  uploads, for 3.0 s: refused\\u{1b}[2J; try: quipu dead-letters list
+  look  disk, for 1 min 1 s: 4 GiB free; try: df -h
+log        leader, 12,346 events, term 3, 5 processes, block 1,500,000
+uploads    not in use
+followers  n1 2 events behind; n2 lag not known
+";
+        assert_eq!(render(&status), expected);
+    }
+
+    #[test]
+    fn who_follows_a_leader_says_so() {
+        let mut status = status(&json!([]));
+        status["leader"] = json!({"state": "following", "from": "http://a:9001", "lag_events": 0});
+        assert!(render(&status).contains("\nleader     following, http://a:9001 0 events behind\n"));
+        status["leader"] = json!({"state": "lost", "from": "http://a:9001", "lag_events": null});
+        status["writes_refused"] = json!("a standby");
+        assert!(render(&status).starts_with("act: no messages are taken: a standby\n"));
+    }
+}

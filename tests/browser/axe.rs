@@ -1,0 +1,76 @@
+//! Each screen as people see it: what keeps them from using it, as axe-core 4.14.1 of Deque Systems finds it (MPL-2.0; its file is in
+//! `tests/data/axe.min.js.gz` as it was published), and pictures to look at, which are kept where `QUIPU_PICTURES` names a
+//! folder.
+
+use std::io::Read;
+use std::path::Path;
+use std::{env, fs};
+
+use ans104::base64url;
+use flate2::read::GzDecoder;
+use quipu_tests::{Gateway, Launch, User, workspace};
+use serde_json::{Value, json};
+
+use crate::chromium::{Browser, Tab};
+use crate::explorer::{go, lines, open, process};
+use crate::node::{DESK, PHONE};
+
+fn source() -> String {
+    let packed = fs::read(workspace().join("tests/data/axe.min.js.gz")).expect("the file is there");
+    let mut source = String::new();
+    GzDecoder::new(packed.as_slice()).read_to_string(&mut source).expect("it is text");
+    source
+}
+
+/// Holds that axe finds nothing, in light and dark colours, and takes a picture of either.
+fn check(tab: &Tab<'_>, axe: &str, name: &str, width: u32) {
+    for colours in ["light", "dark"] {
+        let feature = json!({ "name": "prefers-color-scheme", "value": colours });
+        tab.call("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
+        tab.eval(&format!("if (!window.axe) {{ {axe} }} true"));
+        let found = tab.eval(
+            "axe.run().then(({ violations }) => violations.map(({ id, help, nodes }) =>
+                `${id}: ${help}: ${nodes.map((node) => node.html.slice(0, 200)).join(' | ')}`))",
+        );
+        assert_eq!(found, Value::Array(vec![]), "{name}, {colours}, {width}");
+        if let Some(folder) = env::var_os("QUIPU_PICTURES") {
+            let taken = tab.call("Page.captureScreenshot", &json!({ "captureBeyondViewport": true }));
+            let text = taken["data"].as_str().expect("there is one").replace('+', "-").replace('/', "_");
+            let picture = base64url::decode(text.trim_end_matches('=')).expect("it is base64");
+            let path = Path::new(&folder).join(format!("{name}-{colours}-{width}.png"));
+            fs::write(&path, picture).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_kept_from_a_screen() {
+    let (folder, axe) = (tempfile::tempdir().expect("it can be made"), source());
+    let gateway = Gateway::start();
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user, browser) = (node.client(), User::new(1), Browser::start());
+    let process = process(&client, &user).await.id;
+    client.schedule(&user.message(process, b"{\"some\":[1,2]}")).await;
+    for width in [PHONE, DESK] {
+        let tab = open(&browser, &node.url(), "#/", width);
+        check(&tab, &axe, "start", width);
+        tab.eval("document.querySelector('#help').click()");
+        check(&tab, &axe, "help", width);
+        for (name, screen) in [
+            ("find", format!("#/find/{process}")),
+            ("no-id", "#/find/nothing".to_owned()),
+            ("process", format!("#/process/{process}")),
+            ("entry", format!("#/entry/{process}/1?assignment=x")),
+        ] {
+            go(&tab, &screen);
+            check(&tab, &axe, name, width);
+        }
+        tab.eval("document.querySelector('[data-verify]').click()");
+        assert_eq!(lines(&tab).len(), 7);
+        check(&tab, &axe, "verified", width);
+        let tab = browser.open(&format!("{}/", node.admin_url()), width);
+        tab.until("document.querySelector('#checks table')");
+        check(&tab, &axe, "node", width);
+    }
+    node.stop();
+}
