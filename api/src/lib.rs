@@ -26,6 +26,7 @@ mod refusals;
 mod render;
 mod rendering;
 mod rooms;
+mod routed;
 mod turns;
 mod write_side;
 
@@ -38,4 +39,5 @@ pub use metrics::describe;
 pub use node::{ApiNode, ApiOptions, ApiParts, PagesServed, RenderMetrics};
 pub use processes::count_processes;
 pub use render::{PageBy, Renderer};
+pub use routed::FleetStanding;
 pub use write_side::{WriteSide, Writes};

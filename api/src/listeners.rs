@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use location::LocationCalls;
-use poem::{Endpoint, Response};
+use poem::{Endpoint, EndpointExt, Response};
 use web::{About, Guarded, Limited, OperatorToken, Visitors};
 
 use crate::admin::{
@@ -16,6 +16,7 @@ use crate::hyperbeam::HyperbeamApi;
 use crate::node::ApiNode;
 use crate::public::{PublicApi, posted_items};
 use crate::query::QueryApi;
+use crate::routed;
 
 type Public = Limited<(PublicApi, HyperbeamApi, QueryApi, GraphApi, ExploreApi)>;
 type Admin = (
@@ -55,8 +56,9 @@ pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
     );
     let (calls, visitors): (Public, _) =
         (Limited(calls), Visitors::Limited(node.parts.options.clients.clone()));
-    let pages = node.parts.options.pages.public.then(pages::explorer);
+    let (telling, pages) = (node.clone(), node.parts.options.pages.public.then(pages::explorer));
     web::endpoint_with(calls, &PUBLIC, visitors, Some(posted_items(node)), pages)
+        .around(move |endpoint, request| routed::answer(endpoint, request, telling.clone()))
 }
 
 /// The operator's calls, and a page that shows what they tell. `/health`, the description and the page itself never need the

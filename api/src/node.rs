@@ -178,6 +178,13 @@ impl ApiNode {
         }
     }
 
+    /// How many events its leader has that are not here, if it follows one and that is known.
+    pub(crate) fn lag(&self) -> Option<u64> {
+        let own = self.parts.log.tail().last().map_or(0, |last| last.next().get());
+        let writes = self.writes();
+        writes.followed()?.now(own).lag_events
+    }
+
     /// Sets what metrics tell of the nodes that follow each other, which is so at a moment.
     pub(crate) fn record_replication(&self) {
         let own = self.parts.log.tail().last().map_or(0, |last| last.next().get());

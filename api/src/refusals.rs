@@ -1,10 +1,6 @@
 //! Which failures each kind of call documents.
 
-use poem_openapi::ApiResponse;
-use poem_openapi::registry::{MetaResponses, Registry};
-use poem_openapi::types::Type;
 use web::hyperbeam::below_500;
-use web::{ErrorForm, HttpError, documented};
 
 use crate::error::CallError;
 
@@ -32,147 +28,79 @@ const FAILED: &str = "The node, or a gateway that it asked, failed: `internal` o
 const COME_AGAIN: &str = "Not possible at the moment; the header `Retry-After` says in how many seconds to try again: `unavailable`.";
 const UNAVAILABLE: &str = "Not possible at the moment; the header `Retry-After` says in how many seconds to try again: `unavailable`.";
 
-macro_rules! refusal {
-    ($(#[$doc:meta])* $name:ident $(through $map:path)?: $($status:literal $text:ident),+) => {
-        $(#[$doc])*
-        pub(crate) struct $name(CallError);
-
-        impl<E: Into<CallError>> From<E> for $name {
-            fn from(error: E) -> Self {
-                Self(error.into())
-            }
-        }
-
-        impl From<$name> for poem::Error {
-            fn from(refusal: $name) -> Self {
-                let error = HttpError::from(refusal.0);
-                $(let error = $map(error);)?
-                error.into()
-            }
-        }
-
-        impl ApiResponse for $name {
-            fn meta() -> MetaResponses {
-                MetaResponses { responses: vec![$(documented($status, $text)),+] }
-            }
-
-            fn register(registry: &mut Registry) {
-                ErrorForm::register(registry);
-            }
-        }
-    };
-}
-
-refusal! {
+web::refusal! {
     /// A read was not answered.
-    ReadRefusal: 400 WRONG, 404 NOT_FOUND, 500 INTERNAL, 503 UNAVAILABLE
-}
+    ReadRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 500 INTERNAL, 503 UNAVAILABLE;
 
-refusal! {
     /// A read in HyperBEAM's form was not answered.
-    HyperbeamReadRefusal through below_500:
-        400 WRONG, 404 NOT_FOUND, 406 OTHER_CODEC, 424 FAILED, 429 COME_AGAIN
-}
+    HyperbeamReadRefusal(CallError) through below_500:
+        400 WRONG, 404 NOT_FOUND, 406 OTHER_CODEC, 424 FAILED, 429 COME_AGAIN;
 
-refusal! {
     /// Something was not scheduled that came in HyperBEAM's form.
-    HyperbeamWriteRefusal through below_500:
-        400 WRONG_ITEM, 403 FORBIDDEN, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 422 NOT_ANS104, 424 FAILED, 429 COME_AGAIN
-}
+    HyperbeamWriteRefusal(CallError) through below_500:
+        400 WRONG_ITEM, 403 FORBIDDEN, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 422 NOT_ANS104, 424 FAILED, 429 COME_AGAIN;
 
-refusal! {
     /// A query was not answered.
-    QueryRefusal: 400 WRONG, 500 INTERNAL, 503 UNAVAILABLE
-}
+    QueryRefusal(CallError): 400 WRONG, 500 INTERNAL, 503 UNAVAILABLE;
 
-refusal! {
     /// A question in GraphQL was not taken.
-    GraphRefusal: 400 WRONG, 408 SLOW, 413 TOO_LARGE, 500 INTERNAL, 503 UNAVAILABLE
-}
+    GraphRefusal(CallError): 400 WRONG, 408 SLOW, 413 TOO_LARGE, 500 INTERNAL, 503 UNAVAILABLE;
 
-refusal! {
     /// Something was not scheduled.
-    WriteRefusal:
+    WriteRefusal(CallError):
         400 WRONG_ITEM, 403 FORBIDDEN, 404 NOT_FOUND, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 500 INTERNAL, 502 GATEWAY,
-        503 UNAVAILABLE
-}
+        503 UNAVAILABLE;
 
-refusal! {
     /// The node is asked for what it does not have.
-    NoSuchCall: 404 NOT_FOUND
-}
+    NoSuchCall(CallError): 404 NOT_FOUND;
 
-refusal! {
     /// The node is not in a state to say or do it.
-    Unwell: 503 UNAVAILABLE
-}
+    Unwell(CallError): 503 UNAVAILABLE;
 
-refusal! {
     /// The node is not in a state to do it, or whoever asks its operators' listener may not.
-    AdminUnwell: 403 FORBIDDEN, 503 UNAVAILABLE
-}
+    AdminUnwell(CallError): 403 FORBIDDEN, 503 UNAVAILABLE;
 
-refusal! {
     /// An operator's call was not answered.
-    OperatorRefusal: 500 INTERNAL
-}
+    OperatorRefusal(CallError): 500 INTERNAL;
 
-refusal! {
     /// The log was not shipped.
-    ShipRefusal: 400 WRONG, 404 NOT_FOUND, 410 BEYOND, 412 DEPOSED, 500 INTERNAL, 503 UNAVAILABLE
-}
+    ShipRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 410 BEYOND, 412 DEPOSED, 500 INTERNAL, 503 UNAVAILABLE;
 
-refusal! {
     /// A member did not do what it was asked for.
-    MemberRefusal:
-        400 WRONG, 404 NOT_FOUND, 409 NOT_NOW, 412 NOT_LEADING, 500 INTERNAL, 503 UNAVAILABLE
-}
+    MemberRefusal(CallError):
+        400 WRONG, 404 NOT_FOUND, 409 NOT_NOW, 412 NOT_LEADING, 500 INTERNAL, 503 UNAVAILABLE;
 
-refusal! {
     /// A replay was not shown.
-    JobRefusal: 400 WRONG, 404 NOT_FOUND, 500 INTERNAL
-}
+    JobRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 500 INTERNAL;
 
-refusal! {
     /// A replay was not cancelled or resumed.
-    JobChangeRefusal: 400 WRONG, 404 NOT_FOUND, 409 STATE, 500 INTERNAL, 503 UNAVAILABLE
-}
+    JobChangeRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 409 STATE, 500 INTERNAL, 503 UNAVAILABLE;
 
-refusal! {
     /// A replay was not started.
-    ReplayRefusal:
-        400 WRONG, 404 NOT_FOUND, 408 SLOW, 409 STATE, 413 TOO_LARGE, 415 NOT_JSON, 500 INTERNAL, 503 UNAVAILABLE
-}
+    ReplayRefusal(CallError):
+        400 WRONG, 404 NOT_FOUND, 408 SLOW, 409 STATE, 413 TOO_LARGE, 415 NOT_JSON, 500 INTERNAL, 503 UNAVAILABLE;
 
-refusal! {
     /// Uploads were not shown or sent again, or nothing is uploaded here.
-    UploadRefusal: 400 WRONG, 404 NOT_FOUND, 500 INTERNAL
-}
+    UploadRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 500 INTERNAL;
 
-refusal! {
     /// A checkpoint was not made.
-    CheckpointsRefusal: 400 WRONG, 404 NOT_FOUND, 500 NO_CHECKPOINT, 503 UNAVAILABLE
-}
+    CheckpointsRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 500 NO_CHECKPOINT, 503 UNAVAILABLE;
 
-refusal! {
     /// A checkpoint was not removed.
-    CheckpointRefusal: 400 WRONG, 404 NOT_FOUND, 500 INTERNAL
-}
+    CheckpointRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 500 INTERNAL;
 
-refusal! {
     /// A file of a checkpoint was not sent.
-    CheckpointFileRefusal: 400 WRONG, 404 NOT_FOUND, 416 NOT_THERE, 500 INTERNAL, 503 UNAVAILABLE
-}
+    CheckpointFileRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 416 NOT_THERE, 500 INTERNAL, 503 UNAVAILABLE;
 
-refusal! {
     /// What has not arrived was not looked for.
-    ReuploadRefusal: 400 WRONG, 404 NOT_FOUND, 408 SLOW, 413 TOO_LARGE, 415 NOT_JSON, 500 INTERNAL
+    ReuploadRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 408 SLOW, 413 TOO_LARGE, 415 NOT_JSON, 500 INTERNAL;
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use poem_openapi::ApiResponse;
     use protocol::Code;
 
     use super::*;

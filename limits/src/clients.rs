@@ -49,13 +49,18 @@ impl ClientLimits {
         self.list().map_or(Ok(()), |list| list.check_known())
     }
 
+    /// Whom a request is from that this peer sent.
+    pub fn client(&self, peer: IpAddr, headers: &ClientHeaders<'_>) -> ClientAddress {
+        ClientAddress::of(peer, headers, &self.trusted_proxies)
+    }
+
     /// Lets a request in that this peer sent, or refuses it: any if it is one too many, and one that `sends` something
     /// to be scheduled if its address is not on the list.
     ///
     /// # Errors
     /// When it is refused.
     pub fn check(&self, peer: IpAddr, headers: &ClientHeaders<'_>, sends: bool) -> Result<(), LimitRefusal> {
-        let client = ClientAddress::of(peer, headers, &self.trusted_proxies);
+        let client = self.client(peer, headers);
         if let Some(rate) = &self.rate {
             let address = match client {
                 ClientAddress::Known(address) => address,

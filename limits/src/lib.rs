@@ -24,7 +24,7 @@ pub use addresses::{AddressRange, AddressSet, NoAddress, parse_addresses};
 pub use client_address::{ClientAddress, ClientHeaders};
 pub use clients::{ClientLimits, ClientOptions};
 pub use items::{ItemLimits, ItemOptions};
-pub use list::{FetchedList, ListContent, ListError, ListNow, ListSeen, ListSource};
+pub use list::{FetchedList, ListAge, ListContent, ListError, ListNow, ListSeen, ListSource};
 pub use metrics::describe;
 pub use placement::{OwnStore, Placement, PlacementOptions, STORE_HEADER};
 pub use processes::{ProcessList, ProcessSource};

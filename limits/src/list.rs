@@ -1,6 +1,7 @@
 //! Lists that an operator keeps somewhere and that are fetched again and again. The last good one counts, however old
 //! it is: its age is told, and whoever watches decides. Before the first one nobody knows who is on it.
 
+use std::fmt;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -112,6 +113,42 @@ pub struct ListNow {
     pub entries: usize,
     /// Why it was not read when it was fetched last.
     pub failure: Option<Arc<str>>,
+}
+
+/// How good a list is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListAge {
+    /// It was read lately.
+    Fresh,
+    /// It was not read for some minutes.
+    Old,
+    /// It was not read for an hour, or never.
+    Outdated,
+}
+
+/// A list that is older than this is old, and outdated.
+const OLD: Duration = Duration::from_secs(5 * 60);
+const OUTDATED: Duration = Duration::from_secs(60 * 60);
+
+impl ListNow {
+    /// How good it is.
+    pub fn judge(&self) -> ListAge {
+        match self.age {
+            Some(age) if age <= OLD => ListAge::Fresh,
+            Some(age) if age <= OUTDATED => ListAge::Old,
+            _ => ListAge::Outdated,
+        }
+    }
+}
+
+impl fmt::Display for ListNow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.age {
+            Some(age) => write!(f, "{} entries, read {} seconds ago", self.entries, age.as_secs())?,
+            None => f.write_str("never read, so nobody is let in who would have to be on it")?,
+        }
+        self.failure.as_ref().map_or(Ok(()), |failure| write!(f, ": {failure}"))
+    }
 }
 
 impl ListSeen {
@@ -228,7 +265,7 @@ async fn fetch<T: ListContent>(
 
 impl<T: ListContent> std::fmt::Debug for FetchedList<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.seen.now().fmt(f)
+        fmt::Debug::fmt(&self.seen.now(), f)
     }
 }
 

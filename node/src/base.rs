@@ -25,6 +25,7 @@ use crate::location::KeepLocation;
 use crate::member::{MemberNode, Takeover};
 use crate::options::{DataPaths, LocationOptions, NodeOptions, WriteOptions};
 use crate::part::NodeParts;
+use crate::registering::Registering;
 use crate::running::Served;
 use crate::store::{self, Store};
 use crate::{checkpoints, descriptors, heights, index, jobs, lists, location, postgres, services, telemetry};
@@ -36,6 +37,7 @@ pub(crate) struct Base {
     listeners: Listeners,
     clients: Arc<ClientLimits>,
     token: OperatorToken,
+    registering: Option<Registering>,
     pub(crate) local: Arc<LocalLog<Rocks>>,
     pub(crate) log: Arc<dyn Log>,
     index: Index,
@@ -68,6 +70,7 @@ impl Base {
         let listeners = Listeners::bind(&options.listen, sockets).await?;
         options.memory.limit_files(descriptors::files_of_each_store(sockets));
         let clients = lists::clients(parts, &options.listen.clients, &options.endpoints.redirect_hosts)?;
+        let registering = options.listen.registering.as_ref().map(Registering::new).transpose()?;
         let store = Store::open(parts, &options.data, &options.memory, identity, progress).await?;
         let (local, log, index) = (store.local.clone(), store.log.clone(), store.index.clone());
         let data = &options.data.folder;
@@ -90,6 +93,7 @@ impl Base {
             listeners,
             clients,
             token,
+            registering,
             local,
             log,
             index,
@@ -262,8 +266,11 @@ impl Base {
             shipper: Some(shipper),
             member: member.map(|member| member as Arc<dyn MemberCalls>),
         });
-        let served = Served { addresses: self.listeners.addresses(), log };
-        self.listeners.serve(parts, Arc::new(node), self.token);
+        let (node, served) = (Arc::new(node), Served { addresses: self.listeners.addresses(), log });
+        self.listeners.serve(parts, node.clone(), self.token);
+        if let Some(registering) = self.registering {
+            registering.start(parts, node, served.addresses);
+        }
         served
     }
 }

@@ -38,6 +38,7 @@ mod leadership;
 mod member;
 mod node_client;
 mod node_tls;
+mod registering;
 mod peers;
 mod promotion;
 mod divergence;
@@ -59,7 +60,7 @@ pub use node_tls::{NodeTls, tls_reason};
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
 pub use options::{
     DataPaths, ListenOptions, LocationOptions, MemberOptions, NodeAccess, NodeOptions, OtherNode,
-    PeerOptions, ReadOptions, StandbyOptions, VotingOptions, WriteOptions,
+    PeerOptions, ReadOptions, RegisteringOptions, StandbyOptions, VotingOptions, WriteOptions,
 };
 pub use part::{NodePart, NodeParts};
 pub use promotion::{CopyStanding, PromotionError, StandbyCopy};

@@ -68,6 +68,21 @@ pub struct ListenOptions {
     pub clients: ClientOptions,
     /// Which of them have pages for a browser.
     pub pages: PagesServed,
+    /// Which routers are told of it, if any are.
+    pub registering: Option<RegisteringOptions>,
+}
+
+/// Which routers a node registers itself at, and what it says of itself.
+#[derive(Clone, Debug)]
+pub struct RegisteringOptions {
+    /// Their admin listeners.
+    pub routers: Vec<Url>,
+    /// How they are asked.
+    pub access: NodeAccess,
+    /// Where clients find this node.
+    pub url: String,
+    /// Where its admin listener is; at the address that it listens at without this.
+    pub admin: Option<String>,
 }
 
 /// What a node is told besides when it orders messages.

@@ -9,7 +9,7 @@ use ans104::Signer;
 use async_trait::async_trait;
 use gateway::Endpoints;
 use log::{LocalLog, Memory};
-use router::{Router, RouterMode, RouterOptions, RunningRouter, StateOptions};
+use router::{FailoverOptions, RouterMode, RouterOptions, RunningRouter, StateOptions};
 use scheduler::{Clock, SystemClock};
 use tracing::info;
 use web::OperatorToken;
@@ -18,7 +18,8 @@ use crate::admin_token::keep_admin_token;
 use crate::error::NodeError;
 use crate::listeners::{Addresses, Listeners};
 use crate::location::KeepLocation;
-use crate::options::{ListenOptions, LocationOptions};
+use crate::node_client::node_client;
+use crate::options::{ListenOptions, LocationOptions, NodeAccess};
 use crate::part::{NodePart, NodeParts};
 use crate::running::{RunningNode, Served};
 use crate::{lists, location, services, telemetry};
@@ -38,6 +39,8 @@ pub struct RoutingOptions {
     pub state: StateOptions,
     /// Where clients find it, if it publishes a record that says so.
     pub location: Option<RouterLocation>,
+    /// How nodes are asked to replace a leader that is gone; it is not replaced without this.
+    pub failover: Option<NodeAccess>,
 }
 
 /// Where clients find a router.
@@ -68,14 +71,22 @@ pub async fn router(options: RoutingOptions) -> Result<RunningNode, NodeError> {
 }
 
 async fn start(parts: &mut NodeParts, options: RoutingOptions) -> Result<Served, NodeError> {
-    let RoutingOptions { listen, mode, list, folder, state, location } = options;
+    let RoutingOptions { listen, mode, list, folder, state, location, failover } = options;
     let metrics = if listen.metrics { Some(telemetry::start(parts)?) } else { None };
     let located = location.as_ref().map_or(0, |one| services::location_sockets_max(&one.endpoints));
     let listeners = Listeners::bind(&listen, router::SOCKETS_MAX.saturating_add(located)).await?;
     let clients = lists::clients(parts, &listen.clients, &[])?;
     let budget = listeners.budget();
-    let running =
-        RunningRouter::start(RouterOptions { mode, list, folder: folder.clone(), state, budget }).await?;
+    let failover = match failover {
+        Some(access) => {
+            let http = node_client(&access)?.build().map_err(NodeError::LeaderClient)?;
+            Some(FailoverOptions { http })
+        }
+        None => None,
+    };
+    let (page, kept) = (listen.pages.admin, folder.clone());
+    let options = RouterOptions { mode, list, folder: kept, state, budget, clients, page, failover };
+    let running = RunningRouter::start(options).await?;
     let router = running.router();
     parts.push(Routing(running));
     let seat = LocationSeat::default();
@@ -87,7 +98,7 @@ async fn start(parts: &mut NodeParts, options: RoutingOptions) -> Result<Served,
         None => OperatorToken::ForChanges(keep_admin_token(&folder)?.into()),
     };
     let addresses = listeners.addresses();
-    let public_calls = router::public(router.clone(), clients, metrics);
+    let public_calls = router::public(router.clone(), metrics);
     let admin_calls = || router::admin(router.clone(), seat.clone(), token.clone());
     listeners.serve_router(parts, public_calls, admin_calls);
     let Addresses { public, admin } = addresses;

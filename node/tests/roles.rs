@@ -36,6 +36,7 @@ fn options(folder: &Path) -> NodeOptions {
             max_client_memory: 64 << 20,
             clients: limits::ClientOptions::default(),
             pages: PagesServed { public: true, admin: true },
+            registering: None,
         },
         endpoints: nowhere(),
         clock_jump_max: Duration::from_secs(300),

@@ -19,12 +19,19 @@ pub(crate) struct PageHome {
 
 /// What a node says of itself.
 pub(crate) const NODE: PageHome = PageHome { path: "/", file: "node.html" };
+/// What a router says of itself.
+pub(crate) const ROUTER: PageHome = PageHome { path: "/", file: "router.html" };
 /// Where schedules are looked at.
 pub(crate) const EXPLORER: PageHome = PageHome { path: SHARED, file: "explorer.html" };
 
 /// The page of a node, for its operators.
 pub fn node() -> Pages {
     Pages::new(|path| find(NODE, path))
+}
+
+/// The page of a router, for its operators.
+pub fn router() -> Pages {
+    Pages::new(|path| find(ROUTER, path))
 }
 
 /// The pages to look at schedules with, for everybody.

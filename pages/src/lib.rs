@@ -8,7 +8,7 @@
 
 mod files;
 
-pub use files::{explorer, node};
+pub use files::{explorer, node, router};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::files::{EXPLORER, Files, NODE, PageHome, find};
+use crate::files::{EXPLORER, Files, NODE, PageHome, ROUTER, find};
 
 /// How many bytes a page may have with all that it needs at first, compressed.
 const PAGE_BYTES_MAX: usize = 40_000;
@@ -18,7 +18,7 @@ const VERIFIER: [&str; 3] = ["ui/verify.js", "ui/signatures.js", "ui/noble.js"];
 /// The calls of a listener that a page leads to.
 const CALLS: [&str; 4] = ["status", "checks", "docs", "../docs"];
 
-const PAGES: [PageHome; 2] = [NODE, EXPLORER];
+const PAGES: [PageHome; 3] = [NODE, ROUTER, EXPLORER];
 
 fn files() -> Vec<(String, String)> {
     let files = Files::iter().map(|name| {
@@ -118,6 +118,7 @@ fn only_files_of_the_page_are_found() {
         for path in [
             "",
             "/node.html",
+            "/router.html",
             "/explorer.html",
             "/ui",
             "/ui/none.js",

@@ -106,13 +106,15 @@ async fn measure(count: u64) {
         folder: folder.path().to_owned(),
         state: StateOptions::Folder,
         budget: Budget::default(),
+        clients: Arc::new(ClientLimits::new(&ClientOptions::default(), None)),
+        page: false,
+        failover: None,
     };
     let running = RunningRouter::start(options).await.unwrap();
     let started = began.elapsed();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let clients = Arc::new(ClientLimits::new(&ClientOptions::default(), None));
-    let endpoint = router::public(running.router(), clients, None);
+    let endpoint = router::public(running.router(), None);
     let serving =
         tokio::spawn(web::serve(listener, None, endpoint, std::future::pending(), Limits::default()));
     println!("{count} placements: started in {started:.2?}, {} MB more in memory", (memory() - before) >> 20);

@@ -1,12 +1,14 @@
 //! The schedulers that a router knows, as they are at the moment; and which of them a new process goes to.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ans104::Address;
+use log::StoreId;
 use thiserror::Error;
 
-use crate::member::FleetMember;
+use crate::member::{FleetMember, StoreLead};
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{KnownScheduler, SchedulerNumber};
 
@@ -41,6 +43,22 @@ impl Fleet {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
     }
 
+    /// The scheduler that leads the store of this one: the successor of whoever was led once.
+    pub(crate) fn lead(&self, home: SchedulerNumber) -> Option<Arc<FleetMember>> {
+        let members = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let member = members.get(&home)?;
+        members.get(&member.lead.scheduler).cloned()
+    }
+
+    /// All schedulers that have the store of this one, itself included.
+    pub(crate) fn copies(&self, of: &FleetMember) -> Vec<Arc<FleetMember>> {
+        let members = self.members();
+        let has_it = |member: &FleetMember| {
+            member.number == of.number || (of.store.is_some() && member.store == of.store)
+        };
+        members.values().filter(|member| has_it(member)).cloned().collect()
+    }
+
     /// The scheduler at this URL.
     pub(crate) fn at(&self, url: &SchedulerUrl) -> Option<Arc<FleetMember>> {
         self.members().values().find(|member| member.url == *url).cloned()
@@ -55,18 +73,29 @@ impl Fleet {
             if counted {
                 member.standing.set_processes(processes);
             }
-            (number, Arc::new(member))
+            (number, member)
         });
-        let set: Members = set.collect();
-        *members = Arc::new(set);
+        let mut set: BTreeMap<SchedulerNumber, FleetMember> = set.collect();
+        let leads = leads(set.values());
+        for member in set.values_mut() {
+            if let Some(lead) = member.store.and_then(|store| leads.get(&store)) {
+                member.lead = *lead;
+            }
+        }
+        *members = Arc::new(set.into_iter().map(|(number, member)| (number, Arc::new(member))).collect());
     }
 
     /// The scheduler for a new process of this wallet: one that is for the wallet, else the one with the fewest.
     pub(crate) fn choose(&self, owner: &Address) -> Result<Arc<FleetMember>, NoPlace> {
         let members = self.members();
+        // Those of its predecessors are with it.
+        let processes = |member: &FleetMember| -> u64 {
+            let with_it = members.values().filter(|other| other.lead.scheduler == member.number);
+            with_it.map(|other| other.standing.processes()).sum()
+        };
         let fewest = |fits: &dyn Fn(&FleetMember) -> bool| {
             let fitting = members.values().filter(|member| fits(member) && member.takes_processes());
-            fitting.min_by_key(|member| (member.standing.processes(), member.number)).cloned()
+            fitting.min_by_key(|member| (processes(member), member.number)).cloned()
         };
         let is_own = |member: &FleetMember| member.flags.wallets.contains(owner) && !member.is_retired;
         if members.values().any(|member| is_own(member)) {
@@ -84,6 +113,23 @@ impl Fleet {
     }
 }
 
+/// Who leads each store: whoever was seen to lead in the highest term, whether it is there or not. Nobody who led before it
+/// is to be written to, and before anybody was seen to lead it is the one that was known first.
+fn leads<'a>(members: impl Iterator<Item = &'a FleetMember>) -> HashMap<StoreId, StoreLead> {
+    let mut leads: HashMap<StoreId, StoreLead> = HashMap::new();
+    for member in members {
+        let Some(store) = member.store else { continue };
+        let own = StoreLead { scheduler: member.number, term: member.term, copies: 0 };
+        let lead = leads.entry(store).or_insert(own);
+        let rank = |lead: &StoreLead| (lead.term, Reverse(lead.scheduler));
+        if rank(&own) > rank(lead) {
+            (lead.scheduler, lead.term) = (own.scheduler, own.term);
+        }
+        lead.copies += 1;
+    }
+    leads
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -99,7 +145,7 @@ mod tests {
 
     fn known(number: u32, processes: u64, flags: SchedulerFlags) -> KnownScheduler {
         let url = format!("http://su{number}:1").parse().unwrap();
-        KnownScheduler { number: SchedulerNumber(number), url, flags, is_retired: false, processes }
+        KnownScheduler { processes, ..KnownScheduler::new(SchedulerNumber(number), url, flags) }
     }
 
     fn flags(no_route: bool, wallets: &[Address], wallets_only: bool) -> SchedulerFlags {
@@ -152,6 +198,34 @@ mod tests {
         fleet.set(vec![retired], false);
         assert_eq!(chosen(&fleet, OTHER), Err(NoPlace::Nobody));
         assert_eq!(chosen(&Fleet::default(), OTHER), Err(NoPlace::Nobody));
+    }
+
+    #[test]
+    fn a_store_is_led_by_the_highest_term_whether_that_is_there_or_not() {
+        let with = |number, processes, store: u128, term| {
+            let store = Some(StoreId(uuid::Uuid::from_u128(store)));
+            KnownScheduler {
+                store,
+                term: log::Term(term),
+                ..known(number, processes, SchedulerFlags::default())
+            }
+        };
+        let fleet = Fleet::default();
+        let lead = |number| fleet.lead(SchedulerNumber(number)).unwrap().number.0;
+        // A standby has not led.
+        fleet.set(vec![with(1, 3, 7, 1), with(2, 0, 7, 0), with(3, 2, 8, 0)], true);
+        assert_eq!([1, 2, 3].map(lead), [1, 1, 3]);
+        assert_eq!(chosen(&fleet, OTHER), Ok(3));
+        // It took over, with the processes.
+        fleet.set(vec![with(1, 3, 7, 1), with(2, 0, 7, 2), with(3, 2, 8, 0)], true);
+        assert_eq!([1, 2, 3].map(lead), [2, 2, 3]);
+        assert_eq!(chosen(&fleet, OTHER), Ok(3));
+        assert_eq!(fleet.copies(&fleet.member(SchedulerNumber(1)).unwrap()).len(), 2);
+        lose(&fleet, 3);
+        assert_eq!(chosen(&fleet, OTHER), Ok(2));
+        lose(&fleet, 2);
+        assert_eq!(chosen(&fleet, OTHER), Err(NoPlace::NoneTakes), "the one that led before takes nothing");
+        assert_eq!(lead(1), 2);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ans104::Address;
 use futures_util::{StreamExt, stream};
 use rand::Rng;
+use reqwest::header::HeaderMap;
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use tokio::time::sleep;
@@ -13,6 +14,7 @@ use tracing::{info, warn};
 
 use crate::member::{FleetMember, Look, MemberTurn};
 use crate::router::Router;
+use crate::told::ToldLog;
 use crate::upstream::said;
 
 /// Between two questions; a quarter more or less, so that many routers do not ask at once.
@@ -40,62 +42,94 @@ struct Refusal {
 
 impl Router {
     /// Asks all of them again and again until it is dropped.
-    pub(crate) async fn watch_schedulers(self: Arc<Self>, http: Client) {
+    pub(crate) async fn watch_schedulers(self: Arc<Self>) {
         loop {
             let members = self.fleet.members();
             stream::iter(members.values().cloned())
                 .for_each_concurrent(AT_ONCE, |member| {
-                    let http = &http;
-                    async move { look(http, &member).await }
+                    let router = &self;
+                    async move { router.look(&router.asking, &member).await }
                 })
                 .await;
             let more = rand::rng().random_range(0..EVERY.as_millis() / 2);
             sleep(EVERY * 3 / 4 + Duration::from_millis(u64::try_from(more).unwrap_or(0))).await;
         }
     }
-}
 
-async fn look(http: &Client, member: &FleetMember) {
-    let look = ask(http, member).await;
-    let is_there = !matches!(look, Look::Away(_));
-    match member.standing.look(look) {
-        MemberTurn::Came => info!(scheduler = %member.url, "the scheduler is back"),
-        MemberTurn::Went => {
-            let reason = member.standing.trouble();
-            warn!(scheduler = %member.url, reason, "the scheduler is away: its processes are not reached");
+    async fn look(&self, http: &Client, member: &FleetMember) {
+        let (mut look, told) = ask(http, member).await;
+        if let Some(told) = told
+            && let Err(reason) = self.take_told(member, told).await
+        {
+            look = Look::Other(reason);
         }
-        MemberTurn::None => {}
+        let is_there = !matches!(look, Look::Away(_));
+        match member.standing.look(look) {
+            MemberTurn::Came => info!(scheduler = %member.url, "the scheduler is back"),
+            MemberTurn::Went => {
+                let reason = member.standing.trouble();
+                warn!(scheduler = %member.url, reason, "the scheduler is away: its processes are not reached");
+            }
+            MemberTurn::None => {}
+        }
+        if is_there
+            && member.standing.address().is_none()
+            && let Some(body) = get(http, member, "/").await.ok().map(|answer| answer.body)
+            && let Ok(Scheduler { address }) = serde_json::from_slice(&body)
+        {
+            member.standing.set_address(address);
+        }
     }
-    if is_there
-        && member.standing.address().is_none()
-        && let Some(body) = get(http, member, "/").await.ok().map(|(_, body)| body)
-        && let Ok(Scheduler { address }) = serde_json::from_slice(&body)
-    {
-        member.standing.set_address(address);
+
+    /// Asks all that have the store of this one who leads it, for a call that waits for that. How they do is not judged by
+    /// it: that has its own pace.
+    pub(crate) async fn ask_who_leads(&self, of: &FleetMember) {
+        let http = &self.asking;
+        let copies = self.fleet.copies(of);
+        stream::iter(copies)
+            .for_each_concurrent(AT_ONCE, |member| async move {
+                if let (_, Some(told)) = ask(http, &member).await {
+                    // What is wrong with it is told when it is looked at.
+                    let _ = self.take_told(&member, told).await;
+                }
+            })
+            .await;
     }
 }
 
-async fn ask(http: &Client, member: &FleetMember) -> Look {
-    match get(http, member, "/health").await {
-        Ok((StatusCode::OK, _)) => Look::Open,
-        Ok((status, body)) => {
+/// What a scheduler answers.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+async fn ask(http: &Client, member: &FleetMember) -> (Look, Option<ToldLog>) {
+    let answer = match get(http, member, "/health").await {
+        Ok(answer) => answer,
+        Err(reason) => return (Look::Away(reason), None),
+    };
+    let told = ToldLog::of(&answer.headers);
+    let look = match answer {
+        Answer { status: StatusCode::OK, .. } => Look::Open,
+        Answer { status, body, .. } => {
             let told = serde_json::from_slice(&body).map(|Refusal { error }| error);
             let text = told.unwrap_or_else(|_| format!("it answers {status}"));
             Look::Refusing(text.chars().take(TEXT_MAX).collect())
         }
-        Err(reason) => Look::Away(reason),
-    }
+    };
+    (look, told)
 }
 
-async fn get(http: &Client, member: &FleetMember, path: &str) -> Result<(StatusCode, Vec<u8>), String> {
+async fn get(http: &Client, member: &FleetMember, path: &str) -> Result<Answer, String> {
     let sent = http.get(format!("{}{path}", member.url)).timeout(ANSWERED).send().await;
     let mut answer = sent.map_err(|error| said(&error))?;
-    let (status, mut body) = (answer.status(), Vec::new());
+    let (status, headers, mut body) = (answer.status(), answer.headers().clone(), Vec::new());
     while let Some(piece) = answer.chunk().await.map_err(|error| said(&error))? {
         body.extend_from_slice(&piece);
         if body.len() > BYTES_MAX {
             break;
         }
     }
-    Ok((status, body))
+    Ok(Answer { status, headers, body })
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use limits::ClientLimits;
 use location::{LocationCalls, LocationSeat};
 use poem::{Endpoint, Response};
 use web::{About, Guarded, Limited, OperatorToken, Visitors};
@@ -33,24 +32,25 @@ const ADMIN: About = About {
 /// The calls of a scheduler, sent on: open to everybody, or to whom the operator lets in.
 pub fn public(
     router: Arc<Router>,
-    clients: Arc<ClientLimits>,
     metrics: Option<RenderedMetrics>,
 ) -> impl Endpoint<Output = Response> + use<> {
+    let clients = router.options.clients.clone();
     let hyperbeam = RoutedHyperbeamApi(router.clone());
     let calls: Public = Limited((RoutedApi { router, metrics }, hyperbeam));
     web::endpoint(calls, &PUBLIC, Visitors::Limited(clients), None)
 }
 
-/// The operator's calls; `location` is asked about the record that leads here.
+/// The operator's calls, and a page that shows what they tell; `location` is asked about the record that leads here.
 pub fn admin(
     router: Arc<Router>,
     location: LocationSeat,
     token: OperatorToken,
 ) -> impl Endpoint<Output = Response> + use<> {
+    let page = router.options.page.then(pages::router);
     let fleet = FleetApi { router: router.clone(), location: location.clone() };
     let calls: Admin =
         (RouterHealthApi(router), Guarded::new((fleet, LocationCalls(location)), token.clone()));
-    web::endpoint(calls, &ADMIN, Visitors::Operators(token), None)
+    web::endpoint_with(calls, &ADMIN, Visitors::Operators(token), None, page)
 }
 
 /// The OpenAPI description of the public calls.

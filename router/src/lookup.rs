@@ -179,11 +179,13 @@ impl Router {
                 Said::Nothing(reason) => unsure = Some(reason),
             }
         }
-        having.sort_by_key(|member| member.number);
+        // Whoever led a store, and whoever keeps it too, has what is in it.
+        having.sort_by_key(|member| (!member.is_lead(), member.number));
         let Some(member) = having.first() else {
             return unsure.map_or(Whereabouts::Nowhere, Whereabouts::Unsure);
         };
-        if let Some(other) = having.get(1) {
+        let is_same = |other: &FleetMember| other.store.is_some() && other.store == member.store;
+        if let Some(other) = having.iter().skip(1).find(|other| !is_same(other)) {
             warn!(id = %subject.id(), first = %member.url, other = %other.url, "two schedulers have the same process");
         }
         self.note_found(subject, member).await

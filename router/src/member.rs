@@ -4,12 +4,16 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::Instant;
+
 use ans104::Address;
+use log::{StoreId, Term};
 
 use crate::list::SchedulerFlags;
 use crate::metrics::MemberMetrics;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{KnownScheduler, SchedulerNumber};
+use crate::told::ToldLog;
 
 /// How many of the last questions count; with so many of them missed a scheduler is away.
 const LOOKS: usize = 5;
@@ -24,7 +28,23 @@ pub(crate) struct FleetMember {
     pub(crate) url: SchedulerUrl,
     pub(crate) flags: SchedulerFlags,
     pub(crate) is_retired: bool,
+    /// The store that its log is in, once it has told.
+    pub(crate) store: Option<StoreId>,
+    /// The highest term in which it was seen to lead that; 0 while it never was.
+    pub(crate) term: Term,
+    /// Where its admin listener is, if it has told.
+    pub(crate) admin: Option<SchedulerUrl>,
+    pub(crate) lead: StoreLead,
     pub(crate) standing: Arc<MemberStanding>,
+}
+
+/// Who leads the store of a scheduler, as far as anybody was seen to: the one with the highest term, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoreLead {
+    pub(crate) scheduler: SchedulerNumber,
+    pub(crate) term: Term,
+    /// How many schedulers have that store.
+    pub(crate) copies: usize,
 }
 
 /// How a scheduler does.
@@ -35,6 +55,8 @@ pub(crate) struct MemberStanding {
     /// Whether it took messages when it was asked last.
     is_open: AtomicBool,
     asked: Mutex<Asked>,
+    /// When it was asked last who leads the store of this one, for calls that wait for that.
+    pub(crate) successor_asked: tokio::sync::Mutex<Option<Instant>>,
     pub(crate) metrics: MemberMetrics,
 }
 
@@ -45,6 +67,19 @@ struct Asked {
     reached: VecDeque<bool>,
     address: Option<Address>,
     trouble: Option<String>,
+    told: Option<ToldLog>,
+    registered: Option<Registered>,
+}
+
+/// What a scheduler said when it registered itself last.
+#[derive(Clone, Debug)]
+pub(crate) struct Registered {
+    pub(crate) at: Instant,
+    pub(crate) version: String,
+    /// How many events its leader has that are not there, if it follows one.
+    pub(crate) lag_events: Option<u64>,
+    /// Its checks that fail.
+    pub(crate) failing: Vec<String>,
 }
 
 /// What a scheduler said when it was asked how it does.
@@ -56,6 +91,8 @@ pub(crate) enum Look {
     Refusing(String),
     /// It does not answer; why.
     Away(String),
+    /// Something else answers there than what the processes are at; what.
+    Other(String),
 }
 
 /// Whether a scheduler has come or gone by the newest answer.
@@ -74,6 +111,7 @@ impl MemberStanding {
             is_reached: AtomicBool::new(true),
             is_open: AtomicBool::new(true),
             asked: Mutex::default(),
+            successor_asked: tokio::sync::Mutex::default(),
             metrics: MemberMetrics::new(url),
         };
         standing.set_processes(processes);
@@ -124,13 +162,35 @@ impl MemberStanding {
         self.asked().trouble.clone()
     }
 
+    /// What it tells of its log.
+    pub(crate) fn told(&self) -> Option<ToldLog> {
+        self.asked().told.clone()
+    }
+
+    pub(crate) fn set_told(&self, told: ToldLog) {
+        self.asked().told = Some(told);
+    }
+
+    /// What it said when it registered itself last.
+    pub(crate) fn registered(&self) -> Option<Registered> {
+        self.asked().registered.clone()
+    }
+
+    pub(crate) fn note_registered(&self, registered: Registered) {
+        self.asked().registered = Some(registered);
+    }
+
     /// Takes in what it said. One that is away for a moment is not given up, and one that comes and goes stays away.
     pub(crate) fn look(&self, look: Look) -> MemberTurn {
         let mut asked = self.asked();
         if asked.reached.len() == LOOKS {
             asked.reached.pop_front();
         }
-        asked.reached.push_back(!matches!(look, Look::Away(_)));
+        asked.reached.push_back(matches!(look, Look::Open | Look::Refusing(_)));
+        if matches!(look, Look::Other(_)) {
+            // There is nothing to wait for.
+            asked.reached = VecDeque::from([false; LOOKS]);
+        }
         let before = self.is_reached();
         let is_reached = if before {
             asked.reached.iter().filter(|reached| !**reached).count() < MISSED
@@ -140,7 +200,7 @@ impl MemberStanding {
         let is_open = look == Look::Open;
         asked.trouble = match look {
             Look::Open => None,
-            Look::Refusing(reason) | Look::Away(reason) => Some(reason),
+            Look::Refusing(reason) | Look::Away(reason) | Look::Other(reason) => Some(reason),
         };
         self.is_reached.store(is_reached, Ordering::Relaxed);
         self.is_open.store(is_open, Ordering::Relaxed);
@@ -161,17 +221,23 @@ impl MemberStanding {
 impl FleetMember {
     /// The scheduler as it is remembered, with the standing that it had, if it is known.
     pub(crate) fn of(known: KnownScheduler, before: Option<&Self>) -> Self {
-        let KnownScheduler { number, url, flags, is_retired, processes } = known;
+        let KnownScheduler { number, url, flags, is_retired, processes, store, term, admin } = known;
         let standing = match before {
             Some(before) => before.standing.clone(),
             None => Arc::new(MemberStanding::new(&url, processes)),
         };
-        Self { number, url, flags, is_retired, standing }
+        let lead = StoreLead { scheduler: number, term, copies: 1 };
+        Self { number, url, flags, is_retired, store, term, admin, lead, standing }
+    }
+
+    /// Whether it leads its store, as far as anybody was seen to.
+    pub(crate) fn is_lead(&self) -> bool {
+        self.lead.scheduler == self.number
     }
 
     /// Whether it may be given a process now.
     pub(crate) fn takes_processes(&self) -> bool {
-        !self.is_retired && self.standing.is_reached() && self.standing.is_open()
+        !self.is_retired && self.is_lead() && self.standing.is_reached() && self.standing.is_open()
     }
 }
 
@@ -202,6 +268,7 @@ mod tests {
         assert_eq!(standing.look(refusing()), MemberTurn::Came);
         assert!(standing.is_reached() && !standing.is_open());
         assert_eq!(standing.look(away()), MemberTurn::None);
+        assert_eq!(standing.look(Look::Other("another store".to_owned())), MemberTurn::Went, "at once");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub const OPEN: &str = "quipu_router_scheduler_open";
 pub const PLACED: &str = "quipu_router_placed_total";
 /// Counter: unknown processes that the schedulers were asked for.
 pub const LOOKUPS: &str = "quipu_router_lookups_total";
+/// Counter: leaders that were replaced.
+pub const PROMOTED: &str = "quipu_router_promotions_total";
 
 /// Label: the URL of a scheduler.
 pub const SCHEDULER: &str = "scheduler";
@@ -40,6 +42,7 @@ pub fn describe() {
     describe_gauge!(OPEN, "1 while a scheduler takes messages, 0 while it does not.");
     describe_counter!(PLACED, "Processes that were given a home.");
     describe_counter!(LOOKUPS, "Unknown processes that the schedulers were asked for.");
+    describe_counter!(PROMOTED, "Leaders that were gone and were replaced by another node of their log.");
 }
 
 /// What is counted of one scheduler; made once, since looking each up by its label costs as much as a redirect.
@@ -76,4 +79,9 @@ pub(crate) fn placed() {
 /// The schedulers are asked for a process.
 pub(crate) fn looked_up() {
     counter!(LOOKUPS).increment(1);
+}
+
+/// A leader was replaced.
+pub(crate) fn promoted() {
+    counter!(PROMOTED).increment(1);
 }

@@ -1,7 +1,9 @@
 //! What a router is told: plain values that are known to be right.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use limits::ClientLimits;
 use sqlx::postgres::PgConnectOptions;
 use web::Budget;
 
@@ -39,6 +41,20 @@ pub struct RouterOptions {
     pub state: StateOptions,
     /// The memory for what clients send and get.
     pub budget: Budget,
+    /// Whom its public listener lets in.
+    pub clients: Arc<ClientLimits>,
+    /// Whether its admin listener has a page for a browser.
+    pub page: bool,
+    /// How a leader that is gone is replaced; not at all without it.
+    pub failover: Option<FailoverOptions>,
+}
+
+/// How a leader that is gone is replaced: one of the nodes that keep its log is asked to lead, which it does only with the
+/// promises of enough others.
+#[derive(Clone, Debug)]
+pub struct FailoverOptions {
+    /// What asks the admin listeners of nodes, as they want to be asked.
+    pub http: reqwest::Client,
 }
 
 impl RouterMode {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tracing::info;
@@ -13,16 +13,21 @@ use crate::folder::RouterFolder;
 use crate::known::{HOMES_MAX, KnownHomes};
 use crate::list::read_list;
 use crate::lookup::Lookups;
+use crate::member::FleetMember;
 use crate::options::{RouterOptions, StateOptions};
+use crate::promoter::Promoter;
 use crate::refresh::ListStanding;
 use crate::scheduler_url::SchedulerUrl;
+use crate::sending::HELD_MAX;
 use crate::state::{EmbeddedState, FleetChange, PostgresState, SharedState, StateError};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, client};
 
 /// In the data folder.
 const STATE: &str = "state";
 /// How many signatures are verified at a time.
 const VERIFIED_MAX: usize = 8;
+/// How long a scheduler has to say what it is.
+const SILENT: Duration = Duration::from_secs(2);
 
 /// One door in front of many schedulers.
 pub struct Router {
@@ -32,6 +37,11 @@ pub struct Router {
     pub(crate) known: KnownHomes,
     pub(crate) lookups: Lookups,
     pub(crate) upstream: Upstream,
+    /// Asks schedulers what they are, with patience of its own.
+    pub(crate) asking: reqwest::Client,
+    /// Places of calls that are held while a successor is waited for.
+    pub(crate) held: Semaphore,
+    pub(crate) promoter: Option<Promoter>,
     pub(crate) verifying: Arc<Semaphore>,
     pub(crate) started: Instant,
     /// How the list in the file is.
@@ -80,6 +90,7 @@ impl Router {
         }
         let fleet = Fleet::default();
         fleet.set(schedulers, true);
+        let promoter = options.failover.as_ref().map(Promoter::new);
         let router = Arc::new(Self {
             options,
             state,
@@ -87,6 +98,9 @@ impl Router {
             known: KnownHomes::new(),
             lookups: Lookups::new()?,
             upstream: Upstream::new()?,
+            asking: client(SILENT).map_err(RouterError::Client)?,
+            held: Semaphore::new(HELD_MAX),
+            promoter,
             verifying: Arc::new(Semaphore::new(VERIFIED_MAX)),
             started: Instant::now(),
             list: Mutex::new(list),
@@ -133,7 +147,9 @@ impl Router {
     pub(crate) fn unlisted(&self) -> BTreeSet<SchedulerUrl> {
         let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         let members = self.fleet.members();
-        let known = members.values().filter(|member| !member.is_retired).map(|member| member.url.clone());
+        // One that registers itself needs no list.
+        let needs_list = |member: &FleetMember| !member.is_retired && member.standing.registered().is_none();
+        let known = members.values().filter(|member| needs_list(member)).map(|member| member.url.clone());
         list.missing(known)
     }
 }

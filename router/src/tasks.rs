@@ -8,7 +8,6 @@ use tokio::task::JoinHandle;
 use crate::error::RouterError;
 use crate::options::RouterOptions;
 use crate::router::Router;
-use crate::upstream::client;
 
 /// A router that runs. Dropped without being stopped it ends soon, but nobody knows when.
 pub struct RunningRouter {
@@ -16,20 +15,17 @@ pub struct RunningRouter {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Health is asked for with patience of its own.
-const SILENT: std::time::Duration = std::time::Duration::from_secs(2);
-
 impl RunningRouter {
     /// Opens a router and lets it run.
     ///
     /// # Errors
     /// When what it knows cannot be opened, or there is no list of schedulers.
     pub async fn start(options: RouterOptions) -> Result<Self, RouterError> {
-        let http = client(SILENT).map_err(RouterError::Client)?;
         let router = Router::open(options).await?;
         let tasks = vec![
-            tokio::spawn(router.clone().watch_schedulers(http)),
+            tokio::spawn(router.clone().watch_schedulers()),
             tokio::spawn(router.clone().follow_changes()),
+            tokio::spawn(router.clone().watch_leaders()),
         ];
         Ok(Self { router, tasks })
     }

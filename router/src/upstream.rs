@@ -4,7 +4,6 @@
 //! known what became of it, the client is told so, and sends it again, which the scheduler recognises.
 
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -12,17 +11,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::BoxBody;
-use poem::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use poem::http::header::{self, HeaderMap, HeaderValue};
 use poem::http::{Method, StatusCode, Uri};
 use poem::{Request, Response};
 use protocol::Code;
 use reqwest::redirect;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
+use web::fleet_headers::{STORE, TERM};
 use web::{Budget, HOPS, HttpError, IsCounted, MemoryClaim, Relayed, Share};
 
 use crate::error::RouterError;
+use crate::hop_headers::{passed_on, tell_client};
 use crate::member::FleetMember;
+use crate::options::RouterOptions;
 
 /// For a connection to stand, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -34,28 +36,10 @@ const IDLE: Duration = Duration::from_secs(45);
 const CALLS_MAX: usize = 512;
 /// How many sockets a router takes at most beside those of its clients: for calls, and for what it asks itself.
 pub const SOCKETS_MAX: usize = CALLS_MAX + 256;
-/// How long a scheduler may be away before nothing is sent.
-const AGAIN: Duration = Duration::from_millis(250);
+/// Between two attempts.
+pub(crate) const AGAIN: Duration = Duration::from_millis(250);
 /// How much of an answer is held at a time.
 const PIECE: usize = 64 << 10;
-
-/// What is between two neighbours alone, or is said anew to the next one.
-const HOP_BY_HOP: [HeaderName; 12] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-];
-const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Passes calls on.
 pub(crate) struct Upstream {
@@ -77,7 +61,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// When it was passed on already.
-    pub(crate) fn of(request: &Request, budget: &Budget, body: Bytes) -> Result<Self, HttpError> {
+    pub(crate) fn of(request: &Request, options: &RouterOptions, body: Bytes) -> Result<Self, HttpError> {
         if request.headers().contains_key(HOPS) {
             return Err(HttpError::new(
                 Code::Unavailable,
@@ -85,12 +69,28 @@ impl Outgoing {
             ));
         }
         let mut headers = passed_on(request.headers());
+        headers.remove(TERM);
+        headers.remove(STORE);
         headers.insert(HOPS, HeaderValue::from_static("1"));
-        let client = request.remote_addr().as_socket_addr().map(|address| address.ip());
-        tell_client(&mut headers, client);
+        let peer = request.remote_addr().as_socket_addr().map(|address| address.ip().to_canonical());
+        tell_client(&mut headers, peer, web::client_of(request, &options.clients));
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        Ok(Self { method, uri, headers, body, budget: budget.clone() })
+        Ok(Self { method, uri, headers, body, budget: options.budget.clone() })
     }
+
+    /// Whether it changes nothing, whoever answers it.
+    pub(crate) fn only_reads(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
+}
+
+/// Why a scheduler has not answered.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// Not a byte of the call went out.
+    NotSent(HttpError),
+    /// It may have done what was asked, or nothing can be sent.
+    Failed(HttpError),
 }
 
 impl Upstream {
@@ -99,39 +99,45 @@ impl Upstream {
         Ok(Self { http, turns: Semaphore::new(CALLS_MAX) })
     }
 
-    /// What the scheduler answers to the call.
-    pub(crate) async fn pass_on(&self, member: &FleetMember, call: Outgoing) -> Result<Response, HttpError> {
+    /// What the scheduler answers to the call. What is posted it is to take only if it leads the store that it was seen to
+    /// lead, in that term or a later one.
+    pub(crate) async fn pass_on(
+        &self,
+        member: &FleetMember,
+        call: &Outgoing,
+    ) -> Result<Response, Unanswered> {
         let busy = |_| HttpError::new(Code::Unavailable, "too many calls are on their way; try again");
         // Answers that are still being fetched have a bound of their own, the memory for them.
-        let _turn = self.turns.try_acquire().map_err(busy)?;
+        let _turn = self.turns.try_acquire().map_err(busy).map_err(Unanswered::Failed)?;
         let started = Instant::now();
-        let answer = self
-            .send(member, &call)
-            .await
-            .inspect_err(|_| member.standing.metrics.unanswered.increment(1))?;
+        let answer =
+            self.send(member, call).await.inspect_err(|_| member.standing.metrics.unanswered.increment(1))?;
         member.standing.metrics.seconds.record(started.elapsed().as_secs_f64());
         member.standing.metrics.forwarded.increment(1);
-        answered(answer, &call.budget).await
+        answered(answer, &call.budget).await.map_err(Unanswered::Failed)
     }
 
-    async fn send(&self, member: &FleetMember, call: &Outgoing) -> Result<reqwest::Response, HttpError> {
+    async fn send(&self, member: &FleetMember, call: &Outgoing) -> Result<reqwest::Response, Unanswered> {
         let url = member.url.at(&call.uri);
-        let may_repeat = matches!(call.method, Method::GET | Method::HEAD);
         let mut is_again = false;
         loop {
-            let request = self.http.request(call.method.clone(), &url).headers(call.headers.clone());
+            let mut request = self.http.request(call.method.clone(), &url).headers(call.headers.clone());
+            if let Some(store) = member.store.filter(|_| !call.only_reads()) {
+                request = request.header(STORE, store.to_string()).header(TERM, member.lead.term.0);
+            }
             let error = match request.body(call.body.clone()).send().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let said = said(&error);
-            let is_sent = !error.is_connect();
-            if is_again || error.is_timeout() || (is_sent && !may_repeat) {
-                return Err(if is_sent && !may_repeat {
-                    unknown(member, &said)
-                } else {
-                    away(member, &said)
-                });
+            if error.is_connect() {
+                return Err(Unanswered::NotSent(away(member, &said)));
+            }
+            if !call.only_reads() {
+                return Err(Unanswered::Failed(unknown(member, &said)));
+            }
+            if is_again || error.is_timeout() {
+                return Err(Unanswered::Failed(away(member, &said)));
             }
             is_again = true;
             sleep(AGAIN).await;
@@ -173,37 +179,6 @@ fn unknown(member: &FleetMember, said: &str) -> HttpError {
         member.url
     );
     HttpError::new(Code::GatewayError, text)
-}
-
-/// The headers that go on to the next one.
-fn passed_on(headers: &HeaderMap) -> HeaderMap {
-    let named: Vec<String> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    let goes_on = |name: &HeaderName| {
-        !HOP_BY_HOP.contains(name) && *name != HOPS && !named.iter().any(|named| named == name.as_str())
-    };
-    let going = headers.iter().filter(|(name, _)| goes_on(name));
-    going.map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-/// Says who asks, whatever the client says of that itself.
-fn tell_client(headers: &mut HeaderMap, client: Option<IpAddr>) {
-    let Some(client) = client.map(|client| client.to_string()) else {
-        headers.remove(REAL_IP);
-        return;
-    };
-    let before = headers.get(FORWARDED_FOR).and_then(|before| before.to_str().ok());
-    let chain = before.map_or_else(|| client.clone(), |before| format!("{before}, {client}"));
-    for (name, value) in [(REAL_IP, client), (FORWARDED_FOR, chain)] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(name, value);
-        }
-    }
 }
 
 /// The answer as it came.
@@ -271,7 +246,7 @@ mod tests {
     fn scheduler(url: &str) -> FleetMember {
         let (number, url) = (SchedulerNumber(1), url.parse().unwrap());
         let flags = SchedulerFlags::default();
-        FleetMember::of(KnownScheduler { number, url, flags, is_retired: false, processes: 0 }, None)
+        FleetMember::of(KnownScheduler::new(number, url, flags), None)
     }
 
     fn call(method: Method) -> Outgoing {
@@ -308,58 +283,21 @@ mod tests {
     async fn what_is_posted_is_sent_again_only_if_nothing_went_out() {
         let upstream = Upstream::new().unwrap();
         let (url, asked) = hanging_up(9);
-        let refused = upstream.pass_on(&scheduler(&url), call(Method::POST)).await.unwrap_err();
+        let sent = upstream.pass_on(&scheduler(&url), &call(Method::POST)).await;
+        let Err(Unanswered::Failed(refused)) = sent else { panic!("it is answered, or was not sent") };
         assert_eq!((refused.status().as_u16(), asked.load(Ordering::SeqCst)), (502, 1), "{refused}");
         assert!(refused.to_string().contains("not known whether"), "{refused}");
 
         // Reading does no harm.
         let (url, asked) = hanging_up(1);
-        let answer = upstream.pass_on(&scheduler(&url), call(Method::GET)).await.unwrap();
+        let answer = upstream.pass_on(&scheduler(&url), &call(Method::GET)).await.unwrap();
         assert_eq!((answer.status().as_u16(), asked.load(Ordering::SeqCst)), (200, 2));
         assert_eq!(answer.into_body().into_string().await.unwrap(), "ok");
 
         // Nobody listens there: nothing went out.
-        let refused =
-            upstream.pass_on(&scheduler("http://127.0.0.1:1"), call(Method::POST)).await.unwrap_err();
+        let nobody = scheduler("http://127.0.0.1:1");
+        let sent = upstream.pass_on(&nobody, &call(Method::POST)).await;
+        let Err(Unanswered::NotSent(refused)) = sent else { panic!("it went out") };
         assert_eq!(refused.status().as_u16(), 503, "{refused}");
-    }
-
-    #[test]
-    fn what_is_between_neighbours_goes_no_further() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("host", "router"),
-            ("connection", "keep-alive, X-Mine"),
-            ("keep-alive", "5"),
-            ("transfer-encoding", "chunked"),
-            ("te", "trailers"),
-            ("upgrade", "h2c"),
-            ("content-length", "5"),
-            ("expect", "100-continue"),
-            ("x-mine", "1"),
-            ("quipu-hops", "0"),
-            ("accept-encoding", "zstd"),
-            ("content-type", "application/octet-stream"),
-            ("x-forwarded-for", "10.0.0.9"),
-            ("x-real-ip", "10.0.0.9"),
-        ] {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        let mut passed = passed_on(&headers);
-        tell_client(&mut passed, Some([10, 0, 0, 1].into()));
-        let mut all: Vec<_> =
-            passed.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
-        all.sort();
-        assert_eq!(
-            all,
-            [
-                "accept-encoding: zstd",
-                "content-type: application/octet-stream",
-                "x-forwarded-for: 10.0.0.9, 10.0.0.1",
-                "x-real-ip: 10.0.0.1"
-            ]
-        );
-        tell_client(&mut passed, None);
-        assert!(passed.get(REAL_IP).is_none());
     }
 }

@@ -1,4 +1,5 @@
-//! Makers of items and of signed histories: the one place for both, for the tests of every crate above the log.
+//! Makers of items and of signed histories: the one place for both, for the tests of every crate above the log; and what else
+//! the tests of several crates share.
 //!
 //! Take it as a dev-dependency (`testing.workspace = true`), and then
 //!
@@ -8,13 +9,16 @@
 //!   odd times, and public fields for whatever else shall be wrong;
 //! - [`ExistingRow`] is what the existing scheduler stores of such an append;
 //! - [`NoiseSigner`] signs with noise of the right length, where many items are needed and nobody verifies them, and
-//!   [`Noise`] makes bytes that look random and are the same each time.
+//!   [`Noise`] makes bytes that look random and are the same each time;
+//! - [`check_description`] holds what a listener says of itself against the file that is checked in.
 //!
 //! Everything is the same for the same numbers. A crate's unit tests cannot share types with a dev-dependency that
 //! depends on it, so the log takes the folder `samples` in by its path and does not depend on this crate.
 
+mod descriptions;
 mod existing;
 mod samples;
 
+pub use descriptions::check_description;
 pub use existing::{ExistingRow, around};
 pub use samples::{Noise, NoiseSigner, SampleProcess, SampleUser, fact, id_of};

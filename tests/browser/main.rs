@@ -4,3 +4,4 @@ mod axe;
 mod chromium;
 mod explorer;
 mod node;
+mod router;

@@ -9,12 +9,12 @@ use crate::chromium::{Browser, Tab};
 pub const PHONE: u32 = 320;
 pub const DESK: u32 = 1200;
 
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("the folder for temporary files can be written to")
 }
 
 /// Opens the page of a node, and waits until it shows what the node told.
-fn open<'a>(browser: &'a Browser, node: &Node, width: u32) -> Tab<'a> {
+pub fn open<'a>(browser: &'a Browser, node: &Node, width: u32) -> Tab<'a> {
     let tab = browser.open(&format!("{}/", node.admin_url()), width);
     tab.until("document.querySelector('#checks table')");
     tab

@@ -76,6 +76,26 @@ impl Launch {
         self
     }
 
+    /// The same on this port, and not on any free one.
+    ///
+    /// # Panics
+    /// When it is no command that listens.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        assert_eq!(self.words.get(1).and_then(|word| word.to_str()), Some("0"), "it has no port to choose");
+        self.words[1] = port.to_string().into();
+        self.set("ADMIN_LISTEN", "127.0.0.1:0")
+    }
+
+    /// The same, which registers itself at this router under the port that was chosen for it.
+    #[must_use]
+    pub fn registered_at(self, router: &Node) -> Self {
+        let public = format!("http://127.0.0.1:{}", self.words[1].to_string_lossy());
+        self.set("REGISTER_AT", router.admin_url())
+            .set("REGISTER_TOKEN", router.token())
+            .set("PUBLIC_URL", public)
+    }
+
     /// The same with a setting.
     #[must_use]
     pub fn set(mut self, name: &str, value: impl Into<OsString>) -> Self {

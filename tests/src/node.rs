@@ -88,6 +88,15 @@ impl Node {
         }
     }
 
+    /// The token that it has made for its admin listener.
+    ///
+    /// # Panics
+    /// When it has made none.
+    pub fn token(&self) -> String {
+        let token = fs::read_to_string(&self.token).expect("the node has made a token");
+        token.trim_end().to_owned()
+    }
+
     /// What it writes to its log.
     pub fn log(&self) -> &Output {
         self.program.stderr()

@@ -81,6 +81,12 @@ impl RawBody {
         Self { body: Some(body), length, waits, passed_on, budget: Budget::of(request), call }
     }
 
+    /// Lets the body of a request go that is not wanted: what still comes of it keeps nobody from reading the answer.
+    pub fn discard(request: &mut Request) {
+        let body = request.take_body();
+        drop(Self::of(request, body));
+    }
+
     /// Whether another node passed it on: it is not passed on again.
     pub fn is_passed_on(&self) -> bool {
         self.passed_on

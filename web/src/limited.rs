@@ -2,9 +2,10 @@
 //! routed, and who is refused is told so like all others.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use limits::{ClientHeaders, ClientLimits, LimitRefusal};
+use limits::{ClientAddress, ClientHeaders, ClientLimits, LimitRefusal};
 use poem::endpoint::BoxEndpoint;
 use poem::error::ResponseError;
 use poem::http::header::HeaderName;
@@ -31,24 +32,30 @@ pub(crate) async fn let_in<E: Endpoint<Output = Response>>(
 ) -> poem::Result<Response> {
     let Err(refusal) = check(&request, &limits) else { return endpoint.call(request).await };
     refusal.count();
-    let body = request.take_body();
-    // It is taken for a while, so that who sends it gets to see the answer.
-    drop(RawBody::of(&request, body));
+    RawBody::discard(&mut request);
     Ok(HttpError::from(refusal).as_response())
 }
 
-fn check(request: &Request, limits: &ClientLimits) -> Result<(), LimitRefusal> {
-    let peer = match &request.remote_addr().0 {
-        Addr::SocketAddr(peer) => peer.ip(),
-        // It came over no network.
-        _ => return Ok(()),
-    };
+/// Who sent a request, its peer and what headers say; nobody when it came over no network.
+fn sender(request: &Request) -> Option<(IpAddr, ClientHeaders<'_>)> {
+    let Addr::SocketAddr(peer) = &request.remote_addr().0 else { return None };
     let texts = |name| {
         let values = request.headers().get_all(name).iter();
         // What is no text is no address either.
         values.map(|value| value.to_str().unwrap_or_default()).collect()
     };
     let headers = ClientHeaders { real_ip: texts(REAL_IP), forwarded_for: texts(FORWARDED_FOR) };
+    Some((peer.ip(), headers))
+}
+
+/// Whom a request is from, as far as its peer is a proxy that is trusted to say so.
+pub fn client_of(request: &Request, limits: &ClientLimits) -> Option<ClientAddress> {
+    let (peer, headers) = sender(request)?;
+    Some(limits.client(peer, &headers))
+}
+
+fn check(request: &Request, limits: &ClientLimits) -> Result<(), LimitRefusal> {
+    let Some((peer, headers)) = sender(request) else { return Ok(()) };
     let sends = *request.method() == Method::POST && is_sent_to(request.uri().path());
     limits.check(peer, &headers, sends)
 }

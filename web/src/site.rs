@@ -53,16 +53,6 @@ pub fn endpoint<A: OpenApi + 'static>(
     endpoint_with(calls, about, visitors, frequent, None)
 }
 
-/// The same, with pages for a browser beside the calls.
-pub fn endpoint_with_pages<A: OpenApi + 'static>(
-    calls: A,
-    about: &About,
-    visitors: Visitors,
-    pages: Pages,
-) -> impl Endpoint<Output = Response> + use<A> {
-    endpoint_with(calls, about, visitors, None, Some(pages))
-}
-
 /// The same, with whatever there is to be answered before the calls.
 pub fn endpoint_with<A: OpenApi + 'static>(
     calls: A,

@@ -34,6 +34,15 @@ impl CheckHistory {
         known.1.elapsed()
     }
 
+    /// The checks that failed when they were made last.
+    pub(crate) fn failing(&self) -> Vec<&'static str> {
+        let levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        let failing = levels.iter().filter(|(_, (level, _))| *level == CheckLevel::Fail);
+        let mut failing: Vec<_> = failing.map(|(name, _)| *name).collect();
+        failing.sort_unstable();
+        failing
+    }
+
     pub(super) fn broken_for(&self, name: &'static str, standing: Standing) -> Duration {
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         match standing {
@@ -65,5 +74,12 @@ mod tests {
             .insert("log", (CheckLevel::Ok, Instant::now() - Duration::from_secs(60)));
         assert!(history.age("log", CheckLevel::Ok) >= Duration::from_secs(60));
         assert!(history.age("log", CheckLevel::Warn) < Duration::from_secs(5));
+        assert!(history.failing().is_empty());
+        for (name, level) in
+            [("log", CheckLevel::Fail), ("disk", CheckLevel::Fail), ("clock", CheckLevel::Ok)]
+        {
+            history.age(name, level);
+        }
+        assert_eq!(history.failing(), ["disk", "log"]);
     }
 }

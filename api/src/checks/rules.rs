@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use limits::ListNow;
+use limits::{ListAge, ListNow};
 use location::LocationHealth;
 use log::Log;
 use projections::{ProjectionStatus, Standing};
@@ -23,8 +23,6 @@ const MEBIBYTE: u64 = 1 << 20;
 const GIBIBYTE: u64 = 1 << 30;
 const HEIGHT_WARN: Duration = Duration::from_secs(5 * 60);
 const HEIGHT_FAIL: Duration = Duration::from_secs(60 * 60);
-const LIST_WARN: Duration = Duration::from_secs(5 * 60);
-const LIST_FAIL: Duration = Duration::from_secs(60 * 60);
 const LAG_WARN_SECONDS: f64 = 60.0;
 const LAG_FAIL_SECONDS: f64 = 3600.0;
 /// How long a projection may be broken before that is a failure.
@@ -141,19 +139,12 @@ fn height(age: Option<Duration>) -> Found {
 
 /// The last good list counts, however old it is.
 pub(super) fn list(now: &ListNow) -> Found {
-    let failure = now.failure.as_ref().map_or(String::new(), |failure| format!(": {failure}"));
-    let Some(age) = now.age else {
-        return (
-            CheckLevel::Fail,
-            format!("never read, so nobody is let in who would have to be on it{failure}"),
-        );
+    let level = match now.judge() {
+        ListAge::Fresh => CheckLevel::Ok,
+        ListAge::Old => CheckLevel::Warn,
+        ListAge::Outdated => CheckLevel::Fail,
     };
-    let level = match age {
-        age if age > LIST_FAIL => CheckLevel::Fail,
-        age if age > LIST_WARN => CheckLevel::Warn,
-        _ => CheckLevel::Ok,
-    };
-    (level, format!("{} entries, read {} seconds ago{failure}", now.entries, age.as_secs()))
+    (level, now.to_string())
 }
 
 pub(super) fn location((health, reason): (LocationHealth, String)) -> Found {

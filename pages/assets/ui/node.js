@@ -1,11 +1,9 @@
 // The page of a node: what it is, how it is, who follows it and how far what is derived has come.
 
-import { plain } from "./el.js";
-import { ask, follow, useToken } from "./feed.js";
+import { ask } from "./feed.js";
+import { operate } from "./operate.js";
 import { count, duration, many, UNKNOWN } from "./format.js";
-import { checks, facts, level, section, table, tokenForm, verdict } from "./parts.js";
-
-const place = (id) => document.getElementById(id);
+import { checks, facts, level, section, table } from "./parts.js";
 
 async function askAll() {
   const [status, found] = await Promise.all([ask("status"), ask("checks", [200, 503])]);
@@ -72,38 +70,9 @@ function projections(status) {
   ]));
 }
 
-// Says it, once: what is read aloud is not read again.
-function say(id, text) {
-  if (place(id).textContent !== text) place(id).textContent = text;
-}
-
-// Whether somebody is about to copy something.
-function isSelecting(content) {
-  const selection = getSelection();
-  return !selection.isCollapsed && content.contains(selection.anchorNode);
-}
-
-function show(told, at, failure) {
-  const content = place("content");
-  place("token").replaceChildren(...(failure?.needsToken ? [tokenForm(failure.message, given)] : []));
-  content.classList.toggle("stale", failure !== null && told !== null);
-  if (failure !== null) {
-    say("verdict", plain(`No answer: ${failure.message}`));
-    say("age", at === null ? "Nothing was told yet." : `What is below was told at ${new Date(at).toLocaleTimeString()}.`);
-    return;
-  }
-  say("verdict", verdict(told.checks));
-  say("age", `Told at ${new Date(at).toLocaleTimeString()}; asked again every 5 seconds while this is seen.`);
-  document.title = `${told.status.role}: ${verdict(told.checks).split(":")[0]} - Quipu node`;
-  if (isSelecting(content)) return;
-  const parts = [section("checks", "Checks", checks(told.checks)), node(told.status), leader(told.status),
-    standbys(told.status), projections(told.status)];
-  content.replaceChildren(...parts.filter((part) => part !== null));
-}
-
-function given(token) {
-  useToken(token);
-  askAgain();
-}
-
-const askAgain = follow(askAll, show);
+operate({
+  ask: askAll,
+  title: (told) => `${told.status.role}: {verdict} - Quipu node`,
+  parts: (told) => [section("checks", "Checks", checks(told.checks)), node(told.status), leader(told.status),
+    standbys(told.status), projections(told.status)],
+});

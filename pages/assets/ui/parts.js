@@ -36,12 +36,15 @@ export function facts(pairs) {
 export function checks(found) {
   const place = (check) => (ORDER.indexOf(check.status) + ORDER.length) % ORDER.length;
   const sorted = [...found].sort((one, other) => place(one) - place(other));
-  return table("Checks", [
+  const columns = [
     ["Result", (check) => level(check.status)],
     ["Check", (check) => check.name],
     ["Reason", (check) => check.reason],
-    ["For", (check) => duration(check.age_seconds), "number"],
-  ], sorted, "This node has no checks.");
+  ];
+  if (found.some((check) => check.age_seconds !== undefined)) {
+    columns.push(["For", (check) => duration(check.age_seconds), "number"]);
+  }
+  return table("Checks", columns, sorted, "There are no checks.");
 }
 
 // One sentence on all of it: how bad it is, and the first reason.

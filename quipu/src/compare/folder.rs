@@ -60,6 +60,7 @@ pub(super) async fn serve(folder: PathBuf) -> Result<RunningNode, CompareError> 
             max_read_memory: MEMORY,
             max_client_memory: 2 * MEMORY,
             clients: ClientOptions::default(),
+            registering: None,
             pages: PagesServed { public: false, admin: false },
         },
         endpoints: Endpoints {

@@ -32,7 +32,7 @@ const BLOCK_EVERY: Duration = Duration::from_secs(120);
 
 /// What is made in the folder.
 const SCHEDULER_WALLET: &str = "wallet.json";
-const USER_WALLET: &str = "user-wallet.json";
+pub(super) const USER_WALLET: &str = "user-wallet.json";
 const GATEWAY: &str = "gateway";
 pub(super) const DATA: &str = "data";
 
@@ -247,14 +247,14 @@ fn banner(node: &RunningNode, gateway: SocketAddr, dir: &Path, out: &mut dyn Wri
 }
 
 /// This program as a shell in the same folder calls it, be it on the search path or not.
-fn own_path() -> String {
+pub(super) fn own_path() -> String {
     let Ok(path) = env::current_exe() else { return "quipu".to_owned() };
     let below = env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok());
     below.map_or_else(|| word(&path), |below| word(&Path::new(".").join(below)))
 }
 
 /// A path as one word of a shell.
-fn word(path: &Path) -> String {
+pub(super) fn word(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+".contains(character);
     if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }

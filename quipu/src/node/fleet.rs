@@ -12,7 +12,7 @@ use node::{
 };
 use router::{RouterMode, StateOptions};
 
-use super::dev::{DATA, DevArgs};
+use super::dev::{DATA, DevArgs, USER_WALLET, own_path, word};
 use super::signals::{Signals, end_all};
 use crate::failure::Failure;
 use crate::settings::SettingError;
@@ -79,6 +79,7 @@ async fn start(
         let (options, standing) = standby(dev, gateway, wallet, public, admin)?;
         let start = async |progress: &_| node::standby(options, standing, progress).await;
         let Some(node) = signals.start(start).await? else { return Ok(false) };
+        urls.push(format!("http://{}", node.public()));
         nodes.push(node);
     }
     let options = routing(dev, &urls)?;
@@ -124,7 +125,8 @@ fn routing(dev: &DevArgs, urls: &[String]) -> Result<RoutingOptions, Failure> {
     let mut listen = dev.listen(0)?;
     listen.metrics = false;
     let (folder, state) = (dev.dir.join(ROUTER), StateOptions::Folder);
-    Ok(RoutingOptions { listen, mode: RouterMode::Auto, list: Some(path), folder, state, location: None })
+    let mode = RouterMode::Auto;
+    Ok(RoutingOptions { listen, mode, list: Some(path), folder, state, failover: None, location: None })
 }
 
 fn banner(
@@ -134,7 +136,8 @@ fn banner(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let [first, second, standby, router] = nodes else { return Ok(()) };
-    let (public, dir) = (router.public(), dir.display());
+    let (public, quipu, wallet) = (router.public(), own_path(), word(&dir.join(USER_WALLET)));
+    let dir = dir.display();
     writeln!(
         out,
         "
@@ -148,11 +151,11 @@ fn banner(
 
   In another shell:
 
-    P=$(quipu spawn --url http://{public} --wallet {dir}/user-wallet.json)
-    quipu send $P --url http://{public} --wallet {dir}/user-wallet.json --action Eval --data '1 + 1'
-    quipu read $P --url http://{public}
-    quipu router list --admin http://{}
-    quipu router where $P --admin http://{}
+    P=$({quipu} spawn --url http://{public} --wallet {wallet})
+    {quipu} send $P --url http://{public} --wallet {wallet} --action Eval --data '1 + 1'
+    {quipu} read $P --url http://{public}
+    {quipu} router list --admin http://{}
+    {quipu} router where $P --admin http://{}
 
   Ctrl-C stops it; what was scheduled is there at the next start.
 ",

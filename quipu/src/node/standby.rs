@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 
 use clap::Args;
 use node::{
-    ListenOptions, NodeAccess, NodeOptions, PeerOptions, StandbyOptions, VotingOptions, WriteOptions,
+    ListenOptions, NodeAccess, NodeOptions, NodeTls, PeerOptions, StandbyOptions, VotingOptions, WriteOptions,
 };
 use tracing::info;
 
@@ -14,7 +14,8 @@ use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
     ClientArgs, DataArgs, ItemArgs, LeadersWalletArgs, ListenerArgs, LocationArgs, LoggingArgs, MemberArgs,
-    PORT, ProjectionArgs, ReplicationArgs, SchedulingArgs, ServiceArgs, SettingError, tell_unused,
+    PORT, ProjectionArgs, RegisteringArgs, ReplicationArgs, SchedulingArgs, ServiceArgs, SettingError,
+    tell_unused,
 };
 
 const EXAMPLES: &str = "\
@@ -64,6 +65,9 @@ pub struct StandbyArgs {
     #[command(flatten, next_help_heading = "Whom it lets in, once it leads")]
     items: ItemArgs,
 
+    #[command(flatten, next_help_heading = "Routers")]
+    registering: RegisteringArgs,
+
     #[command(flatten, next_help_heading = "Listeners")]
     listeners: ListenerArgs,
 
@@ -107,13 +111,14 @@ impl StandbyArgs {
     /// What is wrong with the settings, at most one for each subject.
     pub(crate) fn problems(&self) -> Vec<SettingError> {
         let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
-        let subjects: [Result<(), SettingError>; 8] = [
+        let subjects: [Result<(), SettingError>; 9] = [
             self.clients.options().map(drop).map_err(Into::into),
             self.replication.options().map(drop).map_err(Into::into),
             self.services.endpoints().map(drop).map_err(Into::into),
             self.projections.postgres().map(drop).map_err(Into::into),
             self.scheduling.options().map(drop).map_err(Into::into),
             self.items.options().map(drop).map_err(Into::into),
+            self.registering.options(None, NodeTls::default()).map(drop).map_err(Into::into),
             listen.map(drop).map_err(Into::into),
             self.logging.check().map_err(Into::into),
         ];
@@ -146,10 +151,14 @@ impl StandbyArgs {
             standing.votes = Some(self.votes(standing.from.access.clone())?);
         }
         let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
+        let (clients, registering) = (
+            self.clients.options()?,
+            self.registering.options(self.members.url()?, standing.from.access.tls.clone())?,
+        );
         let options = NodeOptions {
             memory: self.data.memory(),
             data: self.data.paths(),
-            listen: ListenOptions { clients: self.clients.options()?, ..listen },
+            listen: ListenOptions { clients, registering, ..listen },
             endpoints: self.services.endpoints()?,
             clock_jump_max: self.scheduling.clock_jump_max(),
             postgres: self.projections.postgres()?,

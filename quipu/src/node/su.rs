@@ -4,14 +4,15 @@ use std::io::Write;
 use std::net::Ipv6Addr;
 
 use clap::Args;
-use node::{ListenOptions, LocationOptions, NodeOptions, WriteOptions};
+use node::{ListenOptions, LocationOptions, NodeOptions, NodeTls, WriteOptions};
 use tracing::info;
 
 use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
     ClientArgs, DataArgs, ItemArgs, ListenerArgs, LocationArgs, LoggingArgs, MemberArgs, PORT, PeerArgs,
-    ProjectionArgs, SchedulerWalletArgs, SchedulingArgs, ServiceArgs, SettingError, tell_unused,
+    ProjectionArgs, RegisteringArgs, SchedulerWalletArgs, SchedulingArgs, ServiceArgs, SettingError,
+    tell_unused,
 };
 
 const EXAMPLES: &str = "\
@@ -64,6 +65,9 @@ pub struct SuArgs {
     #[command(flatten, next_help_heading = "Standbys")]
     members: MemberArgs,
 
+    #[command(flatten, next_help_heading = "Routers")]
+    registering: RegisteringArgs,
+
     #[command(flatten, next_help_heading = "Listeners")]
     listeners: ListenerArgs,
 
@@ -89,7 +93,7 @@ impl SuArgs {
     /// What is wrong with the settings, at most one for each subject.
     pub(crate) fn problems(&self) -> Vec<SettingError> {
         let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
-        let subjects: [Result<(), SettingError>; 10] = [
+        let subjects: [Result<(), SettingError>; 11] = [
             self.wallet.signer().map(drop).map_err(Into::into),
             self.services.endpoints().map(drop).map_err(Into::into),
             self.projections.postgres().map(drop).map_err(Into::into),
@@ -98,6 +102,7 @@ impl SuArgs {
             self.location().map(drop),
             self.clients.options().map(drop).map_err(Into::into),
             self.peers.options().map(drop).map_err(Into::into),
+            self.registering.options(None, NodeTls::default()).map(drop).map_err(Into::into),
             listen.map(drop).map_err(Into::into),
             self.logging.check().map_err(Into::into),
         ];
@@ -127,10 +132,14 @@ impl SuArgs {
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
+        let (clients, registering) = (
+            self.clients.options()?,
+            self.registering.options(self.members.url()?, self.peers.access()?.tls)?,
+        );
         let options = NodeOptions {
             memory: self.data.memory(),
             data: self.data.paths(),
-            listen: ListenOptions { clients: self.clients.options()?, ..listen },
+            listen: ListenOptions { clients, registering, ..listen },
             endpoints: self.services.endpoints()?,
             clock_jump_max: self.scheduling.clock_jump_max(),
             postgres: self.projections.postgres()?,

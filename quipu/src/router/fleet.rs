@@ -79,6 +79,8 @@ struct Listed {
     wallets_to_route: Vec<String>,
     wallets_only: bool,
     trouble: Option<String>,
+    role: Option<String>,
+    leader: String,
 }
 
 impl FleetListArgs {
@@ -160,25 +162,34 @@ fn render(all: &[Listed]) -> String {
         ("SCHEDULER", Align::Left),
         ("PROCESSES", Align::Right),
         ("STANDING", Align::Left),
+        ("ROLE", Align::Left),
         ("NEW PROCESSES", Align::Left),
         ("TROUBLE", Align::Left),
     ]);
     for one in all {
+        let leads = one.leader == one.url;
         let standing = match (one.reached, one.open) {
             (false, _) => "away",
+            (true, false) if !leads => "read",
             (true, false) => "refusing",
             (true, true) => "open",
         };
         let wallets = one.wallets_to_route.len();
         let gets = match (one.retired, one.no_route || one.wallets_only, wallets) {
             (true, ..) => "retired".to_owned(),
+            // Its store is led by its successor, or by whom it follows.
+            _ if !leads => format!("to {}", one.leader),
             (false, true, 0) => "none".to_owned(),
             (false, true, wallets) => format!("of {wallets} wallets"),
             (false, false, 0) => "any".to_owned(),
             (false, false, wallets) => format!("any, {wallets} wallets first"),
         };
-        let trouble = one.trouble.clone().unwrap_or_else(|| "-".to_owned());
-        columns.row([one.url.clone(), thousands(one.processes), standing.to_owned(), gets, trouble]);
+        let role = one.role.clone().unwrap_or_else(|| "-".to_owned());
+        // One that does not lead takes no messages, as it should be.
+        let trouble = one.trouble.clone().filter(|_| leads || !one.reached);
+        let trouble = trouble.unwrap_or_else(|| "-".to_owned());
+        let standing = standing.to_owned();
+        columns.row([one.url.clone(), thousands(one.processes), standing, role, gets, trouble]);
     }
     columns.lines().map(|line| line + "\n").collect()
 }
@@ -196,6 +207,7 @@ mod tests {
                 let form = json!({
                     "url": url, "processes": processes, "reached": reached, "open": open, "retired": retired,
                     "no_route": only, "wallets_to_route": wallets, "wallets_only": only, "trouble": trouble,
+                    "role": "leader", "leader": if url == "http://su4:1" { "http://su1:1" } else { url },
                 });
                 serde_json::from_value::<Listed>(form).unwrap()
             };
@@ -203,13 +215,15 @@ mod tests {
             one("http://su1:1", 12345, true, true, false, false, &[], None),
             one("http://su2:1", 0, true, false, false, true, &["a"], Some("disk full")),
             one("http://su3:1", 7, false, false, true, false, &[], Some("refused")),
+            one("http://su4:1", 0, true, false, false, false, &[], Some("a standby")),
         ];
         assert_eq!(
             render(&all),
-            "SCHEDULER     PROCESSES  STANDING  NEW PROCESSES  TROUBLE\n\
-             http://su1:1     12,345  open      any            -\n\
-             http://su2:1          0  refusing  of 1 wallets   disk full\n\
-             http://su3:1          7  away      retired        refused\n"
+            "SCHEDULER     PROCESSES  STANDING  ROLE    NEW PROCESSES    TROUBLE\n\
+             http://su1:1     12,345  open      leader  any              -\n\
+             http://su2:1          0  refusing  leader  of 1 wallets     disk full\n\
+             http://su3:1          7  away      leader  retired          refused\n\
+             http://su4:1          0  read      leader  to http://su1:1  -\n"
         );
     }
 }

@@ -64,6 +64,6 @@ impl RunArgs {
         let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
         let listen = ListenOptions { clients: self.clients.options()?, ..listen };
         let location = self.location.options()?;
-        self.routing.options(listen, location).map_err(|error| SettingError::Database(error.into()))
+        self.routing.options(listen, location)
     }
 }

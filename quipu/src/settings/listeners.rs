@@ -141,6 +141,7 @@ impl ListenerArgs {
             max_client_memory: in_memory(self.max_client_memory),
             clients: ClientOptions::default(),
             pages: self.ui.into(),
+            registering: None,
         })
     }
 }

@@ -11,11 +11,13 @@ mod location;
 mod logging;
 mod numbers;
 mod projections;
+mod registering;
 mod replication;
 mod router;
 mod scheduling;
 mod services;
 mod tls;
+mod tokens;
 mod wallet;
 
 use gateway::EndpointError;
@@ -32,6 +34,7 @@ pub use location::{LocationArgs, LocationSettingError, RouterLocationArgs};
 pub use logging::{LogFilterError, LoggingArgs};
 pub use numbers::positive;
 pub use projections::{DatabaseSettingError, ProjectionArgs};
+pub use registering::{RegisteringArgs, RegisteringSettingError};
 pub use replication::{LeaderArgs, MemberArgs, PeerArgs, ReplicationArgs, ReplicationSettingError};
 pub use router::{RouterArgs, RouterFolderArgs};
 pub use scheduling::{SchedulingArgs, SchedulingSettingError};
@@ -72,6 +75,9 @@ pub enum SettingError {
     /// Whom a standby follows.
     #[error(transparent)]
     Replication(#[from] ReplicationSettingError),
+    /// Which routers are told of the node.
+    #[error(transparent)]
+    Registering(#[from] RegisteringSettingError),
     /// What is logged.
     #[error(transparent)]
     LogFilter(#[from] LogFilterError),

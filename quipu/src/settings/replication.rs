@@ -1,7 +1,5 @@
 //! Whom a standby follows.
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
@@ -9,8 +7,8 @@ use gateway::{EndpointError, parse_url, parse_url_list};
 use node::{MemberOptions, NodeAccess, OtherNode, PeerOptions, StandbyOptions};
 use thiserror::Error;
 
-use super::listeners::fits_header;
 use super::tls::{AskingTlsArgs, TlsSettingError};
+use super::tokens::{TokenSettingError, read_token};
 
 /// The node that is followed, or is to be.
 #[derive(Clone, Debug, Args)]
@@ -65,8 +63,8 @@ pub struct MemberArgs {
     #[arg(long, env, value_name = "NODES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=6))]
     replication_acks: u32,
 
-    /// Where the other nodes that keep the log find the admin listener of this one [default: at the address that it
-    /// listens at]
+    /// Where the other nodes that keep the log, and routers, find the admin listener of this one [default: at the address
+    /// that it listens at]
     #[arg(long, env, value_name = "URL")]
     member_url: Option<String>,
 }
@@ -77,15 +75,22 @@ impl MemberArgs {
     /// # Errors
     /// When the URL is none.
     pub fn options(&self, access: NodeAccess) -> Result<MemberOptions, ReplicationSettingError> {
+        Ok(MemberOptions { acks: self.replication_acks, url: self.url()?, access })
+    }
+
+    /// Where others find the admin listener, if that is set.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn url(&self) -> Result<Option<String>, ReplicationSettingError> {
         let url = self.member_url.as_ref().map(|url| parse_url("MEMBER_URL", url)).transpose()?;
-        let url = url.map(|url| url.as_str().trim_end_matches('/').to_owned());
-        Ok(MemberOptions { acks: self.replication_acks, url, access })
+        Ok(url.map(|url| url.as_str().trim_end_matches('/').to_owned()))
     }
 }
 
 /// What other nodes are asked with.
 #[derive(Clone, Debug, Args)]
-struct TokenArgs {
+pub(super) struct TokenArgs {
     /// The admin token of the nodes that are followed or asked: their ADMIN_TOKEN or, where that is not set, what is in the
     /// file admin-token of their data folder
     #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
@@ -129,23 +134,12 @@ pub enum ReplicationSettingError {
     /// A URL is none.
     #[error(transparent)]
     Url(#[from] EndpointError),
-    /// It cannot be sent.
-    #[error(
-        "REPLICATE_TOKEN has characters that no HTTP header carries; it takes letters, digits, signs and spaces of ASCII"
-    )]
-    Token,
+    /// The token cannot be had.
+    #[error(transparent)]
+    Token(#[from] TokenSettingError),
     /// TLS cannot be spoken.
     #[error(transparent)]
     Tls(#[from] TlsSettingError),
-    /// The token cannot be read.
-    #[error("REPLICATE_TOKEN_FILE: cannot read {}", .path.display())]
-    TokenFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: io::Error,
-    },
     /// No token is named.
     #[error(
         "a standby needs the admin token of the node that it follows: REPLICATE_TOKEN_FILE (--replicate-token-file) names \
@@ -154,9 +148,6 @@ pub enum ReplicationSettingError {
          has ADMIN_TLS_CLIENT_CA and no ADMIN_TOKEN, REPLICATE_TLS_CERT and REPLICATE_TLS_KEY stand for it"
     )]
     Tokenless,
-    /// There is nothing in the file.
-    #[error("REPLICATE_TOKEN_FILE: there is no token in {}", .0.display())]
-    NoToken(PathBuf),
 }
 
 impl LeaderArgs {
@@ -195,34 +186,23 @@ impl ReplicationArgs {
     }
 }
 
-fn sendable(token: &str) -> Result<String, ReplicationSettingError> {
-    if fits_header(token) { Ok(token.to_owned()) } else { Err(ReplicationSettingError::Token) }
-}
-
 impl TokenArgs {
     /// The token that was given as such.
     fn given(&self) -> Result<Option<String>, ReplicationSettingError> {
-        self.replicate_token.as_deref().map(sendable).transpose()
+        Ok(read_token("REPLICATE_TOKEN", self.replicate_token.as_deref(), None)?)
     }
 
-    fn access(&self) -> Result<NodeAccess, ReplicationSettingError> {
-        Ok(NodeAccess { token: self.read()?, tls: self.tls.tls()? })
-    }
-
-    /// The token, also that in a file.
-    fn read(&self) -> Result<Option<String>, ReplicationSettingError> {
-        let Some(path) = self.replicate_token_file.clone() else { return self.given() };
-        match fs::read_to_string(&path) {
-            Ok(text) if text.trim().is_empty() => Err(ReplicationSettingError::NoToken(path)),
-            Ok(text) => sendable(text.trim()).map(Some),
-            Err(error) => Err(ReplicationSettingError::TokenFile { path, error }),
-        }
+    pub(super) fn access(&self) -> Result<NodeAccess, ReplicationSettingError> {
+        let (given, file) = (self.replicate_token.as_deref(), self.replicate_token_file.as_deref());
+        Ok(NodeAccess { token: read_token("REPLICATE_TOKEN", given, file)?, tls: self.tls.tls()? })
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::fs;
 
     use tempfile::TempDir;
 
@@ -239,7 +219,10 @@ mod tests {
         };
         let mut args = PeerArgs { replicate_peers: Some("http://10.0.0.6:9001".to_owned()), token };
         let refused = args.options().unwrap_err();
-        assert!(matches!(refused, ReplicationSettingError::TokenFile { .. }), "{refused}");
+        assert!(
+            matches!(refused, ReplicationSettingError::Token(TokenSettingError::File { .. })),
+            "{refused}"
+        );
         fs::write(&file, "secret\n").unwrap();
         let options = args.options().unwrap();
         assert_eq!((options.urls.len(), options.access.token.as_deref()), (1, Some("secret")));

@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use node::{ListenOptions, RouterLocation, RoutingOptions};
-use projections::{DatabaseUrl, DatabaseUrlError};
+use projections::DatabaseUrl;
 use router::{RouterMode, StateOptions};
+
+use super::replication::TokenArgs;
+use super::{DatabaseSettingError, SettingError};
 
 /// The data folder of a router where none is named.
 pub const ROUTER_DIR: &str = "./router-data";
@@ -22,6 +25,14 @@ pub struct RouterArgs {
     /// How calls are sent on: `auto` redirects who reads and passes on what is posted
     #[arg(long, env, value_enum, value_name = "MODE", default_value_t = RouterModeArg::Auto)]
     router_mode: RouterModeArg,
+
+    /// Whether a leader that is gone is replaced: with `auto` another node that keeps its log (REPLICATION_ACKS of 1 or
+    /// more) is asked to lead, once it has been away for three of five questions, and once in 10 minutes
+    #[arg(long, env, value_enum, value_name = "WHEN", default_value_t = FailoverArg::Off)]
+    failover: FailoverArg,
+
+    #[command(flatten)]
+    nodes: TokenArgs,
 
     #[command(flatten)]
     folder: RouterFolderArgs,
@@ -50,6 +61,14 @@ enum RouterModeArg {
     Forward,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailoverArg {
+    /// Nobody is asked
+    Off,
+    /// Another node is asked
+    Auto,
+}
+
 impl RouterFolderArgs {
     /// The folder.
     pub fn path(&self) -> &Path {
@@ -61,12 +80,12 @@ impl RouterArgs {
     /// All of it, with these listeners, found there.
     ///
     /// # Errors
-    /// When the database's URL is none.
+    /// When the database's URL is none, or the file with the nodes' token cannot be read.
     pub fn options(
         self,
         listen: ListenOptions,
         location: Option<RouterLocation>,
-    ) -> Result<RoutingOptions, DatabaseUrlError> {
+    ) -> Result<RoutingOptions, SettingError> {
         let mode = match self.router_mode {
             RouterModeArg::Auto => RouterMode::Auto,
             RouterModeArg::Redirect => RouterMode::Redirect,
@@ -75,11 +94,13 @@ impl RouterArgs {
         let state = match &self.database_url {
             None => StateOptions::Folder,
             Some(url) => {
-                let url = DatabaseUrl::parse("DATABASE_URL", url)?;
+                let url = DatabaseUrl::parse("DATABASE_URL", url).map_err(DatabaseSettingError::from)?;
                 StateOptions::Postgres(Box::new(url.connect_as("quipu-router")))
             }
         };
+        let access = self.nodes.access()?;
+        let failover = (self.failover == FailoverArg::Auto).then_some(access);
         let (list, folder) = (self.scheduler_list_path, self.folder.router_data_dir);
-        Ok(RoutingOptions { listen, mode, list, folder, state, location })
+        Ok(RoutingOptions { listen, mode, list, folder, state, failover, location })
     }
 }

@@ -1,9 +1,10 @@
 //! The operators' calls of a router.
 
+mod checks;
 mod model;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use ans104::Id;
 use location::{LocationHealth, LocationSeat};
@@ -13,13 +14,15 @@ use protocol::Code;
 use web::{HttpError, JsonBody, Path};
 
 use crate::lookup::RouteKey;
+use crate::member::{FleetMember, Look};
 use crate::public::{FleetRefusal, OperatorsNotWell, WhereRefusal};
 use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::FleetChange;
+use checks::checks;
 use model::{
-    AddedForm, HomeForm, MemberForm, RetiredForm, RouterCheckForm, RouterChecksForm, RouterLevelForm,
-    RouterStatusForm,
+    AddedForm, HomeForm, MemberForm, RegisteredForm, Registration, RetiredForm, RouterCheckForm,
+    RouterChecksForm, RouterLevelForm, RouterStatusForm,
 };
 
 /// The calls that need no token.
@@ -68,6 +71,7 @@ impl FleetApi {
             uptime_seconds: router.started.elapsed().as_secs_f64(),
             mode: router.options.mode.as_str().to_owned(),
             state: router.state.kind().to_owned(),
+            failover: router.promoter.is_some(),
             store: router.state.store().to_string(),
             processes_remembered: u64::try_from(router.known.len()).unwrap_or(u64::MAX),
             writes_refused: router.refusal().into(),
@@ -121,6 +125,31 @@ impl FleetApi {
         Ok(Json(self.member(&url)?))
     }
 
+    /// Register a scheduler
+    ///
+    /// What a scheduler says of itself every few seconds. One that is not known gets new processes from then on if it leads;
+    /// what an operator has said of it stays.
+    #[oai(path = "/schedulers/register", method = "post", operation_id = "register_scheduler")]
+    async fn register(
+        &self,
+        /// The scheduler.
+        scheduler: JsonBody<RegisteredForm>,
+    ) -> Result<Json<MemberForm>, FleetRefusal> {
+        let Registration { url, admin, told, said } = scheduler.0.read()?;
+        let known = self.router.fleet.at(&url);
+        if known.is_none_or(|known| admin.is_some() && known.admin != admin) {
+            self.router.change(FleetChange::Registered { url: url.clone(), admin }).await?;
+        }
+        if let Some(member) = self.router.fleet.at(&url) {
+            member.standing.note_registered(said);
+            if let Err(reason) = self.router.take_told(&member, told).await {
+                member.standing.look(Look::Other(reason.clone()));
+                return Err(HttpError::new(Code::InvalidParameter, reason).into());
+            }
+        }
+        Ok(Json(self.member(&url)?))
+    }
+
     /// Which scheduler has a process
     ///
     /// The schedulers are asked for one that is not known.
@@ -130,9 +159,15 @@ impl FleetApi {
         /// The process.
         process: Path<Id>,
     ) -> Result<Json<HomeForm>, WhereRefusal> {
-        let member = self.router.home(RouteKey::Process(process.0.into()), Code::NotFound).await?;
-        let (process, scheduler) = (process.0.to_string(), member.url.to_string());
-        Ok(Json(HomeForm { process, scheduler, reached: member.standing.is_reached() }))
+        let home = self.router.home(RouteKey::Process(process.0.into()), Code::NotFound).await?;
+        let lead = self.router.lead(&home);
+        Ok(Json(HomeForm {
+            process: process.0.to_string(),
+            scheduler: lead.url.to_string(),
+            reached: lead.standing.is_reached(),
+            store: lead.store.map(|store| store.to_string()).into(),
+            term: lead.lead.term.0,
+        }))
     }
 }
 
@@ -153,34 +188,15 @@ impl FleetApi {
     fn member(&self, url: &SchedulerUrl) -> Result<MemberForm, HttpError> {
         let missing = || HttpError::not_found(format!("there is no scheduler {url} at this router"));
         let member = self.router.fleet.at(url).ok_or_else(missing)?;
-        Ok(MemberForm::of(&member, !self.router.unlisted().contains(url)))
+        Ok(MemberForm::of(&member, &self.router.lead(&member), !self.router.unlisted().contains(url)))
     }
 }
 
 fn members(router: &Router) -> Vec<MemberForm> {
     let unlisted: BTreeSet<SchedulerUrl> = router.unlisted();
     let members = router.fleet.members();
-    members.values().map(|member| MemberForm::of(member, !unlisted.contains(&member.url))).collect()
-}
-
-fn checks(router: &Router) -> Vec<RouterCheckForm> {
-    let check = |name: &str, bad: RouterLevelForm, reason: Option<String>, well: &str| {
-        let status = if reason.is_some() { bad } else { RouterLevelForm::Ok };
-        RouterCheckForm { name: name.to_owned(), status, reason: reason.unwrap_or_else(|| well.to_owned()) }
+    let form = |member: &Arc<FleetMember>| {
+        MemberForm::of(member, &router.lead(member), !unlisted.contains(&member.url))
     };
-    let list = router.list.lock().unwrap_or_else(PoisonError::into_inner);
-    let trouble = list.trouble().map(str::to_owned);
-    drop(list);
-    let members = router.fleet.members();
-    let of_members = members.values().map(|member| {
-        let (standing, url) = (&member.standing, member.url.as_str());
-        let bad = if standing.is_reached() { RouterLevelForm::Warn } else { RouterLevelForm::Fail };
-        let reason = standing.trouble().filter(|_| !standing.is_reached() || !standing.is_open());
-        check(&format!("scheduler {url}"), bad, reason, "it takes messages")
-    });
-    let own = [
-        check("placing", RouterLevelForm::Fail, router.refusal(), "processes can be spawned"),
-        check("list", RouterLevelForm::Warn, trouble, "the list of schedulers is as it should be"),
-    ];
-    own.into_iter().chain(of_members).collect()
+    members.values().map(form).collect()
 }

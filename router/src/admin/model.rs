@@ -1,14 +1,23 @@
 //! The forms of what operators are told of a router, and tell it.
 
+use std::time::Instant;
+
 use ans104::Address;
+use log::{StoreId, Term};
 use poem_openapi::{Enum, Object};
 use protocol::Code;
 use serde::Deserialize;
 use web::{HttpError, JsonForm, Nullable};
 
 use crate::list::{ListedScheduler, SchedulerFlags, read_wallets};
-use crate::member::FleetMember;
+use crate::member::{FleetMember, Registered};
 use crate::scheduler_url::SchedulerUrl;
+use crate::told::ToldLog;
+
+/// How much is kept of a role or a version.
+const WORD_MAX: usize = 40;
+/// How many names of checks are kept.
+const FAILING_MAX: usize = 50;
 
 /// The state of a router.
 #[derive(Debug, Object)]
@@ -24,6 +33,8 @@ pub(super) struct RouterStatusForm {
     pub(super) mode: String,
     /// Where it keeps what it knows: `folder` or `postgres`.
     pub(super) state: String,
+    /// Whether a leader that is gone is replaced.
+    pub(super) failover: bool,
     /// The id of what it knows; routers that share it have the same.
     pub(super) store: String,
     /// How many homes of processes it has in memory.
@@ -62,11 +73,32 @@ pub(super) struct MemberForm {
     retired: bool,
     /// Whether it is in the list in the file, where there is one.
     listed: bool,
+    /// The store that its log is in; null while it has not told. Nodes that keep one log have one store.
+    store: Nullable<String>,
+    /// What it says that it does, such as `leader` or `standby`; null while it has not told.
+    role: Nullable<String>,
+    /// The highest term in which it was seen to lead its store; 0 while it never was.
+    term: u64,
+    /// The URL of the scheduler that leads its store, to which calls go: its own, or that of its successor.
+    leader: String,
+    /// Where its admin listener is; null while it has not told.
+    admin: Nullable<String>,
+    /// How long ago it registered itself last, in seconds; null where it did not since the router was started.
+    registered_age_seconds: Nullable<f64>,
+    /// The version of its software; null where it has not registered itself.
+    version: Nullable<String>,
+    /// How many events its leader has that are not there, as it said when it registered itself; null where it follows none.
+    lag_events: Nullable<u64>,
+    /// Its checks that fail, as it said when it registered itself.
+    failing: Vec<String>,
 }
 
 impl MemberForm {
-    pub(super) fn of(member: &FleetMember, listed: bool) -> Self {
+    /// The scheduler as it is told, with whoever leads its store.
+    pub(super) fn of(member: &FleetMember, lead: &FleetMember, listed: bool) -> Self {
         let standing = &member.standing;
+        let registered = standing.registered();
+        let said = registered.as_ref();
         Self {
             url: member.url.to_string(),
             number: member.number.0.into(),
@@ -80,6 +112,15 @@ impl MemberForm {
             wallets_only: member.flags.wallets_only,
             retired: member.is_retired,
             listed,
+            store: member.store.map(|store| store.to_string()).into(),
+            role: standing.told().map(|told| told.role).into(),
+            term: member.term.0,
+            leader: lead.url.to_string(),
+            admin: member.admin.as_ref().map(SchedulerUrl::to_string).into(),
+            registered_age_seconds: said.map(|said| said.at.elapsed().as_secs_f64()).into(),
+            version: said.map(|said| said.version.clone()).into(),
+            lag_events: said.and_then(|said| said.lag_events).into(),
+            failing: said.map(|said| said.failing.clone()).unwrap_or_default(),
         }
     }
 }
@@ -138,9 +179,71 @@ impl RetiredForm {
     }
 }
 
+/// A scheduler that registers itself.
+#[derive(Debug, Deserialize, Object)]
+#[oai(rename = "RegisteredScheduler")]
+pub(super) struct RegisteredForm {
+    /// Where clients find it. Clients keep it, so it is for life.
+    url: String,
+    /// Where its admin listener is.
+    #[serde(default)]
+    admin: Option<String>,
+    /// The store that its log is in.
+    store: String,
+    /// The term of its log.
+    term: u64,
+    /// What it does, such as `leader` or `standby`.
+    role: String,
+    /// The version of its software.
+    version: String,
+    /// How many events its leader has that are not there, if it follows one.
+    #[serde(default)]
+    lag_events: Option<u64>,
+    /// Its checks that fail.
+    #[serde(default)]
+    #[oai(default)]
+    failing: Vec<String>,
+}
+
+impl JsonForm for RegisteredForm {
+    const EXAMPLE: &'static str = r#"{"url": "https://su1.example", "store": "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "term": 1, "role": "leader", "version": "1.0.0"}"#;
+}
+
+/// The same, as it was read.
+pub(super) struct Registration {
+    pub(super) url: SchedulerUrl,
+    pub(super) admin: Option<SchedulerUrl>,
+    pub(super) told: ToldLog,
+    pub(super) said: Registered,
+}
+
+impl RegisteredForm {
+    pub(super) fn read(self) -> Result<Registration, HttpError> {
+        let url = read_url(&self.url)?;
+        let admin = self.admin.map(|admin| read_field_url("admin", &admin)).transpose()?;
+        let wrong = |_: uuid::Error| {
+            HttpError::new(Code::InvalidParameter, "the field store is wrong: expected a UUID")
+        };
+        let store = self.store.parse().map(StoreId).map_err(wrong)?;
+        let term = Term(self.term);
+        let word = |text: &String| text.chars().take(WORD_MAX).collect();
+        let said = Registered {
+            at: Instant::now(),
+            version: word(&self.version),
+            lag_events: self.lag_events,
+            failing: self.failing.iter().take(FAILING_MAX).map(word).collect(),
+        };
+        Ok(Registration { url, admin, told: ToldLog { store, term, role: word(&self.role) }, said })
+    }
+}
+
 fn read_url(text: &str) -> Result<SchedulerUrl, HttpError> {
+    read_field_url("url", text)
+}
+
+fn read_field_url(field: &str, text: &str) -> Result<SchedulerUrl, HttpError> {
     let wrong = |error: &dyn std::fmt::Display| {
-        HttpError::new(Code::InvalidParameter, format!("the field url is wrong: {error}"))
+        HttpError::new(Code::InvalidParameter, format!("the field {field} is wrong: {error}"))
     };
     text.parse().map_err(|error| wrong(&error))
 }
@@ -155,6 +258,10 @@ pub(super) struct HomeForm {
     pub(super) scheduler: String,
     /// Whether that is reached.
     pub(super) reached: bool,
+    /// The store that it is in; null while the scheduler has not told.
+    pub(super) store: Nullable<String>,
+    /// The term in which that is led.
+    pub(super) term: u64,
 }
 
 /// All checks of a router.
@@ -171,7 +278,7 @@ pub(super) struct RouterChecksForm {
 #[derive(Debug, Object)]
 #[oai(rename = "RouterCheck")]
 pub(super) struct RouterCheckForm {
-    /// What is checked: `placing`, `list`, or a scheduler by its URL.
+    /// What is checked: `placing`, `list`, `addresses` where there is a list of them, or a scheduler by its URL.
     pub(super) name: String,
     /// The result.
     pub(super) status: RouterLevelForm,

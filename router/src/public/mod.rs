@@ -2,8 +2,8 @@
 
 mod hyperbeam;
 mod refusal;
-mod sending;
 mod routed;
+mod routing;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,10 +1,7 @@
 //! Which failures each kind of call documents.
 
-use poem_openapi::ApiResponse;
-use poem_openapi::registry::{MetaResponses, Registry};
-use poem_openapi::types::Type;
+use web::HttpError;
 use web::hyperbeam::below_500;
-use web::{ErrorForm, HttpError, documented};
 
 const WRONG: &str = "The request or its item is wrong, or no scheduler has the process that it is for: \
                      `malformed_item`, `invalid_signature`, `missing_tag`, `invalid_tag`, `unknown_process` or `invalid_parameter`.";
@@ -22,70 +19,28 @@ const WRONG_FORM: &str = "The request is wrong: `invalid_parameter`.";
 const NOT_JSON: &str = "The header `Content-Type` is not `application/json`: `invalid_parameter`.";
 const FORBIDDEN: &str = "Asked by a page of another origin or, without the token, by a name of the router other than `localhost` or a loopback address: `forbidden`.";
 
-macro_rules! refusal {
-    ($(#[$doc:meta])* $name:ident $(through $map:path)?: $($status:literal $text:ident),+) => {
-        $(#[$doc])*
-        pub(crate) struct $name(HttpError);
-
-        impl<E: Into<HttpError>> From<E> for $name {
-            fn from(error: E) -> Self {
-                Self(error.into())
-            }
-        }
-
-        impl From<$name> for poem::Error {
-            fn from(refusal: $name) -> Self {
-                let error = refusal.0;
-                $(let error = $map(error);)?
-                error.into()
-            }
-        }
-
-        impl ApiResponse for $name {
-            fn meta() -> MetaResponses {
-                MetaResponses { responses: vec![$(documented($status, $text)),+] }
-            }
-
-            fn register(registry: &mut Registry) {
-                ErrorForm::register(registry);
-            }
-        }
-    };
-}
-
-refusal! {
+web::refusal! {
     /// A call was not sent on.
-    RouteRefusal:
-        400 WRONG, 404 NOWHERE, 408 SLOW, 413 TOO_LARGE, 500 FAILED, 502 UNANSWERED, 503 AWAY
-}
+    RouteRefusal(HttpError):
+        400 WRONG, 404 NOWHERE, 408 SLOW, 413 TOO_LARGE, 500 FAILED, 502 UNANSWERED, 503 AWAY;
 
-refusal! {
-    /// A call of HyperBEAM's form was not sent on.
-    HyperbeamRouteRefusal through below_500:
-        400 WRONG, 404 NOWHERE, 408 SLOW, 413 TOO_LARGE, 422 NOT_ANS104, 424 BROKEN, 429 AWAY
-}
+    /// A call in HyperBEAM's form was not sent on.
+    HyperbeamRouteRefusal(HttpError) through below_500:
+        400 WRONG, 404 NOWHERE, 408 SLOW, 413 TOO_LARGE, 422 NOT_ANS104, 424 BROKEN, 429 AWAY;
 
-refusal! {
     /// Nothing can be spawned.
-    NotWell: 503 AWAY
-}
+    NotWell(HttpError): 503 AWAY;
 
-refusal! {
     /// Nothing can be spawned, or whoever asks the operators' listener may not.
-    OperatorsNotWell: 403 FORBIDDEN, 503 AWAY
-}
+    OperatorsNotWell(HttpError): 403 FORBIDDEN, 503 AWAY;
 
-refusal! {
     /// There are no metrics.
-    NoMetrics: 404 DISABLED
-}
+    NoMetrics(HttpError): 404 DISABLED;
 
-refusal! {
     /// The fleet was not changed.
-    FleetRefusal: 400 WRONG_FORM, 404 NOT_THERE, 408 SLOW, 413 TOO_LARGE, 415 NOT_JSON, 500 FAILED, 503 AWAY
-}
+    FleetRefusal(HttpError):
+        400 WRONG_FORM, 404 NOT_THERE, 408 SLOW, 413 TOO_LARGE, 415 NOT_JSON, 500 FAILED, 503 AWAY;
 
-refusal! {
     /// Nobody knows where a process is.
-    WhereRefusal: 400 WRONG_FORM, 404 NOT_THERE, 500 FAILED, 503 AWAY
+    WhereRefusal(HttpError): 400 WRONG_FORM, 404 NOT_THERE, 500 FAILED, 503 AWAY;
 }

@@ -46,7 +46,15 @@ impl IntoResponse for Routed {
 impl ApiResponse for Routed {
     fn meta() -> MetaResponses {
         let schema = MetaSchemaRef::Inline(Box::new(MetaSchema::ANY));
-        let content = vec![MetaMediaType { content_type: Json::<bool>::CONTENT_TYPE, schema }];
+        let content = |content_type| MetaMediaType { content_type, schema: schema.clone() };
+        let content = [
+            Json::<bool>::CONTENT_TYPE,
+            "application/json",
+            "text/plain; charset=utf-8",
+            "text/event-stream",
+        ]
+        .map(content)
+        .into();
         let location = MetaHeader {
             name: "location".to_owned(),
             description: Some("Where to ask.".to_owned()),

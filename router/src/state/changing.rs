@@ -1,6 +1,8 @@
 //! What a change of the schedulers comes to.
 
-use crate::list::ListedScheduler;
+use log::{StoreId, Term};
+
+use crate::list::{ListedScheduler, SchedulerFlags};
 use crate::scheduler_url::SchedulerUrl;
 
 use super::{FleetChange, KnownScheduler, SchedulerNumber};
@@ -16,18 +18,40 @@ pub(super) fn changed(known: &[KnownScheduler], change: FleetChange) -> Vec<Know
         }
         None => {
             number += 1;
-            let number = SchedulerNumber(number);
-            Some(KnownScheduler { number, url, flags, is_retired: false, processes: 0 })
+            Some(KnownScheduler::new(SchedulerNumber(number), url, flags))
         }
     };
     match change {
         FleetChange::Listed(all) => all.into_iter().filter_map(|one| listed(one, false)).collect(),
         FleetChange::Added(one) => listed(one, true).into_iter().collect(),
+        FleetChange::Registered { url, admin } => {
+            let flags = find(&url).map_or_else(SchedulerFlags::default, |known| known.flags.clone());
+            let before = find(&url).cloned();
+            let new = before.clone().or_else(|| listed(ListedScheduler { url, flags }, false));
+            let after = new.map(|new| KnownScheduler { admin: admin.or(new.admin.clone()), ..new });
+            after.filter(|after| before.as_ref() != Some(after)).into_iter().collect()
+        }
+        FleetChange::Told { scheduler, store, led } => {
+            let before = known.iter().find(|known| known.number == scheduler);
+            before.and_then(|before| told(before, store, led)).into_iter().collect()
+        }
         FleetChange::Retired(url) => {
             let before = find(&url).filter(|before| !before.is_retired);
             before.map(|before| KnownScheduler { is_retired: true, ..before.clone() }).into_iter().collect()
         }
     }
+}
+
+/// A scheduler after what it tells of its log, if that is new. One that has processes keeps its store: they are in no other.
+fn told(before: &KnownScheduler, store: StoreId, led: Option<Term>) -> Option<KnownScheduler> {
+    let is_other = before.store.is_some_and(|known| known != store);
+    if is_other && before.processes > 0 {
+        return None;
+    }
+    let kept = if is_other { Term(0) } else { before.term };
+    let term = led.map_or(kept, |led| led.max(kept));
+    let after = KnownScheduler { store: Some(store), term, ..before.clone() };
+    (after != *before).then_some(after)
 }
 
 #[cfg(test)]
@@ -40,6 +64,48 @@ mod tests {
     fn listed(url: &str, no_route: bool) -> ListedScheduler {
         let flags = SchedulerFlags { no_route, ..SchedulerFlags::default() };
         ListedScheduler { url: url.parse().unwrap(), flags }
+    }
+
+    #[test]
+    fn who_registers_is_added_once_and_keeps_what_an_operator_said() {
+        let url: SchedulerUrl = "http://su1:1".parse().unwrap();
+        let admin: SchedulerUrl = "http://su1:2".parse().unwrap();
+        let registered = || FleetChange::Registered { url: url.clone(), admin: Some(admin.clone()) };
+        let known = changed(&[], registered());
+        assert_eq!((known.len(), &known[0].url, &known[0].admin), (1, &url, &Some(admin.clone())));
+        assert!(changed(&known, registered()).is_empty());
+        let mut retired = changed(&known, FleetChange::Added(listed("http://su1:1", true)));
+        retired[0].is_retired = true;
+        assert!(changed(&retired, registered()).is_empty(), "it stays as it was said to be");
+        retired[0].admin = None;
+        let after = changed(&retired, registered());
+        assert!(after[0].is_retired && after[0].flags.no_route && after[0].admin.is_some());
+    }
+
+    #[test]
+    fn terms_only_rise_and_who_has_processes_keeps_its_store() {
+        let [one, two] = [1, 2].map(|number| StoreId(uuid::Uuid::from_u128(number)));
+        let mut known = changed(&[], FleetChange::Added(listed("http://su1:1", false)));
+        let tell = |known: &mut Vec<KnownScheduler>, store, led: Option<u64>| {
+            let told = FleetChange::Told { scheduler: SchedulerNumber(1), store, led: led.map(Term) };
+            let after = changed(known, told);
+            let is_new = !after.is_empty();
+            after.into_iter().for_each(|after| known[0] = after);
+            is_new
+        };
+        assert!(tell(&mut known, one, None));
+        assert!(!tell(&mut known, one, None));
+        assert!(tell(&mut known, one, Some(3)));
+        assert!(!tell(&mut known, one, Some(2)));
+        assert_eq!((known[0].store, known[0].term), (Some(one), Term(3)));
+        assert!(tell(&mut known, two, Some(1)), "nothing was placed there yet");
+        assert_eq!((known[0].store, known[0].term), (Some(two), Term(1)));
+        known[0].processes = 1;
+        assert!(!tell(&mut known, one, Some(9)));
+        assert!(
+            changed(&known, FleetChange::Told { scheduler: SchedulerNumber(2), store: one, led: None })
+                .is_empty()
+        );
     }
 
     #[test]

@@ -5,27 +5,31 @@
 //! homes       process (32) → scheduler (4)
 //! schedulers  number (4) → JSON
 //! counts      number (4) → how many processes it has (8)
-//! locations   nonce (8) → JSON, a record that was published; none is ever changed      all numbers big-endian
+//! locations   nonce (8) → JSON, a record that was published; none is ever changed
+//! turns       store (16) → the right to have its leader replaced, see turns.rs         all numbers big-endian
 //! ```
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use log::{Publication, StoreId, StoreMemory};
+use log::{Publication, StoreId, StoreMemory, Term};
 use protocol::ProcessId;
 use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, IteratorMode, LogLevel,
     Options,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
 use super::event::{read_process, read_publication, read_scheduler};
+use super::orders::StateOrders;
 use super::writer::{StateOrder, Writer};
 use super::{
-    FleetChange, HomeCause, Homed, KnownScheduler, RouterState, SchedulerNumber, StateError, TakeHome,
+    FleetChange, HomeCause, Homed, KnownScheduler, PromotionTurn, RouterState, SchedulerNumber, StateError,
+    TakeHome,
 };
 
 pub(super) const EVENTS: &str = "events";
@@ -33,6 +37,7 @@ pub(super) const HOMES: &str = "homes";
 pub(super) const SCHEDULERS: &str = "schedulers";
 pub(super) const COUNTS: &str = "counts";
 pub(super) const LOCATIONS: &str = "locations";
+pub(super) const TURNS: &str = "turns";
 
 /// How many orders may wait for the writer.
 const WAITING_MAX: usize = 4096;
@@ -43,11 +48,8 @@ const WRITE_BUFFER: usize = 4 << 20;
 pub(crate) struct EmbeddedState {
     db: Arc<DB>,
     store: StoreId,
-    /// None once it is closed.
-    orders: Mutex<Option<mpsc::Sender<StateOrder>>>,
+    orders: StateOrders<StateOrder>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Why nothing is written any more.
-    failure: watch::Receiver<Option<String>>,
 }
 
 impl EmbeddedState {
@@ -60,19 +62,8 @@ impl EmbeddedState {
         let (orders, waiting) = mpsc::channel(WAITING_MAX);
         let (told, failure) = watch::channel(None);
         let thread = Writer::open(db.clone(), told)?.start(waiting)?;
-        let (orders, thread) = (Mutex::new(Some(orders)), Mutex::new(Some(thread)));
-        Ok(Self { db, store, orders, thread, failure })
-    }
-
-    async fn order<T>(
-        &self,
-        order: impl FnOnce(oneshot::Sender<Result<T, StateError>>) -> StateOrder,
-    ) -> Result<T, StateError> {
-        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (answer, answered) = oneshot::channel();
-        let sent = orders.ok_or(StateError::Closing)?.send(order(answer)).await;
-        sent.map_err(|_| StateError::Closing)?;
-        answered.await.map_err(|_| StateError::Closing)?
+        let (orders, thread) = (StateOrders::new(orders, failure), Mutex::new(Some(thread)));
+        Ok(Self { db, store, orders, thread })
     }
 
     /// Reads on a thread that may wait for the disk.
@@ -106,7 +97,7 @@ impl RouterState for EmbeddedState {
         scheduler: SchedulerNumber,
         cause: HomeCause,
     ) -> Result<Homed, StateError> {
-        self.order(|answer| StateOrder::Settle { process, scheduler, cause, answer }).await
+        self.orders.ask(|answer| StateOrder::Settle { process, scheduler, cause, answer }).await
     }
 
     async fn schedulers(&self) -> Result<Vec<KnownScheduler>, StateError> {
@@ -114,7 +105,25 @@ impl RouterState for EmbeddedState {
     }
 
     async fn change(&self, change: FleetChange) -> Result<Vec<KnownScheduler>, StateError> {
-        self.order(|answer| StateOrder::Change { change, answer }).await
+        self.orders.ask(|answer| StateOrder::Change { change, answer }).await
+    }
+
+    async fn take_turn(
+        &self,
+        store: StoreId,
+        term: Term,
+        pause: Duration,
+    ) -> Result<Option<PromotionTurn>, StateError> {
+        self.orders.ask(|answer| StateOrder::TakeTurn { store, term, pause, answer }).await
+    }
+
+    async fn give_turn_back(
+        &self,
+        store: StoreId,
+        turn: PromotionTurn,
+        pause: Duration,
+    ) -> Result<(), StateError> {
+        self.orders.ask(|answer| StateOrder::GiveTurnBack { store, turn, pause, answer }).await
     }
 
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError> {
@@ -138,11 +147,11 @@ impl RouterState for EmbeddedState {
     }
 
     async fn publish(&self, publication: Publication, after: Option<u64>) -> Result<bool, StateError> {
-        self.order(|answer| StateOrder::Publish { publication, after, answer }).await
+        self.orders.ask(|answer| StateOrder::Publish { publication, after, answer }).await
     }
 
     fn failure(&self) -> Option<String> {
-        self.failure.borrow().clone()
+        self.orders.failure()
     }
 
     fn is_shared(&self) -> bool {
@@ -150,13 +159,11 @@ impl RouterState for EmbeddedState {
     }
 
     async fn ended(&self) {
-        let mut failure = self.failure.clone();
-        // A failed write does not end it: it can be read. The other end is gone with the thread.
-        while failure.changed().await.is_ok() {}
+        self.orders.ended().await;
     }
 
     async fn close(&self) {
-        drop(self.orders.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.orders.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // One that panicked has said so.
@@ -192,13 +199,8 @@ fn open(folder: &Path) -> Result<DB, rocksdb::Error> {
         options.set_block_based_table_factory(&blocks);
         ColumnFamilyDescriptor::new(name, options)
     };
-    let tables = [
-        table(EVENTS, false),
-        table(HOMES, true),
-        table(SCHEDULERS, false),
-        table(COUNTS, false),
-        table(LOCATIONS, false),
-    ];
+    let tables = [EVENTS, SCHEDULERS, COUNTS, LOCATIONS, TURNS].map(|name| table(name, false));
+    let tables = tables.into_iter().chain([table(HOMES, true)]);
     DB::open_cf_descriptors(&options, folder, tables)
 }
 

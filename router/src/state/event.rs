@@ -4,6 +4,7 @@
 //! version (1) ‖ kind (1) ‖ milliseconds since 1970 (8) ‖ scheduler (4) ‖ the rest      big-endian
 //! kind 1, 2: a process has its home there, since it was placed or found ‖ process (32)
 //! kind 4: a scheduler was added or changed ‖ JSON
+//! kind 5: the right to have a leader replaced was given, scheduler 0 ‖ store (16) ‖ the right, see turns.rs
 //! ```
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,16 +12,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use ans104::Id;
-use log::Publication;
+use log::{Publication, StoreId, Term};
 use protocol::{ProcessId, Timestamp};
+use uuid::Uuid;
 
 use crate::list::{SchedulerFlags, read_wallets, wallets_text};
 use crate::scheduler_url::SchedulerUrl;
 
+use super::turns::KeptTurn;
 use super::{HomeCause, KnownScheduler, SchedulerNumber, StateError};
 
 const VERSION: u8 = 1;
 const SCHEDULER: u8 = 4;
+const TURN: u8 = 5;
 const HEAD: usize = 14;
 
 /// Something that happened.
@@ -30,6 +34,8 @@ pub(super) enum RouterEvent<'a> {
     Home { process: ProcessId, scheduler: SchedulerNumber, cause: HomeCause },
     /// A scheduler is as this says.
     Scheduler(&'a KnownScheduler),
+    /// The right to have the leader of a store replaced was given, or given back.
+    Turn(StoreId, &'a KeptTurn),
 }
 
 /// A scheduler in JSON; how many processes it has is counted elsewhere.
@@ -40,6 +46,12 @@ struct SchedulerJson {
     wallets: String,
     wallets_only: bool,
     retired: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    store: Option<Uuid>,
+    #[serde(default)]
+    term: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    admin: Option<String>,
 }
 
 /// A record that was published, in JSON.
@@ -62,6 +74,7 @@ impl RouterEvent<'_> {
                 (kind, *scheduler)
             }
             Self::Scheduler(scheduler) => (SCHEDULER, scheduler.number),
+            Self::Turn(..) => (TURN, SchedulerNumber(0)),
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
@@ -72,6 +85,10 @@ impl RouterEvent<'_> {
         match self {
             Self::Home { process, .. } => bytes.extend(process.as_bytes()),
             Self::Scheduler(scheduler) => bytes.extend(scheduler_json(scheduler).into_bytes()),
+            Self::Turn(store, turn) => {
+                bytes.extend(store.0.as_bytes());
+                bytes.extend(turn.encode());
+            }
         }
         bytes
     }
@@ -79,13 +96,16 @@ impl RouterEvent<'_> {
 
 /// A scheduler as it is stored.
 pub(super) fn scheduler_json(scheduler: &KnownScheduler) -> String {
-    let KnownScheduler { url, flags, is_retired, .. } = scheduler;
+    let KnownScheduler { url, flags, is_retired, store, term, admin, .. } = scheduler;
     let json = SchedulerJson {
         url: url.to_string(),
         no_route: flags.no_route,
         wallets: wallets_text(&flags.wallets),
         wallets_only: flags.wallets_only,
         retired: *is_retired,
+        store: store.map(|store| store.0),
+        term: term.0,
+        admin: admin.as_ref().map(SchedulerUrl::to_string),
     };
     // Text and truth values always are JSON.
     serde_json::to_string(&json).unwrap_or_default()
@@ -104,7 +124,9 @@ pub(super) fn read_scheduler(
     let url: SchedulerUrl = json.url.parse().map_err(|error| damaged(&error))?;
     let wallets = read_wallets(&url, json.wallets.split(',')).map_err(|error| damaged(&error))?;
     let flags = SchedulerFlags { no_route: json.no_route, wallets, wallets_only: json.wallets_only };
-    Ok(KnownScheduler { number, url, flags, is_retired: json.retired, processes })
+    let admin = json.admin.map(|admin| admin.parse()).transpose().map_err(|error| damaged(&error))?;
+    let (is_retired, store, term) = (json.retired, json.store.map(StoreId), Term(json.term));
+    Ok(KnownScheduler { number, url, flags, is_retired, processes, store, term, admin })
 }
 
 /// A record that was published, as it is stored.
@@ -162,10 +184,17 @@ mod tests {
             flags: SchedulerFlags { no_route: true, wallets, wallets_only: true },
             is_retired: true,
             processes: 9,
+            store: Some(StoreId(Uuid::from_u128(7))),
+            term: Term(1_002),
+            admin: Some("http://10.0.0.5:9001".parse().unwrap()),
         };
         let json = scheduler_json(&scheduler);
         assert_eq!(read_scheduler(scheduler.number, json.as_bytes(), 9).unwrap(), scheduler);
         assert!(RouterEvent::Scheduler(&scheduler).encode().ends_with(json.as_bytes()));
+        // As earlier versions stored it.
+        let before = r#"{"url":"https://su.example","no_route":false,"wallets":"","wallets_only":false,"retired":false}"#;
+        let before = read_scheduler(scheduler.number, before.as_bytes(), 9).unwrap();
+        assert_eq!((before.store, before.term, before.admin), (None, Term(0), None));
         assert!(read_scheduler(scheduler.number, b"{}", 0).unwrap_err().to_string().contains("number 3"));
     }
 }

@@ -7,13 +7,16 @@
 mod changing;
 mod embedded;
 mod event;
+mod orders;
 mod postgres;
+mod turns;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use log::{Publication, StoreId};
+use log::{Publication, StoreId, Term};
 use protocol::ProcessId;
 use thiserror::Error;
 
@@ -37,9 +40,23 @@ pub(crate) struct KnownScheduler {
     pub(crate) is_retired: bool,
     /// How many processes it has.
     pub(crate) processes: u64,
+    /// The store that its log is in, once it has told.
+    pub(crate) store: Option<StoreId>,
+    /// The highest term in which it was seen to lead that store; 0 while it never was.
+    pub(crate) term: Term,
+    /// Where its admin listener is, if it has told.
+    pub(crate) admin: Option<SchedulerUrl>,
 }
 
-/// What an operator says of the schedulers.
+impl KnownScheduler {
+    /// One of which nothing is known but what an operator says.
+    pub(crate) fn new(number: SchedulerNumber, url: SchedulerUrl, flags: SchedulerFlags) -> Self {
+        let (is_retired, processes, store, term, admin) = (false, 0, None, Term(0), None);
+        Self { number, url, flags, is_retired, processes, store, term, admin }
+    }
+}
+
+/// What changes of the schedulers: what an operator says, and what they tell of themselves.
 #[derive(Clone, Debug)]
 pub(crate) enum FleetChange {
     /// These are in the list; others stay.
@@ -48,7 +65,15 @@ pub(crate) enum FleetChange {
     Added(ListedScheduler),
     /// This one gets no new processes.
     Retired(SchedulerUrl),
+    /// This one has registered itself: where it is, and its admin listener.
+    Registered { url: SchedulerUrl, admin: Option<SchedulerUrl> },
+    /// This one has a log in this store, and leads it in this term if it leads.
+    Told { scheduler: SchedulerNumber, store: StoreId, led: Option<Term> },
 }
+
+/// The right to have the leader of a store replaced: which one it is of all that were ever given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PromotionTurn(pub(crate) u64);
 
 /// How a process came to its home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +140,23 @@ pub(crate) trait RouterState: Send + Sync {
 
     /// Changes the schedulers; all of them afterwards.
     async fn change(&self, change: FleetChange) -> Result<Vec<KnownScheduler>, StateError>;
+
+    /// Takes the right to have the leader of a store replaced, which was seen to lead in this term; none while somebody has
+    /// it. It is free again after this time. That it is taken is on disk.
+    async fn take_turn(
+        &self,
+        store: StoreId,
+        term: Term,
+        pause: Duration,
+    ) -> Result<Option<PromotionTurn>, StateError>;
+
+    /// Gives such a right back, so that it is free again after this time.
+    async fn give_turn_back(
+        &self,
+        store: StoreId,
+        turn: PromotionTurn,
+        pause: Duration,
+    ) -> Result<(), StateError>;
 
     /// Shows homes, as many as there are or `most`.
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError>;

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
-use log::Publication;
+use log::{Publication, StoreId, Term};
 use protocol::ProcessId;
 use rocksdb::{DB, IteratorMode, WriteBatch, WriteOptions};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,10 +14,11 @@ use tracing::error;
 
 use super::changing::changed;
 use super::embedded::{
-    COUNTS, EVENTS, HOMES, LOCATIONS, SCHEDULERS, home, publications, schedulers, table, unreadable,
+    COUNTS, EVENTS, HOMES, LOCATIONS, SCHEDULERS, TURNS, home, publications, schedulers, table, unreadable,
 };
 use super::event::{RouterEvent, publication_json, scheduler_json};
-use super::{FleetChange, HomeCause, Homed, KnownScheduler, SchedulerNumber, StateError};
+use super::turns::{KeptTurn, now};
+use super::{FleetChange, HomeCause, Homed, KnownScheduler, PromotionTurn, SchedulerNumber, StateError};
 
 /// How many orders are written together at most.
 const BATCH_MAX: usize = 512;
@@ -37,6 +39,20 @@ pub(super) enum StateOrder {
         publication: Publication,
         after: Option<u64>,
         answer: oneshot::Sender<Result<bool, StateError>>,
+    },
+    /// Give somebody the right to have the leader of a store replaced.
+    TakeTurn {
+        store: StoreId,
+        term: Term,
+        pause: Duration,
+        answer: oneshot::Sender<Result<Option<PromotionTurn>, StateError>>,
+    },
+    /// Take it back.
+    GiveTurnBack {
+        store: StoreId,
+        turn: PromotionTurn,
+        pause: Duration,
+        answer: oneshot::Sender<Result<(), StateError>>,
     },
 }
 
@@ -118,6 +134,15 @@ impl Writer {
                 StateOrder::Publish { publication, after, answer } => {
                     drop(answer.send(self.publish(&publication, after)));
                 }
+                // These come so rarely that each is written for itself.
+                StateOrder::TakeTurn { store, term, pause, answer } => {
+                    let taken = self.turn(store, |kept| kept.take(term, now(), pause));
+                    drop(answer.send(taken.map(|taken| taken.map(KeptTurn::turn))));
+                }
+                StateOrder::GiveTurnBack { store, turn, pause, answer } => {
+                    let given_back = self.turn(store, |kept| kept.give_back(turn, now(), pause));
+                    drop(answer.send(given_back.map(drop)));
+                }
             }
         }
         let written = self.commit(batch.writes);
@@ -191,6 +216,26 @@ impl Writer {
         let key = publication.nonce.to_be_bytes();
         writes.put_cf(table(&self.db, LOCATIONS)?, key, publication_json(publication));
         self.commit(writes).map(|()| true)
+    }
+
+    /// Keeps what becomes of the right to have the leader of a store replaced, if anything does.
+    fn turn(
+        &mut self,
+        store: StoreId,
+        change: impl FnOnce(KeptTurn) -> Option<KeptTurn>,
+    ) -> Result<Option<KeptTurn>, StateError> {
+        self.halted()?;
+        let (turns, key) = (table(&self.db, TURNS)?, store.0.as_bytes());
+        let kept = self.db.get_pinned_cf(turns, key).map_err(unreadable)?;
+        let kept = kept.map_or(Ok(KeptTurn::default()), |kept| KeptTurn::decode(&kept))?;
+        let Some(turn) = change(kept) else { return Ok(None) };
+        let mut writes = WriteBatch::default();
+        writes.put_cf(turns, key, turn.encode());
+        let (events, event) = (table(&self.db, EVENTS)?, RouterEvent::Turn(store, &turn).encode());
+        writes.put_cf(events, self.next.to_be_bytes(), event);
+        self.commit(writes)?;
+        self.next += 1;
+        Ok(Some(turn))
     }
 
     /// All of it is on disk when this returns, or nothing is written any more.

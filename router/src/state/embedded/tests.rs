@@ -110,9 +110,8 @@ async fn after_a_failed_write_nothing_is_placed_and_all_is_read() {
     let (orders, waiting) = mpsc::channel(8);
     let thread = Writer::open(state.db.clone(), told).unwrap().start(waiting).unwrap();
     state.close().await;
-    *state.orders.lock().unwrap() = Some(orders);
     *state.thread.lock().unwrap() = Some(thread);
-    let state = EmbeddedState { failure, ..state };
+    let state = EmbeddedState { orders: StateOrders::new(orders, failure), ..state };
     let refused = state.settle(process(2), SchedulerNumber(1), HomeCause::Placed).await.unwrap_err();
     assert!(refused.to_string().contains("no space left"), "{refused}");
     assert!(state.failure().is_some());
@@ -142,5 +141,33 @@ async fn of_two_who_publish_at_once_one_does() {
     drop(state);
     let state = EmbeddedState::open(folder.path(), STORE).unwrap();
     assert_eq!(state.publications().await.unwrap(), [record(3), record(256)]);
+    state.close().await;
+}
+
+#[tokio::test]
+async fn one_at_a_time_has_a_leader_replaced() {
+    let folder = TempDir::new().unwrap();
+    let state = Arc::new(with_schedulers(&folder).await);
+    let pause = Duration::from_secs(600);
+    let asking = (0..20).map(|_| {
+        let state = state.clone();
+        tokio::spawn(async move { state.take_turn(STORE, Term(3), pause).await.unwrap() })
+    });
+    let taken = futures_util::future::join_all(asking).await.into_iter().filter_map(Result::unwrap);
+    assert_eq!(taken.collect::<Vec<_>>(), [PromotionTurn(1)]);
+    // For another store it is another right, and events go on between them.
+    let other = StoreId(Uuid::from_u128(2));
+    assert_eq!(state.take_turn(other, Term(1), pause).await.unwrap(), Some(PromotionTurn(1)));
+    state.settle(process(1), SchedulerNumber(1), HomeCause::Placed).await.unwrap();
+    state.close().await;
+    drop(state);
+
+    let state = EmbeddedState::open(folder.path(), STORE).unwrap();
+    assert_eq!(state.take_turn(STORE, Term(3), pause).await.unwrap(), None, "it was forgotten");
+    state.give_turn_back(STORE, PromotionTurn(9), Duration::ZERO).await.unwrap();
+    assert_eq!(state.take_turn(STORE, Term(3), pause).await.unwrap(), None, "nobody had that one");
+    state.give_turn_back(STORE, PromotionTurn(1), Duration::ZERO).await.unwrap();
+    assert_eq!(state.take_turn(STORE, Term(4), pause).await.unwrap(), Some(PromotionTurn(2)));
+    assert_eq!(state.home(process(1)).await.unwrap(), Some(SchedulerNumber(1)));
     state.close().await;
 }

@@ -4,31 +4,34 @@
 //! Nothing waits for ever for the database: each answer has a limit.
 
 mod publishing;
+mod schedulers;
 mod settling;
 mod takeover;
+mod turns;
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use log::{Publication, StoreId};
+use log::{Publication, StoreId, Term};
 use protocol::ProcessId;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgConnection, PgPool};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::info;
 use uuid::Uuid;
 
 use super::changing::changed;
-use super::event::{read_process, scheduler_json};
+use super::event::read_process;
+use super::orders::StateOrders;
 use super::{
-    FleetChange, HomeCause, Homed, KnownScheduler, RouterState, SchedulerNumber, StateError, TakeHome,
+    FleetChange, HomeCause, Homed, KnownScheduler, PromotionTurn, RouterState, SchedulerNumber, StateError,
+    TakeHome,
 };
-use crate::list::{SchedulerFlags, read_wallets, wallets_text};
-use crate::scheduler_url::SchedulerUrl;
+use schedulers::{all, keep};
 use settling::{Settle, settle_all};
 
 /// How long one question may take, and all that is written together.
@@ -48,11 +51,8 @@ const PIECE: i64 = 50_000;
 pub(crate) struct PostgresState {
     pool: PgPool,
     store: StoreId,
-    /// None once it is closed.
-    orders: Mutex<Option<mpsc::Sender<Settle>>>,
+    orders: StateOrders<Settle>,
     task: Mutex<Option<JoinHandle<()>>>,
-    /// Why nothing can be placed at the moment.
-    failure: watch::Receiver<Option<String>>,
 }
 
 impl PostgresState {
@@ -70,8 +70,8 @@ impl PostgresState {
         let (orders, waiting) = mpsc::channel(WAITING_MAX);
         let (told, failure) = watch::channel(None);
         let task = tokio::spawn(settle_all(pool.clone(), waiting, told));
-        let (orders, task) = (Mutex::new(Some(orders)), Mutex::new(Some(task)));
-        Ok(Self { pool, store, orders, task, failure })
+        let (orders, task) = (StateOrders::new(orders, failure), Mutex::new(Some(task)));
+        Ok(Self { pool, store, orders, task })
     }
 }
 
@@ -128,31 +128,6 @@ async fn lock(connection: &mut PgConnection) -> Result<(), StateError> {
     locked.await.map(drop).map_err(away)
 }
 
-/// Number, URL, `no_route`, wallets, `wallets_only`, whether it is retired, and how many processes it has.
-type SchedulerRow = (i32, String, bool, String, bool, bool, i64);
-
-async fn all(connection: &mut PgConnection) -> Result<Vec<KnownScheduler>, StateError> {
-    let rows: Vec<SchedulerRow> = sqlx::query_as(
-        "select number, url, no_route, wallets, wallets_only, retired, processes from quipu_router.schedulers \
-         order by number",
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(away)?;
-    let read = |(number, url, no_route, wallets, wallets_only, is_retired, processes): SchedulerRow| {
-        let number = read_number(number)?;
-        let damaged = |error: &dyn std::fmt::Display| {
-            StateError::Damaged(format!("the scheduler of number {}: {error}", number.0))
-        };
-        let url: SchedulerUrl = url.parse().map_err(|error| damaged(&error))?;
-        let wallets = read_wallets(&url, wallets.split(',')).map_err(|error| damaged(&error))?;
-        let flags = SchedulerFlags { no_route, wallets, wallets_only };
-        let processes = u64::try_from(processes).unwrap_or(0);
-        Ok(KnownScheduler { number, url, flags, is_retired, processes })
-    };
-    rows.into_iter().map(read).collect()
-}
-
 fn read_number(number: i32) -> Result<SchedulerNumber, StateError> {
     let number = u32::try_from(number).map(SchedulerNumber);
     number.map_err(|_| StateError::Damaged("the number of a scheduler is negative".to_owned()))
@@ -161,34 +136,6 @@ fn read_number(number: i32) -> Result<SchedulerNumber, StateError> {
 /// The number as a column has it. No router has so many schedulers that one would not fit.
 fn column(number: SchedulerNumber) -> i32 {
     i32::try_from(number.0).unwrap_or(i32::MAX)
-}
-
-/// Stores a scheduler that is new or other than before.
-async fn keep(connection: &mut PgConnection, scheduler: &KnownScheduler) -> Result<(), StateError> {
-    let KnownScheduler { number, url, flags, is_retired, .. } = scheduler;
-    sqlx::query(
-        "insert into quipu_router.schedulers (number, url, no_route, wallets, wallets_only, retired) \
-         values ($1, $2, $3, $4, $5, $6) on conflict (number) do update set no_route = excluded.no_route, \
-         wallets = excluded.wallets, wallets_only = excluded.wallets_only, retired = excluded.retired",
-    )
-    .bind(column(*number))
-    .bind(url.as_str())
-    .bind(flags.no_route)
-    .bind(wallets_text(&flags.wallets))
-    .bind(flags.wallets_only)
-    .bind(is_retired)
-    .execute(&mut *connection)
-    .await
-    .map_err(away)?;
-    sqlx::query(
-        "insert into quipu_router.events (kind, scheduler, detail) values ('scheduler', $1, $2::jsonb)",
-    )
-    .bind(column(*number))
-    .bind(scheduler_json(scheduler))
-    .execute(connection)
-    .await
-    .map_err(away)?;
-    Ok(())
 }
 
 async fn change(pool: &PgPool, change: FleetChange) -> Result<Vec<KnownScheduler>, StateError> {
@@ -225,11 +172,7 @@ impl RouterState for PostgresState {
         scheduler: SchedulerNumber,
         cause: HomeCause,
     ) -> Result<Homed, StateError> {
-        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (answer, answered) = oneshot::channel();
-        let order = Settle { process, scheduler, cause, answer };
-        orders.ok_or(StateError::Closing)?.send(order).await.map_err(|_| StateError::Closing)?;
-        answered.await.map_err(|_| StateError::Closing)?
+        self.orders.ask(|answer| Settle { process, scheduler, cause, answer }).await
     }
 
     async fn schedulers(&self) -> Result<Vec<KnownScheduler>, StateError> {
@@ -239,6 +182,24 @@ impl RouterState for PostgresState {
 
     async fn change(&self, asked: FleetChange) -> Result<Vec<KnownScheduler>, StateError> {
         within(ANSWERED, change(&self.pool, asked)).await
+    }
+
+    async fn take_turn(
+        &self,
+        store: StoreId,
+        term: Term,
+        pause: Duration,
+    ) -> Result<Option<PromotionTurn>, StateError> {
+        within(ANSWERED, turns::take(&self.pool, store, term, pause)).await
+    }
+
+    async fn give_turn_back(
+        &self,
+        store: StoreId,
+        turn: PromotionTurn,
+        pause: Duration,
+    ) -> Result<(), StateError> {
+        within(ANSWERED, turns::give_back(&self.pool, store, turn, pause)).await
     }
 
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError> {
@@ -273,7 +234,7 @@ impl RouterState for PostgresState {
     }
 
     fn failure(&self) -> Option<String> {
-        self.failure.borrow().clone()
+        self.orders.failure()
     }
 
     fn is_shared(&self) -> bool {
@@ -281,12 +242,11 @@ impl RouterState for PostgresState {
     }
 
     async fn ended(&self) {
-        let mut failure = self.failure.clone();
-        while failure.changed().await.is_ok() {}
+        self.orders.ended().await;
     }
 
     async fn close(&self) {
-        drop(self.orders.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.orders.close();
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             // One that panicked has said so.

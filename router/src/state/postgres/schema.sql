@@ -18,6 +18,20 @@ create table if not exists quipu_router.schedulers (
     processes bigint not null default 0
 );
 
+-- What they tell of themselves: the store that their log is in, the highest term in which they led it, and their admin listener.
+alter table quipu_router.schedulers
+    add column if not exists store uuid,
+    add column if not exists term bigint not null default 0,
+    add column if not exists admin text;
+
+-- The right to have the leader of a store replaced: the term of that leader, how often the right was given, and until when.
+create table if not exists quipu_router.turns (
+    store uuid primary key,
+    term bigint not null,
+    given bigint not null,
+    free_at timestamptz not null
+);
+
 -- A process has one home, for ever.
 create table if not exists quipu_router.homes (
     process bytea primary key check (length(process) = 32),
@@ -34,8 +48,11 @@ create table if not exists quipu_router.locations (
 create table if not exists quipu_router.events (
     sequence bigint generated always as identity primary key,
     at timestamptz not null default clock_timestamp(),
-    kind text not null check (kind in ('placed', 'found', 'taken over', 'scheduler')),
+    kind text not null,
     scheduler integer not null,
     process bytea,
     detail jsonb
 );
+
+-- More kinds have come since this was made; the drop is nothing to wait for.
+alter table quipu_router.events drop constraint if exists events_kind_check;

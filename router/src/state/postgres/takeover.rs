@@ -4,7 +4,8 @@
 use sqlx::PgConnection;
 use tracing::{info, warn};
 
-use super::{all, away, keep};
+use super::away;
+use super::schedulers::{all, keep};
 use crate::list::{ListedScheduler, SchedulerFlags, read_wallets};
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::changing::changed;

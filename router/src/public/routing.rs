@@ -1,4 +1,4 @@
-//! Sending a call to the scheduler that has its process: by a redirect, or by passing it on.
+//! Sending a call on: by a redirect, or passed on.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::router::Router;
 use crate::upstream::Outgoing;
 
 impl Router {
-    /// Sends a call on to whoever has this.
+    /// Sends a call on that only reads.
     pub(super) async fn read(
         self: &Arc<Self>,
         request: &Request,
@@ -31,9 +31,9 @@ impl Router {
 
     /// Sends a call to where its process is.
     pub(super) async fn send(
-        &self,
+        self: &Arc<Self>,
         request: &Request,
-        member: &FleetMember,
+        home: &Arc<FleetMember>,
         body: Bytes,
     ) -> Result<Routed, HttpError> {
         let options = &self.options;
@@ -43,10 +43,10 @@ impl Router {
             RouterMode::Forward => false,
         };
         if is_redirected {
-            return redirect(member, request.uri());
+            return redirect(&self.lead(home), request.uri());
         }
-        let call = Outgoing::of(request, &options.budget, body)?;
-        Ok(Routed::passed_on(self.upstream.pass_on(member, call).await?))
+        let call = Outgoing::of(request, options, body)?;
+        Ok(Routed::passed_on(self.pass_on(home, &call).await?))
     }
 }
 

@@ -1,0 +1,137 @@
+//! What a node tells the routers in front of it, and what it takes from them.
+//!
+//! A router says of what it passes on in which term it believes the store to be led. A node that does not lead, or in an
+//! earlier term, refuses that and does nothing of it, so that the router looks for who does.
+
+use std::sync::Arc;
+
+use log::{StoreId, Term};
+use poem::error::ResponseError;
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use poem::{Endpoint, Request, Response};
+use protocol::Code;
+use web::fleet_headers::{LEADER, ROLE, STORE, TERM};
+use web::{HttpError, RawBody};
+
+use crate::node::ApiNode;
+
+/// The calls whose answers tell what a node is.
+const TELLING: [&str; 2] = ["/", "/health"];
+
+/// What a node is among those that keep its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetStanding {
+    /// The store that its log is in.
+    pub store: StoreId,
+    /// The term of its log.
+    pub term: Term,
+    /// What it does.
+    pub role: &'static str,
+    /// The version of its software.
+    pub version: &'static str,
+    /// How many events are missing here that its leader has, if it follows one and that is known.
+    pub lag_events: Option<u64>,
+    /// The checks that fail.
+    pub failing: Vec<&'static str>,
+}
+
+impl FleetStanding {
+    /// What this node is at the moment.
+    pub fn of(node: &ApiNode) -> Self {
+        let identity = node.parts.log.identity();
+        Self {
+            store: identity.store,
+            term: identity.term,
+            role: node.role(),
+            version: node.version(),
+            lag_events: node.lag(),
+            failing: node.checks.failing(),
+        }
+    }
+
+    /// Why this node does not take what a router sends to whoever leads this store in this term, if it does not.
+    fn refusal(&self, asked: &HeaderMap) -> Option<String> {
+        let Self { store, term, role, .. } = self;
+        let text = |name: HeaderName| asked.get(name).map(|value| value.to_str().unwrap_or_default());
+        if let Some(meant) = text(STORE).filter(|meant| *meant != store.to_string()) {
+            return Some(format!("this node has the store {store}, and this is for the store {meant}"));
+        }
+        let believed = match text(TERM).map(str::parse) {
+            None => return None,
+            Some(Err(_)) => return Some("the header Quipu-Term is wrong: expected a number".to_owned()),
+            Some(Ok(believed)) => Term(believed),
+        };
+        if *role != LEADER {
+            return Some(format!("this node is no leader but has the role {role}"));
+        }
+        let is_over = believed > *term;
+        is_over.then(|| format!("this node leads in term {term}, and term {believed} is known to have begun"))
+    }
+
+    fn tell(&self, answer: &mut Response) {
+        let values =
+            [(STORE, self.store.to_string()), (TERM, self.term.to_string()), (ROLE, self.role.to_owned())];
+        for (name, value) in values {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                answer.headers_mut().insert(name, value);
+            }
+        }
+    }
+}
+
+/// Answers a call, unless it is for another leader.
+pub(crate) async fn answer<E: Endpoint<Output = Response>>(
+    endpoint: Arc<E>,
+    mut request: Request,
+    node: Arc<ApiNode>,
+) -> poem::Result<Response> {
+    if *request.method() == Method::POST
+        && [STORE, TERM].iter().any(|name| request.headers().contains_key(name))
+    {
+        let standing = FleetStanding::of(&node);
+        if let Some(reason) = standing.refusal(request.headers()) {
+            RawBody::discard(&mut request);
+            let refused = HttpError::new(Code::Unavailable, reason).with_status(StatusCode::CONFLICT);
+            let mut answer = refused.as_response();
+            standing.tell(&mut answer);
+            return Ok(answer);
+        }
+    }
+    // Of what is posted a refusal alone tells it: that is how a router knows that nothing was done.
+    let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_told = only_reads && TELLING.contains(&request.uri().path());
+    let mut answer = endpoint.call(request).await?;
+    if is_told {
+        FleetStanding::of(&node).tell(&mut answer);
+    }
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn only_who_leads_in_that_term_or_a_later_one_takes_it() {
+        let store = StoreId(uuid::Uuid::from_u128(7));
+        let own = store.to_string();
+        let refusal = |role, term: u64, headers: &[(HeaderName, &str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
+            let asked = HeaderMap::from_iter(headers);
+            let (version, lag_events, failing) = ("1", None, vec![]);
+            FleetStanding { store, term: Term(term), role, version, lag_events, failing }.refusal(&asked)
+        };
+        assert_eq!(refusal(LEADER, 3, &[(TERM, "3"), (STORE, &own)]), None);
+        assert_eq!(refusal(LEADER, 4, &[(TERM, "3"), (STORE, &own)]), None);
+        assert_eq!(refusal(LEADER, 4, &[(STORE, &own)]), None);
+        assert!(refusal(LEADER, 2, &[(TERM, "3")]).unwrap().contains("term 2"));
+        assert!(refusal(LEADER, 2, &[(TERM, "-1")]).unwrap().contains("Quipu-Term"));
+        let other = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
+        assert!(refusal(LEADER, 3, &[(TERM, "3"), (STORE, other)]).unwrap().contains(other));
+        for role in ["standby", "fenced", "unsure", "reader"] {
+            assert!(refusal(role, 9, &[(TERM, "3")]).unwrap().contains(role));
+        }
+    }
+}

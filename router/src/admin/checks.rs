@@ -1,0 +1,45 @@
+//! Whether all is well with a router and its schedulers.
+
+use std::sync::PoisonError;
+
+use limits::ListAge;
+
+use super::model::{RouterCheckForm, RouterLevelForm};
+use crate::router::Router;
+
+/// All checks of a router.
+pub(super) fn checks(router: &Router) -> Vec<RouterCheckForm> {
+    let check = |name: &str, bad: RouterLevelForm, reason: Option<String>, well: &str| {
+        let status = if reason.is_some() { bad } else { RouterLevelForm::Ok };
+        RouterCheckForm { name: name.to_owned(), status, reason: reason.unwrap_or_else(|| well.to_owned()) }
+    };
+    let list = router.list.lock().unwrap_or_else(PoisonError::into_inner);
+    let trouble = list.trouble().map(str::to_owned);
+    drop(list);
+    let members = router.fleet.members();
+    let of_members = members.values().map(|member| {
+        let (standing, url) = (&member.standing, member.url.as_str());
+        // Nobody's calls go to one that does not lead.
+        let is_needed = member.is_lead() && !standing.is_reached();
+        let bad = if is_needed { RouterLevelForm::Fail } else { RouterLevelForm::Warn };
+        let is_well = standing.is_reached() && (standing.is_open() || !member.is_lead());
+        let well =
+            if member.is_lead() { "it takes messages" } else { "it keeps a log that another one leads" };
+        check(&format!("scheduler {url}"), bad, standing.trouble().filter(|_| !is_well), well)
+    });
+    let own = [
+        check("placing", RouterLevelForm::Fail, router.refusal(), "processes can be spawned"),
+        check("list", RouterLevelForm::Warn, trouble, "the list of schedulers is as it should be"),
+    ];
+    // Whom the public listener lets in, where there is such a list.
+    let addresses = router.options.clients.list().map(|list| list.now()).map(|now| RouterCheckForm {
+        name: now.name.to_owned(),
+        status: match now.judge() {
+            ListAge::Fresh => RouterLevelForm::Ok,
+            ListAge::Old => RouterLevelForm::Warn,
+            ListAge::Outdated => RouterLevelForm::Fail,
+        },
+        reason: now.to_string(),
+    });
+    own.into_iter().chain(addresses).chain(of_members).collect()
+}

@@ -1,0 +1,86 @@
+//! Sending a call on to whoever leads the store that its process is in, also while that changes.
+//!
+//! A scheduler that leads no more, or not yet, refuses what is posted to it without doing any of it; that goes to its
+//! successor then. While there is none it is held for a moment.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use poem::Response;
+use poem::http::StatusCode;
+use protocol::Code;
+use tokio::time::sleep;
+use web::HttpError;
+use web::fleet_headers::ROLE;
+
+use crate::member::FleetMember;
+use crate::router::Router;
+use crate::upstream::{AGAIN, Outgoing, Unanswered};
+
+/// How long what is posted is held for a successor.
+const HELD: Duration = Duration::from_secs(2);
+/// How many calls are held at a time.
+pub(crate) const HELD_MAX: usize = 1024;
+/// After which a client may come again that was not held for long enough.
+const COME_AGAIN: u32 = 2;
+
+impl Router {
+    /// Whoever leads the store of a scheduler.
+    pub(crate) fn lead(&self, home: &Arc<FleetMember>) -> Arc<FleetMember> {
+        self.fleet.lead(home.number).unwrap_or_else(|| home.clone())
+    }
+
+    /// What whoever leads the store of this scheduler answers to the call.
+    ///
+    /// # Errors
+    /// When nobody answers, or the call cannot be sent.
+    pub(crate) async fn pass_on(
+        &self,
+        home: &Arc<FleetMember>,
+        call: &Outgoing,
+    ) -> Result<Response, HttpError> {
+        let came = Instant::now();
+        let mut place = None;
+        loop {
+            let lead = self.lead(home);
+            let refused = match self.upstream.pass_on(&lead, call).await {
+                Ok(answer) if leads_not(&answer) => not_led(&lead),
+                Ok(answer) => return Ok(answer),
+                Err(Unanswered::NotSent(refused)) => refused,
+                Err(Unanswered::Failed(refused)) => return Err(refused),
+            };
+            let patience = if lead.lead.copies > 1 && !call.only_reads() { HELD } else { AGAIN };
+            if place.is_none() {
+                let Ok(taken) = self.held.try_acquire() else { return Err(refused) };
+                place = Some(taken);
+            }
+            if came.elapsed() + AGAIN > patience + AGAIN / 2 {
+                return Err(refused.with_retry_after(COME_AGAIN));
+            }
+            sleep(AGAIN).await;
+            if lead.lead.copies > 1 {
+                self.find_successor(&lead).await;
+            }
+        }
+    }
+
+    /// Asks who leads the store of this one, unless somebody has just asked that.
+    async fn find_successor(&self, lead: &FleetMember) {
+        let mut asked = lead.standing.successor_asked.lock().await;
+        if asked.is_none_or(|asked| asked.elapsed() > AGAIN / 2) {
+            self.ask_who_leads(lead).await;
+            *asked = Some(Instant::now());
+        }
+    }
+}
+
+/// Whether a scheduler has done nothing of a call, since it does not lead its store.
+fn leads_not(answer: &Response) -> bool {
+    answer.status() == StatusCode::CONFLICT && answer.headers().contains_key(ROLE)
+}
+
+fn not_led(lead: &FleetMember) -> HttpError {
+    let text =
+        format!("the scheduler {} leads no more, and nobody has taken its place yet; try again", lead.url);
+    HttpError::new(Code::Unavailable, text)
+}

@@ -1,0 +1,92 @@
+//! What a scheduler tells of its log: which store it is in, in which term, and whether it leads there.
+
+use log::{StoreId, Term};
+use poem::http::{HeaderMap, HeaderName};
+use tracing::{info, warn};
+use web::fleet_headers::{LEADER, ROLE, STORE, TERM};
+
+use crate::member::FleetMember;
+use crate::router::Router;
+use crate::state::FleetChange;
+
+/// Longer words are no role.
+const ROLE_MAX: usize = 20;
+
+/// What a scheduler tells of its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ToldLog {
+    pub(crate) store: StoreId,
+    pub(crate) term: Term,
+    pub(crate) role: String,
+}
+
+impl ToldLog {
+    /// What the headers of an answer tell; nothing with a scheduler of another kind.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+        let store = text(STORE)?.parse().map(StoreId).ok()?;
+        let term = Term(text(TERM)?.parse().ok()?);
+        let role = text(ROLE)?.chars().take(ROLE_MAX).collect();
+        Some(Self { store, term, role })
+    }
+
+    pub(crate) fn leads(&self) -> bool {
+        self.role == LEADER
+    }
+}
+
+impl Router {
+    /// Takes in what a scheduler tells of its log.
+    ///
+    /// # Errors
+    /// When it is not what the processes are at that this router has placed there; what it is then.
+    pub(crate) async fn take_told(&self, member: &FleetMember, told: ToldLog) -> Result<(), String> {
+        let ToldLog { store, term, .. } = told;
+        let led = told.leads().then_some(term);
+        member.standing.set_told(told);
+        if member.store != Some(store) || led.is_some_and(|led| led > member.term) {
+            let change = FleetChange::Told { scheduler: member.number, store, led };
+            if let Err(error) = self.change(change).await {
+                warn!(scheduler = %member.url, %error, "what a scheduler tells of its log cannot be kept");
+                return Ok(());
+            }
+        }
+        let Some(now) = self.fleet.member(member.number) else { return Ok(()) };
+        if let Some(known) = now.store.filter(|known| *known != store) {
+            return Err(format!("it has the store {store}, and its processes are in the store {known}"));
+        }
+        let Some(led) = led else { return Ok(()) };
+        if led < now.lead.term {
+            return Err(format!("it leads in term {led}, and its store is led in term {}", now.lead.term));
+        }
+        if now.is_lead() && now.lead.copies > 1 && (!member.is_lead() || member.lead.term != now.lead.term) {
+            info!(scheduler = %now.url, %store, %term, "this scheduler leads the store from now on");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use poem::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn all_of_it_is_told_or_nothing() {
+        let store = "8764e767-2db3-40f5-8016-fc72a3c0996c";
+        let read = |pairs: &[(HeaderName, &str)]| {
+            let pairs =
+                pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()));
+            ToldLog::of(&HeaderMap::from_iter(pairs))
+        };
+        let told = read(&[(STORE, store), (TERM, "3"), (ROLE, "leader")]).unwrap();
+        assert!(told.leads() && told.term == Term(3) && told.store.to_string() == store);
+        assert!(!read(&[(STORE, store), (TERM, "3"), (ROLE, "standby")]).unwrap().leads());
+        assert_eq!(read(&[(STORE, store), (ROLE, "leader")]), None);
+        assert_eq!(read(&[(STORE, "mine"), (TERM, "3"), (ROLE, "leader")]), None);
+        assert_eq!(read(&[(STORE, store), (TERM, "-3"), (ROLE, "leader")]), None);
+    }
+}

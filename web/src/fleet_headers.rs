@@ -1,0 +1,12 @@
+//! The headers by which routers and schedulers know each other.
+
+use poem::http::HeaderName;
+
+/// The store that the log of a scheduler is in: what is in one store is one history, whoever leads it.
+pub const STORE: HeaderName = HeaderName::from_static(limits::STORE_HEADER);
+/// The term of its log; of a call that is posted, the term in which the router believes that the store is led.
+pub const TERM: HeaderName = HeaderName::from_static("quipu-term");
+/// What it does, [`LEADER`] or another role.
+pub const ROLE: HeaderName = HeaderName::from_static("quipu-role");
+/// The role of whoever takes messages.
+pub const LEADER: &str = "leader";
