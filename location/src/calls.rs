@@ -4,11 +4,9 @@ use gateway::LocationRecord;
 use log::Publication;
 use poem::http::StatusCode;
 use poem_openapi::payload::Json;
-use poem_openapi::registry::{MetaResponses, Registry};
-use poem_openapi::types::Type;
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use poem_openapi::{Object, OpenApi};
 use protocol::Code;
-use web::{ErrorForm, HttpError, Nullable, documented};
+use web::{HttpError, Nullable};
 
 use crate::handle::{LocationError, LocationHandle};
 use crate::now::{GatewayNow, LocationNow};
@@ -191,41 +189,10 @@ const FAILED: &str = "It cannot be signed or kept, and the log of the node says 
 const NO_GATEWAY: &str = "No gateway tells which records there are: `gateway_error`.";
 const UNAVAILABLE: &str = "Not possible at the moment: `unavailable`.";
 
-macro_rules! refusal {
-    ($(#[$doc:meta])* $name:ident: $($status:literal $text:ident),+) => {
-        $(#[$doc])*
-        struct $name(HttpError);
-
-        impl<E: Into<HttpError>> From<E> for $name {
-            fn from(error: E) -> Self {
-                Self(error.into())
-            }
-        }
-
-        impl From<$name> for poem::Error {
-            fn from(refusal: $name) -> Self {
-                refusal.0.into()
-            }
-        }
-
-        impl ApiResponse for $name {
-            fn meta() -> MetaResponses {
-                MetaResponses { responses: vec![$(documented($status, $text)),+] }
-            }
-
-            fn register(registry: &mut Registry) {
-                ErrorForm::register(registry);
-            }
-        }
-    };
-}
-
-refusal! {
+web::refusal! {
     /// There is no record to show.
-    NoLocation: 404 NONE
-}
+    NoLocation(HttpError): 404 NONE;
 
-refusal! {
     /// No record was published.
-    UnpublishedLocation: 404 NONE, 409 NOT_NOW, 500 FAILED, 502 NO_GATEWAY, 503 UNAVAILABLE
+    UnpublishedLocation(HttpError): 404 NONE, 409 NOT_NOW, 500 FAILED, 502 NO_GATEWAY, 503 UNAVAILABLE;
 }

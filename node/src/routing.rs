@@ -9,7 +9,7 @@ use ans104::Signer;
 use async_trait::async_trait;
 use gateway::Endpoints;
 use log::{LocalLog, Memory};
-use router::{FailoverOptions, RouterMode, RouterOptions, RunningRouter, StateOptions};
+use router::{FailoverOptions, Router, RouterMode, RouterOptions, RunningRouter, StateOptions};
 use scheduler::{Clock, SystemClock};
 use tracing::info;
 use web::OperatorToken;

@@ -5,7 +5,7 @@ use quipu_tests::{
     Answer, Client, Gateway, Launch, Node, OpenApiDescription, Signed, User, free_port, until,
 };
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::folder;

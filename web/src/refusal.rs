@@ -3,10 +3,10 @@
 /// Makes the kinds of refusals of some calls: types that every error of theirs becomes, each with the answers that its calls
 /// document, a status and its description each. With `through`, errors are mapped before they are answered.
 ///
-/// ```ignore
+/// ```text
 /// web::refusal! {
 ///     /// A read was not answered.
-///     ReadRefusal(CallError): 400 WRONG, 404 NOT_FOUND
+///     ReadRefusal(CallError): 400 WRONG, 404 NOT_FOUND;
 /// }
 /// ```
 #[macro_export]
