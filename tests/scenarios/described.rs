@@ -9,6 +9,7 @@ use quipu_tests::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::described_members::{kept_together, shipped};
 use crate::explored::explored;
 use crate::folder;
 use crate::tables::caught_up;
@@ -19,21 +20,21 @@ const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A listener whose answers are held against its description.
 pub struct Listener {
-    client: Client,
+    pub client: Client,
     description: OpenApiDescription,
     token: Option<&'static str>,
     /// The calls that were answered with success.
-    answered: BTreeSet<String>,
+    pub answered: BTreeSet<String>,
 }
 
 impl Listener {
-    async fn of(client: Client, token: Option<&'static str>) -> Self {
+    pub async fn of(client: Client, token: Option<&'static str>) -> Self {
         let description = OpenApiDescription::of(&client).await;
         Self { client, description, token, answered: BTreeSet::new() }
     }
 
     /// Asks for a path of a call; with a body the call is a POST of JSON, or of bytes.
-    async fn ask(&mut self, call: &str, path: &str, body: Option<Value>, status: u16) -> Answer {
+    pub async fn ask(&mut self, call: &str, path: &str, body: Option<Value>, status: u16) -> Answer {
         let method = call.split_once(' ').unwrap().0.parse().unwrap();
         let request = self.client.request(method, path);
         let request = if let Some(body) = body { request.json(&body) } else { request };
@@ -51,7 +52,7 @@ impl Listener {
         answer
     }
 
-    fn hold(&mut self, call: &str, answer: &Answer, status: u16) {
+    pub fn hold(&mut self, call: &str, answer: &Answer, status: u16) {
         assert_eq!(answer.status, status, "{call}: {}", answer.text());
         if let Err(difference) = self.description.check(call, answer) {
             panic!("{call} answers {status} otherwise than described: {difference}\n{:.400}", answer.text());
@@ -144,6 +145,7 @@ async fn answers_are_as_they_are_described() {
     replays(&mut admin, &world, &uploads).await;
     checkpoints(&mut admin).await;
     shipped(&mut admin).await;
+    admin.answered.extend(kept_together().await);
     admin.assert_all_answered();
     world.node.stop();
 }
@@ -328,19 +330,6 @@ async fn replays(admin: &mut Listener, world: &World, uploads: &UploadNode) {
     admin.get("/jobs/1000", "/jobs/{id}", 404).await;
     admin.get("/jobs/x", "/jobs/{id}", 400).await;
     admin.ask("POST /jobs/{id}/resume", "/jobs/1000/resume", None, 404).await;
-}
-
-/// The log as a standby is sent it, from its beginning.
-async fn shipped(admin: &mut Listener) {
-    const STREAM: &str = "/replication/v1/stream";
-    let asked = |digest: &str| {
-        format!("{STREAM}?from=0&term=1&digest={digest}&node=00000000-0000-4000-8000-000000000007")
-    };
-    let request = admin.client.request(Method::GET, &asked(NOBODY));
-    // Each frame begins with its length, of which the first byte is 0.
-    let answer = admin.client.send_until(request, &[0]).await.unwrap();
-    admin.hold(&format!("GET {STREAM}"), &answer, 200);
-    admin.get(&asked("x"), STREAM, 400).await;
 }
 
 async fn checkpoints(admin: &mut Listener) {

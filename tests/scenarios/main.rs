@@ -13,6 +13,7 @@ mod config;
 mod conformance;
 mod damage;
 mod described;
+mod described_members;
 mod dev;
 mod dev_fleet;
 mod disk_full;

@@ -96,6 +96,7 @@ impl OpenApiDescription {
             Some("number") => value.is_number(),
             Some("integer") => match schema["format"].as_str() {
                 Some("uint64") => value.is_u64(),
+                Some("uint32") => value.as_u64().is_some_and(|number| number <= u32::MAX.into()),
                 Some("uint16") => value.as_u64().is_some_and(|number| number <= u16::MAX.into()),
                 Some("int64") => value.is_i64(),
                 format => return Err(format!("{at}: no integers of the format {format:?} are known here")),

@@ -130,14 +130,7 @@ pub(crate) async fn serve<S, E>(
             Ok::<_, Infallible>(answer(&*endpoint, request, under_way, &budget).await)
         }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().max_buf_size(BUFFER);
-    builder
-        .http2()
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD_HTTP2)
-        .max_send_buf_size(BUFFER);
-    builder.http2().initial_connection_window_size(WINDOW).initial_stream_window_size(WINDOW);
+    let builder = bounded();
     let mut connection = pin!(builder.serve_connection(worded, service));
     let ended = tokio::select! {
         biased;
@@ -167,6 +160,19 @@ pub(crate) async fn serve<S, E>(
     if let Err(error) = ended {
         debug!(%remote, error, "a connection broke");
     }
+}
+
+/// What speaks HTTP/1.1 and HTTP/2, with a bound on whatever a client makes it hold.
+fn bounded() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().max_buf_size(BUFFER);
+    builder
+        .http2()
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_HTTP2)
+        .max_send_buf_size(BUFFER);
+    builder.http2().initial_connection_window_size(WINDOW).initial_stream_window_size(WINDOW);
+    builder
 }
 
 /// Answers a request that is counted from here on; one that there is no memory for is told so.
