@@ -93,14 +93,16 @@ fn public_reads(process: Id) -> Vec<(&'static str, String, u16)> {
 
 #[tokio::test]
 async fn answers_of_a_router_are_as_they_are_described() {
-    let (folder, gateway) = (folder(), Gateway::start());
+    let gateway = Gateway::start();
     let (_kept, node) = node(&gateway);
-    let launch = Launch::router(folder.path(), &[&node.url()]).set("ENABLE_METRICS", "true");
     let (user, message): (User, fn(&User, Id) -> Signed) =
         (User::new(1), |user, id| user.message(id, b"message"));
     let process = user.process();
     for mode in ["forward", "auto"] {
-        let router = launch.clone().set("ROUTER_MODE", mode).serve();
+        // Each has a folder of its own: who is registered here and away would still be asked by the next.
+        let folder = folder();
+        let launch = Launch::router(folder.path(), &[&node.url()]).set("ENABLE_METRICS", "true");
+        let router = launch.set("ROUTER_MODE", mode).serve();
         let client = router.client();
         let description = OpenApiDescription::of(&client).await;
         until("the router knows the address", async || (client.get("/").await.status == 200).then_some(()))
