@@ -23,10 +23,10 @@ Clients find the scheduler of a process by its wallet, and that by a record on A
 front of several, publishes its record by itself.
 
 Examples:
-  quipu location show                          what gateways tell of the record, as the node saw it last
-  quipu location publish                       publish it now, although nothing seems to be wrong
-  quipu location publish --admin http://127.0.0.1:9001 --su-data-dir ./router-data     at a router
-  quipu location check https://su.example      what message units, scheduler-utils and HyperBEAM make of it
+  quipu location show                       what gateways told the node of the record
+  quipu location publish                    publish it now, although nothing seems wrong
+  quipu location publish --admin http://127.0.0.1:9001 --su-data-dir ./router-data  at a router
+  quipu location check https://su.example   whether clients of all kinds are led there
   quipu location check https://su.example --graphql-url https://arweave.net --process $P
 
 Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting, 3 checked, and somebody is not led \
