@@ -28,6 +28,15 @@ pub enum MemberChange {
     Add(NodeId, Option<String>),
     /// One fewer.
     Remove(NodeId),
+    /// One fewer that is gone for good, though too few are left to confirm that: on the word of a person.
+    RemoveForced {
+        /// The node.
+        node: NodeId,
+        /// The store of which that person accepts that events may be lost.
+        accept_loss: StoreId,
+        /// Who that is.
+        by: String,
+    },
 }
 
 /// A node that is one of several. What does not return a future may wait for the disk.

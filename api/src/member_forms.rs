@@ -39,7 +39,7 @@ pub struct MembershipForm {
 pub struct VoterForm {
     /// Its id.
     pub node: String,
-    /// `leader`, this node itself while it leads; `voter`.
+    /// `leader`, this node itself while it leads; `voter`; `apart`, when its log is another one, and does not count.
     pub role: String,
     /// Where its admin listener is.
     pub url: Nullable<String>,

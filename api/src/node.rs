@@ -11,7 +11,7 @@ use limits::{ClientLimits, ListSeen};
 use location::LocationSeat;
 use log::Log;
 use projections::{Index, Jobs, Position, Queries, UploadsHandle};
-use replicator::{Shipper, record_followers, record_standby};
+use replicator::{Shipper, record_followers, record_member, record_no_standby, record_standby};
 use scheduler::{Clock, Heights};
 use tokio::task;
 use web::{Budget, Crowding};
@@ -165,6 +165,18 @@ impl ApiNode {
         self.parts.writes.uploads()
     }
 
+    /// All that follows the log at the moment.
+    pub(crate) fn projections(&self) -> Vec<Position> {
+        let mut all = self.parts.projections.clone();
+        // Uploads of a node that is one of several come and go with what it does.
+        if let Some(uploads) = self.uploads()
+            && all.iter().all(|position| position.name() != uploads.position().name())
+        {
+            all.push(uploads.position());
+        }
+        all
+    }
+
     /// When it started.
     pub(crate) fn started(&self) -> Instant {
         self.started
@@ -188,8 +200,15 @@ impl ApiNode {
     /// Sets what metrics tell of the nodes that follow each other, which is so at a moment.
     pub(crate) fn record_replication(&self) {
         let own = self.parts.log.tail().last().map_or(0, |last| last.next().get());
-        if let Some(followed) = self.writes().followed() {
-            record_standby(followed, own);
+        match self.writes().followed() {
+            Some(followed) => record_standby(followed, own),
+            // It may have followed before.
+            None if self.parts.member.is_some() => record_no_standby(),
+            None => {}
+        }
+        if let Some(member) = &self.parts.member {
+            let now = member.now();
+            record_member(now.waiting_seconds.0, now.voters.len());
         }
         if let Some(shipper) = &self.parts.shipper {
             record_followers(shipper, own);

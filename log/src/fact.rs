@@ -29,6 +29,8 @@ pub enum Fact {
         /// Where it is.
         url: String,
     },
+    /// The leader of this term takes nothing new: this node is to lead.
+    Handover(NodeId),
     /// A record that says where this scheduler is was published.
     Publication(Publication),
 }
@@ -73,6 +75,7 @@ const PROMOTION: &str = "promotion";
 const MEMBERS: &str = "members";
 const MEMBER_URL: &str = "member-url";
 const LOCATION: &str = "location";
+const HANDOVER: &str = "handover";
 
 impl Fact {
     /// The fact that this event records, if it is one that is known.
@@ -92,6 +95,7 @@ impl Fact {
                 Some(Self::MemberUrl { node: node.parse().ok()?, url: url.to_owned() })
             }
             LOCATION => Publication::read(says).map(Self::Publication),
+            HANDOVER => says.parse().ok().map(Self::Handover),
             _ => None,
         }
     }
@@ -121,6 +125,7 @@ impl fmt::Display for Fact {
             Self::Publication(Publication { nonce, at, id, url }) => {
                 write!(f, "{LOCATION} nonce {nonce} at {at} id {id} url {url}")
             }
+            Self::Handover(to) => write!(f, "{HANDOVER} {to}"),
         }
     }
 }
@@ -220,7 +225,10 @@ mod tests {
         }
         assert!(Fact::read(promotion.as_bytes()).is_some());
         let url = Fact::MemberUrl { node: node.parse().unwrap(), url: "http://10.0.0.5:9001".to_owned() };
-        assert_eq!(Fact::read(&recorded(&url)), Some(url));
+        let handover = Fact::Handover(node.parse().unwrap());
+        for fact in [url, handover] {
+            assert_eq!(Fact::read(&recorded(&fact)), Some(fact));
+        }
     }
 
     proptest! {

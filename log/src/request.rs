@@ -110,7 +110,13 @@ impl Ready {
         let promotion = match body {
             Body::Fact(fact) => match Fact::read(fact) {
                 Some(Fact::Promotion(promotion)) => Some(promotion),
-                Some(Fact::Wallet(_) | Fact::Members(_) | Fact::MemberUrl { .. } | Fact::Publication(_))
+                Some(
+                    Fact::Wallet(_)
+                    | Fact::Members(_)
+                    | Fact::MemberUrl { .. }
+                    | Fact::Publication(_)
+                    | Fact::Handover(_),
+                )
                 | None => None,
             },
             _ => None,

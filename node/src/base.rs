@@ -235,8 +235,9 @@ impl Base {
             WriteSide::Leader(followed, _) => followed.leader_url(),
             _ => None,
         });
-        let items = match writes.side() {
-            WriteSide::Open(scheduler) => scheduler.limits().list(),
+        let items = match (writes.side(), &member) {
+            (WriteSide::Open(scheduler), _) => scheduler.limits().list(),
+            (_, Some(member)) => member.items_list(),
             _ => None,
         };
         let lists = self.clients.list().into_iter().chain(items).collect();

@@ -103,13 +103,16 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// When the log refused what it was given, or has something else.
     pub fn acknowledgement(&mut self) -> Result<Option<Acknowledgement>, MemberError> {
         let Role::Following(Following { leader: Some(leader) }) = self.role else { return Ok(None) };
-        let synced = self.checked()?;
+        let there = self.checked()?;
+        let synced = there.events;
         if !self.counts()? {
             return Ok(None);
         }
         let held = if self.holds(Rule::SyncedBeforeAcknowledged) { synced } else { self.end.events };
         let events = if self.holds(Rule::PlaceByContent) { leader.matched.min(held) } else { held };
-        Ok(Some(Acknowledgement { from: self.id, term: leader.term, events }))
+        let compares = self.holds(Rule::PlaceByContent) && self.holds(Rule::MatchedAnew);
+        let digest = (events == there.events && compares).then_some(there.digest);
+        Ok(Some(Acknowledgement { from: self.id, term: leader.term, events, digest }))
     }
 
     /// Whether it follows this leader, which it does from now on if it has promised nothing that is against it.

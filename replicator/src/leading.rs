@@ -17,11 +17,27 @@ pub(crate) struct Leading {
     pub(crate) first: u64,
     /// How many events each follower has on disk.
     pub(crate) held: BTreeMap<NodeId, u64>,
+    /// Up to where their logs were compared with this one.
+    compared: BTreeMap<NodeId, u64>,
+}
+
+/// After how many events a log that is behind is compared again: that takes reading as many.
+const COMPARED_EVERY: u64 = 1024;
+
+/// What became of a confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcknowledgedAs {
+    /// It counts.
+    Counted,
+    /// It is for another leader.
+    NotLeading,
+    /// It does not count: that log is another one than this, which has this digest at that place.
+    Other(LogPlace),
 }
 
 impl Leading {
     pub(crate) fn new(term: Term, first: u64) -> Self {
-        Self { term, first, held: BTreeMap::new() }
+        Self { term, first, held: BTreeMap::new(), compared: BTreeMap::new() }
     }
 }
 
@@ -38,16 +54,43 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub fn on_acknowledgement(&mut self, given: &Acknowledgement) -> Result<(), MemberError> {
+    pub fn on_acknowledgement(&mut self, given: &Acknowledgement) -> Result<AcknowledgedAs, MemberError> {
         let counts_all = !self.holds(Rule::AcknowledgedInTerm);
-        if let Role::Leading(leading) = &mut self.role
-            && (leading.term == given.term || counts_all)
-        {
+        let Role::Leading(leading) = &self.role else { return Ok(AcknowledgedAs::NotLeading) };
+        if leading.term != given.term && !counts_all {
+            return Ok(AcknowledgedAs::NotLeading);
+        }
+        let compared = leading.compared.get(&given.from).copied().unwrap_or(0);
+        let is_compared = match self.place_to_compare(given, compared)? {
+            Some(own) if given.digest != Some(own.digest) => return Ok(AcknowledgedAs::Other(own)),
+            same => same.is_some(),
+        };
+        if let Role::Leading(leading) = &mut self.role {
+            if is_compared {
+                leading.compared.insert(given.from, given.events);
+            }
             let held = leading.held.entry(given.from).or_default();
             *held = given.events.max(*held);
             self.release()?;
         }
-        Ok(())
+        Ok(AcknowledgedAs::Counted)
+    }
+
+    /// The place in this log to compare a confirmation with; none where that is not due or not possible.
+    fn place_to_compare(
+        &self,
+        given: &Acknowledgement,
+        compared: u64,
+    ) -> Result<Option<LogPlace>, MemberError> {
+        let end = self.synced_end()?;
+        if given.digest.is_none() || given.events > end.events {
+            return Ok(None);
+        }
+        if given.events == end.events {
+            return Ok(Some(end));
+        }
+        let is_due = given.events >= compared.saturating_add(COMPARED_EVERY);
+        if is_due { self.place(given.events) } else { Ok(None) }
     }
 
     /// Releases what enough members have: to be called when more is on disk here.

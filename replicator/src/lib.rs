@@ -38,13 +38,14 @@ pub mod wire;
 pub use followed::{FollowState, Followed, FollowedNow};
 pub use following::{FollowError, SentError};
 pub use keeper::{KeeperError, MEMBER_FILE, MemberFile, StandingRole};
+pub use leading::AcknowledgedAs;
 pub use member::{Member, MemberError, MemberRole};
 pub use members::MembersError;
 pub use messages::{
     Acknowledgement, AppendVerdict, Events, FetchRequest, Fetched, LogPlace, LogStanding, PromiseAnswer,
     PromiseRequest,
 };
-pub use metrics::{describe, record_followers, record_standby};
+pub use metrics::{describe, record_followers, record_member, record_no_standby, record_standby};
 pub use promise::{Keeper, Kept, LogFloor, Promise};
 pub use promising::StandOutcome;
 pub use receiving::{LeaderHello, ReceiveError, StreamReceiver, TakeEvents};

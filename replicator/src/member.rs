@@ -248,8 +248,8 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         Ok(())
     }
 
-    /// How many events are on disk, which are those that were handed to it.
-    pub(crate) fn checked(&mut self) -> Result<u64, MemberError> {
+    /// Up to where the log is on disk, which is what was handed to it.
+    pub(crate) fn checked(&mut self) -> Result<LogPlace, MemberError> {
         let mut context = Context::from_waker(Waker::noop());
         while let Some(receipt) = self.handed.front_mut() {
             match Pin::new(receipt).poll(&mut context) {
@@ -264,7 +264,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
                 return Err(MemberError::Forked(place.events));
             }
         }
-        Ok(there.events)
+        Ok(there)
     }
 
     /// The memberships that count: a decision needs a quorum of each.
@@ -299,7 +299,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             // Whoever said so took it upon them that the others are gone.
             Fact::Promotion(promotion) if promotion.forced_by.is_some() => self.memberships.forget(),
             Fact::MemberUrl { node, url } => _ = self.urls.insert(node, url),
-            Fact::Promotion(_) | Fact::Wallet(_) | Fact::Publication(_) => {}
+            Fact::Promotion(_) | Fact::Wallet(_) | Fact::Publication(_) | Fact::Handover(_) => {}
         }
     }
 }

@@ -68,6 +68,8 @@ pub struct Acknowledgement {
     pub term: Term,
     /// How many of the leader's events.
     pub events: u64,
+    /// Their digest, where it is at hand.
+    pub digest: Option<LogDigest>,
 }
 
 /// A candidate asks for the promise of its term.

@@ -11,6 +11,8 @@ const LAG_BYTES: &str = "quipu_replication_lag_bytes";
 const LAG_SECONDS: &str = "quipu_replication_lag_seconds";
 const HEARTBEAT: &str = "quipu_replication_heartbeat_age_seconds";
 const TAKEN: &str = "quipu_replication_taken_events";
+const WAITING: &str = "quipu_replication_waiting_seconds";
+const VOTERS: &str = "quipu_replication_voters";
 const FOLLOWERS: &str = "quipu_replication_followers";
 const FOLLOWER_LAG: &str = "quipu_replication_follower_lag_events_max";
 const FOLLOWER_LAG_BYTES: &str = "quipu_replication_follower_lag_bytes_max";
@@ -27,6 +29,12 @@ pub fn describe() {
     );
     describe_gauge!(HEARTBEAT, Unit::Seconds, "Time since a standby heard of its leader, NaN before it did");
     describe_gauge!(TAKEN, Unit::Count, "Events that a standby took since its start");
+    describe_gauge!(
+        WAITING,
+        Unit::Seconds,
+        "Time that the oldest write has waited for its copies on other nodes, 0 while none waits"
+    );
+    describe_gauge!(VOTERS, Unit::Count, "Nodes whose copies of the log count, this one included");
     describe_gauge!(FOLLOWERS, Unit::Count, "Nodes that follow this one");
     describe_gauge!(FOLLOWER_LAG, Unit::Count, "Events that the last of them was not sent yet");
     describe_gauge!(
@@ -45,6 +53,19 @@ pub fn record_standby(followed: &Followed, own: u64) {
     gauge!(LAG_SECONDS).set(now.lag.map_or(f64::NAN, |lag| lag.as_secs_f64()));
     gauge!(HEARTBEAT).set(now.heartbeat_age.map_or(f64::NAN, |age| age.as_secs_f64()));
     gauge!(TAKEN).set(now.taken as f64);
+}
+
+/// Sets those of a node that follows no other one, which may have done so before.
+pub fn record_no_standby() {
+    for name in [FOLLOWING, LAG_EVENTS, LAG_BYTES, LAG_SECONDS, HEARTBEAT] {
+        gauge!(name).set(f64::NAN);
+    }
+}
+
+/// Sets those of a node that is one of several: for how many seconds the oldest write waits, if one does.
+pub fn record_member(waiting: Option<f64>, voters: usize) {
+    gauge!(WAITING).set(waiting.unwrap_or(0.0));
+    gauge!(VOTERS).set(voters as f64);
 }
 
 /// Sets those of a node that others may follow, and that has so many events.

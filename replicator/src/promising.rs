@@ -141,7 +141,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// # Errors
     /// When the log fails.
     pub fn decide(&mut self) -> Result<StandOutcome, MemberError> {
-        if matches!(self.role, Role::Promising(_)) && self.checked()? != self.end.events {
+        if matches!(self.role, Role::Promising(_)) && self.checked()?.events != self.end.events {
             return Ok(StandOutcome::Waits);
         }
         let Role::Promising(promising) = &self.role else { return Ok(StandOutcome::Over) };
@@ -188,7 +188,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         if matches!(self.role, Role::Leading(_)) {
             self.become_role(Role::Following(Following::default()));
         }
-        Ok(self.knows_end()? && self.checked()? == self.end.events)
+        Ok(self.knows_end()? && self.checked()?.events == self.end.events)
     }
 
     /// Whether enough voters have promised, of every membership that counts.

@@ -131,6 +131,16 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         Ok(())
     }
 
+    /// Says that this node hands over to another one, and takes nothing new; whether it did lead.
+    ///
+    /// # Errors
+    /// When the log takes nothing.
+    pub fn seal(&mut self, to: NodeId) -> Result<bool, MemberError> {
+        let Some(term) = self.leads() else { return Ok(false) };
+        drop(self.log.enqueue(term, vec![Fact::Handover(to).append()])?);
+        Ok(true)
+    }
+
     /// Leads alone from here on, on the word of a person: the others count no more. The term that begins; none while what it
     /// has is not on disk, or there is no higher term.
     ///
@@ -161,11 +171,13 @@ mod tests {
     use std::io;
     use std::sync::Arc;
 
-    use log::{Memory, MemoryDisk};
+    use log::{LogDigest, Memory, MemoryDisk};
     use uuid::Uuid;
 
     use super::*;
+    use crate::leading::AcknowledgedAs;
     use crate::member::MemberRole;
+    use crate::messages::Acknowledgement;
     use crate::promise::{Kept, LogFloor, Promise};
 
     struct InMemory(Kept);
@@ -214,6 +226,24 @@ mod tests {
         let log = member.log().clone();
         let again = Member::open(node(1), log, InMemory(member.keeper.kept())).unwrap();
         assert_eq!(again.counting().map(|members| members.voters.len()).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn a_copy_of_something_else_does_not_count() {
+        let mut member = of_a_pair();
+        member.force("somebody").unwrap();
+        settle(&mut member);
+        let (term, end) = (member.leads().unwrap(), member.standing().unwrap().end);
+        let given = |digest| Acknowledgement { from: node(2), term, events: end.events, digest };
+        let other = LogDigest::from_bytes([7; 32]);
+        let judged = member.on_acknowledgement(&given(Some(other))).unwrap();
+        assert_eq!((judged, member.held_by(node(2))), (AcknowledgedAs::Other(end), None));
+        let earlier = Acknowledgement { term: Term(1), ..given(Some(end.digest)) };
+        assert_eq!(member.on_acknowledgement(&earlier).unwrap(), AcknowledgedAs::NotLeading);
+        for digest in [Some(end.digest), None] {
+            assert_eq!(member.on_acknowledgement(&given(digest)).unwrap(), AcknowledgedAs::Counted);
+        }
+        assert_eq!(member.held_by(node(2)), Some(end.events));
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod limits;
 mod location;
 mod long_lists;
 mod members;
+mod members_kills;
 mod members_takeover;
 mod namespace;
 mod old_way;

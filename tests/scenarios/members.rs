@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::folder;
 
-const TOKEN: &str = "a-token-of-the-test";
+pub const TOKEN: &str = "a-token-of-the-test";
 const CLIENTS: usize = 8;
 
 /// A node that leads a log which `acks` others have to confirm.
@@ -197,6 +197,59 @@ async fn a_leader_that_starts_again_schedules_nothing_before_another_one_confirm
     ledger.check(&second.client(), 1).await;
     let term = member(&node).await["term"].as_u64();
     assert!(term >= Some(2), "{term:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_observer_that_stands_still_costs_nothing() {
+    let cluster = cluster(2, 1).await;
+    let (leader, folder) = (&cluster.nodes[0], folder());
+    let observer = Launch::standby(folder.path(), &leader.admin_url()).gateway(cluster.gateway.url());
+    let observer =
+        observer.unset("UPLOAD_NODE_URL").set("REPLICATE_TOKEN", TOKEN).set("ADMIN_TOKEN", TOKEN).serve();
+    let (ledger, user) = (Arc::new(Ledger::default()), User::new(1));
+    let processes = ledger.spawn(&leader.client(), &user, 2).await;
+    let load = Load::start(&ledger, &processes, CLIENTS);
+    load.aim(leader.client());
+    more(&load, 50).await;
+    observer.signal("STOP");
+    let memory = leader.peak_memory();
+    more(&load, 2000).await;
+    let grown = leader.peak_memory().saturating_sub(memory);
+    assert!(grown < 64 << 20, "{grown} bytes more");
+    let member = member(leader).await;
+    assert_eq!(member["voters"].as_array().unwrap().len(), 2, "its copy does not count: {member}");
+    observer.signal("CONT");
+    let outcome = load.stop().await;
+    assert_eq!(outcome.unavailable, 0, "nobody was refused: {outcome:?}");
+    caught_up(&observer, leader).await;
+    ledger.check(&observer.client(), 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_is_gone_for_good_is_taken_away_by_a_persons_word_alone() {
+    let mut cluster = cluster(2, 1).await;
+    let (ledger, user) = (Ledger::default(), User::new(1));
+    let process = ledger.spawn(&cluster.nodes[0].client(), &user, 1).await[0];
+    ledger.send(&cluster.nodes[0].client(), &user, process, 5).await;
+    let gone = cluster.nodes.pop().unwrap();
+    let id = id_of(&member(&gone).await);
+    gone.kill();
+    let (leader, folder) = (&cluster.nodes[0], cluster.folders[0].path());
+    let remove = |more: &[&str]| {
+        let admin = leader.admin_url();
+        let words = ["members", "remove", &id, "--admin", &admin, "--token", TOKEN];
+        let words: Vec<_> = words.iter().chain(more).copied().collect();
+        Launch::command(folder, &words).set("USER", "somebody").run()
+    };
+    let refused = remove(&[]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    assert!(refused.stderr.contains("not confirmed"), "{}", refused.stderr);
+    let done = remove(&["--accept-loss", &cluster.store]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(!done.stdout.contains(&id), "{}", done.stdout);
+    schedules(leader).await;
+    ledger.send(&leader.client(), &user, process, 5).await;
+    ledger.check(&leader.client(), 1).await;
 }
 
 /// Waits until a node shows all that another one has released.

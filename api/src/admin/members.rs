@@ -40,10 +40,13 @@ impl MemberApi {
         term: Needed<u64>,
         /// How many events.
         events: Needed<u64>,
+        /// Their digest, where it is at hand.
+        digest: Given<Id>,
         /// Where the admin listener of that node is.
         url: Given<String>,
     ) -> Result<(), MemberRefusal> {
-        let given = Acknowledgement { from: node.0.0, term: Term(term.0), events: events.0 };
+        let digest = digest.0.map(|digest| LogDigest::from_bytes(*digest.as_bytes()));
+        let given = Acknowledgement { from: node.0.0, term: Term(term.0), events: events.0, digest };
         Ok(ask(&self.0, move |member| member.acknowledge(given, url.0)).await?)
     }
 
@@ -132,12 +135,21 @@ impl MembershipApi {
         url: Given<String>,
         /// The node to take away.
         remove: Given<NodeParameter>,
+        /// The store of which a person accepts that events may be lost: the node to take away is gone for good, and too few are
+        /// left to confirm that.
+        accept_loss: Given<String>,
+        /// Who that is.
+        by: Given<String>,
     ) -> Result<Json<MembershipForm>, MemberRefusal> {
-        let change = match (add.0, remove.0) {
-            (Some(node), None) => MemberChange::Add(node.0, url.0),
-            (None, Some(node)) => MemberChange::Remove(node.0),
+        let change = match (add.0, remove.0, store(accept_loss.0)?) {
+            (Some(node), None, None) => MemberChange::Add(node.0, url.0),
+            (None, Some(node), None) => MemberChange::Remove(node.0),
+            (None, Some(node), Some(accept_loss)) => {
+                let by = by.0.unwrap_or_else(|| UNNAMED.to_owned());
+                MemberChange::RemoveForced { node: node.0, accept_loss, by }
+            }
             _ => {
-                let text = "expected one of the parameters add and remove";
+                let text = "expected one of the parameters add and remove, and accept_loss with remove alone";
                 return Err(HttpError::new(Code::InvalidParameter, text).into());
             }
         };
@@ -158,10 +170,8 @@ impl MembershipApi {
         /// Who that is.
         by: Given<String>,
     ) -> Result<Json<PromotedForm>, MemberRefusal> {
-        let expected = |_| HttpError::new(Code::InvalidParameter, "accept_loss: expected the id of a store");
-        let store =
-            accept_loss.0.map(|text| text.parse::<Uuid>().map(StoreId)).transpose().map_err(expected)?;
-        let by = by.0.unwrap_or_else(|| "an operator".to_owned());
+        let store = store(accept_loss.0)?;
+        let by = by.0.unwrap_or_else(|| UNNAMED.to_owned());
         Ok(Json(member(&self.0)?.promote(store, by).await.map_err(refused)?))
     }
 
@@ -176,6 +186,14 @@ impl MembershipApi {
     ) -> Result<Json<PromotedForm>, MemberRefusal> {
         Ok(Json(member(&self.0)?.hand_over(to.0.0).await.map_err(refused)?))
     }
+}
+
+/// Who asks, where that is not told.
+const UNNAMED: &str = "an operator";
+
+fn store(text: Option<String>) -> Result<Option<StoreId>, HttpError> {
+    let expected = |_| HttpError::new(Code::InvalidParameter, "accept_loss: expected the id of a store");
+    text.map(|text| text.parse::<Uuid>().map(StoreId)).transpose().map_err(expected)
 }
 
 fn place(events: u64, digest: &Id) -> LogPlace {

@@ -43,7 +43,8 @@ fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
     let (parts, writes) = (&node.parts, node.writes());
     let (identity, tail) = (parts.log.identity(), parts.log.tail().last());
     let height = parts.heights.current();
-    let projections = parts.projections.iter().map(|position| ProjectionForm::from(position.status(tail)));
+    let followed = node.projections();
+    let projections = followed.iter().map(|position| ProjectionForm::from(position.status(tail)));
     let unsent = node
         .uploads()
         .map(|uploads| UnsentForm { backlog: uploads.backlog(), dead_letters: uploads.dead_letter_count() });

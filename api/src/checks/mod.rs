@@ -69,7 +69,7 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     found.push(("clock", rules::clock(node.parts.clock.reliable_now())));
     let crowded = node.parts.options.crowding.lately();
     found.push(("connections", rules::connections(crowded.as_ref())));
-    for position in &node.parts.projections {
+    for position in node.projections() {
         let status = position.status(tail);
         let broken = node.checks.broken_for(status.name, status.standing);
         let checked = rules::projection(&status, broken);

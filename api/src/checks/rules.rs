@@ -70,17 +70,25 @@ const WAITS_FAIL: f64 = 5.0;
 
 pub(super) fn members(member: &MembershipForm) -> Found {
     let waiting = member.waiting_seconds.0.unwrap_or(0.0);
+    let apart = member.voters.iter().filter(|voter| voter.role == "apart").count();
     let level = match waiting {
-        _ if member.role == "apart" => CheckLevel::Fail,
+        _ if member.role == "apart" || apart > 0 => CheckLevel::Fail,
         waiting if waiting >= WAITS_FAIL => CheckLevel::Fail,
         waiting if waiting >= WAITS_WARN => CheckLevel::Warn,
         _ if matches!(member.role.as_str(), "leading" | "following") => CheckLevel::Ok,
         _ => CheckLevel::Warn,
     };
     let (acks, voters) = (member.acks, member.voters.len());
+    let differ = match apart {
+        0 => String::new(),
+        apart => format!("; {apart} of them with another log, which does not count"),
+    };
     (
         level,
-        format!("{}, {voters} voters, {acks} of the others confirm; waiting for {waiting:.1} s", member.role),
+        format!(
+            "{}, {voters} voters{differ}, {acks} of the others confirm; waiting for {waiting:.1} s",
+            member.role
+        ),
     )
 }
 

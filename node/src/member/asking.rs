@@ -52,6 +52,7 @@ impl Asking {
             .append_pair("node", &given.from.to_string())
             .append_pair("term", &given.term.to_string())
             .append_pair("events", &given.events.to_string())
+            .extend_pairs(given.digest.map(|digest| ("digest", digest.to_string())))
             .extend_pairs(own.map(|own| ("url", own)));
         answered(self.http.post(url), PATIENCE).await.map(drop)
     }

@@ -6,10 +6,11 @@ use api::{MemberCallError, MemberCalls, MemberChange, MembershipForm, PromotedFo
 use futures_util::future::BoxFuture;
 use log::{NodeId, StoreId};
 use replicator::{
-    Acknowledgement, FetchRequest, Fetched, Keeper, MemberError, MemberRole, PromiseAnswer, PromiseRequest,
+    AcknowledgedAs, Acknowledgement, FetchRequest, Fetched, Keeper, LogPlace, MemberError, MemberRole,
+    PromiseAnswer, PromiseRequest,
 };
 use reqwest::Url;
-use tracing::info;
+use tracing::{error, info};
 
 use super::{Heard, MemberNode};
 
@@ -19,17 +20,30 @@ const FETCHED_BYTES: usize = 4 << 20;
 
 impl MemberCalls for MemberNode {
     fn acknowledge(&self, given: Acknowledgement, url: Option<String>) -> Result<(), MemberCallError> {
-        let in_lead = self.with(|member| {
-            member.on_acknowledgement(&given)?;
-            Ok::<_, MemberError>(member.is_in_lead())
+        let acknowledged = self.with(|member| {
+            let acknowledged = member.on_acknowledgement(&given)?;
+            Ok::<_, MemberError>((acknowledged, member.is_in_lead()))
         });
-        let own = self.term();
-        if !in_lead.map_err(failed)? || own != given.term {
+        let (own, (acknowledged, in_lead)) = (self.term(), acknowledged.map_err(failed)?);
+        if acknowledged == AcknowledgedAs::NotLeading || !in_lead || own != given.term {
             let text = format!("this node is in term {own} and does not lead term {}", given.term);
             return Err(MemberCallError::NotLeading(text));
         }
-        self.heard().insert(given.from, Heard { at: Instant::now(), url });
-        Ok(())
+        let differs = match acknowledged {
+            AcknowledgedAs::Other(place) => Some(place),
+            _ => None,
+        };
+        let heard = Heard { at: Instant::now(), url, differs: differs.map(|place| place.events) };
+        let before = self.heard().insert(given.from, heard);
+        let Some(LogPlace { events, digest }) = differs else { return Ok(()) };
+        if before.is_none_or(|before| before.differs.is_none()) {
+            error!(node = %given.from, events, "the log of a node that follows is another one than this: its copy does not count");
+        }
+        refused(format!(
+            "the logs differ: the first {events} events have the digest {digest} here, and another one in the log of node {}: stop \
+             that and see `quipu divergence`",
+            given.from
+        ))
     }
 
     fn promise(
@@ -81,7 +95,12 @@ impl MemberCalls for MemberNode {
             let heard = heard.get(&voter.node).filter(|_| leads);
             VoterForm {
                 node: voter.node.to_string(),
-                role: if is_self && leads { "leader" } else { "voter" }.to_owned(),
+                role: match heard {
+                    _ if is_self && leads => "leader",
+                    Some(Heard { differs: Some(_), .. }) => "apart",
+                    _ => "voter",
+                }
+                .to_owned(),
                 url: voter.url.into(),
                 events: events.into(),
                 lag_events: events.map(|events| synced.saturating_sub(events)).into(),

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use api::{MemberCallError, MemberChange, PromotedForm};
-use log::{Members, NodeId, Term};
+use log::{Members, NodeId, StoreId, Term};
 use replicator::{MemberError, MembersError};
 use reqwest::Url;
 use tokio::time::{Instant, sleep};
@@ -111,6 +111,9 @@ impl MemberNode {
 
     /// Adds a voter, or takes one away.
     pub(super) async fn change_members(&self, change: MemberChange) -> Result<(), MemberCallError> {
+        if let MemberChange::RemoveForced { node, accept_loss, by } = change {
+            return self.remove_by_word(node, accept_loss, by).await;
+        }
         let until = Instant::now() + CHANGED;
         loop {
             let settled =
@@ -138,6 +141,25 @@ impl MemberNode {
         }
     }
 
+    /// Goes on without a voter that is gone for good, on the word of a person: alone, and the others join again by themselves.
+    async fn remove_by_word(
+        &self,
+        node: NodeId,
+        accept_loss: StoreId,
+        by: String,
+    ) -> Result<(), MemberCallError> {
+        let others = self.others()?;
+        if self.with(|member| Ok::<_, MemberError>(member.is_in_lead())).map_err(failed)?
+            && others.iter().any(|(other, _)| *other == node)
+        {
+            warn!(%node, by, "goes on without a member on the word of a person");
+            return self.take_over(Some(accept_loss), by).await.map(drop);
+        }
+        refused(format!(
+            "either this node does not lead, or node {node} is no other member; nothing was changed: `quipu members list`"
+        ))
+    }
+
     /// Changes one thing; whether all is done then.
     fn try_change(&self, change: &MemberChange) -> Result<bool, MemberCallError> {
         let changed = self.with(|member| {
@@ -159,6 +181,8 @@ impl MemberNode {
                     }
                     to.voters.remove(node);
                 }
+                // That is no step.
+                MemberChange::RemoveForced { .. } => return Ok(Ok(true)),
             }
             if to == members {
                 return Ok(Ok(true));
@@ -186,6 +210,17 @@ impl MemberNode {
         self.wait_for(to, NEAR).await?;
         self.handing_over.store(true, Ordering::SeqCst);
         self.log.set_unconfirmed(Some("another node is about to lead; send this again in a moment".into()));
+        let handed = self.seal_and_promote(to, url).await;
+        self.handing_over.store(false, Ordering::SeqCst);
+        self.changed.notify_one();
+        handed
+    }
+
+    async fn seal_and_promote(&self, to: NodeId, url: &Url) -> Result<PromotedForm, MemberCallError> {
+        self.wait_for(to, 0).await?;
+        if !self.with(|member| member.seal(to)).map_err(failed)? {
+            return refused("this node leads no more");
+        }
         let handed = async {
             self.wait_for(to, 0).await?;
             info!(to = %to, term = %self.term(), events = self.synced(), "hands over");
@@ -195,8 +230,11 @@ impl MemberNode {
                 .or_else(|reason| refused(format!("node {to} does not lead: {reason}")))
         };
         let handed = handed.await;
-        self.handing_over.store(false, Ordering::SeqCst);
-        self.changed.notify_one();
+        if handed.is_err() && self.with(|member| Ok::<_, MemberError>(member.is_in_lead())).map_err(failed)? {
+            // Its term is sealed: it goes on in another one.
+            warn!(to = %to, "the other node does not lead: stands for a term itself");
+            self.stand_again(Term(0)).await;
+        }
         handed
     }
 

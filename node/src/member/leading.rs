@@ -128,7 +128,7 @@ impl MemberNode {
     }
 
     /// Why what is written does not leave this node, or is not to be written at all.
-    fn waiting(&self, leads: Option<Term>) -> Option<String> {
+    pub(super) fn waiting(&self, leads: Option<Term>) -> Option<String> {
         if self.handing_over.load(Ordering::SeqCst) {
             return Some("another node is about to lead; send this again in a moment".to_owned());
         }

@@ -73,6 +73,8 @@ pub(crate) struct MemberNode {
 struct Heard {
     at: Instant,
     url: Option<String>,
+    /// How many events it has, where they are not those of this log.
+    differs: Option<u64>,
 }
 
 /// What a member is made of.
@@ -239,3 +241,6 @@ impl TakeEvents for MemberNode {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::location::LocationSeat;
 use api::{MemberCallError, WriteSide};
 use gateway::{Endpoints, Http};
+use limits::ListSeen;
 use log::{Log, StoreMemory, Term};
 use replicator::{MemberError, StandingRole};
 use scheduler::{Scheduler, SchedulerParts};
@@ -60,6 +61,11 @@ impl MemberNode {
             Ok(_) => Ok(()),
             Err(error) => Err(MemberCallError::Failed(error.to_string())),
         }
+    }
+
+    /// The list of processes that are let in once it leads, if there is one.
+    pub(crate) fn items_list(&self) -> Option<ListSeen> {
+        self.takeover.as_ref()?.writing.scheduling.limits.list()
     }
 
     /// Whether it schedules in the term of its log.

@@ -3,9 +3,10 @@
 use std::io::Write;
 
 use clap::{Args, Subcommand};
-use log::NodeId;
+use log::{NodeId, StoreId};
 use serde_json::Value;
 
+use super::promote::{operator, store};
 use crate::client::{OperatorArgs, runtime};
 use crate::failure::Failure;
 use crate::output::{Align, Columns, duration, thousands};
@@ -64,6 +65,10 @@ enum What {
         /// Its id
         #[arg(value_parser = node_id)]
         member: NodeId,
+        /// It is gone for good, and too few are left to confirm that: the leader goes on alone, until others join it again; STORE is
+        /// the id of the store
+        #[arg(long, value_name = "STORE", value_parser = store)]
+        accept_loss: Option<StoreId>,
         #[command(flatten)]
         node: OperatorArgs,
     },
@@ -93,8 +98,11 @@ impl MembersArgs {
                 let path = format!("/members?add={member}{}", url.replacen('?', "&", 1));
                 (runtime()?.block_on(node.connect()?.post(&path, None))?, false)
             }
-            What::Remove { member, node } => {
-                let path = format!("/members?remove={member}");
+            What::Remove { member, accept_loss, node } => {
+                let (by, store) = (operator(), accept_loss.map(|store| store.to_string()));
+                let word = store.as_deref().map(|store| query(&[("accept_loss", store), ("by", &by)]));
+                let word = word.unwrap_or_default().replacen('?', "&", 1);
+                let path = format!("/members?remove={member}{word}");
                 (runtime()?.block_on(node.connect()?.post(&path, None))?, false)
             }
         };

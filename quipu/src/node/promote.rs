@@ -115,7 +115,7 @@ impl PromoteArgs {
 }
 
 /// Who asks for it.
-fn operator() -> String {
+pub(super) fn operator() -> String {
     let by = env::var("USER").ok().filter(|user| !user.trim().is_empty());
     by.unwrap_or_else(|| "an operator".to_owned())
 }
@@ -145,7 +145,7 @@ fn described(standing: &CopyStanding, now_ms: u64) -> String {
     )
 }
 
-fn store(text: &str) -> Result<StoreId, String> {
+pub(super) fn store(text: &str) -> Result<StoreId, String> {
     text.parse()
         .map(StoreId)
         .map_err(|_| "expected the id of a store, as 1b4e28ba-2fa1-11d2-883f-0016d3cca427".to_owned())

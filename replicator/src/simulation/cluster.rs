@@ -273,7 +273,7 @@ impl Cluster {
         match message {
             Message::Events(to, events) => self.deliver_events(to, &events),
             Message::Acknowledgement(to, given) => {
-                self.ask_node(to, |member| member.on_acknowledgement(&given));
+                self.ask_node(to, |member| member.on_acknowledgement(&given).map(drop));
                 if let Some(at) = self.position(to) {
                     self.hand_over_if_due(at);
                 }

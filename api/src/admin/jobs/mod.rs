@@ -98,7 +98,8 @@ impl JobsApi {
 fn followed(node: &ApiNode) -> Vec<FollowedForm> {
     let tail = node.parts.log.tail().last();
     let replayable = node.parts.jobs.as_ref().map(Jobs::projections).unwrap_or_default();
-    let followed = node.parts.projections.iter().map(|position| {
+    let all = node.projections();
+    let followed = all.iter().map(|position| {
         let job = node.parts.jobs.as_ref().and_then(|jobs| jobs.under_way(position.name()));
         FollowedForm {
             projection: position.status(tail).into(),
