@@ -268,7 +268,8 @@ impl MemberNode {
         let until = Instant::now() + CONFIRMED;
         let mut leads = false;
         while !leads && Instant::now() < until {
-            leads = self.schedules().await;
+            // It may schedule in an earlier term until the new one is on its disk.
+            leads = self.term() >= term && self.schedules().await;
             if !leads {
                 sleep(AGAIN / 4).await;
             }
