@@ -26,7 +26,7 @@ fn exit_codes_are_as_documented() {
         (&["nonsense"], 2),
         (&["spawn", "--module", "short"], 2),
         (&["spawn"], 1),
-        (&["status", "--admin", nowhere], 1),
+        (&["status", "--admin", nowhere], 3),
         (&["read", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "--url", nowhere], 1),
         (&["bench", "--url", nowhere], 1),
         (&["wallet", "address", "absent.json"], 1),
