@@ -18,6 +18,7 @@ use tracing::{error, warn};
 
 use crate::error::NodeError;
 use crate::leadership::LeadershipError;
+use crate::member::MemberNode;
 use crate::node_client::node_client;
 use crate::node_tls::tls_reason;
 use crate::options::PeerOptions;
@@ -48,6 +49,24 @@ enum Fencing {
     Deposed(Deposed),
     /// Its log is an older copy.
     Older(MoreThere),
+}
+
+impl Fencing {
+    fn tell(self, by: &Url) {
+        match self {
+            Fencing::Deposed(Deposed { term, .. }) => error!(
+                %by,
+                %term,
+                "another node has taken the place of this one: nothing is scheduled or uploaded here any more"
+            ),
+            Fencing::Older(MoreThere { there, here }) => error!(
+                %by,
+                there,
+                here,
+                "another node has more of this log than is here: nothing is scheduled or uploaded here any more"
+            ),
+        }
+    }
 }
 
 /// What asks them, while the node schedules.
@@ -88,6 +107,33 @@ impl Peers {
         parts.push(Asking(tokio::spawn(self.watch())));
     }
 
+    /// The same for one of several, which nobody but they could tell while the others are not there yet, or are no more. It
+    /// ends then, and does not lead when it starts again.
+    pub(crate) fn start_beside(self, parts: &mut NodeParts, member: Arc<MemberNode>) {
+        parts.push(Asking(tokio::spawn(self.watch_beside(member))));
+    }
+
+    async fn watch_beside(mut self, member: Arc<MemberNode>) {
+        let (by, why) = loop {
+            sleep(ASK_EVERY).await;
+            if !member.leads_alone() {
+                continue;
+            }
+            // It begins terms meanwhile.
+            let reading = self.log.clone();
+            match spawn_blocking(move || OwnStanding::of(&reading)).await {
+                Ok(Ok(own)) => self.own = own,
+                _ => continue,
+            }
+            if let Some(found) = self.ask().await.filter(|_| member.leads_alone()) {
+                break found;
+            }
+        };
+        self.log.fence();
+        why.tell(&by);
+        member.fail(format!("{by} has taken the place of this node, or has more of its log"));
+    }
+
     async fn watch(mut self) {
         let (by, why) = loop {
             sleep(ASK_EVERY).await;
@@ -95,19 +141,7 @@ impl Peers {
                 break found;
             }
         };
-        match why {
-            Fencing::Deposed(Deposed { term, .. }) => error!(
-                %by,
-                %term,
-                "another node has taken the place of this one: nothing is scheduled or uploaded here any more"
-            ),
-            Fencing::Older(MoreThere { there, here }) => error!(
-                %by,
-                there,
-                here,
-                "another node has more of this log than is here: nothing is scheduled or uploaded here any more"
-            ),
-        }
+        why.tell(&by);
         if let Err(error) = self.fence(why).await {
             error!(%error, "a restart will not know that another node leads, unless it is asked then");
         }

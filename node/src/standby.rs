@@ -83,6 +83,12 @@ pub enum StandbyError {
          with that of a standby", .0.display()
     )]
     OwnLog(PathBuf),
+    /// Its log may lack what it confirmed.
+    #[error(
+        "the log in {} is a copy that `quipu sync` made, and may lack what this node has confirmed to others: begin with an \
+         empty data folder", .0.display()
+    )]
+    Copied(PathBuf),
     /// Its log is of another store than it keeps a copy of.
     #[error(
         "the log in {} is the store {found}, and {} says that this node keeps a copy of the store {expected}: put the log of \

@@ -17,6 +17,7 @@ use crate::listeners::Addresses;
 use crate::member::{self, Beginning, MemberNode, MemberParts};
 use crate::options::{MemberOptions, OtherNode, StandbyOptions, VotingOptions, WriteOptions};
 use crate::part::{NodePart, NodeParts};
+use crate::peers::Peers;
 use crate::running::Served;
 use crate::standby::{self as following, FollowingParts, StandbyError};
 
@@ -32,6 +33,8 @@ struct Together {
     writing: Option<WriteOptions>,
     beginning: Beginning,
     address: Address,
+    /// Who may have taken its place while nobody else keeps the log.
+    peers: Option<Peers>,
 }
 
 /// Starts one that is to lead, if no other does.
@@ -45,10 +48,17 @@ pub(crate) async fn lead(
     let own = base.member_url(members.url.as_deref())?;
     let url = Url::parse(&own).map_err(|_| NodeError::NoMemberUrl(base.admin()))?;
     let from = OtherNode { url, access: members.access.clone() };
+    let local = base.local.clone();
+    let newest = spawn_blocking(move || replicator::newest_members(local.as_ref())).await??;
+    let peers = if newest.is_none_or(|members| members.voters.len() <= 1) {
+        Peers::ask_first(writing.peers.clone(), &base.folder(), &base.local).await?
+    } else {
+        None
+    };
     let writing = Some(writing);
     let standing = StandbyOptions { from, leader_url: None, forwards: false, votes: None };
     let beginning = Beginning::Lead;
-    start(parts, base, Together { file, standing, members, writing, beginning, address }).await
+    start(parts, base, Together { file, standing, members, writing, beginning, address, peers }).await
 }
 
 /// Starts one that is to follow, unless it was the last to lead.
@@ -76,11 +86,12 @@ pub(crate) async fn follow(
         base.local.hold(true)?.await?;
     }
     let beginning = if led { Beginning::Lead } else { Beginning::Follow(standing.from.url.clone()) };
-    start(parts, base, Together { file, standing, members, writing, beginning, address }).await
+    let peers = None;
+    start(parts, base, Together { file, standing, members, writing, beginning, address, peers }).await
 }
 
 async fn start(parts: &mut NodeParts, base: Base, from: Together) -> Result<Served, NodeError> {
-    let Together { file, standing, mut members, writing, beginning, address } = from;
+    let Together { file, standing, mut members, writing, beginning, address, peers } = from;
     let (derived, node, paths) = (base.derive(parts, None)?, file.node(), base.paths());
     members.url = Some(base.member_url(members.url.as_deref())?);
     let host = standing.from.url.host_str().unwrap_or_default().to_owned();
@@ -104,6 +115,9 @@ async fn start(parts: &mut NodeParts, base: Base, from: Together) -> Result<Serv
     let parts_of = FollowingParts { options, node, paths: &paths, log, followed, member: Some(&member) };
     following::start(parts, parts_of)?;
     member::start(parts, &member, beginning)?;
+    if let Some(peers) = peers {
+        peers.start_beside(parts, member.clone());
+    }
     let served = base.serve(parts, derived, writes, (address, node), Some(member.clone()));
     parts.push(Draining(member));
     let Addresses { public, admin } = served.addresses;

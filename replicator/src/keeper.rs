@@ -137,6 +137,15 @@ struct HeldFloor {
     events: u64,
 }
 
+impl Holds {
+    /// Those of a new node.
+    fn new(role: StandingRole, store: Option<Uuid>) -> Self {
+        let promise = HeldPromise { term: 0, to: NodeId::UNKNOWN.0 };
+        let floor = HeldFloor { term: 0, events: 0 };
+        Self { version: VERSION, node: NodeId::random().0, role, store, promise, floor }
+    }
+}
+
 impl MemberFile {
     /// The file in a data folder; none where the node never was one of several.
     ///
@@ -166,11 +175,7 @@ impl MemberFile {
         if let Some(found) = Self::read(data)? {
             return Ok(found);
         }
-        let promise = HeldPromise { term: 0, to: NodeId::UNKNOWN.0 };
-        let floor = HeldFloor { term: 0, events: 0 };
-        let node = NodeId::random().0;
-        let holds = Holds { version: VERSION, node, role, store: None, promise, floor };
-        let file = Self { path: data.join(MEMBER_FILE), holds };
+        let file = Self { path: data.join(MEMBER_FILE), holds: Holds::new(role, None) };
         file.write(&file.holds)?;
         Ok(file)
     }
@@ -188,6 +193,14 @@ impl MemberFile {
     /// Which store it keeps; none as long as it has none.
     pub fn store(&self) -> Option<StoreId> {
         self.holds.store.map(StoreId)
+    }
+
+    /// It is that of another node from now on, which has promised and confirmed nothing; on disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be known that it is on disk.
+    pub fn renew(&mut self) -> Result<(), KeeperError> {
+        self.change(Holds::new(StandingRole::Standby, self.holds.store))
     }
 
     /// Its store is for something else from now on; on disk when this returns.

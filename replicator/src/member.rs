@@ -175,10 +175,25 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         if events == self.end.events { Ok(Some(self.end.digest)) } else { Ok(self.log.digest_of(events)?) }
     }
 
-    /// Promises a term, on disk.
+    /// Promises a term, on disk, and with it how far the log is: an older copy in its place does not count.
     pub(crate) fn keep(&mut self, term: Term, to: NodeId) -> Result<(), MemberError> {
+        let (kept, promise) = (self.keeper.kept(), Promise { term, to });
+        if kept.promise == promise {
+            return Ok(());
+        }
+        let floor = kept.floor.max(self.standing()?.rank());
+        self.keep_all(Kept { promise, floor })
+    }
+
+    /// Remembers how far the log is: an older copy in its place does not count. Where that cannot be kept, what was kept
+    /// before holds still.
+    ///
+    /// # Errors
+    /// When how far the log is cannot be read.
+    pub fn remember(&mut self) -> Result<io::Result<()>, MemberError> {
         let kept = self.keeper.kept();
-        self.keep_all(Kept { promise: Promise { term, to }, ..kept })
+        let floor = kept.floor.max(self.standing()?.rank());
+        Ok(if floor == kept.floor { Ok(()) } else { self.keeper.keep(Kept { floor, ..kept }) })
     }
 
     fn keep_all(&mut self, kept: Kept) -> Result<(), MemberError> {

@@ -67,6 +67,15 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         Ok(Some(PromiseRequest { term, candidate: self.id, end: standing.end }))
     }
 
+    /// What others are to be asked again for the term that it stands for; none where it stands for none.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn stands_for(&self) -> Result<Option<PromiseRequest>, MemberError> {
+        let Role::Promising(Promising { term, .. }) = self.role else { return Ok(None) };
+        Ok(Some(PromiseRequest { term, candidate: self.id, end: self.standing()?.end }))
+    }
+
     /// Promises a term to a candidate, if nothing was promised that is against it.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What whoever drives a member can see of it, and what a person can have it do.
 
 use std::ops::ControlFlow;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::{Engine, Fact, LocalLog, Log, Members, NodeId, Promotion, ReadError, Term};
 use protocol::{Nonce, ProcessId};
@@ -11,13 +12,13 @@ use crate::member::{Member, MemberError, Role};
 use crate::members::{Memberships, promises_needed};
 use crate::promise::Keeper;
 
-/// A term that a person's word begins is a multiple of this: no election that others hold meanwhile comes so far, and one
-/// term is not begun twice.
-const FORCED_STEP: u64 = 1000;
-
-/// The term that a person's word begins where this one is the highest that is known; none where there is none.
+/// The term that a person's word begins where this one is the highest that is known; none where there is none. It is made
+/// of the time, in microseconds: a person elsewhere, who knows nothing of this, begins another one, and no election that
+/// others hold meanwhile comes so far.
 pub fn forced_after(highest: Term) -> Option<Term> {
-    (highest.0 / FORCED_STEP).checked_add(1)?.checked_mul(FORCED_STEP).map(Term)
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+    let next = highest.0.checked_add(1)?;
+    Some(Term(next.max(u64::try_from(now).unwrap_or(0))))
 }
 
 /// The newest membership in a log on disk, released or not; none where one node alone keeps it, also since a person said so.
@@ -57,6 +58,11 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// Whether no change of the members is on its way.
     pub fn members_settled(&self) -> bool {
         self.memberships.is_settled(self.released())
+    }
+
+    /// Whether a node is a voter in a membership that counts.
+    pub fn is_voter(&self, node: NodeId) -> bool {
+        self.counting().any(|members| members.voters.contains(&node))
     }
 
     /// Whether a node was a voter once.
@@ -177,7 +183,7 @@ mod tests {
     use super::*;
     use crate::leading::AcknowledgedAs;
     use crate::member::MemberRole;
-    use crate::messages::Acknowledgement;
+    use crate::messages::{Acknowledgement, PromiseAnswer, PromiseRequest};
     use crate::promise::{Kept, LogFloor, Promise};
 
     struct InMemory(Kept);
@@ -217,15 +223,58 @@ mod tests {
     #[test]
     fn a_person_lets_the_one_that_is_left_of_a_pair_go_on() {
         let mut member = of_a_pair();
-        assert_eq!(member.force("somebody").unwrap(), Some(Term(1000)));
+        let term = member.force("somebody").unwrap().unwrap();
         settle(&mut member);
-        assert_eq!((member.role(), member.leads()), (MemberRole::Leading, Some(Term(1000))));
+        assert_eq!((member.role(), member.leads()), (MemberRole::Leading, Some(term)));
         assert_eq!(member.members().unwrap().voters, [node(1)].into());
-        assert_eq!(member.promise(), Promise { term: Term(1000), to: node(1) });
+        assert_eq!(member.promise(), Promise { term, to: node(1) });
         // Also for whoever reads the log again.
         let log = member.log().clone();
         let again = Member::open(node(1), log, InMemory(member.keeper.kept())).unwrap();
         assert_eq!(again.counting().map(|members| members.voters.len()).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn no_two_persons_begin_one_term_and_no_election_comes_so_far() {
+        let terms = [of_a_pair(), of_a_pair()].map(|mut member| {
+            std::thread::sleep(std::time::Duration::from_micros(1));
+            member.force("somebody").unwrap().unwrap()
+        });
+        assert_ne!(terms[0], terms[1]);
+        assert!(terms.iter().all(|term| *term > Term(1 << 50)), "{terms:?}");
+        let last = Term(u64::MAX - 1);
+        assert_eq!((forced_after(last), forced_after(Term(u64::MAX))), (Some(Term(u64::MAX)), None));
+    }
+
+    #[test]
+    fn an_older_copy_of_a_log_that_was_confirmed_does_not_count() {
+        let mut member = of_a_pair();
+        assert!(member.stand().unwrap().is_some());
+        let (promised, here) = (member.keeper.kept(), member.standing().unwrap().rank());
+        assert_eq!(promised.floor, here);
+        member.force("somebody").unwrap();
+        settle(&mut member);
+        member.remember().unwrap().unwrap();
+        let kept = member.keeper.kept();
+        assert_eq!(kept.floor, member.standing().unwrap().rank());
+        assert!(kept.floor > here);
+        // The log of before in its place.
+        let mut older = of_a_pair();
+        older.keeper = InMemory(kept);
+        assert_eq!(older.stand().unwrap(), None);
+        let end = older.standing().unwrap().end;
+        let request = PromiseRequest { term: Term(u64::MAX), candidate: node(2), end };
+        assert!(matches!(older.on_promise_request(&request).unwrap(), PromiseAnswer::Behind(_)));
+    }
+
+    #[test]
+    fn who_stands_asks_again_for_the_same_term() {
+        let mut member = of_a_pair();
+        assert_eq!(member.stands_for().unwrap(), None);
+        let asked = member.stand().unwrap();
+        assert_eq!(member.stands_for().unwrap(), asked);
+        member.resign();
+        assert_eq!(member.stands_for().unwrap(), None);
     }
 
     #[test]

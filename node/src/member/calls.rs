@@ -1,5 +1,6 @@
 //! What a member answers to the others and to its operator.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use api::{MemberCallError, MemberCalls, MemberChange, MembershipForm, PromotedForm, VoterForm};
@@ -7,7 +8,7 @@ use futures_util::future::BoxFuture;
 use log::{NodeId, StoreId};
 use replicator::{
     AcknowledgedAs, Acknowledgement, FetchRequest, Fetched, Keeper, LogPlace, MemberError, MemberRole,
-    PromiseAnswer, PromiseRequest,
+    MemberView, PromiseAnswer, PromiseRequest,
 };
 use reqwest::Url;
 use tracing::{error, info};
@@ -51,8 +52,20 @@ impl MemberCalls for MemberNode {
         request: PromiseRequest,
         url: Option<String>,
     ) -> Result<PromiseAnswer, MemberCallError> {
-        let led = self.with(|member| Ok::<_, MemberError>(member.is_in_lead())).map_err(failed)?;
-        let answer = self.with(|member| member.on_promise_request(&request)).map_err(failed)?;
+        let candidate = request.candidate;
+        let asked = self.with(|member| {
+            if member.was_voter(candidate) && !member.is_voter(candidate) {
+                return Ok(None);
+            }
+            let led = member.is_in_lead();
+            Ok::<_, MemberError>(Some((led, member.on_promise_request(&request)?)))
+        });
+        let Some((led, answer)) = asked.map_err(failed)? else {
+            return refused(format!("node {candidate} is one of those that keep the log no more"));
+        };
+        if led && candidate != self.id && !self.is_in_lead() {
+            self.may_stand.store(true, Ordering::SeqCst);
+        }
         if matches!(answer, PromiseAnswer::Promised { .. }) && request.candidate != self.id {
             info!(term = %request.term, to = %request.candidate, led, "promised a term");
             // Whom it followed before leads no more as far as this node is concerned.
@@ -126,7 +139,14 @@ impl MemberCalls for MemberNode {
         accept_loss: Option<StoreId>,
         by: String,
     ) -> BoxFuture<'_, Result<PromotedForm, MemberCallError>> {
-        Box::pin(self.take_over(accept_loss, by))
+        let own = self.own.upgrade();
+        Box::pin(async move {
+            let ending = || MemberCallError::Failed("this node is shutting down".to_owned());
+            let member = own.ok_or_else(ending)?;
+            // It does not stop half-way when nobody waits for it any more.
+            let done = tokio::spawn(async move { member.take_over(accept_loss, by).await });
+            done.await.unwrap_or_else(|_| Err(ending()))
+        })
     }
 
     fn hand_over(&self, to: NodeId) -> BoxFuture<'_, Result<PromotedForm, MemberCallError>> {

@@ -1,11 +1,13 @@
 //! Standing for a term: the others are asked for their promises, the greatest log is adopted, and the term begins.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use api::{MemberCallError, PromotedForm};
+use api::MemberCallError;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use log::{NodeId, ReceivedCheck, StoreId, Term};
+use log::{NodeId, ReceivedCheck, Term};
 use replicator::{FetchRequest, FollowError, MemberError, PromiseAnswer, PromiseRequest, StandOutcome};
 use reqwest::Url;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -16,12 +18,12 @@ use super::calls::{failed, refused};
 use super::{MemberNode, lock};
 
 /// How long an operator's election may take.
-const ELECTION: Duration = Duration::from_secs(8);
+pub(super) const ELECTION: Duration = Duration::from_secs(8);
 /// How long those are waited for who do not answer, where the others are enough.
 const COURTESY: Duration = Duration::from_millis(300);
-/// How long it is waited that a new term is confirmed, before the operator is told that it is not.
-const CONFIRMED: Duration = Duration::from_secs(3);
-const AGAIN: Duration = Duration::from_millis(20);
+/// How long those are waited for who have something on its way to disk.
+const BUSY: Duration = Duration::from_secs(2);
+pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
 /// What an attempt came to.
 enum Attempt {
@@ -34,83 +36,57 @@ enum Attempt {
 
 /// What was got from another member.
 #[derive(Default)]
-struct Gathered {
-    promises: Vec<NodeId>,
-    adopted: u64,
+pub(super) struct Gathered {
+    pub(super) promises: Vec<NodeId>,
+    pub(super) adopted: u64,
     /// Why others did not promise.
-    reasons: Vec<String>,
+    pub(super) reasons: Vec<String>,
+}
+
+#[cfg(test)]
+impl Gathered {
+    /// Whether these are those who promised.
+    pub(super) fn has(&self, nodes: &[NodeId]) -> bool {
+        self.promises == nodes
+    }
 }
 
 impl MemberNode {
-    /// Takes the place of the leader; on the word of a person, who names the store, also without the others.
-    pub(super) async fn take_over(
+    /// Stands for a term, until a person lets it lead alone.
+    pub(super) async fn elect_unless_forced(
         &self,
-        accept_loss: Option<StoreId>,
-        by: String,
-    ) -> Result<PromotedForm, MemberCallError> {
-        if let Some(named) = accept_loss.filter(|named| *named != self.store) {
-            let own = self.store;
-            return refused(format!(
-                "--accept-loss names the store {named}, and this is the store {own}; nothing was changed"
-            ));
-        }
-        self.check_takeover().await?;
-        let Ok(_turn) = self.electing.try_lock() else {
-            return refused("an election is under way here already");
-        };
-        if self.with(|member| Ok::<_, MemberError>(member.is_in_lead())).map_err(failed)?
-            && accept_loss.is_none()
-        {
-            return Ok(self.promoted(self.term(), &Gathered::default()).await);
-        }
-        let before = self.followed_now();
-        self.follow(None);
-        let done = match accept_loss {
-            Some(_) => self.force(&by).await.map(|term| (term, Gathered::default())),
-            None => self.elect(Instant::now() + ELECTION, Term(0)).await,
-        };
-        match done {
-            Ok((term, gathered)) => Ok(self.promoted(term, &gathered).await),
-            Err(error) => {
-                let _ = self.with(|member| {
-                    member.resign();
-                    Ok::<_, MemberError>(())
-                });
-                self.follow(before);
-                Err(error)
-            }
+        above: Term,
+        ahead: &[NodeId],
+    ) -> Result<(Term, Gathered), MemberCallError> {
+        let mut forcing = self.forcing.subscribe();
+        tokio::select! {
+            elected = self.elect(Instant::now() + ELECTION, above, ahead) => elected,
+            _ = forcing.wait_for(|forcing| *forcing) => refused("a person lets this node lead alone"),
         }
     }
 
-    /// Leads alone, on the word of a person.
-    async fn force(&self, by: &str) -> Result<Term, MemberCallError> {
-        let until = Instant::now() + ELECTION;
-        loop {
-            if let Some(term) = self.with(|member| member.force(by)).map_err(failed)? {
-                warn!(%term, by, "leads alone on the word of a person");
-                return Ok(term);
-            }
-            if Instant::now() > until {
-                return refused("what this node has does not get to its disk; nothing was changed");
-            }
-            sleep(AGAIN).await;
-        }
-    }
-
-    /// Stands for a term until it has one, or the time is over.
-    async fn elect(&self, until: Instant, above: Term) -> Result<(Term, Gathered), MemberCallError> {
+    /// Stands for a term until it has one, or the time is over. Those who are `ahead`, since they have more, must be among
+    /// those who promise.
+    pub(super) async fn elect(
+        &self,
+        until: Instant,
+        above: Term,
+        ahead: &[NodeId],
+    ) -> Result<(Term, Gathered), MemberCallError> {
         let (mut above, mut short) = (above, "what this node has is not on its disk yet".to_owned());
-        let mut gathered = Gathered::default();
+        let (mut gathered, mut pause, mut told) = (Gathered::default(), AGAIN, None);
         while Instant::now() < until {
-            let Some(request) = self.with(|member| member.stand_above(above)).map_err(failed)? else {
+            let Some(request) = self.request(above)? else {
                 short = "what this node has is not on its disk yet, or its copy does not count: it took the place of one that \
                          had more, or is another one than the leader's"
                     .to_owned();
                 sleep(AGAIN).await;
                 continue;
             };
-            info!(term = %request.term, "stands for a term");
-            match self.attempt(&request, until, &mut gathered).await? {
+            if told.replace(request.term) != Some(request.term) {
+                info!(term = %request.term, "stands for a term");
+            }
+            match self.attempt(&request, until, ahead, &mut gathered).await? {
                 Attempt::Leads(term) => {
                     info!(%term, promises = gathered.promises.len(), adopted = gathered.adopted, "has a term");
                     return Ok((term, gathered));
@@ -118,9 +94,45 @@ impl MemberNode {
                 Attempt::Higher(term) => above = term,
                 Attempt::Short(reason) => short = reason,
             }
-            sleep(AGAIN).await;
+            sleep(pause).await;
+            pause = (pause * 2).min(COURTESY);
         }
         refused(format!("this node does not lead: {short}"))
+    }
+
+    /// What others are asked for. A term for which it stands is asked for again, and not given up for a higher one: terms
+    /// are for who has promised another one.
+    fn request(&self, above: Term) -> Result<Option<PromiseRequest>, MemberCallError> {
+        let request = self.with(|member| {
+            if !member.is_voter(self.id) {
+                return Ok(None);
+            }
+            match member.stands_for()?.filter(|request| request.term > above) {
+                Some(request) => Ok(Some(request)),
+                None => member.stand_above(above),
+            }
+        });
+        request.map_err(failed)
+    }
+
+    /// Asks one for its promise, again while what that has is on its way to disk.
+    async fn ask(
+        &self,
+        node: NodeId,
+        url: Option<&Url>,
+        request: &PromiseRequest,
+        busy: &Mutex<BTreeSet<NodeId>>,
+    ) -> Result<PromiseAnswer, String> {
+        let (url, until) = (url.ok_or("nobody told where it is")?, Instant::now() + BUSY);
+        loop {
+            let form = self.asking.promise(url, request, self.options.url.as_deref()).await?;
+            let answer = answer_of(&form)?;
+            if answer != PromiseAnswer::Busy || Instant::now() > until {
+                return Ok(answer);
+            }
+            lock(busy).insert(node);
+            sleep(AGAIN).await;
+        }
     }
 
     /// Asks all others once, and does what their answers ask for.
@@ -128,31 +140,37 @@ impl MemberNode {
         &self,
         request: &PromiseRequest,
         until: Instant,
+        ahead: &[NodeId],
         gathered: &mut Gathered,
     ) -> Result<Attempt, MemberCallError> {
         *gathered = Gathered { promises: vec![self.id], ..Gathered::default() };
         let others = self.others()?;
-        let own = self.options.url.as_deref();
-        let asked = others.iter().map(|(node, url)| async move {
-            let form = match url {
-                Some(url) => self.asking.promise(url, request, own).await,
-                None => Err("nobody told where it is".to_owned()),
-            };
-            (*node, form.and_then(|form| answer_of(&form)))
-        });
+        let (began, busy) = (Instant::now(), &Mutex::default());
+        let asked = others
+            .iter()
+            .map(|(node, url)| async move { (*node, self.ask(*node, url.as_ref(), request, busy).await) });
         let mut asked: FuturesUnordered<_> = asked.collect();
-        let courtesy = Instant::now() + COURTESY;
         loop {
-            let deadline = if self.has_enough(gathered)? { courtesy } else { until };
+            let is_enough = self.has_enough(gathered)? && lacking(ahead, gathered).is_none();
+            // Who is there and says so is waited for: it may have more.
+            let patience = if lock(busy).is_empty() { COURTESY } else { BUSY };
+            let deadline = if is_enough { began + patience } else { until };
             match timeout_at(deadline, asked.next()).await {
-                Ok(Some((node, Ok(answer)))) => {
+                Ok(Some((node, answer))) => {
+                    lock(busy).remove(&node);
                     if let Some(higher) = self.note(node, answer, gathered)? {
                         return Ok(Attempt::Higher(higher));
                     }
                 }
-                Ok(Some((node, Err(reason)))) => gathered.reasons.push(format!("node {node}: {reason}")),
+                Err(_) if patience < BUSY && !lock(busy).is_empty() => {}
                 Ok(None) | Err(_) => break,
             }
+        }
+        if let Some(node) = lacking(ahead, gathered).filter(|_| self.has_enough(gathered).unwrap_or(false)) {
+            let reasons = gathered.reasons.join("; ");
+            return Ok(Attempt::Short(format!(
+                "node {node} has more of the log than is here, and has not promised: {reasons}"
+            )));
         }
         self.conclude(&others, until, gathered).await
     }
@@ -161,20 +179,21 @@ impl MemberNode {
     fn note(
         &self,
         node: NodeId,
-        answer: PromiseAnswer,
+        answer: Result<PromiseAnswer, String>,
         gathered: &mut Gathered,
     ) -> Result<Option<Term>, MemberCallError> {
         match answer {
-            PromiseAnswer::Promised { .. } => {
+            Ok(answer @ PromiseAnswer::Promised { .. }) => {
                 // What is to be done is asked when all have answered.
                 self.with(|member| member.note_promise(&answer)).map_err(failed)?;
                 gathered.promises.push(node);
             }
-            PromiseAnswer::Refused(promise) => return Ok(Some(promise.term)),
-            PromiseAnswer::Busy => gathered.reasons.push(format!("node {node} is busy")),
-            PromiseAnswer::Behind(_) => {
+            Ok(PromiseAnswer::Refused(promise)) => return Ok(Some(promise.term)),
+            Ok(PromiseAnswer::Busy) => gathered.reasons.push(format!("node {node} is busy")),
+            Ok(PromiseAnswer::Behind(_)) => {
                 gathered.reasons.push(format!("the copy of node {node} does not count"))
             }
+            Err(reason) => gathered.reasons.push(format!("node {node}: {reason}")),
         }
         Ok(None)
     }
@@ -263,41 +282,16 @@ impl MemberNode {
         Ok(others.collect())
     }
 
-    /// What an operator is told once a term has begun: whether it is confirmed, and what is missing if not.
-    async fn promoted(&self, term: Term, gathered: &Gathered) -> PromotedForm {
-        let until = Instant::now() + CONFIRMED;
-        let mut leads = false;
-        while !leads && Instant::now() < until {
-            // It may schedule in an earlier term until the new one is on its disk.
-            leads = self.term() >= term && self.schedules().await;
-            if !leads {
-                sleep(AGAIN / 4).await;
-            }
-        }
-        let waits_for = (!leads).then(|| {
-            let reasons = gathered.reasons.join("; ");
-            format!(
-                "its promotion has to be on the disks of others before anything is scheduled ({reasons}). Start these again; or, \
-                 if they are gone for good: quipu promote --accept-loss {}",
-                self.store
-            )
-        });
-        PromotedForm {
-            node: self.id.to_string(),
-            term: term.0,
-            promises: gathered.promises.iter().map(ToString::to_string).collect(),
-            events: self.synced(),
-            adopted: gathered.adopted,
-            leads,
-            waits_for: waits_for.into(),
-        }
-    }
-
     /// Stands again, above a term that others have promised meanwhile.
     pub(super) async fn stand_again(&self, above: Term) {
+        self.stand_by_itself(above, &[]).await;
+    }
+
+    /// The same without a person, where others are ahead.
+    pub(super) async fn stand_by_itself(&self, above: Term, ahead: &[NodeId]) {
         let Ok(_turn) = self.electing.try_lock() else { return };
         self.follow(None);
-        if let Err(error) = self.elect(Instant::now() + ELECTION, above).await {
+        if let Err(error) = self.elect_unless_forced(above, ahead).await {
             warn!(%error, "does not lead again");
             let _ = self.with(|member| {
                 member.resign();
@@ -305,4 +299,9 @@ impl MemberNode {
             });
         }
     }
+}
+
+/// Who is ahead and has not promised.
+fn lacking(ahead: &[NodeId], gathered: &Gathered) -> Option<NodeId> {
+    ahead.iter().copied().find(|node| !gathered.promises.contains(node))
 }

@@ -11,12 +11,14 @@ mod electing;
 mod leading;
 mod looking;
 mod part;
+mod remembering;
 mod starting;
+mod taking_over;
 mod tenure;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use api::{WriteSide, Writes};
@@ -37,6 +39,8 @@ pub(crate) use tenure::Takeover;
 
 /// A node that is one of several.
 pub(crate) struct MemberNode {
+    /// Itself, for what goes on when nobody waits for it any more.
+    own: Weak<Self>,
     id: NodeId,
     store: StoreId,
     log: Arc<LocalLog<Rocks>>,
@@ -59,6 +63,11 @@ pub(crate) struct MemberNode {
     changed: Notify,
     /// One election at a time.
     electing: tokio::sync::Mutex<()>,
+    /// Whether a person's word waits for its turn: an election that is under way ends.
+    forcing: watch::Sender<bool>,
+    /// Whether it may stand by itself where nobody leads: it led until it promised a term to another node, or has just
+    /// started.
+    may_stand: AtomicBool,
     /// Nothing new is taken while the log is handed over.
     handing_over: AtomicBool,
     /// What it needs to schedule; none where it has no wallet.
@@ -95,7 +104,8 @@ impl MemberNode {
         let asking = Asking::new(&options.access)?;
         let member = Member::open(id, log.clone(), file)?;
         let members = member.members().cloned();
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|own| Self {
+            own: own.clone(),
             id,
             store,
             log,
@@ -111,6 +121,8 @@ impl MemberNode {
             confirm: Notify::new(),
             changed: Notify::new(),
             electing: tokio::sync::Mutex::default(),
+            forcing: watch::Sender::new(false),
+            may_stand: AtomicBool::new(false),
             handing_over: AtomicBool::new(false),
             takeover,
             tenure: tokio::sync::Mutex::default(),
@@ -140,7 +152,7 @@ impl MemberNode {
     }
 
     /// What a member cannot go on after ends the node: whoever supervises it starts it again.
-    fn fail(&self, reason: String) {
+    pub(crate) fn fail(&self, reason: String) {
         if self.failed.send_if_modified(|failed| failed.is_none() && failed.replace(reason.clone()).is_none())
         {
             error!(reason, "this node cannot go on as one of several and ends");
@@ -157,6 +169,11 @@ impl MemberNode {
 
     fn released(&self) -> u64 {
         self.log.tail().last().map_or(0, |last| last.next().get())
+    }
+
+    /// Whether it leads, and nobody else keeps the log.
+    pub(crate) fn leads_alone(&self) -> bool {
+        self.is_in_lead() && lock(&self.members).as_ref().is_some_and(|members| members.voters.len() == 1)
     }
 
     /// Whom it follows at the moment.

@@ -1,6 +1,7 @@
 //! What runs of a member, and its end.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::{self, spawn_blocking};
 use tracing::warn;
 
-use super::{MemberNode, confirming, leading};
+use super::{MemberNode, confirming, leading, remembering};
 use crate::error::NodeError;
 use crate::part::{NodePart, NodeParts};
 
@@ -41,7 +42,11 @@ pub(crate) fn start(
 ) -> Result<(), NodeError> {
     let (stop, stopping) = watch::channel(false);
     let (ending, over) = watch::channel(());
-    let mut tasks = vec![tokio::spawn(confirming::confirm(member.clone(), stopping.clone()))];
+    let tasks = vec![
+        tokio::spawn(confirming::confirm(member.clone(), stopping.clone())),
+        tokio::spawn(remembering::remember(member.clone(), stopping.clone())),
+        tokio::spawn(member.clone().supervise(stopping.clone())),
+    ];
     match beginning {
         Beginning::Follow(url) => member.follow(Some(url)),
         Beginning::Lead => {
@@ -50,7 +55,7 @@ pub(crate) fn start(
             if promised.to != member.id && known.is_some() {
                 member.follow(known);
             } else {
-                tasks.push(tokio::spawn(member.clone().begin(stopping.clone())));
+                member.may_stand.store(true, Ordering::SeqCst);
             }
         }
     }

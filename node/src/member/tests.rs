@@ -2,13 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use api::{MemberCallError, MemberCalls, MemberChange};
-use log::{LogDigest, StoreMemory};
+use log::{Fact, LogDigest, StoreMemory};
 use replicator::{Acknowledgement, LogPlace, PromiseAnswer, PromiseRequest, StandingRole};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::*;
+
+mod elections;
 
 const OTHER: &str = "http://127.0.0.1:1/";
 
@@ -19,13 +21,22 @@ struct Tried {
 
 /// A member with an empty log, which nobody leads.
 fn member() -> Tried {
+    member_of(|_| Vec::new())
+}
+
+/// One whose log has this.
+fn member_of(facts: impl FnOnce(NodeId) -> Vec<Fact>) -> Tried {
     let folder = TempDir::new().unwrap();
     let rocks = Rocks::open(folder.path().join("log"), &StoreMemory::default()).unwrap();
     let log = Arc::new(LocalLog::open(rocks, None).unwrap());
+    let file = MemberFile::keep(folder.path(), StandingRole::Standby).unwrap();
+    for fact in facts(file.node()) {
+        log.enqueue(Term(1), vec![fact.append()]).unwrap().wait().unwrap();
+    }
     log.hold(true).unwrap().wait().unwrap();
     let node = MemberNode::open(MemberParts {
         log,
-        file: MemberFile::keep(folder.path(), StandingRole::Standby).unwrap(),
+        file,
         options: MemberOptions { acks: 1, ..MemberOptions::default() },
         writes: Writes::new(WriteSide::Unsure("it has just started".into()), None),
         follows: WriteSide::Closed("it follows".into()),
@@ -78,28 +89,29 @@ async fn who_has_no_wallet_or_another_store_takes_nothing_over() {
 fn who_leads_alone_by_a_persons_word_waits_for_nobody() {
     let Tried { node, .. } = &leading();
     let now = node.now();
-    assert_eq!((now.role.as_str(), now.term, now.voters.len()), ("leading", 1000, 1), "{now:?}");
+    assert_eq!((now.role.as_str(), now.term, now.voters.len()), ("leading", node.term().0, 1), "{now:?}");
     assert_eq!(now.released, now.events);
     assert!(node.is_in_lead());
-    assert_eq!(node.waiting(Some(Term(1000))), None);
+    assert_eq!(node.waiting(Some(node.term())), None);
     node.handing_over.store(true, Ordering::SeqCst);
-    assert!(node.waiting(Some(Term(1000))).unwrap().contains("about to lead"));
+    assert!(node.waiting(Some(node.term())).unwrap().contains("about to lead"));
 }
 
 #[test]
 fn a_promise_ends_what_it_led_and_says_whom_to_follow() {
     let Tried { node, .. } = &leading();
-    let answer = node.promise(asks_for(1000), None).unwrap();
+    let led = node.term();
+    let answer = node.promise(asks_for(led.0), None).unwrap();
     assert!(matches!(answer, PromiseAnswer::Refused(promise) if promise.to == node.id), "{answer:?}");
     assert!(node.is_in_lead() && node.followed_now().is_none());
-    let answer = node.promise(asks_for(1001), Some(OTHER.to_owned())).unwrap();
-    assert!(matches!(answer, PromiseAnswer::Promised { term: Term(1001), .. }), "{answer:?}");
+    let answer = node.promise(asks_for(led.0 + 1), Some(OTHER.to_owned())).unwrap();
+    assert!(matches!(answer, PromiseAnswer::Promised { term, .. } if term > led), "{answer:?}");
     let now = node.now();
-    assert_eq!((now.role.as_str(), now.promised_term), ("following", 1001));
+    assert_eq!((now.role.as_str(), now.promised_term), ("following", led.0 + 1));
     assert_eq!(now.promised_to, other().to_string());
     assert!(!node.is_in_lead());
     assert_eq!(node.followed_now().unwrap().as_str(), OTHER);
-    let given = Acknowledgement { from: other(), term: Term(1000), events: 1, digest: None };
+    let given = Acknowledgement { from: other(), term: led, events: 1, digest: None };
     let late = node.acknowledge(given, None);
     assert!(matches!(late, Err(MemberCallError::NotLeading(_))), "{late:?}");
 }
@@ -108,7 +120,7 @@ fn a_promise_ends_what_it_led_and_says_whom_to_follow() {
 fn a_copy_of_another_log_is_told_and_one_that_is_right_again_is_not() {
     let Tried { node, .. } = &leading();
     let end = node.with(|member| member.standing()).unwrap().end;
-    let given = |digest| Acknowledgement { from: other(), term: Term(1000), events: end.events, digest };
+    let given = |digest| Acknowledgement { from: other(), term: node.term(), events: end.events, digest };
     let differs = node.acknowledge(given(Some(LogDigest::from_bytes([1; 32]))), None);
     assert!(reason(differs).contains("the logs differ"));
     assert_eq!(node.heard()[&other()].differs, Some(end.events));

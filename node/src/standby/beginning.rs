@@ -3,7 +3,8 @@
 use std::fs::create_dir_all;
 use std::path::Path;
 
-use log::{FolderOwner, Identity, NodeId, Rocks, StoreId, folder_owner};
+use backup::Mirror;
+use log::{FolderOwner, Identity, NodeId, Rocks, StoreId, Term, folder_owner};
 use projections::Progress;
 use replicator::{Keeper, LeaderHello, MEMBER_FILE, MemberFile, StandingRole};
 use tokio::task::spawn_blocking;
@@ -14,7 +15,7 @@ use super::StandbyError;
 use super::bootstrap;
 use super::connection::Leader;
 use super::pauses::Pauses;
-use crate::data_folder::{DataFolderError, check_data_folder};
+use crate::data_folder::{DataFolderError, REJOINING, check_data_folder};
 use crate::error::NodeError;
 use crate::options::{DataPaths, StandbyOptions};
 
@@ -63,9 +64,10 @@ pub(crate) fn become_standby(paths: &DataPaths, votes: bool) -> Result<(MemberFi
     match (MemberFile::read(&folder).map_err(StandbyError::from)?, &there) {
         (Some(mut file), _) => match file.role() {
             StandingRole::Standby | StandingRole::Observer | StandingRole::Leader if votes => {
-                if let LogFolder::Log(found) = there {
-                    hold(&mut file, paths, found)?;
+                if Mirror::is_copy(&paths.log) {
+                    return Err(StandbyError::Copied(paths.log.clone()).into());
                 }
+                hold(&mut file, paths, &there)?;
                 Ok((file, there))
             }
             // It may have an event of its own in the log.
@@ -73,9 +75,7 @@ pub(crate) fn become_standby(paths: &DataPaths, votes: bool) -> Result<(MemberFi
                 Err(StandbyError::Promoting(folder).into())
             }
             StandingRole::Standby | StandingRole::Observer => {
-                if let LogFolder::Log(found) = there {
-                    hold(&mut file, paths, found)?;
-                }
+                hold(&mut file, paths, &there)?;
                 Ok((file, there))
             }
             StandingRole::Fenced => Err(StandbyError::Fenced(folder).into()),
@@ -103,8 +103,17 @@ fn log_folder(log: &Path) -> Result<LogFolder, NodeError> {
     Ok(identity.map_or(LogFolder::Remains, |identity| LogFolder::Log(identity.store)))
 }
 
-/// Holds the log that is there against what the node keeps a copy of.
-fn hold(file: &mut MemberFile, paths: &DataPaths, found: StoreId) -> Result<(), StandbyError> {
+/// Holds the log that is there against what the node keeps a copy of. One whose log is lost is another node from then on:
+/// what it confirmed under its name is not here. Where the log was set aside, it is known how far that was.
+fn hold(file: &mut MemberFile, paths: &DataPaths, there: &LogFolder) -> Result<(), StandbyError> {
+    let LogFolder::Log(found) = *there else {
+        if file.promise().term > Term(0) && !paths.folder.join(REJOINING).is_file() {
+            let before = file.node();
+            file.renew()?;
+            warn!(%before, now = %file.node(), "the log of this node is gone: it is another node, whose copy does not count yet");
+        }
+        return Ok(());
+    };
     match file.store() {
         Some(expected) if expected != found => {
             let (log, file) = (paths.log.clone(), paths.folder.join(MEMBER_FILE));
@@ -161,7 +170,8 @@ mod tests {
 
     use std::fs;
 
-    use log::{LocalLog, Log, StoreMemory, Term};
+    use log::{LocalLog, Log, StoreMemory};
+    use replicator::{Kept, Promise};
     use tempfile::TempDir;
     use uuid::Uuid;
 
@@ -203,6 +213,46 @@ mod tests {
         assert_eq!(log.identity(), identity);
         drop(log);
         assert_eq!(become_standby(&paths, false).unwrap().1, LogFolder::Log(LEADER));
+    }
+
+    /// A node that has confirmed something of a log that is not there.
+    fn without_log(root: &TempDir) -> (DataPaths, NodeId) {
+        let paths = bound(root);
+        let mut file = MemberFile::read(&paths.folder).unwrap().unwrap();
+        let promise = Promise { term: Term(3), to: NodeId::random() };
+        let kept = Kept { promise, ..file.kept() };
+        Keeper::keep(&mut file, kept).unwrap();
+        (paths, file.node())
+    }
+
+    #[test]
+    fn whose_log_is_lost_is_another_node() {
+        let root = TempDir::new().unwrap();
+        let (paths, before) = without_log(&root);
+        // Where it was set aside it is the same.
+        fs::write(paths.folder.join(REJOINING), b"").unwrap();
+        assert_eq!(become_standby(&paths, true).unwrap().0.node(), before);
+        fs::remove_file(paths.folder.join(REJOINING)).unwrap();
+        let (file, there) = become_standby(&paths, true).unwrap();
+        assert_ne!(file.node(), before);
+        assert_eq!((there, file.store(), file.promise().term), (LogFolder::Nothing, Some(LEADER), Term(0)));
+        // It is so once.
+        for votes in [true, false] {
+            assert_eq!(become_standby(&paths, votes).unwrap().0.node(), file.node());
+        }
+    }
+
+    #[test]
+    fn a_log_that_was_copied_does_not_vote() {
+        let root = TempDir::new().unwrap();
+        let (paths, _) = without_log(&root);
+        let identity = Identity { store: LEADER, term: Term(3) };
+        drop(LocalLog::open(rocks(&paths), Some(identity)).unwrap());
+        fs::write(paths.log.join("copied.json"), b"").unwrap();
+        let refusal = become_standby(&paths, true).unwrap_err().to_string();
+        assert!(refusal.contains("quipu sync"), "{refusal}");
+        fs::remove_file(paths.log.join("copied.json")).unwrap();
+        assert_eq!(become_standby(&paths, true).unwrap().1, LogFolder::Log(LEADER));
     }
 
     #[test]
