@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quipu_tests::{Client, Launch, Ledger, Load, Node, User, until};
+use reqwest::Method;
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -142,6 +143,54 @@ async fn nothing_leaves_a_leader_that_slept_while_another_one_took_its_place() {
         caught_up(node, new).await;
         ledger.check(&node.client(), 1).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_election_that_nobody_ends_does_not_end_the_writes() {
+    let cluster = cluster(2, 1).await;
+    let (ledger, user) = (Ledger::default(), User::new(99));
+    let (leader, other) = (&cluster.nodes[0], &cluster.nodes[1]);
+    let process = ledger.spawn(&leader.client(), &user, 1).await[0];
+    // The other one asks for a promise, and is not heard of again.
+    let term = member(leader).await["term"].as_u64().unwrap();
+    let (candidate, digest) = (id_of(&member(other).await), "A".repeat(43));
+    let asked = format!(
+        "/replication/v1/promises?term={}&candidate={candidate}&events=0&digest={digest}&url={}",
+        term + 1,
+        other.admin_url(),
+    );
+    until("the promise is given", async || {
+        let client = operator(leader);
+        let answer = client.send(client.request(Method::POST, &asked)).await.expect("it answers");
+        (answer.json()["verdict"] == "promised").then_some(())
+    })
+    .await;
+    assert_eq!(leader.client().post(user.message(process, b"meanwhile").bytes).await.status, 503);
+    schedules(leader).await;
+    assert!(member(leader).await["term"].as_u64() > Some(term + 1));
+    joined(leader, 2, 1).await;
+    ledger.send(&leader.client(), &user, process, 3).await;
+    caught_up(other, leader).await;
+    ledger.check(&other.client(), 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_led_alone_asks_its_peers_before_it_leads_again() {
+    let mut cluster = cluster(2, 1).await;
+    let alone = |cluster: &Cluster, at: usize, node: &Node| {
+        let done = promote(cluster.folders[at].path(), node, &["--accept-loss", &cluster.store]);
+        assert!(done.stdout.contains("It schedules."), "{} {}", done.stdout, done.stderr);
+    };
+    cluster.nodes.remove(1).kill();
+    let first = cluster.nodes.remove(0);
+    alone(&cluster, 0, &first);
+    first.kill();
+    let second = cluster.launches[1].serve();
+    alone(&cluster, 1, &second);
+    let launch = cluster.launches[0].clone().set("REPLICATE_PEERS", second.admin_url());
+    let refused = launch.run();
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("has taken the place of this one"), "{}", refused.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
