@@ -103,6 +103,7 @@ async fn of_three_one_is_promoted_by_two_and_the_old_leader_follows() {
     println!("three nodes: a message accepted {:?} after the promotion was asked for", since.elapsed());
     load.aim(new.client());
     more(&load, 50).await;
+    load.stop().await;
     ledger.check(&new.client(), 8).await;
     caught_up(&cluster.nodes[1], new).await;
     ledger.check(&cluster.nodes[1].client(), 8).await;
@@ -115,7 +116,6 @@ async fn of_three_one_is_promoted_by_two_and_the_old_leader_follows() {
         (leader == "following" || leader == "stopped" || role == "apart").then_some(())
     })
     .await;
-    load.stop().await;
     schedules(new).await;
 }
 
@@ -162,7 +162,7 @@ async fn an_election_that_nobody_ends_does_not_end_the_writes() {
     until("the promise is given", async || {
         let client = operator(leader);
         let answer = client.send(client.request(Method::POST, &asked)).await.expect("it answers");
-        (answer.json()["verdict"] == "promised").then_some(())
+        (answer.json::<Value>()["verdict"] == "promised").then_some(())
     })
     .await;
     assert_eq!(leader.client().post(user.message(process, b"meanwhile").bytes).await.status, 503);

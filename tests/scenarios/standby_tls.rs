@@ -115,7 +115,8 @@ fn lost(launch: &Launch, told: &str) {
 /// What a command prints about a node.
 fn status(launch: &Launch) -> Value {
     let told = launch.run();
-    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    // It may say that something needs a look, such as a disk with little room.
+    assert!(matches!(told.code, Some(0 | 1)), "{}", told.stderr);
     serde_json::from_str(&told.stdout).unwrap()
 }
 
