@@ -31,7 +31,7 @@ async fn a_fleet_is_shown_with_who_leads_and_what_is_wrong() {
         let tab = open(&browser, &router, width);
         tab.until("document.querySelectorAll('#schedulers tbody tr').length === 2");
         tab.until(
-            "document.querySelector('#schedulers tbody tr:nth-child(2)').innerText.includes('standby')",
+            "document.querySelector('#schedulers tbody tr:nth-child(2)').innerText.includes('is read')",
         );
         let schedulers = tab.text("#schedulers");
         for shown in [leader.url(), standby.url(), "leader".into(), "takes messages".into(), "is read".into()]

@@ -114,9 +114,12 @@ async fn nothing_is_acknowledged_before_another_node_has_it() {
     let launch = leader(folders.0.path(), &gateway, 1);
     let node = launch.start();
     // Nobody else is there yet.
-    let refused = node.client().post(user.process().bytes).await;
-    assert_eq!(refused.refusal(503), "unavailable");
-    assert!(refused.text().contains("REPLICATION_ACKS=1"), "{}", refused.text());
+    until("it says whom it waits for", async || {
+        let refused = node.client().post(user.process().bytes).await;
+        assert_eq!(refused.refusal(503), "unavailable");
+        refused.text().contains("REPLICATION_ACKS=1").then_some(())
+    })
+    .await;
     let second = voter(folders.1.path(), &gateway, &node.admin_url(), 1).start();
     joined(&node, 2, 1).await;
     schedules(&node).await;
