@@ -36,7 +36,7 @@ enum Attempt {
 
 /// What was got from another member.
 #[derive(Default)]
-pub(super) struct Gathered {
+pub(super) struct GatheredPromises {
     pub(super) promises: Vec<NodeId>,
     pub(super) adopted: u64,
     /// Why others did not promise.
@@ -44,7 +44,7 @@ pub(super) struct Gathered {
 }
 
 #[cfg(test)]
-impl Gathered {
+impl GatheredPromises {
     /// Whether these are those who promised.
     pub(super) fn has(&self, nodes: &[NodeId]) -> bool {
         self.promises == nodes
@@ -57,7 +57,7 @@ impl MemberNode {
         &self,
         above: Term,
         ahead: &[NodeId],
-    ) -> Result<(Term, Gathered), MemberCallError> {
+    ) -> Result<(Term, GatheredPromises), MemberCallError> {
         let mut forcing = self.forcing.subscribe();
         tokio::select! {
             elected = self.elect(Instant::now() + ELECTION, above, ahead) => elected,
@@ -72,9 +72,9 @@ impl MemberNode {
         until: Instant,
         above: Term,
         ahead: &[NodeId],
-    ) -> Result<(Term, Gathered), MemberCallError> {
+    ) -> Result<(Term, GatheredPromises), MemberCallError> {
         let (mut above, mut short) = (above, "what this node has is not on its disk yet".to_owned());
-        let (mut gathered, mut pause, mut told) = (Gathered::default(), AGAIN, None);
+        let (mut gathered, mut pause, mut told) = (GatheredPromises::default(), AGAIN, None);
         while Instant::now() < until {
             let Some(request) = self.request(above)? else {
                 short = "what this node has is not on its disk yet, or its copy does not count: it took the place of one that \
@@ -141,9 +141,9 @@ impl MemberNode {
         request: &PromiseRequest,
         until: Instant,
         ahead: &[NodeId],
-        gathered: &mut Gathered,
+        gathered: &mut GatheredPromises,
     ) -> Result<Attempt, MemberCallError> {
-        *gathered = Gathered { promises: vec![self.id], ..Gathered::default() };
+        *gathered = GatheredPromises { promises: vec![self.id], ..GatheredPromises::default() };
         let others = self.others()?;
         let (began, busy) = (Instant::now(), &Mutex::default());
         let asked = others
@@ -180,7 +180,7 @@ impl MemberNode {
         &self,
         node: NodeId,
         answer: Result<PromiseAnswer, String>,
-        gathered: &mut Gathered,
+        gathered: &mut GatheredPromises,
     ) -> Result<Option<Term>, MemberCallError> {
         match answer {
             Ok(answer @ PromiseAnswer::Promised { .. }) => {
@@ -198,7 +198,7 @@ impl MemberNode {
         Ok(None)
     }
 
-    fn has_enough(&self, gathered: &Gathered) -> Result<bool, MemberCallError> {
+    fn has_enough(&self, gathered: &GatheredPromises) -> Result<bool, MemberCallError> {
         let (needed, _) = self.with(|member| Ok::<_, MemberError>(member.promises())).map_err(failed)?;
         Ok(gathered.promises.len() >= needed)
     }
@@ -208,7 +208,7 @@ impl MemberNode {
         &self,
         others: &[(NodeId, Option<Url>)],
         until: Instant,
-        gathered: &mut Gathered,
+        gathered: &mut GatheredPromises,
     ) -> Result<Attempt, MemberCallError> {
         if !self.has_enough(gathered)? {
             let (needed, _) = self.with(|member| Ok::<_, MemberError>(member.promises())).map_err(failed)?;
@@ -302,6 +302,6 @@ impl MemberNode {
 }
 
 /// Who is ahead and has not promised.
-fn lacking(ahead: &[NodeId], gathered: &Gathered) -> Option<NodeId> {
+fn lacking(ahead: &[NodeId], gathered: &GatheredPromises) -> Option<NodeId> {
     ahead.iter().copied().find(|node| !gathered.promises.contains(node))
 }

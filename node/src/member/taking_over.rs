@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::MemberNode;
 use super::calls::{failed, refused};
-use super::electing::{AGAIN, ELECTION, Gathered};
+use super::electing::{AGAIN, ELECTION, GatheredPromises};
 
 /// How long it is waited that a new term is confirmed, before the operator is told that it is not.
 const CONFIRMED: Duration = Duration::from_secs(3);
@@ -40,12 +40,12 @@ impl MemberNode {
         if self.with(|member| Ok::<_, MemberError>(member.is_in_lead())).map_err(failed)?
             && accept_loss.is_none()
         {
-            return Ok(self.promoted(self.term(), &Gathered::default()).await);
+            return Ok(self.promoted(self.term(), &GatheredPromises::default()).await);
         }
         let before = self.followed_now();
         self.follow(None);
         let done = match accept_loss {
-            Some(_) => self.force(&by).await.map(|term| (term, Gathered::default())),
+            Some(_) => self.force(&by).await.map(|term| (term, GatheredPromises::default())),
             None => self.elect_unless_forced(Term(0), &[]).await,
         };
         match done {
@@ -85,7 +85,7 @@ impl MemberNode {
     }
 
     /// What an operator is told once a term has begun: whether it is confirmed, and what is missing if not.
-    async fn promoted(&self, term: Term, gathered: &Gathered) -> PromotedForm {
+    async fn promoted(&self, term: Term, gathered: &GatheredPromises) -> PromotedForm {
         let until = Instant::now() + CONFIRMED;
         let mut leads = false;
         while !leads && Instant::now() < until {
