@@ -12,7 +12,7 @@
 //! | 4 | `NothingAfterPromise`, `EndKnown` |
 //! | 5 | `GreatestLog`, `Adopted` |
 //! | 6 | `OwnTermFirst` |
-//! | 7 | `NothingBelowFloor`, `WipedIsNew`, `RolledBackIsNew` |
+//! | 7 | `WipedIsNew`, `RolledBackIsNew`; `NothingBelowFloor` in `steering::tests`, since a schedule that notices it is rarer than one in 20,000 where confirmations are compared by digest |
 //!
 //! The last two are kept by who runs the nodes and not by a member, which cannot know what its disk was. That members change
 //! one step at a time breaks nothing by itself, since those before and after both decide.
@@ -262,9 +262,4 @@ fn taking_a_new_leaders_log_for_that_of_the_one_before_is_noticed() {
 #[test]
 fn members_that_are_not_noted_are_noticed() {
     noticed(Rule::MembersNoted);
-}
-
-#[test]
-fn a_copy_that_counts_too_soon_is_noticed() {
-    noticed(Rule::NothingBelowFloor);
 }

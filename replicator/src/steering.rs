@@ -183,6 +183,7 @@ mod tests {
     use super::*;
     use crate::leading::AcknowledgedAs;
     use crate::member::MemberRole;
+    use crate::member::Rule;
     use crate::messages::{Acknowledgement, PromiseAnswer, PromiseRequest};
     use crate::promise::{Kept, LogFloor, Promise};
 
@@ -265,6 +266,8 @@ mod tests {
         let end = older.standing().unwrap().end;
         let request = PromiseRequest { term: Term(u64::MAX), candidate: node(2), end };
         assert!(matches!(older.on_promise_request(&request).unwrap(), PromiseAnswer::Behind(_)));
+        older.broken = Some(Rule::NothingBelowFloor);
+        assert!(older.stand().unwrap().is_some());
     }
 
     #[test]
