@@ -216,19 +216,25 @@ async fn hoard(
     (client, asked.into_iter().map(Result::unwrap).filter(|answer| answer.status() == 200).collect())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_connection_leaves_others_what_there_is_for_short_answers() {
-    let budget = Budget::new(32 * MIB);
-    let limits = Limits { unfetched: Duration::from_secs(60), ..Limits::default() };
+/// A node that waits long for its readers, and a process with messages of quotes alone.
+async fn with_quotes(budget: &Budget) -> (TestNode, ProcessId) {
+    let limits = Limits { unfetched: Duration::from_secs(60), budget: budget.clone(), ..Limits::default() };
     let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
-    let node = TestNode::start_with(options, Limits { budget: budget.clone(), ..limits }).await;
+    let node = TestNode::start_with(options, limits).await;
     let mut history = SampleHistory::spawn(1, Some(1_000));
     for nonce in 1..=100 {
         // Each of them is shown as two.
         history.message(nonce, 1_000 + nonce, &[b'"'; SHORT], false);
     }
-    let (short, long) = (format!("/{}/latest", history.process), format!("/{}", history.process));
     node.append(history.appends).await;
+    (node, history.process)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_leaves_others_what_there_is_for_short_answers() {
+    let budget = Budget::new(32 * MIB);
+    let (node, process) = with_quotes(&budget).await;
+    let (short, long) = (format!("/{process}/latest"), format!("/{process}"));
     let all = budget.share(Share::Answers);
     let others = budget.try_claim(Share::Answers, all).unwrap();
     let (client, held) = hoard(&node, HERE, &short, 60).await;
@@ -248,16 +254,8 @@ async fn one_connection_leaves_others_what_there_is_for_short_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_leaves_others_half_of_what_there_is_for_answers() {
     let budget = Budget::new(32 * MIB);
-    let limits = Limits { unfetched: Duration::from_secs(60), ..Limits::default() };
-    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
-    let node = TestNode::start_with(options, Limits { budget: budget.clone(), ..limits }).await;
-    let mut history = SampleHistory::spawn(1, Some(1_000));
-    for nonce in 1..=100 {
-        // Each of them is shown as two.
-        history.message(nonce, 1_000 + nonce, &[b'"'; SHORT], false);
-    }
-    let long = format!("/{}", history.process);
-    node.append(history.appends).await;
+    let (node, process) = with_quotes(&budget).await;
+    let long = format!("/{process}");
     let mut hoarders = Vec::new();
     for _ in 0..16 {
         hoarders.push(hoard(&node, ELSEWHERE, &long, 4).await);
