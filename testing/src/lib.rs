@@ -10,6 +10,7 @@
 //! - [`ExistingRow`] is what the existing scheduler stores of such an append;
 //! - [`NoiseSigner`] signs with noise of the right length, where many items are needed and nobody verifies them, and
 //!   [`Noise`] makes bytes that look random and are the same each time;
+//! - [`RefusingPort`] is where nobody listens;
 //! - [`check_description`] holds what a listener says of itself against the file that is checked in.
 //!
 //! Everything is the same for the same numbers. A crate's unit tests cannot share types with a dev-dependency that
@@ -17,8 +18,10 @@
 
 mod descriptions;
 mod existing;
+mod refusing;
 mod samples;
 
 pub use descriptions::check_description;
 pub use existing::{ExistingRow, around};
+pub use refusing::RefusingPort;
 pub use samples::{Noise, NoiseSigner, SampleProcess, SampleUser, fact, id_of};

@@ -1,7 +1,6 @@
 //! Attackers beside ordinary load: they get no more of the node's memory than there is for all, and whoever behaves
 //! hardly notices them.
 
-use std::net::TcpListener;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use ans104::Id;
 use quipu_tests::{Attackers, Client, Gateway, Launch, Ledger, Load, Node, User, post_bomb};
 use reqwest::Method;
 use tempfile::TempDir;
+use testing::RefusingPort;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -217,8 +217,9 @@ impl Besieged {
 
 #[tokio::test]
 async fn questions_without_an_answer_are_seen_as_refused() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let readers = Readers::start(&Client::new(&format!("http://{nobody}")), User::new(9).process().id);
+    let nobody = RefusingPort::take();
+    let readers =
+        Readers::start(&Client::new(&format!("http://{}", nobody.address())), User::new(9).process().id);
     let enough = async {
         while readers.seen.lock().unwrap().refused <= READERS {
             sleep(BETWEEN_READS).await;

@@ -3,6 +3,7 @@
 use api::ApiOptions;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use testing::RefusingPort;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -15,11 +16,10 @@ use crate::queries;
 const ALL: &str = "{ transactions { edges { node { id } } } }";
 const ONE: &str = "{ transaction(id: \"a\") { id } }";
 
-/// A listener whose database is down, and its port.
-async fn listener(node: &TestNode) -> (TestListener, u16) {
-    // A port that was free a moment ago refuses.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    (queries::listener(node, &format!("postgres://nobody@127.0.0.1:{port}/none")).await, port)
+/// A listener whose database is down, and where that is not.
+async fn listener(node: &TestNode) -> (TestListener, RefusingPort) {
+    let port = RefusingPort::take();
+    (queries::listener(node, &format!("postgres://nobody@{}/none", port.address())).await, port)
 }
 
 async fn post(node: &TestNode, url: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
@@ -49,7 +49,7 @@ async fn without_a_database_it_says_what_it_needs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_question_is_refused() {
     let node = TestNode::start().await;
-    let (listener, _) = listener(&node).await;
+    let (listener, _port) = listener(&node).await;
     for body in
         ["", "{}", "[]", "null", "{\"query\": \" \"}", "{\"query\": 1}", "query", "[{\"query\": \"{a}\"}]"]
     {
@@ -126,7 +126,10 @@ async fn errors_of_a_question_say_what_was_expected() {
         assert!(answer["data"].is_null(), "{query}: {answer}");
         let message = answer["errors"][0]["message"].as_str().unwrap();
         assert!(message.to_lowercase().contains(&expected.to_lowercase()), "{query}: {answer}");
-        assert!(!message.contains("127.0.0.1") && !message.contains(&port.to_string()), "{query}: {answer}");
+        assert!(
+            !message.contains("127.0.0.1") && !message.contains(&port.number().to_string()),
+            "{query}: {answer}"
+        );
     }
 }
 
@@ -144,7 +147,10 @@ async fn what_could_be_answered_but_for_the_database_is_said() {
         let error = &answer["errors"][0];
         let message = error["message"].as_str().unwrap();
         assert!(message.contains("no connection was free"), "{query}: {answer}");
-        assert!(!message.contains("127.0.0.1") && !message.contains(&port.to_string()), "{query}: {answer}");
+        assert!(
+            !message.contains("127.0.0.1") && !message.contains(&port.number().to_string()),
+            "{query}: {answer}"
+        );
         assert_eq!(error["extensions"], json!({ "code": "unavailable" }), "{query}");
         assert_eq!(error["path"], json!([field]), "{query}");
     });
@@ -180,7 +186,7 @@ async fn a_question_ends_when_its_client_hangs_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tools_are_told_the_schema() {
     let node = TestNode::start().await;
-    let (listener, _) = listener(&node).await;
+    let (listener, _port) = listener(&node).await;
     let answer = ask(&node, &listener.url, INTROSPECTION).await;
     assert!(answer["errors"].is_null(), "{answer}");
     let types = answer["data"]["__schema"]["types"].as_array().unwrap();

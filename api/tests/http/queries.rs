@@ -3,6 +3,7 @@
 use log::Log;
 use projections::{DatabaseUrl, PostgresOptions, Queries};
 use serde_json::{Value, json};
+use testing::RefusingPort;
 
 use crate::node::{TestListener, TestNode};
 
@@ -39,9 +40,8 @@ async fn without_a_database_queries_say_what_they_need() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_down_is_not_waited_for() {
     let node = TestNode::start().await;
-    // A port that was free a moment ago refuses.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listener = listener(&node, &format!("postgres://nobody@127.0.0.1:{port}/none")).await;
+    let port = RefusingPort::take();
+    let listener = listener(&node, &format!("postgres://nobody@{}/none", port.address())).await;
     let asked = calls().map(|path| node.http.get(format!("{}{path}", listener.url)).send());
     for answer in futures_util::future::join_all(asked).await {
         let answer = answer.unwrap();
@@ -51,7 +51,7 @@ async fn a_database_that_is_down_is_not_waited_for() {
         let error = refusal["error"].as_str().unwrap();
         assert!(error.contains("no connection was free or could be made"), "{refusal}");
         // Where the database is, is nothing that clients need.
-        assert!(!error.contains("127.0.0.1") && !error.contains(&port.to_string()), "{refusal}");
+        assert!(!error.contains("127.0.0.1") && !error.contains(&port.number().to_string()), "{refusal}");
     }
 }
 

@@ -131,7 +131,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
     use std::io;
-    use std::net::TcpListener;
+
+    use testing::RefusingPort;
 
     use super::*;
 
@@ -142,8 +143,8 @@ mod tests {
 
     #[tokio::test]
     async fn only_who_is_not_there_counts_as_lost() {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let nobody = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(free);
+        let port = RefusingPort::take();
+        let nobody = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port.number());
         assert!(matches!(look_at(nobody).await, Look::Lost(Lost::Unreachable)));
         let no_socket = PgConnectOptions::new_without_pgpass().socket("/nowhere");
         assert!(matches!(look_at(no_socket).await, Look::Lost(Lost::Unreachable)));
