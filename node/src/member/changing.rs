@@ -1,10 +1,9 @@
-//! Who keeps the log: who is added and taken away, and how another one comes to lead.
+//! Who keeps the log: who is added and taken away.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use api::{MemberCallError, MemberChange, PromotedForm};
+use api::{MemberCallError, MemberChange};
 use log::{Members, NodeId, StoreId, Term};
 use replicator::{MemberError, MembersError};
 use reqwest::Url;
@@ -15,11 +14,9 @@ use super::MemberNode;
 use super::calls::{failed, refused};
 
 /// How far behind a node may be that is added: it gets the rest in a moment.
-const NEAR: u64 = 1000;
+pub(super) const NEAR: u64 = 1000;
 /// How long a change may take to be confirmed.
 const CHANGED: Duration = Duration::from_secs(10);
-/// How long the chosen node may take to have all that is here.
-const DRAINED: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(5);
 /// How long nothing may be heard of a voter before it is asked what it is.
 const SILENT: Duration = Duration::from_secs(3);
@@ -28,6 +25,8 @@ impl MemberNode {
     /// Takes in who confirms nearly all there is, and has as many confirmations asked for as was set and can be had.
     pub(super) fn care_for_members(self: &Arc<Self>) -> Result<(), MemberError> {
         let (heard, synced) = (self.heard().clone(), self.synced());
+        // Whoever takes a voter away may have lowered it for that.
+        let may_raise = !self.changing.is_taken();
         let changed = self.with(|member| {
             if !member.members_settled() {
                 return Ok(None);
@@ -50,7 +49,7 @@ impl MemberNode {
                 near && is_new && heard.at.elapsed() < SILENT
             });
             let to = match (joins, wanted.cmp(&members.acks)) {
-                (_, std::cmp::Ordering::Greater) => Members { acks: members.acks + 1, ..members },
+                (_, std::cmp::Ordering::Greater) if may_raise => Members { acks: members.acks + 1, ..members },
                 (_, std::cmp::Ordering::Less) => Members { acks: members.acks - 1, ..members },
                 (Some((node, heard)), _) => {
                     if let Some(url) = &heard.url {
@@ -114,6 +113,10 @@ impl MemberNode {
         if let MemberChange::RemoveForced { node, accept_loss, by } = change {
             return self.remove_by_word(node, accept_loss, by).await;
         }
+        let Some(_turn) = self.changing.take() else {
+            return refused("another change of the members is under way here; nothing was changed");
+        };
+        self.check_removal(&change)?;
         let until = Instant::now() + CHANGED;
         loop {
             let settled =
@@ -138,6 +141,20 @@ impl MemberNode {
                 ));
             }
             sleep(AGAIN).await;
+        }
+    }
+
+    /// Refuses what cannot come to its end before anything is changed.
+    fn check_removal(&self, change: &MemberChange) -> Result<(), MemberCallError> {
+        if self.with(|member| Ok::<_, MemberError>(member.leads())).map_err(failed)?.is_none() {
+            return refused("this node does not lead; nothing was changed");
+        }
+        match change {
+            MemberChange::Remove(node) if *node == self.id => refused(
+                "this node leads, and is one of the voters for as long as it does: `quipu handover` lets another one lead; \
+                 nothing was changed",
+            ),
+            _ => Ok(()),
         }
     }
 
@@ -193,78 +210,6 @@ impl MemberNode {
             Ok(done) => Ok(done),
             Err(MembersError::Pending) => Ok(false),
             Err(error) => refused(error.to_string()),
-        }
-    }
-
-    /// Lets another voter lead: nothing new is taken until it has all that is here, then it stands.
-    pub(super) async fn hand_over_to(&self, to: NodeId) -> Result<PromotedForm, MemberCallError> {
-        if self.with(|member| Ok::<_, MemberError>(member.leads())).map_err(failed)?.is_none() {
-            return refused("this node does not lead");
-        }
-        let others = self.others()?;
-        let Some((_, url)) = others.iter().find(|(node, _)| *node == to) else {
-            return refused(format!("node {to} is no other voter: `quipu members` lists them"));
-        };
-        let Some(url) = url else { return refused(format!("nobody told where node {to} is")) };
-        // What is still missing comes while messages are taken.
-        self.wait_for(to, NEAR).await?;
-        self.handing_over.store(true, Ordering::SeqCst);
-        self.log.set_unconfirmed(Some("another node is about to lead; send this again in a moment".into()));
-        let handed = self.seal_and_promote(to, url).await;
-        self.handing_over.store(false, Ordering::SeqCst);
-        self.changed.notify_one();
-        handed
-    }
-
-    async fn seal_and_promote(&self, to: NodeId, url: &Url) -> Result<PromotedForm, MemberCallError> {
-        self.wait_for(to, 0).await?;
-        if !self.with(|member| member.seal(to)).map_err(failed)? {
-            return refused("this node leads no more");
-        }
-        let handed = async {
-            self.wait_for(to, 0).await?;
-            info!(to = %to, term = %self.term(), events = self.synced(), "hands over");
-            self.asking
-                .promote(url)
-                .await
-                .or_else(|reason| refused(format!("node {to} does not lead: {reason}")))
-        };
-        let handed = handed.await;
-        if handed.is_err() && self.with(|member| Ok::<_, MemberError>(member.is_in_lead())).map_err(failed)? {
-            // Its term is sealed: it goes on in another one.
-            warn!(to = %to, "the other node does not lead: stands for a term itself");
-            self.stand_again(Term(0)).await;
-        }
-        handed
-    }
-
-    /// Takes nothing new, and waits until all that was taken has left this node: before it ends.
-    pub(crate) async fn drain(&self) {
-        self.handing_over.store(true, Ordering::SeqCst);
-        self.log.set_unconfirmed(Some("this node is shutting down".into()));
-        let until = Instant::now() + DRAINED;
-        while Instant::now() < until && !(self.log.is_quiet() && self.log.unreleased_for().is_none()) {
-            sleep(AGAIN).await;
-        }
-    }
-
-    /// Waits until a voter lacks no more than so many events.
-    async fn wait_for(&self, node: NodeId, lack: u64) -> Result<(), MemberCallError> {
-        let until = Instant::now() + DRAINED;
-        loop {
-            let held = self.with(|member| Ok::<_, MemberError>(member.held_by(node))).map_err(failed)?;
-            let is_quiet = lack > 0 || self.log.is_quiet();
-            if is_quiet && held.is_some_and(|held| held.saturating_add(lack) >= self.synced()) {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                let held = held.map_or("none".to_owned(), |held| held.to_string());
-                let all = self.synced();
-                return refused(format!(
-                    "node {node} has {held} of {all} events, and gets no further: nothing was changed"
-                ));
-            }
-            sleep(AGAIN).await;
         }
     }
 }

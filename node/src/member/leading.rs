@@ -2,7 +2,6 @@
 //! written waits too long.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use api::WriteSide;
@@ -129,8 +128,8 @@ impl MemberNode {
 
     /// Why what is written does not leave this node, or is not to be written at all.
     pub(super) fn waiting(&self, leads: Option<Term>) -> Option<String> {
-        if self.handing_over.load(Ordering::SeqCst) {
-            return Some("another node is about to lead; send this again in a moment".to_owned());
+        if let Some(why) = self.leaving() {
+            return Some(why.to_owned());
         }
         let seen = self.with(|member| {
             let acks = member.members().map_or(0, |members| members.acks);

@@ -8,6 +8,7 @@ mod calls;
 mod changing;
 mod confirming;
 mod electing;
+mod handing_over;
 mod leading;
 mod looking;
 mod part;
@@ -15,6 +16,7 @@ mod remembering;
 mod starting;
 mod taking_over;
 mod tenure;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +38,7 @@ pub(crate) use part::{Beginning, start};
 pub(crate) use starting::{Founding, found};
 use tenure::MemberTenure;
 pub(crate) use tenure::Takeover;
+use turn::Turns;
 
 /// A node that is one of several.
 pub(crate) struct MemberNode {
@@ -68,8 +71,12 @@ pub(crate) struct MemberNode {
     /// Whether it may stand by itself where nobody leads: it led until it promised a term to another node, or has just
     /// started.
     may_stand: AtomicBool,
+    /// One change of the members at a time that was asked for.
+    changing: Turns,
     /// Nothing new is taken while the log is handed over.
-    handing_over: AtomicBool,
+    handing_over: Turns,
+    /// Nor before the node ends.
+    ending: watch::Sender<bool>,
     /// What it needs to schedule; none where it has no wallet.
     takeover: Option<Takeover>,
     tenure: tokio::sync::Mutex<Option<MemberTenure>>,
@@ -123,7 +130,9 @@ impl MemberNode {
             electing: tokio::sync::Mutex::default(),
             forcing: watch::Sender::new(false),
             may_stand: AtomicBool::new(false),
-            handing_over: AtomicBool::new(false),
+            changing: Turns::default(),
+            handing_over: Turns::default(),
+            ending: watch::Sender::new(false),
             takeover,
             tenure: tokio::sync::Mutex::default(),
             failed: watch::Sender::new(None),

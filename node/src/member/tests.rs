@@ -1,11 +1,15 @@
 //! What a member does when it is asked, one that is driven by nobody else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use api::{MemberCallError, MemberCalls, MemberChange};
 use log::{Fact, LogDigest, StoreMemory};
 use replicator::{Acknowledgement, LogPlace, PromiseAnswer, PromiseRequest, StandingRole};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::*;
@@ -55,6 +59,44 @@ fn leading() -> Tried {
     tried
 }
 
+/// One that leads while another has to confirm what is written, which can be found nowhere.
+fn paired() -> Tried {
+    let tried = leading();
+    let voters: BTreeSet<_> = [tried.node.id, other()].into();
+    for acks in 0..2 {
+        let to = Members { voters: voters.clone(), acks };
+        tried.node.with(|member| member.change_members(to)).unwrap().unwrap();
+        while !is_settled(&tried.node) {
+            let _ = confirm(&tried.node);
+        }
+    }
+    tried
+}
+
+/// Whether all that was written is on disk, and no change of the members waits.
+fn is_settled(node: &MemberNode) -> bool {
+    let is_quiet = node.log.is_quiet();
+    node.with(|member| member.release().map(|()| member.members_settled())).unwrap() && is_quiet
+}
+
+/// The other one has all that is on disk here.
+fn confirm(node: &MemberNode) -> Result<(), MemberCallError> {
+    let end = node.with(|member| member.standing()).unwrap().end;
+    let given =
+        Acknowledgement { from: other(), term: node.term(), events: end.events, digest: Some(end.digest) };
+    node.acknowledge(given, Some(OTHER.to_owned()))
+}
+
+/// Waits for this, for as long as is needed at most.
+async fn seen(mut is_so: impl FnMut() -> bool) {
+    let waited = async {
+        while !is_so() {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), waited).await.expect("it does not come to that");
+}
+
 fn other() -> NodeId {
     NodeId(Uuid::from_u128(7))
 }
@@ -93,8 +135,11 @@ fn who_leads_alone_by_a_persons_word_waits_for_nobody() {
     assert_eq!(now.released, now.events);
     assert!(node.is_in_lead());
     assert_eq!(node.waiting(Some(node.term())), None);
-    node.handing_over.store(true, Ordering::SeqCst);
+    let turn = node.handing_over.take();
     assert!(node.waiting(Some(node.term())).unwrap().contains("about to lead"));
+    assert!(node.handing_over.take().is_none(), "one at a time");
+    drop(turn);
+    assert_eq!(node.waiting(Some(node.term())), None);
 }
 
 #[test]
@@ -152,5 +197,63 @@ async fn what_waits_for_nothing_ends_at_once() {
     let began = Instant::now();
     node.drain().await;
     assert!(began.elapsed() < std::time::Duration::from_secs(4));
-    assert!(node.handing_over.load(Ordering::SeqCst), "nothing new is taken");
+    assert!(node.waiting(Some(node.term())).unwrap().contains("shutting down"), "nothing new is taken");
+}
+
+#[tokio::test]
+async fn a_handover_is_brought_to_its_end_also_when_whoever_asked_for_it_has_gone() {
+    let Tried { node, .. } = &spawn_blocking(paired).await.unwrap();
+    let next = Term(node.term().0 + 1);
+    tokio::select! {
+        biased;
+        handed = node.hand_over_to(other()) => panic!("{handed:?}"),
+        () = seen(|| node.handing_over.is_taken()) => {}
+    }
+    // The other one cannot be reached to lead: this one goes on, above the term that is sealed.
+    seen(|| {
+        let _ = confirm(node);
+        let leads = node.with(|member| member.release().map(|()| member.leads())).unwrap();
+        leads == Some(next) && !node.handing_over.is_taken()
+    })
+    .await;
+    assert_eq!(node.waiting(Some(next)), None);
+}
+
+#[tokio::test]
+async fn a_handover_does_not_keep_a_node_from_ending() {
+    let Tried { node, .. } = &spawn_blocking(paired).await.unwrap();
+    let ends = async {
+        seen(|| node.handing_over.is_taken()).await;
+        node.drain().await;
+    };
+    let (handed, ()) = tokio::join!(node.hand_over_to(other()), ends);
+    assert!(reason(handed).contains("shutting down"));
+}
+
+#[tokio::test]
+async fn the_leader_is_not_removed_and_nothing_is_raised_while_a_voter_is() {
+    let Tried { node, .. } = &spawn_blocking(paired).await.unwrap();
+    assert!(reason(node.change_members(MemberChange::Remove(node.id)).await).contains("handover"));
+    let form = node.now();
+    assert_eq!((form.acks, form.voters.len()), (1, 2), "{form:?}");
+    let cared = async {
+        let mut acks = vec![1];
+        seen(|| {
+            let _ = confirm(node);
+            node.care_for_members().unwrap();
+            let form = node.now();
+            acks.push(form.acks);
+            form.voters.len() == 1
+        })
+        .await;
+        acks.dedup();
+        acks
+    };
+    let (removed, acks) = tokio::join!(node.change_members(MemberChange::Remove(other())), cared);
+    removed.unwrap();
+    assert_eq!(acks, [1, 0], "it was raised meanwhile");
+    node.change_members(MemberChange::Remove(other())).await.unwrap();
+    let turn = node.changing.take();
+    assert!(reason(node.change_members(MemberChange::Remove(other())).await).contains("under way"));
+    drop(turn);
 }

@@ -1,12 +1,11 @@
 //! Elections of one member of a pair, with another one that answers in one way or another.
 
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::time::{self, timeout};
+use tokio::time;
 
 use super::*;
 use crate::member::looking::Lookout;
