@@ -26,7 +26,7 @@ impl MemberNode {
     pub(super) fn care_for_members(self: &Arc<Self>) -> Result<(), MemberError> {
         let (heard, synced) = (self.heard().clone(), self.synced());
         // Whoever takes a voter away may have lowered it for that.
-        let may_raise = !self.changing.is_taken();
+        let is_changing = self.changing.is_taken();
         let changed = self.with(|member| {
             if !member.members_settled() {
                 return Ok(None);
@@ -43,13 +43,17 @@ impl MemberNode {
             }
             let others = u32::try_from(members.voters.len().saturating_sub(1)).unwrap_or(u32::MAX);
             let wanted = self.options.acks.min(others);
-            let joins = heard.iter().find(|(node, heard)| {
-                let near = member.held_by(**node).is_some_and(|held| held.saturating_add(NEAR) >= synced);
-                let is_new = !members.voters.contains(node) && !member.was_voter(**node);
-                near && is_new && heard.at.elapsed() < SILENT
+            let is_there = |node: NodeId| is_near(member.held_by(node), synced) && self.is_heard(node);
+            let joins = heard.iter().find(|(node, _)| {
+                is_there(**node) && !members.voters.contains(node) && !member.was_voter(**node)
             });
+            // Who is to confirm has to be there.
+            let there = members.voters.iter().filter(|node| **node != self.id && is_there(**node)).count();
+            let may_raise = !is_changing && there > members.acks as usize;
             let to = match (joins, wanted.cmp(&members.acks)) {
-                (_, std::cmp::Ordering::Greater) if may_raise => Members { acks: members.acks + 1, ..members },
+                (_, std::cmp::Ordering::Greater) if may_raise => {
+                    Members { acks: members.acks + 1, ..members }
+                }
                 (_, std::cmp::Ordering::Less) => Members { acks: members.acks - 1, ..members },
                 (Some((node, heard)), _) => {
                     if let Some(url) = &heard.url {
@@ -116,7 +120,7 @@ impl MemberNode {
         let Some(_turn) = self.changing.take() else {
             return refused("another change of the members is under way here; nothing was changed");
         };
-        self.check_removal(&change)?;
+        self.check_change(&change).await?;
         let until = Instant::now() + CHANGED;
         loop {
             let settled =
@@ -144,8 +148,8 @@ impl MemberNode {
         }
     }
 
-    /// Refuses what cannot come to its end before anything is changed.
-    fn check_removal(&self, change: &MemberChange) -> Result<(), MemberCallError> {
+    /// Refuses what cannot come to its end, or would end the writes, before anything is changed.
+    async fn check_change(&self, change: &MemberChange) -> Result<(), MemberCallError> {
         if self.with(|member| Ok::<_, MemberError>(member.leads())).map_err(failed)?.is_none() {
             return refused("this node does not lead; nothing was changed");
         }
@@ -154,8 +158,42 @@ impl MemberNode {
                 "this node leads, and is one of the voters for as long as it does: `quipu handover` lets another one lead; \
                  nothing was changed",
             ),
+            MemberChange::Add(node, _) => self.check_there(*node).await,
             _ => Ok(()),
         }
+    }
+
+    /// Refuses a node of which nothing is heard, or that has not nearly all: what is written would wait for it.
+    async fn check_there(&self, node: NodeId) -> Result<(), MemberCallError> {
+        let until = Instant::now() + SILENT;
+        loop {
+            let seen = self.with(|member| {
+                let is_voter = member.voters().iter().any(|voter| voter.node == node);
+                Ok::<_, MemberError>((is_voter, member.held_by(node)))
+            });
+            let (is_voter, held) = seen.map_err(failed)?;
+            let (is_heard, synced) = (self.is_heard(node), self.synced());
+            if is_voter || (is_heard && is_near(held, synced)) {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return refused(match held.filter(|_| is_heard) {
+                    Some(held) => format!(
+                        "node {node} has {held} of {synced} events, and must have nearly all of them first; nothing was changed"
+                    ),
+                    None => format!(
+                        "node {node} confirms nothing to this one: is the id right, and does it run as `quipu standby --voter`? \
+                         Nothing was changed"
+                    ),
+                });
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Whether a node has confirmed something lately.
+    fn is_heard(&self, node: NodeId) -> bool {
+        self.heard().get(&node).is_some_and(|heard| heard.at.elapsed() < SILENT)
     }
 
     /// Goes on without a voter that is gone for good, on the word of a person: alone, and the others join again by themselves.
@@ -212,4 +250,9 @@ impl MemberNode {
             Err(error) => refused(error.to_string()),
         }
     }
+}
+
+/// Whether who has so many events has nearly all.
+fn is_near(held: Option<u64>, synced: u64) -> bool {
+    held.is_some_and(|held| held.saturating_add(NEAR) >= synced)
 }
