@@ -281,8 +281,39 @@ async fn a_leader_hands_over_and_nobody_is_refused_for_long() {
     assert_eq!(shown["role"], "leading", "{shown}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_voter_that_starts_with_its_old_leader_confirms_to_the_one_that_leads_now() {
+    let mut cluster = cluster(3, 1).await;
+    let (ledger, user) = (Ledger::default(), User::new(97));
+    let process = ledger.spawn(&cluster.nodes[0].client(), &user, 1).await[0];
+    let last = cluster.nodes.pop().unwrap();
+    let id = id_of(&member(&last).await);
+    last.stop();
+    let to = id_of(&member(&cluster.nodes[1]).await);
+    let done = hand_over(cluster.folders[0].path(), &cluster.nodes[0], &to);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    schedules(&cluster.nodes[1]).await;
+    until("the old one follows", async || {
+        (status(&cluster.nodes[0]).await["leader"]["state"] == "following").then_some(())
+    })
+    .await;
+    ledger.send(&cluster.nodes[1].client(), &user, process, 10).await;
+    // What it is told to follow has all there is, and does not lead.
+    cluster.nodes.push(cluster.launches[2].start());
+    until("the new leader hears of it", async || {
+        let now = member(&cluster.nodes[1]).await;
+        let voters = now["voters"].as_array()?;
+        let voter = voters.iter().find(|voter| voter["node"] == *id)?;
+        (voter["events"] == now["events"]).then_some(())
+    })
+    .await;
+    ledger.check(&cluster.nodes[1].client(), 4).await;
+    let Cluster { nodes, .. } = cluster;
+    nodes.into_iter().for_each(|node| drop(node.stop()));
+}
+
 /// Has a leader hand over; what it says.
-fn hand_over(folder: &Path, node: &Node, to: &str) -> quipu_tests::Finished {
+pub fn hand_over(folder: &Path, node: &Node, to: &str) -> quipu_tests::Finished {
     let admin = node.admin_url();
     Launch::command(folder, &["handover", "--to", to, "--admin", &admin, "--token", TOKEN]).run()
 }

@@ -11,7 +11,7 @@ use super::*;
 use crate::member::looking::Lookout;
 
 /// Answers as another member does; where that is. It is told the line that was asked for.
-async fn answers(told: impl Fn(&str) -> Value + Send + 'static) -> String {
+pub(super) async fn answers(told: impl Fn(&str) -> Value + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
