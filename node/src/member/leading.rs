@@ -40,7 +40,7 @@ pub(super) async fn lead(member: Arc<MemberNode>, mut stopping: watch::Receiver<
             Ok::<_, MemberError>((member.role(), member.leads()))
         });
         let Ok((role, leads)) = seen else { return };
-        member.turn(&mut watched, role, leads).await;
+        member.turn(&mut watched, role, leads);
         tokio::select! {
             is_open = synced.reached(next) => if !is_open { return },
             () = member.changed.notified() => {}
@@ -51,24 +51,10 @@ pub(super) async fn lead(member: Arc<MemberNode>, mut stopping: watch::Receiver<
 }
 
 impl MemberNode {
-    async fn turn(self: &Arc<Self>, watched: &mut Watched, role: MemberRole, leads: Option<Term>) {
+    fn turn(self: &Arc<Self>, watched: &mut Watched, role: MemberRole, leads: Option<Term>) {
         if role != watched.role {
             self.tell(role);
             watched.role = role;
-        }
-        if leads != watched.schedules_in {
-            watched.schedules_in = leads;
-            match leads {
-                Some(term) => {
-                    let member = self.clone();
-                    // It may wait for what this thread releases.
-                    tokio::spawn(async move { member.begin_tenure(term).await });
-                }
-                None => self.end_tenure(self.side(role)).await,
-            }
-        }
-        if leads.is_none() {
-            self.show_side(role);
         }
         let waits = self.waiting(leads);
         if waits.is_some() != watched.is_waiting {
@@ -78,7 +64,18 @@ impl MemberNode {
                 None => info!("what is written is confirmed again"),
             }
         }
+        // Before writes come here.
         self.log.set_unconfirmed(waits.map(Into::into));
+        if leads != watched.schedules_in {
+            watched.schedules_in = leads;
+            match leads {
+                Some(term) => self.begin_tenure(term),
+                None => self.end_tenure(self.side(role)),
+            }
+        }
+        if leads.is_none() {
+            self.show_side(role);
+        }
         if leads.is_some() && watched.cared.elapsed() >= CARE_EVERY {
             watched.cared = Instant::now();
             if let Err(error) = self.care_for_members() {

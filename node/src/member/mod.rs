@@ -29,15 +29,17 @@ use replicator::{
     AppendVerdict, Events, FollowError, Member, MemberError, MemberFile, MemberView, TakeEvents,
 };
 use reqwest::Url;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Notify, watch};
+use tokio::task::block_in_place;
 use tracing::error;
 
 use crate::options::MemberOptions;
 use asking::Asking;
 pub(crate) use part::{Beginning, start};
 pub(crate) use starting::{Founding, found};
-use tenure::MemberTenure;
 pub(crate) use tenure::Takeover;
+use tenure::TenureSeen;
 use turn::Turns;
 
 /// A node that is one of several.
@@ -79,7 +81,7 @@ pub(crate) struct MemberNode {
     ending: watch::Sender<bool>,
     /// What it needs to schedule; none where it has no wallet.
     takeover: Option<Takeover>,
-    tenure: tokio::sync::Mutex<Option<MemberTenure>>,
+    tenure: watch::Sender<TenureSeen>,
     /// Why it cannot go on.
     failed: watch::Sender<Option<String>>,
 }
@@ -134,13 +136,24 @@ impl MemberNode {
             handing_over: Turns::default(),
             ending: watch::Sender::new(false),
             takeover,
-            tenure: tokio::sync::Mutex::default(),
+            tenure: watch::Sender::default(),
             failed: watch::Sender::new(None),
         }))
     }
 
-    /// Has the member do something. It may wait for the disk.
+    /// Has the member do something. It may wait for the disk, or for somebody who does: what else this thread is for is done
+    /// by another one meanwhile.
     fn with<T, E: From<MemberError> + IsFatal>(
+        &self,
+        act: impl FnOnce(&mut Member<Rocks, MemberFile>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => block_in_place(|| self.with_member(act)),
+            _ => self.with_member(act),
+        }
+    }
+
+    fn with_member<T, E: From<MemberError> + IsFatal>(
         &self,
         act: impl FnOnce(&mut Member<Rocks, MemberFile>) -> Result<T, E>,
     ) -> Result<T, E> {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::{self, spawn_blocking};
 use tracing::warn;
 
-use super::{MemberNode, confirming, leading, remembering};
+use super::{MemberNode, confirming, leading, remembering, tenure};
 use crate::error::NodeError;
 use crate::part::{NodePart, NodeParts};
 
@@ -43,9 +43,10 @@ pub(crate) fn start(
     let (stop, stopping) = watch::channel(false);
     let (ending, over) = watch::channel(());
     let tasks = vec![
-        tokio::spawn(confirming::confirm(member.clone(), stopping.clone())),
-        tokio::spawn(remembering::remember(member.clone(), stopping.clone())),
-        tokio::spawn(member.clone().supervise(stopping.clone())),
+        watched(member, confirming::confirm(member.clone(), stopping.clone())),
+        watched(member, remembering::remember(member.clone(), stopping.clone())),
+        watched(member, member.clone().supervise(stopping.clone())),
+        watched(member, tenure::keep_tenures(member.clone(), stopping.clone())),
     ];
     match beginning {
         Beginning::Follow(url) => member.follow(Some(url)),
@@ -68,6 +69,19 @@ pub(crate) fn start(
     let thread = thread.map_err(|error| NodeError::Thread { part: "member", error })?;
     parts.push(Membership { member: member.clone(), stop, tasks, thread, over });
     Ok(())
+}
+
+/// Does this until it is done; the node ends if it ends with a panic.
+fn watched(
+    member: &Arc<MemberNode>,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> task::JoinHandle<()> {
+    let (member, work) = (member.clone(), tokio::spawn(work));
+    tokio::spawn(async move {
+        if work.await.is_err() {
+            member.fail("a task of the member ended with a panic".to_owned());
+        }
+    })
 }
 
 #[async_trait]

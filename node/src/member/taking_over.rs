@@ -90,12 +90,15 @@ impl MemberNode {
         let mut leads = false;
         while !leads && Instant::now() < until {
             // It may schedule in an earlier term until the new one is on its disk.
-            leads = self.term() >= term && self.schedules().await;
+            leads = self.term() >= term && self.schedules();
             if !leads {
                 sleep(AGAIN / 4).await;
             }
         }
         let waits_for = (!leads).then(|| {
+            if let Some(reason) = self.cannot_schedule() {
+                return format!("its term is confirmed, and it tries every second to schedule: {reason}");
+            }
             let reasons = gathered.reasons.join("; ");
             format!(
                 "its promotion has to be on the disks of others before anything is scheduled ({reasons}). Start these again; or, \

@@ -1,20 +1,24 @@
 //! The time for which a member schedules: what it needs for that is started when its term is confirmed, and ended when
-//! another node leads.
+//! another node leads. One task does both, so that nothing starts beside the end of what ran before.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::location::LocationSeat;
+use ::location::{LocationHandle, LocationSeat};
 use api::{MemberCallError, WriteSide};
 use gateway::{Endpoints, Http};
 use limits::ListSeen;
 use log::{Log, StoreMemory, Term};
+use projections::UploadsHandle;
 use replicator::{MemberError, StandingRole};
 use scheduler::{Scheduler, SchedulerParts};
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::MemberNode;
 use super::calls::refused;
+use super::leading::UNSURE;
 use crate::error::NodeError;
 use crate::location::KeepLocation;
 use crate::options::{DataPaths, WriteOptions};
@@ -37,10 +41,50 @@ pub(crate) struct Takeover {
     pub(crate) location: LocationSeat,
 }
 
-/// What runs while it schedules.
-pub(super) struct MemberTenure {
-    term: Term,
-    parts: NodeParts,
+/// In which term this node is to schedule, and what became of that. Whoever changes where writes go does it under this lock.
+#[derive(Debug, Default)]
+pub(super) struct TenureSeen {
+    wanted: Option<Term>,
+    /// The one in which it does.
+    open: Option<Term>,
+    /// Why it does not in that which is wanted, if that was tried.
+    failed: Option<String>,
+    /// Whether something of a tenure runs, also while it ends.
+    pub(super) runs: bool,
+    /// Whether there is to be none any more.
+    closed: bool,
+}
+
+/// What schedules, before writes go there.
+struct Started {
+    scheduler: Scheduler,
+    uploads: Option<UploadsHandle>,
+    location: Option<LocationHandle>,
+}
+
+/// How long until it is tried again to schedule.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long what waits at the end of a tenure may be waited for.
+const ENDED: Duration = Duration::from_secs(40);
+
+/// Begins and ends what schedules, one after the other, until it is stopped.
+pub(super) async fn keep_tenures(member: Arc<MemberNode>, mut stopping: watch::Receiver<bool>) {
+    let mut seen = member.tenure.subscribe();
+    loop {
+        tokio::select! {
+            () = until(&mut seen, |tenure| tenure.wanted.is_some()) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+        if let Some(term) = member.take_up() {
+            member.hold_tenure(term, &mut seen).await;
+            member.tenure.send_modify(|tenure| tenure.runs = false);
+        }
+    }
+}
+
+async fn until(seen: &mut watch::Receiver<TenureSeen>, is_so: impl FnMut(&TenureSeen) -> bool) {
+    // Who sends is there as long as the member.
+    let _ = seen.wait_for(is_so).await;
 }
 
 impl MemberNode {
@@ -69,40 +113,98 @@ impl MemberNode {
     }
 
     /// Whether it schedules in the term of its log.
-    pub(super) async fn schedules(&self) -> bool {
-        let term = self.term();
-        self.tenure.lock().await.as_ref().is_some_and(|tenure| tenure.term == term)
-            && matches!(self.writes.side(), WriteSide::Open(_))
+    pub(super) fn schedules(&self) -> bool {
+        let open = self.tenure.borrow().open;
+        open == Some(self.term()) && matches!(self.writes.side(), WriteSide::Open(_))
     }
 
-    /// Schedules in this term, which is confirmed.
-    pub(super) async fn begin_tenure(&self, term: Term) {
-        let mut tenure = self.tenure.lock().await;
-        if tenure.as_ref().is_some_and(|tenure| tenure.term == term) {
-            return;
-        }
-        end(tenure.take()).await;
-        let mut parts = NodeParts::default();
-        match self.start_tenure(&mut parts).await {
-            Ok((scheduler, handle)) => {
-                self.writes.set(WriteSide::Open(scheduler), handle);
-                *tenure = Some(MemberTenure { term, parts });
-                info!(%term, node = %self.id, "leads and schedules");
+    /// Why it leads and does not schedule.
+    pub(super) fn cannot_schedule(&self) -> Option<String> {
+        self.tenure.borrow().failed.clone()
+    }
+
+    /// Is to schedule in this term, which is confirmed.
+    pub(super) fn begin_tenure(&self, term: Term) {
+        self.tenure.send_modify(|tenure| {
+            if tenure.closed {
+                return;
             }
-            Err(reason) => {
-                error!(reason, %term, "leads, and cannot schedule");
+            if tenure.open.take().is_some() {
                 self.leave_location();
-                end(Some(MemberTenure { term, parts })).await;
-                let reason = format!("this node leads and cannot schedule: {reason}");
-                self.writes.set(WriteSide::Unsure(reason.into()), None);
+                self.writes.set(WriteSide::Unsure(UNSURE.into()), None);
+            }
+            (tenure.wanted, tenure.failed) = (Some(term), None);
+        });
+    }
+
+    /// The term in which something is to run here from now on.
+    fn take_up(&self) -> Option<Term> {
+        let mut wanted = None;
+        self.tenure.send_modify(|tenure| {
+            wanted = tenure.wanted;
+            tenure.runs = wanted.is_some();
+        });
+        wanted
+    }
+
+    /// Schedules for as long as that is wanted in this term; all of it has ended when this returns.
+    async fn hold_tenure(&self, term: Term, seen: &mut watch::Receiver<TenureSeen>) {
+        let mut parts = NodeParts::default();
+        match self.start_tenure(&mut parts, term, seen).await {
+            Ok(Some(started)) => {
+                if self.open_tenure(term, started) {
+                    info!(%term, node = %self.id, "leads and schedules");
+                    until(seen, |tenure| tenure.open != Some(term)).await;
+                    warn!(%term, "leads no more");
+                }
+                end(parts).await;
+            }
+            Ok(None) => end(parts).await,
+            Err(reason) => {
+                end(parts).await;
+                self.fail_tenure(term, reason);
+                let _ = timeout(RETRY, until(seen, |tenure| tenure.wanted != Some(term))).await;
             }
         }
     }
 
+    /// Writes go there, unless this node is not to schedule any more; whether they do.
+    fn open_tenure(&self, term: Term, started: Started) -> bool {
+        let Started { scheduler, uploads, location } = started;
+        self.tenure.send_if_modified(|tenure| {
+            let is_wanted = tenure.wanted == Some(term);
+            if is_wanted {
+                if let Some(takeover) = &self.takeover {
+                    takeover.location.set(location);
+                }
+                self.writes.set(WriteSide::Open(scheduler), uploads);
+                (tenure.open, tenure.failed) = (Some(term), None);
+            }
+            is_wanted
+        })
+    }
+
+    /// Tells why it does not schedule: each reason once.
+    fn fail_tenure(&self, term: Term, reason: String) {
+        self.tenure.send_if_modified(|tenure| {
+            let is_news = tenure.wanted == Some(term) && tenure.failed.as_ref() != Some(&reason);
+            if is_news {
+                error!(reason, %term, "leads, and cannot schedule; trying again");
+                let told = format!("this node leads and cannot schedule: {reason}");
+                self.writes.set(WriteSide::Unsure(told.into()), None);
+                tenure.failed = Some(reason);
+            }
+            is_news
+        });
+    }
+
+    /// Starts what schedules; nothing where that is not wanted any more.
     async fn start_tenure(
         &self,
         parts: &mut NodeParts,
-    ) -> Result<(Scheduler, Option<projections::UploadsHandle>), String> {
+        term: Term,
+        seen: &mut watch::Receiver<TenureSeen>,
+    ) -> Result<Option<Started>, String> {
         let Some(takeover) = &self.takeover else { return Err("it has no wallet to sign with".to_owned()) };
         let told = |error: NodeError| error.to_string();
         let become_leader = self.with(|member| {
@@ -113,20 +215,23 @@ impl MemberNode {
         become_leader.map_err(|error| error.to_string())??;
         let log: Arc<dyn Log> = self.log.clone();
         let writing = &takeover.writing;
-        wallet::hold(&log, writing.signer.address(), writing.wallet_change_to).await.map_err(told)?;
+        tokio::select! {
+            // What it records is confirmed by others, or never.
+            held = wallet::hold(&log, writing.signer.address(), writing.wallet_change_to) => held.map_err(told)?,
+            () = until(seen, |tenure| tenure.wanted != Some(term)) => return Ok(None),
+        }
         let (data, memory) = (&takeover.data.folder, &takeover.memory);
-        let handle =
+        let uploads =
             uploads::start(parts, &takeover.endpoints, writing.uploads_rewind_max, &log, data, memory);
-        let handle = handle.await.map_err(told)?;
+        let uploads = uploads.await.map_err(told)?;
         let made = (takeover.parts)().map_err(told)?;
         let clock = made.clock.clone();
         let scheduler = scheduling::start(parts, made, &writing.scheduling).map_err(told)?;
-        if let Some(options) = writing.location.clone() {
+        let location = writing.location.clone().map(|options| {
             let keep = KeepLocation::of_log(options, writing.signer.clone(), log, clock);
-            let keeper = location::start(parts, keep, takeover.asking.clone(), &takeover.endpoints);
-            takeover.location.set(Some(keeper));
-        }
-        Ok((scheduler, handle))
+            location::start(parts, keep, takeover.asking.clone(), &takeover.endpoints)
+        });
+        Ok(Some(Started { scheduler, uploads, location }))
     }
 
     /// Nobody looks after the record any more that says where the scheduler is: that is whoever leads.
@@ -136,34 +241,28 @@ impl MemberNode {
         }
     }
 
-    /// Schedules no more.
-    pub(super) async fn end_tenure(&self, side: WriteSide) {
-        self.leave_location();
-        self.writes.set(side, None);
-        let tenure = self.tenure.lock().await.take();
-        if let Some(tenure) = &tenure {
-            warn!(term = %tenure.term, "leads no more");
-        }
-        // What waits for an answer may wait for long: nothing waits for that.
-        tokio::spawn(end(tenure));
+    /// Schedules no more. What waits for an answer may wait for long: nothing waits for that.
+    pub(super) fn end_tenure(&self, side: WriteSide) {
+        self.tenure.send_modify(|tenure| {
+            self.leave_location();
+            self.writes.set(side, None);
+            (tenure.wanted, tenure.open, tenure.failed) = (None, None, None);
+        });
     }
 
     /// Ends what schedules, when the node ends.
     pub(super) async fn close_tenure(&self) {
-        self.leave_location();
-        let tenure = self.tenure.lock().await.take();
-        self.writes.set(WriteSide::Unsure("this node is shutting down".into()), None);
-        end(tenure).await;
+        self.tenure.send_modify(|tenure| tenure.closed = true);
+        self.end_tenure(WriteSide::Unsure("this node is shutting down".into()));
+        let mut seen = self.tenure.subscribe();
+        if timeout(ENDED, until(&mut seen, |tenure| !tenure.runs)).await.is_err() {
+            warn!("what schedules here does not end");
+        }
     }
 }
 
-/// How long what waits at the end of a tenure may be waited for.
-const ENDED: Duration = Duration::from_secs(40);
-
-async fn end(tenure: Option<MemberTenure>) {
-    if let Some(mut tenure) = tenure
-        && tokio::time::timeout(ENDED, tenure.parts.stop()).await.is_err()
-    {
+async fn end(mut parts: NodeParts) {
+    if timeout(ENDED, parts.stop()).await.is_err() {
         warn!("what scheduled here does not end");
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use api::{MemberCallError, MemberCalls, MemberChange};
@@ -14,7 +15,9 @@ use uuid::Uuid;
 
 use super::*;
 
+mod confirming;
 mod elections;
+mod tenures;
 
 const OTHER: &str = "http://127.0.0.1:1/";
 
@@ -30,6 +33,11 @@ fn member() -> Tried {
 
 /// One whose log has this.
 fn member_of(facts: impl FnOnce(NodeId) -> Vec<Fact>) -> Tried {
+    made(facts, |_| None)
+}
+
+/// The same, which can schedule with this.
+fn made(facts: impl FnOnce(NodeId) -> Vec<Fact>, takeover: impl FnOnce(&Path) -> Option<Takeover>) -> Tried {
     let folder = TempDir::new().unwrap();
     let rocks = Rocks::open(folder.path().join("log"), &StoreMemory::default()).unwrap();
     let log = Arc::new(LocalLog::open(rocks, None).unwrap());
@@ -44,14 +52,17 @@ fn member_of(facts: impl FnOnce(NodeId) -> Vec<Fact>) -> Tried {
         options: MemberOptions { acks: 1, ..MemberOptions::default() },
         writes: Writes::new(WriteSide::Unsure("it has just started".into()), None),
         follows: WriteSide::Closed("it follows".into()),
-        takeover: None,
+        takeover: takeover(folder.path()),
     });
     Tried { node: node.unwrap(), _folder: folder }
 }
 
 /// The same once it leads alone, on the word of a person.
 fn leading() -> Tried {
-    let tried = member();
+    led(member())
+}
+
+fn led(tried: Tried) -> Tried {
     tried.node.with(|member| member.force("somebody")).unwrap().unwrap();
     while tried.node.with(|member| member.release().map(|()| member.leads())).unwrap().is_none() {
         std::thread::yield_now();
@@ -256,4 +267,60 @@ async fn the_leader_is_not_removed_and_nothing_is_raised_while_a_voter_is() {
     let turn = node.changing.take();
     assert!(reason(node.change_members(MemberChange::Remove(other())).await).contains("under way"));
     drop(turn);
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_not_added_and_no_confirmation_more_is_asked_for() {
+    let Tried { node, .. } = &spawn_blocking(leading).await.unwrap();
+    let refused = reason(node.change_members(MemberChange::Add(other(), None)).await);
+    assert!(refused.contains("confirms nothing"), "{refused}");
+    assert_eq!(node.now().voters.len(), 1);
+    // One that was added, and went away.
+    let to = Members { voters: [node.id, other()].into(), acks: 0 };
+    node.with(|member| member.change_members(to)).unwrap().unwrap();
+    seen(|| is_settled(node)).await;
+    node.care_for_members().unwrap();
+    seen(|| is_settled(node)).await;
+    assert_eq!(node.now().acks, 0);
+    confirm(node).unwrap();
+    node.care_for_members().unwrap();
+    seen(|| {
+        let _ = confirm(node);
+        is_settled(node) && node.now().acks == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_confirms_is_added() {
+    let Tried { node, .. } = &spawn_blocking(leading).await.unwrap();
+    let comes = async {
+        sleep(Duration::from_millis(20)).await;
+        confirm(node).unwrap();
+        seen(|| is_settled(node) && node.now().voters.len() == 2).await;
+    };
+    let (added, ()) = tokio::join!(node.change_members(MemberChange::Add(other(), None)), comes);
+    added.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_waits_for_a_disk_that_hangs_keeps_nobody_else_waiting() {
+    let Tried { node, .. } = &spawn_blocking(member).await.unwrap();
+    let ((hangs, is_hanging), (ends, ended)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    let hanging = node.clone();
+    let disk = std::thread::spawn(move || {
+        hanging.with(|_| {
+            hangs.send(()).unwrap();
+            ended.recv().unwrap();
+            Ok::<_, MemberError>(())
+        })
+    });
+    is_hanging.recv().unwrap();
+    let waiting = node.clone();
+    let waits = tokio::spawn(async move { waiting.look_for_leader().await });
+    timeout(Duration::from_secs(20), tokio::spawn(async {})).await.expect("the only worker waits").unwrap();
+    assert!(!waits.is_finished());
+    ends.send(()).unwrap();
+    disk.join().unwrap().unwrap();
+    assert_eq!(waits.await.unwrap(), None);
 }
