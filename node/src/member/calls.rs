@@ -1,5 +1,6 @@
 //! What a member answers to the others and to its operator.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use replicator::{
 use reqwest::Url;
 use tracing::{error, info};
 
+use super::handing_over::ENDING;
 use super::{Heard, MemberNode};
 
 /// How many events a candidate gets at a time, and how many bytes about.
@@ -139,22 +141,43 @@ impl MemberCalls for MemberNode {
         accept_loss: Option<StoreId>,
         by: String,
     ) -> BoxFuture<'_, Result<PromotedForm, MemberCallError>> {
-        let own = self.own.upgrade();
-        Box::pin(async move {
-            let ending = || MemberCallError::Failed("this node is shutting down".to_owned());
-            let member = own.ok_or_else(ending)?;
-            // It does not stop half-way when nobody waits for it any more.
-            let done = tokio::spawn(async move { member.take_over(accept_loss, by).await });
-            done.await.unwrap_or_else(|_| Err(ending()))
-        })
+        self.to_its_end(async move |member| member.take_over(accept_loss, by).await)
     }
 
     fn hand_over(&self, to: NodeId) -> BoxFuture<'_, Result<PromotedForm, MemberCallError>> {
-        Box::pin(self.hand_over_to(to))
+        self.to_its_end(async move |member| member.hand_over_to(to).await)
     }
 
     fn change(&self, change: MemberChange) -> BoxFuture<'_, Result<(), MemberCallError>> {
-        Box::pin(self.change_members(change))
+        self.to_its_end(async move |member| member.change_members(change).await)
+    }
+}
+
+impl MemberNode {
+    /// Does what does not stop half-way when nobody waits for it any more, but for the end of the node.
+    fn to_its_end<T: Send + 'static, F>(
+        &self,
+        act: impl FnOnce(Arc<Self>) -> F,
+    ) -> BoxFuture<'static, Result<T, MemberCallError>>
+    where
+        F: Future<Output = Result<T, MemberCallError>> + Send + 'static,
+    {
+        let (own, mut ending) = (self.own.upgrade(), self.ending.subscribe());
+        let done = own.map(|own| {
+            let act = act(own);
+            tokio::spawn(async move {
+                tokio::select! {
+                    done = act => done,
+                    _ = ending.wait_for(|ending| *ending) => refused(ENDING),
+                }
+            })
+        });
+        Box::pin(async move {
+            let Some(done) = done else { return refused(ENDING) };
+            let panicked =
+                || MemberCallError::Failed("it ended with a panic: see the log of this node".to_owned());
+            done.await.unwrap_or_else(|_| Err(panicked()))
+        })
     }
 }
 

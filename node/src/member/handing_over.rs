@@ -12,7 +12,6 @@ use tracing::{info, warn};
 use super::MemberNode;
 use super::calls::{failed, refused};
 use super::changing::NEAR;
-use super::turn::Turn;
 
 /// How long the chosen node may take to have all that is here.
 const DRAINED: Duration = Duration::from_secs(5);
@@ -28,25 +27,14 @@ impl MemberNode {
         let Some((_, url)) = others.iter().find(|(node, _)| *node == to) else {
             return refused(format!("node {to} is no other voter: `quipu members` lists them"));
         };
-        let Some(url) = url.clone() else { return refused(format!("nobody told where node {to} is")) };
+        let Some(url) = url else { return refused(format!("nobody told where node {to} is")) };
         // What is still missing comes while messages are taken.
         self.wait_for(to, NEAR).await?;
         let Some(turn) = self.handing_over.take() else {
             return refused("this node is handing over already");
         };
-        let Some(own) = self.own.upgrade() else { return refused(ENDING) };
-        // Once it is begun it is brought to its end, also when whoever asked for it has gone.
-        let handed = tokio::spawn(async move { own.hand_over_in(turn, to, &url).await });
-        handed.await.unwrap_or_else(|_| refused("handing over ended with a panic; see the log of this node"))
-    }
-
-    async fn hand_over_in(&self, turn: Turn, to: NodeId, url: &Url) -> Result<PromotedForm, MemberCallError> {
         self.log.set_unconfirmed(Some(HANDING_OVER.into()));
-        let mut ending = self.ending.subscribe();
-        let handed = tokio::select! {
-            handed = self.seal_and_promote(to, url) => handed,
-            _ = ending.wait_for(|ending| *ending) => refused(ENDING),
-        };
+        let handed = self.seal_and_promote(to, url).await;
         drop(turn);
         self.changed.notify_one();
         handed
@@ -116,4 +104,4 @@ impl MemberNode {
 
 /// What clients are told meanwhile.
 const HANDING_OVER: &str = "another node is about to lead; send this again in a moment";
-const ENDING: &str = "this node is shutting down";
+pub(super) const ENDING: &str = "this node is shutting down";

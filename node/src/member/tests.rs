@@ -217,7 +217,7 @@ async fn a_handover_is_brought_to_its_end_also_when_whoever_asked_for_it_has_gon
     let next = Term(node.term().0 + 1);
     tokio::select! {
         biased;
-        handed = node.hand_over_to(other()) => panic!("{handed:?}"),
+        handed = node.hand_over(other()) => panic!("{handed:?}"),
         () = seen(|| node.handing_over.is_taken()) => {}
     }
     // The other one cannot be reached to lead: this one goes on, above the term that is sealed.
@@ -237,7 +237,7 @@ async fn a_handover_does_not_keep_a_node_from_ending() {
         seen(|| node.handing_over.is_taken()).await;
         node.drain().await;
     };
-    let (handed, ()) = tokio::join!(node.hand_over_to(other()), ends);
+    let (handed, ()) = tokio::join!(node.hand_over(other()), ends);
     assert!(reason(handed).contains("shutting down"));
 }
 
