@@ -29,6 +29,7 @@ mod import;
 mod http;
 mod folders;
 mod kill;
+mod leader_kills;
 mod leadership;
 mod limits;
 mod location;

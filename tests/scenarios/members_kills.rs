@@ -28,7 +28,7 @@ fn asked(folder: &Path, words: &[&str], admin: &str) -> Launch {
 }
 
 /// Which of the nodes schedules, once one does.
-async fn leader_of(nodes: &[Option<Node>]) -> usize {
+pub async fn leader_of(nodes: &[Option<Node>]) -> usize {
     until("one of them schedules", async || {
         for (at, node) in nodes.iter().enumerate() {
             let Some(node) = node else { continue };
