@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::folder;
+use crate::members::{self, at_one_place, id_of, joined, member, schedules};
+use crate::members_takeover::hand_over;
 use crate::standby::{TOKEN, leader, level, standby};
 
 const URL: &str = "https://su.example";
@@ -241,4 +243,36 @@ async fn of_two_routers_that_share_what_they_know_one_publishes() {
         assert_eq!(count(&gateway).await, 1);
     }
     assert_eq!(postgres.sql("quipu", "select count(*) from quipu_router.locations").trim(), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_those_who_keep_a_log_together_the_leader_publishes_it_and_whoever_leads_next_does_not_again() {
+    let (folders, gateway, told) = ((folder(), folder()), Gateway::start(), ToldServer::start());
+    told.answer(200, &[], NONE);
+    let place = |launch: Launch| {
+        let launch =
+            launch.set("GRAPHQL_URL", told.url()).set("ARWEAVE_URL_LIST", "").set("LOCATION_URL", URL);
+        at_one_place(launch.set("UPLOAD_NODE_URL", gateway.url()))
+    };
+    let node = place(members::leader(folders.0.path(), &gateway, 1)).start();
+    let other = place(members::voter(folders.1.path(), &gateway, &node.admin_url(), 1)).start();
+    joined(&node, 2, 1).await;
+    let location = known(&node, "it is kept", |now| !now["last"].is_null()).await;
+    assert_eq!((&location["url"], &location["last"]["nonce"]), (&json!(URL), &json!(0)));
+    assert_eq!(ask(&other, Method::GET, "/location").await.status, 404);
+    // There and back again, at once each time: what the one before kept open is closed by then.
+    for (from, to) in [(&node, &other), (&other, &node), (&node, &other), (&other, &node)] {
+        schedules(from).await;
+        let id = id_of(&member(to).await);
+        let done = hand_over(Path::new("/"), from, &id);
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        schedules(to).await;
+        let too_early = |now: &Value| trouble(now).contains("another may be published from");
+        assert_eq!(known(to, "it is too early", too_early).await["last"]["nonce"], 0);
+        assert_eq!(ask(from, Method::GET, "/location").await.status, 404);
+        assert_eq!(ask(from, Method::POST, "/location/publications").await.status, 404);
+    }
+    assert_eq!(count(&gateway).await, 1);
+    other.stop();
+    node.stop();
 }
