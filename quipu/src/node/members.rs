@@ -16,9 +16,12 @@ Examples:
   quipu members list                          who keeps the log, and how far each is
   quipu members add 5e9a1f2c-0c4d-4d57-9d0c-6a3b1f0c2d11 --url http://10.0.0.6:9001
   quipu members remove 5e9a1f2c-0c4d-4d57-9d0c-6a3b1f0c2d11
+  quipu members remove 5e9a1f2c-0c4d-4d57-9d0c-6a3b1f0c2d11 --accept-loss 5b8a4a3e-6d3f-4b0c-8a51-0c9b6f7d2e10
 
-A standby with --voter is added by itself once it has all of the log. Changes are asked of the leader, and done when they are \
-confirmed by those before and after. Where too few are left for that, see `quipu promote --accept-loss`.
+A standby with --voter is added by itself once it has all of the log; by hand is for one that was taken away before, and it has \
+to run and to have nearly all of the log. Changes are asked of the leader, and done when they are confirmed by those before and \
+after. Where too few are left for that, --accept-loss has the leader go on alone; where the leader is gone, see \
+`quipu promote --accept-loss`.
 
 Exit codes: 0 done; 1 not done (one line on standard error says why), 2 wrong usage or setting.";
 
