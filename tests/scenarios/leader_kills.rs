@@ -16,7 +16,7 @@ use crate::members_kills::leader_of;
 
 const CLIENTS: usize = 8;
 /// After how many milliseconds somebody is killed.
-const MOMENTS: [u64; 2] = [3, 25];
+const MOMENTS: [u64; 3] = [1, 8, 40];
 
 #[derive(Clone, Copy, Debug)]
 enum Change {

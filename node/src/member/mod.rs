@@ -8,6 +8,7 @@ mod calls;
 mod changing;
 mod confirming;
 mod electing;
+mod exclusive;
 mod handing_over;
 mod leading;
 mod looking;
@@ -16,7 +17,6 @@ mod remembering;
 mod starting;
 mod taking_over;
 mod tenure;
-mod turn;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,11 +36,11 @@ use tracing::error;
 
 use crate::options::MemberOptions;
 use asking::Asking;
+use exclusive::Exclusive;
 pub(crate) use part::{Beginning, start};
 pub(crate) use starting::{Founding, found};
 pub(crate) use tenure::Takeover;
 use tenure::TenureSeen;
-use turn::Turns;
 
 /// A node that is one of several.
 pub(crate) struct MemberNode {
@@ -74,9 +74,9 @@ pub(crate) struct MemberNode {
     /// started.
     may_stand: AtomicBool,
     /// One change of the members at a time that was asked for.
-    changing: Turns,
+    changing: Exclusive,
     /// Nothing new is taken while the log is handed over.
-    handing_over: Turns,
+    handing_over: Exclusive,
     /// Nor before the node ends.
     ending: watch::Sender<bool>,
     /// What it needs to schedule; none where it has no wallet.
@@ -132,8 +132,8 @@ impl MemberNode {
             electing: tokio::sync::Mutex::default(),
             forcing: watch::Sender::new(false),
             may_stand: AtomicBool::new(false),
-            changing: Turns::default(),
-            handing_over: Turns::default(),
+            changing: Exclusive::default(),
+            handing_over: Exclusive::default(),
             ending: watch::Sender::new(false),
             takeover,
             tenure: watch::Sender::default(),
