@@ -1,13 +1,12 @@
 //! The body of a request as it comes. As long as it may not be at its end, what comes on the connection is no head.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::traffic::{BodyOpen, Traffic};
+use crate::traffic::{Asked, BodyOpen};
 
 /// A body that says on its connection that it is still to come.
 pub(crate) struct Coming<B> {
@@ -17,8 +16,8 @@ pub(crate) struct Coming<B> {
 }
 
 impl<B: Body> Coming<B> {
-    pub(crate) fn new(body: B, traffic: &Arc<Traffic>) -> Self {
-        let open = (!body.is_end_stream()).then(|| BodyOpen::begin(traffic));
+    pub(crate) fn new(body: B, asked: &Asked) -> Self {
+        let open = (!body.is_end_stream()).then(|| BodyOpen::begin(asked));
         Self { body, open }
     }
 }
@@ -52,19 +51,20 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Coming<B> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use std::sync::Arc;
     use std::time::Duration;
 
     use http_body_util::{BodyExt, Full};
 
     use super::*;
-    use crate::traffic::UnderWay;
+    use crate::traffic::{Traffic, UnderWay};
 
     #[tokio::test]
     async fn no_head_comes_before_the_end_of_a_body_or_after_one_that_nobody_read() {
         let traffic = Arc::new(Traffic::new(Duration::ZERO, None));
         let begin = |body: &'static [u8]| {
             let under_way = UnderWay::begin(&traffic);
-            let body = Coming::new(Full::new(Bytes::from_static(body)), &traffic);
+            let body = Coming::new(Full::new(Bytes::from_static(body)), &under_way.asked());
             // It is refused at once.
             drop(under_way);
             body
@@ -81,5 +81,12 @@ mod tests {
         assert!(!traffic.head_comes(), "nobody has read what was to come");
         drop(begin(b""));
         assert!(traffic.head_comes(), "the next one has begun");
+        let mut read_late = begin(b"some");
+        let dropped_late = begin(b"some");
+        drop(begin(b""));
+        assert!(traffic.head_comes(), "the next one is behind the end of both");
+        assert!(read_late.frame().await.is_some());
+        drop(dropped_late);
+        assert!(traffic.head_comes(), "nothing of them is to come");
     }
 }

@@ -121,7 +121,7 @@ pub(crate) async fn serve<S, E>(
         let addresses = (LocalAddr(Addr::SocketAddr(local)), RemoteAddr(Addr::SocketAddr(remote)));
         async move {
             let mut request = Request::from((request, addresses.0, addresses.1, security.scheme()));
-            let body = Coming::new(BoxBody::from(request.take_body()), &under_way.asked().traffic);
+            let body = Coming::new(BoxBody::from(request.take_body()), &under_way.asked());
             request.set_body(BoxBody::new(body));
             request.set_data(stopping);
             if security == Security::Mutual {

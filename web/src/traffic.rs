@@ -33,10 +33,9 @@ pub(crate) struct Traffic {
     pub(crate) unfetched: Duration,
     /// Which one says in two ways how long it is, by its number and one more.
     two_lengths: AtomicU64,
-    /// Of how many requests the end of the body has not come.
-    bodies_open: AtomicUsize,
-    /// Whether what comes may be the rest of a body that nobody reads any more.
-    has_rest: AtomicBool,
+    /// Whether the body of the last request that has one may still come, by its number and one more; 0 once its end has
+    /// come, or the next request has, which is behind it.
+    body_comes: AtomicU64,
     /// Told when the memory that this connection holds is needed.
     pub(crate) cut: Arc<Notify>,
     /// Told when its place is, and whether it was told.
@@ -75,8 +74,7 @@ impl Traffic {
             requests: Mutex::default(),
             unfetched,
             two_lengths: AtomicU64::new(0),
-            bodies_open: AtomicUsize::new(0),
-            has_rest: AtomicBool::new(false),
+            body_comes: AtomicU64::new(0),
             cut: Arc::default(),
             place: Notify::new(),
             is_to_go: AtomicBool::new(false),
@@ -96,9 +94,7 @@ impl Traffic {
 
     /// Whether what comes now is the head of a request, and of no body that was refused before it was there.
     pub(crate) fn head_comes(&self) -> bool {
-        self.all_answered().is_some()
-            && self.bodies_open.load(Ordering::Acquire) == 0
-            && !self.has_rest.load(Ordering::Acquire)
+        self.all_answered().is_some() && self.body_comes.load(Ordering::Acquire) == 0
     }
 
     /// The next request says in two ways how long it is.
@@ -222,7 +218,7 @@ pub(crate) struct UnderWay(Arc<Asked>);
 impl UnderWay {
     pub(crate) fn begin(traffic: &Arc<Traffic>) -> Self {
         let number = traffic.begun.fetch_add(1, Ordering::AcqRel);
-        traffic.has_rest.store(false, Ordering::Release);
+        traffic.body_comes.store(0, Ordering::Release);
         traffic.under_way.fetch_add(1, Ordering::AcqRel);
         traffic.requests().insert(number, RequestProgress::default());
         Self(Arc::new(Asked { traffic: traffic.clone(), number }))
@@ -248,29 +244,21 @@ impl Drop for UnderWay {
     }
 }
 
-/// The body of a request until its end has come. Dropped before, it is read no further.
+/// The body of a request until its end has come. Dropped before, what comes may be the rest of it.
 pub(crate) struct BodyOpen {
     traffic: Arc<Traffic>,
-    has_ended: bool,
+    number: u64,
 }
 
 impl BodyOpen {
-    pub(crate) fn begin(traffic: &Arc<Traffic>) -> Self {
-        traffic.bodies_open.fetch_add(1, Ordering::AcqRel);
-        Self { traffic: traffic.clone(), has_ended: false }
+    pub(crate) fn begin(asked: &Asked) -> Self {
+        asked.traffic.body_comes.store(asked.number + 1, Ordering::Release);
+        Self { traffic: asked.traffic.clone(), number: asked.number }
     }
 
-    /// All of it has come.
-    pub(crate) fn ended(mut self) {
-        self.has_ended = true;
-    }
-}
-
-impl Drop for BodyOpen {
-    fn drop(&mut self) {
-        if !self.has_ended {
-            self.traffic.has_rest.store(true, Ordering::Release);
-        }
-        self.traffic.bodies_open.fetch_sub(1, Ordering::AcqRel);
+    /// All of it has come. Whoever reads it may notice that only after the next request has begun.
+    pub(crate) fn ended(self) {
+        let (comes, own) = (&self.traffic.body_comes, self.number + 1);
+        let _ = comes.compare_exchange(own, 0, Ordering::AcqRel, Ordering::Acquire);
     }
 }
