@@ -22,10 +22,12 @@ fuzz_target!(|text: &str| {
 
 /// A variable of the existing scheduler is refused by its own name, or there is a reason why it is not missed.
 fn check(name: &str, value: &str) {
-    match existing::heed_existing(name, value.as_ref()) {
-        Some(Ok(reason)) => assert!(!reason.is_empty()),
-        Some(Err(refused)) => assert!(refused.to_string().starts_with(name)),
-        None => assert!(!existing::is_everywhere(name)),
+    for command in ["su", "router"] {
+        match existing::heed_existing(command, name, value.as_ref()) {
+            Some(Ok(reason)) => assert!(!reason.is_empty()),
+            Some(Err(refused)) => assert!(refused.to_string().starts_with(name)),
+            None => assert!(!existing::is_everywhere(name)),
+        }
     }
 }
 

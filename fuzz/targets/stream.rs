@@ -72,7 +72,8 @@ fn damage(frame: &Frame<'_>, flip: usize) {
     assert_eq!(read_again[0].open().as_ref(), Ok(frame));
     let place = flip % (bytes.len() * 8);
     bytes[place / 8] ^= 1 << (place % 8);
-    for frame in read(&bytes, 7).unwrap_or_default() {
+    // A stream ends with the first frame that is damaged: what is behind that may be data that looks like one.
+    if let Some(frame) = read(&bytes, 7).unwrap_or_default().first() {
         assert!(frame.open().is_err(), "the bit {place} was flipped");
     }
 }
