@@ -6,6 +6,8 @@
 //! the log would be without it: it must be whole, and go as far as is known to have been acknowledged. What a manifest says
 //! that is cut off may concern any part of the log, so all of it is then looked at, which takes its time.
 
+mod later;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::symlink;
@@ -19,8 +21,10 @@ use crate::check::check_end;
 use crate::error::ReadError;
 use crate::ids::Seq;
 use crate::reader::LogReader;
-use crate::rocks::{JournalDamage, Rocks, RocksError, StoreLock, journals, manifest, newest, scan};
+use crate::rocks::{JournalDamage, Likeness, Rocks, RocksError, StoreLock, journals, manifest, newest, scan};
 use crate::verify::{Fault, Notice};
+
+use later::SoundLog;
 
 /// How much of a manifest may go: more than the changes of all tables that are made known together.
 const MANIFEST_CUT_MAX: u64 = 64 << 10;
@@ -186,28 +190,51 @@ fn check_all(store: &Path) -> Result<(), RepairError> {
     first.map_or(Ok(()), |fault| Err(RepairError::Faulty(fault)))
 }
 
+/// Whether what is torn of a store may be cut off. Nothing is changed.
+pub(crate) fn can_be_cut(store: &Path) -> bool {
+    torn_ends(store).is_ok()
+}
+
 fn torn_ends(store: &Path) -> Result<Vec<TornEnd>, RepairError> {
     let journals = journals(store)?;
     let manifest = manifest(store);
     let is_manifest = |file: &PathBuf| Some(file) == manifest.as_ref();
     let newest = newest(&journals, manifest.as_deref());
-    let mut ends = Vec::new();
+    let (mut ends, mut followed) = (Vec::new(), None);
     for file in &journals {
-        let Some(damage) = scan(file)? else {
+        let Some(damage) = scan(file, &mut |_| Likeness::Later)? else {
             continue;
         };
-        let JournalDamage { sound, at, reason, followed } = damage;
-        let len = len(file).map_err(|error| io_error(file, error))?.saturating_sub(sound);
+        let len = len(file).map_err(|error| io_error(file, error))?.saturating_sub(damage.sound);
         // Of the changes of several tables, which a manifest is told of at once, any part may have arrived. Whether what
         // goes is missed is seen when all of the log is looked at without it.
-        let may_go =
-            if is_manifest(file) { len <= MANIFEST_CUT_MAX } else { Some(file) == newest && !followed };
+        let may_go = if is_manifest(file) { len <= MANIFEST_CUT_MAX } else { Some(file) == newest };
         if !may_go {
-            return Err(RepairError::NotTheEnd { file: file.clone(), at, reason });
+            return Err(not_the_end(file, damage));
         }
-        ends.push(TornEnd { file: file.clone(), at: sound, len, reason });
+        ends.push(TornEnd { file: file.clone(), at: damage.sound, len, reason: damage.reason.clone() });
+        if damage.followed && !is_manifest(file) {
+            followed = Some((file, damage));
+        }
+    }
+    if let Some((file, damage)) = followed
+        && is_followed(store, &ends, file).unwrap_or(true)
+    {
+        return Err(not_the_end(file, damage));
     }
     Ok(ends)
+}
+
+/// Whether what looks like an entry behind the damage of this file was written, held against the store without these ends.
+fn is_followed(store: &Path, ends: &[TornEnd], file: &Path) -> Result<bool, RepairError> {
+    let preview = preview(store, ends)?;
+    let log = SoundLog::open(preview.path())?;
+    let damage = scan(file, &mut |entry| log.likeness(entry))?;
+    Ok(damage.is_none_or(|damage| damage.followed))
+}
+
+fn not_the_end(file: &Path, damage: JournalDamage) -> RepairError {
+    RepairError::NotTheEnd { file: file.to_owned(), at: damage.at, reason: damage.reason }
 }
 
 /// The store without these ends, in a folder of its own: its files by links, and copies of those that are cut.

@@ -30,7 +30,7 @@ use acknowledged::Acknowledged;
 pub use checkpoint::{CheckpointError, StoreContents};
 pub use error::RocksError;
 use error::{engine_error, io_error, open_error};
-pub(crate) use journal::{JournalDamage, journals, manifest, newest, scan};
+pub(crate) use journal::{JournalDamage, Likeness, journals, manifest, newest, scan};
 pub use memory::StoreMemory;
 use owner::Claim;
 pub use owner::StoreLock;

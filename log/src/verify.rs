@@ -30,7 +30,8 @@ pub use fault::{Fault, FaultPlace, Notice, VerifySummary};
 use process_check::ProcessCheck;
 pub use received::{ReceivedCheck, ReceivedError};
 use signatures::Signatures;
-use wallets::Wallets;
+pub(crate) use signatures::first_wrong;
+pub(crate) use wallets::Wallets;
 
 /// How many entries lie between two notices of progress.
 const PROGRESS: u64 = 4096;

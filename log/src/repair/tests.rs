@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::samples::SampleProcess;
 use crate::suite::{self, OnRocks, Setup};
-use crate::{Engine, Event, StoreMemory};
+use crate::{Append, Engine, Event, StoreMemory};
 
 use super::*;
 
@@ -20,6 +20,23 @@ struct Crashed {
 
 impl Crashed {
     fn new(last_len: usize) -> Self {
+        Self::with(0, |sample, _| {
+            sample.data_len = last_len;
+            sample.message()
+        })
+    }
+
+    /// The same, where the last write is full of entries of the log as it was before, and so many more come behind it.
+    fn disguised(more: usize) -> Self {
+        Self::with(more, |sample, entries| {
+            let tags = [("Data-Protocol", "ao"), ("Variant", "ao.TN.1"), ("Type", "Message")];
+            let data = entries.repeat(1 + 400_000 / entries.len());
+            let item = sample.user.anchored(Some(&[7; 32]), Some(sample.process), &tags, &data);
+            sample.scheduled(&item)
+        })
+    }
+
+    fn with(more: usize, last: impl FnOnce(&mut SampleProcess, &[u8]) -> Append) -> Self {
         let mut setup = OnRocks::default();
         let log = setup.log();
         let mut sample = SampleProcess::new(1);
@@ -32,12 +49,15 @@ impl Crashed {
         let last_write = len(&newest(&setup.path())).unwrap();
         let before = sample.last;
         let small = sample.message();
-        sample.data_len = last_len;
-        suite::append(&log, vec![small, sample.message()]);
+        let last = last(&mut sample, &fs::read(newest(&setup.path())).unwrap());
+        suite::append(&log, vec![small, last]);
+        sample.data_len = 256;
+        for _ in 0..more {
+            suite::append(&log, vec![sample.message()]);
+        }
         setup.crash();
         fs::write(setup.path().join("acknowledged"), note).unwrap();
         sample.last = before;
-        sample.data_len = 256;
         Self { setup, sample, kept, last_write }
     }
 
@@ -118,6 +138,39 @@ fn a_write_of_many_blocks_that_arrived_in_part_is_cut_off() {
             }
         });
         crashed.check_repaired();
+    }
+}
+
+/// The sectors in which blocks begin, within the last write.
+fn lose_beginnings(bytes: &mut [u8], last_write: u64, every: usize) {
+    const BLOCK: usize = 32 << 10;
+    let first = (last_write as usize).next_multiple_of(BLOCK);
+    for start in (first..last_write as usize + 390_000).step_by(every * BLOCK) {
+        bytes[start..start + 512].fill(0);
+    }
+}
+
+#[test]
+fn a_torn_write_that_is_full_of_what_looks_like_entries_is_cut_off() {
+    for every in [1, 2, 5] {
+        let crashed = Crashed::disguised(0);
+        crashed.edit_log(|bytes| lose_beginnings(bytes, crashed.last_write, every));
+        crashed.check_repaired();
+    }
+}
+
+#[test]
+fn what_was_written_behind_such_a_write_is_found() {
+    for is_whole in [true, false] {
+        let crashed = Crashed::disguised(2);
+        crashed.edit_log(|bytes| {
+            lose_beginnings(bytes, crashed.last_write, 2);
+            // Of a disk that keeps nothing that it was told to the last one may be torn, too.
+            let end = bytes.len();
+            bytes[end - 300] ^= u8::from(!is_whole);
+        });
+        let refused = crashed.check_refused();
+        assert!(refused.contains("it is not the end of what was written"), "{refused}");
     }
 }
 

@@ -13,11 +13,18 @@
 //! entry    what was written together: one record, or a first, middle and last ones
 //! ```
 
+mod behind;
+
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use crate::repair::can_be_cut;
+
 use super::error::{RocksError, io_error};
+
+use behind::Behind;
+pub(crate) use behind::Likeness;
 
 const BLOCK_LEN: u64 = 32 << 10;
 const HEADER_LEN: usize = 7;
@@ -33,10 +40,11 @@ const ABOUT_FILE: [u8; 3] = [9, 10, 130];
 pub(super) fn check(store: &Path) -> Result<(), RocksError> {
     let (journals, manifest) = (journals(store)?, manifest(store));
     for journal in &journals {
-        if let Some(damage) = scan(journal)? {
+        if let Some(damage) = scan(journal, &mut |_| Likeness::Later)? {
             let reason = format!("has a record at byte {} that {}", damage.at, damage.reason);
-            let is_last = newest(&journals, manifest.as_deref()) == Some(journal) && !damage.followed;
-            let at_end = is_last || Some(journal) == manifest.as_ref();
+            let is_last = || newest(&journals, manifest.as_deref()) == Some(journal);
+            let at_end =
+                Some(journal) == manifest.as_ref() || (is_last() && (!damage.followed || can_be_cut(store)));
             return Err(RocksError::Damaged { file: journal.clone(), reason, at_end });
         }
     }
@@ -58,7 +66,7 @@ pub(crate) struct JournalDamage {
     pub(crate) at: u64,
     /// What it is, of a record that...
     pub(crate) reason: String,
-    /// Whether another entry begins behind it: then it was not the last one that was written.
+    /// Whether another entry is behind it: then it was not the last one that was written.
     pub(crate) followed: bool,
 }
 
@@ -87,19 +95,24 @@ pub(crate) fn manifest(store: &Path) -> Option<PathBuf> {
     manifest.is_file().then_some(manifest)
 }
 
-/// What is wrong with a journal, if anything is.
-pub(crate) fn scan(journal: &Path) -> Result<Option<JournalDamage>, RocksError> {
-    let read = || -> io::Result<Option<JournalDamage>> {
+/// What is wrong with a journal, if anything is. Behind that there may be data that looks like an entry: it is asked what that
+/// is.
+pub(crate) fn scan(
+    journal: &Path,
+    judge: &mut dyn FnMut(&[u8]) -> Likeness,
+) -> Result<Option<JournalDamage>, RocksError> {
+    let mut read = || -> io::Result<Option<JournalDamage>> {
         let mut file = BufReader::new(File::open(journal)?);
         let mut block = Vec::new();
-        let mut scan = Scan::default();
+        let mut scan = Scan::new(judge);
         loop {
             block.clear();
             file.by_ref().take(BLOCK_LEN).read_to_end(&mut block)?;
             let is_last = (block.len() as u64) < BLOCK_LEN;
             scan.block(&block, is_last);
             if is_last {
-                return Ok(scan.damage);
+                let followed = scan.behind.has_entry();
+                return Ok(scan.damage.map(|damage| JournalDamage { followed, ..damage }));
             }
         }
     };
@@ -107,8 +120,7 @@ pub(crate) fn scan(journal: &Path) -> Result<Option<JournalDamage>, RocksError> 
 }
 
 /// A walk along a journal.
-#[derive(Default)]
-struct Scan {
+struct Scan<'a> {
     /// Where the block is.
     offset: u64,
     /// The end of the last whole entry.
@@ -118,6 +130,7 @@ struct Scan {
     /// Where empty space began that has not ended yet.
     empty_from: Option<u64>,
     damage: Option<JournalDamage>,
+    behind: Behind<'a>,
 }
 
 /// Where in a block something is wrong, what, and from where on the block can be trusted again.
@@ -127,11 +140,20 @@ struct Wrong {
     resume: usize,
 }
 
-impl Scan {
+impl<'a> Scan<'a> {
+    fn new(judge: &'a mut dyn FnMut(&[u8]) -> Likeness) -> Self {
+        let behind = Behind::new(judge);
+        Self { offset: 0, sound: 0, within: false, empty_from: None, damage: None, behind }
+    }
+
     fn block(&mut self, block: &[u8], is_last: bool) {
         let resume = if self.damage.is_some() {
             // The rest of a long entry that was torn may be damaged, too: what it is full of is data.
-            Some(torn_at_start(block).unwrap_or(0))
+            let end = torn_at_start(block);
+            if end.is_some() {
+                self.behind.broken();
+            }
+            Some(end.unwrap_or(0))
         } else {
             self.records(block, is_last).err().map(|wrong| {
                 let at = self.empty_from.unwrap_or_else(|| self.offset.saturating_add(wrong.at as u64));
@@ -140,8 +162,8 @@ impl Scan {
                 wrong.resume
             })
         };
-        if let (Some(resume), Some(damage)) = (resume, &mut self.damage) {
-            damage.followed |= begins_entry(block.get(resume..).unwrap_or_default());
+        if let Some(resume) = resume {
+            self.behind.look(block.get(resume..).unwrap_or_default(), is_last);
         }
         self.offset = self.offset.saturating_add(block.len() as u64);
     }
@@ -262,21 +284,6 @@ fn torn_at_start(block: &[u8]) -> Option<usize> {
     is_torn.then(|| block.len().saturating_sub(next.len()))
 }
 
-/// Whether an entry begins anywhere in a part of a block whose records cannot be told apart any more.
-fn begins_entry(part: &[u8]) -> bool {
-    let mut rest = part;
-    while !rest.is_empty() {
-        let step = match starts_record(rest) {
-            Some(Header { kind: WHOLE | FIRST, .. }) => return true,
-            // What is inside of a record that is right in itself is data, whatever it looks like.
-            Some(record) => HEADER_LEN.saturating_add(record.len),
-            None => 1,
-        };
-        rest = rest.get(step..).unwrap_or_default();
-    }
-    false
-}
-
 /// A checksum as RocksDB stores it, so that one of data with checksums in it is not weakened.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
@@ -299,26 +306,73 @@ mod tests {
         record
     }
 
-    /// What is found in a journal of these blocks.
-    fn scanned(blocks: &[Vec<u8>]) -> JournalDamage {
+    /// What is found in a journal of these blocks, where this entry is one of the log, or perhaps.
+    fn scanned(blocks: &[Vec<u8>], entry: &[u8], is: Likeness) -> JournalDamage {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), blocks.concat()).unwrap();
-        scan(file.path()).unwrap().expect("there is damage")
+        let mut judge = |found: &[u8]| if found == entry { is } else { Likeness::Nothing };
+        scan(file.path(), &mut judge).unwrap().expect("there is damage")
+    }
+
+    /// An entry of several blocks, which a client has filled with entries that are none.
+    fn disguised() -> Vec<Vec<u8>> {
+        let data = record(WHOLE, b"as in a journal").repeat(BLOCK);
+        let full = |kind| record(kind, &data[..BLOCK - HEADER_LEN]);
+        vec![full(FIRST), full(MIDDLE), full(MIDDLE), record(LAST, &data[..5000])]
     }
 
     #[test]
     fn what_a_client_has_put_into_a_torn_entry_is_not_taken_for_another_one() {
-        let data = record(WHOLE, b"as in a journal").repeat(BLOCK);
-        let full = |kind| record(kind, &data[..BLOCK - HEADER_LEN]);
-        let mut blocks = vec![full(FIRST), full(MIDDLE), full(MIDDLE), record(LAST, &data[..5000])];
-        for (block, at) in [(1, 600), (2, 20_000), (3, 2000)] {
-            // One sector that was never written.
+        let next = b"the next one";
+        // One sector that was never written: within a record, or the one that it begins in.
+        for (block, at) in [(1, 600), (2, 20_000), (3, 2000), (1, 0), (2, 0), (3, 0)] {
+            let mut blocks = disguised();
             blocks[block][at..at + 512].fill(0);
-            let damage = scanned(&blocks);
-            assert_eq!((damage.sound, damage.at, damage.followed), (0, BLOCK as u64, false), "block {block}");
+            for is in [Likeness::Perhaps, Likeness::Later] {
+                let damage = scanned(&blocks, next, is);
+                assert_eq!((damage.sound, damage.at), (0, (BLOCK * block) as u64));
+                assert!(!damage.followed, "{block} {at} {is:?}");
+                let mut more = blocks.clone();
+                more[3].extend(record(WHOLE, next));
+                assert!(scanned(&more, next, is).followed, "another one was written behind it");
+                more[3].extend([7; 20]);
+                assert_eq!(scanned(&more, next, is).followed, is == Likeness::Later, "more is damaged");
+            }
         }
-        let next = record(WHOLE, b"the next one");
-        blocks[3].extend(next);
-        assert!(scanned(&blocks).followed, "another one was written behind it");
+    }
+
+    #[test]
+    fn what_may_be_an_entry_is_data_where_other_data_follows() {
+        let entry = b"what may be an entry";
+        let first_within = [record(FIRST, &[7; 100]), vec![0; 600]].concat();
+        for (rest, followed) in [
+            (vec![0; 600], true),
+            (record(WHOLE, b"one that proves nothing"), true),
+            (record(MIDDLE, &[7; 100]), false),
+            (record(LAST, &[7; 100]), false),
+            (first_within, false),
+            (vec![7; 7], false),
+        ] {
+            let mut blocks = disguised();
+            blocks.truncate(2);
+            blocks[1][..512].fill(0);
+            blocks.push([record(WHOLE, entry), rest.clone()].concat());
+            assert_eq!(scanned(&blocks, entry, Likeness::Perhaps).followed, followed, "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_many_blocks_behind_a_torn_one_is_another_one() {
+        let next = vec![9; 2 * BLOCK];
+        let mut blocks = disguised();
+        blocks[1][..512].fill(0);
+        let room = BLOCK - blocks[3].len() - HEADER_LEN;
+        blocks[3].extend(record(FIRST, &next[..room]));
+        blocks.push(record(MIDDLE, &next[room..room + BLOCK - HEADER_LEN]));
+        blocks.push(record(LAST, &next[room + BLOCK - HEADER_LEN..]));
+        blocks[5].extend([7; 20]);
+        assert!(scanned(&blocks, &next, Likeness::Later).followed);
+        blocks[4][0] ^= 1;
+        assert!(!scanned(&blocks, &next, Likeness::Later).followed, "it is not there as a whole");
     }
 }

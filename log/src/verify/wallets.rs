@@ -9,18 +9,18 @@ use crate::ids::Seq;
 /// The wallets of a log, in their order, each from where on it is in force. Before the first one nothing is known: the
 /// log is from before wallets were remembered.
 #[derive(Default)]
-pub(super) struct Wallets(Vec<(Seq, Address)>);
+pub(crate) struct Wallets(Vec<(Seq, Address)>);
 
 impl Wallets {
     /// Takes note of a fact. The stream of facts comes before every process.
-    pub(super) fn note(&mut self, event: &EventRef<'_>) {
+    pub(crate) fn note(&mut self, event: &EventRef<'_>) {
         if let Some(Fact::Wallet(address)) = Fact::of(event) {
             self.0.push((event.seq, address));
         }
     }
 
     /// What is wrong with the signer of the event's assignment, if anything is. What was imported was signed elsewhere.
-    pub(super) fn difference(&self, event: &EventRef<'_>) -> Option<String> {
+    pub(crate) fn difference(&self, event: &EventRef<'_>) -> Option<String> {
         let assignment = event.assignment().filter(|_| !event.imported)?;
         let (_, expected) = self.0.iter().rev().find(|(since, _)| *since < event.seq)?;
         let found = assignment.address();

@@ -10,6 +10,8 @@ use crate::recording::Step;
 use crate::samples::Noise;
 
 const SECTOR: usize = 512;
+/// What a write-ahead log consists of.
+const BLOCK: usize = 32 << 10;
 
 /// The files of a folder.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -29,10 +31,12 @@ pub enum Cut {
     HeadOnly,
     /// Any sectors are there, this many of 8, in files of their full length or not.
     Sectors { of_8: u64, full: bool },
+    /// All is there but the sectors in which blocks begin, this many of 8.
+    BlocksBegin { of_8: u64 },
 }
 
 /// Every kind of cut.
-pub const CUTS: [Cut; 11] = [
+pub const CUTS: [Cut; 13] = [
     Cut::Program,
     Cut::Unsynced,
     Cut::NamesOnly,
@@ -44,6 +48,8 @@ pub const CUTS: [Cut; 11] = [
     Cut::Sectors { of_8: 1, full: false },
     Cut::Sectors { of_8: 4, full: false },
     Cut::Sectors { of_8: 7, full: false },
+    Cut::BlocksBegin { of_8: 0 },
+    Cut::BlocksBegin { of_8: 4 },
 ];
 
 #[derive(Default)]
@@ -200,6 +206,14 @@ impl File {
                     let arrived = noise.number() as usize % written.len().min(2 * SECTOR);
                     lengthen(&mut bytes, offset + written.len());
                     put(&mut bytes, *offset, &written[..arrived]);
+                }
+                (Cut::BlocksBegin { of_8 }, Change::Write { offset, bytes: written }) => {
+                    lengthen(&mut bytes, offset + written.len());
+                    for (start, sector) in sectors(*offset, written) {
+                        if start % BLOCK >= SECTOR || noise.number() % 8 < of_8 {
+                            put(&mut bytes, start, sector);
+                        }
+                    }
                 }
                 (Cut::Sectors { of_8, full }, Change::Write { offset, bytes: written }) => {
                     if full {

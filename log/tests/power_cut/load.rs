@@ -54,14 +54,15 @@ pub fn is_asked_for() -> bool {
 pub fn run() {
     let folder = PathBuf::from(env::var_os(FOLDER).unwrap());
     let life: u64 = env::var(LIFE).unwrap().parse().unwrap();
-    let log = open(&folder.join(STORE));
+    let store = folder.join(STORE);
+    let log = open(&store);
     let note = fs::OpenOptions::new().append(true).create(true).open(folder.join(ACKNOWLEDGEMENTS));
     let mut note = note.unwrap();
     let mut noise = Noise::new(life);
     let mut processes: Vec<_> = (0..4).map(|seed| SampleProcess::noisy(10 * life + seed, 3)).collect();
     for round in 0..ROUNDS {
         let receipts: Vec<Receipt> = (0..1 + noise.number() % 5)
-            .map(|_| log.enqueue(log.identity().term, batch(&mut processes, &mut noise)).unwrap())
+            .map(|_| log.enqueue(log.identity().term, batch(&mut processes, &mut noise, &store)).unwrap())
             .collect();
         for receipt in receipts {
             let last = receipt.wait().unwrap();
@@ -78,13 +79,13 @@ pub fn run() {
 }
 
 /// Some events that become durable together.
-fn batch(processes: &mut [SampleProcess], noise: &mut Noise) -> Vec<Append> {
+fn batch(processes: &mut [SampleProcess], noise: &mut Noise, store: &Path) -> Vec<Append> {
     let count = if noise.number().is_multiple_of(2) { 1 } else { 3 };
-    (0..count).map(|_| next(processes, noise)).collect()
+    (0..count).map(|_| next(processes, noise, store)).collect()
 }
 
 /// An event, now and then of many blocks of the write-ahead log.
-fn next(processes: &mut [SampleProcess], noise: &mut Noise) -> Append {
+fn next(processes: &mut [SampleProcess], noise: &mut Noise, store: &Path) -> Append {
     if noise.number().is_multiple_of(16) {
         return fact("a fact");
     }
@@ -95,7 +96,23 @@ fn next(processes: &mut [SampleProcess], noise: &mut Noise) -> Append {
         4..8 => 5_000,
         _ => noise.number() as usize % 300,
     };
-    if process.last.is_none() { process.spawn() } else { process.message() }
+    if process.last.is_none() {
+        process.spawn()
+    } else if noise.number().is_multiple_of(40) {
+        disguised(process, noise, store)
+    } else {
+        process.message()
+    }
+}
+
+/// A message of some blocks, full of the log's own entries.
+fn disguised(process: &mut SampleProcess, noise: &mut Noise, store: &Path) -> Append {
+    let files = fs::read_dir(store).unwrap().map(|entry| entry.unwrap().path());
+    let journals = files.filter(|file| file.extension().is_some_and(|extension| extension == "log"));
+    let mut data = journals.max().map(|journal| fs::read(journal).unwrap()).unwrap_or_default();
+    data.truncate(70_000);
+    let item = process.user.anchored(Some(&noise.id()), Some(process.process), &[("Type", "Message")], data);
+    process.scheduled(&item)
 }
 
 fn open(store: &Path) -> LocalLog<Rocks> {
