@@ -21,7 +21,7 @@ pub use voting::MemberView;
 
 /// About how long a piece is, in bytes.
 pub const SHIPPED_PIECE: usize = 256 << 10;
-/// How many nodes may follow one at a time.
+/// How many nodes may follow one at a time, besides its voters.
 pub const FOLLOWERS_MAX: usize = 8;
 
 /// Where writes go.
@@ -139,11 +139,14 @@ impl Shipper {
         Ok(ShippedStream { shipper: self.clone(), place: asked, owner: None, is_voter, is_voting, turn })
     }
 
+    /// Whoever votes is always let in: others are not to keep the log from being released.
     fn enter(self: &Arc<Self>, request: &StreamRequest) -> Option<Turn> {
+        let voters = self.voters();
         let mut followers = self.followers_locked();
         // Whoever comes again has lost its stream before.
         followers.all.retain(|_, other| other.node != request.node);
-        if followers.all.len() >= FOLLOWERS_MAX {
+        let others = followers.all.values().filter(|other| !voters.contains(&other.node)).count();
+        if others >= FOLLOWERS_MAX && !voters.contains(&request.node) {
             return None;
         }
         let number = followers.next;

@@ -1,12 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use ans104::Item;
-use log::{Append, Body, BodyRef, Fact, FailHow, Identity, Memory, MemoryDisk, TermStart};
+use log::{Append, Body, BodyRef, Fact, FailHow, Identity, Members, Memory, MemoryDisk, TermStart};
 use testing::{SampleProcess, fact};
 
 use super::*;
 use crate::messages::LogPlace;
-use crate::shipping::{FOLLOWERS_MAX, Shipper, StreamRefusal, StreamRequest};
+use crate::shipping::{FOLLOWERS_MAX, MemberView, Shipper, StreamRefusal, StreamRequest};
 use crate::wire::{Frame, FrameBuffer, RawFrame};
 
 fn log(disk: &MemoryDisk, like: Option<&LocalLog<Memory>>) -> Arc<LocalLog<Memory>> {
@@ -230,6 +230,37 @@ fn who_asks_for_what_is_not_there_is_told() {
     drop(first);
     assert!(second.replaced().is_none());
     assert_eq!(shipper.followers().len(), 1);
+}
+
+/// A node that keeps its log with these.
+struct Among(Members);
+
+impl MemberView for Among {
+    fn is_in_lead(&self) -> bool {
+        true
+    }
+
+    fn members(&self) -> Option<Members> {
+        Some(self.0.clone())
+    }
+}
+
+#[test]
+fn voters_are_let_in_however_many_others_follow() {
+    let leader = leader();
+    let voter = NodeId::random();
+    let among = Arc::new(Among(Members { voters: [NodeId::random(), voter].into(), acks: 1 }));
+    let (wallet, leads) = (Address::from_bytes([7; 32]), Arc::new(|| None));
+    let shipper = Shipper::new(leader.clone(), NodeId::random(), wallet, 9000, leads, Some(among));
+    let _others: Vec<_> =
+        (0..FOLLOWERS_MAX).map(|_| shipper.stream(&request(BEGIN, Term(1))).unwrap()).collect();
+    assert!(matches!(shipper.stream(&request(BEGIN, Term(1))).err(), Some(StreamRefusal::Full)));
+    let asks = StreamRequest { node: voter, voter: true, ..request(BEGIN, Term(1)) };
+    let streams: Vec<_> = (0..3).map(|_| shipper.stream(&asks).unwrap()).collect();
+    assert!(streams[0].replaced().is_some() && streams[2].replaced().is_none());
+    // It takes no place of the others either.
+    assert!(matches!(shipper.stream(&request(BEGIN, Term(1))).err(), Some(StreamRefusal::Full)));
+    assert_eq!(shipper.followers().len(), FOLLOWERS_MAX + 1);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What a node that is one of several ships besides: what is not released, to those whose copies count.
 
+use std::collections::BTreeSet;
+
 use log::{Members, NodeId, Tail};
 
 use super::{ShipError, ShippedStream, Shipper};
@@ -18,6 +20,12 @@ impl Shipper {
     /// Whether this node leads, as one of several.
     pub(super) fn is_in_lead(&self) -> bool {
         self.member.as_ref().is_some_and(|member| member.is_in_lead())
+    }
+
+    /// Those whose copies count.
+    pub(super) fn voters(&self) -> BTreeSet<NodeId> {
+        let members = self.member.as_ref().and_then(|member| member.members());
+        members.map(|members| members.voters).unwrap_or_default()
     }
 
     /// The end of what may be shipped.
