@@ -77,6 +77,7 @@ impl<E: Engine> Appender<E> {
         // Whatever goes wrong in here, those who wait get an answer.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.commit(works)));
         self.state.note_writing(None);
+        self.state.queue.done();
         match outcome.unwrap_or_else(|panic| Err(LogFailure::Panic(panic_text(panic.as_ref())))) {
             Ok(verdicts) => self.answer(waiters, verdicts),
             Err(reason) => self.fail(waiters, reason),

@@ -122,7 +122,7 @@ impl<E: Engine> LocalLog<E> {
 
     /// Whether nothing is on its way to disk, nor waits for it.
     pub fn is_quiet(&self) -> bool {
-        self.state.unsynced_for().is_none()
+        self.state.queue.is_idle()
     }
 
     /// Whether what is appended waits for its release.

@@ -28,6 +28,8 @@ struct Waiting<T> {
     bytes: usize,
     /// What waits is to be taken: nobody has more to add to it first.
     is_due: bool,
+    /// Whether something was taken that is not done yet.
+    in_hand: bool,
     /// How many enqueuers wait for room.
     kept_out: usize,
     closed: bool,
@@ -36,8 +38,14 @@ struct Waiting<T> {
 impl<T: Weigh> AppendQueue<T> {
     /// A queue whose full state makes enqueuers wait, unless it is to be unbounded.
     pub(crate) fn new(bounded: bool) -> Self {
-        let waiting =
-            Waiting { waiting: VecDeque::new(), bytes: 0, is_due: false, kept_out: 0, closed: false };
+        let waiting = Waiting {
+            waiting: VecDeque::new(),
+            bytes: 0,
+            is_due: false,
+            in_hand: false,
+            kept_out: 0,
+            closed: false,
+        };
         Self { state: Mutex::new(waiting), filled: Condvar::new(), drained: Condvar::new(), bounded }
     }
 
@@ -90,6 +98,17 @@ impl<T: Weigh> AppendQueue<T> {
         self.lock().waiting.front().map(tell)
     }
 
+    /// What was taken is done.
+    pub(crate) fn done(&self) {
+        self.lock().in_hand = false;
+    }
+
+    /// Whether nothing waits, and nothing that was taken is not done: nothing is between the two.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.waiting.is_empty() && !state.in_hand
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
     }
@@ -129,6 +148,7 @@ impl<T: Weigh> Waiting<T> {
         let bytes = taken.iter().map(Weigh::bytes).fold(0, usize::saturating_add);
         self.bytes = self.bytes.saturating_sub(bytes);
         self.is_due &= !self.waiting.is_empty();
+        self.in_hand |= !taken.is_empty();
         if self.kept_out > 0 {
             drained.notify_all();
         }
@@ -163,6 +183,18 @@ mod tests {
         assert_eq!(queue.take(9), [3, COMMIT_BYTES_MAX + 1]);
         assert_eq!(queue.take(9), [4]);
         assert!(queue.take(9).is_empty());
+    }
+
+    #[test]
+    fn what_is_in_hand_is_not_done() {
+        let queue = AppendQueue::new(true);
+        assert!(queue.is_idle());
+        queue.push(1).unwrap();
+        assert!(!queue.is_idle());
+        assert_eq!(queue.take(9), [1]);
+        assert!(!queue.is_idle(), "nobody has said yet that it is done");
+        queue.done();
+        assert!(queue.is_idle() && queue.take(9).is_empty() && queue.is_idle());
     }
 
     #[test]

@@ -26,6 +26,8 @@ use crate::wire::{EventsFrame, HelloFrame, MembersFrame, WireError, WirePlace};
 const UNSYNCED_MAX: usize = 3;
 /// How often it is looked whether all is on disk.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// For how many looks what is on its way there is waited for before a stream begins.
+const LOOKS_MAX: u32 = 100;
 
 /// What a leader says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,10 +185,16 @@ impl<E: Engine> StreamReceiver<E> {
         threads: NonZeroUsize,
         member: Option<Arc<dyn TakeEvents>>,
     ) -> Result<Self, ReceiveError> {
+        // What this node wrote itself may still be on its way: a stream begins behind it.
+        let mut looks = 0..LOOKS_MAX;
+        while !log.is_quiet() {
+            looks.next().ok_or(ReceiveError::Busy)?;
+            thread::sleep(LOOK_EVERY);
+        }
         let check = ReceivedCheck::new(&log, threads)?;
-        let (events, digest) = log.synced_digest()?;
         let there = count(log.synced().last());
-        if events != there {
+        let (events, digest) = log.synced_digest()?;
+        if events < there {
             return Err(ReceiveError::Damaged { there, known: events });
         }
         let (on_the_way, end) = (VecDeque::new(), LogPlace { events, digest });

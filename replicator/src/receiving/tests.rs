@@ -264,6 +264,19 @@ fn voters_are_let_in_however_many_others_follow() {
 }
 
 #[test]
+fn a_stream_begins_behind_what_is_on_its_way_to_disk() {
+    let (own, mut appender) = LocalLog::stepped(Memory::open(&MemoryDisk::new()), None).unwrap();
+    let own = Arc::new(own);
+    let begin = || StreamReceiver::of_member(own.clone(), NonZeroUsize::MIN, None);
+    let written = own.enqueue(Term(1), vec![fact("own")]).unwrap();
+    let refused = begin().err().unwrap();
+    assert!(matches!(refused, ReceiveError::Busy) && refused.is_passing(), "{refused}");
+    appender.turn(9);
+    written.wait().unwrap();
+    assert_eq!(begin().unwrap().end().0.events, 1);
+}
+
+#[test]
 fn a_promotion_comes_along() {
     let leader = leader();
     let owner = NodeId::random();
