@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use log::{
     FolderError, FolderLock, NodeId, ReadError, Rocks, RocksError, StoreId, StoreView, Term, replace_file,
 };
-use replicator::{Keeper, KeeperError, Kept, LogFloor, MemberFile, Promise, StandingRole};
+use replicator::{Keeper, KeeperError, LogFloor, MemberFile, Promise, StandingRole};
 use thiserror::Error;
 use tokio::task::{JoinError, spawn_blocking};
 
@@ -271,14 +271,14 @@ impl Found {
 /// Remembers how far the log was that is set aside, and promises the term to whose it is, if the node had promised one to
 /// itself: it leads no more.
 fn keep(file: &mut MemberFile, log: Option<FoundLog>, other: &OtherStanding) -> Result<(), RejoinError> {
-    let Kept { mut promise, mut floor } = file.kept();
+    let mut kept = file.kept();
+    if kept.promise.to == file.node() {
+        kept.promise = Promise { term: other.term, to: other.owner };
+    }
     if let Some(FoundLog { term, events, .. }) = log {
-        floor = floor.max(LogFloor { term, events });
+        kept = kept.set_aside(LogFloor { term, events });
     }
-    if promise.to == file.node() {
-        promise = Promise { term: other.term, to: other.owner };
-    }
-    Keeper::keep(file, Kept { promise, floor }).map_err(|error| file.unwritten(error))?;
+    Keeper::keep(file, kept).map_err(|error| file.unwritten(error))?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod movement;
 mod pauses;
 mod room;
 mod taking;
+mod verifying;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,10 +35,12 @@ use crate::part::{NodePart, NodeParts};
 #[cfg(test)]
 pub(crate) use beginning::{LogFolder, become_standby};
 pub(crate) use beginning::{first_contact, identity, prepare};
+pub(crate) use bootstrap::is_unverified;
 pub(crate) use connection::{Leader, StreamEnd};
 use forwarding::Forwarder;
 use pauses::Pauses;
 use taking::Taker;
+use verifying::Verifying;
 
 /// What follows the leader, until it is stopped.
 struct Standing {
@@ -158,7 +161,7 @@ pub(crate) fn start(parts: &mut NodeParts, from: FollowingParts<'_>) -> Result<(
         taker.run();
     });
     let thread = thread.map_err(|error| NodeError::Thread { part: "standby", error })?;
-    let verifying = verify(&paths.log, log, followed.clone())?;
+    let verifying = verifying::verify(&paths.log, log, followed.clone(), member.cloned())?;
     let again = Arc::new(AtomicBool::new(false));
     let (folder, is_again, mut frames) = (paths.log.clone(), again.clone(), frames);
     let task = tokio::spawn(async move {
@@ -169,51 +172,6 @@ pub(crate) fn start(parts: &mut NodeParts, from: FollowingParts<'_>) -> Result<(
     });
     parts.push(Standing { stop, task, thread, verifying, over, again });
     Ok(())
-}
-
-/// What verifies signatures, and what tells it to end.
-struct Verifying {
-    end: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-/// Verifies the signatures of a log that began with a checkpoint, where that is not done yet.
-fn verify(
-    path: &Path,
-    log: Arc<LocalLog<Rocks>>,
-    followed: Followed,
-) -> Result<Option<Verifying>, NodeError> {
-    if !bootstrap::is_unverified(path) {
-        return Ok(None);
-    }
-    followed.set_unverified(true);
-    let (path, end) = (path.to_owned(), Arc::new(AtomicBool::new(false)));
-    let ended = end.clone();
-    let thread = std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
-        info!("verifying the signatures of the checkpoint that this log began with");
-        let is_wanted = || !ended.load(Ordering::Acquire);
-        let found = log.verify_signatures(taking::threads(), &is_wanted);
-        match found {
-            Ok((None, _)) if !is_wanted() => {}
-            Ok((None, signatures)) => match bootstrap::mark_verified(&path) {
-                Ok(()) => {
-                    followed.set_unverified(false);
-                    info!(signatures, "all signatures are right");
-                }
-                Err(error) => warn!(%error, "they are verified again at the next start"),
-            },
-            Ok((Some(fault), _)) => {
-                error!(%fault, "what came from the leader is wrong: begin again with an empty folder");
-                followed.condemn(fault.to_string());
-            }
-            Err(error) => {
-                error!(%error, "the log cannot be verified");
-                followed.condemn(error.to_string());
-            }
-        }
-    });
-    let thread = thread.map_err(|error| NodeError::Thread { part: "verify", error })?;
-    Ok(Some(Verifying { end, thread }))
 }
 
 /// Why a node follows no more.
@@ -282,7 +240,9 @@ async fn follow(
         if came || began.elapsed() > pauses::LASTING {
             pauses = Pauses::default();
         }
-        let is_refused = matches!(ended, StreamEnd::Refused(_));
+        // A later leader may have what is here, also where it is asked in the same way.
+        let differs = matches!(ended, StreamEnd::Differs(_));
+        let is_over = matches!(ended, StreamEnd::Refused(_)) || (differs && whom.member.is_none());
         if let StreamEnd::Failed(reason) = ended {
             return tokio::select! {
                 () = wait_for_room(&followed, reason, folder) => FollowOver::Again,
@@ -290,11 +250,14 @@ async fn follow(
             };
         }
         tell_ended(ended, &followed);
-        if let Some(member) = whom.member.clone().filter(|_| !is_refused) {
+        if let Some(member) = whom.member.clone().filter(|_| !is_over) {
+            if differs {
+                member.log_differs().await;
+            }
             member.find_leader().await;
         }
         tokio::select! {
-            () = sleep(pauses.next()), if !is_refused => {}
+            () = sleep(pauses.next()), if !is_over => {}
             () = whom.changed() => {}
             _ = stopping.wait_for(|stop| *stop) => return FollowOver::Stopped,
         }
@@ -321,18 +284,20 @@ async fn wait_for_room(followed: &Followed, reason: String, folder: &Path) {
 
 /// Keeps and says why a stream ended.
 fn tell_ended(ended: StreamEnd, followed: &Followed) {
+    // What ends for another reason than before is told again.
+    let is_news = followed.now(0).state.reason() != Some(ended.reason());
     match ended {
         StreamEnd::Lost(reason) | StreamEnd::Ended(reason) => {
-            // One that is lost for another reason than before is told again.
-            let is_news = followed.now(0).state.reason() != Some(reason.as_str());
             followed.set(FollowState::Lost(reason.clone()));
             if is_news {
                 warn!(reason, leader = followed.from(), "lost the leader; trying again");
             }
         }
-        StreamEnd::Refused(reason) | StreamEnd::Failed(reason) => {
+        StreamEnd::Refused(reason) | StreamEnd::Failed(reason) | StreamEnd::Differs(reason) => {
             followed.set(FollowState::Stopped(reason.clone()));
-            error!(reason, leader = followed.from(), "follows no more, and serves what it has");
+            if is_news {
+                error!(reason, leader = followed.from(), "follows no more, and serves what it has");
+            }
         }
     }
 }

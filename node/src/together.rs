@@ -102,6 +102,8 @@ async fn start(parts: &mut NodeParts, base: Base, from: Together) -> Result<Serv
         Some(writing) => Some(base.takeover(parts, writing)?),
         None => None,
     };
+    let folder = paths.log.clone();
+    let unverified = spawn_blocking(move || following::is_unverified(&folder)).await?;
     let made = MemberParts {
         log: base.local.clone(),
         file,
@@ -109,6 +111,7 @@ async fn start(parts: &mut NodeParts, base: Base, from: Together) -> Result<Serv
         writes: writes.clone(),
         follows: WriteSide::Leader(followed.clone(), forward),
         takeover,
+        unverified,
     };
     let member = spawn_blocking(move || MemberNode::open(made)).await??;
     let (log, options) = (base.local.clone(), &standing);

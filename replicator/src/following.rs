@@ -64,7 +64,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         if !self.follows(sent.term, sent.owner)? {
             return Ok(AppendVerdict::Promised(self.keeper.promise()));
         }
-        if matches!(self.role, Role::Apart) {
+        if matches!(self.role, Role::Apart(..)) {
             return Ok(AppendVerdict::Diverged);
         }
         if !self.knows_end()? {
@@ -115,14 +115,15 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         Ok(Some(Acknowledgement { from: self.id, term: leader.term, events, digest }))
     }
 
-    /// Whether it follows this leader, which it does from now on if it has promised nothing that is against it.
-    fn follows(&mut self, term: Term, owner: NodeId) -> Result<bool, MemberError> {
+    /// Whether it follows this leader, which it does from now on if it has promised nothing that is against it. Who was apart
+    /// from another one compares its log anew.
+    pub(crate) fn follows(&mut self, term: Term, owner: NodeId) -> Result<bool, MemberError> {
         if !self.may_follow(term, owner) || owner == self.id {
             return Ok(false);
         }
         self.keep(term, owner)?;
         match &self.role {
-            Role::Apart => {}
+            Role::Apart(of, from) if (*of, *from) == (term, owner) => {}
             Role::Following(Following { leader: Some(leader) })
                 if (leader.term, leader.owner) == (term, owner) => {}
             _ => {
@@ -159,7 +160,9 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     }
 
     fn part(&mut self) -> AppendVerdict {
-        self.become_role(Role::Apart);
+        if let Role::Following(Following { leader: Some(Leader { term, owner, .. }) }) = self.role {
+            self.become_role(Role::Apart(term, owner));
+        }
         AppendVerdict::Diverged
     }
 }

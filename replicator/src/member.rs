@@ -18,7 +18,7 @@ use crate::following::Following;
 use crate::leading::Leading;
 use crate::members::Memberships;
 use crate::messages::{LogPlace, LogStanding};
-use crate::promise::{Keeper, Kept, LogFloor, Promise};
+use crate::promise::{Keeper, Kept, Promise};
 use crate::promising::Promising;
 
 /// What a member cannot go on after: it must be opened again.
@@ -50,6 +50,8 @@ pub struct Member<E: Engine, K> {
     pub(crate) log: Arc<LocalLog<E>>,
     pub(crate) keeper: K,
     pub(crate) role: Role,
+    /// Whether signatures of what its log began with are not verified, or wrong.
+    pub(crate) unverified: bool,
     /// The end of the log with what is on its way to disk.
     pub(crate) end: LogPlace,
     /// The memberships in the log, up to the nonce `noted` in the stream of the node.
@@ -70,8 +72,8 @@ pub(crate) enum Role {
     Following(Following),
     Promising(Promising),
     Leading(Leading),
-    /// Its log is not that of the leader: it has to be set aside. It promises still.
-    Apart,
+    /// Its log is not that of this leader: it has to be set aside. It promises still.
+    Apart(Term, NodeId),
 }
 
 /// What a member is.
@@ -104,6 +106,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             log,
             keeper,
             role: Role::Following(Following::default()),
+            unverified: false,
             end: LogPlace { events: 0, digest: LogDigest::EMPTY },
             memberships: Memberships::default(),
             noted: Nonce::ZERO,
@@ -131,7 +134,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             Role::Promising(_) => MemberRole::Promising,
             Role::Leading(leading) if self.released() > leading.first => MemberRole::Leading,
             Role::Leading(_) => MemberRole::Confirming,
-            Role::Apart => MemberRole::Apart,
+            Role::Apart(..) => MemberRole::Apart,
         }
     }
 
@@ -200,9 +203,11 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         if self.keeper.kept() == kept { Ok(()) } else { self.keeper.keep(kept).map_err(MemberError::Keep) }
     }
 
-    /// Whether its copy counts. It does not while it may lack what this member acknowledged before its log was set aside.
+    /// Whether its copy counts. It does not while it may lack what this member acknowledged before its log was set aside, nor
+    /// while what is in it may be wrong.
     pub(crate) fn counts(&self) -> Result<bool, MemberError> {
-        Ok(self.standing()?.rank() >= self.keeper.kept().floor || !self.holds(Rule::NothingBelowFloor))
+        Ok(!self.unverified
+            && (self.standing()?.rank() >= self.keeper.kept().floor || !self.holds(Rule::NothingBelowFloor)))
     }
 
     /// Gives its log up for another copy. To be called before the log is touched: from then on no copy counts before it
@@ -212,10 +217,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// When it cannot be kept, or how far the log is cannot be read.
     pub fn set_aside(mut self) -> Result<K, MemberError> {
         self.log.fence();
-        let kept = self.keeper.kept();
-        let promised = LogFloor { term: kept.promise.term, events: 0 };
-        let floor = kept.floor.max(promised).max(self.standing()?.rank());
-        self.keep_all(Kept { floor, ..kept })?;
+        self.keep_all(self.keeper.kept().set_aside(self.standing()?.rank()))?;
         Ok(self.keeper)
     }
 

@@ -45,6 +45,15 @@ pub struct Kept {
     pub floor: LogFloor,
 }
 
+impl Kept {
+    /// What is kept once the log, which is so far, is given up for another copy: that counts when it is as far, and under
+    /// the leader of the promised term or a later one.
+    pub fn set_aside(self, rank: LogFloor) -> Self {
+        let promised = LogFloor { term: self.promise.term, events: 0 };
+        Self { floor: self.floor.max(promised).max(rank), ..self }
+    }
+}
+
 /// Keeps what a member remembers, beside its store and not in it.
 pub trait Keeper {
     /// What is kept.

@@ -54,7 +54,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     /// # Errors
     /// As [`Member::stand`].
     pub fn stand_above(&mut self, other: Term) -> Result<Option<PromiseRequest>, MemberError> {
-        if matches!(self.role, Role::Apart) || !self.is_settled()? || !self.counts()? {
+        if matches!(self.role, Role::Apart(..)) || !self.is_settled()? || !self.counts()? {
             return Ok(None);
         }
         let standing = self.standing()?;
@@ -86,7 +86,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             return Ok(PromiseAnswer::Refused(self.keeper.promise()));
         }
         // What it says of its log has to stay true: nothing of it may be on its way to disk.
-        if candidate != self.id && !matches!(self.role, Role::Apart) {
+        if candidate != self.id && !matches!(self.role, Role::Apart(..)) {
             self.become_role(Role::Following(Following::default()));
         }
         if !self.is_settled()? {

@@ -109,6 +109,28 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         matches!(&self.role, Role::Leading(leading) if leading.term == self.log.identity().term)
     }
 
+    /// Whether signatures in its log are still to be verified, or one is wrong: until then its copy does not count.
+    pub fn is_unverified(&self) -> bool {
+        self.unverified
+    }
+
+    /// Says so.
+    pub fn set_unverified(&mut self, unverified: bool) {
+        self.unverified = unverified;
+    }
+
+    /// Its log is another one than that of whoever leads this term, as was found where both were compared. It may be that of
+    /// a later leader.
+    ///
+    /// # Errors
+    /// When that it follows this leader cannot be kept.
+    pub fn differs_from(&mut self, term: Term, owner: NodeId) -> Result<(), MemberError> {
+        if matches!(self.role, Role::Following(_) | Role::Apart(..)) && self.follows(term, owner)? {
+            self.become_role(Role::Apart(term, owner));
+        }
+        Ok(())
+    }
+
     /// What it remembers beside its log.
     pub fn keeper(&self) -> &K {
         &self.keeper
@@ -121,7 +143,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
 
     /// Leads no more, nor stands for a term: it waits for a leader.
     pub fn resign(&mut self) {
-        if !matches!(self.role, Role::Apart) {
+        if !matches!(self.role, Role::Apart(..)) {
             self.become_role(Role::Following(Following::default()));
         }
     }
@@ -184,7 +206,7 @@ mod tests {
     use crate::leading::AcknowledgedAs;
     use crate::member::MemberRole;
     use crate::member::Rule;
-    use crate::messages::{Acknowledgement, PromiseAnswer, PromiseRequest};
+    use crate::messages::{Acknowledgement, AppendVerdict, Events, LogPlace, PromiseAnswer, PromiseRequest};
     use crate::promise::{Kept, LogFloor, Promise};
 
     struct InMemory(Kept);
@@ -296,6 +318,51 @@ mod tests {
             assert_eq!(member.on_acknowledgement(&given(digest)).unwrap(), AcknowledgedAs::Counted);
         }
         assert_eq!(member.held_by(node(2)), Some(end.events));
+    }
+
+    /// What a leader sends who has nothing more than this.
+    fn nothing_more(term: u64, owner: u128, from: LogPlace) -> Events {
+        Events { term: Term(term), owner: node(owner), from, events: vec![], released: 0 }
+    }
+
+    #[test]
+    fn a_copy_that_is_not_verified_does_not_count() {
+        let mut member = of_a_pair();
+        member.set_unverified(true);
+        assert!(member.stand().unwrap().is_none());
+        let end = member.standing().unwrap().end;
+        let request = PromiseRequest { term: Term(8), candidate: node(2), end };
+        let answer = member.on_promise_request(&request).unwrap();
+        assert!(matches!(answer, PromiseAnswer::Behind(_)), "{answer:?}");
+        let taken = member.on_events(&nothing_more(3, 2, end)).unwrap();
+        assert_eq!(taken, AppendVerdict::Follows(end.events));
+        assert_eq!(member.acknowledgement().unwrap(), None);
+        member.set_unverified(false);
+        let given = member.acknowledgement().unwrap().unwrap();
+        assert_eq!((given.term, given.events), (Term(3), end.events));
+        let answer = member.on_promise_request(&request).unwrap();
+        assert!(matches!(answer, PromiseAnswer::Promised { .. }), "{answer:?}");
+    }
+
+    #[test]
+    fn who_is_apart_from_one_leader_may_have_the_log_of_a_later_one() {
+        let mut member = of_a_pair();
+        let end = member.standing().unwrap().end;
+        let other = LogPlace { digest: LogDigest::from_bytes([7; 32]), ..end };
+        assert_eq!(member.on_events(&nothing_more(3, 2, other)).unwrap(), AppendVerdict::Diverged);
+        assert_eq!(member.on_events(&nothing_more(3, 2, end)).unwrap(), AppendVerdict::Diverged);
+        assert_eq!((member.role(), member.stand().unwrap()), (MemberRole::Apart, None));
+        let follows = AppendVerdict::Follows(end.events);
+        assert_eq!(member.on_events(&nothing_more(4, 3, end)).unwrap(), follows);
+        assert_eq!(member.role(), MemberRole::Following);
+        // Also where it was found otherwise, but by nobody whom it may not follow.
+        member.differs_from(Term(4), node(2)).unwrap();
+        assert_eq!(member.role(), MemberRole::Following);
+        member.differs_from(Term(4), node(3)).unwrap();
+        assert_eq!((member.role(), member.acknowledgement().unwrap()), (MemberRole::Apart, None));
+        assert_eq!(member.on_events(&nothing_more(4, 3, end)).unwrap(), AppendVerdict::Diverged);
+        assert_eq!(member.on_events(&nothing_more(5, 3, end)).unwrap(), follows);
+        assert_eq!(member.role(), MemberRole::Following);
     }
 
     #[test]

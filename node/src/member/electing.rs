@@ -78,7 +78,7 @@ impl MemberNode {
         while Instant::now() < until {
             let Some(request) = self.request(above)? else {
                 short = "what this node has is not on its disk yet, or its copy does not count: it took the place of one that \
-                         had more, or is another one than the leader's"
+                         had more, is another one than the leader's, or its signatures are not verified yet"
                     .to_owned();
                 sleep(AGAIN).await;
                 continue;

@@ -13,6 +13,7 @@ mod handing_over;
 mod leading;
 mod looking;
 mod part;
+mod parting;
 mod remembering;
 mod starting;
 mod taking_over;
@@ -103,15 +104,18 @@ pub(crate) struct MemberParts {
     pub(crate) writes: Arc<Writes>,
     pub(crate) follows: WriteSide,
     pub(crate) takeover: Option<Takeover>,
+    /// Whether signatures of what its log began with are still to be verified.
+    pub(crate) unverified: bool,
 }
 
 impl MemberNode {
     /// Opens the member of a held log.
     pub(crate) fn open(from: MemberParts) -> Result<Arc<Self>, crate::NodeError> {
-        let MemberParts { log, file, options, writes, follows, takeover } = from;
+        let MemberParts { log, file, options, writes, follows, takeover, unverified } = from;
         let (id, store) = (file.node(), log.identity().store);
         let asking = Asking::new(&options.access)?;
-        let member = Member::open(id, log.clone(), file)?;
+        let mut member = Member::open(id, log.clone(), file)?;
+        member.set_unverified(unverified);
         let members = member.members().cloned();
         Ok(Arc::new_cyclic(|own| Self {
             own: own.clone(),

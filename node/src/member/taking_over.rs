@@ -30,6 +30,7 @@ impl MemberNode {
             ));
         }
         self.check_takeover().await?;
+        self.check_verified()?;
         let _turn = match accept_loss {
             Some(_) => self.turn_by_word().await,
             None => match self.electing.try_lock() {

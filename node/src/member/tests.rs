@@ -53,6 +53,7 @@ fn made(facts: impl FnOnce(NodeId) -> Vec<Fact>, takeover: impl FnOnce(&Path) ->
         writes: Writes::new(WriteSide::Unsure("it has just started".into()), None),
         follows: WriteSide::Closed("it follows".into()),
         takeover: takeover(folder.path()),
+        unverified: false,
     });
     Tried { node: node.unwrap(), _folder: folder }
 }
@@ -200,6 +201,19 @@ async fn members_are_changed_and_led_elsewhere_by_who_leads_alone() {
     let Tried { node, .. } = &spawn_blocking(leading).await.unwrap();
     assert!(reason(node.hand_over_to(other()).await).contains("no other voter"));
     assert_eq!(node.now().role, "leading");
+}
+
+#[tokio::test]
+async fn what_is_not_verified_is_neither_promised_on_nor_led() {
+    let Tried { node, .. } = &spawn_blocking(member).await.unwrap();
+    node.with(|member| Ok::<_, MemberError>(member.set_unverified(true))).unwrap();
+    assert!(reason(node.check_verified()).contains("signatures"));
+    let answer = node.promise(asks_for(9), Some(OTHER.to_owned())).unwrap();
+    assert!(matches!(answer, PromiseAnswer::Behind(_)), "{answer:?}");
+    node.verified();
+    node.check_verified().unwrap();
+    let answer = node.promise(asks_for(9), Some(OTHER.to_owned())).unwrap();
+    assert!(matches!(answer, PromiseAnswer::Promised { .. }), "{answer:?}");
 }
 
 #[tokio::test]

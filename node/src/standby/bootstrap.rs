@@ -119,7 +119,7 @@ fn clear(log: &Path) {
 }
 
 /// Whether the signatures of a log that was fetched are not verified yet.
-pub(super) fn is_unverified(log: &Path) -> bool {
+pub(crate) fn is_unverified(log: &Path) -> bool {
     incoming(log).join(UNVERIFIED).exists()
 }
 
@@ -258,7 +258,9 @@ impl From<StreamEnd> for BootstrapError {
     fn from(end: StreamEnd) -> Self {
         match end {
             StreamEnd::Lost(reason) | StreamEnd::Ended(reason) => Self::Leader(reason),
-            StreamEnd::Failed(reason) | StreamEnd::Refused(reason) => Self::Wrong(reason),
+            StreamEnd::Failed(reason) | StreamEnd::Refused(reason) | StreamEnd::Differs(reason) => {
+                Self::Wrong(reason)
+            }
         }
     }
 }

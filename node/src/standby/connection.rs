@@ -56,6 +56,21 @@ pub(crate) enum StreamEnd {
     /// It must not be taken on.
     #[error("{0}")]
     Refused(String),
+    /// The log here is another one than the leader's.
+    #[error("{0}")]
+    Differs(String),
+}
+
+impl StreamEnd {
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Lost(reason)
+            | Self::Ended(reason)
+            | Self::Failed(reason)
+            | Self::Refused(reason)
+            | Self::Differs(reason) => reason,
+        }
+    }
 }
 
 impl Leader {
@@ -204,7 +219,7 @@ impl Leader {
                 let text = format!("the leader answers {status}: {}", refusal(response, self.patience).await);
                 // One that has less may be about to get the rest; one that has something else keeps it.
                 Err(match status {
-                    StatusCode::CONFLICT => StreamEnd::Refused(text),
+                    StatusCode::CONFLICT => StreamEnd::Differs(text),
                     _ => StreamEnd::Lost(text),
                 })
             }

@@ -197,6 +197,7 @@ impl From<ReceiveError> for StreamEnd {
     fn from(error: ReceiveError) -> Self {
         match &error {
             ReceiveError::Append(AppendError::Failed(_)) => Self::Failed(error.to_string()),
+            ReceiveError::Diverged { .. } => Self::Differs(error.to_string()),
             _ if error.is_passing() => Self::Lost(error.to_string()),
             _ => Self::Refused(error.to_string()),
         }

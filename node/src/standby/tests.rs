@@ -125,7 +125,7 @@ async fn who_has_less_is_asked_again_and_who_has_something_else_is_not() {
     let StreamEnd::Lost(reason) = ended else { panic!("{ended:?}") };
     assert!(reason.contains("410 Gone: why"), "{reason}");
     let (ended, ()) = tokio::join!(leader.follow(&mut frames), answer(&listener, "409 Conflict", body));
-    let StreamEnd::Refused(reason) = ended else { panic!("{ended:?}") };
+    let StreamEnd::Differs(reason) = ended else { panic!("{ended:?}") };
     assert!(reason.contains("409 Conflict: why"), "{reason}");
     drop(frames);
     thread.join().unwrap();

@@ -55,6 +55,24 @@ async fn of_a_pair(acks: u32, other_url: String) -> Tried {
     spawn_blocking(move || member_of(facts)).await.unwrap()
 }
 
+#[tokio::test]
+async fn who_has_another_log_than_the_one_that_leads_is_apart() {
+    let url = answers(|_| membership("leading", 9, 5)).await;
+    let Tried { node, .. } = &of_a_pair(1, url.clone()).await;
+    node.log_differs().await;
+    assert_eq!(node.now().role, "following", "it follows nobody");
+    node.follow(Some(Url::parse(&url).unwrap()));
+    node.log_differs().await;
+    let now = node.now();
+    assert_eq!((now.role.as_str(), now.promised_term), ("apart", 9), "{now:?}");
+    // One that does not lead says nothing by that.
+    let url = answers(|_| membership("following", 9, 5)).await;
+    let Tried { node, .. } = &of_a_pair(1, url.clone()).await;
+    node.follow(Some(Url::parse(&url).unwrap()));
+    node.log_differs().await;
+    assert_eq!(node.now().role, "following");
+}
+
 fn soon() -> time::Instant {
     time::Instant::now() + Duration::from_secs(8)
 }
