@@ -73,11 +73,11 @@ impl Fencing {
 struct Asking(JoinHandle<()>);
 
 impl Peers {
-    /// Asks all of them once: those that do not answer are left out, since nothing may depend on them.
+    /// Those that are named; none where nobody is.
     ///
     /// # Errors
-    /// When one has taken the place of this node. It is then known not to lead any more, also after a restart.
-    pub(crate) async fn ask_first(
+    /// When nobody can be asked at all, or the log cannot be read.
+    pub(crate) async fn of(
         options: PeerOptions,
         data: &Path,
         log: &Arc<LocalLog<Rocks>>,
@@ -89,7 +89,19 @@ impl Peers {
         let reading = log.clone();
         let own = spawn_blocking(move || OwnStanding::of(&reading)).await??;
         let seen = vec![None; options.urls.len()];
-        let mut peers = Self { http, options, data: data.to_owned(), log: log.clone(), own, seen };
+        Ok(Some(Self { http, options, data: data.to_owned(), log: log.clone(), own, seen }))
+    }
+
+    /// Asks all of them once: those that do not answer are left out, since nothing may depend on them.
+    ///
+    /// # Errors
+    /// When one has taken the place of this node. It is then known not to lead any more, also after a restart.
+    pub(crate) async fn ask_first(
+        options: PeerOptions,
+        data: &Path,
+        log: &Arc<LocalLog<Rocks>>,
+    ) -> Result<Option<Self>, NodeError> {
+        let Some(mut peers) = Self::of(options, data, log).await? else { return Ok(None) };
         let Some((by, why)) = peers.ask().await else { return Ok(Some(peers)) };
         peers.fence(why).await.map_err(LeadershipError::from)?;
         let by = by.to_string();

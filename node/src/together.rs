@@ -74,19 +74,25 @@ pub(crate) async fn follow(
     let read = spawn_blocking(move || {
         let file = MemberFile::keep(&folder, StandingRole::Standby).map_err(StandbyError::from)?;
         let led = file.role() == StandingRole::Leader || file.promise().to == file.node();
-        let is_alone = replicator::newest_members(local.as_ref())?.is_none();
-        if led && is_alone {
+        let newest = replicator::newest_members(local.as_ref())?;
+        if led && newest.is_none() {
             return Err(NodeError::from(StandbyError::Leads { folder, role: file.role() }));
         }
-        Ok((file, led))
+        let leads_alone = led && newest.is_some_and(|members| members.voters.len() <= 1);
+        Ok((file, led, leads_alone))
     });
-    let (file, led) = read.await??;
+    let (file, led, leads_alone) = read.await??;
     if !base.local.is_held() {
         // From here on nothing is shown that the leader has not released.
         base.local.hold(true)?.await?;
     }
     let beginning = if led { Beginning::Lead } else { Beginning::Follow(standing.from.url.clone()) };
-    let peers = None;
+    let peers = match writing.as_ref().map(|writing| writing.peers.clone()) {
+        Some(peers) if leads_alone => Peers::ask_first(peers, &base.folder(), &base.local).await?,
+        // It may come to lead alone by and by.
+        Some(peers) => Peers::of(peers, &base.folder(), &base.local).await?,
+        None => None,
+    };
     start(parts, base, Together { file, standing, members, writing, beginning, address, peers }).await
 }
 

@@ -176,18 +176,27 @@ async fn an_election_that_nobody_ends_does_not_end_the_writes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_led_alone_asks_its_peers_before_it_leads_again() {
+    // Also one that is started as a standby.
+    for early in [0, 1] {
+        led_alone(early).await;
+    }
+}
+
+/// One of a pair led alone, then the other one does.
+async fn led_alone(early: usize) {
     let mut cluster = cluster(2, 1).await;
+    let late = 1 - early;
     let alone = |cluster: &Cluster, at: usize, node: &Node| {
         let done = promote(cluster.folders[at].path(), node, &["--accept-loss", &cluster.store]);
         assert!(done.stdout.contains("It schedules."), "{} {}", done.stdout, done.stderr);
     };
-    cluster.nodes.remove(1).kill();
+    cluster.nodes.remove(late).kill();
     let first = cluster.nodes.remove(0);
-    alone(&cluster, 0, &first);
+    alone(&cluster, early, &first);
     first.kill();
-    let second = cluster.launches[1].serve();
-    alone(&cluster, 1, &second);
-    let launch = cluster.launches[0].clone().set("REPLICATE_PEERS", second.admin_url());
+    let second = cluster.launches[late].serve();
+    alone(&cluster, late, &second);
+    let launch = cluster.launches[early].clone().set("REPLICATE_PEERS", second.admin_url());
     let refused = launch.run();
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("has taken the place of this one"), "{}", refused.stderr);

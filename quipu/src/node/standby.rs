@@ -5,9 +5,7 @@ use std::io::Write;
 use std::net::Ipv6Addr;
 
 use clap::Args;
-use node::{
-    ListenOptions, NodeAccess, NodeOptions, NodeTls, PeerOptions, StandbyOptions, VotingOptions, WriteOptions,
-};
+use node::{ListenOptions, NodeAccess, NodeOptions, NodeTls, StandbyOptions, VotingOptions, WriteOptions};
 use tracing::info;
 
 use super::signals::run_node;
@@ -86,10 +84,15 @@ impl StandbyArgs {
     pub fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
         self.logging.start().map_err(SettingError::from)?;
         tell_unused().map_err(SettingError::from)?;
-        let is_located = self.location.is_set();
+        let (is_located, has_peers) = (self.location.is_set(), self.replication.has_peers());
         let (options, standing) = self.options()?;
         if is_located && standing.votes.is_none() {
             info!("LOCATION_URL has no effect here: the leader publishes where the scheduler is");
+        }
+        if has_peers && standing.votes.as_ref().is_none_or(|votes| votes.writing.is_none()) {
+            info!(
+                "REPLICATE_PEERS has no effect here: without --voter and SU_WALLET_PATH this node does not schedule"
+            );
         }
         if options.endpoints.upload.is_some() && standing.votes.is_none() {
             info!("UPLOAD_NODE_URL has no effect here: the leader uploads");
@@ -135,7 +138,7 @@ impl StandbyArgs {
         let writing = WriteOptions {
             signer,
             wallet_change_to: None,
-            peers: PeerOptions::default(),
+            peers: self.replication.peers()?,
             members: members.clone(),
             scheduling: self.scheduling.options()?,
             items: self.items.options()?,

@@ -41,6 +41,11 @@ pub struct ReplicationArgs {
     #[arg(long = "voter", env = "REPLICATION_VOTER", value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1,
         require_equals = true, default_missing_value = "true", default_value_t = false)]
     voter: bool,
+
+    /// The admin listeners, separated by commas, of nodes that may have taken the place of this one: with --voter, they are
+    /// asked before it schedules alone, and from then on
+    #[arg(long, env, value_name = "URLS")]
+    replicate_peers: Option<String>,
 }
 
 /// Who may have taken the place of a node.
@@ -183,6 +188,20 @@ impl ReplicationArgs {
     /// Whether its copy counts.
     pub fn voter(&self) -> bool {
         self.voter
+    }
+
+    /// Whether others are named that may have taken its place.
+    pub fn has_peers(&self) -> bool {
+        self.replicate_peers.is_some()
+    }
+
+    /// Who they are.
+    ///
+    /// # Errors
+    /// When a URL is none, or the file with the token cannot be read.
+    pub fn peers(&self) -> Result<PeerOptions, ReplicationSettingError> {
+        let list = self.replicate_peers.as_ref().map(|list| parse_url_list("REPLICATE_PEERS", list));
+        Ok(PeerOptions { urls: list.transpose()?.unwrap_or_default(), access: self.leader.token.access()? })
     }
 }
 
