@@ -136,7 +136,15 @@ impl Shipper {
             return Err(StreamRefusal::Diverged { asked, own: digest, terms: self.log.terms()? });
         }
         let (turn, is_voter) = (self.enter(request).ok_or(StreamRefusal::Full)?, request.voter);
-        Ok(ShippedStream { shipper: self.clone(), place: asked, owner: None, is_voter, is_voting, turn })
+        Ok(ShippedStream {
+            shipper: self.clone(),
+            place: asked,
+            told: 0,
+            owner: None,
+            is_voter,
+            is_voting,
+            turn,
+        })
     }
 
     /// Whoever votes is always let in: others are not to keep the log from being released.
@@ -174,6 +182,8 @@ impl Followers {
 pub struct ShippedStream {
     shipper: Arc<Shipper>,
     place: LogPlace,
+    /// How many events it was told are released.
+    told: u64,
     /// The owner of the term that was looked up last.
     owner: Option<(Term, NodeId)>,
     /// Whether who asks wants its copy to count.
@@ -217,6 +227,16 @@ impl ShippedStream {
     /// The end of what is released, to wait on.
     pub fn released(&self) -> Tail {
         self.shipper.log.released()
+    }
+
+    /// Whether it gets what is not released as well, which is when others wait for its copy.
+    pub fn is_voting(&self) -> bool {
+        self.is_voting
+    }
+
+    /// The first event that it was not told is released.
+    pub fn untold(&self) -> Seq {
+        Seq::new(self.told)
     }
 
     /// The event that comes next.
@@ -272,11 +292,12 @@ impl ShippedStream {
             return failed.map_or(Ok(None), Err);
         }
         let (term, owner) = self.owner()?;
+        self.told = count(self.released().last());
         let frame = Frame::Events(EventsFrame {
             term: term.0,
             owner: owner.0.into_bytes(),
             from: self.place.into(),
-            released: count(self.released().last()),
+            released: self.told,
             events: events.iter().map(Vec::as_slice).collect(),
         });
         let frame = frame.encode()?;
@@ -291,12 +312,13 @@ impl ShippedStream {
     ///
     /// # Errors
     /// When no frame can be made of it.
-    pub fn heartbeat(&self) -> Result<Vec<u8>, ShipError> {
+    pub fn heartbeat(&mut self) -> Result<Vec<u8>, ShipError> {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        self.told = count(self.released().last());
         let beat = HeartbeatFrame {
             place: self.place.into(),
             tail: count(self.shipper.log.synced().last()),
-            released: count(self.released().last()),
+            released: self.told,
             clock: u64::try_from(clock.as_millis()).unwrap_or(u64::MAX),
         };
         let mut frames = Frame::Heartbeat(beat).encode()?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ans104::Id;
 use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
-use log::{LogDigest, NodeId, Seq, Tail, Term};
+use log::{LogDigest, NodeId, Tail, Term};
 use poem::http::{StatusCode, header};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::payload::{Json, Payload};
@@ -28,6 +28,9 @@ use crate::refusals::ShipRefusal;
 
 /// How often a stream says how far it is.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// For how long what comes is gathered before it is sent to those whom nobody waits for, and what is released before anybody
+/// is told: each frame costs both sides more than an event in it.
+const GATHERING: Duration = Duration::from_millis(25);
 
 /// The calls, and the node that answers them.
 pub(crate) struct ReplicationApi(pub(crate) Arc<ApiNode>);
@@ -180,8 +183,19 @@ fn shipped(
     stopping: Stopping,
 ) -> Body {
     let (tail, released) = (stream.tail(), stream.released());
-    let (stream, next_beat, told) = (Some(stream), Instant::now(), None);
-    let shipping = Shipping { node, stream, tail, released, told, hello, next_beat, stopping, _room: room };
+    let (stream, now) = (Some(stream), Instant::now());
+    let shipping = Shipping {
+        node,
+        stream,
+        tail,
+        released,
+        hello,
+        next_beat: now,
+        next_frame: now,
+        next_word: now,
+        stopping,
+        _room: room,
+    };
     Body::from_bytes_stream(stream::try_unfold(shipping, Shipping::next).map_err(io::Error::other))
 }
 
@@ -191,11 +205,13 @@ struct Shipping {
     stream: Option<Box<ShippedStream>>,
     tail: Tail,
     released: Tail,
-    /// Up to where it was told that events are released.
-    told: Option<Seq>,
     /// What goes out first; empty once it has.
     hello: Vec<u8>,
     next_beat: Instant,
+    /// Until then what comes is gathered.
+    next_frame: Instant,
+    /// Until then what is released is.
+    next_word: Instant,
     stopping: Stopping,
     _room: LastingRoom,
 }
@@ -208,42 +224,57 @@ impl Shipping {
             return Ok(Some((hello.into(), self)));
         }
         loop {
-            let Some(stream) = self.stream.take() else { return Ok(None) };
+            let Some(mut stream) = self.stream.take() else { return Ok(None) };
             if let Some(error) = stream.replaced() {
                 info!(%error, "a stream of the log ends");
                 return Ok(Some((ShippedStream::error(&error).into(), self)));
             }
+            let now = Instant::now();
             if self.stopping.has_stopped() {
-                return Ok(None);
+                // What was being gathered is not kept from who may have to take over.
+                if now >= self.next_frame || !stream.has_more() {
+                    return Ok(None);
+                }
+                self.next_frame = now;
             }
-            if Instant::now() >= self.next_beat {
-                self.next_beat = Instant::now() + HEARTBEAT;
-                self.told = self.released.last();
+            if now >= self.next_beat {
+                (self.next_beat, self.next_word) = (now + HEARTBEAT, now + GATHERING);
                 let beat = stream.heartbeat().map_err(HttpError::internal)?;
                 self.stream = Some(stream);
                 return Ok(Some((beat.into(), self)));
             }
-            if stream.has_more() {
-                self.told = self.released.last();
+            let is_gathered = now >= self.next_frame;
+            if is_gathered && stream.has_more() {
+                self.next_word = now + GATHERING;
                 let (frame, stream) =
                     self.node.render_on(2 * SHIPPED_PIECE, |_| Ok(next_frame(stream))).await?;
                 self.stream = stream;
                 if frame.is_empty() {
                     continue;
                 }
+                let is_awaited = self.stream.as_ref().is_some_and(|stream| stream.is_voting());
+                if !is_awaited && frame.len() < SHIPPED_PIECE {
+                    self.next_frame = now + GATHERING;
+                }
                 return Ok(Some((frame, self)));
             }
-            let next = stream.next_seq();
+            let (next, untold) = (stream.next_seq(), stream.untold());
             self.stream = Some(stream);
-            let untold = self.told.map_or(Seq::ZERO, Seq::next);
+            let (is_untold, may_tell) = (untold < next, now >= self.next_word);
+            let due = [
+                (true, self.next_beat),
+                (!is_gathered, self.next_frame),
+                (is_untold && !may_tell, self.next_word),
+            ];
+            let due = due.into_iter().filter_map(|(counts, due)| counts.then_some(due)).min();
             tokio::select! {
-                is_open = self.released.reached(untold), if untold < next => {
+                is_open = self.released.reached(untold), if is_untold && may_tell => {
                     self.next_beat = Instant::now();
                     if !is_open { return Ok(None) }
                 }
-                is_open = self.tail.reached(next) => if !is_open { return Ok(None) },
-                () = sleep_until(self.next_beat) => {}
-                () = self.stopping.stopped() => return Ok(None),
+                is_open = self.tail.reached(next), if is_gathered => if !is_open { return Ok(None) },
+                () = sleep_until(due.unwrap_or(now)) => {}
+                () = self.stopping.stopped() => {}
             }
         }
     }
