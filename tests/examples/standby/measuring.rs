@@ -103,7 +103,7 @@ pub(crate) fn said(node: &Node) -> String {
     let text = node.log().text();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let told = lines.filter_map(|line| {
-        let (at, what) = (line["timestamp"].as_str()?, line["message"].as_str()?);
+        let (at, what) = (line["timestamp"].as_str()?, line["fields"]["message"].as_str()?);
         Some(format!("\n  {} {what}", at.get(17..23)?))
     });
     told.take(12).collect()
