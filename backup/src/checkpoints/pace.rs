@@ -2,32 +2,39 @@
 
 use std::cell::Cell;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// How many times as long as it worked it rests.
 const REST: u32 = 2;
 /// It works for so long at a time.
 const WORK: Duration = Duration::from_millis(5);
 
-/// Rests between pieces of work.
-pub(super) struct CheckpointPace(Cell<Instant>);
+/// Rests between pieces of work. What counts is what this thread had of a processor: where it waits for one itself, or for
+/// the disk, it leaves others enough.
+pub(super) struct CheckpointPace(Cell<Duration>);
 
 impl CheckpointPace {
     pub(super) fn new() -> Self {
-        Self(Cell::new(Instant::now()))
+        Self(Cell::new(had()))
     }
 
     /// To be called between pieces.
     pub(super) fn rest(&self) {
-        if let Some(rest) = rest_after(self.0.get().elapsed()) {
+        if let Some(rest) = rest_after(had().saturating_sub(self.0.get())) {
             sleep(rest);
-            self.0.set(Instant::now());
+            self.0.set(had());
         }
     }
 }
 
+/// For how long this thread had a processor.
+fn had() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
 fn rest_after(worked: Duration) -> Option<Duration> {
-    // What took long waited for the disk.
     (worked >= WORK).then(|| worked.min(WORK * 10) * REST)
 }
 
