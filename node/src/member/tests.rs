@@ -206,7 +206,11 @@ async fn members_are_changed_and_led_elsewhere_by_who_leads_alone() {
 #[tokio::test]
 async fn what_is_not_verified_is_neither_promised_on_nor_led() {
     let Tried { node, .. } = &spawn_blocking(member).await.unwrap();
-    node.with(|member| Ok::<_, MemberError>(member.set_unverified(true))).unwrap();
+    let unverified = node.with(|member| {
+        member.set_unverified(true);
+        Ok::<_, MemberError>(())
+    });
+    unverified.unwrap();
     assert!(reason(node.check_verified()).contains("signatures"));
     let answer = node.promise(asks_for(9), Some(OTHER.to_owned())).unwrap();
     assert!(matches!(answer, PromiseAnswer::Behind(_)), "{answer:?}");
