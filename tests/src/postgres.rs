@@ -183,6 +183,11 @@ impl Postgres {
         psql
     }
 
+    /// The processor time that all of its processes have used.
+    pub fn processor_time(&self) -> Duration {
+        self.server.as_ref().map_or(Duration::ZERO, |server| postmaster::processor_time(server.id()))
+    }
+
     /// Kills all of its processes (SIGKILL), as a power cut would. What was committed is there after a restart.
     pub fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::postmaster;
 use crate::wait::PATIENCE;
 
 /// A running program. It is killed and reaped when this is dropped.
@@ -63,6 +64,11 @@ impl Program {
     /// The number of the process.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The processor time that it has used, with all that it has started.
+    pub fn processor_time(&self) -> Duration {
+        postmaster::processor_time(self.id())
     }
 
     /// What it writes to standard output.
