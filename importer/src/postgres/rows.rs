@@ -56,8 +56,9 @@ impl MessageQuery {
     }
 }
 
+/// In the order of the index: `nonce` alone would be the number as it is selected, by which all blobs would be sorted.
 const WANTED: &str =
-    "where process_id = $1 and nonce between $2 and $3 and row_id between $4 and $5 order by nonce";
+    "where process_id = $1 and nonce between $2 and $3 and row_id between $4 and $5 order by messages.nonce";
 
 pub(super) fn process_sql(columns: &SourceColumns) -> String {
     let column = |name| columns.of_process(name);
