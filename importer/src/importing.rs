@@ -4,7 +4,8 @@
 //! source ─▶ parcels ─▶ workers: take apart, verify ─▶ in order again ─▶ places ─▶ log
 //! ```
 //!
-//! A parcel is handed over only while few are underway, so that memory is bounded however long one of them takes.
+//! A parcel is handed over only while few are underway, and few bytes, so that memory is bounded however long one of them
+//! takes, and however long its rows are.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,7 +31,7 @@ use crate::target::{ImportTarget, NoLog};
 /// When a parcel of rows is handed over.
 const PARCEL_ROWS: usize = 64;
 const PARCEL_BYTES: usize = 1 << 20;
-/// How many parcels are underway for each worker.
+/// How many parcels are underway for each worker. One that is longer counts as several.
 const UNDERWAY: usize = 6;
 
 /// How an import is done.
@@ -92,8 +93,15 @@ pub enum ImportError {
     },
 }
 
-type Parcel = (u64, Vec<SourceRow>);
-type Made = (u64, Vec<Prepared>);
+/// Rows that are handed over together.
+struct Parcel<R> {
+    number: u64,
+    /// For how many it counts.
+    weight: usize,
+    rows: Vec<R>,
+}
+
+type Made = Parcel<Prepared>;
 
 /// Imports a source into a log; without a log it is a plan, which does all but append.
 ///
@@ -109,16 +117,17 @@ pub fn import(
     let target = target.unwrap_or(&NoLog);
     let totals = source.totals(&options.scope)?;
     progress(ImportProgress { done: 0, total: totals.rows() });
-    let (parcels, taken) = sync_channel::<Parcel>(options.threads.get());
+    let (parcels, taken) = sync_channel::<Parcel<SourceRow>>(options.threads.get());
     let taken = Mutex::new(taken);
     let (made, ready) = channel::<Made>();
-    let (tokens, spent) = sync_channel::<()>(options.threads.get().saturating_mul(UNDERWAY));
+    let heaviest = options.threads.get().saturating_mul(UNDERWAY);
+    let (tokens, spent) = sync_channel::<()>(heaviest);
     let mut report = report;
     report.expect(totals);
     let placed = thread::scope(|scope| {
         let scope_of = &options.scope;
         let reading = scope.spawn(move || {
-            let mut handing = Handing { parcels, tokens, rows: Vec::new(), bytes: 0, next: 0 };
+            let mut handing = Handing { parcels, tokens, heaviest, rows: Vec::new(), bytes: 0, next: 0 };
             let read = source.read(scope_of, target, &mut |row| handing.add(row));
             let _ = handing.hand_over();
             read
@@ -154,8 +163,9 @@ pub fn import(
 
 /// Collects rows into parcels.
 struct Handing {
-    parcels: SyncSender<Parcel>,
+    parcels: SyncSender<Parcel<SourceRow>>,
     tokens: SyncSender<()>,
+    heaviest: usize,
     rows: Vec<SourceRow>,
     bytes: usize,
     next: u64,
@@ -176,23 +186,25 @@ impl Handing {
     /// Breaks when nobody takes any more.
     fn hand_over(&mut self) -> ControlFlow<()> {
         let rows = mem::take(&mut self.rows);
-        self.bytes = 0;
+        let weight = (mem::take(&mut self.bytes) / PARCEL_BYTES).clamp(1, self.heaviest);
         let number = self.next;
         self.next = self.next.saturating_add(1);
-        if self.tokens.send(()).is_err() || self.parcels.send((number, rows)).is_err() {
+        // Those before it are handed over already, and give theirs back.
+        let has_room = (0..weight).all(|_| self.tokens.send(()).is_ok());
+        if !has_room || self.parcels.send(Parcel { number, weight, rows }).is_err() {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
     }
 }
 
-fn work(parcels: &Mutex<Receiver<Parcel>>, made: &Sender<Made>, preparing: Preparing<'_>) {
+fn work(parcels: &Mutex<Receiver<Parcel<SourceRow>>>, made: &Sender<Made>, preparing: Preparing<'_>) {
     loop {
         let parcel = parcels.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((number, rows)) = parcel else { return };
-        let ready = rows.into_iter().map(|row| prepare_safely(row, preparing)).collect();
+        let Ok(Parcel { number, weight, rows }) = parcel else { return };
+        let rows = rows.into_iter().map(|row| prepare_safely(row, preparing)).collect();
         // When nobody takes it the reader ends soon, and until then must not wait.
-        let _ = made.send((number, ready));
+        let _ = made.send(Parcel { number, weight, rows });
     }
 }
 
@@ -221,15 +233,17 @@ fn place<'r>(
     let mut placing = Placing::new(target, report);
     let mut early = BTreeMap::new();
     let mut next = 0_u64;
-    for (number, rows) in ready {
-        early.insert(number, rows);
-        while let Some(rows) = early.remove(&next) {
-            for row in rows {
+    for parcel in ready {
+        early.insert(parcel.number, parcel);
+        while let Some(parcel) = early.remove(&next) {
+            for row in parcel.rows {
                 placing.take(row)?;
             }
             next = next.saturating_add(1);
-            // Its reader may be gone, but it sent this one.
-            let _ = spent.recv();
+            // Its reader may be gone, but it sent these.
+            for _ in 0..parcel.weight {
+                let _ = spent.recv();
+            }
             progress(ImportProgress { done: placing.report.done(), total: totals.rows() });
         }
     }
