@@ -12,11 +12,12 @@ use rocksdb::DBRawIterator;
 use thiserror::Error;
 
 use crate::blob::{Blob, BlobForm};
-use crate::source::StoredRow;
+use crate::flaw::{FlawKind, SourceFlaw};
+use crate::source::{SourceRow, StoredRow};
 use crate::stores::{ForeignStore, ForeignStoreError};
 use crate::target::KnownRows;
 
-/// Of more in one process nothing is carried over: all of them are held at a time.
+/// Of more in one process nothing is carried over, which the report says: all of them are held at a time.
 pub(crate) const HASHES_MAX: usize = 1 << 21;
 const HASH_TEXT: usize = 64;
 
@@ -78,14 +79,20 @@ pub(crate) struct StoredHashes {
 
 /// Those that nothing else in the log will have.
 #[derive(Debug, Default)]
-pub(crate) struct LeftHashes(VecDeque<DeepHash>);
+pub(crate) struct LeftHashes {
+    hashes: VecDeque<DeepHash>,
+    is_too_many: bool,
+}
 
 impl StoredHashes {
-    /// None when there is nothing to look for.
-    pub(crate) fn new(process: ProcessId, hashes: Vec<DeepHash>) -> Option<Self> {
+    /// What is to be looked for; or what is left where nothing is.
+    pub(crate) fn new(process: ProcessId, hashes: Vec<DeepHash>) -> Result<Self, LeftHashes> {
+        let is_too_many = hashes.len() > HASHES_MAX;
+        if hashes.is_empty() || is_too_many {
+            return Err(LeftHashes { is_too_many, ..LeftHashes::default() });
+        }
         let is_made = vec![false; hashes.len()];
-        let is_any = (1..=HASHES_MAX).contains(&hashes.len());
-        is_any.then_some(Self { process, hashes, is_made })
+        Ok(Self { process, hashes, is_made })
     }
 
     /// Takes out what can be made of stored bytes, or is in the log with them.
@@ -113,25 +120,32 @@ impl StoredHashes {
     /// What is left, once all were looked through.
     pub(crate) fn left(self) -> LeftHashes {
         let left = self.hashes.into_iter().zip(self.is_made).filter(|(_, made)| !made);
-        LeftHashes(left.map(|(hash, _)| hash).collect())
+        LeftHashes { hashes: left.map(|(hash, _)| hash).collect(), is_too_many: false }
     }
 }
 
 impl LeftHashes {
     /// Gives one to a row that is an assignment alone.
     pub(crate) fn give(&mut self, row: &mut StoredRow) {
-        if self.0.is_empty() {
+        if self.hashes.is_empty() {
             return;
         }
         let form = Blob::parse(&row.blob).map(|blob| blob.form);
         if form.is_ok_and(|form| form == BlobForm::AssignmentOnly) {
-            row.deep_hash = self.0.pop_front();
+            row.deep_hash = self.hashes.pop_front();
         }
     }
 
-    /// How many nothing was there for.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    /// What is to be told of those that nothing was there for, once all rows of the process came.
+    pub(crate) fn lost(&self, process: ProcessId) -> Option<SourceRow> {
+        let flaw = if self.is_too_many {
+            SourceFlaw::new(FlawKind::ContentTooMany, format!("more than {HASHES_MAX}"))
+        } else if self.hashes.is_empty() {
+            return None;
+        } else {
+            SourceFlaw::new(FlawKind::ContentLost, format!("{} of them", self.hashes.len()))
+        };
+        Some(SourceRow::Remark { place: format!("process {process}"), flaw })
     }
 }
 
@@ -178,18 +192,27 @@ mod tests {
         assert!(stored.contains(&scheduler::pushed_content(&Item::split(&pushed).unwrap()).unwrap()));
         stored.extend([[7; 48], [9; 48]]);
         stored.sort_unstable();
-        let mut seen = StoredHashes::new(sample.process, stored).unwrap();
+        let mut seen = StoredHashes::new(sample.process, stored).ok().unwrap();
         for append in &appends {
             seen.look(&blob(append), &NoLog).unwrap();
         }
         let mut left = seen.left();
-        assert_eq!(left.len(), 2);
+        let told = |left: &LeftHashes| match left.lost(sample.process) {
+            Some(SourceRow::Remark { flaw, .. }) => Some((flaw.kind, flaw.what)),
+            _ => None,
+        };
+        assert_eq!(told(&left), Some((FlawKind::ContentLost, "2 of them".to_owned())));
         let given = appends.each_ref().map(|append| {
             let mut row = StoredRow { blob: blob(append), ..StoredRow::default() };
             left.give(&mut row);
             row.deep_hash
         });
         assert_eq!(given, [None, None, Some([7; 48]), Some([9; 48])]);
-        assert!(StoredHashes::new(sample.process, Vec::new()).is_none());
+        assert_eq!(told(&left), None);
+        let left_of =
+            |hashes| StoredHashes::new(sample.process, hashes).err().expect("nothing is looked for");
+        assert_eq!(told(&left_of(Vec::new())), None);
+        let too_many = Some((FlawKind::ContentTooMany, "more than 2097152".to_owned()));
+        assert_eq!(told(&left_of(vec![[0; 48]; HASHES_MAX + 1])), too_many);
     }
 }

@@ -38,6 +38,8 @@ pub enum FlawKind {
     NoRecord,
     /// Content hashes of messages that are elsewhere are more than there are assignments of such.
     ContentLost,
+    /// There are more content hashes than are held at a time, and none was carried over.
+    ContentTooMany,
 }
 
 impl FlawKind {
@@ -62,6 +64,7 @@ impl FlawKind {
             Self::FromJson => "made of what JSON says: the stored bytes cannot be read",
             Self::NoRecord => "a spawn of which the time is not known",
             Self::ContentLost => "processes with content hashes that nothing in the log has",
+            Self::ContentTooMany => "processes with too many content hashes: none was carried over",
         }
     }
 }

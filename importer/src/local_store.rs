@@ -111,7 +111,10 @@ impl LocalStoreSource {
         let failed = |error| self.failed("reading content hashes", error);
         let prefix = format!("deep_hash:{process}:");
         let hashes = hashes_of(self.index.db().raw_iterator_cf(table), prefix.as_bytes()).map_err(failed)?;
-        let Some(mut seen) = StoredHashes::new(process, hashes) else { return Ok(LeftHashes::default()) };
+        let mut seen = match StoredHashes::new(process, hashes) {
+            Ok(seen) => seen,
+            Err(left) => return Ok(left),
+        };
         let mut messages = self.order(OrderKind::Message, Some(process))?;
         while let Some(key) = messages.peek().map_err(failed)? {
             messages.advance();
@@ -164,10 +167,7 @@ struct OwnHashes {
 impl OwnHashes {
     /// Tells of those that nothing was there for.
     fn tell(&self, visit: &mut SourceVisit<'_>) -> ControlFlow<()> {
-        match (self.of, self.left.len()) {
-            (Some(process), 1..) => visit(SourceRow::lost_content(process, self.left.len())),
-            _ => ControlFlow::Continue(()),
-        }
+        self.of.and_then(|process| self.left.lost(process)).map_or(ControlFlow::Continue(()), visit)
     }
 }
 

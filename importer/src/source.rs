@@ -8,7 +8,7 @@ use ans104::DeepHash;
 use protocol::ProcessId;
 use thiserror::Error;
 
-use crate::flaw::{FlawKind, SourceFlaw};
+use crate::flaw::SourceFlaw;
 use crate::shown_row::{ShownPair, ShownRow};
 use crate::target::KnownRows;
 
@@ -132,14 +132,6 @@ pub enum SourceRow {
         /// What is wrong with it.
         reason: String,
     },
-}
-
-impl SourceRow {
-    /// So many content hashes of a process belong to nothing.
-    pub(crate) fn lost_content(process: ProcessId, hashes: usize) -> Self {
-        let flaw = SourceFlaw::new(FlawKind::ContentLost, format!("{hashes} of them"));
-        Self::Remark { place: format!("process {process}"), flaw }
-    }
 }
 
 /// A row as the source has it.

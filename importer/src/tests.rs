@@ -12,6 +12,8 @@ use testing::{ExistingRow, SampleProcess, around, id_of};
 use super::*;
 use crate::target::KnownRows;
 
+mod eras;
+
 /// Rows in memory.
 #[derive(Clone, Default)]
 struct Rows(Vec<SourceRow>);

@@ -22,12 +22,16 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
+        Self::with(&["process", "process_ordering", "message", "message_ordering", "deep_hash"])
+    }
+
+    /// One of a version that had these tables.
+    fn with(tables: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let mut options = Options::default();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
         options.set_disable_auto_compactions(true);
-        let tables = ["process", "process_ordering", "message", "message_ordering", "deep_hash"];
         let index = DB::open_cf(&options, folder.path().join("index"), tables).unwrap();
         options.set_enable_blob_files(true);
         options.set_min_blob_size(1024);
@@ -89,6 +93,30 @@ fn a_store_is_read_while_it_is_written_to_and_its_files_are_merged() {
     let summary = imported(&mut source);
     assert_eq!((summary.imported, summary.left_out), (201, 0), "{summary:?}");
     assert_eq!(imported(&mut running.open()).imported, 221, "what came meanwhile comes the next time");
+}
+
+#[test]
+fn entries_without_their_bytes_and_keys_of_the_wrong_width_are_told_and_all_others_come() {
+    let (running, mut sample) = (
+        Running::with(&["process", "process_ordering", "message", "message_ordering"]),
+        SampleProcess::new(1),
+    );
+    running.write(&sample.spawn());
+    let messages = sample.messages(9);
+    messages.iter().for_each(|message| running.write(message));
+    let lost = ExistingRow::of(&messages[4], &Ed25519Wallet::from_seed([2; 32])).assignment;
+    running.files.delete(format!("message_assignment:{lost}")).unwrap();
+    // As a migration notes its place there, and as nobody ever wrote.
+    running.files.put("last_message_row_id", "400").unwrap();
+    let table = running.index.cf_handle("message_ordering").unwrap();
+    let key = format!("message_ordering:short:{:010}:{:010}:{:015}:{lost}", 0, 3, 7);
+    running.index.put_cf(table, key, "x").unwrap();
+    let summary = imported(&mut running.open());
+    assert_eq!((summary.imported, summary.left_out), (9, 2), "{summary:?}");
+    let reasons: Vec<_> = summary.first_left_out.iter().map(|row| row.reason.as_str()).collect();
+    for reason in ["are not in the store of SU_FILE_DB_DIR", "the key is not as the existing scheduler"] {
+        assert!(reasons.iter().any(|told| told.contains(reason)), "{reasons:?}");
+    }
 }
 
 #[test]

@@ -18,8 +18,9 @@ impl PostgresSource {
     ) -> Result<LeftHashes, SourceError> {
         let hashes = self.bytes.as_ref().map(|bytes| bytes.hashes(process)).transpose();
         let hashes = hashes.map_err(|error| self.failed("reading content hashes", error))?;
-        let Some(mut seen) = hashes.and_then(|hashes| StoredHashes::new(process, hashes)) else {
-            return Ok(LeftHashes::default());
+        let mut seen = match StoredHashes::new(process, hashes.unwrap_or_default()) {
+            Ok(seen) => seen,
+            Err(left) => return Ok(left),
         };
         let (runtime, connection) = (&self.runtime, &mut self.connection);
         let sql = "select bundle from messages where process_id = $1";
