@@ -1,8 +1,18 @@
 //! What a scheduler answers, as it is on the wire.
 
 use ans104::Tag;
+use bytes::Bytes;
 use protocol::{AssignmentTags, Nonce};
 use serde::{Deserialize, Serialize};
+
+/// An answer as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawAnswer {
+    /// The status.
+    pub status: u16,
+    /// The body of one that is 2xx.
+    pub body: Option<Bytes>,
+}
 
 /// What a scheduler says of itself.
 #[derive(Clone, Debug, Deserialize)]

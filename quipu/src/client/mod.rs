@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use connection::Unreached;
 
 pub use admin::{AdminArgs, AdminClient, OperatorArgs};
-pub use answer::{Accepted, ClientEdge, ClientItem, ClientPage, Info, Pair};
+pub use answer::{Accepted, ClientEdge, ClientItem, ClientPage, Info, Pair, RawAnswer};
 #[cfg(test)]
 pub use answer::{ClientOwner, ClientTag};
 pub use connection::{Connection, Door};
@@ -224,11 +224,11 @@ impl SchedulerClient {
         told.ok_or_else(|| ClientError::refused(status, &body))
     }
 
-    /// The status of this path, and the JSON of an answer that is 2xx, whatever it is.
+    /// What this path gives, whatever it is.
     ///
     /// # Errors
-    /// When it is not reached, or answers something else.
-    pub async fn answer(&self, path: &str) -> Result<(u16, serde_json::Value), ClientError> {
+    /// When it is not reached, or is too busy to answer.
+    pub async fn answer(&self, path: &str) -> Result<RawAnswer, ClientError> {
         let request = self.http.get(format!("{}{path}", self.base));
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status();
@@ -237,8 +237,15 @@ impl SchedulerClient {
         if status.is_server_error() || status.as_u16() == 429 {
             return Err(ClientError::refused(status.as_u16(), &body));
         }
-        let json = if status.is_success() { self.parsed(&body)? } else { serde_json::Value::Null };
-        Ok((status.as_u16(), json))
+        Ok(RawAnswer { status: status.as_u16(), body: status.is_success().then_some(body) })
+    }
+
+    /// The JSON of an answer, null of one that is not 2xx.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn value_of(&self, answer: &RawAnswer) -> Result<serde_json::Value, ClientError> {
+        answer.body.as_ref().map_or(Ok(serde_json::Value::Null), |body| self.parsed(body))
     }
 
     /// What `POST` of this path gives, as JSON; with a bearer token and a body if there are.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// What is said of an answer where the other one is of another kind.
@@ -9,7 +10,7 @@ pub(super) const PAGE: &str = "a page";
 pub(super) const ENTRY: &str = "an entry";
 
 /// A place where two answers part.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(super) struct AnswerDifference {
     /// What was asked.
     pub(super) path: String,

@@ -1,31 +1,41 @@
 //! `quipu compare`: asks two schedulers everything about processes, and prints where their answers part.
 
+mod asking;
 mod departures;
 mod differences;
 mod folder;
 mod process;
+mod span;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use futures_util::{StreamExt, stream};
 use gateway::EndpointError;
 use indicatif::{ProgressBar, ProgressStyle};
 use log::{ReadError, RocksError};
 use node::NodeError;
 use protocol::ProcessId;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::runtime::Builder;
 
 use crate::client::SchedulerClient;
 use crate::failure::Failure;
 use crate::import::{ProcessFileError, read_processes};
-use crate::output::{counted, excerpt};
+use crate::output::{counted, excerpt, thousands};
+use asking::SchedulerPair;
 use departures::Meant;
-use process::{Compared, Comparison, SchedulerPair};
+use process::{Compared, Comparison, Watching};
+use state::{ComparedPart, ComparedProcess, ComparisonState};
+
+/// How many processes are underway at a time.
+const PROCESSES: usize = 4;
 
 const EXAMPLES: &str = "\
 Each process is asked for by id, its newest message, its pages by nonce and by time, and each message and assignment by id. \
@@ -35,7 +45,7 @@ meanwhile, and without a list of processes all of its own are compared.
 
 Examples:
   quipu compare http://su.example ./data     the existing scheduler and what was imported from it
-  quipu compare http://su.example ./data --state done.jsonl     typed again it goes on there
+  quipu compare http://su.example ./data --state done.jsonl     typed again it goes on where it was
   quipu compare http://node:9000 http://standby:9000 --processes ids.txt
 
 Exit codes: 0 no difference, 1 failed, 2 wrong usage or setting, 3 there are differences.";
@@ -59,7 +69,7 @@ pub struct CompareArgs {
     #[arg(long, value_name = "FILE")]
     processes: Option<PathBuf>,
 
-    /// Keep in this file which processes are done, and leave these out the next time
+    /// Keep in this file what is done, and leave that out the next time
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
@@ -120,14 +130,6 @@ impl CompareError {
     }
 }
 
-/// What is kept of a process that is done.
-#[derive(Debug, Deserialize, Serialize)]
-struct Done {
-    process: ProcessId,
-    answers: u64,
-    differences: u64,
-}
-
 /// What was found of all.
 #[derive(Debug, Default)]
 struct Totals {
@@ -135,6 +137,14 @@ struct Totals {
     answers: u64,
     differences: u64,
     meant: BTreeMap<Meant, u64>,
+    took: Duration,
+}
+
+impl Totals {
+    fn answers_a_second(&self) -> u64 {
+        let millis = u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.answers.saturating_mul(1000) / millis
+    }
 }
 
 impl CompareArgs {
@@ -150,13 +160,11 @@ impl CompareArgs {
             let first = SchedulerClient::new(&self.first)?;
             let Some(folder) = folder else {
                 let second = SchedulerClient::new(&self.second)?;
-                return self
-                    .compare(SchedulerPair { first, second, at_once: self.at_once }, &processes, out)
-                    .await;
+                return self.compare(SchedulerPair::new(first, second, self.at_once), &processes, out).await;
             };
             let node = folder::serve(folder).await?;
             let second = SchedulerClient::new(&format!("http://{}", node.public()))?;
-            let pair = SchedulerPair { first, second, at_once: self.at_once };
+            let pair = SchedulerPair::new(first, second, self.at_once);
             let compared = self.compare(pair, &processes, out).await;
             // It only read: whether it ends in order changes nothing.
             let _ = node.stop().await;
@@ -187,51 +195,28 @@ impl CompareArgs {
         processes: &[ProcessId],
         out: &mut dyn Write,
     ) -> Result<Totals, Failure> {
-        let mut totals = Totals::default();
-        let done = self.done()?;
-        let bar = ProgressBar::new_spinner().with_style(style());
-        for process in processes {
+        let (mut totals, began) = (Totals::default(), Instant::now());
+        let watched = Watched::new(ComparisonState::open(self.state.as_deref())?, processes.len());
+        let compared = stream::iter(processes).map(|process| watched.compare(&pair, *process));
+        let mut compared = compared.buffered(PROCESSES);
+        while let Some(compared) = compared.next().await {
             totals.processes += 1;
-            if let Some(before) = done.get(process) {
-                totals.differences += before.differences;
-                continue;
-            }
-            bar.set_message(process.to_string());
-            let compared = Comparison::new(&pair, *process, &|| bar.inc(1)).run().await?;
-            bar.suspend(|| self.print(&compared, out))?;
-            self.keep(&Done {
-                process: *process,
-                answers: compared.answers,
-                differences: compared.differences(),
-            })?;
-            totals.answers += compared.answers;
-            totals.differences += compared.differences();
-            for (_, meant) in compared.found {
-                *meant.map_or(&mut 0, |meant| totals.meant.entry(meant).or_default()) += 1;
+            match compared? {
+                Reached::Before(done) => totals.differences += done.differences,
+                Reached::Now(process, compared) => {
+                    watched.bar.suspend(|| self.print(&compared, out))?;
+                    watched.keep(process, &compared)?;
+                    totals.answers += compared.answers;
+                    totals.differences += compared.differences();
+                    for (_, meant) in compared.found {
+                        *meant.map_or(&mut 0, |meant| totals.meant.entry(meant).or_default()) += 1;
+                    }
+                }
             }
         }
-        bar.finish_and_clear();
+        watched.bar.finish_and_clear();
+        totals.took = began.elapsed();
         Ok(totals)
-    }
-
-    /// The processes that were compared before.
-    fn done(&self) -> Result<BTreeMap<ProcessId, Done>, CompareError> {
-        let Some(path) = self.state.as_deref().filter(|path| path.exists()) else {
-            return Ok(BTreeMap::new());
-        };
-        let failed = |error| CompareError::State { path: path.to_owned(), error };
-        let text = fs::read_to_string(path).map_err(failed)?;
-        // A line that a kill broke off is of a process that is compared again.
-        let done = text.lines().filter_map(|line| serde_json::from_str::<Done>(line).ok());
-        Ok(done.map(|done| (done.process, done)).collect())
-    }
-
-    fn keep(&self, done: &Done) -> Result<(), CompareError> {
-        let Some(path) = &self.state else { return Ok(()) };
-        let failed = |error| CompareError::State { path: path.clone(), error };
-        let line = serde_json::to_string(done).map_err(|error| failed(error.into()))?;
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        file.and_then(|mut file| writeln!(file, "{line}")).map_err(failed)
     }
 
     fn print(&self, compared: &Compared, out: &mut dyn Write) -> std::io::Result<()> {
@@ -252,17 +237,76 @@ impl CompareArgs {
     }
 
     fn tell(&self, totals: &Totals, out: &mut dyn Write) -> std::io::Result<()> {
-        let Totals { processes, answers, differences, meant } = totals;
+        let Totals { processes, answers, differences, meant, took } = totals;
         if self.json {
             let meant: BTreeMap<_, _> = meant.iter().map(|(meant, count)| (meant.reason(), count)).collect();
             let line = json!({
                 "processes": processes, "answers": answers, "differences": differences, "meant": meant,
+                "seconds": took.as_secs_f64(),
             });
             return writeln!(out, "{line}");
         }
-        let (processes, answers) = (counted(*processes, "process"), counted(*answers, "answer"));
-        writeln!(out, "{processes}, {answers}: {}", counted(*differences, "difference"))?;
+        let of = if *processes == 1 {
+            "1 process".to_owned()
+        } else {
+            format!("{} processes", thousands(*processes))
+        };
+        let (answers, rate) = (counted(*answers, "answer"), thousands(totals.answers_a_second()));
+        writeln!(out, "{of}, {answers} ({rate} a second): {}", counted(*differences, "difference"))?;
         meant.iter().try_for_each(|(meant, count)| writeln!(out, "{count} meant: {}", meant.reason()))
+    }
+}
+
+/// What became of a process.
+enum Reached {
+    /// It was compared before.
+    Before(ComparedProcess),
+    Now(ProcessId, Compared),
+}
+
+/// What is kept and shown of a comparison.
+struct Watched {
+    state: Mutex<ComparisonState>,
+    bar: ProgressBar,
+    processes: usize,
+    begun: AtomicU64,
+}
+
+impl Watched {
+    fn new(state: ComparisonState, processes: usize) -> Self {
+        let bar = ProgressBar::new_spinner().with_style(style());
+        Self { state: Mutex::new(state), bar, processes, begun: AtomicU64::new(0) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, ComparisonState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn compare(&self, pair: &SchedulerPair, process: ProcessId) -> Result<Reached, Failure> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        if let Some(done) = self.state().process(process) {
+            return Ok(Reached::Before(done));
+        }
+        let before = self.state().parts(process);
+        Ok(Reached::Now(process, Comparison::new(pair, process, before, self).run().await?))
+    }
+
+    fn keep(&self, process: ProcessId, compared: &Compared) -> Result<(), CompareError> {
+        let done = ComparedProcess { answers: compared.answers, differences: compared.differences() };
+        self.state().keep_process(process, done)
+    }
+}
+
+impl Watching for Watched {
+    fn answered(&self) {
+        self.bar.inc(1);
+    }
+
+    fn done(&self, process: ProcessId, part: &ComparedPart, last: u64) -> Result<(), CompareError> {
+        let (begun, all) = (self.begun.load(Ordering::Relaxed), self.processes);
+        let (upto, last) = (thousands(part.upto.min(last)), thousands(last));
+        self.bar.set_message(format!("process {begun} of {all}: nonce {upto} of {last} of {process}"));
+        self.state().keep_part(process, part)
     }
 }
 

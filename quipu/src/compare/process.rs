@@ -1,7 +1,8 @@
 //! All that can be asked about one process, of both.
 //!
 //! Pages are asked for from one nonce or time to another, such that nothing is left for a next page: schedulers end pages
-//! differently, and some lose entries of one millisecond there.
+//! differently, and some lose entries of one millisecond there. Several such spans are underway at a time, and are taken
+//! in their order.
 
 use std::collections::BTreeSet;
 
@@ -9,22 +10,19 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use protocol::ProcessId;
 use serde_json::Value;
 
+use super::CompareError;
+use super::asking::SchedulerPair;
 use super::departures::Meant;
-use super::differences::{AnswerDifference, ComparedAnswer, differences};
-use crate::client::{ClientError, SchedulerClient};
+use super::differences::{AnswerDifference, ComparedAnswer};
+use super::span::{NONCES, NonceSpan};
+use super::state::ComparedPart;
+use crate::client::ClientError;
+use crate::failure::Failure;
 
-/// How many nonces are asked for at a time, and how many entries may have them.
-const NONCES: u64 = 100;
+/// How many entries a page may have.
 const ENTRIES: u64 = 1000;
-
-/// Both schedulers.
-#[derive(Clone)]
-pub(super) struct SchedulerPair {
-    pub(super) first: SchedulerClient,
-    pub(super) second: SchedulerClient,
-    /// How many questions are underway at a time.
-    pub(super) at_once: usize,
-}
+/// How many spans are underway at a time.
+const SPANS: usize = 4;
 
 /// What was found about a process.
 #[derive(Clone, Debug, Default)]
@@ -39,43 +37,69 @@ impl Compared {
     }
 }
 
-/// Compares one process; `told` is told of each answer.
+/// Whoever is told how far it is.
+pub(super) trait Watching: Sync {
+    /// One more question was answered by both.
+    fn answered(&self);
+
+    /// All is compared up to a nonce.
+    ///
+    /// # Errors
+    /// When that cannot be kept.
+    fn done(&self, process: ProcessId, part: &ComparedPart, last: u64) -> Result<(), CompareError>;
+}
+
+/// Compares one process.
 pub(super) struct Comparison<'a> {
     pair: &'a SchedulerPair,
     process: ProcessId,
-    told: &'a (dyn Fn() + Sync),
+    watching: &'a dyn Watching,
+    /// What was compared before, in this order.
+    before: Vec<ComparedPart>,
     answers: u64,
     differences: Vec<AnswerDifference>,
     spawns: BTreeSet<String>,
 }
 
 impl<'a> Comparison<'a> {
-    pub(super) fn new(pair: &'a SchedulerPair, process: ProcessId, told: &'a (dyn Fn() + Sync)) -> Self {
-        Self { pair, process, told, answers: 0, differences: Vec::new(), spawns: BTreeSet::new() }
+    pub(super) fn new(
+        pair: &'a SchedulerPair,
+        process: ProcessId,
+        before: Vec<ComparedPart>,
+        watching: &'a dyn Watching,
+    ) -> Self {
+        let (differences, spawns) = (Vec::new(), BTreeSet::new());
+        Self { pair, process, watching, before, answers: 0, differences, spawns }
     }
 
-    pub(super) async fn run(mut self) -> Result<Compared, ClientError> {
+    pub(super) async fn run(mut self) -> Result<Compared, Failure> {
         let process = self.process;
         self.ask(&format!("/processes/{process}")).await?;
-        self.ask(&format!("/{process}/latest?process-id={process}")).await?;
-        let (mut after, mut nonces) = (None, NONCES);
-        loop {
-            let to = after.map_or(nonces - 1, |after: u64| after.saturating_add(nonces));
-            let from = after.map_or("-1".to_owned(), |after| after.to_string());
-            let page = self.page(&format!("from-nonce={from}&to-nonce={to}")).await?;
-            if page.iter().any(ComparedAnswer::has_next_page) && nonces > 1 {
-                nonces /= 2;
-                continue;
-            }
-            self.compare_page(&format!("from-nonce={from}&to-nonce={to}"), &page);
-            let is_empty = page.iter().all(|answer| answer.edges().is_empty());
-            self.by_time(&page).await?;
-            self.by_id(&page).await?;
-            if is_empty && !self.is_more(to).await? {
-                break;
-            }
-            nonces = nonces.saturating_mul(2).min(if is_empty { 1 << 24 } else { NONCES });
-            after = Some(to);
+        let newest = self.ask(&format!("/{process}/latest?process-id={process}")).await?;
+        let mut done = None;
+        for part in std::mem::take(&mut self.before) {
+            done = Some(part.upto);
+            self.take(part);
+        }
+        let last = newest.iter().filter_map(|answer| nonce(&answer.body)).max().unwrap_or(0);
+        let (pair, watching) = (self.pair, self.watching);
+        let spans = stream::iter(NonceSpan::upto(done, last));
+        let mut parts = spans.map(|span| compare_span(pair, process, span, watching)).buffered(SPANS);
+        while let Some((part, _)) = parts.try_next().await? {
+            done = Some(part.upto);
+            watching.done(process, &part, last)?;
+            self.answers = self.answers.saturating_add(part.answers);
+            self.take(part);
+        }
+        drop(parts);
+        // The newest is not the last everywhere, and something may have come meanwhile.
+        let mut next = NonceSpan { after: done, to: done.unwrap_or(0).saturating_add(NONCES) };
+        while self.is_more(next.after.unwrap_or(0)).await? {
+            let (part, is_empty) = compare_span(pair, process, next, watching).await?;
+            watching.done(process, &part, part.upto)?;
+            self.answers = self.answers.saturating_add(part.answers);
+            self.take(part);
+            next = next.next(is_empty);
         }
         let is_respawned = self.spawns.len() > 1;
         let meant = |difference: AnswerDifference| {
@@ -85,6 +109,63 @@ impl<'a> Comparison<'a> {
         Ok(Compared { answers: self.answers, found: self.differences.into_iter().map(meant).collect() })
     }
 
+    fn take(&mut self, part: ComparedPart) {
+        self.differences.extend(part.found);
+        self.spawns.extend(part.spawns);
+    }
+
+    /// Whether either has anything behind a nonce.
+    async fn is_more(&self, after: u64) -> Result<bool, ClientError> {
+        let process = self.process;
+        let path = format!("/{process}?process-id={process}&from-nonce={after}&limit=1");
+        Ok(self.pair.ask(&path).await?.iter().any(|answer| !answer.edges().is_empty()))
+    }
+
+    async fn ask(&mut self, path: &str) -> Result<[ComparedAnswer; 2], ClientError> {
+        let answers = self.pair.ask(path).await?;
+        self.watching.answered();
+        self.answers = self.answers.saturating_add(1);
+        self.differences.extend(super::differences::differences(path, &answers[0], &answers[1]));
+        Ok(answers)
+    }
+}
+
+/// Compares a span, and whether neither has anything in it.
+async fn compare_span(
+    pair: &SchedulerPair,
+    process: ProcessId,
+    whole: NonceSpan,
+    watching: &dyn Watching,
+) -> Result<(ComparedPart, bool), ClientError> {
+    let mut asking =
+        Asking { pair, process, watching, part: ComparedPart { upto: whole.to, ..ComparedPart::default() } };
+    let (mut left, mut is_empty) = (vec![whole], true);
+    while let Some(span) = left.pop() {
+        let path = asking.page_path(&span.query());
+        let page = asking.page(&path).await?;
+        if page.iter().any(ComparedAnswer::has_next_page)
+            && let Some([first, second]) = span.halves()
+        {
+            left.extend([second, first]);
+            continue;
+        }
+        asking.note(&path, &page);
+        is_empty &= page.iter().all(|answer| answer.edges().is_empty());
+        asking.by_time(&page).await?;
+        asking.by_id(&page).await?;
+    }
+    Ok((asking.part, is_empty))
+}
+
+/// What is asked about a span.
+struct Asking<'a> {
+    pair: &'a SchedulerPair,
+    process: ProcessId,
+    watching: &'a dyn Watching,
+    part: ComparedPart,
+}
+
+impl Asking<'_> {
     /// The times of these entries once more, asked for by time.
     async fn by_time(&mut self, page: &[ComparedAnswer; 2]) -> Result<(), ClientError> {
         let times = page.iter().flat_map(ComparedAnswer::edges).filter_map(timestamp);
@@ -92,11 +173,11 @@ impl<'a> Comparison<'a> {
         if first > last {
             return Ok(());
         }
-        let range = format!("from={}&to={last}", first.saturating_sub(1));
-        let page = self.page(&range).await?;
+        let path = self.page_path(&format!("from={}&to={last}", first.saturating_sub(1)));
+        let page = self.page(&path).await?;
         // What steps back in time may be too much for one page: then it is seen by nonce alone.
         if !page.iter().any(ComparedAnswer::has_next_page) {
-            self.compare_page(&range, &page);
+            self.note(&path, &page);
         }
         Ok(())
     }
@@ -108,34 +189,26 @@ impl<'a> Comparison<'a> {
             let id = |part: &str| edge.pointer(part).and_then(Value::as_str).map(str::to_owned);
             let (message, assignment) = (id("/node/message/id"), id("/node/assignment/id"));
             if message.as_ref() == Some(&own) {
-                self.spawns.extend(assignment.clone());
+                self.part.spawns.extend(assignment.clone());
             }
             ids.extend(message.into_iter().chain(assignment).filter(|id| *id != own));
         }
-        let (pair, process, told) = (self.pair, self.process, self.told);
+        let (pair, process, watching) = (self.pair, self.process, self.watching);
         let asked = stream::iter(ids).map(|id| async move {
-            let path = format!("/{id}?process-id={process}");
-            let answers = pair.ask(&path).await?;
-            told();
-            Ok::<_, ClientError>(differences(&path, &answers[0], &answers[1]))
+            let found = pair.differences(&format!("/{id}?process-id={process}")).await?;
+            watching.answered();
+            Ok::<_, ClientError>(found)
         });
-        let mut asked = asked.buffer_unordered(pair.at_once);
+        let mut asked = asked.buffer_unordered(pair.at_once());
         while let Some(found) = asked.try_next().await? {
-            self.answers = self.answers.saturating_add(1);
-            self.differences.extend(found);
+            self.part.answers = self.part.answers.saturating_add(1);
+            self.part.found.extend(found);
         }
         Ok(())
     }
 
-    /// Whether either has anything behind a nonce.
-    async fn is_more(&mut self, after: u64) -> Result<bool, ClientError> {
-        let process = self.process;
-        let path = format!("/{process}?process-id={process}&from-nonce={after}&limit=1");
-        Ok(self.pair.ask(&path).await?.iter().any(|answer| !answer.edges().is_empty()))
-    }
-
-    async fn page(&mut self, range: &str) -> Result<[ComparedAnswer; 2], ClientError> {
-        let mut page = self.pair.ask(&self.page_path(range)).await?;
+    async fn page(&self, path: &str) -> Result<[ComparedAnswer; 2], ClientError> {
+        let mut page = self.pair.ask(path).await?;
         page.iter_mut().for_each(ComparedAnswer::in_order);
         Ok(page)
     }
@@ -145,38 +218,24 @@ impl<'a> Comparison<'a> {
         format!("/{process}?process-id={process}&{range}&limit={ENTRIES}")
     }
 
-    fn compare_page(&mut self, range: &str, page: &[ComparedAnswer; 2]) {
-        let path = self.page_path(range);
-        self.note(&path, page);
-    }
-
-    async fn ask(&mut self, path: &str) -> Result<(), ClientError> {
-        let answers = self.pair.ask(path).await?;
-        self.note(path, &answers);
-        Ok(())
-    }
-
     fn note(&mut self, path: &str, [first, second]: &[ComparedAnswer; 2]) {
-        (self.told)();
-        self.answers = self.answers.saturating_add(1);
-        self.differences.extend(differences(path, first, second));
-    }
-}
-
-impl SchedulerPair {
-    /// What both answer.
-    async fn ask(&self, path: &str) -> Result<[ComparedAnswer; 2], ClientError> {
-        let ask = async |scheduler: &SchedulerClient| {
-            let (status, body) = scheduler.answer(path).await?;
-            Ok::<_, ClientError>(ComparedAnswer { status, body })
-        };
-        let (first, second) = futures_util::future::try_join(ask(&self.first), ask(&self.second)).await?;
-        Ok([first, second])
+        self.watching.answered();
+        self.part.answers = self.part.answers.saturating_add(1);
+        self.part.found.extend(super::differences::differences(path, first, second));
     }
 }
 
 fn timestamp(edge: &Value) -> Option<u64> {
-    let tags = edge.pointer("/node/assignment/tags")?.as_array()?;
-    let tag = tags.iter().find(|tag| tag.get("name").is_some_and(|name| name == "Timestamp"))?;
+    number(edge.get("node")?, "Timestamp")
+}
+
+fn nonce(node: &Value) -> Option<u64> {
+    number(node, "Nonce")
+}
+
+/// What an assignment says under a name.
+fn number(node: &Value, name: &str) -> Option<u64> {
+    let tags = node.pointer("/assignment/tags")?.as_array()?;
+    let tag = tags.iter().find(|tag| tag.get("name").is_some_and(|found| found == name))?;
     tag.get("value")?.as_str()?.parse().ok()
 }

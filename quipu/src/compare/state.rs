@@ -1,0 +1,147 @@
+//! What was compared, in a file: a comparison that was broken off goes on from there.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use protocol::ProcessId;
+use serde::{Deserialize, Serialize};
+
+use super::CompareError;
+use super::differences::AnswerDifference;
+
+/// What was found in a part of a process.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(super) struct ComparedPart {
+    /// The nonce that it goes up to.
+    pub(super) upto: u64,
+    pub(super) answers: u64,
+    pub(super) found: Vec<AnswerDifference>,
+    /// The assignments with which the process was spawned.
+    pub(super) spawns: Vec<String>,
+}
+
+/// A process that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct ComparedProcess {
+    pub(super) answers: u64,
+    pub(super) differences: u64,
+}
+
+/// A line of the file.
+#[derive(Debug, Deserialize, Serialize)]
+struct Line {
+    process: ProcessId,
+    #[serde(flatten)]
+    done: Done,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+enum Done {
+    Part(ComparedPart),
+    All(ComparedProcess),
+}
+
+/// What is kept, and what was kept before.
+#[derive(Default)]
+pub(super) struct ComparisonState {
+    file: Option<(PathBuf, File)>,
+    processes: BTreeMap<ProcessId, ComparedProcess>,
+    parts: BTreeMap<ProcessId, Vec<ComparedPart>>,
+}
+
+impl ComparisonState {
+    /// Reads the file, which is made when there is none; without one nothing is kept.
+    pub(super) fn open(path: Option<&Path>) -> Result<Self, CompareError> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let failed = |error| CompareError::State { path: path.to_owned(), error };
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path);
+        let mut file = file.map_err(failed)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(failed)?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            // A line that a kill broke off is compared again.
+            writeln!(file).map_err(failed)?;
+        }
+        let mut state = Self { file: Some((path.to_owned(), file)), ..Self::default() };
+        for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+            match line.done {
+                Done::Part(part) => state.parts.entry(line.process).or_default().push(part),
+                Done::All(done) => {
+                    state.parts.remove(&line.process);
+                    state.processes.insert(line.process, done);
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    /// What was found in a process, if it is done.
+    pub(super) fn process(&self, process: ProcessId) -> Option<ComparedProcess> {
+        self.processes.get(&process).copied()
+    }
+
+    /// What was found in the parts of a process that are done.
+    pub(super) fn parts(&mut self, process: ProcessId) -> Vec<ComparedPart> {
+        self.parts.remove(&process).unwrap_or_default()
+    }
+
+    /// Keeps a part.
+    pub(super) fn keep_part(&mut self, process: ProcessId, part: &ComparedPart) -> Result<(), CompareError> {
+        if self.file.is_none() { Ok(()) } else { self.keep(process, Done::Part(part.clone())) }
+    }
+
+    /// Keeps a process.
+    pub(super) fn keep_process(
+        &mut self,
+        process: ProcessId,
+        done: ComparedProcess,
+    ) -> Result<(), CompareError> {
+        self.keep(process, Done::All(done))
+    }
+
+    fn keep(&mut self, process: ProcessId, done: Done) -> Result<(), CompareError> {
+        let Some((path, file)) = &mut self.file else { return Ok(()) };
+        let failed = |error| CompareError::State { path: path.clone(), error };
+        let line = serde_json::to_string(&Line { process, done }).map_err(|error| failed(error.into()))?;
+        file.write_all(format!("{line}\n").as_bytes()).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_broken_off_goes_on_and_a_broken_line_spoils_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.jsonl");
+        let process = |byte| ProcessId::from(ans104::Id::from_bytes([byte; 32]));
+        let found = AnswerDifference {
+            path: "/x".to_owned(),
+            at: ".a".to_owned(),
+            first: json!({ "b": [1] }),
+            second: json!(null),
+        };
+        let part = |upto, found| ComparedPart { upto, answers: 5, found, spawns: vec!["s".to_owned()] };
+        let parts = [part(99, vec![found]), part(199, Vec::new())];
+        let all = ComparedProcess { answers: 9, differences: 1 };
+        let mut state = ComparisonState::open(Some(&path)).unwrap();
+        state.keep_part(process(1), &parts[0]).unwrap();
+        state.keep_part(process(2), &parts[1]).unwrap();
+        state.keep_process(process(2), all).unwrap();
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"proc").unwrap();
+        let mut state = ComparisonState::open(Some(&path)).unwrap();
+        state.keep_part(process(1), &parts[1]).unwrap();
+        let mut state = ComparisonState::open(Some(&path)).unwrap();
+        assert_eq!(state.process(process(2)), Some(all));
+        assert_eq!((state.process(process(1)), state.parts(process(2))), (None, Vec::new()));
+        assert_eq!(state.parts(process(1)), parts);
+    }
+}
