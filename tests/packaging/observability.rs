@@ -52,8 +52,8 @@ async fn every_metric_that_is_named_is_told_by_a_node() {
     assert!(idle.is_empty(), "no exception is needed for {idle:?}");
 }
 
-/// The metrics of a leader that has scheduled, refused and uploaded something, of its standby, that a client follows, and of
-/// one of several.
+/// The metrics of a leader that has scheduled, refused and uploaded something, of its standby, that a client follows, of one
+/// of several, and of a router.
 async fn told_by_nodes() -> BTreeSet<String> {
     let (leads, stands, gateway) = (folder(), folder(), Gateway::start());
     let leader = Launch::su(leads.path()).gateway(gateway.url()).set("ENABLE_METRICS", "true");
@@ -69,12 +69,14 @@ async fn told_by_nodes() -> BTreeSet<String> {
     let joint = folder();
     let member = Launch::su(joint.path()).gateway(gateway.url());
     let member = member.set("ENABLE_METRICS", "true").set("REPLICATION_ACKS", "1").start();
+    let routes = folder();
+    let router = Launch::router(routes.path(), &[&leader.url()]).set("ENABLE_METRICS", "true").serve();
     let follows = format!("{}/{}/stream", leader.url(), process.id);
     let _follower = reqwest::get(&follows).await.unwrap();
     let mut told = BTreeSet::new();
     // Uploads are confirmed, tried again and refused when it suits them.
     quipu_tests::until("all metrics are there", async || {
-        for client in [&client, &standby.client(), &member.client()] {
+        for client in [&client, &standby.client(), &member.client(), &router.client()] {
             let text = client.get("/metrics").await.text();
             let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
             told.extend(types.map(str::to_owned));

@@ -1,4 +1,5 @@
-//! The runbook has each alert, each check, each error code and each exit code, and nothing that is not there.
+//! The runbook has each alert, each check, each error code and each exit code, of nodes and routers, and nothing that is not
+//! there.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,7 +22,8 @@ fn parts(of: &str) -> BTreeSet<String> {
 /// The first cells of the table under a heading, without their marks, and the second ones.
 fn rows(of: &str) -> BTreeSet<(String, String)> {
     let text = read(RUNBOOK);
-    let part = text.split("\n## ").find(|part| part.starts_with(of)).expect("the runbook has the part");
+    let part =
+        text.split("\n## ").find(|part| part.lines().next() == Some(of)).expect("the runbook has the part");
     let row = |line: &str| {
         let mut cells = line.strip_prefix("| `")?.split('|');
         let first = cells.next()?.trim().trim_end_matches('`').to_owned();
@@ -63,6 +65,18 @@ fn each_error_code_is_explained() {
     assert_eq!(rows("Error codes"), codes);
 }
 
+/// The descriptions of both listeners of a router name each code that it answers itself.
+#[test]
+fn each_error_code_of_a_router_is_explained() {
+    let described = read("openapi/router.json") + &read("openapi/router-admin.json");
+    let named: BTreeSet<_> = described.split('`').skip(1).step_by(2).collect();
+    let codes = Code::ALL.iter().map(|code| code.as_str()).filter(|code| named.contains(code));
+    let codes: BTreeSet<_> = codes.map(str::to_owned).collect();
+    assert!(codes.len() > 8, "{codes:?}");
+    let explained = rows("Error codes of a router").into_iter().map(|(code, _)| code);
+    assert_eq!(explained.collect::<BTreeSet<_>>(), codes);
+}
+
 /// Exit codes stand in the help of each command, after the words "Exit codes:".
 #[test]
 fn each_exit_code_is_explained() {
@@ -87,7 +101,7 @@ fn sources(folder: &Path) -> Vec<String> {
     texts.collect()
 }
 
-/// A leader with everything that is checked, one of several, and a standby.
+/// A leader with everything that is checked, one of several, a standby, and a router.
 #[tokio::test]
 async fn each_check_has_its_part() {
     let (leads, stands, gateway) = (folder(), folder(), Gateway::start());
@@ -104,11 +118,16 @@ async fn each_check_has_its_part() {
     let standby = Launch::standby(stands.path(), &leader.admin_url())
         .set("REPLICATE_TOKEN_FILE", leads.path().join("data/admin-token"))
         .serve();
+    let routes = folder();
+    let router = Launch::router(routes.path(), &[&leader.url()])
+        .set("IP_WHITELIST_URL", "http://127.0.0.1:1/addresses")
+        .serve();
     let mut checks = BTreeSet::new();
-    for node in [&leader, &member, &standby] {
+    for node in [&leader, &member, &standby, &router] {
         let answer: Value = serde_json::from_str(&node.admin().get("/checks").await.text()).unwrap();
-        let made = answer["checks"].as_array().unwrap().iter();
-        checks.extend(made.map(|check| format!("Check: {}", check["name"].as_str().unwrap())));
+        // Those of schedulers have the URL behind their name.
+        let names = answer["checks"].as_array().unwrap().iter().filter_map(|check| check["name"].as_str());
+        checks.extend(names.filter_map(|name| Some(format!("Check: {}", name.split(' ').next()?))));
     }
     assert!(checks.len() > 7, "{checks:?}");
     assert_eq!(parts("Checks"), checks);
