@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ans104::Ed25519Wallet;
-use quipu_tests::{Launch, Postgres, Program};
+use quipu_tests::{Launch, Postgres};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolCopyExt;
 use tempfile::TempDir;
@@ -122,7 +122,7 @@ fn import(folder: &Path, database: &str, verified: &str) -> Result<Used, Box<dyn
     let began = Instant::now();
     let program = Launch::command(folder, &words).set("DATABASE_URL", database).program();
     let (mut peak, mut processors) = (0, Duration::ZERO);
-    while let Some(now) = peak_memory(&program) {
+    while let Some(now) = program.peak_memory() {
         peak = peak.max(now);
         processors = processors.max(program.processor_time());
         thread::sleep(LOOK_EVERY);
@@ -133,11 +133,4 @@ fn import(folder: &Path, database: &str, verified: &str) -> Result<Used, Box<dyn
         return Err(finished.stderr.into());
     }
     Ok(Used { took, processors, peak })
-}
-
-/// The most memory that it had; none once it has ended.
-fn peak_memory(program: &Program) -> Option<usize> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse::<usize>().ok().map(|kib| kib << 10)
 }

@@ -12,7 +12,7 @@ use crate::import::{import, recorded_database, summary, unpack};
 use crate::upload_faults::operate;
 
 /// The recorded processes that were spawned.
-fn processes() -> Vec<String> {
+pub(crate) fn processes() -> Vec<String> {
     let text = fs::read_to_string(data("import/processes.json")).expect("it is among the data");
     let named: Value = serde_json::from_str(&text).expect("it is JSON");
     let named = named["processes"].as_object().expect("names and ids");
@@ -21,7 +21,7 @@ fn processes() -> Vec<String> {
 }
 
 /// A node with the recorded history, all of which the gateway has.
-fn recorded_node(folder: &TempDir, gateway: &Gateway, database: &str) -> Node {
+pub(crate) fn recorded_node(folder: &TempDir, gateway: &Gateway, database: &str) -> Node {
     let imported = import(folder.path(), database, &[]).run();
     assert_eq!(imported.code, Some(0), "{}", imported.stderr);
     let node = Launch::su(folder.path()).gateway(gateway.url()).start();
@@ -30,7 +30,7 @@ fn recorded_node(folder: &TempDir, gateway: &Gateway, database: &str) -> Node {
     node
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("a path of text")
 }
 

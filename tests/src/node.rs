@@ -121,9 +121,7 @@ impl Node {
     /// # Panics
     /// When the system does not tell.
     pub fn peak_memory(&self) -> usize {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the node runs");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        peak.and_then(|kilobytes| kilobytes.parse::<usize>().ok()).expect("Linux tells it") * 1024
+        self.program.peak_memory().expect("the node runs")
     }
 
     /// How much time of processors it has had till now, in ticks of the system: a measure of what it does that does not

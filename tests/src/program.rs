@@ -1,5 +1,6 @@
 //! A child process whose output is kept, and that does not outlive its handle.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -69,6 +70,13 @@ impl Program {
     /// The processor time that it has used, with all that it has started.
     pub fn processor_time(&self) -> Duration {
         postmaster::processor_time(self.id())
+    }
+
+    /// The most memory that it ever had, in bytes; none once it has ended.
+    pub fn peak_memory(&self) -> Option<usize> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.split_whitespace().next()?.parse::<usize>().ok().map(|kib| kib << 10)
     }
 
     /// What it writes to standard output.

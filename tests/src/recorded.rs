@@ -1,6 +1,6 @@
 //! What the existing scheduler answered about processes, and how another one's answers differ.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 
@@ -44,6 +44,12 @@ impl RecordedAnswers {
         let mut text = String::new();
         GzDecoder::new(packed).read_to_string(&mut text).expect("it is text");
         Self(serde_json::from_str(&text).expect("it is a list of calls and answers"))
+    }
+
+    /// What was answered to each call: the status, and the body of one that is 2xx.
+    pub(crate) fn into_map(self) -> BTreeMap<String, (u16, Value)> {
+        let answers = self.0.into_iter();
+        answers.map(|(path, answer)| (path, (answer.status, answer.body.unwrap_or_default()))).collect()
     }
 
     /// The processes that were asked about.

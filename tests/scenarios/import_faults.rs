@@ -1,0 +1,126 @@
+//! Sources of which each is at fault in a way of its own: nothing of them is lost.
+
+use std::thread;
+use std::time::Duration;
+
+use ans104::Ed25519Wallet;
+use quipu_tests::{Postgres, until};
+use testing::{ExistingRow, SampleProcess};
+
+use crate::folder;
+use crate::import::{assert_whole, import, insert, made_database, summary};
+
+/// The wallet of the scheduler whose rows are made here.
+fn wallet() -> Ed25519Wallet {
+    Ed25519Wallet::from_seed([2; 32])
+}
+
+#[test]
+fn rows_of_one_millisecond_are_all_taken() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 2, 1000);
+    // 2,000 messages have 11 times. What tools that paged by time left out of such a table they never told.
+    postgres.sql("made", "update messages set timestamp = 1700000000000 + row_id / 182");
+    let finished = import(folder.path(), &database, &["--signatures", "false"]).run();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let told = summary(&finished);
+    assert_eq!((&told["imported"], &told["left_out"]), (&rows.into(), &0.into()), "{told}");
+    // What is signed counts, and that the column says something else is told.
+    assert_eq!(told["flaws"]["column_differs"], rows - 2, "{told}");
+    assert_whole(folder.path(), rows);
+}
+
+#[test]
+fn a_database_that_is_written_to_meanwhile_is_taken_from_one_moment_to_the_next() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, mut rows) = made_database(&postgres, 2, 600);
+    let import = import(folder.path(), &database, &["--signatures", "false"]);
+    let mut moments = Vec::new();
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            let mut written = 0;
+            for seed in 50..62 {
+                let mut sample = SampleProcess::new(seed);
+                let mut appends = vec![sample.spawn()];
+                appends.extend(sample.messages(40));
+                // One at a time, as a scheduler writes them.
+                for append in &appends {
+                    postgres.sql_file("made", &insert(&ExistingRow::of(append, &wallet())));
+                    written += 1;
+                }
+            }
+            written
+        });
+        while !writing.is_finished() {
+            let finished = import.run();
+            assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+            let told = summary(&finished);
+            assert_eq!(told["flaws"], serde_json::json!({}), "no message came without its process: {told}");
+            moments.push(told["rows"].as_u64().expect("a number"));
+        }
+        rows += writing.join().expect("it writes to the end");
+    });
+    assert!(moments.is_sorted(), "{moments:?}");
+    let told = summary(&import.run());
+    assert_eq!((&told["rows"], &told["left_out"]), (&rows.into(), &0.into()), "{told}");
+    assert_whole(folder.path(), rows);
+}
+
+/// Has the 700th message wait for a lock before its bytes are read.
+const WAITING: &str = "alter table messages rename to kept; \
+    create function wait_for(stored bytea) returns bytea stable language plpgsql as $$ begin \
+    perform pg_advisory_lock_shared(1); perform pg_advisory_unlock_shared(1); return stored; end $$; \
+    create view messages as select row_id, process_id, message_id, message_data, epoch, nonce, timestamp, \
+    case when row_id = 700 then wait_for(bundle) else bundle end as bundle, hash_chain from kept; \
+    grant select on messages to quipu";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_dies_in_the_middle_is_gone_on_with() {
+    let (folder, mut postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 3, 400);
+    postgres.sql("made", WAITING);
+    let pool = postgres.pool_of("made").await;
+    let mut holding = pool.acquire().await.expect("the server is there");
+    sqlx::query("select pg_advisory_lock(1)").execute(&mut *holding).await.expect("nobody has it");
+    let import = import(folder.path(), &database, &[]);
+    let program = import.program();
+    until("the message is waited for", async || {
+        let waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
+        (postgres.sql("made", waits).trim() == "1").then_some(())
+    })
+    .await;
+    postgres.kill();
+    drop((holding, pool));
+    let finished = program.finish();
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    assert!(finished.stderr.contains("the same command goes on"), "{}", finished.stderr);
+    postgres.restart();
+    let told = summary(&import.run());
+    let count = |name: &str| told[name].as_u64().expect("a number");
+    assert_eq!((count("rows"), count("left_out")), (rows, 0), "{told}");
+    assert!(count("already_there") > 400, "what came before stays: {told}");
+    assert_whole(folder.path(), rows);
+}
+
+#[test]
+fn few_of_the_longest_messages_are_held_at_a_time() {
+    const LONGEST: usize = 10 << 20;
+    const MESSAGES: u64 = 20;
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 1, 3);
+    let mut sample = SampleProcess::new(9);
+    postgres.sql_file("made", &insert(&ExistingRow::of(&sample.spawn(), &wallet())));
+    sample.data_len = LONGEST;
+    for _ in 0..MESSAGES {
+        postgres.sql_file("made", &insert(&ExistingRow::of(&sample.message(), &wallet())));
+    }
+    let program = import(folder.path(), &database, &[]).program();
+    let mut peak = 0;
+    while let Some(now) = program.peak_memory() {
+        peak = peak.max(now);
+        thread::sleep(Duration::from_millis(5));
+    }
+    let told = summary(&program.finish());
+    assert_eq!((&told["imported"], &told["left_out"]), (&(rows + 1 + MESSAGES).into(), &0.into()), "{told}");
+    assert!(peak < 280 << 20, "{} MB", peak >> 20);
+}

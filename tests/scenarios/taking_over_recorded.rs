@@ -1,0 +1,76 @@
+//! Taking over from a scheduler that is none of ours: it answers what the existing one was recorded to answer, faults too.
+
+use std::fs;
+
+use quipu_tests::{Gateway, Launch, Postgres, RecordedScheduler};
+use serde_json::{Value, json};
+
+use crate::folder;
+use crate::import::{import_local, recorded_database, summary, unpack};
+use crate::taking_over::{processes, recorded_node, text};
+use crate::upload_faults::operate;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_existing_scheduler_answers_is_taken_over() {
+    let (folder, gateway, postgres) = (folder(), Gateway::start(), Postgres::start());
+    // All of it was uploaded when it was scheduled.
+    recorded_node(&folder, &gateway, &recorded_database(&postgres)).stop();
+    let scheduler = RecordedScheduler::start("postgres.answers.json.gz");
+    let (ids, to) = (folder.path().join("ids.txt"), folder.path().join("other/data"));
+    fs::create_dir(folder.path().join("other")).expect("the folder can be written to");
+    fs::write(&ids, processes().join("\n")).expect("the folder can be written to");
+    let url = scheduler.url();
+    let words =
+        ["import", "--from", "url", "--url", &url, "--json", "--to", text(&to), "--processes", text(&ids)];
+    let import = Launch::command(folder.path(), &words).gateway(gateway.url());
+    // All that is known when it breaks off stays.
+    scheduler.cut_after(9);
+    let broken = import.run();
+    assert_eq!(broken.code, Some(1), "{}", broken.stderr);
+    assert!(broken.stderr.contains("the same command goes on"), "{}", broken.stderr);
+    scheduler.mend();
+    let imported = import.run();
+    let told = summary(&imported);
+    assert_eq!((imported.code, &told["left_out"]), (Some(0), &0.into()), "{told}{}", imported.stderr);
+    let count = |name: &str| told[name].as_u64().expect("a number");
+    assert!(count("already_there") > 0, "{told}");
+
+    let words = ["compare", &url, text(&to), "--json", "--processes", text(&ids)];
+    let compared = Launch::command(folder.path(), &words).run();
+    let lines: Vec<Value> =
+        compared.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let (last, found) = lines.split_last().expect("there is a summary");
+    assert!(last["answers"].as_u64() > Some(150), "{last}{}", compared.stderr);
+    for difference in found.iter().filter(|line| line["meant"].is_null()) {
+        // Only when a process came that has no assignment is not shown.
+        let at = difference["at"].as_str().expect("a place");
+        assert!([".block", ".timestamp"].contains(&at) || at.ends_with(".cursor"), "{difference}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_local_store_answers_is_taken_over() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let source = folder.path().join("source");
+    unpack("local-store.tar.gz", &source);
+    let stored = summary(&import_local(folder.path(), &source).run());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let words = ["reupload", "--process", &processes().join(","), "--since", "0"];
+    let sent = operate(&folder, &node, &words);
+    assert_eq!(sent.code, Some(0), "{}{}", sent.stdout, sent.stderr);
+    node.stop();
+    let scheduler = RecordedScheduler::start("local-store.answers.json.gz");
+    let to = folder.path().join("other/data");
+    fs::create_dir(folder.path().join("other")).expect("the folder can be written to");
+    let url = scheduler.url();
+    let mut words = vec!["import", "--from", "url", "--url", &url, "--json", "--to", text(&to)];
+    let processes = processes();
+    words.extend(processes.iter().flat_map(|process| ["--process", process]));
+    let imported = Launch::command(folder.path(), &words).gateway(gateway.url()).run();
+    let told = summary(&imported);
+    assert_eq!((imported.code, &told["left_out"]), (Some(0), &0.into()), "{told}{}", imported.stderr);
+    // It shows neither the message to a process that nobody asks about, nor both spawns of one that was spawned twice.
+    let stored = stored["imported"].as_u64().expect("a number");
+    assert_eq!(told["imported"], stored - 2, "{told}");
+    assert_eq!(told["flaws"], json!({ "gap": 2, "no_record": 2, "step_back": 1, "tie": 5 }), "{told}");
+}
