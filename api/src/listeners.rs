@@ -7,8 +7,8 @@ use poem::{Endpoint, EndpointExt, Response};
 use web::{About, Guarded, Limited, OperatorToken, Visitors};
 
 use crate::admin::{
-    CheckpointsApi, ChecksApi, HealthApi, JobsApi, MemberApi, MembershipApi, ReplicationApi, StatusApi,
-    UploadsApi,
+    CheckpointsApi, ChecksApi, HealthApi, JobsApi, LatelyApi, MemberApi, MembershipApi, ReplicationApi,
+    StatusApi, UploadsApi,
 };
 use crate::explore::ExploreApi;
 use crate::graphql::GraphApi;
@@ -21,7 +21,7 @@ use crate::routed;
 type Public = Limited<(PublicApi, HyperbeamApi, QueryApi, GraphApi, ExploreApi)>;
 type Admin = (
     HealthApi,
-    Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi, MembershipApi, LocationCalls)>,
+    Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi, LatelyApi, MembershipApi, LocationCalls)>,
     Guarded<(CheckpointsApi, ReplicationApi, MemberApi), FOR_ALL>,
 );
 
@@ -70,6 +70,7 @@ pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output =
         JobsApi(node.clone()),
         UploadsApi(node.clone()),
         ChecksApi(node.clone()),
+        LatelyApi(node.clone()),
         MembershipApi(node.clone()),
         LocationCalls(node.parts.options.location.clone()),
     );

@@ -16,6 +16,27 @@ const WAITING: &str = "quipu_scheduler_waiting";
 const PROCESSES: &str = "quipu_processes";
 const STREAM_CLIENTS: &str = "quipu_stream_clients";
 
+/// The metrics of all crates of which series are made.
+pub(crate) struct ReadMetrics {
+    pub(crate) scheduled: &'static str,
+    pub(crate) refused: &'static str,
+    pub(crate) requests: &'static str,
+    pub(crate) confirmed: &'static str,
+    pub(crate) answer: &'static str,
+    pub(crate) sign: &'static str,
+    pub(crate) sync: &'static str,
+}
+
+pub(crate) const READ: ReadMetrics = ReadMetrics {
+    scheduled: "quipu_scheduler_scheduled_total",
+    refused: "quipu_scheduler_refused_total",
+    requests: "quipu_http_requests_total",
+    confirmed: "quipu_uploads_confirmed_total",
+    answer: "quipu_scheduler_answer_seconds",
+    sign: "quipu_scheduler_sign_seconds",
+    sync: "quipu_log_commit_seconds",
+};
+
 const CHECK: &str = "check";
 const VERSION: &str = "version";
 const ROLE: &str = "role";

@@ -18,9 +18,11 @@ use web::{Budget, Crowding};
 
 use crate::checks::history::CheckHistory;
 use crate::error::CallError;
+use crate::history::NodeHistory;
 use crate::member_calls::MemberCalls;
 use crate::processes::ProcessCount;
 use crate::rooms::Rooms;
+use crate::series::NodeSeries;
 use crate::write_side::{FENCED, WriteSide, Writes};
 
 /// What the API of a node is made of. Whatever is absent is refused with a reason; reads need the log and the index
@@ -71,6 +73,8 @@ pub struct ApiOptions {
     pub crowding: Crowding,
     /// What `/metrics` shows; without it there is no such call.
     pub metrics: Option<RenderMetrics>,
+    /// What the node counts, of which it makes its series; none where nothing is counted.
+    pub counted: Option<RenderMetrics>,
     /// Where the node keeps its data, to see how much room there is.
     pub data: Option<PathBuf>,
     /// Which clients the public listener lets in.
@@ -101,6 +105,7 @@ impl Default for ApiOptions {
             budget,
             crowding,
             metrics: None,
+            counted: None,
             data: None,
             clients: Arc::default(),
             location: LocationSeat::default(),
@@ -118,6 +123,7 @@ impl fmt::Debug for ApiOptions {
             .field("budget", &self.budget)
             .field("crowding", &self.crowding)
             .field("metrics", &self.metrics.is_some())
+            .field("counted", &self.counted.is_some())
             .field("data", &self.data)
             .field("clients", &self.clients)
             .field("location", &self.location)
@@ -132,6 +138,8 @@ pub struct ApiNode {
     /// What it is made of.
     pub parts: ApiParts,
     pub(crate) checks: CheckHistory,
+    pub(crate) history: NodeHistory,
+    pub(crate) series: NodeSeries,
     pub(crate) processes: ProcessCount,
     started: Instant,
     pub(crate) rooms: Rooms,
@@ -144,6 +152,8 @@ impl ApiNode {
         Self {
             parts,
             checks: CheckHistory::default(),
+            history: NodeHistory::default(),
+            series: NodeSeries::default(),
             processes: ProcessCount::default(),
             started: Instant::now(),
             rooms,

@@ -63,6 +63,12 @@ web::refusal! {
     /// An operator's call was not answered.
     OperatorRefusal(CallError): 500 INTERNAL;
 
+    /// What a node did lately was not told.
+    LatelyRefusal(CallError): 400 WRONG, 500 INTERNAL;
+
+    /// How fast a node was, was not told.
+    SeriesRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 500 INTERNAL;
+
     /// The log was not shipped.
     ShipRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 410 BEYOND, 412 DEPOSED, 500 INTERNAL, 503 UNAVAILABLE;
 

@@ -33,7 +33,7 @@ use crate::{checkpoints, descriptors, heights, index, jobs, lists, location, pos
 /// What a role goes on from; it is in use, but nothing is served yet.
 pub(crate) struct Base {
     options: NodeOptions,
-    metrics: Option<RenderMetrics>,
+    counted: RenderMetrics,
     listeners: Listeners,
     clients: Arc<ClientLimits>,
     token: OperatorToken,
@@ -65,7 +65,7 @@ impl Base {
         identity: Option<Identity>,
         progress: &Arc<Progress>,
     ) -> Result<Self, NodeError> {
-        let metrics = if options.listen.metrics { Some(telemetry::start(parts)?) } else { None };
+        let counted = telemetry::start(parts)?;
         let sockets = own_sockets(&options);
         let listeners = Listeners::bind(&options.listen, sockets).await?;
         options.memory.limit_files(descriptors::files_of_each_store(sockets));
@@ -89,7 +89,7 @@ impl Base {
         let clock = Arc::new(GuardedClock::new(newest_time, options.clock_jump_max));
         Ok(Self {
             options,
-            metrics,
+            counted,
             listeners,
             clients,
             token,
@@ -249,7 +249,7 @@ impl Base {
                 ..self.options.api(
                     self.listeners.budget(),
                     self.listeners.crowding(),
-                    self.metrics,
+                    self.counted,
                     self.clients,
                     lists,
                 )

@@ -28,13 +28,15 @@ const HOLDS: &str = "data";
 /// The file that says that the log was set aside and comes anew from another node; it goes as soon as there is a log.
 pub(crate) const REJOINING: &str = "rejoining";
 /// What nodes make there, those of earlier versions too, besides folders.
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     "uploads.json",
     "height.json",
     "jobs.json",
     "jobs.new",
     "jobs.json.unreadable",
     "admin-token",
+    "history.json",
+    "history.new",
     MEMBER_FILE,
     REJOINING,
     "rejoining.new",

@@ -95,13 +95,15 @@ impl Listeners {
         self.addresses
     }
 
-    /// Serves both for a node; makes the checks and counts the processes now and then.
+    /// Serves both for a node; makes the checks, counts, and notes what happens, now and then.
     pub(crate) fn serve(self, parts: &mut NodeParts, node: Arc<ApiNode>, token: OperatorToken) {
         let (stop, stopping) = watch::channel(false);
         let admin = || api::admin(node.clone(), token.clone());
         let mut tasks = self.spawn(api::public(node.clone()), admin, &stopping);
         tasks.push(tokio::spawn(api::watch_checks(node.clone(), stopping.clone())));
-        tasks.push(tokio::spawn(api::count_processes(node, stopping)));
+        tasks.push(tokio::spawn(api::count_processes(node.clone(), stopping.clone())));
+        tasks.push(tokio::spawn(api::watch_series(node.clone(), stopping.clone())));
+        tasks.push(tokio::spawn(api::watch_history(node, stopping)));
         parts.push(Serving { stop, tasks });
     }
 

@@ -197,7 +197,7 @@ impl NodeOptions {
         &self,
         budget: Budget,
         crowding: Crowding,
-        metrics: Option<RenderMetrics>,
+        counted: RenderMetrics,
         clients: Arc<ClientLimits>,
         lists: Vec<ListSeen>,
     ) -> api::ApiOptions {
@@ -207,7 +207,8 @@ impl NodeOptions {
             max_read_memory: self.listen.max_read_memory,
             budget,
             crowding,
-            metrics,
+            metrics: self.listen.metrics.then(|| counted.clone()),
+            counted: Some(counted),
             pages: self.listen.pages,
             data: Some(self.data.folder.clone()),
             ..api::ApiOptions::default()

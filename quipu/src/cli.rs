@@ -30,6 +30,7 @@ use crate::settings::SettingError;
 use crate::spawn::SpawnArgs;
 use crate::status::StatusArgs;
 use crate::sync::SyncArgs;
+use crate::top::TopArgs;
 use crate::ui::UiArgs;
 use crate::verify_item::VerifyItemArgs;
 use crate::wallet::WalletArgs;
@@ -80,6 +81,7 @@ enum Command {
     Members(MembersArgs),
     Handover(HandoverArgs),
     Status(StatusArgs),
+    Top(TopArgs),
     Projections(ProjectionsArgs),
     Replay(Box<ReplayArgs>),
     DeadLetters(DeadLettersArgs),
@@ -136,6 +138,7 @@ impl Cli {
             Command::Members(args) => args.run(out),
             Command::Handover(args) => args.run(out),
             Command::Status(args) => args.run(out),
+            Command::Top(args) => args.run(out),
             Command::Projections(args) => args.run(out),
             Command::Replay(args) => args.run(out),
             Command::DeadLetters(args) => args.run(out),
@@ -303,6 +306,8 @@ mod tests {
             "export d --to bundles",
             "divergence",
             "rejoin",
+            "top -n 0",
+            "top --sort size",
             "config",
             "manual",
             "config check --env",

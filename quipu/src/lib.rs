@@ -17,6 +17,7 @@ mod spawn;
 mod send;
 mod read;
 mod status;
+mod top;
 mod sync;
 mod verify_item;
 mod ui;

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
 use crate::failure::{Failure, chain};
+pub use brief::sentence;
 pub use verdict::StatusVerdict;
 use verdict::writes_refused;
 

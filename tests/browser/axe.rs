@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::chromium::{Browser, Tab};
 use crate::explorer::{go, lines, open, process};
-use crate::node::{DESK, PHONE};
+use crate::node::{DESK, PHONE, open as open_operators};
 
 fn source() -> String {
     let packed = fs::read(workspace().join("tests/data/axe.min.js.gz")).expect("the file is there");
@@ -68,9 +68,10 @@ async fn nobody_is_kept_from_a_screen() {
         tab.eval("document.querySelector('[data-verify]').click()");
         assert_eq!(lines(&tab).len(), 7);
         check(&tab, &axe, "verified", width);
-        let tab = browser.open(&format!("{}/", node.admin_url()), width);
-        tab.until("document.querySelector('#checks table')");
-        check(&tab, &axe, "node", width);
+        for screen in ["health", "followers", "history", "members"] {
+            let tab = open_operators(&browser, &node, screen, width);
+            check(&tab, &axe, screen, width);
+        }
     }
     node.stop();
 }

@@ -1,5 +1,8 @@
 //! The explorer: what it finds, what it says of what is not there, and what it verifies.
 
+use std::path::Path;
+use std::process::Command;
+
 use ans104::{Id, base64url};
 use quipu_tests::{Client, Launch, PATIENCE, Signed, User, workspace};
 use serde_json::{Value, json};
@@ -239,11 +242,15 @@ async fn each_flaw_fails_its_own_line_only() {
 
 #[tokio::test]
 async fn a_history_that_was_rewritten_is_found_by_an_old_link() {
-    let (first, second) = (folder(), folder());
+    let (first, second, earlier) = (folder(), folder(), folder());
     let (gateway, user, browser) = (quipu_tests::Gateway::start(), User::new(1), Browser::start());
     let launch = |folder: &tempfile::TempDir| Launch::su(folder.path()).gateway(gateway.url());
     let node = launch(&first).start();
     let process = process(&node.client(), &user).await;
+    node.stop();
+    // The store as it is kept somewhere.
+    copy(first.path(), earlier.path());
+    let node = launch(&first).start();
     node.client().schedule(&user.message(process.id, b"one")).await;
     let tab = open(&browser, &node.url(), &format!("#/entry/{}/1", process.id), DESK);
     let link = tab.eval("document.querySelector('#link').getAttribute('href')");
@@ -251,6 +258,14 @@ async fn a_history_that_was_rewritten_is_found_by_an_old_link() {
     assert!(link.contains("assignment=") && link.contains("chain="), "{link}");
     go(&tab, &link);
     assert_eq!(tab.eval("document.querySelector('#rewritten')"), Value::Null);
+    node.stop();
+
+    // The store comes back as it was before.
+    let node = launch(&earlier).start();
+    let tab = open(&browser, &node.url(), &link, DESK);
+    assert!(tab.text("#rewritten").contains("rewritten"), "{}", tab.text("#content"));
+    let colour = tab.eval("getComputedStyle(document.querySelector('#rewritten')).color");
+    assert_eq!(colour, "rgb(164, 0, 0)", "it is red");
     node.stop();
 
     // The same process, and something else at the same nonce.
@@ -272,6 +287,11 @@ async fn a_history_that_was_rewritten_is_found_by_an_old_link() {
     node.stop();
 }
 
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(copied.is_ok_and(|copied| copied.success()), "{} can be copied", from.display());
+}
+
 #[tokio::test]
 async fn hostile_items_are_text() {
     let folder = folder();
@@ -280,11 +300,12 @@ async fn hostile_items_are_text() {
     let (client, user, browser) = (node.client(), User::new(1), Browser::start());
     let process = process(&client, &user).await;
     let script = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">";
-    let many: Vec<(String, String)> =
-        (0..100).map(|number| (format!("n{number}"), "javascript:alert(1)".into())).collect();
     let mut tags = vec![("Type", "Message"), ("Action", script), ("a\u{202e}b", "c\u{202e}\u{0}d")];
-    tags.extend(many.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let data = [script.as_bytes(), &vec![b'x'; 5 << 20]].concat();
+    tags.extend([("link", "javascript:alert(1)"); 20]);
+    // As many as there is room for: an item has at most 4,096 bytes of tags.
+    tags.extend([("n", "v"); 850]);
+    // About as much as a scheduler takes.
+    let data = [script.as_bytes(), &vec![b'x'; (10 << 20) - 8192]].concat();
     client.schedule(&user.item(Some(process.id), &tags, &data)).await;
     for (screen, width) in
         [(format!("#/process/{}", process.id), PHONE), (format!("#/entry/{}/1", process.id), PHONE)]
@@ -300,10 +321,16 @@ async fn hostile_items_are_text() {
             0
         );
         assert_ne!(tab.eval("document.title"), "taken");
+        assert!(tab.events("Page.javascriptDialogOpening").is_empty(), "a dialog opens");
         check_page(&tab, &node.url());
         if screen.contains("entry") {
             assert!(shown.contains("a⟨U+202E⟩b") && shown.contains("c⟨U+202E⟩⟨U+0000⟩d"), "{shown:.2000}");
-            assert!(shown.contains("The first 64.0 KiB of 5.0 MiB are shown"));
+            assert!(shown.contains("The first 64.0 KiB of 10.0 MiB are shown"), "{shown:.2000}");
+            // In the order in which they were signed.
+            let names = tab.eval("[...document.querySelectorAll('#item tbody tr td:first-child')].map((name) => name.innerText)");
+            let names: Vec<_> = names.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+            assert_eq!(names.len(), tags.len());
+            assert_eq!(names[..4], ["Type", "Action", "a⟨U+202E⟩b", "link"]);
             tab.eval("document.querySelector('[data-verify]').click()");
             assert!(lines(&tab).iter().all(|line| line.contains("yes")), "{:?}", lines(&tab));
         }

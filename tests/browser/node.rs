@@ -13,11 +13,16 @@ pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("the folder for temporary files can be written to")
 }
 
-/// Opens the page of a node, and waits until it shows what the node told.
-pub fn open<'a>(browser: &'a Browser, node: &Node, width: u32) -> Tab<'a> {
-    let tab = browser.open(&format!("{}/", node.admin_url()), width);
-    tab.until("document.querySelector('#checks table')");
+/// Opens a screen of a node or router, and waits until it shows what was told.
+pub fn open<'a>(browser: &'a Browser, node: &Node, screen: &str, width: u32) -> Tab<'a> {
+    let tab = browser.open(&format!("{}/ui/#/{screen}", node.admin_url()), width);
+    shown(&tab, screen);
     tab
+}
+
+/// Waits until a screen is shown.
+pub fn shown(tab: &Tab<'_>, screen: &str) {
+    tab.until(&format!("document.querySelector('#content')?.dataset.screen === '{screen}'"));
 }
 
 /// Holds what is true of every page: it fits, asks nobody but who listens here, and neither breaks its policy nor itself.
@@ -57,20 +62,24 @@ async fn a_leader_and_its_standby_show_what_they_are() {
         .serve();
     let browser = Browser::start();
     for width in [PHONE, DESK] {
-        let tab = open(&browser, &leader, width);
+        let tab = open(&browser, &leader, "followers", width);
         tab.until("document.querySelectorAll('#standbys tbody tr').length === 1");
         tab.until("document.querySelector('#standbys tbody').innerText.includes('0 events')");
-        let node = tab.text("#node");
-        for shown in ["leader", "are taken", "Term", "Store", "Block height"] {
-            assert!(node.contains(shown), "{shown} is not shown: {node}");
-        }
         let projections = tab.text("#projections");
         for shown in ["index", "uploads", "following", "Not in use\npostgres"] {
             assert!(projections.contains(shown), "{shown} is not shown: {projections}");
         }
         check_page(&tab, &leader.admin_url());
-        let tab = open(&browser, &standby, width);
+        let tab = open(&browser, &leader, "health", width);
+        let node = tab.text("#node");
+        for shown in ["leader", "are taken", "Term", "Store", "Block height"] {
+            assert!(node.contains(shown), "{shown} is not shown: {node}");
+        }
+        check_page(&tab, &leader.admin_url());
+        let tab = open(&browser, &standby, "followers", width);
         tab.until("document.querySelector('#leader').innerText.includes('following for')");
+        check_page(&tab, &standby.admin_url());
+        let tab = open(&browser, &standby, "health", width);
         assert!(tab.text("#node").contains("standby"), "{}", tab.text("#node"));
         check_page(&tab, &standby.admin_url());
     }
@@ -85,7 +94,7 @@ async fn what_fails_comes_first_and_in_words() {
     list.answer(200, &[], r#"["<img src=x onerror=document.title='taken'>"]"#);
     let node = Launch::su(folder.path()).set("IP_WHITELIST_URL", list.url()).serve();
     let browser = Browser::start();
-    let tab = open(&browser, &node, PHONE);
+    let tab = open(&browser, &node, "health", PHONE);
     tab.until("document.querySelector('#checks').innerText.includes('onerror')");
     assert!(tab.text("#verdict").starts_with("Act: "), "{}", tab.text("#verdict"));
     let words =
@@ -117,7 +126,7 @@ async fn a_node_with_a_token_is_shown_to_whoever_has_it() {
     let folder = folder();
     let node = Launch::su(folder.path()).set("ADMIN_TOKEN", "guess me not").serve();
     let browser = Browser::start();
-    let tab = browser.open(&format!("{}/", node.admin_url()), PHONE);
+    let tab = browser.open(&format!("{}/ui/", node.admin_url()), PHONE);
     tab.until("document.querySelector('#token form')");
     let give = |token: &str| {
         tab.eval(&format!("document.querySelector('#token-field').value = '{token}'"));
@@ -132,4 +141,73 @@ async fn a_node_with_a_token_is_shown_to_whoever_has_it() {
     let kept = tab
         .eval("document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + location");
     assert!(!kept.as_str().unwrap().contains("guess"), "{kept}");
+}
+
+#[tokio::test]
+async fn health_shows_how_fast_it_is_and_history_what_happened() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = || Launch::su(folder.path()).gateway(gateway.url());
+    let node = launch().start();
+    let (user, browser) = (User::new(1), Browser::start());
+    let process = user.process();
+    node.client().schedule(&process).await;
+    node.kill();
+    let node = launch().start();
+    node.client().schedule(&user.message(process.id, b"one")).await;
+    for width in [PHONE, DESK] {
+        let tab = open(&browser, &node, "health", width);
+        tab.until(
+            "document.querySelector('#now dl') && document.querySelector('[data-chart=Scheduled] polyline')",
+        );
+        let now = tab.text("#now");
+        assert!(now.contains("Synced writes") && now.contains("a second"), "{now}");
+        // What a chart draws is there as a table, too, and stays open.
+        tab.eval("document.querySelector('[data-chart=Scheduled] summary').click()");
+        tab.until("document.querySelector('[data-chart=Scheduled] tbody tr')");
+        tab.eval("document.activeElement.blur()");
+        let at = tab.text("#age");
+        tab.until(&format!("document.querySelector('#age').innerText !== {}", Value::from(at)));
+        tab.until("document.querySelector('[data-chart=Scheduled] tbody tr')");
+        check_page(&tab, &node.admin_url());
+        tab.eval("location.hash = '#/history'");
+        shown(&tab, "history");
+        let history = tab.text("#history");
+        let told =
+            ["Node started", "the run before did not end in order", "leader in term", "Recorded in the log"];
+        assert!(told.iter().all(|told| history.contains(told)), "{history}");
+        check_page(&tab, &node.admin_url());
+    }
+    node.stop();
+    let node = launch().start();
+    let tab = open(&browser, &node, "history", DESK);
+    assert!(tab.text("#history").contains("Node ended"), "{}", tab.text("#history"));
+    node.stop();
+}
+
+#[tokio::test]
+async fn what_an_operator_does_takes_two_presses_and_the_token() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let browser = Browser::start();
+    let tab = open(&browser, &node, "followers", DESK);
+    let press = "[...document.querySelectorAll('#projections button')].find((one) => one.innerText.startsWith('Replay index')).click()";
+    let button = "[...document.querySelectorAll('#projections button')].find((one) => one.innerText.startsWith('Replay index'))";
+    tab.eval(&format!("{button}.focus()"));
+    tab.eval(press);
+    assert_eq!(tab.eval(&format!("{button}.innerText")), "Replay index: sure?");
+    let jobs: Value = node.admin().get("/jobs").await.json();
+    assert_eq!(jobs, serde_json::json!([]), "one press changes nothing");
+    tab.eval(press);
+    tab.until("document.querySelector('#token form')");
+    tab.eval(&format!("document.querySelector('#token-field').value = '{}'", node.token()));
+    tab.eval("document.querySelector('#token form').requestSubmit()");
+    tab.until("!document.querySelector('#token form')");
+    tab.eval(&format!("{button}.focus()"));
+    tab.eval(press);
+    tab.eval(press);
+    tab.until("document.querySelector('#projections').innerText.includes('has begun')");
+    tab.eval("document.activeElement.blur()");
+    tab.until("document.querySelector('#jobs tbody')?.innerText.includes('index')");
+    check_page(&tab, &node.admin_url());
+    node.stop();
 }

@@ -28,7 +28,7 @@ async fn a_fleet_is_shown_with_who_leads_and_what_is_wrong() {
         .serve();
     let browser = Browser::start();
     for width in [PHONE, DESK] {
-        let tab = open(&browser, &router, width);
+        let tab = open(&browser, &router, "fleet", width);
         tab.until("document.querySelectorAll('#schedulers tbody tr').length === 2");
         tab.until(
             "document.querySelector('#schedulers tbody tr:nth-child(2)').innerText.includes('is read')",
@@ -38,13 +38,21 @@ async fn a_fleet_is_shown_with_who_leads_and_what_is_wrong() {
         {
             assert!(schedulers.contains(&shown), "{shown} is not shown: {schedulers}");
         }
+        let logs = tab.text("#logs");
+        for shown in [leader.url(), "nothing".into()] {
+            assert!(logs.contains(&shown), "{shown} is not shown: {logs}");
+        }
+        assert_eq!(tab.eval("document.querySelectorAll('#logs tbody tr').length"), 1, "{logs}");
+        check_page(&tab, &router.admin_url());
+        let tab = open(&browser, &router, "health", width);
         assert!(tab.text("#router").contains("are placed"), "{}", tab.text("#router"));
         check_page(&tab, &router.admin_url());
     }
-    let tab = open(&browser, &router, PHONE);
+    let tab = open(&browser, &router, "fleet", PHONE);
     leader.kill();
     tab.until("document.querySelector('#verdict').innerText.startsWith('Act: ')");
     tab.until("document.querySelector('#schedulers').innerText.includes('✕ fail')");
+    tab.until("document.querySelector('#logs').innerText.includes('quipu promote')");
     check_page(&tab, &router.admin_url());
     standby.stop();
     router.stop();

@@ -258,9 +258,22 @@ async fn queries(public: &mut Listener, world: &World) {
 }
 
 async fn states(admin: &mut Listener) {
-    for path in ["/status", "/health", "/projections", "/uploads"] {
+    for path in [
+        "/status",
+        "/health",
+        "/projections",
+        "/uploads",
+        "/uploads/stuck",
+        "/series",
+        "/history",
+        "/processes/busy",
+    ] {
         admin.get(path, path, 200).await;
     }
+    admin.get("/series?step=moment", "/series", 200).await;
+    admin.get("/series?step=day", "/series", 400).await;
+    admin.get("/history?since=1", "/history", 200).await;
+    admin.get("/history?since=x", "/history", 400).await;
     // How full the disk of the tests is, is not theirs to say.
     let status = admin.client.get("/checks").await.status;
     assert!([200, 503].contains(&status), "{status}");
@@ -377,6 +390,7 @@ async fn answers_of_a_node_that_lacks_much_are_as_they_are_described() {
     admin.get("/checks", "/checks", 503).await;
     admin.get("/uploads", "/uploads", 404).await;
     admin.get("/uploads/dead-letters", "/uploads/dead-letters", 404).await;
+    admin.get("/uploads/stuck", "/uploads/stuck", 404).await;
     admin.ask("POST /uploads/dead-letters/retry", "/uploads/dead-letters/retry", None, 404).await;
     admin.ask("POST /uploads/reupload", "/uploads/reupload", Some(json!({ "process": NOBODY })), 404).await;
     admin.token = None;

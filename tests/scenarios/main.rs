@@ -93,6 +93,7 @@ mod uploads;
 mod vectors;
 mod verify_item;
 mod wallets;
+mod watching;
 
 /// A folder that is gone with its test.
 fn folder() -> tempfile::TempDir {

@@ -26,12 +26,19 @@ pub struct PageFile {
 #[derive(Clone, Copy, Debug)]
 pub struct Pages {
     find: fn(&str) -> Option<PageFile>,
+    /// The folder that the root of the listener leads to, if it does.
+    root: Option<&'static str>,
 }
 
 impl Pages {
     /// Pages whose files are found so.
     pub fn new(find: fn(&str) -> Option<PageFile>) -> Self {
-        Self { find }
+        Self { find, root: None }
+    }
+
+    /// The same, with the root of the listener leading to this folder.
+    pub fn at_the_root(self, folder: &'static str) -> Self {
+        Self { root: Some(folder), ..self }
     }
 
     /// The file that a request asks for, if it asks for one.
@@ -58,9 +65,16 @@ impl Pages {
 
     /// Leads from the name of a folder that has a page to the page, wherever a proxy has put either.
     fn lead(&self, path: &str) -> Option<Response> {
+        if path == "/" {
+            let folder = self.root?.trim_start_matches('/');
+            return Some(led(folder));
+        }
         (self.find)(&format!("{path}/"))?;
         let (_, folder) = path.rsplit_once('/')?;
-        let answer = Response::builder().status(StatusCode::PERMANENT_REDIRECT);
-        Some(answer.header(header::LOCATION, format!("{folder}/")).finish())
+        Some(led(&format!("{folder}/")))
     }
+}
+
+fn led(to: &str) -> Response {
+    Response::builder().status(StatusCode::PERMANENT_REDIRECT).header(header::LOCATION, to).finish()
 }

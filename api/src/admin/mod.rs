@@ -3,6 +3,7 @@
 mod checkpoints;
 mod checks;
 mod jobs;
+mod lately;
 mod members;
 mod model;
 mod replication;
@@ -12,6 +13,7 @@ mod uploads;
 pub(crate) use checkpoints::CheckpointsApi;
 pub(crate) use checks::ChecksApi;
 pub(crate) use jobs::JobsApi;
+pub(crate) use lately::LatelyApi;
 pub(crate) use members::{MemberApi, MembershipApi};
 pub(crate) use replication::ReplicationApi;
 pub(crate) use status::{HealthApi, StatusApi};

@@ -81,7 +81,10 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
         found.push((status.name, checked));
     }
     let dated = found.into_iter().map(|(name, (level, reason))| {
-        let age = node.checks.age(name, level);
+        let (age, is_changed) = node.checks.age(name, level);
+        if is_changed {
+            node.history.check_changed(name, level, &reason);
+        }
         metrics::checked(name, level);
         Finding { name, level, reason, age }
     });

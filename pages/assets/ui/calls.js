@@ -1,10 +1,8 @@
 // The calls that schedules are looked at with. No answer, and nothing there, are two things.
 
-import { ask, NoAnswer } from "./feed.js";
+import { ask, HOME, NoAnswer } from "./feed.js";
 
-// The page is a folder below the calls, wherever a proxy has put either.
-const HOME = new URL("..", document.baseURI).href;
-const CALLS = `${HOME}explore/v1`;
+const CALLS = "explore/v1";
 const PATIENCE = 60000;
 
 // What the node says is not there.
@@ -32,7 +30,7 @@ export function links(process, after, limit) {
 
 // Where the exact bytes of an item or an assignment are.
 export function bytesAt(id, part, process) {
-  return `${CALLS}/items/${id}/bytes?part=${part}&process-id=${process}`;
+  return `${HOME}${CALLS}/items/${id}/bytes?part=${part}&process-id=${process}`;
 }
 
 export async function bytes(id, part, process) {
@@ -49,5 +47,5 @@ export async function bytes(id, part, process) {
   return body;
 }
 
-export const scheduler = () => ask(HOME);
-export const clock = () => ask(`${HOME}timestamp`, [200, 503]);
+export const scheduler = () => ask("");
+export const clock = () => ask("timestamp", [200, 503]);

@@ -3,8 +3,8 @@
 import { plain } from "./el.js";
 import * as entry from "./entry.js";
 import * as find from "./find.js";
-import { listen } from "./keys.js";
-import { showPreferences, switchTheme, switchZone } from "./preferences.js";
+import { frame } from "./frame.js";
+import { exploring } from "./keys.js";
 import * as process from "./process.js";
 import { findAt, isId } from "./shown.js";
 
@@ -54,10 +54,6 @@ part("find").addEventListener("submit", (event) => {
   const sought = part("find-field").value.trim();
   if (sought !== "") location.hash = findAt(encodeURIComponent(sought));
 });
-const [zone, theme] = [part("zone"), part("theme")];
-zone.addEventListener("click", () => switchZone(zone));
-theme.addEventListener("click", () => switchTheme(theme));
-showPreferences(zone, theme);
-listen(part("keys"), { zone, help: part("help"), field: part("find-field") }, say);
+frame(exploring(part("find-field"), say));
 window.addEventListener("hashchange", show);
 show();

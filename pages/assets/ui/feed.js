@@ -1,6 +1,9 @@
 // What a listener tells, asked again and again while somebody looks. A failure is told as one, and what was told before stays
 // beside it: no answer is not an empty answer.
 
+// A page is in a folder below the calls, wherever a proxy has put either.
+export const HOME = new URL("..", document.baseURI).href;
+
 const EVERY = 5000;
 const PATIENCE = 10000;
 
@@ -19,12 +22,20 @@ export function useToken(given) {
 }
 
 // The JSON that a call answers, with one of these statuses.
-export async function ask(path, statuses = [200]) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+export const ask = (path, statuses = [200]) => call(path, {}, statuses);
+
+// The JSON that a call answers which changes something.
+export function change(path, body) {
+  const type = body === undefined ? {} : { "Content-Type": "application/json" };
+  return call(path, { method: "POST", body: body === undefined ? undefined : JSON.stringify(body), headers: type }, [200, 201, 202]);
+}
+
+async function call(path, options, statuses) {
+  const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
   let answer, body;
   try {
     const signal = AbortSignal.timeout(PATIENCE);
-    answer = await fetch(path, { headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
+    answer = await fetch(`${HOME}${path}`, { ...options, headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
     body = await answer.text();
   } catch (error) {
     throw new NoAnswer(error.name === "TimeoutError" ? "it does not answer in time" : "it is not reached");
@@ -33,7 +44,7 @@ export async function ask(path, statuses = [200]) {
   try {
     told = JSON.parse(body);
   } catch {
-    throw new NoAnswer(`${path} answers ${answer.status} with something that is not understood`);
+    throw new NoAnswer(`${path || "it"} answers ${answer.status} with something that is not understood`);
   }
   if (!statuses.includes(answer.status)) {
     throw new NoAnswer(told?.error ?? `${path} answers ${answer.status}`, answer.status === 401);
@@ -44,9 +55,13 @@ export async function ask(path, statuses = [200]) {
 // Calls `ask` now and then while the page is seen, and shows what came: the last good answer with its time, and what is
 // wrong since then, if anything is. Returns what asks at once.
 export function follow(askAll, show) {
-  let last = null, at = null, failure = null, timer = null, asking = false;
+  let last = null, at = null, failure = null, timer = null, asking = false, again = false;
   const round = async () => {
-    if (asking) return;
+    if (asking) {
+      // What it asks for may be another thing by now.
+      again = true;
+      return;
+    }
     asking = true;
     clearTimeout(timer);
     try {
@@ -58,6 +73,10 @@ export function follow(askAll, show) {
     }
     asking = false;
     show(last, at, failure);
+    if (again) {
+      again = false;
+      return round();
+    }
     if (document.visibilityState === "visible" && !failure?.needsToken) timer = setTimeout(round, EVERY);
   };
   document.addEventListener("visibilitychange", () => {

@@ -3,14 +3,9 @@
 import { el } from "./el.js";
 import { keep, kept } from "./preferences.js";
 
-const KEYS = [
-  ["/", "find"], ["j", "next row"], ["k", "row before"], ["Enter", "open the row"], ["[", "newer page, or nonce before"],
-  ["]", "older page, or nonce after"], ["v", "verify"], ["y", "copy the id"], ["t", "time zone"], ["?", "this list"],
-];
-
 const isOn = () => kept("keys") !== "off";
 
-function list(place, toggle) {
+function list(place, keys, toggle) {
   const state = el("button", { type: "button" }, isOn() ? "Turn keys off" : "Turn keys on");
   state.addEventListener("click", () => {
     keep("keys", isOn() ? "off" : "on");
@@ -18,7 +13,7 @@ function list(place, toggle) {
     toggle();
   });
   place.replaceChildren(el("h2", { id: "keys-heading" }, "Keys"),
-    el("dl", {}, KEYS.map(([key, does]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, does)])), state);
+    el("dl", {}, keys.map(([key, does]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, does)])), state);
 }
 
 function moveRow(by) {
@@ -42,28 +37,32 @@ async function copyId(say) {
   }
 }
 
-export function listen(place, buttons, say) {
+// The keys of the explorer; `say` tells what one did.
+export const exploring = (field, say) => [
+  ["/", "find", () => field.focus()],
+  ["j", "next row", () => moveRow(1)],
+  ["k", "row before", () => moveRow(-1)],
+  ["Enter", "open the row"],
+  ["[", "newer page, or nonce before", () => document.querySelector('[data-step="["][href]')?.click()],
+  ["]", "older page, or nonce after", () => document.querySelector('[data-step="]"][href]')?.click()],
+  ["v", "verify", () => document.querySelector("[data-verify]")?.click()],
+  ["y", "copy the id", () => copyId(say)],
+];
+
+// Lets keys do what they are to do; the list of them opens at `place`, by `help` too.
+export function listen(place, help, given) {
   const toggle = () => {
     place.hidden = !place.hidden;
-    buttons.help.setAttribute("aria-expanded", String(!place.hidden));
-    if (!place.hidden) list(place, toggle);
+    help.setAttribute("aria-expanded", String(!place.hidden));
+    if (!place.hidden) list(place, keys, toggle);
   };
-  buttons.help.addEventListener("click", toggle);
-  const acts = {
-    "/": () => buttons.field.focus(),
-    j: () => moveRow(1),
-    k: () => moveRow(-1),
-    "[": () => document.querySelector('[data-step="["][href]')?.click(),
-    "]": () => document.querySelector('[data-step="]"][href]')?.click(),
-    v: () => document.querySelector("[data-verify]")?.click(),
-    y: () => copyId(say),
-    t: () => buttons.zone.click(),
-    "?": toggle,
-  };
+  const keys = [...given, ["?", "this list", toggle]];
+  help.addEventListener("click", toggle);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input")) return;
-    if (!Object.hasOwn(acts, event.key) || (!isOn() && event.key !== "?")) return;
+    const act = keys.find(([key]) => key === event.key)?.[2];
+    if (act === undefined || (!isOn() && event.key !== "?")) return;
     event.preventDefault();
-    acts[event.key]();
+    act();
   });
 }

@@ -1,7 +1,10 @@
-// The frame of the pages for operators: what they tell comes from calls that are asked again and again, one of which has checks.
+// The frame of the pages for operators: screens, each made of calls that are asked again and again, under one sentence on
+// how it all is.
 
-import { plain } from "./el.js";
-import { follow, useToken } from "./feed.js";
+import { el, plain } from "./el.js";
+import { change, follow, NoAnswer, useToken } from "./feed.js";
+import { frame } from "./frame.js";
+import { written } from "./preferences.js";
 import { tokenForm, verdict } from "./parts.js";
 
 const place = (id) => document.getElementById(id);
@@ -11,33 +14,102 @@ function say(id, text) {
   if (place(id).textContent !== text) place(id).textContent = text;
 }
 
-// Whether somebody is about to copy something.
-function isSelecting(content) {
+// Whether somebody is about to copy or to write something, or to press what would be gone.
+function isBusy(content) {
   const selection = getSelection();
-  return !selection.isCollapsed && content.contains(selection.anchorNode);
+  if (!selection.isCollapsed && content.contains(selection.anchorNode)) return true;
+  return document.activeElement !== content && content.contains(document.activeElement)
+    && document.activeElement.matches("input, button, summary, a");
 }
 
-function show(page, told, at, failure, given) {
+// A button that changes something once it is pressed a second time, and says what came of it.
+export function act(label, path, body, told) {
+  const button = el("button", { type: "button" }, label);
+  const said = el("span", { role: "status", "aria-live": "polite" });
+  let isSure = false;
+  button.addEventListener("blur", () => {
+    isSure = false;
+    button.textContent = label;
+  });
+  button.addEventListener("click", async () => {
+    if (!isSure) {
+      isSure = true;
+      button.textContent = `${label}: sure?`;
+      return;
+    }
+    button.disabled = true;
+    said.textContent = " Asking…";
+    try {
+      said.textContent = plain(` ${told(await change(path, body?.()))}`);
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error;
+      said.textContent = plain(` No: ${error.message}`);
+      if (error.needsToken) askForToken(error.message);
+    }
+    button.disabled = false;
+    isSure = false;
+    button.textContent = label;
+  });
+  return [button, said];
+}
+
+let again = () => {};
+
+function askForToken(reason) {
+  if (place("token").childElementCount > 0) return;
+  place("token").replaceChildren(tokenForm(reason, (token) => {
+    useToken(token);
+    place("token").replaceChildren();
+    again();
+  }));
+}
+
+// Which of the screens the address stands for; the first one is the start.
+function screenNow(screens) {
+  const name = location.hash.replace(/^#\/?/, "");
+  return screens.find((screen) => screen.name === name) ?? screens[0];
+}
+
+function links(screens, now) {
+  const link = ({ name, heading }) => el("a", { href: `#/${name}`, "aria-current": name === now.name ? "page" : undefined }, heading);
+  place("screens").replaceChildren(...screens.map(link));
+}
+
+function show(page, told, at, failure) {
   const content = place("content");
-  place("token").replaceChildren(...(failure?.needsToken ? [tokenForm(failure.message, given)] : []));
+  if (failure?.needsToken) {
+    place("token").replaceChildren();
+    askForToken(failure.message);
+  }
   content.classList.toggle("stale", failure !== null && told !== null);
   if (failure !== null) {
     say("verdict", plain(`No answer: ${failure.message}`));
-    say("age", at === null ? "Nothing was told yet." : `What is below was told at ${new Date(at).toLocaleTimeString()}.`);
+    say("age", at === null ? "Nothing was told yet." : `What is below was told at ${written(at)}.`);
     return;
   }
   say("verdict", verdict(told.checks));
-  say("age", `Told at ${new Date(at).toLocaleTimeString()}; asked again every 5 seconds while this is seen.`);
-  document.title = page.title(told).replace("{verdict}", verdict(told.checks).split(":")[0]);
-  if (isSelecting(content)) return;
-  content.replaceChildren(...page.parts(told).filter((part) => part !== null));
+  document.title = `${told.screen.heading}: ${verdict(told.checks).split(":")[0]} - ${page.title}`;
+  if (content.dataset.screen === told.screen.name && isBusy(content)) {
+    say("age", "What is below is not shown anew while something in it is chosen.");
+    return;
+  }
+  say("age", `Told at ${written(at)}; asked again every 5 seconds while this is seen.`);
+  content.dataset.screen = told.screen.name;
+  content.replaceChildren(...told.screen.parts(told).flat().filter((part) => part !== null));
 }
 
-// Shows a page: `ask` gets all that it tells, checks among it; `title` and `parts` make of that what is shown.
+// Shows a page of these screens: `ask` gets all that one tells, checks among it, and `parts` makes of that what is shown.
 export function operate(page) {
-  const given = (token) => {
-    useToken(token);
-    askAgain();
+  const { screens } = page;
+  frame(screens.map(({ heading, name }, at) => [String(at + 1), heading.toLowerCase(), () => (location.hash = `#/${name}`)]));
+  const askAll = async () => {
+    const screen = screenNow(screens);
+    return { ...await screen.ask(), screen };
   };
-  const askAgain = follow(page.ask, (told, at, failure) => show(page, told, at, failure, given));
+  links(screens, screenNow(screens));
+  again = follow(askAll, (told, at, failure) => show(page, told, at, failure));
+  window.addEventListener("hashchange", () => {
+    links(screens, screenNow(screens));
+    again();
+  });
 }

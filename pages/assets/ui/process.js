@@ -11,7 +11,7 @@ const ROWS = 100;
 const EVERY = 3000;
 const LINKS = 200;
 
-function list(told) {
+export function list(told) {
   return table("Schedule, the newest first", [
     ["Nonce", (row) => el("a", { href: entryAt(told.process, row.nonce), "data-row": true }, row.nonce ?? "none"), "number"],
     ["When", (row) => time(row.timestamp)],

@@ -1,4 +1,4 @@
-// The page of a router: the schedulers that it knows, what each of them does, and what is wrong.
+// The page of a router: which schedulers keep a log together and who leads it, where new processes go, and what is wrong.
 
 import { ask } from "./feed.js";
 import { count, duration, many, UNKNOWN } from "./format.js";
@@ -43,6 +43,48 @@ function lag(one) {
   return one.role === "standby" ? UNKNOWN : "nothing";
 }
 
+// Those that keep one log, in order: a scheduler that has not told its store is alone.
+function logs(status) {
+  const found = new Map();
+  for (const one of status.schedulers) {
+    const store = one.store ?? one.url;
+    found.set(store, [...found.get(store) ?? [], one]);
+  }
+  return [...found.values()];
+}
+
+function leaderOf(members) {
+  const leads = members.find((one) => one.leader === one.url);
+  if (leads === undefined) return [level("fail"), " nobody"];
+  return [level(leads.reached && leads.open ? "ok" : "fail"), ` ${leads.url}`];
+}
+
+// What calls to these processes wait for, if they do.
+function waitsFor(members, status) {
+  const leads = members.find((one) => one.leader === one.url);
+  if (leads === undefined) return "a scheduler that leads this log to be seen";
+  if (leads.reached && leads.open) return "nothing";
+  const why = leads.trouble ? ` (${leads.trouble})` : "";
+  const others = members.filter((one) => one !== leads && one.reached);
+  if (!leads.reached && status.failover && others.length > 0) return `one of ${others.map((one) => one.url).join(", ")} to take over${why}`;
+  return leads.reached ? `the leader to take messages${why}` : `the leader to come back, or an operator: quipu promote${why}`;
+}
+
+function groups(status) {
+  return section("logs", "Logs, and who leads them", table("Logs", [
+    ["Store", (members) => members[0].store ?? UNKNOWN],
+    ["Leader", leaderOf],
+    ["Term", (members) => String(Math.max(...members.map((one) => one.term))), "number"],
+    ["Waits for", (members) => waitsFor(members, status)],
+    ["Schedulers", (members) => count(members.length), "number"],
+    ["Processes", (members) => count(members.reduce((sum, one) => sum + one.processes, 0)), "number"],
+  ], logs(status), "This router knows of no scheduler."));
+}
+
+function registered(one) {
+  return one.registered_age_seconds === null ? "never" : `${duration(one.registered_age_seconds)} ago`;
+}
+
 function schedulers(status) {
   return section("schedulers", "Schedulers", table("Schedulers", [
     ["Scheduler", (one) => one.url],
@@ -54,12 +96,18 @@ function schedulers(status) {
     ["Store", (one) => one.store ?? UNKNOWN],
     ["Behind", lag, "number"],
     ["Failing checks", (one) => (one.version === null ? UNKNOWN : one.failing.join(", ") || "none")],
+    ["Registered", registered, "number"],
     ["Trouble", (one) => one.trouble ?? "none"],
   ], status.schedulers, "This router knows of no scheduler."));
 }
 
 operate({
-  ask: askAll,
-  title: () => "router: {verdict} - Quipu router",
-  parts: (told) => [section("checks", "Checks", checks(told.checks)), router(told.status), schedulers(told.status)],
+  title: "Quipu router",
+  screens: [
+    {
+      name: "health", heading: "Health", ask: askAll,
+      parts: (told) => [section("checks", "Checks", checks(told.checks)), router(told.status)],
+    },
+    { name: "fleet", heading: "Fleet", ask: askAll, parts: (told) => [groups(told.status), schedulers(told.status)] },
+  ],
 });

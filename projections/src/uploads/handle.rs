@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::{Log, Seq};
+use protocol::ProcessId;
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -64,6 +65,27 @@ impl UploadsHandle {
     /// When the store cannot be read.
     pub fn dead_letters(&self, after: Option<Seq>, limit: usize) -> Result<Vec<DeadLetter>, ProjectionError> {
         self.shared.store.dead_letters(after, limit)
+    }
+
+    /// So many of the processes of which something is stuck, by their ids, with the first event of each that is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn stuck_processes(&self, limit: usize) -> Result<Vec<(ProcessId, Seq)>, ProjectionError> {
+        let (store, mut found) = (&self.shared.store, Vec::new());
+        let mut after = None;
+        while found.len() < limit
+            && let Some(process) = store.next_stuck_process(after)?
+        {
+            found.extend(store.first_stuck_of(process, Seq::ZERO)?.map(|seq| (process, seq)));
+            after = Some(process);
+        }
+        Ok(found)
+    }
+
+    /// How many events are stuck.
+    pub fn stuck_count(&self) -> u64 {
+        self.shared.store.stuck_count()
     }
 
     /// Whether all of an event is confirmed by the upload node; false also when nobody can tell.

@@ -42,7 +42,7 @@ pub struct ListenerArgs {
     max_client_memory: u64,
 
     /// Which listeners have pages for a browser: the public one to look at schedules, at /ui/, the admin one to look at
-    /// the node
+    /// the node, there as well
     #[arg(long, env, value_name = "WHICH", default_value = "both")]
     ui: UiListeners,
 }

@@ -4,19 +4,30 @@
 use serde_json::Value;
 
 use super::verdict::{StatusVerdict, checks, writes_refused};
-use crate::output::{counted, duration, thousands};
+use crate::output::{counted, duration, plain, thousands};
 
 /// The status, what matters first.
 pub fn render(status: &Value) -> String {
-    let mut bad: Vec<_> = checks(status).map(|check| (StatusVerdict::of_check(check), check)).collect();
-    bad.retain(|(verdict, _)| *verdict != StatusVerdict::Well);
-    bad.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
+    let bad = bad(status);
     let mut lines = vec![verdict(status, &bad)];
     lines.extend(bad.iter().map(|(verdict, check)| finding(*verdict, check)));
     lines.extend([log(status), uploads(status)]);
     lines.extend(leader(status));
     lines.extend(followers(status));
     lines.iter().map(|line| format!("{}\n", plain(line))).collect()
+}
+
+/// What is not ok, the worst first.
+fn bad(status: &Value) -> Vec<(StatusVerdict, &Value)> {
+    let mut bad: Vec<_> = checks(status).map(|check| (StatusVerdict::of_check(check), check)).collect();
+    bad.retain(|(verdict, _)| *verdict != StatusVerdict::Well);
+    bad.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
+    bad
+}
+
+/// How the node is, in one sentence.
+pub fn sentence(status: &Value) -> String {
+    verdict(status, &bad(status))
 }
 
 fn verdict(status: &Value, bad: &[(StatusVerdict, &Value)]) -> String {
@@ -111,14 +122,6 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 fn number(value: &Value, name: &str) -> Option<u64> {
     value.get(name)?.as_u64()
-}
-
-/// With whatever would move the cursor made visible.
-fn plain(line: &str) -> String {
-    let show = |character: char| -> String {
-        if character.is_control() { character.escape_default().collect() } else { character.into() }
-    };
-    line.chars().map(show).collect()
 }
 
 #[cfg(test)]

@@ -3,23 +3,30 @@
 mod model;
 mod search;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use log::Seq;
 use poem_openapi::OpenApi;
 use poem_openapi::payload::Json;
 use projections::{Search, Searched, UploadsHandle};
+use protocol::Nonce;
 use web::{Given, HttpError, JsonBody};
 
 use crate::error::CallError;
 use crate::limit::PageLimit;
 use crate::node::ApiNode;
 use crate::refusals::{ReuploadRefusal, UploadRefusal};
-use model::{DeadLettersForm, LetterForm, RetriedLettersForm, ReuploadForm, ReuploadedForm, UploadsForm};
+use model::{
+    DeadLettersForm, LetterForm, RetriedLettersForm, ReuploadForm, ReuploadedForm, StuckProcessForm,
+    StuckUploadsForm, UploadsForm,
+};
 use search::search;
 
 /// The most dead letters that are asked for at once; a greater limit counts as this one.
 const LETTERS_MAX: u64 = 1_000;
+/// How many processes are told whose uploads are stuck.
+const STUCK_MAX: usize = 100;
 
 /// The calls, and the node that answers them.
 pub(crate) struct UploadsApi(pub(crate) Arc<ApiNode>);
@@ -54,6 +61,16 @@ impl UploadsApi {
         let limit = limit.0.unwrap_or_default().0.min(LETTERS_MAX);
         let page = self.0.read(move |node| page(&uploads(node)?, after, limit));
         Ok(Json(page.await?))
+    }
+
+    /// Processes whose uploads are stuck
+    ///
+    /// The upload node takes the next event of each neither now nor refuses it for good; it is tried again. At most 100
+    /// processes are told.
+    #[oai(path = "/uploads/stuck", method = "get", operation_id = "stuck_uploads")]
+    async fn stuck(&self) -> Result<Json<StuckUploadsForm>, UploadRefusal> {
+        let stuck = self.0.read(|node| stuck(node, &uploads(node)?));
+        Ok(Json(stuck.await?))
     }
 
     /// Send dead letters again
@@ -95,6 +112,20 @@ impl UploadsApi {
 fn uploads(node: &ApiNode) -> Result<UploadsHandle, HttpError> {
     let hint = "this node does not upload: it was started without UPLOAD_NODE_URL";
     node.uploads().ok_or_else(|| HttpError::not_found(hint))
+}
+
+fn stuck(node: &ApiNode, uploads: &UploadsHandle) -> Result<StuckUploadsForm, CallError> {
+    let mut processes = Vec::new();
+    for (process, first) in uploads.stuck_processes(STUCK_MAX)? {
+        let mut nonce = None;
+        node.parts.log.scan(first, &mut |event| {
+            nonce = event.nonce.filter(|_| event.seq == first);
+            ControlFlow::Break(())
+        })?;
+        let nonce = nonce.map(Nonce::get).into();
+        processes.push(StuckProcessForm { process: process.to_string(), sequence: first.get(), nonce });
+    }
+    Ok(StuckUploadsForm { events: uploads.stuck_count(), processes })
 }
 
 fn page(uploads: &UploadsHandle, after: Option<Seq>, limit: u64) -> Result<DeadLettersForm, CallError> {

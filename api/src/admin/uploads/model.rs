@@ -63,6 +63,28 @@ enum LetterPartForm {
     Assignment,
 }
 
+/// What is stuck.
+#[derive(Debug, Object)]
+#[oai(rename = "StuckUploads")]
+pub(super) struct StuckUploadsForm {
+    /// How many events.
+    pub(super) events: u64,
+    /// Their processes, by id.
+    pub(super) processes: Vec<StuckProcessForm>,
+}
+
+/// A process whose uploads are stuck.
+#[derive(Debug, Object)]
+#[oai(rename = "StuckProcess")]
+pub(super) struct StuckProcessForm {
+    /// The process.
+    pub(super) process: String,
+    /// The sequence number of its first event that is stuck.
+    pub(super) sequence: u64,
+    /// The nonce of that event; null for a process that was spawned without an assignment.
+    pub(super) nonce: Nullable<u64>,
+}
+
 /// What became of dead letters that were sent again.
 #[derive(Debug, Object)]
 #[oai(rename = "RetriedLetters")]

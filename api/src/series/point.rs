@@ -1,0 +1,106 @@
+//! What a node did in some seconds, and how it was at their end.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::sample::{Buckets, Sample};
+use crate::node::ApiNode;
+
+/// How many projections a point knows of at most; a node has three.
+const LAGS_MAX: usize = 8;
+
+/// One point.
+#[derive(Clone, Debug)]
+pub(crate) struct Point {
+    /// How long it lasted.
+    pub(crate) seconds: f64,
+    pub(crate) scheduled: u64,
+    pub(crate) requests: u64,
+    pub(crate) confirmed: u64,
+    /// By code, where any was refused.
+    pub(crate) refused: Vec<(String, u64)>,
+    pub(crate) answer: Quantiles,
+    pub(crate) sign: Quantiles,
+    pub(crate) sync: Quantiles,
+    pub(crate) gauges: Gauges,
+}
+
+/// Half of it was not slower than the one, and 99 % not slower than the other; none where nothing came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Quantiles {
+    pub(crate) p50: Option<f64>,
+    pub(crate) p99: Option<f64>,
+}
+
+/// How a node is at a time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gauges {
+    /// When, in milliseconds since 1970.
+    pub(crate) at_ms: u64,
+    /// Requests that wait for their answer; none where nothing is scheduled.
+    pub(crate) waiting: Option<u64>,
+    /// What is still to be uploaded; none where nothing is.
+    pub(crate) backlog: Option<u64>,
+    /// How many events the follower lacks that lacks most; none without any.
+    pub(crate) follower_lag: Option<u64>,
+    pub(crate) lags: Vec<Lag>,
+}
+
+/// How far a projection is behind.
+#[derive(Clone, Debug)]
+pub(crate) struct Lag {
+    pub(crate) name: &'static str,
+    pub(crate) events: u64,
+    pub(crate) seconds: f64,
+}
+
+impl Point {
+    pub(super) fn between(before: &Sample, now: &Sample, took: Duration, gauges: Gauges) -> Self {
+        let refused = now.refused.iter().filter_map(|(code, count)| {
+            let count = since(before.refused.get(code).copied().unwrap_or(0), *count);
+            (count > 0).then(|| (code.clone(), count))
+        });
+        Self {
+            seconds: took.as_secs_f64(),
+            scheduled: since(before.scheduled, now.scheduled),
+            requests: since(before.requests, now.requests),
+            confirmed: since(before.confirmed, now.confirmed),
+            refused: refused.collect(),
+            answer: Quantiles::between(&before.answer, &now.answer),
+            sign: Quantiles::between(&before.sign, &now.sign),
+            sync: Quantiles::between(&before.sync, &now.sync),
+            gauges,
+        }
+    }
+}
+
+/// How many came; a recorder that began anew has counted fewer.
+fn since(before: u64, now: u64) -> u64 {
+    now.checked_sub(before).unwrap_or(now)
+}
+
+impl Quantiles {
+    fn between(before: &Buckets, now: &Buckets) -> Self {
+        Self { p50: now.quantile(before, 0.5), p99: now.quantile(before, 0.99) }
+    }
+}
+
+impl Gauges {
+    /// As it is now.
+    pub(super) fn of(node: &ApiNode) -> Self {
+        let tail = node.parts.log.tail().last();
+        let events = tail.map_or(0, |seq| seq.next().get());
+        let lags = node.projections().into_iter().take(LAGS_MAX).map(|position| {
+            let status = position.status(tail);
+            Lag { name: status.name, events: status.lag_events, seconds: status.lag_seconds }
+        });
+        let followers = node.parts.shipper.iter().flat_map(|shipper| shipper.followers());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            waiting: node.writes().scheduler().ok().map(|scheduler| scheduler.waiting() as u64),
+            backlog: node.uploads().map(|uploads| uploads.backlog()),
+            follower_lag: followers.map(|follower| events.saturating_sub(follower.sent)).max(),
+            lags: lags.collect(),
+        }
+    }
+}

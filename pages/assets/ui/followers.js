@@ -1,0 +1,121 @@
+// Followers: what lags, who follows, what is stuck, and what helps.
+
+import { el } from "./el.js";
+import { ask as askFor } from "./feed.js";
+import { count, duration, many, UNKNOWN } from "./format.js";
+import { act } from "./operate.js";
+import { facts, level, section, table } from "./parts.js";
+import { written } from "./preferences.js";
+
+export const name = "followers";
+export const heading = "Followers";
+
+// What a node without uploads answers is no failure.
+const orNone = (told) => (told.code === undefined ? told : null);
+
+export async function ask() {
+  const [status, found, followed, jobs, letters, stuck] = await Promise.all([
+    askFor("status"), askFor("checks", [200, 503]), askFor("projections"), askFor("jobs"),
+    askFor("uploads/dead-letters?limit=50", [200, 404]), askFor("uploads/stuck", [200, 404]),
+  ]);
+  return { status, checks: found.checks, followed, jobs, letters: orNone(letters), stuck: orNone(stuck) };
+}
+
+function leader(of) {
+  if (!of) return null;
+  const reason = of.reason ? `: ${of.reason}` : "";
+  return section("leader", "Leader", facts([
+    ["State", `${of.state} for ${duration(of.state_age_seconds)}${reason}`],
+    ["Follows", of.from],
+    ["Messages go to", of.url ?? UNKNOWN],
+    ["Behind", `${count(of.lag_events)} events, ${duration(of.lag_seconds)}`],
+    ["Last heard of", of.heartbeat_age_seconds === null ? UNKNOWN : `${duration(of.heartbeat_age_seconds)} ago`],
+    ["Term", of.term === null ? UNKNOWN : String(of.term)],
+    ["Signatures", of.verified ? "all verified" : "being verified since it began with a checkpoint"],
+  ]));
+}
+
+function standbys(followers) {
+  return section("standbys", "Standbys", table("Standbys", [
+    ["Node", (follower) => follower.node],
+    ["Behind", (follower) => many(follower.lag_events, "event"), "number"],
+    ["Has", (follower) => many(follower.events, "event"), "number"],
+    ["Connected for", (follower) => duration(follower.connected_seconds), "number"],
+  ], followers, "No node follows this one at the moment."));
+}
+
+function replay(projection) {
+  if (projection.job !== null) return `job ${projection.job} is at it`;
+  if (!projection.can_replay) return "cannot be replayed";
+  return act(`Replay ${projection.name}`, "jobs", () => ({ projection: projection.name }), (job) => `job ${job.id} has begun`);
+}
+
+function projections(told) {
+  const standing = { following: "ok", waiting: "warn", failing: "fail", needs_rebuild: "fail" };
+  const without = ["index", "uploads", "postgres"].filter((name) => !told.followed.some((of) => of.name === name));
+  return section("projections", "What follows the log", table("Projections", [
+    ["Name", (of) => of.name],
+    ["Standing", (of) => [level(standing[of.standing] ?? "warn"), ` ${of.standing}`]],
+    ["Behind", (of) => many(of.lag_events, "event"), "number"],
+    ["Time behind", (of) => duration(of.lag_seconds), "number"],
+    ["Error", (of) => of.error ?? "none"],
+    ["Replay", replay],
+  ], told.followed, "Nothing follows the log."), facts([
+    ["Not in use", without.length > 0 ? without.join(", ") : undefined],
+  ]));
+}
+
+function jobAction(job) {
+  if (job.state === "running") return act(`Cancel job ${job.id}`, `jobs/${job.id}/cancel`, undefined, () => "it ends soon");
+  if (job.state === "done") return "none";
+  return act(`Resume job ${job.id}`, `jobs/${job.id}/resume`, undefined, () => "it goes on");
+}
+
+function jobs(list) {
+  return section("jobs", "Replays", table("Replays, the newest first", [
+    ["Job", (job) => job.id, "number"],
+    ["Projection", (job) => job.projection],
+    ["State", (job) => `${job.state}${job.reason ? `: ${job.reason}` : ""}`],
+    ["Done", (job) => `${count(job.done)} of ${count(job.total)}`, "number"],
+    ["Started", (job) => el("time", { "data-ms": job.started_ms }, written(job.started_ms))],
+    ["Took", (job) => duration(job.took_ms / 1000), "number"],
+    ["Change", jobAction],
+  ], list.slice(0, 20), "There was no replay."));
+}
+
+function reupload() {
+  const field = el("input", { id: "reupload-process", autocomplete: "off", spellcheck: "false", maxlength: "43" });
+  const body = (dry) => () => ({ process: field.value.trim(), dry_run: dry });
+  const found = (told) => `${many(told.events, "event")} looked at, ${count(told.missing.length)} missing${
+    told.done ? "" : `; there is more after nonce ${told.next ?? "none"}`}${told.ended ? `; it ended early: ${told.ended}` : ""}`;
+  return el("div", {}, el("label", { for: "reupload-process" }, "Process of which all that has not arrived is to be found"), field,
+    el("p", { class: "actions" }, act("Look what is missing", "uploads/reupload", body(true), found),
+      act("Send what is missing", "uploads/reupload", body(false), found)));
+}
+
+function uploads(told) {
+  const { letters, stuck, status } = told;
+  if (letters === null) return section("uploads", "Uploads", el("p", {}, "This node does not upload."));
+  const retried = (told) => `${count(told.sent)} taken, ${count(told.refused)} refused again${told.ended ? `; it ended early: ${told.ended}` : ""}`;
+  return section("uploads", "Uploads", facts([
+    ["To upload", status.uploads ? many(status.uploads.backlog, "event") : UNKNOWN],
+    ["Refused for good", status.uploads ? many(status.uploads.dead_letters, "item") : UNKNOWN],
+    ["Stuck", stuck === null ? UNKNOWN : many(stuck.events, "event")],
+  ]), el("h3", {}, "Refused for good"), table("Refused for good", [
+    ["Process", (letter) => letter.process],
+    ["Nonce", (letter) => letter.nonce ?? "none", "number"],
+    ["Part", (letter) => letter.part],
+    ["Status", (letter) => letter.status, "number"],
+    ["Reason", (letter) => letter.reason],
+    ["When", (letter) => el("time", { "data-ms": letter.refused_ms }, written(letter.refused_ms))],
+  ], letters.dead_letters, "Nothing was refused."),
+  letters.next === null ? null : el("p", {}, "There are more than these."),
+  letters.dead_letters.length === 0 ? null : el("p", { class: "actions" }, act("Send all again", "uploads/dead-letters/retry", undefined, retried)),
+  el("h3", {}, "Stuck"), table("Stuck processes", [
+    ["Process", (of) => of.process],
+    ["From nonce", (of) => of.nonce ?? "none", "number"],
+    ["Event", (of) => count(of.sequence), "number"],
+  ], stuck?.processes ?? [], "No process is stuck."), el("h3", {}, "What has not arrived"), reupload());
+}
+
+export const parts = (told) => [projections(told), leader(told.status.leader), standbys(told.status.followers), uploads(told), jobs(told.jobs)];

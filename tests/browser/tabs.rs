@@ -1,0 +1,93 @@
+//! Many tabs at once, and a node that goes and comes again while somebody looks.
+
+use quipu_tests::{Gateway, Launch, User, free_port};
+use serde_json::Value;
+
+use crate::chromium::{Browser, Tab};
+use crate::explorer::{open, process};
+use crate::node::{DESK, check_page, folder, open as open_operators};
+
+/// Has the page take itself for one that nobody sees.
+const HIDE: &str =
+    "Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
+    document.dispatchEvent(new Event('visibilitychange')); true";
+
+fn asked(tab: &Tab<'_>) -> usize {
+    // What is told meanwhile comes with the next answer.
+    tab.eval("true");
+    tab.events("Network.requestWillBeSent").len()
+}
+
+/// How many requests have begun and not ended.
+fn under_way(tab: &Tab<'_>) -> usize {
+    let asked = asked(tab);
+    let ended = ["Network.loadingFinished", "Network.loadingFailed"].map(|end| tab.events(end).len());
+    asked.saturating_sub(ended.iter().sum())
+}
+
+#[tokio::test]
+async fn ten_tabs_are_answered_and_hidden_ones_ask_nothing() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user, browser) = (node.client(), User::new(1), Browser::start());
+    let process = process(&client, &user).await;
+    let address = format!("#/process/{}", process.id);
+    let mut tabs: Vec<_> = (0..8).map(|_| open(&browser, &node.url(), &address, DESK)).collect();
+    for screen in ["health", "followers"] {
+        tabs.push(open_operators(&browser, &node, screen, DESK));
+    }
+    client.schedule(&user.message(process.id, b"one")).await;
+    for tab in &tabs[..8] {
+        tab.until("document.querySelector('#new')?.innerText === '1 new'");
+    }
+    let at: Vec<_> = tabs[8..].iter().map(|tab| tab.text("#age")).collect();
+    for (tab, at) in tabs[8..].iter().zip(at) {
+        tab.until(&format!("document.querySelector('#age').innerText !== {}", Value::from(at)));
+    }
+    let (seen, hidden) = tabs.split_first().unwrap();
+    for tab in hidden {
+        tab.eval(HIDE);
+    }
+    // What was under way when they were hidden has ended once the one that is seen has asked again.
+    let twice = |tab: &Tab<'_>| {
+        let before = asked(tab);
+        while asked(tab) < before + 2 {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    };
+    twice(seen);
+    let before: Vec<_> = hidden.iter().map(asked).collect();
+    twice(seen);
+    twice(seen);
+    for (tab, before) in hidden.iter().zip(before) {
+        assert_eq!((asked(tab), under_way(tab)), (before, 0), "a hidden tab asks");
+    }
+    check_page(seen, &node.url());
+    node.stop();
+}
+
+#[tokio::test]
+async fn a_node_that_is_killed_and_comes_again_is_told_and_no_row_is_missing() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url()).port(free_port());
+    let node = launch.start();
+    let (user, browser, url) = (User::new(1), Browser::start(), node.url());
+    let process = process(&node.client(), &user).await;
+    node.client().schedule(&user.message(process.id, b"one")).await;
+    let tab = open(&browser, &url, &format!("#/process/{}", process.id), DESK);
+    node.kill();
+    tab.until("document.querySelector('#offer').innerText.startsWith('No answer')");
+    assert_eq!(tab.eval("document.querySelectorAll('#schedule tbody tr').length"), 2, "what was shown stays");
+    let node = launch.start();
+    tab.until("!document.querySelector('#offer').innerText.startsWith('No answer')");
+    for number in 0..3 {
+        node.client().schedule(&user.message(process.id, &[number])).await;
+    }
+    tab.until("document.querySelector('#new')?.innerText === '3 new'");
+    tab.eval("document.querySelector('#new').click()");
+    tab.until("document.querySelectorAll('#schedule tbody tr').length === 5");
+    let nonces =
+        tab.eval("[...document.querySelectorAll('#schedule [data-row]')].map((link) => link.innerText)");
+    assert_eq!(nonces, serde_json::json!(["4", "3", "2", "1", "0"]));
+    node.stop();
+}

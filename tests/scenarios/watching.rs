@@ -1,0 +1,78 @@
+//! The commands that go on telling how a node is: `quipu top` and `quipu status --watch`.
+
+use quipu_tests::{Gateway, Launch, PATIENCE, User, free_port};
+
+use crate::folder;
+
+fn has<'a>(texts: &'a [&'a str]) -> impl Fn(&str) -> Option<()> + 'a {
+    move |said| texts.iter().all(|text| said.contains(text)).then_some(())
+}
+
+#[tokio::test]
+async fn top_prints_a_look_for_a_script_and_changes_nothing() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let process = User::new(1).process();
+    node.client().schedule(&process).await;
+    let admin = node.admin_url();
+    let words = ["top", "-b", "-n", "2", "--delay", "1", "--admin", &admin];
+    let done = Launch::command(folder.path(), &words).run();
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let id = process.id.to_string();
+    for told in [": leader, term 1", "PROJECTION", "index", "BUSY PROCESS", &id, "HAPPENED", "started"] {
+        assert_eq!(done.stdout.matches(told).count() / 2, 1, "{told} is not said twice: {}", done.stdout);
+    }
+    assert!(!done.stdout.contains('\u{1b}'), "it draws, though nobody sees it: {}", done.stdout);
+    assert_eq!(node.admin().get("/jobs").await.text(), "[]");
+
+    // Off a terminal it prints lines until it is ended, and says when nobody answers.
+    let mut program = Launch::command(folder.path(), &["top", "--delay", "1", "--admin", &admin]).program();
+    program.stdout().find(PATIENCE, has(&["PROJECTION"])).expect("it looks");
+    node.kill();
+    program.stdout().find(PATIENCE, has(&["no answer: "])).expect("it says that there is no answer");
+    program.kill();
+    let refused = Launch::command(folder.path(), &words).run();
+    assert_eq!(refused.code, Some(3), "{}", refused.stdout);
+}
+
+#[tokio::test]
+async fn top_draws_on_a_terminal_and_puts_it_back() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    // `script` gives a command a terminal of its own.
+    let line = format!("stty -g; {} top --admin {}; stty -g", quipu().display(), node.admin_url());
+    let command = format!(
+        "(while ! grep -q PROJECTION typed; do sleep 0.1; done; printf q) | script -qefc '{line}' typed"
+    );
+    let done =
+        std::process::Command::new("sh").args(["-c", &command]).current_dir(folder.path()).output().unwrap();
+    let typed = std::fs::read_to_string(folder.path().join("typed")).unwrap();
+    assert!(done.status.success(), "{typed}");
+    for told in ["\u{1b}[?1049h", "PROJECTION", "\u{1b}[?1049l"] {
+        assert!(typed.contains(told), "{told:?} is missing: {typed:?}");
+    }
+    let modes: Vec<_> = typed.lines().filter(|line| line.split(':').count() > 10).collect();
+    assert!(modes.len() == 2 && modes[0] == modes[1], "the terminal is not as it was: {modes:?}");
+    node.stop();
+}
+
+#[tokio::test]
+async fn a_status_that_is_watched_tells_when_the_node_goes_and_comes_again() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let launch = Launch::su(folder.path())
+        .gateway(gateway.url())
+        .set("ADMIN_LISTEN", format!("127.0.0.1:{}", free_port()));
+    let node = launch.start();
+    let words = ["status", "--watch", "--admin", &node.admin_url()];
+    let mut program = Launch::command(folder.path(), &words).program();
+    program.stdout().find(PATIENCE, has(&["log        leader"])).expect("it tells how the node is");
+    node.kill();
+    program.stdout().find(PATIENCE, has(&["no answer: "])).expect("it says that there is no answer");
+    let gone = program.stdout().text().len();
+    let node = launch.start();
+    let again = |said: &str| said.get(gone..)?.contains("log        leader").then_some(());
+    program.stdout().find(PATIENCE, again).expect("it goes on when there is an answer again");
+    assert!(program.ended().is_none(), "it watches");
+    program.kill();
+    node.stop();
+}
