@@ -32,6 +32,8 @@ const LAST: Duration = Duration::from_secs(2);
 pub(crate) struct NodeHistory {
     noted: Mutex<NotedList>,
     changed: Notify,
+    /// Held while the file is written: whether the last write failed, which is said once.
+    writing: Mutex<bool>,
 }
 
 impl NodeHistory {
@@ -74,18 +76,18 @@ pub async fn watch_history(node: Arc<ApiNode>, mut stop: watch::Receiver<bool>) 
     let text = format!("version {}{}", node.version(), noted::how_it_ended(&kept));
     node.history.list().begin(kept);
     node.history.note(NotedKind::Started, "", &text);
-    loop {
-        node.history.observe(&node);
-        write(&node).await;
-        let ended = async { stop.wait_for(|stop| *stop).await.is_ok() };
-        let woken = async {
+    let noting = async {
+        loop {
+            node.history.observe(&node);
+            write(&node).await;
             let _ = timeout(EVERY, node.history.changed.notified()).await;
             sleep(PAUSE).await;
-        };
-        tokio::select! {
-            _ = ended => break,
-            () = woken => {}
         }
+    };
+    // A disk that hangs ends it as well.
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = noting => {}
     }
     node.history.note(NotedKind::Stopped, "", "in order");
     let _ = timeout(LAST, write(&node)).await;
@@ -96,11 +98,16 @@ async fn write(node: &Arc<ApiNode>) {
     let Some(folder) = node.parts.options.data.clone() else { return };
     let node = node.clone();
     let writing = spawn_blocking(move || {
+        let mut has_failed = node.history.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(list) = node.history.list().to_write() else { return };
-        if let Err(error) = file::write(&folder, &list) {
+        let written = file::write(&folder, &list);
+        if let Err(error) = &written {
             node.history.list().not_written();
-            warn!(%error, "what happened to this node cannot be kept in a file; it is tried again");
+            if !*has_failed {
+                warn!(%error, "what happened to this node cannot be kept in a file; it is tried again");
+            }
         }
+        *has_failed = written.is_err();
     });
     // A write that panics has said so.
     let _ = writing.await;

@@ -93,7 +93,6 @@ function schedulers(status) {
     ["Processes", (one) => count(one.processes), "number"],
     ["New processes", gets],
     ["Term led", (one) => (one.term === 0 ? "none" : String(one.term)), "number"],
-    ["Store", (one) => one.store ?? UNKNOWN],
     ["Behind", lag, "number"],
     ["Failing checks", (one) => (one.version === null ? UNKNOWN : one.failing.join(", ") || "none")],
     ["Registered", registered, "number"],
