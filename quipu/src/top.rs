@@ -1,6 +1,6 @@
 //! `quipu top`: what a node does just now, again and again. It changes nothing.
 
-mod asked;
+mod look;
 mod frame;
 mod terminal;
 
@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
 use crate::failure::{Failure, chain};
 use crate::output::plain;
-use asked::Asked;
+use look::TopLook;
 use terminal::{Key, RawTerminal};
 
 /// How wide a frame is where there is no terminal to fit.
@@ -77,7 +77,7 @@ impl TopArgs {
     async fn print(&self, node: &AdminClient, out: &mut dyn Write) -> Result<(), Failure> {
         let mut looks = 0;
         loop {
-            match Asked::ask(node).await {
+            match TopLook::ask(node).await {
                 Ok(asked) => {
                     for line in frame::lines(&asked, node.url(), self.sort) {
                         writeln!(out, "{}", plain(&line))?;
@@ -102,7 +102,7 @@ impl TopArgs {
         let mut terminated = signal(SignalKind::terminate())?;
         let mut looks = 0;
         loop {
-            let asked = Asked::ask(node).await;
+            let asked = TopLook::ask(node).await;
             looks += 1;
             loop {
                 let lines = match &asked {

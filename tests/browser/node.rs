@@ -205,7 +205,7 @@ async fn what_an_operator_does_takes_two_presses_and_the_token() {
     tab.eval(&format!("{button}.focus()"));
     tab.eval(press);
     tab.eval(press);
-    tab.until("document.querySelector('#projections').innerText.includes('has begun')");
+    tab.until("document.querySelector('#said').innerText.includes('has begun')");
     tab.eval("document.activeElement.blur()");
     tab.until("document.querySelector('#jobs tbody')?.innerText.includes('index')");
     check_page(&tab, &node.admin_url());

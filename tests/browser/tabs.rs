@@ -37,14 +37,19 @@ async fn ten_tabs_are_answered_and_hidden_ones_ask_nothing() {
         tabs.push(open_operators(&browser, &node, screen, DESK));
     }
     client.schedule(&user.message(process.id, b"one")).await;
+    // One of them is in front.
+    let seen_next = |tab: &Tab<'_>| tab.call("Page.bringToFront", &serde_json::json!({}));
     for tab in &tabs[..8] {
+        seen_next(tab);
         tab.until("document.querySelector('#new')?.innerText === '1 new'");
     }
-    let at: Vec<_> = tabs[8..].iter().map(|tab| tab.text("#age")).collect();
-    for (tab, at) in tabs[8..].iter().zip(at) {
+    for tab in &tabs[8..] {
+        let at = tab.text("#age");
+        seen_next(tab);
         tab.until(&format!("document.querySelector('#age').innerText !== {}", Value::from(at)));
     }
     let (seen, hidden) = tabs.split_first().unwrap();
+    seen_next(seen);
     for tab in hidden {
         tab.eval(HIDE);
     }

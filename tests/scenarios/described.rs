@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::described_members::{kept_together, shipped};
-use crate::explored::explored;
+use crate::explored::{explored, lately};
 use crate::folder;
 use crate::tables::caught_up;
 use crate::upload_faults::{launch, settled};
@@ -258,22 +258,10 @@ async fn queries(public: &mut Listener, world: &World) {
 }
 
 async fn states(admin: &mut Listener) {
-    for path in [
-        "/status",
-        "/health",
-        "/projections",
-        "/uploads",
-        "/uploads/stuck",
-        "/series",
-        "/history",
-        "/processes/busy",
-    ] {
+    for path in ["/status", "/health", "/projections", "/uploads"] {
         admin.get(path, path, 200).await;
     }
-    admin.get("/series?step=moment", "/series", 200).await;
-    admin.get("/series?step=day", "/series", 400).await;
-    admin.get("/history?since=1", "/history", 200).await;
-    admin.get("/history?since=x", "/history", 400).await;
+    lately(admin).await;
     // How full the disk of the tests is, is not theirs to say.
     let status = admin.client.get("/checks").await.status;
     assert!([200, 503].contains(&status), "{status}");

@@ -1,4 +1,4 @@
-//! Real answers of the calls to look at schedules with, held against the description that the node gives of itself.
+//! Real answers of the calls to look at schedules with, and at what a node did lately, held against the description that the node gives of itself.
 
 use crate::described::{Listener, World};
 
@@ -24,4 +24,14 @@ pub async fn explored(public: &mut Listener, world: &World) {
     public.get(&format!("/explore/v1/items/{message}/bytes"), bytes, 200).await;
     public.get(&format!("/explore/v1/items/{assigned}/bytes?part=item"), bytes, 404).await;
     public.get(&format!("/explore/v1/items/{message}/bytes?part=x"), bytes, 400).await;
+}
+
+pub async fn lately(admin: &mut Listener) {
+    for path in ["/uploads/stuck", "/series", "/history", "/processes/busy"] {
+        admin.get(path, path, 200).await;
+    }
+    admin.get("/series?step=moment", "/series", 200).await;
+    admin.get("/series?step=day", "/series", 400).await;
+    admin.get("/history?since=1", "/history", 200).await;
+    admin.get("/history?since=x", "/history", 400).await;
 }

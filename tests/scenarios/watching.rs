@@ -1,6 +1,6 @@
 //! The commands that go on telling how a node is: `quipu top` and `quipu status --watch`.
 
-use quipu_tests::{Gateway, Launch, PATIENCE, User, free_port};
+use quipu_tests::{Gateway, Launch, PATIENCE, User, free_port, quipu};
 
 use crate::folder;
 

@@ -22,10 +22,9 @@ function isBusy(content) {
     && document.activeElement.matches("input, button, summary, a");
 }
 
-// A button that changes something once it is pressed a second time, and says what came of it.
+// A button that changes something once it is pressed a second time. What came of it is said above all that is shown anew.
 export function act(label, path, body, told) {
   const button = el("button", { type: "button" }, label);
-  const said = el("span", { role: "status", "aria-live": "polite" });
   let isSure = false;
   button.addEventListener("blur", () => {
     isSure = false;
@@ -38,19 +37,19 @@ export function act(label, path, body, told) {
       return;
     }
     button.disabled = true;
-    said.textContent = " Asking…";
+    say("said", `${label}: asking…`);
     try {
-      said.textContent = plain(` ${told(await change(path, body?.()))}`);
+      say("said", plain(`${label}: ${told(await change(path, body?.()))}.`));
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
-      said.textContent = plain(` No: ${error.message}`);
+      say("said", plain(`${label}: no: ${error.message}.`));
       if (error.needsToken) askForToken(error.message);
     }
     button.disabled = false;
     isSure = false;
     button.textContent = label;
   });
-  return [button, said];
+  return button;
 }
 
 let again = () => {};

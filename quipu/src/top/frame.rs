@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::TopOrder;
-use super::asked::Asked;
+use super::look::TopLook;
 use crate::output::{Align, Columns, counted, duration, excerpt, thousands, time};
 use crate::status::sentence;
 
@@ -16,7 +16,7 @@ const HAPPENED: usize = 8;
 const TEXT: usize = 100;
 
 /// The lines of a look, the verdict first.
-pub(super) fn lines(asked: &Asked, url: &str, order: TopOrder) -> Vec<String> {
+pub(super) fn lines(asked: &TopLook, url: &str, order: TopOrder) -> Vec<String> {
     let status = &asked.status;
     let mut lines = vec![sentence(status), whose(status, url), String::new()];
     lines.extend(asked.series.as_ref().map_or_else(|| vec!["this node counts nothing".to_owned()], speed));
@@ -193,9 +193,9 @@ mod tests {
 
     use super::*;
 
-    fn asked() -> Asked {
+    fn asked() -> TopLook {
         let projection = |name, lag| json!({"name": name, "lag_events": lag, "lag_seconds": 2.0, "standing": "following", "error": null});
-        Asked {
+        TopLook {
             status: json!({
                 "role": "leader", "tail": 9, "term": 3, "uptime_seconds": 61.0, "checks": [], "followers": [],
                 "projections": [projection("index", 0), projection("uploads", 70)],
@@ -251,9 +251,9 @@ HAPPENED                  WHAT
 
     #[test]
     fn a_node_that_tells_little_is_shown() {
-        let bare = Asked { status: json!({}), series: None, busy: None, stuck: None, history: None };
+        let bare = TopLook { status: json!({}), series: None, busy: None, stuck: None, history: None };
         assert_eq!(lines(&bare, "u", TopOrder::Lag).last().unwrap(), "this node counts nothing");
-        let fresh = Asked { series: Some(json!({"seconds": []})), ..bare };
+        let fresh = TopLook { series: Some(json!({"seconds": []})), ..bare };
         assert!(lines(&fresh, "u", TopOrder::Lag).last().unwrap().starts_with("nothing is counted yet"));
     }
 }

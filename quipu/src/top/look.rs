@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::client::{AdminClient, ClientError};
 
 /// All that one look shows.
-pub(super) struct Asked {
+pub(super) struct TopLook {
     /// The status, with the checks in it.
     pub(super) status: Value,
     /// None where the node counts nothing, or does not know how.
@@ -16,7 +16,7 @@ pub(super) struct Asked {
     pub(super) history: Option<Value>,
 }
 
-impl Asked {
+impl TopLook {
     pub(super) async fn ask(node: &AdminClient) -> Result<Self, ClientError> {
         let mut status: Value = node.get("/status").await?;
         let checks: Value = node.get_any("/checks").await?;
