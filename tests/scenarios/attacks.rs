@@ -1,27 +1,33 @@
 //! Attackers beside ordinary load: they get no more of the node's memory than there is for all, and whoever behaves
 //! hardly notices them.
 
+mod pace;
+mod readers;
+
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use ans104::Id;
 use quipu_tests::{Attackers, Client, Gateway, Launch, Ledger, Load, Node, User, post_bomb};
 use reqwest::Method;
 use tempfile::TempDir;
-use testing::RefusingPort;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::folder;
+use pace::{Moment, Pace};
+use readers::Readers;
 
 const MIB: usize = 1 << 20;
 /// The longest body that is taken.
 const BODY_MAX: usize = 10 * MIB;
 /// No more memory than this may be in use at any time, in bytes.
 const MEMORY_MAX: usize = 700_000_000;
-/// How much of the rate without attackers must be left. The attackers want the machine's time, too.
+/// How much of the rate without attackers must be left, and of that of answers to readers, in the time that attackers on
+/// the same machine leave of the processors.
 const RATE_LEFT: f64 = 0.7;
+const READS_LEFT: f64 = 0.25;
 const CLIENTS: usize = 16;
 const PROCESSES: usize = 4;
 /// How long a rate is measured.
@@ -30,12 +36,6 @@ const MEASURED: Duration = Duration::from_secs(3);
 const AGAIN: usize = 4;
 /// How many of a hundred messages may have to be sent again.
 const REFUSED_MAX: usize = 30;
-/// How many read what is short, and how long each waits before the next question.
-const READERS: usize = 4;
-const BETWEEN_READS: Duration = Duration::from_millis(20);
-/// How many of a thousand questions may be refused, and how much of the rate of answers must be left.
-const READS_REFUSED_MAX: usize = 10;
-const READS_LEFT: f64 = 0.25;
 /// How often clients that were told to come back do so.
 const COME_BACK: Duration = Duration::from_millis(200);
 /// How many come in a crowd: nearly as many as there may be connections.
@@ -52,78 +52,6 @@ struct Besieged {
     processes: Vec<Id>,
     gateway: Gateway,
     _folder: TempDir,
-}
-
-/// Some who ask for what is short, one question after the other.
-struct Readers {
-    started: Instant,
-    seen: Arc<Mutex<Seen>>,
-    _reads: JoinSet<()>,
-}
-
-/// How they fared.
-#[derive(Clone, Debug, Default)]
-struct Seen {
-    answered: Vec<Duration>,
-    refused: usize,
-}
-
-impl Readers {
-    fn start(client: &Client, process: Id) -> Self {
-        let (seen, mut reads) = (Arc::<Mutex<Seen>>::default(), JoinSet::new());
-        for reader in 0..READERS {
-            let (client, seen) = (client.clone(), seen.clone());
-            let paths = [
-                format!("/{process}?limit=5"),
-                format!("/{process}/latest"),
-                format!("/processes/{process}"),
-                format!("/{process}?from-nonce=0&limit=2"),
-            ];
-            reads.spawn(async move {
-                for path in paths.iter().cycle().skip(reader) {
-                    let asked = Instant::now();
-                    let answer = client.send(client.request(Method::GET, path)).await;
-                    seen.lock().unwrap().add(answer.ok().map(|answer| answer.status), asked.elapsed());
-                    sleep(BETWEEN_READS).await;
-                }
-            });
-        }
-        Self { started: Instant::now(), seen, _reads: reads }
-    }
-
-    /// How they fared till now, and how many answers they got in a second.
-    fn stop(self) -> (Seen, f64) {
-        let mut seen = self.seen.lock().unwrap().clone();
-        seen.answered.sort_unstable();
-        let rate = seen.answered.len() as f64 / self.started.elapsed().as_secs_f64();
-        (seen, rate)
-    }
-}
-
-impl Seen {
-    /// Whoever is not answered at all is refused, too.
-    fn add(&mut self, status: Option<u16>, took: Duration) {
-        match status {
-            Some(200) => self.answered.push(took),
-            _ => self.refused += 1,
-        }
-    }
-
-    fn join(&mut self, other: Self) {
-        self.answered.extend(other.answered);
-        self.refused += other.refused;
-        self.answered.sort_unstable();
-    }
-
-    /// How long nearly all answers took at most.
-    fn slow(&self) -> Duration {
-        let place = self.answered.len() * 99 / 100;
-        self.answered.get(place).copied().unwrap_or_default()
-    }
-
-    fn few_are_refused(&self) -> bool {
-        1000 * self.refused <= READS_REFUSED_MAX * (self.answered.len() + self.refused)
-    }
 }
 
 impl Besieged {
@@ -149,7 +77,7 @@ impl Besieged {
     async fn withstand<T>(self, attack: impl AsyncFnOnce(&Self) -> T, judge: impl FnOnce(T)) {
         let read = || Readers::start(&self.node.client(), self.processes[0]);
         let readers = read();
-        let ((), calm) = self.rate_during(sleep(MEASURED)).await;
+        let ((), calm) = self.pace_during(sleep(MEASURED)).await;
         let (_, calm_reads) = readers.stop();
         let before = self.node.peak_memory();
         let readers = read();
@@ -158,30 +86,33 @@ impl Besieged {
             sleep(MEASURED).await;
             attackers
         };
-        let (attackers, mut under_attack) = self.rate_during(attack).await;
+        let (attackers, mut pace) = self.pace_during(attack).await;
         let (mut seen, mut reads) = readers.stop();
+        let reads_left = |reads: f64, pace: Pace| reads / calm_reads / pace.could_have(calm);
         // The attackers hold on. The machine may have had something else to do just now.
         for _ in 0..AGAIN {
-            if under_attack >= RATE_LEFT * calm && reads >= READS_LEFT * calm_reads {
+            if pace.left(calm) >= RATE_LEFT && reads_left(reads, pace) >= READS_LEFT {
                 break;
             }
             let readers = read();
-            let ((), again) = self.rate_during(sleep(MEASURED)).await;
-            under_attack = under_attack.max(again);
+            let ((), again) = self.pace_during(sleep(MEASURED)).await;
             let (seen_again, reads_again) = readers.stop();
             seen.join(seen_again);
-            reads = reads.max(reads_again);
+            if again.left(calm) > pace.left(calm) {
+                (pace, reads) = (again, reads_again);
+            }
         }
         let after = self.node.peak_memory();
         judge(attackers);
-        // Whatever else the machine has to do meanwhile slows both.
-        let readers = read();
-        let ((), again) = self.rate_during(sleep(MEASURED)).await;
-        let (calm, calm_reads) = (calm.min(again), calm_reads.min(readers.stop().1));
+        let left = pace.left(calm);
         let measured = format!(
-            "{calm:.0} messages a second without attackers, {under_attack:.0} with; \
-             at most {} MB in use without, {} MB with; \
+            "{:.0} messages a second without attackers, {:.0} with, which is {left:.2} in the time that they leave of the \
+             processors; {:.3} ticks of these for each without, {:.3} with; at most {} MB in use without, {} MB with; \
              {calm_reads:.0} questions a second without, {reads:.0} with, 99 % within {:?}, {} refused",
+            calm.acknowledged,
+            pace.acknowledged,
+            calm.cost(),
+            pace.cost(),
             before / 1_000_000,
             after / 1_000_000,
             seen.slow(),
@@ -194,16 +125,16 @@ impl Besieged {
         assert!(outcome.unanswered.is_empty(), "{outcome:?}");
         let sent = outcome.acknowledged + outcome.unavailable;
         assert!(100 * outcome.unavailable <= REFUSED_MAX * sent, "{measured}; {outcome:?}");
-        assert!(seen.few_are_refused() && reads >= READS_LEFT * calm_reads, "{measured}");
+        assert!(seen.few_are_refused() && reads_left(reads, pace) >= READS_LEFT, "{measured}");
         self.ledger.check(&self.node.client(), 64).await;
         self.node.stop();
         assert!(after <= MEMORY_MAX, "{measured}");
-        assert!(under_attack >= RATE_LEFT * calm, "{measured}");
+        assert!(left >= RATE_LEFT, "{measured}");
     }
 
-    /// How many messages are acknowledged in a second as long as something goes on.
-    async fn rate_during<T>(&self, something: impl Future<Output = T>) -> (T, f64) {
-        let (started, before) = (Instant::now(), self.load.acknowledged());
+    /// How quick the node is as long as something goes on.
+    async fn pace_during<T>(&self, something: impl Future<Output = T>) -> (T, Pace) {
+        let before = Moment::now(&self.node, &self.load);
         let mut something = pin!(something);
         let done = loop {
             match timeout(COME_BACK, something.as_mut()).await {
@@ -211,22 +142,8 @@ impl Besieged {
                 Err(_) => self.load.aim(self.node.client()),
             }
         };
-        (done, (self.load.acknowledged() - before) as f64 / started.elapsed().as_secs_f64())
+        (done, Moment::now(&self.node, &self.load).since(&before))
     }
-}
-
-#[tokio::test]
-async fn questions_without_an_answer_are_seen_as_refused() {
-    let nobody = RefusingPort::take();
-    let readers =
-        Readers::start(&Client::new(&format!("http://{}", nobody.address())), User::new(9).process().id);
-    let enough = async {
-        while readers.seen.lock().unwrap().refused <= READERS {
-            sleep(BETWEEN_READS).await;
-        }
-    };
-    timeout(Duration::from_secs(30), enough).await.expect("nothing is seen of them");
-    assert!(!readers.stop().0.few_are_refused());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
