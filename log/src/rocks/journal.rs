@@ -23,7 +23,7 @@ use crate::repair::can_be_cut;
 
 use super::error::{RocksError, io_error};
 
-use behind::Behind;
+use behind::BehindDamage;
 pub(crate) use behind::Likeness;
 
 const BLOCK_LEN: u64 = 32 << 10;
@@ -130,7 +130,7 @@ struct Scan<'a> {
     /// Where empty space began that has not ended yet.
     empty_from: Option<u64>,
     damage: Option<JournalDamage>,
-    behind: Behind<'a>,
+    behind: BehindDamage<'a>,
 }
 
 /// Where in a block something is wrong, what, and from where on the block can be trusted again.
@@ -142,7 +142,7 @@ struct Wrong {
 
 impl<'a> Scan<'a> {
     fn new(judge: &'a mut dyn FnMut(&[u8]) -> Likeness) -> Self {
-        let behind = Behind::new(judge);
+        let behind = BehindDamage::new(judge);
         Self { offset: 0, sound: 0, within: false, empty_from: None, damage: None, behind }
     }
 

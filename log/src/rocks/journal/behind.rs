@@ -18,7 +18,7 @@ pub(crate) enum Likeness {
 }
 
 /// A look at what is behind damage, block by block.
-pub(super) struct Behind<'a> {
+pub(super) struct BehindDamage<'a> {
     judge: &'a mut dyn FnMut(&[u8]) -> Likeness,
     /// What there is of an entry that goes on in the next block.
     begun: Option<Vec<u8>>,
@@ -27,7 +27,7 @@ pub(super) struct Behind<'a> {
     is_found: bool,
 }
 
-impl<'a> Behind<'a> {
+impl<'a> BehindDamage<'a> {
     pub(super) fn new(judge: &'a mut dyn FnMut(&[u8]) -> Likeness) -> Self {
         Self { judge, begun: None, is_sound: false, is_found: false }
     }
