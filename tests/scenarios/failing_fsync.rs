@@ -65,6 +65,24 @@ async fn a_failed_sync_stops_writes_for_good_and_loses_nothing() {
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
 }
 
+/// What is not on disk is not kept, though it would be there by name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_that_are_not_on_disk_are_not_taken_for_kept() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let trigger = folder.path().join("trigger");
+    let launch = Launch::su(folder.path())
+        .gateway(gateway.url())
+        .set("LD_PRELOAD", compile_shim(folder.path()))
+        .set("FAIL_SYNC_WHILE", &trigger);
+    let node = launch.start();
+    fs::write(&trigger, "").unwrap();
+    let replay = Launch::command(folder.path(), &["replay", "index", "--admin", &node.admin_url()]).program();
+    node.said("jobs cannot be kept");
+    assert!(!launch.data().join("jobs.json").exists());
+    drop(replay);
+    node.kill();
+}
+
 pub(crate) fn compile_shim(folder: &Path) -> std::path::PathBuf {
     let shim = folder.join("failing_sync.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/shim/failing_sync.c");

@@ -272,6 +272,9 @@ async fn a_process_is_spawned_where_the_router_has_placed_it() {
     assert_eq!(here.post(process.bytes.clone()).await.refusal(503), "unavailable");
     router.answer(200, &[], "{}");
     assert_eq!(here.post(process.bytes.clone()).await.refusal(503), "unavailable");
+    router.answer(429, &[("retry-after", "7")], "");
+    let refused = here.post(process.bytes.clone()).await;
+    assert_eq!((refused.refusal(503), refused.header("retry-after")), ("unavailable".to_owned(), Some("7")));
     router.answer(404, &[], "");
     assert_eq!(here.post(process.bytes.clone()).await.refusal(403), "forbidden");
 

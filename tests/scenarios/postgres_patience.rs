@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use projections::PostgresOptions;
+use projections::{PostgresOptions, PostgresReplay, Progress, Replay, ReplayScope};
 use quipu_tests::{Link, Postgres};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -121,6 +121,29 @@ async fn nothing_is_waited_for_on_a_network_that_is_silent() {
             followed.join().unwrap().to_string()
         });
         assert!(refused.contains("cannot be reached any more"), "{refused}");
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_the_server_takes_long_to_commit_is_not_given_up() {
+    let postgres = Postgres::start();
+    let link = Link::to(postgres.port()).await;
+    let runtime = Handle::current();
+    spawn_blocking(move || {
+        let slow = Slow::fill(postgres, link, 0, &runtime);
+        slow.postgres.sql(
+            "quipu",
+            "create function late() returns trigger language plpgsql as \
+             $$ begin perform pg_sleep(4); return null; end $$; \
+             grant execute on function late() to quipu; \
+             create constraint trigger late after insert on quipu.cursors deferrable initially deferred \
+             for each row when (new.live) execute function late()",
+        );
+        let replay = PostgresReplay::new(slow.through.clone(), slow.history.log.clone(), runtime.clone());
+        replay.replay(&ReplayScope::default(), &Progress::default()).unwrap();
+        follow(&slow.through, &slow.history.log, &runtime).unwrap();
     })
     .await
     .unwrap();

@@ -1,6 +1,8 @@
 //! Clients that take all the time in the world, in great numbers.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,7 @@ async fn clients_cannot_take_the_descriptors_that_the_log_needs() {
     let (folder, gateway) = (folder(), Gateway::start());
     let limited = ["sh", "-c", "ulimit -n 600 && exec \"$0\" \"$@\""];
     let node = Launch::su(folder.path()).gateway(gateway.url()).through(&limited).start();
+    assert!((1..=64).contains(&open_files_max(folder.path())), "the log may have too many files open");
     let (client, ledger, user) = (node.client(), Ledger::default(), User::new(1));
     // This client keeps its connection; the others want more than there can be.
     let process = ledger.spawn(&client, &user, 1).await[0];
@@ -62,6 +65,16 @@ async fn clients_cannot_take_the_descriptors_that_the_log_needs() {
     .await;
     schedule_in_time(&node, 20).await;
     ledger.check(&node.client(), 1).await;
+}
+
+/// How many files the log of a node may have open, as RocksDB has written it down.
+fn open_files_max(folder: &Path) -> u32 {
+    let files = fs::read_dir(folder.join("data/log")).unwrap().map(|entry| entry.unwrap().path());
+    let options =
+        files.filter(|file| file.file_name().unwrap().to_string_lossy().starts_with("OPTIONS")).max();
+    let options = fs::read_to_string(options.unwrap()).unwrap();
+    let found = options.lines().find_map(|line| line.trim().strip_prefix("max_open_files="));
+    found.unwrap().parse().unwrap()
 }
 
 /// Opens so many connections of all slow kinds, or as many as are taken. They are closed when what is returned is

@@ -157,6 +157,23 @@ async fn what_could_be_answered_but_for_the_database_is_said() {
     futures_util::future::join_all(asked).await;
 }
 
+/// What is said of a question comes after there is room for it: read, it may be a hundred times as long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_not_read_before_there_is_room_for_it() {
+    let budget = Budget::new(64 << 20);
+    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
+    let node = TestNode::start_with(options, Limits::default()).await;
+    let (listener, _port) = listener(&node).await;
+    let held = budget.try_claim(Share::Answers, budget.share(Share::Answers)).unwrap();
+    let (status, refusal) = post(&node, &listener.url, "no JSON").await;
+    assert_eq!((status.as_u16(), &refusal["code"]), (503, &json!("unavailable")), "{refusal}");
+    let link =
+        node.http.get(format!("{}/graphql?query=x&variables=none", listener.url)).send().await.unwrap();
+    assert_eq!(link.status(), 503);
+    drop(held);
+    assert_eq!(post(&node, &listener.url, "no JSON").await.0, 400);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_ends_when_its_client_hangs_up() {
     let budget = Budget::new(64 << 20);

@@ -92,3 +92,26 @@ async fn answer(mut response: reqwest::Response) -> Result<ForwardedAnswer, Forw
     }
     Ok(ForwardedAnswer { status, retry_after, body })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use poem::http;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn how_long_the_leader_wants_to_be_left_alone_is_passed_on() {
+        for (said, told) in [(Some("7"), Some(7)), (None, None)] {
+            let response = http::Response::builder().status(503);
+            let response =
+                said.into_iter().fold(response, |response, wait| response.header("retry-after", wait));
+            let passed_on = answer(response.body("full").unwrap().into()).await.unwrap();
+            assert_eq!(
+                (passed_on.status, passed_on.retry_after, &passed_on.body[..]),
+                (503, told, &b"full"[..])
+            );
+        }
+    }
+}
