@@ -73,7 +73,7 @@ impl<'a> BehindDamage<'a> {
                 if record.kind == LAST { self.entry(&entry) } else { self.begun = Some(entry) }
             }
             (kind, None) if ABOUT_FILE.contains(&kind) => {}
-            (kind, Some(_)) if matches!(kind, WHOLE | FIRST) => {
+            (WHOLE | FIRST, Some(_)) => {
                 self.broken();
                 self.record(record, payload, ends_block);
             }
