@@ -158,6 +158,9 @@ async fn a_recorded_local_store_is_served_as_it_was_and_goes_on() {
     for process in recorded.processes() {
         assert_walks(&client, process).await;
     }
+    for process in crate::taking_over::processes() {
+        assert_goes_on(&client, process.parse().expect("an id")).await;
+    }
     node.stop();
     let verified = launch.verify(&[]);
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);

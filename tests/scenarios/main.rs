@@ -9,6 +9,7 @@ mod bench;
 mod bodies;
 mod checkpoints;
 mod checks;
+mod comparing;
 mod config;
 mod conformance;
 mod damage;
