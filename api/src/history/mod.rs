@@ -99,7 +99,7 @@ async fn write(node: &Arc<ApiNode>) {
     let node = node.clone();
     let writing = spawn_blocking(move || {
         let mut has_failed = node.history.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(list) = node.history.list().to_write() else { return };
+        let Some(list) = node.history.list().take_unwritten() else { return };
         let written = file::write(&folder, &list);
         if let Err(error) = &written {
             node.history.list().not_written();

@@ -96,7 +96,7 @@ impl NotedList {
     }
 
     /// All of it, if something is not in the file; from then on it counts as written.
-    pub(super) fn to_write(&mut self) -> Option<Vec<Noted>> {
+    pub(super) fn take_unwritten(&mut self) -> Option<Vec<Noted>> {
         std::mem::take(&mut self.is_fresh).then(|| self.all.iter().cloned().collect())
     }
 
@@ -149,11 +149,11 @@ mod tests {
         let mut list = NotedList::default();
         list.push(noted(2, NotedKind::Check, "log"));
         list.begin(vec![noted(1, NotedKind::Started, "")]);
-        let written: Vec<_> = list.to_write().unwrap().iter().map(|noted| noted.at_ms).collect();
+        let written: Vec<_> = list.take_unwritten().unwrap().iter().map(|noted| noted.at_ms).collect();
         assert_eq!(written, [1, 2]);
-        assert!(list.to_write().is_none());
+        assert!(list.take_unwritten().is_none());
         list.not_written();
-        assert!(list.to_write().is_some());
+        assert!(list.take_unwritten().is_some());
     }
 
     #[test]
