@@ -67,7 +67,7 @@ fn every_file_leads_to_files_that_are_there() {
     assert!(files.len() > 5, "{files:?}");
     for (name, text) in &files {
         for path in led_to(name, text) {
-            let is_there = PAGES.iter().any(|page| find(*page, &path).is_some());
+            let is_there = PAGES.iter().any(|page| find(page, &path).is_some());
             assert!(is_there, "{name} leads to {path}");
         }
     }

@@ -103,7 +103,7 @@ async fn no_call_is_answered_to_a_page_elsewhere_or_changes_anything_without_the
     for call in calls {
         let (method, path) = call.split_once(' ').unwrap();
         let method: Method = method.parse().unwrap();
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         for (header, value) in [
             ("host", "node.example"),
             ("origin", "https://page.example"),
