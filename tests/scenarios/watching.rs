@@ -1,6 +1,6 @@
 //! The commands that go on telling how a node is: `quipu top` and `quipu status --watch`.
 
-use quipu_tests::{Gateway, Launch, PATIENCE, User, free_port, quipu};
+use quipu_tests::{Gateway, Launch, PATIENCE, User, free_port, quipu, until};
 
 use crate::folder;
 
@@ -51,7 +51,9 @@ async fn top_draws_on_a_terminal_and_puts_it_back() {
     for told in ["\u{1b}[?1049h", "PROJECTION", "\u{1b}[?1049l"] {
         assert!(typed.contains(told), "{told:?} is missing: {typed:?}");
     }
-    let modes: Vec<_> = typed.lines().filter(|line| line.split(':').count() > 10).collect();
+    // What puts the terminal back ends no line.
+    let last = |line: &'_ str| line.rsplit("\u{1b}[?1049l").next().unwrap_or_default().to_owned();
+    let modes: Vec<_> = typed.lines().filter(|line| line.split(':').count() > 10).map(last).collect();
     assert!(modes.len() == 2 && modes[0] == modes[1], "the terminal is not as it was: {modes:?}");
     node.stop();
 }
@@ -70,8 +72,10 @@ async fn a_status_that_is_watched_tells_when_the_node_goes_and_comes_again() {
     program.stdout().find(PATIENCE, has(&["no answer: "])).expect("it says that there is no answer");
     let gone = program.stdout().text().len();
     let node = launch.start();
-    let again = |said: &str| said.get(gone..)?.contains("log        leader").then_some(());
-    program.stdout().find(PATIENCE, again).expect("it goes on when there is an answer again");
+    until("it goes on when there is an answer again", async || {
+        program.stdout().text().get(gone..)?.contains("log        leader").then_some(())
+    })
+    .await;
     assert!(program.ended().is_none(), "it watches");
     program.kill();
     node.stop();
