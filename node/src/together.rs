@@ -53,7 +53,8 @@ pub(crate) async fn lead(
     let peers = if newest.is_none_or(|members| members.voters.len() <= 1) {
         Peers::ask_first(writing.peers.clone(), &base.folder(), &base.local).await?
     } else {
-        None
+        // The others may be taken away while it runs.
+        Peers::of(writing.peers.clone(), &base.folder(), &base.local).await?
     };
     let writing = Some(writing);
     let standing = StandbyOptions { from, leader_url: None, forwards: false, votes: None };
