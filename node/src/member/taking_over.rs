@@ -100,6 +100,9 @@ impl MemberNode {
             if let Some(reason) = self.cannot_schedule() {
                 return format!("its term is confirmed, and it tries every second to schedule: {reason}");
             }
+            if matches!(self.with(|member| Ok::<_, MemberError>(member.leads())), Ok(Some(led)) if led >= term) {
+                return "its term is confirmed, and it begins to schedule by itself in a moment".to_owned();
+            }
             let reasons = gathered.reasons.join("; ");
             format!(
                 "its promotion has to be on the disks of others before anything is scheduled ({reasons}). Start these again; or, \
