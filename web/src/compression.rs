@@ -20,6 +20,8 @@ use crate::counted::Relayed;
 const PIECE: usize = 64 << 10;
 /// What is no longer than this wins too little for the memory that it takes to compress it, in bytes.
 const SMALL: u64 = 4 << 10;
+/// The same of what a page consists of: that is many short files, which become a third.
+const SMALL_OF_PAGE: u64 = 512;
 
 /// In the order in which they are preferred among those that the client likes equally.
 const KNOWN: [(&str, CompressionAlgo); 3] =
@@ -33,7 +35,8 @@ pub(crate) async fn as_asked<E: Endpoint>(endpoint: Arc<E>, request: Request) ->
         return Ok(answer);
     }
     let body = BoxBody::from(answer.take_body());
-    let is_small = body.size_hint().upper().is_some_and(|length| length <= SMALL);
+    let small = if is_of_page(&answer) { SMALL_OF_PAGE } else { SMALL };
+    let is_small = body.size_hint().upper().is_some_and(|length| length <= small);
     let body = Body::from(body);
     if body.is_empty() || is_event_stream(&answer) || is_file(&answer) {
         answer.set_body(body);
@@ -84,6 +87,12 @@ fn in_turns(body: Body) -> impl Stream<Item = io::Result<Bytes>> + Send + 'stati
 /// Whether it is server-sent events, which must not wait until a compressor has enough of them.
 fn is_event_stream(answer: &Response) -> bool {
     answer.content_type().is_some_and(|content| content.starts_with("text/event-stream"))
+}
+
+/// Whether it is a part of a page for a browser.
+fn is_of_page(answer: &Response) -> bool {
+    let content = answer.content_type().unwrap_or_default();
+    ["text/html", "text/css", "text/javascript"].iter().any(|kind| content.starts_with(kind))
 }
 
 /// Whether it is a file as it is, of which parts may be asked for: what is in it is compressed already.
