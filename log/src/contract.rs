@@ -15,6 +15,7 @@ use crate::event::{Body, Event, EventRef};
 use crate::head::{ChainLink, Head};
 use crate::identity::{Identity, Term};
 use crate::ids::Seq;
+use crate::moves::ProcessMove;
 
 /// An append-only log of events.
 ///
@@ -29,6 +30,8 @@ use crate::ids::Seq;
 ///   with [`AppendError::UnexpectedNonce`], and so is a term that is not the log's own. An event enqueued behind
 ///   one that is not durable yet counts on that one. Imported events may leave gaps, never go back; a process may begin
 ///   with a message of such a history, and its spawn come later or twice.
+/// - **One home.** A process that has moved out gets no more events, and one that is on its way here none but those that
+///   were scheduled elsewhere, until it has moved in with all of them.
 /// - **No guess after a failure.** After the first failed write or sync every append, also those already queued,
 ///   is refused with [`AppendError::Failed`] until the store is opened again; reads go on.
 /// - **Checked on the way out.** An event whose checksum or form is wrong is [`ReadError::Corrupt`], never an answer.
@@ -84,6 +87,15 @@ pub trait Log: Send + Sync + 'static {
         after: Option<ProcessId>,
         visit: &mut dyn FnMut(ProcessId, Head) -> ControlFlow<()>,
     ) -> Result<(), ReadError>;
+
+    /// The last step of a move that a process has made here, if it ever has.
+    fn last_move(&self, process: ProcessId) -> Option<Arc<ProcessMove>>;
+
+    /// All steps of moves, but for so many, and not more than so many.
+    fn moves(&self, from: usize, most: usize) -> Vec<Arc<ProcessMove>>;
+
+    /// How many steps of moves there are.
+    fn move_count(&self) -> usize;
 
     /// The durable end of the log, to ask or to wait on.
     fn tail(&self) -> Tail;

@@ -12,6 +12,7 @@ use protocol::Timestamp;
 use crate::contract::Append;
 use crate::event::{Body, BodyRef, EventRef};
 use crate::identity::{NodeId, Term};
+use crate::moves::{MOVED_IN, MOVED_OUT, MOVING_IN, ProcessMove};
 
 /// A fact about the node itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub enum Fact {
     Handover(NodeId),
     /// A record that says where this scheduler is was published.
     Publication(Publication),
+    /// A process comes from another store, or goes there.
+    Move(ProcessMove),
 }
 
 /// A record that says where this scheduler is, as it was published.
@@ -96,6 +99,7 @@ impl Fact {
             }
             LOCATION => Publication::read(says).map(Self::Publication),
             HANDOVER => says.parse().ok().map(Self::Handover),
+            MOVING_IN | MOVED_IN | MOVED_OUT => ProcessMove::read(about, says).map(Self::Move),
             _ => None,
         }
     }
@@ -126,6 +130,7 @@ impl fmt::Display for Fact {
                 write!(f, "{LOCATION} nonce {nonce} at {at} id {id} url {url}")
             }
             Self::Handover(to) => write!(f, "{HANDOVER} {to}"),
+            Self::Move(step) => step.fmt(f),
         }
     }
 }

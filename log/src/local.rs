@@ -17,6 +17,7 @@ use crate::event::EventRef;
 use crate::head::Head;
 use crate::identity::{Identity, Term, TermStart};
 use crate::ids::Seq;
+use crate::moves::ProcessMove;
 use crate::opening::{OpenError, start};
 use crate::reader::LogReader;
 use crate::request::{Ready, Request, RequestWaiter, RequestWork};
@@ -339,6 +340,18 @@ impl<E: Engine> Log for LocalLog<E> {
     ) -> Result<(), ReadError> {
         let (_, late) = self.state.release.ripe();
         self.state.reader.heads(after, late, visit)
+    }
+
+    fn last_move(&self, process: ProcessId) -> Option<Arc<ProcessMove>> {
+        self.state.release.moves.last(process, self.state.tail.last())
+    }
+
+    fn moves(&self, from: usize, most: usize) -> Vec<Arc<ProcessMove>> {
+        self.state.release.moves.list(from, most, self.state.tail.last())
+    }
+
+    fn move_count(&self) -> usize {
+        self.state.release.moves.count(self.state.tail.last())
     }
 
     fn tail(&self) -> Tail {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use protocol::ProcessId;
 use thiserror::Error;
 use tracing::info;
 
@@ -14,6 +15,7 @@ use crate::error::{EngineError, ReadError};
 use crate::identity::{Identity, NodeId, StoreId, Term};
 use crate::ids::Seq;
 use crate::keys::{StoreKey, StoreTable};
+use crate::moves::Moves;
 use crate::reader::LogReader;
 use crate::released::{LateHeads, Release};
 use crate::staging::KnownLog;
@@ -76,7 +78,10 @@ pub(crate) fn start<E: Engine>(
     let late = LateHeads::of(&reader, released, last)?;
     let (tail_publisher, tail) = Tail::new(released);
     let (synced_publisher, synced) = Tail::new(last);
-    let release = Release::new(held, last, late, tail_publisher);
+    let facts =
+        late.newest(ProcessId::NODE).map_or_else(|| reader.head(ProcessId::NODE), |head| Ok(Some(head)))?;
+    let moves = Moves::of(&reader, facts)?;
+    let release = Release::new(held, last, late, moves, tail_publisher);
     let state = Arc::new(LogState::new(reader, identity, bounded, release, (tail, synced)));
     let appender = Appender::new(Arc::clone(&state), known, synced_publisher);
     Ok((state, appender))

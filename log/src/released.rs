@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use protocol::ProcessId;
@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::error::{AppendError, ReadError};
 use crate::head::Head;
 use crate::ids::Seq;
+use crate::moves::{Moves, ProcessMove};
 use crate::reader::LogReader;
 use crate::request::{RequestDone, RequestWaiter};
 
@@ -24,6 +25,8 @@ use crate::request::{RequestDone, RequestWaiter};
 pub(crate) struct Release {
     gate: Mutex<Gate>,
     late: RwLock<LateHeads>,
+    /// Steps of moves, released or not.
+    pub(crate) moves: Moves,
     /// How often the right to write was taken from whoever had it here, and up to which time it was given again.
     fences: AtomicU64,
     lifted: AtomicU64,
@@ -50,6 +53,8 @@ pub(crate) struct Committed {
     pub(crate) synced: Option<Seq>,
     /// Where each of the new events has left its process, in their order.
     pub(crate) placed: Vec<(ProcessId, Head)>,
+    /// The steps of moves among them.
+    pub(crate) steps: Vec<(Seq, Arc<ProcessMove>)>,
     /// The heads in the store stand here now.
     pub(crate) stored: Option<Seq>,
     /// How many fences are lifted.
@@ -58,13 +63,20 @@ pub(crate) struct Committed {
 
 impl Release {
     /// The release of a log as it was opened. `late` are the heads that its table has not.
-    pub(crate) fn new(held: bool, synced: Option<Seq>, late: LateHeads, tail: TailPublisher) -> Self {
+    pub(crate) fn new(
+        held: bool,
+        synced: Option<Seq>,
+        late: LateHeads,
+        moves: Moves,
+        tail: TailPublisher,
+    ) -> Self {
         let released = late.released;
         let waiting = VecDeque::new();
         let gate = Gate { held, synced, told: released, tail: Some(tail), released, waiting };
         // Who wrote here before does not know whether somebody else does by now.
         let fences = AtomicU64::new(held.into());
-        Self { gate: Mutex::new(gate), late: RwLock::new(late), fences, lifted: AtomicU64::new(0) }
+        let (gate, late) = (Mutex::new(gate), RwLock::new(late));
+        Self { gate, late, moves, fences, lifted: AtomicU64::new(0) }
     }
 
     pub(crate) fn fence(&self) {
@@ -100,6 +112,8 @@ impl Release {
 
     /// Takes note of what is on disk now; how far the log is released.
     pub(crate) fn committed(&self, done: Committed) -> Option<Seq> {
+        // Before anything is released: whoever is told of an event may ask where its process is.
+        self.moves.add(done.steps);
         let mut gate = self.gate();
         if gate.held || done.held {
             let mut late = self.late_mut();
@@ -148,7 +162,7 @@ impl Release {
 
     /// The same with what is not released.
     pub(crate) fn newest_head(&self, process: ProcessId) -> Option<Head> {
-        self.late().by_process.get(&process).and_then(|heads| heads.back().copied())
+        self.late().newest(process)
     }
 
     /// All heads that are not in their table, the newest of each process.
@@ -249,6 +263,11 @@ impl LateHeads {
                 }
             }
         }
+    }
+
+    /// The newest head of a process that is not in its table, released or not.
+    pub(crate) fn newest(&self, process: ProcessId) -> Option<Head> {
+        self.by_process.get(&process).and_then(|heads| heads.back().copied())
     }
 
     fn released_head(&self, process: ProcessId) -> Option<Head> {

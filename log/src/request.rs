@@ -1,5 +1,6 @@
 //! What enqueuers hand to the appender: everything that can be made ready without it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use protocol::{AssignmentId, ProcessId};
@@ -14,6 +15,7 @@ use crate::fact::{Fact, Promotion};
 use crate::head::{ChainLink, LinkSays};
 use crate::identity::Term;
 use crate::ids::Seq;
+use crate::moves::ProcessMove;
 use crate::queue::Weigh;
 use crate::record::RecordDraft;
 
@@ -41,6 +43,8 @@ pub(crate) struct Ready {
     pub(crate) digest: EventDigest,
     /// The term that begins with it, if one does.
     pub(crate) promotion: Option<Promotion>,
+    /// The step of a move that it is, if it is one.
+    pub(crate) step: Option<Arc<ProcessMove>>,
 }
 
 /// Which part an event plays in its process; what goes with it was checked.
@@ -107,25 +111,24 @@ impl Ready {
         imported: bool,
         envelope: Option<&[u8]>,
     ) -> Result<Self, AppendError> {
-        let promotion = match body {
-            Body::Fact(fact) => match Fact::read(fact) {
-                Some(Fact::Promotion(promotion)) => Some(promotion),
-                Some(
-                    Fact::Wallet(_)
-                    | Fact::Members(_)
-                    | Fact::MemberUrl { .. }
-                    | Fact::Publication(_)
-                    | Fact::Handover(_),
-                )
-                | None => None,
-            },
-            _ => None,
+        let fact = if let Body::Fact(fact) = body { Fact::read(fact) } else { None };
+        let (promotion, step) = match fact {
+            Some(Fact::Promotion(promotion)) => (Some(promotion), None),
+            Some(Fact::Move(step)) => (None, Some(Arc::new(step))),
+            Some(
+                Fact::Wallet(_)
+                | Fact::Members(_)
+                | Fact::MemberUrl { .. }
+                | Fact::Publication(_)
+                | Fact::Handover(_),
+            )
+            | None => (None, None),
         };
         let (draft, digest) = RecordDraft::new(body, imported, envelope).map_err(|error| {
             debug!(%process, %error, "refused what is no data item");
             AppendError::Misplaced { process, reason: "the item or the assignment is no data item" }
         })?;
-        Ok(Self { process, part, imported, draft, digest, promotion })
+        Ok(Self { process, part, imported, draft, digest, promotion, step })
     }
 }
 

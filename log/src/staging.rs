@@ -1,22 +1,25 @@
 //! One commit in the making: requests are staged in order, each as a whole or not at all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ans104::Address;
-use protocol::{Nonce, ProcessId};
+use protocol::ProcessId;
 use quick_cache::unsync::Cache;
 
 use crate::digest_chain::DigestChain;
 use crate::engine::{Engine, StoreBatch};
 use crate::error::{AppendError, ReadError};
-use crate::head::{ChainLink, Head};
+use crate::head::Head;
 use crate::identity::{Identity, NodeId, Term};
 use crate::ids::Seq;
 use crate::keys::{EventKey, OwnerNumber, StoreKey, StoreTable, parse_owner_number};
+use crate::moves::ProcessMove;
+use crate::placing::{check_term, place};
 use crate::reader::LogReader;
 use crate::record::LongOwner;
 use crate::released::{Committed, Release};
-use crate::request::{CopiedPart, EventPart, Ready, RequestDone, RequestWork};
+use crate::request::{Ready, RequestDone, RequestWork};
 use crate::stored;
 
 /// How many heads, and how many numbers of public keys, are remembered: 2 MB and 1 MB at most.
@@ -79,6 +82,8 @@ pub(crate) struct Staging<'a, E> {
     heads: BTreeMap<ProcessId, Head>,
     /// Where each event leaves its process.
     placed: Vec<(ProcessId, Head)>,
+    /// Steps of moves among them.
+    steps: Vec<(Seq, Arc<ProcessMove>)>,
     numbers: BTreeMap<Address, OwnerNumber>,
     next_seq: Seq,
     next_owner: Option<OwnerNumber>,
@@ -105,6 +110,7 @@ impl<'a, E: Engine> Staging<'a, E> {
             batch: StoreBatch::default(),
             heads: BTreeMap::new(),
             placed: Vec::new(),
+            steps: Vec::new(),
             numbers: BTreeMap::new(),
             next_seq: known.next_seq,
             next_owner: known.next_owner,
@@ -187,8 +193,9 @@ impl<'a, E: Engine> Staging<'a, E> {
         self.known.held = self.held;
         self.known.digest = self.digest;
         let synced = self.next_seq.prev();
-        let (held, placed, stored, lifted) = (self.held, self.placed, self.stored, self.lifted);
-        let done = Committed { held, synced, placed, stored, lifted };
+        let (held, placed, steps) = (self.held, self.placed, self.steps);
+        let (stored, lifted) = (self.stored, self.lifted);
+        let done = Committed { held, synced, placed, steps, stored, lifted };
         (done, self.identity)
     }
 
@@ -235,13 +242,14 @@ impl<'a, E: Engine> Staging<'a, E> {
     }
 
     fn append_all(&mut self, events: Vec<Ready>) -> Result<Seq, StageError> {
-        let (puts, placed) = (self.batch.puts.len(), self.placed.len());
+        let (puts, placed, steps) = (self.batch.puts.len(), self.placed.len(), self.steps.len());
         let (seq, owner, identity, digest) = (self.next_seq, self.next_owner, self.identity, self.digest);
         self.undo.clear();
         for event in events {
             if let Err(error) = self.append_one(event) {
                 self.batch.puts.truncate(puts);
                 self.placed.truncate(placed);
+                self.steps.truncate(steps);
                 (self.next_seq, self.next_owner, self.identity, self.digest) = (seq, owner, identity, digest);
                 self.take_back();
                 return Err(error);
@@ -263,6 +271,7 @@ impl<'a, E: Engine> Staging<'a, E> {
         if let Some(promotion) = &event.promotion {
             self.begin_term(promotion.term, promotion.owner);
         }
+        self.check_moves(&event)?;
         let head = self.head(process)?;
         let last = place(&event, head).map_err(StageError::Refused)?;
         let item_owner = self.number(event.draft.item_owner.as_ref())?;
@@ -277,9 +286,26 @@ impl<'a, E: Engine> Staging<'a, E> {
         }
         let head = Head { seq, last };
         self.placed.push((process, head));
+        self.steps.extend(event.step.map(|step| (seq, step)));
         let staged = self.heads.insert(process, head);
         self.undo.push(Undo::Head(process, staged));
         Ok(())
+    }
+
+    /// Refuses what comes to a process that is not here, and a step of a move that does not come next.
+    fn check_moves(&mut self, event: &Ready) -> Result<(), StageError> {
+        let misplaced = |process, reason| StageError::Refused(AppendError::Misplaced { process, reason });
+        let before = |process| {
+            let staged = self.steps.iter().rev().find(|(_, step)| step.process == process);
+            staged.map(|(_, step)| step.clone()).or_else(|| self.release.moves.newest(process))
+        };
+        if let Some(reason) = before(event.process).and_then(|step| step.refusal(event.imported)) {
+            return Err(misplaced(event.process, reason));
+        }
+        let Some(step) = &event.step else { return Ok(()) };
+        let before = before(step.process);
+        let head = self.head(step.process)?;
+        step.check(before.as_deref(), head).map_err(|reason| misplaced(step.process, reason))
     }
 
     fn head(&mut self, process: ProcessId) -> Result<Option<Head>, StageError> {
@@ -336,58 +362,5 @@ impl<'a, E: Engine> Staging<'a, E> {
                 }
             }
         }
-    }
-}
-
-/// Whether these events begin this term, or are appended in it. A term begins with its promotion, and no other promotion
-/// is among what is appended together.
-fn check_term(current: Term, given: Term, events: &[Ready]) -> Result<bool, AppendError> {
-    let misplaced = |reason| Err(AppendError::Misplaced { process: ProcessId::NODE, reason });
-    let mut promotions =
-        events.iter().enumerate().filter_map(|(at, event)| Some((at, event.promotion.as_ref()?)));
-    match (promotions.next(), promotions.next()) {
-        (None, _) if given == current => Ok(false),
-        (Some((0, promotion)), None) if given > current && promotion.term == given => Ok(true),
-        (Some(_), _) if given >= current => misplaced(
-            "a promotion is the first event of the term that it names, and the only one appended with it",
-        ),
-        _ => Err(AppendError::WrongTerm { current, given }),
-    }
-}
-
-/// The newest link of the process with this event, if the event can come next.
-fn place(event: &Ready, head: Option<Head>) -> Result<Option<ChainLink>, AppendError> {
-    let process = event.process;
-    let misplaced = |reason| Err(AppendError::Misplaced { process, reason });
-    let expected = head.map_or(Nonce::ZERO, |head| head.next_nonce());
-    // Elsewhere processes were spawned twice, after their messages, or not at all.
-    let in_order = !event.imported;
-    match (event.part, head) {
-        (EventPart::Unassigned, Some(_)) => misplaced("the process is there already"),
-        (EventPart::Beginning(_) | EventPart::Copied(CopiedPart::Beginning, _), Some(_)) if in_order => {
-            misplaced("the process is there already")
-        }
-        (EventPart::Next(_) | EventPart::Copied(CopiedPart::Next, _), None) if in_order => {
-            misplaced("there is no such process in this log")
-        }
-        (EventPart::Unassigned, None) => Ok(None),
-        (EventPart::Beginning(link) | EventPart::Next(link), _) => next(event, expected, link),
-        (EventPart::Copied(_, says), _) => {
-            let before = head.and_then(|head| head.last);
-            next(event, expected, says.after(before, process))
-        }
-        (EventPart::Fact(assignment), head) => {
-            let last = head.and_then(|head| head.last);
-            Ok(Some(ChainLink::of_fact(assignment, expected, last)))
-        }
-    }
-}
-
-fn next(event: &Ready, expected: Nonce, link: ChainLink) -> Result<Option<ChainLink>, AppendError> {
-    let given = link.nonce;
-    if given == expected || (event.imported && given > expected) {
-        Ok(Some(link))
-    } else {
-        Err(AppendError::UnexpectedNonce { process: event.process, expected, given })
     }
 }

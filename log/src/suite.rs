@@ -7,6 +7,7 @@ mod history;
 mod holding;
 mod forking;
 mod model;
+mod moving;
 mod ordering;
 mod reading;
 mod reopening;

@@ -4,9 +4,11 @@
 //! head; then the order, for gaps; then, only if the numbers do not match, whatever is in one table and not in the
 //! other; and if all of it is sound, what is kept of the log as a whole.
 
+mod arriving;
 mod process_check;
 mod fault;
 mod history;
+mod moves;
 mod received;
 mod signatures;
 mod wallets;
@@ -26,7 +28,9 @@ use crate::local::LocalLog;
 use crate::reader::{LogReader, OwnerMemos};
 use crate::rocks::Rocks;
 
+pub use arriving::ArrivingCheck;
 pub use fault::{Fault, FaultPlace, Notice, VerifySummary};
+use moves::SeenMoves;
 use process_check::ProcessCheck;
 pub use received::{ReceivedCheck, ReceivedError};
 use signatures::Signatures;
@@ -79,13 +83,14 @@ struct Verification<'a, E> {
     /// Entries under the keys of events, readable or not.
     stored: u64,
     wallets: Wallets,
+    moves: SeenMoves,
 }
 
 impl<'a, E: Engine> Verification<'a, E> {
     fn new(reader: &'a LogReader<E>, limit: Option<Seq>, notice: &'a mut dyn FnMut(Notice)) -> Self {
         let summary = VerifySummary { complete: true, ..VerifySummary::default() };
-        let wallets = Wallets::default();
-        Self { reader, limit, heads: limit, notice, summary, done: 0, stored: 0, wallets }
+        let (wallets, moves) = (Wallets::default(), SeenMoves::default());
+        Self { reader, limit, heads: limit, notice, summary, done: 0, stored: 0, wallets, moves }
     }
 
     fn run(mut self, signatures: Option<NonZeroUsize>) -> VerifySummary {
@@ -214,12 +219,16 @@ impl<'a, E: Engine> Verification<'a, E> {
             Ok(None) => self.own(place.clone(), "it has no place in the order".to_owned()),
             Err(error) => self.own(place.clone(), error.to_string()),
         }
+        if let Some(what) = self.moves.other_end(process.id, process.head(), Some(event.seq)) {
+            self.own(place.clone(), what);
+        }
         process.follow(event, &mut |what| {
             self.fault(Fault { place: place.clone(), what, inherited: event.imported });
         });
         self.wallets.note(event);
-        if let Some(what) = self.wallets.difference(event) {
-            self.own(place, what);
+        self.moves.note(event);
+        for what in [self.wallets.difference(event), self.moves.difference(event)].into_iter().flatten() {
+            self.own(place.clone(), what);
         }
         if let Some(signatures) = signatures {
             signatures.add(event);
@@ -233,6 +242,9 @@ impl<'a, E: Engine> Verification<'a, E> {
             return;
         };
         let place = FaultPlace::Head(process.id);
+        if let Some(what) = self.moves.other_end(process.id, process.head(), None) {
+            self.own(place.clone(), what);
+        }
         match self.reader.head(process.id) {
             // It has moved on since.
             Ok(Some(head)) if self.limit.is_some_and(|limit| head.seq > limit) => {}

@@ -16,6 +16,7 @@ use crate::keys::EventKey;
 use crate::local::LocalLog;
 
 use super::fault::{Fault, FaultPlace};
+use super::moves::SeenMoves;
 use super::process_check::ProcessCheck;
 use super::signatures::{Signatures, first_wrong};
 use super::wallets::Wallets;
@@ -25,6 +26,7 @@ use super::wallets::Wallets;
 pub struct ReceivedCheck {
     threads: NonZeroUsize,
     wallets: Wallets,
+    moves: SeenMoves,
     /// Where processes will stand when what was checked is on disk.
     ahead: HashMap<ProcessId, Head>,
 }
@@ -70,14 +72,15 @@ impl ReceivedCheck {
     /// # Errors
     /// When the log cannot be read.
     pub fn new<E: Engine>(log: &LocalLog<E>, threads: NonZeroUsize) -> Result<Self, ReadError> {
-        let mut wallets = Wallets::default();
+        let (mut wallets, mut moves) = (Wallets::default(), SeenMoves::default());
         if let Some(head) = log.newest_head(ProcessId::NODE)? {
             log.reader().range(ProcessId::NODE, head, false, Nonce::ZERO..=Nonce::MAX, &mut |event| {
                 wallets.note(&event);
+                moves.note(&event);
                 ControlFlow::Continue(())
             })?;
         }
-        Ok(Self { threads, wallets, ahead: HashMap::new() })
+        Ok(Self { threads, wallets, moves, ahead: HashMap::new() })
     }
 
     /// Checks events, which come behind all that were checked before.
@@ -113,7 +116,9 @@ impl ReceivedCheck {
             wrong.get_or_insert(what);
         });
         self.wallets.note(event);
+        self.moves.note(event);
         let wrong = wrong.filter(|_| !event.imported).or_else(|| self.wallets.difference(event));
+        let wrong = wrong.or_else(|| self.moves.difference(event));
         if let Some(what) = wrong {
             let key = EventKey { process: event.process, nonce: event.nonce };
             let place = FaultPlace::Event { key, seq: Some(event.seq) };
