@@ -75,6 +75,11 @@ fn scheduling(error: ScheduleError) -> HttpError {
         code => HttpError::new(code, plain(&error)),
     };
     match error {
+        ScheduleError::Moved(step) => HttpError::moved(
+            ScheduleError::Moved(step.clone()).to_string(),
+            step.url().unwrap_or_default(),
+            step.version,
+        ),
         ScheduleError::Overloaded { retry_after } => answer.with_retry_after(retry_after),
         ScheduleError::Limit(refusal) => match refusal.retry_after() {
             Some(seconds) => answer.with_retry_after(seconds),

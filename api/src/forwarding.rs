@@ -80,7 +80,9 @@ pub(crate) fn passed_on<T: DeserializeOwned>(answer: &ForwardedAnswer) -> Result
     }
     let RefusedThere { error, code } = serde_json::from_slice(&answer.body).map_err(|_| strange())?;
     let code = Code::ALL.into_iter().find(|known| known.as_str() == code).ok_or_else(strange)?;
-    let status = StatusCode::from_u16(answer.status).map_err(|_| strange())?;
+    // Where it leads its text says: this node does not know yet.
+    let status = if answer.status == 307 { code.status() } else { answer.status };
+    let status = StatusCode::from_u16(status).map_err(|_| strange())?;
     let refused = HttpError::new(code, error).with_status(status);
     Err(match answer.retry_after {
         Some(seconds) => refused.with_retry_after(seconds),
@@ -108,6 +110,7 @@ mod tests {
         for (status, body, told, code) in [
             (409, r#"{"error":"it is there","code":"duplicate_message"}"#, 409, Code::DuplicateMessage),
             (503, r#"{"error":"full","code":"unavailable"}"#, 503, Code::Unavailable),
+            (307, r#"{"error":"it has moved to http://su2","code":"unavailable"}"#, 503, Code::Unavailable),
             (200, "ok", 502, Code::GatewayError),
             (500, "<html>", 502, Code::GatewayError),
             (400, r#"{"error":"new","code":"unheard_of"}"#, 502, Code::GatewayError),

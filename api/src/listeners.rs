@@ -13,16 +13,17 @@ use crate::admin::{
 use crate::explore::ExploreApi;
 use crate::graphql::GraphApi;
 use crate::hyperbeam::HyperbeamApi;
+use crate::moving::{MovesApi, ToldMovesApi};
 use crate::node::ApiNode;
 use crate::public::{PublicApi, posted_items};
 use crate::query::QueryApi;
 use crate::routed;
 
-type Public = Limited<(PublicApi, HyperbeamApi, QueryApi, GraphApi, ExploreApi)>;
+type Public = Limited<(PublicApi, HyperbeamApi, QueryApi, GraphApi, ExploreApi, ToldMovesApi)>;
 type Admin = (
     HealthApi,
     Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi, LatelyApi, MembershipApi, LocationCalls)>,
-    Guarded<(CheckpointsApi, ReplicationApi, MemberApi), FOR_ALL>,
+    Guarded<(CheckpointsApi, ReplicationApi, MemberApi, MovesApi), FOR_ALL>,
 );
 
 /// Even calls that only read need the token.
@@ -53,6 +54,7 @@ pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
         QueryApi(node.clone()),
         GraphApi::new(node.clone()),
         ExploreApi(node.clone()),
+        ToldMovesApi(node.clone()),
     );
     let (calls, visitors): (Public, _) =
         (Limited(calls), Visitors::Limited(node.parts.options.clients.clone()));
@@ -74,7 +76,12 @@ pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output =
         MembershipApi(node.clone()),
         LocationCalls(node.parts.options.location.clone()),
     );
-    let copies = (CheckpointsApi::new(node.clone()), ReplicationApi(node.clone()), MemberApi(node.clone()));
+    let copies = (
+        CheckpointsApi::new(node.clone()),
+        ReplicationApi(node.clone()),
+        MemberApi(node.clone()),
+        MovesApi(node.clone()),
+    );
     let copies = Guarded::new(copies, token.clone());
     let pages = node.parts.options.pages.admin.then(pages::node);
     let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()), copies);

@@ -20,6 +20,7 @@ use crate::checks::history::CheckHistory;
 use crate::error::CallError;
 use crate::history::NodeHistory;
 use crate::member_calls::MemberCalls;
+use crate::moving::MoveCalls;
 use crate::processes::ProcessCount;
 use crate::rooms::Rooms;
 use crate::series::NodeSeries;
@@ -53,6 +54,8 @@ pub struct ApiParts {
     pub shipper: Option<Arc<Shipper>>,
     /// What it is among those that keep the log; none where this node alone does.
     pub member: Option<Arc<dyn MemberCalls>>,
+    /// What brings processes here from other stores; none where nothing does.
+    pub mover: Option<Arc<dyn MoveCalls>>,
     /// What an operator can set.
     pub options: ApiOptions,
 }

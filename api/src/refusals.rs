@@ -4,6 +4,8 @@ use web::hyperbeam::below_500;
 
 use crate::error::CallError;
 
+const MOVED: &str =
+    "The process has moved to another node: the same call is to be made there, see the header `Location`.";
 const WRONG: &str = "The request is wrong: `invalid_parameter`.";
 const WRONG_ITEM: &str = "The request or its item is wrong: `malformed_item`, `invalid_signature`, `missing_tag`, \
                           `invalid_tag`, `unknown_process`, `invalid_parameter` or `not_confirmed`.";
@@ -15,6 +17,7 @@ const STATE: &str = "The job or its projection is in a state that does not allow
 const BEYOND: &str = "The log ends before the place that is asked for: `not_found`.";
 const DEPOSED: &str = "The asker knows a later term than this node: `unavailable`.";
 const NOT_NOW: &str = "This member must not, or cannot at the moment: `unavailable`.";
+const NOT_MOVED: &str = "The process must not move so: `unavailable`.";
 const NOT_LEADING: &str = "This node does not lead, or not in that term: `unavailable`.";
 const TOO_LARGE: &str = "The body is too long: `too_large`.";
 const NOT_JSON: &str = "The header `Content-Type` is not `application/json`: `invalid_parameter`.";
@@ -30,15 +33,15 @@ const UNAVAILABLE: &str = "Not possible at the moment; the header `Retry-After` 
 
 web::refusal! {
     /// A read was not answered.
-    ReadRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 500 INTERNAL, 503 UNAVAILABLE;
+    ReadRefusal(CallError): 307 MOVED, 400 WRONG, 404 NOT_FOUND, 500 INTERNAL, 503 UNAVAILABLE;
 
     /// A read in HyperBEAM's form was not answered.
     HyperbeamReadRefusal(CallError) through below_500:
-        400 WRONG, 404 NOT_FOUND, 406 OTHER_CODEC, 424 FAILED, 429 COME_AGAIN;
+        307 MOVED, 400 WRONG, 404 NOT_FOUND, 406 OTHER_CODEC, 424 FAILED, 429 COME_AGAIN;
 
     /// Something was not scheduled that came in HyperBEAM's form.
     HyperbeamWriteRefusal(CallError) through below_500:
-        400 WRONG_ITEM, 403 FORBIDDEN, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 422 NOT_ANS104, 424 FAILED, 429 COME_AGAIN;
+        307 MOVED, 400 WRONG_ITEM, 403 FORBIDDEN, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 422 NOT_ANS104, 424 FAILED, 429 COME_AGAIN;
 
     /// A query was not answered.
     QueryRefusal(CallError): 400 WRONG, 500 INTERNAL, 503 UNAVAILABLE;
@@ -48,8 +51,11 @@ web::refusal! {
 
     /// Something was not scheduled.
     WriteRefusal(CallError):
-        400 WRONG_ITEM, 403 FORBIDDEN, 404 NOT_FOUND, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 500 INTERNAL, 502 GATEWAY,
+        307 MOVED, 400 WRONG_ITEM, 403 FORBIDDEN, 404 NOT_FOUND, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 500 INTERNAL, 502 GATEWAY,
         503 UNAVAILABLE;
+
+    /// A process has moved.
+    MovedRefusal(CallError): 307 MOVED;
 
     /// The node is asked for what it does not have.
     NoSuchCall(CallError): 404 NOT_FOUND;
@@ -75,6 +81,13 @@ web::refusal! {
     /// A member did not do what it was asked for.
     MemberRefusal(CallError):
         400 WRONG, 404 NOT_FOUND, 409 NOT_NOW, 412 NOT_LEADING, 500 INTERNAL, 503 UNAVAILABLE;
+
+    /// What routers ask was not told.
+    ToldRefusal(CallError): 400 WRONG;
+
+    /// A process did not move.
+    MoveRefusal(CallError):
+        400 WRONG, 404 NOT_FOUND, 408 SLOW, 409 NOT_MOVED, 413 TOO_LARGE, 415 NOT_JSON, 500 INTERNAL, 503 UNAVAILABLE;
 
     /// A replay was not shown.
     JobRefusal(CallError): 400 WRONG, 404 NOT_FOUND, 500 INTERNAL;

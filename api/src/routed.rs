@@ -9,8 +9,8 @@ use log::{StoreId, Term};
 use poem::error::ResponseError;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response};
-use protocol::Code;
-use web::fleet_headers::{LEADER, ROLE, STORE, TERM};
+use protocol::{Code, ProcessId};
+use web::fleet_headers::{LEADER, MOVES, ROLE, STORE, TERM, VERSION};
 use web::{HttpError, RawBody};
 
 use crate::node::ApiNode;
@@ -33,6 +33,8 @@ pub struct FleetStanding {
     pub lag_events: Option<u64>,
     /// The checks that fail.
     pub failing: Vec<&'static str>,
+    /// How many steps of moves its log has.
+    pub moves: usize,
 }
 
 impl FleetStanding {
@@ -46,6 +48,7 @@ impl FleetStanding {
             version: node.version(),
             lag_events: node.lag(),
             failing: node.checks.failing(),
+            moves: node.parts.log.move_count(),
         }
     }
 
@@ -69,8 +72,12 @@ impl FleetStanding {
     }
 
     fn tell(&self, answer: &mut Response) {
-        let values =
-            [(STORE, self.store.to_string()), (TERM, self.term.to_string()), (ROLE, self.role.to_owned())];
+        let values = [
+            (STORE, self.store.to_string()),
+            (TERM, self.term.to_string()),
+            (ROLE, self.role.to_owned()),
+            (MOVES, self.moves.to_string()),
+        ];
         for (name, value) in values {
             if let Ok(value) = HeaderValue::try_from(value) {
                 answer.headers_mut().insert(name, value);
@@ -86,10 +93,11 @@ pub(crate) async fn answer<E: Endpoint<Output = Response>>(
     node: Arc<ApiNode>,
 ) -> poem::Result<Response> {
     if *request.method() == Method::POST
-        && [STORE, TERM].iter().any(|name| request.headers().contains_key(name))
+        && [STORE, TERM, VERSION].iter().any(|name| request.headers().contains_key(name))
     {
         let standing = FleetStanding::of(&node);
-        if let Some(reason) = standing.refusal(request.headers()) {
+        let refusal = standing.refusal(request.headers());
+        if let Some(reason) = refusal.or_else(|| outdated(&node, request.headers())) {
             RawBody::discard(&mut request);
             let refused = HttpError::new(Code::Unavailable, reason).with_status(StatusCode::CONFLICT);
             let mut answer = refused.as_response();
@@ -107,6 +115,19 @@ pub(crate) async fn answer<E: Endpoint<Output = Response>>(
     Ok(answer)
 }
 
+/// Why the log of this node is an older one than a router knows, if that is so: it knows less of where a process has moved.
+fn outdated(node: &ApiNode, asked: &HeaderMap) -> Option<String> {
+    let (process, version) = asked.get(VERSION)?.to_str().ok()?.split_once(' ')?;
+    let (process, version): (ProcessId, u64) = (process.parse().ok()?, version.parse().ok()?);
+    let known = node.parts.log.last_move(process).map_or(0, |step| step.version);
+    let text = || {
+        format!(
+            "as this node knows, process {process} has moved {known} times, and it has moved {version} times"
+        )
+    };
+    (known < version).then(text)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -120,8 +141,9 @@ mod tests {
         let refusal = |role, term: u64, headers: &[(HeaderName, &str)]| {
             let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
             let asked = HeaderMap::from_iter(headers);
-            let (version, lag_events, failing) = ("1", None, vec![]);
-            FleetStanding { store, term: Term(term), role, version, lag_events, failing }.refusal(&asked)
+            let (version, lag_events, failing, moves) = ("1", None, vec![], 0);
+            let term = Term(term);
+            FleetStanding { store, term, role, version, lag_events, failing, moves }.refusal(&asked)
         };
         assert_eq!(refusal(LEADER, 3, &[(TERM, "3"), (STORE, &own)]), None);
         assert_eq!(refusal(LEADER, 4, &[(TERM, "3"), (STORE, &own)]), None);

@@ -23,6 +23,8 @@ use crate::jobs::Replayable;
 use crate::listeners::{ADMIN_CONNECTIONS, Listeners};
 use crate::location::KeepLocation;
 use crate::member::{MemberNode, Takeover};
+use crate::moving::Mover;
+use crate::node_tls::NodeTls;
 use crate::options::{DataPaths, LocationOptions, NodeOptions, WriteOptions};
 use crate::part::NodeParts;
 use crate::registering::Registering;
@@ -49,6 +51,8 @@ pub(crate) struct Base {
     clock: Arc<dyn Clock>,
     /// Who looks after the record that says where the scheduler is, if anybody does.
     location: LocationSeat,
+    /// What other nodes are asked with by TLS.
+    tls: NodeTls,
 }
 
 /// What is derived from the log besides the index, and what replays it.
@@ -104,6 +108,7 @@ impl Base {
             heights,
             clock,
             location: LocationSeat::default(),
+            tls: NodeTls::default(),
         })
     }
 
@@ -140,6 +145,11 @@ impl Base {
         let keep = KeepLocation::of_log(options, signer, self.log.clone(), self.clock.clone());
         let handle = location::start(parts, keep, self.asking.clone(), &self.options.endpoints);
         self.location.set(Some(handle));
+    }
+
+    /// Other nodes are asked with this by TLS.
+    pub(crate) fn set_tls(&mut self, tls: NodeTls) {
+        self.tls = tls;
     }
 
     /// What a scheduler works with that signs with this wallet.
@@ -241,6 +251,8 @@ impl Base {
             _ => None,
         };
         let lists = self.clients.list().into_iter().chain(items).collect();
+        let come = (self.local.clone(), self.indexed.position.clone());
+        let mover = Mover::start(parts, come, writes.clone(), address, self.tls);
         let view = member.clone().map(|member| member as Arc<dyn MemberView>);
         let shipper = Shipper::new(self.local, node, address, port, leader, view);
         let node = ApiNode::new(ApiParts {
@@ -266,6 +278,7 @@ impl Base {
             queries,
             shipper: Some(shipper),
             member: member.map(|member| member as Arc<dyn MemberCalls>),
+            mover: Some(mover),
         });
         let (node, served) = (Arc::new(node), Served { addresses: self.listeners.addresses(), log });
         self.listeners.serve(parts, node.clone(), self.token);

@@ -36,6 +36,7 @@ mod standby;
 mod wallet;
 mod leadership;
 mod member;
+mod moving;
 mod node_client;
 mod node_tls;
 mod registering;
@@ -50,7 +51,7 @@ mod running;
 mod offline;
 
 pub use admin_token::{AdminTokenError, read_admin_token};
-pub use api::PagesServed;
+pub use api::{MoveJobForm, MoveOrderForm, MovedProcessForm, PagesServed};
 pub use bind::check_ports;
 pub use data_folder::{DataFolderError, check_data_folder};
 pub use divergence::{Divergence, DivergenceError, EventBeyond, ItemThere};

@@ -41,18 +41,29 @@ pub(crate) fn items(
     endpoints: &Endpoints,
     log: &dyn Log,
 ) -> Result<Arc<ItemLimits>, NodeError> {
-    let ItemOptions { processes, sizes, placement } = options;
+    let placement = options.placement.clone();
+    let own = || OwnStore(log.identity().store.to_string());
+    let placement = placement.map(|options| Placement::new(options, own())).transpose();
+    let placement = placement.map_err(NodeError::RouterClient)?;
+    Ok(Arc::new(ItemLimits { placement, ..accepted(parts, options, &endpoints.redirect_hosts)? }))
+}
+
+/// Lets in the items that these options say, wherever their processes have been placed; fetches the list of processes, if
+/// there is one.
+pub(crate) fn accepted(
+    parts: &mut NodeParts,
+    options: ItemOptions,
+    redirect_hosts: &[String],
+) -> Result<ItemLimits, NodeError> {
+    let ItemOptions { processes, sizes, .. } = options;
     let list = processes.map(|processes| {
         let source = ListSource { url: processes.url, every: PROCESSES_EVERY };
         let list = FetchedList::new("processes", "the list of processes that messages are taken for");
         let own = processes.own;
         let read = move |json: &[u8]| ProcessList::parse(json, own.as_deref());
-        Ok::<_, NodeError>(start(parts, services::listing(&endpoints.redirect_hosts)?, list, source, read))
+        Ok::<_, NodeError>(start(parts, services::listing(redirect_hosts)?, list, source, read))
     });
-    let own = || OwnStore(log.identity().store.to_string());
-    let placement = placement.map(|options| Placement::new(options, own())).transpose();
-    let placement = placement.map_err(NodeError::RouterClient)?;
-    Ok(Arc::new(ItemLimits { processes: list.transpose()?, sizes, placement }))
+    Ok(ItemLimits { processes: list.transpose()?, sizes, placement: None })
 }
 
 fn start<T: ListContent>(

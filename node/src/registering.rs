@@ -54,7 +54,8 @@ impl Registering {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let FleetStanding { store, term, role, version, lag_events, failing } = FleetStanding::of(&node);
+            let FleetStanding { store, term, role, version, lag_events, failing, .. } =
+                FleetStanding::of(&node);
             let form = json!({
                 "url": self.options.url,
                 "admin": admin,

@@ -76,7 +76,8 @@ async fn start_leader(
     uploads::check_folder(&endpoints, &options.data).await?;
     let memory = options.memory.clone();
     leadership::check_role(&options.data).await?;
-    let base = Base::start(parts, options, None, progress).await?;
+    let mut base = Base::start(parts, options, None, progress).await?;
+    base.set_tls(writing.peers.access.tls.clone());
     let file = leadership::member_file(&data, &base.log).await?;
     if member::found(&base.local, file.node(), writing.members.acks).await? == Founding::Together {
         return together::lead(parts, base, file, writing).await;

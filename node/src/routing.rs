@@ -8,8 +8,9 @@ use ::location::{LocationHandle, LocationSeat};
 use ans104::Signer;
 use async_trait::async_trait;
 use gateway::Endpoints;
+use limits::ItemOptions;
 use log::{LocalLog, Memory};
-use router::{FailoverOptions, Router, RouterMode, RouterOptions, RunningRouter, StateOptions};
+use router::{FailoverOptions, Router, RouterMode, RouterOptions, RouterTask, StateOptions};
 use scheduler::{Clock, SystemClock};
 use tracing::info;
 use web::OperatorToken;
@@ -22,6 +23,7 @@ use crate::node_client::node_client;
 use crate::options::{ListenOptions, LocationOptions, NodeAccess};
 use crate::part::{NodePart, NodeParts};
 use crate::running::{RunningNode, Served};
+use crate::task_part::TaskPart;
 use crate::{lists, location, services, telemetry};
 
 /// What a router is told.
@@ -37,6 +39,8 @@ pub struct RoutingOptions {
     pub folder: PathBuf,
     /// Where it keeps what it knows.
     pub state: StateOptions,
+    /// What is let in of what is posted.
+    pub items: ItemOptions,
     /// Where clients find it, if it publishes a record that says so.
     pub location: Option<RouterLocation>,
     /// How nodes are asked to replace a leader that is gone; it is not replaced without this.
@@ -71,11 +75,12 @@ pub async fn router(options: RoutingOptions) -> Result<RunningNode, NodeError> {
 }
 
 async fn start(parts: &mut NodeParts, options: RoutingOptions) -> Result<Served, NodeError> {
-    let RoutingOptions { listen, mode, list, folder, state, location, failover } = options;
+    let RoutingOptions { listen, mode, list, folder, state, items, location, failover } = options;
     let metrics = if listen.metrics { Some(telemetry::start(parts)?) } else { None };
     let located = location.as_ref().map_or(0, |one| services::location_sockets_max(&one.endpoints));
     let listeners = Listeners::bind(&listen, router::SOCKETS_MAX.saturating_add(located)).await?;
     let clients = lists::clients(parts, &listen.clients, &[])?;
+    let items = Arc::new(lists::accepted(parts, items, &[])?);
     let budget = listeners.budget();
     let failover = match failover {
         Some(access) => {
@@ -85,10 +90,12 @@ async fn start(parts: &mut NodeParts, options: RoutingOptions) -> Result<Served,
         None => None,
     };
     let (page, kept) = (listen.pages.admin, folder.clone());
-    let options = RouterOptions { mode, list, folder: kept, state, budget, clients, page, failover };
-    let running = RunningRouter::start(options).await?;
-    let router = running.router();
-    parts.push(Routing(running));
+    let options = RouterOptions { mode, list, folder: kept, state, budget, clients, items, page, failover };
+    let router = Router::open(options).await?;
+    parts.push(Routing(router.clone()));
+    for RouterTask { name, work } in router.tasks() {
+        parts.push(TaskPart { name, task: tokio::spawn(work) });
+    }
     let seat = LocationSeat::default();
     if let Some(location) = location {
         seat.set(Some(locate(parts, location, router.clone())?));
@@ -119,8 +126,8 @@ fn locate(
     Ok(location::start(parts, keep, services::asking(&endpoints)?, &endpoints))
 }
 
-/// A router, while it runs.
-struct Routing(RunningRouter);
+/// What a router knows, while it runs.
+struct Routing(Arc<Router>);
 
 #[async_trait]
 impl NodePart for Routing {
@@ -133,6 +140,6 @@ impl NodePart for Routing {
     }
 
     async fn stop(self: Box<Self>) {
-        self.0.stop().await;
+        self.0.close().await;
     }
 }

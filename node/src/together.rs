@@ -97,8 +97,9 @@ pub(crate) async fn follow(
     start(parts, base, Together { file, standing, members, writing, beginning, address, peers }).await
 }
 
-async fn start(parts: &mut NodeParts, base: Base, from: Together) -> Result<Served, NodeError> {
+async fn start(parts: &mut NodeParts, mut base: Base, from: Together) -> Result<Served, NodeError> {
     let Together { file, standing, mut members, writing, beginning, address, peers } = from;
+    base.set_tls(members.access.tls.clone());
     let (derived, node, paths) = (base.derive(parts, None)?, file.node(), base.paths());
     members.url = Some(base.member_url(members.url.as_deref())?);
     let host = standing.from.url.host_str().unwrap_or_default().to_owned();

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::import::{ImportArgs, MigrateToDiskArgs, MigrateToLocalArgs, ReuploadBundlesArgs};
 use crate::location::LocationCommandArgs;
 use crate::manual::ManualArgs;
+use crate::moving::MoveArgs;
 use crate::node::{
     DevArgs, DivergenceArgs, HandoverArgs, MembersArgs, PromoteArgs, RejoinArgs, RepairArgs, StandbyArgs,
     SuArgs, VerifyArgs,
@@ -80,6 +81,7 @@ enum Command {
     Rejoin(RejoinArgs),
     Members(MembersArgs),
     Handover(HandoverArgs),
+    Move(Box<MoveArgs>),
     Status(StatusArgs),
     Top(TopArgs),
     Projections(ProjectionsArgs),
@@ -137,6 +139,7 @@ impl Cli {
             Command::Rejoin(args) => args.run(out),
             Command::Members(args) => args.run(out),
             Command::Handover(args) => args.run(out),
+            Command::Move(args) => args.run(out),
             Command::Status(args) => args.run(out),
             Command::Top(args) => args.run(out),
             Command::Projections(args) => args.run(out),
@@ -241,6 +244,7 @@ mod tests {
             format!("send {id} --action Eval --data 1"),
             format!("send --action Eval {id}"),
             format!("read --json {id}"),
+            format!("move {id} --to http://su2.example:9000"),
             format!("read {id}/{id} --raw"),
             format!("replay index --process {id}"),
             format!("reupload --process {id},{id} --since 0"),
@@ -308,6 +312,8 @@ mod tests {
             "rejoin",
             "top -n 0",
             "top --sort size",
+            "move AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "move AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA --to su2.example",
             "config",
             "manual",
             "config check --env",

@@ -20,6 +20,7 @@ use crate::dead_letters::RetryError;
 use crate::export::ExportError;
 use crate::import::{ImportCommandError, OldVerbError};
 use crate::location::LocationCheckError;
+use crate::moving::MoveError;
 use crate::node::{DivergenceCommandError, LogRepairError, LogVerifyError, PromoteError};
 use crate::replay::ReplayError;
 use crate::reupload::ReuploadError;
@@ -141,6 +142,9 @@ pub enum Failure {
     /// Two logs are not compared, or differ.
     #[error(transparent)]
     Divergence(#[from] DivergenceCommandError),
+    /// A process did not move.
+    #[error(transparent)]
+    Move(#[from] MoveError),
     /// A node did not become a standby.
     #[error(transparent)]
     Rejoin(#[from] RejoinError),

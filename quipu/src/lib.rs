@@ -29,6 +29,7 @@ mod dead_letters;
 mod reupload;
 mod completions;
 mod manual;
+mod moving;
 mod config;
 mod bench;
 mod backups;

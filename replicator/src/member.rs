@@ -316,11 +316,8 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             // Whoever said so took it upon them that the others are gone.
             Fact::Promotion(promotion) if promotion.forced_by.is_some() => self.memberships.forget(),
             Fact::MemberUrl { node, url } => _ = self.urls.insert(node, url),
-            Fact::Promotion(_)
-            | Fact::Wallet(_)
-            | Fact::Publication(_)
-            | Fact::Handover(_)
-            | Fact::Move(_) => {}
+            Fact::Promotion(_) | Fact::Wallet(_) | Fact::Publication(_) => {}
+            Fact::Handover(_) | Fact::Move(_) => {}
         }
     }
 }

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use limits::{ClientLimits, ClientOptions};
 use log::{StoreId, mark_folder};
 use rocksdb::{DB, Options, WriteBatch};
-use router::{RouterMode, RouterOptions, RunningRouter, StateOptions};
+use router::{Router, RouterMode, RouterOptions, StateOptions};
 use testing::SampleUser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -107,14 +107,16 @@ async fn measure(count: u64) {
         state: StateOptions::Folder,
         budget: Budget::default(),
         clients: Arc::new(ClientLimits::new(&ClientOptions::default(), None)),
+        items: Arc::default(),
         page: false,
         failover: None,
     };
-    let running = RunningRouter::start(options).await.unwrap();
+    let router = Router::open(options).await.unwrap();
+    let tasks = router.tasks().map(|task| tokio::spawn(task.work));
     let started = began.elapsed();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let endpoint = router::public(running.router(), None);
+    let endpoint = router::public(router.clone(), None);
     let serving =
         tokio::spawn(web::serve(listener, None, endpoint, std::future::pending(), Limits::default()));
     println!("{count} placements: started in {started:.2?}, {} MB more in memory", (memory() - before) >> 20);
@@ -142,7 +144,11 @@ async fn measure(count: u64) {
     });
     report("placements", address, requests.collect(), b"HTTP/1.1 200").await;
     serving.abort();
-    running.stop().await;
+    for task in tasks {
+        task.abort();
+        let _ = task.await;
+    }
+    router.close().await;
 }
 
 /// Sends them over as many connections, one after the other on each.

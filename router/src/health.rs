@@ -58,10 +58,13 @@ impl Router {
 
     async fn look(&self, http: &Client, member: &FleetMember) {
         let (mut look, told) = ask(http, member).await;
-        if let Some(told) = told
-            && let Err(reason) = self.take_told(member, told).await
-        {
-            look = Look::Other(reason);
+        if let Some(told) = told {
+            let moves = told.leads().then_some(told.moves);
+            match (self.take_told(member, told).await, moves) {
+                (Err(reason), _) => look = Look::Other(reason),
+                (Ok(()), Some(moves)) => self.take_moves(member, moves).await,
+                (Ok(()), None) => {}
+            }
         }
         let is_there = !matches!(look, Look::Away(_));
         match member.standing.look(look) {
@@ -98,10 +101,10 @@ impl Router {
 }
 
 /// What a scheduler answers.
-struct Answer {
-    status: StatusCode,
+pub(crate) struct SchedulerSays {
+    pub(crate) status: StatusCode,
     headers: HeaderMap,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 async fn ask(http: &Client, member: &FleetMember) -> (Look, Option<ToldLog>) {
@@ -111,8 +114,8 @@ async fn ask(http: &Client, member: &FleetMember) -> (Look, Option<ToldLog>) {
     };
     let told = ToldLog::of(&answer.headers);
     let look = match answer {
-        Answer { status: StatusCode::OK, .. } => Look::Open,
-        Answer { status, body, .. } => {
+        SchedulerSays { status: StatusCode::OK, .. } => Look::Open,
+        SchedulerSays { status, body, .. } => {
             let told = serde_json::from_slice(&body).map(|Refusal { error }| error);
             let text = told.unwrap_or_else(|_| format!("it answers {status}"));
             Look::Refusing(text.chars().take(TEXT_MAX).collect())
@@ -121,7 +124,8 @@ async fn ask(http: &Client, member: &FleetMember) -> (Look, Option<ToldLog>) {
     (look, told)
 }
 
-async fn get(http: &Client, member: &FleetMember, path: &str) -> Result<Answer, String> {
+/// What a scheduler answers at this path.
+pub(crate) async fn get(http: &Client, member: &FleetMember, path: &str) -> Result<SchedulerSays, String> {
     let sent = http.get(format!("{}{path}", member.url)).timeout(ANSWERED).send().await;
     let mut answer = sent.map_err(|error| said(&error))?;
     let (status, headers, mut body) = (answer.status(), answer.headers().clone(), Vec::new());
@@ -131,5 +135,5 @@ async fn get(http: &Client, member: &FleetMember, path: &str) -> Result<Answer, 
             break;
         }
     }
-    Ok(Answer { status, headers, body })
+    Ok(SchedulerSays { status, headers, body })
 }

@@ -1,6 +1,7 @@
 //! The homes that are remembered in memory, which is bounded: those that are asked for most stay. And the ids that were
 //! looked for in vain, for a few seconds.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::ProcessId;
@@ -8,7 +9,7 @@ use quick_cache::sync::Cache;
 use rand::Rng;
 
 use crate::lookup::RouteKey;
-use crate::state::SchedulerNumber;
+use crate::state::Home;
 
 /// How many homes are remembered: some 80 bytes each.
 pub(crate) const HOMES_MAX: usize = 2_000_000;
@@ -21,22 +22,29 @@ const UNSURE: Duration = Duration::from_secs(1);
 
 /// What is remembered.
 pub(crate) struct KnownHomes {
-    homes: Cache<ProcessId, SchedulerNumber>,
+    homes: Cache<ProcessId, Home>,
+    /// Held while one is remembered, so that of two the one with the higher version stays.
+    remembering: Mutex<()>,
     /// Until when, and why it is not known where it is, if it may be somewhere.
     absent: Cache<RouteKey, (Instant, Option<String>)>,
 }
 
 impl KnownHomes {
     pub(crate) fn new() -> Self {
-        Self { homes: Cache::new(HOMES_MAX), absent: Cache::new(ABSENT_MAX) }
+        let (homes, remembering) = (Cache::new(HOMES_MAX), Mutex::default());
+        Self { homes, remembering, absent: Cache::new(ABSENT_MAX) }
     }
 
-    pub(crate) fn home(&self, process: &ProcessId) -> Option<SchedulerNumber> {
+    pub(crate) fn home(&self, process: &ProcessId) -> Option<Home> {
         self.homes.get(process)
     }
 
-    pub(crate) fn remember(&self, process: ProcessId, home: SchedulerNumber) {
-        self.homes.insert(process, home);
+    /// A process is there, unless it is known to have moved on.
+    pub(crate) fn remember(&self, process: ProcessId, home: Home) {
+        let _one = self.remembering.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.homes.peek(&process).is_none_or(|known| known.version <= home.version) {
+            self.homes.insert(process, home);
+        }
     }
 
     /// How many homes are remembered.

@@ -17,7 +17,7 @@ use crate::error::RouterError;
 use crate::member::FleetMember;
 use crate::metrics;
 use crate::router::Router;
-use crate::state::{HomeCause, SchedulerNumber};
+use crate::state::{Home, HomeCause};
 use crate::upstream::{client, said};
 
 /// For a scheduler to say whether it has something.
@@ -42,7 +42,7 @@ pub(crate) enum RouteKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Whereabouts {
     /// This scheduler has it.
-    At(SchedulerNumber),
+    At(Home),
     /// No scheduler has it.
     Nowhere,
     /// None of those that were asked has it, and others could not be asked; why.
@@ -201,8 +201,9 @@ impl Router {
             }
         };
         if !is_process {
-            self.known.remember(process, member.number);
-            return Whereabouts::At(member.number);
+            let home = Home::first(member.number);
+            self.known.remember(process, home);
+            return Whereabouts::At(home);
         }
         debug!(%process, scheduler = %member.url, "found a process");
         match self.state.settle(process, member.number, HomeCause::Found).await {
@@ -210,8 +211,8 @@ impl Router {
                 if homed.is_new {
                     member.standing.add_process();
                 }
-                self.known.remember(process, homed.scheduler);
-                Whereabouts::At(homed.scheduler)
+                self.known.remember(process, homed.home);
+                Whereabouts::At(homed.home)
             }
             Err(error) => Whereabouts::Unsure(error.to_string()),
         }

@@ -11,6 +11,7 @@ use log::{StoreId, Term};
 
 use crate::list::SchedulerFlags;
 use crate::metrics::MemberMetrics;
+use crate::moving::MovesTaken;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{KnownScheduler, SchedulerNumber};
 use crate::told::ToldLog;
@@ -58,6 +59,8 @@ pub(crate) struct MemberStanding {
     /// When it was asked last who leads the store of this one, for calls that wait for that.
     pub(crate) successor_asked: tokio::sync::Mutex<Option<Instant>>,
     pub(crate) metrics: MemberMetrics,
+    /// How much is known of what came to it.
+    pub(crate) moves: MovesTaken,
 }
 
 /// What its answers were.
@@ -113,6 +116,7 @@ impl MemberStanding {
             asked: Mutex::default(),
             successor_asked: tokio::sync::Mutex::default(),
             metrics: MemberMetrics::new(url),
+            moves: MovesTaken::default(),
         };
         standing.set_processes(processes);
         standing

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use limits::ClientLimits;
+use limits::{ClientLimits, ItemLimits};
 use sqlx::postgres::PgConnectOptions;
 use web::Budget;
 
@@ -43,6 +43,8 @@ pub struct RouterOptions {
     pub budget: Budget,
     /// Whom its public listener lets in.
     pub clients: Arc<ClientLimits>,
+    /// What is let in of what is posted.
+    pub items: Arc<ItemLimits>,
     /// Whether its admin listener has a page for a browser.
     pub page: bool,
     /// How a leader that is gone is replaced; not at all without it.

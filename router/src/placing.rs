@@ -12,7 +12,7 @@ use crate::lookup::{RouteKey, Whereabouts};
 use crate::member::FleetMember;
 use crate::metrics;
 use crate::router::Router;
-use crate::state::{HomeCause, SchedulerNumber, StateError};
+use crate::state::{Home, HomeCause, SchedulerNumber, StateError};
 
 impl From<StateError> for HttpError {
     fn from(error: StateError) -> Self {
@@ -29,18 +29,25 @@ impl From<StateError> for HttpError {
     }
 }
 
+/// Where a call goes.
+#[derive(Clone)]
+pub(crate) struct Route {
+    /// What it is about: a process, or something in one.
+    pub(crate) subject: ProcessId,
+    /// The scheduler that has that.
+    pub(crate) member: Arc<FleetMember>,
+    /// How often the process has moved.
+    pub(crate) version: u64,
+}
+
 impl Router {
     /// The scheduler that has it.
     ///
     /// # Errors
     /// When none has it, with this code; or that is not known at the moment.
-    pub(crate) async fn home(
-        self: &Arc<Self>,
-        subject: RouteKey,
-        absent: Code,
-    ) -> Result<Arc<FleetMember>, HttpError> {
+    pub(crate) async fn home(self: &Arc<Self>, subject: RouteKey, absent: Code) -> Result<Route, HttpError> {
         let found = match self.known.home(&subject.id().into()) {
-            Some(number) => Whereabouts::At(number),
+            Some(home) => Whereabouts::At(home),
             None => match self.known.absent(&subject) {
                 Some(None) => Whereabouts::Nowhere,
                 Some(Some(reason)) => Whereabouts::Unsure(reason),
@@ -48,7 +55,7 @@ impl Router {
             },
         };
         match found {
-            Whereabouts::At(number) => self.member(number).await,
+            Whereabouts::At(home) => self.route(subject.id().into(), home).await,
             Whereabouts::Nowhere => Err(HttpError::new(absent, nowhere(subject))),
             Whereabouts::Unsure(reason) => {
                 let text =
@@ -62,33 +69,36 @@ impl Router {
     ///
     /// # Errors
     /// When it is no item that can be scheduled, or there is nobody for it.
-    pub(crate) async fn home_of_item(self: &Arc<Self>, bytes: &Bytes) -> Result<Arc<FleetMember>, HttpError> {
+    pub(crate) async fn home_of_item(self: &Arc<Self>, bytes: &Bytes) -> Result<Route, HttpError> {
         let malformed = |error: &dyn std::fmt::Display| {
             HttpError::new(Code::MalformedItem, format!("the body is not an ANS-104 data item: {error}"))
         };
         let submission = {
             let item = Item::parse(bytes).map_err(|error| malformed(&error))?;
-            Submission::of(&item).map_err(|error| HttpError::new(error.code(), error.to_string()))?
+            let submission = Submission::of(&item);
+            let submission = submission.map_err(|error| HttpError::new(error.code(), error.to_string()))?;
+            self.options.items.check(&item, submission)?;
+            submission
         };
         match submission {
             Submission::Message(process) => self.home(RouteKey::Process(process), Code::UnknownProcess).await,
             Submission::Process(process) => match self.known.home(&process) {
-                Some(number) => self.member(number).await,
+                Some(home) => self.route(process, home).await,
                 None => self.place(process, bytes.clone()).await,
             },
         }
     }
 
-    async fn place(self: &Arc<Self>, process: ProcessId, item: Bytes) -> Result<Arc<FleetMember>, HttpError> {
+    async fn place(self: &Arc<Self>, process: ProcessId, item: Bytes) -> Result<Route, HttpError> {
         let owner = self.verified_owner(item).await?;
         let router = self.clone();
         // What was begun is ended, also when the client goes away meanwhile.
         let placing = tokio::spawn(async move { router.settle(process, owner).await });
-        let number = placing.await.map_err(HttpError::internal)??;
-        self.member(number).await
+        let home = placing.await.map_err(HttpError::internal)??;
+        self.route(process, home).await
     }
 
-    async fn settle(&self, process: ProcessId, owner: Address) -> Result<SchedulerNumber, HttpError> {
+    async fn settle(&self, process: ProcessId, owner: Address) -> Result<Home, HttpError> {
         let chosen = match self.fleet.choose(&owner) {
             Ok(chosen) => chosen,
             Err(no_place) => {
@@ -105,10 +115,10 @@ impl Router {
             _ => chosen.standing.take_process(),
         }
         let homed = settled?;
-        self.known.remember(process, homed.scheduler);
+        self.known.remember(process, homed.home);
         self.known.note_present(&RouteKey::Process(process));
         self.known.note_present(&RouteKey::Any(process.id()));
-        Ok(homed.scheduler)
+        Ok(homed.home)
     }
 
     /// The address of whoever signed an item. Without a look at the signature anybody could have the process of another
@@ -123,6 +133,12 @@ impl Router {
             Ok(item.address())
         });
         verifying.await.map_err(HttpError::internal)?
+    }
+
+    /// The way to something that is there.
+    async fn route(&self, subject: ProcessId, home: Home) -> Result<Route, HttpError> {
+        let Home { scheduler, version } = home;
+        Ok(Route { subject, member: self.member(scheduler).await?, version })
     }
 
     /// The scheduler of this number, also one that another router has just added.

@@ -207,7 +207,7 @@ impl Router {
         if term <= before {
             return Err(format!("it leads in term {term}, and {before} was there before"));
         }
-        let told = ToldLog { store, term, role: web::fleet_headers::LEADER.to_owned() };
+        let told = ToldLog { store, term, role: web::fleet_headers::LEADER.to_owned(), moves: 0 };
         self.take_told(candidate, told).await.map(|()| term)
     }
 }

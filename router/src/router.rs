@@ -55,7 +55,7 @@ impl Router {
     ///
     /// # Errors
     /// When its folder or its database cannot be used; or the list, where no scheduler is known from before.
-    pub(crate) async fn open(options: RouterOptions) -> Result<Arc<Self>, RouterError> {
+    pub async fn open(options: RouterOptions) -> Result<Arc<Self>, RouterError> {
         let folder = RouterFolder::take(&options.folder)?;
         let state: SharedState = match &options.state {
             StateOptions::Folder => Arc::new(EmbeddedState::open(&options.folder.join(STATE), folder.store)?),
@@ -137,6 +137,9 @@ impl Router {
     pub(crate) fn refusal(&self) -> Option<String> {
         if let Some(reason) = self.state.failure() {
             return Some(reason);
+        }
+        if let Err(refusal) = self.options.items.check_known() {
+            return Some(refusal.to_string());
         }
         let members = self.fleet.members();
         let is_well = members.values().any(|member| member.takes_processes());

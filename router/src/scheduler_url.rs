@@ -8,6 +8,7 @@ use poem::http::{HeaderValue, Uri};
 use reqwest::Url;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
+use web::below_origin;
 
 /// Longer ones are nobody's.
 const LENGTH_MAX: usize = 512;
@@ -33,38 +34,13 @@ impl SchedulerUrl {
     /// The URL of what was asked for, at this scheduler. Of what was asked only path and query count, whatever host it
     /// named.
     pub(crate) fn at(&self, asked: &Uri) -> String {
-        let path = asked.path().trim_start_matches('/');
-        let query = asked.query();
-        let mut url = String::with_capacity(self.0.len() + path.len() + query.map_or(0, str::len) + 2);
-        url.push_str(&self.0);
-        // One slash: with two, a client would take what follows for another host.
-        url.push('/');
-        push_encoded(&mut url, path);
-        if let Some(query) = query {
-            url.push('?');
-            push_encoded(&mut url, query);
-        }
-        url
+        below_origin(&self.0, asked)
     }
 
     /// The same as the value of `Location`.
     pub(crate) fn location(&self, asked: &Uri) -> HeaderValue {
         // Nothing is left in it that no header may have.
         HeaderValue::from_str(&self.at(asked)).unwrap_or_else(|_| HeaderValue::from_static("/"))
-    }
-}
-
-/// Adds a text in which everything is encoded that does not stand in a URL as it is.
-fn push_encoded(url: &mut String, text: &str) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        let is_plain = byte.is_ascii_alphanumeric() || b"-._~:/?@!$&'()*+,;=%[]".contains(&byte);
-        if is_plain {
-            url.push(char::from(byte));
-        } else {
-            let digit = |half: u8| DIGITS.get(usize::from(half)).copied().map_or('0', char::from);
-            url.extend(['%', digit(byte >> 4), digit(byte & 15)]);
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use web::HttpError;
 use web::fleet_headers::ROLE;
 
 use crate::member::FleetMember;
+use crate::placing::Route;
 use crate::router::Router;
 use crate::upstream::{AGAIN, Outgoing, Unanswered};
 
@@ -21,6 +22,8 @@ use crate::upstream::{AGAIN, Outgoing, Unanswered};
 const HELD: Duration = Duration::from_secs(2);
 /// How many calls are held at a time.
 pub(crate) const HELD_MAX: usize = 1024;
+/// How often a call follows a process that has moved.
+const MOVES_MAX: usize = 3;
 /// After which a client may come again that was not held for long enough.
 const COME_AGAIN: u32 = 2;
 
@@ -30,20 +33,25 @@ impl Router {
         self.fleet.lead(home.number).unwrap_or_else(|| home.clone())
     }
 
-    /// What whoever leads the store of this scheduler answers to the call.
+    /// What whoever leads the store of the scheduler at the end of this route answers to the call.
     ///
     /// # Errors
     /// When nobody answers, or the call cannot be sent.
-    pub(crate) async fn pass_on(
-        &self,
-        home: &Arc<FleetMember>,
-        call: &Outgoing,
-    ) -> Result<Response, HttpError> {
+    pub(crate) async fn pass_on(&self, route: Route, call: &Outgoing) -> Result<Response, HttpError> {
         let came = Instant::now();
         let mut place = None;
+        let (mut route, mut moves) = (route, 0);
         loop {
-            let lead = self.lead(home);
+            let lead = self.lead(&route.member);
             let refused = match self.upstream.pass_on(&lead, call).await {
+                Ok(answer) if answer.status() == StatusCode::TEMPORARY_REDIRECT && moves < MOVES_MAX => {
+                    // Nothing was done there.
+                    match self.moved(&route, &answer).await {
+                        Some(moved) => (route, moves) = (moved, moves + 1),
+                        None => return Ok(answer),
+                    }
+                    continue;
+                }
                 Ok(answer) if leads_not(&answer) => not_led(&lead),
                 Ok(answer) => return Ok(answer),
                 Err(Unanswered::NotSent(refused)) => refused,

@@ -1,59 +1,38 @@
-//! A router that runs: what it does without being asked.
+//! What a router does without being asked, for whoever runs it.
 
 use std::sync::Arc;
 
-use futures_util::future::select_all;
-use tokio::task::JoinHandle;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
-use crate::error::RouterError;
-use crate::options::RouterOptions;
 use crate::router::Router;
 
-/// A router that runs. Dropped without being stopped it ends soon, but nobody knows when.
-pub struct RunningRouter {
-    router: Arc<Router>,
-    tasks: Vec<JoinHandle<()>>,
+/// Something that a router does until it is dropped; it may be broken off at any `await`.
+pub struct RouterTask {
+    /// What it is called in messages.
+    pub name: &'static str,
+    /// What it does.
+    pub work: BoxFuture<'static, ()>,
 }
 
-impl RunningRouter {
-    /// Opens a router and lets it run.
-    ///
-    /// # Errors
-    /// When what it knows cannot be opened, or there is no list of schedulers.
-    pub async fn start(options: RouterOptions) -> Result<Self, RouterError> {
-        let router = Router::open(options).await?;
-        let tasks = vec![
-            tokio::spawn(router.clone().watch_schedulers()),
-            tokio::spawn(router.clone().follow_changes()),
-            tokio::spawn(router.clone().watch_leaders()),
-        ];
-        Ok(Self { router, tasks })
+impl Router {
+    /// What it does without being asked: each is to be run beside the others, and ends before the router is closed.
+    pub fn tasks(self: &Arc<Self>) -> [RouterTask; 3] {
+        let task = |name, work| RouterTask { name, work };
+        [
+            task("health of schedulers", self.clone().watch_schedulers().boxed()),
+            task("list of schedulers", self.clone().follow_changes().boxed()),
+            task("leaders", self.clone().watch_leaders().boxed()),
+        ]
     }
 
-    /// What its listeners serve.
-    pub fn router(&self) -> Arc<Router> {
-        self.router.clone()
+    /// Resolves if what keeps its state ends although nobody has closed it.
+    pub async fn ended(&self) {
+        self.state.ended().await;
     }
 
-    /// Resolves if a part of it ends although nobody has stopped it.
-    pub async fn ended(&mut self) {
-        if self.tasks.iter().any(JoinHandle::is_finished) {
-            return;
-        }
-        let tasks = select_all(&mut self.tasks);
-        tokio::select! {
-            _ = tasks => {}
-            () = self.router.state.ended() => {}
-        }
-    }
-
-    /// Ends it in order; what was asked of it before is on disk.
-    pub async fn stop(self) {
-        for task in self.tasks {
-            task.abort();
-            // It ends by being aborted, which is no error here.
-            let _ = task.await;
-        }
-        self.router.state.close().await;
+    /// Closes its state; what was asked of it before is on disk.
+    pub async fn close(&self) {
+        self.state.close().await;
     }
 }

@@ -3,7 +3,7 @@
 use log::{StoreId, Term};
 use poem::http::{HeaderMap, HeaderName};
 use tracing::{info, warn};
-use web::fleet_headers::{LEADER, ROLE, STORE, TERM};
+use web::fleet_headers::{LEADER, MOVES, ROLE, STORE, TERM};
 
 use crate::member::FleetMember;
 use crate::router::Router;
@@ -18,6 +18,8 @@ pub(crate) struct ToldLog {
     pub(crate) store: StoreId,
     pub(crate) term: Term,
     pub(crate) role: String,
+    /// How many steps of moves the log has.
+    pub(crate) moves: u64,
 }
 
 impl ToldLog {
@@ -27,7 +29,8 @@ impl ToldLog {
         let store = text(STORE)?.parse().map(StoreId).ok()?;
         let term = Term(text(TERM)?.parse().ok()?);
         let role = text(ROLE)?.chars().take(ROLE_MAX).collect();
-        Some(Self { store, term, role })
+        let moves = text(MOVES).and_then(|moves| moves.parse().ok()).unwrap_or(0);
+        Some(Self { store, term, role, moves })
     }
 
     pub(crate) fn leads(&self) -> bool {

@@ -18,13 +18,14 @@ use protocol::Code;
 use reqwest::redirect;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
-use web::fleet_headers::{STORE, TERM};
+use web::fleet_headers::{STORE, TERM, VERSION};
 use web::{Budget, HOPS, HttpError, IsCounted, MemoryClaim, Relayed, Share};
 
 use crate::error::RouterError;
 use crate::hop_headers::{passed_on, tell_client};
 use crate::member::FleetMember;
 use crate::options::RouterOptions;
+use crate::placing::Route;
 
 /// For a connection to stand, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -54,6 +55,8 @@ pub(crate) struct Outgoing {
     headers: HeaderMap,
     body: Bytes,
     budget: Budget,
+    /// Of a process that has moved, which it is and how often it has.
+    moved: Option<String>,
 }
 
 impl Outgoing {
@@ -61,7 +64,12 @@ impl Outgoing {
     ///
     /// # Errors
     /// When it was passed on already.
-    pub(crate) fn of(request: &Request, options: &RouterOptions, body: Bytes) -> Result<Self, HttpError> {
+    pub(crate) fn of(
+        request: &Request,
+        options: &RouterOptions,
+        body: Bytes,
+        route: &Route,
+    ) -> Result<Self, HttpError> {
         if request.headers().contains_key(HOPS) {
             return Err(HttpError::new(
                 Code::Unavailable,
@@ -69,13 +77,15 @@ impl Outgoing {
             ));
         }
         let mut headers = passed_on(request.headers());
-        headers.remove(TERM);
-        headers.remove(STORE);
+        for name in [TERM, STORE, VERSION] {
+            headers.remove(name);
+        }
         headers.insert(HOPS, HeaderValue::from_static("1"));
         let peer = request.remote_addr().as_socket_addr().map(|address| address.ip().to_canonical());
         tell_client(&mut headers, peer, web::client_of(request, &options.clients));
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        Ok(Self { method, uri, headers, body, budget: options.budget.clone() })
+        let moved = (route.version > 0).then(|| format!("{} {}", route.subject, route.version));
+        Ok(Self { method, uri, headers, body, budget: options.budget.clone(), moved })
     }
 
     /// Whether it changes nothing, whoever answers it.
@@ -124,6 +134,9 @@ impl Upstream {
             let mut request = self.http.request(call.method.clone(), &url).headers(call.headers.clone());
             if let Some(store) = member.store.filter(|_| !call.only_reads()) {
                 request = request.header(STORE, store.to_string()).header(TERM, member.lead.term.0);
+            }
+            if let Some(moved) = call.moved.as_ref().filter(|_| !call.only_reads()) {
+                request = request.header(VERSION, moved);
             }
             let error = match request.body(call.body.clone()).send().await {
                 Ok(answer) => return Ok(answer),
@@ -256,6 +269,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: Bytes::from_static(b"an item"),
             budget: Budget::default(),
+            moved: None,
         }
     }
 

@@ -76,6 +76,7 @@ impl Shared {
         transaction: Id,
         base_layer: bool,
     ) -> Result<Known, ScheduleError> {
+        self.check_here(process)?;
         if !self.is_known(process)? {
             return Err(ScheduleError::UnknownProcess(process));
         }

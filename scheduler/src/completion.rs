@@ -61,6 +61,7 @@ pub(crate) async fn complete_all(
                 sequencer.check_running().and(Err(ScheduleError::DuplicateContent { process, id, first }))
             }
             Outcome::SpawnedAgain(first) => sequencer.check_running().map(|()| first),
+            Outcome::Moved(step) => sequencer.check_running().and(Err(ScheduleError::Moved(step))),
         };
         sequencer.measures.answered(since.elapsed(), &result);
         answer.give(result);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ans104::{Id, LimitError, ParseError, SignError, VerifyError};
 use gateway::{GatewayError, HeightDoubt};
 use limits::LimitRefusal;
-use log::{AppendError, ReadError};
+use log::{AppendError, ProcessMove, ReadError};
 use projections::{Behind, IndexError};
 use protocol::{Code, Nonce, ProcessId, SubmissionError};
 use thiserror::Error;
@@ -66,6 +66,16 @@ pub enum ScheduleError {
     /// The process is not scheduled here.
     #[error("process {0} is not scheduled here; spawn it here first, or post to the scheduler that has it")]
     UnknownProcess(ProcessId),
+    /// The process has moved to another store.
+    #[error(
+        "process {} is not scheduled here any more: it has moved to {}", .0.process, .0.url().unwrap_or("another node")
+    )]
+    Moved(Arc<ProcessMove>),
+    /// The process comes from another store.
+    #[error(
+        "process {0} is on its way to this node from another one, and not all of it is here yet; try again"
+    )]
+    Arriving(ProcessId),
     /// Messages of the process were imported, and no process with them.
     #[error(
         "process {0} was never spawned where its messages were imported from: what is here of it is only read, and nothing is \
@@ -221,7 +231,9 @@ impl ScheduleError {
             // Nothing is wrong with it: this node has too much to ask.
             Self::Gateway(GatewayError::NotAsked { .. }) => Code::Unavailable,
             Self::Gateway(_) | Self::GatewayTooSlow(_) | Self::BadTransaction { .. } => Code::GatewayError,
-            Self::AssignedBefore { .. }
+            Self::Moved(_)
+            | Self::Arriving(_)
+            | Self::AssignedBefore { .. }
             | Self::NoHeight(_)
             | Self::Clock(_)
             | Self::Halted(_)

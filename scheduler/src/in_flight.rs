@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ans104::Id;
-use log::{DeepHash, Receipt};
+use log::{DeepHash, ProcessMove, Receipt};
 
 use crate::lane::Lane;
 use crate::order::{Answer, Scheduled};
@@ -28,4 +28,6 @@ pub(crate) enum Outcome {
     DuplicateContent(Id),
     /// A process that is there, or on its way; what its spawn was answered when it came first.
     SpawnedAgain(Scheduled),
+    /// Something for a process that has moved to another store.
+    Moved(Arc<ProcessMove>),
 }

@@ -1,10 +1,10 @@
 //! The lane of one process: what waits for it, the state of the process, and what of it is on its way to disk.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ans104::Id;
-use log::{ChainLink, DeepHash, Head};
+use log::{ChainLink, DeepHash, Head, ProcessMove};
 use protocol::{ProcessId, Timestamp};
 
 use crate::classes::Classes;
@@ -35,7 +35,7 @@ struct LaneState {
 }
 
 /// The state of a process.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum ProcessState {
     /// Nobody has looked yet.
     #[default]
@@ -44,6 +44,8 @@ pub(crate) enum ProcessState {
     Absent,
     /// It is scheduled here; its newest assignment, if it has any.
     Present(Option<ChainLink>),
+    /// It was, and has moved to another store, or is about to.
+    Moved(Arc<ProcessMove>),
 }
 
 impl From<Option<Head>> for ProcessState {
@@ -73,7 +75,7 @@ impl Lane {
     pub(crate) fn pop(&self) -> Option<(Order, ProcessState)> {
         let mut state = self.lock();
         let order = state.waiting.pop_front()?;
-        Some((order, state.process_state))
+        Some((order, state.process_state.clone()))
     }
 
     /// Gives the lane back after an order; true when it must be queued again.
@@ -130,6 +132,13 @@ impl Lane {
         state.content_in_flight.extend(content.map(|content| (content, id)));
     }
 
+    /// Notes that the log was given the step by which the process moves to another store, under this id.
+    pub(crate) fn moved_out(&self, id: Id, step: Arc<ProcessMove>) {
+        let mut state = self.lock();
+        state.process_state = ProcessState::Moved(step);
+        state.in_flight.insert(id);
+    }
+
     /// Forgets what the index knows by now.
     pub(crate) fn complete(&self, id: Id, content: Option<DeepHash>) {
         let mut state = self.lock();
@@ -159,7 +168,6 @@ impl Lane {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::sync::Arc;
     use std::time::Instant;
 
     use bytes::Bytes;

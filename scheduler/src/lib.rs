@@ -18,6 +18,7 @@ mod succession;
 mod gateways;
 mod placing;
 mod look_ups;
+mod moving;
 mod returns;
 mod backlog;
 mod order;

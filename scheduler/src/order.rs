@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use ans104::Id;
 use bytes::Bytes;
+use log::StoreId;
 use protocol::{ProcessId, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -53,13 +54,15 @@ pub(crate) enum Intake {
     Message { id: Id, item: Bytes, pushed: Option<Pushed> },
     /// Something that is on chain.
     Assign { transaction: Id, exclude: Vec<String>, pushed: Option<Pushed> },
+    /// Nothing: from here on the process is in this other store, whose node is at this URL.
+    MoveOut { to: StoreId, url: String },
 }
 
 impl Intake {
     /// What it is told apart by, if it is by its content.
     pub(crate) fn pushed(&self) -> Option<Pushed> {
         match self {
-            Self::Spawn { .. } => None,
+            Self::Spawn { .. } | Self::MoveOut { .. } => None,
             Self::Message { pushed, .. } | Self::Assign { pushed, .. } => *pushed,
         }
     }

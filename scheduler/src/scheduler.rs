@@ -41,7 +41,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ANSWER_MAX: Duration = Duration::from_secs(110);
 
 /// An answer that is waited for.
-type Waiting = oneshot::Receiver<Result<Scheduled, ScheduleError>>;
+pub(crate) type AnswerToCome = oneshot::Receiver<Result<Scheduled, ScheduleError>>;
 
 /// A handle on the scheduler; clones share it.
 #[derive(Clone)]
@@ -200,7 +200,7 @@ impl Scheduler {
     }
 
     /// Waits for the answer. While disk or index do not answer that may be never, and then the client is told so.
-    async fn wait(&self, scheduled: Waiting) -> Result<Scheduled, ScheduleError> {
+    pub(crate) async fn wait(&self, scheduled: AnswerToCome) -> Result<Scheduled, ScheduleError> {
         let (mut scheduled, since) = (scheduled, Instant::now());
         let mut pause = LOOK_FIRST;
         loop {
@@ -220,7 +220,7 @@ impl Scheduler {
         }
     }
 
-    fn open(&self) -> Result<(Answer, Waiting), ScheduleError> {
+    pub(crate) fn open(&self) -> Result<(Answer, AnswerToCome), ScheduleError> {
         let sequencer = &self.inner.shared.sequencer;
         Ok(Answer::new(self.permit()?, &sequencer.backlog, sequencer.clock.monotonic()))
     }
@@ -365,6 +365,7 @@ impl Shared {
     }
 
     fn check_process(&self, process: ProcessId) -> Result<(), ScheduleError> {
+        self.check_here(process)?;
         if !self.is_known(process)? {
             return Err(ScheduleError::UnknownProcess(process));
         }

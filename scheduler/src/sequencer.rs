@@ -5,7 +5,10 @@ use std::time::Instant;
 
 use ans104::{Id, Item, SignError, Signer};
 use aws_lc_rs::rand;
-use log::{Append, AppendError, Body, ChainLink, DeepHash, Kind, Log, Receipt, Term};
+use log::{
+    Append, AppendError, Body, ChainLink, DeepHash, Fact, Kind, Log, MoveEnd, MoveStep, ProcessMove, Receipt,
+    StoreId, Term,
+};
 use projections::Index;
 use protocol::{Assignment, AssignmentId, HashChain, MessageId, Nonce, ProcessId, Timestamp};
 use tracing::error;
@@ -50,6 +53,8 @@ enum Found {
     Repeated,
     /// This message of the same content in flight.
     SameContent(Id),
+    /// It has moved to another store.
+    Moved(Arc<ProcessMove>),
     /// Nothing, in a process of which this is the newest link.
     Nothing { last: Option<ChainLink>, content: Option<Box<KnownContent>> },
 }
@@ -137,7 +142,11 @@ impl Sequencer {
             }
             Found::Repeated => Ok(Outcome::Duplicate),
             Found::SameContent(first) => Ok(Outcome::DuplicateContent(first)),
+            Found::Moved(step) => Ok(Outcome::Moved(step)),
             Found::Nothing { last, content } => {
+                if let Intake::MoveOut { to, url } = &order.intake {
+                    return self.move_out(lane, last, *to, url);
+                }
                 let (process, id) = (lane.process, message_id(lane, &order.intake));
                 refuse_known(self.log.as_ref(), &self.index, process, id, content.as_deref())?;
                 self.bind(lane, last, content.map(|content| content.key), &order.intake)
@@ -159,12 +168,17 @@ impl Sequencer {
     fn look_into(&self, lane: &Lane, state: ProcessState, intake: &Intake) -> Result<Found, ScheduleError> {
         self.check_running()?;
         let state = match state {
-            ProcessState::Unknown => self.look_up(lane)?,
+            // One that is not here may have come since.
+            ProcessState::Unknown | ProcessState::Absent => self.look_up(lane)?,
             known => known,
         };
         let id = message_id(lane, intake);
         let last = match (state, intake) {
+            (ProcessState::Moved(step), _) => return Ok(Found::Moved(step)),
             (ProcessState::Present(_), Intake::Spawn { .. }) => return Ok(Found::Repeated),
+            (ProcessState::Present(last), Intake::MoveOut { .. }) => {
+                return Ok(Found::Nothing { last, content: None });
+            }
             (ProcessState::Present(last), _) => last,
             (_, Intake::Spawn { .. }) => None,
             _ => return Err(ScheduleError::UnknownProcess(lane.process)),
@@ -181,12 +195,18 @@ impl Sequencer {
     }
 
     fn look_up(&self, lane: &Lane) -> Result<ProcessState, ScheduleError> {
+        let step = self.log.last_move(lane.process);
+        match step.as_ref().map(|step| &step.step) {
+            Some(MoveStep::Out(..)) => return Ok(step.map_or(ProcessState::Absent, ProcessState::Moved)),
+            Some(MoveStep::Arriving) => return Err(ScheduleError::Arriving(lane.process)),
+            Some(MoveStep::In(_)) | None => {}
+        }
         let head = self.log.head(lane.process)?;
         if head.is_some() && !self.is_spawned(lane.process)? {
             return Err(ScheduleError::NeverSpawned(lane.process));
         }
         let state = ProcessState::from(head);
-        lane.set_process_state(state);
+        lane.set_process_state(state.clone());
         Ok(state)
     }
 
@@ -252,14 +272,14 @@ impl Sequencer {
         let timestamp = self.timestamp_after(last)?;
         let place = self.place(lane, last, intake);
         let (message, exclude) = match intake {
-            Intake::Spawn { .. } => (None, [].as_slice()),
+            Intake::Spawn { .. } | Intake::MoveOut { .. } => (None, [].as_slice()),
             Intake::Message { .. } => (Some(MessageId::from(id)), [].as_slice()),
             Intake::Assign { exclude, .. } => (Some(MessageId::from(id)), exclude.as_slice()),
         };
         let assignment = Assignment { process: lane.process, place, height, timestamp, message, exclude };
         let (bytes, assignment) = self.sign(&assignment)?;
         let link = place.map(|(nonce, chain)| ChainLink { nonce, assignment, chain, timestamp });
-        let body = body_of(intake, bytes, content);
+        let body = body_of(intake, bytes, content).ok_or(ScheduleError::Lost)?;
         let append = Append { process: lane.process, body, link, imported: false };
         let receipt = self.enqueue(append)?;
         note_spawn(lane, intake, timestamp);
@@ -267,6 +287,25 @@ impl Sequencer {
         let id = if matches!(intake, Intake::Assign { .. }) { assignment.id() } else { id };
         let scheduled = Scheduled { process: lane.process, id, timestamp };
         Ok(Outcome::Enqueued { receipt, scheduled, content })
+    }
+
+    /// Ends the process here: whatever comes behind this in its lane is led to where it goes.
+    fn move_out(
+        &self,
+        lane: &Lane,
+        last: Option<ChainLink>,
+        to: StoreId,
+        url: &str,
+    ) -> Result<Outcome, ScheduleError> {
+        let process = lane.process;
+        let version = self.log.last_move(process).map_or(0, |step| step.version).saturating_add(1);
+        let step = MoveStep::Out(MoveEnd::of(process, last), url.to_owned());
+        let step = ProcessMove { process, version, other: to, step };
+        let receipt = self.enqueue(Fact::Move(step.clone()).append())?;
+        let id = move_id(process);
+        lane.moved_out(id, Arc::new(step));
+        let scheduled = Scheduled { process, id, timestamp: Timestamp::ZERO };
+        Ok(Outcome::Enqueued { receipt, scheduled, content: None })
     }
 
     fn sign(&self, assignment: &Assignment<'_>) -> Result<(Vec<u8>, AssignmentId), SignError> {
@@ -319,7 +358,13 @@ fn message_id(lane: &Lane, intake: &Intake) -> Id {
         Intake::Spawn { .. } => lane.process.id(),
         Intake::Message { id, .. } => *id,
         Intake::Assign { transaction, .. } => *transaction,
+        Intake::MoveOut { .. } => move_id(lane.process),
     }
+}
+
+/// What the move of a process is known by while it is in flight: nothing else has this id.
+fn move_id(process: ProcessId) -> Id {
+    AssignmentId::of_fact(format!("move of {process}").as_bytes()).id()
 }
 
 /// What a process that was just spawned says cannot be read from the log yet.
@@ -332,10 +377,12 @@ fn note_spawn(lane: &Lane, intake: &Intake, timestamp: Timestamp) {
     }
 }
 
-fn body_of(intake: &Intake, assignment: Vec<u8>, deep_hash: Option<DeepHash>) -> Body {
+/// What is stored of it; nothing of a move, which is not bound to a nonce.
+fn body_of(intake: &Intake, assignment: Vec<u8>, deep_hash: Option<DeepHash>) -> Option<Body> {
     match intake {
-        Intake::Spawn { item } => Body::Spawned { item: item.to_vec(), assignment: Some(assignment) },
-        Intake::Message { item, .. } => Body::Scheduled { item: item.to_vec(), assignment, deep_hash },
-        Intake::Assign { .. } => Body::Assigned { assignment, deep_hash },
+        Intake::Spawn { item } => Some(Body::Spawned { item: item.to_vec(), assignment: Some(assignment) }),
+        Intake::Message { item, .. } => Some(Body::Scheduled { item: item.to_vec(), assignment, deep_hash }),
+        Intake::Assign { .. } => Some(Body::Assigned { assignment, deep_hash }),
+        Intake::MoveOut { .. } => None,
     }
 }

@@ -10,6 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::described_members::{kept_together, shipped};
+use crate::described_moves::{moved, told_to_routers};
 use crate::explored::{explored, lately};
 use crate::folder;
 use crate::tables::caught_up;
@@ -135,6 +136,7 @@ async fn answers_are_as_they_are_described() {
     explored(&mut public, &world).await;
     hyperbeam(&mut public, &world).await;
     queries(&mut public, &world).await;
+    told_to_routers(&mut public).await;
     public.assert_all_answered();
     caught_up(&world.node).await;
     settled(&world.node).await;
@@ -146,6 +148,7 @@ async fn answers_are_as_they_are_described() {
     checkpoints(&mut admin).await;
     shipped(&mut admin).await;
     admin.answered.extend(kept_together().await);
+    moved(&mut admin, &mut public, world.process).await;
     admin.assert_all_answered();
     world.node.stop();
 }

@@ -258,6 +258,42 @@ async fn long_messages_are_taken_from_some_alone() {
     node.stop();
 }
 
+/// A router holds what is posted against its own lists, before it gives anything a home.
+#[tokio::test]
+async fn a_router_lets_in_what_a_node_would() {
+    let (folders, gateway, list) = ([folder(), folder()], Gateway::start(), ToldServer::start());
+    let node = Launch::su(folders[0].path()).gateway(gateway.url()).start();
+    let user = User::new(1);
+    let (listed, other) = (user.process(), user.process());
+    list.answer(200, &[], &format!("[\"{}\"]", listed.id));
+    let router = Launch::router(folders[1].path(), &[&node.url()])
+        .set("PROCESS_WHITELIST_URL", list.url())
+        .set("ENABLE_MESSAGE_MAX_SIZE", "true")
+        .set("MAX_MESSAGE_SIZE_BYTES", "1000")
+        .serve();
+    let client = router.client();
+    until("the list is read", async || {
+        let answer = client.post(listed.bytes.clone()).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(client.post(other.bytes.clone()).await.refusal(403), "forbidden");
+    let homeless = router.admin().get(&format!("/homes/{}", other.id)).await;
+    assert_eq!(homeless.refusal(404), "not_found", "it was given a home");
+    let assign = format!("/?process-id={}&assign={}", other.id, listed.id);
+    let assigned = client.send(client.request(reqwest::Method::POST, &assign)).await.unwrap();
+    assert_eq!(assigned.refusal(403), "forbidden");
+    client.schedule(&user.message(listed.id, b"short")).await;
+    let long = client.post(user.message(listed.id, &[b'x'; 1000]).bytes).await;
+    assert_eq!(long.refusal(413), "too_large");
+    let checks: Value = router.admin().get("/checks").await.json();
+    let names: Vec<_> =
+        checks["checks"].as_array().unwrap().iter().map(|check| check["name"].clone()).collect();
+    assert!(names.contains(&"processes".into()), "{names:?}");
+    router.stop();
+    node.stop();
+}
+
 #[tokio::test]
 async fn a_process_is_spawned_where_the_router_has_placed_it() {
     let (folders, gateway, router) = ([folder(), folder()], Gateway::start(), ToldServer::start());

@@ -24,7 +24,11 @@ pub(crate) async fn errors<E: Endpoint>(
         Err(error) => error,
     };
     let matched = error.data::<PathPattern>().cloned();
+    let moved = error.downcast_ref::<HttpError>().and_then(HttpError::moved_to).cloned();
     let mut answer = answer(error, &method, &asked_for(&uri), routes.find(matched.as_ref()));
+    if let Some(moved) = moved {
+        moved.tell(&mut answer, &uri);
+    }
     if let Some(matched) = matched {
         answer.set_data(matched);
     }

@@ -7,9 +7,12 @@ use std::fmt;
 
 use poem::Response;
 use poem::error::ResponseError;
-use poem::http::{StatusCode, header};
+use poem::http::{HeaderValue, StatusCode, Uri, header};
 use protocol::Code;
 use tracing::error;
+
+use crate::below::below_origin;
+use crate::fleet_headers::VERSION;
 
 /// Why a call was not answered.
 #[derive(Debug)]
@@ -18,6 +21,16 @@ pub struct HttpError {
     code: Code,
     text: String,
     retry_after: Option<u32>,
+    moved: Option<MovedTo>,
+}
+
+/// Where a process is that has moved.
+#[derive(Clone, Debug)]
+pub(crate) struct MovedTo {
+    /// The origin of the node.
+    origin: String,
+    /// How often it has moved by then.
+    version: u64,
 }
 
 impl HttpError {
@@ -25,7 +38,7 @@ impl HttpError {
     /// expected.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code, text: text.into(), retry_after: None }
+        Self { status, code, text: text.into(), retry_after: None, moved: None }
     }
 
     /// Something that was asked for is not here.
@@ -33,10 +46,22 @@ impl HttpError {
         Self::new(Code::NotFound, text)
     }
 
+    /// The process is at the node of this origin, since it has moved so often: the same call is to be made there.
+    pub fn moved(text: impl Into<String>, origin: &str, version: u64) -> Self {
+        let moved = Some(MovedTo { origin: origin.to_owned(), version });
+        let error = Self::new(Code::Unavailable, text).with_status(StatusCode::TEMPORARY_REDIRECT);
+        Self { moved, ..error }
+    }
+
     /// Something that only an operator can repair; the reason is logged here, once, and not shown to the client.
     pub fn internal(reason: impl fmt::Display) -> Self {
         error!(%reason, "a call could not be answered");
         Self::new(Code::Internal, "this node could not answer; its log says why")
+    }
+
+    /// Where the process is that was asked for, if it has moved.
+    pub(crate) fn moved_to(&self) -> Option<&MovedTo> {
+        self.moved.as_ref()
     }
 
     /// What kind of error it is: for a program.
@@ -57,6 +82,17 @@ impl HttpError {
     /// The same with the number of seconds after which the client may try again.
     pub fn with_retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+}
+
+impl MovedTo {
+    /// Says where what was asked for is.
+    pub(crate) fn tell(&self, answer: &mut Response, asked: &Uri) {
+        // An origin that no header may have was never taken.
+        if let Ok(location) = HeaderValue::from_str(&below_origin(&self.origin, asked)) {
+            answer.headers_mut().insert(header::LOCATION, location);
+            answer.headers_mut().insert(VERSION, self.version.into());
+        }
     }
 }
 

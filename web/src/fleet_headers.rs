@@ -8,5 +8,10 @@ pub const STORE: HeaderName = HeaderName::from_static(limits::STORE_HEADER);
 pub const TERM: HeaderName = HeaderName::from_static("quipu-term");
 /// What it does, [`LEADER`] or another role.
 pub const ROLE: HeaderName = HeaderName::from_static("quipu-role");
+/// Of an answer that leads to where a process has moved, how often it has moved by then; of a call that is posted, the process
+/// and how often the router knows it to have moved.
+pub const VERSION: HeaderName = HeaderName::from_static("quipu-version");
+/// How many steps of moves the log of a scheduler has: more than before, and there is something to learn.
+pub const MOVES: HeaderName = HeaderName::from_static("quipu-moves");
 /// The role of whoever takes messages.
 pub const LEADER: &str = "leader";

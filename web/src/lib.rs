@@ -5,6 +5,7 @@
 //! long each may take. Calls are put together from bodies and parameters that say in plain words what was wrong with
 //! them.
 
+mod below;
 mod body;
 mod budget;
 mod canned;
@@ -46,6 +47,7 @@ mod two_lengths;
 mod visitor;
 mod waiting;
 
+pub use below::{below_origin, read_origin};
 pub use body::{HOPS, RawBody};
 pub use budget::{BRIEF, Budget, Lack, MemoryClaim, Share, Spent};
 pub use connection::CONNECTION_BYTES;

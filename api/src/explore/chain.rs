@@ -8,7 +8,7 @@ use protocol::{Nonce, ProcessId};
 use super::model::{ExploredChainForm, ExploredLinkForm};
 use crate::error::CallError;
 use crate::node::ApiNode;
-use crate::public::head;
+use crate::public::kept_head;
 use crate::rendering::PIECE;
 
 /// After how many characters of bytes a page ends early.
@@ -20,7 +20,7 @@ pub(super) fn links(
     after: Option<u64>,
     limit: u64,
 ) -> Result<ExploredChainForm, CallError> {
-    let newest = head(node, process)?.last.map(|last| last.nonce);
+    let newest = kept_head(node, process)?.last.map(|last| last.nonce);
     let first = after.map_or(Some(0), |after| after.checked_add(1)).map(Nonce::new);
     let (mut links, mut shown, mut next) = (Vec::new(), 0, None);
     if let (Some(first), Some(newest)) = (first, newest)

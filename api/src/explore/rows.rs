@@ -9,7 +9,7 @@ use super::model::{ExploredProcessForm, ExploredRowForm};
 use super::row;
 use crate::error::CallError;
 use crate::node::ApiNode;
-use crate::public::{head, visit};
+use crate::public::{kept_head, visit};
 
 /// How many nonces are looked at in one go: each may have an item of the longest length.
 const AT_ONCE: u64 = 10;
@@ -22,7 +22,7 @@ pub(super) fn newest(
     before: Option<u64>,
     limit: u64,
 ) -> Result<ExploredProcessForm, CallError> {
-    let newest = head(node, process)?.last.map(|last| last.nonce);
+    let newest = kept_head(node, process)?.last.map(|last| last.nonce);
     let mut reading = Reading { node, process, entries: Vec::new(), bytes: 0 };
     // The end of what is left, exclusive.
     let end = newest.map_or(0, |nonce| nonce.get().saturating_add(1));

@@ -9,6 +9,7 @@ use web::HttpError;
 use super::large::{DATA_MAX, Unfinished, show, visit};
 use super::stream::Pieces;
 use crate::error::CallError;
+use crate::moving::check_here;
 use crate::node::ApiNode;
 use crate::recent::LargeForm;
 use crate::render::Renderer;
@@ -16,6 +17,9 @@ use crate::rendering::{Fresh, PIECE, PIECE_MORE};
 
 /// What a usual entry takes; only to have the room before it is needed.
 const USUAL: usize = 8 << 10;
+
+/// In how many processes a message is looked for, if those that it is in first have moved.
+const PLACES_MAX: usize = 16;
 
 /// What an id stands for.
 pub(super) enum Subject {
@@ -27,11 +31,10 @@ pub(super) fn subject(node: &ApiNode, id: Id, process: Option<ProcessId>) -> Res
     let Some(process) = process else {
         let itself = ProcessId::from(id);
         if is_here(node, itself)? {
+            check_here(node, itself)?;
             return Ok(Subject::Process(itself));
         }
-        let place = node.parts.index.everywhere(id, 1)?.into_iter().next();
-        let missing = || format!("no process, message or assignment {id} is scheduled here");
-        return Ok(place.map(Subject::Entry).ok_or_else(|| HttpError::not_found(missing()))?);
+        return find_anywhere(node, id);
     };
     head(node, process)?;
     if process.id() == id {
@@ -42,8 +45,33 @@ pub(super) fn subject(node: &ApiNode, id: Id, process: Option<ProcessId>) -> Res
     Ok(place.map(Subject::Entry).ok_or_else(|| HttpError::not_found(missing()))?)
 }
 
-/// Where a process stands. The node's own stream is nobody's to read here.
+/// A message or assignment in any process, rather in one that is here than in one that has moved.
+fn find_anywhere(node: &ApiNode, id: Id) -> Result<Subject, CallError> {
+    let missing =
+        || HttpError::not_found(format!("no process, message or assignment {id} is scheduled here"));
+    let mut elsewhere = None;
+    for most in [1, PLACES_MAX] {
+        for place in node.parts.index.everywhere(id, most)? {
+            match check_here(node, place.process) {
+                Ok(()) => return Ok(Subject::Entry(place)),
+                Err(error) => elsewhere = elsewhere.or(Some(error)),
+            }
+        }
+        if elsewhere.is_none() {
+            break;
+        }
+    }
+    Err(elsewhere.unwrap_or_else(|| missing().into()))
+}
+
+/// Where a process stands that is served here. The node's own stream is nobody's to read here.
 pub(crate) fn head(node: &ApiNode, process: ProcessId) -> Result<Head, CallError> {
+    check_here(node, process)?;
+    kept_head(node, process)
+}
+
+/// Where a process stands here, also if it has moved since.
+pub(crate) fn kept_head(node: &ApiNode, process: ProcessId) -> Result<Head, CallError> {
     let head = if process == ProcessId::NODE { None } else { node.parts.log.head(process)? };
     let missing = || format!("the process {process} is not scheduled here");
     Ok(head.ok_or_else(|| HttpError::not_found(missing()))?)

@@ -24,6 +24,7 @@ use super::page::{SchedulePage, Span, first_after};
 use super::stream::{Pieces, make};
 use crate::error::CallError;
 use crate::metrics::StreamClient;
+use crate::moving::check_here;
 use crate::node::ApiNode;
 use crate::render::PageBy;
 
@@ -32,6 +33,8 @@ use crate::render::PageBy;
 const WAIT_MAX: u64 = 50;
 /// How often a stream says something, for the same reason.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often a stream that waits looks whether its process is still here.
+const GONE_EVERY: Duration = Duration::from_secs(1);
 /// The least time between two looks at a process: one in which much happens is not looked at for each batch and for each
 /// who follows it.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -141,6 +144,7 @@ pub(super) async fn follow(
         news,
         stopping,
         stage,
+        next_beat: Instant::now() + HEARTBEAT,
         _room: room,
         _client: StreamClient::new(),
     };
@@ -157,6 +161,8 @@ struct Following {
     news: News,
     stopping: Stopping,
     stage: FollowStage,
+    /// When a stream that waits says something.
+    next_beat: Instant,
     _room: LastingRoom,
     _client: StreamClient,
 }
@@ -175,17 +181,23 @@ impl FollowStage {
 }
 
 impl Following {
-    /// What goes out next; none when the node stops.
+    /// What goes out next; none when the node stops, or the process has moved.
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, CallError> {
         loop {
             let page = match self.stage {
                 FollowStage::Reading(_) if self.stopping.has_stopped() => return Ok(None),
                 FollowStage::Reading(page) => page,
+                // Whoever follows comes again with what it has, and is led to where the process is.
+                FollowStage::Waiting(_) if check_here(&self.node, self.process).is_err() => return Ok(None),
                 FollowStage::Waiting(after) => tokio::select! {
                     () = self.news.next() => {
                         Box::new(SchedulePage::events(self.process, after, self.show_anchor))
                     }
-                    () = sleep(HEARTBEAT) => return Ok(Some((Bytes::from_static(COMMENT), self))),
+                    () = sleep_until(self.next_beat) => {
+                        self.next_beat = Instant::now() + HEARTBEAT;
+                        return Ok(Some((Bytes::from_static(COMMENT), self)));
+                    }
+                    () = sleep(GONE_EVERY) => continue,
                     () = self.stopping.stopped() => return Ok(None),
                 },
             };
@@ -196,6 +208,7 @@ impl Following {
                 _ => FollowStage::Reading(page),
             };
             if !bytes.is_empty() {
+                self.next_beat = Instant::now() + HEARTBEAT;
                 return Ok(Some((bytes, self)));
             }
         }

@@ -12,21 +12,22 @@ mod stream;
 use std::sync::Arc;
 
 use ans104::Id;
+use log::MoveStep;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
 use protocol::{Code, Nonce, ProcessId};
-use scheduler::{AssignOrder, Scheduled};
+use scheduler::{AssignOrder, ScheduleError, Scheduled};
 use web::{Flag, Frequent, Given, GivenHeader, HttpError, Lasting, Path, RawBody, Stopping};
 
 use crate::forwarding::{ForwardedCall, passed_on};
 use crate::health::health;
 use crate::limit::PageLimit;
 use crate::node::ApiNode;
-use crate::refusals::{NoSuchCall, ReadRefusal, Unwell, WriteRefusal};
+use crate::refusals::{MovedRefusal, NoSuchCall, ReadRefusal, Unwell, WriteRefusal};
 use crate::render::{PageBy, Rendered};
 use crate::rendering::Fresh;
-pub(crate) use entry::head;
 use entry::{ShownEntry, Subject, show_entry, show_process, subject};
+pub(crate) use entry::{head, kept_head};
 use fields::ExcludedFields;
 use follow::{FollowedProcess, Wait};
 pub(crate) use large::visit;
@@ -107,11 +108,24 @@ impl PublicApi {
     }
 
     /// The scheduler's address and time
+    ///
+    /// With a process that has moved from here, the answer leads to where it is.
     #[oai(path = "/", method = "get", tag = "Group::Node", operation_id = "scheduler")]
-    async fn scheduler(&self) -> SchedulerAnswer {
+    async fn scheduler(
+        &self,
+        /// A process.
+        #[oai(name = "process-id")]
+        process: Given<String>,
+    ) -> Result<SchedulerAnswer, MovedRefusal> {
+        // Clients ask with whatever they have.
+        if let Some(step) = process.0.and_then(|process| self.0.parts.log.last_move(process.parse().ok()?))
+            && matches!(step.step, MoveStep::Out(..))
+        {
+            return Err(ScheduleError::Moved(step).into());
+        }
         let (parts, store) = (&self.0.parts, self.0.parts.log.identity().store.to_string());
         let (timestamp, address) = (parts.clock.now().to_string(), parts.address.to_string());
-        SchedulerAnswer::Told(Json(SchedulerForm { timestamp, address }), store)
+        Ok(SchedulerAnswer::Told(Json(SchedulerForm { timestamp, address }), store))
     }
 
     /// The time and the block height

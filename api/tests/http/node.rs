@@ -11,8 +11,8 @@ use api::{ApiNode, ApiOptions, ApiParts, WriteSide, Writes};
 use async_trait::async_trait;
 use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
 use log::{
-    Append, AppendError, EventRef, Head, Identity, LocalLog, Log, Memory, MemoryDisk, ReadError, Receipt,
-    Seq, StoreMemory, Tail, Term,
+    Append, AppendError, EventRef, Head, Identity, LocalLog, Log, Memory, MemoryDisk, ProcessMove, ReadError,
+    Receipt, Seq, StoreMemory, Tail, Term,
 };
 use projections::{Follower, Index, IndexReplay, Jobs, Position};
 use protocol::{Nonce, ProcessId};
@@ -105,6 +105,7 @@ impl TestNode {
             queries: None,
             shipper: None,
             member: None,
+            mover: None,
             options,
         }));
         let public = TestListener::open(api::public(node.clone()), limits.clone()).await;
@@ -179,6 +180,18 @@ impl Log for Watched {
 
     fn head(&self, process: ProcessId) -> Result<Option<Head>, ReadError> {
         self.inner.head(process)
+    }
+
+    fn last_move(&self, process: ProcessId) -> Option<Arc<ProcessMove>> {
+        self.inner.last_move(process)
+    }
+
+    fn moves(&self, from: usize, most: usize) -> Vec<Arc<ProcessMove>> {
+        self.inner.moves(from, most)
+    }
+
+    fn move_count(&self) -> usize {
+        self.inner.move_count()
     }
 
     fn range(

@@ -81,6 +81,16 @@ impl AdminArgs {
 }
 
 impl OperatorArgs {
+    /// The token that was given.
+    pub fn token(&self) -> Option<String> {
+        self.listener.token.clone()
+    }
+
+    /// What nodes are asked with by TLS.
+    pub fn tls(&self) -> AskingTlsArgs {
+        self.listener.tls.clone()
+    }
+
     /// A client of it that may also be asked for changes; nothing is sent yet.
     ///
     /// # Errors
@@ -137,6 +147,21 @@ impl AdminClient {
     /// As [`AdminClient::post`].
     pub async fn fetch(&self, path: &str, from: u64) -> Result<Response, ClientError> {
         self.with_token(async |token| self.node.ask(Method::GET, path, from, token).await).await
+    }
+
+    /// What `GET` of this path gives, with the first token that the node takes; and that token.
+    ///
+    /// # Errors
+    /// As [`AdminClient::post`], or when it answers something else.
+    pub async fn fetch_told<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<(T, Option<String>), ClientError> {
+        let ask = async |token: Option<&str>| {
+            let told = self.node.get(path, token).await?;
+            Ok((told, token.map(str::to_owned)))
+        };
+        self.with_token(ask).await
     }
 
     /// Has the node remove what is at this path.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use limits::ItemOptions;
 use node::{
     NodeAccess, NodeError, NodeOptions, OtherNode, RoutingOptions, RunningNode, StandbyOptions,
     read_admin_token,
@@ -126,7 +127,16 @@ fn routing(dev: &DevArgs, urls: &[String]) -> Result<RoutingOptions, Failure> {
     listen.metrics = false;
     let (folder, state) = (dev.dir.join(ROUTER), StateOptions::Folder);
     let mode = RouterMode::Auto;
-    Ok(RoutingOptions { listen, mode, list: Some(path), folder, state, failover: None, location: None })
+    Ok(RoutingOptions {
+        listen,
+        mode,
+        list: Some(path),
+        folder,
+        state,
+        failover: None,
+        items: ItemOptions::default(),
+        location: None,
+    })
 }
 
 fn banner(

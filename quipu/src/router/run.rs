@@ -8,8 +8,8 @@ use node::{ListenOptions, RoutingOptions};
 use crate::failure::Failure;
 use crate::node::run_router;
 use crate::settings::{
-    ClientArgs, ListenerArgs, LoggingArgs, PORT, RouterArgs, RouterLocationArgs, SettingError,
-    check_router_restrictions,
+    AcceptedItemArgs, ClientArgs, ListenerArgs, LoggingArgs, PORT, RouterArgs, RouterLocationArgs,
+    SettingError, check_router_restrictions,
 };
 
 /// A router to run.
@@ -27,6 +27,9 @@ pub struct RunArgs {
 
     #[command(flatten, next_help_heading = "Who is let in")]
     clients: ClientArgs,
+
+    #[command(flatten)]
+    items: AcceptedItemArgs,
 
     #[command(flatten, next_help_heading = "Listeners")]
     listeners: ListenerArgs,
@@ -49,8 +52,9 @@ impl RunArgs {
     /// What is wrong with the settings, at most one for each subject.
     pub(crate) fn problems(&self) -> Vec<SettingError> {
         let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
-        let subjects: [Result<(), SettingError>; 4] = [
+        let subjects: [Result<(), SettingError>; 5] = [
             self.clients.options().map(drop).map_err(Into::into),
+            self.items.options().map(drop).map_err(Into::into),
             self.location.options().map(drop).map_err(Into::into),
             listen.map(drop).map_err(Into::into),
             self.logging.check().map_err(Into::into),
@@ -64,6 +68,6 @@ impl RunArgs {
         let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
         let listen = ListenOptions { clients: self.clients.options()?, ..listen };
         let location = self.location.options()?;
-        self.routing.options(listen, location)
+        Ok(RoutingOptions { items: self.items.options()?, ..self.routing.options(listen, location)? })
     }
 }

@@ -76,28 +76,14 @@ pub fn tell_unused() -> Result<(), RestrictingVariableError> {
 
 /// The command that runs a router.
 const ROUTER: &str = "router";
-/// What restricts what is sent to a scheduler, and would not when it is set for a router.
-const BEHIND_ROUTERS: [(&str, &str); 2] = [
-    ("PROCESS_WHITELIST_URL", "accept messages for listed processes only, which the nodes behind it do"),
-    ("ENABLE_MESSAGE_MAX_SIZE", "limit the size of messages, which the nodes behind it do"),
-];
 
 /// Refuses a variable that would restrict what is sent to schedulers, which a router does not.
 ///
 /// # Errors
 /// When one is set.
 pub fn check_router_restrictions() -> Result<(), RestrictingVariableError> {
-    for (name, effect) in BEHIND_ROUTERS {
-        if env::var_os(name).is_some_and(|value| is_restricting(&value)) {
-            return Err(RestrictingVariableError { name, effect });
-        }
-    }
     // What makes it a router is what it is.
     unused(|name| env::var_os(name).filter(|_| name != "MODE")).map(drop)
-}
-
-fn is_restricting(value: &OsStr) -> bool {
-    !value.is_empty() && value != "false"
 }
 
 /// The variables that are set and have no effect here.
@@ -126,14 +112,8 @@ pub fn heed_existing(
     name: &str,
     value: &OsStr,
 ) -> Option<Result<&'static str, RestrictingVariableError>> {
-    if command == ROUTER {
-        if name == "MODE" {
-            return Some(Ok("what makes it a router is the command"));
-        }
-        let behind = BEHIND_ROUTERS.into_iter().find(|(known, _)| *known == name);
-        if let Some((name, effect)) = behind.filter(|_| is_restricting(value)) {
-            return Some(Err(RestrictingVariableError { name, effect }));
-        }
+    if command == ROUTER && name == "MODE" {
+        return Some(Ok("what makes it a router is the command"));
     }
     let (name, meaning) = VARIABLES.iter().find(|(known, _)| *known == name)?;
     Some(heed(name, meaning, value))

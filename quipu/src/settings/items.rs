@@ -10,9 +10,9 @@ use gateway::{EndpointError, Url, parse_file_url, parse_url};
 use limits::{ItemOptions, PlacementOptions, ProcessSource, SizeLimit};
 use thiserror::Error;
 
-/// What is let in of what clients send.
+/// What is let in of what clients send, at a node or a router.
 #[derive(Clone, Debug, Args)]
-pub struct ItemArgs {
+pub struct AcceptedItemArgs {
     /// A JSON array of the ids of the processes that may be spawned here and that messages are taken for, or the list of
     /// the existing scheduler, which also names those that are only read; it is fetched every 10 seconds, and the last
     /// good one counts. While it was never read, and if it is empty, nothing is taken [default: all processes]
@@ -44,6 +44,13 @@ pub struct ItemArgs {
     /// MAX_SIZE_FROM_OWNER_WHITELIST has signed them
     #[arg(long, env, value_name = "IDS")]
     max_size_from_whitelist: Option<String>,
+}
+
+/// What is let in of what clients send.
+#[derive(Clone, Debug, Args)]
+pub struct ItemArgs {
+    #[command(flatten)]
+    accepted: AcceptedItemArgs,
 
     /// Whether the router is asked before a process is spawned, and one that belongs elsewhere is refused
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
@@ -84,34 +91,16 @@ pub enum ItemSettingError {
     NoRouter,
 }
 
-impl ItemArgs {
-    /// What is let in.
+impl AcceptedItemArgs {
+    /// What is let in, wherever a process has been placed.
     ///
     /// # Errors
     /// When one of the settings is not of its form.
     pub fn options(&self) -> Result<ItemOptions, ItemSettingError> {
         let processes = self.process_whitelist_url.as_deref();
         let processes = processes.map(|url| parse_file_url("PROCESS_WHITELIST_URL", url)).transpose()?;
-        let router = self.router()?;
-        let router = match (self.enable_router_check, router) {
-            (true, None) => return Err(ItemSettingError::NoRouter),
-            (true, router) => router,
-            (false, _) => None,
-        };
-        let assignment = self.assignment.clone();
-        Ok(ItemOptions {
-            processes: processes.map(|url| ProcessSource { url, own: self.url.clone() }),
-            sizes: self.sizes()?,
-            placement: router.map(|router| PlacementOptions { router, assignment }),
-        })
-    }
-
-    /// The router in front of the node, if there is one.
-    ///
-    /// # Errors
-    /// When it is no URL.
-    pub fn router(&self) -> Result<Option<Url>, EndpointError> {
-        self.router_url.as_deref().map(|url| parse_url("ROUTER_URL", url)).transpose()
+        let processes = processes.map(|url| ProcessSource { url, own: self.url.clone() });
+        Ok(ItemOptions { processes, sizes: self.sizes()?, placement: None })
     }
 
     /// What is wrong with the exceptions is told also where there is nothing to except them from.
@@ -126,6 +115,33 @@ impl ItemArgs {
             from: ids("MAX_SIZE_FROM_WHITELIST", self.max_size_from_whitelist.as_deref())?,
         };
         Ok(self.enable_message_max_size.then_some(limit))
+    }
+}
+
+impl ItemArgs {
+    /// What is let in.
+    ///
+    /// # Errors
+    /// When one of the settings is not of its form.
+    pub fn options(&self) -> Result<ItemOptions, ItemSettingError> {
+        let accepted = self.accepted.options()?;
+        let router = self.router()?;
+        let router = match (self.enable_router_check, router) {
+            (true, None) => return Err(ItemSettingError::NoRouter),
+            (true, router) => router,
+            (false, _) => None,
+        };
+        let assignment = self.assignment.clone();
+        let placement = router.map(|router| PlacementOptions { router, assignment });
+        Ok(ItemOptions { placement, ..accepted })
+    }
+
+    /// The router in front of the node, if there is one.
+    ///
+    /// # Errors
+    /// When it is no URL.
+    pub fn router(&self) -> Result<Option<Url>, EndpointError> {
+        self.router_url.as_deref().map(|url| parse_url("ROUTER_URL", url)).transpose()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use limits::ItemOptions;
 use node::{ListenOptions, RouterLocation, RoutingOptions};
 use projections::DatabaseUrl;
 use router::{RouterMode, StateOptions};
@@ -101,6 +102,7 @@ impl RouterArgs {
         let access = self.nodes.access()?;
         let failover = (self.failover == FailoverArg::Auto).then_some(access);
         let (list, folder) = (self.scheduler_list_path, self.folder.router_data_dir);
-        Ok(RoutingOptions { listen, mode, list, folder, state, failover, location })
+        let items = ItemOptions::default();
+        Ok(RoutingOptions { listen, mode, list, folder, state, items, failover, location })
     }
 }

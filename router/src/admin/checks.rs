@@ -31,8 +31,9 @@ pub(super) fn checks(router: &Router) -> Vec<RouterCheckForm> {
         check("placing", RouterLevelForm::Fail, router.refusal(), "processes can be spawned"),
         check("list", RouterLevelForm::Warn, trouble, "the list of schedulers is as it should be"),
     ];
-    // Whom the public listener lets in, where there is such a list.
-    let addresses = router.options.clients.list().map(|list| list.now()).map(|now| RouterCheckForm {
+    // Who and what the public listener lets in, where there are such lists.
+    let lists = router.options.clients.list().into_iter().chain(router.options.items.list());
+    let lists = lists.map(|list| list.now()).map(|now| RouterCheckForm {
         name: now.name.to_owned(),
         status: match now.judge() {
             ListAge::Fresh => RouterLevelForm::Ok,
@@ -41,5 +42,5 @@ pub(super) fn checks(router: &Router) -> Vec<RouterCheckForm> {
         },
         reason: now.to_string(),
     });
-    own.into_iter().chain(addresses).chain(of_members).collect()
+    own.into_iter().chain(lists).chain(of_members).collect()
 }

@@ -159,14 +159,15 @@ impl FleetApi {
         /// The process.
         process: Path<Id>,
     ) -> Result<Json<HomeForm>, WhereRefusal> {
-        let home = self.router.home(RouteKey::Process(process.0.into()), Code::NotFound).await?;
-        let lead = self.router.lead(&home);
+        let route = self.router.home(RouteKey::Process(process.0.into()), Code::NotFound).await?;
+        let lead = self.router.lead(&route.member);
         Ok(Json(HomeForm {
             process: process.0.to_string(),
             scheduler: lead.url.to_string(),
             reached: lead.standing.is_reached(),
             store: lead.store.map(|store| store.to_string()).into(),
             term: lead.lead.term.0,
+            version: route.version,
         }))
     }
 }

@@ -233,7 +233,7 @@ impl RegisteredForm {
             lag_events: self.lag_events,
             failing: self.failing.iter().take(FAILING_MAX).map(word).collect(),
         };
-        Ok(Registration { url, admin, told: ToldLog { store, term, role: word(&self.role) }, said })
+        Ok(Registration { url, admin, told: ToldLog { store, term, role: word(&self.role), moves: 0 }, said })
     }
 }
 
@@ -262,6 +262,8 @@ pub(super) struct HomeForm {
     pub(super) store: Nullable<String>,
     /// The term in which that is led.
     pub(super) term: u64,
+    /// How often the process has moved.
+    pub(super) version: u64,
 }
 
 /// All checks of a router.

@@ -217,8 +217,8 @@ impl RoutedHyperbeamApi {
     ) -> Result<Routed, HyperbeamRouteRefusal> {
         sent.check()?;
         let body = item.read(ITEM_MAX).await?;
-        let member = self.0.home_of_item(&body).await?;
-        Ok(self.0.send(request, &member, body).await?)
+        let route = self.0.home_of_item(&body).await?;
+        Ok(self.0.send(request, route, body).await?)
     }
 
     async fn to_process(

@@ -74,13 +74,14 @@ impl RoutedApi {
         /// The transaction or message on Arweave to assign.
         assign: Given<Id>,
     ) -> Result<Routed, RouteRefusal> {
-        let (member, body) = match (process.0, assign.0) {
+        let (route, body) = match (process.0, assign.0) {
             (_, None) => {
                 let body = item.read(ITEM_MAX).await?;
                 (self.router.home_of_item(&body).await?, body)
             }
             (Some(process), Some(_)) => {
                 drop(item);
+                self.router.options.items.check_process(process.into()).map_err(HttpError::from)?;
                 let subject = RouteKey::Process(process.into());
                 (self.router.home(subject, Code::UnknownProcess).await?, Bytes::new())
             }
@@ -89,7 +90,7 @@ impl RoutedApi {
                 return Err(HttpError::new(Code::InvalidParameter, text).into());
             }
         };
-        Ok(self.router.send(request, &member, body).await?)
+        Ok(self.router.send(request, route, body).await?)
     }
 
     /// The fleet's address and time, or a scheduler's

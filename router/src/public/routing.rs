@@ -12,6 +12,7 @@ use super::routed::Routed;
 use crate::lookup::RouteKey;
 use crate::member::FleetMember;
 use crate::options::RouterMode;
+use crate::placing::Route;
 use crate::router::Router;
 use crate::upstream::Outgoing;
 
@@ -25,15 +26,15 @@ impl Router {
         if subject.id() == ProcessId::NODE.id() {
             return Err(HttpError::not_found("32 zero bytes are the id of nothing"));
         }
-        let member = self.home(subject, Code::NotFound).await?;
-        self.send(request, &member, Bytes::new()).await
+        let route = self.home(subject, Code::NotFound).await?;
+        self.send(request, route, Bytes::new()).await
     }
 
     /// Sends a call to where its process is.
     pub(super) async fn send(
         self: &Arc<Self>,
         request: &Request,
-        home: &Arc<FleetMember>,
+        route: Route,
         body: Bytes,
     ) -> Result<Routed, HttpError> {
         let options = &self.options;
@@ -43,10 +44,10 @@ impl Router {
             RouterMode::Forward => false,
         };
         if is_redirected {
-            return redirect(&self.lead(home), request.uri());
+            return redirect(&self.lead(&route.member), request.uri());
         }
-        let call = Outgoing::of(request, options, body)?;
-        Ok(Routed::passed_on(self.pass_on(home, &call).await?))
+        let call = Outgoing::of(request, options, body, &route)?;
+        Ok(Routed::passed_on(self.pass_on(route, &call).await?))
     }
 }
 

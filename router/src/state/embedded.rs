@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! events      sequence number (8) → event, see event.rs
-//! homes       process (32) → scheduler (4)
+//! homes       process (32) → scheduler (4), and how often it has moved (8) if it ever has
 //! schedulers  number (4) → JSON
 //! counts      number (4) → how many processes it has (8)
 //! locations   nonce (8) → JSON, a record that was published; none is ever changed
@@ -19,7 +19,7 @@ use log::{Publication, StoreId, StoreMemory, Term};
 use protocol::ProcessId;
 use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, IteratorMode, LogLevel,
-    Options,
+    Options, ReadOptions,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
@@ -28,8 +28,8 @@ use super::event::{read_process, read_publication, read_scheduler};
 use super::orders::StateOrders;
 use super::writer::{StateOrder, Writer};
 use super::{
-    FleetChange, HomeCause, Homed, KnownScheduler, PromotionTurn, RouterState, SchedulerNumber, StateError,
-    TakeHome,
+    FleetChange, Home, HomeCause, Homed, KnownScheduler, PromotionTurn, RouterState, SchedulerNumber,
+    StateError, TakeHome,
 };
 
 pub(super) const EVENTS: &str = "events";
@@ -41,6 +41,8 @@ pub(super) const TURNS: &str = "turns";
 
 /// How many orders may wait for the writer.
 const WAITING_MAX: usize = 4096;
+/// How much is read at a time where all is read.
+const READ_AHEAD: usize = 2 << 20;
 /// More than this is in files soon.
 const WRITE_BUFFER: usize = 4 << 20;
 
@@ -87,7 +89,7 @@ impl RouterState for EmbeddedState {
         self.store
     }
 
-    async fn home(&self, process: ProcessId) -> Result<Option<SchedulerNumber>, StateError> {
+    async fn home(&self, process: ProcessId) -> Result<Option<Home>, StateError> {
         self.read(move |db| home(db, process)).await
     }
 
@@ -98,6 +100,10 @@ impl RouterState for EmbeddedState {
         cause: HomeCause,
     ) -> Result<Homed, StateError> {
         self.orders.ask(|answer| StateOrder::Settle { process, scheduler, cause, answer }).await
+    }
+
+    async fn move_home(&self, process: ProcessId, to: Home) -> Result<Home, StateError> {
+        self.orders.ask(|answer| StateOrder::Move { process, to, answer }).await
     }
 
     async fn schedulers(&self) -> Result<Vec<KnownScheduler>, StateError> {
@@ -127,14 +133,14 @@ impl RouterState for EmbeddedState {
     }
 
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError> {
-        const PIECE: usize = 100_000;
+        const PIECE: usize = 50_000;
         let (mut left, mut from) = (most, Vec::new());
         loop {
             let (begin, piece) = (from.clone(), left.min(PIECE));
             let mut homes = self.read(move |db| homes(db, &begin, piece + 1)).await?;
             let next = if homes.len() > piece { homes.pop() } else { None };
             left -= homes.len();
-            homes.into_iter().for_each(|(process, scheduler)| take(process, scheduler));
+            homes.into_iter().for_each(|(process, home)| take(process, home));
             match next {
                 Some((process, _)) if left > 0 => from = process.as_bytes().to_vec(),
                 _ => return Ok(()),
@@ -213,9 +219,29 @@ pub(super) fn unreadable(error: rocksdb::Error) -> StateError {
     StateError::Unreadable(error.to_string())
 }
 
-pub(super) fn home(db: &DB, process: ProcessId) -> Result<Option<SchedulerNumber>, StateError> {
+pub(super) fn home(db: &DB, process: ProcessId) -> Result<Option<Home>, StateError> {
     let found = db.get_pinned_cf(table(db, HOMES)?, process.as_bytes()).map_err(unreadable)?;
-    found.map(|number| read_number(&number)).transpose()
+    found.map(|home| read_home(&home)).transpose()
+}
+
+/// A home as it is stored.
+pub(super) fn home_bytes(home: Home) -> Vec<u8> {
+    let mut bytes = home.scheduler.0.to_be_bytes().to_vec();
+    if home.version > 0 {
+        bytes.extend(home.version.to_be_bytes());
+    }
+    bytes
+}
+
+fn read_home(bytes: &[u8]) -> Result<Home, StateError> {
+    let damaged = || StateError::Damaged("the home of a process".to_owned());
+    let (number, version) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
+    let version = if version.is_empty() {
+        0
+    } else {
+        version.try_into().map(u64::from_be_bytes).map_err(|_| damaged())?
+    };
+    Ok(Home { scheduler: SchedulerNumber(u32::from_be_bytes(*number)), version })
 }
 
 pub(super) fn read_number(bytes: &[u8]) -> Result<SchedulerNumber, StateError> {
@@ -249,13 +275,22 @@ pub(super) fn publications(db: &DB) -> Result<Vec<Publication>, StateError> {
     all.collect()
 }
 
-fn homes(db: &DB, from: &[u8], most: usize) -> Result<Vec<(ProcessId, SchedulerNumber)>, StateError> {
-    let from = IteratorMode::From(from, rocksdb::Direction::Forward);
-    let homes = db.iterator_cf(table(db, HOMES)?, from).take(most).map(|entry| {
-        let (key, number) = entry.map_err(unreadable)?;
-        Ok((read_process(&key)?, read_number(&number)?))
-    });
-    homes.collect()
+/// Homes from a place on, read once and in their order: nothing of it is kept in memory besides.
+fn homes(db: &DB, from: &[u8], most: usize) -> Result<Vec<(ProcessId, Home)>, StateError> {
+    let mut options = ReadOptions::default();
+    options.fill_cache(false);
+    options.set_readahead_size(READ_AHEAD);
+    let mut entries = db.raw_iterator_cf_opt(table(db, HOMES)?, options);
+    entries.seek(from);
+    let mut homes = Vec::with_capacity(most);
+    while homes.len() < most
+        && let Some((key, home)) = entries.item()
+    {
+        homes.push((read_process(key)?, read_home(home)?));
+        entries.next();
+    }
+    entries.status().map_err(unreadable)?;
+    Ok(homes)
 }
 
 #[cfg(test)]

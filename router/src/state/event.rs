@@ -3,6 +3,7 @@
 //! ```text
 //! version (1) ‖ kind (1) ‖ milliseconds since 1970 (8) ‖ scheduler (4) ‖ the rest      big-endian
 //! kind 1, 2: a process has its home there, since it was placed or found ‖ process (32)
+//! kind 3: a process has moved there ‖ process (32) ‖ how often it has moved (8)
 //! kind 4: a scheduler was added or changed ‖ JSON
 //! kind 5: the right to have a leader replaced was given, scheduler 0 ‖ store (16) ‖ the right, see turns.rs
 //! ```
@@ -20,9 +21,10 @@ use crate::list::{SchedulerFlags, read_wallets, wallets_text};
 use crate::scheduler_url::SchedulerUrl;
 
 use super::turns::KeptTurn;
-use super::{HomeCause, KnownScheduler, SchedulerNumber, StateError};
+use super::{Home, HomeCause, KnownScheduler, SchedulerNumber, StateError};
 
 const VERSION: u8 = 1;
+const MOVED: u8 = 3;
 const SCHEDULER: u8 = 4;
 const TURN: u8 = 5;
 const HEAD: usize = 14;
@@ -32,6 +34,8 @@ const HEAD: usize = 14;
 pub(super) enum RouterEvent<'a> {
     /// A process has its home.
     Home { process: ProcessId, scheduler: SchedulerNumber, cause: HomeCause },
+    /// A process has moved.
+    Moved { process: ProcessId, to: Home },
     /// A scheduler is as this says.
     Scheduler(&'a KnownScheduler),
     /// The right to have the leader of a store replaced was given, or given back.
@@ -73,6 +77,7 @@ impl RouterEvent<'_> {
                 };
                 (kind, *scheduler)
             }
+            Self::Moved { to, .. } => (MOVED, to.scheduler),
             Self::Scheduler(scheduler) => (SCHEDULER, scheduler.number),
             Self::Turn(..) => (TURN, SchedulerNumber(0)),
         };
@@ -84,6 +89,10 @@ impl RouterEvent<'_> {
         bytes.extend(number.0.to_be_bytes());
         match self {
             Self::Home { process, .. } => bytes.extend(process.as_bytes()),
+            Self::Moved { process, to } => {
+                bytes.extend(process.as_bytes());
+                bytes.extend(to.version.to_be_bytes());
+            }
             Self::Scheduler(scheduler) => bytes.extend(scheduler_json(scheduler).into_bytes()),
             Self::Turn(store, turn) => {
                 bytes.extend(store.0.as_bytes());

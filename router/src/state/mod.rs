@@ -84,10 +84,25 @@ pub(crate) enum HomeCause {
     Found,
 }
 
-/// The home of a process.
+/// Where a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Home {
+    pub(crate) scheduler: SchedulerNumber,
+    /// How often it has moved: of two that say where it is the higher one is right.
+    pub(crate) version: u64,
+}
+
+impl Home {
+    /// The home that a process was given, or that it was found in.
+    pub(crate) fn first(scheduler: SchedulerNumber) -> Self {
+        Self { scheduler, version: 0 }
+    }
+}
+
+/// The home of a process, after it was to be given one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Homed {
-    pub(crate) scheduler: SchedulerNumber,
+    pub(crate) home: Home,
     /// Whether it has it since this moment.
     pub(crate) is_new: bool,
 }
@@ -113,7 +128,7 @@ pub enum StateError {
 }
 
 /// What takes in the homes of many processes.
-pub(crate) type TakeHome<'a> = &'a mut (dyn FnMut(ProcessId, SchedulerNumber) + Send);
+pub(crate) type TakeHome<'a> = &'a mut (dyn FnMut(ProcessId, Home) + Send);
 
 /// Where a router keeps what it knows.
 #[async_trait]
@@ -125,7 +140,7 @@ pub(crate) trait RouterState: Send + Sync {
     fn store(&self) -> StoreId;
 
     /// The home of a process, if it has one.
-    async fn home(&self, process: ProcessId) -> Result<Option<SchedulerNumber>, StateError>;
+    async fn home(&self, process: ProcessId) -> Result<Option<Home>, StateError>;
 
     /// Gives a process this home, unless it has one: its home, which is on disk.
     async fn settle(
@@ -134,6 +149,9 @@ pub(crate) trait RouterState: Send + Sync {
         scheduler: SchedulerNumber,
         cause: HomeCause,
     ) -> Result<Homed, StateError>;
+
+    /// A process has moved there, unless it is known to have moved on since: its home, which is on disk.
+    async fn move_home(&self, process: ProcessId, to: Home) -> Result<Home, StateError>;
 
     /// All schedulers, in the order of their numbers.
     async fn schedulers(&self) -> Result<Vec<KnownScheduler>, StateError>;

@@ -14,11 +14,14 @@ use tracing::error;
 
 use super::changing::changed;
 use super::embedded::{
-    COUNTS, EVENTS, HOMES, LOCATIONS, SCHEDULERS, TURNS, home, publications, schedulers, table, unreadable,
+    COUNTS, EVENTS, HOMES, LOCATIONS, SCHEDULERS, TURNS, home, home_bytes, publications, schedulers, table,
+    unreadable,
 };
 use super::event::{RouterEvent, publication_json, scheduler_json};
 use super::turns::{KeptTurn, now};
-use super::{FleetChange, HomeCause, Homed, KnownScheduler, PromotionTurn, SchedulerNumber, StateError};
+use super::{
+    FleetChange, Home, HomeCause, Homed, KnownScheduler, PromotionTurn, SchedulerNumber, StateError,
+};
 
 /// How many orders are written together at most.
 const BATCH_MAX: usize = 512;
@@ -32,6 +35,8 @@ pub(super) enum StateOrder {
         cause: HomeCause,
         answer: oneshot::Sender<Result<Homed, StateError>>,
     },
+    /// A process has moved there.
+    Move { process: ProcessId, to: Home, answer: oneshot::Sender<Result<Home, StateError>> },
     /// Change the schedulers.
     Change { change: FleetChange, answer: oneshot::Sender<Result<Vec<KnownScheduler>, StateError>> },
     /// Keep a record that is published, after the one with this nonce.
@@ -59,6 +64,7 @@ pub(super) enum StateOrder {
 /// What is told once the batch is on disk.
 enum Reply {
     Homed(oneshot::Sender<Result<Homed, StateError>>, Homed),
+    Moved(oneshot::Sender<Result<Home, StateError>>, Home),
     Changed(oneshot::Sender<Result<Vec<KnownScheduler>, StateError>>, Vec<KnownScheduler>),
 }
 
@@ -76,7 +82,7 @@ pub(super) struct Writer {
 struct Batch {
     writes: WriteBatch,
     /// The homes in it.
-    homes: HashMap<ProcessId, SchedulerNumber>,
+    homes: HashMap<ProcessId, Home>,
     replies: Vec<Reply>,
 }
 
@@ -126,6 +132,10 @@ impl Writer {
                         Err(error) => drop(answer.send(Err(error))),
                     }
                 }
+                StateOrder::Move { process, to, answer } => match self.move_home(&mut batch, process, to) {
+                    Ok(home) => batch.replies.push(Reply::Moved(answer, home)),
+                    Err(error) => drop(answer.send(Err(error))),
+                },
                 StateOrder::Change { change, answer } => match self.change(&mut batch, change) {
                     Ok(all) => batch.replies.push(Reply::Changed(answer, all)),
                     Err(error) => drop(answer.send(Err(error))),
@@ -150,6 +160,8 @@ impl Writer {
             match (reply, written.clone()) {
                 (Reply::Homed(answer, homed), Ok(())) => drop(answer.send(Ok(homed))),
                 (Reply::Homed(answer, _), Err(error)) => drop(answer.send(Err(error))),
+                (Reply::Moved(answer, home), Ok(())) => drop(answer.send(Ok(home))),
+                (Reply::Moved(answer, _), Err(error)) => drop(answer.send(Err(error))),
                 (Reply::Changed(answer, all), Ok(())) => drop(answer.send(Ok(all))),
                 (Reply::Changed(answer, _), Err(error)) => drop(answer.send(Err(error))),
             }
@@ -167,27 +179,61 @@ impl Writer {
         scheduler: SchedulerNumber,
         cause: HomeCause,
     ) -> Result<Homed, StateError> {
-        let known = match batch.homes.get(&process) {
-            Some(scheduler) => Some(*scheduler),
-            None => home(&self.db, process)?,
-        };
-        if let Some(scheduler) = known {
-            return Ok(Homed { scheduler, is_new: false });
+        if let Some(home) = self.known(batch, process)? {
+            return Ok(Homed { home, is_new: false });
         }
+        let home = Home::first(scheduler);
+        self.put_home(batch, process, home, None, &RouterEvent::Home { process, scheduler, cause })?;
+        Ok(Homed { home, is_new: true })
+    }
+
+    /// Where a process is with the writes of this batch.
+    fn known(&self, batch: &Batch, process: ProcessId) -> Result<Option<Home>, StateError> {
+        match batch.homes.get(&process) {
+            Some(home) => Ok(Some(*home)),
+            None => home(&self.db, process),
+        }
+    }
+
+    /// Keeps where a process has moved, unless it is known to have moved on.
+    fn move_home(&mut self, batch: &mut Batch, process: ProcessId, to: Home) -> Result<Home, StateError> {
+        let known = self.known(batch, process)?;
+        if let Some(known) = known.filter(|known| known.version >= to.version) {
+            return Ok(known);
+        }
+        let before = known.map(|known| known.scheduler);
+        self.put_home(batch, process, to, before, &RouterEvent::Moved { process, to })?;
+        Ok(to)
+    }
+
+    /// Gives a process a home, in the place of the one that it had before.
+    fn put_home(
+        &mut self,
+        batch: &mut Batch,
+        process: ProcessId,
+        home: Home,
+        before: Option<SchedulerNumber>,
+        event: &RouterEvent<'_>,
+    ) -> Result<(), StateError> {
         self.halted()?;
+        let scheduler = home.scheduler;
         let unknown = || StateError::Damaged(format!("there is no scheduler of number {}", scheduler.0));
-        let number = scheduler.0.to_be_bytes();
-        let event = RouterEvent::Home { process, scheduler, cause }.encode();
+        self.schedulers.iter().find(|known| known.number == scheduler).ok_or_else(unknown)?;
         let (homes, counts) = (table(&self.db, HOMES)?, table(&self.db, COUNTS)?);
         let events = table(&self.db, EVENTS)?;
-        let has = self.schedulers.iter_mut().find(|known| known.number == scheduler).ok_or_else(unknown)?;
-        has.processes += 1;
-        batch.writes.put_cf(homes, process.as_bytes(), number);
-        batch.writes.put_cf(counts, number, has.processes.to_be_bytes());
-        batch.writes.put_cf(events, self.next.to_be_bytes(), event);
+        for known in &mut self.schedulers {
+            let less = u64::from(before == Some(known.number));
+            let more = u64::from(known.number == scheduler);
+            if less != more {
+                known.processes = known.processes.saturating_sub(less) + more;
+                batch.writes.put_cf(counts, known.number.0.to_be_bytes(), known.processes.to_be_bytes());
+            }
+        }
+        batch.writes.put_cf(homes, process.as_bytes(), home_bytes(home));
+        batch.writes.put_cf(events, self.next.to_be_bytes(), event.encode());
         self.next += 1;
-        batch.homes.insert(process, scheduler);
-        Ok(Homed { scheduler, is_new: true })
+        batch.homes.insert(process, home);
+        Ok(())
     }
 
     fn change(&mut self, batch: &mut Batch, change: FleetChange) -> Result<Vec<KnownScheduler>, StateError> {

@@ -42,12 +42,12 @@ async fn a_process_has_one_home_for_ever() {
             state.settle(process(number / 4), scheduler, HomeCause::Placed).await.unwrap()
         })
     });
-    let mut homes: HashMap<u64, SchedulerNumber> = HashMap::new();
+    let mut homes: HashMap<u64, Home> = HashMap::new();
     let mut new = 0;
     for (number, homed) in futures_util::future::join_all(settling).await.into_iter().enumerate() {
         let homed = homed.unwrap();
         new += u64::from(homed.is_new);
-        assert_eq!(*homes.entry(number as u64 / 4).or_insert(homed.scheduler), homed.scheduler);
+        assert_eq!(*homes.entry(number as u64 / 4).or_insert(homed.home), homed.home);
     }
     assert_eq!(new, 50);
     state.close().await;
@@ -62,13 +62,48 @@ async fn a_process_has_one_home_for_ever() {
         assert_eq!(state.home(process(number)).await.unwrap(), Some(home));
         for scheduler in [1, 2].map(SchedulerNumber) {
             let again = state.settle(process(number), scheduler, HomeCause::Found).await.unwrap();
-            assert_eq!(again, Homed { scheduler: home, is_new: false });
+            assert_eq!(again, Homed { home, is_new: false });
         }
     }
     let schedulers = state.schedulers().await.unwrap();
     assert_eq!(schedulers.iter().map(|scheduler| scheduler.processes).sum::<u64>(), 50);
     let events = state.db.iterator_cf(table(&state.db, EVENTS).unwrap(), IteratorMode::Start).count();
     assert_eq!(events, 52, "two schedulers and fifty homes");
+}
+
+#[tokio::test]
+async fn a_process_is_where_it_moved_last() {
+    let folder = TempDir::new().unwrap();
+    let state = with_schedulers(&folder).await;
+    let [first, second] = [1, 2].map(SchedulerNumber);
+    state.settle(process(1), first, HomeCause::Placed).await.unwrap();
+    let at = |scheduler, version| Home { scheduler, version };
+    // One that nobody has placed has a home as well.
+    for (moved, to, found) in [
+        (1, at(second, 1), at(second, 1)),
+        (1, at(first, 1), at(second, 1)),
+        (1, at(first, 3), at(first, 3)),
+        (1, at(second, 2), at(first, 3)),
+        (2, at(second, 1), at(second, 1)),
+    ] {
+        assert_eq!(state.move_home(process(moved), to).await.unwrap(), found, "{moved} to {to:?}");
+        assert_eq!(state.home(process(moved)).await.unwrap(), Some(found));
+    }
+    let homed = state.settle(process(1), second, HomeCause::Found).await.unwrap();
+    assert_eq!(homed, Homed { home: at(first, 3), is_new: false });
+    assert!(
+        state.move_home(process(1), at(SchedulerNumber(9), 4)).await.is_err(),
+        "there is no such scheduler"
+    );
+    state.close().await;
+    drop(state);
+    let state = EmbeddedState::open(folder.path(), STORE).unwrap();
+    let mut shown = Vec::new();
+    state.visit(9, &mut |process, home| shown.push((process, home))).await.unwrap();
+    shown.sort_by_key(|(_, home)| home.version);
+    assert_eq!(shown, [(process(2), at(second, 1)), (process(1), at(first, 3))]);
+    let counted = state.schedulers().await.unwrap().iter().map(|known| known.processes).collect::<Vec<_>>();
+    assert_eq!(counted, [1, 1]);
 }
 
 #[tokio::test]
@@ -87,7 +122,7 @@ async fn all_homes_are_shown_once_or_as_many_as_are_wanted() {
             .await
             .unwrap();
         assert_eq!(seen.len(), expected, "{most}");
-        assert!(seen.values().all(|home| *home == SchedulerNumber(2)));
+        assert!(seen.values().all(|home| *home == Home::first(SchedulerNumber(2))));
     }
 }
 
@@ -116,7 +151,7 @@ async fn after_a_failed_write_nothing_is_placed_and_all_is_read() {
     assert!(refused.to_string().contains("no space left"), "{refused}");
     assert!(state.failure().is_some());
     let known = state.settle(process(1), SchedulerNumber(2), HomeCause::Placed).await.unwrap();
-    assert_eq!(known, Homed { scheduler: SchedulerNumber(1), is_new: false });
+    assert_eq!(known, Homed { home: Home::first(SchedulerNumber(1)), is_new: false });
     assert_eq!(state.home(process(2)).await.unwrap(), None);
     state.close().await;
 }
@@ -168,6 +203,6 @@ async fn one_at_a_time_has_a_leader_replaced() {
     assert_eq!(state.take_turn(STORE, Term(3), pause).await.unwrap(), None, "nobody had that one");
     state.give_turn_back(STORE, PromotionTurn(1), Duration::ZERO).await.unwrap();
     assert_eq!(state.take_turn(STORE, Term(4), pause).await.unwrap(), Some(PromotionTurn(2)));
-    assert_eq!(state.home(process(1)).await.unwrap(), Some(SchedulerNumber(1)));
+    assert_eq!(state.home(process(1)).await.unwrap(), Some(Home::first(SchedulerNumber(1))));
     state.close().await;
 }

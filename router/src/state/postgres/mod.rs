@@ -3,6 +3,7 @@
 //!
 //! Nothing waits for ever for the database: each answer has a limit.
 
+mod moving;
 mod publishing;
 mod schedulers;
 mod settling;
@@ -28,8 +29,8 @@ use super::changing::changed;
 use super::event::read_process;
 use super::orders::StateOrders;
 use super::{
-    FleetChange, HomeCause, Homed, KnownScheduler, PromotionTurn, RouterState, SchedulerNumber, StateError,
-    TakeHome,
+    FleetChange, Home, HomeCause, Homed, KnownScheduler, PromotionTurn, RouterState, SchedulerNumber,
+    StateError, TakeHome,
 };
 use schedulers::{all, keep};
 use settling::{Settle, settle_all};
@@ -133,6 +134,10 @@ fn read_number(number: i32) -> Result<SchedulerNumber, StateError> {
     number.map_err(|_| StateError::Damaged("the number of a scheduler is negative".to_owned()))
 }
 
+fn read_home(number: i32, version: i64) -> Result<Home, StateError> {
+    Ok(Home { scheduler: read_number(number)?, version: u64::try_from(version).unwrap_or(0) })
+}
+
 /// The number as a column has it. No router has so many schedulers that one would not fit.
 fn column(number: SchedulerNumber) -> i32 {
     i32::try_from(number.0).unwrap_or(i32::MAX)
@@ -159,11 +164,11 @@ impl RouterState for PostgresState {
         self.store
     }
 
-    async fn home(&self, process: ProcessId) -> Result<Option<SchedulerNumber>, StateError> {
-        let home = sqlx::query_as("select scheduler from quipu_router.homes where process = $1")
+    async fn home(&self, process: ProcessId) -> Result<Option<Home>, StateError> {
+        let home = sqlx::query_as("select scheduler, version from quipu_router.homes where process = $1")
             .bind(process.as_bytes().as_slice());
-        let home: Option<(i32,)> = in_time(home.fetch_optional(&self.pool)).await?;
-        home.map(|(number,)| read_number(number)).transpose()
+        let home: Option<(i32, i64)> = in_time(home.fetch_optional(&self.pool)).await?;
+        home.map(|(number, version)| read_home(number, version)).transpose()
     }
 
     async fn settle(
@@ -173,6 +178,10 @@ impl RouterState for PostgresState {
         cause: HomeCause,
     ) -> Result<Homed, StateError> {
         self.orders.ask(|answer| Settle { process, scheduler, cause, answer }).await
+    }
+
+    async fn move_home(&self, process: ProcessId, to: Home) -> Result<Home, StateError> {
+        within(ANSWERED, moving::move_home(&self.pool, process, to)).await
     }
 
     async fn schedulers(&self) -> Result<Vec<KnownScheduler>, StateError> {
@@ -206,14 +215,14 @@ impl RouterState for PostgresState {
         let (mut left, mut after) = (i64::try_from(most).unwrap_or(i64::MAX), Vec::new());
         while left > 0 {
             let piece = sqlx::query_as(
-                "select process, scheduler from quipu_router.homes where process > $1 order by process limit $2",
+                "select process, scheduler, version from quipu_router.homes where process > $1 order by process limit $2",
             )
             .bind(after.as_slice())
             .bind(left.min(PIECE));
-            let piece: Vec<(Vec<u8>, i32)> = in_time(piece.fetch_all(&self.pool)).await?;
+            let piece: Vec<(Vec<u8>, i32, i64)> = in_time(piece.fetch_all(&self.pool)).await?;
             let count = i64::try_from(piece.len()).unwrap_or(i64::MAX);
-            for (process, number) in piece {
-                take(read_process(&process)?, read_number(number)?);
+            for (process, number, version) in piece {
+                take(read_process(&process)?, read_home(number, version)?);
                 after = process;
             }
             if count < left.min(PIECE) {

@@ -38,6 +38,9 @@ create table if not exists quipu_router.homes (
     scheduler integer not null references quipu_router.schedulers (number)
 );
 
+-- But for a move: how often it has moved.
+alter table quipu_router.homes add column if not exists version bigint not null default 0;
+
 -- The records that were published of where the router is; none is ever changed.
 create table if not exists quipu_router.locations (
     nonce bigint primary key,

@@ -8,9 +8,9 @@ use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use super::{ANSWERED, away, column, read_number, within};
+use super::{ANSWERED, away, column, read_home, read_number, within};
 use crate::state::event::read_process;
-use crate::state::{HomeCause, Homed, SchedulerNumber, StateError};
+use crate::state::{Home, HomeCause, Homed, SchedulerNumber, StateError};
 
 /// How many are written together at most.
 const BATCH_MAX: usize = 512;
@@ -94,21 +94,22 @@ async fn settle(pool: &PgPool, wanted: &Wanted) -> Result<BTreeMap<ProcessId, Ho
     let mut kinds = Vec::with_capacity(new.len());
     for (process, number) in &new {
         let (process, scheduler) = (read_process(process)?, read_number(*number)?);
-        homes.insert(process, Homed { scheduler, is_new: true });
+        homes.insert(process, Homed { home: Home::first(scheduler), is_new: true });
         *more.entry(*number).or_default() += 1;
         kinds.push(kind(wanted.get(&process).map_or(HomeCause::Placed, |(_, cause)| *cause)));
     }
     if homes.len() < wanted.len() {
         // Others were first, and have committed.
-        let known: Vec<(Vec<u8>, i32)> =
-            sqlx::query_as("select process, scheduler from quipu_router.homes where process = any($1)")
-                .bind(&processes)
-                .fetch_all(&mut *transaction)
-                .await
-                .map_err(away)?;
-        for (process, number) in known {
-            let scheduler = read_number(number)?;
-            homes.entry(read_process(&process)?).or_insert(Homed { scheduler, is_new: false });
+        let known: Vec<(Vec<u8>, i32, i64)> = sqlx::query_as(
+            "select process, scheduler, version from quipu_router.homes where process = any($1)",
+        )
+        .bind(&processes)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(away)?;
+        for (process, number, version) in known {
+            let home = read_home(number, version)?;
+            homes.entry(read_process(&process)?).or_insert(Homed { home, is_new: false });
         }
     }
     if !new.is_empty() {

@@ -1,0 +1,211 @@
+//! The calls by which a process moves.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use ans104::Id;
+use log::{Fact, MoveEnd, MoveStep, ReadError, StoreId};
+use poem::http::StatusCode;
+use poem_openapi::OpenApi;
+use poem_openapi::payload::{Binary, Json};
+use protocol::{Code, Nonce, ProcessId};
+use replicator::LogPlace;
+use replicator::wire::{EventsFrame, Frame};
+use uuid::Uuid;
+use web::{Flag, HttpError, JsonBody, Needed, Path, read_origin};
+
+use super::forms::{MoveJobForm, MoveOrderForm, MovedProcessForm};
+use crate::error::CallError;
+use crate::node::ApiNode;
+use crate::refusals::MoveRefusal;
+
+/// After how many bytes of events an answer ends; one event always fits.
+const PIECE: usize = 4 << 20;
+
+/// What brings processes to a node.
+pub trait MoveCalls: Send + Sync {
+    /// Begins to bring one here, or says that this is under way already.
+    ///
+    /// # Errors
+    /// With the reason, when it cannot be begun.
+    fn begin(&self, process: ProcessId, order: MoveOrderForm) -> Result<(), String>;
+
+    /// How far it is, or how it ended.
+    fn now(&self, process: ProcessId) -> Option<MoveJobForm>;
+}
+
+/// The calls, and the node that answers them.
+pub(crate) struct MovesApi(pub(crate) Arc<ApiNode>);
+
+#[OpenApi]
+impl MovesApi {
+    /// Bring a process here
+    ///
+    /// This node copies and verifies its history while the other one serves it, has that end it, and goes on with it. What
+    /// is answered is how far that is; the same call again, also after this node was started again, goes on with it.
+    #[oai(path = "/moves", method = "post", operation_id = "begin_move")]
+    async fn begin(
+        &self,
+        /// Which process, and where it is.
+        order: JsonBody<MoveOrderForm>,
+    ) -> Result<Json<MovedProcessForm>, MoveRefusal> {
+        let mut order = order.0;
+        let process = web::read_field::<Id>("process", &order.process)?.into();
+        order.url = origin("url", &order.url)?;
+        order.from = origin("from", &order.from)?;
+        let mover = self.0.parts.mover.clone();
+        let mover = mover.ok_or_else(|| HttpError::not_found("nothing moves to this node"))?;
+        mover.begin(process, order).map_err(refused)?;
+        Ok(Json(self.0.read(move |node| describe(node, process)).await?))
+    }
+
+    /// A process, as far as moves are concerned
+    #[oai(path = "/moves/:process", method = "get", operation_id = "move")]
+    async fn now(
+        &self,
+        /// The process.
+        process: Path<Id>,
+    ) -> Result<Json<MovedProcessForm>, MoveRefusal> {
+        Ok(Json(self.0.read(move |node| describe(node, process.0.into())).await?))
+    }
+
+    /// Events of a process
+    ///
+    /// A frame of events as they are in the log, from a nonce on; an empty one at the end.
+    #[oai(path = "/moves/:process/events", method = "get", operation_id = "move_events")]
+    async fn events(
+        &self,
+        /// The process.
+        process: Path<Id>,
+        /// The nonce of the first one.
+        from: Needed<u64>,
+        /// Whether the spawn without a nonce comes first, if there is one.
+        unassigned: Flag,
+    ) -> Result<Binary<Vec<u8>>, MoveRefusal> {
+        let (process, from, unassigned) = (process.0.into(), Nonce::new(from.0), unassigned.0);
+        let frame = self.0.read(move |node| frame(node, process, from, unassigned)).await?;
+        Ok(Binary(frame))
+    }
+
+    /// End a process here
+    ///
+    /// Nothing is scheduled to it any more when this is answered: this node leads to the other one for ever. The same call
+    /// again has the same answer.
+    #[oai(path = "/moves/:process/out", method = "post", operation_id = "move_out")]
+    async fn out(
+        &self,
+        /// The process.
+        process: Path<Id>,
+        /// The store that goes on with it.
+        to: Needed<String>,
+        /// Where clients find the node of that store.
+        url: Needed<String>,
+    ) -> Result<Json<MovedProcessForm>, MoveRefusal> {
+        let process = process.0.into();
+        let wrong = |_| {
+            HttpError::new(Code::InvalidParameter, "the parameter to is wrong: expected the id of a store")
+        };
+        let to: StoreId = to.0.parse::<Uuid>().map(StoreId).map_err(wrong)?;
+        let url = origin("url", &url.0)?;
+        if to == self.0.parts.log.identity().store {
+            return Err(refused("a process does not move to the store that it is in".to_owned()).into());
+        }
+        let writes = self.0.writes();
+        writes.scheduler()?.move_out(process, to, url).await?;
+        Ok(Json(self.0.read(move |node| describe(node, process)).await?))
+    }
+}
+
+fn origin(name: &str, text: &str) -> Result<String, HttpError> {
+    let wrong = || {
+        let text =
+            format!("the field {name} is wrong: expected http://host:port or https://host, found {text:?}");
+        HttpError::new(Code::InvalidParameter, text)
+    };
+    read_origin(text).ok_or_else(wrong)
+}
+
+fn refused(reason: String) -> HttpError {
+    HttpError::new(Code::Unavailable, reason).with_status(StatusCode::CONFLICT)
+}
+
+fn describe(node: &Arc<ApiNode>, process: ProcessId) -> Result<MovedProcessForm, CallError> {
+    let log = &node.parts.log;
+    // Before the head: should it move meanwhile, its head is the last one all the same.
+    let step = log.last_move(process);
+    let head = if process == ProcessId::NODE { None } else { log.head(process)? };
+    let state = match step.as_ref().map(|step| &step.step) {
+        Some(MoveStep::Out(..)) => "moved",
+        Some(MoveStep::Arriving) => "arriving",
+        Some(MoveStep::In(_)) => "here",
+        None if head.is_some() => "here",
+        None => "absent",
+    };
+    let end = MoveEnd::of(process, head.and_then(|head| head.last));
+    Ok(MovedProcessForm {
+        process: process.to_string(),
+        store: log.identity().store.to_string(),
+        wallet: node.parts.address.to_string(),
+        wallets: wallets(node)?.into_iter().collect(),
+        state: state.to_owned(),
+        version: step.as_ref().map_or(0, |step| step.version),
+        next: end.next.get(),
+        chain: end.chain.to_string(),
+        other: step.as_ref().map(|step| step.other.to_string()).into(),
+        url: step.as_ref().and_then(|step| step.url().map(str::to_owned)).into(),
+        job: node.parts.mover.as_ref().and_then(|mover| mover.now(process)).into(),
+    })
+}
+
+/// The addresses of all wallets that signed for this store.
+fn wallets(node: &ApiNode) -> Result<BTreeSet<String>, ReadError> {
+    let mut wallets = BTreeSet::from([node.parts.address.to_string()]);
+    node.parts.log.range(ProcessId::NODE, false, Nonce::ZERO..=Nonce::MAX, &mut |event| {
+        if let Some(Fact::Wallet(address)) = Fact::of(&event) {
+            wallets.insert(address.to_string());
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(wallets)
+}
+
+fn frame(
+    node: &Arc<ApiNode>,
+    process: ProcessId,
+    from: Nonce,
+    unassigned: bool,
+) -> Result<Vec<u8>, CallError> {
+    let (mut events, mut bytes, mut failed) = (Vec::new(), 0_usize, None);
+    if process != ProcessId::NODE {
+        node.parts.log.range(process, unassigned, from..=Nonce::MAX, &mut |event| {
+            match event.encode() {
+                // A frame holds one of any length, and not always the one after it.
+                Ok(event) if !events.is_empty() && bytes.saturating_add(event.len()) > PIECE => {
+                    return ControlFlow::Break(());
+                }
+                Ok(event) => {
+                    bytes = bytes.saturating_add(event.len());
+                    events.push(event);
+                }
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() || bytes >= PIECE {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+    }
+    if let Some(error) = failed {
+        return Err(HttpError::internal(error).into());
+    }
+    let frame = Frame::Events(EventsFrame {
+        term: node.parts.log.identity().term.0,
+        owner: [0; 16],
+        from: LogPlace { events: 0, digest: log::LogDigest::EMPTY }.into(),
+        released: 0,
+        events: events.iter().map(Vec::as_slice).collect(),
+    });
+    Ok(frame.encode().map_err(HttpError::internal)?)
+}

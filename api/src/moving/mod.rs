@@ -1,0 +1,30 @@
+//! Processes that move from one store to another: what routers are told of it, and the calls by which nodes and operators
+//! do it.
+//!
+//! The node that a process comes to does the work: it copies from the other one's admin listener, has that end the process
+//! there, and goes on with it.
+
+mod calls;
+mod forms;
+mod told;
+
+pub use calls::MoveCalls;
+pub(crate) use calls::MovesApi;
+pub use forms::{MoveJobForm, MoveOrderForm, MovedProcessForm};
+pub(crate) use told::ToldMovesApi;
+
+use log::MoveStep;
+use protocol::ProcessId;
+use scheduler::ScheduleError;
+
+use crate::error::CallError;
+use crate::node::ApiNode;
+
+/// Refuses what is asked of a process that has moved from here, by leading there, or is on its way here.
+pub(crate) fn check_here(node: &ApiNode, process: ProcessId) -> Result<(), CallError> {
+    match node.parts.log.last_move(process) {
+        Some(step) if matches!(step.step, MoveStep::Out(..)) => Err(ScheduleError::Moved(step).into()),
+        Some(step) if step.step == MoveStep::Arriving => Err(ScheduleError::Arriving(process).into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,131 @@
+//! What the node that has a process is asked while it comes here.
+
+use std::time::Duration;
+
+use api::MovedProcessForm;
+use log::StoreId;
+use protocol::ProcessId;
+use replicator::wire::{Frame, FrameBuffer};
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep};
+
+use crate::node_client::node_client;
+use crate::node_tls::tls_reason;
+use crate::options::NodeAccess;
+
+/// How long it has to answer: to end a process it waits for its disk, and where others keep its log for them.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// For how long what must be done is asked for, once the other node has ended the process.
+const STUBBORN: Duration = Duration::from_secs(120);
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// The admin listener of the node that has it.
+pub(super) struct MoveSource {
+    http: Client,
+    url: Url,
+    process: ProcessId,
+}
+
+/// Why it did not do what it was asked for.
+struct Unasked {
+    reason: String,
+    /// Whether it may do it when it is asked again.
+    passes: bool,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+impl MoveSource {
+    pub(super) fn new(url: &str, access: &NodeAccess, process: ProcessId) -> Result<Self, String> {
+        let url = Url::parse(url).map_err(|error| format!("{url} is no URL: {error}"))?;
+        let http = node_client(access).map_err(|error| error.to_string())?;
+        let http = http.tcp_nodelay(true).build().map_err(|error| error.to_string())?;
+        Ok(Self { http, url, process })
+    }
+
+    /// What it says of the process.
+    pub(super) async fn now(&self) -> Result<MovedProcessForm, String> {
+        read(&self.asked(self.http.get(self.at(&[]))).await.map_err(|unasked| unasked.reason)?)
+    }
+
+    /// Events of the process from a nonce on, each in its public form. When `must` is set it is asked again and again.
+    pub(super) async fn events(
+        &self,
+        from: u64,
+        unassigned: bool,
+        must: bool,
+    ) -> Result<Vec<Vec<u8>>, String> {
+        let mut url = self.at(&["events"]);
+        url.query_pairs_mut().append_pair("from", &from.to_string());
+        if unassigned {
+            url.query_pairs_mut().append_key_only("unassigned");
+        }
+        let body = self.ask(|| self.http.get(url.clone()), must).await?;
+        let mut buffer = FrameBuffer::default();
+        buffer.push(&body);
+        let frame = buffer.take().map_err(|error| error.to_string())?;
+        let frame = frame.ok_or_else(|| "its answer ends early".to_owned())?;
+        match frame.open().map_err(|error| error.to_string())? {
+            Frame::Events(sent) => Ok(sent.events.iter().map(|event| event.to_vec()).collect()),
+            _ => Err("it does not answer with events".to_owned()),
+        }
+    }
+
+    /// Has it end the process, in favour of this store, which clients find there. It may have done so before, or when its
+    /// answer was lost: it is asked until it says so, or that it does not.
+    pub(super) async fn out(&self, to: StoreId, at: &str) -> Result<MovedProcessForm, String> {
+        let mut url = self.at(&["out"]);
+        url.query_pairs_mut().append_pair("to", &to.to_string()).append_pair("url", at);
+        read(&self.ask(|| self.http.post(url.clone()), true).await?)
+    }
+
+    fn at(&self, path: &[&str]) -> Url {
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("moves").push(&self.process.to_string()).extend(path);
+        }
+        url
+    }
+
+    async fn ask(&self, request: impl Fn() -> RequestBuilder, must: bool) -> Result<Vec<u8>, String> {
+        let since = Instant::now();
+        loop {
+            match self.asked(request()).await {
+                Ok(body) => return Ok(body),
+                Err(Unasked { passes: true, .. }) if must && since.elapsed() < STUBBORN => sleep(AGAIN).await,
+                Err(Unasked { reason, .. }) => return Err(reason),
+            }
+        }
+    }
+
+    async fn asked(&self, request: RequestBuilder) -> Result<Vec<u8>, Unasked> {
+        let told = |reason: String| format!("the node at {}: {reason}", self.url);
+        let unreached = |error: reqwest::Error| {
+            let reason = match tls_reason(&error) {
+                Some(reason) => reason,
+                None if error.is_timeout() => "it does not answer".to_owned(),
+                None if error.is_connect() => "it cannot be reached".to_owned(),
+                None => error.without_url().to_string(),
+            };
+            Unasked { reason: told(reason), passes: true }
+        };
+        let response = request.timeout(PATIENCE).send().await.map_err(unreached)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(unreached)?;
+        if status.is_success() {
+            return Ok(body.into());
+        }
+        let reason = serde_json::from_slice::<Refusal>(&body).map(|refusal| refusal.error);
+        let reason = told(reason.unwrap_or_else(|_| format!("it answers {status}")));
+        let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        Err(Unasked { reason, passes })
+    }
+}
+
+fn read(body: &[u8]) -> Result<MovedProcessForm, String> {
+    serde_json::from_slice(body).map_err(|error| format!("what it says of the process is no answer: {error}"))
+}

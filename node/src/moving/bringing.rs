@@ -1,0 +1,215 @@
+//! Bringing one process here, from whatever step it is at to the end.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ans104::Address;
+use api::MovedProcessForm;
+use log::{
+    ArrivingCheck, EventRef, Fact, Head, LocalLog, Log, MoveEnd, MoveStep, ProcessMove, Rocks, StoreId,
+};
+use projections::Position;
+use protocol::{HashChain, Nonce, ProcessId};
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+use super::asking::MoveSource;
+
+/// What is left to come when the other node is asked to end the process: so much is there in a moment.
+const REST_MAX: u64 = 64;
+
+/// One process that comes here.
+pub(super) struct Bringing {
+    pub(super) process: ProcessId,
+    /// Where clients find this node.
+    pub(super) url: String,
+    pub(super) source: MoveSource,
+    pub(super) log: Arc<LocalLog<Rocks>>,
+    pub(super) indexed: Position,
+    pub(super) address: Address,
+    pub(super) threads: NonZeroUsize,
+    pub(super) progress: Arc<Mutex<MoveProgress>>,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MoveProgress {
+    pub(super) phase: &'static str,
+    pub(super) copied: u64,
+    pub(super) total: u64,
+    pub(super) ended: Option<Result<(), String>>,
+}
+
+/// What comes in, and what it is held against.
+struct Intake {
+    check: ArrivingCheck,
+    /// Whether a spawn without a nonce may come first.
+    unassigned: bool,
+}
+
+impl Intake {
+    fn end(&self) -> MoveEnd {
+        self.check.end()
+    }
+}
+
+impl Bringing {
+    /// Does what is left to do.
+    ///
+    /// # Errors
+    /// With the reason: then it is where it was, or on its way here and nowhere else.
+    pub(super) async fn run(&self) -> Result<(), String> {
+        self.note(|progress| progress.phase = "asking the node that has it");
+        let there = self.source.now().await?;
+        let from = there.store.parse::<Uuid>().map(StoreId).map_err(|error| error.to_string())?;
+        let Some(version) = self.begin(&there, from).await? else { return Ok(()) };
+        let intake = self.copy(self.intake(&there)?, there.next).await?;
+        self.note(|progress| progress.phase = "having it ended there");
+        let out = self.source.out(self.log.identity().store, &self.url).await?;
+        if out.state != "moved" || out.version != version {
+            return Err(format!("it is {} there in version {}, and not {version}", out.state, out.version));
+        }
+        let end = end(&out)?;
+        self.copy_rest(intake, end).await?;
+        self.note(|progress| progress.phase = "going on with it");
+        self.indexed().await?;
+        self.append(version, from, MoveStep::In(end)).await
+    }
+
+    /// Its version here, once the log says that it comes; none where it has come already.
+    async fn begin(&self, there: &MovedProcessForm, from: StoreId) -> Result<Option<u64>, String> {
+        let own = self.log.identity().store;
+        if from == own {
+            return Err("the node to move it from has the store of this node".to_owned());
+        }
+        let begun = self.log.last_move(self.process);
+        let begun = match begun.as_deref() {
+            Some(ProcessMove { step: MoveStep::In(_), other, .. }) if *other == from => return Ok(None),
+            Some(ProcessMove { step: MoveStep::Out(_, url), .. }) => {
+                return Err(format!("it has moved from here, to {url}"));
+            }
+            Some(ProcessMove { step: MoveStep::Arriving, other, version, .. }) if *other == from => {
+                Some(*version)
+            }
+            Some(other) => return Err(format!("it came, or comes, from the store {}", other.other)),
+            None if self.head()?.is_some() => return Err("it is in the store of this node".to_owned()),
+            None => None,
+        };
+        if there.wallet != self.address.to_string() {
+            return Err(format!(
+                "the wallet {} signs there and {} here: a process moves between nodes of one wallet alone, since clients find \
+                 it by the wallet in its Scheduler tag and show who else signed",
+                there.wallet, self.address
+            ));
+        }
+        let version = match there.state.as_str() {
+            "here" => there.version.saturating_add(1),
+            "moved" if there.other.0.as_deref() == Some(own.to_string().as_str()) => there.version,
+            "moved" => {
+                let url = there.url.0.as_deref().unwrap_or("another node");
+                return Err(format!("it is not there any more: it has moved to {url}"));
+            }
+            "arriving" => return Err("it is on its way there, and not all of it is there yet".to_owned()),
+            _ => return Err("the node to move it from does not have it".to_owned()),
+        };
+        match begun {
+            Some(begun) if begun != version => {
+                Err(format!("it is on its way here in version {begun}, and comes in version {version}"))
+            }
+            Some(_) => Ok(Some(version)),
+            None => self.append(version, from, MoveStep::Arriving).await.map(|()| Some(version)),
+        }
+    }
+
+    fn intake(&self, there: &MovedProcessForm) -> Result<Intake, String> {
+        let signers = there.wallets.iter().map(|wallet| wallet.parse::<Address>());
+        let signers: BTreeSet<Address> =
+            signers.collect::<Result<_, _>>().map_err(|_| "it tells of a wallet that is none".to_owned())?;
+        let head = self.head()?;
+        let check = ArrivingCheck::new(self.process, head, signers, self.threads);
+        Ok(Intake { check, unassigned: head.is_none() })
+    }
+
+    /// Copies what is there, until little is left.
+    async fn copy(&self, mut intake: Intake, mut total: u64) -> Result<Intake, String> {
+        self.note(|progress| (progress.phase, progress.total) = ("copying", total));
+        loop {
+            let came;
+            (intake, came) = self.take(intake, false).await?;
+            if came && intake.end().next.get() < total {
+                continue;
+            }
+            total = self.source.now().await?.next;
+            self.note(|progress| progress.total = total);
+            if !came || total.saturating_sub(intake.end().next.get()) <= REST_MAX {
+                return Ok(intake);
+            }
+        }
+    }
+
+    /// Copies what came last, to the end that the other log names.
+    async fn copy_rest(&self, mut intake: Intake, end: MoveEnd) -> Result<(), String> {
+        self.note(|progress| (progress.phase, progress.total) = ("copying the rest", end.next.get()));
+        while intake.end() != end {
+            let came;
+            (intake, came) = self.take(intake, true).await?;
+            if !came {
+                let found = intake.end();
+                return Err(format!("the histories differ: there it ends at {end}, and here at {found}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what comes next, once it is verified; whether anything came.
+    async fn take(&self, mut intake: Intake, must: bool) -> Result<(Intake, bool), String> {
+        let events = self.source.events(intake.end().next.get(), intake.unassigned, must).await?;
+        if events.is_empty() {
+            return Ok((intake, false));
+        }
+        let log = self.log.clone();
+        let taking = spawn_blocking(move || {
+            let decoded: Result<Vec<_>, _> = events.iter().map(|event| EventRef::decode(event)).collect();
+            let decoded = decoded.map_err(|error| format!("what came is no event: {error}"))?;
+            let imports = intake.check.check(&decoded);
+            let imports = imports.map_err(|fault| format!("what came is wrong: {fault}"))?;
+            intake.unassigned = false;
+            let receipt = log.import(imports).map_err(|error| error.to_string())?;
+            Ok::<_, String>((intake, receipt))
+        });
+        let taken = taking.await.map_err(|_| "verifying what came ended with a panic".to_owned())?;
+        let (intake, receipt) = taken?;
+        receipt.await.map_err(|error| error.to_string())?;
+        self.note(|progress| progress.copied = intake.end().next.get());
+        Ok((intake, true))
+    }
+
+    /// Waits until the index has all of it: a message that came is known again then.
+    async fn indexed(&self) -> Result<(), String> {
+        let Some(head) = self.head()? else { return Err("nothing of it came".to_owned()) };
+        self.indexed.clone().applied(head.seq).await.map_err(|behind| behind.to_string())
+    }
+
+    async fn append(&self, version: u64, other: StoreId, step: MoveStep) -> Result<(), String> {
+        let step = ProcessMove { process: self.process, version, other, step };
+        let receipt = self.log.enqueue(self.log.identity().term, vec![Fact::Move(step).append()]);
+        let receipt = receipt.map_err(|error| error.to_string())?;
+        receipt.await.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn head(&self) -> Result<Option<Head>, String> {
+        Log::head(self.log.as_ref(), self.process).map_err(|error| error.to_string())
+    }
+
+    fn note(&self, change: impl FnOnce(&mut MoveProgress)) {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Where its history ends there.
+fn end(there: &MovedProcessForm) -> Result<MoveEnd, String> {
+    let chain: HashChain =
+        there.chain.parse().map_err(|_| "it tells of a hash chain that is none".to_owned())?;
+    Ok(MoveEnd { next: Nonce::new(there.next), chain })
+}

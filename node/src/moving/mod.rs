@@ -1,0 +1,172 @@
+//! Bringing processes here from the stores of other nodes.
+//!
+//! ```text
+//! 1  moving-in   in the log here: nothing is scheduled to the process, nor served of it, until all of it is here
+//! 2              its history comes in and is verified, while the other node serves it and schedules to it
+//! 3  moved-out   in the log there: nothing comes after that, and the other node leads here for ever
+//! 4              the rest comes in; both logs end it at the same hash chain
+//! 5  moved-in    in the log here: on with the next nonce
+//! ```
+//!
+//! Each step is on disk before the next one, and what each finds done it leaves: whatever was killed, the same order again
+//! goes on from there. Until step 3 the process is where it was; from then on it is nowhere else than here.
+
+mod asking;
+mod bringing;
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ans104::Address;
+use api::{MoveCalls, MoveJobForm, MoveOrderForm, WriteSide, Writes};
+use async_trait::async_trait;
+use log::{LocalLog, Rocks};
+use projections::Position;
+use protocol::ProcessId;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::node_tls::NodeTls;
+use crate::options::NodeAccess;
+use crate::part::{NodePart, NodeParts};
+use asking::MoveSource;
+use bringing::{Bringing, MoveProgress};
+
+/// How many processes may be on their way at a time, and how many of those that have ended are remembered.
+const RUNNING_MAX: usize = 4;
+const ENDED_MAX: usize = 256;
+
+/// What brings processes here.
+pub(crate) struct Mover {
+    log: Arc<LocalLog<Rocks>>,
+    indexed: Position,
+    writes: Arc<Writes>,
+    address: Address,
+    tls: NodeTls,
+    runtime: Handle,
+    jobs: Mutex<HashMap<ProcessId, MoveJob>>,
+}
+
+/// One that is on its way, or was.
+struct MoveJob {
+    progress: Arc<Mutex<MoveProgress>>,
+    task: JoinHandle<()>,
+}
+
+impl Mover {
+    /// One for a node whose wallet has this address, as a part of it.
+    pub(crate) fn start(
+        parts: &mut NodeParts,
+        (log, indexed): (Arc<LocalLog<Rocks>>, Position),
+        writes: Arc<Writes>,
+        address: Address,
+        tls: NodeTls,
+    ) -> Arc<Self> {
+        let (runtime, jobs) = (Handle::current(), Mutex::default());
+        let mover = Arc::new(Self { log, indexed, writes, address, tls, runtime, jobs });
+        parts.push(Moving(mover.clone()));
+        mover
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, HashMap<ProcessId, MoveJob>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings it, and says how that ended.
+    fn bring(&self, process: ProcessId, order: MoveOrderForm) -> Result<MoveJob, String> {
+        let access = NodeAccess { token: order.token, tls: self.tls.clone() };
+        let source = MoveSource::new(&order.from, &access, process)?;
+        let progress: Arc<Mutex<MoveProgress>> = Arc::default();
+        let bringing = Bringing {
+            process,
+            url: order.url,
+            source,
+            log: self.log.clone(),
+            indexed: self.indexed.clone(),
+            address: self.address,
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            progress: progress.clone(),
+        };
+        let told = progress.clone();
+        let task = self.runtime.spawn(async move {
+            let ended = bringing.run().await;
+            match &ended {
+                Ok(()) => info!(%process, "the process is here: it has moved in"),
+                Err(reason) => {
+                    warn!(%process, reason, "the process is not here yet; `quipu move` goes on with it")
+                }
+            }
+            told.lock().unwrap_or_else(PoisonError::into_inner).ended = Some(ended);
+        });
+        Ok(MoveJob { progress, task })
+    }
+}
+
+impl MoveJob {
+    fn progress(&self) -> MoveProgress {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl MoveCalls for Mover {
+    fn begin(&self, process: ProcessId, order: MoveOrderForm) -> Result<(), String> {
+        if !matches!(self.writes.side(), WriteSide::Open(_)) {
+            return Err(
+                "this node does not schedule, and nothing moves to it: ask the one that leads".to_owned()
+            );
+        }
+        let mut jobs = self.jobs();
+        if jobs.get(&process).is_some_and(|job| !job.task.is_finished()) {
+            return Ok(());
+        }
+        if jobs.values().filter(|job| !job.task.is_finished()).count() >= RUNNING_MAX {
+            return Err(format!(
+                "{RUNNING_MAX} processes are on their way here: try again when one has come"
+            ));
+        }
+        if jobs.len() >= ENDED_MAX {
+            jobs.retain(|_, job| !job.task.is_finished());
+        }
+        let job = self.bring(process, order)?;
+        jobs.insert(process, job);
+        Ok(())
+    }
+
+    fn now(&self, process: ProcessId) -> Option<MoveJobForm> {
+        let MoveProgress { phase, copied, total, ended } = self.jobs().get(&process)?.progress();
+        let state = match &ended {
+            None => "running",
+            Some(Ok(())) => "done",
+            Some(Err(_)) => "failed",
+        };
+        let reason = ended.and_then(Result::err);
+        Some(MoveJobForm {
+            state: state.to_owned(),
+            phase: phase.to_owned(),
+            reason: reason.into(),
+            copied,
+            total,
+        })
+    }
+}
+
+/// What brings processes here, while the node runs.
+struct Moving(Arc<Mover>);
+
+#[async_trait]
+impl NodePart for Moving {
+    fn name(&self) -> &'static str {
+        "moves"
+    }
+
+    async fn stop(self: Box<Self>) {
+        let jobs: Vec<MoveJob> = self.0.jobs().drain().map(|(_, job)| job).collect();
+        for job in jobs {
+            job.task.abort();
+            // Whatever it has not done is done by the same order again.
+            let _ = job.task.await;
+        }
+    }
+}

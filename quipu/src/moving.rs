@@ -1,0 +1,154 @@
+//! `quipu move`: a process goes from one node to another.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use node::{MoveJobForm, MoveOrderForm, MovedProcessForm};
+use protocol::ProcessId;
+use thiserror::Error;
+use tokio::time::{Instant, sleep};
+use web::read_origin;
+
+use crate::client::{AdminArgs, AdminClient, ClientError, OperatorArgs, runtime};
+use crate::failure::Failure;
+use crate::output::thousands;
+use crate::settings::DATA_DIR;
+
+const EXAMPLES: &str = "\
+Examples:
+  quipu move $P --to http://su2.example --to-admin http://10.0.0.6:9001 --admin http://10.0.0.5:9001
+  quipu move $P --to http://127.0.0.1:9010     both nodes are on this machine
+
+The node that it goes to copies and verifies its history while the other one serves it. That one ends it then, and leads whoever \
+asks for it to --to for ever; the other goes on with the next nonce. Nothing of the history comes through this machine.
+
+Whatever is killed meanwhile, the same command again goes on from there: the process is either where it was, or on its way to \
+--to and nowhere else. Both nodes have to have the same wallet. Routers in front of them learn it by themselves.
+
+Exit codes: 0 it has moved; 1 it has not (one line on standard error says why), 2 wrong usage or setting.";
+
+/// How often it is asked how far that is, and for how long a node may be away meanwhile.
+const ASK_EVERY: Duration = Duration::from_millis(200);
+const AWAY_MAX: Duration = Duration::from_secs(30);
+
+/// Move a process to another node
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct MoveArgs {
+    /// The process
+    #[arg(allow_hyphen_values = true)]
+    process: ProcessId,
+    /// Where clients find the node that it goes to
+    #[arg(long, value_name = "URL", value_parser = origin)]
+    to: String,
+    /// The admin listener of that node; without it at the port after that of --to
+    #[arg(long, value_name = "URL", value_parser = origin)]
+    to_admin: Option<String>,
+    /// Its token, if it is another one than --token
+    #[arg(long, value_name = "TOKEN")]
+    to_token: Option<String>,
+    /// Its data folder, for the token that a node on this machine without an ADMIN_TOKEN has made
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
+    to_data_dir: PathBuf,
+    /// The admin listener of the node that has it, as the other one reaches it; without it as this machine does, with --admin
+    #[arg(long, value_name = "URL", value_parser = origin)]
+    from: Option<String>,
+    #[command(flatten)]
+    node: OperatorArgs,
+}
+
+/// A process did not move.
+#[derive(Debug, Error)]
+pub enum MoveError {
+    /// The other node says why.
+    #[error("it has not moved: {0}. The same command again goes on from there")]
+    Failed(String),
+    /// There is no port after it.
+    #[error("--to-admin is missing: {0} has no port that another one comes after")]
+    NoAdmin(String),
+}
+
+impl MoveArgs {
+    /// Has it move, and says when it has.
+    ///
+    /// # Errors
+    /// When a node is not reached, or it has not moved.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let source = self.node.connect()?;
+        let admin = match &self.to_admin {
+            Some(admin) => admin.clone(),
+            None => next_port(&self.to).ok_or_else(|| MoveError::NoAdmin(self.to.clone()))?,
+        };
+        let token = self.to_token.clone().or_else(|| self.node.token());
+        let target = AdminArgs::at(&admin, token, self.node.tls()).connect_to_change(&self.to_data_dir)?;
+        let moved = runtime()?.block_on(self.bring(&source, &target))?;
+        let (events, version) = (thousands(moved.next), moved.version);
+        writeln!(out, "process {} has moved to {}: {events} nonces, move {version}", self.process, self.to)?;
+        Ok(())
+    }
+
+    async fn bring(&self, source: &AdminClient, target: &AdminClient) -> Result<MovedProcessForm, Failure> {
+        let path = format!("/moves/{}", self.process);
+        let (there, _) = target.fetch_told::<MovedProcessForm>(&path).await?;
+        if there.state == "here" && there.version > 0 {
+            return Ok(there);
+        }
+        let (_, token) = source.fetch_told::<MovedProcessForm>(&path).await?;
+        let order = MoveOrderForm {
+            process: self.process.to_string(),
+            from: self.from.clone().unwrap_or_else(|| source.url().to_owned()),
+            token,
+            url: self.to.clone(),
+        };
+        let order = serde_json::to_value(order).map_err(|error| MoveError::Failed(error.to_string()))?;
+        target.post::<MovedProcessForm>("/moves", Some(order)).await?;
+        let mut heard = Instant::now();
+        loop {
+            sleep(ASK_EVERY).await;
+            let now = match target.fetch_told::<MovedProcessForm>(&path).await {
+                Ok((now, _)) => now,
+                Err(ClientError::Unreachable { .. }) if heard.elapsed() < AWAY_MAX => continue,
+                Err(error) => return Err(error.into()),
+            };
+            heard = Instant::now();
+            if now.state == "here" && now.version > 0 {
+                return Ok(now);
+            }
+            let reason = match &now.job.0 {
+                Some(MoveJobForm { state, .. }) if state == "running" => continue,
+                Some(MoveJobForm { reason, .. }) => {
+                    reason.0.clone().unwrap_or_else(|| "nobody knows why".to_owned())
+                }
+                None => "the node that it goes to was started again meanwhile".to_owned(),
+            };
+            return Err(MoveError::Failed(reason).into());
+        }
+    }
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    read_origin(text).ok_or_else(|| "expected http://host:port or https://host".to_owned())
+}
+
+/// The same origin at the port after that which it names.
+fn next_port(origin: &str) -> Option<String> {
+    let (host, port) = origin.rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    Some(format!("{host}:{}", port.checked_add(1)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_admin_listener_is_at_the_next_port() {
+        assert_eq!(next_port("http://127.0.0.1:9000").as_deref(), Some("http://127.0.0.1:9001"));
+        assert_eq!(next_port("http://[::1]:9000").as_deref(), Some("http://[::1]:9001"));
+        for none in ["https://su2.example", "http://[::1]", "http://su2.example:65535"] {
+            assert_eq!(next_port(none), None, "{none}");
+        }
+    }
+}
