@@ -130,7 +130,7 @@ async fn answers_are_as_they_are_described() {
     let world = fill(&settings, &gateway).await;
     settled(&world.node).await;
     caught_up(&world.node).await;
-    let mut public = Listener::of(world.node.client(), None).await;
+    let mut public = Listener::of(Client::unled(&world.node.url()), None).await;
     writes(&mut public, &world).await;
     reads(&mut public, &world).await;
     explored(&mut public, &world).await;

@@ -174,7 +174,7 @@ async fn leads(pair: &Pair, process: Id, message: Id) {
     assert_eq!(answer.status(), 307);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_moves_while_it_is_written_to() {
     let mut pair = Pair::start();
     let (ledger, user) = (Arc::new(Ledger::default()), User::new(1));
@@ -225,7 +225,7 @@ async fn a_process_moves_while_it_is_written_to() {
     pair.verify();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_move_that_is_killed_at_any_step_ends_by_running_it_again() {
     let mut pair = Pair::start();
     let (ledger, user) = (Arc::new(Ledger::default()), User::new(1));
@@ -255,11 +255,12 @@ async fn a_move_that_is_killed_at_any_step_ends_by_running_it_again() {
                 _ => drop(command),
             }
             gate.open(pair.admin(SOURCE));
-            let states = [pair.state(SOURCE, process).await, pair.state(TARGET, process).await];
-            let is_sealed = states[SOURCE] == "moved";
-            assert!(is_sealed || states[TARGET] != "here", "{at}: {states:?}");
+            // The target may go on by itself: whatever it had by now, the source had ended before.
+            let there = pair.state(TARGET, process).await;
+            let is_sealed = pair.state(SOURCE, process).await == "moved";
+            assert!(is_sealed || there != "here", "{at}: {there}");
             if step == "POST /moves/" && side == GateSide::Answer {
-                assert!(is_sealed, "{at}: {states:?}");
+                assert!(is_sealed, "{at}: {there}");
             }
             pair.moves(process);
             let before = ledger.account(process).acknowledged.len();
@@ -277,7 +278,7 @@ async fn a_move_that_is_killed_at_any_step_ends_by_running_it_again() {
     pair.verify();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_router_learns_where_a_process_has_moved_and_forgets_it_never() {
     let mut pair = Pair::start();
     let (kept, urls) = (folder(), [pair.url(SOURCE), pair.url(TARGET)]);
@@ -323,7 +324,7 @@ async fn a_router_learns_where_a_process_has_moved_and_forgets_it_never() {
     pair.verify();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_must_not_move_stays() {
     let pair = Pair::start();
     let (folder, user) = (folder(), User::new(1));

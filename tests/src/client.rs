@@ -6,6 +6,7 @@ use ans104::Id;
 use bytes::{Bytes, BytesMut};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::redirect::Policy;
 
 use crate::answer::{Answer, Page, Scheduled};
 use crate::items::Signed;
@@ -29,6 +30,11 @@ impl Client {
     /// A client that speaks HTTP/2 from the first byte.
     pub fn http2(url: &str) -> Self {
         Self::with(url, reqwest::Client::builder().http2_prior_knowledge())
+    }
+
+    /// A client that is not led elsewhere.
+    pub fn unled(url: &str) -> Self {
+        Self::with(url, reqwest::Client::builder().redirect(Policy::none()))
     }
 
     /// A client that gives this token with each request.
