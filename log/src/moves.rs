@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use protocol::{HashChain, Nonce, ProcessId};
+use tracing::warn;
 
 use crate::engine::Engine;
 use crate::error::ReadError;
@@ -174,16 +175,34 @@ struct Steps {
 }
 
 impl Moves {
-    /// Those of a log whose stream of facts stands there.
+    /// Those of a log whose stream of facts stands there. A damaged fact keeps no log from being opened: if it is of a move,
+    /// that is not known here, and the log says so.
     pub(crate) fn of<E: Engine>(reader: &LogReader<E>, facts: Option<Head>) -> Result<Self, ReadError> {
-        let moves = Self::default();
-        let Some(head) = facts else { return Ok(moves) };
-        reader.range(ProcessId::NODE, head, false, Nonce::ZERO..=Nonce::MAX, &mut |event| {
-            if let Some(Fact::Move(step)) = Fact::of(&event) {
-                moves.add([(event.seq, Arc::new(step))]);
+        let (moves, mut from, mut damage) = (Self::default(), Nonce::ZERO, None);
+        let Some((head, newest)) = facts.and_then(|head| Some((head, head.last?.nonce))) else {
+            return Ok(moves);
+        };
+        while from <= newest {
+            let mut next = from;
+            let read = reader.range(ProcessId::NODE, head, false, from..=Nonce::MAX, &mut |event| {
+                next = event.nonce.map_or(next, Nonce::next);
+                if let Some(Fact::Move(step)) = Fact::of(&event) {
+                    moves.add([(event.seq, Arc::new(step))]);
+                }
+                ControlFlow::Continue(())
+            });
+            match read {
+                Ok(()) => break,
+                Err(error @ ReadError::Corrupt { .. }) => {
+                    damage.get_or_insert(error);
+                    from = next.next();
+                }
+                Err(error) => return Err(error),
             }
-            ControlFlow::Continue(())
-        })?;
+        }
+        if let Some(error) = damage {
+            warn!(%error, "a fact cannot be read: should it say that a process moved, this node does not know it");
+        }
         Ok(moves)
     }
 
