@@ -236,15 +236,16 @@ mod tests {
         }
     }
 
-    /// One id in 64 begins like a flag.
+    /// One id in 64 begins like a flag, and one token that a node makes.
     #[test]
-    fn an_id_may_begin_with_a_hyphen() {
+    fn an_id_or_a_token_may_begin_with_a_hyphen() {
         let id = format!("-7{}", "A".repeat(41));
         for line in [
             format!("send {id} --action Eval --data 1"),
             format!("send --action Eval {id}"),
             format!("read --json {id}"),
-            format!("move {id} --to http://su2.example:9000"),
+            format!("move {id} --to http://su2.example:9000 --token {id} --to-token {id}"),
+            format!("status --token {id}"),
             format!("read {id}/{id} --raw"),
             format!("replay index --process {id}"),
             format!("reupload --process {id},{id} --since 0"),

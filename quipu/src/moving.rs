@@ -47,7 +47,7 @@ pub struct MoveArgs {
     #[arg(long, value_name = "URL", value_parser = origin)]
     to_admin: Option<String>,
     /// Its token, if it is another one than --token
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
     to_token: Option<String>,
     /// Its data folder, for the token that a node on this machine without an ADMIN_TOKEN has made
     #[arg(long, value_name = "DIR", default_value = DATA_DIR)]

@@ -349,7 +349,7 @@ async fn what_must_not_move_stays() {
             &from.token(),
         ];
         let finished = Launch::command(folder.path(), &words).run();
-        assert_eq!(finished.code, Some(1), "{}", finished.stdout);
+        assert_eq!(finished.code, Some(1), "{}{}", finished.stdout, finished.stderr);
         finished.stderr
     };
     let told = tried(&other, process.id);

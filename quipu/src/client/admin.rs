@@ -22,7 +22,7 @@ pub struct AdminArgs {
     #[arg(long, value_name = "URL", env = "QUIPU_ADMIN_URL", default_value = USUAL)]
     admin: String,
     /// The token of the admin listener, if the node has an ADMIN_TOKEN or is on another machine
-    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true)]
+    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, allow_hyphen_values = true)]
     token: Option<String>,
     #[command(flatten)]
     tls: AskingTlsArgs,

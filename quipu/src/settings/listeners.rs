@@ -22,7 +22,7 @@ pub struct ListenerArgs {
 
     /// The bearer token that every call of the admin listener needs; required unless that is on a loopback address
     /// [default: made at the first start, and needed for changes alone]
-    #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
+    #[arg(long, env, value_name = "TOKEN", hide_env_values = true, allow_hyphen_values = true)]
     admin_token: Option<String>,
 
     #[command(flatten)]

@@ -19,7 +19,7 @@ pub struct RegisteringArgs {
 
     /// The admin token of these routers: their ADMIN_TOKEN or, where that is not set, what is in the file admin-token of
     /// their data folder
-    #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
+    #[arg(long, env, value_name = "TOKEN", hide_env_values = true, allow_hyphen_values = true)]
     register_token: Option<String>,
 
     /// A file with that token

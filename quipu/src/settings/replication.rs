@@ -98,7 +98,7 @@ impl MemberArgs {
 pub(super) struct TokenArgs {
     /// The admin token of the nodes that are followed or asked: their ADMIN_TOKEN or, where that is not set, what is in the
     /// file admin-token of their data folder
-    #[arg(long, env, value_name = "TOKEN", hide_env_values = true)]
+    #[arg(long, env, value_name = "TOKEN", hide_env_values = true, allow_hyphen_values = true)]
     replicate_token: Option<String>,
 
     /// A file with that token, such as ./quipu-dev/data/admin-token beside a node of `quipu dev`
