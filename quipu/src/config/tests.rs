@@ -109,10 +109,12 @@ fn all_that_is_wrong_is_named_and_not_only_the_first() {
 fn a_router_has_settings_of_its_own() {
     let set = |name, value| Variables::of(&[(name, value, ValueOrigin::Environment)]);
     assert_eq!(effective("router 9000", &set("MODE", "router")).problems(), &[] as &[String]);
+    let listed = set("PROCESS_WHITELIST_URL", "https://list.example");
+    assert_eq!(effective("router", &listed).problems(), &[] as &[String]);
     for (name, value, told) in [
         ("DATABASE_URL", "mysql://host", "postgres://"),
         ("ROUTER_MODE", "guess", "forward"),
-        ("PROCESS_WHITELIST_URL", "https://list.example", "the nodes behind it"),
+        ("PROCESS_WHITELIST_URL", "nowhere", "PROCESS_WHITELIST_URL"),
         ("MULTI_TENANT_BASE_CONN", "postgres://host", "tenants"),
         ("ADMIN_LISTEN", "nowhere", "ADMIN_LISTEN"),
     ] {

@@ -16,7 +16,7 @@ Examples:
   quipu members list                          who keeps the log, and how far each is
   quipu members add 5e9a1f2c-0c4d-4d57-9d0c-6a3b1f0c2d11 --url http://10.0.0.6:9001
   quipu members remove 5e9a1f2c-0c4d-4d57-9d0c-6a3b1f0c2d11
-  quipu members remove 5e9a1f2c-0c4d-4d57-9d0c-6a3b1f0c2d11 --accept-loss 5b8a4a3e-6d3f-4b0c-8a51-0c9b6f7d2e10
+  quipu members remove $NODE --accept-loss 5b8a4a3e-6d3f-4b0c-8a51-0c9b6f7d2e10
 
 A standby with --voter is added by itself once it has all of the log; by hand is for one that was taken away before, and it has \
 to run and to have nearly all of the log. Changes are asked of the leader, and done when they are confirmed by those before and \
