@@ -55,7 +55,7 @@ impl RawTerminal {
         let (tell, keys) = mpsc::channel(16);
         // It ends with the process: nothing else ends a read from a terminal.
         thread::spawn(move || {
-            for byte in stdin().bytes() {
+            for byte in stdin().lock().bytes() {
                 let Ok(byte) = byte else { return };
                 if tell.blocking_send(Key::of(byte)).is_err() {
                     return;
