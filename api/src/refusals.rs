@@ -1,7 +1,5 @@
 //! Which failures each kind of call documents.
 
-use web::hyperbeam::below_500;
-
 use crate::error::CallError;
 
 const MOVED: &str =
@@ -36,11 +34,11 @@ web::refusal! {
     ReadRefusal(CallError): 307 MOVED, 400 WRONG, 404 NOT_FOUND, 500 INTERNAL, 503 UNAVAILABLE;
 
     /// A read in HyperBEAM's form was not answered.
-    HyperbeamReadRefusal(CallError) through below_500:
+    HyperbeamReadRefusal(CallError):
         307 MOVED, 400 WRONG, 404 NOT_FOUND, 406 OTHER_CODEC, 424 FAILED, 429 COME_AGAIN;
 
     /// Something was not scheduled that came in HyperBEAM's form.
-    HyperbeamWriteRefusal(CallError) through below_500:
+    HyperbeamWriteRefusal(CallError):
         307 MOVED, 400 WRONG_ITEM, 403 FORBIDDEN, 408 SLOW, 409 DUPLICATE, 413 TOO_LARGE, 422 NOT_ANS104, 424 FAILED, 429 COME_AGAIN;
 
     /// A query was not answered.

@@ -54,6 +54,12 @@ async fn messages_are_taken_from_listed_addresses_alone() {
     // Nobody knows yet who is on the list: that is no refusal for good.
     assert_eq!(post_from(&client, "203.0.113.7", &process).await.refusal(503), "unavailable");
     assert_eq!(client.get("/health").await.refusal(503), "unavailable");
+    // Readers of HyperBEAM's form end with a 5xx.
+    let path = format!("/{}/~scheduler@1.0/schedule", process.id);
+    let hyperbeam = client.request(Method::POST, &path).header("content-type", "application/ans104");
+    let told = client.send(hyperbeam.body(process.bytes.clone())).await.unwrap();
+    assert_eq!((told.refusal(429), told.header("retry-after")), ("unavailable".to_owned(), Some("1")));
+    assert_eq!(told.header("access-control-allow-origin"), Some("*"));
     let (status, reason) = check(&node, "addresses").await;
     assert!(status == "fail" && reason.contains("never read") && reason.contains("503"), "{reason}");
     assert_eq!(check(&node, "writes").await.0, "fail");
@@ -72,7 +78,7 @@ async fn messages_are_taken_from_listed_addresses_alone() {
         assert_eq!(post_from(&client, listed, &process).await.status, 200, "{listed}");
     }
     assert_eq!(refused(&client, "address").await, 6);
-    assert_eq!(refused(&client, "list_unknown").await, 1);
+    assert_eq!(refused(&client, "list_unknown").await, 2);
     assert_eq!(check(&node, "addresses").await.0, "ok");
     let described = quipu_tests::OpenApiDescription::of(&client).await;
     described.check("POST /", &answer).unwrap();

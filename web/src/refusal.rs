@@ -1,7 +1,7 @@
 //! Kinds of refusals: which failures a kind of call documents.
 
 /// Makes the kinds of refusals of some calls: types that every error of theirs becomes, each with the answers that its calls
-/// document, a status and its description each. With `through`, errors are mapped before they are answered.
+/// document, a status and its description each.
 ///
 /// ```text
 /// web::refusal! {
@@ -11,7 +11,7 @@
 /// ```
 #[macro_export]
 macro_rules! refusal {
-    ($($(#[$doc:meta])* $name:ident($error:ty) $(through $map:path)?: $($status:literal $text:ident),+;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident($error:ty): $($status:literal $text:ident),+;)+) => {$(
         $(#[$doc])*
         pub(crate) struct $name($error);
 
@@ -23,9 +23,7 @@ macro_rules! refusal {
 
         impl From<$name> for ::poem::Error {
             fn from(refusal: $name) -> Self {
-                let error = $crate::HttpError::from(refusal.0);
-                $(let error = $map(error);)?
-                error.into()
+                $crate::HttpError::from(refusal.0).into()
             }
         }
 

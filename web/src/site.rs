@@ -13,7 +13,7 @@ use crate::frequent::{Answered, Frequent};
 use crate::operators::OperatorToken;
 use crate::pages::Pages;
 use crate::routes::{DESCRIPTION, DOCS, Routes};
-use crate::{catch, compression, cors, counted, limited, observe, operators, plain_path};
+use crate::{catch, compression, cors, counted, hyperbeam, limited, observe, operators, plain_path};
 
 /// What a listener says of itself in its description.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ pub fn openapi<A: OpenApi>(about: &About) -> String {
 }
 
 /// The calls as an endpoint. From the outside in: given a plain path, counted, opened to other origins or to operators
-/// alone, errors as JSON, panics as errors, compressed, held to the memory there is, routed.
+/// alone, without a 5xx in HyperBEAM's form, held against limits, errors as JSON, panics as errors, compressed, held to the memory there is, routed.
 pub fn endpoint<A: OpenApi + 'static>(
     calls: A,
     about: &About,
@@ -77,6 +77,7 @@ pub fn endpoint_with<A: OpenApi + 'static>(
         Visitors::All => answered.around(cors::allow_all).boxed(),
         Visitors::Limited(limits) => answered
             .around(move |endpoint, request| limited::let_in(endpoint, request, limits.clone()))
+            .around(hyperbeam::below_500)
             .around(cors::allow_all)
             .boxed(),
         Visitors::Operators(token) => answered

@@ -1,7 +1,6 @@
 //! Which failures each kind of call documents.
 
 use web::HttpError;
-use web::hyperbeam::below_500;
 
 const WRONG: &str = "The request or its item is wrong, or no scheduler has the process that it is for: \
                      `malformed_item`, `invalid_signature`, `missing_tag`, `invalid_tag`, `unknown_process` or `invalid_parameter`.";
@@ -25,7 +24,7 @@ web::refusal! {
         400 WRONG, 404 NOWHERE, 408 SLOW, 413 TOO_LARGE, 500 FAILED, 502 UNANSWERED, 503 AWAY;
 
     /// A call in HyperBEAM's form was not sent on.
-    HyperbeamRouteRefusal(HttpError) through below_500:
+    HyperbeamRouteRefusal(HttpError):
         400 WRONG, 404 NOWHERE, 408 SLOW, 413 TOO_LARGE, 422 NOT_ANS104, 424 BROKEN, 429 AWAY;
 
     /// Nothing can be spawned.

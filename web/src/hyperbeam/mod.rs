@@ -1,23 +1,12 @@
 //! What the calls of HyperBEAM's form have in common, at a scheduler and at a router.
 
+mod below_500;
 mod named;
 mod sent_as;
 
-use poem::error::ResponseError;
-use poem::http::StatusCode;
-
-use crate::error::HttpError;
+pub(crate) use below_500::below_500;
 pub use named::{NamedId, NamedProcess};
 pub use sent_as::SentAs;
-
-/// The same where a 5xx would be answered: HyperBEAM's readers end with one.
-pub fn below_500(error: HttpError) -> HttpError {
-    match error.status() {
-        StatusCode::SERVICE_UNAVAILABLE => error.with_status(StatusCode::TOO_MANY_REQUESTS),
-        status if status.is_server_error() => error.with_status(StatusCode::FAILED_DEPENDENCY),
-        _ => error,
-    }
-}
 
 /// A media type without its parameters.
 pub fn essence(kind: &str) -> String {
