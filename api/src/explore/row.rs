@@ -2,7 +2,7 @@
 
 use log::{EventRef, Kind};
 use projections::UploadsHandle;
-use protocol::AssignmentTags;
+use protocol::{AssignmentTags, tags};
 
 use super::model::ExploredRowForm;
 use crate::node::ApiNode;
@@ -16,7 +16,7 @@ pub(super) fn of(node: &ApiNode, event: &EventRef<'_>) -> ExploredRowForm {
     let (item, assignment) = (event.item(), event.assignment());
     let said = assignment.map(|assignment| AssignmentTags::of(&assignment)).unwrap_or_default();
     let message = item.map(|item| item.id()).or_else(|| said.message().map(|message| message.id()));
-    let action = item.and_then(|item| item.tag(ACTION));
+    let action = item.and_then(|item| tags::find(&item, ACTION));
     ExploredRowForm {
         nonce: event.nonce.map(|nonce| nonce.get()).into(),
         sequence: event.seq.get(),

@@ -20,7 +20,7 @@ use crate::refusals::{HyperbeamReadRefusal, HyperbeamWriteRefusal};
 use crate::render::Rendered;
 use codec::AcceptedForms;
 use forms::{PlacedAnswer, SlotAnswer, SlotTextAnswer, SlotsForm};
-use schedule::AskedSlots;
+use schedule::{AskedSlots, SaidSlot};
 
 /// The calls, and the node that answers them.
 pub(crate) struct HyperbeamApi(pub(crate) Arc<ApiNode>);
@@ -126,10 +126,10 @@ impl HyperbeamApi {
         accept: Given<String>,
         /// The first slot, where the query does not say it.
         #[oai(name = "from")]
-        from_header: GivenHeader<i64>,
+        from_header: GivenHeader<SaidSlot>,
         /// The last slot, where the query does not say it.
         #[oai(name = "to")]
-        to_header: GivenHeader<i64>,
+        to_header: GivenHeader<SaidSlot>,
         /// The form of the answer, where the query does not say it.
         #[oai(name = "accept")]
         accept_header: GivenHeader<String>,
@@ -139,8 +139,8 @@ impl HyperbeamApi {
     ) -> Result<Rendered<SlotsForm>, HyperbeamReadRefusal> {
         let process = process.0.or(target.0).or(process_id.0);
         let accepted = AcceptedForms { asked: accept.0, required: require_codec.0, header: accept_header.0 };
-        let asked =
-            AskedSlots { from: from.0.or(from_header.0), to: to.0.or(to_header.0), codec: accepted.codec()? };
+        let (from, to) = (from.0.or(SaidSlot::number(from_header)), to.0.or(SaidSlot::number(to_header)));
+        let asked = AskedSlots { from, to, codec: accepted.codec()? };
         Ok(schedule::read(&self.0, process.needed()?, asked).await?)
     }
 
@@ -185,8 +185,11 @@ impl HyperbeamApi {
         process: Path<NamedProcess>,
         /// The process, where the path does not name it.
         target: Given<NamedId>,
+        /// Another name for `target`.
+        #[oai(name = "process-id")]
+        process_id: Given<NamedId>,
     ) -> Result<SlotTextAnswer, HyperbeamReadRefusal> {
-        Ok(slot::current(&self.0, process.0.or(target.0).needed()?).await?)
+        Ok(slot::current(&self.0, process.0.or(target.0).or(process_id.0).needed()?).await?)
     }
 
     /// The newest slot of a process, as text
@@ -206,9 +209,12 @@ impl HyperbeamApi {
         process: Path<NamedProcess>,
         /// The process, where the path does not name it.
         target: Given<NamedId>,
+        /// Another name for `target`.
+        #[oai(name = "process-id")]
+        process_id: Given<NamedId>,
     ) -> Result<SlotTextAnswer, HyperbeamReadRefusal> {
         drop(item);
-        Ok(slot::current(&self.0, process.0.or(target.0).needed()?).await?)
+        Ok(slot::current(&self.0, process.0.or(target.0).or(process_id.0).needed()?).await?)
     }
 
     /// The newest slot of a process
@@ -219,8 +225,11 @@ impl HyperbeamApi {
         process: Path<NamedProcess>,
         /// The process, where the path does not name it.
         target: Given<NamedId>,
+        /// Another name for `target`.
+        #[oai(name = "process-id")]
+        process_id: Given<NamedId>,
     ) -> Result<SlotAnswer, HyperbeamReadRefusal> {
-        Ok(slot::slot(&self.0, process.0.or(target.0).needed()?).await?)
+        Ok(slot::slot(&self.0, process.0.or(target.0).or(process_id.0).needed()?).await?)
     }
 
     /// The newest slot of a process
@@ -240,8 +249,11 @@ impl HyperbeamApi {
         process: Path<NamedProcess>,
         /// The process, where the path does not name it.
         target: Given<NamedId>,
+        /// Another name for `target`.
+        #[oai(name = "process-id")]
+        process_id: Given<NamedId>,
     ) -> Result<SlotAnswer, HyperbeamReadRefusal> {
         drop(item);
-        Ok(slot::slot(&self.0, process.0.or(target.0).needed()?).await?)
+        Ok(slot::slot(&self.0, process.0.or(target.0).or(process_id.0).needed()?).await?)
     }
 }

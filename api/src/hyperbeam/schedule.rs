@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use poem_openapi::registry::MetaSchema;
 use protocol::{Nonce, ProcessId};
+use web::{GivenHeader, Parameter};
 
 use super::codec::Codec;
 use super::forms::SlotsForm;
@@ -22,6 +24,27 @@ pub(super) struct AskedSlots {
     pub(super) from: Option<i64>,
     pub(super) to: Option<i64>,
     pub(super) codec: Codec,
+}
+
+/// A slot in a header, if it is one: `From` says elsewhere who asks, by an address of mail.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SaidSlot(Option<i64>);
+
+impl SaidSlot {
+    /// The slot that a header says.
+    pub(super) fn number(header: GivenHeader<Self>) -> Option<i64> {
+        header.0?.0
+    }
+}
+
+impl Parameter for SaidSlot {
+    fn schema() -> MetaSchema {
+        i64::schema()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        Ok(Self(text.trim().parse().ok()))
+    }
 }
 
 /// Which slots are shown.

@@ -36,7 +36,11 @@ impl Renderer {
         out.push(b'"');
         let mut shown = HashSet::from(["id".to_owned()]);
         for tag in item.tags() {
-            let tag = tag?;
+            let tag = match tag {
+                // As in all other forms.
+                Err(TagsError::Unterminated) => break,
+                tag => tag?,
+            };
             let name = tag.name.to_ascii_lowercase();
             if !shown.contains(&name) {
                 out.push(b',');

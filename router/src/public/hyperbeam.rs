@@ -138,8 +138,11 @@ impl RoutedHyperbeamApi {
         process: Path<NamedProcess>,
         /// The process, where the path does not name it.
         target: Given<NamedId>,
+        /// Another name for `target`.
+        #[oai(name = "process-id")]
+        process_id: Given<NamedId>,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
-        self.to_process(request, process.0.or(target.0).needed()?).await
+        self.to_process(request, process.0.or(target.0).or(process_id.0).needed()?).await
     }
 
     /// The newest slot of a process, as text
@@ -160,9 +163,12 @@ impl RoutedHyperbeamApi {
         process: Path<NamedProcess>,
         /// The process, where the path does not name it.
         target: Given<NamedId>,
+        /// Another name for `target`.
+        #[oai(name = "process-id")]
+        process_id: Given<NamedId>,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
         drop(item);
-        self.to_process(request, process.0.or(target.0).needed()?).await
+        self.to_process(request, process.0.or(target.0).or(process_id.0).needed()?).await
     }
 
     /// The newest slot of a process
@@ -179,8 +185,11 @@ impl RoutedHyperbeamApi {
         process: Path<NamedProcess>,
         /// The process, where the path does not name it.
         target: Given<NamedId>,
+        /// Another name for `target`.
+        #[oai(name = "process-id")]
+        process_id: Given<NamedId>,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
-        self.to_process(request, process.0.or(target.0).needed()?).await
+        self.to_process(request, process.0.or(target.0).or(process_id.0).needed()?).await
     }
 
     /// The newest slot of a process
@@ -201,9 +210,12 @@ impl RoutedHyperbeamApi {
         process: Path<NamedProcess>,
         /// The process, where the path does not name it.
         target: Given<NamedId>,
+        /// Another name for `target`.
+        #[oai(name = "process-id")]
+        process_id: Given<NamedId>,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
         drop(item);
-        self.to_process(request, process.0.or(target.0).needed()?).await
+        self.to_process(request, process.0.or(target.0).or(process_id.0).needed()?).await
     }
 }
 

@@ -154,6 +154,38 @@ async fn what_others_signed_is_shown_alike() {
     check_alike(&page, &legacy);
 }
 
+/// An import keeps what lacks the end of its tags.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_tags_have_no_end_is_in_every_form() {
+    let node = TestNode::start().await;
+    let mut history = SampleHistory::spawn(1, Some(1_000));
+    let whole = crate::samples::item(&crate::samples::user(1), Some(history.process), b"d", 1);
+    let end = whole.len() - 2;
+    assert_eq!((whole[end], &whole[end + 1..]), (0, &b"d"[..]), "the tags end with a zero before the data");
+    let tags = ans104::Item::parse(&whole).unwrap().raw_tags().len();
+    let mut cut = whole.to_vec();
+    cut.remove(end);
+    let (length, at) = (u64::try_from(tags).unwrap(), whole.len() - 1 - tags);
+    assert_eq!(cut[at - 8..at], length.to_le_bytes());
+    cut[at - 8..at].copy_from_slice(&(length - 1).to_le_bytes());
+    history.scheduled(1, 1_001, &cut);
+    history.message(2, 1_002, b"after it", true);
+    let process = history.process;
+    node.append(history.appends).await;
+    for (path, list) in [
+        (page_path(process, 0, 9), "edges"),
+        (format!("/{process}/schedule?accept=application/json"), "assignments"),
+        (format!("/{process}?from-nonce=-1"), "edges"),
+        (format!("/explore/v1/processes/{process}"), "entries"),
+    ] {
+        let told = get(&node.public, &path).await;
+        let list = told.json()[list].clone();
+        let length = list.as_array().map(Vec::len).or(list.as_object().map(serde_json::Map::len));
+        assert_eq!((told.status, length), (200, Some(3)), "{path}: {}", told.text);
+        assert!(told.text.contains("Eval"), "{}", told.text);
+    }
+}
+
 /// As aoconnect asks for `results`: it signs an item and posts it.
 #[tokio::test(flavor = "multi_thread")]
 async fn asking_for_the_slot_schedules_nothing() {
@@ -167,7 +199,11 @@ async fn asking_for_the_slot_schedules_nothing() {
     ];
     let item = user.item(Some(process), &tags, "");
     let headers = [("content-type", "application/ans104"), ("codec-device", "ans104@1.0")];
-    for path in [format!("/{process}/slot/current"), format!("/{process}~process@1.0/slot/current")] {
+    for path in [
+        format!("/{process}/slot/current"),
+        format!("/{process}~process@1.0/slot/current"),
+        format!("/~scheduler@1.0/slot/current?process-id={process}"),
+    ] {
         let told = ask(&node.public, Method::POST, &path, &headers, item.clone()).await;
         assert_eq!((told.status, &*told.text), (200, "0"), "{path}");
         assert!(told.header("content-type").unwrap().starts_with("text/plain"));
@@ -177,6 +213,8 @@ async fn asking_for_the_slot_schedules_nothing() {
         (Method::POST, format!("/{process}/slot")),
         (Method::GET, format!("/{process}/slot")),
         (Method::GET, format!("/~scheduler@1.0/slot?target={process}")),
+        (Method::GET, format!("/~scheduler@1.0/slot?process-id={process}")),
+        (Method::POST, format!("/~scheduler@1.0/slot?process-id={process}")),
     ] {
         let told = ask(&node.public, method, &path, &headers, item.clone()).await;
         let slot = told.json();
@@ -219,6 +257,10 @@ async fn people_see_a_bundle_and_nobody_gets_what_was_not_asked_for() {
         let told = ask(&node.public, Method::GET, &path, accept, Bytes::new()).await;
         assert!(told.refusal(406, "invalid_parameter").contains("application/aos-2"), "{}", told.text);
     }
+    // `From` in its own meaning says nothing of slots.
+    let mail = [("accept", "application/json"), ("from", "somebody@mail.example")];
+    let told = ask(&node.public, Method::GET, &path, &mail, Bytes::new()).await.json();
+    assert_eq!(told["assignments"].as_object().unwrap().len(), 2);
     let in_the_path = format!("/{process}/~scheduler@1.0/schedule&from=1&accept=application/aos-2");
     assert_eq!(get(&node.public, &in_the_path).await.json()["edges"].as_array().unwrap().len(), 1);
 }
