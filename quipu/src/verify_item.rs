@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ans104::{Item, ParseError};
 use clap::Args;
+use protocol::tags::{self, SCHEDULER};
 use protocol::{AssignmentTags, HashChain, Nonce, ProcessId};
 
 use crate::failure::Failure;
@@ -20,9 +21,6 @@ Examples:
 
 Each line says of one thing yes, no, or that it was not checked. Exit codes: 0 nothing is wrong, 1 something is or a file cannot \
 be read, 2 wrong usage.";
-
-/// The tag of a process that names who schedules it.
-const SCHEDULER: &str = "Scheduler";
 
 /// Verify an item and its assignment from their bytes
 #[derive(Debug, Args)]
@@ -154,7 +152,8 @@ fn scheduler(assignment: &Held<'_>, process: &Held<'_>) -> Verdict {
     if let Err(error) = process.verify() {
         return Verdict::No(format!("the item of the process: {error}"));
     }
-    let (named, signer) = (process.tag(SCHEDULER).unwrap_or_default(), assignment.address().to_string());
+    let (named, signer) =
+        (tags::find(process, SCHEDULER).unwrap_or_default(), assignment.address().to_string());
     if named == signer {
         Verdict::Yes(signer)
     } else {

@@ -38,10 +38,10 @@ pub fn go(tab: &Tab<'_>, screen: &str) {
     settle(tab);
 }
 
-/// A process that names the scheduler that signs for it.
+/// A process that names the scheduler that signs for it, as some clients write the tag.
 pub async fn process(client: &Client, user: &User) -> Signed {
     let scheduler = client.address().await;
-    let tags = [("Type", "Process"), ("Module", NOBODY), ("Scheduler", &*scheduler)];
+    let tags = [("Type", "Process"), ("Module", NOBODY), ("scheduler", &*scheduler)];
     let process = user.item(None, &tags, b"a process");
     client.schedule(&process).await;
     process

@@ -24,8 +24,9 @@ async fn saved_bytes_are_verified_line_by_line() {
     let node = Launch::su(folder.path()).gateway(gateway.url()).start();
     let client = node.client();
     let scheduler = client.address().await;
+    // The name as some clients write it.
     let spawn =
-        user.item(None, &[("Type", "Process"), ("Module", NOBODY), ("Scheduler", &*scheduler)], b"a process");
+        user.item(None, &[("Type", "Process"), ("Module", NOBODY), ("scheduler", &*scheduler)], b"a process");
     let message = user.message(spawn.id, b"one");
     client.schedule(&spawn).await;
     client.schedule(&message).await;

@@ -116,6 +116,11 @@ export function tag(item, name) {
   return item.tags.find((tag) => tag.name === name)?.value;
 }
 
+// The same, however the name is written: those of the protocol in what others signed.
+export function tagOfAny(item, name) {
+  return item.tags.find((tag) => tag.name.toLowerCase() === name.toLowerCase())?.value;
+}
+
 export function base64url(bytes) {
   let binary = "";
   for (let at = 0; at < bytes.length; at += 0x8000) binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000));

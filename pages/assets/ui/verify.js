@@ -1,7 +1,7 @@
 // What can be verified of an entry of a schedule, each thing by itself. This page came from the node that is under test: for
 // a verdict that does not depend on it the bytes can be saved and given to `quipu verify-item`.
 
-import { base64url, fromBase64url, NoItem, parse, tag } from "./item.js";
+import { base64url, fromBase64url, NoItem, parse, tag, tagOfAny } from "./item.js";
 import { isSigned, sha256 } from "./signatures.js";
 
 const line = (name, result, reason) => ({ name, result, reason });
@@ -52,7 +52,7 @@ async function scheduler(name, assignment, spawn) {
   const { item, process } = spawn;
   if (idOf(item) !== process) return no(name, `the item of the process has the id ${idOf(item)}`);
   if (!(await isSigned(item))) return no(name, "the signature of the process is wrong");
-  const [wanted, signer] = [tag(item, "Scheduler"), addressOf(assignment.item)];
+  const [wanted, signer] = [tagOfAny(item, "Scheduler"), addressOf(assignment.item)];
   return wanted === signer ? yes(name, signer) : no(name, `the process names ${wanted ?? "none"}, ${signer} signed`);
 }
 

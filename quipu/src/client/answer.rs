@@ -103,9 +103,9 @@ pub struct ClientTag {
 }
 
 impl ClientItem {
-    /// The value of the first tag of this name.
+    /// The value of the first tag of this name, however it is written.
     pub fn tag(&self, name: &str) -> Option<&str> {
-        self.tags.iter().find(|tag| tag.name == name).map(|tag| tag.value.as_str())
+        self.tags.iter().find(|tag| tag.name.eq_ignore_ascii_case(name)).map(|tag| tag.value.as_str())
     }
 
     /// What the tags say, when it is an assignment.
