@@ -81,10 +81,13 @@ async fn told_by_nodes() -> BTreeSet<String> {
             let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
             told.extend(types.map(str::to_owned));
         }
-        ["quipu_uploads_confirmed_total", "quipu_replication_following", "quipu_disk_free_bytes"]
-            .iter()
-            .all(|name| told.contains(*name))
-            .then_some(())
+        let late = [
+            "quipu_uploads_confirmed_total",
+            "quipu_replication_following",
+            "quipu_disk_free_bytes",
+            "quipu_location_published_total",
+        ];
+        late.iter().all(|name| told.contains(*name)).then_some(())
     })
     .await;
     told
