@@ -1,5 +1,6 @@
 //! Where clients find a scheduler, and who says so.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -45,6 +46,18 @@ pub enum LocationSettingError {
         "LOCATION_URL leads to a path, a query or a user; expected https://host or http://host:port and nothing behind it"
     )]
     NotRoot,
+    /// HyperBEAM takes https at port 443 for granted where a record says no port.
+    #[error(
+        "LOCATION_URL has http without a port of its own, where HyperBEAM asks by https at port 443; expected https://host or \
+         http://host:port"
+    )]
+    NoPort,
+    /// Nobody gets there.
+    #[error(
+        "LOCATION_URL leads to {0}, which is of this machine or network alone, and UPLOAD_NODE_URL to elsewhere: the record would \
+         be published to everybody; expected a host that everybody can ask"
+    )]
+    OfOneNetwork(String),
     /// A record has to be sent somewhere.
     #[error(
         "LOCATION_URL is set, and UPLOAD_NODE_URL is not: it takes the URL of the upload node that the record is sent to"
@@ -76,7 +89,7 @@ impl LocationArgs {
         endpoints: &Endpoints,
         router: Option<Url>,
     ) -> Result<Option<LocationOptions>, LocationSettingError> {
-        let (url, router) = match (self.url()?, router) {
+        let (url, router) = match (self.url()?, router.map(root)) {
             (Some(url), Some(router)) if url != router => return Err(LocationSettingError::PastTheRouter),
             (url, Some(router)) => (url.or(Some(router)), true),
             (url, None) => (url, false),
@@ -85,6 +98,9 @@ impl LocationArgs {
         let upload = endpoints.upload.clone().filter(|_| !router);
         if upload.is_none() && !router {
             return Err(LocationSettingError::NoUploadNode);
+        }
+        if upload.as_ref().is_some_and(|upload| !is_of_one_network(upload)) && is_of_one_network(&url) {
+            return Err(LocationSettingError::OfOneNetwork(url.host_str().unwrap_or_default().to_owned()));
         }
         Ok(Some(LocationOptions { url, upload }))
     }
@@ -101,8 +117,40 @@ impl LocationArgs {
         if !is_root || !url.username().is_empty() || url.password().is_some() {
             return Err(LocationSettingError::NotRoot);
         }
+        if url.port() == Some(0) || (url.scheme() == "http" && url.port().is_none()) {
+            return Err(LocationSettingError::NoPort);
+        }
         Ok(Some(url))
     }
+}
+
+/// Whether nobody elsewhere gets there: a private address, or a name that means something here alone.
+fn is_of_one_network(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    match host.trim_start_matches('[').trim_end_matches(']').parse() {
+        Ok(IpAddr::V4(address)) => {
+            address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_unspecified()
+        }
+        Ok(IpAddr::V6(address)) => {
+            let is_within = address.is_unique_local() || address.is_unicast_link_local();
+            is_within || address.is_loopback() || address.is_unspecified()
+        }
+        Err(_) => !host.contains('.') || host.contains('*') || host.ends_with(".localhost"),
+    }
+}
+
+/// Where clients find who is asked at this URL. What else it says may be a secret, or a path for those who ask.
+fn root(mut url: Url) -> Url {
+    url.set_path("/");
+    url.set_query(None);
+    url.set_fragment(None);
+    // Both fail only for addresses without a host, which is no URL of a router.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
 }
 
 impl RouterLocationArgs {
@@ -130,8 +178,17 @@ mod tests {
 
     /// What comes of these two URLs with an upload node: where the record leads to, and whether it is published.
     fn outcome(location: Option<&str>, router: Option<&str>) -> Result<Option<(String, bool)>, String> {
+        outcome_with(location, router, "http://127.0.0.1:1")
+    }
+
+    /// The same with this upload node.
+    fn outcome_with(
+        location: Option<&str>,
+        router: Option<&str>,
+        upload: &str,
+    ) -> Result<Option<(String, bool)>, String> {
         let args = LocationArgs { location_url: location.map(str::to_owned) };
-        let url = Url::parse("http://127.0.0.1:1").unwrap();
+        let url = Url::parse(upload).unwrap();
         let endpoints = Endpoints {
             arweave: url.clone(),
             graphql: url.clone(),
@@ -152,13 +209,44 @@ mod tests {
         assert_eq!(outcome(Some(own), None), Ok(Some((format!("{own}/"), true))));
         assert_eq!(outcome(None, Some(router)), Ok(Some((format!("{router}/"), false))));
         assert_eq!(outcome(Some("https://router.example/"), Some(router)), outcome(None, Some(router)));
+        assert_eq!(outcome(None, Some("https://a:b@router.example/its/own")), outcome(None, Some(router)));
         assert!(outcome(Some(own), Some(router)).unwrap_err().contains("different places"));
     }
 
     #[test]
     fn only_the_root_of_a_host_is_a_location() {
-        for wrong in ["su.example", "ftp://su.example", "https://su.example/su", "https://a:b@su.example"] {
+        for wrong in [
+            "su.example",
+            "ftp://su.example",
+            "https://su.example/su",
+            "https://a:b@su.example",
+            "http://su.example",
+            "http://su.example:80",
+            "https://su.example:0",
+        ] {
             assert!(outcome(Some(wrong), None).unwrap_err().starts_with("LOCATION_URL"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_of_a_host_that_only_this_network_has() {
+        for (url, is_of_one_network) in [
+            ("http://localhost:9000", true),
+            ("http://su:9000", true),
+            ("http://127.0.0.1:9000", true),
+            ("http://10.0.0.5:9000", true),
+            ("http://169.254.169.254:8080", true),
+            ("https://[::1]", true),
+            ("https://[fd00::1]", true),
+            ("https://*.example", true),
+            ("https://su.example", false),
+            ("http://203.0.113.7:9000", false),
+            ("https://[2001:db8::1]", false),
+        ] {
+            let told = outcome_with(Some(url), None, "https://up.example");
+            assert_eq!(told.is_err(), is_of_one_network, "{url}: {told:?}");
+            // In a network of its own all is well.
+            assert!(outcome(Some(url), None).is_ok(), "{url}");
         }
     }
 }
