@@ -26,9 +26,12 @@ impl NodePart for TaskPart {
     }
 
     async fn stop(self: Box<Self>) {
-        self.task.abort();
-        // It ends by being aborted, which is no error here.
-        let _ = self.task.await;
+        // What has ended may have been waited for already.
+        if !self.task.is_finished() {
+            self.task.abort();
+            // It ends by being aborted, which is no error here.
+            let _ = self.task.await;
+        }
     }
 }
 
@@ -41,6 +44,13 @@ mod tests {
     #[tokio::test]
     async fn one_that_panics_is_told() {
         TaskPart { name: "lists", task: tokio::spawn(async { panic!("as told") }) }.ended().await;
+    }
+
+    #[tokio::test]
+    async fn one_that_has_ended_can_be_stopped() {
+        let mut part = Box::new(TaskPart { name: "lists", task: tokio::spawn(async { panic!("as told") }) });
+        part.ended().await;
+        part.stop().await;
     }
 
     #[tokio::test]
