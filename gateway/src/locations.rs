@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, Url};
 
 use crate::endpoints::join;
+use crate::error::shown;
 use crate::http::Question;
 use crate::remote::locations_of;
 use crate::{AnswerError, Call, Endpoints, GatewayError, Http};
@@ -70,6 +71,8 @@ pub struct ToldLocations {
     pub gateway: String,
     /// The records of the wallet, or why it tells none.
     pub records: Result<Vec<LocationRecord>, String>,
+    /// Whether it says that there is no such service at it, so that nobody finds records there.
+    pub is_none: bool,
 }
 
 /// The gateways that are asked for records.
@@ -96,8 +99,11 @@ impl Locations {
     /// What each of them tells of this wallet.
     pub async fn told(&self, wallet: Address, kind: LocationKind) -> Vec<ToldLocations> {
         let asked = self.graphql.iter().map(|url| async move {
-            let records = self.ask(url, wallet, kind).await.map_err(|error| error.to_string());
-            ToldLocations { gateway: place(url), records }
+            let asked = self.ask(url, wallet, kind).await;
+            let is_none = matches!(&asked, Err(GatewayError::Body { cause: AnswerError::NoService(_), .. }));
+            // An error names the whole address.
+            let said = |error: GatewayError| error.to_string().replace(&shown(url), &place(url));
+            ToldLocations { gateway: place(url), records: asked.map_err(said), is_none }
         });
         join_all(asked).await
     }
@@ -171,6 +177,17 @@ mod tests {
                 {"name": "Nonce", "value": "9007199254740993"}, {"name": "Data-Protocol", "value": "ao"},
                 {"name": "Type", "value": "Scheduler-Location"}]}}]}}}"#;
     const NONE: &str = r#"{"data": {"transactions": {"edges": []}}}"#;
+    /// Left out, it would be missing.
+    const NO_ID: &str = r#"{"data": {"transactions": {"edges": [
+        {"node": {"id": "no id",
+            "owner": {"address": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, "block": null,
+            "tags": [{"name": "Data-Protocol", "value": "ao"}, {"name": "Type", "value": "Scheduler-Location"}]}}]}}}"#;
+    /// In a block that there is not.
+    const NO_HEIGHT: &str = r#"{"data": {"transactions": {"edges": [
+        {"node": {"id": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "owner": {"address": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+            "block": {"height": 1000000000000, "timestamp": 1800000000},
+            "tags": [{"name": "Data-Protocol", "value": "ao"}, {"name": "Type", "value": "Scheduler-Location"}]}}]}}}"#;
 
     async fn told(acts: &'static [Act]) -> Result<Vec<LocationRecord>, String> {
         let stub = Stub::start(acts).await;
@@ -199,14 +216,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_names_of_tags_are_those_of_the_kind_and_no_nonce_is_beyond_all_others() {
+    async fn the_names_of_tags_are_those_of_the_kind() {
         let stub = Stub::start(&[Act::Answer(200, "", LOWERCASE)]).await;
         let locations = Locations::new(http(), &endpoints(&stub.url));
         for (kind, url) in
             [(LocationKind::SchedulerLocation, None), (LocationKind::Lowercase, Some("https://hb.example"))]
         {
             let told = locations.told(WALLET, kind).await.remove(0).records.unwrap();
-            assert_eq!((told[0].url.as_deref(), told[0].nonce), (url, None), "{kind:?}");
+            assert_eq!((told[0].url.as_deref(), told[0].nonce), (url, Some((1 << 53) + 1)), "{kind:?}");
         }
         let (first, second) = (stub.calls()[0].clone(), stub.calls()[1].clone());
         assert!(
@@ -216,17 +233,59 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn every_whole_number_is_a_nonce_and_one_beyond_all_is_the_highest() {
+        const BEYOND: &str = r#"{"data": {"transactions": {"edges": [
+            {"node": {"id": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                "owner": {"address": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, "block": null,
+                "tags": [{"name": "Data-Protocol", "value": "ao"}, {"name": "Type", "value": "Scheduler-Location"},
+                    {"name": "Nonce", "value": "100000000000000000000"}]}},
+            {"node": {"id": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE",
+                "owner": {"address": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, "block": null,
+                "tags": [{"name": "Data-Protocol", "value": "ao"}, {"name": "Type", "value": "Scheduler-Location"},
+                    {"name": "Nonce", "value": "-100000000000000000000"}]}}]}}}"#;
+        let found = told(&[Act::Answer(200, "", BEYOND)]).await.unwrap();
+        assert_eq!([found[0].nonce, found[1].nonce], [Some(u64::MAX), None]);
+    }
+
+    #[tokio::test]
+    async fn of_an_address_no_more_is_told_than_host_and_port() {
+        let stub = Stub::start(&[Act::Answer(403, "", "")]).await;
+        let graphql = Url::parse(&format!("{}/key-of-ours/graphql", stub.url)).unwrap();
+        let locations = Locations { http: http(), graphql: vec![graphql.clone()] };
+        let told = locations.told(WALLET, LocationKind::SchedulerLocation).await.remove(0);
+        let reason = told.records.unwrap_err();
+        assert!(reason.contains("403") && reason.contains(&told.gateway), "{reason}");
+        assert!(!reason.contains("key-of-ours"), "{reason}");
+    }
+
+    #[tokio::test]
     async fn nonsense_is_no_answer() {
         for act in [
             &[Act::Answer(200, "", "<html>")][..],
             &[Act::Answer(200, "", "{}")],
             &[Act::Answer(200, "", FOREIGN)],
             &[Act::Answer(200, "", UNASKED)],
+            &[Act::Answer(200, "", NO_ID)],
+            &[Act::Answer(200, "", NO_HEIGHT)],
             &[Act::Answer(200, "", r#"{"errors": [{"message": "no"}]}"#)],
             &[Act::Answer(404, "", "")],
             &[Act::Answer(403, "", "")],
         ] {
             told(act).await.unwrap_err();
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_no_such_service_is_told_from_who_does_not_answer() {
+        for (act, is_none) in [
+            (&[Act::Answer(404, "", "")], true),
+            (&[Act::Answer(403, "", "")], false),
+            (&[Act::Answer(200, "", "")], false),
+        ] {
+            let stub = Stub::start(act).await;
+            let locations = Locations::new(http(), &endpoints(&stub.url));
+            let told = locations.told(WALLET, LocationKind::SchedulerLocation).await.remove(0);
+            assert_eq!((told.records.is_err(), told.is_none), (true, is_none), "{told:?}");
         }
     }
 }

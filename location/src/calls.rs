@@ -27,7 +27,8 @@ impl LocationCalls {
 
     /// Publish the record now
     ///
-    /// Whatever gateways tell, but not within two hours of the last one. It is in the answer once it is kept here; it is sent until
+    /// Although nothing is wrong with it, but not within two hours of the last one, or ten minutes where no gateway tells that
+    /// one. One that the upload node has not taken yet is sent again instead. It is in the answer once it is kept here; it is sent until
     /// the upload node takes it.
     #[oai(path = "/location/publications", method = "post", operation_id = "publish_location")]
     async fn publish(&self) -> Result<Json<PublishedForm>, UnpublishedLocation> {

@@ -1,31 +1,53 @@
 //! Whether the record has to be published, from what gateways tell of it.
 //!
+//! A gateway that is silent may have the record: nothing is published for want of its answer while that can be.
 //! Readers do not agree on which of several records counts: some take the newest block's, some the highest nonce, and which
 //! of two in one block comes first is the gateway's affair. So each record of the newest block has to be right, and no wrong
 //! one may have a nonce as high as theirs.
 
 use std::time::Duration;
 
+use ans104::Id;
 use gateway::{LocationRecord, Url};
 use log::Publication;
 use protocol::Timestamp;
 
-use crate::record::is_right;
+use crate::record::{TIME_TO_LIVE, is_right, shown};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// Nothing is published sooner after another: gateways take as long until they tell of it.
-pub(crate) const GAP_MIN: Duration = Duration::from_secs(2 * HOUR.as_secs());
+const GAP_MIN: Duration = Duration::from_secs(2 * HOUR.as_secs());
+/// The same for an operator, after one that no gateway tells.
+const GAP_UNTOLD: Duration = Duration::from_secs(10 * 60);
 /// The longest that is waited for because of what was published before.
 const GAP_MAX: Duration = Duration::from_secs(24 * HOUR.as_secs());
+/// For how long the first record waits for gateways that have never answered.
+const PATIENCE: Duration = Duration::from_secs(24 * HOUR.as_secs());
+/// What was published so much later than now was published with a wrong clock.
+const FUTURE: Duration = Duration::from_secs(24 * HOUR.as_secs());
+/// The nonces that gateways tell are followed below this one: nobody verifies them, and no room must be used up that is
+/// needed above. Whoever takes the time in nanoseconds for a nonce is far below.
+const FOLLOWED_END: u64 = 1 << 62;
 /// What was published within this time makes the gap longer, since it was of no use.
 const LATELY: Duration = Duration::from_secs(4 * 24 * HOUR.as_secs());
+
+/// What gateways told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard {
+    /// The records that any of them has.
+    pub(crate) records: Vec<LocationRecord>,
+    /// Since when some have been asked that have never answered; none where all have.
+    pub(crate) unheard_since: Option<Timestamp>,
+}
 
 /// What comes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
-    /// Until when what gateways tell counts, if all of it is right.
+    /// Until when what gateways tell counts, if all of it is right that can be put right.
     pub(crate) until: Option<Timestamp>,
     pub(crate) step: Step,
+    /// A wrong record with a nonce that no publication will have.
+    pub(crate) beyond: Option<Id>,
 }
 
 /// What is to be done.
@@ -37,30 +59,48 @@ pub(crate) enum Step {
     Publish { nonce: u64, why: &'static str },
     /// It would have to be, for this reason, and too little time has passed since another was.
     Wait { until: Timestamp, why: &'static str },
+    /// It would have to be, for this reason, and not all gateways have told what they have. It is until then.
+    Hear { until: Timestamp, why: &'static str },
 }
 
-/// Decides by the records of all gateways that answered, and by what was published before, the oldest first.
-pub(crate) fn decide(
-    url: &Url,
-    told: &[LocationRecord],
-    published: &[Publication],
-    now: Timestamp,
-) -> Decision {
-    let newest = newest(told);
-    let ends = newest.iter().map(|record| end(record, published, now)).min();
-    let is_right = leads_here(told, url);
+/// Decides by what gateways told, and by what was published before, the oldest first.
+pub(crate) fn decide(url: &Url, heard: &Heard, published: &[Publication], now: Timestamp) -> Decision {
+    let nonce = next_nonce(&heard.records, published);
+    let is_beyond = |record: &LocationRecord| {
+        record.nonce >= Some(nonce) && !is_right(record, url) && !is_newest(record, &heard.records)
+    };
+    let (beyond, told): (Vec<_>, Vec<_>) = heard.records.iter().cloned().partition(is_beyond);
+    let beyond = beyond.first().map(|record| record.id);
+    // Each of the newest leads here; the longest that one of them counts is enough.
+    let ends = newest(&told).iter().map(|record| end(record, published, now)).max();
+    let is_right = leads_here(&told, url);
     let until = ends.filter(|_| is_right);
     let why = match ends {
-        Some(end) if is_right && now < half_before(end) => return Decision { until, step: Step::Keep },
+        Some(end) if is_right && now < half_before(end) => {
+            return Decision { until, step: Step::Keep, beyond };
+        }
         None => "no gateway has one",
         Some(_) if !is_right => "what gateways have is another one",
         Some(_) => "half of its time is over",
     };
-    let step = match gap_ends(published, now) {
-        Some(until) => Step::Wait { until, why },
-        None => Step::Publish { nonce: next_nonce(told, published), why },
+    let step = match (gap_ends(published, now), patience_ends(url, heard, published, now)) {
+        (Some(until), _) => Step::Wait { until, why },
+        (None, Some(until)) => Step::Hear { until, why },
+        (None, None) => Step::Publish { nonce, why },
     };
-    Decision { until, step }
+    Decision { until, step, beyond }
+}
+
+/// Until when a gateway that has never answered is waited for, if it is: it may have what was published last, as long as that
+/// needs no renewal. Where nothing was, it may have another's for all that is known.
+fn patience_ends(url: &Url, heard: &Heard, published: &[Publication], now: Timestamp) -> Option<Timestamp> {
+    let since = heard.unheard_since?;
+    let ends = match believable(published, now).next_back() {
+        Some(last) if last.url == shown(url) => half_before(later(last.at, TIME_TO_LIVE)),
+        Some(_) => return None,
+        None => later(since, PATIENCE),
+    };
+    Some(ends).filter(|ends| now < *ends)
 }
 
 /// Whether everybody who asks for these records is led to this URL, whichever of them counts for whom.
@@ -78,23 +118,41 @@ pub(crate) fn newest(told: &[LocationRecord]) -> Vec<&LocationRecord> {
     told.iter().filter(|record| Some(height(record)) == newest).collect()
 }
 
-/// The nonce above all that are known.
+fn is_newest(record: &LocationRecord, told: &[LocationRecord]) -> bool {
+    newest(told).iter().any(|newest| newest.id == record.id)
+}
+
+/// The nonce above all that are published, and above all that are told and followed.
 pub(crate) fn next_nonce(told: &[LocationRecord], published: &[Publication]) -> u64 {
-    let nonces = told.iter().filter_map(|record| record.nonce);
+    let nonces = told.iter().filter_map(|record| record.nonce).filter(|nonce| *nonce < FOLLOWED_END);
     let nonces = nonces.chain(published.iter().map(|published| published.nonce));
     nonces.max().map_or(0, |nonce| nonce.saturating_add(1))
 }
 
-/// When the shortest gap after the last publication is over, if it is not.
-pub(crate) fn min_gap_ends(published: &[Publication], now: Timestamp) -> Option<Timestamp> {
-    published.last().map(|last| later(last.at, GAP_MIN)).filter(|end| now < *end)
+/// When an operator may publish after what was published last, if that is not yet: soon where no gateway tells that one, which
+/// may never have arrived, and at once where it leads elsewhere.
+pub(crate) fn order_waits(
+    url: &Url,
+    told: &[LocationRecord],
+    published: &[Publication],
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let last = believable(published, now).next_back().filter(|last| last.url == shown(url))?;
+    let is_told = told.iter().any(|record| record.id == last.id);
+    let gap = if is_told { GAP_MIN } else { GAP_UNTOLD };
+    Some(later(last.at, gap)).filter(|end| now < *end)
+}
+
+/// What was published by a clock that was right, as far as can be told.
+fn believable(published: &[Publication], now: Timestamp) -> impl DoubleEndedIterator<Item = &Publication> {
+    published.iter().filter(move |one| one.at <= later(now, FUTURE))
 }
 
 /// When as much time has passed as has to after what was published, if it has not: twice as much after each that came
 /// lately, whatever gateways make of them.
 fn gap_ends(published: &[Publication], now: Timestamp) -> Option<Timestamp> {
-    let last = published.last()?;
-    let lately = published.iter().filter(|one| now < later(one.at, LATELY)).count();
+    let last = believable(published, now).next_back()?;
+    let lately = believable(published, now).filter(|one| now < later(one.at, LATELY)).count();
     let doubled = u32::try_from(lately.saturating_sub(1)).unwrap_or(u32::MAX).min(8);
     let gap = GAP_MIN.saturating_mul(1 << doubled).min(GAP_MAX);
     Some(later(last.at, gap)).filter(|end| now < *end)
@@ -103,18 +161,18 @@ fn gap_ends(published: &[Publication], now: Timestamp) -> Option<Timestamp> {
 /// When a record ends to count. It began when this scheduler published it or, where that is not known, with its block; one that
 /// waits for a block is fresh.
 fn end(record: &LocationRecord, published: &[Publication], now: Timestamp) -> Timestamp {
-    let own = published.iter().find(|published| published.id == record.id).map(|own| own.at);
+    let own = published.iter().find(|published| published.id == record.id).map(|own| own.at.min(now));
     let told = record.block.map_or(now, |block| Timestamp::new(block.time).min(now));
     later(own.unwrap_or(told), record.time_to_live.unwrap_or_default())
 }
 
-fn later(time: Timestamp, by: Duration) -> Timestamp {
+pub(crate) fn later(time: Timestamp, by: Duration) -> Timestamp {
     Timestamp::new(time.get().saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
 }
 
 /// Half of the time to live before that.
 fn half_before(end: Timestamp) -> Timestamp {
-    let half = u64::try_from(crate::record::TIME_TO_LIVE.as_millis() / 2).unwrap_or(u64::MAX);
+    let half = u64::try_from(TIME_TO_LIVE.as_millis() / 2).unwrap_or(u64::MAX);
     Timestamp::new(end.get().saturating_sub(half))
 }
 

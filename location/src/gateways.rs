@@ -1,9 +1,20 @@
 //! Who is asked for records, and who takes them.
+//!
+//! What a gateway told when it answered last counts while it does not answer: it may be the only one that has the record.
 
-use ans104::Address;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ans104::{Address, Id};
 use async_trait::async_trait;
 use bytes::Bytes;
-use gateway::{LocationKind, LocationRecord, Locations, ToldLocations, UploadError, Uploader};
+use gateway::{LocationBlock, LocationKind, LocationRecord, Locations, ToldLocations, UploadError, Uploader};
+use protocol::Timestamp;
+
+use crate::decision::{Heard, later};
+
+/// How long a record waits for a block before it is not expected to get one any more.
+const WAITS_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The services that a record needs.
 #[async_trait]
@@ -38,15 +49,65 @@ impl LocationGateways for LocationServices {
     }
 }
 
-/// The records that any gateway tells; none when no gateway answers.
-pub(crate) fn united(told: &[ToldLocations]) -> Option<Vec<LocationRecord>> {
-    let mut records: Vec<LocationRecord> = Vec::new();
-    let answers: Vec<_> = told.iter().filter_map(|told| told.records.as_ref().ok()).collect();
-    for record in answers.iter().copied().flatten() {
-        match records.iter_mut().find(|known| known.id == record.id) {
-            Some(known) => known.block = known.block.or(record.block),
-            None => records.push(record.clone()),
-        }
+/// What gateways told, each when it answered last.
+#[derive(Default)]
+pub(crate) struct GatewayMemory {
+    /// Since when gateways are asked.
+    since: Option<Timestamp>,
+    /// Of each, in the order in which they are asked.
+    last: Vec<ToldLocations>,
+    /// The records that are in no block, and since when they are told.
+    waiting: HashMap<Id, Timestamp>,
+}
+
+impl GatewayMemory {
+    /// Notes what gateways tell now, each of them or why it tells nothing.
+    pub(crate) fn note(&mut self, told: &[ToldLocations], now: Timestamp) {
+        self.since.get_or_insert(now);
+        let before = |place: usize, gateway: &str| {
+            self.last.get(place).filter(|last| last.gateway == gateway && last.records.is_ok())
+        };
+        let noted = told.iter().enumerate().map(|(place, told)| {
+            match (&told.records, before(place, &told.gateway)) {
+                (Err(_), Some(before)) => before.clone(),
+                _ => told.clone(),
+            }
+        });
+        self.last = noted.collect();
+        self.look_at_blocks(now);
     }
-    (!answers.is_empty()).then_some(records)
+
+    /// All of it.
+    pub(crate) fn heard(&self, now: Timestamp) -> Heard {
+        let mut records = self.united();
+        // A record that gets no block any more is as good as one of the first block, made when it was first told: it grows
+        // old, and is no newer than any other.
+        for record in records.iter_mut().filter(|record| record.block.is_none()) {
+            let since = self.waiting.get(&record.id).copied().unwrap_or(now);
+            if now >= later(since, WAITS_MAX) {
+                record.block = Some(LocationBlock { height: 0, time: since.get() });
+            }
+        }
+        let is_whole = self.last.iter().all(|told| told.records.is_ok() || told.is_none);
+        Heard { records, unheard_since: self.since.filter(|_| !is_whole) }
+    }
+
+    fn look_at_blocks(&mut self, now: Timestamp) {
+        let records = self.united();
+        let waiting = records.iter().filter(|record| record.block.is_none()).map(|record| record.id);
+        let since = |id: Id| (id, self.waiting.get(&id).copied().unwrap_or(now));
+        self.waiting = waiting.map(since).collect();
+    }
+
+    /// The records that any gateway tells.
+    fn united(&self) -> Vec<LocationRecord> {
+        let mut records: Vec<LocationRecord> = Vec::new();
+        for record in self.last.iter().filter_map(|told| told.records.as_ref().ok()).flatten() {
+            match records.iter_mut().find(|known| known.id == record.id) {
+                Some(known) => known.block = known.block.or(record.block),
+                None => records.push(record.clone()),
+            }
+        }
+        records
+    }
 }

@@ -112,7 +112,27 @@ impl LocationHandle {
     }
 }
 
-/// From when on, in words. Times of publications are of this clock, and within reach of the calendar.
+/// From when on, in words; beyond the year 9999, which a wrong clock may tell, as a number.
 pub(crate) fn from(time: Timestamp) -> String {
-    format!("from {} on", humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(time.get())))
+    const END_MS: u64 = 253_402_300_800_000;
+    match time.get() {
+        ms @ ..END_MS => {
+            let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(ms));
+            format!("from {time} on")
+        }
+        ms => format!("from {ms} ms after 1970 on"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_time_can_be_told() {
+        assert_eq!(from(Timestamp::new(1_700_000_000_123)), "from 2023-11-14T22:13:20Z on");
+        for ms in [253_402_300_799_999, 253_402_300_800_000, u64::MAX] {
+            assert!(from(Timestamp::new(ms)).ends_with(" on"), "{ms}");
+        }
+    }
 }

@@ -13,8 +13,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::decision::{Decision, GAP_MIN, Step, decide, min_gap_ends, next_nonce};
-use crate::gateways::{LocationGateways, united};
+use crate::decision::{Decision, Step, decide, next_nonce, order_waits};
+use crate::gateways::{GatewayMemory, LocationGateways};
 use crate::handle::{AskedLocation, LocationError, LocationHandle, LocationOutcome, from};
 use crate::metrics;
 use crate::now::{GatewayNow, LocationNow};
@@ -26,6 +26,8 @@ const PERIOD: Duration = Duration::from_secs(15 * 60);
 /// The pauses between two attempts to hand a record over, doubled from the first to the last.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(60);
+/// The pause after it was refused, which somebody has to put right.
+const REFUSED_RETRY: Duration = PERIOD;
 /// How many may wait for the keeper.
 const ASKED_MAX: usize = 4;
 
@@ -53,7 +55,8 @@ pub struct LocationKeeper {
     parts: LocationParts,
     told: watch::Sender<LocationNow>,
     asked: mpsc::Receiver<AskedLocation>,
-    /// A record that is published and was not taken yet.
+    memory: GatewayMemory,
+    /// A record that is published and was not taken yet. It is sent until it is, or until another takes its place.
     pending: Option<Pending>,
 }
 
@@ -62,8 +65,8 @@ struct Pending {
     publication: Publication,
     pause: Duration,
     next: Instant,
-    /// When another may be published in its place.
-    until: Instant,
+    /// Why it was not taken the last time.
+    trouble: Option<String>,
 }
 
 impl LocationKeeper {
@@ -73,7 +76,7 @@ impl LocationKeeper {
             watch::channel(LocationNow::new(&parts.url, parts.signer.address(), parts.publishes));
         let (ask, asked) = mpsc::channel(ASKED_MAX);
         let handle = LocationHandle { now, ask, clock: parts.clock.clone() };
-        (Self { parts, told, asked, pending: None }, handle)
+        (Self { parts, told, asked, memory: GatewayMemory::default(), pending: None }, handle)
     }
 
     /// Runs until it is aborted.
@@ -109,19 +112,18 @@ impl LocationKeeper {
             });
             return Ok(());
         }
-        let told = self.ask().await?;
-        let Some(records) = united(&told) else {
+        if !self.ask().await? {
             // What was known of it is as true as before.
             self.tell(|now| now.trouble = Some("no gateway tells what it has".to_owned()));
             return Ok(());
-        };
-        let published = self.parts.publications.all().await?;
-        let Decision { until, step } = decide(&self.parts.url, &records, &published, self.now()?);
-        let trouble = match &step {
-            Step::Keep => None,
-            Step::Publish { why, .. } => Some((*why).to_owned()),
-            Step::Wait { until, why } => Some(format!("{why}; another may be published {}", from(*until))),
-        };
+        }
+        let (now, published) = (self.now()?, self.parts.publications.all().await?);
+        let heard = self.memory.heard(now);
+        // Whoever took it may not have said so.
+        self.pending.take_if(|pending| heard.records.iter().any(|told| told.id == pending.publication.id));
+        let decision = decide(&self.parts.url, &heard, &published, now);
+        let trouble = self.trouble(&decision);
+        let Decision { until, step, .. } = decision;
         self.tell(|now| {
             now.until = until;
             now.trouble = trouble;
@@ -132,7 +134,7 @@ impl LocationKeeper {
                 info!(url = shown(&self.parts.url), nonce, why, "publishing where this scheduler is");
                 self.publish(nonce, published.last()).await.map(drop)
             }
-            Step::Publish { why, .. } | Step::Wait { why, .. } => {
+            Step::Publish { why, .. } | Step::Wait { why, .. } | Step::Hear { why, .. } => {
                 debug!(why, "the record that says where this scheduler is is not as it should be");
                 Ok(())
             }
@@ -140,7 +142,27 @@ impl LocationKeeper {
         }
     }
 
-    /// Publishes because an operator says so.
+    /// What is wrong or waited for, in words.
+    fn trouble(&self, decision: &Decision) -> Option<String> {
+        let waited = match &decision.step {
+            Step::Keep => None,
+            Step::Publish { why, .. } => Some((*why).to_owned()),
+            Step::Wait { until, why } => Some(format!("{why}; another may be published {}", from(*until))),
+            Step::Hear { until, why } => Some(format!(
+                "{why} of those that answer; one is published once all have answered, or {}",
+                from(*until)
+            )),
+        };
+        let beyond = decision.beyond.map(|id| {
+            format!("the record {id} leads elsewhere, and no other can have a nonce above it, by which HyperBEAM goes")
+        });
+        let unsent = self.pending.as_ref().and_then(|pending| pending.trouble.as_ref());
+        let unsent = unsent.map(|trouble| format!("the record is not taken: {trouble}"));
+        let all: Vec<_> = [waited, beyond, unsent].into_iter().flatten().collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Publishes because an operator says so, or sends what was not taken yet.
     async fn publish_as_asked(&mut self) -> Result<LocationOutcome, LocationError> {
         if !self.parts.publishes {
             return Err(LocationError::NotHere(shown(&self.parts.url).to_owned()));
@@ -148,14 +170,20 @@ impl LocationKeeper {
         if let Some(reason) = self.parts.publications.refusal() {
             return Err(LocationError::Refused(reason));
         }
-        let published = self.parts.publications.all().await?;
-        if let Some(until) = min_gap_ends(&published, self.now()?) {
+        if let Some(pending) = &self.pending {
+            let publication = pending.publication.clone();
+            return Ok(LocationOutcome { publication, trouble: self.send().await });
+        }
+        if !self.ask().await? {
+            // Without them it is not known which nonce counts.
+            return Err(LocationError::NoGateway);
+        }
+        let (now, published) = (self.now()?, self.parts.publications.all().await?);
+        let heard = self.memory.heard(now);
+        if let Some(until) = order_waits(&self.parts.url, &heard.records, &published, now) {
             return Err(LocationError::TooSoon(until));
         }
-        let told = self.ask().await?;
-        // Without them it is not known which nonce counts.
-        let records = united(&told).ok_or(LocationError::NoGateway)?;
-        let nonce = next_nonce(&records, &published);
+        let nonce = next_nonce(&heard.records, &published);
         info!(url = shown(&self.parts.url), nonce, "publishing where this scheduler is, as an operator says");
         self.publish(nonce, published.last()).await
     }
@@ -176,9 +204,8 @@ impl LocationKeeper {
         self.parts.publications.keep(publication.clone(), after).await?;
         metrics::published();
         self.tell(|now| now.last = Some(publication.clone()));
-        let now = Instant::now();
-        let (pause, next, until) = (FIRST_RETRY, now, now + GAP_MIN);
-        self.pending = Some(Pending { item, publication: publication.clone(), pause, next, until });
+        let (pause, next) = (FIRST_RETRY, Instant::now());
+        self.pending = Some(Pending { item, publication: publication.clone(), pause, next, trouble: None });
         let trouble = self.send().await;
         Ok(LocationOutcome { publication, trouble })
     }
@@ -199,21 +226,24 @@ impl LocationKeeper {
             }
             Err(error) => error,
         };
-        let is_final = matches!(error, UploadError::Refused { .. } | UploadError::Withheld);
-        if is_final || Instant::now() >= pending.until {
-            warn!(nonce, %id, %error, "the record that says where this scheduler is was not taken");
-            self.pending = None;
-        } else {
-            debug!(nonce, %id, %error, "the record that says where this scheduler is is sent again");
-            pending.next = Instant::now() + pending.pause;
-            pending.pause = (2 * pending.pause).min(LAST_RETRY);
+        let text = error.to_string();
+        match pending.trouble.as_ref() == Some(&text) {
+            true => debug!(nonce, %id, %error, "the record that says where this scheduler is is sent again"),
+            false => {
+                warn!(nonce, %id, %error, "the record that says where this scheduler is was not taken; it is sent again");
+            }
         }
-        Some(error.to_string())
+        let is_refused = matches!(error, UploadError::Refused { .. } | UploadError::Withheld);
+        let pause = if is_refused { REFUSED_RETRY } else { pending.pause };
+        pending.next = Instant::now() + pause;
+        pending.pause = (2 * pending.pause).min(LAST_RETRY);
+        pending.trouble = Some(text.clone());
+        Some(text)
     }
 
-    /// What gateways tell; those that tell something else than before are named.
-    async fn ask(&mut self) -> Result<Vec<ToldLocations>, LocationError> {
-        let told = self.parts.gateways.told(self.parts.signer.address()).await;
+    /// Asks what gateways tell, and names those that tell something else than before. Whether any answers.
+    async fn ask(&mut self) -> Result<bool, LocationError> {
+        let told: Vec<ToldLocations> = self.parts.gateways.told(self.parts.signer.address()).await;
         let gateways: Vec<_> = told.iter().map(|told| GatewayNow::of(told, &self.parts.url)).collect();
         let before = self.told.borrow().gateways.clone();
         let differ = gateways.iter().any(|one| one.answers && one.trouble.is_none());
@@ -227,11 +257,12 @@ impl LocationKeeper {
             }
         }
         let looked = self.now()?;
+        self.memory.note(&told, looked);
         self.tell(|now| {
             now.looked = Some(looked);
             now.gateways = gateways;
         });
-        Ok(told)
+        Ok(told.iter().any(|told| told.records.is_ok()))
     }
 
     fn tell(&self, change: impl FnOnce(&mut LocationNow)) {
@@ -241,6 +272,13 @@ impl LocationKeeper {
 
     fn now(&self) -> Result<Timestamp, LocationError> {
         (self.parts.clock)().map_err(LocationError::Clock)
+    }
+}
+
+/// Whoever keeps the record next tells until when it counts.
+impl Drop for LocationKeeper {
+    fn drop(&mut self) {
+        metrics::ends(None);
     }
 }
 

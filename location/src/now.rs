@@ -8,7 +8,7 @@ use log::Publication;
 use protocol::Timestamp;
 
 use crate::decision::{leads_here, newest};
-use crate::record::shown;
+use crate::record::{legible, shown};
 
 /// It was to be published anew four days before so little is left.
 const LEFT_WARN: Duration = Duration::from_secs(3 * 24 * 60 * 60);
@@ -125,8 +125,8 @@ impl GatewayNow {
                 "has the record {} of nonce {}, which leads to {} for the variant {}",
                 record.id,
                 record.nonce.map_or_else(|| "none".to_owned(), |nonce| nonce.to_string()),
-                record.url.as_deref().unwrap_or("nowhere"),
-                record.variant.as_deref().unwrap_or("none"),
+                record.url.as_deref().map_or_else(|| "nowhere".to_owned(), legible),
+                record.variant.as_deref().map_or_else(|| "none".to_owned(), legible),
             )),
         };
         Self { gateway, newest: found, trouble, answers: true }
@@ -163,6 +163,7 @@ mod tests {
         let told = |records: Result<_, &str>| ToldLocations {
             gateway: "second.example".to_owned(),
             records: records.map_err(str::to_owned),
+            is_none: false,
         };
         for (records, health, word) in [
             (Ok(vec![]), LocationHealth::Doubtful, "has no record"),

@@ -6,6 +6,7 @@ use gateway::{LocationRecord, Url};
 use protocol::values;
 
 use crate::decision::newest;
+use crate::record::{leads_to, legible};
 
 /// What one of them makes of the records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ fn hyperbeam(records: &[LocationRecord], lowercase: &[LocationRecord], url: &Url
                 "{}{why} has the variant {}: it takes the scheduler for one of HyperBEAM's, and writes in a form that is \
                  not taken here; expected {}",
                 record.id,
-                other.unwrap_or("none"),
+                other.map_or_else(|| "none".to_owned(), legible),
                 values::AO_TN_1
             )),
         }
@@ -79,11 +80,14 @@ fn hyperbeam(records: &[LocationRecord], lowercase: &[LocationRecord], url: &Url
 /// Whether a record leads to this URL.
 fn leads(record: &LocationRecord, url: &Url) -> Result<(), String> {
     let text = record.url.as_deref().ok_or_else(|| format!("{} has no tag Url", record.id))?;
-    match Url::parse(text) {
-        Ok(found) if found == *url => Ok(()),
-        Ok(_) => Err(format!("{} leads to {text}", record.id)),
-        Err(error) => Err(format!("{} leads to {text:?}, which is no URL: {error}", record.id)),
+    if leads_to(text, url) {
+        return Ok(());
     }
+    let (id, shown) = (record.id, legible(text));
+    Err(match Url::parse(text) {
+        Ok(_) => format!("{id} leads to {shown}"),
+        Err(error) => format!("{id} leads to {shown}, which is no URL: {error}"),
+    })
 }
 
 fn lasting(time: Duration) -> String {
@@ -126,6 +130,11 @@ mod tests {
             (vec![LocationRecord { time_to_live: None, ..record(5) }], vec![], [true, false, true]),
             (vec![LocationRecord { variant: None, ..record(5) }], vec![], [true, true, false]),
             (vec![LocationRecord { url: None, ..record(5) }], vec![], [false, false, false]),
+            (
+                vec![LocationRecord { url: Some(" https://su.example".to_owned()), ..record(5) }],
+                vec![],
+                [false, false, false],
+            ),
             // The newest block counts, and in one block anybody's guess.
             (vec![record(5), other()], vec![], [false, false, false]),
             (vec![record(6), LocationRecord { url: other().url, ..record(5) }], vec![], [true, true, true]),

@@ -9,9 +9,10 @@ use crate::handle::LocationHandle;
 pub struct LocationSeat(Arc<RwLock<Option<LocationHandle>>>);
 
 impl LocationSeat {
-    /// Who looks after the record now.
+    /// Who looks after the record now. Who has ended meanwhile does not, whether or not somebody has said so.
     pub fn taken(&self) -> Option<LocationHandle> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let seat = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        seat.filter(|handle| !handle.ask.is_closed())
     }
 
     /// From now on this one does, or nobody.

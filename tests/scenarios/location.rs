@@ -200,6 +200,12 @@ async fn behind_a_router_the_router_publishes_and_clients_are_led_there() {
     for reader in ["message unit", "scheduler-utils", "HyperBEAM"] {
         assert!(well.stdout.contains(&format!("ok     {reader}, which asks")), "{}", well.stdout);
     }
+    // Where nobody answers, all that was found is said, and what is needed for more.
+    let away = check(&["http://127.0.0.1:1"]);
+    assert_eq!(away.code, Some(3), "{}{}", away.stdout, away.stderr);
+    for line in ["ok     URL: ", "wrong  GET /: ", "wrong  records: "] {
+        assert!(away.stdout.contains(line), "no {line:?} in {}", away.stdout);
+    }
     // The node itself is not where the record leads.
     let wrong = check(&[&node.url()]);
     assert_eq!(wrong.code, Some(3), "{}{}", wrong.stdout, wrong.stderr);

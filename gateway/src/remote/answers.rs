@@ -1,6 +1,11 @@
 //! What gateways answer, read: nothing that they may send does more than give an error.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    num::{IntErrorKind, ParseIntError},
+    sync::Arc,
+    time::Duration,
+};
 
 use ans104::{Address, Id};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -62,7 +67,13 @@ pub(crate) fn locations_of(
     if found.iter().any(|node| node.owner.address.parse() != Ok(wallet) || !node.is(kind)) {
         return Err(AnswerError::Unasked("records of where the scheduler of this wallet is"));
     }
-    Ok(found.into_iter().filter_map(|node| node.into_record(kind)).collect())
+    let heights = found.iter().filter_map(|node| node.block.as_ref()).map(|block| block.height);
+    if let Some(height) = heights.max().filter(|height| *height > HEIGHT_MAX) {
+        return Err(AnswerError::Height { height, max: HEIGHT_MAX });
+    }
+    let records = found.into_iter().map(|node| node.into_record(kind));
+    // One that is left out would be missing.
+    records.collect::<Option<_>>().ok_or(AnswerError::Unasked("records with an id each"))
 }
 
 /// The transactions that GraphQL answers, or what it says is wrong.
@@ -116,9 +127,6 @@ struct NodeId {
     id: String,
 }
 
-/// The greatest whole number that every reader of JSON knows: one beyond it leaves no room for the next.
-const NONCE_MAX: u64 = 1 << 53;
-
 #[derive(Deserialize)]
 struct LocationNode {
     id: String,
@@ -161,13 +169,23 @@ impl LocationNode {
             url: text("Url"),
             variant: text("Variant"),
             time_to_live: number("Time-To-Live").map(Duration::from_millis),
-            nonce: number("Nonce").filter(|nonce| *nonce <= NONCE_MAX),
+            nonce: text("Nonce").and_then(|text| nonce(&text)),
             block: self.block.as_ref().map(|block| LocationBlock {
                 height: block.height,
                 time: block.timestamp.saturating_mul(1000),
             }),
         })
     }
+}
+
+/// The nonce that a text says: one beyond all numbers counts as the highest.
+fn nonce(text: &str) -> Option<u64> {
+    text.parse()
+        .or_else(|error: ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow => Ok(u64::MAX),
+            _ => Err(error),
+        })
+        .ok()
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,6 @@ use ans104::Id;
 use gateway::LocationBlock;
 
 use super::*;
-use crate::record::TIME_TO_LIVE;
 
 const NOW: u64 = 1_800_000_000_000;
 const MS: u64 = 60 * 60 * 1000;
@@ -31,18 +30,19 @@ fn record(height: Option<u64>, hours: u64, url: &str, nonce: u64) -> LocationRec
 
 fn published(hours: u64, nonce: u64) -> Publication {
     let at = Timestamp::new(NOW - hours * MS);
-    Publication { nonce, at, id: Id::from_bytes([9; 32]), url: RIGHT.to_owned() }
+    Publication { nonce, at, id: Id::from_bytes([9; 32]), url: shown(&url()).to_owned() }
 }
 
 fn decided(told: &[LocationRecord], published: &[Publication]) -> Decision {
-    decide(&url(), told, published, Timestamp::new(NOW))
+    let heard = Heard { records: told.to_vec(), unheard_since: None };
+    decide(&url(), &heard, published, Timestamp::new(NOW))
 }
 
 /// The nonce to publish with; none when nothing is to be published.
 fn publishes(told: &[LocationRecord], published: &[Publication]) -> Option<u64> {
     match decided(told, published).step {
         Step::Publish { nonce, .. } => Some(nonce),
-        Step::Keep | Step::Wait { .. } => None,
+        Step::Keep | Step::Wait { .. } | Step::Hear { .. } => None,
     }
 }
 
@@ -123,4 +123,104 @@ fn it_is_known_until_when_a_record_counts() {
     assert_eq!(until(early, &[]), NOW + lives);
     // While half of it is over it counts all the same.
     assert_eq!(until(record(Some(5), 8 * DAY, RIGHT, 3), &[]), NOW - 8 * DAY * MS + lives);
+}
+
+#[test]
+fn a_nonce_of_any_size_is_taken_as_it_is() {
+    const BIG: u64 = 1 << 53;
+    let with =
+        |height, url: &str, nonce| LocationRecord { nonce: Some(nonce), ..record(Some(height), DAY, url, 3) };
+    // What is told is followed, be it the time in nanoseconds, and is right when it is told back.
+    for nonce in [BIG - 1, BIG, BIG + 1, 1_800_000_000_000_000_000] {
+        assert_eq!(publishes(&[with(5, OTHER, nonce)], &[]), Some(nonce + 1));
+        let told = [with(6, RIGHT, nonce + 1), with(5, OTHER, nonce)];
+        let decision = decided(&told, &[]);
+        assert_eq!((decision.step, decision.beyond), (Step::Keep, None), "{nonce}");
+        assert!(decision.until.is_some());
+        // In an older block it leads HyperBEAM elsewhere all the same.
+        assert_eq!(publishes(&[with(6, RIGHT, 4), with(5, OTHER, nonce)], &[]), Some(nonce + 1));
+    }
+}
+
+#[test]
+fn a_nonce_that_leaves_no_room_above_is_told_and_not_followed() {
+    for nonce in [FOLLOWED_END, u64::MAX - 1, u64::MAX] {
+        let told = |height, own: u64| {
+            let other = record(Some(height), DAY, OTHER, 7);
+            [record(Some(6), DAY, RIGHT, own), LocationRecord { nonce: Some(nonce), ..other }]
+        };
+        // Those who go by the block are led here, and nothing leads the others here.
+        let decision = decided(&told(5, 3), &[]);
+        assert_eq!((decision.step, decision.until.is_some()), (Step::Keep, true), "{nonce}");
+        assert_eq!(decision.beyond, Some(Id::from_bytes([7; 32])));
+        // Whoever goes by the block is led here by a newer one.
+        assert_eq!(publishes(&told(7, 3), &[]), Some(4), "{nonce}");
+    }
+}
+
+#[test]
+fn a_gateway_that_was_never_heard_may_have_the_record() {
+    let decided = |told: &[LocationRecord], published: &[Publication], asked: u64| {
+        let since = Some(Timestamp::new(NOW - asked * MS));
+        let heard = Heard { records: told.to_vec(), unheard_since: since };
+        decide(&url(), &heard, published, Timestamp::new(NOW)).step
+    };
+    let other = record(Some(5), DAY, OTHER, 3);
+    for told in [&[][..], &[other.clone()]] {
+        // As long as what was published last needs no renewal.
+        for (hours, publishes) in [(3, false), (7 * DAY - 1, false), (7 * DAY, true)] {
+            let step = decided(told, &[published(hours, 7)], 1);
+            assert_eq!(matches!(step, Step::Publish { nonce: 8, .. }), publishes, "{hours}: {step:?}");
+            assert_eq!(matches!(step, Step::Hear { .. }), !publishes, "{hours}: {step:?}");
+        }
+        // It led elsewhere: no gateway can have the right one.
+        let elsewhere = Publication { url: OTHER.to_owned(), ..published(3, 7) };
+        assert!(matches!(decided(told, &[elsewhere], 1), Step::Publish { .. }));
+        // Where nothing was published, for a day.
+        assert!(matches!(decided(told, &[], DAY - 1), Step::Hear { .. }));
+        assert!(matches!(decided(told, &[], DAY), Step::Publish { .. }));
+    }
+    assert_eq!(decided(&[record(Some(5), DAY, RIGHT, 3)], &[], 1), Step::Keep);
+}
+
+#[test]
+fn what_a_wrong_clock_published_stands_in_nobodys_way() {
+    let year = 365 * DAY * MS;
+    let wrong = Publication { at: Timestamp::new(NOW + year), ..published(0, 7) };
+    let record = || record(Some(5), 8 * DAY, RIGHT, 9);
+    assert_eq!(publishes(&[], &[wrong.clone()]), Some(8));
+    assert_eq!(order_waits(&url(), &[], &[wrong.clone()], Timestamp::new(NOW)), None);
+    assert_eq!(publishes(&[], &[published(1, 6), wrong.clone()]), None, "the one before was an hour ago");
+    // It began now at the latest, and not in a year.
+    let until = decided(&[record()], &[wrong]).until.unwrap().get();
+    assert_eq!(until, NOW + u64::try_from(TIME_TO_LIVE.as_millis()).unwrap());
+    // Clocks of nodes that take over differ by a little.
+    let early = Publication { at: Timestamp::new(NOW + MS), ..published(0, 7) };
+    assert_eq!(publishes(&[], &[early]), None);
+}
+
+#[test]
+fn of_two_right_ones_the_later_end_counts() {
+    let told = [record(None, 0, RIGHT, 6), record(None, 0, RIGHT, 7)];
+    let (old, new) = (published(8 * DAY, 6), published(DAY, 7));
+    let [old, new] =
+        [(old, 6), (new, 7)].map(|(one, id)| Publication { id: Id::from_bytes([id; 32]), ..one });
+    assert_eq!(decided(&told, &[old, new]).step, Step::Keep);
+}
+
+#[test]
+fn an_operator_waits_for_what_gateways_tell_and_hardly_for_what_may_not_have_arrived() {
+    let told = [LocationRecord { id: published(0, 7).id, ..record(Some(5), 0, RIGHT, 7) }];
+    let waits = |told: &[LocationRecord], published: &Publication| {
+        order_waits(&url(), told, std::slice::from_ref(published), Timestamp::new(NOW)).is_some()
+    };
+    let minutes =
+        |minutes: u64| Publication { at: Timestamp::new(NOW - minutes * MS / 60), ..published(0, 7) };
+    for (ago, of_told, of_untold) in
+        [(9, true, true), (11, true, false), (119, true, false), (120, false, false)]
+    {
+        assert_eq!((waits(&told, &minutes(ago)), waits(&[], &minutes(ago))), (of_told, of_untold), "{ago}");
+    }
+    // With a slip in it it leads elsewhere.
+    assert!(!waits(&told, &Publication { url: OTHER.to_owned(), ..minutes(0) }));
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod lasting;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -63,6 +65,7 @@ impl World {
         let told = gateways.into_iter().enumerate().map(|(number, records)| ToldLocations {
             gateway: format!("gateway {number}"),
             records: records.map_err(str::to_owned),
+            is_none: false,
         });
         *self.told.lock().unwrap() = told.collect();
     }
@@ -274,9 +277,14 @@ async fn what_is_not_taken_is_sent_again_and_published_once() {
     // An hour of looking at gateways that tell nothing yet.
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!((world.count(), noted.0.lock().unwrap().len()), (1, 1));
-    // An operator has to wait as well.
-    assert!(matches!(handle.publish().await, Err(LocationError::TooSoon(_))));
-    world.pass(2);
+    // An operator has to wait as well, for two hours where gateways tell it.
+    let told = world.published(7);
+    for (told, minutes) in [(vec![], 10), (vec![told], 110)] {
+        world.tell(vec![Ok(told)]);
+        world.now.fetch_add(minutes * HOUR / 60 - 1, Ordering::SeqCst);
+        assert!(matches!(handle.publish().await, Err(LocationError::TooSoon(_))));
+        world.now.fetch_add(1, Ordering::SeqCst);
+    }
     world.tell(vec![Err("no connection")]);
     assert!(matches!(handle.publish().await, Err(LocationError::NoGateway)));
     world.tell(vec![Ok(vec![other(5, 6, world.now())])]);

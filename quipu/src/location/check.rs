@@ -35,9 +35,6 @@ pub(super) struct CheckArgs {
 /// Not all is as its clients need it.
 #[derive(Debug, thiserror::Error)]
 pub enum LocationCheckError {
-    /// The wallet is not known.
-    #[error("the URL tells no address of a wallet; name it with --wallet")]
-    NoWallet,
     /// The gateways cannot be asked.
     #[error("no gateway can be asked: {0}")]
     Setup(String),
@@ -92,7 +89,11 @@ impl CheckArgs {
         let told = probes.root(self.wallet).await;
         probes.calls(self.process).await;
         let mut findings = probes.findings;
-        let wallet = self.wallet.or(told).ok_or(LocationCheckError::NoWallet)?;
+        let Some(wallet) = self.wallet.or(told) else {
+            let reason = "the URL tells no address of a wallet; name it with --wallet to look up its records";
+            findings.push(LocationFinding { what: "records".to_owned(), found: Err(reason.to_owned()) });
+            return Ok(findings);
+        };
         let records = locations.told(wallet, LocationKind::SchedulerLocation).await;
         let lowercase = locations.told(wallet, LocationKind::Lowercase).await;
         for (records, lowercase) in records.into_iter().zip(lowercase) {

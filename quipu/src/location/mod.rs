@@ -50,7 +50,7 @@ enum LocationCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Publish the record now, although nothing is wrong with it; not within two hours of the last one
+    /// Publish the record now, although nothing is wrong with it; not within two hours of one that gateways tell
     Publish {
         #[command(flatten)]
         node: OperatorArgs,

@@ -3,7 +3,10 @@
 use serde::Deserialize;
 
 use super::PublicationSeen;
-use crate::output::{TextTable, time};
+use crate::output::{TextTable, excerpt, time};
+
+/// More is no line for a person.
+const LINE_CHARS: usize = 1_000;
 
 /// What is known of the record, as the node tells it.
 #[derive(Deserialize)]
@@ -34,19 +37,20 @@ struct RecordSeen {
 
 pub(super) fn render(seen: &LocationSeen) -> String {
     let mut table = TextTable::default();
+    let line = |text: &str| excerpt(text, LINE_CHARS);
     let moment = |ms: Option<u64>, none: &str| ms.map_or_else(|| none.to_owned(), time);
     table.heading("record");
     table.row("leads to", seen.url.as_str());
     table.row("of wallet", seen.wallet.as_str());
     table.row("published", if seen.publishes { "from here" } else { "by the router" });
     table.row("counts until", moment(seen.until_ms, "not known to be right"));
-    table.row("state", seen.trouble.as_deref().unwrap_or("as it should be"));
+    table.row("state", line(seen.trouble.as_deref().unwrap_or("as it should be")));
     let last = seen.last.as_ref().map_or_else(|| "nothing".to_owned(), PublicationSeen::line);
     table.row("published last", last);
     table.heading(format!("gateways, asked {}", moment(seen.looked_ms, "not yet")));
     for GatewaySeen { gateway, trouble, newest } in &seen.gateways {
         let found = match (trouble, newest) {
-            (Some(trouble), _) => trouble.clone(),
+            (Some(trouble), _) => line(trouble),
             (None, None) => "nothing".to_owned(),
             (None, Some(RecordSeen { id, nonce, height })) => {
                 let nonce = nonce.map_or_else(String::new, |nonce| format!(", nonce {nonce}"));
@@ -76,6 +80,7 @@ mod tests {
                 "nonce": 3, "id": "R", "url": "https://su.example", "published_ms": 1_700_000_000_123_u64 },
             "gateways": [
                 { "gateway": "one.example", "answers": true, "trouble": "has no record", "newest": null },
+                { "gateway": "odd.example", "answers": true, "trouble": "\u{1b}[2J\nok", "newest": null },
                 { "gateway": "two.example", "answers": true, "trouble": null, "newest": {
                     "id": "R", "url": null, "variant": null, "time_to_live_ms": null, "nonce": 3, "height": null } },
             ],
@@ -84,6 +89,7 @@ mod tests {
         for line in [
             "counts until    not known to be right",
             "one.example     has no record",
+            "odd.example     \\u{1b}[2J\\nok",
             "two.example     R, nonce 3, in no block yet",
             "gateways, asked 2023-11-14T22:13:20.123Z",
         ] {
