@@ -135,10 +135,15 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     pub fn change_members(&mut self, to: Members) -> Result<Result<(), MembersError>, MemberError> {
         let Some(term) = self.leads() else { return Ok(Err(MembersError::Leader)) };
         self.note_memberships()?;
+        // What is not on disk yet is no step to go on from.
+        if self.memberships.is_begun(term) {
+            return Ok(Err(MembersError::Pending));
+        }
         if let Err(error) = self.memberships.check_step(self.released(), &to, self.id) {
             return Ok(Err(error));
         }
-        drop(self.log.enqueue(term, vec![Fact::Members(to).append()])?);
+        drop(self.log.enqueue(term, vec![Fact::Members(to.clone()).append()])?);
+        self.memberships.begin(term, to);
         Ok(Ok(()))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use log::{Members, NodeId, Seq};
+use log::{Members, NodeId, Seq, Term};
 use thiserror::Error;
 
 /// Why other members are not taken.
@@ -28,15 +28,26 @@ pub enum MembersError {
 }
 
 /// The memberships in force: that of the newest released fact, and those of all later ones; and whether a person let one
-/// node go on alone, and nobody came since.
+/// node go on alone, and nobody came since; and the one that is on its way to disk, with the term that it was begun in.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memberships(Vec<(Seq, Members)>, bool);
+pub(crate) struct Memberships(Vec<(Seq, Members)>, bool, Option<(Term, Members)>);
 
 impl Memberships {
     /// Takes note of a fact; they come in their order.
     pub(crate) fn note(&mut self, seq: Seq, members: Members) {
         self.1 &= members.voters.len() <= 1;
+        self.2 = self.2.take().filter(|(_, begun)| *begun != members);
         self.0.push((seq, members));
+    }
+
+    /// This one is on its way to disk.
+    pub(crate) fn begin(&mut self, term: Term, members: Members) {
+        self.2 = Some((term, members));
+    }
+
+    /// Whether one that was begun in this term is not on disk yet.
+    pub(crate) fn is_begun(&self, term: Term) -> bool {
+        self.2.as_ref().is_some_and(|(begun, _)| *begun == term)
     }
 
     /// A person has let a node go on alone: those before count no more.

@@ -57,7 +57,8 @@ impl<E: Engine, K: Keeper> Member<E, K> {
 
     /// Whether no change of the members is on its way.
     pub fn members_settled(&self) -> bool {
-        self.memberships.is_settled(self.released())
+        let begun = matches!(&self.role, Role::Leading(leading) if self.memberships.is_begun(leading.term));
+        !begun && self.memberships.is_settled(self.released())
     }
 
     /// Whether a node is a voter in a membership that counts.
@@ -206,6 +207,7 @@ mod tests {
     use crate::leading::AcknowledgedAs;
     use crate::member::MemberRole;
     use crate::member::Rule;
+    use crate::members::MembersError;
     use crate::messages::{Acknowledgement, AppendVerdict, Events, LogPlace, PromiseAnswer, PromiseRequest};
     use crate::promise::{Kept, LogFloor, Promise};
 
@@ -255,6 +257,23 @@ mod tests {
         let log = member.log().clone();
         let again = Member::open(node(1), log, InMemory(member.keeper.kept())).unwrap();
         assert_eq!(again.counting().map(|members| members.voters.len()).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn members_change_no_further_before_a_change_is_on_disk() {
+        let mut member = of_a_pair();
+        member.force("somebody").unwrap();
+        settle(&mut member);
+        let to = Members { voters: [node(1), node(2)].into(), acks: 0 };
+        assert!(member.members_settled());
+        member.change_members(to.clone()).unwrap().unwrap();
+        if !member.members_settled() {
+            settle(&mut member);
+        }
+        assert_eq!(member.members(), Some(&to), "it was said to be settled before it was there");
+        member.memberships.begin(member.leads().unwrap(), to.clone());
+        let further = Members { acks: 1, ..to };
+        assert_eq!(member.change_members(further).unwrap(), Err(MembersError::Pending));
     }
 
     #[test]
