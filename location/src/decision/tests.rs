@@ -166,7 +166,7 @@ fn a_gateway_that_was_never_heard_may_have_the_record() {
         decide(&url(), &heard, published, Timestamp::new(NOW)).step
     };
     let other = record(Some(5), DAY, OTHER, 3);
-    for told in [&[][..], &[other.clone()]] {
+    for told in [&[][..], std::slice::from_ref(&other)] {
         // As long as what was published last needs no renewal.
         for (hours, publishes) in [(3, false), (7 * DAY - 1, false), (7 * DAY, true)] {
             let step = decided(told, &[published(hours, 7)], 1);
@@ -188,8 +188,8 @@ fn what_a_wrong_clock_published_stands_in_nobodys_way() {
     let year = 365 * DAY * MS;
     let wrong = Publication { at: Timestamp::new(NOW + year), ..published(0, 7) };
     let record = || record(Some(5), 8 * DAY, RIGHT, 9);
-    assert_eq!(publishes(&[], &[wrong.clone()]), Some(8));
-    assert_eq!(order_waits(&url(), &[], &[wrong.clone()], Timestamp::new(NOW)), None);
+    assert_eq!(publishes(&[], std::slice::from_ref(&wrong)), Some(8));
+    assert_eq!(order_waits(&url(), &[], std::slice::from_ref(&wrong), Timestamp::new(NOW)), None);
     assert_eq!(publishes(&[], &[published(1, 6), wrong.clone()]), None, "the one before was an hour ago");
     // It began now at the latest, and not in a year.
     let until = decided(&[record()], &[wrong]).until.unwrap().get();
