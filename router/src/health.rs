@@ -11,6 +11,7 @@ use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use tokio::time::sleep;
 use tracing::{info, warn};
+use web::fleet_headers::{ROLE, ROUTER};
 
 use crate::member::{FleetMember, Look, MemberTurn};
 use crate::router::Router;
@@ -112,6 +113,10 @@ async fn ask(http: &Client, member: &FleetMember) -> (Look, Option<ToldLog>) {
         Ok(answer) => answer,
         Err(reason) => return (Look::Away(reason), None),
     };
+    if answer.headers.get(ROLE).is_some_and(|role| role == ROUTER) {
+        let what = "a router answers there, which is the home of no process: take it out of the list";
+        return (Look::Other(what.to_owned()), None);
+    }
     let told = ToldLog::of(&answer.headers);
     let look = match answer {
         SchedulerSays { status: StatusCode::OK, .. } => Look::Open,

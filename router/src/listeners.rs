@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use location::{LocationCalls, LocationSeat};
-use poem::{Endpoint, Response};
+use poem::http::HeaderValue;
+use poem::{Endpoint, EndpointExt, Request, Response};
+use web::fleet_headers::{ROLE, ROUTER};
 use web::{About, Guarded, Limited, OperatorToken, Visitors};
 
 use crate::admin::{FleetApi, RouterHealthApi};
@@ -37,7 +39,20 @@ pub fn public(
     let clients = router.options.clients.clone();
     let hyperbeam = RoutedHyperbeamApi(router.clone());
     let calls: Public = Limited((RoutedApi { router, metrics }, hyperbeam));
-    web::endpoint(calls, &PUBLIC, Visitors::Limited(clients), None)
+    web::endpoint(calls, &PUBLIC, Visitors::Limited(clients), None).around(say_that_it_is_a_router)
+}
+
+/// Whoever lists this one as a scheduler learns what it is when it asks how that does.
+async fn say_that_it_is_a_router<E: Endpoint<Output = Response>>(
+    endpoint: Arc<E>,
+    request: Request,
+) -> poem::Result<Response> {
+    let is_asked = request.uri().path() == "/health";
+    let mut answer = endpoint.call(request).await?;
+    if is_asked {
+        answer.headers_mut().insert(ROLE, HeaderValue::from_static(ROUTER));
+    }
+    Ok(answer)
 }
 
 /// The operator's calls, and a page that shows what they tell; `location` is asked about the record that leads here.

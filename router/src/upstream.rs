@@ -59,6 +59,15 @@ pub(crate) struct Outgoing {
     moved: Option<String>,
 }
 
+/// Refuses what another router has passed on: before anything gets a home for it.
+pub(crate) fn check_hops(request: &Request) -> Result<(), HttpError> {
+    if request.headers().contains_key(HOPS) {
+        let text = "this was passed on already, and is not passed on again";
+        return Err(HttpError::new(Code::Unavailable, text));
+    }
+    Ok(())
+}
+
 impl Outgoing {
     /// What a client asks for, with this body.
     ///
@@ -70,12 +79,7 @@ impl Outgoing {
         body: Bytes,
         route: &Route,
     ) -> Result<Self, HttpError> {
-        if request.headers().contains_key(HOPS) {
-            return Err(HttpError::new(
-                Code::Unavailable,
-                "this was passed on already, and is not passed on again",
-            ));
-        }
+        check_hops(request)?;
         let mut headers = passed_on(request.headers());
         for name in [TERM, STORE, VERSION] {
             headers.remove(name);

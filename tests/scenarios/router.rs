@@ -175,7 +175,7 @@ pub async fn member(router: &Node, url: &str) -> Value {
 }
 
 /// How many processes the router has given a home.
-async fn placed(router: &Node) -> u64 {
+pub async fn placed(router: &Node) -> u64 {
     let all: Vec<Value> = router.admin().get("/schedulers").await.json();
     all.iter().map(|one| one["processes"].as_u64().unwrap()).sum()
 }

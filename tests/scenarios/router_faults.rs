@@ -10,7 +10,7 @@ use quipu_tests::{Gateway, Launch, Node, PATIENCE, User, until};
 use serde_json::{Value, json};
 
 use crate::folder;
-use crate::router::{member, node};
+use crate::router::{member, node, placed};
 
 /// An id that nothing has.
 const NOTHING: &str = "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI";
@@ -225,4 +225,28 @@ fn a_folder_of_something_else_is_left_alone() {
         refused.stderr
     );
     assert_eq!(fs::read_dir(launch.data()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_router_is_the_home_of_nothing() {
+    let (folders, gateway) = ([folder(), folder()], Gateway::start());
+    let (_kept, node) = node(&gateway);
+    let other = Launch::router(folders[0].path(), &[&node.url()]).serve();
+    let router = Launch::router(folders[1].path(), &[&other.url(), &node.url()]).serve();
+    until("it is told what that is", async || {
+        let listed = member(&router, &other.url()).await;
+        listed["trouble"].as_str()?.contains("a router answers there").then_some(())
+    })
+    .await;
+    let client = router.client();
+    for number in 1..4 {
+        client.schedule(&User::new(number).process()).await;
+    }
+    assert_eq!(member(&router, &node.url()).await["processes"], 3);
+    // What another router has passed on gets no home here.
+    let process = User::new(4).process();
+    let sent =
+        reqwest::Client::new().post(router.url()).header("quipu-hops", "1").body(process.bytes.clone());
+    assert_eq!(sent.send().await.unwrap().status(), 503);
+    assert_eq!(placed(&router).await, 3);
 }

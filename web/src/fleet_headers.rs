@@ -15,3 +15,5 @@ pub const VERSION: HeaderName = HeaderName::from_static("quipu-version");
 pub const MOVES: HeaderName = HeaderName::from_static("quipu-moves");
 /// The role of whoever takes messages.
 pub const LEADER: &str = "leader";
+/// The role of a router, which is the home of nothing.
+pub const ROUTER: &str = "router";

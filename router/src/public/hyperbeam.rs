@@ -13,6 +13,7 @@ use super::refusal::HyperbeamRouteRefusal;
 use super::routed::Routed;
 use crate::lookup::RouteKey;
 use crate::router::Router;
+use crate::upstream::check_hops;
 
 /// The calls, and the router that answers them.
 pub(crate) struct RoutedHyperbeamApi(pub(crate) Arc<Router>);
@@ -228,6 +229,7 @@ impl RoutedHyperbeamApi {
         item: RawBody,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
         sent.check()?;
+        check_hops(request)?;
         let body = item.read(ITEM_MAX).await?;
         let route = self.0.home_of_item(&body).await?;
         Ok(self.0.send(request, route, body).await?)

@@ -18,6 +18,7 @@ use web::{Given, HttpError, Path, RawBody};
 
 use crate::lookup::RouteKey;
 use crate::router::Router;
+use crate::upstream::check_hops;
 pub(crate) use hyperbeam::RoutedHyperbeamApi;
 pub(crate) use refusal::{FleetRefusal, OperatorsNotWell, WhereRefusal};
 use refusal::{NoMetrics, NotWell, RouteRefusal};
@@ -76,6 +77,7 @@ impl RoutedApi {
     ) -> Result<Routed, RouteRefusal> {
         let (route, body) = match (process.0, assign.0) {
             (_, None) => {
+                check_hops(request)?;
                 let body = item.read(ITEM_MAX).await?;
                 (self.router.home_of_item(&body).await?, body)
             }
