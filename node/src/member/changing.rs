@@ -94,8 +94,8 @@ impl MemberNode {
         let leads = matches!(form.role.as_str(), "leading" | "confirming");
         if leads && Term(form.term) > own {
             self.step_down(url, Term(form.term)).await;
-        } else if promised > own && form.promised_to != self.id.to_string() {
-            // It takes nothing of this term any more, and whoever wanted the later one does not lead.
+        } else if promised >= own && form.promised_to != self.id.to_string() {
+            // It takes nothing of this term any more, and whoever wanted that or a later one does not lead.
             if self.with(|member| Ok::<_, MemberError>(member.is_in_lead())).unwrap_or(false) {
                 self.stand_again(promised).await;
             }
