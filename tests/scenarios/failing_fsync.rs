@@ -1,26 +1,33 @@
 //! A disk that takes writes and does not keep them: fsync fails.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use quipu_tests::{Gateway, Launch, Ledger, Load, Program, User, until};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::folder;
 
 /// Each has one message in flight.
 const CONNECTIONS: usize = 16;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_sync_stops_writes_for_good_and_loses_nothing() {
-    let (folder, gateway) = (folder(), Gateway::start());
+/// A node whose disk fails while there is a file, and where that would be.
+fn failing(folder: &TempDir, gateway: &Gateway) -> (PathBuf, Launch) {
     let trigger = folder.path().join("trigger");
     let launch = Launch::su(folder.path())
         .gateway(gateway.url())
         .set("LD_PRELOAD", compile_shim(folder.path()))
         .set("FAIL_SYNC_WHILE", &trigger);
+    (trigger, launch)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_sync_stops_writes_for_good_and_loses_nothing() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let (trigger, launch) = failing(&folder, &gateway);
     let (ledger, user) = (Arc::new(Ledger::default()), User::new(1));
     let node = launch.start();
     let client = node.client();
@@ -69,11 +76,7 @@ async fn a_failed_sync_stops_writes_for_good_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_that_are_not_on_disk_are_not_taken_for_kept() {
     let (folder, gateway) = (folder(), Gateway::start());
-    let trigger = folder.path().join("trigger");
-    let launch = Launch::su(folder.path())
-        .gateway(gateway.url())
-        .set("LD_PRELOAD", compile_shim(folder.path()))
-        .set("FAIL_SYNC_WHILE", &trigger);
+    let (trigger, launch) = failing(&folder, &gateway);
     let node = launch.start();
     fs::write(&trigger, "").unwrap();
     let replay = Launch::command(folder.path(), &["replay", "index", "--admin", &node.admin_url()]).program();

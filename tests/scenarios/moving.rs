@@ -2,6 +2,7 @@
 //! acknowledged is there once, and both doors lead to it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -61,22 +62,7 @@ impl Pair {
     /// `quipu move` of a process, by way of a gate if there is one.
     fn command(&self, process: Id, gate: Option<&Gate>) -> Launch {
         let (from, to) = (self.node(SOURCE), self.node(TARGET));
-        let process = process.to_string();
-        let words = [
-            "move",
-            &process,
-            "--to",
-            &self.url(TARGET),
-            "--to-admin",
-            &to.admin_url(),
-            "--to-token",
-            &to.token(),
-            "--admin",
-            &from.admin_url(),
-            "--token",
-            &from.token(),
-        ];
-        let launch = Launch::command(self._folders[SOURCE].path(), &words);
+        let launch = moving(self._folders[SOURCE].path(), process, from, to, &self.url(TARGET));
         match gate {
             Some(gate) => launch.word("--from").word(&gate.url()),
             None => launch,
@@ -172,6 +158,26 @@ async fn leads(pair: &Pair, process: Id, message: Id) {
     let answer =
         http.post(path).header("content-type", "application/ans104").body(posted).send().await.unwrap();
     assert_eq!(answer.status(), 307);
+}
+
+/// `quipu move` of a process from one node to another, which clients find at this URL.
+fn moving(folder: &Path, process: Id, from: &Node, to: &Node, url: &str) -> Launch {
+    let process = process.to_string();
+    let words = [
+        "move",
+        &process,
+        "--to",
+        url,
+        "--to-admin",
+        &to.admin_url(),
+        "--to-token",
+        &to.token(),
+        "--admin",
+        &from.admin_url(),
+        "--token",
+        &from.token(),
+    ];
+    Launch::command(folder, &words)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -333,22 +339,7 @@ async fn what_must_not_move_stays() {
     let (process, absent) = (user.process(), user.process());
     pair.node(SOURCE).client().schedule(&process).await;
     let tried = |to: &Node, process: Id| {
-        let (from, process) = (pair.node(SOURCE), process.to_string());
-        let words = [
-            "move",
-            &process,
-            "--to",
-            &to.url(),
-            "--to-admin",
-            &to.admin_url(),
-            "--to-token",
-            &to.token(),
-            "--admin",
-            &from.admin_url(),
-            "--token",
-            &from.token(),
-        ];
-        let finished = Launch::command(folder.path(), &words).run();
+        let finished = moving(folder.path(), process, pair.node(SOURCE), to, &to.url()).run();
         assert_eq!(finished.code, Some(1), "{}{}", finished.stdout, finished.stderr);
         finished.stderr
     };
