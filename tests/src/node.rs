@@ -131,10 +131,21 @@ impl Node {
     /// When the system does not tell.
     pub fn processor_ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("the node runs");
-        let (_, after_name) = stat.rsplit_once(')').expect("Linux tells its name");
-        let fields: Vec<&str> = after_name.split_whitespace().collect();
-        let ticks = [11, 12].map(|place| fields.get(place).and_then(|ticks| ticks.parse::<u64>().ok()));
-        ticks.into_iter().map(|ticks| ticks.expect("Linux tells it")).sum()
+        ticks(&stat)
+    }
+
+    /// The part of that which its signing threads had.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn signing_ticks(&self) -> u64 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).expect("the node runs");
+        // One that has ended meanwhile is none of them.
+        let stats = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+        let signing: Vec<u64> =
+            stats.filter(|stat| stat.contains("(sign-")).map(|stat| ticks(&stat)).collect();
+        assert!(!signing.is_empty(), "no thread of the node signs");
+        signing.iter().sum()
     }
 
     /// Kills it (SIGKILL) and waits until it is gone; what it had said.
@@ -189,4 +200,12 @@ fn ready(line: &str) -> Option<(SocketAddr, SocketAddr)> {
         Some(address)
     };
     Some((address("public")?, address("admin")?))
+}
+
+/// The ticks of a process or thread of which this is what the system tells.
+fn ticks(stat: &str) -> u64 {
+    let (_, after_name) = stat.rsplit_once(')').expect("Linux tells its name");
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks = [11, 12].map(|place| fields.get(place).and_then(|ticks| ticks.parse::<u64>().ok()));
+    ticks.into_iter().map(|ticks| ticks.expect("Linux tells it")).sum()
 }

@@ -190,7 +190,7 @@ async fn answer<E: Endpoint>(
     request.set_data(under_way.asked());
     let has_two_lengths = under_way.asked().has_two_lengths();
     let (share, holder) = (share_of(request.method()), under_way.holder());
-    let call = async {
+    let call = Box::pin(async {
         let mut claim =
             if has_two_lengths { Err(Unfit::TwoLengths) } else { claim(&mut request, budget, share).await };
         if let Err(unfit) = claim {
@@ -202,7 +202,7 @@ async fn answer<E: Endpoint>(
             claim.correct(share, REQUEST_BYTES);
         }
         (answer, claim.ok())
-    };
+    });
     let (answer, claim) = holder.pays(call).await;
     let lasts = answer.extensions().get::<Lasts>().is_some();
     let shares = if lasts { vec![share, Share::Waits] } else { vec![share] };

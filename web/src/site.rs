@@ -68,16 +68,22 @@ pub fn endpoint_with<A: OpenApi + 'static>(
         .at(DESCRIPTION, get(described.spec_endpoint()))
         .nest(DOCS, get(described.swagger_ui()))
         .nest("/", service(calls, about));
+    // Each layer is boxed: its future has the request in it several times, and all of the next one's, so that seven of them
+    // would move 17 kB about for each request.
     let answered = Answered { frequent, pages, routes: routes_of_all }
         .around(counted::answers)
+        .boxed()
         .around(compression::as_asked)
         .with(CatchPanic::new().with_handler(catch::panicked))
-        .around(move |endpoint, request| catch::errors(endpoint, request, for_errors.clone()));
+        .around(move |endpoint, request| catch::errors(endpoint, request, for_errors.clone()))
+        .boxed();
     let opened: BoxEndpoint<'static, Response> = match visitors {
         Visitors::All => answered.around(cors::allow_all).boxed(),
         Visitors::Limited(limits) => answered
             .around(move |endpoint, request| limited::let_in(endpoint, request, limits.clone()))
+            .boxed()
             .around(hyperbeam::below_500)
+            .boxed()
             .around(cors::allow_all)
             .boxed(),
         Visitors::Operators(token) => answered
@@ -86,7 +92,9 @@ pub fn endpoint_with<A: OpenApi + 'static>(
     };
     opened
         .around(move |endpoint, request| observe::calls(endpoint, request, for_counting.clone()))
+        .boxed()
         .around(plain_path::as_plain)
+        .boxed()
 }
 
 fn service<A: OpenApi>(calls: A, about: &About) -> OpenApiService<A, ()> {
