@@ -74,5 +74,8 @@ pub use opening::OpenError;
 pub use record::RecordError;
 pub use repair::{RepairError, TornEnd, TornStore, examine_store};
 pub use rocks::{CheckpointError, Rocks, RocksError, StoreContents, StoreLock, StoreMemory};
-pub use verify::{ArrivingCheck, Fault, FaultPlace, Notice, ReceivedCheck, ReceivedError, VerifySummary};
+pub use verify::{
+    ArrivingCheck, Fault, FaultPlace, Notice, ReceivedCheck, ReceivedError, VerifySummary,
+    first_wrong_signature,
+};
 pub use view::StoreView;

@@ -34,7 +34,7 @@ use moves::SeenMoves;
 use process_check::ProcessCheck;
 pub use received::{ReceivedCheck, ReceivedError};
 use signatures::Signatures;
-pub(crate) use signatures::first_wrong;
+pub use signatures::first_wrong_signature;
 pub(crate) use wallets::Wallets;
 
 /// How many entries lie between two notices of progress.

@@ -154,7 +154,8 @@ pub(crate) fn start(parts: &mut NodeParts, from: FollowingParts<'_>) -> Result<(
     let (stop, stopping) = watch::channel(false);
     let (ending, over) = watch::channel(());
     let rules = member.map(|member| member.clone() as Arc<dyn TakeEvents>);
-    let (taker, frames) = Taker::new(log.clone(), followed.clone(), rules);
+    let (taker, frames) = Taker::new(log.clone(), followed.clone(), rules)
+        .map_err(|error| NodeError::Thread { part: "standby", error })?;
     let thread = std::thread::Builder::new().name("standby".to_owned()).spawn(move || {
         // Also when it panics.
         let _ending = ending;

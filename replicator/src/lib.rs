@@ -48,7 +48,7 @@ pub use messages::{
 pub use metrics::{describe, record_followers, record_member, record_no_standby, record_standby};
 pub use promise::{Keeper, Kept, LogFloor, Promise};
 pub use promising::StandOutcome;
-pub use receiving::{LeaderHello, ReceiveError, StreamReceiver, TakeEvents};
+pub use receiving::{LeaderHello, ReceiveError, SignatureThreads, StreamReceiver, TakeEvents, VerifiedAhead};
 pub use shipping::{
     FOLLOWERS_MAX, FollowerSeen, LeaderUrl, MemberView, SHIPPED_PIECE, ShipError, ShippedLog, ShippedStream,
     Shipper, StreamRefusal, StreamRequest,

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use ans104::Address;
 use log::{
     AppendError, Engine, EventRef, Fault, LocalLog, Log, LogDigest, NodeId, ReadError, Receipt,
     ReceivedCheck, ReceivedError, Seq, StoreId, Term,
@@ -22,33 +21,18 @@ use crate::promise::Promise;
 use crate::shipping::count;
 use crate::wire::{EventsFrame, HelloFrame, MembersFrame, WireError, WirePlace};
 
+mod ahead;
+mod hello;
+
+pub use ahead::{SignatureThreads, VerifiedAhead};
+pub use hello::LeaderHello;
+
 /// How many pieces may be on their way to disk.
 const UNSYNCED_MAX: usize = 3;
 /// How often it is looked whether all is on disk.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// For how many looks what is on its way there is waited for before a stream begins.
 const LOOKS_MAX: u32 = 100;
-
-/// What a leader says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeaderHello {
-    /// Its store.
-    pub store: StoreId,
-    /// Which node it is.
-    pub node: NodeId,
-    /// Its term.
-    pub term: Term,
-    /// The term that the store was made in.
-    pub first_term: Term,
-    /// The wallet that signs.
-    pub wallet: Address,
-    /// How many events it has.
-    pub tail: u64,
-    /// The port of its public listener.
-    pub port: u16,
-    /// Where writes go, if not there.
-    pub writes: Option<String>,
-}
 
 /// Why a stream is not taken, or not taken on.
 #[derive(Debug, Error)]
@@ -243,11 +227,16 @@ impl<E: Engine> StreamReceiver<E> {
         if hello.store == own { Ok(hello) } else { Err(ReceiveError::OtherStore { found: hello.store, own }) }
     }
 
-    /// Appends what the leader sent; how many events are here then, on disk or on the way there.
+    /// Appends what the leader sent, whose signatures may be verified already; how many events are here then, on disk or
+    /// on the way there.
     ///
     /// # Errors
     /// When anything of it is not as it must be. Nothing of these events is appended then.
-    pub fn events(&mut self, sent: &EventsFrame<'_>) -> Result<u64, ReceiveError> {
+    pub fn events(
+        &mut self,
+        sent: &EventsFrame<'_>,
+        verified: Option<VerifiedAhead>,
+    ) -> Result<u64, ReceiveError> {
         let from = LogPlace::from(sent.from);
         self.same(from)?;
         let (mut place, mut there, mut fresh) = (from, from, Vec::with_capacity(sent.events.len()));
@@ -261,8 +250,13 @@ impl<E: Engine> StreamReceiver<E> {
             }
         }
         self.same(there)?;
-        if !fresh.is_empty() {
-            self.check.check(&self.log, &fresh)?;
+        self.check.check_places(&self.log, &fresh)?;
+        // What is here already was verified when it came.
+        match verified.filter(|_| fresh.len() == sent.events.len()) {
+            Some(verified) => {
+                verified.first_wrong().map_or(Ok(()), |fault| Err(ReceiveError::Wrong(fault)))?
+            }
+            None => self.check.check_signatures(&fresh)?,
         }
         if let Some(member) = &self.member {
             let (term, owner) = (Term(sent.term), NodeId(Uuid::from_bytes(sent.owner)));
@@ -354,21 +348,6 @@ impl<E: Engine> StreamReceiver<E> {
             self.check.on_disk(receipt.wait()?);
         }
         Ok(())
-    }
-}
-
-impl From<&HelloFrame<'_>> for LeaderHello {
-    fn from(hello: &HelloFrame<'_>) -> Self {
-        Self {
-            store: StoreId(Uuid::from_bytes(hello.store)),
-            node: NodeId(Uuid::from_bytes(hello.node)),
-            term: Term(hello.term),
-            first_term: Term(hello.first_term),
-            wallet: Address::from_bytes(hello.wallet),
-            tail: hello.tail,
-            port: hello.port,
-            writes: Some(hello.writes.to_owned()).filter(|url| !url.is_empty()),
-        }
     }
 }
 

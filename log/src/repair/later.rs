@@ -17,7 +17,7 @@ use crate::keys::EventKey;
 use crate::reader::{LogReader, OwnerMemos};
 use crate::record::Record;
 use crate::rocks::{Likeness, Rocks};
-use crate::verify::{Wallets, first_wrong};
+use crate::verify::{Wallets, first_wrong_signature};
 
 use super::RepairError;
 
@@ -84,7 +84,7 @@ impl SoundLog {
         }
         event.assignment().is_some()
             && self.wallets.difference(event).is_none()
-            && first_wrong(slice::from_ref(event), NonZeroUsize::MIN).is_none()
+            && first_wrong_signature(slice::from_ref(event), NonZeroUsize::MIN).is_none()
     }
 }
 

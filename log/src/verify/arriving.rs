@@ -15,7 +15,7 @@ use crate::moves::MoveEnd;
 
 use super::fault::{Fault, FaultPlace};
 use super::process_check::ProcessCheck;
-use super::signatures::first_wrong;
+use super::signatures::first_wrong_signature;
 
 /// Checks the events of a process as another store has them: each goes on where the one before it ended, its assignment is
 /// signed by a wallet of that store, and its signatures are right. What was imported there has whatever flaws it had.
@@ -54,7 +54,7 @@ impl ArrivingCheck {
             let Event { process, envelope, body, .. } = event.to_owned();
             imports.push(Import { process, body, link, envelope });
         }
-        first_wrong(events, self.threads).map_or(Ok(imports), Err)
+        first_wrong_signature(events, self.threads).map_or(Ok(imports), Err)
     }
 
     /// Where the history ends up to here.

@@ -18,7 +18,7 @@ use crate::local::LocalLog;
 use super::fault::{Fault, FaultPlace};
 use super::moves::SeenMoves;
 use super::process_check::ProcessCheck;
-use super::signatures::{Signatures, first_wrong};
+use super::signatures::{Signatures, first_wrong_signature};
 use super::wallets::Wallets;
 
 /// Checks the events that come next in a log: each goes on where its process stands, is signed by whom it has to be, and
@@ -92,10 +92,28 @@ impl ReceivedCheck {
         log: &LocalLog<E>,
         events: &[EventRef<'_>],
     ) -> Result<(), ReceivedError> {
-        for event in events {
-            self.check_place(log, event)?;
-        }
-        first_wrong(events, self.threads).map_or(Ok(()), |fault| Err(ReceivedError::Fault(fault)))
+        self.check_places(log, events)?;
+        self.check_signatures(events)
+    }
+
+    /// Checks all of them but that their signatures are right.
+    ///
+    /// # Errors
+    /// With the first that is wrong.
+    pub fn check_places<E: Engine>(
+        &mut self,
+        log: &LocalLog<E>,
+        events: &[EventRef<'_>],
+    ) -> Result<(), ReceivedError> {
+        events.iter().try_for_each(|event| self.check_place(log, event))
+    }
+
+    /// Checks that the signatures of these are right.
+    ///
+    /// # Errors
+    /// With the first that is wrong.
+    pub fn check_signatures(&self, events: &[EventRef<'_>]) -> Result<(), ReceivedError> {
+        first_wrong_signature(events, self.threads).map_or(Ok(()), |fault| Err(ReceivedError::Fault(fault)))
     }
 
     /// All up to here are on disk now.

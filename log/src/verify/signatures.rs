@@ -118,7 +118,7 @@ fn check(event: &Event, report: &Sender<Fault>) {
 
 /// The first event with a signature that is wrong, and which; those of imported histories may be. They are verified on
 /// so many threads, if there is enough for more than this one.
-pub(crate) fn first_wrong(events: &[EventRef<'_>], threads: NonZeroUsize) -> Option<Fault> {
+pub fn first_wrong_signature(events: &[EventRef<'_>], threads: NonZeroUsize) -> Option<Fault> {
     let share = events.len().div_ceil(threads.get()).max(SHARE_MIN);
     let mut shares = events.chunks(share);
     let own = shares.next().unwrap_or_default();

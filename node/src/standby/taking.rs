@@ -1,12 +1,16 @@
 //! The thread that takes a stream into the log.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use log::{AppendError, LocalLog, Rocks, Term};
 use replicator::wire::{Frame, RawFrame};
-use replicator::{FollowState, Followed, LogPlace, ReceiveError, StreamReceiver, TakeEvents};
+use replicator::{
+    FollowState, Followed, LogPlace, ReceiveError, SignatureThreads, StreamReceiver, TakeEvents,
+    VerifiedAhead,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection::StreamEnd;
@@ -19,8 +23,8 @@ const WAITING: usize = 2;
 enum Job {
     /// Say where a stream has to begin, which begins then.
     Begin(oneshot::Sender<Result<(LogPlace, Term), StreamEnd>>),
-    /// Take in what came.
-    Take(RawFrame),
+    /// Take in what came, whose signatures are being verified if there are any.
+    Take(Arc<RawFrame>, Option<VerifiedAhead>),
     /// Say when all that came before this was looked at.
     Tell(oneshot::Sender<()>),
 }
@@ -29,6 +33,7 @@ enum Job {
 pub(super) struct Frames {
     jobs: mpsc::Sender<Job>,
     refused: mpsc::Receiver<StreamEnd>,
+    signatures: SignatureThreads,
     pub(super) followed: Followed,
 }
 
@@ -65,10 +70,12 @@ impl Frames {
 
     /// Hands over what came, when there is room for it.
     pub(super) async fn take(&mut self, frame: RawFrame) -> Result<(), StreamEnd> {
+        let frame = Arc::new(frame);
+        let verified = self.signatures.begin(&frame);
         let handed = tokio::select! {
             biased;
             refusal = self.refused.recv() => Err(refusal),
-            sent = self.jobs.send(Job::Take(frame)) => sent.map_err(|_| None),
+            sent = self.jobs.send(Job::Take(frame, verified)) => sent.map_err(|_| None),
         };
         handed.map_err(|refusal| refusal.unwrap_or_else(gone))
     }
@@ -92,12 +99,13 @@ impl Taker {
         log: Arc<LocalLog<Rocks>>,
         followed: Followed,
         member: Option<Arc<dyn TakeEvents>>,
-    ) -> (Self, Frames) {
+    ) -> io::Result<(Self, Frames)> {
         let (jobs, taken) = mpsc::channel(WAITING);
         let (refusals, refused) = mpsc::channel(WAITING);
-        let frames = Frames { jobs, refused, followed: followed.clone() };
+        let signatures = SignatureThreads::start(threads())?;
+        let frames = Frames { jobs, refused, signatures, followed: followed.clone() };
         let (receiver, stream) = (None, Stream::Refused);
-        (Self { log, followed, jobs: taken, refusals, member, receiver, stream }, frames)
+        Ok((Self { log, followed, jobs: taken, refusals, member, receiver, stream }, frames))
     }
 
     /// Works until nobody asks for more.
@@ -112,9 +120,9 @@ impl Taker {
                 Job::Tell(told) => {
                     let _ = told.send(());
                 }
-                Job::Take(_) if self.stream == Stream::Refused => {}
-                Job::Take(frame) => {
-                    if let Err(refusal) = self.take(&frame) {
+                Job::Take(..) if self.stream == Stream::Refused => {}
+                Job::Take(frame, verified) => {
+                    if let Err(refusal) = self.take(&frame, verified) {
                         self.stream = Stream::Refused;
                         // There is one for each stream, and room for it.
                         let _ = self.refusals.try_send(refusal);
@@ -154,7 +162,7 @@ impl Taker {
         }
     }
 
-    fn take(&mut self, frame: &RawFrame) -> Result<(), StreamEnd> {
+    fn take(&mut self, frame: &RawFrame, verified: Option<VerifiedAhead>) -> Result<(), StreamEnd> {
         let Some(receiver) = &mut self.receiver else { return Ok(()) };
         let frame = frame.open().map_err(ReceiveError::from)?;
         match (frame, self.stream) {
@@ -169,7 +177,7 @@ impl Taker {
             }
             (Frame::Events(sent), Stream::Greeted) => {
                 let (released, before) = (sent.released, receiver.end().0.events);
-                let own = receiver.events(&sent)?;
+                let own = receiver.events(&sent, verified)?;
                 let bytes = sent.events.iter().map(|event| event.len() as u64).sum();
                 self.followed.took(own.saturating_sub(before), own, released);
                 self.followed.came(bytes);

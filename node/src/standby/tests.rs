@@ -34,7 +34,7 @@ async fn asking() -> Asking {
     let log = Arc::new(LocalLog::open(rocks, None).unwrap());
     let store = log.identity().store;
     let followed = Followed::new(from.url.to_string(), "127.0.0.1".to_owned(), None);
-    let (taker, frames) = Taker::new(log, followed.clone(), None);
+    let (taker, frames) = Taker::new(log, followed.clone(), None).unwrap();
     let thread = std::thread::spawn(move || taker.run());
     Asking { leader, from, frames, followed, listener, store, thread, folder }
 }
@@ -170,7 +170,7 @@ async fn a_member_that_led_meanwhile_follows_from_the_end_of_its_log() {
     let rocks = Rocks::open(folder.path().join("log"), &StoreMemory::default()).unwrap();
     let log = Arc::new(LocalLog::open(rocks, None).unwrap());
     let followed = Followed::new("http://leader".to_owned(), "leader".to_owned(), None);
-    let (taker, mut frames) = Taker::new(log.clone(), followed, Some(Arc::new(TakesAll)));
+    let (taker, mut frames) = Taker::new(log.clone(), followed, Some(Arc::new(TakesAll))).unwrap();
     let thread = std::thread::spawn(move || taker.run());
     assert_eq!(frames.begin().await.unwrap().0.events, 0);
     let alone = log::Members { voters: [NodeId::random()].into(), acks: 0 };

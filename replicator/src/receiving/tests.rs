@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use ans104::Item;
+use ans104::{Address, Item};
 use log::{Append, Body, BodyRef, Fact, FailHow, Identity, Members, Memory, MemoryDisk, TermStart};
 use testing::{SampleProcess, fact};
 
@@ -52,9 +52,11 @@ fn shipped(leader: &Arc<LocalLog<Memory>>, from: LogPlace) -> Vec<RawFrame> {
 }
 
 fn take(receiver: &mut StreamReceiver<Memory>, frames: &[RawFrame]) -> Result<(), ReceiveError> {
+    let threads = SignatureThreads::start(NonZeroUsize::new(2).unwrap()).unwrap();
     for frame in frames {
+        let verified = threads.begin(&Arc::new(frame.clone()));
         match frame.open()? {
-            Frame::Events(sent) => drop(receiver.events(&sent)?),
+            Frame::Events(sent) => drop(receiver.events(&sent, verified)?),
             Frame::Heartbeat(beat) => receiver.same(beat.place)?,
             Frame::Behind(bytes) => assert_eq!(bytes, 0, "all of it was sent before"),
             other => panic!("{other:?} is not expected"),
@@ -116,23 +118,32 @@ fn encode(event: &log::Event) -> Vec<u8> {
     EventRef { seq, process, nonce, imported, envelope, body }.encode().unwrap()
 }
 
-/// What becomes of a frame whose events were changed.
+/// What becomes of a frame whose events were changed: the same whether its signatures are verified in its turn or before.
 fn refused(change: impl Fn(&mut log::Event)) -> ReceiveError {
     let leader = leader();
     let frames = shipped(&leader, BEGIN);
-    let own = log(&MemoryDisk::new(), Some(&leader));
-    let mut receiver = receiver(&own);
     let events = changed(&frames[0], change);
-    let sent = EventsFrame {
+    let sent = Frame::Events(EventsFrame {
         term: 1,
         owner: [0; 16],
         from: BEGIN.into(),
         released: 0,
         events: events.iter().map(Vec::as_slice).collect(),
-    };
-    let error = receiver.events(&sent).unwrap_err();
-    receiver.settle().unwrap();
-    assert_eq!(own.synced().last(), None, "something of it was appended");
+    });
+    let mut buffer = FrameBuffer::default();
+    buffer.push(&sent.encode().unwrap());
+    let frame = Arc::new(buffer.take().unwrap().unwrap());
+    let threads = SignatureThreads::start(NonZeroUsize::new(2).unwrap()).unwrap();
+    let [error, ahead] = [None, threads.begin(&frame)].map(|verified| {
+        let own = log(&MemoryDisk::new(), Some(&leader));
+        let mut receiver = receiver(&own);
+        let Ok(Frame::Events(sent)) = frame.open() else { panic!("it has events") };
+        let error = receiver.events(&sent, verified).unwrap_err();
+        receiver.settle().unwrap();
+        assert_eq!(own.synced().last(), None, "something of it was appended");
+        error
+    });
+    assert_eq!(error.to_string(), ahead.to_string());
     error
 }
 

@@ -1,6 +1,6 @@
 //! Frames out of the bytes of a stream, however these are cut.
 
-use super::frame::{Frame, HEAD, PAYLOAD_MAX, WireError, checksum};
+use super::frame::{EVENTS, Frame, HEAD, PAYLOAD_MAX, WireError, checksum};
 
 /// What came of a stream and is no whole frame yet.
 #[derive(Debug, Default)]
@@ -56,6 +56,11 @@ impl RawFrame {
             return Err(WireError::Checksum { found, expected: self.checksum });
         }
         Frame::read(self.kind, &self.payload)
+    }
+
+    /// Whether it says that events are in it.
+    pub fn has_events(&self) -> bool {
+        self.kind == EVENTS
     }
 
     /// How long it is.

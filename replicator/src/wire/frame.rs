@@ -14,7 +14,7 @@ pub(super) const HEAD: usize = 9;
 const EVENT_MIN: usize = 4;
 
 const HELLO: u8 = 1;
-const EVENTS: u8 = 2;
+pub(super) const EVENTS: u8 = 2;
 const HEARTBEAT: u8 = 3;
 const ERROR: u8 = 4;
 const BEHIND: u8 = 5;

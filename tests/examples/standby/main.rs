@@ -35,6 +35,8 @@ const KILLS: usize = 5;
 struct Alone {
     rate: f64,
     single: Duration,
+    /// Its processor time for each message, in microseconds.
+    cost: f64,
 }
 
 /// What all parts of a run have.
@@ -65,10 +67,13 @@ impl Run {
         let folders = [TempDir::new()?, TempDir::new()?, TempDir::new()?];
         let node = self.leads(folders[0].path()).start();
         let standby = |folder: &TempDir| self.follows(folder.path(), &node);
-        let alone = Alone { rate: post(&node, messages).await?, single: single(&node).await };
+        let ticks = node.processor_ticks();
+        let rate_alone = post(&node, messages).await?;
+        let cost = micros(node.processor_ticks() - ticks, messages as u64);
+        let alone = Alone { rate: rate_alone, single: single(&node).await, cost };
         println!(
-            "writes of a node alone: {:.0} a second; one alone takes {:?} (p50)",
-            alone.rate, alone.single
+            "writes of a node alone: {:.0} a second, {:.0} µs of its processor time each; one alone takes {:?} (p50)",
+            alone.rate, alone.cost, alone.single
         );
 
         let launch = standby(&folders[1]);
@@ -104,12 +109,17 @@ impl Run {
     /// Posts while a standby follows, which nobody asks for anything meanwhile; then while it is asked how far it is.
     async fn beside(&self, node: &Node, following: &Node, alone: &Alone) -> Outcome<()> {
         let (ticks, before, began) = (following.processor_ticks(), tail(node).await, Instant::now());
+        let leading = node.processor_ticks();
         let half = self.messages / 2;
         let first = post(node, half).await?;
         let memory = (node.peak_memory(), following.peak_memory());
         let second = post(node, self.messages - half).await?;
         let both = self.messages as f64 / (half as f64 / first + (self.messages - half) as f64 / second);
-        println!("writes beside a standby: {both:.0} a second, {:.2} of those alone", both / alone.rate);
+        let cost = micros(node.processor_ticks() - leading, self.messages as u64);
+        println!(
+            "writes beside a standby: {both:.0} a second, {:.2} of those alone; {cost:.0} µs of the leader's processor time each",
+            both / alone.rate
+        );
         level(following, node).await;
         let (ticks, took) = (following.processor_ticks() - ticks, began.elapsed());
         println!(
