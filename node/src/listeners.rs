@@ -49,6 +49,16 @@ pub(crate) struct Listeners {
 pub(crate) struct Addresses {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// How the URL of the admin listener begins.
+    pub(crate) admin_scheme: &'static str,
+}
+
+impl Addresses {
+    /// Where they are, as the log tells it.
+    pub(crate) fn told(&self) -> String {
+        let Self { public, admin, admin_scheme } = self;
+        format!("http://{public}, admin listener on {admin_scheme}://{admin}")
+    }
 }
 
 /// Both listeners, being served, and the checks that they tell about.
@@ -65,7 +75,8 @@ impl Listeners {
         let (public, public_address) = bind::all(options.public)?;
         let (admin, admin_address) = bind::each(&options.admin)?;
         let connections = descriptors::connections(sockets).map_err(NodeError::Descriptors)?;
-        let addresses = Addresses { public: public_address, admin: admin_address };
+        let admin_scheme = if options.admin_tls.is_some() { "https" } else { "http" };
+        let addresses = Addresses { public: public_address, admin: admin_address, admin_scheme };
         let for_admin = options.max_client_memory / ADMIN_PART;
         let budget = Budget::new(options.max_client_memory - for_admin);
         let connections = connections.min(options.max_client_memory / web::CONNECTION_BYTES);
@@ -87,7 +98,7 @@ impl Listeners {
 
     /// How the URL of the admin listener begins.
     pub(crate) fn admin_scheme(&self) -> &'static str {
-        if self.admin_tls.is_some() { "https" } else { "http" }
+        self.addresses.admin_scheme
     }
 
     /// Where they are.

@@ -99,8 +99,9 @@ async fn start_leader(
     let address = scheduler.address();
     let writes = Writes::new(WriteSide::Open(scheduler), uploads);
     let served = base.serve(parts, derived, writes, (address, file.node()), None);
-    let Addresses { public, admin } = served.addresses;
-    info!(%address, %public, %admin, "scheduling on http://{public}, admin listener on http://{admin}");
+    let Addresses { public, admin, .. } = served.addresses;
+    info!(%address, %public, %admin, "scheduling on {}",
+        served.addresses.told());
     Ok(served)
 }
 
@@ -115,8 +116,9 @@ async fn start_reader(
     let derived = base.derive(parts, None)?;
     let writes = Writes::new(WriteSide::Closed(reading.refusal.into()), None);
     let served = base.serve(parts, derived, writes, (reading.address, NodeId::UNKNOWN), None);
-    let Addresses { public, admin } = served.addresses;
-    info!(%public, %admin, "serving reads on http://{public}, admin listener on http://{admin}");
+    let Addresses { public, admin, .. } = served.addresses;
+    info!(%public, %admin, "serving reads on {}",
+        served.addresses.told());
     Ok(served)
 }
 
@@ -149,12 +151,13 @@ async fn start_standby(
     let forward = if standing.forwards { Some(following::forwarder(&followed)?) } else { None };
     let writes = Writes::new(WriteSide::Leader(followed, forward), None);
     let served = base.serve(parts, derived, writes, (address, node), None);
-    let Addresses { public, admin } = served.addresses;
+    let Addresses { public, admin, .. } = served.addresses;
     info!(
         %address,
         %public,
         %admin,
-        "serving as a standby on http://{public}, admin listener on http://{admin}"
+        "serving as a standby on {}",
+        served.addresses.told()
     );
     Ok(served)
 }

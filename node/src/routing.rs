@@ -108,8 +108,9 @@ async fn start(parts: &mut NodeParts, options: RoutingOptions) -> Result<Served,
     let public_calls = router::public(router.clone(), metrics);
     let admin_calls = || router::admin(router.clone(), seat.clone(), token.clone());
     listeners.serve_router(parts, public_calls, admin_calls);
-    let Addresses { public, admin } = addresses;
-    info!(%public, %admin, "serving as a router on http://{public}, admin listener on http://{admin}");
+    let Addresses { public, admin, .. } = addresses;
+    info!(%public, %admin, "serving as a router on {}",
+        addresses.told());
     // There is no log that the end of it would have to wait for.
     Ok(Served { addresses, log: Weak::<LocalLog<Memory>>::new() })
 }

@@ -167,7 +167,7 @@ mod tests {
         parts.push(Stuck(held.clone()));
         parts.push(Stuck(Arc::new(())));
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let addresses = Addresses { public: nowhere, admin: nowhere };
+        let addresses = Addresses { public: nowhere, admin: nowhere, admin_scheme: "http" };
         let node = RunningNode { parts, addresses, log: Weak::<LocalLog<Memory>>::new() };
         let error = node.stop().await.unwrap_err();
         assert!(matches!(error, StopError::Part { part: "stuck", .. }), "{error}");

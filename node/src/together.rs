@@ -131,13 +131,14 @@ async fn start(parts: &mut NodeParts, mut base: Base, from: Together) -> Result<
     }
     let served = base.serve(parts, derived, writes, (address, node), Some(member.clone()));
     parts.push(Draining(member));
-    let Addresses { public, admin } = served.addresses;
+    let Addresses { public, admin, .. } = served.addresses;
     info!(
         %address,
         %public,
         %admin,
         %node,
-        "serving as one of several on http://{public}, admin listener on http://{admin}"
+        "serving as one of several on {}",
+        served.addresses.told()
     );
     Ok(served)
 }

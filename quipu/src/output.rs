@@ -150,9 +150,14 @@ pub fn thousands(number: u64) -> String {
     shown
 }
 
-/// How many there are of something that makes its plural with an s.
+/// How many there are of something that makes its plural with an s, or with es behind one.
 pub fn counted(number: u64, what: &str) -> String {
-    format!("{} {what}{}", thousands(number), if number == 1 { "" } else { "s" })
+    let plural = match (number, what.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{} {what}{plural}", thousands(number))
 }
 
 #[cfg(test)]

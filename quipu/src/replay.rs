@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use crate::client::{AdminArgs, AdminClient, runtime};
 use crate::failure::Failure;
 use crate::node::OfflineArgs;
-use crate::output::thousands;
+use crate::output::counted;
 use crate::shown::Shown;
 
 const EXAMPLES: &str = "\
@@ -184,7 +184,7 @@ impl ReplayArgs {
         shown.clear();
         replayed?;
         let (done, took) = (progress.now().done, started.elapsed());
-        writeln!(out, "{}: {} events in {}", self.projection, thousands(done), seconds(took))?;
+        writeln!(out, "{}: {} in {}", self.projection, counted(done, "event"), seconds(took))?;
         Ok(())
     }
 }
@@ -215,7 +215,7 @@ async fn watch(node: &AdminClient, id: u64, out: &mut dyn Write) -> Result<(), F
         shown.clear();
         let Job { id, projection, state, reason, done, .. } = job;
         if state == "done" {
-            writeln!(out, "job {id} is done: {projection}, {} events in {}", thousands(done), seconds(took))?;
+            writeln!(out, "job {id} is done: {projection}, {} in {}", counted(done, "event"), seconds(took))?;
             return Ok(());
         }
         return Err(match reason {

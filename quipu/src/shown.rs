@@ -35,6 +35,10 @@ impl Shown {
 
     /// Shows how far it is.
     pub fn show(&mut self, phase: &str, done: u64, total: u64, took: Duration) {
+        if total == 0 && done == 0 {
+            // Nobody knows yet how much it is.
+            return;
+        }
         if std::io::stderr().is_terminal() {
             self.bar.set_message(phase.to_owned());
             self.bar.set_length(total.max(done));

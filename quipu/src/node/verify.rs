@@ -123,8 +123,9 @@ fn report(summary: &VerifySummary, out: &mut dyn Write) -> Result<(), Failure> {
     };
     writeln!(
         out,
-        "{} of {processes} processes, {} verified: {}{inherited}",
+        "{} of {}, {} verified: {}{inherited}",
         counted(*events, "event"),
+        counted(*processes, "process"),
         counted(*signatures, "signature"),
         counted(*faults, "fault")
     )?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
 use crate::failure::Failure;
-use crate::output::{Align, Columns, thousands};
+use crate::output::{Align, Columns, counted, thousands};
 use crate::settings::RouterFolderArgs;
 
 /// List the schedulers of a router, and how they do
@@ -115,7 +115,7 @@ impl AddArgs {
             "wallets_only": self.wallets_only,
         });
         let listed = self.router.change("/schedulers", form)?;
-        writeln!(out, "{} has {} processes and may get more", listed.url, thousands(listed.processes))?;
+        writeln!(out, "{} has {} and may get more", listed.url, counted(listed.processes, "process"))?;
         Ok(())
     }
 }
@@ -127,7 +127,7 @@ impl RetireArgs {
     /// When the router is not reached or refuses.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let listed = self.router.change("/schedulers/retire", json!({ "url": self.url }))?;
-        writeln!(out, "{} keeps its {} processes and gets no more", listed.url, thousands(listed.processes))?;
+        writeln!(out, "{} keeps its {} and gets no more", listed.url, counted(listed.processes, "process"))?;
         Ok(())
     }
 }
