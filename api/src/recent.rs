@@ -58,14 +58,8 @@ impl RecentData {
 
     /// The same, and why not.
     pub(crate) fn claim_now(&self, bytes: usize) -> Result<MemoryClaim, Lack> {
-        loop {
-            let claim = self.budget.claim_now(Share::Answers, bytes);
-            // What is kept is counted to no connection, since threads of their own keep it: whoever holds enough does not
-            // hold that.
-            if !matches!(claim, Err(Lack::NotThere)) || self.lock().pop_lru().is_none() {
-                return claim;
-            }
-        }
+        // Threads of their own keep it, so that it is counted to no connection.
+        self.budget.claim_instead(Share::Answers, bytes, || self.lock().pop_lru().is_some())
     }
 
     /// The same of what is left for short answers alone.

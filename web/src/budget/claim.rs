@@ -67,6 +67,25 @@ impl Budget {
         claim.take(share, bytes).map(|()| claim)
     }
 
+    /// The same, after `give_up` has given up one thing after the other that is counted to no connection, for as long as
+    /// that is of use: whoever holds enough does not hold that.
+    ///
+    /// # Errors
+    /// When nothing was left to give up, or the connection or its address holds its part already.
+    pub fn claim_instead(
+        &self,
+        share: Share,
+        bytes: usize,
+        mut give_up: impl FnMut() -> bool,
+    ) -> Result<MemoryClaim, Lack> {
+        loop {
+            let claim = self.claim_now(share, bytes);
+            if !matches!(claim, Err(Lack::NotThere)) || !give_up() {
+                return claim;
+            }
+        }
+    }
+
     /// A claim that is still to grow.
     pub fn nothing(&self) -> MemoryClaim {
         MemoryClaim {

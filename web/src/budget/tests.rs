@@ -274,3 +274,19 @@ async fn those_that_wait_leave_some_to_those_that_do_not() {
     let shares = Share::ALL.into_iter().filter(|share| *share != Share::Waits);
     assert_eq!(shares.map(|share| budget.share(share)).sum::<usize>(), budget.bytes());
 }
+
+#[test]
+fn nothing_is_given_up_for_who_holds_enough() {
+    let budget = Budget::new(16 * 1600);
+    let (much, part) = (Arc::<Holder>::default(), budget.share(Share::Answers) / 16);
+    let _much = much.pays_now(|| budget.try_claim(Share::Answers, part)).unwrap();
+    let mut kept: Vec<_> = (0..3).map(|_| budget.try_claim(Share::Answers, 100).unwrap()).collect();
+    let rest = usize::try_from(left(&budget)[4]).unwrap();
+    let _rest = budget.try_claim(Share::Answers, rest).unwrap();
+    let refused = much.pays_now(|| budget.claim_instead(Share::Answers, 10, || kept.pop().is_some()));
+    assert_eq!((refused.unwrap_err(), kept.len()), (Lack::HoldsEnough, 3));
+    let claim = budget.claim_instead(Share::Answers, 10, || kept.pop().is_some());
+    assert_eq!((claim.is_ok(), kept.len()), (true, 2));
+    let refused = budget.claim_instead(Share::Answers, 1000, || kept.pop().is_some());
+    assert_eq!((refused.unwrap_err(), kept.len()), (Lack::NotThere, 0));
+}
