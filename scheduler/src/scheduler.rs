@@ -81,7 +81,7 @@ struct Inner {
 pub(crate) struct Shared {
     pub(crate) sequencer: Arc<Sequencer>,
     pub(crate) work: Arc<Work>,
-    lanes: Lanes,
+    pub(crate) lanes: Lanes,
     pub(crate) gateways: Gateways,
     pub(crate) look_ups: LookUps,
     pub(crate) succession: Succession,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ans104::Ed25519Wallet;
 use bytes::Bytes;
 use log::{LocalLog, Log, Memory, MemoryDisk, Stepper, StoreMemory};
-use projections::{Follower, Index, IndexWriter};
+use projections::{Follower, Index, IndexWriter, Position};
 use protocol::Timestamp;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, oneshot};
@@ -116,6 +116,13 @@ impl Node {
             self.completion.as_mut().poll(&mut context).is_pending(),
             "the completion never ends by itself"
         );
+    }
+
+    /// Completes what comes from now on by this, in the place of how far the index is.
+    pub(super) fn complete_by(&mut self, indexed: Position) {
+        let (in_flight, receiver) = mpsc::unbounded_channel();
+        self.in_flight = in_flight;
+        self.completion = Box::pin(complete_all(self.shared.sequencer.clone(), indexed, receiver));
     }
 
     /// Moves everything until nothing moves any more.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use ans104::Id;
 use log::MemoryDisk;
+use projections::{ProjectionError, Publisher};
 use protocol::ProcessId;
 use tempfile::TempDir;
-use testing::SampleUser;
+use testing::{SampleUser, id_of};
 
 use super::items::answer;
 use super::node::{Node, start_over};
@@ -81,4 +82,27 @@ fn nothing_is_taken_while_the_index_stands_still() {
     let second = store(&mut node);
     node.shared.check_open().unwrap();
     drop((first, second));
+}
+
+#[test]
+fn what_the_index_has_after_it_was_answered_leaves_its_lane() {
+    let (disk, folder, user) = (MemoryDisk::new(), TempDir::new().unwrap(), SampleUser::new(1));
+    let (mut node, _runtime) = start_over(&disk, folder.path());
+    let process = spawn(&mut node, &user);
+    let publisher = Publisher::new("index", node.log.tail());
+    node.complete_by(publisher.position());
+    let before = node.log.tail().last();
+    let message = user.message(process, &[], "late");
+    let id = id_of(&message);
+    let mut told = node.post(message);
+    while node.work(0, true) {}
+    while node.stepper.turn(usize::MAX) > 0 {}
+    publisher.publish(before, None, Some(&ProjectionError::Cancelled));
+    node.complete();
+    told.try_recv().expect("it is answered").expect_err("it is not in the index");
+    let lane = node.shared.lanes.peek(process).expect("it is in use");
+    assert!(lane.is_in_flight(id), "a repetition would not be found");
+    publisher.publish(node.log.tail().last(), None, None);
+    node.complete();
+    assert!(!lane.is_in_flight(id), "the index has it, and the lane never rests");
 }
