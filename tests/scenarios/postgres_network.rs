@@ -90,6 +90,48 @@ async fn a_connection_that_is_lost_without_a_word_is_replaced_in_seconds() {
     .unwrap();
 }
 
+/// A node that is lost without a word keeps its locks until then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_looks_soon_whether_a_silent_node_is_still_there() {
+    const SOON: Duration = Duration::from_secs(15);
+    let postgres = Postgres::start();
+    let (direct, runtime) = (options(&postgres.url(), 10), Handle::current());
+    spawn_blocking(move || {
+        let history = History::new(1);
+        let (mut follower, _going_on) = follower(&direct, &history.log, &runtime);
+        persist(&mut follower, Duration::from_secs(20));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !looks_within(postgres.port(), SOON) {
+            assert!(Instant::now() < deadline, "{:?}", connections_of(postgres.port()));
+            std::thread::yield_now();
+        }
+        drop(follower);
+    })
+    .await
+    .unwrap();
+}
+
+/// Whether all connections at this port are silent, and will be asked whether anybody is there within this time.
+fn looks_within(port: u16, time: Duration) -> bool {
+    /// Of the clock in which the system tells it, in a second.
+    const TICKS: u64 = 100;
+    let connections = connections_of(port);
+    let soon = |timer: &String| {
+        let (kind, ticks) = timer.split_once(':').unwrap();
+        kind == "02" && u64::from_str_radix(ticks, 16).unwrap() <= time.as_secs() * TICKS
+    };
+    !connections.is_empty() && connections.iter().all(soon)
+}
+
+/// The timer of each connection that this port of this machine has taken.
+fn connections_of(port: u16) -> Vec<String> {
+    let all = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let fields = all.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let here = format!("0100007F:{port:04X}");
+    let taken = fields.filter(|fields| fields[1] == here && fields[3] == "01");
+    taken.map(|fields| fields[5].to_owned()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_too_slow_for_a_batch_gets_smaller_ones() {
     let postgres = Postgres::start();

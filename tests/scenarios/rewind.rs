@@ -9,7 +9,7 @@ use projections::{
     DatabaseUrl, Follower, PostgresOptions, PostgresReplay, PostgresWriter, Progress, ProjectionError,
     Replay, ReplayScope,
 };
-use quipu_tests::Postgres;
+use quipu_tests::{Link, Postgres};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -98,6 +98,39 @@ async fn a_replay_mends_what_was_damaged_and_nothing_else() {
         assert_eq!(rows(&postgres, "kept"), whole, "a cancelled rebuild was seen");
         replay.replay(&ReplayScope::default(), &Progress::default()).unwrap();
         assert_eq!(rows(&postgres, "kept"), whole);
+    })
+    .await
+    .unwrap();
+}
+
+/// There may be millions of processes, whose rows would not fit in memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_are_compared_a_few_at_a_time() {
+    const PROCESSES: u64 = 12_000;
+    const AT_A_TIME_MAX: usize = 900_000;
+    let postgres = Postgres::start();
+    let link = Link::to(postgres.port()).await;
+    let (kept, through) = (options(&postgres.url(), 10), options(&postgres.url_on(link.port()), 10));
+    let runtime = Handle::current();
+    spawn_blocking(move || {
+        let folder = folder();
+        let (first, restored) = (folder.path().join("first"), folder.path().join("restored"));
+        let log = open(&first);
+        let mut processes: Vec<_> = (0..PROCESSES).map(SampleProcess::new).collect();
+        for some in processes.chunks_mut(500) {
+            append(&log, some.iter_mut().map(SampleProcess::spawn).collect());
+        }
+        drop(log);
+        copy_folder(&first, &restored);
+        let log = open(&first);
+        append(&log, vec![processes[1].message()]);
+        follow(&kept, &log, &runtime).unwrap();
+        let log = open(&restored);
+        append(&log, vec![processes[2].message()]);
+        follow(&through, &log, &runtime).unwrap();
+        assert_eq!(postgres.sql("quipu", "select count(*) from quipu.messages"), (PROCESSES + 1).to_string());
+        let longest = link.longest_answer();
+        assert!((100_000..AT_A_TIME_MAX).contains(&longest), "{longest} bytes at a time");
     })
     .await
     .unwrap();

@@ -2,18 +2,21 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+const PIECE: usize = 64 << 10;
 
 /// Forwards connections to a port, until it is dropped.
 pub struct Link {
     port: u16,
     cut: Arc<watch::Sender<u32>>,
     silent: Arc<AtomicBool>,
+    longest: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -27,22 +30,28 @@ impl Link {
         let own = listener.local_addr().expect("it is bound").port();
         let cut = Arc::new(watch::Sender::new(0));
         let (cuts, silent) = (cut.clone(), Arc::new(AtomicBool::new(false)));
-        let is_silent = silent.clone();
+        let (is_silent, longest) = (silent.clone(), Arc::<AtomicUsize>::default());
+        let longest_answer = longest.clone();
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let (cut, to) = (cuts.subscribe(), (Ipv4Addr::LOCALHOST, port).into());
-                let is_silent = is_silent.load(Ordering::SeqCst);
+                let (is_silent, longest) = (is_silent.load(Ordering::SeqCst), longest_answer.clone());
                 tokio::spawn(async move {
-                    if is_silent { keep(near, cut).await } else { forward(near, to, cut).await }
+                    if is_silent { keep(near, cut).await } else { forward(near, to, cut, &longest).await }
                 });
             }
         });
-        Self { port: own, cut, silent, task }
+        Self { port: own, cut, silent, longest, task }
     }
 
     /// The port of this end.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many bytes came back at most before more was asked.
+    pub fn longest_answer(&self) -> usize {
+        self.longest.load(Ordering::SeqCst)
     }
 
     /// Cuts all connections that there are: both ends stay open and hear nothing more. New ones are forwarded.
@@ -63,14 +72,39 @@ impl Drop for Link {
     }
 }
 
-async fn forward(mut near: TcpStream, to: SocketAddr, mut cut: watch::Receiver<u32>) {
+async fn forward(mut near: TcpStream, to: SocketAddr, mut cut: watch::Receiver<u32>, longest: &AtomicUsize) {
     let Ok(mut far) = TcpStream::connect(to).await else { return };
     tokio::select! {
-        _ = copy_bidirectional(&mut near, &mut far) => return,
+        () = copy_both_ways(&mut near, &mut far, longest) => return,
         changed = cut.changed() => drop(changed),
     }
     // What was under way is lost.
     keep((near, far), cut).await;
+}
+
+/// Copies until one of both ends is closed.
+async fn copy_both_ways(near: &mut TcpStream, far: &mut TcpStream, longest: &AtomicUsize) {
+    let ((mut from_near, mut to_near), (mut from_far, mut to_far)) = (near.split(), far.split());
+    let (mut asked, mut answered) = (vec![0; PIECE], vec![0; PIECE]);
+    let mut length = 0;
+    loop {
+        let copied = tokio::select! {
+            read = from_near.read(&mut asked) => {
+                length = 0;
+                let read = read.unwrap_or_default();
+                read > 0 && to_far.write_all(&asked[..read]).await.is_ok()
+            }
+            read = from_far.read(&mut answered) => {
+                let read = read.unwrap_or_default();
+                length += read;
+                longest.fetch_max(length, Ordering::SeqCst);
+                read > 0 && to_near.write_all(&answered[..read]).await.is_ok()
+            }
+        };
+        if !copied {
+            return;
+        }
+    }
 }
 
 /// Keeps both ends open for as long as the link is there.
