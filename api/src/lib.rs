@@ -5,6 +5,7 @@
 //! `openapi/`.
 
 mod admin;
+mod attempt;
 mod checks;
 mod error;
 mod explore;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::task::{self, JoinHandle};
 use web::{BRIEF, MemoryClaim, Share};
 
+use crate::attempt::AnswerAttempt;
 use crate::error::CallError;
 use crate::node::ApiNode;
 use crate::turns::{AnswerRoom, FirstRoom};
@@ -30,11 +31,11 @@ impl ApiNode {
     /// there is some for short answers alone, it is found out whether this is one: it is all there then.
     pub(crate) async fn render<T: Send + 'static>(
         self: &Arc<Self>,
-        render: impl Fn(&Arc<Self>) -> Fresh<T> + Clone + Send + 'static,
+        render: impl Fn(&Arc<Self>, &AnswerAttempt<'_>) -> Fresh<T> + Clone + Send + 'static,
         is_all: fn(&T) -> bool,
     ) -> Made<T> {
         match self.rooms.to_begin(PIECE + PIECE_MORE, PATIENCE).await? {
-            FirstRoom::Any(room) => return self.rendering(room, render).await?,
+            FirstRoom::Any(room) => return self.rendering(room, of_any_length(render)).await?,
             FirstRoom::Brief(room) => {
                 if let Some(made) = self.rendering_brief(room, render.clone(), is_all).await?? {
                     return Ok(made);
@@ -42,7 +43,7 @@ impl ApiNode {
             }
         }
         let room = self.rooms.to_read(PIECE + PIECE_MORE, PATIENCE).await?;
-        self.rendering(room, render).await?
+        self.rendering(room, of_any_length(render)).await?
     }
 
     /// Makes another piece of an answer that has begun, likely of so many bytes: it waits for memory, which whoever
@@ -81,21 +82,36 @@ impl ApiNode {
         })
     }
 
-    /// Throws away what is too long.
+    /// Throws away what is too long, and remembers that it is.
     fn rendering_brief<T: Send + 'static>(
         self: &Arc<Self>,
         room: AnswerRoom,
-        render: impl FnOnce(&Arc<Self>) -> Fresh<T> + Send + 'static,
+        render: impl FnOnce(&Arc<Self>, &AnswerAttempt<'_>) -> Fresh<T> + Send + 'static,
         is_all: fn(&T) -> bool,
     ) -> JoinHandle<Result<Option<(Bytes, T)>, CallError>> {
         let node = self.clone();
         task::spawn_blocking(move || {
             let AnswerRoom { turn: _turn, claim } = room;
-            let (json, rest) = render(&node)?;
-            let is_brief = json.len() <= BRIEF && is_all(&rest);
-            Ok(is_brief.then(|| (kept(json, claim, Share::Brief), rest)))
+            let attempt = AnswerAttempt::at_a_short_one(&node.rooms.long);
+            let made = render(&node, &attempt);
+            if attempt.is_in_vain() {
+                return Ok(None);
+            }
+            let (json, rest) = made?;
+            if json.len() <= BRIEF && is_all(&rest) {
+                return Ok(Some((kept(json, claim, Share::Brief), rest)));
+            }
+            attempt.was_in_vain();
+            Ok(None)
         })
     }
+}
+
+/// Made with memory for an answer of any length.
+fn of_any_length<T>(
+    render: impl Fn(&Arc<ApiNode>, &AnswerAttempt<'_>) -> Fresh<T>,
+) -> impl FnOnce(&Arc<ApiNode>) -> Fresh<T> {
+    move |node| render(node, &AnswerAttempt::at_any_length())
 }
 
 /// What was made, counted as what it takes.

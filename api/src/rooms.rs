@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use web::{Budget, Share};
 
+use crate::attempt::LongAnswers;
 use crate::error::CallError;
 use crate::recent::RecentData;
 use crate::turns::{AnswerRoom, FirstRoom, Turns};
@@ -37,6 +38,8 @@ pub(crate) struct Rooms {
     lists: Turns,
     /// What is kept of what was shown.
     pub(crate) recent: RecentData,
+    /// What was found to be long lately.
+    pub(crate) long: LongAnswers,
     /// All memory for answers, in bytes.
     answers: usize,
 }
@@ -51,6 +54,7 @@ impl Rooms {
             questions: Turns::new(QUESTIONS),
             lists: Turns::new(LISTS),
             recent: RecentData::new(budget),
+            long: LongAnswers::new(),
             answers: budget.share(Share::Answers),
         }
     }

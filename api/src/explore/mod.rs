@@ -16,6 +16,7 @@ use poem_openapi::{OpenApi, Tags};
 use serde::Serialize;
 use web::{Given, HttpError, Path};
 
+use crate::attempt::AnswerAttempt;
 use crate::error::CallError;
 use crate::limit::PageLimit;
 use crate::node::ApiNode;
@@ -110,7 +111,7 @@ impl ExploreApi {
         &self,
         read: impl Fn(&ApiNode) -> Result<T, CallError> + Clone + Send + 'static,
     ) -> Result<Rendered<T>, CallError> {
-        let write = move |node: &Arc<ApiNode>| {
+        let write = move |node: &Arc<ApiNode>, _: &AnswerAttempt<'_>| {
             Ok((serde_json::to_vec(&read(node)?).map_err(HttpError::internal)?, ()))
         };
         let (json, ()) = self.0.render(write, |()| true).await?;

@@ -6,7 +6,7 @@ use web::HttpError;
 use web::hyperbeam::essence;
 
 /// A form of a schedule that is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Codec {
     /// What compute units read.
     Aos2,

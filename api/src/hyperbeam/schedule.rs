@@ -9,6 +9,7 @@ use web::{GivenHeader, Parameter};
 use super::codec::Codec;
 use super::forms::SlotsForm;
 use super::slot::height;
+use crate::attempt::AnswerAttempt;
 use crate::error::CallError;
 use crate::node::ApiNode;
 use crate::public::{Pieces, SchedulePage, answer, head};
@@ -72,7 +73,8 @@ pub(super) async fn read(
     process: ProcessId,
     asked: AskedSlots,
 ) -> Result<Rendered<SlotsForm>, CallError> {
-    let begin = move |node: &Arc<ApiNode>| {
+    let begin = move |node: &Arc<ApiNode>, attempt: &AnswerAttempt<'_>| {
+        attempt.asks((process, asked.codec, asked.from, asked.to))?;
         let mut page = SlotsPage::find(node, process, asked)?;
         Ok((page.piece(node)?, page))
     };

@@ -8,6 +8,7 @@ use web::HttpError;
 
 use super::large::{DATA_MAX, Unfinished, show, visit};
 use super::stream::Pieces;
+use crate::attempt::AnswerAttempt;
 use crate::error::CallError;
 use crate::moving::check_here;
 use crate::node::ApiNode;
@@ -101,10 +102,12 @@ impl Pieces for ShownEntry {
 /// An entry of a schedule: its JSON, or the beginning of it.
 pub(super) fn show_entry(
     node: &ApiNode,
+    attempt: &AnswerAttempt<'_>,
     process: ProcessId,
     nonce: Option<Nonce>,
     show_anchor: bool,
 ) -> Fresh<ShownEntry> {
+    attempt.asks((process, nonce))?;
     let place = EventKey { process, nonce };
     let shown = begin(node, Renderer::new(process, show_anchor), place, LargeForm::Node)?;
     // The index knows of it, so the log has it.
@@ -113,8 +116,13 @@ pub(super) fn show_entry(
 }
 
 /// A process: its JSON, or the beginning of it.
-pub(super) fn show_process(node: &ApiNode, process: ProcessId) -> Fresh<ShownEntry> {
+pub(super) fn show_process(
+    node: &ApiNode,
+    attempt: &AnswerAttempt<'_>,
+    process: ProcessId,
+) -> Fresh<ShownEntry> {
     head(node, process)?;
+    attempt.asks(process)?;
     // Elsewhere it may have been spawned after its first messages.
     let later = node.parts.index.find(process, process.id())?.and_then(|place| place.nonce);
     for nonce in [None, Some(Nonce::ZERO), later.filter(|nonce| *nonce > Nonce::ZERO)] {

@@ -19,6 +19,7 @@ use protocol::{Code, Nonce, ProcessId};
 use scheduler::{AssignOrder, ScheduleError, Scheduled};
 use web::{Flag, Frequent, Given, GivenHeader, HttpError, Lasting, Path, RawBody, Stopping};
 
+use crate::attempt::AnswerAttempt;
 use crate::forwarding::{ForwardedCall, passed_on};
 use crate::health::health;
 use crate::limit::PageLimit;
@@ -172,7 +173,7 @@ impl PublicApi {
         process: Path<Id>,
     ) -> Result<Rendered<ProcessForm>, ReadRefusal> {
         let process = process.0.into();
-        self.show(move |node| show_process(node, process)).await
+        self.show(move |node, attempt| show_process(node, attempt, process)).await
     }
 
     /// The newest message of a process
@@ -186,10 +187,11 @@ impl PublicApi {
         show_anchor: Flag,
     ) -> Result<Rendered<EntryForm>, ReadRefusal> {
         let (process, show_anchor) = (process.0.into(), show_anchor.0);
-        let read = move |node: &Arc<ApiNode>| {
+        let read = move |node: &Arc<ApiNode>, attempt: &AnswerAttempt<'_>| {
             let last = head(node, process)?.last;
             let missing = || HttpError::not_found(format!("the process {process} has no message yet"));
-            show_entry(node, process, Some(last.ok_or_else(missing)?.nonce), show_anchor)
+            let nonce = last.ok_or_else(missing)?.nonce;
+            show_entry(node, attempt, process, Some(nonce), show_anchor)
         };
         self.show(read).await
     }
@@ -275,12 +277,13 @@ impl PublicApi {
                 wait.for_more(&self.0, process, span, lasting, stopping).await?;
             }
         }
-        let read = move |node: &Arc<ApiNode>| match subject(node, id, process)? {
+        let read = move |node: &Arc<ApiNode>, attempt: &AnswerAttempt<'_>| match subject(node, id, process)? {
             Subject::Entry(place) => {
-                let (json, rest) = show_entry(node, place.process, place.nonce, show_anchor)?;
+                let (json, rest) = show_entry(node, attempt, place.process, place.nonce, show_anchor)?;
                 Ok((json, Box::new(rest) as Rest))
             }
             Subject::Process(process) => {
+                attempt.asks((process, span, limit, show_anchor))?;
                 let mut page = SchedulePage::find(node, process, span, limit, show_anchor)?;
                 Ok((page.piece(node)?, Box::new(page) as Rest))
             }
@@ -318,7 +321,7 @@ impl PublicApi {
     /// Answers with one entry.
     async fn show<T>(
         &self,
-        begin: impl Fn(&Arc<ApiNode>) -> Fresh<ShownEntry> + Clone + Send + 'static,
+        begin: impl Fn(&Arc<ApiNode>, &AnswerAttempt<'_>) -> Fresh<ShownEntry> + Clone + Send + 'static,
     ) -> Result<Rendered<T>, ReadRefusal> {
         let (first, rest) = self.0.render(begin, ShownEntry::ended).await?;
         Ok(stream::answer(&self.0, first, Box::new(rest)))

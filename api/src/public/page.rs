@@ -25,7 +25,7 @@ const MORE_EACH_TIME: usize = 4;
 
 /// Which part of a schedule was asked for: the start exclusive, the end inclusive. Without a start the process itself
 /// comes first, whatever the end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Span {
     pub(super) by: PageBy,
     pub(super) from: Option<i64>,

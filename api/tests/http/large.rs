@@ -1,6 +1,7 @@
 //! Events with long data: shown like all others, a part at a time, to whoever takes it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use api::ApiOptions;
@@ -194,13 +195,22 @@ async fn what_is_short_is_answered_when_there_is_no_memory_for_what_is_long() {
     history.message(1, 1_001, b"short", false);
     let short = history.process;
     node.append(history.appends).await;
-    let _others = budget.try_claim(Share::Answers, budget.share(Share::Answers)).unwrap();
+    let others = budget.try_claim(Share::Answers, budget.share(Share::Answers)).unwrap();
     for _ in 0..20 {
         for path in [format!("/{short}"), format!("/{short}/latest"), format!("/processes/{short}")] {
             assert_eq!(node.get(&path).await.0, 200, "{path}");
         }
     }
-    assert_eq!(node.get(&format!("/{process}/latest")).await.0, 503);
+    let latest = format!("/{process}/latest");
+    assert_eq!(node.get(&latest).await.0, 503);
+    // What is known to be long is not read again to be refused.
+    let read = node.log.visited.load(Ordering::SeqCst);
+    for _ in 0..3 {
+        assert_eq!(node.get(&latest).await.0, 503);
+    }
+    assert_eq!(node.log.visited.load(Ordering::SeqCst), read);
+    drop(others);
+    assert_eq!(node.get(&latest).await.0, 200);
 }
 
 /// Asks many times at once on one connection from this address, which takes next to nothing of any answer.
