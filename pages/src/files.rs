@@ -1,9 +1,12 @@
 //! The embedded files, and which of them make up whose pages.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use rust_embed::RustEmbed;
 use web::{PageFile, Pages};
+
+use crate::joined::joined;
 
 #[derive(RustEmbed)]
 #[folder = "assets/"]
@@ -13,6 +16,12 @@ pub(crate) struct Files;
 pub(crate) const HOME: &str = "/ui/";
 /// What each page begins with; its own file goes on inside of the head.
 pub(crate) const HEAD: &str = "head.html";
+/// What pages end with whose listener has a page of its calls.
+pub(crate) const FOOT: &str = "foot.html";
+const END: &str = "</body>\n</html>\n";
+
+/// The script of each page, which is sent with all that it imports.
+const SCRIPTS: [&str; 3] = ["explorer.js", "node.js", "router.js"];
 
 /// What a node says of itself.
 pub(crate) const NODE: &str = "node.html";
@@ -21,9 +30,14 @@ pub(crate) const ROUTER: &str = "router.html";
 /// Where schedules are looked at.
 pub(crate) const EXPLORER: &str = "explorer.html";
 
-/// The pages of a node, for its operators; the root of the listener leads to them.
+/// Where operators have what everybody may ask, with the pages for it.
+const PUBLIC: &str = "/public";
+
+/// The pages of a node, for its operators; the root of the listener leads to them. Those that everybody has are below
+/// `/public`, beside the calls that they ask.
 pub fn node() -> Pages {
-    Pages::new(|path| find(NODE, path)).at_the_root(HOME)
+    let find = |path: &str| find(NODE, path).or_else(|| alone(path.strip_prefix(PUBLIC)?));
+    Pages::new(find).at_the_root(HOME)
 }
 
 /// The pages of a router, for its operators; the root of the listener leads to them.
@@ -36,10 +50,20 @@ pub fn explorer() -> Pages {
     Pages::new(|path| find(EXPLORER, path))
 }
 
+/// The same where nothing else is to be asked.
+pub fn explorer_alone() -> Pages {
+    Pages::new(alone)
+}
+
+/// The file at a path of the explorer, without a foot.
+fn alone(path: &str) -> Option<PageFile> {
+    if path == HOME { whole(EXPLORER, None) } else { find(EXPLORER, path) }
+}
+
 /// The file at a path, of those with this page.
 pub(crate) fn find(page: &str, path: &str) -> Option<PageFile> {
     if path == HOME {
-        return whole(page);
+        return whole(page, Some(FOOT));
     }
     let name = path.strip_prefix('/').filter(|_| path.starts_with(HOME))?;
     let kind = match name.rsplit_once('.')?.1 {
@@ -48,12 +72,25 @@ pub(crate) fn find(page: &str, path: &str) -> Option<PageFile> {
         "svg" => "image/svg+xml",
         _ => return None,
     };
+    if let Some((_, script)) = scripts().iter().find(|(script, _)| path.strip_prefix(HOME) == Some(script)) {
+        return Some(PageFile { kind, bytes: Cow::Borrowed(script.as_bytes()) });
+    }
     Files::get(name).map(|file| PageFile { kind, bytes: file.data })
 }
 
+/// The scripts as they are sent, by name.
+fn scripts() -> &'static [(&'static str, String)] {
+    static JOINED: LazyLock<Vec<(&str, String)>> =
+        LazyLock::new(|| SCRIPTS.iter().filter_map(|script| Some((*script, joined(script)?))).collect());
+    &JOINED
+}
+
 /// A page with the head that all have.
-fn whole(page: &str) -> Option<PageFile> {
-    let (head, own) = (Files::get(HEAD)?, Files::get(page)?);
-    let bytes = Cow::Owned([head.data, own.data].concat());
-    Some(PageFile { kind: "text/html; charset=utf-8", bytes })
+fn whole(page: &str, foot: Option<&str>) -> Option<PageFile> {
+    let mut bytes = [Files::get(HEAD)?.data, Files::get(page)?.data].concat();
+    if let Some(foot) = foot {
+        bytes.extend_from_slice(&Files::get(foot)?.data);
+    }
+    bytes.extend_from_slice(END.as_bytes());
+    Some(PageFile { kind: "text/html; charset=utf-8", bytes: Cow::Owned(bytes) })
 }

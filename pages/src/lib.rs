@@ -7,8 +7,9 @@
 //! longest item takes a tenth of a second.
 
 mod files;
+mod joined;
 
-pub use files::{explorer, node, router};
+pub use files::{explorer, explorer_alone, node, router};
 
 #[cfg(test)]
 mod tests;

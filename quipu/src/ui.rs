@@ -1,20 +1,24 @@
 //! `quipu ui`: the explorer on this machine, in front of a node elsewhere. The code that verifies comes from this program
 //! then, and not from the node under test; what it reads is what anybody may read there.
 
+mod spoken;
+
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 
 use clap::Args;
 use futures_util::TryStreamExt;
-use poem::http::{Method, header};
+use poem::http::{Method, StatusCode, header};
 use poem::{Body, Endpoint, Request, Response};
 use protocol::Code;
 use tokio::net::TcpListener;
 use tokio::signal;
+use tokio::sync::OnceCell;
 use web::{HttpError, Limits, Pages};
 
 use crate::client::{NodeArgs, SchedulerClient, runtime};
 use crate::failure::{Failure, chain};
+use spoken::Spoken;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,10 +28,17 @@ Examples:
 Exit codes: 0 ended by Ctrl-C, 1 it cannot listen, 2 wrong usage.";
 
 /// What is passed on, beside all below `/explore/v1/`.
-const CALLS: [&str; 2] = ["/", "/timestamp"];
+const CALLS: [&str; 3] = ["/", "/timestamp", "/query/v1/messages"];
 const EXPLORE: &str = "/explore/v1/";
 /// By which names a browser on this machine knows it: with any other one a page of somebody else could read along.
 const NAMES: [&str; 2] = ["127.0.0.1", "localhost"];
+/// What the last part of a path is that answers with bytes; all others answer with JSON.
+const BYTES: &str = "/bytes";
+/// Whatever comes from elsewhere is data, also when somebody opens it by itself: it would be a page of this origin otherwise,
+/// and could change what the browser remembers of histories.
+const DATA_POLICY: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
+/// Where the browser says how the page that asks is related to this one.
+const FETCH_SITE: &str = "sec-fetch-site";
 /// Browsers take six at a time for each tab.
 const CONNECTIONS: usize = 64;
 
@@ -58,7 +69,7 @@ impl UiArgs {
             out.flush()?;
             let interrupted = async { signal::ctrl_c().await.unwrap_or_default() };
             let limits = Limits { connections: CONNECTIONS, open_to_pages: false, ..Limits::default() };
-            let door = UiDoor { pages: pages::explorer(), scheduler };
+            let door = UiDoor { pages: pages::explorer_alone(), scheduler, knows_calls: OnceCell::new() };
             let served = web::serve(listener, None, door, interrupted, limits).await;
             served.map_err(|error| Failure::Listen { port, error })
         })
@@ -69,6 +80,25 @@ impl UiArgs {
 struct UiDoor {
     pages: Pages,
     scheduler: SchedulerClient,
+    /// Whether the scheduler knows the calls of the pages, once it has said so.
+    knows_calls: OnceCell<bool>,
+}
+
+impl UiDoor {
+    /// What a scheduler that does not know these calls tells otherwise; none from one that does.
+    async fn spoken(&self, path: &str) -> Result<Option<Response>, HttpError> {
+        if *self.knows_calls.get_or_try_init(|| spoken::knows_calls(&self.scheduler)).await? {
+            return Ok(None);
+        }
+        let told = spoken::answer(&self.scheduler, path).await?;
+        let (body, is_bytes) = match told {
+            Spoken::Json(told) => (told.to_string().into_bytes(), false),
+            Spoken::Bytes(bytes) => (bytes, true),
+        };
+        let mut answer = as_data(StatusCode::OK, is_bytes);
+        answer.set_body(body);
+        Ok(Some(answer))
+    }
 }
 
 impl Endpoint for UiDoor {
@@ -86,18 +116,44 @@ impl Endpoint for UiDoor {
         if request.method() != Method::GET || !is_passed_on(uri.path()) {
             return Err(HttpError::not_found("only what the pages need is here, below /ui/").into());
         }
+        if !is_asked_here(&request) {
+            let text = "a page of another origin asks, expected the pages of this one alone";
+            return Err(HttpError::new(Code::Forbidden, text).into());
+        }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        if uri.path().starts_with(EXPLORE)
+            && let Some(told) = self.spoken(path).await?
+        {
+            return Ok(told);
+        }
         let answer = self.scheduler.pass_on(path).await;
         let answer = answer.map_err(|error| HttpError::new(Code::GatewayError, chain(&error)))?;
-        let mut passed =
-            Response::builder().status(answer.status()).header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-        for name in [header::CONTENT_TYPE, header::CONTENT_DISPOSITION] {
-            if let Some(value) = answer.headers().get(&name) {
-                passed = passed.header(name, value.clone());
-            }
-        }
-        Ok(passed.body(Body::from_bytes_stream(answer.bytes_stream().map_err(io::Error::other))))
+        let status = answer.status();
+        let mut passed = as_data(status, uri.path().ends_with(BYTES) && status.is_success());
+        passed.set_body(Body::from_bytes_stream(answer.bytes_stream().map_err(io::Error::other)));
+        Ok(passed)
     }
+}
+
+/// An answer that no browser takes for a page, whatever a scheduler says that it is.
+fn as_data(status: StatusCode, is_bytes: bool) -> Response {
+    let answer = Response::builder()
+        .status(status)
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header(header::CONTENT_SECURITY_POLICY, DATA_POLICY)
+        .header(header::CACHE_CONTROL, "no-store");
+    let answer = if is_bytes {
+        answer.content_type("application/octet-stream").header(header::CONTENT_DISPOSITION, "attachment")
+    } else {
+        answer.content_type("application/json")
+    };
+    answer.finish()
+}
+
+/// Whether a page of this origin asks, or a person by its address.
+fn is_asked_here(request: &Request) -> bool {
+    let mut sites = request.headers().get_all(FETCH_SITE).iter();
+    sites.all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
 fn is_named_well(request: &Request) -> bool {
@@ -131,6 +187,27 @@ mod tests {
         ] {
             assert_eq!(is_passed_on(path), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn whatever_a_scheduler_sends_is_data() {
+        for (is_bytes, kind) in [(false, "application/json"), (true, "application/octet-stream")] {
+            let answer = as_data(StatusCode::OK, is_bytes);
+            assert_eq!(answer.content_type(), Some(kind));
+            assert!(answer.header("content-security-policy").unwrap().contains("sandbox"));
+            assert_eq!(answer.header("content-disposition").is_some(), is_bytes);
+        }
+    }
+
+    #[test]
+    fn pages_elsewhere_ask_nothing() {
+        for (site, expected) in
+            [("same-origin", true), ("none", true), ("same-site", false), ("cross-site", false), ("", false)]
+        {
+            let request = Request::builder().header("sec-fetch-site", site).finish();
+            assert_eq!(is_asked_here(&request), expected, "{site}");
+        }
+        assert!(is_asked_here(&Request::default()), "whoever is no browser says nothing");
     }
 
     #[test]

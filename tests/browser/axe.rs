@@ -59,6 +59,7 @@ async fn nobody_is_kept_from_a_screen() {
         for (name, screen) in [
             ("find", format!("#/find/{process}")),
             ("no-id", "#/find/nothing".to_owned()),
+            ("search", "#/search?tag=Action:Eval".to_owned()),
             ("process", format!("#/process/{process}")),
             ("entry", format!("#/entry/{process}/1?assignment=x")),
         ] {

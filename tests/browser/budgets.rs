@@ -1,8 +1,11 @@
 //! What the pages cost: held where it is a matter of bytes and numbers, and printed where it depends on the machine.
 
+use std::env;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
-use quipu_tests::{Gateway, Launch, User};
+use ans104::Id;
+use quipu_tests::{Client, Gateway, Launch, Node, User};
 use serde_json::{Value, json};
 
 use crate::chromium::{Browser, Tab};
@@ -28,23 +31,25 @@ fn first_paint(tab: &Tab<'_>) -> f64 {
 
 #[tokio::test]
 async fn pages_keep_their_budgets() {
-    let (folder, gateway) = (folder(), Gateway::start());
-    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
-    let (client, user, browser) = (node.client(), User::new(1), Browser::start());
-    let process = process(&client, &user).await;
-    for number in 1..ROWS {
-        client.schedule(&user.message(process.id, &number.to_be_bytes())).await;
-    }
+    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
+    let (node, process) = node_with_a_past(folder.path(), &gateway).await;
     let mut told = String::new();
+    // A page, its style, its script, and what it asks for: a node is asked for four things on the screen of its health.
     let screens = [
-        ("explorer", node.url(), "document.querySelector('#here')"),
-        ("node", node.admin_url(), "document.querySelector('#checks')"),
+        ("explorer", node.url(), "document.querySelector('#here')", 5),
+        ("node", node.admin_url(), "document.querySelector('#checks')", 7),
     ];
-    for (name, url, ready) in screens {
+    for (name, url, ready, most) in screens {
         let tab = browser.open(&format!("{url}/ui/"), DESK);
         tab.until(ready);
-        let (bytes, asked) = (sum(&tab, "encodedBodySize"), tab.events("Network.requestWillBeSent").len());
+        let bytes = sum(&tab, "encodedBodySize");
+        // The picture of the tab is asked for when all of the page is there.
+        let asked = tab.events("Network.requestWillBeSent").into_iter();
+        let asked = asked
+            .filter(|asked| !asked["request"]["url"].as_str().unwrap().ends_with("/ui/icon.svg"))
+            .count();
         assert!(bytes < BYTES_MAX, "{name}: {bytes} bytes");
+        assert!(asked <= most, "{name}: {asked} requests: {:?}", tab.events("Network.requestWillBeSent"));
         let paint = first_paint(&tab);
         writeln!(told, "{name}: {bytes} bytes, {asked} requests, first paint after {paint:.0} ms").unwrap();
     }
@@ -74,11 +79,67 @@ async fn pages_keep_their_budgets() {
             document.querySelector('#content').getBoundingClientRect();
             return [told.entries.length, performance.now() - begun];
         }})()",
-        process.id
+        process
     );
     let Value::Array(found) = tab.eval(&code) else { panic!("rows and a time") };
     assert_eq!(found[0], ROWS);
     writeln!(told, "{ROWS} rows: made and laid out in {:.0} ms", found[1].as_f64().unwrap()).unwrap();
     println!("{told}");
+    node.stop();
+}
+
+/// A node with a process of so many entries as are shown at once: with what it has in the folder that `QUIPU_FILLED` names, or
+/// with little else.
+async fn node_with_a_past(folder: &Path, gateway: &Gateway) -> (Node, Id) {
+    let launch = Launch::su(folder).gateway(gateway.url()).unset("UPLOAD_NODE_URL");
+    if let Some(filled) = env::var_os("QUIPU_FILLED").map(PathBuf::from) {
+        let launch = launch.set("SU_DATA_DIR", &filled).set("SU_WALLET_PATH", filled.join("wallet.json"));
+        let node = launch.start();
+        let busy: Value = node.admin().get("/processes/busy").await.json();
+        let process =
+            busy["processes"][0]["process"].as_str().expect("there are some").parse().expect("an id");
+        return (node, process);
+    }
+    let node = launch.start();
+    let (client, user) = (node.client(), User::new(1));
+    let process = process(&client, &user).await;
+    for number in 1..ROWS {
+        client.schedule(&user.message(process.id, &number.to_be_bytes())).await;
+    }
+    (node, process.id)
+}
+
+/// As many as look at once, each as the screen of a process asks while it is seen.
+const VIEWERS: usize = 50;
+const LOOKS: usize = 40;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_who_look_take_little_memory() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let (node, process) = node_with_a_past(folder.path(), &gateway).await;
+    let before = node.peak_memory();
+    let looking = (0..VIEWERS).map(|_| {
+        let client = Client::new(&node.url());
+        tokio::spawn(async move {
+            for path in ["/ui/", "/ui/style.css", "/ui/explorer.js", "/", "/timestamp"] {
+                assert_eq!(client.get(path).await.status, 200, "{path}");
+            }
+            assert_eq!(client.get(&format!("/explore/v1/processes/{process}?limit=100")).await.status, 200);
+            for _ in 0..LOOKS {
+                let answer = client.get(&format!("/explore/v1/processes/{process}?limit=1")).await;
+                assert!(
+                    answer.status == 200 && answer.body.len() < 1024,
+                    "{}: {}",
+                    answer.status,
+                    answer.text()
+                );
+            }
+        })
+    });
+    for looked in looking.collect::<Vec<_>>() {
+        looked.await.unwrap();
+    }
+    let more = node.peak_memory().saturating_sub(before);
+    assert!(more < 32 << 20, "{} MiB more", more >> 20);
     node.stop();
 }

@@ -3,7 +3,9 @@
 mod axe;
 mod budgets;
 mod chromium;
+mod elsewhere;
 mod explorer;
+mod hostile;
 mod members;
 mod node;
 mod proxied;

@@ -12,25 +12,27 @@ use crate::node::{DESK, check_page, folder, shown};
 
 const PREFIX: &str = "/some/where";
 
-/// Answers below the prefix what a node on this port answers without it; one request for each connection. Its URL.
-async fn proxy(node: u16) -> String {
+/// Answers below the prefix what a node on this port answers without it, but for paths that begin so; one request for each
+/// connection. Its URL.
+pub async fn proxy(node: u16, without: &'static str) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(pass_on(stream, node));
+            tokio::spawn(pass_on(stream, node, without));
         }
     });
     format!("http://127.0.0.1:{port}{PREFIX}")
 }
 
-async fn pass_on(mut stream: TcpStream, node: u16) -> std::io::Result<()> {
+async fn pass_on(mut stream: TcpStream, node: u16, without: &str) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
     }
     let head = String::from_utf8(head).unwrap();
-    let Some((method, rest)) = head.split_once(&format!(" {PREFIX}/")) else {
+    let passed = head.split_once(&format!(" {PREFIX}/")).filter(|(_, rest)| !rest.starts_with(without));
+    let Some((method, rest)) = passed else {
         return stream
             .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
             .await;
@@ -50,7 +52,7 @@ async fn screens_work_below_a_path() {
     let (user, browser) = (User::new(1), Browser::start());
     let process = process(&node.client(), &user).await;
     node.client().schedule(&user.message(process.id, b"one")).await;
-    let url = proxy(node.public().port()).await;
+    let url = proxy(node.public().port(), "nothing").await;
     let tab = open(&browser, &url, &format!("#/process/{}", process.id), DESK);
     assert_eq!(tab.eval("document.querySelectorAll('#schedule tbody tr').length"), 2);
     go(&tab, &format!("#/entry/{}/1", process.id));
@@ -61,7 +63,7 @@ async fn screens_work_below_a_path() {
     assert_eq!(bytes, 200, "what is saved is below the path, too");
     check_page(&tab, &url);
 
-    let url = proxy(node.admin_address().port()).await;
+    let url = proxy(node.admin_address().port(), "nothing").await;
     // The root leads to the page below the path.
     let tab = browser.open(&format!("{url}/"), DESK);
     shown(&tab, "health");

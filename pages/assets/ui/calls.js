@@ -1,51 +1,90 @@
-// The calls that schedules are looked at with. No answer, and nothing there, are two things.
+// The calls that schedules are looked at with. No answer, and nothing there, are two things. Who answers may be anybody's
+// scheduler, so that whatever is shown is looked at here first: it is what it should be, or no answer.
 
-import { ask, HOME, NoAnswer } from "./feed.js";
+import { ask, fetched, HOME, NoAnswer } from "./feed.js";
+import { isId } from "./format.js";
 
 const CALLS = "explore/v1";
 const PATIENCE = 60000;
+// The longest item that is shown: a browser has it several times.
+const LONGEST = 256 << 20;
 
 // What the node says is not there.
 export class NotHere extends Error {}
 
-async function told(path) {
-  const answer = await ask(path, [200, 404]);
-  if (answer.code === "not_found") throw new NotHere(answer.error);
-  return answer;
+const isText = (value) => typeof value === "string";
+const isFlag = (value) => typeof value === "boolean";
+// Histories of others have what times they have.
+const isTime = (value) => typeof value === "number";
+const isNumber = (value) => Number.isSafeInteger(value) && value >= 0;
+const isBytes = (value) => isText(value) && /^[A-Za-z0-9_-]*$/.test(value) && value.length % 4 !== 1;
+const orNull = (is) => (value) => value === null || is(value);
+const of = (shape) => (value) => Object.entries(shape).every(([name, is]) => is(value?.[name]));
+const upTo = (most, shape) => (value) => Array.isArray(value) && value.length <= most && value.every(of(shape));
+
+const ROW = {
+  nonce: orNull(isNumber), sequence: orNull(isNumber), kind: isText, message: orNull(isId), assignment: orNull(isId),
+  timestamp: orNull(isTime), block_height: orNull(isTime), hash_chain: orNull(isId), owner: orNull(isId),
+  action: orNull(isText), size: orNull(isNumber), imported: isFlag, upload: orNull(isText),
+};
+const PLACES = 100;
+
+// What was told, if it has this shape.
+function shaped(told, shape) {
+  const wrong = Object.entries(shape).find(([name, is]) => !is(told?.[name]));
+  if (wrong !== undefined) throw new NoAnswer(`what it tells is not what a scheduler tells, beginning with "${wrong[0]}"`);
+  return told;
 }
 
-export const whatIs = (id) => told(`${CALLS}/ids/${id}`);
+async function ofProcess(path, shape) {
+  const answer = await ask(path, [200, 404]);
+  if (answer?.code === "not_found") throw new NotHere(answer.error);
+  return shaped(answer, shape);
+}
+
+export async function whatIs(id) {
+  const places = upTo(PLACES, { role: isText, process: isId, entry: of(ROW) });
+  return shaped(await ask(`${CALLS}/ids/${id}`), { is_scheduler: isFlag, places, has_more: isFlag, position: orNull(isNumber) });
+}
 
 // Rows of a process, the newest first: all before this nonce, if one is given.
 export function rows(process, before, limit) {
   const from = before === null ? "" : `&before=${before}`;
-  return told(`${CALLS}/processes/${process}?limit=${limit}${from}`);
+  const shape = { process: (told) => told === process, newest: orNull(isNumber), entries: upTo(limit, ROW), next: orNull(isNumber) };
+  return ofProcess(`${CALLS}/processes/${process}?limit=${limit}${from}`, shape);
 }
 
 // The assignments after this nonce; null stands for the start.
 export function links(process, after, limit) {
   const from = after === null ? "" : `&after=${after}`;
-  return told(`${CALLS}/processes/${process}/chain?limit=${limit}${from}`);
+  // It goes on, or it would never end.
+  const isLater = (next) => isNumber(next) && (after === null || next > after);
+  const shape = { links: upTo(limit, { nonce: isNumber, bytes: isBytes }), next: orNull(isLater) };
+  return ofProcess(`${CALLS}/processes/${process}/chain?limit=${limit}${from}`, shape);
 }
+
+const ENTRY = {
+  process: isId, nonce: orNull(isNumber), kind: isText, id: isId, owner: orNull(isText), timestamp: orNull(isTime), size: orNull(isNumber),
+};
+
+// Entries that meet all of these conditions, the newest first.
+export async function search(given, limit) {
+  const asked = new URLSearchParams({ limit });
+  for (const name of ["tag", "owner", "process", "cursor"]) if (given[name]) asked.set(name, given[name]);
+  return shaped(await ask(`query/v1/messages?${asked}`), { items: upTo(limit, ENTRY), next: orNull(isText), position: orNull(isNumber) });
+}
+
+const bytesOf = (id, part, process) => `${CALLS}/items/${id}/bytes?part=${part}&process-id=${process}`;
 
 // Where the exact bytes of an item or an assignment are.
-export function bytesAt(id, part, process) {
-  return `${HOME}${CALLS}/items/${id}/bytes?part=${part}&process-id=${process}`;
-}
+export const bytesAt = (id, part, process) => `${HOME}${bytesOf(id, part, process)}`;
 
 export async function bytes(id, part, process) {
-  let answer, body;
-  try {
-    const signal = AbortSignal.timeout(PATIENCE);
-    answer = await fetch(bytesAt(id, part, process), { signal, cache: "no-store", credentials: "omit", redirect: "error" });
-    body = new Uint8Array(await answer.arrayBuffer());
-  } catch (error) {
-    throw new NoAnswer(error.name === "TimeoutError" ? "it does not answer in time" : "it is not reached");
-  }
-  if (answer.status === 404) throw new NotHere("these bytes are not here");
-  if (answer.status !== 200) throw new NoAnswer(`it answers ${answer.status} instead of bytes`);
+  const { status, body } = await fetched(bytesOf(id, part, process), {}, PATIENCE, LONGEST);
+  if (status === 404) throw new NotHere("these bytes are not here");
+  if (status !== 200) throw new NoAnswer(`it answers ${status} instead of bytes`);
   return body;
 }
 
-export const scheduler = () => ask("");
+export const scheduler = async () => shaped(await ask(""), { address: isId, timestamp: isText });
 export const clock = () => ask("timestamp", [200, 503]);

@@ -5,6 +5,8 @@ import { size } from "./shown.js";
 
 const SHOWN = 64 << 10;
 const HEX_SHOWN = 4 << 10;
+// How far lines are moved to the right: brackets in brackets would otherwise take more room than there is.
+const DEEPEST = 20;
 
 function asText(bytes) {
   // A character that is cut off at the end is no reason to call the rest no text.
@@ -38,7 +40,7 @@ export function laidOut(text) {
     return null;
   }
   let [out, depth, at] = ["", 0, 0];
-  const line = () => `\n${"  ".repeat(depth)}`;
+  const line = () => `\n${"  ".repeat(Math.min(depth, DEEPEST))}`;
   const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/gs) ?? [];
   for (const token of tokens) {
     const next = tokens[at += 1];

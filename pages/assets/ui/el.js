@@ -1,7 +1,8 @@
 // Elements. All that is shown goes through here, as text: nothing that a node tells becomes markup.
 
-// Characters that cannot be seen, or that turn the order of what stands around them.
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+// Characters that cannot be seen, or that turn the order of what stands around them, by what Unicode says of each; but for
+// tabs, line ends, and what says how the character before is drawn.
+const HIDDEN = /(?![\t\n\ufe0e\ufe0f])[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 // The text with such characters made visible.
 export function plain(text) {

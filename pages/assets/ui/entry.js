@@ -3,11 +3,12 @@
 import { bytes, bytesAt, links, NotHere, rows } from "./calls.js";
 import { data } from "./data.js";
 import { el } from "./el.js";
+import { hasToken } from "./feed.js";
 import { count } from "./format.js";
 import { linkDiffers, linkTo, memoryDiffers, remember } from "./history.js";
 import { base64url, fromBase64url, NoItem, parse } from "./item.js";
 import { facts, section, table } from "./parts.js";
-import { entryAt, failure, findAt, id, KINDS, processAt, step, time, upload } from "./shown.js";
+import { alarm, entryAt, failure, findAt, id, KINDS, processAt, step, time, upload } from "./shown.js";
 
 // What there is of one part; null where nothing can be.
 async function part(of, name, process) {
@@ -37,8 +38,9 @@ function tags(item) {
 
 function signed(heading, name, of, raw, process) {
   if (raw === null) return section(name, heading, el("p", {}, "Its bytes are not here."));
-  const save = el("p", { class: "actions" },
-    el("a", { href: bytesAt(of, name, process), download: `${of}.bin` }, "Save the exact bytes"));
+  // Where a token is asked for, no link has it: what is here already is saved.
+  const at = hasToken() ? URL.createObjectURL(new Blob([raw])) : bytesAt(of, name, process);
+  const save = el("p", { class: "actions" }, el("a", { href: at, download: `${of}.bin` }, "Save the exact bytes"));
   try {
     const item = parse(raw);
     return section(name, heading, facts([
@@ -109,19 +111,19 @@ export async function open(place, route, signal) {
     told = await rowAt(process, nonce);
     item = await part(told.row.kind === "assigned" ? null : told.row.message, "item", process);
     assignment = await part(told.row.assignment, "assignment", process);
-    differs = linkDiffers(route.given, told.row) ?? await memoryDiffers(process);
+    differs = await linkDiffers(route.given, told.row, assignment) ?? await memoryDiffers(process);
   } catch (error) {
-    if (signal.aborted) return;
-    const gone = error instanceof NotHere && route.given.has("assignment")
-      ? el("p", { class: "alarm", role: "alert", id: "rewritten" },
-        "A link saw an entry here that is gone. The history was rewritten, or this is another scheduler.") : [];
-    place.replaceChildren(...[gone, failure(error)].flat());
+    if (!(error instanceof NotHere)) throw error;
+    const gone = "A link saw an entry here that is gone. The history was rewritten, or this is another scheduler.";
+    const seen = route.given.has("assignment") ? gone : await memoryDiffers(process);
+    if (!signal.aborted) place.replaceChildren(...seen === null ? [] : [alarm(seen)], failure(error));
     return;
   }
   if (signal.aborted) return;
   const { row, newest } = told;
-  const alarm = differs === null ? [] : [el("p", { class: "alarm", role: "alert", id: "rewritten" }, differs)];
-  place.replaceChildren(...alarm, section("entry", row.nonce === null ? "Spawn" : `Nonce ${count(row.nonce)}`,
+  // What is copied from the address remembers what is seen now.
+  if (route.given.size === 0) history.replaceState(null, "", linkTo(process, row));
+  place.replaceChildren(...differs === null ? [] : [alarm(differs)], section("entry", row.nonce === null ? "Spawn" : `Nonce ${count(row.nonce)}`,
     steps(process, row, newest), facts([
       ["What", KINDS[row.kind] ?? row.kind],
       ["Item", id(row.message, row.message === null ? undefined : findAt(row.message))],

@@ -2,13 +2,19 @@
 
 import { plain } from "./el.js";
 import * as entry from "./entry.js";
+import { useToken } from "./feed.js";
 import * as find from "./find.js";
+import { isId } from "./format.js";
 import { frame } from "./frame.js";
 import { exploring } from "./keys.js";
+import { tokenForm } from "./parts.js";
 import * as process from "./process.js";
-import { findAt, isId } from "./shown.js";
+import * as search from "./search.js";
+import { failure, findAt } from "./shown.js";
 
-const SCREENS = { find: [find, "Find"], process: [process, "Process"], entry: [entry, "Entry"] };
+const SCREENS = { find: [find, "Find"], search: [search, "Search"], process: [process, "Process"], entry: [entry, "Entry"] };
+// Those that are there without an id.
+const OF_ALL = ["find", "search"];
 const part = (id) => document.getElementById(id);
 
 let shown = new AbortController();
@@ -22,15 +28,23 @@ function route() {
   const [path, given] = location.hash.slice(1).split("?");
   const [, screen, ...names] = path.split("/");
   const known = Object.hasOwn(SCREENS, screen);
-  const ids = screen === "find" ? [] : names.slice(0, 1);
-  const fits = known && ids.every(isId) && (screen !== "entry" || /^(spawn|\d{1,15})$/.test(names[1] ?? ""));
+  const fits = known && (OF_ALL.includes(screen) || isId(names[0])) && (screen !== "entry" || /^(spawn|\d{1,15})$/.test(names[1] ?? ""));
   let decoded = [];
   try {
-    decoded = names.map(decodeURIComponent);
+    decoded = names.slice(0, 2).map(decodeURIComponent);
   } catch {
     // Nobody's link has that.
   }
   return { screen: fits ? screen : "find", names: fits ? decoded : [], given: new URLSearchParams(given ?? ""), again: show };
+}
+
+// What went wrong, and what is asked for where that is the token of an operator.
+function failed(error) {
+  const form = () => tokenForm(error.message, (token) => {
+    useToken(token);
+    show();
+  });
+  return error.needsToken ? [form()] : [failure(error)];
 }
 
 async function show() {
@@ -43,7 +57,11 @@ async function show() {
   const content = part("content");
   content.setAttribute("aria-busy", "true");
   say("Asking…");
-  await screen.open(content, to, signal);
+  try {
+    await screen.open(content, to, signal);
+  } catch (error) {
+    if (!signal.aborted) content.replaceChildren(...failed(error));
+  }
   if (signal.aborted) return;
   content.removeAttribute("aria-busy");
   say("");

@@ -6,6 +6,8 @@ export const HOME = new URL("..", document.baseURI).href;
 
 const EVERY = 5000;
 const PATIENCE = 10000;
+// No JSON of a listener is longer.
+const LONGEST = 32 << 20;
 
 // Why there is no answer; `needsToken` where the listener asks for its token.
 export class NoAnswer extends Error {
@@ -20,6 +22,7 @@ let token = "";
 export function useToken(given) {
   token = given;
 }
+export const hasToken = () => token !== "";
 
 // The JSON that a call answers, with one of these statuses.
 export const ask = (path, statuses = [200]) => call(path, {}, statuses);
@@ -30,19 +33,34 @@ export function change(path, body) {
   return call(path, { method: "POST", body: body === undefined ? undefined : JSON.stringify(body), headers: type }, [200, 201, 202]);
 }
 
-async function call(path, options, statuses) {
+// What a call answers, and its body of at most so many bytes: whoever is asked may send without an end.
+export async function fetched(path, options, patience, longest) {
   const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
-  let answer, body;
+  const enough = new AbortController();
+  const signal = AbortSignal.any([enough.signal, AbortSignal.timeout(patience)]);
   try {
-    const signal = AbortSignal.timeout(PATIENCE);
-    answer = await fetch(`${HOME}${path}`, { ...options, headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
-    body = await answer.text();
+    const answer = await fetch(`${HOME}${path}`, { ...options, headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
+    const [parts, reader] = [[], answer.body?.getReader()];
+    for (let length = 0; reader !== undefined;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      length += value.length;
+      if (length > longest) throw new NoAnswer(`it answers more than ${longest >> 20} MiB`);
+      parts.push(value);
+    }
+    return { status: answer.status, body: new Uint8Array(await new Blob(parts).arrayBuffer()) };
   } catch (error) {
+    enough.abort();
+    if (error instanceof NoAnswer) throw error;
     throw new NoAnswer(error.name === "TimeoutError" ? "it does not answer in time" : "it is not reached");
   }
+}
+
+async function call(path, options, statuses) {
+  const answer = await fetched(path, options, PATIENCE, LONGEST);
   let told;
   try {
-    told = JSON.parse(body);
+    told = JSON.parse(new TextDecoder().decode(answer.body));
   } catch {
     throw new NoAnswer(`${path || "it"} answers ${answer.status} with something that is not understood`);
   }

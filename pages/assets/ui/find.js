@@ -2,21 +2,24 @@
 
 import { clock, scheduler, whatIs } from "./calls.js";
 import { el } from "./el.js";
-import { count } from "./format.js";
+import { count, isId } from "./format.js";
 import { facts, section, table } from "./parts.js";
-import { entryAt, failure, id, isId, processAt, time, upload } from "./shown.js";
+import { entryAt, id, processAt, time, upload } from "./shown.js";
 
+// What is no id may be anything, as long as somebody likes.
+const SOUGHT = 60;
 const ROLES = { process: "Process", message: "Message", transaction: "Transaction", assignment: "Assignment" };
 
 async function here() {
   const [node, now] = await Promise.all([scheduler(), clock()]);
-  const height = now.block_height === undefined ? "not known" : count(Number(now.block_height));
+  const height = now?.block_height === undefined ? "not known" : count(Number(now.block_height));
   return section("here", "This scheduler", facts([
     ["Address", id(node.address)],
     ["Its time", time(Number(node.timestamp))],
     ["Block height", height],
   ]), el("p", {}, "Look for an id above: that of a process, of a message, of an assignment, or of a transaction that was ",
-    "assigned. The same is told by ", el("code", {}, "quipu read ID"), "."));
+    "assigned. The same is told by ", el("code", {}, "quipu read ID"), "."),
+  el("p", { class: "actions" }, el("a", { href: "#/search" }, "Search by tag or signer")));
 }
 
 function found(told) {
@@ -34,7 +37,7 @@ function found(told) {
   }
   if (told.has_more) parts.push(el("p", {}, "There are more places than these."));
   if (parts.length > 0) return parts;
-  const as = told.position === null ? "this scheduler has no event yet" : `as of event ${count(told.position)}`;
+  const as = told.position === null ? "as far as this scheduler tells" : `as of event ${count(told.position)}`;
   return [el("p", { id: "not-here" }, `Not here, ${as}.`),
     el("p", {}, "This scheduler scheduled nothing with this id up to there. What is sent to another scheduler is not ",
       "known here, and what was refused has no place anywhere.")];
@@ -42,17 +45,12 @@ function found(told) {
 
 export async function open(place, route) {
   const [sought] = route.names;
-  try {
-    if (sought === undefined) {
-      place.replaceChildren(await here());
-    } else if (isId(sought)) {
-      const told = await whatIs(sought);
-      place.replaceChildren(section("found", "What this id is", el("p", {}, id(sought)), found(told)));
-    } else {
-      place.replaceChildren(section("found", "What this id is", el("p", { class: "alarm", role: "alert" },
-        `${sought} is no id: an id has 43 characters of base64url.`)));
-    }
-  } catch (error) {
-    place.replaceChildren(failure(error));
+  if (sought === undefined) return place.replaceChildren(await here());
+  if (!isId(sought)) {
+    const shown = sought.length > SOUGHT ? `${sought.slice(0, SOUGHT)}…` : sought;
+    return place.replaceChildren(section("found", "What this id is", el("p", { class: "alarm", role: "alert" },
+      `“${shown}” is no id: an id has 43 characters of base64url.`)));
   }
+  const told = await whatIs(sought);
+  return place.replaceChildren(section("found", "What this id is", el("p", {}, id(sought)), found(told)));
 }

@@ -2,6 +2,8 @@
 
 export const UNKNOWN = "not known";
 
+export const isId = (text) => typeof text === "string" && /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/.test(text);
+
 export function count(number) {
   return number === null || number === undefined ? UNKNOWN : number.toLocaleString("en");
 }

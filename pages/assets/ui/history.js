@@ -1,8 +1,9 @@
 // What was seen of a process before: links carry an assignment and its hash chain, and the browser keeps what it verified
 // last. Whoever changes what was signed is found out by whoever has either.
 
-import { links } from "./calls.js";
-import { base64url, fromBase64url, parse, tag } from "./item.js";
+import { links, NotHere } from "./calls.js";
+import { isId } from "./format.js";
+import { base64url, fromBase64url, NoItem, parse, tag } from "./item.js";
 import { keep, kept } from "./preferences.js";
 import { entryAt } from "./shown.js";
 
@@ -12,13 +13,29 @@ export function linkTo(process, row) {
   return `${entryAt(process, row.nonce)}${seen}`;
 }
 
-// What an old link says otherwise than the node does now; none when they agree.
-export function linkDiffers(given, row) {
-  const told = { assignment: row.assignment, chain: row.hash_chain };
-  for (const [name, words] of [["assignment", "the assignment"], ["chain", "the hash chain"]]) {
-    const was = given.get(name);
-    if (was !== null && was !== told[name]) {
-      return `This is not what the link saw: ${words} was ${was} and is ${told[name]} now. The history was rewritten.`;
+// What the signed bytes themselves say; a list may say anything.
+async function signedIn(assignment) {
+  const { idOf } = await import("./verify.js");
+  const item = parse(assignment);
+  return { assignment: idOf(item), chain: tag(item, "Hash-Chain") };
+}
+
+// What an old link says otherwise than the node does now, by its list or by what it signed; none when they agree.
+export async function linkDiffers(given, row, assignment) {
+  const seen = [["assignment", "the assignment"], ["chain", "the hash chain"]].filter(([name]) => given.has(name));
+  if (seen.length === 0) return null;
+  if (!seen.every(([name]) => isId(given.get(name)))) return "The link to this entry is damaged: what it remembers is no id.";
+  const told = [{ assignment: row.assignment, chain: row.hash_chain }];
+  try {
+    if (assignment !== null) told.push(await signedIn(assignment));
+  } catch (error) {
+    if (!(error instanceof NoItem)) throw error;
+    return `This is not what the link saw: the assignment cannot be read: ${error.message}.`;
+  }
+  for (const [name, words] of seen) {
+    const now = told.find((one) => one[name] !== given.get(name));
+    if (now !== undefined) {
+      return `This is not what the link saw: ${words} was ${given.get(name)} and is ${now[name] ?? "none"} now. The history was rewritten.`;
     }
   }
   return null;
@@ -49,11 +66,21 @@ export function remember(process, assignment) {
 export async function memoryDiffers(process) {
   const last = seen(process);
   if (last === null) return null;
-  const { links: [link] } = await links(process, last.nonce === 0 ? null : last.nonce - 1, 1);
-  if (link === undefined || link.nonce !== last.nonce) {
-    return `This browser verified nonce ${last.nonce} before, and it is gone. The history was rewritten.`;
+  const gone = `This browser verified nonce ${last.nonce} before, and it is gone. The history was rewritten, or this is another scheduler.`;
+  let link;
+  try {
+    [link] = (await links(process, last.nonce === 0 ? null : last.nonce - 1, 1)).links;
+  } catch (error) {
+    if (!(error instanceof NotHere)) throw error;
   }
-  const item = parse(fromBase64url(link.bytes));
+  if (link === undefined || link.nonce !== last.nonce) return gone;
+  let item;
+  try {
+    item = parse(fromBase64url(link.bytes));
+  } catch (error) {
+    if (!(error instanceof NoItem)) throw error;
+    return `This browser verified an assignment at nonce ${last.nonce} before, and it cannot be read now: ${error.message}.`;
+  }
   if (tag(item, "Hash-Chain") !== last.chain || base64url(item.signature.subarray(0, 64)) !== last.signature) {
     return `This browser verified another assignment at nonce ${last.nonce} before. The history was rewritten.`;
   }

@@ -69,9 +69,9 @@ function screenNow(screens) {
   return screens.find((screen) => screen.name === name) ?? screens[0];
 }
 
-function links(screens, now) {
+function links({ screens, elsewhere }, now) {
   const link = ({ name, heading }) => el("a", { href: `#/${name}`, "aria-current": name === now.name ? "page" : undefined }, heading);
-  place("screens").replaceChildren(...screens.map(link));
+  place("screens").replaceChildren(...screens.map(link), ...(elsewhere ?? []).map(([at, heading]) => el("a", { href: at }, heading)));
 }
 
 function show(page, told, at, failure) {
@@ -98,6 +98,7 @@ function show(page, told, at, failure) {
 }
 
 // Shows a page of these screens: `ask` gets all that one tells, checks among it, and `parts` makes of that what is shown.
+// `elsewhere` are addresses and names of other pages.
 export function operate(page) {
   const { screens } = page;
   frame(screens.map(({ heading, name }, at) => [String(at + 1), heading.toLowerCase(), () => (location.hash = `#/${name}`)]));
@@ -105,10 +106,10 @@ export function operate(page) {
     const screen = screenNow(screens);
     return { ...await screen.ask(), screen };
   };
-  links(screens, screenNow(screens));
+  links(page, screenNow(screens));
   again = follow(askAll, (told, at, failure) => show(page, told, at, failure));
   window.addEventListener("hashchange", () => {
-    links(screens, screenNow(screens));
+    links(page, screenNow(screens));
     again();
   });
 }

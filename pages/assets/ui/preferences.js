@@ -19,7 +19,7 @@ export function keep(name, value) {
   }
 }
 
-const THEMES = { system: "as the system", light: "light", dark: "dark" };
+const THEMES = { system: "system", light: "light", dark: "dark" };
 
 // A time of so many milliseconds since 1970, in the zone that was chosen.
 export function written(milliseconds) {

@@ -1,10 +1,11 @@
 // The schedule of a process: short rows, the newest first, and what comes meanwhile.
 
-import { links, rows } from "./calls.js";
+import { links, NotHere, rows } from "./calls.js";
 import { el, plain } from "./el.js";
 import { count, many } from "./format.js";
 import { facts, section, table } from "./parts.js";
-import { entryAt, failure, findAt, id, KINDS, processAt, size, step, time, upload } from "./shown.js";
+import { memoryDiffers } from "./history.js";
+import { alarm, entryAt, failure, findAt, id, KINDS, processAt, size, step, time, upload } from "./shown.js";
 
 // A page has no more rows than a browser shows at once without a pause.
 const ROWS = 100;
@@ -89,12 +90,15 @@ async function verifyChain(process, said, signal) {
 
 export async function open(place, route, signal) {
   const [process] = route.names;
-  const before = route.given.has("before") ? Number(route.given.get("before")) : null;
+  const given = route.given.get("before");
+  const before = /^\d{1,15}$/.test(given) ? Number(given) : null;
+  const differs = await memoryDiffers(process);
   let told;
   try {
     told = await rows(process, before, ROWS);
   } catch (error) {
-    if (!signal.aborted) place.replaceChildren(failure(error));
+    if (!(error instanceof NotHere) || differs === null) throw error;
+    if (!signal.aborted) place.replaceChildren(alarm(differs), failure(error));
     return;
   }
   if (signal.aborted) return;
@@ -106,7 +110,7 @@ export async function open(place, route, signal) {
     await verifyChain(process, said, signal).catch((error) => said.replaceChildren(failure(error)));
     verify.disabled = false;
   });
-  place.replaceChildren(section("process", "Process", facts([
+  place.replaceChildren(...differs === null ? [] : [alarm(differs)], section("process", "Process", facts([
     ["Id", id(process, findAt(process))],
     ["Newest nonce", told.newest === null ? "none" : String(told.newest)],
   ]), el("p", { class: "actions" }, verify), said),

@@ -3,8 +3,7 @@
 import { el } from "./el.js";
 import { written } from "./preferences.js";
 import { NotHere } from "./calls.js";
-
-export const isId = (text) => /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/.test(text);
+import { NoAnswer } from "./feed.js";
 
 export const findAt = (id) => `#/find/${id}`;
 export const processAt = (process, before) => `#/process/${process}${before === undefined ? "" : `?before=${before}`}`;
@@ -34,9 +33,12 @@ export const upload = (row) => (row.upload === null ? "not in use" : UPLOADS[row
 
 export const KINDS = { spawned: "process", scheduled: "message", assigned: "transaction on Arweave" };
 
+// What must not be overlooked: another history than the one that was seen.
+export const alarm = (text) => el("p", { class: "alarm", role: "alert", id: "rewritten" }, text);
+
 // What went wrong, never shown as if nothing were there.
 export function failure(error) {
-  const words = error instanceof NotHere ? "Not here" : "No answer";
+  const words = error instanceof NotHere ? "Not here" : error instanceof NoAnswer ? "No answer" : "This page has a fault";
   return el("p", { class: "alarm", role: "alert" }, `${words}: ${error.message}.`);
 }
 

@@ -98,7 +98,7 @@ export async function verifyEntry({ process, row, item, assignment, spawn, befor
   const [itemRead, assignmentRead, beforeRead] =
     [item, assignment, before].map((bytes) => (bytes === null ? null : read(bytes)));
   const spawnRead = spawn === null ? null : { ...read(spawn), process };
-  const none = "this is on Arweave, and only its id is known here";
+  const none = row.kind === "assigned" ? "this is on Arweave, and only its id is known here" : "its bytes are not here";
   return [
     ids("Ids", itemRead, assignmentRead, row),
     await signature("Sender's signature", itemRead, none),

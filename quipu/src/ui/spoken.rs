@@ -1,0 +1,266 @@
+//! What the pages ask, answered from the protocol that every scheduler speaks, for those that do not know these calls. What is
+//! signed is put together again from what is shown, and is there only where its signature holds.
+
+use ans104::{Id, base64url};
+use importer::{HiddenParts, ShownItem, ShownPair};
+use protocol::{Code, ProcessId};
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use web::HttpError;
+
+use super::EXPLORE;
+use crate::client::{ClientError, RawAnswer, SchedulerClient};
+use crate::failure::chain;
+
+/// The longest page that a page asks for.
+const LIMIT_MAX: u64 = 500;
+/// What stands where data is no text.
+const NO_TEXT: char = '\u{fffd}';
+/// How much of the tag `Action` is shown, in characters.
+const ACTION_SHOWN: usize = 64;
+
+/// An answer for the pages.
+pub(super) enum Spoken {
+    Json(Value),
+    Bytes(Vec<u8>),
+}
+
+/// A page of a schedule, as every scheduler answers.
+#[derive(Deserialize)]
+struct SpokenPage {
+    page_info: SpokenPageInfo,
+    edges: Vec<SpokenEdge>,
+}
+
+#[derive(Deserialize)]
+struct SpokenPageInfo {
+    has_next_page: bool,
+}
+
+#[derive(Deserialize)]
+struct SpokenEdge {
+    node: ShownPair,
+}
+
+/// Whether a scheduler knows the calls of the pages: it says so of any id, be there one or not.
+pub(super) async fn knows_calls(scheduler: &SchedulerClient) -> Result<bool, HttpError> {
+    let path = format!("{EXPLORE}ids/{}", Id::from_bytes([0; 32]));
+    let answer = told(scheduler.answer(&path).await)?;
+    Ok(answer.status == 200 && scheduler.value_of(&answer).is_ok_and(|told| told.get("places").is_some()))
+}
+
+/// What is asked with this path and query.
+pub(super) async fn answer(scheduler: &SchedulerClient, asked: &str) -> Result<Spoken, HttpError> {
+    let asked = Url::parse("http://node").and_then(|node| node.join(asked));
+    let asked = asked.map_err(|error| HttpError::new(Code::InvalidParameter, error.to_string()))?;
+    let given = |name: &str| asked.query_pairs().find(|(given, _)| given == name).map(|(_, value)| value);
+    let number = |name: &str| given(name).and_then(|text| text.parse().ok());
+    let limit = number("limit").unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX);
+    let path = asked.path().strip_prefix(EXPLORE).unwrap_or_default();
+    match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["ids", id] => ids(scheduler, read(id)?).await,
+        ["processes", process] => rows(scheduler, read(process)?.into(), number("before"), limit).await,
+        ["processes", process, "chain"] => {
+            chain_of(scheduler, read(process)?.into(), number("after"), limit).await
+        }
+        ["items", id, "bytes"] => {
+            let process = given("process-id").map(|process| read(&process)).transpose()?;
+            bytes(scheduler, read(id)?, process, given("part").as_deref()).await
+        }
+        _ => Err(HttpError::not_found("no page asks this")),
+    }
+}
+
+fn read(text: &str) -> Result<Id, HttpError> {
+    text.parse().map_err(|_| HttpError::new(Code::InvalidParameter, format!("{text:?} is no id")))
+}
+
+async fn ids(scheduler: &SchedulerClient, id: Id) -> Result<Spoken, HttpError> {
+    let address = told(scheduler.info().await)?.address;
+    let mut places = Vec::new();
+    if let Some(SpokenEdge { node }) = first(scheduler, id.into()).await? {
+        places.push(json!({ "role": "process", "process": id.to_string(), "entry": row(&node) }));
+    } else if let Some(pair) = pair(scheduler, id, None).await? {
+        let process = pair.assignment.as_ref().and_then(|assignment| said(assignment, "Process"));
+        let is_message = pair.message.as_ref().is_some_and(|message| message.id == id.to_string());
+        let role = if is_message { "message" } else { "assignment" };
+        places
+            .extend(process.map(|process| json!({ "role": role, "process": process, "entry": row(&pair) })));
+    }
+    let is_scheduler = address == id.to_string();
+    Ok(Spoken::Json(
+        json!({ "id": id.to_string(), "is_scheduler": is_scheduler, "places": places, "has_more": false, "position": null }),
+    ))
+}
+
+async fn rows(
+    scheduler: &SchedulerClient,
+    process: ProcessId,
+    before: Option<u64>,
+    limit: u64,
+) -> Result<Spoken, HttpError> {
+    let newest = newest(scheduler, process).await?;
+    let end = newest.map_or(0, |newest| newest.saturating_add(1)).min(before.unwrap_or(u64::MAX));
+    let start = end.saturating_sub(limit);
+    let mut entries = Vec::new();
+    if end > 0 {
+        // From a nonce exclusive, to another inclusive; what was spawned without one comes with what has no nonce before it.
+        let from = if start == 0 { String::new() } else { format!("&from-nonce={}", start - 1) };
+        let to = end - 1;
+        let page = page(
+            scheduler,
+            &format!("/{process}?process-id={process}{from}&to-nonce={to}&limit={}", limit + 1),
+        )
+        .await?;
+        entries.extend(page.edges.iter().rev().map(|edge| row(&edge.node)));
+    } else if before.is_none() {
+        entries.extend(first(scheduler, process).await?.map(|edge| row(&edge.node)));
+    }
+    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = Some(start).filter(|start| *start > 0);
+    Ok(Spoken::Json(
+        json!({ "process": process.to_string(), "newest": newest, "entries": entries, "next": next }),
+    ))
+}
+
+async fn chain_of(
+    scheduler: &SchedulerClient,
+    process: ProcessId,
+    after: Option<u64>,
+    limit: u64,
+) -> Result<Spoken, HttpError> {
+    let from = after.map_or_else(|| "-1".to_owned(), |after| after.to_string());
+    let path = format!("/{process}?process-id={process}&from-nonce={from}&limit={limit}&show-anchor=true");
+    let page = page(scheduler, &path).await?;
+    let mut links = Vec::new();
+    for assignment in page.edges.iter().filter_map(|edge| edge.node.assignment.as_ref()) {
+        let nonce = nonce(assignment).ok_or_else(|| unfit("an assignment has no nonce"))?;
+        let bytes = assignment.assemble(&HiddenParts::default());
+        let bytes = bytes.map_err(|error| unfit(&format!("the assignment of nonce {nonce}: {error}")))?;
+        links.push(json!({ "nonce": nonce, "bytes": base64url::encode(&bytes) }));
+    }
+    let last = page.edges.last().and_then(|edge| nonce(edge.node.assignment.as_ref()?));
+    let next = last.filter(|_| page.page_info.has_next_page);
+    Ok(Spoken::Json(json!({ "process": process.to_string(), "links": links, "next": next })))
+}
+
+async fn bytes(
+    scheduler: &SchedulerClient,
+    id: Id,
+    process: Option<Id>,
+    part: Option<&str>,
+) -> Result<Spoken, HttpError> {
+    let found = match process {
+        Some(process) if process == id => first(scheduler, id.into()).await?.map(|edge| edge.node),
+        process => pair(scheduler, id, process).await?,
+    };
+    let found = found.ok_or_else(|| HttpError::not_found(format!("{id} is not here")))?;
+    let is_assignment = part
+        .map_or(found.assignment.as_ref().is_some_and(|shown| shown.id == id.to_string()), |part| {
+            part == "assignment"
+        });
+    let shown = if is_assignment { found.assignment } else { found.message };
+    let shown = shown.ok_or_else(|| HttpError::not_found("this part is not here"))?;
+    // What is no text cannot be put together from text.
+    let bytes = shown.assemble(&HiddenParts::default());
+    Ok(Spoken::Bytes(bytes.map_err(|error| HttpError::not_found(format!("{}: {error}", shown.id)))?))
+}
+
+/// A row as the pages show it. What the protocol does not tell is null.
+fn row(pair: &ShownPair) -> Value {
+    let (message, assignment) = (pair.message.as_ref(), pair.assignment.as_ref());
+    let of = |name: &str| assignment.and_then(|assignment| said(assignment, name));
+    let number = |name: &str| of(name).and_then(|text| text.parse::<u64>().ok());
+    let is_spawn = message.is_some_and(|message| said(message, "Type") == Some("Process"));
+    let owner = message.and_then(|message| base64url::decode(&message.owner.key).ok());
+    let data = message.and_then(|message| message.data.as_ref()).filter(|data| !data.contains(NO_TEXT));
+    let action = message.and_then(|message| said(message, "Action"));
+    let id = message.map(|message| message.id.as_str()).or_else(|| of("Message"));
+    json!({
+        "nonce": number("Nonce"),
+        "sequence": null,
+        "kind": if is_spawn { "spawned" } else if message.is_some() { "scheduled" } else { "assigned" },
+        "message": id,
+        "assignment": assignment.map(|assignment| assignment.id.as_str()),
+        "timestamp": number("Timestamp"),
+        "block_height": number("Block-Height"),
+        "hash_chain": of("Hash-Chain"),
+        "owner": owner.map(|owner| Id::of_signature(&owner).to_string()),
+        "action": action.map(|action| action.chars().take(ACTION_SHOWN).collect::<String>()),
+        "size": data.map(String::len),
+        "imported": false,
+        "upload": "not told",
+    })
+}
+
+/// The value of a tag, however its name is written.
+fn said<'a>(item: &'a ShownItem, name: &str) -> Option<&'a str> {
+    item.tags.iter().find(|tag| tag.name.eq_ignore_ascii_case(name)).map(|tag| tag.value.as_str())
+}
+
+fn nonce(assignment: &ShownItem) -> Option<u64> {
+    said(assignment, "Nonce")?.parse().ok()
+}
+
+/// The newest nonce; none while there is none.
+async fn newest(scheduler: &SchedulerClient, process: ProcessId) -> Result<Option<u64>, HttpError> {
+    let answer = told(scheduler.answer(&format!("/{process}/latest")).await)?;
+    match answer.status {
+        200 => Ok(understood::<ShownPair>(&answer)?.assignment.as_ref().and_then(nonce)),
+        _ if first(scheduler, process).await?.is_some() => Ok(None),
+        _ => Err(HttpError::not_found(format!("the process {process} is not here"))),
+    }
+}
+
+/// The first entry of a process; none where there is no such process.
+async fn first(scheduler: &SchedulerClient, process: ProcessId) -> Result<Option<SpokenEdge>, HttpError> {
+    let answer =
+        told(scheduler.answer(&format!("/{process}?process-id={process}&limit=1&show-anchor=true")).await)?;
+    if answer.status != 200 {
+        return Ok(None);
+    }
+    let edge = understood::<SpokenPage>(&answer).ok().and_then(|page| page.edges.into_iter().next());
+    let is_spawn =
+        |edge: &SpokenEdge| edge.node.message.as_ref().is_some_and(|item| item.id == process.to_string());
+    Ok(edge.filter(is_spawn))
+}
+
+/// What is here of an id; none where nothing is.
+async fn pair(
+    scheduler: &SchedulerClient,
+    id: Id,
+    process: Option<Id>,
+) -> Result<Option<ShownPair>, HttpError> {
+    let within = process.map_or(String::new(), |process| format!("&process-id={process}"));
+    let answer = told(scheduler.answer(&format!("/{id}?show-anchor=true{within}")).await)?;
+    match answer.status {
+        200 => understood(&answer).map(Some),
+        404 => Ok(None),
+        // Some tell of ids within a process alone, and no answer is not an empty one.
+        status => {
+            Err(unfit(&format!("of an id without its process it answers {status}: look for the process")))
+        }
+    }
+}
+
+async fn page(scheduler: &SchedulerClient, path: &str) -> Result<SpokenPage, HttpError> {
+    let answer = told(scheduler.answer(path).await)?;
+    if answer.status != 200 {
+        return Err(unfit(&format!("of a schedule it answers {}", answer.status)));
+    }
+    understood(&answer)
+}
+
+fn understood<T: for<'de> Deserialize<'de>>(answer: &RawAnswer) -> Result<T, HttpError> {
+    let body = answer.body.as_deref().unwrap_or_default();
+    serde_json::from_slice(body).map_err(|error| unfit(&error.to_string()))
+}
+
+fn told<T>(answer: Result<T, ClientError>) -> Result<T, HttpError> {
+    answer.map_err(|error| HttpError::new(Code::GatewayError, chain(&error)))
+}
+
+fn unfit(reason: &str) -> HttpError {
+    HttpError::new(Code::GatewayError, format!("it does not answer as a scheduler does: {reason}"))
+}
