@@ -10,7 +10,7 @@ use crate::admin::{
     CheckpointsApi, ChecksApi, HealthApi, JobsApi, LatelyApi, MemberApi, MembershipApi, ReplicationApi,
     StatusApi, UploadsApi,
 };
-use crate::explore::ExploreApi;
+use crate::explore::{BelowPublic, ExploreApi, SchedulerApi};
 use crate::graphql::GraphApi;
 use crate::hyperbeam::HyperbeamApi;
 use crate::moving::{MovesApi, ToldMovesApi};
@@ -23,6 +23,7 @@ type Public = Limited<(PublicApi, HyperbeamApi, QueryApi, GraphApi, ExploreApi, 
 type Admin = (
     HealthApi,
     Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi, LatelyApi, MembershipApi, LocationCalls)>,
+    Guarded<BelowPublic<(SchedulerApi, ExploreApi)>>,
     Guarded<(CheckpointsApi, ReplicationApi, MemberApi, MovesApi), FOR_ALL>,
 );
 
@@ -83,8 +84,10 @@ pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output =
         MovesApi(node.clone()),
     );
     let copies = Guarded::new(copies, token.clone());
+    let looked_at = BelowPublic((SchedulerApi(node.clone()), ExploreApi(node.clone())));
+    let looked_at = Guarded::new(looked_at, token.clone());
     let pages = node.parts.options.pages.admin.then(pages::node);
-    let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()), copies);
+    let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()), looked_at, copies);
     web::endpoint_with(calls, &ADMIN, Visitors::Operators(token), None, pages)
 }
 

@@ -133,7 +133,7 @@ async fn answers_are_as_they_are_described() {
     let mut public = Listener::of(Client::unled(&world.node.url()), None).await;
     writes(&mut public, &world).await;
     reads(&mut public, &world).await;
-    explored(&mut public, &world).await;
+    explored(&mut public, &world, "").await;
     hyperbeam(&mut public, &world).await;
     queries(&mut public, &world).await;
     told_to_routers(&mut public).await;
@@ -143,6 +143,7 @@ async fn answers_are_as_they_are_described() {
 
     let mut admin = Listener::of(world.node.admin(), None).await;
     states(&mut admin).await;
+    explored(&mut admin, &world, "/public").await;
     dead_letters(&mut admin, &world, &uploads).await;
     replays(&mut admin, &world, &uploads).await;
     checkpoints(&mut admin).await;

@@ -5,29 +5,32 @@ use crate::described::{Listener, World};
 /// The id of nothing.
 const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-pub async fn explored(public: &mut Listener, world: &World) {
+/// At either listener: the operators' has the calls below a path of their own.
+pub async fn explored(listener: &mut Listener, world: &World, below: &str) {
     let World { process, message, assigned, unassigned, .. } = world;
+    let calls = format!("{below}/explore/v1");
+    let (of_ids, of_bytes) = (format!("{calls}/ids/{{id}}"), format!("{calls}/items/{{id}}/bytes"));
     for id in
         [process.to_string(), message.to_string(), assigned.clone(), unassigned.to_string(), NOBODY.into()]
     {
-        public.get(&format!("/explore/v1/ids/{id}"), "/explore/v1/ids/{id}", 200).await;
+        listener.get(&format!("{calls}/ids/{id}"), &of_ids, 200).await;
     }
-    public.get("/explore/v1/ids/abc", "/explore/v1/ids/{id}", 400).await;
+    listener.get(&format!("{calls}/ids/abc"), &of_ids, 400).await;
+    let (rows, chain) =
+        (format!("{calls}/processes/{{process}}"), format!("{calls}/processes/{{process}}/chain"));
     for process in [process, unassigned] {
-        let (rows, chain) = ("/explore/v1/processes/{process}", "/explore/v1/processes/{process}/chain");
-        public.get(&format!("/explore/v1/processes/{process}"), rows, 200).await;
-        public.get(&format!("/explore/v1/processes/{process}?limit=0"), rows, 400).await;
-        public.get(&format!("/explore/v1/processes/{process}/chain"), chain, 200).await;
+        listener.get(&format!("{calls}/processes/{process}"), &rows, 200).await;
+        listener.get(&format!("{calls}/processes/{process}?limit=0"), &rows, 400).await;
+        listener.get(&format!("{calls}/processes/{process}/chain"), &chain, 200).await;
     }
-    public.get(&format!("/explore/v1/processes/{NOBODY}"), "/explore/v1/processes/{process}", 404).await;
-    let bytes = "/explore/v1/items/{id}/bytes";
-    public.get(&format!("/explore/v1/items/{message}/bytes"), bytes, 200).await;
-    public.get(&format!("/explore/v1/items/{assigned}/bytes?part=item"), bytes, 404).await;
-    public.get(&format!("/explore/v1/items/{message}/bytes?part=x"), bytes, 400).await;
+    listener.get(&format!("{calls}/processes/{NOBODY}"), &rows, 404).await;
+    listener.get(&format!("{calls}/items/{message}/bytes"), &of_bytes, 200).await;
+    listener.get(&format!("{calls}/items/{assigned}/bytes?part=item"), &of_bytes, 404).await;
+    listener.get(&format!("{calls}/items/{message}/bytes?part=x"), &of_bytes, 400).await;
 }
 
 pub async fn lately(admin: &mut Listener) {
-    for path in ["/uploads/stuck", "/series", "/history", "/processes/busy"] {
+    for path in ["/uploads/stuck", "/series", "/history", "/processes/busy", "/public", "/public/timestamp"] {
         admin.get(path, path, 200).await;
     }
     admin.get("/series?step=moment", "/series", 200).await;

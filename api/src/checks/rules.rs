@@ -78,7 +78,7 @@ pub(super) fn members(member: &MembershipForm) -> Found {
         _ if matches!(member.role.as_str(), "leading" | "following") => CheckLevel::Ok,
         _ => CheckLevel::Warn,
     };
-    let (acks, voters) = (member.acks, member.voters.len());
+    let (acks, others) = (member.acks, member.voters.len().saturating_sub(1));
     let differ = match apart {
         0 => String::new(),
         apart => format!("; {apart} of them with another log, which does not count"),
@@ -86,7 +86,7 @@ pub(super) fn members(member: &MembershipForm) -> Found {
     (
         level,
         format!(
-            "{}, {voters} voters{differ}, {acks} of the others confirm; waiting for {waiting:.1} s",
+            "{}; {acks} of {others} other voters must confirm each message{differ}; waiting for {waiting:.1} s",
             member.role
         ),
     )

@@ -4,6 +4,7 @@
 mod bytes;
 mod chain;
 mod model;
+mod operators;
 mod places;
 mod row;
 mod rows;
@@ -24,6 +25,7 @@ use crate::refusals::ReadRefusal;
 use crate::render::Rendered;
 use bytes::{ExactBytes, ExactPart};
 use model::{ExploredChainForm, ExploredIdForm, ExploredProcessForm};
+pub(crate) use operators::{BelowPublic, SchedulerApi};
 
 /// How long an answer waits for memory.
 const PATIENCE: Duration = Duration::from_secs(1);

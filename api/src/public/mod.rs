@@ -32,8 +32,8 @@ pub(crate) use entry::{head, kept_head};
 use fields::ExcludedFields;
 use follow::{FollowedProcess, Wait};
 pub(crate) use large::visit;
-use model::{ClockForm, EntryForm, ProcessForm, ReadForm, SchedulerAnswer, SchedulerForm};
-pub(crate) use model::{ScheduledForm, TagForm};
+pub(crate) use model::{ClockForm, ScheduledForm, SchedulerForm, TagForm};
+use model::{EntryForm, ProcessForm, ReadForm, SchedulerAnswer};
 pub(crate) use page::SchedulePage;
 use page::Span;
 use stream::Rest;
@@ -124,9 +124,8 @@ impl PublicApi {
         {
             return Err(ScheduleError::Moved(step).into());
         }
-        let (parts, store) = (&self.0.parts, self.0.parts.log.identity().store.to_string());
-        let (timestamp, address) = (parts.clock.now().to_string(), parts.address.to_string());
-        Ok(SchedulerAnswer::Told(Json(SchedulerForm { timestamp, address }), store))
+        let store = self.0.parts.log.identity().store.to_string();
+        Ok(SchedulerAnswer::Told(Json(SchedulerForm::of(&self.0)), store))
     }
 
     /// The time and the block height
@@ -137,11 +136,7 @@ impl PublicApi {
         #[oai(name = "process-id")]
         _process: Given<String>,
     ) -> Result<Json<ClockForm>, Unwell> {
-        let height = self.0.parts.heights.current();
-        let height =
-            height.ok_or_else(|| HttpError::new(Code::Unavailable, "the block height is not known yet"))?;
-        let block_height = format!("{:012}", height.height);
-        Ok(Json(ClockForm { timestamp: self.0.parts.clock.now().to_string(), block_height }))
+        Ok(Json(ClockForm::of(&self.0)?))
     }
 
     /// Whether the node takes writes

@@ -4,8 +4,11 @@
 use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, Union};
+use protocol::Code;
 use serde::Deserialize;
-use web::Nullable;
+use web::{HttpError, Nullable};
+
+use crate::node::ApiNode;
 
 const MESSAGE: &str = "qOFoTUVkm4_f5pzBG3PoihGZbnbohjdUKhF3d6Lknxc";
 const ADDRESS: &str = "WBoyG3Apqrysk957KEjaNDopjg29waZKG85HHVAhprQ";
@@ -30,11 +33,17 @@ impl Example for ScheduledForm {
 /// The scheduler's address and time.
 #[derive(Debug, Object)]
 #[oai(example, rename = "Scheduler")]
-pub(super) struct SchedulerForm {
+pub(crate) struct SchedulerForm {
     /// The current time in milliseconds since 1970, as text.
-    pub(super) timestamp: String,
+    timestamp: String,
     /// The address of the wallet that signs the assignments.
-    pub(super) address: String,
+    address: String,
+}
+
+impl SchedulerForm {
+    pub(crate) fn of(node: &ApiNode) -> Self {
+        Self { timestamp: node.parts.clock.now().to_string(), address: node.parts.address.to_string() }
+    }
 }
 
 impl Example for SchedulerForm {
@@ -59,11 +68,22 @@ pub(super) enum SchedulerAnswer {
 /// The time and the block height that an assignment would get now.
 #[derive(Debug, Object)]
 #[oai(example, rename = "Clock")]
-pub(super) struct ClockForm {
+pub(crate) struct ClockForm {
     /// The current time in milliseconds since 1970, as text.
-    pub(super) timestamp: String,
+    timestamp: String,
     /// The block height of Arweave, in 12 digits.
-    pub(super) block_height: String,
+    block_height: String,
+}
+
+impl ClockForm {
+    /// Refused while the height is not known.
+    pub(crate) fn of(node: &ApiNode) -> Result<Self, HttpError> {
+        let height = node.parts.heights.current();
+        let height =
+            height.ok_or_else(|| HttpError::new(Code::Unavailable, "the block height is not known yet"))?;
+        let block_height = format!("{:012}", height.height);
+        Ok(Self { timestamp: node.parts.clock.now().to_string(), block_height })
+    }
 }
 
 impl Example for ClockForm {
