@@ -1,9 +1,9 @@
 //! The binary: parses the command line, runs the command, turns its outcome into an exit code.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
-use quipu::Cli;
+use quipu::{Cli, StandardOutput};
 use tikv_jemallocator::Jemalloc;
 
 /// Also what RocksDB and the other libraries of C and C++ allocate with. The system's keeps an arena for each thread, of
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     if let Err(failure) = quipu::read_env_file() {
         return failure.report();
     }
-    let mut out = io::stdout();
+    let mut out = StandardOutput::open();
     let done = Cli::read().and_then(|command| command.run(&mut out)).and_then(|()| Ok(out.flush()?));
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -127,16 +127,6 @@ pub fn excerpt(text: &str, max_chars: usize) -> String {
     shown
 }
 
-/// A line with whatever would move the cursor, or turn the order of what stands around it, made visible.
-pub fn plain(line: &str) -> String {
-    let turns = |character: char| matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let show = |character: char| -> String {
-        let is_hidden = character.is_control() || turns(character);
-        if is_hidden { character.escape_unicode().collect() } else { character.into() }
-    };
-    line.chars().map(show).collect()
-}
-
 /// A whole number with its thousands apart.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -221,11 +211,6 @@ mod tests {
         ] {
             assert_eq!(excerpt(text, max), expected);
         }
-    }
-
-    #[test]
-    fn what_moves_the_cursor_is_made_visible() {
-        assert_eq!(plain("a\u{1b}[2J\n\u{202e}ü"), "a\\u{1b}[2J\\u{a}\\u{202e}ü");
     }
 
     #[test]

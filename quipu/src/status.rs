@@ -85,7 +85,8 @@ impl StatusArgs {
     ) -> Result<(), Failure> {
         loop {
             if stdout().is_terminal() {
-                out.write_all(CLEAR.as_bytes())?;
+                // What goes to `out` is text for a terminal, and no order.
+                stdout().write_all(CLEAR.as_bytes())?;
             }
             match ask() {
                 Ok(status) => self.show(&status, out)?,

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use crate::terminal::plain;
+
 /// What is kept of what is not written yet; more is dropped.
 const WAITING_BYTES_MAX: usize = 4 << 20;
 /// How long one who says something, and the end of the program, wait until it is written.
@@ -19,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Says something in a line of its own, which is written when this returns if it can be written at all.
 pub fn say(text: impl Display) {
-    put(format!("{text}\n").as_bytes());
+    put(format!("{}\n", plain(&text.to_string())).as_bytes());
     flush();
 }
 

@@ -2,7 +2,7 @@
 
 mod look;
 mod frame;
-mod terminal;
+mod screen;
 
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::time::Duration;
@@ -13,9 +13,9 @@ use tokio::time::sleep;
 
 use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
 use crate::failure::{Failure, chain};
-use crate::output::plain;
+use crate::terminal::plain;
 use look::TopLook;
-use terminal::{Key, RawTerminal};
+use screen::{Key, RawTerminal};
 
 /// How wide a frame is where there is no terminal to fit.
 const WIDE: usize = 160;

@@ -1,6 +1,6 @@
 //! The commands that go on telling how a node is: `quipu top` and `quipu status --watch`.
 
-use quipu_tests::{Gateway, Launch, PATIENCE, User, free_port, quipu, until};
+use quipu_tests::{Gateway, Launch, PATIENCE, ToldServer, User, free_port, quipu, until};
 
 use crate::folder;
 
@@ -79,4 +79,51 @@ async fn a_status_that_is_watched_tells_when_the_node_goes_and_comes_again() {
     assert!(program.ended().is_none(), "it watches");
     program.kill();
     node.stop();
+}
+
+#[tokio::test]
+async fn nothing_that_a_node_tells_is_an_order_for_a_terminal() {
+    let (folder, node) = (folder(), ToldServer::start());
+    let order = "\\u001b]0;owned\\u0007\\u009b2J\\u202e";
+    let check = format!(r#"{{"name":"{order}","status":"warn","reason":"{order}"}}"#);
+    let told = format!(
+        r#"{{"error":"{order}","code":"{order}","role":"{order}","schedulers":[],"checks":[{check}],"projections":[{check}],
+            "voters":[{{"node":"{order}","role":"{order}"}}],"node":"{order}","dead_letters":[],"{order}":"{order}"}}"#
+    );
+    let process = User::new(1).process().id;
+    for status in [200, 400] {
+        node.answer(status, &[("content-type", "application/json")], &told);
+        for words in [
+            "status",
+            "status --all",
+            "status --json",
+            "members list",
+            "projections",
+            "top -b -n 1",
+            "router list",
+        ] {
+            on_a_terminal(folder.path(), &format!("{words} --admin {}", node.url()), status);
+        }
+        on_a_terminal(folder.path(), &format!("read {process} --url {}", node.url()), status);
+    }
+}
+
+/// Holds that what a command shows on a terminal of its own is text, and that it shows something.
+fn on_a_terminal(folder: &std::path::Path, words: &str, status: u16) {
+    let line = format!("{} {words}", quipu().display());
+    let mut command = std::process::Command::new("script");
+    // Its exit code is that of the command, which has found something wrong.
+    let done = command
+        .args(["-qefc", &line, "shown"])
+        .current_dir(folder)
+        .stdin(std::process::Stdio::null())
+        .output();
+    assert!(done.unwrap().status.code().is_some_and(|code| code < 4), "{words}");
+    let shown = std::fs::read_to_string(folder.join("shown")).unwrap();
+    // Both are lines of `script` itself.
+    let shown: String = shown.lines().filter(|line| !line.starts_with("Script ")).collect();
+    assert!(!shown.is_empty(), "{words}: nothing is shown");
+    for order in ['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}'] {
+        assert!(!shown.contains(order), "{words}, {status}: {shown:?}");
+    }
 }

@@ -46,7 +46,16 @@ pub struct AdminClient {
     token: Option<String>,
     /// Where the token may be that the node has made, if it is on this machine.
     folders: Vec<PathBuf>,
+    /// The flag and the variable that name another folder.
+    naming: &'static str,
 }
+
+/// How a listener begins that has no such call.
+const NO_CALL: &str = "there is no call";
+
+/// How the data folder of a node is named, and that of a router.
+const OF_NODE: &str = "--su-data-dir (SU_DATA_DIR)";
+const OF_ROUTER: &str = "--router-data-dir (ROUTER_DATA_DIR)";
 
 impl AdminArgs {
     /// That at this URL.
@@ -60,7 +69,7 @@ impl AdminArgs {
     /// When it is no URL, or a file for TLS cannot be used.
     pub fn connect(&self) -> Result<AdminClient, ClientError> {
         let node = SchedulerClient::for_operators(&self.admin, &self.tls.tls()?)?;
-        Ok(AdminClient { node, token: self.token.clone(), folders: Vec::new() })
+        Ok(AdminClient { node, token: self.token.clone(), folders: Vec::new(), naming: OF_NODE })
     }
 
     /// A client of it that may also be asked for changes, with this data folder of the node.
@@ -77,6 +86,14 @@ impl AdminArgs {
             }
         }
         Ok(client)
+    }
+
+    /// The same of a router, with this data folder.
+    ///
+    /// # Errors
+    /// When it is no URL.
+    pub fn connect_to_change_router(&self, data: &Path) -> Result<AdminClient, ClientError> {
+        Ok(AdminClient { naming: OF_ROUTER, ..self.connect_to_change(data)? })
     }
 }
 
@@ -214,12 +231,22 @@ impl AdminClient {
                 let text = format!("{text}. {}", self.told_of_token(refused_from));
                 Err(ClientError::Refused { status: 401, text, code })
             }
+            Err(ClientError::Refused { status: 404, text, .. })
+                if text.starts_with(NO_CALL) && self.is_router().await =>
+            {
+                Err(ClientError::Router { url: self.url().to_owned() })
+            }
             // Only the public listener tells whose scheduler it is.
             Err(ClientError::Refused { status: 400 | 404 | 405, .. }) if self.node.info().await.is_ok() => {
                 Err(ClientError::Public { url: self.url().to_owned() })
             }
             answer => answer,
         }
+    }
+
+    async fn is_router(&self) -> bool {
+        let status = self.node.get::<Value>("/status", self.token.as_deref()).await;
+        status.is_ok_and(|status| status.get("schedulers").is_some())
     }
 
     /// Where this command has its token from.
@@ -236,9 +263,7 @@ impl AdminClient {
         } else {
             format!("This command found that of another node in {}", list(refused_from))
         };
-        format!(
-            "{found}; --su-data-dir (SU_DATA_DIR) names another data folder, --token (ADMIN_TOKEN) the token itself"
-        )
+        format!("{found}; {} names another data folder, --token (ADMIN_TOKEN) the token itself", self.naming)
     }
 
     /// The tokens that the node may have made.
@@ -297,7 +322,7 @@ mod tests {
         let post = async |folders: &[&TempDir]| {
             let folders = folders.iter().map(|folder| folder.path().to_owned()).collect();
             let scheduler = SchedulerClient::for_operators(&node.url, &NodeTls::default()).unwrap();
-            let client = AdminClient { node: scheduler, token: None, folders };
+            let client = AdminClient { node: scheduler, token: None, folders, naming: OF_ROUTER };
             client.post::<Value>("/change", None).await.map_err(|error| error.to_string())
         };
         let (own, other, open) = (folder(right, 0o600), folder(&wrong, 0o600), folder(right, 0o644));
@@ -312,7 +337,10 @@ mod tests {
         let told = post(&[&other, &open]).await.unwrap_err();
         assert!(told.contains("mode 0644") && told.contains(&path(&open)), "{told}");
         let told = post(&[&empty]).await.unwrap_err();
-        assert!(told.contains(&format!("looks for that file in {};", path(&empty))), "{told}");
+        assert!(
+            told.contains(&format!("looks for that file in {}; --router-data-dir (", path(&empty))),
+            "{told}"
+        );
     }
 
     #[test]

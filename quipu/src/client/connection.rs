@@ -29,6 +29,9 @@ pub enum Unreached {
     /// Nothing came in time.
     #[error("it said nothing for {} seconds", .0.as_secs())]
     Silent(Duration),
+    /// Its answer has no end in time.
+    #[error("its answer had no end after {} seconds", .0.as_secs())]
+    Slow(Duration),
 }
 
 /// Where items are posted to.

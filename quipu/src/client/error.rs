@@ -52,6 +52,14 @@ pub enum ClientError {
         /// What was asked.
         url: String,
     },
+    /// The URL is that of a router, which has no such call.
+    #[error(
+        "{url} is the admin listener of a router; ask that of a node, with --admin: `quipu router list` shows which there are"
+    )]
+    Router {
+        /// What was asked.
+        url: String,
+    },
     /// The node answered that it will not do it.
     #[error("the node answered {status}: {text}{}", code.as_deref().map(|code| format!(" (code {code})")).unwrap_or_default())]
     Refused {
@@ -70,6 +78,14 @@ pub enum ClientError {
         /// What is wrong.
         #[source]
         error: serde_json::Error,
+    },
+    /// It goes on beyond what any answer is.
+    #[error("{url} answers more than {mebibytes} MiB, which no node does")]
+    TooLong {
+        /// The node.
+        url: String,
+        /// How much is taken.
+        mebibytes: usize,
     },
     /// The page does not say where the next one starts.
     #[error("the cursor of a page is {0:?}, expected a nonce")]

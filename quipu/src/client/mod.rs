@@ -15,6 +15,7 @@ use protocol::{Nonce, ProcessId};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
 
 use crate::failure::Failure;
 
@@ -37,6 +38,9 @@ const END_BYTES: usize = 128;
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// What operators ask for may wait for other services; a node gives up sooner than this.
 const ADMIN_READ_TIMEOUT: Duration = Duration::from_secs(115);
+/// No answer is longer that is kept as a whole: a page of schedules, or what operators are told. Whoever is asked may be anybody.
+const LONGEST_PAGE: usize = 512 << 20;
+const LONGEST_TOLD: usize = 64 << 20;
 
 /// Which node to talk to.
 #[derive(Clone, Debug, Args)]
@@ -73,6 +77,9 @@ pub struct Weighed {
 pub struct SchedulerClient {
     http: reqwest::Client,
     base: String,
+    /// How long an answer may be that is kept as a whole, and how long it may come.
+    longest: usize,
+    patience: Option<Duration>,
 }
 
 impl SchedulerClient {
@@ -86,7 +93,8 @@ impl SchedulerClient {
 
     /// The same, for an operator.
     fn for_operators(url: &str, tls: &NodeTls) -> Result<Self, ClientError> {
-        Self::patient(url, tls, ADMIN_READ_TIMEOUT)
+        let client = Self::patient(url, tls, ADMIN_READ_TIMEOUT)?;
+        Ok(Self { longest: LONGEST_TOLD, patience: Some(ADMIN_READ_TIMEOUT), ..client })
     }
 
     fn patient(url: &str, tls: &NodeTls, read_timeout: Duration) -> Result<Self, ClientError> {
@@ -107,7 +115,8 @@ impl SchedulerClient {
             .pool_max_idle_per_host(usize::MAX)
             .build()
             .map_err(ClientError::Setup)?;
-        Ok(Self { http, base: parsed.as_str().trim_end_matches('/').to_owned() })
+        let base = parsed.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { http, base, longest: LONGEST_PAGE, patience: None })
     }
 
     /// The address as it is used.
@@ -218,7 +227,7 @@ impl SchedulerClient {
         }
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        let body = self.body(response).await?;
         let is_told = (200..300).contains(&status) || status == 503;
         let told = serde_json::from_slice(&body).ok().filter(|_| is_told);
         told.ok_or_else(|| ClientError::refused(status, &body))
@@ -232,7 +241,7 @@ impl SchedulerClient {
         let request = self.http.get(format!("{}{path}", self.base));
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status();
-        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        let body = self.body(response).await?;
         // One that is busy has not answered.
         if status.is_server_error() || status.as_u16() == 429 {
             return Err(ClientError::refused(status.as_u16(), &body));
@@ -300,7 +309,7 @@ impl SchedulerClient {
     }
 
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
-        let body = self.send(request).await?.bytes().await.map_err(|error| self.unreachable(error))?;
+        let body = self.body(self.send(request).await?).await?;
         self.parsed(&body)
     }
 
@@ -315,8 +324,27 @@ impl SchedulerClient {
         if status.is_success() {
             return Ok(response);
         }
-        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        let body = self.body(response).await?;
         Err(ClientError::refused(status.as_u16(), &body))
+    }
+
+    /// All of an answer, if it is not longer than any is.
+    async fn body(&self, mut response: Response) -> Result<Bytes, ClientError> {
+        let read = async {
+            let mut body = Vec::new();
+            while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+                if body.len().saturating_add(piece.len()) > self.longest {
+                    return Err(ClientError::TooLong {
+                        url: self.base.clone(),
+                        mebibytes: self.longest >> 20,
+                    });
+                }
+                body.extend_from_slice(&piece);
+            }
+            Ok(Bytes::from(body))
+        };
+        let Some(patience) = self.patience else { return read.await };
+        timeout(patience, read).await.unwrap_or_else(|_| Err(self.unreached(Unreached::Slow(patience))))
     }
 
     fn unreachable(&self, error: reqwest::Error) -> ClientError {
@@ -326,7 +354,11 @@ impl SchedulerClient {
 
     fn unreached(&self, error: impl Into<Unreached>) -> ClientError {
         let error = error.into();
-        ClientError::unreachable(&self.base, &error, matches!(error, Unreached::Silent(_)))
+        ClientError::unreachable(
+            &self.base,
+            &error,
+            matches!(error, Unreached::Silent(_) | Unreached::Slow(_)),
+        )
     }
 }
 
@@ -347,49 +379,4 @@ pub fn runtime() -> Result<Runtime, Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-    use super::*;
-
-    #[test]
-    fn urls_that_are_no_scheduler_are_refused() {
-        for url in ["", "localhost:9000", "127.0.0.1:9001", "ftp://host", "http://"] {
-            let told = SchedulerClient::new(url).unwrap_err();
-            assert!(
-                matches!(told, ClientError::Url { .. }) && told.to_string().ends_with(URL_FORM),
-                "{told}"
-            );
-        }
-        for url in ["http://host/?x=1", "http://host/#x"] {
-            assert!(matches!(SchedulerClient::new(url), Err(ClientError::Url { .. })), "{url}");
-        }
-        assert_eq!(SchedulerClient::new("http://host:1/").unwrap().url(), "http://host:1");
-        assert_eq!(SchedulerClient::new("https://host/su").unwrap().url(), "https://host/su");
-    }
-
-    #[test]
-    fn the_last_cursor_is_at_the_end_of_a_page() {
-        for (end, expected) in [
-            (r#"x"},"cursor":"41"},{"node":{},"cursor":"42"}]}"#, Some(42)),
-            (r#""cursor": "7" } ], "page_info": {"has_next_page": false}}"#, Some(7)),
-            (r#"{"page_info":{"has_next_page":false},"edges":[]}"#, None),
-            (r#""cursor":"1"#, None),
-            (r#""cursor":"x"}"#, None),
-        ] {
-            assert_eq!(last_cursor(end).map(Nonce::get), expected, "{end}");
-        }
-    }
-
-    #[test]
-    fn pages_are_asked_for_by_nonce() {
-        let scheduler = SchedulerClient::new("http://h").unwrap();
-        let process = ProcessId::NODE;
-        let url = scheduler.page_url(process, Range { limit: 5, ..Range::default() });
-        assert_eq!(url, format!("http://h/{process}?process-id={process}&from-nonce=-1&limit=5"));
-        let range =
-            Range { after: Some(Nonce::new(3)), to: Some(Nonce::new(9)), limit: 1, show_anchor: true };
-        let url = scheduler.page_url(process, range);
-        assert!(url.ends_with("&from-nonce=3&limit=1&to-nonce=9&show-anchor=true"), "{url}");
-    }
-}
+mod tests;

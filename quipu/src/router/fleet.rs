@@ -151,7 +151,7 @@ impl WhereArgs {
 
 impl ChangeArgs {
     fn change(&self, path: &str, form: Value) -> Result<Listed, Failure> {
-        let router: AdminClient = self.listener.connect_to_change(self.folder.path())?;
+        let router: AdminClient = self.listener.connect_to_change_router(self.folder.path())?;
         Ok(runtime()?.block_on(router.post(path, Some(form)))?)
     }
 }

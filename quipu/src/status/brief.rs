@@ -4,16 +4,25 @@
 use serde_json::Value;
 
 use super::verdict::{StatusVerdict, checks, writes_refused};
-use crate::output::{counted, duration, plain, thousands};
+use crate::output::{counted, duration, thousands};
+use crate::terminal::plain;
+
+/// A number that is older says how old it is, in seconds.
+const COUNTED_LATELY: f64 = 5.0;
 
 /// The status, what matters first.
 pub fn render(status: &Value) -> String {
     let bad = bad(status);
     let mut lines = vec![verdict(status, &bad)];
     lines.extend(bad.iter().map(|(verdict, check)| finding(*verdict, check)));
-    lines.extend([log(status), uploads(status)]);
-    lines.extend(leader(status));
-    lines.extend(followers(status));
+    match status.get("schedulers").and_then(Value::as_array) {
+        Some(schedulers) => lines.push(router(status, schedulers)),
+        None => {
+            lines.extend([log(status), uploads(status)]);
+            lines.extend(leader(status));
+            lines.extend(followers(status));
+        }
+    }
     lines.iter().map(|line| format!("{}\n", plain(line))).collect()
 }
 
@@ -55,11 +64,29 @@ fn helps(name: &str) -> &'static str {
     match name {
         "uploads" => "quipu dead-letters list",
         "index" | "postgres" => "quipu projections",
+        "members" => "quipu members list",
         "disk" => "df -h",
         "clock" => "timedatectl",
         "addresses" | "processes" => "quipu config print su",
         _ => "quipu status --all",
     }
+}
+
+/// What there is in front of which a router is.
+fn router(status: &Value, schedulers: &[Value]) -> String {
+    let is = |one: &Value, name: &str| one.get(name).and_then(Value::as_bool) == Some(true);
+    let leads = |one: &Value| text(one, "leader") == text(one, "url");
+    let count = |test: &dyn Fn(&Value) -> bool| schedulers.iter().filter(|one| test(one)).count() as u64;
+    let open = count(&|one| leads(one) && is(one, "reached") && is(one, "open"));
+    let read = count(&|one| !leads(one) && is(one, "reached"));
+    let away = count(&|one| !is(one, "reached"));
+    let processes = number(status, "processes_remembered").unwrap_or(0);
+    let processes =
+        if processes == 1 { "1 process".to_owned() } else { format!("{} processes", thousands(processes)) };
+    format!(
+        "router     {} ({open} open, {read} read, {away} away), homes of {processes} in memory",
+        counted(schedulers.len() as u64, "scheduler")
+    )
 }
 
 fn log(status: &Value) -> String {
@@ -68,10 +95,15 @@ fn log(status: &Value) -> String {
     let events = number(status, "tail").map_or(0, |tail| tail.saturating_add(1));
     parts.push(counted(events, "event"));
     parts.extend(number(status, "term").map(|term| format!("term {term}")));
-    let processes = status.get("processes").and_then(|processes| number(processes, "count"));
-    parts.extend(processes.map(|count| match count {
-        1 => "1 process".to_owned(),
-        count => format!("{} processes", thousands(count)),
+    let processes = status.get("processes").filter(|processes| !processes.is_null());
+    parts.extend(processes.and_then(|processes| {
+        let count = match number(processes, "count")? {
+            1 => "1 process".to_owned(),
+            count => format!("{} processes", thousands(count)),
+        };
+        // They are counted now and then.
+        let age = processes.get("age_seconds").and_then(Value::as_f64).filter(|age| *age >= COUNTED_LATELY);
+        Some(age.map_or(count.clone(), |age| format!("{count} {} ago", duration(age))))
     }));
     let height = status.get("height").and_then(|height| number(height, "number"));
     parts.push(
@@ -174,6 +206,24 @@ uploads    not in use
 followers  n1 2 events behind; n2 lag not known
 ";
         assert_eq!(render(&status), expected);
+    }
+
+    #[test]
+    fn a_router_says_what_it_is_in_front_of() {
+        let one = |url: &str, leader: &str, reached, open| json!({"url": url, "leader": leader, "reached": reached, "open": open});
+        let status = json!({
+            "role": "router", "processes_remembered": 2, "checks": [],
+            "schedulers": [one("a", "a", true, true), one("b", "a", true, false), one("c", "c", false, false)],
+        });
+        let expected = "well: every check is ok\nrouter     3 schedulers (1 open, 1 read, 1 away), homes of 2 processes in memory\n";
+        assert_eq!(render(&status), expected);
+    }
+
+    #[test]
+    fn what_was_counted_a_while_ago_says_so() {
+        let mut status = status(&json!([]));
+        status["processes"] = json!({"count": 0, "age_seconds": 41.0});
+        assert!(render(&status).contains(", 0 processes 41 s ago, block"), "{}", render(&status));
     }
 
     #[test]

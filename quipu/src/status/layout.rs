@@ -7,6 +7,11 @@ use crate::output::{Align, Columns, TextTable, duration, thousands};
 
 /// What is told in seconds ends so, and is shown as a duration.
 const SECONDS: &str = "_seconds";
+/// Numbers that are names, as people type them.
+const NAMES: [&str; 1] = ["term"];
+/// What fields are called that nobody would know by their names.
+const CALLED: [(&str, &str); 3] =
+    [("tail", "last event"), ("owner", "node that began the term"), ("opening", "this run of the node")];
 /// The first columns of a table, and the last: texts of any length, which would push the others aside.
 const FIRST: [&str; 2] = ["name", "status"];
 const LAST: [&str; 2] = ["reason", "error"];
@@ -20,10 +25,24 @@ pub fn render(status: &Value) -> String {
     for (name, value) in fields.iter().filter(|(_, value)| nested(value)) {
         text.push('\n');
         text.push_str(&match value {
-            Value::Object(fields) => group(&label(name), fields.iter()),
+            Value::Object(fields) => grouped(&label(name), fields),
             Value::Array(elements) => list(&label(name), elements),
             _ => String::new(),
         });
+    }
+    text
+}
+
+/// The same with the tables that are in it after it.
+fn grouped(heading: &str, fields: &Map<String, Value>) -> String {
+    let is_table =
+        |value: &Value| matches!(value, Value::Array(elements) if elements.iter().any(Value::is_object));
+    let mut text = group(heading, fields.iter().filter(|(_, value)| !is_table(value)));
+    for (name, value) in fields.iter().filter(|(_, value)| is_table(value)) {
+        text += &list(
+            &format!("\n{heading}: {}", label(name)),
+            value.as_array().map(Vec::as_slice).unwrap_or_default(),
+        );
     }
     text
 }
@@ -77,7 +96,14 @@ fn columns<'a>(objects: &[&'a Map<String, Value>]) -> Vec<&'a String> {
 }
 
 fn label(name: &str) -> String {
-    name.strip_suffix(SECONDS).unwrap_or(name).replace('_', " ")
+    let called = CALLED.iter().find(|(field, _)| *field == name).map(|(_, called)| *called);
+    called.map_or_else(|| name.strip_suffix(SECONDS).unwrap_or(name).replace('_', " "), str::to_owned)
+}
+
+fn is_name(field: &str) -> bool {
+    NAMES
+        .iter()
+        .any(|name| field == *name || field.strip_suffix(name).is_some_and(|before| before.ends_with('_')))
 }
 
 fn scalar(name: &str, value: &Value) -> String {
@@ -88,6 +114,7 @@ fn scalar(name: &str, value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Number(number) => match (number.as_u64(), number.as_f64()) {
             (_, Some(seconds)) if name.ends_with(SECONDS) => duration(seconds),
+            (Some(whole), _) if is_name(name) => whole.to_string(),
             (Some(whole), _) => thousands(whole),
             (None, Some(fraction)) => format!("{fraction:.1}"),
             (None, None) => number.to_string(),
@@ -124,7 +151,7 @@ mod tests {
         let expected = "\
 node
   log failure  -
-  tail         12,345
+  last event   12,345
   uptime       2 h 1 min
   version      0.1.0
 
@@ -152,6 +179,7 @@ projections
             "members": [{"name": "a", "leads": true}, {"name": "b", "term": 2}],
             "deep": {"nested": {"more": [1, 2]}, "ratio": 0.26},
             "ports": [9000, 9001],
+            "member": {"promised_term": 1_795_751_679_068_392_u64, "voters": [{"node": "n1", "events": 9_000}]},
             "nothing": [],
         });
         let shown = render(&status);
@@ -163,6 +191,7 @@ projections
             "  ratio   0.3\n",
             "ports\n  9,000, 9,001\n",
             "nothing\n  none\n",
+            "member\n  promised term  1795751679068392\n\nmember: voters\n  EVENTS  NODE\n   9,000  n1\n",
         ] {
             assert!(shown.contains(line), "{line:?} is not in\n{shown}");
         }

@@ -37,7 +37,7 @@ impl TopLook {
 async fn if_there(node: &AdminClient, path: &str) -> Result<Option<Value>, ClientError> {
     match node.get(path).await {
         Ok(told) => Ok(Some(told)),
-        Err(ClientError::Refused { status: 404, .. }) => Ok(None),
+        Err(ClientError::Refused { status: 404, .. } | ClientError::Router { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
