@@ -151,7 +151,7 @@ impl MemberNode {
     /// Refuses what cannot come to its end, or would end the writes, before anything is changed.
     async fn check_change(&self, change: &MemberChange) -> Result<(), MemberCallError> {
         if self.with(|member| Ok::<_, MemberError>(member.leads())).map_err(failed)?.is_none() {
-            return refused("this node does not lead; nothing was changed");
+            return refused(format!("{}; nothing was changed", self.not_leading()));
         }
         match change {
             MemberChange::Remove(node) if *node == self.id => refused(

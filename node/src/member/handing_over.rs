@@ -18,10 +18,17 @@ const DRAINED: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(5);
 
 impl MemberNode {
+    /// That it does not lead, and where to ask instead.
+    pub(super) fn not_leading(&self) -> String {
+        let instead =
+            self.followed_now().map(|url| format!("ask the one that it follows, with --admin {url}"));
+        format!("this node does not lead: {}", instead.as_deref().unwrap_or("it knows nobody who does"))
+    }
+
     /// Lets another voter lead: nothing new is taken until it has all that is here, then it stands.
     pub(super) async fn hand_over_to(&self, to: NodeId) -> Result<PromotedForm, MemberCallError> {
         if self.with(|member| Ok::<_, MemberError>(member.leads())).map_err(failed)?.is_none() {
-            return refused("this node does not lead");
+            return refused(self.not_leading());
         }
         let others = self.others()?;
         let Some((_, url)) = others.iter().find(|(node, _)| *node == to) else {

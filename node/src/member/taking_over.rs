@@ -106,7 +106,7 @@ impl MemberNode {
             let reasons = gathered.reasons.join("; ");
             format!(
                 "its promotion has to be on the disks of others before anything is scheduled ({reasons}). Start these again; or, \
-                 if they are gone for good: quipu promote --accept-loss {}",
+                 if they are gone for good, promote this one with --accept-loss {}",
                 self.store
             )
         });

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use log::{NodeId, StoreId};
 use serde_json::Value;
 
-use super::promote::{operator, store};
+use super::promote::{PromoteError, operator, store};
 use crate::client::{OperatorArgs, runtime};
 use crate::failure::Failure;
 use crate::output::{Align, Columns, duration, thousands};
@@ -29,7 +29,7 @@ const HANDOVER_EXAMPLES: &str = "\
 Examples:
   quipu handover --to 5e9a1f2c-0c4d-4d57-9d0c-6a3b1f0c2d11 --admin http://10.0.0.5:9001
 
-It is asked of the leader. That takes nothing new, waits until the other node has all of its log, lets it lead, and follows it \
+It is asked of the leader; `quipu members list` shows the ids. That takes nothing new, waits until the other node has all of its log, lets it lead, and follows it \
 from then on. Clients that send meanwhile are told to come again in a moment.
 
 Exit codes: 0 done; 1 not done (one line on standard error says why), 2 wrong usage or setting.";
@@ -127,13 +127,21 @@ impl HandoverArgs {
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let path = format!("/handover?to={}", self.to);
         let done: Value = runtime()?.block_on(self.node.connect()?.post(&path, None))?;
-        out.write_all(promoted(&done).as_bytes())?;
-        Ok(())
+        tell_promoted(&done, out)
+    }
+}
+
+/// Says what was done; a node that does not schedule yet is not what was asked for.
+pub(super) fn tell_promoted(done: &Value, out: &mut dyn Write) -> Result<(), Failure> {
+    out.write_all(promoted(done).as_bytes())?;
+    match done.get("waits_for") {
+        None | Some(Value::Null) => Ok(()),
+        Some(_) => Err(PromoteError::NotYet.into()),
     }
 }
 
 /// What was done, for a person.
-pub(super) fn promoted(done: &Value) -> String {
+fn promoted(done: &Value) -> String {
     let text = |name: &str| done.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
     let number = |name: &str| thousands(done.get(name).and_then(Value::as_u64).unwrap_or(0));
     let promises = done.get("promises").and_then(Value::as_array).map_or(0, Vec::len);
@@ -178,8 +186,10 @@ fn render(members: &Value) -> String {
         table.row(cells.into_iter().chain([text(voter, "url")]).collect::<Vec<_>>());
     }
     let acks = number(members, "acks");
+    let others =
+        members.get("voters").and_then(Value::as_array).map_or(0, |voters| voters.len().saturating_sub(1));
     let head = format!(
-        "node {} is {} in term {}; {acks} of the others confirm each message\n",
+        "node {} is {} in term {}; {acks} of {others} other voters must confirm each message\n",
         text(members, "node"),
         text(members, "role"),
         number(members, "term").replace(',', ""),
@@ -208,7 +218,7 @@ mod tests {
                 {"node": "b", "role": "voter", "url": "http://b", "events": null, "lag_events": null, "heard_seconds": 2.0},
             ],
         }));
-        assert!(shown.starts_with("node a is leading in term 1002; 1 of the others"), "{shown}");
+        assert!(shown.starts_with("node a is leading in term 1002; 1 of 1 other voters"), "{shown}");
         let lines: Vec<Vec<_>> =
             shown.lines().skip(2).map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["a", "leader", "1,234", "0", "-", "-"]);

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -9,7 +10,7 @@ use log::StoreId;
 use node::{CopyStanding, PromotionError, StandbyCopy};
 use serde_json::Value;
 
-use super::members::{promoted, query};
+use super::members::{query, tell_promoted};
 use crate::client::{AdminArgs, runtime};
 use crate::failure::Failure;
 use crate::output::{duration, thousands, time};
@@ -28,7 +29,7 @@ Examples:
   quipu promote --su-data-dir ./standby      says how far the copy is, and changes nothing
   quipu promote --su-data-dir ./standby --accept-loss 1b4e28ba-2fa1-11d2-883f-0016d3cca427
 
-Exit codes: 0 done; 1 not done (one line on standard error says why), 2 wrong usage or setting.";
+Exit codes: 0 done; 1 not done, or the node does not schedule yet (one line on standard error says why), 2 wrong usage or setting.";
 
 /// Let a standby take the place of its leader
 #[derive(Debug, Args)]
@@ -61,9 +62,17 @@ pub enum PromoteError {
     Refused(#[from] PromotionError),
     /// Nobody accepts what may be lost.
     #[error(
-        "nothing was changed; to take over all the same: quipu promote --accept-loss {0}, with the same settings"
+        "nothing was changed; to take over all the same: quipu promote --su-data-dir {} --accept-loss {store}", .folder.display()
     )]
-    NotAccepted(StoreId),
+    NotAccepted {
+        /// Where the copy is.
+        folder: PathBuf,
+        /// The store that is copied.
+        store: StoreId,
+    },
+    /// The node has its term, and cannot schedule; why is told already.
+    #[error("the node does not schedule yet")]
+    NotYet,
 }
 
 impl PromoteArgs {
@@ -75,20 +84,24 @@ impl PromoteArgs {
         if let Some(admin) = &self.admin {
             return self.ask(admin, out);
         }
-        let (memory, paths) = (self.data.memory(), self.data.paths());
+        let (memory, folder) = (self.data.memory(), self.data.folder().to_owned());
+        let paths = self.data.paths();
         let copy = StandbyCopy::open(&paths, &memory).map_err(PromoteError::from)?;
         let standing = copy.standing().map_err(PromoteError::from)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         out.write_all(described(&standing, now).as_bytes())?;
         out.flush()?;
-        let accepted = self.accept_loss.ok_or(PromoteError::NotAccepted(standing.store))?;
+        let not_accepted = || PromoteError::NotAccepted { folder: folder.clone(), store: standing.store };
+        let accepted = self.accept_loss.ok_or_else(not_accepted)?;
         let by = operator();
         let term = copy.take_over(accepted, &by).map_err(PromoteError::from)?;
         writeln!(
             out,
-            "term {term} has begun with event {}: `quipu su` starts the node",
-            thousands(standing.events)
+            "term {term} has begun with event {}; start the node with SU_WALLET_PATH=WALLET SU_DATA_DIR={} quipu su, where WALLET \
+             is the old leader's wallet",
+            thousands(standing.events),
+            folder.display()
         )?;
         writeln!(
             out,
@@ -109,8 +122,7 @@ impl PromoteArgs {
         parameters.extend(store.as_deref().map(|store| ("accept_loss", store)));
         let path = format!("/promote{}", query(&parameters));
         let done: Value = runtime()?.block_on(node.post(&path, None))?;
-        out.write_all(promoted(&done).as_bytes())?;
-        Ok(())
+        tell_promoted(&done, out)
     }
 }
 

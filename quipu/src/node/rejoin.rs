@@ -1,6 +1,7 @@
 //! `quipu rejoin`: a node whose place was taken becomes a standby.
 
 use std::io::Write;
+use std::path::Path;
 
 use clap::Args;
 use node::{Rejoined, rejoin};
@@ -39,13 +40,14 @@ impl RejoinArgs {
     /// # Errors
     /// When the other node has not taken the place of this one, or the log cannot be set aside.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let folder = self.data.folder().to_owned();
         let (paths, other) = (self.data.paths(), self.leader.node().map_err(SettingError::from)?);
         let rejoined = runtime()?.block_on(rejoin(&paths, &other))?;
-        Ok(out.write_all(described(&rejoined, other.url.as_str()).as_bytes())?)
+        Ok(out.write_all(described(&rejoined, other.url.as_str(), &folder).as_bytes())?)
     }
 }
 
-fn described(rejoined: &Rejoined, from: &str) -> String {
+fn described(rejoined: &Rejoined, from: &str, folder: &Path) -> String {
     let Rejoined { store, leader, term, events, aside } = rejoined;
     let mut text = match events {
         Some(events) => format!("set aside what was here of store {store}, {}:\n", counted(*events, "event")),
@@ -55,8 +57,9 @@ fn described(rejoined: &Rejoined, from: &str) -> String {
         text += &format!("  {}\n", path.display());
     }
     text += &format!(
-        "the folder is that of a standby: `quipu standby --from {from}` fetches the log of node {leader}, which is in term \
-         {term}\n"
+        "the folder is that of a standby: `quipu standby --su-data-dir {} --from {from}`, with the token of that node, fetches \
+         the log of node {leader}, which is in term {term}\n",
+        folder.display()
     );
     text
 }
@@ -74,16 +77,20 @@ mod tests {
         let (store, leader) = (StoreId(NodeId::UNKNOWN.0), NodeId::UNKNOWN);
         let aside = vec!["data/log.aside-20261126T195453Z-term-1".into()];
         let rejoined = Rejoined { store, leader, term: Term(2), events: Some(1), aside };
-        let text = described(&rejoined, "http://there/");
+        let text = described(&rejoined, "http://there/", Path::new("./data"));
         for told in [
             "1 event:",
             "data/log.aside-20261126T195453Z-term-1",
-            "quipu standby --from http://there/",
+            "quipu standby --su-data-dir ./data --from http://there/",
             "term 2",
         ] {
             assert!(text.contains(told), "{told}: {text}");
         }
-        let text = described(&Rejoined { events: None, aside: Vec::new(), ..rejoined }, "http://there/");
+        let text = described(
+            &Rejoined { events: None, aside: Vec::new(), ..rejoined },
+            "http://there/",
+            Path::new("d"),
+        );
         assert!(text.contains("before"), "{text}");
     }
 }
