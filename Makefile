@@ -20,7 +20,10 @@ FUZZ_TARGETS ?= item tags bundle blob shown wallet reading event stream paramete
 FUZZ_SECONDS ?= 60
 NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 
-.PHONY: run test build install deb lint first-build setup root openapi fuzz clients pictures
+# A data folder with a long history, which is made once.
+FILLED ?= $(abspath $(TARGET))/filled
+
+.PHONY: run test build install deb lint first-build setup root openapi fuzz clients pictures budgets
 
 run: build
 	$(TARGET)/release/quipu dev
@@ -56,6 +59,13 @@ openapi: first-build setup
 pictures: build
 	mkdir -p "$(abspath $(TARGET))/pictures"
 	QUIPU_PICTURES="$(abspath $(TARGET))/pictures" $(CARGO) test $(PROFILE) --locked --package quipu-tests --test browser nobody_is_kept
+
+# Prints what the pages cost with a million events behind them, in requests, bytes and time until they are painted, and what
+# fifty who look at them cost those who write. FILLED names the folder of the events; the node writes to it.
+budgets: build
+	test -e "$(FILLED)/wallet.json" || $(CARGO) run $(PROFILE) --locked --package quipu-tests --example fill -- "$(FILLED)" 1000000 1000
+	QUIPU_FILLED="$(FILLED)" $(CARGO) test $(PROFILE) --locked --package quipu-tests --test browser pages_keep -- --nocapture
+	$(CARGO) run $(PROFILE) --locked --package quipu-tests --example viewers -- "$(FILLED)"
 
 # Fuzzes each parser, from its seeds and what was found before, for FUZZ_SECONDS; needs cargo-fuzz.
 fuzz:

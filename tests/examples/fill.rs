@@ -1,18 +1,22 @@
 //! Fills the data folder of a node, so that one with a long past can be measured.
 //!
 //! `cargo run --release --package quipu-tests --example fill -- DIR EVENTS PROCESSES` writes that many events with
-//! 512 bytes of data each, chained as they must be, but signed with Ed25519, which is quick.
+//! 512 bytes of data each, chained as they must be, but signed with Ed25519, which is quick. `DIR/wallet.json` is the wallet
+//! that a node schedules with after them.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use ans104::{Ed25519Wallet, Signer, base64url};
 use log::{Append, LocalLog, Log, Receipt, Rocks, StoreMemory};
 use protocol::{Nonce, Timestamp};
-use testing::SampleProcess;
+use testing::{SampleProcess, SampleUser};
 
 const BATCH: usize = 500;
 const DATA_LEN: usize = 512;
 const FIRST_TIME: u64 = 1_700_000_000_000;
+/// The secret key of the scheduler.
+const SEED: [u8; 32] = [2; 32];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -20,10 +24,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir = arguments.next().ok_or(usage)?;
     let events: u64 = arguments.next().ok_or(usage)?.parse()?;
     let processes: u64 = arguments.next().ok_or(usage)?.parse()?;
-    let engine = Rocks::open(std::path::Path::new(&dir).join("log"), &StoreMemory::default())?;
+    let dir = std::path::Path::new(&dir);
+    let engine = Rocks::open(dir.join("log"), &StoreMemory::default())?;
     let log = LocalLog::open(engine, None)?;
     fill(&log, events, processes)?;
     log.seal();
+    let [key, secret] = [Ed25519Wallet::from_seed(SEED).owner(), &SEED].map(base64url::encode);
+    let wallet = serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "x": key, "d": secret });
+    std::fs::write(dir.join("wallet.json"), wallet.to_string())?;
     Ok(())
 }
 
@@ -51,7 +59,8 @@ fn fill(log: &dyn Log, events: u64, processes: u64) -> Result<(), Box<dyn Error>
 fn next(samples: &mut Vec<SampleProcess>, written: u64, processes: u64) -> Result<Append, Box<dyn Error>> {
     let time = Timestamp::new(FIRST_TIME + written);
     if (samples.len() as u64) < processes {
-        let mut sample = SampleProcess::new(written);
+        let scheduler = Box::new(Ed25519Wallet::from_seed(SEED));
+        let mut sample = SampleProcess::signed_by(written, SampleUser::new(1), scheduler);
         sample.data_len = DATA_LEN;
         sample.place_at(Nonce::ZERO, time);
         let spawn = sample.spawn();
