@@ -1,13 +1,18 @@
 //! Where two answers part.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use crate::output::excerpt;
 
 /// What is said of an answer where the other one is of another kind.
 pub(super) const PAGE: &str = "a page";
 pub(super) const ENTRY: &str = "an entry";
+/// So many characters of a value are kept.
+const EXCERPT: usize = 256;
 
 /// A place where two answers part.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -16,10 +21,27 @@ pub(super) struct AnswerDifference {
     pub(super) path: String,
     /// Where in the JSON; empty for the status.
     pub(super) at: String,
-    /// What the first said.
+    /// What the first said: of entries that only one has, or that are others, which they are; of long values the beginning.
     pub(super) first: Value,
     /// What the second said.
     pub(super) second: Value,
+    /// What was asked for, where it was asked for by its id.
+    pub(super) asked: AskedId,
+}
+
+/// What an id is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct AskedId {
+    /// An assignment of the process itself.
+    pub(super) is_spawn: bool,
+    /// An assignment that the first shows in a list, and may not find by its id.
+    pub(super) is_listed: bool,
+}
+
+impl AnswerDifference {
+    fn new(path: &str, at: String, first: Value, second: Value) -> Self {
+        Self { path: path.to_owned(), at, first, second, asked: AskedId::default() }
+    }
 }
 
 /// An answer: its status, and the JSON of one that is 2xx.
@@ -49,14 +71,16 @@ impl ComparedAnswer {
         let edges = self.body.get_mut("edges").and_then(Value::as_array_mut);
         let Some(edges) = edges else { return };
         edges.sort_by_cached_key(|edge| {
-            let nonce = edge.pointer("/node/assignment/tags").and_then(Value::as_array).and_then(|tags| {
-                let tag = tags.iter().find(|tag| tag.get("name").is_some_and(|name| name == "Nonce"))?;
-                tag.get("value")?.as_str()?.parse::<u64>().ok()
-            });
             let id = edge.pointer("/node/assignment/id").and_then(Value::as_str).unwrap_or_default();
-            (nonce, id.to_owned())
+            (nonce(edge), id.to_owned())
         });
     }
+}
+
+fn nonce(edge: &Value) -> Option<u64> {
+    let tags = edge.pointer("/node/assignment/tags")?.as_array()?;
+    let tag = tags.iter().find(|tag| tag.get("name").is_some_and(|name| name == "Nonce"))?;
+    tag.get("value")?.as_str()?.parse().ok()
 }
 
 /// Where two answers to one question part.
@@ -67,17 +91,78 @@ pub(super) fn differences(
 ) -> Vec<AnswerDifference> {
     let mut found = Vec::new();
     let is_page = |answer: &ComparedAnswer| answer.body.get("edges").is_some();
-    if first.is_ok() && second.is_ok() && is_page(first) != is_page(second) {
-        let kind = |answer| if is_page(answer) { PAGE } else { ENTRY };
-        let (first, second) = (kind(first).into(), kind(second).into());
-        found.push(AnswerDifference { path: path.to_owned(), at: String::new(), first, second });
-    } else if first.is_ok() && second.is_ok() {
-        part(path, String::new(), &first.body, &second.body, &mut found);
-    } else if first.is_ok() != second.is_ok() {
-        let (first, second) = (first.status.into(), second.status.into());
-        found.push(AnswerDifference { path: path.to_owned(), at: String::new(), first, second });
+    match (first.is_ok(), second.is_ok()) {
+        (true, true) if is_page(first) && is_page(second) => {
+            pages(path, first.edges(), second.edges(), &mut found);
+            let info = |answer: &ComparedAnswer| answer.body.get("page_info").cloned().unwrap_or_default();
+            part(path, ".page_info".to_owned(), &info(first), &info(second), &mut found);
+        }
+        (true, true) if is_page(first) != is_page(second) => {
+            let kind = |answer| if is_page(answer) { PAGE } else { ENTRY };
+            let (first, second) = (kind(first).into(), kind(second).into());
+            found.push(AnswerDifference::new(path, String::new(), first, second));
+        }
+        (true, true) => entry(path, String::new(), &first.body, &second.body, &mut found),
+        (false, false) => {}
+        _ => {
+            let (first, second) = (first.status.into(), second.status.into());
+            found.push(AnswerDifference::new(path, String::new(), first, second));
+        }
     }
     found
+}
+
+/// Entries with the same nonces are held against each other.
+fn pages(path: &str, first: &[Value], second: &[Value], found: &mut Vec<AnswerDifference>) {
+    let (mut first, mut second) = (first.iter().enumerate().peekable(), second.iter().enumerate().peekable());
+    loop {
+        let lone = |(place, edge): (usize, &Value)| (format!(".edges[{place}]"), named(node(edge)));
+        let order = match (first.peek(), second.peek()) {
+            (None, None) => return,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((_, one)), Some((_, other))) => nonce(one).cmp(&nonce(other)),
+        };
+        let one = if order.is_le() { first.next() } else { None };
+        let other = if order.is_ge() { second.next() } else { None };
+        match (one, other) {
+            (Some((place, one)), Some((_, other))) => {
+                let cursor = |edge: &Value| edge.get("cursor").cloned().unwrap_or_default();
+                part(path, format!(".edges[{place}].cursor"), &cursor(one), &cursor(other), found);
+                entry(path, format!(".edges[{place}].node"), node(one), node(other), found);
+            }
+            (Some(one), None) => {
+                let (at, named) = lone(one);
+                found.push(AnswerDifference::new(path, at, named, Value::Null));
+            }
+            (None, Some(other)) => {
+                let (at, named) = lone(other);
+                found.push(AnswerDifference::new(path, at, Value::Null, named));
+            }
+            (None, None) => return,
+        }
+    }
+}
+
+fn node(edge: &Value) -> &Value {
+    edge.get("node").unwrap_or(&Value::Null)
+}
+
+/// Which entry it is.
+fn named(node: &Value) -> Value {
+    let id = |of: &str| node.pointer(of).and_then(Value::as_str);
+    json!({ "message": id("/message/id"), "assignment": id("/assignment/id") })
+}
+
+/// Of other entries it is said which they are, and not how they differ.
+fn entry(path: &str, at: String, first: &Value, second: &Value, found: &mut Vec<AnswerDifference>) {
+    let is_entry = |node: &Value| node.get("message").is_some() && node.get("assignment").is_some();
+    let (one, other) = (named(first), named(second));
+    if is_entry(first) && is_entry(second) && one != other {
+        found.push(AnswerDifference::new(path, at, one, other));
+    } else {
+        part(path, at, first, second, found);
+    }
 }
 
 fn part(path: &str, at: String, first: &Value, second: &Value, found: &mut Vec<AnswerDifference>) {
@@ -95,12 +180,16 @@ fn part(path: &str, at: String, first: &Value, second: &Value, found: &mut Vec<A
                 part(path, format!("{at}[{place}]"), old, new, found);
             }
         }
-        _ => found.push(AnswerDifference {
-            path: path.to_owned(),
-            at,
-            first: first.clone(),
-            second: second.clone(),
-        }),
+        _ => found.push(AnswerDifference::new(path, at, beginning(first), beginning(second))),
+    }
+}
+
+/// A value, or the beginning of a long one.
+fn beginning(value: &Value) -> Value {
+    match value {
+        Value::String(text) => excerpt(text, EXCERPT).into(),
+        Value::Array(_) | Value::Object(_) => excerpt(&value.to_string(), EXCERPT).into(),
+        other => other.clone(),
     }
 }
 
@@ -113,7 +202,7 @@ mod tests {
     #[test]
     fn each_place_is_named_and_order_does_not_count() {
         let page = |entries: &[(&str, &str)]| {
-            let edge = |(nonce, id): &(&str, &str)| json!({ "node": { "assignment": { "id": id, "tags": [{ "name": "Nonce", "value": nonce }] } } });
+            let edge = |(nonce, id): &(&str, &str)| json!({ "node": { "message": null, "assignment": { "id": id, "tags": [{ "name": "Nonce", "value": nonce }] } } });
             let edges: Vec<_> = entries.iter().map(edge).collect();
             let mut answer = ComparedAnswer { status: 200, body: json!({ "edges": edges }) };
             answer.in_order();
@@ -122,13 +211,28 @@ mod tests {
         let (one, other) = (page(&[("10", "b"), ("9", "a")]), page(&[("9", "a"), ("10", "b")]));
         assert_eq!(differences("/p", &one, &other), []);
         let changed = differences("/p", &one, &page(&[("9", "a"), ("10", "c")]));
-        let places: Vec<_> = changed.iter().map(|difference| difference.at.as_str()).collect();
-        assert_eq!(places, [".edges[1].node.assignment.id"]);
-        let shorter = differences("/p", &one, &page(&[("9", "a")]));
-        assert_eq!(shorter.iter().map(|difference| difference.at.as_str()).collect::<Vec<_>>(), [".edges"]);
+        let entry = |id: &str| json!({ "message": null, "assignment": id });
+        let difference = |at: &str, first, second| AnswerDifference::new("/p", at.to_owned(), first, second);
+        assert_eq!(changed, [difference(".edges[1].node", entry("b"), entry("c"))]);
+        let shorter = differences("/p", &one, &page(&[("10", "b")]));
+        assert_eq!(shorter, [difference(".edges[0]", entry("a"), Value::Null)]);
+        let longer = differences("/p", &page(&[("10", "b")]), &one);
+        assert_eq!(longer, [difference(".edges[0]", Value::Null, entry("a"))]);
         let refused = ComparedAnswer { status: 404, body: Value::Null };
         assert_eq!(differences("/p", &one, &refused).len(), 1);
         let otherwise = ComparedAnswer { status: 400, body: Value::Null };
         assert_eq!(differences("/p", &otherwise, &refused), [], "each refuses in its own way");
+    }
+    #[test]
+    fn of_long_values_the_beginning_is_kept() {
+        let answer =
+            |data: String| ComparedAnswer { status: 200, body: json!({ "data": data, "more": [data] }) };
+        let found = differences("/p", &answer("a".repeat(100_000)), &answer("b".repeat(100_000)));
+        assert_eq!(
+            found.iter().map(|difference| difference.at.as_str()).collect::<Vec<_>>(),
+            [".data", ".more[0]"]
+        );
+        let kept = found.iter().flat_map(|difference| [&difference.first, &difference.second]);
+        assert!(kept.map(|value| value.to_string().len()).all(|len| len < 2 * EXCERPT), "{found:?}");
     }
 }

@@ -208,8 +208,9 @@ impl CompareArgs {
                     watched.keep(process, &compared)?;
                     totals.answers += compared.answers;
                     totals.differences += compared.differences();
-                    for (_, meant) in compared.found {
-                        *meant.map_or(&mut 0, |meant| totals.meant.entry(meant).or_default()) += 1;
+                    let told = compared.found.iter().map(|(_, meant)| (*meant, 1));
+                    for (meant, count) in told.chain(compared.counted) {
+                        *meant.map_or(&mut 0, |meant| totals.meant.entry(meant).or_default()) += count;
                     }
                 }
             }
@@ -233,7 +234,12 @@ impl CompareArgs {
                 writeln!(out, "{} {}: {first} there, {second} here", difference.path, difference.at)?;
             }
         }
-        Ok(())
+        match compared.counted.get(&None) {
+            Some(more) if !self.json => {
+                writeln!(out, "{} of that process more", counted(*more, "difference"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn tell(&self, totals: &Totals, out: &mut dyn Write) -> std::io::Result<()> {

@@ -4,7 +4,7 @@
 //! differently, and some lose entries of one millisecond there. Several such spans are underway at a time, and are taken
 //! in their order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use protocol::ProcessId;
@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::CompareError;
 use super::asking::SchedulerPair;
-use super::departures::Meant;
-use super::differences::{AnswerDifference, ComparedAnswer};
+use super::departures::{ComparedHistory, Meant};
+use super::differences::{AnswerDifference, AskedId, ComparedAnswer};
 use super::span::{NONCES, NonceSpan};
 use super::state::ComparedPart;
 use crate::client::ClientError;
@@ -21,6 +21,8 @@ use crate::failure::Failure;
 
 /// How many entries a page may have.
 const ENTRIES: u64 = 1000;
+/// So many differences of a process are told. They are held until it is known whether the process was spawned twice.
+const TOLD: usize = 10_000;
 /// How many spans are underway at a time.
 const SPANS: usize = 4;
 
@@ -29,11 +31,14 @@ const SPANS: usize = 4;
 pub(super) struct Compared {
     pub(super) answers: u64,
     pub(super) found: Vec<(AnswerDifference, Option<Meant>)>,
+    /// How many more there are, which are only counted.
+    pub(super) counted: BTreeMap<Option<Meant>, u64>,
 }
 
 impl Compared {
     pub(super) fn differences(&self) -> u64 {
-        self.found.iter().filter(|(_, meant)| meant.is_none()).count() as u64
+        let told = self.found.iter().filter(|(_, meant)| meant.is_none()).count() as u64;
+        told.saturating_add(self.counted.get(&None).copied().unwrap_or(0))
     }
 }
 
@@ -58,7 +63,10 @@ pub(super) struct Comparison<'a> {
     before: Vec<ComparedPart>,
     answers: u64,
     differences: Vec<AnswerDifference>,
-    spawns: BTreeSet<String>,
+    counted: BTreeMap<Option<Meant>, u64>,
+    is_unspawned: bool,
+    /// The assignments of the spawn, each with the place of who shows it.
+    spawns: BTreeSet<(usize, String)>,
 }
 
 impl<'a> Comparison<'a> {
@@ -68,13 +76,15 @@ impl<'a> Comparison<'a> {
         before: Vec<ComparedPart>,
         watching: &'a dyn Watching,
     ) -> Self {
-        let (differences, spawns) = (Vec::new(), BTreeSet::new());
-        Self { pair, process, watching, before, answers: 0, differences, spawns }
+        let (differences, counted, spawns) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        let (answers, is_unspawned) = (0, false);
+        Self { pair, process, watching, before, answers, differences, counted, is_unspawned, spawns }
     }
 
     pub(super) async fn run(mut self) -> Result<Compared, Failure> {
         let process = self.process;
-        self.ask(&format!("/processes/{process}")).await?;
+        let spawn = self.ask(&format!("/processes/{process}")).await?;
+        self.is_unspawned = !spawn.iter().any(ComparedAnswer::is_ok);
         let newest = self.ask(&format!("/{process}/latest?process-id={process}")).await?;
         let mut done = None;
         for part in std::mem::take(&mut self.before) {
@@ -87,6 +97,7 @@ impl<'a> Comparison<'a> {
         let mut parts = spans.map(|span| compare_span(pair, process, span, watching)).buffered(SPANS);
         while let Some((part, _)) = parts.try_next().await? {
             done = Some(part.upto);
+            let part = self.bounded(part);
             watching.done(process, &part, last)?;
             self.answers = self.answers.saturating_add(part.answers);
             self.take(part);
@@ -96,21 +107,41 @@ impl<'a> Comparison<'a> {
         let mut next = NonceSpan { after: done, to: done.unwrap_or(0).saturating_add(NONCES) };
         while self.is_more(next.after.unwrap_or(0)).await? {
             let (part, is_empty) = compare_span(pair, process, next, watching).await?;
+            let part = self.bounded(part);
             watching.done(process, &part, part.upto)?;
             self.answers = self.answers.saturating_add(part.answers);
             self.take(part);
             next = next.next(is_empty);
         }
-        let is_respawned = self.spawns.len() > 1;
+        let history = ComparedHistory::new(process, &self.spawns, self.is_unspawned);
         let meant = |difference: AnswerDifference| {
-            let meant = Meant::of(&difference, is_respawned);
+            let meant = history.meant(&difference);
             (difference, meant)
         };
-        Ok(Compared { answers: self.answers, found: self.differences.into_iter().map(meant).collect() })
+        let found = self.differences.into_iter().map(meant).collect();
+        Ok(Compared { answers: self.answers, found, counted: self.counted })
+    }
+
+    /// A part with no more differences than are held; the others are counted.
+    fn bounded(&mut self, mut part: ComparedPart) -> ComparedPart {
+        let room = TOLD.saturating_sub(self.differences.len());
+        if part.found.len() > room {
+            self.spawns.extend(part.spawns.iter().cloned());
+            let history = ComparedHistory::new(self.process, &self.spawns, self.is_unspawned);
+            let mut counted = BTreeMap::<Option<Meant>, u64>::new();
+            for difference in part.found.drain(room..) {
+                *counted.entry(history.meant(&difference)).or_default() += 1;
+            }
+            part.counted = counted.into_iter().collect();
+        }
+        part
     }
 
     fn take(&mut self, part: ComparedPart) {
         self.differences.extend(part.found);
+        for (meant, count) in part.counted {
+            *self.counted.entry(meant).or_default() += count;
+        }
         self.spawns.extend(part.spawns);
     }
 
@@ -183,19 +214,28 @@ impl Asking<'_> {
     }
 
     async fn by_id(&mut self, page: &[ComparedAnswer; 2]) -> Result<(), ClientError> {
-        let mut ids = BTreeSet::new();
+        let mut ids = BTreeMap::<String, AskedId>::new();
         let own = self.process.to_string();
-        for edge in page.iter().flat_map(ComparedAnswer::edges) {
-            let id = |part: &str| edge.pointer(part).and_then(Value::as_str).map(str::to_owned);
-            let (message, assignment) = (id("/node/message/id"), id("/node/assignment/id"));
-            if message.as_ref() == Some(&own) {
-                self.part.spawns.extend(assignment.clone());
+        for (side, answer) in page.iter().enumerate() {
+            for node in answer.edges().iter().filter_map(|edge| edge.get("node")) {
+                let id = |part: &str| node.pointer(part).and_then(Value::as_str).map(str::to_owned);
+                let (message, assignment) = (id("/message/id"), id("/assignment/id"));
+                let asked = AskedId::of(node, &own, side == 0);
+                if asked.is_spawn {
+                    self.part.spawns.extend(assignment.clone().map(|assignment| (side, assignment)));
+                }
+                ids.extend(message.filter(|id| *id != own).map(|id| (id, AskedId::default())));
+                if let Some(assignment) = assignment {
+                    let known = ids.entry(assignment).or_default();
+                    known.is_spawn |= asked.is_spawn;
+                    known.is_listed |= asked.is_listed;
+                }
             }
-            ids.extend(message.into_iter().chain(assignment).filter(|id| *id != own));
         }
         let (pair, process, watching) = (self.pair, self.process, self.watching);
-        let asked = stream::iter(ids).map(|id| async move {
-            let found = pair.differences(&format!("/{id}?process-id={process}")).await?;
+        let asked = stream::iter(ids).map(|(id, asked)| async move {
+            let mut found = pair.differences(&format!("/{id}?process-id={process}")).await?;
+            found.iter_mut().for_each(|difference| difference.asked = asked);
             watching.answered();
             Ok::<_, ClientError>(found)
         });
@@ -238,4 +278,48 @@ fn number(node: &Value, name: &str) -> Option<u64> {
     let tags = node.pointer("/assignment/tags")?.as_array()?;
     let tag = tags.iter().find(|tag| tag.get("name").is_some_and(|found| found == name))?;
     tag.get("value")?.as_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::client::SchedulerClient;
+
+    struct Nobody;
+
+    impl Watching for Nobody {
+        fn answered(&self) {}
+
+        fn done(&self, _: ProcessId, _: &ComparedPart, _: u64) -> Result<(), CompareError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn of_very_many_differences_the_first_are_held_and_the_others_counted() {
+        let client = || SchedulerClient::new("http://127.0.0.1:9").unwrap();
+        let pair = SchedulerPair::new(client(), client(), 1);
+        let mut comparison =
+            Comparison::new(&pair, ans104::Id::from_bytes([7; 32]).into(), Vec::new(), &Nobody);
+        let difference = |at: &str| AnswerDifference {
+            path: "/x".to_owned(),
+            at: at.to_owned(),
+            first: json!(null),
+            second: json!("a"),
+            asked: AskedId::default(),
+        };
+        let found = [difference(".message.anchor"), difference(".x"), difference(".y")].repeat(1000);
+        for _ in 0..5 {
+            let part = comparison.bounded(ComparedPart { found: found.clone(), ..ComparedPart::default() });
+            comparison.take(part);
+        }
+        assert_eq!(comparison.differences.len(), TOLD);
+        let counted = comparison.counted.values().sum::<u64>();
+        assert_eq!(counted, 5000);
+        assert_eq!(comparison.counted.get(&Some(Meant::Anchor)), Some(&1666));
+    }
 }

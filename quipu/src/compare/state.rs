@@ -9,6 +9,7 @@ use protocol::ProcessId;
 use serde::{Deserialize, Serialize};
 
 use super::CompareError;
+use super::departures::Meant;
 use super::differences::AnswerDifference;
 
 /// What was found in a part of a process.
@@ -18,8 +19,10 @@ pub(super) struct ComparedPart {
     pub(super) upto: u64,
     pub(super) answers: u64,
     pub(super) found: Vec<AnswerDifference>,
-    /// The assignments with which the process was spawned.
-    pub(super) spawns: Vec<String>,
+    /// How many more there are, which are only counted.
+    pub(super) counted: Vec<(Option<Meant>, u64)>,
+    /// The assignments with which the process was spawned, each with the place of who shows it.
+    pub(super) spawns: Vec<(usize, String)>,
 }
 
 /// A process that is done.
@@ -117,6 +120,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::compare::differences::AskedId;
 
     #[test]
     fn what_was_broken_off_goes_on_and_a_broken_line_spoils_no_other() {
@@ -128,8 +132,15 @@ mod tests {
             at: ".a".to_owned(),
             first: json!({ "b": [1] }),
             second: json!(null),
+            asked: AskedId::default(),
         };
-        let part = |upto, found| ComparedPart { upto, answers: 5, found, spawns: vec!["s".to_owned()] };
+        let part = |upto, found| ComparedPart {
+            upto,
+            answers: 5,
+            found,
+            counted: vec![(None, 7)],
+            spawns: vec![(1, "s".to_owned())],
+        };
         let parts = [part(99, vec![found]), part(199, Vec::new())];
         let all = ComparedProcess { answers: 9, differences: 1 };
         let mut state = ComparisonState::open(Some(&path)).unwrap();
