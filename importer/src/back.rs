@@ -2,8 +2,10 @@
 //! bytes that it came with; around what was scheduled here an item is signed as that scheduler signs one.
 
 mod bundles;
+mod held;
 mod postgres;
 mod row;
+mod tables;
 
 use std::path::PathBuf;
 
@@ -39,7 +41,7 @@ pub struct BackSummary {
     pub written: u64,
     /// Rows that were there before.
     pub already_there: u64,
-    /// Rows that the existing scheduler cannot store.
+    /// Rows that the existing scheduler cannot store, or that have something else at their place.
     pub left_out: u64,
     /// The first of these, each with the reason.
     pub first_left_out: Vec<String>,
@@ -95,6 +97,18 @@ pub enum BackError {
         /// Why.
         #[source]
         error: sqlx::Error,
+    },
+    /// It has tables of another time.
+    #[error(
+        "the database at {place} has tables that lack {}: the existing scheduler adds what is missing when it starts there, or \
+         give a database without tables",
+        .lacks.join(", ")
+    )]
+    Columns {
+        /// Where it is.
+        place: String,
+        /// Tables and columns.
+        lacks: Vec<String>,
     },
     /// The runtime for its connection does not start.
     #[error("cannot start the async runtime")]

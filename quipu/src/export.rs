@@ -22,14 +22,14 @@ use crate::settings::{WalletSettingError, read_wallet};
 const EXAMPLES: &str = "\
 What was imported gets the bytes that it came with; around what was scheduled here an item is signed with the scheduler's \
 wallet, as the existing scheduler signs one. What is there already stays as it is, so the same command goes on wherever it \
-ended, and into the database that was imported from only what is new is written. Stop the node first, so that nothing comes \
-after.
+ended, and into the database that was imported from only what is new is written; a row that finds something else at its \
+place is told and not written. Stop the node first, so that nothing comes after.
 
 Examples:
   quipu export ./data --to postgres --database-url postgres://su@host/su
   quipu export ./data --to bundles --out ./bundles     ./bundles/PROCESS/0000000000.bundle ...
 
-Exit codes: 0 all is there, 1 failed, 2 wrong usage or setting, 3 done, but for what a database cannot hold.";
+Exit codes: 0 all is there, 1 failed, 2 wrong usage or setting, 3 done, but rows are not written.";
 
 /// Write what the existing scheduler would have stored
 #[derive(Debug, Args)]
@@ -93,7 +93,7 @@ pub enum ExportError {
     #[error("what was written stays, and the same command goes on from there")]
     Back(#[from] BackError),
     /// It is done, but for some rows.
-    #[error("{0} rows are not written: a database cannot hold them")]
+    #[error("{0} rows are not written: the first are named above, each with the reason")]
     LeftOut(u64),
 }
 

@@ -1,10 +1,20 @@
 //! Stored bytes as files: a folder for each process, a file for each of its rows.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
+use crate::blob::{Blob, BlobForm};
+
 use super::{BackError, BackRow, BackSummary, BackTarget};
+
+/// What became of a row.
+enum BundleFile {
+    Written,
+    There,
+    /// Something else is there.
+    Other,
+}
 
 /// A folder of bundles.
 pub struct BundleFolder {
@@ -18,20 +28,35 @@ impl BundleFolder {
         Self { folder, summary: BackSummary::default() }
     }
 
-    fn write(&self, row: &BackRow) -> io::Result<bool> {
+    fn write(&self, row: &BackRow) -> io::Result<BundleFile> {
         let folder = self.folder.join(row.process.to_string());
         let place = row.nonce.map_or("process".to_owned(), |nonce| format!("{nonce:010}"));
         let path = folder.join(format!("{place}.bundle"));
         // What has its name is whole.
-        if path.exists() {
-            return Ok(false);
+        match fs::read(&path) {
+            Ok(found) if is_same(&found, &row.blob) => return Ok(BundleFile::There),
+            Ok(_) => return Ok(BundleFile::Other),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
         fs::create_dir_all(&folder)?;
         let made = path.with_extension("new");
         fs::write(&made, &row.blob)?;
         fs::rename(made, path)?;
-        Ok(true)
+        Ok(BundleFile::Written)
     }
+}
+
+/// Whether two blobs are the same but for what is signed around them, which is signed each time anew.
+fn is_same(found: &[u8], made: &[u8]) -> bool {
+    found == made
+        || Blob::parse(found).ok().zip(Blob::parse(made).ok()).is_some_and(|(found, made)| {
+            let item = |blob: &Blob<'_>| blob.item.map(|item| item.id());
+            let is_unassigned = found.form == BlobForm::Unassigned;
+            found.form == made.form
+                && item(&found) == item(&made)
+                && (is_unassigned || found.assignment.id() == made.assignment.id())
+        })
 }
 
 impl BackTarget for BundleFolder {
@@ -40,8 +65,12 @@ impl BackTarget for BundleFolder {
             let path = self.folder.join(row.process.to_string());
             BackError::File { path, error }
         })?;
-        let count = if written { &mut self.summary.written } else { &mut self.summary.already_there };
-        *count = count.saturating_add(1);
+        let summary = &mut self.summary;
+        match written {
+            BundleFile::Written => summary.written = summary.written.saturating_add(1),
+            BundleFile::There => summary.already_there = summary.already_there.saturating_add(1),
+            BundleFile::Other => summary.leave_out(&row, "a file with something else has its name"),
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The tables of the existing scheduler, as they are after all of its migrations.
 
+use std::collections::HashMap;
 use std::mem;
 
 use projections::DatabaseUrl;
@@ -9,9 +10,9 @@ use sqlx::types::Json;
 use sqlx::{ConnectOptions, Connection};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{BackError, BackRow, BackSummary, BackTarget};
+use super::held::{self, HeldMessages, HeldRow};
+use super::{BackError, BackRow, BackSummary, BackTarget, tables};
 
-const TABLES: &str = include_str!("tables.sql");
 /// When rows are written together.
 const BATCH_ROWS: usize = 500;
 const BATCH_BYTES: usize = 4 << 20;
@@ -27,48 +28,95 @@ pub struct PostgresTables {
 }
 
 impl PostgresTables {
-    /// Connects, and makes the tables that are missing.
+    /// Connects, and makes the tables where there are none.
     ///
     /// # Errors
-    /// When that fails.
+    /// When that fails, or tables that are there lack columns.
     pub fn open(url: &DatabaseUrl) -> Result<Self, BackError> {
         let place = url.place();
         let runtime = Builder::new_current_thread().enable_all().build().map_err(BackError::Runtime)?;
-        let opened = runtime.block_on(async {
-            let mut connection = url.connect_as("quipu export").connect().await?;
-            sqlx::raw_sql(TABLES).execute(&mut connection).await?;
-            Ok(connection)
-        });
-        let connection = opened.map_err(|error| BackError::Postgres { place: place.clone(), error })?;
+        let connection = runtime.block_on(async {
+            let connected = url.connect_as("quipu export").connect().await;
+            let mut connection =
+                connected.map_err(|error| BackError::Postgres { place: place.clone(), error })?;
+            tables::prepare(&mut connection, &place).await?;
+            Ok::<_, BackError>(connection)
+        })?;
         let (batch, summary) = (Vec::new(), BackSummary::default());
         Ok(Self { place, runtime, connection, batch, bytes: 0, summary })
     }
 
-    /// Writes what was collected in one transaction; what is there already stays as it is.
+    /// Writes what was collected in one transaction; what is there already stays as it is, and what has something else at
+    /// its place stays out.
     fn write(&mut self) -> Result<(), BackError> {
         let batch = mem::take(&mut self.batch);
         self.bytes = 0;
         let (processes, messages): (Vec<_>, Vec<_>) = batch.into_iter().partition(|row| row.is_process);
-        let (runtime, connection) = (&self.runtime, &mut self.connection);
+        let (runtime, connection, summary) = (&self.runtime, &mut self.connection, &mut self.summary);
         let written = runtime.block_on(async {
             let mut begun = connection.begin().await?;
-            let mut written = insert_processes(&mut begun, &processes).await?;
+            let held = held::processes(&mut begun, &processes).await?;
+            let processes = new_processes(processes, held, summary);
+            insert_processes(&mut begun, &processes).await?;
             let unspawned = unspawned(&mut begun, &messages).await?;
-            written += insert_messages(&mut begun, &messages).await?;
+            let held = HeldMessages::read(&mut begun, &messages).await?;
+            let messages = new_messages(messages, &unspawned, &held, summary);
+            insert_messages(&mut begun, &messages).await?;
             begun.commit().await?;
-            Ok((written, unspawned))
+            Ok((processes.len() + messages.len()) as u64)
         });
-        let (written, unspawned) =
-            written.map_err(|error| BackError::Postgres { place: self.place.clone(), error })?;
-        let mut rows = (processes.len() + messages.len()) as u64;
-        for row in messages.iter().filter(|row| unspawned.contains(&row.process)) {
-            self.summary.leave_out(row, "its process was never spawned, which a database does not take");
-            rows = rows.saturating_sub(1);
-        }
+        let written = written.map_err(|error| BackError::Postgres { place: self.place.clone(), error })?;
         self.summary.written = self.summary.written.saturating_add(written);
-        self.summary.already_there = self.summary.already_there.saturating_add(rows.saturating_sub(written));
         Ok(())
     }
+}
+
+/// The processes that are to be written. A second spawn has no row there.
+fn new_processes(
+    rows: Vec<BackRow>,
+    mut held: HashMap<String, HeldRow>,
+    summary: &mut BackSummary,
+) -> Vec<BackRow> {
+    let mut new = Vec::new();
+    for row in rows {
+        match held.get(&row.process.to_string()) {
+            Some(found) if found.is(&row) => summary.already_there = summary.already_there.saturating_add(1),
+            Some(found) => {
+                summary.leave_out(&row, &format!("the process is in the database with {}", found.what()));
+            }
+            None => {
+                held.insert(row.process.to_string(), HeldRow::of(&row));
+                new.push(row);
+            }
+        }
+    }
+    new
+}
+
+/// The messages that are to be written.
+fn new_messages(
+    rows: Vec<BackRow>,
+    unspawned: &[ProcessId],
+    held: &HeldMessages,
+    summary: &mut BackSummary,
+) -> Vec<BackRow> {
+    let mut new = Vec::new();
+    for row in rows {
+        match held.at(&row) {
+            found if found.iter().any(|found| found.is(&row)) => {
+                summary.already_there = summary.already_there.saturating_add(1);
+            }
+            [found, ..] => summary.leave_out(&row, &format!("the database has {} there", found.what())),
+            [] if unspawned.contains(&row.process) => {
+                summary.leave_out(&row, "its process was never spawned, which a database does not take");
+            }
+            [] if held.has_assignment(&row) => {
+                summary.leave_out(&row, "the database has its assignment at another place");
+            }
+            [] => new.push(row),
+        }
+    }
+    new
 }
 
 impl BackTarget for PostgresTables {
@@ -98,14 +146,13 @@ fn has_nul(json: &serde_json::Value) -> bool {
     }
 }
 
-async fn insert_processes(to: &mut PgConnection, rows: &[BackRow]) -> Result<u64, sqlx::Error> {
+async fn insert_processes(to: &mut PgConnection, rows: &[BackRow]) -> Result<(), sqlx::Error> {
     let sql = "insert into processes (process_id, process_data, bundle, epoch, nonce, hash_chain, timestamp) \
                select p, d, b, case when n is not null then 0 end, n, \
                       case when n is not null then h end, case when n is not null then t end \
                from unnest($1::text[], $2::jsonb[], $3::bytea[], $4::int4[], $5::text[], $6::int8[]) \
-                    as r (p, d, b, n, h, t) \
-               on conflict do nothing";
-    let done = sqlx::query(sql)
+                    as r (p, d, b, n, h, t)";
+    sqlx::query(sql)
         .bind(rows.iter().map(|row| row.process.to_string()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| Json(&row.json)).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.blob.as_slice()).collect::<Vec<_>>())
@@ -114,7 +161,7 @@ async fn insert_processes(to: &mut PgConnection, rows: &[BackRow]) -> Result<u64
         .bind(rows.iter().map(timestamp).collect::<Vec<_>>())
         .execute(to)
         .await?;
-    Ok(done.rows_affected())
+    Ok(())
 }
 
 /// Those of the processes of these rows that are not in the table.
@@ -129,17 +176,14 @@ async fn unspawned(to: &mut PgConnection, rows: &[BackRow]) -> Result<Vec<Proces
     Ok(processes)
 }
 
-async fn insert_messages(to: &mut PgConnection, rows: &[BackRow]) -> Result<u64, sqlx::Error> {
+async fn insert_messages(to: &mut PgConnection, rows: &[BackRow]) -> Result<(), sqlx::Error> {
     let sql = "insert into messages (process_id, message_id, message_data, epoch, nonce, timestamp, bundle, hash_chain, \
                                      assignment_id) \
                select p, m, d, 0, n, t, b, h, a \
                from unnest($1::text[], $2::text[], $3::jsonb[], $4::int4[], $5::int8[], $6::bytea[], $7::text[], \
                            $8::text[]) with ordinality as r (p, m, d, n, t, b, h, a, o) \
-               where exists (select 1 from processes where process_id = p) \
-                 and not exists (select 1 from messages where process_id = p and nonce = n) \
-               order by o \
-               on conflict do nothing";
-    let done = sqlx::query(sql)
+               order by o";
+    sqlx::query(sql)
         .bind(rows.iter().map(|row| row.process.to_string()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.message.as_str()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| Json(&row.json)).collect::<Vec<_>>())
@@ -150,10 +194,10 @@ async fn insert_messages(to: &mut PgConnection, rows: &[BackRow]) -> Result<u64,
         .bind(rows.iter().map(|row| row.assignment.as_deref()).collect::<Vec<_>>())
         .execute(to)
         .await?;
-    Ok(done.rows_affected())
+    Ok(())
 }
 
-fn nonce(row: &BackRow) -> Option<i32> {
+pub(super) fn nonce(row: &BackRow) -> Option<i32> {
     row.nonce.and_then(|nonce| i32::try_from(nonce).ok())
 }
 

@@ -1,15 +1,15 @@
-create table if not exists processes (
+create table processes (
     row_id serial primary key, process_id varchar(255) unique not null, process_data jsonb not null,
     bundle bytea not null, epoch int4, nonce int4, hash_chain text, timestamp int8
 );
-create table if not exists messages (
+create table messages (
     row_id serial primary key, process_id varchar(255) not null references processes (process_id),
     message_id varchar(255) not null, message_data jsonb not null, epoch int4 not null, nonce int4 not null,
     timestamp int8 not null, bundle bytea not null, hash_chain text not null, assignment_id varchar(255) unique
 );
-create index if not exists messages_message_id on messages (message_id);
-create index if not exists messages_process_id_timestamp on messages (process_id, timestamp);
-create index if not exists messages_process_id_nonce on messages (process_id, nonce);
+create index messages_message_id on messages (message_id);
+create index messages_process_id_timestamp on messages (process_id, timestamp);
+create index messages_process_id_nonce on messages (process_id, nonce);
 create table if not exists schedulers (
     row_id serial primary key, url varchar unique not null, process_count int4 not null, no_route bool default false,
     wallets_to_route text, wallets_only bool
