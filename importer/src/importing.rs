@@ -123,7 +123,7 @@ pub fn import(
     let heaviest = options.threads.get().saturating_mul(UNDERWAY);
     let (tokens, spent) = sync_channel::<()>(heaviest);
     let mut report = report;
-    report.expect(totals);
+    report.expect(&source.name(), totals);
     let placed = thread::scope(|scope| {
         let scope_of = &options.scope;
         let reading = scope.spawn(move || {
@@ -173,9 +173,7 @@ struct Handing {
 
 impl Handing {
     fn add(&mut self, row: SourceRow) -> ControlFlow<()> {
-        if let SourceRow::Stored(row) = &row {
-            self.bytes = self.bytes.saturating_add(row.blob.len());
-        }
+        self.bytes = self.bytes.saturating_add(row.bytes());
         self.rows.push(row);
         if self.rows.len() >= PARCEL_ROWS || self.bytes >= PARCEL_BYTES {
             return self.hand_over();

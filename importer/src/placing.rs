@@ -92,8 +92,12 @@ impl<'a, 'r> Placing<'a, 'r> {
         if waits_for.is_some_and(|nonce| nonce != said.nonce) {
             self.place_waiting(Some(said))?;
         }
-        if let Some(process) = &mut self.process {
-            process.waiting.push(row);
+        let Some(process) = &mut self.process else { return Ok(()) };
+        process.waiting.push(row);
+        // Of very many that want one nonce the first gets it, and none is held.
+        let waiting = process.waiting.iter().map(|row| row.bytes).fold(0, usize::saturating_add);
+        if process.waiting.len() >= BATCH_EVENTS || waiting >= UNDERWAY_BYTES {
+            self.place_waiting(None)?;
         }
         Ok(())
     }
@@ -228,6 +232,8 @@ impl<'a, 'r> Placing<'a, 'r> {
         if self.batch.is_empty() {
             return Ok(());
         }
+        // What is told of events is written before they are in the log: a later import tells it no more.
+        self.report.write_out();
         let (batch, bytes) = (mem::take(&mut self.batch), mem::take(&mut self.batch_bytes));
         while self.underway_bytes.saturating_add(bytes) > UNDERWAY_BYTES && !self.underway.is_empty() {
             self.settle()?;

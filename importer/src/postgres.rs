@@ -2,6 +2,7 @@
 
 mod contents;
 mod looking;
+mod range;
 mod rows;
 mod schema;
 
@@ -180,6 +181,9 @@ impl PostgresSource {
         known: &dyn KnownRows,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, SourceError> {
+        if let Some(range) = scope.rows {
+            self.check_range(process, range, known)?;
+        }
         let id = process.id.parse::<ProcessId>().ok();
         self.left = id.map(|id| self.left_hashes(id, known)).transpose()?.unwrap_or_default();
         let read = self.read_process(process, range_of(scope), known, visit)?;

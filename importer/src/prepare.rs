@@ -215,6 +215,12 @@ fn ready(
 fn named_process(row: &StoredRow, blob: &Blob<'_>, tag: Option<ProcessId>) -> Result<ProcessId, String> {
     let of_item = blob.item.filter(|_| row.is_process).map(|item| ProcessId::from(item.id()));
     let found = of_item.or(tag).ok_or("the assignment names no process")?;
+    if found == ProcessId::NODE {
+        return Err(
+            "the process of 32 zero bytes cannot be spawned, and its place is that of the node's own events"
+                .to_owned(),
+        );
+    }
     match row.process {
         Some(expected) if expected != found => {
             Err(format!("the row is of process {expected}, the stored bytes are of {found}"))

@@ -53,7 +53,7 @@ impl ImportSummary {
     }
 }
 
-/// Keeps the numbers, and writes each flaw and each row that stays out as a line of JSON.
+/// Keeps the numbers, and writes each flaw and each row that stays out as a line of JSON, behind one that names the source.
 pub struct ImportReport<'a> {
     lines: Option<&'a mut dyn Write>,
     failed: Option<io::Error>,
@@ -64,6 +64,7 @@ pub struct ImportReport<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Line<'a> {
+    Source(&'a str),
     Flaw { place: &'a str, kind: FlawKind, what: &'a str },
     LeftOut(LeftOutLine<'a>),
     Summary(&'a ImportSummary),
@@ -85,7 +86,8 @@ impl<'a> ImportReport<'a> {
         Self { lines, failed: None, is_about: false, summary: ImportSummary::default() }
     }
 
-    pub(crate) fn expect(&mut self, totals: SourceTotals) {
+    pub(crate) fn expect(&mut self, source: &str, totals: SourceTotals) {
+        self.line(&Line::Source(source));
         self.summary.rows = totals.rows();
         self.is_about = totals.is_about;
     }
@@ -110,6 +112,14 @@ impl<'a> ImportReport<'a> {
     pub(crate) fn done(&self) -> u64 {
         let ImportSummary { imported, already_there, left_out, .. } = &self.summary;
         imported.saturating_add(*already_there).saturating_add(*left_out)
+    }
+
+    /// Has what was told so far written, so that it is there if this program ends.
+    pub(crate) fn write_out(&mut self) {
+        let flushed = self.lines.as_mut().map_or(Ok(()), |lines| lines.flush());
+        if let Err(error) = flushed {
+            self.failed.get_or_insert(error);
+        }
     }
 
     /// The numbers, once all is written.

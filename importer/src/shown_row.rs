@@ -57,6 +57,16 @@ pub(crate) enum PairError {
 }
 
 impl ShownPair {
+    /// How many bytes its texts have.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |shown: &ShownItem| {
+            let texts = [Some(&shown.owner.key), Some(&shown.signature), shown.data.as_ref()];
+            let tags = shown.tags.iter().map(|tag| tag.name.len() + tag.value.len());
+            texts.into_iter().flatten().map(String::len).chain(tags).fold(0, usize::saturating_add)
+        };
+        [&self.message, &self.assignment].into_iter().flatten().map(of).fold(0, usize::saturating_add)
+    }
+
     pub(crate) fn assemble(
         &self,
         elsewhere: Option<&dyn PartsElsewhere>,

@@ -134,6 +134,20 @@ pub enum SourceRow {
     },
 }
 
+impl SourceRow {
+    /// About how many bytes it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Stored(row) => {
+                let shown = row.shown.as_ref().map_or(0, |pair| pair.bytes());
+                row.blob.len().saturating_add(shown)
+            }
+            Self::Shown(row) => row.pair.bytes(),
+            Self::There | Self::Remark { .. } | Self::Unreadable { .. } => 0,
+        }
+    }
+}
+
 /// A row as the source has it.
 #[derive(Clone, Debug, Default)]
 pub struct StoredRow {
@@ -166,6 +180,22 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn what_json_shows_counts_as_what_is_stored_does() {
+        let shown = |len| {
+            let item = serde_json::json!({
+                "id": "i", "owner": { "key": "k" }, "tags": [{ "name": "n", "value": "v".repeat(len) }],
+                "signature": "s".repeat(len), "data": "d".repeat(len),
+            });
+            let pair: ShownPair = serde_json::from_value(serde_json::json!({ "message": item })).unwrap();
+            let process = ans104::Id::from_bytes([7; 32]).into();
+            SourceRow::Shown(Box::new(ShownRow { place: String::new(), process, pair }))
+        };
+        assert_eq!(shown(1000).bytes(), 3002);
+        let stored = StoredRow { blob: vec![0; 500], ..StoredRow::default() };
+        assert_eq!((SourceRow::Stored(stored).bytes(), SourceRow::There.bytes()), (500, 0));
+    }
 
     #[test]
     fn ranges_are_as_the_old_tools_had_them() {

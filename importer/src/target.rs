@@ -8,6 +8,11 @@ use crate::importing::ImportError;
 
 /// What is in the log already.
 pub trait KnownRows: Sync {
+    /// Whether nothing is in it because nothing will be: for a plan.
+    fn is_plan(&self) -> bool {
+        false
+    }
+
     /// The newest link of a process: none when it is not there, and no link in it while it has no assignment.
     ///
     /// # Errors
@@ -83,6 +88,10 @@ impl<E: Engine> ImportTarget for LocalLog<E> {
 pub(crate) struct NoLog;
 
 impl KnownRows for NoLog {
+    fn is_plan(&self) -> bool {
+        true
+    }
+
     fn head(&self, _: ProcessId) -> Result<Option<Option<ChainLink>>, ReadError> {
         Ok(None)
     }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use ans104::{Ed25519Wallet, Tag};
 use log::{Append, Event, LocalLog, Log, Memory, MemoryDisk, Seq};
-use protocol::{HashChain, Nonce, Timestamp};
+use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 use testing::{ExistingRow, SampleProcess, around, id_of};
 
 use super::*;
@@ -251,7 +251,7 @@ fn garbage_is_left_out_with_its_reason_and_nothing_else_is() {
     let (_, strange) = history(9, 1);
     let mut source = usual(&appends);
     type Spoil<'a> = &'a dyn Fn(&mut StoredRow);
-    let garbage: [(Spoil<'_>, &str); 6] = [
+    let garbage: [(Spoil<'_>, &str); 7] = [
         (&|row| row.blob = b"garbage".to_vec(), "no data item"),
         (&|row| row.blob.truncate(row.blob.len() - 1), "no bundle"),
         (&|row| row.blob.clear(), "no data item"),
@@ -261,6 +261,7 @@ fn garbage_is_left_out_with_its_reason_and_nothing_else_is() {
             &|row| row.blob = around(&signer(), &[("Timestamp", "5")], &[&unplaced(&sample)]),
             "names no process",
         ),
+        (&to_nobody, "32 zero bytes"),
     ];
     for (place, (spoil, _)) in garbage.iter().enumerate() {
         let (_, extra) = history(1, place + 1);
@@ -273,15 +274,25 @@ fn garbage_is_left_out_with_its_reason_and_nothing_else_is() {
     let mut lines = Vec::new();
     let report = ImportReport::new(Some(&mut lines));
     let summary = import(&mut source, Some(&log), &options(), report, &mut |_| ()).unwrap();
-    assert_eq!((summary.imported, summary.left_out), (7, 7));
+    assert_eq!((summary.imported, summary.left_out), (7, 8));
     let told: Vec<&str> = summary.first_left_out.iter().map(|row| row.reason.as_str()).collect();
     for (_, reason) in garbage {
         assert!(told.iter().any(|told| told.contains(reason)), "{reason}: {told:#?}");
     }
     let text = String::from_utf8(lines).unwrap();
-    assert_eq!(text.lines().filter(|line| line.starts_with(r#"{"left_out""#)).count(), 7, "{text}");
-    assert!(text.lines().last().unwrap().starts_with(r#"{"summary":{"rows":14,"#), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with(r#"{"left_out""#)).count(), 8, "{text}");
+    assert!(text.lines().last().unwrap().starts_with(r#"{"summary":{"rows":15,"#), "{text}");
     assert_eq!(nonces(&log), [0, 1, 2, 3, 4, 5, 6]);
+}
+
+/// A message to the process of 32 zero bytes, which a local store keeps without a spawn.
+fn to_nobody(row: &mut StoredRow) {
+    let nobody = ProcessId::NODE.to_string();
+    let tags =
+        [("Process", nobody.as_str()), ("Nonce", "0"), ("Timestamp", "5"), ("Message", nobody.as_str())];
+    let assignment = around(&signer(), &tags, &[]);
+    row.process = Some(ProcessId::NODE);
+    row.blob = around(&signer(), &[("Bundle-Format", "binary")], &[&assignment]);
 }
 
 fn unplaced(sample: &SampleProcess) -> Vec<u8> {

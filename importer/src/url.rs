@@ -4,12 +4,14 @@
 //! It is asked for nonces from one to another and not from page to page: some schedulers sort by time what is asked for by
 //! nonce, so that the last of a page may not be the highest.
 
+mod gaps;
 mod page;
 
 use std::io;
 use std::ops::ControlFlow;
 
 use gateway::{GatewayError, Http, Url};
+use log::ReadError;
 use protocol::ProcessId;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
@@ -17,6 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::shown_row::{ShownPair, ShownRow};
 use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
 use crate::target::KnownRows;
+use gaps::Gaps;
 use page::{ServedEntry, ShownPage};
 
 /// A page has no more bytes; of longer ones fewer entries are asked for.
@@ -26,6 +29,8 @@ const NONCES: u64 = 100;
 const ENTRIES: u64 = 1000;
 /// Where nothing is found more are asked for at a time.
 const NONCES_MAX: u64 = 1 << 24;
+/// What the existing scheduler says of a process that it does not have.
+const NEVER_SPAWNED: &str = "Process not found";
 
 /// A scheduler that runs.
 pub struct UrlSource {
@@ -56,6 +61,12 @@ impl Window {
 
     fn halved(self) -> Option<Self> {
         (self.nonces > 1).then_some(Self { nonces: self.nonces / 2, ..self })
+    }
+
+    /// It up to a nonce.
+    fn upto(self, last: u64) -> Self {
+        let nonces = self.after.map_or(last.saturating_add(1), |after| last.saturating_sub(after));
+        Self { nonces: self.nonces.min(nonces), ..self }
     }
 
     /// What comes behind it; more at a time where nothing was found.
@@ -98,15 +109,25 @@ impl UrlSource {
         self.ask(process, &[("from-nonce", after), ("to-nonce", window.to().to_string())], ENTRIES)
     }
 
-    /// The process alone; none that was never spawned there.
+    /// The process alone; none that was never spawned there. Messages that come without it cannot get it later, so it has to
+    /// say so twice.
     fn spawn(&self, process: ProcessId) -> Result<Option<ServedEntry>, Unasked> {
+        match self.spawn_once(process)? {
+            Some(spawn) => Ok(Some(spawn)),
+            None => self.spawn_once(process),
+        }
+    }
+
+    fn spawn_once(&self, process: ProcessId) -> Result<Option<ServedEntry>, Unasked> {
         let id = process.to_string();
         match self.served(&self.url(&["processes", &id], &[("process-id", id.clone())])) {
             Ok(body) => {
                 let item = serde_json::from_slice(&body).map_err(|error| Unasked::Failed(Box::new(error)))?;
                 Ok(Some(ServedEntry { message: Some(item), assignment: None }))
             }
-            Err(Unasked::Refused(_)) => Ok(None),
+            Err(Unasked::Missing) => Ok(None),
+            // It answers 400 to all that fails.
+            Err(Unasked::Refused(reason)) if reason.contains(NEVER_SPAWNED) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -128,7 +149,7 @@ impl UrlSource {
     fn served(&self, url: &Url) -> Result<Vec<u8>, Unasked> {
         match self.runtime.block_on(self.http.served(url, PAGE_BYTES_MAX)) {
             Ok(Some(body)) => Ok(body.into()),
-            Ok(None) => Err(Unasked::Refused("it answers 404".to_owned())),
+            Ok(None) => Err(Unasked::Missing),
             Err(GatewayError::TooLarge { .. }) => Err(Unasked::TooLarge),
             Err(GatewayError::Status { status, excerpt, .. }) if status.is_client_error() => {
                 Err(Unasked::Refused(format!("it answers {status}: {excerpt}")))
@@ -137,15 +158,39 @@ impl UrlSource {
         }
     }
 
-    /// Hands over all of a process from a nonce on.
+    /// Hands over what the log lacks of a process. What is below its newest was left out before, or is new there.
     fn read_process(
         &self,
         process: ProcessId,
+        known: &dyn KnownRows,
+        visit: &mut SourceVisit<'_>,
+    ) -> Result<ControlFlow<()>, Unasked> {
+        let head = known.head(process)?.flatten().map(|link| link.nonce.get());
+        // The last one once more, so that another history is found.
+        let newest = head.and_then(|head| head.checked_sub(1));
+        for gap in Gaps::new(process, known, newest) {
+            let gap = gap?;
+            let is_missing =
+                |entry: &ServedEntry| entry.nonce().is_none_or(|nonce| gap.nonces.contains(&nonce));
+            if self.read_span(process, gap.after, Some(gap.last), &is_missing, visit)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        self.read_span(process, newest, None, &|_| true, visit)
+    }
+
+    /// Hands over what has nonces behind one, up to another.
+    fn read_span(
+        &self,
+        process: ProcessId,
         after: Option<u64>,
+        last: Option<u64>,
+        is_wanted: &dyn Fn(&ServedEntry) -> bool,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, Unasked> {
         let mut window = Window { after, nonces: NONCES };
         loop {
+            window = last.map_or(window, |last| window.upto(last));
             let page = self.page(process, window);
             let is_too_much = match &page {
                 Ok(page) => page.page_info.has_next_page,
@@ -169,12 +214,16 @@ impl UrlSource {
                 let spawn = self.spawn(process)?;
                 entries.splice(0..0, spawn);
             }
-            for entry in entries {
+            for entry in entries.into_iter().filter(is_wanted) {
                 if visit(row(process, entry)).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            if is_empty && !self.is_more(process, window.to())? {
+            let is_last = match last {
+                Some(last) => window.to() >= last,
+                None => is_empty && !self.is_more(process, window.to())?,
+            };
+            if is_last {
                 return Ok(ControlFlow::Continue(()));
             }
             window = window.next(is_empty);
@@ -193,10 +242,20 @@ fn row(process: ProcessId, entry: ServedEntry) -> SourceRow {
 enum Unasked {
     /// The answer has too many bytes.
     TooLarge,
+    /// It answers 404.
+    Missing,
     /// The scheduler will not answer this.
     Refused(String),
+    /// What the log has is not known.
+    Log(ReadError),
     /// It could not be asked, or answers nothing that is understood.
     Failed(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<ReadError> for Unasked {
+    fn from(error: ReadError) -> Self {
+        Self::Log(error)
+    }
 }
 
 impl Source for UrlSource {
@@ -245,12 +304,12 @@ impl Source for UrlSource {
         visit: &mut SourceVisit<'_>,
     ) -> Result<(), SourceError> {
         for process in &scope.processes {
-            let head = known.head(*process);
-            let head = head.map_err(|error| self.failed("asking the log".to_owned(), error))?.flatten();
-            // The last one once more, so that another history is found.
-            let after = head.and_then(|link| link.nonce.get().checked_sub(1));
-            let read = match self.read_process(*process, after, visit) {
+            let read = match self.read_process(*process, known, visit) {
                 Ok(read) => read,
+                Err(Unasked::Missing) => visit(SourceRow::Unreadable {
+                    place: format!("process {process}"),
+                    reason: "it answers 404".to_owned(),
+                }),
                 Err(Unasked::Refused(reason)) => {
                     visit(SourceRow::Unreadable { place: format!("process {process}"), reason })
                 }
@@ -261,6 +320,7 @@ impl Source for UrlSource {
                 Err(Unasked::Failed(error)) => {
                     return Err(self.failed(format!("reading process {process}"), error));
                 }
+                Err(Unasked::Log(error)) => return Err(self.failed("asking the log".to_owned(), error)),
             };
             if read.is_break() {
                 return Ok(());

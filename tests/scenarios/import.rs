@@ -270,7 +270,7 @@ pub(crate) fn made_database(postgres: &Postgres, processes: u64, messages: usize
 }
 
 /// The tables as they were in the spring of 2024: later columns are missing.
-const TABLES: &str = "create table processes (row_id serial primary key, process_id varchar(255) unique not null, \
+pub(crate) const TABLES: &str = "create table processes (row_id serial primary key, process_id varchar(255) unique not null, \
      process_data jsonb not null, bundle bytea not null); \
      create table messages (row_id serial primary key, process_id varchar(255) not null, \
      message_id varchar(255) not null, message_data jsonb not null, epoch int4 not null, nonce int4 not null, \

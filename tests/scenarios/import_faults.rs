@@ -103,6 +103,66 @@ async fn a_database_that_dies_in_the_middle_is_gone_on_with() {
 }
 
 #[test]
+fn of_two_rows_of_one_message_and_nonce_the_other_is_told_each_time() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 1, 3);
+    // Both schedulers that were asked at a time gave it the same nonce, before rows named their assignments.
+    let mut sample = SampleProcess::new(9);
+    let spawn = insert(&ExistingRow::of(&sample.spawn(), &wallet()));
+    let twice = sample.message();
+    let both = [ExistingRow::early(&twice, &wallet()), ExistingRow::of(&twice, &wallet())];
+    let after = insert(&ExistingRow::of(&sample.message(), &wallet()));
+    postgres.sql_file("made", &[spawn, insert(&both[0]), insert(&both[1]), after].concat());
+    let import = import(folder.path(), &database, &[]);
+    for _ in 0..3 {
+        let finished = import.run();
+        let told = summary(&finished);
+        assert_eq!((finished.code, &told["left_out"]), (Some(3), &1.into()), "{told}{}", finished.stderr);
+    }
+    assert_whole(folder.path(), rows + 3);
+}
+
+#[test]
+fn a_range_whose_processes_are_not_there_up_to_it_is_refused() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 2, 20);
+    let import = |range: &str| import(folder.path(), &database, &["--range", range]).run();
+    let refused = import("11-");
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("processes, row 1"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("import the rows before these first"), "{}", refused.stderr);
+    assert_eq!(import("1-5").code, Some(0));
+    let refused = import("11-");
+    assert!(refused.stderr.contains("messages, row 6"), "{}", refused.stderr);
+    // What is garbage there comes in no part.
+    postgres.sql("made", "update messages set bundle = '\\x00' where row_id = 10");
+    let told = import("6-10");
+    assert_eq!((told.code, &summary(&told)["left_out"]), (Some(3), &1.into()), "{}", told.stderr);
+    let told = import("11-");
+    assert_eq!((told.code, &summary(&told)["imported"]), (Some(0), &30.into()), "{}", told.stderr);
+    assert_eq!(summary(&import("1-"))["already_there"], rows - 1);
+}
+
+#[test]
+fn a_report_keeps_what_earlier_imports_told() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, _) = made_database(&postgres, 1, 3);
+    postgres.sql("made", "update messages set timestamp = 5 where row_id = 2");
+    let report = folder.path().join("report.jsonl");
+    let import = import(folder.path(), &database, &["--report", report.to_str().expect("text")]);
+    assert_eq!(import.run().code, Some(0));
+    // A kill broke off the last line.
+    let mut kept = std::fs::read(&report).expect("it was written");
+    kept.extend(b"{\"flaw\":{");
+    std::fs::write(&report, kept).expect("it can be written");
+    assert_eq!(import.run().code, Some(0));
+    let lines = std::fs::read_to_string(&report).expect("it was written");
+    let of = |begin: &str| lines.lines().filter(|line| line.starts_with(begin)).count();
+    let counts = [of("{\"source\":"), of("{\"summary\":"), of("{\"flaw\":{\"place\":")];
+    assert_eq!(counts, [2, 2, 1], "{lines}");
+}
+
+#[test]
 fn few_of_the_longest_messages_are_held_at_a_time() {
     const LONGEST: usize = 10 << 20;
     const MESSAGES: u64 = 20;

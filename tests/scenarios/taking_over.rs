@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use quipu_tests::{Gateway, Launch, Node, Postgres, ToldServer, data};
+use quipu_tests::{Gateway, Launch, Node, Postgres, ToldServer, User, data};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::folder;
-use crate::import::{import, recorded_database, summary, unpack};
+use crate::import::{TABLES, import, recorded_database, summary, unpack};
 use crate::upload_faults::operate;
 
 /// The recorded processes that were spawned.
@@ -40,6 +40,22 @@ fn fresh(folder: &TempDir, name: &str) -> PathBuf {
     made
 }
 
+/// What cannot be put together is left out of the middle of an import, and told by the next one too.
+fn assert_told_each_time(other: &Path, url: &str, ids: &Path) {
+    let lacking = other.join("lacking");
+    let words = ["import", "--from", "url", "--url", url, "--json", "--offline", "--to", text(&lacking)];
+    let words = [&words[..], &["--processes", text(ids)]].concat();
+    let lacks = Launch::command(other, &words);
+    let (first, second) = (lacks.run(), lacks.run());
+    assert_eq!((first.code, second.code), (Some(3), Some(3)), "{}{}", first.stderr, second.stderr);
+    let (first, second) = (summary(&first), summary(&second));
+    assert_eq!(
+        (&second["left_out"], &second["imported"]),
+        (&first["left_out"], &0.into()),
+        "{first}{second}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scheduler_is_taken_over_from_what_it_serves_and_held_against_it() {
     let (folder, gateway, postgres) = (folder(), Gateway::start(), Postgres::start());
@@ -59,6 +75,8 @@ async fn a_scheduler_is_taken_over_from_what_it_serves_and_held_against_it() {
     assert_eq!((&told["flaws"]["gap"], &told["flaws"]["no_record"]), (&1.into(), &2.into()), "{told}");
     let again = summary(&import.run());
     assert_eq!((&again["imported"], &again["left_out"]), (&0.into(), &0.into()), "{again}");
+
+    assert_told_each_time(&other, &url, &ids);
 
     // Only when a process came that has no assignment is not shown.
     let compared = Launch::command(&other, &["compare", &url, text(&to), "--json"]).run();
@@ -95,14 +113,105 @@ async fn a_scheduler_is_taken_over_from_what_it_serves_and_held_against_it() {
     assert_eq!(compared.code, Some(0), "{}{}", compared.stdout, compared.stderr);
 
     // What differs is found.
-    node.client()
-        .schedule(&quipu_tests::User::new(3).message(processes()[0].parse().expect("an id"), b"one more"))
-        .await;
+    node.client().schedule(&User::new(3).message(processes()[0].parse().expect("an id"), b"one more")).await;
     let compared =
         Launch::command(&other, &["compare", &url, text(&third), "--process", &processes()[0]]).run();
     assert_eq!(compared.code, Some(3), "{}{}", compared.stdout, compared.stderr);
     assert!(compared.stdout.contains("/latest"), "{}", compared.stdout);
     node.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_history_of_a_process_differs_as_one_that_lacks_it_does() {
+    let (gateway, folders) = (Gateway::start(), [folder(), folder(), folder()]);
+    let nodes = folders.each_ref().map(|folder| Launch::su(folder.path()).gateway(gateway.url()).start());
+    let user = User::new(3);
+    let process = user.process();
+    let messages: Vec<_> = (0..3).map(|_| user.message(process.id, b"the same")).collect();
+    // Each has a wallet of its own, so what it signs is another schedule.
+    for node in &nodes[..2] {
+        node.client().schedule(&process).await;
+        for message in &messages {
+            node.client().schedule(message).await;
+        }
+    }
+    let id = process.id.to_string();
+    let compare = |first: &Node, second: &Node| {
+        let words = ["compare", &first.url(), &second.url(), "--process", &id, "--json"];
+        let finished = Launch::command(folders[0].path(), &words).run();
+        let last = finished.stdout.lines().last().expect("there is a summary").to_owned();
+        (finished.code, serde_json::from_str::<Value>(&last).expect("JSON"))
+    };
+    let [one, other, empty] = &nodes;
+    for (first, second, at_least) in [(one, other, 8), (empty, one, 10), (one, empty, 10)] {
+        let (code, summary) = compare(first, second);
+        assert_eq!(code, Some(3), "{summary}");
+        assert!(summary["differences"].as_u64() >= Some(at_least), "{summary}");
+        assert_eq!(summary["meant"], json!({}), "{summary}");
+    }
+    assert_eq!(compare(one, one).0, Some(0));
+    nodes.into_iter().for_each(|node| drop(node.stop()));
+}
+
+#[test]
+fn a_way_back_changes_nothing_that_is_there_and_tells_what_is_in_its_way() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let database = recorded_database(&postgres);
+    let imported = import(folder.path(), &database, &[]).run();
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    let from = folder.path().join("data");
+    let export = |name: &str| {
+        let url = postgres.url_for(name);
+        let words = ["export", text(&from), "--to", "postgres", "--database-url", &url, "--json"];
+        Launch::command(folder.path(), &words).run()
+    };
+    // Into the database that it came from: nothing is made anew beside what is there.
+    postgres.sql("su", "alter table messages owner to quipu; alter table processes owner to quipu");
+    let shape = || {
+        postgres.sql("su", "select indexname from pg_indexes order by 1")
+            + &postgres
+                .sql("su", "select table_name from information_schema.tables where table_schema = 'public'")
+    };
+    let before = shape();
+    let again = export("su");
+    assert_eq!((again.code, &summary(&again)["already_there"]), (Some(0), &80.into()), "{}", again.stderr);
+    assert_eq!(shape(), before);
+    // Of before March 2024: its own migrations have to add what is missing.
+    postgres.create_database("old");
+    postgres.sql("old", TABLES);
+    postgres.sql("old", "alter table messages owner to quipu; alter table processes owner to quipu");
+    let refused = export("old");
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    for lacks in ["processes.nonce", "messages.assignment_id"] {
+        assert!(refused.stderr.contains(lacks), "{lacks}: {}", refused.stderr);
+    }
+    assert_eq!(postgres.sql("old", "select to_regclass('__diesel_schema_migrations') is null").trim(), "t");
+    // The existing scheduler has gone on meanwhile, with other messages.
+    postgres.create_database("ahead");
+    postgres.sql("ahead", "alter schema public owner to quipu");
+    assert_eq!(summary(&export("ahead"))["written"], 80);
+    let process = "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI";
+    postgres.sql("ahead", &format!("update messages set assignment_id = 'other', bundle = '\\x00' where process_id = '{process}' and nonce = 1"));
+    postgres.sql("ahead", "update messages set bundle = '\\x00' where row_id = (select min(row_id) from messages where assignment_id is null)");
+    let told = export("ahead");
+    assert_eq!(told.code, Some(3), "{}{}", told.stdout, told.stderr);
+    let told = summary(&told);
+    assert_eq!(
+        (&told["written"], &told["already_there"], &told["left_out"]),
+        (&0.into(), &78.into(), &2.into()),
+        "{told}"
+    );
+    assert!(told["first_left_out"].to_string().contains("the assignment other"), "{told}");
+    // A file of the same name that is another.
+    let bundles = folder.path().join("bundles");
+    let words = ["export", text(&from), "--to", "bundles", "--out", text(&bundles), "--json"];
+    let export = Launch::command(folder.path(), &words);
+    assert_eq!(summary(&export.run())["written"], 80);
+    let of = |nonce: &str| bundles.join(process).join(format!("{nonce}.bundle"));
+    fs::copy(of("0000000002"), of("0000000001")).expect("both are there");
+    let told = export.run();
+    assert_eq!(told.code, Some(3), "{}{}", told.stdout, told.stderr);
+    assert_eq!((&summary(&told)["already_there"], &summary(&told)["left_out"]), (&79.into(), &1.into()));
 }
 
 #[test]

@@ -23,6 +23,24 @@ async fn what_the_existing_scheduler_answers_is_taken_over() {
     let words =
         ["import", "--from", "url", "--url", &url, "--json", "--to", text(&to), "--processes", text(&ids)];
     let import = Launch::command(folder.path(), &words).gateway(gateway.url());
+    // Messages that go in without their process never get it: they wait until it says whether there is one.
+    let (unassigned, later) = ("BWeHlhQxrAIR_k_pgDWmjwU0THPMqynaThatOkGnVWw", folder.path().join("later"));
+    let words =
+        ["import", "--from", "url", "--url", &url, "--json", "--to", text(&later), "--process", unassigned];
+    let waiting = Launch::command(folder.path(), &words).gateway(gateway.url());
+    scheduler.refuse(&format!("/processes/{unassigned}"), 400, &json!({ "error": "timed out" }));
+    let refused = waiting.run();
+    let told = summary(&refused);
+    assert_eq!(
+        (refused.code, &told["imported"], &told["left_out"]),
+        (Some(3), &0.into(), &1.into()),
+        "{told}"
+    );
+    assert!(told["first_left_out"].to_string().contains("timed out"), "{told}");
+    scheduler.mend();
+    let told = summary(&waiting.run());
+    assert_eq!((&told["left_out"], &told["flaws"]["no_spawn"]), (&0.into(), &Value::Null), "{told}");
+    assert!(told["imported"].as_u64() > Some(1), "{told}");
     // All that is known when it breaks off stays.
     scheduler.cut_after(9);
     let broken = import.run();
@@ -73,4 +91,27 @@ async fn what_a_local_store_answers_is_taken_over() {
     let stored = stored["imported"].as_u64().expect("a number");
     assert_eq!(told["imported"], stored - 2, "{told}");
     assert_eq!(told["flaws"], json!({ "gap": 2, "no_record": 2, "step_back": 1, "tie": 5 }), "{told}");
+}
+
+#[test]
+fn what_differs_from_a_local_store_is_meant_where_it_errs_and_nowhere_else() {
+    let folder = folder();
+    let source = folder.path().join("source");
+    unpack("local-store.tar.gz", &source);
+    let imported = import_local(folder.path(), &source).run();
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    let scheduler = RecordedScheduler::start("local-store.answers.json.gz");
+    let (url, data) = (scheduler.url(), folder.path().join("data"));
+    let words = ["compare", &url, text(&data), "--json"];
+    let compared = Launch::command(folder.path(), &words).run();
+    let lines: Vec<Value> =
+        compared.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let (last, found) = lines.split_last().expect("there is a summary");
+    assert!(last["answers"].as_u64() > Some(150), "{last}{}", compared.stderr);
+    let others: Vec<&Value> = found.iter().filter(|line| line["meant"].is_null()).collect();
+    assert!(others.is_empty(), "{others:#?}");
+    let reasons = last["meant"].as_object().expect("reasons and numbers");
+    for reason in ["spawned twice", "found here alone"] {
+        assert!(reasons.keys().any(|found| found.contains(reason)), "{reason}: {last}");
+    }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use serde_json::{Value, json};
@@ -26,6 +26,8 @@ struct Served {
     asked: AtomicUsize,
     /// From which answer on each is cut off in its middle.
     cut_from: AtomicUsize,
+    /// Paths that are refused, and with what.
+    refused: Mutex<BTreeMap<String, (u16, Value)>>,
 }
 
 impl RecordedScheduler {
@@ -41,6 +43,7 @@ impl RecordedScheduler {
             stops: AtomicBool::new(false),
             asked: AtomicUsize::new(0),
             cut_from: AtomicUsize::new(usize::MAX),
+            refused: Mutex::default(),
         });
         let serving = served.clone();
         let serving = thread::spawn(move || {
@@ -66,9 +69,22 @@ impl RecordedScheduler {
         self.served.cut_from.store(from, Ordering::SeqCst);
     }
 
+    /// From now on it answers a path so, whatever was recorded.
+    ///
+    /// # Panics
+    /// When a request panicked.
+    pub fn refuse(&self, path: &str, status: u16, body: &Value) {
+        let mut refused = self.served.refused.lock().expect("no request panicked");
+        refused.insert(path.to_owned(), (status, body.clone()));
+    }
+
     /// It answers as before.
+    ///
+    /// # Panics
+    /// When a request panicked.
     pub fn mend(&self) {
         self.served.cut_from.store(usize::MAX, Ordering::SeqCst);
+        self.served.refused.lock().expect("no request panicked").clear();
     }
 }
 
@@ -103,6 +119,9 @@ impl Served {
     fn found(&self, target: &str) -> (u16, Value) {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let of = |name: &str| query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+        if let Some(refused) = self.refused.lock().expect("no request panicked").get(path) {
+            return refused.clone();
+        }
         let recorded = |path: &str| self.answers.get(path).cloned();
         if let Some(found) = recorded(target).or_else(|| recorded(path)) {
             return found;

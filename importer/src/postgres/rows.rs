@@ -72,7 +72,11 @@ pub(super) fn process_sql(columns: &SourceColumns) -> String {
 
 pub(super) fn keys_sql(columns: &SourceColumns) -> String {
     let assignment = columns.of_message("assignment_id");
-    format!("select row_id::int8, nonce::int8, {assignment}::text, message_id from messages {WANTED}")
+    format!(
+        "select row_id::int8, nonce::int8, {assignment}::text, message_id, {assignment} is null and exists \
+         (select 1 from messages o where o.process_id = messages.process_id and o.nonce = messages.nonce \
+          and o.row_id <> messages.row_id) from messages {WANTED}"
+    )
 }
 
 pub(super) fn messages_sql(columns: &SourceColumns) -> String {
@@ -98,21 +102,24 @@ pub(super) struct MessageKey {
     pub(super) nonce: i64,
     assignment: Option<String>,
     message: String,
+    /// Whether it names no assignment, and another row has its nonce.
+    is_ambiguous: bool,
 }
 
 impl MessageKey {
-    /// Whether the row is what the log has at its nonce. The earliest rows have no assignment that they name.
+    /// Whether the row is what the log has at its nonce. The earliest rows have no assignment that they name: where there are
+    /// several, of one message perhaps, only what is stored of them tells which it is.
     pub(super) fn is_of(&self, ids: &PlacedIds) -> bool {
         match &self.assignment {
             Some(assignment) => ids.assignment.is_some_and(|id| id.to_string() == *assignment),
-            None => ids.item.is_some_and(|id| id.to_string() == self.message),
+            None => !self.is_ambiguous && ids.item.is_some_and(|id| id.to_string() == self.message),
         }
     }
 }
 
 pub(super) fn read_key(row: &PgRow) -> Result<MessageKey, sqlx::Error> {
-    let (assignment, message) = (row.try_get(2)?, row.try_get(3)?);
-    Ok(MessageKey { row: row.try_get(0)?, nonce: row.try_get(1)?, assignment, message })
+    let (assignment, message, is_ambiguous) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+    Ok(MessageKey { row: row.try_get(0)?, nonce: row.try_get(1)?, assignment, message, is_ambiguous })
 }
 
 pub(super) fn read_process(row: &PgRow, process: &ProcessRow) -> Result<StoredRow, sqlx::Error> {

@@ -4,8 +4,8 @@ mod old_verbs;
 mod shown;
 mod sources;
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -32,6 +32,9 @@ const EXAMPLES: &str = "\
 The source is only read, from one snapshot. What it has is kept as it was, flaws too, and each row ends in the log or in the \
 report. Killed anywhere, the same command goes on; run again after the source has grown, it takes what is new. Before the \
 last time stop the existing scheduler. Then start the node there: SU_DATA_DIR=DIR quipu su, with the wallet as before.
+
+Parts go into a folder one after another, not several at once. A process goes into the log in its order: parts by --process \
+come in any order, those by --range from the lowest rows up.
 
 Examples:
   quipu import --from postgres --plan                         counts, and tells every flaw
@@ -75,7 +78,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     signatures: bool,
 
-    /// Write each flaw, and each row that is not in the log, to this file as a line of JSON
+    /// Add each flaw, and each row that is not in the log, to this file as a line of JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 
@@ -206,7 +209,20 @@ fn open_log(folder: &Path) -> Result<LocalLog<Rocks>, ImportCommandError> {
     LocalLog::open(store, None).map_err(|error| ImportCommandError::Log { path, error })
 }
 
+/// The report, at its end: of what is in the log by now the runs before have told.
 fn report_file(path: &Path) -> Result<BufWriter<File>, ImportCommandError> {
-    let made = File::create(path).map(BufWriter::new);
-    made.map_err(|error| ImportCommandError::Report { path: path.to_owned(), error })
+    let opened = || {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut last = [b'\n'];
+        if file.metadata()?.len() > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        // A line that a kill broke off spoils no other.
+        if last != [b'\n'] {
+            file.write_all(b"\n")?;
+        }
+        Ok(BufWriter::new(file))
+    };
+    opened().map_err(|error| ImportCommandError::Report { path: path.to_owned(), error })
 }

@@ -65,5 +65,10 @@ pub(super) fn tell(
         }
     }
     out.write_all(table.render().as_bytes())?;
+    if summary.already_there > 0 {
+        let told = "Of rows that were in the log before nothing more is told here: the report of the import that took them \
+                    tells their flaws, and quipu verify finds them.";
+        writeln!(out, "{told}")?;
+    }
     Ok(())
 }
