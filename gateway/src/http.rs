@@ -30,6 +30,7 @@ mod retry_after;
 
 pub use retry_after::{RETRY_AFTER_MAX, retry_after};
 
+use body::AnswerLimits;
 use breaker::Breakers;
 use redirects::{Hop, Redirects};
 use resolver::{CheckedResolver, SystemResolver};
@@ -183,11 +184,21 @@ impl Http {
 
     /// Asks once. An answer is a 2xx with its body, or a 404 without one.
     pub(crate) async fn once(&self, question: &Question) -> Result<HttpAnswer, GatewayError> {
+        let limits = AnswerLimits { head: question.timeout, silence: question.timeout };
+        self.once_within(question, limits).await
+    }
+
+    async fn once_within(
+        &self,
+        question: &Question,
+        limits: AnswerLimits,
+    ) -> Result<HttpAnswer, GatewayError> {
         let begun = Instant::now();
         let exchange = async |socket| {
-            let head = self.head(question, socket).await?;
+            let head = timeout(limits.head, self.head(question, socket)).await;
+            let head = head.unwrap_or_else(|_| Err(question.late(limits.head)))?;
             let status = head.status();
-            let body = head.whole(question).await?;
+            let body = head.whole(question, limits.silence).await?;
             Ok(HttpAnswer { status, body })
         };
         let outcome = match self.socket(question, question.timeout).await {
@@ -224,7 +235,9 @@ impl Http {
         let timeout = self.options().transfer_timeout;
         let (method, url) = (Method::GET, url.clone());
         let question = Question { call: Call::Scheduler, method, url, body: None, timeout, bytes_max };
-        let answer = self.patiently(|| self.once(&question)).await?;
+        let limits =
+            AnswerLimits { head: self.options().head_timeout, silence: self.options().silence_timeout };
+        let answer = self.patiently(|| self.once_within(&question, limits)).await?;
         Ok((!answer.is_absent()).then_some(answer.body))
     }
 

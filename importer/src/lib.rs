@@ -23,6 +23,7 @@ mod stores;
 mod target;
 mod tenants;
 mod url;
+mod waiting;
 #[cfg(test)]
 mod tests;
 

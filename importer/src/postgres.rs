@@ -16,11 +16,11 @@ use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 use thiserror::Error;
-use tokio::runtime::{Builder, Runtime};
 
 use crate::deep_hashes::{ByteStore, LeftHashes};
 use crate::source::{ImportScope, RowRange, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
 use crate::target::KnownRows;
+use crate::waiting::{DatabaseThread, answered, connected};
 use looking::Looking;
 use rows::{MessageQuery, ProcessRow};
 use schema::SourceColumns;
@@ -33,7 +33,7 @@ const STRAYS: usize = 64;
 /// A database of the existing scheduler.
 pub struct PostgresSource {
     name: String,
-    runtime: Runtime,
+    waiting: DatabaseThread,
     connection: PgConnection,
     looking: Looking,
     columns: SourceColumns,
@@ -77,10 +77,9 @@ impl PostgresSource {
     /// When it is not reached, or has other tables.
     pub fn open(url: &DatabaseUrl, bytes: Option<ByteStore>) -> Result<Self, PostgresSourceError> {
         let place = url.place();
-        let runtime =
-            Builder::new_current_thread().enable_all().build().map_err(PostgresSourceError::Runtime)?;
-        let opened = runtime.block_on(async {
-            let mut connection = url.connect_as("quipu import").connect().await?;
+        let waiting = DatabaseThread::new().map_err(PostgresSourceError::Runtime)?;
+        let opened = waiting.limited(async {
+            let mut connection = connected(url.connect_as("quipu import").connect()).await?;
             for sql in [
                 "begin isolation level repeatable read read only",
                 // The order of the index, and not a sort of all blobs.
@@ -90,10 +89,10 @@ impl PostgresSource {
                 "set local statement_timeout = 0",
                 "set local idle_in_transaction_session_timeout = 0",
             ] {
-                sqlx::raw_sql(sql).execute(&mut connection).await?;
+                answered(sqlx::raw_sql(sql).execute(&mut connection)).await?;
             }
-            let columns = SourceColumns::read(&mut connection).await?;
-            let looking = Looking::beside(url, &mut connection).await?;
+            let columns = answered(SourceColumns::read(&mut connection)).await?;
+            let looking = answered(Looking::beside(url, &mut connection)).await?;
             Ok((connection, columns, looking))
         });
         let connect = |error| PostgresSourceError::Connect { place: place.clone(), error };
@@ -102,7 +101,7 @@ impl PostgresSource {
             return Err(PostgresSourceError::Schema { place, table, column });
         }
         let (name, left) = (format!("the database at {place}"), LeftHashes::default());
-        Ok(Self { name, runtime, connection, looking, columns, bytes, left })
+        Ok(Self { name, waiting, connection, looking, columns, bytes, left })
     }
 
     fn failed(&self, what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> SourceError {
@@ -113,7 +112,7 @@ impl PostgresSource {
         let range = range_of(scope);
         let processes = names_of(scope);
         let query = sqlx::query(AssertSqlSafe(sql)).bind(range.first).bind(range.last).bind(processes);
-        let found = self.runtime.block_on(query.fetch_one(&mut self.connection));
+        let found = self.waiting.search(query.fetch_one(&mut self.connection));
         let found = found.and_then(|row| row.try_get::<i64, _>(0));
         found.map(i64::unsigned_abs).map_err(|error| self.failed("counting rows", error))
     }
@@ -126,7 +125,7 @@ impl PostgresSource {
             self.columns.of_process("nonce")
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(names_of(scope));
-        let rows = self.runtime.block_on(query.fetch_all(&mut self.connection));
+        let rows = self.waiting.answer(query.fetch_all(&mut self.connection));
         let rows = rows.and_then(|rows| rows.iter().map(ProcessRow::read).collect());
         rows.map_err(|error| self.failed("listing processes", error))
     }
@@ -136,8 +135,8 @@ impl PostgresSource {
         let sql = "select distinct process_id from messages m where not exists \
                    (select 1 from processes p where p.process_id = m.process_id) \
                    and ($1::text[] is null or process_id = any($1)) order by 1";
-        let rows =
-            self.runtime.block_on(sqlx::query(sql).bind(names_of(scope)).fetch_all(&mut self.connection));
+        let query = sqlx::query(sql).bind(names_of(scope));
+        let rows = self.waiting.search(query.fetch_all(&mut self.connection));
         let rows = rows.and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect());
         rows.map_err(|error| self.failed("listing processes without a row", error))
     }
@@ -201,10 +200,10 @@ impl PostgresSource {
     ) -> Result<ControlFlow<()>, SourceError> {
         let sql = rows::process_sql(&self.columns);
         let query = sqlx::query(AssertSqlSafe(sql)).bind(row);
-        let found = self.runtime.block_on(query.fetch_one(&mut self.connection));
+        let found = self.waiting.answer(query.fetch_one(&mut self.connection));
         let found = found.and_then(|row| rows::read_process(&row, process));
         let completed = found.and_then(|mut stored| {
-            self.runtime.block_on(self.looking.complete(&mut stored, "processes", row))?;
+            self.waiting.answer(self.looking.complete(&mut stored, "processes", row))?;
             Ok(SourceRow::Stored(stored))
         });
         Ok(visit(completed.map_err(|error| self.failed(&process.place(), error))?))
@@ -242,11 +241,11 @@ impl PostgresSource {
         visit: &mut SourceVisit<'_>,
     ) -> Result<Vec<i64>, SourceError> {
         let sql = rows::keys_sql(&self.columns);
-        let (runtime, connection) = (&self.runtime, &mut self.connection);
+        let (waiting, connection) = (&self.waiting, &mut self.connection);
         let mut found = query.bind(sqlx::query(AssertSqlSafe(sql))).fetch(connection);
         let mut strays = Vec::new();
         let done = loop {
-            let row = match runtime.block_on(found.try_next()) {
+            let row = match waiting.answer(found.try_next()) {
                 Ok(Some(row)) => row,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error.into()),
@@ -300,11 +299,11 @@ impl PostgresSource {
         process: Option<ProcessId>,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, SourceError> {
-        let (runtime, connection) = (&self.runtime, &mut self.connection);
+        let (waiting, connection) = (&self.waiting, &mut self.connection);
         let (looking, left) = (&mut self.looking, &mut self.left);
         let mut found = query.fetch(connection);
         let done = loop {
-            let row = match runtime.block_on(found.try_next()) {
+            let row = match waiting.answer(found.try_next()) {
                 Ok(Some(row)) => row,
                 Ok(None) => break Ok(ControlFlow::Continue(())),
                 Err(error) => break Err(error),
@@ -314,7 +313,7 @@ impl PostgresSource {
                 left.give(stored);
                 let completed = row
                     .try_get(0)
-                    .and_then(|number| runtime.block_on(looking.complete(stored, "messages", number)));
+                    .and_then(|number| waiting.answer(looking.complete(stored, "messages", number)));
                 if let Err(error) = completed {
                     break Err(error);
                 }

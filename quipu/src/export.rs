@@ -16,7 +16,7 @@ use protocol::ProcessId;
 
 use crate::failure::Failure;
 use crate::node::{NoLogError, log_folder};
-use crate::output::{TextTable, thousands};
+use crate::output::{TextTable, counted, thousands};
 use crate::settings::{WalletSettingError, read_wallet};
 
 const EXAMPLES: &str = "\
@@ -93,7 +93,7 @@ pub enum ExportError {
     #[error("what was written stays, and the same command goes on from there")]
     Back(#[from] BackError),
     /// It is done, but for some rows.
-    #[error("{0} rows are not written: the first are named above, each with the reason")]
+    #[error("not written: {}, of which the first are named above, each with the reason", counted(*.0, "row"))]
     LeftOut(u64),
 }
 

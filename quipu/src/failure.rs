@@ -245,13 +245,13 @@ const EXIT_DIFFERS: u8 = 3;
 /// The exit code of a node that does not say how it is.
 const EXIT_NO_ANSWER: u8 = 3;
 
-/// The error and its causes in one line. A cause that the text before it ends with is not said again.
+/// The error and its causes in one line. A cause that the text before it has is not said again.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let said = cause.to_string();
-        if !text.ends_with(&said) {
+        if !text.contains(&said) {
             // Writing to a string does not fail.
             let _ = write!(text, ": {said}");
         }
@@ -282,6 +282,10 @@ mod tests {
         let inner = Link { text: "why", source: None };
         let outer = Link { text: "that is why", source: Some(Box::new(inner)) };
         assert_eq!(chain(&outer), "that is why");
+        let deepest = Link { text: "no such name", source: None };
+        let between = Link { text: "dns error", source: Some(Box::new(deepest)) };
+        let whole = Link { text: "not reached: dns error: no such name", source: Some(Box::new(between)) };
+        assert_eq!(chain(&whole), "not reached: dns error: no such name");
     }
 
     #[test]

@@ -353,7 +353,7 @@ fn parts_are_imported_and_garbage_is_told() {
     let report = folder.path().join("report.jsonl");
     let all = import(folder.path(), &database, &["--report", report.to_str().expect("text")]).run();
     assert_eq!(all.code, Some(3), "{}", all.stderr);
-    assert!(all.stderr.contains("2 rows are not in the log"), "{}", all.stderr);
+    assert!(all.stderr.contains("not in the log: 2 rows"), "{}", all.stderr);
     let told = summary(&all);
     assert_eq!((&told["rows"], &told["left_out"]), (&rows.into(), &2.into()), "{told}");
     let lines = std::fs::read_to_string(report).expect("it was written");

@@ -1,10 +1,11 @@
 //! Sources of which each is at fault in a way of its own: nothing of them is lost.
 
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
 use ans104::Ed25519Wallet;
-use quipu_tests::{Postgres, until};
+use quipu_tests::{Launch, Postgres, ToldServer, until};
 use testing::{ExistingRow, SampleProcess};
 
 use crate::folder;
@@ -183,4 +184,64 @@ fn few_of_the_longest_messages_are_held_at_a_time() {
     let told = summary(&program.finish());
     assert_eq!((&told["imported"], &told["left_out"]), (&(rows + 1 + MESSAGES).into(), &0.into()), "{told}");
     assert!(peak < 280 << 20, "{} MB", peak >> 20);
+}
+
+/// Databases that take connections and say nothing end a command after ten seconds, each with that as the reason.
+#[test]
+fn a_database_that_says_nothing_is_not_waited_for() {
+    let (folder, postgres, list) = (folder(), Postgres::start(), ToldServer::start());
+    let (database, _) = made_database(&postgres, 1, 1);
+    assert_eq!(import(folder.path(), &database, &[]).run().code, Some(0));
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let place = silent.local_addr().expect("it is bound").to_string();
+    let (base, url) = (format!("postgres://su@{place}"), format!("postgres://su@{place}/su"));
+    let process = SampleProcess::new(0).process.id().to_string();
+    let own = "https://su1.example";
+    let told = serde_json::json!({
+        "sus": { own: { "dbs": [{ "db_name": "one", "efs_name": "a" }] } },
+        "processes": { process: { "su": own, "db_name": "one" } },
+    });
+    list.answer(200, &[], &told.to_string());
+    let command = |words: &[&str]| Launch::command(folder.path(), words);
+    let commands = [
+        import(folder.path(), &url, &["--plan"]),
+        command(&["import", "--from", "tenants", "--plan"])
+            .set("PROCESS_WHITELIST_URL", list.url())
+            .set("URL", own)
+            .set("MULTI_TENANT_BASE_CONN", &base),
+        command(&["export", "./data", "--to", "postgres", "--database-url", &url]),
+    ];
+    thread::scope(|scope| {
+        for command in &commands {
+            scope.spawn(|| {
+                let ended = command.run();
+                assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+                let reasons = [place.as_str(), "it said nothing for 10 seconds"];
+                assert!(reasons.iter().all(|part| ended.stderr.contains(part)), "{}", ended.stderr);
+            });
+        }
+    });
+}
+
+/// Before anything is asked: what is missing is wrong usage, and a plan has imported nothing that stays.
+#[test]
+fn what_a_scheduler_cannot_be_asked_is_refused_and_a_plan_tells_what_it_did() {
+    let (folder, refusing) = (folder(), testing::RefusingPort::take());
+    let url = format!("http://127.0.0.1:{}", refusing.number());
+    let process = SampleProcess::new(0).process.id().to_string();
+    let import = |more: &[&str]| {
+        let words = ["import", "--from", "url", "--url", &url, "--plan"];
+        Launch::command(folder.path(), &[&words[..], more].concat()).run()
+    };
+    for (more, told) in
+        [(&[][..], "--process"), (&["--process", process.as_str(), "--range", "0-9"], "--range is of no use")]
+    {
+        let refused = import(more);
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    }
+    let failed = import(&["--process", &process]);
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    assert!(!failed.stderr.contains("what was imported stays"), "{}", failed.stderr);
+    assert_eq!(failed.stderr.matches("Connection refused").count(), 1, "{}", failed.stderr);
 }

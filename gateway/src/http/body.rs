@@ -17,20 +17,32 @@ const BEGINNING_BYTES: usize = 1024;
 /// have their turn.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// How long parts of an answer may take, where all of it may take longer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AnswerLimits {
+    pub(super) head: Duration,
+    /// The longest pause between two pieces of its body.
+    pub(super) silence: Duration,
+}
+
 impl Head {
     pub(super) fn status(&self) -> StatusCode {
         self.response.status()
     }
 
-    /// The body, as long as it stays within bounds; nothing for a 404. Its announced length is not
-    /// looked at.
-    pub(super) async fn whole(mut self, question: &Question) -> Result<Bytes, GatewayError> {
+    /// The body, as long as it stays within bounds and comes without longer pauses than `silence`;
+    /// nothing for a 404. Its announced length is not looked at.
+    pub(super) async fn whole(
+        mut self,
+        question: &Question,
+        silence: Duration,
+    ) -> Result<Bytes, GatewayError> {
         if self.status() == StatusCode::NOT_FOUND {
             return Ok(Bytes::new());
         }
         self.refuse_encoded(question)?;
         let mut body = BytesMut::new();
-        while let Some(chunk) = self.chunk(question).await? {
+        while let Some(chunk) = self.chunk(question, silence).await? {
             if chunk.len() > question.bytes_max.saturating_sub(body.len()) {
                 return Err(GatewayError::TooLarge {
                     call: question.call,
@@ -55,8 +67,7 @@ impl Head {
         self.refuse_encoded(question)?;
         let mut hasher = BlobHasher::new();
         loop {
-            let chunk = timeout(silence, self.chunk(question)).await;
-            let Some(chunk) = chunk.unwrap_or_else(|_| Err(question.late(silence)))? else { break };
+            let Some(chunk) = self.chunk(question, silence).await? else { break };
             for piece in chunk.chunks(PIECE_BYTES) {
                 hasher.update(piece);
                 yield_now().await;
@@ -65,8 +76,11 @@ impl Head {
         Ok(Some(hasher.finish()))
     }
 
-    async fn chunk(&mut self, question: &Question) -> Result<Option<Bytes>, GatewayError> {
-        self.response.chunk().await.map_err(|error| question.unreachable(&self.url, error))
+    async fn chunk(&mut self, question: &Question, silence: Duration) -> Result<Option<Bytes>, GatewayError> {
+        match timeout(silence, self.response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|error| question.unreachable(&self.url, error)),
+            Err(_) => Err(question.late(silence)),
+        }
     }
 
     /// Nobody asked for a compressed answer, and nothing is unpacked here: packed bytes must not be

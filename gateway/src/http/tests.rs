@@ -117,6 +117,26 @@ async fn data_must_keep_coming() {
 }
 
 #[tokio::test]
+async fn what_a_scheduler_serves_may_take_long_while_it_comes() {
+    let quick = Duration::from_millis(200);
+    for (acts, head_timeout) in [(&[Act::Hang], quick), (&[Act::Stall], Duration::from_secs(60))] {
+        let options = HttpOptions {
+            head_timeout,
+            silence_timeout: quick,
+            backoff: Duration::from_millis(1),
+            ..HttpOptions::default()
+        };
+        let stub = Stub::start(acts).await;
+        let outcome = Http::new(options).unwrap().served(&stub.url, BYTES_MAX).await;
+        assert!(
+            matches!(outcome, Err(GatewayError::TimedOut { after, .. }) if after == quick),
+            "{acts:?}: {outcome:?}"
+        );
+        assert_eq!(stub.calls().len(), 3, "{acts:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_fails_is_not_asked_any_more() {
     let http = http();
     let stub = Stub::start(&[Act::Answer(500, "", "broken")]).await;

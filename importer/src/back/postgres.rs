@@ -8,10 +8,10 @@ use protocol::ProcessId;
 use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 use sqlx::{ConnectOptions, Connection};
-use tokio::runtime::{Builder, Runtime};
 
 use super::held::{self, HeldMessages, HeldRow};
 use super::{BackError, BackRow, BackSummary, BackTarget, tables};
+use crate::waiting::{DatabaseThread, connected};
 
 /// When rows are written together.
 const BATCH_ROWS: usize = 500;
@@ -20,7 +20,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// A database that rows are written to.
 pub struct PostgresTables {
     place: String,
-    runtime: Runtime,
+    waiting: DatabaseThread,
     connection: PgConnection,
     batch: Vec<BackRow>,
     bytes: usize,
@@ -34,16 +34,16 @@ impl PostgresTables {
     /// When that fails, or tables that are there lack columns.
     pub fn open(url: &DatabaseUrl) -> Result<Self, BackError> {
         let place = url.place();
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(BackError::Runtime)?;
-        let connection = runtime.block_on(async {
-            let connected = url.connect_as("quipu export").connect().await;
-            let mut connection =
-                connected.map_err(|error| BackError::Postgres { place: place.clone(), error })?;
-            tables::prepare(&mut connection, &place).await?;
-            Ok::<_, BackError>(connection)
-        })?;
+        let waiting = DatabaseThread::new().map_err(BackError::Runtime)?;
+        let failed = |error| BackError::Postgres { place: place.clone(), error };
+        let options = url.connect_as("quipu export");
+        let mut connection = waiting.limited(connected(options.connect())).map_err(failed)?;
+        let lacks = waiting.answer(tables::prepare(&mut connection)).map_err(failed)?;
+        if !lacks.is_empty() {
+            return Err(BackError::Columns { place, lacks });
+        }
         let (batch, summary) = (Vec::new(), BackSummary::default());
-        Ok(Self { place, runtime, connection, batch, bytes: 0, summary })
+        Ok(Self { place, waiting, connection, batch, bytes: 0, summary })
     }
 
     /// Writes what was collected in one transaction; what is there already stays as it is, and what has something else at
@@ -52,8 +52,8 @@ impl PostgresTables {
         let batch = mem::take(&mut self.batch);
         self.bytes = 0;
         let (processes, messages): (Vec<_>, Vec<_>) = batch.into_iter().partition(|row| row.is_process);
-        let (runtime, connection, summary) = (&self.runtime, &mut self.connection, &mut self.summary);
-        let written = runtime.block_on(async {
+        let (waiting, connection, summary) = (&self.waiting, &mut self.connection, &mut self.summary);
+        let written = waiting.answer(async {
             let mut begun = connection.begin().await?;
             let held = held::processes(&mut begun, &processes).await?;
             let processes = new_processes(processes, held, summary);

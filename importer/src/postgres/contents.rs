@@ -22,11 +22,11 @@ impl PostgresSource {
             Ok(seen) => seen,
             Err(left) => return Ok(left),
         };
-        let (runtime, connection) = (&self.runtime, &mut self.connection);
+        let (waiting, connection) = (&self.waiting, &mut self.connection);
         let sql = "select bundle from messages where process_id = $1";
         let mut found = sqlx::query(sql).bind(process.to_string()).fetch(connection);
         let done = loop {
-            let blob = match runtime.block_on(found.try_next()) {
+            let blob = match waiting.answer(found.try_next()) {
                 Ok(Some(row)) => row.try_get::<Vec<u8>, _>(0),
                 Ok(None) => break Ok(()),
                 Err(error) => Err(error),

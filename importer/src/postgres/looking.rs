@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 use crate::blob::Blob;
 use crate::shown_row::ShownPair;
 use crate::source::StoredRow;
+use crate::waiting::connected;
 
 /// The second connection, opened when it is needed.
 pub(super) struct Looking {
@@ -49,7 +50,7 @@ impl Looking {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
-                let mut connection = self.url.connect_as("quipu import").connect().await?;
+                let mut connection = connected(self.url.connect_as("quipu import").connect()).await?;
                 let begin = "begin isolation level repeatable read read only";
                 sqlx::raw_sql(begin).execute(&mut connection).await?;
                 if let Some(snapshot) = &self.snapshot {

@@ -9,6 +9,7 @@ use super::rows::{self, ProcessRow};
 use crate::blob::Blob;
 use crate::source::{RowRange, SourceError};
 use crate::target::KnownRows;
+use crate::waiting::answered;
 
 /// Why a range is not imported.
 #[derive(Debug, thiserror::Error)]
@@ -37,16 +38,16 @@ impl PostgresSource {
         let nonce = head.flatten().and_then(|link| i64::try_from(link.nonce.get()).ok());
         let outside = |row: &i64| !(range.first..=range.last).contains(row);
         let spawn = process.row.filter(|row| head.is_none() && outside(row));
-        let Self { runtime, connection, columns, .. } = self;
-        let found = runtime.block_on(async {
+        let Self { waiting, connection, columns, .. } = self;
+        let found = waiting.limited(async {
             let is_any = "select exists (select 1 from messages where process_id = $1 and row_id between $2 and $3)";
             let is_any = sqlx::query(is_any).bind(&process.id).bind(range.first).bind(range.last);
-            if !is_any.fetch_one(&mut *connection).await?.try_get::<bool, _>(0)? {
+            if !answered(is_any.fetch_one(&mut *connection)).await?.try_get::<bool, _>(0)? {
                 return Ok(None);
             }
             if let Some(row) = spawn {
                 let sql = AssertSqlSafe(rows::process_sql(columns));
-                let bundle = sqlx::query(sql).bind(row).fetch_one(&mut *connection).await?;
+                let bundle = answered(sqlx::query(sql).bind(row).fetch_one(&mut *connection)).await?;
                 if Blob::parse(bundle.try_get(0)?).is_ok() {
                     return Ok(Some(process.place()));
                 }
@@ -55,7 +56,7 @@ impl PostgresSource {
                        order by messages.nonce";
             let before = sqlx::query(sql).bind(&process.id).bind(range.first).bind(nonce.unwrap_or(-1));
             let mut before = before.fetch(connection);
-            while let Some(row) = before.try_next().await? {
+            while let Some(row) = answered(before.try_next()).await? {
                 if Blob::parse(row.try_get(1)?).is_ok() {
                     return Ok(Some(format!("messages, row {}", row.try_get::<i64, _>(0)?)));
                 }

@@ -22,6 +22,7 @@ use projections::DatabaseUrlError;
 use protocol::ProcessId;
 
 use crate::failure::Failure;
+use crate::output::counted;
 pub use old_verbs::{MigrateToDiskArgs, MigrateToLocalArgs, OldVerbError, ReuploadBundlesArgs};
 use shown::{ImportShown, tell};
 pub use sources::ProcessFileError;
@@ -149,9 +150,12 @@ pub enum ImportCommandError {
     },
     /// It ended early.
     #[error("what was imported stays, and the same command goes on from there")]
-    Import(#[from] ImportError),
+    Import(#[source] ImportError),
+    /// A plan ended early.
+    #[error(transparent)]
+    Plan(ImportError),
     /// It is done, but for some rows.
-    #[error("{0} rows are not in the log: --report names each")]
+    #[error("not in the log: {}, each of which --report names", counted(*.0, "row"))]
     LeftOut(u64),
 }
 
@@ -168,6 +172,7 @@ impl ImportArgs {
     /// # Errors
     /// When it does not come to its end, or rows are not in the log.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        self.source.check(self.range.is_some(), !self.process.is_empty() || self.processes.is_some())?;
         let mut source = self.source.open()?;
         let summary = self.import(source.as_mut())?;
         tell(&summary, self.plan, self.json, out)?;
@@ -193,7 +198,8 @@ impl ImportArgs {
         };
         let mut shown = ImportShown::new(&source.name());
         let imported = import(source, target, &options, report, &mut |progress| shown.show(progress));
-        Ok(imported?)
+        let ended = if self.plan { ImportCommandError::Plan } else { ImportCommandError::Import };
+        imported.map_err(ended)
     }
 }
 

@@ -21,6 +21,8 @@ use crate::client::runtime;
 const LIST_BYTES_MAX: usize = 64 << 20;
 /// A page of long messages takes its time.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Before it begins, and in the middle of it.
+const PAGE_SILENCE: Duration = Duration::from_secs(60);
 
 /// What the existing scheduler stores in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -96,6 +98,15 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// Refuses what a scheduler that runs cannot be asked for.
+    pub(super) fn check(&self, has_range: bool, has_processes: bool) -> Result<(), ImportCommandError> {
+        match self.from {
+            SourceKind::Url if has_range => Err(ImportCommandError::Missing(NO_ROWS)),
+            SourceKind::Url if !has_processes => Err(ImportCommandError::Missing(NO_PROCESSES)),
+            _ => Ok(()),
+        }
+    }
+
     /// Opens it.
     pub(super) fn open(&self) -> Result<Box<dyn Source>, ImportCommandError> {
         use ImportCommandError::Missing;
@@ -116,7 +127,12 @@ impl SourceArgs {
             SourceKind::Url => {
                 let url = self.url.as_deref().ok_or(Missing("--from url needs the scheduler: --url"))?;
                 let base = parse_url("--url", url)?;
-                let options = HttpOptions { transfer_timeout: PAGE_TIMEOUT, ..HttpOptions::default() };
+                let options = HttpOptions {
+                    transfer_timeout: PAGE_TIMEOUT,
+                    head_timeout: PAGE_SILENCE,
+                    silence_timeout: PAGE_SILENCE,
+                    ..HttpOptions::default()
+                };
                 Box::new(UrlSource::new(base, Http::new(options)?)?)
             }
         })
@@ -158,6 +174,10 @@ impl SourceArgs {
     }
 }
 
+const NO_ROWS: &str =
+    "--range is of no use with --from url, which shows no numbers of rows; --process names parts";
+const NO_PROCESSES: &str = "--from url needs to know which processes, since a scheduler has no list of them: --process, or \
+    --processes with a file of ids";
 const NO_LOCAL_STORE: &str = "--from local-store needs both of its folders: SU_FILE_DB_DIR and SU_INDEX_DB_DIR, or \
     --su-file-db-dir and --su-index-db-dir";
 const NO_TENANTS: &str = "--from tenants needs PROCESS_WHITELIST_URL, URL (or --own-url) and MULTI_TENANT_BASE_CONN, as \
