@@ -1,10 +1,10 @@
-//! How quick an import from Postgres is, and how much memory it takes.
+//! How quick an import from Postgres is, and how much memory it takes; and how quick two nodes with it are compared.
 //!
 //! `cargo build --release --bin quipu`, then `cargo run --release --package quipu-tests --example import_rates -- ROWS
 //! PROCESSES` starts a Postgres, fills it with that many messages of 512 bytes in the form of the existing scheduler, and
-//! imports them, without verifying signatures and with that. Everything is signed with Ed25519, which is quick. Beside what
-//! else runs on a machine the rate says little: what the import and Postgres need of the processors for a row says what it
-//! is on a quiet one.
+//! imports them, without verifying signatures and with that. Then it compares nodes with these two. Everything is signed with Ed25519, which is quick. Beside what
+//! else runs on a machine the rate says little: what the import and Postgres need of the processors for a row, and the
+//! comparison and both nodes for an answer, says what it is on a quiet one.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ans104::Ed25519Wallet;
-use quipu_tests::{Launch, Postgres};
+use quipu_tests::{Gateway, Launch, Postgres};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolCopyExt;
 use tempfile::TempDir;
@@ -43,8 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     fill(&postgres.pool_of("made").await, rows, processes).await?;
     println!("{rows} messages of {processes} processes made in {:.1} s", began.elapsed().as_secs_f64());
-    for verified in ["false", "true"] {
-        let folder = TempDir::new()?;
+    let folders = [TempDir::new()?, TempDir::new()?];
+    for (verified, folder) in ["false", "true"].into_iter().zip(&folders) {
         let before = postgres.processor_time();
         let used = import(folder.path(), &database, verified)?;
         let each = |time: Duration| time.as_secs_f64() * 1e6 / (rows + processes) as f64;
@@ -58,11 +58,42 @@ async fn main() -> Result<(), Box<dyn Error>> {
             2e6 / (each(used.processors) + server)
         );
     }
+    compare(&folders, processes)?;
     Ok(())
 }
 
-/// What an import took.
+/// Compares nodes with the same history.
+fn compare(folders: &[TempDir; 2], processes: u64) -> Result<(), Box<dyn Error>> {
+    let gateway = Gateway::start();
+    let nodes = folders.each_ref().map(|folder| Launch::su(folder.path()).gateway(gateway.url()).start());
+    let mut words: Vec<String> = ["compare", "--json"].map(str::to_owned).into();
+    words.extend(nodes.each_ref().map(|node| node.url()));
+    words.extend((0..processes).map(|seed| format!("--process={}", SampleProcess::new(seed).process.id())));
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let ticks = || nodes.each_ref().map(|node| node.processor_ticks()).iter().sum::<u64>();
+    let (folder, before) = (TempDir::new()?, ticks());
+    let used = watched(&Launch::command(folder.path(), &words))?;
+    // A tick is a hundredth of a second.
+    let served = Duration::from_millis((ticks() - before) * 10);
+    let last = used.stdout.lines().last().unwrap_or_default();
+    let answers = serde_json::from_str::<serde_json::Value>(last)?["answers"].as_u64().ok_or("no number")?;
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / answers as f64;
+    println!(
+        "{answers} answers compared, {:.0} a second, peak {} MB; processor time of an answer: {:.0} us here, {:.0} us in both \
+         nodes, which on two cores is {:.0} a second",
+        1e6 / each(used.took),
+        used.peak >> 20,
+        each(used.processors),
+        each(served),
+        2e6 / (each(used.processors) + each(served))
+    );
+    nodes.into_iter().for_each(|node| drop(node.stop()));
+    Ok(())
+}
+
+/// What a command took.
 struct Used {
+    stdout: String,
     took: Duration,
     processors: Duration,
     peak: usize,
@@ -119,8 +150,12 @@ fn import(folder: &Path, database: &str, verified: &str) -> Result<Used, Box<dyn
     let data = folder.join("data");
     let to = data.to_str().ok_or("a path of text")?;
     let words = ["import", "--from", "postgres", "--json", "--signatures", verified, "--to", to];
+    watched(&Launch::command(folder, &words).set("DATABASE_URL", database))
+}
+
+fn watched(command: &Launch) -> Result<Used, Box<dyn Error>> {
     let began = Instant::now();
-    let program = Launch::command(folder, &words).set("DATABASE_URL", database).program();
+    let program = command.program();
     let (mut peak, mut processors) = (0, Duration::ZERO);
     while let Some(now) = program.peak_memory() {
         peak = peak.max(now);
@@ -132,5 +167,5 @@ fn import(folder: &Path, database: &str, verified: &str) -> Result<Used, Box<dyn
     if finished.code != Some(0) {
         return Err(finished.stderr.into());
     }
-    Ok(Used { took, processors, peak })
+    Ok(Used { stdout: finished.stdout, took, processors, peak })
 }

@@ -3,17 +3,15 @@
 use std::fs;
 
 use quipu_tests::{Finished, Gateway, Launch, Postgres, User};
-use serde_json::Value;
 use testing::SampleProcess;
 
 use crate::folder;
 use crate::import::{import, made_database};
-use crate::taking_over::text;
+use crate::taking_over::{compared, text};
 
 /// How many answers were compared, and how many differ.
 fn told(finished: &Finished) -> (u64, u64) {
-    let last = finished.stdout.lines().last().unwrap_or_else(|| panic!("{}", finished.stderr));
-    let last: Value = serde_json::from_str(last).expect("JSON");
+    let (_, last) = compared(finished);
     let count = |name: &str| last[name].as_u64().expect("a number");
     (count("answers"), count("differences"))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use quipu_tests::{Gateway, Launch, Node, Postgres, ToldServer, User, data};
+use quipu_tests::{Finished, Gateway, Launch, Node, Postgres, ToldServer, User, data};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -32,6 +32,25 @@ pub(crate) fn recorded_node(folder: &TempDir, gateway: &Gateway, database: &str)
 
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("a path of text")
+}
+
+/// What a comparison of the recorded processes, or of one, told: where they part, and the summary.
+pub(crate) fn compared(finished: &Finished) -> (Vec<Value>, Value) {
+    let lines = finished.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+    let mut lines: Vec<Value> = lines.collect();
+    let last = lines.pop().unwrap_or_else(|| panic!("no summary: {}", finished.stderr));
+    (lines, last)
+}
+
+/// Of what was put together from what a scheduler shows all is the same, but when a process came that has no assignment:
+/// that is not shown.
+pub(crate) fn assert_taken_as_shown(finished: &Finished) {
+    let (found, last) = compared(finished);
+    assert!(last["answers"].as_u64() > Some(150), "{last}{}", finished.stderr);
+    for difference in found.iter().filter(|line| line["meant"].is_null()) {
+        let at = difference["at"].as_str().expect("a place");
+        assert!([".block", ".timestamp"].contains(&at) || at.ends_with(".cursor"), "{difference}");
+    }
 }
 
 fn fresh(folder: &TempDir, name: &str) -> PathBuf {
@@ -78,16 +97,7 @@ async fn a_scheduler_is_taken_over_from_what_it_serves_and_held_against_it() {
 
     assert_told_each_time(&other, &url, &ids);
 
-    // Only when a process came that has no assignment is not shown.
-    let compared = Launch::command(&other, &["compare", &url, text(&to), "--json"]).run();
-    let lines: Vec<Value> =
-        compared.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let (last, found) = lines.split_last().expect("there is a summary");
-    assert!(last["answers"].as_u64() > Some(150), "{last}{}", compared.stderr);
-    for difference in found.iter().filter(|line| line["meant"].is_null()) {
-        let at = difference["at"].as_str().expect("a place");
-        assert!([".block", ".timestamp"].contains(&at) || at.ends_with(".cursor"), "{difference}");
-    }
+    assert_taken_as_shown(&Launch::command(&other, &["compare", &url, text(&to), "--json"]).run());
     let state = other.join("state.jsonl");
     let compare = |process: &str| {
         let words = ["compare", &url, text(&to), "--process", process, "--state", text(&state)];
@@ -139,8 +149,7 @@ async fn another_history_of_a_process_differs_as_one_that_lacks_it_does() {
     let compare = |first: &Node, second: &Node| {
         let words = ["compare", &first.url(), &second.url(), "--process", &id, "--json"];
         let finished = Launch::command(folders[0].path(), &words).run();
-        let last = finished.stdout.lines().last().expect("there is a summary").to_owned();
-        (finished.code, serde_json::from_str::<Value>(&last).expect("JSON"))
+        (finished.code, compared(&finished).1)
     };
     let [one, other, empty] = &nodes;
     for (first, second, at_least) in [(one, other, 8), (empty, one, 10), (one, empty, 10)] {

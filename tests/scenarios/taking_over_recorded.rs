@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::folder;
 use crate::import::{import_local, recorded_database, summary, unpack};
-use crate::taking_over::{processes, recorded_node, text};
+use crate::taking_over::{assert_taken_as_shown, compared, processes, recorded_node, text};
 use crate::upload_faults::operate;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,16 +54,7 @@ async fn what_the_existing_scheduler_answers_is_taken_over() {
     assert!(count("already_there") > 0, "{told}");
 
     let words = ["compare", &url, text(&to), "--json", "--processes", text(&ids)];
-    let compared = Launch::command(folder.path(), &words).run();
-    let lines: Vec<Value> =
-        compared.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let (last, found) = lines.split_last().expect("there is a summary");
-    assert!(last["answers"].as_u64() > Some(150), "{last}{}", compared.stderr);
-    for difference in found.iter().filter(|line| line["meant"].is_null()) {
-        // Only when a process came that has no assignment is not shown.
-        let at = difference["at"].as_str().expect("a place");
-        assert!([".block", ".timestamp"].contains(&at) || at.ends_with(".cursor"), "{difference}");
-    }
+    assert_taken_as_shown(&Launch::command(folder.path(), &words).run());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,13 +94,17 @@ fn what_differs_from_a_local_store_is_meant_where_it_errs_and_nowhere_else() {
     let scheduler = RecordedScheduler::start("local-store.answers.json.gz");
     let (url, data) = (scheduler.url(), folder.path().join("data"));
     let words = ["compare", &url, text(&data), "--json"];
-    let compared = Launch::command(folder.path(), &words).run();
-    let lines: Vec<Value> =
-        compared.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let (last, found) = lines.split_last().expect("there is a summary");
-    assert!(last["answers"].as_u64() > Some(150), "{last}{}", compared.stderr);
-    let others: Vec<&Value> = found.iter().filter(|line| line["meant"].is_null()).collect();
+    let finished = Launch::command(folder.path(), &words).run();
+    let (found, last) = compared(&finished);
+    assert!(last["answers"].as_u64() > Some(150), "{last}{}", finished.stderr);
+    // The second spawn, and what came to the process that has no list: nobody knew their ids.
+    let unrecorded = scheduler.unrecorded();
+    let (unknown, others): (Vec<&Value>, Vec<_>) = found
+        .iter()
+        .filter(|line| line["meant"].is_null())
+        .partition(|line| line["path"].as_str().is_some_and(|path| unrecorded.contains(path)));
     assert!(others.is_empty(), "{others:#?}");
+    assert_eq!(unknown.len(), 3, "{unknown:#?}");
     let reasons = last["meant"].as_object().expect("reasons and numbers");
     for reason in ["spawned twice", "found here alone"] {
         assert!(reasons.keys().any(|found| found.contains(reason)), "{reason}: {last}");

@@ -1,6 +1,6 @@
 //! A scheduler that is none: what the existing one answered when it was recorded, it answers again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,6 +28,8 @@ struct Served {
     cut_from: AtomicUsize,
     /// Paths that are refused, and with what.
     refused: Mutex<BTreeMap<String, (u16, Value)>>,
+    /// What it was asked for by an id that nobody asked for when it was recorded.
+    unrecorded: Mutex<BTreeSet<String>>,
 }
 
 impl RecordedScheduler {
@@ -44,6 +46,7 @@ impl RecordedScheduler {
             asked: AtomicUsize::new(0),
             cut_from: AtomicUsize::new(usize::MAX),
             refused: Mutex::default(),
+            unrecorded: Mutex::default(),
         });
         let serving = served.clone();
         let serving = thread::spawn(move || {
@@ -76,6 +79,15 @@ impl RecordedScheduler {
     pub fn refuse(&self, path: &str, status: u16, body: &Value) {
         let mut refused = self.served.refused.lock().expect("no request panicked");
         refused.insert(path.to_owned(), (status, body.clone()));
+    }
+
+    /// What it was asked for by ids that nobody asked for when it was recorded: it answers 404, and what the existing
+    /// scheduler would have answered is not known.
+    ///
+    /// # Panics
+    /// When a request panicked.
+    pub fn unrecorded(&self) -> BTreeSet<String> {
+        self.served.unrecorded.lock().expect("no request panicked").clone()
     }
 
     /// It answers as before.
@@ -127,6 +139,7 @@ impl Served {
             return found;
         }
         let (Some(process), Some(limit)) = (of("process-id"), of("limit")) else {
+            self.unrecorded.lock().expect("no request panicked").insert(target.to_owned());
             return (404, Value::Null);
         };
         let whole = format!("{path}?process-id={process}&limit=1000");

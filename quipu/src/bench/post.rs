@@ -87,7 +87,7 @@ impl Posting<'_> {
         state.finish(elapsed, client_cpu)
     }
 
-    async fn post_in_turn(&self, state: &State, mut connection: Connection<'_>) {
+    async fn post_in_turn(&self, state: &State, mut connection: Connection) {
         let over = |state: &State| self.duration.is_some_and(|duration| state.start.elapsed() >= duration);
         while !state.stop.get() && !over(state) {
             let place = state.next.get();

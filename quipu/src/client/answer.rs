@@ -2,8 +2,11 @@
 
 use ans104::Tag;
 use bytes::Bytes;
+use hyper::StatusCode;
 use protocol::{AssignmentTags, Nonce};
 use serde::{Deserialize, Serialize};
+
+use super::ClientError;
 
 /// An answer as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +15,16 @@ pub struct RawAnswer {
     pub status: u16,
     /// The body of one that is 2xx.
     pub body: Option<Bytes>,
+}
+
+impl RawAnswer {
+    /// An answer, unless whoever gave it was too busy to answer.
+    pub(super) fn of(status: StatusCode, body: Bytes) -> Result<Self, ClientError> {
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(ClientError::refused(status.as_u16(), &body));
+        }
+        Ok(Self { status: status.as_u16(), body: status.is_success().then_some(body) })
+    }
 }
 
 /// What a scheduler says of itself.

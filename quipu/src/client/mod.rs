@@ -80,6 +80,8 @@ pub struct SchedulerClient {
     /// How long an answer may be that is kept as a whole, and how long it may come.
     longest: usize,
     patience: Option<Duration>,
+    /// It will not answer if it has said nothing for so long.
+    read_timeout: Duration,
 }
 
 impl SchedulerClient {
@@ -116,7 +118,7 @@ impl SchedulerClient {
             .build()
             .map_err(ClientError::Setup)?;
         let base = parsed.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { http, base, longest: LONGEST_PAGE, patience: None })
+        Ok(Self { http, base, longest: LONGEST_PAGE, patience: None, read_timeout })
     }
 
     /// The address as it is used.
@@ -241,12 +243,7 @@ impl SchedulerClient {
         let request = self.http.get(format!("{}{path}", self.base));
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status();
-        let body = self.body(response).await?;
-        // One that is busy has not answered.
-        if status.is_server_error() || status.as_u16() == 429 {
-            return Err(ClientError::refused(status.as_u16(), &body));
-        }
-        Ok(RawAnswer { status: status.as_u16(), body: status.is_success().then_some(body) })
+        RawAnswer::of(status, self.body(response).await?)
     }
 
     /// The JSON of an answer, null of one that is not 2xx.
@@ -334,10 +331,7 @@ impl SchedulerClient {
             let mut body = Vec::new();
             while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(error))? {
                 if body.len().saturating_add(piece.len()) > self.longest {
-                    return Err(ClientError::TooLong {
-                        url: self.base.clone(),
-                        mebibytes: self.longest >> 20,
-                    });
+                    return Err(self.unreached(Unreached::TooLong(self.longest)));
                 }
                 body.extend_from_slice(&piece);
             }
@@ -348,12 +342,18 @@ impl SchedulerClient {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> ClientError {
-        let is_timeout = error.is_timeout();
-        ClientError::unreachable(&self.base, &error.without_url(), is_timeout)
+        if error.is_timeout() {
+            let limit = if error.is_connect() { CONNECT_TIMEOUT } else { self.read_timeout };
+            return self.unreached(Unreached::Silent(limit));
+        }
+        ClientError::unreachable(&self.base, &error.without_url(), false)
     }
 
     fn unreached(&self, error: impl Into<Unreached>) -> ClientError {
         let error = error.into();
+        if let Unreached::TooLong(longest) = error {
+            return ClientError::TooLong { url: self.base.clone(), mebibytes: longest >> 20 };
+        }
         ClientError::unreachable(
             &self.base,
             &error,

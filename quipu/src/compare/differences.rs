@@ -67,7 +67,7 @@ impl ComparedAnswer {
 
     /// Sorts the entries of a page: some schedulers have pages by nonce in the order of time, others pages by time in that
     /// of nonces.
-    pub(super) fn in_order(&mut self) {
+    fn in_order(&mut self) {
         let edges = self.body.get_mut("edges").and_then(Value::as_array_mut);
         let Some(edges) = edges else { return };
         edges.sort_by_cached_key(|edge| {
@@ -83,12 +83,37 @@ fn nonce(edge: &Value) -> Option<u64> {
     tag.get("value")?.as_str()?.parse().ok()
 }
 
+/// What both answer to one question.
+#[derive(Clone, Debug)]
+pub(super) struct AnswerPair {
+    first: ComparedAnswer,
+    /// None where it is the same to the byte.
+    second: Option<ComparedAnswer>,
+}
+
+impl AnswerPair {
+    /// The entries of pages come in the order of nonces, however they came.
+    pub(super) fn new(mut first: ComparedAnswer, mut second: Option<ComparedAnswer>) -> Self {
+        if let Some(second) = &mut second {
+            first.in_order();
+            second.in_order();
+        }
+        Self { first, second }
+    }
+
+    /// What each of them answers.
+    pub(super) fn sides(&self) -> [&ComparedAnswer; 2] {
+        [&self.first, self.second.as_ref().unwrap_or(&self.first)]
+    }
+
+    /// Where they part.
+    pub(super) fn differences(&self, path: &str) -> Vec<AnswerDifference> {
+        self.second.as_ref().map(|second| differences(path, &self.first, second)).unwrap_or_default()
+    }
+}
+
 /// Where two answers to one question part.
-pub(super) fn differences(
-    path: &str,
-    first: &ComparedAnswer,
-    second: &ComparedAnswer,
-) -> Vec<AnswerDifference> {
+fn differences(path: &str, first: &ComparedAnswer, second: &ComparedAnswer) -> Vec<AnswerDifference> {
     let mut found = Vec::new();
     let is_page = |answer: &ComparedAnswer| answer.body.get("edges").is_some();
     match (first.is_ok(), second.is_ok()) {

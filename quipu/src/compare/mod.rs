@@ -25,7 +25,7 @@ use protocol::ProcessId;
 use serde_json::json;
 use tokio::runtime::Builder;
 
-use crate::client::SchedulerClient;
+use crate::client::{SchedulerClient, runtime};
 use crate::failure::Failure;
 use crate::import::{ProcessFileError, read_processes};
 use crate::output::{counted, excerpt, thousands};
@@ -155,21 +155,24 @@ impl CompareArgs {
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let folder = (!self.second.contains("://")).then(|| PathBuf::from(&self.second));
         let processes = self.wanted(folder.as_deref())?;
-        let runtime = Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
-        let totals = runtime.block_on(async {
-            let first = SchedulerClient::new(&self.first)?;
-            let Some(folder) = folder else {
+        let first = SchedulerClient::new(&self.first)?;
+        // One thread asks, and is woken by no other.
+        let runtime = runtime()?;
+        let totals = match folder {
+            None => {
                 let second = SchedulerClient::new(&self.second)?;
-                return self.compare(SchedulerPair::new(first, second, self.at_once), &processes, out).await;
-            };
-            let node = folder::serve(folder).await?;
-            let second = SchedulerClient::new(&format!("http://{}", node.public()))?;
-            let pair = SchedulerPair::new(first, second, self.at_once);
-            let compared = self.compare(pair, &processes, out).await;
-            // It only read: whether it ends in order changes nothing.
-            let _ = node.stop().await;
-            compared
-        })?;
+                runtime.block_on(self.compare(&first, &second, &processes, out))?
+            }
+            Some(folder) => {
+                let serving = Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?;
+                let node = serving.block_on(folder::serve(folder))?;
+                let second = SchedulerClient::new(&format!("http://{}", node.public()))?;
+                let compared = runtime.block_on(self.compare(&first, &second, &processes, out));
+                // It only read: whether it ends in order changes nothing.
+                let _ = serving.block_on(node.stop());
+                compared?
+            }
+        };
         self.tell(&totals, out)?;
         match totals.differences {
             0 => Ok(()),
@@ -191,10 +194,12 @@ impl CompareArgs {
 
     async fn compare(
         &self,
-        pair: SchedulerPair,
+        first: &SchedulerClient,
+        second: &SchedulerClient,
         processes: &[ProcessId],
         out: &mut dyn Write,
     ) -> Result<Totals, Failure> {
+        let pair = SchedulerPair::find(first, second, self.at_once).await?;
         let (mut totals, began) = (Totals::default(), Instant::now());
         let watched = Watched::new(ComparisonState::open(self.state.as_deref())?, processes.len());
         let compared = stream::iter(processes).map(|process| watched.compare(&pair, *process));

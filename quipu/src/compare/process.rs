@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::CompareError;
 use super::asking::SchedulerPair;
 use super::departures::{ComparedHistory, Meant};
-use super::differences::{AnswerDifference, AskedId, ComparedAnswer};
+use super::differences::{AnswerDifference, AnswerPair, AskedId, ComparedAnswer};
 use super::span::{NONCES, NonceSpan};
 use super::state::ComparedPart;
 use crate::client::ClientError;
@@ -84,14 +84,14 @@ impl<'a> Comparison<'a> {
     pub(super) async fn run(mut self) -> Result<Compared, Failure> {
         let process = self.process;
         let spawn = self.ask(&format!("/processes/{process}")).await?;
-        self.is_unspawned = !spawn.iter().any(ComparedAnswer::is_ok);
+        self.is_unspawned = !spawn.sides().into_iter().any(ComparedAnswer::is_ok);
         let newest = self.ask(&format!("/{process}/latest?process-id={process}")).await?;
         let mut done = None;
         for part in std::mem::take(&mut self.before) {
             done = Some(part.upto);
             self.take(part);
         }
-        let last = newest.iter().filter_map(|answer| nonce(&answer.body)).max().unwrap_or(0);
+        let last = newest.sides().into_iter().filter_map(|answer| nonce(&answer.body)).max().unwrap_or(0);
         let (pair, watching) = (self.pair, self.watching);
         let spans = stream::iter(NonceSpan::upto(done, last));
         let mut parts = spans.map(|span| compare_span(pair, process, span, watching)).buffered(SPANS);
@@ -149,14 +149,14 @@ impl<'a> Comparison<'a> {
     async fn is_more(&self, after: u64) -> Result<bool, ClientError> {
         let process = self.process;
         let path = format!("/{process}?process-id={process}&from-nonce={after}&limit=1");
-        Ok(self.pair.ask(&path).await?.iter().any(|answer| !answer.edges().is_empty()))
+        Ok(self.pair.ask(&path).await?.sides().into_iter().any(|answer| !answer.edges().is_empty()))
     }
 
-    async fn ask(&mut self, path: &str) -> Result<[ComparedAnswer; 2], ClientError> {
+    async fn ask(&mut self, path: &str) -> Result<AnswerPair, ClientError> {
         let answers = self.pair.ask(path).await?;
         self.watching.answered();
         self.answers = self.answers.saturating_add(1);
-        self.differences.extend(super::differences::differences(path, &answers[0], &answers[1]));
+        self.differences.extend(answers.differences(path));
         Ok(answers)
     }
 }
@@ -173,15 +173,15 @@ async fn compare_span(
     let (mut left, mut is_empty) = (vec![whole], true);
     while let Some(span) = left.pop() {
         let path = asking.page_path(&span.query());
-        let page = asking.page(&path).await?;
-        if page.iter().any(ComparedAnswer::has_next_page)
+        let page = pair.ask(&path).await?;
+        if page.sides().into_iter().any(ComparedAnswer::has_next_page)
             && let Some([first, second]) = span.halves()
         {
             left.extend([second, first]);
             continue;
         }
-        asking.note(&path, &page);
-        is_empty &= page.iter().all(|answer| answer.edges().is_empty());
+        asking.note(page.differences(&path));
+        is_empty &= page.sides().into_iter().all(|answer| answer.edges().is_empty());
         asking.by_time(&page).await?;
         asking.by_id(&page).await?;
     }
@@ -198,25 +198,27 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     /// The times of these entries once more, asked for by time.
-    async fn by_time(&mut self, page: &[ComparedAnswer; 2]) -> Result<(), ClientError> {
-        let times = page.iter().flat_map(ComparedAnswer::edges).filter_map(timestamp);
+    async fn by_time(&mut self, page: &AnswerPair) -> Result<(), ClientError> {
+        let times = page.sides().into_iter().flat_map(ComparedAnswer::edges).filter_map(timestamp);
         let (first, last) = times.fold((u64::MAX, 0), |(low, high), time| (low.min(time), high.max(time)));
         if first > last {
             return Ok(());
         }
         let path = self.page_path(&format!("from={}&to={last}", first.saturating_sub(1)));
-        let page = self.page(&path).await?;
-        // What steps back in time may be too much for one page: then it is seen by nonce alone.
-        if !page.iter().any(ComparedAnswer::has_next_page) {
-            self.note(&path, &page);
+        let page = self.pair.ask_for_others(&path).await?;
+        let is_part = |page: &AnswerPair| page.sides().into_iter().any(ComparedAnswer::has_next_page);
+        match page {
+            // What steps back in time may be too much for one page: then it is seen by nonce alone.
+            Some(page) if is_part(&page) => {}
+            page => self.note(page.map(|page| page.differences(&path)).unwrap_or_default()),
         }
         Ok(())
     }
 
-    async fn by_id(&mut self, page: &[ComparedAnswer; 2]) -> Result<(), ClientError> {
+    async fn by_id(&mut self, page: &AnswerPair) -> Result<(), ClientError> {
         let mut ids = BTreeMap::<String, AskedId>::new();
         let own = self.process.to_string();
-        for (side, answer) in page.iter().enumerate() {
+        for (side, answer) in page.sides().into_iter().enumerate() {
             for node in answer.edges().iter().filter_map(|edge| edge.get("node")) {
                 let id = |part: &str| node.pointer(part).and_then(Value::as_str).map(str::to_owned);
                 let (message, assignment) = (id("/message/id"), id("/assignment/id"));
@@ -247,21 +249,15 @@ impl Asking<'_> {
         Ok(())
     }
 
-    async fn page(&self, path: &str) -> Result<[ComparedAnswer; 2], ClientError> {
-        let mut page = self.pair.ask(path).await?;
-        page.iter_mut().for_each(ComparedAnswer::in_order);
-        Ok(page)
-    }
-
     fn page_path(&self, range: &str) -> String {
         let process = self.process;
         format!("/{process}?process-id={process}&{range}&limit={ENTRIES}")
     }
 
-    fn note(&mut self, path: &str, [first, second]: &[ComparedAnswer; 2]) {
+    fn note(&mut self, found: Vec<AnswerDifference>) {
         self.watching.answered();
         self.part.answers = self.part.answers.saturating_add(1);
-        self.part.found.extend(super::differences::differences(path, first, second));
+        self.part.found.extend(found);
     }
 }
 
@@ -299,10 +295,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn of_very_many_differences_the_first_are_held_and_the_others_counted() {
-        let client = || SchedulerClient::new("http://127.0.0.1:9").unwrap();
-        let pair = SchedulerPair::new(client(), client(), 1);
+    #[tokio::test]
+    async fn of_very_many_differences_the_first_are_held_and_the_others_counted() {
+        let client = SchedulerClient::new("http://127.0.0.1:9").unwrap();
+        let pair = SchedulerPair::find(&client, &client, 1).await.unwrap();
         let mut comparison =
             Comparison::new(&pair, ans104::Id::from_bytes([7; 32]).into(), Vec::new(), &Nobody);
         let difference = |at: &str| AnswerDifference {
@@ -312,7 +308,7 @@ mod tests {
             second: json!("a"),
             asked: AskedId::default(),
         };
-        let found = [difference(".message.anchor"), difference(".x"), difference(".y")].repeat(1000);
+        let found: Vec<_> = (0..1000).flat_map(|_| [".message.anchor", ".x", ".y"].map(difference)).collect();
         for _ in 0..5 {
             let part = comparison.bounded(ComparedPart { found: found.clone(), ..ComparedPart::default() });
             comparison.take(part);
