@@ -108,7 +108,8 @@ impl Cli {
     pub fn read() -> Result<Self, Failure> {
         let command = without_empty(Self::command());
         let matches = command.clone().try_get_matches();
-        let matches = matches.unwrap_or_else(|error| with_variables(&Self::command(), error).exit());
+        let words = || std::env::args_os().skip(1);
+        let matches = matches.unwrap_or_else(|error| with_variables(&Self::command(), words(), error).exit());
         check(&command, &matches)?;
         Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
     }
@@ -209,6 +210,13 @@ mod tests {
         }
     }
 
+    fn refused(line: &str) -> String {
+        let error =
+            Cli::command().try_get_matches_from(std::iter::once("quipu").chain(line.split_whitespace()));
+        let words = line.split_whitespace().map(Into::into);
+        with_variables(&Cli::command(), words, error.unwrap_err()).to_string()
+    }
+
     #[test]
     fn a_wrong_value_is_told_with_its_variable() {
         for (line, told) in [
@@ -219,19 +227,16 @@ mod tests {
             ("su", "the variable SU_WALLET_PATH and --su-wallet-path"),
             ("dev --log-format xml", "the variable LOG_FORMAT and --log-format"),
         ] {
-            let words = std::iter::once("quipu").chain(line.split_whitespace());
-            let error = Cli::command().try_get_matches_from(words).unwrap_err();
-            let text = with_variables(&Cli::command(), error).to_string();
+            let text = refused(line);
             assert!(text.contains(told), "{line}: {text}");
         }
     }
 
+    /// Nor is one that has a variable with another command alone.
     #[test]
     fn an_argument_without_a_flag_is_told_without_a_variable() {
-        for line in ["verify", "repair", "backup verify", "send"] {
-            let words = std::iter::once("quipu").chain(line.split_whitespace());
-            let error = Cli::command().try_get_matches_from(words).unwrap_err();
-            let text = with_variables(&Cli::command(), error).to_string();
+        for line in ["verify", "repair", "backup verify", "send", "import", "export ./data --to postgres"] {
+            let text = refused(line);
             assert!(!text.contains("the variable"), "{line}: {text}");
         }
     }

@@ -7,13 +7,14 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command, Error};
+use clap::{ArgMatches, Command, Error};
 
 use crate::failure::Failure;
 
@@ -24,6 +25,8 @@ pub struct EnvFile {
     pub path: PathBuf,
     /// The variables that were not set before.
     pub names: BTreeSet<String>,
+    /// Those of which the line names another variable.
+    pub substituted: BTreeSet<String>,
 }
 
 static ENV_FILE: OnceLock<EnvFile> = OnceLock::new();
@@ -70,14 +73,23 @@ fn remember(read: impl FnOnce() -> dotenvy::Result<PathBuf>) -> dotenvy::Result<
     let names = || env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let before: BTreeSet<String> = names().collect();
     let path = read()?;
+    let substituted = fs::read_to_string(&path).map(|text| substituted(&text)).unwrap_or_default();
     let path = env::current_dir()
         .ok()
         .and_then(|here| Some(path.strip_prefix(here).ok()?.to_owned()))
         .unwrap_or(path);
     let names = names().filter(|name| !before.contains(name)).collect();
     // One file is read by a program.
-    let _ = ENV_FILE.set(EnvFile { path, names });
+    let _ = ENV_FILE.set(EnvFile { path, names, substituted });
     Ok(())
+}
+
+/// The variables in the lines of a file that have a $ of which more is made than a $.
+fn substituted(text: &str) -> BTreeSet<String> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let pairs = lines.filter_map(|line| line.strip_prefix("export ").unwrap_or(line).split_once('='));
+    let has_name = |value: &str| !value.trim().starts_with('\'') && value.replace("\\$", "").contains('$');
+    pairs.filter(|(_, value)| has_name(value)).map(|(name, _)| name.trim().to_owned()).collect()
 }
 
 /// Whether these arguments are those of `quipu config`, with a file of their own.
@@ -111,8 +123,9 @@ pub fn check(command: &Command, matches: &ArgMatches) -> Result<(), Failure> {
     }
 }
 
-/// The error, which knows of flags alone, with the variables that set the same.
-pub fn with_variables(command: &Command, mut error: Error) -> Error {
+/// The error, which knows of flags alone, with the variables that set the same for the command that these words name.
+pub fn with_variables(command: &Command, words: impl Iterator<Item = OsString>, mut error: Error) -> Error {
+    let command = named(command, words);
     let flags = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(flag)) => vec![flag.clone()],
         Some(ContextValue::Strings(flags)) => flags.clone(),
@@ -130,14 +143,21 @@ pub fn with_variables(command: &Command, mut error: Error) -> Error {
     error
 }
 
+/// The command that words name, which come first.
+fn named(mut command: &Command, words: impl Iterator<Item = OsString>) -> &Command {
+    for word in words {
+        let Some(below) = command.find_subcommand(&word) else { break };
+        command = below;
+    }
+    command
+}
+
 /// The variable of the argument with this flag.
 fn variable_of(command: &Command, flag: &str) -> Option<String> {
     // What is no flag, such as <DIR>, is the same setting as nothing else.
     let long = flag.strip_prefix("--")?;
-    let is_it = |arg: &&Arg| arg.get_env().is_some() && arg.get_long() == Some(long);
-    let own = command.get_arguments().find(is_it);
-    let name = own.and_then(Arg::get_env).map(|name| name.to_string_lossy().into_owned());
-    name.or_else(|| command.get_subcommands().find_map(|below| variable_of(below, flag)))
+    let arg = command.get_arguments().find(|arg| arg.get_long() == Some(long))?;
+    arg.get_env().map(|name| name.to_string_lossy().into_owned())
 }
 
 /// Whether a value begins or ends with white space.

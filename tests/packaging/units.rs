@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use quipu_tests::{Launch, Program, quipu, wallet_file, workspace};
+use quipu_tests::{Finished, Launch, Program, quipu, wallet_file, workspace};
 use serde_json::Value;
 
 use crate::{folder, read, run};
@@ -108,6 +108,47 @@ fn the_files_of_settings_are_right() {
         fs::read_dir(workspace().join("packaging/env")).unwrap().count(),
         "a file is of no unit"
     );
+}
+
+/// A file of settings with what it says about a pair, and how it says that it is checked.
+fn checked_as_told(file: &str) -> Finished {
+    let (folder, text) = (folder(), read(&format!("packaging/env/{file}")));
+    let mut is_of_pair = false;
+    let lines = text.lines().map(|line| {
+        is_of_pair = (is_of_pair || line.starts_with("# One of a pair")) && line.starts_with('#');
+        let setting =
+            line.strip_prefix('#').filter(|line| line.starts_with(|first: char| first.is_uppercase()));
+        setting.filter(|_| is_of_pair).unwrap_or(line)
+    });
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    let told =
+        text.lines().find_map(|line| line.strip_prefix("#   sudo ")).expect("it says how it is checked");
+    let here = folder.path().display().to_string();
+    fs::write(folder.path().join(file), lines).unwrap();
+    fs::copy(wallet_file(), folder.path().join("wallet.json")).unwrap();
+    fs::write(folder.path().join("leader-token"), "SECRET").unwrap();
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &told.replace("/etc/quipu", &here)]).current_dir(folder.path()).env_clear();
+    command.env("PATH", format!("{}:/usr/bin:/bin", quipu().parent().unwrap().display()));
+    Program::run(command)
+}
+
+#[test]
+fn each_file_of_settings_is_checked_as_it_says_also_for_a_pair() {
+    for (file, of_pair) in [
+        (
+            "quipu.env",
+            &["REPLICATION_ACKS=1", "MEMBER_URL=http://10.0.0.5:9001", "ADMIN_TOKEN=(not shown)"][..],
+        ),
+        ("standby.env", &["REPLICATION_VOTER=true", "MEMBER_URL=http://10.0.0.6:9001", "10.0.0.5:9001"]),
+        ("router.env", &["ROUTER_MODE=auto"]),
+    ] {
+        let checked = checked_as_told(file);
+        assert_eq!(checked.code, Some(0), "{file}: {}{}", checked.stdout, checked.stderr);
+        for part in of_pair {
+            assert!(checked.stdout.contains(part), "{file}: no {part} in {}", checked.stdout);
+        }
+    }
 }
 
 /// The names in a line of NAME=value pairs.

@@ -13,7 +13,7 @@ fn a_file_of_settings_is_checked_as_a_node_would_read_it() {
     let file = folder.path().join("node.env");
     fs::write(folder.path().join(".env"), "MAX_READ_MEMORY=0\n").unwrap();
     let wallet = wallet_file().display().to_string();
-    fs::write(&file, format!("SU_WALLET_PATH={wallet}\nENABLE_METRICS=true\nUSE_DISK=true\n")).unwrap();
+    fs::write(&file, format!("SU_WALLET_PATH={wallet}\nENABLE_METRICS=true\nUSE_DISK=true\nUI=admin$NOTHING\nCACHE_URL='http://a/$b'\n")).unwrap();
     let check = |words: &[&str]| Launch::command(folder.path(), &[&["config", "check"], words].concat());
     // The file beside it is not read where another one is named.
     let well = check(&["--env", "node.env", "su", "9000"]).set("ADMIN_TOKEN", "guess-me").run();
@@ -23,9 +23,12 @@ fn a_file_of_settings_is_checked_as_a_node_would_read_it() {
         "ENABLE_METRICS=true  [node.env]".to_owned(),
         "ADMIN_TOKEN=(not shown)  [environment]".to_owned(),
         "USE_DISK=true  [node.env]\n    has no effect here".to_owned(),
+        "UI=admin  [node.env]".to_owned(),
+        "CACHE_URL=http://a/$b  [node.env]".to_owned(),
     ] {
         assert!(well.stdout.contains(&part), "no {part:?} in {}", well.stdout);
     }
+    assert_eq!(well.stdout.matches("The $ in its line").count(), 1, "{}", well.stdout);
     assert!(!well.stdout.contains("guess-me") && !well.stdout.contains("MAX_READ_MEMORY"), "{}", well.stdout);
 
     let wrong = check(&[]).set("GATEWAY_URL", "nonsense").set("ENABLE_METRICS", "maybe").run();

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::{Arg, Command, CommandFactory};
 use serde_json::{Value, json};
 
-use super::findings::{FaultSearch, is_given, name_of};
+use super::findings::{FaultSearch, is_flag_of, is_given, name_of};
 use super::variables::{ValueOrigin, Variables};
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -52,7 +52,7 @@ impl Effective {
         let problems = FaultSearch::new(&without, words, variables).all(command);
         let settings = command.get_arguments().filter_map(|arg| setting(arg, words, variables));
         Ok(Self {
-            line: format!("quipu {}", words.join(" ")),
+            line: format!("quipu {}", shown_words(command, words).join(" ")),
             settings: settings.collect(),
             others: others(&described, command, variables),
             problems,
@@ -64,14 +64,16 @@ impl Effective {
         &self.problems
     }
 
-    /// The settings, with those that have their defaults or only without them, and what is wrong.
+    /// The settings, with those that have their defaults or only without them, and whether it would start.
     pub(super) fn write(&self, out: &mut dyn Write, all: bool) -> io::Result<()> {
         writeln!(out, "{}", self.line)?;
         for setting in self.chosen(all) {
             setting.write(out)?;
         }
-        if !self.problems.is_empty() {
-            writeln!(out, "\nIt would not start:")?;
+        match self.problems.is_empty() {
+            true if all => {}
+            true => writeln!(out, "\nIt would start with these settings.")?,
+            false => writeln!(out, "\nIt would not start:")?,
         }
         self.problems.iter().try_for_each(|problem| writeln!(out, "  {problem}"))
     }
@@ -131,7 +133,12 @@ fn setting(arg: &Arg, words: &[String], variables: &Variables) -> Option<ShownSe
         Some(_) => variables.get(name).map(|value| without_password(&value.to_string_lossy())),
         None => Some(defaults.collect::<Vec<_>>().join(",")).filter(|value| !value.is_empty()),
     };
-    let meaning = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let mut meaning = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    if origin == Some(ValueOrigin::File) && variables.is_substituted(name) {
+        meaning.push_str(
+            ". The $ in its line begins the name of a variable, unless the value is in 'single quotes'",
+        );
+    }
     Some(ShownSetting {
         name: name.to_owned(),
         value,
@@ -143,13 +150,37 @@ fn setting(arg: &Arg, words: &[String], variables: &Variables) -> Option<ShownSe
 
 /// The value that a command line gives an argument.
 fn given(arg: &Arg, words: &[String]) -> Option<String> {
-    let flag = format!("--{}", arg.get_long()?);
-    let at = words.iter().position(|word| word.split('=').next() == Some(flag.as_str()))?;
-    let value = match words.get(at)?.split_once('=') {
-        Some((_, value)) => Some(value),
-        None => words.get(at + 1).map(String::as_str),
+    let at = words.iter().position(|word| is_flag_of(arg, word))?;
+    match (words.get(at)?.split_once('='), arg.is_require_equals_set()) {
+        (Some((_, value)), _) => Some(without_password(value)),
+        // What follows is not its value: it is a switch.
+        (None, true) => Some("true".to_owned()),
+        (None, false) => words.get(at + 1).map(|value| without_password(value)),
+    }
+}
+
+/// The words of a command line without what is secret.
+fn shown_words(command: &Command, words: &[String]) -> Vec<String> {
+    let secret = |word: &str| {
+        command.get_arguments().find(|arg| arg.is_hide_env_values_set() && is_flag_of(arg, word))
     };
-    value.map(without_password)
+    let mut is_next_secret = false;
+    let shown = words.iter().map(|word| {
+        let is_secret = std::mem::take(&mut is_next_secret);
+        match (secret(word), word.split_once('=')) {
+            _ if is_secret => HIDDEN.to_owned(),
+            (Some(_), Some((flag, _))) => format!("{flag}={HIDDEN}"),
+            (Some(_), None) => {
+                is_next_secret = true;
+                word.clone()
+            }
+            (None, Some((flag, value))) if flag.starts_with("--") => {
+                format!("{flag}={}", without_password(value))
+            }
+            (None, _) => without_password(word),
+        }
+    });
+    shown.collect()
 }
 
 /// Variables that this command does not read and that are known all the same, or stand in the file.

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, Command, Error, FromArgMatches};
 
 use super::variables::Variables;
@@ -20,7 +21,8 @@ const PLACEHOLDER: &str = "-";
 pub(super) struct FaultSearch<'a> {
     /// The whole command line, which reads no variables.
     whole: &'a Command,
-    words: &'a [String],
+    /// The command with its arguments, without those that a parser refuses.
+    words: Vec<String>,
     variables: Variables,
     /// What has been found to be wrong already; whatever else is said of these follows from that.
     named: BTreeSet<String>,
@@ -28,9 +30,9 @@ pub(super) struct FaultSearch<'a> {
 }
 
 impl<'a> FaultSearch<'a> {
-    pub(super) fn new(whole: &'a Command, words: &'a [String], variables: &Variables) -> Self {
+    pub(super) fn new(whole: &'a Command, words: &[String], variables: &Variables) -> Self {
         let (named, found) = (BTreeSet::new(), Vec::new());
-        Self { whole, words, variables: variables.clone(), named, found }
+        Self { whole, words: words.to_vec(), variables: variables.clone(), named, found }
     }
 
     /// All that is wrong with this command, a line for each.
@@ -55,7 +57,7 @@ impl<'a> FaultSearch<'a> {
     /// One setting by itself.
     fn value(&mut self, command: &Command, arg: &Arg) {
         let Some(name) = name_of(arg) else { return };
-        if is_given(arg, self.words) {
+        if is_given(arg, &self.words) {
             return;
         }
         if self.variables.has_outer_space(name) {
@@ -73,11 +75,11 @@ impl<'a> FaultSearch<'a> {
 
     /// All settings together, by subject; whether something new has come to light by which the next look may find more.
     fn subjects(&mut self, command: &Command) -> bool {
-        let required = |arg: &&Arg| arg.is_required_set() && !is_given(arg, self.words);
+        let required = |arg: &&Arg| arg.is_required_set() && !is_given(arg, &self.words);
         let missing = command.get_arguments().filter(required).filter(|arg| self.flag(arg).is_none());
         let placeholders =
             missing.filter_map(|arg| Some(format!("--{}={PLACEHOLDER}", arg.get_long()?).into()));
-        let flags = command.get_arguments().filter(|arg| !is_given(arg, self.words));
+        let flags = command.get_arguments().filter(|arg| !is_given(arg, &self.words));
         let flags = flags.filter_map(|arg| self.flag(arg)).chain(placeholders);
         let line = ["quipu", command.get_name()].map(OsString::from).into_iter();
         let given = self.words.iter().skip(1).map(OsString::from);
@@ -91,9 +93,29 @@ impl<'a> FaultSearch<'a> {
             }
             Err(error) => {
                 self.found.push(first_words(&error));
-                false
+                self.leave_out(command, &error)
             }
         }
+    }
+
+    /// Leaves out the flag that a parser refuses, with its value; whether there is one.
+    fn leave_out(&mut self, command: &Command, error: &Error) -> bool {
+        let Some(ContextValue::String(told)) = error.get(ContextKind::InvalidArg) else { return false };
+        let flag = told.split([' ', '=', '[']).next().unwrap_or_default();
+        let is_it = |word: &String| word.split('=').next() == Some(flag);
+        let Some(at) = self.words.iter().skip(1).position(is_it).map(|at| at + 1) else { return false };
+        let arg = command.get_arguments().find(|arg| is_flag_of(arg, flag));
+        let takes_next =
+            arg.is_some_and(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set());
+        let is_alone = !self.words.get(at).is_some_and(|word| word.contains('='));
+        if let Some(name) = arg.and_then(name_of) {
+            self.variables.remove(name);
+            self.named.insert(name.to_owned());
+        }
+        let words = if takes_next && is_alone { 2 } else { 1 };
+        let end = at.saturating_add(words).min(self.words.len());
+        self.words.drain(at..end);
+        true
     }
 
     /// Takes in what is wrong with a subject, and leaves out the variables that it names.
@@ -139,10 +161,13 @@ pub(super) fn name_of(arg: &Arg) -> Option<&str> {
 
 /// Whether an argument is among the words of a command line.
 pub(super) fn is_given(arg: &Arg, words: &[String]) -> bool {
-    let Some(long) = arg.get_long() else { return false };
-    let is_flag =
-        |word: &String| word.strip_prefix("--").is_some_and(|word| word.split('=').next() == Some(long));
-    words.iter().any(is_flag)
+    words.iter().any(|word| is_flag_of(arg, word))
+}
+
+/// Whether a word is the flag of an argument, with or without its value.
+pub(super) fn is_flag_of(arg: &Arg, word: &str) -> bool {
+    let flag = word.strip_prefix("--").and_then(|word| word.split('=').next());
+    flag.is_some() && flag == arg.get_long()
 }
 
 /// What a parser says, without what it says of usage.

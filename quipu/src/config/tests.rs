@@ -178,3 +178,50 @@ fn each_value_is_shown_with_its_origin_and_meaning() {
     let folder = settings.iter().find(|setting| setting["name"] == "SU_DATA_DIR").unwrap();
     assert_eq!((&folder["value"], &folder["origin"]), (&"./data".into(), &"default".into()));
 }
+
+#[test]
+fn flags_are_looked_at_as_variables_are() {
+    let (_folder, variables) = with_wallet(&[("UI", "maybe"), ("MAX_CLIENT_MEMORY", "5")]);
+    let found = effective("su 9000 --enable-metrics maybe --log-format=xml --nonsense", &variables);
+    let problems = found.problems();
+    for part in ["UI", "MAX_CLIENT_MEMORY", "--enable-metrics", "--log-format", "--nonsense"] {
+        assert_eq!(problems.iter().filter(|found| found.contains(part)).count(), 1, "{part}: {problems:#?}");
+    }
+    assert_eq!(problems.len(), 5, "{problems:#?}");
+    let none = Variables::of(&[]);
+    for line in ["standby 9100 --voter --from URL", "standby 9100 --from URL --voter"] {
+        let line = line.replace("URL", "http://user:guess-me@10.0.0.5:9001 --replicate-token guess-me");
+        let text = shown(&line, &none, false);
+        assert!(text.contains("\nREPLICATION_VOTER=true  [flag]"), "{text}");
+        assert!(text.contains("--replicate-token (not shown)") && !text.contains("guess-me"), "{text}");
+        assert!(text.contains("\nIt would start with these settings."), "{text}");
+    }
+    let text =
+        shown("standby 9100 --from=http://user:guess-me@leader --replicate-token=guess-me", &none, false);
+    assert!(
+        text.starts_with(
+            "quipu standby 9100 --from=http://(not shown)@leader --replicate-token=(not shown)\n"
+        )
+    );
+    assert!(!text.contains("guess-me"), "{text}");
+}
+
+#[test]
+fn who_keeps_a_log_with_others_says_where_they_find_it() {
+    let everywhere = [("ADMIN_LISTEN", "0.0.0.0:9001"), ("ADMIN_TOKEN", "guess-me")];
+    let (_folder, variables) = with_wallet(&everywhere);
+    let standby = "standby --from http://10.0.0.5:9001 --replicate-token guess-me";
+    for (line, is_wrong) in [
+        ("su", false),
+        ("su --replication-acks 1", true),
+        ("su --replication-acks 1 --member-url http://10.0.0.5:9001", false),
+        (standby, false),
+        (&format!("{standby} --voter"), true),
+        (&format!("{standby} --voter --member-url http://10.0.0.6:9001"), false),
+    ] {
+        let found = effective(line, &variables);
+        let problems = found.problems();
+        assert_eq!(problems.len(), usize::from(is_wrong), "{line}: {problems:?}");
+        assert!(problems.iter().all(|problem| problem.contains("MEMBER_URL")), "{problems:?}");
+    }
+}

@@ -62,6 +62,12 @@ impl Variables {
         self.0.keys().map(String::as_str)
     }
 
+    /// Whether a value is from a line of the file that names another variable.
+    pub(super) fn is_substituted(&self, name: &str) -> bool {
+        self.origin(name) == Some(ValueOrigin::File)
+            && env_file().is_some_and(|file| file.substituted.contains(name))
+    }
+
     /// Whether a value begins or ends with white space, which is refused.
     pub(super) fn has_outer_space(&self, name: &str) -> bool {
         self.get(name).is_some_and(has_outer_space)

@@ -154,6 +154,9 @@ impl StandbyArgs {
             standing.votes = Some(self.votes(standing.from.access.clone())?);
         }
         let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
+        if standing.votes.is_some() {
+            self.members.check_found(&listen)?;
+        }
         let (clients, registering) = (
             self.clients.options()?,
             self.registering.options(self.members.url()?, standing.from.access.tls.clone())?,

@@ -132,6 +132,9 @@ impl SuArgs {
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
+        if self.members.is_confirmed() {
+            self.members.check_found(&listen)?;
+        }
         let (clients, registering) = (
             self.clients.options()?,
             self.registering.options(self.members.url()?, self.peers.access()?.tls)?,

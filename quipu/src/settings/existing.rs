@@ -46,8 +46,8 @@ const VARIABLES: [(&str, Meaning); 15] = [
 /// A variable that restricts or redirects in the existing scheduler. Its value is not shown: it may be secret.
 #[derive(Debug, Error)]
 #[error(
-    "{name} is set: it would {effect}, which this node does not do; it does not start, since without that it would \
-     accept more than you intend. Unset {name} if you do not need it"
+    "{name} is set: it would {effect}, which this command does not do; it does not start, since it would do other than you \
+     intend. Unset {name} if you do not need it"
 )]
 pub struct RestrictingVariableError {
     name: &'static str,

@@ -1,10 +1,11 @@
 //! Whom a standby follows.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use gateway::{EndpointError, parse_url, parse_url_list};
-use node::{MemberOptions, NodeAccess, OtherNode, PeerOptions, StandbyOptions};
+use node::{ListenOptions, MemberOptions, NodeAccess, OtherNode, PeerOptions, StandbyOptions};
 use thiserror::Error;
 
 use super::tls::{AskingTlsArgs, TlsSettingError};
@@ -83,6 +84,23 @@ impl MemberArgs {
         Ok(MemberOptions { acks: self.replication_acks, url: self.url()?, access })
     }
 
+    /// Refuses what the nodes with which this one keeps its log would not find.
+    ///
+    /// # Errors
+    /// When its admin listener is at all addresses of this machine, and nothing says which one to use.
+    pub fn check_found(&self, listen: &ListenOptions) -> Result<(), ReplicationSettingError> {
+        let everywhere = listen.admin.first().filter(|address| address.ip().is_unspecified());
+        match everywhere {
+            Some(address) if self.member_url.is_none() => Err(ReplicationSettingError::NotFound(*address)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether other nodes have to confirm messages.
+    pub fn is_confirmed(&self) -> bool {
+        self.replication_acks > 0
+    }
+
     /// Where others find the admin listener, if that is set.
     ///
     /// # Errors
@@ -145,6 +163,12 @@ pub enum ReplicationSettingError {
     /// TLS cannot be spoken.
     #[error(transparent)]
     Tls(#[from] TlsSettingError),
+    /// Other nodes would not find it.
+    #[error(
+        "ADMIN_LISTEN is {0}, where the other nodes that keep the log do not find this one: MEMBER_URL (--member-url) says \
+         where they do, such as http://10.0.0.5:9001"
+    )]
+    NotFound(SocketAddr),
     /// No token is named.
     #[error(
         "a standby needs the admin token of the node that it follows: REPLICATE_TOKEN_FILE (--replicate-token-file) names \
