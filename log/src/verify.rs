@@ -11,6 +11,7 @@ mod history;
 mod moves;
 mod received;
 mod signatures;
+mod tables;
 mod wallets;
 
 use std::num::NonZeroUsize;
@@ -23,7 +24,7 @@ use crate::engine::Engine;
 use crate::error::ReadError;
 use crate::event::EventRef;
 use crate::ids::Seq;
-use crate::keys::{EventKey, StoreKey, StoreTable, parse_process, parse_seq};
+use crate::keys::{EventKey, StoreKey, StoreTable, parse_seq};
 use crate::local::LocalLog;
 use crate::reader::{LogReader, OwnerMemos};
 use crate::rocks::Rocks;
@@ -78,6 +79,8 @@ struct Verification<'a, E> {
     /// The newest event that heads know of.
     heads: Option<Seq>,
     notice: &'a mut dyn FnMut(Notice),
+    /// Whether it is not to end early.
+    go_on: &'a dyn Fn() -> bool,
     summary: VerifySummary,
     done: u64,
     /// Entries under the keys of events, readable or not.
@@ -90,19 +93,25 @@ impl<'a, E: Engine> Verification<'a, E> {
     fn new(reader: &'a LogReader<E>, limit: Option<Seq>, notice: &'a mut dyn FnMut(Notice)) -> Self {
         let summary = VerifySummary { complete: true, ..VerifySummary::default() };
         let (wallets, moves) = (Wallets::default(), SeenMoves::default());
-        Self { reader, limit, heads: limit, notice, summary, done: 0, stored: 0, wallets, moves }
+        Self {
+            reader,
+            limit,
+            heads: limit,
+            notice,
+            go_on: &|| true,
+            summary,
+            done: 0,
+            stored: 0,
+            wallets,
+            moves,
+        }
     }
 
     fn run(mut self, signatures: Option<NonZeroUsize>) -> VerifySummary {
         let mut signatures = signatures.map(Signatures::start);
         self.check_events(&mut signatures);
-        let ordered = self.check_order();
-        if ordered != self.stored || !self.summary.complete {
-            self.check_orphans();
-        }
-        self.check_heads();
-        if self.summary.faults == 0 {
-            self.check_history();
+        if (self.go_on)() {
+            self.check_tables();
         }
         if let Some(signatures) = signatures {
             let (found, count) = signatures.finish();
@@ -162,9 +171,11 @@ impl<'a, E: Engine> Verification<'a, E> {
         let walked = reader.walk(StoreTable::Events, &from, None, false, |key, bytes| {
             key.clone_into(&mut last_key);
             self.check_entry(key, bytes, &mut memos, &mut process, signatures.as_mut());
-            Ok(ControlFlow::Continue(()))
+            Ok(if (self.go_on)() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         });
-        self.end_process(process);
+        if (self.go_on)() {
+            self.end_process(process);
+        }
         if let Err(error) = walked {
             self.unreadable(FaultPlace::Table { name: StoreTable::Events.name(), key: last_key }, &error);
         }
@@ -291,65 +302,6 @@ impl<'a, E: Engine> Verification<'a, E> {
             (Ok(()), _) => {}
         }
         ordered
-    }
-
-    /// Looks for every event of the order.
-    fn check_orphans(&mut self) {
-        let limit = self.limit;
-        let reader = self.reader;
-        // What cannot be walked here was reported when it was walked first.
-        let _ = reader.walk(StoreTable::Order, &StoreKey::order(Seq::ZERO), None, false, |key, place| {
-            let Some(seq) = parse_seq(key).filter(|seq| limit.is_some_and(|limit| *seq <= limit)) else {
-                return Ok(ControlFlow::Break(()));
-            };
-            let Some(event) = EventKey::parse(place) else {
-                self.own(FaultPlace::Order(seq), "it does not point to an event".to_owned());
-                return Ok(ControlFlow::Continue(()));
-            };
-            let found = match self.reader.with_event(event, |found| found.seq) {
-                Ok(Some(found)) if found == seq => None,
-                Ok(Some(found)) => Some(format!("the event in its place says it is number {found}")),
-                Ok(None) => Some("the event is missing".to_owned()),
-                Err(error) => Some(reason(error)),
-            };
-            if let Some(what) = found {
-                self.own(FaultPlace::Event { key: event, seq: Some(seq) }, what);
-            }
-            Ok(ControlFlow::Continue(()))
-        });
-    }
-
-    /// Looks for heads of processes that are not there.
-    fn check_heads(&mut self) {
-        let limit = self.limit;
-        let reader = self.reader;
-        let mut last_key = Vec::new();
-        let walked =
-            reader.walk(StoreTable::Heads, &StoreKey::head(ProcessId::NODE), None, false, |key, _| {
-                key.clone_into(&mut last_key);
-                let Some(process) = parse_process(key) else {
-                    let place = FaultPlace::Table { name: StoreTable::Heads.name(), key: key.to_vec() };
-                    self.own(place, "it is no process".to_owned());
-                    return Ok(ControlFlow::Continue(()));
-                };
-                // A head that cannot be read was reported with its process, if there is one.
-                if let Ok(Some(head)) = self.reader.head(process)
-                    && limit.is_some_and(|limit| head.seq <= limit)
-                {
-                    let nonce = head.last.map(|link| link.nonce);
-                    let event = StoreKey::event(EventKey { process, nonce });
-                    if let Ok(None) = self.reader.engine().get(StoreTable::Events, event.as_ref()) {
-                        self.own(
-                            FaultPlace::Head(process),
-                            "the event that it points to is missing".to_owned(),
-                        );
-                    }
-                }
-                Ok(ControlFlow::Continue(()))
-            });
-        if let Err(error) = walked {
-            self.unreadable(FaultPlace::Table { name: StoreTable::Heads.name(), key: last_key }, &error);
-        }
     }
 
     fn unreadable(&mut self, place: FaultPlace, error: &ReadError) {

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use backup::{BackupError, Mirror};
 use log::{
-    AppendError, Fact, LocalLog, Log, NodeId, OpenError, Promotion, ReadError, Rocks, RocksError, StoreId,
-    StoreMemory, Term,
+    AppendError, Fact, Fault, LocalLog, Log, NodeId, OpenError, Promotion, ReadError, Rocks, RocksError,
+    StoreId, StoreMemory, Term,
 };
 use protocol::{AssignmentTags, Timestamp};
 use replicator::{Keeper, KeeperError, Kept, MemberFile, Promise, StandingRole};
 use thiserror::Error;
 
 use crate::options::DataPaths;
+use crate::standby;
 
 /// Why a node does not take over.
 #[derive(Debug, Error)]
@@ -35,6 +36,14 @@ pub enum PromotionError {
         /// The one that is there.
         found: StoreId,
     },
+    /// It began with a checkpoint, in which something is wrong.
+    #[error(
+        "the log began with a checkpoint of its leader, and is not what it should be: {0}; nothing was changed"
+    )]
+    Wrong(Fault),
+    /// It began with a checkpoint, and it cannot be kept that that was verified.
+    #[error("cannot keep that the log was verified")]
+    Mark(#[source] std::io::Error),
     /// There is no higher term.
     #[error("the log is in the highest term that there is, {0}; nothing was changed")]
     LastTerm(Term),
@@ -79,6 +88,8 @@ pub struct CopyStanding {
     pub node: Option<NodeId>,
     /// Whether another node has taken the place of this one.
     pub fenced: bool,
+    /// Whether it began with a checkpoint that is not verified yet, which is done before it takes over.
+    pub unverified: bool,
     /// The term of its last event.
     pub term: Term,
     /// How many events it has.
@@ -122,19 +133,27 @@ impl StandbyCopy {
         let events = self.log.tail().last().map_or(0, |last| last.next().get());
         let node = self.file.as_ref().map(MemberFile::node);
         let fenced = self.file.as_ref().is_some_and(|file| file.role() == StandingRole::Fenced);
-        Ok(CopyStanding { store, node, fenced, term, events, newest })
+        let unverified = standby::is_unverified(&self.paths.log);
+        Ok(CopyStanding { store, node, fenced, unverified, term, events, newest })
     }
 
     /// Makes it the log that is scheduled to, in a term of its own, though nobody confirms that it has all that was
     /// acknowledged: whoever says so names the store, and is remembered in the log. The term that begins.
     ///
     /// # Errors
-    /// When another store was named, or it cannot be known that all of it is on disk. It can be tried again.
+    /// When another store was named, what it began with is wrong, or it cannot be known that all of it is on disk. It can be
+    /// tried again.
     pub fn take_over(self, accepts_loss_of: StoreId, forced_by: &str) -> Result<Term, PromotionError> {
         let Self { file, log, paths } = self;
         let found = log.identity().store;
         if accepts_loss_of != found {
             return Err(PromotionError::OtherStore { named: accepts_loss_of, found });
+        }
+        if standby::is_unverified(&paths.log) {
+            if let (Some(fault), _) = log.verify_synced(standby::threads(), &|| true) {
+                return Err(PromotionError::Wrong(fault));
+            }
+            standby::mark_verified(&paths.log).map_err(PromotionError::Mark)?;
         }
         let mut file = match file {
             Some(file) => file,
@@ -308,6 +327,32 @@ mod tests {
             let file = MemberFile::read(&paths.folder).unwrap().unwrap();
             assert_eq!(open_log(&paths).terms().unwrap().last().unwrap().owner, file.node());
         }
+    }
+
+    #[test]
+    fn what_began_with_a_checkpoint_is_verified_before_it_leads() {
+        let (_folder, paths, store) = standby();
+        let mark = paths.log.join("unverified");
+        std::fs::write(&mark, "").unwrap();
+        let copy = open(&paths).unwrap();
+        assert!(copy.standing().unwrap().unverified);
+        assert_eq!(copy.take_over(store, "somebody").unwrap(), Term(2));
+        assert!(!mark.exists());
+        // Signed by another wallet than the one in force.
+        let (_folder, paths, store) = standby();
+        let log = open_log(&paths);
+        let wallet = Fact::Wallet(ans104::Address::from_bytes([9; 32]));
+        log.enqueue(Term(1), vec![wallet.append(), SampleProcess::new(3).spawn()]).unwrap().wait().unwrap();
+        drop(log);
+        let mark = paths.log.join("unverified");
+        std::fs::write(&mark, "").unwrap();
+        let refused = open(&paths).unwrap().take_over(store, "somebody").unwrap_err();
+        assert!(matches!(refused, PromotionError::Wrong(_)), "{refused}");
+        assert!(
+            mark.exists()
+                && MemberFile::read(&paths.folder).unwrap().unwrap().role() == StandingRole::Standby
+        );
+        assert_eq!(open_log(&paths).identity().term, Term(1), "nothing was changed");
     }
 
     #[test]

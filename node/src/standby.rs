@@ -35,11 +35,12 @@ use crate::part::{NodePart, NodeParts};
 #[cfg(test)]
 pub(crate) use beginning::{LogFolder, become_standby};
 pub(crate) use beginning::{first_contact, identity, prepare};
-pub(crate) use bootstrap::is_unverified;
+pub(crate) use bootstrap::{is_unverified, mark_verified};
 pub(crate) use connection::{Leader, StreamEnd};
 use forwarding::Forwarder;
 use pauses::Pauses;
 use taking::Taker;
+pub(crate) use taking::threads;
 use verifying::Verifying;
 
 /// What follows the leader, until it is stopped.

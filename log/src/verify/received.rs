@@ -1,5 +1,6 @@
 //! What another node sent, before it is appended: held against what verification of a log asks for.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -15,10 +16,11 @@ use crate::ids::Seq;
 use crate::keys::EventKey;
 use crate::local::LocalLog;
 
-use super::fault::{Fault, FaultPlace};
+use super::Verification;
+use super::fault::{Fault, FaultPlace, Notice};
 use super::moves::SeenMoves;
 use super::process_check::ProcessCheck;
-use super::signatures::{Signatures, first_wrong_signature};
+use super::signatures::first_wrong_signature;
 use super::wallets::Wallets;
 
 /// Checks the events that come next in a log: each goes on where its process stands, is signed by whom it has to be, and
@@ -43,26 +45,23 @@ pub enum ReceivedError {
 }
 
 impl<E: Engine> LocalLog<E> {
-    /// Verifies the signatures of all that is on disk when the call begins, on so many threads: the first fault, and how
-    /// many signatures there were; those of imported histories may be wrong. Ends early when `go_on` says so.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn verify_signatures(
-        &self,
-        threads: NonZeroUsize,
-        go_on: &dyn Fn() -> bool,
-    ) -> Result<(Option<Fault>, u64), ReadError> {
-        let mut signatures = Signatures::start(threads);
-        let mut wrong = None;
-        let scanned = self.scan_synced(Seq::ZERO, &mut |event| {
-            signatures.add(&event);
-            wrong = signatures.found().find(|fault| !fault.inherited);
-            if wrong.is_none() && go_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        let (found, count) = signatures.finish();
-        scanned?;
-        Ok((wrong.or_else(|| found.into_iter().find(|fault| !fault.inherited)), count))
+    /// Verifies all that is on disk when the call begins, released or not, as [`LocalLog::verify`] does, with signatures on
+    /// so many threads: the first fault, and how many signatures there were. Imported histories may have faults. Ends early
+    /// when `go_on` says so, or with a fault.
+    pub fn verify_synced(&self, threads: NonZeroUsize, go_on: &dyn Fn() -> bool) -> (Option<Fault>, u64) {
+        let Some(last) = self.synced().last() else { return (None, 0) };
+        let first = RefCell::new(None);
+        let is_wanted = || first.borrow().is_none() && go_on();
+        let mut notice = |notice| match notice {
+            Notice::Fault(fault) if !fault.inherited => _ = first.borrow_mut().get_or_insert(fault),
+            _ => {}
+        };
+        let mut verification = Verification::new(self.reader(), Some(last), &mut notice);
+        verification.go_on = &is_wanted;
+        // Heads move on meanwhile, so what is expected of them is looked up first.
+        verification.find_heads(self.is_held());
+        let signatures = verification.run(Some(threads)).signatures;
+        (first.into_inner(), signatures)
     }
 }
 

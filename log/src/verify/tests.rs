@@ -64,6 +64,7 @@ fn a_sound_log_has_no_faults() {
     assert_eq!(summary, expected);
     assert!(summary.is_sound());
     assert_eq!(last, Some(Notice::Progress { done: 8, total: 8 }));
+    assert_eq!(log.verify_synced(NonZeroUsize::MIN, &|| true), (None, 10));
 }
 
 #[test]
@@ -120,6 +121,10 @@ fn whoever_signs_must_be_the_wallet_in_force() {
     let begin = format!("process {} nonce 0, sequence number 5: ", two.process);
     let end = format!("the assignment is signed by the wallet {two_address}, and {one_address} is in force");
     check_one(&log, &begin, &end);
+    // So it is where what came from elsewhere is verified before it counts.
+    let (found, _) = log.verify_synced(NonZeroUsize::MIN, &|| true);
+    assert!(found.is_some_and(|found| found.to_string().ends_with(&end)));
+    assert_eq!(log.verify_synced(NonZeroUsize::MIN, &|| false).0, None, "it is to end early");
 
     // One that was told of it; the other must not go on then.
     append(&log, vec![Fact::Wallet(two_address).append(), two.message(), one.message()]);

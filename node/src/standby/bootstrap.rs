@@ -28,7 +28,7 @@ const EVENTS_MIN: u64 = 20_000;
 const ATTEMPTS: u32 = 20;
 /// What the folder beside that of the log is called besides.
 const INCOMING: &str = "incoming";
-/// What says that the signatures of what was fetched are not verified yet.
+/// What says that what was fetched is not verified yet: in the folder of the log, wherever that is moved to.
 const UNVERIFIED: &str = "unverified";
 
 /// A checkpoint as a leader tells of it.
@@ -118,15 +118,15 @@ fn clear(log: &Path) {
     }
 }
 
-/// Whether the signatures of a log that was fetched are not verified yet.
+/// Whether a log that was fetched is not verified yet.
 pub(crate) fn is_unverified(log: &Path) -> bool {
-    incoming(log).join(UNVERIFIED).exists()
+    log.join(UNVERIFIED).exists()
 }
 
-/// They are.
-pub(super) fn mark_verified(log: &Path) -> io::Result<()> {
-    fs::remove_file(incoming(log).join(UNVERIFIED))?;
-    fs::remove_dir(incoming(log))
+/// It is.
+pub(crate) fn mark_verified(log: &Path) -> io::Result<()> {
+    fs::remove_file(log.join(UNVERIFIED))?;
+    sync(log)
 }
 
 async fn try_fetch(leader: &Leader, log: &Path, hello: &LeaderHello) -> Result<(), BootstrapError> {
@@ -238,12 +238,15 @@ fn place(incoming: &Path, folder: &Path, log: &Path, offered: &Offered) -> Resul
     if found != (offered.store.clone(), offered.events, offered.digest.clone()) {
         return Err(wrong(&format!("it has {} events with the digest {}", contents.events, contents.digest)));
     }
-    File::create(incoming.join(UNVERIFIED)).and_then(|file| file.sync_all()).map_err(failed)?;
-    sync(incoming).map_err(failed)?;
+    File::create(folder.join(UNVERIFIED)).and_then(|file| file.sync_all()).map_err(failed)?;
+    sync(folder).map_err(failed)?;
     // An empty folder may be there.
     let _ = fs::remove_dir(log);
     fs::rename(folder, log).map_err(failed)?;
-    sync(log.parent().unwrap_or(Path::new("."))).map_err(failed)
+    sync(log.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+    // What is left takes up no room.
+    let _ = fs::remove_dir(incoming);
+    Ok(())
 }
 
 fn sync(folder: &Path) -> io::Result<()> {

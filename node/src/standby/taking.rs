@@ -204,7 +204,9 @@ impl Taker {
 impl From<ReceiveError> for StreamEnd {
     fn from(error: ReceiveError) -> Self {
         match &error {
-            ReceiveError::Append(AppendError::Failed(_)) => Self::Failed(error.to_string()),
+            ReceiveError::Append(AppendError::Failed(_)) | ReceiveError::Failed(_) => {
+                Self::Failed(error.to_string())
+            }
             ReceiveError::Diverged { .. } => Self::Differs(error.to_string()),
             _ if error.is_passing() => Self::Lost(error.to_string()),
             _ => Self::Refused(error.to_string()),
@@ -217,6 +219,6 @@ fn gone() -> StreamEnd {
 }
 
 /// On how many signatures are verified.
-pub(super) fn threads() -> NonZeroUsize {
+pub(crate) fn threads() -> NonZeroUsize {
     available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }

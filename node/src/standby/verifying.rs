@@ -1,4 +1,4 @@
-//! Verifying the signatures of a log that began with a checkpoint, while it follows.
+//! Verifying a log that began with a checkpoint, while it follows.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ pub(super) struct Verifying {
     pub(super) thread: JoinHandle<()>,
 }
 
-/// Verifies the signatures of a log that began with a checkpoint, where that is not done yet. Until then the copy of a member
-/// does not count.
+/// Verifies a log that began with a checkpoint as what comes by the stream is, where that is not done yet. Until then the copy
+/// of a member does not count.
 pub(super) fn verify(
     path: &Path,
     log: Arc<LocalLog<Rocks>>,
@@ -36,10 +36,9 @@ pub(super) fn verify(
     let thread = std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
         info!("verifying the signatures of the checkpoint that this log began with");
         let is_wanted = || !ended.load(Ordering::Acquire);
-        let found = log.verify_signatures(taking::threads(), &is_wanted);
-        match found {
-            Ok((None, _)) if !is_wanted() => {}
-            Ok((None, signatures)) => {
+        match log.verify_synced(taking::threads(), &is_wanted) {
+            (None, _) if !is_wanted() => {}
+            (None, signatures) => {
                 match bootstrap::mark_verified(&path) {
                     Ok(()) => {
                         followed.set_unverified(false);
@@ -51,13 +50,9 @@ pub(super) fn verify(
                     member.verified();
                 }
             }
-            Ok((Some(fault), _)) => {
+            (Some(fault), _) => {
                 error!(%fault, "what came from the leader is wrong: begin again with an empty folder");
                 followed.condemn(fault.to_string());
-            }
-            Err(error) => {
-                error!(%error, "the log cannot be verified");
-                followed.condemn(error.to_string());
             }
         }
     });

@@ -134,10 +134,15 @@ pub(super) fn operator() -> String {
 
 /// How far the copy is, and what may be lost.
 fn described(standing: &CopyStanding, now_ms: u64) -> String {
-    let CopyStanding { store, node, fenced, term, events, newest } = standing;
+    let CopyStanding { store, node, fenced, unverified, term, events, newest } = standing;
     let node = node.map_or_else(|| "this folder".to_owned(), |node| format!("node {node}"));
     let fenced = if *fenced {
         "Another node has taken the place of this one: what that scheduled since is lost as well.\n"
+    } else {
+        ""
+    };
+    let unverified = if *unverified {
+        "It began with a checkpoint that is not verified yet: that is done before it takes over, and takes its time.\n"
     } else {
         ""
     };
@@ -152,7 +157,7 @@ fn described(standing: &CopyStanding, now_ms: u64) -> String {
         "{node} has a copy of store {store}: {} events up to term {term}; {newest}\n\
          What the leader scheduled after that is lost if this node takes over: clients were told that it is scheduled, and \
          this node does not know of it. If the disk of the leader is still there, start that instead, and let this node \
-         catch up.\n{fenced}",
+         catch up.\n{fenced}{unverified}",
         thousands(*events)
     )
 }
@@ -177,8 +182,15 @@ mod tests {
         let id = store("1b4e28ba-2fa1-11d2-883f-0016d3cca427").unwrap();
         store("1b4e28ba").unwrap_err();
         let newest = Some(Timestamp::new(1_795_229_851_981));
-        let standing =
-            CopyStanding { store: id, node: None, fenced: true, term: Term(3), events: 1_234, newest };
+        let standing = CopyStanding {
+            store: id,
+            node: None,
+            fenced: true,
+            unverified: true,
+            term: Term(3),
+            events: 1_234,
+            newest,
+        };
         let text = described(&standing, 1_795_229_851_981 + 90_000);
         for told in [
             &id.to_string(),
@@ -186,13 +198,23 @@ mod tests {
             "2026-11-21T02:57:31.981Z",
             "is lost",
             "is lost as well",
+            "not verified yet",
         ] {
             assert!(text.contains(told), "{told}: {text}");
         }
         let text = described(
-            &CopyStanding { newest: None, node: Some(NodeId::UNKNOWN), fenced: false, ..standing },
+            &CopyStanding {
+                newest: None,
+                node: Some(NodeId::UNKNOWN),
+                fenced: false,
+                unverified: false,
+                ..standing
+            },
             0,
         );
-        assert!(text.contains("no assignment") && !text.contains("as well"), "{text}");
+        assert!(
+            text.contains("no assignment") && !text.contains("as well") && !text.contains("verified"),
+            "{text}"
+        );
     }
 }
