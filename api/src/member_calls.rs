@@ -60,7 +60,7 @@ pub trait MemberCalls: Send + Sync {
     /// When this node has failed.
     fn fetch(&self, request: FetchRequest) -> Result<Option<Fetched>, MemberCallError>;
 
-    /// What it is, and what it knows of the others.
+    /// What it is, and what it knows of the others. It waits for nothing.
     fn now(&self) -> MembershipForm;
 
     /// Takes the place of the leader: with the promises of others, or without on the word of a person who names the store.

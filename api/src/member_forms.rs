@@ -1,6 +1,8 @@
 //! The forms of what the nodes that keep a log together tell each other and their operators.
 
-use log::NodeId;
+use std::time::Duration;
+
+use log::{NodeId, Term};
 use poem_openapi::Object;
 use replicator::{LogPlace, PromiseAnswer};
 use serde::{Deserialize, Serialize};
@@ -21,12 +23,20 @@ pub struct MembershipForm {
     pub promised_term: u64,
     /// To whom.
     pub promised_to: String,
+    /// The leader that it follows; null where it follows none, or none yet.
+    pub leader: Nullable<String>,
+    /// The term of that leader.
+    pub leader_term: Nullable<u64>,
+    /// How long ago it was heard of, in seconds, be it over other nodes.
+    pub leader_heard_seconds: Nullable<f64>,
     /// How many events it has on disk.
     pub events: u64,
     /// How many of them are released.
     pub released: u64,
     /// How many of the others must have an event before it leaves this node.
     pub acks: u32,
+    /// How many `REPLICATION_ACKS` says on this node; null where it is not set.
+    pub acks_set: Nullable<u32>,
     /// For how long the oldest event has been waiting for that, in seconds; null when none does.
     pub waiting_seconds: Nullable<f64>,
     /// Those whose copies count.
@@ -94,11 +104,20 @@ pub struct PromotedForm {
     pub waits_for: Nullable<String>,
 }
 
+impl MembershipForm {
+    /// The leader that it follows and heard of within so long, and the term of that.
+    pub fn follows(&self, within: Duration) -> Option<(NodeId, Term)> {
+        let heard = self.leader_heard_seconds.0.filter(|seconds| *seconds < within.as_secs_f64());
+        let (leader, term) = self.leader.0.as_ref().zip(self.leader_term.0)?;
+        heard.and_then(|_| Some((leader.parse().ok()?, Term(term))))
+    }
+}
+
 impl PromiseForm {
     /// The answer of a node, as it is told.
     pub fn of(answer: &PromiseAnswer, node: NodeId, promised: replicator::Promise) -> Self {
         let nothing = replicator::LogStanding {
-            term: log::Term(0),
+            term: Term(0),
             end: LogPlace { events: 0, digest: log::LogDigest::EMPTY },
         };
         let (verdict, standing, continues) = match answer {

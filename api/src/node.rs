@@ -13,6 +13,7 @@ use log::Log;
 use projections::{Index, Jobs, Position, Queries, UploadsHandle};
 use replicator::{Shipper, record_followers, record_member, record_no_standby, record_standby};
 use scheduler::{Clock, Heights};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task;
 use web::{Budget, Crowding};
 
@@ -72,6 +73,8 @@ pub struct ApiOptions {
     pub max_read_memory: usize,
     /// The memory for what is made to be sent. The listener counts requests in the same.
     pub budget: Budget,
+    /// The memory for what is made for other nodes that keep the log.
+    pub members_budget: Budget,
     /// Whether the public listener has had too many connections.
     pub crowding: Crowding,
     /// What `/metrics` shows; without it there is no such call.
@@ -101,11 +104,12 @@ pub struct PagesServed {
 
 impl Default for ApiOptions {
     fn default() -> Self {
-        let (budget, crowding) = (Budget::default(), Crowding::default());
+        let (budget, members_budget, crowding) = (Budget::default(), Budget::default(), Crowding::default());
         Self {
             max_body: 10 << 20,
             max_read_memory: 1 << 30,
             budget,
+            members_budget,
             crowding,
             metrics: None,
             counted: None,
@@ -124,6 +128,7 @@ impl fmt::Debug for ApiOptions {
             .field("max_body", &self.max_body)
             .field("max_read_memory", &self.max_read_memory)
             .field("budget", &self.budget)
+            .field("members_budget", &self.members_budget)
             .field("crowding", &self.crowding)
             .field("metrics", &self.metrics.is_some())
             .field("counted", &self.counted.is_some())
@@ -151,7 +156,7 @@ pub struct ApiNode {
 impl ApiNode {
     /// A node that started now.
     pub fn new(parts: ApiParts) -> Self {
-        let rooms = Rooms::new(&parts.options.budget);
+        let rooms = Rooms::new(&parts.options.budget, &parts.options.members_budget);
         Self {
             parts,
             checks: CheckHistory::default(),
@@ -234,6 +239,23 @@ impl ApiNode {
         read: impl FnOnce(&Arc<Self>) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, CallError> {
         let turn = self.rooms.to_look().await?;
+        self.reading(turn, read).await
+    }
+
+    /// The same for another node that keeps the log, which waits for no client.
+    pub(crate) async fn read_for_member<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Arc<Self>) -> Result<T, CallError> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let turn = self.rooms.for_member().await?;
+        self.reading(turn, read).await
+    }
+
+    async fn reading<T: Send + 'static>(
+        self: &Arc<Self>,
+        turn: OwnedSemaphorePermit,
+        read: impl FnOnce(&Arc<Self>) -> Result<T, CallError> + Send + 'static,
+    ) -> Result<T, CallError> {
         let node = self.clone();
         let reading = task::spawn_blocking(move || {
             let _turn = turn;

@@ -57,6 +57,16 @@ impl ApiNode {
         self.rendering(room, render).await?
     }
 
+    /// Makes a piece for another node that keeps the log, for which writes wait: it has turns and memory that no client takes.
+    pub(crate) async fn render_for_member<T: Send + 'static>(
+        self: &Arc<Self>,
+        likely: usize,
+        render: impl FnOnce(&Arc<Self>) -> Fresh<T> + Send + 'static,
+    ) -> Made<T> {
+        let room = self.rooms.to_ship(likely, PATIENCE_WITHIN).await?;
+        self.rendering(room, render).await?
+    }
+
     /// Begins to make a piece now if there are a thread and memory for it; hands back what it was to do if not.
     pub(crate) fn render_ahead<S: Send + 'static, T: Send + 'static>(
         self: &Arc<Self>,

@@ -29,6 +29,10 @@ const LIST_PART: usize = 3 * LISTS;
 /// How long either waits for memory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How many calls of the nodes that keep the log with this one are worked for at once, and how many pieces of their
+/// streams are made: writes wait for both. They are few, and each confirms one thing at a time.
+const MEMBERS: usize = 4;
+
 /// The room that a node has for its clients.
 pub(crate) struct Rooms {
     readers: Turns,
@@ -36,6 +40,11 @@ pub(crate) struct Rooms {
     more: Turns,
     questions: Turns,
     lists: Turns,
+    /// For what other nodes that keep the log ask, and for what is shipped to them.
+    members: Turns,
+    shipping: Turns,
+    /// The memory for that.
+    shipped: RecentData,
     /// What is kept of what was shown.
     pub(crate) recent: RecentData,
     /// What was found to be long lately.
@@ -45,7 +54,7 @@ pub(crate) struct Rooms {
 }
 
 impl Rooms {
-    pub(crate) fn new(budget: &Budget) -> Self {
+    pub(crate) fn new(budget: &Budget, members_budget: &Budget) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let readers = (cores * READERS_PER_CORE).min(READERS_MAX);
         Self {
@@ -53,6 +62,9 @@ impl Rooms {
             more: Turns::new(readers),
             questions: Turns::new(QUESTIONS),
             lists: Turns::new(LISTS),
+            members: Turns::new(MEMBERS),
+            shipping: Turns::new(MEMBERS),
+            shipped: RecentData::new(members_budget),
             recent: RecentData::new(budget),
             long: LongAnswers::new(),
             answers: budget.share(Share::Answers),
@@ -84,6 +96,16 @@ impl Rooms {
         self.more.try_room(&self.recent, bytes)
     }
 
+    /// For what another node that keeps the log asks.
+    pub(crate) async fn for_member(&self) -> Result<OwnedSemaphorePermit, CallError> {
+        self.members.turn().await
+    }
+
+    /// For a piece of the log for such a node.
+    pub(crate) async fn to_ship(&self, bytes: usize, patience: Duration) -> Result<AnswerRoom, CallError> {
+        self.shipping.room(&self.shipped, bytes, patience).await
+    }
+
     /// For the answer to a question in GraphQL.
     pub(crate) async fn for_question(&self) -> Result<AnswerRoom, CallError> {
         self.questions.room(&self.recent, self.answers / QUESTION_PART, PATIENCE).await
@@ -108,8 +130,28 @@ mod tests {
     use crate::render::LargeData;
 
     #[tokio::test]
+    async fn nodes_that_keep_the_log_wait_for_no_client() {
+        let (budget, members_budget) = (Budget::new(64 << 20), Budget::new(64 << 20));
+        let rooms = Rooms::new(&budget, &members_budget);
+        let mut taken = Vec::new();
+        while let Ok(turn) = timeout(Duration::from_millis(1), rooms.to_look()).await {
+            taken.push(turn.unwrap());
+        }
+        let mut going_on = Vec::new();
+        while let Some(room) = rooms.to_go_on_now(1) {
+            going_on.push(room);
+        }
+        let _all = budget.try_claim(Share::Answers, budget.share(Share::Answers) - going_on.len());
+        assert!(!taken.is_empty() && !going_on.is_empty());
+        let calls: Vec<_> = (0..MEMBERS).map(|_| rooms.for_member()).collect();
+        let calls = timeout(PATIENCE, futures_util::future::try_join_all(calls)).await.expect("it waits");
+        let piece = timeout(PATIENCE, rooms.to_ship(1 << 20, Duration::ZERO)).await.expect("it waits");
+        assert!(calls.is_ok() && piece.is_ok());
+    }
+
+    #[tokio::test]
     async fn who_gets_a_long_answer_keeps_nobody_from_a_short_one() {
-        let rooms = Rooms::new(&Budget::new(64 << 20));
+        let rooms = Rooms::new(&Budget::new(64 << 20), &Budget::default());
         let mut going_on = Vec::new();
         while let Some(room) = rooms.to_go_on_now(1) {
             going_on.push(room);
@@ -121,7 +163,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_third_is_left_for_reads_whatever_is_asked_and_kept() {
         let budget = Budget::new(64 << 20);
-        let rooms = Rooms::new(&budget);
+        let rooms = Rooms::new(&budget, &Budget::default());
         for nonce in 0..40 {
             let place = EventKey { process: ProcessId::NODE, nonce: Some(Nonce::new(nonce)) };
             let data = LargeData::new(&vec![0; 500 << 10], Vec::new());

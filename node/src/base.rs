@@ -259,7 +259,7 @@ impl Base {
             options: ApiOptions {
                 location: self.location,
                 ..self.options.api(
-                    self.listeners.budget(),
+                    self.listeners.budgets(),
                     self.listeners.crowding(),
                     self.counted,
                     self.clients,

@@ -86,9 +86,9 @@ impl Listeners {
         Ok(Self { public, admin, admin_tls, connections, budget, admin_budget, crowding, proxies, addresses })
     }
 
-    /// The memory for the clients of the public one.
-    pub(crate) fn budget(&self) -> Budget {
-        self.budget.clone()
+    /// The memory for the clients of the public one, and for those of the other one.
+    pub(crate) fn budgets(&self) -> (Budget, Budget) {
+        (self.budget.clone(), self.admin_budget.clone())
     }
 
     /// Whether the public one has had too many connections.

@@ -145,8 +145,8 @@ pub struct OtherNode {
 /// How a node keeps its log together with others.
 #[derive(Clone, Debug, Default)]
 pub struct MemberOptions {
-    /// How many others have to have an event before it leaves the node.
-    pub acks: u32,
+    /// How many others have to have an event before it leaves the node; without it as many as the log asks for.
+    pub acks: Option<u32>,
     /// Where others find the admin listener of this one; without it at the address that it listens at.
     pub url: Option<String>,
     /// How the others are asked.
@@ -195,7 +195,7 @@ impl NodeOptions {
     /// What of it the API needs to know.
     pub(crate) fn api(
         &self,
-        budget: Budget,
+        (budget, members_budget): (Budget, Budget),
         crowding: Crowding,
         counted: RenderMetrics,
         clients: Arc<ClientLimits>,
@@ -206,6 +206,7 @@ impl NodeOptions {
             lists,
             max_read_memory: self.listen.max_read_memory,
             budget,
+            members_budget,
             crowding,
             metrics: self.listen.metrics.then(|| counted.clone()),
             counted: Some(counted),

@@ -79,7 +79,8 @@ async fn start_leader(
     let mut base = Base::start(parts, options, None, progress).await?;
     base.set_tls(writing.peers.access.tls.clone());
     let file = leadership::member_file(&data, &base.log).await?;
-    if member::found(&base.local, file.node(), writing.members.acks).await? == Founding::Together {
+    if member::found(&base.local, file.node(), writing.members.acks.unwrap_or(0)).await? == Founding::Together
+    {
         return together::lead(parts, base, file, writing).await;
     }
     let peers = Peers::ask_first(writing.peers.clone(), &data, &base.local).await?;

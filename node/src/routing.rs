@@ -81,7 +81,7 @@ async fn start(parts: &mut NodeParts, options: RoutingOptions) -> Result<Served,
     let listeners = Listeners::bind(&listen, router::SOCKETS_MAX.saturating_add(located)).await?;
     let clients = lists::clients(parts, &listen.clients, &[])?;
     let items = Arc::new(lists::accepted(parts, items, &[])?);
-    let budget = listeners.budget();
+    let (budget, _) = listeners.budgets();
     let failover = match failover {
         Some(access) => {
             let http = node_client(&access)?.build().map_err(NodeError::LeaderClient)?;

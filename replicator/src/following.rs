@@ -1,6 +1,6 @@
 //! Following a leader: what is taken from whom, and what is acknowledged.
 
-use log::{Engine, EventRef, NodeId, RecordError, Seq, Term};
+use log::{Engine, EventRef, Log, NodeId, RecordError, Seq, Term};
 use thiserror::Error;
 
 use crate::member::{Member, MemberError, Role, Rule};
@@ -10,13 +10,13 @@ use crate::promise::Keeper;
 /// What a follower knows of the leader that it follows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Following {
-    leader: Option<Leader>,
+    pub(crate) leader: Option<Leader>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Leader {
-    term: Term,
-    owner: NodeId,
+pub(crate) struct Leader {
+    pub(crate) term: Term,
+    pub(crate) owner: NodeId,
     /// Up to here its log and this one are known to be the same.
     matched: u64,
 }
@@ -105,7 +105,8 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         let Role::Following(Following { leader: Some(leader) }) = self.role else { return Ok(None) };
         let there = self.checked()?;
         let synced = there.events;
-        if !self.counts()? {
+        // After a write that failed nobody knows what is on disk before the store is opened again.
+        if !self.counts()? || self.log.failure().is_some() {
             return Ok(None);
         }
         let held = if self.holds(Rule::SyncedBeforeAcknowledged) { synced } else { self.end.events };

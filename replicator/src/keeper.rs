@@ -4,10 +4,10 @@
 //! It is replaced as a whole and is on disk before anything that depends on it is done. One that cannot be read is
 //! refused, and never made anew: a node that forgot what it promised would break it.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::{NodeId, StoreId, Term};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::promise::{Keeper, Kept, LogFloor, Promise};
+use crate::standing_role::StandingRole;
 
 /// The name of the file in the data folder.
 pub const MEMBER_FILE: &str = "replication.json";
@@ -78,36 +79,17 @@ pub enum KeeperError {
     },
 }
 
-/// What the store of a node is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StandingRole {
-    /// It schedules.
-    Leader,
-    /// It follows a leader, and may take its place.
-    Standby,
-    /// It follows a leader for reading alone.
-    Observer,
-    /// It led, and another node leads by now.
-    Fenced,
-}
+/// The file of a node; clones share it.
+#[derive(Clone, Debug)]
+pub struct MemberFile(Arc<Shared>);
 
-impl fmt::Display for StandingRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Leader => "leader",
-            Self::Standby => "standby",
-            Self::Observer => "observer",
-            Self::Fenced => "fenced",
-        })
-    }
-}
-
-/// The file of a node.
 #[derive(Debug)]
-pub struct MemberFile {
+struct Shared {
     path: PathBuf,
-    holds: Holds,
+    /// What is on disk. Nobody who reads it waits for a disk.
+    holds: Mutex<Holds>,
+    /// One writes at a time.
+    writing: Mutex<()>,
 }
 
 /// As it is written.
@@ -164,7 +146,7 @@ impl MemberFile {
             Err(error) => return Err(KeeperError::Read { path, error }),
         }
         let holds = parse(&path, &text)?;
-        Ok(Some(Self { path, holds }))
+        Ok(Some(Self::holding(path, holds)))
     }
 
     /// The file in a data folder, which is there already. Where there is none it is made, with a new node of this role.
@@ -175,24 +157,28 @@ impl MemberFile {
         if let Some(found) = Self::read(data)? {
             return Ok(found);
         }
-        let file = Self { path: data.join(MEMBER_FILE), holds: Holds::new(role, None) };
-        file.write(&file.holds)?;
+        let file = Self::holding(data.join(MEMBER_FILE), Holds::new(role, None));
+        write(&file.0.path, &file.holds()).map_err(|error| file.unwritten(error))?;
         Ok(file)
+    }
+
+    fn holding(path: PathBuf, holds: Holds) -> Self {
+        Self(Arc::new(Shared { path, holds: Mutex::new(holds), writing: Mutex::default() }))
     }
 
     /// Which node this is.
     pub fn node(&self) -> NodeId {
-        NodeId(self.holds.node)
+        NodeId(self.holds().node)
     }
 
     /// What its store is for.
     pub fn role(&self) -> StandingRole {
-        self.holds.role
+        self.holds().role
     }
 
     /// Which store it keeps; none as long as it has none.
     pub fn store(&self) -> Option<StoreId> {
-        self.holds.store.map(StoreId)
+        self.holds().store.map(StoreId)
     }
 
     /// It is that of another node from now on, which has promised and confirmed nothing; on disk when this returns.
@@ -200,7 +186,7 @@ impl MemberFile {
     /// # Errors
     /// When it cannot be known that it is on disk.
     pub fn renew(&mut self) -> Result<(), KeeperError> {
-        self.change(Holds::new(StandingRole::Standby, self.holds.store))
+        self.change(|holds| Holds::new(StandingRole::Standby, holds.store))
     }
 
     /// Its store is for something else from now on; on disk when this returns.
@@ -208,7 +194,7 @@ impl MemberFile {
     /// # Errors
     /// When it cannot be known that it is on disk.
     pub fn become_role(&mut self, role: StandingRole) -> Result<(), KeeperError> {
-        self.change(Holds { role, ..self.holds.clone() })
+        self.change(|holds| Holds { role, ..holds })
     }
 
     /// Holds it against the store that is there, which it is that of from now on if it had none.
@@ -218,48 +204,69 @@ impl MemberFile {
     pub fn bind(&mut self, store: StoreId) -> Result<(), KeeperError> {
         match self.store() {
             Some(found) if found != store => {
-                Err(KeeperError::OtherStore { path: self.path.clone(), found, expected: store })
+                Err(KeeperError::OtherStore { path: self.0.path.clone(), found, expected: store })
             }
-            _ => self.change(Holds { store: Some(store.0), ..self.holds.clone() }),
+            _ => self.change(|holds| Holds { store: Some(store.0), ..holds }),
         }
+    }
+
+    /// Its log does not count below this either, whatever else is kept meanwhile; on disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be known that it is on disk.
+    pub fn raise_floor(&self, floor: LogFloor) -> io::Result<()> {
+        self.replace(|holds| Holds { floor: holds.floor.raised(floor), ..holds })
     }
 
     /// That it could not be written.
     pub fn unwritten(&self, error: io::Error) -> KeeperError {
-        KeeperError::Write { path: self.path.clone(), error }
+        KeeperError::Write { path: self.0.path.clone(), error }
     }
 
-    fn change(&mut self, to: Holds) -> Result<(), KeeperError> {
-        if self.holds != to {
-            self.write(&to)?;
-            self.holds = to;
+    fn change(&self, to: impl FnOnce(Holds) -> Holds) -> Result<(), KeeperError> {
+        self.replace(to).map_err(|error| self.unwritten(error))
+    }
+
+    fn replace(&self, to: impl FnOnce(Holds) -> Holds) -> io::Result<()> {
+        let _turn = lock(&self.0.writing);
+        let before = self.holds();
+        let to = to(before.clone());
+        if to != before {
+            write(&self.0.path, &to)?;
+            *lock(&self.0.holds) = to;
         }
         Ok(())
     }
 
-    fn write(&self, holds: &Holds) -> Result<(), KeeperError> {
-        write(&self.path, holds).map_err(|error| self.unwritten(error))
+    fn holds(&self) -> Holds {
+        lock(&self.0.holds).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What it holds is replaced as a whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl HeldFloor {
+    fn raised(self, to: LogFloor) -> Self {
+        let LogFloor { term, events } = to.max(LogFloor { term: Term(self.term), events: self.events });
+        Self { term: term.0, events }
     }
 }
 
 impl Keeper for MemberFile {
     fn kept(&self) -> Kept {
-        let (HeldPromise { term, to }, HeldFloor { term: floor, events }) =
-            (self.holds.promise, self.holds.floor);
+        let Holds { promise: HeldPromise { term, to }, floor, .. } = self.holds();
         let promise = Promise { term: Term(term), to: NodeId(to) };
-        Kept { promise, floor: LogFloor { term: Term(floor), events } }
+        Kept { promise, floor: LogFloor { term: Term(floor.term), events: floor.events } }
     }
 
     fn keep(&mut self, kept: Kept) -> io::Result<()> {
         let Kept { promise: Promise { term, to }, floor } = kept;
         let promise = HeldPromise { term: term.0, to: to.0 };
-        let floor = HeldFloor { term: floor.term.0, events: floor.events };
-        let to = Holds { promise, floor, ..self.holds.clone() };
-        if self.holds != to {
-            write(&self.path, &to)?;
-            self.holds = to;
-        }
-        Ok(())
+        // It may have been raised meanwhile.
+        self.replace(|holds| Holds { promise, floor: holds.floor.raised(floor), ..holds })
     }
 }
 
@@ -294,88 +301,4 @@ fn write(path: &Path, holds: &Holds) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-
-    use tempfile::TempDir;
-
-    use super::*;
-
-    fn store(number: u128) -> StoreId {
-        StoreId(Uuid::from_u128(number))
-    }
-
-    #[test]
-    fn what_is_kept_is_there_again() {
-        let folder = TempDir::new().unwrap();
-        assert!(MemberFile::read(folder.path()).unwrap().is_none());
-        let mut file = MemberFile::keep(folder.path(), StandingRole::Standby).unwrap();
-        let node = file.node();
-        file.bind(store(7)).unwrap();
-        let kept = Kept {
-            promise: Promise { term: Term(5), to: NodeId::random() },
-            floor: LogFloor { term: Term(4), events: 90 },
-        };
-        Keeper::keep(&mut file, kept).unwrap();
-        file.become_role(StandingRole::Fenced).unwrap();
-        // The role that was asked for is that of a new one alone.
-        let again = MemberFile::keep(folder.path(), StandingRole::Leader).unwrap();
-        assert_eq!((again.node(), again.role(), again.store()), (node, StandingRole::Fenced, Some(store(7))));
-        assert_eq!(again.kept(), kept);
-        let mode = fs::metadata(folder.path().join(MEMBER_FILE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o7777, 0o600);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something is left beside it");
-    }
-
-    #[test]
-    fn another_store_is_refused() {
-        let folder = TempDir::new().unwrap();
-        let mut file = MemberFile::keep(folder.path(), StandingRole::Standby).unwrap();
-        file.bind(store(7)).unwrap();
-        file.bind(store(7)).unwrap();
-        let refusal = file.bind(store(8)).unwrap_err().to_string();
-        assert!(refusal.contains(&store(7).to_string()) && refusal.contains(&store(8).to_string()));
-        assert_eq!(MemberFile::read(folder.path()).unwrap().unwrap().store(), Some(store(7)));
-    }
-
-    #[test]
-    fn what_is_damaged_is_refused_and_left_as_it_is() {
-        let folder = TempDir::new().unwrap();
-        MemberFile::keep(folder.path(), StandingRole::Standby).unwrap();
-        let path = folder.path().join(MEMBER_FILE);
-        let whole = fs::read_to_string(&path).unwrap();
-        for (text, told) in [
-            (String::new(), "EOF"),
-            (whole[..whole.len() / 2].to_owned(), "EOF"),
-            (whole.replace("standby", "king"), "king"),
-            (whole.replace("floor", "flaw"), "flaw"),
-            (whole.replace("\"version\": 1", "\"version\": 2"), "version 2"),
-            ("{\"version\": 9, \"more\": true}".to_owned(), "version 9"),
-        ] {
-            fs::write(&path, &text).unwrap();
-            for refused in [
-                MemberFile::read(folder.path()).map(|_| ()),
-                MemberFile::keep(folder.path(), StandingRole::Leader).map(|_| ()),
-            ] {
-                let refusal = refused.unwrap_err().to_string();
-                assert!(refusal.contains(told), "{text:?}: {refusal}");
-                assert!(refusal.contains(path.to_str().unwrap()), "{refusal}");
-            }
-            assert_eq!(fs::read_to_string(&path).unwrap(), text, "it was written to");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_written_is_not_believed() {
-        let folder = TempDir::new().unwrap();
-        let mut file = MemberFile::keep(folder.path(), StandingRole::Standby).unwrap();
-        let before = file.kept();
-        drop(folder);
-        file.become_role(StandingRole::Leader).unwrap_err();
-        Keeper::keep(&mut file, Kept { floor: LogFloor { term: Term(9), events: 1 }, ..before }).unwrap_err();
-        assert_eq!((file.role(), file.kept()), (StandingRole::Standby, before));
-    }
-}
+mod tests;

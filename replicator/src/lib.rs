@@ -29,15 +29,17 @@ mod metrics;
 mod promise;
 mod promising;
 mod receiving;
+mod seen;
 mod shipping;
 #[cfg(test)]
 mod simulation;
+mod standing_role;
 mod steering;
 pub mod wire;
 
 pub use followed::{FollowState, Followed, FollowedNow};
 pub use following::{FollowError, SentError};
-pub use keeper::{KeeperError, MEMBER_FILE, MemberFile, StandingRole};
+pub use keeper::{KeeperError, MEMBER_FILE, MemberFile};
 pub use leading::AcknowledgedAs;
 pub use member::{Member, MemberError, MemberRole};
 pub use members::MembersError;
@@ -49,8 +51,10 @@ pub use metrics::{describe, record_followers, record_member, record_no_standby, 
 pub use promise::{Keeper, Kept, LogFloor, Promise};
 pub use promising::StandOutcome;
 pub use receiving::{LeaderHello, ReceiveError, SignatureThreads, StreamReceiver, TakeEvents, VerifiedAhead};
+pub use seen::VoterSeen;
 pub use shipping::{
-    FOLLOWERS_MAX, FollowerSeen, LeaderUrl, MemberView, SHIPPED_PIECE, ShipError, ShippedLog, ShippedStream,
-    Shipper, StreamRefusal, StreamRequest,
+    CANDIDATES_MAX, FOLLOWERS_MAX, FollowerSeen, LeaderUrl, MemberView, SHIPPED_PIECE, ShipError, ShippedLog,
+    ShippedStream, Shipper, StreamRefusal, StreamRequest,
 };
-pub use steering::{VoterSeen, forced_after, newest_members};
+pub use standing_role::StandingRole;
+pub use steering::{forced_after, newest_members};

@@ -188,17 +188,6 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         self.keep_all(Kept { promise, floor })
     }
 
-    /// Remembers how far the log is: an older copy in its place does not count. Where that cannot be kept, what was kept
-    /// before holds still.
-    ///
-    /// # Errors
-    /// When how far the log is cannot be read.
-    pub fn remember(&mut self) -> Result<io::Result<()>, MemberError> {
-        let kept = self.keeper.kept();
-        let floor = kept.floor.max(self.standing()?.rank());
-        Ok(if floor == kept.floor { Ok(()) } else { self.keeper.keep(Kept { floor, ..kept }) })
-    }
-
     fn keep_all(&mut self, kept: Kept) -> Result<(), MemberError> {
         if self.keeper.kept() == kept { Ok(()) } else { self.keeper.keep(kept).map_err(MemberError::Keep) }
     }
@@ -269,11 +258,10 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     pub(crate) fn checked(&mut self) -> Result<LogPlace, MemberError> {
         let mut context = Context::from_waker(Waker::noop());
         while let Some(receipt) = self.handed.front_mut() {
-            match Pin::new(receipt).poll(&mut context) {
-                Poll::Ready(result) => drop(result?),
-                Poll::Pending => break,
-            }
+            let Poll::Ready(result) = Pin::new(receipt).poll(&mut context) else { break };
+            // It tells once.
             self.handed.pop_front();
+            result?;
         }
         let there = self.synced_end()?;
         while let Some(place) = self.expected.pop_front_if(|place| place.events <= there.events) {

@@ -27,15 +27,16 @@ pub enum MembersError {
     Leader,
 }
 
-/// The memberships in force: that of the newest released fact, and those of all later ones; and whether a person let one
-/// node go on alone, and nobody came since; and the one that is on its way to disk, with the term that it was begun in.
+/// The memberships in force: that of the newest released fact, and those of all later ones; how many acknowledgements were
+/// asked for at most since a person let one node go on alone, if one did; and the one that is on its way to disk, with the
+/// term that it was begun in.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memberships(Vec<(Seq, Members)>, bool, Option<(Term, Members)>);
+pub(crate) struct Memberships(Vec<(Seq, Members)>, Option<u32>, Option<(Term, Members)>);
 
 impl Memberships {
     /// Takes note of a fact; they come in their order.
     pub(crate) fn note(&mut self, seq: Seq, members: Members) {
-        self.1 &= members.voters.len() <= 1;
+        self.1 = self.1.map(|most| most.max(members.acks));
         self.2 = self.2.take().filter(|(_, begun)| *begun != members);
         self.0.push((seq, members));
     }
@@ -53,12 +54,12 @@ impl Memberships {
     /// A person has let a node go on alone: those before count no more.
     pub(crate) fn forget(&mut self) {
         self.0.clear();
-        self.1 = true;
+        self.1 = Some(0);
     }
 
-    /// Whether one goes on alone because a person said so.
-    pub(crate) fn is_alone_by_word(&self) -> bool {
-        self.1
+    /// Whether there are fewer acknowledgements than so many because a person said so, and never were so many since.
+    pub(crate) fn is_fewer_by_word(&self, acks: u32) -> bool {
+        self.1.is_some_and(|most| most < acks)
     }
 
     /// Whether a node was a voter in any of them.
@@ -173,6 +174,24 @@ mod tests {
             Err(MembersError::Acks { acks: 1, others: 0 })
         );
         assert_eq!(in_log.check_step(4, &members(3, 1), node(7)), Err(MembersError::Leader));
+    }
+
+    #[test]
+    fn a_persons_word_holds_until_there_are_as_many_as_before() {
+        let mut in_log = Memberships::default();
+        let mut note = |seq, members: Option<Members>| {
+            match members {
+                Some(members) => in_log.note(Seq::new(seq), members),
+                None => in_log.forget(),
+            }
+            (0..3).filter(|acks| in_log.is_fewer_by_word(*acks)).collect::<Vec<u32>>()
+        };
+        assert_eq!(note(0, Some(members(3, 2))), [0_u32; 0]);
+        assert_eq!(note(1, None), [1, 2_u32]);
+        assert_eq!(note(2, Some(members(1, 0))), [1, 2_u32]);
+        assert_eq!(note(3, Some(members(2, 1))), [2_u32], "it goes on while a third one is missing");
+        assert_eq!(note(4, Some(members(3, 2))), [0_u32; 0]);
+        assert_eq!(note(5, Some(members(2, 1))), [0_u32; 0], "nobody said anything of that");
     }
 
     #[test]

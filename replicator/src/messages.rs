@@ -22,7 +22,7 @@ pub struct LogStanding {
 
 impl LogStanding {
     /// What logs are compared by.
-    pub(crate) fn rank(&self) -> LogFloor {
+    pub fn rank(&self) -> LogFloor {
         LogFloor { term: self.term, events: self.end.events }
     }
 }

@@ -184,14 +184,6 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         self.begin(term)
     }
 
-    /// Who has promised it its term.
-    pub(crate) fn promised_by(&self) -> Vec<NodeId> {
-        match &self.role {
-            Role::Promising(promising) => promising.promises.keys().copied().collect(),
-            _ => Vec::new(),
-        }
-    }
-
     /// Whether nothing is on its way to disk, so that what it says of its log stays true.
     pub(crate) fn is_settled(&mut self) -> Result<bool, MemberError> {
         if matches!(self.role, Role::Leading(_)) {
@@ -201,7 +193,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     }
 
     /// Whether enough voters have promised, of every membership that counts.
-    fn has_quorum(&self, promising: &Promising) -> bool {
+    pub(crate) fn has_quorum(&self, promising: &Promising) -> bool {
         let missing = usize::from(!self.holds(Rule::EnoughPromises));
         let mut memberships = self.counting().peekable();
         memberships.peek().is_some()

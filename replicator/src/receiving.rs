@@ -76,6 +76,9 @@ pub enum ReceiveError {
     /// The log takes nothing.
     #[error("the log does not take what the leader sent: {0}")]
     Append(#[from] AppendError),
+    /// The log took it, and could not keep it.
+    #[error("the log takes no more writes since one failed: {0}")]
+    Failed(Arc<str>),
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -114,6 +117,7 @@ impl ReceiveError {
 impl From<FollowError> for ReceiveError {
     fn from(error: FollowError) -> Self {
         match error {
+            FollowError::Member(MemberError::Append(error)) => Self::Append(error),
             FollowError::Member(error) => Self::Member(error),
             FollowError::Sent(error) => Self::Sent(error),
         }
@@ -299,7 +303,7 @@ impl<E: Engine> StreamReceiver<E> {
         if let Some(last) = self.log.synced().last() {
             self.check.on_disk(last);
         }
-        if self.log.failure().is_some() { Err(AppendError::Sealed.into()) } else { Ok(()) }
+        if let Some(reason) = self.log.failure() { Err(ReceiveError::Failed(reason)) } else { Ok(()) }
     }
 
     /// Refuses when the leader has something else at this place than is here.

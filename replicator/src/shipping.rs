@@ -4,7 +4,7 @@ mod refusals;
 mod shipped_log;
 mod voting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -23,6 +23,8 @@ pub use voting::MemberView;
 pub const SHIPPED_PIECE: usize = 256 << 10;
 /// How many nodes may follow one at a time, besides its voters.
 pub const FOLLOWERS_MAX: usize = 8;
+/// How many more that are to become voters.
+pub const CANDIDATES_MAX: usize = 8;
 
 /// Where writes go.
 pub type LeaderUrl = Arc<dyn Fn() -> Option<String> + Send + Sync>;
@@ -45,6 +47,8 @@ pub struct Shipper {
 struct Followers {
     next: u64,
     all: BTreeMap<u64, FollowerSeen>,
+    /// Which of them came to have their copies count.
+    candidates: BTreeSet<u64>,
     /// The latest term that any of them was in.
     latest: Option<Term>,
 }
@@ -147,18 +151,28 @@ impl Shipper {
         })
     }
 
-    /// Whoever votes is always let in: others are not to keep the log from being released.
+    /// Whoever votes is always let in: others are not to keep the log from being released. Nor do they keep those out who
+    /// are to vote, of whom the leader may be waiting for some.
     fn enter(self: &Arc<Self>, request: &StreamRequest) -> Option<Turn> {
         let voters = self.voters();
+        let is_candidate = request.voter && self.is_in_lead();
         let mut followers = self.followers_locked();
         // Whoever comes again has lost its stream before.
         followers.all.retain(|_, other| other.node != request.node);
-        let others = followers.all.values().filter(|other| !voters.contains(&other.node)).count();
-        if others >= FOLLOWERS_MAX && !voters.contains(&request.node) {
+        let Followers { all, candidates, .. } = &mut *followers;
+        candidates.retain(|number| all.contains_key(number));
+        let max = if is_candidate { CANDIDATES_MAX } else { FOLLOWERS_MAX };
+        let alike = |(number, other): &(&u64, &FollowerSeen)| {
+            !voters.contains(&other.node) && candidates.contains(*number) == is_candidate
+        };
+        if !voters.contains(&request.node) && all.iter().filter(alike).count() >= max {
             return None;
         }
         let number = followers.next;
         followers.next += 1;
+        if is_candidate {
+            followers.candidates.insert(number);
+        }
         let seen = FollowerSeen { node: request.node, since: Instant::now(), sent: request.from.events };
         followers.all.insert(number, seen);
         Some(Turn { shipper: self.clone(), number, node: request.node })

@@ -9,7 +9,7 @@ use protocol::{Nonce, ProcessId};
 use crate::following::Following;
 use crate::leading::Leading;
 use crate::member::{Member, MemberError, Role};
-use crate::members::{Memberships, promises_needed};
+use crate::members::Memberships;
 use crate::promise::Keeper;
 
 /// The term that a person's word begins where this one is the highest that is known; none where there is none. It is made
@@ -38,17 +38,6 @@ pub fn newest_members<E: Engine>(log: &LocalLog<E>) -> Result<Option<Members>, R
     Ok(memberships.newest().cloned())
 }
 
-/// A voter, and how far it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VoterSeen {
-    /// Which node.
-    pub node: NodeId,
-    /// Where its admin listener is, if it was told.
-    pub url: Option<String>,
-    /// How many events of this leader it has on disk; none where that is not known.
-    pub events: Option<u64>,
-}
-
 impl<E: Engine, K: Keeper> Member<E, K> {
     /// The newest membership in the log, released or not.
     pub fn members(&self) -> Option<&Members> {
@@ -66,42 +55,9 @@ impl<E: Engine, K: Keeper> Member<E, K> {
         self.counting().any(|members| members.voters.contains(&node))
     }
 
-    /// Whether a node was a voter once.
-    pub fn was_voter(&self, node: NodeId) -> bool {
-        self.memberships.had(node)
-    }
-
-    /// Whether it goes on alone because a person said so, and nobody came since.
-    pub fn is_alone_by_word(&self) -> bool {
-        self.memberships.is_alone_by_word()
-    }
-
-    /// The voters of the newest membership.
-    pub fn voters(&self) -> Vec<VoterSeen> {
-        let held = if let Role::Leading(leading) = &self.role { Some(&leading.held) } else { None };
-        let seen = |node: &NodeId| VoterSeen {
-            node: *node,
-            url: self.urls.get(node).cloned(),
-            events: held.and_then(|held| held.get(node)).copied(),
-        };
-        self.members().into_iter().flat_map(|members| members.voters.iter().map(seen)).collect()
-    }
-
-    /// Where a node's admin listener is, if the log tells.
-    pub fn url_of(&self, node: NodeId) -> Option<&str> {
-        self.urls.get(&node).map(String::as_str)
-    }
-
-    /// How many events of this leader a node has on disk, be it a voter or not.
-    pub fn held_by(&self, node: NodeId) -> Option<u64> {
-        let Role::Leading(leading) = &self.role else { return None };
-        leading.held.get(&node).copied()
-    }
-
-    /// How many promises a term needs, and how many a candidate has.
-    pub fn promises(&self) -> (usize, Vec<NodeId>) {
-        let needed = self.counting().map(promises_needed).max().unwrap_or(1);
-        (needed, self.promised_by())
+    /// Whether fewer than so many others have to have an event because a person said so, and so many never had to since.
+    pub fn is_fewer_by_word(&self, acks: u32) -> bool {
+        self.memberships.is_fewer_by_word(acks)
     }
 
     /// Whether it leads, or is about to: what it has on disk goes to its voters.
@@ -130,16 +86,6 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             self.become_role(Role::Apart(term, owner));
         }
         Ok(())
-    }
-
-    /// What it remembers beside its log.
-    pub fn keeper(&self) -> &K {
-        &self.keeper
-    }
-
-    /// The same, to have it remember more.
-    pub fn keeper_mut(&mut self) -> &mut K {
-        &mut self.keeper
     }
 
     /// Leads no more, nor stands for a term: it waits for a leader.
@@ -296,7 +242,8 @@ mod tests {
         assert_eq!(promised.floor, here);
         member.force("somebody").unwrap();
         settle(&mut member);
-        member.remember().unwrap().unwrap();
+        let floor = member.standing().unwrap().rank();
+        member.keeper.keep(Kept { floor, ..member.keeper.kept() }).unwrap();
         let kept = member.keeper.kept();
         assert_eq!(kept.floor, member.standing().unwrap().rank());
         assert!(kept.floor > here);
@@ -361,6 +308,31 @@ mod tests {
         assert_eq!((given.term, given.events), (Term(3), end.events));
         let answer = member.on_promise_request(&request).unwrap();
         assert!(matches!(answer, PromiseAnswer::Promised { .. }), "{answer:?}");
+    }
+
+    #[test]
+    fn a_follower_whose_disk_fails_says_so_once_and_confirms_nothing() {
+        let mut leader = of_a_pair();
+        leader.force("somebody").unwrap();
+        settle(&mut leader);
+        let sent = leader.events_from(1, 10).unwrap().unwrap();
+        assert!(!sent.events.is_empty());
+        let disk = MemoryDisk::new();
+        let log = Arc::new(LocalLog::open(Memory::open(&disk), None).unwrap());
+        let pair = Members { voters: [node(1), node(2)].into(), acks: 1 };
+        log.enqueue(Term(1), vec![Fact::Members(pair).append()]).unwrap().wait().unwrap();
+        log.hold(true).unwrap().wait().unwrap();
+        let promise = Promise { term: Term(0), to: NodeId::UNKNOWN };
+        let mut member =
+            Member::open(node(2), log, InMemory(Kept { promise, floor: LogFloor::NONE })).unwrap();
+        disk.fail_next_commit(log::FailHow::BeforeWrite);
+        member.on_events(&sent).unwrap();
+        while member.log().failure().is_none() {
+            std::thread::yield_now();
+        }
+        member.acknowledgement().unwrap_err();
+        assert_eq!(member.acknowledgement().unwrap(), None);
+        assert!(matches!(member.on_events(&sent), Ok(_) | Err(crate::FollowError::Member(_))));
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod limits;
 mod location;
 mod long_lists;
 mod members;
+mod members_cut;
 mod members_kills;
 mod members_takeover;
 mod moving;

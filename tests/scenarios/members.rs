@@ -86,12 +86,18 @@ pub fn at_one_place(launch: Launch) -> Launch {
 }
 
 pub async fn cluster(nodes: usize, acks: u32) -> Cluster {
+    cluster_of(nodes, acks, |_, launch| launch).await
+}
+
+/// The same, each of which is told something besides.
+pub async fn cluster_of(nodes: usize, acks: u32, told: impl Fn(usize, Launch) -> Launch) -> Cluster {
     let gateway = Gateway::start();
     let folders: Vec<_> = (0..nodes).map(|_| folder()).collect();
-    let mut launches = vec![at_one_place(leader(folders[0].path(), &gateway, acks))];
+    let mut launches = vec![told(0, at_one_place(leader(folders[0].path(), &gateway, acks)))];
     let mut running = vec![launches[0].start()];
     for folder in &folders[1..] {
         let launch = at_one_place(voter(folder.path(), &gateway, &running[0].admin_url(), acks));
+        let launch = told(running.len(), launch);
         running.push(launch.start());
         launches.push(launch);
         joined(&running[0], running.len(), acks.min(running.len() as u32 - 1).into()).await;

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quipu_tests::{Client, Launch, Ledger, Load, Node, User, until};
+use quipu_tests::{Client, Launch, Ledger, Load, Node, User, free_port, until};
 use reqwest::Method;
 use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::folder;
 use crate::members::{
-    Cluster, at_one_place, caught_up, cluster, id_of, joined, member, more, operator, promote, schedules,
-    status, voter,
+    Cluster, at_one_place, caught_up, cluster, cluster_of, id_of, joined, member, more, operator, promote,
+    schedules, status, voter,
 };
 
 const TOKEN: &str = "a-token-of-the-test";
@@ -200,6 +200,37 @@ async fn led_alone(early: usize) {
     let refused = launch.run();
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("has taken the place of this one"), "{}", refused.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_to_lead_alone_while_it_runs_asks_its_peers_as_well() {
+    let place = format!("127.0.0.1:{}", free_port());
+    let peer = format!("http://{place}");
+    let mut cluster = cluster_of(2, 1, |at, launch| match at {
+        1 => launch.set("ADMIN_LISTEN", place.clone()),
+        _ => launch,
+    })
+    .await;
+    // It starts as one of two.
+    let launch = cluster.launches[0].clone().set("REPLICATE_PEERS", peer);
+    cluster.nodes.remove(0).stop();
+    let first = launch.start();
+    schedules(&first).await;
+    let second = &cluster.nodes[0];
+    let id = id_of(&member(second).await);
+    second.signal("STOP");
+    let admin = first.admin_url();
+    let words =
+        ["members", "remove", &id, "--admin", &admin, "--token", TOKEN, "--accept-loss", &cluster.store];
+    let done = Launch::command(cluster.folders[0].path(), &words).run();
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    first.signal("STOP");
+    second.signal("CONT");
+    let done = promote(cluster.folders[1].path(), second, &["--accept-loss", &cluster.store]);
+    assert!(done.stdout.contains("It schedules."), "{} {}", done.stdout, done.stderr);
+    first.signal("CONT");
+    first.said("another node has taken the place of this one");
+    schedules(second).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

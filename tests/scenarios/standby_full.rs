@@ -1,14 +1,15 @@
 //! A full disk, on either side of a standby.
 
 use std::fs;
+use std::sync::Arc;
 
 use quipu_tests::{Client, Gateway, Ledger, User, until};
 use rand::Rng;
 use serde_json::Value;
 
-use crate::folder;
 use crate::namespace::Namespace;
 use crate::standby::{TOKEN, assert_whole, leader, level, standby, status};
+use crate::{folder, members};
 
 const MEGABYTES: u32 = 48;
 const LONG: usize = 150_000;
@@ -58,6 +59,61 @@ async fn a_standby_whose_disk_is_full_says_so_and_goes_on_when_there_is_room() {
     ledger.check(&following.client(), 16).await;
     let metrics = following.client().get("/metrics").await.text();
     assert!(metrics.contains("\nquipu_replication_following 1\n"), "{metrics}");
+    following.stop();
+    node.stop();
+    assert_whole(&launch);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_voter_whose_disk_is_full_goes_on_when_there_is_room_and_nothing_is_acknowledged_meanwhile() {
+    let (folders, gateway) = ((folder(), folder()), Gateway::start());
+    let (ledger, user) = (Arc::new(Ledger::default()), User::new(1));
+    let node = members::leader(folders.0.path(), &gateway, 1).start();
+    let launch = members::voter(folders.1.path(), &gateway, &node.admin_url(), 1);
+    fs::create_dir(launch.data()).unwrap();
+    let namespace = Namespace::with_tmpfs(&launch.data(), MEGABYTES);
+    let launch = members::at_one_place(launch.through(&namespace.enter()));
+    let following = launch.serve();
+    members::joined(&node, 2, 1).await;
+    members::schedules(&node).await;
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    // More than there is room for, until one is not confirmed.
+    let (posting, client) = (ledger.clone(), node.client());
+    let (stop, is_over) = tokio::sync::watch::channel(false);
+    let filling = tokio::spawn(async move {
+        while !*is_over.borrow() {
+            let message = User::new(1).message(process, &long());
+            posting.post(process, &message);
+            let answer = client.post(message.bytes).await;
+            if answer.status != 200 {
+                return;
+            }
+            let scheduled: Value = answer.json();
+            posting.acknowledge(process, message.id, scheduled["timestamp"].as_u64().unwrap());
+        }
+    });
+    let told = until("it says so", async || {
+        let told = status(&following).await;
+        (told["leader"]["state"] == "stopped").then_some(told)
+    })
+    .await;
+    let reason = told["leader"]["reason"].as_str().unwrap();
+    assert!(reason.contains("No space left") && reason.contains("goes on by itself"), "{told}");
+    // It answers reads, and the leader takes nothing.
+    assert_eq!(following.client().get(&format!("/{process}?limit=1")).await.status, 200);
+    until("the leader refuses messages", async || {
+        status(&node).await["writes_refused"].as_str().map(str::to_owned)
+    })
+    .await;
+    namespace.resize(&launch.data(), MEGABYTES * 5);
+    following.said("there is room on the disk again");
+    following.said("the node has started again");
+    stop.send_replace(true);
+    members::schedules(&node).await;
+    filling.await.unwrap();
+    ledger.send(&node.client(), &user, process, 3).await;
+    members::caught_up(&following, &node).await;
+    ledger.check(&following.client(), 16).await;
     following.stop();
     node.stop();
     assert_whole(&launch);

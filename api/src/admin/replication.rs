@@ -31,6 +31,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// For how long what comes is gathered before it is sent to those whom nobody waits for, and what is released before anybody
 /// is told: each frame costs both sides more than an event in it.
 const GATHERING: Duration = Duration::from_millis(25);
+/// For how long a stream goes on with what is there when the node stops.
+const LAST: Duration = Duration::from_secs(1);
 
 /// The calls, and the node that answers them.
 pub(crate) struct ReplicationApi(pub(crate) Arc<ApiNode>);
@@ -66,7 +68,12 @@ impl ReplicationApi {
         let shipper = self.0.parts.shipper.clone();
         let shipper = shipper.ok_or_else(|| HttpError::not_found("this node does not ship its log"))?;
         let room = lasting.begin().await?;
-        match self.0.read(move |_| begin(&shipper, &request)).await? {
+        // Who is to vote does not wait for those who only read.
+        let begun = match request.voter {
+            true => self.0.read_for_member(move |_| begin(&shipper, &request)).await?,
+            false => self.0.read(move |_| begin(&shipper, &request)).await?,
+        };
+        match begun {
             Begun::Stream(stream, hello) => {
                 Ok(ShippedLogAnswer::Stream(shipped(self.0.clone(), stream, hello, room, stopping)))
             }
@@ -194,6 +201,7 @@ fn shipped(
         next_frame: now,
         next_word: now,
         stopping,
+        ends: None,
         _room: room,
     };
     Body::from_bytes_stream(stream::try_unfold(shipping, Shipping::next).map_err(io::Error::other))
@@ -213,6 +221,8 @@ struct Shipping {
     /// Until then what is released is.
     next_word: Instant,
     stopping: Stopping,
+    /// When it ends at the latest, once the node stops.
+    ends: Option<Instant>,
     _room: LastingRoom,
 }
 
@@ -230,14 +240,15 @@ impl Shipping {
                 return Ok(Some((ShippedStream::error(&error).into(), self)));
             }
             let now = Instant::now();
-            if self.stopping.has_stopped() {
-                // What was being gathered is not kept from who may have to take over.
-                if now >= self.next_frame || !stream.has_more() {
+            let has_stopped = self.stopping.has_stopped();
+            if has_stopped {
+                // What is there is not kept from who may have to take over.
+                if now >= *self.ends.get_or_insert(now + LAST) || !stream.has_more() {
                     return Ok(None);
                 }
                 self.next_frame = now;
             }
-            if now >= self.next_beat {
+            if now >= self.next_beat && !has_stopped {
                 (self.next_beat, self.next_word) = (now + HEARTBEAT, now + GATHERING);
                 let beat = stream.heartbeat().map_err(HttpError::internal)?;
                 self.stream = Some(stream);
@@ -246,8 +257,12 @@ impl Shipping {
             let is_gathered = now >= self.next_frame;
             if is_gathered && stream.has_more() {
                 self.next_word = now + GATHERING;
-                let (frame, stream) =
-                    self.node.render_on(2 * SHIPPED_PIECE, |_| Ok(next_frame(stream))).await?;
+                let (frame, stream) = match stream.is_voting() {
+                    true => {
+                        self.node.render_for_member(2 * SHIPPED_PIECE, |_| Ok(next_frame(stream))).await?
+                    }
+                    false => self.node.render_on(2 * SHIPPED_PIECE, |_| Ok(next_frame(stream))).await?,
+                };
                 self.stream = stream;
                 if frame.is_empty() {
                     continue;

@@ -71,7 +71,9 @@ const WAITS_FAIL: f64 = 5.0;
 pub(super) fn members(member: &MembershipForm) -> Found {
     let waiting = member.waiting_seconds.0.unwrap_or(0.0);
     let apart = member.voters.iter().filter(|voter| voter.role == "apart").count();
+    let lacking = member.acks_set.0.filter(|set| member.role == "leading" && member.acks < *set);
     let level = match waiting {
+        _ if lacking.is_some() => CheckLevel::Fail,
         _ if member.role == "apart" || apart > 0 => CheckLevel::Fail,
         waiting if waiting >= WAITS_FAIL => CheckLevel::Fail,
         waiting if waiting >= WAITS_WARN => CheckLevel::Warn,
@@ -83,10 +85,11 @@ pub(super) fn members(member: &MembershipForm) -> Found {
         0 => String::new(),
         apart => format!("; {apart} of them with another log, which does not count"),
     };
+    let lacking = lacking.map_or(String::new(), |set| format!(", and REPLICATION_ACKS={set} asks for more"));
     (
         level,
         format!(
-            "{}; {acks} of {others} other voters must confirm each message{differ}; waiting for {waiting:.1} s",
+            "{}; {acks} of {others} other voters must confirm each message{lacking}{differ}; waiting for {waiting:.1} s",
             member.role
         ),
     )

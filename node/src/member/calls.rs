@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use api::{MemberCallError, MemberCalls, MemberChange, MembershipForm, PromotedForm, VoterForm};
+use api::{MemberCallError, MemberCalls, MemberChange, MembershipForm, PromotedForm};
 use futures_util::future::BoxFuture;
 use log::{NodeId, StoreId};
 use replicator::{
-    AcknowledgedAs, Acknowledgement, FetchRequest, Fetched, Keeper, LogPlace, MemberError, MemberRole,
-    MemberView, PromiseAnswer, PromiseRequest,
+    AcknowledgedAs, Acknowledgement, FetchRequest, Fetched, LogPlace, MemberError, MemberView, PromiseAnswer,
+    PromiseRequest,
 };
 use reqwest::Url;
 use tracing::{error, info};
@@ -92,48 +92,7 @@ impl MemberCalls for MemberNode {
     }
 
     fn now(&self) -> MembershipForm {
-        let seen = self.with(|member| {
-            let acks = member.members().map_or(0, |members| members.acks);
-            Ok::<_, MemberError>((member.role(), member.keeper().promise(), member.voters(), acks))
-        });
-        let (role, promise, voters, acks) = seen.unwrap_or((
-            MemberRole::Following,
-            replicator::Promise { term: self.term(), to: self.id },
-            vec![],
-            0,
-        ));
-        let (heard, synced) = (self.heard().clone(), self.synced());
-        let leads = matches!(role, MemberRole::Leading | MemberRole::Confirming);
-        let voters = voters.into_iter().map(|voter| {
-            let is_self = voter.node == self.id;
-            let events = if is_self { Some(synced) } else { voter.events };
-            let heard = heard.get(&voter.node).filter(|_| leads);
-            VoterForm {
-                node: voter.node.to_string(),
-                role: match heard {
-                    _ if is_self && leads => "leader",
-                    Some(Heard { differs: Some(_), .. }) => "apart",
-                    _ => "voter",
-                }
-                .to_owned(),
-                url: voter.url.into(),
-                events: events.into(),
-                lag_events: events.map(|events| synced.saturating_sub(events)).into(),
-                heard_seconds: heard.map(|heard| heard.at.elapsed().as_secs_f64()).into(),
-            }
-        });
-        MembershipForm {
-            node: self.id.to_string(),
-            role: name(role).to_owned(),
-            term: self.term().0,
-            promised_term: promise.term.0,
-            promised_to: promise.to.to_string(),
-            events: synced,
-            released: self.released(),
-            acks,
-            waiting_seconds: self.log.unreleased_for().map(|waited| waited.as_secs_f64()).into(),
-            voters: voters.collect(),
-        }
+        self.form()
     }
 
     fn promote(
@@ -178,17 +137,6 @@ impl MemberNode {
                 || MemberCallError::Failed("it ended with a panic: see the log of this node".to_owned());
             done.await.unwrap_or_else(|_| Err(panicked()))
         })
-    }
-}
-
-/// A role in a word.
-fn name(role: MemberRole) -> &'static str {
-    match role {
-        MemberRole::Following => "following",
-        MemberRole::Promising => "promising",
-        MemberRole::Confirming => "confirming",
-        MemberRole::Leading => "leading",
-        MemberRole::Apart => "apart",
     }
 }
 

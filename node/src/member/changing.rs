@@ -1,5 +1,6 @@
 //! Who keeps the log: who is added and taken away.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub(super) const NEAR: u64 = 1000;
 const CHANGED: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(5);
 /// How long nothing may be heard of a voter before it is asked what it is.
-const SILENT: Duration = Duration::from_secs(3);
+pub(super) const SILENT: Duration = Duration::from_secs(3);
 
 impl MemberNode {
     /// Takes in who confirms nearly all there is, and has as many confirmations asked for as was set and can be had.
@@ -42,7 +43,8 @@ impl MemberNode {
                 }
             }
             let others = u32::try_from(members.voters.len().saturating_sub(1)).unwrap_or(u32::MAX);
-            let wanted = self.options.acks.min(others);
+            // Who was told nothing asks for as many as whoever led before.
+            let wanted = self.options.acks.map_or(members.acks, |acks| acks.min(others));
             let is_there = |node: NodeId| is_near(member.held_by(node), synced) && self.is_heard(node);
             let joins = heard.iter().find(|(node, _)| {
                 is_there(**node) && !members.voters.contains(node) && !member.was_voter(**node)
@@ -51,10 +53,16 @@ impl MemberNode {
             let there = members.voters.iter().filter(|node| **node != self.id && is_there(**node)).count();
             let may_raise = !is_changing && there > members.acks as usize;
             let to = match (joins, wanted.cmp(&members.acks)) {
-                (_, std::cmp::Ordering::Greater) if may_raise => {
-                    Members { acks: members.acks + 1, ..members }
+                (_, Ordering::Greater) if may_raise => Members { acks: members.acks + 1, ..members },
+                (_, Ordering::Less) => {
+                    let (asked, set) = (members.acks, wanted);
+                    warn!(
+                        asked,
+                        set,
+                        "fewer other nodes have to have each message than before: REPLICATION_ACKS says so"
+                    );
+                    Members { acks: members.acks - 1, ..members }
                 }
-                (_, std::cmp::Ordering::Less) => Members { acks: members.acks - 1, ..members },
                 (Some((node, heard)), _) => {
                     if let Some(url) = &heard.url {
                         member.record_url(*node, url.clone())?;
@@ -83,17 +91,26 @@ impl MemberNode {
             .filter(|(node, _)| heard.get(node).is_none_or(|heard| heard.at.elapsed() >= SILENT));
         for (_, url) in silent {
             let Some(url) = url else { continue };
-            let member = self.clone();
-            tokio::spawn(async move { member.ask_silent(url).await });
+            let (member, mut ending) = (self.clone(), self.ending.subscribe());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = member.ask_silent(url) => {}
+                    _ = ending.wait_for(|ending| *ending) => {}
+                }
+            });
         }
     }
 
-    async fn ask_silent(&self, url: Url) {
+    pub(super) async fn ask_silent(&self, url: Url) {
         let Ok(form) = self.asking.member(&url).await else { return };
         let (own, promised) = (self.term(), Term(form.promised_term));
         let leads = matches!(form.role.as_str(), "leading" | "confirming");
+        let follows = form.follows(SILENT).filter(|(node, term)| *node != self.id && *term >= own);
         if leads && Term(form.term) > own {
-            self.step_down(url, Term(form.term)).await;
+            self.step_down(&form.node, Term(form.term), Some(url));
+        } else if let Some((leader, term)) = follows {
+            // Also where that one is not heard here: whoever stood again would depose it, and it this one.
+            self.step_down(&leader.to_string(), term, None);
         } else if promised >= own && form.promised_to != self.id.to_string() {
             // It takes nothing of this term any more, and whoever wanted that or a later one does not lead.
             if self.with(|member| Ok::<_, MemberError>(member.is_in_lead())).unwrap_or(false) {
@@ -102,14 +119,17 @@ impl MemberNode {
         }
     }
 
-    /// Another node leads in a later term.
-    async fn step_down(&self, url: Url, term: Term) {
-        warn!(%term, leader = %url, "another node leads in a later term: nothing more leaves this one");
-        let _ = self.with(|member| {
+    /// Another node leads in a later term, which is there if that is known.
+    fn step_down(&self, leader: &str, term: Term, url: Option<Url>) {
+        let resigned = self.with(|member| {
+            let led = member.is_in_lead();
             member.resign();
-            Ok::<_, MemberError>(())
+            Ok::<_, MemberError>(led)
         });
-        self.follow(Some(url));
+        if resigned.unwrap_or(false) {
+            warn!(%term, leader, "another node leads in a later term: nothing more leaves this one");
+        }
+        self.follow(url);
     }
 
     /// Adds a voter, or takes one away.

@@ -199,8 +199,11 @@ impl MemberNode {
     }
 
     fn has_enough(&self, gathered: &GatheredPromises) -> Result<bool, MemberCallError> {
-        let (needed, _) = self.with(|member| Ok::<_, MemberError>(member.promises())).map_err(failed)?;
-        Ok(gathered.promises.len() >= needed)
+        let seen = self
+            .with(|member| Ok::<_, MemberError>((member.promises_needed(), member.lacks_promises())))
+            .map_err(failed)?;
+        let (needed, lacks) = seen;
+        Ok(gathered.promises.len() >= needed && !lacks)
     }
 
     /// Adopts what others have, and begins the term if there are promises enough.
@@ -211,10 +214,11 @@ impl MemberNode {
         gathered: &mut GatheredPromises,
     ) -> Result<Attempt, MemberCallError> {
         if !self.has_enough(gathered)? {
-            let (needed, _) = self.with(|member| Ok::<_, MemberError>(member.promises())).map_err(failed)?;
+            let needed =
+                self.with(|member| Ok::<_, MemberError>(member.promises_needed())).map_err(failed)?;
             let (there, reasons) = (gathered.promises.len(), gathered.reasons.join("; "));
             return Ok(Attempt::Short(format!(
-                "{needed} promises are needed, and {there} are there, its own included: {reasons}"
+                "{needed} promises are needed, of each membership that counts, and {there} are there, its own included: {reasons}"
             )));
         }
         while Instant::now() < until {
@@ -271,13 +275,18 @@ impl MemberNode {
         Ok(count)
     }
 
-    /// The other voters, and where they are: as they told last, or as the log has it.
+    /// The other voters, those of a membership that is about to end included, since a decision needs them as well; and where
+    /// they are: as they told last, or as the log has it.
     pub(super) fn others(&self) -> Result<Vec<(NodeId, Option<Url>)>, MemberCallError> {
-        let voters = self.with(|member| Ok::<_, MemberError>(member.voters())).map_err(failed)?;
-        let heard = lock(&self.heard).clone();
-        let others = voters.into_iter().filter(|voter| voter.node != self.id).map(|voter| {
-            let told = heard.get(&voter.node).and_then(|heard| heard.url.clone());
-            (voter.node, told.or(voter.url).and_then(|url| Url::parse(&url).ok()))
+        let voters = self.with(|member| {
+            let voters = member.counted_voters().into_iter();
+            let found = voters.map(|node| (node, member.url_of(node).map(str::to_owned)));
+            Ok::<_, MemberError>(found.collect::<Vec<_>>())
+        });
+        let (voters, heard) = (voters.map_err(failed)?, lock(&self.heard).clone());
+        let others = voters.into_iter().filter(|(node, _)| *node != self.id).map(|(node, url)| {
+            let told = heard.get(&node).and_then(|heard| heard.url.clone());
+            (node, told.or(url).and_then(|url| Url::parse(&url).ok()))
         });
         Ok(others.collect())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::{MemberCallError, PromotedForm};
 use log::{NodeId, Term};
-use replicator::MemberError;
+use replicator::{MemberError, MemberView};
 use reqwest::Url;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
@@ -36,7 +36,7 @@ impl MemberNode {
         };
         let Some(url) = url else { return refused(format!("nobody told where node {to} is")) };
         // What is still missing comes while messages are taken.
-        self.wait_for(to, NEAR).await?;
+        self.wait_for(to, NEAR, UNCHANGED).await?;
         let Some(turn) = self.handing_over.take() else {
             return refused("this node is handing over already");
         };
@@ -48,12 +48,12 @@ impl MemberNode {
     }
 
     async fn seal_and_promote(&self, to: NodeId, url: &Url) -> Result<PromotedForm, MemberCallError> {
-        self.wait_for(to, 0).await?;
+        self.wait_for(to, 0, UNCHANGED).await?;
         if !self.with(|member| member.seal(to)).map_err(failed)? {
             return refused("this node leads no more");
         }
         let handed = async {
-            self.wait_for(to, 0).await?;
+            self.wait_for(to, 0, "its term was ended for the handover").await?;
             info!(to = %to, term = %self.term(), events = self.synced(), "hands over");
             self.asking
                 .promote(url)
@@ -74,7 +74,9 @@ impl MemberNode {
         self.ending.send_replace(true);
         self.log.set_unconfirmed(Some(ENDING.into()));
         let until = Instant::now() + DRAINED;
-        while Instant::now() < until && !(self.log.is_quiet() && self.log.unreleased_for().is_none()) {
+        let is_out = || self.log.is_quiet() && self.log.unreleased_for().is_none();
+        // What another one wrote, it releases.
+        while self.is_in_lead() && !is_out() && Instant::now() < until {
             sleep(AGAIN).await;
         }
     }
@@ -88,8 +90,8 @@ impl MemberNode {
         }
     }
 
-    /// Waits until a voter lacks no more than so many events.
-    async fn wait_for(&self, node: NodeId, lack: u64) -> Result<(), MemberCallError> {
+    /// Waits until a voter lacks no more than so many events. What was done before is said where it does not come to that.
+    async fn wait_for(&self, node: NodeId, lack: u64, done: &str) -> Result<(), MemberCallError> {
         let until = Instant::now() + DRAINED;
         loop {
             let held = self.with(|member| Ok::<_, MemberError>(member.held_by(node))).map_err(failed)?;
@@ -101,7 +103,7 @@ impl MemberNode {
                 let held = held.map_or("none".to_owned(), |held| held.to_string());
                 let all = self.synced();
                 return refused(format!(
-                    "node {node} has {held} of {all} events, and gets no further: nothing was changed"
+                    "node {node} has {held} of {all} events, and gets no further: {done}"
                 ));
             }
             sleep(AGAIN).await;
@@ -109,6 +111,7 @@ impl MemberNode {
     }
 }
 
+const UNCHANGED: &str = "nothing was changed";
 /// What clients are told meanwhile.
 const HANDING_OVER: &str = "another node is about to lead; send this again in a moment";
 pub(super) const ENDING: &str = "this node is shutting down";

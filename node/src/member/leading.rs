@@ -128,15 +128,19 @@ impl MemberNode {
         if let Some(why) = self.leaving() {
             return Some(why.to_owned());
         }
+        let set = self.options.acks.unwrap_or(0);
         let seen = self.with(|member| {
             let acks = member.members().map_or(0, |members| members.acks);
-            Ok::<_, MemberError>((member.voters(), acks, member.is_alone_by_word()))
+            Ok::<_, MemberError>((member.voters(), acks, member.is_fewer_by_word(set)))
         });
         let (voters, acks, by_word) = seen.ok()?;
-        if leads.is_some() && acks == 0 && self.options.acks > 0 && !by_word {
+        if leads.is_some() && acks < set && !by_word {
+            let there = match acks {
+                0 => "there is none yet".to_owned(),
+                acks => format!("only {acks} can be waited for"),
+            };
             return Some(format!(
-                "REPLICATION_ACKS={} other nodes have to have each message, and there is none yet: start `quipu standby --voter`",
-                self.options.acks
+                "REPLICATION_ACKS={set} other nodes have to have each message, and {there}: start `quipu standby --voter`"
             ));
         }
         let waited = self.log.unreleased_for().filter(|waited| *waited >= WAITS_MAX)?;

@@ -7,13 +7,14 @@ use std::time::Duration;
 use api::MembershipForm;
 use futures_util::future::join_all;
 use log::{NodeId, Term};
-use replicator::{Keeper, MemberError, MemberRole, Promise};
+use replicator::{MemberError, MemberRole, Promise};
 use reqwest::Url;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::MemberNode;
+use super::changing::SILENT;
 
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -29,7 +30,8 @@ const NOBODY_STILL: Duration = Duration::from_secs(6);
 #[derive(Default)]
 struct Seen {
     leader: Option<Url>,
-    /// Whether one leads, be it in a term that this node may not follow, or stands.
+    /// Whether one leads, be it in a term that this node may not follow, or stands; also where another node alone hears of
+    /// it.
     is_led: bool,
     /// The latest promise to another node.
     promised: Option<Promise>,
@@ -68,14 +70,14 @@ impl MemberNode {
         let known = others.iter().filter_map(|(node, url)| Some((*node, url.clone()?)));
         let asked = known.map(|(node, url)| async move { (node, self.asking.member(&url).await, url) });
         let answers = join_all(asked).await;
-        let own = self.with(|member| Ok::<_, MemberError>(member.keeper().promise()));
-        let own = own.unwrap_or(Promise { term: self.term(), to: self.id });
+        let own = self.published().promise;
         let (mut seen, here) = (Seen::default(), (self.term(), self.synced()));
         let mut highest = Term(0);
         for (node, answer, url) in answers {
             let Ok(form) = answer else { continue };
             seen.answered += 1;
-            seen.is_led |= leads(&form) || form.role == "promising";
+            let follows = form.follows(SILENT).is_some_and(|(leader, _)| leader != self.id);
+            seen.is_led |= leads(&form) || form.role == "promising" || follows;
             if (Term(form.term), form.events) > here {
                 seen.ahead.push(node);
             }
@@ -129,7 +131,10 @@ impl MemberNode {
             }
             self.may_stand.store(false, Ordering::SeqCst);
             lookout.settle();
-        } else if may_stand && !seen.is_led && role != MemberRole::Apart {
+        } else if seen.is_led {
+            // It is waited anew when nobody does any more.
+            lookout.nobody = None;
+        } else if may_stand && role != MemberRole::Apart {
             self.stand_if_nobody_leads(lookout, &seen, promise).await;
         }
     }
@@ -144,8 +149,7 @@ impl MemberNode {
         if lookout.nobody.get_or_insert_with(Instant::now).elapsed() < patience {
             return;
         }
-        let acks =
-            self.with(|member| Ok::<_, MemberError>(member.members().map_or(0, |members| members.acks)));
+        let acks = self.with(|member| Ok::<_, MemberError>(member.acks_counted()));
         let needed = acks.map_or(1, |acks| acks as usize);
         if seen.answered < needed {
             if !std::mem::replace(&mut lookout.is_told, true) {

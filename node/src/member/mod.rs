@@ -14,6 +14,7 @@ mod leading;
 mod looking;
 mod part;
 mod parting;
+mod published;
 mod remembering;
 mod starting;
 mod taking_over;
@@ -25,9 +26,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use api::{WriteSide, Writes};
-use log::{LocalLog, Log, Members, NodeId, Rocks, StoreId, Term};
+use log::{AppendError, LocalLog, Log, Members, NodeId, Rocks, StoreId, Term};
 use replicator::{
-    AppendVerdict, Events, FollowError, Member, MemberError, MemberFile, MemberView, TakeEvents,
+    AppendVerdict, Events, FollowError, Member, MemberError, MemberFile, MemberRole, MemberView, TakeEvents,
 };
 use reqwest::Url;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -39,6 +40,7 @@ use crate::options::MemberOptions;
 use asking::Asking;
 use exclusive::Exclusive;
 pub(crate) use part::{Beginning, start};
+use published::{LeaderHeard, Published};
 pub(crate) use starting::{Founding, found};
 pub(crate) use tenure::Takeover;
 use tenure::TenureSeen;
@@ -51,9 +53,12 @@ pub(crate) struct MemberNode {
     store: StoreId,
     log: Arc<LocalLog<Rocks>>,
     member: Mutex<Member<Rocks, MemberFile>>,
+    /// What it keeps beside its log.
+    file: MemberFile,
     /// What was so when the member was used last.
     in_lead: AtomicBool,
-    members: Mutex<Option<Members>>,
+    published: Mutex<Published>,
+    leader_heard: Mutex<Option<LeaderHeard>>,
     /// Which nodes confirm, from when, and where they are.
     heard: Mutex<BTreeMap<NodeId, Heard>>,
     /// Whom it follows, if anybody.
@@ -114,17 +119,19 @@ impl MemberNode {
         let MemberParts { log, file, options, writes, follows, takeover, unverified } = from;
         let (id, store) = (file.node(), log.identity().store);
         let asking = Asking::new(&options.access)?;
-        let mut member = Member::open(id, log.clone(), file)?;
+        let mut member = Member::open(id, log.clone(), file.clone())?;
         member.set_unverified(unverified);
-        let members = member.members().cloned();
+        let published = Published::of(&member);
         Ok(Arc::new_cyclic(|own| Self {
             own: own.clone(),
             id,
             store,
             log,
             member: Mutex::new(member),
+            file,
             in_lead: AtomicBool::new(false),
-            members: Mutex::new(members),
+            published: Mutex::new(published),
+            leader_heard: Mutex::default(),
             heard: Mutex::default(),
             target: watch::Sender::new(None),
             options,
@@ -164,13 +171,16 @@ impl MemberNode {
         let mut member = self.member.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, done) = (member.role(), act(&mut member));
         self.in_lead.store(member.is_in_lead(), Ordering::SeqCst);
-        *lock(&self.members) = member.members().cloned();
-        if member.role() != before {
+        *lock(&self.published) = Published::of(&member);
+        let now = member.role();
+        if now != before {
             self.changed.notify_one();
         }
         drop(member);
-        if let Err(reason) = done.as_ref().map_err(IsFatal::fatal)
-            && let Some(reason) = reason
+        // Whoever follows has all that its disk does not take when there is room again.
+        let leads = matches!(now, MemberRole::Leading | MemberRole::Confirming);
+        if let Err(error) = &done
+            && let Some(reason) = error.fatal().filter(|_| leads || !error.is_of_disk())
         {
             self.fail(reason);
         }
@@ -199,7 +209,7 @@ impl MemberNode {
 
     /// Whether it leads, and nobody else keeps the log.
     pub(crate) fn leads_alone(&self) -> bool {
-        self.is_in_lead() && lock(&self.members).as_ref().is_some_and(|members| members.voters.len() == 1)
+        self.is_in_lead() && self.members().is_some_and(|members| members.voters.len() == 1)
     }
 
     /// Whom it follows at the moment.
@@ -250,11 +260,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 trait IsFatal {
     /// The reason, if so.
     fn fatal(&self) -> Option<String>;
+
+    /// Whether it is that a write failed.
+    fn is_of_disk(&self) -> bool;
 }
 
 impl IsFatal for MemberError {
     fn fatal(&self) -> Option<String> {
         Some(self.to_string())
+    }
+
+    fn is_of_disk(&self) -> bool {
+        matches!(self, Self::Append(AppendError::Failed(_)))
     }
 }
 
@@ -265,6 +282,10 @@ impl IsFatal for FollowError {
             Self::Sent(_) => None,
         }
     }
+
+    fn is_of_disk(&self) -> bool {
+        matches!(self, Self::Member(error) if error.is_of_disk())
+    }
 }
 
 impl MemberView for MemberNode {
@@ -273,13 +294,17 @@ impl MemberView for MemberNode {
     }
 
     fn members(&self) -> Option<Members> {
-        lock(&self.members).clone()
+        lock(&self.published).members.clone()
     }
 }
 
 impl TakeEvents for MemberNode {
     fn take(&self, sent: &Events) -> Result<AppendVerdict, FollowError> {
         let taken = self.with(|member| member.on_events(sent));
+        if matches!(taken, Ok(AppendVerdict::Follows(_))) {
+            let heard = LeaderHeard { term: sent.term, owner: sent.owner, at: Instant::now() };
+            *lock(&self.leader_heard) = Some(heard);
+        }
         self.confirm.notify_one();
         taken
     }

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use replicator::Keeper;
 use reqwest::Url;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -51,7 +50,7 @@ pub(crate) fn start(
     match beginning {
         Beginning::Follow(url) => member.follow(Some(url)),
         Beginning::Lead => {
-            let promised = super::lock(&member.member).keeper().promise();
+            let promised = member.published().promise;
             let known = super::lock(&member.member).url_of(promised.to).and_then(|url| Url::parse(url).ok());
             if promised.to != member.id && known.is_some() {
                 member.follow(known);

@@ -19,8 +19,12 @@ pub(super) async fn remember(member: Arc<MemberNode>, mut stopping: watch::Recei
     loop {
         let is_last = *stopping.borrow();
         let asked = member.clone();
-        let kept = spawn_blocking(move || asked.with(|member| member.remember())).await;
-        match kept {
+        let kept = spawn_blocking(move || {
+            let standing = asked.with(|member| member.standing())?;
+            // The disk may take long for this: nobody who wants something of the member waits for it.
+            Ok::<_, replicator::MemberError>(asked.file.raise_floor(standing.rank()))
+        });
+        match kept.await {
             Ok(Ok(Ok(()))) => is_failing = false,
             Ok(Ok(Err(error))) if !std::mem::replace(&mut is_failing, true) => {
                 warn!(%error, "cannot remember how far the log is; trying again");

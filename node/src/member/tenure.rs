@@ -10,10 +10,11 @@ use gateway::{Endpoints, Http};
 use limits::ListSeen;
 use log::{Log, StoreMemory, Term};
 use projections::UploadsHandle;
-use replicator::{MemberError, StandingRole};
+use replicator::StandingRole;
 use scheduler::{Scheduler, SchedulerParts};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::MemberNode;
@@ -55,6 +56,14 @@ pub(super) struct TenureSeen {
     closed: bool,
 }
 
+#[cfg(test)]
+impl TenureSeen {
+    /// It schedules in this term.
+    pub(super) fn opens(&mut self, term: Term) {
+        (self.wanted, self.open) = (Some(term), Some(term));
+    }
+}
+
 /// What schedules, before writes go there.
 struct Started {
     scheduler: Scheduler,
@@ -66,6 +75,8 @@ struct Started {
 const RETRY: Duration = Duration::from_secs(1);
 /// How long what waits at the end of a tenure may be waited for.
 const ENDED: Duration = Duration::from_secs(40);
+/// How often it is looked whether all has left this node.
+const SETTLED_AGAIN: Duration = Duration::from_millis(5);
 
 /// Begins and ends what schedules, one after the other, until it is stopped.
 pub(super) async fn keep_tenures(member: Arc<MemberNode>, mut stopping: watch::Receiver<bool>) {
@@ -154,8 +165,14 @@ impl MemberNode {
             Ok(Some(started)) => {
                 if self.open_tenure(term, started) {
                     info!(%term, node = %self.id, "leads and schedules");
-                    until(seen, |tenure| tenure.open != Some(term)).await;
-                    warn!(%term, "leads no more");
+                    match lasts(&mut parts, term, seen).await {
+                        None => warn!(%term, "leads no more"),
+                        Some(part) => {
+                            self.fail_tenure(term, format!("its {part} ended with a panic"));
+                            end(parts).await;
+                            return self.pause(term, seen).await;
+                        }
+                    }
                 }
                 end(parts).await;
             }
@@ -163,9 +180,14 @@ impl MemberNode {
             Err(reason) => {
                 end(parts).await;
                 self.fail_tenure(term, reason);
-                let _ = timeout(RETRY, until(seen, |tenure| tenure.wanted != Some(term))).await;
+                self.pause(term, seen).await;
             }
         }
+    }
+
+    /// Until it is tried again, if it is to schedule in this term still.
+    async fn pause(&self, term: Term, seen: &mut watch::Receiver<TenureSeen>) {
+        let _ = timeout(RETRY, until(seen, |tenure| tenure.wanted != Some(term))).await;
     }
 
     /// Writes go there, unless this node is not to schedule any more; whether they do.
@@ -184,11 +206,14 @@ impl MemberNode {
         })
     }
 
-    /// Tells why it does not schedule: each reason once.
-    fn fail_tenure(&self, term: Term, reason: String) {
+    /// Tells why it does not schedule, or no more: each reason once.
+    pub(super) fn fail_tenure(&self, term: Term, reason: String) {
         self.tenure.send_if_modified(|tenure| {
             let is_news = tenure.wanted == Some(term) && tenure.failed.as_ref() != Some(&reason);
             if is_news {
+                if tenure.open.take().is_some() {
+                    self.leave_location();
+                }
                 error!(reason, %term, "leads, and cannot schedule; trying again");
                 let told = format!("this node leads and cannot schedule: {reason}");
                 self.writes.set(WriteSide::Unsure(told.into()), None);
@@ -207,12 +232,13 @@ impl MemberNode {
     ) -> Result<Option<Started>, String> {
         let Some(takeover) = &self.takeover else { return Err("it has no wallet to sign with".to_owned()) };
         let told = |error: NodeError| error.to_string();
-        let become_leader = self.with(|member| {
-            Ok::<_, MemberError>(
-                member.keeper_mut().become_role(StandingRole::Leader).map_err(|error| error.to_string()),
-            )
-        });
-        become_leader.map_err(|error| error.to_string())??;
+        let mut file = self.file.clone();
+        let become_leader = spawn_blocking(move || file.become_role(StandingRole::Leader)).await;
+        become_leader.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        tokio::select! {
+            () = self.settled() => {}
+            () = until(seen, |tenure| tenure.wanted != Some(term)) => return Ok(None),
+        }
         let log: Arc<dyn Log> = self.log.clone();
         let writing = &takeover.writing;
         tokio::select! {
@@ -232,6 +258,14 @@ impl MemberNode {
             location::start(parts, keep, takeover.asking.clone(), &takeover.endpoints)
         });
         Ok(Some(Started { scheduler, uploads, location }))
+    }
+
+    /// Resolves when all that was written has left this node: what a scheduler of before wrote is known to the next one by
+    /// then.
+    async fn settled(&self) {
+        while !(self.log.is_quiet() && self.log.unreleased_for().is_none()) {
+            sleep(SETTLED_AGAIN).await;
+        }
     }
 
     /// Nobody looks after the record any more that says where the scheduler is: that is whoever leads.
@@ -258,6 +292,18 @@ impl MemberNode {
         if timeout(ENDED, until(&mut seen, |tenure| !tenure.runs)).await.is_err() {
             warn!("what schedules here does not end");
         }
+    }
+}
+
+/// Waits until it is to schedule in this term no more, or one of the parts ends by itself, which is named.
+pub(super) async fn lasts(
+    parts: &mut NodeParts,
+    term: Term,
+    seen: &mut watch::Receiver<TenureSeen>,
+) -> Option<&'static str> {
+    tokio::select! {
+        () = until(seen, |tenure| tenure.open != Some(term)) => None,
+        part = parts.ended() => Some(part),
     }
 }
 

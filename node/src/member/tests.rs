@@ -38,6 +38,15 @@ fn member_of(facts: impl FnOnce(NodeId) -> Vec<Fact>) -> Tried {
 
 /// The same, which can schedule with this.
 fn made(facts: impl FnOnce(NodeId) -> Vec<Fact>, takeover: impl FnOnce(&Path) -> Option<Takeover>) -> Tried {
+    told(Some(1), facts, takeover)
+}
+
+/// The same, which is told that so many others have to have each event.
+fn told(
+    acks: Option<u32>,
+    facts: impl FnOnce(NodeId) -> Vec<Fact>,
+    takeover: impl FnOnce(&Path) -> Option<Takeover>,
+) -> Tried {
     let folder = TempDir::new().unwrap();
     let rocks = Rocks::open(folder.path().join("log"), &StoreMemory::default()).unwrap();
     let log = Arc::new(LocalLog::open(rocks, None).unwrap());
@@ -49,7 +58,7 @@ fn made(facts: impl FnOnce(NodeId) -> Vec<Fact>, takeover: impl FnOnce(&Path) ->
     let node = MemberNode::open(MemberParts {
         log,
         file,
-        options: MemberOptions { acks: 1, ..MemberOptions::default() },
+        options: MemberOptions { acks, ..MemberOptions::default() },
         writes: Writes::new(WriteSide::Unsure("it has just started".into()), None),
         follows: WriteSide::Closed("it follows".into()),
         takeover: takeover(folder.path()),
@@ -226,6 +235,14 @@ async fn what_waits_for_nothing_ends_at_once() {
     let began = Instant::now();
     node.drain().await;
     assert!(began.elapsed() < std::time::Duration::from_secs(4));
+    // Nor does one that follows wait for what its leader, which may be gone, has not released.
+    let Tried { node: follower, .. } = &spawn_blocking(member).await.unwrap();
+    let sent = node.with(|member| member.events_from(0, 9)).unwrap().expect("it leads");
+    follower.take(&Events { released: 0, ..sent }).unwrap();
+    seen(|| follower.log.unreleased_for().is_some()).await;
+    let began = Instant::now();
+    follower.drain().await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(4));
     assert!(node.waiting(Some(node.term())).unwrap().contains("shutting down"), "nothing new is taken");
 }
 
@@ -309,6 +326,40 @@ async fn who_is_not_there_is_not_added_and_no_confirmation_more_is_asked_for() {
     .await;
 }
 
+/// One of a pair that leads by its own promise, in a log that asks for one confirmation, and is told of so many.
+async fn elected(acks: Option<u32>) -> Tried {
+    let facts = |own| vec![Fact::Members(Members { voters: [own, other()].into(), acks: 1 })];
+    let tried = spawn_blocking(move || told(acks, facts, |_| None)).await.unwrap();
+    tried.node.elect(tokio::time::Instant::now() + Duration::from_secs(8), Term(0), &[]).await.unwrap();
+    let leads = || tried.node.with(|member| member.release().map(|()| member.leads())).unwrap();
+    seen(|| {
+        let _ = confirm(&tried.node);
+        leads().is_some()
+    })
+    .await;
+    tried
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_fewer_others_than_was_set_nothing_is_taken_and_whoever_was_told_nothing_asks_for_as_many() {
+    for (acks, refused, asked) in
+        [(Some(2), true, 1), (Some(1), false, 1), (None, false, 1), (Some(0), false, 0)]
+    {
+        let Tried { node, .. } = &elected(acks).await;
+        let waiting = node.waiting(Some(node.term()));
+        assert_eq!(waiting.is_some(), refused, "{acks:?}: {waiting:?}");
+        assert!(waiting.is_none_or(|waiting| waiting.contains("REPLICATION_ACKS=2")));
+        node.care_for_members().unwrap();
+        seen(|| {
+            let _ = confirm(node);
+            is_settled(node)
+        })
+        .await;
+        let form = node.now();
+        assert_eq!((form.acks, form.acks_set.0), (asked, acks));
+    }
+}
+
 #[tokio::test]
 async fn who_confirms_is_added() {
     let Tried { node, .. } = &spawn_blocking(leading).await.unwrap();
@@ -336,6 +387,8 @@ async fn who_waits_for_a_disk_that_hangs_keeps_nobody_else_waiting() {
     is_hanging.recv().unwrap();
     let waiting = node.clone();
     let waits = tokio::spawn(async move { waiting.look_for_leader().await });
+    // What it is, it says.
+    assert_eq!(node.now().role, "following");
     timeout(Duration::from_secs(20), tokio::spawn(async {})).await.expect("the only worker waits").unwrap();
     assert!(!waits.is_finished());
     ends.send(()).unwrap();

@@ -65,9 +65,10 @@ pub struct PeerArgs {
 #[derive(Clone, Debug, Args)]
 pub struct MemberArgs {
     /// How many other nodes must have a message on their disks before its client is told that it is scheduled; with
-    /// 1, a leader and a standby with --voter both have it
-    #[arg(long, env, value_name = "NODES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=6))]
-    replication_acks: u32,
+    /// 1, a leader and a standby with --voter both have it [default: as many as the log asks for, none where one node
+    /// keeps it alone]
+    #[arg(long, env, value_name = "NODES", value_parser = clap::value_parser!(u32).range(0..=6))]
+    replication_acks: Option<u32>,
 
     /// Where the other nodes that keep the log, and routers, find the admin listener of this one [default: at the address
     /// that it listens at]
@@ -98,7 +99,7 @@ impl MemberArgs {
 
     /// Whether other nodes have to confirm messages.
     pub fn is_confirmed(&self) -> bool {
-        self.replication_acks > 0
+        self.replication_acks.is_some_and(|acks| acks > 0)
     }
 
     /// Where others find the admin listener, if that is set.

@@ -6,7 +6,7 @@ use testing::{SampleProcess, fact};
 
 use super::*;
 use crate::messages::LogPlace;
-use crate::shipping::{FOLLOWERS_MAX, MemberView, Shipper, StreamRefusal, StreamRequest};
+use crate::shipping::{CANDIDATES_MAX, FOLLOWERS_MAX, MemberView, Shipper, StreamRefusal, StreamRequest};
 use crate::wire::{Frame, FrameBuffer, RawFrame};
 
 fn log(disk: &MemoryDisk, like: Option<&LocalLog<Memory>>) -> Arc<LocalLog<Memory>> {
@@ -272,6 +272,24 @@ fn voters_are_let_in_however_many_others_follow() {
     // It takes no place of the others either.
     assert!(matches!(shipper.stream(&request(BEGIN, Term(1))).err(), Some(StreamRefusal::Full)));
     assert_eq!(shipper.followers().len(), FOLLOWERS_MAX + 1);
+}
+
+#[test]
+fn who_is_to_vote_is_let_in_however_many_others_follow_and_there_are_few_of_them() {
+    let alone = Arc::new(Among(Members { voters: [NodeId::random()].into(), acks: 0 }));
+    let (wallet, leads) = (Address::from_bytes([7; 32]), Arc::new(|| None));
+    let shipper = Shipper::new(leader(), NodeId::random(), wallet, 9000, leads, Some(alone));
+    let ask = |voter| {
+        let asks = StreamRequest { node: NodeId::random(), voter, ..request(BEGIN, Term(1)) };
+        shipper.stream(&asks).ok()
+    };
+    let all = |voter| std::iter::from_fn(move || ask(voter)).take(100).collect::<Vec<_>>();
+    let others = all(false);
+    assert_eq!((others.len(), all(true).len()), (FOLLOWERS_MAX, CANDIDATES_MAX));
+    // Nor do they take the places of others.
+    drop(others);
+    let candidates = all(true);
+    assert_eq!((candidates.len(), all(false).len()), (CANDIDATES_MAX, FOLLOWERS_MAX));
 }
 
 #[test]

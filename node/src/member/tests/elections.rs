@@ -38,6 +38,17 @@ fn promise(asked: &str, verdict: &str) -> Value {
     })
 }
 
+/// What it says of itself, where it follows this one.
+fn follower_of(leader: NodeId, term: u64, heard_seconds: f64) -> Value {
+    let mut form = membership("following", 1, 0);
+    form["promised_term"] = term.into();
+    form["promised_to"] = leader.to_string().into();
+    form["leader"] = leader.to_string().into();
+    form["leader_term"] = term.into();
+    form["leader_heard_seconds"] = heard_seconds.into();
+    form
+}
+
 /// What it says of itself.
 fn membership(role: &str, term: u64, events: u64) -> Value {
     json!({
@@ -109,6 +120,101 @@ async fn nobody_stands_by_itself_before_who_has_more_has_promised() {
     // Its own promise is enough for the term.
     timeout(Duration::from_secs(2), node.look_after(&mut lookout)).await.unwrap_err();
     assert!(!node.is_in_lead() && node.now().role == "promising", "{:?}", node.now());
+}
+
+fn third() -> NodeId {
+    NodeId(Uuid::from_u128(8))
+}
+
+/// A node of three, of which one has to confirm, where the other one that is reached says this of the third.
+async fn cut_from_the_third(told: impl Fn(&str) -> Value + Send + 'static) -> Tried {
+    let url = answers(told).await;
+    let facts = move |own| {
+        let members = Members { voters: [own, other(), third()].into(), acks: 1 };
+        vec![Fact::Members(members), Fact::MemberUrl { node: other(), url }]
+    };
+    spawn_blocking(move || member_of(facts)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_reach_the_leader_does_not_stand_while_another_one_follows_it() {
+    // Also where it has promised that term itself, or just started.
+    for (own_promise, heard, stands) in [(0, 0.5, false), (9, 0.5, false), (0, 7.0, true)] {
+        let told = move |line: &str| match line.contains("/members") {
+            true => follower_of(third(), 9, heard),
+            false => promise(line, "promised"),
+        };
+        let Tried { node, .. } = &cut_from_the_third(told).await;
+        if own_promise > 0 {
+            let request = PromiseRequest { candidate: third(), ..asks_for(own_promise) };
+            node.promise(request, None).unwrap();
+        }
+        node.may_stand.store(true, Ordering::SeqCst);
+        let mut lookout = Lookout::default();
+        node.look_after(&mut lookout).await;
+        if stands {
+            // It waits for a while first, since somebody has the promise of a later term.
+            let promised = timeout(Duration::from_secs(20), async {
+                while !node.is_in_lead() {
+                    node.look_after(&mut lookout).await;
+                    sleep(Duration::from_millis(20)).await;
+                }
+            });
+            promised.await.expect("nobody leads, and it does not stand");
+        } else {
+            assert_eq!(node.now().promised_term, own_promise, "it stood");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leads_steps_down_where_a_silent_voter_follows_a_later_leader() {
+    let Tried { node, .. } = &spawn_blocking(leading).await.unwrap();
+    let term = node.term().0;
+    let url = |told: Value| async move { Url::parse(&answers(move |_| told.clone()).await).unwrap() };
+    // Of an earlier term it has not heard yet that it is over, and of this one it is itself.
+    for told in [follower_of(third(), term - 1, 0.1), follower_of(node.id, term, 0.1)] {
+        node.ask_silent(url(told).await).await;
+        assert!(node.is_in_lead());
+    }
+    node.ask_silent(url(follower_of(third(), term + 1, 0.1)).await).await;
+    let now = node.now();
+    assert_eq!((now.role.as_str(), now.promised_term), ("following", term), "it stood again");
+    assert_eq!(node.followed_now(), None);
+}
+
+#[tokio::test]
+async fn whom_it_follows_is_told_with_how_long_ago_that_was_heard_of() {
+    let Tried { node, .. } = &spawn_blocking(member).await.unwrap();
+    assert!(node.now().follows(Duration::MAX).is_none());
+    let from = LogPlace { events: 0, digest: LogDigest::EMPTY };
+    let nothing = replicator::Events { term: Term(2), owner: other(), from, events: vec![], released: 0 };
+    node.take(&nothing).unwrap();
+    assert_eq!(node.now().follows(Duration::from_secs(60)), Some((other(), Term(2))));
+    assert_eq!(node.now().follows(Duration::ZERO), None);
+    node.promise(PromiseRequest { candidate: third(), ..asks_for(9) }, None).unwrap();
+    assert!(node.now().follows(Duration::MAX).is_none(), "it follows that no more");
+}
+
+#[tokio::test]
+async fn who_is_being_taken_away_is_asked_for_its_promise_as_well() {
+    let Tried { node, .. } = &spawn_blocking(paired).await.unwrap();
+    let three: BTreeSet<_> = [node.id, other(), third()].into();
+    let change = |to: Members| node.with(|member| member.change_members(to)).unwrap().unwrap();
+    change(Members { voters: three.clone(), acks: 1 });
+    seen(|| {
+        let _ = confirm(node);
+        is_settled(node)
+    })
+    .await;
+    change(Members { voters: [node.id, other()].into(), acks: 1 });
+    seen(|| node.log.is_quiet()).await;
+    node.with(|member| member.release()).unwrap();
+    let asked = || node.others().unwrap().into_iter().map(|(node, _)| node).collect::<Vec<_>>();
+    assert_eq!((node.now().voters.len(), asked()), (2, vec![other(), third()]));
+    confirm(node).unwrap();
+    seen(|| is_settled(node)).await;
+    assert_eq!(asked(), [other()]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

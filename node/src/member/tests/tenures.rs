@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::error::NodeError;
-use crate::member::tenure::keep_tenures;
+use crate::member::tenure::{keep_tenures, lasts};
 use crate::options::{DataPaths, PeerOptions, WriteOptions};
 
 /// A leader with a wallet whose scheduler cannot be started.
@@ -107,6 +107,13 @@ impl Failing {
 async fn what_cannot_start_is_tried_again_and_tells_why() {
     let failing = failing().await;
     let node = &failing.tried.node;
+    // What runs before it has to end, which nobody else can do anything for.
+    let form = node.take_over(None, "somebody".to_owned()).await.unwrap();
+    let waits_for = form.waits_for.0.unwrap();
+    assert!(
+        waits_for.contains("its term is confirmed") && !waits_for.contains("--accept-loss"),
+        "{waits_for}"
+    );
     node.begin_tenure(node.term());
     failing.tried(3).await;
     let WriteSide::Unsure(told) = node.writes.side() else { panic!("it is to say why") };
@@ -115,6 +122,46 @@ async fn what_cannot_start_is_tried_again_and_tells_why() {
     let form = serde_json::to_value(form).unwrap();
     assert_eq!(form["leads"], false);
     assert!(form["waits_for"].as_str().unwrap().contains("tries every second"), "{form}");
+    failing.close().await;
+}
+
+/// A part that ends by itself, or is stopped.
+struct Ends(Option<tokio::sync::oneshot::Receiver<()>>);
+
+#[async_trait::async_trait]
+impl crate::part::NodePart for Ends {
+    fn name(&self) -> &'static str {
+        "scheduler"
+    }
+
+    async fn ended(&mut self) {
+        match &mut self.0 {
+            Some(over) => drop(over.await),
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn stop(self: Box<Self>) {}
+}
+
+#[tokio::test]
+async fn what_ends_by_itself_in_a_term_is_told_and_begun_again() {
+    let failing = failing().await;
+    let (node, term) = (&failing.tried.node, failing.tried.node.term());
+    let (mut parts, mut seen) = (crate::part::NodeParts::default(), node.tenure.subscribe());
+    node.tenure.send_modify(|tenure| tenure.opens(term));
+    node.writes.set(WriteSide::Closed("it schedules".into()), None);
+    let (panics, over) = tokio::sync::oneshot::channel::<()>();
+    parts.push(Ends(None));
+    parts.push(Ends(Some(over)));
+    drop(panics);
+    let part = timeout(Duration::from_secs(5), lasts(&mut parts, term, &mut seen)).await;
+    node.fail_tenure(term, format!("its {} ended with a panic", part.expect("nobody notices").unwrap()));
+    let WriteSide::Unsure(told) = node.writes.side() else { panic!("writes go there still") };
+    assert!(told.contains("scheduler ended"), "{told}");
+    assert!(!node.schedules() && node.cannot_schedule().is_some());
+    // It is wanted still, and tried again by whoever keeps it.
+    failing.tried(1).await;
     failing.close().await;
 }
 
