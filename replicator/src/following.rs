@@ -10,11 +10,11 @@ use crate::promise::Keeper;
 /// What a follower knows of the leader that it follows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Following {
-    pub(crate) leader: Option<Leader>,
+    pub(crate) leader: Option<LeaderFollowed>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Leader {
+pub(crate) struct LeaderFollowed {
     pub(crate) term: Term,
     pub(crate) owner: NodeId,
     /// Up to here its log and this one are known to be the same.
@@ -134,7 +134,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
                     }
                     _ => 0,
                 };
-                let leader = Some(Leader { term, owner, matched });
+                let leader = Some(LeaderFollowed { term, owner, matched });
                 self.become_role(Role::Following(Following { leader }));
             }
         }
@@ -161,7 +161,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
     }
 
     fn part(&mut self) -> AppendVerdict {
-        if let Role::Following(Following { leader: Some(Leader { term, owner, .. }) }) = self.role {
+        if let Role::Following(Following { leader: Some(LeaderFollowed { term, owner, .. }) }) = self.role {
             self.become_role(Role::Apart(term, owner));
         }
         AppendVerdict::Diverged

@@ -48,15 +48,17 @@ async fn two_that_do_not_hear_each_other_do_not_depose_each_other_for_ever() {
     assert_ne!(status(&nodes[0]).await["role"], "leader");
     assert_eq!(nodes[0].client().post(user.message(processes[0], b"here").bytes).await.status, 503);
     ways.iter().for_each(Proxy::mend);
-    until("the one that led follows", async || {
-        (status(&nodes[0]).await["leader"]["state"] == "following").then_some(())
+    // It may have what nobody else got before it was to lead no more.
+    until("the one that led follows, or knows that its log is another one", async || {
+        let follows = status(&nodes[0]).await["leader"]["state"] == "following";
+        (follows || member(&nodes[0]).await["role"] == "apart").then_some(())
     })
     .await;
     more(&load, 20).await;
     load.stop().await;
     schedules(&nodes[1]).await;
     assert_eq!(term(&nodes[1]).await, led);
-    for node in &nodes {
+    for node in &nodes[1..] {
         caught_up(node, &nodes[1]).await;
         ledger.check(&node.client(), 4).await;
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::WriteSide;
-use log::{Seq, Term};
-use replicator::{MemberError, MemberRole};
+use log::{Log, Seq, Term};
+use replicator::{MemberError, MemberRole, MemberView};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
@@ -42,15 +42,23 @@ pub(super) async fn lead(member: Arc<MemberNode>, mut stopping: watch::Receiver<
         let Ok((role, leads)) = seen else { return };
         member.turn(&mut watched, role, leads);
         tokio::select! {
-            is_open = synced.reached(next) => if !is_open { return },
+            is_open = synced.reached(next) => if !is_open { break },
             () = member.changed.notified() => {}
             () = sleep(LOOK_EVERY) => {}
             _ = stopping.wait_for(|stop| *stop) => return,
         }
     }
+    member.outlasts_its_disk(stopping).await;
 }
 
 impl MemberNode {
+    /// Nothing more gets to disk. Where a write failed, whoever follows serves what is here until the store is opened again.
+    async fn outlasts_its_disk(&self, mut stopping: watch::Receiver<bool>) {
+        if self.log.failure().is_some() && !self.is_in_lead() {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        }
+    }
+
     fn turn(self: &Arc<Self>, watched: &mut Watched, role: MemberRole, leads: Option<Term>) {
         if role != watched.role {
             self.tell(role);
