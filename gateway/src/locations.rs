@@ -247,6 +247,20 @@ mod tests {
         assert_eq!([found[0].nonce, found[1].nonce], [Some(u64::MAX), None]);
     }
 
+    /// Readers differ in which of two tags of one name they take.
+    #[tokio::test]
+    async fn what_a_record_says_twice_it_does_not_say() {
+        const TWICE: &str = r#"{"data": {"transactions": {"edges": [
+            {"node": {"id": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                "owner": {"address": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, "block": null,
+                "tags": [{"name": "Data-Protocol", "value": "ao"}, {"name": "Type", "value": "Scheduler-Location"},
+                    {"name": "Url", "value": "https://su.example"}, {"name": "Url", "value": "https://other.example"},
+                    {"name": "Variant", "value": "ao.TN.1"}, {"name": "Variant", "value": "ao.TN.1"},
+                    {"name": "Nonce", "value": "3"}, {"name": "Nonce", "value": "9"}]}}]}}}"#;
+        let found = told(&[Act::Answer(200, "", TWICE)]).await.unwrap().remove(0);
+        assert_eq!((found.url, found.variant, found.nonce), (None, None, Some(9)));
+    }
+
     #[tokio::test]
     async fn of_an_address_no_more_is_told_than_host_and_port() {
         let stub = Stub::start(&[Act::Answer(403, "", "")]).await;

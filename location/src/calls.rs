@@ -28,8 +28,8 @@ impl LocationCalls {
     /// Publish the record now
     ///
     /// Although nothing is wrong with it, but not within two hours of the last one, or ten minutes where no gateway tells that
-    /// one. One that the upload node has not taken yet is sent again instead. It is in the answer once it is kept here; it is sent until
-    /// the upload node takes it.
+    /// one; at once after one that leads elsewhere. One that the upload node has not taken yet is sent again instead. It is in the
+    /// answer once it is kept here; it is sent until the upload node takes it.
     #[oai(path = "/location/publications", method = "post", operation_id = "publish_location")]
     async fn publish(&self) -> Result<Json<PublishedForm>, UnpublishedLocation> {
         let outcome = self.handle()?.publish().await?;
@@ -171,7 +171,7 @@ impl From<LocationError> for HttpError {
     fn from(error: LocationError) -> Self {
         let text = error.to_string();
         match error {
-            LocationError::NotHere(_) | LocationError::TooSoon(_) => {
+            LocationError::NotHere(_) | LocationError::TooSoon(_) | LocationError::Overtaken => {
                 Self::new(Code::Unavailable, text).with_status(StatusCode::CONFLICT)
             }
             LocationError::NoGateway => Self::new(Code::GatewayError, text),

@@ -12,6 +12,7 @@ use gateway::{LocationRecord, Url};
 use log::Publication;
 use protocol::Timestamp;
 
+use crate::publications::KeptPublication;
 use crate::record::{TIME_TO_LIVE, is_right, shown};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -34,6 +35,8 @@ const LATELY: Duration = Duration::from_secs(4 * 24 * HOUR.as_secs());
 /// What gateways told.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Heard {
+    /// The records of the first one, by which this scheduler goes itself; none where it has never answered.
+    pub(crate) first: Option<Vec<LocationRecord>>,
     /// The records that any of them has.
     pub(crate) records: Vec<LocationRecord>,
     /// Since when some have been asked that have never answered; none where all have.
@@ -57,14 +60,22 @@ pub(crate) enum Step {
     Keep,
     /// A record with this nonce has to be published, for this reason.
     Publish { nonce: u64, why: &'static str },
+    /// What was published last does, for this reason, once it is taken: it is being sent.
+    Send { why: &'static str },
     /// It would have to be, for this reason, and too little time has passed since another was.
     Wait { until: Timestamp, why: &'static str },
     /// It would have to be, for this reason, and not all gateways have told what they have. It is until then.
     Hear { until: Timestamp, why: &'static str },
 }
 
-/// Decides by what gateways told, and by what was published before, the oldest first.
-pub(crate) fn decide(url: &Url, heard: &Heard, published: &[Publication], now: Timestamp) -> Decision {
+/// Decides by what gateways told, and by what was published before, the oldest first, of which one may be being sent.
+pub(crate) fn decide(
+    url: &Url,
+    heard: &Heard,
+    published: &[KeptPublication],
+    sent: Option<&Publication>,
+    now: Timestamp,
+) -> Decision {
     let nonce = next_nonce(&heard.records, published);
     let is_beyond = |record: &LocationRecord| {
         record.nonce >= Some(nonce) && !is_right(record, url) && !is_newest(record, &heard.records)
@@ -73,29 +84,58 @@ pub(crate) fn decide(url: &Url, heard: &Heard, published: &[Publication], now: T
     let beyond = beyond.first().map(|record| record.id);
     // Each of the newest leads here; the longest that one of them counts is enough.
     let ends = newest(&told).iter().map(|record| end(record, published, now)).max();
-    let is_right = leads_here(&told, url);
+    let first_lags = first_lags(url, heard, &told, published);
+    let is_right = leads_here(&told, url) && !first_lags;
     let until = ends.filter(|_| is_right);
     let why = match ends {
         Some(end) if is_right && now < half_before(end) => {
             return Decision { until, step: Step::Keep, beyond };
         }
         None => "no gateway has one",
+        Some(_) if first_lags && leads_here(&told, url) => "the gateway of GRAPHQL_URL does not lead here",
         Some(_) if !is_right => "what gateways have is another one",
         Some(_) => "half of its time is over",
     };
-    let step = match (gap_ends(published, now), patience_ends(url, heard, published, now)) {
-        (Some(until), _) => Step::Wait { until, why },
-        (None, Some(until)) => Step::Hear { until, why },
-        (None, None) => Step::Publish { nonce, why },
+    let step = if sent.is_some_and(|sent| does_once_taken(sent, heard, published)) {
+        Step::Send { why }
+    } else {
+        match (gap_ends(published, now), patience_ends(url, heard, published, now)) {
+            (Some(until), _) => Step::Wait { until, why },
+            (None, Some(until)) => Step::Hear { until, why },
+            (None, None) => Step::Publish { nonce, why },
+        }
     };
     Decision { until, step, beyond }
 }
 
+/// Whether the first gateway leads elsewhere or nowhere, and that is not for want of what was published from here: what
+/// others tell is not verified, and this one is whom the operator names. Where they tell what was published, it is on its way.
+fn first_lags(url: &Url, heard: &Heard, told: &[LocationRecord], published: &[KeptPublication]) -> bool {
+    let is_own = |record: &LocationRecord| published.iter().any(|kept| kept.publication.id == record.id);
+    let is_told = |record: &LocationRecord| told.iter().any(|one| one.id == record.id);
+    heard.first.as_ref().is_some_and(|first| {
+        let first: Vec<_> = first.iter().filter(|record| is_told(record)).cloned().collect();
+        !leads_here(&first, url) && !newest(told).iter().any(|record| is_own(record))
+    })
+}
+
+/// Whether what is being sent is all that is needed.
+fn does_once_taken(sent: &Publication, heard: &Heard, published: &[KeptPublication]) -> bool {
+    let is_other = |kept: &&KeptPublication| kept.publication.id != sent.id;
+    let before: Vec<_> = published.iter().filter(is_other).cloned().collect();
+    sent.nonce >= next_nonce(&heard.records, &before)
+}
+
 /// Until when a gateway that has never answered is waited for, if it is: it may have what was published last, as long as that
 /// needs no renewal. Where nothing was, it may have another's for all that is known.
-fn patience_ends(url: &Url, heard: &Heard, published: &[Publication], now: Timestamp) -> Option<Timestamp> {
+fn patience_ends(
+    url: &Url,
+    heard: &Heard,
+    published: &[KeptPublication],
+    now: Timestamp,
+) -> Option<Timestamp> {
     let since = heard.unheard_since?;
-    let ends = match believable(published, now).next_back() {
+    let ends = match counted(published, now).next_back() {
         Some(last) if last.url == shown(url) => half_before(later(last.at, TIME_TO_LIVE)),
         Some(_) => return None,
         None => later(since, PATIENCE),
@@ -123,36 +163,47 @@ fn is_newest(record: &LocationRecord, told: &[LocationRecord]) -> bool {
 }
 
 /// The nonce above all that are published, and above all that are told and followed.
-pub(crate) fn next_nonce(told: &[LocationRecord], published: &[Publication]) -> u64 {
+pub(crate) fn next_nonce(told: &[LocationRecord], published: &[KeptPublication]) -> u64 {
     let nonces = told.iter().filter_map(|record| record.nonce).filter(|nonce| *nonce < FOLLOWED_END);
-    let nonces = nonces.chain(published.iter().map(|published| published.nonce));
+    let nonces = nonces.chain(published.iter().map(|kept| kept.publication.nonce));
     nonces.max().map_or(0, |nonce| nonce.saturating_add(1))
 }
 
 /// When an operator may publish after what was published last, if that is not yet: soon where no gateway tells that one, which
-/// may never have arrived, and at once where it leads elsewhere.
+/// may never have arrived, and at once where it leads elsewhere or nobody took it.
 pub(crate) fn order_waits(
     url: &Url,
     told: &[LocationRecord],
-    published: &[Publication],
+    published: &[KeptPublication],
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let last = believable(published, now).next_back().filter(|last| last.url == shown(url))?;
+    let last = published.last().filter(|last| last.is_taken()).map(|last| &last.publication)?;
+    let last = Some(last).filter(|last| last.url == shown(url) && is_believable(last, now))?;
     let is_told = told.iter().any(|record| record.id == last.id);
     let gap = if is_told { GAP_MIN } else { GAP_UNTOLD };
     Some(later(last.at, gap)).filter(|end| now < *end)
 }
 
 /// What was published by a clock that was right, as far as can be told.
-fn believable(published: &[Publication], now: Timestamp) -> impl DoubleEndedIterator<Item = &Publication> {
-    published.iter().filter(move |one| one.at <= later(now, FUTURE))
+fn is_believable(one: &Publication, now: Timestamp) -> bool {
+    one.at <= later(now, FUTURE)
+}
+
+/// What the next one has to keep its distance from. The last one stands in nobody's way if nobody took it; the one before
+/// does, so that not everything is published that somebody may want to have changed before it is taken.
+fn counted(published: &[KeptPublication], now: Timestamp) -> impl DoubleEndedIterator<Item = &Publication> {
+    let taken = match published {
+        [before @ .., last] if !last.is_taken() => before,
+        all => all,
+    };
+    taken.iter().map(|kept| &kept.publication).filter(move |one| is_believable(one, now))
 }
 
 /// When as much time has passed as has to after what was published, if it has not: twice as much after each that came
 /// lately, whatever gateways make of them.
-fn gap_ends(published: &[Publication], now: Timestamp) -> Option<Timestamp> {
-    let last = believable(published, now).next_back()?;
-    let lately = believable(published, now).filter(|one| now < later(one.at, LATELY)).count();
+fn gap_ends(published: &[KeptPublication], now: Timestamp) -> Option<Timestamp> {
+    let last = counted(published, now).next_back()?;
+    let lately = counted(published, now).filter(|one| now < later(one.at, LATELY)).count();
     let doubled = u32::try_from(lately.saturating_sub(1)).unwrap_or(u32::MAX).min(8);
     let gap = GAP_MIN.saturating_mul(1 << doubled).min(GAP_MAX);
     Some(later(last.at, gap)).filter(|end| now < *end)
@@ -160,8 +211,9 @@ fn gap_ends(published: &[Publication], now: Timestamp) -> Option<Timestamp> {
 
 /// When a record ends to count. It began when this scheduler published it or, where that is not known, with its block; one that
 /// waits for a block is fresh.
-fn end(record: &LocationRecord, published: &[Publication], now: Timestamp) -> Timestamp {
-    let own = published.iter().find(|published| published.id == record.id).map(|own| own.at.min(now));
+fn end(record: &LocationRecord, published: &[KeptPublication], now: Timestamp) -> Timestamp {
+    let own = published.iter().map(|kept| &kept.publication).find(|own| own.id == record.id);
+    let own = own.map(|own| own.at.min(now));
     let told = record.block.map_or(now, |block| Timestamp::new(block.time).min(now));
     later(own.unwrap_or(told), record.time_to_live.unwrap_or_default())
 }

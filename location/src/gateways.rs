@@ -89,7 +89,12 @@ impl GatewayMemory {
             }
         }
         let is_whole = self.last.iter().all(|told| told.records.is_ok() || told.is_none);
-        Heard { records, unheard_since: self.since.filter(|_| !is_whole) }
+        let first = self.last.first().and_then(|told| told.records.as_ref().ok());
+        // As they count now, in a block or in none.
+        let is_of =
+            |record: &&LocationRecord| first.is_some_and(|first| first.iter().any(|one| one.id == record.id));
+        let first = first.map(|_| records.iter().filter(is_of).cloned().collect());
+        Heard { first, records, unheard_since: self.since.filter(|_| !is_whole) }
     }
 
     fn look_at_blocks(&mut self, now: Timestamp) {

@@ -56,6 +56,9 @@ pub enum LocationError {
     /// Another was published a moment ago.
     #[error("another was published lately; the next one may be published {}", from(*.0))]
     TooSoon(Timestamp),
+    /// Another publishes too, and was quicker.
+    #[error("another router that shares the database has just published one")]
+    Overtaken,
     /// Nobody tells what there is.
     #[error("no gateway tells which records there are, so that it is not known which nonce counts")]
     NoGateway,

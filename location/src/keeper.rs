@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ans104::{Item, Signer};
 use bytes::Bytes;
-use gateway::{ToldLocations, UploadError, Url};
+use gateway::{ToldLocations, Url};
 use log::Publication;
 use protocol::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -13,21 +13,20 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::decision::{Decision, Step, decide, next_nonce, order_waits};
+use crate::decision::{Decision, Heard, Step, decide, next_nonce, order_waits};
 use crate::gateways::{GatewayMemory, LocationGateways};
 use crate::handle::{AskedLocation, LocationError, LocationHandle, LocationOutcome, from};
 use crate::metrics;
 use crate::now::{GatewayNow, LocationNow};
-use crate::publications::Publications;
+use crate::pending::Pending;
+use crate::publications::{KeptPublication, Publications, PublishingRefusal};
 use crate::record::{shown, signed};
 
-/// How often gateways are asked.
+/// How often gateways are asked; at first more often after a record was taken, until they tell of it.
 const PERIOD: Duration = Duration::from_secs(15 * 60);
-/// The pauses between two attempts to hand a record over, doubled from the first to the last.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(60);
-/// The pause after it was refused, which somebody has to put right.
-const REFUSED_RETRY: Duration = PERIOD;
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+/// How soon it is looked whether there is still a reason to publish nothing, where nothing else is asked for that.
+const REFUSED_PAUSE: Duration = Duration::from_secs(2);
 /// How many may wait for the keeper.
 const ASKED_MAX: usize = 4;
 
@@ -58,15 +57,28 @@ pub struct LocationKeeper {
     memory: GatewayMemory,
     /// A record that is published and was not taken yet. It is sent until it is, or until another takes its place.
     pending: Option<Pending>,
+    /// When gateways are asked next, and how long after that again.
+    look_at: Instant,
+    pause: Duration,
+    /// Whether any of them answered the last time.
+    is_answered: bool,
 }
 
-struct Pending {
-    item: Bytes,
-    publication: Publication,
-    pause: Duration,
-    next: Instant,
-    /// Why it was not taken the last time.
-    trouble: Option<String>,
+/// What a look came to.
+#[derive(Debug, PartialEq, Eq)]
+enum Looked {
+    /// Gateways were asked.
+    Asked,
+    /// Nothing is to be published from here, and nobody was asked.
+    Refused,
+}
+
+/// What is to be done, and by what that was decided.
+struct Decided {
+    now: Timestamp,
+    heard: Heard,
+    published: Vec<KeptPublication>,
+    decision: Decision,
 }
 
 impl LocationKeeper {
@@ -76,82 +88,158 @@ impl LocationKeeper {
             watch::channel(LocationNow::new(&parts.url, parts.signer.address(), parts.publishes));
         let (ask, asked) = mpsc::channel(ASKED_MAX);
         let handle = LocationHandle { now, ask, clock: parts.clock.clone() };
-        (Self { parts, told, asked, memory: GatewayMemory::default(), pending: None }, handle)
+        let (memory, pending, look_at) = (GatewayMemory::default(), None, Instant::now());
+        (Self { parts, told, asked, memory, pending, look_at, pause: PERIOD, is_answered: false }, handle)
     }
 
     /// Runs until it is aborted.
     pub async fn run(mut self) {
-        let mut look_at = Instant::now();
         loop {
-            let retry_at = self.pending.as_ref().map_or(look_at, |pending| pending.next);
+            let retry_at = self.pending.as_ref().map_or(self.look_at, |pending| pending.next);
             tokio::select! {
                 Some(AskedLocation(answer)) = self.asked.recv() => {
                     let published = self.publish_as_asked().await;
                     // Whoever asked may have gone away.
                     let _ = answer.send(published);
+                    self.tell_anew().await;
                 }
-                () = sleep_until(look_at) => {
-                    if let Err(error) = self.look().await {
+                () = sleep_until(self.look_at) => {
+                    let looked = self.look().await;
+                    let pause = if matches!(looked, Ok(Looked::Refused)) { REFUSED_PAUSE } else { self.next_pause() };
+                    self.look_at = Instant::now() + pause;
+                    if let Err(error) = looked {
                         warn!(%error, "the record that says where this scheduler is was not looked after; tried again later");
                         self.tell(|now| now.trouble = Some(error.to_string()));
                     }
-                    look_at = Instant::now() + PERIOD;
                 }
-                () = sleep_until(retry_at), if self.pending.is_some() => drop(self.send().await),
+                () = sleep_until(retry_at), if self.pending.is_some() => {
+                    self.send().await;
+                    self.tell_anew().await;
+                }
             }
         }
     }
 
+    fn next_pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (2 * pause).min(PERIOD);
+        pause
+    }
+
     /// Asks gateways, and publishes what they should have.
-    async fn look(&mut self) -> Result<(), LocationError> {
-        if let Some(reason) = self.parts.publications.refusal() {
-            self.pending = None;
-            self.tell(|now| {
-                now.until = None;
-                now.trouble = Some(reason);
-            });
-            return Ok(());
+    async fn look(&mut self) -> Result<Looked, LocationError> {
+        if let Some(refusal) = self.parts.publications.refusal() {
+            self.refused(refusal);
+            return Ok(Looked::Refused);
         }
-        if !self.ask().await? {
-            // What was known of it is as true as before.
-            self.tell(|now| now.trouble = Some("no gateway tells what it has".to_owned()));
-            return Ok(());
-        }
-        let (now, published) = (self.now()?, self.parts.publications.all().await?);
-        let heard = self.memory.heard(now);
-        // Whoever took it may not have said so.
-        self.pending.take_if(|pending| heard.records.iter().any(|told| told.id == pending.publication.id));
-        let decision = decide(&self.parts.url, &heard, &published, now);
-        let trouble = self.trouble(&decision);
-        let Decision { until, step, .. } = decision;
-        self.tell(|now| {
-            now.until = until;
-            now.trouble = trouble;
-            now.last = published.last().cloned();
-        });
-        match step {
-            Step::Publish { nonce, why } if self.parts.publishes => {
+        // What was left of a node that was killed is sent whatever gateways tell.
+        let published = self.parts.publications.all().await?;
+        self.take_up(&published);
+        self.ask().await?;
+        let decided = self.decide().await?;
+        self.tell_of(&decided);
+        match decided.decision.step {
+            Step::Publish { nonce, why } if self.parts.publishes && self.is_answered => {
                 info!(url = shown(&self.parts.url), nonce, why, "publishing where this scheduler is");
-                self.publish(nonce, published.last()).await.map(drop)
+                match self.publish(nonce, decided.published.last()).await {
+                    // It is known in a moment what that was.
+                    Ok(_) | Err(LocationError::Overtaken) => {
+                        let decided = self.decide().await?;
+                        self.tell_of(&decided);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
-            Step::Publish { why, .. } | Step::Wait { why, .. } | Step::Hear { why, .. } => {
+            Step::Publish { why, .. }
+            | Step::Wait { why, .. }
+            | Step::Hear { why, .. }
+            | Step::Send { why } => {
                 debug!(why, "the record that says where this scheduler is is not as it should be");
-                Ok(())
             }
-            Step::Keep => Ok(()),
+            Step::Keep => {}
         }
+        Ok(Looked::Asked)
+    }
+
+    /// What is to be done, by what is known of gateways and of publications.
+    async fn decide(&mut self) -> Result<Decided, LocationError> {
+        let mut published = self.parts.publications.all().await?;
+        let now = self.now()?;
+        let heard = self.memory.heard(now);
+        if let Some(last) = published.last_mut().filter(|last| !last.is_taken() && self.parts.publishes) {
+            // Whoever took it may not have said so.
+            if heard.records.iter().any(|told| told.id == last.publication.id) {
+                self.parts.publications.taken(&last.publication).await?;
+                last.record = None;
+            }
+        }
+        self.take_up(&published);
+        let sent = self.pending.as_ref().map(|pending| &pending.publication);
+        let decision = decide(&self.parts.url, &heard, &published, sent, now);
+        Ok(Decided { now, heard, published, decision })
+    }
+
+    /// What was published last is sent as long as nobody has taken it, whoever published it.
+    fn take_up(&mut self, published: &[KeptPublication]) {
+        let last = published.last().filter(|_| self.parts.publishes);
+        let known = self.pending.as_ref().map(|pending| pending.publication.id);
+        if known != last.filter(|last| !last.is_taken()).map(|last| last.publication.id) {
+            self.pending = Pending::of(last, &self.parts.url, self.parts.signer.address());
+        }
+    }
+
+    fn refused(&mut self, refusal: PublishingRefusal) {
+        let PublishingRefusal { reason, is_passing } = refusal;
+        self.pending = None;
+        if self.told.borrow().trouble.as_ref() != Some(&reason) {
+            match is_passing {
+                true => info!(reason, "the record that says where this scheduler is is not looked after yet"),
+                false => warn!(reason, "the record that says where this scheduler is is not looked after"),
+            }
+        }
+        self.tell(|now| {
+            now.until = None;
+            now.trouble = Some(reason);
+        });
+    }
+
+    /// Tells what is known after something was sent.
+    async fn tell_anew(&mut self) {
+        if self.parts.publications.refusal().is_some() || self.told.borrow().looked.is_none() {
+            return;
+        }
+        match self.decide().await {
+            Ok(decided) => self.tell_of(&decided),
+            Err(error) => debug!(%error, "what is told of the record is of before"),
+        }
+    }
+
+    fn tell_of(&self, decided: &Decided) {
+        let trouble = self.trouble(&decided.decision);
+        self.tell(|now| {
+            // What was known of it is as true as before where nobody answers.
+            now.until = if self.is_answered { decided.decision.until } else { now.until };
+            now.trouble = trouble;
+            now.last = decided.published.last().map(|kept| kept.publication.clone());
+        });
     }
 
     /// What is wrong or waited for, in words.
     fn trouble(&self, decision: &Decision) -> Option<String> {
         let waited = match &decision.step {
+            _ if !self.is_answered => Some("no gateway tells what it has".to_owned()),
             Step::Keep => None,
-            Step::Publish { why, .. } => Some((*why).to_owned()),
-            Step::Wait { until, why } => Some(format!("{why}; another may be published {}", from(*until))),
-            Step::Hear { until, why } => Some(format!(
+            Step::Wait { until, why } if self.parts.publishes => {
+                Some(format!("{why}; another may be published {}", from(*until)))
+            }
+            Step::Hear { until, why } if self.parts.publishes => Some(format!(
                 "{why} of those that answer; one is published once all have answered, or {}",
                 from(*until)
             )),
+            Step::Send { why } => Some(format!("{why}, and one is being sent")),
+            Step::Publish { why, .. } | Step::Wait { why, .. } | Step::Hear { why, .. } => {
+                Some((*why).to_owned())
+            }
         };
         let beyond = decision.beyond.map(|id| {
             format!("the record {id} leads elsewhere, and no other can have a nonce above it, by which HyperBEAM goes")
@@ -167,19 +255,21 @@ impl LocationKeeper {
         if !self.parts.publishes {
             return Err(LocationError::NotHere(shown(&self.parts.url).to_owned()));
         }
-        if let Some(reason) = self.parts.publications.refusal() {
-            return Err(LocationError::Refused(reason));
+        if let Some(refusal) = self.parts.publications.refusal() {
+            return Err(LocationError::Refused(refusal.reason));
         }
+        let published = self.parts.publications.all().await?;
+        self.take_up(&published);
         if let Some(pending) = &self.pending {
             let publication = pending.publication.clone();
             return Ok(LocationOutcome { publication, trouble: self.send().await });
         }
-        if !self.ask().await? {
+        self.ask().await?;
+        if !self.is_answered {
             // Without them it is not known which nonce counts.
             return Err(LocationError::NoGateway);
         }
-        let (now, published) = (self.now()?, self.parts.publications.all().await?);
-        let heard = self.memory.heard(now);
+        let Decided { now, heard, published, .. } = self.decide().await?;
         if let Some(until) = order_waits(&self.parts.url, &heard.records, &published, now) {
             return Err(LocationError::TooSoon(until));
         }
@@ -188,61 +278,60 @@ impl LocationKeeper {
         self.publish(nonce, published.last()).await
     }
 
-    /// Keeps a publication, and hands it over for the first time. Where it is broken off between the two, the next one is
-    /// due after the gap.
+    /// Keeps a publication, and hands it over for the first time. Wherever it is broken off between the two, it is handed
+    /// over at the next start, by whoever has this place then.
     async fn publish(
         &mut self,
         nonce: u64,
-        last: Option<&Publication>,
+        last: Option<&KeptPublication>,
     ) -> Result<LocationOutcome, LocationError> {
         let (signer, url, at) = (self.parts.signer.clone(), self.parts.url.clone(), self.now()?);
         let item = spawn_blocking(move || signed(&url, nonce, signer.as_ref())).await;
         let item = Bytes::from(item.map_err(|error| LocationError::Sign(error.to_string()))??);
         let id = Item::split(&item).map_err(|error| LocationError::Sign(error.to_string()))?.id();
         let publication = Publication { nonce, at, id, url: shown(&self.parts.url).to_owned() };
-        let after = last.map(|last| last.nonce);
-        self.parts.publications.keep(publication.clone(), after).await?;
+        let after = last.map(|last| last.publication.nonce);
+        if !self.parts.publications.keep(publication.clone(), item.clone(), after).await? {
+            return Err(LocationError::Overtaken);
+        }
         metrics::published();
-        self.tell(|now| now.last = Some(publication.clone()));
-        let (pause, next) = (FIRST_RETRY, Instant::now());
-        self.pending = Some(Pending { item, publication: publication.clone(), pause, next, trouble: None });
+        self.take_up(&[KeptPublication { publication: publication.clone(), record: Some(item) }]);
         let trouble = self.send().await;
         Ok(LocationOutcome { publication, trouble })
     }
 
     /// Hands over what was not taken yet; why it was not taken now, if so.
     async fn send(&mut self) -> Option<String> {
+        if let Some(refusal) = self.parts.publications.refusal() {
+            self.pending = None;
+            return Some(refusal.reason);
+        }
         let pending = self.pending.as_mut()?;
         let (nonce, id) = (pending.publication.nonce, pending.publication.id);
-        if let Some(reason) = self.parts.publications.refusal() {
-            self.pending = None;
-            return Some(reason);
-        }
-        let error = match self.parts.gateways.upload(pending.item.clone()).await {
-            Ok(()) => {
-                info!(nonce, %id, "the record that says where this scheduler is was taken");
-                self.pending = None;
-                return None;
-            }
-            Err(error) => error,
+        let (text, error) = match self.parts.gateways.upload(pending.item.clone()).await {
+            Ok(()) => match self.parts.publications.taken(&pending.publication).await {
+                Ok(()) => {
+                    info!(nonce, %id, "the record that says where this scheduler is was taken");
+                    self.pending = None;
+                    (self.look_at, self.pause) = (Instant::now() + FIRST_PAUSE, FIRST_PAUSE);
+                    return None;
+                }
+                // Not to be forgotten by the next start alone: it is the same record that is sent again.
+                Err(error) => (error.to_string(), None),
+            },
+            Err(error) => (error.to_string(), Some(error)),
         };
-        let text = error.to_string();
-        match pending.trouble.as_ref() == Some(&text) {
-            true => debug!(nonce, %id, %error, "the record that says where this scheduler is is sent again"),
-            false => {
-                warn!(nonce, %id, %error, "the record that says where this scheduler is was not taken; it is sent again");
+        match pending.failed(text.clone(), error.as_ref()) {
+            false => debug!(nonce, %id, text, "the record that says where this scheduler is is sent again"),
+            true => {
+                warn!(nonce, %id, text, "the record that says where this scheduler is was not taken; it is sent again");
             }
         }
-        let is_refused = matches!(error, UploadError::Refused { .. } | UploadError::Withheld);
-        let pause = if is_refused { REFUSED_RETRY } else { pending.pause };
-        pending.next = Instant::now() + pause;
-        pending.pause = (2 * pending.pause).min(LAST_RETRY);
-        pending.trouble = Some(text.clone());
         Some(text)
     }
 
-    /// Asks what gateways tell, and names those that tell something else than before. Whether any answers.
-    async fn ask(&mut self) -> Result<bool, LocationError> {
+    /// Asks what gateways tell, and names those that tell something else than before.
+    async fn ask(&mut self) -> Result<(), LocationError> {
         let told: Vec<ToldLocations> = self.parts.gateways.told(self.parts.signer.address()).await;
         let gateways: Vec<_> = told.iter().map(|told| GatewayNow::of(told, &self.parts.url)).collect();
         let before = self.told.borrow().gateways.clone();
@@ -262,9 +351,11 @@ impl LocationKeeper {
             now.looked = Some(looked);
             now.gateways = gateways;
         });
-        Ok(told.iter().any(|told| told.records.is_ok()))
+        self.is_answered = told.iter().any(|told| told.records.is_ok());
+        Ok(())
     }
 
+    /// Tells what changes.
     fn tell(&self, change: impl FnOnce(&mut LocationNow)) {
         self.told.send_modify(change);
         metrics::ends(self.told.borrow().until);

@@ -8,6 +8,7 @@
 mod record;
 mod decision;
 mod publications;
+mod pending;
 mod gateways;
 mod now;
 mod keeper;
@@ -24,6 +25,8 @@ pub use keeper::{LocationKeeper, LocationParts, TellTime};
 pub use log::Publication;
 pub use metrics::describe;
 pub use now::{GatewayNow, LocationHealth, LocationNow};
-pub use publications::{LogPublications, Publications, PublicationsError};
+pub use publications::{
+    KeptPublication, LogPublications, Publications, PublicationsError, PublishingRefusal,
+};
 pub use readers::{LocationReading, readings};
 pub use seat::LocationSeat;

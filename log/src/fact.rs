@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use ans104::{Address, Id};
+use ans104::{Address, Id, base64url};
 use protocol::Timestamp;
 
 use crate::contract::Append;
 use crate::event::{Body, BodyRef, EventRef};
 use crate::identity::{NodeId, Term};
-use crate::moves::{MOVED_IN, MOVED_OUT, MOVING_IN, ProcessMove};
+use crate::moves::{MOVED_BACK, MOVED_IN, MOVED_OUT, MOVING_IN, ProcessMove};
 
 /// A fact about the node itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub enum Fact {
     Handover(NodeId),
     /// A record that says where this scheduler is was published.
     Publication(Publication),
+    /// The bytes of the record that the next fact publishes.
+    PublishedRecord(Vec<u8>),
+    /// The published record of this id was taken: it is sent no more.
+    PublicationTaken(Id),
     /// A process comes from another store, or goes there.
     Move(ProcessMove),
 }
@@ -78,6 +82,8 @@ const PROMOTION: &str = "promotion";
 const MEMBERS: &str = "members";
 const MEMBER_URL: &str = "member-url";
 const LOCATION: &str = "location";
+const LOCATION_RECORD: &str = "location-record";
+const LOCATION_TAKEN: &str = "location-taken";
 const HANDOVER: &str = "handover";
 
 impl Fact {
@@ -98,8 +104,10 @@ impl Fact {
                 Some(Self::MemberUrl { node: node.parse().ok()?, url: url.to_owned() })
             }
             LOCATION => Publication::read(says).map(Self::Publication),
+            LOCATION_RECORD => base64url::decode(says).ok().map(Self::PublishedRecord),
+            LOCATION_TAKEN => says.parse().ok().map(Self::PublicationTaken),
             HANDOVER => says.parse().ok().map(Self::Handover),
-            MOVING_IN | MOVED_IN | MOVED_OUT => ProcessMove::read(about, says).map(Self::Move),
+            MOVING_IN | MOVED_IN | MOVED_OUT | MOVED_BACK => ProcessMove::read(about, says).map(Self::Move),
             _ => None,
         }
     }
@@ -129,6 +137,8 @@ impl fmt::Display for Fact {
             Self::Publication(Publication { nonce, at, id, url }) => {
                 write!(f, "{LOCATION} nonce {nonce} at {at} id {id} url {url}")
             }
+            Self::PublishedRecord(record) => write!(f, "{LOCATION_RECORD} {}", base64url::encode(record)),
+            Self::PublicationTaken(id) => write!(f, "{LOCATION_TAKEN} {id}"),
             Self::Handover(to) => write!(f, "{HANDOVER} {to}"),
             Self::Move(step) => step.fmt(f),
         }
@@ -231,7 +241,9 @@ mod tests {
         assert!(Fact::read(promotion.as_bytes()).is_some());
         let url = Fact::MemberUrl { node: node.parse().unwrap(), url: "http://10.0.0.5:9001".to_owned() };
         let handover = Fact::Handover(node.parse().unwrap());
-        for fact in [url, handover] {
+        let record = Fact::PublishedRecord((0..=255).collect());
+        let taken = Fact::PublicationTaken(Id::from_bytes([7; 32]));
+        for fact in [url, handover, record, taken] {
             assert_eq!(Fact::read(&recorded(&fact)), Some(fact));
         }
     }

@@ -120,6 +120,8 @@ impl Ready {
                 | Fact::Members(_)
                 | Fact::MemberUrl { .. }
                 | Fact::Publication(_)
+                | Fact::PublishedRecord(_)
+                | Fact::PublicationTaken(_)
                 | Fact::Handover(_),
             )
             | None => (None, None),

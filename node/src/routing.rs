@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use gateway::Endpoints;
 use limits::ItemOptions;
 use log::{LocalLog, Memory};
-use router::{FailoverOptions, Router, RouterMode, RouterOptions, RouterTask, StateOptions};
+use router::{
+    FailoverOptions, Router, RouterMode, RouterOptions, RouterPublications, RouterTask, StateOptions,
+};
 use scheduler::{Clock, SystemClock};
 use tracing::info;
 use web::OperatorToken;
@@ -122,8 +124,8 @@ fn locate(
     router: Arc<Router>,
 ) -> Result<LocationHandle, NodeError> {
     let RouterLocation { options, signer, endpoints } = location;
-    let keep =
-        KeepLocation { options, signer, publications: router, clock: Arc::new(|| Ok(SystemClock.now())) };
+    let publications = Arc::new(RouterPublications::new(router, signer.address()));
+    let keep = KeepLocation { options, signer, publications, clock: Arc::new(|| Ok(SystemClock.now())) };
     Ok(location::start(parts, keep, services::asking(&endpoints)?, &endpoints))
 }
 

@@ -29,6 +29,13 @@ fn the_benchmark_finds_a_sound_node_sound_and_a_lost_message_missing() {
     for form in ["read", "read_as_aos2"] {
         assert!(report[form]["messages"].as_u64().is_some_and(|read| read >= 303), "{report}");
     }
+    // One is no more work than two of the other. Who else is on this machine may have come in between, but not each time.
+    let is_as_quick = |report: &Value| {
+        let [plain, aos2] = ["read", "read_as_aos2"].map(|form| report[form]["messages_per_second"].as_f64());
+        aos2.zip(plain).is_some_and(|(aos2, plain)| 2.0 * aos2 >= plain)
+    };
+    let again = || serde_json::from_str(&bench(&[&few[..], &lag].concat()).stdout).unwrap();
+    assert!(is_as_quick(&report) || (0..5).any(|_| is_as_quick(&again())), "{report}");
 
     let index = &report["projections"][0];
     assert_eq!(index["name"], "index", "{report}");

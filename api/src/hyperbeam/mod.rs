@@ -20,7 +20,7 @@ use crate::refusals::{HyperbeamReadRefusal, HyperbeamWriteRefusal};
 use crate::render::Rendered;
 use codec::AcceptedForms;
 use forms::{PlacedAnswer, SlotAnswer, SlotTextAnswer, SlotsForm};
-use schedule::{AskedSlots, SaidSlot};
+use schedule::{AskedSlot, AskedSlots, SaidSlot};
 
 /// The calls, and the node that answers them.
 pub(crate) struct HyperbeamApi(pub(crate) Arc<ApiNode>);
@@ -119,9 +119,9 @@ impl HyperbeamApi {
         #[oai(name = "process-id")]
         process_id: Given<NamedId>,
         /// The first slot; 0 without.
-        from: Given<i64>,
+        from: Given<AskedSlot>,
         /// The last slot; the newest without.
-        to: Given<i64>,
+        to: Given<AskedSlot>,
         /// The form of the answer; it counts more than the headers.
         accept: Given<String>,
         /// The first slot, where the query does not say it.
@@ -139,7 +139,7 @@ impl HyperbeamApi {
     ) -> Result<Rendered<SlotsForm>, HyperbeamReadRefusal> {
         let process = process.0.or(target.0).or(process_id.0);
         let accepted = AcceptedForms { asked: accept.0, required: require_codec.0, header: accept_header.0 };
-        let (from, to) = (from.0.or(SaidSlot::number(from_header)), to.0.or(SaidSlot::number(to_header)));
+        let (from, to) = (from.0.or(SaidSlot::asked(from_header)), to.0.or(SaidSlot::asked(to_header)));
         let asked = AskedSlots { from, to, codec: accepted.codec()? };
         Ok(schedule::read(&self.0, process.needed()?, asked).await?)
     }
@@ -158,9 +158,9 @@ impl HyperbeamApi {
         /// The process.
         process: Path<NamedProcess>,
         /// The first slot; 0 without.
-        from: Given<i64>,
+        from: Given<AskedSlot>,
         /// The last slot; the newest without.
-        to: Given<i64>,
+        to: Given<AskedSlot>,
         /// The form of the answer; it counts more than the header.
         accept: Given<String>,
         /// The form of the answer, where the query does not say it.

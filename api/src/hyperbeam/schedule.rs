@@ -1,5 +1,6 @@
 //! A part of a schedule by slots, in one of HyperBEAM's forms.
 
+use std::num::{IntErrorKind, ParseIntError};
 use std::sync::Arc;
 
 use poem_openapi::registry::MetaSchema;
@@ -22,18 +23,43 @@ const SPAN_MAX: u64 = 1000;
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AskedSlots {
-    pub(super) from: Option<i64>,
-    pub(super) to: Option<i64>,
+    pub(super) from: Option<AskedSlot>,
+    pub(super) to: Option<AskedSlot>,
     pub(super) codec: Codec,
+}
+
+/// A slot that is asked for, however far beyond all slots it is: there is nothing then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AskedSlot(pub(super) i64);
+
+impl AskedSlot {
+    fn of(text: &str) -> Option<Self> {
+        let number = text.parse().or_else(|error: ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow => Ok(i64::MAX),
+            IntErrorKind::NegOverflow => Ok(i64::MIN),
+            _ => Err(error),
+        });
+        number.ok().map(Self)
+    }
+}
+
+impl Parameter for AskedSlot {
+    fn schema() -> MetaSchema {
+        i64::schema()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        Self::of(text).map_or_else(|| i64::read(text).map(Self), Ok)
+    }
 }
 
 /// A slot in a header, if it is one: `From` says elsewhere who asks, by an address of mail.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SaidSlot(Option<i64>);
+pub(super) struct SaidSlot(Option<AskedSlot>);
 
 impl SaidSlot {
     /// The slot that a header says.
-    pub(super) fn number(header: GivenHeader<Self>) -> Option<i64> {
+    pub(super) fn asked(header: GivenHeader<Self>) -> Option<AskedSlot> {
         header.0?.0
     }
 }
@@ -44,7 +70,7 @@ impl Parameter for SaidSlot {
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        Ok(Self(text.trim().parse().ok()))
+        Ok(Self(AskedSlot::of(text.trim())))
     }
 }
 
@@ -60,8 +86,8 @@ struct Slots {
 impl AskedSlots {
     /// The slots of a process of which this is the newest; none where none of them was asked for.
     fn slots(self, newest: u64) -> Option<Slots> {
-        let first = u64::try_from(self.from.unwrap_or(0)).unwrap_or(0);
-        let asked = u64::try_from(self.to.unwrap_or(i64::MAX)).ok()?.min(newest);
+        let first = u64::try_from(self.from.map_or(0, |from| from.0)).unwrap_or(0);
+        let asked = u64::try_from(self.to.map_or(i64::MAX, |to| to.0)).ok()?.min(newest);
         let last = asked.min(first.saturating_add(SPAN_MAX));
         (first <= last).then_some(Slots { first, last, cut: last < asked })
     }
@@ -164,7 +190,8 @@ mod tests {
 
     #[test]
     fn both_ends_are_included_and_only_what_there_is_can_be_cut() {
-        let slots = |from, to, newest| {
+        let slots = |from: Option<i64>, to: Option<i64>, newest| {
+            let (from, to) = (from.map(AskedSlot), to.map(AskedSlot));
             let asked = AskedSlots { from, to, codec: Codec::Aos2 };
             asked.slots(newest).map(|slots| (slots.first, slots.last, slots.cut))
         };
@@ -188,6 +215,23 @@ mod tests {
             (Some(i64::MAX), Some(i64::MAX), 9, None),
         ] {
             assert_eq!(slots(from, to, newest), expected, "{from:?} to {to:?} of {newest}");
+        }
+    }
+
+    #[test]
+    fn a_slot_beyond_all_numbers_is_one_that_is_not_there() {
+        for (text, slot) in [
+            ("7", Some(7)),
+            ("-7", Some(-7)),
+            ("99999999999999999999", Some(i64::MAX)),
+            ("-99999999999999999999", Some(i64::MIN)),
+            ("", None),
+            ("x", None),
+            ("1.5", None),
+        ] {
+            assert_eq!(AskedSlot::read(text).ok(), slot.map(AskedSlot), "{text}");
+            let said = SaidSlot::asked(GivenHeader(SaidSlot::read(&format!(" {text} ")).ok()));
+            assert_eq!(said, slot.map(AskedSlot), "{text}");
         }
     }
 }

@@ -159,17 +159,20 @@ impl LocationNode {
             LocationKind::SchedulerLocation => tag.name == name,
             LocationKind::Lowercase => tag.name.eq_ignore_ascii_case(name),
         };
+        // Of one that is there twice nobody knows which counts.
         let text = |name: &str| {
-            let found = self.tags.iter().find(|tag| is_named(tag, name));
-            found.map(|tag| tag.value.clone())
+            let mut found = self.tags.iter().filter(|tag| is_named(tag, name));
+            found.next().filter(|_| found.next().is_none()).map(|tag| tag.value.clone())
         };
         let number = |name: &str| text(name).and_then(|text| text.parse().ok());
+        let nonces =
+            self.tags.iter().filter(|tag| is_named(tag, "Nonce")).filter_map(|tag| nonce(&tag.value));
         Some(LocationRecord {
             id: self.id.parse().ok()?,
             url: text("Url"),
             variant: text("Variant"),
             time_to_live: number("Time-To-Live").map(Duration::from_millis),
-            nonce: text("Nonce").and_then(|text| nonce(&text)),
+            nonce: nonces.max(),
             block: self.block.as_ref().map(|block| LocationBlock {
                 height: block.height,
                 time: block.timestamp.saturating_mul(1000),

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use ans104::Id;
+use bytes::Bytes;
 use gateway::LocationBlock;
 
 use super::*;
@@ -33,16 +34,29 @@ fn published(hours: u64, nonce: u64) -> Publication {
     Publication { nonce, at, id: Id::from_bytes([9; 32]), url: shown(&url()).to_owned() }
 }
 
+/// All of them taken.
+fn taken(published: &[Publication]) -> Vec<KeptPublication> {
+    let kept = |publication: &Publication| KeptPublication { publication: publication.clone(), record: None };
+    published.iter().map(kept).collect()
+}
+
+/// All of them taken but the last.
+fn untaken(published: &[Publication]) -> Vec<KeptPublication> {
+    let mut kept = taken(published);
+    kept.last_mut().unwrap().record = Some(Bytes::from_static(b"the record"));
+    kept
+}
+
 fn decided(told: &[LocationRecord], published: &[Publication]) -> Decision {
-    let heard = Heard { records: told.to_vec(), unheard_since: None };
-    decide(&url(), &heard, published, Timestamp::new(NOW))
+    let heard = Heard { records: told.to_vec(), ..Heard::default() };
+    decide(&url(), &heard, &taken(published), None, Timestamp::new(NOW))
 }
 
 /// The nonce to publish with; none when nothing is to be published.
 fn publishes(told: &[LocationRecord], published: &[Publication]) -> Option<u64> {
     match decided(told, published).step {
         Step::Publish { nonce, .. } => Some(nonce),
-        Step::Keep | Step::Wait { .. } | Step::Hear { .. } => None,
+        Step::Keep | Step::Wait { .. } | Step::Hear { .. } | Step::Send { .. } => None,
     }
 }
 
@@ -162,8 +176,8 @@ fn a_nonce_that_leaves_no_room_above_is_told_and_not_followed() {
 fn a_gateway_that_was_never_heard_may_have_the_record() {
     let decided = |told: &[LocationRecord], published: &[Publication], asked: u64| {
         let since = Some(Timestamp::new(NOW - asked * MS));
-        let heard = Heard { records: told.to_vec(), unheard_since: since };
-        decide(&url(), &heard, published, Timestamp::new(NOW)).step
+        let heard = Heard { records: told.to_vec(), unheard_since: since, ..Heard::default() };
+        decide(&url(), &heard, &taken(published), None, Timestamp::new(NOW)).step
     };
     let other = record(Some(5), DAY, OTHER, 3);
     for told in [&[][..], std::slice::from_ref(&other)] {
@@ -189,7 +203,7 @@ fn what_a_wrong_clock_published_stands_in_nobodys_way() {
     let wrong = Publication { at: Timestamp::new(NOW + year), ..published(0, 7) };
     let record = || record(Some(5), 8 * DAY, RIGHT, 9);
     assert_eq!(publishes(&[], std::slice::from_ref(&wrong)), Some(8));
-    assert_eq!(order_waits(&url(), &[], std::slice::from_ref(&wrong), Timestamp::new(NOW)), None);
+    assert_eq!(order_waits(&url(), &[], &taken(std::slice::from_ref(&wrong)), Timestamp::new(NOW)), None);
     assert_eq!(publishes(&[], &[published(1, 6), wrong.clone()]), None, "the one before was an hour ago");
     // It began now at the latest, and not in a year.
     let until = decided(&[record()], &[wrong]).until.unwrap().get();
@@ -212,7 +226,7 @@ fn of_two_right_ones_the_later_end_counts() {
 fn an_operator_waits_for_what_gateways_tell_and_hardly_for_what_may_not_have_arrived() {
     let told = [LocationRecord { id: published(0, 7).id, ..record(Some(5), 0, RIGHT, 7) }];
     let waits = |told: &[LocationRecord], published: &Publication| {
-        order_waits(&url(), told, std::slice::from_ref(published), Timestamp::new(NOW)).is_some()
+        order_waits(&url(), told, &taken(std::slice::from_ref(published)), Timestamp::new(NOW)).is_some()
     };
     let minutes =
         |minutes: u64| Publication { at: Timestamp::new(NOW - minutes * MS / 60), ..published(0, 7) };
@@ -223,4 +237,54 @@ fn an_operator_waits_for_what_gateways_tell_and_hardly_for_what_may_not_have_arr
     }
     // With a slip in it it leads elsewhere.
     assert!(!waits(&told, &Publication { url: OTHER.to_owned(), ..minutes(0) }));
+}
+
+#[test]
+fn what_nobody_has_taken_is_sent_on_and_stands_in_nobodys_way() {
+    let step = |told: &[LocationRecord], published: &[Publication], sent: bool| {
+        let heard = Heard { records: told.to_vec(), ..Heard::default() };
+        let sent = published.last().filter(|_| sent);
+        decide(&url(), &heard, &untaken(published), sent, Timestamp::new(NOW)).step
+    };
+    let other = |nonce| record(Some(5), 1, OTHER, nonce);
+    let why = "what gateways have is another one";
+    // It is all that is needed, however old it is, until a record has as high a nonce.
+    for hours in [0, 1, 100 * DAY] {
+        assert_eq!(step(&[], &[published(hours, 7)], true), Step::Send { why: "no gateway has one" });
+        assert_eq!(step(&[other(6)], &[published(hours, 7)], true), Step::Send { why });
+        assert_eq!(step(&[other(7)], &[published(hours, 7)], true), Step::Publish { nonce: 8, why });
+    }
+    // It is not sent from here, as one that leads elsewhere: the next is published at once.
+    assert_eq!(step(&[other(6)], &[published(0, 7)], false), Step::Publish { nonce: 8, why });
+    // Once. What was published before keeps its distance, whether it was taken or not.
+    let wait = step(&[other(6)], &[published(1, 6), published(0, 7)], false);
+    assert_eq!(wait, Step::Wait { until: Timestamp::new(NOW + MS), why });
+    // An operator need not wait for it.
+    let waits = |published: &[KeptPublication]| order_waits(&url(), &[], published, Timestamp::new(NOW));
+    assert!(waits(&taken(&[published(0, 7)])).is_some());
+    assert_eq!(waits(&untaken(&[published(0, 7)])), None);
+}
+
+#[test]
+fn the_gateway_of_the_operator_leads_here_too() {
+    let decided = |first: Option<&[LocationRecord]>, told: &[LocationRecord], published: &[Publication]| {
+        let heard = Heard { first: first.map(<[_]>::to_vec), records: told.to_vec(), ..Heard::default() };
+        decide(&url(), &heard, &taken(published), None, Timestamp::new(NOW))
+    };
+    let right = [record(Some(6), DAY, RIGHT, 3)];
+    let both = [record(Some(6), DAY, RIGHT, 3), record(Some(5), DAY, OTHER, 2)];
+    for (first, told) in [(&right[..0], &right[..]), (&both[1..], &both)] {
+        let found = decided(Some(first), told, &[]);
+        let why = "the gateway of GRAPHQL_URL does not lead here";
+        assert_eq!((found.step, found.until), (Step::Publish { nonce: 4, why }, None));
+        // It is down, or has what the others have.
+        assert_eq!(decided(None, told, &[]).step, Step::Keep);
+        assert_eq!(decided(Some(told), told, &[]).step, Step::Keep);
+        // What others have was published from here, and it is behind.
+        let own = Publication { id: right[0].id, ..published(DAY, 3) };
+        let found = decided(Some(first), told, &[own]);
+        assert!(found.step == Step::Keep && found.until.is_some(), "{found:?}");
+        // Not as often as it is looked at.
+        assert!(matches!(decided(Some(first), told, &[published(1, 3)]).step, Step::Wait { .. }));
+    }
 }

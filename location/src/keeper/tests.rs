@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ans104::{Address, Ed25519Wallet, Id};
 use async_trait::async_trait;
-use gateway::{LocationBlock, LocationRecord};
+use gateway::{LocationBlock, LocationRecord, UploadError};
 use log::{LocalLog, Memory, MemoryDisk};
 
 use super::*;
@@ -116,22 +116,44 @@ fn log() -> Arc<LocalLog<Memory>> {
 
 /// Publications without a log, whose threads a paused clock does not wait for.
 #[derive(Default)]
-struct Noted(Mutex<Vec<Publication>>);
+struct Noted {
+    kept: Mutex<Vec<KeptPublication>>,
+    refusal: Mutex<Option<PublishingRefusal>>,
+}
+
+impl Noted {
+    fn count(&self) -> usize {
+        self.kept.lock().unwrap().len()
+    }
+}
 
 #[async_trait]
 impl Publications for Noted {
-    fn refusal(&self) -> Option<String> {
-        None
+    fn refusal(&self) -> Option<PublishingRefusal> {
+        self.refusal.lock().unwrap().clone()
     }
 
-    async fn all(&self) -> Result<Vec<Publication>, PublicationsError> {
-        Ok(self.0.lock().unwrap().clone())
+    async fn all(&self) -> Result<Vec<KeptPublication>, PublicationsError> {
+        Ok(self.kept.lock().unwrap().clone())
     }
 
-    async fn keep(&self, publication: Publication, after: Option<u64>) -> Result<(), PublicationsError> {
-        let mut noted = self.0.lock().unwrap();
-        assert_eq!(noted.last().map(|last| last.nonce), after);
-        noted.push(publication);
+    async fn keep(
+        &self,
+        publication: Publication,
+        record: Bytes,
+        after: Option<u64>,
+    ) -> Result<bool, PublicationsError> {
+        let mut kept = self.kept.lock().unwrap();
+        if kept.last().map(|last| last.publication.nonce) != after {
+            return Ok(false);
+        }
+        kept.push(KeptPublication { publication, record: Some(record) });
+        Ok(true)
+    }
+
+    async fn taken(&self, publication: &Publication) -> Result<(), PublicationsError> {
+        let mut kept = self.kept.lock().unwrap();
+        kept.iter_mut().filter(|kept| kept.publication == *publication).for_each(|kept| kept.record = None);
         Ok(())
     }
 }
@@ -237,7 +259,8 @@ async fn whoever_takes_over_knows_of_it_and_who_was_deposed_publishes_nothing() 
     world.tell(vec![Ok(vec![])]);
     world.restart(&log).await;
     let last = LogPublications::new(log.clone()).all().await.unwrap().pop().unwrap();
-    assert_eq!((last.nonce, last.id), (0, world.published(1).id));
+    assert_eq!((last.publication.nonce, last.publication.id), (0, world.published(1).id));
+    assert!(last.is_taken());
     log.fence();
     world.pass(1000);
     let now = world.restart(&log).await;
@@ -276,7 +299,7 @@ async fn what_is_not_taken_is_sent_again_and_published_once() {
     }
     // An hour of looking at gateways that tell nothing yet.
     tokio::time::sleep(Duration::from_secs(3600)).await;
-    assert_eq!((world.count(), noted.0.lock().unwrap().len()), (1, 1));
+    assert_eq!((world.count(), noted.count()), (1, 1));
     // An operator has to wait as well, for two hours where gateways tell it.
     let told = world.published(7);
     for (told, minutes) in [(vec![], 10), (vec![told], 110)] {

@@ -63,12 +63,6 @@ pub enum LocationSettingError {
         "LOCATION_URL is set, and UPLOAD_NODE_URL is not: it takes the URL of the upload node that the record is sent to"
     )]
     NoUploadNode,
-    /// The record can lead to one place.
-    #[error(
-        "LOCATION_URL and ROUTER_URL lead to different places; behind a router the record leads to the router, which publishes \
-         it: unset LOCATION_URL here and set it there"
-    )]
-    PastTheRouter,
     /// A router signs its record.
     #[error(
         "LOCATION_URL is set, and SU_WALLET_PATH is not: it takes the wallet of the schedulers behind this router"
@@ -89,20 +83,21 @@ impl LocationArgs {
         endpoints: &Endpoints,
         router: Option<Url>,
     ) -> Result<Option<LocationOptions>, LocationSettingError> {
-        let (url, router) = match (self.url()?, router.map(root)) {
-            (Some(url), Some(router)) if url != router => return Err(LocationSettingError::PastTheRouter),
-            (url, Some(router)) => (url.or(Some(router)), true),
-            (url, None) => (url, false),
-        };
-        let Some(url) = url else { return Ok(None) };
-        let upload = endpoints.upload.clone().filter(|_| !router);
-        if upload.is_none() && !router {
-            return Err(LocationSettingError::NoUploadNode);
+        let url = self.url()?;
+        if let Some(router) = router {
+            // Where nodes ask the router may be another place than where clients find it.
+            let is_found = |router: &Url| {
+                is_root(router) && (!is_of_one_network(router) || is_of_one_network(&endpoints.graphql))
+            };
+            let url = url.or_else(|| Some(router).filter(is_found));
+            return Ok(url.map(|url| LocationOptions { url, upload: None }));
         }
-        if upload.as_ref().is_some_and(|upload| !is_of_one_network(upload)) && is_of_one_network(&url) {
+        let Some(url) = url else { return Ok(None) };
+        let upload = endpoints.upload.clone().ok_or(LocationSettingError::NoUploadNode)?;
+        if !is_of_one_network(&upload) && is_of_one_network(&url) {
             return Err(LocationSettingError::OfOneNetwork(url.host_str().unwrap_or_default().to_owned()));
         }
-        Ok(Some(LocationOptions { url, upload }))
+        Ok(Some(LocationOptions { url, upload: Some(upload) }))
     }
 
     /// Whether it is set, where it means nothing.
@@ -113,8 +108,7 @@ impl LocationArgs {
     fn url(&self) -> Result<Option<Url>, LocationSettingError> {
         let Some(text) = self.location_url.as_deref() else { return Ok(None) };
         let url = parse_url("LOCATION_URL", text)?;
-        let is_root = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        if !is_root || !url.username().is_empty() || url.password().is_some() {
+        if !is_root(&url) {
             return Err(LocationSettingError::NotRoot);
         }
         if url.port() == Some(0) || (url.scheme() == "http" && url.port().is_none()) {
@@ -142,15 +136,10 @@ fn is_of_one_network(url: &Url) -> bool {
     }
 }
 
-/// Where clients find who is asked at this URL. What else it says may be a secret, or a path for those who ask.
-fn root(mut url: Url) -> Url {
-    url.set_path("/");
-    url.set_query(None);
-    url.set_fragment(None);
-    // Both fail only for addresses without a host, which is no URL of a router.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url
+/// Whether it names a host and nothing behind it. What else a URL says may be a secret, or a path for those who ask.
+fn is_root(url: &Url) -> bool {
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    is_bare && url.username().is_empty() && url.password().is_none()
 }
 
 impl RouterLocationArgs {
@@ -181,14 +170,14 @@ mod tests {
         outcome_with(location, router, "http://127.0.0.1:1")
     }
 
-    /// The same with this upload node.
+    /// The same with gateways and an upload node there.
     fn outcome_with(
         location: Option<&str>,
         router: Option<&str>,
-        upload: &str,
+        services: &str,
     ) -> Result<Option<(String, bool)>, String> {
         let args = LocationArgs { location_url: location.map(str::to_owned) };
-        let url = Url::parse(upload).unwrap();
+        let url = Url::parse(services).unwrap();
         let endpoints = Endpoints {
             arweave: url.clone(),
             graphql: url.clone(),
@@ -209,8 +198,19 @@ mod tests {
         assert_eq!(outcome(Some(own), None), Ok(Some((format!("{own}/"), true))));
         assert_eq!(outcome(None, Some(router)), Ok(Some((format!("{router}/"), false))));
         assert_eq!(outcome(Some("https://router.example/"), Some(router)), outcome(None, Some(router)));
-        assert_eq!(outcome(None, Some("https://a:b@router.example/its/own")), outcome(None, Some(router)));
-        assert!(outcome(Some(own), Some(router)).unwrap_err().contains("different places"));
+        // What the record has to say is said, wherever nodes ask the router.
+        for inner in [router, "http://10.0.0.9:9000", "https://a:b@router.example/its/own"] {
+            assert_eq!(outcome(Some(own), Some(inner)), Ok(Some((format!("{own}/"), false))), "{inner}");
+        }
+        // Where it is not, nodes may ask it where no client does.
+        for inner in
+            ["https://router.example/its/own", "https://a:b@router.example", "https://router.example/?key=x"]
+        {
+            assert_eq!(outcome(None, Some(inner)), Ok(None), "{inner}");
+        }
+        let inner = Some("http://10.0.0.9:9000");
+        assert_eq!(outcome_with(None, inner, "https://arweave.example"), Ok(None));
+        assert_eq!(outcome(None, inner), Ok(Some(("http://10.0.0.9:9000/".to_owned(), false))));
     }
 
     #[test]

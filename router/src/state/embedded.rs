@@ -14,8 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ans104::Id;
 use async_trait::async_trait;
-use log::{Publication, StoreId, StoreMemory, Term};
+use location::KeptPublication;
+use log::{StoreId, StoreMemory, Term};
 use protocol::ProcessId;
 use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, IteratorMode, LogLevel,
@@ -148,12 +150,16 @@ impl RouterState for EmbeddedState {
         }
     }
 
-    async fn publications(&self) -> Result<Vec<Publication>, StateError> {
+    async fn publications(&self) -> Result<Vec<KeptPublication>, StateError> {
         self.read(publications).await
     }
 
-    async fn publish(&self, publication: Publication, after: Option<u64>) -> Result<bool, StateError> {
-        self.orders.ask(|answer| StateOrder::Publish { publication, after, answer }).await
+    async fn publish(&self, kept: KeptPublication, after: Option<u64>) -> Result<bool, StateError> {
+        self.orders.ask(|answer| StateOrder::Publish { kept, after, answer }).await
+    }
+
+    async fn publication_taken(&self, nonce: u64, id: Id) -> Result<(), StateError> {
+        self.orders.ask(|answer| StateOrder::PublicationTaken { nonce, id, answer }).await
     }
 
     fn failure(&self) -> Option<String> {
@@ -265,7 +271,7 @@ pub(super) fn schedulers(db: &DB) -> Result<Vec<KnownScheduler>, StateError> {
     all.collect()
 }
 
-pub(super) fn publications(db: &DB) -> Result<Vec<Publication>, StateError> {
+pub(super) fn publications(db: &DB) -> Result<Vec<KeptPublication>, StateError> {
     let all = db.iterator_cf(table(db, LOCATIONS)?, IteratorMode::Start).map(|entry| {
         let (key, json) = entry.map_err(unreadable)?;
         let nonce = (*key).try_into().map(u64::from_be_bytes);

@@ -10,9 +10,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use ans104::Id;
+use ans104::{Id, base64url};
+use location::KeptPublication;
 use log::{Publication, StoreId, Term};
 use protocol::{ProcessId, Timestamp};
 use uuid::Uuid;
@@ -64,6 +66,9 @@ struct PublicationJson {
     at: u64,
     id: String,
     url: String,
+    /// While it is not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<String>,
 }
 
 impl RouterEvent<'_> {
@@ -139,20 +144,24 @@ pub(super) fn read_scheduler(
 }
 
 /// A record that was published, as it is stored.
-pub(super) fn publication_json(publication: &Publication) -> String {
-    let Publication { at, id, url, .. } = publication;
-    let json = PublicationJson { at: at.get(), id: id.to_string(), url: url.clone() };
+pub(super) fn publication_json(kept: &KeptPublication) -> String {
+    let Publication { at, id, url, .. } = &kept.publication;
+    let record = kept.record.as_ref().map(|record| base64url::encode(record));
+    let json = PublicationJson { at: at.get(), id: id.to_string(), url: url.clone(), record };
     // Text and numbers always are JSON.
     serde_json::to_string(&json).unwrap_or_default()
 }
 
 /// A record of this nonce that was stored.
-pub(super) fn read_publication(nonce: u64, json: &[u8]) -> Result<Publication, StateError> {
+pub(super) fn read_publication(nonce: u64, json: &[u8]) -> Result<KeptPublication, StateError> {
     let damaged =
         |error: &dyn std::fmt::Display| StateError::Damaged(format!("the record of nonce {nonce}: {error}"));
-    let PublicationJson { at, id, url } = serde_json::from_slice(json).map_err(|error| damaged(&error))?;
+    let PublicationJson { at, id, url, record } =
+        serde_json::from_slice(json).map_err(|error| damaged(&error))?;
     let id = id.parse().map_err(|error| damaged(&error))?;
-    Ok(Publication { nonce, at: Timestamp::new(at), id, url })
+    let record = record.map(|record| base64url::decode(&record)).transpose();
+    let record = record.map_err(|_| damaged(&"its bytes are no base64url"))?.map(Bytes::from);
+    Ok(KeptPublication { publication: Publication { nonce, at: Timestamp::new(at), id, url }, record })
 }
 
 /// The process of which these are the 32 bytes.

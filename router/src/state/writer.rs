@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use log::{Publication, StoreId, Term};
+use ans104::Id;
+use location::KeptPublication;
+use log::{StoreId, Term};
 use protocol::ProcessId;
 use rocksdb::{DB, IteratorMode, WriteBatch, WriteOptions};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -40,11 +42,9 @@ pub(super) enum StateOrder {
     /// Change the schedulers.
     Change { change: FleetChange, answer: oneshot::Sender<Result<Vec<KnownScheduler>, StateError>> },
     /// Keep a record that is published, after the one with this nonce.
-    Publish {
-        publication: Publication,
-        after: Option<u64>,
-        answer: oneshot::Sender<Result<bool, StateError>>,
-    },
+    Publish { kept: KeptPublication, after: Option<u64>, answer: oneshot::Sender<Result<bool, StateError>> },
+    /// It was taken.
+    PublicationTaken { nonce: u64, id: Id, answer: oneshot::Sender<Result<(), StateError>> },
     /// Give somebody the right to have the leader of a store replaced.
     TakeTurn {
         store: StoreId,
@@ -141,8 +141,11 @@ impl Writer {
                     Err(error) => drop(answer.send(Err(error))),
                 },
                 // There are few, and each is a batch of its own.
-                StateOrder::Publish { publication, after, answer } => {
-                    drop(answer.send(self.publish(&publication, after)));
+                StateOrder::Publish { kept, after, answer } => {
+                    drop(answer.send(self.publish(&kept, after)));
+                }
+                StateOrder::PublicationTaken { nonce, id, answer } => {
+                    drop(answer.send(self.publication_taken(nonce, id)));
                 }
                 // These come so rarely that each is written for itself.
                 StateOrder::TakeTurn { store, term, pause, answer } => {
@@ -252,16 +255,27 @@ impl Writer {
     }
 
     /// Keeps a record, unless the last one is another than was thought.
-    fn publish(&self, publication: &Publication, after: Option<u64>) -> Result<bool, StateError> {
-        self.halted()?;
-        let last = publications(&self.db)?.last().map(|last| last.nonce);
-        if last != after || last >= Some(publication.nonce) {
+    fn publish(&self, kept: &KeptPublication, after: Option<u64>) -> Result<bool, StateError> {
+        let (last, nonce) = (publications(&self.db)?.pop(), kept.publication.nonce);
+        let last = last.map(|last| last.publication.nonce);
+        if last != after || last >= Some(nonce) {
             return Ok(false);
         }
+        self.put_publication(kept).map(|()| true)
+    }
+
+    fn publication_taken(&self, nonce: u64, id: Id) -> Result<(), StateError> {
+        let all = publications(&self.db)?;
+        let kept = all.into_iter().find(|kept| kept.publication.nonce == nonce && kept.publication.id == id);
+        kept.map_or(Ok(()), |kept| self.put_publication(&KeptPublication { record: None, ..kept }))
+    }
+
+    fn put_publication(&self, kept: &KeptPublication) -> Result<(), StateError> {
+        self.halted()?;
         let mut writes = WriteBatch::default();
-        let key = publication.nonce.to_be_bytes();
-        writes.put_cf(table(&self.db, LOCATIONS)?, key, publication_json(publication));
-        self.commit(writes).map(|()| true)
+        let key = kept.publication.nonce.to_be_bytes();
+        writes.put_cf(table(&self.db, LOCATIONS)?, key, publication_json(kept));
+        self.commit(writes)
     }
 
     /// Keeps what becomes of the right to have the leader of a store replaced, if anything does.

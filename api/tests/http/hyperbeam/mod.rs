@@ -4,6 +4,7 @@
 //! of aoconnect 0.0.98 and of hb-explorer, byte by byte where it matters.
 
 mod reading;
+mod recorded;
 mod writing;
 
 use bytes::Bytes;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use ans104::Id;
+use bytes::Bytes;
+use log::Publication;
 use protocol::Timestamp;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -160,11 +162,10 @@ async fn after_a_failed_write_nothing_is_placed_and_all_is_read() {
 async fn of_two_who_publish_at_once_one_does() {
     let folder = TempDir::new().unwrap();
     let state = with_schedulers(&folder).await;
-    let record = |nonce| Publication {
-        nonce,
-        at: Timestamp::new(7),
-        id: Id::from_bytes([1; 32]),
-        url: "https://router.example".to_owned(),
+    let record = |nonce| {
+        let (at, id) = (Timestamp::new(7), Id::from_bytes([1; 32]));
+        let publication = Publication { nonce, at, id, url: "https://router.example".to_owned() };
+        KeptPublication { publication, record: Some(Bytes::from_static(b"its bytes")) }
     };
     assert!(state.publish(record(3), None).await.unwrap());
     // Whoever does not know of it does not publish, whatever the nonce.
@@ -176,6 +177,15 @@ async fn of_two_who_publish_at_once_one_does() {
     drop(state);
     let state = EmbeddedState::open(folder.path(), STORE).unwrap();
     assert_eq!(state.publications().await.unwrap(), [record(3), record(256)]);
+    // One of them is taken, and the other not by the id of none.
+    let id = record(3).publication.id;
+    state.publication_taken(3, id).await.unwrap();
+    state.publication_taken(256, Id::from_bytes([2; 32])).await.unwrap();
+    state.publication_taken(4, id).await.unwrap();
+    assert_eq!(
+        state.publications().await.unwrap(),
+        [KeptPublication { record: None, ..record(3) }, record(256)]
+    );
     state.close().await;
 }
 
