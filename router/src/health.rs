@@ -15,6 +15,7 @@ use web::fleet_headers::{ROLE, ROUTER};
 
 use crate::member::{FleetMember, Look, MemberTurn};
 use crate::router::Router;
+use crate::scheduler_url::SchedulerUrl;
 use crate::told::ToldLog;
 use crate::upstream::said;
 
@@ -58,7 +59,7 @@ impl Router {
     }
 
     async fn look(&self, http: &Client, member: &FleetMember) {
-        let (mut look, told) = ask(http, member).await;
+        let (mut look, told) = ask(http, &member.url).await;
         if let Some(told) = told {
             let moves = told.leads().then_some(told.moves);
             match (self.take_told(member, told).await, moves) {
@@ -78,7 +79,7 @@ impl Router {
         }
         if is_there
             && member.standing.address().is_none()
-            && let Some(body) = get(http, member, "/").await.ok().map(|answer| answer.body)
+            && let Some(body) = get(http, &member.url, "/").await.ok().map(|answer| answer.body)
             && let Ok(Scheduler { address }) = serde_json::from_slice(&body)
         {
             member.standing.set_address(address);
@@ -92,7 +93,7 @@ impl Router {
         let copies = self.fleet.copies(of);
         stream::iter(copies)
             .for_each_concurrent(AT_ONCE, |member| async move {
-                if let (_, Some(told)) = ask(http, &member).await {
+                if let (_, Some(told)) = ask(http, &member.url).await {
                     // What is wrong with it is told when it is looked at.
                     let _ = self.take_told(&member, told).await;
                 }
@@ -108,8 +109,9 @@ pub(crate) struct SchedulerSays {
     pub(crate) body: Vec<u8>,
 }
 
-async fn ask(http: &Client, member: &FleetMember) -> (Look, Option<ToldLog>) {
-    let answer = match get(http, member, "/health").await {
+/// How the scheduler at this URL does, and what it tells of its log.
+pub(crate) async fn ask(http: &Client, url: &SchedulerUrl) -> (Look, Option<ToldLog>) {
+    let answer = match get(http, url, "/health").await {
         Ok(answer) => answer,
         Err(reason) => return (Look::Away(reason), None),
     };
@@ -130,8 +132,8 @@ async fn ask(http: &Client, member: &FleetMember) -> (Look, Option<ToldLog>) {
 }
 
 /// What a scheduler answers at this path.
-pub(crate) async fn get(http: &Client, member: &FleetMember, path: &str) -> Result<SchedulerSays, String> {
-    let sent = http.get(format!("{}{path}", member.url)).timeout(ANSWERED).send().await;
+pub(crate) async fn get(http: &Client, url: &SchedulerUrl, path: &str) -> Result<SchedulerSays, String> {
+    let sent = http.get(format!("{url}{path}")).timeout(ANSWERED).send().await;
     let mut answer = sent.map_err(|error| said(&error))?;
     let (status, headers, mut body) = (answer.status(), answer.headers().clone(), Vec::new());
     while let Some(piece) = answer.chunk().await.map_err(|error| said(&error))? {

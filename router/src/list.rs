@@ -5,10 +5,13 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use ans104::Address;
+use rustix::fs::OFlags;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -103,11 +106,10 @@ enum Wallets {
 /// # Errors
 /// When it is no such list as a whole.
 pub(crate) fn read_list(path: &Path) -> Result<Vec<ListedScheduler>, SchedulerListError> {
-    let failed = |error| SchedulerListError::Read { path: path.to_owned(), error };
-    if fs::metadata(path).map_err(failed)?.len() > BYTES_MAX {
+    let text = read(path).map_err(|error| SchedulerListError::Read { path: path.to_owned(), error })?;
+    if text.len() as u64 > BYTES_MAX {
         return Err(SchedulerListError::TooLong(path.to_owned()));
     }
-    let text = fs::read(path).map_err(failed)?;
     let entries: Vec<Entry> = serde_json::from_slice(&text)
         .map_err(|error| SchedulerListError::NoList { path: path.to_owned(), error })?;
     if entries.is_empty() {
@@ -129,6 +131,18 @@ pub(crate) fn read_list(path: &Path) -> Result<Vec<ListedScheduler>, SchedulerLi
         listed.push(ListedScheduler { url, flags: SchedulerFlags { no_route, wallets, wallets_only } });
     }
     Ok(listed)
+}
+
+/// What is in a file, so far as it may be a list. Whoever opens a pipe, or reads it, may wait for ever.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let unblocked = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = fs::OpenOptions::new().read(true).custom_flags(unblocked).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The addresses in these texts; empty ones do not count.
@@ -155,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<ListedScheduler>, String> {
+    fn list(text: &str) -> Result<Vec<ListedScheduler>, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list.json");
         fs::write(&path, text).unwrap();
@@ -165,7 +179,7 @@ mod tests {
     #[test]
     fn lists_of_existing_deployments_are_read() {
         let (one, two) = (Address::from_bytes([1; 32]), Address::from_bytes([2; 32]));
-        let listed = read(&format!(
+        let listed = list(&format!(
             r#"[{{"url": "http://su1:1/", "no_route": null, "wallets_to_route": "{one}, {two},"}},
                 {{"url": "http://su2:1", "no_route": true, "wallets_to_route": ["{two}"], "wallets_only": true, "x": 1}},
                 {{"url": "http://su3:1"}}]"#
@@ -179,6 +193,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("list.json");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        // Nobody ever writes to it, and a folder is none either.
+        for path in [pipe.as_path(), folder.path()] {
+            let error = read_list(path).unwrap_err();
+            let reason = std::error::Error::source(&error).unwrap().to_string();
+            assert!(reason.contains("no file"), "{reason}");
+        }
+    }
+
+    #[test]
     fn what_is_no_list_is_refused_as_a_whole() {
         for (text, told) in [
             ("", "no list"),
@@ -189,8 +216,9 @@ mod tests {
             (r#"[{"url": "su1"}]"#, "not the URL"),
             (r#"[{"url": "http://su1:1"}, {"url": "http://su1:1/"}]"#, "twice"),
             (r#"[{"url": "http://su1:1", "wallets_to_route": "me"}]"#, "expected addresses"),
+            (&" ".repeat(usize::try_from(BYTES_MAX).unwrap() + 1), "longer than"),
         ] {
-            let refused = read(text).unwrap_err();
+            let refused = list(text).unwrap_err();
             assert!(refused.contains(told), "{text}: {refused}");
         }
     }

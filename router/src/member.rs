@@ -239,6 +239,11 @@ impl FleetMember {
         self.lead.scheduler == self.number
     }
 
+    /// Whether nothing counts that it tells of itself, see [`KnownScheduler::is_forgotten`].
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.is_retired && self.store.is_none()
+    }
+
     /// Whether it may be given a process now.
     pub(crate) fn takes_processes(&self) -> bool {
         !self.is_retired && self.is_lead() && self.standing.is_reached() && self.standing.is_open()

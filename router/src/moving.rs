@@ -64,7 +64,7 @@ impl Router {
     }
 
     async fn take_moves_from(&self, member: &FleetMember, from: u64) -> Result<u64, String> {
-        let answer = get(&self.asking, member, &format!("/fleet/v1/moves?from={from}")).await?;
+        let answer = get(&self.asking, &member.url, &format!("/fleet/v1/moves?from={from}")).await?;
         if !answer.status.is_success() {
             return Err(format!("it answers {}", answer.status));
         }

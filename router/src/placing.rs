@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use ans104::{Address, Item};
 use bytes::Bytes;
+use poem::Request;
 use protocol::{Code, ProcessId, Submission};
 use tokio::task::spawn_blocking;
-use web::HttpError;
+use web::{HttpError, RawBody};
 
 use crate::lookup::{RouteKey, Whereabouts};
 use crate::member::FleetMember;
 use crate::metrics;
 use crate::router::Router;
 use crate::state::{Home, HomeCause, SchedulerNumber, StateError};
+use crate::upstream::check_hops;
+
+/// The longest item, in bytes.
+const ITEM_MAX: usize = 10 << 20;
 
 impl From<StateError> for HttpError {
     fn from(error: StateError) -> Self {
@@ -65,11 +70,21 @@ impl Router {
         }
     }
 
-    /// The scheduler that a posted item is for. A process that is new is given a home, which is on disk then.
+    /// The scheduler that a posted item is for, and the item. A process that is new is given a home, which is on disk then.
     ///
     /// # Errors
-    /// When it is no item that can be scheduled, or there is nobody for it.
-    pub(crate) async fn home_of_item(self: &Arc<Self>, bytes: &Bytes) -> Result<Route, HttpError> {
+    /// When it is no item that can be scheduled, another router has passed it on, or there is nobody for it.
+    pub(crate) async fn home_of_item(
+        self: &Arc<Self>,
+        request: &Request,
+        item: RawBody,
+    ) -> Result<(Route, Bytes), HttpError> {
+        check_hops(request)?;
+        let body = item.read(ITEM_MAX).await?;
+        Ok((self.home_of(&body).await?, body))
+    }
+
+    async fn home_of(self: &Arc<Self>, bytes: &Bytes) -> Result<Route, HttpError> {
         let malformed = |error: &dyn std::fmt::Display| {
             HttpError::new(Code::MalformedItem, format!("the body is not an ANS-104 data item: {error}"))
         };

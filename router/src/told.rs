@@ -44,6 +44,9 @@ impl Router {
     /// # Errors
     /// When it is not what the processes are at that this router has placed there; what it is then.
     pub(crate) async fn take_told(&self, member: &FleetMember, told: ToldLog) -> Result<(), String> {
+        if member.is_forgotten() {
+            return Ok(());
+        }
         let ToldLog { store, term, .. } = told;
         let led = told.leads().then_some(term);
         member.standing.set_told(told);

@@ -133,13 +133,21 @@ async fn answers_of_a_router_are_as_they_are_described() {
             hold(&description, call, &admin.get(&path).await, status);
         }
         let store = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
-        let registered = json!({ "url": "http://127.0.0.1:1", "store": store, "term": 1, "role": "standby", "version": "1" });
+        let registered = |url: &str, store: &str| json!({ "url": url, "store": store, "term": 1, "role": "leader", "version": "1" });
+        let own = node.admin().get("/status").await.json::<serde_json::Value>();
+        let own = own["store"].as_str().unwrap();
         for (path, form, status) in [
             ("/schedulers", json!({ "url": node.url() }), 200),
             ("/schedulers", json!({ "url": "nowhere" }), 400),
-            ("/schedulers/register", registered, 200),
+            ("/schedulers/register", registered(&node.url(), own), 200),
+            // It is the URL of another, or of nobody.
+            ("/schedulers/register", registered(&node.url(), store), 400),
+            ("/schedulers/register", registered("http://127.0.0.1:1", store), 503),
             ("/schedulers/register", json!({ "url": "http://127.0.0.1:1" }), 400),
+            ("/schedulers", json!({ "url": "http://127.0.0.1:1" }), 200),
             ("/schedulers/retire", json!({ "url": "http://127.0.0.1:1" }), 200),
+            ("/schedulers/forget", json!({ "url": "http://127.0.0.1:1" }), 200),
+            ("/schedulers/forget", json!({ "url": "http://127.0.0.1:2" }), 404),
             ("/schedulers/retire", json!({ "url": "http://127.0.0.1:2" }), 404),
         ] {
             let answer = admin.send(admin.request(Method::POST, path).json(&form)).await.unwrap();

@@ -1,7 +1,7 @@
 //! HyperBEAM's form of the calls through a router.
 
 use ans104::Id;
-use quipu_tests::{Answer, Client, Gateway, Launch, Signed, User, until};
+use quipu_tests::{Answer, Client, Gateway, Launch, Signed, ToldServer, User, until};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -74,4 +74,28 @@ async fn what_is_written_and_read_comes_to_the_scheduler_that_has_the_process() 
         }
         router.stop();
     }
+}
+
+/// A scheduler of an older kind, or what stands before one.
+#[tokio::test]
+async fn what_readers_of_this_form_end_with_is_not_passed_on() {
+    let (folder, scheduler) = (folder(), ToldServer::start());
+    scheduler.answer(200, &[("content-type", "application/json")], "{}");
+    let router = Launch::router(folder.path(), &[&scheduler.url()]).serve();
+    let client = router.client();
+    let process = User::new(1).process().id;
+    let path = format!("/{process}/slot/current");
+    until("it is found", async || {
+        (client.send(client.request(Method::POST, &path)).await.ok()?.status == 200).then_some(())
+    })
+    .await;
+    for (status, told) in [(201, 424), (101, 424), (500, 424), (502, 424), (503, 429)] {
+        scheduler.answer(status, &[("content-type", "text/html")], "<html>");
+        for path in [&path, &format!("/{process}/slot")] {
+            let answer = client.send(client.request(Method::POST, path)).await.unwrap();
+            assert_eq!(answer.status, told, "{status}: {}", answer.text());
+            assert!(answer.json::<serde_json::Value>()["error"].is_string(), "{}", answer.text());
+        }
+    }
+    router.stop();
 }

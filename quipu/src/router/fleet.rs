@@ -49,6 +49,15 @@ pub struct RetireArgs {
     router: ChangeArgs,
 }
 
+/// Forget what a scheduler has told: it leads no store and gets no more processes, until it is added again
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    /// The URL of the scheduler
+    url: String,
+    #[command(flatten)]
+    router: ChangeArgs,
+}
+
 /// Show which scheduler has a process
 #[derive(Debug, Args)]
 pub struct WhereArgs {
@@ -128,6 +137,18 @@ impl RetireArgs {
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let listed = self.router.change("/schedulers/retire", json!({ "url": self.url }))?;
         writeln!(out, "{} keeps its {} and gets no more", listed.url, counted(listed.processes, "process"))?;
+        Ok(())
+    }
+}
+
+impl ForgetArgs {
+    /// Has the router forget it.
+    ///
+    /// # Errors
+    /// When the router is not reached or refuses.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let listed = self.router.change("/schedulers/forget", json!({ "url": self.url }))?;
+        writeln!(out, "{} leads no store, and what it tells counts no more", listed.url)?;
         Ok(())
     }
 }

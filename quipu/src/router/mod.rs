@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
 use crate::settings::SettingError;
-use fleet::{AddArgs, FleetListArgs, RetireArgs, WhereArgs};
+use fleet::{AddArgs, FleetListArgs, ForgetArgs, RetireArgs, WhereArgs};
 use run::RunArgs;
 
 const EXAMPLES: &str = "\
@@ -19,6 +19,7 @@ Examples:
   quipu router list                                    the schedulers, and how they do
   quipu router add http://10.0.0.5:9000
   quipu router retire http://10.0.0.5:9000
+  quipu router forget http://10.0.0.7:9000             it leads a store that it should not
   quipu router where $P
 
 Every option can also be set as an environment variable, or on a line of ./.env. SIGHUP has the list of schedulers read again, \
@@ -41,6 +42,7 @@ enum RouterCommand {
     List(FleetListArgs),
     Add(AddArgs),
     Retire(RetireArgs),
+    Forget(ForgetArgs),
     Where(WhereArgs),
 }
 
@@ -60,6 +62,7 @@ impl RouterCommandArgs {
             Some(RouterCommand::List(args)) => args.run(out),
             Some(RouterCommand::Add(args)) => args.run(out),
             Some(RouterCommand::Retire(args)) => args.run(out),
+            Some(RouterCommand::Forget(args)) => args.run(out),
             Some(RouterCommand::Where(args)) => args.run(out),
         }
     }

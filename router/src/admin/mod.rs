@@ -14,15 +14,15 @@ use protocol::Code;
 use web::{HttpError, JsonBody, Path};
 
 use crate::lookup::RouteKey;
-use crate::member::{FleetMember, Look};
+use crate::member::FleetMember;
 use crate::public::{FleetRefusal, OperatorsNotWell, WhereRefusal};
 use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::FleetChange;
 use checks::checks;
 use model::{
-    AddedForm, HomeForm, MemberForm, RegisteredForm, Registration, RetiredForm, RouterCheckForm,
-    RouterChecksForm, RouterLevelForm, RouterStatusForm,
+    AddedForm, HomeForm, MemberForm, RegisteredForm, RetiredForm, RouterCheckForm, RouterChecksForm,
+    RouterLevelForm, RouterStatusForm,
 };
 
 /// The calls that need no token.
@@ -125,28 +125,35 @@ impl FleetApi {
         Ok(Json(self.member(&url)?))
     }
 
+    /// Forget what a scheduler has told
+    ///
+    /// Where it leads a store that it should not, such as a copy that somebody started. It gets no new processes, leads
+    /// nothing, and what it tells counts no more until it is added again.
+    #[oai(path = "/schedulers/forget", method = "post", operation_id = "forget_scheduler")]
+    async fn forget(
+        &self,
+        /// The scheduler.
+        scheduler: JsonBody<RetiredForm>,
+    ) -> Result<Json<MemberForm>, FleetRefusal> {
+        let url = scheduler.0.read()?;
+        self.member(&url)?;
+        self.router.change(FleetChange::Forgotten(url.clone())).await?;
+        Ok(Json(self.member(&url)?))
+    }
+
     /// Register a scheduler
     ///
-    /// What a scheduler says of itself every few seconds. One that is not known gets new processes from then on if it leads;
-    /// what an operator has said of it stays.
+    /// What a scheduler says of itself every few seconds. What is new of it counts if it is what its URL answers. One that is not
+    /// known gets new processes from then on if it leads; what an operator has said of it stays.
     #[oai(path = "/schedulers/register", method = "post", operation_id = "register_scheduler")]
     async fn register(
         &self,
         /// The scheduler.
         scheduler: JsonBody<RegisteredForm>,
     ) -> Result<Json<MemberForm>, FleetRefusal> {
-        let Registration { url, admin, told, said } = scheduler.0.read()?;
-        let known = self.router.fleet.at(&url);
-        if known.is_none_or(|known| admin.is_some() && known.admin != admin) {
-            self.router.change(FleetChange::Registered { url: url.clone(), admin }).await?;
-        }
-        if let Some(member) = self.router.fleet.at(&url) {
-            member.standing.note_registered(said);
-            if let Err(reason) = self.router.take_told(&member, told).await {
-                member.standing.look(Look::Other(reason.clone()));
-                return Err(HttpError::new(Code::InvalidParameter, reason).into());
-            }
-        }
+        let registration = scheduler.0.read()?;
+        let url = registration.url.clone();
+        self.router.register(registration).await?;
         Ok(Json(self.member(&url)?))
     }
 

@@ -11,6 +11,7 @@ use web::{HttpError, JsonForm, Nullable};
 
 use crate::list::{ListedScheduler, SchedulerFlags, read_wallets};
 use crate::member::{FleetMember, Registered};
+use crate::registration::Registration;
 use crate::scheduler_url::SchedulerUrl;
 use crate::told::ToldLog;
 
@@ -207,14 +208,6 @@ pub(super) struct RegisteredForm {
 
 impl JsonForm for RegisteredForm {
     const EXAMPLE: &'static str = r#"{"url": "https://su1.example", "store": "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "term": 1, "role": "leader", "version": "1.0.0"}"#;
-}
-
-/// The same, as it was read.
-pub(super) struct Registration {
-    pub(super) url: SchedulerUrl,
-    pub(super) admin: Option<SchedulerUrl>,
-    pub(super) told: ToldLog,
-    pub(super) said: Registered,
 }
 
 impl RegisteredForm {

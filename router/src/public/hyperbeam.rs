@@ -8,12 +8,10 @@ use protocol::ProcessId;
 use web::hyperbeam::{NamedId, NamedProcess, SentAs};
 use web::{Given, GivenHeader, Path, RawBody};
 
-use super::ITEM_MAX;
 use super::refusal::HyperbeamRouteRefusal;
 use super::routed::Routed;
 use crate::lookup::RouteKey;
 use crate::router::Router;
-use crate::upstream::check_hops;
 
 /// The calls, and the router that answers them.
 pub(crate) struct RoutedHyperbeamApi(pub(crate) Arc<Router>);
@@ -229,9 +227,7 @@ impl RoutedHyperbeamApi {
         item: RawBody,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
         sent.check()?;
-        check_hops(request)?;
-        let body = item.read(ITEM_MAX).await?;
-        let route = self.0.home_of_item(&body).await?;
+        let (route, body) = self.0.home_of_item(request, item).await?;
         Ok(self.0.send(request, route, body).await?)
     }
 

@@ -18,14 +18,10 @@ use web::{Given, HttpError, Path, RawBody};
 
 use crate::lookup::RouteKey;
 use crate::router::Router;
-use crate::upstream::check_hops;
 pub(crate) use hyperbeam::RoutedHyperbeamApi;
 pub(crate) use refusal::{FleetRefusal, OperatorsNotWell, WhereRefusal};
 use refusal::{NoMetrics, NotWell, RouteRefusal};
 use routed::Routed;
-
-/// The longest item, in bytes.
-const ITEM_MAX: usize = 10 << 20;
 
 /// Renders the metrics as Prometheus text.
 pub(crate) type RenderedMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -76,11 +72,7 @@ impl RoutedApi {
         assign: Given<Id>,
     ) -> Result<Routed, RouteRefusal> {
         let (route, body) = match (process.0, assign.0) {
-            (_, None) => {
-                check_hops(request)?;
-                let body = item.read(ITEM_MAX).await?;
-                (self.router.home_of_item(&body).await?, body)
-            }
+            (_, None) => self.router.home_of_item(request, item).await?,
             (Some(process), Some(_)) => {
                 drop(item);
                 self.router.options.items.check_process(process.into()).map_err(HttpError::from)?;

@@ -24,6 +24,9 @@ pub(super) fn changed(known: &[KnownScheduler], change: FleetChange) -> Vec<Know
     match change {
         FleetChange::Listed(all) => all.into_iter().filter_map(|one| listed(one, false)).collect(),
         FleetChange::Added(one) => listed(one, true).into_iter().collect(),
+        FleetChange::Registered { url, .. } if find(&url).is_some_and(KnownScheduler::is_forgotten) => {
+            Vec::new()
+        }
         FleetChange::Registered { url, admin } => {
             let flags = find(&url).map_or_else(SchedulerFlags::default, |known| known.flags.clone());
             let before = find(&url).cloned();
@@ -32,12 +35,20 @@ pub(super) fn changed(known: &[KnownScheduler], change: FleetChange) -> Vec<Know
             after.filter(|after| before.as_ref() != Some(after)).into_iter().collect()
         }
         FleetChange::Told { scheduler, store, led } => {
-            let before = known.iter().find(|known| known.number == scheduler);
+            let before = known.iter().find(|known| known.number == scheduler && !known.is_forgotten());
             before.and_then(|before| told(before, store, led)).into_iter().collect()
         }
         FleetChange::Retired(url) => {
             let before = find(&url).filter(|before| !before.is_retired);
             before.map(|before| KnownScheduler { is_retired: true, ..before.clone() }).into_iter().collect()
+        }
+        FleetChange::Forgotten(url) => {
+            let forgotten = |before: &KnownScheduler| {
+                let (store, term, admin) = (None, Term(0), None);
+                KnownScheduler { is_retired: true, store, term, admin, ..before.clone() }
+            };
+            let before = find(&url).filter(|before| !before.is_forgotten());
+            before.map(forgotten).into_iter().collect()
         }
     }
 }
@@ -75,11 +86,33 @@ mod tests {
         assert_eq!((known.len(), &known[0].url, &known[0].admin), (1, &url, &Some(admin.clone())));
         assert!(changed(&known, registered()).is_empty());
         let mut retired = changed(&known, FleetChange::Added(listed("http://su1:1", true)));
-        retired[0].is_retired = true;
+        (retired[0].is_retired, retired[0].store) = (true, Some(StoreId(uuid::Uuid::from_u128(1))));
         assert!(changed(&retired, registered()).is_empty(), "it stays as it was said to be");
         retired[0].admin = None;
         let after = changed(&retired, registered());
         assert!(after[0].is_retired && after[0].flags.no_route && after[0].admin.is_some());
+    }
+
+    #[test]
+    fn who_is_forgotten_tells_nothing_until_it_is_added_again() {
+        let (url, store): (SchedulerUrl, _) =
+            ("http://su1:1".parse().unwrap(), StoreId(uuid::Uuid::from_u128(1)));
+        let told = || FleetChange::Told { scheduler: SchedulerNumber(1), store, led: Some(Term(9)) };
+        let registered =
+            || FleetChange::Registered { url: url.clone(), admin: Some("http://su1:2".parse().unwrap()) };
+        let known = changed(&[], registered());
+        let known = changed(&known, told());
+        assert_eq!((known[0].store, known[0].term), (Some(store), Term(9)));
+        // To be retired is nothing of that kind.
+        let retired = changed(&known, FleetChange::Retired(url.clone()));
+        assert!(!retired[0].is_forgotten() && retired[0].term == Term(9));
+        let forgotten = changed(&known, FleetChange::Forgotten(url.clone()));
+        assert!(forgotten[0].is_forgotten() && forgotten[0].admin.is_none());
+        for change in [told(), registered(), FleetChange::Forgotten(url.clone())] {
+            assert!(changed(&forgotten, change).is_empty());
+        }
+        let again = changed(&forgotten, FleetChange::Added(listed("http://su1:1", false)));
+        assert_eq!(changed(&again, told())[0].term, Term(9));
     }
 
     #[test]

@@ -15,8 +15,10 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ans104::Id;
 use async_trait::async_trait;
-use log::{Publication, StoreId, Term};
+use location::KeptPublication;
+use log::{StoreId, Term};
 use protocol::ProcessId;
 use thiserror::Error;
 
@@ -54,6 +56,11 @@ impl KnownScheduler {
         let (is_retired, processes, store, term, admin) = (false, 0, None, Term(0), None);
         Self { number, url, flags, is_retired, processes, store, term, admin }
     }
+
+    /// Whether nothing counts that it tells of itself, until an operator adds it again.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.is_retired && self.store.is_none()
+    }
 }
 
 /// What changes of the schedulers: what an operator says, and what they tell of themselves.
@@ -65,6 +72,8 @@ pub(crate) enum FleetChange {
     Added(ListedScheduler),
     /// This one gets no new processes.
     Retired(SchedulerUrl),
+    /// This one gets no new processes, and what it has told of itself counts no more.
+    Forgotten(SchedulerUrl),
     /// This one has registered itself: where it is, and its admin listener.
     Registered { url: SchedulerUrl, admin: Option<SchedulerUrl> },
     /// This one has a log in this store, and leads it in this term if it leads.
@@ -180,10 +189,13 @@ pub(crate) trait RouterState: Send + Sync {
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError>;
 
     /// The records that were published of where the router is, by their nonces.
-    async fn publications(&self) -> Result<Vec<Publication>, StateError>;
+    async fn publications(&self) -> Result<Vec<KeptPublication>, StateError>;
 
     /// Keeps one more, unless the last one is another than that with this nonce: then it is false.
-    async fn publish(&self, publication: Publication, after: Option<u64>) -> Result<bool, StateError>;
+    async fn publish(&self, kept: KeptPublication, after: Option<u64>) -> Result<bool, StateError>;
+
+    /// The one of this nonce and id was taken.
+    async fn publication_taken(&self, nonce: u64, id: Id) -> Result<(), StateError>;
 
     /// Why nothing can be placed, if that is so.
     fn failure(&self) -> Option<String>;

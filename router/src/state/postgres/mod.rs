@@ -10,15 +10,18 @@ mod settling;
 mod takeover;
 mod turns;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use ans104::Id;
 use async_trait::async_trait;
-use log::{Publication, StoreId, Term};
+use location::KeptPublication;
+use log::{StoreId, Term};
 use protocol::ProcessId;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -121,6 +124,24 @@ async fn prepare(pool: &PgPool) -> Result<StoreId, StateError> {
     };
     transaction.commit().await.map_err(away)?;
     Ok(store)
+}
+
+/// Begins what is on disk once it is committed, whatever the database is set to.
+async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StateError> {
+    let mut transaction = pool.begin().await.map_err(away)?;
+    let set = sqlx::query("set local synchronous_commit = on").execute(&mut *transaction);
+    set.await.map_err(away)?;
+    Ok(transaction)
+}
+
+/// Changes how many processes schedulers have, in the order of their numbers: two that change them never wait for each other.
+async fn count(connection: &mut PgConnection, changes: &BTreeMap<i32, i64>) -> Result<(), StateError> {
+    const COUNT: &str =
+        "update quipu_router.schedulers set processes = greatest(0, processes + $2) where number = $1";
+    for (number, change) in changes {
+        sqlx::query(COUNT).bind(number).bind(change).execute(&mut *connection).await.map_err(away)?;
+    }
+    Ok(())
 }
 
 /// Keeps others out until the transaction ends.
@@ -233,13 +254,17 @@ impl RouterState for PostgresState {
         Ok(())
     }
 
-    async fn publications(&self) -> Result<Vec<Publication>, StateError> {
+    async fn publications(&self) -> Result<Vec<KeptPublication>, StateError> {
         let read = async { publishing::all(&mut *self.pool.acquire().await.map_err(away)?).await };
         within(ANSWERED, read).await
     }
 
-    async fn publish(&self, publication: Publication, after: Option<u64>) -> Result<bool, StateError> {
-        within(ANSWERED, publishing::publish(&self.pool, &publication, after)).await
+    async fn publish(&self, kept: KeptPublication, after: Option<u64>) -> Result<bool, StateError> {
+        within(ANSWERED, publishing::publish(&self.pool, &kept, after)).await
+    }
+
+    async fn publication_taken(&self, nonce: u64, id: Id) -> Result<(), StateError> {
+        within(ANSWERED, publishing::taken(&self.pool, nonce, id)).await
     }
 
     fn failure(&self) -> Option<String> {

@@ -41,7 +41,7 @@ create table if not exists quipu_router.homes (
 -- But for a move: how often it has moved.
 alter table quipu_router.homes add column if not exists version bigint not null default 0;
 
--- The records that were published of where the router is; none is ever changed.
+-- The records that were published of where the router is: with their bytes, while nobody has taken them.
 create table if not exists quipu_router.locations (
     nonce bigint primary key,
     record jsonb not null

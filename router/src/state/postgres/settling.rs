@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use super::{ANSWERED, away, column, read_home, read_number, within};
+use super::{ANSWERED, away, begin, column, count, read_home, read_number, within};
 use crate::state::event::read_process;
 use crate::state::{Home, HomeCause, Homed, SchedulerNumber, StateError};
 
@@ -77,9 +77,7 @@ fn tell(failure: &watch::Sender<Option<String>>, error: Option<&StateError>) {
 async fn settle(pool: &PgPool, wanted: &Wanted) -> Result<BTreeMap<ProcessId, Homed>, StateError> {
     let processes: Vec<Vec<u8>> = wanted.keys().map(|process| process.as_bytes().to_vec()).collect();
     let schedulers: Vec<i32> = wanted.values().map(|(scheduler, _)| column(*scheduler)).collect();
-    let mut transaction = pool.begin().await.map_err(away)?;
-    // What is answered is on disk, whatever the database is set to.
-    sqlx::query("set local synchronous_commit = on").execute(&mut *transaction).await.map_err(away)?;
+    let mut transaction = begin(pool).await?;
     let new: Vec<(Vec<u8>, i32)> = sqlx::query_as(
         "insert into quipu_router.homes (process, scheduler) select * from unnest($1::bytea[], $2::integer[]) \
          on conflict (process) do nothing returning process, scheduler",
@@ -125,11 +123,7 @@ async fn settle(pool: &PgPool, wanted: &Wanted) -> Result<BTreeMap<ProcessId, Ho
         .await
         .map_err(away)?;
     }
-    for (number, more) in more {
-        let count = "update quipu_router.schedulers set processes = processes + $2 where number = $1";
-        let counted = sqlx::query(count).bind(number).bind(more).execute(&mut *transaction);
-        counted.await.map_err(away)?;
-    }
+    count(&mut transaction, &more).await?;
     transaction.commit().await.map_err(away)?;
     Ok(homes)
 }

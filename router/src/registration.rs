@@ -1,0 +1,80 @@
+//! What schedulers say of themselves when they register: a hint, which the URL that they name has to bear out. A setting that
+//! was copied with another node's URL in it leads nobody anywhere.
+
+use protocol::Code;
+use web::HttpError;
+
+use crate::health::ask;
+use crate::member::{Look, Registered};
+use crate::router::Router;
+use crate::scheduler_url::SchedulerUrl;
+use crate::state::FleetChange;
+use crate::told::ToldLog;
+
+/// A scheduler that registers itself.
+pub(crate) struct Registration {
+    pub(crate) url: SchedulerUrl,
+    pub(crate) admin: Option<SchedulerUrl>,
+    /// What it says of its log.
+    pub(crate) told: ToldLog,
+    pub(crate) said: Registered,
+}
+
+impl Router {
+    /// Takes in what a scheduler says of itself. Where anything of it is new, what counts is what its URL answers.
+    ///
+    /// # Errors
+    /// When nobody answers there, or somebody else does; nothing is taken in then.
+    pub(crate) async fn register(&self, registration: Registration) -> Result<(), HttpError> {
+        let Registration { url, admin, told: claimed, said } = registration;
+        let known = self.fleet.at(&url);
+        if known.as_ref().is_some_and(|known| known.is_forgotten()) {
+            let text = format!(
+                "what {url} tells counts no more at this router, until `quipu router add` adds it again"
+            );
+            return Err(HttpError::new(Code::InvalidParameter, text));
+        }
+        let has_new_admin = known.as_ref().is_none_or(|known| admin.is_some() && known.admin != admin);
+        let is_known = known.as_ref().is_some_and(|known| {
+            let is_led = !claimed.leads() || claimed.term <= known.term;
+            known.store == Some(claimed.store) && is_led && !has_new_admin
+        });
+        let told = if is_known { None } else { Some(self.borne_out(&url, &claimed).await?) };
+        if has_new_admin {
+            self.change(FleetChange::Registered { url: url.clone(), admin }).await?;
+        }
+        let Some(member) = self.fleet.at(&url) else { return Ok(()) };
+        if let Some(told) = told {
+            let wrong = |reason| HttpError::new(Code::InvalidParameter, reason);
+            self.take_told(&member, told).await.map_err(wrong)?;
+        }
+        member.standing.note_registered(said);
+        Ok(())
+    }
+
+    /// What answers at this URL, if that is what was said to be there.
+    async fn borne_out(&self, url: &SchedulerUrl, claimed: &ToldLog) -> Result<ToldLog, HttpError> {
+        let wrong = |text| HttpError::new(Code::InvalidParameter, text);
+        match ask(&self.asking, url).await {
+            (Look::Away(reason), _) => {
+                let text = format!(
+                    "{url} does not answer this router: {reason}; expected the URL where clients find the node"
+                );
+                Err(HttpError::new(Code::Unavailable, text))
+            }
+            (Look::Other(what), _) => Err(wrong(format!("{url} is no scheduler: {what}"))),
+            (_, None) => {
+                Err(wrong(format!("{url} answers, and tells no store, as nodes do that register themselves")))
+            }
+            (_, Some(told)) if told.store != claimed.store => Err(wrong(format!(
+                "at {url} is the store {}, and {} registers itself with that URL: it takes its own PUBLIC_URL",
+                told.store, claimed.store
+            ))),
+            (_, Some(told)) if told.leads() != claimed.leads() => Err(wrong(format!(
+                "at {url} is a {}, and a {} registers itself with that URL: it takes its own PUBLIC_URL",
+                told.role, claimed.role
+            ))),
+            (_, Some(told)) => Ok(told),
+        }
+    }
+}
