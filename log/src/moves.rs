@@ -5,6 +5,9 @@
 //! store that it comes from   moved-out, and nothing after that
 //! ```
 //!
+//! Should the store be lost that it goes to, before it has taken it in, the one that it comes from goes on with it: behind
+//! *moved-back*, which says on whose word.
+//!
 //! *moved-out* and *moved-in* say where the history ends at which both hold the process, so that each log shows by itself
 //! that nothing is between them. Facts of moves are few and made by hand: all of a log are in memory.
 
@@ -46,6 +49,8 @@ pub enum MoveStep {
     In(MoveEnd),
     /// Nothing comes after this: another store goes on with it, whose node is at this URL.
     Out(MoveEnd, String),
+    /// This store goes on with it after all: the other one is lost and never had it, on this person's word.
+    Back(MoveEnd, String),
 }
 
 /// Where the history of a process ends.
@@ -79,6 +84,7 @@ impl fmt::Display for MoveEnd {
 pub(crate) const MOVING_IN: &str = "moving-in";
 pub(crate) const MOVED_IN: &str = "moved-in";
 pub(crate) const MOVED_OUT: &str = "moved-out";
+pub(crate) const MOVED_BACK: &str = "moved-back";
 
 impl ProcessMove {
     /// Where it is, if it has moved out.
@@ -101,6 +107,14 @@ impl ProcessMove {
                 let url = if words.next()? == "url" { words.next()? } else { return None };
                 MoveStep::Out(end, url.to_owned())
             }
+            MOVED_BACK => {
+                let end = MoveEnd::read(words)?;
+                // Whoever said so may be called anything.
+                let says = says.splitn(10, ' ').nth(9)?;
+                let who = says.strip_prefix("by ").filter(|who| !who.is_empty())?;
+                let step = MoveStep::Back(end, who.to_owned());
+                return Some(Self { process, version, other: StoreId(other), step });
+            }
             _ => return None,
         };
         words.next().is_none().then_some(Self { process, version, other: StoreId(other), step })
@@ -113,7 +127,7 @@ impl ProcessMove {
             MoveStep::Arriving => {
                 Some("it is on its way here from another store, and not all of it is here yet")
             }
-            MoveStep::In(_) => None,
+            MoveStep::In(_) | MoveStep::Back(..) => None,
             MoveStep::Out(..) => Some("it has moved to another store"),
         }
     }
@@ -123,6 +137,13 @@ impl ProcessMove {
         let here = || MoveEnd::of(self.process, head.and_then(|head| head.last));
         match (&self.step, before.map(|before| &before.step)) {
             (MoveStep::Arriving, None) if head.is_none() => Ok(()),
+            // It was taken back meanwhile, and comes again: what came before is the beginning of it all the same.
+            (MoveStep::Arriving, Some(MoveStep::Arriving))
+                if before
+                    .is_some_and(|before| before.other == self.other && before.version < self.version) =>
+            {
+                Ok(())
+            }
             (MoveStep::Arriving, _) => Err("it is here, or was"),
             (MoveStep::In(end), Some(MoveStep::Arriving)) => {
                 let is_same =
@@ -137,7 +158,19 @@ impl ProcessMove {
             }
             (MoveStep::In(_), _) => Err("no move of it has begun"),
             (MoveStep::Out(..), Some(MoveStep::Arriving | MoveStep::Out(..))) => Err("it is not here"),
-            (MoveStep::Out(end, _), None | Some(MoveStep::In(_))) => {
+            (MoveStep::Back(end, _), Some(MoveStep::Out(..))) => {
+                if before.is_none_or(|before| before.other != self.other) {
+                    Err("it has moved to another store")
+                } else if before.is_none_or(|before| self.version <= before.version) {
+                    Err("it has moved out with as high a version")
+                } else if *end != here() {
+                    Err("its history does not end there")
+                } else {
+                    Ok(())
+                }
+            }
+            (MoveStep::Back(..), _) => Err("it has not moved from here"),
+            (MoveStep::Out(end, _), None | Some(MoveStep::In(_) | MoveStep::Back(..))) => {
                 if head.is_none() || *end != here() {
                     Err("its history is not here, or does not end there")
                 } else if self.version <= before.map_or(0, |before| before.version) {
@@ -159,6 +192,9 @@ impl fmt::Display for ProcessMove {
             MoveStep::In(end) => write!(f, "{MOVED_IN} {process} version {version} from {other} {end}"),
             MoveStep::Out(end, url) => {
                 write!(f, "{MOVED_OUT} {process} version {version} to {other} {end} url {url}")
+            }
+            MoveStep::Back(end, who) => {
+                write!(f, "{MOVED_BACK} {process} version {version} from {other} {end} by {who}")
             }
         }
     }
@@ -261,17 +297,20 @@ mod tests {
         #[test]
         fn steps_are_read_as_they_were_recorded(
             process: [u8; 32], version: u64, other: u128, next: u64, chain: [u8; 32], url in "https?://[a-z:1-9]{1,20}",
+            by in "[a-z][a-z ]{0,20}",
         ) {
             let process = ProcessId::from(Id::from_bytes(process));
             // A hash chain is made of ids alone.
             let chain = HashChain::seed(Id::from_bytes(chain).into());
             let end = MoveEnd { next: Nonce::new(next), chain };
-            for step in [MoveStep::Arriving, MoveStep::In(end), MoveStep::Out(end, url)] {
+            for step in [MoveStep::Arriving, MoveStep::In(end), MoveStep::Out(end, url), MoveStep::Back(end, by)] {
+                let is_free = matches!(step, MoveStep::Back(..));
                 let step = ProcessMove { process, version, other: StoreId(Uuid::from_u128(other)), step };
                 let bytes = recorded(&step);
                 prop_assert_eq!(Fact::read(&bytes), Some(Fact::Move(step)));
                 let text = String::from_utf8(bytes).unwrap();
-                for wrong in [format!("{text} more"), text.replace(" version", "version"), text.replace("moved", "moves")] {
+                let more = if is_free { String::new() } else { format!("{text} more") };
+                for wrong in [more, text.replace(" version ", "version "), text.replace("moved-", "moves-")] {
                     prop_assert!(wrong == text || Fact::read(wrong.as_bytes()).is_none(), "{}", wrong);
                 }
             }

@@ -9,10 +9,12 @@ use node::{MoveJobForm, MoveOrderForm, MovedProcessForm};
 use protocol::ProcessId;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 use web::read_origin;
 
 use crate::client::{AdminArgs, AdminClient, ClientError, OperatorArgs, runtime};
 use crate::failure::Failure;
+use crate::node::{operator, query};
 use crate::output::thousands;
 use crate::settings::DATA_DIR;
 
@@ -20,12 +22,14 @@ const EXAMPLES: &str = "\
 Examples:
   quipu move $P --to http://su2.example --to-admin http://10.0.0.6:9001 --admin http://10.0.0.5:9001
   quipu move $P --to http://127.0.0.1:9010     both nodes are on this machine
+  quipu move $P --back $STORE                  it was on its way to a store that is lost
 
 The node that it goes to copies and verifies its history while the other one serves it. That one ends it then, and leads whoever \
 asks for it to --to for ever; the other goes on with the next nonce. Nothing of the history comes through this machine.
 
 Whatever is killed meanwhile, the same command again goes on from there: the process is either where it was, or on its way to \
---to and nowhere else. Both nodes have to have the same wallet. Routers in front of them learn it by themselves.
+--to and nowhere else. Should the store of that node be lost on the way, --back with its id has the node that had the process go on \
+with it. That the other store never had all of it is your word, which the log keeps: it would be in two places otherwise. Both nodes have to have the same wallet. Routers in front of them learn it by themselves.
 
 Exit codes: 0 it has moved; 1 it has not (one line on standard error says why), 2 wrong usage or setting.";
 
@@ -41,8 +45,11 @@ pub struct MoveArgs {
     #[arg(allow_hyphen_values = true)]
     process: ProcessId,
     /// Where clients find the node that it goes to
-    #[arg(long, value_name = "URL", value_parser = origin)]
-    to: String,
+    #[arg(long, value_name = "URL", value_parser = origin, required_unless_present = "back")]
+    to: Option<String>,
+    /// Take it back instead from this store, which is lost and never had all of it
+    #[arg(long, value_name = "STORE", conflicts_with_all = ["to", "to_admin", "to_token", "from"])]
+    back: Option<Uuid>,
     /// The admin listener of that node; without it at the port after that of --to
     #[arg(long, value_name = "URL", value_parser = origin)]
     to_admin: Option<String>,
@@ -77,19 +84,40 @@ impl MoveArgs {
     /// When a node is not reached, or it has not moved.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let source = self.node.connect()?;
+        let Some(to) = self.to.clone() else { return self.take_back(&source, out) };
         let admin = match &self.to_admin {
             Some(admin) => admin.clone(),
-            None => next_port(&self.to).ok_or_else(|| MoveError::NoAdmin(self.to.clone()))?,
+            None => next_port(&to).ok_or_else(|| MoveError::NoAdmin(to.clone()))?,
         };
         let token = self.to_token.clone().or_else(|| self.node.token());
         let target = AdminArgs::at(&admin, token, self.node.tls()).connect_to_change(&self.to_data_dir)?;
-        let moved = runtime()?.block_on(self.bring(&source, &target))?;
+        let moved = runtime()?.block_on(self.bring(&source, &target, &to))?;
         let (events, version) = (thousands(moved.next), moved.version);
-        writeln!(out, "process {} has moved to {}: {events} nonces, move {version}", self.process, self.to)?;
+        writeln!(out, "process {} has moved to {to}: {events} nonces, move {version}", self.process)?;
         Ok(())
     }
 
-    async fn bring(&self, source: &AdminClient, target: &AdminClient) -> Result<MovedProcessForm, Failure> {
+    /// Has the node that had it go on with it.
+    fn take_back(&self, source: &AdminClient, out: &mut dyn Write) -> Result<(), Failure> {
+        let lost = self.back.map(|store| store.to_string()).unwrap_or_default();
+        let path = format!("/moves/{}/back{}", self.process, query(&[("lost", &lost), ("by", &operator())]));
+        let back: MovedProcessForm = runtime()?.block_on(source.post(&path, None))?;
+        let (events, version) = (thousands(back.next), back.version);
+        writeln!(
+            out,
+            "process {} goes on at {}: {events} nonces, move {version}",
+            self.process,
+            source.url()
+        )?;
+        Ok(())
+    }
+
+    async fn bring(
+        &self,
+        source: &AdminClient,
+        target: &AdminClient,
+        to: &str,
+    ) -> Result<MovedProcessForm, Failure> {
         let path = format!("/moves/{}", self.process);
         let (there, _) = target.fetch_told::<MovedProcessForm>(&path).await?;
         if there.state == "here" && there.version > 0 {
@@ -100,7 +128,7 @@ impl MoveArgs {
             process: self.process.to_string(),
             from: self.from.clone().unwrap_or_else(|| source.url().to_owned()),
             token,
-            url: self.to.clone(),
+            url: to.to_owned(),
         };
         let order = serde_json::to_value(order).map_err(|error| MoveError::Failed(error.to_string()))?;
         target.post::<MovedProcessForm>("/moves", Some(order)).await?;

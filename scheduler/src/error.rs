@@ -71,6 +71,9 @@ pub enum ScheduleError {
         "process {} is not scheduled here any more: it has moved to {}", .0.process, .0.url().unwrap_or("another node")
     )]
     Moved(Arc<ProcessMove>),
+    /// The process is not taken back that has gone nowhere.
+    #[error("process {0} has not moved from here, or its move is not on disk yet")]
+    NotMoved(ProcessId),
     /// The process comes from another store.
     #[error(
         "process {0} is on its way to this node from another one, and not all of it is here yet; try again"
@@ -232,6 +235,7 @@ impl ScheduleError {
             Self::Gateway(GatewayError::NotAsked { .. }) => Code::Unavailable,
             Self::Gateway(_) | Self::GatewayTooSlow(_) | Self::BadTransaction { .. } => Code::GatewayError,
             Self::Moved(_)
+            | Self::NotMoved(_)
             | Self::Arriving(_)
             | Self::AssignedBefore { .. }
             | Self::NoHeight(_)

@@ -132,10 +132,10 @@ impl Lane {
         state.content_in_flight.extend(content.map(|content| (content, id)));
     }
 
-    /// Notes that the log was given the step by which the process moves to another store, under this id.
-    pub(crate) fn moved_out(&self, id: Id, step: Arc<ProcessMove>) {
+    /// Notes that the log was given a step by which the process moves, under this id, and where it is with that.
+    pub(crate) fn moved(&self, id: Id, process_state: ProcessState) {
         let mut state = self.lock();
-        state.process_state = ProcessState::Moved(step);
+        state.process_state = process_state;
         state.in_flight.insert(id);
     }
 

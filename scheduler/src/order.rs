@@ -54,15 +54,24 @@ pub(crate) enum Intake {
     Message { id: Id, item: Bytes, pushed: Option<Pushed> },
     /// Something that is on chain.
     Assign { transaction: Id, exclude: Vec<String>, pushed: Option<Pushed> },
-    /// Nothing: from here on the process is in this other store, whose node is at this URL.
-    MoveOut { to: StoreId, url: String },
+    /// Nothing: from here on the process is in another store, or here after all.
+    Move(MoveOrder),
+}
+
+/// Where a process is from now on.
+#[derive(Debug)]
+pub(crate) enum MoveOrder {
+    /// In this other store, whose node is at this URL.
+    Out { to: StoreId, url: String },
+    /// Here after all, since this other store is lost and never had it, on this person's word.
+    Back { lost: StoreId, by: String },
 }
 
 impl Intake {
     /// What it is told apart by, if it is by its content.
     pub(crate) fn pushed(&self) -> Option<Pushed> {
         match self {
-            Self::Spawn { .. } | Self::MoveOut { .. } => None,
+            Self::Spawn { .. } | Self::Move(_) => None,
             Self::Message { pushed, .. } | Self::Assign { pushed, .. } => *pushed,
         }
     }

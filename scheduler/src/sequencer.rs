@@ -5,10 +5,7 @@ use std::time::Instant;
 
 use ans104::{Id, Item, SignError, Signer};
 use aws_lc_rs::rand;
-use log::{
-    Append, AppendError, Body, ChainLink, DeepHash, Fact, Kind, Log, MoveEnd, MoveStep, ProcessMove, Receipt,
-    StoreId, Term,
-};
+use log::{Append, AppendError, Body, ChainLink, DeepHash, Kind, Log, MoveStep, ProcessMove, Receipt, Term};
 use projections::Index;
 use protocol::{Assignment, AssignmentId, HashChain, MessageId, Nonce, ProcessId, Timestamp};
 use tracing::error;
@@ -21,8 +18,9 @@ use crate::in_flight::{InFlight, Outcome};
 use crate::known::{KnownContent, refuse_known};
 use crate::lane::{Lane, ProcessState};
 use crate::metrics::Measures;
+use crate::moving::move_id;
 use crate::options::SchedulerOptions;
-use crate::order::{Intake, Order, Scheduled};
+use crate::order::{Intake, MoveOrder, Order, Scheduled};
 use crate::process::{first_event, process_item};
 
 /// Everything that the decision about an order needs. It has no threads of its own: workers, or a simulation, call it.
@@ -144,8 +142,8 @@ impl Sequencer {
             Found::SameContent(first) => Ok(Outcome::DuplicateContent(first)),
             Found::Moved(step) => Ok(Outcome::Moved(step)),
             Found::Nothing { last, content } => {
-                if let Intake::MoveOut { to, url } = &order.intake {
-                    return self.move_out(lane, last, *to, url);
+                if let Intake::Move(order) = &order.intake {
+                    return self.move_on(lane, last, order);
                 }
                 let (process, id) = (lane.process, message_id(lane, &order.intake));
                 refuse_known(self.log.as_ref(), &self.index, process, id, content.as_deref())?;
@@ -174,9 +172,17 @@ impl Sequencer {
         };
         let id = message_id(lane, intake);
         let last = match (state, intake) {
+            (ProcessState::Moved(_), Intake::Move(MoveOrder::Back { .. })) => {
+                return Ok(Found::Nothing { last: self.end_of_moved(lane.process)?, content: None });
+            }
             (ProcessState::Moved(step), _) => return Ok(Found::Moved(step)),
+            (_, Intake::Move(MoveOrder::Back { .. })) => return Err(ScheduleError::NotMoved(lane.process)),
             (ProcessState::Present(_), Intake::Spawn { .. }) => return Ok(Found::Repeated),
-            (ProcessState::Present(last), Intake::MoveOut { .. }) => {
+            // How often it has moved is known once the step before is on disk.
+            (_, Intake::Move(_)) if lane.is_in_flight(id) => {
+                return Err(ScheduleError::NotMoved(lane.process));
+            }
+            (ProcessState::Present(last), Intake::Move(_)) => {
                 return Ok(Found::Nothing { last, content: None });
             }
             (ProcessState::Present(last), _) => last,
@@ -199,7 +205,7 @@ impl Sequencer {
         match step.as_ref().map(|step| &step.step) {
             Some(MoveStep::Out(..)) => return Ok(step.map_or(ProcessState::Absent, ProcessState::Moved)),
             Some(MoveStep::Arriving) => return Err(ScheduleError::Arriving(lane.process)),
-            Some(MoveStep::In(_)) | None => {}
+            Some(MoveStep::In(_) | MoveStep::Back(..)) | None => {}
         }
         let head = self.log.head(lane.process)?;
         if head.is_some() && !self.is_spawned(lane.process)? {
@@ -272,7 +278,7 @@ impl Sequencer {
         let timestamp = self.timestamp_after(last)?;
         let place = self.place(lane, last, intake);
         let (message, exclude) = match intake {
-            Intake::Spawn { .. } | Intake::MoveOut { .. } => (None, [].as_slice()),
+            Intake::Spawn { .. } | Intake::Move(_) => (None, [].as_slice()),
             Intake::Message { .. } => (Some(MessageId::from(id)), [].as_slice()),
             Intake::Assign { exclude, .. } => (Some(MessageId::from(id)), exclude.as_slice()),
         };
@@ -289,25 +295,6 @@ impl Sequencer {
         Ok(Outcome::Enqueued { receipt, scheduled, content })
     }
 
-    /// Ends the process here: whatever comes behind this in its lane is led to where it goes.
-    fn move_out(
-        &self,
-        lane: &Lane,
-        last: Option<ChainLink>,
-        to: StoreId,
-        url: &str,
-    ) -> Result<Outcome, ScheduleError> {
-        let process = lane.process;
-        let version = self.log.last_move(process).map_or(0, |step| step.version).saturating_add(1);
-        let step = MoveStep::Out(MoveEnd::of(process, last), url.to_owned());
-        let step = ProcessMove { process, version, other: to, step };
-        let receipt = self.enqueue(Fact::Move(step.clone()).append())?;
-        let id = move_id(process);
-        lane.moved_out(id, Arc::new(step));
-        let scheduled = Scheduled { process, id, timestamp: Timestamp::ZERO };
-        Ok(Outcome::Enqueued { receipt, scheduled, content: None })
-    }
-
     fn sign(&self, assignment: &Assignment<'_>) -> Result<(Vec<u8>, AssignmentId), SignError> {
         let started = Instant::now();
         let mut anchor = [0; 32];
@@ -317,7 +304,7 @@ impl Sequencer {
         Ok(signed)
     }
 
-    fn enqueue(&self, append: Append) -> Result<Receipt, ScheduleError> {
+    pub(crate) fn enqueue(&self, append: Append) -> Result<Receipt, ScheduleError> {
         self.log.enqueue_quietly(self.term, vec![append]).map_err(|error: AppendError| {
             self.halt(&error.to_string());
             error.into()
@@ -358,13 +345,8 @@ fn message_id(lane: &Lane, intake: &Intake) -> Id {
         Intake::Spawn { .. } => lane.process.id(),
         Intake::Message { id, .. } => *id,
         Intake::Assign { transaction, .. } => *transaction,
-        Intake::MoveOut { .. } => move_id(lane.process),
+        Intake::Move(_) => move_id(lane.process),
     }
-}
-
-/// What the move of a process is known by while it is in flight: nothing else has this id.
-fn move_id(process: ProcessId) -> Id {
-    AssignmentId::of_fact(format!("move of {process}").as_bytes()).id()
 }
 
 /// What a process that was just spawned says cannot be read from the log yet.
@@ -383,6 +365,6 @@ fn body_of(intake: &Intake, assignment: Vec<u8>, deep_hash: Option<DeepHash>) ->
         Intake::Spawn { item } => Some(Body::Spawned { item: item.to_vec(), assignment: Some(assignment) }),
         Intake::Message { item, .. } => Some(Body::Scheduled { item: item.to_vec(), assignment, deep_hash }),
         Intake::Assign { .. } => Some(Body::Assigned { assignment, deep_hash }),
-        Intake::MoveOut { .. } => None,
+        Intake::Move(_) => None,
     }
 }

@@ -18,19 +18,19 @@ use crate::folder;
 use crate::router::home;
 
 /// Two nodes of one wallet, at ports for life.
-struct Pair {
-    launches: [Launch; 2],
+pub struct Pair {
+    pub launches: [Launch; 2],
     ports: [u16; 2],
-    nodes: [Option<Node>; 2],
+    pub nodes: [Option<Node>; 2],
     _folders: [TempDir; 2],
     _gateway: Gateway,
 }
 
-const SOURCE: usize = 0;
-const TARGET: usize = 1;
+pub const SOURCE: usize = 0;
+pub const TARGET: usize = 1;
 
 impl Pair {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let (folders, gateway) = ([folder(), folder()], Gateway::start());
         let ports = [free_port(), free_port()];
         let launch = |which: usize| {
@@ -42,11 +42,11 @@ impl Pair {
         Self { launches, ports, nodes, _folders: folders, _gateway: gateway }
     }
 
-    fn node(&self, which: usize) -> &Node {
+    pub fn node(&self, which: usize) -> &Node {
         self.nodes[which].as_ref().unwrap()
     }
 
-    fn url(&self, which: usize) -> String {
+    pub fn url(&self, which: usize) -> String {
         format!("http://127.0.0.1:{}", self.ports[which])
     }
 
@@ -55,12 +55,12 @@ impl Pair {
         self.nodes[which] = Some(self.launches[which].start());
     }
 
-    fn admin(&self, which: usize) -> SocketAddr {
+    pub fn admin(&self, which: usize) -> SocketAddr {
         self.node(which).admin_address()
     }
 
     /// `quipu move` of a process, by way of a gate if there is one.
-    fn command(&self, process: Id, gate: Option<&Gate>) -> Launch {
+    pub fn command(&self, process: Id, gate: Option<&Gate>) -> Launch {
         let (from, to) = (self.node(SOURCE), self.node(TARGET));
         let launch = moving(self._folders[SOURCE].path(), process, from, to, &self.url(TARGET));
         match gate {
@@ -69,19 +69,19 @@ impl Pair {
         }
     }
 
-    fn moves(&self, process: Id) {
+    pub fn moves(&self, process: Id) {
         let finished = self.command(process, None).run();
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
         assert!(finished.stdout.contains("has moved to"), "{}", finished.stdout);
     }
 
-    async fn state(&self, which: usize, process: Id) -> String {
+    pub async fn state(&self, which: usize, process: Id) -> String {
         let told: Value = self.node(which).admin().get(&format!("/moves/{process}")).await.json();
         told["state"].as_str().unwrap().to_owned()
     }
 
     /// Both logs are what they should be, once their nodes have stopped.
-    fn verify(mut self) {
+    pub fn verify(mut self) {
         for which in [SOURCE, TARGET] {
             self.nodes[which].take().unwrap().stop();
             let verified = self.launches[which].verify(&[]);
@@ -161,7 +161,7 @@ async fn leads(pair: &Pair, process: Id, message: Id) {
 }
 
 /// `quipu move` of a process from one node to another, which clients find at this URL.
-fn moving(folder: &Path, process: Id, from: &Node, to: &Node, url: &str) -> Launch {
+pub fn moving(folder: &Path, process: Id, from: &Node, to: &Node, url: &str) -> Launch {
     let process = process.to_string();
     let words = [
         "move",

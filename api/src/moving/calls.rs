@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ans104::Id;
+use async_trait::async_trait;
 use log::{Fact, MoveEnd, MoveStep, ReadError, StoreId};
 use poem::http::StatusCode;
 use poem_openapi::OpenApi;
@@ -23,7 +24,11 @@ use crate::refusals::MoveRefusal;
 /// After how many bytes of events an answer ends; one event always fits.
 const PIECE: usize = 4 << 20;
 
+/// How much is kept of the name of an operator.
+const NAME_MAX: usize = 100;
+
 /// What brings processes to a node.
+#[async_trait]
 pub trait MoveCalls: Send + Sync {
     /// Begins to bring one here, or says that this is under way already.
     ///
@@ -33,6 +38,9 @@ pub trait MoveCalls: Send + Sync {
 
     /// How far it is, or how it ended.
     fn now(&self, process: ProcessId) -> Option<MoveJobForm>;
+
+    /// The store that a node at this URL says to have, if one answers there.
+    async fn store_at(&self, url: &str) -> Option<StoreId>;
 }
 
 /// The calls, and the node that answers them.
@@ -115,6 +123,57 @@ impl MovesApi {
         writes.scheduler()?.move_out(process, to, url).await?;
         Ok(Json(self.0.read(move |node| describe(node, process)).await?))
     }
+
+    /// Take a process back
+    ///
+    /// It has moved to a store that is lost before all of it was there: this node goes on with it, and leads nobody there any
+    /// more. That this is so is the word of whoever asks, and is kept in the log; it is refused while a node answers there
+    /// that has the store. The same call again has the same answer.
+    #[oai(path = "/moves/:process/back", method = "post", operation_id = "move_back")]
+    async fn back(
+        &self,
+        /// The process.
+        process: Path<Id>,
+        /// The store that is lost.
+        lost: Needed<String>,
+        /// Who says so.
+        by: Needed<String>,
+    ) -> Result<Json<MovedProcessForm>, MoveRefusal> {
+        let process: ProcessId = process.0.into();
+        let wrong = |_| {
+            HttpError::new(Code::InvalidParameter, "the parameter lost is wrong: expected the id of a store")
+        };
+        let lost: StoreId = lost.0.parse::<Uuid>().map(StoreId).map_err(wrong)?;
+        let step = self.0.parts.log.last_move(process).filter(|step| step.other == lost);
+        match step.as_deref().map(|step| &step.step) {
+            Some(MoveStep::Out(_, url)) => self.check_lost(lost, url).await?,
+            Some(MoveStep::Back(..)) => {}
+            _ => {
+                return Err(
+                    refused(format!("the process has not moved from here to the store {lost}")).into()
+                );
+            }
+        }
+        let by: String = by.0.chars().filter(|character| !character.is_control()).take(NAME_MAX).collect();
+        let by = if by.trim().is_empty() { "an operator".to_owned() } else { by };
+        let writes = self.0.writes();
+        writes.scheduler()?.move_back(process, lost, by).await?;
+        Ok(Json(self.0.read(move |node| describe(node, process)).await?))
+    }
+}
+
+impl MovesApi {
+    /// Refuses what would have a process in two stores, as far as anybody can be asked.
+    async fn check_lost(&self, lost: StoreId, url: &str) -> Result<(), HttpError> {
+        let mover = self.0.parts.mover.as_ref();
+        let mover = mover.ok_or_else(|| HttpError::not_found("nothing moves from this node or to it"))?;
+        if mover.store_at(url).await == Some(lost) {
+            return Err(refused(format!(
+                "a node with the store {lost} answers at {url}: it is not lost, and `quipu move` goes on with the move"
+            )));
+        }
+        Ok(())
+    }
 }
 
 fn origin(name: &str, text: &str) -> Result<String, HttpError> {
@@ -138,7 +197,7 @@ fn describe(node: &Arc<ApiNode>, process: ProcessId) -> Result<MovedProcessForm,
     let state = match step.as_ref().map(|step| &step.step) {
         Some(MoveStep::Out(..)) => "moved",
         Some(MoveStep::Arriving) => "arriving",
-        Some(MoveStep::In(_)) => "here",
+        Some(MoveStep::In(_) | MoveStep::Back(..)) => "here",
         None if head.is_some() => "here",
         None => "absent",
     };

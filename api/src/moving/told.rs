@@ -56,7 +56,7 @@ impl ToldMovesApi {
         let from = usize::try_from(from.0.unwrap_or(0)).unwrap_or(usize::MAX);
         let steps = self.0.parts.log.moves(from, STEPS_MAX);
         let next = from.saturating_add(steps.len());
-        let came = steps.iter().filter(|step| matches!(step.step, MoveStep::In(_)));
+        let came = steps.iter().filter(|step| matches!(step.step, MoveStep::In(_) | MoveStep::Back(..)));
         let moves =
             came.map(|step| MoveToldForm { process: step.process.to_string(), version: step.version });
         Ok(Json(MovesToldForm { moves: moves.collect(), next: next as u64 }))

@@ -19,6 +19,8 @@ on_both_engines!(
     a_process_that_moved_out_gets_nothing_more,
     a_process_that_arrives_gets_its_history_and_nothing_else,
     steps_come_in_their_order_and_at_the_end_that_they_name,
+    a_process_whose_new_store_is_lost_goes_on_where_it_was,
+    what_was_on_its_way_comes_again_with_a_higher_version,
     what_arrives_is_checked,
 );
 
@@ -142,6 +144,50 @@ fn steps_come_in_their_order_and_at_the_end_that_they_name(setup: &mut impl Setu
     refused(&log, step(process, 2, MoveStep::Out(end(&sample), URL.to_owned())));
     refused(&log, step(process, 2, MoveStep::Arriving));
     assert_eq!(log.move_count(), 2);
+}
+
+fn a_process_whose_new_store_is_lost_goes_on_where_it_was(setup: &mut impl Setup) {
+    let mut sample = SampleProcess::new(1);
+    let process = sample.process;
+    let next;
+    {
+        let log = setup.log();
+        append(&log, vec![sample.spawn(), sample.message()]);
+        let here = end(&sample);
+        let back = |version, end| step(process, version, MoveStep::Back(end, "some body".to_owned()));
+        assert!(refused(&log, back(1, here)).contains("not moved"));
+        append(&log, vec![step(process, 1, MoveStep::Out(here, URL.to_owned()))]);
+        next = sample.message();
+        let elsewhere =
+            ProcessMove { other: other(8), version: 2, process, step: MoveStep::Back(here, "x".to_owned()) };
+        for wrong in [back(1, here), back(2, end(&sample)), Fact::Move(elsewhere).append()] {
+            let text = format!("{wrong:?}");
+            assert!(!refused(&log, wrong).is_empty(), "{text}");
+        }
+        append(&log, vec![back(2, here)]);
+        assert!(refused(&log, back(3, here)).contains("not moved"));
+    }
+    setup.crash();
+    let log = setup.log();
+    append(&log, vec![next]);
+    append(&log, vec![step(process, 3, MoveStep::Out(end(&sample), URL.to_owned()))]);
+    assert_eq!((log.last_move(process).unwrap().version, log.move_count()), (3, 3));
+    assert_eq!(faults(&log), Vec::<String>::new());
+}
+
+fn what_was_on_its_way_comes_again_with_a_higher_version(setup: &mut impl Setup) {
+    let log = setup.log();
+    let mut sample = SampleProcess::new(1);
+    append(&log, vec![step(sample.process, 1, MoveStep::Arriving)]);
+    import(&log, sample.spawn()).unwrap();
+    // It was taken back where it came from, and went on there.
+    append(&log, vec![step(sample.process, 3, MoveStep::Arriving)]);
+    assert!(refused(&log, step(sample.process, 2, MoveStep::Arriving)).contains("it is here, or was"));
+    import(&log, sample.message()).unwrap();
+    assert!(refused(&log, step(sample.process, 1, MoveStep::In(end(&sample)))).contains("another move"));
+    append(&log, vec![step(sample.process, 3, MoveStep::In(end(&sample)))]);
+    append(&log, vec![sample.message()]);
+    assert_eq!(faults(&log), Vec::<String>::new());
 }
 
 fn what_arrives_is_checked(setup: &mut impl Setup) {

@@ -44,9 +44,9 @@ impl SeenMoves {
             |seq: Seq| head.is_none_or(|head| seq > head.seq) && before.is_none_or(|before| seq < before);
         let mut steps = self.0.get(&process)?.iter().filter(|(seq, _)| is_next(*seq));
         steps.find_map(|(seq, step)| match &step.step {
-            MoveStep::In(end) | MoveStep::Out(end, _) if *end != found => Some(format!(
-                "number {seq} says of its history that it ends at {end}, and it ends at {found}"
-            )),
+            MoveStep::In(end) | MoveStep::Out(end, _) | MoveStep::Back(end, _) if *end != found => Some(
+                format!("number {seq} says of its history that it ends at {end}, and it ends at {found}"),
+            ),
             _ => None,
         })
     }

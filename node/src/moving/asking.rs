@@ -9,6 +9,8 @@ use replicator::wire::{Frame, FrameBuffer};
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+use web::fleet_headers::STORE;
 
 use crate::node_client::node_client;
 use crate::node_tls::tls_reason;
@@ -19,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// For how long what must be done is asked for, once the other node has ended the process.
 const STUBBORN: Duration = Duration::from_secs(120);
 const AGAIN: Duration = Duration::from_millis(500);
+/// How long a store has to answer that is said to be lost.
+const ANSWERED: Duration = Duration::from_secs(10);
 
 /// The admin listener of the node that has it.
 pub(super) struct MoveSource {
@@ -124,6 +128,13 @@ impl MoveSource {
         let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         Err(Unasked { reason, passes })
     }
+}
+
+/// The store that a node at this URL says to have, if one answers there.
+pub(super) async fn store_at(url: &str, access: &NodeAccess) -> Option<StoreId> {
+    let http = node_client(access).ok()?.build().ok()?;
+    let answer = http.get(format!("{url}/health")).timeout(ANSWERED).send().await.ok()?;
+    answer.headers().get(STORE)?.to_str().ok()?.parse::<Uuid>().ok().map(StoreId)
 }
 
 fn read(body: &[u8]) -> Result<MovedProcessForm, String> {

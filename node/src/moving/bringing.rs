@@ -85,7 +85,15 @@ impl Bringing {
         }
         let begun = self.log.last_move(self.process);
         let begun = match begun.as_deref() {
-            Some(ProcessMove { step: MoveStep::In(_), other, .. }) if *other == from => return Ok(None),
+            Some(ProcessMove { step: MoveStep::In(_), other, version, .. }) if *other == from => {
+                if there.state == "here" && there.version > *version {
+                    return Err(format!(
+                        "it is in both stores: it came here in version {version}, and was taken back there in version {}",
+                        there.version
+                    ));
+                }
+                return Ok(None);
+            }
             Some(ProcessMove { step: MoveStep::Out(_, url), .. }) => {
                 return Err(format!("it has moved from here, to {url}"));
             }
@@ -114,6 +122,10 @@ impl Bringing {
             _ => return Err("the node to move it from does not have it".to_owned()),
         };
         match begun {
+            // It was taken back there meanwhile.
+            Some(begun) if begun < version && there.state == "here" => {
+                self.append(version, from, MoveStep::Arriving).await.map(|()| Some(version))
+            }
             Some(begun) if begun != version => {
                 Err(format!("it is on its way here in version {begun}, and comes in version {version}"))
             }

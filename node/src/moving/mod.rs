@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Each step is on disk before the next one, and what each finds done it leaves: whatever was killed, the same order again
-//! goes on from there. Until step 3 the process is where it was; from then on it is nowhere else than here.
+//! goes on from there. Until step 3 the process is where it was; from then on it is nowhere else than here. Should this store be
+//! lost between 3 and 5, an operator can say so: the other node takes the process back (*moved-back* in its log).
 
 mod asking;
 mod bringing;
@@ -21,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ans104::Address;
 use api::{MoveCalls, MoveJobForm, MoveOrderForm, WriteSide, Writes};
 use async_trait::async_trait;
-use log::{LocalLog, Rocks};
+use log::{LocalLog, Rocks, StoreId};
 use projections::Position;
 use protocol::ProcessId;
 use tokio::runtime::Handle;
@@ -110,6 +111,7 @@ impl MoveJob {
     }
 }
 
+#[async_trait]
 impl MoveCalls for Mover {
     fn begin(&self, process: ProcessId, order: MoveOrderForm) -> Result<(), String> {
         if !matches!(self.writes.side(), WriteSide::Open(_)) {
@@ -149,6 +151,11 @@ impl MoveCalls for Mover {
             copied,
             total,
         })
+    }
+
+    async fn store_at(&self, url: &str) -> Option<StoreId> {
+        let access = NodeAccess { token: None, tls: self.tls.clone() };
+        asking::store_at(url, &access).await
     }
 }
 

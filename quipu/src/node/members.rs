@@ -161,7 +161,7 @@ fn promoted(done: &Value) -> String {
 }
 
 /// Parameters as they are in a URL.
-pub(super) fn query(parameters: &[(&str, &str)]) -> String {
+pub(crate) fn query(parameters: &[(&str, &str)]) -> String {
     let Ok(url) = reqwest::Url::parse_with_params("http://node/", parameters) else { return String::new() };
     url.query().map(|query| format!("?{query}")).unwrap_or_default()
 }

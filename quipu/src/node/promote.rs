@@ -127,7 +127,7 @@ impl PromoteArgs {
 }
 
 /// Who asks for it.
-pub(super) fn operator() -> String {
+pub(crate) fn operator() -> String {
     let by = env::var("USER").ok().filter(|user| !user.trim().is_empty());
     by.unwrap_or_else(|| "an operator".to_owned())
 }
