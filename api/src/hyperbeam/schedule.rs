@@ -29,7 +29,7 @@ pub(super) struct AskedSlots {
 }
 
 /// A slot that is asked for, however far beyond all slots it is: there is nothing then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct AskedSlot(pub(super) i64);
 
 impl AskedSlot {
