@@ -60,6 +60,9 @@ pub(super) async fn processes(
     Ok(held.collect())
 }
 
+/// Process, nonce, assignment, message and stored bytes.
+type FoundMessage = (String, i64, Option<String>, String, Option<Vec<u8>>);
+
 /// The messages that are held where some are to go.
 #[derive(Default)]
 pub(super) struct HeldMessages {
@@ -73,7 +76,7 @@ impl HeldMessages {
                           case when m.assignment_id is null or a is null then m.bundle end \
                    from messages m join unnest($1::text[], $2::int4[], $3::text[]) as r (p, n, a) \
                         on m.process_id = p and m.nonce = n";
-        let held: Vec<(String, i64, Option<String>, String, Option<Vec<u8>>)> = sqlx::query_as(sql)
+        let held: Vec<FoundMessage> = sqlx::query_as(sql)
             .bind(rows.iter().map(|row| row.process.to_string()).collect::<Vec<_>>())
             .bind(rows.iter().map(super::postgres::nonce).collect::<Vec<_>>())
             .bind(rows.iter().map(|row| row.assignment.as_deref()).collect::<Vec<_>>())
