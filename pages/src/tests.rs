@@ -13,7 +13,7 @@ use crate::files::{EXPLORER, FOOT, Files, HEAD, HOME, NODE, ROUTER, find};
 const PAGE_BYTES_MAX: usize = 40_000;
 /// The same of what is fetched when something is verified.
 const VERIFIER_BYTES_MAX: usize = 20_000;
-const VERIFIER: [&str; 4] = ["ui/verify.js", "ui/item.js", "ui/signatures.js", "ui/noble.js"];
+const VERIFIER: [&str; 5] = ["ui/chain.js", "ui/verify.js", "ui/item.js", "ui/signatures.js", "ui/noble.js"];
 /// How many files a page has: itself, a style, a script and a picture. The explorer asks two calls beside them, and a browser
 /// that is asked for a picture of a page asks for that last.
 const FILES_MAX: usize = 4;

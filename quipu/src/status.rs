@@ -28,7 +28,7 @@ Examples:
   quipu status --all
   quipu status --admin http://10.0.0.5:9001 --token $TOKEN --json
 
-Exit codes: 0 it is well, 1 look: something needs a look, 2 act: something has to be done (or wrong usage or setting), 3 no answer. \
+Exit codes: 0 it is well, 1 look: something needs a look, 2 act: something has to be done, or it tells no checks (or wrong usage or setting), 3 no answer. \
 With --serving: 0 the node takes messages or follows its leader, 1 it does not.";
 
 /// Show how a node is doing
@@ -119,7 +119,7 @@ async fn ask(node: &AdminClient) -> Result<Value, ClientError> {
     Ok(status)
 }
 
-/// What the node finds when it looks at itself; none from one that does not know how.
+/// What the node finds when it looks at itself; none from one that does not know how, or is too busy to look.
 async fn checks(node: &AdminClient) -> Result<Option<Value>, ClientError> {
     match node.get_any::<Value>("/checks").await {
         Ok(mut answer) => Ok(answer.get_mut("checks").map(Value::take)),

@@ -196,6 +196,9 @@ fn order(assignment: &Held<'_>, before: &Held<'_>) -> (Verdict, Verdict) {
     }
     let before = match before {
         None => return both(|| Verdict::NotChecked("the assignment before is not given, see --before")),
+        Some(Ok(before)) if before.address() != assignment.address() => {
+            return both(|| Verdict::No("somebody else signed the assignment before".to_owned()));
+        }
         Some(Ok(before)) if is_before(before, process, nonce) => before,
         Some(_) => return both(|| Verdict::No("the assignment before is not what it should be".to_owned())),
     };

@@ -283,6 +283,10 @@ async fn links_say_nothing_of_their_own_and_lists_do_not_hide_what_was_signed() 
     // What cannot be seen is shown, whatever it is called.
     let plain = tab.eval("import('./el.js').then(({ plain }) => plain('a\\u00ad\\u180e\\u115f\\u{e0041}\\ufff9\\ud800\\u2062 \\t\\n❤\\ufe0f'))");
     assert_eq!(plain, "a⟨U+00AD⟩⟨U+180E⟩⟨U+115F⟩⟨U+E0041⟩⟨U+FFF9⟩⟨U+D800⟩⟨U+2062⟩ \t\n❤\u{fe0f}");
+    // Nobody's text takes more than its room.
+    let long = tab.eval("import('./el.js').then(({ plain }) => plain('x'.repeat(9 << 20)))");
+    let long = long.as_str().unwrap();
+    assert!(long.len() < 66_000 && long.ends_with("more characters are not shown)"), "{}", long.len());
     check_page(&tab, &node.url());
     node.stop();
 }

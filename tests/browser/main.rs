@@ -11,3 +11,4 @@ mod node;
 mod proxied;
 mod router;
 mod tabs;
+mod verified;

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::chromium::{Browser, Tab};
 use crate::explorer;
+use crate::verified::{CHANGED, lie};
 
 /// As narrow as any phone.
 pub const PHONE: u32 = 320;
@@ -242,5 +243,35 @@ async fn what_an_operator_does_takes_two_presses_and_the_token() {
     tab.eval("document.activeElement.blur()");
     tab.until("document.querySelector('#jobs tbody')?.innerText.includes('index')");
     check_page(&tab, &node.admin_url());
+    node.stop();
+}
+
+#[tokio::test]
+async fn what_cannot_be_shown_is_told_and_asked_for_again() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let browser = Browser::start();
+    let tab = open(&browser, &node, "followers", DESK);
+    let well = tab.text("#verdict");
+    for (path, change, reason) in [
+        ("/status", "told.followers = undefined", "No answer: this page has a fault"),
+        ("/checks", "delete told.checks", "No answer: it tells no checks"),
+    ] {
+        lie(&tab, path, &CHANGED.replace("CHANGE", change));
+        tab.until(&format!("document.querySelector('#verdict').innerText.startsWith('{reason}')"));
+        assert!(tab.text("#age").starts_with("What is below was told at"), "{}", tab.text("#age"));
+        assert_eq!(tab.eval("document.querySelector('#content').classList.contains('stale')"), true);
+        lie(&tab, path, "return answer");
+        tab.until(&format!("document.querySelector('#verdict').innerText === {}", Value::from(well.clone())));
+    }
+    // What sends and looks for long is waited for.
+    tab.eval(
+        "window.waited = []; const timeout = AbortSignal.timeout.bind(AbortSignal);
+        AbortSignal.timeout = (ms) => { window.waited.push(ms); return timeout(ms); }; true",
+    );
+    let press = "[...document.querySelectorAll('#uploads button')].find((one) => one.innerText.startsWith('Look what')).click()";
+    tab.eval(press);
+    tab.eval(press);
+    tab.until("window.waited.includes(30000)");
     node.stop();
 }

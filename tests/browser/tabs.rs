@@ -8,7 +8,7 @@ use crate::explorer::{open, process};
 use crate::node::{DESK, check_page, folder, open as open_operators};
 
 /// Has the page take itself for one that nobody sees.
-const HIDE: &str =
+pub const HIDE: &str =
     "Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
     document.dispatchEvent(new Event('visibilitychange')); true";
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ans104::Id;
 use quipu_tests::{Finished, Gateway, Launch, User};
 
 use crate::folder;
@@ -81,4 +82,25 @@ async fn saved_bytes_are_verified_line_by_line() {
     let missing = verify(folder.path(), "nothing");
     assert!(missing.code == Some(1) && missing.stderr.contains("cannot read nothing"), "{}", missing.stderr);
     assert_eq!(verify(folder.path(), "item --before before").code, Some(2));
+}
+
+#[test]
+fn what_comes_before_is_of_the_same_process_by_the_same_scheduler() {
+    let (folder, scheduler, stranger) = (folder(), User::new(1), User::new(2));
+    let (process, elsewhere, message) =
+        (scheduler.process().id, stranger.process().id, stranger.process().id);
+    let seed = Id::of_signature(process.as_bytes());
+    for (signer, of, expected) in
+        [(&scheduler, process, "yes"), (&stranger, process, "no"), (&scheduler, elsewhere, "no")]
+    {
+        let before = signer.assignment((of, 0), message, &seed.to_string(), "1");
+        let chain = before.chain_after(seed).to_string();
+        let assignment = scheduler.assignment((process, 1), message, &chain, "2");
+        for (name, signed) in [("before", &before), ("assignment", &assignment)] {
+            std::fs::write(folder.path().join(name), &signed.bytes).unwrap();
+        }
+        let found = verify(folder.path(), "--assignment assignment --before before");
+        assert_eq!(words(&found)[4..], [expected; 2], "{}", found.stdout);
+        assert_eq!(found.code, Some(i32::from(expected == "no")), "{}", found.stderr);
+    }
 }

@@ -127,3 +127,12 @@ fn on_a_terminal(folder: &std::path::Path, words: &str, status: u16) {
         assert!(!shown.contains(order), "{words}, {status}: {shown:?}");
     }
 }
+
+#[test]
+fn who_tells_no_checks_is_not_called_well() {
+    let (folder, listener) = (folder(), ToldServer::start());
+    listener.answer(200, &[], "{}");
+    let told = Launch::command(folder.path(), &["status", "--admin", &listener.url()]).run();
+    assert_eq!(told.code, Some(2), "{}", told.stderr);
+    assert!(told.stdout.starts_with("act: it tells no checks\n"), "{}", told.stdout);
+}

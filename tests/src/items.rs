@@ -47,6 +47,35 @@ impl User {
         self.sign(target, Some(&next_anchor()), tags, data)
     }
 
+    /// Where it signs from, as a scheduler is named.
+    ///
+    /// # Panics
+    /// Never: what it signs is an item.
+    pub fn address(&self) -> Id {
+        let process = self.process();
+        let item = Item::parse(&process.bytes).expect("it is an item");
+        Id::of_signature(item.owner())
+    }
+
+    /// An assignment of a message to this nonce of a process, as a scheduler signs it.
+    pub fn assignment(
+        &self,
+        (process, nonce): (Id, u64),
+        message: Id,
+        chain: &str,
+        timestamp: &str,
+    ) -> Signed {
+        let (process, nonce, message) = (process.to_string(), nonce.to_string(), message.to_string());
+        let tags = [
+            ("Process", &*process),
+            ("Nonce", &*nonce),
+            ("Message", &*message),
+            ("Hash-Chain", chain),
+            ("Timestamp", timestamp),
+        ];
+        self.item(None, &tags, b"")
+    }
+
     fn sign(
         &self,
         target: Option<Id>,
@@ -67,6 +96,11 @@ impl Signed {
     pub fn read(bytes: Bytes) -> Self {
         let id = Item::parse(&bytes).expect("the bytes are an item").id();
         Self { id, bytes }
+    }
+
+    /// What the assignment after this one has as its chain, when this one has that.
+    pub fn chain_after(&self, chain: Id) -> Id {
+        Id::of_signature(&[&self.id.as_bytes()[..], &chain.as_bytes()[..]].concat())
     }
 }
 

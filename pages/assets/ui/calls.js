@@ -3,6 +3,7 @@
 
 import { ask, fetched, HOME, NoAnswer } from "./feed.js";
 import { isId } from "./format.js";
+import { isBase64url } from "./item.js";
 
 const CALLS = "explore/v1";
 const PATIENCE = 60000;
@@ -17,7 +18,7 @@ const isFlag = (value) => typeof value === "boolean";
 // Histories of others have what times they have.
 const isTime = (value) => typeof value === "number";
 const isNumber = (value) => Number.isSafeInteger(value) && value >= 0;
-const isBytes = (value) => isText(value) && /^[A-Za-z0-9_-]*$/.test(value) && value.length % 4 !== 1;
+const isBytes = (value) => isText(value) && isBase64url(value);
 const orNull = (is) => (value) => value === null || is(value);
 const of = (shape) => (value) => Object.entries(shape).every(([name, is]) => is(value?.[name]));
 const upTo = (most, shape) => (value) => Array.isArray(value) && value.length <= most && value.every(of(shape));
@@ -55,12 +56,16 @@ export function rows(process, before, limit) {
 }
 
 // The assignments after this nonce; null stands for the start.
-export function links(process, after, limit) {
+export async function links(process, after, limit) {
   const from = after === null ? "" : `&after=${after}`;
-  // It goes on, or it would never end.
-  const isLater = (next) => isNumber(next) && (after === null || next > after);
-  const shape = { links: upTo(limit, { nonce: isNumber, bytes: isBytes }), next: orNull(isLater) };
-  return ofProcess(`${CALLS}/processes/${process}/chain?limit=${limit}${from}`, shape);
+  const isLater = (nonce) => isNumber(nonce) && (after === null || nonce > after);
+  const shape = { links: upTo(limit, { nonce: isLater, bytes: isBytes }), next: orNull(isNumber) };
+  const told = await ofProcess(`${CALLS}/processes/${process}/chain?limit=${limit}${from}`, shape);
+  // It goes on where it ends, or it would never end.
+  if (told.next !== null && told.next !== told.links.at(-1)?.nonce) {
+    throw new NoAnswer(`it says that more comes after nonce ${told.next}, where what it tells does not end`);
+  }
+  return told;
 }
 
 const ENTRY = {

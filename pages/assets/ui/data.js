@@ -1,6 +1,6 @@
 // Data of anybody, shown as text or as bytes and never as anything else.
 
-import { el } from "./el.js";
+import { el, plain } from "./el.js";
 import { size } from "./shown.js";
 
 const SHOWN = 64 << 10;
@@ -74,7 +74,8 @@ export function data(bytes) {
     const button = el("button", { type: "button", "aria-pressed": "false" }, name);
     button.addEventListener("click", () => {
       for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
-      block.replaceChildren(...el("div", {}, show()).childNodes);
+      // It is cut where it is bytes, and longer where it is laid out.
+      block.textContent = plain(show(), Infinity);
       note.textContent = bytes.length > most
         ? `The first ${size(most)} of ${size(bytes.length)} are shown; all of it is in the exact bytes.` : "";
     });

@@ -4,10 +4,15 @@
 // tabs, line ends, and what says how the character before is drawn.
 const HIDDEN = /(?![\t\n\ufe0e\ufe0f])[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
-// The text with such characters made visible.
-export function plain(text) {
+// No text of anybody takes more room: 64 Ki characters.
+const LONGEST = 64 << 10;
+
+// The text with such characters made visible, up to a length.
+export function plain(text, longest = LONGEST) {
+  const all = String(text);
+  if (all.length > longest) return `${plain(all.slice(0, longest))}… (${all.length - longest} more characters are not shown)`;
   const code = (character) => character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
-  return String(text).replace(HIDDEN, (character) => `⟨U+${code(character)}⟩`);
+  return all.replace(HIDDEN, (character) => `⟨U+${code(character)}⟩`);
 }
 
 // An element with these attributes; children are elements or what is to be shown as text.

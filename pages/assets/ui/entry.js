@@ -4,9 +4,10 @@ import { bytes, bytesAt, links, NotHere, rows } from "./calls.js";
 import { data } from "./data.js";
 import { el } from "./el.js";
 import { hasToken } from "./feed.js";
-import { count } from "./format.js";
-import { linkDiffers, linkTo, memoryDiffers, remember } from "./history.js";
+import { count, many } from "./format.js";
+import { linkDiffers, linkTo } from "./history.js";
 import { base64url, fromBase64url, NoItem, parse } from "./item.js";
+import { memoryAlarm, memoryDiffers, remember } from "./memory.js";
 import { facts, section, table } from "./parts.js";
 import { alarm, entryAt, failure, findAt, id, KINDS, processAt, step, time, upload } from "./shown.js";
 
@@ -29,11 +30,21 @@ async function rowAt(process, nonce) {
   throw new NotHere(nonce === null ? "the process was not spawned without a nonce" : `nonce ${nonce}: the process ${newest}`);
 }
 
+// No more rows of tags are shown, and none after so many characters: an item of somebody else may have a million.
+const TAGS_SHOWN = 500;
+const TEXT_SHOWN = 1 << 20;
+
 function tags(item) {
-  return table("Tags as they were signed", [
+  let [shown, length] = [0, 0];
+  for (; shown < Math.min(item.tags.length, TAGS_SHOWN) && length < TEXT_SHOWN; shown += 1) {
+    length += item.tags[shown].name.length + item.tags[shown].value.length;
+  }
+  const less = shown === item.tags.length ? null : el("p", { class: "quiet" },
+    `The first ${count(shown)} of ${many(item.tags.length, "tag")} are shown; all of them are in the exact bytes.`);
+  return [table("Tags as they were signed", [
     ["Name", (tag) => tag.name],
     ["Value", (tag) => tag.value],
-  ], item.tags, "It has no tags.");
+  ], item.tags.slice(0, shown), "It has no tags."), less];
 }
 
 function signed(heading, name, of, raw, process) {
@@ -65,26 +76,27 @@ function verdicts(lines) {
 }
 
 async function verifyAll(process, row, item, assignment) {
-  const { verifyEntry } = await import("./verify.js");
+  const { isSettled, verifyEntry } = await import("./verify.js");
   const spawn = row.kind === "spawned" ? item : await part(process, "item", process);
   let before = null;
   if (row.nonce > 0) {
     const { links: [link] } = await links(process, row.nonce === 1 ? null : row.nonce - 2, 1);
     if (link?.nonce === row.nonce - 1) before = fromBase64url(link.bytes);
   }
-  return verifyEntry({ process, row, item, assignment, spawn, before });
+  const lines = await verifyEntry({ process, row, item, assignment, spawn, before });
+  return { lines, settled: isSettled(lines) };
 }
 
-function verification(process, row, item, assignment) {
+function verification(process, row, item, assignment, differs) {
   const said = el("div", { role: "status", "aria-live": "polite", id: "verified" });
   const button = el("button", { type: "button", "data-verify": true }, "Verify here");
   button.addEventListener("click", async () => {
     button.disabled = true;
     said.replaceChildren("Verifying…");
     try {
-      const lines = await verifyAll(process, row, item, assignment);
-      said.replaceChildren(verdicts(lines));
-      if (assignment !== null && lines.every((line) => line.result !== "no")) remember(process, assignment);
+      const { lines, settled } = await verifyAll(process, row, item, assignment);
+      const unlike = settled && !differs ? await remember(process, assignment) : null;
+      said.replaceChildren(...unlike === null ? [] : [el("p", { class: "alarm" }, unlike)], verdicts(lines));
     } catch (error) {
       said.replaceChildren(failure(error));
     }
@@ -106,24 +118,25 @@ function steps(process, row, newest) {
 export async function open(place, route, signal) {
   const [process, written] = route.names;
   const nonce = written === "spawn" ? null : Number(written);
-  let told, item, assignment, differs;
+  let told, item, assignment, alarms;
+  const alarmsOf = (link, memory) => [link === null ? [] : alarm(link), memory === null ? [] : memoryAlarm(process, memory, route.again)].flat();
   try {
     told = await rowAt(process, nonce);
     item = await part(told.row.kind === "assigned" ? null : told.row.message, "item", process);
     assignment = await part(told.row.assignment, "assignment", process);
-    differs = await linkDiffers(route.given, told.row, assignment) ?? await memoryDiffers(process);
+    alarms = alarmsOf(await linkDiffers(route.given, told.row, assignment), await memoryDiffers(process));
   } catch (error) {
     if (!(error instanceof NotHere)) throw error;
     const gone = "A link saw an entry here that is gone. The history was rewritten, or this is another scheduler.";
-    const seen = route.given.has("assignment") ? gone : await memoryDiffers(process);
-    if (!signal.aborted) place.replaceChildren(...seen === null ? [] : [alarm(seen)], failure(error));
+    const seen = alarmsOf(route.given.has("assignment") ? gone : null, await memoryDiffers(process));
+    if (!signal.aborted) place.replaceChildren(...seen, failure(error));
     return;
   }
   if (signal.aborted) return;
   const { row, newest } = told;
   // What is copied from the address remembers what is seen now.
   if (route.given.size === 0) history.replaceState(null, "", linkTo(process, row));
-  place.replaceChildren(...differs === null ? [] : [alarm(differs)], section("entry", row.nonce === null ? "Spawn" : `Nonce ${count(row.nonce)}`,
+  place.replaceChildren(...alarms, section("entry", row.nonce === null ? "Spawn" : `Nonce ${count(row.nonce)}`,
     steps(process, row, newest), facts([
       ["What", KINDS[row.kind] ?? row.kind],
       ["Item", id(row.message, row.message === null ? undefined : findAt(row.message))],
@@ -134,7 +147,7 @@ export async function open(place, route, signal) {
       ["Upload", upload(row)],
       ["Event", count(row.sequence)],
       ["Taken over", row.imported ? "from another scheduler" : undefined],
-    ])), verification(process, row, item, assignment),
+    ])), verification(process, row, item, assignment, alarms.length > 0),
   signed("Item", "item", row.message, item, process),
   signed("Assignment", "assignment", row.assignment, assignment, process));
 }

@@ -1,6 +1,8 @@
 // What a listener tells, asked again and again while somebody looks. A failure is told as one, and what was told before stays
 // beside it: no answer is not an empty answer.
 
+import { plain } from "./el.js";
+
 // A page is in a folder below the calls, wherever a proxy has put either.
 export const HOME = new URL("..", document.baseURI).href;
 
@@ -27,10 +29,18 @@ export const hasToken = () => token !== "";
 // The JSON that a call answers, with one of these statuses.
 export const ask = (path, statuses = [200]) => call(path, {}, statuses);
 
-// The JSON that a call answers which changes something.
-export function change(path, body) {
+// What a node, or a router, finds when it looks at itself. An answer without any is none: nobody is well who does not say so.
+export async function askChecks() {
+  const told = await ask("checks", [200, 503]);
+  if (!Array.isArray(told?.checks) || told.checks.length === 0) throw new NoAnswer(plain(told?.error ?? "it tells no checks"));
+  return told.checks;
+}
+
+// The JSON that a call answers which changes something; it may take so long.
+export function change(path, body, patience = PATIENCE) {
   const type = body === undefined ? {} : { "Content-Type": "application/json" };
-  return call(path, { method: "POST", body: body === undefined ? undefined : JSON.stringify(body), headers: type }, [200, 201, 202]);
+  const options = { method: "POST", body: body === undefined ? undefined : JSON.stringify(body), headers: type };
+  return call(path, options, [200, 201, 202], patience);
 }
 
 // What a call answers, and its body of at most so many bytes: whoever is asked may send without an end.
@@ -56,8 +66,8 @@ export async function fetched(path, options, patience, longest) {
   }
 }
 
-async function call(path, options, statuses) {
-  const answer = await fetched(path, options, PATIENCE, LONGEST);
+async function call(path, options, statuses, patience = PATIENCE) {
+  const answer = await fetched(path, options, patience, LONGEST);
   let told;
   try {
     told = JSON.parse(new TextDecoder().decode(answer.body));
@@ -71,7 +81,7 @@ async function call(path, options, statuses) {
 }
 
 // Calls `ask` now and then while the page is seen, and shows what came: the last good answer with its time, and what is
-// wrong since then, if anything is. Returns what asks at once.
+// wrong since then, if anything is. What cannot be shown is wrong, too, and no end. Returns what asks at once.
 export function follow(askAll, show) {
   let last = null, at = null, failure = null, timer = null, asking = false, again = false;
   const round = async () => {
@@ -83,14 +93,16 @@ export function follow(askAll, show) {
     asking = true;
     clearTimeout(timer);
     try {
-      last = await askAll();
-      at = Date.now();
-      failure = null;
+      const told = await askAll();
+      const now = Date.now();
+      show(told, now, null);
+      [last, at, failure] = [told, now, null];
     } catch (error) {
       failure = error instanceof NoAnswer ? error : new NoAnswer(`this page has a fault: ${error.message}`);
+      show(last, at, failure);
+    } finally {
+      asking = false;
     }
-    asking = false;
-    show(last, at, failure);
     if (again) {
       again = false;
       return round();

@@ -1,7 +1,7 @@
 // Followers: what lags, who follows, what is stuck, and what helps.
 
 import { el } from "./el.js";
-import { ask as askFor } from "./feed.js";
+import { ask as askFor, askChecks } from "./feed.js";
 import { count, duration, many, UNKNOWN } from "./format.js";
 import { act } from "./operate.js";
 import { facts, level, section, table } from "./parts.js";
@@ -10,15 +10,18 @@ import { written } from "./preferences.js";
 export const name = "followers";
 export const heading = "Followers";
 
+// A node sends and looks for up to 20 seconds before it answers how far it came.
+const SENDING = 30000;
+
 // What a node without uploads answers is no failure.
 const orNone = (told) => (told.code === undefined ? told : null);
 
 export async function ask() {
-  const [status, found, followed, jobs, letters, stuck] = await Promise.all([
-    askFor("status"), askFor("checks", [200, 503]), askFor("projections"), askFor("jobs"),
+  const [status, checks, followed, jobs, letters, stuck] = await Promise.all([
+    askFor("status"), askChecks(), askFor("projections"), askFor("jobs"),
     askFor("uploads/dead-letters?limit=50", [200, 404]), askFor("uploads/stuck", [200, 404]),
   ]);
-  return { status, checks: found.checks, followed, jobs, letters: orNone(letters), stuck: orNone(stuck) };
+  return { status, checks, followed, jobs, letters: orNone(letters), stuck: orNone(stuck) };
 }
 
 function leader(of) {
@@ -89,8 +92,8 @@ function reupload() {
   const found = (told) => `${many(told.events, "event")} looked at, ${count(told.missing.length)} missing${
     told.done ? "" : `; there is more after nonce ${told.next ?? "none"}`}${told.ended ? `; it ended early: ${told.ended}` : ""}`;
   return el("div", {}, el("label", { for: "reupload-process" }, "Process of which all that has not arrived is to be found"), field,
-    el("p", { class: "actions" }, act("Look what is missing", "uploads/reupload", body(true), found),
-      act("Send what is missing", "uploads/reupload", body(false), found)));
+    el("p", { class: "actions" }, act("Look what is missing", "uploads/reupload", body(true), found, SENDING),
+      act("Send what is missing", "uploads/reupload", body(false), found, SENDING)));
 }
 
 function uploads(told) {
@@ -110,7 +113,7 @@ function uploads(told) {
     ["When", (letter) => el("time", { "data-ms": letter.refused_ms }, written(letter.refused_ms))],
   ], letters.dead_letters, "Nothing was refused."),
   letters.next === null ? null : el("p", {}, "There are more than these."),
-  letters.dead_letters.length === 0 ? null : el("p", { class: "actions" }, act("Send all again", "uploads/dead-letters/retry", undefined, retried)),
+  letters.dead_letters.length === 0 ? null : el("p", { class: "actions" }, act("Send all again", "uploads/dead-letters/retry", undefined, retried, SENDING)),
   el("h3", {}, "Stuck"), table("Stuck processes", [
     ["Process", (of) => of.process],
     ["From nonce", (of) => of.nonce ?? "none", "number"],

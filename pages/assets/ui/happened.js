@@ -1,7 +1,7 @@
 // History: what happened to the node.
 
 import { el } from "./el.js";
-import { ask as askFor } from "./feed.js";
+import { ask as askFor, askChecks } from "./feed.js";
 import { count } from "./format.js";
 import { level, section, table } from "./parts.js";
 import { written } from "./preferences.js";
@@ -13,8 +13,8 @@ const ROWS = 500;
 const KINDS = { started: "Node started", stopped: "Node ended", role: "Role", check: "Check", job: "Replay", log: "Recorded in the log" };
 
 export async function ask() {
-  const [history, found] = await Promise.all([askFor("history"), askFor("checks", [200, 503])]);
-  return { events: history.events, checks: found.checks };
+  const [history, checks] = await Promise.all([askFor("history"), askChecks()]);
+  return { events: history.events, checks };
 }
 
 // What a check has become is a word in front of its reason.

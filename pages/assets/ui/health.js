@@ -2,7 +2,7 @@
 
 import { chart } from "./chart.js";
 import { el } from "./el.js";
-import { ask } from "./feed.js";
+import { ask, askChecks } from "./feed.js";
 import { count, duration, many, UNKNOWN } from "./format.js";
 import { checks, facts, section } from "./parts.js";
 
@@ -28,8 +28,8 @@ async function askMinutes() {
 }
 
 export async function askHealth() {
-  const [status, found, moments, day] = await Promise.all([ask("status"), ask("checks", [200, 503]), series("moment"), askMinutes()]);
-  return { status, checks: found.checks, moments, day };
+  const [status, checks, moments, day] = await Promise.all([ask("status"), askChecks(), series("moment"), askMinutes()]);
+  return { status, checks, moments, day };
 }
 export { askHealth as ask };
 

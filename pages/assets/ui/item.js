@@ -127,6 +127,16 @@ export function base64url(bytes) {
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
+// The letters that text may end with, by how many are left over from those that come in fours: the bits beyond the last byte are 0.
+const ENDS = ["", null, "AQgw", "AEIMQUYcgkosw048"];
+
+// Whether text is base64url as it is written, and in no other way.
+export function isBase64url(text) {
+  const ends = ENDS[text.length % 4];
+  return /^[A-Za-z0-9_-]*$/.test(text) && ends !== null && (ends === "" || ends.includes(text.at(-1)));
+}
+
 export function fromBase64url(text) {
+  if (!isBase64url(text)) throw new NoItem("it is no base64url");
   return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
 }

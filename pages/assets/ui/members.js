@@ -1,7 +1,7 @@
 // Members: the nodes that keep the log together, their terms, and what is waited for.
 
 import { el } from "./el.js";
-import { ask as askFor } from "./feed.js";
+import { ask as askFor, askChecks } from "./feed.js";
 import { count, duration, many, UNKNOWN } from "./format.js";
 import { facts, level, section, table } from "./parts.js";
 
@@ -9,8 +9,8 @@ export const name = "members";
 export const heading = "Members";
 
 export async function ask() {
-  const [status, found] = await Promise.all([askFor("status"), askFor("checks", [200, 503])]);
-  return { status, checks: found.checks };
+  const [status, checks] = await Promise.all([askFor("status"), askChecks()]);
+  return { status, checks };
 }
 
 const ROLES = {

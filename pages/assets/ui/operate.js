@@ -23,7 +23,8 @@ function isBusy(content) {
 }
 
 // A button that changes something once it is pressed a second time. What came of it is said above all that is shown anew.
-export function act(label, path, body, told) {
+// It may take so many milliseconds, where that is longer than a question may.
+export function act(label, path, body, told, patience) {
   const button = el("button", { type: "button" }, label);
   let isSure = false;
   button.addEventListener("blur", () => {
@@ -39,10 +40,10 @@ export function act(label, path, body, told) {
     button.disabled = true;
     say("said", `${label}: asking…`);
     try {
-      say("said", plain(`${label}: ${told(await change(path, body?.()))}.`));
+      say("said", plain(`${label}: ${told(await change(path, body?.(), patience))}.`));
     } catch (error) {
-      if (!(error instanceof NoAnswer)) throw error;
-      say("said", plain(`${label}: no: ${error.message}.`));
+      const reason = error instanceof NoAnswer ? error.message : `this page has a fault: ${error.message}`;
+      say("said", plain(`${label}: no: ${reason}.`));
       if (error.needsToken) askForToken(error.message);
     }
     button.disabled = false;

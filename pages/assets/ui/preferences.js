@@ -19,6 +19,14 @@ export function keep(name, value) {
   }
 }
 
+export function forget(name) {
+  try {
+    localStorage.removeItem(PREFIX + name);
+  } catch {
+    // It was never kept.
+  }
+}
+
 const THEMES = { system: "system", light: "light", dark: "dark" };
 
 // A time of so many milliseconds since 1970, in the zone that was chosen.

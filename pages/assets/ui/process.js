@@ -1,16 +1,16 @@
 // The schedule of a process: short rows, the newest first, and what comes meanwhile.
 
-import { links, NotHere, rows } from "./calls.js";
-import { el, plain } from "./el.js";
-import { count, many } from "./format.js";
+import { NotHere, rows } from "./calls.js";
+import { el } from "./el.js";
+import { count } from "./format.js";
 import { facts, section, table } from "./parts.js";
-import { memoryDiffers } from "./history.js";
-import { alarm, entryAt, failure, findAt, id, KINDS, processAt, size, step, time, upload } from "./shown.js";
+import { memoryAlarm, memoryDiffers } from "./memory.js";
+import { entryAt, failure, findAt, id, KINDS, processAt, size, step, time, upload } from "./shown.js";
+import { wholeChain } from "./walk.js";
 
 // A page has no more rows than a browser shows at once without a pause.
 const ROWS = 100;
 const EVERY = 3000;
-const LINKS = 200;
 
 export function list(told) {
   return table("Schedule, the newest first", [
@@ -61,33 +61,6 @@ function watch(told, offer, again, signal) {
   timer = setTimeout(look, EVERY);
 }
 
-// Verifies all assignments from the first one on, and says how far it is.
-async function verifyChain(process, said, signal) {
-  const { ChainWalk } = await import("./verify.js");
-  const walk = new ChainWalk(process);
-  for (let after = null; !signal.aborted;) {
-    const told = await links(process, after, LINKS);
-    for (const link of told.links) {
-      if (signal.aborted) return;
-      const fault = await walk.take(link);
-      if (fault !== null) {
-        said.replaceChildren(el("span", { class: "level fail" }, "no"), plain(` At nonce ${link.nonce}: ${fault}.`));
-        return;
-      }
-      if (walk.count % 20 === 0) {
-        said.replaceChildren(`${many(walk.count, "assignment")} verified so far…`);
-        await new Promise((resolve) => setTimeout(resolve));
-      }
-    }
-    if (told.next === null) break;
-    after = told.next;
-  }
-  if (signal.aborted) return;
-  const gaps = walk.gaps === 0 ? "" : ` ${many(walk.gaps, "gap")} in the nonces could not be looked into.`;
-  const end = `${many(walk.count, "assignment")}: signatures, hash chain and rising time are right, all by one signer.`;
-  said.replaceChildren(el("span", { class: "level ok" }, "yes"), ` ${end}${gaps}`);
-}
-
 export async function open(place, route, signal) {
   const [process] = route.names;
   const given = route.given.get("before");
@@ -98,22 +71,15 @@ export async function open(place, route, signal) {
     told = await rows(process, before, ROWS);
   } catch (error) {
     if (!(error instanceof NotHere) || differs === null) throw error;
-    if (!signal.aborted) place.replaceChildren(alarm(differs), failure(error));
+    if (!signal.aborted) place.replaceChildren(...memoryAlarm(process, differs, route.again), failure(error));
     return;
   }
   if (signal.aborted) return;
   const offer = el("div", { id: "offer", class: "new", role: "status", "aria-live": "polite" });
-  const said = el("p", { id: "chain-said", role: "status", "aria-live": "polite" });
-  const verify = el("button", { type: "button", "data-verify": true }, "Verify the whole chain");
-  verify.addEventListener("click", async () => {
-    verify.disabled = true;
-    await verifyChain(process, said, signal).catch((error) => said.replaceChildren(failure(error)));
-    verify.disabled = false;
-  });
-  place.replaceChildren(...differs === null ? [] : [alarm(differs)], section("process", "Process", facts([
+  place.replaceChildren(...differs === null ? [] : memoryAlarm(process, differs, route.again), section("process", "Process", facts([
     ["Id", id(process, findAt(process))],
     ["Newest nonce", told.newest === null ? "none" : String(told.newest)],
-  ]), el("p", { class: "actions" }, verify), said),
+  ]), wholeChain(process, told.newest, differs !== null, signal)),
   section("schedule", "Schedule", steps(told, before, "Pages, above the rows"), offer, list(told), steps(told, before, "Pages, below the rows")));
   if (before === null) watch(told, offer, route.again, signal);
 }

@@ -1,13 +1,13 @@
 // The page of a router: which schedulers keep a log together and who leads it, where new processes go, and what is wrong.
 
-import { ask } from "./feed.js";
+import { ask, askChecks } from "./feed.js";
 import { count, duration, many, UNKNOWN } from "./format.js";
 import { operate } from "./operate.js";
 import { checks, facts, level, section, table } from "./parts.js";
 
 async function askAll() {
-  const [status, found] = await Promise.all([ask("status"), ask("checks", [200, 503])]);
-  return { status, checks: found.checks };
+  const [status, checks] = await Promise.all([ask("status"), askChecks()]);
+  return { status, checks };
 }
 
 function router(status) {

@@ -34,7 +34,7 @@ export const upload = (row) => (row.upload === null ? "not in use" : UPLOADS[row
 export const KINDS = { spawned: "process", scheduled: "message", assigned: "transaction on Arweave" };
 
 // What must not be overlooked: another history than the one that was seen.
-export const alarm = (text) => el("p", { class: "alarm", role: "alert", id: "rewritten" }, text);
+export const alarm = (text, id = "rewritten") => el("p", { class: "alarm", role: "alert", id }, text);
 
 // What went wrong, never shown as if nothing were there.
 export function failure(error) {

@@ -1,7 +1,7 @@
 // What can be verified of an entry of a schedule, each thing by itself. This page came from the node that is under test: for
 // a verdict that does not depend on it the bytes can be saved and given to `quipu verify-item`.
 
-import { base64url, fromBase64url, NoItem, parse, tag, tagOfAny } from "./item.js";
+import { base64url, fromBase64url, isBase64url, NoItem, parse, tag, tagOfAny } from "./item.js";
 import { isSigned, sha256 } from "./signatures.js";
 
 const line = (name, result, reason) => ({ name, result, reason });
@@ -10,16 +10,25 @@ const no = (name, reason) => line(name, "no", reason);
 const unchecked = (name, reason) => line(name, "not checked", reason);
 
 export const idOf = (item) => base64url(sha256(item.signature));
-const addressOf = (item) => base64url(sha256(item.owner));
+export const addressOf = (item) => base64url(sha256(item.owner));
 
-// What the assignment after this one has to have as its chain.
-function chainAfter(item) {
-  return base64url(sha256(Uint8Array.of(...sha256(item.signature), ...fromBase64url(tag(item, "Hash-Chain") ?? ""))));
+// What the assignment after this one has to have as its chain; null where this one has none.
+export function chainAfter(item) {
+  const chain = tag(item, "Hash-Chain") ?? "";
+  if (chain.length !== 43 || !isBase64url(chain)) return null;
+  return base64url(sha256(Uint8Array.of(...sha256(item.signature), ...fromBase64url(chain))));
 }
-const chainOfNone = (process) => base64url(sha256(fromBase64url(process)));
+export const chainOfNone = (process) => base64url(sha256(fromBase64url(process)));
+
+// The time that an assignment names; null where that is no number of milliseconds.
+export function timeOf(item) {
+  const text = tag(item, "Timestamp") ?? "";
+  const time = /^\d{1,20}$/.test(text) ? BigInt(text) : null;
+  return time !== null && time < 1n << 64n ? time : null;
+}
 
 // The item that bytes are, or why they are none.
-function read(bytes) {
+export function read(bytes) {
   try {
     return { item: parse(bytes) };
   } catch (error) {
@@ -45,7 +54,8 @@ function ids(name, item, assignment, row) {
   return found.length === 0 ? unchecked(name, "there are no bytes") : yes(name, "SHA-256 of each signature");
 }
 
-async function scheduler(name, assignment, spawn) {
+// Whether it signed the assignments of a process whose item this is.
+export async function scheduler(name, assignment, spawn) {
   if (assignment?.item === undefined) return unchecked(name, "there is no assignment that can be read");
   if (spawn === null) return unchecked(name, "the item of the process is not here");
   if (spawn.item === undefined) return no(name, `the item of the process: ${spawn.fault}`);
@@ -81,17 +91,35 @@ async function order(assignment, before, process, nonce) {
     const missing = "the assignment before is not here";
     return [unchecked(chain, missing), unchecked(time, missing)];
   }
-  if (before.item === undefined || !(await isSigned(before.item)) || tag(before.item, "Nonce") !== String(nonce - 1)) {
-    const wrong = "the assignment before is not what it should be";
-    return [no(chain, wrong), no(time, wrong)];
-  }
+  const wrong = await notBefore(before, assignment.item, process, nonce);
+  if (wrong !== null) return [no(chain, wrong), no(time, wrong)];
   const wanted = chainAfter(before.item);
-  const [earlier, now] = [before.item, assignment.item].map((item) => Number(tag(item, "Timestamp")));
+  const [earlier, now] = [before.item, assignment.item].map(timeOf);
+  const shown = (item) => tag(item, "Timestamp") ?? "none";
   return [
-    said === wanted ? yes(chain, said) : no(chain, `it says ${said}, the one before makes ${wanted}`),
-    now > earlier ? yes(time, `${now - earlier} ms later`) : no(time, `${earlier} ms, then ${now} ms`),
+    wanted === null ? no(chain, "the one before has no hash chain")
+      : said === wanted ? yes(chain, said) : no(chain, `it says ${said}, the one before makes ${wanted}`),
+    earlier !== null && now !== null && now > earlier ? yes(time, `${now - earlier} ms later`)
+      : no(time, `${shown(before.item)}, then ${shown(assignment.item)}`),
   ];
 }
+
+// Why this is not the assignment before that one; null where it is.
+async function notBefore({ item, fault }, assignment, process, nonce) {
+  const wrong = (reason) => `the assignment before is not what it should be: ${reason}`;
+  if (item === undefined) return wrong(fault);
+  if (tag(item, "Process") !== process || tag(item, "Nonce") !== String(nonce - 1)) return wrong("it is of another place");
+  if (addressOf(item) !== addressOf(assignment)) return wrong(`${addressOf(item)} signed it`);
+  return await isSigned(item) ? null : wrong("its signature is wrong");
+}
+
+const [SIGNED, SIGNER, NAMES] =
+  ["Assignment's signature", "Signer is the process's Scheduler", "Assignment names this item and process"];
+
+// Whether nothing is wrong, and it is settled that the process's own scheduler signed this item to this place: that is worth
+// to be remembered, and nothing that anybody else can say.
+export const isSettled = (lines) => lines.every(({ result }) => result !== "no")
+  && [SIGNED, SIGNER, NAMES].every((name) => lines.some((line) => line.name === name && line.result === "yes"));
 
 // All lines about an entry. Its parts are bytes, or null where they are not here.
 export async function verifyEntry({ process, row, item, assignment, spawn, before }) {
@@ -102,39 +130,9 @@ export async function verifyEntry({ process, row, item, assignment, spawn, befor
   return [
     ids("Ids", itemRead, assignmentRead, row),
     await signature("Sender's signature", itemRead, none),
-    await signature("Assignment's signature", assignmentRead, "there is no assignment"),
-    await scheduler("Signer is the process's Scheduler", assignmentRead, spawnRead),
-    names("Assignment names this item and process", itemRead, assignmentRead, process, row.nonce),
+    await signature(SIGNED, assignmentRead, "there is no assignment"),
+    await scheduler(SIGNER, assignmentRead, spawnRead),
+    names(NAMES, itemRead, assignmentRead, process, row.nonce),
     ...await order(assignmentRead, beforeRead, process, row.nonce),
   ];
-}
-
-// The assignments of a process, one after the other.
-export class ChainWalk {
-  constructor(process) {
-    this.process = process;
-    this.last = null;
-    this.count = 0;
-    this.gaps = 0;
-  }
-
-  // Takes the next one; says what is wrong with it, if anything is.
-  async take({ nonce, bytes }) {
-    const { item, fault } = read(fromBase64url(bytes));
-    if (item === undefined) return fault;
-    if (tag(item, "Process") !== this.process || tag(item, "Nonce") !== String(nonce)) return "it is of another place";
-    if (!(await isSigned(item))) return "the signature is wrong";
-    const [chain, time, signer] = [tag(item, "Hash-Chain"), Number(tag(item, "Timestamp")), addressOf(item)];
-    const { last } = this;
-    const follows = last === null ? nonce === 0 : nonce === last.nonce + 1;
-    const wanted = last === null ? chainOfNone(this.process) : last.after;
-    if (last !== null && nonce <= last.nonce) return "it does not come after the one before";
-    if (last !== null && signer !== last.signer) return `${signer} signed it, and ${last.signer} the one before`;
-    if (follows && chain !== wanted) return `its hash chain is ${chain}, the one before makes ${wanted}`;
-    if (last !== null && !(time > last.time)) return "its time is not later than the one before";
-    if (!follows) this.gaps += 1;
-    this.last = { nonce, time, signer, after: chainAfter(item) };
-    this.count += 1;
-    return null;
-  }
 }

@@ -48,7 +48,9 @@ fn verdict(status: &Value, bad: &[(StatusVerdict, &Value)]) -> String {
         0 | 1 => String::new(),
         several => format!(" (and {} more)", several - 1),
     };
-    let reason = reason.unwrap_or_else(|| "every check is ok".to_owned());
+    let reason = reason.unwrap_or_else(|| {
+        if checks(status).next().is_none() { "it tells no checks" } else { "every check is ok" }.to_owned()
+    });
     format!("{}: {reason}{more}", verdict.as_str())
 }
 
@@ -212,11 +214,19 @@ followers  n1 2 events behind; n2 lag not known
     fn a_router_says_what_it_is_in_front_of() {
         let one = |url: &str, leader: &str, reached, open| json!({"url": url, "leader": leader, "reached": reached, "open": open});
         let status = json!({
-            "role": "router", "processes_remembered": 2, "checks": [],
+            "role": "router", "processes_remembered": 2,
+            "checks": [{"name": "placing", "status": "ok", "reason": "fine"}],
             "schedulers": [one("a", "a", true, true), one("b", "a", true, false), one("c", "c", false, false)],
         });
         let expected = "well: every check is ok\nrouter     3 schedulers (1 open, 1 read, 1 away), homes of 2 processes in memory\n";
         assert_eq!(render(&status), expected);
+    }
+
+    #[test]
+    fn who_tells_no_checks_is_not_well() {
+        for checks in [json!([]), Value::Null] {
+            assert!(render(&status(&checks)).starts_with("act: it tells no checks\n"), "{checks}");
+        }
     }
 
     #[test]

@@ -14,11 +14,10 @@ pub enum StatusVerdict {
 }
 
 impl StatusVerdict {
-    /// How the status of a node is, with its checks in it.
+    /// How the status of a node is, with its checks in it. One that tells none does not say that it is well.
     pub(super) fn of(status: &Value) -> Self {
-        let checks = checks(status).map(Self::of_check).max();
-        let refused = writes_refused(status).map(|_| Self::Act);
-        checks.max(refused).unwrap_or(Self::Well)
+        let checks = checks(status).map(Self::of_check).max().unwrap_or(Self::Act);
+        if writes_refused(status).is_some() { Self::Act } else { checks }
     }
 
     /// How one check is. What is not known of a newer node is to be looked at.
@@ -72,7 +71,8 @@ mod tests {
     fn the_worst_counts() {
         let check = |status: &str| json!({"name": "a", "status": status});
         for (status, expected) in [
-            (json!({}), StatusVerdict::Well),
+            (json!({}), StatusVerdict::Act),
+            (json!({"checks": []}), StatusVerdict::Act),
             (json!({"checks": [check("ok")]}), StatusVerdict::Well),
             (json!({"checks": [check("ok"), check("warn")]}), StatusVerdict::Look),
             (json!({"checks": [check("fail"), check("warn")]}), StatusVerdict::Act),

@@ -197,7 +197,8 @@ mod tests {
         let projection = |name, lag| json!({"name": name, "lag_events": lag, "lag_seconds": 2.0, "standing": "following", "error": null});
         TopLook {
             status: json!({
-                "role": "leader", "tail": 9, "term": 3, "uptime_seconds": 61.0, "checks": [], "followers": [],
+                "role": "leader", "tail": 9, "term": 3, "uptime_seconds": 61.0, "followers": [],
+                "checks": [{"name": "log", "status": "ok", "reason": "fine"}],
                 "projections": [projection("index", 0), projection("uploads", 70)],
             }),
             series: Some(json!({

@@ -1,0 +1,251 @@
+//! What the explorer calls verified, what it does not, and what it remembers of that.
+
+use ans104::{Id, base64url};
+use quipu_tests::{Gateway, Launch, Signed, User};
+use serde_json::{Value, json};
+
+use crate::chromium::{Browser, Tab};
+use crate::explorer::{go, lines, open, process};
+use crate::node::{DESK, check_page, folder};
+use crate::tabs::HIDE;
+
+/// Changes what is told as JSON.
+pub const CHANGED: &str = "const told = await answer.json(); CHANGE; return Response.json(told)";
+const GONE: &str = "return Response.json({}, { status: 404 })";
+const SPAWN: &str = "bytes?part=item";
+
+/// Has the page take what this code makes of an answer for the answer, where the call has that in its path.
+pub fn lie(tab: &Tab<'_>, path: &str, code: &str) {
+    tab.eval(&format!(
+        "window.told ??= window.fetch;
+        window.fetch = async (url, options) => {{
+            const answer = await window.told(url, options);
+            if (!url.includes('{path}')) return answer;
+            {code};
+        }}; true"
+    ));
+}
+
+/// What the screen of a process says of its chain.
+fn chain_said(tab: &Tab<'_>) -> String {
+    tab.eval("document.querySelector('#chain-said').replaceChildren()");
+    tab.eval("document.querySelector('[data-verify]').click()");
+    tab.until(
+        "!document.querySelector('[data-verify]').disabled && document.querySelector('#chain-said').innerText",
+    );
+    tab.text("#chain-said")
+}
+
+/// What this browser remembers of a process.
+fn remembered(tab: &Tab<'_>, process: Id) -> Value {
+    tab.eval(&format!("JSON.parse(localStorage.getItem('quipu.seen.{process}'))"))
+}
+
+#[tokio::test]
+async fn a_chain_is_verified_only_as_a_whole() {
+    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user) = (node.client(), User::new(1));
+    let process = process(&client, &user).await.id;
+    let foreign = user.process();
+    client.schedule(&foreign).await;
+    for of in [process, foreign.id] {
+        for number in 0..4 {
+            client.schedule(&user.message(of, &[number])).await;
+        }
+    }
+    let tab = open(&browser, &node.url(), &format!("#/process/{process}"), DESK);
+    for (change, expected) in [
+        ("told.links = []; told.next = null", "no it ends before any nonce, and nonce 4 is told of"),
+        ("told.links.splice(2); told.next = null", "no it ends at nonce 1, and nonce 4 is told of"),
+        ("told.links.splice(1, 1)", "not checked 4 assignments up to nonce 4"),
+        ("told.links.splice(0, 1)", "not checked 4 assignments up to nonce 4"),
+        ("told.links[2].bytes = told.links[1].bytes", "no At nonce 2: it is of another place"),
+        ("told.links = []; told.next = 5", "No answer: it says that more comes after nonce 5"),
+        ("told.next = 9", "No answer: it says that more comes after nonce 9"),
+        ("told.links[0].bytes += '='", "No answer: "),
+    ] {
+        lie(&tab, "/chain", &CHANGED.replace("CHANGE", change));
+        let said = chain_said(&tab);
+        assert!(said.starts_with(expected), "{change}: {said}");
+    }
+    lie(&tab, SPAWN, GONE);
+    let said = chain_said(&tab);
+    assert!(said.starts_with("not checked") && said.contains("not who signed"), "{said}");
+    assert_eq!(remembered(&tab, process), Value::Null, "what is not verified is not remembered");
+    lie(&tab, "/chain", "return answer");
+    let said = chain_said(&tab);
+    assert!(said.starts_with("yes 5 assignments up to nonce 4"), "{said}");
+    assert_eq!(remembered(&tab, process)["nonce"], 4);
+    // By somebody whom the process does not name.
+    go(&tab, &format!("#/process/{}", foreign.id));
+    let said = chain_said(&tab);
+    assert!(said.starts_with("no the process names"), "{said}");
+    assert_eq!(remembered(&tab, foreign.id), Value::Null);
+    check_page(&tab, &node.url());
+    node.stop();
+}
+
+#[tokio::test]
+async fn a_walk_along_a_chain_stops_when_it_is_told_to_and_waits_while_nobody_looks() {
+    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user) = (node.client(), User::new(1));
+    let process = process(&client, &user).await.id;
+    for number in 0..3 {
+        client.schedule(&user.message(process, &[number])).await;
+    }
+    let tab = open(&browser, &node.url(), &format!("#/process/{process}"), DESK);
+    // One assignment at a time, and from the second question on only when it is let through.
+    tab.eval(
+        "window.told = window.fetch;
+        window.fetch = async (url, options) => {
+            if (!url.includes('/chain')) return window.told(url, options);
+            window.asked += 1;
+            if (window.asked > 1) await window.gate;
+            return window.told(url.replace(/limit=\\d+/, 'limit=1'), options);
+        }; true",
+    );
+    let begin = || {
+        tab.eval("window.asked = 0; window.gate = new Promise((pass) => { window.pass = pass; }); true");
+        tab.eval("document.querySelector('[data-verify]').click()");
+        tab.until("window.asked === 2");
+    };
+    begin();
+    tab.eval("document.querySelector('#stop').click(); window.pass(); true");
+    tab.until("document.querySelector('#chain-said').innerText.startsWith('not checked')");
+    let said = tab.text("#chain-said");
+    assert!(said.contains("stopped after 1 assignment,"), "{said}");
+    assert_eq!(tab.eval("document.querySelector('#stop').hidden"), true);
+    begin();
+    tab.eval(HIDE);
+    tab.eval("window.pass(); true");
+    // It would have asked again by the time that other questions are answered, one after the other.
+    for _ in 0..5 {
+        tab.eval(&format!("window.told('{}/timestamp').then((answer) => answer.text())", node.url()));
+    }
+    assert_eq!(tab.eval("window.asked"), 2, "it asks while nobody looks");
+    tab.eval("delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange')); true");
+    tab.until("document.querySelector('#chain-said').innerText.startsWith('yes 4 assignments')");
+    node.stop();
+}
+
+#[tokio::test]
+async fn what_was_verified_is_kept_until_it_is_forgotten_and_nothing_else_is() {
+    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user) = (node.client(), User::new(1));
+    let process = process(&client, &user).await.id;
+    for number in 0..2 {
+        client.schedule(&user.message(process, &[number])).await;
+    }
+    let entry = |nonce: u8| format!("#/entry/{process}/{nonce}");
+    let tab = open(&browser, &node.url(), &entry(1), DESK);
+    let verify = || {
+        tab.eval("document.querySelector('[data-verify]').click()");
+        lines(&tab)
+    };
+    // Whoever keeps the process to itself could have signed anything.
+    lie(&tab, SPAWN, &format!("if (url.includes('/items/{process}/')) {GONE}; return answer"));
+    go(&tab, &entry(1));
+    let found = verify();
+    assert!(found.iter().any(|line| line.contains("not checked") && line.contains("Signer")), "{found:?}");
+    assert!(found.iter().all(|line| !line.starts_with("no ")), "{found:?}");
+    assert_eq!(remembered(&tab, process), Value::Null);
+    lie(&tab, SPAWN, "return answer");
+    go(&tab, &entry(1));
+    verify();
+    assert_eq!(remembered(&tab, process)["nonce"], 1);
+
+    // What differs from it never takes its place.
+    let other = json!({ "nonce": 1, "chain": "x", "signature": "y" });
+    let keep = json!(other.to_string());
+    tab.eval(&format!("localStorage.setItem('quipu.seen.{process}', {keep})"));
+    for screen in [entry(1), entry(2), format!("#/process/{process}")] {
+        go(&tab, &screen);
+        assert!(tab.text("#remembered").contains("rewritten"), "{}", tab.text("#content"));
+        if screen.contains("entry") {
+            assert!(verify().iter().all(|line| line.contains("yes")), "{:?}", lines(&tab));
+        } else {
+            assert!(chain_said(&tab).starts_with("yes"), "{}", tab.text("#chain-said"));
+        }
+        assert_eq!(remembered(&tab, process), other, "{screen}");
+    }
+    // But for somebody who says so, twice.
+    go(&tab, &entry(2));
+    tab.eval("document.querySelector('#forget').click()");
+    assert!(tab.text("#forget").ends_with("sure?"), "{}", tab.text("#forget"));
+    assert_eq!(remembered(&tab, process), other);
+    tab.eval("document.querySelector('#forget').click()");
+    tab.until("document.querySelector('#entry') && !document.querySelector('#remembered')");
+    assert_eq!(remembered(&tab, process), Value::Null);
+    verify();
+    assert_eq!(remembered(&tab, process)["nonce"], 2);
+
+    // A link carries what was seen, and what is not there was not.
+    let link = tab.eval(&format!(
+        "import('./history.js').then(({{ linkTo }}) => linkTo('{process}', {{ nonce: 1, assignment: '{process}', hash_chain: null }}))"
+    ));
+    assert_eq!(link, json!(format!("{}?assignment={process}", entry(1))));
+    check_page(&tab, &node.url());
+    node.stop();
+}
+
+/// What the page finds of each thing about an entry of nonce 1.
+fn results(tab: &Tab<'_>, spawn: &Signed, message: &Signed, assignment: &Signed, before: &Signed) -> Value {
+    let text = |signed: &Signed| base64url::encode(&signed.bytes);
+    let code = format!(
+        "(async () => {{
+            const {{ fromBase64url: read }} = await import('./item.js');
+            const {{ verifyEntry }} = await import('./verify.js');
+            const row = {{ kind: 'scheduled', message: '{}', assignment: '{}', nonce: 1 }};
+            const found = await verifyEntry({{ process: '{}', row, spawn: read('{}'), item: read('{}'), assignment: read('{}'), before: read('{}') }});
+            return found.map((line) => line.result);
+        }})()",
+        message.id,
+        assignment.id,
+        spawn.id,
+        text(spawn),
+        text(message),
+        text(assignment),
+        text(before)
+    );
+    tab.eval(&code)
+}
+
+#[tokio::test]
+async fn what_comes_before_is_read_strictly_and_takes_no_other_line_away() {
+    let (folder, browser) = (folder(), Browser::start());
+    let node = Launch::su(folder.path()).serve();
+    let tab = open(&browser, &node.url(), "#/", DESK);
+    let (scheduler, stranger) = (User::new(1), User::new(2));
+    let named = scheduler.address().to_string();
+    let spawn = stranger.item(None, &[("Type", "Process"), ("Scheduler", &named)], b"a process");
+    let message = stranger.message(spawn.id, b"one");
+    let elsewhere = stranger.process().id;
+    let seed = Id::of_signature(spawn.id.as_bytes());
+    let (right, padded) = (seed.to_string(), format!("{seed}="));
+    let (yes, no) = ("yes", "no");
+    for (signer, of, chain, times, expected) in [
+        (&scheduler, spawn.id, &*right, ["1", "2"], [yes, yes]),
+        (&scheduler, spawn.id, &right, ["9007199254740992", "9007199254740993"], [yes, yes]),
+        (&stranger, spawn.id, &right, ["1", "2"], [no, no]),
+        (&scheduler, elsewhere, &right, ["1", "2"], [no, no]),
+        (&scheduler, spawn.id, "%%", ["1", "2"], [no, yes]),
+        (&scheduler, spawn.id, &padded, ["1", "2"], [no, yes]),
+        (&scheduler, spawn.id, &right, ["1", "0x10"], [yes, no]),
+        (&scheduler, spawn.id, &right, ["1", "1e3"], [yes, no]),
+        (&scheduler, spawn.id, &right, ["", "2"], [yes, no]),
+        (&scheduler, spawn.id, &right, [" 1 ", "2"], [yes, no]),
+        (&scheduler, spawn.id, &right, ["1", "99999999999999999999"], [yes, no]),
+        (&scheduler, spawn.id, &right, ["2", "2"], [yes, no]),
+    ] {
+        let before = signer.assignment((of, 0), message.id, chain, times[0]);
+        let after = before.chain_after(seed).to_string();
+        let assignment = scheduler.assignment((spawn.id, 1), message.id, &after, times[1]);
+        let found = results(&tab, &spawn, &message, &assignment, &before);
+        let expected = json!([yes, yes, yes, yes, yes, expected[0], expected[1]]);
+        assert_eq!(found, expected, "{chain}, {times:?}");
+    }
+    node.stop();
+}
