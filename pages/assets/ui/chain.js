@@ -49,12 +49,12 @@ export class ChainWalk {
     const process = spawn === null ? null : { ...read(spawn), process: this.process };
     const signer = await scheduler("", read(last.raw), process);
     if (signer.result === "no") return verdict("no", signer.reason);
-    const right = `${this.count} assignment${this.count === 1 ? "" : "s"} up to nonce ${last.nonce}: signatures, rising time`;
+    const right = `${this.count} assignment${this.count === 1 ? "" : "s"} up to nonce ${last.nonce}: signatures`;
     if (this.gaps > 0) {
       const gaps = `${this.gaps} gap${this.gaps === 1 ? "" : "s"} in the nonces`;
-      return verdict("not checked", `${right} are right, but nobody can say what was in ${gaps}`);
+      return verdict("not checked", `${right} and rising time are right, but nobody can say what was in ${gaps}`);
     }
-    if (signer.result !== "yes") return verdict("not checked", `${right} and hash chain are right, but not who signed: ${signer.reason}`);
-    return verdict("yes", `${right} and hash chain are right, all by the process's Scheduler`);
+    if (signer.result !== "yes") return verdict("not checked", `${right}, rising time and hash chain are right, but not who signed: ${signer.reason}`);
+    return verdict("yes", `${right}, rising time and hash chain are right, all by the process's Scheduler`);
   }
 }
