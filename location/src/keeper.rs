@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ans104::{Item, Signer};
+use ans104::{Id, Item, Signer};
 use bytes::Bytes;
 use gateway::{ToldLocations, Url};
 use log::Publication;
@@ -57,6 +57,8 @@ pub struct LocationKeeper {
     memory: GatewayMemory,
     /// A record that is published and was not taken yet. It is sent until it is, or until another takes its place.
     pending: Option<Pending>,
+    /// What was taken last, and when: gateways tell of it some time after that, however long before it was published.
+    taken: Option<(Id, Timestamp)>,
     /// When gateways are asked next, and how long after that again.
     look_at: Instant,
     pause: Duration,
@@ -88,8 +90,11 @@ impl LocationKeeper {
             watch::channel(LocationNow::new(&parts.url, parts.signer.address(), parts.publishes));
         let (ask, asked) = mpsc::channel(ASKED_MAX);
         let handle = LocationHandle { now, ask, clock: parts.clock.clone() };
-        let (memory, pending, look_at) = (GatewayMemory::default(), None, Instant::now());
-        (Self { parts, told, asked, memory, pending, look_at, pause: PERIOD, is_answered: false }, handle)
+        let (memory, pending, taken, look_at) = (GatewayMemory::default(), None, None, Instant::now());
+        (
+            Self { parts, told, asked, memory, pending, taken, look_at, pause: PERIOD, is_answered: false },
+            handle,
+        )
     }
 
     /// Runs until it is aborted.
@@ -163,7 +168,7 @@ impl LocationKeeper {
 
     /// What is to be done, by what is known of gateways and of publications.
     async fn decide(&mut self) -> Result<Decided, LocationError> {
-        let mut published = self.parts.publications.all().await?;
+        let mut published = self.published().await?;
         let now = self.now()?;
         let heard = self.memory.heard(now);
         if let Some(last) = published.last_mut().filter(|last| !last.is_taken() && self.parts.publishes) {
@@ -177,6 +182,17 @@ impl LocationKeeper {
         let sent = self.pending.as_ref().map(|pending| &pending.publication);
         let decision = decide(&self.parts.url, &heard, &published, sent, now);
         Ok(Decided { now, heard, published, decision })
+    }
+
+    /// What was published, oldest first; what was taken long after it was published counts from then on.
+    async fn published(&self) -> Result<Vec<KeptPublication>, LocationError> {
+        let mut published = self.parts.publications.all().await?;
+        if let Some((id, at)) = self.taken
+            && let Some(last) = published.last_mut().filter(|last| last.publication.id == id)
+        {
+            last.publication.at = last.publication.at.max(at);
+        }
+        Ok(published)
     }
 
     /// What was published last is sent as long as nobody has taken it, whoever published it.
@@ -313,6 +329,7 @@ impl LocationKeeper {
                 Ok(()) => {
                     info!(nonce, %id, "the record that says where this scheduler is was taken");
                     self.pending = None;
+                    self.taken = self.now().ok().map(|now| (id, now));
                     (self.look_at, self.pause) = (Instant::now() + FIRST_PAUSE, FIRST_PAUSE);
                     return None;
                 }
