@@ -107,9 +107,15 @@ impl Fleet {
         fewest(&|member| !member.flags.no_route && !member.flags.wallets_only).ok_or(NoPlace::NoneTakes)
     }
 
-    /// The address of the wallet that signs for them: that of the first that has told one.
+    /// The address of the wallet that signs for them: that of the first that has told one. One that is retired counts where no
+    /// other has.
     pub(crate) fn address(&self) -> Option<Address> {
-        self.members().values().find_map(|member| member.standing.address())
+        let members = self.members();
+        let told = |is_retired: bool| {
+            let mut those = members.values().filter(|member| member.is_retired == is_retired);
+            those.find_map(|member| member.standing.address())
+        };
+        told(false).or_else(|| told(true))
     }
 }
 
@@ -198,6 +204,20 @@ mod tests {
         fleet.set(vec![retired], false);
         assert_eq!(chosen(&fleet, OTHER), Err(NoPlace::Nobody));
         assert_eq!(chosen(&Fleet::default(), OTHER), Err(NoPlace::Nobody));
+    }
+
+    #[test]
+    fn the_wallet_is_that_of_who_is_not_retired() {
+        let fleet = fleet();
+        assert_eq!(fleet.address(), None);
+        fleet.member(SchedulerNumber(1)).unwrap().standing.set_address(OTHER);
+        assert_eq!(fleet.address(), Some(OTHER));
+        let mut retired = known(1, 9, SchedulerFlags::default());
+        retired.is_retired = true;
+        fleet.set(vec![retired, known(2, 5, SchedulerFlags::default())], true);
+        assert_eq!(fleet.address(), Some(OTHER), "no other has told one");
+        fleet.member(SchedulerNumber(2)).unwrap().standing.set_address(OWNER);
+        assert_eq!(fleet.address(), Some(OWNER));
     }
 
     #[test]

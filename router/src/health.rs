@@ -69,7 +69,8 @@ impl Router {
             }
         }
         let is_there = !matches!(look, Look::Away(_));
-        match member.standing.look(look) {
+        let turn = member.standing.look(look);
+        match turn {
             MemberTurn::Came => info!(scheduler = %member.url, "the scheduler is back"),
             MemberTurn::Went => {
                 let reason = member.standing.trouble();
@@ -77,8 +78,9 @@ impl Router {
             }
             MemberTurn::None => {}
         }
+        // Who was away may have been started with another wallet.
         if is_there
-            && member.standing.address().is_none()
+            && (turn == MemberTurn::Came || member.standing.address().is_none())
             && let Some(body) = get(http, &member.url, "/").await.ok().map(|answer| answer.body)
             && let Ok(Scheduler { address }) = serde_json::from_slice(&body)
         {

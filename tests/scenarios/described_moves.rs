@@ -47,4 +47,10 @@ pub async fn moved(admin: &mut Listener, public: &mut Listener, process: Id) {
     // Who looks at schedules sees what was kept here.
     let explored = format!("/explore/v1/processes/{process}");
     public.get(&explored, "/explore/v1/processes/{process}", 200).await;
+    // Nobody is there where it went.
+    let back = "POST /moves/{process}/back";
+    let path = |lost: &str| format!("/moves/{process}/back?lost={lost}&by=somebody");
+    admin.ask(back, &path("x"), None, 400).await;
+    let told: serde_json::Value = admin.ask(back, &path(STORE), None, 200).await.json();
+    assert_eq!(told["version"], 2, "{told}");
 }

@@ -115,7 +115,7 @@ fn assert_status(home: &Path, admin: &str) {
     assert!(told.stdout.contains("\nlog        leader, 6 events, term 1, "), "{}", told.stdout);
     assert_eq!(status(&["--serving"]).code, Some(0));
     let all = status(&["--all"]).stdout;
-    assert!(all.contains("tail") && all.contains("index"), "{all}");
+    assert!(all.contains("last event") && all.contains("index"), "{all}");
     let json: Value = serde_json::from_str(&status(&["--json"]).stdout).unwrap();
     assert_eq!((&json["tail"], &json["log_failure"]), (&5.into(), &Value::Null), "{json}");
 }
