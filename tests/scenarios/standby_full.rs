@@ -6,6 +6,7 @@ use std::sync::Arc;
 use quipu_tests::{Client, Gateway, Ledger, User, until};
 use rand::Rng;
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use crate::namespace::Namespace;
 use crate::standby::{TOKEN, assert_whole, leader, level, standby, status};
@@ -13,6 +14,8 @@ use crate::{folder, members};
 
 const MEGABYTES: u32 = 48;
 const LONG: usize = 150_000;
+/// How many fill the disk of a voter: each waits for the other disk, too.
+const FILLERS: usize = 4;
 
 fn long() -> Vec<u8> {
     (0..LONG).map(|_| rand::rng().random_range(b'!'..=b'~')).collect()
@@ -78,20 +81,23 @@ async fn a_voter_whose_disk_is_full_goes_on_when_there_is_room_and_nothing_is_ac
     members::schedules(&node).await;
     let process = ledger.spawn(&node.client(), &user, 1).await[0];
     // More than there is room for, until one is not confirmed.
-    let (posting, client) = (ledger.clone(), node.client());
     let (stop, is_over) = tokio::sync::watch::channel(false);
-    let filling = tokio::spawn(async move {
-        while !*is_over.borrow() {
-            let message = User::new(1).message(process, &long());
-            posting.post(process, &message);
-            let answer = client.post(message.bytes).await;
-            if answer.status != 200 {
-                return;
+    let mut filling = JoinSet::new();
+    for _ in 0..FILLERS {
+        let (posting, client, is_over) = (ledger.clone(), node.client(), is_over.clone());
+        filling.spawn(async move {
+            while !*is_over.borrow() {
+                let message = User::new(1).message(process, &long());
+                posting.post(process, &message);
+                let answer = client.post(message.bytes).await;
+                if answer.status != 200 {
+                    return;
+                }
+                let scheduled: Value = answer.json();
+                posting.acknowledge(process, message.id, scheduled["timestamp"].as_u64().unwrap());
             }
-            let scheduled: Value = answer.json();
-            posting.acknowledge(process, message.id, scheduled["timestamp"].as_u64().unwrap());
-        }
-    });
+        });
+    }
     let told = until("it says so", async || {
         let told = status(&following).await;
         (told["leader"]["state"] == "stopped").then_some(told)
@@ -110,7 +116,9 @@ async fn a_voter_whose_disk_is_full_goes_on_when_there_is_room_and_nothing_is_ac
     following.said("the node has started again");
     stop.send_replace(true);
     members::schedules(&node).await;
-    filling.await.unwrap();
+    while let Some(ended) = filling.join_next().await {
+        ended.unwrap();
+    }
     ledger.send(&node.client(), &user, process, 3).await;
     members::caught_up(&following, &node).await;
     ledger.check(&following.client(), 16).await;
