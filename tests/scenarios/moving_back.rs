@@ -18,11 +18,13 @@ fn back(node: &Node, process: Id, store: &str) -> Finished {
     Launch::command(Path::new("/"), &words).set("USER", "some body").run()
 }
 
-/// Waits until the router leads there, which for a moment does not know where the process is.
-async fn leads_to(router: &Node, process: Id, url: &str) {
+/// Waits until the router leads there, and knows by how many moves the process came there. For a moment it does not know where
+/// it is.
+async fn leads_to(router: &Node, process: Id, url: &str, version: u64) {
     until("the router knows", async || {
         let told = router.admin().get(&format!("/homes/{process}")).await;
-        (told.status == 200 && told.json::<Value>()["scheduler"] == url).then_some(())
+        let is_there = |told: &Value| told["scheduler"] == url && told["version"] == version;
+        (told.status == 200 && is_there(&told.json())).then_some(())
     })
     .await;
 }
@@ -74,9 +76,7 @@ async fn a_process_whose_new_store_is_lost_goes_on_where_it_was() {
         assert!(told.stdout.contains("21 nonces, move 2"), "{}", told.stdout);
     }
     ledger.send(&source, &user, process, 5).await;
-    leads_to(&router, process, &pair.url(SOURCE)).await;
-    let told: Value = router.admin().get(&format!("/homes/{process}")).await.json();
-    assert_eq!(told["version"], 2);
+    leads_to(&router, process, &pair.url(SOURCE), 2).await;
     ledger.send(&router.client(), &user, process, 5).await;
     // Who said so is in the history, and all of it outlives the node.
     pair.nodes[SOURCE].take().unwrap().kill();
@@ -98,7 +98,7 @@ async fn a_process_whose_new_store_is_lost_goes_on_where_it_was() {
         ("moved".into(), "here".into())
     );
     ledger.send(&pair.node(TARGET).client(), &user, process, 3).await;
-    leads_to(&router, process, &pair.url(TARGET)).await;
+    leads_to(&router, process, &pair.url(TARGET), 3).await;
     assert_eq!(ledger.check(&router.client(), 5).await, 40);
     // What has come there is not taken back while that answers.
     let told = back(pair.node(SOURCE), process, &lost);
