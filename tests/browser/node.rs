@@ -252,7 +252,6 @@ async fn what_cannot_be_shown_is_told_and_asked_for_again() {
     let node = Launch::su(folder.path()).gateway(gateway.url()).start();
     let browser = Browser::start();
     let tab = open(&browser, &node, "followers", DESK);
-    let well = tab.text("#verdict");
     for (path, change, reason) in [
         ("/status", "told.followers = undefined", "No answer: this page has a fault"),
         ("/checks", "delete told.checks", "No answer: it tells no checks"),
@@ -262,7 +261,7 @@ async fn what_cannot_be_shown_is_told_and_asked_for_again() {
         assert!(tab.text("#age").starts_with("What is below was told at"), "{}", tab.text("#age"));
         assert_eq!(tab.eval("document.querySelector('#content').classList.contains('stale')"), true);
         lie(&tab, path, "return answer");
-        tab.until(&format!("document.querySelector('#verdict').innerText === {}", Value::from(well.clone())));
+        tab.until("!document.querySelector('#verdict').innerText.startsWith('No answer')");
     }
     // What sends and looks for long is waited for.
     tab.eval(
