@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::folder;
 use crate::members::{self, at_one_place, id_of, joined, member, schedules};
 use crate::members_takeover::hand_over;
-use crate::standby::{TOKEN, leader, level, standby};
+use crate::standby::{TOKEN, leader, level, promote, standby};
 
 const URL: &str = "https://su.example";
 const NONE: &str = r#"{"data": {"transactions": {"edges": []}}}"#;
@@ -138,11 +138,7 @@ async fn who_takes_over_knows_what_was_published_and_a_standby_publishes_nothing
     let store = crate::standby::status(&node).await["store"].as_str().unwrap().to_owned();
     following.stop();
     node.kill();
-    let promoted = Launch::command(folders.1.path(), &["promote", "--accept-loss", &store])
-        .set("SU_DATA_DIR", folders.1.path().join("data"))
-        .set("USER", "somebody")
-        .run();
-    assert_eq!(promoted.code, Some(0), "{}", promoted.stderr);
+    promote(folders.1.path(), &store);
     let node = located(folders.1.path(), &told, &gateway).serve();
     let location =
         known(&node, "it is too early", |now| trouble(now).contains("another may be published from")).await;
@@ -296,11 +292,7 @@ async fn what_was_published_and_not_taken_is_sent_by_whoever_leads_next() {
     let store = crate::standby::status(&node).await["store"].as_str().unwrap().to_owned();
     following.stop();
     node.kill();
-    let promoted = Launch::command(folders.1.path(), &["promote", "--accept-loss", &store])
-        .set("SU_DATA_DIR", folders.1.path().join("data"))
-        .set("USER", "somebody")
-        .run();
-    assert_eq!(promoted.code, Some(0), "{}", promoted.stderr);
+    promote(folders.1.path(), &store);
     for _ in 0..3 {
         let node = located(folders.1.path()).set("UPLOAD_NODE_URL", gateway.url()).serve();
         let is_taken = |now: &Value| trouble(now).contains("another may be published from");

@@ -9,17 +9,12 @@ use quipu_tests::{Client, Finished, Gateway, Launch, Ledger, Node, Relay, User, 
 use serde_json::Value;
 
 use crate::folder;
-use crate::standby::{TOKEN, assert_whole, leader, level, standby, status};
+use crate::standby::{TOKEN, assert_whole, leader, level, promote, standby, status};
 
 /// A command on the data folder in this one, about a node that listens there.
 fn about(folder: &Path, words: &[&str], from: &str) -> Launch {
     let command = Launch::command(folder, words).set("SU_DATA_DIR", folder.join("data"));
     command.set("REPLICATE_FROM", from).set("REPLICATE_TOKEN", TOKEN)
-}
-
-fn promote(folder: &Path, store: &str) {
-    let command = Launch::command(folder, &["promote", "--accept-loss", store]);
-    assert_code(&command.set("SU_DATA_DIR", folder.join("data")).run(), 0);
 }
 
 fn assert_code(finished: &Finished, code: i32) {

@@ -1,6 +1,5 @@
 //! A leader that is gone, and another node in its place: clients of a router go on at the same address.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ans104::KeyType;
@@ -11,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::folder;
 use crate::router::{has, home, member};
+use crate::standby::promote;
 
 /// A router that knows nobody yet.
 fn router() -> (TempDir, Launch, Node) {
@@ -41,13 +41,6 @@ async fn held_and_refused(client: &Client, item: Bytes) {
     assert_eq!(refused.refusal(503), "unavailable");
     assert!(refused.header("retry-after").is_some());
     assert!(since.elapsed() > Duration::from_millis(1500), "it was held for {:?}", since.elapsed());
-}
-
-/// Lets the standby in this folder take over.
-fn promote(folder: &Path, store: &str) {
-    let launch = Launch::command(folder, &["promote", "--accept-loss", store]);
-    let promoted = launch.set("SU_DATA_DIR", folder.join("data")).set("USER", "somebody").run();
-    assert_eq!(promoted.code, Some(0), "{}", promoted.stderr);
 }
 
 /// A node does nothing of what a router means for a leader of this term.

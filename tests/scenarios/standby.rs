@@ -25,6 +25,13 @@ pub fn leader(folder: &Path, gateway: &Gateway) -> Launch {
     Launch::su(folder).gateway(gateway.url()).wallet(KeyType::Ed25519).set("ADMIN_TOKEN", TOKEN)
 }
 
+/// Has the stopped standby in this folder take its leader's place, whatever it may lack.
+pub fn promote(folder: &Path, store: &str) {
+    let launch = Launch::command(folder, &["promote", "--accept-loss", store]);
+    let promoted = launch.set("SU_DATA_DIR", folder.join("data")).set("USER", "somebody").run();
+    assert_eq!(promoted.code, Some(0), "{}{}", promoted.stdout, promoted.stderr);
+}
+
 pub async fn status(node: &Node) -> Value {
     Client::operator(&node.admin_url(), TOKEN).get("/status").await.json()
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use quipu_tests::{Client, Gateway, Ledger, User, until};
+use quipu_tests::{Client, Gateway, Ledger, Node, User, until};
 use rand::Rng;
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -19,6 +19,17 @@ const FILLERS: usize = 4;
 
 fn long() -> Vec<u8> {
     (0..LONG).map(|_| rand::rng().random_range(b'!'..=b'~')).collect()
+}
+
+/// Waits until the disk of this one is full, and it says so.
+async fn says_that_it_is_full(following: &Node) {
+    let told = until("it says so", async || {
+        let told = status(following).await;
+        (told["leader"]["state"] == "stopped").then_some(told)
+    })
+    .await;
+    let reason = told["leader"]["reason"].as_str().unwrap();
+    assert!(reason.contains("No space left") && reason.contains("goes on by itself"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,13 +49,7 @@ async fn a_standby_whose_disk_is_full_says_so_and_goes_on_when_there_is_room() {
     for _ in 0..u64::from(MEGABYTES) * (1 << 20) / LONG as u64 {
         ledger.schedule(&node.client(), process, &user.message(process, &long())).await;
     }
-    let told = until("it says so", async || {
-        let told = status(&following).await;
-        (told["leader"]["state"] == "stopped").then_some(told)
-    })
-    .await;
-    let reason = told["leader"]["reason"].as_str().unwrap();
-    assert!(reason.contains("No space left") && reason.contains("goes on by itself"), "{told}");
+    says_that_it_is_full(&following).await;
     let checks = Client::operator(&following.admin_url(), TOKEN).get("/checks").await;
     assert_eq!(checks.status, 503);
     let checks: Value = serde_json::from_str(&checks.text()).unwrap();
@@ -98,13 +103,7 @@ async fn a_voter_whose_disk_is_full_goes_on_when_there_is_room_and_nothing_is_ac
             }
         });
     }
-    let told = until("it says so", async || {
-        let told = status(&following).await;
-        (told["leader"]["state"] == "stopped").then_some(told)
-    })
-    .await;
-    let reason = told["leader"]["reason"].as_str().unwrap();
-    assert!(reason.contains("No space left") && reason.contains("goes on by itself"), "{told}");
+    says_that_it_is_full(&following).await;
     // It answers reads, and the leader takes nothing.
     assert_eq!(following.client().get(&format!("/{process}?limit=1")).await.status, 200);
     until("the leader refuses messages", async || {

@@ -10,7 +10,7 @@ use ans104::Id;
 use quipu_tests::{Client, Gateway, Launch, Node, User, data};
 use serde_json::Value;
 
-use crate::standby::{TOKEN, assert_whole, level, standby, status};
+use crate::standby::{TOKEN, assert_whole, level, promote, standby, status};
 use crate::{copy_folder, folder};
 
 /// The processes, and how many entries each has: the last nonce is one less.
@@ -75,9 +75,7 @@ async fn a_store_of_an_earlier_version_is_led_followed_and_taken_over() {
     assert_whole(&second);
 
     let store = before["store"].as_str().unwrap();
-    let promote = Launch::command(folders.1.path(), &["promote", "--accept-loss", store]);
-    let promoted = promote.set("SU_DATA_DIR", folders.1.path().join("data")).run();
-    assert_eq!(promoted.code, Some(0), "{}", promoted.stderr);
+    promote(folders.1.path(), store);
     let launch = leads(folders.1.path(), &gateway);
     let node = launch.start();
     assert_eq!(status(&node).await["term"].as_u64(), before["term"].as_u64().map(|term| term + 1));

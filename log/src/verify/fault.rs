@@ -18,6 +18,14 @@ pub struct Fault {
     pub inherited: bool,
 }
 
+impl Fault {
+    /// A signature that nobody knows anything of, since its verification panicked.
+    pub fn of_panic() -> Self {
+        let what = "a signature made its verification panic".to_owned();
+        Self { place: FaultPlace::Store, what, inherited: false }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}{}", self.place, self.what, if self.inherited { " (inherited)" } else { "" })

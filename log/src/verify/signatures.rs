@@ -68,8 +68,7 @@ impl Signatures {
         let mut found: Vec<Fault> = self.found.iter().collect();
         for thread in self.threads {
             if thread.join().is_err() {
-                let what = "a signature made its verification panic".to_owned();
-                found.push(Fault { place: FaultPlace::Store, what, inherited: false });
+                found.push(Fault::of_panic());
             }
         }
         (found, self.count)
@@ -125,12 +124,7 @@ pub fn first_wrong_signature(events: &[EventRef<'_>], threads: NonZeroUsize) -> 
     thread::scope(|scope| {
         let others: Vec<_> = shares.map(|share| scope.spawn(|| share.iter().find_map(wrong))).collect();
         let own = own.iter().find_map(wrong);
-        let others = others.into_iter().map(|other| {
-            other.join().unwrap_or_else(|_| {
-                let what = "a signature made its verification panic".to_owned();
-                Some(Fault { place: FaultPlace::Store, what, inherited: false })
-            })
-        });
+        let others = others.into_iter().map(|other| other.join().unwrap_or_else(|_| Some(Fault::of_panic())));
         // All of them have to be waited for.
         let others: Vec<_> = others.collect();
         own.or_else(|| others.into_iter().flatten().next())

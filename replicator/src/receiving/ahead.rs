@@ -69,8 +69,7 @@ impl VerifiedAhead {
     pub(super) fn first_wrong(self) -> Option<Fault> {
         let found: Vec<Option<Fault>> = self.found.iter().collect();
         if found.len() < self.count.get() {
-            let what = "a signature made its verification panic".to_owned();
-            return Some(Fault { place: FaultPlace::Store, what, inherited: false });
+            return Some(Fault::of_panic());
         }
         let seq = |fault: &Fault| match fault.place {
             FaultPlace::Event { seq, .. } => seq,
