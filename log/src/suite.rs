@@ -12,6 +12,8 @@ mod ordering;
 mod reading;
 mod reopening;
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -100,8 +102,9 @@ impl Setup for OnRocks {
         loop {
             self.copies += 1;
             match copy_files(&from, &self.path()) {
-                Ok(()) => return,
-                // RocksDB has deleted meanwhile what it needs no more: that was another moment.
+                Ok(true) => return,
+                // RocksDB has made or deleted a file meanwhile: its threads go on, and the copy is of no one moment.
+                Ok(false) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => panic!("{error}"),
             }
@@ -109,13 +112,18 @@ impl Setup for OnRocks {
     }
 }
 
-fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+/// Whether the folder had the same files before and after.
+fn copy_files(from: &Path, to: &Path) -> io::Result<bool> {
     fs::create_dir(to)?;
-    for file in fs::read_dir(from)? {
-        let file = file?;
-        fs::copy(file.path(), to.join(file.file_name()))?;
+    let names = names(from)?;
+    for name in &names {
+        fs::copy(from.join(name), to.join(name))?;
     }
-    Ok(())
+    Ok(self::names(from)? == names)
+}
+
+fn names(folder: &Path) -> io::Result<BTreeSet<OsString>> {
+    fs::read_dir(folder)?.map(|file| Ok(file?.file_name())).collect()
 }
 
 /// Enqueues in the log's own term.

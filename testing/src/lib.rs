@@ -10,6 +10,7 @@
 //! - [`ExistingRow`] is what the existing scheduler stores of such an append;
 //! - [`NoiseSigner`] signs with noise of the right length, where many items are needed and nobody verifies them, and
 //!   [`Noise`] makes bytes that look random and are the same each time;
+//! - [`copy_folder`] makes a copy of a folder as a kill would leave it;
 //! - [`RefusingPort`] is where nobody listens;
 //! - [`check_description`] holds what a listener says of itself against the file that is checked in.
 //!
@@ -18,10 +19,12 @@
 
 mod descriptions;
 mod existing;
+mod folders;
 mod refusing;
 mod samples;
 
 pub use descriptions::check_description;
 pub use existing::{ExistingRow, around};
+pub use folders::copy_folder;
 pub use refusing::RefusingPort;
 pub use samples::{Noise, NoiseSigner, SampleProcess, SampleUser, fact, id_of};

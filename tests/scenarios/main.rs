@@ -109,13 +109,5 @@ fn folder() -> tempfile::TempDir {
 
 /// A copy of a folder and of all that is in it.
 fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (path, target) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
-        if path.is_dir() {
-            copy_folder(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).unwrap();
-        }
-    }
+    testing::copy_folder(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
 }

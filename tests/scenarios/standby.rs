@@ -8,7 +8,7 @@ use ans104::{Id, KeyType};
 use quipu_tests::{Client, Gateway, Launch, Ledger, Load, Node, Relay, User, until};
 use serde_json::Value;
 
-use crate::folder;
+use crate::{copy_folder, folder};
 
 pub const TOKEN: &str = "a-token-of-the-test";
 pub const PROCESSES: usize = 4;
@@ -354,16 +354,4 @@ async fn each_folder_goes_on_as_what_it_is() {
     // Both go on as what they are; the standby serves without its leader.
     second.serve().stop();
     launch.start().stop();
-}
-
-pub fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&from, &to);
-        } else {
-            fs::copy(from, to).unwrap();
-        }
-    }
 }

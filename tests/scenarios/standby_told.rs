@@ -5,8 +5,8 @@ use std::time::Instant;
 use log::LogDigest;
 use quipu_tests::{Client, Gateway, Ledger, User};
 
-use crate::folder;
-use crate::standby::{TOKEN, copy_folder, leader, level, level_or_empty, standby};
+use crate::standby::{TOKEN, leader, level, level_or_empty, standby};
+use crate::{copy_folder, folder};
 
 const ASKER: &str = "5b8a4a3e-0000-4000-8000-000000000001";
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use quipu_tests::{Gateway, Launch, Ledger, Load, Relay, User, until};
 use serde_json::Value;
 
-use crate::folder;
-use crate::standby::{TOKEN, assert_whole, copy_folder, leader, level, more, standby, status};
+use crate::standby::{TOKEN, assert_whole, leader, level, more, standby, status};
+use crate::{copy_folder, folder};
 
 const PROCESSES: usize = 4;
 const CLIENTS: usize = 8;

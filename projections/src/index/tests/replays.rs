@@ -1,6 +1,5 @@
 //! The index is made anew under its readers and its writer, and killed at every step of that.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -218,19 +217,6 @@ fn places(path: &Path) -> Vec<PathBuf> {
 /// A copy of all files as they are at this moment: what a kill would leave.
 fn snapshot(path: &Path, folder: &TempDir, name: &str) -> PathBuf {
     let to = folder.path().join(name);
-    copy(path, &to);
+    testing::copy_folder(path, &to).unwrap();
     to
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (entry, to) = (entry.unwrap(), to);
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
