@@ -1,4 +1,4 @@
-//! What is wrong with a row, or out of the ordinary. None of it keeps a row out of the log.
+//! What is wrong with a row, or out of the ordinary. None of it keeps a row out of the log, but that its nonce is taken.
 
 use serde::Serialize;
 
@@ -16,6 +16,8 @@ pub enum FlawKind {
     BrokenChain,
     /// Its hash chain cannot be read.
     NoChain,
+    /// Another row has its nonce, so that it is not in the log.
+    DuplicateNonce,
     /// The process was spawned before.
     Respawn,
     /// The process was never spawned there.
@@ -24,6 +26,8 @@ pub enum FlawKind {
     NewestIsNotLast,
     /// A signature is wrong.
     WrongSignature,
+    /// A signature is of a key or in a way of writing that was taken once, and cannot be verified.
+    LegacySignature,
     /// A column or key says something else than the stored bytes, which count.
     ColumnDiffers,
     /// Tags lack their end.
@@ -51,12 +55,14 @@ impl FlawKind {
             Self::StepBack => "earlier than the one before it",
             Self::BrokenChain => "a hash chain that does not follow",
             Self::NoChain => "a hash chain that cannot be read",
+            Self::DuplicateNonce => "a nonce that another row has: not in the log",
             Self::Respawn => "spawned again",
             Self::NoSpawn => "never spawned there: read-only here",
             Self::NewestIsNotLast => {
                 "another entry is later than the last: continued after the greatest nonce"
             }
             Self::WrongSignature => "a signature that does not verify",
+            Self::LegacySignature => "a signature of an earlier time, which cannot be verified",
             Self::ColumnDiffers => "a column says something else than the stored bytes",
             Self::UnterminatedTags => "tags without their end",
             Self::MoreItems => "more items than anybody reads",

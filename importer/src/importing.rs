@@ -25,8 +25,8 @@ use crate::elsewhere::PartsElsewhere;
 use crate::placing::Placing;
 use crate::prepare::{Prepared, Preparing};
 use crate::report::{ImportReport, ImportSummary, LeftOutRow};
-use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals};
-use crate::target::{ImportTarget, NoLog};
+use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
+use crate::target::{ImportTarget, KnownRows, NoLog};
 
 /// When a parcel of rows is handed over.
 const PARCEL_ROWS: usize = 64;
@@ -128,7 +128,7 @@ pub fn import(
         let scope_of = &options.scope;
         let reading = scope.spawn(move || {
             let mut handing = Handing { parcels, tokens, heaviest, rows: Vec::new(), bytes: 0, next: 0 };
-            let read = source.read(scope_of, target, &mut |row| handing.add(row));
+            let read = read_all(source, scope_of, target, &mut |row| handing.add(row));
             let _ = handing.hand_over();
             read
         });
@@ -159,6 +159,31 @@ pub fn import(
         return Err(ImportError::Count { expected: totals.rows(), found });
     }
     placed.finish().map_err(ImportError::Report)
+}
+
+/// Reads all that is wanted: processes that are named one by one, so that it is known of which there is nothing.
+fn read_all(
+    source: &mut dyn Source,
+    scope: &ImportScope,
+    known: &dyn KnownRows,
+    visit: &mut SourceVisit<'_>,
+) -> Result<(), SourceError> {
+    if scope.processes.is_empty() {
+        return source.read(scope, known, visit);
+    }
+    for process in &scope.processes {
+        let part = ImportScope { processes: vec![*process], rows: scope.rows };
+        let (mut is_there, mut flow) = (false, ControlFlow::Continue(()));
+        source.read(&part, known, &mut |row| {
+            is_there |= !matches!(row, SourceRow::Remark { .. });
+            flow = visit(row);
+            flow
+        })?;
+        if flow.is_break() || (!is_there && visit(SourceRow::Absent(*process)).is_break()) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Collects rows into parcels.
@@ -211,7 +236,7 @@ fn prepare_safely(row: SourceRow, preparing: Preparing<'_>) -> Prepared {
     let place = match &row {
         SourceRow::Stored(row) => row.place.clone(),
         SourceRow::Shown(row) => row.place.clone(),
-        SourceRow::Unreadable { .. } | SourceRow::Remark { .. } | SourceRow::There => String::new(),
+        _ => String::new(),
     };
     catch_unwind(AssertUnwindSafe(|| preparing.prepare(row))).unwrap_or_else(|_| {
         let reason = "to look into it made the import panic, which is a defect of it".to_owned();

@@ -44,6 +44,6 @@ pub use source::{
     StoredRow,
 };
 pub use stores::ForeignStoreError;
-pub use target::{ImportTarget, KnownRows};
+pub use target::{ImportTarget, KnownRows, PlacedIds, SoFar};
 pub use tenants::{TenantError, TenantList, TenantsSource};
 pub use url::{UrlSource, UrlSourceError};

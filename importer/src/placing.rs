@@ -10,7 +10,7 @@ use crate::flaw::{FlawKind, SourceFlaw};
 use crate::importing::ImportError;
 use crate::prepare::{Prepared, ReadyRow, SaidLink};
 use crate::report::{ImportReport, LeftOutRow};
-use crate::target::{ImportTarget, PlacedIds};
+use crate::target::{ImportTarget, PlacedIds, SoFar};
 
 /// When events are appended together.
 const BATCH_EVENTS: usize = 256;
@@ -61,6 +61,7 @@ impl<'a, 'r> Placing<'a, 'r> {
         match row {
             Prepared::There => self.report.summary.already_there += 1,
             Prepared::Remark(place, flaw) => self.report.flaw(&place, &flaw),
+            Prepared::Absent(process) => self.report.absent(process),
             Prepared::LeftOut(row, bytes) => self.report.left_out(row, &bytes),
             Prepared::Unknown(place, error) => return Err(ImportError::Gateway { place, error }),
             Prepared::Ready(row) => return self.place(*row),
@@ -106,15 +107,15 @@ impl<'a, 'r> Placing<'a, 'r> {
         self.report.summary.processes += 1;
         let head = self.target.head(id)?;
         let (is_there, last) = (head.is_some(), head.flatten());
+        let so_far = if is_there { self.target.so_far(id)? } else { SoFar::NOTHING };
         let newest = last.map(|link| self.target.at(id, Some(link.nonce))).transpose()?.flatten();
         self.process = Some(PlacedProcess {
             id,
             is_there,
             last,
             last_item: newest.and_then(|ids| ids.item),
-            // What is there begins with the spawn, if there is one.
-            is_spawned: is_there,
-            latest: last.map_or(Timestamp::ZERO, |link| link.timestamp),
+            is_spawned: so_far.is_spawned,
+            latest: so_far.latest,
             waiting: Vec::new(),
         });
         Ok(())
@@ -192,7 +193,9 @@ impl<'a, 'r> Placing<'a, 'r> {
             self.settle()?;
         }
         let place = nonce.map_or("its place".to_owned(), |nonce| format!("nonce {nonce}"));
-        let reason = match self.target.at(row.process, nonce)? {
+        let found = self.target.at(row.process, nonce)?;
+        let is_taken = found.is_some();
+        let reason = match found {
             // Of a process that has no assignment another source may know when it was spawned.
             Some(found) if found == ids || (ids.assignment.is_none() && found.item == ids.item) => {
                 self.report.summary.already_there += 1;
@@ -204,6 +207,10 @@ impl<'a, 'r> Placing<'a, 'r> {
             Some(_) => format!("{place} of process {} has something else in the log", row.process),
             None => format!("the log has passed {place} of process {} without it", row.process),
         };
+        if let Some(nonce) = nonce.filter(|_| is_taken) {
+            let what = format!("another row of process {} has nonce {nonce}", row.process);
+            self.report.flaw(&row.place, &SourceFlaw::new(FlawKind::DuplicateNonce, what));
+        }
         let of = row.assignment.map_or("the process".to_owned(), |id| format!("the assignment {id}"));
         let bytes = row.stored_bytes().unwrap_or_default();
         self.report.left_out(LeftOutRow { place: row.place, reason: format!("{of}: {reason}") }, &bytes);
@@ -219,12 +226,13 @@ impl<'a, 'r> Placing<'a, 'r> {
             self.report.flaw(&row.place, flaw);
         }
         self.report.summary.imported += 1;
-        let ReadyRow { process, body, envelope, bytes, .. } = row;
-        self.batch.push(Import { process, body, link, envelope });
-        self.batch_bytes += bytes;
+        // Not behind it: the last of a process is sent once all is told that is known by it.
         if self.batch.len() >= BATCH_EVENTS || self.batch_bytes >= BATCH_BYTES {
             self.send()?;
         }
+        let ReadyRow { process, body, envelope, bytes, .. } = row;
+        self.batch.push(Import { process, body, link, envelope });
+        self.batch_bytes += bytes;
         Ok(())
     }
 

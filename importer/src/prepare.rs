@@ -1,6 +1,6 @@
 //! What can be made ready of a row without knowing what came before it: taken apart, verified, held against its columns.
 
-use ans104::Item;
+use ans104::{Item, VerifyError};
 use gateway::GatewayError;
 use log::{Body, ChainLink};
 use protocol::{AssignmentId, AssignmentTags, HashChain, MessageId, Nonce, ProcessId, Timestamp};
@@ -13,12 +13,17 @@ use crate::report::LeftOutRow;
 use crate::shown_row::{PairError, ShownPair, ShownRow};
 use crate::source::{SourceRow, StoredRow};
 
+/// The existing scheduler has no column and no key for a greater nonce.
+const NONCE_MAX: u64 = i32::MAX as u64;
+
 /// A row, made ready.
 pub(crate) enum Prepared {
     /// It is in the log already.
     There,
     /// No row, but something to tell.
     Remark(String, SourceFlaw),
+    /// No row of a process that was asked for.
+    Absent(ProcessId),
     /// It stays out, with these stored bytes.
     LeftOut(LeftOutRow, Vec<u8>),
     /// What becomes of it is not known, since a gateway cannot be asked.
@@ -94,6 +99,7 @@ impl Preparing<'_> {
         match row {
             SourceRow::There => Prepared::There,
             SourceRow::Remark { place, flaw } => Prepared::Remark(place, flaw),
+            SourceRow::Absent(process) => Prepared::Absent(process),
             SourceRow::Unreadable { place, reason } => {
                 Prepared::LeftOut(LeftOutRow { place, reason }, Vec::new())
             }
@@ -239,6 +245,16 @@ fn said(row: &StoredRow, blob: &Blob<'_>, says: &AssignmentTags<'_>) -> Result<O
         _ => {}
     }
     let nonce = says.nonce().ok_or("the assignment has no Nonce that is a number")?;
+    // With such a place it would shut out all that comes later.
+    if nonce.get() > NONCE_MAX {
+        return Err(format!(
+            "the stored nonce is {nonce}, which is above all that the existing scheduler gives"
+        ));
+    }
+    let place = row.nonce.and_then(|place| u64::try_from(place).ok());
+    if let Some(place) = place.filter(|place| !row.is_process && *place < nonce.get()) {
+        return Err(format!("the stored nonce is {nonce}, which is above that of its place, {place}"));
+    }
     let timestamp = says.timestamp().ok_or("the assignment has no Timestamp that is a number")?;
     let assignment = blob.assignment.id().into();
     Ok(Some(SaidLink { assignment, nonce, timestamp, chain: says.hash_chain() }))
@@ -304,7 +320,11 @@ fn verify_all(blob: &Blob<'_>, flaws: &mut Vec<SourceFlaw>) -> u64 {
         verified += 1;
         if let Err(error) = item.verify() {
             let what = format!("of the {part} (type {:?}): {error}", item.signature_type());
-            flaws.push(SourceFlaw::new(FlawKind::WrongSignature, what));
+            let kind = match error {
+                VerifyError::Owner(_) | VerifyError::RecoveryByte { .. } => FlawKind::LegacySignature,
+                VerifyError::Signature(_) | VerifyError::Library(_) => FlawKind::WrongSignature,
+            };
+            flaws.push(SourceFlaw::new(kind, what));
         }
     }
     verified

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use ans104::base64url;
+use protocol::ProcessId;
 use serde::Serialize;
 
 use crate::flaw::{FlawKind, SourceFlaw};
@@ -44,12 +45,16 @@ pub struct ImportSummary {
     pub flaws: BTreeMap<FlawKind, u64>,
     /// The first rows that stay out.
     pub first_left_out: Vec<LeftOutRow>,
+    /// Processes that were asked for, and of which the source has nothing.
+    pub absent: u64,
+    /// The first of these.
+    pub first_absent: Vec<String>,
 }
 
 impl ImportSummary {
-    /// Whether each row is in the log.
+    /// Whether each row is in the log, and all that was asked for was there.
     pub fn is_complete(&self) -> bool {
-        self.left_out == 0
+        self.left_out == 0 && self.absent == 0
     }
 }
 
@@ -67,6 +72,7 @@ enum Line<'a> {
     Source(&'a str),
     Flaw { place: &'a str, kind: FlawKind, what: &'a str },
     LeftOut(LeftOutLine<'a>),
+    Absent(&'a str),
     Summary(&'a ImportSummary),
 }
 
@@ -95,6 +101,16 @@ impl<'a> ImportReport<'a> {
     pub(crate) fn flaw(&mut self, place: &str, flaw: &SourceFlaw) {
         *self.summary.flaws.entry(flaw.kind).or_default() += 1;
         self.line(&Line::Flaw { place, kind: flaw.kind, what: &flaw.what });
+    }
+
+    /// Nothing is there of a process that was asked for.
+    pub(crate) fn absent(&mut self, process: ProcessId) {
+        self.summary.absent += 1;
+        let process = process.to_string();
+        self.line(&Line::Absent(&process));
+        if self.summary.first_absent.len() < SHOWN {
+            self.summary.first_absent.push(process);
+        }
     }
 
     /// A row stays out, of which these bytes are stored.

@@ -64,7 +64,8 @@ pub struct ImportScope {
     pub rows: Option<RowRange>,
 }
 
-/// Row numbers, the first and the last included.
+/// Numbers of rows of messages, the first and the last included: processes have a series of their own. A process comes with
+/// its messages, and one that has none by its own number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowRange {
     /// The first.
@@ -125,6 +126,8 @@ pub enum SourceRow {
         /// What it is.
         flaw: SourceFlaw,
     },
+    /// Nothing is there of a process that was asked for by its id.
+    Absent(ProcessId),
     /// A row of which nothing can be stored.
     Unreadable {
         /// Where it is in the source.
@@ -143,7 +146,7 @@ impl SourceRow {
                 row.blob.len().saturating_add(shown)
             }
             Self::Shown(row) => row.pair.bytes(),
-            Self::There | Self::Remark { .. } | Self::Unreadable { .. } => 0,
+            Self::There | Self::Remark { .. } | Self::Absent(_) | Self::Unreadable { .. } => 0,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Where rows go.
 
+use std::ops::ControlFlow;
+
 use ans104::Id;
 use log::{Body, ChainLink, DeepHash, Engine, Import, LocalLog, Log, ReadError, Receipt};
-use protocol::{Nonce, ProcessId};
+use protocol::{AssignmentTags, Nonce, ProcessId, Timestamp};
 
 use crate::importing::ImportError;
 
@@ -25,11 +27,31 @@ pub trait KnownRows: Sync {
     /// When the log cannot be read.
     fn at(&self, process: ProcessId, nonce: Option<Nonce>) -> Result<Option<PlacedIds>, ReadError>;
 
+    /// What the log has of a process so far.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn so_far(&self, process: ProcessId) -> Result<SoFar, ReadError>;
+
     /// The content hash of what is at a place, if it has one.
     ///
     /// # Errors
     /// When the log cannot be read.
     fn content(&self, process: ProcessId, nonce: Nonce) -> Result<Option<DeepHash>, ReadError>;
+}
+
+/// What is in the log of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SoFar {
+    /// Whether it is spawned there.
+    pub is_spawned: bool,
+    /// The latest time of an assignment, which need not be that of the last.
+    pub latest: Timestamp,
+}
+
+impl SoFar {
+    /// Of a process of which nothing is there.
+    pub const NOTHING: Self = Self { is_spawned: false, latest: Timestamp::ZERO };
 }
 
 /// The ids of an event.
@@ -69,6 +91,19 @@ impl<E: Engine> KnownRows for LocalLog<E> {
         }))
     }
 
+    fn so_far(&self, process: ProcessId) -> Result<SoFar, ReadError> {
+        let mut found = SoFar::NOTHING;
+        self.range(process, true, Nonce::ZERO..=Nonce::MAX, &mut |event| {
+            found.is_spawned |= event.item().is_some_and(|item| item.id() == process.id());
+            // One without a nonce has the time of the item around it.
+            let assignment = event.assignment().filter(|_| event.nonce.is_some());
+            let time = assignment.and_then(|assignment| AssignmentTags::of(&assignment).timestamp());
+            found.latest = found.latest.max(time.unwrap_or(Timestamp::ZERO));
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
     fn content(&self, process: ProcessId, nonce: Nonce) -> Result<Option<DeepHash>, ReadError> {
         let body = self.event(process, Some(nonce))?.map(|event| event.body);
         Ok(match body {
@@ -98,6 +133,10 @@ impl KnownRows for NoLog {
 
     fn at(&self, _: ProcessId, _: Option<Nonce>) -> Result<Option<PlacedIds>, ReadError> {
         Ok(None)
+    }
+
+    fn so_far(&self, _: ProcessId) -> Result<SoFar, ReadError> {
+        Ok(SoFar::NOTHING)
     }
 
     fn content(&self, _: ProcessId, _: Nonce) -> Result<Option<DeepHash>, ReadError> {

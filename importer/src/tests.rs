@@ -13,6 +13,7 @@ use super::*;
 use crate::target::KnownRows;
 
 mod eras;
+mod places;
 
 /// Rows in memory.
 #[derive(Clone, Default)]
@@ -198,7 +199,7 @@ fn of_two_with_one_nonce_the_one_that_the_next_follows_is_kept() {
         assert!(summary.first_left_out[0].reason.contains("nonce 2"), "{summary:?}");
         assert!(summary.first_left_out[0].reason.contains(&kept_id.to_string()), "{summary:?}");
         assert_eq!(nonces(&log), [0, 1, 2, 3]);
-        assert_eq!(flaws(&summary), []);
+        assert_eq!(flaws(&summary), [(FlawKind::DuplicateNonce, 1)]);
         let again = imported(&mut source, &log);
         assert_eq!((again.imported, again.already_there, again.left_out), (0, 4, 1), "it is told again");
         is_sound(&log);
@@ -227,22 +228,6 @@ fn early_forms_are_chained_as_they_were() {
         let verified = log.verify(NonZeroUsize::new(1), &mut |_| ());
         assert_eq!((verified.faults, verified.inherited), (0, 0), "{by_message}");
     }
-}
-
-#[test]
-fn messages_without_a_process_a_late_spawn_and_a_second_one_are_kept() {
-    let mut sample = SampleProcess::new(1);
-    let message = sample.message();
-    let log = log();
-    let summary = imported(&mut usual(std::slice::from_ref(&message)), &log);
-    assert_eq!(flaws(&summary), [(FlawKind::NoSpawn, 1)]);
-
-    let mut sample = SampleProcess::new(2);
-    let appends = [sample.message(), sample.spawn(), sample.message(), sample.spawn()];
-    let summary = imported(&mut usual(&appends), &log);
-    assert_eq!(summary.imported, 4);
-    assert_eq!(flaws(&summary), [(FlawKind::Respawn, 1)]);
-    is_sound(&log);
 }
 
 #[test]
