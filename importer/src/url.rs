@@ -4,26 +4,28 @@
 //! It is asked for nonces from one to another and not from page to page: some schedulers sort by time what is asked for by
 //! nonce, so that the last of a page may not be the highest.
 
-mod gaps;
 mod page;
 
 use std::io;
 use std::ops::ControlFlow;
 
+use ans104::Id;
 use gateway::{GatewayError, Http, Url};
 use log::ReadError;
-use protocol::ProcessId;
+use protocol::{Nonce, ProcessId};
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::assemble::ShownItem;
 use crate::shown_row::{ShownPair, ShownRow};
 use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
 use crate::target::KnownRows;
-use gaps::Gaps;
 use page::{ServedEntry, ShownPage};
 
-/// A page has no more bytes; of longer ones fewer entries are asked for.
-const PAGE_BYTES_MAX: usize = 96 << 20;
+/// A page of several nonces has no more bytes: of longer ones fewer are asked for.
+const PAGE_BYTES_MAX: usize = 8 << 20;
+/// What has one nonce has no more.
+const ENTRY_BYTES_MAX: usize = 96 << 20;
 /// How many nonces are asked for at a time, and how many entries may have them.
 const NONCES: u64 = 100;
 const ENTRIES: u64 = 1000;
@@ -63,10 +65,9 @@ impl Window {
         (self.nonces > 1).then_some(Self { nonces: self.nonces / 2, ..self })
     }
 
-    /// It up to a nonce.
-    fn upto(self, last: u64) -> Self {
-        let nonces = self.after.map_or(last.saturating_add(1), |after| last.saturating_sub(after));
-        Self { nonces: self.nonces.min(nonces), ..self }
+    /// How many bytes a page of it may have.
+    fn bytes_max(self) -> usize {
+        if self.nonces > 1 { PAGE_BYTES_MAX } else { ENTRY_BYTES_MAX }
     }
 
     /// What comes behind it; more at a time where nothing was found.
@@ -106,7 +107,8 @@ impl UrlSource {
 
     fn page(&self, process: ProcessId, window: Window) -> Result<ShownPage, Unasked> {
         let after = window.after.map_or("-1".to_owned(), |after| after.to_string());
-        self.ask(process, &[("from-nonce", after), ("to-nonce", window.to().to_string())], ENTRIES)
+        let range = [("from-nonce", after), ("to-nonce", window.to().to_string())];
+        self.ask(process, &range, ENTRIES, window.bytes_max())
     }
 
     /// The process alone; none that was never spawned there. Messages that come without it cannot get it later, so it has to
@@ -120,7 +122,7 @@ impl UrlSource {
 
     fn spawn_once(&self, process: ProcessId) -> Result<Option<ServedEntry>, Unasked> {
         let id = process.to_string();
-        match self.served(&self.url(&["processes", &id], &[("process-id", id.clone())])) {
+        match self.served(&self.url(&["processes", &id], &[("process-id", id.clone())]), ENTRY_BYTES_MAX) {
             Ok(body) => {
                 let item = serde_json::from_slice(&body).map_err(|error| Unasked::Failed(Box::new(error)))?;
                 Ok(Some(ServedEntry { message: Some(item), assignment: None }))
@@ -134,20 +136,27 @@ impl UrlSource {
 
     /// Whether anything comes behind a nonce.
     fn is_more(&self, process: ProcessId, after: u64) -> Result<bool, Unasked> {
-        self.ask(process, &[("from-nonce", after.to_string())], 1).map(|page| !page.edges.is_empty())
+        let range = [("from-nonce", after.to_string())];
+        self.ask(process, &range, 1, ENTRY_BYTES_MAX).map(|page| !page.edges.is_empty())
     }
 
-    fn ask(&self, process: ProcessId, range: &[(&str, String)], limit: u64) -> Result<ShownPage, Unasked> {
+    fn ask(
+        &self,
+        process: ProcessId,
+        range: &[(&str, String)],
+        limit: u64,
+        bytes_max: usize,
+    ) -> Result<ShownPage, Unasked> {
         let id = process.to_string();
         let mut query = vec![("process-id", id.clone()), ("limit", limit.to_string())];
         query.extend_from_slice(range);
         query.push(("show-anchor", "true".to_owned()));
-        let body = self.served(&self.url(&[&id], &query))?;
+        let body = self.served(&self.url(&[&id], &query), bytes_max)?;
         serde_json::from_slice(&body).map_err(|error| Unasked::Failed(Box::new(error)))
     }
 
-    fn served(&self, url: &Url) -> Result<Vec<u8>, Unasked> {
-        match self.runtime.block_on(self.http.served(url, PAGE_BYTES_MAX)) {
+    fn served(&self, url: &Url, bytes_max: usize) -> Result<Vec<u8>, Unasked> {
+        match self.runtime.block_on(self.http.served(url, bytes_max)) {
             Ok(Some(body)) => Ok(body.into()),
             Ok(None) => Err(Unasked::Missing),
             Err(GatewayError::TooLarge { .. }) => Err(Unasked::TooLarge),
@@ -158,39 +167,16 @@ impl UrlSource {
         }
     }
 
-    /// Hands over what the log lacks of a process. What is below its newest was left out before, or is new there.
+    /// Hands over all of a process. What the log has is only looked up in it: of what was left out before nothing else
+    /// tells, since it may have the nonce of something that is there.
     fn read_process(
         &self,
         process: ProcessId,
         known: &dyn KnownRows,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, Unasked> {
-        let head = known.head(process)?.flatten().map(|link| link.nonce.get());
-        // The last one once more, so that another history is found.
-        let newest = head.and_then(|head| head.checked_sub(1));
-        for gap in Gaps::new(process, known, newest) {
-            let gap = gap?;
-            let is_missing =
-                |entry: &ServedEntry| entry.nonce().is_none_or(|nonce| gap.nonces.contains(&nonce));
-            if self.read_span(process, gap.after, Some(gap.last), &is_missing, visit)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        self.read_span(process, newest, None, &|_| true, visit)
-    }
-
-    /// Hands over what has nonces behind one, up to another.
-    fn read_span(
-        &self,
-        process: ProcessId,
-        after: Option<u64>,
-        last: Option<u64>,
-        is_wanted: &dyn Fn(&ServedEntry) -> bool,
-        visit: &mut SourceVisit<'_>,
-    ) -> Result<ControlFlow<()>, Unasked> {
-        let mut window = Window { after, nonces: NONCES };
+        let mut window = Window { after: None, nonces: NONCES };
         loop {
-            window = last.map_or(window, |last| window.upto(last));
             let page = self.page(process, window);
             let is_too_much = match &page {
                 Ok(page) => page.page_info.has_next_page,
@@ -214,21 +200,31 @@ impl UrlSource {
                 let spawn = self.spawn(process)?;
                 entries.splice(0..0, spawn);
             }
-            for entry in entries.into_iter().filter(is_wanted) {
-                if visit(row(process, entry)).is_break() {
+            for entry in entries {
+                let is_there = is_there(process, &entry, known)?;
+                let row = if is_there { SourceRow::There } else { row(process, entry) };
+                if visit(row).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            let is_last = match last {
-                Some(last) => window.to() >= last,
-                None => is_empty && !self.is_more(process, window.to())?,
-            };
-            if is_last {
+            if is_empty && !self.is_more(process, window.to())? {
                 return Ok(ControlFlow::Continue(()));
             }
             window = window.next(is_empty);
         }
     }
+}
+
+/// Whether the log has an entry at its place.
+fn is_there(process: ProcessId, entry: &ServedEntry, known: &dyn KnownRows) -> Result<bool, ReadError> {
+    let nonce = entry.nonce().map(Nonce::new);
+    let Some(ids) = known.at(process, nonce)? else { return Ok(false) };
+    let is = |id: Option<Id>, shown: &ShownItem| id.is_some_and(|id| id.to_string() == shown.id);
+    Ok(match (&entry.assignment, &entry.message) {
+        (Some(assignment), _) => is(ids.assignment, assignment),
+        (None, Some(message)) => is(ids.item, message),
+        (None, None) => false,
+    })
 }
 
 fn row(process: ProcessId, entry: ServedEntry) -> SourceRow {
@@ -284,7 +280,7 @@ impl Source for UrlSource {
         for process in &scope.processes {
             let id = process.to_string();
             let url = self.url(&[&id, "latest"], &[("process-id", id.clone())]);
-            match self.served(&url) {
+            match self.served(&url, ENTRY_BYTES_MAX) {
                 Ok(body) => {
                     let newest = serde_json::from_slice::<ServedEntry>(&body).ok();
                     messages = messages.saturating_add(newest.and_then(|newest| newest.nonce()).unwrap_or(0));
@@ -315,7 +311,7 @@ impl Source for UrlSource {
                 }
                 Err(Unasked::TooLarge) => visit(SourceRow::Unreadable {
                     place: format!("process {process}"),
-                    reason: format!("an entry has more than {PAGE_BYTES_MAX} bytes"),
+                    reason: format!("an entry has more than {ENTRY_BYTES_MAX} bytes"),
                 }),
                 Err(Unasked::Failed(error)) => {
                     return Err(self.failed(format!("reading process {process}"), error));
@@ -331,22 +327,4 @@ impl Source for UrlSource {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-    use super::*;
-
-    #[test]
-    fn windows_follow_each_other_and_grow_over_gaps() {
-        let first = Window { after: None, nonces: 4 };
-        assert_eq!((first.to(), first.halved().unwrap().to()), (3, 1));
-        assert_eq!(first.next(false), Window { after: Some(3), nonces: 8 });
-        assert_eq!(first.next(false).to(), 11);
-        let mut gap = Window { after: Some(u64::MAX - 1), nonces: NONCES };
-        for _ in 0..40 {
-            gap = gap.next(true);
-        }
-        assert_eq!((gap.to(), gap.nonces), (u64::MAX, NONCES_MAX));
-        assert_eq!(Window { after: Some(7), nonces: 1 }.halved(), None);
-    }
-}
+mod tests;

@@ -1,0 +1,111 @@
+//! A scheduler that runs and has two entries with one nonce.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::thread;
+
+use ans104::Ed25519Wallet;
+use gateway::{HttpOptions, parse_url};
+use log::{Append, LocalLog, Log, Memory, MemoryDisk, Seq};
+use serde_json::{Value, json};
+use testing::SampleProcess;
+
+use super::*;
+use crate::back::BackRow;
+use crate::{ImportOptions, ImportReport, ImportSummary, import};
+
+/// As a scheduler shows it.
+fn entry(append: &Append) -> (u64, Value) {
+    let log = LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap();
+    let (process, body, link) = (append.process, append.body.clone(), append.link);
+    log.import(vec![log::Import { process, body, link, envelope: None }]).unwrap().wait().unwrap();
+    let mut shown = Value::Null;
+    let signer = Ed25519Wallet::from_seed([2; 32]);
+    log.scan(Seq::ZERO, &mut |event| {
+        shown = BackRow::of(&event, Some(&signer)).unwrap().unwrap().json;
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    (link.unwrap().nonce.get(), shown)
+}
+
+/// Serves these entries by nonce until the test ends; it knows of no spawn.
+fn serve(entries: Vec<(u64, Value)>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let (mut socket, mut asked) = (socket.unwrap(), String::new());
+            let mut lines = BufReader::new(socket.try_clone().unwrap()).lines();
+            while let Some(line) = lines.next().and_then(Result::ok).filter(|line| !line.is_empty()) {
+                asked.push_str(&line);
+            }
+            let number = |name: &str| -> Option<i64> {
+                let (_, rest) = asked.split_once(name)?;
+                rest.split(['&', ' ']).next()?.parse().ok()
+            };
+            let (after, to) = (number("from-nonce="), number("to-nonce=").unwrap_or(i64::MAX));
+            let is_asked = |nonce: u64| after.is_some_and(|after| after < nonce as i64) && nonce as i64 <= to;
+            let edges: Vec<_> = entries.iter().filter(|(nonce, _)| is_asked(*nonce)).collect();
+            let edges: Vec<_> =
+                edges.iter().map(|(nonce, node)| json!({ "node": node, "cursor": nonce })).collect();
+            let (status, body) = match asked.contains("/processes/") {
+                true => (400, json!({ "error": NEVER_SPAWNED })),
+                false => (200, json!({ "page_info": { "has_next_page": false }, "edges": edges })),
+            };
+            let body = body.to_string();
+            let _ = write!(
+                socket,
+                "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    url
+}
+
+#[test]
+fn what_another_entry_keeps_out_is_told_by_each_import() {
+    let mut sample = SampleProcess::new(1);
+    let first = sample.message();
+    let before = sample.last;
+    let other = sample.message();
+    sample.last = before;
+    let kept = [first, sample.message(), sample.message()];
+    let log = LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap();
+    let import_of = |append: &Append| {
+        let (process, body, link) = (append.process, append.body.clone(), append.link);
+        log::Import { process, body, link, envelope: None }
+    };
+    log.import(kept.iter().map(import_of).collect()).unwrap().wait().unwrap();
+    let url = serve(kept.iter().chain([&other]).map(entry).collect());
+    let http = Http::new(HttpOptions::default()).unwrap();
+    let mut source = UrlSource::new(parse_url("--url", &url).unwrap(), http).unwrap();
+    let scope = ImportScope { processes: vec![sample.process], rows: None };
+    let threads = NonZeroUsize::new(1).unwrap();
+    let options = ImportOptions { scope, verify: true, threads, elsewhere: None };
+    let mut import = || -> ImportSummary {
+        import(&mut source, Some(&log), &options, ImportReport::new(None), &mut |_| ()).unwrap()
+    };
+    for _ in 0..2 {
+        let told = import();
+        assert_eq!((told.imported, told.already_there, told.left_out), (0, 3, 1), "{told:?}");
+    }
+}
+
+#[test]
+fn windows_follow_each_other_and_grow_over_gaps() {
+    let first = Window { after: None, nonces: 4 };
+    assert_eq!((first.to(), first.halved().unwrap().to()), (3, 1));
+    assert_eq!(first.next(false), Window { after: Some(3), nonces: 8 });
+    assert_eq!(first.next(false).to(), 11);
+    let mut gap = Window { after: Some(u64::MAX - 1), nonces: NONCES };
+    for _ in 0..40 {
+        gap = gap.next(true);
+    }
+    assert_eq!((gap.to(), gap.nonces), (u64::MAX, NONCES_MAX));
+    assert_eq!(Window { after: Some(7), nonces: 1 }.halved(), None);
+}
