@@ -157,8 +157,7 @@ impl PostgresSource {
         {
             return Ok(ControlFlow::Break(()));
         }
-        let row = process.row.filter(|row| (range.first..=range.last).contains(row));
-        let spawned = match (row, &id) {
+        let spawned = match (process.row, &id) {
             (None, _) => ControlFlow::Continue(()),
             (Some(row), Ok(_)) => self.spawn(process, row, visit)?,
             (Some(_), Err(error)) => {
@@ -180,8 +179,10 @@ impl PostgresSource {
         known: &dyn KnownRows,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, SourceError> {
-        if let Some(range) = scope.rows {
-            self.check_range(process, range, known)?;
+        if let Some(range) = scope.rows
+            && !self.is_of_range(process, range, known)?
+        {
+            return Ok(ControlFlow::Continue(()));
         }
         let id = process.id.parse::<ProcessId>().ok();
         self.left = id.map(|id| self.left_hashes(id, known)).transpose()?.unwrap_or_default();
@@ -333,14 +334,16 @@ impl Source for PostgresSource {
     }
 
     fn totals(&mut self, scope: &ImportScope) -> Result<SourceTotals, SourceError> {
-        let count = |table: &str| {
+        let count = |table: &str, rows: &str| {
             format!(
-                "select count(*) from {table} where row_id between $1 and $2 \
-                 and ($3::text[] is null or process_id = any($3))"
+                "select count(*) from {table} where {rows} and ($3::text[] is null or process_id = any($3))"
             )
         };
-        let (processes, messages) = (count("processes"), count("messages"));
-        let (processes, messages) = (self.count(processes, scope)?, self.count(messages, scope)?);
+        let of_messages = "row_id between $1 and $2";
+        // All of them, without looking for messages.
+        let of_processes = if scope.rows.is_some() { range::PROCESSES } else { of_messages };
+        let processes = self.count(count("processes", of_processes), scope)?;
+        let messages = self.count(count("messages", of_messages), scope)?;
         Ok(SourceTotals { processes, messages, is_about: false })
     }
 

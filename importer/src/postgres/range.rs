@@ -1,11 +1,12 @@
-//! Ranges of rows: a process goes into the log in its order, so what comes before a range has to be there.
+//! Ranges of rows of messages: a process goes into the log in its order, so what comes before a range has to be there. The
+//! process itself comes with its messages, since rows of processes have numbers of their own.
 
 use futures_util::TryStreamExt;
 use protocol::ProcessId;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::Row;
 
 use super::PostgresSource;
-use super::rows::{self, ProcessRow};
+use super::rows::ProcessRow;
 use crate::blob::Blob;
 use crate::source::{RowRange, SourceError};
 use crate::target::KnownRows;
@@ -22,36 +23,48 @@ struct RangeError {
     process: ProcessId,
 }
 
+/// Which processes come with the messages of a range: those that have some in it, and those without any by their own rows.
+pub(super) const PROCESSES: &str = "(exists (select 1 from messages m where m.process_id = processes.process_id \
+    and m.row_id between $1 and $2) or row_id between $1 and $2 and not exists \
+    (select 1 from messages m where m.process_id = processes.process_id))";
+
 impl PostgresSource {
-    /// Refuses a range that begins behind rows of a process that are neither in the log nor left out of it as garbage.
-    pub(super) fn check_range(
+    /// Whether anything of a process is of a range. One that begins behind messages of it that are neither in the log nor
+    /// left out of it as garbage is refused.
+    pub(super) fn is_of_range(
+        &mut self,
+        process: &ProcessRow,
+        range: RowRange,
+        known: &dyn KnownRows,
+    ) -> Result<bool, SourceError> {
+        let sql = "select exists (select 1 from messages where process_id = $1 and row_id between $2 and $3), \
+                   exists (select 1 from messages where process_id = $1)";
+        let Self { waiting, connection, .. } = self;
+        let found = waiting.limited(async {
+            let is_any = sqlx::query(sql).bind(&process.id).bind(range.first).bind(range.last);
+            let row = answered(is_any.fetch_one(&mut *connection)).await?;
+            Ok::<(bool, bool), sqlx::Error>((row.try_get(0)?, row.try_get(1)?))
+        });
+        let looking = "looking for the messages of the range";
+        let (has_some, has_any) = found.map_err(|error| self.failed(looking, error))?;
+        if has_some && !known.is_plan() {
+            self.check_before(process, range, known)?;
+        }
+        let is_own = process.row.is_some_and(|row| (range.first..=range.last).contains(&row));
+        Ok(has_some || (!has_any && is_own))
+    }
+
+    fn check_before(
         &mut self,
         process: &ProcessRow,
         range: RowRange,
         known: &dyn KnownRows,
     ) -> Result<(), SourceError> {
         let Ok(id) = process.id.parse::<ProcessId>() else { return Ok(()) };
-        if known.is_plan() {
-            return Ok(());
-        }
         let head = known.head(id).map_err(|error| self.failed("asking the log", error))?;
         let nonce = head.flatten().and_then(|link| i64::try_from(link.nonce.get()).ok());
-        let outside = |row: &i64| !(range.first..=range.last).contains(row);
-        let spawn = process.row.filter(|row| head.is_none() && outside(row));
-        let Self { waiting, connection, columns, .. } = self;
+        let Self { waiting, connection, .. } = self;
         let found = waiting.limited(async {
-            let is_any = "select exists (select 1 from messages where process_id = $1 and row_id between $2 and $3)";
-            let is_any = sqlx::query(is_any).bind(&process.id).bind(range.first).bind(range.last);
-            if !answered(is_any.fetch_one(&mut *connection)).await?.try_get::<bool, _>(0)? {
-                return Ok(None);
-            }
-            if let Some(row) = spawn {
-                let sql = AssertSqlSafe(rows::process_sql(columns));
-                let bundle = answered(sqlx::query(sql).bind(row).fetch_one(&mut *connection)).await?;
-                if Blob::parse(bundle.try_get(0)?).is_ok() {
-                    return Ok(Some(process.place()));
-                }
-            }
             let sql = "select row_id::int8, bundle from messages where process_id = $1 and row_id < $2 and nonce > $3 \
                        order by messages.nonce";
             let before = sqlx::query(sql).bind(&process.id).bind(range.first).bind(nonce.unwrap_or(-1));
