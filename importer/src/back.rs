@@ -7,6 +7,7 @@ mod postgres;
 mod row;
 mod tables;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use ans104::SignError;
@@ -46,6 +47,14 @@ pub struct BackSummary {
     /// The first of these, each with the reason.
     pub first_left_out: Vec<String>,
 }
+
+/// Processes that the target has in another history than the log: nothing is written behind the place where they part, for
+/// whoever goes on there would continue a history that is neither of the two.
+type PartedProcesses = HashSet<ProcessId>;
+
+/// Why such a row is not written.
+const BEHIND: &str =
+    "something else is there at an earlier place of its process, and nothing is written behind it";
 
 /// How many rows that stay out are told.
 const SHOWN: usize = 20;

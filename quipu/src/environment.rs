@@ -98,11 +98,13 @@ fn names_env_file(mut args: impl Iterator<Item = OsString>) -> bool {
     args.next().is_some_and(|command| command == "config") && args.any(names_one)
 }
 
-/// The command line, with arguments that know nothing of variables that are set to nothing.
+/// The command line, with arguments that know nothing of variables that are set to nothing, and of which no help shows what a
+/// variable is set to, for that may be secret.
 pub fn without_empty(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let is_empty = arg.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
-        if is_empty { arg.env(None::<&'static str>) } else { arg }
+        let arg = if is_empty { arg.env(None::<&'static str>) } else { arg };
+        arg.hide_env_values(true)
     });
     command.mut_subcommands(without_empty)
 }

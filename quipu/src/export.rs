@@ -1,6 +1,6 @@
 //! `quipu export`: the way back to the existing scheduler, as its tables or as its stored bytes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -13,23 +13,26 @@ use indicatif::ProgressBar;
 use log::{EventRef, ReadError, Rocks, RocksError, Seq, StoreView};
 use projections::{DatabaseUrl, DatabaseUrlError};
 use protocol::ProcessId;
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::node::{NoLogError, log_folder};
-use crate::output::{TextTable, counted, thousands};
+use crate::output::{TextTable, counted, processes, thousands};
 use crate::settings::{WalletSettingError, read_wallet};
 
 const EXAMPLES: &str = "\
 What was imported gets the bytes that it came with; around what was scheduled here an item is signed with the scheduler's \
 wallet, as the existing scheduler signs one. What is there already stays as it is, so the same command goes on wherever it \
 ended, and into the database that was imported from only what is new is written; a row that finds something else at its \
-place is told and not written. Stop the node first, so that nothing comes after.
+place is told, and neither it nor what comes behind it in its process is written. Stop the node first: while one is using \
+the log nothing is written.
 
 Examples:
   quipu export ./data --to postgres --database-url postgres://su@host/su
   quipu export ./data --to bundles --out ./bundles     ./bundles/PROCESS/0000000000.bundle ...
 
-Exit codes: 0 all is there, 1 failed, 2 wrong usage or setting, 3 done, but rows are not written.";
+Exit codes: 0 all is there, 1 failed, 2 wrong usage or setting, 3 done, but rows are not written, or the log has nothing of \
+a process that was named.";
 
 /// Write what the existing scheduler would have stored
 #[derive(Debug, Args)]
@@ -77,12 +80,21 @@ pub enum ExportError {
     /// There is no log.
     #[error(transparent)]
     NoLog(#[from] NoLogError),
+    /// A node has it.
+    #[error("a node or an import is using the log in {}: stop it first", .0.display())]
+    InUse(PathBuf),
     /// Its store is not opened.
     #[error(transparent)]
     Store(#[from] RocksError),
     /// It is not read.
     #[error("the log cannot be read")]
     Read(#[from] ReadError),
+    /// Something has to be signed and there is no wallet.
+    #[error(
+        "nothing is written yet: around what was scheduled here, of process {0} for one, an item is signed, which needs the \
+         scheduler's wallet: SU_WALLET_PATH"
+    )]
+    NoWallet(ProcessId),
     /// The wallet is not read.
     #[error(transparent)]
     Wallet(#[from] WalletSettingError),
@@ -95,12 +107,24 @@ pub enum ExportError {
     /// It is done, but for some rows.
     #[error("not written: {}, of which the first are named above, each with the reason", counted(*.0, "row"))]
     LeftOut(u64),
+    /// It is done, but what was asked for is not there.
+    #[error("the log has nothing of {}: {}", processes(.0.len() as u64), .0.join(", "))]
+    Absent(Vec<String>),
+}
+
+/// What was written, and what was asked for in vain.
+#[derive(Debug, Serialize)]
+struct Exported {
+    #[serde(flatten)]
+    summary: BackSummary,
+    /// Processes that were named, and of which the log has nothing.
+    absent: Vec<String>,
 }
 
 impl ExportError {
     /// Whether a setting is wrong.
     pub fn is_wrong_setting(&self) -> bool {
-        matches!(self, Self::Url(_) | Self::Wallet(_))
+        matches!(self, Self::Url(_) | Self::Wallet(_) | Self::NoWallet(_))
     }
 }
 
@@ -110,18 +134,27 @@ impl ExportArgs {
     /// # Errors
     /// When it does not come to its end, or something cannot be written.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let summary = self.export()?;
+        let exported = self.export()?;
         if self.json {
-            writeln!(out, "{}", serde_json::to_string(&summary).map_err(std::io::Error::from)?)?;
+            writeln!(out, "{}", serde_json::to_string(&exported).map_err(std::io::Error::from)?)?;
         } else {
-            out.write_all(shown(&summary).as_bytes())?;
+            out.write_all(shown(&exported).as_bytes())?;
         }
-        if summary.left_out == 0 { Ok(()) } else { Err(ExportError::LeftOut(summary.left_out).into()) }
+        match exported.summary.left_out {
+            0 if exported.absent.is_empty() => Ok(()),
+            0 => Err(ExportError::Absent(exported.absent).into()),
+            rows => Err(ExportError::LeftOut(rows).into()),
+        }
     }
 
-    fn export(&self) -> Result<BackSummary, ExportError> {
-        let view = StoreView::new(Rocks::open_read_only(log_folder(&self.dir)?)?)?;
+    fn export(&self) -> Result<Exported, ExportError> {
+        let log = log_folder(&self.dir)?;
+        if Rocks::is_in_use(&log)? {
+            return Err(ExportError::InUse(log));
+        }
+        let view = StoreView::new(Rocks::open_read_only(&log)?)?;
         let signer = self.su_wallet_path.as_deref().map(read_wallet).transpose()?;
+        let absent = self.look(&view, signer.is_some())?;
         let mut target: Box<dyn BackTarget> = match (self.to, &self.database_url, &self.out) {
             (ExportKind::Postgres, Some(url), _) => {
                 Box::new(PostgresTables::open(&DatabaseUrl::parse("--database-url", url)?)?)
@@ -135,7 +168,31 @@ impl ExportArgs {
         }
         let summary = target.finish()?;
         bar.finish_and_clear();
-        Ok(summary)
+        Ok(Exported { summary, absent })
+    }
+
+    /// Looks whether all can be made, before anything is written; the processes that were named and are not there.
+    fn look(&self, view: &StoreView, has_wallet: bool) -> Result<Vec<String>, ExportError> {
+        let mut absent: BTreeSet<ProcessId> = self.process.iter().copied().collect();
+        let is_all = absent.is_empty();
+        let wanted = absent.clone();
+        let mut unsigned = None;
+        if is_all && has_wallet {
+            return Ok(Vec::new());
+        }
+        view.scan(Seq::ZERO, &mut |event| {
+            absent.remove(&event.process);
+            let is_wanted = is_all || wanted.contains(&event.process);
+            if !has_wallet && is_wanted && BackRow::is_to_be_signed(&event) {
+                unsigned = Some(event.process);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        match unsigned {
+            Some(process) => Err(ExportError::NoWallet(process)),
+            None => Ok(absent.iter().map(ToString::to_string).collect()),
+        }
     }
 
     /// Writes all processes, or all messages.
@@ -166,7 +223,7 @@ impl ExportArgs {
     }
 }
 
-fn shown(summary: &BackSummary) -> String {
+fn shown(Exported { summary, absent }: &Exported) -> String {
     let mut table = TextTable::default();
     table.heading("Exported");
     table.row("written", thousands(summary.written));
@@ -174,6 +231,10 @@ fn shown(summary: &BackSummary) -> String {
     table.row("not written", thousands(summary.left_out));
     for row in &summary.first_left_out {
         table.row("", row);
+    }
+    if !absent.is_empty() {
+        table.heading("Not in the log");
+        absent.iter().for_each(|process| table.row(process, "nothing of this process is there"));
     }
     table.render()
 }

@@ -9,6 +9,7 @@ mod environment;
 mod cli;
 mod failure;
 mod output;
+mod secret;
 mod stderr;
 mod terminal;
 mod client;

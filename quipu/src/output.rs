@@ -2,6 +2,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+/// So many processes, in words.
+pub fn processes(count: u64) -> String {
+    if count == 1 { "1 process".to_owned() } else { format!("{} processes", thousands(count)) }
+}
+
 /// Rows of a name and a value under headings, the values aligned.
 #[derive(Debug, Default)]
 pub struct TextTable {

@@ -18,6 +18,7 @@ use web::{HttpError, Limits, Pages};
 
 use crate::client::{NodeArgs, SchedulerClient, runtime};
 use crate::failure::{Failure, chain};
+use crate::secret::without_secrets;
 use spoken::Spoken;
 
 const EXAMPLES: &str = "\
@@ -65,7 +66,11 @@ impl UiArgs {
             let listener = listener.map_err(|error| Failure::Listen { port: self.port, error })?;
             let port =
                 listener.local_addr().map_err(|error| Failure::Listen { port: self.port, error })?.port();
-            writeln!(out, "http://127.0.0.1:{port}/ui/ shows {}; Ctrl-C ends it", scheduler.url())?;
+            writeln!(
+                out,
+                "http://127.0.0.1:{port}/ui/ shows {}; Ctrl-C ends it",
+                without_secrets(scheduler.url())
+            )?;
             out.flush()?;
             let interrupted = async { signal::ctrl_c().await.unwrap_or_default() };
             let limits = Limits { connections: CONNECTIONS, open_to_pages: false, ..Limits::default() };

@@ -2,11 +2,13 @@
 
 use std::fs;
 
+use ans104::Ed25519Wallet;
 use quipu_tests::{Finished, Gateway, Launch, Postgres, User};
-use testing::SampleProcess;
+use testing::{ExistingRow, SampleProcess};
 
 use crate::folder;
-use crate::import::{import, made_database};
+use crate::import::{import, insert, made_database, summary};
+use crate::import_faults::peak_of;
 use crate::taking_over::{compared, text};
 
 /// How many answers were compared, and how many differ.
@@ -28,6 +30,8 @@ async fn a_comparison_goes_on_in_the_middle_of_a_process() {
     }
     let node = Launch::su(folder.path()).gateway(gateway.url()).start();
     let (url, data, state) = (node.url(), other.join("data"), other.join("state.jsonl"));
+    let id = SampleProcess::new(0).process.id();
+    let process = id.to_string();
     let compare = Launch::command(&other, &["compare", &url, text(&data), "--json", "--state", text(&state)]);
     let whole = compare.run();
     assert_eq!(whole.code, Some(0), "{}{}", whole.stdout, whole.stderr);
@@ -37,17 +41,76 @@ async fn a_comparison_goes_on_in_the_middle_of_a_process() {
     // Broken off in the third part.
     let kept = fs::read_to_string(&state).expect("it was written");
     let lines: Vec<&str> = kept.lines().collect();
-    let broken = [lines[0], lines[1], &lines[2][..lines[2].len() / 2]].join("\n");
+    let broken = [lines[0], lines[1], lines[2], &lines[3][..lines[3].len() / 2]].join("\n");
     fs::write(&state, broken).expect("the folder can be written to");
     assert_eq!(told(&compare.run()), (2 + 2 + 2 + 151 + 151, 0));
     assert_eq!(told(&compare.run()), (0, 0), "all is done");
+    // With another one it does not go on.
+    let words = ["compare", &url, &url, "--process", &process, "--state", text(&state)];
+    let refused = Launch::command(&other, &words).run();
+    assert_eq!(refused.code, Some(2), "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains(text(&data)), "{}", refused.stderr);
+    // Where there is no node nothing is made, whoever names the processes.
+    let mistyped = other.join("dta");
+    let refused = Launch::command(&other, &["compare", &url, text(&mistyped), "--process", &process]).run();
+    assert_eq!((refused.code, mistyped.exists()), (Some(2), false), "{}{}", refused.stdout, refused.stderr);
+    // What neither has is no answer that is the same.
+    let unknown = "A".repeat(42) + "E";
+    let absent = Launch::command(&other, &["compare", &url, text(&data), "--process", &unknown]).run();
+    assert_eq!(absent.code, Some(3), "{}{}", absent.stdout, absent.stderr);
+    assert!(absent.stdout.contains("neither has such a process"), "{}", absent.stdout);
 
     // What one of them has beyond the other is found.
     fs::remove_file(&state).expect("it is there");
-    let process = SampleProcess::new(0).process.id();
-    node.client().schedule(&User::new(3).message(process, b"one more")).await;
+    node.client().schedule(&User::new(3).message(id, b"one more")).await;
     let more = compare.run();
     assert_eq!(more.code, Some(3), "{}{}", more.stdout, more.stderr);
     assert!(more.stdout.contains("/latest"), "{}", more.stdout);
+    node.stop();
+}
+
+/// What is asked of a scheduler is held one by one where it is long, and is compared and taken all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn few_long_answers_are_held_at_a_time() {
+    const LONG: usize = 8 << 20;
+    let (folder, gateway, postgres) = (folder(), Gateway::start(), Postgres::start());
+    let (database, _) = made_database(&postgres, 1, 3);
+    let mut sample = SampleProcess::new(9);
+    let spawn = sample.spawn();
+    sample.data_len = LONG;
+    let wallet = Ed25519Wallet::from_seed([2; 32]);
+    for append in std::iter::once(spawn).chain(sample.messages(6)) {
+        postgres.sql_file("made", &insert(&ExistingRow::of(&append, &wallet)));
+    }
+    let imported = import(folder.path(), &database, &[]).run();
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (url, process) = (node.url(), sample.process.to_string());
+    let words = ["compare", &url, &url, "--process", &process, "--json"];
+    let (peak, finished) = peak_of(&Launch::command(folder.path(), &words));
+    assert_eq!(finished.code, Some(0), "{}{}", finished.stdout, finished.stderr);
+    // Those of them that one page by time has alone are not more than one.
+    assert!(told(&finished).0 >= 2 + 7 + 13, "{}", finished.stdout);
+    assert!(peak < 300 << 20, "{} MB", peak >> 20);
+
+    let to = folder.path().join("taken");
+    let words = [
+        "import",
+        "--from",
+        "url",
+        "--url",
+        &url,
+        "--offline",
+        "--to",
+        text(&to),
+        "--process",
+        &process,
+        "--json",
+    ];
+    let (peak, finished) = peak_of(&Launch::command(folder.path(), &words));
+    // Their data is no text, so that JSON does not show it.
+    let told = summary(&finished);
+    assert_eq!((finished.code, &told["rows"]), (Some(3), &7.into()), "{told}{}", finished.stderr);
+    assert!(peak < 300 << 20, "{} MB", peak >> 20);
     node.stop();
 }

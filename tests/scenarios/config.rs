@@ -45,6 +45,11 @@ fn a_file_of_settings_is_checked_as_a_node_would_read_it() {
     let found = wrong.stdout.split("It would not start:\n").nth(1).unwrap();
     assert_eq!(found.lines().count(), 4, "{}", wrong.stdout);
     assert_eq!(wrong.stderr, "quipu: a node would not start with these settings");
+    // Nor does any help show what a variable is set to.
+    let help = Launch::command(folder.path(), &["su", "--help"])
+        .set("GATEWAY_URL", "https://user:guess-me@a.example");
+    let help = help.run();
+    assert!(help.stdout.contains("GATEWAY_URL") && !help.stdout.contains("guess-me"), "{}", help.stdout);
     let printed = Launch::command(folder.path(), &["config", "print", "--json"]).run();
     assert_eq!(printed.code, Some(0), "{}", printed.stderr);
     let absent = check(&["--env", "absent.env"]).run();

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use ans104::Ed25519Wallet;
-use quipu_tests::{Launch, Postgres, ToldServer, until};
+use quipu_tests::{Finished, Launch, Postgres, ToldServer, until};
 use testing::{ExistingRow, SampleProcess};
 
 use crate::folder;
@@ -130,7 +130,7 @@ fn a_range_whose_processes_are_not_there_up_to_it_is_refused() {
     let import = |range: &str| import(folder.path(), &database, &["--range", range]).run();
     let refused = import("11-");
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-    assert!(refused.stderr.contains("processes, row 1"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("messages, row 1"), "{}", refused.stderr);
     assert!(refused.stderr.contains("import the rows before these first"), "{}", refused.stderr);
     assert_eq!(import("1-5").code, Some(0));
     let refused = import("11-");
@@ -140,8 +140,32 @@ fn a_range_whose_processes_are_not_there_up_to_it_is_refused() {
     let told = import("6-10");
     assert_eq!((told.code, &summary(&told)["left_out"]), (Some(3), &1.into()), "{}", told.stderr);
     let told = import("11-");
-    assert_eq!((told.code, &summary(&told)["imported"]), (Some(0), &30.into()), "{}", told.stderr);
+    assert_eq!((told.code, &summary(&told)["imported"]), (Some(0), &31.into()), "{}", told.stderr);
     assert_eq!(summary(&import("1-"))["already_there"], rows - 1);
+}
+
+/// Rows of processes and of messages are numbered apart: a process comes with its messages, wherever its own row is.
+#[test]
+fn a_process_comes_with_its_messages_whatever_its_own_row_is() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 2, 20);
+    postgres.sql("made", "update processes set row_id = row_id + 1000");
+    let mut unused = SampleProcess::new(77);
+    postgres.sql_file("made", &insert(&ExistingRow::of(&unused.spawn(), &wallet())));
+    let import = |more: &[&str]| import(folder.path(), &database, more).run();
+    for (range, imported, there) in [("1-20", 22, 0), ("21-40", 21, 0), ("1-", 0, rows)] {
+        let part = import(&["--range", range]);
+        let told = summary(&part);
+        assert_eq!(part.code, Some(0), "{range}: {told}{}", part.stderr);
+        assert_eq!(told["flaws"]["no_spawn"], serde_json::Value::Null, "{told}");
+        let counted = (told["imported"].as_u64(), told["already_there"].as_u64() >= Some(there));
+        assert_eq!(counted, (Some(imported), true), "{range}: {told}");
+    }
+    assert_whole(folder.path(), rows + 1);
+    // A process that is asked for and not there.
+    let absent = import(&["--process", &SampleProcess::new(99).process.to_string()]);
+    assert_eq!((absent.code, &summary(&absent)["absent"]), (Some(3), &1.into()), "{}", absent.stderr);
+    assert!(absent.stderr.contains("the source has nothing of 1 process"), "{}", absent.stderr);
 }
 
 #[test]
@@ -163,6 +187,17 @@ fn a_report_keeps_what_earlier_imports_told() {
     assert_eq!(counts, [2, 2, 1], "{lines}");
 }
 
+/// The most memory that a command had while it ran.
+pub(crate) fn peak_of(launch: &Launch) -> (usize, Finished) {
+    let program = launch.program();
+    let mut peak = 0;
+    while let Some(now) = program.peak_memory() {
+        peak = peak.max(now);
+        thread::sleep(Duration::from_millis(5));
+    }
+    (peak, program.finish())
+}
+
 #[test]
 fn few_of_the_longest_messages_are_held_at_a_time() {
     const LONGEST: usize = 10 << 20;
@@ -175,13 +210,8 @@ fn few_of_the_longest_messages_are_held_at_a_time() {
     for _ in 0..MESSAGES {
         postgres.sql_file("made", &insert(&ExistingRow::of(&sample.message(), &wallet())));
     }
-    let program = import(folder.path(), &database, &[]).program();
-    let mut peak = 0;
-    while let Some(now) = program.peak_memory() {
-        peak = peak.max(now);
-        thread::sleep(Duration::from_millis(5));
-    }
-    let told = summary(&program.finish());
+    let (peak, finished) = peak_of(&import(folder.path(), &database, &[]));
+    let told = summary(&finished);
     assert_eq!((&told["imported"], &told["left_out"]), (&(rows + 1 + MESSAGES).into(), &0.into()), "{told}");
     assert!(peak < 280 << 20, "{} MB", peak >> 20);
 }

@@ -42,12 +42,17 @@ pub(crate) fn compared(finished: &Finished) -> (Vec<Value>, Value) {
     (lines, last)
 }
 
+/// The differences that are not meant.
+pub(crate) fn others(found: &[Value]) -> impl Iterator<Item = &Value> {
+    found.iter().filter(|line| line["meant"].is_null())
+}
+
 /// Of what was put together from what a scheduler shows all is the same, but when a process came that has no assignment:
 /// that is not shown.
 pub(crate) fn assert_taken_as_shown(finished: &Finished) {
     let (found, last) = compared(finished);
     assert!(last["answers"].as_u64() > Some(150), "{last}{}", finished.stderr);
-    for difference in found.iter().filter(|line| line["meant"].is_null()) {
+    for difference in others(&found) {
         let at = difference["at"].as_str().expect("a place");
         assert!([".block", ".timestamp"].contains(&at) || at.ends_with(".cursor"), "{difference}");
     }
@@ -211,6 +216,21 @@ fn a_way_back_changes_nothing_that_is_there_and_tells_what_is_in_its_way() {
         "{told}"
     );
     assert!(told["first_left_out"].to_string().contains("the assignment other"), "{told}");
+    // Nothing is written behind it, and the other processes are.
+    let rest = format!("process_id = '{process}' and nonce > 1");
+    let lost = postgres.sql("ahead", &format!("select count(*) from messages where {rest}"));
+    let lost: u64 = lost.trim().parse().expect("a number");
+    postgres.sql("ahead", &format!("delete from messages where {rest}"));
+    let early = "select process_id from messages where assignment_id is null";
+    let other = format!(
+        "select max(row_id) from messages where process_id not in ('{process}') and process_id not in ({early})"
+    );
+    postgres.sql("ahead", &format!("delete from messages where row_id = ({other})"));
+    let told = export("ahead");
+    assert_eq!(told.code, Some(3), "{}{}", told.stdout, told.stderr);
+    let told = summary(&told);
+    assert_eq!((&told["written"], &told["left_out"]), (&1.into(), &(2 + lost).into()), "{told}");
+    assert_eq!(postgres.sql("ahead", &format!("select count(*) from messages where {rest}")).trim(), "0");
     // A file of the same name that is another.
     let bundles = folder.path().join("bundles");
     let words = ["export", text(&from), "--to", "bundles", "--out", text(&bundles), "--json"];
@@ -221,6 +241,33 @@ fn a_way_back_changes_nothing_that_is_there_and_tells_what_is_in_its_way() {
     let told = export.run();
     assert_eq!(told.code, Some(3), "{}{}", told.stdout, told.stderr);
     assert_eq!((&summary(&told)["already_there"], &summary(&told)["left_out"]), (&79.into(), &1.into()));
+    fs::remove_file(of("0000000002")).expect("it is there");
+    let told = summary(&export.run());
+    assert_eq!((&told["written"], &told["left_out"]), (&0.into(), &2.into()), "{told}");
+    assert!(!of("0000000002").exists());
+    // A process that is asked for and not there.
+    let absent = "A".repeat(42) + "E";
+    let words = ["export", text(&from), "--to", "bundles", "--out", text(&bundles), "--process", &absent];
+    let told = Launch::command(folder.path(), &words).run();
+    assert_eq!(told.code, Some(3), "{}{}", told.stdout, told.stderr);
+    assert!(told.stderr.contains(&format!("nothing of 1 process: {absent}")), "{}", told.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_back_waits_for_the_end_of_a_node_and_for_its_wallet() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    node.client().schedule(&User::new(3).process()).await;
+    let (from, bundles) = (folder.path().join("data"), folder.path().join("bundles"));
+    let words = ["export", text(&from), "--to", "bundles", "--out", text(&bundles)];
+    let export = Launch::command(folder.path(), &words);
+    let refused = export.run();
+    assert_eq!((refused.code, bundles.exists()), (Some(1), false), "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("a node or an import is using the log"), "{}", refused.stderr);
+    node.stop();
+    let refused = export.run();
+    assert_eq!((refused.code, bundles.exists()), (Some(2), false), "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("SU_WALLET_PATH"), "{}", refused.stderr);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::folder;
 use crate::import::{import_local, recorded_database, summary, unpack};
-use crate::taking_over::{assert_taken_as_shown, compared, processes, recorded_node, text};
+use crate::taking_over::{assert_taken_as_shown, compared, others, processes, recorded_node, text};
 use crate::upload_faults::operate;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,10 +99,8 @@ fn what_differs_from_a_local_store_is_meant_where_it_errs_and_nowhere_else() {
     assert!(last["answers"].as_u64() > Some(150), "{last}{}", finished.stderr);
     // The second spawn, and what came to the process that has no list: nobody knew their ids.
     let unrecorded = scheduler.unrecorded();
-    let (unknown, others): (Vec<&Value>, Vec<_>) = found
-        .iter()
-        .filter(|line| line["meant"].is_null())
-        .partition(|line| line["path"].as_str().is_some_and(|path| unrecorded.contains(path)));
+    let (unknown, others): (Vec<&Value>, Vec<_>) =
+        others(&found).partition(|line| line["path"].as_str().is_some_and(|path| unrecorded.contains(path)));
     assert!(others.is_empty(), "{others:#?}");
     assert_eq!(unknown.len(), 3, "{unknown:#?}");
     let reasons = last["meant"].as_object().expect("reasons and numbers");

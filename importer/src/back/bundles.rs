@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::blob::{Blob, BlobForm};
 
-use super::{BackError, BackRow, BackSummary, BackTarget};
+use super::{BEHIND, BackError, BackRow, BackSummary, BackTarget, PartedProcesses};
 
 /// What became of a row.
 enum BundleFile {
@@ -14,18 +14,21 @@ enum BundleFile {
     There,
     /// Something else is there.
     Other,
+    /// Nothing is there, and something else at an earlier place.
+    Behind,
 }
 
 /// A folder of bundles.
 pub struct BundleFolder {
     folder: PathBuf,
     summary: BackSummary,
+    parted: PartedProcesses,
 }
 
 impl BundleFolder {
     /// Writes below this folder, which is made when it is missing.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, summary: BackSummary::default() }
+        Self { folder, summary: BackSummary::default(), parted: PartedProcesses::new() }
     }
 
     fn write(&self, row: &BackRow) -> io::Result<BundleFile> {
@@ -38,6 +41,9 @@ impl BundleFolder {
             Ok(_) => return Ok(BundleFile::Other),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
+        }
+        if self.parted.contains(&row.process) {
+            return Ok(BundleFile::Behind);
         }
         fs::create_dir_all(&folder)?;
         let made = path.with_extension("new");
@@ -69,7 +75,11 @@ impl BackTarget for BundleFolder {
         match written {
             BundleFile::Written => summary.written = summary.written.saturating_add(1),
             BundleFile::There => summary.already_there = summary.already_there.saturating_add(1),
-            BundleFile::Other => summary.leave_out(&row, "a file with something else has its name"),
+            BundleFile::Other => {
+                summary.leave_out(&row, "a file with something else has its name");
+                self.parted.insert(row.process);
+            }
+            BundleFile::Behind => summary.leave_out(&row, BEHIND),
         }
         Ok(())
     }

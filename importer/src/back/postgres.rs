@@ -1,6 +1,6 @@
 //! The tables of the existing scheduler, as they are after all of its migrations.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use projections::DatabaseUrl;
@@ -10,7 +10,7 @@ use sqlx::types::Json;
 use sqlx::{ConnectOptions, Connection};
 
 use super::held::{self, HeldMessages, HeldRow};
-use super::{BackError, BackRow, BackSummary, BackTarget, tables};
+use super::{BEHIND, BackError, BackRow, BackSummary, BackTarget, PartedProcesses, tables};
 use crate::waiting::{DatabaseThread, connected};
 
 /// When rows are written together.
@@ -25,6 +25,9 @@ pub struct PostgresTables {
     batch: Vec<BackRow>,
     bytes: usize,
     summary: BackSummary,
+    parted: PartedProcesses,
+    /// Processes of which the first spawn is there: a second one has no row.
+    spawned: HashSet<ProcessId>,
 }
 
 impl PostgresTables {
@@ -43,7 +46,8 @@ impl PostgresTables {
             return Err(BackError::Columns { place, lacks });
         }
         let (batch, summary) = (Vec::new(), BackSummary::default());
-        Ok(Self { place, waiting, connection, batch, bytes: 0, summary })
+        let (parted, spawned) = (PartedProcesses::new(), HashSet::new());
+        Ok(Self { place, waiting, connection, batch, bytes: 0, summary, parted, spawned })
     }
 
     /// Writes what was collected in one transaction; what is there already stays as it is, and what has something else at
@@ -52,15 +56,16 @@ impl PostgresTables {
         let batch = mem::take(&mut self.batch);
         self.bytes = 0;
         let (processes, messages): (Vec<_>, Vec<_>) = batch.into_iter().partition(|row| row.is_process);
-        let (waiting, connection, summary) = (&self.waiting, &mut self.connection, &mut self.summary);
+        let Self { waiting, connection, summary, parted, spawned, .. } = self;
         let written = waiting.answer(async {
             let mut begun = connection.begin().await?;
             let held = held::processes(&mut begun, &processes).await?;
-            let processes = new_processes(processes, held, summary);
+            let processes =
+                NewRows { summary: &mut *summary, parted: &mut *parted }.processes(processes, held, spawned);
             insert_processes(&mut begun, &processes).await?;
             let unspawned = unspawned(&mut begun, &messages).await?;
             let held = HeldMessages::read(&mut begun, &messages).await?;
-            let messages = new_messages(messages, &unspawned, &held, summary);
+            let messages = NewRows { summary, parted }.messages(messages, &unspawned, &held);
             insert_messages(&mut begun, &messages).await?;
             begun.commit().await?;
             Ok((processes.len() + messages.len()) as u64)
@@ -71,52 +76,68 @@ impl PostgresTables {
     }
 }
 
-/// The processes that are to be written. A second spawn has no row there.
-fn new_processes(
-    rows: Vec<BackRow>,
-    mut held: HashMap<String, HeldRow>,
-    summary: &mut BackSummary,
-) -> Vec<BackRow> {
-    let mut new = Vec::new();
-    for row in rows {
-        match held.get(&row.process.to_string()) {
-            Some(found) if found.is(&row) => summary.already_there = summary.already_there.saturating_add(1),
-            Some(found) => {
-                summary.leave_out(&row, &format!("the process is in the database with {}", found.what()));
-            }
-            None => {
-                held.insert(row.process.to_string(), HeldRow::of(&row));
-                new.push(row);
-            }
-        }
-    }
-    new
+/// Tells which rows are to be written.
+struct NewRows<'a> {
+    summary: &'a mut BackSummary,
+    parted: &'a mut PartedProcesses,
 }
 
-/// The messages that are to be written.
-fn new_messages(
-    rows: Vec<BackRow>,
-    unspawned: &[ProcessId],
-    held: &HeldMessages,
-    summary: &mut BackSummary,
-) -> Vec<BackRow> {
-    let mut new = Vec::new();
-    for row in rows {
-        match held.at(&row) {
-            found if found.iter().any(|found| found.is(&row)) => {
-                summary.already_there = summary.already_there.saturating_add(1);
+impl NewRows<'_> {
+    fn processes(
+        self,
+        rows: Vec<BackRow>,
+        mut held: HashMap<String, HeldRow>,
+        spawned: &mut HashSet<ProcessId>,
+    ) -> Vec<BackRow> {
+        let mut new = Vec::new();
+        for row in rows {
+            match held.get(&row.process.to_string()) {
+                Some(found) if found.is(&row) => {
+                    spawned.insert(row.process);
+                    self.summary.already_there = self.summary.already_there.saturating_add(1);
+                }
+                Some(found) => {
+                    self.summary
+                        .leave_out(&row, &format!("the process is in the database with {}", found.what()));
+                    if !spawned.contains(&row.process) {
+                        self.parted.insert(row.process);
+                    }
+                }
+                None => {
+                    spawned.insert(row.process);
+                    held.insert(row.process.to_string(), HeldRow::of(&row));
+                    new.push(row);
+                }
             }
-            [found, ..] => summary.leave_out(&row, &format!("the database has {} there", found.what())),
-            [] if unspawned.contains(&row.process) => {
-                summary.leave_out(&row, "its process was never spawned, which a database does not take");
-            }
-            [] if held.has_assignment(&row) => {
-                summary.leave_out(&row, "the database has its assignment at another place");
-            }
-            [] => new.push(row),
         }
+        new
     }
-    new
+
+    fn messages(self, rows: Vec<BackRow>, unspawned: &[ProcessId], held: &HeldMessages) -> Vec<BackRow> {
+        let mut new = Vec::new();
+        for row in rows {
+            match held.at(&row) {
+                found if found.iter().any(|found| found.is(&row)) => {
+                    self.summary.already_there = self.summary.already_there.saturating_add(1);
+                }
+                [found, ..] => {
+                    self.summary.leave_out(&row, &format!("the database has {} there", found.what()));
+                    self.parted.insert(row.process);
+                }
+                [] if self.parted.contains(&row.process) => self.summary.leave_out(&row, BEHIND),
+                [] if unspawned.contains(&row.process) => {
+                    self.summary
+                        .leave_out(&row, "its process was never spawned, which a database does not take");
+                }
+                [] if held.has_assignment(&row) => {
+                    self.summary.leave_out(&row, "the database has its assignment at another place");
+                    self.parted.insert(row.process);
+                }
+                [] => new.push(row),
+            }
+        }
+        new
+    }
 }
 
 impl BackTarget for PostgresTables {

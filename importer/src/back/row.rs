@@ -69,6 +69,13 @@ impl BackRow {
         }))
     }
 
+    /// Whether something has to be signed around an event: it was scheduled here, or came without what was around it.
+    pub fn is_to_be_signed(event: &EventRef<'_>) -> bool {
+        let assignment = event.assignment();
+        let is_row = event.item().is_some() || assignment.is_some();
+        is_row && event.envelope.is_none() && !(event.imported && is_around(assignment))
+    }
+
     /// What it is, for a person.
     pub fn place(&self) -> String {
         let nonce = self.nonce.map_or("without a nonce".to_owned(), |nonce| format!("nonce {nonce}"));

@@ -6,16 +6,17 @@ use std::io;
 use node::{AdminTokenError, tls_reason};
 use serde::Deserialize;
 
+use crate::secret::without_secrets;
 use crate::settings::TlsSettingError;
 
 /// Only so much of an answer that is not understood is shown.
 const SHOWN_CHARS: usize = 200;
 
-/// Why a scheduler could not be asked, or what it refused.
+/// Why a scheduler could not be asked, or what it refused. URLs are shown without what is secret in them.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The URL is not that of a scheduler.
-    #[error("{url:?} is not the URL of a node: {reason}")]
+    #[error("{:?} is not the URL of a node: {reason}", without_secrets(.url))]
     Url {
         /// What was given.
         url: String,
@@ -32,7 +33,7 @@ pub enum ClientError {
     #[error(transparent)]
     Token(#[from] AdminTokenError),
     /// No connection, or it broke.
-    #[error("cannot reach {url}: {reason}")]
+    #[error("cannot reach {}: {reason}", without_secrets(.url))]
     Unreachable {
         /// The node.
         url: String,
@@ -45,8 +46,8 @@ pub enum ClientError {
     },
     /// The URL is that of a node, but not of its admin listener.
     #[error(
-        "{url} is the public listener of a node, which is not asked this; --admin takes the URL of its admin listener, by \
-         default on the next port of the node's own machine"
+        "{} is the public listener of a node, which is not asked this; --admin takes the URL of its admin listener, by \
+         default on the next port of the node's own machine", without_secrets(.url)
     )]
     Public {
         /// What was asked.
@@ -54,7 +55,8 @@ pub enum ClientError {
     },
     /// The URL is that of a router, which has no such call.
     #[error(
-        "{url} is the admin listener of a router; ask that of a node, with --admin: `quipu router list` shows which there are"
+        "{} is the admin listener of a router; ask that of a node, with --admin: `quipu router list` shows which there are",
+        without_secrets(.url)
     )]
     Router {
         /// What was asked.
@@ -71,7 +73,7 @@ pub enum ClientError {
         code: Option<String>,
     },
     /// The answer is not what a scheduler answers.
-    #[error("{url} does not answer as a scheduler does")]
+    #[error("{} does not answer as a scheduler does", without_secrets(.url))]
     Answer {
         /// The node.
         url: String,
@@ -80,7 +82,7 @@ pub enum ClientError {
         error: serde_json::Error,
     },
     /// It goes on beyond what any answer is.
-    #[error("{url} answers more than {mebibytes} MiB, which no node does")]
+    #[error("{} answers more than {mebibytes} MiB, which no node does", without_secrets(.url))]
     TooLong {
         /// The node.
         url: String,
@@ -168,6 +170,16 @@ mod tests {
             }
         }
         breaking.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn no_error_shows_a_password() {
+        let wrong = SchedulerClient::new("ftp://user:guess-me@host").unwrap_err().to_string();
+        assert!(wrong.contains("@host") && !wrong.contains("guess-me"), "{wrong}");
+        let refusing = testing::RefusingPort::take();
+        let url = format!("http://user:guess-me@127.0.0.1:{}", refusing.number());
+        let error = SchedulerClient::new(&url).unwrap().info().await.unwrap_err().to_string();
+        assert!(error.contains("@127.0.0.1") && !error.contains("guess-me"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! Asking both schedulers the same.
+//!
+//! What is short is asked many at a time. What is longer is given up, and asked once more while nothing else that is long is
+//! held, so that memory is bounded however long the answers are.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,17 +11,25 @@ use tokio::sync::Semaphore;
 use super::differences::{AnswerDifference, AnswerPair, ComparedAnswer};
 use crate::client::{ClientError, Connection, Door, RawAnswer, SchedulerClient};
 
+/// Answers up to this are asked for many at a time.
+const SHORT: usize = 4 << 20;
+/// No entry is longer as JSON.
+const LONG: usize = 128 << 20;
+
 /// Both schedulers.
 pub(super) struct SchedulerPair {
     first: AskedScheduler,
     second: AskedScheduler,
     at_once: usize,
     room: Semaphore,
+    /// For what is long.
+    alone: Semaphore,
 }
 
 /// One of them, with the connections to it on which nothing is asked.
 struct AskedScheduler {
     door: Door,
+    long: Door,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -34,7 +45,7 @@ impl SchedulerPair {
     ) -> Result<Self, ClientError> {
         let (first, second) = (AskedScheduler::find(first).await?, AskedScheduler::find(second).await?);
         let room = Semaphore::new(at_once.min(Semaphore::MAX_PERMITS));
-        Ok(Self { first, second, at_once, room })
+        Ok(Self { first, second, at_once, room, alone: Semaphore::new(1) })
     }
 
     /// How many questions are underway at a time.
@@ -42,37 +53,81 @@ impl SchedulerPair {
         self.at_once
     }
 
-    /// What both answer.
-    pub(super) async fn ask(&self, path: &str) -> Result<AnswerPair, ClientError> {
-        let (first, second) = self.raw(path).await?;
-        let other = (first != second).then(|| self.second.compared(&second)).transpose()?;
-        Ok(AnswerPair::new(self.first.compared(&first)?, other))
+    /// What `look` makes of what both answer.
+    pub(super) async fn look<T>(
+        &self,
+        path: &str,
+        look: impl FnOnce(AnswerPair) -> T,
+    ) -> Result<T, ClientError> {
+        let answers = match self.short(path).await {
+            Err(ClientError::TooLong { .. }) => return self.look_alone(path, look).await,
+            answers => answers?,
+        };
+        Ok(look(self.pair(&answers)?))
     }
 
-    /// What both answer, unless that is the same to the byte: then it is not looked into.
-    pub(super) async fn ask_for_others(&self, path: &str) -> Result<Option<AnswerPair>, ClientError> {
-        let (first, second) = self.raw(path).await?;
-        if first == second {
-            return Ok(None);
+    /// The same, unless an answer is long.
+    pub(super) async fn look_if_short<T>(
+        &self,
+        path: &str,
+        look: impl FnOnce(AnswerPair) -> T,
+    ) -> Result<Option<T>, ClientError> {
+        match self.short(path).await {
+            Err(ClientError::TooLong { .. }) => Ok(None),
+            answers => Ok(Some(look(self.pair(&answers?)?))),
         }
-        Ok(Some(AnswerPair::new(self.first.compared(&first)?, Some(self.second.compared(&second)?))))
     }
 
-    /// Where their answers part.
-    pub(super) async fn differences(&self, path: &str) -> Result<Vec<AnswerDifference>, ClientError> {
-        Ok(self.ask_for_others(path).await?.map(|pair| pair.differences(path)).unwrap_or_default())
+    /// The same, unless the answers are the same to the byte: then nothing is looked into.
+    pub(super) async fn look_at_others<T>(
+        &self,
+        path: &str,
+        look: impl FnOnce(AnswerPair) -> T,
+    ) -> Result<Option<T>, ClientError> {
+        let answers = match self.short(path).await {
+            Err(ClientError::TooLong { .. }) => return self.look_alone(path, look).await.map(Some),
+            answers => answers?,
+        };
+        if answers.0 == answers.1 { Ok(None) } else { Ok(Some(look(self.pair(&answers)?))) }
     }
 
-    async fn raw(&self, path: &str) -> Result<(RawAnswer, RawAnswer), ClientError> {
+    /// Where their answers part to what one of them has in a list: that both refuse it is no answer.
+    pub(super) async fn listed_differences(&self, path: &str) -> Result<Vec<AnswerDifference>, ClientError> {
+        let look = |pair: AnswerPair| pair.listed_differences(path);
+        let answers = match self.short(path).await {
+            Err(ClientError::TooLong { .. }) => return self.look_alone(path, look).await,
+            answers => answers?,
+        };
+        let is_same = answers.0 == answers.1 && answers.0.body.is_some();
+        if is_same { Ok(Vec::new()) } else { Ok(look(self.pair(&answers)?)) }
+    }
+
+    /// Nothing else that is long is held until it is looked into.
+    async fn look_alone<T>(&self, path: &str, look: impl FnOnce(AnswerPair) -> T) -> Result<T, ClientError> {
+        // Nobody closes it.
+        let _alone = self.alone.acquire().await;
+        let (mut first, mut second) = (self.first.long.connection(), self.second.long.connection());
+        let answers = try_join(first.answer(path), second.answer(path)).await?;
+        Ok(look(self.pair(&answers)?))
+    }
+
+    async fn short(&self, path: &str) -> Result<(RawAnswer, RawAnswer), ClientError> {
         // Nobody closes it.
         let _room = self.room.acquire().await;
         try_join(self.first.answer(path), self.second.answer(path)).await
+    }
+
+    fn pair(&self, (first, second): &(RawAnswer, RawAnswer)) -> Result<AnswerPair, ClientError> {
+        let other = (first != second).then(|| self.second.compared(second)).transpose()?;
+        Ok(AnswerPair::new(self.first.compared(first)?, other))
     }
 }
 
 impl AskedScheduler {
     async fn find(scheduler: &SchedulerClient) -> Result<Self, ClientError> {
-        Ok(Self { door: Door::find(scheduler).await?, idle: Mutex::new(Vec::new()) })
+        let (door, long) = (scheduler.within(SHORT), scheduler.within(LONG));
+        let (door, long) = try_join(Door::find(&door), Door::find(&long)).await?;
+        Ok(Self { door, long, idle: Mutex::new(Vec::new()) })
     }
 
     async fn answer(&self, path: &str) -> Result<RawAnswer, ClientError> {

@@ -13,6 +13,8 @@ use super::differences::{AnswerDifference, AskedId, ENTRY, PAGE};
 pub(super) enum Meant {
     /// It is found here.
     Found,
+    /// Neither has it.
+    Refused,
     /// An anchor is shown here.
     Anchor,
     /// Data is shown here.
@@ -30,6 +32,9 @@ impl Meant {
             Self::Found => {
                 "found here alone: with a database the existing scheduler does not find the earliest assignments, and those \
                  of processes, by their ids, and a local store has no list of a process that was never spawned"
+            }
+            Self::Refused => {
+                "neither has it: the existing scheduler answers 400 to whatever fails, here it is 404"
             }
             Self::Anchor => {
                 "an anchor is shown here alone: the existing scheduler looks for those of the earliest messages in the wrong \
@@ -83,27 +88,31 @@ impl ComparedHistory {
 
     /// Why a difference is meant, if it is.
     pub(super) fn meant(&self, difference: &AnswerDifference) -> Option<Meant> {
-        let AnswerDifference { at, first, second, asked: asked_id, .. } = difference;
+        let AnswerDifference { at, first, second, asked: of, .. } = difference;
         let asked = self.asked(&difference.path);
-        let is_nothing = |value: &Value| value.is_null() || value == "";
-        if at.is_empty() && first.as_u64() >= Some(300) && second.as_u64() < Some(300) {
-            let is_meant = match asked {
-                Asked::Id(_) => asked_id.is_listed,
-                Asked::Page => self.is_unspawned,
-                Asked::Process | Asked::Latest => false,
-            };
-            is_meant.then_some(Meant::Found)
-        } else if at.ends_with(".message.anchor") && is_nothing(first) && second.is_string() {
-            Some(Meant::Anchor)
-        } else if (at.ends_with("message.data") || (asked == Asked::Process && at == ".data"))
-            && first.is_null()
-            && second.is_string()
-        {
-            Some(Meant::Data)
-        } else if at.is_empty() && first == PAGE && second == ENTRY {
-            asked_id.is_spawn.then_some(Meant::ProcessList)
-        } else {
-            self.is_of_respawn(asked, difference).then_some(Meant::Respawn)
+        let is_shown_here = first.is_null() && second.is_string();
+        match (asked, at.as_str()) {
+            (_, "") if first.is_u64() && second.is_u64() => self.of_status(asked, difference),
+            (Asked::Id(_), ".message.anchor") if of.is_early && is_shown_here => Some(Meant::Anchor),
+            (Asked::Process, ".data") if is_shown_here => Some(Meant::Data),
+            (_, at) if of.is_spawn && is_shown_here && at.ends_with(".message.data") => Some(Meant::Data),
+            (Asked::Id(_), "") if of.is_spawn && first == PAGE && second == ENTRY => Some(Meant::ProcessList),
+            _ => self.is_of_respawn(asked, difference).then_some(Meant::Respawn),
+        }
+    }
+
+    /// Whether the process was spawned more than once.
+    pub(super) fn is_respawned(&self) -> bool {
+        !self.respawns.is_empty()
+    }
+
+    /// One of them refuses, or both.
+    fn of_status(&self, asked: Asked<'_>, difference: &AnswerDifference) -> Option<Meant> {
+        match (difference.first.as_u64()?, difference.second.as_u64()?, asked) {
+            (400 | 404, 200..300, Asked::Id(_)) => difference.asked.is_listed.then_some(Meant::Found),
+            (400 | 404, 200..300, Asked::Page) => self.is_unspawned.then_some(Meant::Found),
+            (400, 404, Asked::Process | Asked::Latest | Asked::Page) => Some(Meant::Refused),
+            _ => None,
         }
     }
 
@@ -112,21 +121,24 @@ impl ComparedHistory {
         if self.respawns.is_empty() {
             return false;
         }
-        let is_status = at.is_empty() && (first.is_u64() || second.is_u64());
         let is_spawn = |entry: &Value| {
             let id = entry.get("assignment").and_then(Value::as_str);
             entry.get("message").is_some_and(|message| *message == self.process)
                 && id.is_some_and(|id| self.respawns.contains(id))
         };
         match asked {
-            Asked::Process => !is_status,
+            // The item is the same: its record alone is of another spawn.
+            Asked::Process => matches!(at.as_str(), ".block" | ".timestamp"),
             Asked::Latest => is_spawn(second),
             Asked::Page => match (first.is_null(), second.is_null()) {
                 (true, _) => is_spawn(second),
                 (_, true) => is_spawn(first),
                 _ => is_spawn(first) && is_spawn(second),
             },
-            Asked::Id(id) => !is_status && self.respawns.contains(id),
+            Asked::Id(id) => {
+                self.respawns.contains(id)
+                    && (at.starts_with(".assignment") || is_spawn(first) && is_spawn(second))
+            }
         }
     }
 
@@ -150,7 +162,7 @@ impl AskedId {
         let tags = node.pointer("/assignment/tags").and_then(Value::as_array);
         let is_around = |tag: &Value| tag.get("name").is_some_and(|name| name == "Bundle-Format");
         let is_early = tags.is_some_and(|tags| tags.iter().any(is_around));
-        Self { is_spawn, is_listed: is_of_first && (is_spawn || is_early) }
+        Self { is_spawn, is_early, is_listed: is_of_first && (is_spawn || is_early) }
     }
 }
 
@@ -183,15 +195,32 @@ mod tests {
             assert_eq!(usual.meant(&difference), expected, "{difference:?}");
         };
         check("/x", "", json!(200), json!(404), None);
-        check("/x", ".message.anchor", json!(null), json!("a"), Some(Meant::Anchor));
-        check("/x", ".message.anchor", json!("a"), json!(null), None);
-        check("/x", ".edges[1].node.message.data", json!(null), json!("d"), Some(Meant::Data));
-        check("/x", ".edges[1].node.message.data", json!("c"), json!("d"), None);
+        check("/x", ".message.anchor", json!(null), json!("a"), None);
+        check("/x", ".message.data", json!(null), json!("d"), None);
         check("/processes/x", ".data", json!(null), json!("d"), Some(Meant::Data));
+        check("/processes/x", ".data", json!("c"), json!("d"), None);
+        check("/processes/x", ".block", json!("1"), json!("2"), None);
+        check("/processes/x", "", json!(400), json!(404), Some(Meant::Refused));
+        check("/processes/x", "", json!(404), json!(400), None);
+        check("/processes/x", "", json!(401), json!(404), None);
+        check("/x", "", json!(400), json!(404), None);
         check("/x", "", json!(PAGE), json!(ENTRY), None);
         check("/s", "", json!(ENTRY), json!(PAGE), None);
+        let own = process();
+        let page = format!("/{own}?process-id={own}");
+        let of = |path: &str, at: &str, first: Value, asked: AskedId| {
+            usual.meant(&AnswerDifference { asked, ..difference(path, at, first, json!("a")) })
+        };
+        let early = AskedId { is_early: true, ..AskedId::default() };
+        let spawn = AskedId { is_spawn: true, ..AskedId::default() };
+        assert_eq!(of("/x", ".message.anchor", json!(null), early), Some(Meant::Anchor));
+        assert_eq!(of("/x", ".message.anchor", json!("b"), early), None);
+        // Lists have it right.
+        assert_eq!(of(&page, ".edges[1].node.message.anchor", json!(null), early), None);
+        assert_eq!(of(&page, ".edges[0].node.message.data", json!(null), spawn), Some(Meant::Data));
+        assert_eq!(of(&page, ".edges[1].node.message.data", json!(null), early), None);
         let list = difference("/s", "", json!(PAGE), json!(ENTRY));
-        let asked = AskedId { is_spawn: true, is_listed: true };
+        let asked = AskedId { is_spawn: true, is_listed: true, is_early: false };
         assert_eq!(usual.meant(&AnswerDifference { asked, ..list }), Some(Meant::ProcessList));
     }
 
@@ -205,13 +234,14 @@ mod tests {
             let expected = (path == &page).then_some(Meant::Found);
             assert_eq!(unspawned.meant(&lacks(path)), expected, "{path}");
         }
-        let listed = AnswerDifference { asked: AskedId { is_listed: true, is_spawn: false }, ..lacks(&id) };
+        let listed =
+            AnswerDifference { asked: AskedId { is_listed: true, ..AskedId::default() }, ..lacks(&id) };
         assert_eq!(usual.meant(&listed), Some(Meant::Found));
         let entry = |message: &str, tag: &str| json!({ "message": { "id": message }, "assignment": { "tags": [{ "name": tag }] } });
         let is_listed = |message: &str, tag: &str| AskedId::of(&entry(message, tag), "p", true).is_listed;
         let found = [is_listed("m", "Bundle-Format"), is_listed("p", "Nonce"), is_listed("m", "Nonce")];
         assert_eq!(found, [true, true, false]);
-        let of_second = AskedId { is_spawn: true, is_listed: false };
+        let of_second = AskedId { is_spawn: true, is_listed: false, is_early: true };
         assert_eq!(AskedId::of(&entry("p", "Bundle-Format"), "p", false), of_second);
     }
 

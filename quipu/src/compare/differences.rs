@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::part::said;
 use crate::output::excerpt;
 
 /// What is said of an answer where the other one is of another kind.
@@ -36,11 +37,18 @@ pub(super) struct AskedId {
     pub(super) is_spawn: bool,
     /// An assignment that the first shows in a list, and may not find by its id.
     pub(super) is_listed: bool,
+    /// One of the earliest, whose assignment is the item around it.
+    pub(super) is_early: bool,
 }
 
 impl AnswerDifference {
     fn new(path: &str, at: String, first: Value, second: Value) -> Self {
         Self { path: path.to_owned(), at, first, second, asked: AskedId::default() }
+    }
+
+    /// Both refuse, or one of them.
+    pub(super) fn of_status(path: &str, first: u16, second: u16) -> Self {
+        Self::new(path, String::new(), first.into(), second.into())
     }
 }
 
@@ -54,6 +62,11 @@ pub(super) struct ComparedAnswer {
 impl ComparedAnswer {
     pub(super) fn is_ok(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// Whether it says that there is no such thing, for which schedulers have two ways.
+    fn is_nothing(&self) -> bool {
+        matches!(self.status, 400 | 404)
     }
 
     /// The entries of a page.
@@ -78,9 +91,7 @@ impl ComparedAnswer {
 }
 
 fn nonce(edge: &Value) -> Option<u64> {
-    let tags = edge.pointer("/node/assignment/tags")?.as_array()?;
-    let tag = tags.iter().find(|tag| tag.get("name").is_some_and(|name| name == "Nonce"))?;
-    tag.get("value")?.as_str()?.parse().ok()
+    said(node(edge), "Nonce")
 }
 
 /// What both answer to one question.
@@ -106,9 +117,22 @@ impl AnswerPair {
         [&self.first, self.second.as_ref().unwrap_or(&self.first)]
     }
 
-    /// Where they part.
+    /// Where they part. That there is no such thing is an answer, and any other refusal is none, though both give it.
     pub(super) fn differences(&self, path: &str) -> Vec<AnswerDifference> {
-        self.second.as_ref().map(|second| differences(path, &self.first, second)).unwrap_or_default()
+        match &self.second {
+            Some(second) => differences(path, &self.first, second),
+            None if self.first.is_ok() || self.first.is_nothing() => Vec::new(),
+            None => vec![AnswerDifference::of_status(path, self.first.status, self.first.status)],
+        }
+    }
+
+    /// The same of what one of them has in a list, so that it is there.
+    pub(super) fn listed_differences(&self, path: &str) -> Vec<AnswerDifference> {
+        let [first, second] = self.sides();
+        if first.is_ok() || second.is_ok() {
+            return self.differences(path);
+        }
+        vec![AnswerDifference::of_status(path, first.status, second.status)]
     }
 }
 
@@ -128,11 +152,8 @@ fn differences(path: &str, first: &ComparedAnswer, second: &ComparedAnswer) -> V
             found.push(AnswerDifference::new(path, String::new(), first, second));
         }
         (true, true) => entry(path, String::new(), &first.body, &second.body, &mut found),
-        (false, false) => {}
-        _ => {
-            let (first, second) = (first.status.into(), second.status.into());
-            found.push(AnswerDifference::new(path, String::new(), first, second));
-        }
+        (false, false) if first.status == second.status && first.is_nothing() => {}
+        _ => found.push(AnswerDifference::of_status(path, first.status, second.status)),
     }
     found
 }
@@ -183,11 +204,20 @@ fn named(node: &Value) -> Value {
 fn entry(path: &str, at: String, first: &Value, second: &Value, found: &mut Vec<AnswerDifference>) {
     let is_entry = |node: &Value| node.get("message").is_some() && node.get("assignment").is_some();
     let (one, other) = (named(first), named(second));
+    let before = found.len();
     if is_entry(first) && is_entry(second) && one != other {
         found.push(AnswerDifference::new(path, at, one, other));
     } else {
         part(path, at, first, second, found);
     }
+    let asked = AskedId { is_spawn: is_of_list(path, first), ..AskedId::default() };
+    found.iter_mut().skip(before).for_each(|difference| difference.asked = asked);
+}
+
+/// Whether an entry is the process whose entries were asked for.
+fn is_of_list(path: &str, node: &Value) -> bool {
+    let process = path.strip_prefix('/').and_then(|path| path.split(['/', '?']).next());
+    process.is_some() && node.pointer("/message/id").and_then(Value::as_str) == process
 }
 
 fn part(path: &str, at: String, first: &Value, second: &Value, found: &mut Vec<AnswerDifference>) {
@@ -245,9 +275,24 @@ mod tests {
         assert_eq!(longer, [difference(".edges[0]", Value::Null, entry("a"))]);
         let refused = ComparedAnswer { status: 404, body: Value::Null };
         assert_eq!(differences("/p", &one, &refused).len(), 1);
-        let otherwise = ComparedAnswer { status: 400, body: Value::Null };
-        assert_eq!(differences("/p", &otherwise, &refused), [], "each refuses in its own way");
     }
+
+    #[test]
+    fn two_refusals_are_no_answer_but_for_that_there_is_nothing() {
+        let refused = |status| ComparedAnswer { status, body: Value::Null };
+        let pair = |first: u16, second: u16| {
+            AnswerPair::new(refused(first), (first != second).then(|| refused(second)))
+        };
+        for (first, second, is_different) in
+            [(404, 404, false), (400, 400, false), (400, 404, true), (401, 401, true), (403, 404, true)]
+        {
+            let told = [AnswerDifference::of_status("/p", first, second)];
+            let expected = if is_different { &told[..] } else { &[] };
+            assert_eq!(pair(first, second).differences("/p"), expected, "{first} {second}");
+            assert_eq!(pair(first, second).listed_differences("/p"), told, "{first} {second}");
+        }
+    }
+
     #[test]
     fn of_long_values_the_beginning_is_kept() {
         let answer =

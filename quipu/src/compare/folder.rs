@@ -20,13 +20,17 @@ use super::CompareError;
 /// What it may keep in memory of its answers.
 const MEMORY: usize = 256 << 20;
 
-/// The processes of a folder.
-pub(super) fn processes(folder: &Path) -> Result<Vec<ProcessId>, CompareError> {
+/// The log of a folder, which nobody writes to.
+pub(super) fn open(folder: &Path) -> Result<StoreView, CompareError> {
     let log = DataPaths::in_folder(folder.to_owned()).log;
     if Rocks::is_in_use(&log)? {
         return Err(CompareError::InUse(log));
     }
-    let view = StoreView::new(Rocks::open_read_only(&log).map_err(|error| no_log(folder, error))?)?;
+    Ok(StoreView::new(Rocks::open_read_only(&log).map_err(|error| no_log(folder, error))?)?)
+}
+
+/// The processes of a log.
+pub(super) fn processes(view: &StoreView) -> Result<Vec<ProcessId>, CompareError> {
     let mut found = std::collections::BTreeSet::new();
     view.scan(log::Seq::ZERO, &mut |event| {
         if event.process != ProcessId::NODE {

@@ -4,6 +4,7 @@ mod asking;
 mod departures;
 mod differences;
 mod folder;
+mod part;
 mod process;
 mod span;
 mod state;
@@ -28,11 +29,12 @@ use tokio::runtime::Builder;
 use crate::client::{SchedulerClient, runtime};
 use crate::failure::Failure;
 use crate::import::{ProcessFileError, read_processes};
-use crate::output::{counted, excerpt, thousands};
+use crate::output::{self, counted, excerpt, thousands};
+use crate::secret::without_secrets;
 use asking::SchedulerPair;
 use departures::Meant;
 use process::{Compared, Comparison, Watching};
-use state::{ComparedPart, ComparedProcess, ComparisonState};
+use state::{ComparedPair, ComparedPart, ComparedProcess, ComparisonState};
 
 /// How many processes are underway at a time.
 const PROCESSES: usize = 4;
@@ -109,6 +111,22 @@ pub enum CompareError {
     /// An address is none.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// What is done is of others.
+    #[error(
+        "--state: {} is of a comparison of {} with {}; give another file, or remove it", .path.display(), .first,
+        .second
+    )]
+    OtherPair {
+        /// The file.
+        path: PathBuf,
+        /// Which was compared,
+        first: String,
+        /// and with which.
+        second: String,
+    },
+    /// A file is another one.
+    #[error("--state: {} has something else in it than what quipu compare keeps; give another file", .0.display())]
+    NoState(PathBuf),
     /// What is done cannot be kept.
     #[error("--state: {} cannot be read or written", .path.display())]
     State {
@@ -126,7 +144,14 @@ pub enum CompareError {
 impl CompareError {
     /// Whether a setting is wrong.
     pub fn is_wrong_setting(&self) -> bool {
-        matches!(self, Self::NoProcesses | Self::Processes(_) | Self::NoLog(_))
+        matches!(
+            self,
+            Self::NoProcesses
+                | Self::Processes(_)
+                | Self::NoLog(_)
+                | Self::OtherPair { .. }
+                | Self::NoState(_)
+        )
     }
 }
 
@@ -180,14 +205,25 @@ impl CompareArgs {
         }
     }
 
+    /// Which two are compared, without what is secret in their addresses.
+    fn pair(&self) -> std::io::Result<ComparedPair> {
+        let named = |text: &str| match text.contains("://") {
+            true => Ok(without_secrets(text.trim_end_matches('/'))),
+            false => std::path::absolute(text).map(|path| path.display().to_string()),
+        };
+        Ok(ComparedPair { first: named(&self.first)?, second: named(&self.second)? })
+    }
+
     fn wanted(&self, folder: Option<&Path>) -> Result<Vec<ProcessId>, CompareError> {
         let mut wanted: BTreeSet<ProcessId> = self.process.iter().copied().collect();
         if let Some(path) = &self.processes {
             wanted.extend(read_processes(path)?);
         }
-        match (wanted.is_empty(), folder) {
+        // Whether there is a log is seen before anything is served from there.
+        let view = folder.map(folder::open).transpose()?;
+        match (wanted.is_empty(), view) {
             (false, _) => Ok(wanted.into_iter().collect()),
-            (true, Some(folder)) => folder::processes(folder),
+            (true, Some(view)) => folder::processes(&view),
             (true, None) => Err(CompareError::NoProcesses),
         }
     }
@@ -201,7 +237,8 @@ impl CompareArgs {
     ) -> Result<Totals, Failure> {
         let pair = SchedulerPair::find(first, second, self.at_once).await?;
         let (mut totals, began) = (Totals::default(), Instant::now());
-        let watched = Watched::new(ComparisonState::open(self.state.as_deref())?, processes.len());
+        let state = ComparisonState::open(self.state.as_deref(), &self.pair()?)?;
+        let watched = Watched::new(state, processes.len());
         let compared = stream::iter(processes).map(|process| watched.compare(&pair, *process));
         let mut compared = compared.buffered(PROCESSES);
         while let Some(compared) = compared.next().await {
@@ -209,7 +246,7 @@ impl CompareArgs {
             match compared? {
                 Reached::Before(done) => totals.differences += done.differences,
                 Reached::Now(process, compared) => {
-                    watched.bar.suspend(|| self.print(&compared, out))?;
+                    watched.bar.suspend(|| self.print(process, &compared, out))?;
                     watched.keep(process, &compared)?;
                     totals.answers += compared.answers;
                     totals.differences += compared.differences();
@@ -225,7 +262,10 @@ impl CompareArgs {
         Ok(totals)
     }
 
-    fn print(&self, compared: &Compared, out: &mut dyn Write) -> std::io::Result<()> {
+    fn print(&self, process: ProcessId, compared: &Compared, out: &mut dyn Write) -> std::io::Result<()> {
+        if compared.is_absent {
+            self.print_absent(process, out)?;
+        }
         for (difference, meant) in &compared.found {
             if self.json {
                 let line = json!({
@@ -247,6 +287,16 @@ impl CompareArgs {
         }
     }
 
+    fn print_absent(&self, process: ProcessId, out: &mut dyn Write) -> std::io::Result<()> {
+        let told = "neither has such a process";
+        if self.json {
+            let path = format!("/processes/{process}");
+            let line = json!({ "path": path, "at": "", "first": null, "second": null, "meant": null, "absent": told });
+            return writeln!(out, "{line}");
+        }
+        writeln!(out, "{process}: {told}")
+    }
+
     fn tell(&self, totals: &Totals, out: &mut dyn Write) -> std::io::Result<()> {
         let Totals { processes, answers, differences, meant, took } = totals;
         if self.json {
@@ -257,13 +307,13 @@ impl CompareArgs {
             });
             return writeln!(out, "{line}");
         }
-        let of = if *processes == 1 {
-            "1 process".to_owned()
-        } else {
-            format!("{} processes", thousands(*processes))
-        };
         let (answers, rate) = (counted(*answers, "answer"), thousands(totals.answers_a_second()));
-        writeln!(out, "{of}, {answers} ({rate} a second): {}", counted(*differences, "difference"))?;
+        writeln!(
+            out,
+            "{}, {answers} ({rate} a second): {}",
+            output::processes(*processes),
+            counted(*differences, "difference")
+        )?;
         meant.iter().try_for_each(|(meant, count)| writeln!(out, "{count} meant: {}", meant.reason()))
     }
 }

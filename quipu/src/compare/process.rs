@@ -8,20 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use protocol::ProcessId;
-use serde_json::Value;
 
 use super::CompareError;
 use super::asking::SchedulerPair;
 use super::departures::{ComparedHistory, Meant};
-use super::differences::{AnswerDifference, AnswerPair, AskedId, ComparedAnswer};
+use super::differences::{AnswerDifference, AnswerPair, ComparedAnswer};
+use super::part::{compare_span, said};
 use super::span::{NONCES, NonceSpan};
 use super::state::ComparedPart;
 use crate::client::ClientError;
 use crate::failure::Failure;
 
-/// How many entries a page may have.
-const ENTRIES: u64 = 1000;
-/// So many differences of a process are told. They are held until it is known whether the process was spawned twice.
+/// So many differences of a process are told, and as many that are meant: these take no room from the others. They are
+/// held until it is known whether the process was spawned twice.
 const TOLD: usize = 10_000;
 /// How many spans are underway at a time.
 const SPANS: usize = 4;
@@ -30,6 +29,8 @@ const SPANS: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Compared {
     pub(super) answers: u64,
+    /// Whether neither has anything of it, so that nothing was compared.
+    pub(super) is_absent: bool,
     pub(super) found: Vec<(AnswerDifference, Option<Meant>)>,
     /// How many more there are, which are only counted.
     pub(super) counted: BTreeMap<Option<Meant>, u64>,
@@ -38,7 +39,8 @@ pub(super) struct Compared {
 impl Compared {
     pub(super) fn differences(&self) -> u64 {
         let told = self.found.iter().filter(|(_, meant)| meant.is_none()).count() as u64;
-        told.saturating_add(self.counted.get(&None).copied().unwrap_or(0))
+        let absent = u64::from(self.is_absent);
+        told.saturating_add(self.counted.get(&None).copied().unwrap_or(0)).saturating_add(absent)
     }
 }
 
@@ -63,8 +65,12 @@ pub(super) struct Comparison<'a> {
     before: Vec<ComparedPart>,
     answers: u64,
     differences: Vec<AnswerDifference>,
+    /// How many of them are meant, as far as it is known.
+    meant: usize,
     counted: BTreeMap<Option<Meant>, u64>,
     is_unspawned: bool,
+    /// Whether neither has anything of it.
+    is_absent: bool,
     /// The assignments of the spawn, each with the place of who shows it.
     spawns: BTreeSet<(usize, String)>,
 }
@@ -76,9 +82,19 @@ impl<'a> Comparison<'a> {
         before: Vec<ComparedPart>,
         watching: &'a dyn Watching,
     ) -> Self {
-        let (differences, counted, spawns) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-        let (answers, is_unspawned) = (0, false);
-        Self { pair, process, watching, before, answers, differences, counted, is_unspawned, spawns }
+        Self {
+            pair,
+            process,
+            watching,
+            before,
+            answers: 0,
+            differences: Vec::new(),
+            meant: 0,
+            counted: BTreeMap::new(),
+            is_unspawned: false,
+            is_absent: true,
+            spawns: BTreeSet::new(),
+        }
     }
 
     pub(super) async fn run(mut self) -> Result<Compared, Failure> {
@@ -86,54 +102,83 @@ impl<'a> Comparison<'a> {
         let spawn = self.ask(&format!("/processes/{process}")).await?;
         self.is_unspawned = !spawn.sides().into_iter().any(ComparedAnswer::is_ok);
         let newest = self.ask(&format!("/{process}/latest?process-id={process}")).await?;
+        self.is_absent =
+            [&spawn, &newest].into_iter().all(|pair| !pair.sides().into_iter().any(ComparedAnswer::is_ok));
         let mut done = None;
         for part in std::mem::take(&mut self.before) {
             done = Some(part.upto);
+            // The page alone was asked for where there was nothing.
+            self.is_absent &= part.answers <= 1;
+            let part = self.bounded(part);
             self.take(part);
         }
-        let last = newest.sides().into_iter().filter_map(|answer| nonce(&answer.body)).max().unwrap_or(0);
+        let last =
+            newest.sides().into_iter().filter_map(|answer| said(&answer.body, "Nonce")).max().unwrap_or(0);
+        drop((spawn, newest));
         let (pair, watching) = (self.pair, self.watching);
         let spans = stream::iter(NonceSpan::upto(done, last));
         let mut parts = spans.map(|span| compare_span(pair, process, span, watching)).buffered(SPANS);
-        while let Some((part, _)) = parts.try_next().await? {
+        while let Some((part, is_empty)) = parts.try_next().await? {
             done = Some(part.upto);
-            let part = self.bounded(part);
-            watching.done(process, &part, last)?;
-            self.answers = self.answers.saturating_add(part.answers);
-            self.take(part);
+            self.is_absent &= is_empty;
+            self.done(part, last)?;
         }
         drop(parts);
         // The newest is not the last everywhere, and something may have come meanwhile.
         let mut next = NonceSpan { after: done, to: done.unwrap_or(0).saturating_add(NONCES) };
         while self.is_more(next.after.unwrap_or(0)).await? {
             let (part, is_empty) = compare_span(pair, process, next, watching).await?;
-            let part = self.bounded(part);
-            watching.done(process, &part, part.upto)?;
-            self.answers = self.answers.saturating_add(part.answers);
-            self.take(part);
+            self.is_absent &= is_empty;
+            let upto = part.upto;
+            self.done(part, upto)?;
             next = next.next(is_empty);
         }
-        let history = ComparedHistory::new(process, &self.spawns, self.is_unspawned);
+        Ok(self.compared())
+    }
+
+    /// A part is compared.
+    fn done(&mut self, part: ComparedPart, last: u64) -> Result<(), CompareError> {
+        let part = self.bounded(part);
+        self.watching.done(self.process, &part, last)?;
+        self.answers = self.answers.saturating_add(part.answers);
+        self.take(part);
+        Ok(())
+    }
+
+    /// All of it, once it is known how it was spawned.
+    fn compared(mut self) -> Compared {
+        let history = ComparedHistory::new(self.process, &self.spawns, self.is_unspawned);
+        if !history.is_respawned()
+            && let Some(count) = self.counted.remove(&Some(Meant::Respawn))
+        {
+            *self.counted.entry(None).or_default() += count;
+        }
         let meant = |difference: AnswerDifference| {
             let meant = history.meant(&difference);
             (difference, meant)
         };
         let found = self.differences.into_iter().map(meant).collect();
-        Ok(Compared { answers: self.answers, found, counted: self.counted })
+        Compared { answers: self.answers, is_absent: self.is_absent, found, counted: self.counted }
     }
 
     /// A part with no more differences than are held; the others are counted.
     fn bounded(&mut self, mut part: ComparedPart) -> ComparedPart {
-        let room = TOLD.saturating_sub(self.differences.len());
-        if part.found.len() > room {
-            self.spawns.extend(part.spawns.iter().cloned());
-            let history = ComparedHistory::new(self.process, &self.spawns, self.is_unspawned);
-            let mut counted = BTreeMap::<Option<Meant>, u64>::new();
-            for difference in part.found.drain(room..) {
-                *counted.entry(history.meant(&difference)).or_default() += 1;
+        self.spawns.extend(part.spawns.iter().cloned());
+        let history = ComparedHistory::new(self.process, &self.spawns, self.is_unspawned);
+        let mut counted: BTreeMap<Option<Meant>, u64> = part.counted.into_iter().collect();
+        let (mut meant, mut others) = (self.meant, self.differences.len().saturating_sub(self.meant));
+        part.found.retain(|difference| {
+            let why = history.meant(difference);
+            let held = if why.is_some() { &mut meant } else { &mut others };
+            if *held < TOLD {
+                *held += 1;
+                return true;
             }
-            part.counted = counted.into_iter().collect();
-        }
+            *counted.entry(why).or_default() += 1;
+            false
+        });
+        self.meant = meant;
+        part.counted = counted.into_iter().collect();
         part
     }
 
@@ -149,131 +194,17 @@ impl<'a> Comparison<'a> {
     async fn is_more(&self, after: u64) -> Result<bool, ClientError> {
         let process = self.process;
         let path = format!("/{process}?process-id={process}&from-nonce={after}&limit=1");
-        Ok(self.pair.ask(&path).await?.sides().into_iter().any(|answer| !answer.edges().is_empty()))
+        let look = |pair: AnswerPair| pair.sides().into_iter().any(|answer| !answer.edges().is_empty());
+        self.pair.look(&path, look).await
     }
 
     async fn ask(&mut self, path: &str) -> Result<AnswerPair, ClientError> {
-        let answers = self.pair.ask(path).await?;
+        let answers = self.pair.look(path, |answers| answers).await?;
         self.watching.answered();
         self.answers = self.answers.saturating_add(1);
         self.differences.extend(answers.differences(path));
         Ok(answers)
     }
-}
-
-/// Compares a span, and whether neither has anything in it.
-async fn compare_span(
-    pair: &SchedulerPair,
-    process: ProcessId,
-    whole: NonceSpan,
-    watching: &dyn Watching,
-) -> Result<(ComparedPart, bool), ClientError> {
-    let mut asking =
-        Asking { pair, process, watching, part: ComparedPart { upto: whole.to, ..ComparedPart::default() } };
-    let (mut left, mut is_empty) = (vec![whole], true);
-    while let Some(span) = left.pop() {
-        let path = asking.page_path(&span.query());
-        let page = pair.ask(&path).await?;
-        if page.sides().into_iter().any(ComparedAnswer::has_next_page)
-            && let Some([first, second]) = span.halves()
-        {
-            left.extend([second, first]);
-            continue;
-        }
-        asking.note(page.differences(&path));
-        is_empty &= page.sides().into_iter().all(|answer| answer.edges().is_empty());
-        asking.by_time(&page).await?;
-        asking.by_id(&page).await?;
-    }
-    Ok((asking.part, is_empty))
-}
-
-/// What is asked about a span.
-struct Asking<'a> {
-    pair: &'a SchedulerPair,
-    process: ProcessId,
-    watching: &'a dyn Watching,
-    part: ComparedPart,
-}
-
-impl Asking<'_> {
-    /// The times of these entries once more, asked for by time.
-    async fn by_time(&mut self, page: &AnswerPair) -> Result<(), ClientError> {
-        let times = page.sides().into_iter().flat_map(ComparedAnswer::edges).filter_map(timestamp);
-        let (first, last) = times.fold((u64::MAX, 0), |(low, high), time| (low.min(time), high.max(time)));
-        if first > last {
-            return Ok(());
-        }
-        let path = self.page_path(&format!("from={}&to={last}", first.saturating_sub(1)));
-        let page = self.pair.ask_for_others(&path).await?;
-        let is_part = |page: &AnswerPair| page.sides().into_iter().any(ComparedAnswer::has_next_page);
-        match page {
-            // What steps back in time may be too much for one page: then it is seen by nonce alone.
-            Some(page) if is_part(&page) => {}
-            page => self.note(page.map(|page| page.differences(&path)).unwrap_or_default()),
-        }
-        Ok(())
-    }
-
-    async fn by_id(&mut self, page: &AnswerPair) -> Result<(), ClientError> {
-        let mut ids = BTreeMap::<String, AskedId>::new();
-        let own = self.process.to_string();
-        for (side, answer) in page.sides().into_iter().enumerate() {
-            for node in answer.edges().iter().filter_map(|edge| edge.get("node")) {
-                let id = |part: &str| node.pointer(part).and_then(Value::as_str).map(str::to_owned);
-                let (message, assignment) = (id("/message/id"), id("/assignment/id"));
-                let asked = AskedId::of(node, &own, side == 0);
-                if asked.is_spawn {
-                    self.part.spawns.extend(assignment.clone().map(|assignment| (side, assignment)));
-                }
-                ids.extend(message.filter(|id| *id != own).map(|id| (id, AskedId::default())));
-                if let Some(assignment) = assignment {
-                    let known = ids.entry(assignment).or_default();
-                    known.is_spawn |= asked.is_spawn;
-                    known.is_listed |= asked.is_listed;
-                }
-            }
-        }
-        let (pair, process, watching) = (self.pair, self.process, self.watching);
-        let asked = stream::iter(ids).map(|(id, asked)| async move {
-            let mut found = pair.differences(&format!("/{id}?process-id={process}")).await?;
-            found.iter_mut().for_each(|difference| difference.asked = asked);
-            watching.answered();
-            Ok::<_, ClientError>(found)
-        });
-        let mut asked = asked.buffer_unordered(pair.at_once());
-        while let Some(found) = asked.try_next().await? {
-            self.part.answers = self.part.answers.saturating_add(1);
-            self.part.found.extend(found);
-        }
-        Ok(())
-    }
-
-    fn page_path(&self, range: &str) -> String {
-        let process = self.process;
-        format!("/{process}?process-id={process}&{range}&limit={ENTRIES}")
-    }
-
-    fn note(&mut self, found: Vec<AnswerDifference>) {
-        self.watching.answered();
-        self.part.answers = self.part.answers.saturating_add(1);
-        self.part.found.extend(found);
-    }
-}
-
-fn timestamp(edge: &Value) -> Option<u64> {
-    number(edge.get("node")?, "Timestamp")
-}
-
-fn nonce(node: &Value) -> Option<u64> {
-    number(node, "Nonce")
-}
-
-/// What an assignment says under a name.
-fn number(node: &Value, name: &str) -> Option<u64> {
-    let tags = node.pointer("/assignment/tags")?.as_array()?;
-    let tag = tags.iter().find(|tag| tag.get("name").is_some_and(|found| found == name))?;
-    tag.get("value")?.as_str()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -282,6 +213,7 @@ mod tests {
 
     use serde_json::json;
 
+    use super::super::differences::AskedId;
     use super::*;
     use crate::client::SchedulerClient;
 
@@ -296,7 +228,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_very_many_differences_the_first_are_held_and_the_others_counted() {
+    async fn of_very_many_differences_the_first_are_held_and_those_that_are_meant_hide_no_other() {
         let client = SchedulerClient::new("http://127.0.0.1:9").unwrap();
         let pair = SchedulerPair::find(&client, &client, 1).await.unwrap();
         let mut comparison =
@@ -306,16 +238,20 @@ mod tests {
             at: at.to_owned(),
             first: json!(null),
             second: json!("a"),
-            asked: AskedId::default(),
+            asked: AskedId { is_early: true, ..AskedId::default() },
         };
-        let found: Vec<_> = (0..1000).flat_map(|_| [".message.anchor", ".x", ".y"].map(difference)).collect();
-        for _ in 0..5 {
-            let part = comparison.bounded(ComparedPart { found: found.clone(), ..ComparedPart::default() });
+        let mut take = |at: &str, count: usize| {
+            let found = vec![difference(at); count];
+            let part = comparison.bounded(ComparedPart { found, ..ComparedPart::default() });
             comparison.take(part);
-        }
-        assert_eq!(comparison.differences.len(), TOLD);
-        let counted = comparison.counted.values().sum::<u64>();
-        assert_eq!(counted, 5000);
-        assert_eq!(comparison.counted.get(&Some(Meant::Anchor)), Some(&1666));
+        };
+        // What is meant comes first, and is more than is told.
+        take(".message.anchor", TOLD);
+        take(".message.anchor", 7);
+        take(".x", TOLD - 1);
+        take(".y", 3);
+        let told = |at: &str| comparison.differences.iter().filter(|found| found.at == at).count();
+        assert_eq!([told(".message.anchor"), told(".x"), told(".y")], [TOLD, TOLD - 1, 1]);
+        assert_eq!(comparison.counted, BTreeMap::from([(None, 2), (Some(Meant::Anchor), 7)]));
     }
 }

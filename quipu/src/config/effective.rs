@@ -9,12 +9,11 @@ use super::findings::{FaultSearch, is_flag_of, is_given, name_of};
 use super::variables::{ValueOrigin, Variables};
 use crate::cli::Cli;
 use crate::failure::Failure;
+use crate::secret::{HIDDEN, without_secrets};
 use crate::settings::{heed_existing, is_everywhere};
 
 /// Commands that run a node, or what stands before nodes.
 const ROLES: [&str; 3] = ["su", "standby", "router"];
-
-const HIDDEN: &str = "(not shown)";
 /// How wide a line is.
 const WIDTH: usize = 100;
 
@@ -130,7 +129,7 @@ fn setting(arg: &Arg, words: &[String], variables: &Variables) -> Option<ShownSe
     let value = match origin {
         Some(_) if hides => Some(HIDDEN.to_owned()),
         Some(ValueOrigin::Flag) => given(arg, words),
-        Some(_) => variables.get(name).map(|value| without_password(&value.to_string_lossy())),
+        Some(_) => variables.get(name).map(|value| without_secrets(&value.to_string_lossy())),
         None => Some(defaults.collect::<Vec<_>>().join(",")).filter(|value| !value.is_empty()),
     };
     let mut meaning = arg.get_help().map(ToString::to_string).unwrap_or_default();
@@ -152,10 +151,10 @@ fn setting(arg: &Arg, words: &[String], variables: &Variables) -> Option<ShownSe
 fn given(arg: &Arg, words: &[String]) -> Option<String> {
     let at = words.iter().position(|word| is_flag_of(arg, word))?;
     match (words.get(at)?.split_once('='), arg.is_require_equals_set()) {
-        (Some((_, value)), _) => Some(without_password(value)),
+        (Some((_, value)), _) => Some(without_secrets(value)),
         // What follows is not its value: it is a switch.
         (None, true) => Some("true".to_owned()),
-        (None, false) => words.get(at + 1).map(|value| without_password(value)),
+        (None, false) => words.get(at + 1).map(|value| without_secrets(value)),
     }
 }
 
@@ -175,9 +174,9 @@ fn shown_words(command: &Command, words: &[String]) -> Vec<String> {
                 word.clone()
             }
             (None, Some((flag, value))) if flag.starts_with("--") => {
-                format!("{flag}={}", without_password(value))
+                format!("{flag}={}", without_secrets(value))
             }
-            (None, _) => without_password(word),
+            (None, _) => without_secrets(word),
         }
     });
     shown.collect()
@@ -192,7 +191,7 @@ fn others(all: &Command, command: &Command, variables: &Variables) -> Vec<ShownS
 
 fn other(all: &Command, command: &str, name: &str, variables: &Variables) -> Option<ShownSetting> {
     let (value, origin) = (variables.get(name)?, variables.origin(name)?);
-    let shown = without_password(&value.to_string_lossy());
+    let shown = without_secrets(&value.to_string_lossy());
     let (value, meaning) = match (heed_existing(command, name, value), reader(all, name)) {
         (Some(Ok(reason)), _) => (shown, format!("has no effect here: {reason}")),
         (Some(Err(_)), _) => (shown, "refused, see below".to_owned()),
@@ -216,16 +215,4 @@ fn reader(command: &Command, name: &str) -> Option<String> {
         }
         Some(format!("{} {}", below.get_name(), reader(below, name)?))
     })
-}
-
-/// A URL without its password.
-fn without_password(value: &str) -> String {
-    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match authority.rsplit_once('@') {
-        Some((_, host)) => {
-            format!("{scheme}://{HIDDEN}@{host}{}", rest.get(authority.len()..).unwrap_or_default())
-        }
-        None => value.to_owned(),
-    }
 }

@@ -120,8 +120,7 @@ impl<'a> FaultSearch<'a> {
 
     /// Takes in what is wrong with a subject, and leaves out the variables that it names.
     fn subject(&mut self, text: &str) -> bool {
-        let is_part = |character: char| character.is_ascii_uppercase() || "_0123456789".contains(character);
-        let words: BTreeSet<&str> = text.split(|character| !is_part(character)).collect();
+        let words = variables_in(text);
         if words.iter().any(|word| self.named.contains(*word)) || self.found.iter().any(|found| found == text)
         {
             return false;
@@ -152,6 +151,14 @@ impl<'a> FaultSearch<'a> {
         }
         Some(flag)
     }
+}
+
+/// What may be variables in the words of an error. One without an underscore is a word like others, as URL is, unless the text
+/// begins with it.
+fn variables_in(text: &str) -> BTreeSet<&str> {
+    let is_part = |character: char| character.is_ascii_uppercase() || "_0123456789".contains(character);
+    let words = text.split(|character| !is_part(character)).enumerate();
+    words.filter(|(place, word)| *place == 0 || word.contains('_')).map(|(_, word)| word).collect()
 }
 
 /// The variable of an argument.

@@ -105,6 +105,26 @@ fn all_that_is_wrong_is_named_and_not_only_the_first() {
     assert!(!text.contains("guess-me"), "{text}");
 }
 
+/// A variable may have the name of a word, and one problem does not hide another.
+#[test]
+fn no_problem_hides_another() {
+    let set = [
+        ("URL", "https://su.example"),
+        ("GRAPHQL_URL", "not a url"),
+        ("CACHE_URL", "not a url either"),
+        ("ADMIN_LISTEN", "0.0.0.0:9001"),
+        ("ADMIN_TOKEN", "guess-me"),
+        ("REPLICATION_ACKS", "1"),
+    ];
+    let set: Vec<_> = set.iter().map(|(name, value)| (*name, *value, ValueOrigin::Environment)).collect();
+    let found = effective("su", &Variables::of(&set));
+    for name in ["GRAPHQL_URL", "CACHE_URL", "SU_WALLET_PATH", "MEMBER_URL"] {
+        let told = found.problems().iter().filter(|problem| problem.contains(name)).count();
+        assert_eq!(told, 1, "{name}: {:#?}", found.problems());
+    }
+    assert_eq!(found.problems().len(), 4, "{:#?}", found.problems());
+}
+
 #[test]
 fn a_router_has_settings_of_its_own() {
     let set = |name, value| Variables::of(&[(name, value, ValueOrigin::Environment)]);
@@ -152,6 +172,10 @@ fn each_value_is_shown_with_its_origin_and_meaning() {
     let (_folder, variables) = with_wallet(&[
         ("UPLOAD_NODE_URL", "https://user:guess-me@up.example/path"),
         ("ADMIN_TOKEN", "guess-me"),
+        ("ARWEAVE_URL_LIST", "https://a.example,https://user:guess-me@b.example"),
+        ("GRAPHQL_URL", "https://user:guess/me?guess-me@c.example"),
+        ("IP_WHITELIST_URL", "https://list.example/ips?token=guess-me"),
+        ("MULTI_TENANT_BASE_READ_CONN", "postgres://host/?sslpassword=guess-me"),
         ("WARMUP_DELAY", "30"),
         ("REPLICATE_FROM", "http://leader:9001"),
         ("UPLOAD_NOD_URL", "https://up.example"),

@@ -22,7 +22,7 @@ use projections::DatabaseUrlError;
 use protocol::ProcessId;
 
 use crate::failure::Failure;
-use crate::output::counted;
+use crate::output::{counted, processes};
 pub use old_verbs::{MigrateToDiskArgs, MigrateToLocalArgs, OldVerbError, ReuploadBundlesArgs};
 use shown::{ImportShown, tell};
 pub use sources::ProcessFileError;
@@ -34,8 +34,9 @@ The source is only read, from one snapshot. What it has is kept as it was, flaws
 report. Killed anywhere, the same command goes on; run again after the source has grown, it takes what is new. Before the \
 last time stop the existing scheduler. Then start the node there: SU_DATA_DIR=DIR quipu su, with the wallet as before.
 
-Parts go into a folder one after another, not several at once. A process goes into the log in its order: parts by --process \
-come in any order, those by --range from the lowest rows up.
+Parts go into a folder one after another, not several at once: a second command is refused while one is at work. A process \
+goes into the log in its order: parts by --process come in any order, those by --range from the lowest rows up. Rows of \
+messages are what --range numbers, in each database of its own; a process comes with its messages.
 
 Examples:
   quipu import --from postgres --plan                         counts, and tells every flaw
@@ -63,7 +64,7 @@ pub struct ImportArgs {
     #[arg(long, conflicts_with = "to")]
     plan: bool,
 
-    /// Rows with these numbers alone: FIRST-LAST, or FIRST for all from there on
+    /// Messages in the rows with these numbers alone: FIRST-LAST, or FIRST for all from there on
     #[arg(long, value_name = "RANGE")]
     range: Option<RowRange>,
 
@@ -125,7 +126,7 @@ pub enum ImportCommandError {
     #[error("--to names a folder that cannot be used")]
     Folder(#[from] DataFolderError),
     /// A node has the folder.
-    #[error("a node is using the log in {}: stop it first", .0.display())]
+    #[error("a node or another import is using the log in {}: stop it first, or wait for its end", .0.display())]
     InUse(PathBuf),
     /// The store cannot be opened.
     #[error(transparent)]
@@ -157,6 +158,14 @@ pub enum ImportCommandError {
     /// It is done, but for some rows.
     #[error("not in the log: {}, each of which --report names", counted(*.0, "row"))]
     LeftOut(u64),
+    /// It is done, but what was asked for is not there.
+    #[error("the source has nothing of {}: {}", processes(*.count), .first.join(", "))]
+    Absent {
+        /// How many processes.
+        count: u64,
+        /// The first of them.
+        first: Vec<String>,
+    },
 }
 
 impl ImportCommandError {
@@ -176,16 +185,20 @@ impl ImportArgs {
         let mut source = self.source.open()?;
         let summary = self.import(source.as_mut())?;
         tell(&summary, self.plan, self.json, out)?;
-        if summary.is_complete() { Ok(()) } else { Err(ImportCommandError::LeftOut(summary.left_out).into()) }
+        match (summary.left_out, summary.absent) {
+            (0, 0) => Ok(()),
+            (0, count) => Err(ImportCommandError::Absent { count, first: summary.first_absent }.into()),
+            (rows, _) => Err(ImportCommandError::LeftOut(rows).into()),
+        }
     }
 
     fn import(&self, source: &mut dyn Source) -> Result<ImportSummary, ImportCommandError> {
         let mut processes = self.process.clone();
         if let Some(path) = &self.processes {
             processes.extend(read_processes(path)?);
-            processes.sort_unstable();
-            processes.dedup();
         }
+        processes.sort_unstable();
+        processes.dedup();
         let log = self.to.as_deref().map(open_log).transpose()?;
         let target = log.as_ref().map(|log| log as &dyn ImportTarget);
         let mut lines = self.report.as_deref().map(report_file).transpose()?;

@@ -64,6 +64,12 @@ pub(super) fn tell(
             table.row(&row.place, &row.reason);
         }
     }
+    if summary.absent > 0 {
+        table.heading("Not in the source");
+        for process in &summary.first_absent {
+            table.row(process, "nothing of this process is there");
+        }
+    }
     out.write_all(table.render().as_bytes())?;
     if summary.already_there > 0 {
         let told = "Of rows that were in the log before nothing more is told here: the report of the import that took them \

@@ -114,7 +114,7 @@ impl StandbyArgs {
     /// What is wrong with the settings, at most one for each subject.
     pub(crate) fn problems(&self) -> Vec<SettingError> {
         let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
-        let subjects: [Result<(), SettingError>; 9] = [
+        let subjects: [Result<(), SettingError>; 11] = [
             self.clients.options().map(drop).map_err(Into::into),
             self.replication.options().map(drop).map_err(Into::into),
             self.services.endpoints().map(drop).map_err(Into::into),
@@ -122,6 +122,9 @@ impl StandbyArgs {
             self.scheduling.options().map(drop).map_err(Into::into),
             self.items.options().map(drop).map_err(Into::into),
             self.registering.options(None, NodeTls::default()).map(drop).map_err(Into::into),
+            self.voting(),
+            // What is wrong with the listeners is told of these.
+            listen.as_ref().map_or(Ok(()), |listen| self.check_found(listen)),
             listen.map(drop).map_err(Into::into),
             self.logging.check().map_err(Into::into),
         ];
@@ -129,6 +132,22 @@ impl StandbyArgs {
         // Whatever refuses a start is found, also what is no subject above.
         found.extend(self.clone().options().err().filter(|_| found.is_empty()));
         found
+    }
+
+    /// What only one that may lead is told.
+    fn voting(&self) -> Result<(), SettingError> {
+        if self.replication.voter() {
+            self.wallet.signer()?;
+            self.replication.peers()?;
+        }
+        Ok(())
+    }
+
+    fn check_found(&self, listen: &ListenOptions) -> Result<(), SettingError> {
+        if self.replication.voter() {
+            self.members.check_found(listen)?;
+        }
+        Ok(())
     }
 
     /// What it is told whose copy counts.
@@ -153,10 +172,8 @@ impl StandbyArgs {
         if self.replication.voter() {
             standing.votes = Some(self.votes(standing.from.access.clone())?);
         }
-        let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
-        if standing.votes.is_some() {
-            self.members.check_found(&listen)?;
-        }
+        let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
+        self.check_found(&listen)?;
         let (clients, registering) = (
             self.clients.options()?,
             self.registering.options(self.members.url()?, standing.from.access.tls.clone())?,

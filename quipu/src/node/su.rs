@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::Ipv6Addr;
 
 use clap::Args;
-use node::{ListenOptions, LocationOptions, NodeOptions, NodeTls, WriteOptions};
+use node::{ListenOptions, LocationOptions, MemberOptions, NodeOptions, NodeTls, WriteOptions};
 use tracing::info;
 
 use super::signals::run_node;
@@ -93,7 +93,7 @@ impl SuArgs {
     /// What is wrong with the settings, at most one for each subject.
     pub(crate) fn problems(&self) -> Vec<SettingError> {
         let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
-        let subjects: [Result<(), SettingError>; 11] = [
+        let subjects: [Result<(), SettingError>; 12] = [
             self.wallet.signer().map(drop).map_err(Into::into),
             self.services.endpoints().map(drop).map_err(Into::into),
             self.projections.postgres().map(drop).map_err(Into::into),
@@ -103,6 +103,8 @@ impl SuArgs {
             self.clients.options().map(drop).map_err(Into::into),
             self.peers.options().map(drop).map_err(Into::into),
             self.registering.options(None, NodeTls::default()).map(drop).map_err(Into::into),
+            // What is wrong with the listeners is told of these.
+            listen.as_ref().map_or(Ok(()), |listen| self.members(listen).map(drop)),
             listen.map(drop).map_err(Into::into),
             self.logging.check().map_err(Into::into),
         ];
@@ -120,21 +122,26 @@ impl SuArgs {
         Ok(self.location.options(&endpoints, router)?)
     }
 
+    fn members(&self, listen: &ListenOptions) -> Result<MemberOptions, SettingError> {
+        let members = self.members.options(self.peers.access()?)?;
+        if self.members.is_confirmed() {
+            self.members.check_found(listen)?;
+        }
+        Ok(members)
+    }
+
     fn options(self) -> Result<(NodeOptions, WriteOptions), SettingError> {
+        let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
         let writing = WriteOptions {
             signer: self.wallet.signer()?,
             wallet_change_to: self.wallet.change_to(),
             peers: self.peers.options()?,
-            members: self.members.options(self.peers.access()?)?,
+            members: self.members(&listen)?,
             scheduling: self.scheduling.options()?,
             items: self.items.options()?,
             location: self.location()?,
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
-        let listen = self.listeners.options(Ipv6Addr::UNSPECIFIED.into(), self.port)?;
-        if self.members.is_confirmed() {
-            self.members.check_found(&listen)?;
-        }
         let (clients, registering) = (
             self.clients.options()?,
             self.registering.options(self.members.url()?, self.peers.access()?.tls)?,
