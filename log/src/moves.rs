@@ -137,10 +137,10 @@ impl ProcessMove {
         let here = || MoveEnd::of(self.process, head.and_then(|head| head.last));
         match (&self.step, before.map(|before| &before.step)) {
             (MoveStep::Arriving, None) if head.is_none() => Ok(()),
-            // It was taken back meanwhile, and comes again: what came before is the beginning of it all the same.
+            // It was taken back meanwhile and comes again, or went elsewhere and comes from there: what came before is the
+            // beginning of it all the same.
             (MoveStep::Arriving, Some(MoveStep::Arriving))
-                if before
-                    .is_some_and(|before| before.other == self.other && before.version < self.version) =>
+                if before.is_some_and(|before| before.version < self.version) =>
             {
                 Ok(())
             }

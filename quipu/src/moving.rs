@@ -10,7 +10,7 @@ use protocol::ProcessId;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
-use web::read_origin;
+use web::{Nullable, read_origin};
 
 use crate::client::{AdminArgs, AdminClient, ClientError, OperatorArgs, runtime};
 use crate::failure::Failure;
@@ -44,7 +44,7 @@ pub struct MoveArgs {
     /// The process
     #[arg(allow_hyphen_values = true)]
     process: ProcessId,
-    /// Where clients find the node that it goes to
+    /// Where clients, and the node that has it, find the node that it goes to
     #[arg(long, value_name = "URL", value_parser = origin, required_unless_present = "back")]
     to: Option<String>,
     /// Take it back instead from this store, which is lost and never had all of it
@@ -120,10 +120,12 @@ impl MoveArgs {
     ) -> Result<MovedProcessForm, Failure> {
         let path = format!("/moves/{}", self.process);
         let (there, _) = target.fetch_told::<MovedProcessForm>(&path).await?;
-        if there.state == "here" && there.version > 0 {
-            return Ok(there);
-        }
-        let (_, token) = source.fetch_told::<MovedProcessForm>(&path).await?;
+        let token = match source.fetch_told::<MovedProcessForm>(&path).await {
+            Ok((_, token)) => token,
+            // It has come, and nobody is needed any more where it came from.
+            Err(ClientError::Unreachable { .. }) if has_come(&there) => return Ok(there),
+            Err(error) => return Err(error.into()),
+        };
         let order = MoveOrderForm {
             process: self.process.to_string(),
             from: self.from.clone().unwrap_or_else(|| source.url().to_owned()),
@@ -141,19 +143,21 @@ impl MoveArgs {
                 Err(error) => return Err(error.into()),
             };
             heard = Instant::now();
-            if now.state == "here" && now.version > 0 {
-                return Ok(now);
-            }
             let reason = match &now.job.0 {
                 Some(MoveJobForm { state, .. }) if state == "running" => continue,
-                Some(MoveJobForm { reason, .. }) => {
-                    reason.0.clone().unwrap_or_else(|| "nobody knows why".to_owned())
-                }
+                Some(MoveJobForm { reason: Nullable(Some(reason)), .. }) => reason.clone(),
+                _ if has_come(&now) => return Ok(now),
+                Some(_) => "nobody knows why".to_owned(),
                 None => "the node that it goes to was started again meanwhile".to_owned(),
             };
             return Err(MoveError::Failed(reason).into());
         }
     }
+}
+
+/// Whether the process is at the node that says so, and came there.
+fn has_come(now: &MovedProcessForm) -> bool {
+    now.state == "here" && now.version > 0
 }
 
 fn origin(text: &str) -> Result<String, String> {

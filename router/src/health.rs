@@ -61,7 +61,8 @@ impl Router {
     async fn look(&self, http: &Client, member: &FleetMember) {
         let (mut look, told) = ask(http, &member.url).await;
         if let Some(told) = told {
-            let moves = told.leads().then_some(told.moves);
+            let counts = told.leads() && !member.is_forgotten();
+            let moves = counts.then_some(told.moves);
             match (self.take_told(member, told).await, moves) {
                 (Err(reason), _) => look = Look::Other(reason),
                 (Ok(()), Some(moves)) => self.take_moves(member, moves).await,

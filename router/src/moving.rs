@@ -16,7 +16,7 @@ use crate::member::FleetMember;
 use crate::placing::Route;
 use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
-use crate::state::{Home, StateError};
+use crate::state::{Home, Homed, StateError};
 
 /// How many answers are read in one go.
 const PAGES_MAX: usize = 1000;
@@ -113,9 +113,10 @@ impl Router {
             self.known.remember(process, before);
             return Ok(before);
         }
-        let home = self.state.move_home(process, to).await?;
+        let Homed { home, is_new } = self.state.move_home(process, to).await?;
         self.known.remember(process, home);
-        if home == to {
+        // Of several who find it out at once only one counts it.
+        if is_new {
             info!(%process, scheduler = to.scheduler.0, version = to.version, "a process has moved");
             if let Some(before) = before.and_then(|before| self.fleet.member(before.scheduler)) {
                 before.standing.take_process();

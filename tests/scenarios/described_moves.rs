@@ -1,6 +1,7 @@
 //! Real answers about processes that move, held against the description that a node gives of itself.
 
 use ans104::Id;
+use quipu_tests::ToldServer;
 use serde_json::json;
 
 use crate::described::Listener;
@@ -26,8 +27,11 @@ pub async fn moved(admin: &mut Listener, public: &mut Listener, process: Id) {
     admin.ask("POST /moves", "/moves", Some(order("http://127.0.0.1:2")), 200).await;
     admin.ask("POST /moves", "/moves", Some(order("http://127.0.0.1:2/path")), 400).await;
     let out = "POST /moves/{process}/out";
-    let path = |to: &str| format!("/moves/{process}/out?to={to}&url=http://127.0.0.1:2");
+    let other = ToldServer::start();
+    other.answer(200, &[("quipu-store", STORE)], "");
+    let path = |to: &str| format!("/moves/{process}/out?to={to}&url={}", other.url());
     admin.ask(out, &path("x"), None, 400).await;
+    admin.ask(out, &path("00000000-0000-4000-8000-000000000008"), None, 409).await;
     let told: serde_json::Value = admin.ask(out, &path(STORE), None, 200).await.json();
     assert_eq!((&told["state"], &told["version"]), (&json!("moved"), &json!(1)));
     let again: serde_json::Value = admin.ask(out, &path(STORE), None, 200).await.json();
@@ -47,7 +51,8 @@ pub async fn moved(admin: &mut Listener, public: &mut Listener, process: Id) {
     // Who looks at schedules sees what was kept here.
     let explored = format!("/explore/v1/processes/{process}");
     public.get(&explored, "/explore/v1/processes/{process}", 200).await;
-    // Nobody is there where it went.
+    // Nobody is there any more where it went.
+    drop(other);
     let back = "POST /moves/{process}/back";
     let path = |lost: &str| format!("/moves/{process}/back?lost={lost}&by=somebody");
     admin.ask(back, &path("x"), None, 400).await;

@@ -23,7 +23,7 @@ pub struct Pair {
     ports: [u16; 2],
     pub nodes: [Option<Node>; 2],
     _folders: [TempDir; 2],
-    _gateway: Gateway,
+    pub gateway: Gateway,
 }
 
 pub const SOURCE: usize = 0;
@@ -39,7 +39,7 @@ impl Pair {
         };
         let launches = [launch(0), launch(1)];
         let nodes = [0, 1].map(|which: usize| Some(launches[which].start()));
-        Self { launches, ports, nodes, _folders: folders, _gateway: gateway }
+        Self { launches, ports, nodes, _folders: folders, gateway }
     }
 
     pub fn node(&self, which: usize) -> &Node {
@@ -334,7 +334,7 @@ async fn a_router_learns_where_a_process_has_moved_and_forgets_it_never() {
 async fn what_must_not_move_stays() {
     let pair = Pair::start();
     let (folder, user) = (folder(), User::new(1));
-    let other = Launch::su(folder.path()).gateway(pair._gateway.url()).unset("UPLOAD_NODE_URL");
+    let other = Launch::su(folder.path()).gateway(pair.gateway.url()).unset("UPLOAD_NODE_URL");
     let other = other.wallet(KeyType::Secp256k1).start();
     let (process, absent) = (user.process(), user.process());
     pair.node(SOURCE).client().schedule(&process).await;

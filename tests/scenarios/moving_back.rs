@@ -12,7 +12,7 @@ use crate::folder;
 use crate::moving::{Pair, SOURCE, TARGET};
 
 /// `quipu move --back` of a process from this store.
-fn back(node: &Node, process: Id, store: &str) -> Finished {
+pub fn back(node: &Node, process: Id, store: &str) -> Finished {
     let (process, admin, token) = (process.to_string(), node.admin_url(), node.token());
     let words = ["move", &process, "--back", store, "--admin", &admin, "--token", &token];
     Launch::command(Path::new("/"), &words).set("USER", "some body").run()
@@ -29,13 +29,13 @@ async fn leads_to(router: &Node, process: Id, url: &str, version: u64) {
     .await;
 }
 
-async fn store(node: &Node) -> String {
+pub async fn store(node: &Node) -> String {
     let status: Value = node.admin().get("/status").await.json();
     status["store"].as_str().unwrap().to_owned()
 }
 
-/// The source has ended it, and the target does not know that.
-async fn sealed(pair: &Pair, process: Id) {
+/// The source has ended it, and the target does not know that: the answer is stopped here.
+pub async fn sealed(pair: &Pair, process: Id) -> Gate {
     let gate = Gate::to(pair.admin(SOURCE)).await;
     gate.stop_at("POST /moves/", GateSide::Answer);
     let command: Program = pair.command(process, Some(&gate)).program();
@@ -43,6 +43,7 @@ async fn sealed(pair: &Pair, process: Id) {
     drop(command);
     assert_eq!(pair.state(SOURCE, process).await, "moved");
     assert_eq!(pair.state(TARGET, process).await, "arriving");
+    gate
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,7 +57,7 @@ async fn a_process_whose_new_store_is_lost_goes_on_where_it_was() {
     let [process, stays] = processes[..] else { panic!("two") };
     ledger.send(&source, &user, process, 20).await;
     let lost = store(pair.node(TARGET)).await;
-    sealed(&pair, process).await;
+    let _gate = sealed(&pair, process).await;
     // Whoever asks by way of the router is led on.
     let led = router.client().post(user.message(process, b"meanwhile").bytes).await;
     assert!([307, 502, 503].contains(&led.status), "{}", led.text());

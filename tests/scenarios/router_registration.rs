@@ -85,6 +85,14 @@ async fn what_a_scheduler_says_of_itself_leads_nobody_to_where_it_is_not() {
     let asked = evil.asked();
     until("it is asked again", async || (evil.asked() > asked + 2).then_some(())).await;
     assert_eq!(home(&router, process.id).await, one.url());
+    // Nor does it count what it tells of processes that came to it.
+    let moves = json!({ "moves": [{ "process": process.id.to_string(), "version": 9 }], "next": 1 });
+    let led = [("quipu-store", own), ("quipu-term", "9"), ("quipu-role", "leader"), ("quipu-moves", "1")];
+    evil.answer(200, &led, &moves.to_string());
+    let asked = evil.asked();
+    until("it is asked again", async || (evil.asked() > asked + 4).then_some(())).await;
+    let told: Value = router.admin().get(&format!("/homes/{}", process.id)).await.json();
+    assert_eq!((&told["scheduler"], &told["version"]), (&one.url().into(), &0.into()));
     router.stop();
     one.stop();
 }

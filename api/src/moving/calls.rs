@@ -39,8 +39,11 @@ pub trait MoveCalls: Send + Sync {
     /// How far it is, or how it ended.
     fn now(&self, process: ProcessId) -> Option<MoveJobForm>;
 
-    /// The store that a node at this URL says to have, if one answers there.
-    async fn store_at(&self, url: &str) -> Option<StoreId>;
+    /// The store that a node at this URL says to have; none where no node answers.
+    ///
+    /// # Errors
+    /// With the reason, when somebody takes the call there and says nothing: nobody knows then who that is.
+    async fn store_at(&self, url: &str) -> Result<Option<StoreId>, String>;
 }
 
 /// The calls, and the node that answers them.
@@ -98,8 +101,8 @@ impl MovesApi {
 
     /// End a process here
     ///
-    /// Nothing is scheduled to it any more when this is answered: this node leads to the other one for ever. The same call
-    /// again has the same answer.
+    /// Nothing is scheduled to it any more when this is answered: this node leads to the other one for ever. It is refused
+    /// unless a node with that store answers there. The same call again has the same answer.
     #[oai(path = "/moves/:process/out", method = "post", operation_id = "move_out")]
     async fn out(
         &self,
@@ -120,7 +123,12 @@ impl MovesApi {
             return Err(refused("a process does not move to the store that it is in".to_owned()).into());
         }
         let writes = self.0.writes();
-        writes.scheduler()?.move_out(process, to, url).await?;
+        let scheduler = writes.scheduler()?;
+        let step = self.0.parts.log.last_move(process);
+        if !step.is_some_and(|step| step.other == to && step.url().is_some()) {
+            self.check_leads(to, &url).await?;
+        }
+        scheduler.move_out(process, to, url).await?;
         Ok(Json(self.0.read(move |node| describe(node, process)).await?))
     }
 
@@ -128,7 +136,7 @@ impl MovesApi {
     ///
     /// It has moved to a store that is lost before all of it was there: this node goes on with it, and leads nobody there any
     /// more. That this is so is the word of whoever asks, and is kept in the log; it is refused while a node answers there
-    /// that has the store. The same call again has the same answer.
+    /// that has the store, or somebody takes the call and says nothing. The same call again has the same answer.
     #[oai(path = "/moves/:process/back", method = "post", operation_id = "move_back")]
     async fn back(
         &self,
@@ -163,16 +171,38 @@ impl MovesApi {
 }
 
 impl MovesApi {
+    /// Refuses to lead clients for ever to where the process is not.
+    async fn check_leads(&self, to: StoreId, url: &str) -> Result<(), HttpError> {
+        let found = match self.store_at(url).await? {
+            Ok(Some(store)) if store == to => return Ok(()),
+            Ok(Some(store)) => format!("a node with the store {store} answers at {url}"),
+            Ok(None) => format!("no node answers at {url}"),
+            Err(reason) => format!("{url}: {reason}"),
+        };
+        Err(refused(format!(
+            "{found}, and not one with the store {to}: clients would be led there for ever. Expected in --to the URL at which \
+             they, and this node, reach the node that the process goes to"
+        )))
+    }
+
     /// Refuses what would have a process in two stores, as far as anybody can be asked.
     async fn check_lost(&self, lost: StoreId, url: &str) -> Result<(), HttpError> {
+        match self.store_at(url).await? {
+            Ok(Some(store)) if store == lost => Err(refused(format!(
+                "a node with the store {lost} answers at {url}: it is not lost, and `quipu move` goes on with the move"
+            ))),
+            Ok(_) => Ok(()),
+            Err(reason) => Err(refused(format!(
+                "{url}: {reason}. That may be the node with the store {lost}, which would go on with the process when it \
+                 wakes: end it first"
+            ))),
+        }
+    }
+
+    async fn store_at(&self, url: &str) -> Result<Result<Option<StoreId>, String>, HttpError> {
         let mover = self.0.parts.mover.as_ref();
         let mover = mover.ok_or_else(|| HttpError::not_found("nothing moves from this node or to it"))?;
-        if mover.store_at(url).await == Some(lost) {
-            return Err(refused(format!(
-                "a node with the store {lost} answers at {url}: it is not lost, and `quipu move` goes on with the move"
-            )));
-        }
-        Ok(())
+        Ok(mover.store_at(url).await)
     }
 }
 

@@ -181,6 +181,9 @@ fn what_was_on_its_way_comes_again_with_a_higher_version(setup: &mut impl Setup)
     append(&log, vec![step(sample.process, 1, MoveStep::Arriving)]);
     import(&log, sample.spawn()).unwrap();
     // It was taken back where it came from, and went on there.
+    let elsewhere =
+        ProcessMove { process: sample.process, version: 2, other: other(8), step: MoveStep::Arriving };
+    append(&log, vec![Fact::Move(elsewhere).append()]);
     append(&log, vec![step(sample.process, 3, MoveStep::Arriving)]);
     assert!(refused(&log, step(sample.process, 2, MoveStep::Arriving)).contains("it is here, or was"));
     import(&log, sample.message()).unwrap();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use api::MovedProcessForm;
 use log::StoreId;
 use protocol::ProcessId;
-use replicator::wire::{Frame, FrameBuffer};
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use replicator::wire::{Frame, FrameBuffer, PAYLOAD_MAX};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -23,6 +23,8 @@ const STUBBORN: Duration = Duration::from_secs(120);
 const AGAIN: Duration = Duration::from_millis(500);
 /// How long a store has to answer that is said to be lost.
 const ANSWERED: Duration = Duration::from_secs(10);
+/// A frame and its head; what it tells of the process is shorter.
+const ANSWER_MAX: usize = PAYLOAD_MAX + 1024;
 
 /// The admin listener of the node that has it.
 pub(super) struct MoveSource {
@@ -119,9 +121,10 @@ impl MoveSource {
         };
         let response = request.timeout(PATIENCE).send().await.map_err(unreached)?;
         let status = response.status();
-        let body = response.bytes().await.map_err(unreached)?;
+        let body = read_all(response).await.map_err(unreached)?;
+        let body = body.map_err(|reason| Unasked { reason: told(reason), passes: false })?;
         if status.is_success() {
-            return Ok(body.into());
+            return Ok(body);
         }
         let reason = serde_json::from_slice::<Refusal>(&body).map(|refusal| refusal.error);
         let reason = told(reason.unwrap_or_else(|_| format!("it answers {status}")));
@@ -130,11 +133,34 @@ impl MoveSource {
     }
 }
 
-/// The store that a node at this URL says to have, if one answers there.
-pub(super) async fn store_at(url: &str, access: &NodeAccess) -> Option<StoreId> {
-    let http = node_client(access).ok()?.build().ok()?;
-    let answer = http.get(format!("{url}/health")).timeout(ANSWERED).send().await.ok()?;
-    answer.headers().get(STORE)?.to_str().ok()?.parse::<Uuid>().ok().map(StoreId)
+/// The store that a node at this URL says to have; none where no node answers.
+///
+/// # Errors
+/// With the reason, when somebody takes the call there and says nothing: nobody knows then who that is.
+pub(super) async fn store_at(url: &str, access: &NodeAccess) -> Result<Option<StoreId>, String> {
+    let http = node_client(access).map_err(|error| error.to_string())?;
+    let http = http.build().map_err(|error| error.to_string())?;
+    let answer = match http.get(format!("{url}/health")).timeout(ANSWERED).send().await {
+        Ok(answer) => answer,
+        Err(error) if error.is_timeout() && !error.is_connect() => {
+            return Err("somebody takes calls there and does not answer them".to_owned());
+        }
+        Err(_) => return Ok(None),
+    };
+    let store = answer.headers().get(STORE).and_then(|store| store.to_str().ok());
+    Ok(store.and_then(|store| store.parse::<Uuid>().ok()).map(StoreId))
+}
+
+/// All that a node answers, unless that is longer than any answer of a move.
+async fn read_all(mut response: Response) -> Result<Result<Vec<u8>, String>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        body.extend_from_slice(&piece);
+        if body.len() > ANSWER_MAX {
+            return Ok(Err(format!("its answer has more than {ANSWER_MAX} bytes, and none of a move has")));
+        }
+    }
+    Ok(Ok(body))
 }
 
 fn read(body: &[u8]) -> Result<MovedProcessForm, String> {

@@ -97,10 +97,8 @@ impl Bringing {
             Some(ProcessMove { step: MoveStep::Out(_, url), .. }) => {
                 return Err(format!("it has moved from here, to {url}"));
             }
-            Some(ProcessMove { step: MoveStep::Arriving, other, version, .. }) if *other == from => {
-                Some(*version)
-            }
-            Some(other) => return Err(format!("it came, or comes, from the store {}", other.other)),
+            Some(ProcessMove { step: MoveStep::Arriving, other, version, .. }) => Some((*version, *other)),
+            Some(came) => return Err(format!("it came from the store {}", came.other)),
             None if self.head()?.is_some() => return Err("it is in the store of this node".to_owned()),
             None => None,
         };
@@ -122,16 +120,17 @@ impl Bringing {
             _ => return Err("the node to move it from does not have it".to_owned()),
         };
         match begun {
-            // It was taken back there meanwhile.
-            Some(begun) if begun < version && there.state == "here" => {
-                self.append(version, from, MoveStep::Arriving).await.map(|()| Some(version))
+            Some(begun) if begun == (version, from) => return Ok(Some(version)),
+            // It was taken back there meanwhile, or went elsewhere and comes from there.
+            Some((begun, _)) if begun < version && there.state == "here" => {}
+            Some((begun, other)) => {
+                return Err(format!(
+                    "it is on its way here from the store {other} in version {begun}, and would come in version {version}"
+                ));
             }
-            Some(begun) if begun != version => {
-                Err(format!("it is on its way here in version {begun}, and comes in version {version}"))
-            }
-            Some(_) => Ok(Some(version)),
-            None => self.append(version, from, MoveStep::Arriving).await.map(|()| Some(version)),
+            None => {}
         }
+        self.append(version, from, MoveStep::Arriving).await.map(|()| Some(version))
     }
 
     fn intake(&self, there: &MovedProcessForm) -> Result<Intake, String> {

@@ -52,6 +52,8 @@ pub(crate) struct Mover {
 
 /// One that is on its way, or was.
 struct MoveJob {
+    /// Where clients are to find it.
+    url: String,
     progress: Arc<Mutex<MoveProgress>>,
     task: JoinHandle<()>,
 }
@@ -77,6 +79,7 @@ impl Mover {
 
     /// Brings it, and says how that ended.
     fn bring(&self, process: ProcessId, order: MoveOrderForm) -> Result<MoveJob, String> {
+        let url = order.url.clone();
         let access = NodeAccess { token: order.token, tls: self.tls.clone() };
         let source = MoveSource::new(&order.from, &access, process)?;
         let progress: Arc<Mutex<MoveProgress>> = Arc::default();
@@ -101,7 +104,7 @@ impl Mover {
             }
             told.lock().unwrap_or_else(PoisonError::into_inner).ended = Some(ended);
         });
-        Ok(MoveJob { progress, task })
+        Ok(MoveJob { url, progress, task })
     }
 }
 
@@ -120,8 +123,11 @@ impl MoveCalls for Mover {
             );
         }
         let mut jobs = self.jobs();
-        if jobs.get(&process).is_some_and(|job| !job.task.is_finished()) {
-            return Ok(());
+        if let Some(MoveJob { url, .. }) = jobs.get(&process).filter(|job| !job.task.is_finished()) {
+            if *url == order.url {
+                return Ok(());
+            }
+            return Err(format!("it is on its way here already, and clients are to find it at {url}"));
         }
         if jobs.values().filter(|job| !job.task.is_finished()).count() >= RUNNING_MAX {
             return Err(format!(
@@ -153,7 +159,7 @@ impl MoveCalls for Mover {
         })
     }
 
-    async fn store_at(&self, url: &str) -> Option<StoreId> {
+    async fn store_at(&self, url: &str) -> Result<Option<StoreId>, String> {
         let access = NodeAccess { token: None, tls: self.tls.clone() };
         asking::store_at(url, &access).await
     }

@@ -119,10 +119,7 @@ impl FleetApi {
         /// The scheduler.
         scheduler: JsonBody<RetiredForm>,
     ) -> Result<Json<MemberForm>, FleetRefusal> {
-        let url = scheduler.0.read()?;
-        self.member(&url)?;
-        self.router.change(FleetChange::Retired(url.clone())).await?;
-        Ok(Json(self.member(&url)?))
+        Ok(self.change_known(scheduler, FleetChange::Retired).await?)
     }
 
     /// Forget what a scheduler has told
@@ -135,10 +132,7 @@ impl FleetApi {
         /// The scheduler.
         scheduler: JsonBody<RetiredForm>,
     ) -> Result<Json<MemberForm>, FleetRefusal> {
-        let url = scheduler.0.read()?;
-        self.member(&url)?;
-        self.router.change(FleetChange::Forgotten(url.clone())).await?;
-        Ok(Json(self.member(&url)?))
+        Ok(self.change_known(scheduler, FleetChange::Forgotten).await?)
     }
 
     /// Register a scheduler
@@ -180,6 +174,18 @@ impl FleetApi {
 }
 
 impl FleetApi {
+    /// Changes what counts of a scheduler that is there.
+    async fn change_known(
+        &self,
+        scheduler: JsonBody<RetiredForm>,
+        change: impl FnOnce(SchedulerUrl) -> FleetChange,
+    ) -> Result<Json<MemberForm>, HttpError> {
+        let url = scheduler.0.read()?;
+        self.member(&url)?;
+        self.router.change(change(url.clone())).await?;
+        Ok(Json(self.member(&url)?))
+    }
+
     fn checks_now(&self) -> Vec<RouterCheckForm> {
         let location = self.location.taken().map(|location| {
             let (health, reason) = location.health();

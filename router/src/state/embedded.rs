@@ -104,7 +104,7 @@ impl RouterState for EmbeddedState {
         self.orders.ask(|answer| StateOrder::Settle { process, scheduler, cause, answer }).await
     }
 
-    async fn move_home(&self, process: ProcessId, to: Home) -> Result<Home, StateError> {
+    async fn move_home(&self, process: ProcessId, to: Home) -> Result<Homed, StateError> {
         self.orders.ask(|answer| StateOrder::Move { process, to, answer }).await
     }
 

@@ -160,7 +160,7 @@ pub(crate) trait RouterState: Send + Sync {
     ) -> Result<Homed, StateError>;
 
     /// A process has moved there, unless it is known to have moved on since: its home, which is on disk.
-    async fn move_home(&self, process: ProcessId, to: Home) -> Result<Home, StateError>;
+    async fn move_home(&self, process: ProcessId, to: Home) -> Result<Homed, StateError>;
 
     /// All schedulers, in the order of their numbers.
     async fn schedulers(&self) -> Result<Vec<KnownScheduler>, StateError>;

@@ -38,7 +38,7 @@ pub(super) enum StateOrder {
         answer: oneshot::Sender<Result<Homed, StateError>>,
     },
     /// A process has moved there.
-    Move { process: ProcessId, to: Home, answer: oneshot::Sender<Result<Home, StateError>> },
+    Move { process: ProcessId, to: Home, answer: oneshot::Sender<Result<Homed, StateError>> },
     /// Change the schedulers.
     Change { change: FleetChange, answer: oneshot::Sender<Result<Vec<KnownScheduler>, StateError>> },
     /// Keep a record that is published, after the one with this nonce.
@@ -64,7 +64,6 @@ pub(super) enum StateOrder {
 /// What is told once the batch is on disk.
 enum Reply {
     Homed(oneshot::Sender<Result<Homed, StateError>>, Homed),
-    Moved(oneshot::Sender<Result<Home, StateError>>, Home),
     Changed(oneshot::Sender<Result<Vec<KnownScheduler>, StateError>>, Vec<KnownScheduler>),
 }
 
@@ -133,7 +132,7 @@ impl Writer {
                     }
                 }
                 StateOrder::Move { process, to, answer } => match self.move_home(&mut batch, process, to) {
-                    Ok(home) => batch.replies.push(Reply::Moved(answer, home)),
+                    Ok(homed) => batch.replies.push(Reply::Homed(answer, homed)),
                     Err(error) => drop(answer.send(Err(error))),
                 },
                 StateOrder::Change { change, answer } => match self.change(&mut batch, change) {
@@ -163,8 +162,6 @@ impl Writer {
             match (reply, written.clone()) {
                 (Reply::Homed(answer, homed), Ok(())) => drop(answer.send(Ok(homed))),
                 (Reply::Homed(answer, _), Err(error)) => drop(answer.send(Err(error))),
-                (Reply::Moved(answer, home), Ok(())) => drop(answer.send(Ok(home))),
-                (Reply::Moved(answer, _), Err(error)) => drop(answer.send(Err(error))),
                 (Reply::Changed(answer, all), Ok(())) => drop(answer.send(Ok(all))),
                 (Reply::Changed(answer, _), Err(error)) => drop(answer.send(Err(error))),
             }
@@ -199,14 +196,14 @@ impl Writer {
     }
 
     /// Keeps where a process has moved, unless it is known to have moved on.
-    fn move_home(&mut self, batch: &mut Batch, process: ProcessId, to: Home) -> Result<Home, StateError> {
+    fn move_home(&mut self, batch: &mut Batch, process: ProcessId, to: Home) -> Result<Homed, StateError> {
         let known = self.known(batch, process)?;
         if let Some(known) = known.filter(|known| known.version >= to.version) {
-            return Ok(known);
+            return Ok(Homed { home: known, is_new: false });
         }
         let before = known.map(|known| known.scheduler);
         self.put_home(batch, process, to, before, &RouterEvent::Moved { process, to })?;
-        Ok(to)
+        Ok(Homed { home: to, is_new: true })
     }
 
     /// Gives a process a home, in the place of the one that it had before.

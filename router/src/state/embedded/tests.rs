@@ -88,7 +88,10 @@ async fn a_process_is_where_it_moved_last() {
         (1, at(second, 2), at(first, 3)),
         (2, at(second, 1), at(second, 1)),
     ] {
-        assert_eq!(state.move_home(process(moved), to).await.unwrap(), found, "{moved} to {to:?}");
+        let homed = Homed { home: found, is_new: found == to };
+        assert_eq!(state.move_home(process(moved), to).await.unwrap(), homed, "{moved} to {to:?}");
+        let again = Homed { home: found, is_new: false };
+        assert_eq!(state.move_home(process(moved), to).await.unwrap(), again, "{moved} to {to:?} again");
         assert_eq!(state.home(process(moved)).await.unwrap(), Some(found));
     }
     let homed = state.settle(process(1), second, HomeCause::Found).await.unwrap();

@@ -201,7 +201,7 @@ impl RouterState for PostgresState {
         self.orders.ask(|answer| Settle { process, scheduler, cause, answer }).await
     }
 
-    async fn move_home(&self, process: ProcessId, to: Home) -> Result<Home, StateError> {
+    async fn move_home(&self, process: ProcessId, to: Home) -> Result<Homed, StateError> {
         within(ANSWERED, moving::move_home(&self.pool, process, to)).await
     }
 

@@ -6,7 +6,7 @@ use protocol::ProcessId;
 use sqlx::PgPool;
 
 use super::{away, begin, column, count, read_home};
-use crate::state::{Home, StateError};
+use crate::state::{Home, Homed, StateError};
 
 /// Whoever settles the process meanwhile has done so, or waits.
 const SETTLE: &str = "insert into quipu_router.homes (process, scheduler, version) values ($1, $2, 0) \
@@ -17,7 +17,7 @@ const EVENT: &str = "insert into quipu_router.events (kind, process, scheduler, 
                      values ('moved', $1, $2, jsonb_build_object('version', $3::bigint))";
 
 /// A process has moved there, unless a higher version is known: its home, which is on disk.
-pub(super) async fn move_home(pool: &PgPool, process: ProcessId, to: Home) -> Result<Home, StateError> {
+pub(super) async fn move_home(pool: &PgPool, process: ProcessId, to: Home) -> Result<Homed, StateError> {
     let (key, number) = (process.as_bytes().as_slice(), column(to.scheduler));
     let version = i64::try_from(to.version).unwrap_or(i64::MAX);
     let mut transaction = begin(pool).await?;
@@ -26,7 +26,7 @@ pub(super) async fn move_home(pool: &PgPool, process: ProcessId, to: Home) -> Re
     let known = sqlx::query_as(KNOWN).bind(key).fetch_one(&mut *transaction).await;
     let (known, known_version): (i32, i64) = known.map_err(away)?;
     if known_version >= version {
-        return read_home(known, known_version);
+        return Ok(Homed { home: read_home(known, known_version)?, is_new: false });
     }
     for statement in [MOVE, EVENT] {
         let moved = sqlx::query(statement).bind(key).bind(number).bind(version).execute(&mut *transaction);
@@ -38,5 +38,5 @@ pub(super) async fn move_home(pool: &PgPool, process: ProcessId, to: Home) -> Re
     }
     count(&mut transaction, &changes).await?;
     transaction.commit().await.map_err(away)?;
-    Ok(to)
+    Ok(Homed { home: to, is_new: true })
 }
