@@ -231,10 +231,15 @@ fn a_way_back_changes_nothing_that_is_there_and_tells_what_is_in_its_way() {
     let told = summary(&told);
     assert_eq!((&told["written"], &told["left_out"]), (&1.into(), &(2 + lost).into()), "{told}");
     assert_eq!(postgres.sql("ahead", &format!("select count(*) from messages where {rest}")).trim(), "0");
+    bundles_in_the_way(folder.path(), &from, process);
+}
+
+/// What is in the way of an export to bundles, and what is asked for and not there.
+fn bundles_in_the_way(folder: &Path, from: &Path, process: &str) {
     // A file of the same name that is another.
-    let bundles = folder.path().join("bundles");
-    let words = ["export", text(&from), "--to", "bundles", "--out", text(&bundles), "--json"];
-    let export = Launch::command(folder.path(), &words);
+    let bundles = folder.join("bundles");
+    let words = ["export", text(from), "--to", "bundles", "--out", text(&bundles), "--json"];
+    let export = Launch::command(folder, &words);
     assert_eq!(summary(&export.run())["written"], 80);
     let of = |nonce: &str| bundles.join(process).join(format!("{nonce}.bundle"));
     fs::copy(of("0000000002"), of("0000000001")).expect("both are there");
@@ -247,8 +252,8 @@ fn a_way_back_changes_nothing_that_is_there_and_tells_what_is_in_its_way() {
     assert!(!of("0000000002").exists());
     // A process that is asked for and not there.
     let absent = "A".repeat(42) + "E";
-    let words = ["export", text(&from), "--to", "bundles", "--out", text(&bundles), "--process", &absent];
-    let told = Launch::command(folder.path(), &words).run();
+    let words = ["export", text(from), "--to", "bundles", "--out", text(&bundles), "--process", &absent];
+    let told = Launch::command(folder, &words).run();
     assert_eq!(told.code, Some(3), "{}{}", told.stdout, told.stderr);
     assert!(told.stderr.contains(&format!("nothing of 1 process: {absent}")), "{}", told.stderr);
 }
