@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{ClientBuilder, redirect};
+use reqwest::{ClientBuilder, Response, redirect};
 
 use crate::error::NodeError;
 use crate::options::NodeAccess;
@@ -32,4 +32,27 @@ pub(crate) fn node_client(access: &NodeAccess) -> Result<ClientBuilder, NodeErro
         .connect_timeout(CONNECT)
         .redirect(redirect::Policy::none())
         .default_headers(headers))
+}
+
+/// Why what another node answers is not read.
+pub(crate) enum Unread {
+    /// It broke off, or took too long.
+    Broken(reqwest::Error),
+    /// It has more bytes than such an answer has.
+    TooLong,
+}
+
+/// All that another node answers, up to so many bytes.
+///
+/// # Errors
+/// When it breaks off, or goes on.
+pub(crate) async fn read_answer(mut answer: Response, bytes_max: usize) -> Result<Vec<u8>, Unread> {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(Unread::Broken)? {
+        body.extend_from_slice(&piece);
+        if body.len() > bytes_max {
+            return Err(Unread::TooLong);
+        }
+    }
+    Ok(body)
 }

@@ -19,7 +19,7 @@ use tracing::{error, warn};
 use crate::error::NodeError;
 use crate::leadership::LeadershipError;
 use crate::member::MemberNode;
-use crate::node_client::node_client;
+use crate::node_client::{Unread, node_client, read_answer};
 use crate::node_tls::tls_reason;
 use crate::options::PeerOptions;
 use crate::part::{NodePart, NodeParts};
@@ -191,17 +191,14 @@ impl Peers {
             path.pop_if_empty().push("status");
         }
         let asked = async {
-            let mut answer = self.http.get(status).send().await.map_err(unreached)?;
+            let answer = self.http.get(status).send().await.map_err(unreached)?;
             if !answer.status().is_success() {
                 return Err(format!("it answers {}", answer.status()));
             }
-            let mut body = Vec::new();
-            while let Some(piece) = answer.chunk().await.map_err(unreached)? {
-                body.extend_from_slice(&piece);
-                if body.len() > ANSWER_MAX {
-                    return Err("its answer is too long".to_owned());
-                }
-            }
+            let body = read_answer(answer, ANSWER_MAX).await.map_err(|unread| match unread {
+                Unread::Broken(error) => unreached(error),
+                Unread::TooLong => "its answer is too long".to_owned(),
+            })?;
             serde_json::from_slice(&body).map_err(|error| format!("it is no node of this kind: {error}"))
         };
         timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err("it does not answer".to_owned()))

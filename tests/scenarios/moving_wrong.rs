@@ -11,6 +11,16 @@ use crate::folder;
 use crate::moving::{Pair, SOURCE, TARGET, moving};
 use crate::moving_back::{back, sealed, store};
 
+/// A pair, of which the source has a process with so many messages of a user.
+async fn begun(messages: usize) -> (Pair, Arc<Ledger>, User, Id) {
+    let pair = Pair::start();
+    let (ledger, user) = (Arc::new(Ledger::default()), User::new(1));
+    let source = pair.node(SOURCE).client();
+    let process = ledger.spawn(&source, &user, 1).await[0];
+    ledger.send(&source, &user, process, messages).await;
+    (pair, ledger, user, process)
+}
+
 /// `quipu move` from the source to the target, which clients are said to find at this URL.
 fn to_url(pair: &Pair, process: Id, url: &str) -> Launch {
     moving(Path::new("/"), process, pair.node(SOURCE), pair.node(TARGET), url)
@@ -23,12 +33,9 @@ fn fails(finished: &Finished, with: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_are_led_to_no_place_but_the_node_that_the_process_goes_to() {
-    let pair = Pair::start();
-    let (kept, ledger, user) = (folder(), Arc::new(Ledger::default()), User::new(1));
+    let (pair, ledger, user, process) = begun(5).await;
+    let (kept, source) = (folder(), pair.node(SOURCE).client());
     let router = Launch::router(kept.path(), &[&pair.url(SOURCE)]).serve();
-    let source = pair.node(SOURCE).client();
-    let process = ledger.spawn(&source, &user, 1).await[0];
-    ledger.send(&source, &user, process, 5).await;
     for (url, found) in [
         (pair.url(SOURCE), "a node with the store"),
         (router.url(), "no node answers"),
@@ -51,11 +58,8 @@ async fn clients_are_led_to_no_place_but_the_node_that_the_process_goes_to() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_whose_node_is_silent_is_not_lost() {
-    let pair = Pair::start();
-    let (ledger, user) = (Arc::new(Ledger::default()), User::new(1));
+    let (pair, ledger, user, process) = begun(5).await;
     let source = pair.node(SOURCE).client();
-    let process = ledger.spawn(&source, &user, 1).await[0];
-    ledger.send(&source, &user, process, 5).await;
     let lost = store(pair.node(TARGET)).await;
     let gate = sealed(&pair, process).await;
     pair.node(TARGET).signal("STOP");
@@ -71,15 +75,11 @@ async fn a_store_whose_node_is_silent_is_not_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_moves_at_once_one_wins_and_the_process_can_go_on_to_the_other() {
-    let pair = Pair::start();
-    let kept = folder();
+    let (pair, ledger, user, process) = begun(5).await;
+    let (kept, source) = (folder(), pair.node(SOURCE).client());
     let third = Launch::su(kept.path()).gateway(pair.gateway.url()).unset("UPLOAD_NODE_URL");
     let third = third.wallet(KeyType::Ed25519);
     let node = third.start();
-    let (ledger, user) = (Arc::new(Ledger::default()), User::new(1));
-    let source = pair.node(SOURCE).client();
-    let process = ledger.spawn(&source, &user, 1).await[0];
-    ledger.send(&source, &user, process, 5).await;
 
     let gate = Gate::to(pair.admin(SOURCE)).await;
     gate.stop_at("POST /moves/", GateSide::Request);
@@ -107,11 +107,7 @@ async fn of_two_moves_at_once_one_wins_and_the_process_can_go_on_to_the_other() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_a_wrong_word_took_back_is_not_said_to_have_moved() {
-    let mut pair = Pair::start();
-    let (ledger, user) = (Arc::new(Ledger::default()), User::new(1));
-    let source = pair.node(SOURCE).client();
-    let process = ledger.spawn(&source, &user, 1).await[0];
-    ledger.send(&source, &user, process, 5).await;
+    let (mut pair, _, _, process) = begun(5).await;
     let lost = store(pair.node(TARGET)).await;
     pair.moves(process);
     pair.nodes[TARGET].take().unwrap().kill();
@@ -124,10 +120,7 @@ async fn a_process_that_a_wrong_word_took_back_is_not_said_to_have_moved() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_is_another_one_than_what_is_under_way_is_refused() {
-    let pair = Pair::start();
-    let (ledger, user) = (Arc::new(Ledger::default()), User::new(1));
-    let source = pair.node(SOURCE).client();
-    let process = ledger.spawn(&source, &user, 1).await[0];
+    let (pair, _, _, process) = begun(0).await;
     let gate = Gate::to(pair.admin(SOURCE)).await;
     gate.stop_at("POST /moves/", GateSide::Request);
     let first: Program = pair.command(process, Some(&gate)).program();
@@ -142,9 +135,7 @@ async fn an_order_that_is_another_one_than_what_is_under_way_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_is_read_of_a_node_than_any_answer_has() {
-    let pair = Pair::start();
-    let (ledger, user) = (Arc::new(Ledger::default()), User::new(1));
-    let process = ledger.spawn(&pair.node(SOURCE).client(), &user, 1).await[0];
+    let (pair, _, _, process) = begun(0).await;
     let liar = ToldServer::start();
     liar.answer(200, &[("content-type", "application/json")], &" ".repeat(20 << 20));
     let told = pair.command(process, None).word("--from").word(&liar.url()).run();
@@ -155,11 +146,9 @@ async fn no_more_is_read_of_a_node_than_any_answer_has() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_node_or_may_not_take_it_is_refused_in_words() {
-    let pair = Pair::start();
-    let (kept, ledger, user) = (folder(), Arc::new(Ledger::default()), User::new(1));
+    let (pair, ledger, user, process) = begun(0).await;
+    let (kept, source) = (folder(), pair.node(SOURCE).client());
     let router = Launch::router(kept.path(), &[&pair.url(SOURCE)]).serve();
-    let source = pair.node(SOURCE).client();
-    let process = ledger.spawn(&source, &user, 1).await[0];
     let run = |to: &Node, token: &str, from: &str| {
         let (process, admin, url) = (process.to_string(), pair.node(SOURCE).admin_url(), to.url());
         let (own, there) = (pair.node(SOURCE).token(), to.admin_url());

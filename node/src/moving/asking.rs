@@ -6,13 +6,13 @@ use api::MovedProcessForm;
 use log::StoreId;
 use protocol::ProcessId;
 use replicator::wire::{Frame, FrameBuffer, PAYLOAD_MAX};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 use web::fleet_headers::STORE;
 
-use crate::node_client::node_client;
+use crate::node_client::{Unread, node_client, read_answer};
 use crate::node_tls::tls_reason;
 use crate::options::NodeAccess;
 
@@ -121,8 +121,13 @@ impl MoveSource {
         };
         let response = request.timeout(PATIENCE).send().await.map_err(unreached)?;
         let status = response.status();
-        let body = read_all(response).await.map_err(unreached)?;
-        let body = body.map_err(|reason| Unasked { reason: told(reason), passes: false })?;
+        let body = read_answer(response, ANSWER_MAX).await.map_err(|unread| match unread {
+            Unread::Broken(error) => unreached(error),
+            Unread::TooLong => {
+                let reason = format!("its answer has more than {ANSWER_MAX} bytes, and none of a move has");
+                Unasked { reason: told(reason), passes: false }
+            }
+        })?;
         if status.is_success() {
             return Ok(body);
         }
@@ -149,18 +154,6 @@ pub(super) async fn store_at(url: &str, access: &NodeAccess) -> Result<Option<St
     };
     let store = answer.headers().get(STORE).and_then(|store| store.to_str().ok());
     Ok(store.and_then(|store| store.parse::<Uuid>().ok()).map(StoreId))
-}
-
-/// All that a node answers, unless that is longer than any answer of a move.
-async fn read_all(mut response: Response) -> Result<Result<Vec<u8>, String>, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await? {
-        body.extend_from_slice(&piece);
-        if body.len() > ANSWER_MAX {
-            return Ok(Err(format!("its answer has more than {ANSWER_MAX} bytes, and none of a move has")));
-        }
-    }
-    Ok(Ok(body))
 }
 
 fn read(body: &[u8]) -> Result<MovedProcessForm, String> {

@@ -112,6 +112,12 @@ impl Door {
         Connection { door: self.clone(), open: None }
     }
 
+    /// The same door, through which no longer answer is taken.
+    pub fn within(&self, longest: usize) -> Self {
+        let scheduler = SchedulerClient { longest, ..self.scheduler.clone() };
+        Self { scheduler, plain: self.plain.clone() }
+    }
+
     /// The scheduler.
     pub fn scheduler(&self) -> &SchedulerClient {
         &self.scheduler

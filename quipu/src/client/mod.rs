@@ -121,11 +121,6 @@ impl SchedulerClient {
         Ok(Self { http, base, longest: LONGEST_PAGE, patience: None, read_timeout })
     }
 
-    /// The same scheduler, of which no longer answer is taken.
-    pub fn within(&self, longest: usize) -> Self {
-        Self { longest, ..self.clone() }
-    }
-
     /// The address as it is used.
     pub fn url(&self) -> &str {
         &self.base

@@ -84,22 +84,28 @@ impl SchedulerPair {
         path: &str,
         look: impl FnOnce(AnswerPair) -> T,
     ) -> Result<Option<T>, ClientError> {
-        let answers = match self.short(path).await {
-            Err(ClientError::TooLong { .. }) => return self.look_alone(path, look).await.map(Some),
-            answers => answers?,
-        };
-        if answers.0 == answers.1 { Ok(None) } else { Ok(Some(look(self.pair(&answers)?))) }
+        self.look_where(path, |(first, second)| first != second, look).await
     }
 
     /// Where their answers part to what one of them has in a list: that both refuse it is no answer.
     pub(super) async fn listed_differences(&self, path: &str) -> Result<Vec<AnswerDifference>, ClientError> {
-        let look = |pair: AnswerPair| pair.listed_differences(path);
+        let may_part = |(first, second): &(RawAnswer, RawAnswer)| first != second || first.body.is_none();
+        let found = self.look_where(path, may_part, |pair| pair.listed_differences(path)).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Looks into short answers only where it has to, and into long ones always.
+    async fn look_where<T>(
+        &self,
+        path: &str,
+        has_to: impl FnOnce(&(RawAnswer, RawAnswer)) -> bool,
+        look: impl FnOnce(AnswerPair) -> T,
+    ) -> Result<Option<T>, ClientError> {
         let answers = match self.short(path).await {
-            Err(ClientError::TooLong { .. }) => return self.look_alone(path, look).await,
+            Err(ClientError::TooLong { .. }) => return self.look_alone(path, look).await.map(Some),
             answers => answers?,
         };
-        let is_same = answers.0 == answers.1 && answers.0.body.is_some();
-        if is_same { Ok(Vec::new()) } else { Ok(look(self.pair(&answers)?)) }
+        has_to(&answers).then(|| self.pair(&answers).map(look)).transpose()
     }
 
     /// Nothing else that is long is held until it is looked into.
@@ -125,9 +131,8 @@ impl SchedulerPair {
 
 impl AskedScheduler {
     async fn find(scheduler: &SchedulerClient) -> Result<Self, ClientError> {
-        let (door, long) = (scheduler.within(SHORT), scheduler.within(LONG));
-        let (door, long) = try_join(Door::find(&door), Door::find(&long)).await?;
-        Ok(Self { door, long, idle: Mutex::new(Vec::new()) })
+        let door = Door::find(scheduler).await?;
+        Ok(Self { door: door.within(SHORT), long: door.within(LONG), idle: Mutex::new(Vec::new()) })
     }
 
     async fn answer(&self, path: &str) -> Result<RawAnswer, ClientError> {
