@@ -70,6 +70,12 @@ impl EmbeddedState {
         Ok(Self { db, store, orders, thread })
     }
 
+    /// Has the writer end once what was ordered is done; its thread, for the first who asks.
+    fn end_writer(&self) -> Option<JoinHandle<()>> {
+        self.orders.close();
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Reads on a thread that may wait for the disk.
     async fn read<T: Send + 'static>(
         &self,
@@ -175,11 +181,18 @@ impl RouterState for EmbeddedState {
     }
 
     async fn close(&self) {
-        self.orders.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        if let Some(thread) = self.end_writer() {
             // One that panicked has said so.
             let _ = spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+/// Of one that was not closed, as after a start that failed: RocksDB is ended before the program is.
+impl Drop for EmbeddedState {
+    fn drop(&mut self) {
+        if let Some(thread) = self.end_writer() {
+            let _ = thread.join();
         }
     }
 }

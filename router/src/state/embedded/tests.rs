@@ -33,6 +33,15 @@ async fn with_schedulers(folder: &TempDir) -> EmbeddedState {
 }
 
 #[tokio::test]
+async fn one_that_is_not_closed_ends_all_the_same() {
+    let folder = TempDir::new().unwrap();
+    let state = with_schedulers(&folder).await;
+    drop(state);
+    // Nobody has it open any more.
+    EmbeddedState::open(folder.path(), STORE).unwrap();
+}
+
+#[tokio::test]
 async fn a_process_has_one_home_for_ever() {
     let folder = TempDir::new().unwrap();
     let state = Arc::new(with_schedulers(&folder).await);
@@ -143,7 +152,7 @@ async fn a_scheduler_that_is_not_there_is_nobodys_home() {
 #[tokio::test]
 async fn after_a_failed_write_nothing_is_placed_and_all_is_read() {
     let folder = TempDir::new().unwrap();
-    let state = with_schedulers(&folder).await;
+    let mut state = with_schedulers(&folder).await;
     state.settle(process(1), SchedulerNumber(1), HomeCause::Placed).await.unwrap();
     // As a disk that fails would have it.
     let (told, failure) = watch::channel(Some("no space left".to_owned()));
@@ -151,7 +160,7 @@ async fn after_a_failed_write_nothing_is_placed_and_all_is_read() {
     let thread = Writer::open(state.db.clone(), told).unwrap().start(waiting).unwrap();
     state.close().await;
     *state.thread.lock().unwrap() = Some(thread);
-    let state = EmbeddedState { orders: StateOrders::new(orders, failure), ..state };
+    state.orders = StateOrders::new(orders, failure);
     let refused = state.settle(process(2), SchedulerNumber(1), HomeCause::Placed).await.unwrap_err();
     assert!(refused.to_string().contains("no space left"), "{refused}");
     assert!(state.failure().is_some());
