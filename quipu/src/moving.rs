@@ -91,9 +91,21 @@ impl MoveArgs {
         };
         let token = self.to_token.clone().or_else(|| self.node.token());
         let target = AdminArgs::at(&admin, token, self.node.tls()).connect_to_change(&self.to_data_dir)?;
-        let moved = runtime()?.block_on(self.bring(&source, &target, &to))?;
+        let (moved, leads) = runtime()?.block_on(async {
+            let moved = self.bring(&source, &target, &to).await?;
+            Ok::<_, Failure>((moved, self.leads(&source).await))
+        })?;
         let (events, version) = (thousands(moved.next), moved.version);
         writeln!(out, "process {} has moved to {to}: {events} nonces, move {version}", self.process)?;
+        // It was ended by an order before this one, which is for ever.
+        if let Some(url) = leads.filter(|url| *url != to) {
+            let had = source.url();
+            writeln!(
+                out,
+                "who comes to {had} is led to {url} for ever, as the order said by which it was ended there: have a node of \
+                 the new store answer at that address. A router leads to whoever leads the store"
+            )?;
+        }
         Ok(())
     }
 
@@ -110,6 +122,12 @@ impl MoveArgs {
             source.url()
         )?;
         Ok(())
+    }
+
+    /// Where the node that had it leads clients, if it can be asked.
+    async fn leads(&self, source: &AdminClient) -> Option<String> {
+        let told = source.fetch_told::<MovedProcessForm>(&format!("/moves/{}", self.process)).await;
+        told.ok().filter(|(now, _)| now.state == "moved").and_then(|(now, _)| now.url.0)
     }
 
     async fn bring(

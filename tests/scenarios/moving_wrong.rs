@@ -7,6 +7,8 @@ use std::sync::Arc;
 use ans104::{Id, KeyType};
 use quipu_tests::{Finished, Gate, GateSide, Launch, Ledger, Node, Program, ToldServer, User};
 
+use tokio::net::TcpListener;
+
 use crate::folder;
 use crate::moving::{Pair, SOURCE, TARGET, moving};
 use crate::moving_back::{back, sealed, store};
@@ -70,6 +72,31 @@ async fn a_store_whose_node_is_silent_is_not_lost() {
     pair.moves(process);
     ledger.send(&pair.node(TARGET).client(), &user, process, 5).await;
     assert_eq!(ledger.check(&source, 5).await, 11);
+    pair.verify();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_is_not_lost_while_somebody_takes_calls_in_its_place_and_answers_none() {
+    let (mut pair, ledger, user, process) = begun(5).await;
+    let lost = store(pair.node(TARGET)).await;
+    let _gate = sealed(&pair, process).await;
+    pair.nodes[TARGET].take().unwrap().kill();
+    let address = pair.url(TARGET).strip_prefix("http://").unwrap().to_owned();
+    // As a node behind TLS of which the certificate is outdated.
+    let taking = TcpListener::bind(&address).await.unwrap();
+    let ending = tokio::spawn(async move {
+        while let Ok((connection, _)) = taking.accept().await {
+            drop(connection);
+        }
+    });
+    fails(&back(pair.node(SOURCE), process, &lost), "end it first");
+    assert_eq!(pair.state(SOURCE, process).await, "moved");
+    ending.abort();
+    assert!(ending.await.is_err_and(|error| error.is_cancelled()));
+    let done = back(pair.node(SOURCE), process, &lost);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    ledger.send(&pair.node(SOURCE).client(), &user, process, 5).await;
+    pair.nodes[TARGET] = Some(pair.launches[TARGET].start());
     pair.verify();
 }
 

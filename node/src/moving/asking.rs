@@ -8,7 +8,8 @@ use protocol::ProcessId;
 use replicator::wire::{Frame, FrameBuffer, PAYLOAD_MAX};
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
-use tokio::time::{Instant, sleep};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 use web::fleet_headers::STORE;
 
@@ -23,6 +24,7 @@ const STUBBORN: Duration = Duration::from_secs(120);
 const AGAIN: Duration = Duration::from_millis(500);
 /// How long a store has to answer that is said to be lost.
 const ANSWERED: Duration = Duration::from_secs(10);
+const CONNECTED: Duration = Duration::from_secs(5);
 /// A frame and its head; what it tells of the process is shorter.
 const ANSWER_MAX: usize = PAYLOAD_MAX + 1024;
 
@@ -138,22 +140,36 @@ impl MoveSource {
     }
 }
 
-/// The store that a node at this URL says to have; none where no node answers.
+/// The store that a node at this URL says to have; none where nobody is, or who is there is no node.
 ///
 /// # Errors
-/// With the reason, when somebody takes the call there and says nothing: nobody knows then who that is.
+/// With the reason, when somebody takes the call there and does not answer it: nobody knows then who that is.
 pub(super) async fn store_at(url: &str, access: &NodeAccess) -> Result<Option<StoreId>, String> {
     let http = node_client(access).map_err(|error| error.to_string())?;
     let http = http.build().map_err(|error| error.to_string())?;
     let answer = match http.get(format!("{url}/health")).timeout(ANSWERED).send().await {
         Ok(answer) => answer,
-        Err(error) if error.is_timeout() && !error.is_connect() => {
-            return Err("somebody takes calls there and does not answer them".to_owned());
+        // TLS is part of that: behind it may be whoever is looked for, frozen or with an outdated certificate.
+        Err(error) if error.is_connect() && !takes_calls(url).await => return Ok(None),
+        Err(error) => {
+            let reason = tls_reason(&error).unwrap_or_else(|| match error.is_timeout() {
+                true => format!("no answer within {} s", ANSWERED.as_secs()),
+                false => "the connection ended before there was an answer".to_owned(),
+            });
+            return Err(format!("somebody takes calls there and does not answer them: {reason}"));
         }
-        Err(_) => return Ok(None),
     };
     let store = answer.headers().get(STORE).and_then(|store| store.to_str().ok());
     Ok(store.and_then(|store| store.parse::<Uuid>().ok()).map(StoreId))
+}
+
+/// Whether a connection to it stands.
+async fn takes_calls(url: &str) -> bool {
+    let Ok(url) = url.parse::<Url>() else { return false };
+    let Some((host, port)) = url.host_str().zip(url.port_or_known_default()) else { return false };
+    // As it is in a URL, an IPv6 address has brackets.
+    let host = host.trim_matches(['[', ']']);
+    matches!(timeout(CONNECTED, TcpStream::connect((host, port))).await, Ok(Ok(_)))
 }
 
 fn read(body: &[u8]) -> Result<MovedProcessForm, String> {
