@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ans104::Address;
-use log::StoreId;
+use log::{StoreId, Term};
 use thiserror::Error;
 
+use crate::list::SchedulerFlags;
 use crate::member::{FleetMember, StoreLead};
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{KnownScheduler, SchedulerNumber};
@@ -75,14 +76,23 @@ impl Fleet {
             }
             (number, member)
         });
-        let mut set: BTreeMap<SchedulerNumber, FleetMember> = set.collect();
-        let leads = leads(set.values());
-        for member in set.values_mut() {
-            if let Some(lead) = member.store.and_then(|store| leads.get(&store)) {
-                member.lead = *lead;
-            }
+        *members = Arc::new(led(set.collect()));
+    }
+
+    /// A scheduler was seen to lead the store that it is known to have, in a term that counts from now on: also where that
+    /// cannot be kept, terms only rise.
+    pub(crate) fn raise(&self, number: SchedulerNumber, store: StoreId, term: Term) {
+        let mut members = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let is_news = |member: &Arc<FleetMember>| member.store == Some(store) && member.term < term;
+        if !members.get(&number).is_some_and(is_news) {
+            return;
         }
-        *members = Arc::new(set.into_iter().map(|(number, member)| (number, Arc::new(member))).collect());
+        let mut raised: BTreeMap<SchedulerNumber, FleetMember> =
+            members.iter().map(|(number, member)| (*number, FleetMember::clone(member))).collect();
+        if let Some(member) = raised.get_mut(&number) {
+            member.term = term;
+        }
+        *members = Arc::new(led(raised));
     }
 
     /// The scheduler for a new process of this wallet: one that is for the wallet, else the one with the fewest.
@@ -93,18 +103,24 @@ impl Fleet {
             let with_it = members.values().filter(|other| other.lead.scheduler == member.number);
             with_it.map(|other| other.standing.processes()).sum()
         };
+        // What an operator said of one that led a store holds for its successor, as long as it is not retired.
+        let is_said = |lead: &FleetMember, what: &dyn Fn(&SchedulerFlags) -> bool| {
+            let those = members.values().filter(|other| other.lead.scheduler == lead.number);
+            those.filter(|other| !other.is_retired).any(|other| what(&other.flags))
+        };
         let fewest = |fits: &dyn Fn(&FleetMember) -> bool| {
-            let fitting = members.values().filter(|member| fits(member) && member.takes_processes());
+            let fitting = members.values().filter(|member| member.takes_processes() && fits(member));
             fitting.min_by_key(|member| (processes(member), member.number)).cloned()
         };
-        let is_own = |member: &FleetMember| member.flags.wallets.contains(owner) && !member.is_retired;
-        if members.values().any(|member| is_own(member)) {
-            return fewest(&is_own).ok_or(NoPlace::WalletsOwn(*owner));
+        let has_owner = |flags: &SchedulerFlags| flags.wallets.contains(owner);
+        if members.values().any(|member| !member.is_retired && has_owner(&member.flags)) {
+            return fewest(&|member| is_said(member, &has_owner)).ok_or(NoPlace::WalletsOwn(*owner));
         }
         if members.values().all(|member| member.is_retired) {
             return Err(NoPlace::Nobody);
         }
-        fewest(&|member| !member.flags.no_route && !member.flags.wallets_only).ok_or(NoPlace::NoneTakes)
+        let is_apart = |flags: &SchedulerFlags| flags.no_route || flags.wallets_only;
+        fewest(&|member| !is_said(member, &is_apart)).ok_or(NoPlace::NoneTakes)
     }
 
     /// The address of the wallet that signs for them: that of the first that has told one. One that is retired counts where no
@@ -117,6 +133,17 @@ impl Fleet {
         };
         told(false).or_else(|| told(true))
     }
+}
+
+/// All of them, each with who leads its store.
+fn led(mut members: BTreeMap<SchedulerNumber, FleetMember>) -> Members {
+    let leads = leads(members.values());
+    for member in members.values_mut() {
+        if let Some(lead) = member.store.and_then(|store| leads.get(&store)) {
+            member.lead = *lead;
+        }
+    }
+    members.into_iter().map(|(number, member)| (number, Arc::new(member))).collect()
 }
 
 /// Who leads each store: whoever was seen to lead in the highest term, whether it is there or not. Nobody who led before it
@@ -143,7 +170,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::list::SchedulerFlags;
     use crate::member::Look;
 
     const OWNER: Address = Address::from_bytes([1; 32]);
@@ -224,11 +250,7 @@ mod tests {
     fn a_store_is_led_by_the_highest_term_whether_that_is_there_or_not() {
         let with = |number, processes, store: u128, term| {
             let store = Some(StoreId(uuid::Uuid::from_u128(store)));
-            KnownScheduler {
-                store,
-                term: log::Term(term),
-                ..known(number, processes, SchedulerFlags::default())
-            }
+            KnownScheduler { store, term: Term(term), ..known(number, processes, SchedulerFlags::default()) }
         };
         let fleet = Fleet::default();
         let lead = |number| fleet.lead(SchedulerNumber(number)).unwrap().number.0;
@@ -246,6 +268,49 @@ mod tests {
         lose(&fleet, 2);
         assert_eq!(chosen(&fleet, OTHER), Err(NoPlace::NoneTakes), "the one that led before takes nothing");
         assert_eq!(lead(1), 2);
+    }
+
+    #[test]
+    fn what_was_said_of_a_leader_holds_for_its_successor() {
+        let with = |number, term, flags| KnownScheduler {
+            store: Some(StoreId(uuid::Uuid::from_u128(7))),
+            term: Term(term),
+            ..known(number, 0, flags)
+        };
+        let fleet = Fleet::default();
+        let own = || flags(true, &[OWNER], true);
+        fleet.set(vec![with(1, 1, own()), with(2, 2, SchedulerFlags::default())], true);
+        assert_eq!(chosen(&fleet, OWNER), Ok(2));
+        assert_eq!(chosen(&fleet, OTHER), Err(NoPlace::NoneTakes));
+        // Whoever was switched off for good has nothing more to say.
+        let retired = KnownScheduler { is_retired: true, ..with(1, 1, own()) };
+        fleet.set(vec![retired, with(2, 2, SchedulerFlags::default())], true);
+        assert_eq!([OWNER, OTHER].map(|owner| chosen(&fleet, owner)), [Ok(2), Ok(2)]);
+    }
+
+    #[test]
+    fn a_term_that_was_seen_counts_though_nothing_is_kept() {
+        let fleet = Fleet::default();
+        let store = StoreId(uuid::Uuid::from_u128(7));
+        let with = |number, term| KnownScheduler {
+            store: Some(store),
+            term: Term(term),
+            ..known(number, 0, SchedulerFlags::default())
+        };
+        fleet.set(vec![with(1, 1), with(2, 0)], true);
+        fleet.raise(SchedulerNumber(2), StoreId(uuid::Uuid::from_u128(8)), Term(5));
+        fleet.raise(SchedulerNumber(3), store, Term(5));
+        assert_eq!(fleet.lead(SchedulerNumber(1)).unwrap().number.0, 1);
+        fleet.raise(SchedulerNumber(2), store, Term(2));
+        // What is on disk is older.
+        fleet.set(vec![with(1, 1), with(2, 0)], true);
+        let lead = fleet.lead(SchedulerNumber(1)).unwrap();
+        assert_eq!((lead.number.0, lead.lead.term, lead.lead.copies), (2, Term(2), 2));
+        // One that was forgotten, and is there again, leads nothing by that.
+        let forgotten = KnownScheduler { store: None, is_retired: true, ..with(2, 0) };
+        fleet.set(vec![with(1, 1), forgotten], true);
+        fleet.set(vec![with(1, 1), with(2, 0)], true);
+        assert_eq!(fleet.lead(SchedulerNumber(2)).unwrap().number.0, 1);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Asking the schedulers how they do.
 
+use std::collections::HashSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,18 +11,23 @@ use rand::Rng;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
-use tokio::time::sleep;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 use web::fleet_headers::{ROLE, ROUTER};
 
 use crate::member::{FleetMember, Look, MemberTurn};
 use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
+use crate::state::SchedulerNumber;
 use crate::told::ToldLog;
 use crate::upstream::said;
 
 /// Between two questions; a quarter more or less, so that many routers do not ask at once.
 const EVERY: Duration = Duration::from_secs(2);
+/// How long a router waits for all of them when it starts.
+const FIRST: Duration = Duration::from_millis(1500);
 /// For an answer.
 const ANSWERED: Duration = Duration::from_secs(2);
 /// How many are asked at a time.
@@ -42,30 +49,80 @@ struct Refusal {
     error: String,
 }
 
+/// What is done for schedulers at the moment: for each of them once at a time, however long it takes for another.
+#[derive(Default)]
+struct Busy {
+    with: HashSet<SchedulerNumber>,
+    work: JoinSet<SchedulerNumber>,
+}
+
+impl Busy {
+    /// Does it, unless something is under way for this one.
+    fn begin(&mut self, member: SchedulerNumber, work: impl Future<Output = ()> + Send + 'static) {
+        if self.with.insert(member) {
+            self.work.spawn(async move {
+                work.await;
+                member
+            });
+        }
+    }
+
+    /// Forgets what is done.
+    fn tidy(&mut self) {
+        while let Some(done) = self.work.try_join_next() {
+            match done {
+                Ok(member) => drop(self.with.remove(&member)),
+                // Nobody knows for whom.
+                Err(_) => *self = Self::default(),
+            }
+        }
+    }
+}
+
 impl Router {
-    /// Asks all of them again and again until it is dropped.
+    /// Asks all of them again and again until it is dropped, each at its own pace: one that hangs holds up no other, nor
+    /// does what came to one.
     pub(crate) async fn watch_schedulers(self: Arc<Self>) {
+        let (mut looks, mut moves) = (Busy::default(), Busy::default());
+        let at_once = Arc::new(Semaphore::new(AT_ONCE));
         loop {
-            let members = self.fleet.members();
-            stream::iter(members.values().cloned())
-                .for_each_concurrent(AT_ONCE, |member| {
-                    let router = &self;
-                    async move { router.look(&router.asking, &member).await }
-                })
-                .await;
+            looks.tidy();
+            moves.tidy();
+            for (number, member) in self.fleet.members().iter() {
+                let (router, own, at_once) = (self.clone(), member.clone(), at_once.clone());
+                looks.begin(*number, async move {
+                    let _turn = at_once.acquire().await;
+                    router.look(&own).await;
+                });
+                if let Some(steps) = member.standing.moves.to_take() {
+                    let (router, own) = (self.clone(), member.clone());
+                    moves.begin(*number, async move { router.take_moves(&own, steps).await });
+                }
+            }
             let more = rand::rng().random_range(0..EVERY.as_millis() / 2);
             sleep(EVERY * 3 / 4 + Duration::from_millis(u64::try_from(more).unwrap_or(0))).await;
         }
     }
 
-    async fn look(&self, http: &Client, member: &FleetMember) {
+    /// Asks each of them once, before anything is asked of this router; who does not answer soon is asked again later.
+    pub(crate) async fn look_first(&self) {
+        let members = self.fleet.members();
+        let looks = stream::iter(members.values().cloned());
+        let looks = looks.for_each_concurrent(AT_ONCE, |member| async move { self.look(&member).await });
+        if timeout(FIRST, looks).await.is_err() {
+            info!("not all schedulers answer at once");
+        }
+    }
+
+    async fn look(&self, member: &FleetMember) {
+        let http = &self.asking;
         let (mut look, told) = ask(http, &member.url).await;
         if let Some(told) = told {
             let counts = told.leads() && !member.is_forgotten();
             let moves = counts.then_some(told.moves);
             match (self.take_told(member, told).await, moves) {
                 (Err(reason), _) => look = Look::Other(reason),
-                (Ok(()), Some(moves)) => self.take_moves(member, moves).await,
+                (Ok(()), Some(moves)) => member.standing.moves.told(moves),
                 (Ok(()), None) => {}
             }
         }

@@ -1,18 +1,23 @@
-//! The homes that are remembered in memory, which is bounded: those that are asked for most stay. And the ids that were
-//! looked for in vain, for a few seconds.
+//! The homes that are remembered in memory, which is bounded: those that are asked for most stay. And for a while where
+//! something was found that is no process, and the ids that were looked for in vain.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use ans104::Id;
 use protocol::ProcessId;
 use quick_cache::sync::Cache;
 use rand::Rng;
 
-use crate::lookup::RouteKey;
+use crate::lookup::{RouteKey, Whereabouts};
 use crate::state::Home;
 
 /// How many homes are remembered: some 80 bytes each.
 pub(crate) const HOMES_MAX: usize = 2_000_000;
+/// Of how many things that are no process it is remembered where they are, and for how long: what is in a process may move
+/// with it, which nobody tells.
+const THINGS_MAX: usize = 100_000;
+const THING: Duration = Duration::from_secs(60);
 /// How many searches in vain are remembered.
 const ABSENT_MAX: usize = 100_000;
 /// How long they are: so that not all are asked for again at once, a second more or less.
@@ -22,21 +27,39 @@ const UNSURE: Duration = Duration::from_secs(1);
 
 /// What is remembered.
 pub(crate) struct KnownHomes {
+    /// Each is on disk, or was when the disk could be asked last.
     homes: Cache<ProcessId, Home>,
+    /// Messages and assignments, until when. A spawn that was only assigned is among them, and has no home by that.
+    things: Cache<Id, (Instant, Home)>,
     /// Held while one is remembered, so that of two the one with the higher version stays.
     remembering: Mutex<()>,
-    /// Until when, and why it is not known where it is, if it may be somewhere.
-    absent: Cache<RouteKey, (Instant, Option<String>)>,
+    /// Until when, and whether it is nowhere or may be somewhere.
+    absent: Cache<RouteKey, (Instant, Whereabouts)>,
 }
 
 impl KnownHomes {
     pub(crate) fn new() -> Self {
-        let (homes, remembering) = (Cache::new(HOMES_MAX), Mutex::default());
-        Self { homes, remembering, absent: Cache::new(ABSENT_MAX) }
+        let (homes, things) = (Cache::new(HOMES_MAX), Cache::new(THINGS_MAX));
+        Self { homes, things, remembering: Mutex::default(), absent: Cache::new(ABSENT_MAX) }
     }
 
     pub(crate) fn home(&self, process: &ProcessId) -> Option<Home> {
         self.homes.get(process)
+    }
+
+    /// Where something is: a process, or what was found in one a while ago.
+    pub(crate) fn whereabouts(&self, subject: &RouteKey) -> Option<Home> {
+        self.home(&subject.id().into()).or_else(|| match subject {
+            RouteKey::Process(_) => None,
+            RouteKey::Any(id) => {
+                self.things.get(id).filter(|(until, _)| Instant::now() < *until).map(|(_, home)| home)
+            }
+        })
+    }
+
+    /// Something that is no process was found there.
+    pub(crate) fn remember_thing(&self, id: Id, home: Home) {
+        self.things.insert(id, (Instant::now() + THING, home));
     }
 
     /// A process is there, unless it is known to have moved on.
@@ -52,11 +75,12 @@ impl KnownHomes {
         self.homes.len()
     }
 
-    /// An id is nobody's, or it is not known whose, for this reason.
-    pub(crate) fn note_absent(&self, subject: RouteKey, unsure: Option<String>) {
+    /// An id was looked for and is nobody's, or it is not known whose.
+    pub(crate) fn note_absent(&self, subject: RouteKey, found: Whereabouts) {
         let jitter = Duration::from_millis(rand::rng().random_range(0..2000));
-        let usual = if unsure.is_some() { UNSURE } else { ABSENT - Duration::from_secs(1) + jitter };
-        self.absent.insert(subject, (Instant::now() + usual, unsure));
+        let usual =
+            if found == Whereabouts::Nowhere { ABSENT - Duration::from_secs(1) + jitter } else { UNSURE };
+        self.absent.insert(subject, (Instant::now() + usual, found));
     }
 
     /// It is somebody's from now on.
@@ -64,9 +88,9 @@ impl KnownHomes {
         self.absent.remove(subject);
     }
 
-    /// Whether an id was found to be nobody's a moment ago; why that is not sure, if it is not.
-    pub(crate) fn absent(&self, subject: &RouteKey) -> Option<Option<String>> {
-        let (until, unsure) = self.absent.get(subject)?;
-        (Instant::now() < until).then_some(unsure)
+    /// What a search came to a moment ago that found nobody.
+    pub(crate) fn absent(&self, subject: &RouteKey) -> Option<Whereabouts> {
+        let (until, found) = self.absent.get(subject)?;
+        (Instant::now() < until).then_some(found)
     }
 }

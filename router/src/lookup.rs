@@ -1,7 +1,7 @@
 //! Looking for a process of which this router has not heard: every scheduler is asked once, however many clients want to
 //! know, and what was found is remembered for ever.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -85,8 +85,12 @@ impl Lookups {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks one scheduler whether it has something at this path.
-    async fn ask(&self, member: &FleetMember, path: &str) -> Said {
+    /// Asks one scheduler whether it has this.
+    async fn ask(&self, member: &FleetMember, subject: RouteKey) -> Said {
+        let path = match subject {
+            RouteKey::Process(process) => format!("/processes/{process}"),
+            RouteKey::Any(id) => format!("/{id}?limit=1"),
+        };
         let _turn = self.questions.acquire().await;
         if !member.standing.is_reached() {
             return Said::Nothing(format!("the scheduler {} is away", member.url));
@@ -97,15 +101,15 @@ impl Lookups {
             Ok(answer) => answer,
             Err(error) => return nothing(said(&error)),
         };
-        let status = answer.status();
-        let mut read = 0;
-        while read < READ_MAX
+        let (status, mut body) = (answer.status(), Vec::new());
+        while body.len() < READ_MAX
             && let Ok(Some(piece)) = answer.chunk().await
         {
-            read += piece.len();
+            body.extend_from_slice(&piece);
         }
         match status {
-            StatusCode::OK => Said::Has,
+            StatusCode::OK if is_about(&body, subject) => Said::Has,
+            StatusCode::OK => nothing("what it answers is no answer of a scheduler".to_owned()),
             // Existing schedulers answer 400 to whatever they do not have.
             StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Said::HasNot,
             status => nothing(format!("it answers {status}")),
@@ -149,40 +153,44 @@ impl Router {
             Ok(None) => {}
             Err(error) => return Whereabouts::Unsure(error.to_string()),
         }
+        // The schedulers were asked a moment ago.
+        if let Some(found) = self.known.absent(&subject) {
+            return found;
+        }
         let found = self.search_schedulers(subject).await;
         match &found {
             Whereabouts::At(_) => self.known.note_present(&subject),
-            Whereabouts::Nowhere => self.known.note_absent(subject, None),
-            Whereabouts::Unsure(reason) => self.known.note_absent(subject, Some(reason.clone())),
+            found => self.known.note_absent(subject, found.clone()),
         }
         found
     }
 
-    /// Asks all schedulers. Should several have it, the first one counts.
+    /// Asks all schedulers of which anything counts. Should several have it, the first one counts; of a store, what its leader
+    /// says.
     async fn search_schedulers(self: &Arc<Self>, subject: RouteKey) -> Whereabouts {
         metrics::looked_up();
-        let path = match subject {
-            RouteKey::Process(process) => format!("/processes/{process}"),
-            RouteKey::Any(id) => format!("/{id}?limit=1"),
-        };
         let members = self.fleet.members();
-        let answers = stream::iter(members.values().cloned()).map(|member| {
-            let path = &path;
-            async move { (self.lookups.ask(&member, path).await, member) }
-        });
+        let asked: Vec<Arc<FleetMember>> =
+            members.values().filter(|member| !member.is_silenced()).cloned().collect();
+        let answers = stream::iter(asked)
+            .map(|member| async move { (self.lookups.ask(&member, subject).await, member) });
         let answers: Vec<_> = answers.buffer_unordered(QUESTIONS_MAX).collect().await;
-        let (mut having, mut unsure): (Vec<Arc<FleetMember>>, Option<String>) = (Vec::new(), None);
+        let (mut having, mut silent, mut lacking) = (Vec::new(), Vec::new(), BTreeSet::new());
         for (said, member) in answers {
             match said {
                 Said::Has => having.push(member),
+                Said::HasNot if member.is_lead() => drop(lacking.insert(member.number)),
                 Said::HasNot => {}
-                Said::Nothing(reason) => unsure = Some(reason),
+                Said::Nothing(reason) => silent.push((reason, member)),
             }
         }
+        // A copy of a store has nothing that its leader has not.
+        silent.retain(|(_, member)| !lacking.contains(&member.lead.scheduler));
         // Whoever led a store, and whoever keeps it too, has what is in it.
         having.sort_by_key(|member| (!member.is_lead(), member.number));
         let Some(member) = having.first() else {
-            return unsure.map_or(Whereabouts::Nowhere, Whereabouts::Unsure);
+            let unsure = silent.pop().map(|(reason, _)| Whereabouts::Unsure(reason));
+            return unsure.unwrap_or(Whereabouts::Nowhere);
         };
         let is_same = |other: &FleetMember| other.store.is_some() && other.store == member.store;
         if let Some(other) = having.iter().skip(1).find(|other| !is_same(other)) {
@@ -196,13 +204,15 @@ impl Router {
         let process = ProcessId::from(subject.id());
         let is_process = match subject {
             RouteKey::Process(_) => true,
-            RouteKey::Any(id) => {
-                matches!(self.lookups.ask(member, &format!("/processes/{id}")).await, Said::Has)
-            }
+            RouteKey::Any(_) => match self.lookups.ask(member, RouteKey::Process(process)).await {
+                Said::Has => true,
+                Said::HasNot => false,
+                Said::Nothing(reason) => return Whereabouts::Unsure(reason),
+            },
         };
         if !is_process {
             let home = Home::first(member.number);
-            self.known.remember(process, home);
+            self.known.remember_thing(subject.id(), home);
             return Whereabouts::At(home);
         }
         debug!(%process, scheduler = %member.url, "found a process");
@@ -217,6 +227,14 @@ impl Router {
             Err(error) => Whereabouts::Unsure(error.to_string()),
         }
     }
+}
+
+/// Whether this is what a scheduler answers that has it, as far as it was read: a page of somebody in front of it is not.
+fn is_about(body: &[u8], subject: RouteKey) -> bool {
+    let is_json = body.trim_ascii_start().starts_with(b"{");
+    let id = subject.id().to_string();
+    let names_it = || body.windows(id.len()).any(|part| part == id.as_bytes());
+    is_json && (matches!(subject, RouteKey::Any(_)) || names_it())
 }
 
 /// A search that is over when this is dropped, however it ended.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use ans104::Address;
 use log::{StoreId, Term};
+use tokio::sync::Semaphore;
 
 use crate::list::SchedulerFlags;
 use crate::metrics::MemberMetrics;
@@ -15,6 +16,7 @@ use crate::moving::MovesTaken;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{KnownScheduler, SchedulerNumber};
 use crate::told::ToldLog;
+use crate::upstream::{CALLS_AWAY, CALLS_EACH};
 
 /// How many of the last questions count; with so many of them missed a scheduler is away.
 const LOOKS: usize = 5;
@@ -56,6 +58,10 @@ pub(crate) struct MemberStanding {
     /// Whether it took messages when it was asked last.
     is_open: AtomicBool,
     asked: Mutex<Asked>,
+    /// Places for calls that are on their way to it: one that hangs does not close the door for the others.
+    pub(crate) calls: Semaphore,
+    /// Those that it has while it is away, so that it is found to be back.
+    pub(crate) calls_away: Semaphore,
     /// When it was asked last who leads the store of this one, for calls that wait for that.
     pub(crate) successor_asked: tokio::sync::Mutex<Option<Instant>>,
     pub(crate) metrics: MemberMetrics,
@@ -114,6 +120,8 @@ impl MemberStanding {
             is_reached: AtomicBool::new(true),
             is_open: AtomicBool::new(true),
             asked: Mutex::default(),
+            calls: Semaphore::new(CALLS_EACH),
+            calls_away: Semaphore::new(CALLS_AWAY),
             successor_asked: tokio::sync::Mutex::default(),
             metrics: MemberMetrics::new(url),
             moves: MovesTaken::default(),
@@ -159,6 +167,11 @@ impl MemberStanding {
 
     pub(crate) fn set_address(&self, address: Address) {
         self.asked().address = Some(address);
+    }
+
+    /// No connection to it stood: it gets nothing new until it was looked at again.
+    pub(crate) fn missed(&self) {
+        self.is_open.store(false, Ordering::Relaxed);
     }
 
     /// What is wrong with it, if anything is.
@@ -230,6 +243,9 @@ impl FleetMember {
             Some(before) => before.standing.clone(),
             None => Arc::new(MemberStanding::new(&url, processes)),
         };
+        // What was seen may not be kept yet.
+        let seen = before.filter(|before| store.is_some() && before.store == store);
+        let term = seen.map_or(term, |seen| seen.term.max(term));
         let lead = StoreLead { scheduler: number, term, copies: 1 };
         Self { number, url, flags, is_retired, store, term, admin, lead, standing }
     }
@@ -242,6 +258,12 @@ impl FleetMember {
     /// Whether nothing counts that it tells of itself, see [`KnownScheduler::is_forgotten`].
     pub(crate) fn is_forgotten(&self) -> bool {
         self.is_retired && self.store.is_none()
+    }
+
+    /// Whether it was put away as one whose store is not to be believed. An existing scheduler tells no store: one that is
+    /// retired has its processes all the same.
+    pub(crate) fn is_silenced(&self) -> bool {
+        self.is_forgotten() && self.standing.told().is_some()
     }
 
     /// Whether it may be given a process now.

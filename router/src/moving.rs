@@ -21,9 +21,29 @@ use crate::state::{Home, Homed, StateError};
 /// How many answers are read in one go.
 const PAGES_MAX: usize = 1000;
 
-/// How many steps of moves of a scheduler are taken in.
+/// How many steps of moves of a scheduler are taken in, and how many its log has as it told last.
 #[derive(Default)]
-pub(crate) struct MovesTaken(AtomicU64);
+pub(crate) struct MovesTaken {
+    taken: AtomicU64,
+    told: AtomicU64,
+}
+
+impl MovesTaken {
+    /// Its log has so many.
+    pub(crate) fn told(&self, steps: u64) {
+        if steps < self.taken.load(Ordering::Relaxed) {
+            // It is not the log that it was.
+            self.taken.store(0, Ordering::Relaxed);
+        }
+        self.told.store(steps, Ordering::Relaxed);
+    }
+
+    /// How many it has, where not all of them are taken in.
+    pub(crate) fn to_take(&self) -> Option<u64> {
+        let told = self.told.load(Ordering::Relaxed);
+        (told > self.taken.load(Ordering::Relaxed)).then_some(told)
+    }
+}
 
 /// What a scheduler tells of processes that came to it.
 #[derive(Deserialize)]
@@ -41,11 +61,7 @@ struct MoveTold {
 impl Router {
     /// Takes in which processes came to a scheduler of which the log has so many steps of moves.
     pub(crate) async fn take_moves(&self, member: &FleetMember, steps: u64) {
-        let taken = &member.standing.moves.0;
-        if steps < taken.load(Ordering::Relaxed) {
-            // It is not the log that it was.
-            taken.store(0, Ordering::Relaxed);
-        }
+        let taken = &member.standing.moves.taken;
         for _ in 0..PAGES_MAX {
             let from = taken.load(Ordering::Relaxed);
             if from >= steps {
@@ -88,8 +104,11 @@ impl Router {
         let known = match self.take_move_of(route.subject, to).await {
             Ok(known) => known,
             Err(error) => {
-                // The client is led there all the same.
+                // Clients are led there all the same, each of them at once: it is kept when the schedulers are looked at.
                 warn!(%error, "where a process has moved cannot be kept");
+                if self.known.home(&route.subject).is_some() {
+                    self.known.remember(route.subject, to);
+                }
                 to
             }
         };
@@ -102,7 +121,7 @@ impl Router {
         if self.state.home(subject).await?.is_some() {
             return self.take_move(subject, to).await;
         }
-        self.known.remember(subject, to);
+        self.known.remember_thing(subject.id(), to);
         Ok(to)
     }
 

@@ -51,12 +51,12 @@ impl Router {
     /// # Errors
     /// When none has it, with this code; or that is not known at the moment.
     pub(crate) async fn home(self: &Arc<Self>, subject: RouteKey, absent: Code) -> Result<Route, HttpError> {
-        let found = match self.known.home(&subject.id().into()) {
+        let found = match self.known.whereabouts(&subject) {
             Some(home) => Whereabouts::At(home),
             None => match self.known.absent(&subject) {
-                Some(None) => Whereabouts::Nowhere,
-                Some(Some(reason)) => Whereabouts::Unsure(reason),
-                None => self.look_up(subject).await,
+                // Another router may have placed it since it was looked for.
+                Some(found) if !self.state.is_shared() => found,
+                _ => self.look_up(subject).await,
             },
         };
         match found {

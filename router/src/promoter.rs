@@ -22,13 +22,14 @@ use crate::metrics;
 use crate::options::FailoverOptions;
 use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
+use crate::state::{PromotionTurn, TURN_MAX};
 use crate::told::ToldLog;
 use crate::upstream::said;
 
 /// How often it is looked whether a leader is gone.
 const EVERY: Duration = Duration::from_secs(1);
 /// A store gets a new leader no more often.
-const PAUSE: Duration = Duration::from_secs(600);
+const PAUSE: Duration = TURN_MAX;
 /// When nobody could lead, it is tried again after this time.
 const TRIED: Duration = Duration::from_secs(15);
 /// For a node to say what it is, and to take over.
@@ -129,7 +130,10 @@ impl Router {
     async fn replace(&self, promoter: &Promoter, lead: &FleetMember, store: StoreId) -> Result<(), String> {
         let candidates = self.candidates(promoter, lead, store).await?;
         let term = lead.lead.term;
-        let turn = self.state.take_turn(store, term, PAUSE).await.map_err(|error| error.to_string())?;
+        // For as long as asking them takes: should this router end meanwhile, another one goes on soon.
+        let asking = TAKEOVER.saturating_mul(u32::try_from(candidates.len()).unwrap_or(u32::MAX)) + TRIED;
+        let turn = self.state.take_turn(store, term, asking.min(PAUSE)).await;
+        let turn = turn.map_err(|error| error.to_string())?;
         // Another router is at it, or it was done a moment ago.
         let Some(turn) = turn else { return Ok(()) };
         info!(leader = %lead.url, %store, %term, "the leader is gone: another node is asked to lead");
@@ -139,13 +143,18 @@ impl Router {
                 Ok(term) => {
                     metrics::promoted();
                     info!(scheduler = %candidate.url, %store, %term, "it leads");
-                    return Ok(());
+                    // Without this it may be had replaced again sooner.
+                    return self.end_turn(store, turn, PAUSE).await;
                 }
                 Err(reason) => reasons.push(format!("{}: {reason}", candidate.url)),
             }
         }
-        self.state.give_turn_back(store, turn, TRIED).await.map_err(|error| error.to_string())?;
+        self.end_turn(store, turn, TRIED).await?;
         Err(reasons.join("; "))
+    }
+
+    async fn end_turn(&self, store: StoreId, turn: PromotionTurn, pause: Duration) -> Result<(), String> {
+        self.state.give_turn_back(store, turn, pause).await.map_err(|error| error.to_string())
     }
 
     /// Who may take the place of this leader, the one with the most events first.

@@ -27,33 +27,33 @@ pub(crate) struct ListStanding {
     listed: Option<BTreeSet<SchedulerUrl>>,
     /// Why the file cannot be used as it is now, if that is so.
     trouble: Option<String>,
-    /// When and how long it was as it was read last.
+    /// When and how long it was before it was read last: what is written meanwhile is read the next time.
     seen: Option<Seen>,
 }
 
 /// By what a file is known to have changed.
 type Seen = (Option<SystemTime>, u64, u64);
 
-fn look(path: &Path) -> Option<Seen> {
+pub(crate) fn look(path: &Path) -> Option<Seen> {
     let found = std::fs::metadata(path).ok()?;
     Some((found.modified().ok(), found.len(), found.ino()))
 }
 
 impl ListStanding {
-    pub(crate) fn taken(&mut self, path: &Path, listed: &[ListedScheduler]) {
+    pub(crate) fn taken(&mut self, seen: Option<Seen>, listed: &[ListedScheduler]) {
         self.listed = Some(listed.iter().map(|listed| listed.url.clone()).collect());
         self.trouble = None;
-        self.seen = look(path);
+        self.seen = seen;
     }
 
-    pub(crate) fn refused(&mut self, path: &Path, error: &SchedulerListError) {
+    pub(crate) fn refused(&mut self, seen: Option<Seen>, error: &SchedulerListError) {
         let reason = match std::error::Error::source(error) {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
         };
         warn!(reason, "the list of schedulers is not taken; the last good one goes on");
         self.trouble = Some(reason);
-        self.seen = look(path);
+        self.seen = seen;
     }
 
     /// Why it cannot be used as it is, if that is so.
@@ -100,10 +100,10 @@ impl Router {
         let Some(path) = self.options.list.clone() else { return };
         let before = self.list.lock().unwrap_or_else(PoisonError::into_inner).seen;
         let read = spawn_blocking(move || {
-            let has_changed = look(&path) != before;
-            (is_asked || has_changed).then(|| (read_list(&path), path))
+            let seen = look(&path);
+            (is_asked || seen != before).then(|| (read_list(&path), seen))
         });
-        let Ok(Some((read, path))) = read.await else { return };
+        let Ok(Some((read, seen))) = read.await else { return };
         match read {
             Ok(listed) => {
                 let urls = listed.clone();
@@ -112,13 +112,13 @@ impl Router {
                     warn!(%error, "the list of schedulers cannot be taken in");
                     return;
                 }
-                self.list.lock().unwrap_or_else(PoisonError::into_inner).taken(&path, &urls);
+                self.list.lock().unwrap_or_else(PoisonError::into_inner).taken(seen, &urls);
                 info!(schedulers = urls.len(), "read the list of schedulers again");
                 for url in self.unlisted() {
                     warn!(%url, "it is not in the list any more, and goes on being used; `quipu router retire` ends that");
                 }
             }
-            Err(error) => self.list.lock().unwrap_or_else(PoisonError::into_inner).refused(&path, &error),
+            Err(error) => self.list.lock().unwrap_or_else(PoisonError::into_inner).refused(seen, &error),
         }
     }
 }

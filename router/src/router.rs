@@ -16,7 +16,7 @@ use crate::lookup::Lookups;
 use crate::member::FleetMember;
 use crate::options::{RouterOptions, StateOptions};
 use crate::promoter::Promoter;
-use crate::refresh::ListStanding;
+use crate::refresh::{ListStanding, look};
 use crate::scheduler_url::SchedulerUrl;
 use crate::sending::HELD_MAX;
 use crate::state::{EmbeddedState, FleetChange, PostgresState, SharedState, StateError};
@@ -34,6 +34,8 @@ pub struct Router {
     pub(crate) options: RouterOptions,
     pub(crate) state: SharedState,
     pub(crate) fleet: Fleet,
+    /// Held while the schedulers are changed: what was changed last is what counts.
+    changing: tokio::sync::Mutex<()>,
     pub(crate) known: KnownHomes,
     pub(crate) lookups: Lookups,
     pub(crate) upstream: Upstream,
@@ -78,14 +80,15 @@ impl Router {
         let mut list = ListStanding::default();
         let mut schedulers = state.schedulers().await?;
         if let Some(path) = &options.list {
+            let seen = look(path);
             match read_list(path) {
                 Ok(listed) => {
-                    list.taken(path, &listed);
+                    list.taken(seen, &listed);
                     schedulers = state.change(FleetChange::Listed(listed)).await?;
                 }
                 // With nobody to route to there is no last good one.
                 Err(error) if schedulers.is_empty() => return Err(error.into()),
-                Err(error) => list.refused(path, &error),
+                Err(error) => list.refused(seen, &error),
             }
         }
         let fleet = Fleet::default();
@@ -95,6 +98,7 @@ impl Router {
             options,
             state,
             fleet,
+            changing: tokio::sync::Mutex::default(),
             known: KnownHomes::new(),
             lookups: Lookups::new()?,
             upstream: Upstream::new()?,
@@ -106,7 +110,9 @@ impl Router {
             list: Mutex::new(list),
             _folder: folder,
         });
-        router.remember_homes().await?;
+        // Whoever is dead gets nothing that comes first.
+        let (remembered, ()) = tokio::join!(router.remember_homes(), router.look_first());
+        remembered?;
         Ok(router)
     }
 
@@ -121,6 +127,7 @@ impl Router {
 
     /// Takes in a change by an operator.
     pub(crate) async fn change(&self, change: FleetChange) -> Result<(), StateError> {
+        let _one = self.changing.lock().await;
         let all = self.state.change(change).await?;
         self.fleet.set(all, false);
         Ok(())
@@ -128,6 +135,7 @@ impl Router {
 
     /// Takes in what other routers of the same state have changed.
     pub(crate) async fn refresh(&self) -> Result<(), StateError> {
+        let _one = self.changing.lock().await;
         let all = self.state.schedulers().await?;
         self.fleet.set(all, self.state.is_shared());
         Ok(())

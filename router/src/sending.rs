@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use poem::Response;
 use poem::http::StatusCode;
 use protocol::Code;
+use serde::Deserialize;
 use tokio::time::sleep;
 use web::HttpError;
 use web::fleet_headers::ROLE;
@@ -24,8 +25,16 @@ const HELD: Duration = Duration::from_secs(2);
 pub(crate) const HELD_MAX: usize = 1024;
 /// How often a call follows a process that has moved.
 const MOVES_MAX: usize = 3;
+/// Longer words of a scheduler are not told.
+const WORDS_MAX: usize = 4096;
 /// After which a client may come again that was not held for long enough.
 const COME_AGAIN: u32 = 2;
+
+/// Why a scheduler refuses something.
+#[derive(Deserialize)]
+struct Words {
+    error: String,
+}
 
 impl Router {
     /// Whoever leads the store of a scheduler.
@@ -52,7 +61,7 @@ impl Router {
                     }
                     continue;
                 }
-                Ok(answer) if leads_not(&answer) => not_led(&lead),
+                Ok(answer) if leads_not(&answer) => refused_by(&lead, answer).await,
                 Ok(answer) => return Ok(answer),
                 Err(Unanswered::NotSent(refused)) => refused,
                 Err(Unanswered::Failed(refused)) => return Err(refused),
@@ -87,8 +96,11 @@ fn leads_not(answer: &Response) -> bool {
     answer.status() == StatusCode::CONFLICT && answer.headers().contains_key(ROLE)
 }
 
-fn not_led(lead: &FleetMember) -> HttpError {
-    let text =
-        format!("the scheduler {} leads no more, and nobody has taken its place yet; try again", lead.url);
+/// What a client is told of that, with the words of the scheduler.
+async fn refused_by(lead: &FleetMember, answer: Response) -> HttpError {
+    let told = answer.into_body().into_bytes_limit(WORDS_MAX).await.ok();
+    let told = told.and_then(|body| serde_json::from_slice(&body).ok());
+    let reason = told.map_or_else(|| "it leads no more".to_owned(), |Words { error }| error);
+    let text = format!("the scheduler {} has done nothing of this: {reason}; try again", lead.url);
     HttpError::new(Code::Unavailable, text)
 }

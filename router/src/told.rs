@@ -44,17 +44,20 @@ impl Router {
     /// # Errors
     /// When it is not what the processes are at that this router has placed there; what it is then.
     pub(crate) async fn take_told(&self, member: &FleetMember, told: ToldLog) -> Result<(), String> {
-        if member.is_forgotten() {
-            return Ok(());
-        }
         let ToldLog { store, term, .. } = told;
         let led = told.leads().then_some(term);
         member.standing.set_told(told);
+        if member.is_forgotten() {
+            return Ok(());
+        }
+        if let Some(led) = led {
+            // At once, and whether it can be kept or not: writes go to whoever took over.
+            self.fleet.raise(member.number, store, led);
+        }
         if member.store != Some(store) || led.is_some_and(|led| led > member.term) {
             let change = FleetChange::Told { scheduler: member.number, store, led };
             if let Err(error) = self.change(change).await {
                 warn!(scheduler = %member.url, %error, "what a scheduler tells of its log cannot be kept");
-                return Ok(());
             }
         }
         let Some(now) = self.fleet.member(member.number) else { return Ok(()) };

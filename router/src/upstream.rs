@@ -27,14 +27,18 @@ use crate::member::FleetMember;
 use crate::options::RouterOptions;
 use crate::placing::Route;
 
-/// For a connection to stand, TLS included.
+/// For a connection to stand, TLS included; and where another one may have taken over, which a call waits for.
 const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_SOON: Duration = Duration::from_secs(1);
 /// Between two pieces of an answer, and until it begins: longer than any call of a scheduler waits.
 const SILENT: Duration = Duration::from_secs(75);
 /// Shorter than schedulers keep a connection without a request.
 const IDLE: Duration = Duration::from_secs(45);
 /// How many calls may be on their way at once: each takes a socket.
 const CALLS_MAX: usize = 512;
+/// How many of them to one scheduler; and while it is away.
+pub(crate) const CALLS_EACH: usize = CALLS_MAX / 2;
+pub(crate) const CALLS_AWAY: usize = 16;
 /// How many sockets a router takes at most beside those of its clients: for calls, and for what it asks itself.
 pub const SOCKETS_MAX: usize = CALLS_MAX + 256;
 /// Between two attempts.
@@ -45,6 +49,8 @@ const PIECE: usize = 64 << 10;
 /// Passes calls on.
 pub(crate) struct Upstream {
     http: reqwest::Client,
+    /// Gives a connection up sooner.
+    soon: reqwest::Client,
     turns: Semaphore,
 }
 
@@ -109,8 +115,8 @@ pub(crate) enum Unanswered {
 
 impl Upstream {
     pub(crate) fn new() -> Result<Self, RouterError> {
-        let http = client(SILENT).map_err(RouterError::Client)?;
-        Ok(Self { http, turns: Semaphore::new(CALLS_MAX) })
+        let with = |connect| client_within(connect, SILENT).map_err(RouterError::Client);
+        Ok(Self { http: with(CONNECT)?, soon: with(CONNECT_SOON)?, turns: Semaphore::new(CALLS_MAX) })
     }
 
     /// What the scheduler answers to the call. What is posted it is to take only if it leads the store that it was seen to
@@ -120,9 +126,21 @@ impl Upstream {
         member: &FleetMember,
         call: &Outgoing,
     ) -> Result<Response, Unanswered> {
-        let busy = |_| HttpError::new(Code::Unavailable, "too many calls are on their way; try again");
+        let busy = |text: String| Unanswered::Failed(HttpError::new(Code::Unavailable, text));
+        let (standing, url) = (&member.standing, &member.url);
         // Answers that are still being fetched have a bound of their own, the memory for them.
-        let _turn = self.turns.try_acquire().map_err(busy).map_err(Unanswered::Failed)?;
+        let _own = match standing.is_reached() {
+            true => standing.calls.try_acquire().map_err(|_| {
+                busy(format!(
+                    "too many calls are on their way to the scheduler {url} of this process; try again"
+                ))
+            })?,
+            false => standing.calls_away.try_acquire().map_err(|_| {
+                busy(format!("the scheduler {url} of this process does not answer at the moment; try again"))
+            })?,
+        };
+        let all = |_| busy("too many calls are on their way; try again".to_owned());
+        let _turn = self.turns.try_acquire().map_err(all)?;
         let started = Instant::now();
         let answer =
             self.send(member, call).await.inspect_err(|_| member.standing.metrics.unanswered.increment(1))?;
@@ -133,9 +151,10 @@ impl Upstream {
 
     async fn send(&self, member: &FleetMember, call: &Outgoing) -> Result<reqwest::Response, Unanswered> {
         let url = member.url.at(&call.uri);
+        let http = if member.lead.copies > 1 { &self.soon } else { &self.http };
         let mut is_again = false;
         loop {
-            let mut request = self.http.request(call.method.clone(), &url).headers(call.headers.clone());
+            let mut request = http.request(call.method.clone(), &url).headers(call.headers.clone());
             if let Some(store) = member.store.filter(|_| !call.only_reads()) {
                 request = request.header(STORE, store.to_string()).header(TERM, member.lead.term.0);
             }
@@ -148,6 +167,7 @@ impl Upstream {
             };
             let said = said(&error);
             if error.is_connect() {
+                member.standing.missed();
                 return Err(Unanswered::NotSent(away(member, &said)));
             }
             if !call.only_reads() {
@@ -164,9 +184,13 @@ impl Upstream {
 
 /// A client that asks schedulers, takes answers as they are and is led nowhere else.
 pub(crate) fn client(silent: Duration) -> reqwest::Result<reqwest::Client> {
+    client_within(CONNECT, silent)
+}
+
+fn client_within(connect: Duration, silent: Duration) -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .user_agent(concat!("quipu-router/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT)
+        .connect_timeout(connect)
         .read_timeout(silent)
         .pool_idle_timeout(IDLE)
         .tcp_nodelay(true)

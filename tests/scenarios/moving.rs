@@ -50,7 +50,7 @@ impl Pair {
         format!("http://127.0.0.1:{}", self.ports[which])
     }
 
-    fn kill(&mut self, which: usize) {
+    pub fn restart(&mut self, which: usize) {
         self.nodes[which].take().unwrap().kill();
         self.nodes[which] = Some(self.launches[which].start());
     }
@@ -91,7 +91,7 @@ impl Pair {
 }
 
 /// Posts messages to a process through this door until it is told to stop, each until it is scheduled.
-async fn write(door: String, ledger: Arc<Ledger>, process: Id, user: u8, stop: Arc<AtomicBool>) -> usize {
+pub async fn write(door: String, ledger: Arc<Ledger>, process: Id, user: u8, stop: Arc<AtomicBool>) -> usize {
     let (client, user, mut written) = (Client::new(&door), User::new(user), 0);
     while !stop.load(Ordering::Relaxed) {
         let message = user.message(process, b"a message");
@@ -217,8 +217,8 @@ async fn a_process_moves_while_it_is_written_to() {
     ledger.send(&source, &user, stays, 3).await;
     assert!(ledger.check(&source, 5).await > 200);
     // A restart knows it, of both.
-    pair.kill(SOURCE);
-    pair.kill(TARGET);
+    pair.restart(SOURCE);
+    pair.restart(TARGET);
     leads(&pair, process, first).await;
     let target = pair.node(TARGET).client();
     ledger.send(&target, &user, process, 3).await;
@@ -256,8 +256,8 @@ async fn a_move_that_is_killed_at_any_step_ends_by_running_it_again() {
             let command: Program = pair.command(process, Some(&gate)).program();
             gate.stopped().await;
             match victim {
-                "source" => pair.kill(SOURCE),
-                "target" => pair.kill(TARGET),
+                "source" => pair.restart(SOURCE),
+                "target" => pair.restart(TARGET),
                 _ => drop(command),
             }
             gate.open(pair.admin(SOURCE));

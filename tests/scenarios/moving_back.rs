@@ -20,7 +20,7 @@ pub fn back(node: &Node, process: Id, store: &str) -> Finished {
 
 /// Waits until the router leads there, and knows by how many moves the process came there. For a moment it does not know where
 /// it is.
-async fn leads_to(router: &Node, process: Id, url: &str, version: u64) {
+pub async fn leads_to(router: &Node, process: Id, url: &str, version: u64) {
     until("the router knows", async || {
         let told = router.admin().get(&format!("/homes/{process}")).await;
         let is_there = |told: &Value| told["scheduler"] == url && told["version"] == version;

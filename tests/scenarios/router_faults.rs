@@ -1,9 +1,11 @@
 //! What may go wrong around a router: lists that are half written, clients that mean ill or come all at once, and a
 //! scheduler that is away.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use futures_util::{StreamExt, stream};
 use quipu_tests::{Gateway, Launch, Node, PATIENCE, User, until};
@@ -123,6 +125,47 @@ async fn ten_thousand_who_ask_for_one_process_are_one_question() {
     router.stop();
 }
 
+/// Waits until the router says that it cannot use its list, with these words.
+async fn list_is_refused(router: &Node, with: &str) {
+    until("the list is seen to be none", async || {
+        let checks: Value = serde_json::from_slice(&router.admin().get("/checks").await.body).unwrap();
+        let mut checks = checks["checks"].as_array().unwrap().iter();
+        let refused = |check: &Value| {
+            check["status"] == "warn" && check["reason"].as_str().is_some_and(|text| text.contains(with))
+        };
+        checks.any(|check| check["name"] == "list" && refused(check)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_file_of_a_list_is_not_read() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let (_kept, first) = node(&gateway);
+    let launch = Launch::router(folder.path(), &[&first.url()]);
+    let (router, user, list) = (launch.serve(), User::new(1), folder.path().join("schedulers.json"));
+    let make: [(&dyn Fn(), &str); 4] = [
+        // Nobody writes to it, which would be waited for.
+        (&|| assert!(Command::new("mkfifo").arg(&list).status().unwrap().success()), "it is no file"),
+        (&|| fs::create_dir(&list).unwrap(), "it is no file"),
+        // All of it would be memory.
+        (
+            &|| File::create(&list).unwrap().set_len(1 << 33).unwrap(),
+            "longer than a list of schedulers can be",
+        ),
+        (&|| symlink("/dev/zero", &list).unwrap(), "it is no file"),
+    ];
+    for (make, found) in make {
+        fs::remove_file(&list).or_else(|_| fs::remove_dir(&list)).unwrap();
+        make();
+        router.signal("HUP");
+        list_is_refused(&router, found).await;
+        router.client().schedule(&user.process()).await;
+    }
+    assert_eq!(member(&router, &first.url()).await["processes"], 4);
+    router.stop();
+}
+
 #[tokio::test]
 async fn a_list_that_is_half_written_changes_nothing_and_a_whole_one_does() {
     let (folder, gateway) = (folder(), Gateway::start());
@@ -135,12 +178,7 @@ async fn a_list_that_is_half_written_changes_nothing_and_a_whole_one_does() {
     for half in ["", "[", &whole[..whole.len() - 3], "[]", r#"[{"url": "ftp://x"}]"#] {
         fs::write(&list, half).unwrap();
         router.signal("HUP");
-        until("the list is seen to be none", async || {
-            let checks: Value = serde_json::from_slice(&router.admin().get("/checks").await.body).unwrap();
-            let mut checks = checks["checks"].as_array().unwrap().iter();
-            checks.any(|check| check["name"] == "list" && check["status"] == "warn").then_some(())
-        })
-        .await;
+        list_is_refused(&router, "").await;
         client.schedule(&user.process()).await;
     }
     assert_eq!(member(&router, &first.url()).await["processes"], 5);

@@ -80,10 +80,11 @@ async fn what_is_written_and_read_comes_to_the_scheduler_that_has_the_process() 
 #[tokio::test]
 async fn what_readers_of_this_form_end_with_is_not_passed_on() {
     let (folder, scheduler) = (folder(), ToldServer::start());
-    scheduler.answer(200, &[("content-type", "application/json")], "{}");
+    let process = User::new(1).process().id;
+    let found = format!(r#"{{"process_id":"{process}"}}"#);
+    scheduler.answer(200, &[("content-type", "application/json")], &found);
     let router = Launch::router(folder.path(), &[&scheduler.url()]).serve();
     let client = router.client();
-    let process = User::new(1).process().id;
     let path = format!("/{process}/slot/current");
     until("it is found", async || {
         (client.send(client.request(Method::POST, &path)).await.ok()?.status == 200).then_some(())

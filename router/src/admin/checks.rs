@@ -19,12 +19,15 @@ pub(super) fn checks(router: &Router) -> Vec<RouterCheckForm> {
     let members = router.fleet.members();
     let of_members = members.values().map(|member| {
         let (standing, url) = (&member.standing, member.url.as_str());
-        // Nobody's calls go to one that does not lead.
-        let is_needed = member.is_lead() && !standing.is_reached();
+        // Nobody's calls go to one that does not lead, nor to one that was put away and has nothing.
+        let is_put_away = member.is_retired && standing.processes() == 0;
+        let is_needed = member.is_lead() && !standing.is_reached() && !is_put_away;
         let bad = if is_needed { RouterLevelForm::Fail } else { RouterLevelForm::Warn };
         let is_well = standing.is_reached() && (standing.is_open() || !member.is_lead());
         let well =
             if member.is_lead() { "it takes messages" } else { "it keeps a log that another one leads" };
+        let (is_well, well) =
+            if is_put_away { (true, "it was retired, and has no process") } else { (is_well, well) };
         check(&format!("scheduler {url}"), bad, standing.trouble().filter(|_| !is_well), well)
     });
     let own = [

@@ -119,7 +119,7 @@ impl FleetApi {
         /// The scheduler.
         scheduler: JsonBody<RetiredForm>,
     ) -> Result<Json<MemberForm>, FleetRefusal> {
-        Ok(self.change_known(scheduler, FleetChange::Retired).await?)
+        Ok(self.change_known(scheduler.0.read()?, FleetChange::Retired).await?)
     }
 
     /// Forget what a scheduler has told
@@ -132,7 +132,17 @@ impl FleetApi {
         /// The scheduler.
         scheduler: JsonBody<RetiredForm>,
     ) -> Result<Json<MemberForm>, FleetRefusal> {
-        Ok(self.change_known(scheduler, FleetChange::Forgotten).await?)
+        let url = scheduler.0.read()?;
+        let member = self.router.fleet.at(&url);
+        if let Some(led) = member.filter(|member| !member.is_lead() && member.standing.processes() > 0) {
+            let processes = led.standing.processes();
+            let text = format!(
+                "{processes} processes were placed at {url}, and are led to its successor by the store that it told: retire \
+                 it instead"
+            );
+            return Err(HttpError::new(Code::InvalidParameter, text).into());
+        }
+        Ok(self.change_known(url, FleetChange::Forgotten).await?)
     }
 
     /// Register a scheduler
@@ -177,10 +187,9 @@ impl FleetApi {
     /// Changes what counts of a scheduler that is there.
     async fn change_known(
         &self,
-        scheduler: JsonBody<RetiredForm>,
+        url: SchedulerUrl,
         change: impl FnOnce(SchedulerUrl) -> FleetChange,
     ) -> Result<Json<MemberForm>, HttpError> {
-        let url = scheduler.0.read()?;
         self.member(&url)?;
         self.router.change(change(url.clone())).await?;
         Ok(Json(self.member(&url)?))

@@ -53,8 +53,11 @@ impl Router {
 
 fn redirect(member: &FleetMember, asked: &Uri) -> Result<Routed, HttpError> {
     if !member.standing.is_reached() {
-        let text =
-            format!("the scheduler {} of this process does not answer at the moment; try again", member.url);
+        let reason = member.standing.trouble().unwrap_or_else(|| "it does not answer".to_owned());
+        let text = format!(
+            "the scheduler {} of this process is away at the moment: {reason}; try again",
+            member.url
+        );
         return Err(HttpError::new(Code::Unavailable, text));
     }
     member.standing.metrics.redirected.increment(1);

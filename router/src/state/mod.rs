@@ -84,6 +84,9 @@ pub(crate) enum FleetChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PromotionTurn(pub(crate) u64);
 
+/// For no longer is that right ever given.
+pub(crate) const TURN_MAX: Duration = Duration::from_secs(600);
+
 /// How a process came to its home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HomeCause {
@@ -177,7 +180,7 @@ pub(crate) trait RouterState: Send + Sync {
         pause: Duration,
     ) -> Result<Option<PromotionTurn>, StateError>;
 
-    /// Gives such a right back, so that it is free again after this time.
+    /// Says of such a right that it is free again after this time from now: earlier, or later.
     async fn give_turn_back(
         &self,
         store: StoreId,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::Term;
 
-use super::{PromotionTurn, StateError};
+use super::{PromotionTurn, StateError, TURN_MAX};
 
 /// The right for one store, as it is kept.
 ///
@@ -47,11 +47,11 @@ impl KeptTurn {
     /// The right as it is when it was given once more for so long; none while it is not free.
     pub(super) fn take(self, term: Term, now: u64, pause: Duration) -> Option<Self> {
         // Free only after a longer time than it is ever given for: the clock was set back.
-        let is_free = self.free_at <= now || self.free_at > later(now, pause);
+        let is_free = self.free_at <= now || self.free_at > later(now, TURN_MAX);
         is_free.then(|| Self { term, given: self.given + 1, free_at: later(now, pause) })
     }
 
-    /// The right as it is when it was given back; none if it was given once more meanwhile.
+    /// The right as it is when whoever has it says when it is free again; none if it was given once more meanwhile.
     pub(super) fn give_back(self, turn: PromotionTurn, now: u64, pause: Duration) -> Option<Self> {
         (self.given == turn.0).then(|| Self { free_at: later(now, pause), ..self })
     }
@@ -90,6 +90,8 @@ mod tests {
         // The clock was an hour ahead when it was given.
         let ahead = first.take(Term(1), 3_600_000, PAUSE).unwrap();
         assert!(ahead.take(Term(1), 6_000, PAUSE).is_some());
+        // It was prolonged since it was taken for a shorter time.
+        assert_eq!(first.take(Term(1), 10_000, Duration::from_secs(30)), None);
     }
 
     #[test]

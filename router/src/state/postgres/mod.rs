@@ -165,7 +165,7 @@ fn column(number: SchedulerNumber) -> i32 {
 }
 
 async fn change(pool: &PgPool, change: FleetChange) -> Result<Vec<KnownScheduler>, StateError> {
-    let mut transaction = pool.begin().await.map_err(away)?;
+    let mut transaction = begin(pool).await?;
     lock(&mut transaction).await?;
     for scheduler in changed(&all(&mut transaction).await?, change) {
         keep(&mut transaction, &scheduler).await?;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use log::{StoreId, Term};
 use sqlx::{PgConnection, PgPool};
 
-use super::away;
-use crate::state::{PromotionTurn, StateError};
+use super::{away, begin};
+use crate::state::{PromotionTurn, StateError, TURN_MAX};
 
-/// A right that is taken for a longer time than this was taken by a clock that was set back since then.
+/// A right that is taken for a longer time than any is was taken by a clock that was set back since then.
 const TAKE: &str = "insert into quipu_router.turns as t (store, term, given, free_at) \
     values ($1::uuid, $2, 1, clock_timestamp() + make_interval(secs => $3)) \
     on conflict (store) do update set term = excluded.term, given = t.given + 1, free_at = excluded.free_at \
-    where t.free_at <= clock_timestamp() or t.free_at > excluded.free_at returning given";
+    where t.free_at <= clock_timestamp() or t.free_at > clock_timestamp() + make_interval(secs => $4) returning given";
 
 const GIVE_BACK: &str = "update quipu_router.turns set free_at = clock_timestamp() + make_interval(secs => $3) \
     where store = $1::uuid and given = $2";
@@ -24,13 +24,12 @@ pub(super) async fn take(
     term: Term,
     pause: Duration,
 ) -> Result<Option<PromotionTurn>, StateError> {
-    let mut transaction = pool.begin().await.map_err(away)?;
-    // What is answered is on disk, whatever the database is set to.
-    sqlx::query("set local synchronous_commit = on").execute(&mut *transaction).await.map_err(away)?;
+    let mut transaction = begin(pool).await?;
     let given: Option<(i64,)> = sqlx::query_as(TAKE)
         .bind(store.to_string())
         .bind(i64::try_from(term.0).unwrap_or(i64::MAX))
         .bind(pause.as_secs_f64())
+        .bind(TURN_MAX.as_secs_f64())
         .fetch_optional(&mut *transaction)
         .await
         .map_err(away)?;
@@ -62,12 +61,13 @@ pub(super) async fn give_back(
     turn: PromotionTurn,
     pause: Duration,
 ) -> Result<(), StateError> {
+    let mut transaction = begin(pool).await?;
     sqlx::query(GIVE_BACK)
         .bind(store.to_string())
         .bind(i64::try_from(turn.0).unwrap_or(i64::MAX))
         .bind(pause.as_secs_f64())
-        .execute(pool)
+        .execute(&mut *transaction)
         .await
-        .map(drop)
-        .map_err(away)
+        .map_err(away)?;
+    transaction.commit().await.map_err(away)
 }
