@@ -1,0 +1,23 @@
+//! Gates: an engine that an operator runs already and that replicates remembers the log, and says who may write it.
+//!
+//! Nothing leaves a node before its gate has it. Start with [`Gate`]: its documentation is the contract that every gate
+//! keeps. A node writes through a [`GatePublisher`] and reads through a [`GateReader`], which are the same for all gates.
+
+mod batch;
+mod codec;
+mod contract;
+mod memory;
+mod place;
+mod publisher;
+mod reader;
+mod record;
+mod rule;
+
+pub use batch::{BATCH_BYTES, BatchDraft, BatchError, EventBatch};
+pub use codec::GateRecordError;
+pub use contract::{Durability, Gate, GateCause, GateError, Put};
+pub use memory::{GateFault, MemoryGate};
+pub use place::{ClaimId, GateClaim, GateContents, GatePlace};
+pub use publisher::{GatePublisher, PublishError};
+pub use reader::GateReader;
+pub use record::{GateRecord, RecordBody};
