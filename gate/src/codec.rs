@@ -110,3 +110,71 @@ fn digest(bytes: &mut Bytes) -> LogDigest {
     bytes.copy_to_slice(&mut digest);
     LogDigest::from_bytes(digest)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+    use crate::suite::{batch, node, store};
+
+    fn records() -> [GateRecord; 2] {
+        let before = GatePlace { records: 7, events: 3, digest: LogDigest::from_bytes([9; 32]) };
+        let claim = GateClaim { id: ClaimId::random(), term: Term(5), owner: node(4) };
+        let bodies = [RecordBody::Claim, RecordBody::Batch(batch(before, &["a", "bc"]).finish().unwrap())];
+        bodies.map(|body| GateRecord { store: store(1), before, claim, body })
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for record in records() {
+            let bytes = record.encode();
+            assert_eq!(bytes.len(), record.size() + CRC_LEN);
+            assert_eq!(GateRecord::decode(&bytes), Ok(record));
+        }
+    }
+
+    #[test]
+    fn any_flipped_bit_and_any_early_end_is_found() {
+        for bytes in records().map(|record| record.encode()) {
+            for len in 0..bytes.len() {
+                assert!(GateRecord::decode(&bytes.slice(..len)).is_err(), "{len} bytes");
+            }
+            for bit in 0..bytes.len() * 8 {
+                let mut flipped = bytes.to_vec();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(GateRecord::decode(&flipped.into()).is_err(), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_the_right_checksum_and_another_form_is_told() {
+        for (record, kind) in records().into_iter().zip([BATCH, CLAIM]) {
+            let mut bytes = record.encode().to_vec();
+            bytes[1] = kind;
+            let end = bytes.len() - CRC_LEN;
+            let crc = crc32c::crc32c(&bytes[..end]).to_be_bytes();
+            bytes[end..].copy_from_slice(&crc);
+            assert_eq!(GateRecord::decode(&bytes.into()), Err(GateRecordError::Form(kind)));
+        }
+    }
+
+    #[test]
+    fn a_batch_that_is_not_what_it_says_is_found() {
+        let [_, record] = records();
+        let batch = record.batch().unwrap();
+        assert_eq!(batch.events(&record.before).unwrap().len(), 2);
+        let (count, digest, bytes) = (batch.count(), batch.digest(), batch.bytes());
+        let other_place = GatePlace { digest: LogDigest::EMPTY, ..record.before };
+        assert!(batch.events(&other_place).is_err());
+        for wrong in [
+            EventBatch::from_parts(count + 1, digest, bytes.clone()),
+            EventBatch::from_parts(count, LogDigest::EMPTY, bytes.clone()),
+            EventBatch::from_parts(count, digest, bytes.slice(..bytes.len() - 1)),
+            EventBatch::from_parts(count, digest, Bytes::new()),
+        ] {
+            assert!(wrong.events(&record.before).is_err());
+        }
+    }
+}

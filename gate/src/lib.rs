@@ -6,12 +6,18 @@
 mod batch;
 mod codec;
 mod contract;
+#[cfg(test)]
+extern crate self as gate;
 mod memory;
 mod place;
 mod publisher;
 mod reader;
 mod record;
 mod rule;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod suite;
 
 pub use batch::{BATCH_BYTES, BatchDraft, BatchError, EventBatch};
 pub use codec::GateRecordError;

@@ -145,3 +145,86 @@ impl Gate for MemoryGate {
         Ok(page)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::publisher::PublishError;
+    use crate::suite::{GateSetup, all, batch, claimed, gate_suite, node};
+
+    #[derive(Default)]
+    struct InMemory(Arc<MemoryGate>, AtomicUsize);
+
+    #[async_trait]
+    impl GateSetup for InMemory {
+        async fn gate(&self) -> Arc<dyn Gate> {
+            self.0.clone()
+        }
+
+        async fn back_up(&self) {
+            self.1.store(self.0.state().records.len(), Ordering::Relaxed);
+        }
+
+        async fn restore(&self) {
+            self.0.restore(self.1.load(Ordering::Relaxed));
+        }
+    }
+
+    gate_suite!(async { InMemory::default() });
+
+    #[tokio::test]
+    async fn what_is_not_known_is_put_again_until_it_is() {
+        let memory = Arc::new(MemoryGate::default());
+        let gate: Arc<dyn Gate> = memory.clone();
+        let mut one = claimed(&gate, node(1)).await;
+        for (fault, taken_before) in [
+            (GateFault::Away, 0),
+            (GateFault::RecordLost, 0),
+            (GateFault::AnswerLost, 1),
+            (GateFault::Late, 0),
+        ] {
+            let there = all(&gate).await.len();
+            memory.fail_next([Some(fault), None]);
+            one.offer(batch(one.end(), &["a"])).unwrap();
+            let before = one.end();
+            assert!(one.settle().await.is_err_and(|error| matches!(error, PublishError::Gate(_))));
+            assert_eq!(all(&gate).await.len(), there + taken_before);
+            assert!(one.is_pending() && one.end() == before);
+            assert!(matches!(one.offer(batch(one.end(), &["b"])), Err(PublishError::Unsettled)));
+            one.settle().await.unwrap();
+            assert_eq!(memory.deliver(), 0, "what is late is known to be there");
+            assert_eq!(all(&gate).await.len(), there + 1);
+        }
+        memory.set_away(true);
+        assert!(matches!(gate.contents().await, Err(GateError::Away(_))));
+        assert!(one.publish(batch(one.end(), &["c"])).await.is_err());
+        memory.set_away(false);
+        one.settle().await.unwrap();
+        let other = batch(crate::GatePlace::START, &["d"]);
+        assert!(matches!(one.offer(other), Err(PublishError::Misplaced { .. })));
+    }
+
+    #[tokio::test]
+    async fn what_was_late_comes_before_a_claim_or_never() {
+        for comes_first in [true, false] {
+            let memory = Arc::new(MemoryGate::default());
+            let gate: Arc<dyn Gate> = memory.clone();
+            let mut old = claimed(&gate, node(1)).await;
+            memory.fail_next([Some(GateFault::Late)]);
+            assert!(old.publish(batch(old.end(), &["late"])).await.is_err());
+            if comes_first {
+                assert_eq!(memory.deliver(), 1);
+            }
+            let new = claimed(&gate, node(2)).await;
+            assert_eq!(new.end().events, u64::from(comes_first));
+            assert_eq!(memory.deliver(), 0);
+            assert_eq!(old.settle().await.is_ok(), comes_first);
+            assert_eq!(all(&gate).await.len(), 2 + usize::from(comes_first));
+        }
+    }
+}
