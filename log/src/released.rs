@@ -23,7 +23,7 @@ use crate::request::{RequestDone, RequestWaiter};
 
 /// How far a log is released, and who waits for it.
 pub(crate) struct Release {
-    gate: Mutex<Gate>,
+    state: Mutex<ReleaseState>,
     late: RwLock<LateHeads>,
     /// Steps of moves, released or not.
     pub(crate) moves: Moves,
@@ -32,7 +32,7 @@ pub(crate) struct Release {
     lifted: AtomicU64,
 }
 
-struct Gate {
+struct ReleaseState {
     held: bool,
     /// The newest event on disk.
     synced: Option<Seq>,
@@ -72,11 +72,11 @@ impl Release {
     ) -> Self {
         let released = late.released;
         let waiting = VecDeque::new();
-        let gate = Gate { held, synced, told: released, tail: Some(tail), released, waiting };
+        let state = ReleaseState { held, synced, told: released, tail: Some(tail), released, waiting };
         // Who wrote here before does not know whether somebody else does by now.
         let fences = AtomicU64::new(held.into());
-        let (gate, late) = (Mutex::new(gate), RwLock::new(late));
-        Self { gate, late, moves, fences, lifted: AtomicU64::new(0) }
+        let (state, late) = (Mutex::new(state), RwLock::new(late));
+        Self { state, late, moves, fences, lifted: AtomicU64::new(0) }
     }
 
     pub(crate) fn fence(&self) {
@@ -99,57 +99,57 @@ impl Release {
     }
 
     pub(crate) fn is_held(&self) -> bool {
-        self.gate().held
+        self.state().held
     }
 
     /// Everything up to here may be seen, once it is on disk; how far the log is released.
     pub(crate) fn tell(&self, upto: Seq) -> Option<Seq> {
-        let mut gate = self.gate();
-        gate.told = gate.told.max(Some(upto));
-        self.advance(&mut gate);
-        gate.released
+        let mut state = self.state();
+        state.told = state.told.max(Some(upto));
+        self.advance(&mut state);
+        state.released
     }
 
     /// Takes note of what is on disk now; how far the log is released.
     pub(crate) fn committed(&self, done: Committed) -> Option<Seq> {
         // Before anything is released: whoever is told of an event may ask where its process is.
         self.moves.add(done.steps);
-        let mut gate = self.gate();
-        if gate.held || done.held {
+        let mut state = self.state();
+        if state.held || done.held {
             let mut late = self.late_mut();
             if done.held {
                 late.add(done.placed);
             }
             late.forget(done.stored);
         }
-        (gate.held, gate.synced) = (done.held, done.synced);
+        (state.held, state.synced) = (done.held, done.synced);
         self.lifted.store(done.lifted, Ordering::SeqCst);
-        self.advance(&mut gate);
-        gate.released
+        self.advance(&mut state);
+        state.released
     }
 
     /// Answers whoever appended, now or once it is released.
     pub(crate) fn answer(&self, last: Seq, waiter: RequestWaiter) {
-        let mut gate = self.gate();
-        if gate.released >= Some(last) {
-            drop(gate);
+        let mut state = self.state();
+        if state.released >= Some(last) {
+            drop(state);
             waiter.done(RequestDone::Appended(last));
         } else {
-            gate.waiting.push_back((last, waiter));
+            state.waiting.push_back((last, waiter));
         }
     }
 
     /// For how long the oldest that is on disk waits for its release.
     pub(crate) fn waited_for(&self) -> Option<Duration> {
-        self.gate().waiting.front().map(|(_, waiter)| waiter.since.elapsed())
+        self.state().waiting.front().map(|(_, waiter)| waiter.since.elapsed())
     }
 
     /// Moves the tail no more; who waits for a release is refused.
     pub(crate) fn end(&self, error: &AppendError) {
-        let mut gate = self.gate();
-        gate.tail = None;
-        let waiting = std::mem::take(&mut gate.waiting);
-        drop(gate);
+        let mut state = self.state();
+        state.tail = None;
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
         for (_, waiter) in waiting {
             waiter.refused(error.clone());
         }
@@ -177,25 +177,25 @@ impl Release {
         (late.released, late.released_heads())
     }
 
-    fn advance(&self, gate: &mut Gate) {
-        let released = if gate.held { gate.synced.min(gate.told) } else { gate.synced };
-        if released <= gate.released {
+    fn advance(&self, state: &mut ReleaseState) {
+        let released = if state.held { state.synced.min(state.told) } else { state.synced };
+        if released <= state.released {
             return;
         }
-        gate.released = released;
+        state.released = released;
         // Heads first: whoever is told of an event may ask where its process stands.
         self.late_mut().released = released;
-        if let Some(tail) = &gate.tail {
+        if let Some(tail) = &state.tail {
             tail.publish(released);
         }
-        while let Some((last, waiter)) = gate.waiting.pop_front_if(|(last, _)| released >= Some(*last)) {
+        while let Some((last, waiter)) = state.waiting.pop_front_if(|(last, _)| released >= Some(*last)) {
             waiter.done(RequestDone::Appended(last));
         }
     }
 
-    fn gate(&self) -> MutexGuard<'_, Gate> {
+    fn state(&self) -> MutexGuard<'_, ReleaseState> {
         // Nothing is done under these locks that could panic half-way.
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn late(&self) -> RwLockReadGuard<'_, LateHeads> {

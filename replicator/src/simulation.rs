@@ -22,7 +22,7 @@ mod cluster;
 mod directed;
 mod disk;
 mod faults;
-mod gated;
+mod barred;
 mod schedule;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -194,8 +194,8 @@ fn a_voter_with_an_older_disk_is_noticed() {
 
 #[test]
 fn a_promise_with_more_on_its_way_is_noticed() {
-    assert_eq!(gated::promised_with_more_on_its_way(None), Ok(()));
-    let what = gated::promised_with_more_on_its_way(Some(Rule::EndKnown)).unwrap_err();
+    assert_eq!(barred::promised_with_more_on_its_way(None), Ok(()));
+    let what = barred::promised_with_more_on_its_way(Some(Rule::EndKnown)).unwrap_err();
     assert!(what.contains("2 on disk, and 1 promised"), "{what}");
 }
 

@@ -76,6 +76,14 @@ impl Postgres {
         assert_eq!(made.code, Some(0), "initdb: {}{}", made.stdout, made.stderr);
 
         let prefix = prefix.iter().map(|word| (*word).to_owned()).collect();
+        let postgres = Self::in_folder(folder, prefix, durable);
+        postgres.sql("postgres", &format!("create role quipu login password '{}'", Self::PASSWORD));
+        postgres.create_database("quipu");
+        postgres
+    }
+
+    /// Starts what is in a folder.
+    fn in_folder(folder: TempDir, prefix: Vec<String>, durable: bool) -> Self {
         let mut postgres = Self { folder, prefix, durable, port: 0, server: None };
         // Between being found free and being used, the port may be taken by somebody else.
         let started = (0..5).any(|_| {
@@ -83,9 +91,32 @@ impl Postgres {
             postgres.try_start().is_ok()
         });
         assert!(started, "Postgres starts on one of five free ports");
-        postgres.sql("postgres", &format!("create role quipu login password '{}'", Self::PASSWORD));
-        postgres.create_database("quipu");
         postgres
+    }
+
+    /// Makes and starts a copy of this server that follows it under a name.
+    pub(crate) fn standby(&self, name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("the folder for temporary files can be written to");
+        give_to_server(folder.path());
+        let data = folder.path().join("data");
+        let mut copy = as_server(&[]);
+        copy.arg(postmaster::binary("pg_basebackup")).arg("--pgdata").arg(&data);
+        copy.args([
+            "--dbname",
+            &self.followed_as(name),
+            "--checkpoint=fast",
+            "--write-recovery-conf",
+            "--no-sync",
+        ]);
+        let copied = Program::run(copy);
+        assert_eq!(copied.code, Some(0), "pg_basebackup: {}{}", copied.stdout, copied.stderr);
+        Self::in_folder(folder, self.prefix.clone(), self.durable)
+    }
+
+    /// How a server connects that follows this one under a name.
+    pub(crate) fn followed_as(&self, name: &str) -> String {
+        let folder = self.folder.path().display();
+        format!("host={folder} port={} user=postgres application_name={name}", self.port)
     }
 
     /// Where the database `quipu` is, which is empty at first.
@@ -249,7 +280,7 @@ impl Postgres {
         }
         let server = Program::start(command);
         let said = server.stderr().clone();
-        let ready = |line: &str| line.contains("ready to accept connections").then_some(());
+        let ready = |line: &str| line.contains("ready to accept").then_some(());
         if said.find(PATIENCE, ready).is_none() {
             return Err(said.text());
         }

@@ -16,7 +16,7 @@ use super::disk::{KeptPromise, founded, identity, node};
 
 /// What a commit waits for.
 #[derive(Default)]
-struct Gate {
+struct Barrier {
     state: Mutex<Waiting>,
     changed: Condvar,
 }
@@ -30,7 +30,7 @@ enum Waiting {
     Reached,
 }
 
-impl Gate {
+impl Barrier {
     fn set(&self, to: Waiting) {
         *self.state.lock().unwrap() = to;
         self.changed.notify_all();
@@ -50,9 +50,9 @@ impl Gate {
     }
 }
 
-struct Gated(Memory, Arc<Gate>);
+struct Barred(Memory, Arc<Barrier>);
 
-impl Engine for Gated {
+impl Engine for Barred {
     type Value<'a> = <Memory as Engine>::Value<'a>;
 
     fn commit(&self, batch: &StoreBatch) -> Result<(), EngineError> {
@@ -98,24 +98,24 @@ impl Engine for Gated {
 pub(super) fn promised_with_more_on_its_way(broken: Option<Rule>) -> Result<(), String> {
     let voters: Vec<NodeId> = (0..3).map(node).collect();
     let members = Members { voters: voters.iter().copied().collect(), acks: 1 };
-    let gate = Arc::new(Gate::default());
-    let open = |at: usize, gate: &Arc<Gate>| {
-        let engine = Gated(Memory::open(&founded(&members, 0)), gate.clone());
+    let barrier = Arc::new(Barrier::default());
+    let open = |at: usize, barrier: &Arc<Barrier>| {
+        let engine = Barred(Memory::open(&founded(&members, 0)), barrier.clone());
         let log = LocalLog::open(engine, Some(identity())).unwrap();
         Member::open(voters[at], Arc::new(log), KeptPromise::new()).unwrap()
     };
-    let (mut one, mut other) = (open(0, &gate), open(1, &Arc::default()));
+    let (mut one, mut other) = (open(0, &barrier), open(1, &Arc::default()));
     one.broken = broken;
     let request = one.stand().unwrap().unwrap();
     let promise = other.on_promise_request(&request).unwrap();
-    gate.set(Waiting::Closed);
+    barrier.set(Waiting::Closed);
     assert_eq!(one.on_promise(&promise).unwrap(), StandOutcome::Leads(request.term));
-    gate.wait(|state| state == Waiting::Reached);
+    barrier.wait(|state| state == Waiting::Reached);
 
     let PromiseRequest { term, candidate, end } = other.stand().unwrap().unwrap();
     assert_eq!(candidate, voters[1]);
     let answer = one.on_promise_request(&PromiseRequest { term, candidate, end }).unwrap();
-    gate.set(Waiting::Open);
+    barrier.set(Waiting::Open);
     one.log().seal();
     let there = one.synced();
     match answer {

@@ -1,0 +1,151 @@
+//! A gate in one Postgres: the contract, and a server that hangs, restarts, is behind a pooler or is set up otherwise.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use gate::{Durability, Gate, GateError, PostgresGate, PostgresGateOptions, PublishError};
+use projections::DatabaseUrl;
+use quipu_tests::{PgBouncer, PoolMode, Postgres, until};
+
+use crate::suite::{GateSetup, all, batch, claimed, gate_suite, node};
+
+/// A server of a test's own, which waits for no other copy.
+struct InPostgres(Postgres);
+
+pub fn options(url: &str, single_copy_accepted: bool, answer_within: Duration) -> PostgresGateOptions {
+    let connect = DatabaseUrl::parse("GATE_URL", url).unwrap().connect_as("quipu-gate");
+    PostgresGateOptions { connect, single_copy_accepted, answer_within }
+}
+
+/// A gate that waits for as long as a busy machine may take.
+pub fn gate(url: &str, single_copy_accepted: bool) -> Arc<dyn Gate> {
+    Arc::new(PostgresGate::new(options(url, single_copy_accepted, Duration::from_secs(20))))
+}
+
+#[async_trait]
+impl GateSetup for InPostgres {
+    async fn gate(&self) -> Arc<dyn Gate> {
+        gate(&self.0.url(), true)
+    }
+
+    async fn back_up(&self) {
+        let tables = ["records", "log_end"];
+        let copies = tables.map(|table| format!("create table kept.{table} as table quipu_gate.{table};"));
+        self.0.sql_file("quipu", &format!("create schema kept; {}", copies.concat()));
+    }
+
+    async fn restore(&self) {
+        let tables = ["records", "log_end"];
+        let back = tables.map(|table| {
+            format!("delete from quipu_gate.{table}; insert into quipu_gate.{table} table kept.{table};")
+        });
+        self.0.sql_file("quipu", &back.concat());
+    }
+}
+
+gate_suite!(async { InPostgres(Postgres::start()) });
+
+#[tokio::test]
+async fn a_server_that_waits_for_no_other_copy_is_refused_unless_that_is_accepted() {
+    let postgres = Postgres::start();
+    let strict = gate(&postgres.url(), false);
+    let refused = strict.contents().await;
+    let Err(GateError::Unfit(said)) = refused else { panic!("{refused:?}") };
+    assert!(said.contains("synchronous_standby_names") && said.contains("GATE_SINGLE_COPY=accept"), "{said}");
+    let accepting = gate(&postgres.url(), true);
+    let mut one = claimed(&accepting, node(1)).await;
+    one.publish(batch(one.end(), &["a"])).await.unwrap();
+    let contents = accepting.contents().await.unwrap().unwrap();
+    assert_eq!(contents.durability, Durability::SingleCopy);
+    // Nothing is taken by one who has not accepted it, and what is there can be read.
+    let record = strict.read(0, 1).await.unwrap().remove(0);
+    assert!(matches!(strict.put(&record).await, Err(GateError::Unfit(_))));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_or_restarts_is_away_and_nothing_is_guessed() {
+    let mut postgres = Postgres::start();
+    let within = Duration::from_secs(2);
+    let gate: Arc<dyn Gate> = Arc::new(PostgresGate::new(options(&postgres.url(), true, within)));
+    let mut one = claimed(&gate, node(1)).await;
+    for round in 0..3 {
+        one.offer(batch(one.end(), &[&format!("{round}")])).unwrap();
+        match round {
+            0 => postgres.stop_answering(),
+            1 => postgres.kill(),
+            _ => postgres.refuse(),
+        }
+        let asked = Instant::now();
+        let said = one.settle().await;
+        assert!(
+            matches!(said, Err(PublishError::Gate(GateError::Away(_) | GateError::Unknown(_)))),
+            "{said:?}"
+        );
+        assert!(gate.contents().await.is_err() && gate.read(0, 1).await.is_err());
+        assert!(asked.elapsed() < within * 8, "it was waited for for {:?}", asked.elapsed());
+        if round == 0 {
+            postgres.go_on()
+        } else {
+            postgres.restart()
+        }
+        until("it is settled", async || one.settle().await.ok()).await;
+        assert_eq!(one.end().events, round + 1);
+    }
+    assert_eq!(all(&gate).await.len(), 4);
+    postgres.stop_answering();
+    let closing = Instant::now();
+    gate.close().await;
+    assert!(closing.elapsed() < Duration::from_secs(10), "a server that hangs was waited for");
+}
+
+#[tokio::test]
+async fn it_works_through_a_pooler_of_transactions() {
+    let postgres = Postgres::start();
+    let pooler = PgBouncer::start(&postgres, PoolMode::Transaction, 3, "");
+    let through = postgres.url_on(pooler.port());
+    let gates = [gate(&through, true), gate(&through, true)];
+    let mut old = claimed(&gates[0], node(1)).await;
+    for _ in 0..20 {
+        old.publish(batch(old.end(), &["a", "b"])).await.unwrap();
+        assert!(gates[1].contents().await.unwrap().is_some_and(|there| there.end == old.end()));
+    }
+    let mut new = claimed(&gates[1], node(2)).await;
+    assert!(matches!(old.publish(batch(old.end(), &["c"])).await, Err(PublishError::Deposed(_))));
+    new.publish(batch(new.end(), &["c"])).await.unwrap();
+    assert_eq!(all(&gates[0]).await.len(), 23);
+    // Nothing of its settings is left to whoever else has these connections.
+    let pool = sqlx::PgPool::connect(&through).await.unwrap();
+    for _ in 0..6 {
+        let row: (String,) = sqlx::query_as("select current_setting('statement_timeout')")
+            .persistent(false)
+            .fetch_one(&mut *pool.begin().await.unwrap())
+            .await
+            .unwrap();
+        assert_eq!(row.0, "0");
+    }
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_told_with_its_number() {
+    let postgres = Postgres::start();
+    let gate = gate(&postgres.url(), true);
+    let mut one = claimed(&gate, node(1)).await;
+    for text in ["a", "b", "c"] {
+        one.publish(batch(one.end(), &[text])).await.unwrap();
+    }
+    let damage = |sql: &str| postgres.sql("quipu", sql);
+    damage(
+        "update quipu_gate.records set record = set_byte(record, 100, 255 - get_byte(record, 100)) where number = 2",
+    );
+    let said = gate.read(0, 1 << 20).await;
+    assert!(matches!(said, Err(GateError::Damaged { number: 2, .. })), "{said:?}");
+    assert_eq!(gate.read(0, 1).await.unwrap().len(), 1);
+    damage("delete from quipu_gate.records where number = 2");
+    let said = gate.read(0, 1 << 20).await;
+    assert!(matches!(said, Err(GateError::Damaged { number: 2, .. })), "{said:?}");
+    damage("insert into quipu_gate.records select 4, record from quipu_gate.records where number = 3");
+    let said = one.publish(batch(one.end(), &["d"])).await;
+    assert!(matches!(said, Err(PublishError::Gate(GateError::Damaged { number: 4, .. }))), "{said:?}");
+}
