@@ -23,8 +23,6 @@ mod duplicates;
 mod explored;
 mod failing_fsync;
 mod field;
-mod gate_postgres;
-mod gate_replicated;
 mod gateways;
 mod graphql;
 mod hang_ups;
@@ -94,8 +92,6 @@ mod standby_tls;
 mod standby_told;
 mod stderr;
 mod stop;
-#[path = "../../gate/src/suite.rs"]
-mod suite;
 mod sync;
 mod tables;
 mod taking_over;

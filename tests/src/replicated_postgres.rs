@@ -19,7 +19,7 @@ impl ReplicatedPostgres {
     /// When there is no Postgres on this machine, or it does not start.
     pub async fn start() -> Self {
         let primary = Postgres::start_durable();
-        let standbys = ["first", "second"].map(|name| (name.to_owned(), primary.standby(name)));
+        let standbys = ["one", "other"].map(|name| (name.to_owned(), primary.standby(name)));
         let relay = Relay::to(primary.port()).await;
         let replicated = Self { primary, standbys: standbys.into(), relay };
         replicated.wait_for_one().await;

@@ -13,13 +13,13 @@ use crate::suite::{GateSetup, all, batch, claimed, gate_suite, node};
 /// A server of a test's own, which waits for no other copy.
 struct InPostgres(Postgres);
 
-pub fn options(url: &str, single_copy_accepted: bool, answer_within: Duration) -> PostgresGateOptions {
+pub(crate) fn options(url: &str, single_copy_accepted: bool, answer_within: Duration) -> PostgresGateOptions {
     let connect = DatabaseUrl::parse("GATE_URL", url).unwrap().connect_as("quipu-gate");
     PostgresGateOptions { connect, single_copy_accepted, answer_within }
 }
 
 /// A gate that waits for as long as a busy machine may take.
-pub fn gate(url: &str, single_copy_accepted: bool) -> Arc<dyn Gate> {
+pub(crate) fn gate(url: &str, single_copy_accepted: bool) -> Arc<dyn Gate> {
     Arc::new(PostgresGate::new(options(url, single_copy_accepted, Duration::from_secs(20))))
 }
 
@@ -115,7 +115,8 @@ async fn it_works_through_a_pooler_of_transactions() {
     new.publish(batch(new.end(), &["c"])).await.unwrap();
     assert_eq!(all(&gates[0]).await.len(), 23);
     // Nothing of its settings is left to whoever else has these connections.
-    let pool = sqlx::PgPool::connect(&through).await.unwrap();
+    let connect = options(&through, true, Duration::from_secs(20)).connect;
+    let pool = sqlx::PgPool::connect_with(connect).await.unwrap();
     for _ in 0..6 {
         let row: (String,) = sqlx::query_as("select current_setting('statement_timeout')")
             .persistent(false)

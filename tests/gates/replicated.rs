@@ -7,7 +7,7 @@ use std::time::Duration;
 use gate::{Durability, Gate, GateError, PostgresGate, PublishError, Put};
 use quipu_tests::{ReplicatedPostgres, until};
 
-use crate::gate_postgres::{gate, options};
+use crate::postgres::{gate, options};
 use crate::suite::{all, batch, claimed, node};
 
 /// A gate that does not wait long.
@@ -128,7 +128,7 @@ async fn a_commit_that_was_told_to_wait_no_more_is_not_known() {
         if by_settings {
             let said = one.settle().await;
             assert!(matches!(said, Err(PublishError::Gate(GateError::Unfit(_)))), "{said:?}");
-            primary.sql("quipu", "alter system set synchronous_standby_names = 'ANY 1 (first, second)'");
+            primary.sql("quipu", "alter system set synchronous_standby_names = 'ANY 1 (one, other)'");
             primary.sql("quipu", "select pg_reload_conf()");
         }
         postgres.go_on();

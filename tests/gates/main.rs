@@ -1,0 +1,6 @@
+//! Gates over real engines, which are started here, killed, stopped and set back: whether they keep their contract.
+
+mod postgres;
+mod replicated;
+#[path = "../../gate/src/suite.rs"]
+mod suite;
