@@ -9,6 +9,7 @@ mod contract;
 #[cfg(test)]
 extern crate self as gate;
 mod memory;
+mod objects;
 mod place;
 mod postgres;
 mod publisher;
@@ -24,6 +25,7 @@ pub use batch::{BATCH_BYTES, BatchDraft, BatchError, EventBatch};
 pub use codec::GateRecordError;
 pub use contract::{Durability, Gate, GateCause, GateError, Put};
 pub use memory::{GateFault, MemoryGate};
+pub use objects::{ObjectGate, ObjectGateError, ObjectGateOptions};
 pub use place::{ClaimId, GateClaim, GateContents, GatePlace};
 pub use postgres::{PostgresGate, PostgresGateOptions};
 pub use publisher::{GatePublisher, PublishError};

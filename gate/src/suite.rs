@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use gate::{
@@ -10,7 +11,10 @@ use gate::{
 };
 use log::{BodyRef, EventRef, LogDigest, NodeId, Seq, StoreId, Term};
 use protocol::{Nonce, ProcessId};
+use tokio::time::sleep;
 use uuid::Uuid;
+
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs all of these tests on an engine; `$setup` makes one that holds nothing.
 macro_rules! gate_suite {
@@ -63,12 +67,29 @@ pub(crate) fn batch(before: GatePlace, texts: &[&str]) -> BatchDraft {
     draft
 }
 
+/// Settles what is pending, however long the engine takes.
+pub(crate) async fn settled(publisher: &mut GatePublisher) -> GatePlace {
+    loop {
+        match publisher.settle().await {
+            Ok(end) => return end,
+            Err(PublishError::Gate(error)) if error.may_pass() => sleep(PAUSE).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// A claim that is held, behind whatever is there.
 pub(crate) async fn claimed(gate: &Arc<dyn Gate>, owner: NodeId) -> GatePublisher {
-    let contents = gate.contents().await.unwrap();
+    let contents = loop {
+        match gate.contents().await {
+            Ok(contents) => break contents,
+            Err(error) if matches!(error, GateError::Away(_)) => sleep(PAUSE).await,
+            Err(error) => panic!("{error}"),
+        }
+    };
     let mut publisher =
         GatePublisher::claim(gate.clone(), contents.as_ref(), store(1), owner, Term(1)).unwrap();
-    publisher.settle().await.unwrap();
+    settled(&mut publisher).await;
     publisher
 }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use gate::{Durability, Gate, GateError, PostgresGate, PostgresGateOptions, PublishError};
 use projections::DatabaseUrl;
-use quipu_tests::{PgBouncer, PoolMode, Postgres, until};
+use quipu_tests::{PgBouncer, PoolMode, Postgres};
 
-use crate::suite::{GateSetup, all, batch, claimed, gate_suite, node};
+use crate::suite::{GateSetup, all, batch, claimed, gate_suite, node, settled};
 
 /// A server of a test's own, which waits for no other copy.
 struct InPostgres(Postgres);
@@ -89,7 +89,7 @@ async fn a_server_that_hangs_or_restarts_is_away_and_nothing_is_guessed() {
         } else {
             postgres.restart()
         }
-        until("it is settled", async || one.settle().await.ok()).await;
+        settled(&mut one).await;
         assert_eq!(one.end().events, round + 1);
     }
     assert_eq!(all(&gate).await.len(), 4);

@@ -8,11 +8,11 @@ use gate::{Durability, Gate, GateError, PostgresGate, PublishError, Put};
 use quipu_tests::{ReplicatedPostgres, until};
 
 use crate::postgres::{gate, options};
-use crate::suite::{all, batch, claimed, node};
+use crate::suite::{all, batch, claimed, node, settled};
 
 /// A gate that does not wait long.
 fn impatient(postgres: &ReplicatedPostgres) -> Arc<dyn Gate> {
-    Arc::new(PostgresGate::new(options(&postgres.url(), false, Duration::from_secs(2))))
+    Arc::new(PostgresGate::new(options(&postgres.url(), false, Duration::from_secs(4))))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,15 +26,7 @@ async fn what_was_taken_is_there_once_after_its_server_was_killed_under_load() {
         while !told.is_closed() {
             let text = format!("event {}", one.end().events);
             one.offer(batch(one.end(), &[&text])).unwrap();
-            loop {
-                match one.settle().await {
-                    Ok(end) => break taken.push((end, text)),
-                    Err(PublishError::Gate(error)) if error.may_pass() => {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                    }
-                    Err(error) => panic!("{error}"),
-                }
-            }
+            taken.push((settled(&mut one).await, text));
             told.send_replace(one.end().events);
         }
         taken
@@ -45,7 +37,7 @@ async fn what_was_taken_is_there_once_after_its_server_was_killed_under_load() {
     heard.wait_for(|events| *events > before + 100).await.unwrap();
     drop(heard);
     let taken = writer.await.unwrap();
-    let contents = gate.contents().await.unwrap().unwrap();
+    let contents = until("it answers", async || gate.contents().await.ok()).await.unwrap();
     assert_eq!(contents.durability, Durability::Replicated);
     let there = all(&gate).await;
     assert_eq!(there.len(), taken.len() + 1, "each is there once");
@@ -62,8 +54,9 @@ async fn what_one_server_alone_has_is_neither_taken_nor_told() {
     let mut postgres = ReplicatedPostgres::start().await;
     let gate = impatient(&postgres);
     let mut one = claimed(&gate, node(1)).await;
-    one.publish(batch(one.end(), &["a"])).await.unwrap();
-    let before = gate.contents().await.unwrap().unwrap();
+    one.offer(batch(one.end(), &["a"])).unwrap();
+    settled(&mut one).await;
+    let before = until("it answers", async || gate.contents().await.ok()).await.unwrap();
     postgres.stop_standbys();
     let said = one.publish(batch(one.end(), &["b"])).await;
     assert!(matches!(said, Err(PublishError::Gate(GateError::Unknown(_)))), "{said:?}");
@@ -90,7 +83,7 @@ async fn what_one_server_alone_has_is_neither_taken_nor_told() {
     postgres.fail_over().await;
     let there = until("it answers", async || gate.contents().await.ok()).await.unwrap();
     assert!(there == before || there.end.records == 3, "{there:?}");
-    until("it is settled", async || one.settle().await.ok()).await;
+    settled(&mut one).await;
     assert_eq!(gate.put(&record).await.unwrap(), Put::Taken);
     assert_eq!(all(&gate).await.len(), 3);
 }
@@ -132,7 +125,7 @@ async fn a_commit_that_was_told_to_wait_no_more_is_not_known() {
             primary.sql("quipu", "select pg_reload_conf()");
         }
         postgres.go_on();
-        until("it is settled", async || one.settle().await.ok()).await;
+        settled(&mut one).await;
         assert_eq!(one.end().records, end.records + 1);
     }
     assert_eq!(all(&gate).await.len(), 3);
@@ -143,15 +136,15 @@ async fn a_claimer_that_stood_still_is_fenced_by_what_came_meanwhile() {
     let postgres = ReplicatedPostgres::start().await;
     let gates = [gate(&postgres.url(), false), impatient(&postgres)];
     let mut old = claimed(&gates[1], node(1)).await;
-    old.publish(batch(old.end(), &["a"])).await.unwrap();
+    old.offer(batch(old.end(), &["a"])).unwrap();
+    settled(&mut old).await;
     // What the old one puts is on its way when the new one claims: before or behind that, and never in the middle.
-    postgres.relay().cut(quipu_tests::Direction::Forth);
+    postgres.link().cut();
     let said = old.publish(batch(old.end(), &["b"])).await;
     assert!(said.is_err());
     let direct = gate(&postgres.primary().url(), false);
     let mut new = claimed(&direct, node(2)).await;
     new.publish(batch(new.end(), &["c"])).await.unwrap();
-    postgres.relay().mend();
     let said = until("it is told", async || match old.settle().await {
         Err(PublishError::Gate(error)) if error.may_pass() => None,
         said => Some(said),

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +14,7 @@ const PIECE: usize = 64 << 10;
 /// Forwards connections to a port, until it is dropped.
 pub struct Link {
     port: u16,
+    target: Arc<AtomicU16>,
     cut: Arc<watch::Sender<u32>>,
     silent: Arc<AtomicBool>,
     longest: Arc<AtomicUsize>,
@@ -31,9 +32,11 @@ impl Link {
         let cut = Arc::new(watch::Sender::new(0));
         let (cuts, silent) = (cut.clone(), Arc::new(AtomicBool::new(false)));
         let (is_silent, longest) = (silent.clone(), Arc::<AtomicUsize>::default());
-        let longest_answer = longest.clone();
+        let (longest_answer, target) = (longest.clone(), Arc::new(AtomicU16::new(port)));
+        let leads_to = target.clone();
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
+                let port = leads_to.load(Ordering::SeqCst);
                 let (cut, to) = (cuts.subscribe(), (Ipv4Addr::LOCALHOST, port).into());
                 let (is_silent, longest) = (is_silent.load(Ordering::SeqCst), longest_answer.clone());
                 tokio::spawn(async move {
@@ -41,12 +44,17 @@ impl Link {
                 });
             }
         });
-        Self { port: own, cut, silent, longest, task }
+        Self { port: own, target, cut, silent, longest, task }
     }
 
     /// The port of this end.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Leads new connections to another port from now on.
+    pub fn lead_to(&self, port: u16) {
+        self.target.store(port, Ordering::SeqCst);
     }
 
     /// How many bytes came back at most before more was asked.

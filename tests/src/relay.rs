@@ -80,11 +80,6 @@ impl Relay {
         Self { port: own, way, task }
     }
 
-    /// This end as a port on loopback.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// This end as a URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

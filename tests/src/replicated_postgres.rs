@@ -1,15 +1,15 @@
 //! A Postgres of a test's own with standbys: what it commits is on one of them, too, and one takes its place when it is
 //! lost.
 
+use crate::link::Link;
 use crate::postgres::Postgres;
-use crate::relay::Relay;
 use crate::wait::until;
 
 /// One server that is written to, and those that follow it. Clients come through one port, whichever that is.
 pub struct ReplicatedPostgres {
     primary: Postgres,
     standbys: Vec<(String, Postgres)>,
-    relay: Relay,
+    link: Link,
 }
 
 impl ReplicatedPostgres {
@@ -20,15 +20,15 @@ impl ReplicatedPostgres {
     pub async fn start() -> Self {
         let primary = Postgres::start_durable();
         let standbys = ["one", "other"].map(|name| (name.to_owned(), primary.standby(name)));
-        let relay = Relay::to(primary.port()).await;
-        let replicated = Self { primary, standbys: standbys.into(), relay };
+        let link = Link::to(primary.port()).await;
+        let replicated = Self { primary, standbys: standbys.into(), link };
         replicated.wait_for_one().await;
         replicated
     }
 
     /// Where the database `quipu` is that is written to.
     pub fn url(&self) -> String {
-        self.primary.url_on(self.relay.port())
+        self.primary.url_on(self.link.port())
     }
 
     /// The server that is written to.
@@ -37,8 +37,8 @@ impl ReplicatedPostgres {
     }
 
     /// The way to it.
-    pub fn relay(&self) -> &Relay {
-        &self.relay
+    pub fn link(&self) -> &Link {
+        &self.link
     }
 
     /// Stops all that follow where they are: what is committed waits.
@@ -72,7 +72,7 @@ impl ReplicatedPostgres {
         }
         self.primary = next;
         self.wait_for_one().await;
-        self.relay.lead_to(self.primary.port());
+        self.link.lead_to(self.primary.port());
     }
 
     /// Has the server wait for one of those that follow, once one does.
