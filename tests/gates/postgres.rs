@@ -1,12 +1,15 @@
 //! A gate in one Postgres: the contract, and a server that hangs, restarts, is behind a pooler or is set up otherwise.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use gate::{Durability, Gate, GateError, PostgresGate, PostgresGateOptions, PublishError};
 use projections::DatabaseUrl;
-use quipu_tests::{PgBouncer, PoolMode, Postgres};
+use quipu_tests::{PgBouncer, PoolMode, Postgres, until};
 
 use crate::suite::{GateSetup, all, batch, claimed, gate_suite, node, settled};
 
@@ -97,6 +100,34 @@ async fn a_server_that_hangs_or_restarts_is_away_and_nothing_is_guessed() {
     let closing = Instant::now();
     gate.close().await;
     assert!(closing.elapsed() < Duration::from_secs(10), "a server that hangs was waited for");
+}
+
+#[tokio::test]
+async fn whoever_stands_still_in_the_middle_keeps_nobody_out() {
+    let postgres = Postgres::start();
+    let still: Arc<dyn Gate> =
+        Arc::new(PostgresGate::new(options(&postgres.url(), true, Duration::from_secs(2))));
+    let mut old = claimed(&still, node(1)).await;
+    old.offer(batch(old.end(), &["a"])).unwrap();
+    {
+        let mut put = pin!(old.settle());
+        // One step at a time, until what others need is locked.
+        until("it has locked the end", async || {
+            let step = poll_fn(|context| Poll::Ready(put.as_mut().poll(context))).await;
+            assert!(step.is_pending(), "it went through: {step:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let locked = "select count(*) > 0 from pg_stat_activity \
+                          where backend_xid is not null and state = 'idle in transaction'";
+            (postgres.sql("quipu", locked) == "t").then_some(())
+        })
+        .await;
+        let other = gate(&postgres.url(), true);
+        let mut new = claimed(&other, node(2)).await;
+        assert_eq!(new.end().events, 0);
+        new.publish(batch(new.end(), &["b"])).await.unwrap();
+        assert!(matches!(put.await, Err(PublishError::Gate(GateError::Unknown(_)))));
+    }
+    assert!(matches!(old.settle().await, Err(PublishError::Deposed(_))));
 }
 
 #[tokio::test]

@@ -26,11 +26,14 @@ pub(super) struct GateTransaction {
 impl GateTransaction {
     /// Begins one. Nothing is set beyond it, so that a pooler may give each to another connection of the server.
     pub(super) async fn begin(connection: PgConnection, within: Duration) -> Result<Self, GateError> {
-        let millis = within.as_millis();
+        // Less than what is waited for here, so that it is known to have ended. Whoever stands still in the middle of one
+        // has a row locked that others need: the server ends that by itself.
+        let millis = within.as_millis().saturating_mul(3).checked_div(4).unwrap_or_default();
         let begin = format!(
             "begin isolation level read committed read write; set local synchronous_commit = on; \
              set local client_min_messages = warning; set local lock_timeout = {millis}; \
-             set local statement_timeout = {millis}; {SETUP}"
+             set local statement_timeout = {millis}; \
+             set local idle_in_transaction_session_timeout = {millis}; {SETUP}"
         );
         let mut transaction = Self { connection, within, durability: Durability::SingleCopy };
         transaction.durability = transaction.look(begin).await?;
