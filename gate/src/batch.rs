@@ -75,6 +75,20 @@ impl EventBatch {
         &self.bytes
     }
 
+    /// The events, each in the form in which it passes from one node to another; nothing of them is looked at.
+    ///
+    /// # Errors
+    /// When these are not what the bytes are.
+    pub fn encoded(&self) -> Result<Vec<&[u8]>, RecordError> {
+        let (mut events, mut rest) = (Vec::new(), &self.bytes[..]);
+        while !rest.is_empty() {
+            let (event, behind) = cut(rest)?;
+            events.push(event);
+            rest = behind;
+        }
+        Ok(events)
+    }
+
     /// The events, which go on at this place and are those whose digest the batch has. Signatures are not verified.
     ///
     /// # Errors
@@ -83,7 +97,9 @@ impl EventBatch {
         let (mut events, mut place, mut rest) = (Vec::new(), *before, &self.bytes[..]);
         while !rest.is_empty() {
             let seq = Seq::new(place.events);
-            let (event, behind) = split(rest).map_err(|error| BatchError::Event { seq, error })?;
+            let damaged = |error| BatchError::Event { seq, error };
+            let (event, behind) = cut(rest).map_err(damaged)?;
+            let event = EventRef::decode(event).map_err(damaged)?;
             place = place.with(&event)?;
             events.push(event);
             rest = behind;
@@ -99,14 +115,13 @@ impl EventBatch {
     }
 }
 
-/// The first event, and what comes behind it.
-fn split(bytes: &[u8]) -> Result<(EventRef<'_>, &[u8]), RecordError> {
+/// The first event as it is kept, and what comes behind it.
+fn cut(bytes: &[u8]) -> Result<(&[u8], &[u8]), RecordError> {
     let parts = bytes.split_first_chunk::<4>().and_then(|(len, rest)| {
         let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
         rest.split_at_checked(len)
     });
-    let (event, rest) = parts.ok_or(RecordError::Truncated(bytes.len()))?;
-    Ok((EventRef::decode(event)?, rest))
+    parts.ok_or(RecordError::Truncated(bytes.len()))
 }
 
 impl GatePlace {

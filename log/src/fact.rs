@@ -32,6 +32,9 @@ pub enum Fact {
     },
     /// The leader of this term takes nothing new: this node is to lead.
     Handover(NodeId),
+    /// From here on an engine of this kind remembers the log, and says who may write it: nothing leaves a node before it is
+    /// there.
+    Gated(String),
     /// A record that says where this scheduler is was published.
     Publication(Publication),
     /// The bytes of the record that the next fact publishes.
@@ -85,6 +88,7 @@ const LOCATION: &str = "location";
 const LOCATION_RECORD: &str = "location-record";
 const LOCATION_TAKEN: &str = "location-taken";
 const HANDOVER: &str = "handover";
+const GATED: &str = "gated";
 
 impl Fact {
     /// The fact that this event records, if it is one that is known.
@@ -107,6 +111,7 @@ impl Fact {
             LOCATION_RECORD => base64url::decode(says).ok().map(Self::PublishedRecord),
             LOCATION_TAKEN => says.parse().ok().map(Self::PublicationTaken),
             HANDOVER => says.parse().ok().map(Self::Handover),
+            GATED => (!says.is_empty()).then(|| Self::Gated(says.to_owned())),
             MOVING_IN | MOVED_IN | MOVED_OUT | MOVED_BACK => ProcessMove::read(about, says).map(Self::Move),
             _ => None,
         }
@@ -140,6 +145,7 @@ impl fmt::Display for Fact {
             Self::PublishedRecord(record) => write!(f, "{LOCATION_RECORD} {}", base64url::encode(record)),
             Self::PublicationTaken(id) => write!(f, "{LOCATION_TAKEN} {id}"),
             Self::Handover(to) => write!(f, "{HANDOVER} {to}"),
+            Self::Gated(kind) => write!(f, "{GATED} {kind}"),
             Self::Move(step) => step.fmt(f),
         }
     }
@@ -233,6 +239,8 @@ mod tests {
             format!("{promotion} forced").as_bytes(),
             format!("{promotion} and more").as_bytes(),
             b"members acks 1 voters",
+            b"gated",
+            b"gated ",
             b"members acks -1 voters 00000000-0000-4000-8000-000000000007",
             format!("members acks 1 voters {node} {node}").as_bytes(),
         ] {
@@ -243,7 +251,8 @@ mod tests {
         let handover = Fact::Handover(node.parse().unwrap());
         let record = Fact::PublishedRecord((0..=255).collect());
         let taken = Fact::PublicationTaken(Id::from_bytes([7; 32]));
-        for fact in [url, handover, record, taken] {
+        let gated = Fact::Gated("postgres".to_owned());
+        for fact in [url, handover, gated, record, taken] {
             assert_eq!(Fact::read(&recorded(&fact)), Some(fact));
         }
     }

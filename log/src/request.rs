@@ -122,7 +122,8 @@ impl Ready {
                 | Fact::Publication(_)
                 | Fact::PublishedRecord(_)
                 | Fact::PublicationTaken(_)
-                | Fact::Handover(_),
+                | Fact::Handover(_)
+                | Fact::Gated(_),
             )
             | None => (None, None),
         };

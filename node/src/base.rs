@@ -11,7 +11,7 @@ use backup::Checkpoints;
 use gateway::{Gateway, Http, HttpGateway};
 use limits::{ClientLimits, ItemLimits, ItemOptions};
 use log::{Identity, LocalLog, Log, NodeId, Rocks};
-use projections::{Index, Jobs, Progress, Queries, UploadsHandle};
+use projections::{Index, Jobs, Position, Progress, Queries, UploadsHandle};
 use replicator::{LeaderUrl, MemberView, Shipper};
 use scheduler::{Clock, GuardedClock, Heights, SchedulerParts};
 use web::OperatorToken;
@@ -150,6 +150,11 @@ impl Base {
     /// Other nodes are asked with this by TLS.
     pub(crate) fn set_tls(&mut self, tls: NodeTls) {
         self.tls = tls;
+    }
+
+    /// How far the index has come.
+    pub(crate) fn indexed(&self) -> Position {
+        self.indexed.position.clone()
     }
 
     /// What a scheduler works with that signs with this wallet.

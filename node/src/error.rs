@@ -14,6 +14,7 @@ use tokio::task::JoinError;
 
 use crate::admin_token::AdminTokenError;
 use crate::data_folder::DataFolderError;
+use crate::gated::GatedError;
 use crate::leadership::LeadershipError;
 use crate::standby::StandbyError;
 
@@ -97,6 +98,9 @@ pub enum NodeError {
     /// The node cannot be one of several.
     #[error("this node cannot keep its log together with others")]
     Member(#[from] replicator::MemberError),
+    /// The node does not work with its gate, or not without it.
+    #[error(transparent)]
+    Gated(#[from] GatedError),
     /// Nobody could find it.
     #[error(
         "the admin listener is at {0}, where other nodes do not find it: say with MEMBER_URL where they do"

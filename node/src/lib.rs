@@ -25,6 +25,7 @@ mod services;
 mod store;
 mod heights;
 mod following;
+mod gated;
 mod index;
 mod postgres;
 mod uploads;
@@ -56,11 +57,12 @@ pub use bind::check_ports;
 pub use data_folder::{DataFolderError, check_data_folder};
 pub use divergence::{Divergence, DivergenceError, EventBeyond, ItemThere};
 pub use error::NodeError;
+pub use gated::GatedError;
 pub use leadership::LeadershipError;
 pub use node_tls::{NodeTls, tls_reason};
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
 pub use options::{
-    DataPaths, ListenOptions, LocationOptions, MemberOptions, NodeAccess, NodeOptions, OtherNode,
+    DataPaths, GateOptions, ListenOptions, LocationOptions, MemberOptions, NodeAccess, NodeOptions, OtherNode,
     PeerOptions, ReadOptions, RegisteringOptions, StandbyOptions, VotingOptions, WriteOptions,
 };
 pub use part::{NodePart, NodeParts};

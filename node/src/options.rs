@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use ans104::{Address, Signer};
 use api::{PagesServed, RenderMetrics};
+use gate::Gate;
 use gateway::Endpoints;
 use limits::{ClientLimits, ClientOptions, ItemOptions, ListSeen};
-use log::StoreMemory;
+use log::{StoreMemory, Term};
 use projections::PostgresOptions;
 use reqwest::Url;
 use web::{Budget, Crowding, Tls};
@@ -100,6 +101,8 @@ pub struct WriteOptions {
     pub items: ItemOptions,
     /// How the log is kept with others.
     pub members: MemberOptions,
+    /// What remembers the log and says who may write it, if anything does besides this node.
+    pub gate: Option<GateOptions>,
     /// Where clients find this scheduler; a record that says so is looked after.
     pub location: Option<LocationOptions>,
     /// How many events are uploaded again without being asked when the log turns out to have another history.
@@ -151,6 +154,15 @@ pub struct MemberOptions {
     pub url: Option<String>,
     /// How the others are asked.
     pub access: NodeAccess,
+}
+
+/// What remembers the log of a node.
+#[derive(Clone)]
+pub struct GateOptions {
+    /// The gate.
+    pub gate: Arc<dyn Gate>,
+    /// The term of another node's claim behind which this node takes its place back.
+    pub take_over: Option<Term>,
 }
 
 /// What a node is told besides when it only answers reads.

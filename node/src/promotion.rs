@@ -11,6 +11,7 @@ use protocol::{AssignmentTags, Timestamp};
 use replicator::{Keeper, KeeperError, Kept, MemberFile, Promise, StandingRole};
 use thiserror::Error;
 
+use crate::gated::{GateMark, gate_of};
 use crate::options::DataPaths;
 use crate::standby;
 
@@ -23,6 +24,17 @@ pub enum PromotionError {
     /// It follows nobody.
     #[error("{} is the data folder of a node that schedules already: `quipu su` starts it", .0.display())]
     Leads(PathBuf),
+    /// A gate says who leads.
+    #[error(
+        "the log in {} is remembered by a gate ({kind}), which says who leads: `quipu su` with the same GATE and GATE_URL, on \
+         this folder or an empty one, takes over and loses nothing; nothing was changed", .log.display()
+    )]
+    Gated {
+        /// The folder of the log.
+        log: PathBuf,
+        /// What kind of engine it is.
+        kind: String,
+    },
     /// It runs.
     #[error("a node is using the log in {}; stop it first", .0.display())]
     InUse(PathBuf),
@@ -117,6 +129,9 @@ impl StandbyCopy {
             error => PromotionError::Store(error),
         })?;
         let log = LocalLog::open(engine, None)?;
+        if let Some(GateMark { kind, .. }) = gate_of(&log)? {
+            return Err(PromotionError::Gated { log: paths.log.clone(), kind });
+        }
         if let Some(file) = &mut file {
             file.bind(log.identity().store)?;
         }

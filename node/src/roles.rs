@@ -19,7 +19,7 @@ use crate::part::NodeParts;
 use crate::peers::Peers;
 use crate::running::{RunningNode, Served};
 use crate::standby::FollowingParts;
-use crate::{leadership, member, scheduling, standby as following, together, uploads, wallet};
+use crate::{gated, leadership, member, scheduling, standby as following, together, uploads, wallet};
 
 /// Starts a node that orders messages; it serves when this returns. Cancelling `progress` ends the start.
 ///
@@ -76,9 +76,17 @@ async fn start_leader(
     uploads::check_folder(&endpoints, &options.data).await?;
     let memory = options.memory.clone();
     leadership::check_role(&options.data).await?;
-    let mut base = Base::start(parts, options, None, progress).await?;
+    let identity = match &writing.gate {
+        Some(gate) => gated::identity(&gate.gate, progress).await?,
+        None => None,
+    };
+    let mut base = Base::start(parts, options, identity, progress).await?;
     base.set_tls(writing.peers.access.tls.clone());
     let file = leadership::member_file(&data, &base.log).await?;
+    if let Some(gate) = writing.gate.clone() {
+        return gated::lead(parts, base, file, gate, writing, progress).await;
+    }
+    gated::check_alone(&base.local).await?;
     if member::found(&base.local, file.node(), writing.members.acks.unwrap_or(0)).await? == Founding::Together
     {
         return together::lead(parts, base, file, writing).await;

@@ -40,6 +40,7 @@ pub(crate) use connection::{Leader, StreamEnd};
 use forwarding::Forwarder;
 use pauses::Pauses;
 use taking::Taker;
+pub(crate) use pauses::Pauses;
 pub(crate) use taking::threads;
 use verifying::Verifying;
 

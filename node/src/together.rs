@@ -13,6 +13,7 @@ use tracing::info;
 
 use crate::base::Base;
 use crate::error::NodeError;
+use crate::gated;
 use crate::listeners::Addresses;
 use crate::member::{self, Beginning, MemberNode, MemberParts};
 use crate::options::{MemberOptions, OtherNode, StandbyOptions, VotingOptions, WriteOptions};
@@ -71,6 +72,7 @@ pub(crate) async fn follow(
     address: Address,
 ) -> Result<Served, NodeError> {
     let VotingOptions { members, writing } = votes;
+    gated::check_alone(&base.local).await?;
     let (folder, local) = (base.folder(), base.local.clone());
     let read = spawn_blocking(move || {
         let file = MemberFile::keep(&folder, StandingRole::Standby).map_err(StandbyError::from)?;

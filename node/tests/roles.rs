@@ -64,6 +64,7 @@ fn writing(folder: &Path) -> WriteOptions {
     WriteOptions {
         peers: PeerOptions::default(),
         members: node::MemberOptions::default(),
+        gate: None,
         signer: Arc::new(Ed25519Wallet::from_seed([1; 32])),
         wallet_change_to: None,
         scheduling: scheduler::SchedulerOptions { workers: 1, ..scheduler::SchedulerOptions::default() },

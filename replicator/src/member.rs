@@ -306,7 +306,7 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             Fact::MemberUrl { node, url } => _ = self.urls.insert(node, url),
             Fact::Promotion(_) | Fact::Wallet(_) | Fact::Publication(_) => {}
             Fact::PublishedRecord(_) | Fact::PublicationTaken(_) => {}
-            Fact::Handover(_) | Fact::Move(_) => {}
+            Fact::Handover(_) | Fact::Gated(_) | Fact::Move(_) => {}
         }
     }
 }

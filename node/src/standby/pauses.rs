@@ -13,10 +13,10 @@ pub(super) const LASTING: Duration = Duration::from_secs(15);
 /// Pauses that double up to a bound, each cut short by a random part of up to a half: standbys that lost a leader
 /// together do not come back together.
 #[derive(Default)]
-pub(super) struct Pauses(u32);
+pub(crate) struct Pauses(u32);
 
 impl Pauses {
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let whole = FIRST.saturating_mul(1 << self.0.min(16)).min(LONGEST);
         self.0 = self.0.saturating_add(1);
         let mut random = [0];

@@ -177,6 +177,7 @@ impl DevArgs {
         let writing = WriteOptions {
             peers: PeerOptions::default(),
             members: MemberOptions::default(),
+            gate: None,
             signer: read_wallet(wallet)?,
             wallet_change_to: self.wallet.change_to(),
             scheduling: self.scheduling.options()?,

@@ -159,6 +159,7 @@ impl StandbyArgs {
             wallet_change_to: None,
             peers: self.replication.peers()?,
             members: members.clone(),
+            gate: None,
             scheduling: self.scheduling.options()?,
             items: self.items.options()?,
             location: self.location.options(&self.services.endpoints()?, self.items.router()?)?,

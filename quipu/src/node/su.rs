@@ -4,13 +4,13 @@ use std::io::Write;
 use std::net::Ipv6Addr;
 
 use clap::Args;
-use node::{ListenOptions, LocationOptions, MemberOptions, NodeOptions, NodeTls, WriteOptions};
+use node::{GateOptions, ListenOptions, LocationOptions, MemberOptions, NodeOptions, NodeTls, WriteOptions};
 use tracing::info;
 
 use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
-    ClientArgs, DataArgs, ItemArgs, ListenerArgs, LocationArgs, LoggingArgs, MemberArgs, PORT, PeerArgs,
+    ClientArgs, DataArgs, GateArgs, GateSettingError, ItemArgs, ListenerArgs, LocationArgs, LoggingArgs, MemberArgs, PORT, PeerArgs,
     ProjectionArgs, RegisteringArgs, SchedulerWalletArgs, SchedulingArgs, ServiceArgs, SettingError,
     tell_unused,
 };
@@ -65,6 +65,9 @@ pub struct SuArgs {
     #[command(flatten, next_help_heading = "Standbys")]
     members: MemberArgs,
 
+    #[command(flatten, next_help_heading = "An engine that remembers the log")]
+    gate: GateArgs,
+
     #[command(flatten, next_help_heading = "Routers")]
     registering: RegisteringArgs,
 
@@ -93,7 +96,7 @@ impl SuArgs {
     /// What is wrong with the settings, at most one for each subject.
     pub(crate) fn problems(&self) -> Vec<SettingError> {
         let listen = self.listeners.clone().options(Ipv6Addr::UNSPECIFIED.into(), self.port);
-        let subjects: [Result<(), SettingError>; 12] = [
+        let subjects: [Result<(), SettingError>; 13] = [
             self.wallet.signer().map(drop).map_err(Into::into),
             self.services.endpoints().map(drop).map_err(Into::into),
             self.projections.postgres().map(drop).map_err(Into::into),
@@ -102,6 +105,7 @@ impl SuArgs {
             self.location().map(drop),
             self.clients.options().map(drop).map_err(Into::into),
             self.peers.options().map(drop).map_err(Into::into),
+            self.gate().map(drop),
             self.registering.options(None, NodeTls::default()).map(drop).map_err(Into::into),
             // What is wrong with the listeners is told of these.
             listen.as_ref().map_or(Ok(()), |listen| self.members(listen).map(drop)),
@@ -122,6 +126,14 @@ impl SuArgs {
         Ok(self.location.options(&endpoints, router)?)
     }
 
+    fn gate(&self) -> Result<Option<GateOptions>, SettingError> {
+        let others = [("REPLICATION_ACKS", self.members.is_set()), ("REPLICATE_PEERS", self.peers.is_set())];
+        match others.into_iter().find(|(_, is_set)| *is_set && self.gate.is_set()) {
+            Some((name, _)) => Err(GateSettingError::Both(name).into()),
+            None => Ok(self.gate.options()?),
+        }
+    }
+
     fn members(&self, listen: &ListenOptions) -> Result<MemberOptions, SettingError> {
         let members = self.members.options(self.peers.access()?)?;
         if self.members.is_confirmed() {
@@ -137,6 +149,7 @@ impl SuArgs {
             wallet_change_to: self.wallet.change_to(),
             peers: self.peers.options()?,
             members: self.members(&listen)?,
+            gate: self.gate()?,
             scheduling: self.scheduling.options()?,
             items: self.items.options()?,
             location: self.location()?,

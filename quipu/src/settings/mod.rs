@@ -5,6 +5,7 @@
 mod clients;
 mod data;
 mod existing;
+mod gate;
 mod items;
 mod listeners;
 mod location;
@@ -28,6 +29,7 @@ pub use data::{DATA_DIR, DEV_DIR, DataArgs};
 pub use existing::{
     RestrictingVariableError, check_router_restrictions, heed_existing, is_everywhere, tell_unused,
 };
+pub use gate::{GateArgs, GateSettingError};
 pub use items::{AcceptedItemArgs, ItemArgs, ItemSettingError};
 pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
 pub use location::{LocationArgs, LocationSettingError, RouterLocationArgs};
@@ -72,6 +74,9 @@ pub enum SettingError {
     /// Where clients find the node.
     #[error(transparent)]
     Location(#[from] LocationSettingError),
+    /// What remembers the log.
+    #[error(transparent)]
+    Gate(#[from] GateSettingError),
     /// Whom a standby follows.
     #[error(transparent)]
     Replication(#[from] ReplicationSettingError),

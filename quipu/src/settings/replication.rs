@@ -97,6 +97,11 @@ impl MemberArgs {
         }
     }
 
+    /// Whether it is told how others keep the log with it.
+    pub fn is_set(&self) -> bool {
+        self.replication_acks.is_some()
+    }
+
     /// Whether other nodes have to confirm messages.
     pub fn is_confirmed(&self) -> bool {
         self.replication_acks.is_some_and(|acks| acks > 0)
@@ -129,6 +134,11 @@ pub(super) struct TokenArgs {
 }
 
 impl PeerArgs {
+    /// Whether it names any.
+    pub fn is_set(&self) -> bool {
+        self.replicate_peers.is_some()
+    }
+
     /// Who they are.
     ///
     /// # Errors

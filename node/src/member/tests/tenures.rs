@@ -55,6 +55,7 @@ fn takeover(
             scheduling: SchedulerOptions { workers: 1, ..SchedulerOptions::default() },
             items: limits::ItemOptions::default(),
             members: MemberOptions::default(),
+            gate: None,
             location: None,
             uploads_rewind_max: 100,
         },
