@@ -10,6 +10,7 @@ mod checks;
 mod error;
 mod explore;
 mod forwarding;
+mod gate_seen;
 mod graphql;
 mod health;
 mod history;
@@ -36,6 +37,7 @@ mod write_side;
 
 pub use checks::watch_checks;
 pub use forwarding::{ForwardError, ForwardWrites, ForwardedAnswer, ForwardedCall};
+pub use gate_seen::{GateNow, GateSeen};
 pub use history::watch_history;
 pub use listeners::{admin, admin_openapi, public, public_openapi};
 pub use member_calls::{MemberCallError, MemberCalls, MemberChange};

@@ -19,6 +19,7 @@ use web::{Budget, Crowding};
 
 use crate::checks::history::CheckHistory;
 use crate::error::CallError;
+use crate::gate_seen::GateSeen;
 use crate::history::NodeHistory;
 use crate::member_calls::MemberCalls;
 use crate::moving::MoveCalls;
@@ -87,6 +88,8 @@ pub struct ApiOptions {
     pub clients: Arc<ClientLimits>,
     /// Who looks after the record that says where this scheduler is, if anybody does.
     pub location: LocationSeat,
+    /// How the node finds the gate that remembers its log, if one does.
+    pub gate: Option<GateSeen>,
     /// The lists that say who and what is let in.
     pub lists: Vec<ListSeen>,
     /// Which listeners have pages.
@@ -116,6 +119,7 @@ impl Default for ApiOptions {
             data: None,
             clients: Arc::default(),
             location: LocationSeat::default(),
+            gate: None,
             lists: Vec::new(),
             pages: PagesServed { public: true, admin: true },
         }
@@ -135,6 +139,7 @@ impl fmt::Debug for ApiOptions {
             .field("data", &self.data)
             .field("clients", &self.clients)
             .field("location", &self.location)
+            .field("gate", &self.gate.is_some())
             .field("lists", &self.lists)
             .field("pages", &self.pages)
             .finish()

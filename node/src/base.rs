@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ::location::LocationSeat;
 use ans104::{Address, Signer};
-use api::{ApiNode, ApiOptions, ApiParts, MemberCalls, RenderMetrics, WriteSide, Writes};
+use api::{ApiNode, ApiOptions, ApiParts, GateSeen, MemberCalls, RenderMetrics, WriteSide, Writes};
 use backup::Checkpoints;
 use gateway::{Gateway, Http, HttpGateway};
 use limits::{ClientLimits, ItemLimits, ItemOptions};
@@ -53,6 +53,8 @@ pub(crate) struct Base {
     location: LocationSeat,
     /// What other nodes are asked with by TLS.
     tls: NodeTls,
+    /// How the node finds the gate that remembers its log, if one does.
+    gate: Option<GateSeen>,
 }
 
 /// What is derived from the log besides the index, and what replays it.
@@ -109,6 +111,7 @@ impl Base {
             clock,
             location: LocationSeat::default(),
             tls: NodeTls::default(),
+            gate: None,
         })
     }
 
@@ -155,6 +158,11 @@ impl Base {
     /// How far the index has come.
     pub(crate) fn indexed(&self) -> Position {
         self.indexed.position.clone()
+    }
+
+    /// A gate remembers the log, which is found to be so.
+    pub(crate) fn set_gate(&mut self, gate: GateSeen) {
+        self.gate = Some(gate);
     }
 
     /// What a scheduler works with that signs with this wallet.
@@ -263,6 +271,7 @@ impl Base {
         let node = ApiNode::new(ApiParts {
             options: ApiOptions {
                 location: self.location,
+                gate: self.gate,
                 ..self.options.api(
                     self.listeners.budgets(),
                     self.listeners.crowding(),

@@ -62,8 +62,8 @@ pub use leadership::LeadershipError;
 pub use node_tls::{NodeTls, tls_reason};
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
 pub use options::{
-    DataPaths, GateOptions, ListenOptions, LocationOptions, MemberOptions, NodeAccess, NodeOptions, OtherNode,
-    PeerOptions, ReadOptions, RegisteringOptions, StandbyOptions, VotingOptions, WriteOptions,
+    DataPaths, GateOptions, ListenOptions, LocationOptions, MemberOptions, NodeAccess, NodeOptions,
+    OtherNode, PeerOptions, ReadOptions, RegisteringOptions, StandbyOptions, VotingOptions, WriteOptions,
 };
 pub use part::{NodePart, NodeParts};
 pub use promotion::{CopyStanding, PromotionError, StandbyCopy};

@@ -38,9 +38,8 @@ pub(crate) use beginning::{first_contact, identity, prepare};
 pub(crate) use bootstrap::{is_unverified, mark_verified};
 pub(crate) use connection::{Leader, StreamEnd};
 use forwarding::Forwarder;
-use pauses::Pauses;
-use taking::Taker;
 pub(crate) use pauses::Pauses;
+use taking::Taker;
 pub(crate) use taking::threads;
 use verifying::Verifying;
 

@@ -239,13 +239,17 @@ async fn a_log_of_one_node_becomes_that_of_a_gate_and_is_not_written_without_it(
 fn a_gate_and_other_nodes_exclude_each_other() {
     let folder = folder();
     let set = |settings: &[(&str, &str)]| {
-        let launch = settings.iter().fold(Launch::su(folder.path()), |launch, (name, value)| launch.set(name, *value));
+        let launch =
+            settings.iter().fold(Launch::su(folder.path()), |launch, (name, value)| launch.set(name, *value));
         launch.run()
     };
     let url = "postgres://quipu:guess@127.0.0.1:1/quipu";
     for (settings, told) in [
         (&[("GATE", "postgres"), ("GATE_URL", url), ("REPLICATION_ACKS", "1")][..], "REPLICATION_ACKS"),
-        (&[("GATE", "postgres"), ("GATE_URL", url), ("REPLICATE_PEERS", "http://127.0.0.1:1")], "REPLICATE_PEERS"),
+        (
+            &[("GATE", "postgres"), ("GATE_URL", url), ("REPLICATE_PEERS", "http://127.0.0.1:1")],
+            "REPLICATE_PEERS",
+        ),
         (&[("GATE", "postgres")], "GATE_URL"),
         (&[("GATE_URL", url)], "GATE=postgres"),
         (&[("GATE", "etcd")], "postgres"),

@@ -45,6 +45,9 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
     if let Some(member) = &node.parts.member {
         found.push(("members", rules::members(&member.now())));
     }
+    if let Some(gate) = &node.parts.options.gate {
+        found.push(("gate", rules::gate(&gate())));
+    }
     match node.writes().followed() {
         // A standby takes no writes, and has nothing to be well or unwell with them.
         Some(followed) => {

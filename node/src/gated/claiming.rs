@@ -46,7 +46,8 @@ impl Claiming<'_> {
     /// When the gate cannot be used, or what is there and what is here differ. Nothing is claimed then.
     pub(super) async fn claim(mut self, writing: &WriteOptions) -> Result<Claimed, NodeError> {
         let reading = self.log.clone();
-        let read = spawn_blocking(move || Ok((newest_members(reading.as_ref())?, gate_of(reading.as_ref())?)));
+        let read =
+            spawn_blocking(move || Ok((newest_members(reading.as_ref())?, gate_of(reading.as_ref())?)));
         let (members, mark) = read.await?.map_err(NodeError::Read)?;
         if members.is_some() {
             return Err(GatedError::Members.into());
@@ -65,9 +66,12 @@ impl Claiming<'_> {
         let durability = there.map_or(Durability::SingleCopy, |there| there.durability);
         let (store, claim) = (self.log.identity().store, publisher.held());
         let end = publisher.end();
-        fetch(&self.log, &self.options.gate, GateContents { store, end, claim, durability }, self.progress).await?;
+        fetch(&self.log, &self.options.gate, GateContents { store, end, claim, durability }, self.progress)
+            .await?;
         if durability == Durability::SingleCopy {
-            warn!("the gate keeps a single copy of what it has, which GATE_SINGLE_COPY accepts: what is lost there is lost");
+            warn!(
+                "the gate keeps a single copy of what it has, which GATE_SINGLE_COPY accepts: what is lost there is lost"
+            );
         }
         info!(term = %claim.term, end = %end, "has claimed the gate");
         Ok(Claimed { publisher, is_marked: mark.is_some(), durability })
@@ -148,8 +152,7 @@ impl Claiming<'_> {
         contents: Option<&GateContents>,
         above: Term,
     ) -> Result<Result<GatePublisher, GateContents>, NodeError> {
-        let (gate, store, owner) =
-            (self.options.gate.clone(), self.log.identity().store, self.file.node());
+        let (gate, store, owner) = (self.options.gate.clone(), self.log.identity().store, self.file.node());
         let claimed = GatePublisher::claim(gate, contents, store, owner, above);
         let mut publisher = claimed.map_err(GatedError::from)?;
         self.promise(publisher.held().term).await?;

@@ -82,7 +82,11 @@ pub(super) async fn fetch(
         receiver = spawn_blocking(move || take(receiver, &page)).await??;
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
-            info!(events = receiver.end().0.events, of = contents.end.events, "fetching the log from the gate");
+            info!(
+                events = receiver.end().0.events,
+                of = contents.end.events,
+                "fetching the log from the gate"
+            );
         }
     }
     let events = spawn_blocking(move || {

@@ -63,7 +63,12 @@ mod tests {
         assert_eq!(gate_of(&log).unwrap(), None);
         let promotion = |term, forced_by: Option<&str>| {
             let forced_by = forced_by.map(ToOwned::to_owned);
-            Fact::Promotion(Promotion { term: Term(term), owner: NodeId::random(), promises: vec![], forced_by })
+            Fact::Promotion(Promotion {
+                term: Term(term),
+                owner: NodeId::random(),
+                promises: vec![],
+                forced_by,
+            })
         };
         log.hold(true).unwrap().wait().unwrap();
         let gated = Fact::Gated("postgres".to_owned()).append();

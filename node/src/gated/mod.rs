@@ -56,7 +56,7 @@ pub(crate) async fn identity(
 /// Starts a node that schedules once the gate has its claim and all that is here.
 pub(crate) async fn lead(
     parts: &mut NodeParts,
-    base: Base,
+    mut base: Base,
     file: MemberFile,
     options: GateOptions,
     writing: WriteOptions,
@@ -80,7 +80,8 @@ pub(crate) async fn lead(
     let address = writing.signer.address();
     seen.or_lost(progress, wallet::hold(&base.log, address, writing.wallet_change_to)).await??;
     let log = &base.log;
-    let uploads = uploads::start(parts, &endpoints, writing.uploads_rewind_max, log, &data.folder, &memory).await?;
+    let uploads =
+        uploads::start(parts, &endpoints, writing.uploads_rewind_max, log, &data.folder, &memory).await?;
     let derived = base.derive(parts, uploads.clone())?;
     let made = make()?;
     let clock = made.clock.clone();
@@ -90,6 +91,7 @@ pub(crate) async fn lead(
         seat.set(Some(location::start(parts, keep, asking, &endpoints)));
     }
     let writes = Writes::new(WriteSide::Open(scheduler), uploads);
+    base.set_gate(seen.for_checks(kind, durability, base.local.clone()));
     let draining = Draining { log: base.local.clone(), seen };
     let served = base.serve(parts, derived, writes, (address, node), None);
     parts.push(draining);

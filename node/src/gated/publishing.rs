@@ -8,7 +8,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gate::{BatchDraft, BatchError, GatePlace, GatePublisher, PublishError};
+use api::{GateNow, GateSeen};
+use gate::{BatchDraft, BatchError, Durability, GatePlace, GatePublisher, PublishError};
 use log::{LocalLog, ReadError, Rocks, Seq};
 use projections::Progress;
 use tokio::sync::watch;
@@ -29,19 +30,28 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const AGAIN: Duration = Duration::from_millis(20);
 const AGAIN_MAX: Duration = Duration::from_secs(1);
 
-/// What became of publishing.
+/// What becomes of publishing, for whoever looks.
 #[derive(Clone)]
-pub(super) struct PublishingSeen(watch::Receiver<Option<Arc<str>>>);
+pub(super) struct PublishingSeen(watch::Receiver<GateStanding>);
+
+/// How the gate is found.
+#[derive(Clone)]
+enum GateStanding {
+    /// It takes what is written.
+    Well,
+    /// It has not since then, for this reason.
+    Away(Instant, Arc<str>),
+    /// Nothing is published any more, for this reason.
+    Lost(Arc<str>),
+}
 
 /// Publishes what is on disk.
 struct Publishing {
     log: Arc<LocalLog<Rocks>>,
     publisher: GatePublisher,
-    /// Since when the gate does not take what is written, and why.
-    away: Option<(Instant, String)>,
-    /// Whether clients are told so.
+    standing: watch::Sender<GateStanding>,
+    /// Whether clients are told that it takes nothing.
     is_told: bool,
-    lost: watch::Sender<Option<Arc<str>>>,
 }
 
 /// Publishes from here on.
@@ -50,8 +60,8 @@ pub(super) fn start(
     publisher: GatePublisher,
     log: Arc<LocalLog<Rocks>>,
 ) -> PublishingSeen {
-    let (lost, seen) = watch::channel(None);
-    let publishing = Publishing { log, publisher, away: None, is_told: false, lost };
+    let (standing, seen) = watch::channel(GateStanding::Well);
+    let publishing = Publishing { log, publisher, standing, is_told: false };
     // Wherever it is broken off, what was put is found by the next claim.
     parts.push(TaskPart { name: "gate", task: tokio::spawn(publishing.run()) });
     PublishingSeen(seen)
@@ -60,7 +70,28 @@ pub(super) fn start(
 impl PublishingSeen {
     /// Why nothing is published any more.
     pub(super) fn lost(&self) -> Option<Arc<str>> {
-        self.0.borrow().clone()
+        match &*self.0.borrow() {
+            GateStanding::Lost(reason) => Some(reason.clone()),
+            GateStanding::Well | GateStanding::Away(..) => None,
+        }
+    }
+
+    /// What the checks look at.
+    pub(super) fn for_checks(
+        &self,
+        kind: &'static str,
+        durability: Durability,
+        log: Arc<LocalLog<Rocks>>,
+    ) -> GateSeen {
+        let (seen, is_single_copy) = (self.0.clone(), durability == Durability::SingleCopy);
+        Arc::new(move || {
+            let (away, lost) = match &*seen.borrow() {
+                GateStanding::Well => (None, None),
+                GateStanding::Away(since, reason) => (Some((since.elapsed(), reason.to_string())), None),
+                GateStanding::Lost(reason) => (None, Some(reason.to_string())),
+            };
+            GateNow { kind, is_single_copy, away, waiting: log.unreleased_for(), lost }
+        })
     }
 
     /// Does this, which may wait for the gate, unless nothing is published any more or the start is cancelled.
@@ -72,11 +103,13 @@ impl PublishingSeen {
         let (mut lost, mut cancelled) = (self.0.clone(), progress.cancelled());
         tokio::select! {
             done = work => return Ok(done),
-            _ = lost.wait_for(Option::is_some) => {}
+            _ = lost.wait_for(|standing| matches!(standing, GateStanding::Lost(_))) => {}
             _ = cancelled.wait_for(|cancelled| *cancelled) => {}
         }
         progress.go_on()?;
-        let reason = self.lost().map_or_else(|| "publishing ended with a panic".to_owned(), |reason| reason.to_string());
+        let reason = self
+            .lost()
+            .map_or_else(|| "publishing ended with a panic".to_owned(), |reason| reason.to_string());
         Err(GatedError::Lost(reason).into())
     }
 }
@@ -121,7 +154,7 @@ impl Publishing {
         error!(reason, "nothing is scheduled here any more");
         let reason: Arc<str> = reason.into();
         self.log.set_unconfirmed(Some(reason.clone()));
-        self.lost.send_replace(Some(reason));
+        self.standing.send_replace(GateStanding::Lost(reason));
     }
 
     /// Has the gate take what comes next, and releases that.
@@ -163,52 +196,63 @@ impl Publishing {
         loop {
             tokio::select! {
                 settled = &mut settling => return settled,
-                () = sleep(LOOK_EVERY) => tell_clients(&self.log, self.away.as_ref(), &mut self.is_told),
+                () = sleep(LOOK_EVERY) => tell_clients(&self.log, &self.standing.borrow(), &mut self.is_told),
             }
         }
     }
 
     fn is_away(&mut self, reason: String) {
-        match &mut self.away {
-            Some((_, before)) => *before = reason,
-            None => {
-                warn!(reason, "the gate does not take what is written; it waits");
-                self.away = Some((Instant::now(), reason));
-            }
-        }
-        tell_clients(&self.log, self.away.as_ref(), &mut self.is_told);
+        let before = self.standing.borrow().clone();
+        let since = if let GateStanding::Away(since, _) = before {
+            since
+        } else {
+            warn!(reason, "the gate does not take what is written; it waits");
+            Instant::now()
+        };
+        let standing = GateStanding::Away(since, reason.into());
+        tell_clients(&self.log, &standing, &mut self.is_told);
+        self.standing.send_replace(standing);
     }
 
     fn is_back(&mut self) {
-        if let Some((since, _)) = self.away.take() {
-            info!(milliseconds = since.elapsed().as_millis(), "the gate takes what is written again");
-        }
         if std::mem::take(&mut self.is_told) {
             self.log.set_unconfirmed(None);
+        }
+        if matches!(*self.standing.borrow(), GateStanding::Well) {
+            return;
+        }
+        if let GateStanding::Away(since, _) = self.standing.send_replace(GateStanding::Well) {
+            info!(milliseconds = since.elapsed().as_millis(), "the gate takes what is written again");
         }
     }
 }
 
 /// Takes nothing more where what is written waits for too long.
-fn tell_clients(log: &LocalLog<Rocks>, away: Option<&(Instant, String)>, is_told: &mut bool) {
+fn tell_clients(log: &LocalLog<Rocks>, standing: &GateStanding, is_told: &mut bool) {
     let Some(waited) = log.unreleased_for().filter(|waited| *waited >= WAITS_MAX) else { return };
-    let reason = away.map_or("it does not answer", |(_, reason)| reason.as_str());
+    let reason = match standing {
+        GateStanding::Away(_, reason) => reason,
+        GateStanding::Well | GateStanding::Lost(_) => "it does not answer",
+    };
     *is_told = true;
     let waited = waited.as_secs();
-    log.set_unconfirmed(Some(format!("the gate has not taken what was written for {waited} s: {reason}").into()));
+    log.set_unconfirmed(Some(
+        format!("the gate has not taken what was written for {waited} s: {reason}").into(),
+    ));
 }
 
 /// What is on disk behind this place, as much as a batch holds.
 fn draft(log: &LocalLog<Rocks>, end: GatePlace) -> Result<BatchDraft, Ended> {
     let (mut draft, mut failed) = (BatchDraft::at(end), None::<BatchError>);
-    let scanned: Result<(), ReadError> = log.scan_synced(Seq::new(end.events), &mut |event| match draft.push(&event) {
-        Ok(false) => ControlFlow::Continue(()),
-        Ok(true) => ControlFlow::Break(()),
-        Err(error) => {
-            failed = Some(error);
-            ControlFlow::Break(())
-        }
-    });
+    let scanned: Result<(), ReadError> =
+        log.scan_synced(Seq::new(end.events), &mut |event| match draft.push(&event) {
+            Ok(false) => ControlFlow::Continue(()),
+            Ok(true) => ControlFlow::Break(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        });
     scanned.map_err(Ended::wrong)?;
     failed.map_or(Ok(draft), |error| Err(Ended::wrong(error)))
 }

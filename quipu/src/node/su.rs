@@ -10,9 +10,9 @@ use tracing::info;
 use super::signals::run_node;
 use crate::failure::Failure;
 use crate::settings::{
-    ClientArgs, DataArgs, GateArgs, GateSettingError, ItemArgs, ListenerArgs, LocationArgs, LoggingArgs, MemberArgs, PORT, PeerArgs,
-    ProjectionArgs, RegisteringArgs, SchedulerWalletArgs, SchedulingArgs, ServiceArgs, SettingError,
-    tell_unused,
+    ClientArgs, DataArgs, GateArgs, GateSettingError, ItemArgs, ListenerArgs, LocationArgs, LoggingArgs,
+    MemberArgs, PORT, PeerArgs, ProjectionArgs, RegisteringArgs, SchedulerWalletArgs, SchedulingArgs,
+    ServiceArgs, SettingError, tell_unused,
 };
 
 const EXAMPLES: &str = "\
