@@ -277,6 +277,17 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_a_gate_remembers_is_taken_over_there() {
+        let (_folder, paths, _store) = standby();
+        let log = open_log(&paths);
+        let gated = Fact::Gated("postgres".to_owned());
+        log.enqueue(Term(1), vec![gated.append()]).unwrap().wait().unwrap();
+        drop(log);
+        let refused = open(&paths).err().unwrap().to_string();
+        assert!(refused.contains("GATE") && refused.contains("postgres"), "{refused}");
+    }
+
+    #[test]
     fn what_was_promised_is_left_behind() {
         let (_folder, paths, store) = standby();
         let mut file = MemberFile::read(&paths.folder).unwrap().unwrap();

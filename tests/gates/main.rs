@@ -1,7 +1,7 @@
 //! Gates over real engines, which are started here, killed, stopped and set back: whether they keep their contract.
 
-mod objects;
 mod nodes;
+mod objects;
 mod postgres;
 mod replicated;
 #[path = "../../gate/src/suite.rs"]
