@@ -83,7 +83,7 @@ pub(crate) async fn claimed(gate: &Arc<dyn Gate>, owner: NodeId) -> GatePublishe
     let contents = loop {
         match gate.contents().await {
             Ok(contents) => break contents,
-            Err(error) if matches!(error, GateError::Away(_)) => sleep(PAUSE).await,
+            Err(GateError::Away(_)) => sleep(PAUSE).await,
             Err(error) => panic!("{error}"),
         }
     };

@@ -13,7 +13,7 @@ use std::time::Duration;
 use api::{WriteSide, Writes};
 use async_trait::async_trait;
 use gate::Gate;
-use log::{Fact, Identity, LocalLog, Log, Promotion, Rocks, Seq, Term};
+use log::{Fact, Identity, LocalLog, Promotion, Rocks, Seq, Term};
 use projections::Progress;
 use replicator::MemberFile;
 use tokio::time::{Instant, sleep};
