@@ -60,7 +60,7 @@ impl Claiming<'_> {
         if !self.log.is_held() {
             self.log.hold(true)?.await?;
         }
-        let publisher = self.claim_behind(contents, known, writing).await?;
+        let publisher = self.claim_behind(contents, mark.as_ref().map(|_| known), writing).await?;
         // What an earlier writer got in at the last moment.
         let there = ask(self.progress, async || self.options.gate.contents().await).await?;
         let durability = there.map_or(Durability::SingleCopy, |there| there.durability);
@@ -108,7 +108,7 @@ impl Claiming<'_> {
     async fn claim_behind(
         &mut self,
         mut contents: Option<GateContents>,
-        known: u64,
+        known: Option<u64>,
         writing: &WriteOptions,
     ) -> Result<GatePublisher, NodeError> {
         loop {
@@ -134,13 +134,18 @@ impl Claiming<'_> {
     }
 
     /// Fetches what is missing here.
-    async fn bring_up(&self, contents: GateContents, known: u64) -> Result<(), NodeError> {
+    async fn bring_up(&self, contents: GateContents, known: Option<u64>) -> Result<(), NodeError> {
         let fetched = fetch(&self.log, &self.options.gate, contents, self.progress).await;
         fetched.map_err(|error| match error {
             NodeError::Gated(GatedError::Receive(ReceiveError::Diverged { found, own })) => {
-                let beyond = count(self.log.synced().last()).saturating_sub(known);
                 let reason = ReceiveError::Diverged { found, own }.to_string();
-                GatedError::Beyond { beyond, reason }.into()
+                match known {
+                    Some(known) => {
+                        let beyond = count(self.log.synced().last()).saturating_sub(known);
+                        GatedError::Beyond { beyond, reason }.into()
+                    }
+                    None => GatedError::TwoLives(reason).into(),
+                }
             }
             error => error,
         })

@@ -64,6 +64,13 @@ pub enum GatedError {
         /// What differs.
         reason: String,
     },
+    /// What is here was written without the gate.
+    #[error(
+        "the log here was written without a gate, and the gate has another life of the same store: {0}. Both may have told \
+         clients what they have; nothing is written by this node. Decide which one counts: that of the gate goes on with an \
+         empty data folder (SU_DATA_DIR), the one here with an empty gate or without one"
+    )]
+    TwoLives(String),
     /// Another node has claimed the gate since this one did.
     #[error(
         "another node, {by}, has claimed the gate in term {term}, after this one did: it has taken the place of this one. If \
