@@ -1,5 +1,6 @@
 //! Named checks of a node's health: each is ok, a warning or a failure, says why, and since when it has been so.
 
+mod gate;
 pub(crate) mod history;
 mod rules;
 
@@ -46,7 +47,7 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
         found.push(("members", rules::members(&member.now())));
     }
     if let Some(gate) = &node.parts.options.gate {
-        found.push(("gate", rules::gate(&gate())));
+        found.push(("gate", gate::gate(&gate())));
     }
     match node.writes().followed() {
         // A standby takes no writes, and has nothing to be well or unwell with them.

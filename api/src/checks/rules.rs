@@ -13,7 +13,6 @@ use scheduler::{ClockError, check_log};
 use web::Crowded;
 
 use super::history::CheckLevel;
-use crate::gate_seen::GateNow;
 use crate::health::health;
 use crate::member_forms::MembershipForm;
 use crate::metrics;
@@ -66,8 +65,8 @@ pub(super) fn replication(now: &FollowedNow) -> Found {
 }
 
 /// How long what is written may wait for others before somebody should look, and before that is a failure.
-const WAITS_WARN: f64 = 1.0;
-const WAITS_FAIL: f64 = 5.0;
+pub(super) const WAITS_WARN: f64 = 1.0;
+pub(super) const WAITS_FAIL: f64 = 5.0;
 
 pub(super) fn members(member: &MembershipForm) -> Found {
     let waiting = member.waiting_seconds.0.unwrap_or(0.0);
@@ -94,30 +93,6 @@ pub(super) fn members(member: &MembershipForm) -> Found {
             member.role
         ),
     )
-}
-
-pub(super) fn gate(now: &GateNow) -> Found {
-    let waiting = now.waiting.map_or(0.0, |waiting| waiting.as_secs_f64());
-    let level = match now {
-        GateNow { lost: Some(_), .. } => CheckLevel::Fail,
-        _ if waiting >= WAITS_FAIL => CheckLevel::Fail,
-        GateNow { away: Some(_), .. } => CheckLevel::Warn,
-        _ if waiting >= WAITS_WARN => CheckLevel::Warn,
-        _ => CheckLevel::Ok,
-    };
-    let copies = if now.is_single_copy {
-        "a single copy of what it has, as GATE_SINGLE_COPY accepts"
-    } else {
-        "its copies"
-    };
-    let found = match now {
-        GateNow { lost: Some(reason), .. } => format!("nothing is written there any more: {reason}"),
-        GateNow { away: Some((since, reason)), .. } => {
-            format!("it has taken nothing for {:.0} s: {reason}", since.as_secs_f64())
-        }
-        _ => format!("it takes what is written; waiting for {waiting:.1} s"),
-    };
-    (level, format!("{} with {copies}: {found}", now.kind))
 }
 
 pub(super) fn log(log: &dyn Log) -> Found {
@@ -285,24 +260,6 @@ mod tests {
             (now(FollowState::Stopped("differs".to_owned()), Some(0), None), CheckLevel::Fail),
         ] {
             assert_eq!(replication(&now).0, level, "{now:?}");
-        }
-    }
-
-    #[test]
-    fn a_gate_that_takes_nothing_is_told_and_a_single_copy_always() {
-        let (away, lost) = (Some((Duration::from_secs(3), "refused".to_owned())), Some("term 3".to_owned()));
-        let waiting = |seconds| Some(Duration::from_secs(seconds));
-        for (away, waiting, lost, level, told) in [
-            (None, None, None, CheckLevel::Ok, "takes what is written"),
-            (None, waiting(1), None, CheckLevel::Warn, "waiting for 1.0 s"),
-            (away.clone(), waiting(3), None, CheckLevel::Warn, "for 3 s: refused"),
-            (away.clone(), waiting(6), None, CheckLevel::Fail, "for 3 s: refused"),
-            (away, None, lost, CheckLevel::Fail, "any more: term 3"),
-        ] {
-            let now = GateNow { kind: "postgres", is_single_copy: true, away, waiting, lost };
-            let (found, reason) = gate(&now);
-            assert_eq!(found, level, "{reason}");
-            assert!(reason.contains(told) && reason.contains("GATE_SINGLE_COPY"), "{reason}");
         }
     }
 
