@@ -19,6 +19,7 @@ mod spawn;
 mod send;
 mod read;
 mod status;
+mod told;
 mod top;
 mod sync;
 mod verify_item;

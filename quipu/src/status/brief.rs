@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::verdict::{StatusVerdict, checks, writes_refused};
 use crate::output::{counted, duration, thousands};
 use crate::terminal::plain;
+use crate::told::{number, text};
 
 /// A number that is older says how old it is, in seconds.
 const COUNTED_LATELY: f64 = 5.0;
@@ -148,14 +149,6 @@ fn followers(status: &Value) -> Option<String> {
 
 fn behind(events: u64) -> String {
     format!("{} behind", counted(events, "event"))
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value, name: &str) -> Option<u64> {
-    value.get(name)?.as_u64()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::TopOrder;
 use super::look::TopLook;
 use crate::output::{Align, Columns, counted, duration, excerpt, thousands, time};
 use crate::status::sentence;
+use crate::told::{number, text};
 
 /// How many points back a lag is compared with: a minute.
 const BACK: usize = 12;
@@ -175,14 +176,6 @@ fn last(series: &Value, name: &str) -> Option<f64> {
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value, name: &str) -> Option<u64> {
-    value.get(name)?.as_u64()
 }
 
 #[cfg(test)]
