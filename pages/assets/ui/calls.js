@@ -37,30 +37,30 @@ function shaped(told, shape) {
   return told;
 }
 
-async function ofProcess(path, shape) {
-  const answer = await ask(path, [200, 404]);
+async function ofProcess(path, shape, signal) {
+  const answer = await ask(path, [200, 404], signal);
   if (answer?.code === "not_found") throw new NotHere(answer.error);
   return shaped(answer, shape);
 }
 
-export async function whatIs(id) {
+export async function whatIs(id, signal) {
   const places = upTo(PLACES, { role: isText, process: isId, entry: of(ROW) });
-  return shaped(await ask(`${CALLS}/ids/${id}`), { is_scheduler: isFlag, places, has_more: isFlag, position: orNull(isNumber) });
+  return shaped(await ask(`${CALLS}/ids/${id}`, [200], signal), { is_scheduler: isFlag, places, has_more: isFlag, position: orNull(isNumber) });
 }
 
 // Rows of a process, the newest first: all before this nonce, if one is given.
-export function rows(process, before, limit) {
+export function rows(process, before, limit, signal) {
   const from = before === null ? "" : `&before=${before}`;
   const shape = { process: (told) => told === process, newest: orNull(isNumber), entries: upTo(limit, ROW), next: orNull(isNumber) };
-  return ofProcess(`${CALLS}/processes/${process}?limit=${limit}${from}`, shape);
+  return ofProcess(`${CALLS}/processes/${process}?limit=${limit}${from}`, shape, signal);
 }
 
 // The assignments after this nonce; null stands for the start.
-export async function links(process, after, limit) {
+export async function links(process, after, limit, signal) {
   const from = after === null ? "" : `&after=${after}`;
   const isLater = (nonce) => isNumber(nonce) && (after === null || nonce > after);
   const shape = { links: upTo(limit, { nonce: isLater, bytes: isBytes }), next: orNull(isNumber) };
-  const told = await ofProcess(`${CALLS}/processes/${process}/chain?limit=${limit}${from}`, shape);
+  const told = await ofProcess(`${CALLS}/processes/${process}/chain?limit=${limit}${from}`, shape, signal);
   // It goes on where it ends, or it would never end.
   if (told.next !== null && told.next !== told.links.at(-1)?.nonce) {
     throw new NoAnswer(`it says that more comes after nonce ${told.next}, where what it tells does not end`);
@@ -73,10 +73,10 @@ const ENTRY = {
 };
 
 // Entries that meet all of these conditions, the newest first.
-export async function search(given, limit) {
+export async function search(given, limit, signal) {
   const asked = new URLSearchParams({ limit });
   for (const name of ["tag", "owner", "process", "cursor"]) if (given[name]) asked.set(name, given[name]);
-  return shaped(await ask(`query/v1/messages?${asked}`), { items: upTo(limit, ENTRY), next: orNull(isText), position: orNull(isNumber) });
+  return shaped(await ask(`query/v1/messages?${asked}`, [200], signal), { items: upTo(limit, ENTRY), next: orNull(isText), position: orNull(isNumber) });
 }
 
 const bytesOf = (id, part, process) => `${CALLS}/items/${id}/bytes?part=${part}&process-id=${process}`;
@@ -84,12 +84,12 @@ const bytesOf = (id, part, process) => `${CALLS}/items/${id}/bytes?part=${part}&
 // Where the exact bytes of an item or an assignment are.
 export const bytesAt = (id, part, process) => `${HOME}${bytesOf(id, part, process)}`;
 
-export async function bytes(id, part, process) {
-  const { status, body } = await fetched(bytesOf(id, part, process), {}, PATIENCE, LONGEST);
+export async function bytes(id, part, process, signal) {
+  const { status, body } = await fetched(bytesOf(id, part, process), { signal }, PATIENCE, LONGEST);
   if (status === 404) throw new NotHere("these bytes are not here");
   if (status !== 200) throw new NoAnswer(`it answers ${status} instead of bytes`);
   return body;
 }
 
-export const scheduler = async () => shaped(await ask(""), { address: isId, timestamp: isText });
-export const clock = () => ask("timestamp", [200, 503]);
+export const scheduler = async (signal) => shaped(await ask("", [200], signal), { address: isId, timestamp: isText });
+export const clock = (signal) => ask("timestamp", [200, 503], signal);

@@ -32,7 +32,7 @@ function stretches(at, values, most) {
 function line(at, values, most) {
   const drawn = stretches(at, values, most).map((points) => svg("polyline", {
     points: points.length === 1 ? `${points[0]} ${points[0]}` : points.join(" "),
-    fill: "none", stroke: "currentColor", "stroke-width": "1.5", "stroke-linecap": "round", "vector-effect": "non-scaling-stroke",
+    fill: "none", stroke: "currentColor", "stroke-width": points.length === 1 ? "5" : "1.5", "stroke-linecap": "round", "vector-effect": "non-scaling-stroke",
   }));
   return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, ...drawn);
 }

@@ -9,21 +9,21 @@ import { linkDiffers, linkTo } from "./history.js";
 import { base64url, fromBase64url, NoItem, parse } from "./item.js";
 import { memoryAlarm, memoryDiffers, remember } from "./memory.js";
 import { facts, section, table } from "./parts.js";
-import { alarm, entryAt, failure, findAt, id, KINDS, processAt, step, time, upload } from "./shown.js";
+import { alarm, entryAt, failure, findAt, id, KINDS, processAt, size, step, time, upload } from "./shown.js";
 
 // What there is of one part; null where nothing can be.
-async function part(of, name, process) {
+async function part(of, name, process, signal) {
   if (of === null) return null;
   try {
-    return await bytes(of, name, process);
+    return await bytes(of, name, process, signal);
   } catch (error) {
     if (error instanceof NotHere) return null;
     throw error;
   }
 }
 
-async function rowAt(process, nonce) {
-  const told = await rows(process, nonce === null ? 0 : nonce + 1, 1);
+async function rowAt(process, nonce, signal) {
+  const told = await rows(process, nonce === null ? 0 : nonce + 1, 1, signal);
   const row = told.entries.find((row) => row.nonce === nonce);
   if (row !== undefined) return { row, newest: told.newest };
   const newest = told.newest === null ? "has no nonce yet" : `ends at nonce ${told.newest}`;
@@ -47,10 +47,17 @@ function tags(item) {
   ], item.tags.slice(0, shown), "It has no tags."), less];
 }
 
-function signed(heading, name, of, raw, process) {
+// An address of what is here, as long as this is shown.
+function addressOf(raw, signal) {
+  const at = URL.createObjectURL(new Blob([raw]));
+  signal.addEventListener("abort", () => URL.revokeObjectURL(at));
+  return at;
+}
+
+function signed(heading, name, of, raw, process, signal) {
   if (raw === null) return section(name, heading, el("p", {}, "Its bytes are not here."));
   // Where a token is asked for, no link has it: what is here already is saved.
-  const at = hasToken() ? URL.createObjectURL(new Blob([raw])) : bytesAt(of, name, process);
+  const at = hasToken() ? addressOf(raw, signal) : bytesAt(of, name, process);
   const save = el("p", { class: "actions" }, el("a", { href: at, download: `${of}.bin` }, "Save the exact bytes"));
   try {
     const item = parse(raw);
@@ -75,26 +82,26 @@ function verdicts(lines) {
   ], lines, "");
 }
 
-async function verifyAll(process, row, item, assignment) {
+async function verifyAll(process, row, item, assignment, signal) {
   const { isSettled, verifyEntry } = await import("./verify.js");
-  const spawn = row.kind === "spawned" ? item : await part(process, "item", process);
+  const spawn = row.kind === "spawned" ? item : await part(process, "item", process, signal);
   let before = null;
   if (row.nonce > 0) {
-    const { links: [link] } = await links(process, row.nonce === 1 ? null : row.nonce - 2, 1);
+    const { links: [link] } = await links(process, row.nonce === 1 ? null : row.nonce - 2, 1, signal);
     if (link?.nonce === row.nonce - 1) before = fromBase64url(link.bytes);
   }
   const lines = await verifyEntry({ process, row, item, assignment, spawn, before });
   return { lines, settled: isSettled(lines) };
 }
 
-function verification(process, row, item, assignment, differs) {
+function verification(process, row, item, assignment, differs, signal) {
   const said = el("div", { role: "status", "aria-live": "polite", id: "verified" });
   const button = el("button", { type: "button", "data-verify": true }, "Verify here");
   button.addEventListener("click", async () => {
     button.disabled = true;
     said.replaceChildren("Verifying…");
     try {
-      const { lines, settled } = await verifyAll(process, row, item, assignment);
+      const { lines, settled } = await verifyAll(process, row, item, assignment, signal);
       const unlike = settled && !differs ? await remember(process, assignment) : null;
       said.replaceChildren(...unlike === null ? [] : [el("p", { class: "alarm" }, unlike)], verdicts(lines));
     } catch (error) {
@@ -115,39 +122,73 @@ function steps(process, row, newest) {
     el("a", { href: linkTo(process, row), id: "link" }, "Link that remembers this"));
 }
 
+// What is known before the signed bytes have come.
+function about(process, row, newest) {
+  return section("entry", row.nonce === null ? "Spawn" : `Nonce ${count(row.nonce)}`, steps(process, row, newest), facts([
+    ["What", KINDS[row.kind] ?? row.kind],
+    ["Item", id(row.message, row.message === null ? undefined : findAt(row.message))],
+    ["Of process", id(process, processAt(process))],
+    ["From", row.owner === null ? undefined : id(row.owner)],
+    ["When", time(row.timestamp)],
+    ["Block height", row.block_height === null ? undefined : count(row.block_height)],
+    ["Upload", upload(row)],
+    ["Event", row.sequence === null ? undefined : count(row.sequence)],
+    ["Taken over", row.imported ? "from another scheduler" : undefined],
+  ]));
+}
+
+const HEADINGS = { item: "Item", assignment: "Assignment" };
+
+// Puts a part where it belongs once it has come; what has come, or undefined where there was no answer.
+async function fill(place, name, of, coming, process, signal) {
+  const show = (shown) => signal.aborted || place.replaceChildren(shown);
+  try {
+    const raw = await coming;
+    show(signed(HEADINGS[name], name, of, raw, process, signal));
+    return raw;
+  } catch (error) {
+    show(section(name, HEADINGS[name], failure(error)));
+    return undefined;
+  }
+}
+
+const alarmsOf = (process, link, memory, again) => [link === null ? [] : alarm(link), memory === null ? [] : memoryAlarm(process, memory, again)].flat();
+
 export async function open(place, route, signal) {
   const [process, written] = route.names;
   const nonce = written === "spawn" ? null : Number(written);
-  let told, item, assignment, alarms;
-  const alarmsOf = (link, memory) => [link === null ? [] : alarm(link), memory === null ? [] : memoryAlarm(process, memory, route.again)].flat();
+  let told;
   try {
-    told = await rowAt(process, nonce);
-    item = await part(told.row.kind === "assigned" ? null : told.row.message, "item", process);
-    assignment = await part(told.row.assignment, "assignment", process);
-    alarms = alarmsOf(await linkDiffers(route.given, told.row, assignment), await memoryDiffers(process));
+    told = await rowAt(process, nonce, signal);
   } catch (error) {
     if (!(error instanceof NotHere)) throw error;
     const gone = "A link saw an entry here that is gone. The history was rewritten, or this is another scheduler.";
-    const seen = alarmsOf(route.given.has("assignment") ? gone : null, await memoryDiffers(process));
+    const seen = alarmsOf(process, route.given.has("assignment") ? gone : null, await memoryDiffers(process, signal), route.again);
     if (!signal.aborted) place.replaceChildren(...seen, failure(error));
     return;
   }
   if (signal.aborted) return;
   const { row, newest } = told;
+  const [alarms, verified, item, assignment] = Array.from({ length: 4 }, () => el("div", {}));
+  const wait = (name, of) => section(name, HEADINGS[name], el("p", { class: "quiet" }, "Asking for its bytes", of === null ? "" : `, ${size(of)} of data`, "…"));
+  item.replaceChildren(wait("item", row.size));
+  assignment.replaceChildren(wait("assignment", null));
+  // What an item is called needs none of its bytes, which may be many.
+  place.replaceChildren(alarms, about(process, row, newest), verified, item, assignment);
+  const ofItem = row.kind === "assigned" ? null : row.message;
+  const [itemBytes, assignmentBytes, memory] = await Promise.all([
+    fill(item, "item", row.message, part(ofItem, "item", process, signal), process, signal),
+    fill(assignment, "assignment", row.assignment, part(row.assignment, "assignment", process, signal), process, signal),
+    memoryDiffers(process, signal),
+  ]);
+  const link = await linkDiffers(route.given, row, assignmentBytes ?? null);
+  if (signal.aborted) return;
+  const seen = alarmsOf(process, link, memory, route.again);
+  alarms.replaceChildren(...seen);
+  // Nothing is verified of which a part had no answer.
+  if (itemBytes !== undefined && assignmentBytes !== undefined) {
+    verified.replaceChildren(verification(process, row, itemBytes, assignmentBytes, seen.length > 0, signal));
+  }
   // What is copied from the address remembers what is seen now.
   if (route.given.size === 0) history.replaceState(null, "", linkTo(process, row));
-  place.replaceChildren(...alarms, section("entry", row.nonce === null ? "Spawn" : `Nonce ${count(row.nonce)}`,
-    steps(process, row, newest), facts([
-      ["What", KINDS[row.kind] ?? row.kind],
-      ["Item", id(row.message, row.message === null ? undefined : findAt(row.message))],
-      ["Of process", id(process, processAt(process))],
-      ["From", id(row.owner)],
-      ["When", time(row.timestamp)],
-      ["Block height", row.block_height === null ? "none" : count(row.block_height)],
-      ["Upload", upload(row)],
-      ["Event", count(row.sequence)],
-      ["Taken over", row.imported ? "from another scheduler" : undefined],
-    ])), verification(process, row, item, assignment, alarms.length > 0),
-  signed("Item", "item", row.message, item, process),
-  signed("Assignment", "assignment", row.assignment, assignment, process));
 }

@@ -26,8 +26,8 @@ export function useToken(given) {
 }
 export const hasToken = () => token !== "";
 
-// The JSON that a call answers, with one of these statuses.
-export const ask = (path, statuses = [200]) => call(path, {}, statuses);
+// The JSON that a call answers, with one of these statuses. The signal gives it up.
+export const ask = (path, statuses = [200], signal = undefined) => call(path, { signal }, statuses);
 
 // What a node, or a router, finds when it looks at itself. An answer without any is none: nobody is well who does not say so.
 export async function askChecks() {
@@ -47,7 +47,7 @@ export function change(path, body, patience = PATIENCE) {
 export async function fetched(path, options, patience, longest) {
   const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
   const enough = new AbortController();
-  const signal = AbortSignal.any([enough.signal, AbortSignal.timeout(patience)]);
+  const signal = AbortSignal.any([enough.signal, AbortSignal.timeout(patience), options.signal].filter((one) => one !== undefined));
   try {
     const answer = await fetch(`${HOME}${path}`, { ...options, headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
     const [parts, reader] = [[], answer.body?.getReader()];
@@ -81,10 +81,12 @@ async function call(path, options, statuses, patience = PATIENCE) {
 }
 
 // Calls `ask` now and then while the page is seen, and shows what came: the last good answer with its time, and what is
-// wrong since then, if anything is. What cannot be shown is wrong, too, and no end. Returns what asks at once.
-export function follow(askAll, show) {
+// wrong since then, if anything is. What cannot be shown is wrong, too, and no end. It ends with the signal. Returns what asks
+// at once, which is done first unless there is something already that was told.
+export function follow(askAll, show, { every = EVERY, isTold = false, signal = new AbortController().signal } = {}) {
   let last = null, at = null, failure = null, timer = null, asking = false, again = false;
   const round = async () => {
+    if (signal.aborted) return;
     if (asking) {
       // What it asks for may be another thing by now.
       again = true;
@@ -94,10 +96,12 @@ export function follow(askAll, show) {
     clearTimeout(timer);
     try {
       const told = await askAll();
+      if (signal.aborted) return;
       const now = Date.now();
       show(told, now, null);
       [last, at, failure] = [told, now, null];
     } catch (error) {
+      if (signal.aborted) return;
       failure = error instanceof NoAnswer ? error : new NoAnswer(`this page has a fault: ${error.message}`);
       show(last, at, failure);
     } finally {
@@ -107,12 +111,17 @@ export function follow(askAll, show) {
       again = false;
       return round();
     }
-    if (document.visibilityState === "visible" && !failure?.needsToken) timer = setTimeout(round, EVERY);
+    next();
+  };
+  const next = () => {
+    if (document.visibilityState === "visible" && !failure?.needsToken) timer = setTimeout(round, every);
   };
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") round();
     else clearTimeout(timer);
-  });
-  round();
+  }, { signal });
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  if (isTold) next();
+  else round();
   return round;
 }

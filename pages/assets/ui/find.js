@@ -10,8 +10,8 @@ import { entryAt, id, processAt, time, upload } from "./shown.js";
 const SOUGHT = 60;
 const ROLES = { process: "Process", message: "Message", transaction: "Transaction", assignment: "Assignment" };
 
-async function here() {
-  const [node, now] = await Promise.all([scheduler(), clock()]);
+async function here(signal) {
+  const [node, now] = await Promise.all([scheduler(signal), clock(signal)]);
   const height = now?.block_height === undefined ? "not known" : count(Number(now.block_height));
   return section("here", "This scheduler", facts([
     ["Address", id(node.address)],
@@ -43,14 +43,17 @@ function found(told) {
       "known here, and what was refused has no place anywhere.")];
 }
 
-export async function open(place, route) {
+export async function open(place, route, signal) {
   const [sought] = route.names;
-  if (sought === undefined) return place.replaceChildren(await here());
+  if (sought === undefined) {
+    const shown = await here(signal);
+    return signal.aborted ? undefined : place.replaceChildren(shown);
+  }
   if (!isId(sought)) {
     const shown = sought.length > SOUGHT ? `${sought.slice(0, SOUGHT)}…` : sought;
     return place.replaceChildren(section("found", "What this id is", el("p", { class: "alarm", role: "alert" },
       `“${shown}” is no id: an id has 43 characters of base64url.`)));
   }
-  const told = await whatIs(sought);
-  return place.replaceChildren(section("found", "What this id is", el("p", {}, id(sought)), found(told)));
+  const told = await whatIs(sought, signal);
+  return signal.aborted ? undefined : place.replaceChildren(section("found", "What this id is", el("p", {}, id(sought)), found(told)));
 }

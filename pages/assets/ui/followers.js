@@ -92,7 +92,7 @@ function reupload() {
   const found = (told) => `${many(told.events, "event")} looked at, ${count(told.missing.length)} missing${
     told.done ? "" : `; there is more after nonce ${told.next ?? "none"}`}${told.ended ? `; it ended early: ${told.ended}` : ""}`;
   return el("div", {}, el("label", { for: "reupload-process" }, "Process of which all that has not arrived is to be found"), field,
-    el("p", { class: "actions" }, act("Look what is missing", "uploads/reupload", body(true), found, SENDING),
+    el("p", { class: "actions" }, act("Show what is missing", "uploads/reupload", body(true), found, SENDING),
       act("Send what is missing", "uploads/reupload", body(false), found, SENDING)));
 }
 

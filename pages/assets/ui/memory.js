@@ -28,13 +28,13 @@ const isSame = (one, other) => one.nonce === other.nonce && one.chain === other.
 const another = (nonce) => `This browser verified another assignment at nonce ${nonce} before. The history was rewritten.`;
 
 // What this browser verified otherwise before than the node tells now; none when they agree or it never did.
-export async function memoryDiffers(process) {
+export async function memoryDiffers(process, signal) {
   const last = seen(process);
   if (last === null) return null;
   const gone = `This browser verified nonce ${last.nonce} before, and it is gone. The history was rewritten, or this is another scheduler.`;
   let link;
   try {
-    [link] = (await links(process, last.nonce === 0 ? null : last.nonce - 1, 1)).links;
+    [link] = (await links(process, last.nonce === 0 ? null : last.nonce - 1, 1, signal)).links;
   } catch (error) {
     if (!(error instanceof NotHere)) throw error;
   }

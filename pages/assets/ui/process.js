@@ -2,6 +2,7 @@
 
 import { NotHere, rows } from "./calls.js";
 import { el } from "./el.js";
+import { follow } from "./feed.js";
 import { count } from "./format.js";
 import { facts, section, table } from "./parts.js";
 import { memoryAlarm, memoryDiffers } from "./memory.js";
@@ -25,6 +26,8 @@ export function list(told) {
 }
 
 function steps(told, before, label) {
+  // All of it is here.
+  if (before === null && told.next === null) return null;
   const newest = before === null || told.newest === null ? null : processAt(told.process);
   const newer = before === null || told.newest === null || before > told.newest ? null
     : before + ROWS > told.newest ? processAt(told.process) : processAt(told.process, before + ROWS);
@@ -35,40 +38,35 @@ function steps(told, before, label) {
 
 // Asks for what is new, and offers it: rows stay where they are until somebody wants more.
 function watch(told, offer, again, signal) {
-  let timer = null;
-  let newest = told.newest ?? -1;
-  const look = async () => {
-    if (document.visibilityState !== "visible" || signal.aborted) return;
+  const newest = told.newest ?? -1;
+  const ask = async () => {
     try {
-      const now = await rows(told.process, null, 1);
-      const come = (now.newest ?? -1) - newest;
-      if (signal.aborted) return;
-      if (come > 0) offer.replaceChildren(el("button", { type: "button", id: "new" }, `${count(come)} new`));
-      else if (come < 0) offer.replaceChildren(el("p", { class: "alarm" },
-        `The newest nonce was ${newest} and is ${now.newest ?? "none"} now: what this scheduler says of the past has changed.`));
-      else offer.replaceChildren();
+      return await rows(told.process, null, 1, signal);
     } catch (error) {
-      if (!signal.aborted) offer.replaceChildren(failure(error));
+      if (error instanceof NotHere) return { gone: error };
+      throw error;
     }
-    timer = setTimeout(look, EVERY);
+  };
+  const show = (now, at, error) => {
+    const [wrong, come] = [error ?? now.gone ?? null, (now?.newest ?? -1) - newest];
+    if (wrong !== null) offer.replaceChildren(failure(wrong));
+    else if (come > 0) offer.replaceChildren(el("button", { type: "button", id: "new" }, `${count(come)} new`));
+    else if (come < 0) offer.replaceChildren(el("p", { class: "alarm" },
+      `The newest nonce was ${newest} and is ${now.newest ?? "none"} now: what this scheduler says of the past has changed.`));
+    else offer.replaceChildren();
   };
   offer.addEventListener("click", (event) => event.target.id === "new" && again(), { signal });
-  document.addEventListener("visibilitychange", () => {
-    clearTimeout(timer);
-    look();
-  }, { signal });
-  signal.addEventListener("abort", () => clearTimeout(timer));
-  timer = setTimeout(look, EVERY);
+  follow(ask, show, { every: EVERY, isTold: true, signal });
 }
 
 export async function open(place, route, signal) {
   const [process] = route.names;
   const given = route.given.get("before");
   const before = /^\d{1,15}$/.test(given) ? Number(given) : null;
-  const differs = await memoryDiffers(process);
+  const differs = await memoryDiffers(process, signal);
   let told;
   try {
-    told = await rows(process, before, ROWS);
+    told = await rows(process, before, ROWS, signal);
   } catch (error) {
     if (!(error instanceof NotHere) || differs === null) throw error;
     if (!signal.aborted) place.replaceChildren(...memoryAlarm(process, differs, route.again), failure(error));

@@ -43,7 +43,7 @@ export async function open(place, route, signal) {
   const given = Object.fromEntries(route.given);
   let found;
   try {
-    const told = await search(given, ROWS);
+    const told = await search(given, ROWS, signal);
     const as = told.position === null ? "the database is empty" : `as of event ${count(told.position)}`;
     const older = told.next === null ? null : searchAt({ ...given, cursor: told.next });
     found = [el("p", { class: "quiet" }, `The database answers, ${as}.`), list(told),

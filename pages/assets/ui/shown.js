@@ -12,7 +12,7 @@ export const entryAt = (process, nonce) => `#/entry/${process}/${nonce ?? "spawn
 // An id as text, or as a link.
 export function id(text, at) {
   if (text === null || text === undefined) return "none";
-  const attributes = { class: "id", "data-id": text };
+  const attributes = { class: "id", "data-id": text, title: text };
   return at === undefined ? el("span", attributes, text) : el("a", { ...attributes, href: at }, text);
 }
 

@@ -22,10 +22,20 @@ function untilSeen(signal) {
   });
 }
 
-// The bytes of the process itself; null where they are not here.
-async function spawnOf(process) {
+// What was asked for; null where that was given up.
+async function unlessStopped(asked, signal) {
   try {
-    return await bytes(process, "item", process);
+    return await asked;
+  } catch (error) {
+    if (signal.aborted) return null;
+    throw error;
+  }
+}
+
+// The bytes of the process itself; null where they are not here.
+async function spawnOf(process, signal) {
+  try {
+    return await bytes(process, "item", process, signal);
   } catch (error) {
     if (error instanceof NotHere) return null;
     throw error;
@@ -37,12 +47,12 @@ async function spawnOf(process) {
 async function verifyChain(process, told, say, signal) {
   const { ChainWalk } = await import("./chain.js");
   const walk = new ChainWalk(process);
-  const newest = Math.max(told ?? -1, (await rows(process, null, 1)).newest ?? -1);
+  const newest = Math.max(told ?? -1, (await rows(process, null, 1, signal)).newest ?? -1);
   for (let after = null; ;) {
     await untilSeen(signal);
     if (signal.aborted) break;
-    const page = await links(process, after, LINKS);
-    for (const link of page.links) {
+    const page = await unlessStopped(links(process, after, LINKS, signal), signal);
+    for (const link of page?.links ?? []) {
       await untilSeen(signal);
       if (signal.aborted) break;
       const fault = await walk.take(link);
@@ -52,11 +62,11 @@ async function verifyChain(process, told, say, signal) {
         await new Promise((resolve) => setTimeout(resolve));
       }
     }
-    after = page.next;
+    after = page?.next ?? null;
     if (after === null) break;
   }
   if (signal.aborted) return { result: "not checked", reason: `stopped after ${many(walk.count, "assignment")}, of which none is wrong` };
-  const found = await walk.verdict(newest < 0 ? null : newest, await spawnOf(process));
+  const found = await walk.verdict(newest < 0 ? null : newest, await spawnOf(process, signal));
   return { ...found, last: found.result === "yes" ? walk.last.raw : null };
 }
 
