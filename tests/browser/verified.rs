@@ -177,7 +177,7 @@ async fn what_was_verified_is_kept_until_it_is_forgotten_and_nothing_else_is() {
     assert!(tab.text("#forget").ends_with("sure?"), "{}", tab.text("#forget"));
     assert_eq!(remembered(&tab, process), other);
     tab.eval("document.querySelector('#forget').click()");
-    tab.until("document.querySelector('#entry') && !document.querySelector('#remembered')");
+    tab.until("document.querySelector('[data-verify]') && !document.querySelector('#remembered')");
     assert_eq!(remembered(&tab, process), Value::Null);
     verify();
     assert_eq!(remembered(&tab, process)["nonce"], 2);
