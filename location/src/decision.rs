@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use ans104::Id;
+use ans104::{Address, Id};
 use gateway::{LocationRecord, Url};
 use log::Publication;
 use protocol::Timestamp;
@@ -31,6 +31,15 @@ const FUTURE: Duration = Duration::from_secs(24 * HOUR.as_secs());
 const FOLLOWED_END: u64 = 1 << 62;
 /// What was published within this time makes the gap longer, since it was of no use.
 const LATELY: Duration = Duration::from_secs(4 * 24 * HOUR.as_secs());
+
+/// Which record it is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// Where it has to lead to.
+    pub(crate) url: &'a Url,
+    /// Whose it is.
+    pub(crate) wallet: Address,
+}
 
 /// What gateways told.
 #[derive(Clone, Debug, Default)]
@@ -70,12 +79,13 @@ pub(crate) enum Step {
 
 /// Decides by what gateways told, and by what was published before, the oldest first, of which one may be being sent.
 pub(crate) fn decide(
-    url: &Url,
+    place: Place<'_>,
     heard: &Heard,
     published: &[KeptPublication],
     sent: Option<&Publication>,
     now: Timestamp,
 ) -> Decision {
+    let url = place.url;
     let nonce = next_nonce(&heard.records, published);
     let is_beyond = |record: &LocationRecord| {
         record.nonce >= Some(nonce) && !is_right(record, url) && !is_newest(record, &heard.records)
@@ -99,7 +109,8 @@ pub(crate) fn decide(
     let step = if sent.is_some_and(|sent| does_once_taken(sent, heard, published)) {
         Step::Send { why }
     } else {
-        match (gap_ends(published, now), patience_ends(url, heard, published, now)) {
+        let own = own(published, place.wallet);
+        match (gap_ends(&own, now), patience_ends(url, heard, &own, now)) {
             (Some(until), _) => Step::Wait { until, why },
             (None, Some(until)) => Step::Hear { until, why },
             (None, None) => Step::Publish { nonce, why },
@@ -126,17 +137,17 @@ fn does_once_taken(sent: &Publication, heard: &Heard, published: &[KeptPublicati
     sent.nonce >= next_nonce(&heard.records, &before)
 }
 
+/// What was published for this wallet: nobody who looks for its records finds another's.
+fn own(published: &[KeptPublication], wallet: Address) -> Vec<&KeptPublication> {
+    published.iter().filter(|kept| kept.is_of(wallet)).collect()
+}
+
 /// Until when a gateway that has never answered is waited for, if it is: it may have what was published last, as long as that
 /// needs no renewal. Where nothing was, it may have another's for all that is known.
-fn patience_ends(
-    url: &Url,
-    heard: &Heard,
-    published: &[KeptPublication],
-    now: Timestamp,
-) -> Option<Timestamp> {
+fn patience_ends(url: &Url, heard: &Heard, own: &[&KeptPublication], now: Timestamp) -> Option<Timestamp> {
     let since = heard.unheard_since?;
-    let ends = match counted(published, now).next_back() {
-        Some(last) if last.url == shown(url) => half_before(later(last.at, TIME_TO_LIVE)),
+    let ends = match counted(own, now).next_back() {
+        Some(last) if last.publication.url == shown(url) => half_before(later(last.since(), TIME_TO_LIVE)),
         Some(_) => return None,
         None => later(since, PATIENCE),
     };
@@ -172,48 +183,55 @@ pub(crate) fn next_nonce(told: &[LocationRecord], published: &[KeptPublication])
 /// When an operator may publish after what was published last, if that is not yet: soon where no gateway tells that one, which
 /// may never have arrived, and at once where it leads elsewhere or nobody took it.
 pub(crate) fn order_waits(
-    url: &Url,
+    place: Place<'_>,
     told: &[LocationRecord],
     published: &[KeptPublication],
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let last = published.last().filter(|last| last.is_taken()).map(|last| &last.publication)?;
-    let last = Some(last).filter(|last| last.url == shown(url) && is_believable(last, now))?;
-    let is_told = told.iter().any(|record| record.id == last.id);
+    let last =
+        own(published, place.wallet).pop().filter(|last| last.is_taken() && is_believable(last, now))?;
+    let Publication { id, url, .. } = &last.publication;
+    if url != shown(place.url) {
+        return None;
+    }
+    let is_told = told.iter().any(|record| record.id == *id);
     let gap = if is_told { GAP_MIN } else { GAP_UNTOLD };
-    Some(later(last.at, gap)).filter(|end| now < *end)
+    Some(later(last.since(), gap)).filter(|end| now < *end)
 }
 
 /// What was published by a clock that was right, as far as can be told.
-fn is_believable(one: &Publication, now: Timestamp) -> bool {
-    one.at <= later(now, FUTURE)
+fn is_believable(one: &KeptPublication, now: Timestamp) -> bool {
+    one.since() <= later(now, FUTURE)
 }
 
 /// What the next one has to keep its distance from. The last one stands in nobody's way if nobody took it; the one before
 /// does, so that not everything is published that somebody may want to have changed before it is taken.
-fn counted(published: &[KeptPublication], now: Timestamp) -> impl DoubleEndedIterator<Item = &Publication> {
-    let taken = match published {
+fn counted<'a>(
+    own: &'a [&'a KeptPublication],
+    now: Timestamp,
+) -> impl DoubleEndedIterator<Item = &'a KeptPublication> {
+    let taken = match own {
         [before @ .., last] if !last.is_taken() => before,
         all => all,
     };
-    taken.iter().map(|kept| &kept.publication).filter(move |one| is_believable(one, now))
+    taken.iter().copied().filter(move |one| is_believable(one, now))
 }
 
 /// When as much time has passed as has to after what was published, if it has not: twice as much after each that came
 /// lately, whatever gateways make of them.
-fn gap_ends(published: &[KeptPublication], now: Timestamp) -> Option<Timestamp> {
-    let last = counted(published, now).next_back()?;
-    let lately = counted(published, now).filter(|one| now < later(one.at, LATELY)).count();
+fn gap_ends(own: &[&KeptPublication], now: Timestamp) -> Option<Timestamp> {
+    let last = counted(own, now).next_back()?;
+    let lately = counted(own, now).filter(|one| now < later(one.since(), LATELY)).count();
     let doubled = u32::try_from(lately.saturating_sub(1)).unwrap_or(u32::MAX).min(8);
     let gap = GAP_MIN.saturating_mul(1 << doubled).min(GAP_MAX);
-    Some(later(last.at, gap)).filter(|end| now < *end)
+    Some(later(last.since(), gap)).filter(|end| now < *end)
 }
 
 /// When a record ends to count. It began when this scheduler published it or, where that is not known, with its block; one that
 /// waits for a block is fresh.
 fn end(record: &LocationRecord, published: &[KeptPublication], now: Timestamp) -> Timestamp {
-    let own = published.iter().map(|kept| &kept.publication).find(|own| own.id == record.id);
-    let own = own.map(|own| own.at.min(now));
+    let own = published.iter().find(|own| own.publication.id == record.id);
+    let own = own.map(|own| own.since().min(now));
     let told = record.block.map_or(now, |block| Timestamp::new(block.time).min(now));
     later(own.unwrap_or(told), record.time_to_live.unwrap_or_default())
 }

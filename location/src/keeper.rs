@@ -13,13 +13,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::decision::{Decision, Heard, Step, decide, next_nonce, order_waits};
+use crate::decision::{Decision, Heard, Place, Step, decide, next_nonce, order_waits};
 use crate::gateways::{GatewayMemory, LocationGateways};
 use crate::handle::{AskedLocation, LocationError, LocationHandle, LocationOutcome, from};
 use crate::metrics;
 use crate::now::{GatewayNow, LocationNow};
-use crate::pending::Pending;
-use crate::publications::{KeptPublication, Publications, PublishingRefusal};
+use crate::pending::{Pending, Unsent};
+use crate::publications::{KeptPublication, PublicationState, Publications, PublishingRefusal};
 use crate::record::{shown, signed};
 
 /// How often gateways are asked; at first more often after a record was taken, until they tell of it.
@@ -27,6 +27,8 @@ const PERIOD: Duration = Duration::from_secs(15 * 60);
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// How soon it is looked whether there is still a reason to publish nothing, where nothing else is asked for that.
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
+/// For how long the right to send a record is taken: an upload ends within a minute, and whoever has it tries again by then.
+const CLAIMED: Duration = Duration::from_secs(90);
 /// How many may wait for the keeper.
 const ASKED_MAX: usize = 4;
 
@@ -57,8 +59,8 @@ pub struct LocationKeeper {
     memory: GatewayMemory,
     /// A record that is published and was not taken yet. It is sent until it is, or until another takes its place.
     pending: Option<Pending>,
-    /// What was taken last, and when: gateways tell of it some time after that, however long before it was published.
-    taken: Option<(Id, Timestamp)>,
+    /// What the upload node took last, and when: it is not sent again, whether or not that can be kept.
+    handed: Option<(Id, Timestamp)>,
     /// When gateways are asked next, and how long after that again.
     look_at: Instant,
     pause: Duration,
@@ -90,9 +92,9 @@ impl LocationKeeper {
             watch::channel(LocationNow::new(&parts.url, parts.signer.address(), parts.publishes));
         let (ask, asked) = mpsc::channel(ASKED_MAX);
         let handle = LocationHandle { now, ask, clock: parts.clock.clone() };
-        let (memory, pending, taken, look_at) = (GatewayMemory::default(), None, None, Instant::now());
+        let (memory, pending, handed, look_at) = (GatewayMemory::default(), None, None, Instant::now());
         (
-            Self { parts, told, asked, memory, pending, taken, look_at, pause: PERIOD, is_answered: false },
+            Self { parts, told, asked, memory, pending, handed, look_at, pause: PERIOD, is_answered: false },
             handle,
         )
     }
@@ -168,31 +170,36 @@ impl LocationKeeper {
 
     /// What is to be done, by what is known of gateways and of publications.
     async fn decide(&mut self) -> Result<Decided, LocationError> {
-        let mut published = self.published().await?;
+        let mut published = self.parts.publications.all().await?;
         let now = self.now()?;
         let heard = self.memory.heard(now);
+        self.take_up(&published);
         if let Some(last) = published.last_mut().filter(|last| !last.is_taken() && self.parts.publishes) {
+            let id = last.publication.id;
             // Whoever took it may not have said so.
-            if heard.records.iter().any(|told| told.id == last.publication.id) {
-                self.parts.publications.taken(&last.publication).await?;
-                last.record = None;
+            let told = heard.records.iter().find(|told| told.id == id);
+            if let Some(told) = told.filter(|_| self.handed_at(id).is_none()) {
+                let at = told.block.map_or(now, |block| Timestamp::new(block.time).min(now));
+                self.handed = Some((id, at));
+                self.send().await;
+            }
+            if let Some(at) = self.handed_at(id) {
+                last.state = PublicationState::Taken(at);
             }
         }
-        self.take_up(&published);
         let sent = self.pending.as_ref().map(|pending| &pending.publication);
-        let decision = decide(&self.parts.url, &heard, &published, sent, now);
+        let sent = sent.filter(|sent| self.handed_at(sent.id).is_none());
+        let decision = decide(self.place(), &heard, &published, sent, now);
         Ok(Decided { now, heard, published, decision })
     }
 
-    /// What was published, oldest first; what was taken long after it was published counts from then on.
-    async fn published(&self) -> Result<Vec<KeptPublication>, LocationError> {
-        let mut published = self.parts.publications.all().await?;
-        if let Some((id, at)) = self.taken
-            && let Some(last) = published.last_mut().filter(|last| last.publication.id == id)
-        {
-            last.publication.at = last.publication.at.max(at);
-        }
-        Ok(published)
+    fn place(&self) -> Place<'_> {
+        Place { url: &self.parts.url, wallet: self.parts.signer.address() }
+    }
+
+    /// When this record was taken, if that is known here.
+    fn handed_at(&self, id: Id) -> Option<Timestamp> {
+        self.handed.filter(|(handed, _)| *handed == id).map(|(_, at)| at)
     }
 
     /// What was published last is sent as long as nobody has taken it, whoever published it.
@@ -260,8 +267,7 @@ impl LocationKeeper {
         let beyond = decision.beyond.map(|id| {
             format!("the record {id} leads elsewhere, and no other can have a nonce above it, by which HyperBEAM goes")
         });
-        let unsent = self.pending.as_ref().and_then(|pending| pending.trouble.as_ref());
-        let unsent = unsent.map(|trouble| format!("the record is not taken: {trouble}"));
+        let unsent = self.pending.as_ref().and_then(|pending| pending.trouble.clone());
         let all: Vec<_> = [waited, beyond, unsent].into_iter().flatten().collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
@@ -286,7 +292,7 @@ impl LocationKeeper {
             return Err(LocationError::NoGateway);
         }
         let Decided { now, heard, published, .. } = self.decide().await?;
-        if let Some(until) = order_waits(&self.parts.url, &heard.records, &published, now) {
+        if let Some(until) = order_waits(self.place(), &heard.records, &published, now) {
             return Err(LocationError::TooSoon(until));
         }
         let nonce = next_nonce(&heard.records, &published);
@@ -311,7 +317,8 @@ impl LocationKeeper {
             return Err(LocationError::Overtaken);
         }
         metrics::published();
-        self.take_up(&[KeptPublication { publication: publication.clone(), record: Some(item) }]);
+        let (wallet, state) = (Some(self.parts.signer.address()), PublicationState::Sent(item));
+        self.take_up(&[KeptPublication { publication: publication.clone(), wallet, state }]);
         let trouble = self.send().await;
         Ok(LocationOutcome { publication, trouble })
     }
@@ -322,29 +329,39 @@ impl LocationKeeper {
             self.pending = None;
             return Some(refusal.reason);
         }
-        let pending = self.pending.as_mut()?;
-        let (nonce, id) = (pending.publication.nonce, pending.publication.id);
-        let (text, error) = match self.parts.gateways.upload(pending.item.clone()).await {
-            Ok(()) => match self.parts.publications.taken(&pending.publication).await {
-                Ok(()) => {
-                    info!(nonce, %id, "the record that says where this scheduler is was taken");
-                    self.pending = None;
-                    self.taken = self.now().ok().map(|now| (id, now));
-                    (self.look_at, self.pause) = (Instant::now() + FIRST_PAUSE, FIRST_PAUSE);
-                    return None;
-                }
-                // Not to be forgotten by the next start alone: it is the same record that is sent again.
-                Err(error) => (error.to_string(), None),
-            },
-            Err(error) => (error.to_string(), Some(error)),
+        let pending = self.pending.as_ref()?;
+        let (publication, item) = (pending.publication.clone(), pending.item.clone());
+        let (nonce, id) = (publication.nonce, publication.id);
+        let Err(why) = self.hand_over(&publication, item).await else {
+            info!(nonce, %id, "the record that says where this scheduler is was taken");
+            self.pending = None;
+            (self.look_at, self.pause) = (Instant::now() + FIRST_PAUSE, FIRST_PAUSE);
+            return None;
         };
-        match pending.failed(text.clone(), error.as_ref()) {
-            false => debug!(nonce, %id, text, "the record that says where this scheduler is is sent again"),
+        let text = why.to_string();
+        match self.pending.as_mut().is_some_and(|pending| pending.failed(&why)) {
+            false => {
+                debug!(nonce, %id, text, "the record that says where this scheduler is is still not done with")
+            }
             true => {
-                warn!(nonce, %id, text, "the record that says where this scheduler is was not taken; it is sent again");
+                warn!(nonce, %id, text, "the record that says where this scheduler is is not done with; tried again");
             }
         }
         Some(text)
+    }
+
+    /// Has the upload node take a record, once, and keeps that it did.
+    async fn hand_over(&mut self, publication: &Publication, item: Bytes) -> Result<(), Unsent> {
+        let publications = &self.parts.publications;
+        if self.handed_at(publication.id).is_none() {
+            if !publications.claim(publication, CLAIMED).await.map_err(Unsent::Unclaimed)? {
+                return Err(Unsent::Elsewhere);
+            }
+            self.parts.gateways.upload(item).await?;
+            self.handed = Some((publication.id, self.now().unwrap_or(publication.at)));
+        }
+        let at = self.handed_at(publication.id).unwrap_or(publication.at);
+        publications.taken(publication, at).await.map_err(Unsent::Unkept)
     }
 
     /// Asks what gateways tell, and names those that tell something else than before.

@@ -2,12 +2,13 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ans104::Item;
+use ans104::{Address, Item};
 use async_trait::async_trait;
 use bytes::Bytes;
 use log::{Fact, Log, Publication, ReadError, Term};
-use protocol::{Nonce, ProcessId};
+use protocol::{Nonce, ProcessId, Timestamp};
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 
@@ -21,8 +22,19 @@ pub struct PublicationsError(pub String);
 pub struct KeptPublication {
     /// What was published.
     pub publication: Publication,
-    /// The record while it is not taken: it is sent until it is, by whoever has its place then. Earlier versions kept none.
-    pub record: Option<Bytes>,
+    /// Whose record it is; none where an earlier version did not keep that.
+    pub wallet: Option<Address>,
+    /// What has become of it.
+    pub state: PublicationState,
+}
+
+/// What has become of a record that was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicationState {
+    /// Nobody has taken it, so far as is known here: these bytes are sent until somebody does, by whoever has its place then.
+    Sent(Bytes),
+    /// It was taken at this time; earlier versions kept the one at which it was published.
+    Taken(Timestamp),
 }
 
 /// Why nothing is published from here.
@@ -52,14 +64,30 @@ pub trait Publications: Send + Sync {
         after: Option<u64>,
     ) -> Result<bool, PublicationsError>;
 
-    /// The record of this one was taken.
-    async fn taken(&self, publication: &Publication) -> Result<(), PublicationsError>;
+    /// Takes the right to send this one's record, for so long; false while somebody else has it, or once it is taken.
+    async fn claim(&self, publication: &Publication, lasting: Duration) -> Result<bool, PublicationsError>;
+
+    /// The record of this one was taken, at this time; that is on disk when this returns. The first who says so counts.
+    async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError>;
 }
 
 impl KeptPublication {
     /// Whether somebody has taken it, so far as is known here.
     pub fn is_taken(&self) -> bool {
-        self.record.is_none()
+        matches!(self.state, PublicationState::Taken(_))
+    }
+
+    /// From when on it counts: gateways tell of it some time after it was taken, however long before that it was published.
+    pub(crate) fn since(&self) -> Timestamp {
+        match self.state {
+            PublicationState::Sent(_) => self.publication.at,
+            PublicationState::Taken(at) => at.max(self.publication.at),
+        }
+    }
+
+    /// Whether it is of this wallet, for all that is known.
+    pub(crate) fn is_of(&self, wallet: Address) -> bool {
+        self.wallet.is_none_or(|own| own == wallet)
     }
 }
 
@@ -88,8 +116,13 @@ impl LogPublications {
 impl Publications for LogPublications {
     fn refusal(&self) -> Option<PublishingRefusal> {
         let leads = !self.log.is_fenced() && self.log.identity().term == self.term;
-        let reason = "another node has taken the place of this one";
-        (!leads).then(|| PublishingRefusal { reason: reason.to_owned(), is_passing: false })
+        let reason = if leads {
+            // What is sent could not be kept as taken, and would be sent again.
+            format!("the log takes nothing any more: {}", self.log.failure()?)
+        } else {
+            "another node has taken the place of this one".to_owned()
+        };
+        Some(PublishingRefusal { reason, is_passing: false })
     }
 
     async fn all(&self) -> Result<Vec<KeptPublication>, PublicationsError> {
@@ -109,8 +142,17 @@ impl Publications for LogPublications {
         Ok(true)
     }
 
-    async fn taken(&self, publication: &Publication) -> Result<(), PublicationsError> {
-        self.append(&[Fact::PublicationTaken(publication.id)]).await
+    /// There is one who sends, too.
+    async fn claim(&self, _: &Publication, _: Duration) -> Result<bool, PublicationsError> {
+        Ok(true)
+    }
+
+    async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError> {
+        let is_known = |kept: &KeptPublication| kept.publication.id == publication.id && kept.is_taken();
+        if self.all().await?.iter().any(is_known) {
+            return Ok(());
+        }
+        self.append(&[Fact::PublicationTaken { id: publication.id, at: Some(at) }]).await
     }
 }
 
@@ -125,19 +167,30 @@ fn all(log: &dyn Log) -> Result<Vec<KeptPublication>, ReadError> {
         let record = before.take();
         match fact {
             Some(Fact::PublishedRecord(record)) => before = Some(Bytes::from(record)),
-            Some(Fact::Publication(publication)) => {
-                let is_its =
-                    |record: &Bytes| Item::split(record).is_ok_and(|item| item.id() == publication.id);
-                let record = record.filter(is_its);
-                found.push(KeptPublication { publication, record });
-            }
-            Some(Fact::PublicationTaken(id)) => {
-                let taken = found.iter_mut().filter(|kept| kept.publication.id == id);
-                taken.for_each(|kept| kept.record = None);
+            Some(Fact::Publication(publication)) => found.push(kept(publication, record)),
+            Some(Fact::PublicationTaken { id, at }) => {
+                let taken = found.iter_mut().filter(|kept| kept.publication.id == id && !kept.is_taken());
+                taken.for_each(|kept| {
+                    kept.state = PublicationState::Taken(at.unwrap_or(kept.publication.at));
+                });
             }
             _ => {}
         }
         ControlFlow::Continue(())
     })?;
     Ok(found)
+}
+
+/// A publication with the bytes that were kept before it, if they are those of its record.
+fn kept(publication: Publication, record: Option<Bytes>) -> KeptPublication {
+    let wallet = |record: &Bytes| {
+        let item = Item::split(record).ok().filter(|item| item.id() == publication.id);
+        item.map(|item| item.address())
+    };
+    let found = record.and_then(|record| Some((wallet(&record)?, record)));
+    let (wallet, state) = match found {
+        Some((wallet, record)) => (Some(wallet), PublicationState::Sent(record)),
+        None => (None, PublicationState::Taken(publication.at)),
+    };
+    KeptPublication { publication, wallet, state }
 }

@@ -39,8 +39,13 @@ pub enum Fact {
     Publication(Publication),
     /// The bytes of the record that the next fact publishes.
     PublishedRecord(Vec<u8>),
-    /// The published record of this id was taken: it is sent no more.
-    PublicationTaken(Id),
+    /// A published record was taken: it is sent no more.
+    PublicationTaken {
+        /// The record.
+        id: Id,
+        /// When it was taken; earlier versions did not say.
+        at: Option<Timestamp>,
+    },
     /// A process comes from another store, or goes there.
     Move(ProcessMove),
 }
@@ -109,7 +114,11 @@ impl Fact {
             }
             LOCATION => Publication::read(says).map(Self::Publication),
             LOCATION_RECORD => base64url::decode(says).ok().map(Self::PublishedRecord),
-            LOCATION_TAKEN => says.parse().ok().map(Self::PublicationTaken),
+            LOCATION_TAKEN => {
+                let (id, at) = says.split_once(" at ").map_or((says, None), |(id, at)| (id, Some(at)));
+                let at = at.map(str::parse).transpose().ok()?.map(Timestamp::new);
+                Some(Self::PublicationTaken { id: id.parse().ok()?, at })
+            }
             HANDOVER => says.parse().ok().map(Self::Handover),
             GATED => (!says.is_empty()).then(|| Self::Gated(says.to_owned())),
             MOVING_IN | MOVED_IN | MOVED_OUT | MOVED_BACK => ProcessMove::read(about, says).map(Self::Move),
@@ -143,7 +152,10 @@ impl fmt::Display for Fact {
                 write!(f, "{LOCATION} nonce {nonce} at {at} id {id} url {url}")
             }
             Self::PublishedRecord(record) => write!(f, "{LOCATION_RECORD} {}", base64url::encode(record)),
-            Self::PublicationTaken(id) => write!(f, "{LOCATION_TAKEN} {id}"),
+            Self::PublicationTaken { id, at } => {
+                write!(f, "{LOCATION_TAKEN} {id}")?;
+                at.iter().try_for_each(|at| write!(f, " at {at}"))
+            }
             Self::Handover(to) => write!(f, "{HANDOVER} {to}"),
             Self::Gated(kind) => write!(f, "{GATED} {kind}"),
             Self::Move(step) => step.fmt(f),
@@ -250,9 +262,13 @@ mod tests {
         let url = Fact::MemberUrl { node: node.parse().unwrap(), url: "http://10.0.0.5:9001".to_owned() };
         let handover = Fact::Handover(node.parse().unwrap());
         let record = Fact::PublishedRecord((0..=255).collect());
-        let taken = Fact::PublicationTaken(Id::from_bytes([7; 32]));
+        let id = Id::from_bytes([7; 32]);
+        let [taken, before] = [Some(Timestamp::new(9)), None].map(|at| Fact::PublicationTaken { id, at });
+        assert_eq!(taken.to_string(), format!("location-taken {id} at 9"), "as released");
+        assert_eq!(before.to_string(), format!("location-taken {id}"), "as released before");
+        assert_eq!(Fact::read(format!("location-taken {id} at noon").as_bytes()), None);
         let gated = Fact::Gated("postgres".to_owned());
-        for fact in [url, handover, gated, record, taken] {
+        for fact in [url, handover, gated, record, taken, before] {
             assert_eq!(Fact::read(&recorded(&fact)), Some(fact));
         }
     }

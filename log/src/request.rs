@@ -121,7 +121,7 @@ impl Ready {
                 | Fact::MemberUrl { .. }
                 | Fact::Publication(_)
                 | Fact::PublishedRecord(_)
-                | Fact::PublicationTaken(_)
+                | Fact::PublicationTaken { .. }
                 | Fact::Handover(_)
                 | Fact::Gated(_),
             )

@@ -1,11 +1,15 @@
 //! The records that were published of where a router is: of several routers that share what they know, one publishes each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ans104::Address;
 use async_trait::async_trait;
 use bytes::Bytes;
-use location::{KeptPublication, Publication, Publications, PublicationsError, PublishingRefusal};
+use location::{
+    KeptPublication, Publication, PublicationState, Publications, PublicationsError, PublishingRefusal,
+};
+use protocol::Timestamp;
 
 use crate::router::Router;
 use crate::state::StateError;
@@ -55,13 +59,19 @@ impl Publications for RouterPublications {
         record: Bytes,
         after: Option<u64>,
     ) -> Result<bool, PublicationsError> {
-        let kept = KeptPublication { publication, record: Some(record) };
+        let state = PublicationState::Sent(record);
+        let kept = KeptPublication { publication, wallet: Some(self.wallet), state };
         self.router.state.publish(kept, after).await.map_err(failed)
     }
 
-    async fn taken(&self, publication: &Publication) -> Result<(), PublicationsError> {
+    async fn claim(&self, publication: &Publication, lasting: Duration) -> Result<bool, PublicationsError> {
         let Publication { nonce, id, .. } = publication;
-        self.router.state.publication_taken(*nonce, *id).await.map_err(failed)
+        self.router.state.claim_publication(*nonce, *id, lasting).await.map_err(failed)
+    }
+
+    async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError> {
+        let Publication { nonce, id, .. } = publication;
+        self.router.state.publication_taken(*nonce, *id, at).await.map_err(failed)
     }
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use gateway::LocationBlock;
 
 use super::*;
+use crate::publications::PublicationState;
 
 const NOW: u64 = 1_800_000_000_000;
 const MS: u64 = 60 * 60 * 1000;
@@ -29,6 +30,18 @@ fn record(height: Option<u64>, hours: u64, url: &str, nonce: u64) -> LocationRec
     }
 }
 
+const WALLET: Address = Address::from_bytes([1; 32]);
+
+/// Decides for this place.
+fn decide_here(heard: &Heard, published: &[KeptPublication], sent: Option<&Publication>) -> Decision {
+    decide(Place { url: &url(), wallet: WALLET }, heard, published, sent, Timestamp::new(NOW))
+}
+
+/// When an operator may publish for this place.
+fn order_waits_here(told: &[LocationRecord], published: &[KeptPublication]) -> Option<Timestamp> {
+    order_waits(Place { url: &url(), wallet: WALLET }, told, published, Timestamp::new(NOW))
+}
+
 fn published(hours: u64, nonce: u64) -> Publication {
     let at = Timestamp::new(NOW - hours * MS);
     Publication { nonce, at, id: Id::from_bytes([9; 32]), url: shown(&url()).to_owned() }
@@ -36,20 +49,24 @@ fn published(hours: u64, nonce: u64) -> Publication {
 
 /// All of them taken.
 fn taken(published: &[Publication]) -> Vec<KeptPublication> {
-    let kept = |publication: &Publication| KeptPublication { publication: publication.clone(), record: None };
+    let kept = |publication: &Publication| KeptPublication {
+        publication: publication.clone(),
+        wallet: Some(WALLET),
+        state: PublicationState::Taken(publication.at),
+    };
     published.iter().map(kept).collect()
 }
 
 /// All of them taken but the last.
 fn untaken(published: &[Publication]) -> Vec<KeptPublication> {
     let mut kept = taken(published);
-    kept.last_mut().unwrap().record = Some(Bytes::from_static(b"the record"));
+    kept.last_mut().unwrap().state = PublicationState::Sent(Bytes::from_static(b"the record"));
     kept
 }
 
 fn decided(told: &[LocationRecord], published: &[Publication]) -> Decision {
     let heard = Heard { records: told.to_vec(), ..Heard::default() };
-    decide(&url(), &heard, &taken(published), None, Timestamp::new(NOW))
+    decide_here(&heard, &taken(published), None)
 }
 
 /// The nonce to publish with; none when nothing is to be published.
@@ -177,7 +194,7 @@ fn a_gateway_that_was_never_heard_may_have_the_record() {
     let decided = |told: &[LocationRecord], published: &[Publication], asked: u64| {
         let since = Some(Timestamp::new(NOW - asked * MS));
         let heard = Heard { records: told.to_vec(), unheard_since: since, ..Heard::default() };
-        decide(&url(), &heard, &taken(published), None, Timestamp::new(NOW)).step
+        decide_here(&heard, &taken(published), None).step
     };
     let other = record(Some(5), DAY, OTHER, 3);
     for told in [&[][..], std::slice::from_ref(&other)] {
@@ -203,7 +220,7 @@ fn what_a_wrong_clock_published_stands_in_nobodys_way() {
     let wrong = Publication { at: Timestamp::new(NOW + year), ..published(0, 7) };
     let record = || record(Some(5), 8 * DAY, RIGHT, 9);
     assert_eq!(publishes(&[], std::slice::from_ref(&wrong)), Some(8));
-    assert_eq!(order_waits(&url(), &[], &taken(std::slice::from_ref(&wrong)), Timestamp::new(NOW)), None);
+    assert_eq!(order_waits_here(&[], &taken(std::slice::from_ref(&wrong))), None);
     assert_eq!(publishes(&[], &[published(1, 6), wrong.clone()]), None, "the one before was an hour ago");
     // It began now at the latest, and not in a year.
     let until = decided(&[record()], &[wrong]).until.unwrap().get();
@@ -226,7 +243,7 @@ fn of_two_right_ones_the_later_end_counts() {
 fn an_operator_waits_for_what_gateways_tell_and_hardly_for_what_may_not_have_arrived() {
     let told = [LocationRecord { id: published(0, 7).id, ..record(Some(5), 0, RIGHT, 7) }];
     let waits = |told: &[LocationRecord], published: &Publication| {
-        order_waits(&url(), told, &taken(std::slice::from_ref(published)), Timestamp::new(NOW)).is_some()
+        order_waits_here(told, &taken(std::slice::from_ref(published))).is_some()
     };
     let minutes =
         |minutes: u64| Publication { at: Timestamp::new(NOW - minutes * MS / 60), ..published(0, 7) };
@@ -244,7 +261,7 @@ fn what_nobody_has_taken_is_sent_on_and_stands_in_nobodys_way() {
     let step = |told: &[LocationRecord], published: &[Publication], sent: bool| {
         let heard = Heard { records: told.to_vec(), ..Heard::default() };
         let sent = published.last().filter(|_| sent);
-        decide(&url(), &heard, &untaken(published), sent, Timestamp::new(NOW)).step
+        decide_here(&heard, &untaken(published), sent).step
     };
     let other = |nonce| record(Some(5), 1, OTHER, nonce);
     let why = "what gateways have is another one";
@@ -260,7 +277,7 @@ fn what_nobody_has_taken_is_sent_on_and_stands_in_nobodys_way() {
     let wait = step(&[other(6)], &[published(1, 6), published(0, 7)], false);
     assert_eq!(wait, Step::Wait { until: Timestamp::new(NOW + MS), why });
     // An operator need not wait for it.
-    let waits = |published: &[KeptPublication]| order_waits(&url(), &[], published, Timestamp::new(NOW));
+    let waits = |published: &[KeptPublication]| order_waits_here(&[], published);
     assert!(waits(&taken(&[published(0, 7)])).is_some());
     assert_eq!(waits(&untaken(&[published(0, 7)])), None);
 }
@@ -269,7 +286,7 @@ fn what_nobody_has_taken_is_sent_on_and_stands_in_nobodys_way() {
 fn the_gateway_of_the_operator_leads_here_too() {
     let decided = |first: Option<&[LocationRecord]>, told: &[LocationRecord], published: &[Publication]| {
         let heard = Heard { first: first.map(<[_]>::to_vec), records: told.to_vec(), ..Heard::default() };
-        decide(&url(), &heard, &taken(published), None, Timestamp::new(NOW))
+        decide_here(&heard, &taken(published), None)
     };
     let right = [record(Some(6), DAY, RIGHT, 3)];
     let both = [record(Some(6), DAY, RIGHT, 3), record(Some(5), DAY, OTHER, 2)];
@@ -287,4 +304,53 @@ fn the_gateway_of_the_operator_leads_here_too() {
         // Not as often as it is looked at.
         assert!(matches!(decided(Some(first), told, &[published(1, 3)]).step, Step::Wait { .. }));
     }
+}
+
+/// It was published long ago, and taken a moment ago.
+#[test]
+fn what_was_taken_late_counts_from_then_on() {
+    let late = |hours: u64| {
+        let mut late = taken(&[published(100, 7)]);
+        late[0].state = PublicationState::Taken(Timestamp::new(NOW - hours * MS));
+        late
+    };
+    let heard = |told: &[LocationRecord]| Heard { records: told.to_vec(), ..Heard::default() };
+    let why = "no gateway has one";
+    let step = |hours| decide_here(&heard(&[]), &late(hours), None).step;
+    assert_eq!(step(1), Step::Wait { until: Timestamp::new(NOW + MS), why });
+    assert_eq!(step(2), Step::Publish { nonce: 8, why });
+    // It lives from then on, too, and an operator waits.
+    let told = [LocationRecord { id: published(0, 7).id, ..record(Some(5), 100, RIGHT, 7) }];
+    let lives = u64::try_from(TIME_TO_LIVE.as_millis()).unwrap();
+    let until = decide_here(&heard(&told), &late(1), None).until;
+    assert_eq!(until, Some(Timestamp::new(NOW - MS + lives)));
+    assert_eq!(order_waits_here(&told, &late(1)), Some(Timestamp::new(NOW + MS)));
+}
+
+/// Nobody who looks for the records of a wallet finds those of another.
+#[test]
+fn what_was_published_for_another_wallet_holds_up_nothing() {
+    let of = |wallet: Option<Address>| {
+        let mut kept = taken(&[published(1, 7)]);
+        kept[0].wallet = wallet;
+        kept
+    };
+    let (other, unknown) = (of(Some(Address::from_bytes([2; 32]))), of(None));
+    let step = |asked: Option<u64>, published: &[KeptPublication]| {
+        let unheard_since = asked.map(|hours| Timestamp::new(NOW - hours * MS));
+        decide_here(&Heard { unheard_since, ..Heard::default() }, published, None).step
+    };
+    let why = "no gateway has one";
+    // All gateways answer: at once, and above it.
+    assert_eq!(step(None, &other), Step::Publish { nonce: 8, why });
+    assert_eq!(order_waits_here(&[], &other), None);
+    // One is silent: it may have another's, but only for a day.
+    let day_later = Timestamp::new(NOW + (DAY - 3) * MS);
+    assert_eq!(step(Some(3), &other), Step::Hear { until: day_later, why });
+    assert_eq!(step(Some(DAY), &other), Step::Publish { nonce: 8, why });
+    // Of an earlier version it is not known whose it was.
+    assert_eq!(step(None, &unknown), Step::Wait { until: Timestamp::new(NOW + MS), why });
+    // There and back again is as soon as ever.
+    let back = [of(Some(WALLET)), other].concat();
+    assert_eq!(step(None, &back), Step::Wait { until: Timestamp::new(NOW + MS), why });
 }

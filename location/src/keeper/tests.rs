@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod lasting;
+mod taking;
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use ans104::{Address, Ed25519Wallet, Id};
 use async_trait::async_trait;
@@ -119,6 +120,12 @@ fn log() -> Arc<LocalLog<Memory>> {
 struct Noted {
     kept: Mutex<Vec<KeptPublication>>,
     refusal: Mutex<Option<PublishingRefusal>>,
+    /// Another has the right to send.
+    claimed: AtomicBool,
+    /// What was taken cannot be kept.
+    is_full: AtomicBool,
+    /// How often it was to be kept.
+    tried: AtomicUsize,
 }
 
 impl Noted {
@@ -147,13 +154,22 @@ impl Publications for Noted {
         if kept.last().map(|last| last.publication.nonce) != after {
             return Ok(false);
         }
-        kept.push(KeptPublication { publication, record: Some(record) });
+        kept.push(KeptPublication { publication, wallet: None, state: PublicationState::Sent(record) });
         Ok(true)
     }
 
-    async fn taken(&self, publication: &Publication) -> Result<(), PublicationsError> {
+    async fn claim(&self, _: &Publication, _: Duration) -> Result<bool, PublicationsError> {
+        Ok(!self.claimed.load(Ordering::SeqCst))
+    }
+
+    async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError> {
+        self.tried.fetch_add(1, Ordering::SeqCst);
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(PublicationsError("no space left".to_owned()));
+        }
         let mut kept = self.kept.lock().unwrap();
-        kept.iter_mut().filter(|kept| kept.publication == *publication).for_each(|kept| kept.record = None);
+        let taken = kept.iter_mut().filter(|kept| kept.publication == *publication);
+        taken.for_each(|kept| kept.state = PublicationState::Taken(at));
         Ok(())
     }
 }

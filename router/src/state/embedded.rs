@@ -5,7 +5,7 @@
 //! homes       process (32) → scheduler (4), and how often it has moved (8) if it ever has
 //! schedulers  number (4) → JSON
 //! counts      number (4) → how many processes it has (8)
-//! locations   nonce (8) → JSON, a record that was published; none is ever changed
+//! locations   nonce (8) → JSON, a record that was published, with its bytes until it is taken
 //! turns       store (16) → the right to have its leader replaced, see turns.rs         all numbers big-endian
 //! ```
 
@@ -18,7 +18,7 @@ use ans104::Id;
 use async_trait::async_trait;
 use location::KeptPublication;
 use log::{StoreId, StoreMemory, Term};
-use protocol::ProcessId;
+use protocol::{ProcessId, Timestamp};
 use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, IteratorMode, LogLevel,
     Options, ReadOptions,
@@ -164,8 +164,13 @@ impl RouterState for EmbeddedState {
         self.orders.ask(|answer| StateOrder::Publish { kept, after, answer }).await
     }
 
-    async fn publication_taken(&self, nonce: u64, id: Id) -> Result<(), StateError> {
-        self.orders.ask(|answer| StateOrder::PublicationTaken { nonce, id, answer }).await
+    /// No other router has this folder.
+    async fn claim_publication(&self, _: u64, _: Id, _: Duration) -> Result<bool, StateError> {
+        Ok(true)
+    }
+
+    async fn publication_taken(&self, nonce: u64, id: Id, at: Timestamp) -> Result<(), StateError> {
+        self.orders.ask(|answer| StateOrder::PublicationTaken { nonce, id, at, answer }).await
     }
 
     fn failure(&self) -> Option<String> {

@@ -13,8 +13,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use ans104::{Id, base64url};
-use location::KeptPublication;
+use ans104::{Address, Id, base64url};
+use location::{KeptPublication, PublicationState};
 use log::{Publication, StoreId, Term};
 use protocol::{ProcessId, Timestamp};
 use uuid::Uuid;
@@ -66,9 +66,14 @@ struct PublicationJson {
     at: u64,
     id: String,
     url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wallet: Option<String>,
     /// While it is not taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     record: Option<String>,
+    /// When it was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    taken: Option<u64>,
 }
 
 impl RouterEvent<'_> {
@@ -146,8 +151,12 @@ pub(super) fn read_scheduler(
 /// A record that was published, as it is stored.
 pub(super) fn publication_json(kept: &KeptPublication) -> String {
     let Publication { at, id, url, .. } = &kept.publication;
-    let record = kept.record.as_ref().map(|record| base64url::encode(record));
-    let json = PublicationJson { at: at.get(), id: id.to_string(), url: url.clone(), record };
+    let (record, taken) = match &kept.state {
+        PublicationState::Sent(record) => (Some(base64url::encode(record)), None),
+        PublicationState::Taken(at) => (None, Some(at.get())),
+    };
+    let wallet = kept.wallet.map(|wallet| wallet.to_string());
+    let json = PublicationJson { at: at.get(), id: id.to_string(), url: url.clone(), wallet, record, taken };
     // Text and numbers always are JSON.
     serde_json::to_string(&json).unwrap_or_default()
 }
@@ -156,12 +165,17 @@ pub(super) fn publication_json(kept: &KeptPublication) -> String {
 pub(super) fn read_publication(nonce: u64, json: &[u8]) -> Result<KeptPublication, StateError> {
     let damaged =
         |error: &dyn std::fmt::Display| StateError::Damaged(format!("the record of nonce {nonce}: {error}"));
-    let PublicationJson { at, id, url, record } =
+    let PublicationJson { at, id, url, wallet, record, taken } =
         serde_json::from_slice(json).map_err(|error| damaged(&error))?;
     let id = id.parse().map_err(|error| damaged(&error))?;
     let record = record.map(|record| base64url::decode(&record)).transpose();
     let record = record.map_err(|_| damaged(&"its bytes are no base64url"))?.map(Bytes::from);
-    Ok(KeptPublication { publication: Publication { nonce, at: Timestamp::new(at), id, url }, record })
+    // Earlier versions kept neither the wallet nor when it was taken.
+    let wallet: Option<Address> =
+        wallet.map(|wallet| wallet.parse()).transpose().map_err(|error| damaged(&error))?;
+    let taken = PublicationState::Taken(Timestamp::new(taken.unwrap_or(at)));
+    let state = record.map_or(taken, PublicationState::Sent);
+    Ok(KeptPublication { publication: Publication { nonce, at: Timestamp::new(at), id, url }, wallet, state })
 }
 
 /// The process of which these are the 32 bytes.
@@ -177,8 +191,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
     use std::collections::BTreeSet;
-
-    use ans104::Address;
 
     use super::*;
 

@@ -19,7 +19,7 @@ use ans104::Id;
 use async_trait::async_trait;
 use location::KeptPublication;
 use log::{StoreId, Term};
-use protocol::ProcessId;
+use protocol::{ProcessId, Timestamp};
 use thiserror::Error;
 
 use crate::list::{ListedScheduler, SchedulerFlags};
@@ -197,8 +197,12 @@ pub(crate) trait RouterState: Send + Sync {
     /// Keeps one more, unless the last one is another than that with this nonce: then it is false.
     async fn publish(&self, kept: KeptPublication, after: Option<u64>) -> Result<bool, StateError>;
 
-    /// The one of this nonce and id was taken.
-    async fn publication_taken(&self, nonce: u64, id: Id) -> Result<(), StateError>;
+    /// Takes the right to send the record of this nonce and id, for so long; false while another router has it, or once the
+    /// record is taken.
+    async fn claim_publication(&self, nonce: u64, id: Id, lasting: Duration) -> Result<bool, StateError>;
+
+    /// The one of this nonce and id was taken, at this time: the first who says so counts.
+    async fn publication_taken(&self, nonce: u64, id: Id, at: Timestamp) -> Result<(), StateError>;
 
     /// Why nothing can be placed, if that is so.
     fn failure(&self) -> Option<String>;

@@ -7,9 +7,9 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use ans104::Id;
-use location::KeptPublication;
+use location::{KeptPublication, PublicationState};
 use log::{StoreId, Term};
-use protocol::ProcessId;
+use protocol::{ProcessId, Timestamp};
 use rocksdb::{DB, IteratorMode, WriteBatch, WriteOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
@@ -44,7 +44,7 @@ pub(super) enum StateOrder {
     /// Keep a record that is published, after the one with this nonce.
     Publish { kept: KeptPublication, after: Option<u64>, answer: oneshot::Sender<Result<bool, StateError>> },
     /// It was taken.
-    PublicationTaken { nonce: u64, id: Id, answer: oneshot::Sender<Result<(), StateError>> },
+    PublicationTaken { nonce: u64, id: Id, at: Timestamp, answer: oneshot::Sender<Result<(), StateError>> },
     /// Give somebody the right to have the leader of a store replaced.
     TakeTurn {
         store: StoreId,
@@ -143,8 +143,8 @@ impl Writer {
                 StateOrder::Publish { kept, after, answer } => {
                     drop(answer.send(self.publish(&kept, after)));
                 }
-                StateOrder::PublicationTaken { nonce, id, answer } => {
-                    drop(answer.send(self.publication_taken(nonce, id)));
+                StateOrder::PublicationTaken { nonce, id, at, answer } => {
+                    drop(answer.send(self.publication_taken(nonce, id, at)));
                 }
                 // These come so rarely that each is written for itself.
                 StateOrder::TakeTurn { store, term, pause, answer } => {
@@ -261,10 +261,13 @@ impl Writer {
         self.put_publication(kept).map(|()| true)
     }
 
-    fn publication_taken(&self, nonce: u64, id: Id) -> Result<(), StateError> {
-        let all = publications(&self.db)?;
-        let kept = all.into_iter().find(|kept| kept.publication.nonce == nonce && kept.publication.id == id);
-        kept.map_or(Ok(()), |kept| self.put_publication(&KeptPublication { record: None, ..kept }))
+    fn publication_taken(&self, nonce: u64, id: Id, at: Timestamp) -> Result<(), StateError> {
+        let is_meant = |kept: &KeptPublication| {
+            kept.publication.nonce == nonce && kept.publication.id == id && !kept.is_taken()
+        };
+        let kept = publications(&self.db)?.into_iter().find(is_meant);
+        let state = PublicationState::Taken(at);
+        kept.map_or(Ok(()), |kept| self.put_publication(&KeptPublication { state, ..kept }))
     }
 
     fn put_publication(&self, kept: &KeptPublication) -> Result<(), StateError> {

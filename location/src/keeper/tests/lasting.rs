@@ -227,8 +227,12 @@ async fn whoever_is_overtaken_tells_what_was_published() {
             Ok(false)
         }
 
-        async fn taken(&self, publication: &Publication) -> Result<(), PublicationsError> {
-            self.0.taken(publication).await
+        async fn claim(&self, one: &Publication, lasting: Duration) -> Result<bool, PublicationsError> {
+            self.0.claim(one, lasting).await
+        }
+
+        async fn taken(&self, one: &Publication, at: Timestamp) -> Result<(), PublicationsError> {
+            self.0.taken(one, at).await
         }
     }
 

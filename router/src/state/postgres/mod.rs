@@ -19,7 +19,7 @@ use ans104::Id;
 use async_trait::async_trait;
 use location::KeptPublication;
 use log::{StoreId, Term};
-use protocol::ProcessId;
+use protocol::{ProcessId, Timestamp};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::{mpsc, watch};
@@ -55,6 +55,8 @@ const PIECE: i64 = 50_000;
 pub(crate) struct PostgresState {
     pool: PgPool,
     store: StoreId,
+    /// By what this router is told from others that send a record.
+    sender: Uuid,
     orders: StateOrders<Settle>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -75,7 +77,7 @@ impl PostgresState {
         let (told, failure) = watch::channel(None);
         let task = tokio::spawn(settle_all(pool.clone(), waiting, told));
         let (orders, task) = (StateOrders::new(orders, failure), Mutex::new(Some(task)));
-        Ok(Self { pool, store, orders, task })
+        Ok(Self { pool, store, sender: Uuid::new_v4(), orders, task })
     }
 }
 
@@ -263,8 +265,12 @@ impl RouterState for PostgresState {
         within(ANSWERED, publishing::publish(&self.pool, &kept, after)).await
     }
 
-    async fn publication_taken(&self, nonce: u64, id: Id) -> Result<(), StateError> {
-        within(ANSWERED, publishing::taken(&self.pool, nonce, id)).await
+    async fn claim_publication(&self, nonce: u64, id: Id, lasting: Duration) -> Result<bool, StateError> {
+        within(ANSWERED, publishing::claim(&self.pool, self.sender, (nonce, id), lasting)).await
+    }
+
+    async fn publication_taken(&self, nonce: u64, id: Id, at: Timestamp) -> Result<(), StateError> {
+        within(ANSWERED, publishing::taken(&self.pool, (nonce, id), at)).await
     }
 
     fn failure(&self) -> Option<String> {

@@ -1,8 +1,12 @@
 //! Records of where the router is, in the database: of several routers one publishes each.
 
+use std::time::Duration;
+
 use ans104::Id;
 use location::KeptPublication;
+use protocol::Timestamp;
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 use super::{away, begin, lock};
 use crate::state::StateError;
@@ -36,9 +40,8 @@ pub(super) async fn publish(
     if last != after || last >= Some(nonce) {
         return Ok(false);
     }
-    let beyond = |_| StateError::Damaged(format!("the nonce {nonce} is beyond all others"));
     sqlx::query("insert into quipu_router.locations (nonce, record) values ($1, $2::jsonb)")
-        .bind(i64::try_from(nonce).map_err(beyond)?)
+        .bind(column(nonce)?)
         .bind(publication_json(kept))
         .execute(&mut *transaction)
         .await
@@ -47,10 +50,47 @@ pub(super) async fn publish(
     Ok(true)
 }
 
+/// Takes the right to send the record of this nonce and id, unless another has it; whoever has it may have it for longer. A
+/// right that lasts longer than this was taken by a clock that was set back since then.
+pub(super) async fn claim(
+    pool: &PgPool,
+    sender: Uuid,
+    (nonce, id): (u64, Id),
+    lasting: Duration,
+) -> Result<bool, StateError> {
+    const CLAIM: &str = "update quipu_router.locations \
+        set sender = $3::uuid, sent_until = clock_timestamp() + make_interval(secs => $4) \
+        where nonce = $1 and record->>'id' = $2 and record ? 'record' and (sender is null or sender = $3::uuid \
+        or sent_until <= clock_timestamp() or sent_until > clock_timestamp() + make_interval(secs => $4))";
+    let claimed = sqlx::query(CLAIM)
+        .bind(column(nonce)?)
+        .bind(id.to_string())
+        .bind(sender.to_string())
+        .bind(lasting.as_secs_f64())
+        .execute(pool)
+        .await
+        .map_err(away)?;
+    Ok(claimed.rows_affected() > 0)
+}
+
 /// The one of this nonce and id was taken: its bytes are needed no more.
-pub(super) async fn taken(pool: &PgPool, nonce: u64, id: Id) -> Result<(), StateError> {
-    let nonce = i64::try_from(nonce).map_err(|_| StateError::Damaged("there is no such nonce".to_owned()))?;
-    let taken = "update quipu_router.locations set record = record - 'record' where nonce = $1 and record->>'id' = $2";
-    sqlx::query(taken).bind(nonce).bind(id.to_string()).execute(pool).await.map_err(away)?;
-    Ok(())
+pub(super) async fn taken(pool: &PgPool, (nonce, id): (u64, Id), at: Timestamp) -> Result<(), StateError> {
+    const TAKEN: &str = "update quipu_router.locations \
+        set record = (record - 'record') || jsonb_build_object('taken', $3) \
+        where nonce = $1 and record->>'id' = $2 and record ? 'record'";
+    let mut transaction = begin(pool).await?;
+    sqlx::query(TAKEN)
+        .bind(column(nonce)?)
+        .bind(id.to_string())
+        .bind(i64::try_from(at.get()).unwrap_or(i64::MAX))
+        .execute(&mut *transaction)
+        .await
+        .map_err(away)?;
+    transaction.commit().await.map_err(away)
+}
+
+/// The nonce as a column has it.
+fn column(nonce: u64) -> Result<i64, StateError> {
+    let beyond = |_| StateError::Damaged(format!("the nonce {nonce} is beyond all others"));
+    i64::try_from(nonce).map_err(beyond)
 }

@@ -47,6 +47,11 @@ create table if not exists quipu_router.locations (
     record jsonb not null
 );
 
+-- Which router sends such a record, until when: others do not meanwhile.
+alter table quipu_router.locations
+    add column if not exists sender uuid,
+    add column if not exists sent_until timestamptz;
+
 -- All that happened to schedulers and processes, in order: the tables above follow from it.
 create table if not exists quipu_router.events (
     sequence bigint generated always as identity primary key,
