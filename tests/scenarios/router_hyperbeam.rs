@@ -45,7 +45,10 @@ async fn what_is_written_and_read_comes_to_the_scheduler_that_has_the_process() 
                 "/~scheduler@1.0/schedule?target={}&from=0&to=9&accept=application/aos-2",
                 process.id
             );
-            for path in [path, format!("/{}/schedule&accept=application/aos-2", process.id)] {
+            let paths = ["/~scheduler@1.0/schedule", "~process@1.0/schedule"]
+                .map(|of| format!("/{}{of}?accept=application/aos-2", process.id));
+            let bare = format!("/{}/schedule&accept=application/aos-2", process.id);
+            for path in [path, bare].into_iter().chain(paths) {
                 let page: Value = client.get(&path).await.json();
                 assert_eq!(page["edges"].as_array().map(Vec::len), Some(2), "{mode} {path}: {page}");
             }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::gateway::free_port;
-use crate::postgres::{Postgres, as_server, give_to_server};
+use crate::postgres::{Postgres, as_server, folder_for_server, give_to_server};
 use crate::program::Program;
 use crate::wait::PATIENCE;
 
@@ -39,7 +39,7 @@ impl PgBouncer {
     }
 
     fn try_start(postgres: &Postgres, mode: PoolMode, pool_size: u32, more: &str) -> Result<Self, String> {
-        let (folder, port) = (tempfile::tempdir().expect("temporary files can be made"), free_port());
+        let (folder, port) = (folder_for_server(), free_port());
         let mode = if mode == PoolMode::Session { "session" } else { "transaction" };
         let (server, password) = (postgres.port(), Postgres::PASSWORD);
         let settings = format!(
@@ -49,7 +49,6 @@ impl PgBouncer {
         );
         let file = folder.path().join("pgbouncer.ini");
         fs::write(&file, settings).expect("temporary files can be written");
-        give_to_server(folder.path());
         give_to_server(&file);
         let mut command = as_server(&[]);
         command.arg(binary()).arg(file);

@@ -59,8 +59,7 @@ impl Postgres {
     }
 
     fn with(prefix: &[&str], durable: bool) -> Self {
-        let folder = tempfile::tempdir().expect("the folder for temporary files can be written to");
-        give_to_server(folder.path());
+        let folder = folder_for_server();
         let data = folder.path().join("data");
         let mut initdb = as_server(&[]);
         initdb.arg(postmaster::binary("initdb")).arg("--pgdata").arg(&data).args([
@@ -315,6 +314,18 @@ pub(crate) fn as_server(prefix: &[String]) -> Command {
     // What is sent to the group of the test shall not reach it: it ends in order when the test is killed.
     command.args(&words[1..]).current_dir("/").env("LC_ALL", "C").process_group(0);
     command
+}
+
+/// A folder of the user of the server, who has to get there: not below one that is only this user's.
+pub(crate) fn folder_for_server() -> TempDir {
+    let is_open = |folder: &Path| fs::metadata(folder).is_ok_and(|found| found.mode() & 0o001 != 0);
+    let own = std::env::temp_dir();
+    let own = fs::canonicalize(&own).unwrap_or(own);
+    let is_reached = !is_root() || own.ancestors().all(is_open);
+    let folder = if is_reached { tempfile::tempdir() } else { tempfile::tempdir_in("/tmp") };
+    let folder = folder.expect("the folder for temporary files can be written to");
+    give_to_server(folder.path());
+    folder
 }
 
 pub(crate) fn give_to_server(folder: &Path) {

@@ -22,6 +22,8 @@ pub enum Act {
     Take,
     /// It is taken, but the connection breaks before that is told.
     TakeInSilence,
+    /// It is taken, and nothing is answered until something else is decided.
+    TakeAndHang,
     /// The receipt is for something else.
     MixUp,
     /// This status is answered.
@@ -200,7 +202,7 @@ impl Shared {
                 }
             };
             let act = (state.judge)(&Item::parse(&body).ok()?);
-            if matches!(act, Act::Take | Act::TakeInSilence) {
+            if matches!(act, Act::Take | Act::TakeInSilence | Act::TakeAndHang) {
                 state.arrived.insert(taken.id);
                 state.taken.push(taken);
             }
@@ -211,7 +213,7 @@ impl Shared {
             Act::MixUp => Some((200, json!({ "id": Id::from_bytes([7; 32]).to_string() }).to_string())),
             Act::Answer(status) => Some((status, "not this one".to_owned())),
             Act::TakeInSilence | Act::Break => None,
-            Act::Hang => {
+            Act::Hang | Act::TakeAndHang => {
                 let _ = decided.changed().await;
                 None
             }

@@ -107,7 +107,7 @@ impl LocationCommandArgs {
                     .map_err(|error| ClientError::Answer { url: node.url().to_owned(), error })?;
                 writeln!(out, "published {}", publication.line())?;
                 if let Some(trouble) = trouble {
-                    writeln!(out, "it is not taken yet, and is sent again: {trouble}")?;
+                    writeln!(out, "it is not done with, and is tried again: {trouble}")?;
                 }
                 Ok(())
             }

@@ -206,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_an_earlier_version_is_read() {
+        let id = Id::from_bytes([1; 32]);
+        let stored = |rest: &str| format!(r#"{{"at":7,"id":"{id}","url":"https://su.example"{rest}}}"#);
+        for (rest, state) in [
+            (r#","record":"aGk""#, PublicationState::Sent(Bytes::from_static(b"hi"))),
+            ("", PublicationState::Taken(Timestamp::new(7))),
+        ] {
+            let kept = read_publication(3, stored(rest).as_bytes()).unwrap();
+            assert_eq!((kept.publication.nonce, kept.wallet, &kept.state), (3, None, &state));
+            assert_eq!(read_publication(3, publication_json(&kept).as_bytes()).unwrap(), kept);
+        }
+    }
+
+    #[test]
     fn a_scheduler_is_read_as_it_was_stored() {
         let wallets = BTreeSet::from([Address::from_bytes([1; 32]), Address::from_bytes([2; 32])]);
         let scheduler = KnownScheduler {

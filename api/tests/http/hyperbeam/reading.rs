@@ -48,6 +48,15 @@ async fn a_compute_unit_reads_what_is_there_slot_by_slot() {
         assert_eq!(nonce["value"], edge["cursor"].to_string());
         assert_eq!((&assignment["Data"], &assignment["Target"]), (&json!(""), &json!("")));
     }
+    // By each of the paths it is the same.
+    for path in [
+        format!("/{process}/~scheduler@1.0/schedule"),
+        format!("/{process}/schedule"),
+        format!("/{process}~process@1.0/schedule"),
+    ] {
+        let told = get(&node.public, &format!("{path}?from=0&to=9&accept=application/aos-2")).await;
+        assert_eq!((told.status, &told.json()["edges"]), (200, &Value::from(edges.clone())), "{path}");
+    }
     // What is empty was not said.
     let bare =
         format!("/~scheduler@1.0/schedule?target={process}&from=&to=&limit=&accept=application%2Faos-2");

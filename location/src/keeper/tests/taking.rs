@@ -42,6 +42,19 @@ async fn what_was_taken_late_is_not_published_again_by_the_next_start_or_whoever
     }
 }
 
+/// Two leaders, of which one was late, or an earlier version.
+#[tokio::test]
+async fn of_two_who_say_that_it_was_taken_the_first_counts() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    world.restart(&log).await;
+    let publications = LogPublications::new(log.clone());
+    let first = publications.all().await.unwrap();
+    let again = Fact::PublicationTaken { id: first[0].publication.id, at: Some(Timestamp::new(1 << 60)) };
+    log.enqueue(log.identity().term, vec![again.append()]).unwrap().await.unwrap();
+    assert_eq!((publications.all().await.unwrap(), taken_facts(&log)), (first, 2));
+}
+
 /// A full disk: what is there is not uploaded again and again.
 #[tokio::test(start_paused = true)]
 async fn what_was_taken_and_cannot_be_kept_is_not_sent_again() {

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use ans104::Id;
+use ans104::{Address, Id};
 use bytes::Bytes;
+use location::PublicationState;
 use log::Publication;
 use protocol::Timestamp;
 use tempfile::TempDir;
@@ -177,7 +178,8 @@ async fn of_two_who_publish_at_once_one_does() {
     let record = |nonce| {
         let (at, id) = (Timestamp::new(7), Id::from_bytes([1; 32]));
         let publication = Publication { nonce, at, id, url: "https://router.example".to_owned() };
-        KeptPublication { publication, record: Some(Bytes::from_static(b"its bytes")) }
+        let state = PublicationState::Sent(Bytes::from_static(b"its bytes"));
+        KeptPublication { publication, wallet: Some(Address::from_bytes([3; 32])), state }
     };
     assert!(state.publish(record(3), None).await.unwrap());
     // Whoever does not know of it does not publish, whatever the nonce.
@@ -191,13 +193,11 @@ async fn of_two_who_publish_at_once_one_does() {
     assert_eq!(state.publications().await.unwrap(), [record(3), record(256)]);
     // One of them is taken, and the other not by the id of none.
     let id = record(3).publication.id;
-    state.publication_taken(3, id).await.unwrap();
-    state.publication_taken(256, Id::from_bytes([2; 32])).await.unwrap();
-    state.publication_taken(4, id).await.unwrap();
-    assert_eq!(
-        state.publications().await.unwrap(),
-        [KeptPublication { record: None, ..record(3) }, record(256)]
-    );
+    for (nonce, id, at) in [(3, id, 9), (256, Id::from_bytes([2; 32]), 9), (4, id, 9), (3, id, 10)] {
+        state.publication_taken(nonce, id, Timestamp::new(at)).await.unwrap();
+    }
+    let taken = KeptPublication { state: PublicationState::Taken(Timestamp::new(9)), ..record(3) };
+    assert_eq!(state.publications().await.unwrap(), [taken, record(256)]);
     state.close().await;
 }
 
