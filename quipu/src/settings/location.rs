@@ -118,21 +118,44 @@ impl LocationArgs {
     }
 }
 
+/// The last parts of names that mean something in one network alone, or nothing anywhere: RFC 6761, 6762 and 8375, and ICANN's.
+const NAMES_OF_ONE_NETWORK: [&str; 12] = [
+    "localhost",
+    "local",
+    "internal",
+    "localdomain",
+    "lan",
+    "home",
+    "corp",
+    "intranet",
+    "private",
+    "arpa",
+    "invalid",
+    "test",
+];
+
 /// Whether nobody elsewhere gets there: a private address, or a name that means something here alone.
 fn is_of_one_network(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    match host.trim_start_matches('[').trim_end_matches(']').parse() {
+    let address: Result<IpAddr, _> = host.trim_start_matches('[').trim_end_matches(']').parse();
+    match address.map(|address| address.to_canonical()) {
         Ok(IpAddr::V4(address)) => {
-            address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || address.is_unspecified()
+            // Networks behind the address that a carrier shares out.
+            let is_of_carrier = matches!(address.octets(), [100, 64..=127, ..]);
+            let is_within = address.is_private() || address.is_link_local() || is_of_carrier;
+            let is_of_nobody = matches!(address.octets(), [0 | 224.., ..]);
+            is_within || address.is_loopback() || is_of_nobody
         }
         Ok(IpAddr::V6(address)) => {
             let is_within = address.is_unique_local() || address.is_unicast_link_local();
-            is_within || address.is_loopback() || address.is_unspecified()
+            is_within || address.is_loopback() || address.is_unspecified() || address.is_multicast()
         }
-        Err(_) => !host.contains('.') || host.contains('*') || host.ends_with(".localhost"),
+        Err(_) => {
+            // A dot at its end is of the name's form, and not of the name.
+            let name = host.strip_suffix('.').unwrap_or(host);
+            let last = name.rsplit_once('.').map(|(_, last)| last);
+            name.contains('*') || last.is_none_or(|last| NAMES_OF_ONE_NETWORK.contains(&last))
+        }
     }
 }
 
@@ -239,6 +262,35 @@ mod tests {
             ("https://[::1]", true),
             ("https://[fd00::1]", true),
             ("https://*.example", true),
+            // The same in other words.
+            ("http://localhost.:9000", true),
+            ("http://su.localhost.:9000", true),
+            ("http://su.:9000", true),
+            ("https://[::ffff:10.0.0.5]", true),
+            ("https://[::ffff:7f00:1]", true),
+            ("http://0x0a000005:9000", true),
+            ("http://167772165:9000", true),
+            ("http://10.0.0.5.:9000", true),
+            // Other networks of one's own.
+            ("http://100.64.0.1:9000", true),
+            ("http://100.127.255.254:9000", true),
+            ("http://0.1.2.3:9000", true),
+            ("http://255.255.255.255:9000", true),
+            ("http://224.0.0.1:9000", true),
+            ("https://[fe80::1]", true),
+            ("https://[ff02::1]", true),
+            ("https://[::]", true),
+            ("https://SU.Local", true),
+            ("https://su.eu.internal", true),
+            ("https://su.lan", true),
+            ("https://su.home.arpa.", true),
+            ("https://su.localdomain", true),
+            ("http://100.63.255.255:9000", false),
+            ("http://100.128.0.1:9000", false),
+            ("https://[::ffff:203.0.113.7]", false),
+            ("https://su.example.", false),
+            ("https://local.example", false),
+            ("https://su.internal.example", false),
             ("https://su.example", false),
             ("http://203.0.113.7:9000", false),
             ("https://[2001:db8::1]", false),
