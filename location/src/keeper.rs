@@ -27,8 +27,8 @@ const PERIOD: Duration = Duration::from_secs(15 * 60);
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// How soon it is looked whether there is still a reason to publish nothing, where nothing else is asked for that.
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
-/// For how long the right to send a record is taken: an upload ends within a minute, and whoever has it tries again by then.
-const CLAIMED: Duration = Duration::from_secs(90);
+/// For how long the right to send a record is taken: an upload ends within two minutes, the wait for a socket included.
+const CLAIMED: Duration = Duration::from_secs(150);
 /// How many may wait for the keeper.
 const ASKED_MAX: usize = 4;
 
