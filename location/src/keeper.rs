@@ -1,5 +1,7 @@
 //! Keeps the record true: looks at what gateways tell now and then, and publishes what they should have.
 
+mod sending;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::gateways::{GatewayMemory, LocationGateways};
 use crate::handle::{AskedLocation, LocationError, LocationHandle, LocationOutcome, from};
 use crate::metrics;
 use crate::now::{GatewayNow, LocationNow};
-use crate::pending::{Pending, Unsent};
+use crate::pending::Pending;
 use crate::publications::{KeptPublication, PublicationState, Publications, PublishingRefusal};
 use crate::record::{shown, signed};
 
@@ -27,8 +29,6 @@ const PERIOD: Duration = Duration::from_secs(15 * 60);
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// How soon it is looked whether there is still a reason to publish nothing, where nothing else is asked for that.
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
-/// For how long the right to send a record is taken: an upload ends within two minutes, the wait for a socket included.
-const CLAIMED: Duration = Duration::from_secs(150);
 /// How many may wait for the keeper.
 const ASKED_MAX: usize = 4;
 
@@ -197,11 +197,6 @@ impl LocationKeeper {
         Place { url: &self.parts.url, wallet: self.parts.signer.address() }
     }
 
-    /// When this record was taken, if that is known here.
-    fn handed_at(&self, id: Id) -> Option<Timestamp> {
-        self.handed.filter(|(handed, _)| *handed == id).map(|(_, at)| at)
-    }
-
     /// What was published last is sent as long as nobody has taken it, whoever published it.
     fn take_up(&mut self, published: &[KeptPublication]) {
         let last = published.last().filter(|_| self.parts.publishes);
@@ -321,47 +316,6 @@ impl LocationKeeper {
         self.take_up(&[KeptPublication { publication: publication.clone(), wallet, state }]);
         let trouble = self.send().await;
         Ok(LocationOutcome { publication, trouble })
-    }
-
-    /// Hands over what was not taken yet; why it was not taken now, if so.
-    async fn send(&mut self) -> Option<String> {
-        if let Some(refusal) = self.parts.publications.refusal() {
-            self.pending = None;
-            return Some(refusal.reason);
-        }
-        let pending = self.pending.as_ref()?;
-        let (publication, item) = (pending.publication.clone(), pending.item.clone());
-        let (nonce, id) = (publication.nonce, publication.id);
-        let Err(why) = self.hand_over(&publication, item).await else {
-            info!(nonce, %id, "the record that says where this scheduler is was taken");
-            self.pending = None;
-            (self.look_at, self.pause) = (Instant::now() + FIRST_PAUSE, FIRST_PAUSE);
-            return None;
-        };
-        let text = why.to_string();
-        match self.pending.as_mut().is_some_and(|pending| pending.failed(&why)) {
-            false => {
-                debug!(nonce, %id, text, "the record that says where this scheduler is is still not done with")
-            }
-            true => {
-                warn!(nonce, %id, text, "the record that says where this scheduler is is not done with; tried again");
-            }
-        }
-        Some(text)
-    }
-
-    /// Has the upload node take a record, once, and keeps that it did.
-    async fn hand_over(&mut self, publication: &Publication, item: Bytes) -> Result<(), Unsent> {
-        let publications = &self.parts.publications;
-        if self.handed_at(publication.id).is_none() {
-            if !publications.claim(publication, CLAIMED).await.map_err(Unsent::Unclaimed)? {
-                return Err(Unsent::Elsewhere);
-            }
-            self.parts.gateways.upload(item).await?;
-            self.handed = Some((publication.id, self.now().unwrap_or(publication.at)));
-        }
-        let at = self.handed_at(publication.id).unwrap_or(publication.at);
-        publications.taken(publication, at).await.map_err(Unsent::Unkept)
     }
 
     /// Asks what gateways tell, and names those that tell something else than before.

@@ -3,33 +3,29 @@
 
 use std::path::Path;
 
-use ans104::{Item, KeyType};
-use quipu_tests::{
-    Act, Answer, Client, Gateway, Launch, Node, OpenApiDescription, Postgres, ToldServer, UploadNode, User,
-    until,
-};
+use ans104::KeyType;
+use quipu_tests::{Answer, Client, Gateway, Launch, Node, OpenApiDescription, ToldServer, User, until};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::folder;
 use crate::members::{self, at_one_place, id_of, joined, member, schedules};
 use crate::members_takeover::hand_over;
 use crate::standby::{TOKEN, leader, level, promote, standby};
 
-const URL: &str = "https://su.example";
-const NONE: &str = r#"{"data": {"transactions": {"edges": []}}}"#;
+pub(crate) const URL: &str = "https://su.example";
+pub(crate) const NONE: &str = r#"{"data": {"transactions": {"edges": []}}}"#;
 const RECORDS: &str = r#"query { transactions(tags: [{ name: "Type", values: ["Scheduler-Location"] }], first: 100)
     { edges { node { id owner { address key } tags { name value } block { height timestamp } } } } }"#;
 
 /// The records that were uploaded, as GraphQL answers them.
-async fn uploaded(gateway: &Gateway) -> Value {
+pub(crate) async fn uploaded(gateway: &Gateway) -> Value {
     let client = Client::new(gateway.url());
     let asked = client.request(Method::POST, "/graphql").json(&json!({ "query": RECORDS }));
     client.send(asked).await.unwrap().json()
 }
 
-async fn count(gateway: &Gateway) -> usize {
+pub(crate) async fn count(gateway: &Gateway) -> usize {
     uploaded(gateway).await["data"]["transactions"]["edges"].as_array().unwrap().len()
 }
 
@@ -45,7 +41,7 @@ async fn ask(node: &Node, method: Method, path: &str) -> Answer {
 }
 
 /// What is known of the record, once it satisfies this.
-async fn known(node: &Node, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn known(node: &Node, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
     until(what, async || {
         let client = Client::operator(&node.admin_url(), TOKEN);
         Some(client.get("/location").await.json()).filter(|location: &Value| is_it(location))
@@ -53,19 +49,19 @@ async fn known(node: &Node, what: &str, is_it: impl Fn(&Value) -> bool) -> Value
     .await
 }
 
-fn trouble(location: &Value) -> &str {
+pub(crate) fn trouble(location: &Value) -> &str {
     location["trouble"].as_str().unwrap_or_default()
 }
 
 /// A node that asks this one for records and sends its own to that gateway.
-fn located(folder: &Path, told: &ToldServer, gateway: &Gateway) -> Launch {
+pub(crate) fn located(folder: &Path, told: &ToldServer, gateway: &Gateway) -> Launch {
     leader(folder, gateway)
         .set("GRAPHQL_URL", told.url())
         .set("ARWEAVE_URL_LIST", "")
         .set("LOCATION_URL", URL)
 }
 
-fn quipu(node: &Node, words: &[&str]) -> Launch {
+pub(crate) fn quipu(node: &Node, words: &[&str]) -> Launch {
     let words: Vec<_> = std::iter::once("location").chain(words.iter().copied()).collect();
     Launch::command(Path::new("/"), &words).set("QUIPU_ADMIN_URL", node.admin_url()).set("ADMIN_TOKEN", TOKEN)
 }
@@ -217,88 +213,6 @@ async fn behind_a_router_the_router_publishes_and_clients_are_led_there() {
     assert_eq!((&published["publication"]["nonce"], &published["trouble"]), (&json!(1), &Value::Null));
     node.stop();
     assert_eq!(count(&gateway).await, 2);
-    // And by an operator's hand.
-    for (nonce, json) in [(2, false), (3, true)] {
-        let fresh = folder();
-        let node = leader(fresh.path(), &gateway).set("LOCATION_URL", &url).serve();
-        known(&node, "it is right", |now| !now["until_ms"].is_null()).await;
-        let words = if json { &["publish", "--json"][..] } else { &["publish"] };
-        let published = quipu(&node, words).run();
-        assert_eq!(published.code, Some(0), "{}", published.stderr);
-        let shown = quipu(&node, &["show", "--json"]).run();
-        let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
-        let (last, said) = (&shown["last"], &published.stdout);
-        assert_eq!((&shown["url"], &last["nonce"], &last["url"]), (&json!(url), &json!(nonce), &json!(url)));
-        if json {
-            let said: Value = serde_json::from_str(said).unwrap();
-            assert_eq!((&said["publication"], &said["trouble"]), (last, &Value::Null));
-        } else {
-            let id = last["id"].as_str().unwrap();
-            let start = format!("published {id}, which leads to {url}, nonce {nonce}, ");
-            assert!(said.starts_with(&start) && said.lines().count() == 1, "{said}");
-        }
-        node.stop();
-    }
-    assert_eq!(count(&gateway).await, 4);
-}
-
-#[tokio::test]
-async fn of_two_routers_that_share_what_they_know_one_publishes() {
-    let (folders, gateway, told) = ([folder(), folder()], Gateway::start(), ToldServer::start());
-    let (postgres, url, uploads) = (Postgres::start(), "https://router.example", UploadNode::start().await);
-    let (_kept, node) = crate::router::node(&gateway);
-    told.answer(200, &[], NONE);
-    uploads.decide(|_| Act::Hang);
-    let router = |folder: &TempDir| {
-        Launch::router(folder.path(), &[&node.url()])
-            .set("DATABASE_URL", postgres.url())
-            .set("ADMIN_TOKEN", TOKEN)
-            .wallet(KeyType::Ed25519)
-            .gateway(gateway.url())
-            .set("GRAPHQL_URL", told.url())
-            .set("ARWEAVE_URL_LIST", "")
-            .set("UPLOAD_NODE_URL", uploads.url())
-            .set("LOCATION_URL", url)
-    };
-    let launches = folders.each_ref().map(router);
-    let mut routers = launches.each_ref().map(Launch::serve).map(Some);
-    // Both look at once; one publishes it and one sends it, while the other sees that.
-    let is_waiting = async |router: &Node| {
-        let now: Value = Client::operator(&router.admin_url(), TOKEN).get("/location").await.json();
-        trouble(&now).contains("another router that shares the database sends the record")
-    };
-    let waiting = until("one of them waits for the other", async || {
-        for (place, router) in routers.iter().enumerate() {
-            if is_waiting(router.as_ref().unwrap()).await {
-                return Some(place);
-            }
-        }
-        None
-    })
-    .await;
-    until("it is sent", async || (uploads.uploads() == 1).then_some(())).await;
-    // Whoever sent it is gone, and its time is over: now the other sends the same record.
-    routers[1 - waiting].take().unwrap().kill();
-    let published = "select count(*), count(distinct sender) from quipu_router.locations";
-    assert_eq!(postgres.sql("quipu", published).trim(), "1|1");
-    uploads.decide(|_| Act::Take);
-    postgres.sql("quipu", "update quipu_router.locations set sent_until = clock_timestamp()");
-    let is_settled = |now: &Value| !now["last"].is_null() && trouble(now).contains("another may be");
-    known(routers[waiting].as_ref().unwrap(), "it is taken", is_settled).await;
-    routers[waiting].take().unwrap().stop();
-    // And when they are started again they know of it.
-    for _ in 0..3 {
-        let routers = launches.each_ref().map(Launch::serve);
-        for router in &routers {
-            known(router, "it is published by one of them", is_settled).await;
-        }
-        routers.into_iter().for_each(|router| drop(router.stop()));
-        assert_eq!((uploads.uploads(), uploads.taken().len()), (2, 1));
-    }
-    let taken =
-        "select count(*) from quipu_router.locations where not record ? 'record' and record ? 'taken'";
-    assert_eq!(postgres.sql("quipu", taken).trim(), "1");
-    node.stop();
 }
 
 #[tokio::test]
@@ -326,62 +240,6 @@ async fn a_router_publishes_nothing_for_a_wallet_that_signs_for_nobody_behind_it
     until("it is published", async || (count(&gateway).await == 1).then_some(())).await;
     router.stop();
     node.stop();
-}
-
-/// Killed between the two, as far as anybody can tell: nobody took what it sent.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_published_and_not_taken_is_sent_by_whoever_leads_next() {
-    let (folders, gateway, told) = ((folder(), folder()), Gateway::start(), ToldServer::start());
-    let refusing = ToldServer::start();
-    told.answer(200, &[], NONE);
-    let located = |folder: &Path| located(folder, &told, &gateway).set("UPLOAD_NODE_URL", refusing.url());
-    let node = located(folders.0.path()).start();
-    let following = standby(folders.1.path(), &gateway, &node.admin_url()).serve();
-    let location = known(&node, "it is not taken", |now| trouble(now).contains("is not taken")).await;
-    let record = location["last"]["id"].as_str().unwrap().to_owned();
-    level(&following, &node).await;
-    let store = crate::standby::status(&node).await["store"].as_str().unwrap().to_owned();
-    following.stop();
-    node.kill();
-    promote(folders.1.path(), &store);
-    for _ in 0..3 {
-        let node = located(folders.1.path()).set("UPLOAD_NODE_URL", gateway.url()).serve();
-        let is_taken = |now: &Value| trouble(now).contains("another may be published from");
-        assert_eq!(known(&node, "it is taken", is_taken).await["last"]["id"], record.as_str());
-        node.stop();
-        let records = uploaded(&gateway).await;
-        assert_eq!(records["data"]["transactions"]["edges"].as_array().unwrap().len(), 1);
-        assert_eq!(records["data"]["transactions"]["edges"][0]["node"]["id"], record.as_str());
-    }
-}
-
-/// The upload node has it, and the node is killed before it knows: the same record is sent once more, and no other.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_record_whose_receipt_is_lost_there_is_one_in_the_end() {
-    let (folder, gateway, told) = (folder(), Gateway::start(), ToldServer::start());
-    let uploads = UploadNode::start().await;
-    told.answer(200, &[], NONE);
-    let located = || located(folder.path(), &told, &gateway).set("UPLOAD_NODE_URL", uploads.url());
-    let records = || {
-        let taken = uploads.taken().into_iter();
-        let is_record = |bytes: &[u8]| {
-            Item::parse(bytes).is_ok_and(|item| item.tag("Type") == Some("Scheduler-Location"))
-        };
-        taken.map(|taken| taken.bytes).filter(|bytes| is_record(bytes)).collect::<Vec<_>>()
-    };
-    uploads.decide(|_| Act::TakeAndHang);
-    let node = located().start();
-    until("the upload node has it", async || (records().len() == 1).then_some(())).await;
-    node.kill();
-    uploads.decide(|_| Act::Take);
-    for _ in 0..3 {
-        let node = located().serve();
-        let is_taken = |now: &Value| trouble(now).contains("another may be published from");
-        assert_eq!(known(&node, "it is taken", is_taken).await["last"]["nonce"], 0);
-        node.stop();
-        let found = records();
-        assert_eq!((found.len(), &found[0]), (2, &found[1]));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

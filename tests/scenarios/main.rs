@@ -36,6 +36,7 @@ mod leader_kills;
 mod leadership;
 mod limits;
 mod location;
+mod location_taken;
 mod long_lists;
 mod members;
 mod members_cut;
