@@ -21,7 +21,7 @@ use crate::handle::{AskedLocation, LocationError, LocationHandle, LocationOutcom
 use crate::metrics;
 use crate::now::{GatewayNow, LocationNow};
 use crate::pending::Pending;
-use crate::publications::{KeptPublication, PublicationState, Publications, PublishingRefusal};
+use crate::publications::{KeptPublication, Publications, PublishingRefusal, RecordFate};
 use crate::record::{shown, signed};
 
 /// How often gateways are asked; at first more often after a record was taken, until they tell of it.
@@ -174,7 +174,7 @@ impl LocationKeeper {
         let now = self.now()?;
         let heard = self.memory.heard(now);
         self.take_up(&published);
-        if let Some(last) = published.last_mut().filter(|last| !last.is_taken() && self.parts.publishes) {
+        if let Some(last) = published.last_mut().filter(|last| !last.is_taken()) {
             let id = last.publication.id;
             // Whoever took it may not have said so.
             let told = heard.records.iter().find(|told| told.id == id);
@@ -184,7 +184,7 @@ impl LocationKeeper {
                 self.send().await;
             }
             if let Some(at) = self.handed_at(id) {
-                last.state = PublicationState::Taken(at);
+                last.state = RecordFate::Taken(at);
             }
         }
         let sent = self.pending.as_ref().map(|pending| &pending.publication);
@@ -312,7 +312,7 @@ impl LocationKeeper {
             return Err(LocationError::Overtaken);
         }
         metrics::published();
-        let (wallet, state) = (Some(self.parts.signer.address()), PublicationState::Sent(item));
+        let (wallet, state) = (Some(self.parts.signer.address()), RecordFate::Sent(item));
         self.take_up(&[KeptPublication { publication: publication.clone(), wallet, state }]);
         let trouble = self.send().await;
         Ok(LocationOutcome { publication, trouble })

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use gateway::LocationBlock;
 
 use super::*;
-use crate::publications::PublicationState;
+use crate::publications::RecordFate;
 
 const NOW: u64 = 1_800_000_000_000;
 const MS: u64 = 60 * 60 * 1000;
@@ -52,7 +52,7 @@ fn taken(published: &[Publication]) -> Vec<KeptPublication> {
     let kept = |publication: &Publication| KeptPublication {
         publication: publication.clone(),
         wallet: Some(WALLET),
-        state: PublicationState::Taken(publication.at),
+        state: RecordFate::Taken(publication.at),
     };
     published.iter().map(kept).collect()
 }
@@ -60,7 +60,7 @@ fn taken(published: &[Publication]) -> Vec<KeptPublication> {
 /// All of them taken but the last.
 fn untaken(published: &[Publication]) -> Vec<KeptPublication> {
     let mut kept = taken(published);
-    kept.last_mut().unwrap().state = PublicationState::Sent(Bytes::from_static(b"the record"));
+    kept.last_mut().unwrap().state = RecordFate::Sent(Bytes::from_static(b"the record"));
     kept
 }
 
@@ -311,7 +311,7 @@ fn the_gateway_of_the_operator_leads_here_too() {
 fn what_was_taken_late_counts_from_then_on() {
     let late = |hours: u64| {
         let mut late = taken(&[published(100, 7)]);
-        late[0].state = PublicationState::Taken(Timestamp::new(NOW - hours * MS));
+        late[0].state = RecordFate::Taken(Timestamp::new(NOW - hours * MS));
         late
     };
     let heard = |told: &[LocationRecord]| Heard { records: told.to_vec(), ..Heard::default() };

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod hostile;
 mod lasting;
 mod taking;
 
@@ -154,7 +155,7 @@ impl Publications for Noted {
         if kept.last().map(|last| last.publication.nonce) != after {
             return Ok(false);
         }
-        kept.push(KeptPublication { publication, wallet: None, state: PublicationState::Sent(record) });
+        kept.push(KeptPublication { publication, wallet: None, state: RecordFate::Sent(record) });
         Ok(true)
     }
 
@@ -169,7 +170,7 @@ impl Publications for Noted {
         }
         let mut kept = self.kept.lock().unwrap();
         let taken = kept.iter_mut().filter(|kept| kept.publication == *publication);
-        taken.for_each(|kept| kept.state = PublicationState::Taken(at));
+        taken.for_each(|kept| kept.state = RecordFate::Taken(at));
         Ok(())
     }
 }

@@ -1,0 +1,104 @@
+//! What gateways may tell that want to harm, or do not know what they do.
+
+use super::*;
+use crate::now::GatewayNow;
+use crate::readers::readings;
+
+const ESCAPES: &str = "https://su.example\u{1b}[2J\r\nok\u{202e}";
+
+/// Whoever shows it shows no more than text.
+#[test]
+fn nothing_that_is_told_moves_a_cursor() {
+    let url = Url::parse("https://su.example").unwrap();
+    let right = LocationRecord { url: Some(url.to_string()), ..other(5, 3, 7) };
+    let record = |url: &str, variant: &str| LocationRecord {
+        url: Some(url.to_owned()),
+        variant: Some(variant.to_owned()),
+        ..right.clone()
+    };
+    for record in
+        [record(ESCAPES, "ao.TN.1"), record("https://su.example", ESCAPES), record(ESCAPES, ESCAPES)]
+    {
+        let told = ToldLocations {
+            gateway: "gateway".to_owned(),
+            records: Ok(vec![record.clone()]),
+            is_none: false,
+        };
+        let mut said = vec![GatewayNow::of(&told, &url).trouble.unwrap()];
+        for (records, lowercase) in [(&[record.clone()][..], &[][..]), (&[], &[record])] {
+            let texts = readings(records, lowercase, &url).into_iter();
+            said.extend(texts.map(|reading| reading.found.unwrap_or_else(|reason| reason)));
+        }
+        for text in said {
+            assert!(text.chars().all(|one| one.is_ascii_graphic() || one == ' ' || one == '…'), "{text:?}");
+            assert!(text.len() < 500, "{text}");
+        }
+    }
+}
+
+/// The newest record is another one, and the nonce of the right one is as high: each reader takes one of them.
+#[tokio::test]
+async fn of_the_records_of_one_gateway_the_wrong_one_is_named() {
+    let url = Url::parse("https://su.example").unwrap();
+    let right = LocationRecord { url: Some(url.to_string()), ..other(5, 3, 7) };
+    for (records, named) in [
+        (vec![right.clone(), other(5, 4, 7)], Some(4)),
+        (vec![other(5, 4, 7), right.clone()], Some(4)),
+        // The newest block's leads here, and an older one has a higher nonce.
+        (vec![right.clone(), other(4, 9, 7)], Some(3)),
+        (vec![right.clone(), other(4, 2, 7)], None),
+    ] {
+        let told =
+            ToldLocations { gateway: "gateway".to_owned(), records: Ok(records.clone()), is_none: false };
+        let now = GatewayNow::of(&told, &url);
+        let said = now.trouble.map(|trouble| {
+            assert!(trouble.starts_with("has the record "), "{trouble}");
+            now.newest.unwrap().nonce.unwrap()
+        });
+        assert_eq!(said, named, "{records:?}");
+    }
+}
+
+/// There is no such service at it, now and for ever: nobody finds a record there.
+#[tokio::test]
+async fn who_has_no_such_service_is_not_waited_for() {
+    for (is_none, count) in [(true, 1), (false, 0)] {
+        let (world, log) = (World::new(), log());
+        world.tell(vec![Ok(vec![]), Err("no GraphQL there")]);
+        world.told.lock().unwrap()[1].is_none = is_none;
+        world.restart(&log).await;
+        assert_eq!(world.count(), count);
+    }
+}
+
+/// A block of the year 292,000,000, in which the node is to take for taken what nobody told it about.
+#[tokio::test]
+async fn what_gateways_tell_to_be_taken_was_taken_now_at_the_latest() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    world.failing.store(usize::MAX, Ordering::SeqCst);
+    world.restart(&log).await;
+    let publications = LogPublications::new(log.clone());
+    let last = publications.all().await.unwrap().pop().unwrap().publication;
+    let block = Some(LocationBlock { height: 9, time: u64::MAX });
+    let url = Some(last.url.clone());
+    world.tell(vec![Ok(vec![LocationRecord { id: last.id, nonce: Some(0), url, block, ..other(9, 7, 0) }])]);
+    world.pass(1);
+    world.restart(&log).await;
+    let kept = publications.all().await.unwrap().pop().unwrap();
+    assert_eq!(kept.state, RecordFate::Taken(Timestamp::new(world.now())));
+}
+
+/// It published once, and is behind a router by now.
+#[tokio::test]
+async fn whoever_publishes_no_more_sends_nothing_that_was_left() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    world.failing.store(1, Ordering::SeqCst);
+    world.restart(&log).await;
+    let (mut keeper, _handle) = world.keeper(&log);
+    keeper.parts.publishes = false;
+    keeper.look().await.unwrap();
+    assert_eq!((keeper.send().await, world.count()), (None, 0));
+    assert!(!LogPublications::new(log).all().await.unwrap()[0].is_taken());
+}
