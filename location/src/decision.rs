@@ -34,7 +34,7 @@ const LATELY: Duration = Duration::from_secs(4 * 24 * HOUR.as_secs());
 
 /// Which record it is about.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct LocationPlace<'a> {
     /// Where it has to lead to.
     pub(crate) url: &'a Url,
     /// Whose it is.
@@ -79,7 +79,7 @@ pub(crate) enum Step {
 
 /// Decides by what gateways told, and by what was published before, the oldest first, of which one may be being sent.
 pub(crate) fn decide(
-    place: Place<'_>,
+    place: LocationPlace<'_>,
     heard: &Heard,
     published: &[KeptPublication],
     sent: Option<&Publication>,
@@ -183,7 +183,7 @@ pub(crate) fn next_nonce(told: &[LocationRecord], published: &[KeptPublication])
 /// When an operator may publish after what was published last, if that is not yet: soon where no gateway tells that one, which
 /// may never have arrived, and at once where it leads elsewhere or nobody took it.
 pub(crate) fn order_waits(
-    place: Place<'_>,
+    place: LocationPlace<'_>,
     told: &[LocationRecord],
     published: &[KeptPublication],
     now: Timestamp,

@@ -15,13 +15,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::decision::{Decision, Heard, Place, Step, decide, next_nonce, order_waits};
+use crate::decision::{Decision, Heard, LocationPlace, Step, decide, next_nonce, order_waits};
 use crate::gateways::{GatewayMemory, LocationGateways};
 use crate::handle::{AskedLocation, LocationError, LocationHandle, LocationOutcome, from};
 use crate::metrics;
 use crate::now::{GatewayNow, LocationNow};
 use crate::pending::Pending;
-use crate::publications::{KeptPublication, Publications, PublishingRefusal, RecordFate};
+use crate::publications::{KeptPublication, PublicationState, Publications, PublishingRefusal};
 use crate::record::{shown, signed};
 
 /// How often gateways are asked; at first more often after a record was taken, until they tell of it.
@@ -184,7 +184,7 @@ impl LocationKeeper {
                 self.send().await;
             }
             if let Some(at) = self.handed_at(id) {
-                last.state = RecordFate::Taken(at);
+                last.state = PublicationState::Taken(at);
             }
         }
         let sent = self.pending.as_ref().map(|pending| &pending.publication);
@@ -193,8 +193,8 @@ impl LocationKeeper {
         Ok(Decided { now, heard, published, decision })
     }
 
-    fn place(&self) -> Place<'_> {
-        Place { url: &self.parts.url, wallet: self.parts.signer.address() }
+    fn place(&self) -> LocationPlace<'_> {
+        LocationPlace { url: &self.parts.url, wallet: self.parts.signer.address() }
     }
 
     /// What was published last is sent as long as nobody has taken it, whoever published it.
@@ -312,7 +312,7 @@ impl LocationKeeper {
             return Err(LocationError::Overtaken);
         }
         metrics::published();
-        let (wallet, state) = (Some(self.parts.signer.address()), RecordFate::Sent(item));
+        let (wallet, state) = (Some(self.parts.signer.address()), PublicationState::Sent(item));
         self.take_up(&[KeptPublication { publication: publication.clone(), wallet, state }]);
         let trouble = self.send().await;
         Ok(LocationOutcome { publication, trouble })

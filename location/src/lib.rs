@@ -26,7 +26,7 @@ pub use log::Publication;
 pub use metrics::describe;
 pub use now::{GatewayNow, LocationHealth, LocationNow};
 pub use publications::{
-    KeptPublication, LogPublications, Publications, PublicationsError, PublishingRefusal, RecordFate,
+    KeptPublication, LogPublications, PublicationState, Publications, PublicationsError, PublishingRefusal,
 };
 pub use readers::{LocationReading, readings};
 pub use seat::LocationSeat;

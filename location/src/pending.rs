@@ -9,7 +9,7 @@ use log::Publication;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::publications::{KeptPublication, PublicationsError, RecordFate};
+use crate::publications::{KeptPublication, PublicationState, PublicationsError};
 use crate::record::shown;
 
 /// The pauses between two attempts to hand a record over, doubled from the first to the last.
@@ -50,7 +50,7 @@ impl Pending {
     /// node that was killed before it sent it, or for another place than this one.
     pub(crate) fn of(kept: Option<&KeptPublication>, url: &Url, wallet: Address) -> Option<Self> {
         let KeptPublication { publication, state, .. } = kept?;
-        let RecordFate::Sent(item) = state else { return None };
+        let PublicationState::Sent(item) = state else { return None };
         let is_own = Item::split(item).is_ok_and(|item| item.address() == wallet);
         let publication = Some(publication.clone()).filter(|one| is_own && one.url == shown(url))?;
         Some(Self {

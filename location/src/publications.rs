@@ -25,12 +25,12 @@ pub struct KeptPublication {
     /// Whose record it is; none where an earlier version did not keep that.
     pub wallet: Option<Address>,
     /// What has become of it.
-    pub state: RecordFate,
+    pub state: PublicationState,
 }
 
 /// What has become of a record that was published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecordFate {
+pub enum PublicationState {
     /// Nobody has taken it, so far as is known here: these bytes are sent until somebody does, by whoever has its place then.
     Sent(Bytes),
     /// It was taken at this time; earlier versions kept the one at which it was published.
@@ -74,14 +74,14 @@ pub trait Publications: Send + Sync {
 impl KeptPublication {
     /// Whether somebody has taken it, so far as is known here.
     pub fn is_taken(&self) -> bool {
-        matches!(self.state, RecordFate::Taken(_))
+        matches!(self.state, PublicationState::Taken(_))
     }
 
     /// From when on it counts: gateways tell of it some time after it was taken, however long before that it was published.
     pub(crate) fn since(&self) -> Timestamp {
         match self.state {
-            RecordFate::Sent(_) => self.publication.at,
-            RecordFate::Taken(at) => at.max(self.publication.at),
+            PublicationState::Sent(_) => self.publication.at,
+            PublicationState::Taken(at) => at.max(self.publication.at),
         }
     }
 
@@ -171,7 +171,7 @@ fn all(log: &dyn Log) -> Result<Vec<KeptPublication>, ReadError> {
             Some(Fact::PublicationTaken { id, at }) => {
                 let taken = found.iter_mut().filter(|kept| kept.publication.id == id && !kept.is_taken());
                 taken.for_each(|kept| {
-                    kept.state = RecordFate::Taken(at.unwrap_or(kept.publication.at));
+                    kept.state = PublicationState::Taken(at.unwrap_or(kept.publication.at));
                 });
             }
             _ => {}
@@ -189,8 +189,8 @@ fn kept(publication: Publication, record: Option<Bytes>) -> KeptPublication {
     };
     let found = record.and_then(|record| Some((wallet(&record)?, record)));
     let (wallet, state) = match found {
-        Some((wallet, record)) => (Some(wallet), RecordFate::Sent(record)),
-        None => (None, RecordFate::Taken(publication.at)),
+        Some((wallet, record)) => (Some(wallet), PublicationState::Sent(record)),
+        None => (None, PublicationState::Taken(publication.at)),
     };
     KeptPublication { publication, wallet, state }
 }

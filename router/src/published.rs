@@ -7,7 +7,7 @@ use ans104::Address;
 use async_trait::async_trait;
 use bytes::Bytes;
 use location::{
-    KeptPublication, Publication, Publications, PublicationsError, PublishingRefusal, RecordFate,
+    KeptPublication, Publication, PublicationState, Publications, PublicationsError, PublishingRefusal,
 };
 use protocol::Timestamp;
 
@@ -59,7 +59,7 @@ impl Publications for RouterPublications {
         record: Bytes,
         after: Option<u64>,
     ) -> Result<bool, PublicationsError> {
-        let state = RecordFate::Sent(record);
+        let state = PublicationState::Sent(record);
         let kept = KeptPublication { publication, wallet: Some(self.wallet), state };
         self.router.state.publish(kept, after).await.map_err(failed)
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use gateway::LocationBlock;
 
 use super::*;
-use crate::publications::RecordFate;
+use crate::publications::PublicationState;
 
 const NOW: u64 = 1_800_000_000_000;
 const MS: u64 = 60 * 60 * 1000;
@@ -34,12 +34,12 @@ const WALLET: Address = Address::from_bytes([1; 32]);
 
 /// Decides for this place.
 fn decide_here(heard: &Heard, published: &[KeptPublication], sent: Option<&Publication>) -> Decision {
-    decide(Place { url: &url(), wallet: WALLET }, heard, published, sent, Timestamp::new(NOW))
+    decide(LocationPlace { url: &url(), wallet: WALLET }, heard, published, sent, Timestamp::new(NOW))
 }
 
 /// When an operator may publish for this place.
 fn order_waits_here(told: &[LocationRecord], published: &[KeptPublication]) -> Option<Timestamp> {
-    order_waits(Place { url: &url(), wallet: WALLET }, told, published, Timestamp::new(NOW))
+    order_waits(LocationPlace { url: &url(), wallet: WALLET }, told, published, Timestamp::new(NOW))
 }
 
 fn published(hours: u64, nonce: u64) -> Publication {
@@ -52,7 +52,7 @@ fn taken(published: &[Publication]) -> Vec<KeptPublication> {
     let kept = |publication: &Publication| KeptPublication {
         publication: publication.clone(),
         wallet: Some(WALLET),
-        state: RecordFate::Taken(publication.at),
+        state: PublicationState::Taken(publication.at),
     };
     published.iter().map(kept).collect()
 }
@@ -60,7 +60,7 @@ fn taken(published: &[Publication]) -> Vec<KeptPublication> {
 /// All of them taken but the last.
 fn untaken(published: &[Publication]) -> Vec<KeptPublication> {
     let mut kept = taken(published);
-    kept.last_mut().unwrap().state = RecordFate::Sent(Bytes::from_static(b"the record"));
+    kept.last_mut().unwrap().state = PublicationState::Sent(Bytes::from_static(b"the record"));
     kept
 }
 
@@ -311,7 +311,7 @@ fn the_gateway_of_the_operator_leads_here_too() {
 fn what_was_taken_late_counts_from_then_on() {
     let late = |hours: u64| {
         let mut late = taken(&[published(100, 7)]);
-        late[0].state = RecordFate::Taken(Timestamp::new(NOW - hours * MS));
+        late[0].state = PublicationState::Taken(Timestamp::new(NOW - hours * MS));
         late
     };
     let heard = |told: &[LocationRecord]| Heard { records: told.to_vec(), ..Heard::default() };

@@ -155,7 +155,7 @@ impl Publications for Noted {
         if kept.last().map(|last| last.publication.nonce) != after {
             return Ok(false);
         }
-        kept.push(KeptPublication { publication, wallet: None, state: RecordFate::Sent(record) });
+        kept.push(KeptPublication { publication, wallet: None, state: PublicationState::Sent(record) });
         Ok(true)
     }
 
@@ -170,7 +170,7 @@ impl Publications for Noted {
         }
         let mut kept = self.kept.lock().unwrap();
         let taken = kept.iter_mut().filter(|kept| kept.publication == *publication);
-        taken.for_each(|kept| kept.state = RecordFate::Taken(at));
+        taken.for_each(|kept| kept.state = PublicationState::Taken(at));
         Ok(())
     }
 }

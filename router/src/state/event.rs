@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use ans104::{Address, Id, base64url};
-use location::{KeptPublication, RecordFate};
+use location::{KeptPublication, PublicationState};
 use log::{Publication, StoreId, Term};
 use protocol::{ProcessId, Timestamp};
 use uuid::Uuid;
@@ -152,8 +152,8 @@ pub(super) fn read_scheduler(
 pub(super) fn publication_json(kept: &KeptPublication) -> String {
     let Publication { at, id, url, .. } = &kept.publication;
     let (record, taken) = match &kept.state {
-        RecordFate::Sent(record) => (Some(base64url::encode(record)), None),
-        RecordFate::Taken(at) => (None, Some(at.get())),
+        PublicationState::Sent(record) => (Some(base64url::encode(record)), None),
+        PublicationState::Taken(at) => (None, Some(at.get())),
     };
     let wallet = kept.wallet.map(|wallet| wallet.to_string());
     let json = PublicationJson { at: at.get(), id: id.to_string(), url: url.clone(), wallet, record, taken };
@@ -173,8 +173,8 @@ pub(super) fn read_publication(nonce: u64, json: &[u8]) -> Result<KeptPublicatio
     // Earlier versions kept neither the wallet nor when it was taken.
     let wallet: Option<Address> =
         wallet.map(|wallet| wallet.parse()).transpose().map_err(|error| damaged(&error))?;
-    let taken = RecordFate::Taken(Timestamp::new(taken.unwrap_or(at)));
-    let state = record.map_or(taken, RecordFate::Sent);
+    let taken = PublicationState::Taken(Timestamp::new(taken.unwrap_or(at)));
+    let state = record.map_or(taken, PublicationState::Sent);
     Ok(KeptPublication { publication: Publication { nonce, at: Timestamp::new(at), id, url }, wallet, state })
 }
 
@@ -210,8 +210,8 @@ mod tests {
         let id = Id::from_bytes([1; 32]);
         let stored = |rest: &str| format!(r#"{{"at":7,"id":"{id}","url":"https://su.example"{rest}}}"#);
         for (rest, state) in [
-            (r#","record":"aGk""#, RecordFate::Sent(Bytes::from_static(b"hi"))),
-            ("", RecordFate::Taken(Timestamp::new(7))),
+            (r#","record":"aGk""#, PublicationState::Sent(Bytes::from_static(b"hi"))),
+            ("", PublicationState::Taken(Timestamp::new(7))),
         ] {
             let kept = read_publication(3, stored(rest).as_bytes()).unwrap();
             assert_eq!((kept.publication.nonce, kept.wallet, &kept.state), (3, None, &state));

@@ -7,7 +7,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use ans104::Id;
-use location::{KeptPublication, RecordFate};
+use location::{KeptPublication, PublicationState};
 use log::{StoreId, Term};
 use protocol::{ProcessId, Timestamp};
 use rocksdb::{DB, IteratorMode, WriteBatch, WriteOptions};
@@ -266,7 +266,7 @@ impl Writer {
             kept.publication.nonce == nonce && kept.publication.id == id && !kept.is_taken()
         };
         let kept = publications(&self.db)?.into_iter().find(is_meant);
-        let state = RecordFate::Taken(at);
+        let state = PublicationState::Taken(at);
         kept.map_or(Ok(()), |kept| self.put_publication(&KeptPublication { state, ..kept }))
     }
 

@@ -86,7 +86,7 @@ async fn what_gateways_tell_to_be_taken_was_taken_now_at_the_latest() {
     world.pass(1);
     world.restart(&log).await;
     let kept = publications.all().await.unwrap().pop().unwrap();
-    assert_eq!(kept.state, RecordFate::Taken(Timestamp::new(world.now())));
+    assert_eq!(kept.state, PublicationState::Taken(Timestamp::new(world.now())));
 }
 
 /// It published once, and is behind a router by now.

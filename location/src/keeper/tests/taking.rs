@@ -30,7 +30,7 @@ async fn what_was_taken_late_is_not_published_again_by_the_next_start_or_whoever
     assert_eq!(keeper.send().await, None);
     let publications = LogPublications::new(log.clone());
     let kept = publications.all().await.unwrap();
-    assert_eq!(kept[0].state, RecordFate::Taken(Timestamp::new(world.now())));
+    assert_eq!(kept[0].state, PublicationState::Taken(Timestamp::new(world.now())));
     // Who says so again changes nothing.
     for hours in [0, 1] {
         world.pass(hours);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ans104::{Address, Id};
 use bytes::Bytes;
-use location::RecordFate;
+use location::PublicationState;
 use log::Publication;
 use protocol::Timestamp;
 use tempfile::TempDir;
@@ -178,7 +178,7 @@ async fn of_two_who_publish_at_once_one_does() {
     let record = |nonce| {
         let (at, id) = (Timestamp::new(7), Id::from_bytes([1; 32]));
         let publication = Publication { nonce, at, id, url: "https://router.example".to_owned() };
-        let state = RecordFate::Sent(Bytes::from_static(b"its bytes"));
+        let state = PublicationState::Sent(Bytes::from_static(b"its bytes"));
         KeptPublication { publication, wallet: Some(Address::from_bytes([3; 32])), state }
     };
     assert!(state.publish(record(3), None).await.unwrap());
@@ -196,7 +196,7 @@ async fn of_two_who_publish_at_once_one_does() {
     for (nonce, id, at) in [(3, id, 9), (256, Id::from_bytes([2; 32]), 9), (4, id, 9), (3, id, 10)] {
         state.publication_taken(nonce, id, Timestamp::new(at)).await.unwrap();
     }
-    let taken = KeptPublication { state: RecordFate::Taken(Timestamp::new(9)), ..record(3) };
+    let taken = KeptPublication { state: PublicationState::Taken(Timestamp::new(9)), ..record(3) };
     assert_eq!(state.publications().await.unwrap(), [taken, record(256)]);
     state.close().await;
 }
