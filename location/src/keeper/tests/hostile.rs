@@ -102,3 +102,28 @@ async fn whoever_publishes_no_more_sends_nothing_that_was_left() {
     assert_eq!((keeper.send().await, world.count()), (None, 0));
     assert!(!LogPublications::new(log).all().await.unwrap()[0].is_taken());
 }
+
+/// A nonce above which there is none: what follows it cannot be put right, and a person is told.
+#[tokio::test]
+async fn a_nonce_that_nobody_can_pass_is_told() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    world.restart(&log).await;
+    let beyond = LocationRecord { nonce: Some(u64::MAX), ..other(5, 3, world.now()) };
+    world.tell(vec![Ok(vec![world.published(7), beyond])]);
+    let trouble = world.restart(&log).await.trouble.unwrap();
+    assert!(trouble.contains("no other can have a nonce above it"), "{trouble}");
+    assert_eq!(world.count(), 1);
+}
+
+#[test]
+fn with_a_clock_that_is_wrong_nothing_is_known_to_be_well() {
+    let world = World::new();
+    let (keeper, mut handle) = world.keeper(&log());
+    keeper.tell(|now| now.until = Some(Timestamp::new(u64::MAX)));
+    assert_eq!(handle.health().0, crate::now::LocationHealth::Well);
+    handle.clock = Arc::new(|| Err("it jumped".to_owned()));
+    let (health, why) = handle.health();
+    assert_eq!(health, crate::now::LocationHealth::Doubtful);
+    assert!(why.contains("it jumped"), "{why}");
+}
