@@ -215,6 +215,6 @@ mod tests {
         let (at, id) = (Timestamp::new(7), Id::from_bytes([1; 32]));
         let publication = Publication { nonce: 0, at, id, url: "https://su.example".to_owned() };
         assert!(late.keep(publication, Bytes::new(), None).await.is_err());
-        assert_eq!(right.all().await.unwrap(), []);
+        assert!(right.all().await.unwrap().is_empty());
     }
 }
