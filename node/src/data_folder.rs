@@ -43,6 +43,8 @@ const FILES: [&str; 11] = [
 ];
 /// How the names of files begin that a kill leaves behind on their way into place.
 const TEMPORARY: &str = ".tmp";
+/// How the names of files begin by which imports into a data folder take turns.
+pub const IMPORT_TURN: &str = "import-turn-";
 
 /// What is said where the settings of the existing scheduler are used as they are.
 const TAKEN_OVER: &str = ". If it is the byte store of the existing scheduler, leave it as it is: name another folder, and take \
@@ -240,7 +242,8 @@ fn usual_folders(folder: &Path) -> Result<Vec<&'static str>, DataFolderError> {
 }
 
 fn is_file_of_ours(name: &OsStr) -> bool {
-    FILES.iter().any(|made| name == *made) || name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+    let begins = |with: &str| name.as_encoded_bytes().starts_with(with.as_bytes());
+    FILES.iter().any(|made| name == *made) || begins(TEMPORARY) || begins(IMPORT_TURN)
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use ans104::Ed25519Wallet;
-use quipu_tests::{Finished, Launch, Postgres, ToldServer, until};
+use quipu_tests::{Finished, Launch, PATIENCE, Postgres, ToldServer, until};
+use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
 use testing::{ExistingRow, SampleProcess};
 
 use crate::folder;
@@ -67,29 +69,80 @@ fn a_database_that_is_written_to_meanwhile_is_taken_from_one_moment_to_the_next(
     assert_whole(folder.path(), rows);
 }
 
-/// Has the 700th message wait for a lock before its bytes are read.
+/// Has the message in the row ROW wait for a lock before its bytes are read.
 const WAITING: &str = "alter table messages rename to kept; \
     create function wait_for(stored bytea) returns bytea stable language plpgsql as $$ begin \
     perform pg_advisory_lock_shared(1); perform pg_advisory_unlock_shared(1); return stored; end $$; \
     create view messages as select row_id, process_id, message_id, message_data, epoch, nonce, timestamp, \
-    case when row_id = 700 then wait_for(bundle) else bundle end as bundle, hash_chain from kept; \
+    case when row_id = ROW then wait_for(bundle) else bundle end as bundle, hash_chain from kept; \
     grant select on messages to quipu";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_dies_in_the_middle_is_gone_on_with() {
-    let (folder, mut postgres) = (folder(), Postgres::start());
-    let (database, rows) = made_database(&postgres, 3, 400);
-    postgres.sql("made", WAITING);
+/// Holds up whoever reads this message.
+async fn hold(postgres: &Postgres, row: u32) -> (PgPool, PoolConnection<sqlx::Postgres>) {
+    postgres.sql("made", &WAITING.replace("ROW", &row.to_string()));
     let pool = postgres.pool_of("made").await;
     let mut holding = pool.acquire().await.expect("the server is there");
     sqlx::query("select pg_advisory_lock(1)").execute(&mut *holding).await.expect("nobody has it");
-    let import = import(folder.path(), &database, &[]);
-    let program = import.program();
+    (pool, holding)
+}
+
+async fn is_waited_for(postgres: &Postgres) {
     until("the message is waited for", async || {
         let waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
         (postgres.sql("made", waits).trim() == "1").then_some(())
     })
     .await;
+}
+
+/// As an operator with some terminals starts them, in any order behind the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_that_are_started_at_once_take_turns() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 3, 400);
+    let (_pool, mut holding) = hold(&postgres, 100).await;
+    let part = |more: &[&str]| import(folder.path(), &database, more).program();
+    let first = part(&["--range", "1-200"]);
+    is_waited_for(&postgres).await;
+    let last = SampleProcess::new(2).process.to_string();
+    let more = [
+        &["--range", "701-800"][..],
+        &["--range", "201-400"],
+        &["--range", "401-700"],
+        &["--process", &last],
+    ];
+    let waiting = more.map(|words| {
+        let program = part(words);
+        let said = program.stderr().find(PATIENCE, |line| line.contains("waiting for the end").then_some(()));
+        assert!(said.is_some(), "{words:?}: {}", program.stderr().text());
+        program
+    });
+    // Who waits holds nothing of the source.
+    let connected = "select count(*) from pg_stat_activity where application_name = 'quipu import'";
+    assert_eq!(postgres.sql("made", connected).trim(), "1");
+    sqlx::query("select pg_advisory_unlock(1)").execute(&mut *holding).await.expect("it is held");
+    let mut imported = 0;
+    for program in [first].into_iter().chain(waiting) {
+        let finished = program.finish();
+        assert_eq!(finished.code, Some(0), "{}{}", finished.stdout, finished.stderr);
+        imported += summary(&finished)["imported"].as_u64().expect("a number");
+    }
+    assert_eq!(imported, rows);
+    assert_whole(folder.path(), rows);
+    let left = std::fs::read_dir(folder.path().join("data")).expect("it is there");
+    let tickets = left.filter(|entry| {
+        entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("import-turn"))
+    });
+    assert_eq!(tickets.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_dies_in_the_middle_is_gone_on_with() {
+    let (folder, mut postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 3, 400);
+    let (pool, holding) = hold(&postgres, 700).await;
+    let import = import(folder.path(), &database, &[]);
+    let program = import.program();
+    is_waited_for(&postgres).await;
     postgres.kill();
     drop((holding, pool));
     let finished = program.finish();

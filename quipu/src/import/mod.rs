@@ -3,12 +3,14 @@
 mod old_verbs;
 mod shown;
 mod sources;
+mod turns;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use gateway::{EndpointError, GatewayError};
@@ -23,20 +25,24 @@ use protocol::ProcessId;
 
 use crate::failure::Failure;
 use crate::output::{counted, processes};
+use crate::stderr::say;
 pub use old_verbs::{MigrateToDiskArgs, MigrateToLocalArgs, OldVerbError, ReuploadBundlesArgs};
 use shown::{ImportShown, tell};
 pub use sources::ProcessFileError;
 use sources::SourceArgs;
 pub(crate) use sources::read_processes;
+use turns::Turn;
+pub use turns::TurnError;
 
 const EXAMPLES: &str = "\
 The source is only read, from one snapshot. What it has is kept as it was, flaws too, and each row ends in the log or in the \
 report. Killed anywhere, the same command goes on; run again after the source has grown, it takes what is new. Before the \
 last time stop the existing scheduler. Then start the node there: SU_DATA_DIR=DIR quipu su, with the wallet as before.
 
-Parts go into a folder one after another, not several at once: a second command is refused while one is at work. A process \
-goes into the log in its order: parts by --process come in any order, those by --range from the lowest rows up. Rows of \
-messages are what --range numbers, in each database of its own; a process comes with its messages.
+Parts may be started at once, in several terminals: one is at work, with all processors, and the others wait for their \
+turn, those with the lowest rows first. A process goes into the log in its order: parts by --process come in any order, of \
+those by --range the one with the lowest rows has to be started first. Rows of messages are what --range numbers, in each \
+database of its own; a process comes with its messages.
 
 Examples:
   quipu import --from postgres --plan                         counts, and tells every flaw
@@ -48,6 +54,10 @@ Examples:
   quipu import --from postgres --to ./data --range 0-100000   rows by their row_id
 
 Exit codes: 0 all rows are in the log, 1 failed, 2 wrong usage or setting, 3 done, but rows are not in the log.";
+
+/// How often a log that is in use is looked at again, and the pause between.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Take over what the existing scheduler has stored
 #[derive(Debug, Args)]
@@ -126,8 +136,11 @@ pub enum ImportCommandError {
     #[error("--to names a folder that cannot be used")]
     Folder(#[from] DataFolderError),
     /// A node has the folder.
-    #[error("a node or another import is using the log in {}: stop it first, or wait for its end", .0.display())]
+    #[error("a node is using the log in {}: stop it first", .0.display())]
     InUse(PathBuf),
+    /// Turns cannot be taken.
+    #[error(transparent)]
+    Turn(#[from] TurnError),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] RocksError),
@@ -182,7 +195,7 @@ impl ImportArgs {
     /// When it does not come to its end, or rows are not in the log.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         self.source.check(self.range.is_some(), !self.process.is_empty() || self.processes.is_some())?;
-        let mut source = self.source.open()?;
+        let (mut source, _turn) = self.source_in_turn()?;
         let summary = self.import(source.as_mut())?;
         tell(&summary, self.plan, self.json, out)?;
         match (summary.left_out, summary.absent) {
@@ -190,6 +203,21 @@ impl ImportArgs {
             (0, count) => Err(ImportCommandError::Absent { count, first: summary.first_absent }.into()),
             (rows, _) => Err(ImportCommandError::LeftOut(rows).into()),
         }
+    }
+
+    /// The source, once no other import into the folder is at work. Nothing is held of it while this one waits.
+    fn source_in_turn(&self) -> Result<(Box<dyn Source>, Option<Turn>), ImportCommandError> {
+        let source = self.source.open()?;
+        let Some(folder) = &self.to else { return Ok((source, None)) };
+        check_data_folder(&DataPaths::in_folder(folder.clone()))?;
+        let first_row = self.range.map_or(0, |range| range.first);
+        if let Some(turn) = Turn::take(folder, first_row)? {
+            return Ok((source, Some(turn)));
+        }
+        drop(source);
+        say(format_args!("waiting for the end of another import into {}", folder.display()));
+        let turn = Turn::wait(folder, first_row)?;
+        Ok((self.source.open()?, Some(turn)))
     }
 
     fn import(&self, source: &mut dyn Source) -> Result<ImportSummary, ImportCommandError> {
@@ -221,8 +249,11 @@ fn open_log(folder: &Path) -> Result<LocalLog<Rocks>, ImportCommandError> {
     let paths = DataPaths::in_folder(folder.to_owned());
     check_data_folder(&paths)?;
     let path = paths.log;
-    if path.exists() && Rocks::is_in_use(&path)? {
-        return Err(ImportCommandError::InUse(path));
+    // An import before this one that was killed gives its locks back one by one.
+    let mut attempts = ATTEMPTS;
+    while path.exists() && Rocks::is_in_use(&path)? {
+        attempts = attempts.checked_sub(1).ok_or_else(|| ImportCommandError::InUse(path.clone()))?;
+        thread::sleep(PAUSE);
     }
     let store = Rocks::open(&path, &StoreMemory::default())?;
     LocalLog::open(store, None).map_err(|error| ImportCommandError::Log { path, error })
