@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use log::ReadError;
 use protocol::{Nonce, ProcessId};
-use rocksdb::{ColumnFamily, DBRawIterator};
+use rocksdb::{ColumnFamily, DBRawIterator, ErrorKind};
 
 use crate::deep_hashes::{LeftHashes, StoredHashes, hashes_of};
 use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals, SourceVisit, StoredRow};
@@ -119,11 +119,28 @@ impl LocalStoreSource {
         while let Some(key) = messages.peek().map_err(failed)? {
             messages.advance();
             let OrderKey::Sound(kind, parts) = key else { continue };
-            let blob = self.files.db().get(kind.file_key(&parts.assignment)).map_err(failed)?;
-            let looked = blob.map(|blob| seen.look(&blob, known)).transpose();
+            let blob = self.stored(kind, &parts).map_err(failed)?;
+            let looked = blob.map_or(Ok(()), |blob| seen.look(&blob, known));
             looked.map_err(|error| self.failed("asking the log", error))?;
         }
         Ok(seen.left())
+    }
+
+    /// The bytes of an entry. That they are missing or damaged is said of it alone: others have theirs.
+    fn stored(
+        &self,
+        kind: OrderKind,
+        parts: &keys::OrderParts,
+    ) -> Result<Result<Vec<u8>, String>, rocksdb::Error> {
+        const WHERE: &str = "in the store of SU_FILE_DB_DIR";
+        match self.files.db().get(kind.file_key(&parts.assignment)) {
+            Ok(Some(blob)) => Ok(Ok(blob)),
+            Ok(None) => Ok(Err(format!("its bytes are not {WHERE}"))),
+            Err(error) if error.kind() == ErrorKind::Corruption => {
+                Ok(Err(format!("its bytes {WHERE} are damaged: {error}")))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn row(&self, key: OrderKey, known: &dyn KnownRows) -> Result<SourceRow, SourceError> {
@@ -139,10 +156,9 @@ impl LocalStoreSource {
         if there {
             return Ok(SourceRow::There);
         }
-        let blob = self.files.db().get(kind.file_key(&parts.assignment));
-        let Some(blob) = blob.map_err(|error| self.failed(&place, error))? else {
-            let reason = "its bytes are not in the store of SU_FILE_DB_DIR".to_owned();
-            return Ok(SourceRow::Unreadable { place, reason });
+        let blob = match self.stored(kind, &parts).map_err(|error| self.failed(&place, error))? {
+            Ok(blob) => blob,
+            Err(reason) => return Ok(SourceRow::Unreadable { place, reason }),
         };
         Ok(SourceRow::Stored(StoredRow {
             place,

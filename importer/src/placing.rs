@@ -241,7 +241,7 @@ impl<'a, 'r> Placing<'a, 'r> {
             return Ok(());
         }
         // What is told of events is written before they are in the log: a later import tells it no more.
-        self.report.write_out();
+        self.report.write_out().map_err(ImportError::Report)?;
         let (batch, bytes) = (mem::take(&mut self.batch), mem::take(&mut self.batch_bytes));
         while self.underway_bytes.saturating_add(bytes) > UNDERWAY_BYTES && !self.underway.is_empty() {
             self.settle()?;

@@ -5,6 +5,7 @@ mod looking;
 mod range;
 mod rows;
 mod schema;
+mod session;
 
 use std::mem;
 use std::ops::ControlFlow;
@@ -14,16 +15,17 @@ use projections::DatabaseUrl;
 use protocol::{Nonce, ProcessId};
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 use thiserror::Error;
 
 use crate::deep_hashes::{ByteStore, LeftHashes};
 use crate::source::{ImportScope, RowRange, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
 use crate::target::KnownRows;
-use crate::waiting::{DatabaseThread, answered, connected};
+use crate::waiting::{DatabaseThread, answered};
 use looking::Looking;
 use rows::{MessageQuery, ProcessRow};
 use schema::SourceColumns;
+use session::begun;
 
 /// How many processes are looked up at a time.
 const PROCESSES: i64 = 500;
@@ -79,18 +81,7 @@ impl PostgresSource {
         let place = url.place();
         let waiting = DatabaseThread::new().map_err(PostgresSourceError::Runtime)?;
         let opened = waiting.limited(async {
-            let mut connection = connected(url.connect_as("quipu import").connect()).await?;
-            for sql in [
-                "begin isolation level repeatable read read only",
-                // The order of the index, and not a sort of all blobs.
-                "set local enable_sort = off",
-                // Plans without it look dear, and compiling one takes longer than it runs.
-                "set local jit = off",
-                "set local statement_timeout = 0",
-                "set local idle_in_transaction_session_timeout = 0",
-            ] {
-                answered(sqlx::raw_sql(sql).execute(&mut connection)).await?;
-            }
+            let mut connection = begun(url, None).await?;
             let columns = answered(SourceColumns::read(&mut connection)).await?;
             let looking = answered(Looking::beside(url, &mut connection)).await?;
             Ok((connection, columns, looking))
@@ -202,12 +193,13 @@ impl PostgresSource {
         let sql = rows::process_sql(&self.columns);
         let query = sqlx::query(AssertSqlSafe(sql)).bind(row);
         let found = self.waiting.answer(query.fetch_one(&mut self.connection));
-        let found = found.and_then(|row| rows::read_process(&row, process));
-        let completed = found.and_then(|mut stored| {
-            self.waiting.answer(self.looking.complete(&mut stored, "processes", row))?;
-            Ok(SourceRow::Stored(stored))
-        });
-        Ok(visit(completed.map_err(|error| self.failed(&process.place(), error))?))
+        let found = found.map_err(|error| self.failed(&process.place(), error))?;
+        let mut read = rows::read_process(&found, process);
+        if let SourceRow::Stored(stored) = &mut read {
+            let completed = self.waiting.answer(self.looking.complete(stored, "processes", row));
+            completed.map_err(|error| self.failed(&process.place(), error))?;
+        }
+        Ok(visit(read))
     }
 
     /// The messages of a process by their nonces: those that the log should have are only looked up in it.
@@ -253,7 +245,14 @@ impl PostgresSource {
             };
             let key = match rows::read_key(&row) {
                 Ok(key) => key,
-                Err(error) => break Err(error.into()),
+                // It is told with all that is stored of it.
+                Err(_) => match row.try_get(0) {
+                    Ok(number) => {
+                        strays.push(number);
+                        continue;
+                    }
+                    Err(error) => break Err(error.into()),
+                },
             };
             let nonce = u64::try_from(key.nonce).ok().map(Nonce::new);
             let there = match nonce.map(|nonce| known.at(process, Some(nonce))).transpose() {

@@ -131,11 +131,9 @@ impl<'a> ImportReport<'a> {
     }
 
     /// Has what was told so far written, so that it is there if this program ends.
-    pub(crate) fn write_out(&mut self) {
-        let flushed = self.lines.as_mut().map_or(Ok(()), |lines| lines.flush());
-        if let Err(error) = flushed {
-            self.failed.get_or_insert(error);
-        }
+    pub(crate) fn write_out(&mut self) -> io::Result<()> {
+        self.lines.as_mut().map_or(Ok(()), |lines| lines.flush())?;
+        self.failed.take().map_or(Ok(()), Err)
     }
 
     /// The numbers, once all is written.
@@ -145,10 +143,7 @@ impl<'a> ImportReport<'a> {
         }
         let summary = self.summary.clone();
         self.line(&Line::Summary(&summary));
-        if let Some(lines) = &mut self.lines {
-            lines.flush()?;
-        }
-        self.failed.map_or(Ok(summary), Err)
+        self.write_out().map(|()| summary)
     }
 
     fn line(&mut self, line: &Line<'_>) {

@@ -78,7 +78,7 @@ const WAITING: &str = "alter table messages rename to kept; \
     grant select on messages to quipu";
 
 /// Holds up whoever reads this message.
-async fn hold(postgres: &Postgres, row: u32) -> (PgPool, PoolConnection<sqlx::Postgres>) {
+pub(crate) async fn hold(postgres: &Postgres, row: u32) -> (PgPool, PoolConnection<sqlx::Postgres>) {
     postgres.sql("made", &WAITING.replace("ROW", &row.to_string()));
     let pool = postgres.pool_of("made").await;
     let mut holding = pool.acquire().await.expect("the server is there");
@@ -86,7 +86,7 @@ async fn hold(postgres: &Postgres, row: u32) -> (PgPool, PoolConnection<sqlx::Po
     (pool, holding)
 }
 
-async fn is_waited_for(postgres: &Postgres) {
+pub(crate) async fn is_waited_for(postgres: &Postgres) {
     until("the message is waited for", async || {
         let waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
         (postgres.sql("made", waits).trim() == "1").then_some(())

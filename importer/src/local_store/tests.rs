@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use std::fs;
 use std::num::NonZeroUsize;
 
 use ans104::Ed25519Wallet;
@@ -117,6 +118,25 @@ fn entries_without_their_bytes_and_keys_of_the_wrong_width_are_told_and_all_othe
     for reason in ["are not in the store of SU_FILE_DB_DIR", "the key is not as the existing scheduler"] {
         assert!(reasons.iter().any(|told| told.contains(reason)), "{reasons:?}");
     }
+}
+
+#[test]
+fn damaged_bytes_are_told_and_all_others_come() {
+    let (running, mut sample) = (Running::start(), SampleProcess::new(1));
+    running.write(&sample.spawn());
+    sample.messages(9).iter().for_each(|message| running.write(message));
+    running.flush();
+    let entries = fs::read_dir(running.folder.path().join("files")).unwrap();
+    let is_of_bytes = |path: &PathBuf| path.extension().is_some_and(|name| name == "blob");
+    let blobs = entries.map(|entry| entry.unwrap().path()).find(is_of_bytes).expect("bytes have a file");
+    let mut bytes = fs::read(&blobs).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&blobs, bytes).unwrap();
+    let summary = imported(&mut running.open());
+    assert_eq!((summary.imported, summary.left_out), (9, 1), "{summary:?}");
+    let told = &summary.first_left_out[0].reason;
+    assert!(told.contains("SU_FILE_DB_DIR are damaged"), "{told}");
 }
 
 #[test]

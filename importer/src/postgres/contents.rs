@@ -2,9 +2,10 @@
 
 use futures_util::TryStreamExt;
 use protocol::ProcessId;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::PostgresSource;
+use super::rows::BUNDLE;
 use crate::deep_hashes::{LeftHashes, StoredHashes};
 use crate::source::SourceError;
 use crate::target::KnownRows;
@@ -23,16 +24,16 @@ impl PostgresSource {
             Err(left) => return Ok(left),
         };
         let (waiting, connection) = (&self.waiting, &mut self.connection);
-        let sql = "select bundle from messages where process_id = $1";
-        let mut found = sqlx::query(sql).bind(process.to_string()).fetch(connection);
+        let sql = format!("select {BUNDLE} from messages where process_id = $1");
+        let mut found = sqlx::query(AssertSqlSafe(sql)).bind(process.to_string()).fetch(connection);
         let done = loop {
             let blob = match waiting.answer(found.try_next()) {
-                Ok(Some(row)) => row.try_get::<Vec<u8>, _>(0),
+                Ok(Some(row)) => row.try_get::<Option<Vec<u8>>, _>(0),
                 Ok(None) => break Ok(()),
                 Err(error) => Err(error),
             };
             let looked = match blob {
-                Ok(blob) => seen.look(&blob, known).map_err(Into::into),
+                Ok(blob) => seen.look(&blob.unwrap_or_default(), known).map_err(Into::into),
                 Err(error) => Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
             };
             if looked.is_err() {

@@ -2,12 +2,12 @@
 //! stored bytes cannot be read.
 
 use projections::DatabaseUrl;
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
+use super::session::begun;
 use crate::blob::Blob;
 use crate::shown_row::ShownPair;
 use crate::source::StoredRow;
-use crate::waiting::connected;
 
 /// The second connection, opened when it is needed.
 pub(super) struct Looking {
@@ -49,16 +49,7 @@ impl Looking {
     async fn connected(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => {
-                let mut connection = connected(self.url.connect_as("quipu import").connect()).await?;
-                let begin = "begin isolation level repeatable read read only";
-                sqlx::raw_sql(begin).execute(&mut connection).await?;
-                if let Some(snapshot) = &self.snapshot {
-                    let set = format!("set transaction snapshot '{snapshot}'");
-                    sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut connection).await?;
-                }
-                connection
-            }
+            None => begun(&self.url, self.snapshot.as_deref()).await?,
         };
         Ok(self.connection.insert(connection))
     }

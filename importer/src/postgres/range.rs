@@ -3,10 +3,10 @@
 
 use futures_util::TryStreamExt;
 use protocol::ProcessId;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::PostgresSource;
-use super::rows::ProcessRow;
+use super::rows::{BUNDLE, ProcessRow};
 use crate::blob::Blob;
 use crate::source::{RowRange, SourceError};
 use crate::target::KnownRows;
@@ -65,12 +65,14 @@ impl PostgresSource {
         let nonce = head.flatten().and_then(|link| i64::try_from(link.nonce.get()).ok());
         let Self { waiting, connection, .. } = self;
         let found = waiting.limited(async {
-            let sql = "select row_id::int8, bundle from messages where process_id = $1 and row_id < $2 and nonce > $3 \
-                       order by messages.nonce";
-            let before = sqlx::query(sql).bind(&process.id).bind(range.first).bind(nonce.unwrap_or(-1));
+            let sql = format!(
+                "select row_id::int8, {BUNDLE} from messages where process_id = $1 and row_id < $2 and nonce > $3 \
+                 order by messages.nonce"
+            );
+            let before = sqlx::query(AssertSqlSafe(sql)).bind(&process.id).bind(range.first).bind(nonce.unwrap_or(-1));
             let mut before = before.fetch(connection);
             while let Some(row) = answered(before.try_next()).await? {
-                if Blob::parse(row.try_get(1)?).is_ok() {
+                if row.try_get::<Option<&[u8]>, _>(1)?.is_some_and(|blob| Blob::parse(blob).is_ok()) {
                     return Ok(Some(format!("messages, row {}", row.try_get::<i64, _>(0)?)));
                 }
             }

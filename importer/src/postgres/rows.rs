@@ -11,6 +11,11 @@ use super::schema::SourceColumns;
 use crate::source::{RowRange, SourceRow, StoredRow};
 use crate::target::PlacedIds;
 
+/// The stored bytes and how many there are, longer ones left where they are: the existing scheduler takes no item of more than
+/// ten megabytes, and a row is held whole.
+pub(super) const BUNDLE: &str =
+    "case when octet_length(bundle) <= 67108864 then bundle end as bundle, octet_length(bundle)";
+
 /// A process, without what is stored of it.
 pub(super) struct ProcessRow {
     /// Its row; none when only messages name it.
@@ -63,7 +68,7 @@ const WANTED: &str =
 pub(super) fn process_sql(columns: &SourceColumns) -> String {
     let column = |name| columns.of_process(name);
     format!(
-        "select bundle, {}::int8, {}::int8, {}::text from processes where row_id = $1",
+        "select {BUNDLE}, {}::int8, {}::int8, {}::text from processes where row_id = $1",
         column("nonce"),
         column("timestamp"),
         column("hash_chain")
@@ -90,7 +95,7 @@ pub(super) fn strays_sql(columns: &SourceColumns) -> String {
 
 fn whole_sql(columns: &SourceColumns) -> String {
     format!(
-        "select row_id::int8, bundle, nonce::int8, timestamp::int8, message_id, {}::text, {}::text from messages",
+        "select row_id::int8, {BUNDLE}, nonce::int8, timestamp::int8, message_id, {}::text, {}::text from messages",
         columns.of_message("assignment_id"),
         columns.of_message("hash_chain")
     )
@@ -122,40 +127,57 @@ pub(super) fn read_key(row: &PgRow) -> Result<MessageKey, sqlx::Error> {
     Ok(MessageKey { row: row.try_get(0)?, nonce: row.try_get(1)?, assignment, message, is_ambiguous })
 }
 
-pub(super) fn read_process(row: &PgRow, process: &ProcessRow) -> Result<StoredRow, sqlx::Error> {
-    Ok(StoredRow {
-        place: process.place(),
-        is_process: true,
-        process: process.id.parse().ok(),
-        blob: row.try_get(0)?,
-        nonce: row.try_get(1)?,
-        timestamp: row.try_get(2)?,
-        chain: row.try_get(3)?,
-        ..StoredRow::default()
-    })
+/// The stored bytes, which are at this place of a row, and their length behind it.
+fn read_bundle(row: &PgRow, at: usize) -> Result<Vec<u8>, String> {
+    let told = |error: sqlx::Error| error.to_string();
+    match (row.try_get(at).map_err(told)?, row.try_get::<Option<i32>, _>(at + 1).map_err(told)?) {
+        (Some(blob), _) => Ok(blob),
+        (None, Some(length)) => Err(format!("{length} bytes are stored of it, more than any item has")),
+        (None, None) => Err("nothing is stored of it".to_owned()),
+    }
 }
 
-/// A message as it is stored. One of which a column cannot be read is a row of its own, not the end of all.
+/// A row as it is stored. One of which a column cannot be read is a row of its own, not the end of all.
+fn stored_or_told(place: String, stored: Result<StoredRow, String>) -> SourceRow {
+    match stored {
+        Ok(stored) => SourceRow::Stored(StoredRow { place, ..stored }),
+        Err(reason) => SourceRow::Unreadable { place, reason },
+    }
+}
+
+pub(super) fn read_process(row: &PgRow, process: &ProcessRow) -> SourceRow {
+    let columns = |blob| -> Result<StoredRow, sqlx::Error> {
+        Ok(StoredRow {
+            is_process: true,
+            process: process.id.parse().ok(),
+            blob,
+            nonce: row.try_get(2)?,
+            timestamp: row.try_get(3)?,
+            chain: row.try_get(4)?,
+            ..StoredRow::default()
+        })
+    };
+    let stored = read_bundle(row, 0).and_then(|blob| columns(blob).map_err(|error| error.to_string()));
+    stored_or_told(process.place(), stored)
+}
+
 pub(super) fn read_message(row: &PgRow, process: Option<ProcessId>) -> SourceRow {
     let place = row.try_get::<i64, _>(0).map_or("messages".to_owned(), |row| format!("messages, row {row}"));
     if process.is_none() {
         return SourceRow::Unreadable { place, reason: "process_id is no id of 43 characters".to_owned() };
     }
-    let stored = || -> Result<StoredRow, sqlx::Error> {
+    let columns = |blob| -> Result<StoredRow, sqlx::Error> {
         Ok(StoredRow {
-            place: place.clone(),
             process,
-            blob: row.try_get(1)?,
-            nonce: row.try_get(2)?,
-            timestamp: row.try_get(3)?,
-            message: row.try_get(4)?,
-            assignment: row.try_get(5)?,
-            chain: row.try_get(6)?,
+            blob,
+            nonce: row.try_get(3)?,
+            timestamp: row.try_get(4)?,
+            message: row.try_get(5)?,
+            assignment: row.try_get(6)?,
+            chain: row.try_get(7)?,
             ..StoredRow::default()
         })
     };
-    match stored() {
-        Ok(stored) => SourceRow::Stored(stored),
-        Err(error) => SourceRow::Unreadable { place, reason: error.to_string() },
-    }
+    let stored = read_bundle(row, 1).and_then(|blob| columns(blob).map_err(|error| error.to_string()));
+    stored_or_told(place, stored)
 }

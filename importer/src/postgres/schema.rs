@@ -22,8 +22,9 @@ pub(super) struct SourceColumns(BTreeSet<(String, String)>);
 
 impl SourceColumns {
     pub(super) async fn read(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
-        let sql = "select table_name::text, column_name::text from information_schema.columns \
-                   where table_schema = any(current_schemas(false)) and table_name in ('processes', 'messages')";
+        // Of the tables that queries find, and not of others of the name behind them in the search path.
+        let sql = "select found.name, attname::text from (values ('processes'), ('messages')) found (name) \
+                   join pg_attribute on attrelid = to_regclass(found.name) where attnum > 0 and not attisdropped";
         let rows = sqlx::query(sql).fetch_all(connection).await?;
         let columns = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
         columns.collect::<Result<_, sqlx::Error>>().map(Self)

@@ -62,6 +62,8 @@ pub(super) struct ComparedHistory {
     respawns: BTreeSet<String>,
     /// Whether neither knows its spawn.
     is_unspawned: bool,
+    /// Whether its spawn has no assignment.
+    is_unassigned: bool,
 }
 
 /// What was asked for.
@@ -83,7 +85,7 @@ impl ComparedHistory {
         // Other spawns than the first has are another history.
         let is_respawned = first.len() == 1 && second.len() > 1 && first.is_subset(&second);
         let respawns = if is_respawned { second } else { BTreeSet::new() };
-        Self { process: process.to_string(), respawns, is_unspawned }
+        Self { process: process.to_string(), respawns, is_unspawned, is_unassigned: spawns.is_empty() }
     }
 
     /// Why a difference is meant, if it is.
@@ -91,11 +93,12 @@ impl ComparedHistory {
         let AnswerDifference { at, first, second, asked: of, .. } = difference;
         let asked = self.asked(&difference.path);
         let is_shown_here = first.is_null() && second.is_string();
+        let is_data_lost = is_shown_here && (difference.is_no_text || self.is_unassigned);
         match (asked, at.as_str()) {
             (_, "") if first.is_u64() && second.is_u64() => self.of_status(asked, difference),
             (Asked::Id(_), ".message.anchor") if of.is_early && is_shown_here => Some(Meant::Anchor),
-            (Asked::Process, ".data") if is_shown_here => Some(Meant::Data),
-            (_, at) if of.is_spawn && is_shown_here && at.ends_with(".message.data") => Some(Meant::Data),
+            (Asked::Process, ".data") if is_data_lost => Some(Meant::Data),
+            (_, at) if of.is_spawn && is_data_lost && at.ends_with(".message.data") => Some(Meant::Data),
             (Asked::Id(_), "") if of.is_spawn && first == PAGE && second == ENTRY => Some(Meant::ProcessList),
             _ => self.is_of_respawn(asked, difference).then_some(Meant::Respawn),
         }
@@ -184,7 +187,8 @@ mod tests {
     }
 
     fn difference(path: &str, at: &str, first: Value, second: Value) -> AnswerDifference {
-        AnswerDifference { path: path.into(), at: at.into(), first, second, asked: AskedId::default() }
+        let asked = AskedId::default();
+        AnswerDifference { path: path.into(), at: at.into(), first, second, is_no_text: false, asked }
     }
 
     #[test]
@@ -197,7 +201,7 @@ mod tests {
         check("/x", "", json!(200), json!(404), None);
         check("/x", ".message.anchor", json!(null), json!("a"), None);
         check("/x", ".message.data", json!(null), json!("d"), None);
-        check("/processes/x", ".data", json!(null), json!("d"), Some(Meant::Data));
+        check("/processes/x", ".data", json!(null), json!("d"), None);
         check("/processes/x", ".data", json!("c"), json!("d"), None);
         check("/processes/x", ".block", json!("1"), json!("2"), None);
         check("/processes/x", "", json!(400), json!(404), Some(Meant::Refused));
@@ -217,11 +221,31 @@ mod tests {
         assert_eq!(of("/x", ".message.anchor", json!("b"), early), None);
         // Lists have it right.
         assert_eq!(of(&page, ".edges[1].node.message.anchor", json!(null), early), None);
-        assert_eq!(of(&page, ".edges[0].node.message.data", json!(null), spawn), Some(Meant::Data));
+        assert_eq!(of(&page, ".edges[0].node.message.data", json!(null), spawn), None);
         assert_eq!(of(&page, ".edges[1].node.message.data", json!(null), early), None);
         let list = difference("/s", "", json!(PAGE), json!(ENTRY));
         let asked = AskedId { is_spawn: true, is_listed: true, is_early: false };
         assert_eq!(usual.meant(&AnswerDifference { asked, ..list }), Some(Meant::ProcessList));
+    }
+
+    #[test]
+    fn data_of_a_process_is_lost_where_it_is_no_text_or_has_no_assignment() {
+        let (usual, unassigned) = (history(&[(0, "s"), (1, "s")], false), history(&[], false));
+        let own = process();
+        let spawn = AskedId { is_spawn: true, ..AskedId::default() };
+        for (path, at) in [
+            (format!("/processes/{own}"), ".data"),
+            (format!("/{own}?process-id={own}"), ".edges[0].node.message.data"),
+            (format!("/s?process-id={own}"), ".message.data"),
+        ] {
+            let lost = AnswerDifference { asked: spawn, ..difference(&path, at, json!(null), json!("d")) };
+            assert_eq!(usual.meant(&lost), None, "{path}");
+            assert_eq!(unassigned.meant(&lost), Some(Meant::Data), "{path}");
+            let no_text = AnswerDifference { is_no_text: true, ..lost };
+            assert_eq!(usual.meant(&no_text), Some(Meant::Data), "{path}");
+            let of_message = AnswerDifference { asked: AskedId::default(), ..no_text };
+            assert_eq!(usual.meant(&of_message).is_some(), path.starts_with("/processes"), "{path}");
+        }
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub(super) struct AnswerDifference {
     pub(super) first: Value,
     /// What the second said.
     pub(super) second: Value,
+    /// Whether the second shows as text what is none.
+    #[serde(default)]
+    pub(super) is_no_text: bool,
     /// What was asked for, where it was asked for by its id.
     pub(super) asked: AskedId,
 }
@@ -43,7 +46,7 @@ pub(super) struct AskedId {
 
 impl AnswerDifference {
     fn new(path: &str, at: String, first: Value, second: Value) -> Self {
-        Self { path: path.to_owned(), at, first, second, asked: AskedId::default() }
+        Self { path: path.to_owned(), at, first, second, is_no_text: false, asked: AskedId::default() }
     }
 
     /// Both refuse, or one of them.
@@ -235,7 +238,11 @@ fn part(path: &str, at: String, first: &Value, second: &Value, found: &mut Vec<A
                 part(path, format!("{at}[{place}]"), old, new, found);
             }
         }
-        _ => found.push(AnswerDifference::new(path, at, beginning(first), beginning(second))),
+        _ => {
+            let is_no_text = second.as_str().is_some_and(|text| text.contains(char::REPLACEMENT_CHARACTER));
+            let difference = AnswerDifference::new(path, at, beginning(first), beginning(second));
+            found.push(AnswerDifference { is_no_text, ..difference });
+        }
     }
 }
 
@@ -291,6 +298,15 @@ mod tests {
             assert_eq!(pair(first, second).differences("/p"), expected, "{first} {second}");
             assert_eq!(pair(first, second).listed_differences("/p"), told, "{first} {second}");
         }
+    }
+
+    #[test]
+    fn what_is_no_text_is_seen_wherever_it_is() {
+        let answer = |data: Value| ComparedAnswer { status: 200, body: json!({ "data": data }) };
+        let found = |data: &str| differences("/p", &answer(Value::Null), &answer(data.into()));
+        let is_no_text = |data: &str| found(data).iter().all(|difference| difference.is_no_text);
+        assert!(is_no_text(&format!("{}\u{fffd}", "a".repeat(1000))));
+        assert!(!is_no_text(&"a".repeat(1000)));
     }
 
     #[test]

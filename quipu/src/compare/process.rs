@@ -238,6 +238,7 @@ mod tests {
             at: at.to_owned(),
             first: json!(null),
             second: json!("a"),
+            is_no_text: false,
             asked: AskedId { is_early: true, ..AskedId::default() },
         };
         let mut take = |at: &str, count: usize| {

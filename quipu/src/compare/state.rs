@@ -160,6 +160,7 @@ mod tests {
             at: ".a".to_owned(),
             first: json!({ "b": [1] }),
             second: json!(null),
+            is_no_text: false,
             asked: AskedId::default(),
         };
         let part = |upto, found| ComparedPart {
