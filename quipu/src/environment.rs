@@ -62,10 +62,21 @@ pub fn read_named_env_file(path: &Path) -> Result<(), Failure> {
 
 fn unreadable(path: &Path, error: &dotenvy::Error) -> Failure {
     let reason = match error {
-        dotenvy::Error::LineParse(_, column) => format!("a line breaks off at its character {column}"),
+        dotenvy::Error::LineParse(line, column) => {
+            let number = fs::read_to_string(path).ok().and_then(|text| line_number(&text, line));
+            let line = number.map_or("a line".to_owned(), |number| format!("line {number}"));
+            format!("{line} breaks off at its character {column}")
+        }
         error => error.to_string(),
     };
     Failure::EnvFile { path: path.to_owned(), reason }
+}
+
+/// Where a line is in a text, counted from 1.
+fn line_number(text: &str, line: &str) -> Option<usize> {
+    let begins_one = |before: &str| before.is_empty() || before == "\u{feff}" || before.ends_with('\n');
+    let mut found = text.match_indices(line).filter_map(|(at, _)| text.get(..at));
+    found.find(|before| begins_one(before)).map(|before| before.matches('\n').count() + 1)
 }
 
 /// Reads a file into the environment, and remembers which variables are from there.

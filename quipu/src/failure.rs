@@ -49,7 +49,7 @@ pub enum Failure {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// The file of settings cannot be understood. Its text is not in the reason: it may be secret.
-    #[error("{} cannot be read: {reason}; expected lines of NAME=value", .path.display())]
+    #[error("{} cannot be read: {reason}; expected lines of NAME=value, with quotes around a value that has spaces in it", .path.display())]
     EnvFile {
         /// The file.
         path: PathBuf,

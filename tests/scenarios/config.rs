@@ -59,6 +59,49 @@ fn a_file_of_settings_is_checked_as_a_node_would_read_it() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
+/// As deployments keep them: with quotes, `export`, comments, empty values, and the ends of lines of other systems.
+#[test]
+fn files_of_settings_are_read_as_the_existing_scheduler_reads_them() {
+    let folder = folder();
+    let wallet = wallet_file().display().to_string();
+    let lines = [
+        "\u{feff}# of the scheduler",
+        &format!("export SU_WALLET_PATH=\"{wallet}\" # a wallet"),
+        "",
+        "   ENABLE_METRICS = true  ",
+        "CACHE_URL='https://cache.example/#a'",
+        "UPLOAD_NODE_URL=https://up.example # not https://old.example",
+        "DATABASE_URL=",
+        "ADMIN_TOKEN=\"two words\"",
+    ];
+    let check = |more: &[&str]| {
+        fs::write(folder.path().join("its.env"), [&lines[..], more].concat().join("\r\n")).unwrap();
+        Launch::command(folder.path(), &["config", "check", "--env", "its.env", "su"]).run()
+    };
+    let well = check(&[]);
+    assert_eq!((well.code, well.stderr.as_str()), (Some(0), ""), "{}", well.stdout);
+    for part in [
+        &format!("SU_WALLET_PATH={wallet}  [its.env]"),
+        "ENABLE_METRICS=true  [its.env]",
+        "CACHE_URL=https://cache.example/#a  [its.env]",
+        "UPLOAD_NODE_URL=https://up.example  [its.env]",
+        "ADMIN_TOKEN=(not shown)  [its.env]",
+    ] {
+        assert!(well.stdout.contains(part), "no {part:?} in {}", well.stdout);
+    }
+    // Which line is wrong is said, and not what is in it.
+    for wrong in ["ADMIN_TOKEN=guess me", "ADMIN_TOKEN: guess-me", "ADMIN_TOKEN=\"guess-me"] {
+        let told = check(&[wrong]);
+        assert_eq!(told.code, Some(2), "{wrong}: {}", told.stdout);
+        assert!(
+            told.stderr.contains("its.env cannot be read: line 9 breaks off"),
+            "{wrong}: {}",
+            told.stderr
+        );
+        assert!(!told.stderr.contains("guess"), "{}", told.stderr);
+    }
+}
+
 /// What would not start is what is named: both are of one mind.
 #[test]
 fn what_is_checked_is_what_a_start_refuses() {
