@@ -14,7 +14,7 @@ use crate::shown_row::{PairError, ShownPair, ShownRow};
 use crate::source::{SourceRow, StoredRow};
 
 /// The existing scheduler has no column and no key for a greater nonce.
-const NONCE_MAX: u64 = i32::MAX as u64;
+pub(crate) const NONCE_MAX: u64 = i32::MAX as u64;
 
 /// A row, made ready.
 pub(crate) enum Prepared {

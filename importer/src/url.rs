@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::assemble::ShownItem;
+use crate::prepare::NONCE_MAX;
 use crate::shown_row::{ShownPair, ShownRow};
 use crate::source::{ImportScope, Source, SourceError, SourceRow, SourceTotals, SourceVisit};
 use crate::target::KnownRows;
@@ -59,6 +60,14 @@ struct Window {
 impl Window {
     fn to(self) -> u64 {
         self.after.map_or(self.nonces.saturating_sub(1), |after| after.saturating_add(self.nonces))
+    }
+
+    /// Whether an entry with this nonce is in it; one without any comes first.
+    fn has(self, nonce: Option<u64>) -> bool {
+        match (self.after, nonce) {
+            (after, None) => after.is_none(),
+            (after, Some(nonce)) => after.is_none_or(|after| after < nonce) && nonce <= self.to(),
+        }
     }
 
     fn halved(self) -> Option<Self> {
@@ -192,7 +201,7 @@ impl UrlSource {
                 let reason = format!("more than {ENTRIES} entries have the nonce {}", window.to());
                 return Err(Unasked::Failed(reason.into()));
             }
-            let mut entries: Vec<ServedEntry> = page.edges.into_iter().map(|edge| edge.node).collect();
+            let mut entries = entries_of(page, process, window)?;
             let is_empty = entries.is_empty();
             entries.sort_by_key(ServedEntry::nonce);
             if window.after.is_none() && !entries.iter().any(|entry| entry.is_of(process)) {
@@ -210,9 +219,26 @@ impl UrlSource {
             if is_empty && !self.is_more(process, window.to())? {
                 return Ok(ControlFlow::Continue(()));
             }
+            if is_empty && window.to() >= NONCE_MAX {
+                let reason =
+                    format!("it says that more comes, and serves nothing up to nonce {}", window.to());
+                return Err(Unasked::Failed(reason.into()));
+            }
             window = window.next(is_empty);
         }
     }
+}
+
+/// The entries of a page. A scheduler that serves others than it was asked for may serve them without end.
+fn entries_of(page: ShownPage, process: ProcessId, window: Window) -> Result<Vec<ServedEntry>, Unasked> {
+    let mut entries: Vec<ServedEntry> = page.edges.into_iter().map(|edge| edge.node).collect();
+    // Some show the process in every list.
+    entries.retain(|entry| window.has(entry.nonce()) || !entry.is_of(process));
+    let Some(other) = entries.iter().find(|entry| !window.has(entry.nonce())) else { return Ok(entries) };
+    let served = other.nonce().map_or("one without a nonce".to_owned(), |nonce| format!("nonce {nonce}"));
+    let after = window.after.map_or("the first one".to_owned(), |after| format!("the one behind {after}"));
+    let reason = format!("it was asked for the nonces from {after} to {}, and serves {served}", window.to());
+    Err(Unasked::Failed(reason.into()))
 }
 
 /// Whether the log has an entry at its place.

@@ -69,7 +69,7 @@ fn files_of_settings_are_read_as_the_existing_scheduler_reads_them() {
         &format!("export SU_WALLET_PATH=\"{wallet}\" # a wallet"),
         "",
         "   ENABLE_METRICS = true  ",
-        "CACHE_URL='https://cache.example/#a'",
+        "CACHE_URL='https://cache.example/a' # $b",
         "UPLOAD_NODE_URL=https://up.example # not https://old.example",
         "DATABASE_URL=",
         "ADMIN_TOKEN=\"two words\"",
@@ -83,7 +83,7 @@ fn files_of_settings_are_read_as_the_existing_scheduler_reads_them() {
     for part in [
         &format!("SU_WALLET_PATH={wallet}  [its.env]"),
         "ENABLE_METRICS=true  [its.env]",
-        "CACHE_URL=https://cache.example/#a  [its.env]",
+        "CACHE_URL=https://cache.example/a  [its.env]",
         "UPLOAD_NODE_URL=https://up.example  [its.env]",
         "ADMIN_TOKEN=(not shown)  [its.env]",
     ] {

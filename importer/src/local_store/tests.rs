@@ -121,6 +121,20 @@ fn entries_without_their_bytes_and_keys_of_the_wrong_width_are_told_and_all_othe
 }
 
 #[test]
+fn a_store_that_lacks_a_table_file_is_refused() {
+    let (running, mut sample) = (Running::start(), SampleProcess::new(1));
+    running.write(&sample.spawn());
+    sample.messages(9).iter().for_each(|message| running.write(message));
+    running.flush();
+    let index = running.folder.path().join("index");
+    let is_table = |path: &PathBuf| path.extension().is_some_and(|name| name == "sst");
+    let tables = fs::read_dir(&index).unwrap().map(|entry| entry.unwrap().path()).filter(is_table);
+    tables.for_each(|path| fs::remove_file(path).unwrap());
+    let refused = LocalStoreSource::open(&running.folder.path().join("files"), &index).err().unwrap();
+    assert!(refused.to_string().starts_with("SU_INDEX_DB_DIR: "), "{refused}");
+}
+
+#[test]
 fn damaged_bytes_are_told_and_all_others_come() {
     let (running, mut sample) = (Running::start(), SampleProcess::new(1));
     running.write(&sample.spawn());

@@ -34,6 +34,11 @@ fn entry(append: &Append) -> (u64, Value) {
 
 /// Serves these entries by nonce until the test ends; it knows of no spawn.
 fn serve(entries: Vec<(u64, Value)>) -> String {
+    serve_as(entries, true)
+}
+
+/// The same, or all of them whatever it is asked for.
+fn serve_as(entries: Vec<(u64, Value)>, is_by_nonce: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -48,7 +53,8 @@ fn serve(entries: Vec<(u64, Value)>) -> String {
                 rest.split(['&', ' ']).next()?.parse().ok()
             };
             let (after, to) = (number("from-nonce="), number("to-nonce=").unwrap_or(i64::MAX));
-            let is_asked = |nonce: u64| after.is_some_and(|after| after < nonce as i64) && nonce as i64 <= to;
+            let is_in = |nonce: u64| after.is_some_and(|after| after < nonce as i64) && nonce as i64 <= to;
+            let is_asked = |nonce: u64| !is_by_nonce || is_in(nonce);
             let edges: Vec<_> = entries.iter().filter(|(nonce, _)| is_asked(*nonce)).collect();
             let edges: Vec<_> =
                 edges.iter().map(|(nonce, node)| json!({ "node": node, "cursor": nonce })).collect();
@@ -93,6 +99,24 @@ fn what_another_entry_keeps_out_is_told_by_each_import() {
     for _ in 0..2 {
         let told = import();
         assert_eq!((told.imported, told.already_there, told.left_out), (0, 3, 1), "{told:?}");
+    }
+}
+
+#[test]
+fn a_scheduler_that_serves_what_it_was_not_asked_for_is_not_asked_without_end() {
+    let mut sample = SampleProcess::new(1);
+    let messages: Vec<_> = sample.messages(3).iter().map(entry).collect();
+    let far: Vec<_> = messages.iter().map(|(_, shown)| (i64::MAX as u64, shown.clone())).collect();
+    for (url, reason) in [
+        (serve_as(messages, false), "asked for the nonces from the one behind 99 to 199, and serves nonce 1"),
+        (serve(far), "it says that more comes, and serves nothing"),
+    ] {
+        let http = Http::new(HttpOptions::default()).unwrap();
+        let mut source = UrlSource::new(parse_url("--url", &url).unwrap(), http).unwrap();
+        let scope = ImportScope { processes: vec![sample.process], rows: None };
+        let read = source.read(&scope, &crate::target::NoLog, &mut |_| ControlFlow::Continue(()));
+        let told = read.unwrap_err().cause.to_string();
+        assert!(told.contains(reason), "{told}");
     }
 }
 
