@@ -1,10 +1,15 @@
-//! Imports from databases that are set up in ways of their own.
+//! Imports from databases that are set up in ways of their own, and to disks that fill up.
 
-use quipu_tests::{PgBouncer, PoolMode, Postgres, until};
+use std::fs;
+
+use ans104::Ed25519Wallet;
+use quipu_tests::{Launch, PgBouncer, PoolMode, Postgres, until};
+use testing::{ExistingRow, SampleProcess};
 
 use crate::folder;
-use crate::import::{import, made_database, summary};
+use crate::import::{import, insert, made_database, summary};
 use crate::import_faults::{hold, is_waited_for, peak_of};
+use crate::namespace::Namespace;
 
 /// What a server may have set for whoever reads it.
 const SETTINGS: [&str; 9] = [
@@ -102,4 +107,48 @@ fn nothing_is_imported_that_the_report_cannot_tell_of() {
     assert!(finished.stderr.contains("the report cannot be written"), "{}", finished.stderr);
     let told = summary(&import(folder.path(), &database, &[]).run());
     assert_eq!((&told["imported"], &told["flaws"]["column_differs"]), (&rows.into(), &1.into()), "{told}");
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_is_told_and_with_more_room_it_goes_on() {
+    const MESSAGES: usize = 40;
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, mut rows) = made_database(&postgres, 1, 3);
+    let mut sample = SampleProcess::new(9);
+    let wallet = Ed25519Wallet::from_seed([2; 32]);
+    postgres.sql_file("made", &insert(&ExistingRow::of(&sample.spawn(), &wallet)));
+    sample.data_len = 2 << 20;
+    for _ in 0..MESSAGES {
+        postgres.sql_file("made", &insert(&ExistingRow::of(&sample.message(), &wallet)));
+    }
+    rows += 1 + MESSAGES as u64;
+    let data = folder.path().join("data");
+    fs::create_dir(&data).expect("it can be made");
+    let namespace = Namespace::with_tmpfs(&data, 48);
+    let import = import(folder.path(), &database, &[]).through(&namespace.enter());
+    let mut program = import.program();
+    // Which write it is that finds no room tells whether the log waits for some or fails.
+    let ended = until("it notices", async || {
+        let said = program.stderr().text().contains("is it full?").then_some(false);
+        said.or_else(|| program.ended().map(|_| true))
+    })
+    .await;
+    if ended {
+        let finished = program.finish();
+        assert_eq!(finished.code, Some(1), "{}{}", finished.stdout, finished.stderr);
+        for part in ["the same command goes on", "No space left"] {
+            assert!(finished.stderr.contains(part), "{part}: {}", finished.stderr);
+        }
+        namespace.resize(&data, 400);
+    } else {
+        namespace.resize(&data, 400);
+        let finished = program.finish();
+        assert_eq!(finished.code, Some(0), "{}{}", finished.stdout, finished.stderr);
+    }
+    let told = summary(&import.run());
+    let count = |name: &str| told[name].as_u64().expect("a number");
+    assert_eq!((count("imported") + count("already_there"), count("left_out")), (rows, 0), "{told}");
+    assert!(count("already_there") > 0, "what was on the disk stays: {told}");
+    let verified = Launch::su(folder.path()).through(&namespace.enter()).verify(&[]);
+    assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
 }

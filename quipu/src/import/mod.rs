@@ -1,5 +1,6 @@
 //! `quipu import`: takes over what the existing scheduler has stored.
 
+mod disk;
 mod old_verbs;
 mod shown;
 mod sources;
@@ -26,6 +27,7 @@ use protocol::ProcessId;
 use crate::failure::Failure;
 use crate::output::{counted, processes};
 use crate::stderr::say;
+use disk::watched;
 pub use old_verbs::{MigrateToDiskArgs, MigrateToLocalArgs, OldVerbError, ReuploadBundlesArgs};
 use shown::{ImportShown, tell};
 pub use sources::ProcessFileError;
@@ -238,7 +240,11 @@ impl ImportArgs {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
         let mut shown = ImportShown::new(&source.name());
-        let imported = import(source, target, &options, report, &mut |progress| shown.show(progress));
+        let import = || import(source, target, &options, report, &mut |progress| shown.show(progress));
+        let imported = match (&log, &self.to) {
+            (Some(log), Some(folder)) => watched(log, folder, import),
+            _ => import(),
+        };
         let ended = if self.plan { ImportCommandError::Plan } else { ImportCommandError::Import };
         imported.map_err(ended)
     }
