@@ -72,11 +72,13 @@ fn unreadable(path: &Path, error: &dotenvy::Error) -> Failure {
     Failure::EnvFile { path: path.to_owned(), reason }
 }
 
-/// Where a line is in a text, counted from 1.
-fn line_number(text: &str, line: &str) -> Option<usize> {
-    let begins_one = |before: &str| before.is_empty() || before == "\u{feff}" || before.ends_with('\n');
-    let mut found = text.match_indices(line).filter_map(|(at, _)| text.get(..at));
-    found.find(|before| begins_one(before)).map(|before| before.matches('\n').count() + 1)
+/// Where the end of a line is in a text, counted from 1: of a value that cannot be read no more is told.
+fn line_number(text: &str, end: &str) -> Option<usize> {
+    let ends_one = |at: usize| {
+        text.get(at + end.len()..).is_some_and(|rest| rest.is_empty() || rest.starts_with(['\r', '\n']))
+    };
+    let (at, _) = text.match_indices(end).find(|(at, _)| ends_one(*at))?;
+    text.get(..at).map(|before| before.matches('\n').count() + 1)
 }
 
 /// Reads a file into the environment, and remembers which variables are from there.

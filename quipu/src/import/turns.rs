@@ -47,18 +47,14 @@ impl Turn {
         if !is_locked(&own).map_err(failed(&ticket))? {
             return Ok(None);
         }
-        for path in tickets_before(folder, &ticket)? {
-            match File::open(&path).and_then(|other| is_locked(&other)) {
-                Ok(true) => {}
-                Ok(false) => return Ok(None),
-                // It is over.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(failed(&path)(error)),
-            }
-        }
+        let is_first = are_over(folder, &ticket, is_locked)?;
         let work = File::open(folder).map_err(failed(folder))?;
-        let is_at_work = is_locked(&work).map_err(failed(folder))?;
-        Ok(is_at_work.then_some(Self { ticket, _locked: [work, own] }))
+        if !is_first || !is_locked(&work).map_err(failed(folder))? {
+            return Ok(None);
+        }
+        // Others may have come while this one waited.
+        let is_first = are_over(folder, &ticket, is_locked_at_once)?;
+        Ok(is_first.then_some(Self { ticket, _locked: [work, own] }))
     }
 }
 
@@ -85,6 +81,20 @@ fn is_locked_in_time(file: &File) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
         locked => locked.map(|()| true),
     }
+}
+
+/// Whether nobody with lower rows is left.
+fn are_over(folder: &Path, own: &Path, is_locked: IsLocked) -> Result<bool, TurnError> {
+    for path in tickets_before(folder, own)? {
+        match File::open(&path).and_then(|other| is_locked(&other)) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            // It is over.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(&path)(error)),
+        }
+    }
+    Ok(true)
 }
 
 /// The files of lower rows, in their order.
