@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use protocol::Code;
-use quipu_tests::{Gateway, Launch, workspace};
+use quipu_tests::{Gateway, Launch, Postgres, workspace};
 use serde_json::Value;
 
 use crate::{folder, read};
@@ -101,7 +101,7 @@ fn sources(folder: &Path) -> Vec<String> {
     texts.collect()
 }
 
-/// A leader with everything that is checked, one of several, a standby, and a router.
+/// A leader with everything that is checked, one of several, one with a gate, a standby, and a router.
 #[tokio::test]
 async fn each_check_has_its_part() {
     let (leads, stands, gateway) = (folder(), folder(), Gateway::start());
@@ -115,6 +115,9 @@ async fn each_check_has_its_part() {
         .start();
     let joint = folder();
     let member = Launch::su(joint.path()).gateway(gateway.url()).set("REPLICATION_ACKS", "1").start();
+    let (remembered, postgres) = (folder(), Postgres::start());
+    let gated = Launch::su(remembered.path()).gateway(gateway.url()).set("GATE", "postgres");
+    let gated = gated.set("GATE_URL", postgres.url()).set("GATE_SINGLE_COPY", "accept").start();
     let standby = Launch::standby(stands.path(), &leader.admin_url())
         .set("REPLICATE_TOKEN_FILE", leads.path().join("data/admin-token"))
         .serve();
@@ -123,7 +126,7 @@ async fn each_check_has_its_part() {
         .set("IP_WHITELIST_URL", "http://127.0.0.1:1/addresses")
         .serve();
     let mut checks = BTreeSet::new();
-    for node in [&leader, &member, &standby, &router] {
+    for node in [&leader, &member, &gated, &standby, &router] {
         let answer: Value = serde_json::from_str(&node.admin().get("/checks").await.text()).unwrap();
         // Those of schedulers have the URL behind their name.
         let names = answer["checks"].as_array().unwrap().iter().filter_map(|check| check["name"].as_str());
