@@ -268,7 +268,7 @@ async fn what_cannot_be_shown_is_told_and_asked_for_again() {
         "window.waited = []; const timeout = AbortSignal.timeout.bind(AbortSignal);
         AbortSignal.timeout = (ms) => { window.waited.push(ms); return timeout(ms); }; true",
     );
-    let press = "[...document.querySelectorAll('#uploads button')].find((one) => one.innerText.startsWith('Look what')).click()";
+    let press = "[...document.querySelectorAll('#uploads button')].find((one) => one.innerText.startsWith('Show what')).click()";
     tab.eval(press);
     tab.eval(press);
     tab.until("window.waited.includes(30000)");
