@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use quipu_tests::{Finished, Launch, PATIENCE, Program, until};
+use quipu_tests::{Finished, Launch, PATIENCE, Program, free_port, until};
 use serde_json::Value;
 
 use crate::folder;
@@ -88,17 +88,18 @@ async fn a_shell_user_gets_along() {
 #[test]
 fn a_port_in_use_is_told_before_anything_is_made() {
     let folder = folder();
+    // Ports that the system gives to nobody else, once one of them is free again.
+    let bind = |port: u16| TcpListener::bind(("127.0.0.1", port)).ok();
     let (taken, port) = loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        if let Some(Ok(third)) = port.checked_add(2).map(|port| TcpListener::bind(("127.0.0.1", port))) {
-            break ([first, third], port);
+        let port = free_port();
+        if let Some(taken) = bind(port).zip(bind(port + 2)) {
+            break (taken, port);
         }
     };
     let refused = shell(folder.path(), &["dev", &port.to_string()]);
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains(&format!("cannot listen on 127.0.0.1:{port};")), "{}", refused.stderr);
-    let [first, _third] = taken;
+    let (first, _third) = taken;
     drop(first);
     let refused = shell(folder.path(), &["dev", &port.to_string()]);
     assert!(refused.stderr.contains(&format!("127.0.0.1:{}", port + 2)), "{}", refused.stderr);

@@ -95,18 +95,12 @@ impl Postgres {
 
     /// Makes and starts a copy of this server that follows it under a name.
     pub(crate) fn standby(&self, name: &str) -> Self {
-        let folder = tempfile::tempdir().expect("the folder for temporary files can be written to");
-        give_to_server(folder.path());
+        let folder = folder_for_server();
         let data = folder.path().join("data");
         let mut copy = as_server(&[]);
         copy.arg(postmaster::binary("pg_basebackup")).arg("--pgdata").arg(&data);
-        copy.args([
-            "--dbname",
-            &self.followed_as(name),
-            "--checkpoint=fast",
-            "--write-recovery-conf",
-            "--no-sync",
-        ]);
+        copy.args(["--checkpoint=fast", "--write-recovery-conf", "--no-sync", "--dbname"]);
+        copy.arg(self.followed_as(name));
         let copied = Program::run(copy);
         assert_eq!(copied.code, Some(0), "pg_basebackup: {}{}", copied.stdout, copied.stderr);
         Self::in_folder(folder, self.prefix.clone(), self.durable)

@@ -33,7 +33,7 @@ use shown::{ImportShown, tell};
 pub use sources::ProcessFileError;
 use sources::SourceArgs;
 pub(crate) use sources::read_processes;
-use turns::Turn;
+use turns::ImportTurn;
 pub use turns::TurnError;
 
 const EXAMPLES: &str = "\
@@ -208,17 +208,17 @@ impl ImportArgs {
     }
 
     /// The source, once no other import into the folder is at work. Nothing is held of it while this one waits.
-    fn source_in_turn(&self) -> Result<(Box<dyn Source>, Option<Turn>), ImportCommandError> {
+    fn source_in_turn(&self) -> Result<(Box<dyn Source>, Option<ImportTurn>), ImportCommandError> {
         let source = self.source.open()?;
         let Some(folder) = &self.to else { return Ok((source, None)) };
         check_data_folder(&DataPaths::in_folder(folder.clone()))?;
         let first_row = self.range.map_or(0, |range| range.first);
-        if let Some(turn) = Turn::take(folder, first_row)? {
+        if let Some(turn) = ImportTurn::take(folder, first_row)? {
             return Ok((source, Some(turn)));
         }
         drop(source);
         say(format_args!("waiting for the end of another import into {}", folder.display()));
-        let turn = Turn::wait(folder, first_row)?;
+        let turn = ImportTurn::wait(folder, first_row)?;
         Ok((self.source.open()?, Some(turn)))
     }
 

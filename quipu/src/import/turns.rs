@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use node::IMPORT_TURN;
 
 /// The turn of an import, over when this is dropped.
-pub(super) struct Turn {
+pub(super) struct ImportTurn {
     ticket: PathBuf,
     _locked: [File; 2],
 }
@@ -25,7 +25,7 @@ pub struct TurnError {
     error: io::Error,
 }
 
-impl Turn {
+impl ImportTurn {
     /// Takes the turn if nobody has it, and nobody waits for it who comes first.
     pub(super) fn take(folder: &Path, first_row: i64) -> Result<Option<Self>, TurnError> {
         Self::lock(folder, first_row, is_locked_at_once)
@@ -58,7 +58,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for ImportTurn {
     fn drop(&mut self) {
         // One that stays is free, and taken again by the next of that name.
         let _ = fs::remove_file(&self.ticket);
