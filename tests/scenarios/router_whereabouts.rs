@@ -186,6 +186,24 @@ async fn a_successor_is_found_while_nothing_can_be_kept() {
 }
 
 #[tokio::test]
+async fn who_has_a_process_from_before_keeps_it() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let [(_kept, had), (_kept_too, other)] = [node(&gateway), node(&gateway)];
+    let (user, ledger) = (User::new(1), Ledger::default());
+    let process = user.process();
+    let before = had.client().schedule(&process).await;
+    had.client().schedule(&user.process()).await;
+    let router = Launch::router(folder.path(), &[&other.url(), &had.url()]).serve();
+    // Anybody can send it again: it is public.
+    assert_eq!(router.client().schedule(&process).await.timestamp, before.timestamp);
+    assert_eq!(home(&router, process.id).await, had.url());
+    assert!(!has(&other, process.id).await);
+    let new = ledger.spawn(&router.client(), &user, 1).await[0];
+    assert_eq!(home(&router, new).await, other.url());
+    router.stop();
+}
+
+#[tokio::test]
 async fn nothing_is_placed_where_nobody_is() {
     let (folder, gateway) = (folder(), Gateway::start());
     let (_kept, node) = node(&gateway);
