@@ -22,7 +22,7 @@ use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::SchedulerNumber;
 use crate::told::ToldLog;
-use crate::upstream::said;
+use crate::upstream::{refusal, said};
 
 /// Between two questions; a quarter more or less, so that many routers do not ask at once.
 const EVERY: Duration = Duration::from_secs(2);
@@ -41,12 +41,6 @@ const BYTES_MAX: usize = 16 << 10;
 #[derive(Deserialize)]
 struct Scheduler {
     address: Address,
-}
-
-/// What it says when it takes no messages.
-#[derive(Deserialize)]
-struct Refusal {
-    error: String,
 }
 
 /// What is done for schedulers at the moment: for each of them once at a time, however long it takes for another.
@@ -183,8 +177,7 @@ pub(crate) async fn ask(http: &Client, url: &SchedulerUrl) -> (Look, Option<Told
     let look = match answer {
         SchedulerSays { status: StatusCode::OK, .. } => Look::Open,
         SchedulerSays { status, body, .. } => {
-            let told = serde_json::from_slice(&body).map(|Refusal { error }| error);
-            let text = told.unwrap_or_else(|_| format!("it answers {status}"));
+            let text = refusal(&body).unwrap_or_else(|| format!("it answers {status}"));
             Look::Refusing(text.chars().take(TEXT_MAX).collect())
         }
     };

@@ -24,7 +24,7 @@ use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{PromotionTurn, TURN_MAX};
 use crate::told::ToldLog;
-use crate::upstream::said;
+use crate::upstream::{refusal, said};
 
 /// How often it is looked whether a leader is gone.
 const EVERY: Duration = Duration::from_secs(1);
@@ -59,11 +59,6 @@ struct Promoted {
     term: u64,
     leads: bool,
     waits_for: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    error: String,
 }
 
 impl Promoter {
@@ -104,8 +99,7 @@ impl Promoter {
         if status == StatusCode::OK {
             return serde_json::from_slice(&body).map_err(|error| format!("its answer is none: {error}"));
         }
-        let told = serde_json::from_slice(&body).map(|Refusal { error }| error);
-        Err(told.unwrap_or_else(|_| format!("it answers {status}")))
+        Err(refusal(&body).unwrap_or_else(|| format!("it answers {status}")))
     }
 }
 

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use poem::Response;
 use poem::http::StatusCode;
 use protocol::Code;
-use serde::Deserialize;
 use tokio::time::sleep;
 use web::HttpError;
 use web::fleet_headers::ROLE;
@@ -17,7 +16,7 @@ use web::fleet_headers::ROLE;
 use crate::member::FleetMember;
 use crate::placing::Route;
 use crate::router::Router;
-use crate::upstream::{AGAIN, Outgoing, Unanswered};
+use crate::upstream::{AGAIN, Outgoing, Unanswered, refusal};
 
 /// How long what is posted is held for a successor.
 const HELD: Duration = Duration::from_secs(2);
@@ -29,12 +28,6 @@ const MOVES_MAX: usize = 3;
 const WORDS_MAX: usize = 4096;
 /// After which a client may come again that was not held for long enough.
 const COME_AGAIN: u32 = 2;
-
-/// Why a scheduler refuses something.
-#[derive(Deserialize)]
-struct Words {
-    error: String,
-}
 
 impl Router {
     /// Whoever leads the store of a scheduler.
@@ -99,8 +92,7 @@ fn leads_not(answer: &Response) -> bool {
 /// What a client is told of that, with the words of the scheduler.
 async fn refused_by(lead: &FleetMember, answer: Response) -> HttpError {
     let told = answer.into_body().into_bytes_limit(WORDS_MAX).await.ok();
-    let told = told.and_then(|body| serde_json::from_slice(&body).ok());
-    let reason = told.map_or_else(|| "it leads no more".to_owned(), |Words { error }| error);
+    let reason = told.and_then(|body| refusal(&body)).unwrap_or_else(|| "it leads no more".to_owned());
     let text = format!("the scheduler {} has done nothing of this: {reason}; try again", lead.url);
     HttpError::new(Code::Unavailable, text)
 }

@@ -16,6 +16,7 @@ use poem::http::{Method, StatusCode, Uri};
 use poem::{Request, Response};
 use protocol::Code;
 use reqwest::redirect;
+use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use web::fleet_headers::{STORE, TERM, VERSION};
@@ -206,6 +207,15 @@ pub(crate) fn said(error: &reqwest::Error) -> String {
         cause = deeper;
     }
     cause.to_string()
+}
+
+/// Why a scheduler refuses something, by the body of its answer; none where that tells nothing.
+pub(crate) fn refusal(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: String,
+    }
+    serde_json::from_slice(body).ok().map(|Refusal { error }| error)
 }
 
 fn away(member: &FleetMember, said: &str) -> HttpError {

@@ -23,11 +23,12 @@ pub(super) fn checks(router: &Router) -> Vec<RouterCheckForm> {
         let is_put_away = member.is_retired && standing.processes() == 0;
         let is_needed = member.is_lead() && !standing.is_reached() && !is_put_away;
         let bad = if is_needed { RouterLevelForm::Fail } else { RouterLevelForm::Warn };
-        let is_well = standing.is_reached() && (standing.is_open() || !member.is_lead());
-        let well =
-            if member.is_lead() { "it takes messages" } else { "it keeps a log that another one leads" };
-        let (is_well, well) =
-            if is_put_away { (true, "it was retired, and has no process") } else { (is_well, well) };
+        let is_well = is_put_away || (standing.is_reached() && (standing.is_open() || !member.is_lead()));
+        let well = match member.is_lead() {
+            _ if is_put_away => "it was retired, and has no process",
+            true => "it takes messages",
+            false => "it keeps a log that another one leads",
+        };
         check(&format!("scheduler {url}"), bad, standing.trouble().filter(|_| !is_well), well)
     });
     let own = [
