@@ -1,6 +1,7 @@
 //! What the tests share that start real nodes: processes that do not outlive their test, a gateway to run against,
 //! wallets and items, an HTTP client, load, and a check of whole histories that knows nothing of a node's code.
 
+mod accepting;
 mod answer;
 mod attack;
 mod check;

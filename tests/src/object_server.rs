@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
+use crate::accepting::Accepting;
 use crate::wait::PATIENCE;
 
 /// A store on a free port, until it is dropped.
 pub struct ObjectServer {
-    address: SocketAddr,
+    accepting: Accepting,
     objects: Arc<Objects>,
-    serving: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -26,7 +26,6 @@ struct Objects {
     delay: AtomicU64,
     /// Replaces what is there, whatever was asked for.
     replaces: AtomicBool,
-    stops: AtomicBool,
 }
 
 impl ObjectServer {
@@ -35,25 +34,19 @@ impl ObjectServer {
     /// # Panics
     /// When there is no port.
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
-        let (address, objects) = (listener.local_addr().expect("it is bound"), Arc::<Objects>::default());
+        let objects = Arc::<Objects>::default();
         let serving = objects.clone();
-        let serving = thread::spawn(move || {
-            for socket in listener.incoming() {
-                if serving.stops.load(Ordering::SeqCst) {
-                    return;
-                }
-                let objects = serving.clone();
-                // Whoever hangs up is answered by nobody.
-                thread::spawn(move || socket.and_then(|socket| serve(&socket, &objects)));
-            }
+        let accepting = Accepting::start(move |socket| {
+            let objects = serving.clone();
+            // Whoever hangs up is answered by nobody.
+            thread::spawn(move || serve(&socket, &objects));
         });
-        Self { address, objects, serving: Some(serving) }
+        Self { accepting, objects }
     }
 
     /// What a client of S3 is told of it.
     pub fn settings(&self) -> Vec<(String, String)> {
-        let endpoint = format!("http://{}", self.address);
+        let endpoint = format!("http://{}", self.accepting.address);
         let told = [
             ("aws_endpoint", endpoint.as_str()),
             ("aws_allow_http", "true"),
@@ -77,15 +70,6 @@ impl ObjectServer {
     /// Replaces what is there, also where it was asked not to.
     pub fn replace(&self) {
         self.objects.replaces.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Drop for ObjectServer {
-    fn drop(&mut self) {
-        self.objects.stops.store(true, Ordering::SeqCst);
-        // It looks when somebody comes.
-        drop(TcpStream::connect(self.address));
-        let _ = self.serving.take().map(JoinHandle::join);
     }
 }
 

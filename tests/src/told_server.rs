@@ -1,25 +1,23 @@
 //! A service that answers whoever asks what it was told last.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
 
+use crate::accepting::Accepting;
 use crate::wait::PATIENCE;
 
 /// A service on a free port. When this is dropped, nobody listens there any more.
 pub struct ToldServer {
-    address: SocketAddr,
+    accepting: Accepting,
     said: Arc<Said>,
-    serving: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
 struct Said {
     answer: Mutex<String>,
     asked: AtomicUsize,
-    stops: AtomicBool,
 }
 
 impl ToldServer {
@@ -28,26 +26,20 @@ impl ToldServer {
     /// # Panics
     /// When there is no port.
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
-        let (address, said) = (listener.local_addr().expect("it is bound"), Arc::<Said>::default());
+        let said = Arc::<Said>::default();
         let serving = said.clone();
-        let serving = thread::spawn(move || {
-            for socket in listener.incoming() {
-                if serving.stops.load(Ordering::SeqCst) {
-                    return;
-                }
-                // Whoever hangs up is answered by nobody.
-                let _ = socket.and_then(|socket| answer(socket, &serving));
-            }
+        let accepting = Accepting::start(move |socket| {
+            // Whoever hangs up is answered by nobody.
+            let _ = answer(socket, &serving);
         });
-        let server = Self { address, said, serving: Some(serving) };
+        let server = Self { accepting, said };
         server.answer(503, &[], "");
         server
     }
 
     /// Where it is.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.accepting.address)
     }
 
     /// What it answers from now on.
@@ -66,15 +58,6 @@ impl ToldServer {
     /// How often it was asked.
     pub fn asked(&self) -> usize {
         self.said.asked.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for ToldServer {
-    fn drop(&mut self) {
-        self.said.stops.store(true, Ordering::SeqCst);
-        // It looks when somebody comes.
-        drop(TcpStream::connect(self.address));
-        let _ = self.serving.take().map(JoinHandle::join);
     }
 }
 
