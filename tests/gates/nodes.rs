@@ -51,6 +51,15 @@ async fn audit(ledger: &Ledger, node: &Node, load: Load) {
     assert_eq!(there, PROCESSES + outcome.acknowledged + outcome.already_there, "{outcome:?}");
 }
 
+/// The clients go on at this node, nothing was lost, and its log is whole in the end.
+async fn goes_on(node: Node, launch: &Launch, ledger: &Ledger, load: Load) {
+    load.aim(node.client());
+    more(&load, 20).await;
+    audit(ledger, &node, load).await;
+    node.stop();
+    assert_whole(launch);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_killed_is_replaced_by_a_node_with_an_empty_folder() {
     let (postgres, gateway, ledger) = (Postgres::start(), Gateway::start(), Arc::new(Ledger::default()));
@@ -70,11 +79,7 @@ async fn whoever_is_killed_is_replaced_by_a_node_with_an_empty_folder() {
     node.kill();
     let launch = gated_by_one(folders[REPLACED].path(), &gateway, &postgres);
     node = launch.start();
-    load.aim(node.client());
-    more(&load, 20).await;
-    audit(&ledger, &node, load).await;
-    node.stop();
-    assert_whole(&launch);
+    goes_on(node, &launch, &ledger, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,11 +151,7 @@ async fn writes_wait_and_reads_go_on_while_the_engine_is_away() {
         (node.client().get("/health").await.status == 200).then_some(())
     })
     .await;
-    load.aim(node.client());
-    more(&load, 20).await;
-    audit(&ledger, &node, load).await;
-    node.stop();
-    assert_whole(&launch);
+    goes_on(node, &launch, &ledger, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,11 +167,7 @@ async fn a_server_that_is_lost_under_load_and_replaced_by_its_standby_loses_noth
     node.kill();
     let launch = gated(second.path(), &gateway, &postgres.url());
     let node = launch.start();
-    load.aim(node.client());
-    more(&load, 20).await;
-    audit(&ledger, &node, load).await;
-    node.stop();
-    assert_whole(&launch);
+    goes_on(node, &launch, &ledger, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use crate::folder;
 use crate::router::{home, member};
 
-async fn register(router: &Node, form: &Value) -> Answer {
+pub async fn register(router: &Node, form: &Value) -> Answer {
     let admin = router.admin();
     admin.send(admin.request(Method::POST, "/schedulers/register").json(form)).await.unwrap()
 }
 
-fn form(url: &str, store: &str, term: u64, role: &str) -> Value {
+pub fn form(url: &str, store: &str, term: u64, role: &str) -> Value {
     json!({ "url": url, "store": store, "term": term, "role": role, "version": "1", "admin": "http://127.0.0.1:1" })
 }
 
-fn forget(router: &Node, url: &str) {
+pub fn forget(router: &Node, url: &str) {
     let (admin, token) = (router.admin_url(), router.token());
     let words = ["router", "forget", url, "--admin", &admin, "--token", &token];
     let done = Launch::command(std::path::Path::new("/"), &words).run();

@@ -1,7 +1,7 @@
 //! What a router takes for the whereabouts of something, and whom it gives calls and processes to, while schedulers hang,
 //! are dead, lie, or have taken over.
 
-use ans104::{Id, KeyType};
+use ans104::KeyType;
 use quipu_tests::{Client, Gateway, Launch, Ledger, Node, Postgres, ToldServer, User, free_port, until};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::folder;
 use crate::members::{self, promote, schedules};
 use crate::router::{has, home, member, node};
+use crate::router_registration::{forget, form, register};
 
 const NOTHING: &str = "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI";
 /// More than a router has on their way at once.
@@ -103,23 +104,18 @@ async fn a_copy_that_is_dead_or_put_away_leaves_no_doubt() {
     let (folders, gateway, copy) = ([folder(), folder()], Gateway::start(), ToldServer::start());
     let launch = Launch::router(folders[0].path(), &[]).unset("SCHEDULER_LIST_PATH").port(free_port());
     let router = launch.serve();
-    let admin = router.admin();
-    let register = async |url: String, store: &str, term: u64, role: &str| {
-        let form = json!({ "url": url, "store": store, "term": term, "role": role, "version": "1" });
-        let answer =
-            admin.send(admin.request(Method::POST, "/schedulers/register").json(&form)).await.unwrap();
+    let registers = async |store: &str| {
+        copy.answer(200, &[("quipu-store", store), ("quipu-term", "1"), ("quipu-role", "standby")], "");
+        let answer = register(&router, &form(&copy.url(), store, 1, "standby")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     };
     // The copy is known first.
-    let store = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
-    copy.answer(200, &[("quipu-store", store), ("quipu-term", "1"), ("quipu-role", "standby")], "");
-    register(copy.url(), store, 1, "standby").await;
+    registers("1b4e28ba-2fa1-11d2-883f-0016d3cca427").await;
     let one = Launch::su(folders[1].path()).gateway(gateway.url()).unset("UPLOAD_NODE_URL");
     let one: Node = one.wallet(KeyType::Ed25519).port(free_port()).registered_at(&router).start();
     let status: Value = one.admin().get("/status").await.json();
     let own = status["store"].as_str().unwrap();
-    copy.answer(200, &[("quipu-store", own), ("quipu-term", "1"), ("quipu-role", "standby")], "");
-    register(copy.url(), own, 1, "standby").await;
+    registers(own).await;
     let client = router.client();
     until("both are known", async || {
         let own = member(&router, &one.url()).await;
@@ -130,10 +126,7 @@ async fn a_copy_that_is_dead_or_put_away_leaves_no_doubt() {
     assert_eq!(client.get(&format!("/processes/{NOTHING}")).await.refusal(404), "not_found");
 
     // Forgotten, and with an answer to everything: it is asked for nothing.
-    let (url, token) = (router.admin_url(), router.token());
-    let words = ["router", "forget", &copy.url(), "--admin", &url, "--token", &token];
-    let done = Launch::command(std::path::Path::new("/"), &words).run();
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    forget(&router, &copy.url());
     let process = User::new(1).process();
     copy.answer(
         200,
@@ -143,7 +136,7 @@ async fn a_copy_that_is_dead_or_put_away_leaves_no_doubt() {
     one.client().schedule(&process).await;
     assert_eq!(home(&router, process.id).await, one.url());
     until("what is put away is no trouble", async || {
-        (admin.get("/checks").await.status == 200).then_some(())
+        (router.admin().get("/checks").await.status == 200).then_some(())
     })
     .await;
     router.stop();
@@ -209,16 +202,7 @@ async fn nothing_is_placed_where_nobody_is() {
     let (_kept, node) = node(&gateway);
     let dead = format!("http://127.0.0.1:{}", free_port());
     let router = Launch::router(folder.path(), &[&dead, &node.url()]).serve();
-    let spawned: Vec<Id> = {
-        let (user, client) = (User::new(1), router.client());
-        let mut spawned = Vec::new();
-        for _ in 0..3 {
-            let process = user.process();
-            client.schedule(&process).await;
-            spawned.push(process.id);
-        }
-        spawned
-    };
+    let spawned = Ledger::default().spawn(&router.client(), &User::new(1), 3).await;
     for process in spawned {
         assert_eq!(home(&router, process).await, node.url());
     }
