@@ -5,20 +5,19 @@ mod frame;
 mod screen;
 
 use std::io::{IsTerminal, Write, stdin, stdout};
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::sleep;
+use tokio::select;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
 use crate::failure::{Failure, chain};
+use crate::status::StatusVerdict;
 use crate::terminal::plain;
 use look::TopLook;
-use screen::{Key, RawTerminal};
-
-/// How wide a frame is where there is no terminal to fit.
-const WIDE: usize = 160;
+use screen::{Key, Screen};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,35 +97,48 @@ impl TopArgs {
 
     /// One frame over the other, with keys.
     async fn watch(mut self, node: &AdminClient, out: &mut dyn Write) -> Result<(), Failure> {
-        let mut terminal = RawTerminal::open()?;
-        let mut terminated = signal(SignalKind::terminate())?;
+        let mut screen = Screen::open()?;
         let mut looks = 0;
         loop {
-            let asked = TopLook::ask(node).await;
+            let Some(asked) = self.unless_ended(&mut screen, TopLook::ask(node)).await else { return Ok(()) };
             looks += 1;
+            let until = Instant::now() + Duration::from_secs(self.delay);
             loop {
-                let lines = match &asked {
-                    Ok(asked) => frame::lines(asked, node.url(), self.sort),
-                    Err(error) => vec![no_answer(error)],
+                let (verdict, lines) = match &asked {
+                    Ok(asked) => {
+                        (StatusVerdict::of(&asked.status), frame::lines(asked, node.url(), self.sort))
+                    }
+                    Err(error) => (StatusVerdict::Act, vec![no_answer(error)]),
                 };
-                terminal.draw(lines.iter().map(|line| plain(line)))?;
+                let lines: Vec<_> = lines.iter().map(|line| plain(line)).collect();
+                screen.draw(verdict, &lines)?;
                 if self.times == Some(looks) {
                     // What is left to see is seen where it stays.
-                    drop(terminal);
-                    lines.iter().try_for_each(|line| writeln!(out, "{}", plain(line)))?;
+                    drop(screen);
+                    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
                     return Ok(());
                 }
-                let key = tokio::select! {
-                    key = terminal.key() => key,
-                    () = sleep(Duration::from_secs(self.delay)) => break,
-                    _ = terminated.recv() => Some(Key::End),
-                };
-                match key {
-                    Some(Key::Sort(order)) => self.sort = order,
-                    Some(Key::Again) => break,
-                    Some(Key::Other) => {}
-                    Some(Key::End) | None => return Ok(()),
+                match timeout_at(until, screen.key()).await {
+                    Ok(Key::End) => return Ok(()),
+                    Ok(Key::Sort(order)) => self.sort = order,
+                    Ok(Key::Other) => {}
+                    Ok(Key::Again) | Err(_) => break,
                 }
+            }
+        }
+    }
+
+    /// What is asked for; none when it is to end meanwhile.
+    async fn unless_ended<T>(&mut self, screen: &mut Screen, asked: impl Future<Output = T>) -> Option<T> {
+        let mut asked = pin!(asked);
+        loop {
+            select! {
+                told = &mut asked => return Some(told),
+                key = screen.key() => match key {
+                    Key::End => return None,
+                    Key::Sort(order) => self.sort = order,
+                    Key::Again | Key::Other => {}
+                },
             }
         }
     }

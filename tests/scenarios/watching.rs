@@ -1,5 +1,8 @@
 //! The commands that go on telling how a node is: `quipu top` and `quipu status --watch`.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use quipu_tests::{Gateway, Launch, PATIENCE, ToldServer, User, free_port, quipu, until};
 
 use crate::folder;
@@ -39,23 +42,43 @@ async fn top_prints_a_look_for_a_script_and_changes_nothing() {
 async fn top_draws_on_a_terminal_and_puts_it_back() {
     let (folder, gateway) = (folder(), Gateway::start());
     let node = Launch::su(folder.path()).gateway(gateway.url()).start();
-    // `script` gives a command a terminal of its own.
-    let line = format!("stty -g; {} top --admin {}; stty -g", quipu().display(), node.admin_url());
-    let command = format!(
-        "(while ! grep -q PROJECTION typed; do sleep 0.1; done; printf q) | script -qefc '{line}' typed"
-    );
-    let done =
-        std::process::Command::new("sh").args(["-c", &command]).current_dir(folder.path()).output().unwrap();
-    let typed = std::fs::read_to_string(folder.path().join("typed")).unwrap();
-    assert!(done.status.success(), "{typed}");
+    for ending in ["printf q", "printf '\\003'", "kill $(cat number)"] {
+        ended_top_puts_the_terminal_back(folder.path(), &node.admin_url(), ending);
+    }
+    // It is not waited for an answer that does not come.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let asked = Instant::now();
+    drawn(folder.path(), &url, "1049h", "printf q");
+    assert!(asked.elapsed() < Duration::from_secs(5), "it ends after {:?}", asked.elapsed());
+    node.stop();
+}
+
+/// Holds that it draws, and that the terminal is as it was when it is ended by this command.
+fn ended_top_puts_the_terminal_back(folder: &Path, admin: &str, ending: &str) {
+    let typed = drawn(folder, admin, "PROJECTION", ending);
     for told in ["\u{1b}[?1049h", "PROJECTION", "\u{1b}[?1049l"] {
-        assert!(typed.contains(told), "{told:?} is missing: {typed:?}");
+        assert!(typed.contains(told), "{ending}: {told:?} is missing: {typed:?}");
     }
     // What puts the terminal back ends no line.
     let last = |line: &'_ str| line.rsplit("\u{1b}[?1049l").next().unwrap_or_default().to_owned();
     let modes: Vec<_> = typed.lines().filter(|line| line.split(':').count() > 10).map(last).collect();
-    assert!(modes.len() == 2 && modes[0] == modes[1], "the terminal is not as it was: {modes:?}");
-    node.stop();
+    assert!(modes.len() == 2 && modes[0] == modes[1], "{ending}: the terminal is not as it was: {modes:?}");
+}
+
+/// What `quipu top` draws on a terminal until it has drawn this and was ended by this command.
+fn drawn(folder: &Path, admin: &str, seen: &str, ending: &str) -> String {
+    let typed = folder.join("typed");
+    std::fs::write(&typed, "").unwrap();
+    // `script` gives a command a terminal of its own, and ends with it once nothing more is typed.
+    let top = format!(r#"sh -c "echo \$\$ > number; exec {} top --admin {admin}""#, quipu().display());
+    let line = format!("stty -g; {top}; stty -g");
+    let until = |text: &str| format!("while ! grep -q '{text}' typed; do sleep 0.1; done");
+    let command = format!("({}; {ending}; {}) | script -qefc '{line}' typed", until(seen), until("1049l"));
+    let done = std::process::Command::new("sh").args(["-c", &command]).current_dir(folder).output().unwrap();
+    let typed = std::fs::read_to_string(typed).unwrap();
+    assert!(done.status.success(), "{ending}: {typed}");
+    typed
 }
 
 #[tokio::test]
@@ -109,7 +132,7 @@ async fn nothing_that_a_node_tells_is_an_order_for_a_terminal() {
 }
 
 /// Holds that what a command shows on a terminal of its own is text, and that it shows something.
-fn on_a_terminal(folder: &std::path::Path, words: &str, status: u16) {
+fn on_a_terminal(folder: &Path, words: &str, status: u16) {
     let line = format!("{} {words}", quipu().display());
     let mut command = std::process::Command::new("script");
     // Its exit code is that of the command, which has found something wrong.

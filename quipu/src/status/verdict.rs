@@ -15,7 +15,7 @@ pub enum StatusVerdict {
 
 impl StatusVerdict {
     /// How the status of a node is, with its checks in it. One that tells none does not say that it is well.
-    pub(super) fn of(status: &Value) -> Self {
+    pub fn of(status: &Value) -> Self {
         let checks = checks(status).map(Self::of_check).max().unwrap_or(Self::Act);
         if writes_refused(status).is_some() { Self::Act } else { checks }
     }

@@ -1,23 +1,24 @@
-//! A terminal that is drawn over and gives each key at once, and is as it was when this is dropped.
+//! A terminal that is drawn over and gives each key at once, and is as it was when this is dropped, also after a panic.
 
-use std::io::{self, Read, Write, stdin, stdout};
+use std::io::{self, stdout};
 use std::thread;
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, size};
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Line;
+use ratatui::{DefaultTerminal, TerminalOptions, Viewport, restore, try_init_with_options};
+use tokio::select;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::{TopOrder, WIDE};
+use super::TopOrder;
+use crate::status::StatusVerdict;
 
-/// Another screen than that of the shell, without a cursor; and back.
-const ENTER: &str = "\x1b[?1049h\x1b[?25l";
-const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
-/// To the first place; what is right of the cursor gone; what is below it gone.
-const HOME: &str = "\x1b[H";
-const REST_OF_LINE: &str = "\x1b[K";
-const BELOW: &str = "\x1b[J";
-/// What Ctrl-C and Ctrl-D are where a terminal makes no signals of them.
-const INTERRUPT: u8 = 3;
-const END: u8 = 4;
+/// How much is drawn on a terminal that does not know its size: it says 0.
+const UNKNOWN: Rect = Rect::new(0, 0, 160, 50);
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,81 +30,86 @@ pub(super) enum Key {
 }
 
 impl Key {
-    fn of(byte: u8) -> Self {
-        match byte {
-            b'q' | INTERRUPT | END => Self::End,
-            b' ' => Self::Again,
-            b'l' => Self::Sort(TopOrder::Lag),
-            b'n' => Self::Sort(TopOrder::Name),
+    /// What is asked for; anything else, as another size of the terminal, asks to draw again.
+    fn of(event: &Event) -> Self {
+        let Event::Key(KeyEvent {
+            code: KeyCode::Char(letter), modifiers, kind: KeyEventKind::Press, ..
+        }) = event
+        else {
+            return Self::Other;
+        };
+        match letter {
+            'c' | 'd' if modifiers.contains(KeyModifiers::CONTROL) => Self::End,
+            'q' => Self::End,
+            ' ' => Self::Again,
+            'l' => Self::Sort(TopOrder::Lag),
+            'n' => Self::Sort(TopOrder::Name),
             _ => Self::Other,
         }
     }
 }
 
 /// The terminal of this process.
-pub(super) struct RawTerminal {
-    before: Termios,
+pub(super) struct Screen {
+    terminal: DefaultTerminal,
     keys: mpsc::Receiver<Key>,
+    terminated: Signal,
 }
 
-impl RawTerminal {
+impl Screen {
     pub(super) fn open() -> io::Result<Self> {
-        let before = tcgetattr(stdin())?;
-        let mut raw = before.clone();
-        raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
-        tcsetattr(stdin(), OptionalActions::Now, &raw)?;
+        let terminated = signal(SignalKind::terminate())?;
+        let (columns, rows) = size()?;
+        let viewport =
+            if columns == 0 || rows == 0 { Viewport::Fixed(UNKNOWN) } else { Viewport::Fullscreen };
         let (tell, keys) = mpsc::channel(16);
+        let terminal = try_init_with_options(TerminalOptions { viewport }).inspect_err(|_| restore())?;
+        let screen = Self { terminal, keys, terminated };
+        execute!(stdout(), EnterAlternateScreen)?;
         // It ends with the process: nothing else ends a read from a terminal.
         thread::spawn(move || {
-            for byte in stdin().lock().bytes() {
-                let Ok(byte) = byte else { return };
-                if tell.blocking_send(Key::of(byte)).is_err() {
+            while let Ok(event) = event::read() {
+                if tell.blocking_send(Key::of(&event)).is_err() {
                     return;
                 }
             }
         });
-        let terminal = Self { before, keys };
-        write(ENTER)?;
-        Ok(terminal)
+        Ok(screen)
     }
 
-    /// The next key; none when there will be no more.
-    pub(super) async fn key(&mut self) -> Option<Key> {
-        self.keys.recv().await
-    }
-
-    /// Draws these lines over what was there, as many and as much of each as fits.
-    pub(super) fn draw(&self, lines: impl Iterator<Item = String>) -> io::Result<()> {
-        let size = tcgetwinsize(stdout())?;
-        let (rows, width) = (usize::from(size.ws_row), usize::from(size.ws_col));
-        // A terminal that does not know its size says 0.
-        let (rows, width) =
-            (if rows == 0 { usize::MAX } else { rows }, if width == 0 { WIDE } else { width });
-        let mut drawn = HOME.to_owned();
-        for (place, line) in lines.take(rows).enumerate() {
-            if place > 0 {
-                drawn.push_str("\r\n");
-            }
-            drawn.extend(line.chars().take(width));
-            drawn.push_str(REST_OF_LINE);
+    /// The next key; the end when it is asked for by a signal, or there will be no more keys.
+    pub(super) async fn key(&mut self) -> Key {
+        select! {
+            key = self.keys.recv() => key.unwrap_or(Key::End),
+            _ = self.terminated.recv() => Key::End,
         }
-        drawn.push_str(BELOW);
-        write(&drawn)
+    }
+
+    /// Draws these lines over what was there, the first one as it is to be seen first; as many and as much as fits.
+    pub(super) fn draw(&mut self, verdict: StatusVerdict, lines: &[String]) -> io::Result<()> {
+        let bold = Style::new().bold();
+        let first = match verdict {
+            StatusVerdict::Well => bold.green(),
+            StatusVerdict::Look => bold.yellow(),
+            StatusVerdict::Act => bold.red(),
+        };
+        self.terminal.draw(|frame| {
+            let area = frame.area();
+            for ((place, line), row) in lines.iter().enumerate().zip(area.rows()) {
+                let style = if place == 0 { first } else { Style::new() };
+                frame.render_widget(Line::styled(line.as_str(), style), row);
+            }
+        })?;
+        Ok(())
     }
 }
 
-impl Drop for RawTerminal {
+impl Drop for Screen {
     fn drop(&mut self) {
         // A terminal that is gone needs nothing put back.
-        let _ = write(LEAVE);
-        let _ = tcsetattr(stdin(), OptionalActions::Now, &self.before);
+        let _ = self.terminal.show_cursor();
+        restore();
     }
-}
-
-fn write(text: &str) -> io::Result<()> {
-    let mut out = stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 #[cfg(test)]
@@ -114,14 +120,18 @@ mod tests {
 
     #[test]
     fn keys_are_known() {
-        for (byte, expected) in [
-            (b'q', Key::End),
-            (3, Key::End),
-            (b' ', Key::Again),
-            (b'n', Key::Sort(TopOrder::Name)),
-            (b'x', Key::Other),
+        let (plain, control) = (KeyModifiers::NONE, KeyModifiers::CONTROL);
+        for (letter, modifiers, expected) in [
+            ('q', plain, Key::End),
+            ('c', control, Key::End),
+            ('c', plain, Key::Other),
+            (' ', plain, Key::Again),
+            ('n', plain, Key::Sort(TopOrder::Name)),
+            ('x', plain, Key::Other),
         ] {
-            assert_eq!(Key::of(byte), expected, "{byte}");
+            let event = Event::Key(KeyEvent::new(KeyCode::Char(letter), modifiers));
+            assert_eq!(Key::of(&event), expected, "{letter} {modifiers:?}");
         }
+        assert_eq!(Key::of(&Event::Resize(80, 24)), Key::Other);
     }
 }
