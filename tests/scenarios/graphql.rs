@@ -125,7 +125,7 @@ async fn many_values_multiply_nothing(world: &World) {
         found.iter().map(|node| node["id"].as_str().unwrap()).collect::<Vec<_>>(),
         [message.id.to_string()]
     );
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
 fn tag_filters(rng: &mut StdRng) -> Vec<(&'static str, Vec<&'static str>)> {

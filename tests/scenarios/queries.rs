@@ -158,7 +158,7 @@ async fn repeated_tags_multiply_nothing(world: &World) {
     let found = read_list(&world.client, "/query/v1/messages", &parameters, 1000).await;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0]["tags"].as_array().unwrap().len(), 2 + tags.len());
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
 async fn items_are_found_by_every_id(world: &World) {

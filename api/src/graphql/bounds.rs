@@ -146,7 +146,7 @@ mod tests {
     fn refusal(text: &str) -> String {
         let started = Instant::now();
         let refusal = parse(text).map(drop).unwrap_err().message;
-        assert!(started.elapsed() < Duration::from_secs(1), "{refusal}");
+        assert!(started.elapsed() < Duration::from_secs(10), "{refusal}");
         refusal
     }
 
