@@ -16,6 +16,7 @@ mod error;
 mod options;
 mod part;
 mod task_part;
+mod pauses;
 mod telemetry;
 mod together;
 mod descriptors;

@@ -16,7 +16,8 @@ use tracing::{info, warn};
 
 use super::GatedError;
 use crate::error::NodeError;
-use crate::standby::{Pauses, threads};
+use crate::pauses::Pauses;
+use crate::standby::threads;
 
 /// How often it says how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(5);

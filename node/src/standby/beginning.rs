@@ -14,10 +14,10 @@ use tracing::{info, warn};
 use super::StandbyError;
 use super::bootstrap;
 use super::connection::Leader;
-use super::pauses::Pauses;
 use crate::data_folder::{DataFolderError, REJOINING, check_data_folder};
 use crate::error::NodeError;
 use crate::options::{DataPaths, StandbyOptions};
+use crate::pauses::Pauses;
 
 /// What is in the folder of the log.
 #[derive(Debug, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::connection::{Leader, StreamEnd, next_piece};
-use super::pauses::Pauses;
 use crate::error::NodeError;
+use crate::pauses::Pauses;
 
 /// From how many events on a checkpoint is quicker than the stream.
 const EVENTS_MIN: u64 = 20_000;

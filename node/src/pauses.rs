@@ -1,4 +1,4 @@
-//! How long to wait before the leader is asked again.
+//! How long to wait before a leader or a gate is asked again.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use aws_lc_rs::rand;
 
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
-/// How long a stream is when it was of use: longer than the longest pause, so that two who take each other's place
-/// become no quicker at it.
-pub(super) const LASTING: Duration = Duration::from_secs(15);
+/// How long a leader's stream is when it was of use: longer than the longest pause, so that two who take each
+/// other's place become no quicker at it.
+pub(crate) const LASTING: Duration = Duration::from_secs(15);
 
 /// Pauses that double up to a bound, each cut short by a random part of up to a half: standbys that lost a leader
 /// together do not come back together.
