@@ -45,6 +45,15 @@ pub trait Gate: Send + Sync + 'static {
     /// When the engine does not answer, is damaged, or is not set up to keep the contract.
     async fn contents(&self) -> Result<Option<GateContents>, GateError>;
 
+    /// What the gate seems to hold, for whoever only looks: nothing is made or changed there. What is seen may be lost yet
+    /// where the engine's leader is; nobody may write on the strength of it.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or is damaged.
+    async fn look(&self) -> Result<Option<GateContents>, GateError> {
+        self.contents().await
+    }
+
     /// Puts a record at its number.
     ///
     /// # Errors

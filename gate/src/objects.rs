@@ -32,6 +32,8 @@ pub use opening::{ObjectGateError, ObjectGateOptions};
 
 const RECORDS: &str = "records";
 const CONDITIONAL: &str = "conditional";
+/// What is in it, by which a folder is known to be a gate.
+const MARK: &[u8] = b"a gate of quipu\n";
 /// How many records are fetched at a time: a store takes long to answer, whatever it is asked for.
 const AT_A_TIME: usize = 16;
 /// For so long what was last in the store is taken to be there still: a store that is set back is found out by then.
@@ -102,7 +104,7 @@ impl ObjectGate {
             return Ok(());
         }
         let object = self.folder.clone().join(CONDITIONAL);
-        let mark = || PutPayload::from_static(b"a gate of quipu\n");
+        let mark = || PutPayload::from_static(MARK);
         for _ in 0..2 {
             if !self.create(&object, mark()).await.map_err(GateError::away)? {
                 self.seen().is_conditional = true;
@@ -218,6 +220,10 @@ impl Gate for ObjectGate {
 
     async fn contents(&self) -> Result<Option<GateContents>, GateError> {
         self.see_conditional().await?;
+        self.end().await
+    }
+
+    async fn look(&self) -> Result<Option<GateContents>, GateError> {
         self.end().await
     }
 
@@ -386,6 +392,8 @@ mod tests {
             ("memory:///", true, "not memory:"),
             ("file:///nowhere", false, "GATE_SINGLE_COPY=accept"),
             ("file:///proc/nowhere", true, "the folder /proc/nowhere"),
+            ("file:///proc/self", true, "is no gate"),
+            ("s3://key:secret@bucket/folder", true, "AWS_ACCESS_KEY_ID"),
         ] {
             let said = open(url, accepted).unwrap_err();
             assert!(said.contains(told), "{url}: {said}");

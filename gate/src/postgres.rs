@@ -27,7 +27,7 @@ use crate::contract::{Durability, Gate, GateError, Put};
 use crate::place::GateContents;
 use crate::record::GateRecord;
 use crate::rule::{PutVerdict, judge};
-use rows::{LOCKED_END, SETTLE, column, contents, damaged, record, take};
+use rows::{END, LOCKED_END, SETTLE, column, contents, damaged, record, take};
 use transaction::{GateTransaction, in_time};
 use warnings::ServerWarnings;
 
@@ -83,22 +83,26 @@ impl PostgresGate {
 
     /// A transaction, with the tables in place.
     async fn begin(&self) -> Result<GateTransaction, GateError> {
-        let within = self.options.answer_within;
         let known = self.idle().pop();
         if let Some(connection) = known {
-            let begun = GateTransaction::begin(connection, within).await;
+            let begun = GateTransaction::begin(connection, self.options.answer_within).await;
             if begun.is_err() {
                 // The others were made as long ago, to a server that may be gone.
                 self.idle().clear();
             }
             return begun;
         }
-        let connect = self.options.connect.clone();
-        let connection =
-            in_time(within, PgConnection::connect_with(&connect)).await.map_err(GateError::away)?;
-        let mut transaction = GateTransaction::begin(connection, within).await?;
+        let mut transaction = self.connect().await?;
         make_tables(&mut transaction).await.map_err(GateError::away)?;
         Ok(transaction)
+    }
+
+    /// A transaction on a connection of its own.
+    async fn connect(&self) -> Result<GateTransaction, GateError> {
+        let (connect, within) = (self.options.connect.clone(), self.options.answer_within);
+        let connection =
+            in_time(within, PgConnection::connect_with(&connect)).await.map_err(GateError::away)?;
+        GateTransaction::begin(connection, within).await
     }
 
     /// The same, where what it changes is as safe as was asked for.
@@ -135,13 +139,16 @@ impl PostgresGate {
 
 /// Makes the tables where they are missing; whoever may not make them finds them made.
 async fn make_tables(transaction: &mut GateTransaction) -> Result<(), sqlx::Error> {
-    let rows = transaction.rows(sqlx::query(IS_MADE)).await?;
-    let is_made = rows.first().map_or(Ok(false), |row| sqlx::Row::try_get(row, "made"))?;
-    if !is_made {
+    if !is_made(transaction).await? {
         transaction.run(SCHEMA_LOCK).await?;
         transaction.run(include_str!("postgres/schema.sql")).await?;
     }
     Ok(())
+}
+
+async fn is_made(transaction: &mut GateTransaction) -> Result<bool, sqlx::Error> {
+    let rows = transaction.rows(sqlx::query(IS_MADE)).await?;
+    rows.first().map_or(Ok(false), |row| sqlx::Row::try_get(row, "made"))
 }
 
 /// Puts a record where it comes next; whether it did.
@@ -192,6 +199,18 @@ impl Gate for PostgresGate {
         // Nothing is changed by this that anybody could miss.
         self.commit(transaction).await.map_err(|error| GateError::away(error.to_string()))?;
         Ok(contents)
+    }
+
+    async fn look(&self) -> Result<Option<GateContents>, GateError> {
+        let mut transaction = self.connect().await?;
+        if !is_made(&mut transaction).await.map_err(GateError::away)? {
+            return Ok(None);
+        }
+        let rows = transaction.rows(sqlx::query(END)).await.map_err(GateError::away)?;
+        let row = rows.first().ok_or_else(|| damaged(0, "the row of the end is missing"))?;
+        let contents = contents(row, transaction.durability());
+        self.keep(transaction.roll_back().await);
+        contents
     }
 
     async fn put(&self, record: &GateRecord) -> Result<Put, GateError> {

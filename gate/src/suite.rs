@@ -124,6 +124,7 @@ fn new_claim(term: u64) -> GateClaim {
 
 pub(crate) async fn a_claim_comes_first_and_batches_behind_it(setup: &dyn GateSetup) {
     let gate = setup.gate().await;
+    assert_eq!(gate.look().await.unwrap(), None);
     assert_eq!(gate.contents().await.unwrap(), None);
     assert_eq!(gate.read(0, 1 << 20).await.unwrap(), []);
     let mut one = claimed(&gate, node(1)).await;
@@ -229,6 +230,7 @@ pub(crate) async fn what_does_not_go_on_from_the_end_is_refused(setup: &dyn Gate
         }
     }
     assert_eq!(gate.contents().await.unwrap(), Some(at));
+    assert_eq!(gate.look().await.unwrap(), Some(at));
     assert_eq!(gate.put(&good).await.unwrap(), Put::Taken);
 }
 

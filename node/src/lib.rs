@@ -58,7 +58,7 @@ pub use bind::check_ports;
 pub use data_folder::{DataFolderError, IMPORT_TURN, check_data_folder};
 pub use divergence::{Divergence, DivergenceError, EventBeyond, ItemThere};
 pub use error::NodeError;
-pub use gated::GatedError;
+pub use gated::{GatedError, verify_gate};
 pub use leadership::LeadershipError;
 pub use node_tls::{NodeTls, tls_reason};
 pub use offline::{OfflineError, OfflineOptions, replay_offline};

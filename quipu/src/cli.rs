@@ -18,8 +18,8 @@ use crate::location::LocationCommandArgs;
 use crate::manual::ManualArgs;
 use crate::moving::MoveArgs;
 use crate::node::{
-    DevArgs, DivergenceArgs, HandoverArgs, MembersArgs, PromoteArgs, RejoinArgs, RepairArgs, StandbyArgs,
-    SuArgs, VerifyArgs,
+    DevArgs, DivergenceArgs, GateCommandArgs, HandoverArgs, MembersArgs, PromoteArgs, RejoinArgs, RepairArgs,
+    StandbyArgs, SuArgs, VerifyArgs,
 };
 use crate::projections::ProjectionsArgs;
 use crate::read::ReadArgs;
@@ -81,6 +81,7 @@ enum Command {
     Rejoin(RejoinArgs),
     Members(MembersArgs),
     Handover(HandoverArgs),
+    Gate(GateCommandArgs),
     Move(Box<MoveArgs>),
     Status(StatusArgs),
     Top(TopArgs),
@@ -140,6 +141,7 @@ impl Cli {
             Command::Rejoin(args) => args.run(out),
             Command::Members(args) => args.run(out),
             Command::Handover(args) => args.run(out),
+            Command::Gate(args) => args.run(out),
             Command::Move(args) => args.run(out),
             Command::Status(args) => args.run(out),
             Command::Top(args) => args.run(out),
@@ -316,6 +318,9 @@ mod tests {
             "export d --to bundles",
             "divergence",
             "rejoin",
+            "gate",
+            "gate compact",
+            "gate status --gate etcd",
             "top -n 0",
             "top --sort size",
             "move AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",

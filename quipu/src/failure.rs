@@ -21,7 +21,7 @@ use crate::export::ExportError;
 use crate::import::{ImportCommandError, OldVerbError};
 use crate::location::LocationCheckError;
 use crate::moving::MoveError;
-use crate::node::{DivergenceCommandError, LogRepairError, LogVerifyError, PromoteError};
+use crate::node::{DivergenceCommandError, GateCommandError, LogRepairError, LogVerifyError, PromoteError};
 use crate::replay::ReplayError;
 use crate::reupload::ReuploadError;
 use crate::settings::SettingError;
@@ -68,6 +68,9 @@ pub enum Failure {
     /// The node did not start.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// Nothing can be said of a gate.
+    #[error(transparent)]
+    GateCommand(#[from] GateCommandError),
     /// The development gateway did not start, or did not end in order.
     #[error(transparent)]
     DevGateway(#[from] DevError),

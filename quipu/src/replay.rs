@@ -1,25 +1,23 @@
 //! `quipu replay`: makes a projection anew, in a node that serves or without one.
 
-use std::convert::Infallible;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use futures_util::FutureExt;
 use log::Seq;
 use projections::{Progress, ReplayScope};
 use protocol::ProcessId;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::runtime::Builder;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::client::{AdminArgs, AdminClient, runtime};
 use crate::failure::Failure;
 use crate::node::OfflineArgs;
 use crate::output::counted;
-use crate::shown::Shown;
+use crate::shown::{Shown, attend};
 
 const EXAMPLES: &str = "\
 Without --from and --process a new copy of the projection is built; the old one is used until the new one replaces it. \
@@ -186,18 +184,6 @@ impl ReplayArgs {
         let (done, took) = (progress.now().done, started.elapsed());
         writeln!(out, "{}: {} in {}", self.projection, counted(done, "event"), seconds(took))?;
         Ok(())
-    }
-}
-
-/// Shows how far a replay in this process is, and ends it early at Ctrl-C.
-async fn attend(progress: &Progress, shown: &mut Shown, started: Instant) -> Infallible {
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c().fuse());
-    loop {
-        let now = progress.now();
-        shown.show(now.phase, now.done, now.total, started.elapsed());
-        if timeout(ASK_EVERY, &mut interrupted).await.is_ok() {
-            progress.cancel();
-        }
     }
 }
 

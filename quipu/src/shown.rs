@@ -1,14 +1,19 @@
 //! How far something is that a node does, on standard error.
 
+use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use indicatif::{ProgressBar, ProgressStyle};
+use projections::Progress;
+use tokio::time::timeout;
 
 use crate::output::{counted, thousands};
 use crate::stderr::say;
 
 const TELL_EVERY: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How far it is: a bar on a terminal, else a line every few seconds.
 #[derive(Debug)]
@@ -57,6 +62,18 @@ impl Shown {
     /// Takes the bar away.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Shows how far something is that this process does, and ends it early at Ctrl-C.
+pub async fn attend(progress: &Progress, shown: &mut Shown, started: Instant) -> Infallible {
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c().fuse());
+    loop {
+        let now = progress.now();
+        shown.show(now.phase, now.done, now.total, started.elapsed());
+        if timeout(LOOK_EVERY, &mut interrupted).await.is_ok() {
+            progress.cancel();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Gates over real engines, which are started here, killed, stopped and set back: whether they keep their contract.
 
+mod commands;
 mod nodes;
 mod objects;
 mod postgres;

@@ -11,7 +11,7 @@ const PROCESSES: usize = 3;
 const CLIENTS: usize = 8;
 const REPLACED: usize = 5;
 
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     TempDir::new().unwrap()
 }
 
@@ -21,12 +21,12 @@ fn gated(folder: &Path, gateway: &Gateway, url: &str) -> Launch {
 }
 
 /// The same where one server has all.
-fn gated_by_one(folder: &Path, gateway: &Gateway, postgres: &Postgres) -> Launch {
+pub(crate) fn gated_by_one(folder: &Path, gateway: &Gateway, postgres: &Postgres) -> Launch {
     gated(folder, gateway, &postgres.url()).set("GATE_SINGLE_COPY", "accept")
 }
 
 /// Clients that post to processes of a node.
-async fn load(ledger: &Arc<Ledger>, node: &Node) -> Load {
+pub(crate) async fn load(ledger: &Arc<Ledger>, node: &Node) -> Load {
     let processes = ledger.spawn(&node.client(), &User::new(200), PROCESSES).await;
     let load = Load::start(ledger, &processes, CLIENTS);
     load.aim(node.client());
@@ -34,7 +34,7 @@ async fn load(ledger: &Arc<Ledger>, node: &Node) -> Load {
 }
 
 /// Waits until so many more messages are acknowledged.
-async fn more(load: &Load, count: usize) {
+pub(crate) async fn more(load: &Load, count: usize) {
     let goal = load.acknowledged() + count;
     until("messages are acknowledged", async || (load.acknowledged() >= goal).then_some(())).await;
 }
@@ -45,7 +45,7 @@ fn assert_whole(launch: &Launch) {
 }
 
 /// Nothing was lost, and what every client sent in vain was taken the second time.
-async fn audit(ledger: &Ledger, node: &Node, load: Load) {
+pub(crate) async fn audit(ledger: &Ledger, node: &Node, load: Load) {
     let outcome = load.stop().await;
     let there = ledger.check(&node.client(), 1).await;
     assert_eq!(there, PROCESSES + outcome.acknowledged + outcome.already_there, "{outcome:?}");
@@ -247,6 +247,9 @@ fn a_gate_and_other_nodes_exclude_each_other() {
         (&[("GATE", "postgres")], "GATE_URL"),
         (&[("GATE_URL", url)], "GATE=postgres"),
         (&[("GATE", "etcd")], "postgres"),
+        (&[("GATE", "ftp://host/folder")], "s3://bucket/folder"),
+        (&[("GATE", "s3://bucket"), ("GATE_URL", url)], "GATE=postgres"),
+        (&[("GATE", "file:///")], "GATE_SINGLE_COPY=accept"),
     ] {
         let refused = set(settings);
         assert_eq!(refused.code, Some(2), "{}", refused.stderr);

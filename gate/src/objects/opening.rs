@@ -1,8 +1,8 @@
 //! Which store an address names.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+use std::{fmt, fs};
 
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -10,7 +10,7 @@ use object_store::{ObjectStore, ObjectStoreScheme, parse_url_opts};
 use thiserror::Error;
 use url::Url;
 
-use super::ObjectGate;
+use super::{CONDITIONAL, MARK, ObjectGate};
 use crate::contract::Durability;
 
 /// How a gate in an object store is reached.
@@ -41,6 +41,9 @@ pub enum ObjectGateError {
     /// It is none.
     #[error("expected file:///folder, s3://bucket/folder, gs://bucket/folder or az://container/folder: {0}")]
     Url(#[from] url::ParseError),
+    /// It names who asks.
+    #[error("it may hold no user and no password: those are told by variables, such as AWS_ACCESS_KEY_ID")]
+    Secret,
     /// It is one of something else.
     #[error(
         "expected file:///folder, s3://bucket/folder, gs://bucket/folder or az://container/folder, not {0}:"
@@ -55,6 +58,9 @@ pub enum ObjectGateError {
         #[source]
         error: std::io::Error,
     },
+    /// A folder is that of somebody else.
+    #[error("the folder {} has something in it, and is no gate: name one that is empty", .0.display())]
+    NotOurs(PathBuf),
     /// A folder is on this machine, as far as can be told.
     #[error(
         "a folder may be on one disk: accept that all is lost that this disk loses, with GATE_SINGLE_COPY=accept, or name \
@@ -67,34 +73,62 @@ pub enum ObjectGateError {
 }
 
 impl ObjectGate {
-    /// The gate at this address. A store is not asked yet; a folder is made if it is missing.
+    /// Sees that an address names a store in which a gate can be.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check(address: &str) -> Result<(), ObjectGateError> {
+        parse(address).map(drop)
+    }
+
+    /// The gate at this address. A store is not asked yet; a folder has to be there.
     ///
     /// # Errors
     /// When the address names none, or one that may not be used.
     pub fn open(options: &ObjectGateOptions) -> Result<Self, ObjectGateError> {
-        let url = Url::parse(&options.url)?;
-        let other = || ObjectGateError::Scheme(url.scheme().to_owned());
-        let (scheme, _) = ObjectStoreScheme::parse(&url).map_err(|_| other())?;
-        let (store, folder, durability): (Box<dyn ObjectStore>, _, _) = match scheme {
-            ObjectStoreScheme::Local if !options.single_copy_accepted => {
-                return Err(ObjectGateError::SingleCopy);
-            }
-            ObjectStoreScheme::Local => {
-                let folder = url.to_file_path().map_err(|()| other())?;
-                std::fs::create_dir_all(&folder)
-                    .map_err(|error| ObjectGateError::Folder { folder: folder.clone(), error })?;
+        let (url, is_folder) = parse(&options.url)?;
+        let (store, folder, durability): (Box<dyn ObjectStore>, _, _) = match is_folder {
+            true if !options.single_copy_accepted => return Err(ObjectGateError::SingleCopy),
+            true => {
+                let folder =
+                    url.to_file_path().map_err(|()| ObjectGateError::Scheme(url.scheme().to_owned()))?;
+                check_folder(&folder)?;
                 let store = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
                 (Box::new(store), Path::default(), Durability::SingleCopy)
             }
-            ObjectStoreScheme::AmazonS3
-            | ObjectStoreScheme::GoogleCloudStorage
-            | ObjectStoreScheme::MicrosoftAzure => {
+            false => {
                 let settings = options.settings.iter().map(|(name, value)| (name.to_lowercase(), value));
                 let (store, folder) = parse_url_opts(&url, settings)?;
                 (store, folder, Durability::Replicated)
             }
-            _ => return Err(other()),
         };
         Ok(Self::new(store, folder, durability, options.answer_within))
     }
+}
+
+/// An address of a store, and whether it is a folder.
+fn parse(address: &str) -> Result<(Url, bool), ObjectGateError> {
+    let url = Url::parse(address)?;
+    let other = || ObjectGateError::Scheme(url.scheme().to_owned());
+    let (scheme, _) = ObjectStoreScheme::parse(&url).map_err(|_| other())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(ObjectGateError::Secret);
+    }
+    match scheme {
+        ObjectStoreScheme::Local => Ok((url, true)),
+        ObjectStoreScheme::AmazonS3
+        | ObjectStoreScheme::GoogleCloudStorage
+        | ObjectStoreScheme::MicrosoftAzure => Ok((url, false)),
+        _ => Err(other()),
+    }
+}
+
+/// Refuses a folder that somebody else uses.
+fn check_folder(folder: &std::path::Path) -> Result<(), ObjectGateError> {
+    let unusable = |error| ObjectGateError::Folder { folder: folder.to_owned(), error };
+    let is_empty = fs::read_dir(folder).map_err(unusable)?.next().is_none();
+    if is_empty || fs::read(folder.join(CONDITIONAL)).is_ok_and(|mark| mark == MARK) {
+        return Ok(());
+    }
+    Err(ObjectGateError::NotOurs(folder.to_owned()))
 }

@@ -12,7 +12,11 @@ use crate::contract::{Durability, GateError};
 use crate::place::{ClaimId, GateClaim, GateContents, GatePlace};
 use crate::record::{GateRecord, RecordBody};
 
-/// The row that says where the records end, which nobody else changes from then on.
+/// The row that says where the records end.
+pub(super) const END: &str = "select store::text, records, events, digest, claim::text, term, owner::text \
+     from quipu_gate.log_end";
+
+/// The same, which nobody else changes from then on.
 pub(super) const LOCKED_END: &str = "select store::text, records, events, digest, claim::text, term, owner::text \
      from quipu_gate.log_end for update";
 

@@ -81,6 +81,7 @@ pub(super) async fn fetch(
             break;
         }
         receiver = spawn_blocking(move || take(receiver, &page)).await??;
+        progress.tell(receiver.end().0.events, contents.end.events);
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
             info!(

@@ -6,6 +6,7 @@ mod error;
 mod fetching;
 mod marking;
 mod publishing;
+mod verifying;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use tracing::info;
 
 pub use error::GatedError;
 pub(crate) use marking::{GateMark, check_alone, gate_of};
+pub use verifying::verify_gate;
 
 use crate::base::Base;
 use crate::error::NodeError;

@@ -1,11 +1,12 @@
 //! The commands that are the node: `su`, `standby` and `dev`, and what runs them; and what is done without one: `verify`,
-//! `repair`, `promote`, `divergence`, `rejoin` and replays.
+//! `repair`, `promote`, `divergence`, `rejoin`, `gate` and replays.
 
 mod signals;
 mod su;
 mod standby;
 mod dev;
 mod fleet;
+mod gate;
 mod members;
 mod log_folder;
 mod verify;
@@ -17,6 +18,7 @@ mod offline;
 
 pub use dev::DevArgs;
 pub use divergence::{DivergenceArgs, DivergenceCommandError};
+pub use gate::{GateCommandArgs, GateCommandError};
 pub use log_folder::{NoLogError, log_folder};
 pub(crate) use members::query;
 pub use members::{HandoverArgs, MembersArgs};

@@ -1,10 +1,11 @@
 //! What remembers the log of a node, and says who may write it.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use gate::{PostgresGate, PostgresGateOptions};
+use gate::{Gate, ObjectGate, ObjectGateError, ObjectGateOptions, PostgresGate, PostgresGateOptions};
 use log::Term;
 use node::GateOptions;
 use projections::{DatabaseUrl, DatabaseUrlError};
@@ -14,33 +15,63 @@ use thiserror::Error;
 const CONNECTION: &str = "quipu-gate";
 /// How long the engine may take for each step.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How the variables begin by which the tools of object stores are told who asks, and where.
+const OF_STORES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
-/// What remembers the log of a node, and says who may write it.
+/// What remembers the log of a node, and says who may write it, and how this node stands to it.
 #[derive(Clone, Debug, Args)]
 pub struct GateArgs {
-    /// The kind of engine that remembers the log and says who may write it: no message is acknowledged or shown before it
-    /// has that, and any machine with the wallet can take over with an empty data folder
-    #[arg(long, env, value_name = "KIND")]
-    gate: Option<GateKind>,
-
-    /// Where that engine is, such as postgres://user:password@host:port/name; the database is for one store alone
-    #[arg(long, env, value_name = "URL", hide_env_values = true)]
-    gate_url: Option<String>,
-
-    /// With accept, an engine is taken that has a single copy of what it keeps: all is lost that its machine loses
-    #[arg(long, env, value_name = "WORD")]
-    gate_single_copy: Option<SingleCopy>,
+    #[command(flatten)]
+    engine: GateEngineArgs,
 
     /// The term in which another node took the place of this one, to take it back once: the refusal to start tells it
     #[arg(long, env, value_name = "TERM")]
     gate_take_over: Option<u64>,
 }
 
-/// The kinds of engines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum GateKind {
+/// What remembers the log of a node, and says who may write it.
+#[derive(Clone, Debug, Args)]
+pub struct GateEngineArgs {
+    /// The engine that remembers the log and says who may write it: postgres, or the address of an object store or a
+    /// folder, such as s3://bucket/folder. No message is acknowledged or shown before it has that, and any machine with
+    /// the wallet can take over with an empty data folder
+    #[arg(long, env, value_name = "ENGINE")]
+    gate: Option<GateEngine>,
+
+    /// With GATE=postgres, where that is, such as postgres://user:password@host:port/name; the database is for one store
+    /// alone
+    #[arg(long, env, value_name = "URL", hide_env_values = true)]
+    gate_url: Option<String>,
+
+    /// With accept, an engine is taken that has a single copy of what it keeps: all is lost that its machine loses
+    #[arg(long, env, value_name = "WORD")]
+    gate_single_copy: Option<SingleCopy>,
+}
+
+/// An engine that remembers a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum GateEngine {
     /// A Postgres whose commits wait for another copy.
     Postgres,
+    /// An object store or a folder at this address, which was parsed.
+    Objects(String),
+}
+
+/// Something that is no engine.
+#[derive(Debug, Error)]
+#[error("neither postgres nor the address of a store: {0}")]
+struct UnknownEngine(#[from] ObjectGateError);
+
+impl FromStr for GateEngine {
+    type Err = UnknownEngine;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "postgres" {
+            return Ok(Self::Postgres);
+        }
+        ObjectGate::check(text)?;
+        Ok(Self::Objects(text.to_owned()))
+    }
 }
 
 /// The word for it.
@@ -56,11 +87,26 @@ pub enum GateSettingError {
     /// It is no URL of Postgres, or asks for what is not supported.
     #[error(transparent)]
     Url(#[from] DatabaseUrlError),
+    /// The object store cannot be used.
+    #[error("GATE: {0}")]
+    Objects(#[from] ObjectGateError),
+    /// There is none.
+    #[error(
+        "GATE is not set; expected that of the node: postgres, or the address of a store such as s3://bucket/folder"
+    )]
+    None,
     /// It is not said where it is.
     #[error("GATE is postgres, and GATE_URL is not set; expected postgres://user:password@host:port/name")]
     NoUrl,
+    /// It is said twice where it is.
+    #[error(
+        "GATE_URL is set, and GATE is itself the address of a store: leave out GATE_URL, or set GATE=postgres"
+    )]
+    TwoAddresses,
     /// What is set has no gate that it would be for.
-    #[error("{0} is set without GATE, so nothing would heed it: set GATE=postgres as well")]
+    #[error(
+        "{0} is set without GATE, so nothing would heed it: set GATE=postgres, or GATE to the address of a store"
+    )]
     WithoutGate(&'static str),
     /// Two things would say who leads.
     #[error(
@@ -73,7 +119,7 @@ pub enum GateSettingError {
 impl GateArgs {
     /// Whether there is one.
     pub fn is_set(&self) -> bool {
-        self.gate.is_some()
+        self.engine.gate.is_some()
     }
 
     /// The gate, if there is one. Nothing is connected yet.
@@ -81,21 +127,56 @@ impl GateArgs {
     /// # Errors
     /// When it is not known where it is, or a setting would not be heeded.
     pub fn options(&self) -> Result<Option<GateOptions>, GateSettingError> {
-        let Some(GateKind::Postgres) = self.gate else {
-            let settings = [
-                ("GATE_URL", self.gate_url.is_some()),
-                ("GATE_SINGLE_COPY", self.gate_single_copy.is_some()),
-                ("GATE_TAKE_OVER", self.gate_take_over.is_some()),
-            ];
-            let needless = settings.into_iter().find(|(_, is_set)| *is_set);
-            return needless.map_or(Ok(None), |(name, _)| Err(GateSettingError::WithoutGate(name)));
-        };
-        let url = self.gate_url.as_ref().ok_or(GateSettingError::NoUrl)?;
-        let gate = PostgresGate::new(PostgresGateOptions {
-            connect: DatabaseUrl::parse("GATE_URL", url)?.connect_as(CONNECTION),
-            single_copy_accepted: self.gate_single_copy == Some(SingleCopy::Accept),
-            answer_within: ANSWER_WITHIN,
-        });
-        Ok(Some(GateOptions { gate: Arc::new(gate), take_over: self.gate_take_over.map(Term) }))
+        let gate = self.engine.gate()?;
+        if gate.is_none() && self.gate_take_over.is_some() {
+            return Err(GateSettingError::WithoutGate("GATE_TAKE_OVER"));
+        }
+        Ok(gate.map(|gate| GateOptions { gate, take_over: self.gate_take_over.map(Term) }))
     }
+}
+
+impl GateEngineArgs {
+    /// The gate, which there has to be. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When there is none, it is not known where it is, or a setting would not be heeded.
+    pub fn required(&self) -> Result<Arc<dyn Gate>, GateSettingError> {
+        self.gate()?.ok_or(GateSettingError::None)
+    }
+
+    fn gate(&self) -> Result<Option<Arc<dyn Gate>>, GateSettingError> {
+        let single_copy_accepted = self.gate_single_copy == Some(SingleCopy::Accept);
+        match &self.gate {
+            Some(GateEngine::Postgres) => {
+                let url = self.gate_url.as_ref().ok_or(GateSettingError::NoUrl)?;
+                let connect = DatabaseUrl::parse("GATE_URL", url)?.connect_as(CONNECTION);
+                let options =
+                    PostgresGateOptions { connect, single_copy_accepted, answer_within: ANSWER_WITHIN };
+                Ok(Some(Arc::new(PostgresGate::new(options))))
+            }
+            Some(GateEngine::Objects(_)) if self.gate_url.is_some() => Err(GateSettingError::TwoAddresses),
+            Some(GateEngine::Objects(url)) => {
+                let (url, settings) = (url.clone(), of_stores());
+                let options =
+                    ObjectGateOptions { url, settings, single_copy_accepted, answer_within: ANSWER_WITHIN };
+                Ok(Some(Arc::new(ObjectGate::open(&options)?)))
+            }
+            None => self.without_gate().map(|()| None),
+        }
+    }
+
+    /// Refuses what would be for a gate.
+    fn without_gate(&self) -> Result<(), GateSettingError> {
+        let settings =
+            [("GATE_URL", self.gate_url.is_some()), ("GATE_SINGLE_COPY", self.gate_single_copy.is_some())];
+        let needless = settings.into_iter().find(|(_, is_set)| *is_set);
+        needless.map_or(Ok(()), |(name, _)| Err(GateSettingError::WithoutGate(name)))
+    }
+}
+
+/// What this program was told as the tools of object stores are.
+fn of_stores() -> Vec<(String, String)> {
+    let told = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    told.filter(|(name, _)| OF_STORES.iter().any(|begins| name.starts_with(begins))).collect()
 }

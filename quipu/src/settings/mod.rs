@@ -29,7 +29,7 @@ pub use data::{DATA_DIR, DEV_DIR, DataArgs};
 pub use existing::{
     RestrictingVariableError, check_router_restrictions, heed_existing, is_everywhere, tell_unused,
 };
-pub use gate::{GateArgs, GateSettingError};
+pub use gate::{GateArgs, GateEngineArgs, GateSettingError};
 pub use items::{AcceptedItemArgs, ItemArgs, ItemSettingError};
 pub use listeners::{ListenerArgs, ListenerSettingError, PORT};
 pub use location::{LocationArgs, LocationSettingError, RouterLocationArgs};
