@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use location::LocationCalls;
 use poem::{Endpoint, EndpointExt, Response};
-use web::{About, Guarded, Limited, OperatorToken, Visitors};
+use web::{About, Guarded, Limited, OperatorToken, Strict, Visitors};
 
 use crate::admin::{
     CheckpointsApi, ChecksApi, HealthApi, JobsApi, LatelyApi, MemberApi, MembershipApi, ReplicationApi,
@@ -19,7 +19,7 @@ use crate::public::{PublicApi, posted_items};
 use crate::query::QueryApi;
 use crate::routed;
 
-type Public = Limited<(PublicApi, HyperbeamApi, QueryApi, GraphApi, ExploreApi, ToldMovesApi)>;
+type Public = Limited<(PublicApi, HyperbeamApi, Strict<QueryApi>, GraphApi, ExploreApi, ToldMovesApi)>;
 type Admin = (
     HealthApi,
     Guarded<(StatusApi, JobsApi, UploadsApi, ChecksApi, LatelyApi, MembershipApi, LocationCalls)>,
@@ -52,7 +52,7 @@ pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
     let calls = (
         PublicApi(node.clone()),
         HyperbeamApi(node.clone()),
-        QueryApi(node.clone()),
+        Strict(QueryApi(node.clone())),
         GraphApi::new(node.clone()),
         ExploreApi(node.clone()),
         ToldMovesApi(node.clone()),

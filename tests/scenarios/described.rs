@@ -237,6 +237,7 @@ async fn queries(public: &mut Listener, world: &World) {
     for (path, of, status) in [
         ("/query/v1/processes?limit=0".to_owned(), "/query/v1/processes", 400),
         ("/query/v1/messages?cursor=abc".into(), "/query/v1/messages", 400),
+        ("/query/v1/messages?owners=abc".into(), "/query/v1/messages", 400),
         (format!("/query/v1/items/{NOBODY}"), "/query/v1/items/{id}", 404),
         ("/query/v1/totals?process=abc".into(), "/query/v1/totals", 400),
         ("/query/v1/totals?min-position=1000000".into(), "/query/v1/totals", 503),

@@ -43,7 +43,7 @@ impl Routes {
     /// The path that a request was matched with; none where nothing is.
     pub(crate) fn find(&self, matched: Option<&PathPattern>) -> Option<&KnownRoute> {
         let matched = &*matched?.0;
-        let page = || self.pages.iter().find(|page| matched.starts_with(&*page.path));
+        let page = || self.pages.iter().find(|page| *page.path == *matched);
         self.calls.get(matched).or_else(page)
     }
 }
@@ -74,7 +74,7 @@ impl KnownRoute {
 }
 
 /// The pattern that poem-openapi makes of a path: parameters are numbered.
-fn pattern(path: &str) -> String {
+pub(crate) fn pattern(path: &str) -> String {
     let mut parameters = 0;
     let parts = path.split('/').map(|part| {
         if !part.starts_with('{') {
@@ -123,7 +123,6 @@ mod tests {
             ("/things/:param0/of/:param1", "/things/{kind}/of/{number}", "DELETE, OPTIONS"),
             ("/openapi.json", "/openapi.json", "GET, HEAD, OPTIONS"),
             ("/docs", "/docs", "GET, HEAD, OPTIONS"),
-            ("/docs/oauth-receiver.html", "/docs", "GET, HEAD, OPTIONS"),
         ] {
             let route = routes.find(Some(&PathPattern(matched.into()))).unwrap();
             assert_eq!((&*route.path, route.allow.to_str().unwrap()), (path, allow));

@@ -9,6 +9,7 @@ use poem::{Endpoint, EndpointExt, Response, Route, get};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 
 use crate::described::Described;
+use crate::docs::docs;
 use crate::frequent::{Answered, Frequent};
 use crate::operators::OperatorToken;
 use crate::pages::Pages;
@@ -66,7 +67,7 @@ pub fn endpoint_with<A: OpenApi + 'static>(
     let (for_errors, for_counting) = (routes.clone(), routes);
     let routes_of_all = Route::new()
         .at(DESCRIPTION, get(described.spec_endpoint()))
-        .nest(DOCS, get(described.swagger_ui()))
+        .at(DOCS, get(docs(move || described.swagger_ui_html())))
         .nest("/", service(calls, about));
     // Each layer is boxed: its future has the request in it several times, and all of the next one's, so that seven of them
     // would move 17 kB about for each request.

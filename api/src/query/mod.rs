@@ -31,7 +31,8 @@ pub(crate) struct QueryApi(pub(crate) Arc<ApiNode>);
 /// Where the calls are in the description.
 #[derive(Tags)]
 pub(crate) enum Group {
-    /// Queries that Postgres answers. Postgres follows the log: `position` is the last event that it had.
+    /// Queries that Postgres answers. Postgres follows the log: `position` is the last event that it had. A parameter that a
+    /// call does not know is refused, and so is a second one where one counts.
     Query,
 }
 

@@ -18,7 +18,7 @@ pub async fn listener(node: &TestNode, url: &str) -> TestListener {
 }
 
 fn calls() -> [String; 4] {
-    let fixed = ["/query/v1/processes", "/query/v1/messages?tag=Action:Eval", "/query/v1/totals"];
+    let fixed = ["/query/v1/processes", "/query/v1/messages?tag=Action:Eval&tag=Name:x", "/query/v1/totals"];
     let [a, b, c] = fixed.map(str::to_owned);
     [a, b, c, format!("/query/v1/items/{SOME_ID}")]
 }
@@ -74,6 +74,12 @@ async fn wrong_parameters_are_told_with_what_was_expected() {
         ("processes?cursor=abc", "cursor"),
         ("items/abc", "43 characters"),
         ("totals?process=abc", "43 characters"),
+        ("messages?owners=x", "unknown: expected one of process, owner, recipient, tag, "),
+        ("messages?owner=x&owners=y", "found \"owners\""),
+        ("messages?limit=1&limit=2", "the parameter limit is wrong: expected one value, found several"),
+        ("processes?process=x", "found \"process\""),
+        (&format!("items/{SOME_ID}?process={SOME_ID}"), "expected one of min-position, found \"process\""),
+        ("totals?owner=x", "expected one of process, min-position, found \"owner\""),
     ] {
         let (status, refusal) = node.get(&format!("/query/v1/{path}")).await;
         assert_eq!((status, &refusal["code"]), (400, &json!("invalid_parameter")), "{path}: {refusal}");

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, Args)]
 pub struct ProjectionArgs {
     /// A Postgres database to project the log into (postgres://user:password@host:port/name); without one the node
-    /// does not answer /query and /graphql
+    /// does not answer /query/v1/... and /graphql
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
 
