@@ -24,12 +24,13 @@ use crate::listeners::{ADMIN_CONNECTIONS, Listeners};
 use crate::location::KeepLocation;
 use crate::member::{MemberNode, Takeover};
 use crate::moving::Mover;
+use crate::newest::{newest, newest_time};
 use crate::node_tls::NodeTls;
 use crate::options::{DataPaths, LocationOptions, NodeOptions, WriteOptions};
 use crate::part::NodeParts;
 use crate::registering::Registering;
 use crate::running::Served;
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::{checkpoints, descriptors, heights, index, jobs, lists, location, postgres, services, telemetry};
 
 /// What a role goes on from; it is in use, but nothing is served yet.
@@ -86,12 +87,11 @@ impl Base {
         };
         let asking = services::asking(&options.endpoints)?;
         let gateway: Arc<dyn Gateway> = Arc::new(HttpGateway::new(asking.clone(), options.endpoints.clone()));
-        let newest = store.newest()?;
+        let (newest, newest_time) = (newest(store.log.as_ref())?, newest_time(store.log.as_ref())?);
         let file = heights::file(data, store.log.identity().store);
         let heights = Arc::new(heights::start(parts, gateway.clone(), file, newest, progress).await?);
         let indexed = index::start(parts, store.follower)?;
         let checkpoints = checkpoints::start(parts, &options.data, store.local).await?;
-        let newest_time = newest.map(|newest| newest.timestamp);
         let clock = Arc::new(GuardedClock::new(newest_time, options.clock_jump_max));
         Ok(Self {
             options,
@@ -191,7 +191,7 @@ impl Base {
         let (signer, jump_max) = (writing.signer.clone(), self.options.clock_jump_max);
         let made = move || {
             // No assignment may be older than the newest that is here by then.
-            let newest = store::newest(log.as_ref())?.map(|newest| newest.timestamp);
+            let newest = newest_time(log.as_ref())?;
             Ok(SchedulerParts {
                 log: log.clone(),
                 index: index.clone(),

@@ -14,8 +14,8 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use crate::error::NodeError;
+use crate::newest::Newest;
 use crate::part::{NodePart, NodeParts};
-use crate::store::Newest;
 
 /// How long a start waits for the gateway's first block height, when none is known from before.
 const FIRST_HEIGHT: Duration = Duration::from_secs(2);

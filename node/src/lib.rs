@@ -24,6 +24,7 @@ mod bind;
 mod listeners;
 mod services;
 mod store;
+mod newest;
 mod heights;
 mod following;
 mod gated;

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::pending;
-use log::{Identity, LocalLog, Log, ReadError, Rocks, Seq, StoreMemory};
+use log::{Identity, LocalLog, Log, Rocks, Seq, StoreMemory};
 use projections::{Follower, Index, IndexWriter, Progress};
-use protocol::{AssignmentTags, Timestamp};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
@@ -31,13 +30,6 @@ pub(crate) struct Store {
     pub(crate) local: Arc<LocalLog<Rocks>>,
     pub(crate) index: Index,
     pub(crate) follower: Follower<IndexWriter>,
-}
-
-/// What the newest assignment tells.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Newest {
-    pub(crate) height: u64,
-    pub(crate) timestamp: Timestamp,
 }
 
 /// Holds the store open, and closes it.
@@ -91,22 +83,6 @@ impl Store {
         catch_up(&mut follower, progress)?;
         Ok(Self { local, log, index, follower })
     }
-
-    /// What the newest assignment tells of chain and clock.
-    pub(crate) fn newest(&self) -> Result<Option<Newest>, ReadError> {
-        newest(self.log.as_ref())
-    }
-}
-
-/// What the newest assignment of a log tells of chain and clock: they were at least there.
-pub(crate) fn newest(log: &dyn Log) -> Result<Option<Newest>, ReadError> {
-    // Not each event is an assignment, nor does each imported one tell both.
-    log::newest(log, |event| {
-        let assignment = event.assignment()?;
-        let tags = AssignmentTags::of(&assignment);
-        let (height, timestamp) = tags.height().zip(tags.timestamp())?;
-        Some(Newest { height, timestamp })
-    })
 }
 
 #[async_trait]

@@ -16,7 +16,7 @@ use crate::error::NodeError;
 enum Remembered {
     /// None: nothing was signed yet.
     Nothing,
-    /// The one that signed the newest assignment; the log is from before wallets were recorded.
+    /// The one that signed the newest assignment: the log is from before wallets were recorded, or was imported.
     Signer(Address),
     /// The one that is recorded.
     Recorded(Address),
@@ -44,7 +44,7 @@ pub(crate) async fn hold(
             if change_to.is_none() {
                 return Err(NodeError::OtherWallet { remembered: address, given });
             }
-            // One from before wallets were recorded is recorded as well.
+            // One that was not recorded is as well.
             batch.extend(matches!(remembered, Remembered::Signer(_)).then(|| Fact::Wallet(address).append()));
             warn!(from = %address, to = %given, "from now on another wallet signs, as SU_WALLET_CHANGE_TO says");
         }
@@ -92,10 +92,8 @@ impl Remembered {
         if let Some(address) = remembered {
             return Ok(Self::Recorded(address));
         }
-        // What was imported was signed elsewhere.
-        let signer = log::newest(log, |event| {
-            event.assignment().filter(|_| !event.imported).map(|assignment| assignment.address())
-        });
+        // Also what was imported: its processes name the wallet that signed it, and clients look for no other.
+        let signer = log::newest(log, |event| Some(event.assignment()?.address()));
         Ok(signer?.map_or(Self::Nothing, Self::Signer))
     }
 }
@@ -186,11 +184,8 @@ mod tests {
         let (mut imported, elsewhere) = spawn(2);
         imported.imported = true;
         append(&log, vec![imported]).await;
-        assert_eq!(
-            Remembered::of(log.as_ref()).unwrap(),
-            Remembered::Nothing,
-            "what was imported says nothing"
-        );
+        assert_eq!(Remembered::of(log.as_ref()).unwrap(), Remembered::Signer(elsewhere));
+        hold(&log, signer, None).await.unwrap_err();
         append(&log, vec![first]).await;
         // However much comes after it.
         append(&log, (0..200).map(|_| fact("of a newer program")).collect()).await;

@@ -28,7 +28,7 @@ async fn a_comparison_goes_on_in_the_middle_of_a_process() {
         let imported = import(place, &database, &[]).run();
         assert_eq!(imported.code, Some(0), "{}", imported.stderr);
     }
-    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let node = Launch::su(folder.path()).gateway(gateway.url()).after_import().start();
     let (url, data, state) = (node.url(), other.join("data"), other.join("state.jsonl"));
     let id = SampleProcess::new(0).process.id();
     let process = id.to_string();
@@ -84,7 +84,7 @@ async fn few_long_answers_are_held_at_a_time() {
     }
     let imported = import(folder.path(), &database, &[]).run();
     assert_eq!(imported.code, Some(0), "{}", imported.stderr);
-    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let node = Launch::su(folder.path()).gateway(gateway.url()).after_import().start();
     let (url, process) = (node.url(), sample.process.to_string());
     let words = ["compare", &url, &url, "--process", &process, "--json"];
     let (peak, finished) = peak_of(&Launch::command(folder.path(), &words));

@@ -109,7 +109,7 @@ async fn a_recorded_database_is_served_as_it_was_and_goes_on() {
     let flaws: Value = serde_json::json!({ "gap": 1, "tie": 5, "step_back": 1 });
     assert_eq!(told["flaws"], flaws);
 
-    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let launch = Launch::su(folder.path()).gateway(gateway.url()).after_import();
     let node = launch.start();
     let refused = import(folder.path(), &database, &[]).run();
     assert_eq!(refused.code, Some(1));
@@ -145,7 +145,7 @@ async fn a_recorded_local_store_is_served_as_it_was_and_goes_on() {
     let again = summary(&import.run());
     assert_eq!((&again["imported"], &again["already_there"]), (&0.into(), &told["imported"]));
 
-    let launch = Launch::su(folder.path()).gateway(gateway.url());
+    let launch = Launch::su(folder.path()).gateway(gateway.url()).after_import();
     let node = launch.start();
     let client = node.client();
     let recorded = RecordedAnswers::read("local-store.answers.json.gz");

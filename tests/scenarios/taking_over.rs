@@ -24,7 +24,7 @@ pub(crate) fn processes() -> Vec<String> {
 pub(crate) fn recorded_node(folder: &TempDir, gateway: &Gateway, database: &str) -> Node {
     let imported = import(folder.path(), database, &[]).run();
     assert_eq!(imported.code, Some(0), "{}", imported.stderr);
-    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let node = Launch::su(folder.path()).gateway(gateway.url()).after_import().start();
     let sent = operate(folder, &node, &["reupload", "--process", &processes().join(","), "--since", "0"]);
     assert_eq!(sent.code, Some(0), "{}{}", sent.stdout, sent.stderr);
     node

@@ -63,7 +63,7 @@ async fn what_a_local_store_answers_is_taken_over() {
     let source = folder.path().join("source");
     unpack("local-store.tar.gz", &source);
     let stored = summary(&import_local(folder.path(), &source).run());
-    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let node = Launch::su(folder.path()).gateway(gateway.url()).after_import().start();
     let words = ["reupload", "--process", &processes().join(","), "--since", "0"];
     let sent = operate(&folder, &node, &words);
     assert_eq!(sent.code, Some(0), "{}{}", sent.stdout, sent.stderr);

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ans104::KeyType;
+use ans104::{KeyType, Signer, Wallet};
 
 use crate::node::Node;
 use crate::paths::quipu;
@@ -114,6 +115,18 @@ impl Launch {
     #[must_use]
     pub fn wallet(self, key_type: KeyType) -> Self {
         self.set("SU_WALLET_PATH", wallet_file_of(key_type))
+    }
+
+    /// The same where what is in the folder was imported from a scheduler with another wallet: its own signs from now on.
+    ///
+    /// # Panics
+    /// When it has no wallet.
+    #[must_use]
+    pub fn after_import(self) -> Self {
+        let path = self.settings.get("SU_WALLET_PATH").expect("it has a wallet");
+        let text = fs::read_to_string(path).expect("its wallet can be read");
+        let address = Wallet::from_jwk(&text).expect("its wallet is one").address();
+        self.set("SU_WALLET_CHANGE_TO", address.to_string())
     }
 
     /// The same with all questions and uploads going to this gateway.
