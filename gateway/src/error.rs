@@ -253,6 +253,9 @@ pub enum AnswerError {
     /// GraphQL tells what it was not asked for.
     #[error("something else among the {0}")]
     Unasked(&'static str),
+    /// GraphQL tells more than it was asked for.
+    #[error("more than the {0} records that were asked for")]
+    TooMany(usize),
     /// GraphQL said nothing.
     #[error("neither data nor errors")]
     Nothing,

@@ -28,6 +28,7 @@ mod redirects;
 mod resolver;
 mod retry_after;
 
+pub use addresses::is_public;
 pub use retry_after::{RETRY_AFTER_MAX, retry_after};
 
 use body::AnswerLimits;

@@ -27,7 +27,7 @@ mod testing;
 pub use endpoints::{EndpointError, Endpoints, parse_file_url, parse_host_list, parse_url, parse_url_list};
 pub use error::{AnswerError, Call, GatewayError, RedirectError, UploadError};
 pub use heights::{HEIGHT_MAX, HeightDoubt, HeightFeed, HeightFile, HeightOptions, KnownHeight};
-pub use http::{Http, HttpOptions, RETRY_AFTER_MAX, retry_after};
+pub use http::{Http, HttpOptions, RETRY_AFTER_MAX, is_public, retry_after};
 pub use locations::{LocationBlock, LocationKind, LocationRecord, Locations, ToldLocations};
 pub use remote::HttpGateway;
 pub use reqwest::Url;

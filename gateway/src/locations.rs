@@ -13,7 +13,7 @@ use crate::remote::locations_of;
 use crate::{AnswerError, Call, Endpoints, GatewayError, Http};
 
 /// How many records are asked for: one of a wallet counts, and there may be as many as were published.
-const RECORDS_MAX: usize = 100;
+pub(crate) const RECORDS_MAX: usize = 100;
 /// A record has a few tags.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
@@ -259,6 +259,31 @@ mod tests {
                     {"name": "Nonce", "value": "3"}, {"name": "Nonce", "value": "9"}]}}]}}}"#;
         let found = told(&[Act::Answer(200, "", TWICE)]).await.unwrap().remove(0);
         assert_eq!((found.url, found.variant, found.nonce), (None, None, Some(9)));
+    }
+
+    /// So many that they are work, and one that says so much that it is no URL.
+    #[tokio::test]
+    async fn what_is_told_stays_within_bounds() {
+        let node = |number: usize, url: &str| {
+            let id = format!("{number:042}A");
+            format!(
+                r#"{{"node": {{"id": "{id}", "owner": {{"address": "{WALLET}"}}, "block": null, "tags": [
+                    {{"name": "Data-Protocol", "value": "ao"}}, {{"name": "Type", "value": "Scheduler-Location"}},
+                    {{"name": "Url", "value": "{url}"}}, {{"name": "Variant", "value": "{url}"}}]}}}}"#
+            )
+        };
+        let read = |nodes: Vec<String>| {
+            let edges = nodes.join(",");
+            let body = format!(r#"{{"data": {{"transactions": {{"edges": [{edges}]}}}}}}"#);
+            locations_of(body.as_bytes(), WALLET, LocationKind::SchedulerLocation)
+        };
+        let many = |count| (0..count).map(|number| node(number, "https://su.example")).collect();
+        assert_eq!(read(many(RECORDS_MAX)).unwrap().len(), RECORDS_MAX);
+        assert!(read(many(RECORDS_MAX + 1)).unwrap_err().to_string().contains("more than the 100 records"));
+        for (length, is_said) in [(2_000, true), (2_001, false), (900_000, false)] {
+            let found = read(vec![node(0, &"x".repeat(length))]).unwrap().remove(0);
+            assert_eq!((found.url.is_some(), found.variant.is_some()), (is_said, is_said), "{length}");
+        }
     }
 
     #[tokio::test]

@@ -15,6 +15,9 @@ use crate::standby::{TOKEN, leader, level, promote, standby};
 
 pub(crate) const URL: &str = "https://su.example";
 pub(crate) const NONE: &str = r#"{"data": {"transactions": {"edges": []}}}"#;
+const OF_OTHERS: &str = r#"{"data": {"transactions": {"edges": [{"node": {"id": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "owner": {"address": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"}, "block": null,
+    "tags": [{"name": "Data-Protocol", "value": "ao"}, {"name": "Type", "value": "Scheduler-Location"}]}}]}}}"#;
 const RECORDS: &str = r#"query { transactions(tags: [{ name: "Type", values: ["Scheduler-Location"] }], first: 100)
     { edges { node { id owner { address key } tags { name value } block { height timestamp } } } } }"#;
 
@@ -71,12 +74,23 @@ async fn it_is_published_once_whatever_gateways_tell_and_however_often_a_node_st
     let (folder, gateway, told) = (folder(), Gateway::start(), ToldServer::start());
     let launch = located(folder.path(), &told, &gateway);
     // Nobody answers, or in another language.
-    for (status, text) in [(503, ""), (200, "<html>"), (200, "{}"), (404, "")] {
-        told.answer(status, &[], text);
+    let (huge, deep) = (" ".repeat(2 << 20) + NONE, "[".repeat(100_000));
+    for (status, text) in [
+        (503, ""),
+        (200, "<html>"),
+        (200, "{}"),
+        (404, ""),
+        (200, OF_OTHERS),
+        (200, &huge),
+        (200, &deep),
+        // Where this leads to is a network of its own.
+        (307, NONE),
+    ] {
+        told.answer(status, &[("location", "http://169.254.169.254/graphql")], text);
         let node = launch.serve();
         known(&node, "it is told", |now| trouble(now).contains("no gateway tells")).await;
         node.stop();
-        assert_eq!(count(&gateway).await, 0, "{status} {text}");
+        assert_eq!(count(&gateway).await, 0, "{status} {}", text.get(..40).unwrap_or(text));
     }
     told.answer(200, &[], NONE);
     let node = launch.serve();

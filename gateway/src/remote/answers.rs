@@ -12,7 +12,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     AnswerError, Confirmations, HEIGHT_MAX, LocationBlock, LocationKind, LocationRecord, Transaction,
-    TransactionOwner, error::excerpt,
+    TransactionOwner, error::excerpt, locations::RECORDS_MAX,
 };
 
 /// The height in the answer to `/info`.
@@ -57,6 +57,9 @@ pub(super) fn is_any(body: &[u8]) -> Result<bool, AnswerError> {
     Ok(!nodes::<NodeId>(body)?.is_empty())
 }
 
+/// What a record says in one tag is a URL or a number.
+const TEXT_BYTES_MAX: usize = 2_000;
+
 /// The records of where this wallet's scheduler is. Whoever answers with anything else has not looked for what was asked.
 pub(crate) fn locations_of(
     body: &[u8],
@@ -64,6 +67,9 @@ pub(crate) fn locations_of(
     kind: LocationKind,
 ) -> Result<Vec<LocationRecord>, AnswerError> {
     let found = nodes::<LocationNode>(body)?;
+    if found.len() > RECORDS_MAX {
+        return Err(AnswerError::TooMany(RECORDS_MAX));
+    }
     if found.iter().any(|node| node.owner.address.parse() != Ok(wallet) || !node.is(kind)) {
         return Err(AnswerError::Unasked("records of where the scheduler of this wallet is"));
     }
@@ -159,10 +165,11 @@ impl LocationNode {
             LocationKind::SchedulerLocation => tag.name == name,
             LocationKind::Lowercase => tag.name.eq_ignore_ascii_case(name),
         };
-        // Of one that is there twice nobody knows which counts.
+        // Of one that is there twice nobody knows which counts; one without end says nothing.
         let text = |name: &str| {
             let mut found = self.tags.iter().filter(|tag| is_named(tag, name));
-            found.next().filter(|_| found.next().is_none()).map(|tag| tag.value.clone())
+            let only = found.next().filter(|_| found.next().is_none()).map(|tag| tag.value.clone());
+            only.filter(|text| text.len() <= TEXT_BYTES_MAX)
         };
         let number = |name: &str| text(name).and_then(|text| text.parse().ok());
         let nonces =

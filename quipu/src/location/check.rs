@@ -9,8 +9,10 @@ use location::{LocationReading, readings};
 use serde_json::json;
 
 use super::probes::Probes;
+use super::shown::LINE_CHARS;
 use crate::client::runtime;
 use crate::failure::Failure;
+use crate::output::excerpt;
 use crate::settings::{ServiceArgs, SettingError};
 
 /// What to check, and whom to ask.
@@ -70,6 +72,8 @@ impl CheckArgs {
             if self.json {
                 writeln!(out, "{}", json!({ "what": what, "ok": is_well, "found": text }))?;
             } else {
+                // Whoever answers may have written anything.
+                let text = excerpt(text, LINE_CHARS);
                 writeln!(out, "{}  {what}: {text}", if is_well { "ok   " } else { "wrong" })?;
             }
         }

@@ -6,7 +6,7 @@ use super::PublicationSeen;
 use crate::output::{TextTable, excerpt, time};
 
 /// More is no line for a person.
-const LINE_CHARS: usize = 1_000;
+pub(super) const LINE_CHARS: usize = 1_000;
 
 /// What is known of the record, as the node tells it.
 #[derive(Deserialize)]
