@@ -279,6 +279,13 @@ async fn messages_are_passed_on_where_that_is_wanted() {
         told.push(answer.text());
     }
     assert_eq!((&told[1], &told[2]), (&told[0], &told[0]));
+    // And so is the process that they name.
+    let request =
+        following.client().request(reqwest::Method::POST, &format!("/{}/schedule", user.process().id));
+    let request = request.header("content-type", "application/ans104");
+    let refused =
+        following.client().send(request.body(user.message(process, b"for another").bytes)).await.unwrap();
+    assert_eq!(refused.refusal(400), "invalid_parameter");
     // It is passed on once, whoever is said to lead.
     let third = standby(folders.2.path(), &gateway, &following.admin_url())
         .set("FORWARD_WRITES", "true")

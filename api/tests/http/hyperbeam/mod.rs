@@ -3,8 +3,10 @@
 //! The requests are those of the MU for processes of variant `ao.N.1`, of the compute unit that was written for HyperBEAM,
 //! of aoconnect 0.0.98 and of hb-explorer, byte by byte where it matters.
 
+mod asked;
 mod reading;
 mod recorded;
+mod shown;
 mod writing;
 
 use bytes::Bytes;

@@ -65,5 +65,27 @@ async fn each_client_gets_what_it_reads() {
     for _ in 0..2 {
         let told = replay(&node.public, current.clone(), asked.clone()).await;
         assert!(told.starts_with("HTTP/1.1 200 ") && told.contains("\r\ncontent-length: 1\r\n"), "{told}");
+    } // Lunar and wao, the payment device, and hb-explorer, which says its range in headers.
+    let explorer = "accept: application/json\r\nrequire-codec: application/json\r\naccept-bundle: true";
+    let aos2 = "accept=application/aos-2";
+    for (path, more, kind) in [
+        (format!("/~scheduler@1.0/schedule?target={process}&{aos2}"), "accept: */*", "application/json"),
+        (
+            format!("/~scheduler@1.0/schedule?target={process}&from=0&to=9&{aos2}"),
+            "accept: */*",
+            "application/json",
+        ),
+        (format!("/{process}/slot"), "accept: */*", "application/json"),
+        (format!("/{process}~process@1.0/schedule?from=0&to=1&{aos2}"), "accept: */*", "application/json"),
+        (format!("/{process}/slot/current"), explorer, "text/plain"),
+        (format!("/{process}/schedule"), &format!("{explorer}\r\nfrom: 0\r\nto: 1"), "application/json"),
+    ] {
+        let told = replay(&node.public, format!("GET {path} HTTP/1.1\r\n{more}"), Bytes::new()).await;
+        assert!(told.starts_with("HTTP/1.1 200 "), "{path}: {told}");
+        assert!(told.contains(&format!("\r\ncontent-type: {kind}")), "{path}: {told}");
     }
+    // And wao writes under the shorter path.
+    let written = format!("POST /{process}/schedule HTTP/1.1\r\n{ans104}");
+    let told = replay(&node.public, written, message).await;
+    assert!(told.starts_with("HTTP/1.1 200 ") && told.contains("\r\nslot: 1\r\n"), "{told}");
 }
