@@ -316,19 +316,6 @@ async fn whoever_is_put_behind_a_router_sends_nothing_that_is_left_of_before() {
     assert_eq!(LogPublications::new(log).all().await.unwrap().len(), 1);
 }
 
-/// There is no such service at it, so that nobody finds records there.
-#[tokio::test]
-async fn nobody_waits_for_a_gateway_that_has_no_records_for_anybody() {
-    let (world, log) = (World::new(), log());
-    world.tell(vec![Ok(vec![]), Err("it has no GraphQL")]);
-    let now = world.restart(&log).await;
-    assert!(now.trouble.is_some_and(|trouble| trouble.contains("once all have answered")));
-    assert_eq!(world.count(), 0);
-    world.told.lock().unwrap()[1].is_none = true;
-    world.restart(&log).await;
-    assert_eq!(world.count(), 1);
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_is_not_taken_is_sent_again_and_published_once() {
     let world = World::new();
