@@ -72,6 +72,9 @@ pub enum MoveError {
     /// The other node says why.
     #[error("it has not moved: {0}. The same command again goes on from there")]
     Failed(String),
+    /// It says that it does not do this.
+    #[error("it does not move: {0}")]
+    Refused(String),
     /// There is no port after it.
     #[error("--to-admin is missing: {0} has no port that another one comes after")]
     NoAdmin(String),
@@ -97,9 +100,18 @@ impl MoveArgs {
         })?;
         let (events, version) = (thousands(moved.next), moved.version);
         writeln!(out, "process {} has moved to {to}: {events} nonces, move {version}", self.process)?;
+        let Some((url, unsent)) = leads else { return Ok(()) };
+        let had = source.url();
+        if unsent > 0 {
+            let count = thousands(unsent);
+            writeln!(
+                out,
+                "at least {count} of its events are not uploaded yet: that is left to {had}, where `quipu status` says when \
+                 uploads have caught up. Do not switch it off before"
+            )?;
+        }
         // It was ended by an order before this one, which is for ever.
-        if let Some(url) = leads.filter(|url| *url != to) {
-            let had = source.url();
+        if url != to {
             writeln!(
                 out,
                 "who comes to {had} is led to {url} for ever, as the order said by which it was ended there: have a node of \
@@ -124,10 +136,11 @@ impl MoveArgs {
         Ok(())
     }
 
-    /// Where the node that had it leads clients, if it can be asked.
-    async fn leads(&self, source: &AdminClient) -> Option<String> {
+    /// Where the node that had it leads clients, and how much of it that has still to upload, if it can be asked.
+    async fn leads(&self, source: &AdminClient) -> Option<(String, u64)> {
         let told = source.fetch_told::<MovedProcessForm>(&format!("/moves/{}", self.process)).await;
-        told.ok().filter(|(now, _)| now.state == "moved").and_then(|(now, _)| now.url.0)
+        let (now, _) = told.ok().filter(|(now, _)| now.state == "moved")?;
+        Some((now.url.0?, now.unsent.0.unwrap_or(0)))
     }
 
     async fn bring(
@@ -163,6 +176,9 @@ impl MoveArgs {
             heard = Instant::now();
             let reason = match &now.job.0 {
                 Some(MoveJobForm { state, .. }) if state == "running" => continue,
+                Some(MoveJobForm { state, reason: Nullable(Some(reason)), .. }) if state == "refused" => {
+                    return Err(MoveError::Refused(reason.clone()).into());
+                }
                 Some(MoveJobForm { reason: Nullable(Some(reason)), .. }) => reason.clone(),
                 _ if has_come(&now) => return Ok(now),
                 Some(_) => "nobody knows why".to_owned(),

@@ -70,8 +70,17 @@ impl Gate {
 
     /// Breaks off the connection of what is stopped, and stops nothing more; leads to this address from now on.
     pub fn open(&self, to: SocketAddr) {
+        self.lead(to, None);
+    }
+
+    /// The same, and stops the next request after that with this in its first line.
+    pub fn open_until(&self, to: SocketAddr, text: &str, side: GateSide) {
+        self.lead(to, Some((text.to_owned(), side)));
+    }
+
+    fn lead(&self, to: SocketAddr, armed: Option<(String, GateSide)>) {
         *self.shared.to.lock().expect("nobody panics with it") = to;
-        *self.shared.armed.lock().expect("nobody panics with it") = None;
+        *self.shared.armed.lock().expect("nobody panics with it") = armed;
         self.shared.stopped.send_replace(false);
     }
 }

@@ -4,16 +4,25 @@ use poem_openapi::Object;
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaResponse};
 use poem_openapi::types::Example;
+use serde::Deserialize;
 
 /// An error.
-#[derive(Debug, Object)]
+#[derive(Debug, Deserialize, Object)]
 #[oai(example, rename = "Error")]
 pub struct ErrorForm {
     /// What was wrong and what was expected, for a person to read.
     error: String,
     /// The kind of error, for a program to act on.
     #[oai(validator(pattern = "^[a-z_]+$"))]
+    #[serde(default)]
     code: String,
+}
+
+impl ErrorForm {
+    /// What a node or router says that refused something, by the body of its answer; none where that is none of theirs.
+    pub fn text_of(body: &[u8]) -> Option<String> {
+        serde_json::from_slice(body).ok().map(|Self { error, .. }| error)
+    }
 }
 
 impl Example for ErrorForm {

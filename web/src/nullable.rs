@@ -13,6 +13,13 @@ use serde_json::Value;
 #[serde(transparent)]
 pub struct Nullable<T>(pub Option<T>);
 
+/// What is not said is null.
+impl<T> Default for Nullable<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
 impl<T> From<Option<T>> for Nullable<T> {
     fn from(value: Option<T>) -> Self {
         Self(value)

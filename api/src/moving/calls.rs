@@ -24,6 +24,9 @@ use crate::refusals::MoveRefusal;
 /// After how many bytes of events an answer ends; one event always fits.
 const PIECE: usize = 4 << 20;
 
+/// So many events that are left to be uploaded are counted.
+const UNSENT_MAX: u64 = 10_000;
+
 /// How much is kept of the name of an operator.
 const NAME_MAX: usize = 100;
 
@@ -232,6 +235,9 @@ fn describe(node: &Arc<ApiNode>, process: ProcessId) -> Result<MovedProcessForm,
         None => "absent",
     };
     let end = MoveEnd::of(process, head.and_then(|head| head.last));
+    let uploads = node.uploads().filter(|_| state == "moved");
+    let unsent = uploads.map(|uploads| uploads.unsent_of(process, end.next, UNSENT_MAX));
+    let unsent = unsent.transpose().map_err(HttpError::internal)?;
     Ok(MovedProcessForm {
         process: process.to_string(),
         store: log.identity().store.to_string(),
@@ -243,6 +249,7 @@ fn describe(node: &Arc<ApiNode>, process: ProcessId) -> Result<MovedProcessForm,
         chain: end.chain.to_string(),
         other: step.as_ref().map(|step| step.other.to_string()).into(),
         url: step.as_ref().and_then(|step| step.url().map(str::to_owned)).into(),
+        unsent: unsent.into(),
         job: node.parts.mover.as_ref().and_then(|mover| mover.now(process)).into(),
     })
 }

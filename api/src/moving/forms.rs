@@ -48,6 +48,10 @@ pub struct MovedProcessForm {
     pub other: Nullable<String>,
     /// Where it is, if it has moved from here.
     pub url: Nullable<String>,
+    /// How many of its events this node has still to upload, or 10,000 if there are more; null where it has not moved from here,
+    /// or nothing is uploaded here.
+    #[serde(default)]
+    pub unsent: Nullable<u64>,
     /// What brings it here, if anything does or did since this node started.
     pub job: Nullable<MoveJobForm>,
 }
@@ -56,11 +60,11 @@ pub struct MovedProcessForm {
 #[derive(Clone, Debug, Object, Serialize, Deserialize)]
 #[oai(rename = "MoveJob")]
 pub struct MoveJobForm {
-    /// `running`, `done` or `failed`.
+    /// `running`; `done`; `failed`, when the same order again goes on from there; `refused`, when it is refused again.
     pub state: String,
     /// What it is doing, in a few words.
     pub phase: String,
-    /// Why it failed; null if it did not.
+    /// Why it failed or was refused; null if it was not.
     pub reason: Nullable<String>,
     /// How many events have come.
     pub copied: u64,

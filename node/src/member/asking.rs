@@ -10,8 +10,8 @@ use replicator::{
     Acknowledgement, FetchRequest, Fetched, LogPlace, LogStanding, PromiseAnswer, PromiseRequest,
 };
 use reqwest::{Client, RequestBuilder, Response, Url};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use web::ErrorForm;
 
 use crate::error::NodeError;
 use crate::node_client::node_client;
@@ -26,12 +26,6 @@ const TAKEOVER: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub(super) struct Asking {
     http: Client,
-}
-
-/// What a node says that does not do what it is asked for.
-#[derive(Deserialize)]
-struct Refusal {
-    error: String,
 }
 
 impl Asking {
@@ -139,8 +133,7 @@ async fn answered(request: RequestBuilder, within: Duration) -> Result<Response,
         return Ok(response);
     }
     let body = response.bytes().await.unwrap_or_default();
-    let reason = serde_json::from_slice::<Refusal>(&body).map(|refusal| refusal.error);
-    Err(reason.unwrap_or_else(|_| format!("it answers {status}")))
+    Err(ErrorForm::text_of(&body).unwrap_or_else(|| format!("it answers {status}")))
 }
 
 /// The answer to a promise that was asked for; an error where it is none that is known.

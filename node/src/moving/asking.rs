@@ -7,15 +7,17 @@ use log::StoreId;
 use protocol::ProcessId;
 use replicator::wire::{Frame, FrameBuffer, PAYLOAD_MAX};
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
-use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
+use web::ErrorForm;
 use web::fleet_headers::STORE;
 
 use crate::node_client::{Unread, node_client, read_answer};
 use crate::node_tls::tls_reason;
 use crate::options::NodeAccess;
+
+use super::fault::MoveFault;
 
 /// How long it has to answer: to end a process it waits for its disk, and where others keep its log for them.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,18 +37,6 @@ pub(super) struct MoveSource {
     process: ProcessId,
 }
 
-/// Why it did not do what it was asked for.
-struct Unasked {
-    reason: String,
-    /// Whether it may do it when it is asked again.
-    passes: bool,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    error: String,
-}
-
 impl MoveSource {
     pub(super) fn new(url: &str, access: &NodeAccess, process: ProcessId) -> Result<Self, String> {
         let url = Url::parse(url).map_err(|error| format!("{url} is no URL: {error}"))?;
@@ -56,8 +46,8 @@ impl MoveSource {
     }
 
     /// What it says of the process.
-    pub(super) async fn now(&self) -> Result<MovedProcessForm, String> {
-        read(&self.asked(self.http.get(self.at(&[]))).await.map_err(|unasked| unasked.reason)?)
+    pub(super) async fn now(&self) -> Result<MovedProcessForm, MoveFault> {
+        read(&self.asked(self.http.get(self.at(&[]))).await?)
     }
 
     /// Events of the process from a nonce on, each in its public form. When `must` is set it is asked again and again.
@@ -66,7 +56,7 @@ impl MoveSource {
         from: u64,
         unassigned: bool,
         must: bool,
-    ) -> Result<Vec<Vec<u8>>, String> {
+    ) -> Result<Vec<Vec<u8>>, MoveFault> {
         let mut url = self.at(&["events"]);
         url.query_pairs_mut().append_pair("from", &from.to_string());
         if unassigned {
@@ -79,13 +69,13 @@ impl MoveSource {
         let frame = frame.ok_or_else(|| "its answer ends early".to_owned())?;
         match frame.open().map_err(|error| error.to_string())? {
             Frame::Events(sent) => Ok(sent.events.iter().map(|event| event.to_vec()).collect()),
-            _ => Err("it does not answer with events".to_owned()),
+            _ => Err("it does not answer with events".to_owned().into()),
         }
     }
 
     /// Has it end the process, in favour of this store, which clients find there. It may have done so before, or when its
     /// answer was lost: it is asked until it says so, or that it does not.
-    pub(super) async fn out(&self, to: StoreId, at: &str) -> Result<MovedProcessForm, String> {
+    pub(super) async fn out(&self, to: StoreId, at: &str) -> Result<MovedProcessForm, MoveFault> {
         let mut url = self.at(&["out"]);
         url.query_pairs_mut().append_pair("to", &to.to_string()).append_pair("url", at);
         read(&self.ask(|| self.http.post(url.clone()), true).await?)
@@ -99,18 +89,17 @@ impl MoveSource {
         url
     }
 
-    async fn ask(&self, request: impl Fn() -> RequestBuilder, must: bool) -> Result<Vec<u8>, String> {
+    async fn ask(&self, request: impl Fn() -> RequestBuilder, must: bool) -> Result<Vec<u8>, MoveFault> {
         let since = Instant::now();
         loop {
             match self.asked(request()).await {
-                Ok(body) => return Ok(body),
-                Err(Unasked { passes: true, .. }) if must && since.elapsed() < STUBBORN => sleep(AGAIN).await,
-                Err(Unasked { reason, .. }) => return Err(reason),
+                Err(MoveFault::Stopped(_)) if must && since.elapsed() < STUBBORN => sleep(AGAIN).await,
+                answered => return answered,
             }
         }
     }
 
-    async fn asked(&self, request: RequestBuilder) -> Result<Vec<u8>, Unasked> {
+    async fn asked(&self, request: RequestBuilder) -> Result<Vec<u8>, MoveFault> {
         let told = |reason: String| format!("the node at {}: {reason}", self.url);
         let unreached = |error: reqwest::Error| {
             let reason = match tls_reason(&error) {
@@ -119,7 +108,7 @@ impl MoveSource {
                 None if error.is_connect() => "it cannot be reached".to_owned(),
                 None => error.without_url().to_string(),
             };
-            Unasked { reason: told(reason), passes: true }
+            MoveFault::Stopped(told(reason))
         };
         let response = request.timeout(PATIENCE).send().await.map_err(unreached)?;
         let status = response.status();
@@ -127,16 +116,15 @@ impl MoveSource {
             Unread::Broken(error) => unreached(error),
             Unread::TooLong => {
                 let reason = format!("its answer has more than {ANSWER_MAX} bytes, and none of a move has");
-                Unasked { reason: told(reason), passes: false }
+                MoveFault::Refused(told(reason))
             }
         })?;
         if status.is_success() {
             return Ok(body);
         }
-        let reason = serde_json::from_slice::<Refusal>(&body).map(|refusal| refusal.error);
-        let reason = told(reason.unwrap_or_else(|_| format!("it answers {status}")));
+        let reason = told(ErrorForm::text_of(&body).unwrap_or_else(|| format!("it answers {status}")));
         let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-        Err(Unasked { reason, passes })
+        Err(if passes { MoveFault::Stopped(reason) } else { MoveFault::Refused(reason) })
     }
 }
 
@@ -172,6 +160,7 @@ async fn takes_calls(url: &str) -> bool {
     matches!(timeout(CONNECTED, TcpStream::connect((host, port))).await, Ok(Ok(_)))
 }
 
-fn read(body: &[u8]) -> Result<MovedProcessForm, String> {
-    serde_json::from_slice(body).map_err(|error| format!("what it says of the process is no answer: {error}"))
+fn read(body: &[u8]) -> Result<MovedProcessForm, MoveFault> {
+    let none = |error| MoveFault::Stopped(format!("what it says of the process is no answer: {error}"));
+    serde_json::from_slice(body).map_err(none)
 }

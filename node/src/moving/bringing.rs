@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ans104::Address;
 use api::MovedProcessForm;
 use log::{
-    ArrivingCheck, EventRef, Fact, Head, LocalLog, Log, MoveEnd, MoveStep, ProcessMove, Rocks, StoreId,
+    ArrivingCheck, EventRef, Fact, Head, LocalLog, Log, MoveEnd, MoveStep, ProcessMove, Rocks, StoreId, Term,
 };
 use projections::Position;
 use protocol::{HashChain, Nonce, ProcessId};
@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::asking::MoveSource;
+use super::fault::MoveFault;
 
 /// What is left to come when the other node is asked to end the process: so much is there in a moment.
 const REST_MAX: u64 = 64;
@@ -26,6 +27,8 @@ pub(super) struct Bringing {
     pub(super) url: String,
     pub(super) source: MoveSource,
     pub(super) log: Arc<LocalLog<Rocks>>,
+    /// The term in which it was begun: what it writes of the steps counts in no later one.
+    pub(super) term: Term,
     pub(super) indexed: Position,
     pub(super) address: Address,
     pub(super) threads: NonZeroUsize,
@@ -38,7 +41,7 @@ pub(super) struct MoveProgress {
     pub(super) phase: &'static str,
     pub(super) copied: u64,
     pub(super) total: u64,
-    pub(super) ended: Option<Result<(), String>>,
+    pub(super) ended: Option<Result<(), MoveFault>>,
 }
 
 /// What comes in, and what it is held against.
@@ -59,26 +62,32 @@ impl Bringing {
     ///
     /// # Errors
     /// With the reason: then it is where it was, or on its way here and nowhere else.
-    pub(super) async fn run(&self) -> Result<(), String> {
+    pub(super) async fn run(&self) -> Result<(), MoveFault> {
         self.note(|progress| progress.phase = "asking the node that has it");
         let there = self.source.now().await?;
         let from = there.store.parse::<Uuid>().map(StoreId).map_err(|error| error.to_string())?;
-        let Some(version) = self.begin(&there, from).await? else { return Ok(()) };
+        let Some((version, is_begun)) = self.version(&there, from).map_err(MoveFault::Refused)? else {
+            return Ok(());
+        };
+        if !is_begun {
+            self.append(version, from, MoveStep::Arriving).await?;
+        }
         let intake = self.copy(self.intake(&there)?, there.next).await?;
         self.note(|progress| progress.phase = "having it ended there");
         let out = self.source.out(self.log.identity().store, &self.url).await?;
         if out.state != "moved" || out.version != version {
-            return Err(format!("it is {} there in version {}, and not {version}", out.state, out.version));
+            let found = format!("it is {} there in version {}, and not {version}", out.state, out.version);
+            return Err(MoveFault::Refused(found));
         }
         let end = end(&out)?;
         self.copy_rest(intake, end).await?;
         self.note(|progress| progress.phase = "going on with it");
         self.indexed().await?;
-        self.append(version, from, MoveStep::In(end)).await
+        Ok(self.append(version, from, MoveStep::In(end)).await?)
     }
 
-    /// Its version here, once the log says that it comes; none where it has come already.
-    async fn begin(&self, there: &MovedProcessForm, from: StoreId) -> Result<Option<u64>, String> {
+    /// Its version here, and whether the log says already that it comes; none where it has come.
+    fn version(&self, there: &MovedProcessForm, from: StoreId) -> Result<Option<(u64, bool)>, String> {
         let own = self.log.identity().store;
         if from == own {
             return Err("the node to move it from has the store of this node".to_owned());
@@ -95,7 +104,10 @@ impl Bringing {
                 return Ok(None);
             }
             Some(ProcessMove { step: MoveStep::Out(_, url), .. }) => {
-                return Err(format!("it has moved from here, to {url}"));
+                return Err(format!(
+                    "the node that it is to go to had it before, and it has moved from there to {url}: a process does not \
+                     come back to a store that it left"
+                ));
             }
             Some(ProcessMove { step: MoveStep::Arriving, other, version, .. }) => Some((*version, *other)),
             Some(came) => return Err(format!("it came from the store {}", came.other)),
@@ -120,7 +132,7 @@ impl Bringing {
             _ => return Err("the node to move it from does not have it".to_owned()),
         };
         match begun {
-            Some(begun) if begun == (version, from) => return Ok(Some(version)),
+            Some(begun) if begun == (version, from) => return Ok(Some((version, true))),
             // It was taken back there meanwhile, or went elsewhere and comes from there.
             Some((begun, _)) if begun < version && there.state == "here" => {}
             Some((begun, other)) => {
@@ -130,7 +142,7 @@ impl Bringing {
             }
             None => {}
         }
-        self.append(version, from, MoveStep::Arriving).await.map(|()| Some(version))
+        Ok(Some((version, false)))
     }
 
     fn intake(&self, there: &MovedProcessForm) -> Result<Intake, String> {
@@ -142,9 +154,10 @@ impl Bringing {
         Ok(Intake { check, unassigned: head.is_none() })
     }
 
-    /// Copies what is there, until little is left.
-    async fn copy(&self, mut intake: Intake, mut total: u64) -> Result<Intake, String> {
+    /// Copies what is there, until little is left, or no less than before: it is written to as quickly as it is copied.
+    async fn copy(&self, mut intake: Intake, mut total: u64) -> Result<Intake, MoveFault> {
         self.note(|progress| (progress.phase, progress.total) = ("copying", total));
+        let mut left = u64::MAX;
         loop {
             let came;
             (intake, came) = self.take(intake, false).await?;
@@ -153,28 +166,30 @@ impl Bringing {
             }
             total = self.source.now().await?.next;
             self.note(|progress| progress.total = total);
-            if !came || total.saturating_sub(intake.end().next.get()) <= REST_MAX {
+            let before = std::mem::replace(&mut left, total.saturating_sub(intake.end().next.get()));
+            if !came || left <= REST_MAX || left >= before {
                 return Ok(intake);
             }
         }
     }
 
     /// Copies what came last, to the end that the other log names.
-    async fn copy_rest(&self, mut intake: Intake, end: MoveEnd) -> Result<(), String> {
+    async fn copy_rest(&self, mut intake: Intake, end: MoveEnd) -> Result<(), MoveFault> {
         self.note(|progress| (progress.phase, progress.total) = ("copying the rest", end.next.get()));
         while intake.end() != end {
             let came;
             (intake, came) = self.take(intake, true).await?;
             if !came {
                 let found = intake.end();
-                return Err(format!("the histories differ: there it ends at {end}, and here at {found}"));
+                let differ = format!("the histories differ: there it ends at {end}, and here at {found}");
+                return Err(MoveFault::Refused(differ));
             }
         }
         Ok(())
     }
 
     /// Takes what comes next, once it is verified; whether anything came.
-    async fn take(&self, mut intake: Intake, must: bool) -> Result<(Intake, bool), String> {
+    async fn take(&self, mut intake: Intake, must: bool) -> Result<(Intake, bool), MoveFault> {
         let events = self.source.events(intake.end().next.get(), intake.unassigned, must).await?;
         if events.is_empty() {
             return Ok((intake, false));
@@ -204,7 +219,7 @@ impl Bringing {
 
     async fn append(&self, version: u64, other: StoreId, step: MoveStep) -> Result<(), String> {
         let step = ProcessMove { process: self.process, version, other, step };
-        let receipt = self.log.enqueue(self.log.identity().term, vec![Fact::Move(step).append()]);
+        let receipt = self.log.enqueue(self.term, vec![Fact::Move(step).append()]);
         let receipt = receipt.map_err(|error| error.to_string())?;
         receipt.await.map(drop).map_err(|error| error.to_string())
     }

@@ -14,6 +14,7 @@
 
 mod asking;
 mod bringing;
+mod fault;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -22,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ans104::Address;
 use api::{MoveCalls, MoveJobForm, MoveOrderForm, WriteSide, Writes};
 use async_trait::async_trait;
-use log::{LocalLog, Rocks, StoreId};
+use log::{LocalLog, Log, Rocks, StoreId};
 use projections::Position;
 use protocol::ProcessId;
 use tokio::runtime::Handle;
@@ -34,6 +35,7 @@ use crate::options::NodeAccess;
 use crate::part::{NodePart, NodeParts};
 use asking::MoveSource;
 use bringing::{Bringing, MoveProgress};
+use fault::MoveFault;
 
 /// How many processes may be on their way at a time, and how many of those that have ended are remembered.
 const RUNNING_MAX: usize = 4;
@@ -88,6 +90,7 @@ impl Mover {
             url: order.url,
             source,
             log: self.log.clone(),
+            term: self.log.identity().term,
             indexed: self.indexed.clone(),
             address: self.address,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
@@ -98,7 +101,8 @@ impl Mover {
             let ended = bringing.run().await;
             match &ended {
                 Ok(()) => info!(%process, "the process is here: it has moved in"),
-                Err(reason) => {
+                Err(MoveFault::Refused(reason)) => warn!(%process, reason, "the process does not come here"),
+                Err(MoveFault::Stopped(reason)) => {
                     warn!(%process, reason, "the process is not here yet; `quipu move` goes on with it")
                 }
             }
@@ -147,9 +151,10 @@ impl MoveCalls for Mover {
         let state = match &ended {
             None => "running",
             Some(Ok(())) => "done",
-            Some(Err(_)) => "failed",
+            Some(Err(MoveFault::Stopped(_))) => "failed",
+            Some(Err(MoveFault::Refused(_))) => "refused",
         };
-        let reason = ended.and_then(Result::err);
+        let reason = ended.and_then(Result::err).map(|fault| fault.reason().to_owned());
         Some(MoveJobForm {
             state: state.to_owned(),
             phase: phase.to_owned(),

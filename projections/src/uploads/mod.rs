@@ -19,6 +19,7 @@ mod cache;
 mod sender;
 mod shared;
 mod handle;
+mod unsent;
 mod missing;
 mod replay;
 mod window;
