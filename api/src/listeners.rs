@@ -86,9 +86,10 @@ pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output =
     let copies = Guarded::new(copies, token.clone());
     let looked_at = BelowPublic((SchedulerApi(node.clone()), ExploreApi(node.clone())));
     let looked_at = Guarded::new(looked_at, token.clone());
-    let pages = node.parts.options.pages.admin.then(pages::node);
+    let (telling, pages) = (node.clone(), node.parts.options.pages.admin.then(pages::node));
     let calls: Admin = (HealthApi(node), Guarded::new(guarded, token.clone()), looked_at, copies);
     web::endpoint_with(calls, &ADMIN, Visitors::Operators(token), None, pages)
+        .around(move |endpoint, request| routed::tell_run(endpoint, request, telling.clone()))
 }
 
 /// The OpenAPI description of the public calls.

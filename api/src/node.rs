@@ -15,6 +15,7 @@ use replicator::{Shipper, record_followers, record_member, record_no_standby, re
 use scheduler::{Clock, Heights};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task;
+use uuid::Uuid;
 use web::{Budget, Crowding};
 
 use crate::checks::history::CheckHistory;
@@ -155,6 +156,8 @@ pub struct ApiNode {
     pub(crate) series: NodeSeries,
     pub(crate) processes: ProcessCount,
     started: Instant,
+    /// By what it is known from others that answer in its place.
+    pub(crate) run: Uuid,
     pub(crate) rooms: Rooms,
 }
 
@@ -169,6 +172,7 @@ impl ApiNode {
             series: NodeSeries::default(),
             processes: ProcessCount::default(),
             started: Instant::now(),
+            run: Uuid::new_v4(),
             rooms,
         }
     }

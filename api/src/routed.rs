@@ -10,13 +10,15 @@ use poem::error::ResponseError;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response};
 use protocol::{Code, ProcessId};
-use web::fleet_headers::{LEADER, MOVES, ROLE, STORE, TERM, VERSION};
+use uuid::Uuid;
+use web::fleet_headers::{LEADER, MOVES, NODE, ROLE, STORE, TERM, VERSION};
 use web::{HttpError, RawBody};
 
 use crate::node::ApiNode;
 
 /// The calls whose answers tell what a node is.
-const TELLING: [&str; 2] = ["/", "/health"];
+const TELLING: [&str; 2] = ["/", HEALTH];
+const HEALTH: &str = "/health";
 
 /// What a node is among those that keep its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct FleetStanding {
     pub term: Term,
     /// What it does.
     pub role: &'static str,
+    /// Which node it is, since it was started.
+    pub run: Uuid,
     /// The version of its software.
     pub version: &'static str,
     /// How many events are missing here that its leader has, if it follows one and that is known.
@@ -45,11 +49,23 @@ impl FleetStanding {
             store: identity.store,
             term: identity.term,
             role: node.role(),
+            run: node.run,
             version: node.version(),
             lag_events: node.lag(),
             failing: node.checks.failing(),
             moves: node.parts.log.move_count(),
         }
+    }
+
+    /// How many processes a node has, once they were counted.
+    pub fn processes(node: &ApiNode) -> Option<u64> {
+        node.processes.last().map(|counted| counted.processes)
+    }
+
+    /// The nodes that keep its log together, itself included; none where this node alone does.
+    pub fn members(node: &ApiNode) -> Vec<String> {
+        let voters = node.parts.member.as_ref().map(|member| member.now().voters);
+        voters.unwrap_or_default().into_iter().map(|voter| voter.node).collect()
     }
 
     /// Why this node does not take what a router sends to whoever leads this store in this term, if it does not.
@@ -76,6 +92,7 @@ impl FleetStanding {
             (STORE, self.store.to_string()),
             (TERM, self.term.to_string()),
             (ROLE, self.role.to_owned()),
+            (NODE, self.run.to_string()),
             (MOVES, self.moves.to_string()),
         ];
         for (name, value) in values {
@@ -115,6 +132,21 @@ pub(crate) async fn answer<E: Endpoint<Output = Response>>(
     Ok(answer)
 }
 
+/// Lets `/health` at the operators' listener tell which node answers, by which that is known to be the same as at the other one.
+/// What it tells there of its log is for clients, who are led to where that is told.
+pub(crate) async fn tell_run<E: Endpoint<Output = Response>>(
+    endpoint: Arc<E>,
+    request: Request,
+    node: Arc<ApiNode>,
+) -> poem::Result<Response> {
+    let is_told = request.uri().path() == HEALTH;
+    let mut answer = endpoint.call(request).await?;
+    if is_told && let Ok(run) = HeaderValue::try_from(node.run.to_string()) {
+        answer.headers_mut().insert(NODE, run);
+    }
+    Ok(answer)
+}
+
 /// Why the log of this node is an older one than a router knows, if that is so: it knows less of where a process has moved.
 fn outdated(node: &ApiNode, asked: &HeaderMap) -> Option<String> {
     let (process, version) = asked.get(VERSION)?.to_str().ok()?.split_once(' ')?;
@@ -142,8 +174,8 @@ mod tests {
             let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
             let asked = HeaderMap::from_iter(headers);
             let (version, lag_events, failing, moves) = ("1", None, vec![], 0);
-            let term = Term(term);
-            FleetStanding { store, term, role, version, lag_events, failing, moves }.refusal(&asked)
+            let (term, run) = (Term(term), Uuid::nil());
+            FleetStanding { store, term, role, run, version, lag_events, failing, moves }.refusal(&asked)
         };
         assert_eq!(refusal(LEADER, 3, &[(TERM, "3"), (STORE, &own)]), None);
         assert_eq!(refusal(LEADER, 4, &[(TERM, "3"), (STORE, &own)]), None);

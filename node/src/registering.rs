@@ -6,31 +6,27 @@ use std::time::Duration;
 use api::{ApiNode, FleetStanding};
 use futures_util::future::join_all;
 use reqwest::{Client, Url};
-use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
+use web::ErrorForm;
 
 use crate::error::NodeError;
 use crate::listeners::Addresses;
-use crate::node_client::node_client;
+use crate::node_client::{node_client, read_answer};
 use crate::options::RegisteringOptions;
 use crate::part::NodeParts;
 use crate::task_part::TaskPart;
 
 const EVERY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Longer answers are none of a router.
+const ANSWER_MAX: usize = 64 << 10;
 
 /// What tells the routers.
 pub(crate) struct Registering {
     http: Client,
     options: RegisteringOptions,
-}
-
-/// What a router says that does not take it.
-#[derive(Deserialize)]
-struct Refusal {
-    error: String,
 }
 
 impl Registering {
@@ -54,7 +50,7 @@ impl Registering {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let FleetStanding { store, term, role, version, lag_events, failing, .. } =
+            let FleetStanding { store, term, role, run, version, lag_events, failing, .. } =
                 FleetStanding::of(&node);
             let form = json!({
                 "url": self.options.url,
@@ -62,6 +58,9 @@ impl Registering {
                 "store": store.to_string(),
                 "term": term.0,
                 "role": role,
+                "node": run.to_string(),
+                "processes": FleetStanding::processes(&node),
+                "members": FleetStanding::members(&node),
                 "version": version,
                 "lag_events": lag_events,
                 "failing": failing,
@@ -90,8 +89,7 @@ impl Registering {
         if status.is_success() {
             return Ok(());
         }
-        let body = answer.bytes().await.unwrap_or_default();
-        let told = serde_json::from_slice(&body).map(|Refusal { error }| error);
-        Err(told.unwrap_or_else(|_| format!("it answers {status}")))
+        let told = read_answer(answer, ANSWER_MAX).await.ok().and_then(|body| ErrorForm::text_of(&body));
+        Err(told.unwrap_or_else(|| format!("it answers {status}")))
     }
 }

@@ -86,8 +86,9 @@ async fn start(parts: &mut NodeParts, options: RoutingOptions) -> Result<Served,
     let (budget, _) = listeners.budgets();
     let failover = match failover {
         Some(access) => {
-            let http = node_client(&access)?.build().map_err(NodeError::LeaderClient)?;
-            Some(FailoverOptions { http })
+            let client = |access| node_client(&access)?.build().map_err(NodeError::LeaderClient);
+            let strangers = client(NodeAccess { token: None, tls: access.tls.clone() })?;
+            Some(FailoverOptions { http: client(access)?, strangers })
         }
         None => None,
     };

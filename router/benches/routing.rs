@@ -78,7 +78,7 @@ fn fill(folder: &Path, scheduler: &str, count: u64) {
     }
 }
 
-/// Answers everything with the same few bytes, as a scheduler that costs nothing.
+/// Answers with few bytes, as a scheduler that costs nothing and has nothing.
 async fn scheduler() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -86,10 +86,15 @@ async fn scheduler() -> String {
         while let Ok((mut socket, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let mut bytes = vec![0; 64 << 10];
-                while socket.read(&mut bytes).await.is_ok_and(|read| read > 0) {
+                while let Ok(read @ 1..) = socket.read(&mut bytes).await {
+                    let is_sought = bytes[..read].starts_with(b"GET /processes/");
+                    let status = if is_sought { "404 Not Found" } else { "200 OK" };
+                    let (address, kind) = (process(0), "content-type: application/json");
+                    let body = format!(r#"{{"timestamp":"1","address":"{address}"}}"#);
+                    let length = body.len();
                     let answer =
-                        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
-                    if socket.write_all(answer).await.is_err() {
+                        format!("HTTP/1.1 {status}\r\n{kind}\r\ncontent-length: {length}\r\n\r\n{body}");
+                    if socket.write_all(answer.as_bytes()).await.is_err() {
                         return;
                     }
                 }

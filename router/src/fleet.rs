@@ -184,6 +184,11 @@ mod tests {
         SchedulerFlags { no_route, wallets: wallets.iter().copied().collect::<BTreeSet<_>>(), wallets_only }
     }
 
+    /// All of them take messages.
+    fn open(fleet: &Fleet) {
+        fleet.members().values().for_each(|member| _ = member.standing.look(Look::Open));
+    }
+
     fn fleet() -> Fleet {
         let fleet = Fleet::default();
         let known = vec![
@@ -193,6 +198,7 @@ mod tests {
             known(4, 7, flags(true, &[OWNER], true)),
         ];
         fleet.set(known, true);
+        open(&fleet);
         fleet
     }
 
@@ -214,6 +220,18 @@ mod tests {
         assert_eq!(chosen(&fleet, OTHER), Ok(2));
         (0..5).for_each(|_| fleet.member(SchedulerNumber(2)).unwrap().standing.add_process());
         assert_eq!(chosen(&fleet, OTHER), Ok(1));
+    }
+
+    #[test]
+    fn who_was_not_asked_yet_gets_nothing() {
+        let fleet = fleet();
+        fleet.set(
+            [(1, 9), (5, 0)].map(|(number, has)| known(number, has, SchedulerFlags::default())).into(),
+            false,
+        );
+        assert_eq!(chosen(&fleet, OTHER), Ok(1));
+        open(&fleet);
+        assert_eq!(chosen(&fleet, OTHER), Ok(5));
     }
 
     #[test]
@@ -256,6 +274,7 @@ mod tests {
         let lead = |number| fleet.lead(SchedulerNumber(number)).unwrap().number.0;
         // A standby has not led.
         fleet.set(vec![with(1, 3, 7, 1), with(2, 0, 7, 0), with(3, 2, 8, 0)], true);
+        open(&fleet);
         assert_eq!([1, 2, 3].map(lead), [1, 1, 3]);
         assert_eq!(chosen(&fleet, OTHER), Ok(3));
         // It took over, with the processes.
@@ -280,6 +299,7 @@ mod tests {
         let fleet = Fleet::default();
         let own = || flags(true, &[OWNER], true);
         fleet.set(vec![with(1, 1, own()), with(2, 2, SchedulerFlags::default())], true);
+        open(&fleet);
         assert_eq!(chosen(&fleet, OWNER), Ok(2));
         assert_eq!(chosen(&fleet, OTHER), Err(NoPlace::NoneTakes));
         // Whoever was switched off for good has nothing more to say.

@@ -1,7 +1,5 @@
 //! Asking the schedulers how they do.
 
-use std::collections::HashSet;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +10,18 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
+use uuid::Uuid;
+use web::ErrorForm;
 use web::fleet_headers::{ROLE, ROUTER};
 
+use crate::busy::Busy;
 use crate::member::{FleetMember, Look, MemberTurn};
 use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
-use crate::state::SchedulerNumber;
-use crate::told::ToldLog;
-use crate::upstream::{refusal, said};
+use crate::told::{ToldLog, node_of};
+use crate::upstream::{read_up_to, said};
 
 /// Between two questions; a quarter more or less, so that many routers do not ask at once.
 const EVERY: Duration = Duration::from_secs(2);
@@ -41,36 +40,6 @@ const BYTES_MAX: usize = 16 << 10;
 #[derive(Deserialize)]
 struct Scheduler {
     address: Address,
-}
-
-/// What is done for schedulers at the moment: for each of them once at a time, however long it takes for another.
-#[derive(Default)]
-struct Busy {
-    with: HashSet<SchedulerNumber>,
-    work: JoinSet<SchedulerNumber>,
-}
-
-impl Busy {
-    /// Does it, unless something is under way for this one.
-    fn begin(&mut self, member: SchedulerNumber, work: impl Future<Output = ()> + Send + 'static) {
-        if self.with.insert(member) {
-            self.work.spawn(async move {
-                work.await;
-                member
-            });
-        }
-    }
-
-    /// Forgets what is done.
-    fn tidy(&mut self) {
-        while let Some(done) = self.work.try_join_next() {
-            match done {
-                Ok(member) => drop(self.with.remove(&member)),
-                // Nobody knows for whom.
-                Err(_) => *self = Self::default(),
-            }
-        }
-    }
 }
 
 impl Router {
@@ -100,25 +69,40 @@ impl Router {
 
     /// Asks each of them once, before anything is asked of this router; who does not answer soon is asked again later.
     pub(crate) async fn look_first(&self) {
-        let members = self.fleet.members();
-        let looks = stream::iter(members.values().cloned());
-        let looks = looks.for_each_concurrent(AT_ONCE, |member| async move { self.look(&member).await });
-        if timeout(FIRST, looks).await.is_err() {
+        if timeout(FIRST, self.look_at_new()).await.is_err() {
             info!("not all schedulers answer at once");
         }
     }
 
-    async fn look(&self, member: &FleetMember) {
+    /// Asks those that were never asked: they get no process before.
+    pub(crate) async fn look_at_new(&self) {
+        let _one = self.looking.lock().await;
+        let members = self.fleet.members();
+        let new = members.values().filter(|member| member.standing.is_new()).cloned();
+        let looks = stream::iter(new.collect::<Vec<_>>());
+        looks.for_each_concurrent(AT_ONCE, |member| async move { self.look(&member).await }).await;
+    }
+
+    /// Asks one how it does.
+    pub(crate) async fn look(&self, member: &FleetMember) {
         let http = &self.asking;
         let (mut look, told) = ask(http, &member.url).await;
-        if let Some(told) = told {
-            let counts = told.leads() && !member.is_forgotten();
-            let moves = counts.then_some(told.moves);
-            match (self.take_told(member, told).await, moves) {
-                (Err(reason), _) => look = Look::Other(reason),
-                (Ok(()), Some(moves)) => member.standing.moves.told(moves),
-                (Ok(()), None) => {}
+        let mut address = None;
+        match told {
+            Some(told) => {
+                let counts = told.leads() && !member.is_forgotten();
+                let moves = counts.then_some(told.moves);
+                match (self.take_told(member, told).await, moves) {
+                    (Err(reason), _) => look = Look::Other(reason),
+                    (Ok(()), Some(moves)) => member.standing.moves.told(moves),
+                    (Ok(()), None) => {}
+                }
             }
+            None if look == Look::Open => match existing(http, member).await {
+                Ok(told) => address = Some(told),
+                Err(found) => look = found,
+            },
+            None => {}
         }
         let is_there = !matches!(look, Look::Away(_));
         let turn = member.standing.look(look);
@@ -131,11 +115,11 @@ impl Router {
             MemberTurn::None => {}
         }
         // Who was away may have been started with another wallet.
-        if is_there
-            && (turn == MemberTurn::Came || member.standing.address().is_none())
-            && let Some(body) = get(http, &member.url, "/").await.ok().map(|answer| answer.body)
-            && let Ok(Scheduler { address }) = serde_json::from_slice(&body)
+        if is_there && address.is_none() && (turn == MemberTurn::Came || member.standing.address().is_none())
         {
+            address = address_at(http, &member.url).await.ok();
+        }
+        if let Some(address) = address {
             member.standing.set_address(address);
         }
     }
@@ -163,6 +147,13 @@ pub(crate) struct SchedulerSays {
     pub(crate) body: Vec<u8>,
 }
 
+impl SchedulerSays {
+    /// Which node it is, if it tells.
+    pub(crate) fn node(&self) -> Option<Uuid> {
+        node_of(&self.headers)
+    }
+}
+
 /// How the scheduler at this URL does, and what it tells of its log.
 pub(crate) async fn ask(http: &Client, url: &SchedulerUrl) -> (Look, Option<ToldLog>) {
     let answer = match get(http, url, "/health").await {
@@ -177,23 +168,44 @@ pub(crate) async fn ask(http: &Client, url: &SchedulerUrl) -> (Look, Option<Told
     let look = match answer {
         SchedulerSays { status: StatusCode::OK, .. } => Look::Open,
         SchedulerSays { status, body, .. } => {
-            let text = refusal(&body).unwrap_or_else(|| format!("it answers {status}"));
+            let text = ErrorForm::text_of(&body).unwrap_or_else(|| format!("it answers {status}"));
             Look::Refusing(text.chars().take(TEXT_MAX).collect())
         }
     };
     (look, told)
 }
 
+/// The address of an existing scheduler, which tells nothing of its log: by that it is known to be one.
+///
+/// # Errors
+/// With what is there instead: any other service may answer 200 to whatever it is asked.
+async fn existing(http: &Client, member: &FleetMember) -> Result<Address, Look> {
+    match member.store {
+        Some(store) => Err(Look::Other(format!(
+            "what answers there tells no store, and its processes are in the store {store}"
+        ))),
+        None => address_at(http, &member.url).await,
+    }
+}
+
+/// The address of the wallet by which the scheduler at this URL signs.
+async fn address_at(http: &Client, url: &SchedulerUrl) -> Result<Address, Look> {
+    let SchedulerSays { status, body, .. } = get(http, url, "/").await.map_err(Look::Away)?;
+    match serde_json::from_slice(&body) {
+        Ok(Scheduler { address }) if status == StatusCode::OK => Ok(address),
+        _ if status.is_server_error() => Err(Look::Refusing(format!("its call GET / answers {status}"))),
+        _ => Err(Look::Other(
+            "what answers there is no scheduler: GET / tells no address of a wallet; is the URL right?"
+                .to_owned(),
+        )),
+    }
+}
+
 /// What a scheduler answers at this path.
 pub(crate) async fn get(http: &Client, url: &SchedulerUrl, path: &str) -> Result<SchedulerSays, String> {
     let sent = http.get(format!("{url}{path}")).timeout(ANSWERED).send().await;
     let mut answer = sent.map_err(|error| said(&error))?;
-    let (status, headers, mut body) = (answer.status(), answer.headers().clone(), Vec::new());
-    while let Some(piece) = answer.chunk().await.map_err(|error| said(&error))? {
-        body.extend_from_slice(&piece);
-        if body.len() > BYTES_MAX {
-            break;
-        }
-    }
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = read_up_to(&mut answer, BYTES_MAX).await.map_err(|error| said(&error))?;
     Ok(SchedulerSays { status, headers, body })
 }

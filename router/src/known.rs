@@ -70,6 +70,11 @@ impl KnownHomes {
         }
     }
 
+    /// Forgets all homes.
+    pub(crate) fn forget(&self) {
+        self.homes.clear();
+    }
+
     /// How many homes are remembered.
     pub(crate) fn len(&self) -> usize {
         self.homes.len()

@@ -6,6 +6,7 @@
 //! are generated from the code and checked in under `openapi/`.
 
 mod admin;
+mod busy;
 mod error;
 mod fleet;
 mod folder;

@@ -18,7 +18,7 @@ use crate::member::FleetMember;
 use crate::metrics;
 use crate::router::Router;
 use crate::state::{Home, HomeCause};
-use crate::upstream::{client, said};
+use crate::upstream::{client, read_up_to, said};
 
 /// For a scheduler to say whether it has something.
 const ANSWERED: Duration = Duration::from_secs(5);
@@ -101,12 +101,9 @@ impl Lookups {
             Ok(answer) => answer,
             Err(error) => return nothing(said(&error)),
         };
-        let (status, mut body) = (answer.status(), Vec::new());
-        while body.len() < READ_MAX
-            && let Ok(Some(piece)) = answer.chunk().await
-        {
-            body.extend_from_slice(&piece);
-        }
+        let status = answer.status();
+        // One that breaks off is none.
+        let body = read_up_to(&mut answer, READ_MAX).await.unwrap_or_default();
         match status {
             StatusCode::OK if is_about(&body, subject) => Said::Has,
             StatusCode::OK => nothing("what it answers is no answer of a scheduler".to_owned()),
@@ -165,13 +162,17 @@ impl Router {
         found
     }
 
-    /// Asks all schedulers of which anything counts. Should several have it, the first one counts; of a store, what its leader
-    /// says.
+    /// Asks all schedulers of which anything counts, and of those that keep a log together the leader alone while it is there.
+    /// Should several have it, the first one counts; of a store, what its leader says.
     async fn search_schedulers(self: &Arc<Self>, subject: RouteKey) -> Whereabouts {
         metrics::looked_up();
         let members = self.fleet.members();
-        let asked: Vec<Arc<FleetMember>> =
-            members.values().filter(|member| !member.is_silenced()).cloned().collect();
+        let leads_there = |member: &FleetMember| {
+            member.is_lead()
+                || !members.get(&member.lead.scheduler).is_some_and(|lead| lead.standing.is_reached())
+        };
+        let counts = |member: &&Arc<FleetMember>| !member.is_silenced() && leads_there(member);
+        let asked: Vec<Arc<FleetMember>> = members.values().filter(counts).cloned().collect();
         let answers = stream::iter(asked)
             .map(|member| async move { (self.lookups.ask(&member, subject).await, member) });
         let answers: Vec<_> = answers.buffer_unordered(QUESTIONS_MAX).collect().await;
@@ -184,13 +185,16 @@ impl Router {
                 Said::Nothing(reason) => silent.push((reason, member)),
             }
         }
-        // A copy of a store has nothing that its leader has not.
-        silent.retain(|(_, member)| !lacking.contains(&member.lead.scheduler));
+        // A copy of a store has nothing that its leader has not; and one that was retired and is gone is not waited for.
+        let is_gone = |member: &FleetMember| member.is_retired && !member.standing.is_reached();
+        silent.retain(|(_, member)| !lacking.contains(&member.lead.scheduler) && !is_gone(member));
         // Whoever led a store, and whoever keeps it too, has what is in it.
         having.sort_by_key(|member| (!member.is_lead(), member.number));
         let Some(member) = having.first() else {
-            let unsure = silent.pop().map(|(reason, _)| Whereabouts::Unsure(reason));
-            return unsure.unwrap_or(Whereabouts::Nowhere);
+            let Some((reason, member)) = silent.pop() else { return Whereabouts::Nowhere };
+            let retire =
+                format!("should it be gone for good, `quipu router retire {}` ends that", member.url);
+            return Whereabouts::Unsure(format!("{reason}; {retire}"));
         };
         let is_same = |other: &FleetMember| other.store.is_some() && other.store == member.store;
         if let Some(other) = having.iter().skip(1).find(|other| !is_same(other)) {

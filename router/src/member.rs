@@ -55,7 +55,7 @@ pub(crate) struct MemberStanding {
     processes: AtomicU64,
     /// Whether it is reached, as far as the last questions tell.
     is_reached: AtomicBool,
-    /// Whether it took messages when it was asked last.
+    /// Whether it took messages when it was asked last; not before it was.
     is_open: AtomicBool,
     asked: Mutex<Asked>,
     /// Places for calls that are on their way to it: one that hangs does not close the door for the others.
@@ -80,11 +80,22 @@ struct Asked {
     registered: Option<Registered>,
 }
 
+impl Asked {
+    /// How often it was missed lately.
+    fn missed(&self) -> usize {
+        self.reached.iter().filter(|reached| !**reached).count()
+    }
+}
+
 /// What a scheduler said when it registered itself last.
 #[derive(Clone, Debug)]
 pub(crate) struct Registered {
     pub(crate) at: Instant,
     pub(crate) version: String,
+    /// How many processes it has by its own count.
+    pub(crate) processes: Option<u64>,
+    /// The nodes that keep its log together.
+    pub(crate) members: Vec<String>,
     /// How many events its leader has that are not there, if it follows one.
     pub(crate) lag_events: Option<u64>,
     /// Its checks that fail.
@@ -113,12 +124,12 @@ pub(crate) enum MemberTurn {
 }
 
 impl MemberStanding {
-    /// How one does of which nothing is known yet: well.
+    /// How one does that was not asked yet: calls for its processes go there, and it gets no new ones.
     pub(crate) fn new(url: &SchedulerUrl, processes: u64) -> Self {
         let standing = Self {
             processes: AtomicU64::new(0),
             is_reached: AtomicBool::new(true),
-            is_open: AtomicBool::new(true),
+            is_open: AtomicBool::new(false),
             asked: Mutex::default(),
             calls: Semaphore::new(CALLS_EACH),
             calls_away: Semaphore::new(CALLS_AWAY),
@@ -159,6 +170,16 @@ impl MemberStanding {
 
     pub(crate) fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was never asked how it does.
+    pub(crate) fn is_new(&self) -> bool {
+        self.asked().reached.is_empty()
+    }
+
+    /// Whether it was missed often enough for another one to take its place.
+    pub(crate) fn is_gone(&self) -> bool {
+        !self.is_reached() && self.asked().missed() >= MISSED
     }
 
     pub(crate) fn address(&self) -> Option<Address> {
@@ -204,15 +225,12 @@ impl MemberStanding {
             asked.reached.pop_front();
         }
         asked.reached.push_back(matches!(look, Look::Open | Look::Refusing(_)));
-        if matches!(look, Look::Other(_)) {
-            // There is nothing to wait for.
-            asked.reached = VecDeque::from([false; LOOKS]);
-        }
         let before = self.is_reached();
-        let is_reached = if before {
-            asked.reached.iter().filter(|reached| !**reached).count() < MISSED
-        } else {
-            asked.reached.iter().rev().take_while(|reached| **reached).count() >= IN_A_ROW
+        let is_reached = match &look {
+            // There is nothing to wait for.
+            Look::Other(_) => false,
+            _ if before => asked.missed() < MISSED,
+            _ => asked.reached.iter().rev().take_while(|reached| **reached).count() >= IN_A_ROW,
         };
         let is_open = look == Look::Open;
         asked.trouble = match look {
@@ -286,6 +304,7 @@ mod tests {
     fn who_is_missed_three_times_in_five_is_away_until_it_answers_three_times_in_a_row() {
         let away = || Look::Away("refused".to_owned());
         let standing = standing();
+        assert!(standing.is_new() && standing.is_reached() && !standing.is_open());
         assert_eq!([away(), away(), Look::Open].map(|look| standing.look(look)), [MemberTurn::None; 3]);
         assert!(standing.is_reached() && standing.is_open());
         assert_eq!(standing.look(away()), MemberTurn::Went);
@@ -299,7 +318,28 @@ mod tests {
         assert_eq!(standing.look(refusing()), MemberTurn::Came);
         assert!(standing.is_reached() && !standing.is_open());
         assert_eq!(standing.look(away()), MemberTurn::None);
-        assert_eq!(standing.look(Look::Other("another store".to_owned())), MemberTurn::Went, "at once");
+        let other = || Look::Other("another store".to_owned());
+        assert_eq!(standing.look(Look::Open), MemberTurn::None);
+        assert_eq!(standing.look(other()), MemberTurn::Went, "at once");
+    }
+
+    #[test]
+    fn nobody_takes_the_place_of_one_that_was_missed_less_than_three_times() {
+        let standing = standing();
+        (0..5).for_each(|_| _ = standing.look(Look::Open));
+        for is_gone in [false, false, true] {
+            standing.look(Look::Other("another store".to_owned()));
+            assert!(!standing.is_reached());
+            assert_eq!(standing.is_gone(), is_gone);
+        }
+        (0..3).for_each(|_| _ = standing.look(Look::Open));
+        assert!(standing.is_reached() && !standing.is_gone());
+        // Nor for a miss now and then.
+        for _ in 0..9 {
+            standing.look(Look::Away("refused".to_owned()));
+            assert!(!standing.is_gone());
+            (0..2).for_each(|_| _ = standing.look(Look::Open));
+        }
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct RouterOptions {
 pub struct FailoverOptions {
     /// What asks the admin listeners of nodes, as they want to be asked.
     pub http: reqwest::Client,
+    /// The same without the token, for those of whom it is not known whether they are nodes.
+    pub strangers: reqwest::Client,
 }
 
 impl RouterMode {

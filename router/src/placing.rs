@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use web::{HttpError, RawBody};
 
+use crate::fleet::NoPlace;
 use crate::lookup::{RouteKey, Whereabouts};
 use crate::member::FleetMember;
 use crate::metrics;
@@ -124,7 +125,7 @@ impl Router {
     }
 
     async fn settle(&self, process: ProcessId, owner: Address) -> Result<Home, HttpError> {
-        let chosen = match self.fleet.choose(&owner) {
+        let chosen = match self.choose(&owner).await {
             Ok(chosen) => chosen,
             Err(no_place) => {
                 // It may have its home from before.
@@ -144,6 +145,17 @@ impl Router {
         self.known.note_present(&RouteKey::Process(process));
         self.known.note_present(&RouteKey::Any(process.id()));
         Ok(homed.home)
+    }
+
+    /// The scheduler for a new process. Where none takes it, those that were never asked how they do are asked first.
+    async fn choose(&self, owner: &Address) -> Result<Arc<FleetMember>, NoPlace> {
+        match self.fleet.choose(owner) {
+            Ok(chosen) => Ok(chosen),
+            Err(_) => {
+                self.look_at_new().await;
+                self.fleet.choose(owner)
+            }
+        }
     }
 
     /// The address of whoever signed an item. Without a look at the signature anybody could have the process of another

@@ -9,7 +9,6 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use log::{StoreId, Term};
 use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
@@ -17,14 +16,15 @@ use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use crate::busy::Busy;
 use crate::member::FleetMember;
 use crate::metrics;
 use crate::options::FailoverOptions;
 use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{PromotionTurn, TURN_MAX};
-use crate::told::ToldLog;
-use crate::upstream::{refusal, said};
+use crate::upstream::{read_up_to, said};
+use web::ErrorForm;
 
 /// How often it is looked whether a leader is gone.
 const EVERY: Duration = Duration::from_secs(1);
@@ -41,6 +41,8 @@ const BYTES_MAX: usize = 256 << 10;
 /// Asks nodes to lead.
 pub(crate) struct Promoter {
     http: Client,
+    /// Asks those of whom it is not known yet who they are.
+    pub(crate) strangers: Client,
     /// Why nobody takes the place of a leader, as it was told last.
     told: Mutex<HashMap<StoreId, String>>,
 }
@@ -63,7 +65,8 @@ struct Promoted {
 
 impl Promoter {
     pub(crate) fn new(options: &FailoverOptions) -> Self {
-        Self { http: options.http.clone(), told: Mutex::default() }
+        let FailoverOptions { http, strangers } = options.clone();
+        Self { http, strangers, told: Mutex::default() }
     }
 
     /// Says why nobody takes the place of a leader, once for each reason.
@@ -88,36 +91,39 @@ impl Promoter {
     ) -> Result<T, String> {
         let request = self.http.request(method, format!("{admin}{path}"));
         let mut answer = request.timeout(within).send().await.map_err(|error| said(&error))?;
-        let mut body = Vec::new();
-        while let Some(piece) = answer.chunk().await.map_err(|error| said(&error))? {
-            body.extend_from_slice(&piece);
-            if body.len() > BYTES_MAX {
-                return Err("its answer is too long".to_owned());
-            }
+        let body = read_up_to(&mut answer, BYTES_MAX).await.map_err(|error| said(&error))?;
+        if body.len() > BYTES_MAX {
+            return Err("its answer is too long".to_owned());
         }
         let status = answer.status();
         if status == StatusCode::OK {
             return serde_json::from_slice(&body).map_err(|error| format!("its answer is none: {error}"));
         }
-        Err(refusal(&body).unwrap_or_else(|| format!("it answers {status}")))
+        Err(ErrorForm::text_of(&body).unwrap_or_else(|| format!("it answers {status}")))
     }
 }
 
 impl Router {
-    /// Has each leader replaced that is gone, where that is wanted, until it is dropped.
+    /// Has each leader replaced that is gone, where that is wanted, until it is dropped: none waits for that of another store.
     pub(crate) async fn watch_leaders(self: Arc<Self>) {
-        let (router, Some(promoter)) = (&self, &self.promoter) else { return pending().await };
+        if self.promoter.is_none() {
+            return pending().await;
+        }
+        let mut replacing = Busy::default();
         loop {
             sleep(EVERY).await;
-            let members = router.fleet.members();
-            let gone = members
-                .values()
-                .filter(|member| member.is_lead() && member.lead.copies > 1 && !member.standing.is_reached());
-            let replacing =
-                gone.filter_map(|lead| Some((lead, lead.store?))).map(|(lead, store)| async move {
-                    promoter.tell(lead, store, router.replace(promoter, lead, store).await);
+            replacing.tidy();
+            let members = self.fleet.members();
+            let is_lost =
+                |lead: &FleetMember| lead.is_lead() && lead.lead.copies > 1 && lead.standing.is_gone();
+            for lead in members.values().filter(|member| is_lost(member)) {
+                let Some(store) = lead.store else { continue };
+                let (router, lead) = (self.clone(), lead.clone());
+                replacing.begin(store, async move {
+                    let Some(promoter) = &router.promoter else { return };
+                    promoter.tell(&lead, store, router.replace(promoter, &lead, store).await);
                 });
-            join_all(replacing.collect::<Vec<_>>()).await;
+            }
         }
     }
 
@@ -133,7 +139,7 @@ impl Router {
         info!(leader = %lead.url, %store, %term, "the leader is gone: another node is asked to lead");
         let mut reasons = Vec::new();
         for candidate in candidates {
-            match self.promote(promoter, &candidate, store, term).await {
+            match self.promote(promoter, &candidate, term).await {
                 Ok(term) => {
                     metrics::promoted();
                     info!(scheduler = %candidate.url, %store, %term, "it leads");
@@ -198,7 +204,6 @@ impl Router {
         &self,
         promoter: &Promoter,
         candidate: &FleetMember,
-        store: StoreId,
         before: Term,
     ) -> Result<Term, String> {
         let admin = candidate.admin.as_ref().ok_or("it has no admin listener")?;
@@ -210,7 +215,8 @@ impl Router {
         if term <= before {
             return Err(format!("it leads in term {term}, and {before} was there before"));
         }
-        let told = ToldLog { store, term, role: web::fleet_headers::LEADER.to_owned(), moves: 0 };
-        self.take_told(candidate, told).await.map(|()| term)
+        // What counts is what the nodes say at the URLs where clients find them.
+        self.ask_who_leads(candidate).await;
+        Ok(term)
     }
 }

@@ -117,6 +117,7 @@ impl Router {
                 for url in self.unlisted() {
                     warn!(%url, "it is not in the list any more, and goes on being used; `quipu router retire` ends that");
                 }
+                self.look_at_new().await;
             }
             Err(error) => self.list.lock().unwrap_or_else(PoisonError::into_inner).refused(seen, &error),
         }

@@ -2,9 +2,10 @@
 //! was copied with another node's URL in it leads nobody anywhere.
 
 use protocol::Code;
+use uuid::Uuid;
 use web::HttpError;
 
-use crate::health::ask;
+use crate::health::{ask, get};
 use crate::member::{Look, Registered};
 use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
@@ -40,6 +41,9 @@ impl Router {
             known.store == Some(claimed.store) && is_led && !has_new_admin
         });
         let told = if is_known { None } else { Some(self.borne_out(&url, &claimed).await?) };
+        if let Some(admin) = admin.as_ref().filter(|_| has_new_admin) {
+            self.check_admin(&url, admin, claimed.node).await?;
+        }
         if has_new_admin {
             self.change(FleetChange::Registered { url: url.clone(), admin }).await?;
         }
@@ -49,7 +53,34 @@ impl Router {
             self.take_told(&member, told).await.map_err(wrong)?;
         }
         member.standing.note_registered(said);
+        if member.standing.is_new() {
+            self.look(&member).await;
+        }
         Ok(())
+    }
+
+    /// Refuses an admin listener that is of another node, or of which that is not known although nodes are asked to lead there:
+    /// whoever answers there would be told their token.
+    async fn check_admin(
+        &self,
+        url: &SchedulerUrl,
+        admin: &SchedulerUrl,
+        claimed: Option<Uuid>,
+    ) -> Result<(), HttpError> {
+        // It is only shown, and one of an older version does not tell which node it is.
+        let (Some(promoter), Some(claimed)) = (&self.promoter, claimed) else { return Ok(()) };
+        let found = match get(&promoter.strangers, admin, "/health").await {
+            Ok(answer) if answer.node() == Some(claimed) => return Ok(()),
+            Ok(_) => "another node, or none, answers there".to_owned(),
+            Err(reason) => {
+                let text = format!(
+                    "the admin listener {admin} of {url} does not answer this router, which asks nodes to lead there: {reason}"
+                );
+                return Err(HttpError::new(Code::Unavailable, text));
+            }
+        };
+        let text = format!("{admin} is not the admin listener of the node at {url}: {found}");
+        Err(HttpError::new(Code::InvalidParameter, text))
     }
 
     /// What answers at this URL, if that is what was said to be there.
@@ -69,6 +100,9 @@ impl Router {
             (_, Some(told)) if told.store != claimed.store => Err(wrong(format!(
                 "at {url} is the store {}, and {} registers itself with that URL: it takes its own PUBLIC_URL",
                 told.store, claimed.store
+            ))),
+            (_, Some(told)) if told.is_other(claimed.node) => Err(wrong(format!(
+                "at {url} is another node than the one that registers itself with that URL: it takes its own PUBLIC_URL"
             ))),
             (_, Some(told)) if told.leads() != claimed.leads() => Err(wrong(format!(
                 "at {url} is a {}, and a {} registers itself with that URL: it takes its own PUBLIC_URL",

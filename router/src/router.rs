@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::error::RouterError;
 use crate::fleet::Fleet;
@@ -36,6 +36,8 @@ pub struct Router {
     pub(crate) fleet: Fleet,
     /// Held while the schedulers are changed: what was changed last is what counts.
     changing: tokio::sync::Mutex<()>,
+    /// Held while new ones are asked for the first time, by one for all who wait for that.
+    pub(crate) looking: tokio::sync::Mutex<()>,
     pub(crate) known: KnownHomes,
     pub(crate) lookups: Lookups,
     pub(crate) upstream: Upstream,
@@ -99,6 +101,7 @@ impl Router {
             state,
             fleet,
             changing: tokio::sync::Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
             known: KnownHomes::new(),
             lookups: Lookups::new()?,
             upstream: Upstream::new()?,
@@ -120,6 +123,10 @@ impl Router {
     async fn remember_homes(&self) -> Result<(), StateError> {
         let known = &self.known;
         self.state.visit(HOMES_MAX, &mut |process, home| known.remember(process, home)).await?;
+        if let Err(error) = self.state.confirm().await {
+            warn!(%error, "nothing that was read counts yet: each process is asked for when somebody comes for it");
+            known.forget();
+        }
         let (processes, schedulers) = (known.len(), self.fleet.members().len());
         info!(processes, schedulers, state = self.state.kind(), "what the router knows is open");
         Ok(())

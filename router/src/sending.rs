@@ -10,13 +10,13 @@ use poem::Response;
 use poem::http::StatusCode;
 use protocol::Code;
 use tokio::time::sleep;
-use web::HttpError;
 use web::fleet_headers::ROLE;
+use web::{ErrorForm, HttpError};
 
 use crate::member::FleetMember;
 use crate::placing::Route;
 use crate::router::Router;
-use crate::upstream::{AGAIN, Outgoing, Unanswered, refusal};
+use crate::upstream::{AGAIN, Outgoing, Unanswered};
 
 /// How long what is posted is held for a successor.
 const HELD: Duration = Duration::from_secs(2);
@@ -92,7 +92,8 @@ fn leads_not(answer: &Response) -> bool {
 /// What a client is told of that, with the words of the scheduler.
 async fn refused_by(lead: &FleetMember, answer: Response) -> HttpError {
     let told = answer.into_body().into_bytes_limit(WORDS_MAX).await.ok();
-    let reason = told.and_then(|body| refusal(&body)).unwrap_or_else(|| "it leads no more".to_owned());
+    let reason =
+        told.and_then(|body| ErrorForm::text_of(&body)).unwrap_or_else(|| "it leads no more".to_owned());
     let text = format!("the scheduler {} has done nothing of this: {reason}; try again", lead.url);
     HttpError::new(Code::Unavailable, text)
 }

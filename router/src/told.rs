@@ -3,7 +3,8 @@
 use log::{StoreId, Term};
 use poem::http::{HeaderMap, HeaderName};
 use tracing::{info, warn};
-use web::fleet_headers::{LEADER, MOVES, ROLE, STORE, TERM};
+use uuid::Uuid;
+use web::fleet_headers::{LEADER, MOVES, NODE, ROLE, STORE, TERM};
 
 use crate::member::FleetMember;
 use crate::router::Router;
@@ -18,6 +19,8 @@ pub(crate) struct ToldLog {
     pub(crate) store: StoreId,
     pub(crate) term: Term,
     pub(crate) role: String,
+    /// Which node it is since it was started; none of an older version.
+    pub(crate) node: Option<Uuid>,
     /// How many steps of moves the log has.
     pub(crate) moves: u64,
 }
@@ -30,12 +33,22 @@ impl ToldLog {
         let term = Term(text(TERM)?.parse().ok()?);
         let role = text(ROLE)?.chars().take(ROLE_MAX).collect();
         let moves = text(MOVES).and_then(|moves| moves.parse().ok()).unwrap_or(0);
-        Some(Self { store, term, role, moves })
+        Some(Self { store, term, role, node: node_of(headers), moves })
+    }
+
+    /// Whether this is another node than the one that says so, as far as both tell which they are.
+    pub(crate) fn is_other(&self, node: Option<Uuid>) -> bool {
+        self.node.zip(node).is_some_and(|(own, node)| own != node)
     }
 
     pub(crate) fn leads(&self) -> bool {
         self.role == LEADER
     }
+}
+
+/// Which node has answered, if it tells.
+pub(crate) fn node_of(headers: &HeaderMap) -> Option<Uuid> {
+    headers.get(NODE)?.to_str().ok()?.parse().ok()
 }
 
 impl Router {

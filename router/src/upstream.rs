@@ -16,7 +16,6 @@ use poem::http::{Method, StatusCode, Uri};
 use poem::{Request, Response};
 use protocol::Code;
 use reqwest::redirect;
-use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use web::fleet_headers::{STORE, TERM, VERSION};
@@ -147,7 +146,7 @@ impl Upstream {
             self.send(member, call).await.inspect_err(|_| member.standing.metrics.unanswered.increment(1))?;
         member.standing.metrics.seconds.record(started.elapsed().as_secs_f64());
         member.standing.metrics.forwarded.increment(1);
-        answered(answer, &call.budget).await.map_err(Unanswered::Failed)
+        answered(answer, member, &call.budget).await.map_err(Unanswered::Failed)
     }
 
     async fn send(&self, member: &FleetMember, call: &Outgoing) -> Result<reqwest::Response, Unanswered> {
@@ -209,13 +208,15 @@ pub(crate) fn said(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// Why a scheduler refuses something, by the body of its answer; none where that tells nothing.
-pub(crate) fn refusal(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Refusal {
-        error: String,
+/// What comes of an answer, as long as it has no more than so many bytes; of a longer one there are more than that.
+pub(crate) async fn read_up_to(answer: &mut reqwest::Response, most: usize) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while body.len() <= most
+        && let Some(piece) = answer.chunk().await?
+    {
+        body.extend_from_slice(&piece);
     }
-    serde_json::from_slice(body).ok().map(|Refusal { error }| error)
+    Ok(body)
 }
 
 fn away(member: &FleetMember, said: &str) -> HttpError {
@@ -233,10 +234,20 @@ fn unknown(member: &FleetMember, said: &str) -> HttpError {
 }
 
 /// The answer as it came.
-async fn answered(answer: reqwest::Response, budget: &Budget) -> Result<Response, HttpError> {
+async fn answered(
+    answer: reqwest::Response,
+    member: &FleetMember,
+    budget: &Budget,
+) -> Result<Response, HttpError> {
     let status = answer.status();
+    if status.is_informational() {
+        // Nobody asked for another protocol: whoever is in front would take all that comes after it for that.
+        return Err(unknown(member, &format!("what it says ({status}) is no answer to this call")));
+    }
     let headers = passed_on(answer.headers());
-    let length = answer.headers().get(header::CONTENT_LENGTH).cloned();
+    let length = answer.headers().get(header::CONTENT_LENGTH);
+    // The one that counts is in the chunks, where there are any.
+    let length = length.filter(|_| !answer.headers().contains_key(header::TRANSFER_ENCODING)).cloned();
     let body = reqwest::Body::from(answer);
     let held = body.size_hint().exact().and_then(|length| usize::try_from(length).ok()).unwrap_or(PIECE);
     let claim = budget.claim(Share::Answers, held.min(PIECE)).await?;
@@ -329,6 +340,34 @@ mod tests {
             }
         });
         (url, asked)
+    }
+
+    /// A scheduler that answers with these bytes, whatever it is asked.
+    fn answering(answer: &'static [u8]) -> String {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let mut socket = listener.accept().unwrap().0;
+            let mut bytes = [0; 1024];
+            assert!(socket.read(&mut bytes).unwrap() > 0);
+            socket.write_all(answer).unwrap();
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn what_would_mislead_whoever_is_in_front_goes_no_further() {
+        let upstream = Upstream::new().unwrap();
+        let url = answering(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+        let sent = upstream.pass_on(&scheduler(&url), &call(Method::GET)).await;
+        let Err(Unanswered::Failed(refused)) = sent else { panic!("it is answered, or was not sent") };
+        assert_eq!(refused.status().as_u16(), 502, "{refused}");
+        let url = answering(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        );
+        let answer = upstream.pass_on(&scheduler(&url), &call(Method::GET)).await.unwrap();
+        assert_eq!(answer.headers().get("content-length"), None);
+        assert_eq!(answer.into_body().into_string().await.unwrap(), "ok");
     }
 
     #[tokio::test]

@@ -1,9 +1,9 @@
 //! What going through a router costs, in ratios of one run: two nodes, a standby of the first and a router as processes, and
 //! this client, on the same processors.
 //!
-//! `cargo build --release --bin quipu && cargo run --release --package quipu-tests --example router -- READS WRITES` reads and
-//! writes so often (50,000 and 4,000 if nothing is said), straight and through the router in turns. Redirects, placements, the
-//! start and the memory are measured by `cargo bench --package quipu-router`.
+//! `cargo build --release --bin quipu && cargo run --release --package quipu-tests --example router -- READS WRITES SPAWNS` reads,
+//! writes and spawns so often (50,000, 4,000 and 8,000 if nothing is said), straight and through the router in turns. Redirects,
+//! placements alone, the start and the memory are measured by `cargo bench --package quipu-router`.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ const WRITERS: usize = 4;
 async fn main() -> Outcome<()> {
     let given =
         |place: usize, usual: usize| std::env::args().nth(place).map_or(Ok(usual), |count| count.parse());
-    let (reads, writes) = (given(1, 50_000)?, given(2, 4_000)?);
+    let (reads, writes, spawns) = (given(1, 50_000)?, given(2, 4_000)?, given(3, 8_000)?);
     let folders = [TempDir::new()?, TempDir::new()?, TempDir::new()?, TempDir::new()?];
     let gateway = Gateway::start();
     let nodes = [0, 1].map(|which| {
@@ -74,6 +74,9 @@ async fn main() -> Outcome<()> {
             );
         }
     }
+    for (what, client) in ["straight", "through the router"].iter().zip(&paths) {
+        println!("spawns, {what}: {:.0}/s", measure_spawns(client, spawns).await?);
+    }
     println!("memory of the router at most: {} MB", router.peak_memory() >> 20);
     for node in [router, standby].into_iter().chain(nodes) {
         node.stop();
@@ -116,6 +119,26 @@ async fn measure_writes(client: &Client, process: Id, count: usize) -> Outcome<V
         Ok(took)
     });
     Ok(try_join_all(writing).await?.concat())
+}
+
+/// Spawns processes over many connections, each once the one before it is acknowledged; how many in a second.
+async fn measure_spawns(client: &Client, count: usize) -> Outcome<f64> {
+    let user = User::new(20);
+    let each = count.div_ceil(CONNECTIONS);
+    let items = (0..CONNECTIONS).map(|_| (0..each).map(|_| user.process().bytes).collect::<Vec<_>>());
+    let items: Vec<_> = items.collect();
+    let began = Instant::now();
+    let spawning = items.into_iter().map(|items| async {
+        for item in items {
+            let answer = client.post(item).await;
+            if answer.status != 200 {
+                return Err(format!("a spawn was answered {}: {}", answer.status, answer.text()));
+            }
+        }
+        Ok(())
+    });
+    try_join_all(spawning).await?;
+    Ok((each * CONNECTIONS) as f64 / began.elapsed().as_secs_f64())
 }
 
 fn at(sorted: &[Duration], part: f64) -> Duration {

@@ -109,7 +109,7 @@ async fn who_reads_is_redirected_and_what_is_posted_is_passed_on() {
 }
 
 /// Spawns until it is told to stop, whatever happens meanwhile; what was acknowledged.
-async fn spawn_on(url: String, user: u8, stop: Arc<AtomicBool>) -> Vec<Id> {
+pub async fn spawn_on(url: String, user: u8, stop: Arc<AtomicBool>) -> Vec<Id> {
     let (client, other, user) = (Client::new(&url), Client::new(&url), User::new(user));
     let mut spawned = Vec::new();
     while !stop.load(Ordering::Relaxed) {

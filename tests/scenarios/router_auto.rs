@@ -90,7 +90,8 @@ async fn a_leader_that_is_gone_is_replaced_once_and_nothing_is_lost() {
             let all: Vec<Value> =
                 Client::operator(&router.admin_url(), TOKEN).get("/schedulers").await.json();
             (all.len() == 3
-                && all.iter().all(|one| one["store"] == all[0]["store"] && !one["store"].is_null()))
+                && all.iter().all(|one| one["store"] == all[0]["store"] && !one["store"].is_null())
+                && all.iter().any(|one| one["open"] == true))
             .then_some(())
         })
         .await;

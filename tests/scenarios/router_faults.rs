@@ -12,7 +12,7 @@ use quipu_tests::{Gateway, Launch, Node, PATIENCE, User, until};
 use serde_json::{Value, json};
 
 use crate::folder;
-use crate::router::{member, node, placed};
+use crate::router::{home, member, node, placed};
 
 /// An id that nothing has.
 const NOTHING: &str = "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI";
@@ -185,7 +185,7 @@ async fn a_list_that_is_half_written_changes_nothing_and_a_whole_one_does() {
     fs::write(&list, &whole).unwrap();
     until("the list is read again by itself", async || {
         let all: Vec<Value> = router.admin().get("/schedulers").await.json();
-        (all.len() == 2 && all[0]["no_route"] == true).then_some(())
+        (all.len() == 2 && all[0]["no_route"] == true && all[1]["open"] == true).then_some(())
     })
     .await;
     for _ in 0..3 {
@@ -281,10 +281,20 @@ async fn a_router_is_the_home_of_nothing() {
         client.schedule(&User::new(number).process()).await;
     }
     assert_eq!(member(&router, &node.url()).await["processes"], 3);
+    // Nor where both name each other.
+    let added =
+        other.admin().request(reqwest::Method::POST, "/schedulers").json(&json!({ "url": router.url() }));
+    assert_eq!(other.admin().send(added).await.unwrap().status, 200);
+    for router in [&router, &other] {
+        let process = User::new(5).process();
+        router.client().schedule(&process).await;
+        assert_eq!(home(router, process.id).await, node.url());
+        assert_eq!(router.client().get(&format!("/processes/{}", process.id)).await.status, 200);
+    }
     // What another router has passed on gets no home here.
     let process = User::new(4).process();
     let sent =
         reqwest::Client::new().post(router.url()).header("quipu-hops", "1").body(process.bytes.clone());
     assert_eq!(sent.send().await.unwrap().status(), 503);
-    assert_eq!(placed(&router).await, 3);
+    assert_eq!(placed(&router).await, 4);
 }

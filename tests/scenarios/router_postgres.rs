@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ans104::Id;
-use quipu_tests::{Client, Gateway, Launch, Node, Postgres, User, until};
+use quipu_tests::{Client, Gateway, Launch, Node, Postgres, ReplicatedPostgres, User, until};
 use tempfile::TempDir;
 
 use crate::folder;
@@ -171,4 +171,63 @@ async fn what_an_existing_router_knows_is_taken_over_once() {
     assert_eq!(home(&router, processes[1].id).await, urls[1]);
     router.stop();
     assert_eq!(postgres.sql("quipu", "select count(*) from process_schedulers").trim(), "7");
+}
+
+#[tokio::test]
+async fn a_router_that_starts_keeps_nobody_from_placing() {
+    let (gateway, postgres) = (Gateway::start(), Postgres::start());
+    let (_kept, node) = node(&gateway);
+    let (_folder, launch) = router(&postgres, &[&node.url()]);
+    let first = launch.serve();
+    // As somebody does who makes a copy of all that is there.
+    let mut reading = postgres.pool().await.begin().await.unwrap();
+    for table in ["homes", "schedulers", "events", "locations", "turns", "identity"] {
+        let read = sqlx::AssertSqlSafe(format!("select count(*) from quipu_router.{table}"));
+        sqlx::raw_sql(read).execute(&mut *reading).await.unwrap();
+    }
+    let (_other_folder, launch) = router(&postgres, &[&node.url()]);
+    let second = launch.serve();
+    let user = User::new(1);
+    for router in [&first, &second] {
+        router.client().schedule(&user.process()).await;
+    }
+    reading.rollback().await.unwrap();
+    first.stop();
+    second.stop();
+}
+
+#[tokio::test]
+async fn a_home_that_one_copy_alone_has_is_no_answer() {
+    let (gateway, folder, mut postgres) = (Gateway::start(), folder(), ReplicatedPostgres::start().await);
+    let nodes = [node(&gateway), node(&gateway)];
+    let urls = [nodes[0].1.url(), nodes[1].1.url()];
+    let launch = Launch::router(folder.path(), &[&urls[0], &urls[1]]).set("DATABASE_URL", postgres.url());
+    let (router, user) = (launch.serve(), User::new(1));
+    let client = router.client();
+    client.schedule(&user.process()).await;
+    let process = user.process();
+    let refused = async || assert_eq!(client.post(process.bytes.clone()).await.refusal(503), "unavailable");
+    postgres.stop_standbys();
+    refused().await;
+    // Whoever cancels the wait lets everybody see it, and it is in no other copy for that.
+    until("it can be read", async || {
+        let waits = "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'";
+        postgres.primary().sql("quipu", waits);
+        (postgres.primary().sql("quipu", "select count(*) from quipu_router.homes") == "2").then_some(())
+    })
+    .await;
+    refused().await;
+    let path = format!("/processes/{}", process.id);
+    assert_eq!(client.get(&path).await.refusal(503), "unavailable");
+    // It is lost with its server.
+    postgres.primary().stop_answering();
+    postgres.go_on();
+    postgres.fail_over().await;
+    until("it is placed", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
+        .await;
+    let home = home(&router, process.id).await;
+    for (_, node) in &nodes {
+        assert_eq!(has(node, process.id).await, node.url() == home);
+    }
+    router.stop();
 }

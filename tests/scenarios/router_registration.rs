@@ -101,3 +101,44 @@ async fn what_a_scheduler_says_of_itself_leads_nobody_to_where_it_is_not() {
     router.stop();
     one.stop();
 }
+
+#[tokio::test]
+async fn an_admin_listener_counts_if_it_is_that_of_the_node() {
+    let (folders, gateway) = ([folder(), folder(), folder()], Gateway::start());
+    let router = Launch::router(folders[0].path(), &[]).unset("SCHEDULER_LIST_PATH");
+    let router = router.set("FAILOVER", "auto").set("REPLICATE_TOKEN", "a-token-of-the-test").serve();
+    let su = |which: usize| {
+        let su = Launch::su(folders[which].path()).gateway(gateway.url()).unset("UPLOAD_NODE_URL");
+        su.wallet(KeyType::Ed25519).port(free_port())
+    };
+    let (one, two) = (su(1).registered_at(&router).start(), su(2).start());
+    until("it has registered itself", async || {
+        (router.client().get("/health").await.status == 200).then_some(())
+    })
+    .await;
+    let run = async |node: &Node| {
+        let answers = [node.client().get("/health").await, node.admin().get("/health").await];
+        let [told, at_admin] = answers.map(|answer| answer.header("quipu-node").unwrap().to_owned());
+        assert_eq!(told, at_admin);
+        told
+    };
+    let status: Value = one.admin().get("/status").await.json();
+    let own = status["store"].as_str().unwrap();
+    for (node, admin, status, words) in [
+        // A setting that was copied, and one that is wrong.
+        (&two, two.admin_url(), 400, "another node than the one that registers itself"),
+        (&one, two.admin_url(), 400, "is not the admin listener"),
+        (&one, two.url(), 400, "is not the admin listener"),
+        (&one, "http://127.0.0.1:1".to_owned(), 503, "does not answer this router"),
+    ] {
+        let mut form = form(&one.url(), own, 1, "leader");
+        (form["admin"], form["node"]) = (admin.into(), run(node).await.into());
+        let refused = register(&router, &form).await;
+        refused.refusal(status);
+        assert!(refused.text().contains(words), "{}", refused.text());
+        assert_eq!(member(&router, &one.url()).await["admin"], one.admin_url().as_str());
+    }
+    for node in [router, one, two] {
+        node.stop();
+    }
+}

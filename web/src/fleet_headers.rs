@@ -13,6 +13,8 @@ pub const ROLE: HeaderName = HeaderName::from_static("quipu-role");
 pub const VERSION: HeaderName = HeaderName::from_static("quipu-version");
 /// How many steps of moves the log of a scheduler has: more than before, and there is something to learn.
 pub const MOVES: HeaderName = HeaderName::from_static("quipu-moves");
+/// Which node answers, at either of its listeners: another one each time that it is started.
+pub const NODE: HeaderName = HeaderName::from_static("quipu-node");
 /// The role of whoever takes messages.
 pub const LEADER: &str = "leader";
 /// The role of a router, which is the home of nothing.

@@ -1,11 +1,15 @@
 //! Whether all is well with a router and its schedulers.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use limits::ListAge;
 
 use super::model::{RouterCheckForm, RouterLevelForm};
 use crate::router::Router;
+
+/// Nodes register themselves every few seconds.
+const SILENT: Duration = Duration::from_secs(60);
 
 /// All checks of a router.
 pub(super) fn checks(router: &Router) -> Vec<RouterCheckForm> {
@@ -23,13 +27,20 @@ pub(super) fn checks(router: &Router) -> Vec<RouterCheckForm> {
         let is_put_away = member.is_retired && standing.processes() == 0;
         let is_needed = member.is_lead() && !standing.is_reached() && !is_put_away;
         let bad = if is_needed { RouterLevelForm::Fail } else { RouterLevelForm::Warn };
+        let silent = standing.registered().map(|registered| registered.at.elapsed());
+        let silent = silent.filter(|silent| *silent > SILENT && !member.is_retired).map(|silent| {
+            format!(
+                "it has not registered itself for {} s: is this router still in its REGISTER_AT?",
+                silent.as_secs()
+            )
+        });
         let is_well = is_put_away || (standing.is_reached() && (standing.is_open() || !member.is_lead()));
         let well = match member.is_lead() {
             _ if is_put_away => "it was retired, and has no process",
             true => "it takes messages",
             false => "it keeps a log that another one leads",
         };
-        check(&format!("scheduler {url}"), bad, standing.trouble().filter(|_| !is_well), well)
+        check(&format!("scheduler {url}"), bad, standing.trouble().filter(|_| !is_well).or(silent), well)
     });
     let own = [
         check("placing", RouterLevelForm::Fail, router.refusal(), "processes can be spawned"),

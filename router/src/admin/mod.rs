@@ -96,8 +96,9 @@ impl FleetApi {
 
     /// Add a scheduler, or change one
     ///
-    /// One that was retired gets new processes again. What the list in the file says of it counts again at the next start
-    /// and when the file changes.
+    /// It gets processes once it has answered as a scheduler; what it answered when it was asked first is in this answer. One
+    /// that was retired gets new processes again. What the list in the file says of it counts again at the next start and when
+    /// the file changes.
     #[oai(path = "/schedulers", method = "post", operation_id = "add_scheduler")]
     async fn add(
         &self,
@@ -107,6 +108,9 @@ impl FleetApi {
         let listed = scheduler.0.read()?;
         let url = listed.url.clone();
         self.router.change(FleetChange::Added(listed)).await?;
+        if let Some(new) = self.router.fleet.at(&url).filter(|member| member.standing.is_new()) {
+            self.router.look(&new).await;
+        }
         Ok(Json(self.member(&url)?))
     }
 

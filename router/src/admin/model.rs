@@ -7,6 +7,7 @@ use log::{StoreId, Term};
 use poem_openapi::{Enum, Object};
 use protocol::Code;
 use serde::Deserialize;
+use uuid::Uuid;
 use web::{HttpError, JsonForm, Nullable};
 
 use crate::list::{ListedScheduler, SchedulerFlags, read_wallets};
@@ -19,6 +20,8 @@ use crate::told::ToldLog;
 const WORD_MAX: usize = 40;
 /// How many names of checks are kept.
 const FAILING_MAX: usize = 50;
+/// And how many of members.
+const MEMBERS_MAX: usize = 50;
 
 /// The state of a router.
 #[derive(Debug, Object)]
@@ -88,6 +91,10 @@ pub(super) struct MemberForm {
     registered_age_seconds: Nullable<f64>,
     /// The version of its software; null where it has not registered itself.
     version: Nullable<String>,
+    /// How many processes it has by its own count, as it said when it registered itself; null where it did not.
+    own_processes: Nullable<u64>,
+    /// The nodes that keep its log together, by their ids, as it said when it registered itself; none where it alone does.
+    members: Vec<String>,
     /// How many events its leader has that are not there, as it said when it registered itself; null where it follows none.
     lag_events: Nullable<u64>,
     /// Its checks that fail, as it said when it registered itself.
@@ -120,6 +127,8 @@ impl MemberForm {
             admin: member.admin.as_ref().map(SchedulerUrl::to_string).into(),
             registered_age_seconds: said.map(|said| said.at.elapsed().as_secs_f64()).into(),
             version: said.map(|said| said.version.clone()).into(),
+            own_processes: said.and_then(|said| said.processes).into(),
+            members: said.map(|said| said.members.clone()).unwrap_or_default(),
             lag_events: said.and_then(|said| said.lag_events).into(),
             failing: said.map(|said| said.failing.clone()).unwrap_or_default(),
         }
@@ -195,8 +204,18 @@ pub(super) struct RegisteredForm {
     term: u64,
     /// What it does, such as `leader` or `standby`.
     role: String,
+    /// Which node it is: as it tells at both of its listeners, in the header `Quipu-Node`.
+    #[serde(default)]
+    node: Option<String>,
     /// The version of its software.
     version: String,
+    /// How many processes it has, by its own count.
+    #[serde(default)]
+    processes: Option<u64>,
+    /// The nodes that keep its log together, by their ids.
+    #[serde(default)]
+    #[oai(default)]
+    members: Vec<String>,
     /// How many events its leader has that are not there, if it follows one.
     #[serde(default)]
     lag_events: Option<u64>,
@@ -214,20 +233,27 @@ impl RegisteredForm {
     pub(super) fn read(self) -> Result<Registration, HttpError> {
         let url = read_url(&self.url)?;
         let admin = self.admin.map(|admin| read_field_url("admin", &admin)).transpose()?;
-        let wrong = |_: uuid::Error| {
-            HttpError::new(Code::InvalidParameter, "the field store is wrong: expected a UUID")
-        };
-        let store = self.store.parse().map(StoreId).map_err(wrong)?;
+        let store = StoreId(read_uuid("store", &self.store)?);
+        let node = self.node.map(|node| read_uuid("node", &node)).transpose()?;
         let term = Term(self.term);
         let word = |text: &String| text.chars().take(WORD_MAX).collect();
         let said = Registered {
             at: Instant::now(),
             version: word(&self.version),
+            processes: self.processes,
+            members: self.members.iter().take(MEMBERS_MAX).map(word).collect(),
             lag_events: self.lag_events,
             failing: self.failing.iter().take(FAILING_MAX).map(word).collect(),
         };
-        Ok(Registration { url, admin, told: ToldLog { store, term, role: word(&self.role), moves: 0 }, said })
+        let told = ToldLog { store, term, role: word(&self.role), node, moves: 0 };
+        Ok(Registration { url, admin, told, said })
     }
+}
+
+fn read_uuid(field: &str, text: &str) -> Result<Uuid, HttpError> {
+    let wrong =
+        || HttpError::new(Code::InvalidParameter, format!("the field {field} is wrong: expected a UUID"));
+    text.parse().map_err(|_| wrong())
 }
 
 fn read_url(text: &str) -> Result<SchedulerUrl, HttpError> {

@@ -140,6 +140,11 @@ impl RouterState for EmbeddedState {
         self.orders.ask(|answer| StateOrder::GiveTurnBack { store, turn, pause, answer }).await
     }
 
+    async fn confirm(&self) -> Result<(), StateError> {
+        // Nothing can be read before it is synced.
+        Ok(())
+    }
+
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError> {
         const PIECE: usize = 50_000;
         let (mut left, mut from) = (most, Vec::new());

@@ -191,6 +191,9 @@ pub(crate) trait RouterState: Send + Sync {
     /// Shows homes, as many as there are or `most`.
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError>;
 
+    /// All that was shown is on disk once this returns: somebody may have written it who does not know that yet.
+    async fn confirm(&self) -> Result<(), StateError>;
+
     /// The records that were published of where the router is, by their nonces.
     async fn publications(&self) -> Result<Vec<KeptPublication>, StateError>;
 

@@ -48,6 +48,11 @@ const CONNECTIONS: u32 = 4;
 const WAITING_MAX: usize = 4096;
 /// Told apart from other locks by this number: nobody else changes schedulers or tables meanwhile.
 const LOCK: i64 = 0x7175_6970_7572_7472;
+/// The version of the tables in `schema.sql`: one more with each change.
+const LAYOUT: i32 = 1;
+/// Makes them as they are in that version. Whoever asks for a lock on a table keeps all others from it who come after, so that
+/// is given up soon.
+const LAY_OUT: &str = concat!("set local lock_timeout = '3s';\n", include_str!("schema.sql"));
 /// How many homes are read at a time.
 const PIECE: i64 = 50_000;
 
@@ -98,11 +103,23 @@ fn away(error: sqlx::Error) -> StateError {
     StateError::Away(error.to_string())
 }
 
-/// Makes the tables; which state it is.
+/// Which version of the tables is there; 0 where they are older than any that is numbered, or missing.
+async fn layout(connection: &mut PgConnection) -> Result<i32, StateError> {
+    let is_there = sqlx::query_scalar("select to_regclass('quipu_router.layout') is not null");
+    if !is_there.fetch_one(&mut *connection).await.map_err(away)? {
+        return Ok(0);
+    }
+    let version = sqlx::query_scalar("select version from quipu_router.layout").fetch_optional(connection);
+    Ok(version.await.map_err(away)?.unwrap_or(0))
+}
+
+/// Makes the tables where they are missing; which state it is.
 async fn prepare(pool: &PgPool) -> Result<StoreId, StateError> {
-    let mut transaction = pool.begin().await.map_err(away)?;
+    let mut transaction = begin(pool).await?;
     lock(&mut transaction).await?;
-    sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *transaction).await.map_err(away)?;
+    if layout(&mut transaction).await? < LAYOUT {
+        sqlx::raw_sql(LAY_OUT).execute(&mut *transaction).await.map_err(away)?;
+    }
     let known: Option<(String,)> = sqlx::query_as("select store::text from quipu_router.identity")
         .fetch_optional(&mut *transaction)
         .await
@@ -128,11 +145,12 @@ async fn prepare(pool: &PgPool) -> Result<StoreId, StateError> {
     Ok(store)
 }
 
-/// Begins what is on disk once it is committed, whatever the database is set to.
+/// Begins what is on disk once it is committed, whatever the database is set to. A commit that takes the server too long would be
+/// told to wait no more for its other copies, and succeed.
 async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StateError> {
     let mut transaction = pool.begin().await.map_err(away)?;
-    let set = sqlx::query("set local synchronous_commit = on").execute(&mut *transaction);
-    set.await.map_err(away)?;
+    const SET: &str = "set local synchronous_commit = on; set local statement_timeout = 0";
+    sqlx::raw_sql(SET).execute(&mut *transaction).await.map_err(away)?;
     Ok(transaction)
 }
 
@@ -144,6 +162,15 @@ async fn count(connection: &mut PgConnection, changes: &BTreeMap<i32, i64>) -> R
         sqlx::query(COUNT).bind(number).bind(change).execute(&mut *connection).await.map_err(away)?;
     }
     Ok(())
+}
+
+/// Writes what changes nothing: once that is committed, so is all that was read before, in as many copies as the database is set
+/// up for. What somebody committed who was told to wait no more for these copies can be read, and lost.
+async fn confirm(pool: &PgPool) -> Result<(), StateError> {
+    let mut transaction = begin(pool).await?;
+    let same = sqlx::query("update quipu_router.identity set store = store").execute(&mut *transaction);
+    same.await.map_err(away)?;
+    transaction.commit().await.map_err(away)
 }
 
 /// Keeps others out until the transaction ends.
@@ -191,7 +218,10 @@ impl RouterState for PostgresState {
         let home = sqlx::query_as("select scheduler, version from quipu_router.homes where process = $1")
             .bind(process.as_bytes().as_slice());
         let home: Option<(i32, i64)> = in_time(home.fetch_optional(&self.pool)).await?;
-        home.map(|(number, version)| read_home(number, version)).transpose()
+        let Some((number, version)) = home else { return Ok(None) };
+        // Nobody may know whether that is kept: it is once it is settled.
+        let scheduler = read_home(number, version)?.scheduler;
+        Ok(Some(self.settle(process, scheduler, HomeCause::Found).await?.home))
     }
 
     async fn settle(
@@ -254,6 +284,10 @@ impl RouterState for PostgresState {
             left -= count;
         }
         Ok(())
+    }
+
+    async fn confirm(&self) -> Result<(), StateError> {
+        within(ANSWERED, confirm(&self.pool)).await
     }
 
     async fn publications(&self) -> Result<Vec<KeptPublication>, StateError> {

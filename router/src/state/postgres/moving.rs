@@ -26,6 +26,9 @@ pub(super) async fn move_home(pool: &PgPool, process: ProcessId, to: Home) -> Re
     let known = sqlx::query_as(KNOWN).bind(key).fetch_one(&mut *transaction).await;
     let (known, known_version): (i32, i64) = known.map_err(away)?;
     if known_version >= version {
+        // As in `settling`: what was read counts once this is kept.
+        count(&mut transaction, &BTreeMap::from([(known, 0)])).await?;
+        transaction.commit().await.map_err(away)?;
         return Ok(Homed { home: read_home(known, known_version)?, is_new: false });
     }
     for statement in [MOVE, EVENT] {

@@ -64,3 +64,11 @@ create table if not exists quipu_router.events (
 
 -- More kinds have come since this was made; the drop is nothing to wait for.
 alter table quipu_router.events drop constraint if exists events_kind_check;
+
+-- Which of these tables are there: who finds all of them changes none, so that nobody waits for whoever reads them.
+create table if not exists quipu_router.layout (
+    only_one boolean primary key default true check (only_one),
+    version integer not null
+);
+insert into quipu_router.layout (version) values (1)
+    on conflict (only_one) do update set version = greatest(layout.version, excluded.version);

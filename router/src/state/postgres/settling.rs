@@ -110,6 +110,11 @@ async fn settle(pool: &PgPool, wanted: &Wanted) -> Result<BTreeMap<ProcessId, Ho
             homes.entry(read_process(&process)?).or_insert(Homed { home, is_new: false });
         }
     }
+    if new.is_empty() {
+        // Whoever was first may not know whether it is kept: it is, in each copy that must have it, once what is written after
+        // it is.
+        more.extend(homes.values().next().map(|homed| (column(homed.home.scheduler), 0)));
+    }
     if !new.is_empty() {
         let (processes, schedulers): (Vec<_>, Vec<_>) = new.into_iter().unzip();
         sqlx::query(
