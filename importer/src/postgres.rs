@@ -111,8 +111,9 @@ impl PostgresSource {
     /// The next processes, by their rows.
     fn processes(&mut self, after: i64, scope: &ImportScope) -> Result<Vec<ProcessRow>, SourceError> {
         let sql = format!(
-            "select row_id::int8, process_id, {}::int8 from processes where row_id > $1 \
+            "select row_id::int8, {}, {}::int8 from processes where row_id > $1 \
              and ($2::text[] is null or process_id = any($2)) order by row_id limit {PROCESSES}",
+            rows::told("process_id"),
             self.columns.of_process("nonce")
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(names_of(scope));
@@ -123,10 +124,13 @@ impl PostgresSource {
 
     /// Processes that messages name and that have no row.
     fn unspawned(&mut self, scope: &ImportScope) -> Result<Vec<String>, SourceError> {
-        let sql = "select distinct process_id from messages m where not exists \
-                   (select 1 from processes p where p.process_id = m.process_id) \
-                   and ($1::text[] is null or process_id = any($1)) order by 1";
-        let query = sqlx::query(sql).bind(names_of(scope));
+        let sql = format!(
+            "select {} from (select distinct process_id from messages m where not exists \
+             (select 1 from processes p where p.process_id = m.process_id) \
+             and ($1::text[] is null or process_id = any($1)) order by 1) unspawned",
+            rows::told("process_id")
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(names_of(scope));
         let rows = self.waiting.search(query.fetch_all(&mut self.connection));
         let rows = rows.and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect());
         rows.map_err(|error| self.failed("listing processes without a row", error))
@@ -233,7 +237,7 @@ impl PostgresSource {
         known: &dyn KnownRows,
         visit: &mut SourceVisit<'_>,
     ) -> Result<Vec<i64>, SourceError> {
-        let sql = rows::keys_sql(&self.columns);
+        let sql = query.keys_sql(&self.columns);
         let (waiting, connection) = (&self.waiting, &mut self.connection);
         let mut found = query.bind(sqlx::query(AssertSqlSafe(sql))).fetch(connection);
         let mut strays = Vec::new();
@@ -277,7 +281,7 @@ impl PostgresSource {
         process: Option<ProcessId>,
         visit: &mut SourceVisit<'_>,
     ) -> Result<ControlFlow<()>, SourceError> {
-        let sql = rows::messages_sql(&self.columns);
+        let sql = query.messages_sql(&self.columns);
         self.give(query.bind(sqlx::query(AssertSqlSafe(sql))), process, visit)
     }
 

@@ -27,7 +27,8 @@ pub trait KnownRows: Sync {
     /// When the log cannot be read.
     fn at(&self, process: ProcessId, nonce: Option<Nonce>) -> Result<Option<PlacedIds>, ReadError>;
 
-    /// What the log has of a process so far.
+    /// What the log has of a process so far. All of it is read once, event by event, before a first row is added to a
+    /// process that is there: as much as to look up its rows in the log, which comes before.
     ///
     /// # Errors
     /// When the log cannot be read.

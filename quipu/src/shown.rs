@@ -31,8 +31,9 @@ impl Shown {
 
     /// Nothing is shown yet of what is counted so.
     pub fn counting(unit: &'static str) -> Self {
+        // Without decimals, of which the crate has four.
         let template =
-            format!("{{msg}} [{{bar:40}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left");
+            format!("{{msg}} [{{bar:40}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec:0}}, {{eta}} left");
         let style = ProgressStyle::with_template(&template);
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
         Self { bar: ProgressBar::new(0).with_style(style), unit, told: None }

@@ -4,11 +4,14 @@ use std::fs;
 
 use ans104::Ed25519Wallet;
 use quipu_tests::{Finished, Gateway, Launch, Postgres, User};
+use serde_json::Value;
 use testing::{ExistingRow, SampleProcess};
 
 use crate::folder;
-use crate::import::{import, insert, made_database, summary};
+use crate::import::{import, summary};
 use crate::import_faults::peak_of;
+use crate::made_databases::{insert, made_database};
+use crate::standby::{TOKEN, leader, level, standby};
 use crate::taking_over::{compared, text};
 
 /// How many answers were compared, and how many differ.
@@ -112,5 +115,49 @@ async fn few_long_answers_are_held_at_a_time() {
     let told = summary(&finished);
     assert_eq!((finished.code, &told["rows"]), (Some(3), &7.into()), "{told}{}", finished.stderr);
     assert!(peak < 300 << 20, "{} MB", peak >> 20);
+    node.stop();
+}
+
+/// It is how a standby and a backup that was brought back are proved.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_and_a_restored_backup_answer_as_their_node_does() {
+    let (folders, gateway) = ((folder(), folder()), Gateway::start());
+    let node = leader(folders.0.path(), &gateway).start();
+    let (user, own) = (User::new(3), folders.0.path());
+    let process = user.process();
+    node.client().schedule(&process).await;
+    for data in [b"one", b"two"] {
+        node.client().schedule(&user.message(process.id, data)).await;
+    }
+    let follows = standby(folders.1.path(), &gateway, &node.admin_url()).serve();
+    level(&follows, &node).await;
+    let backup = |words: &[&str]| {
+        let done = Launch::command(own, &[&["backup"], words].concat())
+            .set("QUIPU_ADMIN_URL", node.admin_url())
+            .set("ADMIN_TOKEN", TOKEN)
+            .set("SU_DATA_DIR", own.join("data"))
+            .run();
+        assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+        done.stdout
+    };
+    let made: Value = serde_json::from_str(&backup(&["create", "backups", "--json"])).expect("it is JSON");
+    let (id, store) = (made["id"].to_string(), made["store"].as_str().expect("a store"));
+    backup(&["restore", "backups", &id, "--to", "restored", "--accept-loss", store]);
+    let (url, follows_url, restored) = (node.url(), follows.url(), own.join("restored"));
+    let (id, compare) = (process.id.to_string(), |second: &str, more: &[&str]| {
+        let compared = Launch::command(own, &[&["compare", &url, second, "--json"], more].concat()).run();
+        (compared.code, told(&compared))
+    });
+    // The process, its newest entry, a part by nonce and by time, three assignments and two messages.
+    let (of_standby, of_restored) = ((follows_url.as_str(), ["--process", &id]), text(&restored));
+    assert_eq!(compare(of_standby.0, &of_standby.1), (Some(0), (9, 0)));
+    assert_eq!(compare(of_restored, &[]), (Some(0), (9, 0)));
+    // What came later is in the one that follows, and in no backup.
+    node.client().schedule(&user.message(process.id, b"three")).await;
+    level(&follows, &node).await;
+    assert_eq!(compare(of_standby.0, &of_standby.1), (Some(0), (11, 0)));
+    let (code, (_, differences)) = compare(of_restored, &[]);
+    assert_eq!((code, differences > 0), (Some(3), true));
+    follows.stop();
     node.stop();
 }

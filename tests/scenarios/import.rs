@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use ans104::{Ed25519Wallet, Id};
 use quipu_tests::{
-    Client, Departure, Finished, Gateway, Launch, Postgres, Program, RecordedAnswers, User, data,
+    Client, Departure, Finished, Gateway, Launch, PATIENCE, Postgres, Program, RecordedAnswers, User, data,
 };
 use rand::Rng;
 use serde_json::Value;
 use testing::{ExistingRow, SampleProcess};
 
 use crate::folder;
+use crate::made_databases::{insert, made_database};
 
 /// `quipu import` of a database into the data folder of a node in this folder.
 pub(crate) fn import(folder: &Path, database: &str, more: &[&str]) -> Launch {
@@ -95,6 +96,11 @@ async fn walk(client: &Client, process: Id, by: &str) -> Vec<String> {
     }
 }
 
+/// As the existing scheduler has them, beside those of its services.
+const SETTINGS: &str = "MODE=su\nSCHEDULER_LIST_PATH=./servers.json\nDB_WRITE_CONNECTIONS=10\nDB_READ_CONNECTIONS=10\n\
+    USE_DISK=true\nMIGRATION_BATCH_SIZE=1000\nENABLE_METRICS=true\nMAX_READ_MEMORY=1073741824\nPROCESS_CACHE_SIZE=20000\n\
+    ENABLE_PROCESS_ASSIGNMENT=true\nENABLE_DEEP_HASH_CHECKS=true\nWARMUP_DELAY=30\nTIMESTAMP_SORT_PROCESSES=\n";
+
 #[tokio::test]
 async fn a_recorded_database_is_served_as_it_was_and_goes_on() {
     let (folder, gateway, postgres) = (folder(), Gateway::start(), Postgres::start());
@@ -107,8 +113,10 @@ async fn a_recorded_database_is_served_as_it_was_and_goes_on() {
     let told = summary(&imported);
     assert_eq!((&told["imported"], &told["left_out"]), (&80.into(), &0.into()), "{told}");
     let flaws: Value = serde_json::json!({ "gap": 1, "tie": 5, "step_back": 1 });
-    assert_eq!(told["flaws"], flaws);
+    assert_eq!((&told["flaws"], &summary(&plan)["flaws"]), (&flaws, &flaws));
 
+    let settings = format!("DATABASE_URL={database}\n{SETTINGS}");
+    std::fs::write(folder.path().join(".env"), settings).expect("the folder can be written to");
     let launch = Launch::su(folder.path()).gateway(gateway.url()).after_import();
     let node = launch.start();
     let refused = import(folder.path(), &database, &[]).run();
@@ -126,6 +134,9 @@ async fn a_recorded_database_is_served_as_it_was_and_goes_on() {
     let verified = launch.verify(&[]);
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
     assert!(verified.stdout.contains(": 0 faults, and 7 in imported history"), "{}", verified.stdout);
+    // The node has kept to itself in the database, which is as it was for whoever goes on with it.
+    let again = summary(&import(folder.path(), &database, &[]).run());
+    assert_eq!((&again["imported"], &again["already_there"]), (&0.into(), &80.into()), "{again}");
 }
 
 #[tokio::test]
@@ -161,6 +172,9 @@ async fn a_recorded_local_store_is_served_as_it_was_and_goes_on() {
     for process in crate::taking_over::processes() {
         assert_goes_on(&client, process.parse().expect("an id")).await;
     }
+    let message = User::new(3).message(crate::taking_over::unspawned(), b"x");
+    let refused = client.post(message.bytes).await;
+    assert!(refused.text().contains("never spawned"), "{} {}", refused.status, refused.text());
     node.stop();
     let verified = launch.verify(&[]);
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
@@ -198,7 +212,7 @@ pub(crate) fn unpack(name: &str, to: &Path) {
 }
 
 /// What is in a folder: names and contents.
-fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+pub(crate) fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -250,48 +264,6 @@ fn tag(item: &Value, name: &str) -> String {
     found["value"].as_str().expect("text").to_owned()
 }
 
-/// A database of the existing scheduler with so many processes and messages each.
-pub(crate) fn made_database(postgres: &Postgres, processes: u64, messages: usize) -> (String, u64) {
-    let database = postgres.create_database("made");
-    postgres.sql("made", TABLES);
-    let wallet = Ed25519Wallet::from_seed([2; 32]);
-    let mut rows = 0;
-    for seed in 0..processes {
-        let mut sample = SampleProcess::new(seed);
-        let mut appends = vec![sample.spawn()];
-        appends.extend(sample.messages(messages));
-        rows += appends.len() as u64;
-        let stored: Vec<String> =
-            appends.iter().map(|append| insert(&ExistingRow::of(append, &wallet))).collect();
-        postgres.sql_file("made", &stored.concat());
-    }
-    postgres.sql("made", "grant select on all tables in schema public to quipu");
-    (database, rows)
-}
-
-/// The tables as they were in the spring of 2024: later columns are missing.
-pub(crate) const TABLES: &str = "create table processes (row_id serial primary key, process_id varchar(255) unique not null, \
-     process_data jsonb not null, bundle bytea not null); \
-     create table messages (row_id serial primary key, process_id varchar(255) not null, \
-     message_id varchar(255) not null, message_data jsonb not null, epoch int4 not null, nonce int4 not null, \
-     timestamp int8 not null, bundle bytea not null, hash_chain text not null); \
-     create index on messages (process_id, nonce)";
-
-pub(crate) fn insert(row: &ExistingRow) -> String {
-    let blob: String = row.blob.iter().map(|byte| format!("{byte:02x}")).collect();
-    let process = row.process;
-    match &row.place {
-        Some((nonce, time, chain)) if !row.is_process => format!(
-            "insert into messages (process_id, message_id, message_data, epoch, nonce, timestamp, bundle, hash_chain) \
-             values ('{process}', '{}', '{{}}', 0, {nonce}, {time}, '\\x{blob}', '{chain}');\n",
-            row.message
-        ),
-        _ => format!(
-            "insert into processes (process_id, process_data, bundle) values ('{process}', '{{}}', '\\x{blob}');\n"
-        ),
-    }
-}
-
 #[test]
 fn killed_anywhere_the_same_command_goes_on() {
     let (folder, postgres) = (folder(), Postgres::start());
@@ -299,6 +271,9 @@ fn killed_anywhere_the_same_command_goes_on() {
     let import = import(folder.path(), &database, &["--signatures", "false"]);
     for _ in 0..30 {
         let mut program = import.program();
+        // From the first row on any moment will do.
+        let begun = |line: &str| line.contains("importing: ").then_some(());
+        program.stderr().find(PATIENCE, begun).expect("it begins");
         thread::sleep(Duration::from_millis(rand::rng().random_range(0..250)));
         program.kill();
     }

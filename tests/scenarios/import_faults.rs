@@ -11,7 +11,8 @@ use sqlx::pool::PoolConnection;
 use testing::{ExistingRow, SampleProcess};
 
 use crate::folder;
-use crate::import::{assert_whole, import, insert, made_database, summary};
+use crate::import::{assert_whole, import, summary};
+use crate::made_databases::{insert, made_database};
 
 /// The wallet of the scheduler whose rows are made here.
 fn wallet() -> Ed25519Wallet {
@@ -219,6 +220,28 @@ fn a_process_comes_with_its_messages_whatever_its_own_row_is() {
     let absent = import(&["--process", &SampleProcess::new(99).process.to_string()]);
     assert_eq!((absent.code, &summary(&absent)["absent"]), (Some(3), &1.into()), "{}", absent.stderr);
     assert!(absent.stderr.contains("the source has nothing of 1 process"), "{}", absent.stderr);
+}
+
+/// It comes where its nonce is, from the database that is written to.
+#[test]
+fn a_process_that_was_spawned_behind_its_first_message_comes_at_its_nonce() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, rows) = made_database(&postgres, 1, 3);
+    postgres.sql("made", "alter table processes add nonce int4");
+    let mut sample = SampleProcess::new(9);
+    let appends = [sample.message(), sample.spawn(), sample.message()];
+    let stored: Vec<String> =
+        appends.iter().map(|append| insert(&ExistingRow::of(append, &wallet()))).collect();
+    postgres.sql_file("made", &stored.concat());
+    postgres.sql("made", "update processes set nonce = 1 where row_id = 2");
+    let import =
+        import(folder.path(), &database, &[]).set("DATABASE_READ_URL", "postgres://127.0.0.1:1/lags");
+    for imported in [rows + 3, 0] {
+        let told = summary(&import.run());
+        assert_eq!((&told["imported"], &told["left_out"]), (&imported.into(), &0.into()), "{told}");
+        assert_eq!(told["flaws"], serde_json::json!({}), "{told}");
+    }
+    assert_whole(folder.path(), rows + 3);
 }
 
 #[test]

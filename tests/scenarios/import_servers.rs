@@ -7,8 +7,9 @@ use quipu_tests::{Launch, PgBouncer, PoolMode, Postgres, until};
 use testing::{ExistingRow, SampleProcess};
 
 use crate::folder;
-use crate::import::{import, insert, made_database, summary};
+use crate::import::{import, summary};
 use crate::import_faults::{hold, is_waited_for, peak_of};
+use crate::made_databases::{fill_made, insert, made_database};
 use crate::namespace::Namespace;
 
 /// What a server may have set for whoever reads it.
@@ -96,6 +97,48 @@ fn rows_that_no_scheduler_has_written_are_told_one_by_one() {
     }
 }
 
+/// Text that is none in the encoding of its database, or in UTF-8, is in the way of no other row.
+#[test]
+fn databases_in_other_encodings_are_read_whatever_their_text_is() {
+    const GARBAGE: &str = "convert_from('\\xe9', 'SQL_ASCII')";
+    for encoding in ["SQL_ASCII", "LATIN1"] {
+        let (folder, postgres) = (folder(), Postgres::start());
+        let create =
+            format!("create database made owner quipu encoding '{encoding}' locale 'C' template template0");
+        postgres.sql("postgres", &create);
+        let rows = fill_made(&postgres, 2, 50);
+        let database = postgres.url_for("made");
+        let shown = format!(
+            r#"jsonb_build_object('message', '{{"owner":{{"key":"k"}},"tags":[],"signature":"s"}}'::jsonb
+                   || jsonb_build_object('id', {GARBAGE}))"#
+        );
+        for garbage in [
+            format!("update messages set message_id = {GARBAGE}, hash_chain = {GARBAGE} where row_id = 20"),
+            format!("update messages set bundle = '\\x00', message_data = {shown} where row_id = 30"),
+            format!("update messages set process_id = {GARBAGE} where row_id in (40, 100)"),
+            format!("update messages set process_id = {GARBAGE} || 'x' where row_id = 50"),
+            format!(
+                "insert into processes (process_id, process_data, bundle) values ({GARBAGE}, '{{}}', '\\x00')"
+            ),
+        ] {
+            postgres.sql("made", &garbage);
+        }
+        for imported in [rows - 4, 0] {
+            let finished = import(folder.path(), &database, &["--offline"]).run();
+            assert_eq!(finished.code, Some(3), "{encoding}: {}{}", finished.stdout, finished.stderr);
+            let told = summary(&finished);
+            assert_eq!(
+                (&told["imported"], &told["left_out"]),
+                (&imported.into(), &5.into()),
+                "{encoding}: {told}"
+            );
+            // Schedulers write UTF-8, so what is none is nothing that they have written; of another encoding it is made.
+            let reasons = told["first_left_out"].to_string();
+            assert_eq!(reasons.contains("and as JSON"), encoding == "LATIN1", "{encoding}: {told}");
+        }
+    }
+}
+
 /// What was to be told of events is not lost: they come into the log only when it is written.
 #[test]
 fn nothing_is_imported_that_the_report_cannot_tell_of() {
@@ -151,4 +194,36 @@ async fn a_disk_that_fills_up_is_told_and_with_more_room_it_goes_on() {
     assert!(count("already_there") > 0, "what was on the disk stays: {told}");
     let verified = Launch::su(folder.path()).through(&namespace.enter()).verify(&[]);
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
+}
+
+/// `script` gives the command a terminal of its own.
+#[test]
+fn whoever_watches_is_told_how_far_it_is_and_what_became_of_it() {
+    let (folder, postgres) = (folder(), Postgres::start());
+    let (database, _) = made_database(&postgres, 1, 300);
+    postgres.sql("made", "update messages set timestamp = 5 where row_id in (2, 9)");
+    postgres.sql("made", "update messages set bundle = '\\x00' where row_id = 7");
+    let finished = Launch::command(folder.path(), &["import", "--from", "postgres", "--to", "data"])
+        .set("DATABASE_URL", &database)
+        .set("TERM", "xterm")
+        .through(&["sh", "-c", "exec script -qec \"$*\" /dev/null", "sh"])
+        .run();
+    assert_eq!(finished.code, Some(3), "{}", finished.stdout);
+    // In a file of a unit or of cron it is lines.
+    let unwatched = import(folder.path(), &database, &["--plan"]).run();
+    assert!(unwatched.stderr.contains("looking: 0 of 301 rows"), "{}", unwatched.stderr);
+    let typed: Vec<&str> = finished.stdout.split_whitespace().collect();
+    let typed = typed.join(" ");
+    for told in [
+        "importing [",
+        "/301 rows, ",
+        "s left",
+        "rows of the source 301",
+        "imported 300",
+        "not in the log 1",
+        "a column says something else than the stored bytes 2",
+        "messages, row 7 the stored bytes are no data item",
+    ] {
+        assert!(typed.contains(told), "{told:?} is not told: {typed}");
+    }
 }

@@ -3,21 +3,33 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use quipu_tests::{Finished, Gateway, Launch, Node, Postgres, ToldServer, User, data};
+use ans104::Id;
+use quipu_tests::{Finished, Gateway, Launch, Node, Postgres, User, data};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::folder;
-use crate::import::{TABLES, import, recorded_database, summary, unpack};
+use crate::import::{import, recorded_database, summary};
+use crate::made_databases::TABLES;
 use crate::upload_faults::operate;
 
-/// The recorded processes that were spawned.
-pub(crate) fn processes() -> Vec<String> {
+/// The recorded processes, by their names and ids.
+fn named() -> Vec<(String, String)> {
     let text = fs::read_to_string(data("import/processes.json")).expect("it is among the data");
     let named: Value = serde_json::from_str(&text).expect("it is JSON");
     let named = named["processes"].as_object().expect("names and ids");
-    let spawned = named.iter().filter(|(name, _)| *name != "unspawned");
-    spawned.map(|(_, id)| id.as_str().expect("an id").to_owned()).collect()
+    named.iter().map(|(name, id)| (name.clone(), id.as_str().expect("an id").to_owned())).collect()
+}
+
+/// Those that were spawned.
+pub(crate) fn processes() -> Vec<String> {
+    named().into_iter().filter(|(name, _)| name != "unspawned").map(|(_, id)| id).collect()
+}
+
+/// The one of which there are only messages.
+pub(crate) fn unspawned() -> Id {
+    let found = named().into_iter().find(|(name, _)| name == "unspawned").expect("it is one of them");
+    found.1.parse().expect("an id")
 }
 
 /// A node with the recorded history, all of which the gateway has.
@@ -291,6 +303,10 @@ fn what_goes_back_is_what_came() {
     for columns in [
         "process_id, message_id, assignment_id, epoch, nonce, timestamp, hash_chain, md5(bundle) from messages order by 1, 5, 6",
         "process_id, epoch, nonce, timestamp, hash_chain, md5(bundle) from processes order by 1",
+        // Of which it makes what it answers by id. Of processes without an assignment it stores no data, or in another form.
+        "process_id, nonce, assignment_id, message_data from messages order by 1, 2, 3",
+        "jsonb_strip_nulls(coalesce(process_data->'process', process_data)) - 'data', \
+         jsonb_strip_nulls(process_data->'assignment') from processes order by process_id",
     ] {
         let rows = |name: &str| postgres.sql(name, &format!("select {columns}"));
         let (then, now) = (rows("su"), rows("back"));
@@ -313,62 +329,4 @@ fn what_goes_back_is_what_came() {
     let written: String =
         fs::read(first).expect("it is written").iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(postgres.sql("su", stored).trim(), written);
-}
-
-#[test]
-fn the_databases_of_tenants_are_one_source() {
-    let (folder, postgres, server) = (folder(), Postgres::start(), ToldServer::start());
-    let mut base = String::new();
-    for name in ["one", "two"] {
-        let url = postgres.create_database(name);
-        base = url.strip_suffix(&format!("/{name}")).expect("the name is at the end").to_owned();
-        postgres.restore(name, &data("import/postgres.sql.gz"));
-        postgres.sql(name, "grant select on all tables in schema public to quipu");
-    }
-    let own = "https://su1.example";
-    let processes = processes();
-    let entry = |name: &str| json!({ "su": own, "db_name": name });
-    let list = json!({
-        "sus": { own: { "dbs": [{ "db_name": "one", "efs_name": "a" }, { "db_name": "two", "efs_name": "b" }] } },
-        "processes": {
-            processes[0].clone(): entry("one"),
-            processes[1].clone(): entry("two"),
-            processes[2].clone(): { "su": "https://su2.example", "db_name": "three" },
-        },
-    });
-    server.answer(200, &[], &list.to_string());
-    let to = folder.path().join("data");
-    let words = ["import", "--from", "tenants", "--json", "--to", text(&to)];
-    let import = Launch::command(folder.path(), &words)
-        .set("PROCESS_WHITELIST_URL", server.url())
-        .set("URL", format!("{own}/"))
-        .set("MULTI_TENANT_BASE_CONN", &base);
-    let imported = import.run();
-    assert_eq!(imported.code, Some(0), "{}{}", imported.stdout, imported.stderr);
-    assert_eq!(summary(&imported)["processes"], 2);
-    let missing = import.unset("URL").run();
-    assert_eq!(missing.code, Some(2), "{}", missing.stderr);
-    assert!(missing.stderr.contains("URL (or --own-url)"), "{}", missing.stderr);
-}
-
-#[test]
-fn content_hashes_of_what_is_elsewhere_are_carried_over() {
-    let (folder, postgres) = (folder(), Postgres::start());
-    let database = recorded_database(&postgres);
-    let unpacked = folder.path().join("unpacked");
-    unpack("byte-store.tar.gz", &unpacked);
-    let mut stores =
-        fs::read_dir(&unpacked).expect("it is there").map(|entry| entry.expect("it can be read").path());
-    let store = stores.find(|path| path.join("CURRENT").exists()).expect("a store is in it");
-    let imported = import(folder.path(), &database, &[]).set("SU_DATA_DIR", &store).run();
-    let told = summary(&imported);
-    assert_eq!((imported.code, &told["imported"]), (Some(0), &80.into()), "{told}{}", imported.stderr);
-    assert_eq!(told["flaws"]["content_lost"], Value::Null, "{told}");
-    // The same once more: what the log has is not carried over to anything else.
-    let again = summary(&import(folder.path(), &database, &[]).set("SU_DATA_DIR", &store).run());
-    assert_eq!((&again["imported"], &again["flaws"]), (&0.into(), &json!({})), "{again}");
-    // Such settings are told what is to change.
-    let refused = Launch::su(folder.path()).set("SU_DATA_DIR", &store).run();
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-    assert!(refused.stderr.contains("quipu import --from postgres"), "{}", refused.stderr);
 }

@@ -116,8 +116,9 @@ fn blob(
     draft.sign(signer).map_err(|error| BackError::Sign { process, error })
 }
 
-fn text(bytes: &[u8]) -> String {
-    std::str::from_utf8(bytes).unwrap_or_default().to_owned()
+/// Null where there is none, or it is no text.
+fn anchor(item: &Item<'_>) -> Option<String> {
+    item.anchor().and_then(|anchor| String::from_utf8(anchor.to_vec()).ok())
 }
 
 fn target(item: &Item<'_>) -> String {
@@ -134,13 +135,12 @@ fn tags(item: &Item<'_>) -> Value {
 }
 
 fn shown(item: &Item<'_>, has_data: bool) -> Value {
-    let anchor = item.anchor().map(|anchor| text(anchor)).unwrap_or_default();
     let mut shown = json!({
         "id": item.id().to_string(),
         "owner": owner(item),
         "tags": tags(item),
         "signature": base64url::encode(item.signature()),
-        "anchor": anchor,
+        "anchor": anchor(item),
         "target": target(item),
     });
     if let (true, Some(fields)) = (has_data, shown.as_object_mut()) {
@@ -162,7 +162,7 @@ fn process_json(
         "tags": tags(item),
         "timestamp": says.timestamp().map_or(0, |time| time.get()),
         "data": std::str::from_utf8(item.data()).ok(),
-        "anchor": item.anchor().map(|anchor| text(anchor)),
+        "anchor": anchor(item),
         "signature": base64url::encode(item.signature()),
         "target": item.target().map(|target| base64url::encode(target)),
     });
@@ -177,7 +177,7 @@ fn early_json(event: &EventRef<'_>, item: &Item<'_>, says: &AssignmentTags<'_>) 
             "id": item.id().to_string(),
             "tags": tags(item),
             "signature": base64url::encode(item.signature()),
-            "anchor": item.anchor().map(|anchor| text(anchor)).unwrap_or_default(),
+            "anchor": item.anchor().map(|anchor| base64url::encode(anchor)).unwrap_or_default(),
         },
         "block": says.height_text(),
         "owner": owner(item),

@@ -39,9 +39,11 @@ impl Looking {
             return Ok(());
         }
         let column = if row.is_process { "process_data" } else { "message_data" };
-        let sql = format!("select {column}::text from {table} where row_id = $1");
+        // Where nobody knows what encoding text has, it is the UTF-8 that schedulers write, or none.
+        let encoding = "case getdatabaseencoding() when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end";
+        let sql = format!("select convert_to({column}::text, {encoding}) from {table} where row_id = $1");
         let found = sqlx::query(AssertSqlSafe(sql)).bind(number).fetch_optional(self.connected().await?);
-        let text = found.await?.map(|found| found.try_get::<String, _>(0)).transpose()?;
+        let text = found.await?.map(|found| found.try_get::<Option<Vec<u8>>, _>(0)).transpose()?.flatten();
         row.shown = text.and_then(|text| shown_pair(&text)).map(Box::new);
         Ok(())
     }
@@ -56,11 +58,11 @@ impl Looking {
 }
 
 /// What a column of JSON shows. Processes were stored without anything around them at first.
-fn shown_pair(text: &str) -> Option<ShownPair> {
-    let pair = serde_json::from_str::<ShownPair>(text)
+fn shown_pair(text: &[u8]) -> Option<ShownPair> {
+    let pair = serde_json::from_slice::<ShownPair>(text)
         .ok()
         .filter(|pair| pair.message.is_some() || pair.assignment.is_some());
-    let bare = || Some(ShownPair { message: Some(serde_json::from_str(text).ok()?), assignment: None });
+    let bare = || Some(ShownPair { message: Some(serde_json::from_slice(text).ok()?), assignment: None });
     pair.or_else(bare)
 }
 
@@ -73,14 +75,14 @@ mod tests {
     #[test]
     fn all_forms_of_the_columns_are_read() {
         let item = r#"{"process_id":"p","owner":{"address":"a","key":"k"},"tags":[{"name":"n","value":"v"}],"signature":"s","block":"1"}"#;
-        let process = |text: &str| shown_pair(text).unwrap().message.unwrap().id;
+        let process = |text: &str| shown_pair(text.as_bytes()).unwrap().message.unwrap().id;
         assert_eq!(process(item), "p");
         assert_eq!(process(&format!(r#"{{"process":{item},"assignment":null}}"#)), "p");
         let both = format!(r#"{{"message":null,"assignment":{item}}}"#);
-        assert!(shown_pair(&both).unwrap().assignment.is_some());
+        assert!(shown_pair(both.as_bytes()).unwrap().assignment.is_some());
         // The earliest messages have no assignment there, and other parts elsewhere.
         for none in ["{}", "[]", "x", r#"{"message":{"id":"x","tags":[]},"owner":{}}"#] {
-            assert!(shown_pair(none).is_none(), "{none}");
+            assert!(shown_pair(none.as_bytes()).is_none(), "{none}");
         }
     }
 }

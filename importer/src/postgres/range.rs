@@ -6,7 +6,7 @@ use protocol::ProcessId;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::PostgresSource;
-use super::rows::{BUNDLE, ProcessRow};
+use super::rows::{BUNDLE, ProcessRow, of_process};
 use crate::blob::Blob;
 use crate::source::{RowRange, SourceError};
 use crate::target::KnownRows;
@@ -37,11 +37,14 @@ impl PostgresSource {
         range: RowRange,
         known: &dyn KnownRows,
     ) -> Result<bool, SourceError> {
-        let sql = "select exists (select 1 from messages where process_id = $1 and row_id between $2 and $3), \
-                   exists (select 1 from messages where process_id = $1)";
+        let of_process = of_process(&process.id);
+        let sql = format!(
+            "select exists (select 1 from messages where {of_process} and row_id between $2 and $3), \
+             exists (select 1 from messages where {of_process})"
+        );
         let Self { waiting, connection, .. } = self;
         let found = waiting.limited(async {
-            let is_any = sqlx::query(sql).bind(&process.id).bind(range.first).bind(range.last);
+            let is_any = sqlx::query(AssertSqlSafe(sql)).bind(&process.id).bind(range.first).bind(range.last);
             let row = answered(is_any.fetch_one(&mut *connection)).await?;
             Ok::<(bool, bool), sqlx::Error>((row.try_get(0)?, row.try_get(1)?))
         });

@@ -16,10 +16,26 @@ use crate::target::PlacedIds;
 pub(super) const BUNDLE: &str =
     "case when octet_length(bundle) <= 67108864 then bundle end as bundle, octet_length(bundle)";
 
+/// A column of text as its bytes are stored, with numbers for what is no ASCII. One that holds what is no text in the encoding
+/// of the database, or has none in UTF-8, ends no query.
+pub(super) fn told(column: &str) -> String {
+    format!("encode(convert_to({column}, 'SQL_ASCII'), 'escape')")
+}
+
+/// Whether a row is of the process that is told so, as the first argument. An index finds what is ASCII.
+pub(super) fn of_process(told: &str) -> &'static str {
+    if told.contains('\\') {
+        "process_id = convert_from(decode($1, 'escape'), 'SQL_ASCII') collate \"default\""
+    } else {
+        "process_id = $1"
+    }
+}
+
 /// A process, without what is stored of it.
 pub(super) struct ProcessRow {
     /// Its row; none when only messages name it.
     pub(super) row: Option<i64>,
+    /// What it is called, be it an id or not, as [`told`] has it.
     pub(super) id: String,
     pub(super) nonce: Option<i64>,
 }
@@ -59,33 +75,40 @@ impl MessageQuery {
         let new = Self { nonces: start.max(nonce.saturating_add(1))..=end, ..self.clone() };
         (old, new)
     }
-}
 
-/// In the order of the index: `nonce` alone would be the number as it is selected, by which all blobs would be sorted.
-const WANTED: &str =
-    "where process_id = $1 and nonce between $2 and $3 and row_id between $4 and $5 order by messages.nonce";
+    /// In the order of the index: `nonce` alone would be the number as it is selected, by which all blobs would be sorted.
+    fn wanted(&self) -> String {
+        format!(
+            "where {} and nonce between $2 and $3 and row_id between $4 and $5 order by messages.nonce",
+            of_process(&self.process)
+        )
+    }
+
+    pub(super) fn keys_sql(&self, columns: &SourceColumns) -> String {
+        let assignment = columns.of_message("assignment_id");
+        format!(
+            "select row_id::int8, nonce::int8, {}, {}, {assignment} is null and exists \
+             (select 1 from messages o where o.process_id = messages.process_id and o.nonce = messages.nonce \
+              and o.row_id <> messages.row_id) from messages {}",
+            told(assignment),
+            told("message_id"),
+            self.wanted()
+        )
+    }
+
+    pub(super) fn messages_sql(&self, columns: &SourceColumns) -> String {
+        format!("{} {}", whole_sql(columns), self.wanted())
+    }
+}
 
 pub(super) fn process_sql(columns: &SourceColumns) -> String {
     let column = |name| columns.of_process(name);
     format!(
-        "select {BUNDLE}, {}::int8, {}::int8, {}::text from processes where row_id = $1",
+        "select {BUNDLE}, {}::int8, {}::int8, {} from processes where row_id = $1",
         column("nonce"),
         column("timestamp"),
-        column("hash_chain")
+        told(column("hash_chain"))
     )
-}
-
-pub(super) fn keys_sql(columns: &SourceColumns) -> String {
-    let assignment = columns.of_message("assignment_id");
-    format!(
-        "select row_id::int8, nonce::int8, {assignment}::text, message_id, {assignment} is null and exists \
-         (select 1 from messages o where o.process_id = messages.process_id and o.nonce = messages.nonce \
-          and o.row_id <> messages.row_id) from messages {WANTED}"
-    )
-}
-
-pub(super) fn messages_sql(columns: &SourceColumns) -> String {
-    format!("{} {WANTED}", whole_sql(columns))
 }
 
 /// Few enough to be looked up one by one.
@@ -95,9 +118,10 @@ pub(super) fn strays_sql(columns: &SourceColumns) -> String {
 
 fn whole_sql(columns: &SourceColumns) -> String {
     format!(
-        "select row_id::int8, {BUNDLE}, nonce::int8, timestamp::int8, message_id, {}::text, {}::text from messages",
-        columns.of_message("assignment_id"),
-        columns.of_message("hash_chain")
+        "select row_id::int8, {BUNDLE}, nonce::int8, timestamp::int8, {}, {}, {} from messages",
+        told("message_id"),
+        told(columns.of_message("assignment_id")),
+        told(columns.of_message("hash_chain"))
     )
 }
 

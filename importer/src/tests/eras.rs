@@ -112,3 +112,46 @@ fn items_that_nobody_reads_are_kept_with_the_others() {
     let envelope = events[2].envelope.as_deref().unwrap();
     assert_eq!(unseal_envelope(envelope, split(assignment), Some(split(item))).unwrap(), blob);
 }
+
+#[test]
+fn chains_that_do_not_follow_and_assignments_of_other_messages_are_kept_and_told() {
+    let mut sample = SampleProcess::new(1);
+    let mut source = usual(&[sample.spawn()]);
+    let process = sample.process.to_string();
+    let other = sample.user.message(sample.process, &[], b"other");
+    let (other, of_other) = (id_of(&other), HashChain::seed(SampleProcess::new(2).process).to_string());
+    let rows = [
+        ("1", Some(of_other.as_str()), None),
+        ("2", Some("no chain"), None),
+        ("3", None, None),
+        ("4", None, Some(other)),
+    ];
+    for (nonce, chain, named) in rows {
+        let item = sample.user.message(sample.process, &[], nonce.as_bytes());
+        let (message, time) =
+            (named.unwrap_or_else(|| id_of(&item)).to_string(), format!("200000000000{nonce}"));
+        let mut tags = vec![
+            ("Process", process.as_str()),
+            ("Nonce", nonce),
+            ("Timestamp", &time),
+            ("Message", &message),
+        ];
+        tags.extend(chain.map(|chain| ("Hash-Chain", chain)));
+        let assignment = around(&signer(), &tags, &[]);
+        source.0.push(SourceRow::Stored(StoredRow {
+            place: format!("nonce {nonce}"),
+            process: Some(sample.process),
+            blob: around(&signer(), &BUNDLE, &[&assignment, &item]),
+            ..StoredRow::default()
+        }));
+    }
+    let log = log();
+    let summary = imported(&mut source, &log);
+    assert_eq!(summary.imported, 5, "{summary:?}");
+    let expected = [(FlawKind::BrokenChain, 1), (FlawKind::NoChain, 3), (FlawKind::OtherMessage, 1)];
+    assert_eq!(flaws(&summary), expected);
+    assert_eq!(nonces(&log), [0, 1, 2, 3, 4]);
+    // What was so before is told apart from what is wrong.
+    let verified = log.verify(NonZeroUsize::new(1), &mut |_| ());
+    assert_eq!((verified.faults, verified.inherited > 0), (0, true), "{verified:?}");
+}

@@ -372,6 +372,6 @@ impl Watching for Watched {
 }
 
 fn style() -> ProgressStyle {
-    let template = "{spinner} {pos} answers, {per_sec}, {msg}";
+    let template = "{spinner} {pos} answers, {per_sec:0}, {msg}";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }

@@ -239,7 +239,7 @@ impl ImportArgs {
             elsewhere: self.source.elsewhere()?,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
-        let mut shown = ImportShown::new(&source.name());
+        let mut shown = ImportShown::new(&source.name(), self.plan);
         let import = || import(source, target, &options, report, &mut |progress| shown.show(progress));
         let imported = match (&log, &self.to) {
             (Some(log), Some(folder)) => watched(log, folder, import),

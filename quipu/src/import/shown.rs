@@ -1,34 +1,37 @@
-//! What is shown of an import: a bar while it goes on, and what became of the rows.
+//! What is shown of an import: how far it is, and what became of the rows.
 
 use std::io::Write;
+use std::time::Instant;
 
 use importer::{ImportProgress, ImportSummary};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::Failure;
 use crate::output::{TextTable, thousands};
+use crate::shown::Shown;
 use crate::stderr::say;
 
-/// The bar.
-pub(super) struct ImportShown(ProgressBar);
+/// How far it is.
+pub(super) struct ImportShown {
+    shown: Shown,
+    phase: &'static str,
+    began: Instant,
+}
 
 impl ImportShown {
-    pub(super) fn new(source: &str) -> Self {
+    pub(super) fn new(source: &str, is_plan: bool) -> Self {
         say(format_args!("reading {source}"));
-        let template = "{bar:40} {pos}/{len} rows, {per_sec}, {eta} left";
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self(ProgressBar::new(0).with_style(style))
+        let phase = if is_plan { "looking" } else { "importing" };
+        Self { shown: Shown::counting("rows"), phase, began: Instant::now() }
     }
 
     pub(super) fn show(&mut self, progress: ImportProgress) {
-        self.0.set_length(progress.total);
-        self.0.set_position(progress.done);
+        self.shown.show(self.phase, progress.done, progress.total, self.began.elapsed());
     }
 }
 
 impl Drop for ImportShown {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.shown.clear();
     }
 }
 

@@ -133,6 +133,6 @@ fn report(summary: &VerifySummary, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 fn style() -> ProgressStyle {
-    let template = "{bar:40} {pos}/{len} events, {per_sec}, {eta} left";
+    let template = "{bar:40} {pos}/{len} events, {per_sec:0}, {eta} left";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
