@@ -46,9 +46,9 @@ impl Shown {
             return;
         }
         if std::io::stderr().is_terminal() {
-            self.bar.set_message(phase.to_owned());
             self.bar.set_length(total.max(done));
             self.bar.set_position(done);
+            self.bar.set_message(phase.to_owned());
         } else if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             self.told = Some(Instant::now());
             say(line(phase, (done, total, self.unit), took));

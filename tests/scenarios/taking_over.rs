@@ -306,7 +306,7 @@ fn what_goes_back_is_what_came() {
         // Of which it makes what it answers by id. Of processes without an assignment it stores no data, or in another form.
         "process_id, nonce, assignment_id, message_data from messages order by 1, 2, 3",
         "jsonb_strip_nulls(coalesce(process_data->'process', process_data)) - 'data', \
-         jsonb_strip_nulls(process_data->'assignment') from processes order by process_id",
+         nullif(process_data->'assignment', 'null') from processes order by process_id",
     ] {
         let rows = |name: &str| postgres.sql(name, &format!("select {columns}"));
         let (then, now) = (rows("su"), rows("back"));
