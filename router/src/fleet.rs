@@ -60,6 +60,15 @@ impl Fleet {
         members.values().filter(|member| has_it(member)).cloned().collect()
     }
 
+    /// Who leads the store of this one in its place, or would if it were retired.
+    pub(crate) fn shared_with(&self, member: &FleetMember) -> Option<Arc<FleetMember>> {
+        if !member.is_lead() {
+            return self.lead(member.number);
+        }
+        let is_same = |other: &FleetMember| other.number != member.number && other.term == member.term;
+        self.copies(member).into_iter().find(|other| is_same(other))
+    }
+
     /// The scheduler at this URL.
     pub(crate) fn at(&self, url: &SchedulerUrl) -> Option<Arc<FleetMember>> {
         self.members().values().find(|member| member.url == *url).cloned()
@@ -147,20 +156,20 @@ fn led(mut members: BTreeMap<SchedulerNumber, FleetMember>) -> Members {
 }
 
 /// Who leads each store: whoever was seen to lead in the highest term, whether it is there or not. Nobody who led before it
-/// is to be written to, and before anybody was seen to lead it is the one that was known first.
+/// is to be written to, and before anybody was seen to lead it is the one that was known first. Two that led in one term are
+/// one node that was found at two URLs, or a copy of it: which one counts an operator says, who retires the other.
 fn leads<'a>(members: impl Iterator<Item = &'a FleetMember>) -> HashMap<StoreId, StoreLead> {
-    let mut leads: HashMap<StoreId, StoreLead> = HashMap::new();
+    let mut ranks = HashMap::new();
     for member in members {
         let Some(store) = member.store else { continue };
-        let own = StoreLead { scheduler: member.number, term: member.term, copies: 0 };
-        let lead = leads.entry(store).or_insert(own);
-        let rank = |lead: &StoreLead| (lead.term, Reverse(lead.scheduler));
-        if rank(&own) > rank(lead) {
-            (lead.scheduler, lead.term) = (own.scheduler, own.term);
-        }
-        lead.copies += 1;
+        let rank = (member.term, !member.is_retired, Reverse(member.number));
+        let (highest, copies) = ranks.entry(store).or_insert((rank, 0));
+        *highest = rank.max(*highest);
+        *copies += 1;
     }
-    leads
+    let lead =
+        |(store, ((term, _, Reverse(scheduler)), copies))| (store, StoreLead { scheduler, term, copies });
+    ranks.into_iter().map(lead).collect()
 }
 
 #[cfg(test)]
@@ -287,6 +296,26 @@ mod tests {
         lose(&fleet, 2);
         assert_eq!(chosen(&fleet, OTHER), Err(NoPlace::NoneTakes), "the one that led before takes nothing");
         assert_eq!(lead(1), 2);
+    }
+
+    #[test]
+    fn a_node_that_is_found_elsewhere_leads_there_once_its_old_url_is_retired() {
+        let fleet = Fleet::default();
+        let lead = |number| fleet.lead(SchedulerNumber(number)).unwrap().number.0;
+        let with = |number, term, is_retired| KnownScheduler {
+            store: Some(StoreId(uuid::Uuid::from_u128(7))),
+            term: Term(term),
+            is_retired,
+            ..known(number, 0, SchedulerFlags::default())
+        };
+        fleet.set(vec![with(1, 3, false), with(2, 3, false), with(3, 2, false)], true);
+        assert_eq!([1, 2, 3].map(lead), [1; 3]);
+        fleet.set(vec![with(1, 3, true), with(2, 3, false), with(3, 2, false)], true);
+        assert_eq!([1, 2, 3].map(lead), [2; 3]);
+        assert_eq!(fleet.member(SchedulerNumber(2)).unwrap().lead.copies, 3);
+        // Who led before does not lead by that.
+        fleet.set(vec![with(1, 3, true), with(2, 3, true), with(3, 2, false)], true);
+        assert_eq!([1, 2, 3].map(lead), [1; 3]);
     }
 
     #[test]

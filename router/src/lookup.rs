@@ -1,5 +1,7 @@
 //! Looking for a process of which this router has not heard: every scheduler is asked once, however many clients want to
 //! know, and what was found is remembered for ever.
+//!
+//! Whoever is to give it a home asks anew, in places of its own, and takes for a no nothing but the no of all who lead.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,25 +9,33 @@ use std::time::Duration;
 
 use ans104::Id;
 use futures_util::future::{BoxFuture, Shared};
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use protocol::ProcessId;
 use reqwest::StatusCode;
 use tokio::sync::Semaphore;
-use tracing::{debug, warn};
+use tokio::time::{sleep, timeout};
+use tracing::debug;
 
 use crate::error::RouterError;
 use crate::member::FleetMember;
 use crate::metrics;
+use crate::moving::MovedTo;
 use crate::router::Router;
-use crate::state::{Home, HomeCause};
-use crate::upstream::{client, read_up_to, said};
+use crate::state::{Home, HomeCause, SchedulerNumber};
+use crate::upstream::{AGAIN, client, read_up_to, said};
 
-/// For a scheduler to say whether it has something.
+/// For a scheduler to say whether it has something, once it is its turn to be asked.
 const ANSWERED: Duration = Duration::from_secs(5);
+/// For all schedulers to say so of a process that is to be placed: one that is gone is seen to be away by then.
+const PLACED: Duration = Duration::from_secs(10);
 /// How many processes are looked for at a time.
 const FLIGHTS_MAX: usize = 4096;
-/// How many questions are asked at a time, for all of them together.
-const QUESTIONS_MAX: usize = 64;
+/// How many questions are asked at a time to one scheduler, for each purpose: one that hangs keeps nobody from the others.
+const QUESTIONS_EACH: usize = 16;
+/// And to all of them together, since each takes a socket: for those who read, and for those who spawn.
+const QUESTIONS_READING: usize = 128;
+const QUESTIONS_PLACING: usize = 64;
 /// How much of an answer is read, so that the connection can be used again; of a longer one the connection is closed.
 const READ_MAX: usize = 64 << 10;
 
@@ -49,21 +59,111 @@ pub(crate) enum Whereabouts {
     Unsure(String),
 }
 
+/// For what something is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To send somebody there: what was found a moment ago counts.
+    Reading,
+    /// To give it a home where nobody has it.
+    Placing,
+}
+
+/// One for each purpose: ids that anybody makes up take no places of spawns.
+pub(crate) struct PerPurpose<T> {
+    reading: T,
+    placing: T,
+}
+
+/// Places for questions.
+pub(crate) type Questions = PerPurpose<Semaphore>;
+
 /// A search that is under way, for all who wait for it.
 type Flight = Shared<BoxFuture<'static, Whereabouts>>;
+type Flights = HashMap<RouteKey, Flight>;
 
 /// The searches that are under way.
 pub(crate) struct Lookups {
     http: reqwest::Client,
-    flights: Mutex<HashMap<RouteKey, Flight>>,
-    questions: Semaphore,
+    flights: PerPurpose<Mutex<Flights>>,
+    questions: Questions,
 }
 
 /// What a scheduler says.
 enum Said {
     Has,
     HasNot,
+    Moved(MovedTo),
     Nothing(String),
+}
+
+/// What all of them said, none of whom has it and leads.
+#[derive(Default)]
+struct Heard {
+    /// Has it, and is led by another one.
+    copy: Option<Arc<FleetMember>>,
+    /// The last of its moves.
+    moved: Option<MovedTo>,
+    /// Lead, and have it not.
+    lacking: BTreeSet<SchedulerNumber>,
+    /// Have not said, and why.
+    silent: Vec<(String, Arc<FleetMember>)>,
+}
+
+impl<T> PerPurpose<T> {
+    fn of(&self, purpose: Purpose) -> &T {
+        match purpose {
+            Purpose::Reading => &self.reading,
+            Purpose::Placing => &self.placing,
+        }
+    }
+}
+
+impl Questions {
+    /// Those to one scheduler.
+    pub(crate) fn to_one() -> Self {
+        let places = || Semaphore::new(QUESTIONS_EACH);
+        Self { reading: places(), placing: places() }
+    }
+
+    fn to_all() -> Self {
+        Self { reading: Semaphore::new(QUESTIONS_READING), placing: Semaphore::new(QUESTIONS_PLACING) }
+    }
+}
+
+impl Heard {
+    fn take(&mut self, said: Said, member: Arc<FleetMember>) {
+        match said {
+            Said::Has if self.copy.as_ref().is_none_or(|copy| member.number < copy.number) => {
+                self.copy = Some(member);
+            }
+            Said::Has => {}
+            Said::HasNot if member.is_lead() => drop(self.lacking.insert(member.number)),
+            Said::HasNot => {}
+            Said::Moved(to) if self.moved.as_ref().is_none_or(|moved| moved.version < to.version) => {
+                self.moved = Some(to);
+            }
+            Said::Moved(_) => {}
+            Said::Nothing(reason) => self.silent.push((reason, member)),
+        }
+    }
+
+    /// Why somebody may have it all the same, if that is so, and what ends that.
+    fn doubt(&self, purpose: Purpose) -> Option<String> {
+        let is_gone = |member: &FleetMember| !member.standing.is_reached();
+        let counts = |member: &FleetMember| match purpose {
+            Purpose::Reading => !(member.is_retired && is_gone(member)),
+            // One that is gone would end all placement: it is not waited for once that is seen, or an operator says so.
+            Purpose::Placing => member.is_lead() && !member.is_retired && !is_gone(member),
+        };
+        // A copy of a store has nothing that its leader has not.
+        let is_told = |member: &FleetMember| self.lacking.contains(&member.lead.scheduler);
+        let silent = self.silent.iter().filter(|(_, member)| !is_told(member) && counts(member));
+        let (reasons, members): (Vec<&str>, Vec<_>) =
+            silent.map(|(reason, member)| (reason.as_str(), member)).unzip();
+        let last = members.last()?;
+        let reasons = reasons.join("; ");
+        Some(format!("{reasons}; should it be gone for good, `quipu router retire {}` ends that", last.url))
+    }
 }
 
 impl RouteKey {
@@ -78,47 +178,70 @@ impl RouteKey {
 impl Lookups {
     pub(crate) fn new() -> Result<Self, RouterError> {
         let http = client(ANSWERED).map_err(RouterError::Client)?;
-        Ok(Self { http, flights: Mutex::default(), questions: Semaphore::new(QUESTIONS_MAX) })
+        let flights = PerPurpose { reading: Mutex::default(), placing: Mutex::default() };
+        Ok(Self { http, flights, questions: Questions::to_all() })
     }
 
-    fn flights(&self) -> MutexGuard<'_, HashMap<RouteKey, Flight>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    fn flights(&self, purpose: Purpose) -> MutexGuard<'_, Flights> {
+        self.flights.of(purpose).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks one scheduler whether it has this.
-    async fn ask(&self, member: &FleetMember, subject: RouteKey) -> Said {
+    async fn ask(&self, member: &FleetMember, subject: RouteKey, purpose: Purpose) -> Said {
+        let limit = match purpose {
+            Purpose::Reading => ANSWERED,
+            Purpose::Placing => PLACED,
+        };
+        let asked = timeout(limit, self.ask_in_turn(member, subject, purpose)).await;
+        let answer = asked.unwrap_or_else(|_| Err(format!("no answer within {} s", limit.as_secs())));
+        answer.unwrap_or_else(|reason| Said::Nothing(format!("the scheduler {}: {reason}", member.url)))
+    }
+
+    async fn ask_in_turn(
+        &self,
+        member: &FleetMember,
+        subject: RouteKey,
+        purpose: Purpose,
+    ) -> Result<Said, String> {
         let path = match subject {
             RouteKey::Process(process) => format!("/processes/{process}"),
             RouteKey::Any(id) => format!("/{id}?limit=1"),
         };
-        let _turn = self.questions.acquire().await;
-        if !member.standing.is_reached() {
-            return Said::Nothing(format!("the scheduler {} is away", member.url));
-        }
-        let nothing = |reason: String| Said::Nothing(format!("the scheduler {}: {reason}", member.url));
-        let request = self.http.get(format!("{}{path}", member.url)).timeout(ANSWERED);
-        let mut answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) => return nothing(said(&error)),
+        let _own = member.standing.questions.of(purpose).acquire().await;
+        let _turn = self.questions.of(purpose).acquire().await;
+        let mut answer = loop {
+            if !member.standing.is_reached() {
+                return Err("it is away".to_owned());
+            }
+            let request = self.http.get(format!("{}{path}", member.url)).timeout(ANSWERED);
+            match request.send().await {
+                Ok(answer) => break answer,
+                // It is back in a moment, or seen to be away.
+                Err(error) if error.is_connect() && purpose == Purpose::Placing => sleep(AGAIN).await,
+                Err(error) => return Err(said(&error)),
+            }
         };
         let status = answer.status();
         // One that breaks off is none.
         let body = read_up_to(&mut answer, READ_MAX).await.unwrap_or_default();
         match status {
-            StatusCode::OK if is_about(&body, subject) => Said::Has,
-            StatusCode::OK => nothing("what it answers is no answer of a scheduler".to_owned()),
+            StatusCode::OK if is_about(&body, subject) => Ok(Said::Has),
+            StatusCode::OK => Err("what it answers is no answer of a scheduler".to_owned()),
             // Existing schedulers answer 400 to whatever they do not have.
-            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Said::HasNot,
-            status => nothing(format!("it answers {status}")),
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Ok(Said::HasNot),
+            status => {
+                let moved = MovedTo::of(answer.headers()).filter(|_| status.is_redirection());
+                moved.map(Said::Moved).ok_or_else(|| format!("it answers {status}"))
+            }
         }
     }
 }
 
 impl Router {
     /// Who has it, of which nothing is remembered. A client that goes away does not end the search.
-    pub(crate) async fn look_up(self: &Arc<Self>, subject: RouteKey) -> Whereabouts {
+    pub(crate) async fn look_up(self: &Arc<Self>, subject: RouteKey, purpose: Purpose) -> Whereabouts {
         let flight = {
-            let mut flights = self.lookups.flights();
+            let mut flights = self.lookups.flights(purpose);
             if let Some(flight) = flights.get(&subject) {
                 flight.clone()
             } else if flights.len() >= FLIGHTS_MAX {
@@ -126,8 +249,11 @@ impl Router {
             } else {
                 let router = self.clone();
                 let searching = tokio::spawn(async move {
-                    let _over = Over { router: router.clone(), subject };
-                    router.search(subject).await
+                    let _over = Over { router: router.clone(), subject, purpose };
+                    match purpose {
+                        Purpose::Reading => router.search(subject).await,
+                        Purpose::Placing => router.search_anew(subject).await,
+                    }
                 });
                 let ended = |ended: Result<Whereabouts, _>| {
                     ended.unwrap_or_else(|_| Whereabouts::Unsure("the search failed".to_owned()))
@@ -154,7 +280,7 @@ impl Router {
         if let Some(found) = self.known.absent(&subject) {
             return found;
         }
-        let found = self.search_schedulers(subject).await;
+        let found = self.search_schedulers(subject, Purpose::Reading).await;
         match &found {
             Whereabouts::At(_) => self.known.note_present(&subject),
             found => self.known.note_absent(subject, found.clone()),
@@ -162,55 +288,81 @@ impl Router {
         found
     }
 
-    /// Asks all schedulers of which anything counts, and of those that keep a log together the leader alone while it is there.
-    /// Should several have it, the first one counts; of a store, what its leader says.
-    async fn search_schedulers(self: &Arc<Self>, subject: RouteKey) -> Whereabouts {
+    /// Looks for what is to be placed: somebody may have it now who had it not a moment ago.
+    async fn search_anew(self: &Arc<Self>, subject: RouteKey) -> Whereabouts {
+        let process = ProcessId::from(subject.id());
+        // Where that cannot be read, nothing can be placed either, which is told then.
+        if let Ok(Some(home)) = self.state.home(process).await {
+            self.known.remember(process, home);
+            return Whereabouts::At(home);
+        }
+        let found = self.search_schedulers(subject, Purpose::Placing).await;
+        if let Whereabouts::At(_) = found {
+            self.known.note_present(&subject);
+        }
+        found
+    }
+
+    /// Asks all schedulers of which anything counts, until one that leads has it.
+    async fn search_schedulers(self: &Arc<Self>, subject: RouteKey, purpose: Purpose) -> Whereabouts {
         metrics::looked_up();
         let members = self.fleet.members();
-        let leads_there = |member: &FleetMember| {
-            member.is_lead()
-                || !members.get(&member.lead.scheduler).is_some_and(|lead| lead.standing.is_reached())
+        let asked = members.values().filter(|member| !member.is_silenced()).cloned();
+        let mut answers: FuturesUnordered<_> = asked
+            .map(|member| async move { (self.lookups.ask(&member, subject, purpose).await, member) })
+            .collect();
+        let mut heard = Heard::default();
+        while let Some((said, member)) = answers.next().await {
+            if matches!(said, Said::Has) && member.is_lead() {
+                return self.note_found(subject, &member, purpose).await;
+            }
+            heard.take(said, member);
+        }
+        if let Some(to) = heard.moved {
+            return self.note_moved(subject, to).await;
+        }
+        // Whoever led a store, and whoever keeps it too, has what is in it.
+        if let Some(member) = heard.copy {
+            return self.note_found(subject, &member, purpose).await;
+        }
+        heard.doubt(purpose).map_or(Whereabouts::Nowhere, Whereabouts::Unsure)
+    }
+
+    /// Remembers where something has moved, as whoever had it says.
+    async fn note_moved(&self, subject: RouteKey, to: MovedTo) -> Whereabouts {
+        let Some(member) = self.fleet.at(&to.url) else {
+            return Whereabouts::Unsure(format!(
+                "it has moved to {url}, which this router does not know: `quipu router add {url}` adds it",
+                url = to.url
+            ));
         };
-        let counts = |member: &&Arc<FleetMember>| !member.is_silenced() && leads_there(member);
-        let asked: Vec<Arc<FleetMember>> = members.values().filter(counts).cloned().collect();
-        let answers = stream::iter(asked)
-            .map(|member| async move { (self.lookups.ask(&member, subject).await, member) });
-        let answers: Vec<_> = answers.buffer_unordered(QUESTIONS_MAX).collect().await;
-        let (mut having, mut silent, mut lacking) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for (said, member) in answers {
-            match said {
-                Said::Has => having.push(member),
-                Said::HasNot if member.is_lead() => drop(lacking.insert(member.number)),
-                Said::HasNot => {}
-                Said::Nothing(reason) => silent.push((reason, member)),
+        let home = Home { scheduler: member.number, version: to.version };
+        match subject {
+            RouteKey::Process(process) => match self.take_move(process, home).await {
+                Ok(home) => Whereabouts::At(home),
+                Err(error) => Whereabouts::Unsure(error.to_string()),
+            },
+            RouteKey::Any(id) => {
+                self.known.remember_thing(id, home);
+                Whereabouts::At(home)
             }
         }
-        // A copy of a store has nothing that its leader has not; and one that was retired and is gone is not waited for.
-        let is_gone = |member: &FleetMember| member.is_retired && !member.standing.is_reached();
-        silent.retain(|(_, member)| !lacking.contains(&member.lead.scheduler) && !is_gone(member));
-        // Whoever led a store, and whoever keeps it too, has what is in it.
-        having.sort_by_key(|member| (!member.is_lead(), member.number));
-        let Some(member) = having.first() else {
-            let Some((reason, member)) = silent.pop() else { return Whereabouts::Nowhere };
-            let retire =
-                format!("should it be gone for good, `quipu router retire {}` ends that", member.url);
-            return Whereabouts::Unsure(format!("{reason}; {retire}"));
-        };
-        let is_same = |other: &FleetMember| other.store.is_some() && other.store == member.store;
-        if let Some(other) = having.iter().skip(1).find(|other| !is_same(other)) {
-            warn!(id = %subject.id(), first = %member.url, other = %other.url, "two schedulers have the same process");
-        }
-        self.note_found(subject, member).await
     }
 
     /// Remembers what a scheduler has: a process for ever, anything else as long as there is room.
-    async fn note_found(self: &Arc<Self>, subject: RouteKey, member: &FleetMember) -> Whereabouts {
+    async fn note_found(
+        self: &Arc<Self>,
+        subject: RouteKey,
+        member: &FleetMember,
+        purpose: Purpose,
+    ) -> Whereabouts {
         let process = ProcessId::from(subject.id());
         let is_process = match subject {
             RouteKey::Process(_) => true,
-            RouteKey::Any(_) => match self.lookups.ask(member, RouteKey::Process(process)).await {
+            RouteKey::Any(_) => match self.lookups.ask(member, RouteKey::Process(process), purpose).await {
                 Said::Has => true,
                 Said::HasNot => false,
+                Said::Moved(to) => return self.note_moved(subject, to).await,
                 Said::Nothing(reason) => return Whereabouts::Unsure(reason),
             },
         };
@@ -245,10 +397,11 @@ fn is_about(body: &[u8], subject: RouteKey) -> bool {
 struct Over {
     router: Arc<Router>,
     subject: RouteKey,
+    purpose: Purpose,
 }
 
 impl Drop for Over {
     fn drop(&mut self) {
-        self.router.lookups.flights().remove(&self.subject);
+        self.router.lookups.flights(self.purpose).remove(&self.subject);
     }
 }

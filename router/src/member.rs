@@ -11,6 +11,7 @@ use log::{StoreId, Term};
 use tokio::sync::Semaphore;
 
 use crate::list::SchedulerFlags;
+use crate::lookup::Questions;
 use crate::metrics::MemberMetrics;
 use crate::moving::MovesTaken;
 use crate::scheduler_url::SchedulerUrl;
@@ -62,6 +63,8 @@ pub(crate) struct MemberStanding {
     pub(crate) calls: Semaphore,
     /// Those that it has while it is away, so that it is found to be back.
     pub(crate) calls_away: Semaphore,
+    /// Places for questions whether it has something.
+    pub(crate) questions: Questions,
     /// When it was asked last who leads the store of this one, for calls that wait for that.
     pub(crate) successor_asked: tokio::sync::Mutex<Option<Instant>>,
     pub(crate) metrics: MemberMetrics,
@@ -133,6 +136,7 @@ impl MemberStanding {
             asked: Mutex::default(),
             calls: Semaphore::new(CALLS_EACH),
             calls_away: Semaphore::new(CALLS_AWAY),
+            questions: Questions::to_one(),
             successor_asked: tokio::sync::Mutex::default(),
             metrics: MemberMetrics::new(url),
             moves: MovesTaken::default(),

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use poem::Response;
-use poem::http::header;
+use poem::http::header::{self, HeaderMap};
 use protocol::ProcessId;
 use reqwest::Url;
 use serde::Deserialize;
@@ -58,6 +58,24 @@ struct MoveTold {
     version: u64,
 }
 
+/// Where a scheduler leads to that has something no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MovedTo {
+    pub(crate) url: SchedulerUrl,
+    /// How often it has moved, at least once.
+    pub(crate) version: u64,
+}
+
+impl MovedTo {
+    /// What the headers of an answer tell; none where they tell of no move.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let text = |name| headers.get(name)?.to_str().ok();
+        let version = text(VERSION)?.parse().ok().filter(|version| *version > 0)?;
+        let origin = Url::parse(text(header::LOCATION)?).ok()?.origin().ascii_serialization();
+        Some(Self { url: origin.parse().ok()?, version })
+    }
+}
+
 impl Router {
     /// Takes in which processes came to a scheduler of which the log has so many steps of moves.
     pub(crate) async fn take_moves(&self, member: &FleetMember, steps: u64) {
@@ -96,11 +114,8 @@ impl Router {
 
     /// The way to what a scheduler leads to that has it no more; none where that is not known to this router.
     pub(crate) async fn moved(&self, route: &Route, answer: &Response) -> Option<Route> {
-        let text = |name| answer.headers().get(name)?.to_str().ok();
-        let version = text(VERSION)?.parse().ok()?;
-        let origin = Url::parse(text(header::LOCATION)?).ok()?.origin().ascii_serialization();
-        let member = self.fleet.at(&origin.parse::<SchedulerUrl>().ok()?)?;
-        let to = Home { scheduler: member.number, version };
+        let MovedTo { url, version } = MovedTo::of(answer.headers())?;
+        let to = Home { scheduler: self.fleet.at(&url)?.number, version };
         let known = match self.take_move_of(route.subject, to).await {
             Ok(known) => known,
             Err(error) => {
@@ -126,7 +141,7 @@ impl Router {
     }
 
     /// Takes in where a process is: its home, which is on disk.
-    async fn take_move(&self, process: ProcessId, to: Home) -> Result<Home, StateError> {
+    pub(crate) async fn take_move(&self, process: ProcessId, to: Home) -> Result<Home, StateError> {
         let before = self.state.home(process).await?;
         if let Some(before) = before.filter(|before| before.version >= to.version) {
             self.known.remember(process, before);

@@ -1,27 +1,22 @@
 //! Which scheduler a call is for; and giving a new process its home.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ans104::{Address, Item};
 use bytes::Bytes;
 use poem::Request;
 use protocol::{Code, ProcessId, Submission};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 use web::{HttpError, RawBody};
 
 use crate::fleet::NoPlace;
-use crate::lookup::{RouteKey, Whereabouts};
+use crate::lookup::{Purpose, RouteKey, Whereabouts};
 use crate::member::FleetMember;
 use crate::metrics;
 use crate::router::Router;
 use crate::state::{Home, HomeCause, SchedulerNumber, StateError};
 use crate::upstream::check_hops;
 
-/// How long a new process waits to be told by all schedulers that they do not have it. Who is silent for longer, or away, is
-/// taken not to have it.
-const LOOKED_FOR: Duration = Duration::from_secs(1);
 /// The longest item, in bytes.
 const ITEM_MAX: usize = 10 << 20;
 
@@ -62,7 +57,7 @@ impl Router {
             None => match self.known.absent(&subject) {
                 // Another router may have placed it since it was looked for.
                 Some(found) if !self.state.is_shared() => found,
-                _ => self.look_up(subject).await,
+                _ => self.look_up(subject, Purpose::Reading).await,
             },
         };
         match found {
@@ -113,9 +108,15 @@ impl Router {
     async fn place(self: &Arc<Self>, process: ProcessId, item: Bytes) -> Result<Route, HttpError> {
         let owner = self.verified_owner(item).await?;
         // It may have been spawned before there was this router: whoever has it keeps it.
-        let looking = timeout(LOOKED_FOR, self.look_up(RouteKey::Process(process)));
-        if let Ok(Whereabouts::At(home)) = looking.await {
-            return self.route(process, home).await;
+        match self.look_up(RouteKey::Process(process), Purpose::Placing).await {
+            Whereabouts::At(home) => return self.route(process, home).await,
+            Whereabouts::Nowhere => {}
+            Whereabouts::Unsure(reason) => {
+                let text = format!(
+                    "it is not known at the moment whether a scheduler has the process {process} already: {reason}; try again"
+                );
+                return Err(HttpError::new(Code::Unavailable, text));
+            }
         }
         let router = self.clone();
         // What was begun is ended, also when the client goes away meanwhile.

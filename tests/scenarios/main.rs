@@ -82,6 +82,7 @@ mod router_newcomers;
 mod router_registration;
 mod router_whereabouts;
 mod router_postgres;
+mod router_second_homes;
 mod rewind;
 mod rewind_faults;
 mod settings;

@@ -231,3 +231,43 @@ async fn a_home_that_one_copy_alone_has_is_no_answer() {
     }
     router.stop();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_router_that_freezes_keeps_no_other_from_placing() {
+    let (gateway, postgres) = (Gateway::start(), Postgres::start());
+    let (_kept, node) = node(&gateway);
+    let launches = [router(&postgres, &[&node.url()]), router(&postgres, &[&node.url()])];
+    let [first, second] = launches.each_ref().map(|(_, launch)| launch.serve());
+    let user = User::new(1);
+    let [frozen, other] = [user.process(), user.process()];
+    first.client().schedule(&user.process()).await;
+    // It waits for the row of the scheduler, and has that once it is frozen.
+    let mut held = postgres.pool().await.begin().await.unwrap();
+    let row = "select processes from quipu_router.schedulers for update";
+    sqlx::raw_sql(row).execute(&mut *held).await.unwrap();
+    let (client, bytes) = (first.client(), frozen.bytes.clone());
+    let spawning = tokio::spawn(async move { client.try_post(bytes).await });
+    until("it waits for the row", async || {
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+                       and query like 'update quipu_router.schedulers set processes%'";
+        (postgres.sql("quipu", waiting).trim() != "0").then_some(())
+    })
+    .await;
+    first.signal("STOP");
+    held.rollback().await.unwrap();
+    let client = second.client();
+    until("the other one places", async || {
+        (client.post(other.bytes.clone()).await.status == 200).then_some(())
+    })
+    .await;
+    first.signal("CONT");
+    // Whatever its client was told: it is placed once.
+    let _ = spawning.await.unwrap();
+    until("the first one places", async || {
+        (first.client().post(frozen.bytes.clone()).await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(postgres.sql("quipu", "select processes from quipu_router.schedulers").trim(), "3");
+    first.stop();
+    second.stop();
+}

@@ -202,9 +202,15 @@ async fn nothing_is_placed_where_nobody_is() {
     let (_kept, node) = node(&gateway);
     let dead = format!("http://127.0.0.1:{}", free_port());
     let router = Launch::router(folder.path(), &[&dead, &node.url()]).serve();
-    let spawned = Ledger::default().spawn(&router.client(), &User::new(1), 3).await;
-    for process in spawned {
-        assert_eq!(home(&router, process).await, node.url());
+    let (client, user) = (router.client(), User::new(1));
+    for _ in 0..3 {
+        let process = user.process();
+        // It is asked for until it is seen to be away.
+        until("it is placed", async || {
+            (client.post(process.bytes.clone()).await.status == 200).then_some(())
+        })
+        .await;
+        assert_eq!(home(&router, process.id).await, node.url());
     }
     router.stop();
 }

@@ -1,6 +1,7 @@
-//! A way to a port on which one request is stopped, before it comes or after it was answered.
+//! A way to a port on which one request is stopped, before it comes or after it was answered; or all of a kind.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,6 +31,9 @@ struct Shared {
     to: Mutex<SocketAddr>,
     /// What the first line of a request must have in it to be stopped.
     armed: Mutex<Option<(String, GateSide)>>,
+    /// What the first line of those has in it that are all stopped, and how many were.
+    hanging: Mutex<Option<String>>,
+    hung: AtomicUsize,
     /// Whether one is stopped.
     stopped: watch::Sender<bool>,
 }
@@ -42,8 +46,9 @@ impl Gate {
     pub async fn to(to: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
         let address = listener.local_addr().expect("it listens");
-        let (to, armed) = (Mutex::new(to), Mutex::default());
-        let shared = Arc::new(Shared { to, armed, stopped: watch::Sender::new(false) });
+        let (to, armed, stopped) = (Mutex::new(to), Mutex::default(), watch::Sender::new(false));
+        let (hanging, hung) = (Mutex::default(), AtomicUsize::new(0));
+        let shared = Arc::new(Shared { to, armed, hanging, hung, stopped });
         let passing = shared.clone();
         let task = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -61,6 +66,22 @@ impl Gate {
     /// Stops the next request with this in its first line.
     pub fn stop_at(&self, text: &str, side: GateSide) {
         *self.shared.armed.lock().expect("nobody panics with it") = Some((text.to_owned(), side));
+    }
+
+    /// Stops all requests with this in their first line, before they come to the other side.
+    pub fn hang_at(&self, text: &str) {
+        *self.shared.hanging.lock().expect("nobody panics with it") = Some(text.to_owned());
+    }
+
+    /// How many of these were stopped.
+    pub fn hung(&self) -> usize {
+        self.shared.hung.load(Ordering::SeqCst)
+    }
+
+    /// Breaks off the connections of these, and stops no more of them.
+    pub fn hang_no_more(&self) {
+        *self.shared.hanging.lock().expect("nobody panics with it") = None;
+        self.shared.stopped.send_replace(false);
     }
 
     /// Waits until it is stopped.
@@ -95,6 +116,16 @@ impl Shared {
     /// Where this request is to be stopped, if it is.
     fn stops(&self, request: &[u8]) -> Option<GateSide> {
         let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\n').next()?).into_owned();
+        if self
+            .hanging
+            .lock()
+            .expect("nobody panics with it")
+            .as_ref()
+            .is_some_and(|text| line.contains(text))
+        {
+            self.hung.fetch_add(1, Ordering::SeqCst);
+            return Some(GateSide::Request);
+        }
         let mut armed = self.armed.lock().expect("nobody panics with it");
         let side = armed.as_ref().filter(|(text, _)| line.contains(text)).map(|(_, side)| *side)?;
         *armed = None;

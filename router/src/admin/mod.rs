@@ -137,12 +137,13 @@ impl FleetApi {
         scheduler: JsonBody<RetiredForm>,
     ) -> Result<Json<MemberForm>, FleetRefusal> {
         let url = scheduler.0.read()?;
-        let member = self.router.fleet.at(&url);
-        if let Some(led) = member.filter(|member| !member.is_lead() && member.standing.processes() > 0) {
-            let processes = led.standing.processes();
+        let member = self.router.fleet.at(&url).filter(|member| member.standing.processes() > 0);
+        if let Some(other) = member.as_ref().and_then(|member| self.router.fleet.shared_with(member)) {
+            let processes = member.map_or(0, |member| member.standing.processes());
             let text = format!(
-                "{processes} processes were placed at {url}, and are led to its successor by the store that it told: retire \
-                 it instead"
+                "{processes} processes were placed at {url}, and are led to {} by the store that it told, once it is retired: \
+                 retire it instead",
+                other.url
             );
             return Err(HttpError::new(Code::InvalidParameter, text).into());
         }

@@ -116,6 +116,9 @@ async fn layout(connection: &mut PgConnection) -> Result<i32, StateError> {
 /// Makes the tables where they are missing; which state it is.
 async fn prepare(pool: &PgPool) -> Result<StoreId, StateError> {
     let mut transaction = begin(pool).await?;
+    // Who takes over what an existing router knows is waited for.
+    let patient = sqlx::raw_sql("set local lock_timeout = 0").execute(&mut *transaction);
+    patient.await.map_err(away)?;
     lock(&mut transaction).await?;
     if layout(&mut transaction).await? < LAYOUT {
         sqlx::raw_sql(LAY_OUT).execute(&mut *transaction).await.map_err(away)?;
@@ -146,10 +149,12 @@ async fn prepare(pool: &PgPool) -> Result<StoreId, StateError> {
 }
 
 /// Begins what is on disk once it is committed, whatever the database is set to. A commit that takes the server too long would be
-/// told to wait no more for its other copies, and succeed.
+/// told to wait no more for its other copies, and succeed. A router that freezes in it, or whose machine is gone, holds up the
+/// others for less time than they wait.
 async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StateError> {
+    const SET: &str = "set local synchronous_commit = on; \
+        set local idle_in_transaction_session_timeout = '3s'; set local lock_timeout = '3500ms'";
     let mut transaction = pool.begin().await.map_err(away)?;
-    const SET: &str = "set local synchronous_commit = on; set local statement_timeout = 0";
     sqlx::raw_sql(SET).execute(&mut *transaction).await.map_err(away)?;
     Ok(transaction)
 }
