@@ -24,6 +24,7 @@ mod placing;
 mod published;
 mod promoter;
 mod public;
+mod question;
 mod refresh;
 mod registration;
 mod router;

@@ -5,39 +5,24 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use ans104::Id;
 use futures_util::future::{BoxFuture, Shared};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use protocol::ProcessId;
-use reqwest::StatusCode;
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use crate::error::RouterError;
 use crate::member::FleetMember;
 use crate::metrics;
 use crate::moving::MovedTo;
+use crate::question::{Asking, PerPurpose, Purpose, Said};
 use crate::router::Router;
 use crate::state::{Home, HomeCause, SchedulerNumber};
-use crate::upstream::{AGAIN, client, read_up_to, said};
 
-/// For a scheduler to say whether it has something, once it is its turn to be asked.
-const ANSWERED: Duration = Duration::from_secs(5);
-/// For all schedulers to say so of a process that is to be placed: one that is gone is seen to be away by then.
-const PLACED: Duration = Duration::from_secs(10);
 /// How many processes are looked for at a time.
 const FLIGHTS_MAX: usize = 4096;
-/// How many questions are asked at a time to one scheduler, for each purpose: one that hangs keeps nobody from the others.
-const QUESTIONS_EACH: usize = 16;
-/// And to all of them together, since each takes a socket: for those who read, and for those who spawn.
-const QUESTIONS_READING: usize = 128;
-const QUESTIONS_PLACING: usize = 64;
-/// How much of an answer is read, so that the connection can be used again; of a longer one the connection is closed.
-const READ_MAX: usize = 64 << 10;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,41 +44,14 @@ pub(crate) enum Whereabouts {
     Unsure(String),
 }
 
-/// For what something is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// To send somebody there: what was found a moment ago counts.
-    Reading,
-    /// To give it a home where nobody has it.
-    Placing,
-}
-
-/// One for each purpose: ids that anybody makes up take no places of spawns.
-pub(crate) struct PerPurpose<T> {
-    reading: T,
-    placing: T,
-}
-
-/// Places for questions.
-pub(crate) type Questions = PerPurpose<Semaphore>;
-
 /// A search that is under way, for all who wait for it.
 type Flight = Shared<BoxFuture<'static, Whereabouts>>;
 type Flights = HashMap<RouteKey, Flight>;
 
 /// The searches that are under way.
 pub(crate) struct Lookups {
-    http: reqwest::Client,
+    asking: Asking,
     flights: PerPurpose<Mutex<Flights>>,
-    questions: Questions,
-}
-
-/// What a scheduler says.
-enum Said {
-    Has,
-    HasNot,
-    Moved(MovedTo),
-    Nothing(String),
 }
 
 /// What all of them said, none of whom has it and leads.
@@ -107,27 +65,6 @@ struct Heard {
     lacking: BTreeSet<SchedulerNumber>,
     /// Have not said, and why.
     silent: Vec<(String, Arc<FleetMember>)>,
-}
-
-impl<T> PerPurpose<T> {
-    fn of(&self, purpose: Purpose) -> &T {
-        match purpose {
-            Purpose::Reading => &self.reading,
-            Purpose::Placing => &self.placing,
-        }
-    }
-}
-
-impl Questions {
-    /// Those to one scheduler.
-    pub(crate) fn to_one() -> Self {
-        let places = || Semaphore::new(QUESTIONS_EACH);
-        Self { reading: places(), placing: places() }
-    }
-
-    fn to_all() -> Self {
-        Self { reading: Semaphore::new(QUESTIONS_READING), placing: Semaphore::new(QUESTIONS_PLACING) }
-    }
 }
 
 impl Heard {
@@ -177,63 +114,11 @@ impl RouteKey {
 
 impl Lookups {
     pub(crate) fn new() -> Result<Self, RouterError> {
-        let http = client(ANSWERED).map_err(RouterError::Client)?;
-        let flights = PerPurpose { reading: Mutex::default(), placing: Mutex::default() };
-        Ok(Self { http, flights, questions: Questions::to_all() })
+        Ok(Self { asking: Asking::new()?, flights: PerPurpose::default() })
     }
 
     fn flights(&self, purpose: Purpose) -> MutexGuard<'_, Flights> {
         self.flights.of(purpose).lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks one scheduler whether it has this.
-    async fn ask(&self, member: &FleetMember, subject: RouteKey, purpose: Purpose) -> Said {
-        let limit = match purpose {
-            Purpose::Reading => ANSWERED,
-            Purpose::Placing => PLACED,
-        };
-        let asked = timeout(limit, self.ask_in_turn(member, subject, purpose)).await;
-        let answer = asked.unwrap_or_else(|_| Err(format!("no answer within {} s", limit.as_secs())));
-        answer.unwrap_or_else(|reason| Said::Nothing(format!("the scheduler {}: {reason}", member.url)))
-    }
-
-    async fn ask_in_turn(
-        &self,
-        member: &FleetMember,
-        subject: RouteKey,
-        purpose: Purpose,
-    ) -> Result<Said, String> {
-        let path = match subject {
-            RouteKey::Process(process) => format!("/processes/{process}"),
-            RouteKey::Any(id) => format!("/{id}?limit=1"),
-        };
-        let _own = member.standing.questions.of(purpose).acquire().await;
-        let _turn = self.questions.of(purpose).acquire().await;
-        let mut answer = loop {
-            if !member.standing.is_reached() {
-                return Err("it is away".to_owned());
-            }
-            let request = self.http.get(format!("{}{path}", member.url)).timeout(ANSWERED);
-            match request.send().await {
-                Ok(answer) => break answer,
-                // It is back in a moment, or seen to be away.
-                Err(error) if error.is_connect() && purpose == Purpose::Placing => sleep(AGAIN).await,
-                Err(error) => return Err(said(&error)),
-            }
-        };
-        let status = answer.status();
-        // One that breaks off is none.
-        let body = read_up_to(&mut answer, READ_MAX).await.unwrap_or_default();
-        match status {
-            StatusCode::OK if is_about(&body, subject) => Ok(Said::Has),
-            StatusCode::OK => Err("what it answers is no answer of a scheduler".to_owned()),
-            // Existing schedulers answer 400 to whatever they do not have.
-            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Ok(Said::HasNot),
-            status => {
-                let moved = MovedTo::of(answer.headers()).filter(|_| status.is_redirection());
-                moved.map(Said::Moved).ok_or_else(|| format!("it answers {status}"))
-            }
-        }
     }
 }
 
@@ -309,7 +194,7 @@ impl Router {
         let members = self.fleet.members();
         let asked = members.values().filter(|member| !member.is_silenced()).cloned();
         let mut answers: FuturesUnordered<_> = asked
-            .map(|member| async move { (self.lookups.ask(&member, subject, purpose).await, member) })
+            .map(|member| async move { (self.lookups.asking.ask(&member, subject, purpose).await, member) })
             .collect();
         let mut heard = Heard::default();
         while let Some((said, member)) = answers.next().await {
@@ -359,12 +244,14 @@ impl Router {
         let process = ProcessId::from(subject.id());
         let is_process = match subject {
             RouteKey::Process(_) => true,
-            RouteKey::Any(_) => match self.lookups.ask(member, RouteKey::Process(process), purpose).await {
-                Said::Has => true,
-                Said::HasNot => false,
-                Said::Moved(to) => return self.note_moved(subject, to).await,
-                Said::Nothing(reason) => return Whereabouts::Unsure(reason),
-            },
+            RouteKey::Any(_) => {
+                match self.lookups.asking.ask(member, RouteKey::Process(process), purpose).await {
+                    Said::Has => true,
+                    Said::HasNot => false,
+                    Said::Moved(to) => return self.note_moved(subject, to).await,
+                    Said::Nothing(reason) => return Whereabouts::Unsure(reason),
+                }
+            }
         };
         if !is_process {
             let home = Home::first(member.number);
@@ -385,14 +272,6 @@ impl Router {
     }
 }
 
-/// Whether this is what a scheduler answers that has it, as far as it was read: a page of somebody in front of it is not.
-fn is_about(body: &[u8], subject: RouteKey) -> bool {
-    let is_json = body.trim_ascii_start().starts_with(b"{");
-    let id = subject.id().to_string();
-    let names_it = || body.windows(id.len()).any(|part| part == id.as_bytes());
-    is_json && (matches!(subject, RouteKey::Any(_)) || names_it())
-}
-
 /// A search that is over when this is dropped, however it ended.
 struct Over {
     router: Arc<Router>,
@@ -403,5 +282,63 @@ struct Over {
 impl Drop for Over {
     fn drop(&mut self) {
         self.router.lookups.flights(self.purpose).remove(&self.subject);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use log::{StoreId, Term};
+
+    use super::*;
+    use crate::list::SchedulerFlags;
+    use crate::member::Look;
+    use crate::state::KnownScheduler;
+
+    fn scheduler(number: u32) -> FleetMember {
+        let url = format!("http://su{number}:1").parse().unwrap();
+        FleetMember::of(KnownScheduler::new(SchedulerNumber(number), url, SchedulerFlags::default()), None)
+    }
+
+    fn silent(member: FleetMember) -> Heard {
+        let mut heard = Heard::default();
+        heard.take(Said::Nothing(format!("{} hangs", member.url)), Arc::new(member));
+        heard
+    }
+
+    #[test]
+    fn a_process_waits_for_those_who_lead_and_are_there() {
+        let heard = silent(scheduler(1));
+        assert_eq!(heard.doubt(Purpose::Placing).unwrap(), "http://su1:1 hangs");
+        let retired = FleetMember { is_retired: true, ..scheduler(1) };
+        let away = scheduler(1);
+        (0..3).for_each(|_| _ = away.standing.look(Look::Away("refused".to_owned())));
+        let mut copy = FleetMember { store: Some(StoreId(uuid::Uuid::from_u128(7))), ..scheduler(2) };
+        (copy.lead.scheduler, copy.lead.term) = (SchedulerNumber(1), Term(1));
+        for member in [retired, away, copy] {
+            let heard = silent(member);
+            assert_eq!(heard.doubt(Purpose::Placing), None);
+            assert!(heard.doubt(Purpose::Reading).is_some());
+        }
+    }
+
+    #[test]
+    fn no_copy_is_waited_for_whose_leader_has_told() {
+        let mut copy = scheduler(2);
+        copy.lead.scheduler = SchedulerNumber(1);
+        let mut heard = silent(copy);
+        heard.take(Said::HasNot, Arc::new(scheduler(1)));
+        assert_eq!(heard.doubt(Purpose::Reading), None);
+    }
+
+    #[test]
+    fn the_last_of_several_moves_counts() {
+        let mut heard = Heard::default();
+        for (url, version) in [("http://su3:1", 1), ("http://su4:1", 3), ("http://su5:1", 2)] {
+            let url = url.parse().unwrap();
+            heard.take(Said::Moved(MovedTo { url, version }), Arc::new(scheduler(1)));
+        }
+        assert_eq!(heard.moved.unwrap().url.as_str(), "http://su4:1");
     }
 }

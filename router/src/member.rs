@@ -11,9 +11,9 @@ use log::{StoreId, Term};
 use tokio::sync::Semaphore;
 
 use crate::list::SchedulerFlags;
-use crate::lookup::Questions;
 use crate::metrics::MemberMetrics;
 use crate::moving::MovesTaken;
+use crate::question::Questions;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{KnownScheduler, SchedulerNumber};
 use crate::told::ToldLog;

@@ -10,9 +10,10 @@ use tokio::task::spawn_blocking;
 use web::{HttpError, RawBody};
 
 use crate::fleet::NoPlace;
-use crate::lookup::{Purpose, RouteKey, Whereabouts};
+use crate::lookup::{RouteKey, Whereabouts};
 use crate::member::FleetMember;
 use crate::metrics;
+use crate::question::Purpose;
 use crate::router::Router;
 use crate::state::{Home, HomeCause, SchedulerNumber, StateError};
 use crate::upstream::check_hops;

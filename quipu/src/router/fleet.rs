@@ -40,7 +40,7 @@ pub struct AddArgs {
     router: ChangeArgs,
 }
 
-/// Give a scheduler no new processes any more; it keeps those that it has
+/// Give a scheduler no new processes any more, and wait no more for its word where new ones go; it keeps those that it has
 #[derive(Debug, Args)]
 pub struct RetireArgs {
     /// The URL of the scheduler
