@@ -124,10 +124,14 @@ async fn a_process_that_has_moved_is_where_its_old_home_says() {
         );
     }
     assert!(!has(&other, process.id).await);
+    // It need not say so itself.
+    pair.node(TARGET).signal("STOP");
     assert_eq!(change(&router, "/schedulers", &pair.url(TARGET)).await, 200);
-    client.schedule(&process).await;
     let told: Value = router.admin().get(&format!("/homes/{}", process.id)).await.json();
     assert_eq!((&told["scheduler"], &told["version"]), (&json!(pair.url(TARGET)), &json!(1)));
+    pair.node(TARGET).signal("CONT");
+    until("it goes on", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
+        .await;
     ledger.send(&client, &user, process.id, 3).await;
     assert_eq!(ledger.check(&client, 2).await, 4);
     router.stop();
