@@ -127,11 +127,18 @@ async fn a_process_that_has_moved_is_where_its_old_home_says() {
     // It need not say so itself.
     pair.node(TARGET).signal("STOP");
     assert_eq!(change(&router, "/schedulers", &pair.url(TARGET)).await, 200);
-    let told: Value = router.admin().get(&format!("/homes/{}", process.id)).await.json();
+    let told: Value = until("it is found", async || {
+        let answer = router.admin().get(&format!("/homes/{}", process.id)).await;
+        (answer.status == 200).then(|| answer.json())
+    })
+    .await;
     assert_eq!((&told["scheduler"], &told["version"]), (&json!(pair.url(TARGET)), &json!(1)));
     pair.node(TARGET).signal("CONT");
-    until("it goes on", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
-        .await;
+    until("it is back", async || {
+        let is_back = member(&router, &pair.url(TARGET)).await["reached"] == true;
+        (is_back && client.post(process.bytes.clone()).await.status == 200).then_some(())
+    })
+    .await;
     ledger.send(&client, &user, process.id, 3).await;
     assert_eq!(ledger.check(&client, 2).await, 4);
     router.stop();
