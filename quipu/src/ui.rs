@@ -5,6 +5,8 @@ mod spoken;
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use clap::Args;
 use futures_util::TryStreamExt;
@@ -13,7 +15,7 @@ use poem::{Body, Endpoint, Request, Response};
 use protocol::Code;
 use tokio::net::TcpListener;
 use tokio::signal;
-use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use web::{HttpError, Limits, Pages};
 
 use crate::client::{NodeArgs, SchedulerClient, runtime};
@@ -40,6 +42,8 @@ const BYTES: &str = "/bytes";
 const DATA_POLICY: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
 /// Where the browser says how the page that asks is related to this one.
 const FETCH_SITE: &str = "sec-fetch-site";
+/// How long it is believed whether a scheduler knows the calls of the pages.
+const KNOWN_FOR: Duration = Duration::from_secs(60);
 /// Browsers take six at a time for each tab.
 const CONNECTIONS: usize = 64;
 
@@ -74,7 +78,7 @@ impl UiArgs {
             out.flush()?;
             let interrupted = async { signal::ctrl_c().await.unwrap_or_default() };
             let limits = Limits { connections: CONNECTIONS, open_to_pages: false, ..Limits::default() };
-            let door = UiDoor { pages: pages::explorer_alone(), scheduler, knows_calls: OnceCell::new() };
+            let door = UiDoor { pages: pages::explorer_alone(), scheduler, known: Mutex::default() };
             let served = web::serve(listener, None, door, interrupted, limits).await;
             served.map_err(|error| Failure::Listen { port, error })
         })
@@ -85,14 +89,34 @@ impl UiArgs {
 struct UiDoor {
     pages: Pages,
     scheduler: SchedulerClient,
-    /// Whether the scheduler knows the calls of the pages, once it has said so.
-    knows_calls: OnceCell<bool>,
+    known: Mutex<Known>,
+}
+
+/// Whether a scheduler knows the calls of the pages, and when it said so: another one may be at its address by now.
+#[derive(Default)]
+struct Known(Option<(bool, Instant)>);
+
+impl Known {
+    fn still(&self) -> Option<bool> {
+        self.0.filter(|(_, at)| at.elapsed() < KNOWN_FOR).map(|(knows, _)| knows)
+    }
 }
 
 impl UiDoor {
+    async fn knows_calls(&self) -> Result<bool, HttpError> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let still = known().still();
+        if let Some(knows) = still {
+            return Ok(knows);
+        }
+        let knows = spoken::knows_calls(&self.scheduler).await?;
+        known().0 = Some((knows, Instant::now()));
+        Ok(knows)
+    }
+
     /// What a scheduler that does not know these calls tells otherwise; none from one that does.
     async fn spoken(&self, path: &str) -> Result<Option<Response>, HttpError> {
-        if *self.knows_calls.get_or_try_init(|| spoken::knows_calls(&self.scheduler)).await? {
+        if self.knows_calls().await? {
             return Ok(None);
         }
         let told = spoken::answer(&self.scheduler, path).await?;
@@ -192,6 +216,15 @@ mod tests {
         ] {
             assert_eq!(is_passed_on(path), expected, "{path}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_scheduler_knows_is_asked_again_after_a_while() {
+        let known = Known(Some((true, Instant::now())));
+        tokio::time::advance(KNOWN_FOR / 2).await;
+        assert_eq!(known.still(), Some(true));
+        tokio::time::advance(KNOWN_FOR).await;
+        assert_eq!(known.still(), None);
     }
 
     #[test]

@@ -4,7 +4,9 @@ mod admin;
 mod answer;
 mod connection;
 mod error;
+mod redirects;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ans104::Id;
@@ -20,6 +22,7 @@ use tokio::time::timeout;
 use crate::failure::Failure;
 
 use connection::Unreached;
+use redirects::ClientRedirects;
 
 pub use admin::{AdminArgs, AdminClient, OperatorArgs};
 pub use answer::{Accepted, ClientEdge, ClientItem, ClientPage, Info, Pair, RawAnswer};
@@ -108,9 +111,12 @@ impl SchedulerClient {
         if parsed.query().is_some() || parsed.fragment().is_some() {
             return Err(bad("expected no query and no fragment"));
         }
+        let redirects = ClientRedirects::from(&parsed);
         let http = tls
             .client()
             .http1_only()
+            .redirect(redirects.policy())
+            .dns_resolver(Arc::new(redirects))
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(read_timeout)

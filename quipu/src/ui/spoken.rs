@@ -79,7 +79,7 @@ fn read(text: &str) -> Result<Id, HttpError> {
 async fn ids(scheduler: &SchedulerClient, id: Id) -> Result<Spoken, HttpError> {
     let address = told(scheduler.info().await)?.address;
     let mut places = Vec::new();
-    if let Some(SpokenEdge { node }) = first(scheduler, id.into()).await? {
+    if let Some(Beginning { node, .. }) = beginning(scheduler, id.into()).await? {
         places.push(json!({ "role": "process", "process": id.to_string(), "entry": row(&node) }));
     } else if let Some(pair) = pair(scheduler, id, None).await? {
         let process = pair.assignment.as_ref().and_then(|assignment| said(assignment, "Process"));
@@ -115,7 +115,7 @@ async fn rows(
         .await?;
         entries.extend(page.edges.iter().rev().map(|edge| row(&edge.node)));
     } else if before.is_none() {
-        entries.extend(first(scheduler, process).await?.map(|edge| row(&edge.node)));
+        entries.extend(beginning(scheduler, process).await?.map(|found| row(&found.node)));
     }
     entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = Some(start).filter(|start| *start > 0);
@@ -152,7 +152,7 @@ async fn bytes(
     part: Option<&str>,
 ) -> Result<Spoken, HttpError> {
     let found = match process {
-        Some(process) if process == id => first(scheduler, id.into()).await?.map(|edge| edge.node),
+        Some(process) if process == id => beginning(scheduler, id.into()).await?.map(|found| found.node),
         process => pair(scheduler, id, process).await?,
     };
     let found = found.ok_or_else(|| HttpError::not_found(format!("{id} is not here")))?;
@@ -207,23 +207,53 @@ fn nonce(assignment: &ShownItem) -> Option<u64> {
 async fn newest(scheduler: &SchedulerClient, process: ProcessId) -> Result<Option<u64>, HttpError> {
     let answer = told(scheduler.answer(&format!("/{process}/latest")).await)?;
     match answer.status {
-        200 => Ok(understood::<ShownPair>(&answer)?.assignment.as_ref().and_then(nonce)),
-        _ if first(scheduler, process).await?.is_some() => Ok(None),
-        _ => Err(HttpError::not_found(format!("the process {process} is not here"))),
+        200 => return Ok(understood::<ShownPair>(&answer)?.assignment.as_ref().and_then(nonce)),
+        status if !is_unknown(status) => {
+            return Err(unfit(&format!("of the newest entry of a process it answers {status}")));
+        }
+        _ => {}
+    }
+    let not_here = || HttpError::not_found(format!("the process {process} is not here"));
+    let beginning = beginning(scheduler, process).await?.ok_or_else(not_here)?;
+    // What has a nonce has a newest one.
+    if beginning.is_all && beginning.node.assignment.as_ref().and_then(nonce).is_none() {
+        Ok(None)
+    } else {
+        Err(unfit("it tells no newest entry of a process that has some"))
     }
 }
 
-/// The first entry of a process; none where there is no such process.
-async fn first(scheduler: &SchedulerClient, process: ProcessId) -> Result<Option<SpokenEdge>, HttpError> {
+/// Whether a scheduler says so of what it does not know; some say that it was asked wrongly.
+fn is_unknown(status: u16) -> bool {
+    matches!(status, 400 | 404)
+}
+
+/// What a process begins with.
+struct Beginning {
+    node: ShownPair,
+    /// Whether nothing comes behind it.
+    is_all: bool,
+}
+
+/// What a process begins with: itself. None where there is no such process.
+async fn beginning(scheduler: &SchedulerClient, process: ProcessId) -> Result<Option<Beginning>, HttpError> {
     let answer =
         told(scheduler.answer(&format!("/{process}?process-id={process}&limit=1&show-anchor=true")).await)?;
-    if answer.status != 200 {
-        return Ok(None);
+    match answer.status {
+        200 => {}
+        status if is_unknown(status) => return Ok(None),
+        status => return Err(unfit(&format!("of a schedule it answers {status}"))),
     }
-    let edge = understood::<SpokenPage>(&answer).ok().and_then(|page| page.edges.into_iter().next());
-    let is_spawn =
-        |edge: &SpokenEdge| edge.node.message.as_ref().is_some_and(|item| item.id == process.to_string());
-    Ok(edge.filter(is_spawn))
+    let page: SpokenPage = understood(&answer)?;
+    let is_all = !page.page_info.has_next_page;
+    let found = match page.edges.into_iter().next() {
+        Some(edge) => Some(edge.node),
+        // Some tell of a process that has nothing behind it only when it is asked for by itself.
+        None => pair(scheduler, process.id(), None).await?,
+    };
+    let is_itself =
+        |node: &ShownPair| node.message.as_ref().is_some_and(|item| item.id == process.to_string());
+    Ok(found.filter(is_itself).map(|node| Beginning { node, is_all }))
 }
 
 /// What is here of an id; none where nothing is.
@@ -264,3 +294,6 @@ fn told<T>(answer: Result<T, ClientError>) -> Result<T, HttpError> {
 fn unfit(reason: &str) -> HttpError {
     HttpError::new(Code::GatewayError, format!("it does not answer as a scheduler does: {reason}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! What is there, what is not, and what nobody said, of schedulers that tell it in different ways.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::future::pending;
+
+use poem::endpoint::make_sync;
+use poem::http::StatusCode;
+use poem::{Request, Response};
+use tokio::net::TcpListener;
+use web::Limits;
+
+use super::*;
+
+/// A scheduler with one process that answers these to its newest entry, to its schedule and to the process by itself.
+async fn scheduler(newest: (u16, &str), schedule: (u16, &str), itself: (u16, &str)) -> SchedulerClient {
+    let answers = [newest, schedule, itself].map(|(status, body)| (status, body.to_owned()));
+    let endpoint = make_sync(move |request: Request| {
+        let is_schedule = request.uri().query().is_some_and(|query| query.contains("process-id"));
+        let asked = if request.uri().path().ends_with("/latest") { 0 } else { 2 - usize::from(is_schedule) };
+        let (status, body) = answers[asked].clone();
+        Response::builder().status(StatusCode::from_u16(status).unwrap()).body(body)
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(web::serve(listener, None, endpoint, pending(), Limits::default()));
+    SchedulerClient::new(&url).unwrap()
+}
+
+fn process() -> ProcessId {
+    Id::from_bytes([7; 32]).into()
+}
+
+fn itself() -> Value {
+    let tags = json!([{ "name": "Type", "value": "Process" }]);
+    json!({ "message": { "id": process().to_string(), "owner": { "key": "" }, "tags": tags, "signature": "" }, "assignment": null })
+}
+
+fn page(edges: &[Value], has_next_page: bool) -> String {
+    let edges: Vec<_> = edges.iter().map(|node| json!({ "node": node, "cursor": "0" })).collect();
+    json!({ "page_info": { "has_next_page": has_next_page }, "edges": edges }).to_string()
+}
+
+async fn told(scheduler: &SchedulerClient) -> Result<Value, Code> {
+    match rows(scheduler, process(), None, 10).await {
+        Ok(Spoken::Json(told)) => Ok(told),
+        Ok(Spoken::Bytes(_)) => panic!("rows are JSON"),
+        Err(error) => Err(error.code()),
+    }
+}
+
+#[tokio::test]
+async fn a_process_with_nothing_behind_it_is_here() {
+    let (alone, nothing, itself) = (page(&[itself()], false), page(&[], false), itself().to_string());
+    for status in [400, 404] {
+        for schedule in [&alone, &nothing] {
+            let told = told(&scheduler((status, ""), (200, schedule), (200, &itself)).await).await.unwrap();
+            assert_eq!((&told["newest"], &told["next"]), (&Value::Null, &Value::Null));
+            assert_eq!(told["entries"][0]["message"], process().to_string());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_here_is_what_was_said_not_to_be() {
+    let nothing = page(&[], false);
+    for (newest, schedule) in [((404, ""), (404, "")), ((400, ""), (400, "")), ((404, ""), (200, &*nothing))]
+    {
+        let told = told(&scheduler(newest, schedule, (404, "")).await).await;
+        assert_eq!(told, Err(Code::NotFound), "{newest:?} {schedule:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_neither_none_nor_absence() {
+    let (alone, more) = (page(&[itself()], false), page(&[itself()], true));
+    for (newest, schedule) in
+        [((403, ""), (200, &*alone)), ((404, ""), (403, "")), ((404, ""), (200, &*more))]
+    {
+        let told = told(&scheduler(newest, schedule, (200, &itself().to_string())).await).await;
+        assert_eq!(told, Err(Code::GatewayError), "{newest:?} {schedule:?}");
+    }
+}
