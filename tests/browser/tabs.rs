@@ -4,7 +4,7 @@ use quipu_tests::{Gateway, Launch, User, free_port};
 use serde_json::Value;
 
 use crate::chromium::{Browser, Tab};
-use crate::explorer::{open, process};
+use crate::explorer::{go, open, process};
 use crate::node::{DESK, check_page, folder, open as open_operators};
 
 /// Has the page take itself for one that nobody sees.
@@ -94,5 +94,37 @@ async fn a_node_that_is_killed_and_comes_again_is_told_and_no_row_is_missing() {
     let nonces =
         tab.eval("[...document.querySelectorAll('#schedule [data-row]')].map((link) => link.innerText)");
     assert_eq!(nonces, serde_json::json!(["4", "3", "2", "1", "0"]));
+    node.stop();
+}
+
+/// Has no bytes of an item come, and tells when they are given up.
+const NO_ITEMS: &str = "const real = window.fetch; window.fetch = (at, options) => String(at).includes('part=item')
+    ? new Promise((_, fail) => options.signal.addEventListener('abort', () => { window.givenUp = true; fail(options.signal.reason); }))
+    : real(at, options); true";
+/// Counts what a page asks to see whether something came, and says that it is hidden and seen again several times.
+const LOOKED_AWAY: &str = "const asked = window.fetch; window.asked = 0;
+    window.fetch = (at, options) => { window.asked += String(at).endsWith('limit=1'); return asked(at, options); };
+    for (let times = 0; times < 6; times += 1) document.dispatchEvent(new Event('visibilitychange')); true";
+
+#[tokio::test]
+async fn an_entry_is_shown_before_its_item_has_come_and_what_is_left_is_given_up() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user, browser) = (node.client(), User::new(1), Browser::start());
+    let process = process(&client, &user).await;
+    let tab = open(&browser, &node.url(), "#/", DESK);
+    tab.eval(NO_ITEMS);
+    tab.eval(&format!("location.hash = '#/entry/{}/0'", process.id));
+    tab.until("document.querySelector('#assignment [data-id]')");
+    assert!(tab.text("#item").contains("Asking for its bytes"), "{}", tab.text("#item"));
+    assert_eq!(tab.eval("document.querySelector('[data-verify]')"), Value::Null);
+    go(&tab, "#/");
+    tab.until("window.givenUp");
+    // However often it is looked away, it asks no more often.
+    go(&tab, &format!("#/process/{}", process.id));
+    tab.eval(LOOKED_AWAY);
+    tab.eval("new Promise((resolve) => setTimeout(resolve, 7000)).then(() => true)");
+    let asked = tab.eval("window.asked").as_u64().unwrap();
+    assert!((1..=4).contains(&asked), "{asked} times in seven seconds");
     node.stop();
 }

@@ -123,7 +123,12 @@ fn room(free: u64, size: u64) -> Found {
     } else {
         CheckLevel::Ok
     };
-    (level, format!("{} MiB free, {percent} %", free / MEBIBYTE))
+    let shown = if free < 10 * GIBIBYTE {
+        format!("{} MiB", free / MEBIBYTE)
+    } else {
+        format!("{} GiB", free / GIBIBYTE)
+    };
+    (level, format!("{shown} free, {percent} %"))
 }
 
 pub(super) fn gateway(age: Option<Duration>, doubt: Option<&str>) -> Found {
@@ -275,6 +280,8 @@ mod tests {
         ] {
             assert_eq!(room(free, size).0, level, "{free} of {size}");
         }
+        assert_eq!(room(50 * GIBIBYTE, 100 * GIBIBYTE).1, "50 GiB free, 50 %");
+        assert_eq!(room(511 * MEBIBYTE, GIBIBYTE).1, "511 MiB free, 49 %");
     }
 
     #[test]
