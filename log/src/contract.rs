@@ -15,6 +15,7 @@ use crate::event::{Body, Event, EventRef};
 use crate::head::{ChainLink, Head};
 use crate::identity::{Identity, Term};
 use crate::ids::Seq;
+use crate::keys::EventKey;
 use crate::moves::ProcessMove;
 
 /// An append-only log of events.
@@ -78,6 +79,14 @@ pub trait Log: Send + Sync + 'static {
         &self,
         from: Seq,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError>;
+
+    /// Visits the places of the durable events of the whole log in order, from a sequence number on. The events themselves
+    /// are not read, however long they are, so that nothing says whether they can be.
+    fn places(
+        &self,
+        from: Seq,
+        visit: &mut dyn FnMut(Seq, EventKey) -> ControlFlow<()>,
     ) -> Result<(), ReadError>;
 
     /// Visits processes and their heads in the order of their ids, after a given one; [`ProcessId::NODE`], which is

@@ -17,6 +17,7 @@ use crate::event::EventRef;
 use crate::head::Head;
 use crate::identity::{Identity, Term, TermStart};
 use crate::ids::Seq;
+use crate::keys::EventKey;
 use crate::moves::ProcessMove;
 use crate::opening::{OpenError, start};
 use crate::reader::LogReader;
@@ -331,6 +332,14 @@ impl<E: Engine> Log for LocalLog<E> {
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         self.state.reader.scan(from, self.state.tail.last(), visit)
+    }
+
+    fn places(
+        &self,
+        from: Seq,
+        visit: &mut dyn FnMut(Seq, EventKey) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.state.reader.places(from, self.state.tail.last(), visit)
     }
 
     fn heads(

@@ -217,19 +217,44 @@ impl<E: Engine> LogReader<E> {
         end: Option<Seq>,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
+        let mut memos = OwnerMemos::new();
+        self.order(from, end, |seq, place| self.ordered(seq, place, &mut memos, visit))
+    }
+
+    /// The places of all events from a sequence number on; the rest as in [`LogReader::scan`].
+    pub(crate) fn places(
+        &self,
+        from: Seq,
+        end: Option<Seq>,
+        visit: &mut dyn FnMut(Seq, EventKey) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.order(from, end, |seq, place| {
+            let reason = "what is there is no key of an event";
+            let place = EventKey::parse(place)
+                .ok_or_else(|| ReadError::corrupt(format!("sequence number {seq}"), reason))?;
+            Ok(visit(seq, place))
+        })
+    }
+
+    /// Visits each sequence number from one on, with the key of its event.
+    fn order(
+        &self,
+        from: Seq,
+        end: Option<Seq>,
+        mut visit: impl FnMut(Seq, &[u8]) -> Result<ControlFlow<()>, ReadError>,
+    ) -> Result<(), ReadError> {
         let Some(end) = end.filter(|end| from <= *end) else {
             return Ok(());
         };
         let mut next = from;
         let mut broke = false;
-        let mut memos = OwnerMemos::new();
         let missing = |seq: Seq| ReadError::corrupt(format!("sequence number {seq}"), "it is missing");
         let until = StoreKey::order(end).successor();
         self.walk(StoreTable::Order, &StoreKey::order(from), Some(&until), true, |key, place| {
             if parse_seq(key) != Some(next) {
                 return Err(missing(next));
             }
-            let flow = self.ordered(next, place, &mut memos, visit)?;
+            let flow = visit(next, place)?;
             next = next.next();
             broke = flow.is_break();
             Ok(flow)

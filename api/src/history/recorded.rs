@@ -1,8 +1,9 @@
 //! All that is told of what happened: what was noted, what is recorded in the log about the node, and its jobs.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use log::{EventRef, Fact, Log, ReadError, Seq};
+use log::{EventKey, EventRef, Fact, Log, ReadError, Seq};
 use poem_openapi::Object;
 use projections::{JobState, Jobs, ReplayJob};
 use protocol::{AssignmentTags, Nonce, ProcessId};
@@ -96,10 +97,11 @@ fn facts(log: &dyn Log) -> Result<Vec<HappenedForm>, ReadError> {
         found.extend(told.map(|fact| (event.seq, fact)));
         ControlFlow::Continue(())
     })?;
+    let mut times = KnownTimes { log, known: HashMap::new() };
     let told = found.into_iter().map(|(seq, fact)| {
         let at = match &fact {
             Fact::Publication(publication) => Some(publication.at.get()),
-            _ => near(log, seq)?,
+            _ => times.near(seq)?,
         };
         Ok(HappenedForm {
             at_ms: at.into(),
@@ -112,21 +114,48 @@ fn facts(log: &dyn Log) -> Result<Vec<HappenedForm>, ReadError> {
     told.collect()
 }
 
-/// The time of one of the next events that has one; else of one before.
-fn near(log: &dyn Log, seq: Seq) -> Result<Option<u64>, ReadError> {
-    let mut before = None;
-    let mut after = None;
-    log.scan(Seq::new(seq.get().saturating_sub(NEAR)), &mut |event| {
-        let time = time(&event);
-        if event.seq < seq {
-            before = time.or(before);
-        } else {
-            after = time;
+/// The times of events, each read once: an event is read with its item, which may be long, and facts often stand together.
+struct KnownTimes<'a> {
+    log: &'a dyn Log,
+    known: HashMap<EventKey, Option<u64>>,
+}
+
+impl KnownTimes<'_> {
+    /// The time of one of the next events that has one; else of one before.
+    fn near(&mut self, seq: Seq) -> Result<Option<u64>, ReadError> {
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        self.log.places(Seq::new(seq.get().saturating_sub(NEAR)), &mut |at, place| {
+            // Facts have no time.
+            if place.process != ProcessId::NODE {
+                if at < seq { before.push(place) } else { after.push(place) }
+            }
+            // What has a nonce has an assignment, and that a time.
+            let is_enough = after.last().is_some_and(|place| place.nonce.is_some());
+            let is_far = at.get() >= seq.get().saturating_add(NEAR);
+            if is_enough || is_far { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        for place in after.into_iter().chain(before.into_iter().rev()) {
+            if let Some(time) = self.of(place)? {
+                return Ok(Some(time));
+            }
         }
-        let is_far = event.seq.get() >= seq.get().saturating_add(NEAR);
-        if after.is_some() || is_far { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    Ok(after.or(before))
+        Ok(None)
+    }
+
+    fn of(&mut self, place: EventKey) -> Result<Option<u64>, ReadError> {
+        if let Some(known) = self.known.get(&place) {
+            return Ok(*known);
+        }
+        let mut found = None;
+        // An empty range for the event without a nonce: only the unassigned spawn is visited.
+        let nonces = place.nonce.map_or(Nonce::MAX..=Nonce::ZERO, |nonce| nonce..=nonce);
+        self.log.range(place.process, place.nonce.is_none(), nonces, &mut |event| {
+            found = time(&event);
+            ControlFlow::Break(())
+        })?;
+        self.known.insert(place, found);
+        Ok(found)
+    }
 }
 
 fn time(event: &EventRef<'_>) -> Option<u64> {

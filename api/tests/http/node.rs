@@ -11,8 +11,8 @@ use api::{ApiNode, ApiOptions, ApiParts, WriteSide, Writes};
 use async_trait::async_trait;
 use gateway::{Confirmations, Gateway, GatewayError, KnownHeight, Transaction};
 use log::{
-    Append, AppendError, EventRef, Head, Identity, LocalLog, Log, Memory, MemoryDisk, ProcessMove, ReadError,
-    Receipt, Seq, StoreMemory, Tail, Term,
+    Append, AppendError, EventKey, EventRef, Head, Identity, LocalLog, Log, Memory, MemoryDisk, ProcessMove,
+    ReadError, Receipt, Seq, StoreMemory, Tail, Term,
 };
 use projections::{Follower, Index, IndexReplay, Jobs, Position};
 use protocol::{Nonce, ProcessId};
@@ -71,6 +71,7 @@ impl TestNode {
             inner: local,
             visited: AtomicU64::new(0),
             damaged_from: AtomicU64::new(u64::MAX),
+            scanned: AtomicU64::default(),
         });
         let (index, writer) =
             Index::open(&folder.path().join("index"), &*log, &StoreMemory::default()).unwrap();
@@ -166,7 +167,15 @@ impl TestListener {
 pub struct Watched {
     inner: LocalLog<Memory>,
     pub visited: AtomicU64,
+    scanned: AtomicU64,
     pub damaged_from: AtomicU64,
+}
+
+impl Watched {
+    /// How many events were read.
+    pub fn read(&self) -> u64 {
+        self.visited.load(Ordering::SeqCst) + self.scanned.load(Ordering::SeqCst)
+    }
 }
 
 impl Log for Watched {
@@ -219,7 +228,18 @@ impl Log for Watched {
         from: Seq,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        self.inner.scan(from, visit)
+        self.inner.scan(from, &mut |event| {
+            self.scanned.fetch_add(1, Ordering::SeqCst);
+            visit(event)
+        })
+    }
+
+    fn places(
+        &self,
+        from: Seq,
+        visit: &mut dyn FnMut(Seq, EventKey) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        self.inner.places(from, visit)
     }
 
     fn heads(

@@ -7,7 +7,7 @@ use protocol::{Nonce, ProcessId};
 use crate::engine::{Engine, StoreBatch};
 use crate::keys::{EventKey, StoreKey, StoreTable};
 use crate::samples::{SampleProcess, fact};
-use crate::{Log, ReadError, Seq};
+use crate::{Event, Log, ReadError, Seq};
 
 use super::{Setup, all, append, enqueue, events, on_both_engines, range, scan};
 
@@ -67,6 +67,14 @@ fn scans_begin_anywhere(setup: &mut impl Setup) {
     let expected = events(&appends);
     for from in 0..expected.len() {
         assert_eq!(scan(&log, from as u64), expected[from..]);
+        let mut places = Vec::new();
+        log.places(Seq::new(from as u64), &mut |seq, place| {
+            places.push((seq, place));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        let place = |event: &Event| (event.seq, EventKey { process: event.process, nonce: event.nonce });
+        assert_eq!(places, expected[from..].iter().map(place).collect::<Vec<_>>());
     }
     assert_eq!(scan(&log, 6), []);
     assert_eq!(scan(&log, u64::MAX), []);
@@ -85,7 +93,9 @@ fn visitors_end_it_early(setup: &mut impl Setup) {
         log.range(sample.process, true, Nonce::ZERO..=Nonce::MAX, &mut |_| flow(&mut ranged)).unwrap();
         let mut scanned = 0;
         log.scan(Seq::ZERO, &mut |_| flow(&mut scanned)).unwrap();
-        assert_eq!((ranged, scanned), (stop, stop));
+        let mut placed = 0;
+        log.places(Seq::ZERO, &mut |_, _| flow(&mut placed)).unwrap();
+        assert_eq!((ranged, scanned, placed), (stop, stop, stop));
     }
     let mut seen = 0;
     log.range(sample.process, true, Nonce::new(1)..=Nonce::MAX, &mut |_| {
@@ -189,6 +199,8 @@ fn damaged_events_are_errors(setup: &mut impl Setup) {
         // The others can still be read.
         log.range(sample.process, false, Nonce::new(2)..=Nonce::new(2), go_on).unwrap();
         log.scan(Seq::new(2), go_on).unwrap();
+        // Where they are is known all the same.
+        log.places(Seq::ZERO, &mut |_, _| ControlFlow::Continue(())).unwrap();
     }
     overwrite(&log, StoreTable::Events, key(1), good);
     assert_eq!(all(&log).len(), 3);
@@ -214,6 +226,9 @@ fn lost_events_are_errors<S: Setup>(setup: &mut S) {
     assert!(matches!(ranged, Err(ReadError::Corrupt { .. })), "{ranged:?}");
     let scanned = other_log.scan(Seq::ZERO, go_on);
     assert!(matches!(scanned, Err(ReadError::Corrupt { .. })), "{scanned:?}");
+    overwrite(&other_log, StoreTable::Order, StoreKey::order(Seq::new(1)), vec![0; 7]);
+    let placed = other_log.places(Seq::ZERO, &mut |_, _| ControlFlow::Continue(()));
+    assert!(matches!(placed, Err(ReadError::Corrupt { .. })), "{placed:?}");
     assert_eq!(range(&other_log, kept.process).len(), 1);
 }
 

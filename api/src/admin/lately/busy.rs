@@ -36,13 +36,13 @@ pub(super) fn count(log: &dyn Log) -> Result<BusyForm, ReadError> {
     let end = log.tail().last().map_or(0, |last| last.next().get());
     let mut counts: HashMap<ProcessId, u64> = HashMap::new();
     let mut events = 0;
-    log.scan(Seq::new(end.saturating_sub(EVENTS)), &mut |event| {
+    log.places(Seq::new(end.saturating_sub(EVENTS)), &mut |seq, place| {
         // What came meanwhile is not waited for.
-        if event.seq.get() >= end {
+        if seq.get() >= end {
             return ControlFlow::Break(());
         }
-        if event.process != ProcessId::NODE {
-            *counts.entry(event.process).or_default() += 1;
+        if place.process != ProcessId::NODE {
+            *counts.entry(place.process).or_default() += 1;
             events += 1;
         }
         ControlFlow::Continue(())
