@@ -39,7 +39,7 @@ impl StatusApi {
     }
 }
 
-fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
+pub(super) fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
     let (parts, writes) = (&node.parts, node.writes());
     let (identity, tail) = (parts.log.identity(), parts.log.tail().last());
     let height = parts.heights.current();
@@ -53,7 +53,7 @@ fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
         shipper.followers().iter().map(|follower| FollowerForm::of(follower, shipper, events)).collect()
     });
     let owner = parts.shipper.as_ref().map(|shipper| shipper.owner(identity.term)).transpose()?.flatten();
-    let counted = node.processes.last().map(|counted| ProcessesForm {
+    let counted = node.processes.known(parts.log.as_ref())?.map(|counted| ProcessesForm {
         count: counted.processes,
         age_seconds: counted.at.elapsed().as_secs_f64(),
     });
