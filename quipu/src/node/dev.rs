@@ -25,7 +25,7 @@ use crate::settings::{
     DEV_DIR, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulingArgs, SettingError, WalletChangeArgs,
     read_wallet,
 };
-use crate::wallet;
+use crate::{stderr, wallet};
 
 /// The development gateway's chain grows as fast as Arweave's.
 const BLOCK_EVERY: Duration = Duration::from_secs(120);
@@ -135,7 +135,7 @@ impl DevArgs {
         let (options, writing) = self.options(0, DATA, &wallet, gateway)?;
         let start = async |progress: &_| node::leader(options, writing, progress).await;
         let Some(node) = signals.start(start).await? else { return Ok(()) };
-        if let Err(failure) = banner(&node, gateway, &dir, out) {
+        if let Err(failure) = tell(&banner(&node, gateway, &dir), out) {
             end(node).await;
             return Err(failure);
         }
@@ -221,11 +221,10 @@ fn made_wallet(dir: &Path, name: &str, out: &mut dyn Write) -> Result<PathBuf, F
     Ok(path)
 }
 
-fn banner(node: &RunningNode, gateway: SocketAddr, dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+fn banner(node: &RunningNode, gateway: SocketAddr, dir: &Path) -> String {
     let (public, admin, kept) = (node.public(), node.admin(), dir.display());
     let (quipu, wallet) = (own_path(), word(&dir.join(USER_WALLET)));
-    writeln!(
-        out,
+    format!(
         "
   Quipu is scheduling.
 
@@ -241,8 +240,15 @@ fn banner(node: &RunningNode, gateway: SocketAddr, dir: &Path, out: &mut dyn Wri
     {quipu} status --admin http://{admin}
 
   Ctrl-C stops it; what was scheduled is there at the next start.
+
 "
-    )?;
+    )
+}
+
+/// Tells what runs, in one piece and after what the log has said until now: no line of the log comes in between.
+pub(super) fn tell(banner: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    stderr::flush();
+    out.write_all(banner.as_bytes())?;
     out.flush()?;
     Ok(())
 }
@@ -259,4 +265,35 @@ pub(super) fn word(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+".contains(character);
     if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use std::io;
+
+    use super::*;
+
+    /// Takes each write as a terminal does, apart from all others.
+    #[derive(Default)]
+    struct Pieces(Vec<Vec<u8>>);
+
+    impl Write for Pieces {
+        fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+            self.0.push(piece.to_vec());
+            Ok(piece.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_runs_is_told_in_one_piece() {
+        let (mut out, told) = (Pieces::default(), "\n  Quipu is scheduling.\n\n    scheduler\n\n");
+        tell(told, &mut out).unwrap();
+        assert_eq!(out.0, [told.as_bytes()]);
+    }
 }

@@ -13,7 +13,7 @@ use node::{
 };
 use router::{RouterMode, StateOptions};
 
-use super::dev::{DATA, DevArgs, USER_WALLET, own_path, word};
+use super::dev::{DATA, DevArgs, USER_WALLET, own_path, tell, word};
 use super::signals::{Signals, end_all};
 use crate::failure::Failure;
 use crate::settings::SettingError;
@@ -43,7 +43,7 @@ pub(super) async fn serve(
     let mut nodes = Vec::new();
     let started = start(dev, gateway, wallet, &mut signals, &mut nodes).await;
     let told = match started {
-        Ok(true) => banner(&nodes, gateway, &dev.dir, out),
+        Ok(true) => tell(&banner(&nodes, gateway, &dev.dir), out),
         Ok(false) => {
             end_all(nodes).await;
             return Ok(());
@@ -139,17 +139,11 @@ fn routing(dev: &DevArgs, urls: &[String]) -> Result<RoutingOptions, Failure> {
     })
 }
 
-fn banner(
-    nodes: &[RunningNode],
-    gateway: SocketAddr,
-    dir: &Path,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let [first, second, standby, router] = nodes else { return Ok(()) };
+fn banner(nodes: &[RunningNode], gateway: SocketAddr, dir: &Path) -> String {
+    let [first, second, standby, router] = nodes else { return String::new() };
     let (public, quipu, wallet) = (router.public(), own_path(), word(&dir.join(USER_WALLET)));
     let dir = dir.display();
-    writeln!(
-        out,
+    format!(
         "
   A fleet of Quipu is scheduling.
 
@@ -168,6 +162,7 @@ fn banner(
     {quipu} router where $P --admin http://{}
 
   Ctrl-C stops it; what was scheduled is there at the next start.
+
 ",
         router.admin(),
         first.public(),
@@ -175,7 +170,5 @@ fn banner(
         standby.public(),
         router.admin(),
         router.admin(),
-    )?;
-    out.flush()?;
-    Ok(())
+    )
 }
