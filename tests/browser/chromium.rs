@@ -21,6 +21,10 @@ const START: &str = "exec chromium --headless=new --no-sandbox --disable-gpu --d
                      --host-resolver-rules=\"MAP plain.example 127.0.0.1\" --user-data-dir=\"$3\" about:blank 3<\"$1\" 4>\"$2\" </dev/null";
 const INTERVAL: Duration = Duration::from_millis(50);
 
+/// Has a page ask once: what waits to ask again waits for ever.
+const ONCE: &str = "const timeout = window.setTimeout;
+    window.setTimeout = (act, ms, ...given) => (ms >= 3000 ? 0 : timeout(act, ms, ...given));";
+
 /// A browser that runs; it is gone when this is dropped.
 pub struct Browser {
     process: Child,
@@ -64,6 +68,21 @@ impl Browser {
 
     /// A page in a window so wide.
     pub fn open(&self, url: &str, width: u32) -> Tab<'_> {
+        let tab = self.empty(width);
+        tab.call("Page.navigate", &json!({ "url": url }));
+        tab
+    }
+
+    /// The same, and what it shows at first is not asked for again.
+    pub fn open_once(&self, url: &str, width: u32) -> Tab<'_> {
+        let tab = self.empty(width);
+        tab.call("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": ONCE }));
+        tab.call("Page.navigate", &json!({ "url": url }));
+        tab
+    }
+
+    /// A window so wide with nothing in it.
+    pub fn empty(&self, width: u32) -> Tab<'_> {
         let target = self.call(None, "Target.createTarget", &json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = self.call(None, "Target.attachToTarget", &attach)["sessionId"].clone();
@@ -73,7 +92,6 @@ impl Browser {
         }
         let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600 });
         tab.call("Emulation.setDeviceMetricsOverride", &size);
-        tab.call("Page.navigate", &json!({ "url": url }));
         tab
     }
 

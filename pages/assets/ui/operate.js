@@ -94,9 +94,14 @@ function show(page, told, at, failure) {
     return;
   }
   say("age", `Told at ${written(at)}; asked again every 5 seconds while this is seen.`);
+  // Long tables come piece by piece: till then the page stays as long as it was, and what is seen of it where it is.
+  const height = content.dataset.screen === told.screen.name ? content.offsetHeight : 0;
   content.dataset.screen = told.screen.name;
   content.replaceChildren(...told.screen.parts(told).flat().filter((part) => part !== null));
+  content.style.minHeight = isBuilt(content) ? "" : `${height}px`;
 }
+
+const isBuilt = (content) => content.querySelector("table[aria-busy]") === null;
 
 // Shows a page of these screens: `ask` gets all that one tells, checks among it, and `parts` makes of that what is shown.
 // `elsewhere` are addresses and names of other pages.
@@ -107,6 +112,9 @@ export function operate(page) {
     const screen = screenNow(screens);
     return { ...await screen.ask(), screen };
   };
+  place("content").addEventListener("filled", ({ currentTarget }) => {
+    if (isBuilt(currentTarget)) currentTarget.style.minHeight = "";
+  });
   links(page, screenNow(screens));
   again = follow(askAll, (told, at, failure) => show(page, told, at, failure));
   window.addEventListener("hashchange", () => {

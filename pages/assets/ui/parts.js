@@ -17,13 +17,30 @@ export function section(id, heading, ...children) {
   return el("section", { id, "aria-labelledby": `${id}-heading` }, el("h2", { id: `${id}-heading` }, heading), children);
 }
 
-// A table; columns are [heading, cell of a row, "number" where its cells are numbers]. Without rows it says so.
+// How many rows a browser makes and lays out without keeping waiting who presses a key; each such piece is a body of its own,
+// so that those before it stay as they are.
+const PIECE = 25;
+
+// A table; columns are [heading, cell of a row, "number" where its cells are numbers]. Without rows it says so. What is more
+// than a piece follows piece by piece; while it does the table is busy, and at the end "filled" is told.
 export function table(caption, columns, rows, none) {
   if (rows.length === 0) return el("p", {}, none);
   const heads = columns.map(([heading, , kind]) => el("th", { scope: "col", class: kind }, heading));
-  const body = rows.map((row) =>
-    el("tr", {}, columns.map(([heading, cell, kind]) => el("td", { class: kind, "data-of": heading }, cell(row)))));
-  return el("table", { "aria-label": caption }, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, body));
+  const cells = (row) => columns.map(([heading, cell, kind]) => el("td", { class: kind, "data-of": heading }, cell(row)));
+  const piece = (from) => el("tbody", {}, rows.slice(from, from + PIECE).map((row) => el("tr", {}, cells(row))));
+  const made = el("table", { "aria-label": caption }, el("thead", {}, el("tr", {}, heads)), piece(0));
+  if (rows.length > PIECE) fill(made, piece, rows.length);
+  return made;
+}
+
+async function fill(table, piece, length) {
+  table.setAttribute("aria-busy", "true");
+  for (let from = PIECE; from < length; from += PIECE) {
+    await new Promise((resolve) => setTimeout(resolve));
+    table.append(piece(from));
+  }
+  table.removeAttribute("aria-busy");
+  table.dispatchEvent(new Event("filled", { bubbles: true }));
 }
 
 // Names and what they stand for; pairs with undefined are left out.
