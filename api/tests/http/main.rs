@@ -15,6 +15,7 @@ mod hang_ups;
 mod hyperbeam;
 mod jobs;
 mod large;
+mod lately;
 mod operators;
 mod pages;
 mod queries;
