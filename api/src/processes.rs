@@ -64,7 +64,8 @@ impl ProcessCount {
         Ok(counted)
     }
 
-    fn last(&self) -> Option<Counted> {
+    /// What was counted last.
+    pub(crate) fn last(&self) -> Option<Counted> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
