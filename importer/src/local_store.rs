@@ -154,7 +154,7 @@ impl LocalStoreSource {
         };
         let there = is_there(known, kind, &parts).map_err(|error| self.failed("asking the log", error))?;
         if there {
-            return Ok(SourceRow::There);
+            return Ok(SourceRow::There(parts.process, Some(Nonce::new(parts.nonce))));
         }
         let blob = match self.stored(kind, &parts).map_err(|error| self.failed(&place, error))? {
             Ok(blob) => blob,

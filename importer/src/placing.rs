@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::mem;
 
 use log::{ChainLink, Import, Receipt};
-use protocol::{Nonce, ProcessId, Timestamp};
+use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 
 use crate::flaw::{FlawKind, SourceFlaw};
 use crate::importing::ImportError;
@@ -23,10 +23,25 @@ pub(crate) struct Placing<'a, 'r> {
     target: &'a dyn ImportTarget,
     pub(crate) report: ImportReport<'r>,
     process: Option<PlacedProcess>,
+    /// The last row that the log had already, of those with a nonce.
+    there: Option<(ProcessId, Nonce)>,
     batch: Vec<Import>,
     batch_bytes: usize,
     underway: VecDeque<(Receipt, usize)>,
     underway_bytes: usize,
+}
+
+/// Whether the source has what the log has last of a process, so that what comes behind it there may come behind it here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Footing {
+    Same,
+    /// It has not told so: it was not asked, or has something else.
+    Unknown {
+        /// Whether what is last was scheduled here.
+        is_own: bool,
+    },
+    /// It has not: whatever it has from here on is of another history.
+    Parted,
 }
 
 /// A process as far as it is placed.
@@ -39,6 +54,7 @@ struct PlacedProcess {
     last_item: Option<ans104::Id>,
     is_spawned: bool,
     latest: Timestamp,
+    footing: Footing,
     /// Rows that want the same nonce. Which of them gets it the next row tells.
     waiting: Vec<ReadyRow>,
 }
@@ -49,6 +65,7 @@ impl<'a, 'r> Placing<'a, 'r> {
             target,
             report,
             process: None,
+            there: None,
             batch: Vec::new(),
             batch_bytes: 0,
             underway: VecDeque::new(),
@@ -59,7 +76,12 @@ impl<'a, 'r> Placing<'a, 'r> {
     /// Takes the next row.
     pub(crate) fn take(&mut self, row: Prepared) -> Result<(), ImportError> {
         match row {
-            Prepared::There => self.report.summary.already_there += 1,
+            Prepared::There(process, nonce) => {
+                self.report.summary.already_there += 1;
+                let place = nonce.map(|nonce| (process, nonce));
+                let known = self.there.filter(|(known, _)| *known == process);
+                self.there = place.max(known).or(self.there);
+            }
             Prepared::Remark(place, flaw) => self.report.flaw(&place, &flaw),
             Prepared::Absent(process) => self.report.absent(process),
             Prepared::LeftOut(row, bytes) => self.report.left_out(row, &bytes),
@@ -116,6 +138,12 @@ impl<'a, 'r> Placing<'a, 'r> {
             last_item: newest.and_then(|ids| ids.item),
             is_spawned: so_far.is_spawned,
             latest: so_far.latest,
+            footing: match last {
+                Some(link) if self.there != Some((id, link.nonce)) => {
+                    Footing::Unknown { is_own: so_far.is_own }
+                }
+                _ => Footing::Same,
+            },
             waiting: Vec::new(),
         });
         Ok(())
@@ -176,6 +204,10 @@ impl<'a, 'r> Placing<'a, 'r> {
             let ids = PlacedIds { assignment: row.assignment.map(|id| id.id()), item: row.item };
             return self.already(row, ids, Some(said.nonce));
         }
+        process.footing = process.footing_of(said, expected);
+        if process.footing == Footing::Parted {
+            return self.parted(row, expected);
+        }
         let link = link(row.process, said, process.last);
         note_flaws(process, &mut row, said, expected);
         process.latest = process.latest.max(said.timestamp);
@@ -183,6 +215,20 @@ impl<'a, 'r> Placing<'a, 'r> {
         process.last = Some(link);
         process.last_item = row.item;
         self.append(row, Some(link))
+    }
+
+    /// A row behind a place at which the log has something that the source has not.
+    fn parted(&mut self, row: ReadyRow, expected: Nonce) -> Result<(), ImportError> {
+        let of = row.assignment.map_or("the process".to_owned(), |id| format!("the assignment {id}"));
+        let last = expected.get().saturating_sub(1);
+        let reason = format!(
+            "{of}: it goes on from another nonce {last} of process {} than the log has: log and source have parted, and two \
+             histories are not mixed",
+            row.process
+        );
+        let bytes = row.stored_bytes().unwrap_or_default();
+        self.report.left_out(LeftOutRow { place: row.place, reason }, &bytes);
+        Ok(())
     }
 
     /// A row whose place is taken, be it by itself.
@@ -199,6 +245,11 @@ impl<'a, 'r> Placing<'a, 'r> {
             // Of a process that has no assignment another source may know when it was spawned.
             Some(found) if found == ids || (ids.assignment.is_none() && found.item == ids.item) => {
                 self.report.summary.already_there += 1;
+                if let Some(process) = &mut self.process
+                    && process.last.map(|last| last.nonce) == nonce
+                {
+                    process.footing = Footing::Same;
+                }
                 return Ok(());
             }
             Some(PlacedIds { assignment: Some(found), .. }) => {
@@ -263,6 +314,26 @@ impl<'a, 'r> Placing<'a, 'r> {
     }
 }
 
+impl PlacedProcess {
+    /// Whether this chain is that of whatever comes behind the last.
+    fn is_followed_by(&self, chain: HashChain) -> bool {
+        let old = self.last.zip(self.last_item).map(|(last, item)| last.chain.after(item.into()));
+        chain == ChainLink::next_chain(self.last, self.id) || old == Some(chain)
+    }
+
+    /// What the next row tells of the footing, which none that comes later can change.
+    fn footing_of(&self, said: SaidLink, expected: Nonce) -> Footing {
+        let Footing::Unknown { is_own } = self.footing else { return self.footing };
+        // Behind a gap there is nothing to compare it with.
+        let follows = said.chain.filter(|_| said.nonce == expected).map(|chain| self.is_followed_by(chain));
+        match follows {
+            Some(true) => Footing::Same,
+            None if !is_own => Footing::Same,
+            Some(false) | None => Footing::Parted,
+        }
+    }
+}
+
 fn link(process: ProcessId, said: SaidLink, last: Option<ChainLink>) -> ChainLink {
     let chain = said.chain.unwrap_or_else(|| ChainLink::next_chain(last, process));
     ChainLink { nonce: said.nonce, assignment: said.assignment, chain, timestamp: said.timestamp }
@@ -286,10 +357,8 @@ fn note_flaws(process: &PlacedProcess, row: &mut ReadyRow, said: SaidLink, expec
     match said.chain {
         None => flaw(FlawKind::NoChain, format!("of nonce {}", said.nonce)),
         Some(chain) => {
-            let usual = ChainLink::next_chain(process.last, process.id);
-            let old = process.last.zip(process.last_item).map(|(last, item)| last.chain.after(item.into()));
             // Behind a gap there is nothing to compare it with.
-            if said.nonce == expected && chain != usual && old != Some(chain) {
+            if said.nonce == expected && !process.is_followed_by(chain) {
                 flaw(FlawKind::BrokenChain, format!("of nonce {}", said.nonce));
             }
         }

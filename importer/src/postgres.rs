@@ -264,7 +264,7 @@ impl PostgresSource {
                 Err(error) => break Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
             };
             if there.is_some_and(|ids| key.is_of(&ids)) {
-                if visit(SourceRow::There).is_break() {
+                if visit(SourceRow::There(process, nonce)).is_break() {
                     break Ok(());
                 }
             } else {

@@ -18,8 +18,8 @@ pub(crate) const NONCE_MAX: u64 = i32::MAX as u64;
 
 /// A row, made ready.
 pub(crate) enum Prepared {
-    /// It is in the log already.
-    There,
+    /// It is in the log already, at this place.
+    There(ProcessId, Option<Nonce>),
     /// No row, but something to tell.
     Remark(String, SourceFlaw),
     /// No row of a process that was asked for.
@@ -97,7 +97,7 @@ impl Preparing<'_> {
     /// Makes a row ready.
     pub(crate) fn prepare(self, row: SourceRow) -> Prepared {
         match row {
-            SourceRow::There => Prepared::There,
+            SourceRow::There(process, nonce) => Prepared::There(process, nonce),
             SourceRow::Remark { place, flaw } => Prepared::Remark(place, flaw),
             SourceRow::Absent(process) => Prepared::Absent(process),
             SourceRow::Unreadable { place, reason } => {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use ans104::DeepHash;
-use protocol::ProcessId;
+use protocol::{Nonce, ProcessId};
 use thiserror::Error;
 
 use crate::flaw::SourceFlaw;
@@ -117,8 +117,8 @@ pub enum SourceRow {
     Stored(StoredRow),
     /// A row of which only JSON is there.
     Shown(Box<ShownRow>),
-    /// A row that the log has already.
-    There,
+    /// A row that the log has already, at this place; without a nonce, the process.
+    There(ProcessId, Option<Nonce>),
     /// No row, but something of the source that is out of the ordinary.
     Remark {
         /// Where it is in the source.
@@ -146,7 +146,7 @@ impl SourceRow {
                 row.blob.len().saturating_add(shown)
             }
             Self::Shown(row) => row.pair.bytes(),
-            Self::There | Self::Remark { .. } | Self::Absent(_) | Self::Unreadable { .. } => 0,
+            Self::There(..) | Self::Remark { .. } | Self::Absent(_) | Self::Unreadable { .. } => 0,
         }
     }
 }
@@ -197,7 +197,10 @@ mod tests {
         };
         assert_eq!(shown(1000).bytes(), 3002);
         let stored = StoredRow { blob: vec![0; 500], ..StoredRow::default() };
-        assert_eq!((SourceRow::Stored(stored).bytes(), SourceRow::There.bytes()), (500, 0));
+        assert_eq!(
+            (SourceRow::Stored(stored).bytes(), SourceRow::There(ProcessId::NODE, None).bytes()),
+            (500, 0)
+        );
     }
 
     #[test]

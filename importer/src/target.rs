@@ -48,11 +48,13 @@ pub struct SoFar {
     pub is_spawned: bool,
     /// The latest time of an assignment, which need not be that of the last.
     pub latest: Timestamp,
+    /// Whether the last of it was scheduled here, and not imported.
+    pub is_own: bool,
 }
 
 impl SoFar {
     /// Of a process of which nothing is there.
-    pub const NOTHING: Self = Self { is_spawned: false, latest: Timestamp::ZERO };
+    pub const NOTHING: Self = Self { is_spawned: false, latest: Timestamp::ZERO, is_own: false };
 }
 
 /// The ids of an event.
@@ -100,6 +102,7 @@ impl<E: Engine> KnownRows for LocalLog<E> {
             let assignment = event.assignment().filter(|_| event.nonce.is_some());
             let time = assignment.and_then(|assignment| AssignmentTags::of(&assignment).timestamp());
             found.latest = found.latest.max(time.unwrap_or(Timestamp::ZERO));
+            found.is_own = !event.imported;
             ControlFlow::Continue(())
         })?;
         Ok(found)

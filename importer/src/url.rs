@@ -211,7 +211,11 @@ impl UrlSource {
             }
             for entry in entries {
                 let is_there = is_there(process, &entry, known)?;
-                let row = if is_there { SourceRow::There } else { row(process, entry) };
+                let row = if is_there {
+                    SourceRow::There(process, entry.nonce().map(Nonce::new))
+                } else {
+                    row(process, entry)
+                };
                 if visit(row).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }

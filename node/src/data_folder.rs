@@ -27,8 +27,10 @@ use crate::uploads;
 const HOLDS: &str = "data";
 /// The file that says that the log was set aside and comes anew from another node; it goes as soon as there is a log.
 pub(crate) const REJOINING: &str = "rejoining";
+/// The file that says that an import into the folder has not come to its end, and what it set out to take over.
+pub const IMPORTING: &str = "importing";
 /// What nodes make there, those of earlier versions too, besides folders.
-const FILES: [&str; 11] = [
+const FILES: [&str; 13] = [
     "uploads.json",
     "height.json",
     "jobs.json",
@@ -40,6 +42,8 @@ const FILES: [&str; 11] = [
     MEMBER_FILE,
     REJOINING,
     "rejoining.new",
+    IMPORTING,
+    "importing.new",
 ];
 /// How the names of files begin that a kill leaves behind on their way into place.
 const TEMPORARY: &str = ".tmp";
@@ -93,6 +97,13 @@ pub enum DataFolderError {
         /// Whose data is there.
         found: StoreId,
     },
+    /// A part of a history is in it.
+    #[error(
+        "an import into {} has not come to its end, and a node that starts on a part of a history gives nonces that are \
+         taken: type the same `quipu import` again, of one in parts by --range the command without it. If what is missing is \
+         never to come, delete {}", .0.display(), .0.join(IMPORTING).display()
+    )]
+    HalfImported(PathBuf),
     /// The index would not be alone in its folder.
     #[error(
         "the log cannot be kept in {}, which is in the folder of the index, {}; SU_FILE_DB_DIR and SU_INDEX_DB_DIR name \
@@ -164,6 +175,15 @@ pub fn check_data_folder(paths: &DataPaths) -> Result<(), DataFolderError> {
         Some(found) => Err(DataFolderError::NotOurs { path: paths.folder.clone(), found }),
         None => Ok(()),
     }
+}
+
+/// Refuses a folder into which an import is underway, or was when it was ended.
+///
+/// # Errors
+/// When that is so.
+pub(crate) fn check_whole(folder: &Path) -> Result<(), DataFolderError> {
+    let is_underway = folder.join(IMPORTING).exists();
+    if is_underway { Err(DataFolderError::HalfImported(folder.to_owned())) } else { Ok(()) }
 }
 
 /// Marks the data folder as that of this store, of which the log is there; it is made if it is missing.

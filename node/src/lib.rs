@@ -56,7 +56,7 @@ mod offline;
 pub use admin_token::{AdminTokenError, read_admin_token};
 pub use api::{MoveJobForm, MoveOrderForm, MovedProcessForm, PagesServed};
 pub use bind::check_ports;
-pub use data_folder::{DataFolderError, IMPORT_TURN, check_data_folder};
+pub use data_folder::{DataFolderError, IMPORT_TURN, IMPORTING, check_data_folder};
 pub use divergence::{Divergence, DivergenceError, EventBeyond, ItemThere};
 pub use error::NodeError;
 pub use gated::{GatedError, verify_gate};

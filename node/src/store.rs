@@ -10,7 +10,7 @@ use projections::{Follower, Index, IndexWriter, Progress};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-use crate::data_folder::{check_data_folder, mark_data_folder};
+use crate::data_folder::{check_data_folder, check_whole, mark_data_folder};
 use crate::error::NodeError;
 use crate::options::DataPaths;
 use crate::part::{NodePart, NodeParts};
@@ -64,6 +64,7 @@ impl Store {
         let started = Instant::now();
         // Before the log is made: what is refused leaves nothing behind.
         check_data_folder(paths)?;
+        check_whole(&paths.folder)?;
         Index::check_folder(&paths.index)?;
         let engine = Rocks::open(&paths.log, memory)?;
         let local = Arc::new(LocalLog::open(engine, identity)?);

@@ -129,6 +129,12 @@ async fn parts_that_are_started_at_once_take_turns() {
     }
     assert_eq!(imported, rows);
     assert_whole(folder.path(), rows);
+    // Of parts by rows nobody knows whether they are all.
+    let refused = Launch::su(folder.path()).run();
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("has not come to its end"), "{}", refused.stderr);
+    assert_eq!(summary(&part(&[]).finish())["already_there"], rows);
+    Launch::su(folder.path()).after_import().start().stop();
     let left = std::fs::read_dir(folder.path().join("data")).expect("it is there");
     let tickets = left.filter(|entry| {
         entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("import-turn"))

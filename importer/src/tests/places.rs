@@ -108,3 +108,47 @@ fn messages_without_a_process_a_late_spawn_and_a_second_one_are_kept() {
     assert_eq!(flaws(&summary), [(FlawKind::Respawn, 1)]);
     is_sound(&log);
 }
+
+/// The history of one process, and another message with the nonce of its fifth one.
+fn forked() -> (SampleProcess, Vec<Append>, Append) {
+    let (mut sample, appends) = history(1, 6);
+    sample.last = appends[3].link;
+    let other = sample.message();
+    (sample, appends, other)
+}
+
+/// Holds that of the source nothing comes behind the other message.
+fn assert_not_mixed(appends: &[Append], log: &LocalLog<Memory>) {
+    for _ in 0..2 {
+        let summary = imported(&mut usual(appends), log);
+        assert_eq!((summary.imported, summary.already_there, summary.left_out), (0, 4, 3));
+        let reasons: Vec<_> = summary.first_left_out.iter().map(|row| row.reason.as_str()).collect();
+        assert!(reasons[0].contains("nonce 4 of"), "{reasons:?}");
+        assert!(reasons[1..].iter().all(|reason| reason.contains("have parted")), "{reasons:?}");
+        assert_eq!(nonces(log), [0, 1, 2, 3, 4]);
+        is_sound(log);
+    }
+}
+
+#[test]
+fn nothing_comes_behind_what_was_scheduled_here_and_the_source_has_not() {
+    let (mut sample, appends, other) = forked();
+    let log = log();
+    imported(&mut usual(&appends[..4]), &log);
+    log.enqueue(log.identity().term, vec![other.clone()]).unwrap().wait().unwrap();
+    assert_not_mixed(&appends, &log);
+    // Where the source has it, as one that was filled from here, it is gone on with.
+    let mut back = appends[..4].to_vec();
+    back.extend([other, sample.message()]);
+    assert_eq!(imported(&mut usual(&back), &log).imported, 1);
+    is_sound(&log);
+}
+
+#[test]
+fn nothing_comes_behind_what_a_source_had_before_it_was_restored() {
+    let (_, appends, other) = forked();
+    let log = log();
+    let before: Vec<_> = appends[..4].iter().cloned().chain([other]).collect();
+    imported(&mut usual(&before), &log);
+    assert_not_mixed(&appends, &log);
+}

@@ -1,6 +1,7 @@
 //! `quipu import`: takes over what the existing scheduler has stored.
 
 mod disk;
+mod mark;
 mod old_verbs;
 mod shown;
 mod sources;
@@ -28,6 +29,8 @@ use crate::failure::Failure;
 use crate::output::{counted, processes};
 use crate::stderr::say;
 use disk::watched;
+use mark::ImportMark;
+pub use mark::ImportMarkError;
 pub use old_verbs::{MigrateToDiskArgs, MigrateToLocalArgs, OldVerbError, ReuploadBundlesArgs};
 use shown::{ImportShown, tell};
 pub use sources::ProcessFileError;
@@ -43,7 +46,8 @@ last time stop the existing scheduler. Then start the node there: SU_DATA_DIR=DI
 
 Parts may be started at once, in several terminals: one is at work, with all processors, and the others wait for their \
 turn, those with the lowest rows first. A process goes into the log in its order: parts by --process come in any order, of \
-those by --range the one with the lowest rows has to be started first. Rows of messages are what --range numbers, in each \
+those by --range the one with the lowest rows has to be started first, and after them the same command without it: until \
+all is there no node starts on the folder. Rows of messages are what --range numbers, in each \
 database of its own; a process comes with its messages.
 
 Examples:
@@ -143,6 +147,9 @@ pub enum ImportCommandError {
     /// Turns cannot be taken.
     #[error(transparent)]
     Turn(#[from] TurnError),
+    /// It cannot be said that it is underway.
+    #[error(transparent)]
+    Mark(#[from] ImportMarkError),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] RocksError),
@@ -230,6 +237,7 @@ impl ImportArgs {
         processes.sort_unstable();
         processes.dedup();
         let log = self.to.as_deref().map(open_log).transpose()?;
+        let mark = self.to.as_deref().map(|folder| ImportMark::set(folder, &processes)).transpose()?;
         let target = log.as_ref().map(|log| log as &dyn ImportTarget);
         let mut lines = self.report.as_deref().map(report_file).transpose()?;
         let report = ImportReport::new(lines.as_mut().map(|lines| lines as &mut dyn Write));
@@ -246,7 +254,12 @@ impl ImportArgs {
             _ => import(),
         };
         let ended = if self.plan { ImportCommandError::Plan } else { ImportCommandError::Import };
-        imported.map_err(ended)
+        let summary = imported.map_err(ended)?;
+        // Of a part by rows nobody knows whether the others are there.
+        if self.range.is_none() {
+            mark.map(ImportMark::done).transpose()?;
+        }
+        Ok(summary)
     }
 }
 
