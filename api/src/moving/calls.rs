@@ -81,7 +81,12 @@ impl MovesApi {
         /// The process.
         process: Path<Id>,
     ) -> Result<Json<MovedProcessForm>, MoveRefusal> {
-        Ok(Json(self.0.read(move |node| describe(node, process.0.into())).await?))
+        let read = move |node: &Arc<ApiNode>| {
+            let process = process.0.into();
+            let form = describe(node, process)?;
+            Ok(MovedProcessForm { unsent: unsent(node, process, &form)?.into(), ..form })
+        };
+        Ok(Json(self.0.read(read).await?))
     }
 
     /// Events of a process
@@ -235,9 +240,6 @@ fn describe(node: &Arc<ApiNode>, process: ProcessId) -> Result<MovedProcessForm,
         None => "absent",
     };
     let end = MoveEnd::of(process, head.and_then(|head| head.last));
-    let uploads = node.uploads().filter(|_| state == "moved");
-    let unsent = uploads.map(|uploads| uploads.unsent_of(process, end.next, UNSENT_MAX));
-    let unsent = unsent.transpose().map_err(HttpError::internal)?;
     Ok(MovedProcessForm {
         process: process.to_string(),
         store: log.identity().store.to_string(),
@@ -249,9 +251,17 @@ fn describe(node: &Arc<ApiNode>, process: ProcessId) -> Result<MovedProcessForm,
         chain: end.chain.to_string(),
         other: step.as_ref().map(|step| step.other.to_string()).into(),
         url: step.as_ref().and_then(|step| step.url().map(str::to_owned)).into(),
-        unsent: unsent.into(),
+        unsent: None.into(),
         job: node.parts.mover.as_ref().and_then(|mover| mover.now(process)).into(),
     })
+}
+
+/// How much of a process that has moved from here is left to be uploaded here. It takes a while to count, which nobody waits for
+/// while a process is on its way.
+fn unsent(node: &ApiNode, process: ProcessId, form: &MovedProcessForm) -> Result<Option<u64>, CallError> {
+    let uploads = node.uploads().filter(|_| form.state == "moved");
+    let unsent = uploads.map(|uploads| uploads.unsent_of(process, Nonce::new(form.next), UNSENT_MAX));
+    Ok(unsent.transpose().map_err(HttpError::internal)?)
 }
 
 /// The addresses of all wallets that signed for this store.

@@ -48,8 +48,8 @@ pub struct MovedProcessForm {
     pub other: Nullable<String>,
     /// Where it is, if it has moved from here.
     pub url: Nullable<String>,
-    /// How many of its events this node has still to upload, or 10,000 if there are more; null where it has not moved from here,
-    /// or nothing is uploaded here.
+    /// How many of its events this node has still to upload, or 10,000 if there are more, where that was asked for; null where it
+    /// has not moved from here, or nothing is uploaded here.
     #[serde(default)]
     pub unsent: Nullable<u64>,
     /// What brings it here, if anything does or did since this node started.
