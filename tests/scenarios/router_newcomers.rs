@@ -49,9 +49,14 @@ async fn who_has_not_answered_as_a_scheduler_gets_no_process() {
         let added = change(&router, "/schedulers", &url).await;
         assert_eq!(added["open"], false, "{added}");
         assert!(added["trouble"].as_str().unwrap().contains(trouble), "{added}");
-        for process in ledger.spawn(&router.client(), &user, 2).await {
-            assert_eq!(home(&router, process).await, node.url(), "{url}");
-            assert!(has(&node, process).await);
+        for process in [user.process(), user.process()] {
+            // Not before it is seen to be away.
+            until("it is placed", async || {
+                (router.client().post(process.bytes.clone()).await.status == 200).then_some(())
+            })
+            .await;
+            assert_eq!(home(&router, process.id).await, node.url(), "{url}");
+            assert!(has(&node, process.id).await);
         }
         assert_eq!(member(&router, &url).await["processes"], 0);
     }

@@ -152,7 +152,7 @@ async fn prepare(pool: &PgPool) -> Result<StoreId, StateError> {
 /// told to wait no more for its other copies, and succeed. A router that freezes in it, or whose machine is gone, holds up the
 /// others for less time than they wait.
 async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StateError> {
-    const SET: &str = "set local synchronous_commit = on; \
+    const SET: &str = "set local synchronous_commit = on; set local statement_timeout = 0; \
         set local idle_in_transaction_session_timeout = '3s'; set local lock_timeout = '3500ms'";
     let mut transaction = pool.begin().await.map_err(away)?;
     sqlx::raw_sql(SET).execute(&mut *transaction).await.map_err(away)?;
