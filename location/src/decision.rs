@@ -39,6 +39,8 @@ pub(crate) struct LocationPlace<'a> {
     pub(crate) url: &'a Url,
     /// Whose it is.
     pub(crate) wallet: Address,
+    /// Whether it is published from here.
+    pub(crate) publishes: bool,
 }
 
 /// What gateways told.
@@ -85,32 +87,30 @@ pub(crate) fn decide(
     sent: Option<&Publication>,
     now: Timestamp,
 ) -> Decision {
-    let url = place.url;
     let nonce = next_nonce(&heard.records, published);
     let is_beyond = |record: &LocationRecord| {
-        record.nonce >= Some(nonce) && !is_right(record, url) && !is_newest(record, &heard.records)
+        record.nonce >= Some(nonce) && !is_right(record, place) && !is_newest(record, &heard.records)
     };
     let (beyond, told): (Vec<_>, Vec<_>) = heard.records.iter().cloned().partition(is_beyond);
     let beyond = beyond.first().map(|record| record.id);
     // Each of the newest leads here; the longest that one of them counts is enough.
-    let ends = newest(&told).iter().map(|record| end(record, published, now)).max();
-    let first_lags = first_lags(url, heard, &told, published);
-    let is_right = leads_here(&told, url) && !first_lags;
+    let vouched = vouched(heard, &told, published);
+    let ends = newest(&vouched).iter().map(|record| end(record, published, now)).max();
+    let first_lags = first_lags(place, heard, &told, published);
+    let is_right = leads_here(&told, place) && !first_lags;
     let until = ends.filter(|_| is_right);
-    let why = match ends {
-        Some(end) if is_right && now < half_before(end) => {
-            return Decision { until, step: Step::Keep, beyond };
-        }
-        None => "no gateway has one",
-        Some(_) if first_lags && leads_here(&told, url) => "the gateway of GRAPHQL_URL does not lead here",
-        Some(_) if !is_right => "what gateways have is another one",
+    let why = match until {
+        Some(end) if now < half_before(end) => return Decision { until, step: Step::Keep, beyond },
         Some(_) => "half of its time is over",
+        None if told.is_empty() => "no gateway has one",
+        None if first_lags && leads_here(&told, place) => "the gateway of GRAPHQL_URL does not lead here",
+        None => "what gateways have is another one",
     };
     let step = if sent.is_some_and(|sent| does_once_taken(sent, heard, published)) {
         Step::Send { why }
     } else {
         let own = own(published, place.wallet);
-        match (gap_ends(&own, now), patience_ends(url, heard, &own, now)) {
+        match (gap_ends(&own, now), patience_ends(place.url, heard, &own, now)) {
             (Some(until), _) => Step::Wait { until, why },
             (None, Some(until)) => Step::Hear { until, why },
             (None, None) => Step::Publish { nonce, why },
@@ -121,13 +121,30 @@ pub(crate) fn decide(
 
 /// Whether the first gateway leads elsewhere or nowhere, and that is not for want of what was published from here: what
 /// others tell is not verified, and this one is whom the operator names. Where they tell what was published, it is on its way.
-fn first_lags(url: &Url, heard: &Heard, told: &[LocationRecord], published: &[KeptPublication]) -> bool {
-    let is_own = |record: &LocationRecord| published.iter().any(|kept| kept.publication.id == record.id);
+fn first_lags(
+    place: LocationPlace<'_>,
+    heard: &Heard,
+    told: &[LocationRecord],
+    published: &[KeptPublication],
+) -> bool {
     let is_told = |record: &LocationRecord| told.iter().any(|one| one.id == record.id);
     heard.first.as_ref().is_some_and(|first| {
         let first: Vec<_> = first.iter().filter(|record| is_told(record)).cloned().collect();
-        !leads_here(&first, url) && !newest(told).iter().any(|record| is_own(record))
+        !leads_here(&first, place) && !newest(told).iter().any(|record| is_own(record, published))
     })
+}
+
+/// What was published from here, or is told by the first gateway as well: by what others alone tell nothing counts for longer.
+fn vouched(heard: &Heard, told: &[LocationRecord], published: &[KeptPublication]) -> Vec<LocationRecord> {
+    let is_vouched = |record: &&LocationRecord| {
+        let of_first = |first: &Vec<LocationRecord>| first.iter().any(|one| one.id == record.id);
+        is_own(record, published) || heard.first.as_ref().is_none_or(of_first)
+    };
+    told.iter().filter(is_vouched).cloned().collect()
+}
+
+fn is_own(record: &LocationRecord, published: &[KeptPublication]) -> bool {
+    published.iter().any(|kept| kept.publication.id == record.id)
 }
 
 /// Whether what is being sent is all that is needed.
@@ -155,11 +172,11 @@ fn patience_ends(url: &Url, heard: &Heard, own: &[&KeptPublication], now: Timest
 }
 
 /// Whether everybody who asks for these records is led to this URL, whichever of them counts for whom.
-pub(crate) fn leads_here(told: &[LocationRecord], url: &Url) -> bool {
+pub(crate) fn leads_here(told: &[LocationRecord], place: LocationPlace<'_>) -> bool {
     let newest = newest(told);
     let lowest = newest.iter().map(|record| record.nonce).min().flatten();
-    let is_passed = |record: &LocationRecord| is_right(record, url) || record.nonce < lowest;
-    !newest.is_empty() && newest.iter().all(|record| is_right(record, url)) && told.iter().all(is_passed)
+    let is_passed = |record: &LocationRecord| is_right(record, place) || record.nonce < lowest;
+    !newest.is_empty() && newest.iter().all(|record| is_right(record, place)) && told.iter().all(is_passed)
 }
 
 /// The records that some reader may take for the newest: those that wait for a block, or else those of the newest one.
@@ -227,13 +244,17 @@ fn gap_ends(own: &[&KeptPublication], now: Timestamp) -> Option<Timestamp> {
     Some(later(last.since(), gap)).filter(|end| now < *end)
 }
 
-/// When a record ends to count. It began when this scheduler published it or, where that is not known, with its block; one that
-/// waits for a block is fresh.
-fn end(record: &LocationRecord, published: &[KeptPublication], now: Timestamp) -> Timestamp {
+/// When a record ends to count. It began when this scheduler published it or, where that is not known or was told by a clock
+/// that was ahead, with its block; one that waits for a block is fresh. One that lives for another time is of another program,
+/// which renews it by rules of its own: it counts for as long as it is told.
+pub(crate) fn end(record: &LocationRecord, published: &[KeptPublication], now: Timestamp) -> Timestamp {
+    if record.time_to_live != Some(TIME_TO_LIVE) {
+        return later(now, TIME_TO_LIVE);
+    }
     let own = published.iter().find(|own| own.publication.id == record.id);
-    let own = own.map(|own| own.since().min(now));
+    let own = own.map(KeptPublication::since).filter(|since| *since <= now);
     let told = record.block.map_or(now, |block| Timestamp::new(block.time).min(now));
-    later(own.unwrap_or(told), record.time_to_live.unwrap_or_default())
+    later(own.unwrap_or(told), TIME_TO_LIVE)
 }
 
 pub(crate) fn later(time: Timestamp, by: Duration) -> Timestamp {

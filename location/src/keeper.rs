@@ -194,7 +194,8 @@ impl LocationKeeper {
     }
 
     fn place(&self) -> LocationPlace<'_> {
-        LocationPlace { url: &self.parts.url, wallet: self.parts.signer.address() }
+        let LocationParts { url, signer, publishes, .. } = &self.parts;
+        LocationPlace { url, wallet: signer.address(), publishes: *publishes }
     }
 
     /// What was published last is sent as long as nobody has taken it, whoever published it.
@@ -321,7 +322,9 @@ impl LocationKeeper {
     /// Asks what gateways tell, and names those that tell something else than before.
     async fn ask(&mut self) -> Result<(), LocationError> {
         let told: Vec<ToldLocations> = self.parts.gateways.told(self.parts.signer.address()).await;
-        let gateways: Vec<_> = told.iter().map(|told| GatewayNow::of(told, &self.parts.url)).collect();
+        let looked = self.now()?;
+        let place = self.place();
+        let gateways: Vec<_> = told.iter().map(|told| GatewayNow::of(told, place, looked)).collect();
         let before = self.told.borrow().gateways.clone();
         let differ = gateways.iter().any(|one| one.answers && one.trouble.is_none());
         for one in gateways.iter().filter(|one| !before.contains(one)) {
@@ -333,7 +336,6 @@ impl LocationKeeper {
                 }
             }
         }
-        let looked = self.now()?;
         self.memory.note(&told, looked);
         self.tell(|now| {
             now.looked = Some(looked);

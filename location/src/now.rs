@@ -7,7 +7,8 @@ use gateway::{LocationRecord, ToldLocations, Url};
 use log::Publication;
 use protocol::Timestamp;
 
-use crate::decision::{leads_here, newest};
+use crate::decision::{LocationPlace, end, leads_here, newest};
+use crate::readers::lasting;
 use crate::record::{legible, shown};
 
 /// It was to be published anew four days before so little is left.
@@ -104,8 +105,8 @@ impl LocationNow {
 }
 
 impl GatewayNow {
-    /// What it tells of a record that has to lead to this URL.
-    pub(crate) fn of(told: &ToldLocations, url: &Url) -> Self {
+    /// What it tells of the record of this place, at this time.
+    pub(crate) fn of(told: &ToldLocations, place: LocationPlace<'_>, now: Timestamp) -> Self {
         let gateway = told.gateway.clone();
         let records = match &told.records {
             Ok(records) => records,
@@ -116,17 +117,21 @@ impl GatewayNow {
         };
         // Of several that are the newest, the one that is the trouble.
         let candidates = newest(records);
-        let wrong = candidates.iter().find(|record| !leads_here(std::slice::from_ref(**record), url));
+        let wrong = candidates.iter().find(|record| !leads_here(std::slice::from_ref(**record), place));
         let found = wrong.or(candidates.first()).map(|record| (**record).clone());
         let trouble = match &found {
             None => Some("has no record".to_owned()),
-            Some(_) if leads_here(records, url) => None,
+            Some(record) if leads_here(records, place) => {
+                let is_over = candidates.iter().all(|record| end(record, &[], now) <= now);
+                is_over.then(|| format!("has the record {}, which has run out, and none after it", record.id))
+            }
             Some(record) => Some(format!(
-                "has the record {} of nonce {}, which leads to {} for the variant {}",
+                "has the record {} of nonce {}, which leads to {} for the variant {} and counts for {}",
                 record.id,
                 record.nonce.map_or_else(|| "none".to_owned(), |nonce| nonce.to_string()),
                 record.url.as_deref().map_or_else(|| "nowhere".to_owned(), legible),
                 record.variant.as_deref().map_or_else(|| "none".to_owned(), legible),
+                record.time_to_live.map_or_else(|| "no time".to_owned(), lasting),
             )),
         };
         Self { gateway, newest: found, trouble, answers: true }
@@ -136,6 +141,9 @@ impl GatewayNow {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use ans104::Id;
+    use gateway::LocationBlock;
 
     use super::*;
 
@@ -158,7 +166,9 @@ mod tests {
     #[test]
     fn who_tells_something_else_is_named_and_who_tells_nothing_worries_nobody() {
         let url = Url::parse("https://su.example").unwrap();
-        let mut now = LocationNow::new(&url, Address::from_bytes([1; 32]), true);
+        let wallet = Address::from_bytes([1; 32]);
+        let place = LocationPlace { url: &url, wallet, publishes: true };
+        let mut now = LocationNow::new(&url, wallet, true);
         now.until = Some(Timestamp::new(u64::MAX));
         let told = |records: Result<_, &str>| ToldLocations {
             gateway: "second.example".to_owned(),
@@ -169,10 +179,37 @@ mod tests {
             (Ok(vec![]), LocationHealth::Doubtful, "has no record"),
             (Err("no connection"), LocationHealth::Well, "tells nothing: no connection"),
         ] {
-            now.gateways = vec![GatewayNow::of(&told(records), &url)];
+            now.gateways = vec![GatewayNow::of(&told(records), place, Timestamp::ZERO)];
             let (found, why) = now.health(Timestamp::ZERO);
             assert_eq!(found, health, "{why}");
             assert!(why.contains(&format!("second.example {word}")), "{why}");
+        }
+    }
+
+    /// Its index stands still: renewals are told by others alone.
+    #[test]
+    fn who_has_nothing_newer_than_what_has_run_out_is_named() {
+        const DAY: u64 = 24 * 60 * 60 * 1000;
+        let url = Url::parse("https://su.example").unwrap();
+        let place = LocationPlace { url: &url, wallet: Address::from_bytes([1; 32]), publishes: true };
+        let record = |height: u64, days: u64| LocationRecord {
+            id: Id::from_bytes([7; 32]),
+            url: Some("https://su.example".to_owned()),
+            variant: Some("ao.TN.1".to_owned()),
+            time_to_live: Some(Duration::from_millis(14 * DAY)),
+            nonce: Some(height),
+            block: Some(LocationBlock { height, time: days * DAY }),
+        };
+        for (records, is_named) in [
+            (vec![record(5, 7)], false),
+            (vec![record(5, 6)], true),
+            (vec![record(5, 6), record(6, 7)], false),
+            // Of two in one block one that counts is enough.
+            (vec![record(5, 6), record(5, 7)], false),
+        ] {
+            let told = ToldLocations { gateway: "first".to_owned(), records: Ok(records), is_none: false };
+            let trouble = GatewayNow::of(&told, place, Timestamp::new(20 * DAY)).trouble;
+            assert_eq!(trouble.is_some_and(|text| text.contains("has run out")), is_named, "{told:?}");
         }
     }
 }

@@ -90,7 +90,8 @@ fn leads(record: &LocationRecord, url: &Url) -> Result<(), String> {
     })
 }
 
-fn lasting(time: Duration) -> String {
+/// How long that is, roughly.
+pub(crate) fn lasting(time: Duration) -> String {
     let hours = time.as_secs() / 3600;
     if hours < 48 { format!("{hours} hours") } else { format!("{} days", hours / 24) }
 }

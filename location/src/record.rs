@@ -6,6 +6,8 @@ use ans104::{Draft, SignError, Signer, Tag};
 use gateway::{LocationRecord, Url};
 use protocol::{tags, values};
 
+use crate::decision::LocationPlace;
+
 /// For how long a record says that it counts, after half of which it is published anew.
 pub(crate) const TIME_TO_LIVE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
@@ -47,12 +49,14 @@ pub(crate) fn legible(text: &str) -> String {
     if is_plain && !short.is_empty() { short + cut } else { format!("{short:?}{cut}") }
 }
 
-/// Whether a record says all that it should; which nonce it has is another matter, if it has one.
-pub(crate) fn is_right(record: &LocationRecord, url: &Url) -> bool {
-    record.url.as_deref().is_some_and(|text| leads_to(text, url))
+/// Whether a record says all that it should; which nonce it has is another matter. Who publishes it has it say all that his
+/// own would; another's is right if clients are led there by it.
+pub(crate) fn is_right(record: &LocationRecord, place: LocationPlace<'_>) -> bool {
+    let counts = |time: Duration| if place.publishes { time == TIME_TO_LIVE } else { !time.is_zero() };
+    record.url.as_deref().is_some_and(|text| leads_to(text, place.url))
         && record.variant.as_deref() == Some(values::AO_TN_1)
-        && record.time_to_live == Some(TIME_TO_LIVE)
-        && record.nonce.is_some()
+        && record.time_to_live.is_some_and(counts)
+        && (record.nonce.is_some() || !place.publishes)
 }
 
 #[cfg(test)]

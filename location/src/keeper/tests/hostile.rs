@@ -1,10 +1,15 @@
 //! What gateways may tell that want to harm, or do not know what they do.
 
 use super::*;
+use crate::decision::LocationPlace;
 use crate::now::GatewayNow;
 use crate::readers::readings;
 
 const ESCAPES: &str = "https://su.example\u{1b}[2J\r\nok\u{202e}";
+
+fn place(url: &Url) -> LocationPlace<'_> {
+    LocationPlace { url, wallet: Address::from_bytes([1; 32]), publishes: true }
+}
 
 /// Whoever shows it shows no more than text.
 #[test]
@@ -24,7 +29,7 @@ fn nothing_that_is_told_moves_a_cursor() {
             records: Ok(vec![record.clone()]),
             is_none: false,
         };
-        let mut said = vec![GatewayNow::of(&told, &url).trouble.unwrap()];
+        let mut said = vec![GatewayNow::of(&told, place(&url), Timestamp::new(7_000)).trouble.unwrap()];
         for (records, lowercase) in [(&[record.clone()][..], &[][..]), (&[], &[record])] {
             let texts = readings(records, lowercase, &url).into_iter();
             said.extend(texts.map(|reading| reading.found.unwrap_or_else(|reason| reason)));
@@ -50,7 +55,7 @@ async fn of_the_records_of_one_gateway_the_wrong_one_is_named() {
     ] {
         let told =
             ToldLocations { gateway: "gateway".to_owned(), records: Ok(records.clone()), is_none: false };
-        let now = GatewayNow::of(&told, &url);
+        let now = GatewayNow::of(&told, place(&url), Timestamp::new(7_000));
         let said = now.trouble.map(|trouble| {
             assert!(trouble.starts_with("has the record "), "{trouble}");
             now.newest.unwrap().nonce.unwrap()
