@@ -23,8 +23,8 @@ pub(crate) async fn as_plain<E: Endpoint<Output = Response>>(
 /// The same with one slash before each part, none at the end, no parameters within and nothing encoded that need not be; none
 /// where it is so already.
 fn plain(uri: &Uri) -> Option<Uri> {
-    let (path, parameters) =
-        uri.path().split_once('&').map_or((uri.path(), None), |(path, rest)| (path, Some(rest)));
+    let (path, parameters) = parted(uri.path());
+    let path = &*path;
     let decoded = decoded(path);
     let is_plain = parameters.is_none()
         && *decoded == *path
@@ -41,13 +41,29 @@ fn plain(uri: &Uri) -> Option<Uri> {
     if text.is_empty() {
         text.push('/');
     }
-    for (query, before) in uri.query().into_iter().chain(parameters).zip(['?', '&']) {
+    for (query, before) in uri.query().into_iter().chain(parameters.as_deref()).zip(['?', '&']) {
         text.push(before);
         text += query;
     }
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(text).ok()?);
     Uri::from_parts(parts).ok()
+}
+
+/// A path without the parameters in it, and these. They may stand behind its first part as well, which names the process: what
+/// comes after them says what is asked of it.
+fn parted(path: &str) -> (Cow<'_, str>, Option<Cow<'_, str>>) {
+    let Some((before, parameters)) = path.split_once('&') else { return (path.into(), None) };
+    let is_first = !before.trim_matches('/').contains('/');
+    match parameters.split_once('/').filter(|_| is_first) {
+        None => (before.into(), Some(parameters.into())),
+        Some((parameters, call)) => match call.split_once('&') {
+            None => (format!("{before}/{call}").into(), Some(parameters.into())),
+            Some((call, more)) => {
+                (format!("{before}/{call}").into(), Some(format!("{parameters}&{more}").into()))
+            }
+        },
+    }
 }
 
 /// A path without the codes of characters that mean the same without (RFC 3986, 6.2.2.2), and of `@`, which separates nothing
@@ -102,6 +118,13 @@ mod tests {
             ("/P/schedule&from=1&accept=a/b", Some("/P/schedule?from=1&accept=a/b")),
             ("/P/schedule&from=1?from=2", Some("/P/schedule?from=2&from=1")),
             ("/P/&", Some("/P?")),
+            ("/P&x=1", Some("/P?x=1")),
+            ("/P&x=1/slot/current", Some("/P/slot/current?x=1")),
+            (
+                "//~scheduler@1.0&target=P/schedule&from=1?to=2",
+                Some("/~scheduler@1.0/schedule?to=2&target=P&from=1"),
+            ),
+            ("/P&/slot/", Some("/P/slot?")),
             ("/P?a&b", None),
         ] {
             let found = plain(&given.parse().unwrap()).map(|uri| uri.to_string());

@@ -224,6 +224,8 @@ async fn asking_for_the_slot_schedules_nothing() {
         (Method::POST, format!("/{process}/slot")),
         (Method::GET, format!("/{process}/slot")),
         (Method::GET, format!("/~scheduler@1.0/slot?target={process}")),
+        (Method::GET, format!("/~scheduler@1.0&target={process}/slot")),
+        (Method::GET, format!("/{process}&x=1/slot")),
         (Method::GET, format!("/~scheduler@1.0/slot?process-id={process}")),
         (Method::POST, format!("/~scheduler@1.0/slot?process-id={process}")),
     ] {
