@@ -8,14 +8,18 @@ use log::Publication;
 use protocol::Timestamp;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use crate::keeper::TellTime;
+use crate::metrics;
 use crate::now::{LocationHealth, LocationNow};
 use crate::publications::PublicationsError;
 
 /// For asking all gateways, keeping a publication and handing it over once.
 const ANSWERED: Duration = Duration::from_secs(100);
+
+/// How often it is measured how the record is.
+const MEASURED_EVERY: Duration = Duration::from_secs(10);
 
 /// By what the keeper of a record is asked; clones ask the same one.
 #[derive(Clone)]
@@ -98,6 +102,15 @@ impl LocationHandle {
             Err(reason) => {
                 (LocationHealth::Doubtful, format!("the clock of this machine is not relied on: {reason}"))
             }
+        }
+    }
+
+    /// Measures how the record is until it is aborted, for who has no other checks that are measured.
+    pub async fn measure(self) {
+        let mut pauses = interval(MEASURED_EVERY);
+        loop {
+            pauses.tick().await;
+            metrics::checked(self.health().0);
         }
     }
 

@@ -3,8 +3,14 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use protocol::Timestamp;
 
+use crate::now::LocationHealth;
+
 /// Gauge, Unix time in seconds: until when the record counts. The reader computes what is left.
 const ENDS: &str = "quipu_location_end_timestamp_seconds";
+/// Gauge, by [`CHECK`]: what a check finds, under the name that those of nodes have.
+const CHECK_STATUS: &str = "quipu_check_status";
+/// Label: which check.
+const CHECK: &str = "check";
 /// Counter: records that were published.
 const PUBLISHED: &str = "quipu_location_published_total";
 
@@ -22,6 +28,16 @@ pub fn describe() {
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats; milliseconds are far below 2^53")]
 pub(crate) fn ends(until: Option<Timestamp>) {
     gauge!(ENDS).set(until.map_or(f64::NAN, |until| until.get() as f64 / 1000.0));
+}
+
+/// What the check of the record finds.
+pub(crate) fn checked(health: LocationHealth) {
+    let number = match health {
+        LocationHealth::Well => 0.0,
+        LocationHealth::Doubtful => 1.0,
+        LocationHealth::Over => 2.0,
+    };
+    gauge!(CHECK_STATUS, CHECK => "location").set(number);
 }
 
 /// A record was published.

@@ -101,7 +101,10 @@ async fn start(parts: &mut NodeParts, options: RoutingOptions) -> Result<Served,
     }
     let seat = LocationSeat::default();
     if let Some(location) = location {
-        seat.set(Some(locate(parts, location, router.clone())?));
+        let handle = locate(parts, location, router.clone())?;
+        // Nodes measure it with their other checks.
+        parts.push(TaskPart { name: "location check", task: tokio::spawn(handle.clone().measure()) });
+        seat.set(Some(handle));
     }
     let token = match &listen.admin_token {
         Some(token) => OperatorToken::ForAll(token.as_str().into()),

@@ -236,6 +236,7 @@ async fn a_router_publishes_nothing_for_a_wallet_that_signs_for_nobody_behind_it
     let launch = |wallet| {
         Launch::router(folder.path(), &[&node.url()])
             .set("ADMIN_TOKEN", TOKEN)
+            .set("ENABLE_METRICS", "true")
             .wallet(wallet)
             .gateway(gateway.url())
             .set("LOCATION_URL", "http://127.0.0.1:1")
@@ -248,6 +249,12 @@ async fn a_router_publishes_nothing_for_a_wallet_that_signs_for_nobody_behind_it
     let checks: Value = Client::operator(&router.admin_url(), TOKEN).get("/checks").await.json();
     let check = checks["checks"].as_array().unwrap().iter().find(|check| check["name"] == "location");
     assert_eq!(check.unwrap()["status"], "warn", "{checks}");
+    // So that an alert tells of it.
+    until("it is measured", async || {
+        let metrics = router.client().get("/metrics").await.text();
+        metrics.contains("quipu_check_status{check=\"location\"} 1\n").then_some(())
+    })
+    .await;
     router.stop();
     assert_eq!(count(&gateway).await, 0);
     let router = launch(KeyType::Ed25519).serve();

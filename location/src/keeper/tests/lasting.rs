@@ -301,3 +301,25 @@ async fn who_has_ended_is_asked_nothing_and_tells_no_end() {
     assert!(ends().is_nan());
     assert!(seat.taken().is_none());
 }
+
+/// A router, which has no other checks that are measured.
+#[tokio::test(start_paused = true)]
+async fn how_the_record_is_is_measured_anew_also_while_nothing_changes() {
+    let (world, log) = (World::new(), log());
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _here = ::metrics::set_default_local_recorder(&recorder);
+    let (keeper, handle) = world.keeper(&log);
+    let measuring = tokio::spawn(handle.measure());
+    let ends = Timestamp::new(world.now() + 100 * HOUR);
+    for (until, hours, status) in
+        [(None, 0, "1"), (Some(ends), 0, "0"), (Some(ends), 50, "1"), (Some(ends), 50, "2")]
+    {
+        keeper.tell(|now| now.until = until);
+        world.pass(hours);
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        let text = recorder.handle().render();
+        let line = format!("quipu_check_status{{check=\"location\"}} {status}\n");
+        assert!(text.contains(&line), "{until:?} {hours}: {text}");
+    }
+    measuring.abort();
+}
