@@ -323,9 +323,8 @@ impl<E: Error> fmt::Display for Chain<'_, E> {
 
 /// Statuses that speak of the moment and not of the question.
 pub(crate) fn is_transient(status: StatusCode) -> bool {
-    status.is_server_error()
-        || status == StatusCode::TOO_MANY_REQUESTS
-        || status == StatusCode::REQUEST_TIMEOUT
+    let is_for_now = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+    status.is_server_error() || is_for_now
 }
 
 /// An address as it may be shown: without user, password, query and fragment, and not all of a long one, since answers
