@@ -16,8 +16,8 @@ use tracing::debug;
 use crate::error::RouterError;
 use crate::member::FleetMember;
 use crate::metrics;
-use crate::moving::MovedTo;
-use crate::question::{Asking, PerPurpose, Purpose, Said};
+use crate::moving::MovedHome;
+use crate::question::{Asker, PerPurpose, Said, SearchPurpose};
 use crate::router::Router;
 use crate::state::{Home, HomeCause, SchedulerNumber};
 
@@ -50,7 +50,7 @@ type Flights = HashMap<RouteKey, Flight>;
 
 /// The searches that are under way.
 pub(crate) struct Lookups {
-    asking: Asking,
+    asker: Asker,
     flights: PerPurpose<Mutex<Flights>>,
 }
 
@@ -60,7 +60,7 @@ struct Heard {
     /// Has it, and is led by another one.
     copy: Option<Arc<FleetMember>>,
     /// The last of its moves.
-    moved: Option<MovedTo>,
+    moved: Option<MovedHome>,
     /// Lead, and have it not.
     lacking: BTreeSet<SchedulerNumber>,
     /// Have not said, and why.
@@ -85,12 +85,12 @@ impl Heard {
     }
 
     /// Why somebody may have it all the same, if that is so, and what ends that.
-    fn doubt(&self, purpose: Purpose) -> Option<String> {
+    fn doubt(&self, purpose: SearchPurpose) -> Option<String> {
         let is_gone = |member: &FleetMember| !member.standing.is_reached();
         let counts = |member: &FleetMember| match purpose {
-            Purpose::Reading => !(member.is_retired && is_gone(member)),
+            SearchPurpose::Reading => !(member.is_retired && is_gone(member)),
             // One that is gone would end all placement: it is not waited for once that is seen, or an operator says so.
-            Purpose::Placing => member.is_lead() && !member.is_retired && !is_gone(member),
+            SearchPurpose::Placing => member.is_lead() && !member.is_retired && !is_gone(member),
         };
         // A copy of a store has nothing that its leader has not.
         let is_told = |member: &FleetMember| self.lacking.contains(&member.lead.scheduler);
@@ -114,17 +114,17 @@ impl RouteKey {
 
 impl Lookups {
     pub(crate) fn new() -> Result<Self, RouterError> {
-        Ok(Self { asking: Asking::new()?, flights: PerPurpose::default() })
+        Ok(Self { asker: Asker::new()?, flights: PerPurpose::default() })
     }
 
-    fn flights(&self, purpose: Purpose) -> MutexGuard<'_, Flights> {
+    fn flights(&self, purpose: SearchPurpose) -> MutexGuard<'_, Flights> {
         self.flights.of(purpose).lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Router {
     /// Who has it, of which nothing is remembered. A client that goes away does not end the search.
-    pub(crate) async fn look_up(self: &Arc<Self>, subject: RouteKey, purpose: Purpose) -> Whereabouts {
+    pub(crate) async fn look_up(self: &Arc<Self>, subject: RouteKey, purpose: SearchPurpose) -> Whereabouts {
         let flight = {
             let mut flights = self.lookups.flights(purpose);
             if let Some(flight) = flights.get(&subject) {
@@ -136,8 +136,8 @@ impl Router {
                 let searching = tokio::spawn(async move {
                     let _over = Over { router: router.clone(), subject, purpose };
                     match purpose {
-                        Purpose::Reading => router.search(subject).await,
-                        Purpose::Placing => router.search_anew(subject).await,
+                        SearchPurpose::Reading => router.search(subject).await,
+                        SearchPurpose::Placing => router.search_anew(subject).await,
                     }
                 });
                 let ended = |ended: Result<Whereabouts, _>| {
@@ -165,7 +165,7 @@ impl Router {
         if let Some(found) = self.known.absent(&subject) {
             return found;
         }
-        let found = self.search_schedulers(subject, Purpose::Reading).await;
+        let found = self.search_schedulers(subject, SearchPurpose::Reading).await;
         match &found {
             Whereabouts::At(_) => self.known.note_present(&subject),
             found => self.known.note_absent(subject, found.clone()),
@@ -181,7 +181,7 @@ impl Router {
             self.known.remember(process, home);
             return Whereabouts::At(home);
         }
-        let found = self.search_schedulers(subject, Purpose::Placing).await;
+        let found = self.search_schedulers(subject, SearchPurpose::Placing).await;
         if let Whereabouts::At(_) = found {
             self.known.note_present(&subject);
         }
@@ -190,7 +190,7 @@ impl Router {
 
     /// Asks all schedulers of which anything counts, until one that leads has it; and of those that keep a log together the leader
     /// alone while it is there.
-    async fn search_schedulers(self: &Arc<Self>, subject: RouteKey, purpose: Purpose) -> Whereabouts {
+    async fn search_schedulers(self: &Arc<Self>, subject: RouteKey, purpose: SearchPurpose) -> Whereabouts {
         metrics::looked_up();
         let members = self.fleet.members();
         let leads_there = |member: &FleetMember| {
@@ -200,7 +200,7 @@ impl Router {
         let counts = |member: &&Arc<FleetMember>| !member.is_silenced() && leads_there(member);
         let asked = members.values().filter(counts).cloned();
         let mut answers: FuturesUnordered<_> = asked
-            .map(|member| async move { (self.lookups.asking.ask(&member, subject, purpose).await, member) })
+            .map(|member| async move { (self.lookups.asker.ask(&member, subject, purpose).await, member) })
             .collect();
         let mut heard = Heard::default();
         while let Some((said, member)) = answers.next().await {
@@ -220,7 +220,7 @@ impl Router {
     }
 
     /// Remembers where something has moved, as whoever had it says.
-    async fn note_moved(&self, subject: RouteKey, to: MovedTo) -> Whereabouts {
+    async fn note_moved(&self, subject: RouteKey, to: MovedHome) -> Whereabouts {
         let Some(member) = self.fleet.at(&to.url) else {
             return Whereabouts::Unsure(format!(
                 "it has moved to {url}, which this router does not know: `quipu router add {url}` adds it",
@@ -245,13 +245,13 @@ impl Router {
         self: &Arc<Self>,
         subject: RouteKey,
         member: &FleetMember,
-        purpose: Purpose,
+        purpose: SearchPurpose,
     ) -> Whereabouts {
         let process = ProcessId::from(subject.id());
         let is_process = match subject {
             RouteKey::Process(_) => true,
             RouteKey::Any(_) => {
-                match self.lookups.asking.ask(member, RouteKey::Process(process), purpose).await {
+                match self.lookups.asker.ask(member, RouteKey::Process(process), purpose).await {
                     Said::Has => true,
                     Said::HasNot => false,
                     Said::Moved(to) => return self.note_moved(subject, to).await,
@@ -282,7 +282,7 @@ impl Router {
 struct Over {
     router: Arc<Router>,
     subject: RouteKey,
-    purpose: Purpose,
+    purpose: SearchPurpose,
 }
 
 impl Drop for Over {
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn a_process_waits_for_those_who_lead_and_are_there() {
         let heard = silent(scheduler(1));
-        let doubt = heard.doubt(Purpose::Placing).unwrap();
+        let doubt = heard.doubt(SearchPurpose::Placing).unwrap();
         assert!(doubt.contains("http://su1:1 hangs") && doubt.contains("retire http://su1:1"), "{doubt}");
         let retired = FleetMember { is_retired: true, ..scheduler(1) };
         let away = scheduler(1);
@@ -325,8 +325,8 @@ mod tests {
         (copy.lead.scheduler, copy.lead.term) = (SchedulerNumber(1), Term(1));
         for member in [retired, away, copy] {
             let heard = silent(member);
-            assert_eq!(heard.doubt(Purpose::Placing), None);
-            assert!(heard.doubt(Purpose::Reading).is_some());
+            assert_eq!(heard.doubt(SearchPurpose::Placing), None);
+            assert!(heard.doubt(SearchPurpose::Reading).is_some());
         }
     }
 
@@ -336,7 +336,7 @@ mod tests {
         copy.lead.scheduler = SchedulerNumber(1);
         let mut heard = silent(copy);
         heard.take(Said::HasNot, Arc::new(scheduler(1)));
-        assert_eq!(heard.doubt(Purpose::Reading), None);
+        assert_eq!(heard.doubt(SearchPurpose::Reading), None);
     }
 
     #[test]
@@ -344,7 +344,7 @@ mod tests {
         let mut heard = Heard::default();
         for (url, version) in [("http://su3:1", 1), ("http://su4:1", 3), ("http://su5:1", 2)] {
             let url = url.parse().unwrap();
-            heard.take(Said::Moved(MovedTo { url, version }), Arc::new(scheduler(1)));
+            heard.take(Said::Moved(MovedHome { url, version }), Arc::new(scheduler(1)));
         }
         assert_eq!(heard.moved.unwrap().url.as_str(), "http://su4:1");
     }

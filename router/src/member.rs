@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::list::SchedulerFlags;
 use crate::metrics::MemberMetrics;
 use crate::moving::MovesTaken;
-use crate::question::Questions;
+use crate::question::QuestionPlaces;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{KnownScheduler, SchedulerNumber};
 use crate::told::ToldLog;
@@ -64,7 +64,7 @@ pub(crate) struct MemberStanding {
     /// Those that it has while it is away, so that it is found to be back.
     pub(crate) calls_away: Semaphore,
     /// Places for questions whether it has something.
-    pub(crate) questions: Questions,
+    pub(crate) questions: QuestionPlaces,
     /// When it was asked last who leads the store of this one, for calls that wait for that.
     pub(crate) successor_asked: tokio::sync::Mutex<Option<Instant>>,
     pub(crate) metrics: MemberMetrics,
@@ -136,7 +136,7 @@ impl MemberStanding {
             asked: Mutex::default(),
             calls: Semaphore::new(CALLS_EACH),
             calls_away: Semaphore::new(CALLS_AWAY),
-            questions: Questions::to_one(),
+            questions: QuestionPlaces::to_one(),
             successor_asked: tokio::sync::Mutex::default(),
             metrics: MemberMetrics::new(url),
             moves: MovesTaken::default(),

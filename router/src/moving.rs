@@ -60,13 +60,13 @@ struct MoveTold {
 
 /// Where a scheduler leads to that has something no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct MovedTo {
+pub(crate) struct MovedHome {
     pub(crate) url: SchedulerUrl,
     /// How often it has moved, at least once.
     pub(crate) version: u64,
 }
 
-impl MovedTo {
+impl MovedHome {
     /// What the headers of an answer tell; none where they tell of no move.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let text = |name| headers.get(name)?.to_str().ok();
@@ -114,7 +114,7 @@ impl Router {
 
     /// The way to what a scheduler leads to that has it no more; none where that is not known to this router.
     pub(crate) async fn moved(&self, route: &Route, answer: &Response) -> Option<Route> {
-        let MovedTo { url, version } = MovedTo::of(answer.headers())?;
+        let MovedHome { url, version } = MovedHome::of(answer.headers())?;
         let to = Home { scheduler: self.fleet.at(&url)?.number, version };
         let known = match self.take_move_of(route.subject, to).await {
             Ok(known) => known,

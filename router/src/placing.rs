@@ -13,7 +13,7 @@ use crate::fleet::NoPlace;
 use crate::lookup::{RouteKey, Whereabouts};
 use crate::member::FleetMember;
 use crate::metrics;
-use crate::question::Purpose;
+use crate::question::SearchPurpose;
 use crate::router::Router;
 use crate::state::{Home, HomeCause, SchedulerNumber, StateError};
 use crate::upstream::check_hops;
@@ -58,7 +58,7 @@ impl Router {
             None => match self.known.absent(&subject) {
                 // Another router may have placed it since it was looked for.
                 Some(found) if !self.state.is_shared() => found,
-                _ => self.look_up(subject, Purpose::Reading).await,
+                _ => self.look_up(subject, SearchPurpose::Reading).await,
             },
         };
         match found {
@@ -109,7 +109,7 @@ impl Router {
     async fn place(self: &Arc<Self>, process: ProcessId, item: Bytes) -> Result<Route, HttpError> {
         let owner = self.verified_owner(item).await?;
         // It may have been spawned before there was this router: whoever has it keeps it.
-        match self.look_up(RouteKey::Process(process), Purpose::Placing).await {
+        match self.look_up(RouteKey::Process(process), SearchPurpose::Placing).await {
             Whereabouts::At(home) => return self.route(process, home).await,
             Whereabouts::Nowhere => {}
             Whereabouts::Unsure(reason) => {

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use crate::error::RouterError;
 use crate::lookup::RouteKey;
 use crate::member::FleetMember;
-use crate::moving::MovedTo;
+use crate::moving::MovedHome;
 use crate::upstream::{AGAIN, client, read_up_to, said};
 
 /// For a scheduler to say whether it has something, its turn to be asked included.
@@ -26,7 +26,7 @@ const READ_MAX: usize = 64 << 10;
 
 /// For what something is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum SearchPurpose {
     /// To send somebody there: what was found a moment ago counts.
     Reading,
     /// To give it a home where nobody has it.
@@ -41,12 +41,12 @@ pub(crate) struct PerPurpose<T> {
 }
 
 /// Places for questions.
-pub(crate) type Questions = PerPurpose<Semaphore>;
+pub(crate) type QuestionPlaces = PerPurpose<Semaphore>;
 
 /// Asks schedulers, so many at a time.
-pub(crate) struct Asking {
+pub(crate) struct Asker {
     http: reqwest::Client,
-    questions: Questions,
+    questions: QuestionPlaces,
 }
 
 /// What a scheduler says.
@@ -54,21 +54,21 @@ pub(crate) enum Said {
     Has,
     HasNot,
     /// It has it no more.
-    Moved(MovedTo),
+    Moved(MovedHome),
     /// It does not say; why.
     Nothing(String),
 }
 
 impl<T> PerPurpose<T> {
-    pub(crate) fn of(&self, purpose: Purpose) -> &T {
+    pub(crate) fn of(&self, purpose: SearchPurpose) -> &T {
         match purpose {
-            Purpose::Reading => &self.reading,
-            Purpose::Placing => &self.placing,
+            SearchPurpose::Reading => &self.reading,
+            SearchPurpose::Placing => &self.placing,
         }
     }
 }
 
-impl Questions {
+impl QuestionPlaces {
     /// Those to one scheduler.
     pub(crate) fn to_one() -> Self {
         let places = || Semaphore::new(QUESTIONS_EACH);
@@ -80,17 +80,17 @@ impl Questions {
     }
 }
 
-impl Asking {
+impl Asker {
     pub(crate) fn new() -> Result<Self, RouterError> {
         let http = client(ANSWERED).map_err(RouterError::Client)?;
-        Ok(Self { http, questions: Questions::to_all() })
+        Ok(Self { http, questions: QuestionPlaces::to_all() })
     }
 
     /// Asks one scheduler whether it has this.
-    pub(crate) async fn ask(&self, member: &FleetMember, subject: RouteKey, purpose: Purpose) -> Said {
+    pub(crate) async fn ask(&self, member: &FleetMember, subject: RouteKey, purpose: SearchPurpose) -> Said {
         let limit = match purpose {
-            Purpose::Reading => ANSWERED,
-            Purpose::Placing => PLACED,
+            SearchPurpose::Reading => ANSWERED,
+            SearchPurpose::Placing => PLACED,
         };
         let asked = timeout(limit, self.ask_in_turn(member, subject, purpose)).await;
         let answer = asked.unwrap_or_else(|_| Err(format!("no answer within {} s", limit.as_secs())));
@@ -101,7 +101,7 @@ impl Asking {
         &self,
         member: &FleetMember,
         subject: RouteKey,
-        purpose: Purpose,
+        purpose: SearchPurpose,
     ) -> Result<Said, String> {
         let path = match subject {
             RouteKey::Process(process) => format!("/processes/{process}"),
@@ -117,7 +117,7 @@ impl Asking {
             match request.send().await {
                 Ok(answer) => break answer,
                 // It is back in a moment, or seen to be away.
-                Err(error) if error.is_connect() && purpose == Purpose::Placing => sleep(AGAIN).await,
+                Err(error) if error.is_connect() && purpose == SearchPurpose::Placing => sleep(AGAIN).await,
                 Err(error) => return Err(said(&error)),
             }
         };
@@ -130,7 +130,7 @@ impl Asking {
             // Existing schedulers answer 400 to whatever they do not have.
             StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Ok(Said::HasNot),
             status => {
-                let moved = MovedTo::of(answer.headers()).filter(|_| status.is_redirection());
+                let moved = MovedHome::of(answer.headers()).filter(|_| status.is_redirection());
                 moved.map(Said::Moved).ok_or_else(|| format!("it answers {status}"))
             }
         }
