@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use quipu_tests::{Gateway, Launch, Ledger, Node, ToldServer, User, free_port, until};
+use quipu_tests::{Answer, Gateway, Launch, Ledger, Node, ToldServer, User, free_port, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -15,10 +15,15 @@ use crate::router_registration::forget;
 
 const NOTHING: &str = "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI";
 
-/// Changes what the router knows of a scheduler; what it says of it then.
-async fn change(router: &Node, path: &str, url: &str) -> Value {
+/// What a router answers to a change of what it knows of a scheduler.
+pub async fn asked(router: &Node, path: &str, url: &str) -> Answer {
     let admin = router.admin();
-    let answer = admin.send(admin.request(Method::POST, path).json(&json!({ "url": url }))).await.unwrap();
+    admin.send(admin.request(Method::POST, path).json(&json!({ "url": url }))).await.unwrap()
+}
+
+/// Changes what the router knows of a scheduler; what it says of it then.
+pub async fn change(router: &Node, path: &str, url: &str) -> Value {
+    let answer = asked(router, path, url).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }

@@ -3,7 +3,6 @@
 
 use ans104::Id;
 use quipu_tests::{Gate, Gateway, Launch, Ledger, Node, User, free_port, until};
-use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -11,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::folder;
 use crate::moving::{Pair, SOURCE, TARGET};
 use crate::router::{has, home, member, node};
+use crate::router_newcomers::{asked, change};
 
 /// More than are asked for at a time.
 const MANY: u8 = 200;
@@ -39,13 +39,6 @@ impl Fleet {
         assert!(has(&self.fuller, process).await && !has(&self.emptier, process).await);
         assert_eq!(home(&self.router, process).await, self.fuller.url());
     }
-}
-
-/// Changes what a router knows of a scheduler.
-async fn change(router: &Node, path: &str, url: &str) -> u16 {
-    let admin = router.admin();
-    let form = json!({ "url": url });
-    admin.send(admin.request(Method::POST, path).json(&form)).await.unwrap().status
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,7 +79,7 @@ async fn nothing_is_placed_while_one_does_not_say_whether_it_has_it() {
     assert_eq!(home(&fleet.router, new.id).await, fleet.gate.url());
     // An operator may say that nobody is to wait for it.
     fleet.gate.hang_at("/processes/");
-    assert_eq!(change(&fleet.router, "/schedulers/retire", &fleet.gate.url()).await, 200);
+    change(&fleet.router, "/schedulers/retire", &fleet.gate.url()).await;
     client.schedule(&other).await;
     fleet.is_at_the_fuller(other.id).await;
     fleet.router.stop();
@@ -126,7 +119,7 @@ async fn a_process_that_has_moved_is_where_its_old_home_says() {
     assert!(!has(&other, process.id).await);
     // It need not say so itself.
     pair.node(TARGET).signal("STOP");
-    assert_eq!(change(&router, "/schedulers", &pair.url(TARGET)).await, 200);
+    change(&router, "/schedulers", &pair.url(TARGET)).await;
     let told: Value = until("it is found", async || {
         let answer = router.admin().get(&format!("/homes/{}", process.id)).await;
         (answer.status == 200).then(|| answer.json())
@@ -159,22 +152,22 @@ async fn a_node_that_was_put_up_elsewhere_is_found_once_its_old_url_is_retired()
     client.schedule(&process).await;
     before.stop();
     let now = new.start();
-    assert_eq!(change(&router, "/schedulers", &now.url()).await, 200);
+    change(&router, "/schedulers", &now.url()).await;
     until("its store is known", async || {
         let store = member(&router, &now.url()).await["store"].clone();
         (!store.is_null() && store == member(&router, &gone).await["store"]).then_some(())
     })
     .await;
     // Its processes would be nowhere.
-    assert_eq!(change(&router, "/schedulers/forget", &gone).await, 400);
-    assert_eq!(change(&router, "/schedulers/retire", &gone).await, 200);
+    asked(&router, "/schedulers/forget", &gone).await.refusal(400);
+    change(&router, "/schedulers/retire", &gone).await;
     client.schedule(&user.message(process.id, b"found")).await;
     assert_eq!(home(&router, process.id).await, now.url());
     until("processes are placed there", async || {
         (client.post(user.process().bytes).await.status == 200).then_some(())
     })
     .await;
-    assert_eq!(change(&router, "/schedulers/forget", &gone).await, 400);
+    asked(&router, "/schedulers/forget", &gone).await.refusal(400);
     router.stop();
     now.stop();
 }
