@@ -39,10 +39,14 @@ pub(crate) fn newest(log: &dyn Log) -> Result<Option<Newest>, ReadError> {
 pub(crate) fn newest_time(log: &dyn Log) -> Result<Option<Timestamp>, ReadError> {
     let mut passed = HashSet::new();
     while passed.len() < PASSED_MAX {
-        let found = log::newest(log, |event| match (event.timestamp()?, event.nonce) {
-            _ if passed.contains(&event.process) => None,
-            (time, Some(nonce)) if !event.imported => Some(Some((event.process, nonce, time))),
-            _ => Some(None),
+        let found = log::newest(log, |event| {
+            let time = event.timestamp()?;
+            // Before it whatever is own may be far away.
+            if event.imported {
+                return Some(None);
+            }
+            let nonce = event.nonce.filter(|_| !passed.contains(&event.process))?;
+            Some(Some((event.process, nonce, time)))
         })?;
         let Some((process, nonce, time)) = found.flatten() else { return Ok(None) };
         if !goes_on_from_import(log, process, nonce, time)? {
