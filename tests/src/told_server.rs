@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use crate::accepting::Accepting;
 use crate::wait::PATIENCE;
@@ -29,8 +30,9 @@ impl ToldServer {
         let said = Arc::<Said>::default();
         let serving = said.clone();
         let accepting = Accepting::start(move |socket| {
-            // Whoever hangs up is answered by nobody.
-            let _ = answer(socket, &serving);
+            let said = serving.clone();
+            // Browsers open connections that they may never use: nobody waits for those. Whoever hangs up is answered by nobody.
+            thread::spawn(move || answer(socket, &said));
         });
         let server = Self { accepting, said };
         server.answer(503, &[], "");
