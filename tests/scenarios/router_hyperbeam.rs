@@ -84,7 +84,8 @@ async fn what_is_written_and_read_comes_to_the_scheduler_that_has_the_process() 
 async fn what_readers_of_this_form_end_with_is_not_passed_on() {
     let (folder, scheduler) = (folder(), ToldServer::start());
     let process = User::new(1).process().id;
-    let found = format!(r#"{{"process_id":"{process}"}}"#);
+    // Known for a scheduler by the address of its wallet.
+    let found = format!(r#"{{"process_id":"{process}","address":"{process}"}}"#);
     scheduler.answer(200, &[("content-type", "application/json")], &found);
     let router = Launch::router(folder.path(), &[&scheduler.url()]).serve();
     let client = router.client();

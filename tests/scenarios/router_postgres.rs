@@ -196,7 +196,7 @@ async fn a_router_that_starts_keeps_nobody_from_placing() {
     second.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_home_that_one_copy_alone_has_is_no_answer() {
     let (gateway, folder, mut postgres) = (Gateway::start(), folder(), ReplicatedPostgres::start().await);
     let nodes = [node(&gateway), node(&gateway)];
