@@ -241,9 +241,9 @@ async fn a_router_that_freezes_keeps_no_other_from_placing() {
     let user = User::new(1);
     let [frozen, other] = [user.process(), user.process()];
     first.client().schedule(&user.process()).await;
-    // It waits for the row of the scheduler, and has that once it is frozen.
+    // It waits for the row of the scheduler, and has that once it is frozen. Homes that name the row wait for none like this.
     let mut held = postgres.pool().await.begin().await.unwrap();
-    let row = "select processes from quipu_router.schedulers for update";
+    let row = "select processes from quipu_router.schedulers for no key update";
     sqlx::raw_sql(row).execute(&mut *held).await.unwrap();
     let (client, bytes) = (first.client(), frozen.bytes.clone());
     let spawning = tokio::spawn(async move { client.try_post(bytes).await });
