@@ -28,12 +28,10 @@ use crate::place::GateContents;
 use crate::record::GateRecord;
 use crate::rule::{PutVerdict, judge};
 
+use opening::{CONDITIONAL, MARK};
 pub use opening::{ObjectGateError, ObjectGateOptions};
 
 const RECORDS: &str = "records";
-const CONDITIONAL: &str = "conditional";
-/// What is in it, by which a folder is known to be a gate.
-const MARK: &[u8] = b"a gate of quipu\n";
 /// How many records are fetched at a time: a store takes long to answer, whatever it is asked for.
 const AT_A_TIME: usize = 16;
 /// For so long what was last in the store is taken to be there still: a store that is set back is found out by then.

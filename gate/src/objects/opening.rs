@@ -10,8 +10,13 @@ use object_store::{ObjectStore, ObjectStoreScheme, parse_url_opts};
 use thiserror::Error;
 use url::Url;
 
-use super::{CONDITIONAL, MARK, ObjectGate};
+use super::ObjectGate;
 use crate::contract::Durability;
+
+/// The object that shows how a store creates them.
+pub(super) const CONDITIONAL: &str = "conditional";
+/// What is in it, by which a folder is known to be a gate.
+pub(super) const MARK: &[u8] = b"a gate of quipu\n";
 
 /// How a gate in an object store is reached.
 #[derive(Clone)]
