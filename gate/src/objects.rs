@@ -102,9 +102,8 @@ impl ObjectGate {
             return Ok(());
         }
         let object = self.folder.clone().join(CONDITIONAL);
-        let mark = || PutPayload::from_static(MARK);
         for _ in 0..2 {
-            if !self.create(&object, mark()).await.map_err(GateError::away)? {
+            if !self.create(&object, PutPayload::from_static(MARK)).await.map_err(GateError::away)? {
                 self.seen().is_conditional = true;
                 return Ok(());
             }
