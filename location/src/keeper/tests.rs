@@ -302,20 +302,6 @@ async fn whoever_is_behind_a_router_looks_and_publishes_nothing() {
     assert!(LogPublications::new(log).all().await.unwrap().is_empty());
 }
 
-/// It published by itself until it was put behind a router, and nobody had taken that yet.
-#[tokio::test]
-async fn whoever_is_put_behind_a_router_sends_nothing_that_is_left_of_before() {
-    let (world, log) = (World::new(), log());
-    world.tell(vec![Ok(vec![])]);
-    world.failing.store(1, Ordering::SeqCst);
-    world.restart(&log).await;
-    let (mut keeper, _handle) = world.keeper(&log);
-    keeper.parts.publishes = false;
-    keeper.look().await.unwrap();
-    assert_eq!((keeper.send().await, world.count()), (None, 0));
-    assert_eq!(LogPublications::new(log).all().await.unwrap().len(), 1);
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_is_not_taken_is_sent_again_and_published_once() {
     let world = World::new();
