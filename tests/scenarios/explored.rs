@@ -30,11 +30,21 @@ pub async fn explored(listener: &mut Listener, world: &World, below: &str) {
 }
 
 pub async fn lately(admin: &mut Listener) {
-    for path in ["/uploads/stuck", "/series", "/history", "/processes/busy", "/public", "/public/timestamp"] {
+    for path in [
+        "/uploads/stuck",
+        "/series",
+        "/history",
+        "/processes/busy",
+        "/overview",
+        "/public",
+        "/public/timestamp",
+    ] {
         admin.get(path, path, 200).await;
     }
     admin.get("/series?step=moment", "/series", 200).await;
     admin.get("/series?step=day", "/series", 400).await;
+    admin.get("/overview?minutes=true", "/overview", 200).await;
+    admin.get("/overview?minutes=1", "/overview", 400).await;
     admin.get("/history?since=1", "/history", 200).await;
     admin.get("/history?since=x", "/history", 400).await;
 }

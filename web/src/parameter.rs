@@ -83,6 +83,16 @@ impl Parameter for NonZeroU64 {
     }
 }
 
+impl Parameter for bool {
+    fn schema() -> MetaSchema {
+        MetaSchema::new("boolean")
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| expected("`true` or `false`", text))
+    }
+}
+
 impl Parameter for String {
     fn schema() -> MetaSchema {
         MetaSchema::new("string")
@@ -109,6 +119,9 @@ mod tests {
         }
         for text in ["-1", "1.0", "18446744073709551616"] {
             assert!(u64::read(text).unwrap_err().contains("0 or more"), "{text}");
+        }
+        for text in ["yes", "1", "True"] {
+            assert!(bool::read(text).unwrap_err().contains("`true` or `false`"), "{text}");
         }
         for text in ["", "abc", "undefined", "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbs!"] {
             assert!(Id::read(text).unwrap_err().contains("43 characters"), "{text}");

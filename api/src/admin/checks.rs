@@ -19,12 +19,17 @@ impl ChecksApi {
     /// The status is 503 if a check fails. A warning is not a failure.
     #[oai(path = "/checks", method = "get", operation_id = "checks")]
     async fn checks(&self) -> Result<Checked, OperatorRefusal> {
-        let found = self.0.read(|node| Ok(checks::all(node))).await?;
-        let worst = found.iter().map(|finding| finding.level).max().unwrap_or(CheckLevel::Ok);
-        let checks = found.into_iter().map(CheckForm::from).collect();
+        let (worst, checks) = self.0.read(|node| Ok(found(node))).await?;
         let form = Json(ChecksForm { status: worst.into(), checks });
         Ok(if worst == CheckLevel::Fail { Checked::Unwell(form) } else { Checked::Well(form) })
     }
+}
+
+/// What is found, and the worst of it.
+pub(super) fn found(node: &ApiNode) -> (CheckLevel, Vec<CheckForm>) {
+    let found = checks::all(node);
+    let worst = found.iter().map(|finding| finding.level).max().unwrap_or(CheckLevel::Ok);
+    (worst, found.into_iter().map(CheckForm::from).collect())
 }
 
 #[derive(ApiResponse)]
@@ -50,7 +55,7 @@ struct ChecksForm {
 /// One check.
 #[derive(Debug, Object)]
 #[oai(rename = "Check")]
-struct CheckForm {
+pub(super) struct CheckForm {
     /// What is checked: `writes`, `log`, `members`, `replication`, `addresses` or `processes` (the lists of those that are
     /// let in), `location` (the record that says where the scheduler is), `disk`, `gateway`, `clock`, `connections`, or the name
     /// of a projection.

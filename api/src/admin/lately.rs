@@ -1,4 +1,4 @@
-//! What a node did lately: how fast it was, what happened to it, which processes are busy.
+//! What a node did lately: how fast it was, what happened to it, which processes are busy; and how it is.
 
 mod busy;
 
@@ -8,6 +8,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::payload::Json;
 use web::{Given, HttpError};
 
+use super::overview::OverviewForm;
 use crate::history::{self, HistoryForm};
 use crate::node::ApiNode;
 use crate::refusals::{LatelyRefusal, SeriesRefusal};
@@ -19,6 +20,19 @@ pub(crate) struct LatelyApi(pub(crate) Arc<ApiNode>);
 
 #[OpenApi]
 impl LatelyApi {
+    /// How the node is and was
+    ///
+    /// All that the page of a node shows first: its state, its checks and its series, as at one moment.
+    #[oai(path = "/overview", method = "get", operation_id = "overview")]
+    async fn overview(
+        &self,
+        /// Whether the minutes of the last 24 hours are told, too: `true` or `false`, which is the default.
+        minutes: Given<bool>,
+    ) -> Result<Json<OverviewForm>, LatelyRefusal> {
+        let has_minutes = minutes.0.unwrap_or_default();
+        Ok(Json(self.0.read(move |node| OverviewForm::of(node, has_minutes)).await?))
+    }
+
     /// How fast the node was
     ///
     /// Points are kept in memory since the start of the node.

@@ -6,6 +6,7 @@ mod jobs;
 mod lately;
 mod members;
 mod model;
+mod overview;
 mod replication;
 mod status;
 mod uploads;

@@ -51,3 +51,20 @@ async fn history_reads_one_event_for_the_time_of_the_facts_before_it() {
     // Each of the facts, and each message once.
     assert_eq!(node.log.read() - before, 42 + 20);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overview_is_all_of_it_at_once() {
+    let node = TestNode::start().await;
+    with_facts(&node, 1).await;
+    let told = ask(&node, "/overview").await;
+    assert_eq!(
+        (&told["status"]["tail"], &told["moments"], &told["minutes"]),
+        (&json!(8), &Value::Null, &Value::Null)
+    );
+    let names = |checks: &Value| {
+        checks.as_array().unwrap().iter().map(|check| check["name"].clone()).collect::<Vec<_>>()
+    };
+    let checks = node.http.get(format!("{}/checks", node.admin.url)).bearer_auth(TOKEN).send().await.unwrap();
+    let checks: Value = checks.json().await.unwrap();
+    assert_eq!(names(&told["checks"]), names(&checks["checks"]));
+}

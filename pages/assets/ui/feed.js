@@ -29,9 +29,11 @@ export const hasToken = () => token !== "";
 // The JSON that a call answers, with one of these statuses. The signal gives it up.
 export const ask = (path, statuses = [200], signal = undefined) => call(path, { signal }, statuses);
 
-// What a node, or a router, finds when it looks at itself. An answer without any is none: nobody is well who does not say so.
-export async function askChecks() {
-  const told = await ask("checks", [200, 503]);
+// What a node, or a router, finds when it looks at itself.
+export const askChecks = async () => checksIn(await ask("checks", [200, 503]));
+
+// The checks in an answer. One without any is none: nobody is well who does not say so.
+export function checksIn(told) {
   if (!Array.isArray(told?.checks) || told.checks.length === 0) throw new NoAnswer(plain(told?.error ?? "it tells no checks"));
   return told.checks;
 }

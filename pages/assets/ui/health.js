@@ -2,7 +2,7 @@
 
 import { chart } from "./chart.js";
 import { el } from "./el.js";
-import { ask, askChecks } from "./feed.js";
+import { ask as askFor, checksIn } from "./feed.js";
 import { count, duration, many, UNKNOWN } from "./format.js";
 import { checks, facts, section } from "./parts.js";
 
@@ -13,25 +13,14 @@ export const heading = "Health";
 const MINUTES_KEPT = 60000;
 let minutes = null, at = 0;
 
-// Null where the node counts nothing.
-async function series(step) {
-  const told = await ask(`series?step=${step}`, [200, 404]);
-  return told.at_ms === undefined ? null : told;
+// All of it in one answer: a page is there the sooner the less often it asks.
+export async function ask() {
+  const isOld = minutes === null || minutes.at_ms.length < 5 || Date.now() - at > MINUTES_KEPT;
+  const told = await askFor(`overview${isOld ? "?minutes=true" : ""}`);
+  const checks = checksIn(told);
+  if (isOld) [minutes, at] = [told.minutes, Date.now()];
+  return { status: told.status, checks, moments: told.moments, day: minutes };
 }
-
-async function askMinutes() {
-  if (minutes === null || minutes.at_ms.length < 5 || Date.now() - at > MINUTES_KEPT) {
-    minutes = await series("minute");
-    at = Date.now();
-  }
-  return minutes;
-}
-
-export async function askHealth() {
-  const [status, checks, moments, day] = await Promise.all([ask("status"), askChecks(), series("moment"), askMinutes()]);
-  return { status, checks, moments, day };
-}
-export { askHealth as ask };
 
 const rate = (value) => `${value < 10 ? value.toFixed(1) : count(Math.round(value))} a second`;
 export function time(seconds) {
