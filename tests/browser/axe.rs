@@ -10,10 +10,11 @@ use ans104::base64url;
 use flate2::read::GzDecoder;
 use quipu_tests::{Gateway, Launch, User, workspace};
 use serde_json::{Value, json};
+use testing::RefusingPort;
 
 use crate::chromium::{Browser, Tab};
 use crate::explorer::{go, lines, open, process};
-use crate::node::{DESK, PHONE, open as open_operators};
+use crate::node::{DESK, PHONE, folder, open as open_operators};
 
 fn source() -> String {
     let packed = fs::read(workspace().join("tests/data/axe.min.js.gz")).expect("the file is there");
@@ -44,8 +45,27 @@ fn check(tab: &Tab<'_>, axe: &str, name: &str, width: u32) {
 }
 
 #[tokio::test]
+async fn nobody_is_kept_from_a_screen_of_a_router() {
+    let (folders, axe) = ([folder(), folder()], source());
+    let gateway = Gateway::start();
+    let node = Launch::su(folders[0].path()).gateway(gateway.url()).start();
+    let gone = RefusingPort::take();
+    let schedulers = [node.url(), format!("http://{}", gone.address())];
+    let router = Launch::router(folders[1].path(), &schedulers.each_ref().map(String::as_str)).serve();
+    let browser = Browser::start();
+    for width in [PHONE, DESK] {
+        for screen in ["health", "fleet"] {
+            let tab = open_operators(&browser, &router, screen, width);
+            check(&tab, &axe, &format!("router-{screen}"), width);
+        }
+    }
+    router.stop();
+    node.stop();
+}
+
+#[tokio::test]
 async fn nobody_is_kept_from_a_screen() {
-    let (folder, axe) = (tempfile::tempdir().expect("it can be made"), source());
+    let (folder, axe) = (folder(), source());
     let gateway = Gateway::start();
     let node = Launch::su(folder.path()).gateway(gateway.url()).start();
     let (client, user, browser) = (node.client(), User::new(1), Browser::start());

@@ -23,7 +23,7 @@ pub fn open<'a>(browser: &'a Browser, url: &str, screen: &str, width: u32) -> Ta
     tab
 }
 
-fn settle(tab: &Tab<'_>) {
+pub fn settle(tab: &Tab<'_>) {
     tab.until(
         "document.querySelector('#content')?.childElementCount > 0 && !document.querySelector('[aria-busy]')",
     );

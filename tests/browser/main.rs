@@ -6,6 +6,7 @@ mod chromium;
 mod elsewhere;
 mod explorer;
 mod hostile;
+mod keyboard;
 mod members;
 mod node;
 mod proxied;

@@ -70,7 +70,10 @@ async function show() {
 part("find").addEventListener("submit", (event) => {
   event.preventDefault();
   const sought = part("find-field").value.trim();
-  if (sought !== "") location.hash = findAt(encodeURIComponent(sought));
+  if (sought === "") return;
+  location.hash = findAt(encodeURIComponent(sought));
+  // Keys are for what is found now.
+  part("content").focus();
 });
 frame(exploring(part("find-field"), say));
 window.addEventListener("hashchange", show);
