@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quipu_tests::{Client, Launch, Ledger, Load, Node, User, until};
+use quipu_tests::{Client, Launch, Ledger, Load, Node, PATIENCE, User};
 use reqwest::Method;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
@@ -93,16 +93,20 @@ impl Kills {
 
     /// Waits until a node has what the leader has; what it alone has is set aside first.
     async fn heal(&mut self, at: usize, leader: usize) {
-        let is_apart = until("it follows, or has something else", async || {
-            let status = status(self.node(at)).await;
+        let (node, deadline) = (self.node(at), Instant::now() + PATIENCE);
+        let is_apart = loop {
+            let status = status(node).await;
             match status["leader"]["state"].as_str() {
-                _ if status["role"] == "leader" => Some(false),
-                Some("following") => Some(false),
-                Some("stopped") => Some(true),
-                _ => None,
+                _ if status["role"] == "leader" => break false,
+                Some("following") => break false,
+                Some("stopped") => break true,
+                _ => {}
             }
-        })
-        .await;
+            let leads = self.node(leader).log().text();
+            let said = || format!("{status}\n{}\nand the leader:\n{leads}", node.log().text());
+            assert!(Instant::now() < deadline, "it neither follows nor has something else:\n{}", said());
+            sleep(Duration::from_millis(20)).await;
+        };
         if is_apart {
             self.rejoin(at, leader).await;
         }
