@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use ans104::{Id, Item, Signer};
 use bytes::Bytes;
-use gateway::{ToldLocations, Url};
+use gateway::{LocationKind, Url};
 use log::Publication;
 use protocol::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use crate::decision::{Decision, Heard, LocationPlace, Step, decide, next_nonce, order_waits};
@@ -22,6 +22,7 @@ use crate::metrics;
 use crate::now::{GatewayNow, LocationNow};
 use crate::pending::Pending;
 use crate::publications::{KeptPublication, PublicationState, Publications, PublishingRefusal};
+use crate::readers::preferred_elsewhere;
 use crate::record::{shown, signed};
 
 /// How often gateways are asked; at first more often after a record was taken, until they tell of it.
@@ -31,6 +32,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
 /// How many may wait for the keeper.
 const ASKED_MAX: usize = 4;
+/// For how long gateways are waited for that say what HyperBEAM prefers: who gave an order waits meanwhile.
+const PREFERRED_MAX: Duration = Duration::from_secs(20);
 
 /// Tells the time of day, or why it is not to be relied on.
 pub type TellTime = Arc<dyn Fn() -> Result<Timestamp, String> + Send + Sync>;
@@ -165,14 +168,32 @@ impl LocationKeeper {
             }
             Step::Keep => {}
         }
+        self.ask_preferred().await;
         Ok(Looked::Asked)
+    }
+
+    /// Asks for records of the type `location`, which HyperBEAM prefers. They change nothing of what is published.
+    async fn ask_preferred(&mut self) {
+        let asked = self.parts.gateways.told(self.parts.signer.address(), LocationKind::Lowercase);
+        let Ok(told) = timeout(PREFERRED_MAX, asked).await else { return };
+        self.memory.note_preferred(told);
+        let gateways: Vec<_> =
+            self.told.borrow().gateways.iter().map(|one| self.with_preferred(one)).collect();
+        self.tell_gateways(gateways, |_| ());
+    }
+
+    /// With where HyperBEAM is led by what it prefers.
+    fn with_preferred(&self, one: &GatewayNow) -> GatewayNow {
+        let misled = preferred_elsewhere(self.memory.preferred(&one.gateway), &self.parts.url);
+        GatewayNow { preferred: misled, ..one.clone() }
     }
 
     /// What is to be done, by what is known of gateways and of publications.
     async fn decide(&mut self) -> Result<Decided, LocationError> {
         let mut published = self.parts.publications.all().await?;
         let now = self.now()?;
-        let heard = self.memory.heard(now);
+        let mut heard = self.memory.heard(now);
+        heard.unheard_since = self.unheard_since(&heard, &published, now).await;
         self.take_up(&published);
         if let Some(last) = published.last_mut().filter(|last| !last.is_taken()) {
             let id = last.publication.id;
@@ -191,6 +212,26 @@ impl LocationKeeper {
         let sent = sent.filter(|sent| self.handed_at(sent.id).is_none());
         let decision = decide(self.place(), &heard, &published, sent, now);
         Ok(Decided { now, heard, published, decision })
+    }
+
+    /// Since when gateways that have never answered are waited for: where nothing was published, over all starts.
+    async fn unheard_since(
+        &self,
+        heard: &Heard,
+        published: &[KeptPublication],
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let (since, wallet) = (heard.unheard_since?, self.parts.signer.address());
+        if !self.parts.publishes || published.iter().any(|kept| kept.is_of(wallet)) {
+            return Some(since);
+        }
+        match self.parts.publications.sought_since(wallet, now).await {
+            Ok(kept) => Some(since.min(kept)),
+            Err(error) => {
+                debug!(%error, "gateways that do not answer are waited for from this start on");
+                Some(since)
+            }
+        }
     }
 
     fn place(&self) -> LocationPlace<'_> {
@@ -321,14 +362,23 @@ impl LocationKeeper {
 
     /// Asks what gateways tell, and names those that tell something else than before.
     async fn ask(&mut self) -> Result<(), LocationError> {
-        let told: Vec<ToldLocations> = self.parts.gateways.told(self.parts.signer.address()).await;
+        let asked = self.parts.gateways.told(self.parts.signer.address(), LocationKind::SchedulerLocation);
+        let told = asked.await;
         let looked = self.now()?;
-        let place = self.place();
-        let gateways: Vec<_> = told.iter().map(|told| GatewayNow::of(told, place, looked)).collect();
+        let now = |told| self.with_preferred(&GatewayNow::of(told, self.place(), looked));
+        let gateways: Vec<_> = told.iter().map(now).collect();
+        self.memory.note(&told, looked);
+        self.tell_gateways(gateways, |now| now.looked = Some(looked));
+        self.is_answered = told.iter().any(|told| told.records.is_ok());
+        Ok(())
+    }
+
+    /// Tells what gateways say, and names those that say something else than before.
+    fn tell_gateways(&self, gateways: Vec<GatewayNow>, change: impl FnOnce(&mut LocationNow)) {
         let before = self.told.borrow().gateways.clone();
-        let differ = gateways.iter().any(|one| one.answers && one.trouble.is_none());
+        let differ = gateways.iter().any(|one| one.answers && one.troubles().is_none());
         for one in gateways.iter().filter(|one| !before.contains(one)) {
-            if let Some(trouble) = &one.trouble {
+            if let Some(trouble) = one.troubles() {
                 let gateway = &one.gateway;
                 match differ {
                     true => warn!(gateway, trouble, "gateways do not agree on where this scheduler is"),
@@ -336,13 +386,10 @@ impl LocationKeeper {
                 }
             }
         }
-        self.memory.note(&told, looked);
         self.tell(|now| {
-            now.looked = Some(looked);
             now.gateways = gateways;
+            change(now);
         });
-        self.is_answered = told.iter().any(|told| told.records.is_ok());
-        Ok(())
     }
 
     /// Tells what changes.
