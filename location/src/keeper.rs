@@ -1,5 +1,6 @@
 //! Keeps the record true: looks at what gateways tell now and then, and publishes what they should have.
 
+mod asking;
 mod sending;
 
 use std::sync::Arc;
@@ -7,22 +8,21 @@ use std::time::Duration;
 
 use ans104::{Id, Item, Signer};
 use bytes::Bytes;
-use gateway::{LocationKind, Url};
+use gateway::Url;
 use log::Publication;
 use protocol::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use crate::decision::{Decision, Heard, LocationPlace, Step, decide, next_nonce, order_waits};
 use crate::gateways::{GatewayMemory, LocationGateways};
 use crate::handle::{AskedLocation, LocationError, LocationHandle, LocationOutcome, from};
 use crate::metrics;
-use crate::now::{GatewayNow, LocationNow};
+use crate::now::LocationNow;
 use crate::pending::Pending;
 use crate::publications::{KeptPublication, PublicationState, Publications, PublishingRefusal};
-use crate::readers::preferred_elsewhere;
 use crate::record::{shown, signed};
 
 /// How often gateways are asked; at first more often after a record was taken, until they tell of it.
@@ -32,8 +32,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
 /// How many may wait for the keeper.
 const ASKED_MAX: usize = 4;
-/// For how long gateways are waited for that say what HyperBEAM prefers: who gave an order waits meanwhile.
-const PREFERRED_MAX: Duration = Duration::from_secs(20);
 
 /// Tells the time of day, or why it is not to be relied on.
 pub type TellTime = Arc<dyn Fn() -> Result<Timestamp, String> + Send + Sync>;
@@ -170,22 +168,6 @@ impl LocationKeeper {
         }
         self.ask_preferred().await;
         Ok(Looked::Asked)
-    }
-
-    /// Asks for records of the type `location`, which HyperBEAM prefers. They change nothing of what is published.
-    async fn ask_preferred(&mut self) {
-        let asked = self.parts.gateways.told(self.parts.signer.address(), LocationKind::Lowercase);
-        let Ok(told) = timeout(PREFERRED_MAX, asked).await else { return };
-        self.memory.note_preferred(told);
-        let gateways: Vec<_> =
-            self.told.borrow().gateways.iter().map(|one| self.with_preferred(one)).collect();
-        self.tell_gateways(gateways, |_| ());
-    }
-
-    /// With where HyperBEAM is led by what it prefers.
-    fn with_preferred(&self, one: &GatewayNow) -> GatewayNow {
-        let misled = preferred_elsewhere(self.memory.preferred(&one.gateway), &self.parts.url);
-        GatewayNow { preferred: misled, ..one.clone() }
     }
 
     /// What is to be done, by what is known of gateways and of publications.
@@ -358,38 +340,6 @@ impl LocationKeeper {
         self.take_up(&[KeptPublication { publication: publication.clone(), wallet, state }]);
         let trouble = self.send().await;
         Ok(LocationOutcome { publication, trouble })
-    }
-
-    /// Asks what gateways tell, and names those that tell something else than before.
-    async fn ask(&mut self) -> Result<(), LocationError> {
-        let asked = self.parts.gateways.told(self.parts.signer.address(), LocationKind::SchedulerLocation);
-        let told = asked.await;
-        let looked = self.now()?;
-        let now = |told| self.with_preferred(&GatewayNow::of(told, self.place(), looked));
-        let gateways: Vec<_> = told.iter().map(now).collect();
-        self.memory.note(&told, looked);
-        self.tell_gateways(gateways, |now| now.looked = Some(looked));
-        self.is_answered = told.iter().any(|told| told.records.is_ok());
-        Ok(())
-    }
-
-    /// Tells what gateways say, and names those that say something else than before.
-    fn tell_gateways(&self, gateways: Vec<GatewayNow>, change: impl FnOnce(&mut LocationNow)) {
-        let before = self.told.borrow().gateways.clone();
-        let differ = gateways.iter().any(|one| one.answers && one.troubles().is_none());
-        for one in gateways.iter().filter(|one| !before.contains(one)) {
-            if let Some(trouble) = one.troubles() {
-                let gateway = &one.gateway;
-                match differ {
-                    true => warn!(gateway, trouble, "gateways do not agree on where this scheduler is"),
-                    false => info!(gateway, trouble, "a gateway does not lead to this scheduler"),
-                }
-            }
-        }
-        self.tell(|now| {
-            now.gateways = gateways;
-            change(now);
-        });
     }
 
     /// Tells what changes.

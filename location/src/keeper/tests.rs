@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use ans104::{Address, Ed25519Wallet, Id};
 use async_trait::async_trait;
-use gateway::{LocationBlock, LocationRecord, ToldLocations, UploadError};
+use gateway::{LocationBlock, LocationKind, LocationRecord, ToldLocations, UploadError};
 use log::{LocalLog, Memory, MemoryDisk};
 
 use super::*;
