@@ -145,7 +145,10 @@ impl GatewayNow {
                 "has the record {} of nonce {}, which leads to {} for the variant {} and counts for {}",
                 record.id,
                 record.nonce.map_or_else(|| "none".to_owned(), |nonce| nonce.to_string()),
-                record.url.as_deref().map_or_else(|| "nowhere".to_owned(), legible),
+                record
+                    .url
+                    .as_deref()
+                    .map_or_else(|| "nowhere, with no tag Url or several,".to_owned(), legible),
                 record.variant.as_deref().map_or_else(|| "none".to_owned(), legible),
                 record.time_to_live.map_or_else(|| "no time".to_owned(), lasting),
             )),

@@ -87,7 +87,7 @@ pub(crate) fn preferred_elsewhere(lowercase: &[LocationRecord], url: &Url) -> Op
 
 /// Whether a record leads to this URL.
 fn leads(record: &LocationRecord, url: &Url) -> Result<(), String> {
-    let text = record.url.as_deref().ok_or_else(|| format!("{} has no tag Url", record.id))?;
+    let text = record.url.as_deref().ok_or_else(|| format!("{} has no tag Url, or several", record.id))?;
     if leads_to(text, url) {
         return Ok(());
     }
