@@ -140,9 +140,10 @@ impl From<LocationNow> for LocationForm {
 
 impl From<GatewayNow> for LocationGatewayForm {
     fn from(now: GatewayNow) -> Self {
-        let GatewayNow { gateway, newest, trouble, answers } = now;
+        let trouble = now.troubles().into();
+        let GatewayNow { gateway, newest, answers, .. } = now;
         let newest = newest.map(LocationRecordForm::from).into();
-        Self { gateway, answers, trouble: trouble.into(), newest }
+        Self { gateway, answers, trouble, newest }
     }
 }
 

@@ -19,8 +19,8 @@ const WAITS_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The services that a record needs.
 #[async_trait]
 pub trait LocationGateways: Send + Sync {
-    /// What each gateway tells of this wallet.
-    async fn told(&self, wallet: Address) -> Vec<ToldLocations>;
+    /// What each gateway tells of this wallet's records of this kind.
+    async fn told(&self, wallet: Address, kind: LocationKind) -> Vec<ToldLocations>;
 
     /// Hands a record over; done when the other side has confirmed it.
     async fn upload(&self, record: Bytes) -> Result<(), UploadError>;
@@ -37,8 +37,8 @@ pub struct LocationServices {
 
 #[async_trait]
 impl LocationGateways for LocationServices {
-    async fn told(&self, wallet: Address) -> Vec<ToldLocations> {
-        self.gateways.told(wallet, LocationKind::SchedulerLocation).await
+    async fn told(&self, wallet: Address, kind: LocationKind) -> Vec<ToldLocations> {
+        self.gateways.told(wallet, kind).await
     }
 
     async fn upload(&self, record: Bytes) -> Result<(), UploadError> {
@@ -52,12 +52,14 @@ impl LocationGateways for LocationServices {
 /// What gateways told, each when it answered last.
 #[derive(Default)]
 pub(crate) struct GatewayMemory {
-    /// Since when gateways are asked.
+    /// Since when gateways are asked by this process.
     since: Option<Timestamp>,
     /// Of each, in the order in which they are asked.
     last: Vec<ToldLocations>,
     /// The records that are in no block, and since when they are told.
     waiting: HashMap<Id, Timestamp>,
+    /// The records of the type `location`, by gateway: HyperBEAM prefers them, and nobody here publishes any.
+    preferred: HashMap<String, Vec<LocationRecord>>,
 }
 
 impl GatewayMemory {
@@ -75,6 +77,17 @@ impl GatewayMemory {
         });
         self.last = noted.collect();
         self.look_at_blocks(now);
+    }
+
+    /// Notes the records of the type `location` that gateways tell now; who does not answer told them before.
+    pub(crate) fn note_preferred(&mut self, told: Vec<ToldLocations>) {
+        let told = told.into_iter().filter_map(|told| Some((told.gateway, told.records.ok()?)));
+        self.preferred.extend(told);
+    }
+
+    /// The records of the type `location` that this one tells.
+    pub(crate) fn preferred(&self, gateway: &str) -> &[LocationRecord] {
+        self.preferred.get(gateway).map_or(&[], Vec::as_slice)
     }
 
     /// All of it.

@@ -128,15 +128,19 @@ impl LocationHandle {
     }
 }
 
-/// From when on, in words; beyond the year 9999, which a wrong clock may tell, as a number.
+/// From when on, in words.
 pub(crate) fn from(time: Timestamp) -> String {
+    format!("from {} on", moment(time))
+}
+
+/// A time as a date; beyond the year 9999, which a wrong clock may tell, as a number.
+pub(crate) fn moment(time: Timestamp) -> String {
     const END_MS: u64 = 253_402_300_800_000;
     match time.get() {
         ms @ ..END_MS => {
-            let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(ms));
-            format!("from {time} on")
+            humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(ms)).to_string()
         }
-        ms => format!("from {ms} ms after 1970 on"),
+        ms => format!("{ms} ms after 1970"),
     }
 }
 

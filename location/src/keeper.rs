@@ -1,5 +1,6 @@
 //! Keeps the record true: looks at what gateways tell now and then, and publishes what they should have.
 
+mod asking;
 mod sending;
 
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use ans104::{Id, Item, Signer};
 use bytes::Bytes;
-use gateway::{ToldLocations, Url};
+use gateway::Url;
 use log::Publication;
 use protocol::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -19,7 +20,7 @@ use crate::decision::{Decision, Heard, LocationPlace, Step, decide, next_nonce, 
 use crate::gateways::{GatewayMemory, LocationGateways};
 use crate::handle::{AskedLocation, LocationError, LocationHandle, LocationOutcome, from};
 use crate::metrics;
-use crate::now::{GatewayNow, LocationNow};
+use crate::now::LocationNow;
 use crate::pending::Pending;
 use crate::publications::{KeptPublication, PublicationState, Publications, PublishingRefusal};
 use crate::record::{shown, signed};
@@ -165,6 +166,7 @@ impl LocationKeeper {
             }
             Step::Keep => {}
         }
+        self.ask_preferred().await;
         Ok(Looked::Asked)
     }
 
@@ -172,7 +174,8 @@ impl LocationKeeper {
     async fn decide(&mut self) -> Result<Decided, LocationError> {
         let mut published = self.parts.publications.all().await?;
         let now = self.now()?;
-        let heard = self.memory.heard(now);
+        let mut heard = self.memory.heard(now);
+        heard.unheard_since = self.unheard_since(&heard, &published, now).await;
         self.take_up(&published);
         if let Some(last) = published.last_mut().filter(|last| !last.is_taken()) {
             let id = last.publication.id;
@@ -191,6 +194,26 @@ impl LocationKeeper {
         let sent = sent.filter(|sent| self.handed_at(sent.id).is_none());
         let decision = decide(self.place(), &heard, &published, sent, now);
         Ok(Decided { now, heard, published, decision })
+    }
+
+    /// Since when gateways that have never answered are waited for: where nothing was published, over all starts.
+    async fn unheard_since(
+        &self,
+        heard: &Heard,
+        published: &[KeptPublication],
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let (since, wallet) = (heard.unheard_since?, self.parts.signer.address());
+        if !self.parts.publishes || published.iter().any(|kept| kept.is_of(wallet)) {
+            return Some(since);
+        }
+        match self.parts.publications.sought_since(wallet, now).await {
+            Ok(kept) => Some(since.min(kept)),
+            Err(error) => {
+                debug!(%error, "gateways that do not answer are waited for from this start on");
+                Some(since)
+            }
+        }
     }
 
     fn place(&self) -> LocationPlace<'_> {
@@ -317,32 +340,6 @@ impl LocationKeeper {
         self.take_up(&[KeptPublication { publication: publication.clone(), wallet, state }]);
         let trouble = self.send().await;
         Ok(LocationOutcome { publication, trouble })
-    }
-
-    /// Asks what gateways tell, and names those that tell something else than before.
-    async fn ask(&mut self) -> Result<(), LocationError> {
-        let told: Vec<ToldLocations> = self.parts.gateways.told(self.parts.signer.address()).await;
-        let looked = self.now()?;
-        let place = self.place();
-        let gateways: Vec<_> = told.iter().map(|told| GatewayNow::of(told, place, looked)).collect();
-        let before = self.told.borrow().gateways.clone();
-        let differ = gateways.iter().any(|one| one.answers && one.trouble.is_none());
-        for one in gateways.iter().filter(|one| !before.contains(one)) {
-            if let Some(trouble) = &one.trouble {
-                let gateway = &one.gateway;
-                match differ {
-                    true => warn!(gateway, trouble, "gateways do not agree on where this scheduler is"),
-                    false => info!(gateway, trouble, "a gateway does not lead to this scheduler"),
-                }
-            }
-        }
-        self.memory.note(&told, looked);
-        self.tell(|now| {
-            now.looked = Some(looked);
-            now.gateways = gateways;
-        });
-        self.is_answered = told.iter().any(|told| told.records.is_ok());
-        Ok(())
     }
 
     /// Tells what changes.

@@ -35,7 +35,6 @@ pub(crate) fn checked(health: LocationHealth) {
     let number = match health {
         LocationHealth::Well => 0.0,
         LocationHealth::Doubtful => 1.0,
-        LocationHealth::Over => 2.0,
     };
     gauge!(CHECK_STATUS, CHECK => "location").set(number);
 }

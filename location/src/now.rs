@@ -8,6 +8,7 @@ use log::Publication;
 use protocol::Timestamp;
 
 use crate::decision::{LocationPlace, end, leads_here, newest};
+use crate::handle::moment;
 use crate::readers::lasting;
 use crate::record::{legible, shown};
 
@@ -44,6 +45,8 @@ pub struct GatewayNow {
     pub newest: Option<LocationRecord>,
     /// Why who asks it is not led to the scheduler, if that is so.
     pub trouble: Option<String>,
+    /// Where HyperBEAM is led by the records of the type `location` that it has, if that is elsewhere.
+    pub preferred: Option<String>,
     /// Whether it answers.
     pub answers: bool,
 }
@@ -53,10 +56,8 @@ pub struct GatewayNow {
 pub enum LocationHealth {
     /// It leads to the scheduler.
     Well,
-    /// Somebody should have a look.
+    /// Somebody should have a look. Nothing stops because of it, also where the record has run out.
     Doubtful,
-    /// It has run out.
-    Over,
 }
 
 impl LocationNow {
@@ -83,28 +84,43 @@ impl LocationNow {
             return (LocationHealth::Doubtful, format!("{text}{trouble}{others}"));
         };
         let left = Duration::from_millis(until.get().saturating_sub(now.get()));
-        let misled = self.gateways.iter().any(|one| one.answers && one.trouble.is_some());
-        let health = match left {
-            left if left.is_zero() => LocationHealth::Over,
-            left if left < LEFT_WARN || misled => LocationHealth::Doubtful,
-            _ => LocationHealth::Well,
-        };
+        let is_well = left >= LEFT_WARN && !self.misleads();
+        let health = if is_well { LocationHealth::Well } else { LocationHealth::Doubtful };
         let (days, hours) = (left.as_secs() / 86_400, left.as_secs() / 3600 % 24);
-        let text = format!("the record leads to {} and counts for {days} days and {hours} hours", self.url);
-        (health, format!("{text}{trouble}{others}"))
+        let counts = match left {
+            Duration::ZERO => format!("ran out at {}", moment(until)),
+            _ => format!("counts for {days} days and {hours} hours"),
+        };
+        (health, format!("the record leads to {} and {counts}{trouble}{others}", self.url))
+    }
+
+    /// Whether a gateway leads those who ask it elsewhere, or the first one nowhere. That a further one has no record at all is
+    /// told and worries nobody: there are such that index none, and are there for transactions and heights.
+    fn misleads(&self) -> bool {
+        let is_wrong = |(place, one): (usize, &GatewayNow)| {
+            let is_misled = one.trouble.is_some() && (place == 0 || one.newest.is_some());
+            one.answers && is_misled || one.preferred.is_some()
+        };
+        self.gateways.iter().enumerate().any(is_wrong)
     }
 
     /// Which gateways tell something else, or nothing.
     fn others(&self) -> String {
         let others = self.gateways.iter().filter_map(|one| {
-            let trouble = one.trouble.as_ref()?;
-            Some(format!("; {} {trouble}", one.gateway))
+            let troubles = one.troubles()?;
+            Some(format!("; {} {troubles}", one.gateway))
         });
         others.collect()
     }
 }
 
 impl GatewayNow {
+    /// All that is wrong with it, in words.
+    pub(crate) fn troubles(&self) -> Option<String> {
+        let all: Vec<_> = [&self.trouble, &self.preferred].into_iter().flatten().cloned().collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
     /// What it tells of the record of this place, at this time.
     pub(crate) fn of(told: &ToldLocations, place: LocationPlace<'_>, now: Timestamp) -> Self {
         let gateway = told.gateway.clone();
@@ -112,7 +128,7 @@ impl GatewayNow {
             Ok(records) => records,
             Err(reason) => {
                 let trouble = Some(format!("tells nothing: {reason}"));
-                return Self { gateway, newest: None, trouble, answers: false };
+                return Self { gateway, newest: None, trouble, preferred: None, answers: false };
             }
         };
         // Of several that are the newest, the one that is the trouble.
@@ -129,12 +145,15 @@ impl GatewayNow {
                 "has the record {} of nonce {}, which leads to {} for the variant {} and counts for {}",
                 record.id,
                 record.nonce.map_or_else(|| "none".to_owned(), |nonce| nonce.to_string()),
-                record.url.as_deref().map_or_else(|| "nowhere".to_owned(), legible),
+                record
+                    .url
+                    .as_deref()
+                    .map_or_else(|| "nowhere, with no tag Url or several,".to_owned(), legible),
                 record.variant.as_deref().map_or_else(|| "none".to_owned(), legible),
                 record.time_to_live.map_or_else(|| "no time".to_owned(), lasting),
             )),
         };
-        Self { gateway, newest: found, trouble, answers: true }
+        Self { gateway, newest: found, trouble, preferred: None, answers: true }
     }
 }
 
@@ -154,13 +173,17 @@ mod tests {
         for (left, health) in [
             (Some(73), LocationHealth::Well),
             (Some(71), LocationHealth::Doubtful),
-            (Some(0), LocationHealth::Over),
+            (Some(0), LocationHealth::Doubtful),
             (None, LocationHealth::Doubtful),
         ] {
             let mut now = LocationNow::new(&url, Address::from_bytes([1; 32]), true);
             now.until = left.map(|hours| Timestamp::new(HOUR + hours * HOUR));
             assert_eq!(now.health(Timestamp::new(HOUR)).0, health, "{left:?}");
         }
+        let mut now = LocationNow::new(&url, Address::from_bytes([1; 32]), true);
+        now.until = Some(Timestamp::new(1_700_000_000_123));
+        let (_, why) = now.health(Timestamp::new(1_700_000_000_123));
+        assert!(why.contains("and ran out at 2023-11-14T22:13:20Z"), "{why}");
     }
 
     #[test]
@@ -175,14 +198,29 @@ mod tests {
             records: records.map_err(str::to_owned),
             is_none: false,
         };
-        for (records, health, word) in [
-            (Ok(vec![]), LocationHealth::Doubtful, "has no record"),
-            (Err("no connection"), LocationHealth::Well, "tells nothing: no connection"),
+        let wrong = LocationRecord {
+            id: Id::from_bytes([7; 32]),
+            url: Some("https://other.example".to_owned()),
+            variant: Some("ao.TN.1".to_owned()),
+            time_to_live: None,
+            nonce: None,
+            block: None,
+        };
+        let (well, doubtful) = (LocationHealth::Well, LocationHealth::Doubtful);
+        for (records, first, further, word) in [
+            // One of the list may index no such records.
+            (Ok(vec![]), doubtful, well, "has no record"),
+            (Ok(vec![wrong]), doubtful, doubtful, "has the record"),
+            (Err("no connection"), well, well, "tells nothing: no connection"),
         ] {
-            now.gateways = vec![GatewayNow::of(&told(records), place, Timestamp::ZERO)];
-            let (found, why) = now.health(Timestamp::ZERO);
-            assert_eq!(found, health, "{why}");
-            assert!(why.contains(&format!("second.example {word}")), "{why}");
+            let one = GatewayNow::of(&told(records), place, Timestamp::ZERO);
+            let right = GatewayNow { trouble: None, ..one.clone() };
+            for (gateways, health) in [(vec![one.clone()], first), (vec![right, one], further)] {
+                now.gateways = gateways;
+                let (found, why) = now.health(Timestamp::ZERO);
+                assert_eq!(found, health, "{why}");
+                assert!(why.contains(&format!("second.example {word}")), "{why}");
+            }
         }
     }
 

@@ -67,6 +67,9 @@ pub trait Publications: Send + Sync {
     /// Takes the right to send this one's record, for so long; false while somebody else has it, or once it is taken.
     async fn claim(&self, publication: &Publication, lasting: Duration) -> Result<bool, PublicationsError>;
 
+    /// Since when records of this wallet are looked for, as it was kept when that was first asked: at this time.
+    async fn sought_since(&self, wallet: Address, now: Timestamp) -> Result<Timestamp, PublicationsError>;
+
     /// The record of this one was taken, at this time; that is on disk when this returns. The first who says so counts.
     async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError>;
 }
@@ -147,6 +150,16 @@ impl Publications for LogPublications {
         Ok(true)
     }
 
+    async fn sought_since(&self, wallet: Address, now: Timestamp) -> Result<Timestamp, PublicationsError> {
+        let log = self.log.clone();
+        let kept = spawn_blocking(move || sought_since(log.as_ref(), wallet, now)).await;
+        if let Some(kept) = kept.map_err(failed)?.map_err(failed)? {
+            return Ok(kept);
+        }
+        self.append(&[Fact::RecordsSought { wallet, at: now }]).await?;
+        Ok(now)
+    }
+
     async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError> {
         let is_known = |kept: &KeptPublication| kept.publication.id == publication.id && kept.is_taken();
         if self.all().await?.iter().any(is_known) {
@@ -177,6 +190,19 @@ fn all(log: &dyn Log) -> Result<Vec<KeptPublication>, ReadError> {
             _ => {}
         }
         ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+/// The first time that is kept and not later than now: a later one was told by a clock that was ahead.
+fn sought_since(log: &dyn Log, wallet: Address, now: Timestamp) -> Result<Option<Timestamp>, ReadError> {
+    let mut found = None;
+    log.range(ProcessId::NODE, false, Nonce::ZERO..=Nonce::MAX, &mut |event| match Fact::of(&event) {
+        Some(Fact::RecordsSought { wallet: whose, at }) if whose == wallet && at <= now => {
+            found = Some(at);
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
     })?;
     Ok(found)
 }

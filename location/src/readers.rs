@@ -77,9 +77,17 @@ fn hyperbeam(records: &[LocationRecord], lowercase: &[LocationRecord], url: &Url
     of_each(preferred, &read)
 }
 
+/// Where HyperBEAM is led by the records of the type `location` that a gateway tells, if that is not to this URL.
+pub(crate) fn preferred_elsewhere(lowercase: &[LocationRecord], url: &Url) -> Option<String> {
+    if lowercase.is_empty() {
+        return None;
+    }
+    hyperbeam(&[], lowercase, url).err().map(|reason| format!("leads HyperBEAM elsewhere: {reason}"))
+}
+
 /// Whether a record leads to this URL.
 fn leads(record: &LocationRecord, url: &Url) -> Result<(), String> {
-    let text = record.url.as_deref().ok_or_else(|| format!("{} has no tag Url", record.id))?;
+    let text = record.url.as_deref().ok_or_else(|| format!("{} has no tag Url, or several", record.id))?;
     if leads_to(text, url) {
         return Ok(());
     }

@@ -46,6 +46,13 @@ pub enum Fact {
         /// When it was taken; earlier versions did not say.
         at: Option<Timestamp>,
     },
+    /// Records of this wallet are looked for since this time, and not all gateways have told theirs.
+    RecordsSought {
+        /// Whose records.
+        wallet: Address,
+        /// Since when.
+        at: Timestamp,
+    },
     /// A process comes from another store, or goes there.
     Move(ProcessMove),
 }
@@ -92,6 +99,7 @@ const MEMBER_URL: &str = "member-url";
 const LOCATION: &str = "location";
 const LOCATION_RECORD: &str = "location-record";
 const LOCATION_TAKEN: &str = "location-taken";
+const LOCATION_SOUGHT: &str = "location-sought";
 const HANDOVER: &str = "handover";
 const GATED: &str = "gated";
 
@@ -118,6 +126,11 @@ impl Fact {
                 let (id, at) = says.split_once(" at ").map_or((says, None), |(id, at)| (id, Some(at)));
                 let at = at.map(str::parse).transpose().ok()?.map(Timestamp::new);
                 Some(Self::PublicationTaken { id: id.parse().ok()?, at })
+            }
+            LOCATION_SOUGHT => {
+                let (wallet, at) = says.split_once(" at ")?;
+                let at = Timestamp::new(at.parse().ok()?);
+                Some(Self::RecordsSought { wallet: wallet.parse().ok()?, at })
             }
             HANDOVER => says.parse().ok().map(Self::Handover),
             GATED => (!says.is_empty()).then(|| Self::Gated(says.to_owned())),
@@ -156,6 +169,7 @@ impl fmt::Display for Fact {
                 write!(f, "{LOCATION_TAKEN} {id}")?;
                 at.iter().try_for_each(|at| write!(f, " at {at}"))
             }
+            Self::RecordsSought { wallet, at } => write!(f, "{LOCATION_SOUGHT} {wallet} at {at}"),
             Self::Handover(to) => write!(f, "{HANDOVER} {to}"),
             Self::Gated(kind) => write!(f, "{GATED} {kind}"),
             Self::Move(step) => step.fmt(f),
@@ -267,8 +281,13 @@ mod tests {
         assert_eq!(taken.to_string(), format!("location-taken {id} at 9"), "as released");
         assert_eq!(before.to_string(), format!("location-taken {id}"), "as released before");
         assert_eq!(Fact::read(format!("location-taken {id} at noon").as_bytes()), None);
+        let sought = Fact::RecordsSought { wallet: address, at: Timestamp::new(9) };
+        assert_eq!(sought.to_string(), format!("location-sought {address} at 9"), "as released");
+        for cut in ["location-sought", "location-sought x at 9", "location-sought at"] {
+            assert_eq!(Fact::read(cut.as_bytes()), None, "{cut}");
+        }
         let gated = Fact::Gated("postgres".to_owned());
-        for fact in [url, handover, gated, record, taken, before] {
+        for fact in [url, handover, gated, record, taken, before, sought] {
             assert_eq!(Fact::read(&recorded(&fact)), Some(fact));
         }
     }

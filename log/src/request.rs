@@ -122,6 +122,7 @@ impl Ready {
                 | Fact::Publication(_)
                 | Fact::PublishedRecord(_)
                 | Fact::PublicationTaken { .. }
+                | Fact::RecordsSought { .. }
                 | Fact::Handover(_)
                 | Fact::Gated(_),
             )

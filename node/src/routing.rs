@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use ::location::{LocationHandle, LocationSeat};
+use ::location::{LocationHandle, LocationSeat, TellTime};
 use ans104::Signer;
 use async_trait::async_trait;
 use gateway::Endpoints;
@@ -13,7 +14,7 @@ use log::{LocalLog, Memory};
 use router::{
     FailoverOptions, Router, RouterMode, RouterOptions, RouterPublications, RouterTask, StateOptions,
 };
-use scheduler::{Clock, SystemClock};
+use scheduler::{Clock, ClockError, GuardedClock};
 use tracing::info;
 use web::OperatorToken;
 
@@ -27,6 +28,9 @@ use crate::part::{NodePart, NodeParts};
 use crate::running::{RunningNode, Served};
 use crate::task_part::TaskPart;
 use crate::{lists, location, services, telemetry};
+
+/// How far the clock may be off from the time that passes: as at nodes that are told nothing of it.
+const CLOCK_JUMP_MAX: Duration = Duration::from_secs(300);
 
 /// What a router is told.
 #[derive(Clone, Debug)]
@@ -129,8 +133,25 @@ fn locate(
 ) -> Result<LocationHandle, NodeError> {
     let RouterLocation { options, signer, endpoints } = location;
     let publications = Arc::new(RouterPublications::new(router, signer.address()));
-    let keep = KeepLocation { options, signer, publications, clock: Arc::new(|| Ok(SystemClock.now())) };
+    let keep = KeepLocation {
+        options,
+        signer,
+        publications,
+        clock: guarded(GuardedClock::new(None, CLOCK_JUMP_MAX)),
+    };
     Ok(location::start(parts, keep, services::asking(&endpoints)?, &endpoints))
+}
+
+/// The time of day, as long as the clock goes as time passes: a record counts from the time at which it was published.
+fn guarded(clock: impl Clock + 'static) -> TellTime {
+    Arc::new(move || {
+        clock.reliable_now().map_err(|error| match error {
+            ClockError::Jumped { by, direction } => format!(
+                "it jumped {by:?} {direction} while the router was running; set it right, or restart the router if it is right now"
+            ),
+            ClockError::BehindLog { .. } => error.to_string(),
+        })
+    })
 }
 
 /// What a router knows, while it runs.
@@ -148,5 +169,38 @@ impl NodePart for Routing {
 
     async fn stop(self: Box<Self>) {
         self.0.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use protocol::Timestamp;
+    use scheduler::ClockJump;
+
+    use super::*;
+
+    /// A clock that was set forwards by eight days.
+    struct Jumped;
+
+    impl Clock for Jumped {
+        fn now(&self) -> Timestamp {
+            Timestamp::new(1_800_000_000_000)
+        }
+
+        fn reliable_now(&self) -> Result<Timestamp, ClockError> {
+            let by = Duration::from_secs(8 * 86_400);
+            Err(ClockError::Jumped { by, direction: ClockJump::Forwards })
+        }
+    }
+
+    #[test]
+    fn a_router_signs_nothing_with_a_clock_that_jumped_and_says_so_in_words_of_its_own() {
+        let told = guarded(Jumped)().unwrap_err();
+        assert!(told.contains("forwards while the router was running"), "{told}");
+        // A router has no such setting.
+        assert!(!told.contains("CLOCK_JUMP_MAX_SECONDS"), "{told}");
+        guarded(GuardedClock::new(None, CLOCK_JUMP_MAX))().unwrap();
     }
 }

@@ -19,7 +19,7 @@ use crate::compose::ComposeError;
 use crate::dead_letters::RetryError;
 use crate::export::ExportError;
 use crate::import::{ImportCommandError, OldVerbError};
-use crate::location::LocationCheckError;
+use crate::location::LocationCommandError;
 use crate::moving::MoveError;
 use crate::node::{DivergenceCommandError, GateCommandError, LogRepairError, LogVerifyError, PromoteError};
 use crate::replay::ReplayError;
@@ -153,7 +153,7 @@ pub enum Failure {
     Rejoin(#[from] RejoinError),
     /// A scheduler is not found as it should be.
     #[error(transparent)]
-    Location(#[from] LocationCheckError),
+    Location(#[from] LocationCommandError),
     /// A replay is not what was asked for.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -229,7 +229,9 @@ impl Failure {
             | Self::Export(ExportError::LeftOut(_) | ExportError::Absent(_)) => ExitCode::from(EXIT_LEFT_OUT),
             Self::Compare(CompareError::Differ(_)) => ExitCode::from(EXIT_DIFFERS),
             Self::Divergence(DivergenceCommandError::Beyond { .. }) => ExitCode::from(EXIT_DIFFERS),
-            Self::Location(LocationCheckError::Wrong(..)) => ExitCode::from(EXIT_DIFFERS),
+            Self::Location(LocationCommandError::Wrong(..) | LocationCommandError::Unsent(_)) => {
+                ExitCode::from(EXIT_DIFFERS)
+            }
             Self::NoAnswer(_) if !self.is_wrong_setting() => ExitCode::from(EXIT_NO_ANSWER),
             _ if self.is_wrong_setting() => ExitCode::from(EXIT_USAGE),
             _ => ExitCode::FAILURE,

@@ -1,7 +1,9 @@
 //! The records that were published of where a router is: of several routers that share what they know, one publishes each.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use ans104::Address;
 use async_trait::async_trait;
@@ -9,10 +11,17 @@ use bytes::Bytes;
 use location::{
     KeptPublication, Publication, PublicationState, Publications, PublicationsError, PublishingRefusal,
 };
+use log::replace_file;
 use protocol::Timestamp;
+use tokio::task::spawn_blocking;
 
 use crate::router::Router;
 use crate::state::StateError;
+
+/// In the data folder: the wallet whose records are looked for, and since when. Each router of a database waits for itself.
+const SOUGHT: &str = "location-sought";
+/// It, until it is whole.
+const SOUGHT_NEW: &str = "location-sought.new";
 
 /// The publications of a router, for the wallet of the schedulers behind it.
 pub struct RouterPublications {
@@ -69,12 +78,63 @@ impl Publications for RouterPublications {
         self.router.state.claim_publication(*nonce, *id, lasting).await.map_err(failed)
     }
 
+    async fn sought_since(&self, wallet: Address, now: Timestamp) -> Result<Timestamp, PublicationsError> {
+        let folder = self.router.options.folder.clone();
+        let kept = spawn_blocking(move || sought_since(&folder, wallet, now)).await;
+        kept.map_err(io::Error::other).flatten().map_err(|error| PublicationsError(error.to_string()))
+    }
+
     async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError> {
         let Publication { nonce, id, .. } = publication;
         self.router.state.publication_taken(*nonce, *id, at).await.map_err(failed)
     }
 }
 
+/// What the file says, or else what it says from now on.
+fn sought_since(folder: &Path, wallet: Address, now: Timestamp) -> io::Result<Timestamp> {
+    let path = folder.join(SOUGHT);
+    let kept = match fs::read(&path) {
+        Ok(kept) => read_sought(&kept, wallet),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    // A later one was told by a clock that was ahead.
+    if let Some(kept) = kept.filter(|kept| *kept <= now) {
+        return Ok(kept);
+    }
+    replace_file(&path, SOUGHT_NEW, format!("{wallet} {}\n", now.get()).as_bytes())?;
+    Ok(now)
+}
+
+/// Since when this wallet's are looked for, if it is this wallet's; whatever else is there says nothing.
+fn read_sought(kept: &[u8], wallet: Address) -> Option<Timestamp> {
+    let (whose, at) = std::str::from_utf8(kept).ok()?.trim_end().split_once(' ')?;
+    let at = at.parse().ok().filter(|_| whose.parse() == Ok(wallet))?;
+    Some(Timestamp::new(at))
+}
+
 fn failed(error: StateError) -> PublicationsError {
     PublicationsError(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn since_when_records_are_looked_for_is_kept_over_all_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (Address::from_bytes([1; 32]), Address::from_bytes([2; 32]));
+        let since = |wallet, now| sought_since(folder.path(), wallet, Timestamp::new(now)).unwrap().get();
+        assert_eq!([since(one, 5), since(one, 7), since(one, 9)], [5, 5, 5]);
+        // Another wallet's records, and a clock that was ahead.
+        assert_eq!([since(other, 8), since(other, 9), since(other, 4), since(other, 9)], [8, 8, 4, 4]);
+        for cut in ["", "x", "x 7", "\u{ff}"] {
+            fs::write(folder.path().join(SOUGHT), cut).unwrap();
+            assert_eq!([since(one, 6), since(one, 7)], [6, 6], "{cut}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

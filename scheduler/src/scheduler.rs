@@ -165,6 +165,11 @@ impl Scheduler {
         self.wait(scheduled).await
     }
 
+    /// Whether a process gets an assignment when it is spawned.
+    pub fn assigns_spawns(&self) -> bool {
+        self.inner.shared.sequencer.process_assignment
+    }
+
     /// What is let in.
     pub fn limits(&self) -> &ItemLimits {
         &self.inner.shared.limits

@@ -156,6 +156,23 @@ fn text_words(line: &str) -> Vec<String> {
     line.split(' ').filter_map(|pair| Some(pair.split_once('=')?.0.to_owned())).collect()
 }
 
+/// Of a node and a router that run together the router publishes where clients find them, and signs with the node's wallet.
+#[test]
+fn the_router_of_the_services_can_publish_where_it_is() {
+    let text = read("packaging/compose.yml");
+    let router = text.split("\n\n").find(|service| service.starts_with("  router:")).expect("there is one");
+    for line in [
+        "LOCATION_URL: ",
+        "SU_WALLET_PATH: /app/.wallet.json",
+        "UPLOAD_NODE_URL: ",
+        "./wallet.json:/app/.wallet.json:ro",
+    ] {
+        assert!(router.contains(line), "no {line} in\n{router}");
+    }
+    let node = text.split("\n\n").find(|service| service.contains("  node:")).expect("there is one");
+    assert!(node.contains("ROUTER_URL: http://router:9000"), "both would publish:\n{node}");
+}
+
 #[test]
 fn the_services_together_are_given_settings_that_there_are() {
     let text = read("packaging/compose.yml");

@@ -127,6 +127,37 @@ async fn of_a_record_whose_receipt_is_lost_there_is_one_in_the_end() {
     }
 }
 
+/// Whoever goes by the exit code, or by the first word, does not take it for done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_is_told_that_nobody_took_it() {
+    let (folder, told, gateway) = (folder(), ToldServer::start(), Gateway::start());
+    let uploads = UploadNode::start().await;
+    uploads.decide(|_| Act::Answer(400));
+    told.answer(200, &[], NONE);
+    let node = located(folder.path(), &told, &gateway).set("UPLOAD_NODE_URL", uploads.url()).serve();
+    known(&node, "it is refused", |now| trouble(now).contains("the record is not taken")).await;
+    for json in [false, true] {
+        let words = if json { &["publish", "--json"][..] } else { &["publish"] };
+        let refused = quipu(&node, words).run();
+        assert_eq!(refused.code, Some(3), "{}", refused.stdout);
+        let (said, line) = (&refused.stdout, &refused.stderr);
+        assert!(
+            line.contains("the record is not done with, and is tried again: the record is not taken"),
+            "{line}"
+        );
+        match json {
+            true => assert!(said.contains("\"trouble\":\"the record is not taken"), "{said}"),
+            false => {
+                assert!(said.starts_with("kept, and sent again: ") && said.lines().count() == 1, "{said}")
+            }
+        }
+    }
+    uploads.decide(|_| Act::Take);
+    let published = quipu(&node, &["publish"]).run();
+    assert!(published.code == Some(0) && published.stdout.starts_with("published "), "{}", published.stdout);
+    node.stop();
+}
+
 #[tokio::test]
 async fn an_operator_publishes_it_and_sees_what_is_known() {
     let gateway = Gateway::start();

@@ -1,6 +1,7 @@
 //! Processes that are spawned the old way, without an assignment of their own.
 
 use quipu_tests::{Gateway, Launch, User};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::folder;
@@ -28,6 +29,15 @@ async fn the_first_message_of_a_process_without_an_assignment_is_nonce_0() {
     let nonces: Vec<u64> =
         client.page(process.id, "").await.edges.iter().map(|edge| edge.node.nonce()).collect();
     assert_eq!(nonces, [0, 1, 2]);
+
+    // By HyperBEAM's form a spawn has to be told its slot.
+    let other = User::new(2).process();
+    let posted = client.request(Method::POST, &format!("/{}/schedule", other.id));
+    let posted = posted.header("content-type", "application/ans104").body(other.bytes.clone());
+    let told = client.send(posted).await.unwrap();
+    assert!(told.text().contains("ENABLE_PROCESS_ASSIGNMENT=false"), "{}", told.text());
+    assert_eq!(told.refusal(403), "forbidden");
+    client.get(&format!("/processes/{}", other.id)).await.refusal(404);
 
     node.stop();
     let verified = launch.verify(&[]);

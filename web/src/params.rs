@@ -156,9 +156,17 @@ fn of_path<T: Parameter>(request: &Request, name: &'static str) -> Result<Path<T
 
 fn of_query<T: FromQuery>(request: &Request, name: &'static str) -> Result<T, WrongParameter> {
     let query = request.uri().query().unwrap_or_default();
-    let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name).collect();
+    let pairs: Vec<_> =
+        form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| is_named(key, name)).collect();
     let values = pairs.iter().map(|(_, value)| &**value);
     T::read(values).map_err(|reason| WrongParameter { name, in_path: false, reason })
+}
+
+/// Whether a key is this name: `from+integer` is `from`, as HyperBEAM says of which type a value is.
+fn is_named(key: &str, name: &str) -> bool {
+    const TYPE: &str = " integer";
+    let typed = key.len().checked_sub(TYPE.len()).and_then(|end| key.split_at_checked(end));
+    key == name || typed.is_some_and(|(key, kind)| key == name && kind.eq_ignore_ascii_case(TYPE))
 }
 
 fn of_header<T: Parameter>(request: &Request, name: &'static str) -> Result<GivenHeader<T>, WrongParameter> {
@@ -190,6 +198,24 @@ mod tests {
     fn read<T: FromQuery>(query: &str) -> Result<T, String> {
         let request = Request::builder().uri_str(format!("/path?{query}")).finish();
         of_query(&request, "name").map_err(|wrong| wrong.told(|_| None))
+    }
+
+    #[test]
+    fn a_name_with_the_type_of_its_value_is_the_name() {
+        for query in ["name=7", "name+integer=7", "name+Integer=7", "name%20integer=7"] {
+            assert_eq!(read::<Given<i64>>(query).unwrap().0, Some(7), "{query}");
+        }
+        for query in [
+            "nameinteger=7",
+            "+integer=7",
+            "integer=7",
+            "name+float=7",
+            "other+integer=7",
+            "\u{e9}+integer=7",
+        ] {
+            assert_eq!(read::<Given<i64>>(query).unwrap().0, None, "{query}");
+        }
+        assert!(read::<Given<i64>>("name+Integer=x").unwrap_err().contains("expected a whole number"));
     }
 
     #[test]

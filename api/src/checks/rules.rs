@@ -167,7 +167,6 @@ pub(super) fn location((health, reason): (LocationHealth, String)) -> Found {
     let level = match health {
         LocationHealth::Well => CheckLevel::Ok,
         LocationHealth::Doubtful => CheckLevel::Warn,
-        LocationHealth::Over => CheckLevel::Fail,
     };
     (level, reason)
 }

@@ -28,7 +28,8 @@ pub(crate) struct HyperbeamApi(pub(crate) Arc<ApiNode>);
 #[derive(Tags)]
 enum Group {
     /// HyperBEAM's form of writing and reading. In each path the process is its id, its id with `~process@1.0`, or
-    /// `~scheduler@1.0` with the id in the parameter `target` or `process-id`. Parameters may follow an `&` in the path.
+    /// `~scheduler@1.0` with the id in the parameter `target` or `process-id`; who names two is refused with 400. Parameters may
+    /// follow an `&` in the path, and `from+integer` is `from`.
     /// Failures of the node have the status 424 or 429 instead of a 5xx.
     #[oai(rename = "HyperBEAM")]
     HyperBeam,
@@ -68,13 +69,14 @@ impl HyperbeamApi {
         #[oai(name = "codec-device")]
         codec: GivenHeader<String>,
     ) -> Result<PlacedAnswer, HyperbeamWriteRefusal> {
-        let named = process.0.or(target.0).or(process_id.0).process;
+        let named = process.0.with(target.0, process_id.0)?.process;
         write::write(&self.0, named, &SentAs { kind: kind.0, codec: codec.0 }, item).await
     }
 
     /// Schedule an item for a process
     ///
     /// As `POST /{process}/schedule`.
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the call")]
     #[oai(
         path = "/:process/~scheduler@1.0/schedule",
         method = "post",
@@ -87,6 +89,11 @@ impl HyperbeamApi {
         item: RawBody,
         /// The process.
         process: Path<NamedProcess>,
+        /// The process again, if at all.
+        target: Given<NamedId>,
+        /// Another name for `target`.
+        #[oai(name = "process-id")]
+        process_id: Given<NamedId>,
         /// What the body is.
         #[oai(name = "content-type")]
         kind: GivenHeader<String>,
@@ -94,14 +101,16 @@ impl HyperbeamApi {
         #[oai(name = "codec-device")]
         codec: GivenHeader<String>,
     ) -> Result<PlacedAnswer, HyperbeamWriteRefusal> {
-        write::write(&self.0, process.0.process, &SentAs { kind: kind.0, codec: codec.0 }, item).await
+        let named = process.0.with(target.0, process_id.0)?.process;
+        write::write(&self.0, named, &SentAs { kind: kind.0, codec: codec.0 }, item).await
     }
 
     /// Read a schedule
     ///
     /// The part of it from one slot to another, both included, and never more than 1,001 entries. `accept` says in which
     /// form: `application/aos-2`, or for a view without signatures `application/json`; anything else is refused with
-    /// 406. In aos-2, data that is not UTF-8 is null, and the message of what is on chain is its id alone.
+    /// 406. In aos-2, data that is not UTF-8 is null, and the message of what is on chain is its id alone. A process that was
+    /// spawned without an assignment has no slot: as aos-2 from slot 0 on, where its readers expect it, it is refused with 406.
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the call")]
     #[oai(
         path = "/:process/schedule",
@@ -137,7 +146,7 @@ impl HyperbeamApi {
         #[oai(name = "require-codec")]
         require_codec: GivenHeader<String>,
     ) -> Result<Rendered<SlotsForm>, HyperbeamReadRefusal> {
-        let process = process.0.or(target.0).or(process_id.0);
+        let process = process.0.with(target.0, process_id.0)?;
         let accepted = AcceptedForms { asked: accept.0, required: require_codec.0, header: accept_header.0 };
         let (from, to) = (from.0.or(SaidSlot::asked(from_header)), to.0.or(SaidSlot::asked(to_header)));
         let asked = AskedSlots { from, to, codec: accepted.codec()? };
@@ -147,6 +156,7 @@ impl HyperbeamApi {
     /// Read the schedule of a process
     ///
     /// As `GET /{process}/schedule`.
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the call")]
     #[oai(
         path = "/:process/~scheduler@1.0/schedule",
         method = "get",
@@ -157,6 +167,11 @@ impl HyperbeamApi {
         &self,
         /// The process.
         process: Path<NamedProcess>,
+        /// The process again, if at all.
+        target: Given<NamedId>,
+        /// Another name for `target`.
+        #[oai(name = "process-id")]
+        process_id: Given<NamedId>,
         /// The first slot; 0 without.
         from: Given<AskedSlot>,
         /// The last slot; the newest without.
@@ -169,7 +184,7 @@ impl HyperbeamApi {
     ) -> Result<Rendered<SlotsForm>, HyperbeamReadRefusal> {
         let accepted = AcceptedForms { asked: accept.0, required: None, header: accept_header.0 };
         let asked = AskedSlots { from: from.0, to: to.0, codec: accepted.codec()? };
-        Ok(schedule::read(&self.0, process.0.needed()?, asked).await?)
+        Ok(schedule::read(&self.0, process.0.with(target.0, process_id.0)?.needed()?, asked).await?)
     }
 
     /// The newest slot of a process, as text
@@ -189,7 +204,7 @@ impl HyperbeamApi {
         #[oai(name = "process-id")]
         process_id: Given<NamedId>,
     ) -> Result<SlotTextAnswer, HyperbeamReadRefusal> {
-        Ok(slot::current(&self.0, process.0.or(target.0).or(process_id.0).needed()?).await?)
+        Ok(slot::current(&self.0, process.0.with(target.0, process_id.0)?.needed()?).await?)
     }
 
     /// The newest slot of a process, as text
@@ -214,7 +229,7 @@ impl HyperbeamApi {
         process_id: Given<NamedId>,
     ) -> Result<SlotTextAnswer, HyperbeamReadRefusal> {
         drop(item);
-        Ok(slot::current(&self.0, process.0.or(target.0).or(process_id.0).needed()?).await?)
+        Ok(slot::current(&self.0, process.0.with(target.0, process_id.0)?.needed()?).await?)
     }
 
     /// The newest slot of a process
@@ -229,7 +244,7 @@ impl HyperbeamApi {
         #[oai(name = "process-id")]
         process_id: Given<NamedId>,
     ) -> Result<SlotAnswer, HyperbeamReadRefusal> {
-        Ok(slot::slot(&self.0, process.0.or(target.0).or(process_id.0).needed()?).await?)
+        Ok(slot::slot(&self.0, process.0.with(target.0, process_id.0)?.needed()?).await?)
     }
 
     /// The newest slot of a process
@@ -254,6 +269,6 @@ impl HyperbeamApi {
         process_id: Given<NamedId>,
     ) -> Result<SlotAnswer, HyperbeamReadRefusal> {
         drop(item);
-        Ok(slot::slot(&self.0, process.0.or(target.0).or(process_id.0).needed()?).await?)
+        Ok(slot::slot(&self.0, process.0.with(target.0, process_id.0)?.needed()?).await?)
     }
 }

@@ -3,9 +3,11 @@
 use std::num::{IntErrorKind, ParseIntError};
 use std::sync::Arc;
 
+use log::EventKey;
+use poem::http::StatusCode;
 use poem_openapi::registry::MetaSchema;
-use protocol::{Nonce, ProcessId};
-use web::{GivenHeader, Parameter};
+use protocol::{Code, Nonce, ProcessId};
+use web::{GivenHeader, HttpError, Parameter};
 
 use super::codec::Codec;
 use super::forms::SlotsForm;
@@ -13,7 +15,7 @@ use super::slot::height;
 use crate::attempt::AnswerAttempt;
 use crate::error::CallError;
 use crate::node::ApiNode;
-use crate::public::{Pieces, SchedulePage, answer, head};
+use crate::public::{Pieces, SchedulePage, answer, head, visit};
 use crate::recent::LargeForm;
 use crate::render::Rendered;
 
@@ -91,6 +93,27 @@ impl AskedSlots {
         let last = asked.min(first.saturating_add(SPAN_MAX));
         (first <= last).then_some(Slots { first, last, cut: last < asked })
     }
+
+    /// Refuses slot 0 of a process that has none: whoever asks for it by its number as aos-2 takes what is there for the process.
+    fn check_first(self, node: &ApiNode, process: ProcessId) -> Result<(), CallError> {
+        let is_wanted = self.codec == Codec::Aos2 && self.from.is_some_and(|from| from.0 <= 0);
+        if !is_wanted {
+            return Ok(());
+        }
+        let mut has_no_slot = false;
+        visit(node, EventKey { process, nonce: None }, |_| {
+            has_no_slot = true;
+            Ok(())
+        })?;
+        if !has_no_slot {
+            return Ok(());
+        }
+        let text = format!(
+            "the process {process} was spawned without an assignment, so that slot 0 is not the process, for which readers of \
+             aos-2 take it; GET /{process}?process-id={process} shows it, and slots from 1 on are answered here"
+        );
+        Err(HttpError::new(Code::InvalidParameter, text).with_status(StatusCode::NOT_ACCEPTABLE).into())
+    }
 }
 
 /// Answers with the slots that are asked for.
@@ -122,6 +145,7 @@ struct SlotsPage {
 impl SlotsPage {
     fn find(node: &ApiNode, process: ProcessId, asked: AskedSlots) -> Result<Self, CallError> {
         let newest = head(node, process)?.last.map(|link| link.nonce.get());
+        asked.check_first(node, process)?;
         let slots = newest.and_then(|newest| asked.slots(newest));
         // From the second to the first there is nothing.
         let none = (Nonce::new(1), Nonce::ZERO);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ans104::Id;
+use ans104::{Id, Item};
 use log::{EventKey, EventRef};
 use poem_openapi::payload::Json;
-use protocol::{Nonce, ProcessId};
+use protocol::{Code, Nonce, ProcessId, tags, values};
 use scheduler::{FirstOfContent, ScheduleError, Scheduler};
 use serde::Deserialize;
 use web::hyperbeam::SentAs;
@@ -46,8 +46,22 @@ pub(super) async fn write(
     let scheduler = writes.scheduler()?;
     // What would be refused is not read.
     scheduler.check_door()?;
-    let (process, first) = schedule(scheduler, named, item.read(max).await?).await?;
+    let item = item.read(max).await?;
+    check_slot(scheduler, &item)?;
+    let (process, first) = schedule(scheduler, named, item).await?;
     Ok(placed(node.read(move |node| find(node, process, first)).await?))
+}
+
+/// Refuses a spawn that would get no slot: clients of this form go on with the slot that they are told.
+fn check_slot(scheduler: &Scheduler, item: &[u8]) -> Result<(), HttpError> {
+    let is_spawn =
+        || Item::split(item).is_ok_and(|item| tags::find(&item, tags::TYPE) == Some(values::PROCESS));
+    if scheduler.assigns_spawns() || !is_spawn() {
+        return Ok(());
+    }
+    let text = "processes are spawned without an assignment here (ENABLE_PROCESS_ASSIGNMENT=false), and have no slot then that \
+                could be told; POST / takes them";
+    Err(HttpError::new(Code::Forbidden, text))
 }
 
 /// The call by which a leader is sent the same.

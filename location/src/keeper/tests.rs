@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use ans104::{Address, Ed25519Wallet, Id};
 use async_trait::async_trait;
-use gateway::{LocationBlock, LocationRecord, UploadError};
+use gateway::{LocationBlock, LocationKind, LocationRecord, ToldLocations, UploadError};
 use log::{LocalLog, Memory, MemoryDisk};
 
 use super::*;
@@ -24,6 +24,8 @@ const HOUR: u64 = 60 * 60 * 1000;
 #[derive(Default)]
 struct World {
     told: Mutex<Vec<ToldLocations>>,
+    /// The records of the type `location`.
+    preferred: Mutex<Vec<ToldLocations>>,
     taken: Mutex<Vec<Bytes>>,
     /// How many uploads fail before the next is taken.
     failing: AtomicUsize,
@@ -32,8 +34,12 @@ struct World {
 
 #[async_trait]
 impl LocationGateways for World {
-    async fn told(&self, _: Address) -> Vec<ToldLocations> {
-        self.told.lock().unwrap().clone()
+    async fn told(&self, _: Address, kind: LocationKind) -> Vec<ToldLocations> {
+        let told = match kind {
+            LocationKind::SchedulerLocation => &self.told,
+            LocationKind::Lowercase => &self.preferred,
+        };
+        told.lock().unwrap().clone()
     }
 
     async fn upload(&self, record: Bytes) -> Result<(), UploadError> {
@@ -64,12 +70,12 @@ impl World {
 
     /// Gateways tell these from now on; one that does not answer tells why.
     fn tell(&self, gateways: Vec<Result<Vec<LocationRecord>, &str>>) {
-        let told = gateways.into_iter().enumerate().map(|(number, records)| ToldLocations {
-            gateway: format!("gateway {number}"),
-            records: records.map_err(str::to_owned),
-            is_none: false,
-        });
-        *self.told.lock().unwrap() = told.collect();
+        *self.told.lock().unwrap() = by_gateways(gateways);
+    }
+
+    /// And these of the type `location`.
+    fn prefer(&self, gateways: Vec<Result<Vec<LocationRecord>, &str>>) {
+        *self.preferred.lock().unwrap() = by_gateways(gateways);
     }
 
     /// What was published, as a gateway that has it in a block tells it.
@@ -112,6 +118,15 @@ impl World {
     }
 }
 
+fn by_gateways(records: Vec<Result<Vec<LocationRecord>, &str>>) -> Vec<ToldLocations> {
+    let told = records.into_iter().enumerate().map(|(number, records)| ToldLocations {
+        gateway: format!("gateway {number}"),
+        records: records.map_err(str::to_owned),
+        is_none: false,
+    });
+    told.collect()
+}
+
 fn log() -> Arc<LocalLog<Memory>> {
     Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap())
 }
@@ -121,6 +136,7 @@ fn log() -> Arc<LocalLog<Memory>> {
 struct Noted {
     kept: Mutex<Vec<KeptPublication>>,
     refusal: Mutex<Option<PublishingRefusal>>,
+    sought: Mutex<Option<Timestamp>>,
     /// Another has the right to send.
     claimed: AtomicBool,
     /// What was taken cannot be kept.
@@ -161,6 +177,10 @@ impl Publications for Noted {
 
     async fn claim(&self, _: &Publication, _: Duration) -> Result<bool, PublicationsError> {
         Ok(!self.claimed.load(Ordering::SeqCst))
+    }
+
+    async fn sought_since(&self, _: Address, now: Timestamp) -> Result<Timestamp, PublicationsError> {
+        Ok(*self.sought.lock().unwrap().get_or_insert(now))
     }
 
     async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError> {

@@ -8,6 +8,7 @@ use gateway::{Http, HttpOptions, LocationKind, LocationRecord, Locations, ToldLo
 use location::{LocationReading, readings};
 use serde_json::json;
 
+use super::LocationCommandError;
 use super::probes::Probes;
 use super::shown::LINE_CHARS;
 use crate::client::runtime;
@@ -34,17 +35,6 @@ pub(super) struct CheckArgs {
     json: bool,
 }
 
-/// Not all is as its clients need it.
-#[derive(Debug, thiserror::Error)]
-pub enum LocationCheckError {
-    /// The gateways cannot be asked.
-    #[error("no gateway can be asked: {0}")]
-    Setup(String),
-    /// Something is wrong.
-    #[error("{0} of {1} findings are not as they should be")]
-    Wrong(usize, usize),
-}
-
 /// What was found, and whether it is well.
 pub(super) struct LocationFinding {
     pub(super) what: String,
@@ -60,7 +50,7 @@ impl CheckArgs {
             attempts: 1,
             ..HttpOptions::default()
         };
-        let http = Http::new(options).map_err(|error| LocationCheckError::Setup(error.to_string()))?;
+        let http = Http::new(options).map_err(|error| LocationCommandError::Setup(error.to_string()))?;
         let locations = Locations::new(http, &endpoints);
         let findings = runtime()?.block_on(self.findings(&url, &locations))?;
         let wrong = findings.iter().filter(|finding| finding.found.is_err()).count();
@@ -79,7 +69,7 @@ impl CheckArgs {
         }
         match wrong {
             0 => Ok(()),
-            wrong => Err(LocationCheckError::Wrong(wrong, findings.len()).into()),
+            wrong => Err(LocationCommandError::Wrong(wrong, findings.len()).into()),
         }
     }
 
@@ -87,8 +77,8 @@ impl CheckArgs {
         &self,
         url: &Url,
         locations: &Locations,
-    ) -> Result<Vec<LocationFinding>, LocationCheckError> {
-        let mut probes = Probes::new(url).map_err(LocationCheckError::Setup)?;
+    ) -> Result<Vec<LocationFinding>, LocationCommandError> {
+        let mut probes = Probes::new(url).map_err(LocationCommandError::Setup)?;
         probes.form();
         let told = probes.root(self.wallet).await;
         probes.calls(self.process).await;

@@ -16,8 +16,6 @@ use crate::failure::Failure;
 use crate::output::time;
 use check::CheckArgs;
 
-pub use check::LocationCheckError;
-
 const EXAMPLES: &str = "\
 Clients find the scheduler of a process by its wallet, and that by a record on Arweave. A node with LOCATION_URL, or the router in \
 front of several, publishes its record by itself.
@@ -30,7 +28,7 @@ Examples:
   quipu location check https://su.example --graphql-url https://arweave.net --process $P
 
 Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting, 3 checked, and somebody is not led \
-to the scheduler or not answered as needed.";
+to the scheduler or not answered as needed; or published and not done with: the record is kept, and sent again until it is taken.";
 
 /// Show, publish or check the record that says where a scheduler is
 #[derive(Debug, Args)]
@@ -60,6 +58,20 @@ enum LocationCommand {
     },
     /// Look up the record of the scheduler at a URL as each reader does, and see whether the URL answers as they need
     Check(CheckArgs),
+}
+
+/// Not all is as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum LocationCommandError {
+    /// The gateways cannot be asked.
+    #[error("no gateway can be asked: {0}")]
+    Setup(String),
+    /// Something is wrong.
+    #[error("{0} of {1} findings are not as they should be")]
+    Wrong(usize, usize),
+    /// What was published is not with the upload node, or that is not kept.
+    #[error("the record is not done with, and is tried again: {0}")]
+    Unsent(String),
 }
 
 /// What was published, as the node tells it.
@@ -99,17 +111,14 @@ impl LocationCommandArgs {
             LocationCommand::Publish { node, json } => {
                 let node = node.connect()?;
                 let told: Value = runtime()?.block_on(node.post("/location/publications", None))?;
-                if json {
-                    writeln!(out, "{told}")?;
-                    return Ok(());
-                }
-                let Published { publication, trouble } = serde_json::from_value(told)
+                let Published { publication, trouble } = Published::deserialize(&told)
                     .map_err(|error| ClientError::Answer { url: node.url().to_owned(), error })?;
-                writeln!(out, "published {}", publication.line())?;
-                if let Some(trouble) = trouble {
-                    writeln!(out, "it is not done with, and is tried again: {trouble}")?;
+                match (json, &trouble) {
+                    (true, _) => writeln!(out, "{told}")?,
+                    (false, None) => writeln!(out, "published {}", publication.line())?,
+                    (false, Some(_)) => writeln!(out, "kept, and sent again: {}", publication.line())?,
                 }
-                Ok(())
+                trouble.map_or(Ok(()), |trouble| Err(LocationCommandError::Unsent(trouble).into()))
             }
             LocationCommand::Check(args) => args.run(out),
         }

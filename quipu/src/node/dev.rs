@@ -22,8 +22,8 @@ use super::fleet;
 use super::signals::{Signals, end, run_to_end};
 use crate::failure::Failure;
 use crate::settings::{
-    DEV_DIR, ListenerArgs, LoggingArgs, PORT, ProjectionArgs, SchedulingArgs, SettingError, WalletChangeArgs,
-    read_wallet,
+    DEV_DIR, ListenerArgs, LocationArgs, LoggingArgs, PORT, ProjectionArgs, SchedulingArgs, SettingError,
+    WalletChangeArgs, read_wallet,
 };
 use crate::{stderr, wallet};
 
@@ -63,6 +63,9 @@ pub struct DevArgs {
 
     #[command(flatten)]
     wallet: WalletChangeArgs,
+
+    #[command(flatten)]
+    pub(super) location: LocationArgs,
 
     #[command(flatten, next_help_heading = "Projections")]
     projections: ProjectionArgs,
@@ -182,7 +185,7 @@ impl DevArgs {
             wallet_change_to: self.wallet.change_to(),
             scheduling: self.scheduling.options()?,
             items: ItemOptions::default(),
-            location: None,
+            location: self.location.options(&endpoints, None).map_err(SettingError::from)?,
             uploads_rewind_max: self.projections.uploads_rewind_max(),
         };
         let options = NodeOptions {

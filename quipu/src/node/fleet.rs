@@ -12,6 +12,7 @@ use node::{
     read_admin_token,
 };
 use router::{RouterMode, StateOptions};
+use tracing::info;
 
 use super::dev::{DATA, DevArgs, USER_WALLET, own_path, tell, word};
 use super::signals::{Signals, end_all};
@@ -65,9 +66,13 @@ async fn start(
     signals: &mut Signals,
     nodes: &mut Vec<RunningNode>,
 ) -> Result<bool, Failure> {
+    if dev.location.is_set() {
+        info!("LOCATION_URL has no effect here: the nodes of a fleet are not found where it leads");
+    }
     let mut urls = Vec::new();
     for (further, data) in [(10, DATA), (20, SECOND)] {
-        let (mut options, writing) = dev.options(further, data, wallet, gateway)?;
+        let (mut options, mut writing) = dev.options(further, data, wallet, gateway)?;
+        writing.location = None;
         // The program has one recorder of metrics.
         options.listen.metrics &= nodes.is_empty();
         let start = async |progress: &_| node::leader(options, writing, progress).await;

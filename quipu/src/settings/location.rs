@@ -48,8 +48,8 @@ pub enum LocationSettingError {
     NotRoot,
     /// HyperBEAM takes https at port 443 for granted where a record says no port.
     #[error(
-        "LOCATION_URL has http without a port of its own, where HyperBEAM asks by https at port 443; expected https://host or \
-         http://host:port"
+        "LOCATION_URL has http at port 80, or at none: records leave port 80 out, and HyperBEAM asks by https at port 443 then; \
+         expected https://host, or http://host:port with another port than 80"
     )]
     NoPort,
     /// Nobody gets there.
@@ -239,6 +239,8 @@ mod tests {
         ] {
             assert!(outcome(Some(wrong), None).unwrap_err().starts_with("LOCATION_URL"), "{wrong}");
         }
+        let told = outcome(Some("http://su.example:80"), None).unwrap_err();
+        assert!(told.contains("another port than 80"), "{told}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct ServiceArgs {
 
     /// Gateways, separated by commas, that are asked for the transaction a process boots from; one of them must have
     /// it [default: ARWEAVE_URL]. A block height that jumps, and the first one of all, counts only when one of them, at
-    /// another address than ARWEAVE_URL, tells it too
+    /// another address than ARWEAVE_URL, tells it too. The record of LOCATION_URL is looked up at each
     #[arg(long, env, value_name = "URLS")]
     arweave_url_list: Option<String>,
 

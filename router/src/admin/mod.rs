@@ -206,7 +206,6 @@ impl FleetApi {
             let status = match health {
                 LocationHealth::Well => RouterLevelForm::Ok,
                 LocationHealth::Doubtful => RouterLevelForm::Warn,
-                LocationHealth::Over => RouterLevelForm::Fail,
             };
             RouterCheckForm { name: "location".to_owned(), status, reason }
         });

@@ -102,7 +102,7 @@ impl RoutedHyperbeamApi {
         #[oai(name = "process-id")]
         process_id: Given<NamedId>,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
-        self.to_process(request, process.0.or(target.0).or(process_id.0).needed()?).await
+        self.to_process(request, process.0.with(target.0, process_id.0)?.needed()?).await
     }
 
     /// Read the schedule of a process
@@ -141,7 +141,7 @@ impl RoutedHyperbeamApi {
         #[oai(name = "process-id")]
         process_id: Given<NamedId>,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
-        self.to_process(request, process.0.or(target.0).or(process_id.0).needed()?).await
+        self.to_process(request, process.0.with(target.0, process_id.0)?.needed()?).await
     }
 
     /// The newest slot of a process, as text
@@ -167,7 +167,7 @@ impl RoutedHyperbeamApi {
         process_id: Given<NamedId>,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
         drop(item);
-        self.to_process(request, process.0.or(target.0).or(process_id.0).needed()?).await
+        self.to_process(request, process.0.with(target.0, process_id.0)?.needed()?).await
     }
 
     /// The newest slot of a process
@@ -188,7 +188,7 @@ impl RoutedHyperbeamApi {
         #[oai(name = "process-id")]
         process_id: Given<NamedId>,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
-        self.to_process(request, process.0.or(target.0).or(process_id.0).needed()?).await
+        self.to_process(request, process.0.with(target.0, process_id.0)?.needed()?).await
     }
 
     /// The newest slot of a process
@@ -214,7 +214,7 @@ impl RoutedHyperbeamApi {
         process_id: Given<NamedId>,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
         drop(item);
-        self.to_process(request, process.0.or(target.0).or(process_id.0).needed()?).await
+        self.to_process(request, process.0.with(target.0, process_id.0)?.needed()?).await
     }
 }
 

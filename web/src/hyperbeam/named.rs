@@ -24,9 +24,24 @@ pub struct NamedProcess {
 pub struct NamedId(Id);
 
 impl NamedProcess {
-    /// The process of the path, or else this one.
-    pub fn or(self, other: Option<NamedId>) -> Self {
-        Self { process: self.process.or(other.map(|named| named.0.into())) }
+    /// The one that the path and these parameters name, each of which may name none.
+    ///
+    /// # Errors
+    /// When they name two.
+    pub fn with(self, target: Option<NamedId>, process_id: Option<NamedId>) -> Result<Self, HttpError> {
+        let given = [target, process_id].into_iter().flatten().map(|named| ProcessId::from(named.0));
+        let mut named = self.process.into_iter().chain(given);
+        let process = named.next();
+        match named.find(|other| Some(*other) != process) {
+            None => Ok(Self { process }),
+            Some(other) => {
+                let one = process.unwrap_or(other);
+                let text = format!(
+                    "the call names two processes, {one} and {other}: expected one in its path and parameters"
+                );
+                Err(HttpError::new(Code::InvalidParameter, text))
+            }
+        }
     }
 
     /// The process.
@@ -90,10 +105,32 @@ mod tests {
             assert_eq!(queried(&text), Some(id), "{text}");
         }
         assert_eq!(queried("~scheduler@1.0"), None);
-        // What the path names counts.
-        let other = NamedId(Id::from_bytes([8; 32]));
-        assert_eq!(NamedProcess { process: Some(id.into()) }.or(Some(other)).needed().unwrap(), id.into());
-        assert_eq!(NamedProcess { process: None }.or(Some(other)).needed().unwrap(), other.0.into());
-        assert!(NamedProcess { process: None }.or(None).needed().is_err());
+    }
+
+    #[test]
+    fn a_call_is_for_one_process_however_often_it_names_it() {
+        let ids = [7, 8].map(|byte| Id::from_bytes([byte; 32]));
+        let [one, other] = ids.map(|id| Some(NamedId(id)));
+        let path = |id: Option<Id>| NamedProcess { process: id.map(ProcessId::from) };
+        let of = |path: NamedProcess, target, process_id| path.with(target, process_id)?.needed();
+        let [first, second] = ids;
+        for (found, expected) in [
+            (of(path(Some(first)), None, None), first),
+            (of(path(Some(first)), one, one), first),
+            (of(path(None), other, None), second),
+            (of(path(None), None, other), second),
+        ] {
+            assert_eq!(found.unwrap(), expected.into());
+        }
+        assert!(of(path(None), None, None).unwrap_err().to_string().contains("target is missing"));
+        for found in [
+            of(path(Some(first)), other, None),
+            of(path(Some(first)), None, other),
+            of(path(None), one, other),
+            of(path(Some(first)), one, other),
+        ] {
+            let told = found.unwrap_err().to_string();
+            assert!(told.contains(&format!("two processes, {first} and {second}")), "{told}");
+        }
     }
 }

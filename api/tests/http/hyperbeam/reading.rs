@@ -1,6 +1,7 @@
 //! What is read in HyperBEAM's form: the same as all others read.
 
 use bytes::Bytes;
+use protocol::ProcessId;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testing::{SampleUser, id_of};
@@ -75,6 +76,40 @@ async fn a_compute_unit_reads_what_is_there_slot_by_slot() {
             (expected, &json!(false)),
             "{from} to {to}"
         );
+    }
+}
+
+/// Of a process that was spawned without an assignment slot 0 is its first message, which readers of aos-2 take for the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_the_process_is_not_shown_where_it_is_expected() {
+    let node = TestNode::start().await;
+    let (mut old, mut new) = (SampleHistory::spawn(2, None), SampleHistory::spawn(1, Some(1_000)));
+    let (process, assigned) = (old.process, new.process);
+    node.append([std::mem::take(&mut old.appends), std::mem::take(&mut new.appends)].concat()).await;
+    let of = |process: ProcessId, more: &str| format!("/{process}/schedule?{more}accept=application/aos-2");
+    for messages in [0, 1, 2] {
+        if messages > 0 {
+            old.message(messages - 1, 1_000 + messages, b"hi", true);
+            node.append(std::mem::take(&mut old.appends)).await;
+        }
+        for range in ["from=0&to=1&", "from=0&to=0&", "from=-3&", "from+Integer=0&to+Integer=1&"] {
+            let told = get(&node.public, &of(process, range)).await.refusal(406, "invalid_parameter");
+            assert!(told.contains("spawned without an assignment"), "{told}");
+            assert_eq!(get(&node.public, &of(assigned, range)).await.status, 200, "{range}");
+        }
+        // Whoever names no slot, or a later one, takes what there is; people as ever.
+        for (range, slots) in
+            [("", messages), ("from=1&", messages.saturating_sub(1)), ("to=0&", messages.min(1))]
+        {
+            let page = get(&node.public, &of(process, range)).await.json();
+            assert_eq!(
+                page["edges"].as_array().unwrap().len(),
+                usize::try_from(slots).unwrap(),
+                "{range} {page}"
+            );
+        }
+        let seen = get(&node.public, &format!("/{process}/schedule?from=0&accept=application/json")).await;
+        assert_eq!(seen.status, 200, "{}", seen.text);
     }
 }
 

@@ -76,6 +76,18 @@ async fn an_item_is_taken_under_each_path_for_the_process_that_is_named() {
         let spawn = user.process(&[], "another");
         ask(&node.public, Method::POST, &path, &ans104, spawn).await.refusal(400, "invalid_parameter");
     }
+    // Two that are named, whichever of them the item is for.
+    for path in &[
+        format!("/{process}/schedule?target={other}"),
+        format!("/{process}/~scheduler@1.0/schedule?target={other}"),
+        format!("/{process}/~scheduler@1.0/schedule&process-id={other}"),
+        format!("/~scheduler@1.0/schedule?target={process}&process-id={other}"),
+    ] {
+        let told = ask(&node.public, Method::POST, path, &ans104, item("two")).await;
+        assert!(told.refusal(400, "invalid_parameter").contains("two processes"), "{}", told.text);
+        let read = get(&node.public, path).await.refusal(400, "invalid_parameter");
+        assert!(read.contains("two processes"), "{read}");
+    }
     assert_eq!(get(&node.public, &format!("/{process}/slot/current")).await.text, "6");
 }
 

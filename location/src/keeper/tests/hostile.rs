@@ -122,6 +122,41 @@ async fn a_nonce_that_nobody_can_pass_is_told() {
     assert_eq!(world.count(), 1);
 }
 
+/// Whoever had a HyperBEAM node with this wallet before has such a record.
+#[tokio::test]
+async fn who_leads_hyperbeam_elsewhere_is_named_until_it_tells_another() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    world.restart(&log).await;
+    let right = world.published(7);
+    let elsewhere = other(5, 3, world.now());
+    world.tell(vec![Ok(vec![right.clone()]), Ok(vec![right.clone()])]);
+    let (mut keeper, handle) = world.keeper(&log);
+    // What one that does not answer told before counts.
+    for (told, is_named) in [
+        (Ok(vec![]), false),
+        (Ok(vec![elsewhere.clone()]), true),
+        (Err("no connection"), true),
+        (Ok(vec![LocationRecord { variant: None, ..right.clone() }]), true),
+        (Ok(vec![right.clone()]), false),
+    ] {
+        world.prefer(vec![Ok(vec![]), told.clone()]);
+        for _ in 0..2 {
+            keeper.look().await.unwrap();
+            let (health, why) = handle.health();
+            let is_well = health == crate::now::LocationHealth::Well;
+            assert_eq!(
+                (!is_well, why.contains("gateway 1 leads HyperBEAM elsewhere")),
+                (is_named, is_named),
+                "{why}"
+            );
+            assert!(!why.contains("gateway 0"), "{why}");
+            assert!(handle.now().until.is_some());
+        }
+    }
+    assert_eq!(world.count(), 1);
+}
+
 #[test]
 fn with_a_clock_that_is_wrong_nothing_is_known_to_be_well() {
     let world = World::new();

@@ -1,5 +1,8 @@
 //! What is known lasts: while who told it is away, and until it is taken or too old.
 
+use log::{EventRef, Fact, Log};
+use protocol::{Nonce, ProcessId};
+
 use super::*;
 use crate::seat::LocationSeat;
 
@@ -61,6 +64,73 @@ async fn a_gateway_that_lies_once_costs_one_publication() {
         assert_eq!(world.count(), count, "{nonce}");
     }
     assert_eq!(world.count(), 3);
+}
+
+/// Nobody starts it anew: it looks by itself, and renews when half of the time is over.
+#[tokio::test(start_paused = true)]
+async fn a_keeper_that_runs_on_renews_by_itself() {
+    let world = World::new();
+    world.tell(vec![Ok(vec![])]);
+    let (mut keeper, _handle) = world.keeper(&log());
+    keeper.parts.publications = Arc::new(Noted::default());
+    let running = tokio::spawn(keeper.run());
+    let mut days = Vec::new();
+    for quarter in 0..15 * 24 * 4 {
+        tokio::time::sleep(Duration::from_secs(15 * 60)).await;
+        world.now.fetch_add(HOUR / 4, Ordering::SeqCst);
+        if world.count() > days.len() {
+            days.push(quarter / (24 * 4));
+            world.tell(vec![Ok(vec![world.published(quarter)])]);
+        }
+    }
+    assert_eq!((days, world.count()), (vec![0, 7, 14], 3));
+    running.abort();
+}
+
+/// One gateway is gone for good, and the node is started more often than daily.
+#[tokio::test]
+async fn who_never_answers_is_waited_for_a_day_over_all_starts() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![]), Err("no connection")]);
+    let sought = |log: &LocalLog<Memory>| {
+        let mut count = 0;
+        let mut visit = |event: EventRef<'_>| {
+            count += usize::from(matches!(Fact::of(&event), Some(Fact::RecordsSought { .. })));
+            std::ops::ControlFlow::Continue(())
+        };
+        log.range(ProcessId::NODE, false, Nonce::ZERO..=Nonce::MAX, &mut visit).unwrap();
+        count
+    };
+    for hours in [20, 3] {
+        let now = world.restart(&log).await;
+        assert!(now.trouble.unwrap().contains("once all have answered"));
+        // Within one start it is asked often.
+        let (mut keeper, _handle) = world.keeper(&log);
+        keeper.look().await.unwrap();
+        keeper.look().await.unwrap();
+        assert_eq!((world.count(), sought(&log)), (0, 1));
+        world.pass(hours);
+    }
+    world.pass(1);
+    world.restart(&log).await;
+    assert_eq!((world.count(), sought(&log)), (1, 1));
+}
+
+/// What was kept with a clock that was ahead does not keep anybody from counting anew.
+#[tokio::test]
+async fn a_clock_that_was_ahead_does_not_lengthen_the_wait() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![]), Err("no connection")]);
+    world.pass(1000);
+    world.restart(&log).await;
+    world.now.fetch_sub(1000 * HOUR, Ordering::SeqCst);
+    for hours in [20, 4] {
+        world.restart(&log).await;
+        assert_eq!(world.count(), 0);
+        world.pass(hours);
+    }
+    world.restart(&log).await;
+    assert_eq!(world.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,6 +301,14 @@ async fn whoever_is_overtaken_tells_what_was_published() {
             self.0.claim(one, lasting).await
         }
 
+        async fn sought_since(
+            &self,
+            wallet: Address,
+            now: Timestamp,
+        ) -> Result<Timestamp, PublicationsError> {
+            self.0.sought_since(wallet, now).await
+        }
+
         async fn taken(&self, one: &Publication, at: Timestamp) -> Result<(), PublicationsError> {
             self.0.taken(one, at).await
         }
@@ -312,7 +390,7 @@ async fn how_the_record_is_is_measured_anew_also_while_nothing_changes() {
     let measuring = tokio::spawn(handle.measure());
     let ends = Timestamp::new(world.now() + 100 * HOUR);
     for (until, hours, status) in
-        [(None, 0, "1"), (Some(ends), 0, "0"), (Some(ends), 50, "1"), (Some(ends), 50, "2")]
+        [(None, 0, "1"), (Some(ends), 0, "0"), (Some(ends), 50, "1"), (Some(ends), 50, "1")]
     {
         keeper.tell(|now| now.until = until);
         world.pass(hours);
