@@ -96,6 +96,11 @@ pub struct ImportArgs {
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     signatures: bool,
 
+    /// Leave out for good what JSON does not show and the gateway does not have; without it the process ends there for now,
+    /// and the same command goes on once the gateway has it
+    #[arg(long)]
+    pass_missing: bool,
+
     /// Add each flaw, and each row that is not in the log, to this file as a line of JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -180,6 +185,12 @@ pub enum ImportCommandError {
     /// It is done, but for some rows.
     #[error("not in the log: {}, each of which --report names", counted(*.0, "row"))]
     LeftOut(u64),
+    /// It is done, but for what a gateway may have later.
+    #[error(
+        "not in the log yet: {}, since the gateway does not have what JSON does not show. The same command goes on once it has; \
+         until then no node starts on the folder. --pass-missing leaves such rows out for good", counted(*.0, "row")
+    )]
+    Awaited(u64),
     /// It is done, but what was asked for is not there.
     #[error("the source has nothing of {}: {}", processes(*.count), .first.join(", "))]
     Absent {
@@ -209,6 +220,7 @@ impl ImportArgs {
         tell(&summary, self.plan, self.json, out)?;
         match (summary.left_out, summary.absent) {
             (0, 0) => Ok(()),
+            _ if summary.awaited > 0 => Err(ImportCommandError::Awaited(summary.awaited).into()),
             (0, count) => Err(ImportCommandError::Absent { count, first: summary.first_absent }.into()),
             (rows, _) => Err(ImportCommandError::LeftOut(rows).into()),
         }
@@ -245,6 +257,7 @@ impl ImportArgs {
             scope: ImportScope { processes, rows: self.range },
             verify: self.signatures,
             elsewhere: self.source.elsewhere()?,
+            pass_missing: self.pass_missing,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
         let mut shown = ImportShown::new(&source.name(), self.plan);
@@ -255,8 +268,8 @@ impl ImportArgs {
         };
         let ended = if self.plan { ImportCommandError::Plan } else { ImportCommandError::Import };
         let summary = imported.map_err(ended)?;
-        // Of a part by rows nobody knows whether the others are there.
-        if self.range.is_none() {
+        // Of a part by rows nobody knows whether the others are there, and of what a gateway may have later it is not.
+        if self.range.is_none() && summary.awaited == 0 {
             mark.map(ImportMark::done).transpose()?;
         }
         Ok(summary)

@@ -80,7 +80,7 @@ pub(super) struct SourceArgs {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
-    /// Ask no gateway: rows of which JSON does not show enough stay out
+    /// Ask no gateway for what JSON does not show
     #[arg(long)]
     offline: bool,
 
