@@ -116,6 +116,13 @@ pub enum ImportCommandError {
     /// A setting that the source needs is missing.
     #[error("{0}")]
     Missing(&'static str),
+    /// There is no byte store where one has to be.
+    #[error(
+        "USE_DISK=true says that the scheduler has a byte store, and {}: its content hashes would be lost for good, and with them \
+         what keeps duplicates out. SU_DATA_DIR (--su-data-dir) names it; USE_DISK=false imports without one",
+        .0.as_ref().map_or("SU_DATA_DIR is not set".to_owned(), |folder| format!("there is none in {}", folder.display()))
+    )]
+    NoByteStore(Option<PathBuf>),
     /// The file of processes cannot be used.
     #[error(transparent)]
     Processes(#[from] ProcessFileError),
@@ -204,7 +211,10 @@ pub enum ImportCommandError {
 impl ImportCommandError {
     /// Whether a setting is wrong.
     pub fn is_wrong_setting(&self) -> bool {
-        matches!(self, Self::Missing(_) | Self::Url(_) | Self::Endpoint(_) | Self::Processes(_))
+        matches!(
+            self,
+            Self::Missing(_) | Self::Url(_) | Self::Endpoint(_) | Self::Processes(_) | Self::NoByteStore(_)
+        )
     }
 }
 
@@ -228,7 +238,7 @@ impl ImportArgs {
 
     /// The source, once no other import into the folder is at work. Nothing is held of it while this one waits.
     fn source_in_turn(&self) -> Result<(Box<dyn Source>, Option<ImportTurn>), ImportCommandError> {
-        let source = self.source.open()?;
+        let source = self.source.open(self.to.as_deref())?;
         let Some(folder) = &self.to else { return Ok((source, None)) };
         check_data_folder(&DataPaths::in_folder(folder.clone()))?;
         let first_row = self.range.map_or(0, |range| range.first);
@@ -238,7 +248,7 @@ impl ImportArgs {
         drop(source);
         say(format_args!("waiting for the end of another import into {}", folder.display()));
         let turn = ImportTurn::wait(folder, first_row)?;
-        Ok((self.source.open()?, Some(turn)))
+        Ok((self.source.open(Some(folder))?, Some(turn)))
     }
 
     fn import(&self, source: &mut dyn Source) -> Result<ImportSummary, ImportCommandError> {
