@@ -31,7 +31,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let to = TempDir::new()?;
         let log = LocalLog::open(Rocks::open(to.path().join("log"), &StoreMemory::default())?, None)?;
         let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let options = ImportOptions { scope: ImportScope::default(), verify, threads, elsewhere: None };
+        let options = ImportOptions {
+            scope: ImportScope::default(),
+            verify,
+            threads,
+            elsewhere: None,
+            pass_missing: false,
+        };
         let mut source = LocalStoreSource::open(&files, &index)?;
         let (began, before) = (Instant::now(), processor_time()?);
         let summary = import(&mut source, Some(&log), &options, ImportReport::new(None), &mut |_| ())?;

@@ -69,7 +69,9 @@ impl FlawKind {
             Self::OtherMessage => "an assignment that names another message",
             Self::FromJson => "made of what JSON says: the stored bytes cannot be read",
             Self::NoRecord => "a spawn of which the time is not known",
-            Self::ContentLost => "processes with content hashes that nothing in the log has",
+            Self::ContentLost => {
+                "processes with content hashes that nothing in the log has: only an import into a new folder can take them"
+            }
             Self::ContentTooMany => "processes with too many content hashes: none was carried over",
         }
     }

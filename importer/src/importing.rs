@@ -45,6 +45,9 @@ pub struct ImportOptions {
     pub threads: NonZeroUsize,
     /// What knows more of an item than JSON shows, where a source has nothing else.
     pub elsewhere: Option<Arc<dyn PartsElsewhere>>,
+    /// Whether a row of which nobody has enough now is left out for good. Otherwise its process ends there until it is to
+    /// be had.
+    pub pass_missing: bool,
 }
 
 /// How far an import is.
@@ -69,7 +72,7 @@ pub enum ImportError {
     #[error("the log takes no more")]
     Append(#[from] AppendError),
     /// What a row lacks cannot be asked for.
-    #[error("{place}: what JSON does not show of it cannot be asked for; --offline leaves such rows out")]
+    #[error("{place}: what JSON does not show of it cannot be asked for; --offline asks for none of it")]
     Gateway {
         /// Where the row is in the source.
         place: String,
@@ -135,7 +138,11 @@ pub fn import(
         let workers: Vec<_> = (0..options.threads.get())
             .map(|_| {
                 let (taken, made) = (&taken, made.clone());
-                let preparing = Preparing { verify: options.verify, elsewhere: options.elsewhere.as_deref() };
+                let preparing = Preparing {
+                    verify: options.verify,
+                    elsewhere: options.elsewhere.as_deref(),
+                    pass_missing: options.pass_missing,
+                };
                 scope.spawn(move || work(taken, &made, preparing))
             })
             .collect();

@@ -8,9 +8,13 @@ use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 
 use crate::flaw::{FlawKind, SourceFlaw};
 use crate::importing::ImportError;
-use crate::prepare::{Prepared, ReadyRow, SaidLink};
+use crate::prepare::{AwaitedRow, Prepared, ReadyRow, SaidLink};
 use crate::report::{ImportReport, LeftOutRow};
 use crate::target::{ImportTarget, PlacedIds, SoFar};
+
+/// What is told of a row that could have come before others.
+const PASSED: &str =
+    ", and the log has passed its place without it: only an import into a new folder can take it";
 
 /// When events are appended together.
 const BATCH_EVENTS: usize = 256;
@@ -55,6 +59,8 @@ struct PlacedProcess {
     is_spawned: bool,
     latest: Timestamp,
     footing: Footing,
+    /// The first row that may be had later, behind which nothing is taken now.
+    awaited: Option<String>,
     /// Rows that want the same nonce. Which of them gets it the next row tells.
     waiting: Vec<ReadyRow>,
 }
@@ -85,6 +91,7 @@ impl<'a, 'r> Placing<'a, 'r> {
             Prepared::Remark(place, flaw) => self.report.flaw(&place, &flaw),
             Prepared::Absent(process) => self.report.absent(process),
             Prepared::LeftOut(row, bytes) => self.report.left_out(row, &bytes),
+            Prepared::Awaited(row) => return self.await_row(row),
             Prepared::Unknown(place, error) => return Err(ImportError::Gateway { place, error }),
             Prepared::Ready(row) => return self.place(*row),
         }
@@ -105,11 +112,12 @@ impl<'a, 'r> Placing<'a, 'r> {
         self.report.summary.signatures += row.signatures;
         self.report.summary.bytes += row.bytes as u64;
         *self.report.summary.forms.entry(row.form.as_str()).or_default() += 1;
-        if self.process.as_ref().is_none_or(|process| process.id != row.process) {
-            self.end_process()?;
-            self.begin_process(row.process)?;
-        }
+        self.turn_to(row.process)?;
         let Some(process) = &mut self.process else { return Ok(()) };
+        if let Some(awaited) = &process.awaited {
+            self.report.awaited(behind(row.place, awaited));
+            return Ok(());
+        }
         let Some(said) = row.said else { return self.spawn_unassigned(row) };
         let waits_for = process.waiting.first().and_then(|first| first.said).map(|first| first.nonce);
         if waits_for.is_some_and(|nonce| nonce != said.nonce) {
@@ -122,6 +130,36 @@ impl<'a, 'r> Placing<'a, 'r> {
         if process.waiting.len() >= BATCH_EVENTS || waiting >= UNDERWAY_BYTES {
             self.place_waiting(None)?;
         }
+        Ok(())
+    }
+
+    fn turn_to(&mut self, id: ProcessId) -> Result<(), ImportError> {
+        if self.process.as_ref().is_none_or(|process| process.id != id) {
+            self.end_process()?;
+            self.begin_process(id)?;
+        }
+        Ok(())
+    }
+
+    /// A row that may be had later: what comes behind it in its process waits as well, for it could not be taken any more.
+    fn await_row(&mut self, awaited: AwaitedRow) -> Result<(), ImportError> {
+        let AwaitedRow { process: id, nonce, mut row } = awaited;
+        self.turn_to(id)?;
+        let waits_for = |process: &PlacedProcess| Some(process.waiting.first()?.said?.nonce);
+        if self.process.as_ref().and_then(waits_for).is_some_and(|waits_for| Some(waits_for) != nonce) {
+            self.place_waiting(None)?;
+        }
+        let Some(process) = &mut self.process else { return Ok(()) };
+        if nonce.map_or(process.is_there, |nonce| process.last.is_some_and(|last| nonce <= last.nonce)) {
+            row.reason.push_str(PASSED);
+            self.report.left_out(row, &[]);
+            return Ok(());
+        }
+        let first = process.awaited.get_or_insert_with(|| row.place.clone()).clone();
+        // Which of those with its nonce is followed is not known without it.
+        let same = mem::take(&mut process.waiting);
+        self.report.awaited(row);
+        same.into_iter().for_each(|same| self.report.awaited(behind(same.place, &first)));
         Ok(())
     }
 
@@ -144,6 +182,7 @@ impl<'a, 'r> Placing<'a, 'r> {
                 }
                 _ => Footing::Same,
             },
+            awaited: None,
             waiting: Vec::new(),
         });
         Ok(())
@@ -153,7 +192,7 @@ impl<'a, 'r> Placing<'a, 'r> {
         self.place_waiting(None)?;
         let Some(process) = self.process.take() else { return Ok(()) };
         let place = format!("process {}", process.id);
-        if !process.is_spawned {
+        if !process.is_spawned && process.awaited.is_none() {
             self.report.flaw(&place, &SourceFlaw::new(FlawKind::NoSpawn, "messages, and no process"));
         }
         if let Some(last) = process.last.filter(|last| last.timestamp < process.latest) {
@@ -256,7 +295,12 @@ impl<'a, 'r> Placing<'a, 'r> {
                 format!("{place} of process {} has the assignment {found} in the log", row.process)
             }
             Some(_) => format!("{place} of process {} has something else in the log", row.process),
-            None => format!("the log has passed {place} of process {} without it", row.process),
+            None => {
+                format!(
+                    "the log has passed {place} of process {} without it: only an import into a new folder can take it",
+                    row.process
+                )
+            }
         };
         if let Some(nonce) = nonce.filter(|_| is_taken) {
             let what = format!("another row of process {} has nonce {nonce}", row.process);
@@ -332,6 +376,11 @@ impl PlacedProcess {
             Some(false) | None => Footing::Parted,
         }
     }
+}
+
+/// What is told of a row that waits for another one.
+fn behind(place: String, awaited: &str) -> LeftOutRow {
+    LeftOutRow { place, reason: format!("it waits for what comes before it: {awaited}") }
 }
 
 fn link(process: ProcessId, said: SaidLink, last: Option<ChainLink>) -> ChainLink {

@@ -26,10 +26,20 @@ pub(crate) enum Prepared {
     Absent(ProcessId),
     /// It stays out, with these stored bytes.
     LeftOut(LeftOutRow, Vec<u8>),
+    /// It stays out until what is not shown of it is to be had, and so does what comes behind it.
+    Awaited(AwaitedRow),
     /// What becomes of it is not known, since a gateway cannot be asked.
     Unknown(String, Box<GatewayError>),
     /// It can be given its place.
     Ready(Box<ReadyRow>),
+}
+
+/// A row that may be made ready later.
+pub(crate) struct AwaitedRow {
+    pub(crate) process: ProcessId,
+    /// None of a process without an assignment.
+    pub(crate) nonce: Option<Nonce>,
+    pub(crate) row: LeftOutRow,
 }
 
 /// A row that can be given its place.
@@ -91,6 +101,8 @@ pub(crate) struct Preparing<'a> {
     pub(crate) verify: bool,
     /// What knows more of an item than JSON shows.
     pub(crate) elsewhere: Option<&'a dyn PartsElsewhere>,
+    /// Whether a row of which not enough is to be had now stays out for good.
+    pub(crate) pass_missing: bool,
 }
 
 impl Preparing<'_> {
@@ -108,7 +120,15 @@ impl Preparing<'_> {
                 let ShownRow { place, process, pair } = *row;
                 let is_process = pair.message.as_ref().is_some_and(|shown| shown.id == process.to_string());
                 let row = StoredRow { place, is_process, process: Some(process), ..StoredRow::default() };
-                self.shown(row, &pair, Vec::new())
+                match self.shown(row, &pair, Vec::new()) {
+                    Made::Missing(row) if self.pass_missing => Prepared::LeftOut(row, Vec::new()),
+                    Made::Missing(row) => {
+                        let nonce = pair.assignment.as_ref().and_then(|shown| shown.tag("Nonce"));
+                        let nonce = nonce.and_then(|nonce| nonce.parse().ok()).map(Nonce::new);
+                        Prepared::Awaited(AwaitedRow { process, nonce, row })
+                    }
+                    Made::Settled(prepared) => prepared,
+                }
             }
         }
     }
@@ -123,22 +143,31 @@ impl Preparing<'_> {
             (Ok(ready), _) => Prepared::Ready(Box::new(ready)),
             (Err(reason), Some(pair)) => {
                 let flaws = vec![SourceFlaw::new(FlawKind::FromJson, reason)];
-                self.shown(row, &pair, flaws)
+                let blob = row.blob.clone();
+                match self.shown(row, &pair, flaws) {
+                    // What a database has of it is garbage, whatever becomes of it elsewhere.
+                    Made::Missing(row) => Prepared::LeftOut(row, blob),
+                    Made::Settled(prepared) => prepared,
+                }
             }
             (Err(reason), None) => Prepared::LeftOut(LeftOutRow { place: row.place, reason }, row.blob),
         }
     }
 
     /// A row of what JSON shows of it. What is put together again is verified by that.
-    fn shown(self, row: StoredRow, pair: &ShownPair, flaws: Vec<SourceFlaw>) -> Prepared {
-        let made = pair.assemble(self.elsewhere).map_err(|error| match error {
-            PairError::Gateway { error, .. } => Err(error),
-            other => Ok(other.to_string()),
-        });
-        let made = match made {
+    fn shown(self, row: StoredRow, pair: &ShownPair, flaws: Vec<SourceFlaw>) -> Made {
+        let made = match pair.assemble(self.elsewhere) {
             Ok(made) => made,
-            Err(Err(error)) => return Prepared::Unknown(row.place, Box::new(error)),
-            Err(Ok(reason)) => return Prepared::LeftOut(left_out(row.place, &reason, &flaws), row.blob),
+            Err(PairError::Gateway { error, .. }) => {
+                return Made::Settled(Prepared::Unknown(row.place, Box::new(error)));
+            }
+            Err(error) => {
+                let told = left_out(row.place, &error.to_string(), &flaws);
+                return match error {
+                    PairError::Missing { .. } => Made::Missing(told),
+                    _ => Made::Settled(Prepared::LeftOut(told, row.blob)),
+                };
+            }
         };
         let bytes = [&made.item, &made.assignment].into_iter().flatten().map(Vec::len).sum();
         let ready = match (&made.assignment, &made.item) {
@@ -148,11 +177,18 @@ impl Preparing<'_> {
             (None, Some(item)) => without_assignment(&row, item, flaws.clone()),
             (None, None) => Err("there is nothing of it".to_owned()),
         };
-        match ready {
+        Made::Settled(match ready {
             Ok(ready) => Prepared::Ready(Box::new(ready)),
             Err(reason) => Prepared::LeftOut(left_out(row.place, &reason, &flaws), row.blob),
-        }
+        })
     }
+}
+
+/// What was made of JSON.
+enum Made {
+    /// Nothing now, which may change.
+    Missing(LeftOutRow),
+    Settled(Prepared),
 }
 
 /// Why a row is not even made of its JSON.

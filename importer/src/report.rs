@@ -33,6 +33,9 @@ pub struct ImportSummary {
     pub already_there: u64,
     /// Rows that are not in the log.
     pub left_out: u64,
+    /// Of these, rows that a later import takes, once what is not shown of them is to be had. Until then what is in the log
+    /// is only the beginning of their processes.
+    pub awaited: u64,
     /// Processes that were seen.
     pub processes: u64,
     /// Signatures that were verified, be they right or wrong.
@@ -122,6 +125,12 @@ impl<'a> ImportReport<'a> {
         if self.summary.first_left_out.len() < SHOWN {
             self.summary.first_left_out.push(row);
         }
+    }
+
+    /// A row stays out for now.
+    pub(crate) fn awaited(&mut self, row: LeftOutRow) {
+        self.summary.awaited += 1;
+        self.left_out(row, &[]);
     }
 
     /// Rows that were accounted for so far.

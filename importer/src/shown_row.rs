@@ -43,6 +43,9 @@ pub(crate) enum PairError {
     /// It will not be.
     #[error("the {part} {id}: {error}{}", if *.asked { ", nor for what the gateway has" } else { "" })]
     Part { part: &'static str, id: String, error: AssembleError, asked: bool },
+    /// It may be later: what is not shown of it is not to be had now.
+    #[error("the {part} {id}: not all of it is shown, and {}", if *.asked { "the gateway has nothing of it" } else { "no gateway was asked" })]
+    Missing { part: &'static str, id: String, asked: bool },
     /// There is nothing.
     #[error("neither an item nor an assignment is shown")]
     Nothing,
@@ -99,12 +102,17 @@ fn part(
         (Err(AssembleError::Incomplete), Some(elsewhere), Ok(asked)) => {
             let found = elsewhere.parts(asked);
             let found = found.map_err(|error| PairError::Gateway { part, id: id.clone(), error })?;
+            let is_missing = found.anchor.is_none() || found.data.is_none();
             let known = hidden.data.take();
             hidden = HiddenParts { data: known.or(found.data), anchor: found.anchor };
             match shown.assemble(&hidden) {
                 Ok(bytes) => return Ok(bytes),
+                Err(_) if is_missing => return Err(PairError::Missing { part, id, asked: true }),
                 Err(error) => (error, true),
             }
+        }
+        (Err(AssembleError::Incomplete), None, _) => {
+            return Err(PairError::Missing { part, id, asked: false });
         }
         (Err(error), ..) => (error, false),
     };

@@ -61,6 +61,17 @@ pub enum TenantError {
     /// A database is not read.
     #[error(transparent)]
     Postgres(#[from] PostgresSourceError),
+    /// A byte store is not there.
+    #[error(
+        "MULTI_TENANT_BASE_DATA_DIR: there is no byte store in {}, and the content hashes of what is in {database:?} would be lost \
+         for good; without MULTI_TENANT_BASE_DATA_DIR all is imported without any", .folder.display()
+    )]
+    NoBytes {
+        /// Where it should be.
+        folder: PathBuf,
+        /// Beside which database.
+        database: String,
+    },
     /// A byte store is not read.
     #[error(transparent)]
     Bytes(#[from] ForeignStoreError),
@@ -118,19 +129,28 @@ impl TenantList {
 }
 
 impl TenantsSource {
+    /// Looks whether the byte store of each tenant is there.
+    fn check_bytes(used: &[&Tenant], byte_stores: Option<&Path>) -> Result<(), TenantError> {
+        let folders = used.iter().filter_map(|tenant| Some((byte_stores?.join(&tenant.byte_store), tenant)));
+        let mut missing = folders.filter(|(folder, _)| !folder.join("CURRENT").is_file());
+        missing.next().map_or(Ok(()), |(folder, tenant)| {
+            Err(TenantError::NoBytes { folder, database: tenant.database.clone() })
+        })
+    }
+
     /// Opens each database that a process is in; `base` is their address without a name. Content hashes are in folders below
     /// `byte_stores`, if there are any.
     ///
     /// # Errors
     /// When one of them is not read.
     pub fn open(list: &TenantList, base: &str, byte_stores: Option<&Path>) -> Result<Self, TenantError> {
-        let used = list.0.iter().filter(|tenant| !tenant.processes.is_empty());
-        let opened = used.map(|tenant| {
+        let used: Vec<_> = list.0.iter().filter(|tenant| !tenant.processes.is_empty()).collect();
+        Self::check_bytes(&used, byte_stores)?;
+        let opened = used.into_iter().map(|tenant| {
             let url = format!("{}/{}", base.trim_end_matches('/'), tenant.database);
             let url = DatabaseUrl::parse("MULTI_TENANT_BASE_CONN", &url)?;
             let folder: Option<PathBuf> = byte_stores.map(|folder| folder.join(&tenant.byte_store));
-            let bytes = folder.filter(|folder| folder.exists());
-            let bytes = bytes.map(|folder| ByteStore::open("MULTI_TENANT_BASE_DATA_DIR", &folder));
+            let bytes = folder.map(|folder| ByteStore::open("MULTI_TENANT_BASE_DATA_DIR", &folder));
             Ok((PostgresSource::open(&url, bytes.transpose()?)?, tenant.processes.clone()))
         });
         opened.collect::<Result<_, TenantError>>().map(Self)
@@ -217,6 +237,16 @@ mod tests {
         assert!(error(&list("z"), "https://su1.example").contains("\"z\""));
         assert!(error(&list("b"), "https://su9.example").contains("su2.example"));
         assert!(error("[]", "https://su1.example").contains("no list of tenants"));
+        // A byte store that is named has to be there, before any database is asked.
+        let folder = tempfile::tempdir().unwrap();
+        let open =
+            || TenantsSource::open(&read, "no address", Some(folder.path())).err().unwrap().to_string();
+        assert!(open().contains("ea"), "{}", open());
+        for (name, other) in [("ea", "eb"), ("eb", "MULTI_TENANT_BASE_CONN")] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join("CURRENT"), "").unwrap();
+            assert!(open().contains(other), "{}", open());
+        }
         let part = |processes: &[ProcessId]| {
             TenantsSource::part(&[id(1), id(2)], &ImportScope { processes: processes.to_vec(), rows: None })
         };

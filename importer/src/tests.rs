@@ -79,7 +79,13 @@ fn log() -> LocalLog<Memory> {
 
 fn options() -> ImportOptions {
     let threads = NonZeroUsize::new(2).unwrap();
-    ImportOptions { scope: ImportScope::default(), verify: true, threads, elsewhere: None }
+    ImportOptions {
+        scope: ImportScope::default(),
+        verify: true,
+        threads,
+        elsewhere: None,
+        pass_missing: false,
+    }
 }
 
 fn imported(source: &mut Rows, log: &LocalLog<Memory>) -> ImportSummary {

@@ -135,7 +135,11 @@ async fn a_recorded_database_is_served_as_it_was_and_goes_on() {
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
     assert!(verified.stdout.contains(": 0 faults, and 7 in imported history"), "{}", verified.stdout);
     // The node has kept to itself in the database, which is as it was for whoever goes on with it.
-    let again = summary(&import(folder.path(), &database, &[]).run());
+    let import = import(folder.path(), &database, &[]);
+    let refused = import.run();
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("USE_DISK=true says"), "{}", refused.stderr);
+    let again = summary(&import.set("USE_DISK", "false").run());
     assert_eq!((&again["imported"], &again["already_there"]), (&0.into(), &80.into()), "{again}");
 }
 

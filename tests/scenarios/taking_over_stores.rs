@@ -52,6 +52,7 @@ fn the_databases_of_tenants_are_one_source() {
     });
     server.answer(200, &[], &list.to_string());
     byte_store(folder.path(), "a", &processes[0]);
+    byte_store(folder.path(), "b", &processes[2]);
     let to = folder.path().join("data");
     let words = ["import", "--from", "tenants", "--json", "--to", text(&to)];
     let import = Launch::command(folder.path(), &words)

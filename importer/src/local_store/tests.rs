@@ -71,7 +71,13 @@ impl Running {
 fn imported(source: &mut LocalStoreSource) -> ImportSummary {
     let log = LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap();
     let threads = NonZeroUsize::new(2).unwrap();
-    let options = ImportOptions { scope: ImportScope::default(), verify: false, threads, elsewhere: None };
+    let options = ImportOptions {
+        scope: ImportScope::default(),
+        verify: false,
+        threads,
+        elsewhere: None,
+        pass_missing: false,
+    };
     import(source, Some(&log), &options, ImportReport::new(None), &mut |_| ()).unwrap()
 }
 

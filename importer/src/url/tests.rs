@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use ans104::Ed25519Wallet;
@@ -15,7 +17,7 @@ use testing::SampleProcess;
 
 use super::*;
 use crate::back::BackRow;
-use crate::{ImportOptions, ImportReport, ImportSummary, import};
+use crate::{HiddenParts, ImportOptions, ImportReport, ImportSummary, PartsElsewhere, import};
 
 /// As a scheduler shows it.
 fn entry(append: &Append) -> (u64, Value) {
@@ -92,7 +94,7 @@ fn what_another_entry_keeps_out_is_told_by_each_import() {
     let mut source = UrlSource::new(parse_url("--url", &url).unwrap(), http).unwrap();
     let scope = ImportScope { processes: vec![sample.process], rows: None };
     let threads = NonZeroUsize::new(1).unwrap();
-    let options = ImportOptions { scope, verify: true, threads, elsewhere: None };
+    let options = ImportOptions { scope, verify: true, threads, elsewhere: None, pass_missing: false };
     let mut import = || -> ImportSummary {
         import(&mut source, Some(&log), &options, ImportReport::new(None), &mut |_| ()).unwrap()
     };
@@ -100,6 +102,57 @@ fn what_another_entry_keeps_out_is_told_by_each_import() {
         let told = import();
         assert_eq!((told.imported, told.already_there, told.left_out), (0, 3, 1), "{told:?}");
     }
+}
+
+/// A gateway that gets one item later than the others.
+#[derive(Debug)]
+struct Lagging {
+    items: Vec<Vec<u8>>,
+    late: Id,
+    has: AtomicBool,
+}
+
+impl PartsElsewhere for Lagging {
+    fn parts(&self, id: Id) -> Result<HiddenParts, GatewayError> {
+        let has = self.has.load(Ordering::Relaxed);
+        let items = self.items.iter().map(|bytes| ans104::Item::split(bytes).unwrap());
+        let found = items.into_iter().find(|item| item.id() == id && (has || id != self.late));
+        let anchor = found.as_ref().map(|item| item.anchor().map_or(Vec::new(), |anchor| anchor.to_vec()));
+        Ok(HiddenParts { anchor, data: found.map(|item| item.data().to_vec()) })
+    }
+}
+
+#[test]
+fn what_the_gateway_has_later_is_waited_for_and_nothing_comes_before_it() {
+    let mut sample = SampleProcess::new(1);
+    let binary = sample.user.message(sample.process, &[], [0xFF, 0, 1]);
+    let appends = [sample.message(), sample.scheduled(&binary), sample.message(), sample.message()];
+    let url = serve(appends.iter().map(entry).collect());
+    let log = LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap();
+    let items = appends.iter().flat_map(|append| match &append.body {
+        log::Body::Scheduled { item, assignment, .. } => [item.clone(), assignment.clone()],
+        _ => panic!("all are messages"),
+    });
+    let late = ans104::Item::split(&binary).unwrap().id();
+    let gateway = Arc::new(Lagging { items: items.collect(), late, has: AtomicBool::new(false) });
+    let import = |elsewhere: Option<Arc<dyn PartsElsewhere>>, pass_missing, log: &LocalLog<Memory>| {
+        let http = Http::new(HttpOptions::default()).unwrap();
+        let mut source = UrlSource::new(parse_url("--url", &url).unwrap(), http).unwrap();
+        let scope = ImportScope { processes: vec![sample.process], rows: None };
+        let threads = NonZeroUsize::new(2).unwrap();
+        let options = ImportOptions { scope, verify: true, threads, elsewhere, pass_missing };
+        let told = import(&mut source, Some(log), &options, ImportReport::new(None), &mut |_| ()).unwrap();
+        [told.imported, told.already_there, told.left_out, told.awaited]
+    };
+    assert_eq!(import(None, false, &log), [0, 0, 4, 4]);
+    assert_eq!(import(Some(gateway.clone()), false, &log), [1, 0, 3, 3]);
+    let other = LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap();
+    assert_eq!(import(Some(gateway.clone()), true, &other), [3, 0, 1, 0]);
+    gateway.has.store(true, Ordering::Relaxed);
+    assert_eq!(import(Some(gateway.clone()), false, &log), [3, 1, 0, 0]);
+    // What was passed once is not waited for any more.
+    gateway.has.store(false, Ordering::Relaxed);
+    assert_eq!(import(Some(gateway), false, &other), [0, 3, 1, 0]);
 }
 
 #[test]

@@ -96,6 +96,11 @@ pub struct ImportArgs {
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     signatures: bool,
 
+    /// Leave out for good what JSON does not show and the gateway does not have; without it the process ends there for now,
+    /// and the same command goes on once the gateway has it
+    #[arg(long)]
+    pass_missing: bool,
+
     /// Add each flaw, and each row that is not in the log, to this file as a line of JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -111,6 +116,13 @@ pub enum ImportCommandError {
     /// A setting that the source needs is missing.
     #[error("{0}")]
     Missing(&'static str),
+    /// There is no byte store where one has to be.
+    #[error(
+        "USE_DISK=true says that the scheduler has a byte store, and {}: its content hashes would be lost for good, and with them \
+         what keeps duplicates out. SU_DATA_DIR (--su-data-dir) names it; USE_DISK=false imports without one",
+        .0.as_ref().map_or("SU_DATA_DIR is not set".to_owned(), |folder| format!("there is none in {}", folder.display()))
+    )]
+    NoByteStore(Option<PathBuf>),
     /// The file of processes cannot be used.
     #[error(transparent)]
     Processes(#[from] ProcessFileError),
@@ -180,6 +192,12 @@ pub enum ImportCommandError {
     /// It is done, but for some rows.
     #[error("not in the log: {}, each of which --report names", counted(*.0, "row"))]
     LeftOut(u64),
+    /// It is done, but for what a gateway may have later.
+    #[error(
+        "not in the log yet: {}, since the gateway does not have what JSON does not show. The same command goes on once it has; \
+         until then no node starts on the folder. --pass-missing leaves such rows out for good", counted(*.0, "row")
+    )]
+    Awaited(u64),
     /// It is done, but what was asked for is not there.
     #[error("the source has nothing of {}: {}", processes(*.count), .first.join(", "))]
     Absent {
@@ -193,7 +211,10 @@ pub enum ImportCommandError {
 impl ImportCommandError {
     /// Whether a setting is wrong.
     pub fn is_wrong_setting(&self) -> bool {
-        matches!(self, Self::Missing(_) | Self::Url(_) | Self::Endpoint(_) | Self::Processes(_))
+        matches!(
+            self,
+            Self::Missing(_) | Self::Url(_) | Self::Endpoint(_) | Self::Processes(_) | Self::NoByteStore(_)
+        )
     }
 }
 
@@ -209,6 +230,7 @@ impl ImportArgs {
         tell(&summary, self.plan, self.json, out)?;
         match (summary.left_out, summary.absent) {
             (0, 0) => Ok(()),
+            _ if summary.awaited > 0 => Err(ImportCommandError::Awaited(summary.awaited).into()),
             (0, count) => Err(ImportCommandError::Absent { count, first: summary.first_absent }.into()),
             (rows, _) => Err(ImportCommandError::LeftOut(rows).into()),
         }
@@ -216,7 +238,7 @@ impl ImportArgs {
 
     /// The source, once no other import into the folder is at work. Nothing is held of it while this one waits.
     fn source_in_turn(&self) -> Result<(Box<dyn Source>, Option<ImportTurn>), ImportCommandError> {
-        let source = self.source.open()?;
+        let source = self.source.open(self.to.as_deref())?;
         let Some(folder) = &self.to else { return Ok((source, None)) };
         check_data_folder(&DataPaths::in_folder(folder.clone()))?;
         let first_row = self.range.map_or(0, |range| range.first);
@@ -226,7 +248,7 @@ impl ImportArgs {
         drop(source);
         say(format_args!("waiting for the end of another import into {}", folder.display()));
         let turn = ImportTurn::wait(folder, first_row)?;
-        Ok((self.source.open()?, Some(turn)))
+        Ok((self.source.open(Some(folder))?, Some(turn)))
     }
 
     fn import(&self, source: &mut dyn Source) -> Result<ImportSummary, ImportCommandError> {
@@ -245,6 +267,7 @@ impl ImportArgs {
             scope: ImportScope { processes, rows: self.range },
             verify: self.signatures,
             elsewhere: self.source.elsewhere()?,
+            pass_missing: self.pass_missing,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
         let mut shown = ImportShown::new(&source.name(), self.plan);
@@ -255,8 +278,8 @@ impl ImportArgs {
         };
         let ended = if self.plan { ImportCommandError::Plan } else { ImportCommandError::Import };
         let summary = imported.map_err(ended)?;
-        // Of a part by rows nobody knows whether the others are there.
-        if self.range.is_none() {
+        // Of a part by rows nobody knows whether the others are there, and of what a gateway may have later it is not.
+        if self.range.is_none() && summary.awaited == 0 {
             mark.map(ImportMark::done).transpose()?;
         }
         Ok(summary)

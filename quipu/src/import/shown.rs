@@ -53,6 +53,9 @@ pub(super) fn tell(
     table.row(if is_plan { "would be imported" } else { "imported" }, thousands(summary.imported));
     table.row("in the log before", thousands(summary.already_there));
     table.row("not in the log", thousands(summary.left_out));
+    if summary.awaited > 0 {
+        table.row("of these may come later", thousands(summary.awaited));
+    }
     table.row("processes", thousands(summary.processes));
     table.row("signatures verified", thousands(summary.signatures));
     if !summary.flaws.is_empty() {

@@ -16,6 +16,7 @@ use protocol::ProcessId;
 
 use super::ImportCommandError;
 use crate::client::runtime;
+use crate::stderr::say;
 
 /// A list of tenants has no more bytes.
 const LIST_BYTES_MAX: usize = 64 << 20;
@@ -52,6 +53,10 @@ pub(super) struct SourceArgs {
     #[arg(long, env, value_name = "DIR")]
     su_data_dir: Option<PathBuf>,
 
+    /// Whether there is one for certain: `true` as the scheduler has it; then nothing is imported without it
+    #[arg(long, env, value_name = "BOOL")]
+    use_disk: Option<String>,
+
     /// The folder with the stored bytes, for --from local-store
     #[arg(long, env, value_name = "DIR")]
     su_file_db_dir: Option<PathBuf>,
@@ -80,7 +85,7 @@ pub(super) struct SourceArgs {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
-    /// Ask no gateway: rows of which JSON does not show enough stay out
+    /// Ask no gateway for what JSON does not show
     #[arg(long)]
     offline: bool,
 
@@ -107,15 +112,15 @@ impl SourceArgs {
         }
     }
 
-    /// Opens it.
-    pub(super) fn open(&self) -> Result<Box<dyn Source>, ImportCommandError> {
+    /// Opens it, to be imported to this folder.
+    pub(super) fn open(&self, to: Option<&Path>) -> Result<Box<dyn Source>, ImportCommandError> {
         use ImportCommandError::Missing;
         Ok(match self.from {
             SourceKind::Postgres => {
                 let url = self.database_url.as_deref();
                 let url = url
                     .ok_or(Missing("--from postgres needs the database: DATABASE_URL, or --database-url"))?;
-                let bytes = self.su_data_dir.as_deref().filter(|folder| is_store(folder));
+                let bytes = self.byte_store(to)?;
                 let bytes = bytes.map(|folder| ByteStore::open("SU_DATA_DIR", folder)).transpose()?;
                 Box::new(PostgresSource::open(&DatabaseUrl::parse("DATABASE_URL", url)?, bytes)?)
             }
@@ -136,6 +141,26 @@ impl SourceArgs {
                 Box::new(UrlSource::new(base, Http::new(options)?)?)
             }
         })
+    }
+
+    /// The folder of the byte store, if there is one. Rows come into the log once, so content hashes that are not read with
+    /// them are lost.
+    fn byte_store(&self, to: Option<&Path>) -> Result<Option<&Path>, ImportCommandError> {
+        let folder = self.su_data_dir.as_deref();
+        if let Some(store) = folder.filter(|folder| is_store(folder)) {
+            return Ok(Some(store));
+        }
+        // As the scheduler has it: true is this word alone.
+        if self.use_disk.as_deref() == Some("true") {
+            return Err(ImportCommandError::NoByteStore(folder.map(Path::to_owned)));
+        }
+        if let Some(folder) = folder.filter(|folder| Some(*folder) != to) {
+            say(format_args!(
+                "no content hashes are read: SU_DATA_DIR names {}, in which there is no byte store",
+                folder.display()
+            ));
+        }
+        Ok(None)
     }
 
     fn tenants(&self) -> Result<TenantsSource, ImportCommandError> {
@@ -226,4 +251,45 @@ pub enum ProcessFileError {
         /// What it is.
         line: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        source: SourceArgs,
+    }
+
+    #[test]
+    fn a_byte_store_that_is_said_to_be_there_has_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store");
+        fs::create_dir(&store).unwrap();
+        fs::write(store.join("CURRENT"), "MANIFEST-000001").unwrap();
+        let to = folder.path().join("data");
+        let found = |named: &Path, use_disk: &str| {
+            let named = named.to_str().unwrap();
+            let words = ["quipu", "--from", "postgres", "--su-data-dir", named, "--use-disk", use_disk];
+            let typed = Typed::try_parse_from(words).unwrap();
+            typed.source.byte_store(Some(&to)).map(|found| found.is_some()).map_err(|error| {
+                assert!(error.is_wrong_setting());
+                error.to_string()
+            })
+        };
+        for use_disk in ["true", "false"] {
+            assert_eq!(found(&store, use_disk), Ok(true));
+        }
+        for wrong in [folder.path().join("typo"), to.clone()] {
+            assert_eq!(found(&wrong, "false"), Ok(false));
+            let told = found(&wrong, "true").unwrap_err();
+            assert!(told.contains(wrong.to_str().unwrap()) && told.contains("USE_DISK"), "{told}");
+        }
+    }
 }
