@@ -40,6 +40,11 @@ pub(crate) fn passed_on(headers: &HeaderMap) -> HeaderMap {
     going.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
+/// The headers of an answer that go on to the client.
+pub(crate) fn answered_with(headers: &HeaderMap) -> HeaderMap {
+    passed_on(headers)
+}
+
 /// Says who asks, whatever the client says of that itself. What a trusted proxy has said is said in both headers alike, so that
 /// a scheduler which trusts this router alone hears of one client; where it contradicts itself it goes on as it came, for the
 /// scheduler to see that.

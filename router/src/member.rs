@@ -8,16 +8,15 @@ use std::time::Instant;
 
 use ans104::Address;
 use log::{StoreId, Term};
-use tokio::sync::Semaphore;
 
 use crate::list::SchedulerFlags;
 use crate::metrics::MemberMetrics;
 use crate::moving::MovesTaken;
+use crate::places::CallPlaces;
 use crate::question::QuestionPlaces;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{KnownScheduler, SchedulerNumber};
 use crate::told::ToldLog;
-use crate::upstream::{CALLS_AWAY, CALLS_EACH};
 
 /// How many of the last questions count; with so many of them missed a scheduler is away.
 const LOOKS: usize = 5;
@@ -59,10 +58,8 @@ pub(crate) struct MemberStanding {
     /// Whether it took messages when it was asked last; not before it was.
     is_open: AtomicBool,
     asked: Mutex<Asked>,
-    /// Places for calls that are on their way to it: one that hangs does not close the door for the others.
-    pub(crate) calls: Semaphore,
-    /// Those that it has while it is away, so that it is found to be back.
-    pub(crate) calls_away: Semaphore,
+    /// Places for calls that are on their way to it.
+    pub(crate) calls: CallPlaces,
     /// Places for questions whether it has something.
     pub(crate) questions: QuestionPlaces,
     /// When it was asked last who leads the store of this one, for calls that wait for that.
@@ -134,8 +131,7 @@ impl MemberStanding {
             is_reached: AtomicBool::new(true),
             is_open: AtomicBool::new(false),
             asked: Mutex::default(),
-            calls: Semaphore::new(CALLS_EACH),
-            calls_away: Semaphore::new(CALLS_AWAY),
+            calls: CallPlaces::to_one(),
             questions: QuestionPlaces::to_one(),
             successor_asked: tokio::sync::Mutex::default(),
             metrics: MemberMetrics::new(url),

@@ -16,7 +16,7 @@ use web::{ErrorForm, HttpError};
 use crate::member::FleetMember;
 use crate::placing::Route;
 use crate::router::Router;
-use crate::upstream::{AGAIN, Outgoing, Unanswered};
+use crate::upstream::{AGAIN, COME_AGAIN, Outgoing, Unanswered};
 
 /// How long what is posted is held for a successor.
 const HELD: Duration = Duration::from_secs(2);
@@ -26,8 +26,6 @@ pub(crate) const HELD_MAX: usize = 1024;
 const MOVES_MAX: usize = 3;
 /// Longer words of a scheduler are not told.
 const WORDS_MAX: usize = 4096;
-/// After which a client may come again that was not held for long enough.
-const COME_AGAIN: u32 = 2;
 
 impl Router {
     /// Whoever leads the store of a scheduler.

@@ -16,6 +16,7 @@ use poem_openapi::{Object, OpenApi, Tags};
 use protocol::Code;
 use web::{Given, HttpError, Path, RawBody};
 
+use crate::following::waits;
 use crate::lookup::RouteKey;
 use crate::router::Router;
 pub(crate) use hyperbeam::RoutedHyperbeamApi;
@@ -172,7 +173,7 @@ impl RoutedApi {
         /// The process.
         process: Path<Id>,
     ) -> Result<Routed, RouteRefusal> {
-        Ok(self.router.read(request, RouteKey::Process(process.0.into())).await?)
+        Ok(self.router.follow(request, RouteKey::Process(process.0.into())).await?)
     }
 
     /// A message, or the schedule of a process
@@ -195,6 +196,9 @@ impl RoutedApi {
             Some(process) => RouteKey::Process(process.into()),
             None => RouteKey::Any(id.0),
         };
+        if waits(request.uri()) {
+            return Ok(self.router.follow(request, subject).await?);
+        }
         Ok(self.router.read(request, subject).await?)
     }
 }

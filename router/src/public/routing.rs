@@ -9,9 +9,11 @@ use protocol::{Code, ProcessId};
 use web::HttpError;
 
 use super::routed::Routed;
+use crate::following::FollowingCall;
 use crate::lookup::RouteKey;
 use crate::member::FleetMember;
 use crate::options::RouterMode;
+use crate::places::CallKind;
 use crate::placing::Route;
 use crate::router::Router;
 use crate::upstream::Outgoing;
@@ -23,11 +25,31 @@ impl Router {
         request: &Request,
         subject: RouteKey,
     ) -> Result<Routed, HttpError> {
+        let route = self.route_of(subject).await?;
+        self.send(request, route, Bytes::new()).await
+    }
+
+    /// Sends a call on that waits for what is to come.
+    pub(super) async fn follow(
+        self: &Arc<Self>,
+        request: &Request,
+        subject: RouteKey,
+    ) -> Result<Routed, HttpError> {
+        let route = self.route_of(subject).await?;
+        if let Some(led) = self.led(request, &route)? {
+            return Ok(led);
+        }
+        let call = Outgoing::of(request, CallKind::Waits, &self.options, Bytes::new(), &route)?;
+        let waiting = FollowingCall::of(request).await?;
+        Ok(Routed::passed_on(waiting.answer(self.pass_on(route, &call)).await?))
+    }
+
+    /// The way to what is read.
+    async fn route_of(self: &Arc<Self>, subject: RouteKey) -> Result<Route, HttpError> {
         if subject.id() == ProcessId::NODE.id() {
             return Err(HttpError::not_found("32 zero bytes are the id of nothing"));
         }
-        let route = self.home(subject, Code::NotFound).await?;
-        self.send(request, route, Bytes::new()).await
+        self.home(subject, Code::NotFound).await
     }
 
     /// Sends a call to where its process is.
@@ -37,17 +59,21 @@ impl Router {
         route: Route,
         body: Bytes,
     ) -> Result<Routed, HttpError> {
-        let options = &self.options;
-        let is_redirected = match options.mode {
+        if let Some(led) = self.led(request, &route)? {
+            return Ok(led);
+        }
+        let call = Outgoing::of(request, CallKind::of(request.method()), &self.options, body, &route)?;
+        Ok(Routed::passed_on(self.pass_on(route, &call).await?))
+    }
+
+    /// A redirect, where the call is one that is redirected.
+    fn led(&self, request: &Request, route: &Route) -> Result<Option<Routed>, HttpError> {
+        let is_redirected = match self.options.mode {
             RouterMode::Auto => matches!(*request.method(), Method::GET | Method::HEAD),
             RouterMode::Redirect => true,
             RouterMode::Forward => false,
         };
-        if is_redirected {
-            return redirect(&self.lead(&route.member), request.uri());
-        }
-        let call = Outgoing::of(request, options, body, &route)?;
-        Ok(Routed::passed_on(self.pass_on(route, &call).await?))
+        is_redirected.then(|| redirect(&self.lead(&route.member), request.uri())).transpose()
     }
 }
 
