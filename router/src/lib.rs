@@ -27,6 +27,7 @@ mod published;
 mod promoter;
 mod public;
 mod question;
+mod reaching;
 mod refresh;
 mod registration;
 mod relayed;

@@ -14,6 +14,7 @@ use crate::metrics::MemberMetrics;
 use crate::moving::MovesTaken;
 use crate::places::CallPlaces;
 use crate::question::QuestionPlaces;
+use crate::reaching::AskedBack;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{KnownScheduler, SchedulerNumber};
 use crate::told::ToldLog;
@@ -64,6 +65,8 @@ pub(crate) struct MemberStanding {
     pub(crate) questions: QuestionPlaces,
     /// When it was asked last who leads the store of this one, for calls that wait for that.
     pub(crate) successor_asked: tokio::sync::Mutex<Option<Instant>>,
+    /// Whether it was back when it was asked last, for calls that come while it is away.
+    pub(crate) asked_back: AskedBack,
     pub(crate) metrics: MemberMetrics,
     /// How much is known of what came to it.
     pub(crate) moves: MovesTaken,
@@ -134,6 +137,7 @@ impl MemberStanding {
             calls: CallPlaces::to_one(),
             questions: QuestionPlaces::to_one(),
             successor_asked: tokio::sync::Mutex::default(),
+            asked_back: AskedBack::default(),
             metrics: MemberMetrics::new(url),
             moves: MovesTaken::default(),
         };

@@ -16,7 +16,7 @@ use web::{ErrorForm, HttpError};
 use crate::member::FleetMember;
 use crate::placing::Route;
 use crate::router::Router;
-use crate::upstream::{AGAIN, COME_AGAIN, Outgoing, Unanswered};
+use crate::upstream::{AGAIN, COME_AGAIN, Outgoing, Unanswered, away, unknown};
 
 /// How long what is posted is held for a successor.
 const HELD: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ impl Router {
         let (mut route, mut moves) = (route, 0);
         loop {
             let lead = self.lead(&route.member);
-            let refused = match self.upstream.pass_on(&lead, call).await {
+            let refused = match self.answer_of(&lead, call).await {
                 Ok(answer) if answer.status() == StatusCode::TEMPORARY_REDIRECT && moves < MOVES_MAX => {
                     // Nothing was done there.
                     match self.moved(&route, &answer).await {
@@ -57,6 +57,10 @@ impl Router {
                 Err(Unanswered::NotSent(refused)) => refused,
                 Err(Unanswered::Failed(refused)) => return Err(refused),
             };
+            if self.lead(&route.member).number != lead.number {
+                // It is known by now who is to be sent it.
+                continue;
+            }
             let patience = if lead.lead.copies > 1 && !call.only_reads() { HELD } else { AGAIN };
             if place.is_none() {
                 let Ok(taken) = self.held.try_acquire() else { return Err(refused) };
@@ -68,6 +72,25 @@ impl Router {
             sleep(AGAIN).await;
             if lead.lead.copies > 1 {
                 self.find_successor(&lead).await;
+            }
+        }
+    }
+
+    /// What a scheduler answers, as long as that is to be expected.
+    async fn answer_of(&self, lead: &FleetMember, call: &Outgoing) -> Result<Response, Unanswered> {
+        if !self.is_there(lead).await {
+            let why = lead.standing.trouble().unwrap_or_else(|| "it is away".to_owned());
+            return Err(Unanswered::NotSent(away(lead, &why)));
+        }
+        tokio::select! {
+            biased;
+            answer = self.upstream.pass_on(lead, call) => answer,
+            why = self.is_lost(lead) => {
+                lead.standing.metrics.unanswered.increment(1);
+                Err(match call.only_reads() {
+                    true => Unanswered::NotSent(away(lead, &why)),
+                    false => Unanswered::Failed(unknown(lead, &why)),
+                })
             }
         }
     }

@@ -110,7 +110,7 @@ impl Outgoing {
 /// Why a scheduler has not answered.
 #[derive(Debug)]
 pub(crate) enum Unanswered {
-    /// Not a byte of the call went out.
+    /// Not a byte of the call went out, or it only reads.
     NotSent(HttpError),
     /// It may have done what was asked, or nothing can be sent.
     Failed(HttpError),
