@@ -18,6 +18,7 @@ use web::{Given, HttpError, Path, RawBody};
 
 use crate::following::waits;
 use crate::lookup::RouteKey;
+use crate::placing::Posted;
 use crate::router::Router;
 pub(crate) use hyperbeam::RoutedHyperbeamApi;
 pub(crate) use refusal::{FleetRefusal, OperatorsNotWell, WhereRefusal};
@@ -72,20 +73,21 @@ impl RoutedApi {
         /// The transaction or message on Arweave to assign.
         assign: Given<Id>,
     ) -> Result<Routed, RouteRefusal> {
-        let (route, body) = match (process.0, assign.0) {
+        let posted = match (process.0, assign.0) {
             (_, None) => self.router.home_of_item(request, item).await?,
-            (Some(process), Some(_)) => {
+            (Some(process), Some(id)) => {
                 drop(item);
                 self.router.options.items.check_process(process.into()).map_err(HttpError::from)?;
                 let subject = RouteKey::Process(process.into());
-                (self.router.home(subject, Code::UnknownProcess).await?, Bytes::new())
+                let route = self.router.home(subject, Code::UnknownProcess).await?;
+                Posted { route, id, body: Bytes::new() }
             }
             (None, Some(_)) => {
                 let text = "the parameter process-id is missing: assign needs the process to assign to";
                 return Err(HttpError::new(Code::InvalidParameter, text).into());
             }
         };
-        Ok(self.router.send(request, route, body).await?)
+        Ok(self.router.post(request, posted).await?)
     }
 
     /// The fleet's address and time, or a scheduler's

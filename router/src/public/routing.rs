@@ -14,8 +14,9 @@ use crate::lookup::RouteKey;
 use crate::member::FleetMember;
 use crate::options::RouterMode;
 use crate::places::CallKind;
-use crate::placing::Route;
+use crate::placing::{Posted, Route};
 use crate::router::Router;
+use crate::state::Home;
 use crate::upstream::Outgoing;
 
 impl Router {
@@ -52,8 +53,24 @@ impl Router {
         self.home(subject, Code::NotFound).await
     }
 
+    /// Sends what was posted to where its process is.
+    pub(super) async fn post(
+        self: &Arc<Self>,
+        request: &Request,
+        posted: Posted,
+    ) -> Result<Routed, HttpError> {
+        let Posted { route, id, body } = posted;
+        let home = Home { scheduler: route.member.number, version: route.version };
+        let process = route.subject;
+        let routed = self.send(request, route, body).await?;
+        if routed.is_done() {
+            self.note_taken(id, process, home);
+        }
+        Ok(routed)
+    }
+
     /// Sends a call to where its process is.
-    pub(super) async fn send(
+    async fn send(
         self: &Arc<Self>,
         request: &Request,
         route: Route,
