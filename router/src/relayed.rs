@@ -11,11 +11,16 @@ use http_body_util::{BodyExt, Full};
 use poem::Response;
 use poem::http::StatusCode;
 use poem::http::header::{self, HeaderMap};
+use protocol::Code;
+use reqwest::Url;
 use web::{HttpError, IsCounted, MemoryClaim, Relayed, Share};
 
+use crate::fleet::Fleet;
 use crate::hop_headers::answered_with;
 use crate::member::FleetMember;
+use crate::moving::MovedHome;
 use crate::places::{CallKind, CallPlace};
+use crate::scheduler_url::SchedulerUrl;
 use crate::upstream::{Outgoing, Upstream, away, said, unknown};
 
 /// How much of an answer is held at a time; one that is no longer comes as a whole, and gives its socket back at once.
@@ -74,6 +79,35 @@ pub(crate) async fn relay(
     Ok(response)
 }
 
+/// Refuses an answer that leads elsewhere than to a scheduler of the fleet.
+pub(crate) fn check_leads(fleet: &Fleet, from: &FleetMember, answer: &Response) -> Result<(), HttpError> {
+    let Some(location) = answer.headers().get(header::LOCATION).filter(|_| answer.status().is_redirection())
+    else {
+        return Ok(());
+    };
+    // As a browser reads it.
+    let to =
+        location.to_str().ok().and_then(|location| Url::parse(from.url.as_str()).ok()?.join(location).ok());
+    let to: Option<SchedulerUrl> = to.and_then(|to| to.origin().ascii_serialization().parse().ok());
+    if to.as_ref().is_some_and(|to| fleet.at(to).is_some()) {
+        return Ok(());
+    }
+    let Some(to) = to else {
+        return Err(HttpError::new(
+            Code::GatewayError,
+            format!("the scheduler {} leads to a place that is no URL of a scheduler", from.url),
+        ));
+    };
+    if MovedHome::of(answer.headers()).is_some() {
+        let text = format!(
+            "the process has moved to {to}, which this router does not know: `quipu router add {to}` adds it"
+        );
+        return Err(HttpError::new(Code::Unavailable, text));
+    }
+    let text = format!("the scheduler {} leads to {to}, which is no scheduler of this router", from.url);
+    Err(HttpError::new(Code::GatewayError, text))
+}
+
 /// Whether it goes on with what is to come.
 pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -104,5 +138,50 @@ impl Body for Passing {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use poem::error::ResponseError;
+    use web::fleet_headers::VERSION;
+
+    use super::*;
+    use crate::list::SchedulerFlags;
+    use crate::state::{KnownScheduler, SchedulerNumber};
+
+    #[test]
+    fn an_answer_leads_to_schedulers_of_the_fleet_alone() {
+        let fleet = Fleet::default();
+        let known = |number, url: &str| {
+            KnownScheduler::new(SchedulerNumber(number), url.parse().unwrap(), SchedulerFlags::default())
+        };
+        fleet.set(vec![known(1, "http://su1:1"), known(2, "https://su2")], true);
+        let from = fleet.member(SchedulerNumber(1)).unwrap();
+        let refusal = |status: u16, location: &str, moved: bool| {
+            let status = StatusCode::from_u16(status).unwrap();
+            let mut answer = Response::builder().status(status).header(header::LOCATION, location);
+            if moved {
+                answer = answer.header(VERSION, "1");
+            }
+            check_leads(&fleet, &from, &answer.finish()).map_err(|refused| refused.status().as_u16()).err()
+        };
+        for (status, location) in
+            [(307, "http://su1:1/P"), (302, "https://su2/P?a=b"), (301, "/P"), (200, "http://evil/")]
+        {
+            assert_eq!(refusal(status, location, false), None, "{status} {location}");
+        }
+        for location in [
+            "//evil.example/x",
+            "http://evil.example",
+            "\\\\evil.example",
+            "javascript:alert(1)",
+            "http://su1:2/",
+        ] {
+            assert_eq!(refusal(302, location, false), Some(502), "{location}");
+        }
+        assert_eq!(refusal(307, "http://su3:1/P", true), Some(503));
     }
 }

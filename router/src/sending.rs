@@ -15,6 +15,7 @@ use web::{ErrorForm, HttpError};
 
 use crate::member::FleetMember;
 use crate::placing::Route;
+use crate::relayed::check_leads;
 use crate::router::Router;
 use crate::upstream::{AGAIN, COME_AGAIN, Outgoing, Unanswered, away, unknown};
 
@@ -48,12 +49,12 @@ impl Router {
                     // Nothing was done there.
                     match self.moved(&route, &answer).await {
                         Some(moved) => (route, moves) = (moved, moves + 1),
-                        None => return Ok(answer),
+                        None => return self.told(&lead, answer),
                     }
                     continue;
                 }
                 Ok(answer) if leads_not(&answer) => refused_by(&lead, answer).await,
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return self.told(&lead, answer),
                 Err(Unanswered::NotSent(refused)) => refused,
                 Err(Unanswered::Failed(refused)) => return Err(refused),
             };
@@ -74,6 +75,12 @@ impl Router {
                 self.find_successor(&lead).await;
             }
         }
+    }
+
+    /// The answer for the client, unless it would lead that elsewhere.
+    fn told(&self, from: &FleetMember, answer: Response) -> Result<Response, HttpError> {
+        check_leads(&self.fleet, from, &answer)?;
+        Ok(answer)
     }
 
     /// What a scheduler answers, as long as that is to be expected.
