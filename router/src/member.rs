@@ -53,6 +53,7 @@ pub(crate) struct StoreLead {
 
 /// How a scheduler does.
 pub(crate) struct MemberStanding {
+    /// How many were given to it, or found there.
     processes: AtomicU64,
     /// Whether it is reached, as far as the last questions tell.
     is_reached: AtomicBool,
@@ -145,19 +146,18 @@ impl MemberStanding {
         standing
     }
 
+    /// How many processes were given to it, or found there, whoever leads its store now.
     pub(crate) fn processes(&self) -> u64 {
         self.processes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_processes(&self, processes: u64) {
         self.processes.store(processes, Ordering::Relaxed);
-        self.metrics.processes.set(processes as f64);
     }
 
     /// It has one more from now on, before that is on disk: those who come meanwhile count it.
     pub(crate) fn add_process(&self) {
         self.processes.fetch_add(1, Ordering::Relaxed);
-        self.metrics.processes.increment(1.0);
     }
 
     /// It has it not, after all.
@@ -165,7 +165,6 @@ impl MemberStanding {
         // Counted anew meanwhile, there may be nothing to take.
         let less = |processes: u64| Some(processes.saturating_sub(1));
         let _ = self.processes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        self.metrics.processes.decrement(1.0);
     }
 
     pub(crate) fn is_reached(&self) -> bool {
