@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ans104::{Address, Id, Item};
 use bytes::Bytes;
 use poem::Request;
-use protocol::{Code, ProcessId, Submission};
+use protocol::{Code, ProcessId, Submission, check_spawn, check_tags};
 use tokio::task::spawn_blocking;
 use web::{HttpError, RawBody};
 
@@ -97,18 +97,23 @@ impl Router {
         let malformed = |error: &dyn std::fmt::Display| {
             HttpError::new(Code::MalformedItem, format!("the body is not an ANS-104 data item: {error}"))
         };
-        let (id, submission) = {
+        let (id, submission, form) = {
             let item = Item::parse(&body).map_err(|error| malformed(&error))?;
             let submission = Submission::of(&item);
             let submission = submission.map_err(|error| HttpError::new(error.code(), error.to_string()))?;
             self.options.items.check(&item, submission)?;
-            (item.id(), submission)
+            // Nobody takes a process of another form: it gets no home.
+            let form = check_tags(&item).and_then(|()| check_spawn(&item)).map(drop);
+            (item.id(), submission, form)
         };
         let route = match submission {
             Submission::Message(process) => self.home(RouteKey::Process(process), Code::UnknownProcess).await,
             Submission::Process(process) => match self.known.home(&process) {
                 Some(home) => self.route(process, home).await,
-                None => self.place(process, body.clone()).await,
+                None => {
+                    form.map_err(|error| HttpError::new(error.code(), error.to_string()))?;
+                    self.place(process, body.clone()).await
+                }
             },
         };
         Ok(Posted { route: route?, id, body })
