@@ -7,6 +7,7 @@
 
 mod admin;
 mod busy;
+mod claims;
 mod error;
 mod fleet;
 mod folder;

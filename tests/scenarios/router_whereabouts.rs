@@ -75,7 +75,7 @@ async fn a_scheduler_that_is_frozen_keeps_nothing_that_is_sent_to_it() {
     })
     .await;
     client.schedule(&user.message(process.id, b"again")).await;
-    assert_eq!(client.newest(process.id).await, 2);
+    assert_eq!(node.client().newest(process.id).await, 2);
     router.stop();
 }
 
@@ -281,5 +281,27 @@ async fn nothing_is_placed_where_nobody_is() {
         .await;
         assert_eq!(home(&router, process.id).await, node.url());
     }
+    router.stop();
+}
+
+#[tokio::test]
+async fn no_scheduler_takes_a_process_by_saying_that_it_has_come_to_it() {
+    let (folder, gateway, liar) = (folder(), Gateway::start(), ToldServer::start());
+    let (_kept, node) = node(&gateway);
+    let router = Launch::router(folder.path(), &[&node.url()]).serve();
+    let (client, user) = (router.client(), User::new(1));
+    let process = user.process();
+    until("it is spawned", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
+        .await;
+    let store = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
+    let told = [("quipu-store", store), ("quipu-term", "1"), ("quipu-role", "leader"), ("quipu-moves", "1")];
+    let came = json!({ "process": process.id.to_string(), "version": u64::MAX });
+    liar.answer(200, &told, &json!({ "moves": [came], "next": 1 }).to_string());
+    let added = router.admin().request(Method::POST, "/schedulers");
+    let added = added.json(&json!({ "url": liar.url(), "no_route": true }));
+    assert_eq!(router.admin().send(added).await.unwrap().status, 200);
+    router.said("a scheduler says that a process came to it, and that is wrong");
+    assert_eq!(home(&router, process.id).await, node.url());
+    client.schedule(&user.message(process.id, b"as before")).await;
     router.stop();
 }
