@@ -33,7 +33,14 @@ impl Router {
         for _ in 0..MOVES_MAX {
             let Some(lead) = self.fleet.lead(at.scheduler) else { return Claim::Right };
             let is_claimant = self.fleet.lead(to.scheduler).is_some_and(|to| to.number == lead.number);
-            if is_claimant || lead.is_retired || !lead.standing.is_reached() {
+            if is_claimant {
+                return Claim::Right;
+            }
+            if at.version >= to.version {
+                return Claim::Wrong(format!("it has moved to {}", lead.url));
+            }
+            // Nobody is left who could say.
+            if lead.is_retired || !lead.standing.is_reached() {
                 return Claim::Right;
             }
             let subject = RouteKey::Process(process);
@@ -46,9 +53,6 @@ impl Router {
             };
             let Some(next) = self.fleet.at(&moved.url) else { return Claim::Right };
             at = Home { scheduler: next.number, version: moved.version };
-            if at.version >= to.version && at != to {
-                return Claim::Wrong(format!("{} says that it has moved to {}", lead.url, next.url));
-            }
         }
         Claim::Right
     }

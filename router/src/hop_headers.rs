@@ -21,8 +21,10 @@ const HOP_BY_HOP: [HeaderName; 12] = [
     header::CONTENT_LENGTH,
     header::EXPECT,
 ];
-/// What an answer tells a browser of the origin that it comes from, which is the router's and not the scheduler's.
-const OF_ORIGIN: [HeaderName; 7] = [
+/// What an answer tells a browser of the origin that it comes from, which is the router's and not the scheduler's; or where to go
+/// from there.
+const OF_ORIGIN: [HeaderName; 8] = [
+    header::REFRESH,
     header::SET_COOKIE,
     header::STRICT_TRANSPORT_SECURITY,
     header::ALT_SVC,
@@ -93,6 +95,7 @@ mod tests {
         for (name, value) in [
             ("content-type", "application/json"),
             ("set-cookie", "a=b"),
+            ("refresh", "0; url=http://evil.example"),
             ("clear-site-data", "\"*\""),
             ("alt-svc", "h3=\"evil.example:443\""),
             ("strict-transport-security", "max-age=1"),

@@ -203,6 +203,11 @@ impl MemberStanding {
         self.asked().trouble.clone()
     }
 
+    /// Why it is away.
+    pub(crate) fn why_away(&self) -> String {
+        self.trouble().unwrap_or_else(|| "it is away".to_owned())
+    }
+
     /// What it tells of its log.
     pub(crate) fn told(&self) -> Option<ToldLog> {
         self.asked().told.clone()

@@ -86,8 +86,7 @@ impl Router {
     /// What a scheduler answers, as long as that is to be expected.
     async fn answer_of(&self, lead: &FleetMember, call: &Outgoing) -> Result<Response, Unanswered> {
         if !self.is_there(lead).await {
-            let why = lead.standing.trouble().unwrap_or_else(|| "it is away".to_owned());
-            return Err(Unanswered::NotSent(away(lead, &why)));
+            return Err(Unanswered::NotSent(away(lead, &lead.standing.why_away())));
         }
         tokio::select! {
             biased;

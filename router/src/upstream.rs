@@ -227,7 +227,8 @@ pub(crate) async fn read_up_to(answer: &mut reqwest::Response, most: usize) -> r
 }
 
 pub(crate) fn away(member: &FleetMember, said: &str) -> HttpError {
-    let text = format!("the scheduler {} of this process does not answer: {said}; try again", member.url);
+    let text =
+        format!("the scheduler {} of this process is away at the moment: {said}; try again", member.url);
     HttpError::new(Code::Unavailable, text)
 }
 

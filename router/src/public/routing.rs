@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use poem::Request;
-use poem::http::{Method, Uri};
+use poem::http::Method;
 use protocol::{Code, ProcessId};
 use web::HttpError;
 
 use super::routed::Routed;
 use crate::following::FollowingCall;
 use crate::lookup::RouteKey;
-use crate::member::FleetMember;
 use crate::options::RouterMode;
 use crate::places::CallKind;
 use crate::placing::{Posted, Route};
 use crate::router::Router;
 use crate::state::Home;
-use crate::upstream::Outgoing;
+use crate::upstream::{Outgoing, away};
 
 impl Router {
     /// Sends a call on that only reads.
@@ -37,7 +36,7 @@ impl Router {
         subject: RouteKey,
     ) -> Result<Routed, HttpError> {
         let route = self.route_of(subject).await?;
-        if let Some(led) = self.led(request, &route)? {
+        if let Some(led) = self.led(request, &route).await? {
             return Ok(led);
         }
         let call = Outgoing::of(request, CallKind::Waits, &self.options, Bytes::new(), &route)?;
@@ -76,7 +75,7 @@ impl Router {
         route: Route,
         body: Bytes,
     ) -> Result<Routed, HttpError> {
-        if let Some(led) = self.led(request, &route)? {
+        if let Some(led) = self.led(request, &route).await? {
             return Ok(led);
         }
         let call = Outgoing::of(request, CallKind::of(request.method()), &self.options, body, &route)?;
@@ -84,25 +83,20 @@ impl Router {
     }
 
     /// A redirect, where the call is one that is redirected.
-    fn led(&self, request: &Request, route: &Route) -> Result<Option<Routed>, HttpError> {
+    async fn led(&self, request: &Request, route: &Route) -> Result<Option<Routed>, HttpError> {
         let is_redirected = match self.options.mode {
             RouterMode::Auto => matches!(*request.method(), Method::GET | Method::HEAD),
             RouterMode::Redirect => true,
             RouterMode::Forward => false,
         };
-        is_redirected.then(|| redirect(&self.lead(&route.member), request.uri())).transpose()
+        if !is_redirected {
+            return Ok(None);
+        }
+        let lead = self.lead(&route.member);
+        if !self.is_there(&lead).await {
+            return Err(away(&lead, &lead.standing.why_away()));
+        }
+        lead.standing.metrics.redirected.increment(1);
+        Ok(Some(Routed::redirected(lead.url.location(request.uri()))))
     }
-}
-
-fn redirect(member: &FleetMember, asked: &Uri) -> Result<Routed, HttpError> {
-    if !member.standing.is_reached() {
-        let reason = member.standing.trouble().unwrap_or_else(|| "it does not answer".to_owned());
-        let text = format!(
-            "the scheduler {} of this process is away at the moment: {reason}; try again",
-            member.url
-        );
-        return Err(HttpError::new(Code::Unavailable, text));
-    }
-    member.standing.metrics.redirected.increment(1);
-    Ok(Routed::redirected(member.url.location(asked)))
 }
