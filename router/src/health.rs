@@ -189,7 +189,7 @@ pub(crate) async fn ask(http: &Client, url: &SchedulerUrl) -> (Look, Option<Told
 ///
 /// # Errors
 /// With what is there instead: any other service may answer 200 to whatever it is asked.
-async fn existing(http: &Client, member: &FleetMember) -> Result<Address, Look> {
+pub(crate) async fn existing(http: &Client, member: &FleetMember) -> Result<Address, Look> {
     match member.store {
         Some(store) => Err(Look::Other(format!(
             "what answers there tells no store, and its processes are in the store {store}"

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
-use crate::health::ask;
+use crate::health::{ask, existing};
 use crate::member::{FleetMember, Look};
 use crate::router::Router;
 
 /// For one that is away to answer that it is back, to who has something for it.
 const BACK: Duration = Duration::from_secs(1);
-/// For how long that counts for all who come with something.
-const COUNTS: Duration = Duration::from_millis(500);
+/// For how long that counts for all who come with something: shorter than until one of them tries again.
+const COUNTS: Duration = Duration::from_millis(125);
 /// How often it is looked whether an answer is still to be expected.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a call may be on its way to one that is away.
@@ -36,7 +36,10 @@ impl Router {
         }
         let is_back = match timeout(BACK, ask(&self.asking, &member.url)).await {
             Ok((Look::Open | Look::Refusing(_), Some(told))) => self.take_told(member, told).await.is_ok(),
-            Ok((Look::Open | Look::Refusing(_), None)) => member.store.is_none(),
+            Ok((Look::Open, None)) => {
+                timeout(BACK, existing(&self.asking, member)).await.is_ok_and(|found| found.is_ok())
+            }
+            Ok((Look::Refusing(_), None)) => member.store.is_none(),
             Ok((Look::Away(_) | Look::Other(_), _)) | Err(_) => false,
         };
         *asked = Some((Instant::now(), is_back));
