@@ -11,7 +11,7 @@ use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response};
 use protocol::{Code, ProcessId};
 use uuid::Uuid;
-use web::fleet_headers::{LEADER, MOVES, NODE, ROLE, STORE, TERM, VERSION};
+use web::fleet_headers::{LEADER, MOVES, NODE, OPERATORS, ROLE, STORE, TERM, VERSION};
 use web::{HttpError, RawBody};
 
 use crate::node::ApiNode;
@@ -133,7 +133,7 @@ pub(crate) async fn answer<E: Endpoint<Output = Response>>(
 }
 
 /// Lets `/health` at the operators' listener tell which node answers, by which that is known to be the same as at the other one.
-/// What it tells there of its log is for clients, who are led to where that is told.
+/// What it tells of its log is for clients, who are led to where that is told: whoever takes this listener for that learns it.
 pub(crate) async fn tell_run<E: Endpoint<Output = Response>>(
     endpoint: Arc<E>,
     request: Request,
@@ -143,6 +143,7 @@ pub(crate) async fn tell_run<E: Endpoint<Output = Response>>(
     let mut answer = endpoint.call(request).await?;
     if is_told && let Ok(run) = HeaderValue::try_from(node.run.to_string()) {
         answer.headers_mut().insert(NODE, run);
+        answer.headers_mut().insert(ROLE, HeaderValue::from_static(OPERATORS));
     }
     Ok(answer)
 }

@@ -84,7 +84,7 @@ async fn start(parts: &mut NodeParts, options: RoutingOptions) -> Result<Served,
     let RoutingOptions { listen, mode, list, folder, state, items, location, failover } = options;
     let metrics = if listen.metrics { Some(telemetry::start(parts)?) } else { None };
     let located = location.as_ref().map_or(0, |one| services::location_sockets_max(&one.endpoints));
-    let listeners = Listeners::bind(&listen, router::SOCKETS_MAX.saturating_add(located)).await?;
+    let listeners = Listeners::bind(&listen, router::sockets_max(mode).saturating_add(located)).await?;
     let clients = lists::clients(parts, &listen.clients, &[])?;
     let items = Arc::new(lists::accepted(parts, items, &[])?);
     let (budget, _) = listeners.budgets();

@@ -107,11 +107,6 @@ impl Fleet {
     /// The scheduler for a new process of this wallet: one that is for the wallet, else the one with the fewest.
     pub(crate) fn choose(&self, owner: &Address) -> Result<Arc<FleetMember>, NoPlace> {
         let members = self.members();
-        // Those of its predecessors are with it.
-        let processes = |member: &FleetMember| -> u64 {
-            let with_it = members.values().filter(|other| other.lead.scheduler == member.number);
-            with_it.map(|other| other.standing.processes()).sum()
-        };
         // What an operator said of one that led a store holds for its successor, as long as it is not retired.
         let is_said = |lead: &FleetMember, what: &dyn Fn(&SchedulerFlags) -> bool| {
             let those = members.values().filter(|other| other.lead.scheduler == lead.number);
@@ -119,7 +114,7 @@ impl Fleet {
         };
         let fewest = |fits: &dyn Fn(&FleetMember) -> bool| {
             let fitting = members.values().filter(|member| member.takes_processes() && fits(member));
-            fitting.min_by_key(|member| (processes(member), member.number)).cloned()
+            fitting.min_by_key(|member| (processes_of(&members, member), member.number)).cloned()
         };
         let has_owner = |flags: &SchedulerFlags| flags.wallets.contains(owner);
         if members.values().any(|member| !member.is_retired && has_owner(&member.flags)) {
@@ -132,6 +127,19 @@ impl Fleet {
         fewest(&|member| !is_said(member, &is_apart)).ok_or(NoPlace::NoneTakes)
     }
 
+    /// How many processes a scheduler has: none where another one leads its store.
+    pub(crate) fn processes(&self, member: &FleetMember) -> u64 {
+        processes_of(&self.members(), member)
+    }
+
+    /// Has it counted how many processes each has.
+    pub(crate) fn count_processes(&self) {
+        let members = self.members();
+        for member in members.values() {
+            member.standing.metrics.processes.set(processes_of(&members, member) as f64);
+        }
+    }
+
     /// The address of the wallet that signs for them: that of the first that has told one. One that is retired counts where no
     /// other has.
     pub(crate) fn address(&self) -> Option<Address> {
@@ -142,6 +150,12 @@ impl Fleet {
         };
         told(false).or_else(|| told(true))
     }
+}
+
+/// How many processes a scheduler has: those of its predecessors are with it.
+fn processes_of(members: &Members, member: &FleetMember) -> u64 {
+    let with_it = members.values().filter(|other| other.lead.scheduler == member.number);
+    with_it.map(|other| other.standing.processes()).sum()
 }
 
 /// All of them, each with who leads its store.
@@ -316,6 +330,22 @@ mod tests {
         // Who led before does not lead by that.
         fleet.set(vec![with(1, 3, true), with(2, 3, true), with(3, 2, false)], true);
         assert_eq!([1, 2, 3].map(lead), [1; 3]);
+    }
+
+    #[test]
+    fn processes_are_with_who_leads_their_store() {
+        let fleet = Fleet::default();
+        let with = |number, term, processes| KnownScheduler {
+            store: Some(StoreId(uuid::Uuid::from_u128(7))),
+            term: Term(term),
+            ..known(number, processes, SchedulerFlags::default())
+        };
+        fleet.set(vec![with(1, 1, 800), with(2, 2, 9), known(3, 5, SchedulerFlags::default())], true);
+        let processes =
+            || [1, 2, 3].map(|number| fleet.processes(&fleet.member(SchedulerNumber(number)).unwrap()));
+        assert_eq!(processes(), [0, 809, 5]);
+        fleet.raise(SchedulerNumber(1), StoreId(uuid::Uuid::from_u128(7)), Term(3));
+        assert_eq!(processes(), [809, 0, 5]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 use uuid::Uuid;
 use web::ErrorForm;
-use web::fleet_headers::{ROLE, ROUTER};
+use web::fleet_headers::{OPERATORS, ROLE, ROUTER};
 
 use crate::busy::Busy;
 use crate::member::{FleetMember, Look, MemberTurn};
@@ -51,6 +51,7 @@ impl Router {
         loop {
             looks.tidy();
             moves.tidy();
+            self.fleet.count_processes();
             for (number, member) in self.fleet.members().iter() {
                 let (router, own, at_once) = (self.clone(), member.clone(), at_once.clone());
                 looks.begin(*number, async move {
@@ -160,8 +161,17 @@ pub(crate) async fn ask(http: &Client, url: &SchedulerUrl) -> (Look, Option<Told
         Ok(answer) => answer,
         Err(reason) => return (Look::Away(reason), None),
     };
-    if answer.headers.get(ROLE).is_some_and(|role| role == ROUTER) {
-        let what = "a router answers there, which is the home of no process: take it out of the list";
+    let role = answer.headers.get(ROLE).and_then(|role| role.to_str().ok());
+    let none = match role {
+        Some(ROUTER) => {
+            Some("a router answers there, which is the home of no process: take it out of the list")
+        }
+        Some(OPERATORS) => Some(
+            "that is an admin listener: expected the URL at which clients find a scheduler; take this one out of the list",
+        ),
+        _ => None,
+    };
+    if let Some(what) = none {
         return (Look::Other(what.to_owned()), None);
     }
     let told = ToldLog::of(&answer.headers);
@@ -179,7 +189,7 @@ pub(crate) async fn ask(http: &Client, url: &SchedulerUrl) -> (Look, Option<Told
 ///
 /// # Errors
 /// With what is there instead: any other service may answer 200 to whatever it is asked.
-async fn existing(http: &Client, member: &FleetMember) -> Result<Address, Look> {
+pub(crate) async fn existing(http: &Client, member: &FleetMember) -> Result<Address, Look> {
     match member.store {
         Some(store) => Err(Look::Other(format!(
             "what answers there tells no store, and its processes are in the store {store}"

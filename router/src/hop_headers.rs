@@ -21,6 +21,18 @@ const HOP_BY_HOP: [HeaderName; 12] = [
     header::CONTENT_LENGTH,
     header::EXPECT,
 ];
+/// What an answer tells a browser of the origin that it comes from, which is the router's and not the scheduler's; or where to go
+/// from there.
+const OF_ORIGIN: [HeaderName; 8] = [
+    header::REFRESH,
+    header::SET_COOKIE,
+    header::STRICT_TRANSPORT_SECURITY,
+    header::ALT_SVC,
+    HeaderName::from_static("clear-site-data"),
+    HeaderName::from_static("service-worker-allowed"),
+    HeaderName::from_static("report-to"),
+    HeaderName::from_static("nel"),
+];
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -38,6 +50,15 @@ pub(crate) fn passed_on(headers: &HeaderMap) -> HeaderMap {
     };
     let going = headers.iter().filter(|(name, _)| goes_on(name));
     going.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// The headers of an answer that go on to the client.
+pub(crate) fn answered_with(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = passed_on(headers);
+    for name in OF_ORIGIN {
+        headers.remove(name);
+    }
+    headers
 }
 
 /// Says who asks, whatever the client says of that itself. What a trusted proxy has said is said in both headers alike, so that
@@ -67,6 +88,24 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
     use super::*;
+
+    #[test]
+    fn what_an_answer_says_of_its_origin_is_not_said_of_the_router() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("content-type", "application/json"),
+            ("set-cookie", "a=b"),
+            ("refresh", "0; url=http://evil.example"),
+            ("clear-site-data", "\"*\""),
+            ("alt-svc", "h3=\"evil.example:443\""),
+            ("strict-transport-security", "max-age=1"),
+            ("connection", "close"),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let told = answered_with(&headers);
+        assert_eq!((told.len(), &told[header::CONTENT_TYPE]), (1, &headers[header::CONTENT_TYPE]));
+    }
 
     #[test]
     fn what_is_between_neighbours_goes_no_further() {

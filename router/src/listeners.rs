@@ -5,7 +5,7 @@ use std::sync::Arc;
 use location::{LocationCalls, LocationSeat};
 use poem::http::HeaderValue;
 use poem::{Endpoint, EndpointExt, Request, Response};
-use web::fleet_headers::{ROLE, ROUTER};
+use web::fleet_headers::{OPERATORS, ROLE, ROUTER};
 use web::{About, Guarded, Limited, OperatorToken, Visitors};
 
 use crate::admin::{FleetApi, RouterHealthApi};
@@ -39,18 +39,20 @@ pub fn public(
     let clients = router.options.clients.clone();
     let hyperbeam = RoutedHyperbeamApi(router.clone());
     let calls: Public = Limited((RoutedApi { router, metrics }, hyperbeam));
-    web::endpoint(calls, &PUBLIC, Visitors::Limited(clients), None).around(say_that_it_is_a_router)
+    web::endpoint(calls, &PUBLIC, Visitors::Limited(clients), None)
+        .around(|endpoint, request| say_what_it_is(endpoint, request, ROUTER))
 }
 
 /// Whoever lists this one as a scheduler learns what it is when it asks how that does.
-async fn say_that_it_is_a_router<E: Endpoint<Output = Response>>(
+async fn say_what_it_is<E: Endpoint<Output = Response>>(
     endpoint: Arc<E>,
     request: Request,
+    role: &'static str,
 ) -> poem::Result<Response> {
     let is_asked = request.uri().path() == "/health";
     let mut answer = endpoint.call(request).await?;
     if is_asked {
-        answer.headers_mut().insert(ROLE, HeaderValue::from_static(ROUTER));
+        answer.headers_mut().insert(ROLE, HeaderValue::from_static(role));
     }
     Ok(answer)
 }
@@ -66,6 +68,7 @@ pub fn admin(
     let calls: Admin =
         (RouterHealthApi(router), Guarded::new((fleet, LocationCalls(location)), token.clone()));
     web::endpoint_with(calls, &ADMIN, Visitors::Operators(token), None, page)
+        .around(|endpoint, request| say_what_it_is(endpoint, request, OPERATORS))
 }
 
 /// The OpenAPI description of the public calls.

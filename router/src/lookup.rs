@@ -50,7 +50,7 @@ type Flights = HashMap<RouteKey, Flight>;
 
 /// The searches that are under way.
 pub(crate) struct Lookups {
-    asker: Asker,
+    pub(crate) asker: Asker,
     flights: PerPurpose<Mutex<Flights>>,
 }
 

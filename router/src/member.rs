@@ -8,16 +8,16 @@ use std::time::Instant;
 
 use ans104::Address;
 use log::{StoreId, Term};
-use tokio::sync::Semaphore;
 
 use crate::list::SchedulerFlags;
 use crate::metrics::MemberMetrics;
 use crate::moving::MovesTaken;
+use crate::places::CallPlaces;
 use crate::question::QuestionPlaces;
+use crate::reaching::AskedBack;
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{KnownScheduler, SchedulerNumber};
 use crate::told::ToldLog;
-use crate::upstream::{CALLS_AWAY, CALLS_EACH};
 
 /// How many of the last questions count; with so many of them missed a scheduler is away.
 const LOOKS: usize = 5;
@@ -53,20 +53,21 @@ pub(crate) struct StoreLead {
 
 /// How a scheduler does.
 pub(crate) struct MemberStanding {
+    /// How many were given to it, or found there.
     processes: AtomicU64,
     /// Whether it is reached, as far as the last questions tell.
     is_reached: AtomicBool,
     /// Whether it took messages when it was asked last; not before it was.
     is_open: AtomicBool,
     asked: Mutex<Asked>,
-    /// Places for calls that are on their way to it: one that hangs does not close the door for the others.
-    pub(crate) calls: Semaphore,
-    /// Those that it has while it is away, so that it is found to be back.
-    pub(crate) calls_away: Semaphore,
+    /// Places for calls that are on their way to it.
+    pub(crate) calls: CallPlaces,
     /// Places for questions whether it has something.
     pub(crate) questions: QuestionPlaces,
     /// When it was asked last who leads the store of this one, for calls that wait for that.
     pub(crate) successor_asked: tokio::sync::Mutex<Option<Instant>>,
+    /// Whether it was back when it was asked last, for calls that come while it is away.
+    pub(crate) asked_back: AskedBack,
     pub(crate) metrics: MemberMetrics,
     /// How much is known of what came to it.
     pub(crate) moves: MovesTaken,
@@ -134,10 +135,10 @@ impl MemberStanding {
             is_reached: AtomicBool::new(true),
             is_open: AtomicBool::new(false),
             asked: Mutex::default(),
-            calls: Semaphore::new(CALLS_EACH),
-            calls_away: Semaphore::new(CALLS_AWAY),
+            calls: CallPlaces::to_one(),
             questions: QuestionPlaces::to_one(),
             successor_asked: tokio::sync::Mutex::default(),
+            asked_back: AskedBack::default(),
             metrics: MemberMetrics::new(url),
             moves: MovesTaken::default(),
         };
@@ -145,19 +146,18 @@ impl MemberStanding {
         standing
     }
 
+    /// How many processes were given to it, or found there, whoever leads its store now.
     pub(crate) fn processes(&self) -> u64 {
         self.processes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_processes(&self, processes: u64) {
         self.processes.store(processes, Ordering::Relaxed);
-        self.metrics.processes.set(processes as f64);
     }
 
     /// It has one more from now on, before that is on disk: those who come meanwhile count it.
     pub(crate) fn add_process(&self) {
         self.processes.fetch_add(1, Ordering::Relaxed);
-        self.metrics.processes.increment(1.0);
     }
 
     /// It has it not, after all.
@@ -165,7 +165,6 @@ impl MemberStanding {
         // Counted anew meanwhile, there may be nothing to take.
         let less = |processes: u64| Some(processes.saturating_sub(1));
         let _ = self.processes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        self.metrics.processes.decrement(1.0);
     }
 
     pub(crate) fn is_reached(&self) -> bool {
@@ -202,6 +201,11 @@ impl MemberStanding {
     /// What is wrong with it, if anything is.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.asked().trouble.clone()
+    }
+
+    /// Why it is away.
+    pub(crate) fn why_away(&self) -> String {
+        self.trouble().unwrap_or_else(|| "it is away".to_owned())
     }
 
     /// What it tells of its log.

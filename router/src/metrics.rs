@@ -15,7 +15,7 @@ pub const FORWARDED: &str = "quipu_router_forwarded_total";
 pub const UNANSWERED: &str = "quipu_router_unanswered_total";
 /// Histogram, seconds: until the head of a scheduler's answer, by [`SCHEDULER`].
 pub const SECONDS: &str = "quipu_router_scheduler_seconds";
-/// Gauge: how many processes a scheduler has, by [`SCHEDULER`].
+/// Gauge: how many processes a scheduler has, none where another one leads its store, by [`SCHEDULER`].
 pub const PROCESSES: &str = "quipu_router_processes";
 /// Gauge: 1 while a scheduler is reached, by [`SCHEDULER`].
 pub const REACHED: &str = "quipu_router_scheduler_reached";
@@ -37,7 +37,7 @@ pub fn describe() {
     describe_counter!(FORWARDED, "Calls that were passed on to a scheduler and answered by it.");
     describe_counter!(UNANSWERED, "Calls that were passed on to a scheduler and not answered.");
     describe_histogram!(SECONDS, Unit::Seconds, "Time until a scheduler began to answer what was passed on.");
-    describe_gauge!(PROCESSES, "How many processes have their home at a scheduler.");
+    describe_gauge!(PROCESSES, "How many processes a scheduler has; none where another one leads its store.");
     describe_gauge!(REACHED, "1 while a scheduler is reached, 0 while it is not.");
     describe_gauge!(OPEN, "1 while a scheduler takes messages, 0 while it does not.");
     describe_counter!(PLACED, "Processes that were given a home.");

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tracing::{info, warn};
 use web::fleet_headers::VERSION;
 
+use crate::claims::Claim;
 use crate::health::get;
 use crate::member::FleetMember;
 use crate::placing::Route;
@@ -107,7 +108,15 @@ impl Router {
         for MoveTold { process, version } in moves {
             let process = process.parse().map_err(|_| format!("{process} is the id of nothing"))?;
             let to = Home { scheduler: member.number, version };
-            self.take_move(process, to).await.map_err(|error| error.to_string())?;
+            match self.check_claim(process, to).await {
+                Claim::Right => {
+                    self.take_move(process, to).await.map(drop).map_err(|error| error.to_string())?
+                }
+                Claim::Wrong(reason) => {
+                    warn!(%process, scheduler = %member.url, version, reason, "a scheduler says that a process came to it, and that is wrong");
+                }
+                Claim::Unsure(reason) => return Err(reason),
+            }
         }
         Ok(next)
     }

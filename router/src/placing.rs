@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ans104::{Address, Item};
+use ans104::{Address, Id, Item};
 use bytes::Bytes;
 use poem::Request;
-use protocol::{Code, ProcessId, Submission};
+use protocol::{Code, ProcessId, Submission, check_spawn, check_tags};
 use tokio::task::spawn_blocking;
 use web::{HttpError, RawBody};
 
@@ -47,6 +47,14 @@ pub(crate) struct Route {
     pub(crate) version: u64,
 }
 
+/// What was posted, and where it goes.
+pub(crate) struct Posted {
+    pub(crate) route: Route,
+    /// The item, or the transaction that is assigned.
+    pub(crate) id: Id,
+    pub(crate) body: Bytes,
+}
+
 impl Router {
     /// The scheduler that has it.
     ///
@@ -80,29 +88,42 @@ impl Router {
         self: &Arc<Self>,
         request: &Request,
         item: RawBody,
-    ) -> Result<(Route, Bytes), HttpError> {
+    ) -> Result<Posted, HttpError> {
         check_hops(request)?;
-        let body = item.read(ITEM_MAX).await?;
-        Ok((self.home_of(&body).await?, body))
+        self.home_of(item.read(ITEM_MAX).await?).await
     }
 
-    async fn home_of(self: &Arc<Self>, bytes: &Bytes) -> Result<Route, HttpError> {
+    async fn home_of(self: &Arc<Self>, body: Bytes) -> Result<Posted, HttpError> {
         let malformed = |error: &dyn std::fmt::Display| {
             HttpError::new(Code::MalformedItem, format!("the body is not an ANS-104 data item: {error}"))
         };
-        let submission = {
-            let item = Item::parse(bytes).map_err(|error| malformed(&error))?;
+        let (id, submission, form) = {
+            let item = Item::parse(&body).map_err(|error| malformed(&error))?;
             let submission = Submission::of(&item);
             let submission = submission.map_err(|error| HttpError::new(error.code(), error.to_string()))?;
             self.options.items.check(&item, submission)?;
-            submission
+            // Nobody takes a process of another form: it gets no home.
+            let form = check_tags(&item).and_then(|()| check_spawn(&item)).map(drop);
+            (item.id(), submission, form)
         };
-        match submission {
+        let route = match submission {
             Submission::Message(process) => self.home(RouteKey::Process(process), Code::UnknownProcess).await,
             Submission::Process(process) => match self.known.home(&process) {
                 Some(home) => self.route(process, home).await,
-                None => self.place(process, bytes.clone()).await,
+                None => {
+                    form.map_err(|error| HttpError::new(error.code(), error.to_string()))?;
+                    self.place(process, body.clone()).await
+                }
             },
+        };
+        Ok(Posted { route: route?, id, body })
+    }
+
+    /// A scheduler has taken this: whoever asks for it is led there, also who was told a moment ago that nobody has it.
+    pub(crate) fn note_taken(&self, id: Id, process: ProcessId, home: Home) {
+        // A process is remembered when it is given its home.
+        if id != process.id() {
+            self.known.remember_thing(id, home);
         }
     }
 

@@ -15,8 +15,9 @@ use web::{ErrorForm, HttpError};
 
 use crate::member::FleetMember;
 use crate::placing::Route;
+use crate::relayed::check_leads;
 use crate::router::Router;
-use crate::upstream::{AGAIN, Outgoing, Unanswered};
+use crate::upstream::{AGAIN, COME_AGAIN, Outgoing, Unanswered, away, unknown};
 
 /// How long what is posted is held for a successor.
 const HELD: Duration = Duration::from_secs(2);
@@ -26,8 +27,6 @@ pub(crate) const HELD_MAX: usize = 1024;
 const MOVES_MAX: usize = 3;
 /// Longer words of a scheduler are not told.
 const WORDS_MAX: usize = 4096;
-/// After which a client may come again that was not held for long enough.
-const COME_AGAIN: u32 = 2;
 
 impl Router {
     /// Whoever leads the store of a scheduler.
@@ -45,20 +44,24 @@ impl Router {
         let (mut route, mut moves) = (route, 0);
         loop {
             let lead = self.lead(&route.member);
-            let refused = match self.upstream.pass_on(&lead, call).await {
+            let refused = match self.answer_of(&lead, call).await {
                 Ok(answer) if answer.status() == StatusCode::TEMPORARY_REDIRECT && moves < MOVES_MAX => {
                     // Nothing was done there.
                     match self.moved(&route, &answer).await {
                         Some(moved) => (route, moves) = (moved, moves + 1),
-                        None => return Ok(answer),
+                        None => return self.told(&lead, answer),
                     }
                     continue;
                 }
                 Ok(answer) if leads_not(&answer) => refused_by(&lead, answer).await,
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return self.told(&lead, answer),
                 Err(Unanswered::NotSent(refused)) => refused,
                 Err(Unanswered::Failed(refused)) => return Err(refused),
             };
+            if self.lead(&route.member).number != lead.number {
+                // It is known by now who is to be sent it.
+                continue;
+            }
             let patience = if lead.lead.copies > 1 && !call.only_reads() { HELD } else { AGAIN };
             if place.is_none() {
                 let Ok(taken) = self.held.try_acquire() else { return Err(refused) };
@@ -70,6 +73,30 @@ impl Router {
             sleep(AGAIN).await;
             if lead.lead.copies > 1 {
                 self.find_successor(&lead).await;
+            }
+        }
+    }
+
+    /// The answer for the client, unless it would lead that elsewhere.
+    fn told(&self, from: &FleetMember, answer: Response) -> Result<Response, HttpError> {
+        check_leads(&self.fleet, from, &answer)?;
+        Ok(answer)
+    }
+
+    /// What a scheduler answers, as long as that is to be expected.
+    async fn answer_of(&self, lead: &FleetMember, call: &Outgoing) -> Result<Response, Unanswered> {
+        if !self.is_there(lead).await {
+            return Err(Unanswered::NotSent(away(lead, &lead.standing.why_away())));
+        }
+        tokio::select! {
+            biased;
+            answer = self.upstream.pass_on(lead, call) => answer,
+            why = self.is_lost(lead) => {
+                lead.standing.metrics.unanswered.increment(1);
+                Err(match call.only_reads() {
+                    true => Unanswered::NotSent(away(lead, &why)),
+                    false => Unanswered::Failed(unknown(lead, &why)),
+                })
             }
         }
     }

@@ -1,31 +1,27 @@
-//! Passing a call on to the scheduler that has the process, and its answer back, a piece at a time.
+//! Passing a call on to the scheduler that has the process.
 //!
 //! What is posted is sent a second time only when no connection stood, so that not a byte of it went out; when it is not
 //! known what became of it, the client is told so, and sends it again, which the scheduler recognises.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use http_body_util::combinators::BoxBody;
-use poem::http::header::{self, HeaderMap, HeaderValue};
-use poem::http::{Method, StatusCode, Uri};
+use poem::http::header::{HeaderMap, HeaderValue};
+use poem::http::{Method, Uri};
 use poem::{Request, Response};
 use protocol::Code;
 use reqwest::redirect;
-use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use web::fleet_headers::{STORE, TERM, VERSION};
-use web::{Budget, HOPS, HttpError, IsCounted, MemoryClaim, Relayed, Share};
+use web::{Budget, HOPS, HttpError};
 
 use crate::error::RouterError;
 use crate::hop_headers::{passed_on, tell_client};
 use crate::member::FleetMember;
-use crate::options::RouterOptions;
+use crate::options::{RouterMode, RouterOptions};
+use crate::places::{CallKind, CallPlace, CallPlaces, NoCallPlace};
 use crate::placing::Route;
+use crate::relayed::relay;
 
 /// For a connection to stand, TLS included; and where another one may have taken over, which a call waits for.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -34,33 +30,39 @@ const CONNECT_SOON: Duration = Duration::from_secs(1);
 const SILENT: Duration = Duration::from_secs(75);
 /// Shorter than schedulers keep a connection without a request.
 const IDLE: Duration = Duration::from_secs(45);
-/// How many calls may be on their way at once: each takes a socket.
-const CALLS_MAX: usize = 512;
-/// How many of them to one scheduler; and while it is away.
-pub(crate) const CALLS_EACH: usize = CALLS_MAX / 2;
-pub(crate) const CALLS_AWAY: usize = 16;
-/// How many sockets a router takes at most beside those of its clients: for calls, and for what it asks itself.
-pub const SOCKETS_MAX: usize = CALLS_MAX + 256;
 /// Between two attempts.
 pub(crate) const AGAIN: Duration = Duration::from_millis(250);
-/// How much of an answer is held at a time.
-const PIECE: usize = 64 << 10;
+/// After which a client may come again of whose call it is not known what became of it.
+pub(crate) const COME_AGAIN: u32 = 2;
+/// How many sockets a router takes for what it asks itself.
+const QUESTIONS_MAX: usize = 256;
+
+/// How many sockets a router takes at most beside those of its clients: for calls, and for what it asks itself.
+pub fn sockets_max(mode: RouterMode) -> usize {
+    let calls = match mode {
+        RouterMode::Forward => CallPlaces::ALL,
+        // Who reads is redirected.
+        RouterMode::Auto | RouterMode::Redirect => CallPlaces::POSTS,
+    };
+    calls + QUESTIONS_MAX
+}
 
 /// Passes calls on.
 pub(crate) struct Upstream {
     http: reqwest::Client,
     /// Gives a connection up sooner.
     soon: reqwest::Client,
-    turns: Semaphore,
+    places: CallPlaces,
 }
 
 /// A call as it is passed on.
 pub(crate) struct Outgoing {
+    pub(crate) kind: CallKind,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-    budget: Budget,
+    pub(crate) budget: Budget,
     /// Of a process that has moved, which it is and how often it has.
     moved: Option<String>,
 }
@@ -81,6 +83,7 @@ impl Outgoing {
     /// When it was passed on already.
     pub(crate) fn of(
         request: &Request,
+        kind: CallKind,
         options: &RouterOptions,
         body: Bytes,
         route: &Route,
@@ -95,7 +98,7 @@ impl Outgoing {
         tell_client(&mut headers, peer, web::client_of(request, &options.clients));
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let moved = (route.version > 0).then(|| format!("{} {}", route.subject, route.version));
-        Ok(Self { method, uri, headers, body, budget: options.budget.clone(), moved })
+        Ok(Self { kind, method, uri, headers, body, budget: options.budget.clone(), moved })
     }
 
     /// Whether it changes nothing, whoever answers it.
@@ -107,7 +110,7 @@ impl Outgoing {
 /// Why a scheduler has not answered.
 #[derive(Debug)]
 pub(crate) enum Unanswered {
-    /// Not a byte of the call went out.
+    /// Not a byte of the call went out, or it only reads.
     NotSent(HttpError),
     /// It may have done what was asked, or nothing can be sent.
     Failed(HttpError),
@@ -116,7 +119,7 @@ pub(crate) enum Unanswered {
 impl Upstream {
     pub(crate) fn new() -> Result<Self, RouterError> {
         let with = |connect| client_within(connect, SILENT).map_err(RouterError::Client);
-        Ok(Self { http: with(CONNECT)?, soon: with(CONNECT_SOON)?, turns: Semaphore::new(CALLS_MAX) })
+        Ok(Self { http: with(CONNECT)?, soon: with(CONNECT_SOON)?, places: CallPlaces::to_all() })
     }
 
     /// What the scheduler answers to the call. What is posted it is to take only if it leads the store that it was seen to
@@ -126,27 +129,31 @@ impl Upstream {
         member: &FleetMember,
         call: &Outgoing,
     ) -> Result<Response, Unanswered> {
-        let busy = |text: String| Unanswered::Failed(HttpError::new(Code::Unavailable, text));
-        let (standing, url) = (&member.standing, &member.url);
-        // Answers that are still being fetched have a bound of their own, the memory for them.
-        let _own = match standing.is_reached() {
-            true => standing.calls.try_acquire().map_err(|_| {
-                busy(format!(
-                    "too many calls are on their way to the scheduler {url} of this process; try again"
-                ))
-            })?,
-            false => standing.calls_away.try_acquire().map_err(|_| {
-                busy(format!("the scheduler {url} of this process does not answer at the moment; try again"))
-            })?,
-        };
-        let all = |_| busy("too many calls are on their way; try again".to_owned());
-        let _turn = self.turns.try_acquire().map_err(all)?;
+        let place = self.place(member, call.kind).map_err(Unanswered::Failed)?;
         let started = Instant::now();
         let answer =
             self.send(member, call).await.inspect_err(|_| member.standing.metrics.unanswered.increment(1))?;
         member.standing.metrics.seconds.record(started.elapsed().as_secs_f64());
         member.standing.metrics.forwarded.increment(1);
-        answered(answer, member, &call.budget).await.map_err(Unanswered::Failed)
+        relay(self, answer, member, call, place).await.map_err(Unanswered::Failed)
+    }
+
+    /// A place for a call, or for an answer.
+    pub(crate) fn place(&self, member: &FleetMember, kind: CallKind) -> Result<CallPlace, HttpError> {
+        self.places.take(&member.standing.calls, kind).map_err(|whose| {
+            let what = match kind {
+                CallKind::Posts | CallKind::Reads => "calls are on their way",
+                CallKind::Waits => "calls wait for what is to come",
+                CallKind::Long => "long answers are on their way",
+            };
+            let text = match whose {
+                NoCallPlace::OfOne => {
+                    format!("too many {what} at the scheduler {} of this process; try again", member.url)
+                }
+                NoCallPlace::OfAll => format!("too many {what} at this router; try again"),
+            };
+            HttpError::new(Code::Unavailable, text)
+        })
     }
 
     async fn send(&self, member: &FleetMember, call: &Outgoing) -> Result<reqwest::Response, Unanswered> {
@@ -219,74 +226,19 @@ pub(crate) async fn read_up_to(answer: &mut reqwest::Response, most: usize) -> r
     Ok(body)
 }
 
-fn away(member: &FleetMember, said: &str) -> HttpError {
-    let text = format!("the scheduler {} of this process does not answer: {said}; try again", member.url);
+pub(crate) fn away(member: &FleetMember, said: &str) -> HttpError {
+    let text =
+        format!("the scheduler {} of this process is away at the moment: {said}; try again", member.url);
     HttpError::new(Code::Unavailable, text)
 }
 
-fn unknown(member: &FleetMember, said: &str) -> HttpError {
+pub(crate) fn unknown(member: &FleetMember, said: &str) -> HttpError {
     let text = format!(
         "the scheduler {} has not answered: {said}; it is not known whether it took the message; send it again, a \
          repetition is recognised",
         member.url
     );
-    HttpError::new(Code::GatewayError, text)
-}
-
-/// The answer as it came.
-async fn answered(
-    answer: reqwest::Response,
-    member: &FleetMember,
-    budget: &Budget,
-) -> Result<Response, HttpError> {
-    let status = answer.status();
-    if status.is_informational() {
-        // Nobody asked for another protocol: whoever is in front would take all that comes after it for that.
-        return Err(unknown(member, &format!("what it says ({status}) is no answer to this call")));
-    }
-    let headers = passed_on(answer.headers());
-    let length = answer.headers().get(header::CONTENT_LENGTH);
-    // The one that counts is in the chunks, where there are any.
-    let length = length.filter(|_| !answer.headers().contains_key(header::TRANSFER_ENCODING)).cloned();
-    let body = reqwest::Body::from(answer);
-    let held = body.size_hint().exact().and_then(|length| usize::try_from(length).ok()).unwrap_or(PIECE);
-    let claim = budget.claim(Share::Answers, held.min(PIECE)).await?;
-    let body = BoxBody::new(Passing { body, _claim: claim });
-    let mut response = Response::builder().status(status).body(body);
-    response.headers_mut().extend(headers);
-    // Of an answer to HEAD nothing else tells it.
-    if let Some(length) = length.filter(|_| status != StatusCode::NO_CONTENT) {
-        response.headers_mut().insert(header::CONTENT_LENGTH, length);
-    }
-    response.extensions_mut().insert(IsCounted);
-    response.extensions_mut().insert(Relayed);
-    Ok(response)
-}
-
-/// The body of an answer on its way, with the memory for a piece of it.
-struct Passing {
-    body: reqwest::Body,
-    _claim: MemoryClaim,
-}
-
-impl Body for Passing {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context).map_err(io::Error::other)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    HttpError::new(Code::GatewayError, text).with_retry_after(COME_AGAIN)
 }
 
 #[cfg(test)]
@@ -313,6 +265,7 @@ mod tests {
 
     fn call(method: Method) -> Outgoing {
         Outgoing {
+            kind: CallKind::of(&method),
             method,
             uri: "/P?a=b".parse().unwrap(),
             headers: HeaderMap::new(),

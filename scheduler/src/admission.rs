@@ -5,13 +5,12 @@
 use ans104::{Id, Item};
 use bytes::Bytes;
 use limits::ItemLimits;
-use protocol::{ProcessId, Submission, tags, values};
+use protocol::{ProcessId, Submission, check_spawn, check_tags, tags};
 
 use crate::classes::Pushed;
 use crate::content::Content;
 use crate::error::ScheduleError;
 use crate::order::Intake;
-use crate::settlement::settlement_depth_of;
 
 /// An item that may be queued.
 #[derive(Debug)]
@@ -41,10 +40,9 @@ impl Rules<'_> {
         let submission = Submission::of(&item)?;
         self.check_named(submission.process())?;
         self.limits.check(&item, submission)?;
-        refuse_links(&item)?;
-        item.check_limits()?;
+        check_tags(&item)?;
         let boots_from = match submission {
-            Submission::Process(_) => check_process(&item)?,
+            Submission::Process(_) => check_spawn(&item)?,
             Submission::Message(process) => (self.check_process)(process).map(|()| None)?,
         };
         item.verify().map_err(|reason| ScheduleError::InvalidSignature { id, reason })?;
@@ -72,33 +70,4 @@ impl Rules<'_> {
         tags::find(item, tags::FROM_PROCESS)?;
         Some(Content::of(item).signed_by(item.address()))
     }
-}
-
-fn check_process(item: &Item<'_>) -> Result<Option<Id>, ScheduleError> {
-    for name in [tags::MODULE, tags::SCHEDULER] {
-        let why = "every process must name its module and its scheduler";
-        tags::find(item, name).ok_or(ScheduleError::MissingTag { name, why })?;
-    }
-    settlement_depth_of(item)?;
-    match tags::find(item, tags::ON_BOOT) {
-        None | Some(values::BOOT_DATA) => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|_| {
-            invalid(tags::ON_BOOT, format!("expected Data or the id of a transaction, not {text:?}"))
-        }),
-    }
-}
-
-/// Links are of another variant of the protocol: what they stand for is not in the item, so nothing binds it.
-fn refuse_links(item: &Item<'_>) -> Result<(), ScheduleError> {
-    for tag in item.tags() {
-        let tag = tag.map_err(|error| ScheduleError::Malformed(error.into()))?;
-        if tag.name.ends_with(values::LINK_SUFFIX) || tag.value.ends_with(values::LINK_SUFFIX) {
-            return Err(invalid(tag.name, "expected a plain name and value, not a link (+link)".to_owned()));
-        }
-    }
-    Ok(())
-}
-
-fn invalid(name: &str, reason: String) -> ScheduleError {
-    ScheduleError::InvalidTag { name: name.to_owned(), reason }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ans104::{Id, LimitError, ParseError, SignError, VerifyError};
+use ans104::{Id, ParseError, SignError, VerifyError};
 use gateway::{GatewayError, HeightDoubt};
 use limits::LimitRefusal;
 use log::{AppendError, ProcessMove, ReadError};
 use projections::{Behind, IndexError};
-use protocol::{Code, Nonce, ProcessId, SubmissionError};
+use protocol::{Code, FormError, Nonce, ProcessId, SubmissionError};
 use thiserror::Error;
 
 use crate::clock::ClockError;
@@ -33,25 +33,9 @@ pub enum ScheduleError {
         #[source]
         reason: VerifyError,
     },
-    /// More bytes of tags than the peers accept that the item is passed on to.
-    #[error("the tags exceed what peers accept: {0}")]
-    Limits(#[from] LimitError),
-    /// A tag that must be there is not.
-    #[error("the item has no {name} tag; {why}")]
-    MissingTag {
-        /// Which one.
-        name: &'static str,
-        /// What needs it.
-        why: &'static str,
-    },
-    /// A tag has a value that is not accepted.
-    #[error("invalid {name} tag: {reason}")]
-    InvalidTag {
-        /// Which one.
-        name: String,
-        /// What was expected.
-        reason: String,
-    },
+    /// No node takes an item like that.
+    #[error(transparent)]
+    Form(#[from] FormError),
     /// The operator of this node does not let it in.
     #[error(transparent)]
     Limit(#[from] LimitRefusal),
@@ -223,8 +207,7 @@ impl ScheduleError {
             Self::Malformed(_) => Code::MalformedItem,
             Self::Submission(error) => error.code(),
             Self::InvalidSignature { .. } => Code::InvalidSignature,
-            Self::MissingTag { .. } => Code::MissingTag,
-            Self::InvalidTag { .. } | Self::Limits(_) => Code::InvalidTag,
+            Self::Form(error) => error.code(),
             Self::Limit(refusal) => refusal.code(),
             Self::OtherProcess { .. } => Code::InvalidParameter,
             Self::UnknownProcess(_) | Self::NeverSpawned(_) => Code::UnknownProcess,

@@ -4,7 +4,7 @@
 use ans104::{Address, Id, Tag, base64url};
 use gateway::{Gateway, Transaction, TransactionOwner};
 use log::DeepHash;
-use protocol::tags;
+use protocol::{FormError, tags};
 
 use crate::classes::Pushed;
 use crate::content::Content;
@@ -15,10 +15,10 @@ pub(crate) async fn check_boot(gateway: &dyn Gateway, boots_from: Id) -> Result<
     if gateway.exists(boots_from).await? {
         return Ok(());
     }
-    Err(ScheduleError::InvalidTag {
+    Err(ScheduleError::Form(FormError::InvalidTag {
         name: tags::ON_BOOT.to_owned(),
         reason: format!("expected Data or a transaction known to a gateway; none knows {boots_from}"),
-    })
+    }))
 }
 
 /// What a message that is in a bundle on chain is told apart by; refuses what no gateway knows.

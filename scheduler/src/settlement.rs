@@ -1,9 +1,9 @@
 //! How deep in the chain a base-layer transaction has to be before it is assigned: as deep as the process asks for.
 
-use ans104::{Id, Item};
+use ans104::Id;
 use gateway::Gateway;
 use log::Log;
-use protocol::{ProcessId, tags};
+use protocol::ProcessId;
 
 use crate::error::ScheduleError;
 use crate::process::{first_event, process_item};
@@ -23,21 +23,12 @@ pub(crate) async fn check_depth(gateway: &dyn Gateway, id: Id, needed: u64) -> R
 
 /// How many confirmations a process wants to see of what is assigned to it.
 pub(crate) fn settlement_depth(log: &dyn Log, process: ProcessId) -> Result<u64, ScheduleError> {
-    let mut depth = Ok(SETTLEMENT_DEPTH);
+    let mut depth = Ok(None);
     first_event(log, process, &mut |event| {
         if let Some(item) = process_item(&event, process) {
-            depth = settlement_depth_of(&item);
+            depth = protocol::settlement_depth(&item);
         }
     })?;
-    depth
-}
-
-/// How many confirmations a process wants to see, as its item says. Admission asks too, so that only a process of an
-/// older or another scheduler can say what is no number.
-pub(crate) fn settlement_depth_of(process: &Item<'_>) -> Result<u64, ScheduleError> {
-    let Some(text) = tags::find(process, tags::SETTLEMENT_DEPTH) else { return Ok(SETTLEMENT_DEPTH) };
-    text.parse().map_err(|_| ScheduleError::InvalidTag {
-        name: tags::SETTLEMENT_DEPTH.to_owned(),
-        reason: format!("expected a number of confirmations, not {text:?}"),
-    })
+    // Admission asks too, so that only a process of an older or another scheduler can say what is no number.
+    Ok(depth?.unwrap_or(SETTLEMENT_DEPTH))
 }

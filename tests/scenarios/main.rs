@@ -77,6 +77,7 @@ mod router_auto;
 mod router_calls;
 mod router_failover;
 mod router_faults;
+mod router_forward;
 mod router_hyperbeam;
 mod router_newcomers;
 mod router_registration;

@@ -179,3 +179,46 @@ pub async fn placed(router: &Node) -> u64 {
     let all: Vec<Value> = router.admin().get("/schedulers").await.json();
     all.iter().map(|one| one["processes"].as_u64().unwrap()).sum()
 }
+
+#[tokio::test]
+async fn what_was_just_acknowledged_is_found_though_it_was_sought_before() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let (_kept, node) = node(&gateway);
+    let router = Launch::router(folder.path(), &[&node.url()]).serve();
+    let (client, user) = (router.client(), User::new(1));
+    let process = user.process();
+    until("it is spawned", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
+        .await;
+    for number in 0..3 {
+        let message = user.message(process.id, format!("sought {number}").as_bytes());
+        let path = format!("/{}", message.id);
+        assert_eq!(client.get(&path).await.refusal(404), "not_found");
+        client.schedule(&message).await;
+        let found = client.get(&path).await;
+        assert_eq!(found.status, 200, "{}", found.text());
+    }
+    router.stop();
+}
+
+#[tokio::test]
+async fn what_no_node_takes_gets_no_home() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let (_kept, node) = node(&gateway);
+    let router = Launch::router(folder.path(), &[&node.url()]).serve();
+    let (client, user) = (router.client(), User::new(1));
+    until("a process is spawned", async || {
+        (client.post(user.process().bytes).await.status == 200).then_some(())
+    })
+    .await;
+    let named = [("Type", "Process"), ("Module", "m"), ("Scheduler", "s")];
+    for (tags, code) in [
+        (&named[..2], "missing_tag"),
+        (&[&named[..], &[("On-Boot", "junk")]].concat(), "invalid_tag"),
+        (&[&named[..], &[("Data+link", "x")]].concat(), "invalid_tag"),
+    ] {
+        let spawn = user.item(None, tags, b"a process");
+        assert_eq!(client.post(spawn.bytes).await.refusal(400), code);
+        assert_eq!(router.admin().get(&format!("/homes/{}", spawn.id)).await.status, 404);
+    }
+    router.stop();
+}

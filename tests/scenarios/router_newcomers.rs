@@ -48,6 +48,8 @@ async fn who_has_not_answered_as_a_scheduler_gets_no_process() {
         (router.url(), "a router answers there"),
         // The same one by another name.
         (format!("http://localhost:{port}"), "a router answers there"),
+        (router.admin_url(), "that is an admin listener"),
+        (node.admin_url(), "that is an admin listener"),
         (willing.url(), "is no scheduler"),
         (page.url(), "is no scheduler"),
     ] {

@@ -49,6 +49,75 @@ async fn a_scheduler_that_hangs_does_not_close_the_door_for_the_others() {
     router.stop();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scheduler_that_is_frozen_keeps_nothing_that_is_sent_to_it() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let (_kept, node) = node(&gateway);
+    let router = Launch::router(folder.path(), &[&node.url()]).serve();
+    let (client, user) = (router.client(), User::new(1));
+    let process = user.process();
+    until("it is spawned", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
+        .await;
+    node.signal("STOP");
+    let message = user.message(process.id, b"before it is seen to be away");
+    let unknown = client.post(message.bytes.clone()).await;
+    assert_eq!(unknown.refusal(502), "gateway_error");
+    assert!(unknown.text().contains("it is away; it is not known whether"), "{}", unknown.text());
+    assert!(unknown.header("retry-after").is_some());
+    assert_eq!(member(&router, &node.url()).await["reached"], false);
+    let refused = client.post(user.message(process.id, b"after that").bytes).await;
+    assert_eq!(refused.refusal(503), "unavailable");
+    assert!(refused.header("retry-after").is_some());
+    node.signal("CONT");
+    // What was sent to it may be there, and is there once.
+    until("it is back", async || {
+        matches!(client.post(message.bytes.clone()).await.status, 200 | 409).then_some(())
+    })
+    .await;
+    client.schedule(&user.message(process.id, b"again")).await;
+    assert_eq!(node.client().newest(process.id).await, 2);
+    router.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_sent_to_a_leader_that_is_frozen_ends_when_another_one_leads() {
+    let kept = folder();
+    let mut cluster = members::cluster(3, 1).await;
+    let urls: Vec<String> = cluster.nodes.iter().map(Node::url).collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let router = Launch::router(kept.path(), &urls).serve();
+    let (client, ledger, user) = (router.client(), Ledger::default(), User::new(1));
+    until("the router knows all of them", async || {
+        let all: Vec<Value> = router.admin().get("/schedulers").await.json();
+        all.iter().all(|one| one["store"] == all[0]["store"] && !one["store"].is_null()).then_some(())
+    })
+    .await;
+    let process = ledger.spawn(&client, &user, 1).await[0];
+    let frozen = cluster.nodes.remove(0);
+    frozen.signal("STOP");
+    let message = user.message(process, b"to a leader that is frozen");
+    ledger.post(process, &message);
+    let posting = tokio::spawn({
+        let (client, item) = (client.clone(), message.bytes.clone());
+        async move { client.try_post(item).await }
+    });
+    let done = promote(cluster.folders[1].path(), &cluster.nodes[0], &[]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let ended = posting.await.unwrap().unwrap();
+    assert_eq!(ended.refusal(502), "gateway_error");
+    assert!(ended.header("retry-after").is_some());
+    let again = until("it goes to the successor", async || {
+        let answer = client.post(message.bytes.clone()).await;
+        (answer.status == 200).then(|| answer.json::<quipu_tests::Scheduled>())
+    });
+    ledger.acknowledge(process, message.id, again.await.timestamp);
+    ledger.send(&client, &user, process, 5).await;
+    frozen.signal("CONT");
+    ledger.send(&client, &user, process, 5).await;
+    ledger.check(&client, 1).await;
+    router.stop();
+}
+
 #[tokio::test]
 async fn a_spawn_that_was_only_assigned_has_no_home_by_that() {
     let (folder, gateway) = (folder(), Gateway::start());
@@ -212,5 +281,27 @@ async fn nothing_is_placed_where_nobody_is() {
         .await;
         assert_eq!(home(&router, process.id).await, node.url());
     }
+    router.stop();
+}
+
+#[tokio::test]
+async fn no_scheduler_takes_a_process_by_saying_that_it_has_come_to_it() {
+    let (folder, gateway, liar) = (folder(), Gateway::start(), ToldServer::start());
+    let (_kept, node) = node(&gateway);
+    let router = Launch::router(folder.path(), &[&node.url()]).serve();
+    let (client, user) = (router.client(), User::new(1));
+    let process = user.process();
+    until("it is spawned", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
+        .await;
+    let store = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
+    let told = [("quipu-store", store), ("quipu-term", "1"), ("quipu-role", "leader"), ("quipu-moves", "1")];
+    let came = json!({ "process": process.id.to_string(), "version": u64::MAX });
+    liar.answer(200, &told, &json!({ "moves": [came], "next": 1 }).to_string());
+    let added = router.admin().request(Method::POST, "/schedulers");
+    let added = added.json(&json!({ "url": liar.url(), "no_route": true }));
+    assert_eq!(router.admin().send(added).await.unwrap().status, 200);
+    router.said("a scheduler says that a process came to it, and that is wrong");
+    assert_eq!(home(&router, process.id).await, node.url());
+    client.schedule(&user.message(process.id, b"as before")).await;
     router.stop();
 }

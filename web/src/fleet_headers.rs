@@ -17,5 +17,7 @@ pub const MOVES: HeaderName = HeaderName::from_static("quipu-moves");
 pub const NODE: HeaderName = HeaderName::from_static("quipu-node");
 /// The role of whoever takes messages.
 pub const LEADER: &str = "leader";
+/// The role of the listener for operators, where nothing is scheduled.
+pub const OPERATORS: &str = "operators";
 /// The role of a router, which is the home of nothing.
 pub const ROUTER: &str = "router";

@@ -16,6 +16,11 @@ impl Stopping {
         Self(Some(stopped))
     }
 
+    /// That of the listener over which this came.
+    pub fn of(request: &Request) -> Self {
+        request.data::<Self>().cloned().unwrap_or_default()
+    }
+
     /// Whether the listener has stopped.
     pub fn has_stopped(&self) -> bool {
         self.0.as_ref().is_some_and(|stopped| stopped.has_changed().is_err())
@@ -32,6 +37,6 @@ impl Stopping {
 
 impl<'a> FromRequest<'a> for Stopping {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
-        Ok(request.data::<Self>().cloned().unwrap_or_default())
+        Ok(Self::of(request))
     }
 }

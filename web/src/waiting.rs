@@ -99,6 +99,12 @@ pub struct Lasting {
 }
 
 impl Lasting {
+    /// For this call.
+    pub fn of(request: &Request) -> Self {
+        let bytes = request.data::<Weight>().map_or(0, |weight| weight.0);
+        Self { budget: Budget::of(request), bytes, call: request.data::<Arc<Waiting>>().cloned() }
+    }
+
     /// Lets it wait for as long as it holds what this returns.
     ///
     /// # Errors
@@ -129,8 +135,7 @@ impl Drop for LastingRoom {
 
 impl<'a> FromRequest<'a> for Lasting {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
-        let bytes = request.data::<Weight>().map_or(0, |weight| weight.0);
-        Ok(Self { budget: Budget::of(request), bytes, call: request.data::<Arc<Waiting>>().cloned() })
+        Ok(Self::of(request))
     }
 }
 

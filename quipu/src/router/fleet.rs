@@ -11,6 +11,7 @@ use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
 use crate::failure::Failure;
 use crate::output::{Align, Columns, counted, thousands};
 use crate::settings::RouterFolderArgs;
+use crate::terminal::plain;
 
 /// List the schedulers of a router, and how they do
 #[derive(Debug, Args)]
@@ -210,7 +211,9 @@ fn render(all: &[Listed]) -> String {
         let trouble = one.trouble.clone().filter(|_| leads || !one.reached);
         let trouble = trouble.unwrap_or_else(|| "-".to_owned());
         let standing = standing.to_owned();
-        columns.row([one.url.clone(), thousands(one.processes), standing, role, gets, trouble]);
+        let cells = [one.url.clone(), thousands(one.processes), standing, role, gets, trouble];
+        // Schedulers say some of it.
+        columns.row(cells.map(|cell| plain(&cell)));
     }
     columns.lines().map(|line| line + "\n").collect()
 }
@@ -234,7 +237,7 @@ mod tests {
             };
         let all = [
             one("http://su1:1", 12345, true, true, false, false, &[], None),
-            one("http://su2:1", 0, true, false, false, true, &["a"], Some("disk full")),
+            one("http://su2:1", 0, true, false, false, true, &["a"], Some("disk\u{1b}[2J\nfull")),
             one("http://su3:1", 7, false, false, true, false, &[], Some("refused")),
             one("http://su4:1", 0, true, false, false, false, &[], Some("a standby")),
         ];
@@ -242,7 +245,7 @@ mod tests {
             render(&all),
             "SCHEDULER     PROCESSES  STANDING  ROLE    NEW PROCESSES    TROUBLE\n\
              http://su1:1     12,345  open      leader  any              -\n\
-             http://su2:1          0  refusing  leader  of 1 wallets     disk full\n\
+             http://su2:1          0  refusing  leader  of 1 wallets     disk\\u{1b}[2J\\u{a}full\n\
              http://su3:1          7  away      leader  retired          refused\n\
              http://su4:1          0  read      leader  to http://su1:1  -\n"
         );

@@ -215,15 +215,14 @@ impl FleetApi {
     fn member(&self, url: &SchedulerUrl) -> Result<MemberForm, HttpError> {
         let missing = || HttpError::not_found(format!("there is no scheduler {url} at this router"));
         let member = self.router.fleet.at(url).ok_or_else(missing)?;
-        Ok(MemberForm::of(&member, &self.router.lead(&member), !self.router.unlisted().contains(url)))
+        Ok(MemberForm::of(&self.router.fleet, &member, !self.router.unlisted().contains(url)))
     }
 }
 
 fn members(router: &Router) -> Vec<MemberForm> {
     let unlisted: BTreeSet<SchedulerUrl> = router.unlisted();
     let members = router.fleet.members();
-    let form = |member: &Arc<FleetMember>| {
-        MemberForm::of(member, &router.lead(member), !unlisted.contains(&member.url))
-    };
+    let form =
+        |member: &Arc<FleetMember>| MemberForm::of(&router.fleet, member, !unlisted.contains(&member.url));
     members.values().map(form).collect()
 }

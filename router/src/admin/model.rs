@@ -10,6 +10,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 use web::{HttpError, JsonForm, Nullable};
 
+use crate::fleet::Fleet;
 use crate::list::{ListedScheduler, SchedulerFlags, read_wallets};
 use crate::member::{FleetMember, Registered};
 use crate::registration::Registration;
@@ -57,7 +58,7 @@ pub(super) struct MemberForm {
     url: String,
     /// Its number among those of the router.
     number: u64,
-    /// How many processes it has.
+    /// How many processes it has; none where another scheduler leads its store, which has them then.
     processes: u64,
     /// Whether it is reached.
     reached: bool,
@@ -103,14 +104,16 @@ pub(super) struct MemberForm {
 
 impl MemberForm {
     /// The scheduler as it is told, with whoever leads its store.
-    pub(super) fn of(member: &FleetMember, lead: &FleetMember, listed: bool) -> Self {
+    pub(super) fn of(fleet: &Fleet, member: &FleetMember, listed: bool) -> Self {
+        let lead = fleet.lead(member.number);
+        let leader = lead.map_or_else(|| member.url.to_string(), |lead| lead.url.to_string());
         let standing = &member.standing;
         let registered = standing.registered();
         let said = registered.as_ref();
         Self {
             url: member.url.to_string(),
             number: member.number.0.into(),
-            processes: standing.processes(),
+            processes: fleet.processes(member),
             reached: standing.is_reached(),
             open: standing.is_open(),
             trouble: standing.trouble().into(),
@@ -123,7 +126,7 @@ impl MemberForm {
             store: member.store.map(|store| store.to_string()).into(),
             role: standing.told().map(|told| told.role).into(),
             term: member.term.0,
-            leader: lead.url.to_string(),
+            leader,
             admin: member.admin.as_ref().map(SchedulerUrl::to_string).into(),
             registered_age_seconds: said.map(|said| said.at.elapsed().as_secs_f64()).into(),
             version: said.map(|said| said.version.clone()).into(),

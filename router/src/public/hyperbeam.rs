@@ -227,8 +227,8 @@ impl RoutedHyperbeamApi {
         item: RawBody,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
         sent.check()?;
-        let (route, body) = self.0.home_of_item(request, item).await?;
-        Ok(self.0.send(request, route, body).await?)
+        let posted = self.0.home_of_item(request, item).await?;
+        Ok(self.0.post(request, posted).await?)
     }
 
     async fn to_process(

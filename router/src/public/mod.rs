@@ -16,7 +16,9 @@ use poem_openapi::{Object, OpenApi, Tags};
 use protocol::Code;
 use web::{Given, HttpError, Path, RawBody};
 
+use crate::following::waits;
 use crate::lookup::RouteKey;
+use crate::placing::Posted;
 use crate::router::Router;
 pub(crate) use hyperbeam::RoutedHyperbeamApi;
 pub(crate) use refusal::{FleetRefusal, OperatorsNotWell, WhereRefusal};
@@ -71,20 +73,21 @@ impl RoutedApi {
         /// The transaction or message on Arweave to assign.
         assign: Given<Id>,
     ) -> Result<Routed, RouteRefusal> {
-        let (route, body) = match (process.0, assign.0) {
+        let posted = match (process.0, assign.0) {
             (_, None) => self.router.home_of_item(request, item).await?,
-            (Some(process), Some(_)) => {
+            (Some(process), Some(id)) => {
                 drop(item);
                 self.router.options.items.check_process(process.into()).map_err(HttpError::from)?;
                 let subject = RouteKey::Process(process.into());
-                (self.router.home(subject, Code::UnknownProcess).await?, Bytes::new())
+                let route = self.router.home(subject, Code::UnknownProcess).await?;
+                Posted { route, id, body: Bytes::new() }
             }
             (None, Some(_)) => {
                 let text = "the parameter process-id is missing: assign needs the process to assign to";
                 return Err(HttpError::new(Code::InvalidParameter, text).into());
             }
         };
-        Ok(self.router.send(request, route, body).await?)
+        Ok(self.router.post(request, posted).await?)
     }
 
     /// The fleet's address and time, or a scheduler's
@@ -172,7 +175,7 @@ impl RoutedApi {
         /// The process.
         process: Path<Id>,
     ) -> Result<Routed, RouteRefusal> {
-        Ok(self.router.read(request, RouteKey::Process(process.0.into())).await?)
+        Ok(self.router.follow(request, RouteKey::Process(process.0.into())).await?)
     }
 
     /// A message, or the schedule of a process
@@ -195,6 +198,9 @@ impl RoutedApi {
             Some(process) => RouteKey::Process(process.into()),
             None => RouteKey::Any(id.0),
         };
+        if waits(request.uri()) {
+            return Ok(self.router.follow(request, subject).await?);
+        }
         Ok(self.router.read(request, subject).await?)
     }
 }

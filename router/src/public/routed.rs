@@ -27,6 +27,11 @@ impl Routed {
         Self(answer.into_response())
     }
 
+    /// Whether the scheduler has done what was asked.
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.status().is_success()
+    }
+
     /// A redirect. It ends at once: some clients lose the body of what they post otherwise.
     pub(crate) fn redirected(location: HeaderValue) -> Self {
         let mut answer = Response::builder().status(StatusCode::TEMPORARY_REDIRECT).body(Body::empty());

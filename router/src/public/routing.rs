@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use poem::Request;
-use poem::http::{Method, Uri};
+use poem::http::Method;
 use protocol::{Code, ProcessId};
 use web::HttpError;
 
 use super::routed::Routed;
+use crate::following::FollowingCall;
 use crate::lookup::RouteKey;
-use crate::member::FleetMember;
 use crate::options::RouterMode;
-use crate::placing::Route;
+use crate::places::CallKind;
+use crate::placing::{Posted, Route};
 use crate::router::Router;
-use crate::upstream::Outgoing;
+use crate::state::Home;
+use crate::upstream::{Outgoing, away};
 
 impl Router {
     /// Sends a call on that only reads.
@@ -23,43 +25,78 @@ impl Router {
         request: &Request,
         subject: RouteKey,
     ) -> Result<Routed, HttpError> {
-        if subject.id() == ProcessId::NODE.id() {
-            return Err(HttpError::not_found("32 zero bytes are the id of nothing"));
-        }
-        let route = self.home(subject, Code::NotFound).await?;
+        let route = self.route_of(subject).await?;
         self.send(request, route, Bytes::new()).await
     }
 
+    /// Sends a call on that waits for what is to come.
+    pub(super) async fn follow(
+        self: &Arc<Self>,
+        request: &Request,
+        subject: RouteKey,
+    ) -> Result<Routed, HttpError> {
+        let route = self.route_of(subject).await?;
+        if let Some(led) = self.led(request, &route).await? {
+            return Ok(led);
+        }
+        let call = Outgoing::of(request, CallKind::Waits, &self.options, Bytes::new(), &route)?;
+        let waiting = FollowingCall::of(request).await?;
+        Ok(Routed::passed_on(waiting.answer(self.pass_on(route, &call)).await?))
+    }
+
+    /// The way to what is read.
+    async fn route_of(self: &Arc<Self>, subject: RouteKey) -> Result<Route, HttpError> {
+        if subject.id() == ProcessId::NODE.id() {
+            return Err(HttpError::not_found("32 zero bytes are the id of nothing"));
+        }
+        self.home(subject, Code::NotFound).await
+    }
+
+    /// Sends what was posted to where its process is.
+    pub(super) async fn post(
+        self: &Arc<Self>,
+        request: &Request,
+        posted: Posted,
+    ) -> Result<Routed, HttpError> {
+        let Posted { route, id, body } = posted;
+        let home = Home { scheduler: route.member.number, version: route.version };
+        let process = route.subject;
+        let routed = self.send(request, route, body).await?;
+        if routed.is_done() {
+            self.note_taken(id, process, home);
+        }
+        Ok(routed)
+    }
+
     /// Sends a call to where its process is.
-    pub(super) async fn send(
+    async fn send(
         self: &Arc<Self>,
         request: &Request,
         route: Route,
         body: Bytes,
     ) -> Result<Routed, HttpError> {
-        let options = &self.options;
-        let is_redirected = match options.mode {
+        if let Some(led) = self.led(request, &route).await? {
+            return Ok(led);
+        }
+        let call = Outgoing::of(request, CallKind::of(request.method()), &self.options, body, &route)?;
+        Ok(Routed::passed_on(self.pass_on(route, &call).await?))
+    }
+
+    /// A redirect, where the call is one that is redirected.
+    async fn led(&self, request: &Request, route: &Route) -> Result<Option<Routed>, HttpError> {
+        let is_redirected = match self.options.mode {
             RouterMode::Auto => matches!(*request.method(), Method::GET | Method::HEAD),
             RouterMode::Redirect => true,
             RouterMode::Forward => false,
         };
-        if is_redirected {
-            return redirect(&self.lead(&route.member), request.uri());
+        if !is_redirected {
+            return Ok(None);
         }
-        let call = Outgoing::of(request, options, body, &route)?;
-        Ok(Routed::passed_on(self.pass_on(route, &call).await?))
+        let lead = self.lead(&route.member);
+        if !self.is_there(&lead).await {
+            return Err(away(&lead, &lead.standing.why_away()));
+        }
+        lead.standing.metrics.redirected.increment(1);
+        Ok(Some(Routed::redirected(lead.url.location(request.uri()))))
     }
-}
-
-fn redirect(member: &FleetMember, asked: &Uri) -> Result<Routed, HttpError> {
-    if !member.standing.is_reached() {
-        let reason = member.standing.trouble().unwrap_or_else(|| "it does not answer".to_owned());
-        let text = format!(
-            "the scheduler {} of this process is away at the moment: {reason}; try again",
-            member.url
-        );
-        return Err(HttpError::new(Code::Unavailable, text));
-    }
-    member.standing.metrics.redirected.increment(1);
-    Ok(Routed::redirected(member.url.location(asked)))
 }
