@@ -16,6 +16,7 @@ mod known;
 mod list;
 mod listeners;
 mod lookup;
+mod marks;
 mod member;
 mod metrics;
 mod moving;

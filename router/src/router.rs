@@ -95,6 +95,7 @@ impl Router {
         }
         let fleet = Fleet::default();
         fleet.set(schedulers, true);
+        fleet.marks.raise(&state.marks().await?);
         let promoter = options.failover.as_ref().map(Promoter::new);
         let router = Arc::new(Self {
             options,

@@ -83,6 +83,7 @@ mod router_registration;
 mod router_whereabouts;
 mod router_postgres;
 mod router_second_homes;
+mod router_set_back;
 mod rewind;
 mod rewind_faults;
 mod settings;

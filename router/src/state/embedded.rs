@@ -6,9 +6,11 @@
 //! schedulers  number (4) → JSON
 //! counts      number (4) → how many processes it has (8)
 //! locations   nonce (8) → JSON, a record that was published, with its bytes until it is taken
-//! turns       store (16) → the right to have its leader replaced, see turns.rs         all numbers big-endian
+//! turns       store (16) → the right to have its leader replaced, see turns.rs
+//! marks       store (16) → how much it was seen to have, see event.rs                  all numbers big-endian
 //! ```
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -25,13 +27,14 @@ use rocksdb::{
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
+use uuid::Uuid;
 
-use super::event::{read_process, read_publication, read_scheduler};
+use super::event::{read_mark, read_process, read_publication, read_scheduler};
 use super::orders::StateOrders;
 use super::writer::{StateOrder, Writer};
 use super::{
     FleetChange, Home, HomeCause, Homed, KnownScheduler, PromotionTurn, RouterState, SchedulerNumber,
-    StateError, TakeHome,
+    StateError, StoreMark, TakeHome,
 };
 
 pub(super) const EVENTS: &str = "events";
@@ -40,6 +43,7 @@ pub(super) const SCHEDULERS: &str = "schedulers";
 pub(super) const COUNTS: &str = "counts";
 pub(super) const LOCATIONS: &str = "locations";
 pub(super) const TURNS: &str = "turns";
+pub(super) const MARKS: &str = "marks";
 
 /// How many orders may wait for the writer.
 const WAITING_MAX: usize = 4096;
@@ -140,6 +144,23 @@ impl RouterState for EmbeddedState {
         self.orders.ask(|answer| StateOrder::GiveTurnBack { store, turn, pause, answer }).await
     }
 
+    async fn marks(&self) -> Result<HashMap<StoreId, StoreMark>, StateError> {
+        self.read(marks).await
+    }
+
+    async fn raise_marks(&self, seen: HashMap<StoreId, StoreMark>) -> Result<(), StateError> {
+        self.orders.ask(|answer| StateOrder::RaiseMarks { seen, answer }).await
+    }
+
+    async fn accept_mark(
+        &self,
+        scheduler: SchedulerNumber,
+        store: StoreId,
+        has: (Term, u64),
+    ) -> Result<StoreMark, StateError> {
+        self.orders.ask(|answer| StateOrder::AcceptMark { scheduler, store, has, answer }).await
+    }
+
     async fn confirm(&self) -> Result<(), StateError> {
         // Nothing can be read before it is synced.
         Ok(())
@@ -234,7 +255,7 @@ fn open(folder: &Path) -> Result<DB, rocksdb::Error> {
         options.set_block_based_table_factory(&blocks);
         ColumnFamilyDescriptor::new(name, options)
     };
-    let tables = [EVENTS, SCHEDULERS, COUNTS, LOCATIONS, TURNS].map(|name| table(name, false));
+    let tables = [EVENTS, SCHEDULERS, COUNTS, LOCATIONS, TURNS, MARKS].map(|name| table(name, false));
     let tables = tables.into_iter().chain([table(HOMES, true)]);
     DB::open_cf_descriptors(&options, folder, tables)
 }
@@ -292,6 +313,21 @@ pub(super) fn schedulers(db: &DB) -> Result<Vec<KnownScheduler>, StateError> {
         read_scheduler(read_number(&key)?, &json, count)
     });
     all.collect()
+}
+
+fn marks(db: &DB) -> Result<HashMap<StoreId, StoreMark>, StateError> {
+    let all = db.iterator_cf(table(db, MARKS)?, IteratorMode::Start).map(|entry| {
+        let (key, mark) = entry.map_err(unreadable)?;
+        let store = Uuid::from_slice(&key).map_err(|error| StateError::Damaged(error.to_string()))?;
+        Ok((StoreId(store), read_mark(&mark)?))
+    });
+    all.collect()
+}
+
+/// How much was seen of a store.
+pub(super) fn mark(db: &DB, store: StoreId) -> Result<StoreMark, StateError> {
+    let found = db.get_pinned_cf(table(db, MARKS)?, store.0.as_bytes()).map_err(unreadable)?;
+    found.map_or(Ok(StoreMark::NONE), |mark| read_mark(&mark))
 }
 
 pub(super) fn publications(db: &DB) -> Result<Vec<KeptPublication>, StateError> {

@@ -12,6 +12,7 @@ mod postgres;
 mod turns;
 mod writer;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +79,22 @@ pub(crate) enum FleetChange {
     Registered { url: SchedulerUrl, admin: Option<SchedulerUrl> },
     /// This one has a log in this store, and leads it in this term if it leads.
     Told { scheduler: SchedulerNumber, store: StoreId, led: Option<Term> },
+}
+
+/// How much a store was seen to have. Of two the higher one is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StoreMark {
+    /// How often an operator has taken less than was seen for all of it.
+    pub(crate) accepted: u64,
+    /// The term in which it was led.
+    pub(crate) term: Term,
+    /// How many events there were.
+    pub(crate) events: u64,
+}
+
+impl StoreMark {
+    /// Of a store of which nothing was seen.
+    pub(crate) const NONE: Self = Self { accepted: 0, term: Term(0), events: 0 };
 }
 
 /// The right to have the leader of a store replaced: which one it is of all that were ever given.
@@ -187,6 +204,20 @@ pub(crate) trait RouterState: Send + Sync {
         turn: PromotionTurn,
         pause: Duration,
     ) -> Result<(), StateError>;
+
+    /// How much each store was seen to have.
+    async fn marks(&self) -> Result<HashMap<StoreId, StoreMark>, StateError>;
+
+    /// So much was seen of these, which counts where it is more than is known.
+    async fn raise_marks(&self, seen: HashMap<StoreId, StoreMark>) -> Result<(), StateError>;
+
+    /// An operator takes what this scheduler has for all that its store has, in this term so many events: what is kept then.
+    async fn accept_mark(
+        &self,
+        scheduler: SchedulerNumber,
+        store: StoreId,
+        has: (Term, u64),
+    ) -> Result<StoreMark, StateError>;
 
     /// Shows homes, as many as there are or `most`.
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError>;

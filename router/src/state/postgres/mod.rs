@@ -3,6 +3,7 @@
 //!
 //! Nothing waits for ever for the database: each answer has a limit.
 
+mod marks;
 mod moving;
 mod publishing;
 mod schedulers;
@@ -10,7 +11,7 @@ mod settling;
 mod takeover;
 mod turns;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -33,7 +34,7 @@ use super::event::read_process;
 use super::orders::StateOrders;
 use super::{
     FleetChange, Home, HomeCause, Homed, KnownScheduler, PromotionTurn, RouterState, SchedulerNumber,
-    StateError, TakeHome,
+    StateError, StoreMark, TakeHome,
 };
 use schedulers::{all, keep};
 use settling::{Settle, settle_all};
@@ -49,7 +50,7 @@ const WAITING_MAX: usize = 4096;
 /// Told apart from other locks by this number: nobody else changes schedulers or tables meanwhile.
 const LOCK: i64 = 0x7175_6970_7572_7472;
 /// The version of the tables in `schema.sql`: one more with each change.
-const LAYOUT: i32 = 1;
+const LAYOUT: i32 = 2;
 /// Makes them as they are in that version. Whoever asks for a lock on a table keeps all others from it who come after, so that
 /// is given up soon.
 const LAY_OUT: &str = concat!("set local lock_timeout = '3s';\n", include_str!("schema.sql"));
@@ -267,6 +268,24 @@ impl RouterState for PostgresState {
         pause: Duration,
     ) -> Result<(), StateError> {
         within(ANSWERED, turns::give_back(&self.pool, store, turn, pause)).await
+    }
+
+    async fn marks(&self) -> Result<HashMap<StoreId, StoreMark>, StateError> {
+        let read = async { marks::all(&mut *self.pool.acquire().await.map_err(away)?).await };
+        within(ANSWERED, read).await
+    }
+
+    async fn raise_marks(&self, seen: HashMap<StoreId, StoreMark>) -> Result<(), StateError> {
+        within(ANSWERED, marks::raise(&self.pool, seen)).await
+    }
+
+    async fn accept_mark(
+        &self,
+        scheduler: SchedulerNumber,
+        store: StoreId,
+        has: (Term, u64),
+    ) -> Result<StoreMark, StateError> {
+        within(ANSWERED, marks::accept(&self.pool, scheduler, store, has)).await
     }
 
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError> {
