@@ -25,11 +25,12 @@ use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, IteratorMode, LogLevel,
     Options, ReadOptions,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::event::{read_mark, read_process, read_publication, read_scheduler};
+use super::hanging::{Writing, in_time};
 use super::orders::StateOrders;
 use super::writer::{StateOrder, Writer};
 use super::{
@@ -57,6 +58,7 @@ pub(crate) struct EmbeddedState {
     db: Arc<DB>,
     store: StoreId,
     orders: StateOrders<StateOrder>,
+    writing: Writing,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -69,15 +71,24 @@ impl EmbeddedState {
         let db = Arc::new(open(folder).map_err(|error| StateError::Unreadable(error.to_string()))?);
         let (orders, waiting) = mpsc::channel(WAITING_MAX);
         let (told, failure) = watch::channel(None);
-        let thread = Writer::open(db.clone(), told)?.start(waiting)?;
+        let writing = Writing::default();
+        let thread = Writer::open(db.clone(), told, writing.clone())?.start(waiting)?;
         let (orders, thread) = (StateOrders::new(orders, failure), Mutex::new(Some(thread)));
-        Ok(Self { db, store, orders, thread })
+        Ok(Self { db, store, orders, writing, thread })
     }
 
     /// Has the writer end once what was ordered is done; its thread, for the first who asks.
     fn end_writer(&self) -> Option<JoinHandle<()>> {
         self.orders.close();
         self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Has something done, and waits for it while the disk answers.
+    async fn ask<A>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<A, StateError>>) -> StateOrder,
+    ) -> Result<A, StateError> {
+        self.writing.wait(self.orders.ask(order)).await
     }
 
     /// Reads on a thread that may wait for the disk.
@@ -102,7 +113,7 @@ impl RouterState for EmbeddedState {
     }
 
     async fn home(&self, process: ProcessId) -> Result<Option<Home>, StateError> {
-        self.read(move |db| home(db, process)).await
+        in_time(self.read(move |db| home(db, process))).await
     }
 
     async fn settle(
@@ -111,11 +122,11 @@ impl RouterState for EmbeddedState {
         scheduler: SchedulerNumber,
         cause: HomeCause,
     ) -> Result<Homed, StateError> {
-        self.orders.ask(|answer| StateOrder::Settle { process, scheduler, cause, answer }).await
+        self.ask(|answer| StateOrder::Settle { process, scheduler, cause, answer }).await
     }
 
     async fn move_home(&self, process: ProcessId, to: Home) -> Result<Homed, StateError> {
-        self.orders.ask(|answer| StateOrder::Move { process, to, answer }).await
+        self.ask(|answer| StateOrder::Move { process, to, answer }).await
     }
 
     async fn schedulers(&self) -> Result<Vec<KnownScheduler>, StateError> {
@@ -123,7 +134,7 @@ impl RouterState for EmbeddedState {
     }
 
     async fn change(&self, change: FleetChange) -> Result<Vec<KnownScheduler>, StateError> {
-        self.orders.ask(|answer| StateOrder::Change { change, answer }).await
+        self.ask(|answer| StateOrder::Change { change, answer }).await
     }
 
     async fn take_turn(
@@ -132,7 +143,7 @@ impl RouterState for EmbeddedState {
         term: Term,
         pause: Duration,
     ) -> Result<Option<PromotionTurn>, StateError> {
-        self.orders.ask(|answer| StateOrder::TakeTurn { store, term, pause, answer }).await
+        self.ask(|answer| StateOrder::TakeTurn { store, term, pause, answer }).await
     }
 
     async fn give_turn_back(
@@ -141,7 +152,7 @@ impl RouterState for EmbeddedState {
         turn: PromotionTurn,
         pause: Duration,
     ) -> Result<(), StateError> {
-        self.orders.ask(|answer| StateOrder::GiveTurnBack { store, turn, pause, answer }).await
+        self.ask(|answer| StateOrder::GiveTurnBack { store, turn, pause, answer }).await
     }
 
     async fn marks(&self) -> Result<HashMap<StoreId, StoreMark>, StateError> {
@@ -149,7 +160,7 @@ impl RouterState for EmbeddedState {
     }
 
     async fn raise_marks(&self, seen: HashMap<StoreId, StoreMark>) -> Result<(), StateError> {
-        self.orders.ask(|answer| StateOrder::RaiseMarks { seen, answer }).await
+        self.ask(|answer| StateOrder::RaiseMarks { seen, answer }).await
     }
 
     async fn accept_mark(
@@ -158,7 +169,7 @@ impl RouterState for EmbeddedState {
         store: StoreId,
         has: (Term, u64),
     ) -> Result<StoreMark, StateError> {
-        self.orders.ask(|answer| StateOrder::AcceptMark { scheduler, store, has, answer }).await
+        self.ask(|answer| StateOrder::AcceptMark { scheduler, store, has, answer }).await
     }
 
     async fn confirm(&self) -> Result<(), StateError> {
@@ -187,7 +198,7 @@ impl RouterState for EmbeddedState {
     }
 
     async fn publish(&self, kept: KeptPublication, after: Option<u64>) -> Result<bool, StateError> {
-        self.orders.ask(|answer| StateOrder::Publish { kept, after, answer }).await
+        self.ask(|answer| StateOrder::Publish { kept, after, answer }).await
     }
 
     /// No other router has this folder.
@@ -196,11 +207,11 @@ impl RouterState for EmbeddedState {
     }
 
     async fn publication_taken(&self, nonce: u64, id: Id, at: Timestamp) -> Result<(), StateError> {
-        self.orders.ask(|answer| StateOrder::PublicationTaken { nonce, id, at, answer }).await
+        self.ask(|answer| StateOrder::PublicationTaken { nonce, id, at, answer }).await
     }
 
     fn failure(&self) -> Option<String> {
-        self.orders.failure()
+        self.orders.failure().or_else(|| self.writing.failure().map(|error| error.to_string()))
     }
 
     fn is_shared(&self) -> bool {

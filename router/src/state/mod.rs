@@ -7,6 +7,7 @@
 mod changing;
 mod embedded;
 mod event;
+mod hanging;
 mod orders;
 mod postgres;
 mod turns;
@@ -151,6 +152,21 @@ pub enum StateError {
     /// The database does not answer.
     #[error("the database of the router does not answer: {0}")]
     Away(String),
+    /// The disk does not answer: what was ordered may be done once it does.
+    #[error("the disk of the router does not answer: {0}")]
+    Hangs(String),
+    /// The database is not the one that the folder of the router names.
+    #[error(
+        "what this router knows is in the database of the store {expected}, and DATABASE_URL names {}: set it to that database, or \
+         let ROUTER_DATA_DIR (--router-data-dir) name an empty folder to go on with what is there",
+        .found.map_or("one in which no router has kept anything".to_owned(), |found| format!("that of the store {found}"))
+    )]
+    OtherDatabase {
+        /// The store that is known.
+        expected: StoreId,
+        /// The one that is there, if any is.
+        found: Option<StoreId>,
+    },
     /// The router stops.
     #[error("the router is stopping")]
     Closing,

@@ -20,6 +20,7 @@ use super::embedded::{
     schedulers, table, unreadable,
 };
 use super::event::{RouterEvent, mark_bytes, publication_json, scheduler_json};
+use super::hanging::Writing;
 use super::turns::{KeptTurn, now};
 use super::{
     FleetChange, Home, HomeCause, Homed, KnownScheduler, PromotionTurn, SchedulerNumber, StateError,
@@ -84,6 +85,7 @@ pub(super) struct Writer {
     next: u64,
     schedulers: Vec<KnownScheduler>,
     failure: watch::Sender<Option<String>>,
+    writing: Writing,
 }
 
 /// What is about to be written.
@@ -97,7 +99,11 @@ struct Batch {
 
 impl Writer {
     /// A writer that goes on where the last one ended.
-    pub(super) fn open(db: Arc<DB>, failure: watch::Sender<Option<String>>) -> Result<Self, StateError> {
+    pub(super) fn open(
+        db: Arc<DB>,
+        failure: watch::Sender<Option<String>>,
+        writing: Writing,
+    ) -> Result<Self, StateError> {
         let last = db.iterator_cf(table(&db, EVENTS)?, IteratorMode::End).next();
         let next = match last.transpose().map_err(unreadable)? {
             None => 0,
@@ -107,7 +113,7 @@ impl Writer {
             }
         };
         let schedulers = schedulers(&db)?;
-        Ok(Self { db, next, schedulers, failure })
+        Ok(Self { db, next, schedulers, failure, writing })
     }
 
     /// Lets it write until nobody can order anything any more.
@@ -123,7 +129,9 @@ impl Writer {
                 {
                     waiting.push(next);
                 }
+                self.writing.begin();
                 self.write(waiting);
+                self.writing.end();
             }
         };
         let thread = Builder::new().name("router-state".to_owned()).spawn(write);

@@ -158,7 +158,7 @@ async fn after_a_failed_write_nothing_is_placed_and_all_is_read() {
     // As a disk that fails would have it.
     let (told, failure) = watch::channel(Some("no space left".to_owned()));
     let (orders, waiting) = mpsc::channel(8);
-    let thread = Writer::open(state.db.clone(), told).unwrap().start(waiting).unwrap();
+    let thread = Writer::open(state.db.clone(), told, Writing::default()).unwrap().start(waiting).unwrap();
     state.close().await;
     *state.thread.lock().unwrap() = Some(thread);
     state.orders = StateOrders::new(orders, failure);

@@ -71,14 +71,17 @@ impl PostgresState {
     /// Connects, makes the tables where they are missing, and takes over what an existing router had in this database.
     ///
     /// # Errors
-    /// When the database does not answer, or does not let this be done.
-    pub(crate) async fn open(options: PgConnectOptions) -> Result<Self, StateError> {
+    /// When the database does not answer, does not let this be done, or has not the store that is expected.
+    pub(crate) async fn open(
+        options: PgConnectOptions,
+        expected: Option<StoreId>,
+    ) -> Result<Self, StateError> {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ANSWERED)
             .connect_with(options.application_name("quipu-router"));
         let pool = in_time(pool).await?;
-        let store = within(TAKEN_OVER, prepare(&pool)).await?;
+        let store = within(TAKEN_OVER, prepare(&pool, expected)).await?;
         let (orders, waiting) = mpsc::channel(WAITING_MAX);
         let (told, failure) = watch::channel(None);
         let task = tokio::spawn(settle_all(pool.clone(), waiting, told));
@@ -115,7 +118,7 @@ async fn layout(connection: &mut PgConnection) -> Result<i32, StateError> {
 }
 
 /// Makes the tables where they are missing; which state it is.
-async fn prepare(pool: &PgPool) -> Result<StoreId, StateError> {
+async fn prepare(pool: &PgPool, expected: Option<StoreId>) -> Result<StoreId, StateError> {
     let mut transaction = begin(pool).await?;
     // Who takes over what an existing router knows is waited for.
     let patient = sqlx::raw_sql("set local lock_timeout = 0").execute(&mut *transaction);
@@ -128,11 +131,13 @@ async fn prepare(pool: &PgPool) -> Result<StoreId, StateError> {
         .fetch_optional(&mut *transaction)
         .await
         .map_err(away)?;
+    let damaged = |error: uuid::Error| StateError::Damaged(error.to_string());
+    let known = known.map(|(store,)| Uuid::parse_str(&store).map(StoreId)).transpose().map_err(damaged)?;
+    if let Some(expected) = expected.filter(|expected| known != Some(*expected)) {
+        return Err(StateError::OtherDatabase { expected, found: known });
+    }
     let store = match known {
-        Some((store,)) => {
-            let damaged = |error: uuid::Error| StateError::Damaged(error.to_string());
-            StoreId(Uuid::parse_str(&store).map_err(damaged)?)
-        }
+        Some(store) => store,
         None => {
             let store = StoreId(Uuid::new_v4());
             sqlx::query("insert into quipu_router.identity (store) values ($1::uuid)")
