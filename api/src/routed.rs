@@ -1,7 +1,8 @@
 //! What a node tells the routers in front of it, and what it takes from them.
 //!
 //! A router says of what it passes on in which term it believes the store to be led. A node that does not lead, or in an
-//! earlier term, refuses that and does nothing of it, so that the router looks for who does.
+//! earlier term, refuses that and does nothing of it, so that the router looks for who does. So does one whose log has fewer
+//! events than the router has seen of it: it was set back to an older copy, and would give nonces again.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use poem::{Endpoint, Request, Response};
 use protocol::{Code, ProcessId};
 use uuid::Uuid;
-use web::fleet_headers::{LEADER, MOVES, NODE, OPERATORS, ROLE, STORE, TERM, VERSION};
+use web::fleet_headers::{EVENTS, LEADER, MOVES, NODE, OPERATORS, ROLE, STORE, TERM, VERSION};
 use web::{HttpError, RawBody};
 
 use crate::node::ApiNode;
@@ -39,6 +40,8 @@ pub struct FleetStanding {
     pub failing: Vec<&'static str>,
     /// How many steps of moves its log has.
     pub moves: usize,
+    /// How many events are on disk here, released or not.
+    pub events: u64,
 }
 
 impl FleetStanding {
@@ -54,6 +57,7 @@ impl FleetStanding {
             lag_events: node.lag(),
             failing: node.checks.failing(),
             moves: node.parts.log.move_count(),
+            events: node.parts.log.newest_on_disk().map_or(0, |last| last.next().get()),
         }
     }
 
@@ -70,7 +74,7 @@ impl FleetStanding {
 
     /// Why this node does not take what a router sends to whoever leads this store in this term, if it does not.
     fn refusal(&self, asked: &HeaderMap) -> Option<String> {
-        let Self { store, term, role, .. } = self;
+        let Self { store, term, role, events, .. } = self;
         let text = |name: HeaderName| asked.get(name).map(|value| value.to_str().unwrap_or_default());
         if let Some(meant) = text(STORE).filter(|meant| *meant != store.to_string()) {
             return Some(format!("this node has the store {store}, and this is for the store {meant}"));
@@ -83,8 +87,23 @@ impl FleetStanding {
         if *role != LEADER {
             return Some(format!("this node is no leader but has the role {role}"));
         }
-        let is_over = believed > *term;
-        is_over.then(|| format!("this node leads in term {term}, and term {believed} is known to have begun"))
+        if believed > *term {
+            return Some(format!(
+                "this node leads in term {term}, and term {believed} is known to have begun"
+            ));
+        }
+        let seen = match text(EVENTS).map(str::parse::<u64>) {
+            Some(Err(_)) => return Some("the header Quipu-Events is wrong: expected a number".to_owned()),
+            Some(Ok(seen)) if believed == *term => seen,
+            _ => return None,
+        };
+        let is_set_back = seen > *events;
+        is_set_back.then(|| {
+            format!(
+                "the log of this node has {events} events in term {term}, and {seen} were seen of it: it was set back to an \
+                 older copy"
+            )
+        })
     }
 
     fn tell(&self, answer: &mut Response) {
@@ -94,6 +113,7 @@ impl FleetStanding {
             (ROLE, self.role.to_owned()),
             (NODE, self.run.to_string()),
             (MOVES, self.moves.to_string()),
+            (EVENTS, self.events.to_string()),
         ];
         for (name, value) in values {
             if let Ok(value) = HeaderValue::try_from(value) {
@@ -174,9 +194,10 @@ mod tests {
         let refusal = |role, term: u64, headers: &[(HeaderName, &str)]| {
             let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
             let asked = HeaderMap::from_iter(headers);
-            let (version, lag_events, failing, moves) = ("1", None, vec![], 0);
+            let (version, lag_events, failing, moves, events) = ("1", None, vec![], 0, 900);
             let (term, run) = (Term(term), Uuid::nil());
-            FleetStanding { store, term, role, run, version, lag_events, failing, moves }.refusal(&asked)
+            FleetStanding { store, term, role, run, version, lag_events, failing, moves, events }
+                .refusal(&asked)
         };
         assert_eq!(refusal(LEADER, 3, &[(TERM, "3"), (STORE, &own)]), None);
         assert_eq!(refusal(LEADER, 4, &[(TERM, "3"), (STORE, &own)]), None);
@@ -185,6 +206,11 @@ mod tests {
         assert!(refusal(LEADER, 2, &[(TERM, "-1")]).unwrap().contains("Quipu-Term"));
         let other = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
         assert!(refusal(LEADER, 3, &[(TERM, "3"), (STORE, other)]).unwrap().contains(other));
+        assert_eq!(refusal(LEADER, 3, &[(TERM, "3"), (EVENTS, "900")]), None);
+        assert!(refusal(LEADER, 3, &[(TERM, "3"), (EVENTS, "901")]).unwrap().contains("901 were seen"));
+        assert!(refusal(LEADER, 3, &[(TERM, "3"), (EVENTS, "all")]).unwrap().contains("Quipu-Events"));
+        // Whoever leads in a later term was asked for no more.
+        assert_eq!(refusal(LEADER, 4, &[(TERM, "3"), (EVENTS, "901")]), None);
         for role in ["standby", "fenced", "unsure", "reader"] {
             assert!(refusal(role, 9, &[(TERM, "3")]).unwrap().contains(role));
         }

@@ -109,6 +109,11 @@ pub trait Log: Send + Sync + 'static {
     /// The durable end of the log, to ask or to wait on.
     fn tail(&self) -> Tail;
 
+    /// The newest event on the disk of this node, also while it waits to be released.
+    fn newest_on_disk(&self) -> Option<Seq> {
+        self.tail().last()
+    }
+
     /// Why the log takes no more appends, if it failed.
     fn failure(&self) -> Option<Arc<str>>;
 

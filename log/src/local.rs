@@ -363,6 +363,10 @@ impl<E: Engine> Log for LocalLog<E> {
         self.state.release.moves.count(self.state.tail.last())
     }
 
+    fn newest_on_disk(&self) -> Option<Seq> {
+        self.state.synced.last()
+    }
+
     fn tail(&self) -> Tail {
         self.state.tail.clone()
     }

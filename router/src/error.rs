@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use log::{FolderContents, FolderError};
+use log::{FolderContents, FolderError, StoreId};
 use thiserror::Error;
 
 use crate::list::SchedulerListError;
@@ -27,6 +27,32 @@ pub enum RouterError {
         path: PathBuf,
         /// What is there.
         found: FolderContents,
+    },
+    /// Its data folder holds what it knows, and it is to be in a database.
+    #[error(
+        "{} holds what a router knows, and DATABASE_URL names a database, in which nothing of that is: unset DATABASE_URL to go on \
+         with what is in the folder, or let ROUTER_DATA_DIR (--router-data-dir) name an empty folder to go on with what is in the \
+         database", .0.display()
+    )]
+    StateInFolder(PathBuf),
+    /// Its data folder says that what it knows is in a database, and none is named.
+    #[error(
+        "what the router of {} knows is in the database of the store {store}, and DATABASE_URL is not set: set it, or let \
+         ROUTER_DATA_DIR (--router-data-dir) name an empty folder to begin with nothing known", .path.display()
+    )]
+    StateInDatabase {
+        /// The folder.
+        path: PathBuf,
+        /// The store in the database.
+        store: StoreId,
+    },
+    /// Its data folder cannot be read or written.
+    #[error("cannot use {}, in which the router notes where what it knows is", .path.display())]
+    Note {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// What it knows cannot be opened.
     #[error(transparent)]

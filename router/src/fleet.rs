@@ -9,6 +9,7 @@ use log::{StoreId, Term};
 use thiserror::Error;
 
 use crate::list::SchedulerFlags;
+use crate::marks::SeenMarks;
 use crate::member::{FleetMember, StoreLead};
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::{KnownScheduler, SchedulerNumber};
@@ -17,7 +18,11 @@ type Members = BTreeMap<SchedulerNumber, Arc<FleetMember>>;
 
 /// All schedulers. Who reads sees them as they were at a moment.
 #[derive(Default)]
-pub(crate) struct Fleet(RwLock<Arc<Members>>);
+pub(crate) struct Fleet {
+    members: RwLock<Arc<Members>>,
+    /// How much their stores were seen to have.
+    pub(crate) marks: SeenMarks,
+}
 
 /// Nobody can be given a new process.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -36,17 +41,17 @@ pub(crate) enum NoPlace {
 impl Fleet {
     /// All of them at the moment.
     pub(crate) fn members(&self) -> Arc<Members> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The scheduler of this number.
     pub(crate) fn member(&self, number: SchedulerNumber) -> Option<Arc<FleetMember>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
+        self.members.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
     }
 
     /// The scheduler that leads the store of this one: the successor of whoever was led once.
     pub(crate) fn lead(&self, home: SchedulerNumber) -> Option<Arc<FleetMember>> {
-        let members = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         let member = members.get(&home)?;
         members.get(&member.lead.scheduler).cloned()
     }
@@ -76,7 +81,7 @@ impl Fleet {
 
     /// These are all of them now. How each does stays, and how many processes it has unless they are `counted`.
     pub(crate) fn set(&self, known: Vec<KnownScheduler>, counted: bool) {
-        let mut members = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
         let set = known.into_iter().map(|known| {
             let (number, processes) = (known.number, known.processes);
             let member = FleetMember::of(known, members.get(&number).map(|member| &**member));
@@ -85,13 +90,14 @@ impl Fleet {
             }
             (number, member)
         });
-        *members = Arc::new(led(set.collect()));
+        *members = Arc::new(led(set.collect(), &self.marks));
+        self.marks.retain(|store| members.values().any(|member| member.store == Some(store)));
     }
 
     /// A scheduler was seen to lead the store that it is known to have, in a term that counts from now on: also where that
     /// cannot be kept, terms only rise.
     pub(crate) fn raise(&self, number: SchedulerNumber, store: StoreId, term: Term) {
-        let mut members = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
         let is_news = |member: &Arc<FleetMember>| member.store == Some(store) && member.term < term;
         if !members.get(&number).is_some_and(is_news) {
             return;
@@ -101,7 +107,7 @@ impl Fleet {
         if let Some(member) = raised.get_mut(&number) {
             member.term = term;
         }
-        *members = Arc::new(led(raised));
+        *members = Arc::new(led(raised, &self.marks));
     }
 
     /// The scheduler for a new process of this wallet: one that is for the wallet, else the one with the fewest.
@@ -158,11 +164,13 @@ fn processes_of(members: &Members, member: &FleetMember) -> u64 {
     with_it.map(|other| other.standing.processes()).sum()
 }
 
-/// All of them, each with who leads its store.
-fn led(mut members: BTreeMap<SchedulerNumber, FleetMember>) -> Members {
+/// All of them, each with who leads its store and what was seen of that.
+fn led(mut members: BTreeMap<SchedulerNumber, FleetMember>, marks: &SeenMarks) -> Members {
     let leads = leads(members.values());
     for member in members.values_mut() {
-        if let Some(lead) = member.store.and_then(|store| leads.get(&store)) {
+        let Some(store) = member.store else { continue };
+        member.mark = marks.of(store);
+        if let Some(lead) = leads.get(&store) {
             member.lead = *lead;
         }
     }

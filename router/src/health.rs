@@ -87,13 +87,15 @@ impl Router {
     /// Asks one how it does.
     pub(crate) async fn look(&self, member: &FleetMember) {
         let http = &self.asking;
+        // What is told was so after this.
+        let seen = member.mark.now();
         let (mut look, told) = ask(http, &member.url).await;
         let mut address = None;
         match told {
             Some(told) => {
                 let counts = told.leads() && !member.is_forgotten();
                 let moves = counts.then_some(told.moves);
-                match (self.take_told(member, told).await, moves) {
+                match (self.take_told(member, told, seen).await, moves) {
                     (Err(reason), _) => look = Look::Other(reason),
                     (Ok(()), Some(moves)) => member.standing.moves.told(moves),
                     (Ok(()), None) => {}
@@ -132,9 +134,10 @@ impl Router {
         let copies = self.fleet.copies(of);
         stream::iter(copies)
             .for_each_concurrent(AT_ONCE, |member| async move {
+                let seen = member.mark.now();
                 if let (_, Some(told)) = ask(http, &member.url).await {
                     // What is wrong with it is told when it is looked at.
-                    let _ = self.take_told(&member, told).await;
+                    let _ = self.take_told(&member, told, seen).await;
                 }
             })
             .await;

@@ -18,6 +18,7 @@ mod known;
 mod list;
 mod listeners;
 mod lookup;
+mod marks;
 mod member;
 mod metrics;
 mod moving;

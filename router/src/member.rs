@@ -10,6 +10,7 @@ use ans104::Address;
 use log::{StoreId, Term};
 
 use crate::list::SchedulerFlags;
+use crate::marks::SeenMark;
 use crate::metrics::MemberMetrics;
 use crate::moving::MovesTaken;
 use crate::places::CallPlaces;
@@ -39,6 +40,8 @@ pub(crate) struct FleetMember {
     /// Where its admin listener is, if it has told.
     pub(crate) admin: Option<SchedulerUrl>,
     pub(crate) lead: StoreLead,
+    /// How much its store was seen to have, the same for all that have that.
+    pub(crate) mark: Arc<SeenMark>,
     pub(crate) standing: Arc<MemberStanding>,
 }
 
@@ -273,7 +276,8 @@ impl FleetMember {
         let seen = before.filter(|before| store.is_some() && before.store == store);
         let term = seen.map_or(term, |seen| seen.term.max(term));
         let lead = StoreLead { scheduler: number, term, copies: 1 };
-        Self { number, url, flags, is_retired, store, term, admin, lead, standing }
+        let mark = Arc::default();
+        Self { number, url, flags, is_retired, store, term, admin, lead, mark, standing }
     }
 
     /// Whether it leads its store, as far as anybody was seen to.

@@ -24,8 +24,10 @@ const ITEM_MAX: usize = 10 << 20;
 impl From<StateError> for HttpError {
     fn from(error: StateError) -> Self {
         match error {
-            StateError::Unreadable(_) | StateError::Damaged(_) => Self::internal(error),
-            StateError::Halted(_) | StateError::Away(_) => {
+            StateError::Unreadable(_) | StateError::Damaged(_) | StateError::OtherDatabase { .. } => {
+                Self::internal(error)
+            }
+            StateError::Halted(_) | StateError::Away(_) | StateError::Hangs(_) => {
                 tracing::debug!(%error, "nothing is placed");
                 let text =
                     "this router cannot place processes at the moment; what it knows goes on; try again";

@@ -34,8 +34,11 @@ impl Router {
         {
             return is_back;
         }
+        let seen = member.mark.now();
         let is_back = match timeout(BACK, ask(&self.asking, &member.url)).await {
-            Ok((Look::Open | Look::Refusing(_), Some(told))) => self.take_told(member, told).await.is_ok(),
+            Ok((Look::Open | Look::Refusing(_), Some(told))) => {
+                self.take_told(member, told, seen).await.is_ok()
+            }
             Ok((Look::Open, None)) => {
                 timeout(BACK, existing(&self.asking, member)).await.is_ok_and(|found| found.is_ok())
             }

@@ -9,7 +9,7 @@ use crate::health::{ask, get};
 use crate::member::{Look, Registered};
 use crate::router::Router;
 use crate::scheduler_url::SchedulerUrl;
-use crate::state::FleetChange;
+use crate::state::{FleetChange, StoreMark};
 use crate::told::ToldLog;
 
 /// A scheduler that registers itself.
@@ -40,6 +40,7 @@ impl Router {
             let is_led = !claimed.leads() || claimed.term <= known.term;
             known.store == Some(claimed.store) && is_led && !has_new_admin
         });
+        let seen = known.as_ref().map_or(StoreMark::NONE, |known| known.mark.now());
         let told = if is_known { None } else { Some(self.borne_out(&url, &claimed).await?) };
         if let Some(admin) = admin.as_ref().filter(|_| has_new_admin) {
             self.check_admin(&url, admin, claimed.node).await?;
@@ -50,7 +51,7 @@ impl Router {
         let Some(member) = self.fleet.at(&url) else { return Ok(()) };
         if let Some(told) = told {
             let wrong = |reason| HttpError::new(Code::InvalidParameter, reason);
-            self.take_told(&member, told).await.map_err(wrong)?;
+            self.take_told(&member, told, seen).await.map_err(wrong)?;
         }
         member.standing.note_registered(said);
         if member.standing.is_new() {

@@ -19,11 +19,9 @@ use crate::promoter::Promoter;
 use crate::refresh::{ListStanding, look};
 use crate::scheduler_url::SchedulerUrl;
 use crate::sending::HELD_MAX;
-use crate::state::{EmbeddedState, FleetChange, PostgresState, SharedState, StateError};
+use crate::state::{EmbeddedState, FleetChange, PostgresState, RouterState, SharedState, StateError};
 use crate::upstream::{Upstream, client};
 
-/// In the data folder.
-const STATE: &str = "state";
 /// How many signatures are verified at a time.
 const VERIFIED_MAX: usize = 8;
 /// How long a scheduler has to say what it is.
@@ -62,8 +60,16 @@ impl Router {
     pub async fn open(options: RouterOptions) -> Result<Arc<Self>, RouterError> {
         let folder = RouterFolder::take(&options.folder)?;
         let state: SharedState = match &options.state {
-            StateOptions::Folder => Arc::new(EmbeddedState::open(&options.folder.join(STATE), folder.store)?),
-            StateOptions::Postgres(connect) => Arc::new(PostgresState::open((**connect).clone()).await?),
+            StateOptions::Folder => Arc::new(EmbeddedState::open(&folder.state()?, folder.store)?),
+            StateOptions::Postgres(connect) => {
+                let expected = folder.state_elsewhere()?;
+                let state = PostgresState::open((**connect).clone(), expected).await?;
+                if let Err(error) = folder.note_database(state.store()) {
+                    state.close().await;
+                    return Err(error);
+                }
+                Arc::new(state)
+            }
         };
         match Self::with(options, state.clone(), folder).await {
             Ok(router) => Ok(router),
@@ -95,6 +101,7 @@ impl Router {
         }
         let fleet = Fleet::default();
         fleet.set(schedulers, true);
+        fleet.marks.raise(&state.marks().await?);
         let promoter = options.failover.as_ref().map(Promoter::new);
         let router = Arc::new(Self {
             options,

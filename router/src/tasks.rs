@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tracing::warn;
 
 use crate::router::Router;
 
@@ -17,12 +18,13 @@ pub struct RouterTask {
 
 impl Router {
     /// What it does without being asked: each is to be run beside the others, and ends before the router is closed.
-    pub fn tasks(self: &Arc<Self>) -> [RouterTask; 3] {
+    pub fn tasks(self: &Arc<Self>) -> [RouterTask; 4] {
         let task = |name, work| RouterTask { name, work };
         [
             task("health of schedulers", self.clone().watch_schedulers().boxed()),
             task("list of schedulers", self.clone().follow_changes().boxed()),
             task("leaders", self.clone().watch_leaders().boxed()),
+            task("marks of stores", self.clone().watch_marks().boxed()),
         ]
     }
 
@@ -33,6 +35,9 @@ impl Router {
 
     /// Closes its state; what was asked of it before is on disk.
     pub async fn close(&self) {
+        if let Err(error) = self.keep_marks().await {
+            warn!(%error, "how much schedulers had at the end cannot be kept");
+        }
         self.state.close().await;
     }
 }

@@ -4,11 +4,11 @@ use log::{StoreId, Term};
 use poem::http::{HeaderMap, HeaderName};
 use tracing::{info, warn};
 use uuid::Uuid;
-use web::fleet_headers::{LEADER, MOVES, NODE, ROLE, STORE, TERM};
+use web::fleet_headers::{EVENTS, LEADER, MOVES, NODE, ROLE, STORE, TERM};
 
 use crate::member::FleetMember;
 use crate::router::Router;
-use crate::state::FleetChange;
+use crate::state::{FleetChange, StoreMark};
 
 /// Longer words are no role.
 const ROLE_MAX: usize = 20;
@@ -23,6 +23,8 @@ pub(crate) struct ToldLog {
     pub(crate) node: Option<Uuid>,
     /// How many steps of moves the log has.
     pub(crate) moves: u64,
+    /// How many events it has; none of an older version.
+    pub(crate) events: Option<u64>,
 }
 
 impl ToldLog {
@@ -33,7 +35,8 @@ impl ToldLog {
         let term = Term(text(TERM)?.parse().ok()?);
         let role = text(ROLE)?.chars().take(ROLE_MAX).collect();
         let moves = text(MOVES).and_then(|moves| moves.parse().ok()).unwrap_or(0);
-        Some(Self { store, term, role, node: node_of(headers), moves })
+        let events = text(EVENTS).and_then(|events| events.parse().ok());
+        Some(Self { store, term, role, node: node_of(headers), moves, events })
     }
 
     /// Whether this is another node than the one that says so, as far as both tell which they are.
@@ -52,12 +55,17 @@ pub(crate) fn node_of(headers: &HeaderMap) -> Option<Uuid> {
 }
 
 impl Router {
-    /// Takes in what a scheduler tells of its log.
+    /// Takes in what a scheduler tells of its log, of which `seen` is what was seen of it before it was asked.
     ///
     /// # Errors
     /// When it is not what the processes are at that this router has placed there; what it is then.
-    pub(crate) async fn take_told(&self, member: &FleetMember, told: ToldLog) -> Result<(), String> {
-        let ToldLog { store, term, .. } = told;
+    pub(crate) async fn take_told(
+        &self,
+        member: &FleetMember,
+        told: ToldLog,
+        seen: StoreMark,
+    ) -> Result<(), String> {
+        let ToldLog { store, term, events, .. } = told;
         let led = told.leads().then_some(term);
         member.standing.set_told(told);
         if member.is_forgotten() {
@@ -81,11 +89,31 @@ impl Router {
         if led < now.lead.term {
             return Err(format!("it leads in term {led}, and its store is led in term {}", now.lead.term));
         }
+        if let Some(events) = events {
+            check_mark(&now, (led, events), seen)?;
+            if now.is_lead() {
+                now.mark.raise_in(led, events);
+            }
+        }
         if now.is_lead() && now.lead.copies > 1 && (!member.is_lead() || member.lead.term != now.lead.term) {
             info!(scheduler = %now.url, %store, %term, "this scheduler leads the store from now on");
         }
         Ok(())
     }
+}
+
+/// Refuses a log that was set back to an older copy. What an operator has accepted since it was asked is not held against it.
+fn check_mark(member: &FleetMember, (term, events): (Term, u64), seen: StoreMark) -> Result<(), String> {
+    let is_of_before = seen.accepted < member.mark.now().accepted;
+    if is_of_before || seen.term != term || seen.events <= events {
+        return Ok(());
+    }
+    Err(format!(
+        "its log has {events} events, and {} were seen of it in the same term: it was set back to an older copy, and would give \
+         nonces again that were given; start it on the log that it had, or let another node of its store lead, or give up what \
+         is missing with `quipu router accept {}`",
+        seen.events, member.url
+    ))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use poem::{Request, Response};
 use protocol::Code;
 use reqwest::redirect;
 use tokio::time::sleep;
-use web::fleet_headers::{STORE, TERM, VERSION};
+use web::fleet_headers::{EVENTS, STORE, TERM, VERSION};
 use web::{Budget, HOPS, HttpError};
 
 use crate::error::RouterError;
@@ -90,7 +90,7 @@ impl Outgoing {
     ) -> Result<Self, HttpError> {
         check_hops(request)?;
         let mut headers = passed_on(request.headers());
-        for name in [TERM, STORE, VERSION] {
+        for name in [TERM, STORE, VERSION, EVENTS] {
             headers.remove(name);
         }
         headers.insert(HOPS, HeaderValue::from_static("1"));
@@ -164,6 +164,9 @@ impl Upstream {
             let mut request = http.request(call.method.clone(), &url).headers(call.headers.clone());
             if let Some(store) = member.store.filter(|_| !call.only_reads()) {
                 request = request.header(STORE, store.to_string()).header(TERM, member.lead.term.0);
+                if let Some(seen) = member.mark.events_in(member.lead.term) {
+                    request = request.header(EVENTS, seen);
+                }
             }
             if let Some(moved) = call.moved.as_ref().filter(|_| !call.only_reads()) {
                 request = request.header(VERSION, moved);

@@ -84,6 +84,8 @@ mod router_registration;
 mod router_whereabouts;
 mod router_postgres;
 mod router_second_homes;
+mod router_set_back;
+mod router_state;
 mod rewind;
 mod rewind_faults;
 mod settings;

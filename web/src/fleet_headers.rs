@@ -13,6 +13,9 @@ pub const ROLE: HeaderName = HeaderName::from_static("quipu-role");
 pub const VERSION: HeaderName = HeaderName::from_static("quipu-version");
 /// How many steps of moves the log of a scheduler has: more than before, and there is something to learn.
 pub const MOVES: HeaderName = HeaderName::from_static("quipu-moves");
+/// How many events the log of a scheduler has on disk; of a call that is posted, how many the router has seen there in that term.
+/// A log that has fewer was set back to an older copy.
+pub const EVENTS: HeaderName = HeaderName::from_static("quipu-events");
 /// Which node answers, at either of its listeners: another one each time that it is started.
 pub const NODE: HeaderName = HeaderName::from_static("quipu-node");
 /// The role of whoever takes messages.

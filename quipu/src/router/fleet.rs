@@ -59,6 +59,15 @@ pub struct ForgetArgs {
     router: ChangeArgs,
 }
 
+/// Give up what is missing in the log of a scheduler that was set back to an older copy: what it has counts from then on
+#[derive(Debug, Args)]
+pub struct AcceptArgs {
+    /// The URL of the scheduler
+    url: String,
+    #[command(flatten)]
+    router: ChangeArgs,
+}
+
 /// Show which scheduler has a process
 #[derive(Debug, Args)]
 pub struct WhereArgs {
@@ -150,6 +159,18 @@ impl ForgetArgs {
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let listed = self.router.change("/schedulers/forget", json!({ "url": self.url }))?;
         writeln!(out, "{} leads no store, and what it tells counts no more", listed.url)?;
+        Ok(())
+    }
+}
+
+impl AcceptArgs {
+    /// Has the router take what it has for all that there is.
+    ///
+    /// # Errors
+    /// When the router is not reached or refuses.
+    pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let listed = self.router.change("/schedulers/accept", json!({ "url": self.url }))?;
+        writeln!(out, "{} goes on with what it has: what is missing there is given up", listed.url)?;
         Ok(())
     }
 }

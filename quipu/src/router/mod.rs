@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
 use crate::settings::SettingError;
-use fleet::{AddArgs, FleetListArgs, ForgetArgs, RetireArgs, WhereArgs};
+use fleet::{AcceptArgs, AddArgs, FleetListArgs, ForgetArgs, RetireArgs, WhereArgs};
 use run::RunArgs;
 
 const EXAMPLES: &str = "\
@@ -20,6 +20,7 @@ Examples:
   quipu router add http://10.0.0.5:9000
   quipu router retire http://10.0.0.5:9000
   quipu router forget http://10.0.0.7:9000             it leads a store that it should not
+  quipu router accept http://10.0.0.5:9000             it lost what it had acknowledged, which is given up
   quipu router where $P
 
 Every option can also be set as an environment variable, or on a line of ./.env. SIGHUP has the list of schedulers read again, \
@@ -43,6 +44,7 @@ enum RouterCommand {
     Add(AddArgs),
     Retire(RetireArgs),
     Forget(ForgetArgs),
+    Accept(AcceptArgs),
     Where(WhereArgs),
 }
 
@@ -63,6 +65,7 @@ impl RouterCommandArgs {
             Some(RouterCommand::Add(args)) => args.run(out),
             Some(RouterCommand::Retire(args)) => args.run(out),
             Some(RouterCommand::Forget(args)) => args.run(out),
+            Some(RouterCommand::Accept(args)) => args.run(out),
             Some(RouterCommand::Where(args)) => args.run(out),
         }
     }

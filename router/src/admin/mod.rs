@@ -147,7 +147,28 @@ impl FleetApi {
             );
             return Err(HttpError::new(Code::InvalidParameter, text).into());
         }
+        if let Some(member) = self.router.fleet.at(&url) {
+            self.router.forget_mark(&member).await?;
+        }
         Ok(self.change_known(url, FleetChange::Forgotten).await?)
+    }
+
+    /// Give up what is missing in the log of a scheduler
+    ///
+    /// Where a scheduler has fewer events than were seen of it, since it was set back to an older copy. What was acknowledged
+    /// behind that is lost then, and its nonces are given again.
+    #[oai(path = "/schedulers/accept", method = "post", operation_id = "accept_loss")]
+    async fn accept(
+        &self,
+        /// The scheduler.
+        scheduler: JsonBody<RetiredForm>,
+    ) -> Result<Json<MemberForm>, FleetRefusal> {
+        let url = scheduler.0.read()?;
+        self.member(&url)?;
+        if let Some(member) = self.router.fleet.at(&url) {
+            self.router.accept(&member).await?;
+        }
+        Ok(Json(self.member(&url)?))
     }
 
     /// Register a scheduler

@@ -84,6 +84,9 @@ pub(super) struct MemberForm {
     role: Nullable<String>,
     /// The highest term in which it was seen to lead its store; 0 while it never was.
     term: u64,
+    /// The most events that were seen of its store since its leader leads; 0 while none were. One that comes back with fewer was
+    /// set back to an older copy, and gets no calls.
+    seen_events: u64,
     /// The URL of the scheduler that leads its store, to which calls go: its own, or that of its successor.
     leader: String,
     /// Where its admin listener is; null while it has not told.
@@ -126,6 +129,7 @@ impl MemberForm {
             store: member.store.map(|store| store.to_string()).into(),
             role: standing.told().map(|told| told.role).into(),
             term: member.term.0,
+            seen_events: member.mark.events_in(member.lead.term).unwrap_or(0),
             leader,
             admin: member.admin.as_ref().map(SchedulerUrl::to_string).into(),
             registered_age_seconds: said.map(|said| said.at.elapsed().as_secs_f64()).into(),
@@ -173,7 +177,7 @@ impl AddedForm {
     }
 }
 
-/// A scheduler that is to get no new processes any more.
+/// A scheduler of which an operator says something.
 #[derive(Debug, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 #[oai(rename = "RetiredScheduler")]
@@ -248,7 +252,7 @@ impl RegisteredForm {
             lag_events: self.lag_events,
             failing: self.failing.iter().take(FAILING_MAX).map(word).collect(),
         };
-        let told = ToldLog { store, term, role: word(&self.role), node, moves: 0 };
+        let told = ToldLog { store, term, role: word(&self.role), node, moves: 0, events: None };
         Ok(Registration { url, admin, told, said })
     }
 }

@@ -6,9 +6,11 @@
 //! schedulers  number (4) → JSON
 //! counts      number (4) → how many processes it has (8)
 //! locations   nonce (8) → JSON, a record that was published, with its bytes until it is taken
-//! turns       store (16) → the right to have its leader replaced, see turns.rs         all numbers big-endian
+//! turns       store (16) → the right to have its leader replaced, see turns.rs
+//! marks       store (16) → how much it was seen to have, see event.rs                  all numbers big-endian
 //! ```
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -23,15 +25,17 @@ use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, IteratorMode, LogLevel,
     Options, ReadOptions,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
+use uuid::Uuid;
 
-use super::event::{read_process, read_publication, read_scheduler};
+use super::event::{read_mark, read_process, read_publication, read_scheduler};
+use super::hanging::{Writing, in_time};
 use super::orders::StateOrders;
 use super::writer::{StateOrder, Writer};
 use super::{
     FleetChange, Home, HomeCause, Homed, KnownScheduler, PromotionTurn, RouterState, SchedulerNumber,
-    StateError, TakeHome,
+    StateError, StoreMark, TakeHome,
 };
 
 pub(super) const EVENTS: &str = "events";
@@ -40,6 +44,7 @@ pub(super) const SCHEDULERS: &str = "schedulers";
 pub(super) const COUNTS: &str = "counts";
 pub(super) const LOCATIONS: &str = "locations";
 pub(super) const TURNS: &str = "turns";
+pub(super) const MARKS: &str = "marks";
 
 /// How many orders may wait for the writer.
 const WAITING_MAX: usize = 4096;
@@ -53,6 +58,7 @@ pub(crate) struct EmbeddedState {
     db: Arc<DB>,
     store: StoreId,
     orders: StateOrders<StateOrder>,
+    writing: Writing,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -65,15 +71,24 @@ impl EmbeddedState {
         let db = Arc::new(open(folder).map_err(|error| StateError::Unreadable(error.to_string()))?);
         let (orders, waiting) = mpsc::channel(WAITING_MAX);
         let (told, failure) = watch::channel(None);
-        let thread = Writer::open(db.clone(), told)?.start(waiting)?;
+        let writing = Writing::default();
+        let thread = Writer::open(db.clone(), told, writing.clone())?.start(waiting)?;
         let (orders, thread) = (StateOrders::new(orders, failure), Mutex::new(Some(thread)));
-        Ok(Self { db, store, orders, thread })
+        Ok(Self { db, store, orders, writing, thread })
     }
 
     /// Has the writer end once what was ordered is done; its thread, for the first who asks.
     fn end_writer(&self) -> Option<JoinHandle<()>> {
         self.orders.close();
         self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Has something done, and waits for it while the disk answers.
+    async fn ask<A>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<A, StateError>>) -> StateOrder,
+    ) -> Result<A, StateError> {
+        self.writing.wait(self.orders.ask(order)).await
     }
 
     /// Reads on a thread that may wait for the disk.
@@ -98,7 +113,7 @@ impl RouterState for EmbeddedState {
     }
 
     async fn home(&self, process: ProcessId) -> Result<Option<Home>, StateError> {
-        self.read(move |db| home(db, process)).await
+        in_time(self.read(move |db| home(db, process))).await
     }
 
     async fn settle(
@@ -107,11 +122,11 @@ impl RouterState for EmbeddedState {
         scheduler: SchedulerNumber,
         cause: HomeCause,
     ) -> Result<Homed, StateError> {
-        self.orders.ask(|answer| StateOrder::Settle { process, scheduler, cause, answer }).await
+        self.ask(|answer| StateOrder::Settle { process, scheduler, cause, answer }).await
     }
 
     async fn move_home(&self, process: ProcessId, to: Home) -> Result<Homed, StateError> {
-        self.orders.ask(|answer| StateOrder::Move { process, to, answer }).await
+        self.ask(|answer| StateOrder::Move { process, to, answer }).await
     }
 
     async fn schedulers(&self) -> Result<Vec<KnownScheduler>, StateError> {
@@ -119,7 +134,7 @@ impl RouterState for EmbeddedState {
     }
 
     async fn change(&self, change: FleetChange) -> Result<Vec<KnownScheduler>, StateError> {
-        self.orders.ask(|answer| StateOrder::Change { change, answer }).await
+        self.ask(|answer| StateOrder::Change { change, answer }).await
     }
 
     async fn take_turn(
@@ -128,7 +143,7 @@ impl RouterState for EmbeddedState {
         term: Term,
         pause: Duration,
     ) -> Result<Option<PromotionTurn>, StateError> {
-        self.orders.ask(|answer| StateOrder::TakeTurn { store, term, pause, answer }).await
+        self.ask(|answer| StateOrder::TakeTurn { store, term, pause, answer }).await
     }
 
     async fn give_turn_back(
@@ -137,7 +152,24 @@ impl RouterState for EmbeddedState {
         turn: PromotionTurn,
         pause: Duration,
     ) -> Result<(), StateError> {
-        self.orders.ask(|answer| StateOrder::GiveTurnBack { store, turn, pause, answer }).await
+        self.ask(|answer| StateOrder::GiveTurnBack { store, turn, pause, answer }).await
+    }
+
+    async fn marks(&self) -> Result<HashMap<StoreId, StoreMark>, StateError> {
+        self.read(marks).await
+    }
+
+    async fn raise_marks(&self, seen: HashMap<StoreId, StoreMark>) -> Result<(), StateError> {
+        self.ask(|answer| StateOrder::RaiseMarks { seen, answer }).await
+    }
+
+    async fn accept_mark(
+        &self,
+        scheduler: SchedulerNumber,
+        store: StoreId,
+        has: (Term, u64),
+    ) -> Result<StoreMark, StateError> {
+        self.ask(|answer| StateOrder::AcceptMark { scheduler, store, has, answer }).await
     }
 
     async fn confirm(&self) -> Result<(), StateError> {
@@ -166,7 +198,7 @@ impl RouterState for EmbeddedState {
     }
 
     async fn publish(&self, kept: KeptPublication, after: Option<u64>) -> Result<bool, StateError> {
-        self.orders.ask(|answer| StateOrder::Publish { kept, after, answer }).await
+        self.ask(|answer| StateOrder::Publish { kept, after, answer }).await
     }
 
     /// No other router has this folder.
@@ -175,11 +207,11 @@ impl RouterState for EmbeddedState {
     }
 
     async fn publication_taken(&self, nonce: u64, id: Id, at: Timestamp) -> Result<(), StateError> {
-        self.orders.ask(|answer| StateOrder::PublicationTaken { nonce, id, at, answer }).await
+        self.ask(|answer| StateOrder::PublicationTaken { nonce, id, at, answer }).await
     }
 
     fn failure(&self) -> Option<String> {
-        self.orders.failure()
+        self.orders.failure().or_else(|| self.writing.failure().map(|error| error.to_string()))
     }
 
     fn is_shared(&self) -> bool {
@@ -234,7 +266,7 @@ fn open(folder: &Path) -> Result<DB, rocksdb::Error> {
         options.set_block_based_table_factory(&blocks);
         ColumnFamilyDescriptor::new(name, options)
     };
-    let tables = [EVENTS, SCHEDULERS, COUNTS, LOCATIONS, TURNS].map(|name| table(name, false));
+    let tables = [EVENTS, SCHEDULERS, COUNTS, LOCATIONS, TURNS, MARKS].map(|name| table(name, false));
     let tables = tables.into_iter().chain([table(HOMES, true)]);
     DB::open_cf_descriptors(&options, folder, tables)
 }
@@ -292,6 +324,21 @@ pub(super) fn schedulers(db: &DB) -> Result<Vec<KnownScheduler>, StateError> {
         read_scheduler(read_number(&key)?, &json, count)
     });
     all.collect()
+}
+
+fn marks(db: &DB) -> Result<HashMap<StoreId, StoreMark>, StateError> {
+    let all = db.iterator_cf(table(db, MARKS)?, IteratorMode::Start).map(|entry| {
+        let (key, mark) = entry.map_err(unreadable)?;
+        let store = Uuid::from_slice(&key).map_err(|error| StateError::Damaged(error.to_string()))?;
+        Ok((StoreId(store), read_mark(&mark)?))
+    });
+    all.collect()
+}
+
+/// How much was seen of a store.
+pub(super) fn mark(db: &DB, store: StoreId) -> Result<StoreMark, StateError> {
+    let found = db.get_pinned_cf(table(db, MARKS)?, store.0.as_bytes()).map_err(unreadable)?;
+    found.map_or(Ok(StoreMark::NONE), |mark| read_mark(&mark))
 }
 
 pub(super) fn publications(db: &DB) -> Result<Vec<KeptPublication>, StateError> {

@@ -6,6 +6,9 @@
 //! kind 3: a process has moved there ‖ process (32) ‖ how often it has moved (8)
 //! kind 4: a scheduler was added or changed ‖ JSON
 //! kind 5: the right to have a leader replaced was given, scheduler 0 ‖ store (16) ‖ the right, see turns.rs
+//! kind 6: an operator takes what a scheduler has for all that its store has ‖ store (16) ‖ the mark, see below
+//!
+//! a mark: how often an operator took less (8) ‖ term (8) ‖ events (8)
 //! ```
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,12 +26,13 @@ use crate::list::{SchedulerFlags, read_wallets, wallets_text};
 use crate::scheduler_url::SchedulerUrl;
 
 use super::turns::KeptTurn;
-use super::{Home, HomeCause, KnownScheduler, SchedulerNumber, StateError};
+use super::{Home, HomeCause, KnownScheduler, SchedulerNumber, StateError, StoreMark};
 
 const VERSION: u8 = 1;
 const MOVED: u8 = 3;
 const SCHEDULER: u8 = 4;
 const TURN: u8 = 5;
+const ACCEPTED: u8 = 6;
 const HEAD: usize = 14;
 
 /// Something that happened.
@@ -42,6 +46,8 @@ pub(super) enum RouterEvent<'a> {
     Scheduler(&'a KnownScheduler),
     /// The right to have the leader of a store replaced was given, or given back.
     Turn(StoreId, &'a KeptTurn),
+    /// An operator takes what a scheduler has for all that its store has.
+    Accepted { scheduler: SchedulerNumber, store: StoreId, mark: StoreMark },
 }
 
 /// A scheduler in JSON; how many processes it has is counted elsewhere.
@@ -90,6 +96,7 @@ impl RouterEvent<'_> {
             Self::Moved { to, .. } => (MOVED, to.scheduler),
             Self::Scheduler(scheduler) => (SCHEDULER, scheduler.number),
             Self::Turn(..) => (TURN, SchedulerNumber(0)),
+            Self::Accepted { scheduler, .. } => (ACCEPTED, *scheduler),
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
@@ -108,9 +115,42 @@ impl RouterEvent<'_> {
                 bytes.extend(store.0.as_bytes());
                 bytes.extend(turn.encode());
             }
+            Self::Accepted { store, mark, .. } => {
+                bytes.extend(store.0.as_bytes());
+                bytes.extend(mark_bytes(*mark));
+            }
         }
         bytes
     }
+}
+
+/// Three numbers as they are stored.
+pub(super) fn numbers_bytes(numbers: [u64; 3]) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    for (part, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+        part.copy_from_slice(&number.to_be_bytes());
+    }
+    bytes
+}
+
+/// Three numbers that were stored; none where these are not.
+pub(super) fn read_numbers(bytes: &[u8]) -> Option<[u64; 3]> {
+    let bytes: [u8; 24] = bytes.try_into().ok()?;
+    let mut numbers = bytes.chunks_exact(8).map(|part| part.try_into().map(u64::from_be_bytes));
+    let mut next = || numbers.next()?.ok();
+    Some([next()?, next()?, next()?])
+}
+
+/// How much was seen of a store, as it is stored.
+pub(super) fn mark_bytes(mark: StoreMark) -> [u8; 24] {
+    numbers_bytes([mark.accepted, mark.term.0, mark.events])
+}
+
+/// How much was seen of a store, that was stored.
+pub(super) fn read_mark(bytes: &[u8]) -> Result<StoreMark, StateError> {
+    let damaged = || StateError::Damaged("how much was seen of a store".to_owned());
+    let [accepted, term, events] = read_numbers(bytes).ok_or_else(damaged)?;
+    Ok(StoreMark { accepted, term: Term(term), events })
 }
 
 /// A scheduler as it is stored.

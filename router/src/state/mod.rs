@@ -7,11 +7,13 @@
 mod changing;
 mod embedded;
 mod event;
+mod hanging;
 mod orders;
 mod postgres;
 mod turns;
 mod writer;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +82,22 @@ pub(crate) enum FleetChange {
     Told { scheduler: SchedulerNumber, store: StoreId, led: Option<Term> },
 }
 
+/// How much a store was seen to have. Of two the higher one is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StoreMark {
+    /// How often an operator has taken less than was seen for all of it.
+    pub(crate) accepted: u64,
+    /// The term in which it was led.
+    pub(crate) term: Term,
+    /// How many events there were.
+    pub(crate) events: u64,
+}
+
+impl StoreMark {
+    /// Of a store of which nothing was seen.
+    pub(crate) const NONE: Self = Self { accepted: 0, term: Term(0), events: 0 };
+}
+
 /// The right to have the leader of a store replaced: which one it is of all that were ever given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PromotionTurn(pub(crate) u64);
@@ -134,6 +152,21 @@ pub enum StateError {
     /// The database does not answer.
     #[error("the database of the router does not answer: {0}")]
     Away(String),
+    /// The disk does not answer: what was ordered may be done once it does.
+    #[error("the disk of the router does not answer: {0}")]
+    Hangs(String),
+    /// The database is not the one that the folder of the router names.
+    #[error(
+        "what this router knows is in the database of the store {expected}, and DATABASE_URL names {}: set it to that database, or \
+         let ROUTER_DATA_DIR (--router-data-dir) name an empty folder to go on with what is there",
+        .found.map_or("one in which no router has kept anything".to_owned(), |found| format!("that of the store {found}"))
+    )]
+    OtherDatabase {
+        /// The store that is known.
+        expected: StoreId,
+        /// The one that is there, if any is.
+        found: Option<StoreId>,
+    },
     /// The router stops.
     #[error("the router is stopping")]
     Closing,
@@ -187,6 +220,20 @@ pub(crate) trait RouterState: Send + Sync {
         turn: PromotionTurn,
         pause: Duration,
     ) -> Result<(), StateError>;
+
+    /// How much each store was seen to have.
+    async fn marks(&self) -> Result<HashMap<StoreId, StoreMark>, StateError>;
+
+    /// So much was seen of these, which counts where it is more than is known.
+    async fn raise_marks(&self, seen: HashMap<StoreId, StoreMark>) -> Result<(), StateError>;
+
+    /// An operator takes what this scheduler has for all that its store has, in this term so many events: what is kept then.
+    async fn accept_mark(
+        &self,
+        scheduler: SchedulerNumber,
+        store: StoreId,
+        has: (Term, u64),
+    ) -> Result<StoreMark, StateError>;
 
     /// Shows homes, as many as there are or `most`.
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError>;

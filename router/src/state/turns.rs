@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::Term;
 
+use super::event::{numbers_bytes, read_numbers};
 use super::{PromotionTurn, StateError, TURN_MAX};
 
 /// The right for one store, as it is kept.
@@ -29,19 +30,13 @@ impl Default for KeptTurn {
 
 impl KeptTurn {
     pub(super) fn encode(self) -> [u8; 24] {
-        let mut bytes = [0; 24];
-        for (part, number) in bytes.chunks_exact_mut(8).zip([self.term.0, self.given, self.free_at]) {
-            part.copy_from_slice(&number.to_be_bytes());
-        }
-        bytes
+        numbers_bytes([self.term.0, self.given, self.free_at])
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, StateError> {
         let damaged = || StateError::Damaged("the right to have a leader replaced".to_owned());
-        let bytes: [u8; 24] = bytes.try_into().map_err(|_| damaged())?;
-        let mut numbers = bytes.chunks_exact(8).map(|part| part.try_into().map(u64::from_be_bytes));
-        let mut next = || numbers.next().and_then(Result::ok).ok_or_else(damaged);
-        Ok(Self { term: Term(next()?), given: next()?, free_at: next()? })
+        let [term, given, free_at] = read_numbers(bytes).ok_or_else(damaged)?;
+        Ok(Self { term: Term(term), given, free_at })
     }
 
     /// The right as it is when it was given once more for so long; none while it is not free.

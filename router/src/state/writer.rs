@@ -16,13 +16,15 @@ use tracing::error;
 
 use super::changing::changed;
 use super::embedded::{
-    COUNTS, EVENTS, HOMES, LOCATIONS, SCHEDULERS, TURNS, home, home_bytes, publications, schedulers, table,
-    unreadable,
+    COUNTS, EVENTS, HOMES, LOCATIONS, MARKS, SCHEDULERS, TURNS, home, home_bytes, mark, publications,
+    schedulers, table, unreadable,
 };
-use super::event::{RouterEvent, publication_json, scheduler_json};
+use super::event::{RouterEvent, mark_bytes, publication_json, scheduler_json};
+use super::hanging::Writing;
 use super::turns::{KeptTurn, now};
 use super::{
     FleetChange, Home, HomeCause, Homed, KnownScheduler, PromotionTurn, SchedulerNumber, StateError,
+    StoreMark,
 };
 
 /// How many orders are written together at most.
@@ -59,6 +61,15 @@ pub(super) enum StateOrder {
         pause: Duration,
         answer: oneshot::Sender<Result<(), StateError>>,
     },
+    /// So much was seen of these stores.
+    RaiseMarks { seen: HashMap<StoreId, StoreMark>, answer: oneshot::Sender<Result<(), StateError>> },
+    /// An operator takes what this scheduler has for all that its store has.
+    AcceptMark {
+        scheduler: SchedulerNumber,
+        store: StoreId,
+        has: (Term, u64),
+        answer: oneshot::Sender<Result<StoreMark, StateError>>,
+    },
 }
 
 /// What is told once the batch is on disk.
@@ -74,6 +85,7 @@ pub(super) struct Writer {
     next: u64,
     schedulers: Vec<KnownScheduler>,
     failure: watch::Sender<Option<String>>,
+    writing: Writing,
 }
 
 /// What is about to be written.
@@ -87,7 +99,11 @@ struct Batch {
 
 impl Writer {
     /// A writer that goes on where the last one ended.
-    pub(super) fn open(db: Arc<DB>, failure: watch::Sender<Option<String>>) -> Result<Self, StateError> {
+    pub(super) fn open(
+        db: Arc<DB>,
+        failure: watch::Sender<Option<String>>,
+        writing: Writing,
+    ) -> Result<Self, StateError> {
         let last = db.iterator_cf(table(&db, EVENTS)?, IteratorMode::End).next();
         let next = match last.transpose().map_err(unreadable)? {
             None => 0,
@@ -97,7 +113,7 @@ impl Writer {
             }
         };
         let schedulers = schedulers(&db)?;
-        Ok(Self { db, next, schedulers, failure })
+        Ok(Self { db, next, schedulers, failure, writing })
     }
 
     /// Lets it write until nobody can order anything any more.
@@ -113,7 +129,9 @@ impl Writer {
                 {
                     waiting.push(next);
                 }
+                self.writing.begin();
                 self.write(waiting);
+                self.writing.end();
             }
         };
         let thread = Builder::new().name("router-state".to_owned()).spawn(write);
@@ -154,6 +172,10 @@ impl Writer {
                 StateOrder::GiveTurnBack { store, turn, pause, answer } => {
                     let given_back = self.turn(store, |kept| kept.give_back(turn, now(), pause));
                     drop(answer.send(given_back.map(drop)));
+                }
+                StateOrder::RaiseMarks { seen, answer } => drop(answer.send(self.raise_marks(&seen))),
+                StateOrder::AcceptMark { scheduler, store, has, answer } => {
+                    drop(answer.send(self.accept_mark(scheduler, store, has)));
                 }
             }
         }
@@ -296,6 +318,35 @@ impl Writer {
         self.commit(writes)?;
         self.next += 1;
         Ok(Some(turn))
+    }
+
+    /// Keeps what was seen where it is more. That is nothing that happened: there is no event of it.
+    fn raise_marks(&self, seen: &HashMap<StoreId, StoreMark>) -> Result<(), StateError> {
+        self.halted()?;
+        let (marks, mut writes) = (table(&self.db, MARKS)?, WriteBatch::default());
+        for (store, seen) in seen {
+            if mark(&self.db, *store)? < *seen {
+                writes.put_cf(marks, store.0.as_bytes(), mark_bytes(*seen));
+            }
+        }
+        self.commit(writes)
+    }
+
+    fn accept_mark(
+        &mut self,
+        scheduler: SchedulerNumber,
+        store: StoreId,
+        (term, events): (Term, u64),
+    ) -> Result<StoreMark, StateError> {
+        self.halted()?;
+        let accepted = mark(&self.db, store)?.accepted.saturating_add(1);
+        let (mark, mut writes) = (StoreMark { accepted, term, events }, WriteBatch::default());
+        writes.put_cf(table(&self.db, MARKS)?, store.0.as_bytes(), mark_bytes(mark));
+        let event = RouterEvent::Accepted { scheduler, store, mark }.encode();
+        writes.put_cf(table(&self.db, EVENTS)?, self.next.to_be_bytes(), event);
+        self.commit(writes)?;
+        self.next += 1;
+        Ok(mark)
     }
 
     /// All of it is on disk when this returns, or nothing is written any more.

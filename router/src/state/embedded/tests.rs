@@ -158,7 +158,7 @@ async fn after_a_failed_write_nothing_is_placed_and_all_is_read() {
     // As a disk that fails would have it.
     let (told, failure) = watch::channel(Some("no space left".to_owned()));
     let (orders, waiting) = mpsc::channel(8);
-    let thread = Writer::open(state.db.clone(), told).unwrap().start(waiting).unwrap();
+    let thread = Writer::open(state.db.clone(), told, Writing::default()).unwrap().start(waiting).unwrap();
     state.close().await;
     *state.thread.lock().unwrap() = Some(thread);
     state.orders = StateOrders::new(orders, failure);
@@ -226,5 +226,35 @@ async fn one_at_a_time_has_a_leader_replaced() {
     state.give_turn_back(STORE, PromotionTurn(1), Duration::ZERO).await.unwrap();
     assert_eq!(state.take_turn(STORE, Term(4), pause).await.unwrap(), Some(PromotionTurn(2)));
     assert_eq!(state.home(process(1)).await.unwrap(), Some(Home::first(SchedulerNumber(1))));
+    state.close().await;
+}
+
+#[tokio::test]
+async fn what_was_seen_of_a_store_rises_until_an_operator_takes_less() {
+    let folder = TempDir::new().unwrap();
+    let state = with_schedulers(&folder).await;
+    let [first, second] = [STORE, StoreId(Uuid::from_u128(2))];
+    let mark = |accepted, term, events| StoreMark { accepted, term: Term(term), events };
+    let raise = async |state: &EmbeddedState, store, mark| {
+        state.raise_marks(HashMap::from([(store, mark)])).await.unwrap();
+        state.marks().await.unwrap()[&store]
+    };
+    assert!(state.marks().await.unwrap().is_empty());
+    assert_eq!(raise(&state, first, mark(0, 2, 9)).await, mark(0, 2, 9));
+    for less in [mark(0, 2, 8), mark(0, 1, 100)] {
+        assert_eq!(raise(&state, first, less).await, mark(0, 2, 9));
+    }
+    assert_eq!(raise(&state, second, mark(0, 1, 5)).await, mark(0, 1, 5));
+    let accepted = state.accept_mark(SchedulerNumber(1), first, (Term(2), 4)).await.unwrap();
+    assert_eq!(accepted, mark(1, 2, 4));
+    // A router that has not heard of that.
+    assert_eq!(raise(&state, first, mark(0, 2, 10)).await, accepted);
+    state.settle(process(1), SchedulerNumber(1), HomeCause::Placed).await.unwrap();
+    state.close().await;
+    drop(state);
+    let state = EmbeddedState::open(folder.path(), STORE).unwrap();
+    assert_eq!(state.marks().await.unwrap(), HashMap::from([(first, accepted), (second, mark(0, 1, 5))]));
+    let events = state.db.iterator_cf(table(&state.db, EVENTS).unwrap(), IteratorMode::Start).count();
+    assert_eq!(events, 4, "two schedulers, what was accepted and a home");
     state.close().await;
 }

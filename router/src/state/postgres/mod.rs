@@ -3,6 +3,7 @@
 //!
 //! Nothing waits for ever for the database: each answer has a limit.
 
+mod marks;
 mod moving;
 mod publishing;
 mod schedulers;
@@ -10,7 +11,7 @@ mod settling;
 mod takeover;
 mod turns;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -33,7 +34,7 @@ use super::event::read_process;
 use super::orders::StateOrders;
 use super::{
     FleetChange, Home, HomeCause, Homed, KnownScheduler, PromotionTurn, RouterState, SchedulerNumber,
-    StateError, TakeHome,
+    StateError, StoreMark, TakeHome,
 };
 use schedulers::{all, keep};
 use settling::{Settle, settle_all};
@@ -49,7 +50,7 @@ const WAITING_MAX: usize = 4096;
 /// Told apart from other locks by this number: nobody else changes schedulers or tables meanwhile.
 const LOCK: i64 = 0x7175_6970_7572_7472;
 /// The version of the tables in `schema.sql`: one more with each change.
-const LAYOUT: i32 = 1;
+const LAYOUT: i32 = 2;
 /// Makes them as they are in that version. Whoever asks for a lock on a table keeps all others from it who come after, so that
 /// is given up soon.
 const LAY_OUT: &str = concat!("set local lock_timeout = '3s';\n", include_str!("schema.sql"));
@@ -70,14 +71,17 @@ impl PostgresState {
     /// Connects, makes the tables where they are missing, and takes over what an existing router had in this database.
     ///
     /// # Errors
-    /// When the database does not answer, or does not let this be done.
-    pub(crate) async fn open(options: PgConnectOptions) -> Result<Self, StateError> {
+    /// When the database does not answer, does not let this be done, or has not the store that is expected.
+    pub(crate) async fn open(
+        options: PgConnectOptions,
+        expected: Option<StoreId>,
+    ) -> Result<Self, StateError> {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ANSWERED)
             .connect_with(options.application_name("quipu-router"));
         let pool = in_time(pool).await?;
-        let store = within(TAKEN_OVER, prepare(&pool)).await?;
+        let store = within(TAKEN_OVER, prepare(&pool, expected)).await?;
         let (orders, waiting) = mpsc::channel(WAITING_MAX);
         let (told, failure) = watch::channel(None);
         let task = tokio::spawn(settle_all(pool.clone(), waiting, told));
@@ -114,7 +118,7 @@ async fn layout(connection: &mut PgConnection) -> Result<i32, StateError> {
 }
 
 /// Makes the tables where they are missing; which state it is.
-async fn prepare(pool: &PgPool) -> Result<StoreId, StateError> {
+async fn prepare(pool: &PgPool, expected: Option<StoreId>) -> Result<StoreId, StateError> {
     let mut transaction = begin(pool).await?;
     // Who takes over what an existing router knows is waited for.
     let patient = sqlx::raw_sql("set local lock_timeout = 0").execute(&mut *transaction);
@@ -127,11 +131,13 @@ async fn prepare(pool: &PgPool) -> Result<StoreId, StateError> {
         .fetch_optional(&mut *transaction)
         .await
         .map_err(away)?;
+    let damaged = |error: uuid::Error| StateError::Damaged(error.to_string());
+    let known = known.map(|(store,)| Uuid::parse_str(&store).map(StoreId)).transpose().map_err(damaged)?;
+    if let Some(expected) = expected.filter(|expected| known != Some(*expected)) {
+        return Err(StateError::OtherDatabase { expected, found: known });
+    }
     let store = match known {
-        Some((store,)) => {
-            let damaged = |error: uuid::Error| StateError::Damaged(error.to_string());
-            StoreId(Uuid::parse_str(&store).map_err(damaged)?)
-        }
+        Some(store) => store,
         None => {
             let store = StoreId(Uuid::new_v4());
             sqlx::query("insert into quipu_router.identity (store) values ($1::uuid)")
@@ -267,6 +273,24 @@ impl RouterState for PostgresState {
         pause: Duration,
     ) -> Result<(), StateError> {
         within(ANSWERED, turns::give_back(&self.pool, store, turn, pause)).await
+    }
+
+    async fn marks(&self) -> Result<HashMap<StoreId, StoreMark>, StateError> {
+        let read = async { marks::all(&mut *self.pool.acquire().await.map_err(away)?).await };
+        within(ANSWERED, read).await
+    }
+
+    async fn raise_marks(&self, seen: HashMap<StoreId, StoreMark>) -> Result<(), StateError> {
+        within(ANSWERED, marks::raise(&self.pool, seen)).await
+    }
+
+    async fn accept_mark(
+        &self,
+        scheduler: SchedulerNumber,
+        store: StoreId,
+        has: (Term, u64),
+    ) -> Result<StoreMark, StateError> {
+        within(ANSWERED, marks::accept(&self.pool, scheduler, store, has)).await
     }
 
     async fn visit(&self, most: usize, take: TakeHome<'_>) -> Result<(), StateError> {

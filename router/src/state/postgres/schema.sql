@@ -32,6 +32,14 @@ create table if not exists quipu_router.turns (
     free_at timestamptz not null
 );
 
+-- How much each store was seen to have: how often an operator took less for all of it, the term, and how many events.
+create table if not exists quipu_router.marks (
+    store uuid primary key,
+    accepted bigint not null,
+    term bigint not null,
+    events bigint not null
+);
+
 -- A process has one home, for ever.
 create table if not exists quipu_router.homes (
     process bytea primary key check (length(process) = 32),
@@ -70,5 +78,5 @@ create table if not exists quipu_router.layout (
     only_one boolean primary key default true check (only_one),
     version integer not null
 );
-insert into quipu_router.layout (version) values (1)
+insert into quipu_router.layout (version) values (2)
     on conflict (only_one) do update set version = greatest(layout.version, excluded.version);
