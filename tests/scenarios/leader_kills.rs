@@ -93,7 +93,8 @@ impl Kills {
 
     /// Waits until a node has what the leader has; what it alone has is set aside first.
     async fn heal(&mut self, at: usize, leader: usize) {
-        let (node, deadline) = (self.node(at), Instant::now() + PATIENCE);
+        let (node, began) = (self.node(at), Instant::now());
+        let deadline = began + PATIENCE;
         let is_apart = loop {
             let status = status(node).await;
             match status["leader"]["state"].as_str() {
@@ -107,6 +108,7 @@ impl Kills {
             assert!(Instant::now() < deadline, "it neither follows nor has something else:\n{}", said());
             sleep(Duration::from_millis(20)).await;
         };
+        println!("node {at} is where it belongs {:?} later, apart: {is_apart}", began.elapsed());
         if is_apart {
             self.rejoin(at, leader).await;
         }

@@ -25,6 +25,8 @@ use crate::options::OtherNode;
 /// How long nothing may come, though a heartbeat should each second; and how long no events may come, though there are
 /// some.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
+/// How long until it says who it is, which costs it nothing: whoever asks again may be heard.
+const GREETING: Duration = Duration::from_secs(8);
 /// How long a checkpoint may take to be made: all of the log is read once.
 const CHECKPOINT: Duration = Duration::from_secs(900);
 /// How much of a refusal is read, in bytes.
@@ -124,14 +126,16 @@ impl Leader {
         let mut response = self.ask(place, term).await?;
         let mut buffer = FrameBuffer::default();
         let mut movement = Movement::new(place, &frames.followed, self.patience);
+        let mut patience = self.greeting();
         loop {
             let piece = tokio::select! {
-                piece = next_piece(&mut response, self.patience) => piece?,
+                piece = next_piece(&mut response, patience) => piece?,
                 refusal = frames.refused() => return Err(refusal),
             };
             if piece.is_empty() {
                 return frames.last_refused().await.map_or(Ok(()), Err);
             }
+            patience = self.patience;
             buffer.push(&piece);
             while let Some(frame) = buffer.take().map_err(|error| StreamEnd::Lost(error.to_string()))? {
                 frames.take(frame).await?;
@@ -193,6 +197,10 @@ impl Leader {
         }
     }
 
+    fn greeting(&self) -> Duration {
+        self.patience.min(GREETING)
+    }
+
     fn stream_from(&self, from: LogPlace, term: Term) -> Url {
         let mut url = self.url.clone();
         url.query_pairs_mut()
@@ -207,11 +215,11 @@ impl Leader {
     }
 
     async fn ask(&self, from: LogPlace, term: Term) -> Result<Response, StreamEnd> {
-        let asked = timeout(self.patience, self.http.get(self.stream_from(from, term)).send()).await;
+        let asked = timeout(self.greeting(), self.http.get(self.stream_from(from, term)).send()).await;
         let response = match asked {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(StreamEnd::Lost(said(&error))),
-            Err(_) => return Err(silent(self.patience)),
+            Err(_) => return Err(silent(self.greeting())),
         };
         match response.status() {
             StatusCode::OK => Ok(response),
