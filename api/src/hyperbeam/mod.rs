@@ -182,9 +182,10 @@ impl HyperbeamApi {
         #[oai(name = "accept")]
         accept_header: GivenHeader<String>,
     ) -> Result<Rendered<SlotsForm>, HyperbeamReadRefusal> {
+        let process = process.0.with(target.0, process_id.0)?.needed()?;
         let accepted = AcceptedForms { asked: accept.0, required: None, header: accept_header.0 };
         let asked = AskedSlots { from: from.0, to: to.0, codec: accepted.codec()? };
-        Ok(schedule::read(&self.0, process.0.with(target.0, process_id.0)?.needed()?, asked).await?)
+        Ok(schedule::read(&self.0, process, asked).await?)
     }
 
     /// The newest slot of a process, as text

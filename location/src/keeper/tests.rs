@@ -355,6 +355,27 @@ async fn what_is_not_taken_is_sent_again_and_published_once() {
     assert!(matches!(handle.publish().await, Err(LocationError::Closing)));
 }
 
+/// Nobody starts it anew: it looks by itself, and renews when half of the time is over.
+#[tokio::test(start_paused = true)]
+async fn a_keeper_that_runs_on_renews_by_itself() {
+    let world = World::new();
+    world.tell(vec![Ok(vec![])]);
+    let (mut keeper, _handle) = world.keeper(&log());
+    keeper.parts.publications = Arc::new(Noted::default());
+    let running = tokio::spawn(keeper.run());
+    let mut days = Vec::new();
+    for quarter in 0..15 * 24 * 4 {
+        tokio::time::sleep(Duration::from_secs(15 * 60)).await;
+        world.now.fetch_add(HOUR / 4, Ordering::SeqCst);
+        if world.count() > days.len() {
+            days.push(quarter / (24 * 4));
+            world.tell(vec![Ok(vec![world.published(quarter)])]);
+        }
+    }
+    assert_eq!((days, world.count()), (vec![0, 7, 14], 3));
+    running.abort();
+}
+
 #[tokio::test]
 async fn nothing_is_signed_with_a_clock_that_is_wrong() {
     let (world, log) = (World::new(), log());

@@ -66,27 +66,6 @@ async fn a_gateway_that_lies_once_costs_one_publication() {
     assert_eq!(world.count(), 3);
 }
 
-/// Nobody starts it anew: it looks by itself, and renews when half of the time is over.
-#[tokio::test(start_paused = true)]
-async fn a_keeper_that_runs_on_renews_by_itself() {
-    let world = World::new();
-    world.tell(vec![Ok(vec![])]);
-    let (mut keeper, _handle) = world.keeper(&log());
-    keeper.parts.publications = Arc::new(Noted::default());
-    let running = tokio::spawn(keeper.run());
-    let mut days = Vec::new();
-    for quarter in 0..15 * 24 * 4 {
-        tokio::time::sleep(Duration::from_secs(15 * 60)).await;
-        world.now.fetch_add(HOUR / 4, Ordering::SeqCst);
-        if world.count() > days.len() {
-            days.push(quarter / (24 * 4));
-            world.tell(vec![Ok(vec![world.published(quarter)])]);
-        }
-    }
-    assert_eq!((days, world.count()), (vec![0, 7, 14], 3));
-    running.abort();
-}
-
 /// One gateway is gone for good, and the node is started more often than daily.
 #[tokio::test]
 async fn who_never_answers_is_waited_for_a_day_over_all_starts() {
