@@ -224,10 +224,17 @@ impl<'a, 'r> Placing<'a, 'r> {
                 .zip(chain)
                 .is_some_and(|(said, chain)| row.is_before(link(row.process, said, last), chain))
         };
-        let chosen = waiting.iter().position(before).unwrap_or(0);
         if waiting.is_empty() {
             return Ok(());
         }
+        // At the end the existing scheduler goes on from the latest, which is the first of those that are as late.
+        let time = |row: &ReadyRow| row.said.map(|said| said.timestamp);
+        let latest = || (0..waiting.len()).rev().max_by_key(|at| waiting.get(*at).and_then(time));
+        let chosen = match next {
+            Some(_) => waiting.iter().position(before),
+            None => latest(),
+        };
+        let chosen = chosen.unwrap_or(0);
         let chosen = waiting.remove(chosen);
         self.place_one(chosen)?;
         for other in waiting {

@@ -109,6 +109,29 @@ fn messages_without_a_process_a_late_spawn_and_a_second_one_are_kept() {
     is_sound(&log);
 }
 
+#[test]
+fn of_two_with_one_nonce_at_the_end_the_latest_is_kept_which_is_gone_on_from() {
+    for latest_first in [true, false] {
+        let (mut sample, mut appends) = history(1, 1);
+        let before = sample.last;
+        let early = sample.message();
+        let time = sample.last.unwrap().timestamp;
+        sample.last = before;
+        sample.place_at(Nonce::new(2), Timestamp::new(time.get() + 5));
+        let late = sample.message();
+        let next = sample.message();
+        appends.extend(if latest_first { [late, early] } else { [early, late] });
+        let log = log();
+        let summary = imported(&mut usual(&appends), &log);
+        assert_eq!((summary.imported, summary.left_out), (3, 1), "{summary:?}");
+        appends.push(next);
+        let summary = imported(&mut usual(&appends), &log);
+        assert_eq!((summary.imported, summary.left_out), (1, 1), "{summary:?}");
+        assert_eq!(summary.flaws.get(&FlawKind::BrokenChain), None, "{summary:?}");
+        is_sound(&log);
+    }
+}
+
 /// The history of one process, and another message with the nonce of its fifth one.
 fn forked() -> (SampleProcess, Vec<Append>, Append) {
     let (mut sample, appends) = history(1, 6);

@@ -34,7 +34,7 @@ use crate::secret::without_secrets;
 use asking::SchedulerPair;
 use departures::Meant;
 use process::{Compared, Comparison, Watching};
-use state::{ComparedPair, ComparedPart, ComparedProcess, ComparisonState};
+use state::{ComparedPair, ComparedPart, ComparisonState};
 
 /// How many processes are underway at a time.
 const PROCESSES: usize = 4;
@@ -43,11 +43,12 @@ const EXAMPLES: &str = "\
 Each process is asked for by id, its newest message, its pages by nonce and by time, and each message and assignment by id. \
 The first is the one that the second is held against: differences that are meant, because the existing scheduler errs there, \
 are counted with the reason. DATA is the data folder of a node that is stopped; it is served on this machine alone \
-meanwhile, and without a list of processes all of its own are compared.
+meanwhile, and without a list of processes all of its own are compared: a process that never arrived there is in none of its \
+lists, so only the list of the first proves that none is missing (of Postgres: psql -Atc 'select process_id from processes').
 
 Examples:
-  quipu compare http://su.example ./data     the existing scheduler and what was imported from it
-  quipu compare http://su.example ./data --state done.jsonl     typed again it goes on where it was
+  quipu compare http://su.example ./data --processes ids.txt     the existing scheduler and what was imported from it
+  quipu compare http://su.example ./data --processes ids.txt --state done.jsonl     typed again it goes on where it was
   quipu compare http://node:9000 http://standby:9000 --processes ids.txt
 
 Exit codes: 0 no difference, 1 failed, 2 wrong usage or setting, 3 there are differences.";
@@ -71,7 +72,7 @@ pub struct CompareArgs {
     #[arg(long, value_name = "FILE")]
     processes: Option<PathBuf>,
 
-    /// Keep in this file what is done, and leave that out the next time
+    /// Keep in this file what is done: typed again it goes on from there, with what came since, and tells all that it found
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
@@ -243,18 +244,13 @@ impl CompareArgs {
         let mut compared = compared.buffered(PROCESSES);
         while let Some(compared) = compared.next().await {
             totals.processes += 1;
-            match compared? {
-                Reached::Before(done) => totals.differences += done.differences,
-                Reached::Now(process, compared) => {
-                    watched.bar.suspend(|| self.print(process, &compared, out))?;
-                    watched.keep(process, &compared)?;
-                    totals.answers += compared.answers;
-                    totals.differences += compared.differences();
-                    let told = compared.found.iter().map(|(_, meant)| (*meant, 1));
-                    for (meant, count) in told.chain(compared.counted) {
-                        *meant.map_or(&mut 0, |meant| totals.meant.entry(meant).or_default()) += count;
-                    }
-                }
+            let (process, compared) = compared?;
+            watched.bar.suspend(|| self.print(process, &compared, out))?;
+            totals.answers += compared.answers;
+            totals.differences += compared.differences();
+            let told = compared.found.iter().map(|(_, meant)| (*meant, 1));
+            for (meant, count) in told.chain(compared.counted) {
+                *meant.map_or(&mut 0, |meant| totals.meant.entry(meant).or_default()) += count;
             }
         }
         watched.bar.finish_and_clear();
@@ -318,13 +314,6 @@ impl CompareArgs {
     }
 }
 
-/// What became of a process.
-enum Reached {
-    /// It was compared before.
-    Before(ComparedProcess),
-    Now(ProcessId, Compared),
-}
-
 /// What is kept and shown of a comparison.
 struct Watched {
     state: Mutex<ComparisonState>,
@@ -343,18 +332,14 @@ impl Watched {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn compare(&self, pair: &SchedulerPair, process: ProcessId) -> Result<Reached, Failure> {
+    async fn compare(
+        &self,
+        pair: &SchedulerPair,
+        process: ProcessId,
+    ) -> Result<(ProcessId, Compared), Failure> {
         self.begun.fetch_add(1, Ordering::Relaxed);
-        if let Some(done) = self.state().process(process) {
-            return Ok(Reached::Before(done));
-        }
         let before = self.state().parts(process);
-        Ok(Reached::Now(process, Comparison::new(pair, process, before, self).run().await?))
-    }
-
-    fn keep(&self, process: ProcessId, compared: &Compared) -> Result<(), CompareError> {
-        let done = ComparedProcess { answers: compared.answers, differences: compared.differences() };
-        self.state().keep_process(process, done)
+        Ok((process, Comparison::new(pair, process, before, self).run().await?))
     }
 }
 
@@ -363,11 +348,12 @@ impl Watching for Watched {
         self.bar.inc(1);
     }
 
-    fn done(&self, process: ProcessId, part: &ComparedPart, last: u64) -> Result<(), CompareError> {
+    fn done(&self, process: ProcessId, part: &ComparedPart, newest: u64) -> Result<(), CompareError> {
         let (begun, all) = (self.begun.load(Ordering::Relaxed), self.processes);
-        let (upto, last) = (thousands(part.upto.min(last)), thousands(last));
+        let (upto, last) = (thousands(part.upto.min(newest)), thousands(newest));
         self.bar.set_message(format!("process {begun} of {all}: nonce {upto} of {last} of {process}"));
-        self.state().keep_part(process, part)
+        // Behind the newest something may come.
+        if part.upto <= newest { self.state().keep_part(process, part) } else { Ok(()) }
     }
 }
 

@@ -49,11 +49,11 @@ pub(super) trait Watching: Sync {
     /// One more question was answered by both.
     fn answered(&self);
 
-    /// All is compared up to a nonce.
+    /// All is compared up to a nonce, and the newest that either had before was this one.
     ///
     /// # Errors
     /// When that cannot be kept.
-    fn done(&self, process: ProcessId, part: &ComparedPart, last: u64) -> Result<(), CompareError>;
+    fn done(&self, process: ProcessId, part: &ComparedPart, newest: u64) -> Result<(), CompareError>;
 }
 
 /// Compares one process.
@@ -129,17 +129,16 @@ impl<'a> Comparison<'a> {
         while self.is_more(next.after.unwrap_or(0)).await? {
             let (part, is_empty) = compare_span(pair, process, next, watching).await?;
             self.is_absent &= is_empty;
-            let upto = part.upto;
-            self.done(part, upto)?;
+            self.done(part, last)?;
             next = next.next(is_empty);
         }
         Ok(self.compared())
     }
 
     /// A part is compared.
-    fn done(&mut self, part: ComparedPart, last: u64) -> Result<(), CompareError> {
+    fn done(&mut self, part: ComparedPart, newest: u64) -> Result<(), CompareError> {
         let part = self.bounded(part);
-        self.watching.done(self.process, &part, last)?;
+        self.watching.done(self.process, &part, newest)?;
         self.answers = self.answers.saturating_add(part.answers);
         self.take(part);
         Ok(())

@@ -16,7 +16,7 @@ use super::differences::AnswerDifference;
 /// What was found in a part of a process.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(super) struct ComparedPart {
-    /// The nonce that it goes up to.
+    /// The nonce that it goes up to; one that was there when it was compared.
     pub(super) upto: u64,
     pub(super) answers: u64,
     pub(super) found: Vec<AnswerDifference>,
@@ -24,13 +24,6 @@ pub(super) struct ComparedPart {
     pub(super) counted: Vec<(Option<Meant>, u64)>,
     /// The assignments with which the process was spawned, each with the place of who shows it.
     pub(super) spawns: Vec<(usize, String)>,
-}
-
-/// A process that is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub(super) struct ComparedProcess {
-    pub(super) answers: u64,
-    pub(super) differences: u64,
 }
 
 /// Which two are compared.
@@ -45,21 +38,13 @@ pub(super) struct ComparedPair {
 struct Line {
     process: ProcessId,
     #[serde(flatten)]
-    done: Done,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(untagged)]
-enum Done {
-    Part(ComparedPart),
-    All(ComparedProcess),
+    part: ComparedPart,
 }
 
 /// What is kept, and what was kept before.
 #[derive(Default)]
 pub(super) struct ComparisonState {
     file: Option<(PathBuf, File)>,
-    processes: BTreeMap<ProcessId, ComparedProcess>,
     parts: BTreeMap<ProcessId, Vec<ComparedPart>>,
 }
 
@@ -92,20 +77,9 @@ impl ComparisonState {
         }
         let mut state = Self { file: Some((path.to_owned(), file)), ..Self::default() };
         for line in lines.filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
-            match line.done {
-                Done::Part(part) => state.parts.entry(line.process).or_default().push(part),
-                Done::All(done) => {
-                    state.parts.remove(&line.process);
-                    state.processes.insert(line.process, done);
-                }
-            }
+            state.parts.entry(line.process).or_default().push(line.part);
         }
         Ok(state)
-    }
-
-    /// What was found in a process, if it is done.
-    pub(super) fn process(&self, process: ProcessId) -> Option<ComparedProcess> {
-        self.processes.get(&process).copied()
     }
 
     /// What was found in the parts of a process that are done.
@@ -115,22 +89,10 @@ impl ComparisonState {
 
     /// Keeps a part.
     pub(super) fn keep_part(&mut self, process: ProcessId, part: &ComparedPart) -> Result<(), CompareError> {
-        if self.file.is_none() { Ok(()) } else { self.keep(process, Done::Part(part.clone())) }
-    }
-
-    /// Keeps a process.
-    pub(super) fn keep_process(
-        &mut self,
-        process: ProcessId,
-        done: ComparedProcess,
-    ) -> Result<(), CompareError> {
-        self.keep(process, Done::All(done))
-    }
-
-    fn keep(&mut self, process: ProcessId, done: Done) -> Result<(), CompareError> {
         let Some((path, file)) = &mut self.file else { return Ok(()) };
         let failed = |error| CompareError::State { path: path.clone(), error };
-        let line = serde_json::to_string(&Line { process, done }).map_err(|error| failed(error.into()))?;
+        let line = Line { process, part: part.clone() };
+        let line = serde_json::to_string(&line).map_err(|error| failed(error.into()))?;
         file.write_all(format!("{line}\n").as_bytes()).map_err(failed)
     }
 }
@@ -171,17 +133,14 @@ mod tests {
             spawns: vec![(1, "s".to_owned())],
         };
         let parts = [part(99, vec![found]), part(199, Vec::new())];
-        let all = ComparedProcess { answers: 9, differences: 1 };
         let mut state = ComparisonState::open(Some(&path), &pair("a")).unwrap();
         state.keep_part(process(1), &parts[0]).unwrap();
         state.keep_part(process(2), &parts[1]).unwrap();
-        state.keep_process(process(2), all).unwrap();
         std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"proc").unwrap();
         let mut state = ComparisonState::open(Some(&path), &pair("a")).unwrap();
         state.keep_part(process(1), &parts[1]).unwrap();
         let mut state = ComparisonState::open(Some(&path), &pair("a")).unwrap();
-        assert_eq!(state.process(process(2)), Some(all));
-        assert_eq!((state.process(process(1)), state.parts(process(2))), (None, Vec::new()));
+        assert_eq!((state.parts(process(2)), state.parts(process(3))), (parts[1..].to_vec(), Vec::new()));
         assert_eq!(state.parts(process(1)), parts);
         // Others are not gone on with, and what is no record of a comparison stays as it is.
         let other = ComparisonState::open(Some(&path), &pair("b"));
