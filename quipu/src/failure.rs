@@ -225,7 +225,11 @@ impl Failure {
         }
         say(format_args!("quipu: {}", chain(self)));
         match self {
-            Self::Import(ImportCommandError::LeftOut(_) | ImportCommandError::Absent { .. })
+            Self::Import(
+                ImportCommandError::LeftOut(_)
+                | ImportCommandError::Awaited(_)
+                | ImportCommandError::Absent { .. },
+            )
             | Self::Export(ExportError::LeftOut(_) | ExportError::Absent(_)) => ExitCode::from(EXIT_LEFT_OUT),
             Self::Compare(CompareError::Differ(_)) => ExitCode::from(EXIT_DIFFERS),
             Self::Divergence(DivergenceCommandError::Beyond { .. }) => ExitCode::from(EXIT_DIFFERS),

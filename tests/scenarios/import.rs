@@ -354,7 +354,10 @@ fn what_is_no_source_is_told_and_old_commands_say_what_to_type() {
     assert_eq!(finished.code, Some(2));
     assert!(finished.stderr.contains("DATABASE_URL"), "{}", finished.stderr);
     for (words, told) in [
-        (["migrate_to_disk", "0-1000"], "quipu import --from postgres --to DIR --range 0-1000"),
+        (
+            ["migrate_to_disk", "0-1000"],
+            "quipu import --from postgres --to DIR instead, which takes all. Its --range is another one",
+        ),
         (["migrate_to_local", "clear"], "quipu import --from postgres --to DIR"),
     ] {
         let finished = Launch::command(folder.path(), &words).run();

@@ -190,7 +190,10 @@ pub enum ImportCommandError {
     #[error(transparent)]
     Plan(ImportError),
     /// It is done, but for some rows.
-    #[error("not in the log: {}, each of which --report names", counted(*.0, "row"))]
+    #[error(
+        "not in the log: {}, each of which --report names; where the source can be repaired, repair it and import into a new folder, \
+         for a log takes nothing in before what it has", counted(*.0, "row")
+    )]
     LeftOut(u64),
     /// It is done, but for what a gateway may have later.
     #[error(

@@ -14,13 +14,17 @@ use crate::stderr::say;
 
 const DISK_EXAMPLES: &str = "\
 Example:
-  quipu import --from postgres --to ./data --range 0-100000    instead of migrate_to_disk 0-100000";
+  quipu import --from postgres --to ./data    instead of migrate_to_disk 0-100000";
 const LOCAL_EXAMPLES: &str = "\
 Example:
   quipu import --from postgres --to ./data    instead of migrate_to_local";
 const REUPLOAD_EXAMPLES: &str = "\
 Example:
   quipu reupload --process $P,$Q --since 1760000000000    as reupload_bundles $P,$Q 1760000000000";
+
+/// Why a range is not passed on.
+const NO_RANGE: &str = ". Its --range is another one: the first and the last row_id, of which the highest is above the number of rows, \
+    where migrate_to_disk counts rows by their time";
 
 /// Not a command here: says what to type instead
 #[derive(Debug, Args)]
@@ -91,9 +95,9 @@ pub enum OldVerbError {
     /// Of blobs into a byte store.
     #[error(
         "migrate_to_disk copied blobs from Postgres into a byte store, which a node here has not: its log holds all. Type \
-         quipu import --from postgres --to DIR{0} instead"
+         quipu import --from postgres --to DIR instead, which takes all{0}"
     )]
-    ToDisk(String),
+    ToDisk(&'static str),
     /// Of everything into a local store.
     #[error(
         "migrate_to_local copied Postgres into the store of the existing scheduler. Type quipu import --from postgres --to DIR \
@@ -108,8 +112,7 @@ impl MigrateToDiskArgs {
     /// # Errors
     /// Always.
     pub fn run(self) -> Result<(), Failure> {
-        let range = self.words.first().map(|range| format!(" --range {range}")).unwrap_or_default();
-        Err(OldVerbError::ToDisk(range).into())
+        Err(OldVerbError::ToDisk(if self.words.is_empty() { "" } else { NO_RANGE }).into())
     }
 }
 

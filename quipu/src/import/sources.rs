@@ -218,7 +218,10 @@ pub(crate) fn read_processes(path: &Path) -> Result<Vec<ProcessId>, ProcessFileE
     let failed = |error| ProcessFileError::Read { path: path.to_owned(), error };
     let text = fs::read_to_string(path).map_err(failed)?;
     let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
-    let named = lines.filter(|(_, line)| !line.is_empty());
+    let mut named = lines.filter(|(_, line)| !line.is_empty()).peekable();
+    if named.peek().is_none() {
+        return Err(ProcessFileError::Empty(path.to_owned()));
+    }
     let parsed = named.map(|(number, line)| {
         line.parse().map_err(|_| ProcessFileError::Line {
             path: path.to_owned(),
@@ -241,6 +244,9 @@ pub enum ProcessFileError {
         #[source]
         error: std::io::Error,
     },
+    /// Nothing is in it, which would be taken for all.
+    #[error("--processes: no process is named in {}; without --processes all are meant", .0.display())]
+    Empty(PathBuf),
     /// A line is none.
     #[error("--processes: line {number} of {} is {line:?}, expected the id of a process", .path.display())]
     Line {
@@ -265,6 +271,18 @@ mod tests {
     struct Typed {
         #[command(flatten)]
         source: SourceArgs,
+    }
+
+    #[test]
+    fn a_file_that_names_no_process_does_not_stand_for_all() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for text in ["", "\n  \n"] {
+            fs::write(file.path(), text).unwrap();
+            assert!(matches!(read_processes(file.path()), Err(ProcessFileError::Empty(_))), "{text:?}");
+        }
+        let id = "A".repeat(42) + "E";
+        fs::write(file.path(), format!("\n {id}\n")).unwrap();
+        assert_eq!(read_processes(file.path()).unwrap(), [id.parse().unwrap()]);
     }
 
     #[test]

@@ -22,7 +22,8 @@ enum Meaning {
     Aside(&'static str),
 }
 
-const TENANTS: &str = "serve several tenants from one node, as `quipu su` does once `quipu import --from tenants` has taken them over";
+const TENANTS: &str = "serve tenants out of several databases, where a node here serves them out of its log once `quipu import --from \
+    tenants` has taken them over, and needs it no more";
 
 /// All variables of the existing scheduler that are no settings of a node here.
 const VARIABLES: [(&str, Meaning); 15] = [
