@@ -56,10 +56,11 @@ async fn history_reads_one_event_for_the_time_of_the_facts_before_it() {
 async fn an_overview_is_all_of_it_at_once() {
     let node = TestNode::start().await;
     with_facts(&node, 1).await;
-    let told = ask(&node, "/overview").await;
+    let (told, status) = (ask(&node, "/overview").await, ask(&node, "/status").await);
+    assert!(status["tail"].as_u64().unwrap() > 0, "{status}");
     assert_eq!(
         (&told["status"]["tail"], &told["moments"], &told["minutes"]),
-        (&json!(8), &Value::Null, &Value::Null)
+        (&status["tail"], &Value::Null, &Value::Null)
     );
     let names = |checks: &Value| {
         checks.as_array().unwrap().iter().map(|check| check["name"].clone()).collect::<Vec<_>>()

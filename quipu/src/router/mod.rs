@@ -20,7 +20,7 @@ Examples:
   quipu router add http://10.0.0.5:9000
   quipu router retire http://10.0.0.5:9000
   quipu router forget http://10.0.0.7:9000             it leads a store that it should not
-  quipu router accept http://10.0.0.5:9000             it lost what it had acknowledged, which is given up
+  quipu router accept http://10.0.0.5:9000             go on without what it lost
   quipu router where $P
 
 Every option can also be set as an environment variable, or on a line of ./.env. SIGHUP has the list of schedulers read again, \
