@@ -28,7 +28,7 @@ async fn what_is_known_is_begun_anew_in_no_other_place() {
 
     with(&shared, postgres.url()).serve().stop();
     refused(&shared.run(), "DATABASE_URL is not set");
-    refused(&with(&shared, postgres.url_for("postgres")).run(), "no router has kept anything");
+    refused(&with(&shared, postgres.create_database("elsewhere")).run(), "no router has kept anything");
     with(&shared, postgres.url()).serve().stop();
 }
 
