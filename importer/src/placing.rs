@@ -1,5 +1,7 @@
 //! Gives rows their places, one process after another, and appends them.
 
+mod noting;
+
 use std::collections::VecDeque;
 use std::mem;
 
@@ -11,6 +13,7 @@ use crate::importing::ImportError;
 use crate::prepare::{AwaitedRow, Prepared, ReadyRow, SaidLink};
 use crate::report::{ImportReport, LeftOutRow};
 use crate::target::{ImportTarget, PlacedIds, SoFar};
+use noting::note_flaws;
 
 /// What is told of a row that could have come before others.
 const PASSED: &str =
@@ -393,33 +396,4 @@ fn behind(place: String, awaited: &str) -> LeftOutRow {
 fn link(process: ProcessId, said: SaidLink, last: Option<ChainLink>) -> ChainLink {
     let chain = said.chain.unwrap_or_else(|| ChainLink::next_chain(last, process));
     ChainLink { nonce: said.nonce, assignment: said.assignment, chain, timestamp: said.timestamp }
-}
-
-/// What is wrong with a row, given the one before it.
-fn note_flaws(process: &PlacedProcess, row: &mut ReadyRow, said: SaidLink, expected: Nonce) {
-    let mut flaw = |kind, what: String| row.flaws.push(SourceFlaw::new(kind, what));
-    if said.nonce > expected {
-        flaw(FlawKind::Gap, format!("nonce {} where {expected} comes next", said.nonce));
-    }
-    if let Some(last) = process.last {
-        if last.timestamp == said.timestamp {
-            flaw(FlawKind::Tie, format!("nonces {} and {} have {}", last.nonce, said.nonce, said.timestamp));
-        } else if last.timestamp > said.timestamp {
-            let what =
-                format!("nonce {} has {}, {} has {}", last.nonce, last.timestamp, said.nonce, said.timestamp);
-            flaw(FlawKind::StepBack, what);
-        }
-    }
-    match said.chain {
-        None => flaw(FlawKind::NoChain, format!("of nonce {}", said.nonce)),
-        Some(chain) => {
-            // Behind a gap there is nothing to compare it with.
-            if said.nonce == expected && !process.is_followed_by(chain) {
-                flaw(FlawKind::BrokenChain, format!("of nonce {}", said.nonce));
-            }
-        }
-    }
-    if process.is_spawned && matches!(row.body, log::Body::Spawned { .. }) {
-        row.flaws.push(SourceFlaw::new(FlawKind::Respawn, format!("with nonce {}", said.nonce)));
-    }
 }

@@ -24,8 +24,7 @@ use crate::reader::LogReader;
 use crate::request::{Ready, Request, RequestWaiter, RequestWork};
 use crate::state::LogState;
 
-const EMPTY_BATCH: AppendError =
-    AppendError::Misplaced { process: ProcessId::NODE, reason: "the batch is empty" };
+const EMPTY: AppendError = AppendError::Misplaced { process: ProcessId::NODE, reason: "the batch is empty" };
 
 /// The log over an engine.
 ///
@@ -80,7 +79,7 @@ impl<E: Engine> LocalLog<E> {
     pub fn follow(&self, events: &[EventRef<'_>]) -> Result<Receipt, AppendError> {
         let (waiter, receipt) = RequestWaiter::for_append();
         let Some(first) = events.first().map(|event| event.seq) else {
-            waiter.refused(EMPTY_BATCH);
+            waiter.refused(EMPTY);
             return Ok(receipt);
         };
         let mut expected = first;
@@ -239,7 +238,7 @@ impl<E: Engine> LocalLog<E> {
         let fences = self.state.release.fences();
         let (waiter, receipt) = RequestWaiter::for_append();
         if batch.len() == 0 {
-            waiter.refused(EMPTY_BATCH);
+            waiter.refused(EMPTY);
             return Ok(receipt);
         }
         match batch.collect() {

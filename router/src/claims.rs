@@ -12,7 +12,7 @@ const MOVES_MAX: usize = 8;
 
 /// What is to be thought of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Claim {
+pub(crate) enum MoveClaim {
     /// It has come there.
     Right,
     /// It has not, for this reason.
@@ -23,37 +23,37 @@ pub(crate) enum Claim {
 
 impl Router {
     /// Whether a process has come to where a scheduler says that it has.
-    pub(crate) async fn check_claim(&self, process: ProcessId, to: Home) -> Claim {
+    pub(crate) async fn check_claim(&self, process: ProcessId, to: Home) -> MoveClaim {
         let mut at = match self.state.home(process).await {
             Ok(Some(home)) if home.version < to.version => home,
             // There is nothing to change, or nobody who could say.
-            Ok(_) => return Claim::Right,
-            Err(error) => return Claim::Unsure(error.to_string()),
+            Ok(_) => return MoveClaim::Right,
+            Err(error) => return MoveClaim::Unsure(error.to_string()),
         };
         for _ in 0..MOVES_MAX {
-            let Some(lead) = self.fleet.lead(at.scheduler) else { return Claim::Right };
+            let Some(lead) = self.fleet.lead(at.scheduler) else { return MoveClaim::Right };
             let is_claimant = self.fleet.lead(to.scheduler).is_some_and(|to| to.number == lead.number);
             if is_claimant {
-                return Claim::Right;
+                return MoveClaim::Right;
             }
             if at.version >= to.version {
-                return Claim::Wrong(format!("it has moved to {}", lead.url));
+                return MoveClaim::Wrong(format!("it has moved to {}", lead.url));
             }
             // Nobody is left who could say.
             if lead.is_retired || !lead.standing.is_reached() {
-                return Claim::Right;
+                return MoveClaim::Right;
             }
             let subject = RouteKey::Process(process);
             let moved = match self.lookups.asker.ask(&lead, subject, SearchPurpose::Placing).await {
                 Said::Moved(moved) => moved,
                 // It was placed there, and never spawned.
-                Said::HasNot => return Claim::Right,
-                Said::Has => return Claim::Wrong(format!("{} has it", lead.url)),
-                Said::Nothing(reason) => return Claim::Unsure(reason),
+                Said::HasNot => return MoveClaim::Right,
+                Said::Has => return MoveClaim::Wrong(format!("{} has it", lead.url)),
+                Said::Nothing(reason) => return MoveClaim::Unsure(reason),
             };
-            let Some(next) = self.fleet.at(&moved.url) else { return Claim::Right };
+            let Some(next) = self.fleet.at(&moved.url) else { return MoveClaim::Right };
             at = Home { scheduler: next.number, version: moved.version };
         }
-        Claim::Right
+        MoveClaim::Right
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tracing::{info, warn};
 use web::fleet_headers::VERSION;
 
-use crate::claims::Claim;
+use crate::claims::MoveClaim;
 use crate::health::get;
 use crate::member::FleetMember;
 use crate::placing::Route;
@@ -109,13 +109,13 @@ impl Router {
             let process = process.parse().map_err(|_| format!("{process} is the id of nothing"))?;
             let to = Home { scheduler: member.number, version };
             match self.check_claim(process, to).await {
-                Claim::Right => {
+                MoveClaim::Right => {
                     self.take_move(process, to).await.map(drop).map_err(|error| error.to_string())?
                 }
-                Claim::Wrong(reason) => {
+                MoveClaim::Wrong(reason) => {
                     warn!(%process, scheduler = %member.url, version, reason, "a scheduler says that a process came to it, and that is wrong");
                 }
-                Claim::Unsure(reason) => return Err(reason),
+                MoveClaim::Unsure(reason) => return Err(reason),
             }
         }
         Ok(next)

@@ -50,7 +50,7 @@ pub(crate) struct Route {
 }
 
 /// What was posted, and where it goes.
-pub(crate) struct Posted {
+pub(crate) struct PostedItem {
     pub(crate) route: Route,
     /// The item, or the transaction that is assigned.
     pub(crate) id: Id,
@@ -90,12 +90,12 @@ impl Router {
         self: &Arc<Self>,
         request: &Request,
         item: RawBody,
-    ) -> Result<Posted, HttpError> {
+    ) -> Result<PostedItem, HttpError> {
         check_hops(request)?;
         self.home_of(item.read(ITEM_MAX).await?).await
     }
 
-    async fn home_of(self: &Arc<Self>, body: Bytes) -> Result<Posted, HttpError> {
+    async fn home_of(self: &Arc<Self>, body: Bytes) -> Result<PostedItem, HttpError> {
         let malformed = |error: &dyn std::fmt::Display| {
             HttpError::new(Code::MalformedItem, format!("the body is not an ANS-104 data item: {error}"))
         };
@@ -118,7 +118,7 @@ impl Router {
                 }
             },
         };
-        Ok(Posted { route: route?, id, body })
+        Ok(PostedItem { route: route?, id, body })
     }
 
     /// A scheduler has taken this: whoever asks for it is led there, also who was told a moment ago that nobody has it.

@@ -13,7 +13,7 @@ use crate::taking_over::{processes, text};
 /// The recorded byte store in a folder below this, with one content hash more of a process than there are assignments that
 /// they could be of.
 fn byte_store(folder: &Path, name: &str, process: &str) -> PathBuf {
-    let unpacked = folder.join("unpacked");
+    let unpacked = folder.join(format!("{name}-unpacked"));
     unpack("byte-store.tar.gz", &unpacked);
     let mut stores =
         fs::read_dir(&unpacked).expect("it is there").map(|entry| entry.expect("it can be read").path());

@@ -18,7 +18,7 @@ use web::{Given, HttpError, Path, RawBody};
 
 use crate::following::waits;
 use crate::lookup::RouteKey;
-use crate::placing::Posted;
+use crate::placing::PostedItem;
 use crate::router::Router;
 pub(crate) use hyperbeam::RoutedHyperbeamApi;
 pub(crate) use refusal::{FleetRefusal, OperatorsNotWell, WhereRefusal};
@@ -80,7 +80,7 @@ impl RoutedApi {
                 self.router.options.items.check_process(process.into()).map_err(HttpError::from)?;
                 let subject = RouteKey::Process(process.into());
                 let route = self.router.home(subject, Code::UnknownProcess).await?;
-                Posted { route, id, body: Bytes::new() }
+                PostedItem { route, id, body: Bytes::new() }
             }
             (None, Some(_)) => {
                 let text = "the parameter process-id is missing: assign needs the process to assign to";

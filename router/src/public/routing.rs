@@ -13,7 +13,7 @@ use crate::following::FollowingCall;
 use crate::lookup::RouteKey;
 use crate::options::RouterMode;
 use crate::places::CallKind;
-use crate::placing::{Posted, Route};
+use crate::placing::{PostedItem, Route};
 use crate::router::Router;
 use crate::state::Home;
 use crate::upstream::{Outgoing, away};
@@ -56,9 +56,9 @@ impl Router {
     pub(super) async fn post(
         self: &Arc<Self>,
         request: &Request,
-        posted: Posted,
+        posted: PostedItem,
     ) -> Result<Routed, HttpError> {
-        let Posted { route, id, body } = posted;
+        let PostedItem { route, id, body } = posted;
         let home = Home { scheduler: route.member.number, version: route.version };
         let process = route.subject;
         let routed = self.send(request, route, body).await?;
