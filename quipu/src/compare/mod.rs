@@ -47,8 +47,8 @@ meanwhile, and without a list of processes all of its own are compared: a proces
 lists, so only the list of the first proves that none is missing (of Postgres: psql -Atc 'select process_id from processes').
 
 Examples:
-  quipu compare http://su.example ./data --processes ids.txt                    an existing one, and its import
-  quipu compare http://su.example ./data --processes ids.txt --state FILE       goes on where it was
+  quipu compare http://su.example ./data --processes ids.txt                 one and its import
+  quipu compare http://su.example ./data --processes ids.txt --state FILE   goes on where it was
   quipu compare http://node:9000 http://standby:9000 --processes ids.txt
 
 Exit codes: 0 no difference, 1 failed, 2 wrong usage or setting, 3 there are differences.";
