@@ -137,9 +137,11 @@ impl FleetApi {
         scheduler: JsonBody<RetiredForm>,
     ) -> Result<Json<MemberForm>, FleetRefusal> {
         let url = scheduler.0.read()?;
-        let member = self.router.fleet.at(&url).filter(|member| member.standing.processes() > 0);
-        if let Some(other) = member.as_ref().and_then(|member| self.router.fleet.shared_with(member)) {
-            let processes = member.map_or(0, |member| member.standing.processes());
+        let member = self.known(&url)?;
+        let processes = member.standing.processes();
+        if processes > 0
+            && let Some(other) = self.router.fleet.shared_with(&member)
+        {
             let text = format!(
                 "{processes} processes were placed at {url}, and are led to {} by the store that it told, once it is retired: \
                  retire it instead",
@@ -147,9 +149,7 @@ impl FleetApi {
             );
             return Err(HttpError::new(Code::InvalidParameter, text).into());
         }
-        if let Some(member) = self.router.fleet.at(&url) {
-            self.router.forget_mark(&member).await?;
-        }
+        self.router.forget_mark(&member).await?;
         Ok(self.change_known(url, FleetChange::Forgotten).await?)
     }
 
@@ -164,10 +164,7 @@ impl FleetApi {
         scheduler: JsonBody<RetiredForm>,
     ) -> Result<Json<MemberForm>, FleetRefusal> {
         let url = scheduler.0.read()?;
-        self.member(&url)?;
-        if let Some(member) = self.router.fleet.at(&url) {
-            self.router.accept(&member).await?;
-        }
+        self.router.accept(&*self.known(&url)?).await?;
         Ok(Json(self.member(&url)?))
     }
 
@@ -216,7 +213,7 @@ impl FleetApi {
         url: SchedulerUrl,
         change: impl FnOnce(SchedulerUrl) -> FleetChange,
     ) -> Result<Json<MemberForm>, HttpError> {
-        self.member(&url)?;
+        self.known(&url)?;
         self.router.change(change(url.clone())).await?;
         Ok(Json(self.member(&url)?))
     }
@@ -233,9 +230,13 @@ impl FleetApi {
         checks(&self.router).into_iter().chain(location).collect()
     }
 
-    fn member(&self, url: &SchedulerUrl) -> Result<MemberForm, HttpError> {
+    fn known(&self, url: &SchedulerUrl) -> Result<Arc<FleetMember>, HttpError> {
         let missing = || HttpError::not_found(format!("there is no scheduler {url} at this router"));
-        let member = self.router.fleet.at(url).ok_or_else(missing)?;
+        self.router.fleet.at(url).ok_or_else(missing)
+    }
+
+    fn member(&self, url: &SchedulerUrl) -> Result<MemberForm, HttpError> {
+        let member = self.known(url)?;
         Ok(MemberForm::of(&self.router.fleet, &member, !self.router.unlisted().contains(url)))
     }
 }
