@@ -105,7 +105,10 @@ impl Router {
             let submission = submission.map_err(|error| HttpError::new(error.code(), error.to_string()))?;
             self.options.items.check(&item, submission)?;
             // Nobody takes a process of another form: it gets no home.
-            let form = check_tags(&item).and_then(|()| check_spawn(&item)).map(drop);
+            let form = match submission {
+                Submission::Process(_) => check_tags(&item).and_then(|()| check_spawn(&item)).map(drop),
+                Submission::Message(_) => Ok(()),
+            };
             (item.id(), submission, form)
         };
         let route = match submission {
