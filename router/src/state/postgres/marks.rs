@@ -6,7 +6,7 @@ use log::{StoreId, Term};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{away, begin, column};
+use super::{away, begin, bigint, column};
 use crate::state::{SchedulerNumber, StateError, StoreMark};
 
 const ALL: &str = "select store::text, accepted, term, events from quipu_router.marks";
@@ -41,7 +41,7 @@ pub(super) async fn raise(pool: &PgPool, seen: HashMap<StoreId, StoreMark>) -> R
     let seen: BTreeMap<String, StoreMark> =
         seen.into_iter().map(|(store, mark)| (store.to_string(), mark)).collect();
     let stores: Vec<&str> = seen.keys().map(String::as_str).collect();
-    let numbers = |of: fn(&StoreMark) -> u64| seen.values().map(|mark| number(of(mark))).collect::<Vec<_>>();
+    let numbers = |of: fn(&StoreMark) -> u64| seen.values().map(|mark| bigint(of(mark))).collect::<Vec<_>>();
     let mut transaction = begin(pool).await?;
     sqlx::query(RAISE)
         .bind(stores)
@@ -64,8 +64,8 @@ pub(super) async fn accept(
     let mut transaction = begin(pool).await?;
     let accepted: (i64,) = sqlx::query_as(ACCEPT)
         .bind(store.to_string())
-        .bind(number(term.0))
-        .bind(number(events))
+        .bind(bigint(term.0))
+        .bind(bigint(events))
         .fetch_one(&mut *transaction)
         .await
         .map_err(away)?;
@@ -83,9 +83,4 @@ pub(super) async fn accept(
     .map_err(away)?;
     transaction.commit().await.map_err(away)?;
     Ok(StoreMark { accepted, term, events })
-}
-
-/// The number as a column has it.
-fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -204,6 +204,11 @@ fn column(number: SchedulerNumber) -> i32 {
     i32::try_from(number.0).unwrap_or(i32::MAX)
 }
 
+/// A number that grows by ones as a column has it.
+fn bigint(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 async fn change(pool: &PgPool, change: FleetChange) -> Result<Vec<KnownScheduler>, StateError> {
     let mut transaction = begin(pool).await?;
     lock(&mut transaction).await?;

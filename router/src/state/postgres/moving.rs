@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::ProcessId;
 use sqlx::PgPool;
 
-use super::{away, begin, column, count, read_home};
+use super::{away, begin, bigint, column, count, read_home};
 use crate::state::{Home, Homed, StateError};
 
 /// Whoever settles the process meanwhile has done so, or waits.
@@ -19,7 +19,7 @@ const EVENT: &str = "insert into quipu_router.events (kind, process, scheduler, 
 /// A process has moved there, unless a higher version is known: its home, which is on disk.
 pub(super) async fn move_home(pool: &PgPool, process: ProcessId, to: Home) -> Result<Homed, StateError> {
     let (key, number) = (process.as_bytes().as_slice(), column(to.scheduler));
-    let version = i64::try_from(to.version).unwrap_or(i64::MAX);
+    let version = bigint(to.version);
     let mut transaction = begin(pool).await?;
     let settled = sqlx::query(SETTLE).bind(key).bind(number).execute(&mut *transaction).await;
     let is_new = settled.map_err(away)?.rows_affected() > 0;

@@ -8,7 +8,7 @@ use protocol::Timestamp;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{away, begin, lock};
+use super::{away, begin, bigint, lock};
 use crate::state::StateError;
 use crate::state::event::{publication_json, read_publication};
 
@@ -82,7 +82,7 @@ pub(super) async fn taken(pool: &PgPool, (nonce, id): (u64, Id), at: Timestamp) 
     sqlx::query(TAKEN)
         .bind(column(nonce)?)
         .bind(id.to_string())
-        .bind(i64::try_from(at.get()).unwrap_or(i64::MAX))
+        .bind(bigint(at.get()))
         .execute(&mut *transaction)
         .await
         .map_err(away)?;

@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::{away, column, read_number};
+use super::{away, bigint, column, read_number};
 use crate::list::{SchedulerFlags, read_wallets, wallets_text};
 use crate::scheduler_url::SchedulerUrl;
 use crate::state::event::scheduler_json;
@@ -67,7 +67,7 @@ pub(super) async fn keep(
     .bind(flags.wallets_only)
     .bind(is_retired)
     .bind(store.map(|store| store.to_string()))
-    .bind(i64::try_from(term.0).unwrap_or(i64::MAX))
+    .bind(bigint(term.0))
     .bind(admin.as_ref().map(SchedulerUrl::as_str))
     .execute(&mut *connection)
     .await

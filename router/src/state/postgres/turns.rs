@@ -6,7 +6,7 @@ use std::time::Duration;
 use log::{StoreId, Term};
 use sqlx::{PgConnection, PgPool};
 
-use super::{away, begin};
+use super::{away, begin, bigint};
 use crate::state::{PromotionTurn, StateError, TURN_MAX};
 
 /// A right that is taken for a longer time than any is was taken by a clock that was set back since then.
@@ -27,7 +27,7 @@ pub(super) async fn take(
     let mut transaction = begin(pool).await?;
     let given: Option<(i64,)> = sqlx::query_as(TAKE)
         .bind(store.to_string())
-        .bind(i64::try_from(term.0).unwrap_or(i64::MAX))
+        .bind(bigint(term.0))
         .bind(pause.as_secs_f64())
         .bind(TURN_MAX.as_secs_f64())
         .fetch_optional(&mut *transaction)
@@ -64,7 +64,7 @@ pub(super) async fn give_back(
     let mut transaction = begin(pool).await?;
     sqlx::query(GIVE_BACK)
         .bind(store.to_string())
-        .bind(i64::try_from(turn.0).unwrap_or(i64::MAX))
+        .bind(bigint(turn.0))
         .bind(pause.as_secs_f64())
         .execute(&mut *transaction)
         .await
