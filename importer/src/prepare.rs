@@ -121,8 +121,8 @@ impl Preparing<'_> {
                 let is_process = pair.message.as_ref().is_some_and(|shown| shown.id == process.to_string());
                 let row = StoredRow { place, is_process, process: Some(process), ..StoredRow::default() };
                 match self.shown(row, &pair, Vec::new()) {
-                    Made::Missing(row) if self.pass_missing => Prepared::LeftOut(row, Vec::new()),
-                    Made::Missing(row) => {
+                    Made::Missing(row, blob) if self.pass_missing => Prepared::LeftOut(row, blob),
+                    Made::Missing(row, _) => {
                         let nonce = pair.assignment.as_ref().and_then(|shown| shown.tag("Nonce"));
                         let nonce = nonce.and_then(|nonce| nonce.parse().ok()).map(Nonce::new);
                         Prepared::Awaited(AwaitedRow { process, nonce, row })
@@ -143,10 +143,9 @@ impl Preparing<'_> {
             (Ok(ready), _) => Prepared::Ready(Box::new(ready)),
             (Err(reason), Some(pair)) => {
                 let flaws = vec![SourceFlaw::new(FlawKind::FromJson, reason)];
-                let blob = row.blob.clone();
                 match self.shown(row, &pair, flaws) {
                     // What a database has of it is garbage, whatever becomes of it elsewhere.
-                    Made::Missing(row) => Prepared::LeftOut(row, blob),
+                    Made::Missing(row, blob) => Prepared::LeftOut(row, blob),
                     Made::Settled(prepared) => prepared,
                 }
             }
@@ -164,7 +163,7 @@ impl Preparing<'_> {
             Err(error) => {
                 let told = left_out(row.place, &error.to_string(), &flaws);
                 return match error {
-                    PairError::Missing { .. } => Made::Missing(told),
+                    PairError::Missing { .. } => Made::Missing(told, row.blob),
                     _ => Made::Settled(Prepared::LeftOut(told, row.blob)),
                 };
             }
@@ -186,8 +185,8 @@ impl Preparing<'_> {
 
 /// What was made of JSON.
 enum Made {
-    /// Nothing now, which may change.
-    Missing(LeftOutRow),
+    /// Nothing now, which may change; with the bytes that are there.
+    Missing(LeftOutRow, Vec<u8>),
     Settled(Prepared),
 }
 
