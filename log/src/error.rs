@@ -126,3 +126,8 @@ pub enum AppendError {
     #[error("the log is sealed")]
     Sealed,
 }
+
+impl AppendError {
+    pub(crate) const EMPTY_BATCH: Self =
+        Self::Misplaced { process: ProcessId::NODE, reason: "the batch is empty" };
+}

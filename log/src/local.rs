@@ -24,8 +24,6 @@ use crate::reader::LogReader;
 use crate::request::{Ready, Request, RequestWaiter, RequestWork};
 use crate::state::LogState;
 
-const EMPTY: AppendError = AppendError::Misplaced { process: ProcessId::NODE, reason: "the batch is empty" };
-
 /// The log over an engine.
 ///
 /// Dropping it ends the appender, after everything that was enqueued is on disk, and closes the store.
@@ -79,7 +77,7 @@ impl<E: Engine> LocalLog<E> {
     pub fn follow(&self, events: &[EventRef<'_>]) -> Result<Receipt, AppendError> {
         let (waiter, receipt) = RequestWaiter::for_append();
         let Some(first) = events.first().map(|event| event.seq) else {
-            waiter.refused(EMPTY);
+            waiter.refused(AppendError::EMPTY_BATCH);
             return Ok(receipt);
         };
         let mut expected = first;
@@ -238,7 +236,7 @@ impl<E: Engine> LocalLog<E> {
         let fences = self.state.release.fences();
         let (waiter, receipt) = RequestWaiter::for_append();
         if batch.len() == 0 {
-            waiter.refused(EMPTY);
+            waiter.refused(AppendError::EMPTY_BATCH);
             return Ok(receipt);
         }
         match batch.collect() {
