@@ -39,6 +39,8 @@ pub(crate) struct Leader {
     node: NodeId,
     /// How long nothing may come of it.
     pub(super) patience: Duration,
+    /// How long it may take to say who it is.
+    pub(super) greeting: Duration,
     /// Whether what is here is to count.
     voter: bool,
 }
@@ -83,7 +85,7 @@ impl Leader {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["replication", "v1", "stream"]);
         }
-        Ok(Self { http, url, node, patience: SILENCE, voter: false })
+        Ok(Self { http, url, node, patience: SILENCE, greeting: GREETING, voter: false })
     }
 
     /// The same as one whose copy counts, or is to.
@@ -126,7 +128,7 @@ impl Leader {
         let mut response = self.ask(place, term).await?;
         let mut buffer = FrameBuffer::default();
         let mut movement = Movement::new(place, &frames.followed, self.patience);
-        let mut patience = self.greeting();
+        let mut patience = self.greets_within();
         loop {
             let piece = tokio::select! {
                 piece = next_piece(&mut response, patience) => piece?,
@@ -197,8 +199,8 @@ impl Leader {
         }
     }
 
-    fn greeting(&self) -> Duration {
-        self.patience.min(GREETING)
+    fn greets_within(&self) -> Duration {
+        self.patience.min(self.greeting)
     }
 
     fn stream_from(&self, from: LogPlace, term: Term) -> Url {
@@ -215,11 +217,11 @@ impl Leader {
     }
 
     async fn ask(&self, from: LogPlace, term: Term) -> Result<Response, StreamEnd> {
-        let asked = timeout(self.greeting(), self.http.get(self.stream_from(from, term)).send()).await;
+        let asked = timeout(self.greets_within(), self.http.get(self.stream_from(from, term)).send()).await;
         let response = match asked {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(StreamEnd::Lost(said(&error))),
-            Err(_) => return Err(silent(self.greeting())),
+            Err(_) => return Err(silent(self.greets_within())),
         };
         match response.status() {
             StatusCode::OK => Ok(response),

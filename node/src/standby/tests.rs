@@ -155,6 +155,26 @@ async fn a_leader_that_takes_connections_and_says_nothing_is_lost() {
     thread.join().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_does_not_greet_is_not_waited_for_as_one_that_has_nothing_to_say() {
+    let Asking { mut leader, mut frames, listener, thread, folder: _folder, .. } = asking().await;
+    leader.greeting = Duration::from_millis(300);
+    let (ended, _held) = tokio::join!(leader.follow(&mut frames), listener.accept());
+    let StreamEnd::Lost(reason) = ended else { panic!("{ended:?}") };
+    assert!(reason.contains("says nothing for 0.3 seconds"), "{reason}");
+    // It answers, and says no more.
+    let answers = async {
+        let mut connection = asked(&listener).await;
+        connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        connection
+    };
+    let (ended, _held) = tokio::join!(leader.follow(&mut frames), answers);
+    let StreamEnd::Lost(reason) = ended else { panic!("{ended:?}") };
+    assert!(reason.contains("says nothing for 0.3 seconds"), "{reason}");
+    drop(frames);
+    thread.join().unwrap();
+}
+
 /// By its rules all is taken.
 struct TakesAll;
 
