@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ans104::{Id, KeyType};
-use quipu_tests::{Client, Difference, Gateway, Launch, Node, Recording, User, play, until};
+use quipu_tests::{Client, Difference, Gateway, Launch, Node, Recording, Signed, User, play, until};
 use reqwest::{Method, redirect};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -18,6 +18,14 @@ pub fn node(gateway: &Gateway) -> (TempDir, Node) {
     let folder = folder();
     let node = Launch::su(folder.path()).wallet(KeyType::Ed25519).gateway(gateway.url()).start();
     (folder, node)
+}
+
+/// A process that was spawned through a router, once that knows where.
+pub async fn spawned(client: &Client, user: &User) -> Signed {
+    let process = user.process();
+    until("it is spawned", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
+        .await;
+    process
 }
 
 /// A client that follows no redirect.
@@ -186,9 +194,7 @@ async fn what_was_just_acknowledged_is_found_though_it_was_sought_before() {
     let (_kept, node) = node(&gateway);
     let router = Launch::router(folder.path(), &[&node.url()]).serve();
     let (client, user) = (router.client(), User::new(1));
-    let process = user.process();
-    until("it is spawned", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
-        .await;
+    let process = spawned(&client, &user).await;
     for number in 0..3 {
         let message = user.message(process.id, format!("sought {number}").as_bytes());
         let path = format!("/{}", message.id);

@@ -5,7 +5,7 @@ use reqwest::Method;
 use tokio::task::JoinSet;
 
 use crate::folder;
-use crate::router::node;
+use crate::router::{node, spawned};
 
 /// More than may wait for one scheduler at once.
 const MANY: usize = 600;
@@ -17,9 +17,7 @@ async fn who_waits_takes_no_place_of_who_posts_or_reads() {
     let gate = Gate::to(node.public()).await;
     let router = Launch::router(folder.path(), &[&gate.url()]).set("ROUTER_MODE", "forward").serve();
     let (client, user) = (router.client(), User::new(1));
-    let process = user.process();
-    until("it is spawned", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
-        .await;
+    let process = spawned(&client, &user).await;
     gate.hang_at("wait=50");
     let mut waiting = JoinSet::new();
     for _ in 0..MANY {
@@ -48,9 +46,8 @@ async fn a_router_that_stops_ends_what_waits() {
     let (_kept, node) = node(&gateway);
     let gate = Gate::to(node.public()).await;
     let router = Launch::router(folder.path(), &[&gate.url()]).set("ROUTER_MODE", "forward").serve();
-    let (client, process) = (router.client(), User::new(1).process());
-    until("it is spawned", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
-        .await;
+    let client = router.client();
+    let process = spawned(&client, &User::new(1)).await;
     gate.hang_at("wait=50");
     let mut events = client.request(Method::GET, &format!("/{}/stream", process.id)).send().await.unwrap();
     assert!(events.chunk().await.unwrap().is_some_and(|first| first.starts_with(b":")));

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::folder;
 use crate::members::{self, promote, schedules};
-use crate::router::{has, home, member, node};
+use crate::router::{has, home, member, node, spawned};
 use crate::router_registration::{forget, form, register};
 
 const NOTHING: &str = "N3to2IOtL2CSIK9XluQ3P6Mx-A2j-nd6qqcvYkoKbsI";
@@ -55,9 +55,7 @@ async fn a_scheduler_that_is_frozen_keeps_nothing_that_is_sent_to_it() {
     let (_kept, node) = node(&gateway);
     let router = Launch::router(folder.path(), &[&node.url()]).serve();
     let (client, user) = (router.client(), User::new(1));
-    let process = user.process();
-    until("it is spawned", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
-        .await;
+    let process = spawned(&client, &user).await;
     node.signal("STOP");
     let message = user.message(process.id, b"before it is seen to be away");
     let unknown = client.post(message.bytes.clone()).await;
@@ -290,9 +288,7 @@ async fn no_scheduler_takes_a_process_by_saying_that_it_has_come_to_it() {
     let (_kept, node) = node(&gateway);
     let router = Launch::router(folder.path(), &[&node.url()]).serve();
     let (client, user) = (router.client(), User::new(1));
-    let process = user.process();
-    until("it is spawned", async || (client.post(process.bytes.clone()).await.status == 200).then_some(()))
-        .await;
+    let process = spawned(&client, &user).await;
     let store = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
     let told = [("quipu-store", store), ("quipu-term", "1"), ("quipu-role", "leader"), ("quipu-moves", "1")];
     let came = json!({ "process": process.id.to_string(), "version": u64::MAX });
