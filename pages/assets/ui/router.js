@@ -73,7 +73,7 @@ function waitsFor(members, status) {
 function groups(status) {
   return section("logs", "Logs, and who leads them", table("Logs", [
     ["Store", (members) => members[0].store ?? UNKNOWN],
-    ["Leader", leaderOf],
+    ["Leader", leaderOf, "address"],
     ["Term", (members) => String(Math.max(...members.map((one) => one.term))), "number"],
     ["Waits for", (members) => waitsFor(members, status)],
     ["Schedulers", (members) => count(members.length), "number"],
@@ -87,7 +87,7 @@ function registered(one) {
 
 function schedulers(status) {
   return section("schedulers", "Schedulers", table("Schedulers", [
-    ["Scheduler", (one) => one.url],
+    ["Scheduler", (one) => one.url, "address"],
     ["Standing", standing],
     ["Role", (one) => one.role ?? UNKNOWN],
     ["Processes", (one) => count(one.processes), "number"],
