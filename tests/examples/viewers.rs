@@ -1,12 +1,12 @@
 //! What those who look cost those who write: 50 explorers, each as its screen of a process asks, beside a client that posts.
 //!
 //! `cargo build --release --bin quipu && cargo run --release --package quipu-tests --example viewers -- DIR ROUNDS MESSAGES` takes a
-//! data folder that `fill` has made, or a fresh one where DIR is missing; it posts so many messages in each round (5 and 8,000
+//! data folder that `fill` has made, or a fresh one where DIR is missing; it posts so many messages in each round (15 and 16,000
 //! if nothing is said), with viewers and without by turns.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ans104::{Id, KeyType};
 use futures_util::future::try_join_all;
@@ -32,11 +32,13 @@ async fn main() -> Outcome<()> {
     let mut given = std::env::args().skip(1);
     let filled = given.next().map(PathBuf::from);
     let mut number = |usual: usize| given.next().map_or(Ok(usual), |number| number.parse());
-    let (rounds, messages) = (number(5)?, number(8_000)?);
+    let (rounds, messages) = (number(15)?, number(16_000)?);
     let (folder, gateway) = (TempDir::new()?, Gateway::start());
     let node = start(folder.path(), filled.as_deref(), &gateway);
     let user = User::new(1);
     let process = user.process();
+    // A folder may be used again, and has the messages of earlier runs.
+    let run = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     node.client().schedule(&process).await;
     let looked_at = node.admin().get("/processes/busy").await.json::<Value>();
     let looked_at = looked_at["processes"][0]["process"].as_str().ok_or("there is no process")?.to_owned();
@@ -52,7 +54,8 @@ async fn main() -> Outcome<()> {
     for round in 0..2 * rounds {
         let with = round % 2 == 1;
         let viewers = with.then(|| self::viewers(&node, &looked_at));
-        rates[usize::from(with)].push(post(&node.client(), process.id, messages, round).await?);
+        rates[usize::from(with)]
+            .push(post(&node.client(), process.id, messages, &format!("{run} {round}")).await?);
         drop(viewers);
     }
     let [without, with] = rates.map(|mut rates| {
@@ -96,11 +99,14 @@ fn viewers(node: &Node, process: &str) -> JoinSet<()> {
 }
 
 /// How many messages a second are acknowledged.
-async fn post(client: &Client, process: Id, messages: usize, round: usize) -> Outcome<f64> {
+///
+/// # Errors
+/// A message is refused.
+async fn post(client: &Client, process: Id, messages: usize, name: &str) -> Outcome<f64> {
     let user = User::new(1);
     let each = messages / WRITERS;
     let item = |writer: usize, number: usize| {
-        user.message(process, format!("{round} {writer} {number}").as_bytes()).bytes
+        user.message(process, format!("{name} {writer} {number}").as_bytes()).bytes
     };
     let items: Vec<Vec<_>> =
         (0..WRITERS).map(|writer| (0..each).map(|number| item(writer, number)).collect()).collect();
