@@ -184,6 +184,18 @@ impl GatewayError {
         }
     }
 
+    /// Whether the service said anything, be it of no use.
+    fn is_answer(&self) -> bool {
+        match self {
+            Self::Client { .. }
+            | Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::NotAsked { .. }
+            | Self::LeftAlone { .. } => false,
+            Self::Status { .. } | Self::Redirect { .. } | Self::Body { .. } | Self::TooLarge { .. } => true,
+        }
+    }
+
     /// How long the service wants to be left alone, if it said so; at most
     /// [`RETRY_AFTER_MAX`](crate::RETRY_AFTER_MAX).
     #[must_use]
@@ -295,6 +307,16 @@ pub enum UploadError {
 }
 
 impl UploadError {
+    /// Whether the service said anything at all.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::OtherReceipt { .. } => true,
+            Self::Withheld => false,
+            Self::Transient(error) => error.is_answer(),
+        }
+    }
+
     /// How long the service wants to be left alone, if it said so; at most
     /// [`RETRY_AFTER_MAX`](crate::RETRY_AFTER_MAX).
     #[must_use]

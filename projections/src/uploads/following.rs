@@ -2,7 +2,8 @@
 //!
 //! Each process is a queue of its own. One whose event does not come through waits with all that is behind it, and is
 //! tried again after longer and longer waits. When the window is full and such processes are in it, their events are put
-//! aside, so that the cursor and everybody else go on; they are tried again in rounds.
+//! aside, so that the cursor and everybody else go on; they are tried again in rounds. While the upload node says nothing at
+//! all there is nobody to make room for, and hardly any are.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use protocol::ProcessId;
 use tokio::time::sleep;
 use tracing::debug;
 
+use super::aside::AsideAllowance;
 use super::blocking::blocking;
 use super::cursor::UploadCursor;
 use super::failing::Failing;
@@ -44,6 +46,7 @@ pub(super) struct Uploading {
     queues: HashMap<ProcessId, ProcessQueue>,
     /// How many of them have an event that did not come through yet.
     troubled: usize,
+    aside: AsideAllowance,
     waits: Waits,
     /// Those whose turn has come and that are to be read again, as soon as more may be held; and how many are being read.
     listed: VecDeque<Seq>,
@@ -62,6 +65,7 @@ impl Uploading {
             window: Window::after(cursor, limits),
             queues: HashMap::new(),
             troubled: 0,
+            aside: AsideAllowance::of(limits.held),
             waits: Waits::new(),
             listed: VecDeque::new(),
             loading: 0,
@@ -83,7 +87,7 @@ impl Uploading {
         let mut open = true;
         self.publish()?;
         while open || !self.waits.is_empty() {
-            let (room, next) = (self.window.room(), self.window.next());
+            let (room, next) = (self.room(), self.window.next());
             tokio::select! {
                 Some(through) = self.waits.next(), if !self.waits.is_empty() => {
                     self.came_through(through?);
@@ -124,7 +128,11 @@ impl Uploading {
             Through::RoundDue => self.rounds.due(),
             Through::Visited(settled, error) => {
                 self.rounds.visited(settled);
+                if settled > 0 {
+                    self.aside.met(true);
+                }
                 if let Some(error) = error {
+                    self.aside.met(error.is_answer());
                     metrics::upload_retried();
                     self.failing.met(error);
                 }
@@ -134,6 +142,7 @@ impl Uploading {
     }
 
     fn settled(&mut self, job: &UploadJob) {
+        self.aside.met(true);
         self.window.finish(job.seq);
         let Some(queue) = self.queues.get_mut(&job.process) else { return };
         self.troubled -= usize::from(queue.is_troubled());
@@ -145,6 +154,7 @@ impl Uploading {
 
     fn failed(&mut self, job: UploadJob, error: UploadError) {
         metrics::upload_retried();
+        self.aside.met(error.is_answer());
         let (process, seq) = (job.process, job.seq);
         let queue = self.queues.entry(process).or_default();
         self.troubled += usize::from(!queue.is_troubled());
@@ -224,12 +234,25 @@ impl Uploading {
                 }
             }
         }
+        self.aside.take(aside.len());
         self.shared.store.put_aside(&aside)
+    }
+
+    /// How much may be read: where something is stuck, what is behind it goes aside with it.
+    fn room(&mut self) -> Option<Room> {
+        let room = self.window.room()?;
+        match self.shared.store.stuck_count() {
+            0 => Some(room),
+            _ => {
+                let events = room.events.min(self.aside.left());
+                (events > 0).then_some(Room { events, ..room })
+            }
+        }
     }
 
     /// Moves the cursor past what is settled, and what is stuck out of its way if it must.
     fn advance(&mut self) -> Result<(), ProjectionError> {
-        if self.troubled > 0 && self.window.room().is_none() {
+        if self.troubled > 0 && self.window.room().is_none() && self.aside.left() > 0 {
             self.put_aside()?;
             // There is room again for those whose turn has come.
             self.load_listed();
@@ -256,6 +279,7 @@ impl Uploading {
                 time: self.window.put_aside(seq),
             }));
         }
+        self.aside.take(stuck.len());
         debug!(events = stuck.len(), "put events aside that are not taken, so that all others go on");
         self.shared.store.put_aside(&stuck)
     }

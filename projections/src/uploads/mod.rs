@@ -13,6 +13,7 @@ mod keys;
 mod cursor;
 mod store;
 mod stuck;
+mod aside;
 mod legacy;
 mod reconcile;
 mod cache;

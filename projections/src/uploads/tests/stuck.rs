@@ -102,6 +102,23 @@ async fn a_process_that_comes_through_again_is_in_order_while_more_comes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_is_not_put_aside_while_nothing_is_answered() {
+    let history = History::mixed(1, 60, 3_000).await;
+    let scene = Scene::new();
+    history.ids().into_iter().for_each(|id| scene.node.answer(id, Answer::Fail(u32::MAX)));
+    let running = scene.open_within(&history, ANY, LITTLE).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let aside = running.handle.stuck_count();
+    assert!(aside > 0, "who is behind is never tried");
+    assert!(aside <= 20 * LITTLE.held as u64, "{aside} of {}", history.len());
+    scene.node.heal();
+    running.finish().await;
+    for process in history.processes() {
+        assert_eq!(scene.node.taken_of(&history.ids_of(process)), history.ids_of(process));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_an_operator_must_mend_is_told_at_once() {
     for status in [401, 402, 403, 404, 409, 429, 500] {
         let history = History::mixed(1, 2, 20).await;
