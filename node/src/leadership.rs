@@ -101,7 +101,7 @@ pub(crate) async fn check_role(paths: &DataPaths) -> Result<(), NodeError> {
 }
 
 /// The same for who may wait for the disk.
-pub(crate) fn check_role_blocking(paths: &DataPaths) -> Result<(), LeadershipError> {
+pub fn check_role_blocking(paths: &DataPaths) -> Result<(), LeadershipError> {
     if Mirror::is_copy(&paths.log) {
         return Err(LeadershipError::Copy(paths.log.clone()));
     }

@@ -60,7 +60,7 @@ pub use data_folder::{DataFolderError, IMPORT_TURN, IMPORTING, check_data_folder
 pub use divergence::{Divergence, DivergenceError, EventBeyond, ItemThere};
 pub use error::NodeError;
 pub use gated::{GatedError, verify_gate};
-pub use leadership::LeadershipError;
+pub use leadership::{LeadershipError, check_role_blocking};
 pub use node_tls::{NodeTls, tls_reason};
 pub use offline::{OfflineError, OfflineOptions, replay_offline};
 pub use options::{

@@ -183,27 +183,6 @@ fn of_two_rows_of_one_message_and_nonce_the_other_is_told_each_time() {
     assert_whole(folder.path(), rows + 3);
 }
 
-#[test]
-fn a_range_whose_processes_are_not_there_up_to_it_is_refused() {
-    let (folder, postgres) = (folder(), Postgres::start());
-    let (database, rows) = made_database(&postgres, 2, 20);
-    let import = |range: &str| import(folder.path(), &database, &["--range", range]).run();
-    let refused = import("11-");
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-    assert!(refused.stderr.contains("messages, row 1"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("import the rows before these first"), "{}", refused.stderr);
-    assert_eq!(import("1-5").code, Some(0));
-    let refused = import("11-");
-    assert!(refused.stderr.contains("messages, row 6"), "{}", refused.stderr);
-    // What is garbage there comes in no part.
-    postgres.sql("made", "update messages set bundle = '\\x00' where row_id = 10");
-    let told = import("6-10");
-    assert_eq!((told.code, &summary(&told)["left_out"]), (Some(3), &1.into()), "{}", told.stderr);
-    let told = import("11-");
-    assert_eq!((told.code, &summary(&told)["imported"]), (Some(0), &31.into()), "{}", told.stderr);
-    assert_eq!(summary(&import("1-"))["already_there"], rows - 1);
-}
-
 /// Rows of processes and of messages are numbered apart: a process comes with its messages, wherever its own row is.
 #[test]
 fn a_process_comes_with_its_messages_whatever_its_own_row_is() {

@@ -29,6 +29,7 @@ mod hang_ups;
 mod hanging_fsync;
 mod import;
 mod import_faults;
+mod import_refusals;
 mod import_servers;
 mod http;
 mod folders;

@@ -15,8 +15,8 @@ use crate::waiting::answered;
 /// Why a range is not imported.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{place} comes before the rows of process {process} in this range and is not in the log, which could not take it later: \
-     import the rows before these first, or the whole process with --process"
+    "{place} comes before rows of process {process} in this range and is not in the log, which could not take it later: \
+     import the range with that row first, or the whole process with --process"
 )]
 struct RangeError {
     place: String,
@@ -29,8 +29,9 @@ pub(super) const PROCESSES: &str = "(exists (select 1 from messages m where m.pr
     (select 1 from messages m where m.process_id = processes.process_id))";
 
 impl PostgresSource {
-    /// Whether anything of a process is of a range. One that begins behind messages of it that are neither in the log nor
-    /// left out of it as garbage is refused.
+    /// Whether anything of a process is of a range. One with messages behind others of it that are neither in the log nor left
+    /// out of it as garbage is refused, wherever the rows of these are: in a copied database they need not rise with the
+    /// nonces.
     pub(super) fn is_of_range(
         &mut self,
         process: &ProcessRow,
@@ -69,11 +70,12 @@ impl PostgresSource {
         let Self { waiting, connection, .. } = self;
         let found = waiting.limited(async {
             let sql = format!(
-                "select row_id::int8, {BUNDLE} from messages where process_id = $1 and row_id < $2 and nonce > $3 \
-                 order by messages.nonce"
+                "select row_id::int8, {BUNDLE} from messages where process_id = $1 and row_id not between $2 and $3 \
+                 and nonce > $4 and nonce < (select max(nonce) from messages where process_id = $1 \
+                 and row_id between $2 and $3) order by messages.nonce"
             );
-            let before = sqlx::query(AssertSqlSafe(sql)).bind(&process.id).bind(range.first).bind(nonce.unwrap_or(-1));
-            let mut before = before.fetch(connection);
+            let before = sqlx::query(AssertSqlSafe(sql)).bind(&process.id).bind(range.first).bind(range.last);
+            let mut before = before.bind(nonce.unwrap_or(-1)).fetch(connection);
             while let Some(row) = answered(before.try_next()).await? {
                 if row.try_get::<Option<&[u8]>, _>(1)?.is_some_and(|blob| Blob::parse(blob).is_ok()) {
                     return Ok(Some(format!("messages, row {}", row.try_get::<i64, _>(0)?)));
@@ -81,7 +83,7 @@ impl PostgresSource {
             }
             Ok::<_, sqlx::Error>(None)
         });
-        match found.map_err(|error| self.failed("looking at what comes before the range", error))? {
+        match found.map_err(|error| self.failed("looking at what comes before rows of the range", error))? {
             Some(place) => Err(self.failed("looking at the range", RangeError { place, process: id })),
             None => Ok(()),
         }

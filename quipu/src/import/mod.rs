@@ -21,7 +21,7 @@ use importer::{
     PostgresSourceError, RowRange, Source, TenantError, UrlSourceError, WaitingGatewayError, import,
 };
 use log::{LocalLog, OpenError, Rocks, RocksError, StoreMemory};
-use node::{DataFolderError, DataPaths, check_data_folder};
+use node::{DataFolderError, DataPaths, LeadershipError, check_data_folder, check_role_blocking};
 use projections::DatabaseUrlError;
 use protocol::ProcessId;
 
@@ -46,7 +46,7 @@ last time stop the existing scheduler. Then start the node there: SU_DATA_DIR=DI
 
 Parts may be started at once, in several terminals: one is at work, with all processors, and the others wait for their \
 turn, those with the lowest rows first. A process goes into the log in its order: parts by --process come in any order, of \
-those by --range the one with the lowest rows has to be started first, and after them the same command without it: until \
+those by --range the one with the lowest nonces has to be started first, and after them the same command without it: until \
 all is there no node starts on the folder. Rows of messages are what --range numbers, in each \
 database of its own; a process comes with its messages.
 
@@ -153,6 +153,11 @@ pub enum ImportCommandError {
     /// The folder has something else in it.
     #[error("--to names a folder that cannot be used")]
     Folder(#[from] DataFolderError),
+    /// The log in it is another node's.
+    #[error(
+        "nothing is imported into a log that follows another one: it would have what the other has not. Import into that of the leader"
+    )]
+    Follows(#[source] LeadershipError),
     /// A node has the folder.
     #[error("a node is using the log in {}: stop it first", .0.display())]
     InUse(PathBuf),
@@ -243,7 +248,7 @@ impl ImportArgs {
     fn source_in_turn(&self) -> Result<(Box<dyn Source>, Option<ImportTurn>), ImportCommandError> {
         let source = self.source.open(self.to.as_deref())?;
         let Some(folder) = &self.to else { return Ok((source, None)) };
-        check_data_folder(&DataPaths::in_folder(folder.clone()))?;
+        check_folder(&DataPaths::in_folder(folder.clone()))?;
         let first_row = self.range.map_or(0, |range| range.first);
         if let Some(turn) = ImportTurn::take(folder, first_row)? {
             return Ok((source, Some(turn)));
@@ -289,10 +294,16 @@ impl ImportArgs {
     }
 }
 
+/// Refuses a folder with something else in it, and one whose log is another node's. Nothing is written.
+fn check_folder(paths: &DataPaths) -> Result<(), ImportCommandError> {
+    check_data_folder(paths)?;
+    check_role_blocking(paths).map_err(ImportCommandError::Follows)
+}
+
 /// The log of a data folder, which nobody else has open.
 fn open_log(folder: &Path) -> Result<LocalLog<Rocks>, ImportCommandError> {
     let paths = DataPaths::in_folder(folder.to_owned());
-    check_data_folder(&paths)?;
+    check_folder(&paths)?;
     let path = paths.log;
     // An import before this one that was killed gives its locks back one by one.
     let mut attempts = ATTEMPTS;

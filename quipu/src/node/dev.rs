@@ -233,6 +233,7 @@ fn banner(node: &RunningNode, gateway: SocketAddr, dir: &Path) -> String {
 
     scheduler   http://{public}        its API to read and try: http://{public}/docs
     admin       http://{admin}        gateway: http://{gateway}
+    pages       http://{public}/ui/    what came, and to verify it; the node: http://{admin}/ui/
     kept in     {kept}
 
   In another shell:

@@ -156,6 +156,7 @@ fn banner(nodes: &[RunningNode], gateway: SocketAddr, dir: &Path) -> String {
     admin       http://{}        gateway: http://{gateway}
     nodes       http://{}        and http://{}
     standby     http://{}        of the first node
+    pages       http://{}/ui/    the fleet; what came to a node: http://{}/ui/
     kept in     {dir}
 
   In another shell:
@@ -173,6 +174,8 @@ fn banner(nodes: &[RunningNode], gateway: SocketAddr, dir: &Path) -> String {
         first.public(),
         second.public(),
         standby.public(),
+        router.admin(),
+        first.public(),
         router.admin(),
         router.admin(),
     )
