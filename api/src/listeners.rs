@@ -59,7 +59,8 @@ pub fn public(node: Arc<ApiNode>) -> impl Endpoint<Output = Response> {
     );
     let (calls, visitors): (Public, _) =
         (Limited(calls), Visitors::Limited(node.parts.options.clients.clone()));
-    let (telling, pages) = (node.clone(), node.parts.options.pages.public.then(pages::explorer));
+    let searches = node.parts.queries.is_some();
+    let (telling, pages) = (node.clone(), node.parts.options.pages.public.then(|| pages::explorer(searches)));
     web::endpoint_with(calls, &PUBLIC, visitors, Some(posted_items(node)), pages)
         .around(move |endpoint, request| routed::answer(endpoint, request, telling.clone()))
 }

@@ -110,6 +110,28 @@ impl ShownItem {
         Err(AssembleError::Incomplete)
     }
 
+    /// The bytes of the item as it is shown, whether its signature holds or not: whoever verifies it finds that out. None
+    /// where some of it may not be shown.
+    pub fn as_shown(&self) -> Option<Vec<u8>> {
+        let is_text = |text: &str| !text.contains(char::REPLACEMENT_CHARACTER);
+        let data = self.data.as_deref().filter(|data| is_text(data))?;
+        let is_whole = self.tags.iter().all(|tag| is_text(&tag.name) && is_text(&tag.value));
+        let anchor = self
+            .anchors(&HiddenParts::default())
+            .into_iter()
+            .find(|anchor| !anchor.is_empty() && is_whole)?;
+        let decode = |text: &str| base64url::decode(text).ok();
+        let (signature, owner) = (decode(&self.signature)?, decode(&self.owner.key)?);
+        let target = decode(self.target.as_deref().unwrap_or_default())?;
+        let fits = |kind: &&SignatureType| {
+            kind.signature_len() == signature.len() && kind.owner_len() == owner.len()
+        };
+        let kind = *SignatureType::ALL.iter().find(fits)?;
+        let tags = self.raw_tags();
+        let parts = Parts { kind, signature: &signature, owner: &owner, target: &target };
+        Some(parts.write(&anchor, self.tags.len() as u64, tags.first()?, data.as_bytes()))
+    }
+
     /// What the anchor may be.
     fn anchors(&self, hidden: &HiddenParts) -> Vec<Vec<u8>> {
         let shown = self.anchor.as_deref().unwrap_or_default();
@@ -188,6 +210,28 @@ mod tests {
                 let made = user.item(None, tags, b"text").to_vec();
                 assert_eq!(shown(&made).assemble(&HiddenParts::default()).as_ref(), Ok(&made));
             }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_whole_and_was_not_signed_so_can_be_verified_elsewhere() {
+        use ans104::{Draft, Ed25519Wallet};
+        let wallet = Ed25519Wallet::from_seed([3; 32]);
+        let draft = |data| Draft { target: None, anchor: Some(&[b'a'; 32]), tags: &[], data };
+        let seen = shown(&draft(b"1 + 1").sign(&wallet).unwrap());
+        let forged = ShownItem { data: Some("9 + 9".into()), ..seen.clone() };
+        assert_eq!(forged.assemble(&HiddenParts::default()), Err(AssembleError::Incomplete));
+        let bytes = forged.as_shown().unwrap();
+        let item = Item::split(&bytes).unwrap();
+        assert_eq!((item.data(), item.id().to_string()), (&b"9 + 9"[..], seen.id.clone()));
+        assert!(item.verify().is_err());
+        // What may be more than is shown accuses nobody.
+        for hides in [
+            ShownItem { data: Some("\u{fffd}".into()), ..seen.clone() },
+            ShownItem { data: None, ..seen.clone() },
+            ShownItem { anchor: None, ..seen },
+        ] {
+            assert_eq!(hides.as_shown(), None);
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) const HOME: &str = "/ui/";
 pub(crate) const HEAD: &str = "head.html";
 /// What pages end with whose listener has a page of its calls.
 pub(crate) const FOOT: &str = "foot.html";
+/// What the explorer has where tags and signers are searched.
+pub(crate) const SEARCHES: &str = "searches.html";
 const END: &str = "</body>\n</html>\n";
 
 /// The script of each page, which is sent with all that it imports.
@@ -36,7 +38,7 @@ const PUBLIC: &str = "/public";
 /// The pages of a node, for its operators; the root of the listener leads to them. Those that everybody has are below
 /// `/public`, beside the calls that they ask.
 pub fn node() -> Pages {
-    let find = |path: &str| find(NODE, path).or_else(|| alone(path.strip_prefix(PUBLIC)?));
+    let find = |path: &str| find(NODE, path).or_else(|| explored(path.strip_prefix(PUBLIC)?, &[]));
     Pages::new(find).at_the_root(HOME)
 }
 
@@ -45,25 +47,33 @@ pub fn router() -> Pages {
     Pages::new(|path| find(ROUTER, path)).at_the_root(HOME)
 }
 
-/// The pages to look at schedules with, for everybody.
-pub fn explorer() -> Pages {
-    Pages::new(|path| find(EXPLORER, path))
+/// The pages to look at schedules with, for everybody, and whether tags and signers are searched there.
+pub fn explorer(searches: bool) -> Pages {
+    if searches {
+        Pages::new(|path| explored(path, &[SEARCHES, FOOT]))
+    } else {
+        Pages::new(|path| explored(path, &[FOOT]))
+    }
 }
 
 /// The same where nothing else is to be asked.
-pub fn explorer_alone() -> Pages {
-    Pages::new(alone)
+pub fn explorer_alone(searches: bool) -> Pages {
+    if searches {
+        Pages::new(|path| explored(path, &[SEARCHES]))
+    } else {
+        Pages::new(|path| explored(path, &[]))
+    }
 }
 
-/// The file at a path of the explorer, without a foot.
-fn alone(path: &str) -> Option<PageFile> {
-    if path == HOME { whole(EXPLORER, None) } else { find(EXPLORER, path) }
+/// The file at a path of the explorer, whose page ends with these.
+fn explored(path: &str, ends: &[&str]) -> Option<PageFile> {
+    if path == HOME { whole(EXPLORER, ends) } else { find(EXPLORER, path) }
 }
 
 /// The file at a path, of those with this page.
 pub(crate) fn find(page: &str, path: &str) -> Option<PageFile> {
     if path == HOME {
-        return whole(page, Some(FOOT));
+        return whole(page, &[FOOT]);
     }
     let name = path.strip_prefix('/').filter(|_| path.starts_with(HOME))?;
     let kind = match name.rsplit_once('.')?.1 {
@@ -85,11 +95,11 @@ fn scripts() -> &'static [(&'static str, String)] {
     &JOINED
 }
 
-/// A page with the head that all have.
-fn whole(page: &str, foot: Option<&str>) -> Option<PageFile> {
+/// A page with the head that all have, and what it ends with.
+fn whole(page: &str, ends: &[&str]) -> Option<PageFile> {
     let mut bytes = [Files::get(HEAD)?.data, Files::get(page)?.data].concat();
-    if let Some(foot) = foot {
-        bytes.extend_from_slice(&Files::get(foot)?.data);
+    for end in ends {
+        bytes.extend_from_slice(&Files::get(end)?.data);
     }
     bytes.extend_from_slice(END.as_bytes());
     Some(PageFile { kind: "text/html; charset=utf-8", bytes: Cow::Owned(bytes) })

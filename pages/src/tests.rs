@@ -7,7 +7,7 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::files::{EXPLORER, FOOT, Files, HEAD, HOME, NODE, ROUTER, find};
+use crate::files::{EXPLORER, FOOT, Files, HEAD, HOME, NODE, ROUTER, SEARCHES, find};
 
 /// How many bytes a page may have with all that it needs at first, compressed.
 const PAGE_BYTES_MAX: usize = 40_000;
@@ -28,7 +28,8 @@ const PAGES: [&str; 3] = [NODE, ROUTER, EXPLORER];
 /// All files as they are sent: pages are whole.
 fn files() -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let files = Files::iter().filter(|name| name != HEAD && name != FOOT).map(|name| {
+    let is_whole = |name: &str| ![HEAD, FOOT, SEARCHES].contains(&name);
+    let files = Files::iter().filter(|name| is_whole(name)).map(|name| {
         let path = if name.ends_with(".html") { HOME.to_owned() } else { format!("/{name}") };
         let page = if name.ends_with(".html") { &name } else { EXPLORER };
         (text(&find(page, &path).unwrap().bytes), name.into_owned())

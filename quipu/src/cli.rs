@@ -46,7 +46,7 @@ Examples:
   quipu bench                                  measure a node, and check what it does
 
 Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting, 3 done, and not all is as it should be, \
-130 a node stopped by a second signal.";
+or no answer, 130 a node stopped by a second signal. `quipu status --help` tells those of quipu status.";
 
 /// An ao scheduler unit: it orders the messages of processes, signs that order, and serves it.
 #[derive(Debug, Parser)]

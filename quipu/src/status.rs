@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
 use crate::failure::{Failure, chain};
@@ -44,7 +44,7 @@ pub struct StatusArgs {
     #[arg(long)]
     json: bool,
     /// Ask again every 2 seconds, until it is interrupted
-    #[arg(long)]
+    #[arg(long, conflicts_with = "serving")]
     watch: bool,
     /// Fail only if the node takes no messages and follows no leader: what starts nodes again should not do that because
     /// something needs a look
@@ -90,6 +90,7 @@ impl StatusArgs {
             }
             match ask() {
                 Ok(status) => self.show(&status, out)?,
+                Err(error) if self.json => writeln!(out, "{}", json!({ "no_answer": chain(&error) }))?,
                 Err(error) => writeln!(out, "no answer: {}", chain(&error))?,
             }
             out.flush()?;

@@ -4,20 +4,24 @@ mod look;
 mod frame;
 mod screen;
 
-use std::io::{IsTerminal, Write, stdin, stdout};
+use std::io::{self, IsTerminal, Write, stdin, stdout};
 use std::pin::pin;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::select;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, interval_at, sleep, timeout_at};
 
 use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
 use crate::failure::{Failure, chain};
+use crate::output::duration;
 use crate::status::StatusVerdict;
 use crate::terminal::plain;
 use look::TopLook;
 use screen::{Key, Screen};
+
+/// After how long it is said that nothing comes.
+const SILENCE: Duration = Duration::from_secs(3);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,7 +67,7 @@ impl TopArgs {
     /// Shows the node until it is told to end, or so many times.
     ///
     /// # Errors
-    /// When the node does not answer at the first look, or nobody takes what is shown.
+    /// When the node does not answer at the first or the last look, or nobody takes what is shown.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let node = self.node.connect()?;
         let is_seen = !self.batch && stdin().is_terminal() && stdout().is_terminal();
@@ -82,7 +86,9 @@ impl TopArgs {
                         writeln!(out, "{}", plain(&line))?;
                     }
                 }
-                Err(error) if looks == 0 => return Err(Failure::NoAnswer(error)),
+                Err(error) if looks == 0 || self.times == Some(looks + 1) => {
+                    return Err(Failure::NoAnswer(error));
+                }
                 Err(error) => writeln!(out, "{}", plain(&no_answer(&error)))?,
             }
             out.flush()?;
@@ -98,9 +104,10 @@ impl TopArgs {
     /// One frame over the other, with keys.
     async fn watch(mut self, node: &AdminClient, out: &mut dyn Write) -> Result<(), Failure> {
         let mut screen = Screen::open()?;
-        let mut looks = 0;
+        let (mut looks, mut shown) = (0, Vec::new());
         loop {
-            let Some(asked) = self.unless_ended(&mut screen, TopLook::ask(node)).await else { return Ok(()) };
+            let asked = self.unless_ended(&mut screen, &shown, TopLook::ask(node)).await?;
+            let Some(asked) = asked else { return Ok(()) };
             looks += 1;
             let until = Instant::now() + Duration::from_secs(self.delay);
             loop {
@@ -112,11 +119,12 @@ impl TopArgs {
                 };
                 let lines: Vec<_> = lines.iter().map(|line| plain(line)).collect();
                 screen.draw(verdict, &lines)?;
+                shown.clone_from(&lines);
                 if self.times == Some(looks) {
                     // What is left to see is seen where it stays.
                     drop(screen);
-                    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
-                    return Ok(());
+                    asked.map_err(Failure::NoAnswer)?;
+                    return Ok(lines.iter().try_for_each(|line| writeln!(out, "{line}"))?);
                 }
                 match timeout_at(until, screen.key()).await {
                     Ok(Key::End) => return Ok(()),
@@ -128,17 +136,28 @@ impl TopArgs {
         }
     }
 
-    /// What is asked for; none when it is to end meanwhile.
-    async fn unless_ended<T>(&mut self, screen: &mut Screen, asked: impl Future<Output = T>) -> Option<T> {
-        let mut asked = pin!(asked);
+    /// What is asked for; none when it is to end meanwhile. That nothing comes is said above what was shown last.
+    async fn unless_ended<T>(
+        &mut self,
+        screen: &mut Screen,
+        shown: &[String],
+        asked: impl Future<Output = T>,
+    ) -> io::Result<Option<T>> {
+        let (mut asked, began) = (pin!(asked), Instant::now());
+        let mut silence = interval_at(began + SILENCE, Duration::from_secs(1));
         loop {
             select! {
-                told = &mut asked => return Some(told),
+                told = &mut asked => return Ok(Some(told)),
                 key = screen.key() => match key {
-                    Key::End => return None,
+                    Key::End => return Ok(None),
                     Key::Sort(order) => self.sort = order,
                     Key::Again | Key::Other => {}
                 },
+                now = silence.tick() => {
+                    let waited = duration((now - began).as_secs_f64());
+                    let said = format!("no answer for {waited}{}", if shown.is_empty() { "" } else { "; what is below was told before" });
+                    screen.draw(StatusVerdict::Act, &[&[said], shown].concat())?;
+                }
             }
         }
     }

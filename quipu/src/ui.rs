@@ -5,7 +5,7 @@ mod spoken;
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
@@ -14,8 +14,9 @@ use poem::http::{Method, StatusCode, header};
 use poem::{Body, Endpoint, Request, Response};
 use protocol::Code;
 use tokio::net::TcpListener;
-use tokio::signal;
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+use tokio::{select, signal};
 use web::{HttpError, Limits, Pages};
 
 use crate::client::{NodeArgs, SchedulerClient, runtime};
@@ -44,6 +45,15 @@ const DATA_POLICY: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
 const FETCH_SITE: &str = "sec-fetch-site";
 /// How long it is believed whether a scheduler knows the calls of the pages.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
+/// How long an answer may be that is put together anew for the pages, one at a time, and for how long it may come: whoever is
+/// looked at decides what it sends. The longest message is seven times as long in JSON at worst.
+const LONGEST_ANSWER: usize = 72 << 20;
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long answers that are under way may take once it is to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
+/// How long is waited for whether tags are searched there, before there are pages.
+const SEARCHES_WITHIN: Duration = Duration::from_secs(2);
+const SEARCH: &str = "/query/v1/messages?limit=1";
 /// Browsers take six at a time for each tab.
 const CONNECTIONS: usize = 64;
 
@@ -64,7 +74,7 @@ impl UiArgs {
     /// # Errors
     /// When the URL is none, or it cannot listen.
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
-        let scheduler = SchedulerClient::new(&self.node.url)?;
+        let scheduler = SchedulerClient::new(&self.node.url)?.within(LONGEST_ANSWER, PATIENCE);
         runtime()?.block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await;
             let listener = listener.map_err(|error| Failure::Listen { port: self.port, error })?;
@@ -78,9 +88,21 @@ impl UiArgs {
             out.flush()?;
             let interrupted = async { signal::ctrl_c().await.unwrap_or_default() };
             let limits = Limits { connections: CONNECTIONS, open_to_pages: false, ..Limits::default() };
-            let door = UiDoor { pages: pages::explorer_alone(), scheduler, known: Mutex::default() };
-            let served = web::serve(listener, None, door, interrupted, limits).await;
-            served.map_err(|error| Failure::Listen { port, error })
+            let searched = timeout(SEARCHES_WITHIN, scheduler.pass_on(SEARCH)).await;
+            let searches = searched.is_ok_and(|told| told.is_ok_and(|told| told.status().is_success()));
+            let (pages, turns) = (pages::explorer_alone(searches), Semaphore::new(1));
+            let door = UiDoor { pages, scheduler, known: Mutex::default(), turns };
+            // Whoever sends without an end is not waited for.
+            let ended = async {
+                signal::ctrl_c().await.unwrap_or_default();
+                sleep(ENDS_WITHIN).await;
+            };
+            select! {
+                served = web::serve(listener, None, door, interrupted, limits) => {
+                    served.map_err(|error| Failure::Listen { port, error })
+                }
+                () = ended => Ok(()),
+            }
         })
     }
 }
@@ -90,6 +112,8 @@ struct UiDoor {
     pages: Pages,
     scheduler: SchedulerClient,
     known: Mutex<Known>,
+    /// Answers that are put together anew take turns.
+    turns: Semaphore,
 }
 
 /// Whether a scheduler knows the calls of the pages, and when it said so: another one may be at its address by now.
@@ -103,19 +127,27 @@ impl Known {
 }
 
 impl UiDoor {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn knows_calls(&self) -> Result<bool, HttpError> {
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let still = known().still();
+        let still = self.known().still();
         if let Some(knows) = still {
             return Ok(knows);
         }
         let knows = spoken::knows_calls(&self.scheduler).await?;
-        known().0 = Some((knows, Instant::now()));
+        self.known().0 = Some((knows, Instant::now()));
         Ok(knows)
     }
 
     /// What a scheduler that does not know these calls tells otherwise; none from one that does.
     async fn spoken(&self, path: &str) -> Result<Option<Response>, HttpError> {
+        let is_known = self.known().still() == Some(true);
+        if is_known {
+            return Ok(None);
+        }
+        let _turn = self.turns.acquire().await;
         if self.knows_calls().await? {
             return Ok(None);
         }

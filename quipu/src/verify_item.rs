@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ans104::{Item, ParseError};
+use ans104::{Id, Item, ParseError};
 use clap::Args;
 use protocol::tags::{self, SCHEDULER};
 use protocol::{AssignmentTags, HashChain, Nonce, ProcessId};
@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   curl -so item.bin http://127.0.0.1:9000/explore/v1/items/$M/bytes
   curl -so assignment.bin \"http://127.0.0.1:9000/explore/v1/items/$M/bytes?part=assignment\"
-  quipu verify-item item.bin --assignment assignment.bin
+  quipu verify-item item.bin --assignment assignment.bin --id $M
 
 Each line says of one thing yes, no, or that it was not checked. Exit codes: 0 nothing is wrong, 1 something is or a file cannot \
 be read, 2 wrong usage.";
@@ -29,6 +29,10 @@ pub struct VerifyItemArgs {
     /// The bytes of the item
     #[arg(required_unless_present = "assignment")]
     item: Option<PathBuf>,
+
+    /// The id that was asked for, of the item or of the assignment: whoever answers may have sent another pair
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    id: Option<Id>,
 
     /// The bytes of its assignment
     #[arg(long, value_name = "FILE")]
@@ -80,6 +84,7 @@ impl VerifyItemArgs {
         let files = [&self.item, &self.assignment, &self.process, &self.before];
         let [item, assignment, process, before] = files.map(|path| path.as_deref().map(read).transpose());
         let (item, assignment, process, before) = (item?, assignment?, process?, before?);
+        let asked_for = asked_for(self.id, &held(item.as_deref()), &held(assignment.as_deref()));
         let lines = verify(
             &held(item.as_deref()),
             &held(assignment.as_deref()),
@@ -87,7 +92,7 @@ impl VerifyItemArgs {
             &held(before.as_deref()),
         );
         let mut wrong = 0;
-        for (name, verdict) in lines {
+        for (name, verdict) in [("id that was asked for", asked_for)].into_iter().chain(lines) {
             let (word, reason) = match verdict {
                 Verdict::Yes(reason) => ("yes", reason),
                 Verdict::No(reason) => ("no", reason),
@@ -123,6 +128,18 @@ fn verify(
         ("hash chain goes on from the one before", chain),
         ("time is later than the one before", time),
     ]
+}
+
+fn asked_for(id: Option<Id>, item: &Held<'_>, assignment: &Held<'_>) -> Verdict {
+    let Some(id) = id else { return Verdict::NotChecked("it is not given, see --id") };
+    let found = [(item, "of the item"), (assignment, "of the assignment")];
+    let found =
+        found.into_iter().filter_map(|(held, whose)| Some((held.as_ref()?.as_ref().ok()?.id(), whose)));
+    let all: Vec<_> = found.collect();
+    match all.iter().find(|(found, _)| *found == id) {
+        Some((_, whose)) => Verdict::Yes(format!("{id}, {whose}")),
+        None => Verdict::No(format!("{id} is neither that of the item nor that of the assignment")),
+    }
 }
 
 fn signature(held: &Held<'_>, missing: &'static str) -> Verdict {

@@ -76,12 +76,24 @@ async fn what_was_sent_is_found_and_what_was_not_is_said_to_be_not_here() {
     check_page(&tab, &url);
     go(&tab, &format!("#/find/{NOBODY}"));
     assert_eq!(tab.text("#not-here"), "Not here, as of event 2.");
+    // What came meanwhile is found when it is asked for once more.
+    let later = user.message(process.id, b"later");
+    let find = || {
+        tab.eval(&format!("document.querySelector('#find-field').value = '{}'", later.id));
+        tab.eval("document.querySelector('#find').requestSubmit()");
+    };
+    find();
+    tab.until("document.querySelector('#not-here') && location.hash.includes(document.querySelector('#find-field').value)");
+    client.schedule(&later).await;
+    settle(&tab);
+    find();
+    tab.until("document.querySelector('#found tbody')");
     go(&tab, "#/find/%3Cimg%20src%3Dx%3E");
     assert!(tab.text("#found").contains("“<img src=x>” is no id"), "{}", tab.text("#found"));
 
     for width in [PHONE, DESK] {
         let tab = open(&browser, &url, &format!("#/process/{}", process.id), width);
-        assert_eq!(tab.eval("document.querySelectorAll('#schedule tbody tr').length"), 2);
+        assert_eq!(tab.eval("document.querySelectorAll('#schedule tbody tr').length"), 3);
         check_page(&tab, &url);
         go(&tab, &format!("#/entry/{}/1", process.id));
         check_page(&tab, &url);
@@ -114,22 +126,27 @@ async fn what_comes_is_offered_and_moves_nothing() {
     }
     tab.until("document.querySelector('#new')?.innerText === '3 new'");
     assert_eq!(tab.eval("document.querySelectorAll('#schedule tbody tr').length"), 1);
+    // Whoever is about to press it keeps it.
+    tab.eval("document.querySelector('#new').focus()");
+    client.schedule(&user.message(process.id, b"one more")).await;
+    tab.until("document.querySelector('#new')?.innerText === '4 new'");
+    assert_eq!(tab.eval("document.activeElement.id"), "new");
     tab.eval("document.querySelector('#new').click()");
-    tab.until("document.querySelectorAll('#schedule tbody tr').length === 4");
+    tab.until("document.querySelectorAll('#schedule tbody tr').length === 5");
     tab.eval("document.querySelector('[data-verify]').click()");
     tab.until("document.querySelector('#chain-said').innerText.startsWith('yes')");
-    assert!(tab.text("#chain-said").contains("4 assignments"), "{}", tab.text("#chain-said"));
+    assert!(tab.text("#chain-said").contains("5 assignments"), "{}", tab.text("#chain-said"));
     // All of it with the keyboard alone.
     let press = |key: &str| {
         tab.eval(&format!("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true }}))"))
     };
     press("j");
     press("j");
-    assert_eq!(tab.eval("document.activeElement.innerText"), "2");
+    assert_eq!(tab.eval("document.activeElement.innerText"), "3");
     tab.eval("document.activeElement.click()");
     tab.until("document.querySelector('#entry')");
     press("]");
-    tab.until("location.hash.includes('/3')");
+    tab.until("location.hash.includes('/4')");
     settle(&tab);
     press("v");
     assert!(lines(&tab).iter().all(|line| line.contains("yes")));

@@ -47,34 +47,45 @@ async fn saved_bytes_are_verified_line_by_line() {
     let well = verify(folder.path(), all);
     assert_eq!(
         (well.code, words(&well), well.stderr.as_str()),
-        (Some(0), vec![yes; 6], ""),
+        (Some(0), vec![not, yes, yes, yes, yes, yes, yes], ""),
         "{}",
         well.stdout
     );
     let first = verify(folder.path(), "process --assignment before --process process");
     assert_eq!(
         (first.code, words(&first)),
-        (Some(0), vec![yes, yes, yes, yes, yes, not]),
+        (Some(0), vec![not, yes, yes, yes, yes, yes, not]),
         "{}",
         first.stdout
     );
     let alone = verify(folder.path(), "item");
     assert_eq!(
         (alone.code, words(&alone)),
-        (Some(0), vec![yes, not, not, not, not, not]),
+        (Some(0), vec![not, yes, not, not, not, not, not]),
         "{}",
         alone.stdout
     );
+    // Whoever asked for one and got another is told.
+    for (id, expected) in [(message.id, yes), (spawn.id, no)] {
+        let asked = verify(folder.path(), &format!("{all} --id {id}"));
+        assert_eq!(words(&asked).first(), Some(&expected), "{}", asked.stdout);
+        assert_eq!(asked.code, Some(i32::from(expected == no)), "{}", asked.stdout);
+    }
     // Each flaw is told where it is, and there alone.
     let other = verify(folder.path(), "process --assignment assignment --process item --before assignment");
-    assert_eq!((other.code, words(&other)), (Some(1), vec![yes, yes, no, no, no, no]), "{}", other.stdout);
+    assert_eq!(
+        (other.code, words(&other)),
+        (Some(1), vec![not, yes, yes, no, no, no, no]),
+        "{}",
+        other.stdout
+    );
     let mut bytes = std::fs::read(folder.path().join("item")).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(folder.path().join("item"), bytes).unwrap();
     let flipped = verify(folder.path(), all);
     assert_eq!(
         (flipped.code, words(&flipped)),
-        (Some(1), vec![no, yes, yes, yes, yes, yes]),
+        (Some(1), vec![not, no, yes, yes, yes, yes, yes]),
         "{}",
         flipped.stdout
     );
@@ -100,7 +111,7 @@ fn what_comes_before_is_of_the_same_process_by_the_same_scheduler() {
             std::fs::write(folder.path().join(name), &signed.bytes).unwrap();
         }
         let found = verify(folder.path(), "--assignment assignment --before before");
-        assert_eq!(words(&found)[4..], [expected; 2], "{}", found.stdout);
+        assert_eq!(words(&found)[5..], [expected; 2], "{}", found.stdout);
         assert_eq!(found.code, Some(i32::from(expected == "no")), "{}", found.stderr);
     }
 }

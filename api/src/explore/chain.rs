@@ -6,6 +6,7 @@ use ans104::base64url;
 use protocol::{Nonce, ProcessId};
 
 use super::model::{ExploredChainForm, ExploredLinkForm};
+use super::rows::READ_MAX;
 use crate::error::CallError;
 use crate::node::ApiNode;
 use crate::public::kept_head;
@@ -22,7 +23,7 @@ pub(super) fn links(
 ) -> Result<ExploredChainForm, CallError> {
     let newest = kept_head(node, process)?.last.map(|last| last.nonce);
     let first = after.map_or(Some(0), |after| after.checked_add(1)).map(Nonce::new);
-    let (mut links, mut shown, mut next) = (Vec::new(), 0, None);
+    let (mut links, mut shown, mut read, mut next) = (Vec::new(), 0, 0_usize, None);
     if let (Some(first), Some(newest)) = (first, newest)
         && first <= newest
     {
@@ -32,8 +33,10 @@ pub(super) fn links(
             };
             let bytes = base64url::encode(&assignment.to_vec());
             shown += bytes.len();
+            // An event is read with its item.
+            read = read.saturating_add(event.item().map_or(0, |item| item.len()));
             links.push(ExploredLinkForm { nonce: nonce.get(), bytes });
-            if links.len() as u64 >= limit || shown >= SHOWN_MAX {
+            if links.len() as u64 >= limit || shown >= SHOWN_MAX || read >= READ_MAX {
                 next = Some(nonce.get()).filter(|_| nonce < newest);
                 return ControlFlow::Break(());
             }

@@ -14,7 +14,7 @@ use crate::public::{kept_head, visit};
 /// How many nonces are looked at in one go: each may have an item of the longest length.
 const AT_ONCE: u64 = 10;
 /// After how many bytes of items a page ends early.
-const READ_MAX: usize = 64 << 20;
+pub(super) const READ_MAX: usize = 64 << 20;
 
 pub(super) fn newest(
     node: &ApiNode,

@@ -32,8 +32,11 @@ pub(crate) struct HistoryForm {
 #[derive(Debug, Object)]
 #[oai(rename = "Happened")]
 struct HappenedForm {
-    /// When, in milliseconds since 1970; of what is recorded in the log, about when. Null where that is not known.
+    /// When, in milliseconds since 1970. Null where that is not known.
     at_ms: Nullable<u64>,
+    /// Whether that is only about when: what is recorded in the log has the time of the next message there, which may have come
+    /// much later, or of one before.
+    is_about: bool,
     /// `started` or `stopped`, the node; `role`, it does something else than before, or in another term; `check`, one has
     /// another result; `job`, a replay was started or resumed; `log`, the log records something about the node.
     kind: String,
@@ -51,7 +54,8 @@ pub(crate) fn told(node: &ApiNode, since_ms: Option<u64>) -> Result<HistoryForm,
     events.extend(node.parts.jobs.as_ref().map(Jobs::list).unwrap_or_default().iter().map(job));
     events.extend(facts(node.parts.log.as_ref())?);
     if let Some(since) = since_ms {
-        events.retain(|event| event.at_ms.0.is_some_and(|at| at >= since));
+        // What has no time yet is of the newest.
+        events.retain(|event| event.at_ms.0.is_none_or(|at| at >= since));
     }
     events.sort_by_key(|event| std::cmp::Reverse((event.at_ms.0, event.sequence.0)));
     events.truncate(TOLD_MAX);
@@ -61,6 +65,7 @@ pub(crate) fn told(node: &ApiNode, since_ms: Option<u64>) -> Result<HistoryForm,
 fn noted(noted: &Noted) -> HappenedForm {
     HappenedForm {
         at_ms: Some(noted.at_ms).into(),
+        is_about: false,
         kind: noted.kind.as_str().to_owned(),
         about: noted.about.clone(),
         text: noted.text.clone(),
@@ -79,6 +84,7 @@ fn job(job: &ReplayJob) -> HappenedForm {
     let reason = job.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
     HappenedForm {
         at_ms: Some(job.started_ms).into(),
+        is_about: false,
         kind: "job".to_owned(),
         about: job.projection.clone(),
         text: format!("replay {} {what}{reason}", job.id),
@@ -99,12 +105,13 @@ fn facts(log: &dyn Log) -> Result<Vec<HappenedForm>, ReadError> {
     })?;
     let mut times = KnownTimes { log, known: HashMap::new() };
     let told = found.into_iter().map(|(seq, fact)| {
-        let at = match &fact {
-            Fact::Publication(publication) => Some(publication.at.get()),
-            _ => times.near(seq)?,
+        let (at, is_about) = match &fact {
+            Fact::Publication(publication) => (Some(publication.at.get()), false),
+            _ => (times.near(seq)?, true),
         };
         Ok(HappenedForm {
             at_ms: at.into(),
+            is_about,
             kind: "log".to_owned(),
             about: String::new(),
             text: fact.to_string(),

@@ -43,8 +43,18 @@ async function ofProcess(path, shape, signal) {
   return shaped(answer, shape);
 }
 
+// By its role, the id that a place is about.
+const ABOUT = {
+  process: (place) => place.process,
+  message: (place) => place.entry.message,
+  transaction: (place) => place.entry.message,
+  assignment: (place) => place.entry.assignment,
+};
+
+// Where this id is, and no other one: whoever asks whether a message arrived is not shown another.
 export async function whatIs(id, signal) {
-  const places = upTo(PLACES, { role: isText, process: isId, entry: of(ROW) });
+  const all = upTo(PLACES, { role: isText, process: isId, entry: of(ROW) });
+  const places = (told) => all(told) && told.every((place) => Object.hasOwn(ABOUT, place.role) && ABOUT[place.role](place) === id);
   return shaped(await ask(`${CALLS}/ids/${id}`, [200], signal), { is_scheduler: isFlag, places, has_more: isFlag, position: orNull(isNumber) });
 }
 

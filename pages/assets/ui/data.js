@@ -7,6 +7,8 @@ const SHOWN = 64 << 10;
 const HEX_SHOWN = 4 << 10;
 // How far lines are moved to the right: brackets in brackets would otherwise take more room than there is.
 const DEEPEST = 20;
+// What is longer on lines of its own than so many characters is not laid out: a browser would stand still.
+const LAID_OUT = 512 << 10;
 
 function asText(bytes) {
   // A character that is cut off at the end is no reason to call the rest no text.
@@ -32,7 +34,7 @@ function asHex(bytes) {
   return lines.join("\n");
 }
 
-// JSON on lines of its own, made of the text itself: numbers stay as they were written. Null when it is none.
+// JSON on lines of its own, made of the text itself: numbers stay as they were written. Null when it is none, or too long so.
 export function laidOut(text) {
   try {
     JSON.parse(text);
@@ -43,6 +45,7 @@ export function laidOut(text) {
   const line = () => `\n${"  ".repeat(Math.min(depth, DEEPEST))}`;
   const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/gs) ?? [];
   for (const token of tokens) {
+    if (out.length > LAID_OUT) return null;
     const next = tokens[at += 1];
     if (token === "{" || token === "[") {
       depth += 1;

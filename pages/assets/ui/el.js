@@ -15,6 +15,9 @@ export function plain(text, longest = LONGEST) {
   return all.replace(HIDDEN, (character) => `⟨U+${code(character)}⟩`);
 }
 
+// The same of what is one line: tabs and line ends would look like spaces there.
+export const plainLine = (text) => plain(text).replace(/[\t\n]/g, (character) => `⟨U+${character === "\t" ? "0009" : "000A"}⟩`);
+
 // An element with these attributes; children are elements or what is to be shown as text.
 export function el(name, attributes, ...children) {
   const element = document.createElement(name);

@@ -2,8 +2,8 @@
 
 import { bytes, bytesAt, links, NotHere, rows } from "./calls.js";
 import { data } from "./data.js";
-import { el } from "./el.js";
-import { hasToken } from "./feed.js";
+import { el, plainLine } from "./el.js";
+import { hasToken, loaded } from "./feed.js";
 import { count, many } from "./format.js";
 import { linkDiffers, linkTo } from "./history.js";
 import { base64url, fromBase64url, NoItem, parse } from "./item.js";
@@ -42,8 +42,8 @@ function tags(item) {
   const less = shown === item.tags.length ? null : el("p", { class: "quiet" },
     `The first ${count(shown)} of ${many(item.tags.length, "tag")} are shown; all of them are in the exact bytes.`);
   return [table("Tags as they were signed", [
-    ["Name", (tag) => tag.name],
-    ["Value", (tag) => tag.value],
+    ["Name", (tag) => plainLine(tag.name)],
+    ["Value", (tag) => plainLine(tag.value)],
   ], item.tags.slice(0, shown), "It has no tags."), less];
 }
 
@@ -55,7 +55,8 @@ function addressOf(raw, signal) {
 }
 
 function signed(heading, name, of, raw, process, signal) {
-  if (raw === null) return section(name, heading, el("p", {}, "Its bytes are not here."));
+  if (raw === null) return section(name, heading, el("p", {}, of === null ? "It has none."
+    : "Its bytes are not here: this scheduler does not show it, or not as it was signed."));
   // Where a token is asked for, no link has it: what is here already is saved.
   const at = hasToken() ? addressOf(raw, signal) : bytesAt(of, name, process);
   const save = el("p", { class: "actions" }, el("a", { href: at, download: `${of}.bin` }, "Save the exact bytes"));
@@ -83,7 +84,7 @@ function verdicts(lines) {
 }
 
 async function verifyAll(process, row, item, assignment, signal) {
-  const { isSettled, verifyEntry } = await import("./verify.js");
+  const { isSettled, verifyEntry } = await loaded(import("./verify.js"));
   const spawn = row.kind === "spawned" ? item : await part(process, "item", process, signal);
   let before = null;
   if (row.nonce > 0) {
@@ -110,7 +111,7 @@ function verification(process, row, item, assignment, differs, signal) {
     button.disabled = false;
   });
   return section("verification", "Verification", el("p", {}, "Each line is verified by itself, in this browser. The code for ",
-    "that came from the node under test: to depend on it less, save the exact bytes and give them to ",
+    "that comes from whoever serves this page: to depend on it less, save the exact bytes and give them to ",
     el("code", {}, "quipu verify-item"), "."), el("p", { class: "actions" }, button), said);
 }
 

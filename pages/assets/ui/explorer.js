@@ -71,7 +71,10 @@ part("find").addEventListener("submit", (event) => {
   event.preventDefault();
   const sought = part("find-field").value.trim();
   if (sought === "") return;
-  location.hash = findAt(encodeURIComponent(sought));
+  const to = findAt(encodeURIComponent(sought));
+  // It may have come since it was asked for the last time.
+  if (location.hash === to) show();
+  else location.hash = to;
   // Keys are for what is found now.
   part("content").focus();
 });

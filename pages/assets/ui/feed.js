@@ -19,6 +19,15 @@ export class NoAnswer extends Error {
   }
 }
 
+// A module that is fetched when it is needed: a node that is gone by then is no fault of the page.
+export async function loaded(coming) {
+  try {
+    return await coming;
+  } catch (error) {
+    throw new NoAnswer(`the code for this did not come: ${error.message}`);
+  }
+}
+
 // Kept in memory alone: it is gone with the page.
 let token = "";
 export function useToken(given) {

@@ -2,6 +2,7 @@
 
 import { clock, scheduler, whatIs } from "./calls.js";
 import { el } from "./el.js";
+import { NoAnswer } from "./feed.js";
 import { count, isId } from "./format.js";
 import { facts, section, table } from "./parts.js";
 import { entryAt, id, processAt, time, upload } from "./shown.js";
@@ -11,15 +12,20 @@ const SOUGHT = 60;
 const ROLES = { process: "Process", message: "Message", transaction: "Transaction", assignment: "Assignment" };
 
 async function here(signal) {
-  const [node, now] = await Promise.all([scheduler(signal), clock(signal)]);
-  const height = now?.block_height === undefined ? "not known" : count(Number(now.block_height));
+  // A router, say, has an address and no height of its own.
+  const height = clock(signal).catch((error) => {
+    if (error instanceof NoAnswer) return null;
+    throw error;
+  });
+  const [node, now] = await Promise.all([scheduler(signal), height]);
   return section("here", "This scheduler", facts([
     ["Address", id(node.address)],
     ["Its time", time(Number(node.timestamp))],
-    ["Block height", height],
+    ["Block height", now?.block_height === undefined ? "not known" : count(Number(now.block_height))],
   ]), el("p", {}, "Look for an id above: that of a process, of a message, of an assignment, or of a transaction that was ",
     "assigned. The same is told by ", el("code", {}, "quipu read ID"), "."),
-  el("p", { class: "actions" }, el("a", { href: "#/search" }, "Search by tag or signer")));
+  // Only where they are searched.
+  document.getElementById("searches")?.content.cloneNode(true) ?? null);
 }
 
 function found(told) {

@@ -24,7 +24,8 @@ function text(event) {
 }
 
 export const parts = (told) => [section("history", "What happened, the newest first", table("History", [
-  ["When", (event) => (event.at_ms === null ? "not known" : el("time", { "data-ms": event.at_ms }, written(event.at_ms)))],
+  ["When", (event) => (event.at_ms === null ? "not known"
+    : [event.is_about ? "about " : "", el("time", { "data-ms": event.at_ms }, written(event.at_ms))])],
   ["What", (event) => `${KINDS[event.kind] ?? event.kind}${event.about ? `: ${event.about}` : ""}`],
   ["How", text],
   ["Event", (event) => (event.sequence === null ? "none" : count(event.sequence)), "number"],

@@ -1,6 +1,7 @@
 // What whoever made a link saw: it carries an assignment and its hash chain. Whoever changes what was signed is found out by
 // whoever has the link.
 
+import { loaded } from "./feed.js";
 import { isId } from "./format.js";
 import { NoItem, parse, tag } from "./item.js";
 import { entryAt } from "./shown.js";
@@ -14,7 +15,7 @@ export function linkTo(process, row) {
 
 // What the signed bytes themselves say; a list may say anything.
 async function signedIn(assignment) {
-  const { idOf } = await import("./verify.js");
+  const { idOf } = await loaded(import("./verify.js"));
   const item = parse(assignment);
   return { assignment: idOf(item), chain: tag(item, "Hash-Chain") };
 }

@@ -7,6 +7,9 @@ import { frame } from "./frame.js";
 import { written } from "./preferences.js";
 import { tokenForm, verdict } from "./parts.js";
 
+// What is older than so many milliseconds is shown to be so.
+const STALE = 15_000;
+
 const place = (id) => document.getElementById(id);
 
 // Says it, once: what is read aloud is not read again.
@@ -54,6 +57,8 @@ export function act(label, path, body, told, patience) {
 }
 
 let again = () => {};
+// When that was told which is shown.
+let shownAt = null;
 
 function askForToken(reason) {
   if (place("token").childElementCount > 0) return;
@@ -84,15 +89,18 @@ function show(page, told, at, failure) {
   content.classList.toggle("stale", failure !== null && told !== null);
   if (failure !== null) {
     say("verdict", plain(`No answer: ${failure.message}`));
-    say("age", at === null ? "Nothing was told yet." : `What is below was told at ${written(at)}.`);
+    document.title = `No answer - ${page.title}`;
+    say("age", shownAt === null ? "Nothing was told yet." : `What is below was told at ${written(shownAt)}.`);
     return;
   }
   say("verdict", verdict(told.checks));
   document.title = `${told.screen.heading}: ${verdict(told.checks).split(":")[0]} - ${page.title}`;
   if (content.dataset.screen === told.screen.name && isBusy(content)) {
-    say("age", "What is below is not shown anew while something in it is chosen.");
+    say("age", `What is below was told at ${written(shownAt)}: it is not shown anew while something in it is chosen.`);
+    content.classList.toggle("stale", at - shownAt > STALE);
     return;
   }
+  shownAt = at;
   say("age", `Told at ${written(at)}; asked again every 5 seconds while this is seen.`);
   // Long tables come piece by piece: till then the page stays as long as it was, and what is seen of it where it is.
   const height = content.dataset.screen === told.screen.name ? content.offsetHeight : 0;

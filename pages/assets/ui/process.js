@@ -1,10 +1,11 @@
 // The schedule of a process: short rows, the newest first, and what comes meanwhile.
 
 import { NotHere, rows } from "./calls.js";
-import { el } from "./el.js";
+import { el, plainLine } from "./el.js";
 import { follow } from "./feed.js";
 import { count } from "./format.js";
 import { facts, section, table } from "./parts.js";
+import { written } from "./preferences.js";
 import { memoryAlarm, memoryDiffers } from "./memory.js";
 import { entryAt, failure, findAt, id, KINDS, processAt, size, step, time, upload } from "./shown.js";
 import { wholeChain } from "./walk.js";
@@ -17,7 +18,7 @@ export function list(told) {
   return table("Schedule, the newest first", [
     ["Nonce", (row) => el("a", { href: entryAt(told.process, row.nonce), "data-row": true }, row.nonce ?? "none"), "number"],
     ["When", (row) => time(row.timestamp)],
-    ["What", (row) => [KINDS[row.kind] ?? row.kind, row.action === null ? "" : `: ${row.action}`]],
+    ["What", (row) => [KINDS[row.kind] ?? row.kind, row.action === null ? "" : `: ${plainLine(row.action)}`]],
     ["Id", (row) => id(row.message, row.message === null ? undefined : findAt(row.message))],
     ["From", (row) => id(row.owner)],
     ["Data", (row) => size(row.size), "number"],
@@ -36,8 +37,16 @@ function steps(told, before, label) {
     step("Older", told.next === null ? null : processAt(told.process, told.next), "]"));
 }
 
+// Whoever has the button keeps it, and what is read aloud is not read again.
+function offerNew(offer, text) {
+  const button = offer.querySelector("#new") ?? el("button", { type: "button", id: "new" });
+  if (button.textContent !== text) button.textContent = text;
+  if (button.parentNode !== offer) offer.replaceChildren(button);
+}
+
 // Asks for what is new, and offers it: rows stay where they are until somebody wants more.
-function watch(told, offer, again, signal) {
+function watch(told, offer, shown, again, signal) {
+  const shownAt = Date.now();
   const newest = told.newest ?? -1;
   const ask = async () => {
     try {
@@ -48,9 +57,11 @@ function watch(told, offer, again, signal) {
     }
   };
   const show = (now, at, error) => {
+    // Nobody tells any more that it still is as it is shown.
+    shown.classList.toggle("stale", error !== null);
     const [wrong, come] = [error ?? now.gone ?? null, (now?.newest ?? -1) - newest];
-    if (wrong !== null) offer.replaceChildren(failure(wrong));
-    else if (come > 0) offer.replaceChildren(el("button", { type: "button", id: "new" }, `${count(come)} new`));
+    if (wrong !== null) offer.replaceChildren(failure(wrong), `What is below was told at ${written(shownAt)}.`);
+    else if (come > 0) offerNew(offer, `${count(come)} new`);
     else if (come < 0) offer.replaceChildren(el("p", { class: "alarm" },
       `The newest nonce was ${newest} and is ${now.newest ?? "none"} now: what this scheduler says of the past has changed.`));
     else offer.replaceChildren();
@@ -73,11 +84,12 @@ export async function open(place, route, signal) {
     return;
   }
   if (signal.aborted) return;
+  const shown = list(told);
   const offer = el("div", { id: "offer", class: "new", role: "status", "aria-live": "polite" });
   place.replaceChildren(...differs === null ? [] : memoryAlarm(process, differs, route.again), section("process", "Process", facts([
     ["Id", id(process, findAt(process))],
     ["Newest nonce", told.newest === null ? "none" : String(told.newest)],
   ]), wholeChain(process, told.newest, differs !== null, signal)),
-  section("schedule", "Schedule", steps(told, before, "Pages, above the rows"), offer, list(told), steps(told, before, "Pages, below the rows")));
-  if (before === null) watch(told, offer, route.again, signal);
+  section("schedule", "Schedule", steps(told, before, "Pages, above the rows"), offer, shown, steps(told, before, "Pages, below the rows")));
+  if (before === null) watch(told, offer, shown, route.again, signal);
 }

@@ -3,6 +3,7 @@
 
 import { bytes, links, NotHere, rows } from "./calls.js";
 import { el, plain } from "./el.js";
+import { loaded } from "./feed.js";
 import { many } from "./format.js";
 import { remember } from "./memory.js";
 import { failure } from "./shown.js";
@@ -45,7 +46,7 @@ async function spawnOf(process, signal) {
 // Verifies all assignments from the first one on; what that shows, and the last one where it is worth to be remembered.
 // `told` is the newest nonce that is known of.
 async function verifyChain(process, told, say, signal) {
-  const { ChainWalk } = await import("./chain.js");
+  const { ChainWalk } = await loaded(import("./chain.js"));
   const walk = new ChainWalk(process);
   const newest = Math.max(told ?? -1, (await rows(process, null, 1, signal)).newest ?? -1);
   for (let after = null; ;) {

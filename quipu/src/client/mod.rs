@@ -102,6 +102,11 @@ impl SchedulerClient {
         Ok(Self { longest: LONGEST_TOLD, patience: Some(ADMIN_READ_TIMEOUT), ..client })
     }
 
+    /// The same, of which no answer that is kept as a whole is longer than so many bytes, or may come for longer.
+    pub fn within(self, longest: usize, patience: Duration) -> Self {
+        Self { longest, patience: Some(patience), ..self }
+    }
+
     fn patient(url: &str, tls: &NodeTls, read_timeout: Duration) -> Result<Self, ClientError> {
         let bad = |reason: &str| ClientError::Url { url: url.to_owned(), reason: reason.to_owned() };
         let parsed = Url::parse(url).map_err(|error| bad(&format!("{error}, {URL_FORM}")))?;

@@ -13,6 +13,8 @@ const BACK: usize = 12;
 /// How many processes and how much of the history is shown.
 const PROCESSES: usize = 8;
 const HAPPENED: usize = 8;
+/// The role of one that passes calls on.
+const ROUTER: &str = "router";
 /// How much of a text is shown, in characters.
 const TEXT: usize = 100;
 
@@ -30,10 +32,17 @@ pub(super) fn lines(asked: &TopLook, url: &str, order: TopOrder) -> Vec<String> 
 }
 
 fn whose(status: &Value, url: &str) -> String {
-    let events = number(status, "tail").map_or(0, |tail| tail.saturating_add(1));
+    let role = text(status, "role");
     let up = status.get("uptime_seconds").and_then(Value::as_f64).map_or(String::new(), duration);
+    // A router has no log of messages.
+    if role == ROUTER {
+        return format!(
+            "{url}: {role}, running for {up}; how its schedulers are: quipu status, quipu router list"
+        );
+    }
+    let events = number(status, "tail").map_or(0, |tail| tail.saturating_add(1));
     let term = number(status, "term").unwrap_or(0);
-    format!("{url}: {}, term {term}, {}, running for {up}", text(status, "role"), counted(events, "event"))
+    format!("{url}: {role}, term {term}, {}, running for {up}", counted(events, "event"))
 }
 
 /// Rates and times of the last point.
@@ -125,8 +134,14 @@ fn followers(status: &Value, order: TopOrder) -> (Columns, usize) {
 fn busy(busy: &Value, order: TopOrder) -> (Columns, usize) {
     let heading = format!("OF THE NEWEST {}", thousands(number(busy, "events").unwrap_or(0)));
     let mut columns = Columns::new([("BUSY PROCESS".to_owned(), Align::Left), (heading, Align::Right)]);
-    let all = sorted(list(busy, "processes"), "process", "events", order);
-    for process in all.iter().take(PROCESSES) {
+    let all = list(busy, "processes");
+    // Those that are shown are the busiest, in whichever order.
+    let busiest = sorted(all, "process", "events", TopOrder::Lag)
+        .into_iter()
+        .take(PROCESSES)
+        .cloned()
+        .collect::<Vec<_>>();
+    for process in sorted(&busiest, "process", "events", order) {
         columns.row([text(process, "process").to_owned(), thousands(number(process, "events").unwrap_or(0))]);
     }
     (columns, all.len())
@@ -147,8 +162,9 @@ fn happened(history: &Value) -> (Columns, usize) {
     let all = list(history, "events");
     for event in all.iter().take(HAPPENED) {
         let what = [text(event, "kind"), text(event, "about")].join(" ");
+        let about = if event.get("is_about").is_some_and(|about| about == true) { "~" } else { "" };
         columns.row([
-            number(event, "at_ms").map_or("-".to_owned(), time),
+            number(event, "at_ms").map_or("-".to_owned(), |at| format!("{about}{}", time(at))),
             what.trim_end().to_owned(),
             excerpt(text(event, "text"), TEXT),
         ]);
@@ -244,10 +260,24 @@ HAPPENED                  WHAT
     }
 
     #[test]
+    fn the_busiest_are_shown_in_whichever_order() {
+        let process = |number: usize| json!({ "process": format!("p{number}"), "events": number });
+        let all: Vec<_> = (0..PROCESSES + 2).map(process).collect();
+        let told = json!({ "events": 1000, "processes": all });
+        let shown = |order| busy(&told, order).0.lines().collect::<Vec<_>>().join("\n");
+        for order in [TopOrder::Lag, TopOrder::Name] {
+            let shown = shown(order);
+            assert!(shown.contains("p9") && shown.contains("p2") && !shown.contains("p1 "), "{shown}");
+        }
+    }
+
+    #[test]
     fn a_node_that_tells_little_is_shown() {
         let bare = TopLook { status: json!({}), series: None, busy: None, stuck: None, history: None };
         assert_eq!(lines(&bare, "u", TopOrder::Lag).last().unwrap(), "this node counts nothing");
         let fresh = TopLook { series: Some(json!({"seconds": []})), ..bare };
         assert!(lines(&fresh, "u", TopOrder::Lag).last().unwrap().starts_with("nothing is counted yet"));
+        let router = json!({"role": "router", "uptime_seconds": 1.0});
+        assert!(whose(&router, "u").starts_with("u: router, running for 1.0 s"), "it has no events");
     }
 }

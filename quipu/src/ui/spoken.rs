@@ -1,8 +1,9 @@
 //! What the pages ask, answered from the protocol that every scheduler speaks, for those that do not know these calls. What is
-//! signed is put together again from what is shown, and is there only where its signature holds.
+//! signed is put together again from what is shown, and is there where its signature holds, or where all of it is shown: the
+//! page finds out then that it does not.
 
 use ans104::{Id, base64url};
-use importer::{HiddenParts, ShownItem, ShownPair};
+use importer::{AssembleError, HiddenParts, ShownItem, ShownPair};
 use protocol::{Code, ProcessId};
 use reqwest::Url;
 use serde::Deserialize;
@@ -83,8 +84,7 @@ async fn ids(scheduler: &SchedulerClient, id: Id) -> Result<Spoken, HttpError> {
         places.push(json!({ "role": "process", "process": id.to_string(), "entry": row(&node) }));
     } else if let Some(pair) = pair(scheduler, id, None).await? {
         let process = pair.assignment.as_ref().and_then(|assignment| said(assignment, "Process"));
-        let is_message = pair.message.as_ref().is_some_and(|message| message.id == id.to_string());
-        let role = if is_message { "message" } else { "assignment" };
+        let role = role(&pair, &id.to_string()).ok_or_else(|| unfit("it answers for another id"))?;
         places
             .extend(process.map(|process| json!({ "role": role, "process": process, "entry": row(&pair) })));
     }
@@ -92,6 +92,17 @@ async fn ids(scheduler: &SchedulerClient, id: Id) -> Result<Spoken, HttpError> {
     Ok(Spoken::Json(
         json!({ "id": id.to_string(), "is_scheduler": is_scheduler, "places": places, "has_more": false, "position": null }),
     ))
+}
+
+/// What an id is in an entry that was asked for by it; none where it is nothing in that.
+fn role(pair: &ShownPair, id: &str) -> Option<&'static str> {
+    let (message, assignment) = (pair.message.as_ref(), pair.assignment.as_ref());
+    match (message, assignment) {
+        (Some(message), _) if message.id == id => Some("message"),
+        (_, Some(assignment)) if assignment.id == id => Some("assignment"),
+        (None, Some(assignment)) if said(assignment, "Message") == Some(id) => Some("transaction"),
+        _ => None,
+    }
 }
 
 async fn rows(
@@ -136,7 +147,7 @@ async fn chain_of(
     let mut links = Vec::new();
     for assignment in page.edges.iter().filter_map(|edge| edge.node.assignment.as_ref()) {
         let nonce = nonce(assignment).ok_or_else(|| unfit("an assignment has no nonce"))?;
-        let bytes = assignment.assemble(&HiddenParts::default());
+        let bytes = made(assignment);
         let bytes = bytes.map_err(|error| unfit(&format!("the assignment of nonce {nonce}: {error}")))?;
         links.push(json!({ "nonce": nonce, "bytes": base64url::encode(&bytes) }));
     }
@@ -163,8 +174,12 @@ async fn bytes(
     let shown = if is_assignment { found.assignment } else { found.message };
     let shown = shown.ok_or_else(|| HttpError::not_found("this part is not here"))?;
     // What is no text cannot be put together from text.
-    let bytes = shown.assemble(&HiddenParts::default());
-    Ok(Spoken::Bytes(bytes.map_err(|error| HttpError::not_found(format!("{}: {error}", shown.id)))?))
+    Ok(Spoken::Bytes(made(&shown).map_err(|error| HttpError::not_found(format!("{}: {error}", shown.id)))?))
+}
+
+/// The bytes of what is shown.
+fn made(shown: &ShownItem) -> Result<Vec<u8>, AssembleError> {
+    shown.assemble(&HiddenParts::default()).or_else(|error| shown.as_shown().ok_or(error))
 }
 
 /// A row as the pages show it. What the protocol does not tell is null.
