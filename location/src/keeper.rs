@@ -166,7 +166,8 @@ impl LocationKeeper {
             }
             Step::Keep => {}
         }
-        self.ask_preferred().await;
+        self.ask_hyperbeam().await;
+        self.ask_earlier().await;
         Ok(Looked::Asked)
     }
 
