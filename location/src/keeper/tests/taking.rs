@@ -154,3 +154,31 @@ async fn whoever_runs_for_long_renews_at_half_life_and_no_more_often() {
     assert!(handle.now().until.is_some());
     running.abort();
 }
+
+/// A gateway that hangs keeps nobody from knowing what was published.
+#[tokio::test]
+async fn what_was_published_is_known_before_any_gateway_answers() {
+    struct Hanging;
+
+    #[async_trait]
+    impl LocationGateways for Hanging {
+        async fn told(&self, _: Address, _: LocationKind) -> Vec<ToldLocations> {
+            std::future::pending().await
+        }
+
+        async fn upload(&self, _: Bytes) -> Result<(), UploadError> {
+            Ok(())
+        }
+    }
+
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    world.restart(&log).await;
+    let (mut keeper, mut handle) = world.keeper(&log);
+    keeper.parts.gateways = Arc::new(Hanging);
+    let running = tokio::spawn(keeper.run());
+    let known = tokio::time::timeout(Duration::from_secs(30), handle.now.wait_for(|now| now.last.is_some()));
+    let last = known.await.unwrap().unwrap().last.clone().unwrap();
+    assert_eq!(last.id, world.published(1).id);
+    running.abort();
+}
