@@ -50,6 +50,9 @@ pub enum LocationKind {
     SchedulerLocation,
     /// Those of the type `location`, which newer nodes of HyperBEAM prefer, and nobody else reads.
     Lowercase,
+    /// Those whose `Type` is `Location` or `Scheduler-Location`, of whatever protocol: what HyperBEAM reads where there is none
+    /// that it prefers, the names of their other tags in any case.
+    TitleCase,
 }
 
 impl LocationKind {
@@ -60,6 +63,7 @@ impl LocationKind {
                 r#"{ name: "Data-Protocol", values: ["ao"] }, { name: "Type", values: ["Scheduler-Location"] }"#
             }
             Self::Lowercase => r#"{ name: "type", values: ["location"] }"#,
+            Self::TitleCase => r#"{ name: "Type", values: ["Location", "Scheduler-Location"] }"#,
         }
     }
 }
@@ -219,17 +223,49 @@ mod tests {
     async fn the_names_of_tags_are_those_of_the_kind() {
         let stub = Stub::start(&[Act::Answer(200, "", LOWERCASE)]).await;
         let locations = Locations::new(http(), &endpoints(&stub.url));
-        for (kind, url) in
-            [(LocationKind::SchedulerLocation, None), (LocationKind::Lowercase, Some("https://hb.example"))]
-        {
+        for (kind, url) in [
+            (LocationKind::SchedulerLocation, None),
+            (LocationKind::Lowercase, Some("https://hb.example")),
+            (LocationKind::TitleCase, Some("https://hb.example")),
+        ] {
             let told = locations.told(WALLET, kind).await.remove(0).records.unwrap();
             assert_eq!((told[0].url.as_deref(), told[0].nonce), (url, Some((1 << 53) + 1)), "{kind:?}");
         }
-        let (first, second) = (stub.calls()[0].clone(), stub.calls()[1].clone());
-        assert!(
-            first.contains("Scheduler-Location") && second.contains("values: [\\\"location\\\"]"),
-            "{second}"
-        );
+        for (call, asked) in stub.calls().iter().zip([
+            "values: [\\\"Scheduler-Location\\\"]",
+            "values: [\\\"location\\\"]",
+            "values: [\\\"Location\\\", \\\"Scheduler-Location\\\"]",
+        ]) {
+            assert!(call.contains(asked), "{call}");
+        }
+    }
+
+    /// HyperBEAM asks for no protocol, and for two types.
+    #[test]
+    fn each_kind_has_its_types() {
+        let read = |name: &str, value: &str, kind| {
+            let tags = format!(
+                r#"{{"name": "{name}", "value": "{value}"}}, {{"name": "URL", "value": "https://hb.example"}}"#
+            );
+            let body = format!(
+                r#"{{"data": {{"transactions": {{"edges": [{{"node": {{"id": "{WALLET}",
+                    "owner": {{"address": "{WALLET}"}}, "block": null, "tags": [{tags}]}}}}]}}}}}}"#
+            );
+            let found = locations_of(body.as_bytes(), WALLET, kind).ok()?.remove(0);
+            Some(found.url.is_some())
+        };
+        for (name, value, lowercase, title_case) in [
+            ("Type", "Location", None, Some(true)),
+            ("Type", "Scheduler-Location", None, Some(true)),
+            ("Type", "location", None, None),
+            ("type", "Location", None, None),
+            ("type", "location", Some(true), None),
+        ] {
+            // None of them is of the protocol that all others ask for.
+            assert_eq!(read(name, value, LocationKind::SchedulerLocation), None, "{name} {value}");
+            assert_eq!(read(name, value, LocationKind::Lowercase), lowercase, "{name} {value}");
+            assert_eq!(read(name, value, LocationKind::TitleCase), title_case, "{name} {value}");
+        }
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use poem_openapi::{Object, OpenApi};
 use protocol::Code;
 use web::{HttpError, Nullable};
 
+use crate::earlier::EarlierWallet;
 use crate::handle::{LocationError, LocationHandle};
 use crate::now::{GatewayNow, LocationNow};
 use crate::seat::LocationSeat;
@@ -65,6 +66,18 @@ struct LocationForm {
     gateways: Vec<LocationGatewayForm>,
     /// What was published last; null when nothing was.
     last: Nullable<PublicationForm>,
+    /// The wallets that signed here before, by whose records clients find what was spawned then; a router knows none.
+    earlier: Vec<EarlierWalletForm>,
+}
+
+/// A wallet that signed here before.
+#[derive(Debug, Object)]
+#[oai(rename = "EarlierWallet")]
+struct EarlierWalletForm {
+    /// Its address.
+    wallet: String,
+    /// Why clients that look for it are not led to the scheduler; null if they are.
+    trouble: Nullable<String>,
 }
 
 /// What a gateway tells.
@@ -134,7 +147,14 @@ impl From<LocationNow> for LocationForm {
             trouble: now.trouble.into(),
             gateways: now.gateways.into_iter().map(LocationGatewayForm::from).collect(),
             last: now.last.map(PublicationForm::from).into(),
+            earlier: now.earlier.into_iter().map(EarlierWalletForm::from).collect(),
         }
+    }
+}
+
+impl From<EarlierWallet> for EarlierWalletForm {
+    fn from(EarlierWallet { wallet, trouble, .. }: EarlierWallet) -> Self {
+        Self { wallet: wallet.to_string(), trouble: trouble.into() }
     }
 }
 

@@ -12,6 +12,7 @@ use gateway::{LocationBlock, LocationKind, LocationRecord, Locations, ToldLocati
 use protocol::Timestamp;
 
 use crate::decision::{Heard, later};
+use crate::readers::HyperbeamRecords;
 
 /// How long a record waits for a block before it is not expected to get one any more.
 const WAITS_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -58,8 +59,8 @@ pub(crate) struct GatewayMemory {
     last: Vec<ToldLocations>,
     /// The records that are in no block, and since when they are told.
     waiting: HashMap<Id, Timestamp>,
-    /// The records of the type `location`, by gateway: HyperBEAM prefers them, and nobody here publishes any.
-    preferred: HashMap<String, Vec<LocationRecord>>,
+    /// What HyperBEAM reads of each, which may be what nobody here publishes.
+    hyperbeam: HashMap<String, HyperbeamRecords>,
 }
 
 impl GatewayMemory {
@@ -79,15 +80,29 @@ impl GatewayMemory {
         self.look_at_blocks(now);
     }
 
-    /// Notes the records of the type `location` that gateways tell now; who does not answer told them before.
-    pub(crate) fn note_preferred(&mut self, told: Vec<ToldLocations>) {
-        let told = told.into_iter().filter_map(|told| Some((told.gateway, told.records.ok()?)));
-        self.preferred.extend(told);
+    /// Notes what HyperBEAM reads of gateways now: records of the type `location`, and others. Who does not answer told them
+    /// before.
+    pub(crate) fn note_hyperbeam(&mut self, lowercase: Vec<ToldLocations>, title_case: Vec<ToldLocations>) {
+        for ToldLocations { gateway, records, .. } in lowercase {
+            let Ok(records) = records else { continue };
+            self.hyperbeam.entry(gateway).or_default().lowercase = records;
+        }
+        for ToldLocations { gateway, records, .. } in title_case {
+            let Ok(records) = records else { continue };
+            self.hyperbeam.entry(gateway).or_default().title_case = records;
+        }
     }
 
-    /// The records of the type `location` that this one tells.
-    pub(crate) fn preferred(&self, gateway: &str) -> &[LocationRecord] {
-        self.preferred.get(gateway).map_or(&[], Vec::as_slice)
+    /// What HyperBEAM reads of this one. What everybody reads is told more often, and may be newer.
+    pub(crate) fn hyperbeam(&self, gateway: &str) -> HyperbeamRecords {
+        let mut found = self.hyperbeam.get(gateway).cloned().unwrap_or_default();
+        let told = self.last.iter().filter(|told| told.gateway == gateway);
+        for record in told.filter_map(|told| told.records.as_ref().ok()).flatten() {
+            if found.title_case.iter().all(|known| known.id != record.id) {
+                found.title_case.push(record.clone());
+            }
+        }
+        found
     }
 
     /// All of it.

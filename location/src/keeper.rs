@@ -143,6 +143,8 @@ impl LocationKeeper {
         // What was left of a node that was killed is sent whatever gateways tell.
         let published = self.parts.publications.all().await?;
         self.take_up(&published);
+        // Gateways may take their time.
+        self.tell(|now| now.last = published.last().map(|kept| kept.publication.clone()));
         self.ask().await?;
         let decided = self.decide().await?;
         self.tell_of(&decided);
@@ -166,7 +168,8 @@ impl LocationKeeper {
             }
             Step::Keep => {}
         }
-        self.ask_preferred().await;
+        self.ask_hyperbeam().await;
+        self.ask_earlier().await;
         Ok(Looked::Asked)
     }
 

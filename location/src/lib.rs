@@ -11,6 +11,7 @@ mod publications;
 mod pending;
 mod gateways;
 mod now;
+mod earlier;
 mod keeper;
 mod handle;
 mod seat;
@@ -19,6 +20,7 @@ mod calls;
 mod metrics;
 
 pub use calls::LocationCalls;
+pub use earlier::EarlierWallet;
 pub use gateways::{LocationGateways, LocationServices};
 pub use handle::{LocationError, LocationHandle, LocationOutcome};
 pub use keeper::{LocationKeeper, LocationParts, TellTime};
@@ -28,5 +30,5 @@ pub use now::{GatewayNow, LocationHealth, LocationNow};
 pub use publications::{
     KeptPublication, LogPublications, PublicationState, Publications, PublicationsError, PublishingRefusal,
 };
-pub use readers::{LocationReading, readings};
+pub use readers::{HyperbeamRecords, LocationReading, readings};
 pub use seat::LocationSeat;

@@ -8,8 +8,9 @@ use log::Publication;
 use protocol::Timestamp;
 
 use crate::decision::{LocationPlace, end, leads_here, newest};
+use crate::earlier::EarlierWallet;
 use crate::handle::moment;
-use crate::readers::lasting;
+use crate::readers::{EXACT_URL, lasting};
 use crate::record::{legible, shown};
 
 /// It was to be published anew four days before so little is left.
@@ -34,6 +35,8 @@ pub struct LocationNow {
     pub gateways: Vec<GatewayNow>,
     /// What was published last.
     pub last: Option<Publication>,
+    /// The wallets that signed here before.
+    pub earlier: Vec<EarlierWallet>,
 }
 
 /// What one gateway tells.
@@ -45,8 +48,8 @@ pub struct GatewayNow {
     pub newest: Option<LocationRecord>,
     /// Why who asks it is not led to the scheduler, if that is so.
     pub trouble: Option<String>,
-    /// Where HyperBEAM is led by the records of the type `location` that it has, if that is elsewhere.
-    pub preferred: Option<String>,
+    /// Where HyperBEAM is led by the records that it alone reads, if that is elsewhere.
+    pub hyperbeam: Option<String>,
     /// Whether it answers.
     pub answers: bool,
 }
@@ -72,6 +75,7 @@ impl LocationNow {
             trouble: Some("gateways are being asked".to_owned()),
             gateways: Vec::new(),
             last: None,
+            earlier: Vec::new(),
         }
     }
 
@@ -99,25 +103,29 @@ impl LocationNow {
     fn misleads(&self) -> bool {
         let is_wrong = |(place, one): (usize, &GatewayNow)| {
             let is_misled = one.trouble.is_some() && (place == 0 || one.newest.is_some());
-            one.answers && is_misled || one.preferred.is_some()
+            one.answers && is_misled || one.hyperbeam.is_some()
         };
-        self.gateways.iter().enumerate().any(is_wrong)
+        self.gateways.iter().enumerate().any(is_wrong) || self.earlier.iter().any(|one| one.misleads)
     }
 
-    /// Which gateways tell something else, or nothing.
+    /// Which gateways tell something else, or nothing, of this wallet or of an earlier one.
     fn others(&self) -> String {
         let others = self.gateways.iter().filter_map(|one| {
             let troubles = one.troubles()?;
             Some(format!("; {} {troubles}", one.gateway))
         });
-        others.collect()
+        let earlier = self.earlier.iter().filter_map(|EarlierWallet { wallet, trouble, .. }| {
+            let trouble = trouble.as_ref()?;
+            Some(format!("; of what was spawned with the earlier wallet {wallet}: {trouble}"))
+        });
+        others.chain(earlier).collect()
     }
 }
 
 impl GatewayNow {
     /// All that is wrong with it, in words.
     pub(crate) fn troubles(&self) -> Option<String> {
-        let all: Vec<_> = [&self.trouble, &self.preferred].into_iter().flatten().cloned().collect();
+        let all: Vec<_> = [&self.trouble, &self.hyperbeam].into_iter().flatten().cloned().collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 
@@ -128,7 +136,7 @@ impl GatewayNow {
             Ok(records) => records,
             Err(reason) => {
                 let trouble = Some(format!("tells nothing: {reason}"));
-                return Self { gateway, newest: None, trouble, preferred: None, answers: false };
+                return Self { gateway, newest: None, trouble, hyperbeam: None, answers: false };
             }
         };
         // Of several that are the newest, the one that is the trouble.
@@ -148,12 +156,12 @@ impl GatewayNow {
                 record
                     .url
                     .as_deref()
-                    .map_or_else(|| "nowhere, with no tag Url or several,".to_owned(), legible),
+                    .map_or_else(|| format!("nowhere, with no tag {EXACT_URL}, or several,"), legible),
                 record.variant.as_deref().map_or_else(|| "none".to_owned(), legible),
                 record.time_to_live.map_or_else(|| "no time".to_owned(), lasting),
             )),
         };
-        Self { gateway, newest: found, trouble, preferred: None, answers: true }
+        Self { gateway, newest: found, trouble, hyperbeam: None, answers: true }
     }
 }
 

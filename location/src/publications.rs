@@ -70,6 +70,11 @@ pub trait Publications: Send + Sync {
     /// Since when records of this wallet are looked for, as it was kept when that was first asked: at this time.
     async fn sought_since(&self, wallet: Address, now: Timestamp) -> Result<Timestamp, PublicationsError>;
 
+    /// The wallets that signed here before this one, the oldest first; none where that is not known.
+    async fn wallets_before(&self, _: Address) -> Result<Vec<Address>, PublicationsError> {
+        Ok(Vec::new())
+    }
+
     /// The record of this one was taken, at this time; that is on disk when this returns. The first who says so counts.
     async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError>;
 }
@@ -160,6 +165,11 @@ impl Publications for LogPublications {
         Ok(now)
     }
 
+    async fn wallets_before(&self, wallet: Address) -> Result<Vec<Address>, PublicationsError> {
+        let log = self.log.clone();
+        spawn_blocking(move || wallets_before(log.as_ref(), wallet)).await.map_err(failed)?.map_err(failed)
+    }
+
     async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError> {
         let is_known = |kept: &KeptPublication| kept.publication.id == publication.id && kept.is_taken();
         if self.all().await?.iter().any(is_known) {
@@ -207,6 +217,20 @@ fn sought_since(log: &dyn Log, wallet: Address, now: Timestamp) -> Result<Option
     Ok(found)
 }
 
+fn wallets_before(log: &dyn Log, wallet: Address) -> Result<Vec<Address>, ReadError> {
+    let mut found = Vec::new();
+    log.range(ProcessId::NODE, false, Nonce::ZERO..=Nonce::MAX, &mut |event| {
+        if let Some(Fact::Wallet(signed)) = Fact::of(&event)
+            && signed != wallet
+            && !found.contains(&signed)
+        {
+            found.push(signed);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
 /// A publication with the bytes that were kept before it, if they are those of its record.
 fn kept(publication: Publication, record: Option<Bytes>) -> KeptPublication {
     let wallet = |record: &Bytes| {
@@ -229,6 +253,18 @@ mod tests {
     use log::{LocalLog, Memory, MemoryDisk};
 
     use super::*;
+
+    /// A change back makes none of them the one that signs.
+    #[tokio::test]
+    async fn who_signed_before_is_known_once() {
+        let log = Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap());
+        let publications = LogPublications::new(log.clone());
+        let [one, two, three] = [1, 2, 3].map(|number| Address::from_bytes([number; 32]));
+        assert_eq!(publications.wallets_before(one).await.unwrap(), []);
+        publications.append(&[one, two, one, two, three].map(Fact::Wallet)).await.unwrap();
+        assert_eq!(publications.wallets_before(three).await.unwrap(), [one, two]);
+        assert_eq!(publications.wallets_before(two).await.unwrap(), [one, three]);
+    }
 
     /// It leads by now, and its log has gone on to another term.
     #[tokio::test]

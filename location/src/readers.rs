@@ -17,16 +17,32 @@ pub struct LocationReading {
     pub found: Result<String, String>,
 }
 
+/// The records of a wallet that HyperBEAM reads, the names of their tags in any case.
+#[derive(Clone, Debug, Default)]
+pub struct HyperbeamRecords {
+    /// Those of the type `location`, which it prefers.
+    pub lowercase: Vec<LocationRecord>,
+    /// Those whose `Type` is `Location` or `Scheduler-Location`, which count where there is none of the others.
+    pub title_case: Vec<LocationRecord>,
+}
+
+/// The name by which all but HyperBEAM look for the tag.
+pub(crate) const EXACT_URL: &str = "named exactly Url";
+
 const NO_RECORD: &str = "there is no record of the type Scheduler-Location";
 
-/// What each of them makes of the records of a wallet: those of the type `Scheduler-Location`, and those of the type
-/// `location`, which HyperBEAM alone reads. All of them are to be led to this URL.
-pub fn readings(records: &[LocationRecord], lowercase: &[LocationRecord], url: &Url) -> Vec<LocationReading> {
+/// What each of them makes of the records of a wallet: those of the type `Scheduler-Location` of the protocol ao, and those
+/// that HyperBEAM reads. All of them are to be led to this URL.
+pub fn readings(
+    records: &[LocationRecord],
+    hyperbeam_records: &HyperbeamRecords,
+    url: &Url,
+) -> Vec<LocationReading> {
     let reading = |reader, found| LocationReading { reader, found };
     vec![
         reading("message unit", of_each(records, &|record| message_unit(record, url))),
         reading("scheduler-utils", of_each(records, &|record| scheduler_utils(record, url))),
-        reading("HyperBEAM", hyperbeam(records, lowercase, url)),
+        reading("HyperBEAM", hyperbeam(hyperbeam_records, url)),
     ]
 }
 
@@ -44,23 +60,26 @@ fn of_each(
 }
 
 fn message_unit(record: &LocationRecord, url: &Url) -> Result<String, String> {
-    leads(record, url)?;
+    leads(record, EXACT_URL, url)?;
     Ok(format!("is led there by {}, and looks again every quarter of an hour", record.id))
 }
 
 fn scheduler_utils(record: &LocationRecord, url: &Url) -> Result<String, String> {
-    leads(record, url)?;
+    leads(record, EXACT_URL, url)?;
     let left = record.time_to_live.filter(|left| !left.is_zero()).ok_or_else(|| {
         format!("{} has no Time-To-Live in milliseconds, without which it is no record", record.id)
     })?;
     Ok(format!("is led there by {}, and keeps that for {}", record.id, lasting(left)))
 }
 
-fn hyperbeam(records: &[LocationRecord], lowercase: &[LocationRecord], url: &Url) -> Result<String, String> {
-    let preferred = if lowercase.is_empty() { records } else { lowercase };
-    let why = if lowercase.is_empty() { "" } else { " of the type location, which it prefers" };
+fn hyperbeam(records: &HyperbeamRecords, url: &Url) -> Result<String, String> {
+    let HyperbeamRecords { lowercase, title_case } = records;
+    let (preferred, why) = match lowercase.is_empty() {
+        true => (title_case, ""),
+        false => (lowercase, " of the type location, which it prefers"),
+    };
     let read = |record: &LocationRecord| {
-        leads(record, url).map_err(|reason| format!("{reason}{why}"))?;
+        leads(record, "named Url in any case", url).map_err(|reason| format!("{reason}{why}"))?;
         match record.variant.as_deref() {
             Some(values::AO_TN_1) => {
                 Ok(format!("is led there by {}{why}, and reads as other clients do", record.id))
@@ -77,17 +96,18 @@ fn hyperbeam(records: &[LocationRecord], lowercase: &[LocationRecord], url: &Url
     of_each(preferred, &read)
 }
 
-/// Where HyperBEAM is led by the records of the type `location` that a gateway tells, if that is not to this URL.
-pub(crate) fn preferred_elsewhere(lowercase: &[LocationRecord], url: &Url) -> Option<String> {
-    if lowercase.is_empty() {
+/// Where HyperBEAM is led by the records that a gateway tells, if there are any and that is not to this URL.
+pub(crate) fn hyperbeam_elsewhere(records: &HyperbeamRecords, url: &Url) -> Option<String> {
+    if records.lowercase.is_empty() && records.title_case.is_empty() {
         return None;
     }
-    hyperbeam(&[], lowercase, url).err().map(|reason| format!("leads HyperBEAM elsewhere: {reason}"))
+    hyperbeam(records, url).err().map(|reason| format!("leads HyperBEAM elsewhere: {reason}"))
 }
 
-/// Whether a record leads to this URL.
-fn leads(record: &LocationRecord, url: &Url) -> Result<(), String> {
-    let text = record.url.as_deref().ok_or_else(|| format!("{} has no tag Url, or several", record.id))?;
+/// Whether a record leads to this URL, for who looks for a tag of this name.
+fn leads(record: &LocationRecord, name: &str, url: &Url) -> Result<(), String> {
+    let missing = || format!("{} has no tag {name}, or several", record.id);
+    let text = record.url.as_deref().ok_or_else(missing)?;
     if leads_to(text, url) {
         return Ok(());
     }
@@ -125,9 +145,14 @@ mod tests {
     }
 
     /// Who of message unit, scheduler-utils and HyperBEAM is led there.
-    fn led(records: &[LocationRecord], lowercase: &[LocationRecord]) -> Vec<bool> {
+    fn led(
+        records: &[LocationRecord],
+        lowercase: &[LocationRecord],
+        title_case: &[LocationRecord],
+    ) -> Vec<bool> {
         let url = Url::parse("https://su.example/").unwrap();
-        readings(records, lowercase, &url).iter().map(|reading| reading.found.is_ok()).collect()
+        let hyperbeam = HyperbeamRecords { lowercase: lowercase.to_vec(), title_case: title_case.to_vec() };
+        readings(records, &hyperbeam, &url).iter().map(|reading| reading.found.is_ok()).collect()
     }
 
     #[test]
@@ -152,7 +177,24 @@ mod tests {
             (vec![record(5)], vec![other()], [true, true, false]),
             (vec![], vec![record(5)], [false, false, true]),
         ] {
-            assert_eq!(led(&records, &lowercase), expected, "{records:?} {lowercase:?}");
+            assert_eq!(led(&records, &lowercase, &records), expected, "{records:?} {lowercase:?}");
         }
+    }
+
+    /// One whose tag is `url`, and one of the type `Location`, are HyperBEAM's alone.
+    #[test]
+    fn what_hyperbeam_alone_reads_is_told_apart() {
+        let url = Url::parse("https://su.example/").unwrap();
+        let unread = LocationRecord { url: None, ..record(5) };
+        assert_eq!(led(&[unread.clone()], &[], &[record(5)]), [false, false, true]);
+        let elsewhere = LocationRecord { url: Some("https://other.example".to_owned()), ..record(6) };
+        assert_eq!(led(&[record(5)], &[], &[record(5), elsewhere]), [true, true, false]);
+        let hyperbeam = HyperbeamRecords { title_case: vec![unread.clone()], ..HyperbeamRecords::default() };
+        let said: Vec<_> = readings(&[unread.clone()], &hyperbeam, &url)
+            .into_iter()
+            .map(|reading| reading.found.unwrap_err().replace(&unread.id.to_string(), "R"))
+            .collect();
+        let exact = "R has no tag named exactly Url, or several";
+        assert_eq!(said, [exact, exact, "R has no tag named Url in any case, or several"]);
     }
 }

@@ -64,7 +64,7 @@ async fn assert_walks(client: &Client, process: Id) {
 }
 
 /// In HyperBEAM's form the process has the same assignments and messages in the same places.
-async fn assert_both_doors(client: &Client, process: Id) {
+pub(crate) async fn assert_both_doors(client: &Client, process: Id) {
     let legacy: Value = client.get(&format!("/{process}?from-nonce=-1&limit=1001")).await.json();
     let aos2: Value = client.get(&format!("/{process}/schedule?accept=application/aos-2")).await.json();
     let (legacy, aos2) =

@@ -10,6 +10,7 @@ use ans104::Id;
 use quipu_tests::{Client, Gateway, Launch, Node, User, data};
 use serde_json::Value;
 
+use crate::import::assert_both_doors;
 use crate::standby::{TOKEN, assert_whole, level, promote, standby, status};
 use crate::{copy_folder, folder};
 
@@ -45,6 +46,7 @@ async fn is_whole(node: &Node, more: usize) {
     for (process, entries) in ids() {
         let page = shown(&node.client(), process).await;
         assert_eq!(nonces(&page).len(), entries + more, "{process}: {page}");
+        assert_both_doors(&node.client(), process).await;
     }
 }
 

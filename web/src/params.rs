@@ -162,11 +162,11 @@ fn of_query<T: FromQuery>(request: &Request, name: &'static str) -> Result<T, Wr
     T::read(values).map_err(|reason| WrongParameter { name, in_path: false, reason })
 }
 
-/// Whether a key is this name: `from+integer` is `from`, as HyperBEAM says of which type a value is.
+/// Whether a key is this name: `from+integer` is `from`, as HyperBEAM says of which type a value is. The plus is a space where
+/// it came as it is, and itself where it came escaped.
 fn is_named(key: &str, name: &str) -> bool {
-    const TYPE: &str = " integer";
-    let typed = key.len().checked_sub(TYPE.len()).and_then(|end| key.split_at_checked(end));
-    key == name || typed.is_some_and(|(key, kind)| key == name && kind.eq_ignore_ascii_case(TYPE))
+    let typed = key.rsplit_once([' ', '+']);
+    key == name || typed.is_some_and(|(key, kind)| key == name && kind.eq_ignore_ascii_case("integer"))
 }
 
 fn of_header<T: Parameter>(request: &Request, name: &'static str) -> Result<GivenHeader<T>, WrongParameter> {
@@ -202,12 +202,13 @@ mod tests {
 
     #[test]
     fn a_name_with_the_type_of_its_value_is_the_name() {
-        for query in ["name=7", "name+integer=7", "name+Integer=7", "name%20integer=7"] {
+        for query in ["name=7", "name+integer=7", "name+Integer=7", "name%20integer=7", "name%2BInteger=7"] {
             assert_eq!(read::<Given<i64>>(query).unwrap().0, Some(7), "{query}");
         }
         for query in [
             "nameinteger=7",
             "+integer=7",
+            "name%2Binteger%2B=7",
             "integer=7",
             "name+float=7",
             "other+integer=7",

@@ -157,13 +157,14 @@ impl LocationNode {
                 has("Data-Protocol", "ao") && has("Type", "Scheduler-Location")
             }
             LocationKind::Lowercase => has("type", "location"),
+            LocationKind::TitleCase => has("Type", "Location") || has("Type", "Scheduler-Location"),
         }
     }
 
     fn into_record(self, kind: LocationKind) -> Option<LocationRecord> {
         let is_named = |tag: &NodeTag, name: &str| match kind {
             LocationKind::SchedulerLocation => tag.name == name,
-            LocationKind::Lowercase => tag.name.eq_ignore_ascii_case(name),
+            LocationKind::Lowercase | LocationKind::TitleCase => tag.name.eq_ignore_ascii_case(name),
         };
         // Of one that is there twice nobody knows which counts; one without end says nothing.
         let text = |name: &str| {

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use gateway::LocationKind;
+use tokio::join;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::LocationKeeper;
+use crate::earlier::EarlierWallet;
 use crate::handle::LocationError;
 use crate::now::{GatewayNow, LocationNow};
-use crate::readers::preferred_elsewhere;
+use crate::readers::hyperbeam_elsewhere;
 
-/// For how long gateways are waited for that say what HyperBEAM prefers: who gave an order waits meanwhile.
-const PREFERRED_MAX: Duration = Duration::from_secs(20);
+/// For how long gateways are waited for that say what changes nothing of what is published: who gave an order waits meanwhile.
+const FURTHER_MAX: Duration = Duration::from_secs(20);
 
 impl LocationKeeper {
     /// Asks what gateways tell, and names those that tell something else than before.
@@ -20,9 +22,9 @@ impl LocationKeeper {
         let asked = self.parts.gateways.told(self.parts.signer.address(), LocationKind::SchedulerLocation);
         let told = asked.await;
         let looked = self.now()?;
-        let now = |told| self.with_preferred(&GatewayNow::of(told, self.place(), looked));
-        let gateways: Vec<_> = told.iter().map(now).collect();
         self.memory.note(&told, looked);
+        let now = |told| self.with_hyperbeam(&GatewayNow::of(told, self.place(), looked));
+        let gateways: Vec<_> = told.iter().map(now).collect();
         self.tell_gateways(gateways, |now| now.looked = Some(looked));
         self.is_answered = told.iter().any(|told| told.records.is_ok());
         Ok(())
@@ -47,19 +49,51 @@ impl LocationKeeper {
         });
     }
 
-    /// Asks for records of the type `location`, which HyperBEAM prefers. They change nothing of what is published.
-    pub(super) async fn ask_preferred(&mut self) {
-        let asked = self.parts.gateways.told(self.parts.signer.address(), LocationKind::Lowercase);
-        let Ok(told) = timeout(PREFERRED_MAX, asked).await else { return };
-        self.memory.note_preferred(told);
+    /// Asks for the records that HyperBEAM reads. They change nothing of what is published.
+    pub(super) async fn ask_hyperbeam(&mut self) {
+        let wallet = self.parts.signer.address();
+        let asked = |kind| timeout(FURTHER_MAX, self.parts.gateways.told(wallet, kind));
+        let (lowercase, title_case) = join!(asked(LocationKind::Lowercase), asked(LocationKind::TitleCase));
+        // Of who takes too long, what it told before counts.
+        self.memory.note_hyperbeam(lowercase.unwrap_or_default(), title_case.unwrap_or_default());
         let gateways: Vec<_> =
-            self.told.borrow().gateways.iter().map(|one| self.with_preferred(one)).collect();
+            self.told.borrow().gateways.iter().map(|one| self.with_hyperbeam(one)).collect();
         self.tell_gateways(gateways, |_| ());
     }
 
-    /// With where HyperBEAM is led by what it prefers.
-    fn with_preferred(&self, one: &GatewayNow) -> GatewayNow {
-        let misled = preferred_elsewhere(self.memory.preferred(&one.gateway), &self.parts.url);
-        GatewayNow { preferred: misled, ..one.clone() }
+    /// Asks for the records of wallets that signed here before: clients find by them what was spawned then.
+    pub(super) async fn ask_earlier(&mut self) {
+        let own = self.parts.signer.address();
+        let wallets = match self.parts.publications.wallets_before(own).await {
+            Ok(wallets) => wallets,
+            Err(error) => {
+                debug!(%error, "the wallets that signed before are not looked after");
+                return;
+            }
+        };
+        let before = self.told.borrow().earlier.clone();
+        let mut earlier = Vec::new();
+        for wallet in wallets {
+            let asked = self.parts.gateways.told(wallet, LocationKind::SchedulerLocation);
+            let told = timeout(FURTHER_MAX, asked).await.unwrap_or_default();
+            // Of one of whom nobody tells anything now, what was known before is.
+            let known = before.iter().find(|known| known.wallet == wallet);
+            let found = EarlierWallet::of(wallet, &told, &self.parts.url).or_else(|| known.cloned());
+            if let Some(EarlierWallet { misleads: true, trouble: Some(trouble), .. }) =
+                found.as_ref().filter(|found| known != Some(found))
+            {
+                warn!(%wallet, trouble, "clients of what was spawned with an earlier wallet are led elsewhere");
+            }
+            earlier.extend(found);
+        }
+        self.tell(|now| now.earlier = earlier);
+    }
+
+    /// With where HyperBEAM is led by what it reads, unless that is the record that leads everybody elsewhere.
+    fn with_hyperbeam(&self, one: &GatewayNow) -> GatewayNow {
+        let records = self.memory.hyperbeam(&one.gateway);
+        let is_its_own = one.trouble.is_none() || !records.lowercase.is_empty();
+        let misled = hyperbeam_elsewhere(&records, &self.parts.url).filter(|_| is_its_own);
+        GatewayNow { hyperbeam: misled, ..one.clone() }
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod earlier;
 mod hostile;
 mod lasting;
 mod taking;
@@ -26,6 +27,10 @@ struct World {
     told: Mutex<Vec<ToldLocations>>,
     /// The records of the type `location`.
     preferred: Mutex<Vec<ToldLocations>>,
+    /// Those of an earlier wallet.
+    earlier: Mutex<Option<(Address, Vec<ToldLocations>)>>,
+    /// Those that HyperBEAM reads where there is none of these.
+    title_case: Mutex<Vec<ToldLocations>>,
     taken: Mutex<Vec<Bytes>>,
     /// How many uploads fail before the next is taken.
     failing: AtomicUsize,
@@ -34,10 +39,16 @@ struct World {
 
 #[async_trait]
 impl LocationGateways for World {
-    async fn told(&self, _: Address, kind: LocationKind) -> Vec<ToldLocations> {
+    async fn told(&self, wallet: Address, kind: LocationKind) -> Vec<ToldLocations> {
+        if let Some((_, told)) =
+            self.earlier.lock().unwrap().as_ref().filter(|(earlier, _)| *earlier == wallet)
+        {
+            return told.clone();
+        }
         let told = match kind {
             LocationKind::SchedulerLocation => &self.told,
             LocationKind::Lowercase => &self.preferred,
+            LocationKind::TitleCase => &self.title_case,
         };
         told.lock().unwrap().clone()
     }
@@ -76,6 +87,11 @@ impl World {
     /// And these of the type `location`.
     fn prefer(&self, gateways: Vec<Result<Vec<LocationRecord>, &str>>) {
         *self.preferred.lock().unwrap() = by_gateways(gateways);
+    }
+
+    /// And these of the types that HyperBEAM reads as well.
+    fn tell_hyperbeam(&self, gateways: Vec<Result<Vec<LocationRecord>, &str>>) {
+        *self.title_case.lock().unwrap() = by_gateways(gateways);
     }
 
     /// What was published, as a gateway that has it in a block tells it.

@@ -238,7 +238,11 @@ fn read_rows(
     table.row("latency", read.latency.text());
     if let Some(aos2) = aos2 {
         let (megabytes, rate) = (aos2.megabytes_per_second, aos2.messages_per_second);
-        table.row("as aos-2", format!("{megabytes:.0} MB/s of JSON, {rate:.0} messages/s"));
+        let ratio = rate / read.messages_per_second;
+        table.row(
+            "as aos-2",
+            format!("{megabytes:.0} MB/s of JSON, {rate:.0} messages/s, {ratio:.2} of that rate"),
+        );
     }
     if let Some(depth) = depth {
         let DepthReport { limit, deep_nonce, first_page_ms, deep_page_ms } = depth;
@@ -313,6 +317,26 @@ mod tests {
         assert!(!shown.contains("check") && !shown.contains("busy"));
         report.floor = Some(floor(0.5));
         assert!(report.render().contains("50 % of its cores were free"));
+    }
+
+    #[test]
+    fn what_is_read_in_two_forms_is_told_as_a_ratio() {
+        let latency = Latency::of(&latencies().unwrap());
+        let read = |messages_per_second| ReadReport {
+            pages: 1,
+            messages: 2,
+            bytes: 3,
+            seconds: 1.0,
+            megabytes_per_second: 4.0,
+            messages_per_second,
+            latency,
+        };
+        let mut report = Report::new("http://h");
+        report.read = Some(read(80_000.0));
+        report.read_as_aos2 = Some(read(62_000.0));
+        let shown = report.render();
+        let line = "as aos-2  4 MB/s of JSON, 62000 messages/s, 0.78 of that rate";
+        assert!(shown.contains(line), "{shown}");
     }
 
     fn floor(free_share: f64) -> Floor {

@@ -5,7 +5,7 @@ use std::io::Write;
 use ans104::{Address, Id};
 use clap::Args;
 use gateway::{Http, HttpOptions, LocationKind, LocationRecord, Locations, ToldLocations, Url, parse_url};
-use location::{LocationReading, readings};
+use location::{HyperbeamRecords, LocationReading, readings};
 use serde_json::json;
 
 use super::LocationCommandError;
@@ -90,28 +90,36 @@ impl CheckArgs {
         };
         let records = locations.told(wallet, LocationKind::SchedulerLocation).await;
         let lowercase = locations.told(wallet, LocationKind::Lowercase).await;
-        for (records, lowercase) in records.into_iter().zip(lowercase) {
-            findings.extend(of_gateway(records, lowercase, url));
+        let title_case = locations.told(wallet, LocationKind::TitleCase).await;
+        for ((records, lowercase), title_case) in records.into_iter().zip(lowercase).zip(title_case) {
+            findings.extend(of_gateway(records, lowercase, title_case, url));
         }
         Ok(findings)
     }
 }
 
 /// What each reader makes of what one gateway tells.
-fn of_gateway(records: ToldLocations, lowercase: ToldLocations, url: &Url) -> Vec<LocationFinding> {
+fn of_gateway(
+    records: ToldLocations,
+    lowercase: ToldLocations,
+    title_case: ToldLocations,
+    url: &Url,
+) -> Vec<LocationFinding> {
     let gateway = records.gateway;
-    let both: Result<(Vec<LocationRecord>, Vec<LocationRecord>), String> =
-        records.records.and_then(|records| Ok((records, lowercase.records?)));
-    match both {
+    let all: Result<(Vec<LocationRecord>, HyperbeamRecords), String> = records.records.and_then(|records| {
+        let (lowercase, title_case) = (lowercase.records?, title_case.records?);
+        Ok((records, HyperbeamRecords { lowercase, title_case }))
+    });
+    match all {
         Err(reason) => {
             vec![LocationFinding { what: format!("gateway {gateway}"), found: Err(reason) }]
         }
-        Ok((records, lowercase)) => {
+        Ok((records, hyperbeam)) => {
             let finding = |LocationReading { reader, found }| LocationFinding {
                 what: format!("{reader}, which asks {gateway}"),
                 found,
             };
-            readings(&records, &lowercase, url).into_iter().map(finding).collect()
+            readings(&records, &hyperbeam, url).into_iter().map(finding).collect()
         }
     }
 }

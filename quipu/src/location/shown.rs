@@ -19,6 +19,13 @@ pub(super) struct LocationSeen {
     trouble: Option<String>,
     gateways: Vec<GatewaySeen>,
     last: Option<PublicationSeen>,
+    earlier: Vec<EarlierSeen>,
+}
+
+#[derive(Deserialize)]
+struct EarlierSeen {
+    wallet: String,
+    trouble: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +68,12 @@ pub(super) fn render(seen: &LocationSeen) -> String {
         };
         table.row(gateway.as_str(), found);
     }
+    if !seen.earlier.is_empty() {
+        table.heading("wallets that signed before");
+    }
+    for EarlierSeen { wallet, trouble } in &seen.earlier {
+        table.row(wallet.as_str(), line(trouble.as_deref().unwrap_or("as it should be")));
+    }
     table.render()
 }
 
@@ -84,6 +97,9 @@ mod tests {
                 { "gateway": "two.example", "answers": true, "trouble": null, "newest": {
                     "id": "R", "url": null, "variant": null, "time_to_live_ms": null, "nonce": 3, "height": null } },
             ],
+            "earlier": [
+                { "wallet": "one", "trouble": null }, { "wallet": "two", "trouble": "no gateway has a record of it" },
+            ],
         });
         let text = render(&serde_json::from_value(told).unwrap());
         for line in [
@@ -91,6 +107,9 @@ mod tests {
             "one.example     has no record",
             "odd.example     \\u{1b}[2J\\nok",
             "two.example     R, nonce 3, in no block yet",
+            "wallets that signed before",
+            "one             as it should be",
+            "two             no gateway has a record of it",
             "gateways, asked 2023-11-14T22:13:20.123Z",
         ] {
             assert!(text.contains(line), "no {line:?} in\n{text}");

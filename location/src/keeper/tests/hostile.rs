@@ -3,7 +3,7 @@
 use super::*;
 use crate::decision::LocationPlace;
 use crate::now::GatewayNow;
-use crate::readers::readings;
+use crate::readers::{HyperbeamRecords, readings};
 
 const ESCAPES: &str = "https://su.example\u{1b}[2J\r\nok\u{202e}";
 
@@ -30,8 +30,9 @@ fn nothing_that_is_told_moves_a_cursor() {
             is_none: false,
         };
         let mut said = vec![GatewayNow::of(&told, place(&url), Timestamp::new(7_000)).trouble.unwrap()];
-        for (records, lowercase) in [(&[record.clone()][..], &[][..]), (&[], &[record])] {
-            let texts = readings(records, lowercase, &url).into_iter();
+        for (records, lowercase) in [(vec![record.clone()], vec![]), (vec![], vec![record])] {
+            let hyperbeam = HyperbeamRecords { lowercase, title_case: records.clone() };
+            let texts = readings(&records, &hyperbeam, &url).into_iter();
             said.extend(texts.map(|reading| reading.found.unwrap_or_else(|reason| reason)));
         }
         for text in said {
@@ -155,6 +156,54 @@ async fn who_leads_hyperbeam_elsewhere_is_named_until_it_tells_another() {
         }
     }
     assert_eq!(world.count(), 1);
+}
+
+/// Of the type `Location`, which others do not ask for.
+#[tokio::test]
+async fn who_has_a_newer_record_that_hyperbeam_alone_reads_is_named() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    world.restart(&log).await;
+    let right = world.published(7);
+    let (older, newer) = (other(6, 3, world.now()), other(8, 3, world.now()));
+    let unread = LocationRecord { id: right.id, url: None, ..newer.clone() };
+    let (mut keeper, handle) = world.keeper(&log);
+    for (told, read, misled) in [
+        (&right, vec![right.clone()], None),
+        (&right, vec![right.clone(), older], None),
+        (&right, vec![right.clone(), newer.clone()], Some("leads to https://other.example")),
+        // It was told before what everybody is told now.
+        (&right, vec![newer.clone()], Some("leads to https://other.example")),
+        (&right, vec![], None),
+        // That one is a trouble of everybody's, and is told once.
+        (&newer, vec![newer.clone()], None),
+        (&unread, vec![LocationRecord { url: right.url.clone(), ..unread.clone() }], None),
+    ] {
+        world.tell(vec![Ok(vec![told.clone()])]);
+        world.tell_hyperbeam(vec![Ok(read)]);
+        keeper.look().await.unwrap();
+        let why = handle.health().1;
+        assert_eq!(why.contains("leads HyperBEAM elsewhere"), misled.is_some(), "{why}");
+        assert!(misled.is_none_or(|misled| why.contains(misled)), "{why}");
+    }
+    let why = handle.health().1;
+    assert!(why.contains("leads to nowhere, with no tag named exactly Url, or several,"), "{why}");
+}
+
+/// A record of before, which everybody read, is followed by one that leads here: nobody is told of disagreement meanwhile.
+#[tokio::test]
+async fn what_has_just_been_followed_leads_nobody_elsewhere() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    world.restart(&log).await;
+    let (right, before) = (world.published(7), LocationRecord { nonce: None, ..other(6, 3, world.now()) });
+    world.tell(vec![Ok(vec![before.clone()])]);
+    world.tell_hyperbeam(vec![Ok(vec![before.clone()])]);
+    let (mut keeper, handle) = world.keeper(&log);
+    keeper.look().await.unwrap();
+    world.tell(vec![Ok(vec![right, before])]);
+    keeper.ask().await.unwrap();
+    assert_eq!(handle.now().gateways[0].troubles(), None);
 }
 
 #[test]

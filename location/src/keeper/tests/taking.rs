@@ -128,3 +128,57 @@ async fn what_another_router_sends_is_sent_by_no_other() {
     assert_eq!(world.count(), 0);
     running.abort();
 }
+
+/// A node that runs for half a month, and gateways that tell what is published an hour later.
+#[tokio::test(start_paused = true)]
+async fn whoever_runs_for_long_renews_at_half_life_and_no_more_often() {
+    let world = World::new();
+    world.tell(vec![Ok(vec![])]);
+    let (mut keeper, handle) = world.keeper(&log());
+    let noted = Arc::new(Noted::default());
+    keeper.parts.publications = noted.clone();
+    let running = tokio::spawn(keeper.run());
+    let (mut counts, start) = (Vec::new(), world.now());
+    for hour in 0..15 * 24 {
+        tokio::time::sleep(Duration::from_secs(60 * 60)).await;
+        let known = counts.len();
+        if world.count() > known {
+            counts.push((hour, noted.kept.lock().unwrap()[known].publication.nonce));
+            world.tell(vec![Ok(vec![world.published(hour)])]);
+        }
+        world.pass(1);
+    }
+    assert_eq!(world.now() - start, 15 * 24 * HOUR);
+    let days: Vec<_> = counts.iter().map(|(hour, nonce)| (hour / 24, *nonce)).collect();
+    assert_eq!(days, [(0, 0), (7, 1), (14, 2)], "{counts:?}");
+    assert!(handle.now().until.is_some());
+    running.abort();
+}
+
+/// A gateway that hangs keeps nobody from knowing what was published.
+#[tokio::test]
+async fn what_was_published_is_known_before_any_gateway_answers() {
+    struct Hanging;
+
+    #[async_trait]
+    impl LocationGateways for Hanging {
+        async fn told(&self, _: Address, _: LocationKind) -> Vec<ToldLocations> {
+            std::future::pending().await
+        }
+
+        async fn upload(&self, _: Bytes) -> Result<(), UploadError> {
+            Ok(())
+        }
+    }
+
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    world.restart(&log).await;
+    let (mut keeper, mut handle) = world.keeper(&log);
+    keeper.parts.gateways = Arc::new(Hanging);
+    let running = tokio::spawn(keeper.run());
+    let known = tokio::time::timeout(Duration::from_secs(30), handle.now.wait_for(|now| now.last.is_some()));
+    let last = known.await.unwrap().unwrap().last.clone().unwrap();
+    assert_eq!(last.id, world.published(1).id);
+    running.abort();
+}
