@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ans104::{Address, Id};
 use futures_util::future::join_all;
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 
 use crate::endpoints::join;
 use crate::error::shown;
@@ -14,6 +14,8 @@ use crate::{AnswerError, Call, Endpoints, GatewayError, Http};
 
 /// How many records are asked for: one of a wallet counts, and there may be as many as were published.
 pub(crate) const RECORDS_MAX: usize = 100;
+/// What a node of Arweave answers with 400 where it has no such call.
+const ARWEAVE_UNKNOWN: &str = "Request type not found";
 /// A record has a few tags.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
@@ -132,12 +134,25 @@ impl Locations {
             timeout: self.http.options().request_timeout,
             bytes_max: ANSWER_BYTES_MAX,
         };
-        let answer = self.http.patiently(|| self.http.once(&question)).await?;
+        let no_service = || question.unexpected(AnswerError::NoService("GraphQL"));
+        let answer = match self.http.patiently(|| self.http.once(&question)).await {
+            Err(GatewayError::Status { status, excerpt, .. }) if is_without_service(status, &excerpt) => {
+                return Err(no_service());
+            }
+            answered => answered?,
+        };
         if answer.is_absent() {
-            return Err(question.unexpected(AnswerError::NoService("GraphQL")));
+            return Err(no_service());
         }
         locations_of(&answer.body, wallet, kind).map_err(|cause| question.unexpected(cause))
     }
+}
+
+/// Whether an answer says that there is no such call: 405 and 501 of web servers, and what a node of Arweave says of all that
+/// it does not know.
+fn is_without_service(status: StatusCode, excerpt: &str) -> bool {
+    matches!(status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED)
+        || (status == StatusCode::BAD_REQUEST && excerpt.contains(ARWEAVE_UNKNOWN))
 }
 
 /// Host and port: the rest of an address may hold a secret.
@@ -354,6 +369,9 @@ mod tests {
     async fn who_has_no_such_service_is_told_from_who_does_not_answer() {
         for (act, is_none) in [
             (&[Act::Answer(404, "", "")], true),
+            (&[Act::Answer(405, "", "")], true),
+            (&[Act::Answer(400, "", "Request type not found.")], true),
+            (&[Act::Answer(400, "", "the query cannot be read")], false),
             (&[Act::Answer(403, "", "")], false),
             (&[Act::Answer(200, "", "")], false),
         ] {

@@ -176,15 +176,25 @@ impl HyperbeamApi {
         from: Given<AskedSlot>,
         /// The last slot; the newest without.
         to: Given<AskedSlot>,
-        /// The form of the answer; it counts more than the header.
+        /// The form of the answer; it counts more than the headers.
         accept: Given<String>,
+        /// The first slot, where the query does not say it.
+        #[oai(name = "from")]
+        from_header: GivenHeader<SaidSlot>,
+        /// The last slot, where the query does not say it.
+        #[oai(name = "to")]
+        to_header: GivenHeader<SaidSlot>,
         /// The form of the answer, where the query does not say it.
         #[oai(name = "accept")]
         accept_header: GivenHeader<String>,
+        /// The form of the answer; it counts more than the header `accept`.
+        #[oai(name = "require-codec")]
+        require_codec: GivenHeader<String>,
     ) -> Result<Rendered<SlotsForm>, HyperbeamReadRefusal> {
         let process = process.0.with(target.0, process_id.0)?.needed()?;
-        let accepted = AcceptedForms { asked: accept.0, required: None, header: accept_header.0 };
-        let asked = AskedSlots { from: from.0, to: to.0, codec: accepted.codec()? };
+        let accepted = AcceptedForms { asked: accept.0, required: require_codec.0, header: accept_header.0 };
+        let (from, to) = (from.0.or(SaidSlot::asked(from_header)), to.0.or(SaidSlot::asked(to_header)));
+        let asked = AskedSlots { from, to, codec: accepted.codec()? };
         Ok(schedule::read(&self.0, process, asked).await?)
     }
 

@@ -128,7 +128,7 @@ pub(super) async fn read(
         Ok((page.piece(node)?, page))
     };
     let (first, rest) = node.render(begin, SlotsPage::ended).await?;
-    Ok(answer(node, first, Box::new(rest)))
+    Ok(answer(node, first, Box::new(rest)).passing())
 }
 
 /// An answer while it is made.

@@ -18,24 +18,33 @@ const JSON: &str = "application/json";
 /// A body of JSON that has the form of `T`.
 pub(crate) struct Rendered<T> {
     body: Body,
+    /// Whether nobody on the way may keep it.
+    is_passing: bool,
     form: PhantomData<fn() -> T>,
 }
 
 impl<T> Rendered<T> {
     /// JSON in one piece, which has its claim of the memory.
     pub(crate) fn whole(json: Bytes) -> Self {
-        Self { body: Body::from(json), form: PhantomData }
+        Self { body: Body::from(json), is_passing: false, form: PhantomData }
     }
 
     /// JSON in pieces, which have their claims. An error breaks the connection: an answer that ends properly is whole.
     pub(crate) fn stream(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
-        Self { body: Body::from_bytes_stream(pieces), form: PhantomData }
+        Self { body: Body::from_bytes_stream(pieces), is_passing: false, form: PhantomData }
+    }
+
+    /// The same, kept by nobody on the way: it tells the time, or depends on more than the address that was asked.
+    pub(crate) fn passing(self) -> Self {
+        Self { is_passing: true, ..self }
     }
 }
 
 impl<T> IntoResponse for Rendered<T> {
     fn into_response(self) -> Response {
-        Response::builder().header(header::CONTENT_TYPE, JSON).extension(IsCounted).body(self.body)
+        let answer = Response::builder().header(header::CONTENT_TYPE, JSON).extension(IsCounted);
+        let answer = if self.is_passing { answer.header(header::CACHE_CONTROL, "no-store") } else { answer };
+        answer.body(self.body)
     }
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use ans104::{Address, Id};
 use gateway::Url;
-use reqwest::header::HeaderMap;
+use reqwest::RequestBuilder;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::redirect::Policy;
 use serde_json::Value;
 
 use super::check::LocationFinding;
@@ -31,9 +33,19 @@ struct Probed {
     json: Option<Value>,
 }
 
+impl Probed {
+    /// Where it leads, as no client of this follows.
+    fn leads(&self) -> String {
+        let to = self.headers.get(LOCATION).and_then(|to| to.to_str().ok());
+        to.map_or(String::new(), |to| format!(", which leads to {to:?},"))
+    }
+}
+
 impl<'a> Probes<'a> {
     pub(super) fn new(url: &'a Url) -> Result<Self, String> {
-        let http = reqwest::Client::builder().timeout(ANSWERED).build().map_err(|error| error.to_string())?;
+        // Those who write there follow no redirect, or lose what they send on the way.
+        let http = reqwest::Client::builder().timeout(ANSWERED).redirect(Policy::none());
+        let http = http.build().map_err(|error| error.to_string())?;
         Ok(Self { url, http, findings: Vec::new() })
     }
 
@@ -72,7 +84,7 @@ impl<'a> Probes<'a> {
                     Err(format!("it signs with the wallet {address}, and not with {expected}"))
                 }
                 (200, Some(address), _) => Ok(format!("a scheduler with the wallet {address}")),
-                (status, ..) => Err(format!("status {status} and no address of a wallet")),
+                (status, ..) => Err(format!("status {status}{} and no address of a wallet", probed.leads())),
             },
         );
         let open = probed.headers.get("access-control-allow-origin").and_then(|value| value.to_str().ok());
@@ -98,6 +110,7 @@ impl<'a> Probes<'a> {
             |probed| probed.status == 404 && probed.json.is_some(),
         )
         .await;
+        self.writes().await;
         let Some(process) = process else { return };
         let field = |probed: &Probed, name: &str| probed.json.as_ref()?.get(name).cloned();
         for (what, path, name) in [
@@ -113,12 +126,34 @@ impl<'a> Probes<'a> {
         }
     }
 
+    /// Whether what is posted gets there: nothing is posted, which is refused for what it is.
+    async fn writes(&mut self) {
+        for (what, path, needed) in [
+            ("messages, as message units post them", "", "a refusal of what is no item"),
+            (
+                "messages in HyperBEAM's form",
+                "~scheduler@1.0/schedule",
+                "a refusal as JSON of what is no item",
+            ),
+        ] {
+            let is_json = !path.is_empty();
+            let found = match self.post(path).await {
+                Ok(probed) if is_refusal(probed.status) && (probed.json.is_some() || !is_json) => {
+                    Ok(needed.to_owned())
+                }
+                Ok(probed) => Err(format!("status {}{}, expected {needed}", probed.status, probed.leads())),
+                Err(reason) => Err(reason),
+            };
+            self.found(&format!("{what} (POST /{path})"), found);
+        }
+    }
+
     async fn expect(&mut self, what: &str, path: &str, needed: &str, is_well: impl Fn(&Probed) -> bool) {
         let found = match self.get(path).await {
             Ok(probed) if is_well(&probed) => Ok(needed.to_owned()),
             Ok(probed) => {
                 let kind = if probed.json.is_some() { "JSON" } else { "no JSON" };
-                Err(format!("status {} and {kind}, expected {needed}", probed.status))
+                Err(format!("status {}{} and {kind}, expected {needed}", probed.status, probed.leads()))
             }
             Err(reason) => Err(reason),
         };
@@ -126,9 +161,21 @@ impl<'a> Probes<'a> {
     }
 
     async fn get(&self, path: &str) -> Result<Probed, String> {
-        let url = self.url.join(path).map_err(|error| error.to_string())?;
+        self.answer(self.http.get(self.at(path)?)).await
+    }
+
+    async fn post(&self, path: &str) -> Result<Probed, String> {
+        let empty = self.http.post(self.at(path)?).body("");
+        self.answer(empty.header(CONTENT_TYPE, "application/ans104")).await
+    }
+
+    fn at(&self, path: &str) -> Result<Url, String> {
+        self.url.join(path).map_err(|error| error.to_string())
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Probed, String> {
         let failed = |error: reqwest::Error| crate::failure::chain(&error.without_url());
-        let mut answer = self.http.get(url).send().await.map_err(failed)?;
+        let mut answer = request.send().await.map_err(failed)?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
@@ -139,4 +186,9 @@ impl<'a> Probes<'a> {
         }
         Ok(Probed { status, headers, json: serde_json::from_slice(&body).ok() })
     }
+}
+
+/// Whether a status refuses what was posted, and not that something is posted at all.
+fn is_refusal(status: u16) -> bool {
+    matches!(status, 400 | 415 | 422)
 }
