@@ -2,6 +2,7 @@
 
 mod gate;
 pub(crate) mod history;
+mod moves;
 mod rules;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::metrics;
+use crate::moving::OpenMovesForm;
 use crate::node::ApiNode;
 pub(crate) use history::CheckLevel;
 
@@ -56,6 +58,9 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
             found.push(("replication", rules::replication(&now)));
         }
         None => found.insert(0, ("writes", rules::writes(node))),
+    }
+    if node.parts.mover.is_some() {
+        found.push(("moves", moves::moves(&OpenMovesForm::of(node).moves)));
     }
     for list in &node.parts.options.lists {
         let now = list.now();
