@@ -49,6 +49,7 @@ mod moving_back;
 mod moving_faults;
 mod moving_long;
 mod moving_on;
+mod moving_open;
 mod moving_pairs;
 mod moving_wrong;
 mod namespace;

@@ -110,7 +110,8 @@ impl Bringing {
     /// # Errors
     /// With the reason: then it is on its way here as before.
     pub(super) async fn end(&self) -> Result<(), MoveFault> {
-        if self.give_way().await?.is_some() {
+        let last = self.log.last_move(self.process);
+        if last.is_some_and(|step| matches!(step.step, MoveStep::Off(_))) || self.give_way().await?.is_some() {
             return Ok(());
         }
         let (there, from) = self.ask().await?;
