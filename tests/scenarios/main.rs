@@ -82,6 +82,7 @@ mod router_forward;
 mod router_hyperbeam;
 mod router_newcomers;
 mod router_registration;
+mod router_told;
 mod router_whereabouts;
 mod router_postgres;
 mod router_second_homes;
