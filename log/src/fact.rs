@@ -134,7 +134,9 @@ impl Fact {
             }
             HANDOVER => says.parse().ok().map(Self::Handover),
             GATED => (!says.is_empty()).then(|| Self::Gated(says.to_owned())),
-            MOVING_IN | MOVING_OFF | MOVED_IN | MOVED_OUT | MOVED_BACK => ProcessMove::read(about, says).map(Self::Move),
+            MOVING_IN | MOVING_OFF | MOVED_IN | MOVED_OUT | MOVED_BACK => {
+                ProcessMove::read(about, says).map(Self::Move)
+            }
             _ => None,
         }
     }

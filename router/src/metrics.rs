@@ -38,7 +38,10 @@ pub fn describe() {
     describe_counter!(UNANSWERED, "Calls that were passed on to a scheduler and not answered.");
     describe_histogram!(SECONDS, Unit::Seconds, "Time until a scheduler began to answer what was passed on.");
     describe_gauge!(PROCESSES, "How many processes a scheduler has; none where another one leads its store.");
-    describe_gauge!(REACHED, "1 while a scheduler is reached, 0 while it is not; no number once it is retired and has no process.");
+    describe_gauge!(
+        REACHED,
+        "1 while a scheduler is reached, 0 while it is not; no number once it is retired and has no process."
+    );
     describe_gauge!(OPEN, "1 while a scheduler takes messages and is not retired, 0 while it does not.");
     describe_counter!(PLACED, "Processes that were given a home.");
     describe_counter!(LOOKUPS, "Unknown processes that the schedulers were asked for.");

@@ -30,7 +30,8 @@ impl Scheduler {
         shared.submit(Order { process, intake: Intake::Move(MoveOrder::Out { to, url }), answer });
         match self.wait(done).await {
             Ok(_) => {}
-            Err(ScheduleError::Moved(step)) if step.other == to && matches!(step.step, MoveStep::Out(..)) => {}
+            Err(ScheduleError::Moved(step)) if step.other == to && matches!(step.step, MoveStep::Out(..)) => {
+            }
             Err(error) => return Err(error),
         }
         shared.sequencer.log.last_move(process).ok_or(ScheduleError::Lost)

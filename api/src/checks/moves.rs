@@ -15,7 +15,9 @@ pub(super) fn moves(open: &[OpenMoveForm]) -> Found {
     if standing.is_empty() {
         return match open.len() {
             0 => (CheckLevel::Ok, "no process is on its way here".to_owned()),
-            count => (CheckLevel::Ok, format!("processes on their way here: {count}, and all are being brought")),
+            count => {
+                (CheckLevel::Ok, format!("processes on their way here: {count}, and all are being brought"))
+            }
         };
     }
     let mut named: Vec<String> = standing.iter().take(NAMED_MAX).map(|process| name(process)).collect();
@@ -32,9 +34,11 @@ pub(super) fn moves(open: &[OpenMoveForm]) -> Found {
 
 fn name(open: &OpenMoveForm) -> String {
     let since = |ms: u64| UNIX_EPOCH.checked_add(Duration::from_millis(ms));
-    let since = open.since.0.and_then(since).map_or(String::new(), |at| {
-        format!(" since {}", humantime::format_rfc3339_seconds(at))
-    });
+    let since = open
+        .since
+        .0
+        .and_then(since)
+        .map_or(String::new(), |at| format!(" since {}", humantime::format_rfc3339_seconds(at)));
     let reason = open.reason.0.as_deref().map_or(String::new(), |reason| format!(" ({reason})"));
     format!("{} from the store {}{since}{reason}", open.process, open.from)
 }

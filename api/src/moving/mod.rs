@@ -9,8 +9,8 @@ mod forms;
 mod open;
 mod told;
 
-pub use calls::{MoveCalls, Standstill};
 pub(crate) use calls::MovesApi;
+pub use calls::{MoveCalls, Standstill};
 pub use forms::{MoveJobForm, MoveOrderForm, MovedProcessForm};
 pub(crate) use open::{OpenMoveForm, OpenMovesForm};
 pub(crate) use told::ToldMovesApi;

@@ -111,7 +111,8 @@ impl Bringing {
     /// With the reason: then it is on its way here as before.
     pub(super) async fn end(&self) -> Result<(), MoveFault> {
         let last = self.log.last_move(self.process);
-        if last.is_some_and(|step| matches!(step.step, MoveStep::Off(_))) || self.give_way().await?.is_some() {
+        if last.is_some_and(|step| matches!(step.step, MoveStep::Off(_))) || self.give_way().await?.is_some()
+        {
             return Ok(());
         }
         let (there, from) = self.ask().await?;
@@ -120,11 +121,16 @@ impl Bringing {
             return refused("it is not on its way here from that store");
         };
         if there.state != "here" {
-            return refused("it was ended there in favour of this store: it can only be brought here to the end");
+            return refused(
+                "it was ended there in favour of this store: it can only be brought here to the end",
+            );
         }
         let access = NodeAccess { token: None, tls: self.tls.clone() };
         if store_at(&self.url, &access).await? != Some(from) {
-            let found = format!("no node with the store {from} answers at {}, and clients would be led there", self.url);
+            let found = format!(
+                "no node with the store {from} answers at {}, and clients would be led there",
+                self.url
+            );
             return Err(MoveFault::Refused(found));
         }
         Ok(self.append(begun.version.max(there.version), from, MoveStep::Off(self.url.clone())).await?)

@@ -154,7 +154,9 @@ impl MoveCalls for Mover {
     fn standstill(&self, process: ProcessId) -> Option<Standstill> {
         match self.jobs().get(&process).map(|job| job.progress().ended) {
             Some(None) => None,
-            Some(Some(ended)) => Some(Standstill { reason: ended.err().map(|fault| fault.reason().to_owned()) }),
+            Some(Some(ended)) => {
+                Some(Standstill { reason: ended.err().map(|fault| fault.reason().to_owned()) })
+            }
             None => Some(Standstill { reason: None }),
         }
     }

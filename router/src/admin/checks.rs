@@ -43,7 +43,8 @@ pub(super) fn checks(router: &Router) -> Vec<RouterCheckForm> {
         };
         // Whoever follows takes no messages in any case: that it could not take the place of its leader is told by this alone.
         let failing = registered.filter(|said| !said.failing.is_empty() && !is_put_away).map(|said| {
-            let lead = if member.is_lead() { "" } else { "; it may not be able to take the place of its leader" };
+            let lead =
+                if member.is_lead() { "" } else { "; it may not be able to take the place of its leader" };
             format!("it says that its checks fail: {}{lead}", said.failing.join(", "))
         });
         let trouble = standing.trouble().filter(|_| !is_well);
