@@ -47,7 +47,8 @@ pub enum MoveStep {
     /// From here on its history comes in as it was scheduled elsewhere, and nothing is scheduled to it. It was begun then;
     /// logs of before do not say when.
     Arriving(Option<Timestamp>),
-    /// It does not come after all: it is in the other store, whose node is at this URL. What has come stays as it came.
+    /// It does not come after all: it is in the other store, whose node is at this URL, by as many moves as the version says.
+    /// What has come stays as it came.
     Off(String),
     /// All of it is here: this store goes on with it.
     In(MoveEnd),
@@ -154,19 +155,15 @@ impl ProcessMove {
             (MoveStep::Arriving(_), None) if head.is_none() => Ok(()),
             // It was taken back meanwhile and comes again, or went elsewhere and comes from there: what came before is the
             // beginning of it all the same.
-            (MoveStep::Arriving(_), Some(MoveStep::Arriving(_)))
+            (MoveStep::Arriving(_), Some(MoveStep::Arriving(_) | MoveStep::Off(_)))
                 if before.is_some_and(|before| before.version < self.version) =>
             {
                 Ok(())
             }
-            (MoveStep::Arriving(_), Some(MoveStep::Off(_)))
-                if before.is_some_and(|before| before.version <= self.version) =>
-            {
-                Ok(())
-            }
             (MoveStep::Arriving(_), _) => Err("it is here, or was"),
+            // It stays where it was before it began to come, or went elsewhere.
             (MoveStep::Off(_), Some(MoveStep::Arriving(_)))
-                if before.is_some_and(|before| before.version <= self.version) =>
+                if before.is_some_and(|before| before.version <= self.version.saturating_add(1)) =>
             {
                 Ok(())
             }

@@ -205,8 +205,8 @@ fn what_does_not_come_after_all_is_elsewhere_and_may_come_again(setup: &mut impl
         append(&log, vec![step(process, 2, MoveStep::Arriving(Some(Timestamp::new(7))))]);
         import(&log, sample.spawn()).unwrap();
         assert_eq!(log.arriving().iter().map(|step| step.process).collect::<Vec<_>>(), [process]);
-        assert!(refused(&log, off(1)).contains("not on its way"));
-        append(&log, vec![off(2)]);
+        assert!(refused(&log, off(0)).contains("not on its way"));
+        append(&log, vec![off(1)]);
         next = sample.message();
     }
     setup.crash();

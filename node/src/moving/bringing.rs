@@ -117,9 +117,9 @@ impl Bringing {
         }
         let (there, from) = self.ask().await?;
         let refused = |reason: &str| Err(MoveFault::Refused(reason.to_owned()));
-        let Some(begun) = self.begun(from) else {
+        if self.begun(from).is_none() {
             return refused("it is not on its way here from that store");
-        };
+        }
         if there.state != "here" {
             return refused(
                 "it was ended there in favour of this store: it can only be brought here to the end",
@@ -133,7 +133,7 @@ impl Bringing {
             );
             return Err(MoveFault::Refused(found));
         }
-        Ok(self.append(begun.version.max(there.version), from, MoveStep::Off(self.url.clone())).await?)
+        Ok(self.append(there.version, from, MoveStep::Off(self.url.clone())).await?)
     }
 
     /// Where it is instead, if whoever had it has ended it in favour of another store: it comes no more then, and who asks for
