@@ -100,6 +100,9 @@ pub trait Log: Send + Sync + 'static {
     /// The last step of a move that a process has made here, if it ever has.
     fn last_move(&self, process: ProcessId) -> Option<Arc<ProcessMove>>;
 
+    /// The steps by which processes are on their way here that have not come.
+    fn arriving(&self) -> Vec<Arc<ProcessMove>>;
+
     /// All steps of moves, but for so many, and not more than so many.
     fn moves(&self, from: usize, most: usize) -> Vec<Arc<ProcessMove>>;
 

@@ -12,7 +12,7 @@ use protocol::Timestamp;
 use crate::contract::Append;
 use crate::event::{Body, BodyRef, EventRef};
 use crate::identity::{NodeId, Term};
-use crate::moves::{MOVED_BACK, MOVED_IN, MOVED_OUT, MOVING_IN, ProcessMove};
+use crate::moves::{MOVED_BACK, MOVED_IN, MOVED_OUT, MOVING_IN, MOVING_OFF, ProcessMove};
 
 /// A fact about the node itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +134,9 @@ impl Fact {
             }
             HANDOVER => says.parse().ok().map(Self::Handover),
             GATED => (!says.is_empty()).then(|| Self::Gated(says.to_owned())),
-            MOVING_IN | MOVED_IN | MOVED_OUT | MOVED_BACK => ProcessMove::read(about, says).map(Self::Move),
+            MOVING_IN | MOVING_OFF | MOVED_IN | MOVED_OUT | MOVED_BACK => {
+                ProcessMove::read(about, says).map(Self::Move)
+            }
             _ => None,
         }
     }

@@ -352,6 +352,10 @@ impl<E: Engine> Log for LocalLog<E> {
         self.state.release.moves.last(process, self.state.tail.last())
     }
 
+    fn arriving(&self) -> Vec<Arc<ProcessMove>> {
+        self.state.release.moves.arriving(self.state.tail.last())
+    }
+
     fn moves(&self, from: usize, most: usize) -> Vec<Arc<ProcessMove>> {
         self.state.release.moves.list(from, most, self.state.tail.last())
     }

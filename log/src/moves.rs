@@ -3,6 +3,7 @@
 //! ```text
 //! store that it comes to     moving-in, its history as it was scheduled there, moved-in, and on with the next nonce
 //! store that it comes from   moved-out, and nothing after that
+//! store that it does not come to after all     moving-in, some of its history, moving-off
 //! ```
 //!
 //! Should the store be lost that it goes to, before it has taken it in, the one that it comes from goes on with it: behind
@@ -11,12 +12,12 @@
 //! *moved-out* and *moved-in* say where the history ends at which both hold the process, so that each log shows by itself
 //! that nothing is between them. Facts of moves are few and made by hand: all of a log are in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use protocol::{HashChain, Nonce, ProcessId};
+use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 use tracing::warn;
 
 use crate::engine::Engine;
@@ -43,8 +44,12 @@ pub struct ProcessMove {
 /// A step of a move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MoveStep {
-    /// From here on its history comes in as it was scheduled elsewhere, and nothing is scheduled to it.
-    Arriving,
+    /// From here on its history comes in as it was scheduled elsewhere, and nothing is scheduled to it. It was begun then;
+    /// logs of before do not say when.
+    Arriving(Option<Timestamp>),
+    /// It does not come after all: it is in the other store, whose node is at this URL, by as many moves as the version says.
+    /// What has come stays as it came.
+    Off(String),
     /// All of it is here: this store goes on with it.
     In(MoveEnd),
     /// Nothing comes after this: another store goes on with it, whose node is at this URL.
@@ -82,14 +87,20 @@ impl fmt::Display for MoveEnd {
 }
 
 pub(crate) const MOVING_IN: &str = "moving-in";
+pub(crate) const MOVING_OFF: &str = "moving-off";
 pub(crate) const MOVED_IN: &str = "moved-in";
 pub(crate) const MOVED_OUT: &str = "moved-out";
 pub(crate) const MOVED_BACK: &str = "moved-back";
 
 impl ProcessMove {
-    /// Where it is, if it has moved out.
+    /// Where it is, if it has moved out, or has not come after all.
     pub fn url(&self) -> Option<&str> {
-        if let MoveStep::Out(_, url) = &self.step { Some(url) } else { None }
+        if let MoveStep::Out(_, url) | MoveStep::Off(url) = &self.step { Some(url) } else { None }
+    }
+
+    /// Whether it is on its way here.
+    pub fn is_arriving(&self) -> bool {
+        matches!(self.step, MoveStep::Arriving(_))
     }
 
     /// Reads what a fact about this says.
@@ -97,15 +108,19 @@ impl ProcessMove {
         let words = &mut says.splitn(12, ' ');
         let process = words.next()?.parse().ok()?;
         let version = if words.next()? == "version" { words.next()?.parse().ok()? } else { return None };
-        let direction = if about == MOVED_OUT { "to" } else { "from" };
+        let direction = if [MOVED_OUT, MOVING_OFF].contains(&about) { "to" } else { "from" };
         let other = if words.next()? == direction { words.next()?.parse().ok()? } else { return None };
         let step = match about {
-            MOVING_IN => MoveStep::Arriving,
+            MOVING_IN => match words.next() {
+                None => MoveStep::Arriving(None),
+                Some("at") => MoveStep::Arriving(Some(Timestamp::new(words.next()?.parse().ok()?))),
+                Some(_) => return None,
+            },
+            MOVING_OFF => MoveStep::Off(read_url(words)?),
             MOVED_IN => MoveStep::In(MoveEnd::read(words)?),
             MOVED_OUT => {
                 let end = MoveEnd::read(words)?;
-                let url = if words.next()? == "url" { words.next()? } else { return None };
-                MoveStep::Out(end, url.to_owned())
+                MoveStep::Out(end, read_url(words)?)
             }
             MOVED_BACK => {
                 let end = MoveEnd::read(words)?;
@@ -123,12 +138,13 @@ impl ProcessMove {
     /// Why nothing, or no such event, may come next in the process behind this.
     pub(crate) fn refusal(&self, imported: bool) -> Option<&'static str> {
         match self.step {
-            MoveStep::Arriving if imported => None,
-            MoveStep::Arriving => {
+            MoveStep::Arriving(_) if imported => None,
+            MoveStep::Arriving(_) => {
                 Some("it is on its way here from another store, and not all of it is here yet")
             }
             MoveStep::In(_) | MoveStep::Back(..) => None,
             MoveStep::Out(..) => Some("it has moved to another store"),
+            MoveStep::Off(_) => Some("it was on its way here and did not come: it is in another store"),
         }
     }
 
@@ -136,16 +152,23 @@ impl ProcessMove {
     pub(crate) fn check(&self, before: Option<&Self>, head: Option<Head>) -> Result<(), &'static str> {
         let here = || MoveEnd::of(self.process, head.and_then(|head| head.last));
         match (&self.step, before.map(|before| &before.step)) {
-            (MoveStep::Arriving, None) if head.is_none() => Ok(()),
+            (MoveStep::Arriving(_), None) if head.is_none() => Ok(()),
             // It was taken back meanwhile and comes again, or went elsewhere and comes from there: what came before is the
             // beginning of it all the same.
-            (MoveStep::Arriving, Some(MoveStep::Arriving))
+            (MoveStep::Arriving(_), Some(MoveStep::Arriving(_) | MoveStep::Off(_)))
                 if before.is_some_and(|before| before.version < self.version) =>
             {
                 Ok(())
             }
-            (MoveStep::Arriving, _) => Err("it is here, or was"),
-            (MoveStep::In(end), Some(MoveStep::Arriving)) => {
+            (MoveStep::Arriving(_), _) => Err("it is here, or was"),
+            // It stays where it was before it began to come, or went elsewhere.
+            (MoveStep::Off(_), Some(MoveStep::Arriving(_)))
+                if before.is_some_and(|before| before.version <= self.version.saturating_add(1)) =>
+            {
+                Ok(())
+            }
+            (MoveStep::Off(_), _) => Err("it is not on its way here"),
+            (MoveStep::In(end), Some(MoveStep::Arriving(_))) => {
                 let is_same =
                     before.is_some_and(|begun| (begun.version, begun.other) == (self.version, self.other));
                 if !is_same {
@@ -157,7 +180,9 @@ impl ProcessMove {
                 }
             }
             (MoveStep::In(_), _) => Err("no move of it has begun"),
-            (MoveStep::Out(..), Some(MoveStep::Arriving | MoveStep::Out(..))) => Err("it is not here"),
+            (MoveStep::Out(..), Some(MoveStep::Arriving(_) | MoveStep::Out(..) | MoveStep::Off(_))) => {
+                Err("it is not here")
+            }
             (MoveStep::Back(end, _), Some(MoveStep::Out(..))) => {
                 if before.is_none_or(|before| before.other != self.other) {
                     Err("it has moved to another store")
@@ -183,12 +208,20 @@ impl ProcessMove {
     }
 }
 
+fn read_url(words: &mut std::str::SplitN<'_, char>) -> Option<String> {
+    (words.next()? == "url").then(|| words.next().map(str::to_owned)).flatten()
+}
+
 /// As it is recorded.
 impl fmt::Display for ProcessMove {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { process, version, other, step } = self;
         match step {
-            MoveStep::Arriving => write!(f, "{MOVING_IN} {process} version {version} from {other}"),
+            MoveStep::Arriving(at) => {
+                write!(f, "{MOVING_IN} {process} version {version} from {other}")?;
+                at.iter().try_for_each(|at| write!(f, " at {at}"))
+            }
+            MoveStep::Off(url) => write!(f, "{MOVING_OFF} {process} version {version} to {other} url {url}"),
             MoveStep::In(end) => write!(f, "{MOVED_IN} {process} version {version} from {other} {end}"),
             MoveStep::Out(end, url) => {
                 write!(f, "{MOVED_OUT} {process} version {version} to {other} {end} url {url}")
@@ -208,6 +241,8 @@ pub(crate) struct Moves(RwLock<Steps>);
 struct Steps {
     all: Vec<(Seq, Arc<ProcessMove>)>,
     by_process: HashMap<ProcessId, Vec<usize>>,
+    /// Whose last step is that it is on its way here.
+    arriving: BTreeSet<ProcessId>,
 }
 
 impl Moves {
@@ -247,6 +282,10 @@ impl Moves {
         for (seq, step) in steps {
             let place = kept.all.len();
             kept.by_process.entry(step.process).or_default().push(place);
+            match step.is_arriving() {
+                true => kept.arriving.insert(step.process),
+                false => kept.arriving.remove(&step.process),
+            };
             kept.all.push((seq, step));
         }
     }
@@ -261,6 +300,14 @@ impl Moves {
         let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut steps = kept.by_process.get(&process)?.iter().rev().filter_map(|place| kept.all.get(*place));
         steps.find(|(seq, _)| Some(*seq) <= upto).map(|(_, step)| step.clone())
+    }
+
+    /// The steps by which processes are on their way here, begun up to an event.
+    pub(crate) fn arriving(&self, upto: Option<Seq>) -> Vec<Arc<ProcessMove>> {
+        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let last = kept.arriving.iter().filter_map(|process| kept.by_process.get(process)?.last());
+        let steps = last.filter_map(|place| kept.all.get(*place));
+        steps.filter(|(seq, _)| Some(*seq) <= upto).map(|(_, step)| step.clone()).collect()
     }
 
     /// All steps up to an event, but for so many, and not more than so many.
@@ -297,13 +344,16 @@ mod tests {
         #[test]
         fn steps_are_read_as_they_were_recorded(
             process: [u8; 32], version: u64, other: u128, next: u64, chain: [u8; 32], url in "https?://[a-z:1-9]{1,20}",
-            by in "[a-z][a-z ]{0,20}",
+            by in "[a-z][a-z ]{0,20}", at: u64,
         ) {
             let process = ProcessId::from(Id::from_bytes(process));
             // A hash chain is made of ids alone.
             let chain = HashChain::seed(Id::from_bytes(chain).into());
             let end = MoveEnd { next: Nonce::new(next), chain };
-            for step in [MoveStep::Arriving, MoveStep::In(end), MoveStep::Out(end, url), MoveStep::Back(end, by)] {
+            for step in [
+                MoveStep::Arriving(None), MoveStep::Arriving(Some(Timestamp::new(at))), MoveStep::Off(url.clone()),
+                MoveStep::In(end), MoveStep::Out(end, url), MoveStep::Back(end, by),
+            ] {
                 let is_free = matches!(step, MoveStep::Back(..));
                 let step = ProcessMove { process, version, other: StoreId(Uuid::from_u128(other)), step };
                 let bytes = recorded(&step);

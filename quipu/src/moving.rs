@@ -23,13 +23,16 @@ Examples:
   quipu move $P --to http://su2.example --to-admin http://10.0.0.6:9001 --admin http://10.0.0.5:9001
   quipu move $P --to http://127.0.0.1:9010     both nodes are on this machine
   quipu move $P --back $STORE                  it was on its way to a store that is lost
+  quipu move $P --to http://127.0.0.1:9010 --stay http://127.0.0.1:9000   it is to stay where it is after all
 
 The node that it goes to copies and verifies its history while the other one serves it. That one ends it then, and leads whoever \
 asks for it to --to for ever; the other goes on with the next nonce. Nothing of the history comes through this machine.
 
 Whatever is killed meanwhile, the same command again goes on from there: the process is either where it was, or on its way to \
 --to and nowhere else. Should the store of that node be lost on the way, --back with its id has the node that had the process go on \
-with it. That the other store never had all of it is your word, which the log keeps: it would be in two places otherwise. Both nodes have to have the same wallet. Routers in front of them learn it by themselves.
+with it. That the other store never had all of it is your word, which the log keeps: it would be in two places otherwise.
+
+A move that is not gone on with is told by the check moves of the node that the process goes to (quipu status, GET /moves). As long as the process was not ended where it is, --stay with the URL at which clients find it there ends such a move: the node at --to leads there then. Of two moves at once the one that comes too late ends by itself. Both nodes have to have the same wallet. Routers in front of them learn it by themselves.
 
 Exit codes: 0 it has moved; 1 it has not (one line on standard error says why), 2 wrong usage or setting.";
 
@@ -48,8 +51,11 @@ pub struct MoveArgs {
     #[arg(long, value_name = "URL", value_parser = origin, required_unless_present = "back")]
     to: Option<String>,
     /// Take it back instead from this store, which is lost and never had all of it
-    #[arg(long, value_name = "STORE", conflicts_with_all = ["to", "to_admin", "to_token", "from"])]
+    #[arg(long, value_name = "STORE", conflicts_with_all = ["to", "to_admin", "to_token", "from", "stay"])]
     back: Option<Uuid>,
+    /// Have it stay where it is instead, which clients find at this URL: what has come to the node at --to is left, and it leads there
+    #[arg(long, value_name = "URL", value_parser = origin, requires = "to")]
+    stay: Option<String>,
     /// The admin listener of that node; without it at the port after that of --to
     #[arg(long, value_name = "URL", value_parser = origin)]
     to_admin: Option<String>,
@@ -98,6 +104,11 @@ impl MoveArgs {
             let moved = self.bring(&source, &target, &to).await?;
             Ok::<_, Failure>((moved, self.leads(&source).await))
         })?;
+        if self.stay.is_some() {
+            let at = moved.url.0.unwrap_or_default();
+            writeln!(out, "process {} does not move: it is at {at}, and {to} leads there", self.process)?;
+            return Ok(());
+        }
         let (events, version) = (thousands(moved.next), moved.version);
         writeln!(out, "process {} has moved to {to}: {events} nonces, move {version}", self.process)?;
         let Some((url, unsent)) = leads else { return Ok(()) };
@@ -154,14 +165,15 @@ impl MoveArgs {
         let token = match source.fetch_told::<MovedProcessForm>(&path).await {
             Ok((_, token)) => token,
             // It has come, and nobody is needed any more where it came from.
-            Err(ClientError::Unreachable { .. }) if has_come(&there) => return Ok(there),
+            Err(ClientError::Unreachable { .. }) if self.is_done(&there) => return Ok(there),
             Err(error) => return Err(error.into()),
         };
         let order = MoveOrderForm {
             process: self.process.to_string(),
             from: self.from.clone().unwrap_or_else(|| source.url().to_owned()),
             token,
-            url: to.to_owned(),
+            url: self.stay.as_deref().unwrap_or(to).to_owned(),
+            off: self.stay.is_some(),
         };
         let order = serde_json::to_value(order).map_err(|error| MoveError::Failed(error.to_string()))?;
         target.post::<MovedProcessForm>("/moves", Some(order)).await?;
@@ -180,18 +192,21 @@ impl MoveArgs {
                     return Err(MoveError::Refused(reason.clone()).into());
                 }
                 Some(MoveJobForm { reason: Nullable(Some(reason)), .. }) => reason.clone(),
-                _ if has_come(&now) => return Ok(now),
+                _ if self.is_done(&now) => return Ok(now),
                 Some(_) => "nobody knows why".to_owned(),
                 None => "the node that it goes to was started again meanwhile".to_owned(),
             };
             return Err(MoveError::Failed(reason).into());
         }
     }
-}
 
-/// Whether the process is at the node that says so, and came there.
-fn has_come(now: &MovedProcessForm) -> bool {
-    now.state == "here" && now.version > 0
+    /// Whether the process is at the node that says so, and came there; or came there no more, where that was asked for.
+    fn is_done(&self, now: &MovedProcessForm) -> bool {
+        match &self.stay {
+            Some(_) => now.state == "off",
+            None => now.state == "here" && now.version > 0,
+        }
+    }
 }
 
 fn origin(text: &str) -> Result<String, String> {

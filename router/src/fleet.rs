@@ -138,11 +138,22 @@ impl Fleet {
         processes_of(&self.members(), member)
     }
 
-    /// Has it counted how many processes each has.
-    pub(crate) fn count_processes(&self) {
+    /// Whether a scheduler was retired and nothing leads to it any more: how it does is nobody's matter.
+    pub(crate) fn is_put_away(&self, member: &FleetMember) -> bool {
+        member.is_retired && self.processes(member) == 0
+    }
+
+    /// Has it measured how each does, and how many processes it has.
+    pub(crate) fn measure(&self) {
         let members = self.members();
         for member in members.values() {
-            member.standing.metrics.processes.set(processes_of(&members, member) as f64);
+            let (standing, processes) = (&member.standing, processes_of(&members, member));
+            let flag = |flag: bool| f64::from(u8::from(flag));
+            let is_put_away = member.is_retired && processes == 0;
+            standing.metrics.processes.set(processes as f64);
+            // Nothing is to be said of one that was put away, and none is to be alarmed by it.
+            standing.metrics.reached.set(if is_put_away { f64::NAN } else { flag(standing.is_reached()) });
+            standing.metrics.open.set(flag(standing.is_open() && !member.is_retired));
         }
     }
 

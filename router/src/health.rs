@@ -51,7 +51,7 @@ impl Router {
         loop {
             looks.tidy();
             moves.tidy();
-            self.fleet.count_processes();
+            self.fleet.measure();
             for (number, member) in self.fleet.members().iter() {
                 let (router, own, at_once) = (self.clone(), member.clone(), at_once.clone());
                 looks.begin(*number, async move {

@@ -250,8 +250,6 @@ impl MemberStanding {
         };
         self.is_reached.store(is_reached, Ordering::Relaxed);
         self.is_open.store(is_open, Ordering::Relaxed);
-        self.metrics.reached.set(f64::from(u8::from(is_reached)));
-        self.metrics.open.set(f64::from(u8::from(is_open)));
         match (before, is_reached) {
             (false, true) => MemberTurn::Came,
             (true, false) => MemberTurn::Went,

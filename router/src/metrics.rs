@@ -17,9 +17,9 @@ pub const UNANSWERED: &str = "quipu_router_unanswered_total";
 pub const SECONDS: &str = "quipu_router_scheduler_seconds";
 /// Gauge: how many processes a scheduler has, none where another one leads its store, by [`SCHEDULER`].
 pub const PROCESSES: &str = "quipu_router_processes";
-/// Gauge: 1 while a scheduler is reached, by [`SCHEDULER`].
+/// Gauge: 1 while a scheduler is reached, no number once it is retired and has no process, by [`SCHEDULER`].
 pub const REACHED: &str = "quipu_router_scheduler_reached";
-/// Gauge: 1 while a scheduler takes messages, by [`SCHEDULER`].
+/// Gauge: 1 while a scheduler takes messages and may be given processes, by [`SCHEDULER`].
 pub const OPEN: &str = "quipu_router_scheduler_open";
 /// Counter: processes that were given a home.
 pub const PLACED: &str = "quipu_router_placed_total";
@@ -38,8 +38,11 @@ pub fn describe() {
     describe_counter!(UNANSWERED, "Calls that were passed on to a scheduler and not answered.");
     describe_histogram!(SECONDS, Unit::Seconds, "Time until a scheduler began to answer what was passed on.");
     describe_gauge!(PROCESSES, "How many processes a scheduler has; none where another one leads its store.");
-    describe_gauge!(REACHED, "1 while a scheduler is reached, 0 while it is not.");
-    describe_gauge!(OPEN, "1 while a scheduler takes messages, 0 while it does not.");
+    describe_gauge!(
+        REACHED,
+        "1 while a scheduler is reached, 0 while it is not; no number once it is retired and has no process."
+    );
+    describe_gauge!(OPEN, "1 while a scheduler takes messages and is not retired, 0 while it does not.");
     describe_counter!(PLACED, "Processes that were given a home.");
     describe_counter!(LOOKUPS, "Unknown processes that the schedulers were asked for.");
     describe_counter!(PROMOTED, "Leaders that were gone and were replaced by another node of their log.");

@@ -30,6 +30,9 @@ const CONNECT_SOON: Duration = Duration::from_secs(1);
 const SILENT: Duration = Duration::from_secs(75);
 /// Shorter than schedulers keep a connection without a request.
 const IDLE: Duration = Duration::from_secs(45);
+/// How many connections without a request are kept to each scheduler: after a crowd there would be one for each call of it,
+/// beside all those that its next places are taken for at other schedulers.
+const IDLE_MAX: usize = 64;
 /// Between two attempts.
 pub(crate) const AGAIN: Duration = Duration::from_millis(250);
 /// After which a client may come again of whose call it is not known what became of it.
@@ -37,7 +40,8 @@ pub(crate) const COME_AGAIN: u32 = 2;
 /// How many sockets a router takes for what it asks itself.
 const QUESTIONS_MAX: usize = 256;
 
-/// How many sockets a router takes at most beside those of its clients: for calls, and for what it asks itself.
+/// How many sockets a router takes at most beside those of its clients: for calls, and for what it asks itself. A few more are
+/// kept without a request for each scheduler.
 pub fn sockets_max(mode: RouterMode) -> usize {
     let calls = match mode {
         RouterMode::Forward => CallPlaces::ALL,
@@ -203,6 +207,7 @@ fn client_within(connect: Duration, silent: Duration) -> reqwest::Result<reqwest
         .connect_timeout(connect)
         .read_timeout(silent)
         .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(IDLE_MAX)
         .tcp_nodelay(true)
         .redirect(redirect::Policy::none())
         .no_proxy()

@@ -30,7 +30,8 @@ impl Scheduler {
         shared.submit(Order { process, intake: Intake::Move(MoveOrder::Out { to, url }), answer });
         match self.wait(done).await {
             Ok(_) => {}
-            Err(ScheduleError::Moved(step)) if step.other == to => {}
+            Err(ScheduleError::Moved(step)) if step.other == to && matches!(step.step, MoveStep::Out(..)) => {
+            }
             Err(error) => return Err(error),
         }
         shared.sequencer.log.last_move(process).ok_or(ScheduleError::Lost)
@@ -69,8 +70,8 @@ impl Shared {
     /// Refuses what is for a process that has moved, or comes here and is not all here yet.
     pub(crate) fn check_here(&self, process: ProcessId) -> Result<(), ScheduleError> {
         match self.sequencer.log.last_move(process) {
-            Some(step) if matches!(step.step, MoveStep::Out(..)) => Err(ScheduleError::Moved(step)),
-            Some(step) if step.step == MoveStep::Arriving => Err(ScheduleError::Arriving(process)),
+            Some(step) if step.url().is_some() => Err(ScheduleError::Moved(step)),
+            Some(step) if step.is_arriving() => Err(ScheduleError::Arriving(process)),
             _ => Ok(()),
         }
     }

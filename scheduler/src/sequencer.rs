@@ -203,8 +203,10 @@ impl Sequencer {
     fn look_up(&self, lane: &Lane) -> Result<ProcessState, ScheduleError> {
         let step = self.log.last_move(lane.process);
         match step.as_ref().map(|step| &step.step) {
-            Some(MoveStep::Out(..)) => return Ok(step.map_or(ProcessState::Absent, ProcessState::Moved)),
-            Some(MoveStep::Arriving) => return Err(ScheduleError::Arriving(lane.process)),
+            Some(MoveStep::Out(..) | MoveStep::Off(_)) => {
+                return Ok(step.map_or(ProcessState::Absent, ProcessState::Moved));
+            }
+            Some(MoveStep::Arriving(_)) => return Err(ScheduleError::Arriving(lane.process)),
             Some(MoveStep::In(_) | MoveStep::Back(..)) | None => {}
         }
         let head = self.log.head(lane.process)?;

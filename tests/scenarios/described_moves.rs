@@ -20,6 +20,7 @@ pub async fn moved(admin: &mut Listener, public: &mut Listener, process: Id) {
     let (now, events) = ("/moves/{process}", "/moves/{process}/events");
     admin.get(&format!("/moves/{process}"), now, 200).await;
     admin.get("/moves/abc", now, 400).await;
+    admin.get("/moves", "/moves", 200).await;
     admin.get(&format!("/moves/{process}/events?from=0&unassigned"), events, 200).await;
     admin.get(&format!("/moves/{process}/events?from=1000000"), events, 200).await;
     admin.get(&format!("/moves/{process}/events"), events, 400).await;

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use crate::folder;
 use crate::moving::{Pair, SOURCE, TARGET, moving};
 use crate::moving_back::{back, sealed, store};
+use crate::moving_open::leads;
 
 /// A pair, of which the source has a process with so many messages of a user.
 async fn begun(messages: usize) -> (Pair, Arc<Ledger>, User, Id) {
@@ -119,7 +120,8 @@ async fn of_two_moves_at_once_one_wins_and_the_process_can_go_on_to_the_other() 
     fails(&late.finish(), "moved");
     assert_eq!(pair.state(SOURCE, process).await, "moved");
     ledger.send(&pair.node(TARGET).client(), &user, process, 5).await;
-    assert_eq!(node.client().get(&format!("/{process}/latest")).await.status, 503);
+    // Who asks for it where it did not come is led to where it went.
+    leads(&node, process, &pair.url(TARGET)).await;
 
     let on = moving(kept.path(), process, pair.node(TARGET), &node, &node.url()).run();
     assert_eq!(on.code, Some(0), "{}", on.stderr);

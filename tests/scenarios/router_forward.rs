@@ -9,6 +9,20 @@ use crate::router::{node, spawned};
 
 /// More than may wait for one scheduler at once.
 const MANY: usize = 600;
+/// Fewer than that, and more than there are connections kept that nobody uses.
+const SOME: usize = 300;
+/// So many are kept at most, for calls and for what a router asks.
+const KEPT: usize = 3 * 64;
+
+/// How many connections lead to a port.
+fn connections_to(port: u16) -> usize {
+    let (all, port) = (std::fs::read_to_string("/proc/net/tcp").unwrap(), format!(":{port:04X}"));
+    let is_there = |line: &str| {
+        let mut words = line.split_whitespace().skip(2);
+        words.next().is_some_and(|remote| remote.ends_with(&port)) && words.next() == Some("01")
+    };
+    all.lines().filter(|line| is_there(line)).count()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_takes_no_place_of_who_posts_or_reads() {
@@ -62,4 +76,27 @@ async fn a_router_that_stops_ends_what_waits() {
     assert_eq!(page.await.unwrap().unwrap().refusal(503), "unavailable");
     while events.chunk().await.unwrap().is_some() {}
     assert_eq!(router.finish().code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_leaves_few_connections_behind() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let (_kept, node) = node(&gateway);
+    let router = Launch::router(folder.path(), &[&node.url()]).set("ROUTER_MODE", "forward").serve();
+    let (client, user, port) = (router.client(), User::new(1), node.public().port());
+    let process = spawned(&client, &user).await;
+    let mut waiting = JoinSet::new();
+    for _ in 0..SOME {
+        let client = Client::new(&router.url());
+        let path = format!("/{0}?process-id={0}&from-nonce=1&wait=50", process.id);
+        waiting.spawn(async move { client.send(client.request(Method::GET, &path)).await.unwrap().status });
+    }
+    until("all wait", async || (connections_to(port) >= SOME).then_some(())).await;
+    client.schedule(&user.message(process.id, b"what they wait for")).await;
+    while let Some(status) = waiting.join_next().await {
+        assert_eq!(status.unwrap(), 200);
+    }
+    until("those that are not needed are closed", async || (connections_to(port) <= KEPT).then_some(()))
+        .await;
+    router.stop();
 }

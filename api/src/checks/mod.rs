@@ -2,6 +2,7 @@
 
 mod gate;
 pub(crate) mod history;
+mod moves;
 mod rules;
 
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::metrics;
+use crate::moving::OpenMovesForm;
 use crate::node::ApiNode;
+use crate::write_side::WriteSide;
 pub(crate) use history::CheckLevel;
 
 /// How often the checks are made when nobody asks, so that it is known since when something is so.
@@ -56,6 +59,12 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
             found.push(("replication", rules::replication(&now)));
         }
         None => found.insert(0, ("writes", rules::writes(node))),
+    }
+    if node.parts.mover.is_some() {
+        // What comes to a log is brought by the node that writes it.
+        let is_writer = matches!(node.writes(), WriteSide::Open(_));
+        let open = if is_writer { OpenMovesForm::of(node).moves } else { Vec::new() };
+        found.push(("moves", moves::moves(&open)));
     }
     for list in &node.parts.options.lists {
         let now = list.now();

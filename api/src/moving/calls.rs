@@ -17,6 +17,7 @@ use uuid::Uuid;
 use web::{Flag, HttpError, JsonBody, Needed, Path, read_origin};
 
 use super::forms::{MoveJobForm, MoveOrderForm, MovedProcessForm};
+use super::open::OpenMovesForm;
 use crate::error::CallError;
 use crate::node::ApiNode;
 use crate::refusals::MoveRefusal;
@@ -39,6 +40,9 @@ pub trait MoveCalls: Send + Sync {
     /// With the reason, when it cannot be begun.
     fn begin(&self, process: ProcessId, order: MoveOrderForm) -> Result<(), String>;
 
+    /// Whether one is being brought here at the moment, or else why that failed last, as far as it is known.
+    fn standstill(&self, process: ProcessId) -> Option<Standstill>;
+
     /// How far it is, or how it ended.
     fn now(&self, process: ProcessId) -> Option<MoveJobForm>;
 
@@ -49,15 +53,31 @@ pub trait MoveCalls: Send + Sync {
     async fn store_at(&self, url: &str) -> Result<Option<StoreId>, String>;
 }
 
+/// Nothing brings a process here that is on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standstill {
+    /// Why, if it is known: a node that was started again meanwhile does not know it.
+    pub reason: Option<String>,
+}
+
 /// The calls, and the node that answers them.
 pub(crate) struct MovesApi(pub(crate) Arc<ApiNode>);
 
 #[OpenApi]
 impl MovesApi {
+    /// Processes on their way here
+    ///
+    /// Those that have not come; nothing is scheduled to them here, nor served of them.
+    #[oai(path = "/moves", method = "get", operation_id = "open_moves")]
+    async fn open(&self) -> Result<Json<OpenMovesForm>, MoveRefusal> {
+        Ok(Json(self.0.read(|node| Ok::<_, CallError>(OpenMovesForm::of(node))).await?))
+    }
+
     /// Bring a process here
     ///
     /// This node copies and verifies its history while the other one serves it, has that end it, and goes on with it. What
-    /// is answered is how far that is; the same call again, also after this node was started again, goes on with it.
+    /// is answered is how far that is; the same call again, also after this node was started again, goes on with it. Or,
+    /// with `off`, it does not come after all.
     #[oai(path = "/moves", method = "post", operation_id = "begin_move")]
     async fn begin(
         &self,
@@ -234,7 +254,8 @@ fn describe(node: &Arc<ApiNode>, process: ProcessId) -> Result<MovedProcessForm,
     let head = if process == ProcessId::NODE { None } else { log.head(process)? };
     let state = match step.as_ref().map(|step| &step.step) {
         Some(MoveStep::Out(..)) => "moved",
-        Some(MoveStep::Arriving) => "arriving",
+        Some(MoveStep::Arriving(_)) => "arriving",
+        Some(MoveStep::Off(_)) => "off",
         Some(MoveStep::In(_) | MoveStep::Back(..)) => "here",
         None if head.is_some() => "here",
         None => "absent",

@@ -16,8 +16,12 @@ pub struct MoveOrderForm {
     #[oai(skip_serializing_if_is_none)]
     #[serde(default)]
     pub token: Option<String>,
-    /// Where clients find this node: the other one leads them there for ever.
+    /// Where clients find this node: the other one leads them there for ever. With `off`, where they find the other one.
     pub url: String,
+    /// It does not come after all, and stays where it is: what has come is left, and this node leads to the other one.
+    #[serde(default)]
+    #[oai(default)]
+    pub off: bool,
 }
 
 impl JsonForm for MoveOrderForm {
@@ -36,7 +40,8 @@ pub struct MovedProcessForm {
     pub wallet: String,
     /// All wallets that signed what is in this store.
     pub wallets: Vec<String>,
-    /// `absent`; `here`; `arriving`, while not all of it is here; `moved`, when another store has it.
+    /// `absent`; `here`; `arriving`, while not all of it is here; `moved`, when another store has it; `off`, when it was on
+    /// its way here and is in another store instead.
     pub state: String,
     /// How often it has moved.
     pub version: u64,
@@ -46,7 +51,7 @@ pub struct MovedProcessForm {
     pub chain: String,
     /// The store that it came from or went to last; null where it never moved.
     pub other: Nullable<String>,
-    /// Where it is, if it has moved from here.
+    /// Where it is, if it has moved from here or did not come.
     pub url: Nullable<String>,
     /// How many of its events this node has still to upload, or 10,000 if there are more, where that was asked for; null where it
     /// has not moved from here, or nothing is uploaded here.

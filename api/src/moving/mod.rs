@@ -6,14 +6,15 @@
 
 mod calls;
 mod forms;
+mod open;
 mod told;
 
-pub use calls::MoveCalls;
 pub(crate) use calls::MovesApi;
+pub use calls::{MoveCalls, Standstill};
 pub use forms::{MoveJobForm, MoveOrderForm, MovedProcessForm};
+pub(crate) use open::{OpenMoveForm, OpenMovesForm};
 pub(crate) use told::ToldMovesApi;
 
-use log::MoveStep;
 use protocol::ProcessId;
 use scheduler::ScheduleError;
 
@@ -23,8 +24,8 @@ use crate::node::ApiNode;
 /// Refuses what is asked of a process that has moved from here, by leading there, or is on its way here.
 pub(crate) fn check_here(node: &ApiNode, process: ProcessId) -> Result<(), CallError> {
     match node.parts.log.last_move(process) {
-        Some(step) if matches!(step.step, MoveStep::Out(..)) => Err(ScheduleError::Moved(step).into()),
-        Some(step) if step.step == MoveStep::Arriving => Err(ScheduleError::Arriving(process).into()),
+        Some(step) if step.url().is_some() => Err(ScheduleError::Moved(step).into()),
+        Some(step) if step.is_arriving() => Err(ScheduleError::Arriving(process).into()),
         _ => Ok(()),
     }
 }

@@ -12,7 +12,6 @@ mod stream;
 use std::sync::Arc;
 
 use ans104::Id;
-use log::MoveStep;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{OpenApi, Tags};
 use protocol::{Code, Nonce, ProcessId};
@@ -120,7 +119,7 @@ impl PublicApi {
     ) -> Result<SchedulerAnswer, MovedRefusal> {
         // Clients ask with whatever they have.
         if let Some(step) = process.0.and_then(|process| self.0.parts.log.last_move(process.parse().ok()?))
-            && matches!(step.step, MoveStep::Out(..))
+            && step.url().is_some()
         {
             return Err(ScheduleError::Moved(step).into());
         }

@@ -195,6 +195,10 @@ impl Log for Watched {
         self.inner.last_move(process)
     }
 
+    fn arriving(&self) -> Vec<Arc<ProcessMove>> {
+        self.inner.arriving()
+    }
+
     fn moves(&self, from: usize, most: usize) -> Vec<Arc<ProcessMove>> {
         self.inner.moves(from, most)
     }

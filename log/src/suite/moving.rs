@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use ans104::{Ed25519Wallet, Signer};
-use protocol::ProcessId;
+use protocol::{ProcessId, Timestamp};
 use uuid::Uuid;
 
 use crate::samples::SampleProcess;
@@ -21,6 +21,7 @@ on_both_engines!(
     steps_come_in_their_order_and_at_the_end_that_they_name,
     a_process_whose_new_store_is_lost_goes_on_where_it_was,
     what_was_on_its_way_comes_again_with_a_higher_version,
+    what_does_not_come_after_all_is_elsewhere_and_may_come_again,
     what_arrives_is_checked,
 );
 
@@ -100,7 +101,7 @@ fn a_process_that_moved_out_gets_nothing_more(setup: &mut impl Setup) {
 fn a_process_that_arrives_gets_its_history_and_nothing_else(setup: &mut impl Setup) {
     let log = setup.log();
     let mut sample = SampleProcess::new(1);
-    append(&log, vec![step(sample.process, 1, MoveStep::Arriving)]);
+    append(&log, vec![step(sample.process, 1, MoveStep::Arriving(None))]);
     assert!(refused(&log, SampleProcess::new(1).spawn()).contains("on its way"));
     import(&log, sample.spawn()).unwrap();
     import(&log, sample.message()).unwrap();
@@ -126,7 +127,7 @@ fn steps_come_in_their_order_and_at_the_end_that_they_name(setup: &mut impl Setu
     let (process, nowhere) = (sample.process, absent.process);
     let wrong = MoveEnd { next: end(&sample).next.next(), ..end(&sample) };
     for refusal in [
-        step(process, 1, MoveStep::Arriving),
+        step(process, 1, MoveStep::Arriving(None)),
         step(process, 1, MoveStep::In(end(&sample))),
         step(process, 1, MoveStep::Out(wrong, URL.to_owned())),
         step(process, 0, MoveStep::Out(end(&sample), URL.to_owned())),
@@ -136,13 +137,13 @@ fn steps_come_in_their_order_and_at_the_end_that_they_name(setup: &mut impl Setu
         let text = format!("{refusal:?}");
         assert!(!refused(&log, refusal).is_empty(), "{text}");
     }
-    append(&log, vec![step(nowhere, 1, MoveStep::Arriving)]);
+    append(&log, vec![step(nowhere, 1, MoveStep::Arriving(None))]);
     // Nothing of it came.
     refused(&log, step(nowhere, 1, MoveStep::In(end(&absent))));
-    refused(&log, step(nowhere, 1, MoveStep::Arriving));
+    refused(&log, step(nowhere, 1, MoveStep::Arriving(None)));
     append(&log, vec![step(process, 1, MoveStep::Out(end(&sample), URL.to_owned()))]);
     refused(&log, step(process, 2, MoveStep::Out(end(&sample), URL.to_owned())));
-    refused(&log, step(process, 2, MoveStep::Arriving));
+    refused(&log, step(process, 2, MoveStep::Arriving(None)));
     assert_eq!(log.move_count(), 2);
 }
 
@@ -178,19 +179,57 @@ fn a_process_whose_new_store_is_lost_goes_on_where_it_was(setup: &mut impl Setup
 fn what_was_on_its_way_comes_again_with_a_higher_version(setup: &mut impl Setup) {
     let log = setup.log();
     let mut sample = SampleProcess::new(1);
-    append(&log, vec![step(sample.process, 1, MoveStep::Arriving)]);
+    append(&log, vec![step(sample.process, 1, MoveStep::Arriving(None))]);
     import(&log, sample.spawn()).unwrap();
     // It was taken back where it came from, and went on there.
     let elsewhere =
-        ProcessMove { process: sample.process, version: 2, other: other(8), step: MoveStep::Arriving };
+        ProcessMove { process: sample.process, version: 2, other: other(8), step: MoveStep::Arriving(None) };
     append(&log, vec![Fact::Move(elsewhere).append()]);
-    append(&log, vec![step(sample.process, 3, MoveStep::Arriving)]);
-    assert!(refused(&log, step(sample.process, 2, MoveStep::Arriving)).contains("it is here, or was"));
+    append(&log, vec![step(sample.process, 3, MoveStep::Arriving(None))]);
+    assert!(refused(&log, step(sample.process, 2, MoveStep::Arriving(None))).contains("it is here, or was"));
     import(&log, sample.message()).unwrap();
     assert!(refused(&log, step(sample.process, 1, MoveStep::In(end(&sample)))).contains("another move"));
     append(&log, vec![step(sample.process, 3, MoveStep::In(end(&sample)))]);
     append(&log, vec![sample.message()]);
     assert_eq!(faults(&log), Vec::<String>::new());
+}
+
+fn what_does_not_come_after_all_is_elsewhere_and_may_come_again(setup: &mut impl Setup) {
+    let mut sample = SampleProcess::new(1);
+    let process = sample.process;
+    let off = |version| step(process, version, MoveStep::Off(URL.to_owned()));
+    let next;
+    {
+        let log = setup.log();
+        assert!(refused(&log, off(1)).contains("not on its way"));
+        append(&log, vec![step(process, 2, MoveStep::Arriving(Some(Timestamp::new(7))))]);
+        import(&log, sample.spawn()).unwrap();
+        assert_eq!(log.arriving().iter().map(|step| step.process).collect::<Vec<_>>(), [process]);
+        assert!(refused(&log, off(0)).contains("not on its way"));
+        append(&log, vec![off(1)]);
+        next = sample.message();
+    }
+    setup.crash();
+    let log = setup.log();
+    assert_eq!((log.arriving(), log.last_move(process).unwrap().url()), (vec![], Some(URL)));
+    // Nothing of it comes any more, it is not here, and nobody takes it back: all of it never was here.
+    assert!(matches!(import(&log, next.clone()), Err(AppendError::Misplaced { .. })));
+    for wrong in [
+        next.clone(),
+        off(3),
+        step(process, 2, MoveStep::In(end(&sample))),
+        step(process, 3, MoveStep::Out(end(&sample), URL.to_owned())),
+        step(process, 3, MoveStep::Back(end(&sample), "somebody".to_owned())),
+        step(process, 1, MoveStep::Arriving(None)),
+    ] {
+        let text = format!("{wrong:?}");
+        assert!(!refused(&log, wrong).is_empty(), "{text}");
+    }
+    append(&log, vec![step(process, 2, MoveStep::Arriving(None))]);
+    import(&log, next).unwrap();
+    append(&log, vec![step(process, 2, MoveStep::In(end(&sample)))]);
+    append(&log, vec![sample.message()]);
+    assert_eq!((log.arriving(), faults(&log)), (vec![], Vec::<String>::new()));
 }
 
 fn what_arrives_is_checked(setup: &mut impl Setup) {

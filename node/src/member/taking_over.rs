@@ -103,7 +103,10 @@ impl MemberNode {
             if matches!(self.with(|member| Ok::<_, MemberError>(member.leads())), Ok(Some(led)) if led >= term) {
                 return "its term is confirmed, and it begins to schedule by itself in a moment".to_owned();
             }
-            let reasons = gathered.reasons.join("; ");
+            let reasons = match gathered.reasons.is_empty() {
+                true => "they have promised, and do not confirm it yet".to_owned(),
+                false => gathered.reasons.join("; "),
+            };
             format!(
                 "its promotion has to be on the disks of others before anything is scheduled ({reasons}). Start these again; or, \
                  if they are gone for good, promote this one with --accept-loss {}",

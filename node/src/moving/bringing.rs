@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ans104::Address;
 use api::MovedProcessForm;
@@ -10,12 +11,15 @@ use log::{
     ArrivingCheck, EventRef, Fact, Head, LocalLog, Log, MoveEnd, MoveStep, ProcessMove, Rocks, StoreId, Term,
 };
 use projections::Position;
-use protocol::{HashChain, Nonce, ProcessId};
+use protocol::{HashChain, Nonce, ProcessId, Timestamp};
 use tokio::task::spawn_blocking;
+use tracing::debug;
 use uuid::Uuid;
 
-use super::asking::MoveSource;
+use super::asking::{MoveSource, store_at};
 use super::fault::MoveFault;
+use crate::node_tls::NodeTls;
+use crate::options::NodeAccess;
 
 /// What is left to come when the other node is asked to end the process: so much is there in a moment.
 const REST_MAX: u64 = 64;
@@ -31,6 +35,7 @@ pub(super) struct Bringing {
     pub(super) term: Term,
     pub(super) indexed: Position,
     pub(super) address: Address,
+    pub(super) tls: NodeTls,
     pub(super) threads: NonZeroUsize,
     pub(super) progress: Arc<Mutex<MoveProgress>>,
 }
@@ -63,14 +68,28 @@ impl Bringing {
     /// # Errors
     /// With the reason: then it is where it was, or on its way here and nowhere else.
     pub(super) async fn run(&self) -> Result<(), MoveFault> {
-        self.note(|progress| progress.phase = "asking the node that has it");
-        let there = self.source.now().await?;
-        let from = there.store.parse::<Uuid>().map(StoreId).map_err(|error| error.to_string())?;
+        match self.bring().await {
+            Err(MoveFault::Refused(reason)) => {
+                let off = self.give_way().await.unwrap_or_else(|fault| {
+                    debug!(process = %self.process, reason = fault.reason(), "it is not known where it is instead");
+                    None
+                });
+                let left = off.map_or(String::new(), |url| format!("; this node leads to {url} instead"));
+                Err(MoveFault::Refused(format!("{reason}{left}")))
+            }
+            ended => ended,
+        }
+    }
+
+    async fn bring(&self) -> Result<(), MoveFault> {
+        let (there, from) = self.ask().await?;
         let Some((version, is_begun)) = self.version(&there, from).map_err(MoveFault::Refused)? else {
             return Ok(());
         };
         if !is_begun {
-            self.append(version, from, MoveStep::Arriving).await?;
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let now = Timestamp::new(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+            self.append(version, from, MoveStep::Arriving(Some(now))).await?;
         }
         let intake = self.copy(self.intake(&there)?, there.next).await?;
         self.note(|progress| progress.phase = "having it ended there");
@@ -84,6 +103,68 @@ impl Bringing {
         self.note(|progress| progress.phase = "going on with it");
         self.indexed().await?;
         Ok(self.append(version, from, MoveStep::In(end)).await?)
+    }
+
+    /// Ends what has begun of it here, though it could still come: it stays where it is.
+    ///
+    /// # Errors
+    /// With the reason: then it is on its way here as before.
+    pub(super) async fn end(&self) -> Result<(), MoveFault> {
+        let last = self.log.last_move(self.process);
+        if last.is_some_and(|step| matches!(step.step, MoveStep::Off(_))) || self.give_way().await?.is_some()
+        {
+            return Ok(());
+        }
+        let (there, from) = self.ask().await?;
+        let refused = |reason: &str| Err(MoveFault::Refused(reason.to_owned()));
+        if self.begun(from).is_none() {
+            return refused("it is not on its way here from that store");
+        }
+        if there.state != "here" {
+            return refused(
+                "it was ended there in favour of this store: it can only be brought here to the end",
+            );
+        }
+        let access = NodeAccess { token: None, tls: self.tls.clone() };
+        if store_at(&self.url, &access).await? != Some(from) {
+            let found = format!(
+                "no node with the store {from} answers at {}, and clients would be led there",
+                self.url
+            );
+            return Err(MoveFault::Refused(found));
+        }
+        Ok(self.append(there.version, from, MoveStep::Off(self.url.clone())).await?)
+    }
+
+    /// Where it is instead, if whoever had it has ended it in favour of another store: it comes no more then, and who asks for
+    /// it here is led there.
+    async fn give_way(&self) -> Result<Option<String>, MoveFault> {
+        let (there, from) = self.ask().await?;
+        let Some(begun) = self.begun(from) else { return Ok(None) };
+        let own = self.log.identity().store;
+        let other = there.other.0.as_deref().and_then(|other| other.parse::<Uuid>().ok()).map(StoreId);
+        match (other, there.url.0) {
+            (Some(other), Some(url))
+                if there.state == "moved" && other != own && there.version >= begun.version =>
+            {
+                self.append(there.version, other, MoveStep::Off(url.clone())).await?;
+                Ok(Some(url))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The step by which it is on its way here from a store.
+    fn begun(&self, from: StoreId) -> Option<Arc<ProcessMove>> {
+        self.log.last_move(self.process).filter(|step| step.is_arriving() && step.other == from)
+    }
+
+    /// What the node that has it says of it, and its store.
+    async fn ask(&self) -> Result<(MovedProcessForm, StoreId), MoveFault> {
+        self.note(|progress| progress.phase = "asking the node that has it");
+        let there = self.source.now().await?;
+        let from = there.store.parse::<Uuid>().map(StoreId).map_err(|error| error.to_string())?;
+        Ok((there, from))
     }
 
     /// Its version here, and whether the log says already that it comes; none where it has come.
@@ -109,7 +190,8 @@ impl Bringing {
                      come back to a store that it left"
                 ));
             }
-            Some(ProcessMove { step: MoveStep::Arriving, other, version, .. }) => Some((*version, *other)),
+            Some(ProcessMove { step: MoveStep::Arriving(_), other, version, .. }) => Some((*version, *other)),
+            Some(ProcessMove { step: MoveStep::Off(_), .. }) => None,
             Some(came) => return Err(format!("it came from the store {}", came.other)),
             None if self.head()?.is_some() => return Err("it is in the store of this node".to_owned()),
             None => None,

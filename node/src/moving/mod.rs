@@ -6,6 +6,7 @@
 //! 3  moved-out   in the log there: nothing comes after that, and the other node leads here for ever
 //! 4              the rest comes in; both logs end it at the same hash chain
 //! 5  moved-in    in the log here: on with the next nonce
+//! or moving-off  in the log here: it is in another store instead, or stays where it is
 //! ```
 //!
 //! Each step is on disk before the next one, and what each finds done it leaves: whatever was killed, the same order again
@@ -21,7 +22,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ans104::Address;
-use api::{MoveCalls, MoveJobForm, MoveOrderForm, WriteSide, Writes};
+use api::{MoveCalls, MoveJobForm, MoveOrderForm, Standstill, WriteSide, Writes};
 use async_trait::async_trait;
 use log::{LocalLog, Log, Rocks, StoreId};
 use projections::Position;
@@ -56,6 +57,8 @@ pub(crate) struct Mover {
 struct MoveJob {
     /// Where clients are to find it.
     url: String,
+    /// Whether it is not to come after all.
+    off: bool,
     progress: Arc<Mutex<MoveProgress>>,
     task: JoinHandle<()>,
 }
@@ -81,7 +84,7 @@ impl Mover {
 
     /// Brings it, and says how that ended.
     fn bring(&self, process: ProcessId, order: MoveOrderForm) -> Result<MoveJob, String> {
-        let url = order.url.clone();
+        let (url, off) = (order.url.clone(), order.off);
         let access = NodeAccess { token: order.token, tls: self.tls.clone() };
         let source = MoveSource::new(&order.from, &access, process)?;
         let progress: Arc<Mutex<MoveProgress>> = Arc::default();
@@ -93,13 +96,15 @@ impl Mover {
             term: self.log.identity().term,
             indexed: self.indexed.clone(),
             address: self.address,
+            tls: self.tls.clone(),
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             progress: progress.clone(),
         };
         let told = progress.clone();
         let task = self.runtime.spawn(async move {
-            let ended = bringing.run().await;
+            let ended = if off { bringing.end().await } else { bringing.run().await };
             match &ended {
+                Ok(()) if off => info!(%process, "the process does not come here: it is where it was"),
                 Ok(()) => info!(%process, "the process is here: it has moved in"),
                 Err(MoveFault::Refused(reason)) => warn!(%process, reason, "the process does not come here"),
                 Err(MoveFault::Stopped(reason)) => {
@@ -108,7 +113,7 @@ impl Mover {
             }
             told.lock().unwrap_or_else(PoisonError::into_inner).ended = Some(ended);
         });
-        Ok(MoveJob { url, progress, task })
+        Ok(MoveJob { url, off, progress, task })
     }
 }
 
@@ -127,8 +132,8 @@ impl MoveCalls for Mover {
             );
         }
         let mut jobs = self.jobs();
-        if let Some(MoveJob { url, .. }) = jobs.get(&process).filter(|job| !job.task.is_finished()) {
-            if *url == order.url {
+        if let Some(MoveJob { url, off, .. }) = jobs.get(&process).filter(|job| !job.task.is_finished()) {
+            if (url, *off) == (&order.url, order.off) {
                 return Ok(());
             }
             return Err(format!("it is on its way here already, and clients are to find it at {url}"));
@@ -144,6 +149,16 @@ impl MoveCalls for Mover {
         let job = self.bring(process, order)?;
         jobs.insert(process, job);
         Ok(())
+    }
+
+    fn standstill(&self, process: ProcessId) -> Option<Standstill> {
+        match self.jobs().get(&process).map(|job| job.progress().ended) {
+            Some(None) => None,
+            Some(Some(ended)) => {
+                Some(Standstill { reason: ended.err().map(|fault| fault.reason().to_owned()) })
+            }
+            None => Some(Standstill { reason: None }),
+        }
     }
 
     fn now(&self, process: ProcessId) -> Option<MoveJobForm> {

@@ -100,6 +100,7 @@ struct Listed {
     trouble: Option<String>,
     role: Option<String>,
     leader: String,
+    failing: Vec<String>,
 }
 
 impl FleetListArgs {
@@ -229,7 +230,8 @@ fn render(all: &[Listed]) -> String {
         };
         let role = one.role.clone().unwrap_or_else(|| "-".to_owned());
         // One that does not lead takes no messages, as it should be.
-        let trouble = one.trouble.clone().filter(|_| leads || !one.reached);
+        let failing = (!one.failing.is_empty()).then(|| format!("checks fail: {}", one.failing.join(", ")));
+        let trouble = one.trouble.clone().filter(|_| leads || !one.reached).or(failing);
         let trouble = trouble.unwrap_or_else(|| "-".to_owned());
         let standing = standing.to_owned();
         let cells = [one.url.clone(), thousands(one.processes), standing, role, gets, trouble];
@@ -253,6 +255,7 @@ mod tests {
                     "url": url, "processes": processes, "reached": reached, "open": open, "retired": retired,
                     "no_route": only, "wallets_to_route": wallets, "wallets_only": only, "trouble": trouble,
                     "role": "leader", "leader": if url == "http://su4:1" { "http://su1:1" } else { url },
+                    "failing": if url == "http://su4:1" { &["members", "replication"][..] } else { &[] },
                 });
                 serde_json::from_value::<Listed>(form).unwrap()
             };
@@ -268,7 +271,7 @@ mod tests {
              http://su1:1     12,345  open      leader  any              -\n\
              http://su2:1          0  refusing  leader  of 1 wallets     disk\\u{1b}[2J\\u{a}full\n\
              http://su3:1          7  away      leader  retired          refused\n\
-             http://su4:1          0  read      leader  to http://su1:1  -\n"
+             http://su4:1          0  read      leader  to http://su1:1  checks fail: members, replication\n"
         );
     }
 }

@@ -68,6 +68,7 @@ fn helps(name: &str) -> &'static str {
         "uploads" => "quipu dead-letters list",
         "index" | "postgres" => "quipu projections",
         "members" => "quipu members list",
+        "moves" => "quipu move --help",
         "disk" => "df -h",
         "clock" => "timedatectl",
         "addresses" | "processes" => "quipu config print su",

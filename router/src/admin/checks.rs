@@ -24,10 +24,11 @@ pub(super) fn checks(router: &Router) -> Vec<RouterCheckForm> {
     let of_members = members.values().map(|member| {
         let (standing, url) = (&member.standing, member.url.as_str());
         // Nobody's calls go to one that does not lead, nor to one that was put away and has nothing.
-        let is_put_away = member.is_retired && standing.processes() == 0;
+        let is_put_away = router.fleet.is_put_away(member);
         let is_needed = member.is_lead() && !standing.is_reached() && !is_put_away;
         let bad = if is_needed { RouterLevelForm::Fail } else { RouterLevelForm::Warn };
-        let silent = standing.registered().map(|registered| registered.at.elapsed());
+        let registered = standing.registered();
+        let silent = registered.as_ref().map(|registered| registered.at.elapsed());
         let silent = silent.filter(|silent| *silent > SILENT && !member.is_retired).map(|silent| {
             format!(
                 "it has not registered itself for {} s: is this router still in its REGISTER_AT?",
@@ -40,7 +41,14 @@ pub(super) fn checks(router: &Router) -> Vec<RouterCheckForm> {
             true => "it takes messages",
             false => "it keeps a log that another one leads",
         };
-        check(&format!("scheduler {url}"), bad, standing.trouble().filter(|_| !is_well).or(silent), well)
+        // Whoever follows takes no messages in any case: that it could not take the place of its leader is told by this alone.
+        let failing = registered.filter(|said| !said.failing.is_empty() && !is_put_away).map(|said| {
+            let lead =
+                if member.is_lead() { "" } else { "; it may not be able to take the place of its leader" };
+            format!("it says that its checks fail: {}{lead}", said.failing.join(", "))
+        });
+        let trouble = standing.trouble().filter(|_| !is_well);
+        check(&format!("scheduler {url}"), bad, trouble.or(silent).or(failing), well)
     });
     let own = [
         check("placing", RouterLevelForm::Fail, router.refusal(), "processes can be spawned"),
