@@ -186,11 +186,11 @@ mod tests {
     fn what_hyperbeam_alone_reads_is_told_apart() {
         let url = Url::parse("https://su.example/").unwrap();
         let unread = LocationRecord { url: None, ..record(5) };
-        assert_eq!(led(&[unread.clone()], &[], &[record(5)]), [false, false, true]);
+        assert_eq!(led(std::slice::from_ref(&unread), &[], &[record(5)]), [false, false, true]);
         let elsewhere = LocationRecord { url: Some("https://other.example".to_owned()), ..record(6) };
         assert_eq!(led(&[record(5)], &[], &[record(5), elsewhere]), [true, true, false]);
         let hyperbeam = HyperbeamRecords { title_case: vec![unread.clone()], ..HyperbeamRecords::default() };
-        let said: Vec<_> = readings(&[unread.clone()], &hyperbeam, &url)
+        let said: Vec<_> = readings(std::slice::from_ref(&unread), &hyperbeam, &url)
             .into_iter()
             .map(|reading| reading.found.unwrap_err().replace(&unread.id.to_string(), "R"))
             .collect();
