@@ -271,13 +271,11 @@ async fn links_say_nothing_of_their_own_and_lists_do_not_hide_what_was_signed() 
     assert!(found[1].as_str().is_some_and(|text| text.contains("rewritten")), "{found}");
     assert!(found[2].as_str().is_some_and(|text| text.contains("cannot be read")), "{found}");
 
-    // Brackets in brackets are laid out in no more room than there is.
+    // What is long on lines of its own, as brackets in brackets are, is not laid out: a browser would stand still.
     go(&tab, &format!("#/entry/{process}/2"));
-    tab.eval(
-        "[...document.querySelectorAll('#item button')].find((way) => way.innerText === 'JSON').click()",
-    );
-    let length = tab.eval("document.querySelector('#data').textContent.length").as_u64().unwrap();
-    assert!((64_000..8_000_000).contains(&length), "{length}");
+    let ways = tab.eval("[...document.querySelectorAll('#item button')].map((way) => way.innerText)");
+    let ways: Vec<_> = ways.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(ways.contains(&"Text") && !ways.contains(&"JSON"), "{ways:?}");
     tab.eval("document.querySelector('[data-verify]').click()");
     assert!(lines(&tab).iter().all(|line| line.contains("yes")), "{:?}", lines(&tab));
     // What cannot be seen is shown, whatever it is called.
