@@ -41,8 +41,8 @@ function leader(of) {
 function standbys(followers) {
   return section("standbys", "Standbys", table("Standbys", [
     ["Node", (follower) => follower.node],
-    ["Behind", (follower) => many(follower.lag_events, "event"), "number"],
-    ["Has", (follower) => many(follower.events, "event"), "number"],
+    ["To be sent", (follower) => many(follower.lag_events, "event"), "number"],
+    ["Sent", (follower) => many(follower.events, "event"), "number"],
     ["Connected for", (follower) => duration(follower.connected_seconds), "number"],
   ], followers, "No node follows this one at the moment."));
 }
