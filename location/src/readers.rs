@@ -96,7 +96,8 @@ fn hyperbeam(records: &HyperbeamRecords, url: &Url) -> Result<String, String> {
     let found = of_each(preferred, &read)?;
     // Whoever has read one before takes none in its place but one of a higher nonce.
     for record in kept_by_nonce(preferred) {
-        read(record).map_err(|reason| format!("{reason}; whoever knows it by its nonce takes none of a lower one"))?;
+        read(record)
+            .map_err(|reason| format!("{reason}; whoever knows it by its nonce takes none of a lower one"))?;
     }
     Ok(found)
 }
