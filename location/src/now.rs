@@ -10,7 +10,7 @@ use protocol::Timestamp;
 use crate::decision::{LocationPlace, end, leads_here, newest};
 use crate::earlier::EarlierWallet;
 use crate::handle::moment;
-use crate::readers::{EXACT_URL, lasting};
+use crate::readers::{EXACT_URL, kept_by_nonce, lasting};
 use crate::record::{legible, shown};
 
 /// It was to be published anew four days before so little is left.
@@ -139,10 +139,11 @@ impl GatewayNow {
                 return Self { gateway, newest: None, trouble, hyperbeam: None, answers: false };
             }
         };
-        // Of several that are the newest, the one that is the trouble.
+        // Of several that are the newest, or whose nonce keeps these out, the one that is the trouble.
         let candidates = newest(records);
-        let wrong = candidates.iter().find(|record| !leads_here(std::slice::from_ref(**record), place));
-        let found = wrong.or(candidates.first()).map(|record| (**record).clone());
+        let mut counting = candidates.iter().copied().chain(kept_by_nonce(records));
+        let wrong = counting.find(|record| !leads_here(std::slice::from_ref(*record), place));
+        let found = wrong.or(candidates.first().copied()).cloned();
         let trouble = match &found {
             None => Some("has no record".to_owned()),
             Some(record) if leads_here(records, place) => {

@@ -93,7 +93,19 @@ fn hyperbeam(records: &HyperbeamRecords, url: &Url) -> Result<String, String> {
             )),
         }
     };
-    of_each(preferred, &read)
+    let found = of_each(preferred, &read)?;
+    // Whoever has read one before takes none in its place but one of a higher nonce.
+    for record in kept_by_nonce(preferred) {
+        read(record)
+            .map_err(|reason| format!("{reason}; whoever knows it by its nonce takes none of a lower one"))?;
+    }
+    Ok(found)
+}
+
+/// The records that keep a newest one out, as it has no higher nonce.
+pub(crate) fn kept_by_nonce(records: &[LocationRecord]) -> impl Iterator<Item = &LocationRecord> {
+    let lowest = newest(records).iter().map(|record| record.nonce).min().flatten();
+    records.iter().filter(move |record| record.nonce >= lowest)
 }
 
 /// Where HyperBEAM is led by the records that a gateway tells, if there are any and that is not to this URL.
@@ -172,6 +184,12 @@ mod tests {
             // The newest block counts, and in one block anybody's guess.
             (vec![record(5), other()], vec![], [false, false, false]),
             (vec![record(6), LocationRecord { url: other().url, ..record(5) }], vec![], [true, true, true]),
+            // HyperBEAM keeps the highest nonce that it has seen.
+            (
+                vec![record(6), LocationRecord { url: other().url, nonce: Some(9), ..record(5) }],
+                vec![],
+                [true, true, false],
+            ),
             (vec![record(6), other()], vec![], [false, false, false]),
             // The other type is HyperBEAM's alone.
             (vec![record(5)], vec![other()], [true, true, false]),

@@ -28,6 +28,9 @@ async fn an_operator_sees_what_the_engine_has_and_whether_it_is_sound() {
     let process = ledger.spawn(&node.client(), &User::new(1), 1).await[0];
     ledger.send(&node.client(), &User::new(1), process, 5).await;
     let status: Value = node.admin().get("/status").await.json();
+    let gate = &status["gate"];
+    assert_eq!((&gate["kind"], &gate["single_copy"]), (&"postgres".into(), &true.into()), "{status}");
+    assert_eq!(gate["reason"], Value::Null, "{status}");
     node.kill();
     let told: Value = serde_json::from_str(&said(&ask(&["status", "--json"]), 0)).unwrap();
     assert_eq!((&told["store"], &told["term"]), (&status["store"], &status["term"]), "{told}");

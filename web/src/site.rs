@@ -83,7 +83,7 @@ pub fn endpoint_with<A: OpenApi + 'static>(
         Visitors::Limited(limits) => answered
             .around(move |endpoint, request| limited::let_in(endpoint, request, limits.clone()))
             .boxed()
-            .around(hyperbeam::below_500)
+            .around(hyperbeam::as_readers_need)
             .boxed()
             .around(cors::allow_all)
             .boxed(),

@@ -5,6 +5,7 @@ use projections::ProjectionStatus;
 use replicator::{Followed, FollowerSeen, Shipper};
 use web::Nullable;
 
+use crate::gate_seen::GateNow;
 use crate::member_forms::MembershipForm;
 
 /// The state of a node.
@@ -50,6 +51,38 @@ pub(super) struct StatusForm {
     pub(super) member: Nullable<MembershipForm>,
     /// The nodes that follow this one at the moment.
     pub(super) followers: Vec<FollowerForm>,
+    /// The gate that remembers the log; null where none does.
+    pub(super) gate: Nullable<GateForm>,
+}
+
+/// The gate that remembers the log of a node: nothing is answered before it has it.
+#[derive(Debug, Object)]
+#[oai(rename = "Gate")]
+pub(super) struct GateForm {
+    /// What kind of engine it is.
+    kind: String,
+    /// Whether it has a single copy of what it keeps, which whoever runs it has accepted.
+    single_copy: bool,
+    /// For how long the oldest message has been waiting for it, in seconds; null when none does.
+    waiting_seconds: Nullable<f64>,
+    /// For how long it has taken nothing of what was written, in seconds; null while it takes it.
+    away_seconds: Nullable<f64>,
+    /// Why it takes nothing, or why nothing is written there any more; null while it takes what is written.
+    reason: Nullable<String>,
+}
+
+impl GateForm {
+    pub(super) fn of(now: GateNow) -> Self {
+        let (away, reason) =
+            now.away.map_or((None, None), |(since, reason)| (Some(since.as_secs_f64()), Some(reason)));
+        Self {
+            kind: now.kind.to_owned(),
+            single_copy: now.is_single_copy,
+            waiting_seconds: now.waiting.map(|waiting| waiting.as_secs_f64()).into(),
+            away_seconds: away.into(),
+            reason: now.lost.or(reason).into(),
+        }
+    }
 }
 
 /// The leader that a standby follows. What is not known is null, and not 0.

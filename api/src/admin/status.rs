@@ -7,7 +7,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::payload::Json;
 
 use super::model::{
-    FollowerForm, HeightForm, LeaderForm, ProcessesForm, ProjectionForm, StatusForm, UnsentForm,
+    FollowerForm, GateForm, HeightForm, LeaderForm, ProcessesForm, ProjectionForm, StatusForm, UnsentForm,
 };
 use crate::health::health;
 use crate::node::ApiNode;
@@ -78,5 +78,6 @@ pub(super) fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
         leader: writes.followed().map(|followed| LeaderForm::of(followed, events)).into(),
         member: parts.member.as_ref().map(|member| member.now()).into(),
         followers,
+        gate: parts.gate.as_ref().map(|gate| GateForm::of(gate())).into(),
     })
 }

@@ -76,6 +76,8 @@ pub(super) struct ExploredProcessForm {
     pub(super) entries: Vec<ExploredRowForm>,
     /// The value of `before` that reads on; null at the end.
     pub(super) next: Nullable<u64>,
+    /// The URL of the node where it goes on, if it has moved from here: what came since is not told here.
+    pub(super) moved_to: Nullable<String>,
 }
 
 /// One assignment.

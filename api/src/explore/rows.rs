@@ -49,7 +49,9 @@ pub(super) fn newest(
     };
     let Reading { entries, .. } = reading;
     let newest = newest.map(|nonce| nonce.get()).into();
-    Ok(ExploredProcessForm { process: process.to_string(), newest, entries, next: next.into() })
+    let moved = node.parts.log.last_move(process);
+    let moved_to = moved.and_then(|step| step.url().map(str::to_owned)).into();
+    Ok(ExploredProcessForm { process: process.to_string(), newest, entries, next: next.into(), moved_to })
 }
 
 /// Rows while they are read.

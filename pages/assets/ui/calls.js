@@ -19,6 +19,8 @@ const isFlag = (value) => typeof value === "boolean";
 const isTime = (value) => typeof value === "number";
 const isNumber = (value) => Number.isSafeInteger(value) && value >= 0;
 const isBytes = (value) => isText(value) && isBase64url(value);
+// Where a process has moved to; not told by all.
+const isMove = (value) => value === undefined || value === null || isText(value);
 const orNull = (is) => (value) => value === null || is(value);
 const of = (shape) => (value) => Object.entries(shape).every(([name, is]) => is(value?.[name]));
 const upTo = (most, shape) => (value) => Array.isArray(value) && value.length <= most && value.every(of(shape));
@@ -61,7 +63,7 @@ export async function whatIs(id, signal) {
 // Rows of a process, the newest first: all before this nonce, if one is given.
 export function rows(process, before, limit, signal) {
   const from = before === null ? "" : `&before=${before}`;
-  const shape = { process: (told) => told === process, newest: orNull(isNumber), entries: upTo(limit, ROW), next: orNull(isNumber) };
+  const shape = { process: (told) => told === process, newest: orNull(isNumber), entries: upTo(limit, ROW), next: orNull(isNumber), moved_to: isMove };
   return ofProcess(`${CALLS}/processes/${process}?limit=${limit}${from}`, shape, signal);
 }
 

@@ -26,7 +26,8 @@ async function rowAt(process, nonce, signal) {
   const told = await rows(process, nonce === null ? 0 : nonce + 1, 1, signal);
   const row = told.entries.find((row) => row.nonce === nonce);
   if (row !== undefined) return { row, newest: told.newest };
-  const newest = told.newest === null ? "has no nonce yet" : `ends at nonce ${told.newest}`;
+  const ends = told.newest === null ? "has no nonce yet" : `ends at nonce ${told.newest}`;
+  const newest = told.moved_to ? `${ends} here, and goes on at ${told.moved_to}` : ends;
   throw new NotHere(nonce === null ? "the process was not spawned without a nonce" : `nonce ${nonce}: the process ${newest}`);
 }
 

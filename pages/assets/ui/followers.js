@@ -38,11 +38,22 @@ function leader(of) {
   ]));
 }
 
+function gate(of) {
+  if (!of) return null;
+  return section("gate", "Gate", facts([
+    ["Engine", of.kind],
+    ["Copies", of.single_copy ? "one, as GATE_SINGLE_COPY accepts" : "its own"],
+    ["Takes what is written", of.reason === null ? "yes"
+      : `no${of.away_seconds === null ? "" : `, for ${duration(of.away_seconds)}`}: ${of.reason}`],
+    ["The oldest message waits", of.waiting_seconds === null ? "none does" : duration(of.waiting_seconds)],
+  ]));
+}
+
 function standbys(followers) {
   return section("standbys", "Standbys", table("Standbys", [
     ["Node", (follower) => follower.node],
-    ["Behind", (follower) => many(follower.lag_events, "event"), "number"],
-    ["Has", (follower) => many(follower.events, "event"), "number"],
+    ["To be sent", (follower) => many(follower.lag_events, "event"), "number"],
+    ["Sent", (follower) => many(follower.events, "event"), "number"],
     ["Connected for", (follower) => duration(follower.connected_seconds), "number"],
   ], followers, "No node follows this one at the moment."));
 }
@@ -121,4 +132,5 @@ function uploads(told) {
   ], stuck?.processes ?? [], "No process is stuck."), el("h3", {}, "What has not arrived"), reupload());
 }
 
-export const parts = (told) => [projections(told), leader(told.status.leader), standbys(told.status.followers), uploads(told), jobs(told.jobs)];
+export const parts = (told) => [projections(told), leader(told.status.leader), standbys(told.status.followers),
+  gate(told.status.gate), uploads(told), jobs(told.jobs)];

@@ -29,18 +29,21 @@ function isBusy(content) {
 // It may take so many milliseconds, where that is longer than a question may.
 export function act(label, path, body, told, patience) {
   const button = el("button", { type: "button" }, label);
-  let isSure = false;
+  let [isSure, asking] = [false, false];
   button.addEventListener("blur", () => {
     isSure = false;
     button.textContent = label;
   });
   button.addEventListener("click", async () => {
+    if (asking) return;
     if (!isSure) {
       isSure = true;
       button.textContent = `${label}: sure?`;
       return;
     }
-    button.disabled = true;
+    // Whoever pressed it stays where they are.
+    asking = true;
+    button.setAttribute("aria-disabled", "true");
     say("said", `${label}: asking…`);
     try {
       say("said", plain(`${label}: ${told(await change(path, body?.(), patience))}.`));
@@ -49,8 +52,10 @@ export function act(label, path, body, told, patience) {
       say("said", plain(`${label}: no: ${reason}.`));
       if (error.needsToken) askForToken(error.message);
     }
-    button.disabled = false;
-    isSure = false;
+    // What came of it is shown anew, the button too: whoever is at it goes on from the top of that, or at the token.
+    if (document.activeElement === button) (place("token").querySelector("input") ?? place("content")).focus({ preventScroll: true });
+    button.removeAttribute("aria-disabled");
+    [isSure, asking] = [false, false];
     button.textContent = label;
   });
   return button;

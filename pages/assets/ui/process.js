@@ -7,7 +7,7 @@ import { count } from "./format.js";
 import { facts, section, table } from "./parts.js";
 import { written } from "./preferences.js";
 import { memoryAlarm, memoryDiffers } from "./memory.js";
-import { entryAt, failure, findAt, id, KINDS, processAt, size, step, time, upload } from "./shown.js";
+import { alarm, entryAt, failure, findAt, id, KINDS, processAt, size, step, time, upload } from "./shown.js";
 import { wholeChain } from "./walk.js";
 
 // A page has no more rows than a browser shows at once without a pause.
@@ -89,7 +89,8 @@ export async function open(place, route, signal) {
   place.replaceChildren(...differs === null ? [] : memoryAlarm(process, differs, route.again), section("process", "Process", facts([
     ["Id", id(process, findAt(process))],
     ["Newest nonce", told.newest === null ? "none" : String(told.newest)],
-  ]), wholeChain(process, told.newest, differs !== null, signal)),
+  ]), told.moved_to ? alarm(`It has moved to ${told.moved_to}: what came since is there, and not here.`, "moved") : [],
+  wholeChain(process, told.newest, differs !== null, signal)),
   section("schedule", "Schedule", steps(told, before, "Pages, above the rows"), offer, shown, steps(told, before, "Pages, below the rows")));
   if (before === null) watch(told, offer, shown, route.again, signal);
 }

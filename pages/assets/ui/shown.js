@@ -23,7 +23,7 @@ export function time(milliseconds) {
 
 // A number of bytes.
 export function size(bytes) {
-  if (bytes === null || bytes === undefined) return "not here";
+  if (bytes === null || bytes === undefined) return "not told";
   if (bytes < 1024) return `${bytes} B`;
   return bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1048576).toFixed(1)} MiB`;
 }

@@ -22,6 +22,7 @@ pub fn render(status: &Value) -> String {
             lines.extend([log(status), uploads(status)]);
             lines.extend(leader(status));
             lines.extend(followers(status));
+            lines.extend(gate(status));
         }
     }
     lines.iter().map(|line| format!("{}\n", plain(line))).collect()
@@ -132,6 +133,18 @@ fn uploads(status: &Value) -> String {
     }
 }
 
+fn gate(status: &Value) -> Option<String> {
+    let gate = status.get("gate").filter(|gate| !gate.is_null())?;
+    let seconds = |name: &str| gate.get(name).and_then(Value::as_f64).map(duration);
+    let found = match (text(gate, "reason"), seconds("away_seconds"), seconds("waiting_seconds")) {
+        ("", _, None) => "takes what is written".to_owned(),
+        ("", _, Some(waiting)) => format!("takes what is written, waiting for {waiting}"),
+        (reason, Some(away), _) => format!("has taken nothing for {away}: {reason}"),
+        (reason, None, _) => format!("nothing is written there any more: {reason}"),
+    };
+    Some(format!("gate       {}, {found}", text(gate, "kind")))
+}
+
 fn leader(status: &Value) -> Option<String> {
     let leader = status.get("leader").filter(|leader| !leader.is_null())?;
     let behind = number(leader, "lag_events").map_or("lag not known".to_owned(), behind);
@@ -202,6 +215,21 @@ uploads    not in use
 followers  n1 2 events behind; n2 lag not known
 ";
         assert_eq!(render(&status), expected);
+    }
+
+    #[test]
+    fn a_gate_is_told_with_what_it_takes() {
+        for (away, waiting, reason, expected) in [
+            (None, None, None, "takes what is written"),
+            (None, Some(1.0), None, "takes what is written, waiting for 1.0 s"),
+            (Some(3.0), None, Some("refused"), "has taken nothing for 3.0 s: refused"),
+            (None, None, Some("term 3"), "nothing is written there any more: term 3"),
+        ] {
+            let mut status = status(&json!([]));
+            status["gate"] = json!({"kind": "postgres", "away_seconds": away, "waiting_seconds": waiting, "reason": reason});
+            let shown = render(&status);
+            assert!(shown.ends_with(&format!("\ngate       postgres, {expected}\n")), "{shown}");
+        }
     }
 
     #[test]

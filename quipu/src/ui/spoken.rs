@@ -222,7 +222,12 @@ fn nonce(assignment: &ShownItem) -> Option<u64> {
 async fn newest(scheduler: &SchedulerClient, process: ProcessId) -> Result<Option<u64>, HttpError> {
     let answer = told(scheduler.answer(&format!("/{process}/latest")).await)?;
     match answer.status {
-        200 => return Ok(understood::<ShownPair>(&answer)?.assignment.as_ref().and_then(nonce)),
+        200 => {
+            let newest = understood::<ShownPair>(&answer)?;
+            let is_any = newest.message.is_some() || newest.assignment.is_some();
+            let nothing = || unfit("it answers nothing where the newest entry of a process is asked for");
+            return is_any.then(|| newest.assignment.as_ref().and_then(nonce)).ok_or_else(nothing);
+        }
         status if !is_unknown(status) => {
             return Err(unfit(&format!("of the newest entry of a process it answers {status}")));
         }
@@ -280,7 +285,10 @@ async fn pair(
     let within = process.map_or(String::new(), |process| format!("&process-id={process}"));
     let answer = told(scheduler.answer(&format!("/{id}?show-anchor=true{within}")).await)?;
     match answer.status {
-        200 => understood(&answer).map(Some),
+        200 => match understood::<ShownPair>(&answer)? {
+            ShownPair { message: None, assignment: None } => Err(unfit("it answers nothing and says 200")),
+            found => Ok(Some(found)),
+        },
         404 => Ok(None),
         // Some tell of ids within a process alone, and no answer is not an empty one.
         status => {

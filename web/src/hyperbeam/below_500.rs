@@ -15,7 +15,7 @@ use crate::error::HttpError;
 const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
 
 /// Answers a call of this form with 429 or 424 where its readers would end.
-pub(crate) async fn below_500<E: Endpoint<Output = Response>>(
+pub(super) async fn below_500<E: Endpoint<Output = Response>>(
     endpoint: Arc<E>,
     request: Request,
 ) -> poem::Result<Response> {

@@ -51,7 +51,7 @@ async fn of_the_records_of_one_gateway_the_wrong_one_is_named() {
         (vec![right.clone(), other(5, 4, 7)], Some(4)),
         (vec![other(5, 4, 7), right.clone()], Some(4)),
         // The newest block's leads here, and an older one has a higher nonce.
-        (vec![right.clone(), other(4, 9, 7)], Some(3)),
+        (vec![right.clone(), other(4, 9, 7)], Some(9)),
         (vec![right.clone(), other(4, 2, 7)], None),
     ] {
         let told =

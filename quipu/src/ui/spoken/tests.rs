@@ -74,9 +74,13 @@ async fn what_is_not_here_is_what_was_said_not_to_be() {
 #[tokio::test]
 async fn a_refusal_is_neither_none_nor_absence() {
     let (alone, more) = (page(&[itself()], false), page(&[itself()], true));
-    for (newest, schedule) in
-        [((403, ""), (200, &*alone)), ((404, ""), (403, "")), ((404, ""), (200, &*more))]
-    {
+    let nothing = r#"{"message":null,"assignment":null}"#;
+    for (newest, schedule) in [
+        ((403, ""), (200, &*alone)),
+        ((404, ""), (403, "")),
+        ((404, ""), (200, &*more)),
+        ((200, nothing), (200, &*alone)),
+    ] {
         let told = told(&scheduler(newest, schedule, (200, &itself().to_string())).await).await;
         assert_eq!(told, Err(Code::GatewayError), "{newest:?} {schedule:?}");
     }
