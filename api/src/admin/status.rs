@@ -78,6 +78,6 @@ pub(super) fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
         leader: writes.followed().map(|followed| LeaderForm::of(followed, events)).into(),
         member: parts.member.as_ref().map(|member| member.now()).into(),
         followers,
-        gate: parts.gate.as_ref().map(|gate| GateForm::of(gate())).into(),
+        gate: parts.options.gate.as_ref().map(|gate| GateForm::of(gate())).into(),
     })
 }
