@@ -167,6 +167,11 @@ impl Fleet {
         };
         told(false).or_else(|| told(true))
     }
+
+    /// Whether one of them has told that this wallet signs for it.
+    pub(crate) fn signs_with(&self, wallet: Address) -> bool {
+        self.members().values().any(|member| member.standing.address() == Some(wallet))
+    }
 }
 
 /// How many processes a scheduler has: those of its predecessors are with it.

@@ -40,14 +40,17 @@ impl RouterPublications {
 
 #[async_trait]
 impl Publications for RouterPublications {
-    /// The record is found by the wallet that processes name: it must be the one that signs behind this router.
+    /// The record is found by the wallet that processes name: it must be one that signs behind this router.
     fn refusal(&self) -> Option<PublishingRefusal> {
+        if self.router.fleet.signs_with(self.wallet) {
+            return None;
+        }
         let (reason, is_passing) = match self.router.fleet.address() {
-            Some(address) if address == self.wallet => return None,
             Some(address) => {
                 let wallet = self.wallet;
                 let reason = format!(
-                    "SU_WALLET_PATH names the wallet {wallet}, and the schedulers behind this router sign with {address}"
+                    "SU_WALLET_PATH names the wallet {wallet}, and no scheduler behind this router signs with that: the first \
+                     of them signs with {address}"
                 );
                 (reason, false)
             }

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::budget::{Budget, MemoryClaim, Share, Spent};
 use crate::error::HttpError;
+use crate::hyperbeam::SentAs;
 use crate::waiting::Waiting;
 
 /// How long a body may take to come, whatever its length.
@@ -234,6 +235,34 @@ fn broken(error: &io::Error) -> HttpError {
     HttpError::new(Code::MalformedItem, format!("the body did not arrive whole: {error}"))
 }
 
+/// The body of a request that has to be a signed ANS-104 item and to say so, by the header `content-type` or another one.
+pub struct RawItem(pub RawBody);
+
+/// How a body of this type is described.
+fn described(content_type: &'static str, required: bool) -> Option<MetaRequest> {
+    let content = vec![MetaMediaType { content_type, schema: Binary::<Bytes>::schema_ref() }];
+    Some(MetaRequest { description: None, content, required })
+}
+
+impl<'a> ApiExtractor<'a> for RawItem {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn request_meta() -> Option<MetaRequest> {
+        described(SentAs::ANS104, true)
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self(RawBody::of(request, body.take()?)))
+    }
+}
+
 impl<'a> ApiExtractor<'a> for RawBody {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
 
@@ -241,11 +270,7 @@ impl<'a> ApiExtractor<'a> for RawBody {
     type ParamRawType = ();
 
     fn request_meta() -> Option<MetaRequest> {
-        let content = vec![MetaMediaType {
-            content_type: Binary::<Bytes>::CONTENT_TYPE,
-            schema: Binary::<Bytes>::schema_ref(),
-        }];
-        Some(MetaRequest { description: None, content, required: false })
+        described(Binary::<Bytes>::CONTENT_TYPE, false)
     }
 
     async fn from_request(

@@ -50,7 +50,7 @@ mod visitor;
 mod waiting;
 
 pub use below::{below_origin, read_origin};
-pub use body::{HOPS, RawBody};
+pub use body::{HOPS, RawBody, RawItem};
 pub use budget::{BRIEF, Budget, Lack, MemoryClaim, Share, Spent};
 pub use connection::CONNECTION_BYTES;
 pub use counted::{IsCounted, Relayed};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use poem_openapi::{OpenApi, Tags};
 use web::hyperbeam::{NamedId, NamedProcess, SentAs};
-use web::{Given, GivenHeader, Path, RawBody};
+use web::{Given, GivenHeader, Path, RawBody, RawItem};
 
 use crate::node::ApiNode;
 use crate::refusals::{HyperbeamReadRefusal, HyperbeamWriteRefusal};
@@ -54,7 +54,7 @@ impl HyperbeamApi {
         &self,
         // First, so that it is there to be discarded whatever else is wrong.
         /// The data item.
-        item: RawBody,
+        item: RawItem,
         /// The process.
         process: Path<NamedProcess>,
         /// The process, where the path does not name it.
@@ -70,7 +70,7 @@ impl HyperbeamApi {
         codec: GivenHeader<String>,
     ) -> Result<PlacedAnswer, HyperbeamWriteRefusal> {
         let named = process.0.with(target.0, process_id.0)?.process;
-        write::write(&self.0, named, &SentAs { kind: kind.0, codec: codec.0 }, item).await
+        write::write(&self.0, named, &SentAs { kind: kind.0, codec: codec.0 }, item.0).await
     }
 
     /// Schedule an item for a process
@@ -86,7 +86,7 @@ impl HyperbeamApi {
     async fn schedule_for(
         &self,
         /// The data item.
-        item: RawBody,
+        item: RawItem,
         /// The process.
         process: Path<NamedProcess>,
         /// The process again, if at all.
@@ -102,7 +102,7 @@ impl HyperbeamApi {
         codec: GivenHeader<String>,
     ) -> Result<PlacedAnswer, HyperbeamWriteRefusal> {
         let named = process.0.with(target.0, process_id.0)?.process;
-        write::write(&self.0, named, &SentAs { kind: kind.0, codec: codec.0 }, item).await
+        write::write(&self.0, named, &SentAs { kind: kind.0, codec: codec.0 }, item.0).await
     }
 
     /// Read a schedule

@@ -110,6 +110,13 @@ impl<'a> Probes<'a> {
             |probed| probed.status == 404 && probed.json.is_some(),
         )
         .await;
+        self.expect(
+            "the calls of message and compute units, a process that is not there",
+            &format!("processes/{nobody}"),
+            "404 as JSON",
+            |probed| probed.status == 404 && probed.json.is_some(),
+        )
+        .await;
         self.writes().await;
         let Some(process) = process else { return };
         let field = |probed: &Probed, name: &str| probed.json.as_ref()?.get(name).cloned();

@@ -57,7 +57,7 @@ pub struct DevArgs {
     pub(super) dir: PathBuf,
 
     /// Run a fleet: a router on this port, its admin listener and the gateway on the next two, and behind it two nodes and
-    /// a standby, on the ports 10, 20 and 30 further on
+    /// a standby, on the ports 10, 20 and 30 further on; it publishes no record of where it is
     #[arg(long)]
     fleet: bool,
 

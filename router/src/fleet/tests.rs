@@ -95,6 +95,7 @@ fn the_wallet_is_that_of_who_is_not_retired() {
     assert_eq!(fleet.address(), Some(OTHER), "no other has told one");
     fleet.member(SchedulerNumber(2)).unwrap().standing.set_address(OWNER);
     assert_eq!(fleet.address(), Some(OWNER));
+    assert!(fleet.signs_with(OWNER) && fleet.signs_with(OTHER), "each has a record of its own");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use poem::Request;
 use poem_openapi::{OpenApi, Tags};
 use protocol::ProcessId;
 use web::hyperbeam::{NamedId, NamedProcess, SentAs};
-use web::{Given, GivenHeader, Path, RawBody};
+use web::{Given, GivenHeader, Path, RawBody, RawItem};
 
 use super::refusal::HyperbeamRouteRefusal;
 use super::routed::Routed;
@@ -41,7 +41,7 @@ impl RoutedHyperbeamApi {
         request: &Request,
         // First, so that it is there to be discarded whatever else is wrong.
         /// The data item.
-        item: RawBody,
+        item: RawItem,
         /// The process; what it has to do with the item is the scheduler's affair.
         #[oai(name = "process")]
         _process: Path<NamedProcess>,
@@ -52,7 +52,7 @@ impl RoutedHyperbeamApi {
         #[oai(name = "codec-device")]
         codec: GivenHeader<String>,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
-        self.write(request, &SentAs { kind: kind.0, codec: codec.0 }, item).await
+        self.write(request, &SentAs { kind: kind.0, codec: codec.0 }, item.0).await
     }
 
     /// Schedule an item for a process
@@ -68,7 +68,7 @@ impl RoutedHyperbeamApi {
         &self,
         request: &Request,
         /// The data item.
-        item: RawBody,
+        item: RawItem,
         /// The process; what it has to do with the item is the scheduler's affair.
         #[oai(name = "process")]
         _process: Path<NamedProcess>,
@@ -79,7 +79,7 @@ impl RoutedHyperbeamApi {
         #[oai(name = "codec-device")]
         codec: GivenHeader<String>,
     ) -> Result<Routed, HyperbeamRouteRefusal> {
-        self.write(request, &SentAs { kind: kind.0, codec: codec.0 }, item).await
+        self.write(request, &SentAs { kind: kind.0, codec: codec.0 }, item.0).await
     }
 
     /// Read a schedule

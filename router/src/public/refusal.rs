@@ -10,6 +10,7 @@ const TOO_LARGE: &str = "The body is too long: `too_large`.";
 const FAILED: &str = "The router failed, and its log says why: `internal`.";
 const UNANSWERED: &str = "The scheduler has not answered, and may have done what was asked (then with `Retry-After`), or its answer leads to a place that is no scheduler of this router: `gateway_error`.";
 const AWAY: &str = "Not possible at the moment; the header `Retry-After` says in how many seconds to try again: `unavailable`.";
+const OTHER_CODEC: &str = "The schedule is not there in what the client accepts: `invalid_parameter`.";
 const NOT_ANS104: &str = "The body is no ANS-104 item by what the call says of it: `invalid_parameter`.";
 const BROKEN: &str = "The router failed, or the scheduler has not answered: `internal` or `gateway_error`.";
 const DISABLED: &str = "Metrics are not enabled: `not_found`.";
@@ -25,7 +26,7 @@ web::refusal! {
 
     /// A call in HyperBEAM's form was not sent on.
     HyperbeamRouteRefusal(HttpError):
-        400 WRONG, 404 NOWHERE, 408 SLOW, 413 TOO_LARGE, 422 NOT_ANS104, 424 BROKEN, 429 AWAY;
+        400 WRONG, 404 NOWHERE, 406 OTHER_CODEC, 408 SLOW, 413 TOO_LARGE, 422 NOT_ANS104, 424 BROKEN, 429 AWAY;
 
     /// Nothing can be spawned.
     NotWell(HttpError): 503 AWAY;
