@@ -23,7 +23,7 @@ Examples:
   quipu move $P --to http://su2.example --to-admin http://10.0.0.6:9001 --admin http://10.0.0.5:9001
   quipu move $P --to http://127.0.0.1:9010     both nodes are on this machine
   quipu move $P --back $STORE                  it was on its way to a store that is lost
-  quipu move $P --to http://127.0.0.1:9010 --stay http://127.0.0.1:9000   it is to stay where it is after all
+  quipu move $P --to http://127.0.0.1:9010 --stay http://127.0.0.1:9000   it stays after all
 
 The node that it goes to copies and verifies its history while the other one serves it. That one ends it then, and leads whoever \
 asks for it to --to for ever; the other goes on with the next nonce. Nothing of the history comes through this machine.
