@@ -22,6 +22,8 @@ const NOBODY: [u8; 32] = [0xa5; 32];
 pub(super) struct Probes<'a> {
     url: &'a Url,
     http: reqwest::Client,
+    /// Those who post follow no redirect, or lose what they send on the way.
+    posting: reqwest::Client,
     pub(super) findings: Vec<LocationFinding>,
 }
 
@@ -43,10 +45,10 @@ impl Probed {
 
 impl<'a> Probes<'a> {
     pub(super) fn new(url: &'a Url) -> Result<Self, String> {
-        // Those who write there follow no redirect, or lose what they send on the way.
-        let http = reqwest::Client::builder().timeout(ANSWERED).redirect(Policy::none());
-        let http = http.build().map_err(|error| error.to_string())?;
-        Ok(Self { url, http, findings: Vec::new() })
+        let client = |redirects| reqwest::Client::builder().timeout(ANSWERED).redirect(redirects).build();
+        let http = client(Policy::default()).map_err(|error| error.to_string())?;
+        let posting = client(Policy::none()).map_err(|error| error.to_string())?;
+        Ok(Self { url, http, posting, findings: Vec::new() })
     }
 
     fn found(&mut self, what: &str, found: Result<String, String>) {
@@ -172,7 +174,7 @@ impl<'a> Probes<'a> {
     }
 
     async fn post(&self, path: &str) -> Result<Probed, String> {
-        let empty = self.http.post(self.at(path)?).body("");
+        let empty = self.posting.post(self.at(path)?).body("");
         self.answer(empty.header(CONTENT_TYPE, "application/ans104")).await
     }
 
