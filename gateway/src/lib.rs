@@ -6,6 +6,7 @@
 
 mod endpoints;
 mod error;
+mod upload_error;
 mod world;
 
 mod http;
@@ -25,11 +26,12 @@ pub mod dev;
 mod testing;
 
 pub use endpoints::{EndpointError, Endpoints, parse_file_url, parse_host_list, parse_url, parse_url_list};
-pub use error::{AnswerError, Call, GatewayError, RedirectError, UploadError};
+pub use error::{AnswerError, Call, GatewayError, RedirectError};
 pub use heights::{HEIGHT_MAX, HeightDoubt, HeightFeed, HeightFile, HeightOptions, KnownHeight};
 pub use http::{Http, HttpOptions, RETRY_AFTER_MAX, is_public, retry_after};
 pub use locations::{LocationBlock, LocationKind, LocationRecord, Locations, ToldLocations};
 pub use remote::HttpGateway;
 pub use reqwest::Url;
+pub use upload_error::UploadError;
 pub use uploader::Uploader;
 pub use world::{Confirmations, Gateway, OtherHeights, Transaction, TransactionOwner};

@@ -24,9 +24,7 @@ use crate::reader::LogReader;
 use crate::request::{Ready, Request, RequestWaiter, RequestWork};
 use crate::state::LogState;
 
-/// The log over an engine.
-///
-/// Dropping it ends the appender, after everything that was enqueued is on disk, and closes the store.
+/// The log over an engine. Dropping it ends the appender, once all that was enqueued is on disk, and closes the store.
 pub struct LocalLog<E: Engine> {
     state: Arc<LogState<E>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -35,8 +33,7 @@ pub struct LocalLog<E: Engine> {
 impl<E: Engine> LocalLog<E> {
     /// Opens the log in a store, with an appender on its own thread.
     ///
-    /// A new store gets `identity`, or a random id and term 1; one that exists has its own, and another store than
-    /// that of `identity` is refused.
+    /// A new store gets `identity`, or a random id and term 1; one that exists has its own, and has to be that.
     ///
     /// # Errors
     /// When the store is damaged, of another format or another store.

@@ -19,6 +19,12 @@ fn words(finished: &Finished) -> Vec<&str> {
     finished.stdout.lines().map(|line| line.split("  ").next().unwrap_or_default().trim()).collect()
 }
 
+/// Whether what was asked for is what came.
+fn check_asked(told: &Finished, expected: &str) {
+    assert_eq!(words(told).first(), Some(&expected), "{}", told.stdout);
+    assert_eq!(told.code, Some(i32::from(expected == "no")), "{}", told.stdout);
+}
+
 #[tokio::test]
 async fn saved_bytes_are_verified_line_by_line() {
     let (folder, gateway, user) = (folder(), Gateway::start(), User::new(1));
@@ -65,12 +71,9 @@ async fn saved_bytes_are_verified_line_by_line() {
         "{}",
         alone.stdout
     );
-    // Whoever asked for one and got another is told.
-    for (id, expected) in [(message.id, yes), (spawn.id, no)] {
-        let asked = verify(folder.path(), &format!("{all} --id {id}"));
-        assert_eq!(words(&asked).first(), Some(&expected), "{}", asked.stdout);
-        assert_eq!(asked.code, Some(i32::from(expected == no)), "{}", asked.stdout);
-    }
+    let asked = |id: Id| verify(folder.path(), &format!("{all} --id {id}"));
+    check_asked(&asked(message.id), "yes");
+    check_asked(&asked(spawn.id), "no");
     // Each flaw is told where it is, and there alone.
     let other = verify(folder.path(), "process --assignment assignment --process item --before assignment");
     assert_eq!(

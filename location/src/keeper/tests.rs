@@ -27,7 +27,6 @@ struct World {
     told: Mutex<Vec<ToldLocations>>,
     /// The records of the type `location`.
     preferred: Mutex<Vec<ToldLocations>>,
-    /// Those of an earlier wallet.
     earlier: Mutex<Option<(Address, Vec<ToldLocations>)>>,
     /// Those that HyperBEAM reads where there is none of these.
     title_case: Mutex<Vec<ToldLocations>>,
@@ -40,10 +39,9 @@ struct World {
 #[async_trait]
 impl LocationGateways for World {
     async fn told(&self, wallet: Address, kind: LocationKind) -> Vec<ToldLocations> {
-        if let Some((_, told)) =
-            self.earlier.lock().unwrap().as_ref().filter(|(earlier, _)| *earlier == wallet)
-        {
-            return told.clone();
+        let earlier = self.earlier.lock().unwrap().clone();
+        if let Some((_, told)) = earlier.filter(|(earlier, _)| *earlier == wallet) {
+            return told;
         }
         let told = match kind {
             LocationKind::SchedulerLocation => &self.told,
@@ -89,7 +87,6 @@ impl World {
         *self.preferred.lock().unwrap() = by_gateways(gateways);
     }
 
-    /// And these of the types that HyperBEAM reads as well.
     fn tell_hyperbeam(&self, gateways: Vec<Result<Vec<LocationRecord>, &str>>) {
         *self.title_case.lock().unwrap() = by_gateways(gateways);
     }
