@@ -71,9 +71,8 @@ async fn saved_bytes_are_verified_line_by_line() {
         "{}",
         alone.stdout
     );
-    let asked = |id: Id| verify(folder.path(), &format!("{all} --id {id}"));
-    check_asked(&asked(message.id), "yes");
-    check_asked(&asked(spawn.id), "no");
+    check_asked(&verify(folder.path(), &format!("{all} --id {}", message.id)), "yes");
+    check_asked(&verify(folder.path(), &format!("{all} --id {}", spawn.id)), "no");
     // Each flaw is told where it is, and there alone.
     let other = verify(folder.path(), "process --assignment assignment --process item --before assignment");
     assert_eq!(
