@@ -165,14 +165,15 @@ async fn who_has_a_newer_record_that_hyperbeam_alone_reads_is_named() {
     world.tell(vec![Ok(vec![])]);
     world.restart(&log).await;
     let right = world.published(7);
-    let [older, older_of_higher_nonce, newer] =
+    let [older, of_higher_nonce, newer] =
         [(6, 0), (6, 3), (8, 3)].map(|(height, nonce)| other(height, nonce, world.now()));
+    let older = LocationRecord { nonce: None, ..older };
     let unread = LocationRecord { id: right.id, url: None, ..newer.clone() };
     let (mut keeper, handle) = world.keeper(&log);
     for (told, read, misled) in [
         (&right, vec![right.clone()], None),
         (&right, vec![right.clone(), older], None),
-        (&right, vec![right.clone(), older_of_higher_nonce], Some("takes none of a lower one")),
+        (&right, vec![right.clone(), of_higher_nonce], Some("takes none of a lower one")),
         (&right, vec![right.clone(), newer.clone()], Some("leads to https://other.example")),
         // It was told before what everybody is told now.
         (&right, vec![newer.clone()], Some("leads to https://other.example")),
