@@ -14,6 +14,8 @@ const PAGE_BYTES_MAX: usize = 40_000;
 /// The same of what is fetched when something is verified.
 const VERIFIER_BYTES_MAX: usize = 20_000;
 const VERIFIER: [&str; 5] = ["ui/chain.js", "ui/verify.js", "ui/item.js", "ui/signatures.js", "ui/noble.js"];
+/// How many bytes all of it adds to the program.
+const EMBEDDED_BYTES_MAX: usize = 250_000;
 /// How many files a page has: itself, a style, a script and a picture. The explorer asks two calls beside them, and a browser
 /// that is asked for a picture of a page asks for that last.
 const FILES_MAX: usize = 4;
@@ -56,6 +58,12 @@ fn led_to(name: &str, text: &str) -> Vec<String> {
     let led = begins.iter().flat_map(|begin| quoted(text, begin));
     let led = led.filter(|led| !CALLS.contains(led) && !led.starts_with('#'));
     led.map(|led| format!("{folder}{}", led.trim_start_matches("./"))).collect()
+}
+
+#[test]
+fn the_program_grows_little_by_them() {
+    let bytes: usize = Files::iter().map(|name| Files::get(&name).unwrap().data.len()).sum();
+    assert!(bytes < EMBEDDED_BYTES_MAX, "{bytes} bytes");
 }
 
 fn compressed(text: &str) -> usize {

@@ -80,11 +80,18 @@ async fn a_node_that_is_killed_and_comes_again_is_told_and_no_row_is_missing() {
     let process = process(&node.client(), &user).await;
     node.client().schedule(&user.message(process.id, b"one")).await;
     let tab = open(&browser, &url, &format!("#/process/{}", process.id), DESK);
+    let other = open(&browser, &url, "#/", DESK);
     node.kill();
     tab.until("document.querySelector('#offer').innerText.startsWith('No answer')");
+    assert!(tab.text("#offer").contains("What is below was told at"), "{}", tab.text("#offer"));
+    assert_eq!(tab.eval("document.querySelectorAll('#schedule table.stale').length"), 1);
+    other.eval(&format!("location.hash = '#/find/{}'", process.id));
+    other.until("document.querySelector('#content').innerText.startsWith('No answer')");
     assert_eq!(tab.eval("document.querySelectorAll('#schedule tbody tr').length"), 2, "what was shown stays");
     let node = launch.start();
     tab.until("!document.querySelector('#offer').innerText.startsWith('No answer')");
+    // Whoever looked for something meanwhile need not look again.
+    other.until("document.querySelector('#found tbody')");
     for number in 0..3 {
         node.client().schedule(&user.message(process.id, &[number])).await;
     }

@@ -2,7 +2,7 @@
 
 import { plain } from "./el.js";
 import * as entry from "./entry.js";
-import { useToken } from "./feed.js";
+import { NoAnswer, useToken } from "./feed.js";
 import * as find from "./find.js";
 import { isId } from "./format.js";
 import { frame } from "./frame.js";
@@ -15,6 +15,8 @@ import { failure, findAt } from "./shown.js";
 const SCREENS = { find: [find, "Find"], search: [search, "Search"], process: [process, "Process"], entry: [entry, "Entry"] };
 // Those that are there without an id.
 const OF_ALL = ["find", "search"];
+// After how many milliseconds is asked again where nobody answered.
+const AGAIN = 5000;
 const part = (id) => document.getElementById(id);
 
 let shown = new AbortController();
@@ -47,7 +49,13 @@ function failed(error) {
   return error.needsToken ? [form()] : [failure(error)];
 }
 
-async function show() {
+function askAgain(signal) {
+  const timer = setTimeout(() => (document.visibilityState === "visible" ? show(true) : askAgain(signal)), AGAIN);
+  signal.addEventListener("abort", () => clearTimeout(timer));
+}
+
+// Shows what the address stands for; once more by itself as long as nobody answers, and without a word then.
+async function show(isAgain = false) {
   shown.abort();
   shown = new AbortController();
   const { signal } = shown;
@@ -56,11 +64,12 @@ async function show() {
   document.title = `${title}${to.names.length > 0 ? ` ${plain(to.names.at(-1).slice(0, 43))}` : ""} - Quipu explorer`;
   const content = part("content");
   content.setAttribute("aria-busy", "true");
-  say("Asking…");
+  if (!isAgain) say("Asking…");
   try {
     await screen.open(content, to, signal);
   } catch (error) {
     if (!signal.aborted) content.replaceChildren(...failed(error));
+    if (error instanceof NoAnswer && error.isAway) askAgain(signal);
   }
   if (signal.aborted) return;
   content.removeAttribute("aria-busy");
@@ -79,5 +88,5 @@ part("find").addEventListener("submit", (event) => {
   part("content").focus();
 });
 frame(exploring(part("find-field"), say));
-window.addEventListener("hashchange", show);
+window.addEventListener("hashchange", () => show());
 show();

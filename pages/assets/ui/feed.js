@@ -13,9 +13,10 @@ const LONGEST = 32 << 20;
 
 // Why there is no answer; `needsToken` where the listener asks for its token.
 export class NoAnswer extends Error {
-  constructor(reason, needsToken = false) {
+  // `isAway` where nothing was heard at all.
+  constructor(reason, needsToken = false, isAway = false) {
     super(reason);
-    this.needsToken = needsToken;
+    [this.needsToken, this.isAway] = [needsToken, isAway];
   }
 }
 
@@ -73,7 +74,7 @@ export async function fetched(path, options, patience, longest) {
   } catch (error) {
     enough.abort();
     if (error instanceof NoAnswer) throw error;
-    throw new NoAnswer(error.name === "TimeoutError" ? "it does not answer in time" : "it is not reached");
+    throw new NoAnswer(error.name === "TimeoutError" ? "it does not answer in time" : "it is not reached", false, true);
   }
 }
 
