@@ -158,6 +158,7 @@ const alarmsOf = (process, link, memory, again) => [link === null ? [] : alarm(l
 
 export async function open(place, route, signal) {
   const [process, written] = route.names;
+  const address = location.hash;
   const nonce = written === "spawn" ? null : Number(written);
   let told;
   try {
@@ -191,6 +192,6 @@ export async function open(place, route, signal) {
   if (itemBytes !== undefined && assignmentBytes !== undefined) {
     verified.replaceChildren(verification(process, row, itemBytes, assignmentBytes, seen.length > 0, signal));
   }
-  // What is copied from the address remembers what is seen now.
-  if (route.given.size === 0) history.replaceState(null, "", linkTo(process, row));
+  // What is copied from the address remembers what is seen now, unless somebody is on the way elsewhere.
+  if (route.given.size === 0 && location.hash === address) history.replaceState(null, "", linkTo(process, row));
 }
