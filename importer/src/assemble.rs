@@ -91,15 +91,12 @@ impl ShownItem {
             Some(text) => decode(text, "target")?,
         };
         let data = hidden.data.as_deref().or(self.data.as_deref().map(str::as_bytes)).unwrap_or_default();
-        let fits = |kind: &&SignatureType| {
-            kind.signature_len() == signature.len() && kind.owner_len() == owner.len()
-        };
         let (anchors, tags) = (self.anchors(hidden), self.raw_tags());
-        for kind in SignatureType::ALL.iter().filter(fits) {
+        for kind in kinds(&signature, &owner) {
             for anchor in &anchors {
                 for tags in &tags {
                     let count = self.tags.len() as u64;
-                    let parts = Parts { kind: *kind, signature: &signature, owner: &owner, target: &target };
+                    let parts = Parts { kind, signature: &signature, owner: &owner, target: &target };
                     let bytes = parts.write(anchor, count, tags, data);
                     if Item::split(&bytes).is_ok_and(|item| item.verify().is_ok()) {
                         return Ok(bytes);
@@ -123,10 +120,7 @@ impl ShownItem {
         let decode = |text: &str| base64url::decode(text).ok();
         let (signature, owner) = (decode(&self.signature)?, decode(&self.owner.key)?);
         let target = decode(self.target.as_deref().unwrap_or_default())?;
-        let fits = |kind: &&SignatureType| {
-            kind.signature_len() == signature.len() && kind.owner_len() == owner.len()
-        };
-        let kind = *SignatureType::ALL.iter().find(fits)?;
+        let kind = kinds(&signature, &owner).next()?;
         let tags = self.raw_tags();
         let parts = Parts { kind, signature: &signature, owner: &owner, target: &target };
         Some(parts.write(&anchor, self.tags.len() as u64, tags.first()?, data.as_bytes()))
@@ -152,6 +146,13 @@ impl ShownItem {
         let without_end = usual.split_last().map(|(_, rest)| rest.to_vec()).unwrap_or_default();
         vec![usual, without_end]
     }
+}
+
+/// The types of signatures that have these lengths.
+fn kinds(signature: &[u8], owner: &[u8]) -> impl Iterator<Item = SignatureType> {
+    let (signature, owner) = (signature.len(), owner.len());
+    let all = SignatureType::ALL.iter().copied();
+    all.filter(move |kind| kind.signature_len() == signature && kind.owner_len() == owner)
 }
 
 const ANCHOR: usize = 32;

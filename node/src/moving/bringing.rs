@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ans104::Address;
 use api::MovedProcessForm;
@@ -11,7 +10,8 @@ use log::{
     ArrivingCheck, EventRef, Fact, Head, LocalLog, Log, MoveEnd, MoveStep, ProcessMove, Rocks, StoreId, Term,
 };
 use projections::Position;
-use protocol::{HashChain, Nonce, ProcessId, Timestamp};
+use protocol::{HashChain, Nonce, ProcessId};
+use scheduler::{Clock, SystemClock};
 use tokio::task::spawn_blocking;
 use tracing::debug;
 use uuid::Uuid;
@@ -87,9 +87,7 @@ impl Bringing {
             return Ok(());
         };
         if !is_begun {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let now = Timestamp::new(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-            self.append(version, from, MoveStep::Arriving(Some(now))).await?;
+            self.append(version, from, MoveStep::Arriving(Some(SystemClock.now()))).await?;
         }
         let intake = self.copy(self.intake(&there)?, there.next).await?;
         self.note(|progress| progress.phase = "having it ended there");

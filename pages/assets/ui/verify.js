@@ -126,11 +126,12 @@ export async function verifyEntry({ process, row, item, assignment, spawn, befor
   const [itemRead, assignmentRead, beforeRead] =
     [item, assignment, before].map((bytes) => (bytes === null ? null : read(bytes)));
   const spawnRead = spawn === null ? null : { ...read(spawn), process };
-  const none = row.kind === "assigned" ? "this is on Arweave, and only its id is known here" : "it is not shown, or not as it was signed";
+  const unshown = "it is not shown, or not as it was signed";
+  const none = row.kind === "assigned" ? "this is on Arweave, and only its id is known here" : unshown;
   return [
     ids("Ids", itemRead, assignmentRead, row),
     await signature("Sender's signature", itemRead, none),
-    await signature(SIGNED, assignmentRead, assignment === null && row.assignment !== null ? "it is not shown, or not as it was signed" : "there is no assignment"),
+    await signature(SIGNED, assignmentRead, row.assignment === null ? "there is no assignment" : unshown),
     await scheduler(SIGNER, assignmentRead, spawnRead),
     names(NAMES, itemRead, assignmentRead, process, row.nonce),
     ...await order(assignmentRead, beforeRead, process, row.nonce),
