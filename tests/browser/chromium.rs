@@ -96,6 +96,11 @@ impl Browser {
     }
 
     fn call(&self, session: Option<&Value>, method: &str, parameters: &Value) -> Value {
+        self.answer(session, method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// What a call is answered with, or the error that it is refused with.
+    fn answer(&self, session: Option<&Value>, method: &str, parameters: &Value) -> Result<Value, Value> {
         let id = self.calls.get() + 1;
         self.calls.set(id);
         let mut order = json!({ "id": id, "method": method, "params": parameters });
@@ -110,8 +115,11 @@ impl Browser {
                 self.events.borrow_mut().push(told);
                 continue;
             }
-            assert!(told["error"].is_null(), "{method}: {told}");
-            return told["result"].clone();
+            return if told["error"].is_null() {
+                Ok(told["result"].clone())
+            } else {
+                Err(told["error"].clone())
+            };
         }
     }
 
@@ -143,10 +151,14 @@ impl Tab<'_> {
 
     /// What an expression is in this page.
     pub fn eval(&self, expression: &str) -> Value {
+        self.try_eval(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    /// What an expression is in this page, or why it is nothing: it threw, or the page went away meanwhile.
+    fn try_eval(&self, expression: &str) -> Result<Value, Value> {
         let order = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let found = self.call("Runtime.evaluate", &order);
-        assert!(found["exceptionDetails"].is_null(), "{expression}: {found}");
-        found["result"]["value"].clone()
+        let found = self.browser.answer(Some(&self.session), "Runtime.evaluate", &order)?;
+        if found["exceptionDetails"].is_null() { Ok(found["result"]["value"].clone()) } else { Err(found) }
     }
 
     /// The text of an element, as it is shown.
@@ -155,12 +167,19 @@ impl Tab<'_> {
         found.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true, also in the page that comes after this one.
     pub fn until(&self, expression: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while self.eval(&format!("Boolean({expression})")) != true {
-            let shown = self.eval("document.body?.innerText");
-            assert!(Instant::now() < deadline, "waited in vain for {expression}; the page shows:\n{shown}");
+        loop {
+            let found = self.try_eval(&format!("Boolean({expression})"));
+            if found == Ok(Value::Bool(true)) {
+                return;
+            }
+            let shown = self.try_eval("document.body?.innerText");
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain for {expression}: {found:?}; the page shows:\n{shown:?}"
+            );
             thread::sleep(INTERVAL);
         }
     }
