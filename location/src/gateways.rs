@@ -57,10 +57,19 @@ pub(crate) struct GatewayMemory {
     since: Option<Timestamp>,
     /// Of each, in the order in which they are asked.
     last: Vec<ToldLocations>,
-    /// The records that are in no block, and since when they are told.
-    waiting: HashMap<Id, Timestamp>,
+    /// The records that are in no block.
+    waiting: HashMap<Id, Waits>,
     /// What HyperBEAM reads of each, which may be what nobody here publishes.
     hyperbeam: HashMap<String, HyperbeamRecords>,
+}
+
+/// A record that is in no block.
+#[derive(Clone, Copy)]
+struct Waits {
+    /// Since when it is told.
+    since: Timestamp,
+    /// Whether that is so over all starts, and not only in this one.
+    is_dated: bool,
 }
 
 impl GatewayMemory {
@@ -111,7 +120,7 @@ impl GatewayMemory {
         // A record that gets no block any more is as good as one of the first block, made when it was first told: it grows
         // old, and is no newer than any other.
         for record in records.iter_mut().filter(|record| record.block.is_none()) {
-            let since = self.waiting.get(&record.id).copied().unwrap_or(now);
+            let since = self.waiting.get(&record.id).map_or(now, |waits| waits.since);
             if now >= later(since, WAITS_MAX) {
                 record.block = Some(LocationBlock { height: 0, time: since.get() });
             }
@@ -128,8 +137,21 @@ impl GatewayMemory {
     fn look_at_blocks(&mut self, now: Timestamp) {
         let records = self.united();
         let waiting = records.iter().filter(|record| record.block.is_none()).map(|record| record.id);
-        let since = |id: Id| (id, self.waiting.get(&id).copied().unwrap_or(now));
-        self.waiting = waiting.map(since).collect();
+        let new = Waits { since: now, is_dated: false };
+        let waits = |id: Id| (id, self.waiting.get(&id).copied().unwrap_or(new));
+        self.waiting = waiting.map(waits).collect();
+    }
+
+    /// The records that are in no block, and of which it is not known since when over all starts.
+    pub(crate) fn undated(&self) -> Vec<Id> {
+        self.waiting.iter().filter(|(_, waits)| !waits.is_dated).map(|(id, _)| *id).collect()
+    }
+
+    /// Over all starts this one waits since this time, or since it is told, whichever is longer ago.
+    pub(crate) fn date(&mut self, id: Id, since: Timestamp) {
+        if let Some(waits) = self.waiting.get_mut(&id) {
+            *waits = Waits { since: waits.since.min(since), is_dated: true };
+        }
     }
 
     /// The records that any gateway tells.

@@ -2,6 +2,7 @@
 
 mod asking;
 mod sending;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,6 +178,7 @@ impl LocationKeeper {
     async fn decide(&mut self) -> Result<Decided, LocationError> {
         let mut published = self.parts.publications.all().await?;
         let now = self.now()?;
+        self.date_waiting(&published, now).await;
         let mut heard = self.memory.heard(now);
         heard.unheard_since = self.unheard_since(&heard, &published, now).await;
         self.take_up(&published);
@@ -260,38 +262,13 @@ impl LocationKeeper {
     }
 
     fn tell_of(&self, decided: &Decided) {
-        let trouble = self.trouble(&decided.decision);
+        let trouble = self.trouble(decided);
         self.tell(|now| {
             // What was known of it is as true as before where nobody answers.
             now.until = if self.is_answered { decided.decision.until } else { now.until };
             now.trouble = trouble;
             now.last = decided.published.last().map(|kept| kept.publication.clone());
         });
-    }
-
-    /// What is wrong or waited for, in words.
-    fn trouble(&self, decision: &Decision) -> Option<String> {
-        let waited = match &decision.step {
-            _ if !self.is_answered => Some("no gateway tells what it has".to_owned()),
-            Step::Keep => None,
-            Step::Wait { until, why } if self.parts.publishes => {
-                Some(format!("{why}; another may be published {}", from(*until)))
-            }
-            Step::Hear { until, why } if self.parts.publishes => Some(format!(
-                "{why} of those that answer; one is published once all have answered, or {}",
-                from(*until)
-            )),
-            Step::Send { why } => Some(format!("{why}, and one is being sent")),
-            Step::Publish { why, .. } | Step::Wait { why, .. } | Step::Hear { why, .. } => {
-                Some((*why).to_owned())
-            }
-        };
-        let beyond = decision.beyond.map(|id| {
-            format!("the record {id} leads elsewhere, and no other can have a nonce above it, by which HyperBEAM goes")
-        });
-        let unsent = self.pending.as_ref().and_then(|pending| pending.trouble.clone());
-        let all: Vec<_> = [waited, beyond, unsent].into_iter().flatten().collect();
-        (!all.is_empty()).then(|| all.join("; "))
     }
 
     /// Publishes because an operator says so, or sends what was not taken yet.

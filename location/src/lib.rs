@@ -8,6 +8,7 @@
 mod record;
 mod decision;
 mod publications;
+mod waiting;
 mod pending;
 mod gateways;
 mod now;
@@ -32,3 +33,4 @@ pub use publications::{
 };
 pub use readers::{HyperbeamRecords, LocationReading, readings};
 pub use seat::LocationSeat;
+pub use waiting::WaitingRecords;

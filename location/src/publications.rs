@@ -4,13 +4,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ans104::{Address, Item};
+use ans104::{Address, Id, Item};
 use async_trait::async_trait;
 use bytes::Bytes;
 use log::{Fact, Log, Publication, ReadError, Term};
 use protocol::{Nonce, ProcessId, Timestamp};
 use thiserror::Error;
 use tokio::task::spawn_blocking;
+
+use crate::waiting::WaitingRecords;
 
 /// Why it is not known what was published, or nothing more can be.
 #[derive(Clone, Debug, Error)]
@@ -69,6 +71,14 @@ pub trait Publications: Send + Sync {
 
     /// Since when records of this wallet are looked for, as it was kept when that was first asked: at this time.
     async fn sought_since(&self, wallet: Address, now: Timestamp) -> Result<Timestamp, PublicationsError>;
+
+    /// Since when each of these records waits for a block, as it was kept when it was first told without one: at this time.
+    /// Of those that are not kept nothing is said.
+    async fn waiting_since(
+        &self,
+        records: &[Id],
+        now: Timestamp,
+    ) -> Result<WaitingRecords, PublicationsError>;
 
     /// The wallets that signed here before this one, the oldest first; none where that is not known.
     async fn wallets_before(&self, _: Address) -> Result<Vec<Address>, PublicationsError> {
@@ -165,6 +175,22 @@ impl Publications for LogPublications {
         Ok(now)
     }
 
+    async fn waiting_since(
+        &self,
+        records: &[Id],
+        now: Timestamp,
+    ) -> Result<WaitingRecords, PublicationsError> {
+        let log = self.log.clone();
+        let kept = spawn_blocking(move || waiting(log.as_ref())).await;
+        let mut kept = kept.map_err(failed)?.map_err(failed)?;
+        let added = kept.add(records, now);
+        if !added.is_empty() {
+            let facts: Vec<_> = added.into_iter().map(|id| Fact::RecordWaits { id, at: now }).collect();
+            self.append(&facts).await?;
+        }
+        Ok(kept)
+    }
+
     async fn wallets_before(&self, wallet: Address) -> Result<Vec<Address>, PublicationsError> {
         let log = self.log.clone();
         spawn_blocking(move || wallets_before(log.as_ref(), wallet)).await.map_err(failed)?.map_err(failed)
@@ -217,6 +243,17 @@ fn sought_since(log: &dyn Log, wallet: Address, now: Timestamp) -> Result<Option
     Ok(found)
 }
 
+fn waiting(log: &dyn Log) -> Result<WaitingRecords, ReadError> {
+    let mut found = WaitingRecords::default();
+    log.range(ProcessId::NODE, false, Nonce::ZERO..=Nonce::MAX, &mut |event| {
+        if let Some(Fact::RecordWaits { id, at }) = Fact::of(&event) {
+            found.note(id, at);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
 fn wallets_before(log: &dyn Log, wallet: Address) -> Result<Vec<Address>, ReadError> {
     let mut found = Vec::new();
     log.range(ProcessId::NODE, false, Nonce::ZERO..=Nonce::MAX, &mut |event| {
@@ -249,7 +286,6 @@ fn kept(publication: Publication, record: Option<Bytes>) -> KeptPublication {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-    use ans104::Id;
     use log::{LocalLog, Memory, MemoryDisk};
 
     use super::*;

@@ -53,6 +53,13 @@ pub enum Fact {
         /// Since when.
         at: Timestamp,
     },
+    /// A record of where this scheduler is was told without a block at this time, for the first time.
+    RecordWaits {
+        /// The record.
+        id: Id,
+        /// When.
+        at: Timestamp,
+    },
     /// A process comes from another store, or goes there.
     Move(ProcessMove),
 }
@@ -100,6 +107,7 @@ const LOCATION: &str = "location";
 const LOCATION_RECORD: &str = "location-record";
 const LOCATION_TAKEN: &str = "location-taken";
 const LOCATION_SOUGHT: &str = "location-sought";
+const LOCATION_WAITS: &str = "location-waits";
 const HANDOVER: &str = "handover";
 const GATED: &str = "gated";
 
@@ -131,6 +139,10 @@ impl Fact {
                 let (wallet, at) = says.split_once(" at ")?;
                 let at = Timestamp::new(at.parse().ok()?);
                 Some(Self::RecordsSought { wallet: wallet.parse().ok()?, at })
+            }
+            LOCATION_WAITS => {
+                let (id, at) = says.split_once(" at ")?;
+                Some(Self::RecordWaits { id: id.parse().ok()?, at: Timestamp::new(at.parse().ok()?) })
             }
             HANDOVER => says.parse().ok().map(Self::Handover),
             GATED => (!says.is_empty()).then(|| Self::Gated(says.to_owned())),
@@ -172,6 +184,7 @@ impl fmt::Display for Fact {
                 at.iter().try_for_each(|at| write!(f, " at {at}"))
             }
             Self::RecordsSought { wallet, at } => write!(f, "{LOCATION_SOUGHT} {wallet} at {at}"),
+            Self::RecordWaits { id, at } => write!(f, "{LOCATION_WAITS} {id} at {at}"),
             Self::Handover(to) => write!(f, "{HANDOVER} {to}"),
             Self::Gated(kind) => write!(f, "{GATED} {kind}"),
             Self::Move(step) => step.fmt(f),
@@ -285,11 +298,15 @@ mod tests {
         assert_eq!(Fact::read(format!("location-taken {id} at noon").as_bytes()), None);
         let sought = Fact::RecordsSought { wallet: address, at: Timestamp::new(9) };
         assert_eq!(sought.to_string(), format!("location-sought {address} at 9"), "as released");
-        for cut in ["location-sought", "location-sought x at 9", "location-sought at"] {
-            assert_eq!(Fact::read(cut.as_bytes()), None, "{cut}");
+        let waits = Fact::RecordWaits { id, at: Timestamp::new(9) };
+        assert_eq!(waits.to_string(), format!("location-waits {id} at 9"), "as released");
+        for about in ["location-sought", "location-waits"] {
+            for cut in ["", " x at 9", " at"] {
+                assert_eq!(Fact::read(format!("{about}{cut}").as_bytes()), None, "{about}{cut}");
+            }
         }
         let gated = Fact::Gated("postgres".to_owned());
-        for fact in [url, handover, gated, record, taken, before, sought] {
+        for fact in [url, handover, gated, record, taken, before, sought, waits] {
             assert_eq!(Fact::read(&recorded(&fact)), Some(fact));
         }
     }

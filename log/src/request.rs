@@ -123,6 +123,7 @@ impl Ready {
                 | Fact::PublishedRecord(_)
                 | Fact::PublicationTaken { .. }
                 | Fact::RecordsSought { .. }
+                | Fact::RecordWaits { .. }
                 | Fact::Handover(_)
                 | Fact::Gated(_),
             )

@@ -305,7 +305,8 @@ impl<E: Engine, K: Keeper> Member<E, K> {
             Fact::Promotion(promotion) if promotion.forced_by.is_some() => self.memberships.forget(),
             Fact::MemberUrl { node, url } => _ = self.urls.insert(node, url),
             Fact::Promotion(_) | Fact::Wallet(_) | Fact::Publication(_) => {}
-            Fact::PublishedRecord(_) | Fact::PublicationTaken { .. } | Fact::RecordsSought { .. } => {}
+            Fact::PublishedRecord(_) | Fact::PublicationTaken { .. } => {}
+            Fact::RecordsSought { .. } | Fact::RecordWaits { .. } => {}
             Fact::Handover(_) | Fact::Gated(_) | Fact::Move(_) => {}
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gateway::LocationKind;
+use protocol::Timestamp;
 use tokio::join;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
@@ -11,6 +12,7 @@ use super::LocationKeeper;
 use crate::earlier::EarlierWallet;
 use crate::handle::LocationError;
 use crate::now::{GatewayNow, LocationNow};
+use crate::publications::KeptPublication;
 use crate::readers::hyperbeam_elsewhere;
 
 /// For how long gateways are waited for that say what changes nothing of what is published: who gave an order waits meanwhile.
@@ -59,6 +61,28 @@ impl LocationKeeper {
         let gateways: Vec<_> =
             self.told.borrow().gateways.iter().map(|one| self.with_hyperbeam(one)).collect();
         self.tell_gateways(gateways, |_| ());
+    }
+
+    /// Has records that are in no block wait since they were first told so, or taken, and not since this start: who tells one for
+    /// ever would begin anew with each.
+    pub(super) async fn date_waiting(&mut self, published: &[KeptPublication], now: Timestamp) {
+        let mut others = Vec::new();
+        for id in self.memory.undated() {
+            match published.iter().find(|kept| kept.publication.id == id) {
+                None => others.push(id),
+                Some(own) if own.is_taken() && own.since() <= now => self.memory.date(id, own.since()),
+                Some(_) => {}
+            }
+        }
+        if others.is_empty() || !self.parts.publishes {
+            return;
+        }
+        match self.parts.publications.waiting_since(&others, now).await {
+            Ok(kept) => {
+                others.iter().for_each(|id| self.memory.date(*id, kept.since(*id, now).unwrap_or(now)))
+            }
+            Err(error) => debug!(%error, "records without a block wait from this start on"),
+        }
     }
 
     /// Asks for the records of wallets that signed here before: clients find by them what was spawned then.

@@ -5,10 +5,12 @@
 mod earlier;
 mod hostile;
 mod lasting;
+mod noted;
 mod taking;
+mod waiting;
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ans104::{Address, Ed25519Wallet, Id};
 use async_trait::async_trait;
@@ -16,8 +18,9 @@ use gateway::{LocationBlock, LocationKind, LocationRecord, ToldLocations, Upload
 use log::{LocalLog, Memory, MemoryDisk};
 
 use super::*;
-use crate::publications::{LogPublications, PublicationsError};
+use crate::publications::LogPublications;
 use crate::record::TIME_TO_LIVE;
+use noted::Noted;
 
 const HOUR: u64 = 60 * 60 * 1000;
 
@@ -142,70 +145,6 @@ fn by_gateways(records: Vec<Result<Vec<LocationRecord>, &str>>) -> Vec<ToldLocat
 
 fn log() -> Arc<LocalLog<Memory>> {
     Arc::new(LocalLog::open(Memory::open(&MemoryDisk::new()), None).unwrap())
-}
-
-/// Publications without a log, whose threads a paused clock does not wait for.
-#[derive(Default)]
-struct Noted {
-    kept: Mutex<Vec<KeptPublication>>,
-    refusal: Mutex<Option<PublishingRefusal>>,
-    sought: Mutex<Option<Timestamp>>,
-    /// Another has the right to send.
-    claimed: AtomicBool,
-    /// What was taken cannot be kept.
-    is_full: AtomicBool,
-    /// How often it was to be kept.
-    tried: AtomicUsize,
-}
-
-impl Noted {
-    fn count(&self) -> usize {
-        self.kept.lock().unwrap().len()
-    }
-}
-
-#[async_trait]
-impl Publications for Noted {
-    fn refusal(&self) -> Option<PublishingRefusal> {
-        self.refusal.lock().unwrap().clone()
-    }
-
-    async fn all(&self) -> Result<Vec<KeptPublication>, PublicationsError> {
-        Ok(self.kept.lock().unwrap().clone())
-    }
-
-    async fn keep(
-        &self,
-        publication: Publication,
-        record: Bytes,
-        after: Option<u64>,
-    ) -> Result<bool, PublicationsError> {
-        let mut kept = self.kept.lock().unwrap();
-        if kept.last().map(|last| last.publication.nonce) != after {
-            return Ok(false);
-        }
-        kept.push(KeptPublication { publication, wallet: None, state: PublicationState::Sent(record) });
-        Ok(true)
-    }
-
-    async fn claim(&self, _: &Publication, _: Duration) -> Result<bool, PublicationsError> {
-        Ok(!self.claimed.load(Ordering::SeqCst))
-    }
-
-    async fn sought_since(&self, _: Address, now: Timestamp) -> Result<Timestamp, PublicationsError> {
-        Ok(*self.sought.lock().unwrap().get_or_insert(now))
-    }
-
-    async fn taken(&self, publication: &Publication, at: Timestamp) -> Result<(), PublicationsError> {
-        self.tried.fetch_add(1, Ordering::SeqCst);
-        if self.is_full.load(Ordering::SeqCst) {
-            return Err(PublicationsError("no space left".to_owned()));
-        }
-        let mut kept = self.kept.lock().unwrap();
-        let taken = kept.iter_mut().filter(|kept| kept.publication == *publication);
-        taken.for_each(|kept| kept.state = PublicationState::Taken(at));
-        Ok(())
-    }
 }
 
 /// A record that leads elsewhere.

@@ -41,6 +41,22 @@ pub(super) struct LocationFinding {
     pub(super) found: Result<String, String>,
 }
 
+impl LocationFinding {
+    fn line(&self, json: bool) -> String {
+        let (is_well, text) = match &self.found {
+            Ok(text) => (true, text),
+            Err(text) => (false, text),
+        };
+        let what = &self.what;
+        if json {
+            return json!({ "what": what, "ok": is_well, "found": text }).to_string();
+        }
+        // Whoever answers may have written anything.
+        let text = excerpt(text, LINE_CHARS);
+        format!("{}  {what}: {text}", if is_well { "ok   " } else { "wrong" })
+    }
+}
+
 impl CheckArgs {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let url = parse_url("URL", &self.url).map_err(SettingError::from)?;
@@ -54,18 +70,8 @@ impl CheckArgs {
         let locations = Locations::new(http, &endpoints);
         let findings = runtime()?.block_on(self.findings(&url, &locations))?;
         let wrong = findings.iter().filter(|finding| finding.found.is_err()).count();
-        for LocationFinding { what, found } in &findings {
-            let (is_well, text) = match found {
-                Ok(text) => (true, text),
-                Err(text) => (false, text),
-            };
-            if self.json {
-                writeln!(out, "{}", json!({ "what": what, "ok": is_well, "found": text }))?;
-            } else {
-                // Whoever answers may have written anything.
-                let text = excerpt(text, LINE_CHARS);
-                writeln!(out, "{}  {what}: {text}", if is_well { "ok   " } else { "wrong" })?;
-            }
+        for finding in &findings {
+            writeln!(out, "{}", finding.line(self.json))?;
         }
         match wrong {
             0 => Ok(()),
@@ -91,26 +97,33 @@ impl CheckArgs {
         let records = locations.told(wallet, LocationKind::SchedulerLocation).await;
         let lowercase = locations.told(wallet, LocationKind::Lowercase).await;
         let title_case = locations.told(wallet, LocationKind::TitleCase).await;
-        for ((records, lowercase), title_case) in records.into_iter().zip(lowercase).zip(title_case) {
-            findings.extend(of_gateway(records, lowercase, title_case, url));
+        for (place, told) in records.into_iter().zip(lowercase).zip(title_case).enumerate() {
+            let ((records, lowercase), title_case) = told;
+            findings.extend(of_gateway(place, records, lowercase, title_case, url));
         }
         Ok(findings)
     }
 }
 
-/// What each reader makes of what one gateway tells.
+/// What each reader makes of what one gateway tells. A further one that has no such service misleads nobody: it is there for
+/// transactions and heights.
 fn of_gateway(
+    place: usize,
     records: ToldLocations,
     lowercase: ToldLocations,
     title_case: ToldLocations,
     url: &Url,
 ) -> Vec<LocationFinding> {
-    let gateway = records.gateway;
+    let (gateway, has_none) = (records.gateway, records.is_none);
     let all: Result<(Vec<LocationRecord>, HyperbeamRecords), String> = records.records.and_then(|records| {
         let (lowercase, title_case) = (lowercase.records?, title_case.records?);
         Ok((records, HyperbeamRecords { lowercase, title_case }))
     });
     match all {
+        Err(_) if has_none && place > 0 => {
+            let found = Ok("has no GraphQL, so that nobody looks for records there".to_owned());
+            vec![LocationFinding { what: format!("gateway {gateway}"), found }]
+        }
         Err(reason) => {
             vec![LocationFinding { what: format!("gateway {gateway}"), found: Err(reason) }]
         }
@@ -120,6 +133,41 @@ fn of_gateway(
                 found,
             };
             readings(&records, &hyperbeam, url).into_iter().map(finding).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    /// That a gateway says that it has no such service is an answer; that it says nothing is none.
+    #[test]
+    fn a_further_gateway_without_records_for_anybody_misleads_nobody() {
+        let url = Url::parse("https://su.example").unwrap();
+        let told = |is_none| ToldLocations {
+            gateway: "one.example".to_owned(),
+            records: Err("answered 404".to_owned()),
+            is_none,
+        };
+        let found = |place, is_none| {
+            let mut found = of_gateway(place, told(is_none), told(is_none), told(is_none), &url);
+            assert_eq!(found.len(), 1);
+            found.remove(0)
+        };
+        let further = found(1, true);
+        assert_eq!(
+            [further.line(false), further.line(true)],
+            [
+                "ok     gateway one.example: has no GraphQL, so that nobody looks for records there",
+                r#"{"found":"has no GraphQL, so that nobody looks for records there","ok":true,"what":"gateway one.example"}"#,
+            ]
+        );
+        // Whoever asks the first one finds nothing.
+        for (place, is_none) in [(0, true), (0, false), (1, false)] {
+            assert_eq!(found(place, is_none).line(false), "wrong  gateway one.example: answered 404");
         }
     }
 }

@@ -50,11 +50,14 @@ pub(super) fn render(seen: &LocationSeen) -> String {
     table.row("leads to", seen.url.as_str());
     table.row("of wallet", seen.wallet.as_str());
     table.row("published", if seen.publishes { "from here" } else { "by the router" });
-    table.row("counts until", moment(seen.until_ms, "not known to be right"));
+    table.row("counts until", moment(seen.until_ms, "not known"));
     table.row("state", line(seen.trouble.as_deref().unwrap_or("as it should be")));
     let last = seen.last.as_ref().map_or_else(|| "nothing".to_owned(), PublicationSeen::line);
     table.row("published last", last);
-    table.heading(format!("gateways, asked {}", moment(seen.looked_ms, "not yet")));
+    // What they told before it was published is no news of it.
+    let is_before = seen.last.as_ref().is_some_and(|last| seen.looked_ms <= Some(last.published_ms));
+    let before = if is_before && seen.looked_ms.is_some() { ", before that" } else { "" };
+    table.heading(format!("gateways, asked {}{before}", moment(seen.looked_ms, "not yet")));
     for GatewaySeen { gateway, trouble, newest } in &seen.gateways {
         let found = match (trouble, newest) {
             (Some(trouble), _) => line(trouble),
@@ -85,12 +88,14 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn each_gateway_has_a_line() {
+    const LOOKED: u64 = 1_700_000_000_123;
+
+    /// A record that was published so long after gateways were asked.
+    fn shown(after_ms: u64, looked: Option<u64>) -> String {
         let told = json!({
-            "url": "https://su.example", "wallet": "W", "publishes": true, "looked_ms": 1_700_000_000_123_u64,
+            "url": "https://su.example", "wallet": "W", "publishes": true, "looked_ms": looked,
             "until_ms": null, "trouble": "no gateway has one", "last": {
-                "nonce": 3, "id": "R", "url": "https://su.example", "published_ms": 1_700_000_000_123_u64 },
+                "nonce": 3, "id": "R", "url": "https://su.example", "published_ms": LOOKED - 5 + after_ms },
             "gateways": [
                 { "gateway": "one.example", "answers": true, "trouble": "has no record", "newest": null },
                 { "gateway": "odd.example", "answers": true, "trouble": "\u{1b}[2J\nok", "newest": null },
@@ -101,18 +106,25 @@ mod tests {
                 { "wallet": "one", "trouble": null }, { "wallet": "two", "trouble": "no gateway has a record of it" },
             ],
         });
-        let text = render(&serde_json::from_value(told).unwrap());
+        render(&serde_json::from_value(told).unwrap())
+    }
+
+    #[test]
+    fn each_gateway_has_a_line() {
+        let text = shown(0, Some(LOOKED));
         for line in [
-            "counts until    not known to be right",
+            "counts until    not known",
             "one.example     has no record",
             "odd.example     \\u{1b}[2J\\nok",
             "two.example     R, nonce 3, in no block yet",
             "wallets that signed before",
             "one             as it should be",
             "two             no gateway has a record of it",
-            "gateways, asked 2023-11-14T22:13:20.123Z",
+            "gateways, asked 2023-11-14T22:13:20.123Z\n",
         ] {
             assert!(text.contains(line), "no {line:?} in\n{text}");
         }
+        assert!(shown(5, Some(LOOKED)).contains("gateways, asked 2023-11-14T22:13:20.123Z, before that\n"));
+        assert!(shown(5, None).contains("gateways, asked not yet\n"));
     }
 }

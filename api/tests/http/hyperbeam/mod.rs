@@ -4,6 +4,7 @@
 //! of aoconnect 0.0.98 and of hb-explorer, byte by byte where it matters.
 
 mod asked;
+mod passing;
 mod reading;
 mod recorded;
 mod shown;

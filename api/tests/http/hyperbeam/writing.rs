@@ -102,6 +102,9 @@ async fn what_is_no_ans104_by_its_headers_is_refused_and_never_scheduled() {
         &[("content-type", "application/json")],
         &[("content-type", "multipart/form-data; boundary=\"x\""), ("signature-input", "sig-1=()")],
         &[("codec-device", "httpsig@1.0")],
+        // An item within a message of HyperBEAM's own.
+        &[("content-type", "multipart/form-data; boundary=\"x\""), ("codec-device", "ans104@1.0")],
+        &[("content-type", "application/json"), ("codec-device", "ans104@1.0")],
     ] {
         for path in ["/~scheduler@1.0/schedule".to_owned(), format!("/{process}/schedule")] {
             let told = ask(&node.public, Method::POST, &path, headers, item.clone()).await;

@@ -4,7 +4,9 @@ use log::{EventRef, Fact, Log};
 use protocol::{Nonce, ProcessId};
 
 use super::*;
+use crate::publications::PublicationsError;
 use crate::seat::LocationSeat;
+use crate::waiting::WaitingRecords;
 
 /// The one that has the record is down, and the others never had it, or an older one.
 #[tokio::test]
@@ -286,6 +288,14 @@ async fn whoever_is_overtaken_tells_what_was_published() {
             now: Timestamp,
         ) -> Result<Timestamp, PublicationsError> {
             self.0.sought_since(wallet, now).await
+        }
+
+        async fn waiting_since(
+            &self,
+            records: &[Id],
+            now: Timestamp,
+        ) -> Result<WaitingRecords, PublicationsError> {
+            self.0.waiting_since(records, now).await
         }
 
         async fn taken(&self, one: &Publication, at: Timestamp) -> Result<(), PublicationsError> {

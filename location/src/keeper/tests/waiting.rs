@@ -1,0 +1,100 @@
+//! Records that get no block and are told for ever, to a node that is started more often than daily.
+
+use log::{EventRef, Fact, Log};
+use protocol::{Nonce, ProcessId};
+
+use super::*;
+
+/// How many facts of the node say since when a record waits.
+fn waits_facts(log: &LocalLog<Memory>) -> usize {
+    let mut count = 0;
+    let mut visit = |event: EventRef<'_>| {
+        count += usize::from(matches!(Fact::of(&event), Some(Fact::RecordWaits { .. })));
+        std::ops::ControlFlow::Continue(())
+    };
+    log.range(ProcessId::NODE, false, Nonce::ZERO..=Nonce::MAX, &mut visit).unwrap();
+    count
+}
+
+/// The same record, in no block.
+fn blockless(record: LocationRecord) -> LocationRecord {
+    LocationRecord { block: None, ..record }
+}
+
+#[tokio::test]
+async fn one_that_leads_elsewhere_counts_for_a_day_over_all_starts() {
+    let (world, log) = (World::new(), log());
+    let wrong = blockless(other(5, 3, world.now()));
+    world.tell(vec![Ok(vec![wrong.clone()])]);
+    let mut counts = Vec::new();
+    for day in 0..6 {
+        for _ in 0..4 {
+            world.restart(&log).await;
+            world.tell(vec![Ok(vec![world.published(10 + day), wrong.clone()])]);
+            world.pass(6);
+        }
+        counts.push(world.count());
+    }
+    assert_eq!((counts, waits_facts(&log)), (vec![3; 6], 1));
+    assert!(world.restart(&log).await.trouble.is_none());
+}
+
+#[tokio::test]
+async fn one_that_leads_here_grows_old_over_all_starts() {
+    let (world, log) = (World::new(), log());
+    let mut right = blockless(other(5, 3, world.now()));
+    right.url = Some("https://su.example/".to_owned());
+    world.tell(vec![Ok(vec![right])]);
+    for _ in 0..14 {
+        world.restart(&log).await;
+        assert_eq!(world.count(), 0);
+        world.pass(12);
+    }
+    world.restart(&log).await;
+    assert_eq!((world.count(), world.published(9).nonce, waits_facts(&log)), (1, Some(4), 1));
+}
+
+/// It was published from here, so that it is known since when it waits, and its bundle was dropped.
+#[tokio::test]
+async fn our_own_waits_since_it_was_taken() {
+    let (world, log) = (World::new(), log());
+    let old = other(5, 3, world.now());
+    world.tell(vec![Ok(vec![old.clone()])]);
+    world.failing.store(usize::MAX, Ordering::SeqCst);
+    world.restart(&log).await;
+    // Nobody took it for longer than it may wait.
+    world.pass(30);
+    world.failing.store(0, Ordering::SeqCst);
+    let (mut keeper, _handle) = world.keeper(&log);
+    keeper.look().await.unwrap();
+    assert_eq!(keeper.send().await, None);
+    let own = blockless(world.published(9));
+    world.tell(vec![Ok(vec![own.clone(), old])]);
+    for _ in 0..4 {
+        let now = world.restart(&log).await;
+        assert_eq!((world.count(), now.trouble), (1, None));
+        world.pass(6);
+    }
+    world.restart(&log).await;
+    assert_eq!((world.count(), waits_facts(&log)), (2, 0));
+}
+
+/// A moment after it was taken nothing is wrong, and after an hour there is.
+#[tokio::test]
+async fn what_was_just_published_is_on_its_way() {
+    let (world, log) = (World::new(), log());
+    world.tell(vec![Ok(vec![])]);
+    for (minutes, is_new) in [(0, true), (1, true), (58, true), (1, false)] {
+        world.now.fetch_add(minutes * HOUR / 60, Ordering::SeqCst);
+        let trouble = world.restart(&log).await.trouble.unwrap();
+        let published = format!("{} was published at 2027-01-15T08:00:00Z, and", world.published(9).id);
+        let start = if is_new { &published } else { "no gateway has one; " };
+        assert!(trouble.starts_with(start), "{trouble}");
+        assert!(trouble.ends_with("; another may be published from 2027-01-15T10:00:00Z on"), "{trouble}");
+    }
+    assert_eq!(world.count(), 1);
+    // The one of before leads here meanwhile.
+    world.tell(vec![Ok(vec![world.published(9)])]);
+    world.pass(7 * 24);
+    assert_eq!(world.restart(&log).await.trouble, None);
+}
