@@ -50,7 +50,7 @@ impl LocationKeeper {
         (is_new && leads_here && !is_told).then(|| {
             let (id, at) = (publication.id, moment(last.since()));
             format!(
-                "{id} was published at {at}, and gateways tell a new record within some minutes as a rule"
+                "{id} was published and is taken since {at}, and gateways tell a new record within some minutes as a rule"
             )
         })
     }

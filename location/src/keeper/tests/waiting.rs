@@ -87,7 +87,8 @@ async fn what_was_just_published_is_on_its_way() {
     for (minutes, is_new) in [(0, true), (1, true), (58, true), (1, false)] {
         world.now.fetch_add(minutes * HOUR / 60, Ordering::SeqCst);
         let trouble = world.restart(&log).await.trouble.unwrap();
-        let published = format!("{} was published at 2027-01-15T08:00:00Z, and", world.published(9).id);
+        let published =
+            format!("{} was published and is taken since 2027-01-15T08:00:00Z, and", world.published(9).id);
         let start = if is_new { &published } else { "no gateway has one; " };
         assert!(trouble.starts_with(start), "{trouble}");
         assert!(trouble.ends_with("; another may be published from 2027-01-15T10:00:00Z on"), "{trouble}");
