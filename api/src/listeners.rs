@@ -76,7 +76,10 @@ pub fn admin(node: Arc<ApiNode>, token: OperatorToken) -> impl Endpoint<Output =
         ChecksApi(node.clone()),
         LatelyApi(node.clone()),
         MembershipApi(node.clone()),
-        LocationCalls(node.parts.options.location.clone()),
+        LocationCalls {
+            seat: node.parts.options.location.clone(),
+            why_none: "neither LOCATION_URL nor ROUTER_URL is set, or another node leads",
+        },
     );
     let copies = (
         CheckpointsApi::new(node.clone()),

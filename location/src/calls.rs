@@ -13,8 +13,13 @@ use crate::handle::{LocationError, LocationHandle};
 use crate::now::{GatewayNow, LocationNow};
 use crate::seat::LocationSeat;
 
-/// The calls, and where they find whom they ask.
-pub struct LocationCalls(pub LocationSeat);
+/// The calls.
+pub struct LocationCalls {
+    /// Where they find whom they ask.
+    pub seat: LocationSeat,
+    /// Why nobody is there, if so.
+    pub why_none: &'static str,
+}
 
 #[OpenApi]
 impl LocationCalls {
@@ -41,8 +46,8 @@ impl LocationCalls {
 
 impl LocationCalls {
     fn handle(&self) -> Result<LocationHandle, HttpError> {
-        let text = "no record is looked after here: neither LOCATION_URL nor ROUTER_URL is set, or another node leads";
-        self.0.taken().ok_or_else(|| HttpError::not_found(text))
+        let missing = || HttpError::not_found(format!("no record is looked after here: {}", self.why_none));
+        self.seat.taken().ok_or_else(missing)
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct Heard {
     pub(crate) first: Option<Vec<LocationRecord>>,
     /// The records that any of them has.
     pub(crate) records: Vec<LocationRecord>,
+    /// The highest nonce of those that HyperBEAM alone reads, where there is one that is followed.
+    pub(crate) hyperbeam_nonce: Option<u64>,
     /// Since when some have been asked that have never answered; none where all have.
     pub(crate) unheard_since: Option<Timestamp>,
 }
@@ -106,14 +108,14 @@ pub(crate) fn decide(
         None if first_lags && leads_here(&told, place) => "the gateway of GRAPHQL_URL does not lead here",
         None => "what gateways have is another one",
     };
-    let step = if sent.is_some_and(|sent| does_once_taken(sent, heard, published)) {
+    let step = if sent.is_some_and(|sent| does_once_taken(sent, place.wallet, heard, published)) {
         Step::Send { why }
     } else {
         let own = own(published, place.wallet);
         match (gap_ends(&own, now), patience_ends(place.url, heard, &own, now)) {
             (Some(until), _) => Step::Wait { until, why },
             (None, Some(until)) => Step::Hear { until, why },
-            (None, None) => Step::Publish { nonce, why },
+            (None, None) => Step::Publish { nonce: publication_nonce(heard, published), why },
         }
     };
     Decision { until, step, beyond }
@@ -148,8 +150,13 @@ fn is_own(record: &LocationRecord, published: &[KeptPublication]) -> bool {
 }
 
 /// Whether what is being sent is all that is needed.
-fn does_once_taken(sent: &Publication, heard: &Heard, published: &[KeptPublication]) -> bool {
-    let is_other = |kept: &&KeptPublication| kept.publication.id != sent.id;
+fn does_once_taken(
+    sent: &Publication,
+    wallet: Address,
+    heard: &Heard,
+    published: &[KeptPublication],
+) -> bool {
+    let is_other = |kept: &&KeptPublication| kept.publication.id != sent.id && kept.is_of(wallet);
     let before: Vec<_> = published.iter().filter(is_other).cloned().collect();
     sent.nonce >= next_nonce(&heard.records, &before)
 }
@@ -190,9 +197,20 @@ fn is_newest(record: &LocationRecord, told: &[LocationRecord]) -> bool {
     newest(told).iter().any(|newest| newest.id == record.id)
 }
 
+/// The nonce of what is published next: HyperBEAM, which takes the highest, is led away by no other record then.
+pub(crate) fn publication_nonce(heard: &Heard, published: &[KeptPublication]) -> u64 {
+    let above_others = heard.hyperbeam_nonce.map_or(0, |nonce| nonce.saturating_add(1));
+    next_nonce(&heard.records, published).max(above_others)
+}
+
+/// Whether a nonce that is told is passed by the next one.
+pub(crate) fn is_followed(nonce: &u64) -> bool {
+    *nonce < FOLLOWED_END
+}
+
 /// The nonce above all that are published, and above all that are told and followed.
-pub(crate) fn next_nonce(told: &[LocationRecord], published: &[KeptPublication]) -> u64 {
-    let nonces = told.iter().filter_map(|record| record.nonce).filter(|nonce| *nonce < FOLLOWED_END);
+fn next_nonce(told: &[LocationRecord], published: &[KeptPublication]) -> u64 {
+    let nonces = told.iter().filter_map(|record| record.nonce).filter(is_followed);
     let nonces = nonces.chain(published.iter().map(|kept| kept.publication.nonce));
     nonces.max().map_or(0, |nonce| nonce.saturating_add(1))
 }

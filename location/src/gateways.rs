@@ -11,7 +11,7 @@ use bytes::Bytes;
 use gateway::{LocationBlock, LocationKind, LocationRecord, Locations, ToldLocations, UploadError, Uploader};
 use protocol::Timestamp;
 
-use crate::decision::{Heard, later};
+use crate::decision::{Heard, is_followed, later};
 use crate::readers::HyperbeamRecords;
 
 /// How long a record waits for a block before it is not expected to get one any more.
@@ -20,8 +20,8 @@ const WAITS_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The services that a record needs.
 #[async_trait]
 pub trait LocationGateways: Send + Sync {
-    /// What each gateway tells of this wallet's records of this kind.
-    async fn told(&self, wallet: Address, kind: LocationKind) -> Vec<ToldLocations>;
+    /// What each gateway tells of this wallet's records of this kind within this time; who takes longer tells nothing.
+    async fn told(&self, wallet: Address, kind: LocationKind, within: Duration) -> Vec<ToldLocations>;
 
     /// Hands a record over; done when the other side has confirmed it.
     async fn upload(&self, record: Bytes) -> Result<(), UploadError>;
@@ -38,8 +38,8 @@ pub struct LocationServices {
 
 #[async_trait]
 impl LocationGateways for LocationServices {
-    async fn told(&self, wallet: Address, kind: LocationKind) -> Vec<ToldLocations> {
-        self.gateways.told(wallet, kind).await
+    async fn told(&self, wallet: Address, kind: LocationKind, within: Duration) -> Vec<ToldLocations> {
+        self.gateways.told(wallet, kind, within).await
     }
 
     async fn upload(&self, record: Bytes) -> Result<(), UploadError> {
@@ -125,13 +125,20 @@ impl GatewayMemory {
                 record.block = Some(LocationBlock { height: 0, time: since.get() });
             }
         }
-        let is_whole = self.last.iter().all(|told| told.records.is_ok() || told.is_none);
+        // A further gateway may be there for transactions and heights alone; the first one is named for its records, and is down
+        // where it says that it has none.
+        let is_whole = self.last.iter().enumerate().all(|(place, told)| {
+            let has_no_service = told.is_none && place > 0;
+            told.records.is_ok() || has_no_service
+        });
         let first = self.last.first().and_then(|told| told.records.as_ref().ok());
         // As they count now, in a block or in none.
         let is_of =
             |record: &&LocationRecord| first.is_some_and(|first| first.iter().any(|one| one.id == record.id));
         let first = first.map(|_| records.iter().filter(is_of).cloned().collect());
-        Heard { first, records, unheard_since: self.since.filter(|_| !is_whole) }
+        let hyperbeam = self.hyperbeam.values().flat_map(|records| &records.title_case);
+        let hyperbeam_nonce = hyperbeam.filter_map(|record| record.nonce).filter(is_followed).max();
+        Heard { first, records, hyperbeam_nonce, unheard_since: self.since.filter(|_| !is_whole) }
     }
 
     fn look_at_blocks(&mut self, now: Timestamp) {

@@ -17,9 +17,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::decision::{Decision, Heard, LocationPlace, Step, decide, next_nonce, order_waits};
+use crate::decision::{Decision, Heard, LocationPlace, Step, decide, order_waits, publication_nonce};
 use crate::gateways::{GatewayMemory, LocationGateways};
-use crate::handle::{AskedLocation, LocationError, LocationHandle, LocationOutcome, from};
+use crate::handle::{AskedLocation, LocationError, LocationHandle, LocationOutcome};
 use crate::metrics;
 use crate::now::LocationNow;
 use crate::pending::Pending;
@@ -145,7 +145,8 @@ impl LocationKeeper {
         let published = self.parts.publications.all().await?;
         self.take_up(&published);
         // Gateways may take their time.
-        self.tell(|now| now.last = published.last().map(|kept| kept.publication.clone()));
+        let last = self.last_of(&published).map(|kept| kept.publication.clone());
+        self.tell(|now| now.last = last);
         self.ask().await?;
         let decided = self.decide().await?;
         self.tell_of(&decided);
@@ -182,7 +183,9 @@ impl LocationKeeper {
         let mut heard = self.memory.heard(now);
         heard.unheard_since = self.unheard_since(&heard, &published, now).await;
         self.take_up(&published);
-        if let Some(last) = published.last_mut().filter(|last| !last.is_taken()) {
+        let wallet = self.parts.signer.address();
+        let own = published.iter_mut().rfind(|kept| kept.is_of(wallet));
+        if let Some(last) = own.filter(|last| !last.is_taken()) {
             let id = last.publication.id;
             // Whoever took it may not have said so.
             let told = heard.records.iter().find(|told| told.id == id);
@@ -226,13 +229,19 @@ impl LocationKeeper {
         LocationPlace { url, wallet: signer.address(), publishes: *publishes }
     }
 
-    /// What was published last is sent as long as nobody has taken it, whoever published it.
+    /// What was published last for this wallet is sent as long as nobody has taken it, whoever published it.
     fn take_up(&mut self, published: &[KeptPublication]) {
-        let last = published.last().filter(|_| self.parts.publishes);
+        let last = self.last_of(published).filter(|_| self.parts.publishes);
         let known = self.pending.as_ref().map(|pending| pending.publication.id);
         if known != last.filter(|last| !last.is_taken()).map(|last| last.publication.id) {
             self.pending = Pending::of(last, &self.parts.url, self.parts.signer.address());
         }
+    }
+
+    /// What was published last for this wallet: routers of one database may each have their own.
+    fn last_of<'a>(&self, published: &'a [KeptPublication]) -> Option<&'a KeptPublication> {
+        let wallet = self.parts.signer.address();
+        published.iter().rfind(|kept| kept.is_of(wallet))
     }
 
     fn refused(&mut self, refusal: PublishingRefusal) {
@@ -263,11 +272,12 @@ impl LocationKeeper {
 
     fn tell_of(&self, decided: &Decided) {
         let trouble = self.trouble(decided);
+        let last = self.last_of(&decided.published).map(|kept| kept.publication.clone());
         self.tell(|now| {
             // What was known of it is as true as before where nobody answers.
             now.until = if self.is_answered { decided.decision.until } else { now.until };
             now.trouble = trouble;
-            now.last = decided.published.last().map(|kept| kept.publication.clone());
+            now.last = last;
         });
     }
 
@@ -294,7 +304,7 @@ impl LocationKeeper {
         if let Some(until) = order_waits(self.place(), &heard.records, &published, now) {
             return Err(LocationError::TooSoon(until));
         }
-        let nonce = next_nonce(&heard.records, &published);
+        let nonce = publication_nonce(&heard, &published);
         info!(url = shown(&self.parts.url), nonce, "publishing where this scheduler is, as an operator says");
         self.publish(nonce, published.last()).await
     }

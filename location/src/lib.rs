@@ -31,6 +31,6 @@ pub use now::{GatewayNow, LocationHealth, LocationNow};
 pub use publications::{
     KeptPublication, LogPublications, PublicationState, Publications, PublicationsError, PublishingRefusal,
 };
-pub use readers::{HyperbeamRecords, LocationReading, readings};
+pub use readers::{HYPERBEAM, HyperbeamRecords, LocationReading, readings};
 pub use seat::LocationSeat;
 pub use waiting::WaitingRecords;

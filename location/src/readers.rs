@@ -26,6 +26,16 @@ pub struct HyperbeamRecords {
     pub title_case: Vec<LocationRecord>,
 }
 
+impl HyperbeamRecords {
+    /// Whether it finds none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lowercase.is_empty() && self.title_case.is_empty()
+    }
+}
+
+/// The reader that reads other records than everybody else.
+pub const HYPERBEAM: &str = "HyperBEAM";
+
 /// The name by which all but HyperBEAM look for the tag.
 pub(crate) const EXACT_URL: &str = "named exactly Url";
 
@@ -42,7 +52,7 @@ pub fn readings(
     vec![
         reading("message unit", of_each(records, &|record| message_unit(record, url))),
         reading("scheduler-utils", of_each(records, &|record| scheduler_utils(record, url))),
-        reading("HyperBEAM", hyperbeam(hyperbeam_records, url)),
+        reading(HYPERBEAM, hyperbeam(hyperbeam_records, url)),
     ]
 }
 
@@ -110,7 +120,7 @@ pub(crate) fn kept_by_nonce(records: &[LocationRecord]) -> impl Iterator<Item = 
 
 /// Where HyperBEAM is led by the records that a gateway tells, if there are any and that is not to this URL.
 pub(crate) fn hyperbeam_elsewhere(records: &HyperbeamRecords, url: &Url) -> Option<String> {
-    if records.lowercase.is_empty() && records.title_case.is_empty() {
+    if records.is_empty() {
         return None;
     }
     hyperbeam(records, url).err().map(|reason| format!("leads HyperBEAM elsewhere: {reason}"))

@@ -168,6 +168,13 @@ impl Fleet {
         told(false).or_else(|| told(true))
     }
 
+    /// How many of them that are not retired have not told yet which wallet signs for them.
+    pub(crate) fn untold(&self) -> usize {
+        let members = self.members();
+        let counting = members.values().filter(|member| !member.is_retired);
+        counting.filter(|member| member.standing.address().is_none()).count()
+    }
+
     /// Whether one of them has told that this wallet signs for it.
     pub(crate) fn signs_with(&self, wallet: Address) -> bool {
         self.members().values().any(|member| member.standing.address() == Some(wallet))

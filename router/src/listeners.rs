@@ -65,8 +65,13 @@ pub fn admin(
 ) -> impl Endpoint<Output = Response> + use<> {
     let page = router.options.page.then(pages::router);
     let fleet = FleetApi { router: router.clone(), location: location.clone() };
-    let calls: Admin =
-        (RouterHealthApi(router), Guarded::new((fleet, LocationCalls(location)), token.clone()));
+    let calls: Admin = (
+        RouterHealthApi(router),
+        Guarded::new(
+            (fleet, LocationCalls { seat: location, why_none: "LOCATION_URL of this router is not set" }),
+            token.clone(),
+        ),
+    );
     web::endpoint_with(calls, &ADMIN, Visitors::Operators(token), None, page)
         .around(|endpoint, request| say_what_it_is(endpoint, request, OPERATORS))
 }

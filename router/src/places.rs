@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use poem::http::Method;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many calls of each kind may be on their way at once.
@@ -52,11 +51,6 @@ pub(crate) enum NoCallPlace {
 }
 
 impl CallKind {
-    /// What a call of this method is, unless it is known to wait.
-    pub(crate) fn of(method: &Method) -> Self {
-        if matches!(*method, Method::GET | Method::HEAD) { Self::Reads } else { Self::Posts }
-    }
-
     const fn most(self) -> usize {
         match self {
             Self::Posts => POSTS_MAX,

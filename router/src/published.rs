@@ -53,6 +53,14 @@ impl Publications for RouterPublications {
             return None;
         }
         let (reason, is_passing) = match self.router.fleet.address() {
+            Some(_) if self.router.fleet.untold() > 0 => {
+                let (wallet, untold) = (self.wallet, self.router.fleet.untold());
+                let reason = format!(
+                    "no scheduler behind this router has told yet that it signs with the wallet {wallet}, and {untold} have not told \
+                     theirs"
+                );
+                (reason, true)
+            }
             Some(address) => {
                 let wallet = self.wallet;
                 let reason = format!(

@@ -107,7 +107,7 @@ impl Outgoing {
 
     /// Whether it changes nothing, whoever answers it.
     pub(crate) fn only_reads(&self) -> bool {
-        matches!(self.method, Method::GET | Method::HEAD)
+        self.kind != CallKind::Posts
     }
 }
 

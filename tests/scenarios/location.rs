@@ -207,6 +207,14 @@ async fn behind_a_router_the_router_publishes_and_clients_are_led_there() {
     for reader in ["message unit", "scheduler-utils", "HyperBEAM"] {
         assert!(well.stdout.contains(&format!("ok     {reader}, which asks")), "{}", well.stdout);
     }
+    // A further gateway that says that it has none is an answer, and one that says nothing is not.
+    let further = ToldServer::start();
+    for (status, code) in [(404, 0), (503, 3)] {
+        further.answer(status, &[], "");
+        let checked = Launch::command(folders.1.path(), &["location", "check", &url]).gateway(gateway.url());
+        let checked = checked.set("ARWEAVE_URL_LIST", further.url()).run();
+        assert_eq!(checked.code, Some(code), "{}{}", checked.stdout, checked.stderr);
+    }
     // Where nobody answers, all that was found is said, and what is needed for more.
     let away = check(&["http://127.0.0.1:1"]);
     assert_eq!(away.code, Some(3), "{}{}", away.stdout, away.stderr);

@@ -40,6 +40,29 @@ async fn the_first_message_of_a_process_without_an_assignment_is_nonce_0() {
     client.get(&format!("/processes/{}", other.id)).await.refusal(404);
 
     node.stop();
+    // Under each setting a spawn that is repeated is told the slot that it has, or that it has none.
+    let posted = async |node: &quipu_tests::Node, item: &quipu_tests::Signed| {
+        let client = node.client();
+        let posted = client.request(Method::POST, &format!("/{}/~scheduler@1.0/schedule", item.id));
+        client
+            .send(posted.header("content-type", "application/ans104").body(item.bytes.clone()))
+            .await
+            .unwrap()
+    };
+    let assigning = launch.clone().set("ENABLE_PROCESS_ASSIGNMENT", "true").start();
+    let told = posted(&assigning, &process).await;
+    assert!(told.text().contains("spawned without an assignment"), "{}", told.text());
+    assert_eq!(told.refusal(403), "forbidden");
+    for _ in 0..2 {
+        let told: Value = posted(&assigning, &other).await.json();
+        assert_eq!(told["slot"], 0, "{told}");
+    }
+    assigning.stop();
+    let node = launch.start();
+    let told: Value = posted(&node, &other).await.json();
+    assert_eq!(told["slot"], 0, "{told}");
+    assert_eq!(posted(&node, &User::new(3).process()).await.refusal(403), "forbidden");
+    node.stop();
     let verified = launch.verify(&[]);
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
 }

@@ -79,6 +79,25 @@ async fn what_is_written_and_read_comes_to_the_scheduler_that_has_the_process() 
     }
 }
 
+/// Of what only reads it is known that it did nothing, and it is asked again.
+#[tokio::test]
+async fn what_is_posted_to_read_is_sent_again_as_what_is_got() {
+    let (folder, scheduler) = (folder(), ToldServer::start());
+    let process = User::new(1).process();
+    let found = format!(r#"{{"process_id":"{0}","address":"{0}","current":0}}"#, process.id);
+    scheduler.answer(200, &[("content-type", "application/json")], &found);
+    let router = Launch::router(folder.path(), &[&scheduler.url()]).set("ROUTER_MODE", "forward").serve();
+    let client = router.client();
+    let path = format!("/{}/slot/current", process.id);
+    let ask = async |method: Method| client.send(client.request(method, &path)).await.unwrap();
+    until("it is found", async || (ask(Method::POST).await.status == 200).then_some(())).await;
+    scheduler.answer_nothing();
+    let [got, posted] = [ask(Method::GET).await, ask(Method::POST).await];
+    assert_eq!((posted.status, posted.text()), (got.status, got.text()));
+    assert!(!posted.text().contains("not known whether"), "{}", posted.text());
+    router.stop();
+}
+
 /// A scheduler of an older kind, or what stands before one.
 #[tokio::test]
 async fn what_readers_of_this_form_end_with_is_not_passed_on() {

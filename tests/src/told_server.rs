@@ -57,6 +57,14 @@ impl ToldServer {
         *self.said.answer.lock().expect("nobody panics with it") = text;
     }
 
+    /// It answers nothing from now on, and closes connections.
+    ///
+    /// # Panics
+    /// When a request panicked.
+    pub fn answer_nothing(&self) {
+        self.said.answer.lock().expect("nobody panics with it").clear();
+    }
+
     /// How often it was asked.
     pub fn asked(&self) -> usize {
         self.said.asked.load(Ordering::SeqCst)

@@ -11,6 +11,9 @@ const SHOWN: usize = 80;
 
 /// Something that a parameter can hold.
 pub trait Parameter: Sized + Send + Sync {
+    /// Whether whoever gives several that differ cannot mean the first of them.
+    const IS_ONE: bool = false;
+
     /// How it is documented. Its description is that of the parameter where a call gives none of its own.
     fn schema() -> MetaSchema;
 

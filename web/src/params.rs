@@ -10,7 +10,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaParamIn, MetaSchema, MetaSchemaRef};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::parameter::Parameter;
+use crate::parameter::{Parameter, expected};
 
 /// aoconnect writes this for a parameter that it was not given.
 const UNDEFINED: &str = "undefined";
@@ -23,7 +23,7 @@ pub struct Path<T>(pub T);
 #[derive(Debug)]
 pub struct Needed<T>(pub T);
 
-/// A query parameter that may be left out. Of several the first one counts.
+/// A query parameter that may be left out. Of several that are given the first one counts, unless they have to be the same.
 #[derive(Debug)]
 pub struct Given<T>(pub Option<T>);
 
@@ -86,9 +86,13 @@ impl<T: Parameter> FromQuery for Needed<T> {
 }
 
 impl<T: Parameter> FromQuery for Given<T> {
-    fn read<'a>(mut values: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        let value = values.next().filter(|value| is_given(value));
-        value.map(T::read).transpose().map(Self)
+    fn read<'a>(values: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        let mut values = values.filter(|value| is_given(value));
+        let first = values.next();
+        if let Some(other) = values.find(|other| T::IS_ONE && Some(*other) != first) {
+            return Err(expected("the same each time", other));
+        }
+        first.map(T::read).transpose().map(Self)
     }
 }
 
@@ -229,7 +233,23 @@ mod tests {
         }
         assert_eq!(read::<Given<i64>>("name=-1").unwrap().0, Some(-1));
         assert_eq!(read::<Given<i64>>("other=9&name=7&name=8").unwrap().0, Some(7));
+        // As HyperBEAM writes a range, the empty one first.
+        for query in ["name=&name=7", "name&name=undefined&name=7&name=8"] {
+            assert_eq!(read::<Given<i64>>(query).unwrap().0, Some(7), "{query}");
+        }
         assert_eq!(read::<Given<String>>("name=a%20b%2Bc+d").unwrap().0.unwrap(), "a b+c d");
+    }
+
+    #[test]
+    fn whoever_names_two_where_there_can_be_one_is_refused() {
+        let [one, other] = [7, 8].map(|byte| ans104::Id::from_bytes([byte; 32]));
+        let named = |query: String| read::<Given<crate::hyperbeam::NamedId>>(&query);
+        assert!(named(format!("name={one}&name=&name={one}")).unwrap().0.is_some());
+        let refusal = named(format!("name={one}&name={other}")).unwrap_err();
+        assert!(
+            refusal.contains("name is wrong: expected the same each time")
+                && refusal.contains(&other.to_string())
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ans104::{Id, Item};
-use log::{EventKey, EventRef};
+use log::{BodyRef, EventKey, EventRef};
 use poem_openapi::payload::Json;
 use protocol::{Code, Nonce, ProcessId, tags, values};
 use scheduler::{FirstOfContent, ScheduleError, Scheduler};
@@ -47,21 +47,38 @@ pub(super) async fn write(
     // What would be refused is not read.
     scheduler.check_door()?;
     let item = item.read(max).await?;
-    check_slot(scheduler, &item)?;
+    if !scheduler.assigns_spawns() {
+        let posted = item.clone();
+        node.read(move |node| check_slot(node, &posted)).await?;
+    }
     let (process, first) = schedule(scheduler, named, item).await?;
-    Ok(placed(node.read(move |node| find(node, process, first)).await?))
+    let place = node.read(move |node| find(node, process, first)).await?;
+    // One of before, which is repeated.
+    if place.slot.0.is_none() {
+        return Err(no_slot("this process was").into());
+    }
+    Ok(placed(place))
 }
 
-/// Refuses a spawn that would get no slot: clients of this form go on with the slot that they are told.
-fn check_slot(scheduler: &Scheduler, item: &[u8]) -> Result<(), HttpError> {
-    let is_spawn =
-        || Item::split(item).is_ok_and(|item| tags::find(&item, tags::TYPE) == Some(values::PROCESS));
-    if scheduler.assigns_spawns() || !is_spawn() {
-        return Ok(());
-    }
-    let text = "processes are spawned without an assignment here (ENABLE_PROCESS_ASSIGNMENT=false), and have no slot then that \
-                could be told; POST / takes them";
-    Err(HttpError::new(Code::Forbidden, text))
+/// Refuses a spawn that would get no slot. One that is repeated may have one.
+fn check_slot(node: &ApiNode, item: &[u8]) -> Result<(), CallError> {
+    let spawn = Item::split(item).ok().filter(|item| tags::find(item, tags::TYPE) == Some(values::PROCESS));
+    let Some(process) = spawn.map(|spawn| ProcessId::from(spawn.id())) else { return Ok(()) };
+    let mut is_spawned = false;
+    visit(node, EventKey { process, nonce: Some(Nonce::ZERO) }, |event| {
+        is_spawned = matches!(event.body, BodyRef::Spawned { .. });
+        Ok(())
+    })?;
+    if is_spawned { Ok(()) } else { Err(no_slot("processes are").into()) }
+}
+
+/// Clients of this form go on with the slot that they are told.
+fn no_slot(what: &str) -> HttpError {
+    let text = format!(
+        "{what} spawned without an assignment here (ENABLE_PROCESS_ASSIGNMENT=false), and a spawn has no slot then that could be \
+         told; POST / takes it"
+    );
+    HttpError::new(Code::Forbidden, text)
 }
 
 /// The call by which a leader is sent the same.
@@ -88,8 +105,12 @@ async fn schedule(
 
 /// Where something is that is on disk and in the index.
 fn find(node: &ApiNode, process: ProcessId, sought: FirstOfContent) -> Result<PlacedForm, CallError> {
-    let missing =
-        || HttpError::internal(format!("what was scheduled to {process} cannot be found: {sought:?}"));
+    // The index comes to it, where it could not be written a moment ago.
+    let missing = || {
+        let text =
+            format!("what was scheduled to {process} cannot be told yet: {sought:?} is not in the index");
+        HttpError::new(Code::Unavailable, text)
+    };
     let nonce = match sought {
         FirstOfContent::Nonce(nonce) => nonce,
         FirstOfContent::Id(id) => node.parts.index.find(process, id)?.ok_or_else(missing)?.nonce,

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use ans104::Address;
+use futures_util::future::join_all;
 use gateway::LocationKind;
 use protocol::Timestamp;
 use tokio::join;
-use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use super::LocationKeeper;
-use crate::earlier::EarlierWallet;
+use crate::earlier::{EarlierWallet, ToldOfWallet};
 use crate::handle::LocationError;
 use crate::now::{GatewayNow, LocationNow};
 use crate::publications::KeptPublication;
@@ -17,12 +18,14 @@ use crate::readers::hyperbeam_elsewhere;
 
 /// For how long gateways are waited for that say what changes nothing of what is published: who gave an order waits meanwhile.
 const FURTHER_MAX: Duration = Duration::from_secs(20);
+/// The same of those by which it is decided what is published: for as many attempts as there are.
+const ASKED_MAX: Duration = Duration::from_secs(40);
 
 impl LocationKeeper {
     /// Asks what gateways tell, and names those that tell something else than before.
     pub(super) async fn ask(&mut self) -> Result<(), LocationError> {
-        let asked = self.parts.gateways.told(self.parts.signer.address(), LocationKind::SchedulerLocation);
-        let told = asked.await;
+        let (gateways, wallet) = (&self.parts.gateways, self.parts.signer.address());
+        let told = gateways.told(wallet, LocationKind::SchedulerLocation, ASKED_MAX).await;
         let looked = self.now()?;
         self.memory.note(&told, looked);
         let now = |told| self.with_hyperbeam(&GatewayNow::of(told, self.place(), looked));
@@ -54,10 +57,10 @@ impl LocationKeeper {
     /// Asks for the records that HyperBEAM reads. They change nothing of what is published.
     pub(super) async fn ask_hyperbeam(&mut self) {
         let wallet = self.parts.signer.address();
-        let asked = |kind| timeout(FURTHER_MAX, self.parts.gateways.told(wallet, kind));
+        let asked = |kind| self.parts.gateways.told(wallet, kind, FURTHER_MAX);
         let (lowercase, title_case) = join!(asked(LocationKind::Lowercase), asked(LocationKind::TitleCase));
         // Of who takes too long, what it told before counts.
-        self.memory.note_hyperbeam(lowercase.unwrap_or_default(), title_case.unwrap_or_default());
+        self.memory.note_hyperbeam(lowercase, title_case);
         let gateways: Vec<_> =
             self.told.borrow().gateways.iter().map(|one| self.with_hyperbeam(one)).collect();
         self.tell_gateways(gateways, |_| ());
@@ -97,9 +100,9 @@ impl LocationKeeper {
         };
         let before = self.told.borrow().earlier.clone();
         let mut earlier = Vec::new();
-        for wallet in wallets {
-            let asked = self.parts.gateways.told(wallet, LocationKind::SchedulerLocation);
-            let told = timeout(FURTHER_MAX, asked).await.unwrap_or_default();
+        // All at once: whoever gives an order waits as long as for one.
+        let told = join_all(wallets.iter().map(|wallet| self.told_of(*wallet))).await;
+        for (wallet, told) in wallets.into_iter().zip(told) {
             // Of one of whom nobody tells anything now, what was known before is.
             let known = before.iter().find(|known| known.wallet == wallet);
             let found = EarlierWallet::of(wallet, &told, &self.parts.url).or_else(|| known.cloned());
@@ -111,6 +114,17 @@ impl LocationKeeper {
             earlier.extend(found);
         }
         self.tell(|now| now.earlier = earlier);
+    }
+
+    /// The records of this wallet, of each kind.
+    async fn told_of(&self, wallet: Address) -> ToldOfWallet {
+        let asked = |kind| self.parts.gateways.told(wallet, kind, FURTHER_MAX);
+        let (records, lowercase, title_case) = join!(
+            asked(LocationKind::SchedulerLocation),
+            asked(LocationKind::Lowercase),
+            asked(LocationKind::TitleCase)
+        );
+        ToldOfWallet { records, lowercase, title_case }
     }
 
     /// With where HyperBEAM is led by what it reads, unless that is the record that leads everybody elsewhere.

@@ -8,6 +8,7 @@ mod lasting;
 mod noted;
 mod taking;
 mod waiting;
+mod whose;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -31,6 +32,8 @@ struct World {
     /// The records of the type `location`.
     preferred: Mutex<Vec<ToldLocations>>,
     earlier: Mutex<Option<(Address, Vec<ToldLocations>)>>,
+    /// The records of the type `location` of the same wallet.
+    earlier_preferred: Mutex<Vec<ToldLocations>>,
     /// Those that HyperBEAM reads where there is none of these.
     title_case: Mutex<Vec<ToldLocations>>,
     taken: Mutex<Vec<Bytes>>,
@@ -41,10 +44,13 @@ struct World {
 
 #[async_trait]
 impl LocationGateways for World {
-    async fn told(&self, wallet: Address, kind: LocationKind) -> Vec<ToldLocations> {
+    async fn told(&self, wallet: Address, kind: LocationKind, _: Duration) -> Vec<ToldLocations> {
         let earlier = self.earlier.lock().unwrap().clone();
         if let Some((_, told)) = earlier.filter(|(earlier, _)| *earlier == wallet) {
-            return told;
+            return match kind {
+                LocationKind::Lowercase => self.earlier_preferred.lock().unwrap().clone(),
+                LocationKind::SchedulerLocation | LocationKind::TitleCase => told,
+            };
         }
         let told = match kind {
             LocationKind::SchedulerLocation => &self.told,

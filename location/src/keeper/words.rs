@@ -41,8 +41,7 @@ impl LocationKeeper {
     /// That what is right was taken a moment ago, if gateways cannot be expected to tell it yet.
     fn on_its_way(&self, decided: &Decided) -> Option<String> {
         let Decided { now, heard, published, .. } = decided;
-        let last =
-            published.last().filter(|last| last.is_taken() && last.is_of(self.parts.signer.address()))?;
+        let last = self.last_of(published).filter(|last| last.is_taken())?;
         let is_new = last.since() <= *now && *now < later(last.since(), ON_ITS_WAY);
         let publication = &last.publication;
         let is_told = heard.records.iter().any(|record| record.id == publication.id);

@@ -1,11 +1,12 @@
 //! `quipu location check`: the record and the URL of a scheduler as its clients see them.
 
 use std::io::Write;
+use std::time::Duration;
 
 use ans104::{Address, Id};
 use clap::Args;
-use gateway::{Http, HttpOptions, LocationKind, LocationRecord, Locations, ToldLocations, Url, parse_url};
-use location::{HyperbeamRecords, LocationReading, readings};
+use gateway::{Http, HttpOptions, LocationKind, Locations, ToldLocations, Url, parse_url};
+use location::{HYPERBEAM, HyperbeamRecords, LocationReading, readings};
 use serde_json::json;
 
 use super::LocationCommandError;
@@ -15,6 +16,9 @@ use crate::client::runtime;
 use crate::failure::Failure;
 use crate::output::excerpt;
 use crate::settings::{ServiceArgs, SettingError};
+
+/// For how long each gateway is waited for.
+const TOLD_MAX: Duration = Duration::from_secs(40);
 
 /// What to check, and whom to ask.
 #[derive(Debug, Args)]
@@ -94,9 +98,10 @@ impl CheckArgs {
             findings.push(LocationFinding { what: "records".to_owned(), found: Err(reason.to_owned()) });
             return Ok(findings);
         };
-        let records = locations.told(wallet, LocationKind::SchedulerLocation).await;
-        let lowercase = locations.told(wallet, LocationKind::Lowercase).await;
-        let title_case = locations.told(wallet, LocationKind::TitleCase).await;
+        let told = async |kind| locations.told(wallet, kind, TOLD_MAX).await;
+        let records = told(LocationKind::SchedulerLocation).await;
+        let lowercase = told(LocationKind::Lowercase).await;
+        let title_case = told(LocationKind::TitleCase).await;
         for (place, told) in records.into_iter().zip(lowercase).zip(title_case).enumerate() {
             let ((records, lowercase), title_case) = told;
             findings.extend(of_gateway(place, records, lowercase, title_case, url));
@@ -114,27 +119,31 @@ fn of_gateway(
     title_case: ToldLocations,
     url: &Url,
 ) -> Vec<LocationFinding> {
-    let (gateway, has_none) = (records.gateway, records.is_none);
-    let all: Result<(Vec<LocationRecord>, HyperbeamRecords), String> = records.records.and_then(|records| {
-        let (lowercase, title_case) = (lowercase.records?, title_case.records?);
-        Ok((records, HyperbeamRecords { lowercase, title_case }))
-    });
-    match all {
-        Err(_) if has_none && place > 0 => {
+    let gateway = records.gateway;
+    let known = match records.records {
+        Ok(known) => known,
+        Err(_) if records.is_none && place > 0 => {
             let found = Ok("has no GraphQL, so that nobody looks for records there".to_owned());
-            vec![LocationFinding { what: format!("gateway {gateway}"), found }]
+            return vec![LocationFinding { what: format!("gateway {gateway}"), found }];
         }
         Err(reason) => {
-            vec![LocationFinding { what: format!("gateway {gateway}"), found: Err(reason) }]
+            return vec![LocationFinding { what: format!("gateway {gateway}"), found: Err(reason) }];
         }
-        Ok((records, hyperbeam)) => {
-            let finding = |LocationReading { reader, found }| LocationFinding {
-                what: format!("{reader}, which asks {gateway}"),
-                found,
-            };
-            readings(&records, &hyperbeam, url).into_iter().map(finding).collect()
-        }
-    }
+    };
+    // What it does not tell to HyperBEAM it may tell to all others.
+    let read_by_hyperbeam = lowercase.records.and_then(|lowercase| Ok((lowercase, title_case.records?)));
+    let (hyperbeam, untold) = match read_by_hyperbeam {
+        Ok((lowercase, title_case)) => (HyperbeamRecords { lowercase, title_case }, None),
+        Err(reason) => (HyperbeamRecords::default(), Some(reason)),
+    };
+    let finding = |LocationReading { reader, found }| LocationFinding {
+        what: format!("{reader}, which asks {gateway}"),
+        found: match &untold {
+            Some(reason) if reader == HYPERBEAM => Err(reason.clone()),
+            _ => found,
+        },
+    };
+    readings(&known, &hyperbeam, url).into_iter().map(finding).collect()
 }
 
 #[cfg(test)]
@@ -168,6 +177,32 @@ mod tests {
         // Whoever asks the first one finds nothing.
         for (place, is_none) in [(0, true), (0, false), (1, false)] {
             assert_eq!(found(place, is_none).line(false), "wrong  gateway one.example: answered 404");
+        }
+    }
+
+    /// A tag without an index, say.
+    #[test]
+    fn what_a_gateway_tells_all_but_hyperbeam_is_said() {
+        let url = Url::parse("https://su.example").unwrap();
+        let told = |records: Result<_, &str>| ToldLocations {
+            gateway: "one.example".to_owned(),
+            records: records.map_err(str::to_owned),
+            is_none: false,
+        };
+        for (lowercase, title_case) in
+            [(Err("it hangs"), Ok(vec![])), (Ok(vec![]), Err("it hangs")), (Err("it hangs"), Err("it falls"))]
+        {
+            let found = of_gateway(0, told(Ok(vec![])), told(lowercase), told(title_case), &url);
+            let lines: Vec<_> = found.iter().map(|finding| finding.line(false)).collect();
+            let none = "there is no record of the type Scheduler-Location";
+            assert_eq!(
+                lines,
+                [
+                    format!("wrong  message unit, which asks one.example: {none}"),
+                    format!("wrong  scheduler-utils, which asks one.example: {none}"),
+                    "wrong  HyperBEAM, which asks one.example: it hangs".to_owned(),
+                ]
+            );
         }
     }
 }

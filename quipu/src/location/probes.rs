@@ -123,6 +123,8 @@ impl<'a> Probes<'a> {
         let Some(process) = process else { return };
         let field = |probed: &Probed, name: &str| probed.json.as_ref()?.get(name).cloned();
         for (what, path, name) in [
+            // By which scheduler-utils finds the scheduler behind a router; where it is redirected, there.
+            ("who has the process, for scheduler-utils", format!("?process-id={process}"), "address"),
             ("time, for message and compute units", format!("timestamp?process-id={process}"), "timestamp"),
             ("the process", format!("processes/{process}"), "process_id"),
             ("its messages", format!("{process}?process-id={process}&limit=1"), "edges"),

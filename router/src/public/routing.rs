@@ -19,14 +19,14 @@ use crate::state::Home;
 use crate::upstream::{Outgoing, away};
 
 impl Router {
-    /// Sends a call on that only reads.
+    /// Sends a call on that only reads, however it is asked: clients of HyperBEAM post such a one.
     pub(super) async fn read(
         self: &Arc<Self>,
         request: &Request,
         subject: RouteKey,
     ) -> Result<Routed, HttpError> {
         let route = self.route_of(subject).await?;
-        self.send(request, route, Bytes::new()).await
+        self.send(request, route, CallKind::Reads, Bytes::new()).await
     }
 
     /// Sends a call on that waits for what is to come.
@@ -61,7 +61,7 @@ impl Router {
         let PostedItem { route, id, body } = posted;
         let home = Home { scheduler: route.member.number, version: route.version };
         let process = route.subject;
-        let routed = self.send(request, route, body).await?;
+        let routed = self.send(request, route, CallKind::Posts, body).await?;
         if routed.is_done() {
             self.note_taken(id, process, home);
         }
@@ -73,12 +73,13 @@ impl Router {
         self: &Arc<Self>,
         request: &Request,
         route: Route,
+        kind: CallKind,
         body: Bytes,
     ) -> Result<Routed, HttpError> {
         if let Some(led) = self.led(request, &route).await? {
             return Ok(led);
         }
-        let call = Outgoing::of(request, CallKind::of(request.method()), &self.options, body, &route)?;
+        let call = Outgoing::of(request, kind, &self.options, body, &route)?;
         Ok(Routed::passed_on(self.pass_on(route, &call).await?))
     }
 

@@ -21,13 +21,20 @@ pub(super) async fn below_500<E: Endpoint<Output = Response>>(
 ) -> poem::Result<Response> {
     let is_meant = is_call(request.uri().path());
     let answer = endpoint.call(request).await?;
-    Ok(if is_meant && !is_taken(answer.status()) { lowered(answer) } else { answer })
+    let status = answer.status();
+    Ok(match is_meant {
+        true if !is_taken(status) => lowered(answer),
+        true if is_page(&answer) && status.is_client_error() => instead_of(&answer, status),
+        true if is_page(&answer) => instead_of(&answer, StatusCode::FAILED_DEPENDENCY),
+        _ => answer,
+    })
 }
 
-/// Whether a plain path is one of this form: nothing else ends like that.
+/// Whether a plain path is one of this form, be it of a device that is not here: nothing else looks like that.
 fn is_call(path: &str) -> bool {
     let parts: Vec<_> = path.split('/').skip(1).take(4).collect();
-    matches!(parts[..], [_, "schedule" | "slot"] | [_, "slot", "current"] | [_, "~scheduler@1.0", "schedule"])
+    let is_device = matches!(parts[..], [_, "push" | "compute" | "now", ..]) || path.contains('~');
+    is_device || matches!(parts[..], [_, "schedule" | "slot"] | [_, "slot", "current"])
 }
 
 /// Whether readers understand the status.
@@ -41,18 +48,28 @@ fn lowered(answer: Response) -> Response {
         StatusCode::SERVICE_UNAVAILABLE => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::FAILED_DEPENDENCY,
     };
-    let mut answer = if is_foreign(&answer) {
-        let text =
-            format!("what stands before the scheduler of this process answered with the status {status}");
-        HttpError::new(Code::GatewayError, text).as_response()
-    } else {
-        answer
-    };
+    let mut answer = if is_foreign(&answer) { instead_of(&answer, lower) } else { answer };
     answer.set_status(lower);
     if lower == StatusCode::TOO_MANY_REQUESTS {
         answer.headers_mut().entry(header::RETRY_AFTER).or_insert(COME_AGAIN);
     }
     answer
+}
+
+/// What is told in the place of an answer that is not passed on.
+fn instead_of(answer: &Response, status: StatusCode) -> Response {
+    let found = answer.status();
+    let text = format!("what stands before the scheduler of this process answered with the status {found}");
+    let mut told = HttpError::new(Code::GatewayError, text).as_response();
+    told.set_status(status);
+    told
+}
+
+/// Whether it is a page for people, which a proxy before a scheduler has made.
+fn is_page(answer: &Response) -> bool {
+    let is_html = |kind: &str| kind.starts_with("text/html") || kind.starts_with("application/xhtml");
+    let is_redirection = answer.status().is_redirection();
+    answer.data::<Relayed>().is_some() && !is_redirection && answer.content_type().is_some_and(is_html)
 }
 
 /// Whether it is no refusal of a scheduler, but what a proxy before one made for people, or no refusal at all.
@@ -97,6 +114,11 @@ mod tests {
             "/P/~scheduler@1.0/schedule",
             "/P/slot",
             "/P/slot/current",
+            "/P/push",
+            "/P~process@1.0/push",
+            "/P/compute/results=0",
+            "/P~process@1.0/as=execution/compute",
+            "/~relay@1.0/call",
         ] {
             assert_eq!(told(path, internal).await, json(424, None), "{path}");
             assert_eq!(told(path, away).await, json(429, Some("7")), "{path}");
@@ -120,6 +142,14 @@ mod tests {
         assert_eq!(told("/P/schedule", || html(StatusCode::CREATED)).await, json(424, None));
         assert_eq!(told("/P/schedule", || html(StatusCode::SWITCHING_PROTOCOLS)).await, json(424, None));
         assert_eq!(told("/P", || html(StatusCode::BAD_GATEWAY)).await.0, 502);
-        assert_eq!(told("/P/slot", || html(StatusCode::NOT_FOUND)).await.0, 404);
+        for (page, status) in [
+            ((|| html(StatusCode::NOT_FOUND)) as fn() -> Response, 404),
+            (|| html(StatusCode::PAYLOAD_TOO_LARGE), 413),
+            (|| html(StatusCode::OK), 424),
+        ] {
+            assert_eq!(told("/P/slot", page).await, json(status, None));
+        }
+        assert_eq!(told("/P/slot", || html(StatusCode::TEMPORARY_REDIRECT)).await.0, 307);
+        assert_eq!(told("/P", || html(StatusCode::NOT_FOUND)).await.1.as_deref(), Some("text/html"));
     }
 }

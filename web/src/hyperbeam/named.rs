@@ -73,6 +73,8 @@ impl Parameter for NamedProcess {
 }
 
 impl Parameter for NamedId {
+    const IS_ONE: bool = true;
+
     fn schema() -> MetaSchema {
         Id::schema()
     }

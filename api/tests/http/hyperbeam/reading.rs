@@ -66,6 +66,9 @@ async fn a_compute_unit_reads_what_is_there_slot_by_slot() {
     let bare =
         format!("/~scheduler@1.0/schedule?target={process}&from=&to=&limit=&accept=application%2Faos-2");
     assert_eq!(get(&node.public, &bare).await.json()["edges"].as_array().unwrap().len(), 4);
+    // HyperBEAM says both, and means the second.
+    let both = format!("/{process}/schedule?from=&from=2&to=3&accept=application/aos-2");
+    assert_eq!(get(&node.public, &both).await.json()["edges"], Value::from(edges[2..].to_vec()));
     // One slot, the clock, past the end.
     for (from, to, expected) in
         [(0, 0, &[0][..]), (0, 1, &[0, 1]), (2, 2, &[2]), (4, 4, &[]), (3, 99, &[3]), (2, 1, &[])]

@@ -88,6 +88,9 @@ async fn an_item_is_taken_under_each_path_for_the_process_that_is_named() {
         let read = get(&node.public, path).await.refusal(400, "invalid_parameter");
         assert!(read.contains("two processes"), "{read}");
     }
+    let twice = format!("/~scheduler@1.0/schedule?target={process}&target={other}");
+    let told = ask(&node.public, Method::POST, &twice, &ans104, item("twice")).await;
+    assert!(told.refusal(400, "invalid_parameter").contains("target is wrong"), "{}", told.text);
     assert_eq!(get(&node.public, &format!("/{process}/slot/current")).await.text, "6");
 }
 

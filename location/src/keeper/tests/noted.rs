@@ -16,6 +16,8 @@ pub(super) struct Noted {
     pub(super) refusal: Mutex<Option<PublishingRefusal>>,
     pub(super) sought: Mutex<Option<Timestamp>>,
     pub(super) waiting: Mutex<WaitingRecords>,
+    /// Whose a record is is kept, too.
+    pub(super) signs: Mutex<bool>,
     /// Another has the right to send.
     pub(super) claimed: AtomicBool,
     /// What was taken cannot be kept.
@@ -50,7 +52,9 @@ impl Publications for Noted {
         if kept.last().map(|last| last.publication.nonce) != after {
             return Ok(false);
         }
-        kept.push(KeptPublication { publication, wallet: None, state: PublicationState::Sent(record) });
+        let signs = *self.signs.lock().unwrap();
+        let wallet = Item::split(&record).ok().filter(|_| signs).map(|item| item.address());
+        kept.push(KeptPublication { publication, wallet, state: PublicationState::Sent(record) });
         Ok(true)
     }
 

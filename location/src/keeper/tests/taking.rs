@@ -162,7 +162,7 @@ async fn what_was_published_is_known_before_any_gateway_answers() {
 
     #[async_trait]
     impl LocationGateways for Hanging {
-        async fn told(&self, _: Address, _: LocationKind) -> Vec<ToldLocations> {
+        async fn told(&self, _: Address, _: LocationKind, _: Duration) -> Vec<ToldLocations> {
             std::future::pending().await
         }
 
