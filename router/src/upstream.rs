@@ -273,7 +273,7 @@ mod tests {
 
     fn call(method: Method) -> Outgoing {
         Outgoing {
-            kind: CallKind::of(&method),
+            kind: if method == Method::POST { CallKind::Posts } else { CallKind::Reads },
             method,
             uri: "/P?a=b".parse().unwrap(),
             headers: HeaderMap::new(),
