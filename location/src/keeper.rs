@@ -4,10 +4,11 @@ mod asking;
 mod sending;
 mod words;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ans104::{Id, Item, Signer};
+use ans104::{Address, Id, Item, Signer};
 use bytes::Bytes;
 use gateway::Url;
 use log::Publication;
@@ -59,6 +60,8 @@ pub struct LocationKeeper {
     told: watch::Sender<LocationNow>,
     asked: mpsc::Receiver<AskedLocation>,
     memory: GatewayMemory,
+    /// The same of wallets that signed here before.
+    earlier: HashMap<Address, GatewayMemory>,
     /// A record that is published and was not taken yet. It is sent until it is, or until another takes its place.
     pending: Option<Pending>,
     /// What the upload node took last, and when: it is not sent again, whether or not that can be kept.
@@ -94,11 +97,19 @@ impl LocationKeeper {
             watch::channel(LocationNow::new(&parts.url, parts.signer.address(), parts.publishes));
         let (ask, asked) = mpsc::channel(ASKED_MAX);
         let handle = LocationHandle { now, ask, clock: parts.clock.clone() };
-        let (memory, pending, handed, look_at) = (GatewayMemory::default(), None, None, Instant::now());
-        (
-            Self { parts, told, asked, memory, pending, handed, look_at, pause: PERIOD, is_answered: false },
-            handle,
-        )
+        let keeper = Self {
+            parts,
+            told,
+            asked,
+            memory: GatewayMemory::default(),
+            earlier: HashMap::new(),
+            pending: None,
+            handed: None,
+            look_at: Instant::now(),
+            pause: PERIOD,
+            is_answered: false,
+        };
+        (keeper, handle)
     }
 
     /// Runs until it is aborted.
@@ -148,6 +159,8 @@ impl LocationKeeper {
         let last = self.last_of(&published).map(|kept| kept.publication.clone());
         self.tell(|now| now.last = last);
         self.ask().await?;
+        // What is published has a nonce above what it reads.
+        self.ask_hyperbeam().await;
         let decided = self.decide().await?;
         self.tell_of(&decided);
         match decided.decision.step {
@@ -170,7 +183,6 @@ impl LocationKeeper {
             }
             Step::Keep => {}
         }
-        self.ask_hyperbeam().await;
         self.ask_earlier().await;
         Ok(Looked::Asked)
     }
@@ -299,6 +311,9 @@ impl LocationKeeper {
         if !self.is_answered {
             // Without them it is not known which nonce counts.
             return Err(LocationError::NoGateway);
+        }
+        if !self.memory.knows_hyperbeam() {
+            self.ask_hyperbeam().await;
         }
         let Decided { now, heard, published, .. } = self.decide().await?;
         if let Some(until) = order_waits(self.place(), &heard.records, &published, now) {

@@ -28,7 +28,7 @@ impl WaitingRecords {
 
     /// When this one was first told, as far as a clock can have been right that is now at this time.
     pub fn since(&self, id: Id, now: Timestamp) -> Option<Timestamp> {
-        self.noted().find(|(noted, at)| *noted == id && *at <= now).map(|(_, at)| at)
+        self.noted().filter(|(noted, at)| *noted == id && *at <= now).map(|(_, at)| at).min()
     }
 
     /// Notes those of these that are not noted yet, at this time, and no more than may be in a day; which these are.
@@ -64,6 +64,8 @@ mod tests {
         let (mut kept, now) = (WaitingRecords::default(), Timestamp::new(HOUR));
         (0..20).for_each(|number| kept.note(Id::from_bytes([number; 32]), Timestamp::new(9 * HOUR)));
         assert_eq!((kept.since(first, now), kept.add(&[first], now)), (None, vec![first]));
-        assert_eq!(kept.since(first, now), Some(now));
+        for hours in [1, 9, 20] {
+            assert_eq!(kept.since(first, Timestamp::new(hours * HOUR)), Some(now));
+        }
     }
 }

@@ -52,12 +52,13 @@ impl Publications for RouterPublications {
         if self.router.fleet.signs_with(self.wallet) {
             return None;
         }
+        let untold = self.router.fleet.untold();
         let (reason, is_passing) = match self.router.fleet.address() {
-            Some(_) if self.router.fleet.untold() > 0 => {
-                let (wallet, untold) = (self.wallet, self.router.fleet.untold());
+            Some(_) if untold > 0 => {
+                let wallet = self.wallet;
                 let reason = format!(
-                    "no scheduler behind this router has told yet that it signs with the wallet {wallet}, and {untold} have not told \
-                     theirs"
+                    "no scheduler behind this router has told yet that it signs with the wallet {wallet} of SU_WALLET_PATH, and of \
+                     {untold} it is not known with which"
                 );
                 (reason, true)
             }

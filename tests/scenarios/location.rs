@@ -207,14 +207,6 @@ async fn behind_a_router_the_router_publishes_and_clients_are_led_there() {
     for reader in ["message unit", "scheduler-utils", "HyperBEAM"] {
         assert!(well.stdout.contains(&format!("ok     {reader}, which asks")), "{}", well.stdout);
     }
-    // A further gateway that says that it has none is an answer, and one that says nothing is not.
-    let further = ToldServer::start();
-    for (status, code) in [(404, 0), (503, 3)] {
-        further.answer(status, &[], "");
-        let checked = Launch::command(folders.1.path(), &["location", "check", &url]).gateway(gateway.url());
-        let checked = checked.set("ARWEAVE_URL_LIST", further.url()).run();
-        assert_eq!(checked.code, Some(code), "{}{}", checked.stdout, checked.stderr);
-    }
     // Where nobody answers, all that was found is said, and what is needed for more.
     let away = check(&["http://127.0.0.1:1"]);
     assert_eq!(away.code, Some(3), "{}{}", away.stdout, away.stderr);
@@ -235,6 +227,51 @@ async fn behind_a_router_the_router_publishes_and_clients_are_led_there() {
     assert_eq!((&published["publication"]["nonce"], &published["trouble"]), (&json!(1), &Value::Null));
     node.stop();
     assert_eq!(count(&gateway).await, 2);
+}
+
+/// That a further gateway says that it has no such service is an answer, and that it says nothing is none.
+#[tokio::test]
+async fn a_check_tells_a_gateway_without_records_from_one_that_is_silent() {
+    let (folder, gateway, further) = (folder(), Gateway::start(), ToldServer::start());
+    let url = format!("http://127.0.0.1:{}", quipu_tests::free_port());
+    let port = url.rsplit(':').next().unwrap();
+    let node = Launch::command(folder.path(), &["su", port])
+        .set("SU_DATA_DIR", folder.path().join("data"))
+        .set("LOG_FORMAT", "json")
+        .set("ADMIN_LISTEN", "127.0.0.1:0")
+        .wallet(KeyType::Ed25519)
+        .gateway(gateway.url())
+        .set("LOCATION_URL", &url)
+        .serve();
+    until("it is published", async || (count(&gateway).await == 1).then_some(())).await;
+    let process = User::new(3).process();
+    assert_eq!(node.client().post(process.bytes.clone()).await.status, 200);
+    for (status, code) in [(404, 0), (503, 3)] {
+        further.answer(status, &[], "");
+        let words = ["location", "check", &url, "--process", &process.id.to_string()];
+        let checked = Launch::command(folder.path(), &words).gateway(gateway.url());
+        let checked = checked.set("ARWEAVE_URL_LIST", further.url()).run();
+        assert_eq!(checked.code, Some(code), "{}{}", checked.stdout, checked.stderr);
+    }
+    node.stop();
+}
+
+/// Of two schedulers one has not told yet whose it is.
+#[tokio::test]
+async fn a_router_says_that_it_does_not_know_all_wallets_behind_it() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let (_kept, node) = crate::router::node(&gateway);
+    let router = Launch::router(folder.path(), &[&node.url(), "http://127.0.0.1:1"])
+        .set("ADMIN_TOKEN", TOKEN)
+        .wallet(KeyType::Secp256k1)
+        .gateway(gateway.url())
+        .set("LOCATION_URL", "http://127.0.0.1:1");
+    let router = router.serve();
+    let is_told = |now: &Value| trouble(now).ends_with("of 1 it is not known with which");
+    known(&router, "one has not told", is_told).await;
+    router.stop();
+    node.stop();
+    assert_eq!(count(&gateway).await, 0);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use poem_openapi::payload::Json;
 use protocol::{Code, Nonce, ProcessId, tags, values};
 use scheduler::{FirstOfContent, ScheduleError, Scheduler};
 use serde::Deserialize;
+use tracing::warn;
 use web::hyperbeam::SentAs;
 use web::{HttpError, RawBody};
 
@@ -47,38 +48,41 @@ pub(super) async fn write(
     // What would be refused is not read.
     scheduler.check_door()?;
     let item = item.read(max).await?;
-    if !scheduler.assigns_spawns() {
-        let posted = item.clone();
-        node.read(move |node| check_slot(node, &posted)).await?;
+    if let Some(process) = spawned(&item).filter(|_| !scheduler.assigns_spawns()) {
+        node.read(move |node| check_slot(node, process)).await?;
     }
     let (process, first) = schedule(scheduler, named, item).await?;
     let place = node.read(move |node| find(node, process, first)).await?;
     // One of before, which is repeated.
     if place.slot.0.is_none() {
-        return Err(no_slot("this process was").into());
+        let text = format!(
+            "the process {process} is here and was spawned without an assignment, so that there is no slot that could be told"
+        );
+        return Err(HttpError::new(Code::Forbidden, text).into());
     }
     Ok(placed(place))
 }
 
-/// Refuses a spawn that would get no slot. One that is repeated may have one.
-fn check_slot(node: &ApiNode, item: &[u8]) -> Result<(), CallError> {
-    let spawn = Item::split(item).ok().filter(|item| tags::find(item, tags::TYPE) == Some(values::PROCESS));
-    let Some(process) = spawn.map(|spawn| ProcessId::from(spawn.id())) else { return Ok(()) };
+/// The process that an item spawns, if it is such a one.
+fn spawned(item: &[u8]) -> Option<ProcessId> {
+    let item = Item::split(item).ok().filter(|item| tags::find(item, tags::TYPE) == Some(values::PROCESS))?;
+    Some(item.id().into())
+}
+
+/// Refuses a spawn that would get no slot: clients of this form go on with the slot that they are told. One that is repeated may
+/// have one.
+fn check_slot(node: &ApiNode, process: ProcessId) -> Result<(), CallError> {
     let mut is_spawned = false;
     visit(node, EventKey { process, nonce: Some(Nonce::ZERO) }, |event| {
         is_spawned = matches!(event.body, BodyRef::Spawned { .. });
         Ok(())
     })?;
-    if is_spawned { Ok(()) } else { Err(no_slot("processes are").into()) }
-}
-
-/// Clients of this form go on with the slot that they are told.
-fn no_slot(what: &str) -> HttpError {
-    let text = format!(
-        "{what} spawned without an assignment here (ENABLE_PROCESS_ASSIGNMENT=false), and a spawn has no slot then that could be \
-         told; POST / takes it"
-    );
-    HttpError::new(Code::Forbidden, text)
+    if is_spawned {
+        return Ok(());
+    }
+    let text = "processes are spawned without an assignment here (ENABLE_PROCESS_ASSIGNMENT=false), and have no slot then that \
+                could be told; POST / takes them";
+    Err(HttpError::new(Code::Forbidden, text).into())
 }
 
 /// The call by which a leader is sent the same.
@@ -105,11 +109,14 @@ async fn schedule(
 
 /// Where something is that is on disk and in the index.
 fn find(node: &ApiNode, process: ProcessId, sought: FirstOfContent) -> Result<PlacedForm, CallError> {
+    let what = match sought {
+        FirstOfContent::Nonce(nonce) => nonce.map_or(process.to_string(), |nonce| format!("nonce {nonce}")),
+        FirstOfContent::Id(id) => id.to_string(),
+    };
     // The index comes to it, where it could not be written a moment ago.
     let missing = || {
-        let text =
-            format!("what was scheduled to {process} cannot be told yet: {sought:?} is not in the index");
-        HttpError::new(Code::Unavailable, text)
+        warn!(%process, what, "what is scheduled cannot be told yet, as the index does not have it");
+        HttpError::new(Code::Unavailable, format!("the place of {what} in {process} cannot be told yet"))
     };
     let nonce = match sought {
         FirstOfContent::Nonce(nonce) => nonce,

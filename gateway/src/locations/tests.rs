@@ -225,9 +225,8 @@ async fn who_takes_too_long_tells_nothing_and_all_others_do() {
     let (slow, quick) = (Stub::start(&[Act::Hang]).await, Stub::start(&[Act::Answer(200, "", OWN)]).await);
     let graphql = [&slow, &quick].map(|stub| Url::parse(&format!("{}/graphql", stub.url)).unwrap());
     let locations = Locations { http: http(), graphql: graphql.to_vec() };
-    let asked = locations.told(WALLET, LocationKind::Lowercase, Duration::from_millis(50)).await;
-    assert_eq!((asked.len(), asked[0].is_none, asked[1].records.is_ok()), (2, false, false));
-    let asked = locations.told(WALLET, LocationKind::SchedulerLocation, Duration::from_millis(500)).await;
-    assert_eq!(asked[0].records, Err("it has not answered within 0 seconds".to_owned()));
+    let asked = locations.told(WALLET, LocationKind::SchedulerLocation, Duration::from_secs(5)).await;
+    assert_eq!(asked[0].records, Err("it has not answered within 5 seconds".to_owned()));
+    assert!(!asked[0].is_none);
     assert_eq!(asked[1].records.as_ref().map(Vec::len), Ok(2));
 }

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use ans104::Address;
 use futures_util::future::join_all;
-use gateway::LocationKind;
+use gateway::{LocationKind, ToldLocations};
 use protocol::Timestamp;
 use tokio::join;
 use tracing::{debug, info, warn};
 
 use super::LocationKeeper;
-use crate::earlier::{EarlierWallet, ToldOfWallet};
+use crate::earlier::EarlierWallet;
 use crate::handle::LocationError;
 use crate::now::{GatewayNow, LocationNow};
 use crate::publications::KeptPublication;
 use crate::readers::hyperbeam_elsewhere;
 
-/// For how long gateways are waited for that say what changes nothing of what is published: who gave an order waits meanwhile.
+/// For how long gateways are waited for that say what is no reason to publish: who gave an order waits meanwhile.
 const FURTHER_MAX: Duration = Duration::from_secs(20);
 /// The same of those by which it is decided what is published: for as many attempts as there are.
 const ASKED_MAX: Duration = Duration::from_secs(40);
@@ -54,7 +54,7 @@ impl LocationKeeper {
         });
     }
 
-    /// Asks for the records that HyperBEAM reads. They change nothing of what is published.
+    /// Asks for the records that HyperBEAM reads. They are no reason to publish, and what is published has a nonce above theirs.
     pub(super) async fn ask_hyperbeam(&mut self) {
         let wallet = self.parts.signer.address();
         let asked = |kind| self.parts.gateways.told(wallet, kind, FURTHER_MAX);
@@ -98,16 +98,19 @@ impl LocationKeeper {
                 return;
             }
         };
+        let Ok(now) = self.now() else { return };
         let before = self.told.borrow().earlier.clone();
         let mut earlier = Vec::new();
         // All at once: whoever gives an order waits as long as for one.
         let told = join_all(wallets.iter().map(|wallet| self.told_of(*wallet))).await;
-        for (wallet, told) in wallets.into_iter().zip(told) {
+        for (wallet, [records, lowercase, title_case]) in wallets.into_iter().zip(told) {
             // Of one of whom nobody tells anything now, what was known before is.
-            let known = before.iter().find(|known| known.wallet == wallet);
-            let found = EarlierWallet::of(wallet, &told, &self.parts.url).or_else(|| known.cloned());
+            let memory = self.earlier.entry(wallet).or_default();
+            memory.note(&records, now);
+            memory.note_hyperbeam(lowercase, title_case);
+            let found = EarlierWallet::of(wallet, memory, &self.parts.url);
             if let Some(EarlierWallet { misleads: true, trouble: Some(trouble), .. }) =
-                found.as_ref().filter(|found| known != Some(found))
+                found.as_ref().filter(|found| !before.contains(found))
             {
                 warn!(%wallet, trouble, "clients of what was spawned with an earlier wallet are led elsewhere");
             }
@@ -116,15 +119,12 @@ impl LocationKeeper {
         self.tell(|now| now.earlier = earlier);
     }
 
-    /// The records of this wallet, of each kind.
-    async fn told_of(&self, wallet: Address) -> ToldOfWallet {
-        let asked = |kind| self.parts.gateways.told(wallet, kind, FURTHER_MAX);
-        let (records, lowercase, title_case) = join!(
-            asked(LocationKind::SchedulerLocation),
-            asked(LocationKind::Lowercase),
-            asked(LocationKind::TitleCase)
-        );
-        ToldOfWallet { records, lowercase, title_case }
+    /// What gateways tell of this wallet: what everybody reads, and what HyperBEAM does.
+    async fn told_of(&self, wallet: Address) -> [Vec<ToldLocations>; 3] {
+        let kinds = [LocationKind::SchedulerLocation, LocationKind::Lowercase, LocationKind::TitleCase];
+        let [records, lowercase, title_case] =
+            kinds.map(|kind| self.parts.gateways.told(wallet, kind, FURTHER_MAX));
+        join!(records, lowercase, title_case).into()
     }
 
     /// With where HyperBEAM is led by what it reads, unless that is the record that leads everybody elsewhere.

@@ -7,7 +7,7 @@ use crate::decision::{Step, later};
 use crate::handle::{from, moment};
 use crate::record::shown;
 
-/// For how long nothing is wrong if no gateway tells yet what was taken.
+/// For how long it is no wonder that no gateway tells yet what was taken.
 const ON_ITS_WAY: Duration = Duration::from_secs(60 * 60);
 
 impl LocationKeeper {

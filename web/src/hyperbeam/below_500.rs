@@ -50,10 +50,15 @@ fn lowered(answer: Response) -> Response {
     };
     let mut answer = if is_foreign(&answer) { instead_of(&answer, lower) } else { answer };
     answer.set_status(lower);
-    if lower == StatusCode::TOO_MANY_REQUESTS {
+    tell_when(&mut answer);
+    answer
+}
+
+/// Whoever is to come again is told when.
+fn tell_when(answer: &mut Response) {
+    if answer.status() == StatusCode::TOO_MANY_REQUESTS {
         answer.headers_mut().entry(header::RETRY_AFTER).or_insert(COME_AGAIN);
     }
-    answer
 }
 
 /// What is told in the place of an answer that is not passed on.
@@ -62,6 +67,10 @@ fn instead_of(answer: &Response, status: StatusCode) -> Response {
     let text = format!("what stands before the scheduler of this process answered with the status {found}");
     let mut told = HttpError::new(Code::GatewayError, text).as_response();
     told.set_status(status);
+    if let Some(when) = answer.headers().get(header::RETRY_AFTER) {
+        told.headers_mut().insert(header::RETRY_AFTER, when.clone());
+    }
+    tell_when(&mut told);
     told
 }
 
@@ -149,6 +158,14 @@ mod tests {
         ] {
             assert_eq!(told("/P/slot", page).await, json(status, None));
         }
+        let busy = || html(StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(told("/P/slot", busy).await, json(429, Some("1")));
+        let later = || {
+            let mut busy = html(StatusCode::TOO_MANY_REQUESTS);
+            busy.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("9"));
+            busy
+        };
+        assert_eq!(told("/P/slot", later).await, json(429, Some("9")));
         assert_eq!(told("/P/slot", || html(StatusCode::TEMPORARY_REDIRECT)).await.0, 307);
         assert_eq!(told("/P", || html(StatusCode::NOT_FOUND)).await.1.as_deref(), Some("text/html"));
     }

@@ -38,16 +38,26 @@ async fn who_is_led_elsewhere_by_an_earlier_wallet_is_told_and_nothing_is_publis
         assert_eq!((found, why.contains(&earlier.to_string())), (health, !said.is_empty()), "{why}");
         assert!(why.contains(said), "{why}");
     }
-    // HyperBEAM prefers another kind, whatever everybody else reads.
+    // HyperBEAM prefers another kind, whatever everybody else reads, and one gateway may have that alone.
     let right = LocationRecord { url: Some("https://su.example".to_owned()), ..other(6, 4, 7) };
-    *world.earlier.lock().unwrap() = Some((earlier, by_gateways(vec![Ok(vec![right])])));
-    for (preferred, health) in [(vec![other(5, 3, world.now())], doubtful), (vec![], well)] {
-        *world.earlier_preferred.lock().unwrap() = by_gateways(vec![Ok(preferred)]);
+    let wrong = other(5, 3, world.now());
+    let said = ["HyperBEAM, which asks gateway 0: ", "gateway 1 leads HyperBEAM elsewhere"];
+    *world.earlier.lock().unwrap() = Some((earlier, by_gateways(vec![Ok(vec![right.clone()]), Ok(vec![])])));
+    for (preferred, misled) in [
+        (vec![Ok(vec![wrong.clone()]), Ok(vec![])], Some(0)),
+        // What was known of it.
+        (vec![Err("it hangs"), Ok(vec![])], Some(0)),
+        (vec![Ok(vec![]), Ok(vec![wrong])], Some(1)),
+        (vec![Ok(vec![]), Err("it hangs")], Some(1)),
+        (vec![Ok(vec![]), Ok(vec![right])], None),
+        (vec![Ok(vec![]), Ok(vec![])], None),
+    ] {
+        *world.earlier_preferred.lock().unwrap() = by_gateways(preferred);
         keeper.look().await.unwrap();
         let (found, why) = handle.health();
-        assert_eq!(found, health, "{why}");
-        let is_said = why.contains("HyperBEAM, which asks gateway 0: ") && why.contains("which it prefers");
-        assert_eq!(is_said, health == doubtful, "{why}");
+        assert_eq!(found, if misled.is_some() { doubtful } else { well }, "{why}");
+        let told = said.iter().position(|said| why.contains(said));
+        assert_eq!(told, misled, "{why}");
     }
     assert_eq!(world.count(), 1);
 }

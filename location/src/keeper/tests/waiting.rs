@@ -79,7 +79,7 @@ async fn our_own_waits_since_it_was_taken() {
     assert_eq!((world.count(), waits_facts(&log)), (2, 0));
 }
 
-/// A moment after it was taken nothing is wrong, and after an hour there is.
+/// For an hour after it was taken it is no wonder that nobody tells it.
 #[tokio::test]
 async fn what_was_just_published_is_on_its_way() {
     let (world, log) = (World::new(), log());
