@@ -22,8 +22,8 @@ use crate::render::Rendered;
 /// How many slots behind the first one an answer goes at most.
 const SPAN_MAX: u64 = 1000;
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug)]
+/// What is asked for: of all that it says, whether the answer is known to be long depends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct AskedSlots {
     pub(super) from: Option<AskedSlot>,
     pub(super) to: Option<AskedSlot>,
@@ -123,7 +123,7 @@ pub(super) async fn read(
     asked: AskedSlots,
 ) -> Result<Rendered<SlotsForm>, CallError> {
     let begin = move |node: &Arc<ApiNode>, attempt: &AnswerAttempt<'_>| {
-        attempt.asks((process, asked.codec, asked.from, asked.to))?;
+        attempt.asks((process, asked))?;
         let mut page = SlotsPage::find(node, process, asked)?;
         Ok((page.piece(node)?, page))
     };

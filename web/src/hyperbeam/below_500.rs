@@ -110,6 +110,26 @@ mod tests {
         answer
     }
 
+    /// An older kind of scheduler: what it says is of no form that readers know, whatever its type.
+    #[tokio::test]
+    async fn what_a_scheduler_says_with_another_status_is_not_passed_on() {
+        let created = |is_relayed: bool| {
+            let mut answer = Response::builder().status(StatusCode::CREATED).content_type("application/json");
+            if is_relayed {
+                answer = answer.extension(Relayed);
+            }
+            answer.body(r#"{"slot":7}"#)
+        };
+        for is_relayed in [true, false] {
+            let endpoint =
+                make(move |_| async move { Ok::<_, poem::Error>(created(is_relayed)) }).around(below_500);
+            let answer = endpoint.call(Request::builder().uri_str("/P/schedule").finish()).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::FAILED_DEPENDENCY);
+            let text = answer.into_body().into_string().await.unwrap();
+            assert_eq!(text.contains("answered with the status 201"), is_relayed, "{text}");
+        }
+    }
+
     #[tokio::test]
     async fn each_5xx_is_a_4xx_at_these_paths_alone() {
         let internal = || HttpError::internal("x").as_response();

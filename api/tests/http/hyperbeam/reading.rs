@@ -318,6 +318,23 @@ async fn people_see_a_bundle_and_nobody_gets_what_was_not_asked_for() {
         let told = ask(&node.public, Method::GET, &path, accept, Bytes::new()).await;
         assert!(told.refusal(406, "invalid_parameter").contains("application/aos-2"), "{}", told.text);
     }
+    // What the query says counts more, by each path.
+    for (range, expected) in
+        [("", &["1"][..]), ("from=0&", &["0", "1"]), ("to=0&", &[]), ("from=0&to=0&", &["0"])]
+    {
+        for path in [path.clone(), format!("/{process}/~scheduler@1.0/schedule")] {
+            let asked = format!("{path}?{range}accept=application/json");
+            let told = ask(&node.public, Method::GET, &asked, &headers, Bytes::new()).await.json();
+            let found: Vec<_> = told["assignments"].as_object().unwrap().keys().collect();
+            assert_eq!(found, expected, "{asked}");
+        }
+    }
+    // The header alone ends it, too.
+    for path in [path.clone(), format!("/{process}/~scheduler@1.0/schedule")] {
+        let to = [("accept", "application/json"), ("to", "0")];
+        let told = ask(&node.public, Method::GET, &path, &to, Bytes::new()).await.json();
+        assert_eq!(told["assignments"].as_object().unwrap().keys().collect::<Vec<_>>(), ["0"], "{path}");
+    }
     // `From` in its own meaning says nothing of slots.
     let mail = [("accept", "application/json"), ("from", "somebody@mail.example")];
     let told = ask(&node.public, Method::GET, &path, &mail, Bytes::new()).await.json();

@@ -4,6 +4,7 @@ use log::{EventRef, Fact, Log};
 use protocol::{Nonce, ProcessId};
 
 use super::*;
+use crate::gateways::GatewayMemory;
 
 /// How many facts of the node say since when a record waits.
 fn waits_facts(log: &LocalLog<Memory>) -> usize {
@@ -79,6 +80,38 @@ async fn our_own_waits_since_it_was_taken() {
     assert_eq!((world.count(), waits_facts(&log)), (2, 0));
 }
 
+/// The upload node has it, and its answer was lost: it is new when it is told, however long ago it was published.
+#[tokio::test]
+async fn our_own_of_which_nobody_knew_that_it_was_taken_is_new() {
+    let (world, log) = (World::new(), log());
+    let old = other(5, 3, world.now());
+    world.tell(vec![Ok(vec![old.clone()])]);
+    world.failing.store(usize::MAX, Ordering::SeqCst);
+    world.restart(&log).await;
+    let lost = LogPublications::new(log.clone()).all().await.unwrap().pop().unwrap().publication;
+    world.pass(30);
+    let own = LocationRecord { id: lost.id, url: Some(lost.url), nonce: Some(lost.nonce), ..old.clone() };
+    world.tell(vec![Ok(vec![blockless(own), old])]);
+    for _ in 0..3 {
+        assert_eq!(world.restart(&log).await.trouble, None);
+        world.pass(7);
+    }
+    assert_eq!(LogPublications::new(log).all().await.unwrap().len(), 1);
+}
+
+#[test]
+fn what_was_told_before_it_was_kept_waits_since_then() {
+    let record = blockless(other(5, 3, 7));
+    let mut memory = GatewayMemory::default();
+    memory.note(&by_gateways(vec![Ok(vec![record.clone()])]), Timestamp::new(HOUR));
+    assert_eq!(memory.undated(), [record.id]);
+    memory.date(record.id, Timestamp::new(3 * HOUR));
+    assert!(memory.undated().is_empty());
+    let block = |now| memory.heard(Timestamp::new(now)).records[0].block;
+    assert_eq!(block(25 * HOUR - 1), None);
+    assert_eq!(block(25 * HOUR), Some(LocationBlock { height: 0, time: HOUR }));
+}
+
 /// For an hour after it was taken it is no wonder that nobody tells it.
 #[tokio::test]
 async fn what_was_just_published_is_on_its_way() {
@@ -94,6 +127,17 @@ async fn what_was_just_published_is_on_its_way() {
         assert!(trouble.ends_with("; another may be published from 2027-01-15T10:00:00Z on"), "{trouble}");
     }
     assert_eq!(world.count(), 1);
+    // What leads elsewhere by now, or is told and does not help, is on no way.
+    world.pass(3);
+    world.restart(&log).await;
+    let (mut keeper, handle) = world.keeper(&log);
+    keeper.parts.url = Url::parse("https://sv.example").unwrap();
+    keeper.look().await.unwrap();
+    let trouble = handle.now().trouble.unwrap();
+    assert!(trouble.starts_with("no gateway has one; another may be"), "{trouble}");
+    world.tell(vec![Ok(vec![world.published(9), other(9, 30, world.now())])]);
+    let trouble = world.restart(&log).await.trouble.unwrap();
+    assert!(trouble.starts_with("what gateways have is another one; another may be"), "{trouble}");
     // So is a renewal, and the one of before leads here meanwhile.
     world.tell(vec![Ok(vec![world.published(9)])]);
     world.pass(7 * 24);
