@@ -96,8 +96,19 @@ async fn start(parts: &mut NodeParts, options: RoutingOptions) -> Result<Served,
         }
         None => None,
     };
-    let (page, kept) = (listen.pages.admin, folder.clone());
-    let options = RouterOptions { mode, list, folder: kept, state, budget, clients, items, page, failover };
+    let (page, public_page, kept) = (listen.pages.admin, listen.pages.public, folder.clone());
+    let options = RouterOptions {
+        mode,
+        list,
+        folder: kept,
+        state,
+        budget,
+        clients,
+        items,
+        public_page,
+        page,
+        failover,
+    };
     let router = Router::open(options).await?;
     parts.push(Routing(router.clone()));
     for RouterTask { name, work } in router.tasks() {

@@ -29,6 +29,8 @@ const SCRIPTS: [&str; 3] = ["explorer.js", "node.js", "router.js"];
 pub(crate) const NODE: &str = "node.html";
 /// What a router says of itself.
 pub(crate) const ROUTER: &str = "router.html";
+/// What a router says to whoever looks for schedules there.
+pub(crate) const DOOR: &str = "door.html";
 /// Where schedules are looked at.
 pub(crate) const EXPLORER: &str = "explorer.html";
 
@@ -45,6 +47,11 @@ pub fn node() -> Pages {
 /// The pages of a router, for its operators; the root of the listener leads to them.
 pub fn router() -> Pages {
     Pages::new(|path| find(ROUTER, path)).at_the_root(HOME)
+}
+
+/// What everybody finds at a router, who looks for the pages of a scheduler there: where these are.
+pub fn door() -> Pages {
+    Pages::new(|path| find(DOOR, path).filter(|file| !file.kind.starts_with("text/javascript")))
 }
 
 /// The pages to look at schedules with, for everybody, and whether tags and signers are searched there.

@@ -9,7 +9,7 @@
 mod files;
 mod joined;
 
-pub use files::{explorer, explorer_alone, node, router};
+pub use files::{door, explorer, explorer_alone, node, router};
 
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ pub fn describe() {
     describe_gauge!(
         LAG_SECONDS,
         Unit::Seconds,
-        "Age of the first event that a projection lacks, 0 when it has all"
+        "Age of the first event that a projection lacks, 0 when it has all, NaN while that is not known"
     );
     describe_gauge!(FAILING, Unit::Count, "1 while something keeps a projection from following the log");
     describe_histogram!(BATCH_SECONDS, Unit::Seconds, "Time to read and commit one batch of a projection");
@@ -49,9 +49,9 @@ pub(crate) fn applied(projection: &'static str, events: usize, last: Seq, took: 
     histogram!(BATCH_SECONDS, PROJECTION => projection).record(took);
 }
 
-pub(crate) fn lag(projection: &'static str, events: u64, seconds: f64, failing: bool) {
+pub(crate) fn lag(projection: &'static str, events: u64, seconds: Option<f64>, failing: bool) {
     gauge!(LAG_EVENTS, PROJECTION => projection).set(events as f64);
-    gauge!(LAG_SECONDS, PROJECTION => projection).set(seconds);
+    gauge!(LAG_SECONDS, PROJECTION => projection).set(seconds.unwrap_or(f64::NAN));
     gauge!(FAILING, PROJECTION => projection).set(if failing { 1.0 } else { 0.0 });
 }
 

@@ -88,8 +88,9 @@ pub struct ProjectionStatus {
     pub position: Option<Seq>,
     /// How many events it lacks.
     pub lag_events: u64,
-    /// How long ago the first event was scheduled that it lacks, in seconds; 0 while it lacks none.
-    pub lag_seconds: f64,
+    /// How long ago the first event was scheduled that it lacks, in seconds; 0 while it lacks none, and none while nobody
+    /// knows.
+    pub lag_seconds: Option<f64>,
     /// Whether it goes on.
     pub standing: Standing,
     /// What keeps it from going on, if something does.
@@ -145,7 +146,7 @@ impl Position {
             name: self.name,
             position: state.position,
             lag_events,
-            lag_seconds: if lag_events > 0 { age_seconds(state.lacks_since) } else { 0.0 },
+            lag_seconds: lag_seconds(lag_events, state.lacks_since),
             standing: state.standing,
             error: state.error.map(|reason| reason.to_string()),
         }
@@ -158,8 +159,26 @@ pub(crate) fn behind(tail: Option<Seq>, position: Option<Seq>) -> u64 {
     count(tail).saturating_sub(count(position))
 }
 
-/// How long ago that was, in seconds.
-pub(crate) fn age_seconds(time: Option<Timestamp>) -> f64 {
+/// How long ago the first of so many events was scheduled, in seconds; none when that is not known.
+pub(crate) fn lag_seconds(events: u64, since: Option<Timestamp>) -> Option<f64> {
+    if events == 0 {
+        return Some(0.0);
+    }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    time.map_or(0.0, |time| (now - time.get() as f64 / 1000.0).max(0.0))
+    since.map(|since| (now - since.get() as f64 / 1000.0).max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn a_lag_that_nobody_knows_is_not_none() {
+        assert_eq!(lag_seconds(0, None), Some(0.0));
+        assert_eq!(lag_seconds(0, Some(Timestamp::new(1))), Some(0.0), "it has all by now");
+        assert_eq!(lag_seconds(3, None), None);
+        assert!(lag_seconds(3, Some(Timestamp::new(1))).unwrap() > 1e9);
+    }
 }

@@ -8,7 +8,7 @@ use protocol::Timestamp;
 use tokio::sync::watch;
 
 use crate::metrics;
-use crate::position::{Position, PositionState, Standing, age_seconds, behind};
+use crate::position::{Position, PositionState, Standing, behind, lag_seconds};
 use crate::projection::ProjectionError;
 
 /// The side of a [`Position`] that whoever moves it holds. When it is gone, the projection has stopped.
@@ -73,7 +73,12 @@ impl Publisher {
             state.lacks_since = if lag_events > 0 { lacks_since.or(state.lacks_since) } else { None };
             state.standing = trouble.map_or(Standing::Following, Standing::from);
             state.error = trouble.map(|error| error.to_string().into());
-            metrics::lag(self.name, lag_events, age_seconds(state.lacks_since), trouble.is_some());
+            metrics::lag(
+                self.name,
+                lag_events,
+                lag_seconds(lag_events, state.lacks_since),
+                trouble.is_some(),
+            );
         });
     }
 }

@@ -92,6 +92,15 @@ impl Columns {
     }
 }
 
+/// A number of bytes, in the largest unit of which there is one.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.into_iter().find(|(least, _)| count >= *least) {
+        Some((least, unit)) => format!("{:.1} {unit}", count as f64 / least as f64),
+        None => format!("{count} B"),
+    }
+}
+
 /// How long something takes or took, in its two largest units.
 pub fn duration(seconds: f64) -> String {
     // Times of a node are neither negative nor beyond what fits.
@@ -193,6 +202,15 @@ mod tests {
             (1_000.0 * 86_400.0 + 3_600.0, "1,000 d 1 h"),
         ] {
             assert_eq!(duration(seconds), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn bytes_have_one_unit() {
+        for (count, expected) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 20, "5.0 MiB"), (3 << 30, "3.0 GiB")]
+        {
+            assert_eq!(bytes(count), expected);
         }
     }
 

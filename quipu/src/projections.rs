@@ -33,7 +33,7 @@ struct Followed {
     name: String,
     position: Option<u64>,
     lag_events: u64,
-    lag_seconds: f64,
+    lag_seconds: Option<f64>,
     standing: String,
     error: Option<String>,
     can_replay: bool,
@@ -80,7 +80,7 @@ fn row(one: &Followed) -> [String; 7] {
         one.standing.clone(),
         one.position.map_or_else(|| "-".to_owned(), thousands),
         thousands(one.lag_events),
-        format!("{:.1}", one.lag_seconds),
+        one.lag_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}")),
         match (one.job, one.can_replay) {
             (Some(job), _) => format!("job {job}"),
             (None, true) => "yes".to_owned(),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
 use crate::failure::{Failure, chain};
-pub use brief::sentence;
+pub use brief::{findings, sentence};
 pub use verdict::StatusVerdict;
 use verdict::writes_refused;
 

@@ -1,8 +1,10 @@
 //! `quipu top`: what a node does just now, again and again. It changes nothing.
 
-mod look;
 mod frame;
+mod lagging;
+mod look;
 mod screen;
+mod window;
 
 use std::io::{self, IsTerminal, Write, stdin, stdout};
 use std::pin::pin;
@@ -30,7 +32,7 @@ Examples:
   quipu top -b -n 1 | head -20                 one look, for a script
   quipu top --admin http://10.0.0.5:9001 --token $TOKEN
 
-Keys: q ends it, l sorts by lag and events, n by name, space asks at once.
+Keys: q ends it, l sorts by lag and events, n by name, j and k scroll, space asks at once.
 
 Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage or setting, 3 no answer.";
 
@@ -129,6 +131,7 @@ impl TopArgs {
                 match timeout_at(until, screen.key()).await {
                     Ok(Key::End) => return Ok(()),
                     Ok(Key::Sort(order)) => self.sort = order,
+                    Ok(Key::Scroll(by)) => screen.scroll(by)?,
                     Ok(Key::Other) => {}
                     Ok(Key::Again) | Err(_) => break,
                 }
@@ -151,6 +154,7 @@ impl TopArgs {
                 key = screen.key() => match key {
                     Key::End => return Ok(None),
                     Key::Sort(order) => self.sort = order,
+                    Key::Scroll(by) => screen.scroll(by)?,
                     Key::Again | Key::Other => {}
                 },
                 now = silence.tick() => {

@@ -20,7 +20,7 @@ use tokio::{select, signal};
 use web::{HttpError, Limits, Pages};
 
 use crate::client::{NodeArgs, SchedulerClient, runtime};
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::secret::without_secrets;
 use spoken::Spoken;
 
@@ -49,6 +49,10 @@ const KNOWN_FOR: Duration = Duration::from_secs(60);
 /// looked at decides what it sends. The longest message is seven times as long in JSON at worst.
 const LONGEST_ANSWER: usize = 72 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What a page asks for again and again as long as it is seen, and for how many times as long as it took to come its answer is
+/// believed.
+const WATCHED: &str = "?limit=1";
+const BELIEVED: u32 = 10;
 /// How long answers that are under way may take once it is to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
 /// How long is waited for whether tags are searched there, before there are pages.
@@ -91,7 +95,7 @@ impl UiArgs {
             let searched = timeout(SEARCHES_WITHIN, scheduler.pass_on(SEARCH)).await;
             let searches = searched.is_ok_and(|told| told.is_ok_and(|told| told.status().is_success()));
             let (pages, turns) = (pages::explorer_alone(searches), Semaphore::new(1));
-            let door = UiDoor { pages, scheduler, known: Mutex::default(), turns };
+            let door = UiDoor { pages, scheduler, known: Mutex::default(), turns, brought: Mutex::default() };
             // Whoever sends without an end is not waited for.
             let ended = async {
                 signal::ctrl_c().await.unwrap_or_default();
@@ -114,6 +118,15 @@ struct UiDoor {
     known: Mutex<Known>,
     /// Answers that are put together anew take turns.
     turns: Semaphore,
+    /// What was brought last of what is asked again and again.
+    brought: Mutex<Option<Brought>>,
+}
+
+/// An answer that is believed for a while.
+struct Brought {
+    path: String,
+    told: Vec<u8>,
+    until: Instant,
 }
 
 /// Whether a scheduler knows the calls of the pages, and when it said so: another one may be at its address by now.
@@ -141,6 +154,29 @@ impl UiDoor {
         Ok(knows)
     }
 
+    /// What was brought for this path, as long as it is believed.
+    fn still_brought(&self, path: &str) -> Option<Vec<u8>> {
+        let brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        let still = brought.as_ref().filter(|one| one.path == path && Instant::now() < one.until);
+        still.map(|one| one.told.clone())
+    }
+
+    /// Brings an answer, and whether it is bytes. The newest entry of a process is asked for every few seconds, and comes with
+    /// its message, which may be long: most of the time nothing is brought.
+    async fn bring(&self, path: &str) -> Result<(Vec<u8>, bool), HttpError> {
+        let began = Instant::now();
+        let told = match spoken::answer(&self.scheduler, path).await? {
+            Spoken::Json(told) => told.to_string().into_bytes(),
+            Spoken::Bytes(bytes) => return Ok((bytes, true)),
+        };
+        if path.ends_with(WATCHED) {
+            let until = Instant::now() + began.elapsed() * BELIEVED;
+            let brought = Brought { path: path.to_owned(), told: told.clone(), until };
+            *self.brought.lock().unwrap_or_else(PoisonError::into_inner) = Some(brought);
+        }
+        Ok((told, false))
+    }
+
     /// What a scheduler that does not know these calls tells otherwise; none from one that does.
     async fn spoken(&self, path: &str) -> Result<Option<Response>, HttpError> {
         let is_known = self.known().still() == Some(true);
@@ -151,10 +187,9 @@ impl UiDoor {
         if self.knows_calls().await? {
             return Ok(None);
         }
-        let told = spoken::answer(&self.scheduler, path).await?;
-        let (body, is_bytes) = match told {
-            Spoken::Json(told) => (told.to_string().into_bytes(), false),
-            Spoken::Bytes(bytes) => (bytes, true),
+        let (body, is_bytes) = match self.still_brought(path) {
+            Some(told) => (told, false),
+            None => self.bring(path).await?,
         };
         let mut answer = as_data(StatusCode::OK, is_bytes);
         answer.set_body(body);
@@ -188,7 +223,7 @@ impl Endpoint for UiDoor {
             return Ok(told);
         }
         let answer = self.scheduler.pass_on(path).await;
-        let answer = answer.map_err(|error| HttpError::new(Code::GatewayError, chain(&error)))?;
+        let answer = answer.map_err(|error| spoken::no_answer(&error))?;
         let status = answer.status();
         let mut passed = as_data(status, uri.path().ends_with(BYTES) && status.is_success());
         passed.set_body(Body::from_bytes_stream(answer.bytes_stream().map_err(io::Error::other)));

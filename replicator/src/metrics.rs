@@ -74,7 +74,8 @@ pub fn record_followers(shipper: &Shipper, own: u64) {
     gauge!(FOLLOWERS).set(followers.len() as f64);
     let last = followers.iter().map(|follower| own.saturating_sub(follower.sent)).max();
     gauge!(FOLLOWER_LAG).set(last.unwrap_or(0) as f64);
-    let bytes = followers.iter().map(|follower| shipper.bytes_behind(follower).map(|bytes| bytes as f64));
+    let bytes =
+        followers.iter().map(|follower| shipper.bytes_behind(follower.sent).map(|bytes| bytes as f64));
     gauge!(FOLLOWER_LAG_BYTES).set(bytes.map(|bytes| bytes.unwrap_or(f64::NAN)).fold(0.0, most));
 }
 

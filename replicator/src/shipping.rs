@@ -1,5 +1,6 @@
 //! Shipping a log to those who follow it: what is released, read from the log itself, a piece at a time.
 
+mod follower;
 mod refusals;
 mod shipped_log;
 mod voting;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::messages::LogPlace;
 use crate::wire::{EventsFrame, Frame, HeartbeatFrame, HelloFrame, PAYLOAD_MAX};
+pub use follower::FollowerSeen;
 pub use refusals::{ShipError, StreamRefusal};
 pub use shipped_log::ShippedLog;
 pub use voting::MemberView;
@@ -51,17 +53,6 @@ struct Followers {
     candidates: BTreeSet<u64>,
     /// The latest term that any of them was in.
     latest: Option<Term>,
-}
-
-/// A node that follows this one.
-#[derive(Clone, Copy, Debug)]
-pub struct FollowerSeen {
-    /// Which node.
-    pub node: NodeId,
-    /// Since when.
-    pub since: Instant,
-    /// How many events of the log it was sent, those that it had before included.
-    pub sent: u64,
 }
 
 /// Where a stream is to begin, and who asks.
@@ -113,9 +104,9 @@ impl Shipper {
         self.followers_locked().all.values().copied().collect()
     }
 
-    /// About how many bytes a follower was not sent yet; none when that is not known.
-    pub fn bytes_behind(&self, follower: &FollowerSeen) -> Option<u64> {
-        self.log.bytes_behind(follower.sent)
+    /// About how many bytes of the log are behind its first events; none when that is not known.
+    pub fn bytes_behind(&self, events: u64) -> Option<u64> {
+        self.log.bytes_behind(events)
     }
 
     /// Begins a stream; reads the log.
@@ -173,7 +164,8 @@ impl Shipper {
         if is_candidate {
             followers.candidates.insert(number);
         }
-        let seen = FollowerSeen { node: request.node, since: Instant::now(), sent: request.from.events };
+        let mut seen = FollowerSeen { node: request.node, since: Instant::now(), sent: 0, level: None };
+        seen.mark(request.from.events, count(self.log.synced().last()));
         followers.all.insert(number, seen);
         Some(Turn { shipper: self.clone(), number, node: request.node })
     }
@@ -316,9 +308,7 @@ impl ShippedStream {
         });
         let frame = frame.encode()?;
         self.place = place;
-        if let Some(seen) = self.shipper.followers_locked().all.get_mut(&self.turn.number) {
-            seen.sent = place.events;
-        }
+        self.mark();
         Ok(Some(frame))
     }
 
@@ -329,6 +319,7 @@ impl ShippedStream {
     pub fn heartbeat(&mut self) -> Result<Vec<u8>, ShipError> {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         self.told = count(self.released().last());
+        self.mark();
         let beat = HeartbeatFrame {
             place: self.place.into(),
             tail: count(self.shipper.log.synced().last()),
@@ -340,6 +331,14 @@ impl ShippedStream {
             frames.extend(Frame::Behind(bytes).encode()?);
         }
         Ok(frames)
+    }
+
+    /// Notes how far it has come, and whether that is all.
+    fn mark(&self) {
+        let events = count(self.shipper.log.synced().last());
+        if let Some(seen) = self.shipper.followers_locked().all.get_mut(&self.turn.number) {
+            seen.mark(self.place.events, events);
+        }
     }
 
     /// The last frame of a stream that cannot go on.

@@ -118,6 +118,7 @@ async fn measure(count: u64) {
         budget: Budget::default(),
         clients: Arc::new(ClientLimits::new(&ClientOptions::default(), None)),
         items: Arc::default(),
+        public_page: false,
         page: false,
         failover: None,
     };

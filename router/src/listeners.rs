@@ -38,8 +38,9 @@ pub fn public(
 ) -> impl Endpoint<Output = Response> + use<> {
     let clients = router.options.clients.clone();
     let hyperbeam = RoutedHyperbeamApi(router.clone());
+    let page = router.options.public_page.then(pages::door);
     let calls: Public = Limited((RoutedApi { router, metrics }, hyperbeam));
-    web::endpoint(calls, &PUBLIC, Visitors::Limited(clients), None)
+    web::endpoint_with(calls, &PUBLIC, Visitors::Limited(clients), None, page)
         .around(|endpoint, request| say_what_it_is(endpoint, request, ROUTER))
 }
 

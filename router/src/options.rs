@@ -45,6 +45,8 @@ pub struct RouterOptions {
     pub clients: Arc<ClientLimits>,
     /// What is let in of what is posted.
     pub items: Arc<ItemLimits>,
+    /// Whether its public listener says to a browser where the pages are.
+    pub public_page: bool,
     /// Whether its admin listener has a page for a browser.
     pub page: bool,
     /// How a leader that is gone is replaced; not at all without it.

@@ -66,6 +66,8 @@ pub(super) struct CheckForm {
     reason: String,
     /// How long it has had this status, in seconds.
     age_seconds: f64,
+    /// Whether it had this status when the node looked first after its start: it may have had it for longer than that.
+    since_start: bool,
 }
 
 /// The result of a check.
@@ -97,6 +99,7 @@ impl From<Finding> for CheckForm {
             status: finding.level.into(),
             reason: finding.reason,
             age_seconds: finding.age.as_secs_f64(),
+            since_start: finding.is_at_least,
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The forms of what operators are told about a node.
 
+use log::Seq;
 use poem_openapi::Object;
-use projections::ProjectionStatus;
+use projections::Position;
 use replicator::{Followed, FollowerSeen, Shipper};
 use web::Nullable;
 
 use crate::gate_seen::GateNow;
 use crate::member_forms::MembershipForm;
+use crate::node::ApiNode;
+use crate::series::{Gauges, NodeSeries, Trend};
 
 /// The state of a node.
 #[derive(Debug, Object)]
@@ -111,6 +114,8 @@ pub(super) struct LeaderForm {
     pub(super) lag_bytes: Nullable<u64>,
     /// For how long some have been missing, or may have been, in seconds; null before it had all for the first time.
     pub(super) lag_seconds: Nullable<f64>,
+    /// How `lag_events` is compared with a minute ago: `growing`, `shrinking` or `steady`; null while that is not known.
+    pub(super) trend: Nullable<String>,
     /// How long ago the leader was heard of, in seconds.
     pub(super) heartbeat_age_seconds: Nullable<f64>,
     /// How many events came since the start.
@@ -131,12 +136,16 @@ pub(super) struct FollowerForm {
     pub(super) lag_events: u64,
     /// About how many bytes these take; null while that is not known, as for what was there when this node started.
     pub(super) lag_bytes: Nullable<u64>,
+    /// For how long some have not been sent, or may not have been, in seconds; null before it was sent all for the first time.
+    pub(super) lag_seconds: Nullable<f64>,
+    /// How `lag_events` is compared with a minute ago: `growing`, `shrinking` or `steady`; null while that is not known.
+    pub(super) trend: Nullable<String>,
     /// For how long it has been connected, in seconds.
     pub(super) connected_seconds: f64,
 }
 
 impl LeaderForm {
-    pub(super) fn of(followed: &Followed, own: u64) -> Self {
+    pub(super) fn of(followed: &Followed, own: u64, series: &NodeSeries) -> Self {
         let now = followed.now(own);
         let leader = now.leader.as_ref();
         Self {
@@ -151,6 +160,7 @@ impl LeaderForm {
             lag_events: now.lag_events.into(),
             lag_bytes: now.lag_bytes.into(),
             lag_seconds: now.lag.map(|lag| lag.as_secs_f64()).into(),
+            trend: word(series.trend(|gauges| gauges.leader_lag)),
             heartbeat_age_seconds: now.heartbeat_age.map(|age| age.as_secs_f64()).into(),
             taken: now.taken,
             verified: now.verified,
@@ -159,12 +169,17 @@ impl LeaderForm {
 }
 
 impl FollowerForm {
-    pub(super) fn of(follower: &FollowerSeen, shipper: &Shipper, own: u64) -> Self {
+    pub(super) fn of(follower: &FollowerSeen, shipper: &Shipper, own: u64, series: &NodeSeries) -> Self {
+        let lag = |gauges: &Gauges| {
+            gauges.followers.iter().find(|(node, _)| *node == follower.node).map(|(_, lag)| *lag)
+        };
         Self {
             node: follower.node.to_string(),
             events: follower.sent,
             lag_events: own.saturating_sub(follower.sent),
-            lag_bytes: shipper.bytes_behind(follower).into(),
+            lag_bytes: shipper.bytes_behind(follower.sent).into(),
+            lag_seconds: follower.lag(own).map(|lag| lag.as_secs_f64()).into(),
+            trend: word(series.trend(lag)),
             connected_seconds: follower.since.elapsed().as_secs_f64(),
         }
     }
@@ -210,21 +225,42 @@ pub(super) struct ProjectionForm {
     pub(super) position: Nullable<u64>,
     /// How many events it is behind.
     pub(super) lag_events: u64,
-    /// How old the first event is that it does not have yet, in seconds.
-    pub(super) lag_seconds: f64,
+    /// About how many bytes these take in the log; null while that is not known, as for what was there when this node started.
+    pub(super) lag_bytes: Nullable<u64>,
+    /// How old the first event is that it does not have yet, in seconds; null while that is not known.
+    pub(super) lag_seconds: Nullable<f64>,
+    /// How `lag_events` is compared with a minute ago: `growing`, `shrinking` or `steady`; null while that is not known.
+    pub(super) trend: Nullable<String>,
     /// `following`; `failing`, while it keeps trying; `waiting` for another writer; or `needs_rebuild`.
     pub(super) standing: String,
     /// What keeps it from following; null if nothing does.
     pub(super) error: Nullable<String>,
 }
 
-impl From<ProjectionStatus> for ProjectionForm {
-    fn from(status: ProjectionStatus) -> Self {
+/// A trend as it is told.
+fn word(trend: Option<Trend>) -> Nullable<String> {
+    trend.map(|trend| trend.as_str().to_owned()).into()
+}
+
+impl ProjectionForm {
+    /// How this one is, compared with the newest event of the log of a node.
+    pub(super) fn of(node: &ApiNode, position: &Position, tail: Option<Seq>) -> Self {
+        let status = position.status(tail);
+        let had = status.position.map_or(0, |seq| seq.next().get());
+        let bytes = match status.lag_events {
+            0 => Some(0),
+            _ => node.parts.shipper.as_ref().and_then(|shipper| shipper.bytes_behind(had)),
+        };
+        let lag =
+            |gauges: &Gauges| gauges.lags.iter().find(|lag| lag.name == status.name).map(|lag| lag.events);
+        let trend = node.series.trend(lag);
         Self {
             name: status.name.to_owned(),
             position: status.position.map(|seq| seq.get()).into(),
             lag_events: status.lag_events,
-            lag_seconds: status.lag_seconds,
+            lag_bytes: bytes.into(),
+            lag_seconds: status.lag_seconds.into(),
+            trend: word(trend),
             standing: status.standing.as_str().to_owned(),
             error: status.error.into(),
         }

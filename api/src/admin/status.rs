@@ -44,13 +44,17 @@ pub(super) fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
     let (identity, tail) = (parts.log.identity(), parts.log.tail().last());
     let height = parts.heights.current();
     let followed = node.projections();
-    let projections = followed.iter().map(|position| ProjectionForm::from(position.status(tail)));
+    let projections = followed.iter().map(|position| ProjectionForm::of(node, position, tail));
     let unsent = node
         .uploads()
         .map(|uploads| UnsentForm { backlog: uploads.backlog(), dead_letters: uploads.dead_letter_count() });
     let events = tail.map_or(0, |seq| seq.next().get());
     let followers = parts.shipper.as_ref().map_or_else(Vec::new, |shipper| {
-        shipper.followers().iter().map(|follower| FollowerForm::of(follower, shipper, events)).collect()
+        shipper
+            .followers()
+            .iter()
+            .map(|follower| FollowerForm::of(follower, shipper, events, &node.series))
+            .collect()
     });
     let owner = parts.shipper.as_ref().map(|shipper| shipper.owner(identity.term)).transpose()?.flatten();
     let counted = node.processes.known(parts.log.as_ref())?.map(|counted| ProcessesForm {
@@ -75,7 +79,7 @@ pub(super) fn status(node: &ApiNode) -> Result<StatusForm, ReadError> {
             .into(),
         projections: projections.collect(),
         uploads: unsent.into(),
-        leader: writes.followed().map(|followed| LeaderForm::of(followed, events)).into(),
+        leader: writes.followed().map(|followed| LeaderForm::of(followed, events, &node.series)).into(),
         member: parts.member.as_ref().map(|member| member.now()).into(),
         followers,
         gate: parts.options.gate.as_ref().map(|gate| GateForm::of(gate())).into(),

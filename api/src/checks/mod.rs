@@ -16,6 +16,7 @@ use crate::moving::OpenMovesForm;
 use crate::node::ApiNode;
 use crate::write_side::WriteSide;
 pub(crate) use history::CheckLevel;
+use history::LevelAge;
 
 /// How often the checks are made when nobody asks, so that it is known since when something is so.
 const EVERY: Duration = Duration::from_secs(15);
@@ -29,6 +30,8 @@ pub(crate) struct Finding {
     pub(crate) reason: String,
     /// For how long it has been so.
     pub(crate) age: Duration,
+    /// Whether that is since the node looked first, and maybe for longer.
+    pub(crate) is_at_least: bool,
 }
 
 /// Makes the checks now and then until `stop` is true.
@@ -94,12 +97,12 @@ pub(crate) fn all(node: &ApiNode) -> Vec<Finding> {
         found.push((status.name, checked));
     }
     let dated = found.into_iter().map(|(name, (level, reason))| {
-        let (age, is_changed) = node.checks.age(name, level);
+        let LevelAge { age, is_at_least, is_changed } = node.checks.age(name, level);
         if is_changed {
             node.history.check_changed(name, level, &reason);
         }
         metrics::checked(name, level);
-        Finding { name, level, reason, age }
+        Finding { name, level, reason, age, is_at_least }
     });
     dated.collect()
 }

@@ -201,7 +201,8 @@ pub(super) fn connections(crowded: Option<&Crowded>) -> Found {
 }
 
 pub(super) fn projection(status: &ProjectionStatus, broken: Duration) -> Found {
-    let lag = status.lag_seconds;
+    // What is not known is no reason to call it late.
+    let lag = status.lag_seconds.unwrap_or(0.0);
     let level = if lag > LAG_FAIL_SECONDS || broken > BROKEN_FAIL {
         CheckLevel::Fail
     } else if lag > LAG_WARN_SECONDS || status.standing != Standing::Following {
@@ -209,7 +210,10 @@ pub(super) fn projection(status: &ProjectionStatus, broken: Duration) -> Found {
     } else {
         CheckLevel::Ok
     };
-    let behind = format!("{} events and {lag:.0} seconds behind", status.lag_events);
+    let behind = match status.lag_seconds {
+        Some(lag) => format!("{} events and {lag:.0} seconds behind", status.lag_events),
+        None => format!("{} events behind, for a time that is not known", status.lag_events),
+    };
     let reason = match &status.error {
         Some(error) => format!("{}, {behind}: {error}", status.standing.as_str()),
         None => behind,
@@ -360,7 +364,7 @@ mod tests {
                 name: "index",
                 position: None,
                 lag_events: 1,
-                lag_seconds,
+                lag_seconds: Some(lag_seconds),
                 standing,
                 error: None,
             };

@@ -35,10 +35,10 @@ struct HappenedForm {
     /// When, in milliseconds since 1970. Null where that is not known.
     at_ms: Nullable<u64>,
     /// Whether that is only about when: what is recorded in the log has the time of the next message there, which may have come
-    /// much later, or of one before.
+    /// much later, or of one before; a replay that the end of a node interrupted went on until then at least.
     is_about: bool,
     /// `started` or `stopped`, the node; `role`, it does something else than before, or in another term; `check`, one has
-    /// another result; `job`, a replay was started or resumed; `log`, the log records something about the node.
+    /// another result; `job`, a replay was started or resumed, or has ended; `log`, the log records something about the node.
     kind: String,
     /// The name of the check or the projection; empty for others.
     about: String,
@@ -51,7 +51,7 @@ struct HappenedForm {
 /// All that happened since a time, in milliseconds since 1970.
 pub(crate) fn told(node: &ApiNode, since_ms: Option<u64>) -> Result<HistoryForm, CallError> {
     let mut events: Vec<_> = node.history.list().all().map(noted).collect();
-    events.extend(node.parts.jobs.as_ref().map(Jobs::list).unwrap_or_default().iter().map(job));
+    events.extend(node.parts.jobs.as_ref().map(Jobs::list).unwrap_or_default().iter().flat_map(job));
     events.extend(facts(node.parts.log.as_ref())?);
     if let Some(since) = since_ms {
         // What has no time yet is of the newest.
@@ -73,23 +73,34 @@ fn noted(noted: &Noted) -> HappenedForm {
     }
 }
 
-fn job(job: &ReplayJob) -> HappenedForm {
-    let what = match job.state {
-        JobState::Running => "is running",
-        JobState::Done => "is done",
-        JobState::Cancelled => "was cancelled",
-        JobState::Failed => "failed",
-        JobState::Interrupted => "was interrupted by the end of the node",
-    };
-    let reason = job.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
-    HappenedForm {
-        at_ms: Some(job.started_ms).into(),
-        is_about: false,
+/// The start of a replay, and its end with what came of it, once it has ended.
+fn job(job: &ReplayJob) -> Vec<HappenedForm> {
+    let happened = |at_ms: u64, is_about, text: String| HappenedForm {
+        at_ms: Some(at_ms).into(),
+        is_about,
         kind: "job".to_owned(),
         about: job.projection.clone(),
-        text: format!("replay {} {what}{reason}", job.id),
+        text,
         sequence: None.into(),
-    }
+    };
+    let outcome = match job.state {
+        JobState::Running => None,
+        JobState::Done => Some("is done"),
+        JobState::Cancelled => Some("was cancelled"),
+        JobState::Failed => Some("failed"),
+        JobState::Interrupted => Some("was interrupted by the end of the node"),
+    };
+    let is_running = if outcome.is_none() { ", and is running" } else { "" };
+    let begun = happened(job.started_ms, false, format!("replay {} was started{is_running}", job.id));
+    let ended = outcome.map(|outcome| {
+        let reason = job.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+        let text = format!("replay {} {outcome} after {} of {} events{reason}", job.id, job.done, job.total);
+        // How far it was is noted every few seconds.
+        let is_about = job.state == JobState::Interrupted;
+        happened(job.started_ms.saturating_add(job.took_ms), is_about, text)
+    });
+    // What is newer comes first where both are of one moment.
+    ended.into_iter().chain([begun]).collect()
 }
 
 fn facts(log: &dyn Log) -> Result<Vec<HappenedForm>, ReadError> {

@@ -141,7 +141,7 @@ impl LagSeriesForm {
         Self {
             name: name.to_owned(),
             lag_events: list(points, |point| find(point).map(|lag| lag.events).into()),
-            lag_seconds: list(points, |point| find(point).map(|lag| lag.seconds).into()),
+            lag_seconds: list(points, |point| find(point).and_then(|lag| lag.seconds).into()),
         }
     }
 }

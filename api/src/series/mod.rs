@@ -4,6 +4,7 @@
 mod form;
 mod point;
 mod sample;
+mod trend;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +16,10 @@ use tokio::time::timeout;
 use crate::error::CallError;
 use crate::node::{ApiNode, RenderMetrics};
 pub(crate) use form::{SeriesForm, SeriesStep};
-use point::{Gauges, Point};
+pub(crate) use point::Gauges;
+use point::Point;
 use sample::Sample;
+pub(crate) use trend::Trend;
 
 /// How often the node looks at what it counts.
 const EVERY: Duration = Duration::from_secs(5);
@@ -56,6 +59,16 @@ impl NodeSeries {
             SeriesStep::Moment => kept.moments.iter().cloned().collect(),
             SeriesStep::Minute => kept.minutes.iter().cloned().chain(kept.under_way()).collect(),
         }
+    }
+
+    /// How a number is compared with what it was a minute ago, or when it was known first since then; none where it is not
+    /// known now, or was not before.
+    pub(crate) fn trend(&self, of: impl Fn(&Gauges) -> Option<u64>) -> Option<Trend> {
+        let kept = self.kept();
+        let mut back = kept.moments.iter().rev();
+        let now = of(&back.next()?.gauges)?;
+        let before = back.take(MINUTE as usize).filter_map(|point| of(&point.gauges)).last()?;
+        Some(Trend::between(before, now))
     }
 
     /// Takes what is counted at a time.
@@ -143,6 +156,27 @@ mod tests {
         assert_eq!((minutes.len(), moments.len()), (MINUTES_MAX, MOMENTS_MAX));
         assert!(minutes.iter().all(|point| point.scheduled == 60 && point.seconds == 60.0), "{minutes:?}");
         assert!(moments.iter().all(|point| point.scheduled == 5 && point.seconds == 5.0), "{moments:?}");
+    }
+
+    #[test]
+    fn a_lag_is_compared_with_what_it_was_a_minute_ago() {
+        let (series, begun) = (NodeSeries::default(), Instant::now());
+        let mut looks = 0;
+        let mut look = |leader_lag: Option<u64>| {
+            series.take(begun + EVERY * looks, scheduled(0), Gauges { leader_lag, ..Gauges::default() });
+            looks += 1;
+            series.trend(|gauges| gauges.leader_lag)
+        };
+        assert_eq!((look(Some(9)), look(Some(9))), (None, None), "there is nothing to compare it with");
+        assert_eq!(look(Some(9)), Some(Trend::Steady));
+        assert_eq!(look(Some(12)), Some(Trend::Growing));
+        let last = (0..MINUTE).map(|_| look(Some(12))).last();
+        assert_eq!(last, Some(Some(Trend::Steady)), "a minute has passed");
+        assert_eq!(look(Some(5)), Some(Trend::Shrinking));
+        assert_eq!(look(None), None, "it is not known now");
+        assert_eq!(look(Some(5)), Some(Trend::Shrinking));
+        assert_eq!((0..=MINUTE).map(|_| look(None)).last(), Some(None));
+        assert_eq!((look(Some(7)), look(Some(7))), (None, Some(Trend::Steady)), "it was not known before");
     }
 
     #[test]

@@ -2,11 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use log::NodeId;
+
 use super::sample::{Buckets, Sample};
 use crate::node::ApiNode;
 
 /// How many projections a point knows of at most; a node has three.
 const LAGS_MAX: usize = 8;
+/// The same of followers; no more than some tens are let in.
+const FOLLOWERS_MAX: usize = 64;
 
 /// One point.
 #[derive(Clone, Debug)]
@@ -43,6 +47,10 @@ pub(crate) struct Gauges {
     /// How many events the follower lacks that lacks most; none without any.
     pub(crate) follower_lag: Option<u64>,
     pub(crate) lags: Vec<Lag>,
+    /// How many events each follower lacks.
+    pub(crate) followers: Vec<(NodeId, u64)>,
+    /// How many events of its leader a standby lacks; none while that is not known.
+    pub(crate) leader_lag: Option<u64>,
 }
 
 /// How far a projection is behind.
@@ -50,7 +58,7 @@ pub(crate) struct Gauges {
 pub(crate) struct Lag {
     pub(crate) name: &'static str,
     pub(crate) events: u64,
-    pub(crate) seconds: f64,
+    pub(crate) seconds: Option<f64>,
 }
 
 impl Point {
@@ -94,13 +102,19 @@ impl Gauges {
             Lag { name: status.name, events: status.lag_events, seconds: status.lag_seconds }
         });
         let followers = node.parts.shipper.iter().flat_map(|shipper| shipper.followers());
+        let followers: Vec<_> = followers
+            .take(FOLLOWERS_MAX)
+            .map(|follower| (follower.node, events.saturating_sub(follower.sent)))
+            .collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             waiting: node.writes().scheduler().ok().map(|scheduler| scheduler.waiting() as u64),
             backlog: node.uploads().map(|uploads| uploads.backlog()),
-            follower_lag: followers.map(|follower| events.saturating_sub(follower.sent)).max(),
+            follower_lag: followers.iter().map(|(_, lag)| *lag).max(),
             lags: lags.collect(),
+            followers,
+            leader_lag: node.writes().followed().and_then(|followed| followed.now(events).lag_events),
         }
     }
 }

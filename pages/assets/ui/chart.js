@@ -56,8 +56,9 @@ export function chart(name, at, values, shown) {
   const most = Math.max(...known);
   const now = values.at(-1);
   const when = at[values.lastIndexOf(most)];
-  const said = el("figcaption", {}, heading, `: ${now === null ? "nothing" : shown(now)} now, at most ${shown(most)} at `,
-    el("time", { "data-ms": when }, written(when)));
+  // What it was last is as old as it says, not what it is now.
+  const said = el("figcaption", {}, heading, `: ${now === null ? "nothing" : shown(now)} at `, el("time", { "data-ms": at.at(-1) }, written(at.at(-1))),
+    `, at most ${shown(most)} at `, el("time", { "data-ms": when }, written(when)));
   const details = el("details", { open: open.has(name) }, el("summary", {}, "As a table"));
   const fill = () => {
     if (details.childElementCount > 1) return;

@@ -22,13 +22,22 @@ async function part(of, name, process, signal) {
   }
 }
 
+// The entry of this nonce, or why there is none and what is there on either side of that place.
 async function rowAt(process, nonce, signal) {
   const told = await rows(process, nonce === null ? 0 : nonce + 1, 1, signal);
   const row = told.entries.find((row) => row.nonce === nonce);
   if (row !== undefined) return { row, newest: told.newest };
-  const ends = told.newest === null ? "has no nonce yet" : `ends at nonce ${told.newest}`;
-  const newest = told.moved_to ? `${ends} here, and goes on at ${told.moved_to}` : ends;
-  throw new NotHere(nonce === null ? "the process was not spawned without a nonce" : `nonce ${nonce}: the process ${newest}`);
+  if (nonce === null) return { reason: "the process was not spawned without a nonce" };
+  if (nonce > (told.newest ?? -1)) {
+    const ends = told.newest === null ? "has no nonce yet" : `ends at nonce ${told.newest}`;
+    return { reason: `nonce ${nonce}: the process ${told.moved_to ? `${ends} here, and goes on at ${told.moved_to}` : ends}` };
+  }
+  // Whoever took a history over took over its gaps.
+  const before = told.entries[0]?.nonce;
+  const { links: [after] } = await links(process, nonce, 1, signal);
+  const from = before === undefined ? "begins" : before === null ? "goes on from its spawn" : `goes on from nonce ${before}`;
+  const to = after === undefined ? "" : before === undefined ? ` with nonce ${after.nonce}` : ` to nonce ${after.nonce}`;
+  return { reason: `nonce ${nonce}: there is a gap, and the process ${from}${to}`, gap: { before, after: after?.nonce } };
 }
 
 // No more rows of tags are shown, and none after so many characters: an item of somebody else may have a million.
@@ -116,12 +125,17 @@ function verification(process, row, item, assignment, differs, signal) {
     el("code", {}, "quipu verify-item"), "."), el("p", { class: "actions" }, button), said);
 }
 
+// The ways to the entries of these nonces, where there are such; null is that of a spawn without one.
+const neighbours = (process, before, after, ...more) => el("nav", { class: "actions", "aria-label": "Neighbours" },
+  step("Nonce before", before === undefined ? null : entryAt(process, before), "["),
+  step("Nonce after", after === undefined ? null : entryAt(process, after), "]"),
+  el("a", { href: processAt(process) }, "Schedule"), more);
+
 function steps(process, row, newest) {
-  const before = row.nonce === null || row.nonce === 0 ? null : entryAt(process, row.nonce - 1);
-  const next = (row.nonce ?? -1) < (newest ?? -1) ? entryAt(process, (row.nonce ?? -1) + 1) : null;
-  return el("nav", { class: "actions", "aria-label": "Neighbours" }, step("Nonce before", before, "["), step("Nonce after", next, "]"),
-    el("a", { href: processAt(process) }, "Schedule"),
-    el("a", { href: linkTo(process, row), id: "link" }, "Link that remembers this"));
+  // A process that was spawned without a nonce comes before its first message.
+  const before = row.nonce > 0 ? row.nonce - 1 : row.nonce === 0 && row.kind !== "spawned" ? null : undefined;
+  const after = (row.nonce ?? -1) < (newest ?? -1) ? (row.nonce ?? -1) + 1 : undefined;
+  return neighbours(process, before, after, el("a", { href: linkTo(process, row), id: "link" }, "Link that remembers this"));
 }
 
 // What is known before the signed bytes have come.
@@ -165,13 +179,17 @@ export async function open(place, route, signal) {
     told = await rowAt(process, nonce, signal);
   } catch (error) {
     if (!(error instanceof NotHere)) throw error;
+    told = { reason: error.message };
+  }
+  const { row, newest, reason, gap } = told;
+  if (row === undefined) {
     const gone = "A link saw an entry here that is gone. The history was rewritten, or this is another scheduler.";
     const seen = alarmsOf(process, route.given.has("assignment") ? gone : null, await memoryDiffers(process, signal), route.again);
-    if (!signal.aborted) place.replaceChildren(...seen, failure(error));
+    const ways = gap === undefined ? [] : [neighbours(process, gap.before, gap.after)];
+    if (!signal.aborted) place.replaceChildren(...seen, failure(new NotHere(reason)), ...ways);
     return;
   }
   if (signal.aborted) return;
-  const { row, newest } = told;
   const [alarms, verified, item, assignment] = Array.from({ length: 4 }, () => el("div", {}));
   const wait = (name, of) => section(name, HEADINGS[name], el("p", { class: "quiet" }, "Asking for its bytes", of === null ? "" : `, ${size(of)} of data`, "…"));
   item.replaceChildren(wait("item", row.size));

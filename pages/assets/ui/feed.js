@@ -8,17 +8,22 @@ export const HOME = new URL("..", document.baseURI).href;
 
 const EVERY = 5000;
 const PATIENCE = 10000;
+// What somebody between says of who does not answer, or who does not answer yet.
+const AWAY = [502, 503, 504];
 // No JSON of a listener is longer.
 const LONGEST = 32 << 20;
 
 // Why there is no answer; `needsToken` where the listener asks for its token.
 export class NoAnswer extends Error {
-  // `isAway` where nothing was heard at all.
+  // `isAway` where nothing was heard of it at all, by the page or by whoever is between.
   constructor(reason, needsToken = false, isAway = false) {
     super(reason);
     [this.needsToken, this.isAway] = [needsToken, isAway];
   }
 }
+
+// Whoever answers something else than a scheduler does is there.
+const isAway = (status, told) => AWAY.includes(status) && told?.code !== "gateway_error";
 
 // A module that is fetched when it is needed: a node that is gone by then is no fault of the page.
 export async function loaded(coming) {
@@ -84,10 +89,10 @@ async function call(path, options, statuses, patience = PATIENCE) {
   try {
     told = JSON.parse(new TextDecoder().decode(answer.body));
   } catch {
-    throw new NoAnswer(`${path || "it"} answers ${answer.status} with something that is not understood`);
+    throw new NoAnswer(`${path || "it"} answers ${answer.status} with something that is not understood`, false, isAway(answer.status));
   }
   if (!statuses.includes(answer.status)) {
-    throw new NoAnswer(told?.error ?? `${path} answers ${answer.status}`, answer.status === 401);
+    throw new NoAnswer(told?.error ?? `${path} answers ${answer.status}`, answer.status === 401, isAway(answer.status, told));
   }
   return told;
 }

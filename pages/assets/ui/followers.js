@@ -2,7 +2,7 @@
 
 import { el } from "./el.js";
 import { ask as askFor, askChecks } from "./feed.js";
-import { count, duration, many, UNKNOWN } from "./format.js";
+import { count, duration, many, size, UNKNOWN } from "./format.js";
 import { act } from "./operate.js";
 import { facts, level, section, table } from "./parts.js";
 import { written } from "./preferences.js";
@@ -24,6 +24,14 @@ export async function ask() {
   return { status, checks, followed, jobs, letters: orNone(letters), stuck: orNone(stuck) };
 }
 
+// How far behind somebody is, in all ways that this can be said, and whether that gets more.
+const BEHIND = [
+  ["Behind", (of) => many(of.lag_events, "event"), "number"],
+  ["Bytes behind", (of) => size(of.lag_bytes), "number"],
+  ["Time behind", (of) => duration(of.lag_seconds), "number"],
+  ["In the last minute", (of) => of.trend ?? UNKNOWN],
+];
+
 function leader(of) {
   if (!of) return null;
   const reason = of.reason ? `: ${of.reason}` : "";
@@ -31,7 +39,7 @@ function leader(of) {
     ["State", `${of.state} for ${duration(of.state_age_seconds)}${reason}`],
     ["Follows", of.from],
     ["Messages go to", of.url ?? UNKNOWN],
-    ["Behind", `${count(of.lag_events)} events, ${duration(of.lag_seconds)}`],
+    ...BEHIND.map(([name, shown]) => [name, shown(of)]),
     ["Last heard of", of.heartbeat_age_seconds === null ? UNKNOWN : `${duration(of.heartbeat_age_seconds)} ago`],
     ["Term", of.term === null ? UNKNOWN : String(of.term)],
     ["Signatures", of.verified ? "all verified" : "being verified since it began with a checkpoint"],
@@ -52,7 +60,7 @@ function gate(of) {
 function standbys(followers) {
   return section("standbys", "Standbys", table("Standbys", [
     ["Node", (follower) => follower.node],
-    ["To be sent", (follower) => many(follower.lag_events, "event"), "number"],
+    ...BEHIND,
     ["Sent", (follower) => many(follower.events, "event"), "number"],
     ["Connected for", (follower) => duration(follower.connected_seconds), "number"],
   ], followers, "No node follows this one at the moment."));
@@ -70,8 +78,7 @@ function projections(told) {
   return section("projections", "What follows the log", table("Projections", [
     ["Name", (of) => of.name],
     ["Standing", (of) => [level(standing[of.standing] ?? "warn"), ` ${of.standing}`]],
-    ["Behind", (of) => many(of.lag_events, "event"), "number"],
-    ["Time behind", (of) => duration(of.lag_seconds), "number"],
+    ...BEHIND,
     ["Error", (of) => of.error ?? "none"],
     ["Replay", replay],
   ], told.followed, "Nothing follows the log."), facts([
@@ -97,14 +104,50 @@ function jobs(list) {
   ], list.slice(0, 20), "There was no replay."));
 }
 
+// So much of what is missing is listed; all of it is counted.
+const MISSING = 100;
+
+// What is asked for process by process and what was found of it: made once, so that nothing of it is gone when the rest is
+// shown anew.
+let reuploading = null;
 function reupload() {
+  reuploading ??= makeReupload();
+  return reuploading;
+}
+
+function makeReupload() {
   const field = el("input", { id: "reupload-process", autocomplete: "off", spellcheck: "false", maxlength: "43" });
-  const body = (dry) => () => ({ process: field.value.trim(), dry_run: dry });
-  const found = (told) => `${many(told.events, "event")} looked at, ${count(told.missing.length)} missing${
-    told.done ? "" : `; there is more after nonce ${told.next ?? "none"}`}${told.ended ? `; it ended early: ${told.ended}` : ""}`;
+  const list = el("div", { id: "missing" });
+  let found = { events: 0, missing: 0, listed: [] };
+  const begin = (dry) => () => {
+    found = { events: 0, missing: 0, listed: [] };
+    list.replaceChildren();
+    return { process: field.value.trim(), dry_run: dry };
+  };
+  // One call looks at some hundred events, and says where to go on.
+  const told = (answer) => {
+    found.events += answer.events;
+    found.missing += answer.missing.length;
+    found.listed.push(...answer.missing.slice(0, MISSING - found.listed.length));
+    list.replaceChildren(found.missing === 0 ? "" : missingOf(found));
+    const left = answer.done ? "" : `; there is more from nonce ${answer.next ?? "none"} on`;
+    return `${many(found.events, "event")} looked at, ${count(found.missing)} missing${left}${answer.ended ? `; it ended early: ${answer.ended}` : ""}`;
+  };
+  const isMore = (answer, asked) => !answer.done && !answer.ended && answer.next !== null && answer.next > (asked.from ?? -1);
+  const more = (answer, asked) => (isMore(answer, asked) ? { ...asked, from: answer.next } : undefined);
+  const options = { patience: SENDING, more };
   return el("div", {}, el("label", { for: "reupload-process" }, "Process of which all that has not arrived is to be found"), field,
-    el("p", { class: "actions" }, act("Show what is missing", "uploads/reupload", body(true), found, SENDING),
-      act("Send what is missing", "uploads/reupload", body(false), found, SENDING)));
+    el("p", { class: "actions" }, act("Show what is missing", "uploads/reupload", begin(true), told, options),
+      act("Send what is missing", "uploads/reupload", begin(false), told, options)), list);
+}
+
+function missingOf(found) {
+  return [table("What is missing", [
+    ["Nonce", (of) => of.nonce ?? "none", "number"],
+    ["Part", (of) => of.part],
+    ["Id", (of) => of.id],
+    ["What became of it", (of) => `${of.outcome}${of.reason ? `: ${of.reason}` : ""}`],
+  ], found.listed, ""), found.missing > found.listed.length ? el("p", {}, `Of ${count(found.missing)} the first ${MISSING} are shown.`) : ""];
 }
 
 function uploads(told) {
@@ -124,7 +167,7 @@ function uploads(told) {
     ["When", (letter) => el("time", { "data-ms": letter.refused_ms }, written(letter.refused_ms))],
   ], letters.dead_letters, "Nothing was refused."),
   letters.next === null ? null : el("p", {}, "There are more than these."),
-  letters.dead_letters.length === 0 ? null : el("p", { class: "actions" }, act("Send all again", "uploads/dead-letters/retry", undefined, retried, SENDING)),
+  letters.dead_letters.length === 0 ? null : el("p", { class: "actions" }, act("Send all again", "uploads/dead-letters/retry", undefined, retried, { patience: SENDING })),
   el("h3", {}, "Stuck"), table("Stuck processes", [
     ["Process", (of) => of.process],
     ["From nonce", (of) => of.nonce ?? "none", "number"],

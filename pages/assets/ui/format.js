@@ -8,6 +8,13 @@ export function count(number) {
   return number === null || number === undefined ? UNKNOWN : number.toLocaleString("en");
 }
 
+// A number of bytes.
+export function size(bytes) {
+  if (bytes === null || bytes === undefined) return UNKNOWN;
+  const [least, unit] = [[1 << 30, "GiB"], [1 << 20, "MiB"], [1 << 10, "KiB"]].find(([least]) => bytes >= least) ?? [1, "B"];
+  return `${least === 1 ? bytes : (bytes / least).toFixed(1)} ${unit}`;
+}
+
 // A time of so many seconds, in its two largest units.
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return UNKNOWN;
@@ -26,5 +33,5 @@ export function duration(seconds) {
 
 // "1 check", "2 checks".
 export function many(number, word) {
-  return `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+  return number === null || number === undefined ? UNKNOWN : `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 }

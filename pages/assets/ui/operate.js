@@ -25,28 +25,47 @@ function isBusy(content) {
     && document.activeElement.matches("input, button, summary, a");
 }
 
+// What is said of each answer until none is left to be asked for: `more` makes what is asked next of an answer, or nothing
+// where it was the last. It stops between two questions when it is told to.
+async function askAll(path, body, told, { patience, more, isStopped, say }) {
+  for (let next = body?.(); ;) {
+    const answer = await change(path, next, patience);
+    const words = told(answer);
+    next = more?.(answer, next);
+    if (next === undefined || isStopped()) return words;
+    say(`${words}…`);
+  }
+}
+
 // A button that changes something once it is pressed a second time. What came of it is said above all that is shown anew.
-// It may take so many milliseconds, where that is longer than a question may.
-export function act(label, path, body, told, patience) {
+// It may take so many milliseconds, where that is longer than a question may. With `more` it goes on as long as there is
+// more to ask, until it is pressed once more.
+export function act(label, path, body, told, { patience, more } = {}) {
   const button = el("button", { type: "button" }, label);
-  let [isSure, asking] = [false, false];
+  let [isSure, asking, isStopped] = [false, false, false];
   button.addEventListener("blur", () => {
+    if (asking) return;
     isSure = false;
     button.textContent = label;
   });
   button.addEventListener("click", async () => {
-    if (asking) return;
+    if (asking) {
+      isStopped = true;
+      return;
+    }
     if (!isSure) {
       isSure = true;
       button.textContent = `${label}: sure?`;
       return;
     }
     // Whoever pressed it stays where they are.
-    asking = true;
-    button.setAttribute("aria-disabled", "true");
+    [asking, isStopped] = [true, false];
+    if (more === undefined) button.setAttribute("aria-disabled", "true");
+    else button.textContent = `Stop: ${label}`;
     say("said", `${label}: asking…`);
     try {
-      say("said", plain(`${label}: ${told(await change(path, body?.(), patience))}.`));
+      const goesOn = { patience, more, isStopped: () => isStopped, say: (words) => say("said", plain(`${label}: ${words}`)) };
+      say("said", plain(`${label}: ${await askAll(path, body, told, goesOn)}.`));
     } catch (error) {
       const reason = error instanceof NoAnswer ? error.message : `this page has a fault: ${error.message}`;
       say("said", plain(`${label}: no: ${reason}.`));
@@ -121,7 +140,7 @@ const isBuilt = (content) => content.querySelector("table[aria-busy]") === null;
 export function operate(page) {
   const { screens } = page;
   frame(screens.map(({ heading, name }, at) => [String(at + 1), heading.toLowerCase(), () => (location.hash = `#/${name}`)]));
-  const askAll = async () => {
+  const askScreen = async () => {
     const screen = screenNow(screens);
     return { ...await screen.ask(), screen };
   };
@@ -129,7 +148,7 @@ export function operate(page) {
     if (isBuilt(currentTarget)) currentTarget.style.minHeight = "";
   });
   links(page, screenNow(screens));
-  again = follow(askAll, (told, at, failure) => show(page, told, at, failure));
+  again = follow(askScreen, (told, at, failure) => show(page, told, at, failure));
   window.addEventListener("hashchange", () => {
     links(page, screenNow(screens));
     again();

@@ -59,7 +59,8 @@ export function checks(found) {
     ["Reason", (check) => check.reason],
   ];
   if (found.some((check) => check.age_seconds !== undefined)) {
-    columns.push(["For", (check) => duration(check.age_seconds), "number"]);
+    // Of what was before it started nobody knows.
+    columns.push(["For", (check) => `${check.since_start ? "at least " : ""}${duration(check.age_seconds)}${check.since_start ? ", since the start" : ""}`, "number"]);
   }
   return table("Checks", columns, sorted, "There are no checks.");
 }

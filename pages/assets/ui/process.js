@@ -13,6 +13,8 @@ import { wholeChain } from "./walk.js";
 // A page has no more rows than a browser shows at once without a pause.
 const ROWS = 100;
 const EVERY = 3000;
+// So many pages are gone back through, one by one: no address grows without an end.
+const TRAIL = 200;
 
 export function list(told) {
   return table("Schedule, the newest first", [
@@ -26,15 +28,23 @@ export function list(told) {
   ], told.entries, "There is nothing before this.");
 }
 
-function steps(told, before, label) {
+// Where the pages before this one began. A page ends early where items are long, so that nothing else tells.
+function trailOf(given) {
+  const text = given.get("trail") ?? "";
+  return /^\d{1,15}(\.\d{1,15})*$/.test(text) ? text.split(".").slice(0, TRAIL).map(Number) : [];
+}
+
+function steps(told, before, trail, label) {
+  const { process, newest, next } = told;
   // All of it is here.
-  if (before === null && told.next === null) return null;
-  const newest = before === null || told.newest === null ? null : processAt(told.process);
-  const newer = before === null || told.newest === null || before > told.newest ? null
-    : before + ROWS > told.newest ? processAt(told.process) : processAt(told.process, before + ROWS);
+  if (before === null && next === null) return null;
+  const back = trail[0];
+  const newer = before === null || back === undefined ? null
+    : back > (newest ?? -1) ? processAt(process) : processAt(process, back, trail.slice(1));
+  const begun = before ?? (newest ?? -1) + 1;
+  const older = next === null ? null : processAt(process, next, [begun, ...trail].slice(0, TRAIL));
   return el("nav", { class: "actions", "aria-label": label },
-    step("Newest", newest, "newest"), step("Newer", newer, "["),
-    step("Older", told.next === null ? null : processAt(told.process, told.next), "]"));
+    step("Newest", before === null ? null : processAt(process), "newest"), step("Newer", newer, "["), step("Older", older, "]"));
 }
 
 // Whoever has the button keeps it, and what is read aloud is not read again.
@@ -74,6 +84,7 @@ export async function open(place, route, signal) {
   const [process] = route.names;
   const given = route.given.get("before");
   const before = /^\d{1,15}$/.test(given) ? Number(given) : null;
+  const trail = trailOf(route.given);
   const differs = await memoryDiffers(process, signal);
   let told;
   try {
@@ -91,6 +102,7 @@ export async function open(place, route, signal) {
     ["Newest nonce", told.newest === null ? "none" : String(told.newest)],
   ]), told.moved_to ? alarm(`It has moved to ${told.moved_to}: what came since is there, and not here.`, "moved") : [],
   wholeChain(process, told.newest, differs !== null, signal)),
-  section("schedule", "Schedule", steps(told, before, "Pages, above the rows"), offer, shown, steps(told, before, "Pages, below the rows")));
+  section("schedule", "Schedule", steps(told, before, trail, "Pages, above the rows"), offer, shown,
+    steps(told, before, trail, "Pages, below the rows")));
   if (before === null) watch(told, offer, shown, route.again, signal);
 }

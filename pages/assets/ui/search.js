@@ -14,7 +14,7 @@ const FIELDS = [
 ];
 const searchAt = (given) => `#/search?${new URLSearchParams(given)}`;
 
-function form(given) {
+function form(given, again) {
   const fields = FIELDS.map(([name, label, maxlength]) => el("div", {},
     el("label", { for: `search-${name}` }, label),
     el("input", { id: `search-${name}`, name, maxlength, value: given[name], autocomplete: "off", spellcheck: "false" })));
@@ -22,7 +22,10 @@ function form(given) {
   sent.addEventListener("submit", (event) => {
     event.preventDefault();
     const filled = [...new FormData(sent)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value !== "");
-    location.hash = searchAt(filled);
+    const to = searchAt(filled);
+    // It may be answered now, or have come since.
+    if (location.hash === to) again();
+    else location.hash = to;
   });
   return sent;
 }
@@ -51,5 +54,5 @@ export async function open(place, route, signal) {
   } catch (error) {
     found = failure(error);
   }
-  if (!signal.aborted) place.replaceChildren(section("searched", "Search", form(given), found));
+  if (!signal.aborted) place.replaceChildren(section("searched", "Search", form(given, route.again), found));
 }

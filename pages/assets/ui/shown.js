@@ -4,9 +4,14 @@ import { el } from "./el.js";
 import { written } from "./preferences.js";
 import { NotHere } from "./calls.js";
 import { NoAnswer } from "./feed.js";
+import { size as sized } from "./format.js";
 
 export const findAt = (id) => `#/find/${id}`;
-export const processAt = (process, before) => `#/process/${process}${before === undefined ? "" : `?before=${before}`}`;
+// The page of a process that begins before this nonce, and where those began that led there, the last one first.
+export function processAt(process, before, trail = []) {
+  if (before === undefined) return `#/process/${process}`;
+  return `#/process/${process}?before=${before}${trail.length === 0 ? "" : `&trail=${trail.join(".")}`}`;
+}
 export const entryAt = (process, nonce) => `#/entry/${process}/${nonce ?? "spawn"}`;
 
 // An id as text, or as a link.
@@ -21,12 +26,8 @@ export function time(milliseconds) {
   return el("time", { "data-ms": milliseconds }, written(milliseconds));
 }
 
-// A number of bytes.
-export function size(bytes) {
-  if (bytes === null || bytes === undefined) return "not told";
-  if (bytes < 1024) return `${bytes} B`;
-  return bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1048576).toFixed(1)} MiB`;
-}
+// A number of bytes, where everybody has it but who does not tell.
+export const size = (bytes) => (bytes === null || bytes === undefined ? "not told" : sized(bytes));
 
 export const UPLOADS = { uploaded: "uploaded", waiting: "waiting", refused: "refused for good" };
 export const upload = (row) => (row.upload === null ? "not in use" : UPLOADS[row.upload] ?? row.upload);

@@ -66,19 +66,41 @@ export async function scheduler(name, assignment, spawn) {
   return wanted === signer ? yes(name, signer) : no(name, `the process names ${wanted ?? "none"}, ${signer} signed`);
 }
 
-function names(name, item, assignment, process, nonce) {
+function names(name, item, assignment, process, { nonce, message }) {
   if (assignment?.item === undefined) return unchecked(name, "there is no assignment that can be read");
   const said = (of) => tag(assignment.item, of);
   if (said("Process") !== process) return no(name, `it names the process ${said("Process")}`);
   if (said("Nonce") !== String(nonce)) return no(name, `it names the nonce ${said("Nonce")}`);
-  if (item?.item === undefined) return unchecked(name, `process and nonce are right; it names ${said("Message") ?? "no item"}`);
+  if (item?.item === undefined) {
+    // The id that is shown may be anybody's; the one that was signed is what arrived.
+    if (said("Message") === undefined) return unchecked(name, "process and nonce are right; it names no item");
+    return said("Message") === message ? yes(name, "process, nonce and id; what has this id is not here")
+      : no(name, `it names ${said("Message")}, and this is shown as ${message ?? "nothing that has an id"}`);
+  }
   const id = idOf(item.item);
   if (id === process && said("Message") === undefined) return yes(name, "it is the process itself");
   return said("Message") === id ? yes(name, "process, nonce and item") : no(name, `it names the item ${said("Message")}`);
 }
 
-// Chain and time, by the assignment before.
-async function order(assignment, before, process, nonce) {
+// What a list tells of an entry, held against the bytes: number by number, as they may be written in several ways.
+function listed(name, item, assignment, row) {
+  const number = (text) => (/^\d{1,20}$/.test(text ?? "") ? BigInt(text) : text);
+  const isSame = (told, signed) => told === signed || (Number.isSafeInteger(told) && BigInt(told) === number(signed));
+  const pairs = [];
+  if (item?.item !== undefined) pairs.push(["sender", row.owner, addressOf(item.item)], ["size", row.size, String(item.item.data.length)]);
+  if (assignment?.item !== undefined) {
+    const said = (of) => tag(assignment.item, of);
+    pairs.push(["time", row.timestamp, said("Timestamp")], ["block height", row.block_height, said("Block-Height")],
+      ["hash chain", row.hash_chain, said("Hash-Chain")]);
+  }
+  const told = pairs.filter(([, told]) => told !== null && told !== undefined);
+  const other = told.find(([, told, signed]) => !isSame(told, signed));
+  if (other !== undefined) return no(name, `${other[0]}: the list tells ${other[1]}, and what was signed ${other[2] ?? "none"}`);
+  return told.length === 0 ? unchecked(name, "there is nothing to hold it against") : yes(name, told.map(([what]) => what).join(", "));
+}
+
+// Chain and time, by the assignment before. Who signed is a matter of another line.
+async function order(assignment, before, process, nonce, spawn) {
   const [chain, time] = ["Hash chain goes on from the one before", "Time is later than the one before"];
   if (assignment?.item === undefined) return [unchecked(chain, "no assignment"), unchecked(time, "no assignment")];
   const said = tag(assignment.item, "Hash-Chain");
@@ -91,8 +113,15 @@ async function order(assignment, before, process, nonce) {
     const missing = "the assignment before is not here";
     return [unchecked(chain, missing), unchecked(time, missing)];
   }
-  const wrong = await notBefore(before, assignment.item, process, nonce);
+  const wrong = await notBefore(before, process, nonce);
   if (wrong !== null) return [no(chain, wrong), no(time, wrong)];
+  const [signer, earlierSigner] = [addressOf(assignment.item), addressOf(before.item)];
+  if (signer !== earlierSigner) {
+    const named = spawn?.item === undefined || idOf(spawn.item) !== process ? null : tagOfAny(spawn.item, "Scheduler");
+    const another = `${earlierSigner} signed the one before, and ${signer} this one`;
+    if (named === null) return [unchecked(chain, another), unchecked(time, another)];
+    if (named !== earlierSigner) return [no(chain, misplaced(another)), no(time, misplaced(another))];
+  }
   const wanted = chainAfter(before.item);
   const [earlier, now] = [before.item, assignment.item].map(timeOf);
   const shown = (item) => tag(item, "Timestamp") ?? "none";
@@ -104,13 +133,13 @@ async function order(assignment, before, process, nonce) {
   ];
 }
 
-// Why this is not the assignment before that one; null where it is.
-async function notBefore({ item, fault }, assignment, process, nonce) {
-  const wrong = (reason) => `the assignment before is not what it should be: ${reason}`;
-  if (item === undefined) return wrong(fault);
-  if (tag(item, "Process") !== process || tag(item, "Nonce") !== String(nonce - 1)) return wrong("it is of another place");
-  if (addressOf(item) !== addressOf(assignment)) return wrong(`${addressOf(item)} signed it`);
-  return await isSigned(item) ? null : wrong("its signature is wrong");
+const misplaced = (reason) => `the assignment before is not what it should be: ${reason}`;
+
+// Why this is not the assignment before that nonce, whoever signed it; null where it is.
+async function notBefore({ item, fault }, process, nonce) {
+  if (item === undefined) return misplaced(fault);
+  if (tag(item, "Process") !== process || tag(item, "Nonce") !== String(nonce - 1)) return misplaced("it is of another place");
+  return await isSigned(item) ? null : misplaced("its signature is wrong");
 }
 
 const [SIGNED, SIGNER, NAMES] =
@@ -133,7 +162,8 @@ export async function verifyEntry({ process, row, item, assignment, spawn, befor
     await signature("Sender's signature", itemRead, none),
     await signature(SIGNED, assignmentRead, row.assignment === null ? "there is no assignment" : unshown),
     await scheduler(SIGNER, assignmentRead, spawnRead),
-    names(NAMES, itemRead, assignmentRead, process, row.nonce),
-    ...await order(assignmentRead, beforeRead, process, row.nonce),
+    names(NAMES, itemRead, assignmentRead, process, row),
+    listed("The list tells what was signed", itemRead, assignmentRead, row),
+    ...await order(assignmentRead, beforeRead, process, row.nonce, spawnRead),
   ];
 }

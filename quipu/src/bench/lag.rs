@@ -49,7 +49,8 @@ struct Status {
 struct Projection {
     name: String,
     lag_events: u64,
-    lag_seconds: f64,
+    /// None while nobody knows.
+    lag_seconds: Option<f64>,
     error: Option<String>,
 }
 
@@ -123,10 +124,11 @@ fn note(lags: &mut Vec<LagReport>, status: Status, end: Option<Instant>) {
         }
         let Some(lag) = lags.iter_mut().find(|lag| lag.name == seen.name) else { continue };
         lag.greatest_events = lag.greatest_events.max(seen.lag_events);
-        lag.greatest_seconds = lag.greatest_seconds.max(seen.lag_seconds);
+        let seconds = seen.lag_seconds.unwrap_or(lag.last_seconds);
+        lag.greatest_seconds = lag.greatest_seconds.max(seconds);
         lag.error = seen.error;
         match end {
-            None => (lag.last_events, lag.last_seconds) = (seen.lag_events, seen.lag_seconds),
+            None => (lag.last_events, lag.last_seconds) = (seen.lag_events, seconds),
             Some(end) if seen.lag_events == 0 => {
                 lag.caught_up_after_seconds.get_or_insert(end.elapsed().as_secs_f64());
             }
@@ -143,7 +145,12 @@ mod tests {
 
     fn status(lag_events: u64, lag_seconds: f64) -> Status {
         Status {
-            projections: vec![Projection { name: "p".to_owned(), lag_events, lag_seconds, error: None }],
+            projections: vec![Projection {
+                name: "p".to_owned(),
+                lag_events,
+                lag_seconds: Some(lag_seconds),
+                error: None,
+            }],
         }
     }
 

@@ -15,7 +15,7 @@ const COUNTED_LATELY: f64 = 5.0;
 pub fn render(status: &Value) -> String {
     let bad = bad(status);
     let mut lines = vec![verdict(status, &bad)];
-    lines.extend(bad.iter().map(|(verdict, check)| finding(*verdict, check)));
+    lines.extend(findings(status));
     match status.get("schedulers").and_then(Value::as_array) {
         Some(schedulers) => lines.push(router(status, schedulers)),
         None => {
@@ -26,6 +26,11 @@ pub fn render(status: &Value) -> String {
         }
     }
     lines.iter().map(|line| format!("{}\n", plain(line))).collect()
+}
+
+/// A line for each check that is not ok, the worst first: since when, why, and which command helps.
+pub fn findings(status: &Value) -> Vec<String> {
+    bad(status).iter().map(|(verdict, check)| finding(*verdict, check)).collect()
 }
 
 /// What is not ok, the worst first.
@@ -59,22 +64,30 @@ fn verdict(status: &Value, bad: &[(StatusVerdict, &Value)]) -> String {
 fn finding(verdict: StatusVerdict, check: &Value) -> String {
     let name = text(check, "name");
     let since = check.get("age_seconds").and_then(Value::as_f64);
-    let since = since.map_or(String::new(), |seconds| format!(", for {}", duration(seconds)));
+    // Of what was before its start a node knows nothing.
+    let is_at_least = check.get("since_start").and_then(Value::as_bool) == Some(true);
+    let (least, start) = if is_at_least { ("at least ", ", since the start") } else { ("", "") };
+    let since = since.map_or(String::new(), |seconds| format!(", for {least}{}{start}", duration(seconds)));
     format!("  {}  {name}{since}: {}; try: {}", verdict.as_str(), text(check, "reason"), helps(name))
 }
 
-/// The command that says more about a check; what to do then is in the runbook, under the check's name.
+/// The commands that say more about checks; what to do then is in the runbook, under the check's name.
+const HELPS: [(&str, &str); 9] = [
+    ("uploads", "quipu dead-letters"),
+    ("index", "quipu projections"),
+    ("postgres", "quipu projections"),
+    ("members", "quipu members list"),
+    ("moves", "quipu move --help"),
+    ("disk", "df -h"),
+    ("clock", "timedatectl"),
+    ("addresses", "quipu config print su"),
+    ("processes", "quipu config print su"),
+];
+/// What says more about all others.
+const OTHERS: &str = "quipu status --all";
+
 fn helps(name: &str) -> &'static str {
-    match name {
-        "uploads" => "quipu dead-letters list",
-        "index" | "postgres" => "quipu projections",
-        "members" => "quipu members list",
-        "moves" => "quipu move --help",
-        "disk" => "df -h",
-        "clock" => "timedatectl",
-        "addresses" | "processes" => "quipu config print su",
-        _ => "quipu status --all",
-    }
+    HELPS.iter().find(|(check, _)| *check == name).map_or(OTHERS, |(_, help)| help)
 }
 
 /// What there is in front of which a router is.
@@ -169,9 +182,12 @@ fn behind(events: u64) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+    use clap::Parser;
+    use clap::error::ErrorKind;
     use serde_json::json;
 
     use super::*;
+    use crate::cli::Cli;
 
     fn status(checks: &Value) -> Value {
         json!({
@@ -202,19 +218,29 @@ followers  none
         let mut status = status(&json!([
             {"name": "disk", "status": "warn", "reason": "4 GiB free", "age_seconds": 61.0},
             {"name": "log", "status": "ok", "reason": "fine", "age_seconds": 9.0},
-            {"name": "uploads", "status": "fail", "reason": "refused\u{1b}[2J", "age_seconds": 3.0},
+            {"name": "uploads", "status": "fail", "reason": "refused\u{1b}[2J", "age_seconds": 3.0, "since_start": true},
         ]));
         status["followers"] = json!([{"node": "n1", "lag_events": 2}, {"node": "n2", "lag_events": null}]);
         status["uploads"] = Value::Null;
         let expected = "\
 act: uploads: refused\\u{1b}[2J (and 1 more)
-  act  uploads, for 3.0 s: refused\\u{1b}[2J; try: quipu dead-letters list
+  act  uploads, for at least 3.0 s, since the start: refused\\u{1b}[2J; try: quipu dead-letters
   look  disk, for 1 min 1 s: 4 GiB free; try: df -h
 log        leader, 12,346 events, term 3, 5 processes, block 1,500,000
 uploads    not in use
 followers  n1 2 events behind; n2 lag not known
 ";
         assert_eq!(render(&status), expected);
+    }
+
+    #[test]
+    fn what_is_said_to_help_is_a_command() {
+        let helps = HELPS.iter().map(|(_, help)| *help).chain([OTHERS]);
+        for help in helps.filter(|help| help.starts_with("quipu ")) {
+            let parsed = Cli::try_parse_from(help.split_whitespace());
+            let is_known = parsed.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::DisplayHelp);
+            assert!(is_known, "{help}: {parsed:?}");
+        }
     }
 
     #[test]

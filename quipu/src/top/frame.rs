@@ -3,30 +3,43 @@
 use serde_json::Value;
 
 use super::TopOrder;
+use super::lagging;
 use super::look::TopLook;
 use crate::output::{Align, Columns, counted, duration, excerpt, thousands, time};
-use crate::status::sentence;
+use crate::status::{findings, sentence};
 use crate::told::{number, text};
 
-/// How many points back a lag is compared with: a minute.
-const BACK: usize = 12;
-/// How many processes and how much of the history is shown.
+/// How many checks that are not ok, processes, and how much of the history is shown.
+const FINDINGS: usize = 6;
 const PROCESSES: usize = 8;
 const HAPPENED: usize = 8;
 /// The role of one that passes calls on.
 const ROUTER: &str = "router";
 /// How much of a text is shown, in characters.
-const TEXT: usize = 100;
+pub(super) const TEXT: usize = 100;
 
-/// The lines of a look, the verdict first.
+/// A table, how many rows there are, how many of these it has at most, and where the others are.
+pub(super) struct ShownTable {
+    pub(super) columns: Columns,
+    pub(super) rows: usize,
+    pub(super) most: usize,
+    pub(super) more: &'static str,
+}
+
+/// The lines of a look, the verdict first, then what is not as it should be.
 pub(super) fn lines(asked: &TopLook, url: &str, order: TopOrder) -> Vec<String> {
     let status = &asked.status;
-    let mut lines = vec![sentence(status), whose(status, url), String::new()];
-    lines.extend(asked.series.as_ref().map_or_else(|| vec!["this node counts nothing".to_owned()], speed));
-    lines.extend(table(projections(status, asked.series.as_ref(), order)));
-    lines.extend(table(followers(status, order)));
-    lines.extend(asked.busy.iter().flat_map(|busy| table(self::busy(busy, order))));
+    let mut lines = vec![sentence(status), whose(status, url)];
+    let bad = findings(status);
+    lines.extend(bad.iter().take(FINDINGS).cloned());
+    lines.extend(left_out(bad.len(), FINDINGS, "quipu status"));
     lines.extend(asked.stuck.iter().flat_map(|stuck| table(self::stuck(stuck))));
+    lines.push(String::new());
+    lines.extend(asked.series.as_ref().map_or_else(|| vec!["this node counts nothing".to_owned()], speed));
+    lines.extend(table(lagging::leader(status)));
+    lines.extend(table(lagging::projections(status, order)));
+    lines.extend(table(lagging::followers(status, order)));
+    lines.extend(asked.busy.iter().flat_map(|busy| table(self::busy(busy, order))));
     lines.extend(asked.history.iter().flat_map(|history| table(happened(history))));
     lines
 }
@@ -82,56 +95,7 @@ fn short(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.1} ms", seconds * 1000.0) } else { duration(seconds) }
 }
 
-fn projections(status: &Value, series: Option<&Value>, order: TopOrder) -> (Columns, usize) {
-    let heads = [("PROJECTION", Align::Left), ("BEHIND", Align::Right), ("TIME", Align::Right)];
-    let more = [("TREND", Align::Left), ("STANDING", Align::Left), ("ERROR", Align::Left)];
-    let mut columns = Columns::new(heads.into_iter().chain(more));
-    let all = sorted(list(status, "projections"), "name", "lag_events", order);
-    for projection in &all {
-        let name = text(projection, "name");
-        let error = projection.get("error").and_then(Value::as_str).unwrap_or("-");
-        columns.row([
-            name.to_owned(),
-            counted(number(projection, "lag_events").unwrap_or(0), "event"),
-            projection.get("lag_seconds").and_then(Value::as_f64).map_or("-".to_owned(), duration),
-            trend(series, name).to_owned(),
-            text(projection, "standing").to_owned(),
-            excerpt(error, TEXT),
-        ]);
-    }
-    (columns, all.len())
-}
-
-/// How a lag is compared with what it was a minute ago.
-fn trend(series: Option<&Value>, name: &str) -> &'static str {
-    let all = series.map(|series| list(series, "projections")).unwrap_or_default();
-    let Some(found) = all.iter().find(|projection| text(projection, "name") == name) else { return "-" };
-    let lags: Vec<u64> = list(found, "lag_events").iter().filter_map(Value::as_u64).collect();
-    let (Some(now), Some(before)) = (lags.last(), lags.iter().rev().nth(BACK).or(lags.first())) else {
-        return "-";
-    };
-    match now.cmp(before) {
-        std::cmp::Ordering::Less => "shrinking",
-        std::cmp::Ordering::Equal => "steady",
-        std::cmp::Ordering::Greater => "growing",
-    }
-}
-
-fn followers(status: &Value, order: TopOrder) -> (Columns, usize) {
-    let heads = [("FOLLOWER", Align::Left), ("BEHIND", Align::Right), ("CONNECTED", Align::Right)];
-    let mut columns = Columns::new(heads);
-    let all = sorted(list(status, "followers"), "node", "lag_events", order);
-    for follower in &all {
-        columns.row([
-            text(follower, "node").to_owned(),
-            counted(number(follower, "lag_events").unwrap_or(0), "event"),
-            follower.get("connected_seconds").and_then(Value::as_f64).map_or("-".to_owned(), duration),
-        ]);
-    }
-    (columns, all.len())
-}
-
-fn busy(busy: &Value, order: TopOrder) -> (Columns, usize) {
+fn busy(busy: &Value, order: TopOrder) -> ShownTable {
     let heading = format!("OF THE NEWEST {}", thousands(number(busy, "events").unwrap_or(0)));
     let mut columns = Columns::new([("BUSY PROCESS".to_owned(), Align::Left), (heading, Align::Right)]);
     let all = list(busy, "processes");
@@ -144,20 +108,20 @@ fn busy(busy: &Value, order: TopOrder) -> (Columns, usize) {
     for process in sorted(&busiest, "process", "events", order) {
         columns.row([text(process, "process").to_owned(), thousands(number(process, "events").unwrap_or(0))]);
     }
-    (columns, all.len())
+    ShownTable { columns, rows: all.len(), most: PROCESSES, more: "GET /processes/busy" }
 }
 
-fn stuck(stuck: &Value) -> (Columns, usize) {
+fn stuck(stuck: &Value) -> ShownTable {
     let mut columns = Columns::new([("STUCK UPLOADS OF", Align::Left), ("FROM NONCE", Align::Right)]);
     let all = list(stuck, "processes");
     for process in all.iter().take(PROCESSES) {
         let nonce = number(process, "nonce").map_or("-".to_owned(), thousands);
         columns.row([text(process, "process").to_owned(), nonce]);
     }
-    (columns, all.len())
+    ShownTable { columns, rows: all.len(), most: PROCESSES, more: "GET /uploads/stuck" }
 }
 
-fn happened(history: &Value) -> (Columns, usize) {
+fn happened(history: &Value) -> ShownTable {
     let mut columns = Columns::new([("HAPPENED", Align::Left), ("WHAT", Align::Left), ("", Align::Left)]);
     let all = list(history, "events");
     for event in all.iter().take(HAPPENED) {
@@ -169,15 +133,25 @@ fn happened(history: &Value) -> (Columns, usize) {
             excerpt(text(event, "text"), TEXT),
         ]);
     }
-    (columns, all.len())
+    ShownTable { columns, rows: all.len(), most: HAPPENED, more: "GET /history" }
 }
 
-/// The lines of a table after an empty one; none of a table without rows.
-fn table((columns, rows): (Columns, usize)) -> Vec<String> {
-    if rows == 0 { Vec::new() } else { std::iter::once(String::new()).chain(columns.lines()).collect() }
+/// The lines of a table after an empty one, with what is not in it; none of a table without rows.
+fn table(shown: ShownTable) -> Vec<String> {
+    let ShownTable { columns, rows, most, more } = shown;
+    if rows == 0 {
+        return Vec::new();
+    }
+    std::iter::once(String::new()).chain(columns.lines()).chain(left_out(rows, most, more)).collect()
 }
 
-fn sorted<'a>(all: &'a [Value], name: &str, most: &str, order: TopOrder) -> Vec<&'a Value> {
+/// Says how many of so many are not shown, and what shows them.
+fn left_out(all: usize, shown: usize, more: &str) -> Option<String> {
+    let left = all.checked_sub(shown).filter(|left| *left > 0)?;
+    Some(format!("  +{} more: {more}", thousands(left as u64)))
+}
+
+pub(super) fn sorted<'a>(all: &'a [Value], name: &str, most: &str, order: TopOrder) -> Vec<&'a Value> {
     let mut all: Vec<_> = all.iter().collect();
     match order {
         TopOrder::Name => all.sort_by_key(|one| text(one, name)),
@@ -190,94 +164,9 @@ fn last(series: &Value, name: &str) -> Option<f64> {
     list(series, name).last().and_then(Value::as_f64)
 }
 
-fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-    use serde_json::json;
-
-    use super::*;
-
-    fn asked() -> TopLook {
-        let projection = |name, lag| json!({"name": name, "lag_events": lag, "lag_seconds": 2.0, "standing": "following", "error": null});
-        TopLook {
-            status: json!({
-                "role": "leader", "tail": 9, "term": 3, "uptime_seconds": 61.0, "followers": [],
-                "checks": [{"name": "log", "status": "ok", "reason": "fine"}],
-                "projections": [projection("index", 0), projection("uploads", 70)],
-            }),
-            series: Some(json!({
-                "seconds": [5.0, 5.0], "scheduled": [0, 50], "refused": [0, 5], "requests": [0, 60], "waiting": [0, 2],
-                "refused_by_code": [{"code": "too_large", "counts": [0, 5]}, {"code": "internal", "counts": [1, 0]}],
-                "answer_p50": [null, 0.002], "answer_p99": [null, 1.5],
-                "projections": [{"name": "uploads", "lag_events": [null, 50, 70]}],
-            })),
-            busy: Some(
-                json!({"events": 1000, "processes": [{"process": "b", "events": 7}, {"process": "a", "events": 2}]}),
-            ),
-            stuck: None,
-            history: Some(
-                json!({"events": [{"at_ms": 0, "kind": "check", "about": "disk", "text": "warn: x\u{1b}[2J"}]}),
-            ),
-        }
-    }
-
-    #[test]
-    fn a_look_begins_with_the_verdict_and_has_it_all() {
-        let shown = lines(&asked(), "http://a:9001", TopOrder::Lag).join("\n");
-        let expected = "\
-well: every check is ok
-http://a:9001: leader, term 3, 10 events, running for 1 min 1 s
-
-scheduled 10.0/s   refused 1.0/s (too_large 5)   calls 12.0/s   waiting 2
-TIME       P50    P99
-answer  2.0 ms  1.5 s
-sign         -      -
-sync         -      -
-
-PROJECTION     BEHIND   TIME  TREND    STANDING   ERROR
-uploads     70 events  2.0 s  growing  following  -
-index        0 events  2.0 s  -        following  -
-
-BUSY PROCESS  OF THE NEWEST 1,000
-b                               7
-a                               2
-
-HAPPENED                  WHAT
-1970-01-01T00:00:00.000Z  check disk  warn: x\\u{1b}[2J";
-        assert_eq!(shown, expected);
-    }
-
-    #[test]
-    fn lists_are_sorted_by_name_when_asked_to() {
-        let shown = lines(&asked(), "", TopOrder::Name).join("\n");
-        let place = |text| shown.find(text).unwrap();
-        assert!(place("\nindex") < place("\nuploads") && place("\na  ") < place("\nb  "), "{shown}");
-    }
-
-    #[test]
-    fn the_busiest_are_shown_in_whichever_order() {
-        let process = |number: usize| json!({ "process": format!("p{number}"), "events": number });
-        let all: Vec<_> = (0..PROCESSES + 2).map(process).collect();
-        let told = json!({ "events": 1000, "processes": all });
-        let shown = |order| busy(&told, order).0.lines().collect::<Vec<_>>().join("\n");
-        for order in [TopOrder::Lag, TopOrder::Name] {
-            let shown = shown(order);
-            assert!(shown.contains("p9") && shown.contains("p2") && !shown.contains("p1 "), "{shown}");
-        }
-    }
-
-    #[test]
-    fn a_node_that_tells_little_is_shown() {
-        let bare = TopLook { status: json!({}), series: None, busy: None, stuck: None, history: None };
-        assert_eq!(lines(&bare, "u", TopOrder::Lag).last().unwrap(), "this node counts nothing");
-        let fresh = TopLook { series: Some(json!({"seconds": []})), ..bare };
-        assert!(lines(&fresh, "u", TopOrder::Lag).last().unwrap().starts_with("nothing is counted yet"));
-        let router = json!({"role": "router", "uptime_seconds": 1.0});
-        assert!(whose(&router, "u").starts_with("u: router, running for 1.0 s"), "it has no events");
-    }
-}
+mod tests;

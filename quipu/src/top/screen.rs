@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::TopOrder;
+use super::window::{fitted, window};
 use crate::status::StatusVerdict;
 
 /// How much is drawn on a terminal that does not know its size: it says 0.
@@ -26,24 +27,30 @@ pub(super) enum Key {
     End,
     Again,
     Sort(TopOrder),
+    /// To so many lines further down.
+    Scroll(isize),
     Other,
 }
+
+/// As many lines as a page goes.
+const PAGE: isize = 10;
 
 impl Key {
     /// What is asked for; anything else, as another size of the terminal, asks to draw again.
     fn of(event: &Event) -> Self {
-        let Event::Key(KeyEvent {
-            code: KeyCode::Char(letter), modifiers, kind: KeyEventKind::Press, ..
-        }) = event
-        else {
+        let Event::Key(KeyEvent { code, modifiers, kind: KeyEventKind::Press, .. }) = event else {
             return Self::Other;
         };
-        match letter {
-            'c' | 'd' if modifiers.contains(KeyModifiers::CONTROL) => Self::End,
-            'q' => Self::End,
-            ' ' => Self::Again,
-            'l' => Self::Sort(TopOrder::Lag),
-            'n' => Self::Sort(TopOrder::Name),
+        match code {
+            KeyCode::Char('c' | 'd') if modifiers.contains(KeyModifiers::CONTROL) => Self::End,
+            KeyCode::Char('q') => Self::End,
+            KeyCode::Char(' ') => Self::Again,
+            KeyCode::Char('l') => Self::Sort(TopOrder::Lag),
+            KeyCode::Char('n') => Self::Sort(TopOrder::Name),
+            KeyCode::Char('j') | KeyCode::Down => Self::Scroll(1),
+            KeyCode::Char('k') | KeyCode::Up => Self::Scroll(-1),
+            KeyCode::PageDown => Self::Scroll(PAGE),
+            KeyCode::PageUp => Self::Scroll(-PAGE),
             _ => Self::Other,
         }
     }
@@ -54,6 +61,10 @@ pub(super) struct Screen {
     terminal: DefaultTerminal,
     keys: mpsc::Receiver<Key>,
     terminated: Signal,
+    /// What is shown, as it is to be seen first.
+    shown: (StatusVerdict, Vec<String>),
+    /// Which line is seen after the first.
+    from: usize,
 }
 
 impl Screen {
@@ -64,7 +75,8 @@ impl Screen {
             if columns == 0 || rows == 0 { Viewport::Fixed(UNKNOWN) } else { Viewport::Fullscreen };
         let (tell, keys) = mpsc::channel(16);
         let terminal = try_init_with_options(TerminalOptions { viewport }).inspect_err(|_| restore())?;
-        let screen = Self { terminal, keys, terminated };
+        let shown = (StatusVerdict::Act, Vec::new());
+        let screen = Self { terminal, keys, terminated, shown, from: 0 };
         execute!(stdout(), EnterAlternateScreen)?;
         // It ends with the process: nothing else ends a read from a terminal.
         thread::spawn(move || {
@@ -87,6 +99,19 @@ impl Screen {
 
     /// Draws these lines over what was there, the first one as it is to be seen first; as many and as much as fits.
     pub(super) fn draw(&mut self, verdict: StatusVerdict, lines: &[String]) -> io::Result<()> {
+        self.shown = (verdict, lines.to_vec());
+        self.draw_again()
+    }
+
+    /// Draws what is shown, from so many lines further down.
+    pub(super) fn scroll(&mut self, by: isize) -> io::Result<()> {
+        self.from = self.from.saturating_add_signed(by);
+        self.draw_again()
+    }
+
+    fn draw_again(&mut self) -> io::Result<()> {
+        let (verdict, lines) = &self.shown;
+        let from = &mut self.from;
         let bold = Style::new().bold();
         let first = match verdict {
             StatusVerdict::Well => bold.green(),
@@ -95,9 +120,12 @@ impl Screen {
         };
         self.terminal.draw(|frame| {
             let area = frame.area();
-            for ((place, line), row) in lines.iter().enumerate().zip(area.rows()) {
+            let (seen, begins) = window(lines, usize::from(area.height), *from);
+            *from = begins;
+            for ((place, line), row) in seen.iter().enumerate().zip(area.rows()) {
                 let style = if place == 0 { first } else { Style::new() };
-                frame.render_widget(Line::styled(line.as_str(), style), row);
+                let line = fitted(line, usize::from(area.width), |text| Line::from(text).width());
+                frame.render_widget(Line::styled(line, style), row);
             }
         })?;
         Ok(())
@@ -127,11 +155,15 @@ mod tests {
             ('c', plain, Key::Other),
             (' ', plain, Key::Again),
             ('n', plain, Key::Sort(TopOrder::Name)),
+            ('j', plain, Key::Scroll(1)),
+            ('k', plain, Key::Scroll(-1)),
             ('x', plain, Key::Other),
         ] {
             let event = Event::Key(KeyEvent::new(KeyCode::Char(letter), modifiers));
             assert_eq!(Key::of(&event), expected, "{letter} {modifiers:?}");
         }
+        let page = Event::Key(KeyEvent::new(KeyCode::PageDown, plain));
+        assert_eq!(Key::of(&page), Key::Scroll(PAGE));
         assert_eq!(Key::of(&Event::Resize(80, 24)), Key::Other);
     }
 }

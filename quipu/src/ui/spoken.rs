@@ -2,6 +2,8 @@
 //! signed is put together again from what is shown, and is there where its signature holds, or where all of it is shown: the
 //! page finds out then that it does not.
 
+mod paging;
+
 use ans104::{Id, base64url};
 use importer::{AssembleError, HiddenParts, ShownItem, ShownPair};
 use protocol::{Code, ProcessId};
@@ -61,9 +63,11 @@ pub(super) async fn answer(scheduler: &SchedulerClient, asked: &str) -> Result<S
     let path = asked.path().strip_prefix(EXPLORE).unwrap_or_default();
     match path.split('/').collect::<Vec<_>>().as_slice() {
         ["ids", id] => ids(scheduler, read(id)?).await,
-        ["processes", process] => rows(scheduler, read(process)?.into(), number("before"), limit).await,
+        ["processes", process] => {
+            paging::rows(scheduler, read(process)?.into(), number("before"), limit).await
+        }
         ["processes", process, "chain"] => {
-            chain_of(scheduler, read(process)?.into(), number("after"), limit).await
+            paging::links(scheduler, read(process)?.into(), number("after"), limit).await
         }
         ["items", id, "bytes"] => {
             let process = given("process-id").map(|process| read(&process)).transpose()?;
@@ -103,57 +107,6 @@ fn role(pair: &ShownPair, id: &str) -> Option<&'static str> {
         (None, Some(assignment)) if said(assignment, "Message") == Some(id) => Some("transaction"),
         _ => None,
     }
-}
-
-async fn rows(
-    scheduler: &SchedulerClient,
-    process: ProcessId,
-    before: Option<u64>,
-    limit: u64,
-) -> Result<Spoken, HttpError> {
-    let newest = newest(scheduler, process).await?;
-    let end = newest.map_or(0, |newest| newest.saturating_add(1)).min(before.unwrap_or(u64::MAX));
-    let start = end.saturating_sub(limit);
-    let mut entries = Vec::new();
-    if end > 0 {
-        // From a nonce exclusive, to another inclusive; what was spawned without one comes with what has no nonce before it.
-        let from = if start == 0 { String::new() } else { format!("&from-nonce={}", start - 1) };
-        let to = end - 1;
-        let page = page(
-            scheduler,
-            &format!("/{process}?process-id={process}{from}&to-nonce={to}&limit={}", limit + 1),
-        )
-        .await?;
-        entries.extend(page.edges.iter().rev().map(|edge| row(&edge.node)));
-    } else if before.is_none() {
-        entries.extend(beginning(scheduler, process).await?.map(|found| row(&found.node)));
-    }
-    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = Some(start).filter(|start| *start > 0);
-    Ok(Spoken::Json(
-        json!({ "process": process.to_string(), "newest": newest, "entries": entries, "next": next }),
-    ))
-}
-
-async fn chain_of(
-    scheduler: &SchedulerClient,
-    process: ProcessId,
-    after: Option<u64>,
-    limit: u64,
-) -> Result<Spoken, HttpError> {
-    let from = after.map_or_else(|| "-1".to_owned(), |after| after.to_string());
-    let path = format!("/{process}?process-id={process}&from-nonce={from}&limit={limit}&show-anchor=true");
-    let page = page(scheduler, &path).await?;
-    let mut links = Vec::new();
-    for assignment in page.edges.iter().filter_map(|edge| edge.node.assignment.as_ref()) {
-        let nonce = nonce(assignment).ok_or_else(|| unfit("an assignment has no nonce"))?;
-        let bytes = made(assignment);
-        let bytes = bytes.map_err(|error| unfit(&format!("the assignment of nonce {nonce}: {error}")))?;
-        links.push(json!({ "nonce": nonce, "bytes": base64url::encode(&bytes) }));
-    }
-    let last = page.edges.last().and_then(|edge| nonce(edge.node.assignment.as_ref()?));
-    let next = last.filter(|_| page.page_info.has_next_page);
-    Ok(Spoken::Json(json!({ "process": process.to_string(), "links": links, "next": next })))
 }
 
 async fn bytes(
@@ -218,15 +171,19 @@ fn nonce(assignment: &ShownItem) -> Option<u64> {
     said(assignment, "Nonce")?.parse().ok()
 }
 
-/// The newest nonce; none while there is none.
-async fn newest(scheduler: &SchedulerClient, process: ProcessId) -> Result<Option<u64>, HttpError> {
+/// The newest nonce with its entry; none while there is none.
+async fn newest(
+    scheduler: &SchedulerClient,
+    process: ProcessId,
+) -> Result<Option<(u64, ShownPair)>, HttpError> {
     let answer = told(scheduler.answer(&format!("/{process}/latest")).await)?;
     match answer.status {
         200 => {
             let newest = understood::<ShownPair>(&answer)?;
             let is_any = newest.message.is_some() || newest.assignment.is_some();
             let nothing = || unfit("it answers nothing where the newest entry of a process is asked for");
-            return is_any.then(|| newest.assignment.as_ref().and_then(nonce)).ok_or_else(nothing);
+            let known = newest.assignment.as_ref().and_then(nonce);
+            return if is_any { Ok(known.map(|nonce| (nonce, newest))) } else { Err(nothing()) };
         }
         status if !is_unknown(status) => {
             return Err(unfit(&format!("of the newest entry of a process it answers {status}")));
@@ -297,21 +254,19 @@ async fn pair(
     }
 }
 
-async fn page(scheduler: &SchedulerClient, path: &str) -> Result<SpokenPage, HttpError> {
-    let answer = told(scheduler.answer(path).await)?;
-    if answer.status != 200 {
-        return Err(unfit(&format!("of a schedule it answers {}", answer.status)));
-    }
-    understood(&answer)
-}
-
 fn understood<T: for<'de> Deserialize<'de>>(answer: &RawAnswer) -> Result<T, HttpError> {
     let body = answer.body.as_deref().unwrap_or_default();
     serde_json::from_slice(body).map_err(|error| unfit(&error.to_string()))
 }
 
 fn told<T>(answer: Result<T, ClientError>) -> Result<T, HttpError> {
-    answer.map_err(|error| HttpError::new(Code::GatewayError, chain(&error)))
+    answer.map_err(|error| no_answer(&error))
+}
+
+/// Whoever is away may be back soon, and is asked again then; whoever answers what no scheduler does is not.
+pub(super) fn no_answer(error: &ClientError) -> HttpError {
+    let is_away = matches!(error, ClientError::Unreachable { .. } | ClientError::Refused { .. });
+    HttpError::new(if is_away { Code::Unavailable } else { Code::GatewayError }, chain(error))
 }
 
 fn unfit(reason: &str) -> HttpError {

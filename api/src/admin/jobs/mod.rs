@@ -9,6 +9,7 @@ use poem_openapi::payload::Json;
 use projections::{Jobs, ReplayJob};
 use web::{HttpError, JsonBody, Path};
 
+use crate::admin::model::ProjectionForm;
 use crate::error::CallError;
 use crate::node::ApiNode;
 use crate::refusals::{JobChangeRefusal, JobRefusal, OperatorRefusal, ReplayRefusal};
@@ -102,7 +103,7 @@ fn followed(node: &ApiNode) -> Vec<FollowedForm> {
     let followed = all.iter().map(|position| {
         let job = node.parts.jobs.as_ref().and_then(|jobs| jobs.under_way(position.name()));
         FollowedForm {
-            projection: position.status(tail).into(),
+            projection: ProjectionForm::of(node, position, tail),
             can_replay: replayable.contains(&position.name()),
             job: job.map(|job| job.id).into(),
         }

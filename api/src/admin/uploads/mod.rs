@@ -13,6 +13,7 @@ use projections::{Search, Searched, UploadsHandle};
 use protocol::Nonce;
 use web::{Given, HttpError, JsonBody};
 
+use crate::admin::model::ProjectionForm;
 use crate::error::CallError;
 use crate::limit::PageLimit;
 use crate::node::ApiNode;
@@ -38,9 +39,9 @@ impl UploadsApi {
     async fn uploads(&self) -> Result<Json<UploadsForm>, UploadRefusal> {
         let state = self.0.read(|node| {
             let handle = uploads(node)?;
-            let status = handle.position().status(node.parts.log.tail().last());
+            let projection = ProjectionForm::of(node, &handle.position(), node.parts.log.tail().last());
             let (backlog, dead_letters) = (handle.backlog(), handle.dead_letter_count());
-            Ok(UploadsForm { projection: status.into(), backlog, dead_letters })
+            Ok(UploadsForm { projection, backlog, dead_letters })
         });
         Ok(Json(state.await?))
     }

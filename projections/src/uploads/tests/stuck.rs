@@ -59,7 +59,7 @@ async fn the_cursor_passes_what_is_stuck_and_nothing_is_lost_or_sent_again() {
             Seq::new(second(&history, stuck[0])).prev(),
             "it tells up to where all is settled"
         );
-        assert_eq!((status.standing, status.lag_seconds > 0.0), (Standing::Failing, true));
+        assert_eq!((status.standing, status.lag_seconds > Some(0.0)), (Standing::Failing, true));
         assert!(!running.handle.is_uploaded(Seq::new(second(&history, stuck[0]))));
         assert!(running.handle.is_uploaded(history.last_of(history.processes()[20])));
         let before = scene.node.taken();

@@ -42,7 +42,7 @@ fn page(edges: &[Value], has_next_page: bool) -> String {
 }
 
 async fn told(scheduler: &SchedulerClient) -> Result<Value, Code> {
-    match rows(scheduler, process(), None, 10).await {
+    match paging::rows(scheduler, process(), None, 10).await {
         Ok(Spoken::Json(told)) => Ok(told),
         Ok(Spoken::Bytes(_)) => panic!("rows are JSON"),
         Err(error) => Err(error.code()),

@@ -1,0 +1,156 @@
+//! Rows and assignments of a process from pages of the protocol, which have all messages whole. Nobody knows beforehand how
+//! long these are: a page is the shorter the longer its messages take to come, and what is told ends early, as that of a node
+//! that knows these calls does.
+
+use std::time::Duration;
+
+use ans104::base64url;
+use importer::ShownPair;
+use protocol::ProcessId;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+use web::HttpError;
+
+use super::{Spoken, SpokenPage, beginning, made, newest, nonce, row, told, understood, unfit};
+use crate::client::{ClientError, SchedulerClient};
+
+/// How many messages are asked for at first.
+const AT_ONCE: u64 = 10;
+/// How long several of them may take to come: fewer are asked for then.
+const HASTE: Duration = Duration::from_secs(2);
+/// After how long it is enough, where there is something: a browser waits for ten seconds.
+const ENOUGH: Duration = Duration::from_secs(3);
+
+/// How many messages are asked for at a time.
+struct Pace {
+    began: Instant,
+    step: u64,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { began: Instant::now(), step: AT_ONCE }
+    }
+
+    /// How many of these are asked for next; none where what there is will do.
+    fn next(&self, left: u64, is_any: bool) -> Option<u64> {
+        let is_enough = is_any && self.began.elapsed() >= ENOUGH;
+        Some(self.step.min(left)).filter(|step| *step > 0 && !is_enough)
+    }
+
+    /// A page of so many messages; none where that is too much, and fewer are to be asked for.
+    async fn page(
+        &mut self,
+        scheduler: &SchedulerClient,
+        path: &str,
+        count: u64,
+    ) -> Result<Option<SpokenPage>, HttpError> {
+        let asked = scheduler.answer(path);
+        let answer = if count > 1 { timeout(HASTE, asked).await.ok() } else { Some(asked.await) };
+        let answer = match answer {
+            None | Some(Err(ClientError::TooLong { .. })) if count > 1 => {
+                self.step = count / 2;
+                return Ok(None);
+            }
+            None => return Ok(None),
+            Some(answer) => told(answer)?,
+        };
+        if answer.status != 200 {
+            return Err(unfit(&format!("of a schedule it answers {}", answer.status)));
+        }
+        self.step = count.saturating_mul(2);
+        understood(&answer).map(Some)
+    }
+}
+
+fn told_rows(process: ProcessId, newest: Option<u64>, entries: Vec<Value>, next: Option<u64>) -> Spoken {
+    Spoken::Json(
+        json!({ "process": process.to_string(), "newest": newest, "entries": entries, "next": next }),
+    )
+}
+
+/// Whether an entry has the spawn of a process that takes no nonce.
+fn is_unassigned_spawn(node: &ShownPair, process: ProcessId) -> bool {
+    let is_itself = node.message.as_ref().is_some_and(|item| item.id == process.to_string());
+    is_itself && node.assignment.as_ref().and_then(nonce).is_none()
+}
+
+/// Rows before a nonce, the newest first.
+pub(super) async fn rows(
+    scheduler: &SchedulerClient,
+    process: ProcessId,
+    before: Option<u64>,
+    limit: u64,
+) -> Result<Spoken, HttpError> {
+    let last = newest(scheduler, process).await?;
+    let newest = last.as_ref().map(|(nonce, _)| *nonce);
+    if let (None, 1, Some((nonce, node))) = (before, limit, &last) {
+        // It is here already, and may be long.
+        let is_start = node.message.as_ref().is_some_and(|item| item.id == process.to_string());
+        return Ok(told_rows(process, newest, vec![row(node)], Some(*nonce).filter(|_| !is_start)));
+    }
+    let mut end = newest.map_or(0, |newest| newest.saturating_add(1)).min(before.unwrap_or(u64::MAX));
+    let (mut pace, mut entries, mut spawn) = (Pace::new(), Vec::new(), None);
+    if end == 0 {
+        spawn = beginning(scheduler, process).await?.map(|found| found.node);
+    }
+    while end > 0
+        && let Some(count) = pace.next(limit.saturating_sub(entries.len() as u64), !entries.is_empty())
+    {
+        let start = end.saturating_sub(count);
+        // From a nonce exclusive, to another inclusive; what was spawned without one comes with what has no nonce before it.
+        let from = if start == 0 { String::new() } else { format!("&from-nonce={}", start - 1) };
+        let (to, most) = (end - 1, end - start + u64::from(start == 0));
+        let path = format!("/{process}?process-id={process}{from}&to-nonce={to}&limit={most}");
+        let Some(page) = pace.page(scheduler, &path, end - start).await? else { continue };
+        let nodes = page.edges.into_iter().map(|edge| edge.node).take(usize::try_from(most).unwrap_or(0));
+        let (unassigned, nodes): (Vec<_>, Vec<_>) =
+            nodes.partition(|node| is_unassigned_spawn(node, process));
+        entries.extend(nodes.iter().rev().map(row));
+        spawn = unassigned.into_iter().next();
+        end = start;
+    }
+    let spawn = spawn.filter(|node| end == 0 && is_unassigned_spawn(node, process));
+    let has_room = (entries.len() as u64) < limit;
+    let next = match &spawn {
+        _ if end > 0 => Some(end),
+        Some(_) if !has_room => Some(0),
+        _ => None,
+    };
+    entries.extend(spawn.filter(|_| has_room).as_ref().map(row));
+    Ok(told_rows(process, newest, entries, next))
+}
+
+/// Assignments after a nonce, byte by byte.
+pub(super) async fn links(
+    scheduler: &SchedulerClient,
+    process: ProcessId,
+    after: Option<u64>,
+    limit: u64,
+) -> Result<Spoken, HttpError> {
+    let (mut pace, mut links, mut after) = (Pace::new(), Vec::new(), after);
+    let mut next = after;
+    while let Some(count) = pace.next(limit.saturating_sub(links.len() as u64), !links.is_empty()) {
+        let from = after.map_or_else(|| "-1".to_owned(), |after| after.to_string());
+        let path =
+            format!("/{process}?process-id={process}&from-nonce={from}&limit={count}&show-anchor=true");
+        let Some(page) = pace.page(scheduler, &path, count).await? else { continue };
+        for assignment in page.edges.iter().filter_map(|edge| edge.node.assignment.as_ref()) {
+            let nonce = nonce(assignment).ok_or_else(|| unfit("an assignment has no nonce"))?;
+            let bytes = made(assignment);
+            let bytes = bytes.map_err(|error| unfit(&format!("the assignment of nonce {nonce}: {error}")))?;
+            links.push(json!({ "nonce": nonce, "bytes": base64url::encode(&bytes) }));
+        }
+        let last = page.edges.last().and_then(|edge| nonce(edge.node.assignment.as_ref()?));
+        next = last.filter(|_| page.page_info.has_next_page);
+        // It goes on behind what it told, or not at all.
+        if next.is_none() || next <= after {
+            break;
+        }
+        after = next;
+    }
+    Ok(Spoken::Json(json!({ "process": process.to_string(), "links": links, "next": next })))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Pages of a scheduler whose messages are long, or slow to come, or were spawned without a nonce.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+
+use ans104::Id;
+use poem::endpoint::make;
+use poem::http::StatusCode;
+use poem::{Request, Response};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use web::Limits;
+
+use super::*;
+
+/// A scheduler of one process, with a spawn without a nonce and this many messages behind it.
+#[derive(Clone, Copy)]
+struct Scheduler {
+    messages: u64,
+    /// How long each message is, and how long it takes to come.
+    length: usize,
+    delay: Duration,
+}
+
+fn process() -> ProcessId {
+    Id::from_bytes([7; 32]).into()
+}
+
+impl Scheduler {
+    fn message(self, nonce: Option<u64>) -> Value {
+        let id = nonce
+            .map_or(process().id(), |nonce| Id::from_bytes([100 + u8::try_from(nonce % 100).unwrap(); 32]));
+        let tags = |pairs: Value| json!({ "id": id.to_string(), "owner": { "key": "" }, "tags": pairs, "signature": "" });
+        let kind = if nonce.is_none() { "Process" } else { "Message" };
+        let mut message = tags(json!([{ "name": "Type", "value": kind }]));
+        message["data"] = "x".repeat(self.length).into();
+        let assignment = nonce.map(|nonce| tags(json!([{ "name": "Nonce", "value": nonce.to_string() }])));
+        json!({ "message": message, "assignment": assignment })
+    }
+
+    /// What it answers, and how many messages that are.
+    fn answer(self, path: &str, given: &HashMap<String, i64>) -> (String, u64) {
+        if path.ends_with("/latest") {
+            return (self.message(self.messages.checked_sub(1)).to_string(), 1);
+        }
+        let (from, to) = (given.get("from-nonce").copied(), given.get("to-nonce").copied());
+        let all =
+            (-1..i64::try_from(self.messages).unwrap()).filter(|nonce| from.is_none_or(|from| *nonce > from));
+        let all: Vec<_> = all.filter(|nonce| to.is_none_or(|to| *nonce <= to)).collect();
+        let limit = usize::try_from(given["limit"]).unwrap();
+        let shown: Vec<_> = all.iter().take(limit).map(|nonce| u64::try_from(*nonce).ok()).collect();
+        let edges: Vec<_> =
+            shown.iter().map(|nonce| json!({ "node": self.message(*nonce), "cursor": "0" })).collect();
+        let page = json!({ "page_info": { "has_next_page": all.len() > shown.len() }, "edges": edges });
+        (page.to_string(), edges.len() as u64)
+    }
+
+    /// Begins to answer; how many messages each page was asked for.
+    async fn start(self, longest: usize) -> (SchedulerClient, Arc<Mutex<Vec<i64>>>) {
+        let limits: Arc<Mutex<Vec<i64>>> = Arc::default();
+        let asked = limits.clone();
+        let endpoint = make(move |request: Request| {
+            let asked = asked.clone();
+            async move {
+                let query = request.uri().query().unwrap_or_default();
+                let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+                let given: HashMap<_, _> =
+                    pairs.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect();
+                asked.lock().unwrap().extend(given.get("limit"));
+                let (body, count) = self.answer(request.uri().path(), &given);
+                sleep(self.delay * u32::try_from(count).unwrap()).await;
+                Response::builder().status(StatusCode::OK).body(body)
+            }
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(web::serve(listener, None, endpoint, pending(), Limits::default()));
+        (SchedulerClient::new(&url).unwrap().within(longest, Duration::from_secs(60)), limits)
+    }
+}
+
+async fn told(
+    scheduler: &SchedulerClient,
+    before: Option<u64>,
+    limit: u64,
+) -> (Vec<Option<u64>>, Option<u64>) {
+    let Spoken::Json(told) = rows(scheduler, process(), before, limit).await.unwrap() else {
+        panic!("it is JSON")
+    };
+    let nonces = told["entries"].as_array().unwrap().iter().map(|row| row["nonce"].as_u64()).collect();
+    (nonces, told["next"].as_u64())
+}
+
+const SMALL: Scheduler = Scheduler { messages: 5, length: 1, delay: Duration::ZERO };
+
+#[tokio::test]
+async fn a_spawn_without_a_nonce_comes_last_and_is_found() {
+    let (scheduler, _) = SMALL.start(1 << 20).await;
+    let down = |nonces: &[u64]| nonces.iter().copied().map(Some).collect::<Vec<_>>();
+    assert_eq!(told(&scheduler, None, 10).await, ([down(&[4, 3, 2, 1, 0]), vec![None]].concat(), None));
+    assert_eq!(
+        told(&scheduler, None, 5).await,
+        (down(&[4, 3, 2, 1, 0]), Some(0)),
+        "there is one before them"
+    );
+    assert_eq!(told(&scheduler, Some(0), 5).await, (vec![None], None));
+    assert_eq!(told(&scheduler, Some(2), 1).await, (down(&[1]), Some(1)));
+    assert_eq!(told(&scheduler, Some(1), 1).await, (down(&[0]), Some(0)));
+    assert_eq!(told(&scheduler, None, 1).await, (down(&[4]), Some(4)));
+}
+
+#[tokio::test]
+async fn the_newest_nonce_takes_one_message() {
+    let (scheduler, limits) = SMALL.start(1 << 20).await;
+    told(&scheduler, None, 1).await;
+    assert_eq!(*limits.lock().unwrap(), [0_i64; 0], "no page is asked for");
+}
+
+#[tokio::test]
+async fn a_page_of_long_messages_is_a_short_one() {
+    let long = Scheduler { messages: 30, length: 100_000, ..SMALL };
+    let (scheduler, limits) = long.start(350_000).await;
+    let (nonces, next) = told(&scheduler, None, 25).await;
+    assert_eq!((nonces.len(), nonces[0], next), (25, Some(29), Some(5)));
+    let asked = limits.lock().unwrap().clone();
+    assert!(asked.starts_with(&[10, 5, 2]) && asked.iter().skip(2).any(|limit| *limit <= 3), "{asked:?}");
+    let Spoken::Json(told) = links(&scheduler, process(), None, 20).await.unwrap() else {
+        panic!("it is JSON")
+    };
+    assert_eq!((told["links"].as_array().unwrap().len(), &told["next"]), (20, &json!(19)));
+    // One alone that is too long is no answer.
+    let (scheduler, _) = long.start(50_000).await;
+    assert!(rows(&scheduler, process(), Some(20), 5).await.is_err());
+}
+
+#[tokio::test]
+async fn a_page_of_slow_messages_ends_early_and_goes_on() {
+    let slow = Scheduler { messages: 30, length: 1, delay: Duration::from_millis(900) };
+    let (scheduler, _) = slow.start(1 << 20).await;
+    let began = Instant::now();
+    let (nonces, next) = told(&scheduler, Some(29), 25).await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(!nonces.is_empty() && nonces.len() < 25 && nonces[0] == Some(28), "{nonces:?}");
+    assert_eq!(next, nonces.last().copied().flatten());
+}
