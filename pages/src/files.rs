@@ -51,7 +51,7 @@ pub fn router() -> Pages {
 
 /// What everybody finds at a router, who looks for the pages of a scheduler there: where these are.
 pub fn door() -> Pages {
-    Pages::new(|path| find(DOOR, path).filter(|file| !file.kind.starts_with("text/javascript")))
+    Pages::new(|path| find(DOOR, path))
 }
 
 /// The pages to look at schedules with, for everybody, and whether tags and signers are searched there.

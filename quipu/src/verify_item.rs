@@ -30,7 +30,8 @@ pub struct VerifyItemArgs {
     #[arg(required_unless_present = "assignment")]
     item: Option<PathBuf>,
 
-    /// The id that was asked for, of the item or of the assignment: whoever answers may have sent another pair
+    /// The id that was asked for, of the item, the assignment or the transaction that was assigned: whoever answers may
+    /// have sent another pair
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     id: Option<Id>,
 
@@ -69,7 +70,13 @@ pub enum ItemVerifyError {
 enum Verdict {
     Yes(String),
     No(String),
-    NotChecked(&'static str),
+    NotChecked(String),
+}
+
+impl Verdict {
+    fn not_checked(reason: &str) -> Self {
+        Self::NotChecked(reason.to_owned())
+    }
 }
 
 /// What a file holds, if there is one.
@@ -96,7 +103,7 @@ impl VerifyItemArgs {
             let (word, reason) = match verdict {
                 Verdict::Yes(reason) => ("yes", reason),
                 Verdict::No(reason) => ("no", reason),
-                Verdict::NotChecked(reason) => ("not checked", reason.to_owned()),
+                Verdict::NotChecked(reason) => ("not checked", reason),
             };
             wrong += u64::from(word == "no");
             writeln!(out, "{word:11}  {name}: {reason}")?;
@@ -119,7 +126,7 @@ fn verify(
     process: &Held<'_>,
     before: &Held<'_>,
 ) -> [(&'static str, Verdict); 6] {
-    let (chain, time) = order(assignment, before);
+    let (chain, time) = order(assignment, before, process);
     [
         ("sender's signature", signature(item, "there is no item")),
         ("assignment's signature", signature(assignment, "there is no assignment")),
@@ -131,20 +138,29 @@ fn verify(
 }
 
 fn asked_for(id: Option<Id>, item: &Held<'_>, assignment: &Held<'_>) -> Verdict {
-    let Some(id) = id else { return Verdict::NotChecked("it is not given, see --id") };
+    let Some(id) = id else { return Verdict::not_checked("it is not given, see --id") };
     let found = [(item, "of the item"), (assignment, "of the assignment")];
     let found =
         found.into_iter().filter_map(|(held, whose)| Some((held.as_ref()?.as_ref().ok()?.id(), whose)));
     let all: Vec<_> = found.collect();
+    // What is on Arweave has no item here, and what was signed names it all the same.
+    let named = match (item, assignment) {
+        (None, Some(Ok(assignment))) => AssignmentTags::of(assignment).message().map(|message| message.id()),
+        _ => None,
+    };
     match all.iter().find(|(found, _)| *found == id) {
         Some((_, whose)) => Verdict::Yes(format!("{id}, {whose}")),
-        None => Verdict::No(format!("{id} is neither that of the item nor that of the assignment")),
+        None if named == Some(id) => Verdict::Yes(format!("{id}, which the assignment names")),
+        None => Verdict::No(match named {
+            Some(named) => format!("{id} is not that of the assignment, which names {named}"),
+            None => format!("{id} is neither that of the item nor that of the assignment"),
+        }),
     }
 }
 
 fn signature(held: &Held<'_>, missing: &'static str) -> Verdict {
     match held {
-        None => Verdict::NotChecked(missing),
+        None => Verdict::not_checked(missing),
         Some(Err(error)) => Verdict::No(error.to_string()),
         Some(Ok(item)) => match item.verify() {
             Ok(()) => Verdict::Yes(format!("id {}, by {}", item.id(), item.address())),
@@ -155,10 +171,10 @@ fn signature(held: &Held<'_>, missing: &'static str) -> Verdict {
 
 fn scheduler(assignment: &Held<'_>, process: &Held<'_>) -> Verdict {
     let Some(Ok(assignment)) = assignment else {
-        return Verdict::NotChecked("there is no assignment to read");
+        return Verdict::not_checked("there is no assignment to read");
     };
     let process = match process {
-        None => return Verdict::NotChecked("the item of the process is not given, see --process"),
+        None => return Verdict::not_checked("the item of the process is not given, see --process"),
         Some(Err(error)) => return Verdict::No(format!("the item of the process: {error}")),
         Some(Ok(process)) => process,
     };
@@ -180,7 +196,7 @@ fn scheduler(assignment: &Held<'_>, process: &Held<'_>) -> Verdict {
 
 fn names(item: &Held<'_>, assignment: &Held<'_>) -> Verdict {
     let (Some(Ok(item)), Some(Ok(assignment))) = (item, assignment) else {
-        return Verdict::NotChecked("it takes an item and an assignment that can be read");
+        return Verdict::not_checked("it takes an item and an assignment that can be read");
     };
     let (said, id) = (AssignmentTags::of(assignment), item.id());
     let nonce = said.nonce().map_or("none".to_owned(), |nonce| nonce.to_string());
@@ -195,30 +211,39 @@ fn names(item: &Held<'_>, assignment: &Held<'_>) -> Verdict {
     }
 }
 
-/// Chain and time, by the assignment before.
-fn order(assignment: &Held<'_>, before: &Held<'_>) -> (Verdict, Verdict) {
-    let both = |verdict: fn() -> Verdict| (verdict(), verdict());
+/// Chain and time, by the assignment before. Who signed is a matter of another line.
+fn order(assignment: &Held<'_>, before: &Held<'_>, spawn: &Held<'_>) -> (Verdict, Verdict) {
+    let both = |verdict: &dyn Fn() -> Verdict| (verdict(), verdict());
     let Some(Ok(assignment)) = assignment else {
-        return both(|| Verdict::NotChecked("there is no assignment to read"));
+        return both(&|| Verdict::not_checked("there is no assignment to read"));
     };
     let said = AssignmentTags::of(assignment);
     let (Some(nonce), Some(chain), Some(process)) = (said.nonce(), said.hash_chain(), said.process()) else {
-        return both(|| Verdict::No("it does not say process, nonce and hash chain".to_owned()));
+        return both(&|| Verdict::No("it does not say process, nonce and hash chain".to_owned()));
     };
     if nonce == Nonce::ZERO {
         return (
             goes_on(chain, HashChain::seed(process)),
-            Verdict::NotChecked("nothing comes before nonce 0"),
+            Verdict::not_checked("nothing comes before nonce 0"),
         );
     }
     let before = match before {
-        None => return both(|| Verdict::NotChecked("the assignment before is not given, see --before")),
-        Some(Ok(before)) if before.address() != assignment.address() => {
-            return both(|| Verdict::No("somebody else signed the assignment before".to_owned()));
-        }
+        None => return both(&|| Verdict::not_checked("the assignment before is not given, see --before")),
         Some(Ok(before)) if is_before(before, process, nonce) => before,
-        Some(_) => return both(|| Verdict::No("the assignment before is not what it should be".to_owned())),
+        Some(_) => return both(&|| Verdict::No("the assignment before is not what it should be".to_owned())),
     };
+    let (earlier, now) = (before.address().to_string(), assignment.address().to_string());
+    if earlier != now {
+        let another = format!("{earlier} signed the one before, and {now} this one");
+        match named(spawn, process) {
+            None => return both(&|| Verdict::NotChecked(another.clone())),
+            Some(named) if named != earlier => {
+                let text = format!("the assignment before is not what it should be: {another}");
+                return both(&|| Verdict::No(text.clone()));
+            }
+            Some(_) => {}
+        }
+    }
     let earlier = AssignmentTags::of(before);
     let chain = match earlier.hash_chain() {
         Some(from) => goes_on(chain, from.after(before.id().into())),
@@ -232,6 +257,12 @@ fn order(assignment: &Held<'_>, before: &Held<'_>) -> (Verdict, Verdict) {
         }
     };
     (chain, time)
+}
+
+/// The scheduler that a process names, if its item is here.
+fn named(spawn: &Held<'_>, process: ProcessId) -> Option<String> {
+    let spawn = spawn.as_ref()?.as_ref().ok().filter(|spawn| spawn.id() == process.id())?;
+    Some(tags::find(spawn, SCHEDULER).unwrap_or_default().to_owned())
 }
 
 /// Whether this is signed, and takes the place before that nonce.

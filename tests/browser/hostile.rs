@@ -105,6 +105,37 @@ async fn a_scheduler_that_lies_is_no_answer_and_no_page() {
     pages.kill();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_about_another_id_is_none() {
+    let (folder, scheduler, browser) = (folder(), ToldServer::start(), Browser::start());
+    let (mut pages, url) = pages(folder.path(), &scheduler.url());
+    scheduler.answer(200, &[], &told(&[]).to_string());
+    let tab = open(&browser, &url, "#/", DESK);
+    for (role, process, message, assignment, is_it) in [
+        ("message", OTHER, ID, OTHER, true),
+        ("message", ID, OTHER, ID, false),
+        ("transaction", ID, OTHER, ID, false),
+        ("assignment", ID, ID, OTHER, false),
+        ("process", OTHER, ID, ID, false),
+        ("constructor", ID, ID, ID, false),
+    ] {
+        let mut entry = row();
+        (entry["message"], entry["assignment"]) = (message.into(), assignment.into());
+        let place = json!({ "role": role, "process": process, "entry": entry });
+        let told = json!({ "is_scheduler": false, "places": [place], "has_more": false, "position": 1, "address": ID, "timestamp": "1" });
+        scheduler.answer(200, &[], &told.to_string());
+        go(&tab, "#/");
+        go(&tab, &format!("#/find/{ID}"));
+        let shown = tab.text("#content");
+        assert_eq!(
+            shown.starts_with("No answer: what it tells is not what a scheduler tells"),
+            !is_it,
+            "{role}: {shown}"
+        );
+    }
+    pages.kill();
+}
+
 /// A scheduler whose answers to `/endless` paths have no end, and that never answers others; how much was taken from it.
 async fn endless(ends: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -116,7 +116,7 @@ async fn a_message_is_found_and_verified_and_a_replay_begun_with_keys_alone() {
     entry(1, "[");
     tab.until("document.querySelector('[data-verify]')");
     press(&tab, "v");
-    tab.until("document.querySelectorAll('#verified tbody tr').length === 7");
+    tab.until("document.querySelectorAll('#verified tbody tr').length === 8");
     press(&tab, "?");
     tab.until("!document.querySelector('#keys').hidden");
 

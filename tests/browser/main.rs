@@ -1,14 +1,17 @@
 //! Pages in a real browser.
 
+mod away;
 mod axe;
 mod budgets;
 mod chromium;
 mod elsewhere;
 mod explorer;
+mod followers;
 mod hostile;
 mod keyboard;
 mod members;
 mod node;
+mod paging;
 mod proxied;
 mod router;
 mod tabs;

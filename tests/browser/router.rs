@@ -4,6 +4,8 @@ use ans104::KeyType;
 use quipu_tests::{Gateway, Launch, User};
 
 use crate::chromium::Browser;
+use crate::explorer::{open as open_explorer, process};
+use crate::hostile::pages;
 use crate::node::{DESK, PHONE, check_page, folder, open};
 
 #[tokio::test]
@@ -33,19 +35,17 @@ async fn a_fleet_is_shown_with_who_leads_and_what_is_wrong() {
         tab.until(
             "document.querySelector('#schedulers tbody tr:nth-child(2)').innerText.includes('is read')",
         );
-        let schedulers = tab.text("#schedulers");
         for shown in [leader.url(), standby.url(), "leader".into(), "takes messages".into(), "is read".into()]
         {
-            assert!(schedulers.contains(&shown), "{shown} is not shown: {schedulers}");
+            tab.until(&format!("document.querySelector('#schedulers').innerText.includes('{shown}')"));
         }
-        let logs = tab.text("#logs");
         for shown in [leader.url(), "nothing".into()] {
-            assert!(logs.contains(&shown), "{shown} is not shown: {logs}");
+            tab.until(&format!("document.querySelector('#logs').innerText.includes('{shown}')"));
         }
-        assert_eq!(tab.eval("document.querySelectorAll('#logs tbody tr').length"), 1, "{logs}");
+        tab.until("document.querySelectorAll('#logs tbody tr').length === 1");
         check_page(&tab, &router.admin_url());
         let tab = open(&browser, &router, "health", width);
-        assert!(tab.text("#router").contains("are placed"), "{}", tab.text("#router"));
+        tab.until("document.querySelector('#router').innerText.includes('are placed')");
         check_page(&tab, &router.admin_url());
     }
     let tab = open(&browser, &router, "fleet", PHONE);
@@ -56,4 +56,56 @@ async fn a_fleet_is_shown_with_who_leads_and_what_is_wrong() {
     check_page(&tab, &router.admin_url());
     standby.stop();
     router.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_looks_for_schedules_at_a_router_is_told_where_they_are() {
+    let (folders, gateway, browser) = ([folder(), folder(), folder()], Gateway::start(), Browser::start());
+    let node = Launch::su(folders[0].path()).gateway(gateway.url()).start();
+    let launch = Launch::router(folders[1].path(), &[node.url().as_str()]);
+    let router = launch.serve();
+    quipu_tests::until("it routes", async || {
+        (router.client().get("/health").await.status == 200).then_some(())
+    })
+    .await;
+    let user = User::new(1);
+    let process = process(&router.client(), &user).await.id;
+    router.client().schedule(&user.message(process, b"one")).await;
+    for width in [PHONE, DESK] {
+        let tab = browser.open(&format!("{}/ui/", router.url()), width);
+        tab.until("document.querySelector('main')");
+        let said = tab.text("main");
+        for told in ["quipu ui --url ROUTER", "/ui/ of its URL", "a single door"] {
+            assert!(said.contains(told), "{said}");
+        }
+        assert_eq!(
+            tab.eval("document.documentElement.scrollWidth <= innerWidth"),
+            true,
+            "it scrolls sideways"
+        );
+        assert!(tab.events("Log.entryAdded").is_empty(), "{:?}", tab.events("Log.entryAdded"));
+    }
+    // What it says is so: where it leads has the pages, and so has this machine in front of it.
+    let unfollowed = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let led = unfollowed.get(format!("{}/{process}/latest", router.url())).send().await.unwrap();
+    let led = led.headers()["location"].to_str().unwrap().to_owned();
+    assert!(led.starts_with(&node.url()), "{led}");
+    assert_eq!(node.client().get("/ui/").await.status, 200);
+    let (mut shown, url) = pages(folders[2].path(), &router.url());
+    let tab = open_explorer(&browser, &url, &format!("#/process/{process}"), DESK);
+    assert_eq!(
+        tab.eval("document.querySelectorAll('#schedule tbody tr').length"),
+        2,
+        "{}",
+        tab.text("#content")
+    );
+    tab.eval("document.querySelector('[data-verify]').click()");
+    tab.until("document.querySelector('#chain-said').innerText.startsWith('yes 2 assignments')");
+    shown.kill();
+    router.stop();
+    // Where there are to be no pages there is none.
+    let router = launch.set("UI", "admin").serve();
+    assert_ne!(router.client().get("/ui/").await.status, 200);
+    router.stop();
+    node.stop();
 }

@@ -1,6 +1,8 @@
 //! Many tabs at once, and a node that goes and comes again while somebody looks.
 
-use quipu_tests::{Gateway, Launch, User, free_port};
+use std::time::Instant;
+
+use quipu_tests::{Gateway, Launch, PATIENCE, User, free_port};
 use serde_json::Value;
 
 use crate::chromium::{Browser, Tab};
@@ -55,8 +57,9 @@ async fn ten_tabs_are_answered_and_hidden_ones_ask_nothing() {
     }
     // What was under way when they were hidden has ended once the one that is seen has asked again.
     let twice = |tab: &Tab<'_>| {
-        let before = asked(tab);
+        let (before, deadline) = (asked(tab), Instant::now() + PATIENCE);
         while asked(tab) < before + 2 {
+            assert!(Instant::now() < deadline, "the tab that is seen does not ask again");
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
     };

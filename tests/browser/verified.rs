@@ -198,7 +198,7 @@ fn results(tab: &Tab<'_>, spawn: &Signed, message: &Signed, assignment: &Signed,
         "(async () => {{
             const {{ fromBase64url: read }} = await import('./item.js');
             const {{ verifyEntry }} = await import('./verify.js');
-            const row = {{ kind: 'scheduled', message: '{}', assignment: '{}', nonce: 1 }};
+            const row = {{ kind: 'scheduled', message: '{}', assignment: '{}', nonce: 1, owner: null, size: 3, timestamp: null, block_height: null, hash_chain: null }};
             const found = await verifyEntry({{ process: '{}', row, spawn: read('{}'), item: read('{}'), assignment: read('{}'), before: read('{}') }});
             return found.map((line) => line.result);
         }})()",
@@ -244,8 +244,87 @@ async fn what_comes_before_is_read_strictly_and_takes_no_other_line_away() {
         let after = before.chain_after(seed).to_string();
         let assignment = scheduler.assignment((spawn.id, 1), message.id, &after, times[1]);
         let found = results(&tab, &spawn, &message, &assignment, &before);
-        let expected = json!([yes, yes, yes, yes, yes, expected[0], expected[1]]);
+        let expected = json!([yes, yes, yes, yes, yes, yes, expected[0], expected[1]]);
         assert_eq!(found, expected, "{chain}, {times:?}");
     }
+    node.stop();
+}
+
+/// The lines that are not `yes` of the last entry of a process when this code changes what the list tells of it or its parts.
+fn changed(tab: &Tab<'_>, process: Id, change: &str) -> Value {
+    tab.eval(&format!(
+        "(async () => {{
+            const {{ bytes, rows }} = await import('./calls.js');
+            const {{ verifyEntry }} = await import('./verify.js');
+            const process = '{process}';
+            const {{ entries: [row, earlier] }} = await rows(process, null, 2);
+            const parts = {{ process, row, item: await bytes(row.message, 'item', process), assignment: await bytes(row.assignment, 'assignment', process),
+                spawn: await bytes(process, 'item', process), before: await bytes(earlier.assignment, 'assignment', process) }};
+            {change};
+            return (await verifyEntry(parts)).filter((line) => line.result !== 'yes').map((line) => `${{line.name}}: ${{line.result}}`);
+        }})()"
+    ))
+}
+
+#[tokio::test]
+async fn a_list_that_tells_another_than_was_signed_is_wrong() {
+    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user) = (node.client(), User::new(1));
+    let process = process(&client, &user).await.id;
+    client.schedule(&user.message(process, b"one")).await;
+    let tab = open(&browser, &node.url(), "#/", DESK);
+    let (list, names) = ("The list tells what was signed", "Assignment names this item and process");
+    let sender = "Sender's signature: not checked";
+    for (change, expected) in [
+        ("", json!([])),
+        // Whoever asks whether one arrived is told when what was signed is another one.
+        ("row.kind = 'assigned'; parts.item = null", json!([sender])),
+        (
+            "row.kind = 'assigned'; parts.item = null; row.message = process",
+            json!([sender, format!("{names}: no")]),
+        ),
+        ("parts.item = null; row.message = row.assignment", json!([sender, format!("{names}: no")])),
+        ("row.owner = process", json!([format!("{list}: no")])),
+        ("row.timestamp += 1", json!([format!("{list}: no")])),
+        ("row.block_height -= 1", json!([format!("{list}: no")])),
+        ("row.size = 4", json!([format!("{list}: no")])),
+        ("row.hash_chain = process", json!([format!("{list}: no")])),
+        (
+            "row.owner = null; row.timestamp = null; row.block_height = null; row.size = null; row.hash_chain = null",
+            json!([format!("{list}: not checked")]),
+        ),
+    ] {
+        assert_eq!(changed(&tab, process, change), expected, "{change}");
+    }
+    node.stop();
+}
+
+#[tokio::test]
+async fn who_signed_is_a_line_of_its_own() {
+    let (folder, browser) = (folder(), Browser::start());
+    let node = Launch::su(folder.path()).serve();
+    let tab = open(&browser, &node.url(), "#/", DESK);
+    let (scheduler, stranger) = (User::new(1), User::new(2));
+    let named = scheduler.address().to_string();
+    let spawn = stranger.item(None, &[("Type", "Process"), ("Scheduler", &named)], b"a process");
+    let message = stranger.message(spawn.id, b"one");
+    let seed = Id::of_signature(spawn.id.as_bytes());
+    let (yes, no) = ("yes", "no");
+    for (earlier, later, signer, order) in
+        [(&scheduler, &stranger, no, yes), (&stranger, &stranger, no, yes), (&stranger, &scheduler, yes, no)]
+    {
+        let before = earlier.assignment((spawn.id, 0), message.id, &seed.to_string(), "1");
+        let assignment =
+            later.assignment((spawn.id, 1), message.id, &before.chain_after(seed).to_string(), "2");
+        let found = results(&tab, &spawn, &message, &assignment, &before);
+        assert_eq!(found, json!([yes, yes, yes, signer, yes, yes, order, order]));
+    }
+    // Where nobody knows who should have signed, neither is called wrong.
+    let before = stranger.assignment((spawn.id, 0), message.id, &seed.to_string(), "1");
+    let assignment =
+        scheduler.assignment((spawn.id, 1), message.id, &before.chain_after(seed).to_string(), "2");
+    let found = results(&tab, &message, &message, &assignment, &before);
+    assert_eq!((&found[6], &found[7]), (&json!("not checked"), &json!("not checked")), "{found}");
     node.stop();
 }

@@ -58,6 +58,7 @@ mod old_way;
 mod operators;
 mod oracle;
 mod overload;
+mod own_pages;
 mod pages;
 mod postgres;
 mod postgres_faults;

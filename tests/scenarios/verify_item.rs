@@ -98,22 +98,40 @@ async fn saved_bytes_are_verified_line_by_line() {
 }
 
 #[test]
-fn what_comes_before_is_of_the_same_process_by_the_same_scheduler() {
+fn what_comes_before_is_of_the_same_process_and_who_signed_is_a_line_of_its_own() {
     let (folder, scheduler, stranger) = (folder(), User::new(1), User::new(2));
-    let (process, elsewhere, message) =
-        (scheduler.process().id, stranger.process().id, stranger.process().id);
+    let named = scheduler.address().to_string();
+    let spawn = stranger.item(None, &[("Type", "Process"), ("Scheduler", &named)], b"a process");
+    let (process, elsewhere, message) = (spawn.id, stranger.process().id, stranger.process().id);
     let seed = Id::of_signature(process.as_bytes());
-    for (signer, of, expected) in
-        [(&scheduler, process, "yes"), (&stranger, process, "no"), (&scheduler, elsewhere, "no")]
-    {
-        let before = signer.assignment((of, 0), message, &seed.to_string(), "1");
+    let (yes, no, not) = ("yes", "no", "not checked");
+    std::fs::write(folder.path().join("process"), &spawn.bytes).unwrap();
+    for (earlier, of, later, signer, unnamed, known) in [
+        (&scheduler, process, &scheduler, yes, yes, yes),
+        (&stranger, process, &scheduler, yes, not, no),
+        (&scheduler, elsewhere, &scheduler, yes, no, no),
+        // What somebody else signed goes on from what is right.
+        (&scheduler, process, &stranger, no, not, yes),
+        // All of it may be foreign.
+        (&stranger, process, &stranger, no, yes, yes),
+    ] {
+        let before = earlier.assignment((of, 0), message, &seed.to_string(), "1");
         let chain = before.chain_after(seed).to_string();
-        let assignment = scheduler.assignment((process, 1), message, &chain, "2");
+        let assignment = later.assignment((process, 1), message, &chain, "2");
         for (name, signed) in [("before", &before), ("assignment", &assignment)] {
             std::fs::write(folder.path().join(name), &signed.bytes).unwrap();
         }
         let found = verify(folder.path(), "--assignment assignment --before before");
-        assert_eq!(words(&found)[5..], [expected; 2], "{}", found.stdout);
-        assert_eq!(found.code, Some(i32::from(expected == "no")), "{}", found.stderr);
+        assert_eq!(words(&found)[5..], [unnamed; 2], "{}", found.stdout);
+        let found = verify(folder.path(), "--assignment assignment --before before --process process");
+        assert_eq!(words(&found)[3..], [signer, not, known, known], "{}", found.stdout);
+        // What was assigned need not be here to be named.
+        check_asked_of(&folder, &format!("--id {message}"), yes);
+        check_asked_of(&folder, &format!("--id {elsewhere}"), no);
     }
+}
+
+/// Holds whether the assignment alone is of what was asked for.
+fn check_asked_of(folder: &tempfile::TempDir, asked: &str, expected: &str) {
+    check_asked(&verify(folder.path(), &format!("--assignment assignment {asked}")), expected);
 }

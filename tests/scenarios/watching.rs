@@ -1,6 +1,9 @@
 //! The commands that go on telling how a node is: `quipu top` and `quipu status --watch`.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
+use std::thread;
 
 use quipu_tests::{Gateway, Launch, PATIENCE, ToldServer, User, free_port, quipu, until};
 
@@ -47,14 +50,14 @@ async fn top_draws_on_a_terminal_and_puts_it_back() {
     // It ends while it waits for an answer that does not come, and not once it has given up.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let typed = drawn(folder.path(), &url, "1049h", "printf q");
+    let typed = drawn(folder.path(), &format!("--admin {url}"), &[("1049h", "printf q")]);
     assert!(!typed.contains("no answer"), "it ended after it gave up: {typed:?}");
     node.stop();
 }
 
 /// Holds that it draws, and that the terminal is as it was when it is ended by this command.
 fn ended_top_puts_the_terminal_back(folder: &Path, admin: &str, ending: &str) {
-    let typed = drawn(folder, admin, "PROJECTION", ending);
+    let typed = drawn(folder, &format!("--admin {admin}"), &[("PROJECTION", ending)]);
     for told in ["\u{1b}[?1049h", "PROJECTION", "\u{1b}[?1049l"] {
         assert!(typed.contains(told), "{ending}: {told:?} is missing: {typed:?}");
     }
@@ -64,19 +67,92 @@ fn ended_top_puts_the_terminal_back(folder: &Path, admin: &str, ending: &str) {
     assert!(modes.len() == 2 && modes[0] == modes[1], "{ending}: the terminal is not as it was: {modes:?}");
 }
 
-/// What `quipu top` draws on a terminal until it has drawn this and was ended by this command.
-fn drawn(folder: &Path, admin: &str, seen: &str, ending: &str) -> String {
+/// What `quipu top` draws on a terminal of 24 lines: once it has drawn the first of each pair the second is done, which ends it
+/// in the end.
+fn drawn(folder: &Path, words: &str, steps: &[(&str, &str)]) -> String {
+    // `script` gives a command a terminal of its own, and ends with it once nothing more is typed.
+    let top = format!(r#"sh -c "echo \$\$ > number; exec {} top {words}""#, quipu().display());
+    let until = |text: &str| format!("while ! grep -q '{text}' typed; do sleep 0.1; done");
+    let steps = steps.iter().map(|(seen, done)| format!("{}; {done}; ", until(seen))).collect::<String>();
+    let line = format!("stty rows 24 cols 120; stty -g; {top}; stty -g");
+    let (typed, code) = scripted(folder, &format!("({steps}{}) | ", until("1049l")), &line);
+    assert_eq!(code, Some(0), "{steps}: {typed}");
+    typed
+}
+
+/// What a line shows on a terminal of its own, and the code that it ends with; it is typed what comes from this pipe.
+fn scripted(folder: &Path, pipe: &str, line: &str) -> (String, Option<i32>) {
     let typed = folder.join("typed");
     std::fs::write(&typed, "").unwrap();
-    // `script` gives a command a terminal of its own, and ends with it once nothing more is typed.
-    let top = format!(r#"sh -c "echo \$\$ > number; exec {} top --admin {admin}""#, quipu().display());
-    let line = format!("stty -g; {top}; stty -g");
-    let until = |text: &str| format!("while ! grep -q '{text}' typed; do sleep 0.1; done");
-    let command = format!("({}; {ending}; {}) | script -qefc '{line}' typed", until(seen), until("1049l"));
-    let done = std::process::Command::new("sh").args(["-c", &command]).current_dir(folder).output().unwrap();
-    let typed = std::fs::read_to_string(typed).unwrap();
-    assert!(done.status.success(), "{ending}: {typed}");
-    typed
+    let command = format!("{pipe}script -qefc '{line}' typed");
+    let mut shell = std::process::Command::new("sh");
+    let done = shell.args(["-c", &command]).current_dir(folder).stdin(std::process::Stdio::null()).output();
+    (std::fs::read_to_string(typed).unwrap(), done.unwrap().status.code())
+}
+
+/// Answers so many questions with nothing much, and leaves all others without an answer. Its URL.
+fn silent_after(answers: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            if number < answers {
+                let mut head = [0; 4096];
+                let _ = stream.read(&mut head).unwrap();
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")
+                    .unwrap();
+            } else {
+                kept.push(stream);
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn top_says_on_a_terminal_that_nothing_comes_and_keeps_what_was_told() {
+    let folder = folder();
+    // All that one look asks for, and no more.
+    let url = silent_after(6);
+    let typed = drawn(
+        folder.path(),
+        &format!("--delay 1 --admin {url}"),
+        &[("counted", ":"), ("before", "printf q")],
+    );
+    assert!(typed.contains("answer") && typed.contains("below"), "{typed:?}");
+    assert!(!typed.contains("reach"), "it gave up: {typed:?}");
+}
+
+#[tokio::test]
+async fn top_ends_on_a_terminal_with_a_code_that_says_how_it_went() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let line = |admin: &str| format!("{} top -n 1 --admin {admin}", quipu().display());
+    let (shown, code) = scripted(folder.path(), "", &line(&node.admin_url()));
+    assert_eq!(code, Some(0), "{shown}");
+    let stays = shown.rsplit("\u{1b}[?1049l").next().unwrap_or_default();
+    assert!(stays.contains("PROJECTION"), "what was seen last is gone: {shown:?}");
+    let gone = node.admin_url();
+    node.stop();
+    let (shown, code) = scripted(folder.path(), "", &line(&gone));
+    assert_eq!(code, Some(3), "{shown}");
+}
+
+#[tokio::test]
+async fn top_says_what_a_small_terminal_has_no_room_for_and_scrolls_to_it() {
+    let (folder, gateway) = (folder(), Gateway::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    // More than fits.
+    for seed in 0..9 {
+        node.client().schedule(&User::new(seed).process()).await;
+    }
+    let steps = [("below", "printf j"), ("above", "printf q")];
+    let typed = drawn(folder.path(), &format!("--admin {}", node.admin_url()), &steps);
+    assert!(typed.contains("quipu status"), "{typed:?}");
+    node.stop();
 }
 
 #[tokio::test]

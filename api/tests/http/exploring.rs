@@ -158,3 +158,29 @@ async fn a_chain_is_all_assignments_in_order() {
     let (_, page) = node.get(&format!("/explore/v1/processes/{process}/chain?after=300")).await;
     assert_eq!((&page["links"], &page["next"]), (&json!([]), &Value::Null));
 }
+
+/// How much of items a page reads at most, and how long the longest item is.
+const READ_MAX: usize = 64 << 20;
+const LONG: usize = 9 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_long_items_ends_early() {
+    let node = TestNode::start().await;
+    let mut history = SampleHistory::spawn(1, Some(1_000));
+    let data = vec![b'x'; LONG];
+    for nonce in 1..=12 {
+        history.message(nonce, 1_000 + nonce, &data, false);
+    }
+    let process = history.process;
+    node.append(history.appends).await;
+    let enough = READ_MAX.div_ceil(LONG) as u64;
+    let (_, page) = node.get(&format!("/explore/v1/processes/{process}/chain?after=0")).await;
+    let told: Vec<_> =
+        page["links"].as_array().unwrap().iter().map(|link| link["nonce"].as_u64().unwrap()).collect();
+    assert_eq!((told, &page["next"]), ((1..=enough).collect(), &json!(enough)));
+    let (_, page) = node.get(&format!("/explore/v1/processes/{process}/chain?after={enough}")).await;
+    assert_eq!((page["links"].as_array().unwrap().len() as u64, &page["next"]), (12 - enough, &Value::Null));
+    // Rows are read ten at a time.
+    let (_, page) = node.get(&format!("/explore/v1/processes/{process}?limit=500")).await;
+    assert_eq!((nonces(&page).len(), &page["next"]), (10, &json!(3)));
+}

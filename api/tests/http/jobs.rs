@@ -43,6 +43,26 @@ async fn a_replay_is_started_watched_and_listed() {
     .await;
     let (_, jobs) = ask(&node, Method::GET, "/jobs", None).await;
     assert_eq!((&jobs[0]["id"], &jobs[1]["id"]), (&json!(2), &json!(1)));
+    // What happened says when each began, and when and how it ended.
+    let (_, history) = ask(&node, Method::GET, "/history", None).await;
+    let happened = history["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "job");
+    let happened: Vec<_> =
+        happened.map(|event| (event["at_ms"].as_u64().unwrap(), event["text"].as_str().unwrap())).collect();
+    let times = |job: &Value| {
+        let started = job["started_ms"].as_u64().unwrap();
+        (started, started + job["took_ms"].as_u64().unwrap())
+    };
+    let (first, second) = (times(&jobs[1]), times(&jobs[0]));
+    let mut expected = vec![
+        (second.1, format!("replay 2 is done after {0} of {0} events", jobs[0]["total"])),
+        (second.0, "replay 2 was started".to_owned()),
+        (first.1, format!("replay 1 is done after {0} of {0} events", jobs[1]["total"])),
+        (first.0, "replay 1 was started".to_owned()),
+    ];
+    // Both may be of one moment, the newer one first.
+    expected.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let expected: Vec<_> = expected.iter().map(|(at, text)| (*at, text.as_str())).collect();
+    assert_eq!(happened, expected, "{jobs}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

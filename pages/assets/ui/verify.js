@@ -82,10 +82,9 @@ function names(name, item, assignment, process, { nonce, message }) {
   return said("Message") === id ? yes(name, "process, nonce and item") : no(name, `it names the item ${said("Message")}`);
 }
 
-// What a list tells of an entry, held against the bytes: number by number, as they may be written in several ways.
+// What a list tells of an entry, held against the bytes; numbers may be written there in several ways.
 function listed(name, item, assignment, row) {
-  const number = (text) => (/^\d{1,20}$/.test(text ?? "") ? BigInt(text) : text);
-  const isSame = (told, signed) => told === signed || (Number.isSafeInteger(told) && BigInt(told) === number(signed));
+  const isSame = (told, signed) => told === signed || (typeof told === "number" && /^\d{1,20}$/.test(signed ?? "") && Number(signed) === told);
   const pairs = [];
   if (item?.item !== undefined) pairs.push(["sender", row.owner, addressOf(item.item)], ["size", row.size, String(item.item.data.length)]);
   if (assignment?.item !== undefined) {

@@ -6,7 +6,7 @@ use std::future::pending;
 
 use poem::endpoint::make_sync;
 use poem::http::StatusCode;
-use poem::{Request, Response};
+use poem::{Endpoint, Request, Response};
 use tokio::net::TcpListener;
 use web::Limits;
 
@@ -21,6 +21,10 @@ async fn scheduler(newest: (u16, &str), schedule: (u16, &str), itself: (u16, &st
         let (status, body) = answers[asked].clone();
         Response::builder().status(StatusCode::from_u16(status).unwrap()).body(body)
     });
+    serving(endpoint).await
+}
+
+async fn serving(endpoint: impl Endpoint<Output = Response> + 'static) -> SchedulerClient {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(web::serve(listener, None, endpoint, pending(), Limits::default()));
@@ -83,5 +87,36 @@ async fn a_refusal_is_neither_none_nor_absence() {
     ] {
         let told = told(&scheduler(newest, schedule, (200, &itself().to_string())).await).await;
         assert_eq!(told, Err(Code::GatewayError), "{newest:?} {schedule:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_about_another_id_is_none() {
+    let other = Id::from_bytes([9; 32]).to_string();
+    let item =
+        |id: &str, tags: Value| json!({ "id": id, "owner": { "key": "" }, "tags": tags, "signature": "" });
+    let of =
+        json!([{ "name": "Process", "value": process().to_string() }, { "name": "Message", "value": other }]);
+    let info = r#"{"address":"x","timestamp":"1"}"#;
+    // Of the process there is nothing; the pair that is answered is about others.
+    for pair in [
+        json!({ "message": item(&other, json!([])), "assignment": item(&other, of.clone()) }),
+        json!({ "message": null, "assignment": item(&other, of.clone()) }),
+    ] {
+        let endpoint = make_sync(move |request: Request| match request.uri().path() {
+            "/" => Response::builder().body(info),
+            _ if request.uri().query().is_some_and(|query| query.contains("process-id")) => {
+                Response::builder().status(StatusCode::NOT_FOUND).finish()
+            }
+            _ => Response::builder().body(pair.to_string()),
+        });
+        let scheduler = serving(endpoint).await;
+        let asked = Id::from_bytes([5; 32]);
+        assert_eq!(ids(&scheduler, asked).await.map(|_| ()).unwrap_err().code(), Code::GatewayError);
+        // What is asked for by the id that it names is there.
+        let named: Id = other.parse().unwrap();
+        assert!(
+            matches!(ids(&scheduler, named).await, Ok(Spoken::Json(told)) if told["places"][0]["process"] == process().to_string())
+        );
     }
 }

@@ -1,0 +1,153 @@
+//! The ways through a process: back to where a page began, over gaps, to a spawn that has no nonce, and to where it moved.
+
+use std::path::Path;
+
+use ans104::{Id, KeyType};
+use quipu_tests::{Gateway, Launch, Node, User};
+use serde_json::{Value, json};
+
+use crate::chromium::{Browser, Tab};
+use crate::explorer::{go, open, process};
+use crate::node::{DESK, check_page, folder};
+use crate::verified::{CHANGED, lie};
+
+/// A page that ends after three rows, as one does that has long messages.
+const SHORT: &str =
+    "if (told.entries?.length > 3) { told.entries.splice(3); told.next = told.entries[2].nonce; }";
+
+/// The nonces that are listed once it begins with this one.
+fn listed(tab: &Tab<'_>, first: u64) -> Value {
+    tab.until(&format!(
+        "document.querySelector('#schedule [data-row]')?.innerText === '{first}' && !document.querySelector('[aria-busy]')"
+    ));
+    tab.eval("[...document.querySelectorAll('#schedule [data-row]')].map((link) => Number(link.innerText))")
+}
+
+fn step(tab: &Tab<'_>, key: &str) -> bool {
+    let link = format!(
+        "document.querySelector('#schedule [data-step=\"{key}\"][href], #content > nav [data-step=\"{key}\"][href], #entry [data-step=\"{key}\"][href]')"
+    );
+    let leads = tab.eval(&format!("Boolean({link})")) == true;
+    if leads {
+        tab.eval(&format!("{link}.click()"));
+    }
+    leads
+}
+
+#[tokio::test]
+async fn newer_leads_to_where_the_page_before_began() {
+    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user) = (node.client(), User::new(1));
+    let process = process(&client, &user).await.id;
+    for number in 1..10 {
+        client.schedule(&user.message(process, &[number])).await;
+    }
+    let tab = open(&browser, &node.url(), "#/", DESK);
+    lie(&tab, "limit=100", &CHANGED.replace("CHANGE", SHORT));
+    go(&tab, &format!("#/process/{process}"));
+    assert_eq!(listed(&tab, 9), json!([9, 8, 7]));
+    assert!(!step(&tab, "["), "nothing is newer");
+    for (key, first, expected) in [
+        ("]", 6, json!([6, 5, 4])),
+        ("]", 3, json!([3, 2, 1])),
+        ("]", 0, json!([0])),
+        ("[", 3, json!([3, 2, 1])),
+        ("[", 6, json!([6, 5, 4])),
+        ("[", 9, json!([9, 8, 7])),
+        ("]", 6, json!([6, 5, 4])),
+    ] {
+        assert!(step(&tab, key), "{key} leads nowhere before {first}");
+        assert_eq!(listed(&tab, first), expected);
+    }
+    // What came meanwhile is in front of what was the newest page.
+    client.schedule(&user.message(process, b"ten")).await;
+    assert!(step(&tab, "["));
+    assert_eq!(listed(&tab, 9), json!([9, 8, 7]));
+    assert!(step(&tab, "newest"));
+    assert_eq!(listed(&tab, 10), json!([10, 9, 8]));
+    check_page(&tab, &node.url());
+    node.stop();
+}
+
+#[tokio::test]
+async fn a_gap_is_told_as_one_and_there_is_a_way_over_it() {
+    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
+    let node = Launch::su(folder.path()).gateway(gateway.url()).start();
+    let (client, user) = (node.client(), User::new(1));
+    let process = process(&client, &user).await.id;
+    for number in 1..5 {
+        client.schedule(&user.message(process, &[number])).await;
+    }
+    let tab = open(&browser, &node.url(), "#/", DESK);
+    // As in a history that was taken over without nonce 2.
+    lie(&tab, "limit=1&before=3", "return window.told(url.replace('before=3', 'before=2'), options)");
+    go(&tab, &format!("#/entry/{process}/2"));
+    let shown = tab.text("#content");
+    assert!(
+        shown.contains("Not here: nonce 2: there is a gap, and the process goes on from nonce 1 to nonce 3"),
+        "{shown}"
+    );
+    for (key, nonce) in [("[", 1), ("]", 3)] {
+        go(&tab, &format!("#/entry/{process}/2"));
+        assert!(step(&tab, key));
+        tab.until(&format!("document.querySelector('#entry-heading')?.innerText === 'Nonce {nonce}'"));
+    }
+    go(&tab, &format!("#/entry/{process}/9"));
+    assert!(tab.text("#content").contains("the process ends at nonce 4"), "{}", tab.text("#content"));
+    node.stop();
+}
+
+#[tokio::test]
+async fn a_spawn_without_a_nonce_comes_before_nonce_0() {
+    let (folder, gateway, browser) = (folder(), Gateway::start(), Browser::start());
+    let launch = Launch::su(folder.path()).gateway(gateway.url()).set("ENABLE_PROCESS_ASSIGNMENT", "false");
+    let node = launch.start();
+    let (client, user) = (node.client(), User::new(1));
+    let process = process(&client, &user).await.id;
+    client.schedule(&user.message(process, b"one")).await;
+    let tab = open(&browser, &node.url(), &format!("#/entry/{process}/0"), DESK);
+    assert!(step(&tab, "["));
+    tab.until("document.querySelector('#entry-heading')?.innerText === 'Spawn'");
+    assert!(!step(&tab, "["), "nothing comes before it");
+    assert!(step(&tab, "]"));
+    tab.until("document.querySelector('#entry-heading')?.innerText === 'Nonce 0'");
+    node.stop();
+}
+
+fn moves(process: Id, from: &Node, to: &Node) {
+    let (process, url, there) = (process.to_string(), to.url(), to.admin_url());
+    let (admin, token, own) = (from.admin_url(), to.token(), from.token());
+    let words = ["move", &process, "--to", &url, "--to-admin", &there, "--to-token", &token];
+    let words: Vec<&str> = words.into_iter().chain(["--admin", &admin, "--token", &own]).collect();
+    let finished = Launch::command(Path::new("/"), &words).run();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_moved_says_where_it_is() {
+    let (folders, gateway, browser) = ([folder(), folder()], Gateway::start(), Browser::start());
+    let [from, to] = folders.each_ref().map(|folder| {
+        Launch::su(folder.path())
+            .gateway(gateway.url())
+            .unset("UPLOAD_NODE_URL")
+            .wallet(KeyType::Ed25519)
+            .start()
+    });
+    let user = User::new(1);
+    let process = process(&from.client(), &user).await.id;
+    moves(process, &from, &to);
+    to.client().schedule(&user.message(process, b"there")).await;
+    let tab = open(&browser, &from.url(), &format!("#/process/{process}"), DESK);
+    let shown = tab.text("#moved");
+    assert!(shown.contains(&format!("It has moved to {}", to.url())), "{shown}");
+    go(&tab, &format!("#/entry/{process}/1"));
+    let shown = tab.text("#content");
+    assert!(shown.contains(&format!("ends at nonce 0 here, and goes on at {}", to.url())), "{shown}");
+    check_page(&tab, &from.url());
+    let tab = open(&browser, &to.url(), &format!("#/process/{process}"), DESK);
+    assert_eq!(tab.eval("document.querySelectorAll('#schedule tbody tr').length"), 2);
+    assert_eq!(tab.eval("document.querySelector('#moved')"), Value::Null);
+    from.stop();
+    to.stop();
+}
