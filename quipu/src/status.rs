@@ -5,20 +5,26 @@ mod layout;
 mod verdict;
 
 use std::io::{IsTerminal, Write, stdout};
+use std::pin::pin;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use crate::client::{AdminArgs, AdminClient, ClientError, runtime};
 use crate::failure::{Failure, chain};
+use crate::output::{duration, time};
 pub use brief::{findings, sentence};
 pub use verdict::StatusVerdict;
 use verdict::writes_refused;
 
 /// How often a status that is watched is asked for.
 const EVERY: Duration = Duration::from_secs(2);
+/// After how long it is said that nothing comes.
+const SILENCE: Duration = Duration::from_secs(3);
 /// Clears a terminal.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
@@ -62,7 +68,7 @@ impl StatusArgs {
         let runtime = runtime()?;
         let ask = || runtime.block_on(ask(&node));
         if self.watch {
-            return self.show_on(ask, out);
+            return self.show_on(&runtime, &node, out);
         }
         let status =
             ask().map_err(|error| if self.serving { error.into() } else { Failure::NoAnswer(error) })?;
@@ -78,18 +84,32 @@ impl StatusArgs {
     }
 
     /// Shows it again and again, until nobody takes it any more. What does not answer may do so again.
-    fn show_on(
-        &self,
-        ask: impl Fn() -> Result<Value, ClientError>,
-        out: &mut dyn Write,
-    ) -> Result<(), Failure> {
+    fn show_on(&self, runtime: &Runtime, node: &AdminClient, out: &mut dyn Write) -> Result<(), Failure> {
         loop {
+            let mut asked = pin!(ask(node));
+            let in_time = runtime.block_on(async { timeout(SILENCE, &mut asked).await });
+            let answer = match in_time {
+                Ok(answer) => answer,
+                Err(_) => {
+                    if !self.json {
+                        let waited = duration(SILENCE.as_secs_f64());
+                        writeln!(out, "no answer for {waited}: what is above was told before")?;
+                        out.flush()?;
+                    }
+                    runtime.block_on(asked)
+                }
+            };
             if stdout().is_terminal() {
                 // What goes to `out` is text for a terminal, and no order.
                 stdout().write_all(CLEAR.as_bytes())?;
             }
-            match ask() {
-                Ok(status) => self.show(&status, out)?,
+            match answer {
+                Ok(status) => {
+                    self.show(&status, out)?;
+                    if !self.json {
+                        writeln!(out, "told at {}", time(now_ms()))?;
+                    }
+                }
                 Err(error) if self.json => writeln!(out, "{}", json!({ "no_answer": chain(&error) }))?,
                 Err(error) => writeln!(out, "no answer: {}", chain(&error))?,
             }
@@ -108,6 +128,11 @@ impl StatusArgs {
         }
         Ok(())
     }
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The status with the checks in it.

@@ -18,6 +18,8 @@ Examples:
   curl -so item.bin http://127.0.0.1:9000/explore/v1/items/$M/bytes
   curl -so assignment.bin \"http://127.0.0.1:9000/explore/v1/items/$M/bytes?part=assignment\"
   quipu verify-item item.bin --assignment assignment.bin --id $M
+  curl -so process.bin \"http://127.0.0.1:9000/explore/v1/items/$P/bytes?part=item\"
+  quipu verify-item item.bin --assignment assignment.bin --process process.bin --before before.bin
 
 Each line says of one thing yes, no, or that it was not checked. Exit codes: 0 nothing is wrong, 1 something is or a file cannot \
 be read, 2 wrong usage.";

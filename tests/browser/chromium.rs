@@ -110,7 +110,9 @@ impl Browser {
         let order = format!("{order}\0");
         (&self.to).write_all(order.as_bytes()).unwrap_or_else(|error| self.fail(&error.to_string()));
         loop {
-            let told = self.told.recv_timeout(PATIENCE).unwrap_or_else(|error| self.fail(&error.to_string()));
+            // It starts slowly, and answers nothing while a page is busy.
+            let told =
+                self.told.recv_timeout(2 * PATIENCE).unwrap_or_else(|error| self.fail(&error.to_string()));
             if told["id"] != id {
                 self.events.borrow_mut().push(told);
                 continue;

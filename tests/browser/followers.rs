@@ -31,7 +31,7 @@ async fn what_is_missing_is_looked_for_to_the_end_and_listed() {
         ))
     };
     tab.eval(&format!("document.querySelector('#reupload-process').value = '{process}'"));
-    press("Show what");
+    // What changes nothing is pressed once.
     press("Show what");
     tab.until("document.querySelector('#said').innerText.includes('250 events looked at, 1 missing.')");
     let froms = tab.eval("window.asked.map((one) => [one.process, one.from ?? null, one.dry_run])");

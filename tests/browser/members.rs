@@ -4,7 +4,6 @@ use std::path::Path;
 
 use ans104::KeyType;
 use quipu_tests::{Gateway, Launch, Node, User};
-use serde_json::Value;
 
 use crate::chromium::{Browser, Tab};
 use crate::node::{DESK, PHONE, check_page, folder, shown};
@@ -60,7 +59,7 @@ async fn members_show_who_leads_and_what_is_waited_for() {
     tab.until("document.querySelector('#members').innerText.includes('1 other to have 1 event, for ')");
     let verdict = "/^(Look|Act): /.test(document.querySelector('#verdict').innerText)";
     tab.until(verdict);
-    assert_ne!(tab.eval("document.querySelector('#voters tbody').innerText"), Value::Null);
+    tab.until("document.querySelector('#voters').innerText.includes('is behind')");
     leader.kill();
     let _ = waiting.await;
 }

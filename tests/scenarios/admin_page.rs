@@ -67,7 +67,7 @@ async fn the_explorer_is_public_unless_it_is_not_wanted() {
             let answer = unfollowed.build().unwrap().get(format!("{}/ui", node.url())).send().await.unwrap();
             assert_eq!(
                 (answer.status().as_u16(), answer.headers()["location"].to_str().unwrap()),
-                (308, "ui/")
+                (307, "ui/")
             );
         }
         for path in ["/", "/ui/", "/ui/node.js"] {

@@ -178,6 +178,23 @@ async fn a_status_that_is_watched_tells_when_the_node_goes_and_comes_again() {
     node.stop();
 }
 
+#[test]
+fn a_status_that_is_watched_says_that_nothing_comes() {
+    let folder = folder();
+    // What one look asks for, and no more.
+    let words = ["status", "--watch", "--admin", &silent_after(2)];
+    let mut program = Launch::command(folder.path(), &words).program();
+    program
+        .stdout()
+        .find(PATIENCE, has(&["act: it tells no checks", "told at 20"]))
+        .expect("it tells how the node is");
+    program
+        .stdout()
+        .find(PATIENCE, has(&["no answer for 3.0 s: what is above was told before"]))
+        .expect("it says that nothing comes");
+    program.kill();
+}
+
 #[tokio::test]
 async fn nothing_that_a_node_tells_is_an_order_for_a_terminal() {
     let (folder, node) = (folder(), ToldServer::start());

@@ -76,5 +76,7 @@ impl Pages {
 }
 
 fn led(to: &str) -> Response {
-    Response::builder().status(StatusCode::PERMANENT_REDIRECT).header(header::LOCATION, to).finish()
+    // Something else may be there another time.
+    let answer = Response::builder().status(StatusCode::TEMPORARY_REDIRECT).header(header::LOCATION, to);
+    answer.header(header::CACHE_CONTROL, "no-cache").finish()
 }

@@ -56,7 +56,7 @@ struct ChecksForm {
 #[derive(Debug, Object)]
 #[oai(rename = "Check")]
 pub(super) struct CheckForm {
-    /// What is checked: `writes`, `log`, `members`, `replication`, `addresses` or `processes` (the lists of those that are
+    /// What is checked: `writes`, `log`, `members`, `gate`, `replication`, `moves`, `addresses` or `processes` (the lists of those that are
     /// let in), `location` (the record that says where the scheduler is), `disk`, `gateway`, `clock`, `connections`, or the name
     /// of a projection.
     name: String,

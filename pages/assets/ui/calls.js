@@ -81,7 +81,7 @@ export async function links(process, after, limit, signal) {
 }
 
 const ENTRY = {
-  process: isId, nonce: orNull(isNumber), kind: isText, id: isId, owner: orNull(isText), timestamp: orNull(isTime), size: orNull(isNumber),
+  process: isId, nonce: orNull(isNumber), kind: isText, id: isId, owner: orNull(isId), timestamp: orNull(isTime), size: orNull(isNumber),
 };
 
 // Entries that meet all of these conditions, the newest first.

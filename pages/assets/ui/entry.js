@@ -9,7 +9,7 @@ import { linkDiffers, linkTo } from "./history.js";
 import { base64url, fromBase64url, NoItem, parse } from "./item.js";
 import { memoryAlarm, memoryDiffers, remember } from "./memory.js";
 import { facts, section, table } from "./parts.js";
-import { alarm, entryAt, failure, findAt, id, KINDS, processAt, size, step, time, upload } from "./shown.js";
+import { alarm, entryAt, failure, findAt, id, kind, processAt, size, step, time, upload } from "./shown.js";
 
 // What there is of one part; null where nothing can be.
 async function part(of, name, process, signal) {
@@ -141,7 +141,7 @@ function steps(process, row, newest) {
 // What is known before the signed bytes have come.
 function about(process, row, newest) {
   return section("entry", row.nonce === null ? "Spawn" : `Nonce ${count(row.nonce)}`, steps(process, row, newest), facts([
-    ["What", KINDS[row.kind] ?? row.kind],
+    ["What", kind(row)],
     ["Item", id(row.message, row.message === null ? undefined : findAt(row.message))],
     ["Of process", id(process, processAt(process))],
     ["From", row.owner === null ? undefined : id(row.owner)],

@@ -49,8 +49,12 @@ function failed(error) {
   return error.needsToken ? [form()] : [failure(error)];
 }
 
+// Asks again after a while, or once somebody looks: a page that nobody sees waits for nothing else.
 function askAgain(signal) {
-  const timer = setTimeout(() => (document.visibilityState === "visible" ? show(true) : askAgain(signal)), AGAIN);
+  const seen = () => document.visibilityState === "visible" && show(true);
+  const timer = setTimeout(() => {
+    if (!seen()) document.addEventListener("visibilitychange", seen, { signal });
+  }, AGAIN);
   signal.addEventListener("abort", () => clearTimeout(timer));
 }
 

@@ -3,13 +3,15 @@
 import { clock, scheduler, whatIs } from "./calls.js";
 import { el } from "./el.js";
 import { NoAnswer } from "./feed.js";
-import { count, isId } from "./format.js";
+import { count, isId, UNKNOWN } from "./format.js";
 import { facts, section, table } from "./parts.js";
 import { entryAt, id, processAt, time, upload } from "./shown.js";
 
 // What is no id may be anything, as long as somebody likes.
 const SOUGHT = 60;
 const ROLES = { process: "Process", message: "Message", transaction: "Transaction", assignment: "Assignment" };
+
+const isWhole = (told) => /^\d{1,15}$/.test(String(told ?? ""));
 
 async function here(signal) {
   // A router, say, has an address and no height of its own.
@@ -20,8 +22,8 @@ async function here(signal) {
   const [node, now] = await Promise.all([scheduler(signal), height]);
   return section("here", "This scheduler", facts([
     ["Address", id(node.address)],
-    ["Its time", time(Number(node.timestamp))],
-    ["Block height", now?.block_height === undefined ? "not known" : count(Number(now.block_height))],
+    ["Its time", isWhole(node.timestamp) ? time(Number(node.timestamp)) : UNKNOWN],
+    ["Block height", isWhole(now?.block_height) ? count(Number(now.block_height)) : UNKNOWN],
   ]), el("p", {}, "Look for an id above: that of a process, of a message, of an assignment, or of a transaction that was ",
     "assigned. The same is told by ", el("code", {}, "quipu read ID"), "."),
   // Only where they are searched.

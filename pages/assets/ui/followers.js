@@ -137,7 +137,7 @@ function makeReupload() {
   const more = (answer, asked) => (isMore(answer, asked) ? { ...asked, from: answer.next } : undefined);
   const options = { patience: SENDING, more };
   return el("div", {}, el("label", { for: "reupload-process" }, "Process of which all that has not arrived is to be found"), field,
-    el("p", { class: "actions" }, act("Show what is missing", "uploads/reupload", begin(true), told, options),
+    el("p", { class: "actions" }, act("Show what is missing", "uploads/reupload", begin(true), told, { ...options, isSafe: true }),
       act("Send what is missing", "uploads/reupload", begin(false), told, options)), list);
 }
 

@@ -30,4 +30,4 @@ export const parts = (told) => [section("history", "What happened, the newest fi
   ["How", text],
   ["Event", (event) => (event.sequence === null ? "none" : count(event.sequence)), "number"],
 ], told.events.slice(0, ROWS), "Nothing is known to have happened."),
-told.events.length > ROWS ? el("p", {}, `Of ${count(told.events.length)} the newest ${ROWS} are shown.`) : null)];
+told.events.length > ROWS ? el("p", {}, `The newest ${ROWS} are shown.`) : null)];

@@ -17,6 +17,12 @@ function say(id, text) {
   if (place(id).textContent !== text) place(id).textContent = text;
 }
 
+// Says how old it is, with a time that is switched with all others.
+function sayWhen(parts) {
+  const shown = parts.map((part) => (typeof part === "number" ? el("time", { "data-ms": part }, written(part)) : part));
+  place("age").replaceChildren(...shown);
+}
+
 // Whether somebody is about to copy or to write something, or to press what would be gone.
 function isBusy(content) {
   const selection = getSelection();
@@ -39,8 +45,8 @@ async function askAll(path, body, told, { patience, more, isStopped, say }) {
 
 // A button that changes something once it is pressed a second time. What came of it is said above all that is shown anew.
 // It may take so many milliseconds, where that is longer than a question may. With `more` it goes on as long as there is
-// more to ask, until it is pressed once more.
-export function act(label, path, body, told, { patience, more } = {}) {
+// more to ask, until it is pressed once more. What changes nothing is pressed once.
+export function act(label, path, body, told, { patience, more, isSafe = false } = {}) {
   const button = el("button", { type: "button" }, label);
   let [isSure, asking, isStopped] = [false, false, false];
   button.addEventListener("blur", () => {
@@ -53,7 +59,7 @@ export function act(label, path, body, told, { patience, more } = {}) {
       isStopped = true;
       return;
     }
-    if (!isSure) {
+    if (!isSure && !isSafe) {
       isSure = true;
       button.textContent = `${label}: sure?`;
       return;
@@ -114,18 +120,18 @@ function show(page, told, at, failure) {
   if (failure !== null) {
     say("verdict", plain(`No answer: ${failure.message}`));
     document.title = `No answer - ${page.title}`;
-    say("age", shownAt === null ? "Nothing was told yet." : `What is below was told at ${written(shownAt)}.`);
+    sayWhen(shownAt === null ? ["Nothing was told yet."] : ["What is below was told at ", shownAt, "."]);
     return;
   }
   say("verdict", verdict(told.checks));
   document.title = `${told.screen.heading}: ${verdict(told.checks).split(":")[0]} - ${page.title}`;
   if (content.dataset.screen === told.screen.name && isBusy(content)) {
-    say("age", `What is below was told at ${written(shownAt)}: it is not shown anew while something in it is chosen.`);
+    sayWhen(["What is below was told at ", shownAt, ": it is not shown anew while something in it is chosen."]);
     content.classList.toggle("stale", at - shownAt > STALE);
     return;
   }
   shownAt = at;
-  say("age", `Told at ${written(at)}; asked again every 5 seconds while this is seen.`);
+  sayWhen(["Told at ", at, "; asked again every 5 seconds while this is seen."]);
   // Long tables come piece by piece: till then the page stays as long as it was, and what is seen of it where it is.
   const height = content.dataset.screen === told.screen.name ? content.offsetHeight : 0;
   content.dataset.screen = told.screen.name;

@@ -51,7 +51,8 @@ export function facts(pairs) {
 
 // The checks, those that fail first.
 export function checks(found) {
-  const place = (check) => (ORDER.indexOf(check.status) + ORDER.length) % ORDER.length;
+  // What this page does not know is to be looked at.
+  const place = (check) => ORDER.indexOf(ORDER.includes(check.status) ? check.status : "warn");
   const sorted = [...found].sort((one, other) => place(one) - place(other));
   const columns = [
     ["Result", (check) => level(check.status)],
@@ -67,12 +68,12 @@ export function checks(found) {
 
 // One sentence on all of it: how bad it is, and the first reason.
 export function verdict(found) {
-  const worst = ORDER.find((status) => found.some((check) => check.status === status)) ?? "ok";
-  const bad = found.filter((check) => check.status === worst);
-  if (worst === "ok") return "Well: every check is ok.";
+  const bad = found.filter((check) => check.status !== "ok");
+  if (bad.length === 0) return "Well: every check is ok.";
+  const worst = bad.find((check) => check.status === "fail");
   const more = bad.length > 1 ? ` (and ${bad.length - 1} more)` : "";
-  const word = worst === "fail" ? "Act" : "Look";
-  return plain(`${word}: ${bad[0].name}: ${bad[0].reason}${more}`);
+  const { name, reason } = worst ?? bad[0];
+  return plain(`${worst ? "Act" : "Look"}: ${name}: ${reason}${more}`);
 }
 
 // Asks for the token of the listener, and hands it on.

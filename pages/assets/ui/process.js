@@ -5,9 +5,8 @@ import { el, plainLine } from "./el.js";
 import { follow } from "./feed.js";
 import { count } from "./format.js";
 import { facts, section, table } from "./parts.js";
-import { written } from "./preferences.js";
 import { memoryAlarm, memoryDiffers } from "./memory.js";
-import { alarm, entryAt, failure, findAt, id, KINDS, processAt, size, step, time, upload } from "./shown.js";
+import { alarm, entryAt, failure, findAt, id, kind, processAt, size, step, time, upload } from "./shown.js";
 import { wholeChain } from "./walk.js";
 
 // A page has no more rows than a browser shows at once without a pause.
@@ -20,12 +19,12 @@ export function list(told) {
   return table("Schedule, the newest first", [
     ["Nonce", (row) => el("a", { href: entryAt(told.process, row.nonce), "data-row": true }, row.nonce ?? "none"), "number"],
     ["When", (row) => time(row.timestamp)],
-    ["What", (row) => [KINDS[row.kind] ?? row.kind, row.action === null ? "" : `: ${plainLine(row.action)}`]],
+    ["What", (row) => [kind(row), row.action === null ? "" : `: ${plainLine(row.action)}`]],
     ["Id", (row) => id(row.message, row.message === null ? undefined : findAt(row.message))],
     ["From", (row) => id(row.owner)],
     ["Data", (row) => size(row.size), "number"],
     ["Upload", (row) => upload(row)],
-  ], told.entries, "There is nothing before this.");
+  ], told.entries, told.next === null ? "There is nothing before this." : "There is a gap here, and older ones are before it.");
 }
 
 // Where the pages before this one began. A page ends early where items are long, so that nothing else tells.
@@ -54,6 +53,11 @@ function offerNew(offer, text) {
   if (button.parentNode !== offer) offer.replaceChildren(button);
 }
 
+function sayOnce(place, ...parts) {
+  const said = el("div", {}, ...parts);
+  if (place.textContent !== said.textContent) place.replaceChildren(said);
+}
+
 // Asks for what is new, and offers it: rows stay where they are until somebody wants more.
 function watch(told, offer, shown, again, signal) {
   const shownAt = Date.now();
@@ -70,9 +74,9 @@ function watch(told, offer, shown, again, signal) {
     // Nobody tells any more that it still is as it is shown.
     shown.classList.toggle("stale", error !== null);
     const [wrong, come] = [error ?? now.gone ?? null, (now?.newest ?? -1) - newest];
-    if (wrong !== null) offer.replaceChildren(failure(wrong), `What is below was told at ${written(shownAt)}.`);
+    if (wrong !== null) sayOnce(offer, failure(wrong), "What is below was told at ", time(shownAt), ".");
     else if (come > 0) offerNew(offer, `${count(come)} new`);
-    else if (come < 0) offer.replaceChildren(el("p", { class: "alarm" },
+    else if (come < 0) sayOnce(offer, el("p", { class: "alarm" },
       `The newest nonce was ${newest} and is ${now.newest ?? "none"} now: what this scheduler says of the past has changed.`));
     else offer.replaceChildren();
   };

@@ -4,7 +4,7 @@ import { search } from "./calls.js";
 import { el } from "./el.js";
 import { count } from "./format.js";
 import { section, table } from "./parts.js";
-import { entryAt, failure, findAt, id, KINDS, processAt, size, step, time } from "./shown.js";
+import { entryAt, failure, findAt, id, kind, processAt, size, step, time } from "./shown.js";
 
 const ROWS = 50;
 const FIELDS = [
@@ -34,7 +34,7 @@ function list(told) {
   return table("What was found, the newest first", [
     ["Entry", (row) => el("a", { href: entryAt(row.process, row.nonce), "data-row": true }, row.nonce ?? "spawned"), "number"],
     ["When", (row) => time(row.timestamp)],
-    ["What", (row) => KINDS[row.kind] ?? row.kind],
+    ["What", kind],
     ["Id", (row) => id(row.id, findAt(row.id))],
     ["Of process", (row) => id(row.process, processAt(row.process))],
     ["From", (row) => id(row.owner)],

@@ -29,10 +29,15 @@ export function time(milliseconds) {
 // A number of bytes, where everybody has it but who does not tell.
 export const size = (bytes) => (bytes === null || bytes === undefined ? "not told" : sized(bytes));
 
-export const UPLOADS = { uploaded: "uploaded", waiting: "waiting", refused: "refused for good" };
-export const upload = (row) => (row.upload === null ? "not in use" : UPLOADS[row.upload] ?? row.upload);
+// The words for what is known; whatever else somebody tells is shown as it is.
+const worded = (words, told) => (Object.hasOwn(words, told) ? words[told] : told);
 
-export const KINDS = { spawned: "process", scheduled: "message", assigned: "transaction on Arweave" };
+const UPLOADS = { uploaded: "uploaded", waiting: "waiting", refused: "refused for good" };
+// A node that uploads nothing knows nothing of what others do.
+export const upload = (row) => (row.upload === null ? "not told here" : worded(UPLOADS, row.upload));
+
+const KINDS = { spawned: "process", scheduled: "message", assigned: "transaction on Arweave" };
+export const kind = (row) => worded(KINDS, row.kind);
 
 // What must not be overlooked: another history than the one that was seen.
 export const alarm = (text, id = "rewritten") => el("p", { class: "alarm", role: "alert", id }, text);

@@ -62,31 +62,40 @@ fn verdict(status: &Value, bad: &[(StatusVerdict, &Value)]) -> String {
 }
 
 fn finding(verdict: StatusVerdict, check: &Value) -> String {
-    let name = text(check, "name");
+    let (name, reason) = (text(check, "name"), text(check, "reason"));
     let since = check.get("age_seconds").and_then(Value::as_f64);
     // Of what was before its start a node knows nothing.
     let is_at_least = check.get("since_start").and_then(Value::as_bool) == Some(true);
     let (least, start) = if is_at_least { ("at least ", ", since the start") } else { ("", "") };
     let since = since.map_or(String::new(), |seconds| format!(", for {least}{}{start}", duration(seconds)));
-    format!("  {}  {name}{since}: {}; try: {}", verdict.as_str(), text(check, "reason"), helps(name))
+    format!("  {}  {name}{since}: {}; try: {}", verdict.as_str(), reason, helps(name, reason))
 }
 
 /// The commands that say more about checks; what to do then is in the runbook, under the check's name.
 const HELPS: [(&str, &str); 9] = [
-    ("uploads", "quipu dead-letters"),
     ("index", "quipu projections"),
     ("postgres", "quipu projections"),
+    ("uploads", "quipu projections"),
+    ("placing", "quipu router list"),
+    ("list", "quipu router list"),
     ("members", "quipu members list"),
     ("moves", "quipu move --help"),
     ("disk", "df -h"),
     ("clock", "timedatectl"),
-    ("addresses", "quipu config print su"),
-    ("processes", "quipu config print su"),
 ];
+/// What is asked of each scheduler of a router, and of uploads that were refused.
+const SCHEDULER: (&str, &str) = ("scheduler ", "quipu router list");
+const REFUSED: (&str, &str) = ("dead letters", "quipu dead-letters");
 /// What says more about all others.
 const OTHERS: &str = "quipu status --all";
 
-fn helps(name: &str) -> &'static str {
+fn helps(name: &str, reason: &str) -> &'static str {
+    if name == "uploads" && reason.contains(REFUSED.0) {
+        return REFUSED.1;
+    }
+    if name.starts_with(SCHEDULER.0) {
+        return SCHEDULER.1;
+    }
     HELPS.iter().find(|(check, _)| *check == name).map_or(OTHERS, |(_, help)| help)
 }
 
@@ -224,7 +233,7 @@ followers  none
         status["uploads"] = Value::Null;
         let expected = "\
 act: uploads: refused\\u{1b}[2J (and 1 more)
-  act  uploads, for at least 3.0 s, since the start: refused\\u{1b}[2J; try: quipu dead-letters
+  act  uploads, for at least 3.0 s, since the start: refused\\u{1b}[2J; try: quipu projections
   look  disk, for 1 min 1 s: 4 GiB free; try: df -h
 log        leader, 12,346 events, term 3, 5 processes, block 1,500,000
 uploads    not in use
@@ -234,8 +243,20 @@ followers  n1 2 events behind; n2 lag not known
     }
 
     #[test]
+    fn what_helps_is_what_says_more() {
+        for (name, reason, expected) in [
+            ("uploads", "7 events to upload; 2 dead letters", "quipu dead-letters"),
+            ("uploads", "failing: refused", "quipu projections"),
+            ("scheduler http://a:9000", "away", "quipu router list"),
+            ("replication", "lost", "quipu status --all"),
+        ] {
+            assert_eq!(helps(name, reason), expected, "{name}: {reason}");
+        }
+    }
+
+    #[test]
     fn what_is_said_to_help_is_a_command() {
-        let helps = HELPS.iter().map(|(_, help)| *help).chain([OTHERS]);
+        let helps = HELPS.iter().map(|(_, help)| *help).chain([OTHERS, SCHEDULER.1, REFUSED.1]);
         for help in helps.filter(|help| help.starts_with("quipu ")) {
             let parsed = Cli::try_parse_from(help.split_whitespace());
             let is_known = parsed.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::DisplayHelp);
@@ -291,6 +312,11 @@ followers  n1 2 events behind; n2 lag not known
         assert!(render(&status).contains("\nleader     following, http://a:9001 0 events behind\n"));
         status["leader"] = json!({"state": "lost", "from": "http://a:9001", "lag_events": null});
         status["writes_refused"] = json!("a standby");
-        assert!(render(&status).starts_with("act: no messages are taken: a standby\n"));
+        status["checks"] = json!([{"name": "replication", "status": "warn", "reason": "lost"}]);
+        assert!(
+            render(&status).starts_with("look: replication: lost\n  look  replication: lost"),
+            "{}",
+            render(&status)
+        );
     }
 }

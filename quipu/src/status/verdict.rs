@@ -17,7 +17,9 @@ impl StatusVerdict {
     /// How the status of a node is, with its checks in it. One that tells none does not say that it is well.
     pub fn of(status: &Value) -> Self {
         let checks = checks(status).map(Self::of_check).max().unwrap_or(Self::Act);
-        if writes_refused(status).is_some() { Self::Act } else { checks }
+        // Of a standby, which takes none, the check of what it follows says how bad that is.
+        let is_standby = status.get("leader").is_some_and(|leader| !leader.is_null());
+        if writes_refused(status).is_some() && !is_standby { Self::Act } else { checks }
     }
 
     /// How one check is. What is not known of a newer node is to be looked at.
@@ -78,6 +80,10 @@ mod tests {
             (json!({"checks": [check("fail"), check("warn")]}), StatusVerdict::Act),
             (json!({"checks": [check("odd")]}), StatusVerdict::Look),
             (json!({"writes_refused": "disk full", "checks": [check("ok")]}), StatusVerdict::Act),
+            (
+                json!({"writes_refused": "a standby", "leader": {"state": "lost"}, "checks": [check("warn")]}),
+                StatusVerdict::Look,
+            ),
         ] {
             assert_eq!(StatusVerdict::of(&status), expected, "{status}");
         }

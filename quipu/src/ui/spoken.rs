@@ -222,15 +222,29 @@ async fn beginning(scheduler: &SchedulerClient, process: ProcessId) -> Result<Op
         status => return Err(unfit(&format!("of a schedule it answers {status}"))),
     }
     let page: SpokenPage = understood(&answer)?;
-    let is_all = !page.page_info.has_next_page;
-    let found = match page.edges.into_iter().next() {
-        Some(edge) => Some(edge.node),
-        // Some tell of a process that has nothing behind it only when it is asked for by itself.
-        None => pair(scheduler, process.id(), None).await?,
-    };
     let is_itself =
         |node: &ShownPair| node.message.as_ref().is_some_and(|item| item.id == process.to_string());
-    Ok(found.filter(is_itself).map(|node| Beginning { node, is_all }))
+    let first = page.edges.into_iter().next().map(|edge| edge.node);
+    if let Some(node) = first.clone().filter(is_itself) {
+        return Ok(Some(Beginning { node, is_all: !page.page_info.has_next_page }));
+    }
+    // Most tell of a process that was spawned without a nonce only when it is asked for by itself.
+    let found = match itself(scheduler, process).await? {
+        None if first.is_none() => pair(scheduler, process.id(), None).await?,
+        found => found,
+    };
+    Ok(found.filter(is_itself).map(|node| Beginning { node, is_all: first.is_none() }))
+}
+
+/// The item of a process, as it is told of the process alone; none where that is not told.
+async fn itself(scheduler: &SchedulerClient, process: ProcessId) -> Result<Option<ShownPair>, HttpError> {
+    let answer = told(scheduler.answer(&format!("/processes/{process}")).await)?;
+    let body = answer.body.as_deref().unwrap_or_default();
+    let Ok(Value::Object(mut told)) = serde_json::from_slice(body) else { return Ok(None) };
+    let Some(id) = told.remove("process_id") else { return Ok(None) };
+    told.insert("id".to_owned(), id);
+    let item = serde_json::from_value(Value::Object(told)).map_err(|error| unfit(&error.to_string()))?;
+    Ok(Some(ShownPair { message: Some(item), assignment: None }))
 }
 
 /// What is here of an id; none where nothing is.

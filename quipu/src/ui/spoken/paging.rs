@@ -38,6 +38,38 @@ impl Pace {
         Some(self.step.min(left)).filter(|step| *step > 0 && !is_enough)
     }
 
+    /// All from one nonce until before another, in order; none where that is too much at once.
+    async fn between(
+        &mut self,
+        scheduler: &SchedulerClient,
+        process: ProcessId,
+        start: u64,
+        end: u64,
+    ) -> Result<Option<Vec<ShownPair>>, HttpError> {
+        // From a nonce exclusive, to another inclusive; what was spawned without one comes with what has no nonce before it.
+        let (mut from, to) = (start.checked_sub(1).map(i128::from), end - 1);
+        let mut nodes = Vec::new();
+        loop {
+            let after = from.map_or(String::new(), |from| format!("&from-nonce={from}"));
+            let most = end - start + u64::from(start == 0);
+            let path = format!("/{process}?process-id={process}{after}&to-nonce={to}&limit={most}");
+            let Some(page) = self.page(scheduler, &path, end - start).await? else { return Ok(None) };
+            let has_more = page.page_info.has_next_page && !page.edges.is_empty();
+            let last = page.edges.last().and_then(|edge| nonce(edge.node.assignment.as_ref()?));
+            nodes.extend(page.edges.into_iter().map(|edge| edge.node));
+            if !has_more || last >= Some(to) || nodes.len() as u64 >= most {
+                nodes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+                return Ok(Some(nodes));
+            }
+            // It ended early, by a measure of its own: what is newer than that is missing.
+            let next = Some(last.map_or(-1, i128::from));
+            if next <= from {
+                return Err(unfit("a page says that more comes, and does not go on"));
+            }
+            from = next;
+        }
+    }
+
     /// A page of so many messages; none where that is too much, and fewer are to be asked for.
     async fn page(
         &mut self,
@@ -69,10 +101,14 @@ fn told_rows(process: ProcessId, newest: Option<u64>, entries: Vec<Value>, next:
     )
 }
 
-/// Whether an entry has the spawn of a process that takes no nonce.
+/// Whether an entry has the spawn of a process.
+fn is_spawn(node: &ShownPair, process: ProcessId) -> bool {
+    node.message.as_ref().is_some_and(|item| item.id == process.to_string())
+}
+
+/// Whether that takes no nonce.
 fn is_unassigned_spawn(node: &ShownPair, process: ProcessId) -> bool {
-    let is_itself = node.message.as_ref().is_some_and(|item| item.id == process.to_string());
-    is_itself && node.assignment.as_ref().and_then(nonce).is_none()
+    is_spawn(node, process) && node.assignment.as_ref().and_then(nonce).is_none()
 }
 
 /// Rows before a nonce, the newest first.
@@ -86,8 +122,8 @@ pub(super) async fn rows(
     let newest = last.as_ref().map(|(nonce, _)| *nonce);
     if let (None, 1, Some((nonce, node))) = (before, limit, &last) {
         // It is here already, and may be long.
-        let is_start = node.message.as_ref().is_some_and(|item| item.id == process.to_string());
-        return Ok(told_rows(process, newest, vec![row(node)], Some(*nonce).filter(|_| !is_start)));
+        let next = Some(*nonce).filter(|_| !is_spawn(node, process));
+        return Ok(told_rows(process, newest, vec![row(node)], next));
     }
     let mut end = newest.map_or(0, |newest| newest.saturating_add(1)).min(before.unwrap_or(u64::MAX));
     let (mut pace, mut entries, mut spawn) = (Pace::new(), Vec::new(), None);
@@ -98,17 +134,18 @@ pub(super) async fn rows(
         && let Some(count) = pace.next(limit.saturating_sub(entries.len() as u64), !entries.is_empty())
     {
         let start = end.saturating_sub(count);
-        // From a nonce exclusive, to another inclusive; what was spawned without one comes with what has no nonce before it.
-        let from = if start == 0 { String::new() } else { format!("&from-nonce={}", start - 1) };
-        let (to, most) = (end - 1, end - start + u64::from(start == 0));
-        let path = format!("/{process}?process-id={process}{from}&to-nonce={to}&limit={most}");
-        let Some(page) = pace.page(scheduler, &path, end - start).await? else { continue };
-        let nodes = page.edges.into_iter().map(|edge| edge.node).take(usize::try_from(most).unwrap_or(0));
+        let Some(nodes) = pace.between(scheduler, process, start, end).await? else { continue };
+        let nodes = nodes.into_iter();
         let (unassigned, nodes): (Vec<_>, Vec<_>) =
             nodes.partition(|node| is_unassigned_spawn(node, process));
         entries.extend(nodes.iter().rev().map(row));
         spawn = unassigned.into_iter().next();
         end = start;
+        // Not all tell it there.
+        let is_there = spawn.is_some() || nodes.first().is_some_and(|node| is_spawn(node, process));
+        if end == 0 && !is_there {
+            spawn = beginning(scheduler, process).await?.map(|found| found.node);
+        }
     }
     let spawn = spawn.filter(|node| end == 0 && is_unassigned_spawn(node, process));
     let has_room = (entries.len() as u64) < limit;
@@ -129,20 +166,23 @@ pub(super) async fn links(
     limit: u64,
 ) -> Result<Spoken, HttpError> {
     let (mut pace, mut links, mut after) = (Pace::new(), Vec::new(), after);
-    let mut next = after;
+    let (mut next, mut last) = (after, None);
     while let Some(count) = pace.next(limit.saturating_sub(links.len() as u64), !links.is_empty()) {
         let from = after.map_or_else(|| "-1".to_owned(), |after| after.to_string());
-        let path =
-            format!("/{process}?process-id={process}&from-nonce={from}&limit={count}&show-anchor=true");
+        // Some tell a spawn without a nonce first.
+        let most = count + u64::from(after.is_none());
+        let path = format!("/{process}?process-id={process}&from-nonce={from}&limit={most}&show-anchor=true");
         let Some(page) = pace.page(scheduler, &path, count).await? else { continue };
-        for assignment in page.edges.iter().filter_map(|edge| edge.node.assignment.as_ref()) {
+        let assignments = page.edges.iter().filter_map(|edge| edge.node.assignment.as_ref());
+        let (total, before) = (assignments.clone().count() as u64, links.len());
+        for assignment in assignments.take(usize::try_from(count).unwrap_or(usize::MAX)) {
+            last = nonce(assignment);
             let nonce = nonce(assignment).ok_or_else(|| unfit("an assignment has no nonce"))?;
             let bytes = made(assignment);
             let bytes = bytes.map_err(|error| unfit(&format!("the assignment of nonce {nonce}: {error}")))?;
             links.push(json!({ "nonce": nonce, "bytes": base64url::encode(&bytes) }));
         }
-        let last = page.edges.last().and_then(|edge| nonce(edge.node.assignment.as_ref()?));
-        next = last.filter(|_| page.page_info.has_next_page);
+        next = last.filter(|_| links.len() > before && (page.page_info.has_next_page || total > count));
         // It goes on behind what it told, or not at all.
         if next.is_none() || next <= after {
             break;

@@ -23,6 +23,9 @@ struct Scheduler {
     /// How long each message is, and how long it takes to come.
     length: usize,
     delay: Duration,
+    /// How many messages a page has at most, and whether the spawn is on one.
+    most: usize,
+    tells_spawn: bool,
 }
 
 fn process() -> ProcessId {
@@ -44,13 +47,21 @@ impl Scheduler {
     /// What it answers, and how many messages that are.
     fn answer(self, path: &str, given: &HashMap<String, i64>) -> (String, u64) {
         if path.ends_with("/latest") {
-            return (self.message(self.messages.checked_sub(1)).to_string(), 1);
+            return match self.messages.checked_sub(1) {
+                Some(newest) => (self.message(Some(newest)).to_string(), 1),
+                None => (String::new(), 0),
+            };
+        }
+        if path.starts_with("/processes/") {
+            let mut told = self.message(None)["message"].clone();
+            told["process_id"] = told.as_object_mut().unwrap().remove("id").unwrap();
+            return (told.to_string(), 1);
         }
         let (from, to) = (given.get("from-nonce").copied(), given.get("to-nonce").copied());
-        let all =
-            (-1..i64::try_from(self.messages).unwrap()).filter(|nonce| from.is_none_or(|from| *nonce > from));
+        let all = (-i64::from(self.tells_spawn)..i64::try_from(self.messages).unwrap())
+            .filter(|nonce| from.is_none_or(|from| *nonce > from));
         let all: Vec<_> = all.filter(|nonce| to.is_none_or(|to| *nonce <= to)).collect();
-        let limit = usize::try_from(given["limit"]).unwrap();
+        let limit = usize::try_from(given["limit"]).unwrap().min(self.most);
         let shown: Vec<_> = all.iter().take(limit).map(|nonce| u64::try_from(*nonce).ok()).collect();
         let edges: Vec<_> =
             shown.iter().map(|nonce| json!({ "node": self.message(*nonce), "cursor": "0" })).collect();
@@ -72,7 +83,8 @@ impl Scheduler {
                 asked.lock().unwrap().extend(given.get("limit"));
                 let (body, count) = self.answer(request.uri().path(), &given);
                 sleep(self.delay * u32::try_from(count).unwrap()).await;
-                Response::builder().status(StatusCode::OK).body(body)
+                let status = if body.is_empty() { StatusCode::NOT_FOUND } else { StatusCode::OK };
+                Response::builder().status(status).body(body)
             }
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -94,22 +106,45 @@ async fn told(
     (nonces, told["next"].as_u64())
 }
 
-const SMALL: Scheduler = Scheduler { messages: 5, length: 1, delay: Duration::ZERO };
+const SMALL: Scheduler =
+    Scheduler { messages: 5, length: 1, delay: Duration::ZERO, most: 500, tells_spawn: true };
 
 #[tokio::test]
 async fn a_spawn_without_a_nonce_comes_last_and_is_found() {
-    let (scheduler, _) = SMALL.start(1 << 20).await;
-    let down = |nonces: &[u64]| nonces.iter().copied().map(Some).collect::<Vec<_>>();
-    assert_eq!(told(&scheduler, None, 10).await, ([down(&[4, 3, 2, 1, 0]), vec![None]].concat(), None));
-    assert_eq!(
-        told(&scheduler, None, 5).await,
-        (down(&[4, 3, 2, 1, 0]), Some(0)),
-        "there is one before them"
-    );
-    assert_eq!(told(&scheduler, Some(0), 5).await, (vec![None], None));
-    assert_eq!(told(&scheduler, Some(2), 1).await, (down(&[1]), Some(1)));
-    assert_eq!(told(&scheduler, Some(1), 1).await, (down(&[0]), Some(0)));
-    assert_eq!(told(&scheduler, None, 1).await, (down(&[4]), Some(4)));
+    for tells_spawn in [true, false] {
+        let (scheduler, _) = Scheduler { tells_spawn, ..SMALL }.start(1 << 20).await;
+        let down = |nonces: &[u64]| nonces.iter().copied().map(Some).collect::<Vec<_>>();
+        assert_eq!(told(&scheduler, None, 10).await, ([down(&[4, 3, 2, 1, 0]), vec![None]].concat(), None));
+        assert_eq!(
+            told(&scheduler, None, 5).await,
+            (down(&[4, 3, 2, 1, 0]), Some(0)),
+            "there is one before them"
+        );
+        assert_eq!(told(&scheduler, Some(0), 5).await, (vec![None], None));
+        assert_eq!(told(&scheduler, Some(2), 1).await, (down(&[1]), Some(1)));
+        assert_eq!(told(&scheduler, Some(1), 1).await, (down(&[0]), Some(0)));
+        assert_eq!(told(&scheduler, None, 1).await, (down(&[4]), Some(4)));
+        let Spoken::Json(first) = links(&scheduler, process(), None, 1).await.unwrap() else {
+            panic!("it is JSON")
+        };
+        assert_eq!(
+            (&first["links"][0]["nonce"], &first["next"]),
+            (&json!(0), &json!(0)),
+            "nonce 0 comes first"
+        );
+    }
+    let (alone, _) = Scheduler { messages: 0, tells_spawn: false, ..SMALL }.start(1 << 20).await;
+    assert_eq!(told(&alone, None, 10).await, (vec![None], None), "a process with nothing behind it is here");
+}
+
+#[tokio::test]
+async fn pages_that_end_early_hide_nothing() {
+    for (most, messages) in [(3, 40), (1, 12)] {
+        let (scheduler, _) = Scheduler { most, messages, ..SMALL }.start(1 << 20).await;
+        let (nonces, next) = told(&scheduler, None, 100).await;
+        let expected: Vec<_> = (0..messages).rev().map(Some).chain([None]).collect();
+        assert_eq!((nonces, next), (expected, None), "{most}");
+    }
 }
 
 #[tokio::test]
@@ -138,7 +173,7 @@ async fn a_page_of_long_messages_is_a_short_one() {
 
 #[tokio::test]
 async fn a_page_of_slow_messages_ends_early_and_goes_on() {
-    let slow = Scheduler { messages: 30, length: 1, delay: Duration::from_millis(900) };
+    let slow = Scheduler { messages: 30, delay: Duration::from_millis(900), ..SMALL };
     let (scheduler, _) = slow.start(1 << 20).await;
     let began = Instant::now();
     let (nonces, next) = told(&scheduler, Some(29), 25).await;
