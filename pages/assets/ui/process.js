@@ -38,8 +38,7 @@ function steps(told, before, trail, label) {
   // All of it is here.
   if (before === null && next === null) return null;
   const back = trail[0];
-  const newer = before === null || back === undefined ? null
-    : back > (newest ?? -1) ? processAt(process) : processAt(process, back, trail.slice(1));
+  const newer = before === null || back === undefined ? null : processAt(process, back, trail.slice(1));
   const begun = before ?? (newest ?? -1) + 1;
   const older = next === null ? null : processAt(process, next, [begun, ...trail].slice(0, TRAIL));
   return el("nav", { class: "actions", "aria-label": label },
@@ -87,18 +86,20 @@ function watch(told, offer, shown, again, signal) {
 export async function open(place, route, signal) {
   const [process] = route.names;
   const given = route.given.get("before");
-  const before = /^\d{1,15}$/.test(given) ? Number(given) : null;
+  const asked = /^\d{1,15}$/.test(given) ? Number(given) : null;
   const trail = trailOf(route.given);
   const differs = await memoryDiffers(process, signal);
   let told;
   try {
-    told = await rows(process, before, ROWS, signal);
+    told = await rows(process, asked, ROWS, signal);
   } catch (error) {
     if (!(error instanceof NotHere) || differs === null) throw error;
     if (!signal.aborted) place.replaceChildren(...memoryAlarm(process, differs, route.again), failure(error));
     return;
   }
   if (signal.aborted) return;
+  // What begins with the newest one is the newest page, as long as nothing comes.
+  const before = asked !== null && asked > (told.newest ?? asked) ? null : asked;
   const shown = list(told);
   const offer = el("div", { id: "offer", class: "new", role: "status", "aria-live": "polite" });
   place.replaceChildren(...differs === null ? [] : memoryAlarm(process, differs, route.again), section("process", "Process", facts([

@@ -173,7 +173,7 @@ async fn a_page_of_long_messages_is_a_short_one() {
 
 #[tokio::test]
 async fn a_page_of_slow_messages_ends_early_and_goes_on() {
-    let slow = Scheduler { messages: 30, delay: Duration::from_millis(900), ..SMALL };
+    let slow = Scheduler { messages: 30, delay: Duration::from_millis(600), ..SMALL };
     let (scheduler, _) = slow.start(1 << 20).await;
     let began = Instant::now();
     let (nonces, next) = told(&scheduler, Some(29), 25).await;
