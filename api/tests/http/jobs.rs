@@ -53,7 +53,7 @@ async fn a_replay_is_started_watched_and_listed() {
         (started, started + job["took_ms"].as_u64().unwrap())
     };
     let (first, second) = (times(&jobs[1]), times(&jobs[0]));
-    let mut expected = vec![
+    let mut expected = [
         (second.1, format!("replay 2 is done after {0} of {0} events", jobs[0]["total"])),
         (second.0, "replay 2 was started".to_owned()),
         (first.1, format!("replay 1 is done after {0} of {0} events", jobs[1]["total"])),

@@ -129,7 +129,7 @@ function makeReupload() {
     found.events += answer.events;
     found.missing += answer.missing.length;
     found.listed.push(...answer.missing.slice(0, MISSING - found.listed.length));
-    list.replaceChildren(found.missing === 0 ? "" : missingOf(found));
+    list.replaceChildren(...(found.missing === 0 ? [] : missingOf(found)));
     const left = answer.done ? "" : `; there is more from nonce ${answer.next ?? "none"} on`;
     return `${many(found.events, "event")} looked at, ${count(found.missing)} missing${left}${answer.ended ? `; it ended early: ${answer.ended}` : ""}`;
   };
