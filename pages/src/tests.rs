@@ -12,7 +12,7 @@ use crate::files::{EXPLORER, FOOT, Files, HEAD, HOME, NODE, ROUTER, SEARCHES, fi
 /// How many bytes a page may have with all that it needs at first, compressed.
 const PAGE_BYTES_MAX: usize = 40_000;
 /// The same of what is fetched when something is verified.
-const VERIFIER_BYTES_MAX: usize = 20_000;
+const VERIFIER_BYTES_MAX: usize = 20 << 10;
 const VERIFIER: [&str; 5] = ["ui/chain.js", "ui/verify.js", "ui/item.js", "ui/signatures.js", "ui/noble.js"];
 /// How many bytes all of it adds to the program.
 const EMBEDDED_BYTES_MAX: usize = 250_000;

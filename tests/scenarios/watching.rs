@@ -131,13 +131,15 @@ async fn top_ends_on_a_terminal_with_a_code_that_says_how_it_went() {
     let (folder, gateway) = (folder(), Gateway::start());
     let node = Launch::su(folder.path()).gateway(gateway.url()).start();
     let line = |admin: &str| format!("{} top -n 1 --admin {admin}", quipu().display());
-    let (shown, code) = scripted(folder.path(), "", &line(&node.admin_url()));
+    // Nothing is typed, and there is no end of that before it has ended.
+    let open = "(while ! grep -q 1049l typed; do sleep 0.1; done) | ";
+    let (shown, code) = scripted(folder.path(), open, &line(&node.admin_url()));
     assert_eq!(code, Some(0), "{shown}");
     let stays = shown.rsplit("\u{1b}[?1049l").next().unwrap_or_default();
     assert!(stays.contains("PROJECTION"), "what was seen last is gone: {shown:?}");
     let gone = node.admin_url();
     node.stop();
-    let (shown, code) = scripted(folder.path(), "", &line(&gone));
+    let (shown, code) = scripted(folder.path(), open, &line(&gone));
     assert_eq!(code, Some(3), "{shown}");
 }
 

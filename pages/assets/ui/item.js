@@ -15,7 +15,7 @@ const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class NoItem extends Error {}
 
-// No more bytes of tags are read: they come in one go, for which a page stands still. Whoever signs one takes 4 KiB.
+// More bytes of tags are not read: a page would stand still meanwhile.
 const TAG_BYTES = 1 << 20;
 
 // Takes fields off the front of bytes.
@@ -109,7 +109,7 @@ export function parse(bytes) {
   const anchor = reader.optional("anchor");
   const count = reader.number("number of tags");
   const length = reader.number("number of tag bytes");
-  if (length > BigInt(TAG_BYTES)) throw new NoItem(`it has ${length} bytes of tags, and at most ${TAG_BYTES} are read here`);
+  if (length > BigInt(TAG_BYTES)) throw new NoItem(`it has ${length} bytes of tags, at most ${TAG_BYTES} are read`);
   const rawTags = reader.take("tags", length > BigInt(reader.left) ? Infinity : Number(length));
   const tags = readTags(rawTags, count);
   return { type, name, signature, owner, target, anchor, rawTags, tags, data: reader.take("data", reader.left) };

@@ -74,31 +74,29 @@ function names(name, item, assignment, process, { nonce, message }) {
   if (item?.item === undefined) {
     // The id that is shown may be anybody's; the one that was signed is what arrived.
     if (said("Message") === undefined) return unchecked(name, "process and nonce are right; it names no item");
-    return said("Message") === message ? yes(name, "process, nonce and id; what has this id is not here")
-      : no(name, `it names ${said("Message")}, and this is shown as ${message ?? "nothing that has an id"}`);
+    return said("Message") === message ? yes(name, "process, nonce and id; the item is not here") : no(name, `it names the item ${said("Message")}`);
   }
   const id = idOf(item.item);
   if (id === process && said("Message") === undefined) return yes(name, "it is the process itself");
   return said("Message") === id ? yes(name, "process, nonce and item") : no(name, `it names the item ${said("Message")}`);
 }
 
-// What a list tells of an entry, held against the bytes; numbers may be written there in several ways.
+// What a list tells of an entry, held against the bytes, which may have zeros in front of numbers.
 function listed(name, item, assignment, row) {
   const isSame = (told, signed) => told === signed || (typeof told === "number" && /^\d{1,20}$/.test(signed ?? "") && Number(signed) === told);
   const pairs = [];
   if (item?.item !== undefined) pairs.push(["sender", row.owner, addressOf(item.item)], ["size", row.size, String(item.item.data.length)]);
   if (assignment?.item !== undefined) {
     const said = (of) => tag(assignment.item, of);
-    pairs.push(["time", row.timestamp, said("Timestamp")], ["block height", row.block_height, said("Block-Height")],
-      ["hash chain", row.hash_chain, said("Hash-Chain")]);
+    pairs.push(["time", row.timestamp, said("Timestamp")], ["block height", row.block_height, said("Block-Height")], ["hash chain", row.hash_chain, said("Hash-Chain")]);
   }
-  const told = pairs.filter(([, told]) => told !== null && told !== undefined);
+  const told = pairs.filter(([, told]) => told !== null);
   const other = told.find(([, told, signed]) => !isSame(told, signed));
-  if (other !== undefined) return no(name, `${other[0]}: the list tells ${other[1]}, and what was signed ${other[2] ?? "none"}`);
-  return told.length === 0 ? unchecked(name, "there is nothing to hold it against") : yes(name, told.map(([what]) => what).join(", "));
+  if (other !== undefined) return no(name, `${other[0]}: it says ${other[1]}, what was signed ${other[2] ?? "none"}`);
+  return told.length === 0 ? unchecked(name, "there are no bytes") : yes(name, told.map(([what]) => what).join(", "));
 }
 
-// Chain and time, by the assignment before. Who signed is a matter of another line.
+// Chain and time, by the assignment before, whoever signed this one.
 async function order(assignment, before, process, nonce, spawn) {
   const [chain, time] = ["Hash chain goes on from the one before", "Time is later than the one before"];
   if (assignment?.item === undefined) return [unchecked(chain, "no assignment"), unchecked(time, "no assignment")];
@@ -116,10 +114,10 @@ async function order(assignment, before, process, nonce, spawn) {
   if (wrong !== null) return [no(chain, wrong), no(time, wrong)];
   const [signer, earlierSigner] = [addressOf(assignment.item), addressOf(before.item)];
   if (signer !== earlierSigner) {
-    const named = spawn?.item === undefined || idOf(spawn.item) !== process ? null : tagOfAny(spawn.item, "Scheduler");
-    const another = `${earlierSigner} signed the one before, and ${signer} this one`;
-    if (named === null) return [unchecked(chain, another), unchecked(time, another)];
-    if (named !== earlierSigner) return [no(chain, misplaced(another)), no(time, misplaced(another))];
+    const named = spawn?.item !== undefined && idOf(spawn.item) === process ? tagOfAny(spawn.item, "Scheduler") : null;
+    const another = `${earlierSigner} signed the one before, ${signer} this one`;
+    const verdict = named === null ? unchecked : no;
+    if (named !== earlierSigner) return [verdict(chain, another), verdict(time, another)];
   }
   const wanted = chainAfter(before.item);
   const [earlier, now] = [before.item, assignment.item].map(timeOf);
@@ -132,10 +130,9 @@ async function order(assignment, before, process, nonce, spawn) {
   ];
 }
 
-const misplaced = (reason) => `the assignment before is not what it should be: ${reason}`;
-
-// Why this is not the assignment before that nonce, whoever signed it; null where it is.
+// Why this is not the assignment before that nonce; null where it is.
 async function notBefore({ item, fault }, process, nonce) {
+  const misplaced = (reason) => `the assignment before is not what it should be: ${reason}`;
   if (item === undefined) return misplaced(fault);
   if (tag(item, "Process") !== process || tag(item, "Nonce") !== String(nonce - 1)) return misplaced("it is of another place");
   return await isSigned(item) ? null : misplaced("its signature is wrong");

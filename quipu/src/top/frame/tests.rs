@@ -54,7 +54,7 @@ postgres     3 events        -      -  -        failing    no such host
 uploads     70 events  2.0 KiB  2.0 s  growing  following  -
 index        0 events        -  2.0 s  -        following  -
 
-FOLLOWER    BEHIND    BYTES   TIME  TREND  CONNECTED
+FOLLOWER    BEHIND    BYTES   TIME  TREND   CONNECTED
 n1        5 events  5.0 MiB  2.0 s  steady      9.0 s
 n2               -        -      -  -               -
 
