@@ -8,12 +8,12 @@ CARGO ?= cargo
 PROFILE := --release
 PREFIX ?= /usr/local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, Postgres with PgBouncer, of which
-# the tests start servers of their own, the tools with which they list files, mount and send signals, promtool of
+# What RocksDB, OpenSSL and the tests need: a C++ compiler, libclang for its bindings, Postgres with PgBouncer and NATS, of
+# which the tests start servers of their own, the tools with which they list files, mount and send signals, promtool of
 # Prometheus, which tries the alerts, a browser without a window, which shows the pages, and what units and packages are
 # checked with. curl is for the README.
 PACKAGES := g++ make libclang-dev clang pkg-config libssl-dev git util-linux mount procps curl postgresql pgbouncer \
-	prometheus chromium systemd dpkg-dev mmdebstrap
+	nats-server prometheus chromium systemd dpkg-dev mmdebstrap
 # A stable compiler that is told to take what only a nightly one does, with the versions of everything that are shipped.
 FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz
 FUZZ_TARGETS ?= item tags bundle blob shown wallet reading event stream parameters graphql settings

@@ -8,7 +8,9 @@ mod codec;
 mod contract;
 #[cfg(test)]
 extern crate self as gate;
+mod jetstream;
 mod memory;
+mod numbered;
 mod objects;
 mod place;
 mod postgres;
@@ -24,6 +26,7 @@ mod suite;
 pub use batch::{BATCH_BYTES, BatchDraft, BatchError, EventBatch};
 pub use codec::GateRecordError;
 pub use contract::{Durability, Gate, GateCause, GateError, Put};
+pub use jetstream::{JetStreamAddressError, JetStreamGate, JetStreamGateOptions};
 pub use memory::{GateFault, MemoryGate};
 pub use objects::{ObjectGate, ObjectGateError, ObjectGateOptions};
 pub use place::{ClaimId, GateClaim, GateContents, GatePlace};

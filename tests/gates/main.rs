@@ -1,6 +1,7 @@
 //! Gates over real engines, which are started here, killed, stopped and set back: whether they keep their contract.
 
 mod commands;
+mod jetstream;
 mod nodes;
 mod objects;
 mod postgres;

@@ -247,8 +247,14 @@ fn a_gate_and_other_nodes_exclude_each_other() {
         (&[("GATE", "postgres")], "GATE_URL"),
         (&[("GATE_URL", url)], "GATE=postgres"),
         (&[("GATE", "etcd")], "postgres"),
-        (&[("GATE", "ftp://host/folder")], "s3://bucket/folder"),
+        (&[("GATE", "ftp://who:guess@host/folder")], "s3://bucket/folder"),
+        (&[("GATE", "s3://who:guess@bucket/folder")], "AWS_ACCESS_KEY_ID"),
         (&[("GATE", "s3://bucket"), ("GATE_URL", url)], "GATE=postgres"),
+        (&[("GATE", "nats://host:4222")], "nats://host:4222/stream"),
+        (&[("GATE", "nats://who:guess@host/stream")], "NATS_PASSWORD"),
+        (&[("GATE", "nats://host/stream"), ("NATS_CREDS", "guess")], "NATS_CREDS"),
+        (&[("GATE", "nats://host/stream"), ("GATE_URL", url)], "GATE=postgres"),
+        (&[("GATE_TAKE_OVER", "3")], "GATE_TAKE_OVER"),
         (&[("GATE", "file:///")], "GATE_SINGLE_COPY=accept"),
     ] {
         let refused = set(settings);

@@ -94,6 +94,13 @@ fn parent(process: u32) -> Option<u32> {
     stat(process)?.split(' ').nth(1)?.parse().ok()
 }
 
+/// Whether all threads of a process were stopped.
+pub fn stands_still(process: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let mut threads = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    threads.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+}
+
 /// What the system says of a process, from its state on. The name before that may hold anything.
 fn stat(process: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;

@@ -10,7 +10,7 @@ use object_store::{ObjectStore, ObjectStoreScheme, parse_url_opts};
 use thiserror::Error;
 use url::Url;
 
-use super::ObjectGate;
+use super::{ObjectGate, ObjectRecords};
 use crate::contract::Durability;
 
 /// The object that shows how a store creates them.
@@ -107,7 +107,7 @@ impl ObjectGate {
                 (store, folder, Durability::Replicated)
             }
         };
-        Ok(Self::new(store, folder, durability, options.answer_within))
+        Ok(Self::over(ObjectRecords::new(store, folder, durability, options.answer_within)))
     }
 }
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use gate::{Gate, ObjectGate, ObjectGateError, ObjectGateOptions, PostgresGate, PostgresGateOptions};
+use gate::{
+    Gate, JetStreamAddressError, JetStreamGate, JetStreamGateOptions, ObjectGate, ObjectGateError,
+    ObjectGateOptions, PostgresGate, PostgresGateOptions,
+};
 use log::Term;
 use node::GateOptions;
 use projections::{DatabaseUrl, DatabaseUrlError};
@@ -17,6 +20,8 @@ const CONNECTION: &str = "quipu-gate";
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How the variables begin by which the tools of object stores are told who asks, and where.
 const OF_STORES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
+/// The same of those of NATS.
+const OF_NATS: [&str; 1] = ["NATS_"];
 
 /// What remembers the log of a node, and says who may write it, and how this node stands to it.
 #[derive(Clone, Debug, Args)]
@@ -32,11 +37,11 @@ pub struct GateArgs {
 /// What remembers the log of a node, and says who may write it.
 #[derive(Clone, Debug, Args)]
 pub struct GateEngineArgs {
-    /// The engine that remembers the log and says who may write it: postgres, or the address of an object store or a
-    /// folder, such as s3://bucket/folder. No message is acknowledged or shown before it has that, and any machine with
-    /// the wallet can take over with an empty data folder
-    #[arg(long, env, value_name = "ENGINE")]
-    gate: Option<GateEngine>,
+    /// The engine that remembers the log and says who may write it: postgres, the address of a stream of NATS, such as
+    /// nats://host:4222/stream, or that of an object store or a folder, such as s3://bucket/folder. No message is acknowledged
+    /// or shown before it has that, and any machine with the wallet can take over with an empty data folder
+    #[arg(long, env, value_name = "ENGINE", hide_env_values = true)]
+    gate: Option<String>,
 
     /// With GATE=postgres, where that is, such as postgres://user:password@host:port/name; the database is for one store
     /// alone
@@ -53,23 +58,25 @@ pub struct GateEngineArgs {
 enum GateEngine {
     /// A Postgres whose commits wait for another copy.
     Postgres,
+    /// A stream of NATS at this address, which was parsed.
+    Stream(String),
     /// An object store or a folder at this address, which was parsed.
     Objects(String),
 }
 
-/// Something that is no engine.
-#[derive(Debug, Error)]
-#[error("neither postgres nor the address of a store: {0}")]
-struct UnknownEngine(#[from] ObjectGateError);
-
 impl FromStr for GateEngine {
-    type Err = UnknownEngine;
+    type Err = GateSettingError;
 
+    /// Not while arguments are parsed: what is wrong would be shown there, with a password that may be in it.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "postgres" {
             return Ok(Self::Postgres);
         }
-        ObjectGate::check(text)?;
+        if JetStreamGateOptions::is_meant(text) {
+            JetStreamGateOptions::check(text)?;
+            return Ok(Self::Stream(text.to_owned()));
+        }
+        ObjectGate::check(text).map_err(GateSettingError::Unknown)?;
         Ok(Self::Objects(text.to_owned()))
     }
 }
@@ -87,25 +94,30 @@ pub enum GateSettingError {
     /// It is no URL of Postgres, or asks for what is not supported.
     #[error(transparent)]
     Url(#[from] DatabaseUrlError),
+    /// It is no engine.
+    #[error("GATE: neither postgres nor the address of a stream (nats://) or a store: {0}")]
+    Unknown(#[source] ObjectGateError),
     /// The object store cannot be used.
     #[error("GATE: {0}")]
     Objects(#[from] ObjectGateError),
+    /// The stream cannot be used.
+    #[error("GATE: {0}")]
+    Stream(#[from] JetStreamAddressError),
     /// There is none.
     #[error(
-        "GATE is not set; expected that of the node: postgres, or the address of a store such as s3://bucket/folder"
+        "GATE is not set; expected that of the node: postgres, or the address of a stream or a store such as \
+         s3://bucket/folder"
     )]
     None,
     /// It is not said where it is.
     #[error("GATE is postgres, and GATE_URL is not set; expected postgres://user:password@host:port/name")]
     NoUrl,
     /// It is said twice where it is.
-    #[error(
-        "GATE_URL is set, and GATE is itself the address of a store: leave out GATE_URL, or set GATE=postgres"
-    )]
+    #[error("GATE_URL is set, and GATE is itself an address: leave out GATE_URL, or set GATE=postgres")]
     TwoAddresses,
     /// What is set has no gate that it would be for.
     #[error(
-        "{0} is set without GATE, so nothing would heed it: set GATE=postgres, or GATE to the address of a store"
+        "{0} is set without GATE, so nothing would heed it: set GATE=postgres, or GATE to the address of a stream or a store"
     )]
     WithoutGate(&'static str),
     /// Two things would say who leads.
@@ -146,7 +158,7 @@ impl GateEngineArgs {
 
     fn gate(&self) -> Result<Option<Arc<dyn Gate>>, GateSettingError> {
         let single_copy_accepted = self.gate_single_copy == Some(SingleCopy::Accept);
-        match &self.gate {
+        match self.gate.as_deref().map(GateEngine::from_str).transpose()? {
             Some(GateEngine::Postgres) => {
                 let url = self.gate_url.as_ref().ok_or(GateSettingError::NoUrl)?;
                 let connect = DatabaseUrl::parse("GATE_URL", url)?.connect_as(CONNECTION);
@@ -154,9 +166,21 @@ impl GateEngineArgs {
                     PostgresGateOptions { connect, single_copy_accepted, answer_within: ANSWER_WITHIN };
                 Ok(Some(Arc::new(PostgresGate::new(options))))
             }
-            Some(GateEngine::Objects(_)) if self.gate_url.is_some() => Err(GateSettingError::TwoAddresses),
+            Some(GateEngine::Objects(_) | GateEngine::Stream(_)) if self.gate_url.is_some() => {
+                Err(GateSettingError::TwoAddresses)
+            }
+            Some(GateEngine::Stream(url)) => {
+                let settings = told(&OF_NATS);
+                let options = JetStreamGateOptions {
+                    url,
+                    settings,
+                    single_copy_accepted,
+                    answer_within: ANSWER_WITHIN,
+                };
+                Ok(Some(Arc::new(JetStreamGate::open(&options)?)))
+            }
             Some(GateEngine::Objects(url)) => {
-                let (url, settings) = (url.clone(), of_stores());
+                let settings = told(&OF_STORES);
                 let options =
                     ObjectGateOptions { url, settings, single_copy_accepted, answer_within: ANSWER_WITHIN };
                 Ok(Some(Arc::new(ObjectGate::open(&options)?)))
@@ -174,9 +198,9 @@ impl GateEngineArgs {
     }
 }
 
-/// What this program was told as the tools of object stores are.
-fn of_stores() -> Vec<(String, String)> {
+/// What this program was told as other tools are whose variables begin so.
+fn told(begins: &[&str]) -> Vec<(String, String)> {
     let told = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    told.filter(|(name, _)| OF_STORES.iter().any(|begins| name.starts_with(begins))).collect()
+    told.filter(|(name, _)| begins.iter().any(|begins| name.starts_with(begins))).collect()
 }
