@@ -1,12 +1,14 @@
 //! One writer at a time, who never guesses.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use log::{NodeId, StoreId, Term};
 use thiserror::Error;
 
 use crate::batch::BatchDraft;
 use crate::contract::{Gate, GateError, Put};
+use crate::metrics::GateMeasures;
 use crate::place::{ClaimId, GateClaim, GateContents, GatePlace};
 use crate::record::{GateRecord, RecordBody};
 
@@ -52,6 +54,7 @@ pub struct GatePublisher {
     pending: Option<GateRecord>,
     /// Why nothing more is published.
     lost: Option<PublishError>,
+    measures: GateMeasures,
 }
 
 impl GatePublisher {
@@ -75,7 +78,9 @@ impl GatePublisher {
         let claim = GateClaim { id: ClaimId::random(), term, owner };
         let end = contents.map_or(GatePlace::START, |contents| contents.end);
         let record = GateRecord { store, before: end, claim, body: RecordBody::Claim };
-        Ok(Self { gate, store, claim, end, pending: Some(record), lost: None })
+        let measures = GateMeasures::new();
+        measures.offered(&record);
+        Ok(Self { gate, store, claim, end, pending: Some(record), lost: None, measures })
     }
 
     /// The claim on the strength of which it writes, once that is settled.
@@ -111,6 +116,9 @@ impl GatePublisher {
         let (store, before, claim) = (self.store, self.end, self.claim);
         let record = |batch| GateRecord { store, before, claim, body: RecordBody::Batch(batch) };
         self.pending = batch.finish().map(record);
+        if let Some(record) = &self.pending {
+            self.measures.offered(record);
+        }
         Ok(())
     }
 
@@ -123,7 +131,10 @@ impl GatePublisher {
             return Err(lost.clone());
         }
         let Some(record) = &self.pending else { return Ok(self.end) };
-        let lost = match self.gate.put(record).await {
+        let asked = Instant::now();
+        let put = self.gate.put(record).await;
+        self.measures.put(record, &put, asked.elapsed());
+        let lost = match put {
             Ok(Put::Taken) => {
                 self.end = record.after();
                 self.pending = None;

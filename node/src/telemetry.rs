@@ -57,6 +57,7 @@ fn install() -> Result<PrometheusHandle, BuildError> {
         .install_recorder()?;
     api::describe();
     log::describe();
+    gate::describe();
     gateway::metrics::describe();
     limits::describe();
     location::describe();

@@ -53,7 +53,7 @@ async fn every_metric_that_is_named_is_told_by_a_node() {
 }
 
 /// The metrics of a leader that has scheduled, refused and uploaded something, of its standby, that a client follows, of one
-/// of several, and of a router.
+/// of several, of one with a gate, and of a router.
 async fn told_by_nodes() -> BTreeSet<String> {
     let (leads, stands, gateway) = (folder(), folder(), Gateway::start());
     let leader = Launch::su(leads.path()).gateway(gateway.url()).set("ENABLE_METRICS", "true");
@@ -69,6 +69,10 @@ async fn told_by_nodes() -> BTreeSet<String> {
     let joint = folder();
     let member = Launch::su(joint.path()).gateway(gateway.url());
     let member = member.set("ENABLE_METRICS", "true").set("REPLICATION_ACKS", "1").start();
+    let (remembered, kept) = (folder(), folder());
+    let gated = Launch::su(remembered.path()).gateway(gateway.url()).set("ENABLE_METRICS", "true");
+    let gated = gated.set("GATE", format!("file://{}", kept.path().display()));
+    let gated = gated.set("GATE_SINGLE_COPY", "accept").start();
     let routes = folder();
     let router = Launch::router(routes.path(), &[&leader.url()]).set("ENABLE_METRICS", "true").serve();
     let follows = format!("{}/{}/stream", leader.url(), process.id);
@@ -76,7 +80,7 @@ async fn told_by_nodes() -> BTreeSet<String> {
     let mut told = BTreeSet::new();
     // Uploads are confirmed, tried again and refused when it suits them.
     quipu_tests::until("all metrics are there", async || {
-        for client in [&client, &standby.client(), &member.client(), &router.client()] {
+        for client in [&client, &standby.client(), &member.client(), &gated.client(), &router.client()] {
             let text = client.get("/metrics").await.text();
             let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
             told.extend(types.map(str::to_owned));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{GateNow, GateSeen};
-use gate::{BatchDraft, BatchError, Durability, GatePlace, GatePublisher, PublishError};
+use gate::{BatchDraft, BatchError, Durability, GatePlace, GatePublisher, PublishError, record_waiting};
 use log::{LocalLog, ReadError, Rocks, Seq};
 use projections::Progress;
 use tokio::sync::watch;
@@ -61,6 +61,7 @@ pub(super) fn start(
     log: Arc<LocalLog<Rocks>>,
 ) -> PublishingSeen {
     let (standing, seen) = watch::channel(GateStanding::Well);
+    record_waiting(None);
     let publishing = Publishing { log, publisher, standing, is_told: false };
     // Wherever it is broken off, what was put is found by the next claim.
     parts.push(TaskPart { name: "gate", task: tokio::spawn(publishing.run()) });
@@ -173,6 +174,7 @@ impl Publishing {
                     if let Some(last) = Seq::new(end.events).prev() {
                         self.log.release(last);
                     }
+                    record_waiting(self.log.unreleased_for());
                     self.is_back();
                     return Ok(());
                 }
@@ -196,7 +198,10 @@ impl Publishing {
         loop {
             tokio::select! {
                 settled = &mut settling => return settled,
-                () = sleep(LOOK_EVERY) => tell_clients(&self.log, &self.standing.borrow(), &mut self.is_told),
+                () = sleep(LOOK_EVERY) => {
+                    record_waiting(self.log.unreleased_for());
+                    tell_clients(&self.log, &self.standing.borrow(), &mut self.is_told);
+                }
             }
         }
     }
