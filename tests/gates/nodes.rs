@@ -112,6 +112,39 @@ async fn of_two_nodes_the_one_that_claimed_last_schedules() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_takes_its_place_back_where_the_term_is_named_and_no_longer_than_that() {
+    let (postgres, gateway, ledger) = (Postgres::start(), Gateway::start(), Ledger::default());
+    let (folders, user) = ([folder(), folder()], User::new(200));
+    let [one, other] = folders.each_ref().map(|folder| gated_by_one(folder.path(), &gateway, &postgres));
+    let named = |launch: &Launch, term: u64| launch.clone().set("GATE_TAKE_OVER", term.to_string());
+    let refused = |launch: &Launch, newest: u64| {
+        let refused = launch.run();
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        assert!(refused.stderr.contains(&format!("GATE_TAKE_OVER={newest}")), "{}", refused.stderr);
+    };
+    let node = one.start();
+    let process = ledger.spawn(&node.client(), &user, 1).await[0];
+    node.stop();
+    let node = other.start();
+    ledger.send(&node.client(), &user, process, 3).await;
+    node.stop();
+    for wrong in [one.clone(), named(&one, 2), named(&one, 4)] {
+        refused(&wrong, 3);
+    }
+    // It has its place then, and keeps it with the word or without.
+    for launch in [named(&one, 3), named(&one, 3), one.clone()] {
+        let node = launch.start();
+        ledger.send(&node.client(), &user, process, 3).await;
+        ledger.check(&node.client(), 1).await;
+        node.stop();
+    }
+    refused(&other, 6);
+    named(&other, 6).start().stop();
+    // What it said once is no word for the next time.
+    refused(&named(&one, 3), 7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_was_stopped_across_a_takeover_is_refused_by_the_engine() {
     let (postgres, gateway, ledger) = (Postgres::start(), Gateway::start(), Arc::new(Ledger::default()));
     let (first, second) = (folder(), folder());
