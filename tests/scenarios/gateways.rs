@@ -159,6 +159,9 @@ async fn a_first_height_that_cannot_be_is_told_as_what_it_is() {
     let (folder, gateway) = (folder(), HostileGateway::start(LIE));
     let node = Launch::su(folder.path()).gateway(gateway.url()).unset("UPLOAD_NODE_URL").serve();
     let client = node.client();
+    // It serves before its gateway has answered, if that takes long.
+    until("it is told", async || client.get("/health").await.text().contains(&LIE.to_string()).then_some(()))
+        .await;
     for answer in [client.get("/health").await, client.post(User::new(1).process().bytes).await] {
         let text = answer.text();
         assert_eq!(answer.refusal(503), "unavailable");

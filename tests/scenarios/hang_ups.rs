@@ -29,7 +29,8 @@ async fn a_message_whose_client_hangs_up_is_scheduled_wholly_or_not_at_all() {
         socket.write_all(head.as_bytes()).await.unwrap();
         socket.write_all(sent).await.unwrap();
         // Just sent, or about to be answered: any of it may be cut off.
-        sleep(Duration::from_micros(rand::rng().random_range(0..4000))).await;
+        // More and more later, for a machine that has other things to do.
+        sleep(Duration::from_micros(rand::rng().random_range(0..4000 * (1 + number / 10)))).await;
         drop(socket);
         if is_half { &mut halves } else { &mut wholes }.push(message.id.to_string());
     }

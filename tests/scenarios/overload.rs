@@ -117,17 +117,6 @@ impl Seen {
             much.per_tick() / enough.per_tick()
         );
         println!("{seen}");
-        println!(
-            "DEBUG enough: {} sched {} ref total {} sign {}; much: {} sched {} refused total {} sign {}",
-            enough.scheduled.len(),
-            enough.refused.len(),
-            enough.processor_ticks,
-            enough.signing_ticks,
-            much.scheduled.len(),
-            much.refused.len(),
-            much.processor_ticks,
-            much.signing_ticks
-        );
         let (refused, scheduled) = (enough.refused.len(), enough.scheduled.len());
         let few = REFUSED_MAX * scheduled as f64;
         assert!(refused as f64 <= few, "{refused} are refused of what is not too much; {seen}");

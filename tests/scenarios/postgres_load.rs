@@ -63,8 +63,7 @@ async fn a_database_that_dies_under_load_misses_nothing() {
         more(&load, 200).await;
         busy.postgres.restart();
     }
-    let outcome = load.stop().await;
-    assert_eq!(outcome.unavailable, 0, "{outcome:?}");
+    load.stop().await.assert_none_refused();
     busy.check(node).await;
 }
 
@@ -76,17 +75,22 @@ async fn a_database_that_stands_still_slows_nothing() {
     more(&load, 300).await;
     let before = rate(&load).await;
     busy.postgres.stop_answering();
-    let meanwhile = rate(&load).await;
+    // The machine may have other things to do for a second: the one in the middle counts.
+    let mut rates = Vec::new();
+    for _ in 0..5 {
+        rates.push(rate(&load).await);
+    }
+    rates.sort_by(f64::total_cmp);
+    let meanwhile = rates[2];
     let lag = projection(&node).await["lag_events"].as_u64().unwrap();
     busy.postgres.go_on();
     assert!(lag > 0, "nothing was lacking while the database stood still");
-    // Not having to feed the database could only make it quicker; the machine may have other things to do.
+    // Not having to feed the database could only make it quicker.
     assert!(
         meanwhile > before / 3.0,
         "{before:.0} messages/s, and {meanwhile:.0} with a database that hangs"
     );
-    let outcome = load.stop().await;
-    assert_eq!(outcome.unavailable, 0, "{outcome:?}");
+    load.stop().await.assert_none_refused();
     busy.check(node).await;
 }
 

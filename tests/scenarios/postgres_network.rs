@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use log::{Log, StoreId};
 use projections::{
     DatabaseUrl, Follower, ListPage, MessageFilter, PostgresOptions, PostgresReplay, PostgresWriter,
-    Progress, Queries, QueryError, Replay, ReplayScope,
+    Progress, ProjectionError, Queries, QueryError, Replay, ReplayScope,
 };
 use quipu_tests::{Link, PgBouncer, PoolMode, Postgres};
 use testing::SampleProcess;
@@ -294,6 +294,26 @@ async fn a_busy_pooler_in_transaction_mode_is_not_written_through() {
     let refused = step().await.unwrap();
     assert!(refused.contains("DATABASE_URL") && refused.contains("PgBouncer"), "{refused}");
     assert_eq!(settings(&client).await, before, "settings went to others");
+}
+
+/// Where neither of two connections is served any more it cannot be told whether a pooler is in the way, and that is no
+/// failure of the database: it is asked again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nobody_is_served_it_is_not_told_whether_there_is_a_pooler() {
+    let (postgres, runtime) = (Postgres::start(), Handle::current());
+    let history = spawn_blocking(|| History::new(5)).await.unwrap();
+    let link = Link::to(postgres.port()).await;
+    link.fall_silent_at("begin");
+    let (options, log) = (options(&postgres.url_on(link.port()), 10), history.log.clone());
+    let step = || {
+        let (options, log, on) = (options.clone(), log.clone(), runtime.clone());
+        spawn_blocking(move || follower(&options, &log, &on).0.step())
+    };
+    let waiting = step().await.unwrap().unwrap_err();
+    let ProjectionError::Waiting { reason, .. } = &waiting else { panic!("{waiting}") };
+    assert!(reason.contains("serves none of two connections"), "{reason}");
+    link.mend();
+    step().await.unwrap().unwrap();
 }
 
 /// Connections of somebody else through a pooler.

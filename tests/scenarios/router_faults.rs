@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
 use quipu_tests::{Gateway, Launch, Node, PATIENCE, User, until};
@@ -105,6 +106,7 @@ async fn ten_thousand_who_ask_for_one_process_are_one_question() {
     let router = Launch::router(folder.path(), &[&nodes[0].url(), &nodes[1].url()]).serve();
     let client = router.client();
     let path = format!("/processes/{NOTHING}");
+    let begun = Instant::now();
     let asking = stream::iter(0..10_000).map(|_| async { client.get(&path).await.status });
     let absent =
         asking.buffer_unordered(200).filter(|status| std::future::ready(*status == 404)).count().await;
@@ -112,7 +114,10 @@ async fn ten_thousand_who_ask_for_one_process_are_one_question() {
     for node in &nodes {
         // Once, and once more for each five seconds that it took.
         let asked = asked(node).await;
-        assert!((1..=10).contains(&asked), "a scheduler was asked {asked} times");
+        assert!(
+            (1..=2 + begun.elapsed().as_secs() / 5).contains(&asked),
+            "a scheduler was asked {asked} times"
+        );
     }
     // One that was spawned without the router is found, and stays where it is.
     let process = User::new(1).process();

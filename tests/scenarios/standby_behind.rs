@@ -44,9 +44,9 @@ async fn a_standby_that_is_far_behind_begins_with_a_checkpoint() {
     // The leader writes on meanwhile, and the standby is killed, however far it has come.
     let load = Load::start(&ledger, &processes, 4);
     load.aim(node.client());
-    relay.delay(Duration::from_millis(5));
+    relay.delay(Duration::from_millis(25));
     let mut begun = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..10 {
         let before = under_way();
         let mut program = second.program();
         until("some more is fetched", async || (under_way() > before).then_some(())).await;

@@ -37,8 +37,10 @@ async fn what_the_existing_scheduler_answers_is_taken_over() {
         "{told}"
     );
     assert!(told["first_left_out"].to_string().contains("timed out"), "{told}");
+    assert!(later.join("importing").exists(), "a node would start without what was refused");
     scheduler.mend();
     let told = summary(&waiting.run());
+    assert!(!later.join("importing").exists());
     assert_eq!((&told["left_out"], &told["flaws"]["no_spawn"]), (&0.into(), &Value::Null), "{told}");
     assert!(told["imported"].as_u64() > Some(1), "{told}");
     // All that is known when it breaks off stays.

@@ -44,6 +44,12 @@ impl Answer {
         body["code"].as_str().unwrap_or_else(|| panic!("no code: {shown}")).to_owned()
     }
 
+    /// Whether it refuses what is to be sent again in a moment, and was not taken.
+    pub fn is_to_be_sent_again(&self) -> bool {
+        let is_known = !self.text().contains("not known whether");
+        self.status == 503 && self.header("retry-after").is_some() && is_known
+    }
+
     /// A header, if it is there and text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

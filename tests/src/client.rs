@@ -1,18 +1,22 @@
 //! A client of a node.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ans104::Id;
 use bytes::{Bytes, BytesMut};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::redirect::Policy;
+use tokio::time::sleep;
 
 use crate::answer::{Answer, Page, Scheduled};
 use crate::items::Signed;
 
 /// Longer than any node may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// For how long a node may refuse what it is to take, and when that is sent again.
+const REFUSED_MAX: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// A client of a node; clones share their connections.
 #[derive(Clone, Debug)]
@@ -98,12 +102,19 @@ impl Client {
         self.try_post(body).await.unwrap_or_else(|error| panic!("POST: {error:?}"))
     }
 
-    /// Posts an item that must be scheduled.
+    /// Posts an item that must be scheduled. A node that gets no processor for a while refuses what has waited too long, and
+    /// says when to send it again.
     ///
     /// # Panics
     /// When it is not, or the answer is about another one.
     pub async fn schedule(&self, item: &Signed) -> Scheduled {
-        let scheduled: Scheduled = self.post(item.bytes.clone()).await.json();
+        let begun = Instant::now();
+        let mut answer = self.post(item.bytes.clone()).await;
+        while answer.is_to_be_sent_again() && begun.elapsed() < REFUSED_MAX {
+            sleep(AGAIN).await;
+            answer = self.post(item.bytes.clone()).await;
+        }
+        let scheduled: Scheduled = answer.json();
         assert_eq!(scheduled.id, item.id.to_string());
         scheduled
     }

@@ -1,8 +1,9 @@
 //! A network link that can be cut: what goes over it then is neither delivered nor refused, and nobody is told.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::future::pending;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,11 +15,18 @@ const PIECE: usize = 64 << 10;
 /// Forwards connections to a port, until it is dropped.
 pub struct Link {
     port: u16,
-    target: Arc<AtomicU16>,
-    cut: Arc<watch::Sender<u32>>,
-    silent: Arc<AtomicBool>,
-    longest: Arc<AtomicUsize>,
+    way: Arc<Way>,
     task: JoinHandle<()>,
+}
+
+struct Way {
+    target: AtomicU16,
+    /// Told to cut all connections.
+    cut: watch::Sender<u32>,
+    silent: AtomicBool,
+    /// What somebody sends that has the link fall silent.
+    last_words: Mutex<Option<String>>,
+    longest: AtomicUsize,
 }
 
 impl Link {
@@ -29,22 +37,24 @@ impl Link {
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
         let own = listener.local_addr().expect("it is bound").port();
-        let cut = Arc::new(watch::Sender::new(0));
-        let (cuts, silent) = (cut.clone(), Arc::new(AtomicBool::new(false)));
-        let (is_silent, longest) = (silent.clone(), Arc::<AtomicUsize>::default());
-        let (longest_answer, target) = (longest.clone(), Arc::new(AtomicU16::new(port)));
-        let leads_to = target.clone();
+        let way = Arc::new(Way {
+            target: AtomicU16::new(port),
+            cut: watch::Sender::new(0),
+            silent: AtomicBool::new(false),
+            last_words: Mutex::default(),
+            longest: AtomicUsize::default(),
+        });
+        let ways = way.clone();
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let port = leads_to.load(Ordering::SeqCst);
-                let (cut, to) = (cuts.subscribe(), (Ipv4Addr::LOCALHOST, port).into());
-                let (is_silent, longest) = (is_silent.load(Ordering::SeqCst), longest_answer.clone());
+                let (way, cut) = (ways.clone(), ways.cut.subscribe());
                 tokio::spawn(async move {
-                    if is_silent { keep(near, cut).await } else { forward(near, to, cut, &longest).await }
+                    let is_silent = way.silent.load(Ordering::SeqCst);
+                    if is_silent { keep(near, cut).await } else { forward(near, cut, &way).await }
                 });
             }
         });
-        Self { port: own, target, cut, silent, longest, task }
+        Self { port: own, way, task }
     }
 
     /// The port of this end.
@@ -54,23 +64,33 @@ impl Link {
 
     /// Leads new connections to another port from now on.
     pub fn lead_to(&self, port: u16) {
-        self.target.store(port, Ordering::SeqCst);
+        self.way.target.store(port, Ordering::SeqCst);
     }
 
     /// How many bytes came back at most before more was asked.
     pub fn longest_answer(&self) -> usize {
-        self.longest.load(Ordering::SeqCst)
+        self.way.longest.load(Ordering::SeqCst)
     }
 
     /// Cuts all connections that there are: both ends stay open and hear nothing more. New ones are forwarded.
     pub fn cut(&self) {
-        self.cut.send_modify(|cuts| *cuts += 1);
+        self.way.cut.send_modify(|cuts| *cuts += 1);
     }
 
     /// Cuts all connections, and forwards no new ones either: they are taken, and nobody answers.
     pub fn fall_silent(&self) {
-        self.silent.store(true, Ordering::SeqCst);
-        self.cut();
+        self.way.fall_silent();
+    }
+
+    /// Does so as soon as somebody sends this, which does not arrive.
+    pub fn fall_silent_at(&self, words: &str) {
+        *self.way.last_words.lock().expect("nobody panics with it") = Some(words.to_owned());
+    }
+
+    /// Forwards new connections again.
+    pub fn mend(&self) {
+        *self.way.last_words.lock().expect("nobody panics with it") = None;
+        self.way.silent.store(false, Ordering::SeqCst);
     }
 }
 
@@ -80,10 +100,24 @@ impl Drop for Link {
     }
 }
 
-async fn forward(mut near: TcpStream, to: SocketAddr, mut cut: watch::Receiver<u32>, longest: &AtomicUsize) {
+impl Way {
+    fn fall_silent(&self) {
+        self.silent.store(true, Ordering::SeqCst);
+        self.cut.send_modify(|cuts| *cuts += 1);
+    }
+
+    fn is_last_word(&self, sent: &[u8]) -> bool {
+        let words = self.last_words.lock().expect("nobody panics with it");
+        let is_among = |words: &String| sent.windows(words.len()).any(|part| part == words.as_bytes());
+        words.as_ref().is_some_and(is_among)
+    }
+}
+
+async fn forward(mut near: TcpStream, mut cut: watch::Receiver<u32>, way: &Way) {
+    let to = (Ipv4Addr::LOCALHOST, way.target.load(Ordering::SeqCst));
     let Ok(mut far) = TcpStream::connect(to).await else { return };
     tokio::select! {
-        () = copy_both_ways(&mut near, &mut far, longest) => return,
+        () = copy_both_ways(&mut near, &mut far, way) => return,
         changed = cut.changed() => drop(changed),
     }
     // What was under way is lost.
@@ -91,7 +125,7 @@ async fn forward(mut near: TcpStream, to: SocketAddr, mut cut: watch::Receiver<u
 }
 
 /// Copies until one of both ends is closed.
-async fn copy_both_ways(near: &mut TcpStream, far: &mut TcpStream, longest: &AtomicUsize) {
+async fn copy_both_ways(near: &mut TcpStream, far: &mut TcpStream, way: &Way) {
     let ((mut from_near, mut to_near), (mut from_far, mut to_far)) = (near.split(), far.split());
     let (mut asked, mut answered) = (vec![0; PIECE], vec![0; PIECE]);
     let mut length = 0;
@@ -100,12 +134,17 @@ async fn copy_both_ways(near: &mut TcpStream, far: &mut TcpStream, longest: &Ato
             read = from_near.read(&mut asked) => {
                 length = 0;
                 let read = read.unwrap_or_default();
+                if way.is_last_word(&asked[..read]) {
+                    way.fall_silent();
+                    // Whoever runs this hears of the cut, as all others do.
+                    return pending().await;
+                }
                 read > 0 && to_far.write_all(&asked[..read]).await.is_ok()
             }
             read = from_far.read(&mut answered) => {
                 let read = read.unwrap_or_default();
                 length += read;
-                longest.fetch_max(length, Ordering::SeqCst);
+                way.longest.fetch_max(length, Ordering::SeqCst);
                 read > 0 && to_near.write_all(&answered[..read]).await.is_ok()
             }
         };

@@ -233,12 +233,18 @@ async fn who_need_not_wait_needs_no_room_to_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_ends_when_its_time_is_up_and_when_the_node_stops() {
-    let (node, process, _) = followed().await;
+    let budget = Budget::default();
+    let options = ApiOptions { budget: budget.clone(), ..ApiOptions::default() };
+    let node = TestNode::start_with(options, Limits { budget: budget.clone(), ..Limits::default() }).await;
+    let (history, _) = history(1);
+    let process = history.process;
+    node.append(history.appends).await;
     let (status, page) = node.get(&format!("/{process}?from-nonce=3&wait=1")).await;
     assert_eq!((status, page["edges"].as_array().map(Vec::len)), (200, Some(0)));
     let url = format!("{}/{process}?from-nonce=3&wait=50", node.public.url);
     let waiting = tokio::spawn(node.http.get(url).send());
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let all = budget.share(Share::Waits);
+    eventually("it waits", || async { budget.try_claim(Share::Waits, all).is_none() }).await;
     tokio::time::timeout(SOON, node.public.close()).await.unwrap().unwrap().unwrap();
     assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
 }

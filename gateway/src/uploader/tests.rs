@@ -8,7 +8,7 @@ use crate::testing::{Act, Stub, http, http_with, item, nobody};
 async fn upload(acts: &'static [Act]) -> (Result<(), UploadError>, Vec<String>) {
     let stub = Stub::start(acts).await;
     let http = match acts {
-        [Act::Hang] => http_with(Duration::from_millis(200)),
+        [Act::Hang] => http_with(Duration::from_secs(2)),
         _ => http(),
     };
     let uploader = Uploader::to_node(http, &stub.url);

@@ -50,8 +50,8 @@ async fn ask_redirected(
     let redirect_hosts = allowed.iter().map(|host| (*host).to_owned()).collect();
     let options = HttpOptions {
         redirect_hosts,
-        connect_timeout: Duration::from_millis(300),
-        request_timeout: Duration::from_millis(500),
+        connect_timeout: Duration::from_secs(1),
+        request_timeout: Duration::from_secs(5),
         ..HttpOptions::default()
     };
     let http = Http::with_resolver(options, Arc::new(names.clone())).unwrap();

@@ -118,7 +118,7 @@ async fn nobody_stands_by_itself_before_who_has_more_has_promised() {
     node.may_stand.store(true, Ordering::SeqCst);
     let mut lookout = Lookout::default();
     // Its own promise is enough for the term.
-    timeout(Duration::from_secs(2), node.look_after(&mut lookout)).await.unwrap_err();
+    timeout(Duration::from_secs(5), node.look_after(&mut lookout)).await.unwrap_err();
     assert!(!node.is_in_lead() && node.now().role == "promising", "{:?}", node.now());
 }
 
