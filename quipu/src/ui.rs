@@ -165,6 +165,8 @@ impl UiDoor {
     /// its message, which may be long: most of the time nothing is brought.
     async fn bring(&self, path: &str) -> Result<(Vec<u8>, bool), HttpError> {
         let began = Instant::now();
+        // What is told now may be newer than what is believed, and nothing older may be told behind it.
+        *self.brought.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let told = match spoken::answer(&self.scheduler, path).await? {
             Spoken::Json(told) => told.to_string().into_bytes(),
             Spoken::Bytes(bytes) => return Ok((bytes, true)),

@@ -141,8 +141,11 @@ pub(super) async fn connect(address: &StreamAddress, within: Duration) -> Result
     let StreamAddress { servers, user, token, trusted, certificate, .. } = address.clone();
     // One that hangs leaves time for others.
     let each = within.checked_div(4).unwrap_or(within);
+    // Else a server that asks for no TLS, or whoever is between, would be sent the password in the clear.
+    let is_tls = servers.iter().any(ServerAddr::tls_required) || trusted.is_some() || certificate.is_some();
     let mut options = ConnectOptions::new()
         .name(CONNECTION)
+        .require_tls(is_tls)
         .connection_timeout(each)
         .request_timeout(Some(within))
         .ping_interval(within)
